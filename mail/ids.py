@@ -1,0 +1,31 @@
+"""Ids, made before the work and carried with it, so that repeated work finds itself done."""
+
+import uuid
+
+from uuid_utils import uuid7
+
+_NAMESPACE = uuid.UUID("6f1d3a52-6a0e-5c7b-9d5b-0f5d7c8a4e11")
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562 §5.7): unique, and telling its millisecond."""
+    return str(uuid7())
+
+
+def time_ms(id_: str) -> int:
+    """The Unix millisecond in a UUIDv7. ValueError when it is no UUIDv7."""
+    value = uuid.UUID(id_)
+    if value.version != 7:
+        msg = f"{id_} is not a UUIDv7"
+        raise ValueError(msg)
+    return value.int >> 80
+
+
+def derived_id(parent: str, *names: str) -> str:
+    """UUIDv5 of a parent and what was derived: the same inputs give the same id, always."""
+    return str(uuid.uuid5(_NAMESPACE, "\x00".join((parent, *names))))
+
+
+def message_id(mail_id: str, user_id: str, *, kind: str = "received") -> str:
+    """The message that a mail becomes in a mailbox; `kind` is received or sent."""
+    return derived_id(mail_id, user_id, kind)

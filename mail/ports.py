@@ -1,0 +1,274 @@
+"""What the domain needs of the world: promises and failures, no technology.
+
+Every adapter of a port passes the port's one contract suite in tests/contracts/. A method raises
+StoreUnavailable (ScannerUnavailable, BrokerUnavailable) when its engine does not answer; the call
+may then be repeated as it was. Every write is durable when it returns, and idempotent by its id.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from schemas.content import Stored
+from schemas.events import Event, MailboxChanged, MailboxEvent, Position
+from schemas.mail import Hop, Recipient
+from schemas.mailbox import FolderCounts, MailboxState, Message, Page
+from schemas.records import Domain, Holder, IndexDocument, Quarantined, Session, User
+
+
+class Work(Protocol):
+    """One try at one event, as a handler sees it."""
+
+    @property
+    def position(self) -> Position: ...
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first try since this process got the event."""
+        ...
+
+    def hop(self, verdict: str) -> Hop:
+        """The hop of this stage so far."""
+        ...
+
+
+class Publisher(Protocol):
+    """The way into the river. Topic and key follow from the event (streams/topology.py)."""
+
+    async def publish(self, *events: Event) -> None:
+        """Return once the broker acknowledged all. BrokerUnavailable: in doubt, repeat."""
+        ...
+
+
+class ContentStore(Protocol):
+    """Raw mails, byte for byte."""
+
+    async def put(self, mail_id: str, content: bytes) -> Stored:
+        """Return once durable; the same id again changes nothing."""
+        ...
+
+    async def get(self, ref: str) -> bytes:
+        """ContentMissing when nothing is there."""
+        ...
+
+    async def delete(self, ref: str) -> None:
+        """Absent already: no error."""
+        ...
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one mailbox command writes."""
+
+    entry: MailboxChanged
+    message: Message  # the row after the change
+    state: MailboxState  # after the change; its seq is the entry's
+
+
+class MailStore(Protocol):
+    """Journal, state, message rows and lists of every mailbox. One writer per user: `mailbox`."""
+
+    async def load(self, user_id: str) -> MailboxState:
+        """The state, after views are brought up to the journal. A new user: MailboxState()."""
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Journal first, then views and state. The same commit again changes nothing.
+
+        JournalConflict: the journal holds another command_id at (user, seq), or `seq` leaves a gap.
+        Calls of many users may be written together; each fails or succeeds alone.
+        """
+        ...
+
+    async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None: ...
+
+    async def message(self, user_id: str, message_id: str) -> Message | None:
+        """Tombstones too (`destroyed`). Another user's message: None."""
+        ...
+
+    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        """Those that exist and are not destroyed, by id."""
+        ...
+
+    async def folders(self, user_id: str) -> tuple[FolderCounts, ...]:
+        """The six standard folders in the order of FOLDERS, zero where nothing has happened."""
+        ...
+
+    async def page(
+        self,
+        user_id: str,
+        folder_id: str,
+        *,
+        unread: bool | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page:
+        """Newest `received_at_ms` first, then by message id; stable under arrivals.
+
+        Refused: a cursor that this store did not give. 1 <= limit <= 500.
+        """
+        ...
+
+    async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
+        """Entries with seq > since_seq, in order."""
+        ...
+
+    async def by_mail(self, mail_id: str) -> list[Message]:
+        """Every message that came of a mail, destroyed ones too; for operators."""
+        ...
+
+
+class Unread(Protocol):
+    """The live copy of mailbox states (the Faust table): a cache of the store, never the truth."""
+
+    def get(self, user_id: str) -> MailboxState | None:
+        """None when this assignment has not yet proven its copy against the store."""
+        ...
+
+    def set(self, user_id: str, state: MailboxState) -> None:
+        """Keep `state` as proven."""
+        ...
+
+    def doubt(self, user_id: str) -> None:
+        """Forget the proof: the next command of this user loads from the store again."""
+        ...
+
+
+class Directory(Protocol):
+    """Domains, users, sessions. Addresses become opaque ids here and nowhere else."""
+
+    async def add_domain(self, domain: Domain, postmaster: User) -> None:
+        """AlreadyExists."""
+        ...
+
+    async def domains(self) -> list[Domain]: ...
+
+    async def domain(self, name: str) -> Domain | None:
+        """By its normal form (mail/addresses.py)."""
+        ...
+
+    async def add_user(self, user: User) -> None:
+        """AlreadyExists: the address is taken. NotFound: no such domain."""
+        ...
+
+    async def users(self) -> list[User]: ...
+
+    async def user(self, user_id: str) -> User | None: ...
+
+    async def user_by_address(self, address: str) -> User | None:
+        """By the address's normal form; no plus-address is resolved here."""
+        ...
+
+    async def set_password(self, user_id: str, password_hash: str) -> None:
+        """Ends the user's sessions. NotFound."""
+        ...
+
+    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
+        """Disabling ends the user's sessions; mail is still taken. NotFound."""
+        ...
+
+    async def add_session(self, session: Session) -> None: ...
+
+    async def session(self, token_sha256: str) -> Session | None: ...
+
+    async def end_session(self, token_sha256: str) -> None: ...
+
+    async def setting(self, name: str) -> str | None:
+        """A fact of this installation, such as a topic's epoch."""
+        ...
+
+    async def set_setting(self, name: str, value: str) -> None: ...
+
+
+class Resolver(Protocol):
+    """What ingress asks of the directory (mail/addresses.py gives it over a Directory)."""
+
+    async def resolve(self, forward_path: str) -> Recipient:
+        """NotFound: unknown local user. Refused: not our domain. BadAddress."""
+        ...
+
+
+class Quarantine(Protocol):
+    """Mail that was accepted and must not be delivered."""
+
+    async def put(self, row: Quarantined) -> None:
+        """Keyed by mail id; the first one stays."""
+        ...
+
+    async def get(self, mail_id: str) -> Quarantined | None: ...
+
+    async def list(self, *, limit: int, before: str | None = None) -> list[Quarantined]:
+        """Newest mail id first; `before` is a mail id."""
+        ...
+
+
+class Holders(Protocol):
+    """Who still needs a content."""
+
+    async def hold(self, holders: Iterable[Holder]) -> None: ...
+
+    async def of(self, mail_id: str) -> list[Holder]: ...
+
+    async def release(self, mail_id: str, holder: str) -> None: ...
+
+
+class SearchIndex(Protocol):
+    """Full text of messages. Meaning of queries: mail/query.py, the same for every adapter."""
+
+    async def add(self, document: IndexDocument) -> None:
+        """Keyed by message id; the same again changes nothing. Calls may be written together."""
+        ...
+
+    async def remove(self, user_id: str, message_id: str) -> None: ...
+
+    async def search(
+        self, user_id: str, query: str, *, limit: int, cursor: str | None
+    ) -> tuple[list[str], str | None]:
+        """Message ids, newest first, and the next cursor. BadQuery; Refused: a bad cursor."""
+        ...
+
+
+class VirusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`virus` is "" for a clean mail; `signatures` names the engine's version and database."""
+
+    virus: str
+    signatures: str
+
+
+class SpamReport(msgspec.Struct, frozen=True, kw_only=True):
+    score: float
+    tests: tuple[str, ...]
+    rules: str
+    scanned_bytes: int
+
+
+class VirusScanner(Protocol):
+    async def scan(self, content: bytes) -> VirusReport:
+        """ScannerUnavailable: no answer. Unscannable: it answered that it cannot read this mail."""
+        ...
+
+    async def signatures(self) -> str:
+        """Version of engine and signatures, as the engine tells it."""
+        ...
+
+
+class SpamScanner(Protocol):
+    async def check(self, content: bytes) -> SpamReport:
+        """ScannerUnavailable: no answer. A mail over 512 KiB is judged by its beginning."""
+        ...
+
+
+class Feed(Protocol):
+    """Mailbox events as they come, from the moment of subscription on; nothing is kept."""
+
+    def subscribe(self, user_id: str, sink: Callable[[MailboxEvent], None]) -> Callable[[], None]:
+        """Call `sink`, which must not block, for each of this user's events; returns the way out."""
+        ...
+
+
+class Gate(Protocol):
+    """Whether new mail may be taken now."""
+
+    def closed(self) -> str | None:
+        """None when open, else why not (low disk, backlog), fit for an operator's eye."""
+        ...

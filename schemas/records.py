@@ -1,0 +1,79 @@
+"""Rows of the smaller stores: directory, quarantine, holders, dead letters."""
+
+import msgspec
+
+from schemas.content import Stored
+from schemas.mail import Envelope, Head, Hop, Verdict
+
+
+class Domain(msgspec.Struct, frozen=True, kw_only=True):
+    domain_id: str  # opaque, never reused
+    name: str  # lower case, A-labels (RFC 5890)
+    created_at_ms: int
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    user_id: str  # opaque, never reused
+    domain_id: str
+    address: str  # local-part@domain, as it was added
+    disabled: bool
+    created_at_ms: int
+    password_hash: str = ""  # argon2id; "" cannot sign in
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign-in. The token itself is never stored, only its SHA-256."""
+
+    token_sha256: str
+    user_id: str
+    expires_at_ms: int
+
+
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that ended in quarantine: infected, far over the spam threshold, or unscannable."""
+
+    mail_id: str
+    reason: str  # infected | spam | unscannable
+    verdict: Verdict
+    envelope: Envelope
+    head: Head
+    content: Stored
+    received_at_ms: int
+    quarantined_at_ms: int
+    hops: tuple[Hop, ...]
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who needs a content: a user's message, quarantine, a dead letter."""
+
+    mail_id: str
+    holder: str  # user:ID | quarantine
+    ref: str
+
+
+class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What search knows of a message. Flags and folders stay out: rows tell them."""
+
+    message_id: str
+    user_id: str
+    domain_id: str
+    received_at_ms: int
+    subject: str
+    sender: str
+    recipients: str
+    body: str
+    filenames: str
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that could not be handled: its bytes unchanged, and why."""
+
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    cause: str
+    attempt: int
+    at_ms: int
+    key: bytes
+    value: bytes

@@ -1,0 +1,176 @@
+"""The one table of topics: plain data, without Faust.
+
+Creation and checks of topics, agents, publishing, docs/topology.md and the tests read it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas import events
+
+PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
+EVENT_MAX_BYTES = 2 * 1024 * 1024
+DEAD_LETTERS = "dead.letters"
+
+FOREVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+COMPACT = {"cleanup.policy": "compact"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic: what it carries, by which key, who writes it and who reads it."""
+
+    name: str
+    carries: tuple[type, ...]
+    key: Callable[[Any], str] = field(repr=False)
+    keyed_by: str
+    writers: tuple[str, ...]  # stages
+    reader: str | None  # the stage that reads it
+    only_copy: bool  # a mail's only copy may stand here: flushed on a single node
+    settings: dict[str, str] = field(default_factory=lambda: dict(FOREVER))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """An agent's place: the topic it reads, the role (consumer group, process) it runs in."""
+
+    name: str
+    role: str
+    reads: str
+    emits: tuple[type, ...]
+    in_flight: int  # handlers at once per partition
+    ordered: bool  # events of equal key strictly one after another
+    failures_to: str = DEAD_LETTERS
+
+
+def _mail(event: Any) -> str:
+    return str(event.mail_id)
+
+
+def _user(event: Any) -> str:
+    return str(event.user_id)
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(
+        name="mail.received",
+        carries=(events.MailReceived,),
+        key=_mail,
+        keyed_by="mail id",
+        writers=("ingress",),
+        reader="validate",
+        only_copy=True,
+    ),
+    Topic(
+        name="mail.validated",
+        carries=(events.MailValidated,),
+        key=_mail,
+        keyed_by="mail id",
+        writers=("validate",),
+        reader="scan",
+        only_copy=True,
+    ),
+    Topic(
+        name="mail.scanned",
+        carries=(events.MailScanned,),
+        key=_mail,
+        keyed_by="mail id",
+        writers=("scan",),
+        reader="route",
+        only_copy=True,
+    ),
+    Topic(
+        name="mailbox.commands",
+        carries=(events.Deliver, events.ChangeKeywords),
+        key=_user,
+        keyed_by="user id",
+        writers=("route", "api"),
+        reader="mailbox",
+        only_copy=True,
+    ),
+    Topic(
+        name="mailbox.events",
+        carries=(events.MailboxChanged, events.CommandAnswered),
+        key=_user,
+        keyed_by="user id",
+        writers=("mailbox",),
+        reader="index",
+        only_copy=False,
+    ),
+    Topic(
+        name=DEAD_LETTERS,
+        carries=(),
+        key=_mail,
+        keyed_by="the origin's key",
+        writers=("validate", "scan", "route", "mailbox", "index"),
+        reader=None,
+        only_copy=True,
+    ),
+    Topic(
+        name="mailbox-unread-changelog",
+        carries=(),
+        key=_user,
+        keyed_by="user id",
+        writers=("mailbox",),
+        reader=None,
+        only_copy=False,
+        settings=dict(COMPACT),
+    ),
+)
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="validate",
+        role="intake",
+        reads="mail.received",
+        emits=(events.MailValidated,),
+        in_flight=16,
+        ordered=False,
+    ),
+    Stage(
+        name="scan",
+        role="scan",
+        reads="mail.validated",
+        emits=(events.MailScanned,),
+        in_flight=4,
+        ordered=False,
+    ),
+    Stage(
+        name="route",
+        role="intake",
+        reads="mail.scanned",
+        emits=(events.Deliver,),
+        in_flight=16,
+        ordered=False,
+    ),
+    Stage(
+        name="mailbox",
+        role="mailbox",
+        reads="mailbox.commands",
+        emits=(events.MailboxChanged, events.CommandAnswered),
+        in_flight=64,
+        ordered=True,
+    ),
+    Stage(
+        name="index",
+        role="index",
+        reads="mailbox.events",
+        emits=(),
+        in_flight=64,
+        ordered=True,
+    ),
+)
+
+ROLES: tuple[str, ...] = ("intake", "scan", "mailbox", "index")
+TOPIC_OF: dict[type, Topic] = {kind: topic for topic in TOPICS for kind in topic.carries}
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
+
+
+def stages_of(role: str) -> tuple[Stage, ...]:
+    """The stages that run in `role`; ValueError for a role that has none."""
+    found = tuple(stage for stage in STAGES if stage.role == role)
+    if not found:
+        msg = f"no stage runs in role {role!r}; roles are {', '.join(ROLES)}"
+        raise ValueError(msg)
+    return found
