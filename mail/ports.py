@@ -262,7 +262,7 @@ class Feed(Protocol):
     """Mailbox events as they come, from the moment of subscription on; nothing is kept."""
 
     def subscribe(self, user_id: str, sink: Callable[[MailboxEvent], None]) -> Callable[[], None]:
-        """Call `sink`, which must not block, for each of this user's events; returns the way out."""
+        """Call `sink`, which must not block, for each event of the user; returns the way out."""
         ...
 
 
