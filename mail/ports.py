@@ -32,6 +32,15 @@ class Work(Protocol):
         """The hop of this stage so far."""
         ...
 
+    def after_publish(self, then: Callable[[], None]) -> None:
+        """Call `then` once this try's outputs are acknowledged, before the event is.
+
+        It must not block and must not fail. The next event of the same key, where the stage is
+        ordered, is not handled before it. Dropped when the try ends in any other way, or when the
+        partition has been revoked meanwhile.
+        """
+        ...
+
 
 class Publisher(Protocol):
     """The way into the river. Topic and key follow from the event (streams/topology.py)."""
