@@ -1,0 +1,64 @@
+"""Cursors of message lists: where the last page ended, and of which list.
+
+A cursor is opaque to its owner: URL-safe base64 of msgpack and a checksum over place and list. The
+checksum finds what we did not give and cursors of another list; it keeps no secret, since a made-up
+place would only lead into the caller's own list.
+"""
+
+import base64
+import binascii
+import hashlib
+
+import msgspec
+
+from mail.errors import Refused
+
+CURSOR_MAX_CHARS = 512
+PAGE_MAX = 500
+_CHECKSUM_BYTES = 8
+_PAYLOAD = msgspec.msgpack.Decoder(tuple[int, str])
+
+Place = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
+
+
+def encode_cursor(place: Place, *scope: str) -> str:
+    """The cursor of `place` in the list that `scope` names (user, folder, filter)."""
+    payload = msgspec.msgpack.encode(place)
+    return base64.urlsafe_b64encode(payload + _checksum(payload, scope)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, *scope: str) -> Place:
+    """The place in `cursor`. Refused: not ours, or of another list."""
+    try:
+        raw = _unpadded(cursor)
+        payload, checksum = raw[:-_CHECKSUM_BYTES], raw[-_CHECKSUM_BYTES:]
+        if checksum != _checksum(payload, scope):
+            raise Refused("the cursor does not belong to this list")
+        return _PAYLOAD.decode(payload)
+    except (binascii.Error, UnicodeError, msgspec.DecodeError) as error:
+        raise Refused("the cursor cannot be read") from error
+
+
+def check_limit(limit: int) -> None:
+    """Refused: not 1 to PAGE_MAX."""
+    if not 1 <= limit <= PAGE_MAX:
+        raise Refused(f"limit must be 1 to {PAGE_MAX}")
+
+
+def list_scope(user_id: str, folder_id: str, unread: bool | None) -> tuple[str, str, str]:  # noqa: FBT001 the filter itself
+    """What names one list: its owner, its folder, its filter."""
+    return user_id, folder_id, str(unread)
+
+
+def _unpadded(cursor: str) -> bytes:
+    if len(cursor) > CURSOR_MAX_CHARS:
+        raise Refused("the cursor cannot be read")
+    raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
+    if base64.urlsafe_b64encode(raw).decode().rstrip("=") != cursor:
+        raise Refused("the cursor cannot be read")
+    return raw
+
+
+def _checksum(payload: bytes, scope: tuple[str, ...]) -> bytes:
+    named = msgspec.msgpack.encode((payload, scope))
+    return hashlib.blake2b(named, digest_size=_CHECKSUM_BYTES).digest()

@@ -1,0 +1,23 @@
+"""The ports in memory: for tests and for trying things out; nothing survives the process.
+
+They pass the same contract suites as the real adapters. Each calls its optional `fault` with the
+name of the step that it is about to take; a fault that raises stands for an engine that is away
+(raise what the port raises) or for a process that ends right there (raise anything else).
+"""
+
+from stores.memory.content import MemoryContentStore
+from stores.memory.directory import MemoryDirectory
+from stores.memory.mail import MemoryMailStore
+from stores.memory.records import MemoryHolders, MemoryQuarantine
+from stores.memory.river import MemoryFeed, MemoryPublisher, MemoryUnread
+
+__all__ = [
+    "MemoryContentStore",
+    "MemoryDirectory",
+    "MemoryFeed",
+    "MemoryHolders",
+    "MemoryMailStore",
+    "MemoryPublisher",
+    "MemoryQuarantine",
+    "MemoryUnread",
+]

@@ -1,0 +1,52 @@
+"""Quarantine and Holders in memory."""
+
+from collections.abc import Iterable
+
+from mail.ports import Holders, Quarantine
+from schemas.records import Holder, Quarantined
+from stores.cursors import check_limit
+from stores.memory.faults import Fault, no_fault, take_step
+
+
+class MemoryQuarantine(Quarantine):
+    """Steps that `fault` meets: put, read."""
+
+    def __init__(self, *, fault: Fault = no_fault) -> None:
+        self.fault = fault
+        self.rows: dict[str, Quarantined] = {}
+
+    async def put(self, row: Quarantined) -> None:
+        await take_step(self.fault, "put")
+        self.rows.setdefault(row.mail_id, row)
+
+    async def get(self, mail_id: str) -> Quarantined | None:
+        await take_step(self.fault, "read")
+        return self.rows.get(mail_id)
+
+    async def list(self, *, limit: int, before: str | None = None) -> list[Quarantined]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        ids = sorted((id_ for id_ in self.rows if before is None or id_ < before), reverse=True)
+        return [self.rows[id_] for id_ in ids[:limit]]
+
+
+class MemoryHolders(Holders):
+    """Steps that `fault` meets: hold, read, release."""
+
+    def __init__(self, *, fault: Fault = no_fault) -> None:
+        self.fault = fault
+        self.rows: dict[tuple[str, str], Holder] = {}
+
+    async def hold(self, holders: Iterable[Holder]) -> None:
+        rows = list(holders)
+        await take_step(self.fault, "hold")
+        for row in rows:
+            self.rows.setdefault((row.mail_id, row.holder), row)
+
+    async def of(self, mail_id: str) -> list[Holder]:
+        await take_step(self.fault, "read")
+        return [self.rows[key] for key in sorted(self.rows) if key[0] == mail_id]
+
+    async def release(self, mail_id: str, holder: str) -> None:
+        await take_step(self.fault, "release")
+        self.rows.pop((mail_id, holder), None)
