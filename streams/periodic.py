@@ -1,0 +1,55 @@
+"""Work that is done again and again beside the river, and never stops the process that does it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from mail.errors import Transient
+
+log = logging.getLogger(__name__)
+
+
+class Periodic:
+    """Run `work` now and then every `interval_s` after its end.
+
+    An engine that does not answer is logged once per outage; anything else at every failure.
+    """
+
+    def __init__(
+        self, name: str, work: Callable[[], Awaitable[object]], *, interval_s: float
+    ) -> None:
+        self._name = name
+        self._work = work
+        self._interval_s = interval_s
+        self._task: asyncio.Task[None] | None = None
+        self._out = False
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=self._name)
+
+    async def stop(self) -> None:
+        """Cancel the work wherever it is, and wait until it is gone."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
+        while True:
+            await self._once()
+            await asyncio.sleep(self._interval_s)
+
+    async def _once(self) -> None:
+        try:
+            await self._work()
+        except Transient as error:
+            if not self._out:
+                log.warning("%s: %s; trying again every %g s", self._name, error, self._interval_s)
+            self._out = True
+        except Exception:
+            log.exception("%s failed; trying again in %g s", self._name, self._interval_s)
+        else:
+            if self._out:
+                log.info("%s: works again", self._name)
+            self._out = False

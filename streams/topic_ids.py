@@ -1,0 +1,129 @@
+"""Which topic this is: the id that the broker gives a topic when it is made.
+
+Offsets alone cannot tell a topic that was deleted and made anew, once the new one has grown past
+the old position. The id can (KIP-516). aiokafka 0.14 speaks metadata up to version 5, ids come
+from 10 on; so the one message that carries them is spelled out here.
+"""
+
+import uuid
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+
+_METADATA = 3
+_VERSION = 12
+
+
+class _Uuid:
+    """A UUID as its 16 bytes; aiokafka has no such type."""
+
+    @classmethod
+    def encode(cls, value: uuid.UUID) -> bytes:
+        return value.bytes
+
+    @classmethod
+    def decode(cls, data: Any) -> uuid.UUID:
+        return uuid.UUID(bytes=data.read(16))
+
+    @classmethod
+    def repr(cls, value: uuid.UUID) -> str:
+        return str(value)
+
+
+class _MetadataResponse(Response):
+    API_KEY = _METADATA
+    API_VERSION = _VERSION
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32),
+                ("host", CompactString("utf-8")),
+                ("port", Int32),
+                ("rack", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", CompactString("utf-8")),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline_replicas", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequestStruct(RequestStruct):
+    API_KEY = _METADATA
+    API_VERSION = _VERSION
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(
+                ("topic_id", _Uuid),
+                ("name", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequest(Request[_MetadataRequestStruct]):
+    API_KEY = _METADATA
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
+        return request_struct_class([(uuid.UUID(int=0), self._topic, {})], False, False, {})
+
+
+async def topic_identity(client: AIOKafkaClient, topic: str) -> tuple[uuid.UUID, int]:
+    """Id and number of partitions of `topic`, asked of any broker.
+
+    UnknownTopicOrPartitionError when it is not there; KafkaError when no broker answers.
+    """
+    answer = await client.send(client.get_random_node(), _MetadataRequest(topic))
+    found = answer.topics[0]
+    error_code, _, topic_id, _, partitions, *_ = found
+    if error_code:
+        raise for_code(error_code)(topic)
+    return topic_id, len(partitions)

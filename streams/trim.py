@@ -1,0 +1,103 @@
+"""trim: records that every reader has long finished are removed from the log.
+
+Work topics never expire by time or size, since a mail that waits for an engine must not; so each
+role removes, from the topics that its stages read, what its group has committed, less a margin.
+The margin serves those who read without a group: the edge's tails, and operators who search.
+Reads: what the group has committed. A group that has committed nothing: nothing is removed.
+Broker away: tried again at the next turn. Safe to repeat, and by many workers at once.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+
+from streams.lag import GROUP_PREFIX
+from streams.log_client import LogClient, Offsets
+from streams.periodic import Periodic
+from streams.topology import BY_NAME, DEAD_LETTERS, Topic, stages_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimConfig:
+    """How often, and how much of what is finished stays."""
+
+    margin_records: int = 10_000  # per partition
+    interval_s: float = 60.0
+    timeout_s: float = 10.0
+
+
+def trimmed_topics(role: str) -> tuple[Topic, ...]:
+    """The topics that the stages of `role` read; each topic has one reading group."""
+    return tuple(BY_NAME[stage.reads] for stage in stages_of(role))
+
+
+class Trimmer:
+    """Trims `topics` behind `group`, in the background from start to stop."""
+
+    def __init__(
+        self, bootstrap: str, *, group: str, topics: Iterable[Topic], config: TrimConfig
+    ) -> None:
+        self._group = group
+        self._topics = tuple(topic.name for topic in topics if _may_be_trimmed(topic))
+        self._config = config
+        self._client = LogClient(bootstrap, timeout_s=config.timeout_s)
+        self._periodic = Periodic(f"trim: {group}", self.trim, interval_s=config.interval_s)
+
+    @classmethod
+    def of_role(
+        cls,
+        bootstrap: str,
+        role: str,
+        *,
+        config: TrimConfig | None = None,
+        group_prefix: str = GROUP_PREFIX,
+    ) -> "Trimmer":
+        """The trimmer that runs beside a role's stages."""
+        topics = trimmed_topics(role)
+        return cls(
+            bootstrap, group=group_prefix + role, topics=topics, config=config or TrimConfig()
+        )
+
+    async def start(self) -> None:
+        self._periodic.start()
+
+    async def stop(self) -> None:
+        await self._periodic.stop()
+        await self._client.stop()
+
+    async def trim(self) -> int:
+        """One turn; the number of records removed. BrokerUnavailable."""
+        parts = await self._client.partitions(self._topics)
+        committed = await self._client.committed(self._group)
+        begins, ends = await self._client.begins(parts), await self._client.ends(parts)
+        goals = trim_goals(committed, begins, ends, margin_records=self._config.margin_records)
+        await self._client.delete_before(goals)
+        removed = sum(goal - begins[part] for part, goal in goals.items())
+        if removed:
+            log.info("%s: removed %d finished records", self._group, removed)
+        return removed
+
+
+def trim_goals(
+    committed: Offsets, begins: Offsets, ends: Offsets, *, margin_records: int
+) -> dict[TopicPartition, int]:
+    """The offset below which each partition may be emptied; those with nothing to do are left out.
+
+    A commit beyond the log's end belongs to another log of that name: nothing is removed.
+    """
+    return {
+        part: committed[part] - margin_records
+        for part in begins
+        if part in committed
+        and committed[part] <= ends[part]
+        and committed[part] - margin_records > begins[part]
+    }
+
+
+def _may_be_trimmed(topic: Topic) -> bool:
+    """Compacted topics keep the last of every key; dead letters wait for a person."""
+    return topic.name != DEAD_LETTERS and topic.settings.get("cleanup.policy") == "delete"
