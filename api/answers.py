@@ -1,0 +1,225 @@
+"""The bodies that we answer, and how a message row becomes one."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+
+from schemas.mail import Hop, Mailbox
+from schemas.mailbox import FLAGGED, FOLDERS, SEEN, FolderCounts, Message
+
+Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+def rfc3339(at_ms: int) -> str:
+    """UTC with milliseconds (RFC 3339 §5.6)."""
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{at_ms % 1000:03d}Z"
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Either may be empty in broken mail."""
+
+    name: str
+    address: str
+
+
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
+    token: str
+    expires_at: Timestamp
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    address: str
+    expires_at: Timestamp
+
+
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    role: str
+    total: int
+    unread: int
+
+
+class Folders(msgspec.Struct, frozen=True, kw_only=True):
+    folders: list[Folder]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as lists show it."""
+
+    id: str
+    mail_id: str
+    folder_ids: list[str]
+    created_seq: int
+    changed_seq: int
+    keywords: list[str]
+    sender: Address = msgspec.field(name="from")
+    to: list[Address]
+    subject: str
+    preview: str
+    received_at: Timestamp
+    size_bytes: int
+    unread: bool
+    flagged: bool
+    has_attachments: bool
+    spam_score: float
+
+
+class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
+    messages: list[Summary]
+    next_cursor: str | None
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    value: str
+
+
+class AttachmentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    n: int
+    filename: str
+    content_type: str
+    size_bytes: int
+
+
+class Spam(msgspec.Struct, frozen=True, kw_only=True):
+    score: float
+    tests: list[str]
+
+
+class HopInfo(msgspec.Struct, frozen=True, kw_only=True):
+    stage: str
+    started_at: Timestamp
+    took_ms: float
+    verdict: str
+    attempt: int
+    worker: str
+
+
+class Detail(Summary, frozen=True, kw_only=True):
+    """A message as it is read; `html` is sanitised, and null when the mail has none."""
+
+    cc: list[Address]
+    reply_to: list[Address]
+    message_id: str
+    in_reply_to: list[str]
+    references: list[str]
+    headers: list[Header]
+    text: str
+    html: str | None
+    attachments: list[AttachmentInfo]
+    spam: Spam
+    hops: list[HopInfo]
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The change is durable and not applied yet; `location` shows it once it is."""
+
+    status: str = "accepted"
+    location: str
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    status: str = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """`reasons` why not; `warnings` go with either answer."""
+
+    status: str  # ready | not ready
+    reasons: list[str]
+    warnings: list[str]
+
+
+class FolderChange(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    total: int
+    unread: int
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is left to say of a destroyed message."""
+
+    id: str
+
+
+_SUMMARY_OR_GONE = [
+    {"$ref": "#/components/schemas/Summary"},
+    {"$ref": "#/components/schemas/Gone"},
+]
+
+
+class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a mailbox, as pushed; `folders` are the touched ones."""
+
+    type: str = "change"
+    seq: int
+    change: str  # created | updated | destroyed
+    message: Annotated[Any, msgspec.Meta(extra_json_schema={"oneOf": _SUMMARY_OR_GONE})]
+    folders: list[FolderChange]
+
+
+def json_answer(
+    body: msgspec.Struct, *, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(body),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
+
+
+def address(mailbox: Mailbox | None) -> Address:
+    return Address(mailbox.name, mailbox.address) if mailbox else Address("", "")
+
+
+def addresses(mailboxes: tuple[Mailbox, ...]) -> list[Address]:
+    return [Address(one.name, one.address) for one in mailboxes]
+
+
+def summary(row: Message) -> Summary:
+    head = row.head
+    return Summary(
+        id=row.message_id,
+        mail_id=row.mail_id,
+        folder_ids=[folder for folder in FOLDERS if folder in row.places],
+        created_seq=row.created_seq,
+        changed_seq=row.changed_seq,
+        keywords=list(row.keywords),
+        sender=address(head.sender),
+        to=addresses(head.to),
+        subject=head.subject,
+        preview=head.preview,
+        received_at=rfc3339(row.received_at_ms),
+        size_bytes=row.content.size_bytes,
+        unread=SEEN not in row.keywords,
+        flagged=FLAGGED in row.keywords,
+        has_attachments=head.has_attachments,
+        spam_score=row.verdict.spam_score,
+    )
+
+
+def folder(counts: FolderCounts) -> Folder:
+    """The six standard folders' ids are their roles (RFC 6154), and English names come of them."""
+    return Folder(
+        id=counts.id,
+        name=counts.id.capitalize(),
+        role=counts.id,
+        total=counts.total,
+        unread=counts.unread,
+    )
+
+
+def hop(one: Hop) -> HopInfo:
+    return HopInfo(
+        stage=one.stage,
+        started_at=rfc3339(one.started_at_ms),
+        took_ms=one.took_ms,
+        verdict=one.verdict,
+        attempt=one.attempt,
+        worker=one.worker,
+    )

@@ -1,0 +1,143 @@
+"""The edge as an aiohttp application, and how to serve it.
+
+Failures that we name become their problem (api/problems.py); all others become 500 with an incident
+id, and the log has the rest. There is no access log: it would hold addresses, searches and ids.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from api.config import ApiConfig
+from api.edge import EDGE, Edge, Reasons, make_edge
+from api.headers import secure
+from api.openapi import PATH, document
+from api.page import add_page
+from api.ports import ApiPorts
+from api.problems import Problem, of_error, of_http
+from api.routes import ROUTES
+from mail.errors import PostriverError
+from mail.ids import new_id
+
+log = logging.getLogger("postriver.api")
+_PREPARED = "prepared"
+
+
+def make_app(
+    config: ApiConfig,
+    ports: ApiPorts,
+    ready: Reasons,
+    *,
+    warnings: Reasons = list,
+) -> web.Application:
+    """The whole edge.
+
+    `ready()` gives the reasons why not (none when ready), `warnings()` what /readyz says beside.
+    """
+    app = web.Application(
+        middlewares=[_answer_failures],
+        client_max_size=config.body_max_bytes,
+    )
+    app[EDGE] = make_edge(config, ports, not_ready=ready, warnings=warnings)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, route.handle)
+        if route.method == hdrs.METH_GET and route.name != "push":
+            app.router.add_route(hdrs.METH_HEAD, route.path, route.handle)
+    app.router.add_get(PATH, _describe(config))
+    add_page(app)
+    app.on_response_prepare.append(secure)
+    app.on_response_prepare.append(_note_prepared)
+    app.on_shutdown.append(_end_sockets)
+    app.cleanup_ctx.append(_hashers)
+    return app
+
+
+async def start(app: web.Application) -> tuple[web.AppRunner, int]:
+    """Listen where the configuration says; the port is the real one when it says 0."""
+    config = app[EDGE].config
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    await runner.setup()
+    site = web.TCPSite(runner, config.host, config.port)
+    await site.start()
+    port: int = runner.addresses[0][1]
+    return runner, port
+
+
+def _describe(config: ApiConfig) -> Handler:
+    body = msgspec.json.encode(document(config))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        del request
+        return web.Response(body=body, content_type="application/json")
+
+    return answer
+
+
+@web.middleware
+async def _answer_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Problem details for every failure, and a count for every answer."""
+    started_s = time.monotonic()
+    try:
+        response = await handler(request)
+    except Exception as error:
+        if request.get(_PREPARED):
+            raise _cut_off(request, error) from error
+        response = _problem(error, request.app[EDGE]).response()
+    _count(request, response.status, time.monotonic() - started_s)
+    return response
+
+
+def _problem(error: Exception, edge: Edge) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case web.HTTPException():
+            return of_http(error)
+        case PostriverError():
+            return of_error(error, edge.config.retry_after_s) or _incident(error)
+        case _:
+            return _incident(error)
+
+
+def _incident(error: Exception) -> Problem:
+    incident = new_id()
+    log.error("incident %s", incident, exc_info=error)
+    return Problem(500, "internal", "Something broke; our log knows more.", incident=incident)
+
+
+def _cut_off(request: web.Request, error: Exception) -> ConnectionError:
+    """Half an answer is out: break off, so that nobody takes it for the whole."""
+    if not isinstance(error, ConnectionError):
+        log.error("an answer broke off", exc_info=error)
+    if request.transport is not None:
+        request.transport.abort()
+    return ConnectionResetError("broken off")
+
+
+def _count(request: web.Request, status: int, took_s: float) -> None:
+    resource = request.match_info.route.resource
+    if resource is None:
+        method, route = "any", "unmatched"
+    else:
+        method, route = request.method, resource.canonical
+    lasting = status == HTTPStatus.SWITCHING_PROTOCOLS
+    request.app[EDGE].metrics.seen(method, route, status, 0.0 if lasting else took_s)
+
+
+async def _note_prepared(request: web.Request, response: web.StreamResponse) -> None:
+    del response
+    request[_PREPARED] = True
+
+
+async def _end_sockets(app: web.Application) -> None:
+    app[EDGE].sockets.end_all()
+
+
+async def _hashers(app: web.Application) -> AsyncIterator[None]:
+    yield
+    app[EDGE].hashers.shutdown(wait=False, cancel_futures=True)

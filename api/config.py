@@ -1,0 +1,51 @@
+"""Limits and settings of the edge; cli/ builds them from the environment."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """Every limit has a unit, every wait an end."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    secure_cookies: bool = False  # True behind TLS: Secure, and the __Host- prefix (RFC 6265bis)
+
+    session_days: int = 30
+    login_failures_per_address: int = 10
+    login_failures_per_peer: int = 30  # several people may share one address of the network
+    login_window_s: float = 900.0
+    login_keys: int = 20_000  # addresses and peers remembered; the oldest are forgotten first
+    logins_at_once: int = 2  # argon2 takes 64 MiB and a core each
+    logins_waiting: int = 64
+
+    answer_timeout_s: float = 10.0  # a change not seen by then is answered 202
+    retry_after_s: int = 5
+    body_max_bytes: int = 64 * 1024
+
+    page_default: int = 50
+    page_max: int = 500
+    cursor_max_chars: int = 512
+    query_max_chars: int = 1_000
+
+    off_loop_bytes: int = 128 * 1024  # a mail over this is read on a thread
+    reads_at_once: int = 4  # mails in memory for reading
+    downloads_at_once: int = 32  # raw mails and attachments being sent
+    downloads_per_user: int = 8
+    download_stall_s: float = 60.0  # a peer that takes nothing for so long is let go
+    text_max_chars: int = 2 * 1024 * 1024  # of text and of html in an answer; /raw has the rest
+
+    sockets: int = 10_000
+    sockets_per_user: int = 20
+    sockets_unsigned: int = 200  # opened, token not yet said
+    socket_queue: int = 256  # events; a socket further behind is closed with 1013
+    socket_send_buffer_bytes: int = 64 * 1024
+    socket_message_max_bytes: int = 4 * 1024
+    socket_ping_s: float = 30.0
+    socket_token_s: float = 10.0
+    session_check_s: float = 30.0  # until a disabled user's sockets are closed
+
+    @property
+    def cookie(self) -> str:
+        """The cookie's name. Browsers share cookies among ports, so the port is part of it."""
+        return "__Host-postriver" if self.secure_cookies else f"postriver_{self.port}"

@@ -1,0 +1,101 @@
+"""What handlers share, and what one call brings."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from api.config import ApiConfig
+from api.limits import Downloads, FailedLogins
+from api.metrics import ApiMetrics
+from api.ports import ApiPorts
+from api.sessions import Caller, authenticate
+from api.sockets import Sockets
+
+Reasons = Callable[[], list[str]]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """One process's edge. `not_ready` and `warnings` are the composition root's to tell."""
+
+    config: ApiConfig
+    ports: ApiPorts
+    not_ready: Reasons
+    warnings: Reasons
+    metrics: ApiMetrics
+    failed_logins: FailedLogins
+    downloads: Downloads
+    sockets: Sockets
+    hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
+    hashing: set[asyncio.Future[bool]] = field(default_factory=set)
+    reads: asyncio.Semaphore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request to a handler that anybody may call."""
+
+    edge: Edge
+    request: web.Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCall(Call):
+    """A request of somebody who is signed in."""
+
+    caller: Caller
+
+    @property
+    def user_id(self) -> str:
+        return self.caller.user.user_id
+
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+SignedHandler = Callable[[SignedCall], Awaitable[web.StreamResponse]]
+EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
+
+
+def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons, warnings: Reasons) -> Edge:
+    metrics = ApiMetrics()
+    return Edge(
+        config=config,
+        ports=ports,
+        not_ready=not_ready,
+        warnings=warnings,
+        metrics=metrics,
+        failed_logins=FailedLogins(config, time.monotonic),
+        downloads=Downloads(config),
+        sockets=Sockets(config, metrics),
+        hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
+        reads=asyncio.Semaphore(config.reads_at_once),
+    )
+
+
+def open_to_all(
+    handler: Handler,
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await handler(Call(edge=request.app[EDGE], request=request))
+
+    return answer
+
+
+def signed_in(
+    handler: SignedHandler,
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Ask who it is before anything else is looked at."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        edge = request.app[EDGE]
+        caller = await authenticate(request, edge.config, edge.ports.directory, now_ms())
+        return await handler(SignedCall(edge=edge, request=request, caller=caller))
+
+    return answer

@@ -1,0 +1,112 @@
+"""What clients send, decoded strictly: what is unknown is refused, and the place named."""
+
+import re
+from typing import Annotated, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from api.config import ApiConfig
+from api.problems import Problem, bad_request, not_found
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NUMBER = re.compile(r"[0-9]{1,4}")
+_PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
+
+Text = Annotated[str, msgspec.Meta(max_length=1024)]
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    address: Text
+    password: Text
+
+
+class MessagePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At least one of the two."""
+
+    unread: bool | msgspec.UnsetType = msgspec.UNSET
+    flagged: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class SocketFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client may say on a socket: a token, first; or `ping`, answered with `pong`."""
+
+    type: str = "token"
+    token: Text = ""
+
+
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
+    """The JSON body as `kind`. 415 for other media types, 400 with the place of the fault."""
+    if request.content_type != "application/json":
+        raise Problem(415, "unsupported_media_type", "Send application/json.")
+    raw = await request.read()
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        found = _PLACE.match(str(error))
+        place = found["place"] if found and found["place"] else "$"
+        raise bad_request("invalid_body", found["detail"] if found else "", place) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise bad_request("invalid_json", str(error), "body") from error
+
+
+def query(request: web.Request, *known: str) -> dict[str, str]:
+    """The query's parameters: each known, each once."""
+    found: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            raise bad_request(
+                "unknown_parameter",
+                f"Known parameters are: {', '.join(known) or 'none'}.",
+                f"query:{name[:64]}",
+            )
+        if name in found:
+            raise bad_request("repeated_parameter", "Give it once.", f"query:{name}")
+        found[name] = value
+    return found
+
+
+def limit_of(values: dict[str, str], config: ApiConfig) -> int:
+    text = values.get("limit", str(config.page_default))
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= config.page_max:
+        raise bad_request("bad_limit", f"A number from 1 to {config.page_max}.", "query:limit")
+    return int(text)
+
+
+def cursor_of(values: dict[str, str], config: ApiConfig) -> str | None:
+    cursor = values.get("cursor")
+    if cursor is not None and not 1 <= len(cursor) <= config.cursor_max_chars:
+        raise bad_cursor()
+    return cursor
+
+
+def bad_cursor() -> Problem:
+    return bad_request("bad_cursor", "Use a next_cursor of the same list.", "query:cursor")
+
+
+def unread_of(values: dict[str, str]) -> bool | None:
+    match values.get("unread"):
+        case None:
+            return None
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            raise bad_request("bad_unread", "Either true or false.", "query:unread")
+
+
+def message_id_of(request: web.Request) -> str:
+    """The id in the path; a malformed one is as unknown as any other."""
+    id_ = request.match_info["id"]
+    if not _ID.fullmatch(id_):
+        raise not_found()
+    return id_
+
+
+def number_of(request: web.Request) -> int:
+    text = request.match_info["n"]
+    if not _NUMBER.fullmatch(text):
+        raise not_found()
+    return int(text)

@@ -1,0 +1,91 @@
+"""login, logout, me."""
+
+import asyncio
+
+from aiohttp import web
+
+from api.answers import LoggedIn, Me, json_answer, rfc3339
+from api.edge import Call, Edge, SignedCall, now_ms
+from api.inputs import Login, query, read_body
+from api.problems import cross_site, unavailable, wrong_credentials
+from api.sessions import (
+    DAY_MS,
+    clear_cookie,
+    from_own_page,
+    new_token,
+    set_cookie,
+    token_sha256,
+)
+from mail.addresses import normal_address
+from mail.errors import BadAddress
+from mail.passwords import verify_password
+from schemas.records import Session, User
+
+
+async def login(call: Call) -> web.StreamResponse:
+    """Sign in: the token in the body is for programs, the cookie for browsers."""
+    query(call.request)
+    if not from_own_page(call.request):
+        raise cross_site()
+    asked = await read_body(call.request, Login)
+    user = await _known_user(call, asked)
+    token, expires_at_ms = new_token(), now_ms() + call.edge.config.session_days * DAY_MS
+    await call.edge.ports.directory.add_session(
+        Session(token_sha256=token_sha256(token), user_id=user.user_id, expires_at_ms=expires_at_ms)
+    )
+    response = json_answer(LoggedIn(token=token, expires_at=rfc3339(expires_at_ms)))
+    set_cookie(response, call.edge.config, token)
+    return response
+
+
+async def _known_user(call: Call, asked: Login) -> User:
+    """The user whose password it is; 401 without telling what was wrong, at the same cost."""
+    edge = call.edge
+    address = _normal(asked.address)
+    take_back = edge.failed_logins.begin(address or asked.address, call.request.remote)
+    user = await edge.ports.directory.user_by_address(address) if address else None
+    right = await _verify(edge, user.password_hash if user else "", asked.password)
+    if user is None or user.disabled or not right:
+        raise wrong_credentials()
+    take_back()
+    return user
+
+
+def _normal(address: str) -> str | None:
+    try:
+        return normal_address(address)
+    except BadAddress:
+        return None
+
+
+async def _verify(edge: Edge, password_hash: str, password: str) -> bool:
+    """Off the loop; a flood of sign-ins waits in a short queue, the rest is sent away."""
+    if len(edge.hashing) >= edge.config.logins_waiting:
+        raise unavailable(edge.config.retry_after_s)
+    loop = asyncio.get_running_loop()
+    checking = loop.run_in_executor(edge.hashers, verify_password, password_hash, password)
+    edge.hashing.add(checking)
+    checking.add_done_callback(edge.hashing.discard)
+    return await checking
+
+
+async def logout(call: SignedCall) -> web.StreamResponse:
+    """End this sign-in, and the sockets opened with it."""
+    query(call.request)
+    sha256 = call.caller.session.token_sha256
+    await call.edge.ports.directory.end_session(sha256)
+    call.edge.sockets.end_session(sha256)
+    response = web.Response(status=204)
+    clear_cookie(response, call.edge.config)
+    return response
+
+
+async def me(call: SignedCall) -> web.StreamResponse:
+    query(call.request)
+    return json_answer(
+        Me(
+            id=call.user_id,
+            address=call.caller.user.address,
+            expires_at=rfc3339(call.caller.session.expires_at_ms),
+        )
+    )

@@ -1,0 +1,134 @@
+"""/v1/openapi.json: built from the table of routes and the structs, so that it cannot drift."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from api.answers import Gone, Summary
+from api.config import ApiConfig
+from api.problems import MEDIA_TYPE, ProblemDetails
+from api.routes import ROUTES, Route
+
+PATH = "/v1/openapi.json"
+_REF = "#/components/schemas/{name}"
+
+
+def document(config: ApiConfig) -> dict[str, Any]:
+    """An OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {PATH: {"get": _own_operation()}}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, config)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Postriver", "version": "1", "description": "Mail over HTTP."},
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": _security(config)},
+    }
+
+
+def _operation(route: Route, config: ApiConfig) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "parameters": _parameters(route, config),
+        "responses": _responses(route),
+        "security": [{"bearer": []}, {"cookie": []}] if route.signed else [],
+    }
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": _json(route.body)}
+    return operation
+
+
+def _own_operation() -> dict[str, Any]:
+    return {
+        "operationId": "openapi",
+        "summary": "This document.",
+        "parameters": [],
+        "responses": {"200": {"description": "OK", "content": {"application/json": {}}}},
+        "security": [],
+    }
+
+
+def _parameters(route: Route, config: ApiConfig) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    known = _query_schemas(config)
+    in_query = [
+        {"name": name, "in": "query", "required": name == "q", "schema": known[name]}
+        for name in route.query
+    ]
+    return in_path + in_query
+
+
+def _path_schema(name: str) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0} if name == "n" else {"type": "string"}
+
+
+def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
+    return {
+        "unread": {"type": "boolean"},
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": config.page_max,
+            "default": config.page_default,
+        },
+        "cursor": {"type": "string", "maxLength": config.cursor_max_chars},
+        "q": {"type": "string", "minLength": 1, "maxLength": config.query_max_chars},
+    }
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    found = {str(route.status): _success(route)}
+    for status, answer in route.also:
+        found[str(status)] = {"description": _phrase(status), "content": _json(answer)}
+    for status in sorted({*route.problems, *((401,) if route.signed else ()), 500}):
+        found.setdefault(str(status), _problem(status))
+    return found
+
+
+def _success(route: Route) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": _phrase(route.status)}
+    if route.answer:
+        described["content"] = _json(route.answer)
+    elif route.status != HTTPStatus.NO_CONTENT:
+        described["content"] = {
+            route.media_type: {"schema": {"type": "string", "format": "binary"}}
+        }
+    return described
+
+
+def _problem(status: int) -> dict[str, Any]:
+    reference = {"$ref": _REF.format(name=ProblemDetails.__name__)}
+    return {"description": _phrase(status), "content": {MEDIA_TYPE: {"schema": reference}}}
+
+
+def _json(kind: type[msgspec.Struct] | None) -> dict[str, Any]:
+    return (
+        {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}} if kind else {}
+    )
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _schemas() -> dict[str, Any]:
+    kinds: set[type[msgspec.Struct]] = {ProblemDetails, Summary, Gone}
+    for route in ROUTES:
+        kinds |= {kind for kind in (route.body, route.answer) if kind}
+        kinds |= {kind for _, kind in route.also if kind}
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)
+    return schemas
+
+
+def _security(config: ApiConfig) -> dict[str, Any]:
+    return {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": config.cookie},
+    }

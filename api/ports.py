@@ -1,0 +1,17 @@
+"""What the edge needs of the world."""
+
+from dataclasses import dataclass
+
+from mail.ports import ContentStore, Directory, Feed, MailStore, Publisher, SearchIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiPorts:
+    """The edge reads stores, and writes only sessions and commands: one writer per mailbox."""
+
+    store: MailStore
+    contents: ContentStore
+    directory: Directory
+    search: SearchIndex
+    publisher: Publisher
+    feed: Feed

@@ -1,0 +1,135 @@
+"""Every failure as problem details (RFC 9457), and nothing of our insides in them.
+
+`code` is ours and stable, for programs; `detail` is for people. Whatever is unknown, malformed or
+another's gets one and the same 404, so that ids cannot be probed.
+"""
+
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+
+from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The body (RFC 9457 §3.1); members after `code` are extensions (§3.2)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    position: int | None = None  # character index into `q`, from 0
+    place: str | None = None  # JSON path or parameter that is at fault
+    incident: str | None = None  # names the entry in our log
+
+
+class Problem(Exception):
+    """Answer with problem details; `headers` go along."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        position: int | None = None,
+        place: str | None = None,
+        incident: str | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.headers = headers or {}
+        self.body = ProblemDetails(
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            code=code,
+            position=position,
+            place=place,
+            incident=incident,
+        )
+
+    def response(self) -> web.Response:
+        return web.Response(
+            status=self.status,
+            body=msgspec.json.encode(self.body),
+            headers={"Content-Type": MEDIA_TYPE, **self.headers},
+        )
+
+
+def not_found() -> Problem:
+    return Problem(404, "not_found", "There is nothing here.")
+
+
+def unauthorized() -> Problem:
+    """One answer for no token, a bad one, an ended session and a disabled user (RFC 6750 §3)."""
+    return Problem(
+        401, "unauthorized", "Sign in first.", headers={"WWW-Authenticate": 'Bearer realm="mail"'}
+    )
+
+
+def wrong_credentials() -> Problem:
+    """One answer for an unknown address, a wrong password and a disabled user."""
+    return Problem(
+        401,
+        "wrong_credentials",
+        "Address or password is wrong.",
+        headers={"WWW-Authenticate": 'Bearer realm="mail"'},
+    )
+
+
+def cross_site() -> Problem:
+    return Problem(403, "cross_site", "A page of another site may not do this with your cookie.")
+
+
+def unavailable(retry_after_s: int) -> Problem:
+    return Problem(
+        503,
+        "unavailable",
+        "A part of the service does not answer now; try again.",
+        headers={"Retry-After": str(retry_after_s)},
+    )
+
+
+def too_many(detail: str, retry_after_s: float) -> Problem:
+    seconds = max(1, int(retry_after_s + 0.999))
+    return Problem(429, "too_many", detail, headers={"Retry-After": str(seconds)})
+
+
+def bad_request(code: str, detail: str, place: str) -> Problem:
+    return Problem(400, code, detail, place=place)
+
+
+def of_error(error: PostriverError, retry_after_s: int) -> Problem | None:
+    """The problem that a named failure is to a client; None when it is our own fault."""
+    match error:
+        case Transient():
+            return unavailable(retry_after_s)
+        case NotFound():
+            return not_found()
+        case BadQuery():
+            return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
+        case Refused():
+            return Problem(400, "refused", error.detail)
+        case _:
+            return None
+
+
+_HTTP_DETAILS = {
+    404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "This place does not take that method; see Allow."),
+    413: ("too_large", "The request's body is too large."),
+    417: ("expectation_failed", "This expectation cannot be met."),
+}
+
+
+def of_http(error: web.HTTPException) -> Problem:
+    """What aiohttp itself refuses, in our form."""
+    code, detail = _HTTP_DETAILS.get(error.status, ("refused", "The request cannot be taken."))
+    kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+    return Problem(error.status, code, detail, headers=kept)

@@ -1,0 +1,232 @@
+"""push: a mailbox's changes on a WebSocket, in order, none twice.
+
+A socket begins with what happens from now on; a client that was away reads its lists again. With
+header or cookie the subscription stands when the handshake is answered; with a token in the first
+frame, when a `ping` after it is answered.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, hdrs, web
+
+from api.answers import ChangeFrame, FolderChange, Gone, summary
+from api.edge import Call, Edge, now_ms
+from api.inputs import SocketFrame, query
+from api.problems import Problem, cross_site, too_many, unauthorized, unavailable
+from api.sessions import (
+    Caller,
+    bearer_of,
+    caller_of_hash,
+    caller_of_token,
+    own_origin,
+)
+from api.sockets import POLICY, SIGNED_OUT, TRY_AGAIN_LATER, Ending, Outbox
+from mail.errors import Transient
+from schemas.events import MailboxChanged
+from schemas.mailbox import Message
+
+_DECODER = msgspec.json.Decoder(SocketFrame)
+_WRITER_LIMIT_BYTES = 16 * 1024  # written before a send waits for the peer
+_PONG = '{"type":"pong"}'
+
+
+async def push(call: Call) -> web.StreamResponse:
+    """Sign in by header, by cookie, or by the first frame."""
+    query(call.request)
+    ws = _socket(call.edge)
+    if not ws.can_prepare(call.request):
+        raise Problem(
+            426, "upgrade_required", "This is a WebSocket.", headers={"Upgrade": "websocket"}
+        )
+    caller = await _caller_of_handshake(call)
+    if caller is None:
+        await _first_frame(call, ws)
+        return ws
+    if not call.edge.sockets.may_open(caller.user.user_id):
+        raise too_many("Too many sockets are open.", call.edge.config.retry_after_s)
+    async with _subscribed(call.edge, caller) as outbox:
+        await ws.prepare(call.request)
+        await _serve(call, ws, caller, outbox)
+    return ws
+
+
+def _socket(edge: Edge) -> web.WebSocketResponse:
+    return web.WebSocketResponse(
+        timeout=5.0,
+        heartbeat=edge.config.socket_ping_s,
+        max_msg_size=edge.config.socket_message_max_bytes,
+        compress=False,
+        writer_limit=_WRITER_LIMIT_BYTES,
+    )
+
+
+async def _caller_of_handshake(call: Call) -> Caller | None:
+    """Who signed in by header or cookie; None when neither is there."""
+    config, request = call.edge.config, call.request
+    token = bearer_of(request)
+    if token is None:
+        if config.cookie not in request.cookies:
+            return None
+        if hdrs.ORIGIN not in request.headers or not own_origin(request):
+            raise cross_site()
+        token = request.cookies[config.cookie]
+    caller = await caller_of_token(call.edge.ports.directory, token, now_ms())
+    if caller is None:
+        raise unauthorized()
+    return caller
+
+
+async def _first_frame(call: Call, ws: web.WebSocketResponse) -> None:
+    edge = call.edge
+    if not edge.sockets.begin_unsigned():
+        raise unavailable(edge.config.retry_after_s)
+    try:
+        await ws.prepare(call.request)
+        caller = await _caller_of_frame(edge, ws)
+    finally:
+        edge.sockets.end_unsigned()
+    if caller is None:
+        await _close(call, ws, (SIGNED_OUT, "sign in first"))
+    elif not edge.sockets.may_open(caller.user.user_id):
+        await _close(call, ws, (TRY_AGAIN_LATER, "too many sockets"))
+    else:
+        async with _subscribed(edge, caller) as outbox:
+            await _serve(call, ws, caller, outbox)
+
+
+async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | None:
+    try:
+        async with asyncio.timeout(edge.config.socket_token_s):
+            message = await ws.receive()
+        if message.type is not WSMsgType.TEXT:
+            return None
+        frame = _DECODER.decode(message.data)
+        return await caller_of_token(edge.ports.directory, frame.token, now_ms())
+    except (TimeoutError, msgspec.DecodeError, Transient):
+        return None
+
+
+@asynccontextmanager
+async def _subscribed(edge: Edge, caller: Caller) -> AsyncIterator[Outbox]:
+    outbox = Outbox(edge.config.socket_queue)
+    user_id = caller.user.user_id
+    edge.sockets.add(outbox, user_id=user_id, token_sha256=caller.session.token_sha256)
+    unsubscribe = edge.ports.feed.subscribe(user_id, outbox.sink)
+    try:
+        yield outbox
+    finally:
+        unsubscribe()
+        edge.sockets.remove(outbox)
+
+
+async def _serve(call: Call, ws: web.WebSocketResponse, caller: Caller, outbox: Outbox) -> None:
+    """Until the first of: the client leaves, falls behind, is signed out; or a store is away."""
+    _bound_kernel_buffer(call)
+    ending = await _first_of(
+        _send(call.edge, ws, caller, outbox),
+        _listen(ws),
+        _check(call.edge, caller),
+        _wait(outbox),
+    )
+    if ending[0] == TRY_AGAIN_LATER:
+        call.edge.metrics.sockets_closed_slow += 1
+    await _close(call, ws, ending)
+
+
+def _bound_kernel_buffer(call: Call) -> None:
+    """Else the kernel keeps megabytes for a peer that reads nothing."""
+    transport = call.request.transport
+    raw = transport.get_extra_info("socket") if transport else None
+    if raw is not None:
+        size_bytes = call.edge.config.socket_send_buffer_bytes
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
+
+
+async def _first_of(*endings: Coroutine[Any, Any, Ending]) -> Ending:
+    tasks = [asyncio.create_task(one) for one in endings]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task in done).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _wait(outbox: Outbox) -> Ending:
+    return await outbox.ending
+
+
+async def _listen(ws: web.WebSocketResponse) -> Ending:
+    """Answer pings; a client has nothing else to say."""
+    async for message in ws:
+        if message.type is not WSMsgType.TEXT:
+            return POLICY, "text only"
+        try:
+            frame = _DECODER.decode(message.data)
+        except msgspec.DecodeError:
+            return POLICY, "not understood"
+        if frame.type != "ping":
+            return POLICY, "not understood"
+        await ws.send_str(_PONG)
+    return ws.close_code or 1000, ""
+
+
+async def _check(edge: Edge, caller: Caller) -> Ending:
+    """A sign-in may end elsewhere: another process, the command line, its own time."""
+    while True:
+        await asyncio.sleep(edge.config.session_check_s)
+        try:
+            found = await caller_of_hash(
+                edge.ports.directory, caller.session.token_sha256, now_ms()
+            )
+        except Transient:
+            continue
+        if found is None:
+            return SIGNED_OUT, "signed out"
+
+
+async def _send(edge: Edge, ws: web.WebSocketResponse, caller: Caller, outbox: Outbox) -> Ending:
+    try:
+        while True:
+            events = await outbox.take()
+            ids = list({event.message_id for event in events})
+            rows = await edge.ports.store.messages(caller.user.user_id, ids)
+            for event in events:
+                await ws.send_str(_frame(event, rows.get(event.message_id)))
+                edge.metrics.frames += 1
+    except Transient:
+        return TRY_AGAIN_LATER, "a store is away"
+    except ConnectionError:
+        return 1006, ""
+
+
+def _frame(event: MailboxChanged, row: Message | None) -> str:
+    """The row may be newer than the event, never older; a message gone since has its id left."""
+    gone = row is None or event.change == "destroyed"
+    frame = ChangeFrame(
+        seq=event.seq,
+        change=event.change,
+        message=Gone(id=event.message_id) if gone or row is None else summary(row),
+        folders=[
+            FolderChange(id=one.id, total=one.total, unread=one.unread) for one in event.folders
+        ],
+    )
+    return msgspec.json.encode(frame).decode()
+
+
+async def _close(call: Call, ws: web.WebSocketResponse, ending: Ending) -> None:
+    """Say why, and do not wait long for one who does not listen: its buffer is thrown away."""
+    if ws.closed:
+        return
+    code, reason = ending
+    transport = call.request.transport
+    with suppress(ConnectionError):
+        await ws.close(code=code, message=reason.encode(), drain=False)
+    if transport is not None:
+        transport.abort()

@@ -1,0 +1,84 @@
+"""One message, read: its row, and what its content says. Nothing in it can run in the page."""
+
+import asyncio
+
+from aiohttp import web
+
+from api.answers import (
+    AttachmentInfo,
+    Detail,
+    Header,
+    Spam,
+    Summary,
+    addresses,
+    hop,
+    json_answer,
+    summary,
+)
+from api.edge import Edge, SignedCall
+from api.inputs import message_id_of, query
+from api.problems import not_found
+from mail.html import sanitise
+from mail.parse import Reading, read_mail
+from schemas.mailbox import Message
+
+CUT = "\n[The rest is in the raw message.]"
+
+
+async def message(call: SignedCall) -> web.StreamResponse:
+    query(call.request)
+    row = await row_of(call)
+    reading, html = await _read(call.edge, row)
+    return json_answer(detail(row, reading, html, call.edge.config.text_max_chars))
+
+
+async def row_of(call: SignedCall) -> Message:
+    """The caller's own message; whatever else the id may be: 404."""
+    row = await call.edge.ports.store.message(call.user_id, message_id_of(call.request))
+    if row is None or row.destroyed:
+        raise not_found()
+    return row
+
+
+async def _read(edge: Edge, row: Message) -> tuple[Reading, str | None]:
+    """Parse and sanitise; a big mail on a thread, and few of them at once."""
+    if row.content.size_bytes <= edge.config.off_loop_bytes:
+        return _digest(await edge.ports.contents.get(row.content.ref), edge.config.text_max_chars)
+    async with edge.reads:
+        content = await edge.ports.contents.get(row.content.ref)
+        return await asyncio.to_thread(_digest, content, edge.config.text_max_chars)
+
+
+def _digest(content: bytes, text_max_chars: int) -> tuple[Reading, str | None]:
+    reading = read_mail(content)
+    if reading.html is None:
+        return reading, None
+    return reading, sanitise(reading.html[:text_max_chars])
+
+
+def detail(row: Message, reading: Reading, html: str | None, text_max_chars: int) -> Detail:
+    head, short = row.head, summary(row)
+    shared = {name: getattr(short, name) for name in Summary.__struct_fields__}
+    cut = len(reading.text) > text_max_chars
+    return Detail(
+        **shared,
+        cc=addresses(head.cc),
+        reply_to=addresses(head.reply_to),
+        message_id=head.message_id,
+        in_reply_to=list(head.in_reply_to),
+        references=list(head.references),
+        headers=[Header(name=name, value=value) for name, value in reading.headers],
+        text=reading.text[:text_max_chars] + CUT if cut else reading.text,
+        html=html,
+        attachments=[
+            AttachmentInfo(
+                n=part.n,
+                filename=part.filename,
+                content_type=part.content_type,
+                size_bytes=part.size_bytes,
+            )
+            for part in reading.attachments
+        ],
+        spam=Spam(score=row.verdict.spam_score, tests=list(row.verdict.spam_tests)),
+        hops=[hop(one) for one in row.hops],
+    )
