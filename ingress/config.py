@@ -1,0 +1,43 @@
+"""Settings of SMTP in; the command line builds them from the environment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.content import CONTENT_INLINE_MAX_BYTES
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpConfig:
+    """Every limit of the SMTP edge, with its unit. docs/limits.md lists them for operators."""
+
+    hostname: str  # in the greeting, in Received: and in the certificate
+    host: str = "127.0.0.1"
+    port: int = 2525  # 0: any free one; SmtpServer.port tells which
+    reuse_port: bool = False  # several ingress processes behind one port
+    tls_dir: Path | None = None  # None: no STARTTLS
+    worker: str = "ingress"  # the name of this process in hops
+
+    message_max_bytes: int = 50 * MIB
+    inline_max_bytes: int = CONTENT_INLINE_MAX_BYTES  # of content with its trace header
+    line_max_bytes: int = MIB  # of one line in DATA, without its CRLF
+    recipients_max: int = 100  # RFC 5321 §4.5.3.1.8 asks for at least 100
+    received_max: int = 50  # Received: fields, beyond it is a loop (RFC 5321 §6.3)
+
+    connections_max: int = 500
+    connections_per_peer_max: int = 50
+    data_max: int = 64  # mails being read or published at once
+    held_max_bytes: int = 512 * MIB  # of all mails being read or published
+
+    command_idle_s: float = 300.0  # RFC 5321 §4.5.3.2.7 asks for at least 5 minutes
+    data_idle_s: float = 180.0  # between two pieces of one mail
+    data_total_s: float = 1800.0  # for one whole mail: 50 MiB at 29 KiB/s
+    tls_handshake_s: float = 30.0
+    resolve_max_s: float = 10.0
+    accept_max_s: float = 10.0  # from the final dot to the answer
+    linger_s: float = 2.0  # how long a client that is cut off may still read our answer
+    stop_grace_s: float = 15.0  # for mails under way when the server stops
+
+    bad_commands_max: int = 20  # replies 500 to 504 in one connection
+    chatter_max: int = 100  # NOOP, RSET, VRFY, ... since the last accepted mail

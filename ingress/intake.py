@@ -1,0 +1,84 @@
+"""One DATA: from the 354 to the answer after the final dot."""
+
+from ingress import replies, trace
+from ingress.acceptance import Arrival
+from ingress.connection import COMMAND_BUFFER_BYTES, Connection
+from ingress.data import PIECE_MAX_BYTES, DataReader, Fault
+
+
+class Intake:
+    """Reads one mail into memory, within every limit, and asks for its acceptance."""
+
+    def __init__(self, connection: Connection, arrival: Arrival) -> None:
+        self.held_bytes = 0  # what this mail has taken from the server's budget
+        self._connection = connection
+        self._site = connection.site
+        self._arrival = arrival
+
+    async def run(self) -> None:
+        """Answer the client in any case but a lost connection (EOFError, OSError)."""
+        config, arrival = self._site.config, self._arrival
+        header = trace.trace_header(
+            arrival.envelope,
+            hostname=config.hostname,
+            mail_id=arrival.mail_id,
+            at_s=arrival.started_at_s,
+        )
+        data = DataReader(
+            header,
+            max_bytes=config.message_max_bytes,
+            line_max_bytes=config.line_max_bytes,
+            received_max=config.received_max,
+        )
+        await self._connection.push("354 end data with <CR><LF>.<CR><LF>")
+        await self._read(data)
+        if data.cut:
+            await self._connection.hang_up(replies.CUT)
+        else:
+            await self._connection.push(await self._answer(data, trace_size_bytes=len(header)))
+
+    async def _read(self, data: DataReader) -> None:
+        connection, config = self._connection, self._site.config
+        ends_at_s = connection.loop.time() + config.data_total_s
+        connection.reader.resize(PIECE_MAX_BYTES)
+        try:
+            while not (data.ended or data.cut):
+                left_s = max(ends_at_s - connection.loop.time(), 0.001)
+                connection.allow(min(config.data_idle_s, left_s))
+                chunk = await connection.reader.read(PIECE_MAX_BYTES)
+                if not chunk:
+                    raise EOFError
+                data.feed(chunk)
+                self._account(data)
+        finally:
+            connection.reader.resize(COMMAND_BUFFER_BYTES)
+        connection.reader.unread(data.rest)
+
+    def _account(self, data: DataReader) -> None:
+        """Bring the budget up to `data`; all is given back once its bytes are dropped."""
+        wanted_bytes = 0 if data.dropped else data.size_bytes
+        if not self._site.load.hold(wanted_bytes - self.held_bytes):
+            data.drop(Fault.BUSY)
+            self._account(data)
+            return
+        self.held_bytes = wanted_bytes
+
+    async def _answer(self, data: DataReader, *, trace_size_bytes: int) -> str:
+        config = self._site.config
+        if data.fault is not None:
+            return self._refusal(data.fault)
+        self._connection.allow(config.accept_max_s + config.command_idle_s)
+        self._connection.chatter = 0
+        return await self._site.acceptance.accept(
+            self._arrival, data.content(), trace_size_bytes=trace_size_bytes
+        )
+
+    def _refusal(self, fault: Fault) -> str:
+        config = self._site.config
+        return {
+            Fault.TOO_BIG: replies.too_big(config.message_max_bytes),
+            Fault.BARE: "554 5.6.0 CR or LF alone in the message (RFC 5321 section 2.3.8)",
+            Fault.LONG_LINE: f"500 5.5.2 a line is longer than {config.line_max_bytes} bytes",
+            Fault.LOOP: f"554 5.4.6 routing loop: more than {config.received_max} Received fields",
+            Fault.BUSY: replies.BUSY,
+        }[fault]

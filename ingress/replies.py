@@ -1,0 +1,73 @@
+"""Replies (RFC 5321 §4.2) with enhanced status codes (RFC 2034, RFC 3463)."""
+
+GOODBYE = "421 4.3.2 the service is shutting down"
+TOO_MANY_CONNECTIONS = "421 4.7.0 too many connections, try again later"
+TOO_MANY_ERRORS = "421 4.7.0 too many bad commands"
+TOO_MUCH_CHATTER = "421 4.7.0 too many commands without a mail"
+NOT_HTTP = "421 4.7.0 this is SMTP"
+IDLE = "421 4.4.2 idle for too long"
+BROKEN = "421 4.3.0 internal error"
+CUT = "421 4.3.0 far too much data"
+
+TRY_LATER = "451 4.3.0 cannot take the mail now, try again later"
+BUSY = "451 4.3.2 too many mails under way, try again later"
+NO_STORAGE = "452 4.3.1 insufficient storage, try again later"
+TOO_MANY_RECIPIENTS = "452 4.5.3 too many recipients"
+
+NOT_RECOGNIZED = "500 5.5.1 command not recognized"
+LINE_TOO_LONG = "500 5.5.2 command line too long"
+BAD_LINE = "500 5.5.2 a command is one line of UTF-8 that ends with CR LF"
+NOT_IMPLEMENTED = "502 5.5.1 command not implemented"
+BAD_SEQUENCE = "503 5.5.1 bad sequence of commands"
+NO_RECIPIENT = "554 5.5.1 no valid recipient"
+
+UNKNOWN_USER = "550 5.1.1 no such user here"
+RELAY_DENIED = "550 5.7.1 relay denied, not a domain of ours"
+BAD_RECIPIENT = "553 5.1.3 not an address that we take"
+BAD_SENDER = "553 5.1.7 not an address that we take"
+NEEDS_SMTPUTF8 = "553 5.6.7 an address beyond ASCII needs SMTPUTF8"
+UNKNOWN_PARAMETER = "555 5.5.4 parameter not recognized"
+
+_DEFAULT_CODES = {
+    "252": "2.0.0",
+    "421": "4.3.0",
+    "454": "4.7.0",
+    "500": "5.5.2",
+    "501": "5.5.4",
+    "502": "5.5.1",
+    "503": "5.5.1",
+    "504": "5.5.4",
+    "552": "5.3.4",
+    "553": "5.1.3",
+    "555": "5.5.4",
+}
+
+
+class Rejection(Exception):
+    """A command that is answered by `reply` and changes nothing else."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
+def too_big(max_bytes: int) -> str:
+    """At MAIL when SIZE says so (RFC 1870 §6.1), at the final dot otherwise."""
+    return f"552 5.3.4 message larger than {max_bytes} bytes"
+
+
+def with_code(reply: str) -> str:
+    """`reply` with an enhanced code, its own or the usual one of its basic code.
+
+    aiosmtpd's own replies carry none. 3yz replies never do (RFC 2034 §4).
+    """
+    if reply[0] == "3" or reply[5:6] == ".":
+        return reply
+    basic = reply[:3]
+    code = _DEFAULT_CODES.get(basic, f"{basic[0]}.0.0")
+    return f"{basic} {code} {reply[4:]}"
+
+
+def is_bad_command(reply: str) -> bool:
+    """True for the replies to a client that does not speak SMTP well (500 to 504)."""
+    return reply[:2] == "50"

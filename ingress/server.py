@@ -1,0 +1,91 @@
+"""ingress: mail comes in by SMTP, and is ours from the 250 on.
+
+Reads sockets and the directory (Resolver). Emits mail.received; larger content goes to the content
+store before it. Refuses in the dialogue only: unknown user, foreign domain, too big, a loop, broken
+line ends. The broker, the content store or the directory does not answer: 451, within a bound.
+Low disk or a backlog (Gate): 452 at MAIL. Killed at any line: what got no 250 comes again.
+"""
+
+import asyncio
+import logging
+
+from aiosmtpd import smtp as aiosmtpd
+
+from ingress.acceptance import Acceptance
+from ingress.config import SmtpConfig
+from ingress.session import Session
+from ingress.site import Site
+from ingress.stats import Load, Stats
+from ingress.tls import server_context
+from mail.ports import ContentStore, Gate, Publisher, Resolver
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+_LAST_WORDS_S = 1.0  # for connections that were told to go
+
+
+class SmtpServer:
+    """One listening socket and its connections, in the running loop."""
+
+    def __init__(
+        self,
+        config: SmtpConfig,
+        *,
+        resolver: Resolver,
+        publisher: Publisher,
+        contents: ContentStore,
+        gate: Gate,
+    ) -> None:
+        self.stats = Stats()
+        self._config = config
+        self._listener: asyncio.Server | None = None
+        self._site = Site(
+            config=config,
+            resolver=resolver,
+            gate=gate,
+            acceptance=Acceptance(config, self.stats, publisher=publisher, contents=contents),
+            stats=self.stats,
+            load=Load(config, self.stats),
+            tls=None,
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, known after `start`."""
+        assert self._listener is not None
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen. OSError: the port is taken, or the certificate cannot be read or made."""
+        aiosmtpd.log.setLevel(logging.WARNING)  # it names peers at INFO, for every connection
+        if self._config.tls_dir is not None:
+            self._site.tls = server_context(self._config.tls_dir, self._config.hostname)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            lambda: Session(self._site, loop),
+            self._config.host,
+            self._config.port,
+            backlog=BACKLOG,
+            reuse_port=self._config.reuse_port or None,
+        )
+        log.info("smtp listens on %s port %d", self._config.host, self.port)
+
+    async def stop(self) -> None:
+        """Take no connection; let mails under way end within the grace; close all with 421."""
+        if self._listener is None:
+            return
+        self._site.stopping = True
+        self._listener.close()
+        for connection in tuple(self._site.connections):
+            connection.bow_out()
+        await self._empty(within_s=self._config.stop_grace_s)
+        for connection in tuple(self._site.connections):
+            connection.abort()
+        await self._empty(within_s=_LAST_WORDS_S)
+        self._listener = None
+
+    async def _empty(self, *, within_s: float) -> None:
+        tasks = [connection.task for connection in self._site.connections]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)

@@ -1,0 +1,234 @@
+"""The commands of SMTP (RFC 5321 §4.1), in the order of a dialogue."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import syntax as _untyped_syntax
+
+from ingress import replies, trace
+from ingress.acceptance import Arrival
+from ingress.commands import (
+    check_letters,
+    check_reverse_path,
+    mail_parameters,
+    same_mailbox,
+    split_path,
+)
+from ingress.connection import Connection
+from ingress.intake import Intake
+from ingress.replies import Rejection
+from mail.errors import BadAddress, NotFound, Refused, Transient
+from mail.ids import new_id
+from schemas.mail import Envelope, Recipient
+
+log = logging.getLogger(__name__)
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _syntax(text: str, extended: str | None = None) -> Callable[[_F], _F]:
+    """What HELP says of a command."""
+    return cast("Callable[[_F], _F]", _untyped_syntax(text, extended))
+
+
+class Transaction:
+    """A mail transaction: what aiosmtpd calls an envelope, made anew after each mail and RSET."""
+
+    __slots__ = ("any_recipient", "recipients", "reverse_path", "utf8")
+
+    def __init__(self) -> None:
+        self.reverse_path: str | None = None  # None: no MAIL yet
+        self.utf8 = False
+        self.recipients: dict[str, Recipient] = {}  # by same_mailbox
+        self.any_recipient = False  # RCPT was said, perhaps in vain
+
+
+class Session(Connection):
+    """A dialogue; its state is aiosmtpd's session and our transaction."""
+
+    envelope: Transaction
+
+    def _create_envelope(self) -> Transaction:
+        return Transaction()
+
+    @_syntax("EHLO hostname")
+    async def ehlo(self, arg: str | None) -> None:
+        self._greet(arg, extended=True)
+        await self.send(self.site.capabilities(tls=self.encrypted))
+
+    @_syntax("HELO hostname")
+    async def helo(self, arg: str | None) -> None:
+        self._greet(arg, extended=False)
+        await self.send(f"250 {self.hostname}\r\n".encode())
+
+    def _greet(self, arg: str | None, *, extended: bool) -> None:
+        if arg is None:
+            raise Rejection("501 5.5.4 syntax: EHLO hostname")
+        self._set_rset_state()
+        self.session.extended_smtp = extended
+        self.session.host_name = trace.clean_helo(arg)
+
+    @_syntax("STARTTLS")
+    async def starttls(self, arg: str | None) -> None:
+        """RFC 3207. What came before the handshake and after the command is forgotten."""
+        if arg is not None:
+            raise Rejection("501 5.5.4 syntax: STARTTLS")
+        if self.encrypted:
+            raise Rejection(replies.BAD_SEQUENCE)
+        if self.tls_context is None:
+            raise Rejection(replies.NOT_IMPLEMENTED)
+        await self.push("220 2.0.0 ready to start TLS")
+        self.reader.discard()
+        await self._encrypt()
+        self.site.stats.tls_total += 1
+
+    async def _encrypt(self) -> None:
+        plain = self.transport
+        assert plain is not None
+        assert self.tls_context is not None
+        self._original_transport = plain
+        transport: Any = await self.loop.start_tls(
+            plain,
+            self,
+            self.tls_context,
+            server_side=True,
+            ssl_handshake_timeout=self.site.config.tls_handshake_s,
+        )
+        self.reader.move_to(transport)
+        self._writer._transport = transport  # noqa: SLF001  as aiosmtpd does
+        self.transport = transport
+        self.encrypted = True
+        self.session = self._create_session()
+        self._set_rset_state()
+
+    @_syntax("MAIL FROM:<address>", extended=" [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8]")
+    async def mail(self, arg: str | None) -> None:
+        if await self.check_helo_needed():
+            return
+        path, given = split_path(arg, "FROM:")
+        if self.envelope.reverse_path is not None:
+            raise Rejection(replies.BAD_SEQUENCE)
+        if given and not self.session.extended_smtp:
+            raise Rejection(replies.UNKNOWN_PARAMETER)
+        parameters = mail_parameters(given)
+        check_reverse_path(path, utf8=parameters.utf8)
+        if (parameters.size_bytes or 0) > self.site.config.message_max_bytes:
+            raise Rejection(replies.too_big(self.site.config.message_max_bytes))
+        if self.site.closed():
+            raise Rejection(replies.NO_STORAGE)
+        self.envelope.reverse_path = path
+        self.envelope.utf8 = parameters.utf8
+        await self.push("250 2.1.0 sender ok")
+
+    @_syntax("RCPT TO:<address>")
+    async def rcpt(self, arg: str | None) -> None:
+        if await self.check_helo_needed():
+            return
+        if self.envelope.reverse_path is None:
+            raise Rejection(replies.BAD_SEQUENCE)
+        path, given = split_path(arg, "TO:")
+        self.envelope.any_recipient = True
+        if given:
+            raise Rejection(replies.UNKNOWN_PARAMETER)
+        check_letters(path, utf8=self.envelope.utf8)
+        await self._add_recipient(path)
+        await self.push("250 2.1.5 recipient ok")
+
+    async def _add_recipient(self, path: str) -> None:
+        recipients, key = self.envelope.recipients, same_mailbox(path)
+        if key in recipients:
+            return
+        if len(recipients) >= self.site.config.recipients_max:
+            raise Rejection(replies.TOO_MANY_RECIPIENTS)
+        recipients[key] = await self._resolve(path)
+
+    async def _resolve(self, path: str) -> Recipient:
+        try:
+            async with asyncio.timeout(self.site.config.resolve_max_s):
+                return await self.site.resolver.resolve(path)
+        except NotFound:
+            reply = replies.UNKNOWN_USER
+        except BadAddress:
+            reply = replies.BAD_RECIPIENT
+        except Refused:
+            reply = replies.RELAY_DENIED
+        except (Transient, TimeoutError):
+            reply = replies.TRY_LATER
+        except Exception:
+            log.exception("recipient not resolved")
+            reply = replies.TRY_LATER
+        raise Rejection(reply)
+
+    @_syntax("DATA")
+    async def data(self, arg: str | None) -> None:
+        if await self.check_helo_needed():
+            return
+        self._check_data(arg)
+        if not self.site.load.begin_data():
+            raise Rejection(replies.BUSY)
+        intake = Intake(self, self._arrival())
+        self._set_post_data_state()
+        self.in_data = True
+        try:
+            await intake.run()
+        finally:
+            self.in_data = False
+            self.site.load.end_data(intake.held_bytes)
+
+    def _check_data(self, arg: str | None) -> None:
+        if arg is not None:
+            raise Rejection("501 5.5.4 syntax: DATA")
+        if self.envelope.reverse_path is None or not self.envelope.any_recipient:
+            raise Rejection(replies.BAD_SEQUENCE)
+        if not self.envelope.recipients:
+            raise Rejection(replies.NO_RECIPIENT)
+
+    def _arrival(self) -> Arrival:
+        envelope = Envelope(
+            reverse_path=self.envelope.reverse_path or "",
+            recipients=tuple(self.envelope.recipients.values()),
+            client=self.client,
+            helo=self.session.host_name,
+            protocol=trace.protocol(
+                extended=self.session.extended_smtp, tls=self.encrypted, utf8=self.envelope.utf8
+            ),
+        )
+        return Arrival(
+            mail_id=new_id(),
+            envelope=envelope,
+            started_at_s=time.time(),
+            started_s=time.perf_counter(),
+        )
+
+    @_syntax("VRFY <address>")
+    async def vrfy(self, arg: str | None) -> None:
+        """Who is here is told to nobody (RFC 5321 §7.3)."""
+        if arg is None:
+            raise Rejection("501 5.5.4 syntax: VRFY <address>")
+        await self.push("252 2.0.0 cannot verify, but will take a message and try to deliver")
+
+    async def unimplemented(self, _arg: str | None) -> None:
+        """Known to the RFCs, and not to us (RFC 5321 §4.2.4)."""
+        raise Rejection(replies.NOT_IMPLEMENTED)
+
+
+Session.verbs = {
+    "EHLO": Session.ehlo,
+    "HELO": Session.helo,
+    "STARTTLS": Session.starttls,
+    "MAIL": Session.mail,
+    "RCPT": Session.rcpt,
+    "DATA": Session.data,
+    "RSET": SMTP.smtp_RSET,
+    "NOOP": SMTP.smtp_NOOP,
+    "QUIT": SMTP.smtp_QUIT,
+    "HELP": SMTP.smtp_HELP,
+    "VRFY": Session.vrfy,
+    "EXPN": Session.unimplemented,
+    "AUTH": Session.unimplemented,
+    "BDAT": Session.unimplemented,
+}

@@ -1,0 +1,66 @@
+"""What all connections of one server share."""
+
+import asyncio
+import logging
+import ssl
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ingress.acceptance import Acceptance
+from ingress.config import SmtpConfig
+from ingress.stats import Load, Stats
+from mail.ports import Gate, Resolver
+
+log = logging.getLogger(__name__)
+
+
+class Leavable(Protocol):
+    """A connection, as the server sees it when it stops."""
+
+    @property
+    def task(self) -> "asyncio.Task[None]": ...
+
+    def bow_out(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """Set up once by the server, read by its connections."""
+
+    config: SmtpConfig
+    resolver: Resolver
+    gate: Gate
+    acceptance: Acceptance
+    stats: Stats
+    load: Load
+    tls: ssl.SSLContext | None
+    stopping: bool = False
+    connections: set[Leavable] = field(default_factory=set)
+    _closed_for: str | None = None
+
+    def closed(self) -> bool:
+        """Whether the gate is closed; each change of its reason is logged once."""
+        reason = self.gate.closed()
+        if reason != self._closed_for:
+            self._closed_for = reason
+            log.warning("taking mail again" if reason is None else f"taking no mail: {reason}")
+        return reason is not None
+
+    def capabilities(self, *, tls: bool) -> bytes:
+        """The reply to EHLO; `tls` when the connection is encrypted already (RFC 3207 §4.2)."""
+        lines = [
+            f"{self.config.hostname} at your service",
+            "PIPELINING",
+            f"SIZE {self.config.message_max_bytes}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            *(["STARTTLS"] if self.tls and not tls else []),
+            "HELP",
+        ]
+        ends = ["-"] * (len(lines) - 1) + [" "]
+        return "".join(
+            f"250{end}{line}\r\n" for end, line in zip(ends, lines, strict=True)
+        ).encode()

@@ -1,0 +1,47 @@
+"""The trace header that a mail gets on its way in (RFC 5321 §4.4)."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from schemas.mail import Envelope
+
+_NOT_IN_HELO = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+_HELO_MAX_CHARS = 255  # RFC 5321 §4.5.3.1.2
+
+
+def clean_helo(given: str) -> str:
+    """The client's name for itself, harmless in a header: anything unusual becomes `?`."""
+    return _NOT_IN_HELO.sub("?", given[:_HELO_MAX_CHARS]) or "unknown"
+
+
+def protocol(*, extended: bool, tls: bool, utf8: bool) -> str:
+    """The `with` keyword (RFC 3848, RFC 6531 §4.3)."""
+    if utf8:
+        return "UTF8SMTPS" if tls else "UTF8SMTP"
+    if tls:
+        return "ESMTPS"  # STARTTLS is an extension, whatever greeting came after it
+    return "ESMTP" if extended else "SMTP"
+
+
+def trace_header(envelope: Envelope, *, hostname: str, mail_id: str, at_s: float) -> bytes:
+    """Return-Path and Received, folded. A recipient is named only when there is no other one.
+
+    Paths hold no control letters (the command loop refuses them), so none can end a line early.
+    A mail whose first line begins with a space continues our last line, and can say no more there.
+    """
+    tcp = f" ({_literal(envelope.client)})" if envelope.client else ""
+    to = f"\r\n\tfor <{envelope.recipients[0].address}>" if len(envelope.recipients) == 1 else ""
+    date = format_datetime(datetime.fromtimestamp(at_s, UTC))
+    return (
+        f"Return-Path: <{envelope.reverse_path}>\r\n"
+        f"Received: from {envelope.helo}{tcp}\r\n"
+        f"\tby {hostname} with {envelope.protocol}\r\n"
+        f"\tid {mail_id}{to};\r\n"
+        f"\t{date}\r\n"
+    ).encode()
+
+
+def _literal(client: str) -> str:
+    """An address-literal (RFC 5321 §4.1.3)."""
+    return f"[IPv6:{client}]" if ":" in client else f"[{client}]"
