@@ -1,0 +1,215 @@
+"""One supervised program: started, watched, restarted with growing pauses, stopped in time."""
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+
+import psutil
+
+from stack.home import Home
+from stack.leftovers import Records, kill_session
+from stack.logs import LogFile
+from stack.probes import Probe
+from stack.program import Kind, Program
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MAX_S = 30.0
+HEALTHY_AFTER_S = 60.0  # having lived this long, the next failure counts as the first
+START_POLL_S = 0.1
+PIPE_READ_BYTES = 64 * 1024
+PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger("postriver.stack")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for those it comes after
+    STARTING = "starting"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
+    BACKOFF = "backoff"  # exited; will be started again
+    DONE = "done"  # a task that ran to its end
+    STOPPED = "stopped"
+
+
+class Child:
+    """`run()` keeps the program alive until `stop()`; `became_ready` is set once and stays set."""
+
+    def __init__(self, program: Program, home: Home, records: Records) -> None:
+        self.program = program
+        self.state = State.WAITING
+        self.reason = "not started yet"
+        self.pid: int | None = None
+        self.restarts = 0
+        self.became_ready = asyncio.Event()
+        self._log_path = home.log / f"{program.name}.log"
+        self._records = records
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+        self._started_at_s = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.state in {State.READY, State.DONE}
+
+    async def run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            code = await self._live()
+            if self._stopping.is_set():
+                break
+            if self.program.kind is Kind.TASK and code == 0:
+                self._become(State.DONE)
+                return
+            failures = 1 if time.monotonic() - began >= HEALTHY_AFTER_S else failures + 1
+            await self._pause(code, backoff_s(failures))
+        self._become(State.STOPPED)
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Ask it to end, kill it when its time is over; nothing of its session is left after."""
+        self._stopping.set()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL if at_once else self.program.stop_signal)
+        try:
+            async with asyncio.timeout(self.program.stop_timeout_s):
+                await process.wait()
+        except TimeoutError:
+            log.warning(
+                "%s did not stop in %.0f s; killed", self.program.name, self.program.stop_timeout_s
+            )
+            with suppress(ProcessLookupError):
+                process.kill()
+
+    def kill(self) -> None:
+        """At once, whatever it is doing; `run` or `stop` sees the end of it."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _live(self) -> int:
+        """One life, from spawn until nothing of it is left; its exit code."""
+        self._become(State.STARTING, "starting")
+        file = LogFile(self._log_path)
+        try:
+            process = await self._spawn()
+        except OSError as cause:
+            file.line(f"cannot start {self.program.argv[0]}: {cause}")
+            file.close()
+            return 127
+        pump = asyncio.create_task(_pump(process, file))
+        watch = asyncio.create_task(self._watch())
+        try:
+            code = await process.wait()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        await asyncio.to_thread(kill_session, process.pid, self._started_at_s)
+        await pump
+        self.pid = None
+        self._records.remove(self.program.name)
+        return code
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *self.program.argv,
+            env=dict(self.program.env),
+            cwd=self.program.cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with(os.getpid()),
+        )
+        self._process, self.pid = process, process.pid
+        with suppress(psutil.NoSuchProcess):
+            self._started_at_s = psutil.Process(process.pid).create_time()
+        self._records.add(self.program.name, process.pid)
+        if self._stopping.is_set():  # asked to stop while it was being started
+            self.kill()
+        return process
+
+    async def _watch(self) -> None:
+        """Readiness, then health, until cancelled; a program that fails either is killed."""
+        if self.program.kind is Kind.TASK:
+            return
+        if not await self._wait_ready():
+            return
+        failed = 0
+        while failed < self.program.unhealthy_after:
+            await asyncio.sleep(self.program.health_every_s)
+            reason = await self._ask(self.program.liveness())
+            failed = failed + 1 if reason else 0
+            reason = reason or await self._ask(self.program.readiness())
+            self._become(State.UNHEALTHY if reason else State.READY, reason or "")
+        log.warning(
+            "%s failed %d health checks (%s); killed", self.program.name, failed, self.reason
+        )
+        self.kill()
+
+    async def _wait_ready(self) -> bool:
+        deadline = time.monotonic() + self.program.start_timeout_s
+        while reason := await self._ask(self.program.readiness()):
+            self._become(State.STARTING, reason)
+            if time.monotonic() > deadline:
+                log.warning("%s not ready in time (%s); killed", self.program.name, reason)
+                self.kill()
+                return False
+            await asyncio.sleep(START_POLL_S)
+        self._become(State.READY)
+        return True
+
+    async def _ask(self, probe: Probe | None) -> str | None:
+        return None if probe is None else await probe()
+
+    async def _pause(self, code: int, delay_s: float) -> None:
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        self.restarts += 1
+        self._become(State.BACKOFF, f"ended by {how}; again in {delay_s:.1f} s")
+        log.warning("%s %s", self.program.name, self.reason)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+
+    def _become(self, state: State, reason: str = "") -> None:
+        if state is not self.state and state in {State.READY, State.DONE}:
+            log.info("%s %s", self.program.name, state.value)
+        self.state, self.reason = state, reason
+        if self.ok:
+            self.became_ready.set()
+
+
+def backoff_s(failures: int) -> float:
+    """Pause before restart number `failures` (from 1): doubles from 0.5 s up to 30 s."""
+    return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures - 1, 10)))
+
+
+async def _pump(process: asyncio.subprocess.Process, file: LogFile) -> None:
+    assert process.stdout is not None
+    while chunk := await process.stdout.read(PIPE_READ_BYTES):
+        file.feed(chunk)
+    file.close()
+
+
+def _die_with(parent_pid: int) -> Callable[[], None]:
+    """For the child between fork and exec: SIGKILL when the supervisor is gone, however it went.
+
+    The signal is bound to the thread that forked; the supervisor forks in its main thread only.
+    """
+
+    def ask_kernel() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:  # it died before we could ask
+            os._exit(1)
+
+    return ask_kernel

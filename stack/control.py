@@ -1,0 +1,155 @@
+"""The supervisor seen from other processes: start it detached, ask it, stop it.
+
+HOME/run/supervisor.json says where its operator's server listens.
+"""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from stack.home import Home, NoState, existing, lock_holder
+from stack.leftovers import Records, end
+from stack.logs import last_lines
+
+POLL_S = 0.1
+ASK_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 60.0
+
+
+class StartFailed(Exception):
+    """The stack did not become ready; the message says why. Nothing of it runs."""
+
+
+class NotRunning(Exception):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: not running; start it with `make run` or `make up`")
+
+
+def write_running(home: Home, ops: tuple[str, int]) -> None:
+    fresh = home.run / "supervisor.new"
+    fresh.write_text(json.dumps({"pid": os.getpid(), "ops": list(ops)}), encoding="ascii")
+    fresh.replace(home.run / "supervisor.json")
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """The running supervisor's /status. NotRunning; HomeError when the folder is not ours."""
+    home = existing(path)
+    address = _ops_address(home.path, lock_holder(home.path))
+    try:
+        answer = None if address is None else _ask(address, "/status")
+    except (OSError, http.client.HTTPException, ValueError):
+        answer = None
+    if answer is None:
+        raise NotRunning(path)
+    return answer[1]
+
+
+def spawn_detached(
+    argv: Sequence[str], path: Path, *, timeout_s: float, env: Mapping[str, str] | None = None
+) -> int:
+    """Start `argv` (a command that runs the supervisor on `path`) away from the terminal; its pid.
+
+    Returns when the stack is ready. StartFailed, with everything ended again, when it exits or is
+    not ready within `timeout_s`. What it prints goes to HOME/log/start.log.
+    """
+    (path / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (path / "log" / "start.log").open("wb") as output:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=None if env is None else dict(env),
+        )
+    reason = _await_ready(process, path, time.monotonic() + timeout_s)
+    if reason is None:
+        return process.pid
+    if process.poll() is None:
+        process.terminate()
+        with suppress(NoState):
+            stop(path)
+        process.wait()
+    raise StartFailed(reason)
+
+
+def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
+    """Stop the stack of `path` and end all that is left of it; whether anything was running."""
+    home = existing(path)
+    pid = lock_holder(path)
+    if pid:
+        _signal(pid, signal.SIGTERM)
+        if not _released(path, timeout_s):
+            _signal(pid, signal.SIGKILL)
+            _released(path, 5.0)
+    left = end(Records(home).read())
+    return bool(pid or left)
+
+
+def _await_ready(process: subprocess.Popen[bytes], path: Path, deadline: float) -> str | None:
+    """None once /readyz says so, else why it does not."""
+    reason = "no answer yet"
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            said = last_lines(path / "log" / "start.log")
+            return "\n".join(said) or f"ended with exit code {process.returncode}"
+        ready, reason = _readiness(path, process.pid, reason)
+        if ready:
+            return None
+        time.sleep(POLL_S)
+    return f"not ready in time: {reason}"
+
+
+def _readiness(path: Path, pid: int, before: str) -> tuple[bool, str]:
+    address = _ops_address(path, pid)
+    if address is None:
+        return False, before
+    try:
+        status, body = _ask(address, "/readyz")
+    except (OSError, http.client.HTTPException, ValueError) as cause:
+        return False, f"port {address[1]}: {cause}"
+    reasons = body.get("reasons", {})
+    return status == 200, ", ".join(f"{name}: {why}" for name, why in reasons.items()) or before
+
+
+def _ops_address(path: Path, pid: int | None) -> tuple[str, int] | None:
+    """Where the supervisor with this pid listens; None when it does not say so yet."""
+    try:
+        running = json.loads((path / "run" / "supervisor.json").read_bytes())
+        host, port = running["ops"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (str(host), int(port)) if pid and running.get("pid") == pid else None
+
+
+def _ask(address: tuple[str, int], page: str) -> tuple[int, dict[str, Any]]:
+    """Straight to the port: an HTTP proxy of the operator's shell has no part in it."""
+    connection = http.client.HTTPConnection(*address, timeout=ASK_TIMEOUT_S)
+    try:
+        connection.request("GET", page)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        return answer.status, body if isinstance(body, dict) else {}
+    finally:
+        connection.close()
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _released(path: Path, timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while lock_holder(path) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True

@@ -1,0 +1,121 @@
+"""No process outlives its stack: what was started is written down, and what is left of it is ended.
+
+Each program leads a session of its own, so its children (spamd's workers) are found by session even
+when their parent is gone. A record counts only for the boot it was made in and while the leader's
+pid was not given to another process.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from stack.home import Home
+
+CLOCK_SLACK_S = 2.0  # start times are derived from a boot time that the clock may shift a little
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A session that was started: its leader's pid and start time (Unix seconds)."""
+
+    name: str
+    pid: int
+    started_at_s: float
+    boot_id: str
+
+
+class Records:
+    """HOME/run/processes.json: written before a program is relied upon, by rename."""
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.run / "processes.json"
+        self._records: dict[str, Record] = {}
+
+    def read(self) -> list[Record]:
+        """What a former run wrote; empty when there is none or it is unreadable."""
+        try:
+            return [Record(**each) for each in json.loads(self._path.read_bytes())]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def add(self, name: str, pid: int) -> None:
+        with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(pid).create_time()
+            self._records[name] = Record(name, pid, started, boot_id())
+            self._write()
+
+    def remove(self, name: str) -> None:
+        self._records.pop(name, None)
+        self._write()
+
+    def _write(self) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps([asdict(each) for each in self._records.values()]))
+        fresh.replace(self._path)
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def members(record: Record) -> list[psutil.Process]:
+    """Our live processes in the recorded session, leader included; zombies are none."""
+    if record.boot_id != boot_id() or _pid_reused(record):
+        return []
+    return [process for process in psutil.process_iter() if _belongs(process, record)]
+
+
+def end(records: Iterable[Record], *, term_s: float = 5.0, kill_s: float = 5.0) -> list[str]:
+    """SIGTERM, then SIGKILL, for all that is left of `records`; the names of what was found.
+
+    A session that forks while it is being ended is looked at again until nothing is left.
+    """
+    remaining = [record for record in records if members(record)]
+    names = [record.name for record in remaining]
+    for number, limit_s in ((signal.SIGTERM, term_s), (signal.SIGKILL, kill_s)):
+        deadline = time.monotonic() + limit_s
+        sent: set[int] = set()
+        while remaining and time.monotonic() < deadline:
+            found = [process for record in remaining for process in members(record)]
+            if not found:
+                return names
+            for process in found:
+                if process.pid not in sent:
+                    sent.add(process.pid)
+                    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                        process.send_signal(number)
+            time.sleep(POLL_S)
+    return names
+
+
+def kill_session(pid: int, started_at_s: float) -> None:
+    """SIGKILL to everything in the session that `pid` led."""
+    end([Record("", pid, started_at_s, boot_id())], term_s=0.0)
+
+
+def _pid_reused(record: Record) -> bool:
+    try:
+        created = psutil.Process(record.pid).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return abs(created - record.started_at_s) > CLOCK_SLACK_S
+
+
+def _belongs(process: psutil.Process, record: Record) -> bool:
+    try:
+        return (
+            os.getsid(process.pid) == record.pid
+            and process.uids().real == os.getuid()
+            and process.create_time() >= record.started_at_s - CLOCK_SLACK_S
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return False

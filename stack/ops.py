@@ -1,0 +1,137 @@
+"""The operator's HTTP server: health, readiness, status and metrics on one port.
+
+It reads what the supervisor knows and asks each role on its unix socket; a role that does not
+answer is told as such, never waited for longer than a probe.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import aiohttp
+from aiohttp import web
+
+from stack.child import Child
+from stack.home import Home
+from stack.metrics import render
+from stack.probes import http_get
+from stack.program import Kind
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Watched(Protocol):
+    """What the server shows; the supervisor is one."""
+
+    children: dict[str, Child]
+    facts: dict[str, object]
+
+    @property
+    def state(self) -> str: ...
+    def warnings(self) -> Sequence[str]: ...
+    def reasons(self) -> dict[str, str]: ...
+
+
+@asynccontextmanager
+async def serve_ops(
+    watched: Watched, home: Home, address: tuple[str, int]
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve on `address` until the block ends; gives the address with the real port."""
+    del home
+    app = web.Application()
+    pages = _Pages(watched)
+    app.add_routes([web.get(f"/{name}", getattr(pages, name)) for name in pages.NAMES])
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, *address, shutdown_timeout=1.0)
+        await site.start()
+        yield address[0], runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+class _Pages:
+    NAMES = ("healthz", "readyz", "status", "metrics")
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        return _json({"alive": True})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        ready = self._watched.state == "ready"
+        body = {
+            "ready": ready,
+            "state": self._watched.state,
+            "reasons": self._watched.reasons(),
+            "warnings": list(self._watched.warnings()),
+        }
+        return _json(body, status=200 if ready else 503)
+
+    async def status(self, _: web.Request) -> web.Response:
+        return _json(await self._status())
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        roles = self._serving()
+        pages = await asyncio.gather(*(_page(child, "/metrics") for child in roles))
+        texts = {c.program.name: p.decode() for c, p in zip(roles, pages, strict=True) if p}
+        text = render(list(self._watched.children.values()), self._watched.state, texts)
+        return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
+
+    def _serving(self) -> list[Child]:
+        return [c for c in self._watched.children.values() if c.program.http is not None]
+
+    async def _status(self) -> dict[str, object]:
+        children = list(self._watched.children.values())
+        roles = await asyncio.gather(*(_role(child) for child in self._serving()))
+        return {
+            "state": self._watched.state,
+            "processes": [_process(child) for child in children],
+            "engines": [
+                {**_process(child), "detail": child.reason or child.program.detail}
+                for child in children
+                if child.program.kind is Kind.ENGINE
+            ],
+            "roles": roles,
+            "reasons": self._watched.reasons(),
+            "warnings": list(self._watched.warnings()),
+            **self._watched.facts,
+        }
+
+
+def _process(child: Child) -> dict[str, object]:
+    return {"name": child.program.name, "pid": child.pid, "state": child.state.value}
+
+
+async def _role(child: Child) -> dict[str, object]:
+    """`{name, lag, held, detail}`; lag None when the role does not answer."""
+    said: Mapping[str, object] = {}
+    try:
+        loaded = json.loads(await _page(child, "/status") or b"{}")
+        said = loaded if isinstance(loaded, dict) else {}
+    except ValueError:
+        pass
+    return {
+        "name": child.program.name,
+        "lag": said.get("lag"),
+        "held": said.get("held", []),
+        "detail": said.get("detail", {}),
+    }
+
+
+async def _page(child: Child, page: str) -> bytes | None:
+    if child.program.http is None or child.pid is None:
+        return None
+    try:
+        status, body = await http_get(child.program.http, page)
+    except (OSError, TimeoutError, aiohttp.ClientError):
+        return None
+    return body if status == 200 else None
+
+
+def _json(body: object, *, status: int = 200) -> web.Response:
+    return web.json_response(body, status=status)

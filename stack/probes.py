@@ -1,0 +1,101 @@
+"""How a process shows that it serves: by a TCP accept, a ping on a unix socket, or HTTP on one.
+
+A probe answers None when all is well, else the reason in a few words. It never raises and never
+takes longer than PROBE_TIMEOUT_S.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+PROBE_TIMEOUT_S = 5.0
+REPLY_MAX_BYTES = 4096
+
+Probe = Callable[[], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class TcpProbe:
+    """Ready when the port accepts a connection."""
+
+    port: int
+    host: str = "127.0.0.1"
+
+    async def __call__(self) -> str | None:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(self.host, self.port)
+                await _close(writer)
+        except (OSError, TimeoutError) as cause:
+            return f"port {self.port}: {_reason(cause)}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PingProbe:
+    """Ready when the server at the unix socket `path` answers `ask` with `expect` in it."""
+
+    path: Path
+    ask: bytes
+    expect: bytes
+
+    async def __call__(self) -> str | None:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                reply = await self._ping()
+        except (OSError, TimeoutError) as cause:
+            return f"{self.path.name}: {_reason(cause)}"
+        return None if self.expect in reply else f"{self.path.name}: answered {reply[:60]!r}"
+
+    async def _ping(self) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(self.path)
+        try:
+            writer.write(self.ask)
+            await writer.drain()
+            return await reader.read(REPLY_MAX_BYTES)
+        finally:
+            await _close(writer)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """Ready when `GET page` on the unix socket `path` answers 200; else the body is the reason."""
+
+    path: Path
+    page: str = "/readyz"
+
+    async def __call__(self) -> str | None:
+        try:
+            status, body = await http_get(self.path, self.page)
+        except (OSError, TimeoutError, aiohttp.ClientError) as cause:
+            return _reason(cause)
+        return None if status == 200 else f"{status} {body[:200].decode('utf-8', 'replace')}"
+
+
+async def http_get(path: Path, page: str) -> tuple[int, bytes]:
+    """Status and body of `page` on the unix socket `path`. OSError, TimeoutError, ClientError."""
+    limit = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
+    connector = aiohttp.UnixConnector(path=str(path))
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=limit) as session,
+        session.get(f"http://localhost{page}") as answer,
+    ):
+        return answer.status, await answer.read()
+
+
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {PROBE_TIMEOUT_S:.0f} s"
+    if isinstance(cause, FileNotFoundError | ConnectionRefusedError | aiohttp.ClientConnectorError):
+        return "not listening yet"
+    return str(cause) or type(cause).__name__
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
