@@ -1,0 +1,99 @@
+"""Domains and users as an operator makes them: ids, first users, passwords."""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+
+from mail.addresses import normal_address, normal_domain, split_address
+from mail.errors import NotFound, Refused
+from mail.ids import new_id
+from mail.passwords import hash_password, random_password
+from mail.ports import Directory
+from schemas.records import Domain, User
+
+FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
+FIRST_USERS = ("alice", "bob")
+PASSWORD_MIN_CHARS = 8
+PASSWORD_MAX_CHARS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new user, and the password where we made it up: shown once, kept nowhere."""
+
+    address: str
+    password: str | None
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def add_domain(directory: Directory, name: str) -> Domain:
+    """A domain and its postmaster@ (RFC 5321 §4.5.1), who cannot sign in until given a password."""
+    domain = Domain(domain_id=new_id(), name=normal_domain(name), created_at_ms=now_ms())
+    postmaster = User(
+        user_id=new_id(),
+        domain_id=domain.domain_id,
+        address=f"postmaster@{domain.name}",
+        disabled=False,
+        created_at_ms=now_ms(),
+    )
+    await directory.add_domain(domain, postmaster)
+    return domain
+
+
+async def add_user(directory: Directory, address: str, password: str | None) -> Made:
+    """A user of one of our domains; without `password` a random one. AlreadyExists, NotFound."""
+    normal = normal_address(address)
+    domain = await directory.domain(split_address(normal)[1])
+    if domain is None:
+        raise NotFound(f"{split_address(normal)[1]} is not a domain here: postriver domain add")
+    secret = random_password() if password is None else _checked(password)
+    await directory.add_user(
+        User(
+            user_id=new_id(),
+            domain_id=domain.domain_id,
+            address=normal,
+            disabled=False,
+            created_at_ms=now_ms(),
+            password_hash=await asyncio.to_thread(hash_password, secret),
+        )
+    )
+    return Made(normal, secret if password is None else None)
+
+
+async def set_password(directory: Directory, address: str, password: str | None) -> Made:
+    """Change a password and end the user's sessions. NotFound."""
+    user = await find(directory, address)
+    secret = random_password() if password is None else _checked(password)
+    await directory.set_password(user.user_id, await asyncio.to_thread(hash_password, secret))
+    return Made(user.address, secret if password is None else None)
+
+
+async def find(directory: Directory, address: str) -> User:
+    """NotFound, in words for the operator."""
+    user = await directory.user_by_address(normal_address(address))
+    if user is None:
+        raise NotFound(f"no user {address}: see postriver user list")
+    return user
+
+
+async def seed(directory: Directory) -> list[Made]:
+    """The first domain and its users, where there is no domain yet."""
+    if await directory.domains():
+        return []
+    await add_domain(directory, FIRST_DOMAIN)
+    return [await add_user(directory, f"{name}@{FIRST_DOMAIN}", None) for name in FIRST_USERS]
+
+
+def _checked(password: str) -> str:
+    if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
+        raise Refused(f"a password has {PASSWORD_MIN_CHARS} to {PASSWORD_MAX_CHARS} characters")
+    return password
+
+
+def new_token() -> str:
+    """A bearer token: 256 random bits."""
+    return secrets.token_urlsafe(32)

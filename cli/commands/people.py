@@ -1,0 +1,108 @@
+"""postriver domain, postriver user: who has mail here. Known to every process on return."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import click
+
+from cli import accounts
+from cli.wiring import open_directory
+from mail.errors import Refused
+from mail.ports import Directory
+
+T = TypeVar("T")
+
+
+def with_directory(act: Callable[[Directory], Awaitable[T]]) -> T:
+    """Run `act` on the directory of the configured home."""
+
+    async def run() -> T:
+        async with open_directory() as directory:
+            return await act(directory)
+
+    return asyncio.run(run())
+
+
+@click.group()
+def domain() -> None:
+    """Domains whose mail is taken."""
+
+
+@domain.command("add")
+@click.argument("name")
+def domain_add(name: str) -> None:
+    """Take mail for NAME; its postmaster@ is made too."""
+    added = with_directory(lambda directory: accounts.add_domain(directory, name))
+    click.echo(f"{added.name} added; next: postriver user add SOMEBODY@{added.name}")
+
+
+@domain.command("list")
+def domain_list() -> None:
+    """One domain a line."""
+    for row in with_directory(lambda directory: directory.domains()):
+        click.echo(row.name)
+
+
+@click.group()
+def user() -> None:
+    """Users and their passwords."""
+
+
+PASSWORD_STDIN = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input."
+)
+
+
+@user.command("add")
+@click.argument("address")
+@PASSWORD_STDIN
+def user_add(address: str, *, password_stdin: bool) -> None:
+    """Make a mailbox; without --password-stdin a random password is printed."""
+    password = _from_stdin() if password_stdin else None
+    _tell("added", with_directory(lambda d: accounts.add_user(d, address, password)))
+
+
+@user.command("passwd")
+@click.argument("address")
+@PASSWORD_STDIN
+def user_passwd(address: str, *, password_stdin: bool) -> None:
+    """Set a new password and end the user's sessions."""
+    password = _from_stdin() if password_stdin else None
+    _tell("changed", with_directory(lambda d: accounts.set_password(d, address, password)))
+
+
+@user.command("disable")
+@click.argument("address")
+@click.option("--undo", is_flag=True, help="Let the user sign in again.")
+def user_disable(address: str, *, undo: bool) -> None:
+    """Refuse sign-in and end sessions; mail for the address is still taken."""
+
+    async def act(directory: Directory) -> str:
+        found = await accounts.find(directory, address)
+        await directory.set_disabled(found.user_id, disabled=not undo)
+        return found.address
+
+    click.echo(f"{with_directory(act)} {'enabled' if undo else 'disabled'}")
+
+
+@user.command("list")
+def user_list() -> None:
+    """One address a line; those who cannot sign in say why."""
+    for row in with_directory(lambda directory: directory.users()):
+        note = " (disabled)" if row.disabled else "" if row.password_hash else " (no password)"
+        click.echo(f"{row.address}{note}")
+
+
+def _from_stdin() -> str:
+    """Standard input as UTF-8, less one trailing newline."""
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise Refused("the password on standard input is not UTF-8") from None
+    return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def _tell(done: str, made: accounts.Made) -> None:
+    click.echo(f"{made.address} {done}" + (f", password {made.password}" if made.password else ""))

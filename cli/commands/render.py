@@ -1,0 +1,29 @@
+"""How times and hops are shown to people."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas.mail import Hop
+
+
+def when(at_ms: int) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
+    """A line for each stage: start, how long it waited before, how long it worked, verdict."""
+    lines, before = [], None
+    for one in hops:
+        hop = one if isinstance(one, Hop) else Hop(**one)
+        wait = 0 if before is None else max(0, hop.started_at_ms - before)
+        before = hop.started_at_ms + round(hop.took_ms)
+        lines.append(
+            f"  {hop.stage:<9} {when(hop.started_at_ms)}  waited {wait:>6} ms  "
+            f"worked {hop.took_ms:>8.1f} ms  {hop.verdict}"
+            + (f"  (try {hop.attempt})" if hop.attempt > 1 else "")
+            + f"  {hop.worker}"
+        )
+    return lines

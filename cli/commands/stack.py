@@ -1,0 +1,158 @@
+"""postriver up, down, status: the whole stack on this machine."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import accounts
+from cli.config import Config, load
+from cli.programs import programs
+from cli.roles.api import warnings
+from cli.wiring import adapters
+from mail.errors import Refused
+from stack.clamd import ClamdMissing, signatures
+from stack.control import NotRunning, StartFailed, read_status, spawn_detached, stop
+from stack.home import AlreadyRunning, HomeError, claimed, lock_holder
+from stack.java import JavaMissing
+from stack.kafka import KafkaMissing
+from stack.ports import Port, PortsTaken, check_ports
+from stack.privileges import PrivilegeError, become
+from stack.spamd import SpamdMissing
+from stack.supervisor import Supervisor
+
+START_TIMEOUT_S = 180.0
+NOT_RUNNING = 3  # exit code of `status`, as LSB has it
+STARTING_FAILS = (
+    HomeError, PortsTaken, PrivilegeError, ClamdMissing, SpamdMissing, KafkaMissing, JavaMissing,
+)  # fmt: skip
+
+
+@click.command()
+@click.option("--detach", is_flag=True, help="Return when ready, leave it running.")
+def up(*, detach: bool) -> None:
+    """Start everything; in the foreground unless --detach."""
+    config = load()
+    try:
+        become(config.home)
+        if (pid := lock_holder(config.home)) is not None:
+            click.echo(f"already running, pid {pid}; {config.http_url}/ — postriver status")
+            return
+        check_ports(
+            Port(
+                setting,
+                port,
+                config.bind if "SMTP" in setting or "HTTP" in setting else "127.0.0.1",
+            )
+            for setting, port in config.ports.named().items()
+        )
+        _detached(config) if detach else _foreground(config)
+    except AlreadyRunning as error:
+        click.echo(f"already running, pid {error.pid}")
+    except STARTING_FAILS as error:
+        raise Refused(str(error)) from error
+
+
+@click.command()
+def down() -> None:
+    """Stop everything; no process is left."""
+    config = load()
+    become(config.home) if config.home.exists() else None
+    try:
+        was_running = stop(config.home)
+    except HomeError as error:
+        raise Refused(str(error)) from error
+    click.echo("stopped" if was_running else "was not running")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(*, as_json: bool) -> None:
+    """What runs, what is held and how far behind; exit code 3 when nothing runs."""
+    config = load()
+    try:
+        found = read_status(config.home)
+    except (NotRunning, HomeError) as error:
+        found = {"state": "stopped", "processes": [], "engines": [], "roles": []}
+        found["signatures"] = _signatures()
+        click.echo(json.dumps(found) if as_json else str(error))
+        sys.exit(NOT_RUNNING)
+    click.echo(json.dumps(found) if as_json else _table(found))
+
+
+def _foreground(config: Config) -> None:
+    with claimed(config.home) as home:
+        click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
+        made = asyncio.run(_seed(config))
+
+        def greet() -> None:
+            click.echo(_greeting(config, made))
+
+        supervisor = Supervisor(
+            programs(config, home),
+            home,
+            ops=("127.0.0.1", config.ports.ops),
+            warnings=warnings,
+            facts={"signatures": _signatures()},
+            on_ready=greet,
+        )
+        sys.exit(asyncio.run(supervisor.run()))
+
+
+def _detached(config: Config) -> None:
+    """The parent makes the first users, so that their passwords never reach a log."""
+    with claimed(config.home):
+        made = asyncio.run(_seed(config))
+    argv = [sys.executable, "-P", "-m", "cli", "up"]
+    try:
+        spawn_detached(argv, config.home, timeout_s=START_TIMEOUT_S)
+    except StartFailed as error:
+        shown = f"\n{_passwords(made)}" if made else ""
+        raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
+    click.echo(_greeting(config, made))
+
+
+async def _seed(config: Config) -> list[accounts.Made]:
+    async with adapters(config) as opened:
+        return await accounts.seed(await opened.directory())
+
+
+def _greeting(config: Config, made: list[accounts.Made]) -> str:
+    lines = [
+        "ready",
+        f"  web   {config.http_url}/",
+        f"  smtp  {config.bind}:{config.ports.smtp}",
+        f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
+    ]
+    lines += [f"  note  {warning}" for warning in warnings()]
+    if made:
+        lines.append(_passwords(made))
+    lines.append(f"next: {Path(sys.argv[0]).name if made else 'postriver'} demo")
+    return "\n".join(lines)
+
+
+def _passwords(made: list[accounts.Made]) -> str:
+    rows = [f"  user  {one.address}  password {one.password}" for one in made]
+    return "\n".join([*rows, "  shown once; change with: postriver user passwd ADDRESS"])
+
+
+def _signatures() -> str:
+    return "TEST SET ONLY" if signatures() == "test" else "official"
+
+
+def _table(found: dict[str, Any]) -> str:
+    lines = [f"state {found['state']}, virus signatures: {found['signatures']}"]
+    lines += [
+        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}" for row in found["processes"]
+    ]
+    lines += [
+        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}  {row['detail']}"
+        for row in found["engines"]
+    ]
+    for row in found["roles"]:
+        lines.append(f"  {row['name']:<9} lag {row['lag']}")
+        lines += [f"    held: {one['engine']}, {one['detail']}" for one in row["held"]]
+    return "\n".join(lines)

@@ -1,0 +1,168 @@
+"""Every setting, read once from the environment and checked before anything starts.
+
+The only reader of the environment. A bad value stops the start and names its setting.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from mail.addresses import normal_domain
+from mail.errors import Refused
+
+DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
+MIB = 1024 * 1024
+
+
+class BadSetting(Refused):
+    """A setting that cannot be used."""
+
+    def __init__(self, name: str, value: str, wanted: str) -> None:
+        super().__init__(f"{name}={value!r}: {wanted}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """TCP ports on `bind`; the broker's are on the loopback always."""
+
+    smtp: int
+    http: int
+    ops: int
+    kafka: int
+    controller: int
+
+    def named(self) -> dict[str, int]:
+        """Setting name to port, for messages about a taken one."""
+        return {f"POSTRIVER_{name}_PORT": getattr(self, name.lower()) for name in DEFAULT_PORTS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What an operator may set; docs/limits.md and README list the same names."""
+
+    home: Path
+    tools: Path  # uv, the broker's jars, and what was installed by apt
+    bind: str
+    ports: Ports
+    hostname: str  # in Received, greeting and EHLO
+    message_max_bytes: int
+    recipients_max: int
+    connections_max: int
+    connections_per_peer_max: int
+    junk_score: float
+    quarantine_score: float
+    backlog_max_mails: int
+    session_days: int
+    log_level: str
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.ports.kafka}"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://{self.bind}:{self.ports.http}"
+
+    def environ(self) -> dict[str, str]:
+        """The settings that give this configuration again: what our own processes get."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        ports = plain.pop("ports")
+        plain |= {f"{name}_port": number for name, number in asdict(ports).items()}
+        return {f"POSTRIVER_{name.upper()}": str(value) for name, value in plain.items()}
+
+
+class _Reader:
+    """Typed access to POSTRIVER_* names."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(f"POSTRIVER_{name}", "").strip() or default
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+            raise BadSetting(f"POSTRIVER_{name}", value, f"a whole number, {least} to {most}")
+        return int(value)
+
+    def score(self, name: str, default: float) -> float:
+        value = self.text(name, str(default))
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not -1000 <= number <= 1000:
+            raise BadSetting(f"POSTRIVER_{name}", value, "a number, -1000 to 1000")
+        return number
+
+    def choice(self, name: str, default: str, of: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in of:
+            raise BadSetting(f"POSTRIVER_{name}", value, f"one of {', '.join(of)}")
+        return value
+
+
+def checkout() -> Path:
+    """The folder that holds the code, or the current one when it was installed as a wheel."""
+    here = Path(__file__).resolve().parent.parent
+    return here if (here / "pyproject.toml").is_file() else Path.cwd()
+
+
+def load(environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration. BadSetting names the first value that cannot be used."""
+    read = _Reader(os.environ if environ is None else environ)
+    read.choice("PROFILE", "embedded", ("embedded",))
+    junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
+    if quarantine < junk:
+        raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
+    return Config(
+        home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
+        tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
+        bind=read.text("BIND", "127.0.0.1"),
+        ports=_ports(read),
+        hostname=_hostname(read),
+        message_max_bytes=read.number(
+            "MESSAGE_MAX_BYTES", 50 * MIB, least=64 * 1024, most=50 * MIB
+        ),
+        recipients_max=read.number("RECIPIENTS_MAX", 100, least=1, most=1000),
+        connections_max=read.number("CONNECTIONS_MAX", 500, least=1, most=20_000),
+        connections_per_peer_max=read.number("CONNECTIONS_PER_PEER_MAX", 50, least=1, most=20_000),
+        junk_score=junk,
+        quarantine_score=quarantine,
+        backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
+        session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
+        log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    )
+
+
+def _ports(read: _Reader) -> Ports:
+    base = read.number("PORT_BASE", 0, least=0, most=65_000)
+    if 0 < base < 1024:
+        raise BadSetting("POSTRIVER_PORT_BASE", str(base), "1024 to 65000")
+    ports = {
+        name.lower(): read.number(
+            f"{name}_PORT", base + step if base else default, least=1, most=65_535
+        )
+        for step, (name, default) in enumerate(DEFAULT_PORTS.items())
+    }
+    if len(set(ports.values())) < len(ports):
+        raise BadSetting("POSTRIVER_*_PORT", str(sorted(ports.values())), "five different ports")
+    return Ports(**ports)
+
+
+def _hostname(read: _Reader) -> str:
+    given = read.text("HOSTNAME", "")
+    try:
+        return normal_domain(given or _own_name())
+    except Refused as error:
+        if given:
+            raise BadSetting("POSTRIVER_HOSTNAME", given, error.detail) from error
+        return "localhost.localdomain"
+
+
+def _own_name() -> str:
+    """The machine's name as it stands in its own files; no look-up leaves the machine."""
+    return socket.gethostname()

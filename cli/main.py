@@ -1,0 +1,58 @@
+"""The command `postriver`: each command's module is loaded when it is called."""
+
+import importlib
+from typing import NoReturn
+
+import click
+
+from mail.errors import PostriverError
+
+COMMANDS = {
+    "up": "cli.commands.stack:up",
+    "down": "cli.commands.stack:down",
+    "status": "cli.commands.stack:status",
+    "demo": "cli.commands.demo:demo",
+    "watch": "cli.commands.demo:watch",
+    "domain": "cli.commands.people:domain",
+    "user": "cli.commands.people:user",
+    "trace": "cli.commands.trace:trace",
+    "quarantine": "cli.commands.quarantine:quarantine",
+    "dead-letters": "cli.commands.dead_letters:dead_letters",
+    "role": "cli.commands.role:role",
+}
+
+
+class _Lazy(click.Group):
+    """A group that knows its commands' names and imports only the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="postriver")
+def postriver() -> None:
+    """Postriver: a mail platform that never loses or leaks a mail."""
+
+
+def main() -> NoReturn:
+    """Errors that we name are one line on stderr and exit code 1; a wrong usage is 2."""
+    try:
+        code = postriver.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        raise SystemExit(130) from None
+    except PostriverError as error:
+        click.echo(f"postriver: {error}", err=True)
+        raise SystemExit(1) from None
+    raise SystemExit(code if isinstance(code, int) else 0)

@@ -1,0 +1,58 @@
+"""The programs of one machine: engines, the set-up task, roles and edges."""
+
+import sys
+
+from cli.config import Config
+from stack.clamd import clamd
+from stack.home import Home
+from stack.kafka import KafkaConfig, kafka
+from stack.program import Kind, Program, base_env
+from stack.spamd import spamd
+from streams.topology import ROLES
+
+EDGES = ("ingress", "api")
+SETUP = "setup"
+
+
+def programs(config: Config, home: Home) -> list[Program]:
+    """Everything starts at once and waits for what it needs by itself; engines stop last."""
+    engines = [
+        kafka(
+            home,
+            KafkaConfig(
+                lib=config.tools / "kafka" / "lib",
+                port=config.ports.kafka,
+                controller_port=config.ports.controller,
+            ),
+        ),
+        clamd(home),
+        spamd(home),
+    ]
+    ours = [_process(config, home, name) for name in (*ROLES, *EDGES)]
+    return [*engines, _setup(config, home), *ours]
+
+
+def _setup(config: Config, home: Home) -> Program:
+    return Program(
+        name=SETUP,
+        kind=Kind.TASK,
+        argv=_argv(SETUP),
+        env=base_env(home, config.environ()),
+        cwd=home.path,
+    )
+
+
+def _process(config: Config, home: Home, name: str) -> Program:
+    return Program(
+        name=name,
+        kind=Kind.ROLE,
+        argv=_argv(name),
+        env=base_env(home, config.environ()),
+        cwd=home.path,
+        http=home.socket(name),
+        stop_timeout_s=25.0,
+    )
+
+
+def _argv(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", "cli", "role", name)

@@ -1,0 +1,91 @@
+"""The process `api`: REST, push and the page."""
+
+import asyncio
+from collections.abc import Iterable
+
+from api.app import make_app, start
+from api.config import ApiConfig
+from api.edge import EDGE
+from api.metrics import ApiMetrics
+from api.ports import ApiPorts
+from cli.config import Config
+from cli.health import Report, Sample, serve_health
+from cli.wiring import adapters
+from stack.clamd import signatures
+from stack.home import existing
+from streams.config import PublisherConfig, TopicsConfig
+from streams.publisher import KafkaPublisher
+from streams.tail import EventTail
+from streams.topics import wait_for_topics
+
+
+async def run(config: Config, stop: asyncio.Event) -> None:
+    """Serves once topics are there; /readyz follows the event tail."""
+    tail: EventTail | None = None
+    metrics = ApiMetrics()
+
+    def reasons() -> list[str]:
+        return [] if tail is not None and tail.ready else ["the event tail is not there yet"]
+
+    home = existing(config.home)
+    health = await serve_health(
+        home.socket("api"),
+        Report(
+            reasons=reasons,
+            status=lambda: {"lag": 0, "held": [], "detail": {"sockets": metrics.sockets}},
+            samples=lambda: _samples(metrics),
+        ),
+    )
+    async with adapters(config) as opened:
+        directory = await opened.directory()
+        await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+        publisher = KafkaPublisher(
+            PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
+        )
+        await publisher.start()
+        tail = EventTail(config.bootstrap)
+        await tail.start()
+        app = make_app(
+            ApiConfig(host=config.bind, port=config.ports.http, session_days=config.session_days),
+            ApiPorts(
+                store=await opened.mail_store(),
+                contents=await opened.contents(),
+                directory=directory,
+                search=await opened.search(),
+                publisher=publisher,
+                feed=tail,
+            ),
+            reasons,
+            warnings=warnings,
+        )
+        metrics = app[EDGE].metrics
+        runner, _ = await start(app)
+        await stop.wait()
+        await runner.cleanup()
+        await tail.stop()
+        await publisher.stop()
+    await health.cleanup()
+
+
+def warnings() -> list[str]:
+    """What an operator must know even when all is well."""
+    return ["virus signatures: TEST SET ONLY"] if signatures() == "test" else []
+
+
+def _samples(metrics: ApiMetrics) -> Iterable[Sample]:
+    for (method, route, status), times in list(metrics.requests.items()):
+        labels = {"method": method, "route": route, "status": str(status)}
+        yield Sample(name="postriver_http_requests", help="Answers.", value=times, labels=labels)
+    for (method, route), seconds in list(metrics.seconds.items()):
+        yield Sample(
+            name="postriver_http_seconds", help="Time spent on answers.", value=seconds,
+            labels={"method": method, "route": route},
+        )  # fmt: skip
+    yield Sample(name="postriver_push_frames", help="Frames pushed.", value=metrics.frames)
+    yield Sample(
+        name="postriver_push_slow", help="Sockets closed for slowness.",
+        value=metrics.sockets_closed_slow,
+    )  # fmt: skip
+    yield Sample(
+        name="postriver_push_sockets", help="Open sockets.", value=metrics.sockets, kind="gauge"
+    )

@@ -1,0 +1,97 @@
+"""The process `ingress`: SMTP in, with its gate, publisher and stores."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from cli.config import Config
+from cli.health import Report, Sample, serve_health
+from cli.wiring import adapters
+from ingress.config import SmtpConfig
+from ingress.server import SmtpServer
+from ingress.stats import Stats
+from mail.addresses import DirectoryResolver
+from stack.home import existing
+from streams.config import PublisherConfig, TopicsConfig
+from streams.lag import BacklogGate, GateConfig, LagMeter
+from streams.publisher import KafkaPublisher
+from streams.topics import wait_for_topics
+
+
+async def run(config: Config, stop: asyncio.Event) -> None:
+    """Listens once topics are there; ready when it listens."""
+    server: SmtpServer | None = None
+    gate: BacklogGate | None = None
+
+    def reasons() -> list[str]:
+        return [] if server is not None else ["waiting for the broker"]
+
+    def status() -> dict[str, Any]:
+        return {"lag": 0, "held": [], "detail": {"gate": gate.closed() if gate else None}}
+
+    def samples() -> Iterable[Sample]:
+        return _samples(server.stats) if server else ()
+
+    home = existing(config.home)
+    health = await serve_health(
+        home.socket("ingress"), Report(reasons=reasons, status=status, samples=samples)
+    )
+    async with adapters(config) as opened:
+        directory = await opened.directory()
+        await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+        publisher = KafkaPublisher(PublisherConfig(bootstrap=config.bootstrap, client_id="ingress"))
+        await publisher.start()
+        meter = LagMeter(config.bootstrap)
+        await meter.start()
+        gate = BacklogGate(
+            meter, GateConfig(folder=home.path, backlog_max_mails=config.backlog_max_mails)
+        )
+        await gate.start()
+        listening = SmtpServer(
+            _smtp(config),
+            resolver=DirectoryResolver(directory, config.hostname),
+            publisher=publisher,
+            contents=await opened.contents(),
+            gate=gate,
+        )
+        await listening.start()
+        server = listening
+        await stop.wait()
+        await server.stop()
+        await gate.stop()
+        await meter.stop()
+        await publisher.stop()
+    await health.cleanup()
+
+
+def _smtp(config: Config) -> SmtpConfig:
+    return SmtpConfig(
+        hostname=config.hostname,
+        host=config.bind,
+        port=config.ports.smtp,
+        tls_dir=config.home / "tls",
+        message_max_bytes=config.message_max_bytes,
+        recipients_max=config.recipients_max,
+        connections_max=config.connections_max,
+        connections_per_peer_max=config.connections_per_peer_max,
+    )
+
+
+def _samples(stats: Stats) -> Iterable[Sample]:
+    yield _count("accepted", "Mails that got 250.", stats.accepted_total)
+    yield _count("accepted_bytes", "Bytes of mails that got 250.", stats.accepted_bytes_total)
+    yield _count("connections", "Connections taken.", stats.connections_total)
+    yield _count("turned_away", "Connections refused by a cap.", stats.turned_away_total)
+    yield _count("tls", "Connections that went to TLS.", stats.tls_total)
+    for reply, times in list(stats.refused_total.items()):
+        yield _count("refused", "Refusals by reply.", times, reply=reply)
+    yield _gauge("open_connections", "Connections open now.", stats.connections)
+    yield _gauge("held_bytes", "Memory that mails under way hold.", stats.held_bytes)
+
+
+def _count(name: str, text: str, value: float, **labels: str) -> Sample:
+    return Sample(name=f"postriver_smtp_{name}", help=text, value=value, labels=labels)
+
+
+def _gauge(name: str, text: str, value: float) -> Sample:
+    return Sample(name=f"postriver_smtp_{name}", help=text, value=value, kind="gauge")

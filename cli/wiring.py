@@ -1,0 +1,103 @@
+"""Which adapter stands behind which port. The one place that knows both sides.
+
+Embedded profile: SQLite, synced local content, FTS5, clamd and spamd over unix sockets.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from stores.clamd import ClamdScanner
+from stores.local_content import LocalContentStore
+from stores.spamd import SpamdScanner
+from stores.sqlite_directory import SqliteDirectory
+from stores.sqlite_holders import SqliteHolders
+from stores.sqlite_quarantine import SqliteQuarantine
+
+from cli.config import Config, load
+from mail.ports import (
+    ContentStore,
+    Directory,
+    Holders,
+    MailStore,
+    Quarantine,
+    SearchIndex,
+    SpamScanner,
+    VirusScanner,
+)
+from stack.home import existing
+from stack.privileges import become
+from stores.fts import FtsIndex
+from stores.sqlite_mail import SqliteMailStore
+
+
+class Adapters:
+    """Opens adapters on demand and closes them together, last first."""
+
+    def __init__(self, home: Path, stack: AsyncExitStack) -> None:
+        self._home = home
+        self._data = home / "data"
+        self._stack = stack
+
+    async def mail_store(self) -> MailStore:
+        store = await SqliteMailStore.open(self._data / "mail.sqlite")
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def directory(self) -> Directory:
+        store = await SqliteDirectory.open(self._data / "directory.sqlite")
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def quarantine(self) -> Quarantine:
+        store = await SqliteQuarantine.open(self._data / "quarantine.sqlite")
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def holders(self) -> Holders:
+        store = await SqliteHolders.open(self._data / "holders.sqlite")
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def contents(self) -> ContentStore:
+        store = await LocalContentStore.open(self._home / "content")
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def search(self) -> SearchIndex:
+        index = await FtsIndex.open(self._data / "search")
+        self._stack.push_async_callback(index.close)
+        return index
+
+    def virus(self) -> VirusScanner:
+        return ClamdScanner(existing(self._home).socket("clamd"))
+
+    def spam(self) -> SpamScanner:
+        return SpamdScanner(existing(self._home).socket("spamd"))
+
+
+@asynccontextmanager
+async def adapters(config: Config) -> AsyncIterator[Adapters]:
+    """Adapters of the state folder in `config`; as root, we become its owner first."""
+    become(config.home)
+    existing(config.home)
+    async with AsyncExitStack() as stack:
+        yield Adapters(config.home, stack)
+
+
+@asynccontextmanager
+async def open_directory() -> AsyncIterator[Directory]:
+    async with adapters(load()) as opened:
+        yield await opened.directory()
+
+
+@asynccontextmanager
+async def open_quarantine() -> AsyncIterator[Quarantine]:
+    async with adapters(load()) as opened:
+        yield await opened.quarantine()
+
+
+@asynccontextmanager
+async def open_mail_store() -> AsyncIterator[MailStore]:
+    async with adapters(load()) as opened:
+        yield await opened.mail_store()

@@ -1,0 +1,151 @@
+"""Engines and processes go away: nothing is lost, doubled or delivered unscanned."""
+
+import asyncio
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from . import mails
+from .world import Client, World, eventually, world
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+ANN = "ann@postriver.test"
+
+
+@pytest.fixture(scope="module")
+def breakable():
+    with world() as mine:
+        mine.ann = mine.add_user(ANN)
+        yield mine
+
+
+def settled(owner: Client, mail_ids: list[str], *, within_s: float = 120.0) -> None:
+    """Every mail is in the inbox exactly once, and the counts equal a recount."""
+
+    def look() -> bool:
+        found = [one["mail_id"] for one in owner.messages("inbox")]
+        assert len(found) == len(set(found)), "a mail was delivered twice"
+        missing = set(mail_ids) - set(found)
+        assert not missing, f"{len(missing)} of {len(mail_ids)} are missing"
+        return True
+
+    eventually(look, within_s=within_s)
+    inbox, rows = owner.folder("inbox"), owner.messages("inbox")
+    assert inbox["total"] == len(rows)
+    assert inbox["unread"] == sum(row["unread"] for row in rows)
+    seqs = sorted(row["created_seq"] for row in rows)
+    assert len(set(seqs)) == len(seqs)
+
+
+def test_clamd_away_mail_waits_then_drains(breakable: World) -> None:
+    with breakable.unstartable("clamd", breakable.home / "engines" / "clamd" / "clamd.conf"):
+        sent = [breakable.send(mails.plain(f"while clamd is away {n}"), ANN) for n in range(5)]
+        infected = breakable.send(mails.eicar(), ANN)
+        held = eventually(
+            lambda: [
+                h for r in breakable.status()["roles"] if r["name"] == "scan" for h in r["held"]
+            ]
+        )
+        assert held[0]["engine"] == "clamd"
+        time.sleep(3)
+        assert not any(breakable.ann.message_of(one) for one in sent)
+    settled(breakable.ann, sent)
+    eventually(lambda: infected in breakable.cli("quarantine", "list").stdout)
+    assert breakable.ann.message_of(infected) is None
+
+
+def test_kafka_away_nothing_is_promised(breakable: World) -> None:
+    before = breakable.send(mails.plain("before kafka goes"), ANN)
+    with breakable.unstartable("kafka", breakable.home / "kafka" / "server.properties"):
+        with breakable.smtp() as client:
+            client.ehlo()
+            client.mail("sender@sender.example")
+            client.rcpt(ANN)
+            code, text = client.data(mails.plain("while kafka is away"))
+        assert code in {451, 452}, (code, text)
+    after = eventually(
+        lambda: breakable.send(mails.plain("after kafka came back"), ANN), within_s=120
+    )
+    settled(breakable.ann, [before, after])
+
+
+def test_everything_killed_and_started_again(breakable: World) -> None:
+    sent = [breakable.send(mails.plain(f"before the end {n}"), ANN) for n in range(10)]
+    pids = [breakable.supervisor_pid(), *breakable.pids().values()]
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # it went with the supervisor
+            continue
+    breakable.up()
+    settled(breakable.ann, sent)
+
+
+def test_seven_days_of_idle_forget_the_groups(breakable: World) -> None:
+    """The broker forgets an idle group's offsets: all that stands is read again."""
+    sent = [breakable.send(mails.plain(f"last week {n}"), ANN) for n in range(5)]
+    settled(breakable.ann, sent)
+    rows = {row["id"]: row["changed_seq"] for row in breakable.ann.messages("inbox")}
+    for role in ("scan", "mailbox", "index", "intake"):
+        breakable.kill(role, signal.SIGSTOP)  # its group empties once the session ends
+    eventually(lambda: asyncio.run(forget_groups(breakable)), within_s=60)
+    for role in ("scan", "mailbox", "index", "intake"):
+        breakable.kill(role)
+    fresh = breakable.send(mails.plain("this week"), ANN)
+    settled(breakable.ann, [*sent, fresh], within_s=180)
+    eventually(lambda: all(r["lag"] == 0 for r in breakable.status()["roles"]), within_s=180)
+    again = {row["id"]: row["changed_seq"] for row in breakable.ann.messages("inbox")}
+    assert {id_: again.get(id_) for id_ in rows} == rows
+
+
+async def forget_groups(running: World) -> bool:
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{running.base + 3}")
+    await admin.start()
+    try:
+        groups = [name for name, _ in await admin.list_consumer_groups()]
+        mine = [name for name in groups if name.startswith("postriver-")]
+        assert len(mine) == 4, groups
+        await admin.delete_consumer_groups(mine)
+        left = [name for name, _ in await admin.list_consumer_groups()]
+        return not set(mine) & set(left)
+    finally:
+        await admin.close()
+
+
+def test_kill_each_process_under_load(breakable: World) -> None:
+    seed = int(os.environ.get("POSTRIVER_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"POSTRIVER_SEED={seed}")
+    chance = random.Random(seed)
+    accepted: list[str] = []
+    stop = threading.Event()
+    sender = threading.Thread(target=load, args=(breakable, accepted, stop))
+    sender.start()
+    try:
+        victims = sorted(breakable.pids())
+        chance.shuffle(victims)
+        for victim in victims:
+            time.sleep(chance.uniform(1, 4))
+            eventually(lambda victim=victim: breakable.kill(victim))
+            eventually(lambda: breakable.status()["state"] == "ready", within_s=90)
+    finally:
+        stop.set()
+        sender.join()
+    assert len(accepted) > 20
+    settled(breakable.ann, accepted, within_s=240)
+
+
+def load(running: World, accepted: list[str], stop: threading.Event) -> None:
+    """About five mails a second; what is not accepted is the sender's to repeat."""
+    number = 0
+    while not stop.wait(0.2):
+        number += 1
+        try:
+            accepted.append(running.send(mails.plain(f"under load {number}"), ANN))
+        except (OSError, AssertionError):
+            continue

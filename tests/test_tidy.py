@@ -1,0 +1,90 @@
+"""House rules that no linter knows: sizes, who may import what, who may read the environment."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams import topology
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = ("schemas", "mail", "ingress", "streams", "agents", "stores", "api", "cli", "stack")
+FILE_MAX_LINES = 250
+FUNCTION_MAX_LINES = 40
+ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can be changed
+    "faust": {"streams/harness.py", "streams/apps.py", "streams/tables.py"},
+    "mode": {"streams/harness.py", "streams/apps.py", "streams/tables.py"},
+    "aiokafka": {f"streams/{path.name}" for path in (ROOT / "streams").glob("*.py")},
+    "sqlite3": {f"stores/{path.name}" for path in (ROOT / "stores").glob("*.py")},
+    "aiospamc": {"stores/spamd.py"},
+    "aiosmtpd": {f"ingress/{path.name}" for path in (ROOT / "ingress").glob("*.py")},
+    "nh3": {"mail/html.py"},
+    "argon2": {"mail/passwords.py"},
+    "fast_mail_parser": {"mail/parse.py", "mail/mime_fast.py"},
+}
+
+
+def sources() -> list[Path]:
+    return sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_files_and_functions_stay_short() -> None:
+    long = []
+    for path in sources():
+        lines = path.read_text(encoding="utf-8").count("\n")
+        if lines > FILE_MAX_LINES and path.name != "ports.py":  # one page of ports is the point
+            long.append(f"{name_of(path)}: {lines} lines")
+        for node in nodes(path):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > FUNCTION_MAX_LINES:
+                    long.append(f"{name_of(path)}:{node.name}: {length} lines")
+    assert not long, "\n".join(long)
+
+
+@pytest.mark.parametrize("client", sorted(ONLY_IN))
+def test_a_client_is_imported_in_its_adapter_only(client: str) -> None:
+    importers = {name_of(path) for path in sources() if client in set(imports(path))}
+    assert importers, f"nothing imports {client}: the rule is stale"
+    assert importers <= ONLY_IN[client]
+
+
+def test_only_the_configuration_reads_the_environment() -> None:
+    readers = set()
+    for path in sources():
+        for node in nodes(path):
+            if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}:
+                readers.add(name_of(path))
+    assert readers == {"cli/config.py"}
+
+
+def test_every_topic_has_its_writers_and_its_reader() -> None:
+    stages = {stage.name for stage in topology.STAGES}
+    edges = {"ingress", "api"}
+    for topic in topology.TOPICS:
+        assert topic.writers, topic.name
+        assert set(topic.writers) <= stages | edges, topic.name
+        if topic.reader is not None:
+            (reader,) = [stage for stage in topology.STAGES if stage.reads == topic.name]
+            assert reader.name == topic.reader
+    for stage in topology.STAGES:
+        assert stage.role in topology.ROLES
+        for kind in stage.emits:
+            assert stage.name in topology.TOPIC_OF[kind].writers
