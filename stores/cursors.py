@@ -8,6 +8,7 @@ place would only lead into the caller's own list.
 import base64
 import binascii
 import hashlib
+from typing import Annotated
 
 import msgspec
 
@@ -16,7 +17,8 @@ from mail.errors import Refused
 CURSOR_MAX_CHARS = 512
 PAGE_MAX = 500
 _CHECKSUM_BYTES = 8
-_PAYLOAD = msgspec.msgpack.Decoder(tuple[int, str])
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_PAYLOAD = msgspec.msgpack.Decoder(tuple[_Int64, str])
 
 Place = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
 

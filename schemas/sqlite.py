@@ -1,0 +1,100 @@
+"""The embedded profile's tables, one schema per file, as migrations.
+
+Migration N brings a file from version N to N+1 (PRAGMA user_version); a migration that was released
+is never changed. Rows are msgpack blobs; a column exists only where a query or a constraint needs
+it. Ids are text, times are Unix milliseconds.
+"""
+
+Statements = tuple[str, ...]
+
+# A user is a small number here (mailbox_key), which halves the file. The journal's key is made of
+# user and seq, so that its large rows lie inside their B-tree in the order of the feed.
+# place: lists by arrival; read and unread lie apart, a list of both merges them.
+JOURNAL_KEY_SHIFT = 32  # journal_key = mailbox_key << 32 | seq
+MAIL: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE mailbox (
+            mailbox_key INTEGER PRIMARY KEY,
+            user_id TEXT NOT NULL UNIQUE,
+            seq INTEGER NOT NULL,
+            state BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE journal (
+            journal_key INTEGER PRIMARY KEY,
+            entry BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE command (
+            mailbox_key INTEGER NOT NULL,
+            command_id TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, command_id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE message (
+            message_key INTEGER PRIMARY KEY,
+            mailbox_key INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            mail_id TEXT NOT NULL,
+            message BLOB NOT NULL,
+            UNIQUE (mailbox_key, message_id)
+        ) STRICT""",
+        "CREATE INDEX message_by_mail ON message (mail_id)",
+        """CREATE TABLE place (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            unread INTEGER NOT NULL CHECK (unread IN (0, 1)),
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, unread, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+)
+
+DIRECTORY: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE domain (
+            domain_id TEXT PRIMARY KEY NOT NULL,
+            name TEXT NOT NULL UNIQUE,
+            created_at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE user (
+            user_id TEXT PRIMARY KEY NOT NULL,
+            domain_id TEXT NOT NULL REFERENCES domain,
+            address TEXT NOT NULL,
+            normal_address TEXT NOT NULL UNIQUE,
+            disabled INTEGER NOT NULL CHECK (disabled IN (0, 1)),
+            created_at_ms INTEGER NOT NULL,
+            password_hash TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE session (
+            token_sha256 TEXT PRIMARY KEY NOT NULL,
+            user_id TEXT NOT NULL REFERENCES user,
+            expires_at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX session_by_user ON session (user_id)",
+        """CREATE TABLE setting (
+            name TEXT PRIMARY KEY NOT NULL,
+            value TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+    ),
+)
+
+QUARANTINE: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE quarantined (
+            mail_id TEXT PRIMARY KEY NOT NULL,
+            quarantined BLOB NOT NULL
+        ) STRICT""",
+    ),
+)
+
+HOLDERS: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE holder (
+            mail_id TEXT NOT NULL,
+            holder TEXT NOT NULL,
+            ref TEXT NOT NULL,
+            PRIMARY KEY (mail_id, holder)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+)

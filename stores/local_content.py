@@ -1,0 +1,161 @@
+"""ContentStore in a local folder: one file per mail, on disk before `put` answers.
+
+    FOLDER/cd/ab/MAIL_ID    by the id's last four characters: a UUIDv7 begins with its time, so its
+                            beginning would fill one folder after another
+    FOLDER/incoming/        files being written; each is moved into place once it is on disk
+
+A file that is in place is whole. After it, its folder is synced, so that the name survives too.
+"""
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from mail.errors import ContentMissing, StoreUnavailable
+from mail.ports import ContentStore
+from schemas.content import Stored
+from stores.content_ids import check_content_id, is_content_id
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalContentConfig:
+    """How one process uses the folder."""
+
+    threads: int = 8  # files written or read at once
+    leftover_age_s: float = 3600.0  # an unfinished file this old has no writer any more
+
+
+class LocalContentStore(ContentStore):
+    """Made by `open`; `close` it. The reference of a content is its mail id."""
+
+    def __init__(self, folder: Path, config: LocalContentConfig) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+        self._config = config
+        self._threads = ThreadPoolExecutor(config.threads, thread_name_prefix="content")
+        self._closed = False
+
+    @classmethod
+    async def open(cls, folder: Path, config: LocalContentConfig | None = None) -> Self:
+        """Make the folder, remove what writers that died left. StoreUnavailable."""
+        store = cls(folder, config or LocalContentConfig())
+        await store._run(store._prepare)
+        return store
+
+    async def close(self) -> None:
+        """Finish what was asked; later calls raise StoreUnavailable."""
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def put(self, mail_id: str, content: bytes) -> Stored:
+        check_content_id(mail_id)
+        return await self._run(functools.partial(self._put, mail_id, content))
+
+    async def get(self, ref: str) -> bytes:
+        if not is_content_id(ref):
+            raise ContentMissing(ref)
+        return await self._run(functools.partial(self._get, ref))
+
+    async def delete(self, ref: str) -> None:
+        if is_content_id(ref):
+            await self._run(functools.partial(self._delete, ref))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable("content", "closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except OSError as error:
+            raise StoreUnavailable("content", str(error)) from error
+
+    def _prepare(self) -> None:
+        _make_folder(self._folder)
+        _make_folder(self._incoming)
+        eldest_s = time.time() - self._config.leftover_age_s
+        for leftover in self._incoming.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+                if leftover.stat().st_mtime < eldest_s:
+                    leftover.unlink()
+
+    def _put(self, mail_id: str, content: bytes) -> Stored:
+        """The first content of an id stays; its folder is synced again, lest its writer did not."""
+        place = self._place(mail_id)
+        try:
+            kept = place.read_bytes()
+        except FileNotFoundError:
+            kept = content
+            self._write(place, content)
+        _sync_folder(place.parent)
+        return Stored(mail_id, len(kept), hashlib.sha256(kept).hexdigest())
+
+    def _get(self, ref: str) -> bytes:
+        """A folder that is gone as a whole (a disk not mounted) is no missing mail."""
+        try:
+            return self._place(ref).read_bytes()
+        except FileNotFoundError:
+            self._incoming.stat()
+            raise ContentMissing(ref) from None
+
+    def _delete(self, ref: str) -> None:
+        place = self._place(ref)
+        with contextlib.suppress(FileNotFoundError):
+            place.unlink()
+            _sync_folder(place.parent)
+
+    def _place(self, mail_id: str) -> Path:
+        shard = mail_id.rjust(4, "0")
+        return self._folder / shard[-2:] / shard[-4:-2] / mail_id
+
+    def _write(self, place: Path, content: bytes) -> None:
+        incoming = self._incoming / uuid.uuid4().hex
+        try:
+            _write_synced(incoming, content)
+            _move(incoming, place)
+        except BaseException:
+            incoming.unlink(missing_ok=True)
+            raise
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except FileNotFoundError:
+        _make_folder(target.parent.parent)
+        _make_folder(target.parent)
+        source.rename(target)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it, its parents too, and have its name on disk."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,132 @@
+"""SQLite files: how they are opened, and what their errors mean.
+
+WAL with synchronous=FULL: a write is on disk when its transaction has ended, readers of every
+process see it at once and wait for nobody. The only module besides sqlite_threads.py and the
+sqlite_* adapters that imports sqlite3.
+"""
+
+import os
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mail.errors import Fatal, StoreUnavailable
+from schemas.sqlite import Statements
+
+_WAL_PATIENCE_S = 0.02  # between tries to switch a new file to WAL while another process does
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteConfig:
+    """How one file is used by one process."""
+
+    readers: int = 2  # threads, each with a read-only connection
+    batch_max: int = 256  # writes gathered into one transaction
+    busy_timeout_s: float = 5.0  # wait for another process's transaction, then StoreUnavailable
+    cache_kib: int = 16 * 1024  # pages in memory, per connection
+    checkpoint_pages: int = 4000  # of 4 KiB: WAL grows to 16 MiB, then goes into the file
+
+
+def as_named(error: Exception, path: Path) -> Exception:
+    """`error` as a caller acts on it: StoreUnavailable when the engine is at fault, else itself."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, sqlite3.Error) and code is not None and (code & 0xFF) in _UNAVAILABLE:
+        named = StoreUnavailable(path.stem, f"{error} ({error.sqlite_errorname})")
+        named.__cause__ = error
+        return named
+    return error
+
+
+def prepare(path: Path, migrations: tuple[Statements, ...], config: SqliteConfig) -> None:
+    """Create the file or bring it to the newest schema; safe while other processes do the same.
+
+    Fatal: the file was written by a newer version. StoreUnavailable: it cannot be opened.
+    """
+    try:
+        _create(path)
+        connection = connect(path, config)
+        try:
+            _to_wal(connection, config)
+            _migrate(connection, path, migrations)
+        finally:
+            connection.close()
+    except (sqlite3.Error, OSError) as error:
+        raise _at_open(error, path) from error
+
+
+def connect(path: Path, config: SqliteConfig, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit; transactions are begun by name. Used by one thread at a time."""
+    mode = "ro" if read_only else "rw"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=config.busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,  # opened here, then handed to its thread
+    )
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA cache_size=-{config.cache_kib}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={config.checkpoint_pages}")
+    return connection
+
+
+def _create(path: Path) -> None:
+    """Mail is private: the file (and so its WAL) is for its owner's eyes only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _to_wal(connection: sqlite3.Connection, config: SqliteConfig) -> None:
+    """SQLite does not wait for the lock that this switch takes, so the waiting is here."""
+    deadline = time.monotonic() + config.busy_timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_PATIENCE_S)
+        else:
+            return
+
+
+def _migrate(
+    connection: sqlite3.Connection, path: Path, migrations: tuple[Statements, ...]
+) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(migrations):
+        raise Fatal(
+            f"{path} has schema {version}, this program knows up to {len(migrations)}: "
+            "it was written by a newer version; nothing was changed"
+        )
+    for statement in (statement for step in migrations[version:] for statement in step):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version={len(migrations)}")
+    connection.execute("COMMIT")
+
+
+def _at_open(error: Exception, path: Path) -> Exception:
+    return (
+        StoreUnavailable(path.stem, str(error))
+        if isinstance(error, OSError)
+        else as_named(error, path)
+    )

@@ -1,0 +1,46 @@
+"""Holders in one SQLite file, written by the role `intake`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Self
+
+from mail.ports import Holders
+from schemas.records import Holder
+from schemas.sqlite import HOLDERS
+from stores.sqlite_base import SqliteConfig
+from stores.sqlite_threads import SqliteFile
+
+_HOLD = "INSERT OR IGNORE INTO holder VALUES (?, ?, ?)"
+_OF = "SELECT mail_id, holder, ref FROM holder WHERE mail_id = ? ORDER BY holder"
+_RELEASE = "DELETE FROM holder WHERE mail_id = ? AND holder = ?"
+
+
+class SqliteHolders(Holders):
+    """Made by `open`; `close` it."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    @classmethod
+    async def open(cls, path: Path, config: SqliteConfig | None = None) -> Self:
+        """Fatal: a newer version's file. StoreUnavailable: it cannot be opened."""
+        return cls(await SqliteFile.open(path, HOLDERS, config or SqliteConfig()))
+
+    async def close(self) -> None:
+        await self._file.close()
+
+    async def hold(self, holders: Iterable[Holder]) -> None:
+        rows = [(row.mail_id, row.holder, row.ref) for row in holders]
+        await self._file.write(lambda c: c.executemany(_HOLD, rows).rowcount)
+
+    async def of(self, mail_id: str) -> list[Holder]:
+        return await self._file.read(lambda c: _of(c, mail_id))
+
+    async def release(self, mail_id: str, holder: str) -> None:
+        await self._file.write(lambda c: c.execute(_RELEASE, (mail_id, holder)).rowcount)
+
+
+def _of(connection: Connection, mail_id: str) -> list[Holder]:
+    found = connection.execute(_OF, (mail_id,))
+    return [Holder(mail_id=mail, holder=holder, ref=ref) for mail, holder, ref in found]
