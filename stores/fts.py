@@ -1,0 +1,183 @@
+"""Full-text search of the embedded profile: SQLite FTS5, one file per bucket of users.
+
+A bucket is a stable hash of the user id, modulo BUCKETS: files stay small, and no two users' writes
+wait for each other unless they share one. Reads never wait for writes (WAL).
+An added document is on disk when `add` returns (synchronous=FULL, stores/sqlite_base.py): the
+stage that calls it acknowledges its event then. Changes that come while a bucket is being written
+go together into its next transaction; alone, each would cost twice the CPU.
+The index is a projection: when its folder is lost, it is filled again from the mailboxes.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mail.errors import StoreUnavailable
+from mail.query import parse
+from schemas.records import IndexDocument
+from schemas.search_sqlite import SEARCH
+from stores import fts_bucket
+from stores.cursors import check_limit, decode_cursor, encode_cursor
+from stores.fts_bucket import NEWEST, Change
+from stores.sqlite_base import SqliteConfig
+from stores.sqlite_threads import SqliteFile
+
+BUCKETS = 16  # part of the format: another number would look for users in other files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FtsConfig:
+    """How the index is written and read."""
+
+    gather_s: float = 0.002  # wait for company before a bucket's transaction
+    batch_max: int = 256  # documents in a transaction
+    readers: int = 1  # threads per bucket
+    cache_kib: int = 2048  # per connection; the system caches the files too
+    busy_timeout_s: float = 5.0  # wait for another process that writes, then StoreUnavailable
+
+
+class FtsIndex:
+    """SearchIndex over SQLite FTS5. `folder` is made on first use; one event loop uses it.
+
+    Any number of processes may read. Several may write, at the price of waiting for each other.
+    """
+
+    def __init__(self, folder: Path, config: FtsConfig | None = None) -> None:
+        self._config = config or FtsConfig()
+        self._buckets = [
+            _Bucket(folder / f"search-{number:02d}.sqlite", self._config)
+            for number in range(BUCKETS)
+        ]
+
+    async def add(self, document: IndexDocument) -> None:
+        await self._change(
+            Change(user_id=document.user_id, message_id=document.message_id, document=document)
+        )
+
+    async def remove(self, user_id: str, message_id: str) -> None:
+        await self._change(Change(user_id=user_id, message_id=message_id, document=None))
+
+    async def search(
+        self, user_id: str, query: str, *, limit: int, cursor: str | None
+    ) -> tuple[list[str], str | None]:
+        meaning = parse(query)
+        check_limit(limit)
+        scope = ("search", user_id, query)
+        before = NEWEST if cursor is None else min(decode_cursor(cursor, *scope)[0], NEWEST)
+        file = await self._bucket(user_id).file()
+        found = await file.read(
+            lambda connection: fts_bucket.search(
+                connection, user_id, meaning, before=before, limit=limit + 1
+            )
+        )
+        page = found[:limit]
+        more = encode_cursor(page[-1], *scope) if len(found) > limit else None
+        return [message_id for _, message_id in page], more
+
+    async def close(self) -> None:
+        """Finish the writes under way, then close; later calls raise StoreUnavailable."""
+        await asyncio.gather(*(bucket.close() for bucket in self._buckets))
+
+    async def _change(self, change: Change) -> None:
+        await self._bucket(change.user_id).write(change)
+
+    def _bucket(self, user_id: str) -> "_Bucket":
+        return self._buckets[bucket_of(user_id)]
+
+
+def bucket_of(user_id: str) -> int:
+    """The bucket of a user, from 0; the same for ever."""
+    return hashlib.blake2b(user_id.encode(), digest_size=1).digest()[0] % BUCKETS
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A change, and who waits for it."""
+
+    change: Change
+    waiter: asyncio.Future[None]
+
+
+@dataclass(slots=True, eq=False)
+class _Bucket:
+    """One file: opened when first needed, written by one transaction at a time."""
+
+    path: Path
+    config: FtsConfig
+    _file: SqliteFile | None = None
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _writer: asyncio.Task[None] | None = None
+    _closed: bool = False
+
+    async def file(self) -> SqliteFile:
+        """The open file. StoreUnavailable: closed, or it cannot be opened."""
+        self._check_open()
+        return await self._open()
+
+    async def _open(self) -> SqliteFile:
+        async with self._opening:
+            if self._file is None:
+                self._file = await SqliteFile.open(self.path, SEARCH, self._sqlite())
+            return self._file
+
+    async def write(self, change: Change) -> None:
+        """Return once `change` is on disk."""
+        self._check_open()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(change, waiter))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all())
+        await waiter
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._writer is not None:
+            await self._writer
+        async with self._opening:
+            if self._file is not None:
+                await self._file.close()
+
+    async def _write_all(self) -> None:
+        await asyncio.sleep(self.config.gather_s)
+        while self._waiting:
+            batch = self._waiting[: self.config.batch_max]
+            del self._waiting[: self.config.batch_max]
+            await self._write_batch(batch)
+
+    async def _write_batch(self, batch: list[_Waiting]) -> None:
+        changes = [waiting.change for waiting in batch]
+        try:
+            file = await self._open()
+            await file.write(lambda connection: fts_bucket.write(connection, changes))
+        except StoreUnavailable as error:
+            _settle(batch, error)
+        except Exception as error:  # noqa: BLE001 it is raised to whom it belongs
+            if len(batch) == 1:
+                _settle(batch, error)
+            for waiting in batch if len(batch) > 1 else ():
+                await self._write_batch([waiting])
+        else:
+            _settle(batch, None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(self.path.stem, "closed")
+
+    def _sqlite(self) -> SqliteConfig:
+        return SqliteConfig(
+            readers=self.config.readers,
+            cache_kib=self.config.cache_kib,
+            busy_timeout_s=self.config.busy_timeout_s,
+        )
+
+
+def _settle(batch: list[_Waiting], error: Exception | None) -> None:
+    for waiting in batch:
+        if waiting.waiter.done():  # nobody waits any more
+            continue
+        if error is None:
+            waiting.waiter.set_result(None)
+        else:
+            waiting.waiter.set_exception(error)

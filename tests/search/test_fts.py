@@ -1,0 +1,177 @@
+"""What the embedded index promises beyond the contract: disk, other processes, failures."""
+
+import asyncio
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mail.errors import Fatal, StoreUnavailable
+from stores.fts import BUCKETS, FtsConfig, FtsIndex, bucket_of
+from tests.contracts.search_index import document, find, ids
+
+ADD_AND_TELL = """
+import asyncio, itertools, pathlib, sys
+from stores.fts import FtsIndex
+from tests.contracts.search_index import document
+
+async def main():
+    index = FtsIndex(pathlib.Path(sys.argv[1]))
+    for n in itertools.count():
+        await index.add(document(str(n), at=n, body="x"))
+        print(n, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def bucket_file(folder: Path, user: str = "ann") -> Path:
+    return folder / f"search-{bucket_of(user):02d}.sqlite"
+
+
+def check_integrity(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
+    ((docs, texts),) = connection.execute(
+        "SELECT (SELECT count(*) FROM doc), (SELECT count(*) FROM fts)"
+    ).fetchall()
+    connection.close()
+    assert docs == texts
+
+
+def test_buckets_are_fixed_and_even():
+    assert [bucket_of(user) for user in ("ann", "bob", "")] == [3, 12, 14]
+    counts = [0] * BUCKETS
+    for n in range(1600):
+        counts[bucket_of(f"user{n}")] += 1
+    assert min(counts) > 50
+
+
+async def test_what_was_added_survives_kill_9(tmp_path):
+    """The child tells each document after `add` returned; what it told must be there."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", ADD_AND_TELL, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    told = [int(next(child.stdout)) for _ in range(25)]
+    child.send_signal(signal.SIGKILL)
+    told += [int(line) for line in child.stdout]
+    child.stdout.close()
+    child.wait()
+    index = FtsIndex(tmp_path)
+    found = await find(index, "x")
+    await index.close()
+    assert found[-len(told) :] == ids(*map(str, reversed(told)))
+    assert len(found) <= len(told) + 1
+    check_integrity(bucket_file(tmp_path))
+
+
+async def test_another_instance_sees_at_once(tmp_path):
+    writer, reader = FtsIndex(tmp_path), FtsIndex(tmp_path)
+    assert await find(reader, "x") == []
+    await writer.add(document("a", body="x"))
+    assert await find(reader, "x") == ids("a")
+    await writer.remove("ann", ids("a")[0])
+    assert await find(reader, "x") == []
+    await writer.close()
+    await reader.close()
+
+
+async def test_a_file_that_is_locked_is_unavailable_then_works(tmp_path):
+    index = FtsIndex(tmp_path, FtsConfig(busy_timeout_s=0.05))
+    await index.add(document("a", body="x"))
+    other = sqlite3.connect(bucket_file(tmp_path), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await index.add(document("b", body="x"))
+    assert await find(index, "x") == ids("a")
+    other.execute("ROLLBACK")
+    other.close()
+    await index.add(document("b", body="x", at=1))
+    assert await find(index, "x") == ids("a", "b")
+    await index.close()
+
+
+async def test_a_folder_that_cannot_be_made_is_unavailable_until_it_can(tmp_path):
+    obstacle = tmp_path / "search"
+    obstacle.write_text("in the way")
+    index = FtsIndex(obstacle)
+    with pytest.raises(StoreUnavailable):
+        await index.add(document("a", body="x"))
+    with pytest.raises(StoreUnavailable):
+        await find(index, "x")
+    obstacle.unlink()
+    await index.add(document("a", body="x"))
+    assert await find(index, "x") == ids("a")
+    await index.close()
+
+
+async def test_a_newer_file_is_refused(tmp_path):
+    connection = sqlite3.connect(bucket_file(tmp_path))
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    index = FtsIndex(tmp_path)
+    with pytest.raises(Fatal):
+        await index.add(document("a"))
+    await index.close()
+
+
+async def test_one_bad_change_takes_no_neighbour_with_it(fts):
+    good = [fts.add(document(str(n), body="x", at=n)) for n in range(5)]
+    bad = fts.remove("ann", "no text: \ud800")
+    *done, failed = await asyncio.gather(*good, bad, return_exceptions=True)
+    assert isinstance(failed, UnicodeEncodeError)
+    assert done == [None] * 5
+    assert await find(fts, "x") == ids(*"43210")
+
+
+async def test_close_finishes_what_was_asked_and_refuses_more(tmp_path):
+    index = FtsIndex(tmp_path)
+    added = [asyncio.create_task(index.add(document(str(n), body="x"))) for n in range(20)]
+    await asyncio.sleep(0)
+    await index.close()
+    await asyncio.gather(*added)
+    for call in (index.add(document("a")), find(index, "x"), index.remove("ann", "a")):
+        with pytest.raises(StoreUnavailable):
+            await call
+    again = FtsIndex(tmp_path)
+    assert len(await find(again, "x")) == 20
+    await again.close()
+
+
+async def test_whoever_stops_waiting_disturbs_nobody(fts):
+    gone = asyncio.create_task(fts.add(document("a", body="x")))
+    stays = asyncio.create_task(fts.add(document("b", body="x", at=1)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await stays
+    assert ids("b")[0] in await find(fts, "x")
+
+
+async def test_the_files_stay_consistent_under_changes(fts, tmp_path):
+    rng = random.Random(7)
+    for _ in range(30):
+        await asyncio.gather(
+            *(
+                fts.remove("ann", ids(name)[0])
+                if rng.random() < 0.3
+                else fts.add(document(name, at=rng.randrange(5), body=f"w{rng.randrange(9)} x"))
+                for name in rng.choices("abcdefghij", k=8)
+            )
+        )
+    check_integrity(bucket_file(tmp_path / "search"))
+    assert len(await find(fts, "x")) == len(set(await find(fts, "x")))
+
+
+async def test_ids_that_agree_in_time_and_beginning_are_all_found(fts):
+    """21 bits of the id order equal times; beyond them any order will do, but nothing is lost."""
+    base = document("a", body="x")
+    made = [msgspec.structs.replace(base, message_id=f"abcdef{n}") for n in range(20)]
+    for added in made:
+        await fts.add(added)
+    assert sorted(await find(fts, "x")) == sorted(d.message_id for d in made)
