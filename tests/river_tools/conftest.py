@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,8 +15,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata
 
+from stack.home import Home
+from stack.kafka import KafkaConfig, kafka
+
 JARS = Path(__file__).parents[2] / ".tools" / "kafka" / "lib"
-JAVA = ("java", "-Xms128m", "-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+START_LIMIT_S = 60
 _numbers = itertools.count()
 
 
@@ -34,50 +36,32 @@ class Broker:
     """One Kafka node on a free port; it can be stopped and started, its data stays."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port, controller = free_ports(2)
+        self.port, controller_port = free_ports(2)
         self.bootstrap = f"127.0.0.1:{self.port}"
+        self._log = folder / "out.log"
         self._process: subprocess.Popen[bytes] | None = None
-        folder.mkdir(parents=True)
-        self._properties = folder / "server.properties"
-        self._properties.write_text(
-            "process.roles=broker,controller\nnode.id=1\n"
-            f"controller.quorum.voters=1@127.0.0.1:{controller}\n"
-            f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}\n"
-            f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}\n"
-            "controller.listener.names=CONTROLLER\n"
-            f"log.dirs={folder / 'data'}\n"
-            "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n"
-            "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
-            "group.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n"
-            "message.max.bytes=4194304\nlog.initial.task.delay.ms=500\n"
+        config = KafkaConfig(
+            lib=JARS,
+            port=self.port,
+            controller_port=controller_port,
+            heap_min_mib=128,
+            heap_max_mib=400,
+            offsets_partitions=1,
         )
-
-    def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*JAVA, "-cp", f"{JARS}/*", *arguments, str(self._properties)],
-            stdout=(self.folder / "log").open("ab"),
-            stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-        )
-
-    def format(self) -> None:
-        """Give the node a new, empty cluster, under a new id."""
-        shutil.rmtree(self.folder / "data", ignore_errors=True)
-        cluster = subprocess.check_output(
-            [*JAVA, "-cp", f"{JARS}/*", "kafka.tools.StorageTool", "random-uuid"], text=True
-        )
-        done = self._run("kafka.tools.StorageTool", "format", "-t", cluster.split()[-1], "-c")
-        assert done.wait(60) == 0, (self.folder / "log").read_text()[-2000:]
+        self._program = kafka(Home(folder / "home"), config)
 
     def start(self) -> None:
-        self._process = self._run("kafka.Kafka")
-        deadline = time.monotonic() + 60
+        program = self._program
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                program.argv, env=program.env, cwd=program.cwd, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_LIMIT_S
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
-            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            assert self._process.poll() is None, self._log.read_text()[-2000:]
             time.sleep(0.2)
         pytest.fail("the broker did not come up")
 
@@ -90,8 +74,7 @@ class Broker:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    made = Broker(tmp_path_factory.mktemp("river_tools") / "kafka")
-    made.format()
+    made = Broker(tmp_path_factory.mktemp("river_tools"))
     made.start()
     yield made
     made.stop()

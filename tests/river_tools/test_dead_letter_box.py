@@ -1,0 +1,165 @@
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from mail.errors import BrokerUnavailable, NotFound
+from mail.ids import new_id
+from schemas.records import DeadLetter
+from streams.codec import encode
+from streams.config import PublisherConfig
+from streams.dead_letter_box import DeadLetterBox, list_dead, redrive, show
+from streams.dead_letters import park
+from streams.log_client import LogClient
+from streams.publisher import KafkaPublisher
+from tests.river_tools.conftest import fresh, make
+from tests.river_tools.made import received
+
+pytestmark = pytest.mark.kafka
+ORIGIN = "mail.received"
+
+
+@pytest.fixture
+async def river(broker):
+    made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap, linger_ms=0))
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def box(admin) -> str:
+    """A topic of dead letters of this test alone, and the origin."""
+    name = fresh("dead")
+    await make(admin, name)
+    await make(admin, ORIGIN)
+    return name
+
+
+def a_letter(at_ms: int = 1, **changes) -> DeadLetter:
+    mail_id = new_id()
+    plain = {
+        "topic": ORIGIN,
+        "partition": 2,
+        "offset": 17,
+        "stage": "validate",
+        "cause": "Überraschung: \ud800 and a NUL \0",
+        "attempt": 5,
+        "at_ms": at_ms,
+        "key": mail_id.encode(),
+        "value": encode(received(mail_id)),
+    }
+    return DeadLetter(**(plain | changes))
+
+
+async def origin_ends(broker) -> dict[TopicPartition, int]:
+    async with AIOKafkaConsumer(bootstrap_servers=broker.bootstrap) as consumer:
+        return await consumer.end_offsets([TopicPartition(ORIGIN, each) for each in range(3)])
+
+
+async def arrived(broker, before: dict[TopicPartition, int]) -> list[tuple[bytes, bytes]]:
+    """Keys and values that came to the origin since `before`."""
+    async with LogClient(broker.bootstrap) as log:
+        spans = {part: (before[part], end) for part, end in (await origin_ends(broker)).items()}
+        return [(record.key, record.value) async for record in log.read(spans)]
+
+
+async def outcomes(broker, box: str, ids, **how) -> dict[str, str]:
+    done = await redrive(broker.bootstrap, ids, topic=box, **how)
+    assert len({one.id for one in done}) == len(done)
+    return {one.id: one.outcome for one in done}
+
+
+async def test_letters_are_listed_newest_first_and_shown_as_they_were_parked(broker, box, river):
+    assert await list_dead(broker.bootstrap, 10, topic=box) == []
+    letters = [a_letter(at_ms) for at_ms in range(1, 31)]
+    for letter in letters:
+        await park(river, letter, topic=box)
+    listed = await list_dead(broker.bootstrap, 4, topic=box)
+    assert [one.letter.at_ms for one in listed] == [30, 29, 28, 27]
+    shown = await show(broker.bootstrap, listed[0].id, topic=box)
+    assert shown == listed[0]
+    assert shown.redriven_at_ms is None
+    assert shown.letter.value == letters[-1].value
+    assert shown.letter.key == letters[-1].key
+    assert (shown.letter.topic, shown.letter.partition, shown.letter.offset) == (ORIGIN, 2, 17)
+    assert (shown.letter.stage, shown.letter.attempt) == ("validate", 5)
+    assert "Überraschung" in shown.letter.cause
+    assert len(await list_dead(broker.bootstrap, 500, topic=box)) == 30
+
+
+async def test_a_listing_reads_on_past_marks_and_letters_of_other_partitions(broker, box, river):
+    letters = [a_letter(at_ms, key=b"one partition") for at_ms in range(1, 4)]
+    for letter in letters:
+        await park(river, letter, topic=box)
+    for _ in range(4):  # marks behind the letters: more of them than a first look reaches back
+        await redrive(broker.bootstrap, None, force=True, topic=box)
+    listed = await list_dead(broker.bootstrap, 1, topic=box)
+    assert [one.letter.at_ms for one in listed] == [3]
+    assert listed[0].redriven_at_ms
+
+
+async def test_a_letter_is_sent_back_once_with_its_bytes_and_key(broker, box, river):
+    letter, other = a_letter(), a_letter()
+    await park(river, letter, topic=box)
+    await park(river, other, topic=box)
+    before = await origin_ends(broker)
+    ids = {one.letter.key: one.id for one in await list_dead(broker.bootstrap, 9, topic=box)}
+    one = ids[letter.key]
+
+    assert await outcomes(broker, box, [one], dry_run=True) == {one: "would_redrive"}
+    assert await arrived(broker, before) == []
+    assert await outcomes(broker, box, [one]) == {one: "redriven"}
+    assert await arrived(broker, before) == [(letter.key, letter.value)]
+    assert (await show(broker.bootstrap, one, topic=box)).redriven_at_ms
+
+    assert await outcomes(broker, box, [one]) == {one: "already"}
+    assert await outcomes(broker, box, None) == {ids[other.key]: "redriven"}
+    assert await outcomes(broker, box, None) == {}
+    assert len(await arrived(broker, before)) == 2
+    assert await outcomes(broker, box, [one], force=True) == {one: "redriven"}
+    assert len(await arrived(broker, before)) == 3
+    assert len(await list_dead(broker.bootstrap, 9, topic=box)) == 2, "marks are no letters"
+
+
+async def test_what_cannot_be_sent_back_is_told(broker, box, river):
+    await park(river, a_letter(at_ms=1, topic="no.such.topic"), topic=box)
+    await park(river, a_letter(at_ms=2, topic=box), topic=box)
+    await river.publish_raw(box, b"k", b"a stranger's record", [])
+    before = await origin_ends(broker)
+    found = await outcomes(broker, box, None)
+    assert list(found.values()) == ["unreadable"] * 3
+    missing = ["0-99999", "77-0"]
+    assert await outcomes(broker, box, missing) == dict.fromkeys(missing, "not_found")
+    assert await arrived(broker, before) == []
+    for id_ in (*missing, "0", "", "-1-1", "0-x", "0-00", "1-" + "9" * 40):
+        with pytest.raises(NotFound):
+            await show(broker.bootstrap, id_, topic=box)
+
+
+class MarksFail:
+    """A way into the river on which every mark is lost: the process was killed before it."""
+
+    def __init__(self, river: KafkaPublisher, box: str) -> None:
+        self._river, self._box = river, box
+
+    async def publish_raw(self, topic, key, value, headers, *, partition=None) -> None:
+        if topic == self._box:
+            raise BrokerUnavailable("killed")
+        await self._river.publish_raw(topic, key, value, headers, partition=partition)
+
+
+async def test_a_redrive_that_was_cut_short_is_repeated(broker, box, river):
+    letter = a_letter()
+    await park(river, letter, topic=box)
+    before = await origin_ends(broker)
+    async with LogClient(broker.bootstrap) as log:
+        cut = MarksFail(river, box)
+        with pytest.raises(BrokerUnavailable):
+            await DeadLetterBox(log, topic=box).redrive(None, river=cut, force=False)
+    (done,) = (await outcomes(broker, box, None)).values()
+    assert done == "redriven"
+    assert await arrived(broker, before) == [(letter.key, letter.value)] * 2
+
+
+async def test_an_absent_broker_is_told_in_time():
+    with pytest.raises(BrokerUnavailable):
+        await list_dead("127.0.0.1:1", 9)
