@@ -1,0 +1,24 @@
+"""Text of strangers made safe to store, sort, show and send on: valid Unicode, no controls."""
+
+import re
+
+_LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85]")
+_UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they can make exe look like txt
+_SPACES_LOOKED_AT = 8
+
+
+def one_line(text: str, *, limit: int) -> str:
+    """At most `limit` characters, runs of white space as one space, no direction overrides."""
+    # White space may fill the beginning, so more than `limit` is looked at, but not all of it.
+    beginning = text[: limit * _SPACES_LOOKED_AT].replace("\x85", " ")
+    spaced = " ".join(beginning.split())
+    return _DIRECTION.sub("", _UNWANTED.sub("", spaced))[:limit].strip()
+
+
+def lines(text: str, *, limit: int) -> str:
+    r"""At most `limit` characters; every line end is \n, tabs stay, other controls go."""
+    cut = text[:limit]
+    if "\r" in cut or not cut.isascii():
+        cut = _LINE_ENDS.sub("\n", cut)
+    return _UNWANTED.sub("", cut)

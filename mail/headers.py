@@ -1,0 +1,147 @@
+"""A mail's header as it really arrives: octets in, ordered fields and clean text out.
+
+RFC 5322 §2.2 (fields, folding), RFC 2047 (encoded words), RFC 6532 (UTF-8), and what senders do
+beside them: undeclared 8-bit, a first line that begins with a space, no empty line at the end.
+"""
+
+import binascii
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from itertools import pairwise
+from typing import NamedTuple
+
+from mail.charsets import decode_text, guess_text
+from mail.clean import one_line
+
+HEADER_MAX_BYTES = 1024 * 1024
+FIELDS_MAX = 10_000
+VALUE_MAX_CHARS = 64 * 1024
+IDS_KEPT = 100
+ID_MAX_CHARS = 250
+DATE_MAX_CHARS = 200
+
+_END = re.compile(rb"\r?\n\r?\n|\r\r")
+_NAME = re.compile(rb"[!-9;-~]{1,997}[ \t]*")
+_WORD = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_ID = re.compile(r"<([^<>]+)>")
+
+
+class Header(NamedTuple):
+    """Fields in their order, unfolded; where the body begins; whether all of it was read."""
+
+    fields: list[tuple[str, bytes]]
+    body_start: int
+    complete: bool
+
+    def all(self, name: str) -> list[bytes]:
+        """Values of the fields called `name` (lower case), in their order."""
+        return [value for field, value in self.fields if field.lower() == name]
+
+    def text(self, name: str, *, limit: int) -> str:
+        """The first such field, decoded; "" when there is none."""
+        values = self.all(name)
+        return one_line(decoded(values[0]), limit=limit) if values else ""
+
+    def ids(self, name: str) -> tuple[str, ...]:
+        """Message ids (RFC 5322 §3.6.4) without their brackets, at most the last IDS_KEPT."""
+        found: list[str] = []
+        for value in self.all(name):
+            text = guess_text(value[:VALUE_MAX_CHARS])
+            found += _ID.findall(text) or text.split()
+        cleaned = (one_line(id_, limit=ID_MAX_CHARS) for id_ in found[-IDS_KEPT:])
+        return tuple(id_ for id_ in cleaned if id_)
+
+    def date_ms(self) -> int | None:
+        """The Date: field (RFC 5322 §3.3) as a Unix millisecond; None when unreadable."""
+        values = self.all("date")
+        return _date_ms(values[0]) if values else None
+
+
+def read_header(content: bytes) -> Header:
+    """The header of a mail. Beyond HEADER_MAX_BYTES and FIELDS_MAX nothing is read."""
+    end = _END.search(content, 0, HEADER_MAX_BYTES)
+    if content[:1] in (b"\n", b"\r"):
+        return Header([], len(content) - len(content.lstrip(b"\r\n")), complete=True)
+    within = len(content) <= HEADER_MAX_BYTES
+    block_end = end.start() if end else min(len(content), HEADER_MAX_BYTES)
+    body_start = end.end() if end else block_end
+    rows, read_bytes = _logical_lines(content[:block_end])
+    complete = (end is not None or within) and len(rows) < FIELDS_MAX
+    fields = [(name.decode("ascii"), value) for name, value in rows]
+    return Header(fields, body_start if read_bytes == block_end else read_bytes, complete)
+
+
+def _logical_lines(block: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
+    """Name and unfolded value of each field, and how many octets were header at all."""
+    rows: list[tuple[bytes, list[bytes]]] = []
+    read_bytes = 0
+    for line in block.splitlines(keepends=True):
+        field = line.rstrip(b"\r\n")
+        if rows and field[:1] in (b" ", b"\t"):
+            rows[-1][1].append(field)
+        elif not _take_field(rows, field) and not (read_bytes == 0 and line.startswith(b"From ")):
+            break  # the empty line is missing: this is the body already
+        read_bytes += len(line)
+        if len(rows) >= FIELDS_MAX:
+            break
+    return [(name, b"".join(parts).strip()) for name, parts in rows], read_bytes
+
+
+def _take_field(rows: list[tuple[bytes, list[bytes]]], line: bytes) -> bool:
+    name, colon, value = line.lstrip(b" \t").partition(b":")
+    if not colon or not _NAME.fullmatch(name):
+        return False
+    rows.append((name.rstrip(), [value]))
+    return True
+
+
+def decoded(value: bytes) -> str:
+    """A field's value with its encoded words decoded, of any length and not yet clean."""
+    return decode_words(guess_text(value[:VALUE_MAX_CHARS]))
+
+
+def decode_words(text: str) -> str:
+    """RFC 2047. Neighbours of one charset are joined before they are decoded.
+
+    §5 forbids to split a character over two words; many senders do it all the same.
+    """
+    if "=?" not in text:
+        return text
+    words = list(_WORD.finditer(text))
+    if not words:
+        return text
+    pieces, octets = [text[: words[0].start()]], _word_octets(words[0])
+    for word, following in pairwise(words):
+        between = text[word.end() : following.start()]
+        if not between.strip() and word[1].lower() == following[1].lower():
+            octets += _word_octets(following)
+            continue
+        pieces += [decode_text(octets, word[1]), between if between.strip() else ""]
+        octets = _word_octets(following)
+    pieces += [decode_text(octets, words[-1][1]), text[words[-1].end() :]]
+    return "".join(pieces)
+
+
+def _word_octets(word: re.Match[str]) -> bytes:
+    data = word[3].encode("utf-8", "surrogatepass")
+    if word[2] in "qQ":
+        return binascii.a2b_qp(data.replace(b" ", b"_"), header=True)
+    return lenient_base64(data)
+
+
+def lenient_base64(data: bytes) -> bytes:
+    """What can be had of broken base64: foreign octets skipped, a cut end dropped."""
+    letters = _NOT_BASE64.sub(b"", data)
+    letters = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
+    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+
+
+def _date_ms(value: bytes) -> int | None:
+    try:
+        moment = parsedate_to_datetime(value[:DATE_MAX_CHARS].decode("latin-1"))
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return int(zoned.timestamp() * 1000)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,161 @@
+"""The parts of a mail (RFC 2045, RFC 2046): one tree, whichever parser read it.
+
+fast-mail-parser (Rust) reads what is sane, hundreds of megabytes a second. It must not see two
+kinds of mail: nesting by the ten thousand overflows its stack, which kills the process; and parts
+by the million cost it gigabytes. Such mail, and what it refuses, goes to mail/mime_walk.py.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from fast_mail_parser import PyLazyMimePart, parse_email_tree
+
+from mail.charsets import decode_text, guess_text
+from mail.clean import one_line
+from mail.headers import decode_words
+
+DEPTH_MAX = 100
+PARTS_MAX = 1_000
+FILENAME_MAX_CHARS = 255
+TYPE_MAX_CHARS = 127
+PARAMETERS_MAX_CHARS = 16 * 1024
+# Its own limits are 256 levels, checked after its recursion, and none on parts.
+FAST_CONTENT_TYPES_MAX = 1_000
+FAST_DELIMITERS_MAX = 5_000
+
+_PARAMETER = re.compile(r';\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+_CONTINUED = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
+_TYPE = re.compile(r"[!#-'*+.^-~0-9A-Z-]+/[!#-'*+.^-~0-9A-Z-]+")
+
+
+class Unsuited(Exception):
+    """This parser is not the one for this mail."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """A leaf with its decoded octets on demand, or a multipart with children."""
+
+    content_type: str  # type/subtype, lower case
+    charset: str = ""
+    filename: str = ""
+    content_id: str = ""
+    attached: bool = False  # Content-Disposition: attachment (RFC 2183)
+    decode: Callable[[], bytes] = bytes
+    children: list["Part"] = field(default_factory=list)
+
+    @property
+    def is_multipart(self) -> bool:
+        return self.content_type.startswith("multipart/")
+
+
+@dataclass(slots=True)
+class Tree:
+    """The root; `complete` is False when the limits cut something off."""
+
+    root: Part
+    complete: bool = True
+    parts: int = 0
+
+    def admits_more(self, depth: int) -> bool:
+        """Count one more part at `depth`; False, and incomplete, beyond the limits."""
+        self.parts += 1
+        if depth > DEPTH_MAX or self.parts > PARTS_MAX:
+            self.complete = False
+        return self.complete
+
+
+def read_tree(content: bytes) -> Tree:
+    """By fast-mail-parser. Unsuited, or its ParseError: read it with mail/mime_walk.py instead.
+
+    Leaves decode on demand and may raise its ParseError then.
+    """
+    if content.lower().count(b"content-type") > FAST_CONTENT_TYPES_MAX:
+        raise Unsuited
+    if content.count(b"\n--") > FAST_DELIMITERS_MAX:
+        raise Unsuited
+    root = parse_email_tree(content, mode="lazy")
+    tree = Tree(_part(root))
+    _take_children(tree, tree.root, root.children, depth=1)
+    return tree
+
+
+def _take_children(tree: Tree, parent: Part, nodes: list[PyLazyMimePart], depth: int) -> None:
+    if not parent.is_multipart:
+        return  # an attached message stays whole
+    if not nodes:
+        raise Unsuited  # its delimiters were not found, and its text is not in the tree
+    for node in nodes:
+        if not tree.admits_more(depth):
+            return
+        part = _part(node, in_digest=parent.content_type == "multipart/digest")
+        parent.children.append(part)
+        _take_children(tree, part, node.children, depth + 1)
+
+
+def _part(node: PyLazyMimePart, *, in_digest: bool = False) -> Part:
+    headers = {name.lower(): values[0] for name, values in node.headers.items()}
+    return describe(
+        content_type=headers.get("content-type", "message/rfc822" if in_digest else ""),
+        disposition=headers.get("content-disposition", ""),
+        content_id=headers.get("content-id", ""),
+        decode=lambda: node.content or b"",
+    )
+
+
+def describe(
+    *, content_type: str, disposition: str, content_id: str, decode: Callable[[], bytes]
+) -> Part:
+    """A part by its header's values; what they lack or get wrong has RFC 2045 §5.2's defaults."""
+    kind = content_type.partition(";")[0].strip().lower()[:TYPE_MAX_CHARS]
+    typed = parameters(content_type)
+    name = parameters(disposition).get("filename") or typed.get("name", "")
+    return Part(
+        content_type=kind if _TYPE.fullmatch(kind.upper()) else "text/plain",
+        charset=typed.get("charset", ""),
+        filename=one_line(name, limit=FILENAME_MAX_CHARS),
+        content_id=one_line(content_id, limit=TYPE_MAX_CHARS).strip("<>"),
+        attached=disposition.partition(";")[0].strip().lower() == "attachment",
+        decode=decode,
+    )
+
+
+def parameters(value: str) -> dict[str, str]:
+    """Parameters by lower-case name, continued and encoded ones put together (RFC 2231)."""
+    if ";" not in value:
+        return {}
+    pieces: dict[str, list[tuple[int, bool, str]]] = {}
+    for written, raw in _PARAMETER.findall(value[:PARAMETERS_MAX_CHARS]):
+        matched = _CONTINUED.fullmatch(written)
+        if matched:
+            order, encoded = int(matched[2] or 0), bool(matched[3])
+            pieces.setdefault(matched[1].lower(), []).append((order, encoded, _unquoted(raw)))
+    return {name: _joined(sorted(found)) for name, found in pieces.items()}
+
+
+def _joined(pieces: Iterable[tuple[int, bool, str]]) -> str:
+    octets, charset = b"", None
+    for _, encoded, text in pieces:
+        value = text
+        if encoded and charset is None:
+            charset, _, rest = text.partition("'")
+            value = rest.partition("'")[2] if "'" in rest else text
+        octets += unquote_to_bytes(value) if encoded else _octets(value)
+    return decode_words(guess_text(octets) if charset is None else decode_text(octets, charset))
+
+
+def _octets(text: str) -> bytes:
+    """Undeclared 8-bit was read as Latin-1 by the parser: its octets can be had again."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _unquoted(raw: str) -> str:
+    value = raw.strip()
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    return value.strip('"')

@@ -1,0 +1,156 @@
+"""A mail's octets read: what lists show (Head), what a reader sees (Reading), what is attached.
+
+Nothing here raises on any octets: what cannot be read is marked `parse_failed` and shown raw.
+All text is valid Unicode without control characters, and bounded. Octets that are cut off in a
+character, charsets that lie, undeclared 8-bit: the best reading that mail/charsets.py knows.
+Takes microseconds for a common mail and up to seconds for a hostile one of 20 MB: callers leave
+the event loop when the content is big.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from mail import body
+from mail.address_lists import read_mailboxes
+from mail.clean import one_line
+from mail.errors import NotFound
+from mail.headers import Header, decoded, read_header
+from mail.mime import Part, Tree, read_tree
+from mail.mime_walk import walk_tree
+from schemas.mail import Head
+
+SUBJECT_MAX_CHARS = 998
+PREVIEW_MAX_CHARS = 200
+PREVIEW_LOOKS_AT_CHARS = 16 * 1024
+HEADER_NAME_MAX_CHARS = 100
+HEADER_VALUE_MAX_CHARS = 8 * 1024
+HEADERS_SHOWN = 1_000
+
+T = TypeVar("T")
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """The `n`th attachment of a mail, from 1; the size is that of the decoded octets."""
+
+    n: int
+    filename: str
+    content_type: str
+    size_bytes: int
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a reader is shown."""
+
+    head: Head
+    headers: tuple[tuple[str, str], ...]
+    text: str
+    html: str | None  # not yet safe: mail/html.py sanitises it
+    attachments: tuple[Attachment, ...]
+
+
+class _Mail(msgspec.Struct, frozen=True):
+    header: Header
+    body: body.Body
+    failed: bool
+
+
+def read_head(content: bytes) -> Head:
+    """What lists, notices and search need; decodes no attachment."""
+    return _read(content, _head)
+
+
+def read_mail(content: bytes) -> Reading:
+    """Everything, attachments by their size only."""
+    return _read(content, _reading)
+
+
+def attachment(content: bytes, n: int) -> tuple[Attachment, bytes]:
+    """The `n`th attachment and its octets. NotFound: there are fewer."""
+
+    def pick(mail: _Mail) -> tuple[Attachment, bytes] | None:
+        listed = _attachments(mail)  # decodes all, so that the numbers are those of read_mail
+        if not 1 <= n <= len(listed):
+            return None
+        return listed[n - 1], mail.body.attachments[n - 1].decode()
+
+    found = _read(content, pick)
+    if found is None:
+        raise NotFound("no such attachment")
+    return found
+
+
+def _read(content: bytes, use: Callable[[_Mail], T]) -> T:
+    """`use` what the first parser makes of it that does not fail, neither then nor in `use`."""
+    header = read_header(content)
+    failed = not header.complete or not header.fields
+    for parse in (read_tree, walk_tree) if header.complete else (walk_tree,):
+        try:
+            tree = parse(content)
+            return use(_Mail(header, body.select(tree.root), failed or not tree.complete))
+        except BaseException as error:
+            if not _is_parse_failure(error):
+                raise
+    return use(_Mail(header, body.select(_raw(content, header).root), failed=True))
+
+
+def _is_parse_failure(error: BaseException) -> bool:
+    """Any Exception; and a panic of the Rust parser, which is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def _raw(content: bytes, header: Header) -> Tree:
+    return Tree(Part(content_type="text/plain", decode=lambda: content[header.body_start :]))
+
+
+def _head(mail: _Mail) -> Head:
+    header = mail.header
+    return Head(
+        subject=header.text("subject", limit=SUBJECT_MAX_CHARS),
+        sender=next(iter(read_mailboxes(header.all("from"), limit=1)), None),
+        to=read_mailboxes(header.all("to")),
+        cc=read_mailboxes(header.all("cc")),
+        reply_to=read_mailboxes(header.all("reply-to")),
+        message_id=next(iter(header.ids("message-id")), ""),
+        in_reply_to=header.ids("in-reply-to"),
+        references=header.ids("references"),
+        date_ms=header.date_ms(),
+        preview=_preview(mail.body),
+        has_attachments=mail.body.has_attachments,
+        parse_failed=mail.failed,
+    )
+
+
+def _preview(parts: body.Body) -> str:
+    text = body.text_of(parts.text, limit=PREVIEW_LOOKS_AT_CHARS)
+    return one_line(text, limit=PREVIEW_MAX_CHARS)
+
+
+def _reading(mail: _Mail) -> Reading:
+    parts = mail.body
+    return Reading(
+        head=_head(mail),
+        headers=tuple(_shown(name, value) for name, value in mail.header.fields[:HEADERS_SHOWN]),
+        text=body.text_of(parts.text),
+        html=body.html_of(parts.html) if parts.has_html else None,
+        attachments=_attachments(mail),
+    )
+
+
+def _shown(name: str, value: bytes) -> tuple[str, str]:
+    text = decoded(value[: 4 * HEADER_VALUE_MAX_CHARS])
+    return name[:HEADER_NAME_MAX_CHARS], one_line(text, limit=HEADER_VALUE_MAX_CHARS)
+
+
+def _attachments(mail: _Mail) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(
+            n, part.filename or _invented_name(n, part), part.content_type, len(part.decode())
+        )
+        for n, part in enumerate(mail.body.attachments, start=1)
+    )
+
+
+def _invented_name(n: int, part: Part) -> str:
+    return f"attachment-{n}.eml" if part.content_type == "message/rfc822" else f"attachment-{n}"
