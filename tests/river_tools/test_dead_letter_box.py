@@ -7,6 +7,7 @@ from schemas.records import DeadLetter
 from streams.codec import encode
 from streams.config import PublisherConfig
 from streams.dead_letter_box import DeadLetterBox, list_dead, redrive, show
+from streams.dead_letter_headers import letter_headers
 from streams.dead_letters import park
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
@@ -118,6 +119,17 @@ async def test_a_letter_is_sent_back_once_with_its_bytes_and_key(broker, box, ri
     assert await outcomes(broker, box, [one], force=True) == {one: "redriven"}
     assert len(await arrived(broker, before)) == 3
     assert len(await list_dead(broker.bootstrap, 9, topic=box)) == 2, "marks are no letters"
+
+
+async def test_a_mark_stands_with_its_letter_whatever_the_key(broker, box, river):
+    letter = a_letter()
+    for partition in range(3):
+        headers = letter_headers(letter)
+        await river.publish_raw(box, letter.key, letter.value, headers, partition=partition)
+    assert sorted((await outcomes(broker, box, None)).values()) == ["redriven"] * 3
+    for one in await list_dead(broker.bootstrap, 9, topic=box):
+        assert one.redriven_at_ms
+        assert (await show(broker.bootstrap, one.id, topic=box)).redriven_at_ms
 
 
 async def test_what_cannot_be_sent_back_is_told(broker, box, river):

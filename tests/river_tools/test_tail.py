@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from streams.codec import encode
 from streams.tail import EventTail, TailConfig
@@ -123,6 +123,20 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_even_past_the_old_po
             await publish(again, topic, "alice", "1", "2", "3")
         await tail.start()
         await until(lambda: {"1", "2", "3"} <= set(heard.commands))
+
+
+async def test_partitions_that_come_later_are_read_from_their_beginning(broker, admin, producer):
+    topic = fresh("events")
+    await make(admin, topic, partitions=1)
+    async with listening(broker, topic) as tail:
+        heard = Heard()
+        tail.subscribe("alice", heard)
+        await admin.create_partitions({topic: NewPartitions(3)})
+        async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as later:
+            for number in range(3):
+                event = encode(answered("alice", str(number)))
+                await later.send_and_wait(topic, event, key=b"alice", partition=number)
+        await until(lambda: set(heard.commands) == {"0", "1", "2"})
 
 
 async def test_a_position_that_was_trimmed_away_goes_on_at_the_beginning(broker, admin, producer):
