@@ -55,6 +55,7 @@ class EventTail:
         self._identity: tuple[uuid.UUID, int] | None = None
         self._positions: dict[int, int] = {}  # partition -> next offset to read
         self._listening = asyncio.Event()
+        self._silent = False  # an outage that the log knows of
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -97,13 +98,20 @@ class EventTail:
             except _TopicChanged as change:
                 log.warning("%s: %s; reading on from its beginning", self._config.topic, change)
             except Exception as error:  # noqa: BLE001 - whatever the client does, listen again
-                log.warning(
-                    "%s: not heard (%r); again in %g s",
-                    self._config.topic,
-                    error,
-                    self._config.retry_s,
-                )
+                self._complain(error)
             await asyncio.sleep(self._config.retry_s)
+
+    def _complain(self, error: Exception) -> None:
+        """Once per outage: a broker may be away for hours."""
+        if not self._silent:
+            log.warning("%s: not heard, trying again: %r", self._config.topic, error)
+        self._silent = True
+
+    def _listen(self) -> None:
+        if self._silent:
+            log.info("%s: heard again", self._config.topic)
+        self._silent = False
+        self._listening.set()
 
     async def _session(self) -> None:
         """Listen until something is wrong; always ends by raising."""
@@ -119,7 +127,7 @@ class EventTail:
             await client.bootstrap()
             await consumer.start()
             await self._place(client, consumer)
-            self._listening.set()
+            self._listen()
             await self._follow(client, consumer)
         finally:
             self._listening.clear()
