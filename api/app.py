@@ -25,7 +25,7 @@ from mail.errors import PostriverError
 from mail.ids import new_id
 
 log = logging.getLogger("postriver.api")
-_PREPARED = "prepared"
+_PREPARED = web.RequestKey("prepared", bool)
 
 
 def make_app(

@@ -15,9 +15,9 @@ def peer_key(remote: str | None) -> str:
         ip = ipaddress.ip_address((remote or "").split("%")[0])
     except ValueError:
         return "peer:unknown"
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is None:
-        return f"peer:{ipaddress.ip_network((ip, 64), strict=False)}"
-    return f"peer:{ip}"
+    if isinstance(ip, ipaddress.IPv4Address):
+        return f"peer:{ip}"
+    return f"peer:{ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False)}"
 
 
 class FailedLogins:

@@ -14,7 +14,7 @@ from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
 MEDIA_TYPE = "application/problem+json"
 
 
-class ProblemDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ProblemDetails(msgspec.Struct, kw_only=True):
     """The body (RFC 9457 §3.1); members after `code` are extensions (§3.2)."""
 
     type: str = "about:blank"
@@ -22,9 +22,9 @@ class ProblemDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: int
     detail: str
     code: str
-    position: int | None = None  # character index into `q`, from 0
-    place: str | None = None  # JSON path or parameter that is at fault
-    incident: str | None = None  # names the entry in our log
+    position: int | msgspec.UnsetType = msgspec.UNSET  # character index into `q`, from 0
+    place: str | msgspec.UnsetType = msgspec.UNSET  # JSON path or parameter that is at fault
+    incident: str | msgspec.UnsetType = msgspec.UNSET  # names the entry in our log
 
 
 class Problem(Exception):
@@ -37,9 +37,9 @@ class Problem(Exception):
         detail: str,
         *,
         headers: dict[str, str] | None = None,
-        position: int | None = None,
-        place: str | None = None,
-        incident: str | None = None,
+        position: int | msgspec.UnsetType = msgspec.UNSET,
+        place: str | msgspec.UnsetType = msgspec.UNSET,
+        incident: str | msgspec.UnsetType = msgspec.UNSET,
     ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
