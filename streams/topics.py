@@ -1,0 +1,215 @@
+"""Topics: made before anything reads them, checked at every start, each with its epoch.
+
+Kafka's defaults lose mail (a week's retention) and accept it unsafely (no flush to disk on the only
+copy), so every setting of the table is made explicit, and checked against the broker's own words.
+A setting whose repair cannot lose anything is repaired, with a line in the log; anything else that
+differs stops the start.
+
+A topic's epoch is `counter:topic id`, kept in the installation's settings under `epoch:NAME`. The
+id is the broker's own and new for every creation, so a topic made anew, restored into another
+cluster or lost with its broker has another epoch, and positions of the old one mean nothing there.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+
+from mail.errors import BrokerUnavailable, Fatal
+from streams.config import TopicsConfig
+from streams.publisher import RECORD_MAX_BYTES
+from streams.topic_ids import topic_identity
+from streams.topology import TOPICS, Topic
+
+_log = logging.getLogger(__name__)
+_ALREADY_EXISTS = 36
+_DYNAMIC = 1  # the source of a setting made for this topic alone
+_FIXED = ("cleanup.policy",)  # a topic that had another one may have lost records already
+_POLL_S = 0.1
+
+
+class Settings(Protocol):
+    """Facts of this installation, as mail.ports.Directory keeps them."""
+
+    async def setting(self, name: str) -> str | None: ...
+
+    async def set_setting(self, name: str, value: str) -> None: ...
+
+
+class WrongTopic(Fatal):
+    """A topic is not what the table says, and making it so could lose mail."""
+
+    def __init__(self, topic: str, setting: str, found: str, wanted: str) -> None:
+        super().__init__(f"topic {topic}: {setting} is {found}, wanted {wanted}")
+
+
+def wanted(topic: Topic, config: TopicsConfig) -> dict[str, str]:
+    """Every setting that `topic` must have on this cluster."""
+    settings = {
+        "max.message.bytes": str(RECORD_MAX_BYTES + 16 * 1024),  # a batch is a little more
+        "min.insync.replicas": str(config.min_in_sync),
+        **topic.settings,
+    }
+    if topic.only_copy and config.flush_each:
+        settings["flush.messages"] = "1"
+    return settings
+
+
+async def ensure_topics(
+    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
+) -> dict[str, str]:
+    """Create what is missing, check what is there; the epoch of each topic.
+
+    BrokerUnavailable: no answer. WrongTopic: a topic differs and cannot be repaired safely.
+    """
+    try:
+        async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
+            await cluster.create(topics)
+            await cluster.check(topics)
+            return {topic.name: await _epoch(cluster, settings, topic.name) for topic in topics}
+    except (KafkaError, TimeoutError) as exc:
+        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
+
+
+async def wait_for_topics(
+    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
+) -> dict[str, str]:
+    """The epochs, once another process has ensured all topics; waits as long as that takes.
+
+    For processes that start beside the one that calls `ensure_topics`.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
+                found = {
+                    topic.name: await _known_epoch(cluster, settings, topic.name)
+                    for topic in topics
+                }
+        except (KafkaError, TimeoutError) as exc:
+            _log.info("waiting for the broker: %r", exc)
+        else:
+            epochs = {name: epoch for name, epoch in found.items() if epoch is not None}
+            if len(epochs) == len(topics):
+                return epochs
+        await asyncio.sleep(_POLL_S)
+
+
+async def epoch_of(settings: Settings, topic: str) -> str | None:
+    """The topic's epoch as last ensured; None before the first time."""
+    return await settings.setting(f"epoch:{topic}")
+
+
+async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str | None:
+    epoch = await epoch_of(settings, topic)
+    if epoch is None:
+        return None
+    identity = await cluster.identity(topic)
+    return epoch if identity and epoch.endswith(f":{identity[0]}") else None
+
+
+async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
+    identity = await cluster.identity(topic)
+    if identity is None:
+        raise BrokerUnavailable(f"topic {topic} vanished while it was checked")
+    known = await epoch_of(settings, topic)
+    if known is not None and known.endswith(f":{identity[0]}"):
+        return known
+    counter = int(known.partition(":")[0]) + 1 if known else 1
+    epoch = f"{counter}:{identity[0]}"
+    await settings.set_setting(f"epoch:{topic}", epoch)
+    _log.info("topic %s begins epoch %s", topic, epoch)
+    return epoch
+
+
+class _Cluster:
+    """The broker's side of it, for the length of one check."""
+
+    def __init__(self, config: TopicsConfig) -> None:
+        self._config = config
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=config.bootstrap)
+        self._client = AIOKafkaClient(bootstrap_servers=config.bootstrap)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._client.bootstrap()
+            await self._admin.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._admin.close()
+        await self._client.close()
+
+    async def identity(self, topic: str) -> tuple[Any, int] | None:
+        """Topic id and number of partitions; None when there is no such topic."""
+        try:
+            return await topic_identity(self._client, topic)
+        except UnknownTopicOrPartitionError:
+            return None
+
+    async def create(self, topics: Sequence[Topic]) -> None:
+        missing = [topic for topic in topics if await self.identity(topic.name) is None]
+        if not missing:
+            return
+        config = self._config
+        answer = await self._admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    config.partitions,
+                    config.replicas,
+                    topic_configs=wanted(topic, config),
+                )
+                for topic in missing
+            ]
+        )
+        for name, code, *detail in answer.topic_errors:
+            if code not in (0, _ALREADY_EXISTS):
+                raise for_code(code)(f"{name}: {detail}")
+        for topic in missing:
+            while await self.identity(topic.name) is None:  # noqa: ASYNC110  (asks the broker)
+                await asyncio.sleep(_POLL_S)
+
+    async def check(self, topics: Sequence[Topic]) -> None:
+        for topic in topics:
+            identity = await self.identity(topic.name)
+            partitions = identity[1] if identity else 0
+            if partitions != self._config.partitions:
+                raise WrongTopic(
+                    topic.name, "partitions", str(partitions), str(self._config.partitions)
+                )
+        resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
+        found: dict[str, dict[str, tuple[str, int]]] = {}
+        for answer in await self._admin.describe_configs(resources):
+            for _, _, _, name, entries in answer.resources:
+                found[name] = {entry[0]: (entry[1], entry[3]) for entry in entries}
+        for topic in topics:
+            await self._repair(topic, found.get(topic.name, {}))
+
+    async def _repair(self, topic: Topic, found: dict[str, tuple[str, int]]) -> None:
+        want = wanted(topic, self._config)
+        wrong = {name: value for name, value in want.items() if _value(found, name) != value}
+        for name, value in wrong.items():
+            if name in _FIXED:
+                raise WrongTopic(topic.name, name, _value(found, name), value)
+            _log.warning(
+                "topic %s: %s is %s, repaired to %s", topic.name, name, _value(found, name), value
+            )
+        if wrong:
+            own = {name: value for name, (value, source) in found.items() if source == _DYNAMIC}
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, {**own, **want})
+            for answer in await self._admin.alter_configs([resource]):
+                for code, message, *_ in answer.resources:
+                    if code:
+                        raise for_code(code)(f"{topic.name}: {message}")
+
+
+def _value(found: dict[str, tuple[str, int]], name: str) -> str:
+    return found.get(name, ("unset", 0))[0]
