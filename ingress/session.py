@@ -30,9 +30,11 @@ log = logging.getLogger(__name__)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _syntax(text: str, extended: str | None = None) -> Callable[[_F], _F]:
-    """What HELP says of a command."""
-    return cast("Callable[[_F], _F]", _untyped_syntax(text, extended))
+def _syntax(
+    text: str, extended: str | None = None, when: str | None = None
+) -> Callable[[_F], _F]:
+    """What HELP says of a command, when the attribute `when` of the session is true."""
+    return cast("Callable[[_F], _F]", _untyped_syntax(text, extended, when))
 
 
 class Transaction:
@@ -72,7 +74,7 @@ class Session(Connection):
         self.session.extended_smtp = extended
         self.session.host_name = trace.clean_helo(arg)
 
-    @_syntax("STARTTLS")
+    @_syntax("STARTTLS", when="tls_context")
     async def starttls(self, arg: str | None) -> None:
         """RFC 3207. What came before the handshake and after the command is forgotten."""
         if arg is not None:
