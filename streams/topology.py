@@ -14,7 +14,12 @@ EVENT_MAX_BYTES = 2 * 1024 * 1024
 DEAD_LETTERS = "dead.letters"
 
 FOREVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
-COMPACT = {"cleanup.policy": "compact"}
+COMPACT = {  # small segments are compacted early, so that a table is soon recovered
+    "cleanup.policy": "compact",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "segment.bytes": str(16 * 1024 * 1024),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
