@@ -52,6 +52,7 @@ class Connection(SMTP):
         self.client = ""
         self.encrypted = False
         self.in_data = False
+        self.leaving = False  # the last reply is said
         self.bad_commands = 0
         self.chatter = 0
         self._smtp_methods = self.verbs  # for aiosmtpd's HELP
@@ -133,9 +134,12 @@ class Connection(SMTP):
     # replies
 
     def _tell(self, reply: str) -> None:
+        """Send a last reply, if the client can still be told anything."""
+        if self.transport is None or self.transport.is_closing() or self.leaving:
+            return
+        self.leaving = True
         self.site.stats.refused_total[reply[:9]] += 1
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(reply.encode() + b"\r\n")
+        self.transport.write(reply.encode() + b"\r\n")
 
     async def push(self, status: str) -> None:
         """Send one reply; every reply of ours and of aiosmtpd goes through here."""
@@ -153,6 +157,7 @@ class Connection(SMTP):
     async def hang_up(self, reply: str) -> None:
         """Say why and close, reading on for a moment: unread bytes would reset the reply away."""
         await self.push(reply)
+        self.leaving = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.site.config.linger_s):
                 if self._writer.can_write_eof():

@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _syntax(
-    text: str, extended: str | None = None, when: str | None = None
-) -> Callable[[_F], _F]:
+def _syntax(text: str, extended: str | None = None, when: str | None = None) -> Callable[[_F], _F]:
     """What HELP says of a command, when the attribute `when` of the session is true."""
     return cast("Callable[[_F], _F]", _untyped_syntax(text, extended, when))
 

@@ -1,5 +1,7 @@
 """Mail data: the end, the dots, the line ends, whatever the pieces."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +64,7 @@ def wires(words: list[bytes]) -> st.SearchStrategy[bytes]:
 def test_any_split_reads_as_the_reference(wire, data):
     cuts = data.draw(st.lists(st.integers(0, len(wire)), max_size=12).map(sorted))
     edges = [0, *cuts, len(wire)]
-    chunks = [wire[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [wire[a:b] for a, b in itertools.pairwise(edges)]
     expected = reference(wire)
     assert outcome(read(chunks)) == expected
     assert outcome(read([wire])) == expected
