@@ -1,0 +1,46 @@
+"""What every Holders does. Inherit, give a `holders` fixture, and the adapter is held to it."""
+
+import pytest
+
+from schemas.records import Holder
+
+
+def holder(mail_id: str, name: str) -> Holder:
+    return Holder(mail_id=mail_id, holder=name, ref=f"ref-{mail_id}")
+
+
+class HoldersContract:
+    async def test_nobody_holds_an_unknown_mail(self, holders):
+        assert await holders.of("m1") == []
+        await holders.release("m1", "user:u1")
+
+    async def test_all_holders_of_a_mail_in_order_and_of_no_other(self, holders):
+        mine = [holder("m1", "user:u2"), holder("m1", "quarantine"), holder("m1", "user:u1")]
+        await holders.hold([*mine, holder("m2", "user:u1")])
+        assert await holders.of("m1") == sorted(mine, key=lambda row: row.holder)
+
+    async def test_holding_again_changes_nothing(self, holders):
+        row = holder("m1", "user:u1")
+        await holders.hold([row, row])
+        await holders.hold([row, holder("m1", "user:u2")])
+        assert await holders.of("m1") == [row, holder("m1", "user:u2")]
+
+    async def test_nothing_to_hold(self, holders):
+        await holders.hold([])
+        assert await holders.of("m1") == []
+
+    async def test_all_are_held_or_none(self, holders):
+        def rows():
+            yield holder("m1", "user:u1")
+            raise OSError
+
+        with pytest.raises(OSError):
+            await holders.hold(rows())
+        assert await holders.of("m1") == []
+
+    async def test_a_release_is_of_one_holder(self, holders):
+        await holders.hold([holder(mail, who) for mail in ("m1", "m2") for who in ("a", "b")])
+        await holders.release("m1", "a")
+        await holders.release("m1", "a")
+        assert await holders.of("m1") == [holder("m1", "b")]
+        assert await holders.of("m2") == [holder("m2", "a"), holder("m2", "b")]

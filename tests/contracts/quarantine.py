@@ -1,0 +1,65 @@
+"""What every Quarantine does. Inherit, give a `quarantine` fixture: the adapter is held to it."""
+
+import msgspec
+import pytest
+
+from mail.errors import Refused
+from schemas.content import Stored
+from schemas.mail import Envelope, Head, Recipient, Verdict
+from schemas.records import Quarantined
+
+
+def quarantined(mail_id: str, reason: str = "infected") -> Quarantined:
+    return Quarantined(
+        mail_id=mail_id,
+        reason=reason,
+        verdict=Verdict(outcome=reason, virus="Eicar", spam_tests=("A",)),
+        envelope=Envelope(
+            reverse_path="eve@example.net",
+            recipients=(Recipient("ann@example.org", "u1", "d1"),),
+        ),
+        head=Head(subject="무료"),
+        content=Stored(mail_id, 68, "0" * 64),
+        received_at_ms=1,
+        quarantined_at_ms=2,
+        hops=(),
+    )
+
+
+class QuarantineContract:
+    async def test_an_empty_one(self, quarantine):
+        assert await quarantine.get("m1") is None
+        assert await quarantine.list(limit=10) == []
+
+    async def test_a_row_comes_back_whole(self, quarantine):
+        row = quarantined("m1")
+        await quarantine.put(row)
+        assert await quarantine.get("m1") == row
+        assert await quarantine.list(limit=10) == [row]
+
+    async def test_the_first_row_of_a_mail_stays(self, quarantine):
+        row = quarantined("m1")
+        await quarantine.put(row)
+        await quarantine.put(msgspec.structs.replace(row, reason="spam", quarantined_at_ms=99))
+        assert await quarantine.get("m1") == row
+        assert await quarantine.list(limit=10) == [row]
+
+    async def test_the_list_is_newest_first_by_pages(self, quarantine):
+        for number in (3, 1, 5, 2, 4):
+            await quarantine.put(quarantined(f"m{number}"))
+        shown = []
+        before = None
+        while page := await quarantine.list(limit=2, before=before):
+            shown += [row.mail_id for row in page]
+            before = shown[-1]
+        assert shown == ["m5", "m4", "m3", "m2", "m1"]
+        assert [row.mail_id for row in await quarantine.list(limit=9, before="m3x")] == [
+            "m3",
+            "m2",
+            "m1",
+        ]
+
+    @pytest.mark.parametrize("limit", [0, -1, 501])
+    async def test_a_page_has_1_to_500_rows(self, quarantine, limit):
+        with pytest.raises(Refused):
+            await quarantine.list(limit=limit)

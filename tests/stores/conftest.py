@@ -1,0 +1,49 @@
+"""Stores on a folder of their own, closed again; writers in processes of their own, ended again."""
+
+import asyncio
+import os
+import random
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from stores.sqlite_mail import SqliteMailStore
+
+ROOT = Path(__file__).resolve().parents[2]
+StartWriter = Callable[[str], Awaitable[Process]]
+
+
+@pytest.fixture
+async def sqlite_mail(tmp_path: Path) -> AsyncIterator[SqliteMailStore]:
+    store = await SqliteMailStore.open(tmp_path / "mail.sqlite")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def start_writer(tmp_path: Path) -> AsyncIterator[StartWriter]:
+    """Start tests/stores/writer.py of a kind on `tmp_path`; its stdout is a pipe."""
+    started: list[Process] = []
+
+    async def start(kind: str) -> Process:
+        command = (sys.executable, "-m", "tests.stores.writer", kind, str(tmp_path))
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+def seeded() -> random.Random:
+    """POSTRIVER_SEED repeats a run; the seed is printed when the test fails."""
+    seed = int(os.environ.get("POSTRIVER_SEED") or random.randrange(2**32))
+    print(f"POSTRIVER_SEED={seed}")
+    return random.Random(seed)

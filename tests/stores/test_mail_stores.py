@@ -1,0 +1,18 @@
+"""The mail stores, held to their contract."""
+
+import pytest
+
+from stores.memory import MemoryMailStore
+from tests.contracts.mail_store import MailStoreContract
+
+
+class TestMemoryMailStore(MailStoreContract):
+    @pytest.fixture
+    def store(self):
+        return MemoryMailStore()
+
+
+class TestSqliteMailStore(MailStoreContract):
+    @pytest.fixture
+    def store(self, sqlite_mail):
+        return sqlite_mail

@@ -1,0 +1,69 @@
+"""Directory, quarantine, holders and contents, each adapter held to its contract."""
+
+import pytest
+
+from stores.local_content import LocalContentStore
+from stores.memory import MemoryContentStore, MemoryDirectory, MemoryHolders, MemoryQuarantine
+from stores.sqlite_directory import SqliteDirectory
+from stores.sqlite_holders import SqliteHolders
+from stores.sqlite_quarantine import SqliteQuarantine
+from tests.contracts.content_store import ContentStoreContract
+from tests.contracts.directory import DirectoryContract
+from tests.contracts.holders import HoldersContract
+from tests.contracts.quarantine import QuarantineContract
+
+
+class TestMemoryDirectory(DirectoryContract):
+    @pytest.fixture
+    def directory(self):
+        return MemoryDirectory()
+
+
+class TestSqliteDirectory(DirectoryContract):
+    @pytest.fixture
+    async def directory(self, tmp_path):
+        directory = await SqliteDirectory.open(tmp_path / "directory.sqlite")
+        yield directory
+        await directory.close()
+
+
+class TestMemoryQuarantine(QuarantineContract):
+    @pytest.fixture
+    def quarantine(self):
+        return MemoryQuarantine()
+
+
+class TestSqliteQuarantine(QuarantineContract):
+    @pytest.fixture
+    async def quarantine(self, tmp_path):
+        quarantine = await SqliteQuarantine.open(tmp_path / "quarantine.sqlite")
+        yield quarantine
+        await quarantine.close()
+
+
+class TestMemoryHolders(HoldersContract):
+    @pytest.fixture
+    def holders(self):
+        return MemoryHolders()
+
+
+class TestSqliteHolders(HoldersContract):
+    @pytest.fixture
+    async def holders(self, tmp_path):
+        holders = await SqliteHolders.open(tmp_path / "holders.sqlite")
+        yield holders
+        await holders.close()
+
+
+class TestMemoryContentStore(ContentStoreContract):
+    @pytest.fixture
+    def contents(self):
+        return MemoryContentStore()
+
+
+class TestLocalContentStore(ContentStoreContract):
+    @pytest.fixture
+    async def contents(self, tmp_path):
+        contents = await LocalContentStore.open(tmp_path / "content")
+        yield contents
+        await contents.close()
