@@ -11,7 +11,8 @@ from ingress.connection import Connection
 from ingress.session import Session
 
 NOT_NEEDED = {  # AUTH, PROXY, hooks and call limits are not offered; the rest is ours
-    "__ident__", "_call_limit_base", "_call_limit_default", "_auth_callback", "_auth_methods", "_auth_require_tls", "_authenticator",
+    "__ident__", "_call_limit_base", "_call_limit_default",
+    "_auth_callback", "_auth_methods", "_auth_require_tls", "_authenticator",
     "_ehlo_hook_ver", "_enforce_call_limit", "_proxy_timeout", "_tls_handshake_okay",
     "_tls_protocol", "data_size_limit",
 }  # fmt: skip
