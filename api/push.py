@@ -25,7 +25,7 @@ from api.sessions import (
     caller_of_token,
     own_origin,
 )
-from api.sockets import POLICY, SIGNED_OUT, TRY_AGAIN_LATER, Ending, Outbox
+from api.sockets import POLICY, SIGNED_OUT, TOO_SLOW, TRY_AGAIN_LATER, Ending, Outbox
 from mail.errors import Transient
 from schemas.events import MailboxChanged
 from schemas.mailbox import Message
@@ -133,7 +133,7 @@ async def _serve(call: Call, ws: web.WebSocketResponse, caller: Caller, outbox: 
         _check(call.edge, caller),
         _wait(outbox),
     )
-    if ending[0] == TRY_AGAIN_LATER:
+    if ending == TOO_SLOW:
         call.edge.metrics.sockets_closed_slow += 1
     await _close(call, ws, ending)
 

@@ -13,6 +13,7 @@ TRY_AGAIN_LATER = 1013  # registered with IANA
 SIGNED_OUT = 4401  # private use (RFC 6455 §7.4.2): sign in before coming back
 
 Ending = tuple[int, str]  # close code, reason
+TOO_SLOW: Ending = (TRY_AGAIN_LATER, "too slow")
 
 
 class Outbox:
@@ -30,7 +31,7 @@ class Outbox:
         if not isinstance(event, MailboxChanged) or event.seq <= self._last_seq:
             return
         if len(self._events) >= self._limit:
-            self.end(TRY_AGAIN_LATER, "too slow")
+            self.end(*TOO_SLOW)
             return
         self._last_seq = event.seq
         self._events.append(event)
