@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -52,32 +51,35 @@ def read_status(path: Path) -> dict[str, Any]:
 
 
 def spawn_detached(
-    argv: Sequence[str], path: Path, *, timeout_s: float, env: Mapping[str, str] | None = None
+    argv: Sequence[str], path: Path, *, env: Mapping[str, str], timeout_s: float
 ) -> int:
     """Start `argv` (a command that runs the supervisor on `path`) away from the terminal; its pid.
 
     Returns when the stack is ready. StartFailed, with everything ended again, when it exits or is
-    not ready within `timeout_s`. What it prints goes to HOME/log/start.log.
+    not ready within `timeout_s`. What it prints goes to HOME/log/start.log. `argv[0]` is a path.
     """
-    (path / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (path / "log" / "start.log").open("wb") as output:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=None if env is None else dict(env),
-        )
-    reason = _await_ready(process, path, time.monotonic() + timeout_s)
+    pid = _spawn(argv, path, env)
+    reason = _await_ready(pid, path, time.monotonic() + timeout_s)
     if reason is None:
-        return process.pid
-    if process.poll() is None:
-        process.terminate()
+        return pid
+    if not _ended(pid):
+        _signal(pid, signal.SIGTERM)
         with suppress(NoState):
             stop(path)
-        process.wait()
     raise StartFailed(reason)
+
+
+def _spawn(argv: Sequence[str], path: Path, env: Mapping[str, str]) -> int:
+    """By posix_spawn: nobody is going to wait for this process, as subprocess would insist on."""
+    log_path = path / "log" / "start.log"
+    log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    actions = (
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log_path), flags, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    )
+    return os.posix_spawn(argv[0], list(argv), dict(env), file_actions=actions, setsid=True)
 
 
 def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
@@ -93,18 +95,25 @@ def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
     return bool(pid or left)
 
 
-def _await_ready(process: subprocess.Popen[bytes], path: Path, deadline: float) -> str | None:
+def _await_ready(pid: int, path: Path, deadline: float) -> str | None:
     """None once /readyz says so, else why it does not."""
     reason = "no answer yet"
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            said = last_lines(path / "log" / "start.log")
-            return "\n".join(said) or f"ended with exit code {process.returncode}"
-        ready, reason = _readiness(path, process.pid, reason)
+        if _ended(pid):
+            return "\n".join(last_lines(path / "log" / "start.log")) or "it ended without a word"
+        ready, reason = _readiness(path, pid, reason)
         if ready:
             return None
         time.sleep(POLL_S)
     return f"not ready in time: {reason}"
+
+
+def _ended(pid: int) -> bool:
+    """Whether our child `pid` is gone; it is reaped then."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
 def _readiness(path: Path, pid: int, before: str) -> tuple[bool, str]:

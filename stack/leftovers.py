@@ -5,6 +5,7 @@ when their parent is gone. A record counts only for the boot it was made in and 
 pid was not given to another process.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from stack.home import Home
 
 CLOCK_SLACK_S = 2.0  # start times are derived from a boot time that the clock may shift a little
 POLL_S = 0.05
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,20 @@ def end(records: Iterable[Record], *, term_s: float = 5.0, kill_s: float = 5.0) 
 
 
 def kill_session(pid: int, started_at_s: float) -> None:
-    """SIGKILL to everything in the session that `pid` led."""
+    """SIGKILL to everything in the session that `pid` led, and reap what is ours to reap."""
     end([Record("", pid, started_at_s, boot_id())], term_s=0.0)
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, ChildProcessError, psutil.Error):
+            if process.pid != pid and os.getsid(process.pid) == pid:
+                os.waitpid(process.pid, os.WNOHANG)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of grandchildren whose parent ends, so that they can be reaped.
+
+    spamd ends without waiting for its workers; pid 1 of a container may not reap them either.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _pid_reused(record: Record) -> bool:

@@ -59,15 +59,15 @@ class LogFile:
             self._lost += len(lines)
 
     def _rotate(self) -> None:
-        self._file.close()
         for number in range(self._files - 2, -1, -1):
-            older = self._path.with_name(f"{self._path.name}.{number + 1}")
-            name = (
-                self._path if number == 0 else self._path.with_name(f"{self._path.name}.{number}")
-            )
-            if name.exists():
-                name.replace(older)
-        self._file = self._path.open("ab", buffering=0)
+            if (older := self._numbered(number)).exists():
+                older.replace(self._numbered(number + 1))
+        fresh = self._path.open("ab", buffering=0)
+        self._file.close()
+        self._file = fresh
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
 
 
 def last_lines(path: Path, count: int = 5, *, max_bytes: int = 8192) -> list[str]:

@@ -34,6 +34,13 @@ def check_ports(ports: Iterable[Port]) -> None:
         raise PortsTaken("\n".join(problems))
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that was free a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 def _problem(port: Port) -> str | None:
     family = socket.AF_INET6 if ":" in port.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

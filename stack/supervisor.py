@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from stack.child import Child, State
 from stack.control import write_running
 from stack.home import Home
-from stack.leftovers import Records, end
+from stack.leftovers import Records, adopt_orphans, end
 from stack.logs import LogFile
 from stack.ops import serve_ops
 from stack.program import Kind, Program, check_programs
@@ -80,6 +80,7 @@ class Supervisor:
     async def run(self) -> int:
         """Until SIGTERM, SIGINT or `stop()`. OSError when the ops port cannot be had."""
         _allow_many_files()
+        adopt_orphans()
         handler = _log_to(self._home)
         for record_name in await asyncio.to_thread(end, self._records.read()):
             log.warning("ended %s, left over from a former run", record_name)

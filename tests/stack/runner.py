@@ -1,0 +1,70 @@
+"""A supervisor for tests: `runner.py HOME SPEC`, SPEC a JSON object that lists programs."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from stack.clamd import clamd
+from stack.home import AlreadyRunning, Home, claimed
+from stack.kafka import KafkaConfig, kafka
+from stack.privileges import become
+from stack.program import Kind, Program, base_env
+from stack.spamd import spamd
+from stack.supervisor import Supervisor
+
+
+def main() -> int:
+    path, spec = Path(sys.argv[1]), json.loads(sys.argv[2])
+    if spec.get("unprivileged"):
+        become(path)
+    try:
+        with claimed(path) as home:
+            programs = [program(home, each) for each in spec["programs"]]
+            return asyncio.run(supervise(home, programs, spec))
+    except AlreadyRunning as running:
+        print(running)
+        return 3
+
+
+async def supervise(home: Home, programs: list[Program], spec: dict) -> int:
+    supervisor = Supervisor(
+        programs,
+        home,
+        ops=("127.0.0.1", 0),
+        warnings=list(spec.get("warnings", [])).copy,
+        facts={"signatures": "test"},
+        on_ready=lambda: (home.run / "greeted").touch(),
+    )
+    return await supervisor.run()
+
+
+def program(home: Home, spec: dict) -> Program:
+    if spec["name"] == "kafka":
+        return kafka(home, KafkaConfig(**{**spec["kafka"], "lib": Path(spec["kafka"]["lib"])}))
+    if spec["name"] in {"clamd", "spamd"}:
+        return {"clamd": clamd, "spamd": spamd}[spec["name"]](home)
+    code = spec.pop("code")
+    wait_for = spec.pop("ready_file", None)
+    http = home.socket(spec["name"]) if spec.pop("http", False) else None
+    return Program(
+        kind=Kind(spec.pop("kind", "role")),
+        argv=(sys.executable, "-c", code),
+        env=base_env(home, {"PYTHONUNBUFFERED": "1"}),
+        cwd=home.run,
+        ready=file_probe(home.run / wait_for) if wait_for else None,
+        http=http,
+        after=tuple(spec.pop("after", ())),
+        **spec,
+    )
+
+
+def file_probe(path: Path):
+    async def probe() -> str | None:
+        return None if path.exists() else f"no {path.name}"
+
+    return probe
+
+
+if __name__ == "__main__":
+    sys.exit(main())
