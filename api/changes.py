@@ -12,8 +12,9 @@ from aiohttp import web
 from api.answers import Accepted, json_answer, summary
 from api.edge import SignedCall, now_ms
 from api.inputs import MessagePatch, message_id_of, query, read_body
-from api.problems import bad_request, not_found
+from api.problems import Problem, bad_request, not_found
 from mail.ids import new_id
+from mail.mailbox import NOT_FOUND, REFUSED
 from schemas.events import ChangeKeywords, CommandAnswered, MailboxEvent
 from schemas.mailbox import FLAGGED, SEEN, Message
 
@@ -29,9 +30,17 @@ async def patch_message(call: SignedCall) -> web.StreamResponse:
     if event is None:
         place = f"/v1/messages/{message_id}"
         return json_answer(Accepted(location=place), status=202, headers={"Location": place})
-    if isinstance(event, CommandAnswered) and event.outcome == "not_found":
-        raise not_found()
+    if isinstance(event, CommandAnswered):
+        _check_outcome(event.outcome)
     return json_answer(summary(await _row(call, message_id)))
+
+
+def _check_outcome(outcome: str) -> None:
+    """What the mailbox said without changing anything; `unchanged` is as good as changed."""
+    if outcome == NOT_FOUND:
+        raise not_found()
+    if outcome == REFUSED:
+        raise Problem(409, "refused", "The message has as many keywords as it can have.")
 
 
 async def _row(call: SignedCall, message_id: str) -> Message:

@@ -104,7 +104,7 @@ ROUTES: tuple[Route, ...] = (
         body=inputs.MessagePatch,
         answer=answers.Summary,
         also=((202, answers.Accepted),),
-        problems=(400, 403, 404, 413, 415, 503),
+        problems=(400, 403, 404, 409, 413, 415, 503),
     ),
     Route(
         method="GET",

@@ -1,12 +1,16 @@
 """An edge on a real port over memory adapters, and a mailbox behind it that carries out orders."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
-import msgspec
 from aiohttp import web
 
+from agents.mailbox import mailbox
+from agents.ports import MailboxPorts
 from api.app import make_app, start
 from api.config import ApiConfig
 from api.edge import EDGE, Edge
@@ -16,21 +20,27 @@ from mail.ids import message_id as message_id_of
 from mail.ids import new_id
 from mail.parse import read_head
 from mail.passwords import hash_password
-from mail.ports import Commit, Publisher
-from schemas.content import Stored
+from mail.ports import Publisher, Work
 from schemas.events import (
     ChangeKeywords,
+    Command,
     CommandAnswered,
-    Delivered,
+    Deliver,
     Event,
     MailboxChanged,
     MailboxEvent,
     Position,
 )
 from schemas.mail import Hop, Verdict
-from schemas.mailbox import SEEN, FolderCounts, MailboxState, Message
+from schemas.mailbox import Message
 from schemas.records import Domain, IndexDocument, User
-from stores.memory import MemoryContentStore, MemoryDirectory, MemoryFeed, MemoryMailStore
+from stores.memory import (
+    MemoryContentStore,
+    MemoryDirectory,
+    MemoryFeed,
+    MemoryMailStore,
+    MemoryUnread,
+)
 from stores.memory_search import MemorySearchIndex
 
 PASSWORDS = {"alice": "correct horse", "bob": "battery staple"}
@@ -45,11 +55,40 @@ PLAIN = (
 )
 
 
+class OneTry(Work):
+    """A try that succeeds: what was to follow the publishing follows at `finish`."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self._then: list[Callable[[], None]] = []
+
+    @property
+    def position(self) -> Position:
+        return Position("e", 0, self._offset)
+
+    @property
+    def attempt(self) -> int:
+        return 1
+
+    def hop(self, verdict: str) -> Hop:
+        raise NotImplementedError(verdict)
+
+    def after_publish(self, then: Callable[[], None]) -> None:
+        self._then.append(then)
+
+    def finish(self) -> None:
+        for then in self._then:
+            then()
+
+
 class Mailboxes(Publisher):
-    """The one writer: carries out commands and tells the feed. `deaf` leaves them in the log."""
+    """The mailbox agent behind a log of its own. `deaf` leaves commands in the log unread."""
 
     def __init__(self, store: MemoryMailStore, feed: MemoryFeed) -> None:
-        self.store, self.feed = store, feed
+        self._ports = MailboxPorts(store=store, unread=MemoryUnread())
+        self._feed = feed
+        self._turn = asyncio.Lock()
+        self._offset = 0
         self.commands: list[ChangeKeywords] = []
         self.deaf = self.down = False
 
@@ -60,71 +99,17 @@ class Mailboxes(Publisher):
             assert isinstance(event, ChangeKeywords)
             self.commands.append(event)
             if not self.deaf:
-                self.feed.emit(await self._change(event))
+                self._feed.emit(await self.carry_out(event))
 
-    async def _change(self, command: ChangeKeywords) -> MailboxEvent:
-        row = await self.store.message(command.user_id, command.message_id)
-        assert row is not None
-        keywords = tuple(sorted({*row.keywords, *command.add} - {*command.remove}))
-        if keywords == row.keywords:
-            return CommandAnswered(
-                user_id=command.user_id,
-                domain_id=command.domain_id,
-                command_id=command.command_id,
-                outcome="unchanged",
-            )
-        return await self.write(row, "updated", command.command_id, keywords)
-
-    async def write(
-        self, row: Message, change: str, command_id: str, keywords: tuple[str, ...]
-    ) -> MailboxChanged:
-        state = await self.store.load(row.user_id)
-        seq = state.seq + 1
-        unread = int(SEEN not in keywords) - int(change != "created" and SEEN not in row.keywords)
-        counts = tuple(
-            _counted(state, folder, total=int(change == "created"), unread=unread)
-            for folder in row.places
-        )
-        created_seq = seq if change == "created" else row.created_seq
-        after = msgspec.structs.replace(
-            row, keywords=keywords, changed_seq=seq, created_seq=created_seq
-        )
-        position = Position("e", 0, seq)
-        entry = MailboxChanged(
-            user_id=row.user_id,
-            domain_id=row.domain_id,
-            seq=seq,
-            command_id=command_id,
-            position=position,
-            change=change,
-            message_id=row.message_id,
-            places=row.places,
-            keywords=keywords,
-            folders=counts,
-            at_ms=row.received_at_ms,
-            delivered=_delivered(row) if change == "created" else None,
-        )
-        folders = {**state.folders, **{one.id: one for one in counts}}
-        new = MailboxState(seq=seq, epoch="e", partition=0, offset=seq, folders=folders)
-        await self.store.commit(Commit(entry=entry, message=after, state=new))
-        return entry
-
-
-def _counted(state: MailboxState, folder: str, *, total: int, unread: int) -> FolderCounts:
-    now = state.folders.get(folder) or FolderCounts(folder)
-    return msgspec.structs.replace(
-        now, total=now.total + total, unread=now.unread + unread, next_uid=now.next_uid + total
-    )
-
-
-def _delivered(row: Message) -> Delivered:
-    return Delivered(
-        mail_id=row.mail_id,
-        content=row.content,
-        received_at_ms=row.received_at_ms,
-        verdict=row.verdict,
-        hops=row.hops,
-    )
+    async def carry_out(self, command: Command) -> MailboxEvent:
+        """One command after the other, as the partition's owner does."""
+        async with self._turn:
+            self._offset += 1
+            work = OneTry(self._offset)
+            (event,) = await mailbox(command, work, self._ports)
+            work.finish()
+        assert isinstance(event, MailboxChanged | CommandAnswered)
+        return event
 
 
 @dataclass
@@ -208,45 +193,40 @@ class World:
         *,
         name: str = "alice",
         at_ms: int | None = None,
-        folder: str = "inbox",
+        **fields: Any,
     ) -> Message:
         """As `route` and `mailbox` would: content, journal, views, search, then the event."""
-        row, entry = await self.place(content, name=name, at_ms=at_ms, folder=folder)
+        row, entry = await self.place(content, name=name, at_ms=at_ms, **fields)
         self.feed.emit(entry)
         return row
 
     async def place(
-        self, content: bytes, *, name: str, at_ms: int | None = None, folder: str = "inbox"
+        self, content: bytes, *, name: str = "alice", at_ms: int | None = None, **fields: Any
     ) -> tuple[Message, MailboxChanged]:
-        mail_id = new_id()
-        stored = await self.contents.put(mail_id, content)
-        row = self._row(name, mail_id, stored, content, at_ms, folder)
-        entry = await self.mailboxes.write(row, "created", new_id(), ())
+        """All of `deliver` but the event, which is given back."""
+        command = await self._deliver(content, name, at_ms, fields)
+        entry = await self.mailboxes.carry_out(command)
+        row = await self.store.message(name, command.message_id)
+        assert row is not None
+        assert isinstance(entry, MailboxChanged)
         await self.search.add(_document(row))
-        kept = await self.store.message(name, row.message_id)
-        assert kept is not None
-        return kept, entry
+        return row, entry
 
-    def _row(
-        self,
-        name: str,
-        mail_id: str,
-        stored: Stored,
-        content: bytes,
-        at_ms: int | None,
-        folder: str,
-    ) -> Message:
-        return Message(
-            message_id=message_id_of(mail_id, name),
+    async def _deliver(
+        self, content: bytes, name: str, at_ms: int | None, fields: dict[str, Any]
+    ) -> Deliver:
+        mail_id = new_id()
+        at_ms = at_ms or time.time_ns() // 1_000_000
+        return Deliver(
+            command_id=new_id(),
             user_id=name,
             domain_id="d",
+            message_id=message_id_of(mail_id, name),
             mail_id=mail_id,
-            places={folder: 1},
-            keywords=(),
-            created_seq=0,
-            changed_seq=0,
-            received_at_ms=at_ms or time.time_ns() // 1_000_000,
-            content=stored,
+            **{"folder_id": "inbox", "keywords": (), **fields},
+            content=await self.contents.put(mail_id, content),
+            received_at_ms=at_ms,
+            at_ms=at_ms,
             head=read_head(content),
             verdict=CLEAN,
             hops=HOPS,

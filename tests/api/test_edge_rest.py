@@ -9,6 +9,7 @@ import pytest
 from edge_world import PLAIN, World
 
 from mail.errors import StoreUnavailable
+from mail.keywords import KEYWORDS_MAX
 
 SUMMARY = {
     "id", "mail_id", "folder_ids", "created_seq", "changed_seq", "keywords", "from", "to",
@@ -46,7 +47,7 @@ async def get(client, path: str) -> dict:
 
 async def test_folders_come_in_their_order_with_counts(world: World) -> None:
     await world.deliver()
-    await world.deliver(folder="junk")
+    await world.deliver(folder_id="junk")
     folders = (await get(await world.signed(), "/v1/folders"))["folders"]
     assert [one["id"] for one in folders] == ["inbox", "sent", "drafts", "junk", "trash", "archive"]
     assert folders[0] == {"id": "inbox", "name": "Inbox", "role": "inbox", "total": 1, "unread": 1}
@@ -260,6 +261,13 @@ async def test_a_change_not_seen_in_time_is_accepted_with_a_place(make_world) ->
     assert world.feed.subscribers("alice") == 0
 
 
+async def test_a_message_that_can_have_no_more_keywords_is_refused_one(world: World) -> None:
+    row = await world.deliver(keywords=tuple(f"k{n}" for n in range(KEYWORDS_MAX)))
+    client = await world.signed()
+    async with client.patch(f"/v1/messages/{row.message_id}", json={"flagged": True}) as response:
+        assert (response.status, (await response.json())["code"]) == (409, "refused")
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status", "code", "place"),
     [
@@ -287,7 +295,7 @@ async def test_a_bad_body_is_told_where(world, body, kind, status, code, place) 
     assert world.mailboxes.commands == []
 
 
-async def test_a_message_changes_in_the_order_asked_when_many_ask_at_once(world: World) -> None:
+async def test_many_changes_at_once_are_each_answered(world: World) -> None:
     rows = [await world.deliver() for _ in range(10)]
     client = await world.signed()
 
@@ -295,8 +303,7 @@ async def test_a_message_changes_in_the_order_asked_when_many_ask_at_once(world:
         async with client.patch(f"/v1/messages/{id_}", json={"unread": False}) as response:
             return response.status
 
-    world.mailboxes.deaf = False
-    statuses = [await read(row.message_id) for row in rows]
+    statuses = await asyncio.gather(*(read(row.message_id) for row in rows))
     assert statuses == [200] * 10
     assert (await get(client, "/v1/folders"))["folders"][0] == {
         "id": "inbox", "name": "Inbox", "role": "inbox", "total": 10, "unread": 0
@@ -322,4 +329,3 @@ async def test_an_engine_that_is_away_is_503_and_comes_back(world: World) -> Non
         assert response.status == 503
     world.mailboxes.down = False
     assert (await get(client, path))["unread"] is True
-    await asyncio.sleep(0)
