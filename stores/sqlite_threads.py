@@ -69,13 +69,16 @@ class SqliteFile:
 
     async def close(self) -> None:
         """Finish what was asked, then close; later calls raise StoreUnavailable."""
-        if not self._closed:
-            self._closed = True
-            self._writes.put(None)
-            for _ in range(self._config.readers):
-                self._reads.put(None)
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+        if self._closed:
+            return
+        self._closed = True
+        writer, *readers = self._threads
+        for _ in readers:
+            self._reads.put(None)
+        for reader in readers:
+            await asyncio.to_thread(reader.join)
+        self._writes.put(None)  # last, since only a writer can clear the WAL away as it closes
+        await asyncio.to_thread(writer.join)
 
     async def _ask(self, queue: _Queue, work: Work[T]) -> T:
         if self._closed:

@@ -1,7 +1,8 @@
-"""A process that writes and tells of each write once it has returned: `python -m tests.stores.writer`.
+"""A process that writes, and tells of each write once it has returned.
 
-KIND mail|content FOLDER: prints a line per write, `user seq` or a mail id, until it is killed.
-KIND full FOLDER: meets a limit of file size, as a full disk, then writes on without it.
+`python -m tests.stores.writer KIND FOLDER`
+KIND mail, content: prints a line per write, `user seq` or a mail id, until it is killed.
+KIND full: meets a limit of file size, as a full disk, then writes on without it.
 """
 
 import asyncio
