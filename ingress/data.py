@@ -100,9 +100,9 @@ class DataReader:
         self.cut = self._wire_bytes > 2 * self._max_bytes
         if self.cut or Fault.TOO_BIG in self._faults:
             return
-        if not wire.count(b"\r") == wire.count(b"\n") == wire.count(CRLF):
+        if _has_bare(wire):
             self.drop(Fault.BARE)
-        plain = wire.replace(_STUFFED, CRLF)
+        plain = wire.replace(_STUFFED, CRLF) if wire.find(_STUFFED) >= 0 else wire
         if self._first:
             self._first = False
             plain = plain[len(CRLF) :]
@@ -135,6 +135,12 @@ class DataReader:
         self._header_tail = window[1 - len(_RECEIVED) :] if end < 0 else None
         if self._received > self._received_max:
             self.drop(Fault.LOOP)
+
+
+def _has_bare(wire: bytes) -> bool:
+    """CR or LF outside of a CR LF. Faster by half than to count all three."""
+    letters = wire.replace(CRLF, b"")
+    return b"\r" in letters or b"\n" in letters
 
 
 def _open_end(window: bytes) -> int:
