@@ -1,12 +1,9 @@
 """One supervised program: started, watched, restarted with growing pauses, stopped in time."""
 
 import asyncio
-import ctypes
 import logging
-import os
 import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
@@ -17,16 +14,14 @@ from stack.leftovers import Records, kill_session
 from stack.logs import LogFile
 from stack.probes import Probe
 from stack.program import Kind, Program
+from stack.spawn import Pump, finish, spawn
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
 HEALTHY_AFTER_S = 60.0  # having lived this long, the next failure counts as the first
 START_POLL_S = 0.1
-PIPE_READ_BYTES = 64 * 1024
-PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger("postriver.stack")
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class State(StrEnum):
@@ -101,13 +96,22 @@ class Child:
         """One life, from spawn until nothing of it is left; its exit code."""
         self._become(State.STARTING, "starting")
         file = LogFile(self._log_path)
+        pump = Pump(file)
+        pumping = asyncio.create_task(pump.run())
         try:
-            process = await self._spawn()
+            process = await spawn(self.program, pump.input)
         except OSError as cause:
             file.line(f"cannot start {self.program.argv[0]}: {cause}")
-            file.close()
-            return 127
-        pump = asyncio.create_task(_pump(process, file))
+            process = None
+        finally:
+            pump.close_input()
+        code = 127 if process is None else await self._life(process)
+        await finish(pumping)
+        file.close()
+        return code
+
+    async def _life(self, process: asyncio.subprocess.Process) -> int:
+        self._begin(process)
         watch = asyncio.create_task(self._watch())
         try:
             code = await process.wait()
@@ -115,29 +119,17 @@ class Child:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
         await asyncio.to_thread(kill_session, process.pid, self._started_at_s)
-        await pump
         self.pid = None
         self._records.remove(self.program.name)
         return code
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *self.program.argv,
-            env=dict(self.program.env),
-            cwd=self.program.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
-        )
+    def _begin(self, process: asyncio.subprocess.Process) -> None:
         self._process, self.pid = process, process.pid
         with suppress(psutil.NoSuchProcess):
             self._started_at_s = psutil.Process(process.pid).create_time()
         self._records.add(self.program.name, process.pid)
         if self._stopping.is_set():  # asked to stop while it was being started
             self.kill()
-        return process
 
     async def _watch(self) -> None:
         """Readiness, then health, until cancelled; a program that fails either is killed."""
@@ -192,24 +184,3 @@ class Child:
 def backoff_s(failures: int) -> float:
     """Pause before restart number `failures` (from 1): doubles from 0.5 s up to 30 s."""
     return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures - 1, 10)))
-
-
-async def _pump(process: asyncio.subprocess.Process, file: LogFile) -> None:
-    assert process.stdout is not None
-    while chunk := await process.stdout.read(PIPE_READ_BYTES):
-        file.feed(chunk)
-    file.close()
-
-
-def _die_with(parent_pid: int) -> Callable[[], None]:
-    """For the child between fork and exec: SIGKILL when the supervisor is gone, however it went.
-
-    The signal is bound to the thread that forked; the supervisor forks in its main thread only.
-    """
-
-    def ask_kernel() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent_pid:  # it died before we could ask
-            os._exit(1)
-
-    return ask_kernel

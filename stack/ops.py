@@ -13,8 +13,7 @@ from typing import Protocol
 import aiohttp
 from aiohttp import web
 
-from stack.child import Child
-from stack.home import Home
+from stack.child import Child, State
 from stack.metrics import render
 from stack.probes import http_get
 from stack.program import Kind
@@ -35,11 +34,8 @@ class Watched(Protocol):
 
 
 @asynccontextmanager
-async def serve_ops(
-    watched: Watched, home: Home, address: tuple[str, int]
-) -> AsyncIterator[tuple[str, int]]:
+async def serve_ops(watched: Watched, address: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
     """Serve on `address` until the block ends; gives the address with the real port."""
-    del home
     app = web.Application()
     pages = _Pages(watched)
     app.add_routes([web.get(f"/{name}", getattr(pages, name)) for name in pages.NAMES])
@@ -90,7 +86,7 @@ class _Pages:
         roles = await asyncio.gather(*(_role(child) for child in self._serving()))
         return {
             "state": self._watched.state,
-            "processes": [_process(child) for child in children],
+            "processes": [_process(c) for c in children if c.state is not State.DONE],
             "engines": [
                 {**_process(child), "detail": child.reason or child.program.detail}
                 for child in children

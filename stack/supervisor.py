@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from stack.child import Child, State
+from stack.child import Child
 from stack.control import write_running
 from stack.home import Home
 from stack.leftovers import Records, adopt_orphans, end
@@ -85,7 +85,7 @@ class Supervisor:
         for record_name in await asyncio.to_thread(end, self._records.read()):
             log.warning("ended %s, left over from a former run", record_name)
         try:
-            async with serve_ops(self, self._home, self._ops) as address:
+            async with serve_ops(self, self._ops) as address:
                 write_running(self._home, address)
                 self._listen_to_signals()
                 await self._supervise()
@@ -181,6 +181,3 @@ def _log_to(home: Home) -> logging.Handler:
     log.setLevel(logging.INFO)
     log.info("supervisor started, pid %d", os.getpid())
     return handler
-
-
-__all__ = ["State", "Supervisor", "stop_waves"]

@@ -34,7 +34,7 @@ async def supervise(home: Home, programs: list[Program], spec: dict) -> int:
         ops=("127.0.0.1", 0),
         warnings=list(spec.get("warnings", [])).copy,
         facts={"signatures": "test"},
-        on_ready=lambda: (home.run / "greeted").touch(),
+        on_ready=(home.run / "greeted").touch,
     )
     return await supervisor.run()
 
@@ -51,7 +51,7 @@ def program(home: Home, spec: dict) -> Program:
         kind=Kind(spec.pop("kind", "role")),
         argv=(sys.executable, "-c", code),
         env=base_env(home, {"PYTHONUNBUFFERED": "1"}),
-        cwd=home.run,
+        cwd=Path(spec.pop("cwd", home.run)),
         ready=file_probe(home.run / wait_for) if wait_for else None,
         http=http,
         after=tuple(spec.pop("after", ())),

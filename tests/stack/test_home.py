@@ -30,7 +30,7 @@ def test_a_new_folder_gets_its_version_and_private_folders(home_path: Path) -> N
 
 def test_a_newer_state_is_refused_untouched(home_path: Path) -> None:
     (home_path / "version").write_text("2\n")
-    with pytest.raises(NewerState, match="version 2, this .* up to 1"), claimed(home_path):
+    with pytest.raises(NewerState, match="version 2"), claimed(home_path):
         pass
     with pytest.raises(NewerState):
         existing(home_path)

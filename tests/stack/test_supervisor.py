@@ -134,7 +134,13 @@ def test_a_killed_child_comes_back_and_its_workers_do_not_linger(machine: Machin
 
 
 def test_a_child_that_cannot_live_is_tried_with_growing_pauses(machine: Machine) -> None:
-    machine.start({"name": "sad", "code": NOTE + "note('try'); print('no disk'); sys.exit(9)"})
+    machine.start(
+        {
+            "name": "sad",
+            "code": NOTE + "note('try'); print('no disk'); sys.exit(9)",
+            "ready_file": "never",
+        }
+    )
     wait_until(lambda: len(machine.lines()) >= 3)
     wait_until(lambda: "exit code 9" in machine.status()["reasons"]["sad"])
     assert machine.status()["state"] == "starting"
