@@ -115,7 +115,10 @@ class MailboxChanged(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.cha
 
 
 class CommandAnswered(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.answered.v1"):
-    """A command that changed nothing: `unchanged` (already so) or `not_found`. Takes no seq."""
+    """A command that changed nothing, and why. Takes no seq.
+
+    `unchanged` (already so), `not_found`, `refused` (no keyword, or too many on one message).
+    """
 
     user_id: str
     domain_id: str
