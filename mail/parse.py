@@ -27,6 +27,7 @@ PREVIEW_LOOKS_AT_CHARS = 16 * 1024
 HEADER_NAME_MAX_CHARS = 100
 HEADER_VALUE_MAX_CHARS = 8 * 1024
 HEADERS_SHOWN = 1_000
+WORDS_MAX_CHARS = 256 * 1024
 
 T = TypeVar("T")
 
@@ -50,6 +51,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...]
 
 
+class Words(msgspec.Struct, frozen=True):
+    """What search reads of a mail beyond its head."""
+
+    text: str
+    filenames: tuple[str, ...]
+
+
 class _Mail(msgspec.Struct, frozen=True):
     header: Header
     body: body.Body
@@ -64,6 +72,11 @@ def read_head(content: bytes) -> Head:
 def read_mail(content: bytes) -> Reading:
     """Everything, attachments by their size only."""
     return _read(content, _reading)
+
+
+def read_words(content: bytes) -> Words:
+    """The text, at most WORDS_MAX_CHARS of it, and the names of what is attached."""
+    return _read(content, _words)
 
 
 def attachment(content: bytes, n: int) -> tuple[Attachment, bytes]:
@@ -136,6 +149,12 @@ def _reading(mail: _Mail) -> Reading:
         html=body.html_of(parts.html) if parts.has_html else None,
         attachments=_attachments(mail),
     )
+
+
+def _words(mail: _Mail) -> Words:
+    text = body.text_of(mail.body.text, limit=WORDS_MAX_CHARS)
+    names = (part.filename for part in mail.body.attachments)
+    return Words(text, tuple(name for name in names if name))
 
 
 def _shown(name: str, value: bytes) -> tuple[str, str]:

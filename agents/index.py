@@ -1,0 +1,62 @@
+"""index: what arrives can be searched; what is destroyed cannot be found.
+
+Reads mailbox.events. Emits nothing. A created message is added with its head, its text (at most
+256 Ki characters) and the names of its attachments; a mail with many recipients is read once.
+Changed keywords and answers concern rows, not the index.
+A store unreachable: Transient, the partition holds. Content that is not in the store: Poison.
+A message without a row has been destroyed since, for rows are written before events: passed over.
+Safe to repeat: documents are keyed by message id.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from agents.contents import parse_off_loop
+from agents.ports import IndexPorts
+from mail.parse import Words, read_words
+from mail.ports import Work
+from schemas.events import Event, MailboxChanged, MailboxEvent
+from schemas.mail import Mailbox
+from schemas.mailbox import Message
+from schemas.records import IndexDocument
+
+_LOG = logging.getLogger(__name__)
+
+
+async def index(event: MailboxEvent, _work: Work, ports: IndexPorts) -> Sequence[Event]:
+    if isinstance(event, MailboxChanged) and event.change == "created":
+        await _add(event, ports)
+    elif isinstance(event, MailboxChanged) and event.change == "destroyed":
+        await ports.search.remove(event.user_id, event.message_id)
+    return ()
+
+
+async def _add(event: MailboxChanged, ports: IndexPorts) -> None:
+    row = await ports.store.message(event.user_id, event.message_id)
+    if row is None or row.destroyed:
+        _LOG.info("message %s has no row any more: not indexed", event.message_id)
+        return
+
+    async def read() -> Words:
+        return await parse_off_loop(read_words, await ports.contents.get(row.content.ref))
+
+    await ports.search.add(_document(row, await ports.texts.of(row.mail_id, read)))
+
+
+def _document(row: Message, words: Words) -> IndexDocument:
+    head = row.head
+    return IndexDocument(
+        message_id=row.message_id,
+        user_id=row.user_id,
+        domain_id=row.domain_id,
+        received_at_ms=row.received_at_ms,
+        subject=head.subject,
+        sender=_names(head.sender) if head.sender else "",
+        recipients=_names(*head.to, *head.cc),
+        body=words.text,
+        filenames="\n".join(words.filenames),
+    )
+
+
+def _names(*mailboxes: Mailbox) -> str:
+    return "\n".join(f"{one.name} {one.address}".strip() for one in mailboxes)

@@ -1,0 +1,56 @@
+"""What each role's agents are given. cli/ puts the adapters in."""
+
+from dataclasses import dataclass, field
+
+from agents.engine import Engine
+from agents.texts import Texts
+from mail.policy import SpamPolicy
+from mail.ports import (
+    ContentStore,
+    Holders,
+    MailStore,
+    Quarantine,
+    SearchIndex,
+    SpamScanner,
+    Unread,
+    VirusScanner,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakePorts:
+    """Of validate and route."""
+
+    contents: ContentStore
+    holders: Holders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanPorts:
+    """Of scan. Each engine's turn-taking lives as long as the process."""
+
+    contents: ContentStore
+    virus: VirusScanner
+    spam: SpamScanner
+    quarantine: Quarantine
+    policy: SpamPolicy = field(default_factory=SpamPolicy)
+    virus_engine: Engine = field(default_factory=Engine)
+    spam_engine: Engine = field(default_factory=Engine)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxPorts:
+    """Of mailbox."""
+
+    store: MailStore
+    unread: Unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexPorts:
+    """Of index. `texts` keeps the last mails' text, for mails with many recipients."""
+
+    store: MailStore
+    contents: ContentStore
+    search: SearchIndex
+    texts: Texts = field(default_factory=Texts)

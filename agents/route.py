@@ -1,0 +1,55 @@
+"""route: one mail becomes one command per owner.
+
+Reads mail.scanned. Emits mailbox.deliver, one for each distinct user among the recipients: an
+alias, a plus-address and a group that reach one user are one message.
+Puts inline content into the content store, then writes all holders, then emits: so nothing that a
+mailbox refers to can be swept away before its message exists.
+A store unreachable: Transient, the partition holds. A mail without recipients: Poison.
+Safe to repeat: message and command ids are derived from mail and user, times come with the mail.
+"""
+
+from collections.abc import Sequence
+
+from agents.contents import keep_content
+from agents.ports import IntakePorts
+from mail.errors import Poison
+from mail.ids import derived_id, message_id
+from mail.policy import folder_for
+from mail.ports import Work
+from schemas.content import Stored
+from schemas.events import Deliver, Event, MailScanned
+from schemas.mail import Hop, Recipient
+from schemas.records import Holder
+
+
+async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[Event]:
+    owners = {recipient.user_id: recipient for recipient in reversed(event.envelope.recipients)}
+    if not owners:
+        raise Poison(f"mail {event.mail_id} has no recipients")
+    content = await keep_content(event.mail_id, event.content, ports.contents)
+    await ports.holders.hold(
+        Holder(mail_id=event.mail_id, holder=f"user:{user_id}", ref=content.ref)
+        for user_id in sorted(owners)
+    )
+    hops = (*event.hops, work.hop(folder_for(event.verdict)))
+    return tuple(_deliver(event, owner, content, hops) for _, owner in sorted(owners.items()))
+
+
+def _deliver(
+    event: MailScanned, owner: Recipient, content: Stored, hops: tuple[Hop, ...]
+) -> Deliver:
+    return Deliver(
+        command_id=derived_id(event.mail_id, owner.user_id, "deliver"),
+        user_id=owner.user_id,
+        domain_id=owner.domain_id,
+        message_id=message_id(event.mail_id, owner.user_id),
+        mail_id=event.mail_id,
+        folder_id=folder_for(event.verdict),
+        keywords=(),
+        content=content,
+        received_at_ms=event.received_at_ms,
+        at_ms=event.received_at_ms,
+        head=event.head,
+        verdict=event.verdict,
+        hops=hops,
+    )

@@ -1,0 +1,81 @@
+"""scan: nothing infected goes on, and nothing goes on unscanned.
+
+Reads mail.validated. Emits mail.scanned: clean, or spam for the Junk folder. Infected, far-over-
+threshold and unscannable mail goes to Quarantine and ends here; its row holds its content.
+A scanner unreachable: Transient, the partition holds and the mail stays in the log.
+A scanner that breaks on this mail alone, twice (agents/engine.py): `unscannable`, quarantined.
+One scan per mail, whatever the number of recipients; spamd is not asked about infected mail.
+Safe to repeat: the quarantine row is keyed by mail id, and the first one stays.
+"""
+
+from collections.abc import Sequence
+
+from agents.contents import keep_content, read_content
+from agents.ports import ScanPorts
+from mail.errors import Unscannable
+from mail.ports import Work
+from schemas.events import Event, MailScanned, MailValidated
+from schemas.mail import Hop, Verdict
+from schemas.records import Quarantined
+
+
+async def scan(event: MailValidated, work: Work, ports: ScanPorts) -> Sequence[Event]:
+    content = await read_content(event.content, ports.contents)
+    verdict = await _judge(content, event.mail_id, ports, alone=work.attempt > 1)
+    hop = work.hop(verdict.outcome)
+    if ports.policy.quarantines(verdict):
+        await _quarantine(event, verdict, hop, ports)
+        return ()
+    return (_scanned(event, verdict, hop),)
+
+
+async def _judge(content: bytes, mail_id: str, ports: ScanPorts, *, alone: bool) -> Verdict:
+    """Virus first. Each engine that cannot read the mail makes it unscannable."""
+    signatures = ""
+    try:
+        virus = await ports.virus_engine.ask(
+            ports.virus.scan, content, mail_id=mail_id, alone=alone
+        )
+        signatures = virus.signatures
+        if virus.virus:
+            return Verdict(outcome="infected", virus=virus.virus, signatures=signatures)
+        spam = await ports.spam_engine.ask(ports.spam.check, content, mail_id=mail_id, alone=alone)
+    except Unscannable as error:
+        signatures = signatures or await ports.virus.signatures()
+        return Verdict(outcome="unscannable", signatures=signatures, detail=str(error))
+    return Verdict(
+        outcome=ports.policy.outcome(spam.score),
+        signatures=signatures,
+        spam_score=spam.score,
+        spam_tests=spam.tests,
+        rules=spam.rules,
+        spam_scanned_bytes=spam.scanned_bytes,
+    )
+
+
+async def _quarantine(event: MailValidated, verdict: Verdict, hop: Hop, ports: ScanPorts) -> None:
+    row = Quarantined(
+        mail_id=event.mail_id,
+        reason=verdict.outcome,
+        verdict=verdict,
+        envelope=event.envelope,
+        head=event.head,
+        content=await keep_content(event.mail_id, event.content, ports.contents),
+        received_at_ms=event.received_at_ms,
+        quarantined_at_ms=hop.started_at_ms,
+        hops=(*event.hops, hop),
+    )
+    await ports.quarantine.put(row)
+
+
+def _scanned(event: MailValidated, verdict: Verdict, hop: Hop) -> MailScanned:
+    return MailScanned(
+        mail_id=event.mail_id,
+        envelope=event.envelope,
+        content=event.content,
+        trace_size_bytes=event.trace_size_bytes,
+        received_at_ms=event.received_at_ms,
+        head=event.head,
+        verdict=verdict,
+        hops=(*event.hops, hop),
+    )

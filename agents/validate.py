@@ -1,0 +1,31 @@
+"""validate: reads a mail's structure; never refuses.
+
+Reads mail.received. Emits mail.validated, always. What nobody can parse goes on, marked
+`parse_failed`, and is shown raw: after 250 there is nobody left to refuse it to.
+Content that is not in the store: Poison. A store unreachable: Transient, the partition holds.
+Safe to repeat: it writes nothing.
+"""
+
+from collections.abc import Sequence
+
+from agents.contents import parse_off_loop, read_content
+from agents.ports import IntakePorts
+from mail.parse import read_head
+from mail.ports import Work
+from schemas.events import Event, MailReceived, MailValidated
+
+
+async def validate(event: MailReceived, work: Work, ports: IntakePorts) -> Sequence[Event]:
+    content = await read_content(event.content, ports.contents)
+    head = await parse_off_loop(read_head, content)
+    hop = work.hop("parse_failed" if head.parse_failed else "parsed")
+    validated = MailValidated(
+        mail_id=event.mail_id,
+        envelope=event.envelope,
+        content=event.content,
+        trace_size_bytes=event.trace_size_bytes,
+        received_at_ms=event.received_at_ms,
+        head=head,
+        hops=(*event.hops, hop),
+    )
+    return (validated,)
