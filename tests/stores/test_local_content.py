@@ -21,7 +21,7 @@ async def test_content_survives_closing_in_a_private_file_by_the_ids_end(tmp_pat
     store = await LocalContentStore.open(tmp_path / "deep" / "content")
     stored = await store.put("0190-abcd", b"x")
     await store.close()
-    path = tmp_path / "deep" / "content" / "cd" / "ab" / "0190-abcd"
+    path = tmp_path / "deep" / "content" / "cd" / "0190-abcd"
     assert path.read_bytes() == b"x"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,191 @@
+"""What the embedded stores cost: calls per second, and CPU per call.
+
+`python -m benchmarks.stores [--calls N] [--folder DIR]`, from the checkout's root. CPU is user and
+system time of this process, all threads; the line `nothing` is what the loop and the making of a
+commit cost without a store. DIR should be on the disk that will hold the mail.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from mail import ids
+from mail.ports import Commit
+from schemas.content import Stored
+from schemas.events import Delivered, MailboxChanged, Position
+from schemas.mail import Head, Hop, Mailbox, Verdict
+from schemas.mailbox import FolderCounts, MailboxState, Message
+from schemas.records import Holder
+from stores.local_content import LocalContentStore
+from stores.sqlite_holders import SqliteHolders
+from stores.sqlite_mail import SqliteMailStore
+
+NOW_MS = 1_700_000_000_000
+STAGES = ("ingress", "validate", "scan", "route")
+HOPS = tuple(
+    Hop(stage=stage, started_at_ms=NOW_MS, took_ms=1.5, verdict="done", attempt=1, worker="w-1")
+    for stage in STAGES
+)
+VERDICT = Verdict(outcome="clean", signatures="ClamAV 1.4/27000", rules="4.0.1")
+HEAD = Head(
+    subject="Minutes of the meeting about the new river crossing",
+    sender=Mailbox("Alice Example", "alice@example.org"),
+    to=tuple(Mailbox(f"Reader {number}", f"reader{number}@example.org") for number in range(3)),
+    message_id="20260101.4711@example.org",
+    preview="Dear all, " + "as we agreed yesterday, " * 8,
+)
+
+Call = Callable[[int, int], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """`workers` tasks that make `calls` calls together; call(worker, n)."""
+
+    name: str
+    workers: int
+    calls: int
+    call: Call
+
+
+def user(worker: int) -> str:
+    return ids.derived_id("benchmark", str(worker))
+
+
+def delivery(user_id: str, seq: int) -> Commit:
+    """A delivery such as `mailbox` commits: about 1.1 KB of entry, 1.5 KB of row."""
+    mail_id = ids.new_id()
+    content = Stored(mail_id, 4096, "0" * 64)
+    inbox = FolderCounts("inbox", seq, seq, seq + 1)
+    told = {"mail_id": mail_id, "content": content, "verdict": VERDICT, "hops": HOPS}
+    message = Message(
+        message_id=ids.message_id(mail_id, user_id),
+        user_id=user_id,
+        domain_id="d1",
+        places={"inbox": seq},
+        keywords=(),
+        created_seq=seq,
+        changed_seq=seq,
+        received_at_ms=NOW_MS + seq,
+        head=HEAD,
+        **told,
+    )
+    entry = MailboxChanged(
+        user_id=user_id,
+        domain_id="d1",
+        seq=seq,
+        command_id=ids.derived_id(mail_id, user_id),
+        position=Position("epoch-1", 3, seq),
+        change="created",
+        message_id=message.message_id,
+        places=message.places,
+        keywords=(),
+        folders=(inbox,),
+        at_ms=NOW_MS,
+        delivered=Delivered(received_at_ms=NOW_MS + seq, **told),
+    )
+    state = MailboxState(
+        seq=seq, epoch="epoch-1", partition=3, offset=seq, folders={"inbox": inbox}
+    )
+    return Commit(entry=entry, message=message, state=state)
+
+
+async def measure(case: Case) -> None:
+    """Run a case and print its line."""
+
+    async def run(worker: int) -> None:
+        for n in range(case.calls // case.workers):
+            await case.call(worker, n)
+
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(run(worker) for worker in range(case.workers)))
+    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    done = case.calls // case.workers * case.workers
+    print(f"{case.name:44} {done / wall_s:9.0f}/s {cpu_s / done * 1000:9.4f} ms CPU")
+
+
+async def mail_store(folder: Path, calls: int) -> None:
+    store = await SqliteMailStore.open(folder / "mail.sqlite")
+
+    async def nothing(worker: int, n: int) -> None:
+        delivery(user(worker), n + 1)
+        await asyncio.sleep(0)
+
+    async def commit(worker: int, n: int) -> None:
+        await store.commit(delivery(user(worker), n + 1))
+
+    async def commit_spread(worker: int, n: int) -> None:
+        await store.commit(delivery(ids.derived_id(str(worker), str(n)), 1))
+
+    async def page(worker: int, n: int) -> None:
+        await store.page(user(worker + n % 50), "inbox", unread=None, limit=50, cursor=None)
+
+    async def load(worker: int, n: int) -> None:
+        await store.load(user(worker + n % 50))
+
+    for case in (
+        Case(name="nothing, 64 at once", workers=64, calls=calls, call=nothing),
+        Case(name="mail: commit, 64 users at once", workers=64, calls=calls, call=commit),
+        Case(name="mail: commit, each of a new user", workers=64, calls=calls, call=commit_spread),
+        Case(name="mail: page of 50, 8 at once", workers=8, calls=calls // 10, call=page),
+        Case(name="mail: load, 1 at once", workers=1, calls=calls // 10, call=load),
+        Case(name="mail: load, 64 at once", workers=64, calls=calls, call=load),
+    ):
+        await measure(case)
+    await store.close()
+    size_bytes = (folder / "mail.sqlite").stat().st_size
+    print(f"mail: {size_bytes / (2 * calls):.0f} bytes of file per delivery")
+
+
+async def contents(folder: Path, calls: int) -> None:
+    store = await LocalContentStore.open(folder / "content")
+    small, large = b"x" * 4096, b"x" * 500_000
+    kept = [ids.new_id() for _ in range(100)]
+
+    async def put_small(_worker: int, _n: int) -> None:
+        await store.put(ids.new_id(), small)
+
+    async def put_large(worker: int, n: int) -> None:
+        await store.put(kept[(worker * 16 + n) % 100], large)
+
+    async def get_large(_worker: int, n: int) -> None:
+        await store.get(kept[n % 12])
+
+    for case in (
+        Case(name="content: put 4 KB, 16 at once", workers=16, calls=calls // 4, call=put_small),
+        Case(name="content: put 500 KB, 8 at once", workers=8, calls=100, call=put_large),
+        Case(name="content: get 500 KB, 8 at once", workers=8, calls=800, call=get_large),
+    ):
+        await measure(case)
+    await store.close()
+
+
+async def holders(folder: Path, calls: int) -> None:
+    store = await SqliteHolders.open(folder / "holders.sqlite")
+
+    async def hold(worker: int, _n: int) -> None:
+        mail_id = ids.new_id()
+        await store.hold([Holder(mail_id=mail_id, holder=f"user:{user(worker)}", ref=mail_id)])
+
+    await measure(Case(name="holders: hold one, 16 at once", workers=16, calls=calls, call=hold))
+    await store.close()
+
+
+async def main(calls: int, folder: Path) -> None:
+    for area in (mail_store, contents, holders):
+        with tempfile.TemporaryDirectory(dir=folder) as fresh:
+            await area(Path(fresh), calls)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=20_000)
+    parser.add_argument("--folder", type=Path, default=Path.cwd())
+    options = parser.parse_args()
+    uvloop.run(main(options.calls, options.folder))
