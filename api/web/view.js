@@ -40,7 +40,9 @@ export function row(message, open) {
       message.unread ? make("span", { class: "unseen" }, "Unread. ") : "", nameOf(message.from)),
     make("time", { datetime: message.received_at }, shortTime(message.received_at)),
     make("span", { class: "subject" }, message.flagged ? "★ " : "", subjectOf(message)),
-    make("span", { class: "preview" }, message.has_attachments ? "📎 " : "", message.preview));
+    make("span", { class: "preview" }, 
+      message.has_attachments ? make("span", { class: "clip" }, make("span", { class: "unseen" }, "With attachments. ")) : "",
+      message.preview));
   return make("li", {}, button);
 }
 
