@@ -31,7 +31,6 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
     state = await _proven_state(event.user_id, ports)
     done = await _done_before(event, state, work.position, ports)
     outcome = done or await _decide(event, state, work.position, ports)
-    output: Event
     if isinstance(outcome, Commit):
         await ports.store.commit(outcome)
         state, outcome = outcome.state, outcome.entry
