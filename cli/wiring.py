@@ -7,13 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from stores.clamd import ClamdScanner
-from stores.local_content import LocalContentStore
-from stores.spamd import SpamdScanner
-from stores.sqlite_directory import SqliteDirectory
-from stores.sqlite_holders import SqliteHolders
-from stores.sqlite_quarantine import SqliteQuarantine
-
 from cli.config import Config, load
 from mail.ports import (
     ContentStore,
@@ -27,8 +20,14 @@ from mail.ports import (
 )
 from stack.home import existing
 from stack.privileges import become
+from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.fts import FtsIndex
+from stores.local_content import LocalContentStore
+from stores.spamd import SpamdScanner, SpamdScannerConfig
+from stores.sqlite_directory import SqliteDirectory
+from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_mail import SqliteMailStore
+from stores.sqlite_quarantine import SqliteQuarantine
 
 
 class Adapters:
@@ -65,15 +64,18 @@ class Adapters:
         return store
 
     async def search(self) -> SearchIndex:
-        index = await FtsIndex.open(self._data / "search")
+        index = FtsIndex(self._data / "search")
         self._stack.push_async_callback(index.close)
         return index
 
+    def _socket(self, engine: str) -> Path:
+        return existing(self._home).socket(engine)
+
     def virus(self) -> VirusScanner:
-        return ClamdScanner(existing(self._home).socket("clamd"))
+        return ClamdScanner(ClamdScannerConfig(address=self._socket("clamd")))
 
     def spam(self) -> SpamScanner:
-        return SpamdScanner(existing(self._home).socket("spamd"))
+        return SpamdScanner(SpamdScannerConfig(address=self._socket("spamd")))
 
 
 @asynccontextmanager

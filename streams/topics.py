@@ -91,7 +91,7 @@ async def wait_for_topics(
                     for topic in topics
                 }
         except (KafkaError, TimeoutError) as exc:
-            _log.info("waiting for the broker: %r", exc)
+            _log.debug("waiting for the broker: %r", exc)
         else:
             epochs = {name: epoch for name, epoch in found.items() if epoch is not None}
             if len(epochs) == len(topics):

@@ -6,6 +6,7 @@ import smtplib
 import time
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from typing import Any
 
@@ -83,7 +84,7 @@ def _send(config: Config, address: str, mark: str) -> str:
             client.ehlo()
             _expect(client.mail("demo@sender.example"))
             _expect(client.rcpt(address))
-            return _expect(client.data(mail.as_bytes()))
+            return _expect(client.data(mail.as_bytes(policy=SMTP_POLICY)))
     except OSError as error:
         raise Refused(f"SMTP at {config.bind}:{config.ports.smtp}: {error}") from error
 

@@ -49,4 +49,4 @@ def _log_plainly(level: str) -> None:
     )
     for name in ("postriver", "streams", "ingress", "api", "agents", "stores", "cli", "mail"):
         logging.getLogger(name).setLevel(level)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR if level != "DEBUG" else logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "DEBUG" else logging.WARNING)

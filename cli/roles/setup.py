@@ -26,7 +26,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 try:
                     await ensure_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
                 except BrokerUnavailable as error:
-                    log.info("waiting: %s", error)
+                    log.debug("waiting: %s", error)
                     await asyncio.sleep(0.2)
                 else:
                     return

@@ -1,0 +1,157 @@
+"""The processes with stages: one Faust worker for each role, with its publisher and trimmer."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from agents.index import index
+from agents.mailbox import mailbox
+from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
+from agents.route import route
+from agents.scan import scan
+from agents.validate import validate
+from cli.config import Config
+from cli.health import Report, Sample, serve_health
+from cli.wiring import Adapters, adapters
+from mail.policy import SpamPolicy
+from stack.home import existing
+from streams.apps import Worker
+from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
+from streams.handling import Handler
+from streams.publisher import KafkaPublisher
+from streams.status import RoleStatus
+from streams.tables import UnreadTable
+from streams.topics import wait_for_topics
+from streams.topology import stages_of
+from streams.trim import Trimmer
+
+HANDLERS: dict[str, Handler] = {
+    "validate": validate,
+    "scan": scan,
+    "route": route,
+    "mailbox": mailbox,
+    "index": index,
+}
+Ports = Callable[[UnreadTable | None], Any]
+
+
+async def run_intake(config: Config, stop: asyncio.Event) -> None:
+    async with adapters(config) as opened:
+        ports = IntakePorts(contents=await opened.contents(), holders=await opened.holders())
+        await _work("intake", config, stop, opened, lambda _: ports)
+
+
+async def run_scan(config: Config, stop: asyncio.Event) -> None:
+    async with adapters(config) as opened:
+        ports = ScanPorts(
+            contents=await opened.contents(),
+            virus=opened.virus(),
+            spam=opened.spam(),
+            quarantine=await opened.quarantine(),
+            policy=SpamPolicy(
+                junk_score=config.junk_score, quarantine_score=config.quarantine_score
+            ),
+        )
+        await _work("scan", config, stop, opened, lambda _: ports)
+
+
+async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
+    async with adapters(config) as opened:
+        store = await opened.mail_store()
+
+        def ports(unread: UnreadTable | None) -> MailboxPorts:
+            assert unread is not None
+            return MailboxPorts(store=store, unread=unread)
+
+        await _work("mailbox", config, stop, opened, ports)
+
+
+async def run_index(config: Config, stop: asyncio.Event) -> None:
+    async with adapters(config) as opened:
+        ports = IndexPorts(
+            store=await opened.mail_store(),
+            contents=await opened.contents(),
+            search=await opened.search(),
+        )
+        await _work("index", config, stop, opened, lambda _: ports)
+
+
+async def _work(
+    role: str, config: Config, stop: asyncio.Event, opened: Adapters, ports: Ports
+) -> None:
+    """Health first, then topics, publisher, worker; a Fatal of the worker ends the process."""
+    running: list[Worker] = []
+    health = await serve_health(existing(config.home).socket(role), _report(running))
+    directory = await opened.directory()
+    epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+    river = KafkaPublisher(PublisherConfig(bootstrap=config.bootstrap, client_id=role))
+    await river.start()
+    trimmer = Trimmer.of_role(config.bootstrap, role)
+    await trimmer.start()
+    try:
+        worker = Worker(
+            role,
+            HANDLERS,
+            ports,
+            stages=stages_of(role),
+            config=_streams(config, role),
+            river=river,
+            epochs=epochs,
+            unread=role == "mailbox",
+        )
+        running.append(worker)
+        await worker.run(stop)
+    finally:
+        await trimmer.stop()
+        await river.stop()
+        await health.cleanup()
+
+
+def _streams(config: Config, role: str) -> StreamsConfig:
+    return StreamsConfig(
+        bootstrap=config.bootstrap,
+        worker=f"{role}@{config.hostname}",
+        data_folder=config.home / "engines" / "faust" / role,
+    )
+
+
+def _report(running: list[Worker]) -> Report:
+    def reasons() -> list[str]:
+        if not running:
+            return ["waiting for the broker"]
+        return [] if running[0].status.ready else ["waiting for partitions"]
+
+    def status() -> dict[str, Any]:
+        if not running:
+            return {"lag": 0, "held": [], "detail": {}}
+        found = running[0].status
+        held = [one.plain() for one in found.held]
+        return {"lag": found.lag, "held": held, "detail": {"partitions": found.partitions}}
+
+    return Report(
+        reasons=reasons,
+        unhealthy=lambda: running[0].unhealthy() if running else None,
+        status=status,
+        samples=lambda: _samples(running[0].status) if running else (),
+    )
+
+
+def _samples(status: RoleStatus) -> Iterable[Sample]:
+    for (stage, outcome), times in list(status.events.items()):
+        yield Sample(
+            name="postriver_stage_events", help="Events by stage and outcome.", value=times,
+            labels={"stage": stage, "outcome": outcome},
+        )  # fmt: skip
+    for stage, seconds in list(status.seconds.items()):
+        yield Sample(
+            name="postriver_stage_seconds", help="Time from a try's start to its published end.",
+            value=seconds, labels={"stage": stage},
+        )  # fmt: skip
+    yield Sample(
+        name="postriver_lag", help="Events that wait for this role.", value=status.lag,
+        kind="gauge",
+    )  # fmt: skip
+    yield Sample(
+        name="postriver_held_partitions", help="Partitions that wait for an engine.",
+        value=len(status.held), kind="gauge",
+    )  # fmt: skip

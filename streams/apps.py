@@ -1,0 +1,207 @@
+"""One Faust app per role: one consumer group, one pause domain, one process per worker."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import faust
+import mode
+
+from mail.errors import BrokerUnavailable, Fatal, PostriverError
+from streams.config import StreamsConfig
+from streams.handling import Handler, Handling, River
+from streams.harness import Harness
+from streams.lag import LagMeter
+from streams.periodic import Periodic
+from streams.status import RoleStatus
+from streams.tables import UnreadTable
+from streams.topology import BY_NAME, DEAD_LETTERS, Stage, Topic
+
+log = logging.getLogger(__name__)
+POLL_FOREVER_S = 20 * 24 * 3600.0  # a held worker must never be thrown out of its group
+
+
+class WorkerCrashed(Fatal):
+    """Faust gave up; the supervisor starts the worker again."""
+
+
+class Worker:
+    """The stages of one role in this process.
+
+    `ports` may be a function of the worker's tables: UnreadTable exists for one app only.
+    """
+
+    def __init__(  # noqa: PLR0913  (a composition, made once)
+        self,
+        role: str,
+        handlers: Mapping[str, Handler],
+        ports: Callable[[UnreadTable | None], Any],
+        *,
+        stages: Sequence[Stage],
+        config: StreamsConfig,
+        river: River,
+        epochs: Mapping[str, str],
+        topics: Mapping[str, Topic] = BY_NAME,
+        unread: bool = False,
+        dead_letters: str = DEAD_LETTERS,
+    ) -> None:
+        self.status = RoleStatus()
+        self._config = config
+        self._role = role
+        self._app = make_app(role, config)
+        self._fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        self._unread = UnreadTable(self._app, partitions=config.partitions) if unread else None
+        given = ports(self._unread)
+        self._reads = [stage.reads for stage in stages]
+        self._harnesses = [
+            Harness(
+                self._app,
+                Handling(
+                    stage=stage,
+                    topic=topics[stage.reads],
+                    handler=handlers[stage.name],
+                    ports=given,
+                    river=river,
+                    config=config,
+                    status=self.status,
+                    epoch=epochs[stage.reads],
+                    dead_letters=dead_letters,
+                ),
+                self._fail,
+            )
+            for stage in stages
+        ]
+        for harness in self._harnesses:
+            harness.bind()
+        self._listen()
+
+    def unhealthy(self) -> str | None:
+        return self.status.unhealthy(
+            start_limit_s=self._config.start_limit_s, stall_limit_s=self._config.stall_limit_s
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. Fatal: the process must end without acknowledging."""
+        meter = LagMeter(self._config.bootstrap)
+        watch = Periodic(
+            f"lag: {self._role}", lambda: self._read_lag(meter),
+            interval_s=self._config.lag_interval_s,
+        )  # fmt: skip
+        await meter.start()
+        watch.start()
+        try:
+            await self._run_app(stop)
+        finally:
+            await watch.stop()
+            await meter.stop()
+
+    async def _run_app(self, stop: asyncio.Event) -> None:
+        starting = asyncio.create_task(self._app.start(), name="faust")
+        starting.add_done_callback(self._started)
+        told = asyncio.create_task(stop.wait())
+        crashed = asyncio.create_task(self._crashed())
+        try:
+            await asyncio.wait({told, crashed, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
+            failed = self._fatal.done() or crashed.done()
+            limit_s = 0.0 if failed else self._config.drain_limit_s
+            await asyncio.gather(*(harness.drain(limit_s) for harness in self._harnesses))
+            await self._stop_app()
+        finally:
+            for task in (starting, told, crashed):
+                task.cancel()
+        if self._fatal.done():
+            raise _as_fatal(self._fatal.result())
+        if crashed.done() and not crashed.cancelled():
+            raise WorkerCrashed(f"faust crashed: {self._app.crash_reason!r}")
+
+    async def _crashed(self) -> None:
+        """Return when the app, or anything in it, has crashed."""
+        while not self._app.crashed:  # noqa: ASYNC110  (Faust has no event to wait for)
+            await asyncio.sleep(0.5)
+
+    async def _stop_app(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.stop_limit_s):
+                await self._app.stop()
+
+    def _started(self, task: "asyncio.Task[Any]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._fatal.done():
+            log.critical("%s ends: %r", self._role, error)
+            self._fatal.set_result(error)
+
+    async def _read_lag(self, meter: LagMeter) -> None:
+        group = self._config.group(self._role)
+        with suppress(BrokerUnavailable):
+            read = await meter.read({group: self._reads})
+            self.status.lag = sum(read[group].values())
+
+    def _listen(self) -> None:
+        async def revoked(app: Any, lost: Any, **_: Any) -> None:
+            del app
+            self.status.revoked()
+            self._doubt()
+            for harness in self._harnesses:
+                await harness.revoke(lost)
+
+        async def complete(app: Any, **_: Any) -> None:
+            self._doubt()
+            self.status.assigned(len(app.consumer.assignment()))
+
+        self._app.on_partitions_revoked.connect(revoked, weak=False)
+        self._app.on_rebalance_complete.connect(complete, weak=False)
+
+    def _doubt(self) -> None:
+        if self._unread is not None:
+            self._unread.doubt_all()
+
+
+def make_app(role: str, config: StreamsConfig) -> faust.App:
+    """Every setting that matters is said; the rest is Faust's."""
+    return faust.App(
+        config.group(role),
+        broker=f"kafka://{config.bootstrap}",
+        datadir=str(_made(config.data_folder)),
+        store="memory://",
+        autodiscover=False,
+        processing_guarantee="at_least_once",
+        topic_partitions=config.partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=config.commit_interval_s,
+        broker_session_timeout=config.session_timeout_s,
+        broker_heartbeat_interval=config.heartbeat_interval_s,
+        broker_rebalance_timeout=config.rebalance_timeout_s,
+        broker_request_timeout=max(20.0, config.rebalance_timeout_s + 5.0),
+        broker_max_poll_interval=POLL_FOREVER_S,
+        broker_max_poll_records=config.poll_max_records,
+        stream_buffer_maxsize=config.buffer_max_events,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        producer_acks=-1,
+        producer_linger=0.005,
+        agent_supervisor=mode.CrashingSupervisor,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        origin="streams",
+    )
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _as_fatal(error: BaseException) -> Fatal:
+    if isinstance(error, Fatal):
+        return error
+    if isinstance(error, PostriverError):
+        return WorkerCrashed(str(error))
+    return WorkerCrashed(repr(error))

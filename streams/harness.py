@@ -1,0 +1,114 @@
+"""Binds a stage to Faust without its ways of losing mail.
+
+Faust acknowledges on its own, lets commits pass events that still run, and waits without a bound at
+a revoke. So: `noack`, one window per partition and assignment, acks in arrival order, and at a
+revoke everything of the lost partitions is cancelled and never acknowledged.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import faust
+
+from streams.config import StreamsConfig
+from streams.handling import Arrival, Handling
+from streams.window import Entry, Window
+
+log = logging.getLogger(__name__)
+
+
+class Harness:
+    """One stage in one worker: takes its stream's events, keeps a window per partition."""
+
+    def __init__(
+        self, app: faust.App, handling: Handling, on_fatal: Callable[[BaseException], None]
+    ) -> None:
+        self._app = app
+        self._handling = handling
+        self._config: StreamsConfig = handling.config
+        self._on_fatal = on_fatal
+        self._windows: dict[Any, Window] = {}
+        self._paused: set[Any] = set()
+
+    def bind(self) -> None:
+        """Make the agent; the app is not started yet."""
+        topic = self._app.topic(
+            self._handling.topic.name,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            allow_empty=True,  # a record without bytes is undecodable, not skipped
+        )
+        name = f"{self._app.conf.id}.{self._handling.stage.name}"
+        self._app.agent(topic, name=name)(self._consume)
+
+    async def _consume(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            self._take(event)
+
+    def _take(self, event: Any) -> None:
+        message = event.message
+        window = self._window(message.tp)
+        arrival = Arrival(
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key or b"",
+            value=message.value or b"",
+        )
+        entry = Entry(
+            key=arrival.key,
+            size_bytes=len(arrival.value),
+            work=lambda: self._handling.handle(arrival, lambda: not window.closed),
+            ack=lambda: self._ack(event, window),
+        )
+        window.feed(entry)
+        self._breathe(message.tp, window)
+
+    def _window(self, tp: Any) -> Window:
+        if tp not in self._windows:
+            stage = self._handling.stage
+            self._windows[tp] = Window(
+                limit=stage.in_flight, ordered=stage.ordered, on_fatal=self._on_fatal
+            )
+        return self._windows[tp]
+
+    def _ack(self, event: Any, window: Window) -> None:
+        event.ack()
+        self._handling.status.acked()
+        self._breathe(event.message.tp, window)
+
+    def _breathe(self, tp: Any, window: Window) -> None:
+        """Fetch no more of a partition that is full, and go on when it is half empty."""
+        share = max(
+            window.waiting / self._config.buffer_max_events,
+            window.waiting_bytes / self._config.buffer_max_bytes,
+        )
+        if share >= 1 and tp not in self._paused:
+            self._paused.add(tp)
+            self._app.consumer.pause_partitions({tp})
+        elif share < 1 / 2 and tp in self._paused:
+            self._paused.discard(tp)
+            self._app.consumer.resume_partitions({tp})
+
+    async def revoke(self, lost: Iterable[Any]) -> None:
+        """Cancel and forget what runs on `lost`; wait for its end within the bound."""
+        tasks: list[asyncio.Task[None]] = []
+        for tp in lost:
+            self._paused.discard(tp)
+            window = self._windows.pop(tp, None)
+            if window is not None:
+                tasks += window.close()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._config.revoke_limit_s)
+
+    async def drain(self, limit_s: float) -> None:
+        """Let what runs end, at a stop; then forget the rest unacknowledged."""
+        ends_s = asyncio.get_running_loop().time() + limit_s
+        while asyncio.get_running_loop().time() < ends_s:
+            if all(window.idle for window in self._windows.values()):
+                break
+            await asyncio.sleep(0.02)
+        await self.revoke(list(self._windows))

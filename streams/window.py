@@ -1,0 +1,104 @@
+"""One partition's events under way: many at once, acknowledged strictly in arrival order.
+
+A window belongs to one stage, one partition and one assignment. Kafka keeps one number per
+partition, so an event that is done waits for those before it; a hold therefore stops its own
+partition and no other. A closed window never acknowledges: its events belong to the next owner.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+Ack = Callable[[], None]
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """An event that arrived: `work` runs it, `ack` acknowledges it."""
+
+    key: bytes
+    size_bytes: int
+    work: Callable[[], Coroutine[Any, Any, None]]
+    ack: Ack
+    task: "asyncio.Task[None] | None" = None
+
+
+class Window:
+    """`limit` handlers at once; with `ordered`, events of one key one after another."""
+
+    def __init__(
+        self, *, limit: int, ordered: bool, on_fatal: Callable[[BaseException], None]
+    ) -> None:
+        self._limit = limit
+        self._ordered = ordered
+        self._on_fatal = on_fatal
+        self._waiting: deque[Entry] = deque()
+        self._running: deque[Entry] = deque()  # arrival order; done ones wait for earlier ones
+        self._last_of_key: dict[bytes, asyncio.Task[None]] = {}
+        self.waiting_bytes = 0
+        self.closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Events that arrived and do not run yet."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._running
+
+    def feed(self, entry: Entry) -> None:
+        """Take an event; events of a closed window are dropped unacknowledged."""
+        if self.closed:
+            return
+        self._waiting.append(entry)
+        self.waiting_bytes += entry.size_bytes
+        self._start_more()
+
+    def close(self) -> list["asyncio.Task[None]"]:
+        """Cancel everything and forget it; the tasks that are still to end."""
+        self.closed = True
+        tasks = [entry.task for entry in self._running if entry.task and not entry.task.done()]
+        for task in tasks:
+            task.cancel()
+        self._waiting.clear()
+        self._running.clear()
+        self._last_of_key.clear()
+        self.waiting_bytes = 0
+        return tasks
+
+    def _start_more(self) -> None:
+        while self._waiting and len(self._running) < self._limit:
+            entry = self._waiting.popleft()
+            self.waiting_bytes -= entry.size_bytes
+            entry.task = asyncio.create_task(self._run(entry, self._before(entry)))
+            if self._ordered:
+                self._last_of_key[entry.key] = entry.task
+            self._running.append(entry)
+            entry.task.add_done_callback(self._advance)
+
+    def _before(self, entry: Entry) -> "asyncio.Task[None] | None":
+        return self._last_of_key.get(entry.key) if self._ordered else None
+
+    async def _run(self, entry: Entry, before: "asyncio.Task[None] | None") -> None:
+        if before is not None and not before.done():
+            await asyncio.wait([before])  # its failure is its own, and fatal already
+        await entry.work()
+
+    def _advance(self, task: "asyncio.Task[None]") -> None:
+        """Acknowledge what is done at the front. A task that failed is fatal: no ack, ever."""
+        if self.closed:
+            return
+        if task.cancelled() or task.exception() is not None:
+            self.close()
+            error = None if task.cancelled() else task.exception()
+            self._on_fatal(error or asyncio.CancelledError())
+            return
+        while self._running and (front := self._running[0].task) and front.done():
+            entry = self._running.popleft()
+            if self._last_of_key.get(entry.key) is front:
+                del self._last_of_key[entry.key]
+            entry.ack()
+        self._start_more()
