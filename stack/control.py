@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from stack.home import Home, NoState, existing, lock_holder
 from stack.leftovers import Records, end
 from stack.logs import last_lines
@@ -88,9 +90,9 @@ def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
     pid = lock_holder(path)
     if pid:
         _signal(pid, signal.SIGTERM)
-        if not _released(path, timeout_s):
+        if not _gone(path, pid, timeout_s):
             _signal(pid, signal.SIGKILL)
-            _released(path, 5.0)
+            _gone(path, pid, 5.0)
     left = end(Records(home).read())
     return bool(pid or left)
 
@@ -155,10 +157,18 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _released(path: Path, timeout_s: float) -> bool:
+def _gone(path: Path, pid: int, timeout_s: float) -> bool:
+    """Whether the supervisor gave its lock back and ended (it does the one just before the other)."""
     deadline = time.monotonic() + timeout_s
-    while lock_holder(path) is not None:
+    while lock_holder(path) == pid or _runs(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_S)
     return True
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

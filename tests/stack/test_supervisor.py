@@ -80,6 +80,7 @@ def test_starts_in_order_and_stops_in_the_opposite_one(machine: Machine) -> None
     assert "setup" not in machine.lines()
     (machine.home / "run" / "open").touch()
     machine.wait_ready()
+    wait_until(lambda: "begin-edge" in machine.lines())
     assert machine.lines()[2:] == ["setup", "begin-edge"]
     assert (machine.home / "run" / "greeted").exists()
     machine.process.terminate()
