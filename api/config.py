@@ -43,6 +43,7 @@ class ApiConfig:
     socket_message_max_bytes: int = 4 * 1024
     socket_ping_s: float = 30.0
     socket_token_s: float = 10.0
+    socket_goodbye_s: float = 5.0  # for the peer to answer a close
     session_check_s: float = 30.0  # until a disabled user's sockets are closed
 
     @property

@@ -57,7 +57,7 @@ async def push(call: Call) -> web.StreamResponse:
 
 def _socket(edge: Edge) -> web.WebSocketResponse:
     return web.WebSocketResponse(
-        timeout=5.0,
+        timeout=edge.config.socket_goodbye_s,
         heartbeat=edge.config.socket_ping_s,
         max_msg_size=edge.config.socket_message_max_bytes,
         compress=False,

@@ -227,11 +227,12 @@ def slow_socket(world: World, token: str) -> socket.socket:
 
 
 async def test_a_slow_socket_is_closed_and_holds_up_nobody(make_world) -> None:
-    world = await make_world(socket_queue=32, socket_send_buffer_bytes=4096)
+    world = await make_world(socket_queue=32, socket_send_buffer_bytes=4096, socket_goodbye_s=0.2)
     ws = await (await world.signed()).ws_connect("/v1/push")
     raw = slow_socket(world, await world.token())
     try:
         await until(lambda: world.edge.metrics.sockets == 2)
+        connections = len(world.runner.server.connections)
         sent = 0
         while world.edge.metrics.sockets_closed_slow == 0:
             assert sent < 2000
@@ -240,6 +241,7 @@ async def test_a_slow_socket_is_closed_and_holds_up_nobody(make_world) -> None:
             assert (await frame(ws))["seq"] == sent
         await until(lambda: world.edge.metrics.sockets == 1)
         await until(lambda: world.feed.subscribers("alice") == 1)
+        await until(lambda: len(world.runner.server.connections) == connections - 1)
         await world.deliver()
         assert (await frame(ws))["seq"] == sent + 1
     finally:
