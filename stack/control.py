@@ -158,7 +158,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _gone(path: Path, pid: int, timeout_s: float) -> bool:
-    """Whether the supervisor gave its lock back and ended (it does the one just before the other)."""
+    """Whether the supervisor gave its lock back and, a moment later, ended."""
     deadline = time.monotonic() + timeout_s
     while lock_holder(path) == pid or _runs(pid):
         if time.monotonic() > deadline:

@@ -82,16 +82,13 @@ class _Pages:
         return [c for c in self._watched.children.values() if c.program.http is not None]
 
     async def _status(self) -> dict[str, object]:
-        children = list(self._watched.children.values())
+        children = [c for c in self._watched.children.values() if c.state is not State.DONE]
+        engines = [c for c in children if c.program.kind is Kind.ENGINE]
         roles = await asyncio.gather(*(_role(child) for child in self._serving()))
         return {
             "state": self._watched.state,
-            "processes": [_process(c) for c in children if c.state is not State.DONE],
-            "engines": [
-                {**_process(child), "detail": child.reason or child.program.detail}
-                for child in children
-                if child.program.kind is Kind.ENGINE
-            ],
+            "processes": [_process(child) for child in children if child not in engines],
+            "engines": [{**_process(c), "detail": c.reason or c.program.detail} for c in engines],
             "roles": roles,
             "reasons": self._watched.reasons(),
             "warnings": list(self._watched.warnings()),

@@ -59,11 +59,15 @@ class Machine:
         except (NotRunning, HomeError):
             return {"state": "down", "processes": []}
 
+    def row_of(self, name: str) -> dict:
+        rows = [*self.status()["processes"], *self.status().get("engines", [])]
+        return next((row for row in rows if row["name"] == name), {"state": None, "pid": None})
+
     def state_of(self, name: str) -> str | None:
-        return next((p["state"] for p in self.status()["processes"] if p["name"] == name), None)
+        return self.row_of(name)["state"]
 
     def pid_of(self, name: str) -> int | None:
-        return next((p["pid"] for p in self.status()["processes"] if p["name"] == name), None)
+        return self.row_of(name)["pid"]
 
     def wait_ready(self, *, timeout_s: float = 30.0) -> None:
         wait_until(lambda: self.status()["state"] == "ready", timeout_s=timeout_s)
