@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from aiohttp import web
 
 from api.answers import (
@@ -12,7 +13,6 @@ from api.answers import (
     Summary,
     addresses,
     hop,
-    json_answer,
     summary,
 )
 from api.edge import Edge, SignedCall
@@ -28,8 +28,7 @@ CUT = "\n[The rest is in the raw message.]"
 async def message(call: SignedCall) -> web.StreamResponse:
     query(call.request)
     row = await row_of(call)
-    reading, html = await _read(call.edge, row)
-    return json_answer(detail(row, reading, html, call.edge.config.text_max_chars))
+    return web.Response(body=await _read(call.edge, row), content_type="application/json")
 
 
 async def row_of(call: SignedCall) -> Message:
@@ -40,20 +39,20 @@ async def row_of(call: SignedCall) -> Message:
     return row
 
 
-async def _read(edge: Edge, row: Message) -> tuple[Reading, str | None]:
-    """Parse and sanitise; a big mail on a thread, and few of them at once."""
+async def _read(edge: Edge, row: Message) -> bytes:
+    """The answer's body; a big mail is read on a thread, and few of them at once."""
+    text_max_chars = edge.config.text_max_chars
     if row.content.size_bytes <= edge.config.off_loop_bytes:
-        return _digest(await edge.ports.contents.get(row.content.ref), edge.config.text_max_chars)
+        return _body(row, await edge.ports.contents.get(row.content.ref), text_max_chars)
     async with edge.reads:
         content = await edge.ports.contents.get(row.content.ref)
-        return await asyncio.to_thread(_digest, content, edge.config.text_max_chars)
+        return await asyncio.to_thread(_body, row, content, text_max_chars)
 
 
-def _digest(content: bytes, text_max_chars: int) -> tuple[Reading, str | None]:
+def _body(row: Message, content: bytes, text_max_chars: int) -> bytes:
     reading = read_mail(content)
-    if reading.html is None:
-        return reading, None
-    return reading, sanitise(reading.html[:text_max_chars])
+    html = None if reading.html is None else sanitise(reading.html[:text_max_chars])
+    return msgspec.json.encode(detail(row, reading, html, text_max_chars))
 
 
 def detail(row: Message, reading: Reading, html: str | None, text_max_chars: int) -> Detail:

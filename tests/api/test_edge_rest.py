@@ -5,6 +5,7 @@ import base64
 import json
 import re
 
+import aiohttp
 import pytest
 from edge_world import PLAIN, World
 
@@ -194,6 +195,30 @@ async def test_raw_is_byte_for_byte_and_no_page_of_ours(world: World, size_bytes
         assert "sandbox" in response.headers["Content-Security-Policy"]
     async with client.head(path) as response:
         assert int(response.headers["Content-Length"]) == len(content)
+
+
+async def test_text_has_an_end_and_the_raw_mail_the_rest(make_world) -> None:
+    world = await make_world(text_max_chars=10, off_loop_bytes=0)
+    row = await world.deliver(PLAIN % b"long" + b"0123456789" * 3)
+    detail = await get(await world.signed(), f"/v1/messages/{row.message_id}")
+    assert detail["text"].startswith("Hello")
+    assert detail["text"].endswith("[The rest is in the raw message.]")
+    assert "0123456789" not in detail["text"]
+
+
+async def test_a_peer_that_takes_nothing_has_its_slot_taken_back(make_world) -> None:
+    world = await make_world(downloads_per_user=1, download_stall_s=0.3)
+    row = await world.deliver(PLAIN % b"big" + b"x" * 20_000_000)
+    path = f"/v1/messages/{row.message_id}/raw"
+    client = await world.signed()
+    async with client.get(path) as stalled:
+        async with client.get(path) as response:
+            assert response.status == 429
+        await asyncio.sleep(0.6)
+        with pytest.raises(aiohttp.ClientError):
+            await stalled.read()
+    async with client.get(path) as response:
+        assert len(await response.read()) == row.content.size_bytes
 
 
 async def test_attachments_are_saved_not_shown_whatever_they_say_they_are(world: World) -> None:
