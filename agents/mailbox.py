@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from agents.ports import MailboxPorts
 from mail import mailbox as rules
+from mail.errors import Fatal, PostriverError
 from mail.ports import Commit, Work
 from schemas.events import (
     ChangeKeywords,
@@ -32,7 +33,7 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
     done = await _done_before(event, state, work.position, ports)
     outcome = done or await _decide(event, state, work.position, ports)
     if isinstance(outcome, Commit):
-        await ports.store.commit(outcome)
+        await _commit(outcome, ports)
         state, outcome = outcome.state, outcome.entry
     work.after_publish(lambda: ports.unread.set(event.user_id, state))
     return (_answer(event, outcome) if isinstance(outcome, str) else outcome,)
@@ -81,6 +82,20 @@ async def _delivered_before(event: Deliver, ports: MailboxPorts) -> MailboxChang
     """The same command again: its output again. Another one for the same message: no change."""
     entry = await ports.store.by_command(event.user_id, event.command_id)
     return rules.UNCHANGED if entry is None else entry
+
+
+async def _commit(commit: Commit, ports: MailboxPorts) -> None:
+    """Fatal: it failed in a way that nobody foresaw, and may be in the journal already.
+
+    From the journal on a command must not be parked, or its event would never be published.
+    """
+    try:
+        await ports.store.commit(commit)
+    except PostriverError:
+        raise
+    except Exception as error:
+        entry = commit.entry
+        raise Fatal(f"commit of user {entry.user_id} seq {entry.seq} is in doubt") from error
 
 
 def _answer(event: Command, outcome: str) -> CommandAnswered:
