@@ -1,0 +1,28 @@
+# Every target installs what it needs first; see scripts/. `make` alone lists them.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.PHONY: help run up down test check reset uninstall
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+run: ## Install what is missing, start everything, stay in the foreground
+	@scripts/go run
+
+up: ## The same, detached: returns when ready
+	@scripts/go up
+
+down: ## Stop what `up` or `run` started
+	@scripts/go down
+
+test: ## Install what tests need and run all of them
+	@scripts/go test
+
+check: ## Formatting, lint, types, layers, generated pages
+	@scripts/go check
+
+reset: ## Delete all mail, users and settings (asks first)
+	@scripts/go reset
+
+uninstall: ## Remove what was made here, list the packages that were added (asks first)
+	@scripts/go uninstall

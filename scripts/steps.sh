@@ -1,0 +1,70 @@
+# Sourced. Everything below the system's packages: uv, the Python environment, the broker's jars.
+# Each step leaves a stamp with what it was made from, and is done again when that has changed.
+
+UV_VERSION=0.13.9
+
+make_uv() {
+    local python=$1 key
+    key="$UV_VERSION $python"
+    done_before uv "$key" && [ -x .tools/uv/bin/uv ] && return
+    say "installing uv $UV_VERSION into .tools/uv"
+    rm -rf .tools/uv
+    "$python" -m venv .tools/uv
+    .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
+    note_done uv "$key"
+}
+
+make_venv() { # make_venv PYTHON run|test; --inexact: a start after tests keeps what tests need
+    local key options=(--frozen --inexact --quiet)
+    key="$(hash_of uv.lock pyproject.toml) $1"
+    [ -x .venv/bin/postriver ] && { done_before venv-test "$key" || done_before "venv-$2" "$key"; } && return
+    say "installing Python packages into .venv (a minute the first time)"
+    [ "$2" = test ] || options+=(--no-dev)
+    drop_foreign_venv "$1"
+    UV_PYTHON_DOWNLOADS=never .tools/uv/bin/uv sync --python "$1" "${options[@]}"
+    note_done "venv-$2" "$key"
+}
+
+drop_foreign_venv() { # an environment on another Python cannot be mended
+    local now
+    now=$(readlink -f .venv/bin/python 2>/dev/null) || return 0
+    [ "$now" = "$(readlink -f "$1")" ] || rm -rf .venv
+}
+
+make_jars() {
+    local key
+    key=$(hash_of stack/pom.xml)
+    done_before jars "$key" && jars_there && return
+    if jars_there && ! [ -e .tools/stamps/jars ]; then
+        note_done jars "$key" # put there by hand, for a machine without Maven's network
+        return
+    fi
+    say "fetching Kafka with Maven into .tools/kafka (80 MB, once)"
+    rm -rf .tools/kafka.new
+    mvn -q -B -f stack/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+        -DoutputDirectory="$PWD/.tools/kafka.new/lib"
+    rm -rf .tools/kafka
+    mv .tools/kafka.new .tools/kafka
+    note_done jars "$key"
+}
+
+make_archive() {
+    local key
+    key="$(hash_of stack/pom.xml) $(readlink -f "$(command -v java)")"
+    done_before archive "$key" && return
+    say "preparing Kafka for quick starts"
+    .venv/bin/python -m stack.warmup .tools/kafka/lib ||
+        say "could not; Kafka will start a little slower"
+    note_done archive "$key"
+}
+
+install_all() { # install_all run|test
+    local python
+    install_packages "$1"
+    python=$(find_python) || die 2 "no Python from 3.11 to 3.13 with venv; apt install python3-venv"
+    mkdir -p .tools
+    make_uv "$python"
+    make_venv "$python" "$1"
+    make_jars
+    make_archive
+}
