@@ -35,6 +35,8 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
     if isinstance(outcome, Commit):
         await _commit(outcome, ports)
         state, outcome = outcome.state, outcome.entry
+    elif isinstance(outcome, MailboxChanged) and outcome.seq > state.seq:
+        state = await ports.store.load(event.user_id)  # an owner before us was not idle yet
     work.after_publish(lambda: ports.unread.set(event.user_id, state))
     return (_answer(event, outcome) if isinstance(outcome, str) else outcome,)
 

@@ -1,12 +1,14 @@
 """The mailbox over its whole life: random commands, repeats, crashes at every await, two owners."""
 
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from mail.errors import JournalConflict
 from mail.keywords import normal_keywords
 from schemas.events import CommandAnswered, Deliver, MailboxChanged
 from schemas.mailbox import SEEN, MailboxState
@@ -85,19 +87,24 @@ class MailboxHistory(RuleBasedStateMachine):
     def work_until_killed(self, window: int, order: list[int]) -> None:
         """Users concurrently, in any interleaving; what is not finished then is killed."""
         chains = self.river.chains(self.river.owner, window=window)
-        for pick in order:
-            if chains and advance(chain := chains[pick % len(chains)]):
-                chains.remove(chain)
-        killed = bool(chains)
+        with suppress(JournalConflict):
+            for pick in order:
+                if chains and advance(chain := chains[pick % len(chains)]):
+                    chains.remove(chain)
         for chain in chains:
             chain.close()
-        if killed:
+        if chains:
             self._new_owner(-1)
 
     @rule(window=st.integers(1, 8))
     def work_in_peace(self, window: int) -> None:
-        for chain in self.river.chains(self.river.owner, window=window):
-            run(chain)
+        chains = self.river.chains(self.river.owner, window=window)
+        try:
+            for chain in chains:
+                run(chain)
+        except JournalConflict:  # fatal: the process ends and starts again
+            self._end(chains)
+            self._new_owner(-1)
         self.old_tables.append(dict(self.river.owner.unread.states))
 
     @rule(steps=st.lists(st.integers(0, 12), max_size=4))
@@ -108,16 +115,27 @@ class MailboxHistory(RuleBasedStateMachine):
     def lose_the_partition(self, table: int, steps: list[int]) -> None:
         """The old owner's handlers still stand somewhere in the middle, and go on later."""
         chains = self.river.chains(self.river.owner, window=4)
-        for chain, count in zip(chains, steps, strict=False):
-            if not advance(chain, steps=count):
-                self.ghosts.append(chain)
-        for chain in chains[len(steps) :]:
-            chain.close()
+        try:
+            self.ghosts += [
+                chain
+                for chain, count in zip(chains, steps, strict=False)
+                if not advance(chain, steps=count)
+            ]
+        except JournalConflict:
+            self._end(chains)
         self._new_owner(table)
 
     @rule(steps=st.integers(1, 30))
     def ghosts_go_on(self, steps: int) -> None:
-        self.ghosts = [ghost for ghost in self.ghosts if not advance(ghost, steps=steps)]
+        try:
+            self.ghosts = [ghost for ghost in self.ghosts if not advance(ghost, steps=steps)]
+        except JournalConflict:
+            self._end(self.ghosts)
+
+    def _end(self, chains: list[Any]) -> None:
+        for chain in chains:
+            chain.close()
+        self.ghosts = [ghost for ghost in self.ghosts if ghost not in chains]
 
     def _new_owner(self, table: int) -> None:
         self.old_tables.append(dict(self.river.owner.unread.states))
@@ -128,8 +146,11 @@ class MailboxHistory(RuleBasedStateMachine):
         if not hasattr(self, "river"):
             return
         self.river.falters_in = []
-        for ghost in self.ghosts:
-            run(ghost)
+        with suppress(JournalConflict):
+            for ghost in self.ghosts:
+                run(ghost)
+        self._end(self.ghosts)
+        self._new_owner(0)  # alone again: from here on no conflict is forgiven
         while self.river.committed < len(self.river.log):
             for chain in self.river.chains(self.river.owner, window=64):
                 run(chain)
