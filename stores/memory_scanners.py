@@ -1,0 +1,77 @@
+"""The scanners in memory: they know the two test contents that every real scanner knows.
+
+For tests and for trying things out; never for mail of others: everything else is called clean.
+`script` holds outcomes for the next calls, first one first: a report to return or an exception to
+raise. `down` makes every call raise ScannerUnavailable, as an engine that is away does.
+"""
+
+import base64
+from collections import deque
+from typing import TypeVar
+
+from mail.errors import ScannerUnavailable
+from mail.ports import SpamReport, VirusReport
+
+T = TypeVar("T")
+
+SCANNED_MAX_BYTES = 512 * 1024
+# The EICAR test file and the GTUBE line, kept so that scanners do not stop at this file.
+EICAR = bytes.fromhex(
+    "58354f2150254041505b345c505a58353428505e2937434329377d24"
+    "45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a"
+)
+GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*" + b"GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+GTUBE_SCORE = 1000.0
+_EICAR_BASE64 = base64.b64encode(EICAR)[:-4]  # the last group depends on what follows
+
+
+class MemoryVirusScanner:
+    """VirusScanner that finds EICAR, plain or as the beginning of a base64 part."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.script: deque[VirusReport | Exception] = deque()
+        self.scanned: list[bytes] = []
+
+    async def scan(self, content: bytes) -> VirusReport:
+        version = await self.signatures()
+        self.scanned.append(content)
+        if self.script:
+            return _played(self.script.popleft())
+        found = EICAR in content or _EICAR_BASE64 in content.replace(b"\r\n", b"")
+        return VirusReport(virus="Eicar-Test-Signature" if found else "", signatures=version)
+
+    async def signatures(self) -> str:
+        if self.down:
+            raise ScannerUnavailable("clamd", "down")
+        return "memory 1"
+
+
+class MemorySpamScanner:
+    """SpamScanner that finds GTUBE in the beginning of a mail."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.script: deque[SpamReport | Exception] = deque()
+        self.checked: list[bytes] = []
+
+    async def check(self, content: bytes) -> SpamReport:
+        if self.down:
+            raise ScannerUnavailable("spamd", "down")
+        self.checked.append(content)
+        if self.script:
+            return _played(self.script.popleft())
+        beginning = content[:SCANNED_MAX_BYTES]
+        found = GTUBE in beginning
+        return SpamReport(
+            score=GTUBE_SCORE if found else 0.0,
+            tests=("GTUBE",) if found else (),
+            rules="memory 1",
+            scanned_bytes=len(beginning),
+        )
+
+
+def _played(outcome: T | Exception) -> T:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

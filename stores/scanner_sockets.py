@@ -1,0 +1,92 @@
+"""Question and answer with a scanner over a socket: bounded in time and number, honest at its end.
+
+Sockets instead of asyncio's streams for one reason: a scanner that refuses a mail answers and
+closes while we are still sending. A stream reports the broken pipe and drops the answer that lies
+in its buffer; the socket still gives it.
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from mail.errors import ScannerUnavailable
+
+REPLY_MAX_BYTES = 1024 * 1024
+_READ_BYTES = 64 * 1024
+_JOIN_MAX_BYTES = 64 * 1024  # parts up to this go out in one call
+
+Address = Path | tuple[str, int]  # a unix socket, or a numeric host and a port
+
+
+class ScannerSocket:
+    """How one scanner is asked: `in_flight` questions at once, the others wait for their turn."""
+
+    def __init__(self, name: str, address: Address, *, timeout_s: float, in_flight: int) -> None:
+        self._name = name
+        self._address = address
+        self._timeout_s = timeout_s
+        self._turns = asyncio.Semaphore(in_flight)
+
+    async def ask(self, *parts: bytes, half_close: bool = False) -> bytes:
+        """Send `parts`, return everything that comes until the scanner closes.
+
+        `half_close`: say by closing our side that the question is complete.
+        ScannerUnavailable: not reached, closed without a word, or `timeout_s` after its turn came.
+        """
+        async with self._turns:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    reply = await self._exchange(parts, half_close=half_close)
+            except TimeoutError as error:
+                detail = f"no answer within {self._timeout_s:g} s"
+                raise ScannerUnavailable(self._name, detail) from error
+            except OSError as error:
+                raise ScannerUnavailable(self._name, str(error)) from error
+        if not reply:
+            raise ScannerUnavailable(self._name, "closed the connection without an answer")
+        return reply
+
+    async def _exchange(self, parts: Sequence[bytes], *, half_close: bool) -> bytes:
+        family = socket.AF_UNIX if isinstance(self._address, Path) else socket.AF_INET
+        if isinstance(self._address, tuple) and ":" in self._address[0]:
+            family = socket.AF_INET6
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
+            connection.setblocking(False)
+            await self._connect(connection)
+            try:
+                await _send(connection, parts)
+                if half_close:
+                    connection.shutdown(socket.SHUT_WR)
+            except ConnectionError:  # it may have answered before it closed
+                return await _receive(connection)
+            return await _receive(connection)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        address = str(self._address) if isinstance(self._address, Path) else self._address
+        await asyncio.get_running_loop().sock_connect(connection, address)
+
+
+async def _send(connection: socket.socket, parts: Sequence[bytes]) -> None:
+    loop = asyncio.get_running_loop()
+    if sum(map(len, parts)) <= _JOIN_MAX_BYTES:
+        parts = (b"".join(parts),)
+    for part in parts:
+        await loop.sock_sendall(connection, part)
+
+
+async def _receive(connection: socket.socket) -> bytes:
+    """Everything until the end; a reset after some words is an end too."""
+    loop = asyncio.get_running_loop()
+    reply = b""
+    while len(reply) <= REPLY_MAX_BYTES:
+        try:
+            more = await loop.sock_recv(connection, _READ_BYTES)
+        except ConnectionError:
+            if reply:
+                return reply
+            raise
+        if not more:
+            return reply
+        reply += more
+    raise ConnectionError(f"answered more than {REPLY_MAX_BYTES} bytes")

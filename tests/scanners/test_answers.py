@@ -1,0 +1,166 @@
+"""Every answer that a scanner may give, from a server that says what a test tells it to."""
+
+import asyncio
+import struct
+
+import pytest
+
+from mail.errors import ScannerUnavailable, Unscannable
+from stores.clamd import ClamdScanner, ClamdScannerConfig
+from stores.scanner_sockets import REPLY_MAX_BYTES
+from stores.spamd import SpamdScanner, SpamdScannerConfig
+from tests.contracts.scanner_mails import CLEAN
+
+VERSION = b"1: ClamAV 9.9/1/now\0"
+RULES = b"X-Spam-Checker-Version: SpamAssassin 9.9 (2026-01-01) on host\r\n\r\n"
+
+
+class Scripted:
+    """Answers `replies` in turn (the last one for ever) and closes; reads first unless `rude`."""
+
+    def __init__(self, path, *replies: bytes, rude: bool = False, delay_s: float = 0.0) -> None:
+        self.path = path
+        self.asked: list[bytes] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self._replies = list(replies)
+        self._rude = rude
+        self._delay_s = delay_s
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader, writer) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        self.asked.append(await reader.read(10 if self._rude else 2**20))
+        await asyncio.sleep(self._delay_s)
+        self.at_once -= 1
+        writer.write(self._replies.pop(0) if len(self._replies) > 1 else self._replies[0])
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "virus"),
+    [
+        (VERSION + b"2: stream: OK\0", ""),
+        (b"2: stream: OK\0" + VERSION, ""),
+        (VERSION + b"2: stream: Win.Test-1 FOUND\0", "Win.Test-1"),
+        (VERSION + b"2: stream: Heuristics.Phishing.Email FOUND\0", "Heuristics.Phishing.Email"),
+    ],
+)
+async def test_clamd_verdicts(tmp_path, reply, virus):
+    async with Scripted(tmp_path / "s", reply) as server:
+        report = await ClamdScanner(ClamdScannerConfig(address=server.path)).scan(CLEAN)
+    assert (report.virus, report.signatures) == (virus, "ClamAV 9.9/1/now")
+    assert struct.pack(">I", len(CLEAN)) + CLEAN + struct.pack(">I", 0) in server.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "raised"),
+    [
+        (VERSION + b"2: stream: Heuristics.Limits.Exceeded.MaxFiles FOUND\0", Unscannable),
+        (VERSION + b"2: INSTREAM size limit exceeded. ERROR\0", Unscannable),
+        (VERSION + b"2: stream: Exceeded time limit ERROR\0", Unscannable),
+        (VERSION + b"2: stream: Bad format or broken data ERROR\0", Unscannable),
+        (VERSION + b"2: stream: Can't allocate memory ERROR\0", ScannerUnavailable),
+        (VERSION + b"2: stream: Can't create temporary file ERROR\0", ScannerUnavailable),
+        (VERSION + b"2: stream: new words\0", ScannerUnavailable),
+        (VERSION + b"2: stream: OK", ScannerUnavailable),
+        (VERSION, ScannerUnavailable),
+        (b"2: stream: OK\0", ScannerUnavailable),
+        (b"COMMAND READ TIMED OUT. ERROR\0", ScannerUnavailable),
+        (b"\xff\x00\xfe", ScannerUnavailable),
+        (b"", ScannerUnavailable),
+        (b"x" * (REPLY_MAX_BYTES + 1), ScannerUnavailable),
+    ],
+)
+async def test_clamd_answers_that_are_no_verdict(tmp_path, reply, raised):
+    async with Scripted(tmp_path / "s", reply) as server:
+        with pytest.raises(raised):
+            await ClamdScanner(ClamdScannerConfig(address=server.path)).scan(CLEAN)
+
+
+async def test_an_answer_is_heard_though_the_mail_was_not_read(tmp_path):
+    reply = VERSION + b"2: INSTREAM size limit exceeded. ERROR\0"
+    async with Scripted(tmp_path / "s", reply, rude=True) as server:
+        scanner = ClamdScanner(ClamdScannerConfig(address=server.path))
+        with pytest.raises(Unscannable):
+            await scanner.scan(b"x" * 10_000_000)
+
+
+async def test_no_more_at_once_than_agreed(tmp_path):
+    reply = VERSION + b"2: stream: OK\0"
+    async with Scripted(tmp_path / "s", reply, delay_s=0.01) as server:
+        scanner = ClamdScanner(ClamdScannerConfig(address=server.path, in_flight=3))
+        await asyncio.gather(*(scanner.scan(CLEAN) for _ in range(12)))
+    assert server.most_at_once == 3
+    assert len(server.asked) == 12
+
+
+async def test_tcp_is_an_address_too():
+    async def serve(reader, writer) -> None:
+        await reader.read(2**20)
+        writer.write(VERSION + b"2: stream: OK\0")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()[:2]
+    scanner = ClamdScanner(ClamdScannerConfig(address=address))
+    assert (await scanner.scan(CLEAN)).virus == ""
+    server.close()
+    await server.wait_closed()
+    with pytest.raises(ScannerUnavailable):
+        await scanner.scan(CLEAN)
+
+
+def spamd_says(body: bytes, *, spam: bytes = b"Spam: True ; 7.5 / 5.0\r\n") -> bytes:
+    head = b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\n" % len(body)
+    return head + spam + b"\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"SPAMD/1.1 75 EX_TEMPFAIL\r\n\r\n",
+        b"SPAMD/1.0 76 Bad header line: x\r\n",
+        spamd_says(b"A,B")[:-1],
+        spamd_says(b"A,B", spam=b""),
+        spamd_says(b"A,B", spam=b"Spam: maybe\r\n"),
+        b"SPAMD/1.1 0 EX_OK\r\n",
+        b"\xff\x00",
+        b"",
+    ],
+)
+async def test_spamd_answers_that_are_no_score(tmp_path, reply):
+    async with Scripted(tmp_path / "s", spamd_says(RULES), reply) as server:
+        with pytest.raises(ScannerUnavailable):
+            await SpamdScanner(SpamdScannerConfig(address=server.path)).check(CLEAN)
+
+
+async def test_the_rules_are_asked_for_once_and_again_after_an_outage(tmp_path):
+    newer = RULES.replace(b"9.9", b"10.0")
+    answers = (
+        *(spamd_says(RULES), spamd_says(b"A,B"), spamd_says(b""), b""),
+        *(spamd_says(newer), spamd_says(b"C")),
+    )
+    async with Scripted(tmp_path / "s", *answers) as server:
+        scanner = SpamdScanner(SpamdScannerConfig(address=server.path))
+        first, second = await scanner.check(CLEAN), await scanner.check(CLEAN)
+        with pytest.raises(ScannerUnavailable):
+            await scanner.check(CLEAN)
+        third = await scanner.check(CLEAN)
+    assert (first.score, first.tests, first.rules) == (
+        7.5,
+        ("A", "B"),
+        "SpamAssassin 9.9 (2026-01-01)",
+    )
+    assert (second.tests, second.rules) == ((), first.rules)
+    assert (third.tests, third.rules) == (("C",), "SpamAssassin 10.0 (2026-01-01)")
+    verbs = [asked.split(b" ")[0] for asked in server.asked]
+    assert verbs == [b"HEADERS", b"SYMBOLS", b"SYMBOLS", b"SYMBOLS", b"HEADERS", b"SYMBOLS"]

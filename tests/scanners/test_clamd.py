@@ -1,0 +1,72 @@
+"""The real clamd against the contract, and what only a real engine can do."""
+
+import asyncio
+import io
+import signal
+import zipfile
+
+import pytest
+
+from mail.errors import ScannerUnavailable, Unscannable
+from stores.clamd import ClamdScanner, ClamdScannerConfig
+from stores.memory_scanners import EICAR
+from tests.contracts.scanner_mails import CLEAN, INFECTED, with_attachment
+from tests.contracts.virus_scanner import VirusScannerContract
+
+pytestmark = pytest.mark.engines
+
+
+def scanner_of(engine, **settings) -> ClamdScanner:
+    return ClamdScanner(ClamdScannerConfig(address=engine.path, **settings))
+
+
+class TestClamd(VirusScannerContract):
+    @pytest.fixture
+    def scanner(self, clamd_engine):
+        return scanner_of(clamd_engine)
+
+    @pytest.fixture
+    def outage(self, clamd_engine):
+        return clamd_engine.outage()
+
+    async def test_a_virus_in_an_archive_is_found(self, scanner):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("test.com", EICAR)
+        assert (await scanner.scan(with_attachment(packed.getvalue()))).virus
+
+    async def test_over_the_stream_limit_is_unscannable_and_the_next_mail_is_scanned(self, scanner):
+        """clamd answers and closes while the rest is on its way."""
+        with pytest.raises(Unscannable, match="size limit"):
+            await scanner.scan(CLEAN + b"x" * (52 * 1024 * 1024))
+        assert (await scanner.scan(INFECTED)).virus
+
+    async def test_a_limit_of_the_scan_is_unscannable_not_infected(self, narrow_clamd):
+        scanner = scanner_of(narrow_clamd)
+        with pytest.raises(Unscannable, match=r"Limits\.Exceeded"):
+            await scanner.scan(with_attachment(b"filling " * 400_000))
+        assert (await scanner.scan(CLEAN)).virus == ""
+
+    async def test_killed_while_scanning_is_unavailable_and_the_next_one_answers(
+        self, scanner, clamd_engine
+    ):
+        clamd_engine.signal_all(signal.SIGSTOP)
+        scans = [asyncio.create_task(scanner.scan(INFECTED)) for _ in range(6)]
+        await asyncio.sleep(0.1)
+        assert not any(scan.done() for scan in scans)
+        clamd_engine.kill()
+        outcomes = await asyncio.gather(*scans, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {ScannerUnavailable}
+        clamd_engine.start()
+        assert (await scanner.scan(INFECTED)).virus
+
+    async def test_an_engine_that_hangs_is_unavailable_within_the_bound(self, clamd_engine):
+        scanner = scanner_of(clamd_engine, timeout_s=0.3)
+        clamd_engine.signal_all(signal.SIGSTOP)
+        try:
+            with pytest.raises(ScannerUnavailable, match="no answer within"):
+                await scanner.scan(CLEAN + b"x" * 1_000_000)
+        finally:
+            clamd_engine.signal_all(signal.SIGCONT)
+        patient = scanner_of(clamd_engine)
+        assert (await patient.scan(INFECTED)).virus
