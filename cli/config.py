@@ -65,7 +65,7 @@ class Config:
     def http_url(self) -> str:
         return f"http://{self.bind}:{self.ports.http}"
 
-    def environ(self) -> dict[str, str]:
+    def as_settings(self) -> dict[str, str]:
         """The settings that give this configuration again: what our own processes get."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         ports = plain.pop("ports")

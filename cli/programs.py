@@ -37,7 +37,7 @@ def _setup(config: Config, home: Home) -> Program:
         name=SETUP,
         kind=Kind.TASK,
         argv=_argv(SETUP),
-        env=base_env(home, config.environ()),
+        env=base_env(home, config.as_settings()),
         cwd=home.path,
     )
 
@@ -47,7 +47,7 @@ def _process(config: Config, home: Home, name: str) -> Program:
         name=name,
         kind=Kind.ROLE,
         argv=_argv(name),
-        env=base_env(home, config.environ()),
+        env=base_env(home, config.as_settings()),
         cwd=home.path,
         http=home.socket(name),
         stop_timeout_s=25.0,

@@ -54,29 +54,30 @@ class Worker:
         self._app = make_app(role, config)
         self._fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._unread = UnreadTable(self._app, partitions=config.partitions) if unread else None
-        given = ports(self._unread)
         self._reads = [stage.reads for stage in stages]
+        around = {
+            "ports": ports(self._unread), "river": river, "config": config,
+            "status": self.status, "dead_letters": dead_letters,
+        }  # fmt: skip
         self._harnesses = [
-            Harness(
-                self._app,
-                Handling(
-                    stage=stage,
-                    topic=topics[stage.reads],
-                    handler=handlers[stage.name],
-                    ports=given,
-                    river=river,
-                    config=config,
-                    status=self.status,
-                    epoch=epochs[stage.reads],
-                    dead_letters=dead_letters,
-                ),
-                self._fail,
-            )
+            self._bound(stage, topics[stage.reads], handlers[stage.name], epochs, around)
             for stage in stages
         ]
-        for harness in self._harnesses:
-            harness.bind()
         self._listen()
+
+    def _bound(
+        self,
+        stage: Stage,
+        topic: Topic,
+        handler: Handler,
+        epochs: Mapping[str, str],
+        around: Mapping[str, Any],
+    ) -> Harness:
+        epoch = epochs[stage.reads]
+        handling = Handling(stage=stage, topic=topic, handler=handler, epoch=epoch, **around)
+        harness = Harness(self._app, handling, self._fail)
+        harness.bind()
+        return harness
 
     def unhealthy(self) -> str | None:
         return self.status.unhealthy(
@@ -117,6 +118,10 @@ class Worker:
         if crashed.done() and not crashed.cancelled():
             raise WorkerCrashed(f"faust crashed: {self._app.crash_reason!r}")
 
+    @staticmethod
+    async def _first_of(*ends: "asyncio.Future[Any]") -> None:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+
     async def _crashed(self) -> None:
         """Return when the app, or anything in it, has crashed."""
         while not self._app.crashed:  # noqa: ASYNC110  (Faust has no event to wait for)
@@ -133,7 +138,7 @@ class Worker:
 
     def _fail(self, error: BaseException) -> None:
         if not self._fatal.done():
-            log.critical("%s ends: %r", self._role, error)
+            log.critical("%s ends: %r", self._role, error, exc_info=error)
             self._fatal.set_result(error)
 
     async def _read_lag(self, meter: LagMeter) -> None:

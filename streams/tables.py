@@ -33,7 +33,6 @@ class UnreadTable:
             key_type=bytes,
             value_type=bytes,
             partitions=partitions,
-            use_partitioner=True,  # the same partition as the command's: same key, same hash
             changelog_topic=app.topic(
                 UNREAD_CHANGELOG,
                 schema=schema,
@@ -54,6 +53,8 @@ class UnreadTable:
         return None if raw is None else self._decode(raw)
 
     def set(self, user_id: str, state: MailboxState) -> None:
+        # Faust takes the partition from the stream's current event, which a handler's task
+        # inherits: that of its own event or of an earlier one of the same partition.
         self._table[user_id.encode()] = self._encode(state)
         self._proven.add(user_id)
 

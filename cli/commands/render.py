@@ -17,7 +17,7 @@ def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
     """A line for each stage: start, how long it waited before, how long it worked, verdict."""
     lines, before = [], None
     for one in hops:
-        hop = one if isinstance(one, Hop) else Hop(**one)
+        hop = one if isinstance(one, Hop) else _hop(one)
         wait = 0 if before is None else max(0, hop.started_at_ms - before)
         before = hop.started_at_ms + round(hop.took_ms)
         lines.append(
@@ -27,3 +27,12 @@ def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
             + f"  {hop.worker}"
         )
     return lines
+
+
+def _hop(plain: dict[str, Any]) -> Hop:
+    """A hop out of JSON; the edge tells its time in RFC 3339."""
+    if "started_at_ms" in plain:
+        return Hop(**plain)
+    rest = {name: value for name, value in plain.items() if name != "started_at"}
+    started = datetime.fromisoformat(plain["started_at"])
+    return Hop(started_at_ms=round(started.timestamp() * 1000), **rest)

@@ -49,4 +49,7 @@ def _log_plainly(level: str) -> None:
     )
     for name in ("postriver", "streams", "ingress", "api", "agents", "stores", "cli", "mail"):
         logging.getLogger(name).setLevel(level)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "DEBUG" else logging.WARNING)
+    quiet = (
+        logging.WARNING if level == "DEBUG" else logging.CRITICAL
+    )  # it repeats itself in outages
+    logging.getLogger("aiokafka").setLevel(quiet)

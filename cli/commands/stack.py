@@ -108,7 +108,7 @@ def _detached(config: Config) -> None:
         made = asyncio.run(_seed(config))
     argv = [sys.executable, "-P", "-m", "cli", "up"]
     try:
-        spawn_detached(argv, config.home, env=config.environ(), timeout_s=START_TIMEOUT_S)
+        spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=START_TIMEOUT_S)
     except StartFailed as error:
         shown = f"\n{_passwords(made)}" if made else ""
         raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from api.app import make_app, start
 from api.config import ApiConfig
@@ -10,6 +11,7 @@ from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
+from cli.roles.parts import running
 from cli.wiring import adapters
 from stack.clamd import signatures
 from stack.home import existing
@@ -21,50 +23,53 @@ from streams.topics import wait_for_topics
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Serves once topics are there; /readyz follows the event tail."""
-    tail: EventTail | None = None
-    metrics = ApiMetrics()
-
-    def reasons() -> list[str]:
-        return [] if tail is not None and tail.ready else ["the event tail is not there yet"]
-
+    serving: list[tuple[EventTail, ApiMetrics]] = []
     home = existing(config.home)
-    health = await serve_health(
-        home.socket("api"),
-        Report(
-            reasons=reasons,
-            status=lambda: {"lag": 0, "held": [], "detail": {"sockets": metrics.sockets}},
-            samples=lambda: _samples(metrics),
-        ),
+    health = await serve_health(home.socket("api"), _report(serving))
+    try:
+        async with adapters(config) as opened:
+            directory = await opened.directory()
+            await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+            river = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
+            async with (
+                running(KafkaPublisher(river)) as publisher,
+                running(EventTail(config.bootstrap)) as tail,
+            ):
+                ports = ApiPorts(
+                    store=await opened.mail_store(),
+                    contents=await opened.contents(),
+                    directory=directory,
+                    search=await opened.search(),
+                    publisher=publisher,
+                    feed=tail,
+                )
+                app = make_app(_edge(config), ports, lambda: _reasons(serving), warnings=warnings)
+                serving.append((tail, app[EDGE].metrics))
+                runner, _ = await start(app)
+                await stop.wait()
+                await runner.cleanup()
+    finally:
+        await health.cleanup()
+
+
+def _edge(config: Config) -> ApiConfig:
+    return ApiConfig(host=config.bind, port=config.ports.http, session_days=config.session_days)
+
+
+def _reasons(serving: list[tuple[EventTail, ApiMetrics]]) -> list[str]:
+    return [] if serving and serving[0][0].ready else ["the event tail is not there yet"]
+
+
+def _report(serving: list[tuple[EventTail, ApiMetrics]]) -> Report:
+    def status() -> dict[str, Any]:
+        sockets = serving[0][1].sockets if serving else 0
+        return {"lag": 0, "held": [], "detail": {"sockets": sockets}}
+
+    return Report(
+        reasons=lambda: _reasons(serving),
+        status=status,
+        samples=lambda: _samples(serving[0][1]) if serving else (),
     )
-    async with adapters(config) as opened:
-        directory = await opened.directory()
-        await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
-        publisher = KafkaPublisher(
-            PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
-        )
-        await publisher.start()
-        tail = EventTail(config.bootstrap)
-        await tail.start()
-        app = make_app(
-            ApiConfig(host=config.bind, port=config.ports.http, session_days=config.session_days),
-            ApiPorts(
-                store=await opened.mail_store(),
-                contents=await opened.contents(),
-                directory=directory,
-                search=await opened.search(),
-                publisher=publisher,
-                feed=tail,
-            ),
-            reasons,
-            warnings=warnings,
-        )
-        metrics = app[EDGE].metrics
-        runner, _ = await start(app)
-        await stop.wait()
-        await runner.cleanup()
-        await tail.stop()
-        await publisher.stop()
-    await health.cleanup()
 
 
 def warnings() -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
+from cli.roles.parts import running
 from cli.wiring import adapters
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
@@ -20,48 +21,48 @@ from streams.topics import wait_for_topics
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Listens once topics are there; ready when it listens."""
-    server: SmtpServer | None = None
-    gate: BacklogGate | None = None
-
-    def reasons() -> list[str]:
-        return [] if server is not None else ["waiting for the broker"]
-
-    def status() -> dict[str, Any]:
-        return {"lag": 0, "held": [], "detail": {"gate": gate.closed() if gate else None}}
-
-    def samples() -> Iterable[Sample]:
-        return _samples(server.stats) if server else ()
-
+    listening: list[tuple[SmtpServer, BacklogGate]] = []
     home = existing(config.home)
-    health = await serve_health(
-        home.socket("ingress"), Report(reasons=reasons, status=status, samples=samples)
+    health = await serve_health(home.socket("ingress"), _report(listening))
+    try:
+        async with adapters(config) as opened:
+            directory = await opened.directory()
+            await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+            river = PublisherConfig(bootstrap=config.bootstrap, client_id="ingress")
+            async with (
+                running(KafkaPublisher(river)) as publisher,
+                running(LagMeter(config.bootstrap)) as meter,
+                running(BacklogGate(meter, _gate(config))) as gate,
+                running(
+                    SmtpServer(
+                        _smtp(config),
+                        resolver=DirectoryResolver(directory, config.hostname),
+                        publisher=publisher,
+                        contents=await opened.contents(),
+                        gate=gate,
+                    )
+                ) as server,
+            ):
+                listening.append((server, gate))
+                await stop.wait()
+    finally:
+        await health.cleanup()
+
+
+def _report(listening: list[tuple[SmtpServer, BacklogGate]]) -> Report:
+    def status() -> dict[str, Any]:
+        closed = listening[0][1].closed() if listening else None
+        return {"lag": 0, "held": [], "detail": {"gate": closed}}
+
+    return Report(
+        reasons=lambda: [] if listening else ["waiting for the broker"],
+        status=status,
+        samples=lambda: _samples(listening[0][0].stats) if listening else (),
     )
-    async with adapters(config) as opened:
-        directory = await opened.directory()
-        await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
-        publisher = KafkaPublisher(PublisherConfig(bootstrap=config.bootstrap, client_id="ingress"))
-        await publisher.start()
-        meter = LagMeter(config.bootstrap)
-        await meter.start()
-        gate = BacklogGate(
-            meter, GateConfig(folder=home.path, backlog_max_mails=config.backlog_max_mails)
-        )
-        await gate.start()
-        listening = SmtpServer(
-            _smtp(config),
-            resolver=DirectoryResolver(directory, config.hostname),
-            publisher=publisher,
-            contents=await opened.contents(),
-            gate=gate,
-        )
-        await listening.start()
-        server = listening
-        await stop.wait()
-        await server.stop()
-        await gate.stop()
-        await meter.stop()
-        await publisher.stop()
-    await health.cleanup()
+
+
+def _gate(config: Config) -> GateConfig:
+    return GateConfig(folder=config.home, backlog_max_mails=config.backlog_max_mails)
 
 
 def _smtp(config: Config) -> SmtpConfig:

@@ -12,6 +12,7 @@ from agents.scan import scan
 from agents.validate import validate
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
+from cli.roles.parts import running
 from cli.wiring import Adapters, adapters
 from mail.policy import SpamPolicy
 from stack.home import existing
@@ -80,30 +81,29 @@ async def _work(
     role: str, config: Config, stop: asyncio.Event, opened: Adapters, ports: Ports
 ) -> None:
     """Health first, then topics, publisher, worker; a Fatal of the worker ends the process."""
-    running: list[Worker] = []
-    health = await serve_health(existing(config.home).socket(role), _report(running))
+    at_work: list[Worker] = []
+    health = await serve_health(existing(config.home).socket(role), _report(at_work))
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
-    river = KafkaPublisher(PublisherConfig(bootstrap=config.bootstrap, client_id=role))
-    await river.start()
-    trimmer = Trimmer.of_role(config.bootstrap, role)
-    await trimmer.start()
+    river = PublisherConfig(bootstrap=config.bootstrap, client_id=role)
     try:
-        worker = Worker(
-            role,
-            HANDLERS,
-            ports,
-            stages=stages_of(role),
-            config=_streams(config, role),
-            river=river,
-            epochs=epochs,
-            unread=role == "mailbox",
-        )
-        running.append(worker)
-        await worker.run(stop)
+        async with (
+            running(KafkaPublisher(river)) as publisher,
+            running(Trimmer.of_role(config.bootstrap, role)),
+        ):
+            worker = Worker(
+                role,
+                HANDLERS,
+                ports,
+                stages=stages_of(role),
+                config=_streams(config, role),
+                river=publisher,
+                epochs=epochs,
+                unread=role == "mailbox",
+            )
+            at_work.append(worker)
+            await worker.run(stop)
     finally:
-        await trimmer.stop()
-        await river.stop()
         await health.cleanup()
 
 
@@ -115,24 +115,24 @@ def _streams(config: Config, role: str) -> StreamsConfig:
     )
 
 
-def _report(running: list[Worker]) -> Report:
+def _report(at_work: list[Worker]) -> Report:
     def reasons() -> list[str]:
-        if not running:
+        if not at_work:
             return ["waiting for the broker"]
-        return [] if running[0].status.ready else ["waiting for partitions"]
+        return [] if at_work[0].status.ready else ["waiting for partitions"]
 
     def status() -> dict[str, Any]:
-        if not running:
+        if not at_work:
             return {"lag": 0, "held": [], "detail": {}}
-        found = running[0].status
+        found = at_work[0].status
         held = [one.plain() for one in found.held]
         return {"lag": found.lag, "held": held, "detail": {"partitions": found.partitions}}
 
     return Report(
         reasons=reasons,
-        unhealthy=lambda: running[0].unhealthy() if running else None,
+        unhealthy=lambda: at_work[0].unhealthy() if at_work else None,
         status=status,
-        samples=lambda: _samples(running[0].status) if running else (),
+        samples=lambda: _samples(at_work[0].status) if at_work else (),
     )
 
 

@@ -76,7 +76,9 @@ def gtube() -> bytes:
 def big(size_bytes: int = 20_000_000) -> bytes:
     """Base64 lines of a mail near `size_bytes`."""
     head = (
-        b"From: big@sender.example\r\nSubject: twenty megabytes\r\nMIME-Version: 1.0\r\n"
+        b"From: Ann <ann@sender.example>\r\nTo: alice@postriver.test\r\n"
+        b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <big@sender.example>\r\n"
+        b"Subject: twenty megabytes\r\nMIME-Version: 1.0\r\n"
         b"Content-Type: application/octet-stream; name=big.bin\r\n"
         b"Content-Transfer-Encoding: base64\r\n\r\n"
     )
