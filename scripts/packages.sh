@@ -22,22 +22,32 @@ jars_there() { compgen -G '.tools/kafka/lib/kafka_*.jar' >/dev/null; }
 install_packages() { # install_packages run|test
     local missing
     missing=$(missing_packages "$1")
-    [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null || die 2 "this system has no apt; install what gives: $missing"
-    if ! may_install; then
-        die 2 "packages are missing. Install them with: sudo apt install --no-install-recommends $missing"
+    if [ -s .tools/apt-before ]; then # a former try did not come to its end
+        add_packages "$missing"
+    elif [ -n "$missing" ]; then
+        ask_for "$missing"
+        mkdir -p .tools
+        list_packages >.tools/apt-before
+        add_packages "$missing"
     fi
-    confirm "Install $missing and what they need by apt? No service is started or changed." ||
-        die 2 "not installed. To do it yourself: sudo apt install --no-install-recommends $missing"
-    say "installing $missing (some minutes, once)"
-    mkdir -p .tools
-    [ -s .tools/apt-before ] || list_packages >.tools/apt-before
-    # shellcheck disable=SC2086 # a list of names
-    as_root scripts/apt-quiet $missing
-    list_packages | LC_ALL=C comm -13 .tools/apt-before - >>.tools/apt-added
-    rm .tools/apt-before
     missing=$(missing_packages "$1")
     [ -z "$missing" ] || die 1 "apt installed, yet something is missing still: $missing"
+}
+
+ask_for() { # ask_for PACKAGES: returns when they may be installed
+    command -v apt-get >/dev/null || die 2 "this system has no apt; install what gives: $1"
+    local line="sudo apt install --no-install-recommends $1"
+    may_install || die 2 "packages are missing. Install them with: $line"
+    confirm "Install $1 and what they need by apt? No service is started or changed." ||
+        die 2 "not installed. To do it yourself: $line"
+}
+
+add_packages() { # add_packages PACKAGES: install, and note what was added
+    [ -z "$1" ] || say "installing $1 (some minutes, once)"
+    # shellcheck disable=SC2086 # a list of names
+    as_root scripts/apt-quiet "$PWD/.tools/apt-before" $1
+    list_packages | LC_ALL=C comm -13 .tools/apt-before - >>.tools/apt-added
+    rm .tools/apt-before
 }
 
 list_packages() {
