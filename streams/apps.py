@@ -105,7 +105,7 @@ class Worker:
         told = asyncio.create_task(stop.wait())
         crashed = asyncio.create_task(self._crashed())
         try:
-            await asyncio.wait({told, crashed, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
+            await self._first_of(told, crashed, self._fatal)
             failed = self._fatal.done() or crashed.done()
             limit_s = 0.0 if failed else self._config.drain_limit_s
             await asyncio.gather(*(harness.drain(limit_s) for harness in self._harnesses))

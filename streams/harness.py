@@ -30,7 +30,7 @@ class Harness:
         self._config: StreamsConfig = handling.config
         self._on_fatal = on_fatal
         self._windows: dict[Any, Window] = {}
-        self._paused: set[Any] = set()
+        self._full: set[Any] = set()
 
     def bind(self) -> None:
         """Make the agent; the app is not started yet."""
@@ -81,23 +81,27 @@ class Harness:
         self._breathe(event.message.tp, window)
 
     def _breathe(self, tp: Any, window: Window) -> None:
-        """Fetch no more of a partition that is full, and go on when it is half empty."""
+        """Fetch no more of a partition that is full, and go on when it is half empty.
+
+        By the consumer's own calls for a full buffer. `pause_partitions` would lose mail: what is
+        left of the batch under way is dropped, and then counted as done.
+        """
         share = max(
             window.waiting / self._config.buffer_max_events,
             window.waiting_bytes / self._config.buffer_max_bytes,
         )
-        if share >= 1 and tp not in self._paused:
-            self._paused.add(tp)
-            self._app.consumer.pause_partitions({tp})
-        elif share < 1 / 2 and tp in self._paused:
-            self._paused.discard(tp)
-            self._app.consumer.resume_partitions({tp})
+        if share >= 1:
+            self._full.add(tp)
+            self._app.consumer.on_buffer_full(tp)
+        elif share < 1 / 2 and tp in self._full:
+            self._full.discard(tp)
+            self._app.consumer.on_buffer_drop(tp)
 
     async def revoke(self, lost: Iterable[Any]) -> None:
         """Cancel and forget what runs on `lost`; wait for its end within the bound."""
         tasks: list[asyncio.Task[None]] = []
         for tp in lost:
-            self._paused.discard(tp)
+            self._full.discard(tp)
             window = self._windows.pop(tp, None)
             if window is not None:
                 tasks += window.close()
@@ -106,9 +110,12 @@ class Harness:
 
     async def drain(self, limit_s: float) -> None:
         """Let what runs end, at a stop; then forget the rest unacknowledged."""
+        windows = list(self._windows.values())
+        for window in windows:
+            window.stop_starting()
         ends_s = asyncio.get_running_loop().time() + limit_s
         while asyncio.get_running_loop().time() < ends_s:
-            if all(window.idle for window in self._windows.values()):
+            if not any(window.running for window in windows):
                 break
             await asyncio.sleep(0.02)
         await self.revoke(list(self._windows))

@@ -81,7 +81,9 @@ class KafkaPublisher:
         await self._write([(topic, key, value, partition, tuple(headers))])
 
     def _record(self, event: Event) -> _Record:
-        topic = self._topic_of[type(event)]
+        topic = self._topic_of.get(type(event))
+        if topic is None:
+            raise Poison(f"no topic carries {type(event).__name__}")
         try:
             key, value = topic.key(event).encode(), encode(event)
         except ValueError as exc:

@@ -53,8 +53,8 @@ class UnreadTable:
         return None if raw is None else self._decode(raw)
 
     def set(self, user_id: str, state: MailboxState) -> None:
-        # Faust takes the partition from the stream's current event, which a handler's task
-        # inherits: that of its own event or of an earlier one of the same partition.
+        # Faust takes the partition from the stream's current event, which a handler's task finds
+        # in the context of its own event's arrival (streams/window.py).
         self._table[user_id.encode()] = self._encode(state)
         self._proven.add(user_id)
 

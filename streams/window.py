@@ -8,7 +8,8 @@ partition and no other. A closed window never acknowledges: its events belong to
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import Any
 
 Ack = Callable[[], None]
@@ -22,6 +23,7 @@ class Entry:
     size_bytes: int
     work: Callable[[], Coroutine[Any, Any, None]]
     ack: Ack
+    context: Context = field(default_factory=copy_context)  # of its arrival: tables need it
     task: "asyncio.Task[None] | None" = None
 
 
@@ -46,8 +48,13 @@ class Window:
         return len(self._waiting)
 
     @property
-    def idle(self) -> bool:
-        return not self._waiting and not self._running
+    def running(self) -> int:
+        """Events that began and are not acknowledged."""
+        return len(self._running)
+
+    def stop_starting(self) -> None:
+        """What runs may end and be acknowledged; nothing more begins."""
+        self._limit = 0
 
     def feed(self, entry: Entry) -> None:
         """Take an event; events of a closed window are dropped unacknowledged."""
@@ -73,7 +80,8 @@ class Window:
         while self._waiting and len(self._running) < self._limit:
             entry = self._waiting.popleft()
             self.waiting_bytes -= entry.size_bytes
-            entry.task = asyncio.create_task(self._run(entry, self._before(entry)))
+            work = self._run(entry, self._before(entry))
+            entry.task = asyncio.create_task(work, context=entry.context)
             if self._ordered:
                 self._last_of_key[entry.key] = entry.task
             self._running.append(entry)
@@ -89,12 +97,12 @@ class Window:
 
     def _advance(self, task: "asyncio.Task[None]") -> None:
         """Acknowledge what is done at the front. A task that failed is fatal: no ack, ever."""
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if self.closed:
             return
-        if task.cancelled() or task.exception() is not None:
+        if error is not None:
             self.close()
-            error = None if task.cancelled() else task.exception()
-            self._on_fatal(error or asyncio.CancelledError())
+            self._on_fatal(error)
             return
         while self._running and (front := self._running[0].task) and front.done():
             entry = self._running.popleft()
