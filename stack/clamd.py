@@ -98,8 +98,6 @@ def _own_copy(program: Path, folder: Path) -> Path:
 
 
 def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
-    temporary = home.engine(NAME) / "tmp"
-    temporary.mkdir(mode=0o700, exist_ok=True)
     limit = config.mail_max_bytes + MIB  # trace headers come on top
     lines = {
         "Foreground": "yes",
@@ -108,7 +106,7 @@ def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
         "LocalSocketMode": "600",
         "FixStaleSocket": "yes",
         "DatabaseDirectory": database,
-        "TemporaryDirectory": temporary,
+        "TemporaryDirectory": home.scratch(NAME),
         "StreamMaxLength": limit,
         "MaxFileSize": limit,
         "MaxScanSize": config.scan_max_bytes,

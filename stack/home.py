@@ -7,6 +7,7 @@ not ours, and one that a running supervisor holds are refused with a sentence fo
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -88,6 +89,13 @@ class Home:
         """The private folder of engine `name`, created on demand."""
         folder = self.engines / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def scratch(self, name: str) -> Path:
+        """An empty folder for engine `name`'s temporary files: a killed one leaves some behind."""
+        folder = self.engine(name) / "tmp"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
         return folder
 
 

@@ -1,0 +1,65 @@
+"""The parts of the installation that can be tried without installing anything."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = (
+    "set -euo pipefail; umask 022\n"
+    "for part in lib place packages steps removal; do . scripts/$part.sh; done\n"
+)
+
+
+def bash(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    argv = ["bash", "-c", SOURCES + code]
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **env}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, env=env)
+
+
+def test_the_copy_follows_the_checkout_and_keeps_what_was_made_in_it(tmp_path: Path) -> None:
+    checkout, copies = tmp_path / "checkout", tmp_path / "copies"
+    copy = copies / "one"
+    for name in ("stack", ".venv", ".tools", ".git"):
+        (checkout / name).mkdir(parents=True)
+        (checkout / name / "file").write_text("checkout's")
+    (checkout / "stack" / "old.py").touch(mode=0o600)
+    refresh = f"COPIES={copies}; refresh_copy {checkout} {copy}"
+    assert "copying" in bash(refresh).stderr
+    assert sorted(entry.name for entry in copy.iterdir()) == ["stack"]
+    assert (copy / "stack" / "old.py").stat().st_mode & 0o777 == 0o644
+    (copy / ".venv").mkdir()
+    (copy / ".venv" / "file").write_text("copy's")
+    assert bash(refresh).stderr == ""
+    (checkout / "stack" / "old.py").rename(checkout / "stack" / "new.py")
+    assert "copying" in bash(refresh).stderr
+    assert sorted(entry.name for entry in (copy / "stack").iterdir()) == ["file", "new.py"]
+    assert (copy / ".venv" / "file").read_text() == "copy's"
+
+
+@pytest.mark.parametrize("target", ["reset", "uninstall"])
+def test_nothing_is_deleted_without_an_explicit_yes(home_path: Path, target: str) -> None:
+    (home_path / "version").write_text("1\n")
+    refused = bash(f"{target} </dev/null", POSTRIVER_HOME=str(home_path), CI="true")
+    assert refused.returncode == 2
+    assert "Nothing removed" in refused.stderr
+    assert (home_path / "version").exists()
+
+
+def test_reset_deletes_state_folders_only(home_path: Path) -> None:
+    yes = {"POSTRIVER_HOME": str(home_path), "POSTRIVER_ASSUME_YES": "1"}
+    (home_path / "thesis.odt").touch()
+    assert bash("reset </dev/null", **yes).returncode == 1
+    assert (home_path / "thesis.odt").exists()
+
+
+def test_without_apt_the_missing_programs_are_named() -> None:
+    refused = bash("PATH=/nowhere; ask_for 'maven spamd'")
+    assert refused.returncode == 2
+    assert "no apt; install what gives: maven spamd" in refused.stderr
+
+
+def test_a_python_is_found_that_can_make_environments() -> None:
+    path = bash("find_python").stdout.strip()
+    assert subprocess.run([path, "-c", "import venv, ensurepip"], check=False).returncode == 0
