@@ -16,6 +16,13 @@ is_root() { [ "$(id -u)" -eq 0 ]; }
 
 unattended() { [ "${CI:-}" = true ] || [ "${POSTRIVER_ASSUME_YES:-}" = 1 ]; }
 
+quietly() { # quietly COMMAND...: what it says is shown when it fails
+    local said
+    if said=$("$@" 2>&1); then return; fi
+    printf '%s\n' "$said" >&2
+    return 1
+}
+
 confirm() { # confirm QUESTION: yes, or nobody to ask
     unattended && return 0
     if ! [ -t 0 ]; then

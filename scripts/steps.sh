@@ -41,7 +41,7 @@ make_jars() {
     fi
     say "fetching Kafka with Maven into .tools/kafka (80 MB, once)"
     rm -rf .tools/kafka.new
-    mvn -q -B -Dstyle.color=never -f stack/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+    quietly mvn -q -B -f stack/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$PWD/.tools/kafka.new/lib"
     rm -rf .tools/kafka
     mv .tools/kafka.new .tools/kafka
