@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import faust
+from faust.types import TP
 
 from streams.config import StreamsConfig
 from streams.handling import Arrival, Handling
@@ -29,8 +30,8 @@ class Harness:
         self._handling = handling
         self._config: StreamsConfig = handling.config
         self._on_fatal = on_fatal
-        self._windows: dict[Any, Window] = {}
-        self._full: set[Any] = set()
+        self._windows: dict[TP, Window] = {}
+        self._full: set[TP] = set()
 
     def bind(self) -> None:
         """Make the agent; the app is not started yet."""
@@ -51,7 +52,8 @@ class Harness:
 
     def _take(self, event: Any) -> None:
         message = event.message
-        window = self._window(message.tp)
+        tp = TP(message.topic, message.partition)  # message.tp is aiokafka's, which Faust refuses
+        window = self._window(tp)
         arrival = Arrival(
             partition=message.partition,
             offset=message.offset,
@@ -62,12 +64,12 @@ class Harness:
             key=arrival.key,
             size_bytes=len(arrival.value),
             work=lambda: self._handling.handle(arrival, lambda: not window.closed),
-            ack=lambda: self._ack(event, window),
+            ack=lambda: self._ack(event, tp, window),
         )
         window.feed(entry)
-        self._breathe(message.tp, window)
+        self._breathe(tp, window)
 
-    def _window(self, tp: Any) -> Window:
+    def _window(self, tp: TP) -> Window:
         if tp not in self._windows:
             stage = self._handling.stage
             self._windows[tp] = Window(
@@ -75,12 +77,12 @@ class Harness:
             )
         return self._windows[tp]
 
-    def _ack(self, event: Any, window: Window) -> None:
+    def _ack(self, event: Any, tp: TP, window: Window) -> None:
         event.ack()
         self._handling.status.acked()
-        self._breathe(event.message.tp, window)
+        self._breathe(tp, window)
 
-    def _breathe(self, tp: Any, window: Window) -> None:
+    def _breathe(self, tp: TP, window: Window) -> None:
         """Fetch no more of a partition that is full, and go on when it is half empty.
 
         By the consumer's own calls for a full buffer. `pause_partitions` would lose mail: what is
@@ -97,7 +99,7 @@ class Harness:
             self._full.discard(tp)
             self._app.consumer.on_buffer_drop(tp)
 
-    async def revoke(self, lost: Iterable[Any]) -> None:
+    async def revoke(self, lost: Iterable[TP]) -> None:
         """Cancel and forget what runs on `lost`; wait for its end within the bound."""
         tasks: list[asyncio.Task[None]] = []
         for tp in lost:
