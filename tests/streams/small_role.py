@@ -1,0 +1,166 @@
+"""A worker process for tests: `python -m tests.streams.small_role` with a JSON object on argv.
+
+Handles notes by their word, writes a line for each thing that it does, and dumps its status.
+    ""            answered
+    wait:FILE     Transient while FILE exists
+    slow:MS       answered after so long
+    poison, fatal, unexpected, cancelled, big, stray, table
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mail.errors import Fatal, Poison, Transient
+from schemas.mailbox import MailboxState
+from streams.apps import Worker
+from streams.config import PublisherConfig, StreamsConfig
+from streams.publisher import KafkaPublisher
+from streams.topology import EVENT_MAX_BYTES, Topic
+from tests.streams.small import Answer, Note, River
+
+
+class Stray(Note, tag="stray.v1", kw_only=True, frozen=True):
+    """An event that no topic carries."""
+
+
+class Role:
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.told = told
+        self.log = Path(told["log"]).open("a", buffering=1)  # noqa: SIM115  (until the end)
+        self.unread = None
+
+    def write(self, what: str, **more: Any) -> None:
+        self.log.write(json.dumps({"what": what, "pid": os.getpid(), **more}) + "\n")
+
+    async def handle(self, note: Note, work, _: Any) -> list[Any]:
+        self.write("begin", key=note.key, number=note.number, attempt=work.attempt)
+        answer = Answer(
+            key=note.key, number=note.number, attempt=work.attempt, offset=work.position.offset
+        )
+        word, _, rest = note.word.partition(":")
+        outputs = await getattr(self, f"on_{word or 'answer'}")(answer, rest, work)
+        work.after_publish(lambda: self.write("published", key=note.key, number=note.number))
+        return outputs
+
+    async def on_answer(self, answer: Answer, _: str, __) -> list[Any]:
+        return [answer]
+
+    async def on_slow(self, answer: Answer, ms: str, _) -> list[Any]:
+        await asyncio.sleep(int(ms) / 1000)
+        return [answer]
+
+    async def on_wait(self, answer: Answer, file: str, _) -> list[Any]:
+        if Path(file).exists():
+            raise Transient("gate", "closed")
+        return [answer]
+
+    async def on_poison(self, answer: Answer, _: str, __) -> list[Any]:
+        raise Poison("spoilt")
+
+    async def on_fatal(self, answer: Answer, file: str, __) -> list[Any]:
+        if Path(file).exists():
+            return [answer]
+        raise Fatal("over")
+
+    async def on_unexpected(self, answer: Answer, most: str, _) -> list[Any]:
+        if answer.attempt <= int(most):
+            raise ZeroDivisionError("never thought of")
+        return [answer]
+
+    async def on_cancelled(self, answer: Answer, _: str, __) -> list[Any]:
+        raise asyncio.CancelledError
+
+    async def on_big(self, answer: Answer, _: str, __) -> list[Any]:
+        return [Note(key=answer.key, number=answer.number, word="x" * EVENT_MAX_BYTES)]
+
+    async def on_stray(self, answer: Answer, _: str, __) -> list[Any]:
+        return [Stray(key=answer.key, number=answer.number)]
+
+    async def on_table(self, answer: Answer, _: str, work) -> list[Any]:
+        """Count the key's notes in the table, as the mailbox counts a user's."""
+        known = self.unread.get(answer.key)
+        self.write("table", key=answer.key, seq=None if known is None else known.seq)
+        state = MailboxState(
+            seq=(known.seq if known else 0) + 1,
+            partition=work.position.partition,
+            offset=work.position.offset,
+        )
+        work.after_publish(lambda: self.unread.set(answer.key, state))
+        return [answer]
+
+    def ports(self, unread) -> None:
+        self.unread = unread
+
+    async def run(self) -> None:
+        told, stop = self.told, asyncio.Event()
+        river = River(
+            told["river"], in_flight=told.get("in_flight", 8), ordered=told.get("ordered", False)
+        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        limit_s = told.get("publish_limit_s", 10.0)
+        publisher = KafkaPublisher(
+            PublisherConfig(bootstrap=told["bootstrap"], publish_limit_s=limit_s),
+            topic_of=river.topic_of,
+        )
+        await publisher.start()
+        worker = Worker(
+            river.role,
+            {"answer": self.handle},
+            self.ports,
+            stages=(river.stage,),
+            config=StreamsConfig(
+                bootstrap=told["bootstrap"],
+                worker=f"w{os.getpid()}",
+                data_folder=Path(told["log"]).parent / "faust",
+                group_prefix="",
+                partitions=told.get("partitions", 3),
+                unexpected_first_s=0.05,
+                lag_interval_s=0.5,
+                **told.get("config", {}),
+            ),
+            river=publisher,
+            epochs=told["epochs"],
+            topics=_by_name(river.topics),
+            unread=told.get("unread", False),
+            dead_letters=river.dead.name,
+        )
+        telling = asyncio.create_task(self.tell(worker))
+        try:
+            await worker.run(stop)
+        finally:
+            telling.cancel()
+            await publisher.stop()
+
+    async def tell(self, worker: Worker) -> None:
+        """Write the status to a file ten times a second, and a line when it first is ready."""
+        path, ready = Path(self.told["log"]).with_suffix(f".{os.getpid()}"), False
+        while True:
+            status = worker.status
+            if status.ready and not ready:
+                ready = True
+                self.write("ready", after_s=time.time() - self.told["began_s"])
+            dump = {
+                "ready": status.ready,
+                "lag": status.lag,
+                "partitions": status.partitions,
+                "held": [held.plain() for held in status.held],
+                "unhealthy": worker.unhealthy(),
+            }
+            path.write_text(json.dumps(dump))
+            await asyncio.sleep(0.1)
+
+
+def _by_name(topics: tuple[Topic, ...]) -> dict[str, Topic]:
+    return {topic.name: topic for topic in topics}
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(Role(json.loads(sys.argv[1])).run())
