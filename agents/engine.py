@@ -47,21 +47,25 @@ class Engine:
         if not alone:
             async with self._shared():
                 return await call(content)
+        self._refuse_if_blamed(mail_id)
         async with self._exclusive():
             await self._probe(call)
             try:
                 answer = await call(content)
-            except ScannerUnavailable as error:
-                self._blame(mail_id, error)
+            except ScannerUnavailable:
+                self._blame(mail_id)
+                self._refuse_if_blamed(mail_id)
                 raise
         self._blames.pop(mail_id, None)
         return answer
 
-    def _blame(self, mail_id: str, error: ScannerUnavailable) -> None:
-        blames = self._blames.pop(mail_id, 0) + 1
-        if blames >= BLAMES_MAX:
-            raise Unscannable(f"breaks a healthy {error.engine}: {error}") from error
-        self._blames[mail_id] = blames
+    def _refuse_if_blamed(self, mail_id: str) -> None:
+        """The blame stays: tries that fail later for other reasons must not scan it again."""
+        if self._blames.get(mail_id, 0) >= BLAMES_MAX:
+            raise Unscannable(f"a healthy scanner broke on it {BLAMES_MAX} times")
+
+    def _blame(self, mail_id: str) -> None:
+        self._blames[mail_id] = self._blames.pop(mail_id, 0) + 1
         if len(self._blames) > SUSPECTS_KEPT:
             self._blames.popitem(last=False)
 

@@ -1,0 +1,104 @@
+"""index: what can be found, and how often a mail is read."""
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from agents.index import index
+from agents.mailbox import mailbox
+from agents.ports import IndexPorts, MailboxPorts
+from mail.errors import StoreUnavailable
+from schemas.events import CommandAnswered
+from stores.memory import MemoryContentStore, MemoryMailStore, MemoryUnread
+from stores.memory_search import MemorySearchIndex
+from tests.agents.made import PLAIN, OneTry, change, deliver
+
+
+@pytest.fixture
+def ports() -> IndexPorts:
+    return IndexPorts(
+        store=MemoryMailStore(), contents=MemoryContentStore(), search=MemorySearchIndex()
+    )
+
+
+async def delivered(ports: IndexPorts, *, user_id: str = "bob", content: bytes = PLAIN):
+    await ports.contents.put("m1", content)
+    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread())
+    (event,) = await mailbox(deliver(user_id=user_id), OneTry(), boxes)
+    return event
+
+
+async def found(ports: IndexPorts, query: str, user_id: str = "bob") -> list[str]:
+    ids, _ = await ports.search.search(user_id, query, limit=10, cursor=None)
+    return ids
+
+
+async def test_a_created_message_is_found_by_subject_and_text(ports: IndexPorts) -> None:
+    event = await delivered(ports)
+    await index(event, OneTry(), ports)
+    await index(event, OneTry(), ports)
+    assert await found(ports, "four") == [event.message_id]
+    assert await found(ports, "subject:tea") == [event.message_id]
+    assert await found(ports, "four", "ann") == []
+
+
+async def test_the_text_of_an_html_mail_is_found_and_its_markup_is_not(ports: IndexPorts) -> None:
+    html = b"Content-Type: text/html\r\n\r\n<style>hidden{}</style><p>Pear&amp;plum<br>jam</p>"
+    await index(await delivered(ports, content=html), OneTry(), ports)
+    assert await found(ports, "plum")
+    assert await found(ports, "jam")
+    assert not await found(ports, "hidden")
+    assert not await found(ports, "style")
+
+
+async def test_thirty_recipients_read_the_mail_once(ports: IndexPorts) -> None:
+    reads: list[str] = []
+    users = [f"u{number}" for number in range(30)]
+    events = [await delivered(ports, user_id=user_id) for user_id in users]
+    ports.contents.fault = reads.append
+    await asyncio.gather(*(index(event, OneTry(), ports) for event in events))
+    assert reads == ["get"]
+    assert all([await found(ports, "four", user_id) for user_id in users])
+
+
+async def test_a_read_that_failed_is_tried_again(ports: IndexPorts) -> None:
+    event = await delivered(ports)
+
+    def away(_step: str) -> None:
+        raise StoreUnavailable("content")
+
+    ports.contents.fault = away
+    with pytest.raises(StoreUnavailable):
+        await index(event, OneTry(), ports)
+    ports.contents.fault = lambda _step: None
+    await index(event, OneTry(), ports)
+    assert await found(ports, "four")
+
+
+async def test_destroyed_messages_go_and_others_stay(ports: IndexPorts) -> None:
+    event = await delivered(ports)
+    await index(event, OneTry(), ports)
+    destroyed = replace(event, change="destroyed", delivered=None)
+    await index(replace(destroyed, message_id="another"), OneTry(), ports)
+    assert await found(ports, "four")
+    await index(destroyed, OneTry(), ports)
+    assert not await found(ports, "four")
+
+
+async def test_a_message_without_a_row_is_passed_over(ports: IndexPorts) -> None:
+    event = await delivered(ports)
+    assert await index(replace(event, message_id="gone"), OneTry(), ports) == ()
+    assert await found(ports, "four") == []
+
+
+async def test_changes_and_answers_do_not_touch_the_index(ports: IndexPorts) -> None:
+    event = await delivered(ports)
+    ports.search.down = True
+    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread())
+    (seen,) = await mailbox(change("c1", add=["$seen"]), OneTry(offset=1), boxes)
+    answer = CommandAnswered(user_id="bob", domain_id="d1", command_id="c2", outcome="unchanged")
+    assert await index(seen, OneTry(), ports) == ()
+    assert await index(answer, OneTry(), ports) == ()
+    with pytest.raises(StoreUnavailable):
+        await index(event, OneTry(), ports)
