@@ -32,6 +32,7 @@ class FtsConfig:
 
     gather_s: float = 0.002  # wait for company before a bucket's transaction
     batch_max: int = 256  # documents in a transaction
+    writers: int = 2  # buckets written at once: one computes while the other waits for the disk
     readers: int = 1  # threads per bucket
     cache_kib: int = 2048  # per connection; the system caches the files too
     busy_timeout_s: float = 5.0  # wait for another process that writes, then StoreUnavailable
@@ -44,9 +45,10 @@ class FtsIndex:
     """
 
     def __init__(self, folder: Path, config: FtsConfig | None = None) -> None:
-        self._config = config or FtsConfig()
+        config = config or FtsConfig()
+        turns = asyncio.Semaphore(config.writers)
         self._buckets = [
-            _Bucket(folder / f"search-{number:02d}.sqlite", self._config)
+            _Bucket(folder / f"search-{number:02d}.sqlite", config, turns)
             for number in range(BUCKETS)
         ]
 
@@ -105,6 +107,7 @@ class _Bucket:
 
     path: Path
     config: FtsConfig
+    turns: asyncio.Semaphore
     _file: SqliteFile | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _waiting: list[_Waiting] = field(default_factory=list)
@@ -142,9 +145,10 @@ class _Bucket:
     async def _write_all(self) -> None:
         await asyncio.sleep(self.config.gather_s)
         while self._waiting:
-            batch = self._waiting[: self.config.batch_max]
-            del self._waiting[: self.config.batch_max]
-            await self._write_batch(batch)
+            async with self.turns:
+                batch = self._waiting[: self.config.batch_max]
+                del self._waiting[: self.config.batch_max]
+                await self._write_batch(batch)
 
     async def _write_batch(self, batch: list[_Waiting]) -> None:
         changes = [waiting.change for waiting in batch]
