@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -69,5 +70,8 @@ async def live(config: Config, address: str) -> AsyncIterator[Live]:
                 yield Live(user, socket, http)
         except aiohttp.ClientConnectionError as error:
             raise NotRunning(config) from error
+        except aiohttp.WSServerHandshakeError as error:
+            why = "disabled?" if error.status == HTTPStatus.UNAUTHORIZED else error.message
+            raise Refused(f"{address}: push refused with {error.status} ({why})") from error
         finally:
             await directory.end_session(digest)

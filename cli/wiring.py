@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from cli.config import Config, load
+from mail.errors import Refused
 from mail.ports import (
     ContentStore,
     Directory,
@@ -18,8 +19,8 @@ from mail.ports import (
     SpamScanner,
     VirusScanner,
 )
-from stack.home import existing
-from stack.privileges import become
+from stack.home import HomeError, existing
+from stack.privileges import PrivilegeError, become
 from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.fts import FtsIndex
 from stores.local_content import LocalContentStore
@@ -80,9 +81,15 @@ class Adapters:
 
 @asynccontextmanager
 async def adapters(config: Config) -> AsyncIterator[Adapters]:
-    """Adapters of the state folder in `config`; as root, we become its owner first."""
-    become(config.home)
-    existing(config.home)
+    """Adapters of the state folder in `config`; as root, we become its owner first.
+
+    Refused: there is no state folder yet, or it is not one that we can use.
+    """
+    try:
+        existing(config.home)
+        become(config.home)
+    except (HomeError, PrivilegeError) as error:
+        raise Refused(str(error)) from error
     async with AsyncExitStack() as stack:
         yield Adapters(config.home, stack)
 

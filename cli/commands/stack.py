@@ -16,7 +16,7 @@ from cli.wiring import adapters
 from mail.errors import Refused
 from stack.clamd import ClamdMissing, signatures
 from stack.control import NotRunning, StartFailed, read_status, spawn_detached, stop
-from stack.home import AlreadyRunning, HomeError, claimed, lock_holder
+from stack.home import AlreadyRunning, HomeError, NoState, claimed, lock_holder
 from stack.java import JavaMissing
 from stack.kafka import KafkaMissing
 from stack.ports import Port, PortsTaken, check_ports
@@ -37,18 +37,11 @@ def up(*, detach: bool) -> None:
     """Start everything; in the foreground unless --detach."""
     config = load()
     try:
-        become(config.home)
         if (pid := lock_holder(config.home)) is not None:
             click.echo(f"already running, pid {pid}; {config.http_url}/ — postriver status")
             return
-        check_ports(
-            Port(
-                setting,
-                port,
-                config.bind if "SMTP" in setting or "HTTP" in setting else "127.0.0.1",
-            )
-            for setting, port in config.ports.named().items()
-        )
+        check_ports(_ports(config))  # before `become`: root may see who holds a port
+        become(config.home)
         _detached(config) if detach else _foreground(config)
     except AlreadyRunning as error:
         click.echo(f"already running, pid {error.pid}")
@@ -60,10 +53,13 @@ def up(*, detach: bool) -> None:
 def down() -> None:
     """Stop everything; no process is left."""
     config = load()
-    become(config.home) if config.home.exists() else None
     try:
+        if config.home.exists():
+            become(config.home)
         was_running = stop(config.home)
-    except HomeError as error:
+    except NoState:
+        was_running = False
+    except (HomeError, PrivilegeError) as error:
         raise Refused(str(error)) from error
     click.echo("stopped" if was_running else "was not running")
 
@@ -81,6 +77,14 @@ def status(*, as_json: bool) -> None:
         click.echo(json.dumps(found) if as_json else str(error))
         sys.exit(NOT_RUNNING)
     click.echo(json.dumps(found) if as_json else _table(found))
+
+
+def _ports(config: Config) -> list[Port]:
+    open_ones = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
+    return [
+        Port(setting, port, config.bind if setting in open_ones else "127.0.0.1")
+        for setting, port in config.ports.named().items()
+    ]
 
 
 def _foreground(config: Config) -> None:
