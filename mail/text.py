@@ -72,8 +72,8 @@ _PIECE = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 def tokens(text: str) -> list[str]:
     """The words of `text` in order, folded; at most TEXT_MAX_CHARS of it are read.
 
-    A token holds letters, digits and marks only: no space, no quote, no ASCII punctuation, no lone
-    surrogate. It is 1 to TOKEN_MAX_CHARS characters long.
+    A token holds no white space, nothing of ASCII but letters and digits, nothing private and no
+    lone surrogate. It is 1 to TOKEN_MAX_CHARS characters long.
     """
     text = text[:TEXT_MAX_CHARS]
     if text.isascii():

@@ -33,10 +33,11 @@ def test_words_of_a_text(text, expected):
 
 
 @given(st.text())
-def test_a_token_is_letters_and_bounded(text):
+def test_a_token_is_bounded_and_safe_to_join_and_to_quote(text):
     for token in tokens(text):
         assert 1 <= len(token) <= TOKEN_MAX_CHARS
-        assert all(unicodedata.category(c)[0] in "LNM" for c in token)
+        assert all(c.isalnum() if c.isascii() else not c.isspace() for c in token)
+        assert "\ue000" not in token  # what marks owners in the embedded index
         token.encode()
 
 
