@@ -80,9 +80,13 @@ class Worker:
         return harness
 
     def unhealthy(self) -> str | None:
-        return self.status.unhealthy(
-            start_limit_s=self._config.start_limit_s, stall_limit_s=self._config.stall_limit_s
+        """Why this process should be started again; a held partition is never a reason."""
+        limit_s = self._config.stall_limit_s
+        reasons = [harness.stalled(limit_s) for harness in self._harnesses]
+        reasons.append(
+            self.status.unhealthy(start_limit_s=self._config.start_limit_s, stall_limit_s=limit_s)
         )
+        return next((reason for reason in reasons if reason is not None), None)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Fatal: the process must end without acknowledging."""
@@ -157,7 +161,8 @@ class Worker:
 
         async def complete(app: Any, **_: Any) -> None:
             self._doubt()
-            self.status.assigned(len(app.consumer.assignment()))
+            ours = [tp for tp in app.consumer.assignment() if tp.topic in self._reads]
+            self.status.assigned(len(ours))
 
         self._app.on_partitions_revoked.connect(revoked, weak=False)
         self._app.on_rebalance_complete.connect(complete, weak=False)

@@ -1,37 +1,51 @@
-"""One event from arrival to its acknowledgement: every outcome, and what is done about it.
+"""What becomes of an event, so that no mail is lost whatever its handler does.
 
-done: outputs published and acknowledged, then the event is. Transient: hold, as long as it takes.
-Poison and undecodable: dead letters, bytes unchanged. Unexpected: bounded tries, then dead letters.
-Fatal: it leaves `handle`, the window closes, the process ends.
+    done        outputs published, acknowledged by the broker; then the event is acknowledged
+    Transient   hold: the same try again, after 0.1 s doubling to 5 s, for as long as it takes; the
+                process goes on polling and heartbeating, status says which engine since when
+    Poison      parked unchanged in dead letters, that write acknowledged; then acknowledged
+    anything    unexpected: five tries within 60 s, then as Poison
+    Fatal       leaves `handle`; the window closes, the process ends, nothing is acknowledged
+
+A publish in doubt holds like any engine, and is repeated without the handler. As soon as one event
+that waited for an engine is served, all that wait for that engine are tried at once.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from mail.errors import Fatal, Poison, Transient
+from mail.errors import Fatal, Poison, PostriverError, Transient
 from schemas.events import Event, Position
-from schemas.mail import Hop
 from schemas.records import DeadLetter
 from streams.codec import decode_of
 from streams.config import StreamsConfig
 from streams.dead_letters import RawPublisher, park
-from streams.status import RoleStatus, now_ms
+from streams.status import RoleStatus
 from streams.topology import DEAD_LETTERS, Stage, Topic
+from streams.work import Try
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-Handler = Callable[[Any, "Try", Any], Awaitable[Sequence[Event]]]
+Handler = Callable[[Any, Try, Any], Awaitable[Sequence[Event]]]
 
 
 class River(RawPublisher, Protocol):
-    """What the harness publishes through."""
+    """What the harness publishes through; streams.publisher.KafkaPublisher."""
 
     async def publish(self, *events: Event) -> None: ...
+
+
+class GaveUp(Poison):
+    """An event that failed in a way nobody foresaw, as often as we try."""
+
+    def __init__(self, tries: int, cause: BaseException) -> None:
+        super().__init__(f"{tries} tries failed, the last by {cause!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,42 +56,6 @@ class Arrival:
     offset: int
     key: bytes
     value: bytes
-
-
-class Try:
-    """One try at one event: implements mail.ports.Work."""
-
-    def __init__(self, *, stage: str, worker: str, position: Position, attempt: int) -> None:
-        self.position = position
-        self.attempt = attempt
-        self._stage = stage
-        self._worker = worker
-        self._started_at_ms = now_ms()
-        self._started_s = time.monotonic()
-        self._after: list[Callable[[], None]] = []
-
-    def hop(self, verdict: str) -> Hop:
-        """The hop of this stage so far."""
-        return Hop(
-            stage=self._stage,
-            started_at_ms=self._started_at_ms,
-            took_ms=round((time.monotonic() - self._started_s) * 1000, 3),
-            verdict=verdict,
-            attempt=self.attempt,
-            worker=self._worker,
-        )
-
-    def after_publish(self, then: Callable[[], None]) -> None:
-        self._after.append(then)
-
-    def published(self) -> None:
-        """The outputs are acknowledged."""
-        for then in self._after:
-            then()
-
-    @property
-    def took_s(self) -> float:
-        return time.monotonic() - self._started_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,93 +71,119 @@ class Handling:
     status: RoleStatus
     epoch: str
     dead_letters: str = DEAD_LETTERS
+    _bells: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def handle(self, arrival: Arrival, still_ours: Callable[[], bool]) -> None:
-        """Returns when the event may be acknowledged."""
+        """Return when the event may be acknowledged; raise only what must end the process."""
+        position = Position(self.epoch, arrival.partition, arrival.offset)
+        work = Try(position, stage=self.stage.name, worker=self.config.worker)
         try:
             event = decode_of(self.topic, arrival.offset, arrival.value)
-            await self._done(event, arrival, still_ours)
-        except Poison as error:
-            await self._park(arrival, repr(error), 1)
-        finally:
-            self.status.release(self._slot(arrival), arrival.offset)
+            outputs = await self._outputs(event, work)
+            if outputs:
+                await self._answered(work, lambda: self.river.publish(*outputs))
+        except Poison as cause:
+            await self._park(arrival, work, cause)
+        else:
+            if still_ours():
+                work.published()
+            self.status.done(self.stage.name, work.took_s)
 
-    async def _done(self, event: Event, arrival: Arrival, still_ours: Callable[[], bool]) -> None:
-        outcome = await self._outputs(event, arrival)
-        if outcome is None:
-            return
-        work, outputs = outcome
-        await self._hold(arrival, lambda: self.river.publish(*outputs))
-        if still_ours():
-            work.published()
-        self.status.count(self.stage.name, "done")
-        self.status.seconds[self.stage.name] += work.took_s
-
-    async def _outputs(self, event: Event, arrival: Arrival) -> tuple[Try, Sequence[Event]] | None:
-        """The handler's outputs; None: it failed unexpectedly too often, and was parked."""
-        attempt = failures = holds = 0
+    async def _outputs(self, event: Event, work: Try) -> tuple[Event, ...]:
+        """The handler's outputs. Poison, GaveUp, Fatal."""
+        delay_s = self.config.unexpected_first_s
+        failures = 0
         while True:
-            attempt += 1
-            work = self._try(arrival, attempt)
             try:
-                return work, await self.handler(event, work, self.ports)
-            except Transient as error:
-                await self._wait(arrival, error, holds)
-                holds += 1
+                return await self._answered(work, lambda: self._call(event, work))
             except (Poison, Fatal):
                 raise
-            except Exception as error:
+            except Exception as cause:
                 failures += 1
-                log.exception("%s failed at %s, try %d", self.stage.name, arrival.offset, attempt)
-                self.status.count(self.stage.name, "retried")
+                self._tell_unexpected(work, cause)
                 if failures >= self.config.unexpected_tries:
-                    await self._park(arrival, repr(error), attempt)
-                    return None
-                await asyncio.sleep(self.config.unexpected_first_s * 2 ** (failures - 1))
+                    raise GaveUp(failures, cause) from cause
+            self.status.count(self.stage.name, "retried")
+            await asyncio.sleep(delay_s)
+            delay_s *= 2
 
-    async def _hold(self, arrival: Arrival, act: Callable[[], Awaitable[T]]) -> T:
-        """`act`, again and again while its engine does not answer."""
-        holds = 0
+    async def _call(self, event: Event, work: Try) -> tuple[Event, ...]:
+        work.again()
+        try:
+            return tuple(await self.handler(event, work, self.ports))
+        except asyncio.CancelledError as cause:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError("the handler was cancelled from within") from cause
+
+    async def _answered(self, work: Try, act: Callable[[], Awaitable[T]]) -> T:
+        """The result of `act`, repeated while its engine does not answer: the hold."""
+        try:
+            return await act()
+        except Transient as first:
+            cause = first
+        try:
+            return await self._held(work, act, cause)
+        finally:
+            self.status.release(self._slot(work), work.position.offset)
+
+    async def _held(self, work: Try, act: Callable[[], Awaitable[T]], cause: Transient) -> T:
+        delay_s = self.config.hold_first_s
         while True:
+            if self.status.hold(self._slot(work), work.position.offset, cause):
+                log.warning("%s holds partition %d: %s", *self._slot(work)[::2], cause)
+            self.status.count(self.stage.name, "held")
+            await self._pause(cause.engine, delay_s)
+            delay_s = min(delay_s * 2, self.config.hold_cap_s)
             try:
-                return await act()
-            except Transient as error:
-                await self._wait(arrival, error, holds)
-                holds += 1
+                result = await act()
+            except Transient as again:
+                cause = again
+            else:
+                self._ring(cause.engine)
+                return result
 
-    async def _wait(self, arrival: Arrival, cause: Transient, holds: int) -> None:
-        if holds == 0:
-            log.warning("%s holds %s: %s", self.stage.name, self._slot(arrival), cause)
-        self.status.hold(self._slot(arrival), arrival.offset, cause)
-        self.status.count(self.stage.name, "held")
-        delay_s = self.config.hold_first_s * 2 ** min(holds, 16)
-        await asyncio.sleep(min(delay_s, self.config.hold_cap_s))
+    async def _pause(self, engine: str, delay_s: float) -> None:
+        """Wait `delay_s`, or until another event was served by `engine`."""
+        bell = self._bells.setdefault(engine, asyncio.Event())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await bell.wait()
 
-    async def _park(self, arrival: Arrival, cause: str, attempt: int) -> None:
+    def _ring(self, engine: str) -> None:
+        if (bell := self._bells.pop(engine, None)) is not None:
+            bell.set()
+
+    async def _park(self, arrival: Arrival, work: Try, cause: Poison) -> None:
         letter = DeadLetter(
             topic=self.topic.name,
             partition=arrival.partition,
             offset=arrival.offset,
             stage=self.stage.name,
-            cause=cause,
-            attempt=attempt,
-            at_ms=now_ms(),
+            cause=f"{type(cause).__name__}: {cause}",
+            attempt=max(work.attempt, 1),
+            at_ms=time.time_ns() // 1_000_000,
             key=arrival.key,
             value=arrival.value,
         )
-        await self._hold(arrival, lambda: park(self.river, letter, topic=self.dead_letters))
+        await self._answered(work, lambda: park(self.river, letter, topic=self.dead_letters))
         self.status.count(self.stage.name, "parked")
+        log.error("%s parked %s: %s", self.stage.name, self._at(work), cause)
+
+    def _tell_unexpected(self, work: Try, cause: Exception) -> None:
+        trace = None if isinstance(cause, PostriverError) else cause  # ours say what is wrong
         log.error(
-            "%s parked %s: %s", self.stage.name, (*self._slot(arrival)[1:], arrival.offset), cause
+            "%s failed at %s, try %d: %r",
+            self.stage.name,
+            self._at(work),
+            work.attempt,
+            cause,
+            exc_info=trace,
         )
 
-    def _try(self, arrival: Arrival, attempt: int) -> Try:
-        return Try(
-            stage=self.stage.name,
-            worker=self.config.worker,
-            position=Position(self.epoch, arrival.partition, arrival.offset),
-            attempt=attempt,
-        )
+    def _slot(self, work: Try) -> tuple[str, str, int]:
+        return self.stage.name, self.topic.name, work.position.partition
 
-    def _slot(self, arrival: Arrival) -> tuple[str, str, int]:
-        return self.stage.name, self.topic.name, arrival.partition
+    def _at(self, work: Try) -> str:
+        return f"{self.topic.name}@{work.position.partition}-{work.position.offset}"

@@ -99,6 +99,14 @@ class Harness:
             self._full.discard(tp)
             self._app.consumer.on_buffer_drop(tp)
 
+    def stalled(self, limit_s: float) -> str | None:
+        """The partition whose front has been at work for so long and is not held."""
+        held = {(each.topic, each.partition) for each in self._handling.status.held}
+        for tp, window in self._windows.items():
+            if window.oldest_s > limit_s and tp not in held:
+                return f"{tp.topic}/{tp.partition} has not moved for {window.oldest_s:.0f} s"
+        return None
+
     async def revoke(self, lost: Iterable[TP]) -> None:
         """Cancel and forget what runs on `lost`; wait for its end within the bound."""
         tasks: list[asyncio.Task[None]] = []

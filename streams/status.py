@@ -1,6 +1,7 @@
 """What a worker knows of itself: counters, what is held and since when, how far behind it is."""
 
 import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from mail.errors import Transient
 
 Slot = tuple[str, str, int]  # stage, topic, partition
+BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
 def now_ms() -> int:
@@ -38,6 +40,9 @@ class RoleStatus:
     partitions: int = 0
     events: Counter[tuple[str, str]] = field(default_factory=Counter)  # stage, outcome
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    buckets: defaultdict[str, list[int]] = field(  # stage: events up to BOUNDS_S[i], then the rest
+        default_factory=lambda: defaultdict(lambda: [0] * (len(BOUNDS_S) + 1))
+    )
     unready_since_s: float = field(default_factory=time.monotonic)
     moved_s: float = field(default_factory=time.monotonic)  # last acknowledgement
     _held: dict[tuple[Slot, int], Held] = field(default_factory=dict)
@@ -50,8 +55,12 @@ class RoleStatus:
             first.setdefault(slot, one)
         return list(first.values())
 
-    def hold(self, slot: Slot, offset: int, cause: Transient) -> None:
-        """The event at `offset` waits; the first cause's time stays, the last one's words count."""
+    def hold(self, slot: Slot, offset: int, cause: Transient) -> bool:
+        """The event at `offset` waits; the first cause's time stays, the last one's words count.
+
+        True when it is the first of its partition.
+        """
+        first = not any(other == slot for other, _ in self._held)
         earlier = self._held.get((slot, offset))
         since_ms = earlier.since_ms if earlier else now_ms()
         stage, topic, partition = slot
@@ -63,13 +72,20 @@ class RoleStatus:
             since_ms=since_ms,
             detail=str(cause),
         )
+        return first
 
     def release(self, slot: Slot, offset: int) -> None:
         self._held.pop((slot, offset), None)
 
     def count(self, stage: str, outcome: str) -> None:
-        """`outcome`: done, parked, held (tries), retried (unexpected), cancelled."""
+        """`outcome`: done, parked, held (tries that hold), retried (tries that fail otherwise)."""
         self.events[stage, outcome] += 1
+
+    def done(self, stage: str, took_s: float) -> None:
+        """An event's outputs are acknowledged, `took_s` after its first try began."""
+        self.count(stage, "done")
+        self.seconds[stage] += took_s
+        self.buckets[stage][bisect_left(BOUNDS_S, took_s)] += 1
 
     def assigned(self, partitions: int) -> None:
         self.partitions = partitions

@@ -6,6 +6,7 @@ partition and no other. A closed window never acknowledges: its events belong to
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
@@ -24,6 +25,7 @@ class Entry:
     work: Callable[[], Coroutine[Any, Any, None]]
     ack: Ack
     context: Context = field(default_factory=copy_context)  # of its arrival: tables need it
+    started_s: float = 0.0  # monotonic
     task: "asyncio.Task[None] | None" = None
 
 
@@ -51,6 +53,11 @@ class Window:
     def running(self) -> int:
         """Events that began and are not acknowledged."""
         return len(self._running)
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the front has been at work, and kept the partition from moving."""
+        return time.monotonic() - self._running[0].started_s if self._running else 0.0
 
     def stop_starting(self) -> None:
         """What runs may end and be acknowledged; nothing more begins."""
@@ -81,6 +88,7 @@ class Window:
             entry = self._waiting.popleft()
             self.waiting_bytes -= entry.size_bytes
             work = self._run(entry, self._before(entry))
+            entry.started_s = time.monotonic()
             entry.task = asyncio.create_task(work, context=entry.context)
             if self._ordered:
                 self._last_of_key[entry.key] = entry.task

@@ -1,0 +1,60 @@
+"""One event under way: what its handler sees of the river (mail.ports.Work)."""
+
+import time
+from collections.abc import Callable
+
+from schemas.events import Position
+from schemas.mail import Hop
+
+
+class Try:
+    """Implements mail.ports.Work, for all the tries of one event."""
+
+    __slots__ = (
+        "_stage",
+        "_started_at_ms",
+        "_started_s",
+        "_then",
+        "_worker",
+        "attempt",
+        "position",
+    )
+
+    def __init__(self, position: Position, *, stage: str, worker: str) -> None:
+        self.position = position
+        self.attempt = 0
+        self._stage = stage
+        self._worker = worker
+        self._started_at_ms = time.time_ns() // 1_000_000
+        self._started_s = time.monotonic()
+        self._then: list[Callable[[], None]] = []
+
+    def again(self) -> None:
+        """Begin the next try: what the last one wanted after its publish is dropped."""
+        self.attempt += 1
+        self._then.clear()
+
+    @property
+    def took_s(self) -> float:
+        """Since the first try began, waiting for engines included."""
+        return time.monotonic() - self._started_s
+
+    def hop(self, verdict: str) -> Hop:
+        """The hop of this stage so far, from its first try on."""
+        return Hop(
+            stage=self._stage,
+            started_at_ms=self._started_at_ms,
+            took_ms=round(self.took_s * 1000, 3),
+            verdict=verdict,
+            attempt=self.attempt,
+            worker=self._worker,
+        )
+
+    def after_publish(self, then: Callable[[], None]) -> None:
+        """Call `then` once this try's outputs are acknowledged; it must not block or fail."""
+        self._then.append(then)
+
+    def published(self) -> None:
+        """The outputs are acknowledged."""
+        for then in self._then:
+            then()
