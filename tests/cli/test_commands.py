@@ -1,0 +1,50 @@
+"""The command line without a stack: what cannot be done is said in one line, with its exit code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+POSTRIVER = Path(sys.executable).with_name("postriver")
+
+
+def run(home: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "POSTRIVER_HOME": str(home), "POSTRIVER_PORT_BASE": "61000"}
+    return subprocess.run(
+        [str(POSTRIVER), *args], env=env, input=given, text=True, capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("status",), 3, "no Postriver state here yet"),
+        (("user", "list"), 1, "no Postriver state here yet"),
+        (("quarantine", "list"), 1, "no Postriver state here yet"),
+        (("demo",), 1, "no Postriver state here yet"),
+        (("trace", "nonsense"), 1, "is no mail id"),
+        (("user", "add"), 2, "Missing argument"),
+        (("dead-letters", "redrive"), 2, "name letters, or say --all"),
+        (("nothing-like-it",), 2, "No such command"),
+        (("down",), 0, "was not running"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    tmp_path: Path, args: tuple[str, ...], code: int, words: str
+) -> None:
+    done = run(tmp_path / "none", *args)
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    assert words in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letters").write_text("not mail of ours")
+    done = run(tmp_path, "up", "--detach")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "letters").read_text() == "not mail of ours"

@@ -1,0 +1,64 @@
+"""Settings: every bad value is refused by name, and a configuration gives itself again."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.config import BadSetting, load
+
+
+def test_defaults_need_no_settings() -> None:
+    config = load({})
+    assert config.home.name == ".postriver"
+    assert (config.ports.smtp, config.ports.http) == (2525, 8080)
+    assert config.bind == "127.0.0.1"
+
+
+def test_a_base_gives_five_ports_in_a_row() -> None:
+    ports = load({"POSTRIVER_PORT_BASE": "4000"}).ports
+    assert [ports.smtp, ports.http, ports.ops, ports.kafka, ports.controller] == [
+        4000, 4001, 4002, 4003, 4004,
+    ]  # fmt: skip
+
+
+def test_one_port_may_differ_from_its_base() -> None:
+    ports = load({"POSTRIVER_PORT_BASE": "4000", "POSTRIVER_HTTP_PORT": "8081"}).ports
+    assert (ports.smtp, ports.http) == (4000, 8081)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT_BASE", "80"),
+        ("PORT_BASE", "sixty"),
+        ("SMTP_PORT", "70000"),
+        ("HTTP_PORT", "-1"),
+        ("HTTP_PORT", "²"),
+        ("MESSAGE_MAX_BYTES", "99999999999"),
+        ("JUNK_SCORE", "nan"),
+        ("QUARANTINE_SCORE", "1"),
+        ("PROFILE", "distributed"),
+        ("LOG_LEVEL", "loud"),
+        ("HOSTNAME", "not a name"),
+        ("RECIPIENTS_MAX", "0"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=f"POSTRIVER_{name}"):
+        load({f"POSTRIVER_{name}": value})
+
+
+def test_two_settings_may_not_want_one_port() -> None:
+    with pytest.raises(BadSetting):
+        load({"POSTRIVER_HTTP_PORT": "2525"})
+
+
+def test_a_configuration_gives_itself_again(tmp_path: Path) -> None:
+    given = {
+        "POSTRIVER_HOME": str(tmp_path), "POSTRIVER_PORT_BASE": "5000",
+        "POSTRIVER_HOSTNAME": "Mail.Example.ORG", "POSTRIVER_JUNK_SCORE": "4.5",
+        "POSTRIVER_MESSAGE_MAX_BYTES": "1000000", "POSTRIVER_LOG_LEVEL": "DEBUG",
+    }  # fmt: skip
+    config = load(given)
+    assert config.hostname == "mail.example.org"
+    assert load(config.as_settings()) == config
