@@ -1,0 +1,224 @@
+"""The one writer of every mailbox, proven with two of them and a knife.
+
+Two processes of the role `mailbox` share a store, and are killed at random moments while commands
+keep coming. What is left must be what one careful clerk would have made of the log, read in order.
+"""
+
+import asyncio
+import os
+import random
+from collections import defaultdict
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from schemas.events import Command, CommandAnswered, MailboxChanged, MailboxEvent, Position
+from schemas.mailbox import FOLDERS, MailboxState, Message
+from stores.sqlite_mail import SqliteMailStore
+from streams.codec import decode
+from streams.config import PublisherConfig
+from streams.lag import LagMeter
+from streams.publisher import KafkaPublisher
+from streams.tables import UNREAD_CHANGELOG
+from streams.topology import DEAD_LETTERS
+from tests.mailbox_workers.conftest import Fleet, Journalled
+from tests.mailbox_workers.mailbox_model import USERS, Model, Orders, counted
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+COMMANDS, EVENTS = "mailbox.commands", "mailbox.events"
+KILLS = 6
+COMMANDS_PER_ROUND = 700
+AT_ONCE = 20  # commands given to the publisher together
+WORK_MAX = 250  # changes between one kill and the next, at most
+JOIN_MAX_S = 6.0  # or so long after the last kill, in the middle of a rebalance
+
+
+async def test_two_workers_killed_at_random_lose_and_double_nothing(
+    fleet: Fleet, store: SqliteMailStore, journalled: Journalled, epochs: dict[str, str]
+) -> None:
+    seed = int(os.environ.get("POSTRIVER_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"POSTRIVER_SEED={seed}")
+    orders = Orders(random.Random(seed))
+    await _storm(fleet, journalled, orders, random.Random(seed + 1))
+    await _drained(fleet)
+    assert fleet.stop() == [0, 0], fleet.said()
+
+    log = await _commands(fleet.bootstrap, epochs[COMMANDS])
+    assert len(log) == COMMANDS_PER_ROUND * (KILLS + 1)
+    models = _replayed(log)
+    journals = {user: await store.journal(user, since_seq=0, limit=10**6) for user in USERS}
+    for user in USERS:
+        _check_journal(models[user], journals[user])
+        await _check_views(store, user, models[user])
+    again = await _check_events(fleet.bootstrap, log, journals)
+    behind = await _check_table(fleet.bootstrap, models)
+    assert await _records(fleet.bootstrap, DEAD_LETTERS) == []
+    print(
+        f"{len(log)} commands ({orders.repeats} of them repeats), "
+        f"{sum(map(len, journals.values()))} changes, {fleet.kills} kills, "
+        f"{fleet.fenced} fenced, {again} commands worked off again, "
+        f"table behind for {behind} users"
+    )
+
+
+async def _storm(fleet: Fleet, journalled: Journalled, orders: Orders, dice: random.Random) -> None:
+    """Commands, with a kill somewhere in each round but the last."""
+    publisher = KafkaPublisher(PublisherConfig(bootstrap=fleet.bootstrap))
+    await publisher.start()
+    try:
+        for _ in range(2):
+            fleet.start()
+        for _ in range(KILLS):
+            publishing = asyncio.create_task(_publish(publisher, orders))
+            await _moment(fleet, journalled, dice)
+            fleet.kill(dice)
+            await publishing
+        await _publish(publisher, orders)
+    finally:
+        await publisher.stop()
+
+
+async def _publish(publisher: KafkaPublisher, orders: Orders) -> None:
+    for _ in range(COMMANDS_PER_ROUND // AT_ONCE):
+        await publisher.publish(*orders.more(AT_ONCE))
+
+
+async def _moment(fleet: Fleet, journalled: Journalled, dice: random.Random) -> None:
+    """Two in three while commands are worked off, the others whenever it is."""
+    if fleet.kills and dice.random() < 1 / 3:
+        ends_s = asyncio.get_running_loop().time() + dice.uniform(0, JOIN_MAX_S)
+        await fleet.until(lambda: asyncio.get_running_loop().time() > ends_s)
+        return
+    wanted = journalled() + dice.randint(1, WORK_MAX)
+    await fleet.until(lambda: journalled() >= wanted)
+
+
+async def _drained(fleet: Fleet) -> None:
+    """Every command is acknowledged."""
+    group, meter = "postriver-mailbox", LagMeter(fleet.bootstrap)
+    await meter.start()
+    try:
+        async with asyncio.timeout(120):
+            while (await meter.read({group: [COMMANDS]}))[group][COMMANDS]:
+                fleet.tend()
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        pytest.fail(f"never worked off; the workers said:\n{fleet.said()}")
+    finally:
+        await meter.stop()
+
+
+async def _records(bootstrap: str, topic: str) -> list:
+    """Every record that stands on a topic now; those of a partition in their order."""
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None
+    )
+    await consumer.start()
+    try:
+        found, ends = [], await consumer.end_offsets(consumer.assignment())
+        for part, end in ends.items():
+            while await consumer.position(part) < end:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found += records
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def _commands(bootstrap: str, epoch: str) -> list[tuple[Command, Position]]:
+    return [
+        (decode(COMMANDS, each.offset, each.value), Position(epoch, each.partition, each.offset))
+        for each in await _records(bootstrap, COMMANDS)
+    ]
+
+
+def _replayed(log: list[tuple[Command, Position]]) -> dict[str, Model]:
+    """The log as one clerk reads it; a user's commands lie in one partition, in order."""
+    models: dict[str, Model] = defaultdict(Model)
+    for command, position in log:
+        models[command.user_id].apply(command, position)
+    return models
+
+
+def _check_journal(model: Model, journal: list[MailboxChanged]) -> None:
+    assert [entry.seq for entry in journal] == list(range(1, len(model.history) + 1))
+    for entry, told in zip(journal, model.history, strict=True):
+        found = (entry.command_id, entry.position, entry.message_id, entry.keywords, entry.places)
+        assert found == (
+            told.command_id, told.position, told.message_id, told.keywords, told.places,
+        )  # fmt: skip
+    for entry, counts in zip(journal, model.counts, strict=True):
+        assert entry.folders
+        for one in entry.folders:
+            assert (one.total, one.unread) == counts[one.id]
+
+
+async def _check_views(store: SqliteMailStore, user: str, model: Model) -> None:
+    """Every message lies in one list, once; and counts are what a recount of the rows gives."""
+    rows = [(folder, row) for folder in FOLDERS for row in await _listed(store, user, folder)]
+    assert sorted(row.message_id for _, row in rows) == sorted(model.messages)
+    for folder, row in rows:
+        assert list(row.places) == [folder]
+        assert model.messages[row.message_id] == (folder, row.places[folder], row.keywords)
+    state = await store.load(user)
+    recount = counted((folder, row.places[folder], row.keywords) for folder, row in rows)
+    assert state.seq == len(model.history)
+    assert _counts(state) == recount
+    for folder, one in state.folders.items():
+        assert sorted(row.places[folder] for place, row in rows if place == folder) == list(
+            range(1, one.next_uid)
+        )
+
+
+async def _listed(store: SqliteMailStore, user: str, folder: str) -> list[Message]:
+    found, cursor = [], None
+    while True:
+        page = await store.page(user, folder, unread=None, limit=500, cursor=cursor)
+        found += page.messages
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def _counts(state: MailboxState) -> dict[str, tuple[int, int]]:
+    return {id_: (one.total, one.unread) for id_, one in state.folders.items()}
+
+
+async def _check_events(
+    bootstrap: str,
+    log: list[tuple[Command, Position]],
+    journals: dict[str, list[MailboxChanged]],
+) -> int:
+    """Every change was told, as it is journalled and in order.
+
+    Each command that stands on the log is answered by one event: those beyond came of kills.
+    """
+    events: list[MailboxEvent] = [
+        decode(EVENTS, each.offset, each.value) for each in await _records(bootstrap, EVENTS)
+    ]
+    changes: dict[str, list[MailboxChanged]] = defaultdict(list)
+    for event in events:
+        if not isinstance(event, CommandAnswered):
+            changes[event.user_id].append(event)
+    for user, journal in journals.items():
+        assert list(dict.fromkeys(event.seq for event in changes[user])) == [
+            entry.seq for entry in journal
+        ]
+        by_seq = {entry.seq: entry for entry in journal}
+        assert all(event == by_seq[event.seq] for event in changes[user])
+    answered = {(event.user_id, event.command_id) for event in events}
+    assert answered == {(command.user_id, command.command_id) for command, _ in log}
+    return len(events) - len(log)
+
+
+async def _check_table(bootstrap: str, models: dict[str, Model]) -> int:
+    """What the table ever held was true at its seq; how many users it has not caught up with."""
+    last: dict[str, int] = {}
+    for record in await _records(bootstrap, UNREAD_CHANGELOG):
+        user = record.key.decode()
+        state = msgspec.msgpack.decode(record.value, type=MailboxState)
+        if state.seq:
+            assert _counts(state) == models[user].counts[state.seq - 1]
+        last[user] = state.seq
+    return sum(last.get(user, 0) != len(model.history) for user, model in models.items())
