@@ -1,5 +1,7 @@
 """A taken port is named before anything starts, with its setting and the program that holds it."""
 
+import errno
+import random
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,10 +37,11 @@ def check_ports(ports: Iterable[Port]) -> None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago, outside the range that outgoing connections draw from."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        if _problem(Port("", port, host)) is None:
+            return port
 
 
 def _problem(port: Port) -> str | None:
@@ -52,22 +55,36 @@ def _problem(port: Port) -> str | None:
         except PermissionError:
             return f"{port.setting}: port {port.port} needs more rights (below 1024)"
         except OSError as cause:
-            holder = _holder(port.port)
-            why = f"is taken by {holder}" if holder else f"cannot be had: {cause.strerror}"
+            why = _holder(port.port) or _reason(cause)
             return f"{port.setting}: port {port.port} on {port.host} {why}"
     return None
 
 
 def _holder(port: int) -> str | None:
-    """Name and pid of the listener, where the kernel lets us see them."""
-    for connection in psutil.net_connections(kind="tcp"):
-        address = connection.laddr
-        if connection.status != psutil.CONN_LISTEN or not address or address.port != port:
-            continue
-        if connection.pid is None:
-            return "a program of another user"
-        try:
-            return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-        except psutil.Error:
-            return f"pid {connection.pid}"
+    """Who listens, else whose outgoing connection has the port, as far as the kernel lets us see."""
+    found = [
+        connection
+        for connection in psutil.net_connections(kind="tcp")
+        if (address := connection.laddr) and address.port == port
+    ]
+    found.sort(key=lambda connection: connection.status != psutil.CONN_LISTEN)
+    for connection in found:
+        if connection.pid is not None:
+            return f"is taken by {_name(connection.pid)} (pid {connection.pid})"
+        if connection.status == psutil.CONN_LISTEN:
+            return "is taken by a program of another user"
     return None
+
+
+def _name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return "a program"
+
+
+def _reason(cause: OSError) -> str:
+    """A port of the kernel's own range may belong, for a minute, to a connection that has ended."""
+    if cause.errno != errno.EADDRINUSE:
+        return f"cannot be had: {cause.strerror}"
+    return "is in use by an outgoing connection or one just ended; wait, or choose one below 32768"

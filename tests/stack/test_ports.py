@@ -22,3 +22,13 @@ def test_two_settings_with_the_same_port_are_named() -> None:
     port = free_port()
     with pytest.raises(PortsTaken, match=f"B: port {port} is also A"):
         check_ports([Port("A", port), Port("B", port)])
+
+
+def test_a_port_of_an_outgoing_connection_is_taken_too() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        port = client.getsockname()[1]
+        with pytest.raises(PortsTaken, match=f"X: port {port} on 127.0.0.1 is taken by"):
+            check_ports([Port("X", port)])
