@@ -61,7 +61,7 @@ def _problem(port: Port) -> str | None:
 
 
 def _holder(port: int) -> str | None:
-    """Who listens, else whose outgoing connection has the port, as far as the kernel lets us see."""
+    """Who listens, else whose outgoing connection has the port, as far as we may see."""
     found = [
         connection
         for connection in psutil.net_connections(kind="tcp")
