@@ -85,9 +85,15 @@ class Role:
     async def on_table(self, answer: Answer, _: str, work) -> list[Any]:
         """Count the key's notes in the table, as the mailbox counts a user's."""
         known = self.unread.get(answer.key)
-        self.write("table", key=answer.key, seq=None if known is None else known.seq)
+        raw = self.unread._table.get(answer.key.encode())
+        self.write(
+            "table",
+            key=answer.key,
+            proven=None if known is None else known.seq,
+            kept=None if raw is None else self.unread._decode(raw).seq,
+        )
         state = MailboxState(
-            seq=(known.seq if known else 0) + 1,
+            seq=answer.number,
             partition=work.position.partition,
             offset=work.position.offset,
         )
