@@ -64,7 +64,7 @@ def _read_into(found: list[Mailbox], text: str, limit: int) -> None:
 def _read_comment(at: _Open, piece: str) -> None:
     at.depth += (piece == "(") - (piece == ")")
     if piece not in {"(", ")"}:
-        at.comments.append(piece)
+        at.comments.append(_ESCAPED.sub(r"\1", piece))
 
 
 def _close(at: _Open, found: list[Mailbox]) -> None:

@@ -13,6 +13,8 @@ def one_line(text: str, *, limit: int) -> str:
     # White space may fill the beginning, so more than `limit` is looked at, but not all of it.
     beginning = text[: limit * _SPACES_LOOKED_AT].replace("\x85", " ")
     spaced = " ".join(beginning.split())
+    if spaced.isascii() and spaced.isprintable():
+        return spaced[:limit].strip()
     return _DIRECTION.sub("", _UNWANTED.sub("", spaced))[:limit].strip()
 
 

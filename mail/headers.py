@@ -6,10 +6,10 @@ beside them: undeclared 8-bit, a first line that begins with a space, no empty l
 
 import binascii
 import re
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
-from typing import NamedTuple
 
 from mail.charsets import decode_text, guess_text
 from mail.clean import one_line
@@ -28,16 +28,22 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _ID = re.compile(r"<([^<>]+)>")
 
 
-class Header(NamedTuple):
+@dataclass(slots=True)
+class Header:
     """Fields in their order, unfolded; where the body begins; whether all of it was read."""
 
     fields: list[tuple[str, bytes]]
     body_start: int
     complete: bool
+    _by_name: dict[str, list[bytes]] = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in self.fields:
+            self._by_name.setdefault(name.lower(), []).append(value)
 
     def all(self, name: str) -> list[bytes]:
         """Values of the fields called `name` (lower case), in their order."""
-        return [value for field, value in self.fields if field.lower() == name]
+        return self._by_name.get(name, [])
 
     def text(self, name: str, *, limit: int) -> str:
         """The first such field, decoded; "" when there is none."""
@@ -78,10 +84,10 @@ def _logical_lines(block: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
     rows: list[tuple[bytes, list[bytes]]] = []
     read_bytes = 0
     for line in block.splitlines(keepends=True):
-        field = line.rstrip(b"\r\n")
-        if rows and field[:1] in (b" ", b"\t"):
-            rows[-1][1].append(field)
-        elif not _take_field(rows, field) and not (read_bytes == 0 and line.startswith(b"From ")):
+        text = line.rstrip(b"\r\n")
+        if rows and text[:1] in (b" ", b"\t"):
+            rows[-1][1].append(text)
+        elif not _take_field(rows, text) and not (read_bytes == 0 and line.startswith(b"From ")):
             break  # the empty line is missing: this is the body already
         read_bytes += len(line)
         if len(rows) >= FIELDS_MAX:

@@ -7,6 +7,7 @@ looked at. Broken base64 gives what can be had; a multipart whose delimiters are
 import binascii
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 
 from mail.charsets import guess_text
 from mail.headers import Header, lenient_base64, read_header
@@ -64,7 +65,7 @@ class _Walk:
             content_type=_value(header, "content-type") or ("message/rfc822" if in_digest else ""),
             disposition=_value(header, "content-disposition"),
             content_id=_value(header, "content-id"),
-            decode=lambda: decode_transfer(self._content[body[0] : body[1]], encoding),
+            decode=cache(lambda: decode_transfer(self._content[body[0] : body[1]], encoding)),
         )
         return part, header, body
 
