@@ -27,7 +27,7 @@ T = TypeVar("T")
 def free_port_base() -> int:
     """The first of five neighbouring free ports."""
     for _ in range(200):
-        base = random.SystemRandom().randrange(20_000, 60_000)
+        base = random.SystemRandom().randrange(20_000, 32_000)
         try:
             for port in range(base, base + 5):
                 with socket.socket() as probe:
