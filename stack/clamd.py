@@ -108,7 +108,7 @@ def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
         "DatabaseDirectory": database,
         "TemporaryDirectory": home.scratch(NAME),
         "StreamMaxLength": limit,
-        "MaxFileSize": limit,
+        "MaxFileSize": config.scan_max_bytes,  # of an unpacked part too
         "MaxScanSize": config.scan_max_bytes,
         "MaxFiles": 10_000,
         "AlertExceedsMax": "yes",

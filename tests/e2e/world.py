@@ -47,10 +47,18 @@ def eventually(look: Callable[[], T], *, within_s: float = 60.0, what: str = "")
             last = answer = look()
             if answer:
                 return answer
-        except (OSError, AssertionError, urllib.error.HTTPError) as error:
+        except (OSError, AssertionError) as error:
             last = error
         time.sleep(0.1)
     raise AssertionError(f"not within {within_s} s: {what or look}; last: {last!r}")
+
+
+class Unwilling(OSError):
+    """The edge answered with an error."""
+
+    def __init__(self, code: int, body: bytes) -> None:
+        super().__init__(f"{code}: {body[:300]!r}")
+        self.code = code
 
 
 @dataclass
@@ -69,8 +77,12 @@ class Client:
         request = urllib.request.Request(self.base + path, data, method=method)
         request.add_header("Authorization", f"Bearer {self.token}")
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            with error:  # its socket must not wait for the garbage collector
+                raise Unwilling(error.code, error.read()) from None
 
     def folder(self, name: str) -> dict[str, Any]:
         folders = self.call("GET", "/v1/folders")["folders"]
