@@ -30,13 +30,11 @@ from schemas.mailbox import MailboxState
 
 async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[Event]:
     state = await _proven_state(event.user_id, ports)
-    done = await _done_before(event, state, work.position, ports)
-    outcome = done or await _decide(event, state, work.position, ports)
+    while (outcome := await _outcome(event, state, work.position, ports)) is None:
+        state = await ports.store.load(event.user_id)
     if isinstance(outcome, Commit):
         await _commit(outcome, ports)
         state, outcome = outcome.state, outcome.entry
-    elif isinstance(outcome, MailboxChanged) and outcome.seq > state.seq:
-        state = await ports.store.load(event.user_id)  # an owner before us was not idle yet
     work.after_publish(lambda: ports.unread.set(event.user_id, state))
     return (_answer(event, outcome) if isinstance(outcome, str) else outcome,)
 
@@ -46,6 +44,21 @@ async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
     state = ports.unread.get(user_id)
     ports.unread.doubt(user_id)
     return await ports.store.load(user_id) if state is None else state
+
+
+async def _outcome(
+    event: Command, state: MailboxState, position: Position, ports: MailboxPorts
+) -> Commit | MailboxChanged | str | None:
+    """What to commit, publish again or answer. None: the store is ahead of `state`.
+
+    Then another owner is not idle yet. To go on with rows newer than the state would answer
+    `unchanged` to what that owner has just changed, and could publish seq 3 before seq 2.
+    """
+    done = await _done_before(event, state, position, ports)
+    if done is None:
+        return await _decide(event, state, position, ports)
+    is_ahead = isinstance(done, MailboxChanged) and done.seq > state.seq
+    return None if is_ahead else done
 
 
 async def _done_before(
@@ -71,8 +84,10 @@ async def _answer_now(event: Command, ports: MailboxPorts) -> str:
 
 async def _decide(
     event: Command, state: MailboxState, position: Position, ports: MailboxPorts
-) -> Commit | MailboxChanged | str:
+) -> Commit | MailboxChanged | str | None:
     row = await ports.store.message(event.user_id, event.message_id)
+    if row is not None and row.changed_seq > state.seq:
+        return None
     if isinstance(event, ChangeKeywords):
         return rules.change_keywords(state, row, event, position)
     if row is None:

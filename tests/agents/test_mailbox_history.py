@@ -211,3 +211,19 @@ class MailboxHistory(RuleBasedStateMachine):
 
 TestMailboxHistory = MailboxHistory.TestCase
 TestMailboxHistory.settings = settings(max_examples=400, stateful_step_count=40, deadline=None)
+
+
+def test_a_lost_owner_never_publishes_ahead_of_what_it_missed() -> None:
+    """It stands before a row that the new owner changes, in the journal but not yet published."""
+    river = River()
+    river.log += [deliver(), change("c1", add=["$seen"]), change("c2", remove=["$seen"])]
+    run(river.chains(river.owner, window=1)[0])
+    (lost,) = river.chains(river.owner, window=2)
+    advance(lost, steps=2)
+    (killed,) = river.chains(river.take_over(stale={}), window=1)
+    advance(killed, steps=6)
+    killed.close()
+    run(lost)
+    (last,) = river.chains(river.take_over(stale={}), window=2)
+    run(last)
+    assert list(dict.fromkeys(event.seq for event in river.published)) == [1, 2, 3]
