@@ -184,7 +184,7 @@ class Workers:
         try:
             return json.loads(self.log.with_suffix(f".{process.pid}").read_text())
         except (FileNotFoundError, json.JSONDecodeError):
-            return {"ready": False, "held": [], "partitions": 0, "lag": -1}
+            return {"ready": False, "held": [], "partitions": 0, "lag": -1, "unhealthy": None}
 
     def errors(self) -> str:
         return (self.folder / "stderr").read_text()[-6000:]

@@ -1,0 +1,87 @@
+"""How workers end, freeze and complain."""
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from mail.errors import ScannerUnavailable
+from streams.status import RoleStatus
+from tests.streams.small import Note
+
+pytestmark = pytest.mark.kafka
+
+
+async def test_a_held_worker_stops_when_told_and_acks_nothing(make_workers, put) -> None:
+    workers = await make_workers()
+    process = workers.start(config={"drain_limit_s": 0.5})
+    workers.gate.touch()
+    word = f"wait:{workers.gate}"
+    await put(workers, *(Note(key=f"k{n}", number=n, word=word) for n in range(30)))
+    await workers.until(lambda: workers.status(process)["held"])
+    process.terminate()
+    assert await asyncio.to_thread(process.wait, 60) == 0
+    assert await workers.committed() == 0
+    workers.gate.unlink()
+    workers.start()
+    assert len(await workers.until_answered(30)) == 30
+
+
+async def test_what_runs_at_a_stop_is_finished_first(make_workers, put) -> None:
+    workers = await make_workers(in_flight=4)
+    process = workers.start()
+    await put(workers, *(Note(key="k", number=n, word="slow:1500") for n in range(12)))
+    await workers.until(lambda: len(workers.lines("begin")) == 4)
+    process.terminate()
+    assert await asyncio.to_thread(process.wait, 60) == 0
+    assert len(workers.lines("begin")) == len(await workers.answers()) == 4
+    assert await workers.committed() == 4
+
+
+async def test_a_worker_that_was_frozen_and_lost_its_partitions_comes_back(
+    make_workers, put
+) -> None:
+    workers = await make_workers(ordered=True, in_flight=4)
+    first, second = workers.start(), workers.start()
+    both = (first, second)
+    await workers.until(lambda: sum(workers.status(each)["partitions"] for each in both) == 3)
+    await put(workers, *(Note(key=f"k{n % 9}", number=n, word="slow:300") for n in range(100)))
+    await workers.until(lambda: len(workers.lines("begin")) >= 10)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        await workers.until(lambda: workers.status(second)["partitions"] == 3)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    answers = await workers.until_answered(100)
+    assert {answer.number for answer in answers} == set(range(100))
+    await workers.until(
+        lambda: sorted(workers.status(each)["partitions"] for each in both) == [1, 2]
+    )
+    await put(workers, *(Note(key=f"k{n}", number=n) for n in range(100, 120)))
+    await workers.until_answered(120)
+    assert [each.poll() for each in both] == [None, None]
+
+
+def test_only_what_is_neither_moving_nor_held_is_unhealthy() -> None:
+    status = RoleStatus()
+    limits = {"start_limit_s": 60.0, "stall_limit_s": 300.0}
+    assert status.unhealthy(**limits) is None
+    status.unready_since_s = time.monotonic() - 61
+    assert "no partitions for 61 s" in (status.unhealthy(**limits) or "")
+    status.assigned(0)
+    assert status.unhealthy(**limits) is None
+    status.lag, status.moved_s = 5, time.monotonic() - 301
+    assert "5 events wait" in (status.unhealthy(**limits) or "")
+    status.hold(("scan", "mail.validated", 1), 7, ScannerUnavailable("clamd"))
+    assert status.unhealthy(**limits) is None
+    status.release(("scan", "mail.validated", 1), 7)
+    status.acked()
+    assert status.unhealthy(**limits) is None
+
+
+async def test_a_handler_that_never_returns_is_reported(make_workers, put) -> None:
+    workers = await make_workers()
+    process = workers.start(config={"stall_limit_s": 1.0})
+    await put(workers, Note(key="k", number=0, word="slow:600000"))
+    await workers.until(lambda: "has not moved" in (workers.status(process)["unhealthy"] or ""))
