@@ -1,25 +1,16 @@
 """The page in a real browser: live, usable by keyboard, and deaf to what mails say."""
 
 import base64
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 from edge_world import PASSWORDS, PLAIN, World
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
+from tests.browser import ARGUMENTS, CHROMIUM
+
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = """
 <p>Good day</p>
 <script>window.top.pwned('script')</script>

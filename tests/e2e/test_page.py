@@ -1,31 +1,21 @@
 """The page in a real browser before the whole stack: a mail by SMTP appears without a reload."""
 
-import shutil
-
 import pytest
 from playwright.sync_api import expect, sync_playwright
+
+from tests.browser import ARGUMENTS, CHROMIUM
 
 from . import mails
 from .world import Client, World
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(300)]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def test_a_mail_by_smtp_is_on_the_owners_screen(running: World, ann: Client) -> None:
     del ann  # made before the page is opened
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert program, "install chromium"
+    assert CHROMIUM, "install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page()
         page.goto(f"{running.http}/")
         page.get_by_label("Address").fill("ann@postriver.test")
