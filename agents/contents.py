@@ -1,7 +1,8 @@
 """A mail's octets for an agent, and work on them that must not hold the event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mail.ports import ContentStore
@@ -9,7 +10,42 @@ from schemas.content import Content, Inline, Stored
 
 OFF_LOOP_FROM_BYTES = 256 * 1024  # below, parsing costs less than the way to a thread
 
+BUDGET_MAX_BYTES = 256 * 1024 * 1024  # of stored contents in memory at once, in one process
 T = TypeVar("T")
+
+
+class Budget:
+    """Memory for mails that are too big to travel inside events; first come, first served."""
+
+    def __init__(self, max_bytes: int = BUDGET_MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._used_bytes = 0
+        self._turn = asyncio.Lock()
+        self._freed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def room(self, size_bytes: int) -> AsyncIterator[None]:
+        """Wait until `size_bytes` fit; one that is larger than all waits for all."""
+        size_bytes = min(size_bytes, self._max_bytes)
+        async with self._turn, self._freed:
+            await self._freed.wait_for(lambda: self._used_bytes + size_bytes <= self._max_bytes)
+            self._used_bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._used_bytes -= size_bytes
+            async with self._freed:
+                self._freed.notify_all()
+
+
+@asynccontextmanager
+async def reading(content: Content, contents: ContentStore, budget: Budget) -> AsyncIterator[bytes]:
+    """The octets, within the budget as long as the block lasts. ContentMissing, StoreUnavailable.
+
+    Inline content is bounded already, by what the river keeps of a partition.
+    """
+    async with budget.room(content.size_bytes if isinstance(content, Stored) else 0):
+        yield await read_content(content, contents)
 
 
 async def read_content(content: Content, contents: ContentStore) -> bytes:

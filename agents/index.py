@@ -11,7 +11,7 @@ Safe to repeat: documents are keyed by message id.
 import logging
 from collections.abc import Sequence
 
-from agents.contents import parse_off_loop
+from agents.contents import parse_off_loop, reading
 from agents.ports import IndexPorts
 from mail.parse import Words, read_words
 from mail.ports import Work
@@ -38,7 +38,8 @@ async def _add(event: MailboxChanged, ports: IndexPorts) -> None:
         return
 
     async def read() -> Words:
-        return await parse_off_loop(read_words, await ports.contents.get(row.content.ref))
+        async with reading(row.content, ports.contents, ports.budget) as content:
+            return await parse_off_loop(read_words, content)
 
     await ports.search.add(_document(row, await ports.texts.of(row.mail_id, read)))
 

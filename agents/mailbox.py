@@ -66,14 +66,16 @@ async def _done_before(
 ) -> MailboxChanged | str | None:
     """What came of this command when it was done, or None: it is new.
 
-    A new `deliver` is told by its message id alone, which _decide looks up anyway.
+    A new `deliver` is told by its message id alone, which _decide looks up anyway: a position must
+    never be able to swallow a mail, even where the log came back shorter than the store.
     """
     applied = rules.was_applied(state, position)
     if applied or isinstance(event, ChangeKeywords):
         entry = await ports.store.by_command(event.user_id, event.command_id)
         if entry is not None:
             return entry
-    return await _answer_now(event, ports) if applied else None
+    is_old = applied and isinstance(event, ChangeKeywords)
+    return await _answer_now(event, ports) if is_old else None
 
 
 async def _answer_now(event: Command, ports: MailboxPorts) -> str:

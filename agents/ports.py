@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from agents.contents import Budget
 from agents.engine import Engine
 from agents.texts import Texts
 from mail.policy import SpamPolicy
@@ -23,6 +24,7 @@ class IntakePorts:
 
     contents: ContentStore
     holders: Holders
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class ScanPorts:
     spam: SpamScanner
     quarantine: Quarantine
     policy: SpamPolicy = field(default_factory=SpamPolicy)
+    budget: Budget = field(default_factory=Budget)
     virus_engine: Engine = field(default_factory=Engine)
     spam_engine: Engine = field(default_factory=Engine)
 
@@ -53,4 +56,5 @@ class IndexPorts:
     store: MailStore
     contents: ContentStore
     search: SearchIndex
+    budget: Budget = field(default_factory=Budget)
     texts: Texts = field(default_factory=Texts)

@@ -10,7 +10,7 @@ Safe to repeat: the quarantine row is keyed by mail id, and the first one stays.
 
 from collections.abc import Sequence
 
-from agents.contents import keep_content, read_content
+from agents.contents import keep_content, reading
 from agents.ports import ScanPorts
 from mail.errors import Unscannable
 from mail.ports import Work
@@ -20,8 +20,8 @@ from schemas.records import Quarantined
 
 
 async def scan(event: MailValidated, work: Work, ports: ScanPorts) -> Sequence[Event]:
-    content = await read_content(event.content, ports.contents)
-    verdict = await _judge(content, event.mail_id, ports, alone=work.attempt > 1)
+    async with reading(event.content, ports.contents, ports.budget) as content:
+        verdict = await _judge(content, event.mail_id, ports, alone=work.attempt > 1)
     hop = work.hop(verdict.outcome)
     if ports.policy.quarantines(verdict):
         await _quarantine(event, verdict, hop, ports)

@@ -60,7 +60,9 @@ def make_app(
 async def start(app: web.Application) -> tuple[web.AppRunner, int]:
     """Listen where the configuration says; the port is the real one when it says 0."""
     config = app[EDGE].config
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=5.0, keepalive_timeout=config.keepalive_s
+    )
     await runner.setup()
     site = web.TCPSite(runner, config.host, config.port)
     await site.start()

@@ -12,7 +12,8 @@ class ApiConfig:
     secure_cookies: bool = False  # True behind TLS: Secure, and the __Host- prefix (RFC 6265bis)
 
     session_days: int = 30
-    login_failures_per_address: int = 10
+    login_failures_per_address: int = 10  # from one peer: a stranger elsewhere locks nobody out
+    login_failures_everywhere: int = 200  # for one address, whoever tries
     login_failures_per_peer: int = 30  # several people may share one address of the network
     login_window_s: float = 900.0
     login_keys: int = 20_000  # addresses and peers remembered; the oldest are forgotten first
@@ -21,6 +22,7 @@ class ApiConfig:
 
     answer_timeout_s: float = 10.0  # a change not seen by then is answered 202
     retry_after_s: int = 5
+    keepalive_s: float = 75.0  # an idle connection after an answer
     body_max_bytes: int = 64 * 1024
 
     page_default: int = 50

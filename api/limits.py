@@ -34,9 +34,11 @@ class FailedLogins:
 
     def begin(self, address: str, remote: str | None) -> Callable[[], None]:
         """Count a try. 429 when there were too many; else what takes it back."""
+        peer = peer_key(remote)
         limits = {
-            f"address:{address}": self._config.login_failures_per_address,
-            peer_key(remote): self._config.login_failures_per_peer,
+            f"{peer} address:{address}": self._config.login_failures_per_address,
+            f"address:{address}": self._config.login_failures_everywhere,
+            peer: self._config.login_failures_per_peer,
         }
         now_s = self._clock_s()
         wait_s = max(self._wait_s(key, limit, now_s) for key, limit in limits.items())

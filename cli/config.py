@@ -55,6 +55,7 @@ class Config:
     quarantine_score: float
     backlog_max_mails: int
     session_days: int
+    secure_cookies: str  # yes: the page is behind TLS
     log_level: str
 
     @property
@@ -134,6 +135,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         quarantine_score=quarantine,
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
+        secure_cookies=read.choice("SECURE_COOKIES", "no", ("yes", "no")),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
 

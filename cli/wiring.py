@@ -79,17 +79,28 @@ class Adapters:
         return SpamdScanner(SpamdScannerConfig(address=self._socket("spamd")))
 
 
+def _become_owner(config: Config) -> None:
+    try:
+        existing(config.home)
+        become(config.home)
+    except (HomeError, PrivilegeError) as error:
+        raise Refused(str(error)) from error
+
+
+def bootstrap() -> str:
+    """The broker's address, for commands that read events: never as root. Refused."""
+    config = load()
+    _become_owner(config)
+    return config.bootstrap
+
+
 @asynccontextmanager
 async def adapters(config: Config) -> AsyncIterator[Adapters]:
     """Adapters of the state folder in `config`; as root, we become its owner first.
 
     Refused: there is no state folder yet, or it is not one that we can use.
     """
-    try:
-        existing(config.home)
-        become(config.home)
-    except (HomeError, PrivilegeError) as error:
-        raise Refused(str(error)) from error
+    _become_owner(config)
     async with AsyncExitStack() as stack:
         yield Adapters(config.home, stack)
 

@@ -110,6 +110,7 @@ def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
         "StreamMaxLength": limit,
         "MaxFileSize": config.scan_max_bytes,  # of an unpacked part too
         "MaxScanSize": config.scan_max_bytes,
+        "MaxScanTime": 60_000,  # ms; below the scanners' patience, so that clamd itself says so
         "MaxFiles": 10_000,
         "AlertExceedsMax": "yes",
         "MaxThreads": config.threads,

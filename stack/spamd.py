@@ -30,6 +30,7 @@ dns_available no
 skip_rbl_checks 1
 skip_uribl_checks 1
 normalize_charset 1
+time_limit 60
 """
 
 
@@ -62,6 +63,7 @@ def spamd(home: Home, config: SpamdConfig | None = None) -> Program:
             "--nouser-config",
             f"--max-children={config.workers}",
             f"--min-children={config.workers}",
+            "--timeout-child=100",  # above time_limit, below the scanners' patience
             f"--siteconfigpath={site}",
             f"--helper-home-dir={folder}",
             f"--pidfile={home.run / 'spamd.pid'}",

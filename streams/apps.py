@@ -11,13 +11,14 @@ import faust
 import mode
 
 from mail.errors import BrokerUnavailable, Fatal, PostriverError
-from streams.config import StreamsConfig
+from streams.config import StreamsConfig, TopicsConfig
 from streams.handling import Handler, Handling, River
 from streams.harness import Harness
 from streams.lag import LagMeter
 from streams.periodic import Periodic
 from streams.status import RoleStatus
 from streams.tables import UnreadTable
+from streams.topics import ended_epochs
 from streams.topology import BY_NAME, DEAD_LETTERS, Stage, Topic
 
 log = logging.getLogger(__name__)
@@ -51,10 +52,12 @@ class Worker:
         self.status = RoleStatus()
         self._config = config
         self._role = role
+        self._epochs = epochs
         self._app = make_app(role, config)
         self._fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._unread = UnreadTable(self._app, partitions=config.partitions) if unread else None
         self._reads = [stage.reads for stage in stages]
+        self._harnesses: list[Harness] = []
         around = {
             "ports": ports(self._unread), "river": river, "config": config,
             "status": self.status, "dead_letters": dead_letters,
@@ -143,6 +146,8 @@ class Worker:
     def _fail(self, error: BaseException) -> None:
         if not self._fatal.done():
             log.critical("%s ends: %r", self._role, error, exc_info=error)
+            for harness in self._harnesses:
+                harness.end()
             self._fatal.set_result(error)
 
     async def _read_lag(self, meter: LagMeter) -> None:
@@ -160,12 +165,22 @@ class Worker:
                 await harness.revoke(lost)
 
         async def complete(app: Any, **_: Any) -> None:
+            await self._check_epochs()  # before anything is fetched
             self._doubt()
             ours = [tp for tp in app.consumer.assignment() if tp.topic in self._reads]
             self.status.assigned(len(ours))
 
         self._app.on_partitions_revoked.connect(revoked, weak=False)
         self._app.on_rebalance_complete.connect(complete, weak=False)
+
+    async def _check_epochs(self) -> None:
+        """Positions of a topic that was made anew would make us skip what was never done."""
+        mine = {name: self._epochs[name] for name in self._reads}
+        config = TopicsConfig(bootstrap=self._config.bootstrap, request_limit_s=10.0)
+        if ended := await ended_epochs(config, mine):
+            error = Fatal(f"{', '.join(ended)} was made anew: positions known here are void")
+            self._fail(error)
+            raise error
 
     def _doubt(self) -> None:
         if self._unread is not None:

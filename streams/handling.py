@@ -122,7 +122,7 @@ class Handling:
         try:
             return await act()
         except Transient as first:
-            cause = first
+            cause = _bare(first)
         try:
             return await self._held(work, act, cause)
         finally:
@@ -139,7 +139,7 @@ class Handling:
             try:
                 result = await act()
             except Transient as again:
-                cause = again
+                cause = _bare(again)
             else:
                 self._ring(cause.engine)
                 return result
@@ -187,3 +187,9 @@ class Handling:
 
     def _at(self, work: Try) -> str:
         return f"{self.topic.name}@{work.position.partition}-{work.position.offset}"
+
+
+def _bare(cause: Transient) -> Transient:
+    """Without the frames that it came through: they would keep a mail in memory while it waits."""
+    cause.__traceback__ = cause.__cause__ = cause.__context__ = None
+    return cause

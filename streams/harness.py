@@ -32,6 +32,7 @@ class Harness:
         self._on_fatal = on_fatal
         self._windows: dict[TP, Window] = {}
         self._full: set[TP] = set()
+        self._ended = False
 
     def bind(self) -> None:
         """Make the agent; the app is not started yet."""
@@ -51,6 +52,8 @@ class Harness:
             self._take(event)
 
     def _take(self, event: Any) -> None:
+        if self._ended:
+            return  # an ack now could pass events that were cancelled before it
         message = event.message
         tp = TP(message.topic, message.partition)  # message.tp is aiokafka's, which Faust refuses
         window = self._window(tp)
@@ -118,8 +121,13 @@ class Harness:
         if tasks:
             await asyncio.wait(tasks, timeout=self._config.revoke_limit_s)
 
+    def end(self) -> None:
+        """Take nothing more; from here on there is only `drain`."""
+        self._ended = True
+
     async def drain(self, limit_s: float) -> None:
         """Let what runs end, at a stop; then forget the rest unacknowledged."""
+        self.end()
         windows = list(self._windows.values())
         for window in windows:
             window.stop_starting()

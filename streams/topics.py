@@ -12,7 +12,7 @@ cluster or lost with its broker has another epoch, and positions of the old one 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -97,6 +97,20 @@ async def wait_for_topics(
             if len(epochs) == len(topics):
                 return epochs
         await asyncio.sleep(_POLL_S)
+
+
+async def ended_epochs(config: TopicsConfig, epochs: Mapping[str, str]) -> list[str]:
+    """Those topics of `epochs` that have been made anew since, or are gone. BrokerUnavailable."""
+    try:
+        async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
+            found = {name: await cluster.identity(name) for name in epochs}
+    except (KafkaError, TimeoutError) as exc:
+        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
+    return [
+        name
+        for name, identity in found.items()
+        if identity is None or not epochs[name].endswith(f":{identity[0]}")
+    ]
 
 
 async def epoch_of(settings: Settings, topic: str) -> str | None:

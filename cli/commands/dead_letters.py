@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.commands.render import when
-from cli.config import load
+from cli.wiring import bootstrap
 from mail.errors import Refused
 from streams import dead_letter_box as box
 
@@ -23,7 +23,7 @@ def dead_letters() -> None:
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, box.LIST_MAX))
 def letters_list(*, as_json: bool, limit: int) -> None:
     """Newest first: id, time, origin, stage, cause."""
-    rows = asyncio.run(box.list_dead(load().bootstrap, limit))
+    rows = asyncio.run(box.list_dead(bootstrap(), limit))
     if as_json:
         click.echo(json.dumps([_plain(row) for row in rows], ensure_ascii=False))
         return
@@ -38,7 +38,7 @@ def letters_list(*, as_json: bool, limit: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def letters_show(letter_id: str, *, as_json: bool) -> None:
     """One letter; its bytes are in base64."""
-    plain = _plain(asyncio.run(box.show(load().bootstrap, letter_id)))
+    plain = _plain(asyncio.run(box.show(bootstrap(), letter_id)))
     if as_json:
         click.echo(json.dumps(plain, ensure_ascii=False))
         return
@@ -58,7 +58,7 @@ def letters_redrive(
     if bool(letter_ids) == everything:
         raise click.UsageError("name letters, or say --all")
     ids = None if everything else list(letter_ids)
-    done = asyncio.run(box.redrive(load().bootstrap, ids, dry_run=dry_run, force=force))
+    done = asyncio.run(box.redrive(bootstrap(), ids, dry_run=dry_run, force=force))
     for one in done:
         click.echo(f"{one.id}  {one.outcome}  {one.topic}".rstrip())
     if not done:

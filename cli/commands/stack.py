@@ -92,8 +92,11 @@ def _foreground(config: Config) -> None:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
         made = asyncio.run(_seed(config))
 
+        shown: list[bool] = []
+
         def greet() -> None:
             click.echo(_greeting(config, made))
+            shown.append(True)
 
         supervisor = Supervisor(
             programs(config, home),
@@ -103,7 +106,10 @@ def _foreground(config: Config) -> None:
             facts={"signatures": _signatures()},
             on_ready=greet,
         )
-        sys.exit(asyncio.run(supervisor.run()))
+        code = asyncio.run(supervisor.run())
+        if made and not shown:  # stopped before it was ready: they are in no other place
+            click.echo(_passwords(made))
+        sys.exit(code)
 
 
 def _detached(config: Config) -> None:

@@ -53,7 +53,12 @@ async def run(config: Config, stop: asyncio.Event) -> None:
 
 
 def _edge(config: Config) -> ApiConfig:
-    return ApiConfig(host=config.bind, port=config.ports.http, session_days=config.session_days)
+    return ApiConfig(
+        host=config.bind,
+        port=config.ports.http,
+        session_days=config.session_days,
+        secure_cookies=config.secure_cookies == "yes",
+    )
 
 
 def _reasons(serving: list[tuple[EventTail, ApiMetrics]]) -> list[str]:

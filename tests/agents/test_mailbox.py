@@ -129,3 +129,11 @@ def test_keywords_are_those_of_rfc_8621() -> None:
     assert normal_keywords(["$Seen", "NotJunk", "a.b-c_d"]) == {"$seen", "notjunk", "a.b-c_d"}
     assert all(normal_keywords([f"a{character}"]) is None for character in FORBIDDEN)
     assert normal_keywords(["x" * 256]) is None
+
+
+async def test_a_position_never_swallows_a_mail(ports: MailboxPorts) -> None:
+    """The log came back shorter than the store: a new mail stands at an offset used before."""
+    await handle(deliver("m1"), ports, offset=500)
+    entry = await handle(deliver("m2"), ports, offset=400)
+    assert (entry.change, entry.seq) == ("created", 2)
+    assert await ports.store.message("bob", entry.message_id) is not None
