@@ -22,6 +22,7 @@ from streams.topics import ended_epochs
 from streams.topology import BY_NAME, DEAD_LETTERS, Stage, Topic
 
 log = logging.getLogger(__name__)
+ASK_AGAIN_S = 0.5
 POLL_FOREVER_S = 20 * 24 * 3600.0  # a held worker must never be thrown out of its group
 
 
@@ -177,7 +178,14 @@ class Worker:
         """Positions of a topic that was made anew would make us skip what was never done."""
         mine = {name: self._epochs[name] for name in self._reads}
         config = TopicsConfig(bootstrap=self._config.bootstrap, request_limit_s=10.0)
-        if ended := await ended_epochs(config, mine):
+        ended = None
+        while ended is None:
+            try:
+                ended = await ended_epochs(config, mine)
+            except BrokerUnavailable as error:
+                log.info("%s waits to compare epochs: %s", self._role, error)
+                await asyncio.sleep(ASK_AGAIN_S)
+        if ended:
             error = Fatal(f"{', '.join(ended)} was made anew: positions known here are void")
             self._fail(error)
             raise error

@@ -5,9 +5,13 @@ import signal
 import time
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from mail.errors import ScannerUnavailable
+from streams.config import TopicsConfig
 from streams.status import RoleStatus
+from streams.topics import ensure_topics
+from tests.streams.conftest import Facts
 from tests.streams.small import Note
 
 pytestmark = pytest.mark.kafka
@@ -85,3 +89,28 @@ async def test_a_handler_that_never_returns_is_reported(make_workers, put) -> No
     process = workers.start(config={"stall_limit_s": 1.0})
     await put(workers, Note(key="k", number=0, word="slow:600000"))
     await workers.until(lambda: "has not moved" in (workers.status(process)["unhealthy"] or ""))
+
+
+async def test_a_worker_ends_when_its_topic_was_made_anew(make_workers, put, broker) -> None:
+    """Its positions mean nothing there: a guard by position would swallow new events."""
+    workers = await make_workers()
+    process = workers.start()
+    await put(workers, Note(key="k", number=0))
+    await workers.until_answered(1)
+    process.terminate()
+    await asyncio.to_thread(process.wait, 60)
+    name = workers.river.notes.name
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    await admin.delete_topics([name])
+    while name in await admin.list_topics():
+        await asyncio.sleep(0.05)
+    await admin.close()
+    config = TopicsConfig(bootstrap=broker.bootstrap, partitions=3)
+    anew = await ensure_topics(config, Facts(), topics=workers.river.topics)
+    assert await asyncio.to_thread(workers.start().wait, 60) not in (0, -9)
+    assert f"{name} was made anew" in workers.errors()
+    workers.epochs = anew
+    workers.start()
+    await put(workers, Note(key="k", number=1))
+    await workers.until_answered(2)
