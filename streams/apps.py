@@ -166,6 +166,9 @@ class Worker:
                 await harness.revoke(lost)
 
         async def complete(app: Any, **_: Any) -> None:
+            # Faust resumes our partitions before it seeks to what is committed. What is fetched in
+            # between is dropped, and then counted as done; so until the seek nothing may flow.
+            app.consumer.stop_flow()
             await self._check_epochs()  # before anything is fetched
             self._doubt()
             ours = [tp for tp in app.consumer.assignment() if tp.topic in self._reads]
