@@ -185,8 +185,8 @@ class Worker:
         while ended is None:
             try:
                 ended = await ended_epochs(config, mine)
-            except BrokerUnavailable as error:
-                log.info("%s waits to compare epochs: %s", self._role, error)
+            except BrokerUnavailable as cause:
+                log.info("%s waits to compare epochs: %s", self._role, cause)
                 await asyncio.sleep(ASK_AGAIN_S)
         if ended:
             error = Fatal(f"{', '.join(ended)} was made anew: positions known here are void")
