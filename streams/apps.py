@@ -13,7 +13,7 @@ import mode
 from mail.errors import BrokerUnavailable, Fatal, PostriverError
 from streams.config import StreamsConfig, TopicsConfig
 from streams.handling import Handler, Handling, River
-from streams.harness import Harness
+from streams.harness import Harness, RewindingConsumer
 from streams.lag import LagMeter
 from streams.periodic import Periodic
 from streams.status import RoleStatus
@@ -200,7 +200,7 @@ class Worker:
 
 def make_app(role: str, config: StreamsConfig) -> faust.App:
     """Every setting that matters is said; the rest is Faust's."""
-    return faust.App(
+    app = faust.App(
         config.group(role),
         broker=f"kafka://{config.bootstrap}",
         datadir=str(_made(config.data_folder)),
@@ -228,6 +228,8 @@ def make_app(role: str, config: StreamsConfig) -> faust.App:
         worker_redirect_stdouts=False,
         origin="streams",
     )
+    app.transport.Consumer = RewindingConsumer
+    return app
 
 
 def _made(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import faust
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.config import StreamsConfig
@@ -18,6 +19,23 @@ from streams.handling import Arrival, Handling
 from streams.window import Entry, Window
 
 log = logging.getLogger(__name__)
+
+
+class RewindingConsumer(driver.Consumer):
+    """Rewinds partitions of which nothing is committed yet, which upstream leaves where they are.
+
+    Around an assignment Faust drops what it has fetched and relies on this seek to read it again;
+    the first commands of a new partition were lost so. Tables' changelogs are never committed, and
+    recovery alone moves them.
+    """
+
+    async def seek_to_committed(self) -> Any:
+        found = await super().seek_to_committed()
+        ours = self.app.topics.acks_enabled_for
+        fresh = [tp for tp, offset in found.items() if not offset and ours(tp.topic)]
+        if fresh:
+            await self._thread.seek_to_beginning(*fresh)
+        return found
 
 
 class Harness:
