@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from faust.types import TP
 
 from streams.config import StreamsConfig
-from streams.harness import Harness
+from streams.harness import Harness, RecordsSkipped, RewindingConsumer
 from streams.status import RoleStatus
 
 
@@ -43,3 +43,31 @@ async def test_an_event_that_comes_after_the_end_is_not_acknowledged(tmp_path) -
     await asyncio.sleep(0.01)
     assert acked == [1]
     assert TP("t", 0) not in harness._windows
+
+
+async def test_a_skipped_record_is_fatal_and_what_follows_is_not_acknowledged(tmp_path) -> None:
+    acked: list[int] = []
+    fatal: list[BaseException] = []
+    app = SimpleNamespace(consumer=SimpleNamespace(on_buffer_full=list, on_buffer_drop=list))
+    harness = Harness(app, Handling(tmp_path, held=set()), on_fatal=fatal.append)
+    for offset in (4, 5, 4, 5, 7):  # read twice is harmless, 6 is missing
+        harness._take(event(offset, acked))
+    await asyncio.sleep(0.01)
+    assert acked == [4, 5, 4, 5]
+    assert isinstance(fatal[0], RecordsSkipped)
+    await harness.revoke([TP("t", 0)])
+    harness._take(event(20, acked))  # another assignment begins where it begins
+    await asyncio.sleep(0.01)
+    assert acked[-1] == 20
+
+
+async def test_a_gap_ends_the_worker_and_is_never_counted_as_done() -> None:
+    crashes: list[BaseException] = []
+
+    async def crash(reason: BaseException) -> None:
+        crashes.append(reason)
+
+    consumer = SimpleNamespace(app=SimpleNamespace(crash=crash), _gap={})
+    await RewindingConsumer._add_gap(consumer, TP("t", 0), 6, 7)
+    assert isinstance(crashes[0], RecordsSkipped)
+    assert consumer._gap == {}
