@@ -138,15 +138,21 @@ def _write_properties(home: Home, config: KafkaConfig) -> Path:
     return path
 
 
+def new_cluster_id() -> str:
+    """16 random bytes as Kafka writes them; one that begins with `-` would be read as an option."""
+    while (made := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
+
+
 def _format_once(home: Home, config: KafkaConfig, java: Path, properties_path: Path) -> None:
     """Give the log folder its cluster id; one that it has is kept, a new one orphans mail."""
     if (home.kafka / "log" / "meta.properties").exists():
         return
-    cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     run = subprocess.run(
         [
             str(java), *_options(home, config), "kafka.tools.StorageTool",
-            "format", "-t", cluster_id, "-c", str(properties_path),
+            "format", "-t", new_cluster_id(), "-c", str(properties_path),
         ],
         capture_output=True, text=True, check=False, env=base_env(home),
     )  # fmt: skip

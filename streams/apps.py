@@ -124,7 +124,8 @@ class Worker:
         if self._fatal.done():
             raise _as_fatal(self._fatal.result())
         if crashed.done() and not crashed.cancelled():
-            raise WorkerCrashed(f"faust crashed: {self._app.crash_reason!r}")
+            reason = self._app.crash_reason
+            raise WorkerCrashed(f"faust crashed: {reason!r}") from reason
 
     @staticmethod
     async def _first_of(*ends: "asyncio.Future[Any]") -> None:

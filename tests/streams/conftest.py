@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.records import DeadLetter
+from stack.kafka import new_cluster_id
 from streams.codec import decode_of
 from streams.config import PublisherConfig, TopicsConfig
 from streams.dead_letter_headers import letter, texts
@@ -77,8 +78,7 @@ class Broker:
         """Begin a new, empty cluster."""
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         tool = "kafka.tools.StorageTool"
-        made = subprocess.check_output([*JAVA, "-cp", f"{JARS}/*", tool, "random-uuid"], text=True)
-        assert self._run(tool, "format", "-t", made.split()[-1], "-c").wait(60) == 0
+        assert self._run(tool, "format", "-t", new_cluster_id(), "-c").wait(60) == 0
 
     def start(self) -> None:
         self.process = self._run("kafka.Kafka")
