@@ -4,20 +4,21 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
-import psutil
-
 from stack.home import Home
-from stack.leftovers import Records, kill_session
+from stack.leftovers import Records, kill_session, start_ticks
 from stack.logs import LogFile
-from stack.probes import Probe
+from stack.probes import PROBE_TIMEOUT_S, Probe
 from stack.program import Kind, Program
 from stack.spawn import Pump, finish, spawn
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
+ASLEEP_S = 5.0  # a watcher so much later than it can be was frozen itself: a lid, a paused machine
+WAKING_S = 30.0  # after that nobody is judged for so long: all have connections to mend
 HEALTHY_AFTER_S = 60.0  # having lived this long, the next failure counts as the first
 START_POLL_S = 0.1
 
@@ -48,7 +49,7 @@ class Child:
         self._records = records
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
-        self._started_at_s = 0.0
+        self._start_ticks: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -118,15 +119,15 @@ class Child:
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
-        await asyncio.to_thread(kill_session, process.pid, self._started_at_s)
+        if self._start_ticks is not None:
+            await asyncio.to_thread(kill_session, process.pid, self._start_ticks)
         self.pid = None
         self._records.remove(self.program.name)
         return code
 
     def _begin(self, process: asyncio.subprocess.Process) -> None:
         self._process, self.pid = process, process.pid
-        with suppress(psutil.NoSuchProcess):
-            self._started_at_s = psutil.Process(process.pid).create_time()
+        self._start_ticks = start_ticks(process.pid)
         self._records.add(self.program.name, process.pid)
         if self._stopping.is_set():  # asked to stop while it was being started
             self.kill()
@@ -137,22 +138,31 @@ class Child:
             return
         if not await self._wait_ready():
             return
+        await self._watch_health()
+        self.kill()
+
+    async def _watch_health(self) -> None:
+        """Return when it has failed too often in a row."""
         failed = 0
+        sleep = Sleep()
         while failed < self.program.unhealthy_after:
             await asyncio.sleep(self.program.health_every_s)
             reason = await self._ask(self.program.liveness())
             failed = failed + 1 if reason else 0
             reason = reason or await self._ask(self.program.readiness())
             self._become(State.UNHEALTHY if reason else State.READY, reason or "")
+            if sleep.missed_s(self.program.health_every_s) or sleep.waking:
+                failed = 0
         log.warning(
             "%s failed %d health checks (%s); killed", self.program.name, failed, self.reason
         )
-        self.kill()
 
     async def _wait_ready(self) -> bool:
         deadline = time.monotonic() + self.program.start_timeout_s
+        sleep = Sleep()
         while reason := await self._ask(self.program.readiness()):
             self._become(State.STARTING, reason)
+            deadline += sleep.missed_s(START_POLL_S)
             if time.monotonic() > deadline:
                 log.warning("%s not ready in time (%s); killed", self.program.name, reason)
                 self.kill()
@@ -179,6 +189,32 @@ class Child:
         self.state, self.reason = state, reason
         if self.ok:
             self.became_ready.set()
+
+
+class Sleep:
+    """Tells a watcher that it was frozen together with all it watches, so that nobody is to blame.
+
+    A round is a pause and at most two probes; what it took beyond that was spent asleep.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._round_s = now_s()
+        self._awake_from_s = float("-inf")
+
+    def missed_s(self, pause_s: float) -> float:
+        """Seconds asleep in the round that ends now; 0 when it went as rounds do."""
+        began_s, self._round_s = self._round_s, self._now_s()
+        missed_s = self._round_s - began_s - pause_s - 2 * PROBE_TIMEOUT_S
+        if missed_s < ASLEEP_S:
+            return 0.0
+        self._awake_from_s = self._round_s
+        return missed_s
+
+    @property
+    def waking(self) -> bool:
+        """Whether the last sleep ended a moment ago."""
+        return self._now_s() - self._awake_from_s < WAKING_S
 
 
 def backoff_s(failures: int) -> float:

@@ -19,18 +19,20 @@ import psutil
 
 from stack.home import Home
 
-CLOCK_SLACK_S = 2.0  # start times are derived from a boot time that the clock may shift a little
 POLL_S = 0.05
 PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A session that was started: its leader's pid and start time (Unix seconds)."""
+    """A session that was started: its leader's pid, and its start in kernel ticks since boot.
+
+    Ticks, not a time of day: a clock that is set must not make a process a stranger.
+    """
 
     name: str
     pid: int
-    started_at_s: float
+    start_ticks: int
     boot_id: str
 
 
@@ -49,9 +51,9 @@ class Records:
             return []
 
     def add(self, name: str, pid: int) -> None:
-        with suppress(psutil.NoSuchProcess):
-            started = psutil.Process(pid).create_time()
-            self._records[name] = Record(name, pid, started, boot_id())
+        ticks = start_ticks(pid)
+        if ticks is not None:
+            self._records[name] = Record(name, pid, ticks, boot_id())
             self._write()
 
     def remove(self, name: str) -> None:
@@ -66,6 +68,15 @@ class Records:
 
 def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When `pid` began, in kernel ticks since boot (proc(5), field 22); None when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
 
 
 def members(record: Record) -> list[psutil.Process]:
@@ -98,9 +109,9 @@ def end(records: Iterable[Record], *, term_s: float = 5.0, kill_s: float = 5.0) 
     return names
 
 
-def kill_session(pid: int, started_at_s: float) -> None:
+def kill_session(pid: int, ticks: int) -> None:
     """SIGKILL to everything in the session that `pid` led, and reap what is ours to reap."""
-    end([Record("", pid, started_at_s, boot_id())], term_s=0.0)
+    end([Record("", pid, ticks, boot_id())], term_s=0.0)
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, ChildProcessError, psutil.Error):
             if process.pid != pid and os.getsid(process.pid) == pid:
@@ -116,11 +127,8 @@ def adopt_orphans() -> None:
 
 
 def _pid_reused(record: Record) -> bool:
-    try:
-        created = psutil.Process(record.pid).create_time()
-    except psutil.NoSuchProcess:
-        return False
-    return abs(created - record.started_at_s) > CLOCK_SLACK_S
+    ticks = start_ticks(record.pid)
+    return ticks is not None and ticks != record.start_ticks
 
 
 def _belongs(process: psutil.Process, record: Record) -> bool:
@@ -128,7 +136,7 @@ def _belongs(process: psutil.Process, record: Record) -> bool:
         return (
             os.getsid(process.pid) == record.pid
             and process.uids().real == os.getuid()
-            and process.create_time() >= record.started_at_s - CLOCK_SLACK_S
+            and (start_ticks(process.pid) or 0) >= record.start_ticks
             and process.status() != psutil.STATUS_ZOMBIE
         )
     except (psutil.Error, ProcessLookupError, PermissionError):

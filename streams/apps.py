@@ -154,9 +154,13 @@ class Worker:
 
     async def _read_lag(self, meter: LagMeter) -> None:
         group = self._config.group(self._role)
-        with suppress(BrokerUnavailable):
-            read = await meter.read({group: self._reads})
-            self.status.lag = sum(read[group].values())
+        try:
+            lags = (await meter.read_parts({group: self._reads}))[group]
+        except BrokerUnavailable:
+            self.status.behind({})
+            raise
+        self.status.lag = sum(lags.values())
+        self.status.behind({(part.topic, part.partition): lag for part, lag in lags.items()})
 
     def _listen(self) -> None:
         async def revoked(app: Any, lost: Any, **_: Any) -> None:
@@ -173,7 +177,7 @@ class Worker:
             await self._check_epochs()  # before anything is fetched
             self._doubt()
             ours = [tp for tp in app.consumer.assignment() if tp.topic in self._reads]
-            self.status.assigned(len(ours))
+            self.status.assigned((tp.topic, tp.partition) for tp in ours)
 
         self._app.on_partitions_revoked.connect(revoked, weak=False)
         self._app.on_rebalance_complete.connect(complete, weak=False)

@@ -128,7 +128,7 @@ class Harness:
 
     def _ack(self, event: Any, tp: TP, window: Window) -> None:
         event.ack()
-        self._handling.status.acked()
+        self._handling.status.acked((tp.topic, tp.partition))
         self._breathe(tp, window)
 
     def _breathe(self, tp: TP, window: Window) -> None:
@@ -149,11 +149,13 @@ class Harness:
             self._app.consumer.on_buffer_drop(tp)
 
     def stalled(self, limit_s: float) -> str | None:
-        """The partition whose front has been at work for so long and is not held."""
-        held = {(each.topic, each.partition) for each in self._handling.status.held}
+        """The partition whose front has been at work for so long without a hold."""
         for tp, window in self._windows.items():
-            if window.oldest_s > limit_s and tp not in held:
-                return f"{tp.topic}/{tp.partition} has not moved for {window.oldest_s:.0f} s"
+            at_work_s = min(
+                window.oldest_s, self._handling.status.stalled_s((tp.topic, tp.partition))
+            )
+            if at_work_s > limit_s:
+                return f"{tp.topic}/{tp.partition} has not moved for {at_work_s:.0f} s"
         return None
 
     async def revoke(self, lost: Iterable[TP]) -> None:

@@ -63,21 +63,30 @@ class LagMeter:
 
     async def read(self, groups_topics: GroupsTopics) -> Lags:
         """{group: {topic: records}}; a topic that is not there yet has 0. BrokerUnavailable."""
+        read = await self.read_parts(groups_topics)
+        return {
+            group: {
+                topic: sum(lag for part, lag in read[group].items() if part.topic == topic)
+                for topic in topics
+            }
+            for group, topics in groups_topics.items()
+        }
+
+    async def read_parts(self, groups_topics: GroupsTopics) -> dict[str, dict[TopicPartition, int]]:
+        """{group: {partition: records}}, for the partitions that exist. BrokerUnavailable."""
         if self._client is None:
             raise BrokerUnavailable("the lag meter is not started")
-        topics = {topic for topics in groups_topics.values() for topic in topics}
-        parts = await self._client.partitions(topics)
+        parts = await self._client.partitions(
+            {topic for topics in groups_topics.values() for topic in topics}
+        )
         # Commits first: what is finished in between makes a lag too large, never too small.
         committed = {group: await self._client.committed(group) for group in groups_topics}
         begins, ends = await self._client.begins(parts), await self._client.ends(parts)
         return {
             group: {
-                topic: sum(
-                    _behind(part, committed[group], begins, ends)
-                    for part in parts
-                    if part.topic == topic
-                )
-                for topic in topics
+                part: _behind(part, committed[group], begins, ends)
+                for part in parts
+                if part.topic in topics
             }
             for group, topics in groups_topics.items()
         }

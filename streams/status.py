@@ -3,12 +3,14 @@
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mail.errors import Transient
 
 Slot = tuple[str, str, int]  # stage, topic, partition
+Part = tuple[str, int]  # topic, partition
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
@@ -37,15 +39,20 @@ class RoleStatus:
 
     ready: bool = False
     lag: int = 0
-    partitions: int = 0
+    moved_s: dict[Part, float] = field(default_factory=dict)  # ours: last seen moving, or empty
     events: Counter[tuple[str, str]] = field(default_factory=Counter)  # stage, outcome
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     buckets: defaultdict[str, list[int]] = field(  # stage: events up to BOUNDS_S[i], then the rest
         default_factory=lambda: defaultdict(lambda: [0] * (len(BOUNDS_S) + 1))
     )
     unready_since_s: float = field(default_factory=time.monotonic)
-    moved_s: float = field(default_factory=time.monotonic)  # last acknowledgement
+    _behind: dict[Part, int] = field(default_factory=dict)  # ours that have events, as last read
     _held: dict[tuple[Slot, int], Held] = field(default_factory=dict)
+
+    @property
+    def partitions(self) -> int:
+        """How many are assigned to this worker."""
+        return len(self.moved_s)
 
     @property
     def held(self) -> list[Held]:
@@ -75,7 +82,9 @@ class RoleStatus:
         return first
 
     def release(self, slot: Slot, offset: int) -> None:
+        """The event at `offset` was served: it has the usual time to end from here on."""
         self._held.pop((slot, offset), None)
+        self._moves(slot[1:])
 
     def count(self, stage: str, outcome: str) -> None:
         """`outcome`: done, parked, held (tries that hold), retried (tries that fail otherwise)."""
@@ -87,23 +96,41 @@ class RoleStatus:
         self.seconds[stage] += took_s
         self.buckets[stage][bisect_left(BOUNDS_S, took_s)] += 1
 
-    def assigned(self, partitions: int) -> None:
-        self.partitions = partitions
+    def assigned(self, parts: Iterable[Part]) -> None:
+        self.moved_s = dict.fromkeys(parts, time.monotonic())
+        self._behind.clear()
         self.ready = True
-        self.moved_s = time.monotonic()
 
     def revoked(self) -> None:
         self.ready = False
         self.unready_since_s = time.monotonic()
 
-    def acked(self) -> None:
-        self.moved_s = time.monotonic()
+    def acked(self, part: Part) -> None:
+        self._moves(part)
+
+    def behind(self, lags: Mapping[Part, int]) -> None:
+        """What waits by partition, as just read; empty when the broker does not say."""
+        self._behind = {part: lags[part] for part in self.moved_s if lags.get(part)}
+        for part in self.moved_s.keys() - self._behind.keys():
+            self._moves(part)
+
+    def _moves(self, part: Part) -> None:
+        if part in self.moved_s:
+            self.moved_s[part] = time.monotonic()
+
+    def stalled_s(self, part: Part) -> float:
+        """For how long `part` has not moved though nothing holds it; 0 for a held one."""
+        if any(slot[1:] == part for slot, _ in self._held):
+            return 0.0
+        return time.monotonic() - self.moved_s.get(part, time.monotonic())
 
     def unhealthy(self, *, start_limit_s: float, stall_limit_s: float) -> str | None:
         """Why the process should be started again; a held partition is never a reason."""
-        now_s = time.monotonic()
-        if not self.ready and now_s - self.unready_since_s > start_limit_s:
-            return f"no partitions for {now_s - self.unready_since_s:.0f} s"
-        if self.lag and not self._held and now_s - self.moved_s > stall_limit_s:
-            return f"{self.lag} events wait and none was done for {now_s - self.moved_s:.0f} s"
+        unready_s = time.monotonic() - self.unready_since_s
+        if not self.ready and unready_s > start_limit_s:
+            return f"no partitions for {unready_s:.0f} s"
+        for part, events in self._behind.items():
+            if (stalled_s := self.stalled_s(part)) > stall_limit_s:
+                topic, number = part
+                return f"{events} events wait at {topic}/{number}, none done for {stalled_s:.0f} s"
         return None

@@ -73,14 +73,21 @@ def test_only_what_is_neither_moving_nor_held_is_unhealthy() -> None:
     assert status.unhealthy(**limits) is None
     status.unready_since_s = time.monotonic() - 61
     assert "no partitions for 61 s" in (status.unhealthy(**limits) or "")
-    status.assigned(0)
+    idle, held, stuck = (("mail.validated", number) for number in range(3))
+    status.assigned([idle, held, stuck])
     assert status.unhealthy(**limits) is None
-    status.lag, status.moved_s = 5, time.monotonic() - 301
-    assert "5 events wait" in (status.unhealthy(**limits) or "")
-    status.hold(("scan", "mail.validated", 1), 7, ScannerUnavailable("clamd"))
+    status.behind({held: 4, stuck: 5, ("mail.validated", 9): 6})
+    status.moved_s = dict.fromkeys(status.moved_s, time.monotonic() - 301)
+    slot = ("scan", *held)
+    status.hold(slot, 7, ScannerUnavailable("clamd"))
+    assert "5 events wait at mail.validated/2" in (status.unhealthy(**limits) or "")
+    status.acked(stuck)
     assert status.unhealthy(**limits) is None
-    status.release(("scan", "mail.validated", 1), 7)
-    status.acked()
+    status.release(slot, 7)  # held for longer than the limit, and not acknowledged yet
+    assert status.unhealthy(**limits) is None
+    status.moved_s[held] = time.monotonic() - 301
+    assert "4 events wait" in (status.unhealthy(**limits) or "")
+    status.behind({})
     assert status.unhealthy(**limits) is None
 
 
