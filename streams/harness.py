@@ -53,6 +53,12 @@ class RewindingConsumer(driver.Consumer):
         """
         await self.app.crash(RecordsSkipped(tp, offset_from, offset_to))
 
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: upstream only logs here, and ends the worker where a position is not known yet.
+
+        Whether partitions move is what Worker.unhealthy tells (streams/apps.py).
+        """
+
 
 class Harness:
     """One stage in one worker: takes its stream's events, keeps a window per partition."""

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import faust
 import pytest
 from aiokafka import TopicPartition
-from faust.transport.drivers.aiokafka import Consumer
+from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from intervaltree import IntervalTree
@@ -134,3 +135,22 @@ async def test_an_awaited_send_is_not_an_acknowledged_one(broker, make_workers) 
         await sent
     finally:
         await app.producer.stop()
+
+
+async def test_fausts_own_look_out_ends_a_worker_without_a_position() -> None:
+    """A partition that was assigned a moment ago; else streams/harness.py could let it look."""
+    assigned = SubscriptionState()
+    assigned.assign_from_user([FIRST])
+    consumer = SimpleNamespace(_fetcher=SimpleNamespace(_subscriptions=assigned))
+    thread = SimpleNamespace(
+        _verify_aiokafka_event_path=lambda *_: False,
+        _ensure_consumer=lambda: consumer,
+        consumer=SimpleNamespace(
+            app=SimpleNamespace(
+                monitor=SimpleNamespace(), topics=SimpleNamespace(acks_enabled_for=lambda _: True)
+            )
+        ),
+        time_started=0.0,
+    )
+    with pytest.raises(AssertionError):
+        AIOKafkaConsumerThread.verify_event_path(thread, 1.0, FIRST)
