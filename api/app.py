@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from api.clients import CLIENT, client_of
 from api.config import ApiConfig
 from api.edge import EDGE, Edge, Reasons, make_edge
 from api.headers import secure
@@ -84,6 +85,7 @@ def _describe(config: ApiConfig) -> Handler:
 async def _answer_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Problem details for every failure, and a count for every answer."""
     started_s = time.monotonic()
+    request[CLIENT] = client_of(request, request.app[EDGE].config)
     try:
         response = await handler(request)
     except Exception as error:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mail.peers import NONE, Networks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
@@ -9,7 +11,9 @@ class ApiConfig:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    secure_cookies: bool = False  # True behind TLS: Secure, and the __Host- prefix (RFC 6265bis)
+    proxies: Networks = NONE  # whose word about clients is taken, see clients.py
+    proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); the other one is not read
+    secure_cookies: bool = False  # True: every client is taken to have come by HTTPS
 
     session_days: int = 30
     login_failures_per_address: int = 10  # from one peer: a stranger elsewhere locks nobody out
@@ -48,7 +52,9 @@ class ApiConfig:
     socket_goodbye_s: float = 5.0  # for the peer to answer a close
     session_check_s: float = 30.0  # until a disabled user's sockets are closed
 
-    @property
-    def cookie(self) -> str:
-        """The cookie's name. Browsers share cookies among ports, so the port is part of it."""
-        return "__Host-postriver" if self.secure_cookies else f"postriver_{self.port}"
+    def cookie(self, *, https: bool) -> str:
+        """The cookie's name: by HTTPS it is bound to the host (RFC 6265bis, __Host-).
+
+        Browsers share other cookies among ports, so there the port is part of it.
+        """
+        return "__Host-postriver" if https else f"postriver_{self.port}"

@@ -2,6 +2,8 @@
 
 from aiohttp import hdrs, web
 
+from api.clients import CLIENT
+
 CSP = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SANDBOX_CSP = f"{CSP}; sandbox"
 PAGE_CSP = (
@@ -9,6 +11,7 @@ PAGE_CSP = (
     "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+HSTS = "max-age=31536000"  # a year (RFC 6797); this host alone, its subdomains are not ours
 HEADERS = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
@@ -22,7 +25,9 @@ HEADERS = {
 
 async def secure(request: web.Request, response: web.StreamResponse) -> None:
     """Signal before an answer's headers go out; an answer's own values stay."""
-    del request
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    client = request.get(CLIENT)  # absent when aiohttp refuses before anything of ours runs
+    if client is not None and client.https:
+        response.headers["Strict-Transport-Security"] = HSTS
     response.headers.pop(hdrs.SERVER, None)

@@ -1,23 +1,12 @@
 """What one client may cost: failed logins by address and peer, downloads by user. All bounded."""
 
-import ipaddress
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from api.config import ApiConfig
 from api.problems import too_many
-
-
-def peer_key(remote: str | None) -> str:
-    """The peer's network: an IPv6 customer has a /64 to play with (RFC 6177), IPv4 one address."""
-    try:
-        ip = ipaddress.ip_address((remote or "").split("%")[0])
-    except ValueError:
-        return "peer:unknown"
-    if isinstance(ip, ipaddress.IPv4Address):
-        return f"peer:{ip}"
-    return f"peer:{ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False)}"
+from mail.peers import one_peer
 
 
 class FailedLogins:
@@ -32,9 +21,9 @@ class FailedLogins:
         self._clock_s = clock_s
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def begin(self, address: str, remote: str | None) -> Callable[[], None]:
+    def begin(self, address: str, client: str) -> Callable[[], None]:
         """Count a try. 429 when there were too many; else what takes it back."""
-        peer = peer_key(remote)
+        peer = f"peer:{one_peer(client)}"
         limits = {
             f"{peer} address:{address}": self._config.login_failures_per_address,
             f"address:{address}": self._config.login_failures_everywhere,

@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from api.answers import LoggedIn, Me, json_answer, rfc3339
+from api.clients import CLIENT
 from api.edge import Call, Edge, SignedCall, now_ms
 from api.inputs import Login, query, read_body
 from api.problems import cross_site, unavailable, wrong_credentials
@@ -34,7 +35,7 @@ async def login(call: Call) -> web.StreamResponse:
         Session(token_sha256=token_sha256(token), user_id=user.user_id, expires_at_ms=expires_at_ms)
     )
     response = json_answer(LoggedIn(token=token, expires_at=rfc3339(expires_at_ms)))
-    set_cookie(response, call.edge.config, token)
+    set_cookie(response, call.request, call.edge.config, token)
     return response
 
 
@@ -42,7 +43,7 @@ async def _known_user(call: Call, asked: Login) -> User:
     """The user whose password it is; 401 without telling what was wrong, at the same cost."""
     edge = call.edge
     address = _normal(asked.address)
-    take_back = edge.failed_logins.begin(address or asked.address, call.request.remote)
+    take_back = edge.failed_logins.begin(address or asked.address, call.request[CLIENT].address)
     user = await edge.ports.directory.user_by_address(address) if address else None
     right = await _verify(edge, user.password_hash if user else "", asked.password)
     if user is None or user.disabled or not right:
@@ -76,7 +77,7 @@ async def logout(call: SignedCall) -> web.StreamResponse:
     await call.edge.ports.directory.end_session(sha256)
     call.edge.sockets.end_session(sha256)
     response = web.Response(status=204)
-    clear_cookie(response, call.edge.config)
+    clear_cookie(response, call.request, call.edge.config)
     return response
 
 

@@ -130,5 +130,9 @@ def _schemas() -> dict[str, Any]:
 def _security(config: ApiConfig) -> dict[str, Any]:
     return {
         "bearer": {"type": "http", "scheme": "bearer"},
-        "cookie": {"type": "apiKey", "in": "cookie", "name": config.cookie},
+        "cookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": config.cookie(https=config.secure_cookies),
+        },
     }

@@ -23,6 +23,7 @@ from api.sessions import (
     bearer_of,
     caller_of_hash,
     caller_of_token,
+    cookie_of,
     own_origin,
 )
 from api.sockets import POLICY, SIGNED_OUT, TOO_SLOW, TRY_AGAIN_LATER, Ending, Outbox
@@ -70,11 +71,12 @@ async def _caller_of_handshake(call: Call) -> Caller | None:
     config, request = call.edge.config, call.request
     token = bearer_of(request)
     if token is None:
-        if config.cookie not in request.cookies:
+        cookie = cookie_of(request, config)
+        if cookie not in request.cookies:
             return None
         if hdrs.ORIGIN not in request.headers or not own_origin(request):
             raise cross_site()
-        token = request.cookies[config.cookie]
+        token = request.cookies[cookie]
     caller = await caller_of_token(call.edge.ports.directory, token, now_ms())
     if caller is None:
         raise unauthorized()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from api.clients import CLIENT
 from api.config import ApiConfig
 from api.problems import cross_site, unauthorized
 from mail.ports import Directory
@@ -69,7 +70,7 @@ async def authenticate(
     """The caller, by Authorization header or else by cookie. 401; 403 from another site's page."""
     token = bearer_of(request)
     if token is None:
-        token = request.cookies.get(config.cookie, "")
+        token = request.cookies.get(cookie_of(request, config), "")
         if request.method not in _SAFE and not from_own_page(request):
             raise cross_site()
     caller = await caller_of_token(directory, token, now_ms)
@@ -90,30 +91,41 @@ def from_own_page(request: web.Request) -> bool:
 
 
 def own_origin(request: web.Request) -> bool:
-    """Whether Origin names the host that was asked for; a scheme may have changed at a proxy."""
+    """Whether Origin names the host that was asked for, and HTTPS when that was asked for.
+
+    A plain request may be of an HTTPS page: its proxy is perhaps not one that we are told of.
+    """
     try:
-        return urlsplit(request.headers.get(hdrs.ORIGIN, "")).netloc == request.host
+        origin = urlsplit(request.headers.get(hdrs.ORIGIN, ""))
     except ValueError:
         return False
+    schemes = {"https"} if request[CLIENT].https else {"http", "https"}
+    return origin.scheme in schemes and origin.netloc == request.host
 
 
-def set_cookie(response: web.StreamResponse, config: ApiConfig, token: str) -> None:
+def cookie_of(request: web.Request, config: ApiConfig) -> str:
+    return config.cookie(https=request[CLIENT].https)
+
+
+def set_cookie(
+    response: web.StreamResponse, request: web.Request, config: ApiConfig, token: str
+) -> None:
     response.set_cookie(
-        config.cookie,
+        cookie_of(request, config),
         token,
         max_age=config.session_days * DAY_MS // 1000,
         path="/",
         httponly=True,
-        secure=config.secure_cookies,
+        secure=request[CLIENT].https,
         samesite="Strict",
     )
 
 
-def clear_cookie(response: web.StreamResponse, config: ApiConfig) -> None:
+def clear_cookie(response: web.StreamResponse, request: web.Request, config: ApiConfig) -> None:
     response.del_cookie(
-        config.cookie,
+        cookie_of(request, config),
         path="/",
         httponly=True,
-        secure=config.secure_cookies,
+        secure=request[CLIENT].https,
         samesite="Strict",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mail.addresses import normal_domain
 from mail.errors import Refused
+from mail.peers import Networks
 
 DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
 MIB = 1024 * 1024
@@ -55,7 +56,10 @@ class Config:
     quarantine_score: float
     backlog_max_mails: int
     session_days: int
-    secure_cookies: str  # yes: the page is behind TLS
+    smtp_proxies: Networks  # who speaks the PROXY protocol to us
+    http_proxies: Networks  # whose word about the client's address and scheme counts
+    http_proxy_header: str
+    secure_cookies: str  # yes: even when nobody says that the page came by HTTPS
     log_level: str
 
     @property
@@ -99,6 +103,14 @@ class _Reader:
             raise BadSetting(f"POSTRIVER_{name}", value, "a number, -1000 to 1000")
         return number
 
+    def networks(self, name: str) -> Networks:
+        value = self.text(name, "")
+        try:
+            return Networks.parse(value)
+        except ValueError as error:
+            wanted = f"networks such as 10.0.0.0/8,::1/128 ({error})"
+            raise BadSetting(f"POSTRIVER_{name}", value, wanted) from error
+
     def choice(self, name: str, default: str, of: tuple[str, ...]) -> str:
         value = self.text(name, default)
         if value not in of:
@@ -135,7 +147,12 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         quarantine_score=quarantine,
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
-        secure_cookies=read.choice("SECURE_COOKIES", "no", ("yes", "no")),
+        smtp_proxies=read.networks("SMTP_PROXIES"),
+        http_proxies=read.networks("HTTP_PROXIES"),
+        http_proxy_header=read.choice(
+            "HTTP_PROXY_HEADER", "x-forwarded-for", ("x-forwarded-for", "forwarded")
+        ),
+        secure_cookies=read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mail.peers import NONE, Networks
 from schemas.content import CONTENT_INLINE_MAX_BYTES
 
 MIB = 1024 * 1024
@@ -17,6 +18,7 @@ class SmtpConfig:
     port: int = 2525  # 0: any free one; SmtpServer.port tells which
     reuse_port: bool = False  # several ingress processes behind one port
     tls_dir: Path | None = None  # None: no STARTTLS
+    proxies: Networks = NONE  # connections from here begin with a PROXY header
     worker: str = "ingress"  # the name of this process in hops
 
     message_max_bytes: int = 50 * MIB
@@ -30,6 +32,7 @@ class SmtpConfig:
     data_max: int = 64  # mails being read or published at once
     held_max_bytes: int = 512 * MIB  # of all mails being read or published
 
+    proxy_header_s: float = 4.0  # for a trusted proxy to say whose connection it brings
     command_idle_s: float = 300.0  # RFC 5321 §4.5.3.2.7 asks for at least 5 minutes
     data_idle_s: float = 180.0  # between two pieces of one mail
     data_total_s: float = 1800.0  # for one whole mail: 50 MiB at 29 KiB/s

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from aiosmtpd.smtp import SMTP
 
-from ingress import replies
+from ingress import proxy, replies
 from ingress.commands import split_line
 from ingress.reader import Reader
 from ingress.replies import Rejection
@@ -50,6 +50,7 @@ class Connection(SMTP):
         self.transport: asyncio.Transport | None = None
         self.session: Any = None
         self.client = ""
+        self._counted_as: str | None = None  # see Load.enter
         self.encrypted = False
         self.in_data = False
         self.leaving = False  # the last reply is said
@@ -66,7 +67,9 @@ class Connection(SMTP):
 
     def connection_made(self, transport: Any) -> None:
         self.client = _client(transport)
-        if self.site.stopping or not self.site.load.enter(self.client):
+        if self.client not in self.site.config.proxies:
+            self._counted_as = self.client
+        if self.site.stopping or not self.site.load.enter(self._counted_as):
             reply = replies.GOODBYE if self.site.stopping else replies.TOO_MANY_CONNECTIONS
             self.site.stats.refused_total[reply[:9]] += 1
             transport.write(reply.encode() + b"\r\n")
@@ -86,7 +89,7 @@ class Connection(SMTP):
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         self.site.connections.discard(self)
-        self.site.load.leave(self.client)
+        self.site.load.leave(self._counted_as)
         if not task.cancelled() and task.exception() is not None:
             log.error("connection failed", exc_info=task.exception())
         self._close()
@@ -171,10 +174,33 @@ class Connection(SMTP):
     async def _handle_client(self) -> None:
         """The connection's task; aiosmtpd starts it."""
         with contextlib.suppress(EOFError, OSError):
+            if not await self._settled():
+                return
             await self.send(f"220 {self.hostname} ESMTP Postriver\r\n".encode())
             while await self._command():
                 pass
         self._close()
+
+    async def _settled(self) -> bool:
+        """Know whose connection it is; False when that ends it."""
+        if self._counted_as is not None:
+            return True
+        try:
+            async with asyncio.timeout(self.site.config.proxy_header_s):
+                self.client = await proxy.read_header(self.reader) or self.client
+        except (proxy.BadHeader, EOFError, TimeoutError) as error:
+            self.site.stats.bad_proxy_headers_total += 1
+            why = error if isinstance(error, proxy.BadHeader) else "it did not come in time"
+            log.warning("a proxy's connection is closed, no PROXY header: %s", why)
+            self._close()
+            return False
+        if not self.site.load.settle(self.client):
+            self.site.stats.turned_away_total += 1
+            self._tell(replies.TOO_MANY_CONNECTIONS)
+            self._close()
+            return False
+        self._counted_as = self.client
+        return True
 
     async def _command(self) -> bool:
         """Read and answer one; False when the connection is to end."""

@@ -1,10 +1,10 @@
 """Counters of one ingress process, and the caps that are held by them."""
 
-import ipaddress
 from collections import Counter
 from dataclasses import dataclass, field
 
 from ingress.config import SmtpConfig
+from mail.peers import one_peer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -14,6 +14,7 @@ class Stats:
     connections: int = 0  # open now
     connections_total: int = 0
     turned_away_total: int = 0  # connections refused by a cap
+    bad_proxy_headers_total: int = 0  # connections from a trusted proxy closed for want of one
     tls_total: int = 0
     accepted_total: int = 0  # mails that got 250
     accepted_bytes_total: int = 0  # with their trace headers
@@ -30,24 +31,36 @@ class Load:
         self._stats = stats
         self._peers: Counter[str] = Counter()
 
-    def enter(self, client: str) -> bool:
-        """False: a cap is reached. After True, `leave` must follow exactly once."""
-        network = _network(client)
-        full = self._stats.connections >= self._config.connections_max
-        if full or self._peers[network] >= self._config.connections_per_peer_max:
+    def enter(self, client: str | None) -> bool:
+        """False: a cap is reached. After True, `leave` must follow exactly once.
+
+        None: a trusted proxy has not said yet whose connection it brings; `settle` follows.
+        """
+        if self._stats.connections >= self._config.connections_max or not self.settle(client):
             self._stats.turned_away_total += 1
             return False
-        self._peers[network] += 1
         self._stats.connections += 1
         self._stats.connections_total += 1
         return True
 
-    def leave(self, client: str) -> None:
-        network = _network(client)
-        self._peers[network] -= 1
-        if self._peers[network] <= 0:
-            del self._peers[network]
+    def settle(self, client: str | None) -> bool:
+        """Count a connection as `client`'s. False: he has too many, and nothing is counted."""
+        if client is None:
+            return True
+        peer = one_peer(client)
+        if self._peers[peer] >= self._config.connections_per_peer_max:
+            return False
+        self._peers[peer] += 1
+        return True
+
+    def leave(self, client: str | None) -> None:
         self._stats.connections -= 1
+        if client is None:
+            return
+        peer = one_peer(client)
+        self._peers[peer] -= 1
+        if self._peers[peer] <= 0:
+            del self._peers[peer]
 
     def begin_data(self) -> bool:
         """False: enough mails, or enough bytes, are under way. After True: `end_data` once."""
@@ -69,14 +82,3 @@ class Load:
             return False
         self._stats.held_bytes += more_bytes
         return True
-
-
-def _network(client: str) -> str:
-    """What one peer is: an IPv4 address, or an IPv6 /64, since a host owns a whole one."""
-    if ":" not in client:
-        return client
-    try:
-        address = ipaddress.IPv6Address(client.partition("%")[0])
-    except ValueError:
-        return client
-    return str(int(address) >> 64)

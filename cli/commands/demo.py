@@ -80,13 +80,26 @@ def _send(config: Config, address: str, mark: str) -> str:
     mail["Message-ID"] = f"<{mark}@sender.example>"
     mail.set_content("It came by SMTP, was scanned twice, stored, indexed and pushed to you.\n")
     try:
-        with smtplib.SMTP(config.bind, config.ports.smtp, "sender.example", timeout=30) as client:
+        with _dialogue(config) as client:
             client.ehlo()
             _expect(client.mail("demo@sender.example"))
             _expect(client.rcpt(address))
             return _expect(client.data(mail.as_bytes(policy=SMTP_POLICY)))
     except OSError as error:
         raise Refused(f"SMTP at {config.bind}:{config.ports.smtp}: {error}") from error
+
+
+def _dialogue(config: Config) -> smtplib.SMTP:
+    """Greeted. Where we count as a proxy, the connection says that it is nobody else's."""
+    kind = _Proxied if config.bind in config.smtp_proxies else smtplib.SMTP
+    return kind(config.bind, config.ports.smtp, "sender.example", timeout=30)
+
+
+class _Proxied(smtplib.SMTP):
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:  # nothing has been read yet
+            self.send(b"PROXY UNKNOWN\r\n")
+        return super().getreply()
 
 
 def _expect(reply: tuple[int, bytes]) -> str:

@@ -57,6 +57,8 @@ def _edge(config: Config) -> ApiConfig:
         host=config.bind,
         port=config.ports.http,
         session_days=config.session_days,
+        proxies=config.http_proxies,
+        proxy_header=config.http_proxy_header,
         secure_cookies=config.secure_cookies == "yes",
     )
 

@@ -71,6 +71,7 @@ def _smtp(config: Config) -> SmtpConfig:
         host=config.bind,
         port=config.ports.smtp,
         tls_dir=config.home / "tls",
+        proxies=config.smtp_proxies,
         message_max_bytes=config.message_max_bytes,
         recipients_max=config.recipients_max,
         connections_max=config.connections_max,
@@ -83,6 +84,11 @@ def _samples(stats: Stats) -> Iterable[Sample]:
     yield _count("accepted_bytes", "Bytes of mails that got 250.", stats.accepted_bytes_total)
     yield _count("connections", "Connections taken.", stats.connections_total)
     yield _count("turned_away", "Connections refused by a cap.", stats.turned_away_total)
+    yield _count(
+        "bad_proxy_headers",
+        "Connections of trusted proxies closed for want of a PROXY header.",
+        stats.bad_proxy_headers_total,
+    )
     yield _count("tls", "Connections that went to TLS.", stats.tls_total)
     for reply, times in list(stats.refused_total.items()):
         yield _count("refused", "Refusals by reply.", times, reply=reply)

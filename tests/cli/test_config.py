@@ -41,6 +41,9 @@ def test_one_port_may_differ_from_its_base() -> None:
         ("LOG_LEVEL", "loud"),
         ("HOSTNAME", "not a name"),
         ("RECIPIENTS_MAX", "0"),
+        ("SMTP_PROXIES", "10.0.0.1/8"),
+        ("HTTP_PROXIES", "localhost"),
+        ("HTTP_PROXY_HEADER", "both"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
@@ -58,6 +61,7 @@ def test_a_configuration_gives_itself_again(tmp_path: Path) -> None:
         "POSTRIVER_HOME": str(tmp_path), "POSTRIVER_PORT_BASE": "5000",
         "POSTRIVER_HOSTNAME": "Mail.Example.ORG", "POSTRIVER_JUNK_SCORE": "4.5",
         "POSTRIVER_MESSAGE_MAX_BYTES": "1000000", "POSTRIVER_LOG_LEVEL": "DEBUG",
+        "POSTRIVER_SMTP_PROXIES": "10.0.0.0/8, ::1",
     }  # fmt: skip
     config = load(given)
     assert config.hostname == "mail.example.org"
