@@ -186,12 +186,11 @@ class Connection(SMTP):
         if self._counted_as is not None:
             return True
         try:
-            async with asyncio.timeout(self.site.config.proxy_header_s):
-                self.client = await proxy.read_header(self.reader) or self.client
-        except (proxy.BadHeader, EOFError, TimeoutError) as error:
+            header = proxy.read_header(self.reader, within_s=self.site.config.proxy_header_s)
+            self.client = await header or self.client
+        except proxy.BadHeader as error:
             self.site.stats.bad_proxy_headers_total += 1
-            why = error if isinstance(error, proxy.BadHeader) else "it did not come in time"
-            log.warning("a proxy's connection is closed, no PROXY header: %s", why)
+            log.warning("a proxy's connection is closed, no PROXY header: %s", error)
             self._close()
             return False
         if not self.site.load.settle(self.client):

@@ -21,11 +21,21 @@ class BadHeader(Exception):
     """No PROXY header, or a broken one. The message says what is wrong, without its bytes."""
 
 
-async def read_header(reader: asyncio.StreamReader) -> str | None:
+async def read_header(reader: asyncio.StreamReader, *, within_s: float) -> str | None:
     """The client's address; None when the proxy speaks for itself, such as in a health check.
 
-    Not a byte behind the header is read. BadHeader; EOFError at the stream's end.
+    Not a byte behind the header is read. BadHeader.
     """
+    try:
+        async with asyncio.timeout(within_s):
+            return await _read(reader)
+    except TimeoutError:
+        raise BadHeader(f"not within {within_s:g} s") from None
+    except EOFError:
+        raise BadHeader("the connection ended") from None
+
+
+async def _read(reader: asyncio.StreamReader) -> str | None:
     start = await reader.readexactly(len(_V2_SIGNATURE))
     if start == _V2_SIGNATURE:
         head = await reader.readexactly(4)
