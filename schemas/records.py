@@ -41,14 +41,22 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     received_at_ms: int
     quarantined_at_ms: int
     hops: tuple[Hop, ...]
+    released_at_ms: int | None = None
+    released_by: str = ""
+    deleted_at_ms: int | None = None  # then envelope and head are empty
+    deleted_by: str = ""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who needs a content: a user's message, quarantine, a dead letter."""
 
     mail_id: str
-    holder: str  # user:ID | quarantine
+    holder: str  # user:ID, or one of those below
     ref: str
+
+
+QUARANTINE_HOLDER = "quarantine"
+DEAD_LETTERS_HOLDER = "dead_letters"
 
 
 class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,6 +88,40 @@ QUARANTINE: tuple[Statements, ...] = (
     ),
 )
 
+# look_at_ms is NULL once every owner's end is known; the index of open mails is small therefore.
+LEDGER: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE accepted (
+            mail_key INTEGER PRIMARY KEY,
+            mail_id TEXT NOT NULL UNIQUE,
+            accepted_at_ms INTEGER NOT NULL,
+            header_hash INTEGER,
+            look_at_ms INTEGER,
+            missing_since_ms INTEGER,
+            states BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX accepted_by_time ON accepted (accepted_at_ms, mail_id)",
+        """CREATE INDEX accepted_by_header ON accepted (header_hash, accepted_at_ms)
+            WHERE header_hash IS NOT NULL""",
+        """CREATE INDEX accepted_open ON accepted (look_at_ms, accepted_at_ms, missing_since_ms)
+            WHERE look_at_ms IS NOT NULL""",
+        """CREATE TABLE owner (
+            user_id TEXT NOT NULL,
+            accepted_at_ms INTEGER NOT NULL,
+            mail_key INTEGER NOT NULL,
+            message_hash INTEGER NOT NULL,
+            PRIMARY KEY (user_id, accepted_at_ms, mail_key)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX owner_by_message ON owner (message_hash)",
+        """CREATE TABLE letter (
+            letter_id TEXT PRIMARY KEY NOT NULL,
+            mail_id TEXT NOT NULL,
+            letter BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX letter_by_mail ON letter (mail_id)",
+    ),
+)
+
 HOLDERS: tuple[Statements, ...] = (
     (
         """CREATE TABLE holder (

@@ -16,7 +16,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,9 @@ class LocalContentStore(ContentStore):
         if is_content_id(ref):
             await self._run(functools.partial(self._delete, ref))
 
+    async def absent(self, refs: Iterable[str]) -> list[str]:
+        return await self._run(functools.partial(self._absent, tuple(refs)))
+
     async def _run(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise StoreUnavailable("content", "closed")
@@ -108,6 +111,12 @@ class LocalContentStore(ContentStore):
         except FileNotFoundError:
             self._incoming.stat()
             raise ContentMissing(ref) from None
+
+    def _absent(self, refs: tuple[str, ...]) -> list[str]:
+        gone = [ref for ref in refs if not (is_content_id(ref) and self._place(ref).is_file())]
+        if gone:
+            self._incoming.stat()
+        return gone
 
     def _delete(self, ref: str) -> None:
         place = self._place(ref)

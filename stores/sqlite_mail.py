@@ -5,7 +5,7 @@ behind the journal and `load` has nothing to re-apply. The journal's keys fence 
 The statements are in sqlite_mail_rows.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -71,4 +71,8 @@ class SqliteMailStore(MailStore):
         return await self._file.read(lambda c: rows.journal(c, user_id, since_seq, limit))
 
     async def by_mail(self, mail_id: str) -> list[Message]:
-        return await self._file.read(lambda c: rows.by_mail(c, mail_id))
+        return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
+
+    async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
+        wanted = tuple(mail_ids)
+        return await self._file.read(lambda c: rows.by_mails(c, wanted))

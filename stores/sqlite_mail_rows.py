@@ -1,5 +1,6 @@
 """The mail store's statements. Everything here runs in a thread of SqliteFile, in a transaction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection, IntegrityError
 
@@ -20,6 +21,7 @@ _state = msgspec.msgpack.Decoder(MailboxState).decode
 
 _SEQ_MAX = (1 << JOURNAL_KEY_SHIFT) - 1
 _NEWEST: Place = (2**63 - 1, "\U0010ffff")  # behind which every message lies
+_BY_MAIL = "SELECT message FROM message WHERE mail_id = ?"
 _ARRIVALS = """SELECT received_at_ms, message_id, message_key FROM place
     WHERE mailbox_key = :mailbox AND folder_id = :folder AND unread = :unread
     AND (received_at_ms, message_id) < (:received_at_ms, :message_id)
@@ -78,9 +80,12 @@ def message(connection: Connection, user_id: str, message_id: str) -> Message | 
     return _message(found[0]) if found else None
 
 
-def by_mail(connection: Connection, mail_id: str) -> list[Message]:
-    found = connection.execute("SELECT message FROM message WHERE mail_id = ?", (mail_id,))
-    return sorted((_message(blob) for (blob,) in found), key=lambda row: row.user_id)
+def by_mails(connection: Connection, mail_ids: Iterable[str]) -> list[Message]:
+    return [
+        _message(blob)
+        for mail_id in mail_ids
+        for (blob,) in connection.execute(_BY_MAIL, (mail_id,))
+    ]
 
 
 def listed(connection: Connection, wanted: Wanted) -> list[Message]:

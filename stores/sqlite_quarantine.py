@@ -1,5 +1,7 @@
-"""Quarantine in one SQLite file, written by the role `scan`, read by the command line."""
+"""Quarantine in one SQLite file, written by the role `scan` and by the command line."""
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
@@ -9,6 +11,7 @@ import msgspec
 from mail.ports import Quarantine
 from schemas.records import Quarantined
 from schemas.sqlite import QUARANTINE
+from stores import quarantine_rows as rows
 from stores.cursors import check_limit
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_threads import SqliteFile
@@ -17,9 +20,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Quarantined).decode
 _PUT = "INSERT OR IGNORE INTO quarantined VALUES (?, ?)"
 _GET = "SELECT quarantined FROM quarantined WHERE mail_id = ?"
+_REPLACE = "UPDATE quarantined SET quarantined = ? WHERE mail_id = ?"
 _LIST = (
     "SELECT quarantined FROM quarantined WHERE :before IS NULL OR mail_id < :before"
-    " ORDER BY mail_id DESC LIMIT :limit"
+    " ORDER BY mail_id DESC"
 )
 
 
@@ -42,14 +46,42 @@ class SqliteQuarantine(Quarantine):
         await self._file.write(lambda c: c.execute(_PUT, (row.mail_id, blob)).rowcount)
 
     async def get(self, mail_id: str) -> Quarantined | None:
-        found = await self._file.read(lambda c: c.execute(_GET, (mail_id,)).fetchone())
-        return _decode(found[0]) if found else None
+        return await self._file.read(lambda c: _row(c, mail_id))
 
-    async def list(self, *, limit: int, before: str | None = None) -> list[Quarantined]:
+    async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:
+        wanted = tuple(mail_ids)
+        found = await self._file.read(lambda c: [_row(c, mail_id) for mail_id in wanted])
+        return [row for row in found if row is not None]
+
+    async def list(
+        self, *, limit: int, before: str | None = None, reason: str | None = None
+    ) -> list[Quarantined]:
         check_limit(limit)
-        return await self._file.read(lambda c: _newest(c, limit, before))
+        return await self._file.read(lambda c: _newest(c, limit, before, reason))
+
+    async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
+        await self._file.write(
+            lambda c: _replace(c, rows.released(_row(c, mail_id), mail_id, by=by, at_ms=at_ms))
+        )
+
+    async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:
+        await self._file.write(
+            lambda c: _replace(c, rows.deleted(_row(c, mail_id), mail_id, by=by, at_ms=at_ms))
+        )
 
 
-def _newest(connection: Connection, limit: int, before: str | None) -> list[Quarantined]:
-    found = connection.execute(_LIST, {"limit": limit, "before": before})
-    return [_decode(blob) for (blob,) in found]
+def _row(connection: Connection, mail_id: str) -> Quarantined | None:
+    found = connection.execute(_GET, (mail_id,)).fetchone()
+    return _decode(found[0]) if found else None
+
+
+def _replace(connection: Connection, row: Quarantined) -> None:
+    connection.execute(_REPLACE, (_encode(row), row.mail_id))
+
+
+def _newest(
+    connection: Connection, limit: int, before: str | None, reason: str | None
+) -> list[Quarantined]:
+    """Read from the newest on until there are enough."""
+    found = (_decode(blob) for (blob,) in connection.execute(_LIST, {"before": before}))
+    return list(islice((row for row in found if rows.is_listed(row, reason)), limit))

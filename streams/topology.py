@@ -12,6 +12,7 @@ from schemas import events
 PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
 EVENT_MAX_BYTES = 2 * 1024 * 1024
 DEAD_LETTERS = "dead.letters"
+CUSTODY = "custody"  # keeps the ledger of what was accepted; reads beside the river
 
 FOREVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 COMPACT = {  # small segments are compacted early, so that a table is soon recovered
@@ -33,6 +34,7 @@ class Topic:
     writers: tuple[str, ...]  # stages
     reader: str | None  # the stage that reads it
     only_copy: bool  # a mail's only copy may stand here: flushed on a single node
+    watchers: tuple[str, ...] = ()  # roles without stages that read it too, each as its own group
     settings: dict[str, str] = field(default_factory=lambda: dict(FOREVER))
 
 
@@ -66,6 +68,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("ingress",),
         reader="validate",
         only_copy=True,
+        watchers=(CUSTODY,),
     ),
     Topic(
         name="mail.validated",
@@ -111,6 +114,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("validate", "scan", "route", "mailbox", "index"),
         reader=None,
         only_copy=True,
+        watchers=(CUSTODY,),
     ),
     Topic(
         name="mailbox-unread-changelog",

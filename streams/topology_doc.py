@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from streams.topology import EVENT_MAX_BYTES, PARTITIONS, STAGES, TOPICS, Stage, Topic
+from streams.topology import CUSTODY, EVENT_MAX_BYTES, PARTITIONS, STAGES, TOPICS, Stage, Topic
 
 PAGE = Path(__file__).parents[1] / "docs" / "topology.md"
 SOURCE = "streams/topology.py"
-EDGES = {"ingress": "SMTP in", "api": "REST, WebSocket"}  # writers that are no stages
+EDGES = {  # what writes or reads and is no stage
+    "ingress": "SMTP in",
+    "api": "REST, WebSocket",
+    CUSTODY: "ledger",
+}
 
 _HEAD = f"""\
 # Topology
@@ -19,7 +23,8 @@ _HEAD = f"""\
 Generated from `{SOURCE}` by `python -m streams.topology_doc`; do not edit.
 
 Boxes are stages (an agent each; the role it runs in below its name), rounded boxes are the edges,
-cylinders are topics. Dotted lines: where an event goes that can never be handled.
+cylinders are topics. Dotted lines: where an event goes that can never be handled, and who reads
+beside the river.
 """
 
 
@@ -30,8 +35,8 @@ on a cluster 2 of 3 replicas have it.
 
 _LIMITS = f"""
 Records are at most {EVENT_MAX_BYTES // 1024} KiB. Nothing expires by time or size: each role
-removes what its group has committed, less a margin, from the topics that it reads; never from
-`dead.letters` or from a compacted topic.
+removes what its group has committed, less a margin, from the topics that it reads, and never what
+another group has still to read; never from `dead.letters` or from a compacted topic.
 """
 
 _STAGES = """
@@ -78,6 +83,8 @@ def _edges(topic: Topic) -> Iterable[str]:
         yield f"  {writer} {arrow} {_node(topic.name)}"
     if topic.reader:
         yield f"  {_node(topic.name)} --> {topic.reader}"
+    for watcher in topic.watchers:
+        yield f"  {_node(topic.name)} -.-> {watcher}"
 
 
 def _topic_row(topic: Topic) -> Sequence[str]:
@@ -91,7 +98,7 @@ def _topic_row(topic: Topic) -> Sequence[str]:
         "<br/>".join(settings),
         _yes(holds=topic.only_copy),
         ", ".join(topic.writers),
-        reader.name if reader else "-",
+        ", ".join([*([reader.name] if reader else []), *topic.watchers]) or "-",
         f"`{reader.failures_to}`" if reader else "-",
     )
 

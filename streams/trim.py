@@ -1,7 +1,8 @@
 """trim: records that every reader has long finished are removed from the log.
 
 Work topics never expire by time or size, since a mail that waits for an engine must not; so each
-role removes, from the topics that its stages read, what its group has committed, less a margin.
+role removes, from the topics that its stages read, what its group has committed, less a margin;
+where other roles read the topic too (its watchers), what all of them have committed.
 The margin serves those who read without a group: the edge's tails, and operators who search.
 Reads: what the group has committed. A group that has committed nothing: nothing is removed.
 Broker away: tried again at the next turn. Safe to repeat, and by many workers at once.
@@ -31,7 +32,7 @@ class TrimConfig:
 
 
 def trimmed_topics(role: str) -> tuple[Topic, ...]:
-    """The topics that the stages of `role` read; each topic has one reading group."""
+    """The topics that the stages of `role` read; a topic is trimmed by that role alone."""
     return tuple(BY_NAME[stage.reads] for stage in stages_of(role))
 
 
@@ -39,10 +40,20 @@ class Trimmer:
     """Trims `topics` behind `group`, in the background from start to stop."""
 
     def __init__(
-        self, bootstrap: str, *, group: str, topics: Iterable[Topic], config: TrimConfig
+        self,
+        bootstrap: str,
+        *,
+        group: str,
+        topics: Iterable[Topic],
+        config: TrimConfig,
+        group_prefix: str = GROUP_PREFIX,
     ) -> None:
         self._group = group
-        self._topics = tuple(topic.name for topic in topics if _may_be_trimmed(topic))
+        self._groups = {
+            topic.name: (group, *(group_prefix + watcher for watcher in topic.watchers))
+            for topic in topics
+            if _may_be_trimmed(topic)
+        }
         self._config = config
         self._client = LogClient(bootstrap, timeout_s=config.timeout_s)
         self._periodic = Periodic(f"trim: {group}", self.trim, interval_s=config.interval_s)
@@ -57,9 +68,12 @@ class Trimmer:
         group_prefix: str = GROUP_PREFIX,
     ) -> "Trimmer":
         """The trimmer that runs beside a role's stages."""
-        topics = trimmed_topics(role)
         return cls(
-            bootstrap, group=group_prefix + role, topics=topics, config=config or TrimConfig()
+            bootstrap,
+            group=group_prefix + role,
+            topics=trimmed_topics(role),
+            config=config or TrimConfig(),
+            group_prefix=group_prefix,
         )
 
     async def start(self) -> None:
@@ -71,8 +85,8 @@ class Trimmer:
 
     async def trim(self) -> int:
         """One turn; the number of records removed. BrokerUnavailable."""
-        parts = await self._client.partitions(self._topics)
-        committed = await self._client.committed(self._group)
+        parts = await self._client.partitions(self._groups)
+        committed = await self._finished()
         begins, ends = await self._client.begins(parts), await self._client.ends(parts)
         goals = trim_goals(committed, begins, ends, margin_records=self._config.margin_records)
         await self._client.delete_before(goals)
@@ -80,6 +94,17 @@ class Trimmer:
         if removed:
             log.info("%s: removed %d finished records", self._group, removed)
         return removed
+
+    async def _finished(self) -> Offsets:
+        """Up to where every group is; without the partitions where one has committed nothing."""
+        groups = {self._group}.union(*self._groups.values())
+        committed = {group: await self._client.committed(group) for group in groups}
+        return {
+            part: min(committed[group][part] for group in self._groups[part.topic])
+            for part in committed[self._group]
+            if part.topic in self._groups
+            and all(part in committed[group] for group in self._groups[part.topic])
+        }
 
 
 def trim_goals(

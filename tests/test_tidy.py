@@ -81,6 +81,7 @@ def test_every_topic_has_its_writers_and_its_reader() -> None:
     for topic in topology.TOPICS:
         assert topic.writers, topic.name
         assert set(topic.writers) <= stages | edges, topic.name
+        assert set(topic.watchers) <= {topology.CUSTODY}, topic.name
         if topic.reader is not None:
             (reader,) = [stage for stage in topology.STAGES if stage.reads == topic.name]
             assert reader.name == topic.reader

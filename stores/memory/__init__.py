@@ -7,6 +7,7 @@ name of the step that it is about to take; a fault that raises stands for an eng
 
 from stores.memory.content import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
+from stores.memory.ledger import MemoryLedger
 from stores.memory.mail import MemoryMailStore
 from stores.memory.records import MemoryHolders, MemoryQuarantine
 from stores.memory.river import MemoryFeed, MemoryPublisher, MemoryUnread
@@ -16,6 +17,7 @@ __all__ = [
     "MemoryDirectory",
     "MemoryFeed",
     "MemoryHolders",
+    "MemoryLedger",
     "MemoryMailStore",
     "MemoryPublisher",
     "MemoryQuarantine",

@@ -1,6 +1,7 @@
 """ContentStore in memory."""
 
 import hashlib
+from collections.abc import Iterable
 
 from mail.errors import ContentMissing
 from mail.ports import ContentStore
@@ -32,3 +33,7 @@ class MemoryContentStore(ContentStore):
     async def delete(self, ref: str) -> None:
         await take_step(self.fault, "delete")
         self.contents.pop(ref, None)
+
+    async def absent(self, refs: Iterable[str]) -> list[str]:
+        await take_step(self.fault, "get")
+        return [ref for ref in refs if ref not in self.contents]

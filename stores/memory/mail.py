@@ -6,7 +6,7 @@ crash between any two steps leaves something that `load` and a repeated `commit`
 A row or state is never replaced by an older one (by seq): late steps of a lost owner do no harm.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mail.errors import JournalConflict
 from mail.ports import Commit, MailStore
@@ -85,9 +85,13 @@ class MemoryMailStore(MailStore):
         return self._of(user_id).journal[max(since_seq, 0) :][:limit]
 
     async def by_mail(self, mail_id: str) -> list[Message]:
+        return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
+
+    async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
+        wanted = frozenset(mail_ids)
         await take_step(self.fault, "read")
         rows = [row for box in self._mailboxes.values() for row in box.messages.values()]
-        return sorted((row for row in rows if row.mail_id == mail_id), key=lambda row: row.user_id)
+        return [row for row in rows if row.mail_id in wanted]
 
     def _of(self, user_id: str) -> _Mailbox:
         return self._mailboxes.get(user_id) or _Mailbox()

@@ -6,6 +6,7 @@ from mail.ports import Holders, Quarantine
 from schemas.records import Holder, Quarantined
 from stores.cursors import check_limit
 from stores.memory.faults import Fault, no_fault, take_step
+from stores.quarantine_rows import deleted, is_listed, released
 
 
 class MemoryQuarantine(Quarantine):
@@ -23,11 +24,26 @@ class MemoryQuarantine(Quarantine):
         await take_step(self.fault, "read")
         return self.rows.get(mail_id)
 
-    async def list(self, *, limit: int, before: str | None = None) -> list[Quarantined]:
+    async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:
+        await take_step(self.fault, "read")
+        return [self.rows[mail_id] for mail_id in mail_ids if mail_id in self.rows]
+
+    async def list(
+        self, *, limit: int, before: str | None = None, reason: str | None = None
+    ) -> list[Quarantined]:
         check_limit(limit)
         await take_step(self.fault, "read")
         ids = sorted((id_ for id_ in self.rows if before is None or id_ < before), reverse=True)
-        return [self.rows[id_] for id_ in ids[:limit]]
+        found = [self.rows[id_] for id_ in ids if is_listed(self.rows[id_], reason)]
+        return found[:limit]
+
+    async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
+        await take_step(self.fault, "put")
+        self.rows[mail_id] = released(self.rows.get(mail_id), mail_id, by=by, at_ms=at_ms)
+
+    async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:
+        await take_step(self.fault, "put")
+        self.rows[mail_id] = deleted(self.rows.get(mail_id), mail_id, by=by, at_ms=at_ms)
 
 
 class MemoryHolders(Holders):

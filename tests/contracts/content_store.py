@@ -77,3 +77,10 @@ class ContentStoreContract:
         with pytest.raises(ContentMissing):
             await contents.get(path)
         await contents.delete(path)
+
+    async def test_what_is_absent_is_told(self, contents):
+        there = (await contents.put(new_id(), b"here")).ref
+        gone = (await contents.put(new_id(), b"gone")).ref
+        await contents.delete(gone)
+        assert await contents.absent([there, gone, "../x", "a/b"]) == [gone, "../x", "a/b"]
+        assert await contents.absent([]) == []

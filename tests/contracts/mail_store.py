@@ -238,6 +238,9 @@ class MailStoreContract:
         )
         found = await store.by_mail(derived_id("a"))
         assert {row.user_id: row for row in found} == {w.user_id: w.row("a") for w in writers}
+        both = await store.by_mails([derived_id("b"), derived_id("none"), derived_id("a")])
+        assert len(both) == len(found) + 1
+        assert await store.by_mails([]) == []
 
     async def test_the_journal_is_read_from_anywhere_in_order(self, store):
         ann, bob = Writer("ann"), Writer("bob")

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from mail.errors import Refused
+from mail.errors import NotFound, Refused
 from schemas.content import Stored
 from schemas.mail import Envelope, Head, Recipient, Verdict
 from schemas.records import Quarantined
@@ -63,3 +63,37 @@ class QuarantineContract:
     async def test_a_page_has_1_to_500_rows(self, quarantine, limit):
         with pytest.raises(Refused):
             await quarantine.list(limit=limit)
+
+    async def test_the_list_of_one_reason(self, quarantine):
+        for number, reason in enumerate(["spam", "infected", "spam", "infected"]):
+            await quarantine.put(quarantined(f"m{number}", reason))
+        shown = await quarantine.list(limit=9, reason="spam")
+        assert [row.mail_id for row in shown] == ["m2", "m0"]
+        shown = await quarantine.list(limit=1, reason="infected", before="m3")
+        assert [row.mail_id for row in shown] == ["m1"]
+        assert await quarantine.list(limit=9, reason="unscannable") == []
+
+    async def test_a_release_is_remembered_the_first_one_stays(self, quarantine):
+        row = quarantined("m1")
+        await quarantine.put(row)
+        await quarantine.release("m1", by="olga", at_ms=7)
+        await quarantine.release("m1", by="pavel", at_ms=8)
+        released = msgspec.structs.replace(row, released_by="olga", released_at_ms=7)
+        assert await quarantine.get("m1") == released
+        assert await quarantine.list(limit=9) == [released]
+        assert await quarantine.get_many(["m1", "m2"]) == [released]
+
+    async def test_what_was_deleted_leaves_its_end_and_nothing_personal(self, quarantine):
+        row = quarantined("m1")
+        await quarantine.put(row)
+        await quarantine.delete("m1", by="olga", at_ms=7)
+        await quarantine.put(row)
+        assert await quarantine.list(limit=9) == []
+        (kept,) = await quarantine.get_many(["m1"])
+        assert (kept.deleted_at_ms, kept.deleted_by, kept.verdict) == (7, "olga", row.verdict)
+        assert kept.head == Head()
+        assert kept.envelope.recipients == ()
+        for act in (quarantine.release, quarantine.delete):
+            for mail_id in ("m1", "m2"):
+                with pytest.raises(NotFound):
+                    await act(mail_id, by="olga", at_ms=9)

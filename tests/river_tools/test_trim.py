@@ -11,8 +11,8 @@ from tests.river_tools.conftest import commit, fresh, make
 MARGIN = TrimConfig(margin_records=5, interval_s=0.2)
 
 
-def a_topic(like: str = "mail.received") -> Topic:
-    return replace(BY_NAME[like], name=fresh("work"))
+def a_topic(like: str = "mail.received", *, watchers: tuple[str, ...] = ()) -> Topic:
+    return replace(BY_NAME[like], name=fresh("work"), watchers=watchers)
 
 
 async def begins(broker, topic: str) -> list[int]:
@@ -76,6 +76,26 @@ async def test_compacted_topics_and_dead_letters_are_never_trimmed(broker, admin
         assert await made.trim() == 0
         assert await begins(broker, compacted.name) == [0, 0, 0]
         assert await begins(broker, DEAD_LETTERS) == letters
+    finally:
+        await made.stop()
+
+
+@pytest.mark.kafka
+async def test_what_a_watcher_has_not_read_stays(broker, admin, producer):
+    prefix, group = fresh("prefix"), fresh("group")
+    topic = a_topic(watchers=("custody",))
+    await make(admin, topic.name)
+    await fill(producer, topic.name)
+    await commit(broker.bootstrap, group, {(topic.name, each): 20 for each in range(3)})
+    made = Trimmer(
+        broker.bootstrap, group=group, topics=[topic], config=MARGIN, group_prefix=prefix
+    )
+    try:
+        assert await made.trim() == 0, "a watcher that has committed nothing"
+        watcher = prefix + "custody"
+        await commit(broker.bootstrap, watcher, {(topic.name, 0): 12, (topic.name, 1): 20})
+        assert await made.trim() == 22
+        assert await begins(broker, topic.name) == [7, 15, 0]
     finally:
         await made.stop()
 

@@ -3,13 +3,21 @@
 import pytest
 
 from stores.local_content import LocalContentStore
-from stores.memory import MemoryContentStore, MemoryDirectory, MemoryHolders, MemoryQuarantine
+from stores.memory import (
+    MemoryContentStore,
+    MemoryDirectory,
+    MemoryHolders,
+    MemoryLedger,
+    MemoryQuarantine,
+)
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
+from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_quarantine import SqliteQuarantine
 from tests.contracts.content_store import ContentStoreContract
 from tests.contracts.directory import DirectoryContract
 from tests.contracts.holders import HoldersContract
+from tests.contracts.ledger import LedgerContract
 from tests.contracts.quarantine import QuarantineContract
 
 
@@ -53,6 +61,20 @@ class TestSqliteHolders(HoldersContract):
         holders = await SqliteHolders.open(tmp_path / "holders.sqlite")
         yield holders
         await holders.close()
+
+
+class TestMemoryLedger(LedgerContract):
+    @pytest.fixture
+    def ledger(self):
+        return MemoryLedger()
+
+
+class TestSqliteLedger(LedgerContract):
+    @pytest.fixture
+    async def ledger(self, tmp_path):
+        ledger = await SqliteLedger.open(tmp_path / "ledger.sqlite")
+        yield ledger
+        await ledger.close()
 
 
 class TestMemoryContentStore(ContentStoreContract):

@@ -1,0 +1,137 @@
+"""Ledger in memory."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from mail.ids import message_id as id_of_message
+from mail.ports import Ledger
+from schemas.custody import OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
+from stores.memory.faults import Fault, no_fault, take_step
+
+HEADERS_MAX = 100
+
+
+class MemoryLedger(Ledger):
+    """Steps that `fault` meets: write, read. `look_at_ms` has the open mails alone."""
+
+    def __init__(self, *, fault: Fault = no_fault) -> None:
+        self.fault = fault
+        self.look_at_ms: dict[str, int] = {}
+        self._entries: dict[str, Entry] = {}
+        self._headers: dict[str, str] = {}
+        self._letters: dict[str, Letter] = {}
+
+    async def enter(self, mails: Iterable[Accepted]) -> int:
+        await take_step(self.fault, "write")
+        fresh = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
+        for mail_id, mail in fresh.items():
+            states = dict.fromkeys(mail.user_ids, OPEN)
+            at_ms = mail.accepted_at_ms
+            self._entries[mail_id] = Entry(mail_id=mail_id, accepted_at_ms=at_ms, states=states)
+            self._headers[mail_id] = mail.message_id_header
+            self.look_at_ms[mail_id] = at_ms
+        return len(fresh)
+
+    async def note(self, letters: Iterable[Letter]) -> None:
+        await take_step(self.fault, "write")
+        for letter in letters:
+            known = self._letters.get(letter.letter_id)
+            if (letter.state == PARKED) if known else not letter.mail_id:
+                continue
+            state, at_ms = letter.state, letter.at_ms
+            fresh = msgspec.structs.replace(known or letter, state=state, at_ms=at_ms)
+            self._letters[letter.letter_id] = fresh
+            self._reopen(fresh.mail_id, 0)
+
+    async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
+        await take_step(self.fault, "write")
+        for mail_id in mail_ids:
+            self._reopen(mail_id, at_ms)
+
+    async def due(self, *, now_ms: int, limit: int) -> list[Entry]:
+        await take_step(self.fault, "read")
+        times = sorted((at_ms, id_) for id_, at_ms in self.look_at_ms.items() if at_ms <= now_ms)
+        return [self._entries[id_] for _, id_ in times[:limit]]
+
+    async def mark(self, looks: Iterable[Look]) -> None:
+        await take_step(self.fault, "write")
+        for look in looks:
+            if look.mail_id not in self._entries:
+                continue
+            self._entries[look.mail_id] = msgspec.structs.replace(
+                self._entries[look.mail_id],
+                states=look.states,
+                missing_since_ms=look.missing_since_ms,
+            )
+            self.look_at_ms.pop(look.mail_id, None)
+            if look.look_at_ms is not None:
+                self.look_at_ms[look.mail_id] = look.look_at_ms
+            if look.message_id_header:
+                self._headers[look.mail_id] = look.message_id_header
+
+    async def get(self, mail_id: str) -> Entry | None:
+        await take_step(self.fault, "read")
+        return self._entries.get(mail_id)
+
+    async def accepted(
+        self, *, since_ms: int, until_ms: int, limit: int, after: tuple[int, str] | None = None
+    ) -> list[Entry]:
+        begin = after or (since_ms, "")
+        found = await self._where(lambda e: _order(e) > begin and e.accepted_at_ms < until_ms)
+        return found[:limit]
+
+    async def of_user(
+        self, user_id: str, *, since_ms: int, until_ms: int, limit: int
+    ) -> list[Entry]:
+        found = await self._where(
+            lambda e: user_id in e.states and since_ms <= e.accepted_at_ms < until_ms
+        )
+        return found[::-1][:limit]
+
+    async def by_header(self, message_id_header: str) -> list[Entry]:
+        found = await self._where(lambda e: self._headers[e.mail_id] == message_id_header != "")
+        return found[::-1][:HEADERS_MAX]
+
+    async def by_message(self, message_id: str) -> tuple[str, str] | None:
+        await take_step(self.fault, "read")
+        pairs = ((e.mail_id, user_id) for e in self._entries.values() for user_id in e.states)
+        return next((pair for pair in pairs if id_of_message(*pair) == message_id), None)
+
+    async def letters(self, mail_ids: Iterable[str]) -> list[Letter]:
+        wanted = frozenset(mail_ids)
+        await take_step(self.fault, "read")
+        return [letter for letter in self._letters.values() if letter.mail_id in wanted]
+
+    async def totals(self) -> Totals:
+        await take_step(self.fault, "read")
+        opened = [self._entries[mail_id] for mail_id in self.look_at_ms]
+        return Totals(
+            open_mails=len(opened),
+            missing_mails=sum(entry.missing_since_ms is not None for entry in opened),
+            oldest_open_at_ms=min((entry.accepted_at_ms for entry in opened), default=None),
+        )
+
+    async def forget(self, *, before_ms: int, limit: int) -> int:
+        old = await self._where(
+            lambda e: e.accepted_at_ms < before_ms and e.mail_id not in self.look_at_ms
+        )
+        gone = {entry.mail_id for entry in old[:limit]}
+        for mail_id in gone:
+            del self._entries[mail_id], self._headers[mail_id]
+        kept = {id_: one for id_, one in self._letters.items() if one.mail_id not in gone}
+        self._letters = kept
+        return len(gone)
+
+    async def _where(self, fits: Callable[[Entry], bool]) -> list[Entry]:
+        """Oldest first."""
+        await take_step(self.fault, "read")
+        return sorted((entry for entry in self._entries.values() if fits(entry)), key=_order)
+
+    def _reopen(self, mail_id: str, at_ms: int) -> None:
+        if mail_id in self._entries:
+            self.look_at_ms[mail_id] = at_ms
+
+
+def _order(entry: Entry) -> tuple[int, str]:
+    return entry.accepted_at_ms, entry.mail_id

@@ -1,0 +1,134 @@
+"""What every Ledger does. Inherit, give a `ledger` fixture: the adapter is held to it."""
+
+import pytest
+
+from mail.ids import message_id
+from mail.ports import Ledger
+from schemas.custody import (
+    DISCARDED,
+    OPEN,
+    PARKED,
+    REDRIVEN,
+    STORED,
+    Accepted,
+    Entry,
+    Letter,
+    Look,
+    Totals,
+)
+
+
+def mail(name: str, at_ms: int, *user_ids: str, header: str = "") -> Accepted:
+    return Accepted(
+        mail_id=name,
+        accepted_at_ms=at_ms,
+        user_ids=user_ids or ("ann",),
+        message_id_header=header,
+    )
+
+
+def closed(name: str, *user_ids: str, header: str = "") -> Look:
+    states = dict.fromkeys(user_ids or ("ann",), STORED)
+    return Look(mail_id=name, states=states, message_id_header=header)
+
+
+async def due(ledger: Ledger, now_ms: int) -> list[str]:
+    return [entry.mail_id for entry in await ledger.due(now_ms=now_ms, limit=100)]
+
+
+async def all_of(ledger: Ledger) -> list[str]:
+    found = await ledger.accepted(since_ms=0, until_ms=10**9, limit=100)
+    return [entry.mail_id for entry in found]
+
+
+class LedgerContract:
+    async def test_an_empty_one(self, ledger):
+        assert await ledger.get("m1") is None
+        assert await due(ledger, 10**9) == []
+        assert await ledger.by_header("x@y") == []
+        assert await ledger.by_message("x") is None
+        assert await ledger.letters(["m1"]) == []
+        assert await ledger.forget(before_ms=10**9, limit=9) == 0
+        nothing = Totals(open_mails=0, missing_mails=0, oldest_open_at_ms=None)
+        assert await ledger.totals() == nothing
+
+    async def test_a_mail_is_entered_once_and_stays_as_it_was(self, ledger):
+        assert await ledger.enter([mail("m1", 5, "ann", "bob"), mail("m2", 6)]) == 2
+        assert await ledger.enter([mail("m1", 99, "eve"), mail("m3", 7), mail("m3", 8)]) == 1
+        entry = Entry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN, "bob": OPEN})
+        assert await ledger.get("m1") == entry
+        assert await all_of(ledger) == ["m1", "m2", "m3"]
+
+    async def test_what_is_open_is_due_until_it_is_closed(self, ledger):
+        await ledger.enter([mail("m1", 50), mail("m2", 20), mail("m3", 30)])
+        assert await due(ledger, 40) == ["m2", "m3"]
+        assert [e.mail_id for e in await ledger.due(now_ms=99, limit=1)] == ["m2"]
+        later = Look(mail_id="m3", states={"ann": OPEN}, look_at_ms=70, missing_since_ms=60)
+        await ledger.mark([closed("m2"), later, closed("nobody")])
+        assert await due(ledger, 60) == ["m1"]
+        assert await due(ledger, 70) == ["m1", "m3"]
+        assert (await ledger.get("m2")).states == {"ann": STORED}
+        assert (await ledger.get("m3")).missing_since_ms == 60
+        shown = Totals(open_mails=2, missing_mails=1, oldest_open_at_ms=30)
+        assert await ledger.totals() == shown
+        await ledger.mark([closed("m3")])
+        assert (await ledger.totals()).missing_mails == 0
+        await ledger.reopen(["m2", "nobody"], at_ms=80)
+        assert await due(ledger, 79) == ["m1"]
+        assert await due(ledger, 80) == ["m1", "m2"]
+
+    async def test_a_span_of_time_is_read_by_pages(self, ledger):
+        await ledger.enter([mail(f"m{n}", 10 + n // 2) for n in (5, 1, 4, 2, 3, 0)])
+        shown, after = [], None
+        while page := await ledger.accepted(since_ms=10, until_ms=12, limit=3, after=after):
+            shown += [entry.mail_id for entry in page]
+            after = (page[-1].accepted_at_ms, page[-1].mail_id)
+        assert shown == ["m0", "m1", "m2", "m3"]
+
+    async def test_mails_are_found_by_their_owner_and_time(self, ledger):
+        await ledger.enter([mail("m1", 1, "ann", "bob"), mail("m2", 2), mail("m3", 3, "bob")])
+        found = await ledger.of_user("bob", since_ms=1, until_ms=4, limit=9)
+        assert [entry.mail_id for entry in found] == ["m3", "m1"]
+        assert await ledger.of_user("bob", since_ms=2, until_ms=3, limit=9) == []
+        assert len(await ledger.of_user("bob", since_ms=1, until_ms=4, limit=1)) == 1
+
+    async def test_mails_are_found_by_message_id_header_once_it_is_known(self, ledger):
+        await ledger.enter([mail("m1", 1, header="a@x"), mail("m2", 2), mail("m3", 3)])
+        await ledger.mark([closed("m3", header="a@x"), closed("m1")])
+        assert [e.mail_id for e in await ledger.by_header("a@x")] == ["m3", "m1"]
+        assert await ledger.by_header("A@x") == []
+        assert await ledger.by_header("") == []
+
+    async def test_a_message_leads_to_its_mail(self, ledger):
+        await ledger.enter([mail("m1", 1, "ann", "bob"), mail("m2", 2, "bob")])
+        assert await ledger.by_message(message_id("m2", "bob")) == ("m2", "bob")
+        assert await ledger.by_message(message_id("m1", "ann")) == ("m1", "ann")
+        assert await ledger.by_message(message_id("m2", "ann")) is None
+
+    @pytest.mark.parametrize("then", [REDRIVEN, DISCARDED])
+    async def test_a_letter_goes_on_and_its_mail_is_looked_at_again(self, ledger, then):
+        await ledger.enter([mail("m1", 1), mail("m2", 2)])
+        await ledger.mark([closed("m1"), closed("m2")])
+        parked = Letter(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1", user_id="ann")
+        await ledger.note([parked, Letter(letter_id="0-9", state=then, at_ms=4)])
+        assert await ledger.letters(["m1", "m2"]) == [parked]
+        assert await due(ledger, 1) == ["m1"]
+        await ledger.mark([closed("m1")])
+        await ledger.note([Letter(letter_id="0-1", state=then, at_ms=7), parked])
+        (letter,) = await ledger.letters(["m1"])
+        assert (letter.state, letter.at_ms, letter.user_id) == (then, 7, "ann")
+        assert await due(ledger, 1) == ["m1"]
+
+    async def test_old_mails_are_forgotten_open_ones_never(self, ledger):
+        await ledger.enter([mail(f"m{n}", n, "ann", "bob", header="h@x") for n in range(1, 6)])
+        letter = Letter(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1")
+        await ledger.note([letter])
+        await ledger.mark([closed(f"m{n}", "ann", "bob") for n in (1, 3, 4, 5)])
+        assert await ledger.forget(before_ms=5, limit=2) == 2
+        assert await ledger.forget(before_ms=5, limit=2) == 1
+        assert await all_of(ledger) == ["m2", "m5"]
+        assert await ledger.letters(["m1"]) == []
+        assert await ledger.by_message(message_id("m1", "ann")) is None
+        assert [e.mail_id for e in await ledger.by_header("h@x")] == ["m5", "m2"]
+        found = await ledger.of_user("bob", since_ms=0, until_ms=9, limit=9)
+        assert [e.mail_id for e in found] == ["m5", "m2"]
