@@ -130,7 +130,7 @@ def _count(request: web.Request, status: int, took_s: float) -> None:
     else:
         method, route = request.method, resource.canonical
     lasting = status == HTTPStatus.SWITCHING_PROTOCOLS
-    request.app[EDGE].metrics.seen(method, route, status, 0.0 if lasting else took_s)
+    request.app[EDGE].metrics.seen(method, route, status, None if lasting else took_s)
 
 
 async def _note_prepared(request: web.Request, response: web.StreamResponse) -> None:

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from mail.histogram import Histogram
+
 
 @dataclass(slots=True)
 class ApiMetrics:
@@ -11,11 +13,15 @@ class ApiMetrics:
     requests: Counter[tuple[str, str, int]] = field(
         default_factory=Counter
     )  # method, route, status
-    seconds: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    times: defaultdict[tuple[str, str], Histogram] = field(  # method, route; sockets left out
+        default_factory=lambda: defaultdict(Histogram)
+    )
     frames: int = 0
     sockets: int = 0
     sockets_closed_slow: int = 0
 
-    def seen(self, method: str, route: str, status: int, took_s: float) -> None:
+    def seen(self, method: str, route: str, status: int, took_s: float | None) -> None:
+        """An answer; `took_s` None for one that lasts as long as its client likes."""
         self.requests[method, route, status] += 1
-        self.seconds[method, route] += took_s
+        if took_s is not None:
+            self.times[method, route].seen(took_s)

@@ -4,6 +4,7 @@ The only reader of the environment. A bad value stops the start and names its se
 """
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,9 +13,11 @@ from pathlib import Path
 from mail.addresses import normal_domain
 from mail.errors import Refused
 from mail.peers import Networks
+from stack.freshclam import NO_MIRROR, PUBLIC_MIRROR
 
 DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
 MIB = 1024 * 1024
+_URL = re.compile(r"(https?|file)://[!-+\--~]+")  # printable ASCII but for the comma
 
 
 class BadSetting(Refused):
@@ -61,6 +64,10 @@ class Config:
     http_proxy_header: str
     secure_cookies: str  # yes: even when nobody says that the page came by HTTPS
     log_level: str
+    signatures: str  # local: nothing leaves the machine; update: freshclam runs
+    signatures_mirror: str
+    signatures_urls: str  # of single databases, separated by commas
+    signatures_checks: int  # a day
 
     @property
     def bootstrap(self) -> str:
@@ -117,6 +124,18 @@ class _Reader:
             raise BadSetting(f"POSTRIVER_{name}", value, f"one of {', '.join(of)}")
         return value
 
+    def urls(self, name: str) -> str:
+        """Of http, https or file; several are separated by commas. None is fine."""
+        value = self.text(name, "")
+        if not all(_URL.fullmatch(url) for url in value.split(",") if url):
+            raise BadSetting(f"POSTRIVER_{name}", value, "http, https or file URLs, no spaces")
+        return value
+
+
+def _mirror(read: _Reader) -> str:
+    given = read.text("SIGNATURES_MIRROR", PUBLIC_MIRROR)
+    return given if given in {PUBLIC_MIRROR, NO_MIRROR} else read.urls("SIGNATURES_MIRROR")
+
 
 def checkout() -> Path:
     """The folder that holds the code, or the current one when it was installed as a wheel."""
@@ -154,6 +173,10 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         ),
         secure_cookies=read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        signatures=read.choice("SIGNATURES", "local", ("local", "update")),
+        signatures_mirror=_mirror(read),
+        signatures_urls=read.urls("SIGNATURES_URLS"),
+        signatures_checks=read.number("SIGNATURES_CHECKS", 12, least=1, most=50),
     )
 
 

@@ -7,22 +7,34 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
+
+from mail.histogram import Histogram
+from stores.sqlite_threads import COMMIT_TIMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One figure: `kind` is counter or gauge; labels are few and bounded."""
+    """One figure: `kind` is counter, gauge or histogram; labels are few and bounded.
 
-    name: str
+    Without a value it only makes the name known, so that a page always has every name.
+    """
+
+    name: str  # without _total
     help: str
-    value: float
+    value: float | Histogram | None
     kind: str = "counter"
     labels: dict[str, str] = field(default_factory=dict)
 
@@ -37,21 +49,45 @@ class Report:
     samples: Callable[[], Iterable[Sample]] = tuple
 
 
+def commit_times() -> Iterable[Sample]:
+    """What every process with stores tells of them."""
+    make = partial(
+        Sample,
+        name="postriver_sqlite_commit_seconds",
+        help="Time of a transaction, its sync to disk included.",
+        kind="histogram",
+    )
+    yield make(value=None, labels={"file": ""})
+    for file, times in list(COMMIT_TIMES.items()):
+        yield make(value=times, labels={"file": file})
+
+
 class _Samples(Collector):
     def __init__(self, report: Report) -> None:
         self._report = report
 
     def collect(self) -> Iterable[Metric]:
-        families: dict[str, Metric] = {}
-        for sample in self._report.samples():
+        families: dict[str, Any] = {}
+        for sample in (*self._report.samples(), *commit_times()):
             family = families.setdefault(sample.name, _family(sample))
-            family.add_metric(list(sample.labels.values()), sample.value)  # type: ignore[attr-defined]
+            labels = list(sample.labels.values())
+            if isinstance(sample.value, Histogram):
+                family.add_metric(labels, sample.value.cumulative(), sample.value.sum_s)
+            elif sample.value is not None:
+                family.add_metric(labels, sample.value)
         return families.values()
 
 
+_KINDS = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
+
+
 def _family(sample: Sample) -> Metric:
-    kind = CounterMetricFamily if sample.kind == "counter" else GaugeMetricFamily
-    return kind(sample.name, sample.help, labels=list(sample.labels))
+    family: Metric = _KINDS[sample.kind](sample.name, sample.help, labels=list(sample.labels))
+    return family
 
 
 async def serve_health(path: Path, report: Report) -> web.AppRunner:

@@ -3,7 +3,8 @@
 import sys
 
 from cli.config import Config
-from stack.clamd import clamd
+from stack.clamd import ClamdConfig, clamd
+from stack.freshclam import FreshclamConfig, freshclam
 from stack.home import Home
 from stack.kafka import KafkaConfig, kafka
 from stack.program import Kind, Program, base_env
@@ -25,11 +26,28 @@ def programs(config: Config, home: Home) -> list[Program]:
                 controller_port=config.ports.controller,
             ),
         ),
-        clamd(home),
+        clamd(home, ClamdConfig(update=config.signatures == "update")),
         spamd(home),
+        *_updater(config, home),
     ]
     ours = [_process(config, home, name) for name in (*ROLES, *EDGES)]
     return [*engines, _setup(config, home), *ours]
+
+
+def _updater(config: Config, home: Home) -> list[Program]:
+    if config.signatures != "update":
+        return []
+    urls = tuple(url for url in config.signatures_urls.split(",") if url)
+    return [
+        freshclam(
+            home,
+            FreshclamConfig(
+                mirror=config.signatures_mirror,
+                urls=urls,
+                checks_per_day=config.signatures_checks,
+            ),
+        )
+    ]
 
 
 def _setup(config: Config, home: Home) -> Program:

@@ -85,13 +85,15 @@ class Acceptance:
         )
 
     def _count(self, arrival: Arrival, size_bytes: int) -> None:
+        took_s = time.perf_counter() - arrival.started_s
         self._stats.accepted_total += 1
         self._stats.accepted_bytes_total += size_bytes
+        self._stats.accept_times.seen(took_s)
         log.info(
             "mail %s accepted: %d bytes, %d recipients, %s, %.1f ms",
             arrival.mail_id,
             size_bytes,
             len(arrival.envelope.recipients),
             arrival.envelope.protocol,
-            (time.perf_counter() - arrival.started_s) * 1000,
+            took_s * 1000,
         )

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ingress.config import SmtpConfig
+from mail.histogram import Histogram
 from mail.peers import one_peer
 
 
@@ -19,6 +20,7 @@ class Stats:
     accepted_total: int = 0  # mails that got 250
     accepted_bytes_total: int = 0  # with their trace headers
     refused_total: Counter[str] = field(default_factory=Counter)  # by "550 5.1.1"
+    accept_times: Histogram = field(default_factory=Histogram)  # first byte of DATA to the 250
     data_in_progress: int = 0
     held_bytes: int = 0  # memory that mails under way hold
 

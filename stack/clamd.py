@@ -1,31 +1,24 @@
-"""clamd on a unix socket, with its own configuration and no updater.
+"""clamd on a unix socket, with its own configuration.
 
 It takes our largest mail and says so when a limit is hit, instead of calling the rest clean.
-Without the official signatures it knows one test virus only, which everybody who asks is told.
+New signatures are loaded beside the old ones and then take their place, where there is memory for
+both; otherwise scans wait until they are loaded. None fails either way.
 """
 
-import os
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+import psutil
+
+from stack import signatures
+from stack.engine_copy import own_copy
 from stack.home import Home
 from stack.probes import PingProbe
 from stack.program import Kind, Program, base_env
 
 NAME = "clamd"
 MIB = 1024 * 1024
-OFFICIAL_FOLDER = Path("/var/lib/clamav")
-TEST_SET_WARNING = "virus signatures: TEST SET ONLY"
-
-# The EICAR test file (68 bytes of text), in hexadecimal so that scanners do not stop at this file.
-# As a body signature it is found inside MIME parts and archives too.
-_EICAR_HEX = (
-    "58354f2150254041505b345c505a58353428505e2937434329377d24"
-    "45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a"
-)
-_SIGNATURES = f"Eicar-Test-Signature:0:*:{_EICAR_HEX}\n"
+RELOAD_MEMORY_MIN_BYTES = 6 * 1024 * MIB  # of the machine: two official sets take about 2.2 GiB
 
 
 class ClamdMissing(Exception):
@@ -35,7 +28,9 @@ class ClamdMissing(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClamdConfig:
     program: Path = Path("/usr/sbin/clamd")
-    official: Path = OFFICIAL_FOLDER  # where freshclam, if the operator runs it, puts its sets
+    official: Path = signatures.OFFICIAL_FOLDER
+    update: bool = False  # freshclam of ours fetches sets
+    memory_bytes: int = field(default_factory=lambda: psutil.virtual_memory().total)
     mail_max_bytes: int = 50 * MIB
     scan_max_bytes: int = 400 * MIB  # all decoded parts of one mail together
     threads: int = 4
@@ -45,56 +40,32 @@ class ClamdConfig:
 def clamd(home: Home, config: ClamdConfig | None = None) -> Program:
     """Write configuration and, if need be, the test signatures; tell how to start. ClamdMissing."""
     config = config or ClamdConfig()
-    which = signatures(config.official)
+    if not config.program.exists():
+        raise ClamdMissing(f"no {config.program}; install it: apt install clamav-daemon")
     folder = home.engine(NAME)
-    conf = folder / "clamd.conf"
-    conf.write_text(_conf(home, config, _database(folder, which, config)), encoding="utf-8")
+    database = signatures.prepare(home, update=config.update, official=config.official)
+    conf = conf_path(home)
+    conf.write_text(_conf(home, config, database), encoding="utf-8")
     return Program(
         name=NAME,
         kind=Kind.ENGINE,
-        argv=(str(_own_copy(config.program, folder)), "--config-file", str(conf)),
+        argv=(str(own_copy(config.program, folder)), "--config-file", str(conf)),
         env=base_env(home),
         cwd=folder,
         ready=PingProbe(home.socket(NAME), b"zPING\0", b"PONG"),
-        detail=f"signatures: {which}",
+        detail=f"signatures: {database}",
         start_timeout_s=config.start_timeout_s,
         unhealthy_after=24,
     )
 
 
-def signatures(folder: Path = OFFICIAL_FOLDER) -> Literal["official", "test"]:
-    """Whether the official set (main and daily) is there and can be read."""
-    for name in ("main", "daily"):
-        files = [folder / f"{name}.{suffix}" for suffix in ("cvd", "cld")]
-        if not any(os.access(file, os.R_OK) for file in files):
-            return "test"
-    return "official"
+def two_sets_fit(config: ClamdConfig) -> bool:
+    """Whether the machine has memory for the old signatures and the new ones at once."""
+    return config.memory_bytes >= RELOAD_MEMORY_MIN_BYTES
 
 
-def _database(folder: Path, which: str, config: ClamdConfig) -> Path:
-    if which == "official":
-        return config.official
-    own = folder / "signatures"
-    own.mkdir(mode=0o700, exist_ok=True)
-    (own / "test.ndb").write_text(_SIGNATURES, encoding="ascii")
-    return own
-
-
-def _own_copy(program: Path, folder: Path) -> Path:
-    """A copy of the program: Debian's AppArmor profile of /usr/sbin/clamd forbids our folders."""
-    if not program.exists():
-        raise ClamdMissing(f"no {program}; install it: apt install clamav-daemon")
-    own = folder / "clamd"
-    found = program.stat()
-    if not own.exists() or (own.stat().st_size, own.stat().st_mtime_ns) != (
-        found.st_size,
-        found.st_mtime_ns,
-    ):
-        fresh = folder / "clamd.new"
-        shutil.copy2(program, fresh)
-        fresh.chmod(0o700)
-        fresh.replace(own)
-    return own
+def conf_path(home: Home) -> Path:
+    return home.engine(NAME) / "clamd.conf"
 
 
 def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
@@ -116,7 +87,8 @@ def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
         "MaxThreads": config.threads,
         "ReadTimeout": 120,
         "CommandReadTimeout": 30,
-        "ConcurrentDatabaseReload": "no",  # twice the memory otherwise
+        "SelfCheck": 600,  # s; sets that change without a word are seen after this
+        "ConcurrentDatabaseReload": "yes" if two_sets_fit(config) else "no",
         "ExitOnOOM": "yes",  # the supervisor starts it again
     }
     return "".join(f"{key} {value}\n" for key, value in lines.items())

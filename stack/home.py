@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VERSION = 1
-FOLDERS = ("run", "log", "kafka", "data", "content", "tls", "engines")
+FOLDERS = ("run", "log", "kafka", "data", "content", "tls", "engines", "signatures")
 SOCKET_PATH_MAX_BYTES = 100  # sun_path holds 108; a margin for suffixes that servers add
 MIGRATIONS: Mapping[int, Callable[[Path], None]] = {}  # from version n to n + 1
 
@@ -52,8 +52,7 @@ class Home:
     path: Path
 
     @property
-    def run(self) -> Path:
-        """Sockets and what tells running processes apart; empty when nothing runs."""
+    def run(self) -> Path:  # sockets, and what tells running processes apart
         return self.path / "run"
 
     @property
@@ -77,8 +76,12 @@ class Home:
         return self.path / "tls"
 
     @property
+    def signatures(self) -> Path:  # of viruses
+        return self.path / "signatures"
+
+    @property
     def engines(self) -> Path:
-        """What engines need besides their data: configuration, signatures, temporary files."""
+        """What engines need besides their data: configuration, temporary files."""
         return self.path / "engines"
 
     def socket(self, name: str) -> Path:

@@ -5,6 +5,8 @@ gets a `process` label.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import psutil
 from prometheus_client import generate_latest
@@ -17,9 +19,11 @@ from stack.child import Child
 STATES = ("starting", "ready", "degraded", "stopping")
 
 
-def render(children: Sequence[Child], state: str, pages: Mapping[str, str]) -> bytes:
+def render(
+    children: Sequence[Child], state: str, pages: Mapping[str, str], more: Iterable[Metric] = ()
+) -> bytes:
     """The page. `pages`: process name to Prometheus text; what cannot be parsed is left out."""
-    return generate_latest(_Families([*_own(children, state), *_merged(pages)]))
+    return generate_latest(_Families([*_own(children, state), *more, *_merged(pages)]))
 
 
 class _Families:
@@ -34,42 +38,54 @@ def _own(children: Sequence[Child], state: str) -> list[Metric]:
     is_in = GaugeMetricFamily("postriver_state", "1 for the state of the machine", labels=["state"])
     for each in STATES:
         is_in.add_metric([each], float(each == state))
-    up = GaugeMetricFamily("postriver_up", "1 while the process is ready", labels=["process"])
+    return [is_in, *_of_processes(children)]
+
+
+def _of_processes(children: Sequence[Child]) -> list[Metric]:
+    def gauge(name: str, text: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"postriver_{name}", text, labels=["process"])
+
+    up = gauge("up", "1 while the process is ready")
     restarts = CounterMetricFamily(
         "postriver_restarts", "Starts after the first one", labels=["process"]
     )
-    memory = GaugeMetricFamily(
-        "postriver_memory_rss_bytes", "Resident memory, workers included", labels=["process"]
-    )
+    memory = gauge("process_resident_memory_bytes", "Resident memory, workers included")
+    files = gauge("process_open_fds", "Open files and sockets, workers included")
     cpu = CounterMetricFamily(
-        "postriver_cpu_seconds", "CPU of the living process, workers included", labels=["process"]
+        "postriver_process_cpu_seconds",
+        "CPU of the living process, workers included",
+        labels=["process"],
     )
     for child in children:
-        name = child.program.name
-        rss_bytes, cpu_s = _usage(child.pid)
-        up.add_metric([name], float(child.ok))
-        restarts.add_metric([name], child.restarts)
-        memory.add_metric([name], rss_bytes)
-        cpu.add_metric([name], cpu_s)
-    return [is_in, up, restarts, memory, cpu]
+        label, usage = [child.program.name], _usage(child.pid)
+        up.add_metric(label, float(child.ok))
+        restarts.add_metric(label, child.restarts)
+        memory.add_metric(label, usage.rss_bytes)
+        files.add_metric(label, usage.open_files)
+        cpu.add_metric(label, usage.cpu_s)
+    return [up, restarts, memory, files, cpu]
 
 
-def _usage(pid: int | None) -> tuple[float, float]:
-    """Resident bytes and CPU seconds of a process and its children; zeros when it is gone."""
-    rss_bytes = cpu_s = 0.0
-    try:
+@dataclass(slots=True)
+class _Usage:
+    """Of a process and its children, as far as we may see; zeros when it is gone."""
+
+    rss_bytes: int = 0
+    cpu_s: float = 0.0
+    open_files: int = 0
+
+
+def _usage(pid: int | None) -> _Usage:
+    usage = _Usage()
+    with suppress(psutil.Error):
         leader = psutil.Process(pid) if pid else None
-        family = [leader, *leader.children(recursive=True)] if leader else []
-    except psutil.Error:
-        return 0.0, 0.0
-    for process in family:
-        try:
-            times = process.cpu_times()
-            cpu_s += times.user + times.system
-            rss_bytes += process.memory_info().rss
-        except psutil.Error:
-            continue
-    return rss_bytes, cpu_s
+        for process in [leader, *leader.children(recursive=True)] if leader else []:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                usage.cpu_s += times.user + times.system
+                usage.rss_bytes += process.memory_info().rss
+                usage.open_files += process.num_fds()
+    return usage
 
 
 def _merged(pages: Mapping[str, str]) -> list[Metric]:

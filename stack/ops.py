@@ -6,12 +6,13 @@ answer is told as such, never waited for longer than a probe.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 import aiohttp
 from aiohttp import web
+from prometheus_client.metrics_core import Metric
 
 from stack.child import Child, State
 from stack.metrics import render
@@ -25,11 +26,12 @@ class Watched(Protocol):
     """What the server shows; the supervisor is one."""
 
     children: dict[str, Child]
-    facts: dict[str, object]
 
     @property
     def state(self) -> str: ...
     def warnings(self) -> Sequence[str]: ...
+    def facts(self) -> Mapping[str, object]: ...
+    def measures(self) -> Iterable[Metric]: ...
     def reasons(self) -> dict[str, str]: ...
 
 
@@ -75,7 +77,8 @@ class _Pages:
         roles = self._serving()
         pages = await asyncio.gather(*(_page(child, "/metrics") for child in roles))
         texts = {c.program.name: p.decode() for c, p in zip(roles, pages, strict=True) if p}
-        text = render(list(self._watched.children.values()), self._watched.state, texts)
+        more = await asyncio.to_thread(self._watched.measures)
+        text = render(list(self._watched.children.values()), self._watched.state, texts, more)
         return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
 
     def _serving(self) -> list[Child]:
@@ -92,7 +95,7 @@ class _Pages:
             "roles": roles,
             "reasons": self._watched.reasons(),
             "warnings": list(self._watched.warnings()),
-            **self._watched.facts,
+            **self._watched.facts(),
         }
 
 

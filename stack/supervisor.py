@@ -11,7 +11,9 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prometheus_client.metrics_core import Metric
 
 from stack.child import Child
 from stack.control import write_running
@@ -30,8 +32,8 @@ class Supervisor:
     """`await run()` inside a claimed `home`; returns the exit code.
 
     `ops`: address of the operator's HTTP server. `warnings`: sentences that /readyz and /status
-    carry. `facts`: what /status carries besides, such as `signatures`. `on_ready`: called at the
-    first ready.
+    carry. `facts`: what /status carries besides, such as `signatures`; `measures`: the same for
+    /metrics, asked in a thread. `on_ready`: called at the first ready.
     """
 
     def __init__(
@@ -41,7 +43,8 @@ class Supervisor:
         *,
         ops: tuple[str, int],
         warnings: Callable[[], Sequence[str]] = tuple,
-        facts: Mapping[str, object] | None = None,
+        facts: Callable[[], Mapping[str, object]] = dict,
+        measures: Callable[[], Iterable[Metric]] = tuple,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         check_programs(tuple(programs))
@@ -52,21 +55,23 @@ class Supervisor:
         self._stop_asked = 0
         self._wake = asyncio.Event()
         self.warnings = warnings
-        self.facts = dict(facts or {})
+        self.facts = facts
+        self.measures = measures
         self.children = {each.name: Child(each, home, self._records) for each in programs}
+        self._needed = [child for child in self.children.values() if child.program.needed]
 
     @property
     def state(self) -> str:
         """Either starting, ready, degraded (was ready, something is not) or stopping."""
         if self._stop_asked:
             return "stopping"
-        if all(child.ok for child in self.children.values()):
+        if all(child.ok for child in self._needed):
             return "ready"
-        was_ready = all(child.became_ready.is_set() for child in self.children.values())
+        was_ready = all(child.became_ready.is_set() for child in self._needed)
         return "degraded" if was_ready else "starting"
 
     def reasons(self) -> dict[str, str]:
-        """For each program that is not ready: why."""
+        """For each program that is not ready, needed or not: why."""
         return {n: c.reason or c.state.value for n, c in self.children.items() if not c.ok}
 
     def stop(self) -> None:
@@ -116,7 +121,7 @@ class Supervisor:
 
     async def _greet(self) -> None:
         began = time.monotonic()
-        for child in self.children.values():
+        for child in self._needed:
             await child.became_ready.wait()
         log.info("ready after %.1f s", time.monotonic() - began)
         self._on_ready()

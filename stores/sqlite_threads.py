@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeVar
 
 from mail.errors import StoreUnavailable
+from mail.histogram import Histogram
 from schemas.sqlite import Statements
 from stores.sqlite_base import SqliteConfig, as_named, connect, prepare
 
@@ -30,6 +33,9 @@ class _Job:
     waiter: asyncio.Future[Any]
 
 
+# How long this process's transactions took, from BEGIN to the disk's answer, by file name.
+COMMIT_TIMES: defaultdict[str, Histogram] = defaultdict(Histogram)
+
 _Queue = SimpleQueue[_Job | None]  # None: no more work will come
 _Outcomes = list[Any]  # a result, or the exception to raise, per job
 
@@ -39,6 +45,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, config: SqliteConfig) -> None:
         self._path = path
+        self._label = path.stem.rstrip("-0123456789")  # one for all of the index
         self._config = config
         self._closed = False
         self._writes: _Queue = SimpleQueue()
@@ -103,7 +110,10 @@ class SqliteFile:
 
     def _write_loop(self, connection: sqlite3.Connection) -> None:
         while jobs := _gather(self._writes, self._config.batch_max):
-            _hand_back(jobs, [self._named(outcome) for outcome in _transact(connection, jobs)])
+            began_s = time.perf_counter()
+            outcomes = _transact(connection, jobs)
+            COMMIT_TIMES[self._label].seen(time.perf_counter() - began_s)
+            _hand_back(jobs, [self._named(outcome) for outcome in outcomes])
         connection.close()
 
     def _named(self, outcome: Any) -> Any:

@@ -157,9 +157,8 @@ class Worker:
         try:
             lags = (await meter.read_parts({group: self._reads}))[group]
         except BrokerUnavailable:
-            self.status.behind({})
+            self.status.unread()
             raise
-        self.status.lag = sum(lags.values())
         self.status.behind({(part.topic, part.partition): lag for part, lag in lags.items()})
 
     def _listen(self) -> None:

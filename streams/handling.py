@@ -87,7 +87,8 @@ class Handling:
         else:
             if still_ours():
                 work.published()
-            self.status.done(self.stage.name, work.took_s)
+            accepted_at_ms = getattr(event, "received_at_ms", None)
+            self.status.done(self.stage.name, work.took_s, accepted_at_ms=accepted_at_ms)
 
     async def _outputs(self, event: Event, work: Try) -> tuple[Event, ...]:
         """The handler's outputs. Poison, GaveUp, Fatal."""

@@ -1,17 +1,17 @@
 """What a worker knows of itself: counters, what is held and since when, how far behind it is."""
 
 import time
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mail.errors import Transient
+from mail.histogram import SLOW_S, Histogram
 
 Slot = tuple[str, str, int]  # stage, topic, partition
+OUTCOMES = ("done", "parked", "held", "retried")  # held, retried: tries, not events
 Part = tuple[str, int]  # topic, partition
-BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
 def now_ms() -> int:
@@ -38,16 +38,23 @@ class RoleStatus:
     """Written by the harness, read by whoever serves /status, /healthz and /metrics."""
 
     ready: bool = False
-    lag: int = 0
+    lags: dict[str, int] = field(default_factory=dict)  # of the whole group, by topic
     moved_s: dict[Part, float] = field(default_factory=dict)  # ours: last seen moving, or empty
     events: Counter[tuple[str, str]] = field(default_factory=Counter)  # stage, outcome
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    buckets: defaultdict[str, list[int]] = field(  # stage: events up to BOUNDS_S[i], then the rest
-        default_factory=lambda: defaultdict(lambda: [0] * (len(BOUNDS_S) + 1))
+    times: defaultdict[str, Histogram] = field(  # stage: first try to acknowledged outputs
+        default_factory=lambda: defaultdict(Histogram)
+    )
+    ages: defaultdict[str, Histogram] = field(  # stage: the mail's 250 to the stage's end
+        default_factory=lambda: defaultdict(lambda: Histogram(SLOW_S))
     )
     unready_since_s: float = field(default_factory=time.monotonic)
     _behind: dict[Part, int] = field(default_factory=dict)  # ours that have events, as last read
     _held: dict[tuple[Slot, int], Held] = field(default_factory=dict)
+
+    @property
+    def lag(self) -> int:
+        """Events that wait for this group."""
+        return sum(self.lags.values())
 
     @property
     def partitions(self) -> int:
@@ -87,14 +94,15 @@ class RoleStatus:
         self._moves(slot[1:])
 
     def count(self, stage: str, outcome: str) -> None:
-        """`outcome`: done, parked, held (tries that hold), retried (tries that fail otherwise)."""
+        """`outcome`: one of OUTCOMES."""
         self.events[stage, outcome] += 1
 
-    def done(self, stage: str, took_s: float) -> None:
+    def done(self, stage: str, took_s: float, *, accepted_at_ms: int | None = None) -> None:
         """An event's outputs are acknowledged, `took_s` after its first try began."""
         self.count(stage, "done")
-        self.seconds[stage] += took_s
-        self.buckets[stage][bisect_left(BOUNDS_S, took_s)] += 1
+        self.times[stage].seen(took_s)
+        if accepted_at_ms is not None:
+            self.ages[stage].seen(max(0, now_ms() - accepted_at_ms) / 1000)
 
     def assigned(self, parts: Iterable[Part]) -> None:
         self.moved_s = dict.fromkeys(parts, time.monotonic())
@@ -109,9 +117,19 @@ class RoleStatus:
         self._moves(part)
 
     def behind(self, lags: Mapping[Part, int]) -> None:
-        """What waits by partition, as just read; empty when the broker does not say."""
-        self._behind = {part: lags[part] for part in self.moved_s if lags.get(part)}
-        for part in self.moved_s.keys() - self._behind.keys():
+        """What waits for the whole group by partition, as just read."""
+        self.lags = {}
+        for (topic, _), events in lags.items():
+            self.lags[topic] = self.lags.get(topic, 0) + events
+        self._wait({part: lags[part] for part in self.moved_s if lags.get(part)})
+
+    def unread(self) -> None:
+        """The broker does not say what waits: nobody can be blamed for not doing it."""
+        self._wait({})
+
+    def _wait(self, behind: dict[Part, int]) -> None:
+        self._behind = behind
+        for part in self.moved_s.keys() - behind.keys():
             self._moves(part)
 
     def _moves(self, part: Part) -> None:

@@ -10,13 +10,14 @@ import click
 
 from cli import accounts
 from cli.config import Config, load
+from cli.machine import Machine
 from cli.programs import programs
-from cli.roles.api import warnings
 from cli.wiring import adapters
 from mail.errors import Refused
-from stack.clamd import ClamdMissing, signatures
+from stack.clamd import ClamdMissing
 from stack.control import NotRunning, StartFailed, read_status, spawn_detached, stop
-from stack.home import AlreadyRunning, HomeError, NoState, claimed, lock_holder
+from stack.freshclam import FreshclamMissing
+from stack.home import AlreadyRunning, Home, HomeError, NoState, claimed, lock_holder
 from stack.java import JavaMissing
 from stack.kafka import KafkaMissing
 from stack.ports import Port, PortsTaken, check_ports
@@ -27,7 +28,8 @@ from stack.supervisor import Supervisor
 START_TIMEOUT_S = 180.0
 NOT_RUNNING = 3  # exit code of `status`, as LSB has it
 STARTING_FAILS = (
-    HomeError, PortsTaken, PrivilegeError, ClamdMissing, SpamdMissing, KafkaMissing, JavaMissing,
+    HomeError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing, SpamdMissing,
+    KafkaMissing, JavaMissing,
 )  # fmt: skip
 
 
@@ -73,7 +75,7 @@ def status(*, as_json: bool) -> None:
         found = read_status(config.home)
     except (NotRunning, HomeError) as error:
         found = {"state": "stopped", "processes": [], "engines": [], "roles": []}
-        found["signatures"] = _signatures()
+        found |= Machine(config, Home(config.home)).facts()
         click.echo(json.dumps(found) if as_json else str(error))
         sys.exit(NOT_RUNNING)
     click.echo(json.dumps(found) if as_json else _table(found))
@@ -91,7 +93,7 @@ def _foreground(config: Config) -> None:
     with claimed(config.home) as home:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
         made = asyncio.run(_seed(config))
-
+        machine = Machine(config, home)
         shown: list[bool] = []
 
         def greet() -> None:
@@ -102,8 +104,9 @@ def _foreground(config: Config) -> None:
             programs(config, home),
             home,
             ops=("127.0.0.1", config.ports.ops),
-            warnings=warnings,
-            facts={"signatures": _signatures()},
+            warnings=machine.warnings,
+            facts=machine.facts,
+            measures=machine.measures,
             on_ready=greet,
         )
         code = asyncio.run(supervisor.run())
@@ -137,7 +140,8 @@ def _greeting(config: Config, made: list[accounts.Made]) -> str:
         f"  smtp  {config.bind}:{config.ports.smtp}",
         f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
     ]
-    lines += [f"  note  {warning}" for warning in warnings()]
+    warnings = Machine(config, Home(config.home)).warnings()
+    lines += [f"  note  {warning}" for warning in warnings]
     if made:
         lines.append(_passwords(made))
     lines.append(f"next: {Path(sys.argv[0]).name if made else 'postriver'} demo")
@@ -149,12 +153,9 @@ def _passwords(made: list[accounts.Made]) -> str:
     return "\n".join([*rows, "  shown once; change with: postriver user passwd ADDRESS"])
 
 
-def _signatures() -> str:
-    return "TEST SET ONLY" if signatures() == "test" else "official"
-
-
 def _table(found: dict[str, Any]) -> str:
     lines = [f"state {found['state']}, virus signatures: {found['signatures']}"]
+    lines += [f"  note: {warning}" for warning in found["warnings"]]
     lines += [
         f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}" for row in found["processes"]
     ]

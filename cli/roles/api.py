@@ -11,9 +11,9 @@ from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
+from cli.machine import Machine
 from cli.roles.parts import running
 from cli.wiring import adapters
-from stack.clamd import signatures
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
@@ -43,7 +43,12 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     publisher=publisher,
                     feed=tail,
                 )
-                app = make_app(_edge(config), ports, lambda: _reasons(serving), warnings=warnings)
+                app = make_app(
+                    _edge(config),
+                    ports,
+                    lambda: _reasons(serving),
+                    warnings=Machine(config, home).warnings,
+                )
                 serving.append((tail, app[EDGE].metrics))
                 runner, _ = await start(app)
                 await stop.wait()
@@ -79,23 +84,20 @@ def _report(serving: list[tuple[EventTail, ApiMetrics]]) -> Report:
     )
 
 
-def warnings() -> list[str]:
-    """What an operator must know even when all is well."""
-    return ["virus signatures: TEST SET ONLY"] if signatures() == "test" else []
-
-
 def _samples(metrics: ApiMetrics) -> Iterable[Sample]:
     for (method, route, status), times in list(metrics.requests.items()):
-        labels = {"method": method, "route": route, "status": str(status)}
-        yield Sample(name="postriver_http_requests", help="Answers.", value=times, labels=labels)
-    for (method, route), seconds in list(metrics.seconds.items()):
         yield Sample(
-            name="postriver_http_seconds", help="Time spent on answers.", value=seconds,
-            labels={"method": method, "route": route},
+            name="postriver_http_requests", help="Answers.", value=times,
+            labels={"method": method, "route": route, "status": str(status)},
+        )  # fmt: skip
+    for (method, route), took in list(metrics.times.items()):
+        yield Sample(
+            name="postriver_http_request_seconds", help="Time to an answer, sockets left out.",
+            value=took, kind="histogram", labels={"method": method, "route": route},
         )  # fmt: skip
     yield Sample(name="postriver_push_frames", help="Frames pushed.", value=metrics.frames)
     yield Sample(
-        name="postriver_push_slow", help="Sockets closed for slowness.",
+        name="postriver_push_slow_sockets", help="Sockets closed for slowness.",
         value=metrics.sockets_closed_slow,
     )  # fmt: skip
     yield Sample(

@@ -57,7 +57,7 @@ def _report(listening: list[tuple[SmtpServer, BacklogGate]]) -> Report:
     return Report(
         reasons=lambda: [] if listening else ["waiting for the broker"],
         status=status,
-        samples=lambda: _samples(listening[0][0].stats) if listening else (),
+        samples=lambda: _samples(listening[0][0].stats, listening[0][1]) if listening else (),
     )
 
 
@@ -79,24 +79,30 @@ def _smtp(config: Config) -> SmtpConfig:
     )
 
 
-def _samples(stats: Stats) -> Iterable[Sample]:
-    yield _count("accepted", "Mails that got 250.", stats.accepted_total)
+def _samples(stats: Stats, gate: BacklogGate) -> Iterable[Sample]:
+    yield _count("accepted_mails", "Mails that got 250.", stats.accepted_total)
     yield _count("accepted_bytes", "Bytes of mails that got 250.", stats.accepted_bytes_total)
     yield _count("connections", "Connections taken.", stats.connections_total)
-    yield _count("turned_away", "Connections refused by a cap.", stats.turned_away_total)
     yield _count(
         "bad_proxy_headers",
         "Connections of trusted proxies closed for want of a PROXY header.",
         stats.bad_proxy_headers_total,
     )
-    yield _count("tls", "Connections that went to TLS.", stats.tls_total)
+    yield _count("refused_connections", "Connections over a cap.", stats.turned_away_total)
+    yield _count("tls_connections", "Connections that went to TLS.", stats.tls_total)
+    yield _count("refusals", "Refusals by reply.", None, reply="")
     for reply, times in list(stats.refused_total.items()):
-        yield _count("refused", "Refusals by reply.", times, reply=reply)
+        yield _count("refusals", "Refusals by reply.", times, reply=reply)
+    yield Sample(
+        name="postriver_smtp_accept_seconds", help="From DATA to the 250.", kind="histogram",
+        value=stats.accept_times,
+    )  # fmt: skip
     yield _gauge("open_connections", "Connections open now.", stats.connections)
     yield _gauge("held_bytes", "Memory that mails under way hold.", stats.held_bytes)
+    yield _gauge("closed", "1 while new mail is told to come later.", float(bool(gate.closed())))
 
 
-def _count(name: str, text: str, value: float, **labels: str) -> Sample:
+def _count(name: str, text: str, value: float | None, **labels: str) -> Sample:
     return Sample(name=f"postriver_smtp_{name}", help=text, value=value, labels=labels)
 
 

@@ -20,7 +20,7 @@ from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
 from streams.handling import Handler
 from streams.publisher import KafkaPublisher
-from streams.status import RoleStatus
+from streams.status import OUTCOMES, RoleStatus, now_ms
 from streams.tables import UnreadTable
 from streams.topics import wait_for_topics
 from streams.topology import stages_of
@@ -82,7 +82,7 @@ async def _work(
 ) -> None:
     """Health first, then topics, publisher, worker; a Fatal of the worker ends the process."""
     at_work: list[Worker] = []
-    health = await serve_health(existing(config.home).socket(role), _report(at_work))
+    health = await serve_health(existing(config.home).socket(role), _report(role, at_work))
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
     river = PublisherConfig(bootstrap=config.bootstrap, client_id=role)
@@ -115,7 +115,7 @@ def _streams(config: Config, role: str) -> StreamsConfig:
     )
 
 
-def _report(at_work: list[Worker]) -> Report:
+def _report(role: str, at_work: list[Worker]) -> Report:
     def reasons() -> list[str]:
         if not at_work:
             return ["waiting for the broker"]
@@ -132,26 +132,47 @@ def _report(at_work: list[Worker]) -> Report:
         reasons=reasons,
         unhealthy=lambda: at_work[0].unhealthy() if at_work else None,
         status=status,
-        samples=lambda: _samples(at_work[0].status) if at_work else (),
+        samples=lambda: _samples(role, at_work[0].status) if at_work else (),
     )
 
 
-def _samples(status: RoleStatus) -> Iterable[Sample]:
-    for (stage, outcome), times in list(status.events.items()):
+def _samples(role: str, status: RoleStatus) -> Iterable[Sample]:
+    for stage in stages_of(role):
+        yield from _stage_samples(stage.name, status)
         yield Sample(
-            name="postriver_stage_events", help="Events by stage and outcome.", value=times,
-            labels={"stage": stage, "outcome": outcome},
-        )  # fmt: skip
-    for stage, seconds in list(status.seconds.items()):
-        yield Sample(
-            name="postriver_stage_seconds", help="Time from a try's start to its published end.",
-            value=seconds, labels={"stage": stage},
+            name="postriver_lag_events", help="Events that wait for the group that reads them.",
+            value=status.lags.get(stage.reads, 0), kind="gauge", labels={"topic": stage.reads},
         )  # fmt: skip
     yield Sample(
-        name="postriver_lag", help="Events that wait for this role.", value=status.lag,
-        kind="gauge",
+        name="postriver_assigned_partitions", help="Partitions that this worker reads.",
+        value=status.partitions, kind="gauge",
+    )  # fmt: skip
+
+
+def _stage_samples(stage: str, status: RoleStatus) -> Iterable[Sample]:
+    labels = {"stage": stage}
+    for outcome in OUTCOMES:
+        yield Sample(
+            name="postriver_stage_events", help="Events by stage and outcome.",
+            value=status.events[stage, outcome], labels={**labels, "outcome": outcome},
+        )  # fmt: skip
+    yield Sample(
+        name="postriver_stage_duration_seconds", kind="histogram", value=status.times[stage],
+        help="From the first try of an event to its acknowledged outputs.", labels=labels,
     )  # fmt: skip
     yield Sample(
+        name="postriver_mail_age_seconds", kind="histogram", value=status.ages[stage],
+        help="From a mail's 250 to the end of a stage; of mailbox: until it is stored.",
+        labels=labels,
+    )  # fmt: skip
+    held = [one for one in status.held if one.stage == stage]
+    since_ms = min((one.since_ms for one in held), default=None)
+    yield Sample(
         name="postriver_held_partitions", help="Partitions that wait for an engine.",
-        value=len(status.held), kind="gauge",
+        value=len(held), kind="gauge", labels=labels,
+    )  # fmt: skip
+    yield Sample(
+        name="postriver_held_seconds", help="For how long the longest of them has waited.",
+        value=0 if since_ms is None else max(0, now_ms() - since_ms) / 1000,
+        kind="gauge", labels=labels,
     )  # fmt: skip

@@ -75,6 +75,12 @@ class Engine:
             return probe.connect_ex(str(self.path)) == 0
 
 
+def owned_by_the_engine(folder: Path) -> None:
+    if NOBODY:
+        for path in (folder, *folder.rglob("*")):
+            shutil.chown(path, "nobody", "nogroup")
+
+
 def running(name: str, program: Callable[[Home], Program]) -> Iterator[Engine]:
     """An engine in a folder of its own, which it (as nobody) can reach; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
@@ -82,9 +88,7 @@ def running(name: str, program: Callable[[Home], Program]) -> Iterator[Engine]:
     for sub in FOLDERS:
         (folder / sub).mkdir(mode=0o700)
     made = program(home)
-    if NOBODY:
-        for path in (folder, *folder.rglob("*")):
-            shutil.chown(path, "nobody", "nogroup")
+    owned_by_the_engine(folder)
     engine = Engine(made, home.socket(name))
     try:
         engine.start()

@@ -33,7 +33,7 @@ async def supervise(home: Home, programs: list[Program], spec: dict) -> int:
         home,
         ops=("127.0.0.1", 0),
         warnings=list(spec.get("warnings", [])).copy,
-        facts={"signatures": "test"},
+        facts=lambda: {"signatures": "test"},
         on_ready=(home.run / "greeted").touch,
     )
     return await supervisor.run()

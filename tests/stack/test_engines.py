@@ -8,10 +8,10 @@ import psutil
 import pytest
 from small_machine import KAFKA_LIB, Machine, alive, wait_until
 
-from stack.clamd import _EICAR_HEX, signatures
 from stack.home import Home
 from stack.java import JavaMissing, find_java
 from stack.ports import free_port
+from stack.signatures import EICAR_HEX
 
 pytestmark = pytest.mark.engines
 
@@ -61,7 +61,7 @@ def home(machine: Machine) -> Home:
 
 
 def test_engines_check_mail_survive_a_kill_and_leave_nothing(machine: Machine, home: Home) -> None:
-    eicar = bytes.fromhex(_EICAR_HEX)
+    eicar = bytes.fromhex(EICAR_HEX)
     assert scanned(home, attached(eicar)) == b"stream: Eicar-Test-Signature.UNOFFICIAL FOUND\0"
     assert scanned(home, attached(b"harmless")) == b"stream: OK\0"
     assert scanned(home, attached(b"0123456789abcdef" * 2_000_000)) == b"stream: OK\0"
@@ -85,14 +85,6 @@ def kill_each(machine: Machine, pids: dict[str, int | None]) -> None:
         lambda: not {machine.pid_of(name) for name in pids} & {None, *pids.values()}, timeout_s=60
     )
     machine.wait_ready(timeout_s=90)
-
-
-def test_the_official_signatures_count_only_when_whole(tmp_path: Path) -> None:
-    assert signatures(tmp_path) == "test"
-    (tmp_path / "main.cvd").touch()
-    assert signatures(tmp_path) == "test"
-    (tmp_path / "daily.cld").touch()
-    assert signatures(tmp_path) == "official"
 
 
 def test_an_old_java_is_refused_by_name(tmp_path: Path) -> None:

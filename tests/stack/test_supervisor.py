@@ -117,7 +117,8 @@ def test_one_page_has_the_metrics_of_all(machine: Machine) -> None:
     assert (mails.labels, mails.value) == ({"stage": "scan", "process": "serves"}, 3)
     up = {sample.labels["process"]: sample.value for sample in families["postriver_up"].samples}
     assert up == {"plain": 1, "serves": 1}
-    assert all(sample.value > 0 for sample in families["postriver_memory_rss_bytes"].samples)
+    for name in ("postriver_process_resident_memory_bytes", "postriver_process_open_fds"):
+        assert all(sample.value > 0 for sample in families[name].samples)
 
 
 def test_a_killed_child_comes_back_and_its_workers_do_not_linger(machine: Machine) -> None:

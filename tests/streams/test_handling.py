@@ -97,7 +97,7 @@ async def test_done_is_published_and_then_told() -> None:
     assert stage.river.events == [ANSWER]
     assert stage.after == [(1, [ANSWER])]
     assert (stage.count("done"), stage.count("held")) == (1, 0)
-    assert sum(stage.status.buckets["answer"]) == 1
+    assert sum(stage.status.times["answer"].counts) == 1
     position = stage.seen[0][2]
     assert (position.epoch, position.partition, position.offset) == ("1:x", 2, 7)
 

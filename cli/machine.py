@@ -1,0 +1,99 @@
+"""What the machine's own state is, for status, readiness, metrics and the doctor.
+
+Everything is read from files and the kernel, anew at each question, in milliseconds.
+"""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from cli.config import Config
+from ingress.tls import CERTIFICATE
+from stack import signatures
+from stack.home import Home
+from streams.topology import TOPICS
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Of one stack."""
+
+    config: Config
+    home: Home
+
+    def signatures(self) -> signatures.Signatures:
+        update = self.config.signatures == "update"
+        return signatures.look(signatures.folder_for(self.home, update=update))
+
+    def warnings(self) -> list[str]:
+        """What an operator must know even when all is well."""
+        return self.signatures().warnings()
+
+    def facts(self) -> dict[str, object]:
+        """What /status says of the machine."""
+        found = self.signatures()
+        return {"signatures": str(found), "signatures_age_s": found.age_s}
+
+    def certificate_ends_s(self) -> float | None:
+        """Unix time; None when there is no certificate that can be read."""
+        try:
+            pem = (self.home.tls / CERTIFICATE).read_bytes()
+            return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+        except (OSError, ValueError):
+            return None
+
+    def measures(self) -> Iterable[Metric]:
+        """What /metrics says of the machine. Blocks for some milliseconds."""
+        disk = shutil.disk_usage(self.home.path)
+        yield _gauge("disk_free_bytes", "Free where the state lies", disk.free)
+        yield _gauge("disk_size_bytes", "Size of that file system", disk.total)
+        yield self._set()
+        yield _gauge("signatures_age_seconds", "Of the virus signatures", self.signatures().age_s)
+        yield _gauge(
+            "certificate_expiry_timestamp_seconds", "End of our certificate, Unix time",
+            self.certificate_ends_s(),
+        )  # fmt: skip
+        yield self._topics()
+
+    def _set(self) -> Metric:
+        family = GaugeMetricFamily(
+            "postriver_signatures", "1 for the set of virus signatures in use", labels=["set"]
+        )
+        kind = self.signatures().kind
+        for each in signatures.KINDS:
+            family.add_metric([each], float(each == kind))
+        return family
+
+    def _topics(self) -> Metric:
+        family = GaugeMetricFamily(
+            "postriver_topic_size_bytes", "On disk, what is kept behind readers included",
+            labels=["topic"],
+        )  # fmt: skip
+        for topic in TOPICS:
+            folders = (self.home.kafka / "log").glob(f"{topic.name}-[0-9]*")
+            family.add_metric([topic.name], sum(map(_size_bytes, folders)))
+        return family
+
+
+def _gauge(name: str, text: str, value: float | None) -> Metric:
+    """Without a value the name is there and no figure."""
+    family = GaugeMetricFamily(f"postriver_{name}", text)
+    if value is not None:
+        family.add_metric([], value)
+    return family
+
+
+def _size_bytes(folder: Path) -> int:
+    """Blocks on disk, since a preallocated index is mostly a hole; files may go meanwhile."""
+    total = 0
+    for path in folder.glob("*"):
+        try:
+            total += path.stat().st_blocks * 512
+        except OSError:
+            continue
+    return total
