@@ -18,6 +18,8 @@ COMMANDS = {
     "trace": "cli.commands.trace:trace",
     "quarantine": "cli.commands.quarantine:quarantine",
     "dead-letters": "cli.commands.dead_letters:dead_letters",
+    "backup": "cli.commands.care:backup",
+    "restore": "cli.commands.care:restore",
     "role": "cli.commands.role:role",
 }
 

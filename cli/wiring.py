@@ -79,7 +79,8 @@ class Adapters:
         return SpamdScanner(SpamdScannerConfig(address=self._socket("spamd")))
 
 
-def _become_owner(config: Config) -> None:
+def become_owner(config: Config) -> None:
+    """As root, become the owner of the state folder. Refused: there is none that we can use."""
     try:
         existing(config.home)
         become(config.home)
@@ -90,7 +91,7 @@ def _become_owner(config: Config) -> None:
 def bootstrap() -> str:
     """The broker's address, for commands that read events: never as root. Refused."""
     config = load()
-    _become_owner(config)
+    become_owner(config)
     return config.bootstrap
 
 
@@ -100,7 +101,7 @@ async def adapters(config: Config) -> AsyncIterator[Adapters]:
 
     Refused: there is no state folder yet, or it is not one that we can use.
     """
-    _become_owner(config)
+    become_owner(config)
     async with AsyncExitStack() as stack:
         yield Adapters(config.home, stack)
 

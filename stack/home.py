@@ -104,12 +104,18 @@ class Home:
 
 def existing(path: Path) -> Home:
     """The state folder at `path`, for commands that only use it. NoState, NewerState."""
-    found = _version(path)
-    if found is None:
-        raise NoState(path)
+    found = version_of(path)
     if found > VERSION:
         raise NewerState(path, found, VERSION)
     return Home(path.resolve())
+
+
+def version_of(path: Path) -> int:
+    """The version of the state at `path`. NoState."""
+    found = _version(path)
+    if found is None:
+        raise NoState(path)
+    return found
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
@@ -30,6 +31,19 @@ RECORD_MAX_BYTES = EVENT_MAX_BYTES + 48 * 1024  # a dead letter: a whole event, 
 _RETRY_S = 0.5
 _Record = tuple[str, bytes | None, bytes | None, int | None, tuple[tuple[str, bytes], ...]]
 _Pending = list[tuple[_Record, "asyncio.Future[object]"]]
+
+
+class RawRecord(Protocol):
+    """Bytes for a topic."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> tuple[tuple[str, bytes], ...]: ...
 
 
 class KafkaPublisher:
@@ -79,6 +93,10 @@ class KafkaPublisher:
     ) -> None:
         """Write bytes as they are. BrokerUnavailable: in doubt, repeat."""
         await self._write([(topic, key, value, partition, tuple(headers))])
+
+    async def publish_all_raw(self, records: Sequence[RawRecord]) -> None:
+        """Write records as they are, in order within a key. BrokerUnavailable: in doubt, repeat."""
+        await self._write([(one.topic, one.key, one.value, None, one.headers) for one in records])
 
     def _record(self, event: Event) -> _Record:
         topic = self._topic_of.get(type(event))

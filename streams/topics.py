@@ -12,7 +12,8 @@ cluster or lost with its broker has another epoch, and positions of the old one 
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -67,13 +68,23 @@ async def ensure_topics(
 
     BrokerUnavailable: no answer. WrongTopic: a topic differs and cannot be repaired safely.
     """
-    try:
-        async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
-            await cluster.create(topics)
-            await cluster.check(topics)
-            return {topic.name: await _epoch(cluster, settings, topic.name) for topic in topics}
-    except (KafkaError, TimeoutError) as exc:
-        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
+    await make_topics(config, topics=topics)
+    return await begin_epochs(config, settings, topics=topics)
+
+
+async def make_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS) -> None:
+    """The first half of `ensure_topics`: nobody reads or writes yet what is made here."""
+    async with _asking(config) as cluster:
+        await cluster.create(topics)
+        await cluster.check(topics)
+
+
+async def begin_epochs(
+    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
+) -> dict[str, str]:
+    """The second half: from now on `wait_for_topics` lets everybody in."""
+    async with _asking(config) as cluster:
+        return {topic.name: await _epoch(cluster, settings, topic.name) for topic in topics}
 
 
 async def wait_for_topics(
@@ -101,11 +112,8 @@ async def wait_for_topics(
 
 async def ended_epochs(config: TopicsConfig, epochs: Mapping[str, str]) -> list[str]:
     """Those topics of `epochs` that have been made anew since, or are gone. BrokerUnavailable."""
-    try:
-        async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
-            found = {name: await cluster.identity(name) for name in epochs}
-    except (KafkaError, TimeoutError) as exc:
-        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
+    async with _asking(config) as cluster:
+        found = {name: await cluster.identity(name) for name in epochs}
     return [
         name
         for name, identity in found.items()
@@ -138,6 +146,16 @@ async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
     await settings.set_setting(f"epoch:{topic}", epoch)
     _log.info("topic %s begins epoch %s", topic, epoch)
     return epoch
+
+
+@asynccontextmanager
+async def _asking(config: TopicsConfig) -> AsyncIterator["_Cluster"]:
+    """A cluster for questions, within the limit of a request. BrokerUnavailable."""
+    try:
+        async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
+            yield cluster
+    except (KafkaError, TimeoutError) as exc:
+        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
 
 
 class _Cluster:

@@ -1,13 +1,22 @@
-"""setup: topics and schemas exist before anybody needs them. Runs once a start, repeats safely."""
+"""setup: topics and schemas exist before anybody needs them. Runs once a start, repeats safely.
+
+After a restore it puts back the records that had waited in the log: after the topics are made and
+before their epochs begin, so that every other process still waits and order within a key is kept.
+"""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
+from cli.care.manifest import PUT_BACK
 from cli.config import Config
+from cli.roles.parts import running
 from cli.wiring import adapters
 from mail.errors import BrokerUnavailable
-from streams.config import TopicsConfig
-from streams.topics import ensure_topics
+from streams import waiting
+from streams.config import PublisherConfig, TopicsConfig
+from streams.publisher import KafkaPublisher
+from streams.topics import begin_epochs, make_topics
 
 log = logging.getLogger("postriver.setup")
 BROKER_PATIENCE_S = 120.0
@@ -16,17 +25,35 @@ BROKER_PATIENCE_S = 120.0
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Waits for the broker; a topic that differs from the table ends this with the reason."""
     del stop
+    topics = TopicsConfig(bootstrap=config.bootstrap)
     async with adapters(config) as opened:
         directory = await opened.directory()
         await opened.mail_store()
         await opened.quarantine()
         await opened.holders()
-        async with asyncio.timeout(BROKER_PATIENCE_S):
-            while True:
-                try:
-                    await ensure_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
-                except BrokerUnavailable as error:
-                    log.debug("waiting: %s", error)
-                    await asyncio.sleep(0.2)
-                else:
-                    return
+        await _patiently(lambda: make_topics(topics))
+        await _put_back(config)
+        await _patiently(lambda: begin_epochs(topics, directory))
+
+
+async def _patiently(ask: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(BROKER_PATIENCE_S):
+        while True:
+            try:
+                await ask()
+            except BrokerUnavailable as error:
+                log.debug("waiting: %s", error)
+                await asyncio.sleep(0.2)
+            else:
+                return
+
+
+async def _put_back(config: Config) -> None:
+    records = config.home / PUT_BACK
+    if not records.exists():
+        return
+    river = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
+    async with running(KafkaPublisher(river)) as publisher:
+        count = await waiting.put_back(publisher, records)
+    records.unlink()
+    log.info("put back %d records that the backup had found in the log", count)

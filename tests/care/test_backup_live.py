@@ -1,0 +1,189 @@
+"""A backup under load, and a restore into a fresh folder on other ports, to the byte."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from schemas.events import MailboxChanged
+from stores.sqlite_directory import SqliteDirectory
+from stores.sqlite_mail import SqliteMailStore
+from tests.e2e import mails
+from tests.e2e.world import Client, World, eventually, free_port_base, show_logs, world
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+ANN, BEN = "ann@postriver.test", "ben@postriver.test"
+
+
+@dataclass
+class Load:
+    """Mail to ann, some five a second, every tenth infected; what got its 250."""
+
+    running: World
+    clean: dict[str, bytes] = field(default_factory=dict)
+    infected: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self) -> None:
+        number = 0
+        while not self.stop.wait(0.15):
+            number += 1
+            if number % 10 == 0:
+                self.infected.append(self.running.send(mails.eicar(), ANN))
+                continue
+            big = b"x" * 50_000 if number % 4 == 0 else b""
+            mail = mails.compose(f"Under load {number}", f"Word{number}\n", attach=big)
+            self.clean[self.running.send(mail, ANN)] = mail
+
+
+@dataclass
+class Restored:
+    world: World
+    before: dict[str, object]  # what ben saw when the backup was made
+    clean: dict[str, bytes]  # accepted before the backup began
+    infected: list[str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def restored() -> Iterator[Restored]:
+    top = Path(tempfile.mkdtemp(prefix="postriver-care-"))
+    top.chmod(0o711)
+    again = World(top / "home", free_port_base())
+    try:
+        with world() as first:
+            made = backed_up(first, top / "backup")
+        again.cli("restore", str(top / "backup"))
+        again.up()
+        yield Restored(again, *made, top / "backup")
+    except BaseException:
+        show_logs(again.home)
+        raise
+    finally:
+        again.cli("down", check=False)
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def backed_up(running: World, folder: Path) -> tuple[dict, dict, list]:
+    """A backup while mail comes in, waits for its scanner and is marked as read."""
+    ben, load = prepared(running), Load(running)
+    sender = threading.Thread(target=load)
+    sender.start()
+    try:
+        eventually(lambda: len(load.clean) > 8)
+        with running.unstartable("clamd", running.home / "engines" / "clamd" / "clamd.conf"):
+            eventually(lambda: len(load.clean) > 20)
+            before, clean, infected = seen(ben), dict(load.clean), list(load.infected)
+            said = running.cli("backup", str(folder)).stdout
+    finally:
+        load.stop.set()
+        sender.join()
+    assert "1 dead letters" in said
+    assert int(said.split(" events on their way")[0].split()[-1]) > 5, said
+    assert infected
+    return before, clean, infected
+
+
+def prepared(running: World) -> Client:
+    """Ben's mailbox, at rest; and a dead letter."""
+    running.add_user(ANN)
+    ben = running.add_user(BEN)
+    sent = [running.send(mail, BEN) for mail in (mails.korean(), mails.attachment(60_000))]
+    found = [eventually(lambda one=one: ben.message_of(one)) for one in sent]
+    ben.call("PATCH", f"/v1/messages/{found[0]['id']}", {"unread": False, "flagged": True})
+    asyncio.run(write_garbage(running))
+    eventually(lambda: "no dead letters" not in running.cli("dead-letters", "list").stdout)
+    eventually(lambda: seen(ben)["found"])
+    return ben
+
+
+async def write_garbage(running: World) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{running.base + 3}") as producer:
+        await producer.send_and_wait("mailbox.commands", b"no event of ours", key=b"nobody")
+
+
+def seen(owner: Client) -> dict[str, object]:
+    """All that a user can see, raw mails and hits included."""
+    rows = owner.messages("inbox")
+    return {
+        "folders": owner.call("GET", "/v1/folders"),
+        "rows": rows,
+        "raw": [owner.raw("GET", f"/v1/messages/{row['id']}/raw") for row in rows],
+        "found": search(owner, "회의"),
+    }
+
+
+def search(owner: Client, query: str) -> list[str]:
+    path = f"/v1/search?q={urllib.parse.quote(query)}"
+    return [row["mail_id"] for row in owner.call("GET", path)["messages"]]
+
+
+def test_a_mailbox_at_rest_is_the_same_to_the_byte(restored: Restored) -> None:
+    assert seen(restored.world.login(BEN)) == restored.before
+
+
+def test_every_mail_accepted_before_is_there_once(restored: Restored) -> None:
+    ann = restored.world.login(ANN)
+
+    def missing() -> set[str]:
+        found = [row["mail_id"] for row in ann.messages("inbox")]
+        assert len(found) == len(set(found))
+        return restored.clean.keys() - set(found)
+
+    eventually(lambda: not missing(), within_s=120)
+    rows = ann.messages("inbox")
+    for row in rows:
+        if row["mail_id"] in restored.clean:
+            raw = ann.raw("GET", f"/v1/messages/{row['id']}/raw")
+            assert raw.endswith(restored.clean[row["mail_id"]])
+    folder = ann.folder("inbox")
+    assert (folder["total"], folder["unread"]) == (len(rows), len(rows))
+    listed = restored.world.cli("quarantine", "list").stdout
+    assert all(mail_id in listed for mail_id in restored.infected)
+
+
+def test_everything_is_found_and_new_mail_comes_in(restored: Restored) -> None:
+    ann = restored.world.login(ANN)
+    fresh = restored.world.send(mails.plain("After the restore"), ANN)
+    eventually(lambda: ann.message_of(fresh), within_s=120)
+    eventually(lambda: fresh in search(ann, "restore"))
+    wanted = set(restored.clean)
+    eventually(lambda: wanted <= set(search(ann, "load")))
+    (letter,) = json.loads(restored.world.cli("dead-letters", "list", "--json").stdout)
+    assert letter["topic"] == "mailbox.commands"
+    assert not (restored.world.home / "put-back.records").exists()
+
+
+def test_the_feed_goes_on_where_it_was(restored: Restored, tmp_path: Path) -> None:
+    second = restored.folder.with_name("second")
+    restored.world.cli("backup", str(second))
+    before = asyncio.run(feeds(restored.folder, tmp_path / "before"))
+    now = asyncio.run(feeds(second, tmp_path / "now"))
+    assert before.keys() == now.keys() >= {ANN, BEN}
+    assert now[BEN] == before[BEN] != []
+    for address, entries in now.items():
+        assert entries[: len(before[address])] == before[address]
+        assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+
+
+async def feeds(backup: Path, copy: Path) -> dict[str, list[MailboxChanged]]:
+    """Every user's whole journal; read from a copy, since to open a file may change it."""
+    shutil.copytree(backup / "home" / "data", copy)
+    directory = await SqliteDirectory.open(copy / "directory.sqlite")
+    store = await SqliteMailStore.open(copy / "mail.sqlite")
+    try:
+        return {
+            user.address: await store.journal(user.user_id, since_seq=0, limit=10_000)
+            for user in await directory.users()
+        }
+    finally:
+        await store.close()
+        await directory.close()
