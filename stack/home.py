@@ -104,8 +104,7 @@ class Home:
 
 def existing(path: Path) -> Home:
     """The state folder at `path`, for commands that only use it. NoState, NewerState."""
-    found = version_of(path)
-    if found > VERSION:
+    if (found := version_of(path)) > VERSION:
         raise NewerState(path, found, VERSION)
     return Home(path.resolve())
 

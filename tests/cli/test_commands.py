@@ -25,7 +25,6 @@ def run(home: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[
         (("quarantine", "list"), 1, "no Postriver state here yet"),
         (("demo",), 1, "no Postriver state here yet"),
         (("backup", "/tmp/none"), 1, "no Postriver state here yet"),
-        (("restore", "/nowhere"), 1, "is no backup that can be restored"),
         (("trace", "nonsense"), 1, "is no mail id"),
         (("user", "add"), 2, "Missing argument"),
         (("dead-letters", "redrive"), 2, "name letters, or say --all"),
