@@ -16,10 +16,10 @@ from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable, Fatal
 from streams.dead_letter_box import id_of, mark_of
-from streams.lag import GroupsTopics, mail_groups
-from streams.log_client import LogClient, Offsets
+from streams.lag import GROUP_PREFIX, GroupsTopics, mail_groups
+from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
-from streams.topology import BY_NAME, DEAD_LETTERS
+from streams.topology import BY_NAME, DEAD_LETTERS, TOPICS
 
 _log = logging.getLogger(__name__)
 _BATCH_RECORDS = 200  # in one acknowledgement
@@ -53,13 +53,13 @@ class Trimmed(BrokerUnavailable):
 async def take(bootstrap: str, *, groups: GroupsTopics | None = None) -> AsyncIterator[Waiting]:
     """Every waiting record, in order within a key. BrokerUnavailable; Trimmed at the end.
 
-    `groups` and what they read; None: all that a mail may wait for.
+    `groups` and what they read; None: `readers`. Of several that read a topic the last one counts.
 
     Commits are asked first and ends last: a mail is either in a span, or its next stage's record
     or row was there before the ends were asked. So who copies the stores afterwards misses none.
     """
     async with LogClient(bootstrap) as log:
-        spans = await _spans(log, mail_groups() if groups is None else groups)
+        spans = await _spans(log, readers() if groups is None else groups)
         sent_back = await _sent_back(log, spans)
         async for record in log.read(spans):
             if record.topic != DEAD_LETTERS or _is_owed(record, sent_back):
@@ -68,6 +68,15 @@ async def take(bootstrap: str, *, groups: GroupsTopics | None = None) -> AsyncIt
         for part, (first, beyond) in spans.items():
             if begins[part] > first and first < beyond:
                 raise Trimmed(part)
+
+
+def readers() -> GroupsTopics:
+    """Every group and the topics it reads of those on which a mail's only copy may wait."""
+    groups = {group: list(topics) for group, topics in mail_groups().items()}
+    for topic in TOPICS:
+        for watcher in topic.watchers:
+            groups.setdefault(GROUP_PREFIX + watcher, []).append(topic.name)
+    return groups
 
 
 async def put_back(river: KafkaPublisher, path: Path) -> int:
@@ -111,18 +120,16 @@ def read(path: Path) -> Iterator[Waiting]:
 
 
 async def _spans(log: LogClient, groups: GroupsTopics) -> Spans:
-    committed: Offsets = {}
-    for group in groups:
-        committed |= await log.committed(group)
+    committed = {group: await log.committed(group) for group in groups}
     topics = {topic for topics in groups.values() for topic in topics}
     parts = await log.partitions({*topics, DEAD_LETTERS})
     begins = await log.begins(parts)
     ends = await log.ends(parts)
     spans: Spans = {}
     for part in parts:
-        at = committed.get(part, -1)
-        first = at if begins[part] <= at <= ends[part] else begins[part]
-        spans[part] = (first, ends[part])
+        firsts = [committed[group].get(part, -1) for group in groups if part.topic in groups[group]]
+        at = min(firsts, default=-1)
+        spans[part] = (at if begins[part] <= at <= ends[part] else begins[part], ends[part])
     return spans
 
 
