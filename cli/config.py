@@ -16,6 +16,9 @@ from mail.peers import Networks
 from stack.freshclam import NO_MIRROR, PUBLIC_MIRROR
 
 DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
+PREFIX = "POSTRIVER_"
+OURS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
+DEPRECATED: Mapping[str, str] = {}  # an old name, and what to use instead
 MIB = 1024 * 1024
 _URL = re.compile(r"(https?|file)://[!-+\--~]+")  # printable ASCII but for the comma
 
@@ -83,6 +86,21 @@ class Config:
         ports = plain.pop("ports")
         plain |= {f"{name}_port": number for name, number in asdict(ports).items()}
         return {f"POSTRIVER_{name.upper()}": str(value) for name, value in plain.items()}
+
+
+KNOWN_SETTINGS = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        *(field.name.upper() for field in fields(Config) if field.name != "ports"),
+        *(f"{name}_PORT" for name in DEFAULT_PORTS),
+        "PORT_BASE", "PROFILE", *OURS,
+    )
+)  # fmt: skip
+
+
+def given() -> dict[str, str]:
+    """What the environment sets of ours, known or not."""
+    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
 
 
 class _Reader:

@@ -11,6 +11,7 @@ COMMANDS = {
     "up": "cli.commands.stack:up",
     "down": "cli.commands.stack:down",
     "status": "cli.commands.stack:status",
+    "doctor": "cli.commands.doctor:doctor",
     "demo": "cli.commands.demo:demo",
     "watch": "cli.commands.demo:watch",
     "domain": "cli.commands.people:domain",

@@ -18,20 +18,25 @@ SETUP = "setup"
 def programs(config: Config, home: Home) -> list[Program]:
     """Everything starts at once and waits for what it needs by itself; engines stop last."""
     engines = [
-        kafka(
-            home,
-            KafkaConfig(
-                lib=config.tools / "kafka" / "lib",
-                port=config.ports.kafka,
-                controller_port=config.ports.controller,
-            ),
-        ),
-        clamd(home, ClamdConfig(update=config.signatures == "update")),
+        kafka(home, kafka_config(config)),
+        clamd(home, clamd_config(config)),
         spamd(home),
         *_updater(config, home),
     ]
     ours = [_process(config, home, name) for name in (*ROLES, *EDGES)]
     return [*engines, _setup(config, home), *ours]
+
+
+def kafka_config(config: Config) -> KafkaConfig:
+    return KafkaConfig(
+        lib=config.tools / "kafka" / "lib",
+        port=config.ports.kafka,
+        controller_port=config.ports.controller,
+    )
+
+
+def clamd_config(config: Config) -> ClamdConfig:
+    return ClamdConfig(update=config.signatures == "update")
 
 
 def _updater(config: Config, home: Home) -> list[Program]:

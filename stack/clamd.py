@@ -45,14 +45,15 @@ def clamd(home: Home, config: ClamdConfig | None = None) -> Program:
     folder = home.engine(NAME)
     database = signatures.prepare(home, update=config.update, official=config.official)
     conf = conf_path(home)
-    conf.write_text(_conf(home, config, database), encoding="utf-8")
+    home.scratch(NAME)
+    conf.write_text(configuration(home, config, database), encoding="utf-8")
     return Program(
         name=NAME,
         kind=Kind.ENGINE,
         argv=(str(own_copy(config.program, folder)), "--config-file", str(conf)),
         env=base_env(home),
         cwd=folder,
-        ready=PingProbe(home.socket(NAME), b"zPING\0", b"PONG"),
+        ready=ping(home),
         detail=f"signatures: {database}",
         start_timeout_s=config.start_timeout_s,
         unhealthy_after=24,
@@ -64,11 +65,16 @@ def two_sets_fit(config: ClamdConfig) -> bool:
     return config.memory_bytes >= RELOAD_MEMORY_MIN_BYTES
 
 
+def ping(home: Home) -> PingProbe:
+    return PingProbe(home.socket(NAME), b"zPING\0", b"PONG")
+
+
 def conf_path(home: Home) -> Path:
     return home.engine(NAME) / "clamd.conf"
 
 
-def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
+def configuration(home: Home, config: ClamdConfig, database: Path) -> str:
+    """The text of clamd.conf."""
     limit = config.mail_max_bytes + MIB  # trace headers come on top
     lines = {
         "Foreground": "yes",
@@ -77,7 +83,7 @@ def _conf(home: Home, config: ClamdConfig, database: Path) -> str:
         "LocalSocketMode": "600",
         "FixStaleSocket": "yes",
         "DatabaseDirectory": database,
-        "TemporaryDirectory": home.scratch(NAME),
+        "TemporaryDirectory": home.engine(NAME) / "tmp",
         "StreamMaxLength": limit,
         "MaxFileSize": config.scan_max_bytes,  # of an unpacked part too
         "MaxScanSize": config.scan_max_bytes,

@@ -131,8 +131,12 @@ def _logging(config: KafkaConfig) -> tuple[str, ...]:
     )
 
 
+def properties_path(home: Home) -> Path:
+    return home.engine(NAME) / "server.properties"
+
+
 def _write_properties(home: Home, config: KafkaConfig) -> Path:
-    path = home.engine(NAME) / "server.properties"
+    path = properties_path(home)
     lines = [f"{key}={value}" for key, value in properties(home, config).items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -100,7 +100,12 @@ class _Pages:
 
 
 def _process(child: Child) -> dict[str, object]:
-    return {"name": child.program.name, "pid": child.pid, "state": child.state.value}
+    return {
+        "name": child.program.name,
+        "pid": child.pid,
+        "state": child.state.value,
+        "restarts": child.restarts,
+    }
 
 
 async def _role(child: Child) -> dict[str, object]:

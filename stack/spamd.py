@@ -71,10 +71,14 @@ def spamd(home: Home, config: SpamdConfig | None = None) -> Program:
         ),
         env=base_env(home),
         cwd=folder,
-        ready=PingProbe(home.socket(NAME), b"PING SPAMC/1.5\r\n\r\n", b"PONG"),
+        ready=ping(home),
         detail="local tests only",
         unhealthy_after=24,
     )
+
+
+def ping(home: Home) -> PingProbe:
+    return PingProbe(home.socket(NAME), b"PING SPAMC/1.5\r\n\r\n", b"PONG")
 
 
 def _write_site(folder: Path, config: SpamdConfig) -> Path:

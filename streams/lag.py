@@ -170,10 +170,15 @@ class BacklogGate:
         self._long_queue = f"backlog: {mails} mails wait, {most} may" if mails > most else None
 
 
+def least_free_bytes(config: GateConfig, size_bytes: int) -> int:
+    """What must be free on a disk of that size."""
+    return min(config.disk_min_bytes, int(size_bytes * config.disk_min_share))
+
+
 def low_disk(config: GateConfig) -> str | None:
     """Why the disk of `config.folder` is too full for more mail, or None. Blocks: a system call."""
     usage = shutil.disk_usage(config.folder)
-    least = min(config.disk_min_bytes, int(usage.total * config.disk_min_share))
+    least = least_free_bytes(config, usage.total)
     if usage.free >= least:
         return None
     free_mib, least_mib = usage.free // 1024**2, least // 1024**2

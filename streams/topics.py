@@ -23,14 +23,15 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 
 from mail.errors import BrokerUnavailable, Fatal
 from streams.config import TopicsConfig
-from streams.publisher import RECORD_MAX_BYTES
 from streams.topic_ids import topic_identity
+from streams.topic_settings import Difference, Found, differences, wanted
 from streams.topology import TOPICS, Topic
 
 _log = logging.getLogger(__name__)
 _ALREADY_EXISTS = 36
 _DYNAMIC = 1  # the source of a setting made for this topic alone
-_FIXED = ("cleanup.policy",)  # a topic that had another one may have lost records already
+# One with another policy may have lost records already; one with more partitions has keys moved.
+_FIXED = ("partitions", "cleanup.policy")
 _POLL_S = 0.1
 
 
@@ -45,20 +46,8 @@ class Settings(Protocol):
 class WrongTopic(Fatal):
     """A topic is not what the table says, and making it so could lose mail."""
 
-    def __init__(self, topic: str, setting: str, found: str, wanted: str) -> None:
-        super().__init__(f"topic {topic}: {setting} is {found}, wanted {wanted}")
-
-
-def wanted(topic: Topic, config: TopicsConfig) -> dict[str, str]:
-    """Every setting that `topic` must have on this cluster."""
-    settings = {
-        "max.message.bytes": str(RECORD_MAX_BYTES + 16 * 1024),  # a batch is a little more
-        "min.insync.replicas": str(config.min_in_sync),
-        **topic.settings,
-    }
-    if topic.only_copy and config.flush_each:
-        settings["flush.messages"] = "1"
-    return settings
+    def __init__(self, one: Difference) -> None:
+        super().__init__(f"topic {one.topic}: {one.setting} is {one.found}, wanted {one.wanted}")
 
 
 async def ensure_topics(
@@ -85,6 +74,18 @@ async def begin_epochs(
     """The second half: from now on `wait_for_topics` lets everybody in."""
     async with _asking(config) as cluster:
         return {topic.name: await _epoch(cluster, settings, topic.name) for topic in topics}
+
+
+async def topic_differences(
+    config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS
+) -> list[Difference]:
+    """What is not as it should be, read only. BrokerUnavailable."""
+    try:
+        async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
+            found = await cluster.describe(topics)
+    except (KafkaError, TimeoutError) as exc:
+        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
+    return [one for topic in topics for one in differences(topic, config, found[topic.name])]
 
 
 async def wait_for_topics(
@@ -210,38 +211,38 @@ class _Cluster:
                 await asyncio.sleep(_POLL_S)
 
     async def check(self, topics: Sequence[Topic]) -> None:
+        found = await self.describe(topics)
         for topic in topics:
-            identity = await self.identity(topic.name)
-            partitions = identity[1] if identity else 0
-            if partitions != self._config.partitions:
-                raise WrongTopic(
-                    topic.name, "partitions", str(partitions), str(self._config.partitions)
-                )
+            for one in differences(topic, self._config, found[topic.name]):
+                if one.setting in _FIXED:
+                    raise WrongTopic(one)
+        for topic in topics:
+            await self._repair(topic, found[topic.name])
+
+    async def describe(self, topics: Sequence[Topic]) -> dict[str, Found]:
+        """What the broker has; no partitions and no settings for a topic that is not there."""
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
-        found: dict[str, dict[str, tuple[str, int]]] = {}
+        settings: dict[str, dict[str, tuple[str, int]]] = {}
         for answer in await self._admin.describe_configs(resources):
             for _, _, _, name, entries in answer.resources:
-                found[name] = {entry[0]: (entry[1], entry[3]) for entry in entries}
-        for topic in topics:
-            await self._repair(topic, found.get(topic.name, {}))
+                settings[name] = {entry[0]: (entry[1], entry[3]) for entry in entries}
+        identities = {topic.name: await self.identity(topic.name) for topic in topics}
+        return {
+            name: Found(identity[1] if identity else 0, settings.get(name, {}))
+            for name, identity in identities.items()
+        }
 
-    async def _repair(self, topic: Topic, found: dict[str, tuple[str, int]]) -> None:
-        want = wanted(topic, self._config)
-        wrong = {name: value for name, value in want.items() if _value(found, name) != value}
-        for name, value in wrong.items():
-            if name in _FIXED:
-                raise WrongTopic(topic.name, name, _value(found, name), value)
+    async def _repair(self, topic: Topic, found: Found) -> None:
+        wrong = differences(topic, self._config, found)
+        for one in wrong:
             _log.warning(
-                "topic %s: %s is %s, repaired to %s", topic.name, name, _value(found, name), value
+                "topic %s: %s is %s, repaired to %s", one.topic, one.setting, one.found, one.wanted
             )
         if wrong:
-            own = {name: value for name, (value, source) in found.items() if source == _DYNAMIC}
-            resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, {**own, **want})
+            own = {name: value for name, (value, by) in found.settings.items() if by == _DYNAMIC}
+            want = {**own, **wanted(topic, self._config)}
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, want)
             for answer in await self._admin.alter_configs([resource]):
                 for code, message, *_ in answer.resources:
                     if code:
                         raise for_code(code)(f"{topic.name}: {message}")
-
-
-def _value(found: dict[str, tuple[str, int]], name: str) -> str:
-    return found.get(name, ("unset", 0))[0]

@@ -42,7 +42,7 @@ def up(*, detach: bool) -> None:
         if (pid := lock_holder(config.home)) is not None:
             click.echo(f"already running, pid {pid}; {config.http_url}/ — postriver status")
             return
-        check_ports(_ports(config))  # before `become`: root may see who holds a port
+        check_ports(listening_ports(config))  # before `become`: root may see who holds a port
         become(config.home)
         _detached(config) if detach else _foreground(config)
     except AlreadyRunning as error:
@@ -81,7 +81,7 @@ def status(*, as_json: bool) -> None:
     click.echo(json.dumps(found) if as_json else _table(found))
 
 
-def _ports(config: Config) -> list[Port]:
+def listening_ports(config: Config) -> list[Port]:
     open_ones = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
     return [
         Port(setting, port, config.bind if setting in open_ones else "127.0.0.1")

@@ -1,0 +1,123 @@
+"""Engines: installed, of which version, configured as we do it, answering; their signatures."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from cli.config import Config
+from cli.doctor.finding import Finding, note, ok, problem
+from cli.programs import clamd_config, kafka_config
+from stack import clamd, kafka, signatures, spamd
+from stack.home import Home
+from stack.java import JavaMissing, find_java, java_version
+from stack.probes import Probe, TcpProbe
+
+VERSION_LIMIT_S = 5.0
+VERY_OLD_S = 14 * 86_400.0
+RESTART = "postriver down; postriver up"
+
+
+def versions(config: Config) -> list[Finding]:
+    """Everything that must be installed."""
+    return [*_java(), *_kafka(config.tools / "kafka" / "lib"), *_scanners(config)]
+
+
+def _java() -> list[Finding]:
+    try:
+        java = find_java()
+    except JavaMissing as error:
+        return [problem("java", str(error), "apt install default-jre-headless")]
+    return [ok("java", f"{java_version(java)} at {java}")]
+
+
+def _kafka(lib: Path) -> list[Finding]:
+    jars = sorted(lib.glob("kafka_*.jar"))
+    if not jars:
+        return [problem("kafka", f"no Kafka in {lib}", "make run fetches it")]
+    return [ok("kafka", jars[0].stem.rpartition("-")[2])]
+
+
+def _scanners(config: Config) -> list[Finding]:
+    wanted = {"clamd": ("/usr/sbin/clamd", "clamav-daemon"), "spamd": ("/usr/sbin/spamd", "spamd")}
+    if config.signatures == "update":
+        wanted["freshclam"] = ("/usr/bin/freshclam", "clamav-freshclam")
+    return [_version(name, program, package) for name, (program, package) in wanted.items()]
+
+
+def _version(name: str, program: str, package: str) -> Finding:
+    try:
+        said = subprocess.run(  # noqa: S603  (one of three fixed programs)
+            [program, "--version"], capture_output=True, text=True, check=False,
+            timeout=VERSION_LIMIT_S,
+        ).stdout  # fmt: skip
+    except FileNotFoundError:
+        return problem(name, f"no {program}", f"apt install {package}")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return problem(name, f"{program}: {error}", f"apt install --reinstall {package}")
+    found = re.search(r"\d+\.\d+(\.\d+)?", said)
+    return ok(name, found.group() if found else said.strip()[:60])
+
+
+def configurations(config: Config, home: Home) -> list[Finding]:
+    """What the running engines were started with, held to what this version would write."""
+    folder = signatures.folder_for(home, update=config.signatures == "update")
+    text = clamd.configuration(home, clamd_config(config), folder)
+    wanted = dict(line.split(" ", 1) for line in text.splitlines())
+    properties = kafka.properties(home, kafka_config(config))
+    return [
+        *_same("clamd.conf", clamd.conf_path(home), wanted, " "),
+        *_same("server.properties", kafka.properties_path(home), properties, "="),
+    ]
+
+
+def _same(check: str, path: Path, wanted: Mapping[str, str], between: str) -> list[Finding]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        return [problem(check, f"{path}: {error.strerror}", RESTART)]
+    found = dict(line.partition(between)[::2] for line in lines)
+    wrong = [
+        f"{name} is {found.get(name, 'unset')}, wanted {wanted.get(name, 'unset')}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+    if not wrong:
+        return [ok(check, "as this version writes it")]
+    do = f"{RESTART}: it is written anew at each start"
+    return [problem(check, f"{path}: {line}", do) for line in wrong]
+
+
+async def answering(config: Config, home: Home) -> list[Finding]:
+    """Of a stack that is up."""
+    probes: dict[str, Probe] = {
+        "kafka": TcpProbe(config.ports.kafka),
+        "clamd": clamd.ping(home),
+        "spamd": spamd.ping(home),
+        "smtp": TcpProbe(config.ports.smtp, _reachable(config.bind)),
+        "http": TcpProbe(config.ports.http, _reachable(config.bind)),
+    }
+    found = []
+    for name, probe in probes.items():
+        reason = await probe()
+        log = home.log / f"{ {'smtp': 'ingress', 'http': 'api'}.get(name, name) }.log"
+        what = f"{name} answers" if reason is None else f"{name}: {reason}"
+        found.append(
+            ok("answers", what) if reason is None else problem("answers", what, f"tail {log}")
+        )
+    return found
+
+
+def _reachable(bind: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104  (not bound to)
+
+
+def virus_signatures(found: signatures.Signatures, *, update: bool) -> list[Finding]:
+    fetch = "tail HOME/log/freshclam.log" if update else "POSTRIVER_SIGNATURES=update, then restart"
+    if found.age_s is None:
+        return [problem("signatures", f"{found}: no real virus would be found", fetch)]
+    if found.age_s > VERY_OLD_S:
+        return [problem("signatures", str(found), fetch)]
+    if found.age_s > signatures.OLD_S:
+        return [note("signatures", str(found), fetch)]
+    return [ok("signatures", str(found))]

@@ -1,0 +1,165 @@
+"""The machine: processors, memory, clock, limits, disk, ports. Reading apart from judging."""
+
+import ctypes
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cli.doctor.finding import Finding, note, ok, problem
+from stack.ports import Port, PortsTaken, check_ports
+from stack.supervisor import OPEN_FILES_WANTED
+from streams.lag import GateConfig, least_free_bytes
+
+MIB = 1024**2
+GIB = 1024**3
+CORES_MIN = 2
+MEMORY_MIN_BYTES = int(3.5 * GIB)  # a machine of 4 GB
+MEMORY_FREE_MIN_BYTES = 256 * MIB
+OPEN_FILES_MIN = 4096
+INODES_FREE_MIN_SHARE = 0.05
+SYNC_SLOW_S = 0.05  # every mail waits for a few of them
+SYNC_TOO_SLOW_S = 0.5
+SYNC_NONE_S = 0.000_02  # no disk is as quick
+SYNC_TRIES = 5
+CLOCK_SLACK_S = 120.0
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """The file system of the state folder."""
+
+    size_bytes: int
+    free_bytes: int
+    inodes: int  # 0: it has no such limit
+    inodes_free: int
+
+
+def processors(cores: int) -> list[Finding]:
+    if cores < CORES_MIN:
+        return [note("cores", f"{cores}", f"{CORES_MIN} are wanted; mail will be slow")]
+    return [ok("cores", str(cores))]
+
+
+def memory(total_bytes: int, free_bytes: int) -> list[Finding]:
+    what = f"{total_bytes / GIB:.1f} GiB, {free_bytes / GIB:.1f} GiB to be had"
+    if free_bytes < MEMORY_FREE_MIN_BYTES:
+        return [problem("memory", what, "stop what else takes it: ps aux --sort=-rss | head")]
+    if total_bytes < MEMORY_MIN_BYTES:
+        return [note("memory", what, "4 GB are wanted; the kernel may end processes")]
+    return [ok("memory", what)]
+
+
+def open_files(most: int) -> list[Finding]:
+    what = f"{most} may be open"
+    if most == resource.RLIM_INFINITY or most >= OPEN_FILES_WANTED:
+        return [ok("files", what if most >= 0 else "no limit")]
+    do = f"raise it to {OPEN_FILES_WANTED}: ulimit -Hn, LimitNOFILE= of a systemd unit"
+    return [(problem if most < OPEN_FILES_MIN else note)("files", what, do)]
+
+
+def space(disk: Disk, folder: Path) -> list[Finding]:
+    least = least_free_bytes(GateConfig(folder=folder), disk.size_bytes)
+    what = f"{disk.free_bytes // MIB} MiB of {disk.size_bytes // MIB} MiB free at {folder}"
+    do = f"make room: du -xh {folder} | sort -h | tail"
+    if disk.free_bytes < least:
+        return [problem("disk", f"{what}: new mail is refused with 452", do)]
+    if disk.free_bytes < 2 * least:
+        return [note("disk", f"{what}; below {least // MIB} MiB mail is refused", do)]
+    return [ok("disk", what)]
+
+
+def inodes(disk: Disk, folder: Path) -> list[Finding]:
+    if not disk.inodes:
+        return [ok("inodes", "no limit")]
+    what = f"{disk.inodes_free} of {disk.inodes} free at {folder}"
+    if disk.inodes_free < disk.inodes * INODES_FREE_MIN_SHARE:
+        return [
+            problem("inodes", what, f"find what has so many: du --inodes -x {folder} | sort -n")
+        ]
+    return [ok("inodes", what)]
+
+
+def syncing(median_s: float) -> list[Finding]:
+    what = f"{median_s * 1000:.1f} ms to have a file on disk"
+    if median_s > SYNC_TOO_SLOW_S:
+        return [problem("fsync", what, "each mail waits for several: a quicker disk, or less load")]
+    if median_s > SYNC_SLOW_S:
+        return [note("fsync", what, "each mail waits for several: a quicker disk helps most")]
+    if median_s < SYNC_NONE_S:
+        return [note("fsync", what, "this disk promises nothing: a power cut may lose mail")]
+    return [ok("fsync", what)]
+
+
+def clock(newest_s: float, now_s: float, *, synchronised: bool) -> list[Finding]:
+    """`newest_s`: the latest date on a file of ours."""
+    if newest_s > now_s + CLOCK_SLACK_S:
+        what = f"{newest_s - now_s:.0f} s behind our own files"
+        return [problem("clock", what, "set it: timedatectl set-ntp true")]
+    if not synchronised:
+        what = "the kernel does not know it synchronised"
+        return [note("clock", what, "have it kept: apt install chrony")]
+    return [ok("clock", "synchronised")]
+
+
+def ports(wanted: Iterable[Port]) -> list[Finding]:
+    """For a stack that is down: what would keep it from starting."""
+    wanted = list(wanted)
+    try:
+        check_ports(wanted)
+    except PortsTaken as taken:
+        do = "stop that program, or choose another port by this setting"
+        return [problem("ports", line, do) for line in str(taken).splitlines()]
+    return [ok("ports", "free: " + ", ".join(str(each.port) for each in wanted))]
+
+
+def read_disk(folder: Path) -> Disk:
+    usage, found = shutil.disk_usage(folder), os.statvfs(folder)
+    return Disk(
+        size_bytes=usage.total,
+        free_bytes=usage.free,
+        inodes=found.f_files,
+        inodes_free=found.f_favail,
+    )
+
+
+def read_sync_s(folder: Path) -> float:
+    """Median time to write 4 KiB and have them on disk. OSError."""
+    took = []
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
+        for _ in range(SYNC_TRIES):
+            file.write(os.urandom(4096))
+            file.flush()
+            began_s = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - began_s)
+    return sorted(took)[SYNC_TRIES // 2]
+
+
+def read_newest_s(folder: Path) -> float:
+    """The latest modification of a log; 0 without one."""
+    return max((path.stat().st_mtime for path in (folder / "log").glob("*.log")), default=0.0)
+
+
+def read_synchronised() -> bool:
+    """What adjtimex(2) says, asked without changing anything."""
+    state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    return state != _TIME_ERROR
+
+
+def look_around() -> list[Finding]:
+    """All that has nothing to do with our folder."""
+    found = psutil.virtual_memory()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return [
+        *processors(len(os.sched_getaffinity(0))),
+        *memory(found.total, found.available),
+        *open_files(most),
+    ]

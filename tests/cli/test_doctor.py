@@ -1,0 +1,186 @@
+"""The doctor: each thing that is broken is named, with what to type, and nothing hangs him."""
+
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.doctor import engines, folder, hardware, river, rounds
+from cli.doctor.finding import Finding, Level
+from cli.doctor.hardware import GIB, MIB, Disk
+from cli.doctor.settings import settings
+from stack.home import claimed
+from stack.kafka import properties_path
+from stack.ports import Port, free_port
+from stack.signatures import Signatures
+
+POSTRIVER = Path(sys.executable).with_name("postriver")
+HERE = Path("/here")
+DAY_S = 86_400
+
+
+def levels(findings: Iterable[Finding]) -> list[str]:
+    return [finding.level.value for finding in findings]
+
+
+def disk(**differs: int) -> Disk:
+    usual = {"size_bytes": 100 * GIB, "free_bytes": 50 * GIB, "inodes": 1000, "inodes_free": 500}
+    return Disk(**{**usual, **differs})
+
+
+@pytest.mark.parametrize(
+    ("findings", "level", "words"),
+    [
+        (hardware.processors(1), "note", "1"),
+        (hardware.memory(8 * GIB, 5 * GIB), "ok", "8.0 GiB"),
+        (hardware.memory(2 * GIB, 1 * GIB), "note", "2.0 GiB"),
+        (hardware.memory(8 * GIB, 100 * MIB), "problem", "0.1 GiB to be had"),
+        (hardware.open_files(resource.RLIM_INFINITY), "ok", "no limit"),
+        (hardware.open_files(20_000), "note", "20000"),
+        (hardware.open_files(1024), "problem", "1024"),
+        (hardware.space(disk(), HERE), "ok", "51200 MiB"),
+        (hardware.space(disk(free_bytes=GIB + MIB), HERE), "note", "below 1024 MiB"),
+        (hardware.space(disk(free_bytes=GIB - MIB), HERE), "problem", "refused with 452"),
+        (hardware.space(disk(size_bytes=GIB, free_bytes=200 * MIB), HERE), "ok", "of 1024 MiB"),
+        (hardware.inodes(disk(inodes_free=10), HERE), "problem", "10 of 1000"),
+        (hardware.inodes(disk(inodes=0, inodes_free=0), HERE), "ok", "no limit"),
+        (hardware.syncing(0.001), "ok", "1.0 ms"),
+        (hardware.syncing(0.2), "note", "200.0 ms"),
+        (hardware.syncing(2.0), "problem", "2000.0 ms"),
+        (hardware.syncing(0.000_001), "note", "0.0 ms"),
+        (hardware.clock(1000.0, 999.0, synchronised=True), "ok", "synchronised"),
+        (hardware.clock(9000.0, 1000.0, synchronised=True), "problem", "8000 s behind"),
+        (hardware.clock(0.0, 1000.0, synchronised=False), "note", "synchronised"),
+        (folder.certificate(None), "note", "none"),
+        (folder.certificate(90 * DAY_S, 0.0), "ok", "90 days"),
+        (folder.certificate(20 * DAY_S, 0.0), "note", "ends in 20 days"),
+        (folder.certificate(2 * DAY_S, 0.0), "problem", "ends in 2 days"),
+        (folder.certificate(0.0, 3 * DAY_S), "problem", "ended 3 days ago"),
+        (settings({"POSTRIVER_HTP_PORT": "1"}), "note", "HTP_PORT is no setting"),
+        (settings({"POSTRIVER_OLD": "1"}, {"POSTRIVER_OLD": "X"}), "note", "OLD is an old name"),
+        (settings({"POSTRIVER_HTTP_PORT": "1"}), "ok", "1 set"),
+    ],
+)
+def test_a_figure_is_judged(findings: list[Finding], level: str, words: str) -> None:
+    (finding,) = findings
+    assert (finding.level.value, words in finding.what) == (level, True), finding
+    assert bool(finding.do) == (finding.level is not Level.OK)
+
+
+def test_old_and_missing_signatures_say_how_to_have_fresh_ones() -> None:
+    now_s = time.time()
+    for kind, age_days, level in (
+        ("official", 1, "ok"), ("official", 5, "note"), ("own", 30, "problem"),
+        ("test", None, "problem"),
+    ):  # fmt: skip
+        built_at_s = None if age_days is None else now_s - age_days * DAY_S
+        found = Signatures(kind=kind, built_at_s=built_at_s)
+        (finding,) = engines.virus_signatures(found, update=False)
+        assert finding.level.value == level
+        assert level == "ok" or "POSTRIVER_SIGNATURES=update" in finding.do
+
+
+def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
+    row = {"name": "scan", "restarts": 4}
+    held = {"stage": "scan", "engine": "clamd", "since_ms": 0, "detail": "no answer"}
+    status = {
+        "state": "degraded", "reasons": {"clamd": "ended by SIGKILL"}, "processes": [row],
+        "engines": [], "roles": [{"held": [held]}],
+    }  # fmt: skip
+    with claimed(home_path) as home:
+        broken, restarts = river.processes(status, home)
+    assert (broken.level.value, "clamd: ended by" in broken.what) == ("problem", True)
+    assert broken.do.endswith("/log/clamd.log")
+    assert "scan was started again 4 times" in restarts.what
+    assert levels(river.held(status, at_ms=60_000)) == ["note"]
+    assert levels(river.held(status, at_ms=3_600_000)) == ["problem"]
+
+
+def test_a_changed_configuration_is_named_by_its_line(home_path: Path) -> None:
+    with claimed(home_path) as home:
+        path = properties_path(home)
+        path.write_text("a=1\nb=2\n")
+        assert levels(engines._same("x", path, {"a": "1", "b": "2"}, "=")) == ["ok"]
+        (finding,) = engines._same("x", path, {"a": "1", "b": "3"}, "=")
+    assert "b is 2, wanted 3" in finding.what
+    assert "postriver up" in finding.do
+
+
+async def test_a_check_that_hangs_or_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "CHECK_LIMIT_S", 0.2)
+    free = threading.Event()
+    try:
+        (hangs,) = await rounds.bounded("disk", lambda: [free.wait()])
+    finally:
+        free.set()
+    assert "no answer within" in hangs.what
+    (breaks,) = await rounds.bounded("disk", [].pop)
+    assert "IndexError" in breaks.what
+    assert [hangs.level, breaks.level] == [Level.PROBLEM, Level.PROBLEM]
+
+
+@pytest.fixture
+def home_path() -> Iterator[Path]:
+    """Where the service's user gets to as well."""
+    with tempfile.TemporaryDirectory(prefix="postriver-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "home"
+
+
+def examined(home: Path, **env: str) -> tuple[int, dict[str, dict]]:
+    """Exit code, and the last finding that is not ok of each check."""
+    done = subprocess.run(
+        [str(POSTRIVER), "doctor", "--json"], capture_output=True, text=True, check=False,
+        env={**os.environ, "POSTRIVER_HOME": str(home), **env},
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["problems"] == sum(f["level"] == "problem" for f in found["findings"])
+    return done.returncode, {f["check"]: f for f in found["findings"] if f["level"] != "ok"}
+
+
+def test_a_broken_machine_without_a_stack(home_path: Path) -> None:
+    code, found = examined(home_path, POSTRIVER_PORT_BASE="27990", POSTRIVER_TOOLS="/none")
+    assert code == 1
+    assert "no Postriver state here yet" in found["state"]["what"]
+    assert "no Kafka in /none" in found["kafka"]["what"]
+    assert not home_path.exists(), "the doctor makes nothing"
+    with claimed(home_path):
+        pass
+    if os.geteuid() == 0:  # the doctor becomes the owner, as every command does
+        for path in (home_path, *home_path.rglob("*")):
+            shutil.chown(path, "nobody", "nogroup")
+    home_path.chmod(0o755)
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = str(taken.getsockname()[1])
+        code, found = examined(home_path, POSTRIVER_HTTP_PORT=port, POSTRIVER_SMPT_PORT="1")
+    assert code == 1
+    assert found["permissions"]["do"] == f"chmod 700 {home_path.resolve()}"
+    assert f"port {port} on 127.0.0.1 is taken by" in found["ports"]["what"]
+    assert "POSTRIVER_SMTP_PORT" in found["settings"]["do"]
+    assert "TEST SET ONLY" in found["signatures"]["what"]
+
+
+def test_a_bad_value_is_named_and_a_newer_state_refused(home_path: Path) -> None:
+    code, found = examined(home_path, POSTRIVER_HTTP_PORT="none")
+    assert (code, "POSTRIVER_HTTP_PORT" in found["settings"]["what"]) == (1, True)
+    home_path.mkdir()
+    (home_path / "version").write_text("99\n")
+    code, found = examined(home_path)
+    assert (code, "version 99" in found["state"]["what"]) == (1, True)
+
+
+def test_ports_below_are_all_named() -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        assert levels(hardware.ports([Port("A", port), Port("B", port)])) == ["problem"] * 2
+    assert levels(hardware.ports([Port("A", port)])) == ["ok"]
