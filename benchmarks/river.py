@@ -1,13 +1,12 @@
 """What one stage costs: CPU per event, events a second, and the time from publish to answer.
 
-Needs a running broker: `python -m benchmarks.river BOOTSTRAP [EVENTS]`. One worker process in
-which a trivial handler answers every event; the broker's own CPU is not counted. Topics are made
-under a fresh name and stay.
+Needs a running broker: `python -m benchmarks.river BOOTSTRAP [EVENTS]`; prints JSON. One worker
+process in which a trivial handler answers every event; the broker's own CPU is not counted. Topics
+are made under a fresh name and stay.
 """
 
 import asyncio
 import resource
-import statistics
 import sys
 import tempfile
 import time
@@ -18,6 +17,8 @@ import msgspec
 import uvloop
 from aiokafka import AIOKafkaConsumer
 
+from benchmarks.flow import percentiles
+from benchmarks.stack import say
 from streams.apps import Worker
 from streams.codec import decode_of
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
@@ -108,14 +109,18 @@ class Bench:
         first, began_s, began_cpu_s = self.count(worker), time.monotonic(), cpu_s()
         await self.until(worker, events)
         took_s, used_s = time.monotonic() - began_s, cpu_s() - began_cpu_s
-        rate, each_us = (events - first) / took_s, used_s / (events - first) * 1e6
-        print(f"{events} events of 1 KB: {rate:,.0f}/s, {each_us:.0f} us of CPU each")
-        await self.latency()
+        done = events - first
+        found = {
+            "events": done,
+            "per_s": round(done / took_s),
+            "cpu_us": round(used_s / done * 1e6),
+        }
+        say(found | await self.latency())
         stop.set()
         await running
         await self.publisher.stop()
 
-    async def latency(self) -> None:
+    async def latency(self) -> dict[str, float]:
         """At 50 a second: from publish to the answer's arrival at a plain consumer."""
         consumer = AIOKafkaConsumer(
             self.answers.name, bootstrap_servers=self.bootstrap, auto_offset_reset="latest"
@@ -131,8 +136,7 @@ class Bench:
                     took_ms.append((time.time() - note.at_s) * 1000)
         await putting
         await consumer.stop()
-        p50, p99 = statistics.median(took_ms), statistics.quantiles(took_ms, n=100)[98]
-        print(f"one stage at 50/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, most {max(took_ms):.1f} ms")
+        return percentiles(took_ms)
 
     async def trickle(self, count: int) -> None:
         for number in range(count):

@@ -8,7 +8,6 @@ share the buckets. CPU is user and system time of this process, all threads.
 import argparse
 import asyncio
 import itertools
-import random
 import statistics
 import tempfile
 import time
@@ -17,45 +16,13 @@ from pathlib import Path
 
 import uvloop
 
-from mail import ids
+from benchmarks.made import Corpus
 from schemas.records import IndexDocument
 from stores.fts import FtsIndex, bucket_of
 
-WORDS = 60_000
-BODY_WORDS = 620  # about 4 KB
 MAILS_OF_OTHERS = 20
 OWNER = "owner"
 SEARCHES = 60
-
-
-class Corpus:
-    """Documents that repeat with the seed, made cheaply: bodies are drawn from a fixed set."""
-
-    def __init__(self, seed: int = 1) -> None:
-        self._random = random.Random(seed)  # noqa: S311 no secrets here
-        letters = "abcdefghijklmnopqrstuvwxyz"
-        self.words = [
-            "".join(self._random.choices(letters, k=self._random.randint(2, 10)))
-            for _ in range(WORDS)
-        ]
-        self._weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(WORDS)))
-        self._bodies = [" ".join(self._draw(BODY_WORDS)) for _ in range(2_000)]
-
-    def document(self, user: str, number: int) -> IndexDocument:
-        return IndexDocument(
-            message_id=ids.derived_id(user, str(number)),
-            user_id=user,
-            domain_id="domain",
-            received_at_ms=1_700_000_000_000 + number * 60_000,
-            subject=" ".join(self._draw(6)),
-            sender=f"Person {number % 300} <person{number % 300}@example.org>",
-            recipients=f"{user}@example.net",
-            body=f"{self._random.choice(self._bodies)} serial{number}",
-            filenames="",
-        )
-
-    def _draw(self, count: int) -> list[str]:
-        return self._random.choices(self.words, cum_weights=self._weights, k=count)
 
 
 async def add_all(index: FtsIndex, documents: Iterator[IndexDocument], *, workers: int) -> int:

@@ -15,31 +15,12 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.made import delivery, user_id
 from mail import ids
-from mail.ports import Commit
-from schemas.content import Stored
-from schemas.events import Delivered, MailboxChanged, Position
-from schemas.mail import Head, Hop, Mailbox, Verdict
-from schemas.mailbox import FolderCounts, MailboxState, Message
 from schemas.records import Holder
 from stores.local_content import LocalContentStore
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_mail import SqliteMailStore
-
-NOW_MS = 1_700_000_000_000
-STAGES = ("ingress", "validate", "scan", "route")
-HOPS = tuple(
-    Hop(stage=stage, started_at_ms=NOW_MS, took_ms=1.5, verdict="done", attempt=1, worker="w-1")
-    for stage in STAGES
-)
-VERDICT = Verdict(outcome="clean", signatures="ClamAV 1.4/27000", rules="4.0.1")
-HEAD = Head(
-    subject="Minutes of the meeting about the new river crossing",
-    sender=Mailbox("Alice Example", "alice@example.org"),
-    to=tuple(Mailbox(f"Reader {number}", f"reader{number}@example.org") for number in range(3)),
-    message_id="20260101.4711@example.org",
-    preview="Dear all, " + "as we agreed yesterday, " * 8,
-)
 
 Call = Callable[[int, int], Awaitable[object]]
 
@@ -52,48 +33,6 @@ class Case:
     workers: int
     calls: int
     call: Call
-
-
-def user(worker: int) -> str:
-    return ids.derived_id("benchmark", str(worker))
-
-
-def delivery(user_id: str, seq: int) -> Commit:
-    """A delivery such as `mailbox` commits: about 1.1 KB of entry, 1.5 KB of row."""
-    mail_id = ids.new_id()
-    content = Stored(mail_id, 4096, "0" * 64)
-    inbox = FolderCounts("inbox", seq, seq, seq + 1)
-    told = {"mail_id": mail_id, "content": content, "verdict": VERDICT, "hops": HOPS}
-    message = Message(
-        message_id=ids.message_id(mail_id, user_id),
-        user_id=user_id,
-        domain_id="d1",
-        places={"inbox": seq},
-        keywords=(),
-        created_seq=seq,
-        changed_seq=seq,
-        received_at_ms=NOW_MS + seq,
-        head=HEAD,
-        **told,
-    )
-    entry = MailboxChanged(
-        user_id=user_id,
-        domain_id="d1",
-        seq=seq,
-        command_id=ids.derived_id(mail_id, user_id),
-        position=Position("epoch-1", 3, seq),
-        change="created",
-        message_id=message.message_id,
-        places=message.places,
-        keywords=(),
-        folders=(inbox,),
-        at_ms=NOW_MS,
-        delivered=Delivered(received_at_ms=NOW_MS + seq, **told),
-    )
-    state = MailboxState(
-        seq=seq, epoch="epoch-1", partition=3, offset=seq, folders={"inbox": inbox}
-    )
-    return Commit(entry=entry, message=message, state=state)
 
 
 async def measure(case: Case) -> None:
@@ -114,20 +53,20 @@ async def mail_store(folder: Path, calls: int) -> None:
     store = await SqliteMailStore.open(folder / "mail.sqlite")
 
     async def nothing(worker: int, n: int) -> None:
-        delivery(user(worker), n + 1)
+        delivery(user_id(worker), n + 1)
         await asyncio.sleep(0)
 
     async def commit(worker: int, n: int) -> None:
-        await store.commit(delivery(user(worker), n + 1))
+        await store.commit(delivery(user_id(worker), n + 1))
 
     async def commit_spread(worker: int, n: int) -> None:
         await store.commit(delivery(ids.derived_id(str(worker), str(n)), 1))
 
     async def page(worker: int, n: int) -> None:
-        await store.page(user(worker + n % 50), "inbox", unread=None, limit=50, cursor=None)
+        await store.page(user_id(worker + n % 50), "inbox", unread=None, limit=50, cursor=None)
 
     async def load(worker: int, n: int) -> None:
-        await store.load(user(worker + n % 50))
+        await store.load(user_id(worker + n % 50))
 
     for case in (
         Case(name="nothing, 64 at once", workers=64, calls=calls, call=nothing),
@@ -171,7 +110,7 @@ async def holders(folder: Path, calls: int) -> None:
 
     async def hold(worker: int, _n: int) -> None:
         mail_id = ids.new_id()
-        await store.hold([Holder(mail_id=mail_id, holder=f"user:{user(worker)}", ref=mail_id)])
+        await store.hold([Holder(mail_id=mail_id, holder=f"user:{user_id(worker)}", ref=mail_id)])
 
     await measure(Case(name="holders: hold one, 16 at once", workers=16, calls=calls, call=hold))
     await store.close()

@@ -1,0 +1,82 @@
+"""Users, sessions and filled mailboxes in a state folder that nothing runs in.
+
+`python -m benchmarks.seed --users N --filled 1000,200000`, with a stack's settings. Prints JSON:
+`{"users": {address: token}, "filled": {mails: token}}`. Rows are written straight into the store
+and all name one content: what is measured on them is reading.
+"""
+
+import argparse
+import asyncio
+
+from api.sessions import new_token, token_sha256
+from benchmarks import made
+from benchmarks.stack import in_home, say
+from cli.accounts import add_domain, now_ms
+from cli.config import Config
+from cli.wiring import adapters
+from mail.ids import new_id
+from mail.ports import Directory, MailStore
+from schemas.content import Stored
+from schemas.records import Session, User
+from stack.home import Home
+
+AT_ONCE = 1_000
+DAY_MS = 24 * 3600 * 1000
+
+
+async def add_user(directory: Directory, domain_id: str, number: int) -> str:
+    """A user who cannot sign in, and the token of a session all the same."""
+    owner = made.user_id(number)
+    await directory.add_user(
+        User(
+            user_id=owner, domain_id=domain_id, address=made.address(number), disabled=False,
+            created_at_ms=now_ms(),
+        )
+    )  # fmt: skip
+    token = new_token()
+    digest, expires_at_ms = token_sha256(token), now_ms() + DAY_MS
+    await directory.add_session(
+        Session(token_sha256=digest, user_id=owner, expires_at_ms=expires_at_ms)
+    )
+    return token
+
+
+async def fill(store: MailStore, owner: str, mails: int, content: Stored) -> None:
+    for first in range(0, mails, AT_ONCE):
+        seqs = range(first + 1, min(first + AT_ONCE, mails) + 1)
+        await asyncio.gather(*(store.commit(made.delivery(owner, seq, content)) for seq in seqs))
+
+
+async def seed(config: Config, users: int, filled: list[int]) -> None:
+    async with adapters(config) as opened:
+        directory, store = await opened.directory(), await opened.mail_store()
+        domain = await add_domain(directory, made.DOMAIN)
+        numbers = range(users + len(filled))
+        tokens = [await add_user(directory, domain.domain_id, number) for number in numbers]
+        mail = made.Corpus(bodies=0).mail(made.address(users), 0)
+        content = await (await opened.contents()).put(new_id(), mail.data)
+        for number, mails in enumerate(filled, start=users):
+            await fill(store, made.user_id(number), mails, content)
+    say(
+        {
+            "users": {made.address(number): tokens[number] for number in range(users)},
+            "filled": dict(zip(filled, tokens[users:], strict=True)),
+        }
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, required=True)
+    parser.add_argument("--filled", default="")
+    asked = parser.parse_args()
+    filled = [int(mails) for mails in asked.filled.split(",") if mails]
+
+    def work(_: Home, config: Config) -> None:
+        asyncio.run(seed(config, asked.users, filled))
+
+    in_home(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""A stack of the benchmarks' own: the product's programs, all or some, with or without spamd.
+
+`python -m benchmarks.stack [--stand-in] [--only NAME,NAME]` runs it in the foreground by the same
+settings as `postriver up`; `--stand-in` puts benchmarks/spamc.py in spamd's place.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli.config import Config, load
+from cli.programs import programs
+from stack.control import NotRunning, read_status
+from stack.home import Home, HomeError, claimed
+from stack.privileges import become
+from stack.program import Program
+from stack.supervisor import Supervisor
+from tests.e2e.world import free_port_base
+
+ROOT = Path(__file__).resolve().parent.parent
+START_LIMIT_S = 180.0
+POLL_S = 0.05
+
+
+class Stack:
+    """One state folder and what runs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config: Config = load(
+            {
+                "POSTRIVER_HOME": str(folder / "home"),
+                "POSTRIVER_PORT_BASE": str(free_port_base()),
+                "POSTRIVER_HOSTNAME": "mx.bench.test",
+            }
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.config.home
+
+    def run(self, module: str, *words: str) -> str:
+        """What `python -m module words` prints, run with this stack's settings."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *words],
+            env=self._env(), cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def up(self, *how: str) -> float:
+        """Start, wait until ready; seconds that it took. RuntimeError with the last words."""
+        began_s = time.monotonic()
+        with (self.home.parent / "stack.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.stack", *how],
+                env=self._env(), cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() - began_s > START_LIMIT_S:
+                raise RuntimeError((self.home.parent / "stack.log").read_text()[-2000:])
+            time.sleep(POLL_S)
+        return time.monotonic() - began_s
+
+    def down(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.wait(60)
+
+    def pids(self) -> dict[str, int]:
+        """Every process of the stack, the supervisor among them."""
+        status = self._status()
+        rows = status["processes"] + status["engines"]
+        assert self._process is not None
+        return {row["name"]: row["pid"] for row in rows} | {"supervisor": self._process.pid}
+
+    def _ready(self) -> bool:
+        return bool(self._status().get("state") == "ready")
+
+    def _status(self) -> dict[str, Any]:
+        try:
+            return read_status(self.home)
+        except (NotRunning, HomeError):
+            return {}
+
+    def _env(self) -> dict[str, str]:
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.config.as_settings()}
+
+
+@contextmanager
+def stack() -> Iterator[Stack]:
+    """A folder for a stack, removed at the end; what runs in it is stopped."""
+    folder = Path(tempfile.mkdtemp(prefix="postriver-bench-"))
+    folder.chmod(0o711)  # as root the stack runs as a user of its own
+    made = Stack(folder)
+    try:
+        yield made
+    finally:
+        made.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running(made: Stack, *how: str) -> Iterator[float]:
+    """`made`, up for the length of the block; gives the seconds until it was ready."""
+    took_s = made.up(*how)
+    try:
+        yield took_s
+    finally:
+        made.down()
+
+
+def in_home(work: Callable[[Home, Config], Any]) -> Any:
+    """`work` as the owner of the state folder that the settings name, while nothing else has it."""
+    config = load()
+    become(config.home)
+    with claimed(config.home) as home:
+        return work(home, config)
+
+
+def stand_in(spamd: Program, home: Home) -> Program:
+    script = Path(__file__).with_name("spamc.py")
+    argv = (sys.executable, "-I", str(script), str(home.socket("spamd")))
+    return dataclasses.replace(spamd, argv=argv, detail="a stand-in that finds nothing")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stand-in", action="store_true")
+    parser.add_argument("--only", default="")
+    asked = parser.parse_args()
+
+    def supervise(home: Home, config: Config) -> int:
+        chosen = [
+            stand_in(each, home) if asked.stand_in and each.name == "spamd" else each
+            for each in programs(config, home)
+            if not asked.only or each.name in asked.only.split(",")
+        ]
+        supervisor = Supervisor(chosen, home, ops=("127.0.0.1", config.ports.ops))
+        return asyncio.run(supervisor.run())
+
+    sys.exit(in_home(supervise))
+
+
+def say(what: Any) -> None:
+    """One JSON line: how the programs beside this one hand back what they found."""
+    print(json.dumps(what))
+
+
+if __name__ == "__main__":
+    main()
