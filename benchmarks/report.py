@@ -72,25 +72,31 @@ def rates(found: Found) -> str:
 
 
 def cost(found: Found) -> str:
+    """Every process that ran; one without a budget is there too, and counts."""
     spent = found["flow"]["cpu_ms_per_mail"]
     idle, memory = found["idle_cpu_ms_per_s"], found["memory_mib"]
     with_spam = found.get("flow_with_spam_engine", {}).get("cpu_ms_per_mail", {})
-    rows = [
-        [name, what, budget, _ms(spent[name]), _ms(with_spam.get(name)), idle[name], memory[name]]
-        for name, (budget, what) in BUDGET_MS.items()
-    ]
-    rows.append(
-        ["spamd", "spam scan", "", "left out", _ms(with_spam.get("spamd")), "", memory["spamd"]]
-    )
-    total = sum(spent[name] for name in BUDGET_MS)
+    ours = [*BUDGET_MS, *sorted(spent.keys() - BUDGET_MS.keys() - {"spamd"})]
+    rows = []
+    for name in ours:
+        budget, what = BUDGET_MS.get(name, (0.0, ""))
+        measured = _ms(spent[name]), _ms(with_spam.get(name))
+        rows.append([name, what, budget, *measured, idle[name], memory[name]])
+    spamd = ["left out", _ms(with_spam.get("spamd")), "", memory["spamd"]]
     budget = sum(ms for ms, _ in BUDGET_MS.values())
-    all_memory = round(sum(memory.values()))
+    total = sum(spent[name] for name in ours)
+    sums = [round(sum(idle[name] for name in ours), 1), round(sum(memory.values()))]
+    rows.append(["spamd", "spam scan", "", *spamd])
     rows.append(
         [
-            "**all**", "", f"**{budget:.2f}**", f"**{total:.2f}**", _ms(sum(with_spam.values())),
-            round(sum(idle[name] for name in BUDGET_MS), 1), all_memory,
+            "**all**",
+            "",
+            f"**{budget:.2f}**",
+            f"**{total:.2f}**",
+            _ms(sum(with_spam.values())),
+            *sums,
         ]
-    )  # fmt: skip
+    )
     head = ["process", "for", "budget", "measured", "with SpamAssassin", "idle, ms/s", "MiB"]
     return table(head, rows)
 
