@@ -8,7 +8,10 @@ from agents.texts import Texts
 from mail.policy import SpamPolicy
 from mail.ports import (
     ContentStore,
+    DeadLetters,
     Holders,
+    InFlight,
+    Ledger,
     MailStore,
     Quarantine,
     SearchIndex,
@@ -35,6 +38,7 @@ class ScanPorts:
     virus: VirusScanner
     spam: SpamScanner
     quarantine: Quarantine
+    holders: Holders
     policy: SpamPolicy = field(default_factory=SpamPolicy)
     budget: Budget = field(default_factory=Budget)
     virus_engine: Engine = field(default_factory=Engine)
@@ -58,3 +62,26 @@ class IndexPorts:
     search: SearchIndex
     budget: Budget = field(default_factory=Budget)
     texts: Texts = field(default_factory=Texts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyPorts:
+    """Of custody."""
+
+    ledger: Ledger
+    store: MailStore
+    quarantine: Quarantine
+    holders: Holders
+    in_flight: InFlight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPorts:
+    """Of audit."""
+
+    ledger: Ledger
+    store: MailStore
+    quarantine: Quarantine
+    contents: ContentStore
+    letters: DeadLetters
+    in_flight: InFlight

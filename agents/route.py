@@ -2,6 +2,7 @@
 
 Reads mail.scanned. Emits mailbox.deliver, one for each distinct user among the recipients: an
 alias, a plus-address and a group that reach one user are one message.
+What an operator released goes to the inbox, whatever its verdict says.
 Puts inline content into the content store, then writes all holders, then emits: so nothing that a
 mailbox refers to can be swept away before its message exists.
 A store unreachable: Transient, the partition holds. A mail without recipients: Poison.
@@ -14,7 +15,7 @@ from agents.contents import keep_content
 from agents.ports import IntakePorts
 from mail.errors import Poison
 from mail.ids import derived_id, message_id
-from mail.policy import folder_for
+from mail.policy import INBOX, folder_for
 from mail.ports import Work
 from schemas.content import Stored
 from schemas.events import Deliver, Event, MailScanned
@@ -31,12 +32,15 @@ async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[
         Holder(mail_id=event.mail_id, holder=f"user:{user_id}", ref=content.ref)
         for user_id in sorted(owners)
     )
-    hops = (*event.hops, work.hop(folder_for(event.verdict)))
-    return tuple(_deliver(event, owner, content, hops) for _, owner in sorted(owners.items()))
+    folder_id = INBOX if event.released_by else folder_for(event.verdict)
+    hops = (*event.hops, work.hop(folder_id))
+    return tuple(
+        _deliver(event, owner, content, folder_id, hops) for _, owner in sorted(owners.items())
+    )
 
 
 def _deliver(
-    event: MailScanned, owner: Recipient, content: Stored, hops: tuple[Hop, ...]
+    event: MailScanned, owner: Recipient, content: Stored, folder_id: str, hops: tuple[Hop, ...]
 ) -> Deliver:
     return Deliver(
         command_id=derived_id(event.mail_id, owner.user_id, "deliver"),
@@ -44,7 +48,7 @@ def _deliver(
         domain_id=owner.domain_id,
         message_id=message_id(event.mail_id, owner.user_id),
         mail_id=event.mail_id,
-        folder_id=folder_for(event.verdict),
+        folder_id=folder_id,
         keywords=(),
         content=content,
         received_at_ms=event.received_at_ms,

@@ -16,7 +16,7 @@ from mail.errors import Unscannable
 from mail.ports import Work
 from schemas.events import Event, MailScanned, MailValidated
 from schemas.mail import Hop, Verdict
-from schemas.records import Quarantined
+from schemas.records import QUARANTINE_HOLDER, Holder, Quarantined
 
 
 async def scan(event: MailValidated, work: Work, ports: ScanPorts) -> Sequence[Event]:
@@ -54,13 +54,16 @@ async def _judge(content: bytes, mail_id: str, ports: ScanPorts, *, alone: bool)
 
 
 async def _quarantine(event: MailValidated, verdict: Verdict, hop: Hop, ports: ScanPorts) -> None:
+    content = await keep_content(event.mail_id, event.content, ports.contents)
+    holder = Holder(mail_id=event.mail_id, holder=QUARANTINE_HOLDER, ref=content.ref)
+    await ports.holders.hold([holder])
     row = Quarantined(
         mail_id=event.mail_id,
         reason=verdict.outcome,
         verdict=verdict,
         envelope=event.envelope,
         head=event.head,
-        content=await keep_content(event.mail_id, event.content, ports.contents),
+        content=content,
         received_at_ms=event.received_at_ms,
         quarantined_at_ms=hop.started_at_ms,
         hops=(*event.hops, hop),

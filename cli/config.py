@@ -65,6 +65,7 @@ class Config:
     smtp_proxies: Networks  # who speaks the PROXY protocol to us
     http_proxies: Networks  # whose word about the client's address and scheme counts
     http_proxy_header: str
+    ledger_days: int
     secure_cookies: str  # yes: even when nobody says that the page came by HTTPS
     log_level: str
     signatures: str  # local: nothing leaves the machine; update: freshclam runs
@@ -189,6 +190,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         http_proxy_header=read.choice(
             "HTTP_PROXY_HEADER", "x-forwarded-for", ("x-forwarded-for", "forwarded")
         ),
+        ledger_days=read.number("LEDGER_DAYS", 35, least=1, most=3650),
         secure_cookies=read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         signatures=read.choice("SIGNATURES", "local", ("local", "update")),

@@ -16,6 +16,7 @@ COMMANDS = {
     "watch": "cli.commands.demo:watch",
     "domain": "cli.commands.people:domain",
     "user": "cli.commands.people:user",
+    "audit": "cli.commands.audit:audit",
     "trace": "cli.commands.trace:trace",
     "quarantine": "cli.commands.quarantine:quarantine",
     "dead-letters": "cli.commands.dead_letters:dead_letters",

@@ -9,9 +9,9 @@ from stack.home import Home
 from stack.kafka import KafkaConfig, kafka
 from stack.program import Kind, Program, base_env
 from stack.spamd import spamd
-from streams.topology import ROLES
+from streams.topology import CUSTODY, ROLES
 
-EDGES = ("ingress", "api")
+EDGES = ("ingress", "api", CUSTODY)
 SETUP = "setup"
 
 

@@ -13,6 +13,7 @@ from mail.ports import (
     ContentStore,
     Directory,
     Holders,
+    Ledger,
     MailStore,
     Quarantine,
     SearchIndex,
@@ -27,6 +28,7 @@ from stores.local_content import LocalContentStore
 from stores.spamd import SpamdScanner, SpamdScannerConfig
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
+from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_mail import SqliteMailStore
 from stores.sqlite_quarantine import SqliteQuarantine
 
@@ -56,6 +58,11 @@ class Adapters:
 
     async def holders(self) -> Holders:
         store = await SqliteHolders.open(self._data / "holders.sqlite")
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def ledger(self) -> Ledger:
+        store = await SqliteLedger.open(self._data / "ledger.sqlite")
         self._stack.push_async_callback(store.close)
         return store
 

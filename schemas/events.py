@@ -42,7 +42,10 @@ class MailValidated(msgspec.Struct, frozen=True, kw_only=True, tag="mail.validat
 
 
 class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v1"):
-    """Both scanners spoke, and it may be delivered: clean or (into Junk) spam."""
+    """Both scanners spoke, and it may be delivered: clean or (into Junk) spam.
+
+    Or an operator released it from quarantine against `verdict`: then `released_by` says who.
+    """
 
     mail_id: str
     envelope: Envelope
@@ -52,6 +55,7 @@ class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v
     head: Head
     verdict: Verdict
     hops: tuple[Hop, ...] = ()
+    released_by: str = ""
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1"):

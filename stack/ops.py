@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -62,11 +62,12 @@ class _Pages:
 
     async def readyz(self, _: web.Request) -> web.Response:
         ready = self._watched.state == "ready"
+        roles = await asyncio.gather(*(_role(child) for child in self._serving()))
         body = {
             "ready": ready,
             "state": self._watched.state,
             "reasons": self._watched.reasons(),
-            "warnings": list(self._watched.warnings()),
+            "warnings": self._warnings(roles),
         }
         return _json(body, status=200 if ready else 503)
 
@@ -81,6 +82,11 @@ class _Pages:
         text = render(list(self._watched.children.values()), self._watched.state, texts, more)
         return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
 
+    def _warnings(self, roles: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The machine's own, and what each role says of itself."""
+        said = (f"{one['name']}: {text}" for one in roles for text in one["warnings"])
+        return [*self._watched.warnings(), *said]
+
     def _serving(self) -> list[Child]:
         return [c for c in self._watched.children.values() if c.program.http is not None]
 
@@ -94,7 +100,7 @@ class _Pages:
             "engines": [{**_process(c), "detail": c.reason or c.program.detail} for c in engines],
             "roles": roles,
             "reasons": self._watched.reasons(),
-            "warnings": list(self._watched.warnings()),
+            "warnings": self._warnings(roles),
             **self._watched.facts(),
         }
 
@@ -108,9 +114,9 @@ def _process(child: Child) -> dict[str, object]:
     }
 
 
-async def _role(child: Child) -> dict[str, object]:
-    """`{name, lag, held, detail}`; lag None when the role does not answer."""
-    said: Mapping[str, object] = {}
+async def _role(child: Child) -> dict[str, Any]:
+    """`{name, lag, held, detail, warnings}`; lag None when the role does not answer."""
+    said: Mapping[str, Any] = {}
     try:
         loaded = json.loads(await _page(child, "/status") or b"{}")
         said = loaded if isinstance(loaded, dict) else {}
@@ -121,6 +127,7 @@ async def _role(child: Child) -> dict[str, object]:
         "lag": said.get("lag"),
         "held": said.get("held", []),
         "detail": said.get("detail", {}),
+        "warnings": said.get("warnings", []),
     }
 
 

@@ -1,56 +1,65 @@
-"""Dead letters for operators: list, show, send back (redrive).
+"""Dead letters for operators: list, count by cause, show, send back (redrive), throw away.
 
-A letter's id is "partition-offset" on dead.letters. Sending back writes key and value, unchanged,
-to the origin topic, so the ids inside are the same and every stage recognises what it has done.
-Then a mark without value goes to the letter's own partition: `redriven-of: ID`. A letter with a
-mark is not sent again unless forced. Killed between the two: the next redrive sends it once more,
-which is harmless for the same reason. Every function: BrokerUnavailable.
+Sending back writes key and value, unchanged, to the origin topic, so the ids inside are the same
+and every stage recognises what it has done. Then a mark without value goes to the letter's own
+partition (streams/letters.py). A letter with a mark is not sent again unless forced. Killed
+between the two: the next redrive sends it once more, which is harmless for the same reason.
+Every function: BrokerUnavailable.
 """
 
 import re
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import asynccontextmanager
 
 import msgspec
 from aiokafka import TopicPartition
 
 from mail.errors import NotFound
-from schemas.records import DeadLetter
 from streams import dead_letter_headers as headers
 from streams.config import PublisherConfig
 from streams.dead_letters import RawPublisher
+from streams.letters import Parked, Wanted, id_of, mark_of, marked, parked_of
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
+from streams.status import now_ms
 from streams.topology import BY_NAME, DEAD_LETTERS
 
 LIST_MAX = 500
+CLOCKS_DIFFER_MS = 60_000
+EVERY = Wanted()
 _ID = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,17})", re.ASCII)
 
 Spans = Mapping[TopicPartition, tuple[int, int]]
 
 
-class Parked(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter on dead.letters."""
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one id.
 
-    id: str
-    letter: DeadLetter | None  # None: its headers do not say where it came from
-    redriven_at_ms: int | None = None  # the last time
-
-
-class Redriven(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one id: redriven | would_redrive | already | unreadable | not_found."""
+    redriven | would_redrive | discarded | already | unreadable | not_found; `already`: it was sent
+    back or thrown away before.
+    """
 
     id: str
     outcome: str
     topic: str = ""  # where it went, or would go
 
 
-async def list_dead(bootstrap: str, limit: int, *, topic: str = DEAD_LETTERS) -> list[Parked]:
-    """The newest letters, newest first, sent back or not; at most LIST_MAX."""
+async def list_dead(
+    bootstrap: str, limit: int, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
+) -> list[Parked]:
+    """The newest letters, newest first, whatever was done with them; at most LIST_MAX."""
     async with LogClient(bootstrap) as log:
-        return await DeadLetterBox(log, topic=topic).newest(min(limit, LIST_MAX))
+        return await DeadLetterBox(log, topic=topic).newest(min(limit, LIST_MAX), wanted)
+
+
+async def waiting(
+    bootstrap: str, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
+) -> list[Parked]:
+    """Every letter that nobody has seen to yet, without its value."""
+    async with LogClient(bootstrap) as log:
+        found = await DeadLetterBox(log, topic=topic).index(wanted)
+    return [parked for parked in found.values() if parked.waits]
 
 
 async def show(bootstrap: str, id_: str, *, topic: str = DEAD_LETTERS) -> Parked:
@@ -63,23 +72,39 @@ async def redrive(
     bootstrap: str,
     ids: Sequence[str] | None,
     *,
+    wanted: Wanted = EVERY,
     dry_run: bool = False,
     force: bool = False,
     topic: str = DEAD_LETTERS,
-) -> list[Redriven]:
-    """Send letters back, in order within a partition; `ids` None: all that were not sent yet.
+) -> list[Done]:
+    """Send letters back, in order within a partition; `ids` None: all wanted that wait.
 
     Stops at the first failure. What went before is marked, so repeat the same call.
     """
     async with LogClient(bootstrap) as log:
+        box = DeadLetterBox(log, topic=topic)
         if dry_run:
-            return await DeadLetterBox(log, topic=topic).redrive(ids, river=None, force=force)
-        river = KafkaPublisher(PublisherConfig(bootstrap=bootstrap, linger_ms=0))
-        try:
-            await river.start()
-            return await DeadLetterBox(log, topic=topic).redrive(ids, river=river, force=force)
-        finally:
-            await river.stop()
+            return await box.redrive(ids, river=None, force=force, wanted=wanted)
+        async with _river(bootstrap) as river:
+            return await box.redrive(ids, river=river, force=force, wanted=wanted)
+
+
+async def discard(
+    bootstrap: str, ids: Sequence[str], reason: str, *, topic: str = DEAD_LETTERS
+) -> list[Done]:
+    """Throw letters away: they stay readable in the log, and are no longer waiting."""
+    async with LogClient(bootstrap) as log, _river(bootstrap) as river:
+        return await DeadLetterBox(log, topic=topic).discard(ids, reason, river)
+
+
+@asynccontextmanager
+async def _river(bootstrap: str) -> AsyncIterator[KafkaPublisher]:
+    river = KafkaPublisher(PublisherConfig(bootstrap=bootstrap, linger_ms=0))
+    try:
+        await river.start()
+        yield river
+    finally:
+        await river.stop()
 
 
 class DeadLetterBox:
@@ -89,13 +114,13 @@ class DeadLetterBox:
         self._log = log
         self._topic = topic
 
-    async def newest(self, limit: int) -> list[Parked]:
+    async def newest(self, limit: int, wanted: Wanted = EVERY) -> list[Parked]:
         """Reads backwards, further each time, until every partition gave `limit` letters."""
-        whole = await self._whole()
+        whole = await self._whole(wanted)
         back = 2 * limit  # every letter may have a mark
         while True:
             spans = {part: (max(first, end - back), end) for part, (first, end) in whole.items()}
-            found = await self._letters(spans)
+            found = await self._letters(spans, wanted)
             if spans == whole or _enough(found, spans, whole, limit):
                 return sorted(found, key=_at_ms, reverse=True)[:limit]
             back *= 2
@@ -104,72 +129,96 @@ class DeadLetterBox:
         """NotFound: never there, no longer there, or a mark."""
         part, offset = self._place(id_)
         first, end = (await self._whole()).get(part, (0, 0))
-        found = []
+        found: list[Parked] = []
         if first <= offset < end:  # marks stand behind their letter
             found = await self._letters({part: (offset, end)}, only={id_})
         if not found:
             raise NotFound(f"no dead letter {id_}")
         return found[0]
 
+    async def index(self, wanted: Wanted = EVERY) -> dict[str, Parked]:
+        """Every letter by id, in order within a partition, without values."""
+        spans = await self._whole(wanted)
+        return {one.id: one for one in await self._letters(spans, wanted, emptied=True)}
+
     async def redrive(
-        self, ids: Sequence[str] | None, *, river: RawPublisher | None, force: bool
-    ) -> list[Redriven]:
+        self,
+        ids: Sequence[str] | None,
+        *,
+        river: RawPublisher | None,
+        force: bool,
+        wanted: Wanted = EVERY,
+    ) -> list[Done]:
         """Send back through `river`; without one, say what would be done."""
-        marks = await self._index()
+        known = await self.index(wanted if ids is None else EVERY)
         if ids is None:
-            ids = [id_ for id_, mark in marks.items() if force or mark is None]
+            ids = [id_ for id_, parked in known.items() if force or parked.waits]
         done = [
             await self._send_back(parked, river=river, force=force)
-            async for parked in self._each([id_ for id_ in ids if id_ in marks], marks)
+            async for parked in self._each([id_ for id_ in ids if id_ in known], known)
         ]
-        return done + [Redriven(id=id_, outcome="not_found") for id_ in ids if id_ not in marks]
+        return done + [Done(id=id_, outcome="not_found") for id_ in ids if id_ not in known]
 
-    async def _send_back(
-        self, parked: Parked, *, river: RawPublisher | None, force: bool
-    ) -> Redriven:
+    async def discard(self, ids: Sequence[str], reason: str, river: RawPublisher) -> list[Done]:
+        known = await self.index()
+        done = []
+        for id_ in ids:
+            outcome = "not_found"
+            if id_ in known:
+                outcome = "discarded" if known[id_].waits else "already"
+            if outcome == "discarded":
+                await self._mark(known[id_], headers.discard_headers(id_, now_ms(), reason), river)
+            done.append(Done(id=id_, outcome=outcome))
+        return done
+
+    async def _send_back(self, parked: Parked, *, river: RawPublisher | None, force: bool) -> Done:
         letter = parked.letter
         if letter is None or letter.topic == self._topic or letter.topic not in BY_NAME:
-            return Redriven(id=parked.id, outcome="unreadable")
-        if parked.redriven_at_ms is not None and not force:
-            return Redriven(id=parked.id, outcome="already", topic=letter.topic)
+            return Done(id=parked.id, outcome="unreadable")
+        if not parked.waits and not force:
+            return Done(id=parked.id, outcome="already", topic=letter.topic)
         if river is None:
-            return Redriven(id=parked.id, outcome="would_redrive", topic=letter.topic)
+            return Done(id=parked.id, outcome="would_redrive", topic=letter.topic)
         await river.publish_raw(letter.topic, letter.key or None, letter.value, [])
-        mark = headers.mark_headers(parked.id, time.time_ns() // 1_000_000)
-        partition = self._place(parked.id)[0].partition
-        await river.publish_raw(self._topic, letter.key or None, None, mark, partition=partition)
-        return Redriven(id=parked.id, outcome="redriven", topic=letter.topic)
+        await self._mark(parked, headers.mark_headers(parked.id, now_ms()), river)
+        return Done(id=parked.id, outcome="redriven", topic=letter.topic)
 
-    async def _whole(self) -> dict[TopicPartition, tuple[int, int]]:
+    async def _mark(self, parked: Parked, mark: headers.Headers, river: RawPublisher) -> None:
+        key = parked.letter.key if parked.letter else b""
+        partition = self._place(parked.id)[0].partition
+        await river.publish_raw(self._topic, key or None, None, mark, partition=partition)
+
+    async def _whole(self, wanted: Wanted = EVERY) -> dict[TopicPartition, tuple[int, int]]:
         parts = await self._log.partitions([self._topic])
-        begins, ends = await self._log.begins(parts), await self._log.ends(parts)
+        begins = (
+            await self._log.since(parts, max(0, wanted.since_ms - CLOCKS_DIFFER_MS))
+            if wanted.since_ms
+            else await self._log.begins(parts)
+        )
+        ends = await self._log.ends(parts)
         return {part: (begins[part], ends[part]) for part in parts}
 
-    async def _index(self) -> dict[str, int | None]:
-        """Every letter's id, in order within a partition, and when it was last sent back."""
-        found: dict[str, int | None] = {}
-        async for record in self._log.read(await self._whole()):
-            marked, at_ms = mark_of(record)
-            if marked is None:
-                found[id_of(record)] = None
-            elif marked in found:
-                found[marked] = at_ms
-        return found
-
-    async def _letters(self, spans: Spans, *, only: Collection[str] | None = None) -> list[Parked]:
+    async def _letters(
+        self,
+        spans: Spans,
+        wanted: Wanted = EVERY,
+        *,
+        only: Collection[str] | None = None,
+        emptied: bool = False,
+    ) -> list[Parked]:
         found: dict[str, Parked] = {}
         async for record in self._log.read(spans):
-            marked, at_ms = mark_of(record)
-            if marked in found:
-                found[marked] = msgspec.structs.replace(found[marked], redriven_at_ms=at_ms)
-            elif marked is None and (only is None or id_of(record) in only):
-                found[id_of(record)] = _parked(record, None)
+            mark = mark_of(record)
+            if mark is not None and mark.letter_id in found:
+                found[mark.letter_id] = marked(found[mark.letter_id], mark)
+            elif mark is None and (only is None or id_of(record) in only):
+                parked = parked_of(record, emptied=emptied)
+                if wanted.fits(parked.letter):
+                    found[parked.id] = parked
         return list(found.values())
 
-    async def _each(
-        self, ids: Sequence[str], marks: Mapping[str, int | None]
-    ) -> AsyncIterator[Parked]:
-        """The letters of known `ids`, one at a time: a letter may hold 2 MiB."""
+    async def _each(self, ids: Sequence[str], known: Mapping[str, Parked]) -> AsyncIterator[Parked]:
+        """The letters of known `ids` with their values, one at a time: one may hold 2 MiB."""
         offsets: dict[TopicPartition, list[int]] = {}
         for id_ in ids:
             part, offset = self._place(id_)
@@ -178,7 +227,7 @@ class DeadLetterBox:
         wanted = frozenset(ids)
         async for record in self._log.read(spans):
             if (id_ := id_of(record)) in wanted:
-                yield _parked(record, marks[id_])
+                yield msgspec.structs.replace(known[id_], letter=parked_of(record).letter)
 
     def _place(self, id_: str) -> tuple[TopicPartition, int]:
         """NotFound: no id of this form was ever given."""
@@ -186,25 +235,6 @@ class DeadLetterBox:
         if match is None:
             raise NotFound(f"no dead letter {id_}: an id is PARTITION-OFFSET, such as 3-17")
         return TopicPartition(self._topic, int(match[1])), int(match[2])
-
-
-def id_of(record: Any) -> str:
-    """The id of the letter that a record of dead.letters is."""
-    return f"{record.partition}-{record.offset}"
-
-
-def mark_of(record: Any) -> tuple[str | None, int]:
-    """The id that a mark names and its time; (None, 0) for a letter."""
-    if not any(name == headers.REDRIVEN_OF for name, _ in record.headers):
-        return None, 0
-    told = headers.texts(record.headers)
-    at_ms = told.get(headers.AT_MS, "")
-    return told[headers.REDRIVEN_OF], int(at_ms) if at_ms.isdecimal() else record.timestamp
-
-
-def _parked(record: Any, redriven_at_ms: int | None) -> Parked:
-    letter = headers.letter(headers.texts(record.headers), record.key, record.value)
-    return Parked(id=id_of(record), letter=letter, redriven_at_ms=redriven_at_ms)
 
 
 def _enough(found: Iterable[Parked], spans: Spans, whole: Spans, limit: int) -> bool:

@@ -1,7 +1,8 @@
 """The headers of dead.letters: where a parked event came from, and why it was parked.
 
 Two kinds of record stand on the topic. A letter: key and value are the origin's bytes, unchanged.
-A mark: no value; it says that the letter at an earlier offset of the same partition was sent back.
+A mark: no value; it says that the letter at an earlier offset of the same partition was sent back,
+or thrown away and why.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ CAUSE = "cause"
 ATTEMPT = "attempt"
 AT_MS = "at-ms"  # Unix epoch, the clock of whoever wrote the record
 REDRIVEN_OF = "redriven-of"  # on marks only: the letter's id, "partition-offset"
+DISCARDED_OF = "discarded-of"  # likewise
+REASON = "reason"  # with discarded-of
 
 CAUSE_MAX_BYTES = 4096
 
@@ -24,7 +27,7 @@ Headers = list[tuple[str, bytes]]
 
 def letter_headers(letter: DeadLetter) -> Headers:
     """Headers of a letter; a cause over CAUSE_MAX_BYTES is cut."""
-    cause = letter.cause.encode("utf-8", "replace")[:CAUSE_MAX_BYTES]
+    cause = _cut(letter.cause)
     return [
         (ORIGIN_TOPIC, letter.topic.encode()),
         (ORIGIN_PARTITION, str(letter.partition).encode()),
@@ -39,6 +42,16 @@ def letter_headers(letter: DeadLetter) -> Headers:
 def mark_headers(letter_id: str, at_ms: int) -> Headers:
     """Headers of the mark which says that `letter_id` was sent back at `at_ms`."""
     return [(REDRIVEN_OF, letter_id.encode()), (AT_MS, str(at_ms).encode())]
+
+
+def discard_headers(letter_id: str, at_ms: int, reason: str) -> Headers:
+    """Headers of the mark which says that `letter_id` was thrown away, and why."""
+    told = [(DISCARDED_OF, letter_id.encode()), (AT_MS, str(at_ms).encode())]
+    return [*told, (REASON, _cut(reason))]
+
+
+def _cut(text: str) -> bytes:
+    return text.encode("utf-8", "replace")[:CAUSE_MAX_BYTES]
 
 
 def texts(headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:

@@ -18,8 +18,8 @@ from mail.ids import time_ms
 from schemas.events import Event
 from streams import dead_letter_headers as headers
 from streams.codec import decode
-from streams.dead_letter_box import mark_of
 from streams.lag import GROUP_PREFIX
+from streams.letters import mark_of
 from streams.log_client import LogClient, Offsets
 from streams.topology import BY_NAME, DEAD_LETTERS, STAGES
 
@@ -48,7 +48,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     at_ms: int  # the record's time, by its writer's clock
     event: Event | None  # None: cannot be decoded
-    committed: bool  # its reader is past it; on dead.letters: it was sent back
+    committed: bool  # its reader is past it; on dead.letters: sent back or discarded
     stage: str = ""  # who reads it; on dead.letters: who parked it
     cause: str = ""  # on dead.letters
 
@@ -77,7 +77,7 @@ def _since_ms(mail_id: str, margin_ms: int) -> int:
 
 
 class _Search:
-    """One search: what was found so far, and which letters were sent back."""
+    """One search: what was found so far, and which letters somebody has seen to."""
 
     def __init__(self, client: LogClient, mail_id: str, config: SeekConfig) -> None:
         self._client = client
@@ -85,7 +85,7 @@ class _Search:
         self._config = config
         self._seen = 0
         self._found: list[Found] = []
-        self._sent_back: set[str] = set()  # ids of dead letters
+        self._done_with: set[str] = set()  # ids of dead letters
 
     async def run(self, since_ms: int) -> list[Found]:
         parts = await self._client.partitions(self._config.topics)
@@ -108,9 +108,9 @@ class _Search:
 
     def _take(self, record: Any) -> None:
         parked = record.topic == DEAD_LETTERS
-        marked = mark_of(record)[0] if parked else None
-        if marked is not None:
-            self._sent_back.add(marked)
+        mark = mark_of(record) if parked else None
+        if mark is not None:
+            self._done_with.add(mark.letter_id)
         elif self._needle in (record.value or b"") or self._needle == record.key:
             self._found.append(_parked(record) if parked else _waiting(record))
 
@@ -126,7 +126,7 @@ class _Search:
 
     def _judged(self, found: Found, committed: dict[str, Offsets]) -> Found:
         if found.topic == DEAD_LETTERS:
-            past = f"{found.partition}-{found.offset}" in self._sent_back
+            past = f"{found.partition}-{found.offset}" in self._done_with
         else:
             part = TopicPartition(found.topic, found.partition)
             past = committed[found.topic].get(part, -1) > found.offset

@@ -1,7 +1,7 @@
 """waiting: what stands in the log before its readers, taken out of one log and put into another.
 
 A backup keeps these records instead of the broker's files, which cannot be copied in one moment.
-Taken: what a mail's reader has not committed, and dead letters that were not sent back. Put back
+Taken: what a mail's reader has not committed, and dead letters that nobody has seen to. Put back
 unchanged, under the same keys: ids travel inside, so every stage recognises what it has done.
 """
 
@@ -15,8 +15,8 @@ import msgspec
 from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable, Fatal
-from streams.dead_letter_box import id_of, mark_of
 from streams.lag import GROUP_PREFIX, GroupsTopics, mail_groups
+from streams.letters import id_of, mark_of
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
 from streams.topology import BY_NAME, DEAD_LETTERS, TOPICS
@@ -136,12 +136,12 @@ async def _spans(log: LogClient, groups: GroupsTopics) -> Spans:
 async def _sent_back(log: LogClient, spans: Spans) -> set[str]:
     """Ids of the dead letters that have a mark."""
     letters = {part: span for part, span in spans.items() if part.topic == DEAD_LETTERS}
-    return {marked async for record in log.read(letters) if (marked := mark_of(record)[0])}
+    return {mark.letter_id async for record in log.read(letters) if (mark := mark_of(record))}
 
 
 def _is_owed(record: Any, sent_back: set[str]) -> bool:
     """A letter without a mark; marks themselves stay behind."""
-    return mark_of(record)[0] is None and id_of(record) not in sent_back
+    return mark_of(record) is None and id_of(record) not in sent_back
 
 
 def _batches(records: Iterable[Waiting]) -> Iterator[list[Waiting]]:

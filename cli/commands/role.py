@@ -11,12 +11,13 @@ import click
 import uvloop
 
 from cli.config import Config, load
-from streams.topology import ROLES
+from streams.topology import CUSTODY, ROLES
 
 RUNNERS = {
     "setup": "cli.roles.setup:run",
     "ingress": "cli.roles.ingress:run",
     "api": "cli.roles.api:run",
+    CUSTODY: "cli.roles.custody:run",
     **{name: f"cli.roles.workers:run_{name}" for name in ROLES},
 }
 Runner = Callable[[Config, asyncio.Event], Awaitable[None]]

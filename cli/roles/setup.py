@@ -31,6 +31,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await opened.mail_store()
         await opened.quarantine()
         await opened.holders()
+        await opened.ledger()
         await _patiently(lambda: make_topics(topics))
         await _put_back(config)
         await _patiently(lambda: begin_epochs(topics, directory))

@@ -49,6 +49,7 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
             virus=opened.virus(),
             spam=opened.spam(),
             quarantine=await opened.quarantine(),
+            holders=await opened.holders(),
             policy=SpamPolicy(
                 junk_score=config.junk_score, quarantine_score=config.quarantine_score
             ),

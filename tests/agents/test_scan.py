@@ -9,7 +9,7 @@ from agents.scan import scan
 from mail.errors import ScannerUnavailable, Unscannable
 from mail.policy import SpamPolicy
 from mail.ports import SpamReport, VirusReport
-from stores.memory import MemoryContentStore, MemoryQuarantine
+from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
 from stores.memory_scanners import EICAR, MemorySpamScanner, MemoryVirusScanner
 from tests.agents.made import PLAIN, OneTry, validated
 
@@ -33,6 +33,7 @@ def ports() -> ScanPorts:
         virus=FragileScanner(),
         spam=MemorySpamScanner(),
         quarantine=MemoryQuarantine(),
+        holders=MemoryHolders(),
     )
 
 

@@ -6,9 +6,10 @@ from mail.ids import new_id
 from schemas.records import DeadLetter
 from streams.codec import encode
 from streams.config import PublisherConfig
-from streams.dead_letter_box import DeadLetterBox, list_dead, redrive, show
+from streams.dead_letter_box import DeadLetterBox, discard, list_dead, redrive, show, waiting
 from streams.dead_letter_headers import letter_headers
 from streams.dead_letters import park
+from streams.letters import Wanted, kind_of
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
 from tests.river_tools.conftest import fresh, make
@@ -175,3 +176,57 @@ async def test_a_redrive_that_was_cut_short_is_repeated(broker, box, river):
 async def test_an_absent_broker_is_told_in_time():
     with pytest.raises(BrokerUnavailable):
         await list_dead("127.0.0.1:1", 9)
+
+
+async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
+    for at_ms, stage in ((1_000, "scan"), (2_000, "scan"), (3_000, "route"), (4_000, "scan")):
+        cause = "ContentMissing: content 7" if at_ms == 2_000 else "RuntimeError: odd"
+        await park(river, a_letter(at_ms, stage=stage, cause=cause), topic=box)
+
+    async def chosen(**wanted) -> list[int]:
+        found = await list_dead(broker.bootstrap, 1, wanted=Wanted(**wanted), topic=box)
+        whole = await waiting(broker.bootstrap, wanted=Wanted(**wanted), topic=box)
+        assert all(not one.letter.value for one in whole)
+        times = sorted((one.letter.at_ms for one in whole), reverse=True)
+        assert [one.letter.at_ms for one in found] == times[:1]
+        return times
+
+    assert await chosen() == [4_000, 3_000, 2_000, 1_000]
+    assert await chosen(cause="contentmissing") == [2_000]
+    assert await chosen(stage="scan", since_ms=2_000) == [4_000, 2_000]
+    assert await chosen(stage="index") == []
+    done = await outcomes(broker, box, None, wanted=Wanted(cause="odd", stage="scan"))
+    assert sorted(done.values()) == ["redriven"] * 2
+    left = await waiting(broker.bootstrap, topic=box)
+    assert {one.letter.at_ms for one in left} == {2_000, 3_000}
+
+
+async def test_what_was_discarded_waits_no_longer_and_says_why(broker, box, river):
+    await park(river, a_letter(), topic=box)
+    await park(river, a_letter(), topic=box)
+    one, other = [each.id for each in await list_dead(broker.bootstrap, 9, topic=box)]
+    before = await origin_ends(broker)
+
+    async def thrown(*ids: str) -> list[str]:
+        done = await discard(broker.bootstrap, ids, "a test of Überfluss", topic=box)
+        return [each.outcome for each in done]
+
+    assert await thrown(one, "0-99999") == ["discarded", "not_found"]
+    assert await thrown(one) == ["already"]
+    shown = await show(broker.bootstrap, one, topic=box)
+    assert shown.discarded_at_ms
+    assert shown.reason == "a test of Überfluss"
+    assert [each.id for each in await waiting(broker.bootstrap, topic=box)] == [other]
+    assert await outcomes(broker, box, None) == {other: "redriven"}
+    assert await outcomes(broker, box, [one]) == {one: "already"}
+    assert len(await arrived(broker, before)) == 1
+    assert await outcomes(broker, box, [one], force=True) == {one: "redriven"}
+    shown = await show(broker.bootstrap, one, topic=box)
+    assert (shown.discarded_at_ms, shown.reason) == (None, "")
+
+
+def test_causes_are_counted_without_what_differs():
+    mail_id = new_id()
+    assert kind_of(f"ContentMissing: content {mail_id}\n is 17 bytes") == (
+        "ContentMissing: content … is … bytes"
+    )

@@ -1,0 +1,120 @@
+"""The process `custody`: the ledger of accepted mails, and the look after them."""
+
+import time
+from asyncio import Event
+from collections.abc import Iterable
+from typing import Any
+
+from agents.custody import Custodian, CustodyConfig
+from agents.ports import CustodyPorts
+from cli.config import Config
+from cli.health import Report, Sample, serve_health
+from cli.roles.parts import running
+from cli.wiring import Adapters, adapters
+from stack.home import existing
+from streams.config import TopicsConfig
+from streams.custody_feed import CustodyFeed
+from streams.in_flight import LogSearch
+from streams.periodic import Periodic
+from streams.topics import wait_for_topics
+from streams.topology import CUSTODY, DEAD_LETTERS
+
+LOOK_INTERVAL_S = 5.0
+STALL_LIMIT_S = 300.0
+
+AtWork = list[tuple[CustodyFeed, Custodian]]
+
+
+async def run(config: Config, stop: Event) -> None:
+    """Ready once it has its partitions."""
+    at_work: AtWork = []
+    health = await serve_health(existing(config.home).socket(CUSTODY), _report(at_work))
+    try:
+        async with adapters(config) as opened:
+            topics = TopicsConfig(bootstrap=config.bootstrap)
+            epochs = await wait_for_topics(topics, await opened.directory())
+            custodian = Custodian(
+                await _ports(config, opened),
+                epochs[DEAD_LETTERS],
+                CustodyConfig(keep_days=config.ledger_days),
+            )
+            feed = CustodyFeed(config.bootstrap, custodian.take)
+            look = Periodic(CUSTODY, custodian.turn, interval_s=LOOK_INTERVAL_S)
+            async with running(feed):
+                at_work.append((feed, custodian))
+                look.start()
+                await stop.wait()
+                await look.stop()
+    finally:
+        await health.cleanup()
+
+
+async def _ports(config: Config, opened: Adapters) -> CustodyPorts:
+    return CustodyPorts(
+        ledger=await opened.ledger(),
+        store=await opened.mail_store(),
+        quarantine=await opened.quarantine(),
+        holders=await opened.holders(),
+        in_flight=LogSearch(config.bootstrap),
+    )
+
+
+def _report(at_work: AtWork) -> Report:
+    def reasons() -> list[str]:
+        return [] if at_work and at_work[0][0].status.ready else ["waiting for the broker"]
+
+    def status() -> dict[str, Any]:
+        if not at_work:
+            return {"lag": 0, "held": [], "detail": {}}
+        feed, custodian = at_work[0]
+        totals = custodian.totals
+        detail = {}
+        if totals is not None:
+            detail = {"open": totals.open_mails, "missing": totals.missing_mails}
+        said = {"detail": detail, "warnings": _warnings(at_work)}
+        return {"lag": feed.status.lag, "held": [], **said}
+
+    return Report(
+        reasons=reasons,
+        unhealthy=lambda: _unhealthy(at_work),
+        status=status,
+        samples=lambda: _samples(*at_work[0]) if at_work else (),
+    )
+
+
+def _unhealthy(at_work: AtWork) -> str | None:
+    if not at_work or not at_work[0][0].status.ready:
+        return None
+    still_s = time.monotonic() - at_work[0][0].status.moved_s
+    return f"the log was not read for {still_s:.0f} s" if still_s > STALL_LIMIT_S else None
+
+
+def _warnings(at_work: AtWork) -> list[str]:
+    feed, custodian = at_work[0]
+    skipped = feed.status.skipped
+    gone = [f"{skipped} records left the log before custody read them"] if skipped else []
+    return custodian.warnings() + gone
+
+
+def _samples(feed: CustodyFeed, custodian: Custodian) -> Iterable[Sample]:
+    yield _count("accepted", "Mails entered in the ledger.", custodian.accepted)
+    yield _count("unreadable_records", "Records that are no mail.", feed.status.unreadable)
+    yield _count("skipped_records", "Records gone before they were read.", feed.status.skipped)
+    for state, times in list(custodian.closed.items()):
+        yield _count("closed", "Ends of mails, by owner.", times, state=state)
+    yield _gauge("lag_records", "Records not entered yet.", feed.status.lag)
+    totals = custodian.totals
+    if totals is not None:
+        oldest_ms = totals.oldest_open_at_ms
+        age_s = 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
+        yield _gauge("open_mails", "Mails whose end is not known yet.", totals.open_mails)
+        yield _gauge("oldest_open_seconds", "Age of the oldest open mail.", age_s)
+        yield _gauge("missing_mails", "Mails that are nowhere.", totals.missing_mails)
+
+
+def _count(name: str, text: str, value: float, **labels: str) -> Sample:
+    return Sample(name=f"postriver_custody_{name}", help=text, value=value, labels=labels)
+
+
+def _gauge(name: str, text: str, value: float) -> Sample:
+    return Sample(name=f"postriver_custody_{name}", help=text, value=value, kind="gauge")

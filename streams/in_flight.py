@@ -1,0 +1,107 @@
+"""in_flight: which mails have a record in the log that its reader has not finished.
+
+Reads each topic from what its reading group has committed to its end, in the order of the river: a
+mail that moves on meanwhile has then been written further down, where it is still to be looked for.
+dead.letters counts as far as custody has not read it. Reads only; its cost is the backlog's size.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from mail.errors import BrokerUnavailable
+from mail.ports import DeadLetters, InFlight
+from schemas.custody import Letter
+from streams.lag import GROUP_PREFIX
+from streams.letters import custody_letter, named_in
+from streams.log_client import LogClient, Offsets
+from streams.topology import CUSTODY, DEAD_LETTERS, STAGES, TOPICS
+
+CLOCKS_DIFFER_MS = 60_000
+_ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
+_SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
+
+
+class LogSearch(InFlight):
+    """The InFlight port over Kafka."""
+
+    def __init__(
+        self, bootstrap: str, *, limit_s: float = 600.0, group_prefix: str = GROUP_PREFIX
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._limit_s = limit_s
+        self._group_prefix = group_prefix
+
+    async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        wanted = frozenset(mail_ids)
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        try:
+            async with asyncio.timeout(self._limit_s), LogClient(self._bootstrap) as client:
+                for topic in _SEARCHED:
+                    async for mail_id, user_id in self._unfinished(client, topic):
+                        if mail_id in wanted:
+                            found[mail_id].add(user_id)
+        except TimeoutError:
+            limit = f"the log was not searched to its end within {self._limit_s:g} s"
+            raise BrokerUnavailable(limit) from None
+        return {mail_id: frozenset(users) for mail_id, users in found.items()}
+
+    async def _unfinished(self, client: LogClient, topic: str) -> AsyncIterator[tuple[str, str]]:
+        """Mail id and user id of every record that waits. Commits are read before ends."""
+        parts = await client.partitions([topic])
+        committed = await client.committed(self._group_prefix + _ROLE[topic])
+        begins, ends = await client.begins(parts), await client.ends(parts)
+        spans = {part: (_from(part, committed, begins, ends), ends[part]) for part in parts}
+        async for record in client.read(spans):
+            yield _names(topic, record)
+
+
+def _from(part: TopicPartition, committed: Offsets, begins: Offsets, ends: Offsets) -> int:
+    """Where the reader goes on; a commit that the log does not know means from its beginning."""
+    at = committed.get(part, -1)
+    return at if begins[part] <= at <= ends[part] else begins[part]
+
+
+def _names(topic: str, record: Any) -> tuple[str, str]:
+    """On topics of mails the key is the mail id, so the content need not be read."""
+    if topic.startswith("mail."):
+        return (record.key or b"").decode("utf-8", "replace"), ""
+    if topic == DEAD_LETTERS:
+        letter = custody_letter(record)
+        return (letter.mail_id, letter.user_id) if letter else ("", "")
+    return named_in(record.value)[:2]
+
+
+class LettersInLog(DeadLetters):
+    """The DeadLetters port over Kafka."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    async def since(self, at_ms: int) -> list[Letter]:
+        found: dict[str, Letter] = {}
+        async with LogClient(self._bootstrap) as client:
+            parts = await client.partitions([DEAD_LETTERS])
+            begins = await client.since(parts, max(0, at_ms - CLOCKS_DIFFER_MS))
+            ends = await client.ends(parts)
+            async for record in client.read({part: (begins[part], ends[part]) for part in parts}):
+                _take(found, custody_letter(record))
+        return list(found.values())
+
+
+def _take(found: dict[str, Letter], letter: Letter | None) -> None:
+    """A mark changes the state of its letter; one whose letter is older is of no mail of ours."""
+    if letter is None or (not letter.mail_id and letter.letter_id not in found):
+        return
+    known = found.get(letter.letter_id, letter)
+    found[letter.letter_id] = Letter(
+        letter_id=known.letter_id,
+        state=letter.state,
+        at_ms=letter.at_ms,
+        mail_id=known.mail_id,
+        user_id=known.user_id,
+        ref=known.ref,
+    )
