@@ -11,6 +11,7 @@ from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.roles.parts import running
 from cli.wiring import Adapters, adapters
+from schemas.custody import ENDS
 from stack.home import existing
 from streams.config import TopicsConfig
 from streams.custody_feed import CustodyFeed
@@ -97,11 +98,11 @@ def _warnings(at_work: AtWork) -> list[str]:
 
 
 def _samples(feed: CustodyFeed, custodian: Custodian) -> Iterable[Sample]:
-    yield _count("accepted", "Mails entered in the ledger.", custodian.accepted)
+    yield _count("accepted_mails", "Mails entered in the ledger.", custodian.accepted)
     yield _count("unreadable_records", "Records that are no mail.", feed.status.unreadable)
     yield _count("skipped_records", "Records gone before they were read.", feed.status.skipped)
-    for state, times in list(custodian.closed.items()):
-        yield _count("closed", "Ends of mails, by owner.", times, state=state)
+    for state in ENDS:
+        yield _count("closed_deliveries", "Ends found.", custodian.closed[state], state=state)
     yield _gauge("lag_records", "Records not entered yet.", feed.status.lag)
     totals = custodian.totals
     if totals is not None:

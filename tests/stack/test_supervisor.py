@@ -35,7 +35,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     sick = self.path == "/healthz" and os.path.exists("sick")
     body = {
       "/metrics": b'# TYPE mails_total counter\\nmails_total{stage="scan"} 3\\n',
-      "/status": b'{"lag": 7, "held": [{"engine": "clamd"}]}',
+      "/status": b'{"lag": 7, "held": [{"engine": "clamd"}], "warnings": ["odd"]}',
     }.get(self.path, b"fine")
     self.send_response(500 if sick else 200)
     self.send_header("Content-Length", str(len(body)))
@@ -99,13 +99,19 @@ def test_readiness_carries_warnings_and_status_names_everybody_but_the_superviso
     )
     machine.wait_ready()
     status, body = get(machine, "/readyz")
-    assert (status, json.loads(body)["warnings"]) == (200, ["TEST SET ONLY"])
+    assert (status, json.loads(body)["warnings"]) == (200, ["TEST SET ONLY", "serves: odd"])
     shown = machine.status()
     assert [process["name"] for process in shown["processes"]] == ["serves"]
     assert [engine["detail"] for engine in shown["engines"]] == ["two signatures"]
-    assert shown["roles"] == [
-        {"name": "serves", "lag": 7, "held": [{"engine": "clamd"}], "detail": {}}
-    ]
+    assert shown["warnings"] == ["TEST SET ONLY", "serves: odd"]
+    (role,) = shown["roles"]
+    assert role == {
+        "name": "serves",
+        "lag": 7,
+        "held": [{"engine": "clamd"}],
+        "detail": {},
+        "warnings": ["odd"],
+    }
     assert shown["signatures"] == "test"
 
 
