@@ -4,6 +4,7 @@ Everything is read from files and the kernel, anew at each question, in millisec
 """
 
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from cryptography import x509
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from cli.care.backup import BACKUP_LOG
 from cli.config import Config
 from ingress.tls import CERTIFICATE
 from stack import signatures
@@ -39,6 +41,13 @@ class Machine:
         found = self.signatures()
         return {"signatures": str(found), "signatures_age_s": found.age_s}
 
+    def backup_age_s(self) -> float | None:
+        """Seconds since a backup was made on this machine; None when none is known."""
+        try:
+            return max(0.0, time.time() - (self.home.path / BACKUP_LOG).stat().st_mtime)
+        except OSError:
+            return None
+
     def certificate_ends_s(self) -> float | None:
         """Unix time; None when there is no certificate that can be read."""
         try:
@@ -58,6 +67,7 @@ class Machine:
             "certificate_expiry_timestamp_seconds", "End of our certificate, Unix time",
             self.certificate_ends_s(),
         )  # fmt: skip
+        yield _gauge("backup_age_seconds", "Of the last backup made here", self.backup_age_s())
         yield self._topics()
 
     def _set(self) -> Metric:

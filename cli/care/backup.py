@@ -10,7 +10,7 @@ each stage's output before its input is committed; so copies are taken against t
    without holders stays for days;
 5. the rest of the folder; everything synced; the manifest.
 What the log had and the stores have too is recognised when it is put back. Left out: the broker's
-own files, engines, logs, sockets: a restored folder makes them anew.
+own files, engines, virus signatures, logs, sockets: a restored folder makes them anew.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ from stack.home import version_of
 from stores.sqlite_copies import copy, one_moment
 from streams import waiting
 
-LEFT_OUT = frozenset({"run", "log", "kafka", "engines", "lock", "content", "version"})
+LEFT_OUT = frozenset({"run", "log", "kafka", "engines", "signatures", "lock", "content", "version"})
+BACKUP_LOG = "log/backup.log"  # a line for each; its date tells how old the last one is
 _TRIES = 3
 
 
@@ -134,6 +135,8 @@ def back_up(config: Config, target: Path, *, bootstrap: str | None) -> Manifest:
             settings=config.as_settings(),
         )
         form.write(target, manifest)
+        with (config.home / BACKUP_LOG).open("a", encoding="utf-8") as log_file:
+            log_file.write(f"{manifest.ended_at} {target}\n")
     return manifest
 
 

@@ -12,6 +12,7 @@ from stack.leftovers import Records, members
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 PRIVATE = ("data", "content", "kafka", "tls", "run", "log")  # what only the owner may look into
 DAY_S = 86_400
+BACKUP_OLD_S = 8 * DAY_S
 
 
 def state(path: Path) -> list[Finding]:
@@ -71,6 +72,14 @@ def left_over(home: Home) -> list[Finding]:
         what = f"nothing is supervised, yet these run: {', '.join(left)}"
         return [problem("lock", what, "postriver down")]
     return [ok("lock", "free")]
+
+
+def backup(age_s: float | None) -> list[Finding]:
+    do = "postriver backup DIR, with DIR on another disk or machine"
+    if age_s is None:
+        return [note("backup", "none was made here yet", do)]
+    what = f"the last one is {age_s / DAY_S:.0f} days old"
+    return [note("backup", what, do) if age_s > BACKUP_OLD_S else ok("backup", what)]
 
 
 def certificate(ends_s: float | None, now_s: float | None = None) -> list[Finding]:

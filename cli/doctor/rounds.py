@@ -89,6 +89,7 @@ def _kept(config: Config, home: Home) -> list[Finding]:
     return [
         *engines.virus_signatures(machine.signatures(), update=update),
         *folder.certificate(machine.certificate_ends_s()),
+        *folder.backup(machine.backup_age_s()),
     ]
 
 

@@ -14,6 +14,7 @@ from cli.health import Report, Sample, serve_health
 from cli.machine import Machine
 from cli.roles.parts import running
 from cli.wiring import adapters
+from mail.histogram import Histogram
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
@@ -85,16 +86,12 @@ def _report(serving: list[tuple[EventTail, ApiMetrics]]) -> Report:
 
 
 def _samples(metrics: ApiMetrics) -> Iterable[Sample]:
+    yield _answers(None, "", "", "")
     for (method, route, status), times in list(metrics.requests.items()):
-        yield Sample(
-            name="postriver_http_requests", help="Answers.", value=times,
-            labels={"method": method, "route": route, "status": str(status)},
-        )  # fmt: skip
+        yield _answers(times, method, route, str(status))
+    yield _took(None, "", "")
     for (method, route), took in list(metrics.times.items()):
-        yield Sample(
-            name="postriver_http_request_seconds", help="Time to an answer, sockets left out.",
-            value=took, kind="histogram", labels={"method": method, "route": route},
-        )  # fmt: skip
+        yield _took(took, method, route)
     yield Sample(name="postriver_push_frames", help="Frames pushed.", value=metrics.frames)
     yield Sample(
         name="postriver_push_slow_sockets", help="Sockets closed for slowness.",
@@ -103,3 +100,15 @@ def _samples(metrics: ApiMetrics) -> Iterable[Sample]:
     yield Sample(
         name="postriver_push_sockets", help="Open sockets.", value=metrics.sockets, kind="gauge"
     )
+
+
+def _answers(times: int | None, method: str, route: str, status: str) -> Sample:
+    labels = {"method": method, "route": route, "status": status}
+    return Sample(name="postriver_http_requests", help="Answers.", value=times, labels=labels)
+
+
+def _took(took: Histogram | None, method: str, route: str) -> Sample:
+    return Sample(
+        name="postriver_http_request_seconds", help="Time to an answer, sockets left out.",
+        value=took, kind="histogram", labels={"method": method, "route": route},
+    )  # fmt: skip
