@@ -85,3 +85,13 @@ class AuditPorts:
     contents: ContentStore
     letters: DeadLetters
     in_flight: InFlight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePorts:
+    """Of release and discard."""
+
+    quarantine: Quarantine
+    contents: ContentStore
+    holders: Holders
+    ledger: Ledger

@@ -1,6 +1,8 @@
 """Domains and users as an operator makes them: ids, first users, passwords."""
 
 import asyncio
+import os
+import pwd
 import secrets
 import time
 from dataclasses import dataclass
@@ -28,6 +30,14 @@ class Made:
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def operator() -> str:
+    """Who runs this command, by the system's own word; ask before becoming another user."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 async def add_domain(directory: Directory, name: str) -> Domain:

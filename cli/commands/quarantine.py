@@ -2,17 +2,27 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import msgspec
 
+from agents.ports import ReleasePorts
+from agents.release import discard, release
+from cli.accounts import now_ms, operator
 from cli.commands.render import when
-from cli.wiring import open_quarantine
+from cli.config import load
+from cli.roles.parts import running
+from cli.wiring import Adapters, adapters, open_quarantine
 from mail.errors import NotFound
 from schemas.records import Quarantined
+from streams.config import PublisherConfig
+from streams.publisher import KafkaPublisher
 
 LIST_MAX = 1000
+PAGE_MAX = 500
+CAUSES = ("infected", "spam", "unscannable")
 
 
 @click.group()
@@ -23,18 +33,14 @@ def quarantine() -> None:
 @quarantine.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, LIST_MAX))
-def quarantine_list(*, as_json: bool, limit: int) -> None:
-    """Newest first: mail id, time, reason, what was found, subject."""
-    rows = asyncio.run(_list(limit))
+@click.option("--cause", type=click.Choice(CAUSES), default=None, help="Of one cause.")
+def quarantine_list(*, as_json: bool, limit: int, cause: str | None) -> None:
+    """Newest first: mail id, time, cause, what was found, subject."""
+    rows = asyncio.run(_list(limit, cause))
     if as_json:
         click.echo(json.dumps([_plain(row) for row in rows], ensure_ascii=False))
         return
-    for row in rows:
-        found = row.verdict.virus or row.verdict.detail or f"score {row.verdict.spam_score:g}"
-        head = f"{row.mail_id}  {when(row.quarantined_at_ms)}  {row.reason:<11}"
-        click.echo(f"{head}  {found}  {row.head.subject}")
-    if not rows:
-        click.echo("nothing is in quarantine")
+    click.echo("\n".join(map(_line, rows)) or "nothing is in quarantine")
 
 
 @quarantine.command("show")
@@ -52,21 +58,98 @@ def quarantine_show(mail_id: str, *, as_json: bool) -> None:
         click.echo(f"{name:>18}: {text}")
 
 
-async def _list(limit: int) -> list[Quarantined]:
+@quarantine.command("release")
+@click.argument("mail_ids", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Infected mail too.")
+def quarantine_release(mail_ids: tuple[str, ...], *, force: bool) -> None:
+    """Deliver mail to the inboxes it was for, against its verdict; safe to repeat."""
+    for line in asyncio.run(_release(mail_ids, operator(), force=force)):
+        click.echo(line)
+
+
+@quarantine.command("delete")
+@click.argument("mail_ids", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def quarantine_delete(mail_ids: tuple[str, ...], *, yes: bool) -> None:
+    """Throw mail away for good; that it was here, and its verdict, stay known."""
+    if not yes:
+        click.confirm(f"delete {len(mail_ids)} mails for good?", abort=True)
+    asyncio.run(_delete(mail_ids, operator()))
+    click.echo(f"deleted {len(mail_ids)}")
+
+
+async def _list(limit: int, cause: str | None) -> list[Quarantined]:
+    """As many pages as it takes."""
+    rows: list[Quarantined] = []
     async with open_quarantine() as store:
-        return await store.list(limit=limit)
+        while len(rows) < limit:
+            page = min(limit - len(rows), PAGE_MAX)
+            before = rows[-1].mail_id if rows else None
+            found = await store.list(limit=page, before=before, reason=cause)
+            rows += found
+            if len(found) < page:
+                break
+    return rows
+
+
+async def _release(mail_ids: Sequence[str], by: str, *, force: bool) -> list[str]:
+    """Stops at the first that cannot be released; those before it are."""
+    config, lines = load(), []
+    river = PublisherConfig(bootstrap=config.bootstrap, linger_ms=0, connect_limit_s=10)
+    async with adapters(config) as opened, running(KafkaPublisher(river)) as publisher:
+        ports = await _ports(opened)
+        for mail_id in mail_ids:
+            row = await release(
+                mail_id,
+                ports,
+                publisher,
+                by=by,
+                at_ms=now_ms(),
+                force=force,
+                worker=config.hostname,
+            )
+            again = f" again, first {when(row.released_at_ms)}" if row.released_at_ms else ""
+            lines.append(f"{mail_id}  released{again}")
+    return lines
+
+
+async def _delete(mail_ids: Sequence[str], by: str) -> None:
+    async with adapters(load()) as opened:
+        ports = await _ports(opened)
+        for mail_id in mail_ids:
+            await discard(mail_id, ports, by=by, at_ms=now_ms())
+
+
+async def _ports(opened: Adapters) -> ReleasePorts:
+    return ReleasePorts(
+        quarantine=await opened.quarantine(),
+        contents=await opened.contents(),
+        holders=await opened.holders(),
+        ledger=await opened.ledger(),
+    )
 
 
 async def _get(mail_id: str) -> Quarantined:
     async with open_quarantine() as store:
         row = await store.get(mail_id)
-    if row is None:
+    if row is None or row.deleted_at_ms is not None:
         raise NotFound(f"mail {mail_id} is not in quarantine: see postriver trace {mail_id}")
     return row
+
+
+def _line(row: Quarantined) -> str:
+    found = row.verdict.virus or row.verdict.detail or f"score {row.verdict.spam_score:g}"
+    head = f"{row.mail_id}  {when(row.quarantined_at_ms)}  {row.reason:<11}"
+    released = row.released_at_ms
+    let_go = f"  (released {when(released)} by {row.released_by})" if released else ""
+    return f"{head}  {found}  {row.head.subject}{let_go}"
 
 
 def _plain(row: Quarantined) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(row)
     plain["received_at"] = when(plain.pop("received_at_ms"))
     plain["quarantined_at"] = when(plain.pop("quarantined_at_ms"))
+    for name in ("released", "deleted"):
+        at_ms = plain.pop(f"{name}_at_ms")
+        plain[f"{name}_at"] = at_ms and when(at_ms)
     return plain

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas.mail import Hop
+from schemas.mail import Hop, Verdict
 
 
 def when(at_ms: int) -> str:
@@ -27,6 +27,16 @@ def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
             + f"  {hop.worker}"
         )
     return lines
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """What the scanners said, and by which rules and signatures."""
+    said = [verdict.outcome, verdict.virus, verdict.detail]
+    if verdict.rules:
+        said.append(f"score {verdict.spam_score:g} ({', '.join(verdict.spam_tests) or 'no test'})")
+    said += [f"rules {verdict.rules}"] if verdict.rules else []
+    said += [f"signatures {verdict.signatures}"] if verdict.signatures else []
+    return ", ".join(text for text in said if text)
 
 
 def _hop(plain: dict[str, Any]) -> Hop:

@@ -5,75 +5,88 @@ import json
 from typing import Any
 
 import click
+import msgspec
 
-from cli.commands.render import hop_lines, when
+from cli.commands.render import hop_lines, verdict_line, when
+from cli.commands.times import MOMENT
 from cli.config import load
-from cli.wiring import open_mail_store, open_quarantine
-from mail.errors import NotFound, Refused, Transient
-from mail.ids import time_ms
-from schemas.mail import Hop
-from streams.seek import Found, find_in_flight
+from cli.tracing import Candidate, End, Tracer, version_of
+from cli.wiring import adapters
+from mail.errors import NotFound
+
+MINUTE_MS = 60_000
 
 
 @click.command()
-@click.argument("mail_id")
+@click.argument("name", required=False)
+@click.option("--recipient", help="Mails to this address instead, about --around.")
+@click.option("--around", type=MOMENT, default="now", help="Time or age; now if nothing is said.")
+@click.option("--within", "within_min", default=60, show_default=True,
+              type=click.IntRange(1, 60 * 24 * 31), help="Minutes before and after.")  # fmt: skip
+@click.option("--subject", "subjects", is_flag=True, help="Show subjects.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def trace(mail_id: str, *, as_json: bool) -> None:
-    """Show where MAIL_ID is now and the hops it took."""
-    try:
-        time_ms(mail_id)
-    except ValueError:
-        raise Refused(f"{mail_id} is no mail id: SMTP's 250 names it") from None
-    ends = asyncio.run(_trace(mail_id))
+def trace(
+    *,
+    name: str | None,
+    recipient: str | None,
+    around: int,
+    within_min: int,
+    subjects: bool,
+    as_json: bool,
+) -> None:
+    """Show where a mail is now and the hops it took.
+
+    NAME is the mail id that SMTP's 250 gave, the id of a message in a mailbox, or a Message-ID.
+    """
+    if (name is None) == (recipient is None):
+        raise click.UsageError("name a mail, or say --recipient ADDRESS")
+    if name is not None:
+        version_of(name)  # what is no name at all is told before anything is opened
+    span = {"around_ms": around, "within_ms": within_min * MINUTE_MS}
+    found, ends = asyncio.run(_trace(name or "", recipient, span, subjects=subjects))
     if as_json:
-        click.echo(json.dumps({"mail_id": mail_id, "ends": ends}, ensure_ascii=False))
-        return
+        click.echo(json.dumps(_plain(found, ends), ensure_ascii=False))
+    else:
+        click.echo("\n".join(_ends(ends) if ends else map(_candidate, found)))
+
+
+async def _trace(
+    name: str, recipient: str | None, span: dict[str, int], *, subjects: bool
+) -> tuple[list[Candidate], list[End]]:
+    """Candidates newest first; the ends when there is only one."""
+    config = load()
+    async with adapters(config) as opened:
+        tracer = await Tracer.open(config, opened, subjects=subjects)
+        if recipient is not None:
+            found = await tracer.candidates(recipient, **span)
+            if not found:
+                raise NotFound(f"no mail to {recipient} was accepted about that time")
+            return found, await tracer.ends(found[0].mail_id) if len(found) == 1 else []
+        mail_ids = await tracer.mails_named(name)
+        found = await tracer.candidates_of(mail_ids)
+        if len(mail_ids) > 1:
+            return found, []
+        ends = await tracer.ends(mail_ids[0])
+        return found or [Candidate(mail_id=mail_ids[0], accepted_at_ms=0, states=())], ends
+
+
+def _candidate(one: Candidate) -> str:
+    subject = "" if one.subject is None else f"  {one.subject}"
+    return f"{one.mail_id}  {when(one.accepted_at_ms)}  {', '.join(one.states)}{subject}"
+
+
+def _ends(ends: list[End]) -> list[str]:
+    lines = []
     for end in ends:
-        click.echo(f"{end['where']}")
-        click.echo("\n".join(hop_lines(end["hops"])))
+        lines.append(end.where)
+        lines += [f"  subject: {end.subject}"] if end.subject is not None else []
+        lines += hop_lines(end.hops)
+        lines += [f"  verdict: {verdict_line(end.verdict)}"] if end.verdict else []
+    return lines
 
 
-async def _trace(mail_id: str) -> list[dict[str, Any]]:
-    """Every place where the mail is: mailboxes, quarantine, else the log."""
-    ends = await _stored(mail_id) + await _quarantined(mail_id)
+def _plain(found: list[Candidate], ends: list[End]) -> dict[str, Any]:
+    """One mail with its ends, or the candidates."""
     if ends:
-        return ends
-    try:
-        found = await find_in_flight(load().bootstrap, mail_id)
-    except Transient as error:
-        raise Refused(f"not in a mailbox nor in quarantine, and {error}") from error
-    if not found:
-        raise NotFound(f"no trace of mail {mail_id}")
-    return [_flying(one) for one in found]
-
-
-async def _stored(mail_id: str) -> list[dict[str, Any]]:
-    async with open_mail_store() as store:
-        rows = await store.by_mail(mail_id)
-    return [
-        _end(
-            f"{'deleted by' if row.destroyed else 'stored for'} user {row.user_id} "
-            f"as message {row.message_id} in {', '.join(sorted(row.places)) or 'no folder'}",
-            row.hops,
-        )
-        for row in rows
-    ]
-
-
-async def _quarantined(mail_id: str) -> list[dict[str, Any]]:
-    async with open_quarantine() as store:
-        row = await store.get(mail_id)
-    if row is None:
-        return []
-    return [_end(f"in quarantine ({row.reason}) since {when(row.quarantined_at_ms)}", row.hops)]
-
-
-def _flying(found: Found) -> dict[str, Any]:
-    state = "passed by its reader" if found.committed else "waiting for its reader"
-    where = f"on {found.topic} partition {found.partition} offset {found.offset}, {state}"
-    return _end(where, getattr(found.event, "hops", ()))
-
-
-def _end(where: str, hops: tuple[Hop, ...]) -> dict[str, Any]:
-    plain = [{name: getattr(hop, name) for name in hop.__struct_fields__} for hop in hops]
-    return {"where": where, "hops": plain}
+        return {"mail_id": found[0].mail_id, "ends": msgspec.to_builtins(ends)}
+    return {"candidates": msgspec.to_builtins(found)}
