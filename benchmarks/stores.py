@@ -19,6 +19,7 @@ from benchmarks.made import delivery, user_id
 from mail import ids
 from schemas.records import Holder
 from stores.local_content import LocalContentStore
+from stores.packed_content import PackedContentStore
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_mail import SqliteMailStore
 
@@ -83,12 +84,16 @@ async def mail_store(folder: Path, calls: int) -> None:
 
 
 async def contents(folder: Path, calls: int) -> None:
-    store = await LocalContentStore.open(folder / "content")
+    files = await LocalContentStore.open(folder / "files")
+    store = await PackedContentStore.open(folder / "content.sqlite", folder / "content")
     small, large = b"x" * 4096, b"x" * 500_000
     kept = [ids.new_id() for _ in range(100)]
 
     async def put_small(_worker: int, _n: int) -> None:
         await store.put(ids.new_id(), small)
+
+    async def put_file(_worker: int, _n: int) -> None:
+        await files.put(ids.new_id(), small)
 
     async def put_large(worker: int, n: int) -> None:
         await store.put(kept[(worker * 16 + n) % 100], large)
@@ -98,10 +103,12 @@ async def contents(folder: Path, calls: int) -> None:
 
     for case in (
         Case(name="content: put 4 KB, 16 at once", workers=16, calls=calls // 4, call=put_small),
+        Case(name="content: the same, a file each", workers=16, calls=calls // 4, call=put_file),
         Case(name="content: put 500 KB, 8 at once", workers=8, calls=100, call=put_large),
         Case(name="content: get 500 KB, 8 at once", workers=8, calls=800, call=get_large),
     ):
         await measure(case)
+    await files.close()
     await store.close()
 
 

@@ -24,7 +24,7 @@ from stack.home import HomeError, existing
 from stack.privileges import PrivilegeError, become
 from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.fts import FtsIndex
-from stores.local_content import LocalContentStore
+from stores.packed_content import PackedContentStore
 from stores.spamd import SpamdScanner, SpamdScannerConfig
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
@@ -67,7 +67,7 @@ class Adapters:
         return store
 
     async def contents(self) -> ContentStore:
-        store = await LocalContentStore.open(self._home / "content")
+        store = await PackedContentStore.open(self._data / "content.sqlite", self._home / "content")
         self._stack.push_async_callback(store.close)
         return store
 

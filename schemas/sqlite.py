@@ -132,3 +132,15 @@ HOLDERS: tuple[Statements, ...] = (
         ) STRICT, WITHOUT ROWID""",
     ),
 )
+
+# Small contents; their keys ascend with the time of their arrival. The rest are files.
+CONTENT: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE content (
+            content_key INTEGER PRIMARY KEY,
+            mail_id TEXT NOT NULL UNIQUE,
+            put_at_ms INTEGER NOT NULL,
+            content BLOB NOT NULL
+        ) STRICT""",
+    ),
+)

@@ -13,13 +13,14 @@ from cli.care.manifest import Manifest
 from cli.config import Config
 from mail.errors import Refused
 from schemas.search_sqlite import SEARCH
-from schemas.sqlite import DIRECTORY, HOLDERS, LEDGER, MAIL, QUARANTINE
+from schemas.sqlite import CONTENT, DIRECTORY, HOLDERS, LEDGER, MAIL, QUARANTINE
 from stores.fts import BUCKETS
 
 SCHEMAS = {
     "mail.sqlite": len(MAIL),
     "directory.sqlite": len(DIRECTORY),
     "quarantine.sqlite": len(QUARANTINE),
+    "content.sqlite": len(CONTENT),
     "holders.sqlite": len(HOLDERS),
     "ledger.sqlite": len(LEDGER),
     **{f"search/search-{number:02d}.sqlite": len(SEARCH) for number in range(BUCKETS)},

@@ -15,12 +15,13 @@ from cli.config import Config, load
 from cli.wiring import Adapters
 from mail.errors import Refused
 from mail.ids import new_id
+from schemas.content import CONTENT_INLINE_MAX_BYTES
 from schemas.records import Holder
 from stack.home import claimed
 from stores.sqlite_copies import one_moment
 from stores.sqlite_holders import SqliteHolders
 
-MAIL = new_id()
+MAIL, SMALL = new_id(), new_id()
 
 
 def config_of(home: Path) -> Config:
@@ -35,7 +36,14 @@ async def fill(home: Path) -> None:
         await opened.quarantine()
         await (await opened.holders()).hold([Holder(mail_id=MAIL, holder="user:u", ref=MAIL)])
         await (await opened.search()).remove("nobody", "nothing")
-        await (await opened.contents()).put(MAIL, b"Subject: kept\r\n\r\n")
+        contents = await opened.contents()
+        await contents.put(MAIL, b"Subject: kept\r\n\r\n" + b"x" * CONTENT_INLINE_MAX_BYTES)
+        await contents.put(SMALL, b"Subject: small\r\n\r\n")
+
+
+async def content_of(home: Path) -> bytes:
+    async with AsyncExitStack() as stack:
+        return await (await Adapters(home, stack).contents()).get(SMALL)
 
 
 @pytest.fixture
@@ -81,6 +89,7 @@ def test_the_way_there_and_back(home: Path, kept: Path, tmp_path: Path) -> None:
             await store.close()
 
     assert [one.holder for one in asyncio.run(holders())] == ["user:u"]
+    assert asyncio.run(content_of(tmp_path / "again")) == b"Subject: small\r\n\r\n"
 
 
 @pytest.mark.parametrize("name", ["home/tls/key.pem", "home/data/mail.sqlite", "SHA256SUMS"])

@@ -10,6 +10,7 @@ from stores.memory import (
     MemoryLedger,
     MemoryQuarantine,
 )
+from stores.packed_content import PackedContentStore
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_ledger import SqliteLedger
@@ -87,5 +88,13 @@ class TestLocalContentStore(ContentStoreContract):
     @pytest.fixture
     async def contents(self, tmp_path):
         contents = await LocalContentStore.open(tmp_path / "content")
+        yield contents
+        await contents.close()
+
+
+class TestPackedContentStore(ContentStoreContract):
+    @pytest.fixture
+    async def contents(self, tmp_path):
+        contents = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
         yield contents
         await contents.close()
