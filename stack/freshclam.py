@@ -57,9 +57,14 @@ def freshclam(home: Home, config: FreshclamConfig | None = None) -> Program:
         env=base_env(home),
         cwd=folder,
         after=(clamd.NAME,),
-        detail=f"from {config.mirror}",
+        detail=f"from {', '.join(_places(config))}",
         needed=False,
     )
+
+
+def _places(config: FreshclamConfig) -> list[str]:
+    mirror = [] if config.mirror == NO_MIRROR else [config.mirror]
+    return [*mirror, *([f"own URLs: {len(config.urls)}"] if config.urls else [])] or ["nowhere"]
 
 
 def _conf(home: Home, config: FreshclamConfig) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from cli import accounts
-from cli.config import Config, load
+from cli.config import Config, given, load
+from cli.doctor.finding import Level
+from cli.doctor.settings import settings
 from cli.machine import Machine
 from cli.programs import programs
 from cli.wiring import adapters
@@ -140,8 +142,9 @@ def _greeting(config: Config, made: list[accounts.Made]) -> str:
         f"  smtp  {config.bind}:{config.ports.smtp}",
         f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
     ]
-    warnings = Machine(config, Home(config.home)).warnings()
-    lines += [f"  note  {warning}" for warning in warnings]
+    notes = Machine(config, Home(config.home)).warnings()
+    notes += [f"{one.what}: {one.do}" for one in settings(given()) if one.level is not Level.OK]
+    lines += [f"  note  {note}" for note in notes]
     if made:
         lines.append(_passwords(made))
     lines.append(f"next: {Path(sys.argv[0]).name if made else 'postriver'} demo")

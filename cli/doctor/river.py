@@ -26,6 +26,11 @@ def processes(status: Mapping[str, Any], home: Home) -> list[Finding]:
         problem("processes", f"{name}: {why}", f"tail {home.log / name}.log")
         for name, why in status["reasons"].items()
     ]
+    found += [
+        problem("warnings", said, "see docs/operations.md and the process's log")
+        for role in status["roles"]
+        for said in role.get("warnings", ())
+    ]
     rows = [*status["processes"], *status["engines"]]
     found += [
         note(

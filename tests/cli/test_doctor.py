@@ -98,12 +98,13 @@ def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
     held = {"stage": "scan", "engine": "clamd", "since_ms": 0, "detail": "no answer"}
     status = {
         "state": "degraded", "reasons": {"clamd": "ended by SIGKILL"}, "processes": [row],
-        "engines": [], "roles": [{"held": [held]}],
+        "engines": [], "roles": [{"held": [held], "warnings": ["one mail is missing"]}],
     }  # fmt: skip
     with claimed(home_path) as home:
-        broken, restarts = river.processes(status, home)
+        broken, warned, restarts = river.processes(status, home)
     assert (broken.level.value, "clamd: ended by" in broken.what) == ("problem", True)
     assert broken.do.endswith("/log/clamd.log")
+    assert (warned.level.value, warned.what) == ("problem", "one mail is missing")
     assert "scan was started again 4 times" in restarts.what
     assert levels(river.held(status, at_ms=60_000)) == ["note"]
     assert levels(river.held(status, at_ms=3_600_000)) == ["problem"]

@@ -72,10 +72,9 @@ def files(found: dict[str, Metric]) -> set[str]:
 
 
 def test_alerts_and_dashboard_use_what_there_is(running: World) -> None:
-    there = series(families(running).values())
     used = {name for expr in expressions() for name in NAME.findall(expr)}
     assert used
-    assert used <= there
+    eventually(lambda: not used - series(families(running).values()), what=f"all of {used}")
 
 
 def test_the_doctor_on_a_running_stack_names_a_changed_topic(running: World) -> None:
