@@ -38,7 +38,9 @@ class _Tally:
                 self.counts.update(states)
 
 
-async def audit(ports: AuditPorts, *, since_ms: int, until_ms: int) -> Account:
+async def audit(
+    ports: AuditPorts, *, since_ms: int, until_ms: int, pause_s: float = PAUSE_S
+) -> Account:
     """The account of what was accepted in [since, until)."""
     tally = _Tally()
     async for entries in _pages(ports, since_ms, until_ms):
@@ -48,7 +50,7 @@ async def audit(ports: AuditPorts, *, since_ms: int, until_ms: int) -> Account:
         if not tally.open:
             break
         if attempt:
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(pause_s)
         await _search(ports, since_ms, tally)
     lost = [one for sight, gone in tally.open for one in _lost(sight, gone, tally.counts)]
     return Account(

@@ -125,9 +125,9 @@ class Custodian:
         """Open mails are looked at less often as they grow older."""
         states = {user: _known(state) for user, state in sight.states().items()}
         pause_ms = (now_ms - sight.entry.accepted_at_ms) // 2
-        look_at_ms = now_ms + max(self.config.settle_ms, min(pause_ms, self.config.look_cap_ms))
+        look_at_ms = now_ms + min(pause_ms, self.config.look_cap_ms)
         if OPEN in sight.states().values() and self._is_suspect(sight, now_ms):
-            look_at_ms = max(now_ms + self.config.settle_ms, self._search_at_ms)
+            look_at_ms = max(now_ms, self._search_at_ms)
         open_ = OPEN in states.values()
         return Look(
             mail_id=sight.entry.mail_id,

@@ -1,0 +1,190 @@
+"""The role custody over memory adapters and a clock of its own."""
+
+import pytest
+
+from agents.custody import Custodian, CustodyConfig
+from agents.ports import CustodyPorts
+from mail.errors import BrokerUnavailable
+from schemas.content import Stored
+from schemas.custody import (
+    DISCARDED,
+    EVERYONE,
+    OPEN,
+    PARKED,
+    QUARANTINED,
+    REDRIVEN,
+    STORED,
+    Letter,
+)
+from stores.memory import (
+    MemoryContentStore,
+    MemoryHolders,
+    MemoryLedger,
+    MemoryMailStore,
+    MemoryQuarantine,
+)
+from tests.custody.world import Log, accepted, letter, quarantined, store_message
+
+MINUTE_MS = 60_000
+
+
+class Stage:
+    """A custodian, its world, and a hand on its clock."""
+
+    def __init__(self) -> None:
+        self.store, self.contents = MemoryMailStore(), MemoryContentStore()
+        self.ledger, self.quarantine = MemoryLedger(), MemoryQuarantine()
+        self.holders, self.log = MemoryHolders(), Log()
+        self.now_ms = 1_000
+        ports = CustodyPorts(
+            ledger=self.ledger,
+            store=self.store,
+            quarantine=self.quarantine,
+            holders=self.holders,
+            in_flight=self.log,
+        )
+        config = CustodyConfig(batch=2)
+        self.custodian = Custodian(ports, "e1", config, now_ms=lambda: self.now_ms)
+
+    async def after(self, ms: int) -> None:
+        """A turn, that much later."""
+        self.now_ms += ms
+        await self.custodian.turn()
+
+    async def state(self, mail_id: str, user: str = "ann") -> str:
+        return (await self.ledger.get(mail_id)).states[user]
+
+    async def stored(self, mail_id: str, user: str = "ann") -> None:
+        await store_message(self.store, self.contents, mail_id, user)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+async def test_every_owner_has_an_end_before_a_mail_is_closed(stage: Stage) -> None:
+    await stage.custodian.take([accepted("m1", "ann", "bob"), *map(accepted, "abcde")], [])
+    await stage.stored("m1")
+    for name in "abcde":
+        await stage.stored(name)
+    await stage.after(12_000)
+    assert stage.custodian.totals.open_mails == 1
+    assert (await stage.state("m1"), await stage.state("m1", "bob")) == (STORED, OPEN)
+    await stage.stored("m1", "bob")
+    await stage.after(12_000)
+    assert stage.custodian.totals.open_mails == 0
+    assert stage.custodian.accepted == 6
+    assert stage.custodian.closed == {STORED: 7}
+    assert [e.mail_id for e in await stage.ledger.by_header("m1@m")] == ["m1"]
+
+
+async def test_quarantine_is_an_end_until_it_is_acted_on(stage: Stage) -> None:
+    await stage.custodian.take([accepted("m1"), accepted("m2")], [])
+    for name in ("m1", "m2"):
+        await stage.quarantine.put(quarantined(name, content=Stored(name, 1, "")))
+    await stage.after(12_000)
+    assert await stage.state("m1") == QUARANTINED
+    await stage.quarantine.delete("m1", by="olga", at_ms=9)
+    await stage.quarantine.release("m2", by="olga", at_ms=9)
+    await stage.ledger.reopen(["m1", "m2"], at_ms=stage.now_ms)
+    await stage.after(12_000)
+    assert (await stage.state("m1"), await stage.state("m2")) == (DISCARDED, OPEN)
+    await stage.stored("m2")
+    await stage.after(MINUTE_MS)
+    assert await stage.state("m2") == STORED
+
+
+async def test_a_letter_holds_its_content_until_it_is_delivered(stage: Stage) -> None:
+    mails = [accepted("m1", "ann", "bob"), accepted("m2")]
+    letters = [letter("m1", user_id="bob", ref="c1"), letter("m2", "0-2", ref="c2")]
+    await stage.custodian.take(mails, letters)
+    await stage.stored("m1")
+    await stage.after(12_000)
+    assert (await stage.state("m1"), await stage.state("m1", "bob")) == (STORED, PARKED)
+    assert [one.ref for one in await stage.holders.of("m1")] == ["c1"]
+
+    back = Letter(letter_id="0-1", state=REDRIVEN, at_ms=9)
+    away = Letter(letter_id="0-2", state=DISCARDED, at_ms=9)
+    await stage.custodian.take([], [back, away])
+    await stage.after(12_000)
+    assert await stage.state("m1", "bob") == OPEN
+    assert await stage.state("m2") == DISCARDED
+    assert await stage.holders.of("m1")
+    assert await stage.holders.of("m2") == []
+    await stage.stored("m1", "bob")
+    await stage.after(MINUTE_MS)
+    assert await stage.state("m1", "bob") == STORED
+    assert await stage.holders.of("m1") == []
+
+
+async def test_letters_of_another_log_do_not_count(stage: Stage) -> None:
+    await stage.custodian.take([accepted("m1")], [letter("m1")])
+    stage.custodian.epoch = "e2"
+    await stage.after(12_000)
+    assert await stage.state("m1") == OPEN
+
+
+async def test_the_log_is_searched_for_what_is_nowhere_after_a_minute(stage: Stage) -> None:
+    await stage.custodian.take([accepted(f"m{n}") for n in range(5)], [])
+    stage.log.there = {f"m{n}": frozenset({EVERYONE}) for n in range(5)}
+    for _ in range(5):
+        await stage.after(12_000)
+    assert stage.log.searches == 0
+    for _ in range(20):
+        await stage.after(MINUTE_MS)
+    assert 1 <= stage.log.searches <= 10, "looks grow rarer"
+    totals = stage.custodian.totals
+    assert (totals.open_mails, totals.missing_mails) == (5, 0)
+    assert totals.oldest_open_at_ms == 1_000
+
+
+async def test_what_is_nowhere_twice_is_missing_and_is_looked_for_ever_after(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.custodian.take([accepted("m1"), accepted("m2")], [])
+    stage.log.there = {"m2": frozenset({"ann"})}
+    await stage.after(2 * MINUTE_MS)
+    assert stage.log.searches == 1
+    assert stage.custodian.totals.missing_mails == 0
+    assert stage.custodian.warnings() == []
+    for _ in range(3):
+        await stage.after(2 * MINUTE_MS)
+    assert stage.custodian.totals.missing_mails == 1
+    assert stage.custodian.warnings() == ["1 mails are missing: postriver audit"]
+    assert caplog.text.count("m1 is missing") == 1
+    assert "m2" not in caplog.text
+    await stage.stored("m1")
+    await stage.after(20 * MINUTE_MS)
+    assert stage.custodian.totals.missing_mails == 0
+    assert "m1 is found again" in caplog.text
+
+
+async def test_a_search_that_fails_proves_nothing(stage: Stage) -> None:
+    class Away(Log):
+        async def waiting(self, mail_ids):
+            await super().waiting(mail_ids)
+            raise BrokerUnavailable("away")
+
+    stage.custodian.ports = CustodyPorts(
+        ledger=stage.ledger,
+        store=stage.store,
+        quarantine=stage.quarantine,
+        holders=stage.holders,
+        in_flight=Away(),
+    )
+    await stage.custodian.take([accepted("m1")], [])
+    for _ in range(5):
+        with pytest.raises(BrokerUnavailable):
+            await stage.after(11 * MINUTE_MS)
+    assert (await stage.ledger.totals()).missing_mails == 0
+
+
+async def test_the_old_is_forgotten(stage: Stage) -> None:
+    await stage.custodian.take([accepted("m1"), accepted("m2")], [])
+    stage.log.there = {"m2": frozenset({EVERYONE})}
+    await stage.stored("m1")
+    await stage.after(12_000)
+    await stage.after(36 * 86_400_000)
+    assert await stage.ledger.get("m1") is None
+    assert await stage.ledger.get("m2") is not None

@@ -1,0 +1,130 @@
+"""What an operator does with a mail in quarantine, down to the mailbox."""
+
+import pytest
+
+from agents.mailbox import mailbox
+from agents.ports import IntakePorts, MailboxPorts, ReleasePorts
+from agents.release import discard, release
+from agents.route import route
+from mail.errors import BrokerUnavailable, NotFound, Refused
+from schemas.records import QUARANTINE_HOLDER, Holder
+from stores.memory import (
+    MemoryContentStore,
+    MemoryHolders,
+    MemoryLedger,
+    MemoryMailStore,
+    MemoryPublisher,
+    MemoryQuarantine,
+    MemoryUnread,
+)
+from tests.agents.made import OneTry
+from tests.custody.world import quarantined
+
+PEOPLE = ("ann", "bob")
+
+
+class Desk:
+    """An operator's ports, and the river behind the scanners."""
+
+    def __init__(self) -> None:
+        self.river, self.store = MemoryPublisher(), MemoryMailStore()
+        self.ports = ReleasePorts(
+            quarantine=MemoryQuarantine(),
+            contents=MemoryContentStore(),
+            holders=MemoryHolders(),
+            ledger=MemoryLedger(),
+        )
+
+    async def keep(self, mail_id: str, reason: str = "spam") -> None:
+        content = await self.ports.contents.put(mail_id, b"bytes")
+        holder = Holder(mail_id=mail_id, holder=QUARANTINE_HOLDER, ref=content.ref)
+        await self.ports.holders.hold([holder])
+        row = quarantined(mail_id, *PEOPLE, content=content, reason=reason)
+        await self.ports.quarantine.put(row)
+
+    async def release(self, mail_id: str, *, force: bool = False, by: str = "olga"):
+        return await release(
+            mail_id, self.ports, self.river, by=by, at_ms=9, force=force, worker="desk"
+        )
+
+    async def flow(self) -> None:
+        """Every published event through route and mailbox."""
+        intake = IntakePorts(contents=self.ports.contents, holders=self.ports.holders)
+        box = MailboxPorts(store=self.store, unread=MemoryUnread())
+        for event in self.river.events:
+            for command in await route(event, OneTry(), intake):
+                offset = (await self.store.load(command.user_id)).offset + 1
+                await mailbox(command, OneTry(offset=offset), box)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_released_twice_is_delivered_once_to_every_inbox(desk: Desk) -> None:
+    await desk.keep("m1")
+    assert (await desk.release("m1")).released_at_ms is None
+    assert (await desk.release("m1", by="pavel")).released_by == "olga"
+    await desk.flow()
+    for user in PEOPLE:
+        page = await desk.store.page(user, "inbox", unread=None, limit=9, cursor=None)
+        (message,) = page.messages
+        assert message.verdict.outcome == "spam", "the verdict stays what it was"
+        (hop,) = [hop for hop in message.hops if hop.stage == "release"]
+        assert (hop.verdict, hop.worker) == ("released by olga", "desk")
+    row = await desk.ports.quarantine.get("m1")
+    assert (row.released_by, row.released_at_ms) == ("olga", 9)
+
+
+async def test_infected_mail_wants_force(desk: Desk) -> None:
+    await desk.keep("m1", "infected")
+    with pytest.raises(Refused, match="--force"):
+        await desk.release("m1")
+    assert desk.river.events == []
+    await desk.release("m1", force=True)
+    assert len(desk.river.events) == 1
+
+
+async def test_what_cannot_be_delivered_is_not_released(desk: Desk) -> None:
+    with pytest.raises(NotFound):
+        await desk.release("m1")
+    await desk.keep("m1")
+    await desk.ports.contents.delete("m1")
+    with pytest.raises(Refused, match="content is gone"):
+        await desk.release("m1")
+    assert (await desk.ports.quarantine.get("m1")).released_at_ms is None
+
+
+async def test_a_broker_that_is_away_leaves_the_mail_in_quarantine(desk: Desk) -> None:
+    def away(step: str) -> None:
+        raise BrokerUnavailable(step)
+
+    await desk.keep("m1")
+    desk.river.fault = away
+    with pytest.raises(BrokerUnavailable):
+        await desk.release("m1")
+    assert (await desk.ports.quarantine.get("m1")).released_at_ms is None
+
+
+async def test_deleted_mail_is_gone_for_good(desk: Desk) -> None:
+    await desk.keep("m1")
+    await discard("m1", desk.ports, by="olga", at_ms=9)
+    assert await desk.ports.contents.absent(["m1"]) == ["m1"]
+    assert await desk.ports.holders.of("m1") == []
+    with pytest.raises(NotFound):
+        await desk.release("m1")
+    with pytest.raises(NotFound):
+        await discard("m1", desk.ports, by="olga", at_ms=9)
+
+
+async def test_a_content_that_others_need_stays(desk: Desk) -> None:
+    await desk.keep("m1")
+    await desk.release("m1")
+    await discard("m1", desk.ports, by="olga", at_ms=9)  # before route has held it
+    await desk.flow()
+    assert await desk.ports.contents.absent(["m1"]) == []
+    await desk.keep("m2")
+    await desk.ports.holders.hold([Holder(mail_id="m2", holder="dead_letters", ref="m2")])
+    await discard("m2", desk.ports, by="olga", at_ms=9)
+    assert await desk.ports.contents.absent(["m2"]) == []
