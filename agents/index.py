@@ -2,7 +2,7 @@
 
 Reads mailbox.events. Emits nothing. A created message is added with its head, its text (at most
 256 Ki characters) and the names of its attachments; a mail with many recipients is read once.
-Changed keywords and answers concern rows, not the index.
+Changed keywords, places and folders, and answers, concern rows, not the index.
 A store unreachable: Transient, the partition holds. Content that is not in the store: Poison.
 A message without a row has been destroyed since, for rows are written before events: passed over.
 Safe to repeat: documents are keyed by message id.
@@ -24,17 +24,18 @@ _LOG = logging.getLogger(__name__)
 
 
 async def index(event: MailboxEvent, _work: Work, ports: IndexPorts) -> Sequence[Event]:
-    if isinstance(event, MailboxChanged) and event.change == "created":
-        await _add(event, ports)
-    elif isinstance(event, MailboxChanged) and event.change == "destroyed":
-        await ports.search.remove(event.user_id, event.message_id)
+    for change in event.changes if isinstance(event, MailboxChanged) else ():
+        if change.change == "created":
+            await _add(event.user_id, change.message_id, ports)
+        elif change.change == "destroyed":
+            await ports.search.remove(event.user_id, change.message_id)
     return ()
 
 
-async def _add(event: MailboxChanged, ports: IndexPorts) -> None:
-    row = await ports.store.message(event.user_id, event.message_id)
+async def _add(user_id: str, message_id: str, ports: IndexPorts) -> None:
+    row = await ports.store.message(user_id, message_id)
     if row is None or row.destroyed:
-        _LOG.info("message %s has no row any more: not indexed", event.message_id)
+        _LOG.info("message %s has no row any more: not indexed", message_id)
         return
 
     async def read() -> Words:

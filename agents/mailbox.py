@@ -1,25 +1,28 @@
 """mailbox: the one writer of every mailbox.
 
-Reads mailbox.commands (deliver, change keywords), strictly in order per user. Writes journal,
-views and state by MailStore.commit. Emits mailbox.changed, or mailbox.answered when nothing
-changes (`unchanged`, `not_found`, `refused`: no keyword, or too many). Then sets the unread table.
-The store unreachable: Transient, the partition holds. A deliver to no folder of ours: Poison,
-before the journal. JournalConflict: Fatal, a second writer is or was at work.
+Reads mailbox.commands, strictly in order per user. Writes journal, views and state by
+MailStore.commit. Emits mailbox.changed, with it the next chunk of an order to a whole folder
+(mailbox.commands again); or mailbox.answered when nothing changes. Then sets the unread table.
+The store unreachable: Transient, the partition holds. A deliver with a keyword that is none:
+Poison, before the journal. JournalConflict: Fatal, a second writer is or was at work.
+A message destroyed for good: after journal and views its content is held no more.
 Safe to repeat: the table is doubted from the beginning of a try until its outputs are out, so
 that the next try or owner reads the store first; a command that the store knows already, by
-position, command id or message id, has its output published again and changes nothing.
+position, command id or message id, has its outputs published again and changes nothing.
 """
 
 from collections.abc import Sequence
 
+from agents.mailbox_decisions import Ahead, decide, release
 from agents.ports import MailboxPorts
 from mail import mailbox as rules
-from mail.errors import Fatal, PostriverError
+from mail.errors import Fatal, FeedGone, PostriverError
 from mail.ports import Commit, Work
 from schemas.events import (
-    ChangeKeywords,
+    ChangeMessages,
     Command,
     CommandAnswered,
+    DeleteMessages,
     Deliver,
     Event,
     MailboxChanged,
@@ -35,8 +38,11 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
     if isinstance(outcome, Commit):
         await _commit(outcome, ports)
         state, outcome = outcome.state, outcome.entry
+    if isinstance(outcome, MailboxChanged):
+        await _release(outcome, ports)
     work.after_publish(lambda: ports.unread.set(event.user_id, state))
-    return (_answer(event, outcome) if isinstance(outcome, str) else outcome,)
+    follow_up = outcome.follow_up if isinstance(outcome, MailboxChanged) else None
+    return (outcome, follow_up) if follow_up else (outcome,)
 
 
 async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
@@ -48,59 +54,54 @@ async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
 
 async def _outcome(
     event: Command, state: MailboxState, position: Position, ports: MailboxPorts
-) -> Commit | MailboxChanged | str | None:
+) -> Commit | MailboxChanged | CommandAnswered | None:
     """What to commit, publish again or answer. None: the store is ahead of `state`.
 
     Then another owner is not idle yet. To go on with rows newer than the state would answer
     `unchanged` to what that owner has just changed, and could publish seq 3 before seq 2.
     """
-    done = await _done_before(event, state, position, ports)
-    if done is None:
-        return await _decide(event, state, position, ports)
-    is_ahead = isinstance(done, MailboxChanged) and done.seq > state.seq
-    return None if is_ahead else done
+    try:
+        done = await _done_before(event, state, position, ports)
+        found = done or await decide(event, state, position, ports)
+    except Ahead:
+        return None
+    if isinstance(found, MailboxChanged) and found.seq > state.seq:
+        return None
+    if isinstance(found, CommandAnswered) and await _is_behind(state, event.user_id, ports):
+        return None
+    return found
+
+
+async def _is_behind(state: MailboxState, user_id: str, ports: MailboxPorts) -> bool:
+    """An answer is not fenced by the journal, so it looks before it speaks."""
+    return (await ports.store.load(user_id)).seq != state.seq
 
 
 async def _done_before(
     event: Command, state: MailboxState, position: Position, ports: MailboxPorts
-) -> MailboxChanged | str | None:
+) -> MailboxChanged | CommandAnswered | None:
     """What came of this command when it was done, or None: it is new.
 
-    A new `deliver` is told by its message id alone, which _decide looks up anyway: a position must
+    A new `deliver` is told by its message id alone, which `decide` looks up anyway: a position must
     never be able to swallow a mail, even where the log came back shorter than the store.
     """
     applied = rules.was_applied(state, position)
-    if applied or isinstance(event, ChangeKeywords):
-        entry = await ports.store.by_command(event.user_id, event.command_id)
-        if entry is not None:
-            return entry
-    is_old = applied and isinstance(event, ChangeKeywords)
-    return await _answer_now(event, ports) if is_old else None
-
-
-async def _answer_now(event: Command, ports: MailboxPorts) -> str:
-    """It was answered then and changed nothing; later commands followed, so it must not now."""
-    row = await ports.store.message(event.user_id, event.message_id)
-    return rules.NOT_FOUND if row is None or row.destroyed else rules.UNCHANGED
-
-
-async def _decide(
-    event: Command, state: MailboxState, position: Position, ports: MailboxPorts
-) -> Commit | MailboxChanged | str | None:
-    row = await ports.store.message(event.user_id, event.message_id)
-    if row is not None and row.changed_seq > state.seq:
+    if isinstance(event, Deliver) and not applied:
         return None
-    if isinstance(event, ChangeKeywords):
-        return rules.change_keywords(state, row, event, position)
-    if row is None:
-        return rules.deliver(state, event, position)
-    return await _delivered_before(event, ports)
+    try:
+        entry = await ports.store.by_command(event.user_id, event.command_id)
+    except FeedGone:
+        return rules.answered(event, rules.UNCHANGED)
+    is_old = applied and not isinstance(event, Deliver)
+    return await _answer_now(event, ports) if entry is None and is_old else entry
 
 
-async def _delivered_before(event: Deliver, ports: MailboxPorts) -> MailboxChanged | str:
-    """The same command again: its output again. Another one for the same message: no change."""
-    entry = await ports.store.by_command(event.user_id, event.command_id)
-    return rules.UNCHANGED if entry is None else entry
+async def _answer_now(event: Command, ports: MailboxPorts) -> CommandAnswered:
+    """It was answered then and changed nothing; later commands followed, so it must not now."""
+    if isinstance(event, ChangeMessages | DeleteMessages):
+        there = await ports.store.messages(event.user_id, event.message_ids)
+        return rules.answered(event, rules.UNCHANGED if there else rules.NOT_FOUND)
+    return rules.answered(event, rules.UNCHANGED)
 
 
 async def _commit(commit: Commit, ports: MailboxPorts) -> None:
@@ -117,10 +118,8 @@ async def _commit(commit: Commit, ports: MailboxPorts) -> None:
         raise Fatal(f"commit of user {entry.user_id} seq {entry.seq} is in doubt") from error
 
 
-def _answer(event: Command, outcome: str) -> CommandAnswered:
-    return CommandAnswered(
-        user_id=event.user_id,
-        domain_id=event.domain_id,
-        command_id=event.command_id,
-        outcome=outcome,
-    )
+async def _release(entry: MailboxChanged, ports: MailboxPorts) -> None:
+    ids = [change.message_id for change in entry.changes if change.change == "destroyed"]
+    if ids:
+        rows = await ports.store.rows(entry.user_id, ids)
+        await release(rows.values(), ports)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from agents.contents import Budget
 from agents.engine import Engine
 from agents.texts import Texts
+from mail.draft import CHANGES_MAX
 from mail.policy import SpamPolicy
 from mail.ports import (
     ContentStore,
@@ -47,10 +48,12 @@ class ScanPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxPorts:
-    """Of mailbox."""
+    """Of mailbox. `holders` are those that a destroyed message leaves."""
 
     store: MailStore
     unread: Unread
+    holders: Holders
+    chunk_max: int = CHANGES_MAX  # messages that one chunk of an order to a folder changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from agents.contents import keep_content
 from agents.ports import IntakePorts
 from mail.errors import Poison
+from mail.holding import holder_of
 from mail.ids import derived_id, message_id
 from mail.policy import INBOX, folder_for
 from mail.ports import Work
@@ -29,7 +30,11 @@ async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[
         raise Poison(f"mail {event.mail_id} has no recipients")
     content = await keep_content(event.mail_id, event.content, ports.contents)
     await ports.holders.hold(
-        Holder(mail_id=event.mail_id, holder=f"user:{user_id}", ref=content.ref)
+        Holder(
+            mail_id=event.mail_id,
+            holder=holder_of(event.mail_id, user_id, message_id(event.mail_id, user_id)),
+            ref=content.ref,
+        )
         for user_id in sorted(owners)
     )
     folder_id = INBOX if event.released_by else folder_for(event.verdict)

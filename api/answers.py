@@ -7,7 +7,8 @@ import msgspec
 from aiohttp import web
 
 from schemas.mail import Hop, Mailbox
-from schemas.mailbox import FLAGGED, FOLDERS, SEEN, FolderCounts, Message
+from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Message
+from schemas.mailbox import Folder as FolderRow
 
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
@@ -147,6 +148,11 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
+def _folder_order(folder_id: str) -> tuple[int, str]:
+    """Standard folders in their order, then the owner's."""
+    return (FOLDERS.index(folder_id) if folder_id in FOLDERS else len(FOLDERS)), folder_id
+
+
 _SUMMARY_OR_GONE = [
     {"$ref": "#/components/schemas/Summary"},
     {"$ref": "#/components/schemas/Gone"},
@@ -186,7 +192,7 @@ def summary(row: Message) -> Summary:
     return Summary(
         id=row.message_id,
         mail_id=row.mail_id,
-        folder_ids=[folder for folder in FOLDERS if folder in row.places],
+        folder_ids=sorted(row.places, key=_folder_order),
         created_seq=row.created_seq,
         changed_seq=row.changed_seq,
         keywords=list(row.keywords),
@@ -203,14 +209,10 @@ def summary(row: Message) -> Summary:
     )
 
 
-def folder(counts: FolderCounts) -> Folder:
-    """The six standard folders' ids are their roles (RFC 6154), and English names come of them."""
+def folder(one: FolderRow) -> Folder:
+    counts = one.counts
     return Folder(
-        id=counts.id,
-        name=counts.id.capitalize(),
-        role=counts.id,
-        total=counts.total,
-        unread=counts.unread,
+        id=counts.id, name=one.name, role=one.role, total=counts.total, unread=counts.unread
     )
 
 

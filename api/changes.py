@@ -15,7 +15,7 @@ from api.inputs import MessagePatch, message_id_of, query, read_body
 from api.problems import Problem, bad_request, not_found
 from mail.ids import new_id
 from mail.mailbox import NOT_FOUND, REFUSED
-from schemas.events import ChangeKeywords, CommandAnswered, MailboxEvent
+from schemas.events import ChangeMessages, CommandAnswered, MailboxEvent
 from schemas.mailbox import FLAGGED, SEEN, Message
 
 
@@ -31,16 +31,16 @@ async def patch_message(call: SignedCall) -> web.StreamResponse:
         place = f"/v1/messages/{message_id}"
         return json_answer(Accepted(location=place), status=202, headers={"Location": place})
     if isinstance(event, CommandAnswered):
-        _check_outcome(event.outcome)
+        _check(event)
     return json_answer(summary(await _row(call, message_id)))
 
 
-def _check_outcome(outcome: str) -> None:
+def _check(answer: CommandAnswered) -> None:
     """What the mailbox said without changing anything; `unchanged` is as good as changed."""
-    if outcome == NOT_FOUND:
+    if answer.outcome == NOT_FOUND:
         raise not_found()
-    if outcome == REFUSED:
-        raise Problem(409, "refused", "The message has as many keywords as it can have.")
+    if answer.outcome == REFUSED:
+        raise Problem(409, "refused", answer.detail)
 
 
 async def _row(call: SignedCall, message_id: str) -> Message:
@@ -50,7 +50,7 @@ async def _row(call: SignedCall, message_id: str) -> Message:
     return row
 
 
-def _command(call: SignedCall, message_id: str, asked: MessagePatch) -> ChangeKeywords:
+def _command(call: SignedCall, message_id: str, asked: MessagePatch) -> ChangeMessages:
     """`unread` and `flagged` are views of keywords (RFC 8621 §4.1.1)."""
     wanted: dict[str, bool] = {}
     if asked.unread is not msgspec.UNSET:
@@ -59,23 +59,23 @@ def _command(call: SignedCall, message_id: str, asked: MessagePatch) -> ChangeKe
         wanted[FLAGGED] = bool(asked.flagged)
     if not wanted:
         raise bad_request("nothing_to_change", "Give unread, flagged or both.", "$")
-    return ChangeKeywords(
+    return ChangeMessages(
         command_id=new_id(),
         user_id=call.user_id,
         domain_id=call.caller.user.domain_id,
-        message_id=message_id,
-        add=tuple(keyword for keyword, there in wanted.items() if there),
-        remove=tuple(keyword for keyword, there in wanted.items() if not there),
+        message_ids=(message_id,),
+        add_keywords=tuple(keyword for keyword, there in wanted.items() if there),
+        remove_keywords=tuple(keyword for keyword, there in wanted.items() if not there),
         at_ms=now_ms(),
     )
 
 
-async def _carry_out(call: SignedCall, command: ChangeKeywords) -> MailboxEvent | None:
+async def _carry_out(call: SignedCall, command: ChangeMessages) -> MailboxEvent | None:
     """Publish, and wait for the event of this command; None when time is up."""
     answer: asyncio.Future[MailboxEvent] = asyncio.get_running_loop().create_future()
 
     def sink(event: MailboxEvent) -> None:
-        if event.command_id == command.command_id and not answer.done():
+        if event.answers == command.command_id and not answer.done():
             answer.set_result(event)
 
     unsubscribe = call.edge.ports.feed.subscribe(call.user_id, sink)

@@ -7,7 +7,8 @@ from api.edge import SignedCall
 from api.inputs import bad_cursor, cursor_of, limit_of, query, unread_of
 from api.problems import bad_request, not_found
 from mail.errors import BadQuery, Refused
-from schemas.mailbox import FOLDERS
+from mail.folders import exists
+from schemas.mailbox import Filter
 
 
 async def folders(call: SignedCall) -> web.StreamResponse:
@@ -19,15 +20,15 @@ async def folders(call: SignedCall) -> web.StreamResponse:
 async def messages(call: SignedCall) -> web.StreamResponse:
     """A page of a folder, newest first."""
     folder_id = call.request.match_info["id"]
-    if folder_id not in FOLDERS:
-        raise not_found()
     values = query(call.request, "unread", "limit", "cursor")
-    unread, limit = unread_of(values), limit_of(values, call.edge.config)
+    wanted = Filter(unread=unread_of(values))
+    limit = limit_of(values, call.edge.config)
     cursor = cursor_of(values, call.edge.config)
+    store = call.edge.ports.store
+    if not exists(await store.load(call.user_id), folder_id):
+        raise not_found()
     try:
-        page = await call.edge.ports.store.page(
-            call.user_id, folder_id, unread=unread, limit=limit, cursor=cursor
-        )
+        page = await store.page(call.user_id, folder_id, wanted=wanted, limit=limit, cursor=cursor)
     except Refused as error:
         raise bad_cursor() from error
     return json_answer(

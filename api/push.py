@@ -28,7 +28,7 @@ from api.sessions import (
 )
 from api.sockets import POLICY, SIGNED_OUT, TOO_SLOW, TRY_AGAIN_LATER, Ending, Outbox
 from mail.errors import Transient
-from schemas.events import MailboxChanged
+from schemas.events import MailboxChanged, MessageChange
 from schemas.mailbox import Message
 
 _DECODER = msgspec.json.Decoder(SocketFrame)
@@ -196,25 +196,32 @@ async def _check(edge: Edge, caller: Caller) -> Ending:
 async def _send(edge: Edge, ws: web.WebSocketResponse, caller: Caller, outbox: Outbox) -> Ending:
     try:
         while True:
-            events = await outbox.take()
-            ids = list({event.message_id for event in events})
-            rows = await edge.ports.store.messages(caller.user.user_id, ids)
-            for event in events:
-                await ws.send_str(_frame(event, rows.get(event.message_id)))
-                edge.metrics.frames += 1
+            for event in await outbox.take():
+                await _send_one(edge, ws, caller.user.user_id, event)
     except Transient:
         return TRY_AGAIN_LATER, "a store is away"
     except ConnectionError:
         return 1006, ""
 
 
-def _frame(event: MailboxChanged, row: Message | None) -> str:
+async def _send_one(
+    edge: Edge, ws: web.WebSocketResponse, user_id: str, event: MailboxChanged
+) -> None:
+    """A frame for each message: all of one step have its `seq`."""
+    ids = [change.message_id for change in event.changes]
+    rows = await edge.ports.store.messages(user_id, ids)
+    for change in event.changes:
+        await ws.send_str(_frame(event, change, rows.get(change.message_id)))
+        edge.metrics.frames += 1
+
+
+def _frame(event: MailboxChanged, change: MessageChange, row: Message | None) -> str:
     """The row may be newer than the event, never older; a message gone since has its id left."""
-    gone = row is None or event.change == "destroyed"
+    gone = row is None or change.change == "destroyed"
     frame = ChangeFrame(
         seq=event.seq,
-        change=event.change,
-        message=Gone(id=event.message_id) if gone or row is None else summary(row),
+        change=change.change,
+        message=Gone(id=change.message_id) if gone or row is None else summary(row),
         folders=[
             FolderChange(id=one.id, total=one.total, unread=one.unread) for one in event.folders
         ],

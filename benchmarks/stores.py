@@ -17,6 +17,7 @@ import uvloop
 
 from benchmarks.made import delivery, user_id
 from mail import ids
+from mail.lists import NO_FILTER
 from schemas.records import Holder
 from stores.local_content import LocalContentStore
 from stores.packed_content import PackedContentStore
@@ -64,7 +65,7 @@ async def mail_store(folder: Path, calls: int) -> None:
         await store.commit(delivery(ids.derived_id(str(worker), str(n)), 1))
 
     async def page(worker: int, n: int) -> None:
-        await store.page(user_id(worker + n % 50), "inbox", unread=None, limit=50, cursor=None)
+        await store.page(user_id(worker + n % 50), "inbox", wanted=NO_FILTER, limit=50, cursor=None)
 
     async def load(worker: int, n: int) -> None:
         await store.load(user_id(worker + n % 50))

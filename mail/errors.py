@@ -71,6 +71,14 @@ class Refused(PostriverError):
         self.detail = detail
 
 
+class FeedGone(PostriverError):
+    """Entries up to `seq` are folded: start from the snapshot, then read on after it."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"the journal up to seq {seq} is folded into a snapshot")
+        self.seq = seq
+
+
 class BadQuery(Refused):
     """A search that cannot be read; `position` is a character index into it, from 0."""
 

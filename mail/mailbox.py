@@ -1,20 +1,53 @@
-"""What a command does to a mailbox: pure functions of the command and of the state before it.
+"""What commands do to a mailbox: pure functions of the command and of the state before it.
 
 No clock, no random, no id is made here, so that two owners of a partition, or the same one after a
-crash, compute the same and the journal can tell a repeat from a conflict.
+crash, compute the same and the journal can tell a repeat from a conflict. Orders to whole folders
+are in mail/folder_orders.py.
 """
 
-import msgspec
+from collections.abc import Mapping, Sequence
 
+from mail.draft import CHANGES_MAX, Draft
 from mail.errors import Poison
+from mail.folders import exists, fault_of, normal_name
 from mail.keywords import KEYWORDS_MAX, normal_keywords
 from mail.ports import Commit
-from schemas.events import ChangeKeywords, Deliver, Delivered, MailboxChanged, Position
-from schemas.mailbox import FOLDERS, SEEN, FolderCounts, MailboxState, Message
+from mail.threads import bindings, thread_for
+from schemas.events import (
+    ChangeFolder,
+    ChangeMessages,
+    Command,
+    CommandAnswered,
+    CreateFolder,
+    DeleteMessages,
+    Deliver,
+    FolderChange,
+    Position,
+)
+from schemas.mailbox import FOLDERS, INBOX, TRASH, MailboxState, Message, OwnFolder
 
 UNCHANGED = "unchanged"
 NOT_FOUND = "not_found"
 REFUSED = "refused"
+CONFLICT = "conflict"
+PLACES_MAX = 50  # folders in which one message can lie
+
+Outcome = Commit | CommandAnswered
+
+
+def answered(
+    command: Command, outcome: str, detail: str = "", not_found: tuple[str, ...] = ()
+) -> CommandAnswered:
+    """That the command changed nothing, and why."""
+    return CommandAnswered(
+        user_id=command.user_id,
+        domain_id=command.domain_id,
+        command_id=command.command_id,
+        outcome=outcome,
+        detail=detail,
+        not_found=not_found,
+        origin_id=getattr(command, "origin_id", ""),
+    )
 
 
 def was_applied(state: MailboxState, position: Position) -> bool:
@@ -26,53 +59,170 @@ def was_applied(state: MailboxState, position: Position) -> bool:
     return same_log and position.offset <= state.offset
 
 
-def deliver(state: MailboxState, command: Deliver, position: Position) -> Commit:
-    """A new message in one folder. Poison: no such folder, no such keyword."""
-    keywords = _checked_keywords(command)
-    before = state.folders.get(command.folder_id) or FolderCounts(command.folder_id)
-    after = msgspec.structs.replace(
-        before,
-        total=before.total + 1,
-        unread=before.unread + _unread(keywords),
-        next_uid=before.next_uid + 1,
-    )
-    message = _new_message(command, state.seq + 1, before.next_uid, keywords)
-    return _commit(state, command, position, message, (after,))
+def deliver(
+    state: MailboxState,
+    command: Deliver,
+    position: Position,
+    keys: tuple[bytes, ...],
+    bound: Mapping[bytes, str],
+) -> Commit:
+    """A new message in one folder, the inbox when that is gone. Poison: no such keyword.
 
-
-def change_keywords(
-    state: MailboxState, row: Message | None, command: ChangeKeywords, position: Position
-) -> Commit | str:
-    """Keywords added and removed, adding last; or why nothing changes (CommandAnswered)."""
-    add, remove = normal_keywords(command.add), normal_keywords(command.remove)
-    if add is None or remove is None:
-        return REFUSED
-    if row is None or row.destroyed:
-        return NOT_FOUND
-    keywords = tuple(sorted((frozenset(row.keywords) - remove) | add))
-    if len(keywords) > KEYWORDS_MAX:
-        return REFUSED
-    if keywords == row.keywords:
-        return UNCHANGED
-    message = msgspec.structs.replace(row, keywords=keywords, changed_seq=state.seq + 1)
-    step = _unread(keywords) - _unread(row.keywords)
-    return _commit(state, command, position, message, _recounted(state, row, step))
-
-
-def _checked_keywords(command: Deliver) -> tuple[str, ...]:
+    `keys` tie it to others (mail/threads.py); `bound` are those that have a thread already.
+    """
     keywords = normal_keywords(command.keywords)
-    if command.folder_id not in FOLDERS or keywords is None or len(keywords) > KEYWORDS_MAX:
-        raise Poison(f"command {command.command_id} names no folder or keyword of ours")
-    return tuple(sorted(keywords))
+    if keywords is None or len(keywords) > KEYWORDS_MAX:
+        raise Poison(f"command {command.command_id} has a keyword that is none, or too many")
+    draft = Draft(state, command, position)
+    thread_id = thread_for(command.message_id, keys, bound)
+    row = _new_message(command, draft.seq, tuple(sorted(keywords)), thread_id)
+    folder_id = command.folder_id if exists(state, command.folder_id) else INBOX
+    draft.create(command, row, folder_id)
+    return draft.commit(threads=bindings(thread_id, keys, bound))
 
 
-def _new_message(command: Deliver, seq: int, uid: int, keywords: tuple[str, ...]) -> Message:
+def change_messages(
+    state: MailboxState,
+    rows: Mapping[str, Message],
+    command: ChangeMessages,
+    position: Position,
+) -> Outcome:
+    """Keywords and folders of many; or why nothing changes. `rows` may have tombstones."""
+    add, remove = normal_keywords(command.add_keywords), normal_keywords(command.remove_keywords)
+    if add is None or remove is None:
+        return answered(command, REFUSED, "A keyword is not one (RFC 8621 §4.1.1).")
+    named = {*(command.set_folder_ids or ()), *command.add_folder_ids}
+    if not all(exists(state, id_) for id_ in named):
+        return answered(command, REFUSED, "There is no such folder.")
+    chosen = _chosen(rows, command)
+    if isinstance(chosen, CommandAnswered):
+        return chosen
+    draft = Draft(state, command, position)
+    for row in chosen:
+        keywords = tuple(sorted((frozenset(row.keywords) - remove) | add))
+        folder_ids = _folders_after(row, command)
+        fault = _fault_of(draft, keywords, folder_ids)
+        if fault:
+            return answered(command, REFUSED, fault)
+        draft.put(row, folder_ids=folder_ids, keywords=keywords)
+    return _settled(draft, command, chosen)
+
+
+def delete_messages(
+    state: MailboxState,
+    rows: Mapping[str, Message],
+    command: DeleteMessages,
+    position: Position,
+) -> Outcome:
+    """To the trash; for good what lies only there. `rows` may have tombstones."""
+    chosen = _chosen(rows, command)
+    if isinstance(chosen, CommandAnswered):
+        return chosen
+    draft = Draft(state, command, position)
+    for row in chosen:
+        if set(row.places) == {TRASH}:
+            draft.destroy(row)
+        else:
+            draft.put(row, folder_ids=(TRASH,))
+    return _settled(draft, command, chosen)
+
+
+def create_folder(state: MailboxState, command: CreateFolder, position: Position) -> Outcome:
+    name = normal_name(command.name)
+    if command.folder_id in state.own or command.folder_id in FOLDERS or not command.folder_id:
+        return answered(command, REFUSED, "There is a folder of this id already.")
+    if name is None:
+        return answered(command, REFUSED, "This cannot be a folder's name.")
+    wanted = OwnFolder(name=name, parent_id=command.parent_id)
+    return _folder(state, command, position, wanted, "created")
+
+
+def change_folder(state: MailboxState, command: ChangeFolder, position: Position) -> Outcome:
+    before = state.own.get(command.folder_id)
+    if command.folder_id in FOLDERS:
+        return answered(command, REFUSED, "Standard folders stay as they are.")
+    if before is None or before.deleting:
+        return answered(command, NOT_FOUND)
+    name = before.name if command.name is None else normal_name(command.name)
+    if name is None:
+        return answered(command, REFUSED, "This cannot be a folder's name.")
+    parent_id = before.parent_id if command.parent_id is None else command.parent_id
+    wanted = OwnFolder(name=name, parent_id=parent_id)
+    if wanted == before:
+        return answered(command, UNCHANGED)
+    return _folder(state, command, position, wanted, "renamed")
+
+
+def _folder(
+    state: MailboxState,
+    command: CreateFolder | ChangeFolder,
+    position: Position,
+    wanted: OwnFolder,
+    change: str,
+) -> Outcome:
+    fault = fault_of(state, command.folder_id, wanted)
+    if fault:
+        return answered(command, REFUSED, fault)
+    draft = Draft(state, command, position)
+    draft.tell(
+        FolderChange(
+            change=change, id=command.folder_id, name=wanted.name, parent_id=wanted.parent_id
+        )
+    )
+    return draft.commit()
+
+
+def _chosen(
+    rows: Mapping[str, Message], command: ChangeMessages | DeleteMessages
+) -> Sequence[Message] | CommandAnswered:
+    """The command's messages that are there, each once; or why nothing can change."""
+    if len(command.message_ids) > CHANGES_MAX:
+        return answered(command, REFUSED, f"At most {CHANGES_MAX} messages at once.")
+    found = [rows[id_] for id_ in dict.fromkeys(command.message_ids) if id_ in rows]
+    alive = [row for row in found if not row.destroyed]
+    if not alive:
+        return answered(command, NOT_FOUND, "", command.message_ids)
+    wanted = command.if_changed_seq
+    if wanted is not None and any(row.changed_seq != wanted for row in alive):
+        return answered(command, CONFLICT, "It was changed meanwhile.")
+    return alive
+
+
+def _folders_after(row: Message, command: ChangeMessages) -> tuple[str, ...]:
+    kept = row.places if command.set_folder_ids is None else command.set_folder_ids
+    removed = frozenset(command.remove_folder_ids)
+    return tuple(
+        dict.fromkeys((*(id_ for id_ in kept if id_ not in removed), *command.add_folder_ids))
+    )
+
+
+def _fault_of(draft: Draft, keywords: Sequence[str], folder_ids: Sequence[str]) -> str:
+    if not folder_ids:
+        return "A message always lies in at least one folder."
+    if len(folder_ids) > PLACES_MAX:
+        return f"A message can lie in {PLACES_MAX} folders."
+    if len(keywords) > KEYWORDS_MAX:
+        return "The message has as many keywords as it can have."
+    return "This is too much for one order: give fewer messages." if draft.is_full else ""
+
+
+def _settled(
+    draft: Draft, command: ChangeMessages | DeleteMessages, chosen: Sequence[Message]
+) -> Outcome:
+    there = {row.message_id for row in chosen}
+    not_found = tuple(id_ for id_ in dict.fromkeys(command.message_ids) if id_ not in there)
+    if draft.is_empty:
+        return answered(command, UNCHANGED, "", not_found)
+    return draft.commit(not_found=not_found)
+
+
+def _new_message(command: Deliver, seq: int, keywords: tuple[str, ...], thread_id: str) -> Message:
     return Message(
         message_id=command.message_id,
         user_id=command.user_id,
         domain_id=command.domain_id,
         mail_id=command.mail_id,
-        places={command.folder_id: uid},
+        places={},
         keywords=keywords,
         created_seq=seq,
         changed_seq=seq,
@@ -81,56 +231,5 @@ def _new_message(command: Deliver, seq: int, uid: int, keywords: tuple[str, ...]
         head=command.head,
         verdict=command.verdict,
         hops=command.hops,
-    )
-
-
-def _recounted(state: MailboxState, row: Message, step: int) -> tuple[FolderCounts, ...]:
-    """The folders in which the message lies, their unread count moved by `step`."""
-    held = [state.folders.get(id_) or FolderCounts(id_) for id_ in sorted(row.places)]
-    return tuple(msgspec.structs.replace(one, unread=one.unread + step) for one in held)
-
-
-def _unread(keywords: tuple[str, ...]) -> int:
-    return int(SEEN not in keywords)
-
-
-def _commit(
-    state: MailboxState,
-    command: Deliver | ChangeKeywords,
-    position: Position,
-    message: Message,
-    folders: tuple[FolderCounts, ...],
-) -> Commit:
-    seq = state.seq + 1
-    entry = MailboxChanged(
-        user_id=command.user_id,
-        domain_id=message.domain_id,
-        seq=seq,
-        command_id=command.command_id,
-        position=position,
-        change="created" if isinstance(command, Deliver) else "updated",
-        message_id=message.message_id,
-        places=message.places,
-        keywords=message.keywords,
-        folders=folders,
-        at_ms=command.at_ms,
-        delivered=_delivered(command) if isinstance(command, Deliver) else None,
-    )
-    after = MailboxState(
-        seq=seq,
-        epoch=position.epoch,
-        partition=position.partition,
-        offset=position.offset,
-        folders=state.folders | {one.id: one for one in folders},
-    )
-    return Commit(entry=entry, message=message, state=after)
-
-
-def _delivered(command: Deliver) -> Delivered:
-    return Delivered(
-        mail_id=command.mail_id,
-        content=command.content,
-        received_at_ms=command.received_at_ms,
-        verdict=command.verdict,
-        hops=command.hops,
+        thread_id=thread_id,
     )

@@ -14,8 +14,9 @@ from schemas.content import Stored
 from schemas.custody import Accepted, Entry, Letter, Look, Totals
 from schemas.events import Event, MailboxChanged, MailboxEvent, Position
 from schemas.mail import Hop, Recipient
-from schemas.mailbox import FolderCounts, MailboxState, Message, Page
+from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.records import Domain, Holder, IndexDocument, Quarantined, Session, User
+from schemas.snapshot import MessageRecord, Snapshot
 
 
 class Work(Protocol):
@@ -75,8 +76,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """All that one mailbox command writes."""
 
     entry: MailboxChanged
-    message: Message  # the row after the change
+    messages: tuple[Message, ...]  # the rows after the change, one for each of the entry's changes
     state: MailboxState  # after the change; its seq is the entry's
+    threads: dict[bytes, str] = {}  # to bind: hash of a message id -> thread id
 
 
 class MailStore(Protocol):
@@ -94,37 +96,86 @@ class MailStore(Protocol):
         """
         ...
 
-    async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None: ...
+    async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None:
+        """FeedGone: it was carried out, and its entry is folded."""
+        ...
 
     async def message(self, user_id: str, message_id: str) -> Message | None:
         """Tombstones too (`destroyed`). Another user's message: None."""
+        ...
+
+    async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        """Those that exist, tombstones too, by id."""
         ...
 
     async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
         """Those that exist and are not destroyed, by id."""
         ...
 
-    async def folders(self, user_id: str) -> tuple[FolderCounts, ...]:
-        """The six standard folders in the order of FOLDERS, zero where nothing has happened."""
+    async def folders(self, user_id: str) -> tuple[Folder, ...]:
+        """The standard folders in the order of FOLDERS, then the owner's by name."""
         ...
 
     async def page(
         self,
         user_id: str,
-        folder_id: str,
+        folder_id: str | None,
         *,
-        unread: bool | None,
+        wanted: Filter,
         limit: int,
         cursor: str | None,
     ) -> Page:
         """Newest `received_at_ms` first, then by message id; stable under arrivals.
 
+        `folder_id` None: all mail but junk and trash. A filter that finds little is bounded in what
+        it looks at: then the page is short, and its cursor goes on.
         Refused: a cursor that this store did not give. 1 <= limit <= 500.
         """
         ...
 
+    async def by_uid(
+        self, user_id: str, folder_id: str, *, after_uid: int, limit: int
+    ) -> list[Message]:
+        """Messages of a folder with uid > after_uid, by uid. Refused: limit is not 1 to 500."""
+        ...
+
+    async def threads_of(self, user_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """Thread ids of those hashes of message ids that are bound (mail/threads.py)."""
+        ...
+
+    async def usage(self, user_id: str) -> Usage: ...
+
+    async def domain_usage(self, domain_id: str) -> Usage:
+        """Of all its users together."""
+        ...
+
     async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
-        """Entries with seq > since_seq, in order."""
+        """Entries with seq > since_seq, in order. FeedGone: some of them are folded."""
+        ...
+
+    async def snapshot(self, user_id: str) -> Snapshot:
+        """What the folded entries left; Snapshot() when none are."""
+        ...
+
+    async def snapshot_records(
+        self, user_id: str, *, after_id: str, limit: int
+    ) -> list[MessageRecord]:
+        """The snapshot's messages with an id above `after_id`, by id; destroyed ones too.
+
+        1 <= limit <= 500. Records are of the moment of the call: fold and read do not go together.
+        """
+        ...
+
+    async def foldable(self, *, before_ms: int, limit: int) -> list[str]:
+        """User ids whose first unfolded entry is older than `before_ms`, longest ago first."""
+        ...
+
+    async def fold(self, user_id: str, *, before_ms: int) -> int:
+        """Fold the journal's first entries, as long as they are older, into the snapshot.
+
+        One call folds a bounded number of them, and at least one that is due; how many is returned.
+        Safe beside the writer: only entries whose views are written are folded.
+        """
         ...
 
     async def by_mail(self, mail_id: str) -> list[Message]:
@@ -241,7 +292,17 @@ class Holders(Protocol):
 
     async def of(self, mail_id: str) -> list[Holder]: ...
 
-    async def release(self, mail_id: str, holder: str) -> None: ...
+    async def held(self, mail_ids: Sequence[str]) -> set[str]:
+        """Those of `mail_ids` that anybody holds."""
+        ...
+
+    async def release(self, mail_id: str, holder: str) -> None:
+        """Not held: no error."""
+        ...
+
+    async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """`release` for each mail id and holder, written together."""
+        ...
 
 
 class Ledger(Protocol):

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.content import Content, Stored
 from schemas.mail import Envelope, Head, Hop, Verdict
-from schemas.mailbox import FolderCounts
+from schemas.mailbox import FolderCounts, Usage
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -76,16 +76,88 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1
     hops: tuple[Hop, ...]
 
 
-class ChangeKeywords(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_keywords.v1"):
-    """Add and remove keywords (RFC 8621 §4.1.1) of one message."""
+class ChangeMessages(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.change_messages.v1"
+):
+    """Change keywords (RFC 8621 §4.1.1) and folders of up to 500 messages; all or none.
+
+    Folders: first `set_folder_ids`, when given, then removal, then addition.
+    """
 
     command_id: str
     user_id: str
     domain_id: str
-    message_id: str
-    add: tuple[str, ...]
-    remove: tuple[str, ...]
+    message_ids: tuple[str, ...]
+    add_keywords: tuple[str, ...] = ()
+    remove_keywords: tuple[str, ...] = ()
+    set_folder_ids: tuple[str, ...] | None = None
+    add_folder_ids: tuple[str, ...] = ()
+    remove_folder_ids: tuple[str, ...] = ()
+    if_changed_seq: int | None = None  # else `conflict`: what every message's changed_seq must be
     at_ms: int
+
+
+class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.delete_messages.v1"):
+    """Up to 500 messages into the trash; those that lie only there are destroyed for good."""
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    message_ids: tuple[str, ...]
+    if_changed_seq: int | None = None
+    at_ms: int
+
+
+class CreateFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.create_folder.v1"):
+    command_id: str
+    user_id: str
+    domain_id: str
+    folder_id: str  # made by who orders it; never used before
+    name: str
+    parent_id: str = ""
+    at_ms: int
+
+
+class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_folder.v1"):
+    """A new name or another parent; None leaves what is."""
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    folder_id: str
+    name: str | None = None
+    parent_id: str | None = None
+    at_ms: int
+
+
+class FolderOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order to all messages of a folder, carried out in chunks.
+
+    A chunk journals the next one as its follow-up. Uids bound it: what comes into the folder after
+    the beginning has a uid of `bound_uid` or more, and is left alone.
+    """
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    folder_id: str
+    at_ms: int
+    origin_id: str = ""  # the first chunk's command_id; "" in the first
+    chunk: int = 0
+    after_uid: int = 0
+    bound_uid: int = 0  # 0 in the first
+
+
+class DeleteFolder(FolderOrder, frozen=True, kw_only=True, tag="mailbox.delete_folder.v1"):
+    """What lies nowhere else goes to the trash, then the folder goes."""
+
+
+class EmptyFolder(FolderOrder, frozen=True, kw_only=True, tag="mailbox.empty_folder.v1"):
+    """What lies nowhere else goes to the trash; from trash and junk it is destroyed for good."""
+
+
+class MarkAllRead(FolderOrder, frozen=True, kw_only=True, tag="mailbox.mark_all_read.v1"):
+    """Every message of the folder becomes $seen."""
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,10 +170,33 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     hops: tuple[Hop, ...]
 
 
-class MailboxChanged(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.changed.v1"):
+class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one message."""
+
+    change: str  # created | updated | destroyed
+    message_id: str
+    places: dict[str, int] = {}  # folder id -> uid, after the change
+    keywords: tuple[str, ...] = ()  # sorted, after the change
+    thread_id: str = ""
+    delivered: Delivered | None = None  # with `created` only
+
+
+class FolderChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a folder of the owner's making; name and parent after the change."""
+
+    change: str  # created | renamed (or moved) | destroyed
+    id: str
+    name: str = ""
+    parent_id: str = ""
+
+
+class MailboxChanged(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.changed.v2"
+):
     """One step of a mailbox: the journal's row, the change feed's entry and the event, all in one.
 
-    Ids, places, keywords, counts and references; no subject and no body.
+    Ids, places, keywords, counts and references; no subject and no body. One command is one step
+    with one `seq`, however many messages it touches.
     """
 
     user_id: str
@@ -109,27 +204,44 @@ class MailboxChanged(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.cha
     seq: int  # dense per user, from 1
     command_id: str
     position: Position
-    change: str  # created | updated | destroyed
-    message_id: str
-    places: dict[str, int]  # folder id -> uid, after the change
-    keywords: tuple[str, ...]  # sorted, after the change
+    changes: tuple[MessageChange, ...] = ()  # at most 500
+    folder_changes: tuple[FolderChange, ...] = ()
     folders: tuple[FolderCounts, ...]  # the touched ones, after the change
+    usage: Usage | None = None  # after the change; entries of the first version lack it
     at_ms: int
-    delivered: Delivered | None = None  # with `created` only
+    not_found: tuple[str, ...] = ()  # those of the command's message ids that are not there
+    origin_id: str = ""  # the order of which this is a later chunk
+    follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the chunk that comes next
+
+    @property
+    def answers(self) -> str:
+        """The id of the command that is carried out with this; "" while chunks follow."""
+        return "" if self.follow_up else self.origin_id or self.command_id
 
 
-class CommandAnswered(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.answered.v1"):
+class CommandAnswered(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.answered.v1"
+):
     """A command that changed nothing, and why. Takes no seq.
 
-    `unchanged` (already so), `not_found`, `refused` (no keyword, or too many on one message).
+    `unchanged` (already so), `not_found`, `refused` (`detail` says why, fit for who asked),
+    `conflict` (a message has another `changed_seq`).
     """
 
     user_id: str
     domain_id: str
     command_id: str
     outcome: str
+    detail: str = ""
+    not_found: tuple[str, ...] = ()
+    origin_id: str = ""
+
+    @property
+    def answers(self) -> str:
+        return self.origin_id or self.command_id
 
 
-Command = Deliver | ChangeKeywords
+FolderWide = DeleteFolder | EmptyFolder | MarkAllRead
+Command = Deliver | ChangeMessages | DeleteMessages | CreateFolder | ChangeFolder | FolderWide
 MailboxEvent = MailboxChanged | CommandAnswered
 Event = MailReceived | MailValidated | MailScanned | Command | MailboxEvent

@@ -1,11 +1,14 @@
 """The embedded profile's tables, one schema per file, as migrations.
 
 Migration N brings a file from version N to N+1 (PRAGMA user_version); a migration that was released
-is never changed. Rows are msgpack blobs; a column exists only where a query or a constraint needs
-it. Ids are text, times are Unix milliseconds.
+is never changed. A migration is SQL, and calls where SQL cannot do it. Rows are msgpack blobs; a
+column exists only where a query or a constraint needs it. Ids are text, times Unix milliseconds.
 """
 
-Statements = tuple[str, ...]
+from collections.abc import Callable
+from typing import Any
+
+Statements = tuple[str | Callable[[Any], None], ...]  # called with the connection
 
 # A user is a small number here (mailbox_key), which halves the file. The journal's key is made of
 # user and seq, so that its large rows lie inside their B-tree in the order of the feed.
@@ -48,7 +51,68 @@ MAIL: tuple[Statements, ...] = (
             PRIMARY KEY (mailbox_key, folder_id, unread, received_at_ms, message_id)
         ) STRICT, WITHOUT ROWID""",
     ),
+    # mailbox: small columns before the state, so that sums over a domain do not read states.
+    # feed_from_ms is the time of the first entry that is not folded; NULL when there is none.
+    # place: flags are FLAG_* below, sender is an address in its normal form (mail/lists.py).
+    # The rows of place, uid and thread follow from messages (stores/sqlite_mail_upgrade.py).
+    (
+        "ALTER TABLE mailbox RENAME TO mailbox_before",
+        """CREATE TABLE mailbox (
+            mailbox_key INTEGER PRIMARY KEY,
+            user_id TEXT NOT NULL UNIQUE,
+            domain_id TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            folded_seq INTEGER NOT NULL,
+            feed_from_ms INTEGER,
+            size_bytes INTEGER NOT NULL,
+            messages INTEGER NOT NULL,
+            state BLOB NOT NULL
+        ) STRICT""",
+        """INSERT INTO mailbox
+            SELECT mailbox_key, user_id, '', seq, 0, NULL, 0, 0, state FROM mailbox_before""",
+        "DROP TABLE mailbox_before",
+        "CREATE INDEX mailbox_by_domain ON mailbox (domain_id)",
+        """CREATE INDEX mailbox_by_feed ON mailbox (feed_from_ms)
+            WHERE feed_from_ms IS NOT NULL""",
+        "DROP TABLE place",
+        """CREATE TABLE place (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            unread INTEGER NOT NULL CHECK (unread IN (0, 1)),
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            flags INTEGER NOT NULL,
+            sender TEXT NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, unread, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE uid (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            uid INTEGER NOT NULL,
+            message_key INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, uid)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE thread (
+            mailbox_key INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            thread_id TEXT NOT NULL,
+            PRIMARY KEY (mailbox_key, key)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE snapshot (
+            mailbox_key INTEGER PRIMARY KEY,
+            snapshot BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE snapshot_record (
+            mailbox_key INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            record BLOB NOT NULL,
+            PRIMARY KEY (mailbox_key, message_id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
+FLAG_FLAGGED = 1
+FLAG_ATTACHMENTS = 2
 
 DIRECTORY: tuple[Statements, ...] = (
     (

@@ -2,22 +2,20 @@
 
 from mail.errors import JournalConflict
 from mail.ports import Commit
-from schemas.events import MailboxChanged
-from schemas.mailbox import FOLDERS, SEEN, FolderCounts, MailboxState
+from schemas.events import MailboxChanged, MessageChange
+from schemas.mailbox import Message
 
 
 def check_whole(commit: Commit) -> None:
-    """ValueError: entry, row and state of `commit` do not tell of the same change."""
-    entry, message = commit.entry, commit.message
-    told = (entry.user_id, entry.message_id, entry.seq, entry.seq, entry.places, entry.keywords)
-    if told != (
-        message.user_id,
-        message.message_id,
-        message.changed_seq,
-        commit.state.seq,
-        message.places,
-        message.keywords,
-    ):
+    """ValueError: entry, rows and state of `commit` do not tell of the same change."""
+    entry, rows = commit.entry, commit.messages
+    whole = (
+        commit.state.seq == entry.seq
+        and commit.state.usage == entry.usage
+        and len(rows) == len(entry.changes) == len({row.message_id for row in rows})
+        and all(_tells(entry, *pair) for pair in zip(entry.changes, rows, strict=True))
+    )
+    if not whole:
         msg = f"commit of user {entry.user_id} seq {entry.seq} disagrees with itself"
         raise ValueError(msg)
 
@@ -34,11 +32,12 @@ def is_repeated(entry: MailboxChanged, *, last_seq: int, journalled: MailboxChan
     return False
 
 
-def all_folders(state: MailboxState) -> tuple[FolderCounts, ...]:
-    """The standard folders in their order, zero where nothing has happened."""
-    return tuple(state.folders.get(folder) or FolderCounts(folder) for folder in FOLDERS)
-
-
-def is_unread(keywords: tuple[str, ...]) -> bool:
-    """Unread is the absence of $seen (RFC 8621 §4.1.1)."""
-    return SEEN not in keywords
+def _tells(entry: MailboxChanged, change: MessageChange, row: Message) -> bool:
+    return (
+        (entry.user_id, entry.seq) == (row.user_id, row.changed_seq)
+        and change.message_id == row.message_id
+        and change.places == row.places
+        and change.keywords == row.keywords
+        and change.thread_id == row.thread_id
+        and (change.change == "destroyed") == row.destroyed
+    )

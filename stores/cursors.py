@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from mail.errors import Refused
+from schemas.mailbox import Filter
 
 CURSOR_MAX_CHARS = 512
 PAGE_MAX = 500
@@ -47,9 +48,9 @@ def check_limit(limit: int) -> None:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
 
 
-def list_scope(user_id: str, folder_id: str, unread: bool | None) -> tuple[str, str, str]:  # noqa: FBT001 the filter itself
+def list_scope(user_id: str, folder_id: str | None, wanted: Filter) -> tuple[str, ...]:
     """What names one list: its owner, its folder, its filter."""
-    return user_id, folder_id, str(unread)
+    return user_id, folder_id or "", repr(wanted)
 
 
 def _unpadded(cursor: str) -> bytes:

@@ -119,7 +119,10 @@ def _migrate(
             "it was written by a newer version; nothing was changed"
         )
     for statement in (statement for step in migrations[version:] for statement in step):
-        connection.execute(statement)
+        if isinstance(statement, str):
+            connection.execute(statement)
+        else:
+            statement(connection)
     connection.execute(f"PRAGMA user_version={len(migrations)}")
     connection.execute("COMMIT")
 

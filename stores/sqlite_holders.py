@@ -1,6 +1,6 @@
-"""Holders in one SQLite file, written by the role `intake`."""
+"""Holders in one SQLite file, written by the roles `intake` (hold) and `mailbox` (release)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
@@ -37,8 +37,15 @@ class SqliteHolders(Holders):
     async def of(self, mail_id: str) -> list[Holder]:
         return await self._file.read(lambda c: _of(c, mail_id))
 
+    async def held(self, mail_ids: Sequence[str]) -> set[str]:
+        return await self._file.read(lambda c: {id_ for id_ in mail_ids if _of(c, id_)})
+
     async def release(self, mail_id: str, holder: str) -> None:
-        await self._file.write(lambda c: c.execute(_RELEASE, (mail_id, holder)).rowcount)
+        await self.release_all([(mail_id, holder)])
+
+    async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        gone = list(pairs)
+        await self._file.write(lambda c: c.executemany(_RELEASE, gone).rowcount)
 
 
 def _of(connection: Connection, mail_id: str) -> list[Holder]:

@@ -1,35 +1,45 @@
 """MailStore in one SQLite file, written by the role `mailbox`, read by every process.
 
-Journal entry, message row, lists and state of a commit are one transaction, so the views are never
+Journal entry, message rows, lists and state of a commit are one transaction, so the views are never
 behind the journal and `load` has nothing to re-apply. The journal's keys fence off a late writer.
-The statements are in sqlite_mail_rows.py.
+The statements are in sqlite_mail_rows.py, _lists.py and _fold.py.
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Self
 
+from mail.folders import all_folders
+from mail.lists import folders_of
 from mail.ports import Commit, MailStore
 from schemas.events import MailboxChanged
-from schemas.mailbox import FolderCounts, MailboxState, Message, Page
+from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.snapshot import MessageRecord, Snapshot
 from schemas.sqlite import MAIL
 from stores import commits
+from stores import sqlite_mail_fold as folds
+from stores import sqlite_mail_lists as lists
 from stores import sqlite_mail_rows as rows
 from stores.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from stores.sqlite_base import SqliteConfig
+from stores.sqlite_mail_upgrade import upgrade
 from stores.sqlite_threads import SqliteFile
+
+MIGRATIONS = (MAIL[0], (*MAIL[1], upgrade))
 
 
 class SqliteMailStore(MailStore):
     """Made by `open`; `close` it."""
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: SqliteFile, *, scan_max: int = lists.SCAN_MAX) -> None:
         self._file = file
+        self._scan_max = scan_max
 
     @classmethod
     async def open(cls, path: Path, config: SqliteConfig | None = None) -> Self:
         """Fatal: a newer version's file. StoreUnavailable: it cannot be opened."""
-        return cls(await SqliteFile.open(path, MAIL, config or SqliteConfig()))
+        return cls(await SqliteFile.open(path, MIGRATIONS, config or SqliteConfig()))
 
     async def close(self) -> None:
         await self._file.close()
@@ -47,28 +57,69 @@ class SqliteMailStore(MailStore):
     async def message(self, user_id: str, message_id: str) -> Message | None:
         return await self._file.read(lambda c: rows.message(c, user_id, message_id))
 
-    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
-        found = await self._file.read(
-            lambda c: [rows.message(c, user_id, message_id) for message_id in message_ids]
-        )
-        return {row.message_id: row for row in found if row and not row.destroyed}
+    async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        found = await self._file.read(lambda c: rows.messages(c, user_id, message_ids))
+        return {row.message_id: row for row in found}
 
-    async def folders(self, user_id: str) -> tuple[FolderCounts, ...]:
-        return commits.all_folders(await self.load(user_id))
+    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        found = await self.rows(user_id, message_ids)
+        return {id_: row for id_, row in found.items() if not row.destroyed}
+
+    async def folders(self, user_id: str) -> tuple[Folder, ...]:
+        return all_folders(await self.load(user_id))
 
     async def page(
-        self, user_id: str, folder_id: str, *, unread: bool | None, limit: int, cursor: str | None
+        self,
+        user_id: str,
+        folder_id: str | None,
+        *,
+        wanted: Filter,
+        limit: int,
+        cursor: str | None,
     ) -> Page:
         check_limit(limit)
-        scope = list_scope(user_id, folder_id, unread)
+        scope = list_scope(user_id, folder_id, wanted)
         before = decode_cursor(cursor, *scope) if cursor is not None else None
-        wanted = rows.Wanted(user_id, folder_id, unread, before, limit + 1)
-        found = await self._file.read(lambda c: rows.listed(c, wanted))
-        shown, more = tuple(found[:limit]), len(found) > limit
-        return Page(shown, encode_cursor(rows.arrival(shown[-1]), *scope) if more else None)
+        part = lists.Part(filter=wanted, before=before, limit=limit, scan_max=self._scan_max)
+        found = await self._file.read(lambda c: _listed(c, user_id, folder_id, part))
+        return Page(found.rows, None if found.on is None else encode_cursor(found.on, *scope))
+
+    async def by_uid(
+        self, user_id: str, folder_id: str, *, after_uid: int, limit: int
+    ) -> list[Message]:
+        check_limit(limit)
+        return await self._file.read(
+            lambda c: lists.by_uid(c, rows.box_of(c, user_id).key, folder_id, after_uid, limit)
+        )
+
+    async def threads_of(self, user_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
+        return await self._file.read(
+            lambda c: rows.threads_of(c, rows.box_of(c, user_id).key, keys)
+        )
+
+    async def usage(self, user_id: str) -> Usage:
+        return await self._file.read(lambda c: rows.usage(c, user_id))
+
+    async def domain_usage(self, domain_id: str) -> Usage:
+        return await self._file.read(lambda c: rows.domain_usage(c, domain_id))
 
     async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
         return await self._file.read(lambda c: rows.journal(c, user_id, since_seq, limit))
+
+    async def snapshot(self, user_id: str) -> Snapshot:
+        return await self._file.read(lambda c: folds.snapshot(c, user_id))
+
+    async def snapshot_records(
+        self, user_id: str, *, after_id: str, limit: int
+    ) -> list[MessageRecord]:
+        check_limit(limit)
+        return await self._file.read(lambda c: folds.records(c, user_id, after_id, limit))
+
+    async def foldable(self, *, before_ms: int, limit: int) -> list[str]:
+        return await self._file.read(lambda c: folds.foldable(c, before_ms, limit))
+
+    async def fold(self, user_id: str, *, before_ms: int) -> int:
+        return await self._file.write(lambda c: folds.fold(c, user_id, before_ms))
 
     async def by_mail(self, mail_id: str) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
@@ -76,3 +127,10 @@ class SqliteMailStore(MailStore):
     async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
         wanted = tuple(mail_ids)
         return await self._file.read(lambda c: rows.by_mails(c, wanted))
+
+
+def _listed(
+    connection: Connection, user_id: str, folder_id: str | None, part: lists.Part
+) -> lists.Found:
+    folder_ids = folders_of(rows.state(connection, user_id), folder_id)
+    return lists.listed(connection, rows.box_of(connection, user_id).key, folder_ids, part)

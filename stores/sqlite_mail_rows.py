@@ -1,74 +1,99 @@
-"""The mail store's statements. Everything here runs in a thread of SqliteFile, in a transaction."""
+"""The mail store's statements: journal, state, message rows, threads.
 
-from collections.abc import Iterable
+Everything here runs in a thread of SqliteFile, in a transaction. Lists are in sqlite_mail_lists.py,
+the folding of the journal in sqlite_mail_fold.py.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection, IntegrityError
 
 import msgspec
 
-from mail.errors import JournalConflict
+from mail.errors import FeedGone, JournalConflict
 from mail.ports import Commit
 from schemas.events import MailboxChanged
-from schemas.mailbox import MailboxState, Message
+from schemas.mailbox import MailboxState, Message, Usage
+from schemas.older import MailboxChangedV1, current
 from schemas.sqlite import JOURNAL_KEY_SHIFT
 from stores import commits
-from stores.cursors import Place
+from stores import sqlite_mail_lists as lists
 
-_encode = msgspec.msgpack.Encoder().encode
-_entry = msgspec.msgpack.Decoder(MailboxChanged).decode
-_message = msgspec.msgpack.Decoder(Message).decode
-_state = msgspec.msgpack.Decoder(MailboxState).decode
+encode = msgspec.msgpack.Encoder().encode
+decode_message = msgspec.msgpack.Decoder(Message).decode
+decode_state = msgspec.msgpack.Decoder(MailboxState).decode
+_ENTRIES = msgspec.msgpack.Decoder(MailboxChanged | MailboxChangedV1)
 
-_SEQ_MAX = (1 << JOURNAL_KEY_SHIFT) - 1
-_NEWEST: Place = (2**63 - 1, "\U0010ffff")  # behind which every message lies
 _BY_MAIL = "SELECT message FROM message WHERE mail_id = ?"
-_ARRIVALS = """SELECT received_at_ms, message_id, message_key FROM place
-    WHERE mailbox_key = :mailbox AND folder_id = :folder AND unread = :unread
-    AND (received_at_ms, message_id) < (:received_at_ms, :message_id)
-    ORDER BY received_at_ms DESC, message_id DESC LIMIT :limit"""
+_USAGE = """SELECT coalesce(sum(size_bytes), 0), coalesce(sum(messages), 0) FROM mailbox
+    WHERE """
+SEQ_MAX = (1 << JOURNAL_KEY_SHIFT) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which part of which list."""
+class Box:
+    """What every write needs of a mailbox's row; of a new user: zeros."""
 
-    user_id: str
-    folder_id: str
-    unread: bool | None
-    before: Place | None
-    limit: int
+    key: int = 0
+    seq: int = 0
+    folded_seq: int = 0
+    feed_from_ms: int | None = None
 
 
-def arrival(row: Message) -> Place:
-    """Where a message stands in lists by arrival."""
-    return row.received_at_ms, row.message_id
+def decode_entry(blob: bytes) -> MailboxChanged:
+    """An entry in the form of this version."""
+    entry: MailboxChanged = current(_ENTRIES.decode(blob))
+    return entry
+
+
+def box_of(connection: Connection, user_id: str) -> Box:
+    found = connection.execute(
+        "SELECT mailbox_key, seq, folded_seq, feed_from_ms FROM mailbox WHERE user_id = ?",
+        (user_id,),
+    ).fetchone()
+    return Box(*found) if found else Box()
 
 
 def state(connection: Connection, user_id: str) -> MailboxState:
     found = connection.execute("SELECT state FROM mailbox WHERE user_id = ?", (user_id,)).fetchone()
-    return _state(found[0]) if found else MailboxState()
+    return decode_state(found[0]) if found else MailboxState()
 
 
 def by_command(connection: Connection, user_id: str, command_id: str) -> MailboxChanged | None:
+    """FeedGone: its entry is folded."""
     found = connection.execute(
-        "SELECT mailbox_key, command.seq FROM mailbox JOIN command USING (mailbox_key)"
+        "SELECT mailbox_key, command.seq, folded_seq FROM mailbox JOIN command USING (mailbox_key)"
         " WHERE user_id = ? AND command_id = ?",
         (user_id, command_id),
     ).fetchone()
-    return _entry_at(connection, *found) if found else None
+    if found is None:
+        return None
+    key, seq, folded_seq = found
+    if seq <= folded_seq:
+        raise FeedGone(folded_seq)
+    return entry_at(connection, key, seq)
 
 
 def journal(
     connection: Connection, user_id: str, since_seq: int, limit: int
 ) -> list[MailboxChanged]:
-    key, _ = _mailbox(connection, user_id)
-    after = min(max(since_seq, 0), _SEQ_MAX)
+    """FeedGone: what was asked for begins before the first entry."""
+    box = box_of(connection, user_id)
+    after = min(max(since_seq, 0), SEQ_MAX)
+    if after < box.folded_seq:
+        raise FeedGone(box.folded_seq)
+    return entries(connection, box.key, after, limit)
+
+
+def entries(
+    connection: Connection, mailbox_key: int, after: int, limit: int
+) -> list[MailboxChanged]:
     found = connection.execute(
         "SELECT entry FROM journal WHERE journal_key > ? AND journal_key <= ?"
         " ORDER BY journal_key LIMIT ?",
-        (_journal_key(key, after), _journal_key(key, _SEQ_MAX), limit),
+        (journal_key(mailbox_key, after), journal_key(mailbox_key, SEQ_MAX), limit),
     )
-    return [_entry(blob) for (blob,) in found]
+    return [decode_entry(blob) for (blob,) in found]
 
 
 def message(connection: Connection, user_id: str, message_id: str) -> Message | None:
@@ -77,106 +102,66 @@ def message(connection: Connection, user_id: str, message_id: str) -> Message | 
         " WHERE user_id = ? AND message_id = ?",
         (user_id, message_id),
     ).fetchone()
-    return _message(found[0]) if found else None
+    return decode_message(found[0]) if found else None
+
+
+def messages(connection: Connection, user_id: str, message_ids: Iterable[str]) -> list[Message]:
+    found = (message(connection, user_id, message_id) for message_id in message_ids)
+    return [row for row in found if row is not None]
 
 
 def by_mails(connection: Connection, mail_ids: Iterable[str]) -> list[Message]:
     return [
-        _message(blob)
+        decode_message(blob)
         for mail_id in mail_ids
         for (blob,) in connection.execute(_BY_MAIL, (mail_id,))
     ]
 
 
-def listed(connection: Connection, wanted: Wanted) -> list[Message]:
-    """Newest first. Read and unread lie apart: each gives its newest, the newest of both stay."""
-    flags = (False, True) if wanted.unread is None else (wanted.unread,)
-    places = [place for flag in flags for place in _places(connection, wanted, unread=flag)]
-    places.sort(reverse=True)
-    return [_message_at(connection, key) for _, _, key in places[: wanted.limit]]
+def threads_of(connection: Connection, mailbox_key: int, keys: Sequence[bytes]) -> dict[bytes, str]:
+    marks = ",".join("?" * len(keys))
+    found = connection.execute(
+        f"SELECT key, thread_id FROM thread WHERE mailbox_key = ? AND key IN ({marks})",  # noqa: S608  (marks only)
+        (mailbox_key, *keys),
+    )
+    return dict(found.fetchall())
+
+
+def usage(connection: Connection, user_id: str) -> Usage:
+    found = connection.execute(_USAGE + "user_id = ?", (user_id,))
+    return Usage(*found.fetchone())
+
+
+def domain_usage(connection: Connection, domain_id: str) -> Usage:
+    found = connection.execute(_USAGE + "domain_id = ?", (domain_id,))
+    return Usage(*found.fetchone())
 
 
 def write(connection: Connection, commit: Commit) -> None:
     """The whole commit; nothing when it stands there already. JournalConflict."""
     entry = commit.entry
-    key, last_seq = _mailbox(connection, entry.user_id)
-    journalled = _entry_at(connection, key, entry.seq) if entry.seq <= last_seq else None
-    if commits.is_repeated(entry, last_seq=last_seq, journalled=journalled):
+    box = box_of(connection, entry.user_id)
+    journalled = entry_at(connection, box.key, entry.seq) if entry.seq <= box.seq else None
+    if commits.is_repeated(entry, last_seq=box.seq, journalled=journalled):
         return
-    key = _put_state(connection, key, entry.user_id, commit.state)
+    key = _put_state(connection, box, commit)
     _put_entry(connection, key, entry)
-    _put_message(connection, key, commit.message)
+    for row in commit.messages:
+        put_message(connection, key, row)
+    put_threads(connection, key, commit.threads)
 
 
-def _mailbox(connection: Connection, user_id: str) -> tuple[int, int]:
-    """Key and last seq of a user; 0 and 0 for a new one."""
-    found = connection.execute(
-        "SELECT mailbox_key, seq FROM mailbox WHERE user_id = ?", (user_id,)
-    ).fetchone()
-    return found or (0, 0)
-
-
-def _journal_key(mailbox_key: int, seq: int) -> int:
+def journal_key(mailbox_key: int, seq: int) -> int:
     return mailbox_key << JOURNAL_KEY_SHIFT | seq
 
 
-def _entry_at(connection: Connection, mailbox_key: int, seq: int) -> MailboxChanged | None:
-    key = (_journal_key(mailbox_key, seq),)
+def entry_at(connection: Connection, mailbox_key: int, seq: int) -> MailboxChanged | None:
+    key = (journal_key(mailbox_key, seq),)
     found = connection.execute("SELECT entry FROM journal WHERE journal_key = ?", key).fetchone()
-    return _entry(found[0]) if found else None
+    return decode_entry(found[0]) if found else None
 
 
-def _message_at(connection: Connection, message_key: int) -> Message:
-    (blob,) = connection.execute(
-        "SELECT message FROM message WHERE message_key = ?", (message_key,)
-    ).fetchone()
-    return _message(blob)
-
-
-def _places(connection: Connection, wanted: Wanted, *, unread: bool) -> list[tuple[int, str, int]]:
-    key, _ = _mailbox(connection, wanted.user_id)
-    received_at_ms, message_id = wanted.before or _NEWEST
-    named = {
-        "mailbox": key,
-        "folder": wanted.folder_id,
-        "unread": unread,
-        "received_at_ms": received_at_ms,
-        "message_id": message_id,
-        "limit": wanted.limit,
-    }
-    return connection.execute(_ARRIVALS, named).fetchall()
-
-
-def _put_state(connection: Connection, key: int, user_id: str, after: MailboxState) -> int:
-    """Write the state, and give the user a key if there is none yet."""
-    row = (after.seq, _encode(after))
-    if key:
-        connection.execute(
-            "UPDATE mailbox SET seq = ?, state = ? WHERE mailbox_key = ?", (*row, key)
-        )
-        return key
-    cursor = connection.execute(
-        "INSERT INTO mailbox (user_id, seq, state) VALUES (?, ?, ?)", (user_id, *row)
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
-
-
-def _put_entry(connection: Connection, key: int, entry: MailboxChanged) -> None:
-    if entry.seq > _SEQ_MAX:
-        msg = f"user {entry.user_id} has no room for seq {entry.seq}"
-        raise ValueError(msg)
-    try:
-        connection.execute(
-            "INSERT INTO command VALUES (?, ?, ?)", (key, entry.command_id, entry.seq)
-        )
-    except IntegrityError as error:
-        raise JournalConflict(entry.user_id, entry.seq) from error
-    row = (_journal_key(key, entry.seq), _encode(entry))
-    connection.execute("INSERT INTO journal VALUES (?, ?)", row)
-
-
-def _put_message(connection: Connection, key: int, row: Message) -> None:
+def put_message(connection: Connection, key: int, row: Message) -> None:
     """Write the row, and move it from the lists where it was to those where it is."""
     found = connection.execute(
         "SELECT message_key, message FROM message WHERE mailbox_key = ? AND message_id = ?",
@@ -185,36 +170,56 @@ def _put_message(connection: Connection, key: int, row: Message) -> None:
     if found is None:
         cursor = connection.execute(
             "INSERT INTO message (mailbox_key, message_id, mail_id, message) VALUES (?, ?, ?, ?)",
-            (key, row.message_id, row.mail_id, _encode(row)),
+            (key, row.message_id, row.mail_id, encode(row)),
         )
         assert cursor.lastrowid is not None
-        _move(connection, set(), _lists(key, cursor.lastrowid, row))
+        lists.move(connection, key, cursor.lastrowid, None, row)
         return
     message_key, blob = found
     connection.execute(
-        "UPDATE message SET message = ? WHERE message_key = ?", (_encode(row), message_key)
+        "UPDATE message SET message = ? WHERE message_key = ?", (encode(row), message_key)
     )
-    before = _lists(key, message_key, _message(blob))
-    _move(connection, before, _lists(key, message_key, row))
+    lists.move(connection, key, message_key, decode_message(blob), row)
 
 
-_PlaceRow = tuple[int, str, int, int, str, int]
+def put_threads(connection: Connection, key: int, threads: dict[bytes, str]) -> None:
+    """What is bound stays."""
+    rows = [(key, hash_, thread_id) for hash_, thread_id in threads.items()]
+    connection.executemany("INSERT OR IGNORE INTO thread VALUES (?, ?, ?)", rows)
 
 
-def _lists(key: int, message_key: int, row: Message) -> set[_PlaceRow]:
-    """The rows of `place` that a message has; a destroyed one has none."""
-    if row.destroyed:
-        return set()
-    unread = int(commits.is_unread(row.keywords))
-    return {(key, folder, unread, *arrival(row), message_key) for folder in row.places}
-
-
-def _move(connection: Connection, before: set[_PlaceRow], after: set[_PlaceRow]) -> None:
-    for place in before - after:
-        connection.execute(
-            "DELETE FROM place WHERE mailbox_key = ? AND folder_id = ? AND unread = ?"
-            " AND received_at_ms = ? AND message_id = ?",
-            place[:5],
+def _put_state(connection: Connection, box: Box, commit: Commit) -> int:
+    """Write the state, and give the user a key if there is none yet."""
+    entry, after = commit.entry, commit.state
+    row = (after.seq, after.usage.size_bytes, after.usage.messages, encode(after))
+    if not box.key:
+        cursor = connection.execute(
+            "INSERT INTO mailbox (user_id, domain_id, folded_seq, feed_from_ms,"
+            " seq, size_bytes, messages, state) VALUES (?, ?, 0, ?, ?, ?, ?, ?)",
+            (entry.user_id, entry.domain_id, entry.at_ms, *row),
         )
-    for place in after - before:
-        connection.execute("INSERT INTO place VALUES (?, ?, ?, ?, ?, ?)", place)
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+    connection.execute(
+        "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
+        (*row, box.key),
+    )
+    if box.feed_from_ms is None:
+        connection.execute(
+            "UPDATE mailbox SET feed_from_ms = ? WHERE mailbox_key = ?", (entry.at_ms, box.key)
+        )
+    return box.key
+
+
+def _put_entry(connection: Connection, key: int, entry: MailboxChanged) -> None:
+    if entry.seq > SEQ_MAX:
+        msg = f"user {entry.user_id} has no room for seq {entry.seq}"
+        raise ValueError(msg)
+    try:
+        connection.execute(
+            "INSERT INTO command VALUES (?, ?, ?)", (key, entry.command_id, entry.seq)
+        )
+    except IntegrityError as error:
+        raise JournalConflict(entry.user_id, entry.seq) from error
+    row = (journal_key(key, entry.seq), encode(entry))
+    connection.execute("INSERT INTO journal VALUES (?, ?)", row)

@@ -1,7 +1,8 @@
 """Events as bytes: MessagePack, one tagged union per topic.
 
-A reader of a topic takes what the topic carries and nothing else; unknown fields are passed over,
-so that a newer writer does not stop an older reader.
+A reader of a topic takes what the topic carries and nothing else, in the form of this version or
+of an earlier one; unknown fields are passed over, so that a newer writer does not stop an older
+reader.
 """
 
 from functools import lru_cache
@@ -11,6 +12,7 @@ import msgspec
 
 from mail.errors import Undecodable
 from schemas.events import Event
+from schemas.older import OLDER, current
 from streams.topology import BY_NAME, Topic
 
 _encoder = msgspec.msgpack.Encoder()
@@ -29,11 +31,12 @@ def decode(topic_name: str, offset: int, raw: bytes | None) -> Event:
 def decode_of(topic: Topic, offset: int, raw: bytes | None) -> Any:
     """As `decode`, for any topic. Undecodable: no bytes, other bytes, or another topic's event."""
     try:
-        return _decoder(topic.carries).decode(raw or b"")
+        return current(_decoder(topic.carries).decode(raw or b""))
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise Undecodable(topic.name, offset, exc) from exc
 
 
 @lru_cache(maxsize=64)
 def _decoder(carries: tuple[type, ...]) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(Union[carries])  # noqa: UP007  (made at run time)
+    older = tuple(OLDER[kind] for kind in carries if kind in OLDER)
+    return msgspec.msgpack.Decoder(Union[carries + older])  # noqa: UP007  (made at run time)

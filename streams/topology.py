@@ -5,7 +5,7 @@ Creation and checks of topics, agents, publishing, docs/topology.md and the test
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from schemas import events
 
@@ -90,10 +90,10 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         name="mailbox.commands",
-        carries=(events.Deliver, events.ChangeKeywords),
+        carries=get_args(events.Command),
         key=_user,
         keyed_by="user id",
-        writers=("route", "api"),
+        writers=("route", "api", "mailbox"),
         reader="mailbox",
         only_copy=True,
     ),
@@ -157,7 +157,7 @@ STAGES: tuple[Stage, ...] = (
         name="mailbox",
         role="mailbox",
         reads="mailbox.commands",
-        emits=(events.MailboxChanged, events.CommandAnswered),
+        emits=(events.MailboxChanged, events.CommandAnswered, *get_args(events.FolderWide)),
         in_flight=64,
         ordered=True,
     ),

@@ -59,11 +59,11 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
 
 async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
-        store = await opened.mail_store()
+        store, holders = await opened.mail_store(), await opened.holders()
 
         def ports(unread: UnreadTable | None) -> MailboxPorts:
             assert unread is not None
-            return MailboxPorts(store=store, unread=unread)
+            return MailboxPorts(store=store, unread=unread, holders=holders)
 
         await _work("mailbox", config, stop, opened, ports)
 

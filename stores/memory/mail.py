@@ -1,17 +1,21 @@
-"""MailStore in memory, in the steps of a store without transactions: journal, row, state.
+"""MailStore in memory, in the steps of a store without transactions: journal, rows, state.
 
 A commit's journal step keeps the whole Commit beside the entry as pending, since an entry alone
-holds no Head; when row and state are written, the pending Commit goes and the entry stays. So a
+holds no Head; when rows and state are written, the pending Commit goes and the entry stays. So a
 crash between any two steps leaves something that `load` and a repeated `commit` can finish.
 A row or state is never replaced by an older one (by seq): late steps of a lost owner do no harm.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from mail.errors import JournalConflict
+from mail.errors import FeedGone, JournalConflict
+from mail.folders import all_folders
+from mail.history import History
+from mail.lists import folders_of, matches
 from mail.ports import Commit, MailStore
 from schemas.events import MailboxChanged
-from schemas.mailbox import FolderCounts, MailboxState, Message, Page
+from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.snapshot import MessageRecord, Snapshot
 from stores import commits
 from stores.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from stores.memory.faults import Fault, no_fault, take_step
@@ -21,18 +25,28 @@ class _Mailbox:
     """One user's part of the store."""
 
     def __init__(self) -> None:
-        self.journal: list[MailboxChanged] = []  # seq 1 at index 0
-        self.commands: dict[str, MailboxChanged] = {}
+        self.domain_id = ""
+        self.journal: dict[int, MailboxChanged] = {}  # by seq, those that are not folded
+        self.commands: dict[str, int] = {}
         self.pending: dict[int, Commit] = {}
         self.messages: dict[str, Message] = {}
+        self.threads: dict[bytes, str] = {}
         self.state = MailboxState()
+        self.folded = History(MailboxState(), {})
+        self.folded_at_ms = 0
 
-    def at(self, seq: int) -> MailboxChanged | None:
-        return self.journal[seq - 1] if 0 < seq <= len(self.journal) else None
+    @property
+    def last_seq(self) -> int:
+        return self.folded.state.seq + len(self.journal)
+
+    def oldest_ms(self) -> int | None:
+        """The time of the first entry whose views are written."""
+        first = self.journal.get(self.folded.state.seq + 1)
+        return first.at_ms if first and first.seq <= self.state.seq else None
 
 
 class MemoryMailStore(MailStore):
-    """Steps that `fault` meets: read, journal, row, state."""
+    """Steps that `fault` meets: read, journal, row, state, fold."""
 
     def __init__(self, *, fault: Fault = no_fault) -> None:
         self.fault = fault
@@ -51,38 +65,109 @@ class MemoryMailStore(MailStore):
 
     async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None:
         await take_step(self.fault, "read")
-        return self._of(user_id).commands.get(command_id)
+        box = self._of(user_id)
+        seq = box.commands.get(command_id)
+        if seq is None:
+            return None
+        if seq not in box.journal:
+            raise FeedGone(box.folded.state.seq)
+        return box.journal[seq]
 
     async def message(self, user_id: str, message_id: str) -> Message | None:
         await take_step(self.fault, "read")
         return self._of(user_id).messages.get(message_id)
 
-    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+    async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
         await take_step(self.fault, "read")
         rows = self._of(user_id).messages
-        found = {id_: rows[id_] for id_ in message_ids if id_ in rows}
+        return {id_: rows[id_] for id_ in message_ids if id_ in rows}
+
+    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        found = await self.rows(user_id, message_ids)
         return {id_: row for id_, row in found.items() if not row.destroyed}
 
-    async def folders(self, user_id: str) -> tuple[FolderCounts, ...]:
+    async def folders(self, user_id: str) -> tuple[Folder, ...]:
         await take_step(self.fault, "read")
-        return commits.all_folders(self._of(user_id).state)
+        return all_folders(self._of(user_id).state)
 
     async def page(
-        self, user_id: str, folder_id: str, *, unread: bool | None, limit: int, cursor: str | None
+        self,
+        user_id: str,
+        folder_id: str | None,
+        *,
+        wanted: Filter,
+        limit: int,
+        cursor: str | None,
     ) -> Page:
         check_limit(limit)
-        scope = list_scope(user_id, folder_id, unread)
+        scope = list_scope(user_id, folder_id, wanted)
         place = decode_cursor(cursor, *scope) if cursor is not None else None
         await take_step(self.fault, "read")
-        rows = sorted(self._listed(user_id, folder_id, unread), key=_order, reverse=True)
+        listed = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
+        rows = sorted(listed, key=_order, reverse=True)
         rest = [row for row in rows if place is None or _order(row) < place]
         shown = tuple(rest[:limit])
         more = len(rest) > limit
         return Page(shown, encode_cursor(_order(shown[-1]), *scope) if more else None)
 
+    async def by_uid(
+        self, user_id: str, folder_id: str, *, after_uid: int, limit: int
+    ) -> list[Message]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        rows = [row for row in self._alive(user_id) if row.places.get(folder_id, 0) > after_uid]
+        return sorted(rows, key=lambda row: row.places[folder_id])[:limit]
+
+    async def threads_of(self, user_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
+        await take_step(self.fault, "read")
+        threads = self._of(user_id).threads
+        return {key: threads[key] for key in keys if key in threads}
+
+    async def usage(self, user_id: str) -> Usage:
+        await take_step(self.fault, "read")
+        return self._of(user_id).state.usage
+
+    async def domain_usage(self, domain_id: str) -> Usage:
+        await take_step(self.fault, "read")
+        boxes = self._mailboxes.values()
+        each = [box.state.usage for box in boxes if box.domain_id == domain_id]
+        return Usage(sum(one.size_bytes for one in each), sum(one.messages for one in each))
+
     async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
         await take_step(self.fault, "read")
-        return self._of(user_id).journal[max(since_seq, 0) :][:limit]
+        box, after = self._of(user_id), max(since_seq, 0)
+        if after < box.folded.state.seq:
+            raise FeedGone(box.folded.state.seq)
+        return [entry for seq, entry in box.journal.items() if seq > after][:limit]
+
+    async def snapshot(self, user_id: str) -> Snapshot:
+        await take_step(self.fault, "read")
+        box = self._of(user_id)
+        return Snapshot(state=box.folded.state, at_ms=box.folded_at_ms)
+
+    async def snapshot_records(
+        self, user_id: str, *, after_id: str, limit: int
+    ) -> list[MessageRecord]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        records = self._of(user_id).folded.records
+        return [records[id_] for id_ in sorted(records) if id_ > after_id][:limit]
+
+    async def foldable(self, *, before_ms: int, limit: int) -> list[str]:
+        await take_step(self.fault, "read")
+        oldest = {user_id: box.oldest_ms() for user_id, box in self._mailboxes.items()}
+        due = [(at_ms, id_) for id_, at_ms in oldest.items() if at_ms and at_ms < before_ms]
+        return [user_id for _, user_id in sorted(due)[:limit]]
+
+    async def fold(self, user_id: str, *, before_ms: int) -> int:
+        await take_step(self.fault, "fold")
+        box, folded = self._of(user_id), 0
+        while (at_ms := box.oldest_ms()) is not None and at_ms < before_ms:
+            entry = box.journal.pop(box.folded.state.seq + 1)
+            box.folded.add(entry)
+            box.folded_at_ms = entry.at_ms
+            folded += 1
+        return folded
 
     async def by_mail(self, mail_id: str) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
@@ -99,16 +184,18 @@ class MemoryMailStore(MailStore):
     def _journal(self, commit: Commit) -> None:
         entry = commit.entry
         box = self._mailboxes.setdefault(entry.user_id, _Mailbox())
-        if commits.is_repeated(entry, last_seq=len(box.journal), journalled=box.at(entry.seq)):
+        journalled = box.journal.get(entry.seq)
+        if commits.is_repeated(entry, last_seq=box.last_seq, journalled=journalled):
             return
         if entry.command_id in box.commands:
             raise JournalConflict(entry.user_id, entry.seq)
+        box.domain_id = entry.domain_id
         box.pending[entry.seq] = commit
-        box.journal.append(entry)
-        box.commands[entry.command_id] = entry
+        box.journal[entry.seq] = entry
+        box.commands[entry.command_id] = entry.seq
 
     async def _finish(self, user_id: str) -> None:
-        """Bring row and state up to the journal, oldest entry first."""
+        """Bring rows and state up to the journal, oldest entry first."""
         box = self._of(user_id)
         for seq in sorted(box.pending):
             commit = box.pending.get(seq)
@@ -117,24 +204,23 @@ class MemoryMailStore(MailStore):
                 box.pending.pop(seq, None)
 
     async def _views(self, box: _Mailbox, commit: Commit) -> None:
-        await take_step(self.fault, "row")
-        row, known = commit.message, box.messages.get(commit.message.message_id)
-        if known is None or known.changed_seq < row.changed_seq:
-            box.messages[row.message_id] = row
+        for row in commit.messages:
+            await take_step(self.fault, "row")
+            known = box.messages.get(row.message_id)
+            if known is None or known.changed_seq < row.changed_seq:
+                box.messages[row.message_id] = row
+        for key, thread_id in commit.threads.items():
+            box.threads.setdefault(key, thread_id)
         await take_step(self.fault, "state")
         if box.state.seq < commit.state.seq:
             box.state = commit.state
 
-    def _listed(
-        self,
-        user_id: str,
-        folder_id: str,
-        unread: bool | None,  # noqa: FBT001 the filter itself
-    ) -> Iterator[Message]:
-        for row in self._of(user_id).messages.values():
-            shown = unread is None or commits.is_unread(row.keywords) == unread
-            if shown and folder_id in row.places and not row.destroyed:
-                yield row
+    def _listed(self, user_id: str, folder_id: str | None) -> Iterator[Message]:
+        shown = set(folders_of(self._of(user_id).state, folder_id))
+        return (row for row in self._alive(user_id) if shown & row.places.keys())
+
+    def _alive(self, user_id: str) -> Iterator[Message]:
+        return (row for row in self._of(user_id).messages.values() if not row.destroyed)
 
 
 def _order(row: Message) -> tuple[int, str]:

@@ -1,6 +1,6 @@
 """Quarantine and Holders in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mail.ports import Holders, Quarantine
 from schemas.records import Holder, Quarantined
@@ -63,6 +63,15 @@ class MemoryHolders(Holders):
         await take_step(self.fault, "read")
         return [self.rows[key] for key in sorted(self.rows) if key[0] == mail_id]
 
+    async def held(self, mail_ids: Sequence[str]) -> set[str]:
+        await take_step(self.fault, "read")
+        return {mail_id for mail_id, _ in self.rows} & set(mail_ids)
+
     async def release(self, mail_id: str, holder: str) -> None:
+        await self.release_all([(mail_id, holder)])
+
+    async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        gone = list(pairs)
         await take_step(self.fault, "release")
-        self.rows.pop((mail_id, holder), None)
+        for pair in gone:
+            self.rows.pop(pair, None)

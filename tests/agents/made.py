@@ -5,7 +5,7 @@ from collections.abc import Callable
 from mail.ids import derived_id, message_id
 from schemas.content import Inline, Stored
 from schemas.events import (
-    ChangeKeywords,
+    ChangeMessages,
     Deliver,
     MailReceived,
     MailScanned,
@@ -16,6 +16,7 @@ from schemas.mail import Envelope, Head, Hop, Recipient, Verdict
 
 PLAIN = b"From: Kim <kim@example.kr>\r\nTo: bob@postriver.test\r\nSubject: Tea\r\n\r\nAt four?\r\n"
 CLEAN = Verdict(outcome="clean", signatures="s1", spam_score=0.1, rules="r1")
+TEA = Head(subject="Tea")
 
 
 class OneTry:
@@ -87,7 +88,12 @@ def scanned(verdict: Verdict = CLEAN, *, mail_id: str = "m1", users=("bob",)):
 
 
 def deliver(
-    mail_id: str = "m1", *, user_id: str = "bob", folder_id: str = "inbox", again: str = ""
+    mail_id: str = "m1",
+    *,
+    user_id: str = "bob",
+    folder_id: str = "inbox",
+    again: str = "",
+    head: Head = TEA,
 ):
     return Deliver(
         command_id=derived_id(mail_id, user_id, "deliver" + again),
@@ -100,19 +106,27 @@ def deliver(
         content=Stored(mail_id, 10, "0" * 64),
         received_at_ms=1,
         at_ms=2,
-        head=Head(subject="Tea"),
+        head=head,
         verdict=CLEAN,
         hops=(),
     )
 
 
 def change(command_id: str, mail_id: str = "m1", *, user_id: str = "bob", add=(), remove=()):
-    return ChangeKeywords(
-        command_id=command_id,
-        user_id=user_id,
-        domain_id="d1",
-        message_id=message_id(mail_id, user_id),
-        add=tuple(add),
-        remove=tuple(remove),
-        at_ms=3,
+    return ChangeMessages(
+        **_ordered(command_id, user_id),
+        message_ids=(message_id(mail_id, user_id),),
+        add_keywords=tuple(add),
+        remove_keywords=tuple(remove),
     )
+
+
+def order(kind, command_id: str, *mail_ids: str, user_id: str = "bob", **fields):
+    """Any other command; `mail_ids` name the messages that it touches."""
+    if mail_ids:
+        fields["message_ids"] = tuple(message_id(each, user_id) for each in mail_ids)
+    return kind(**_ordered(command_id, user_id), **fields)
+
+
+def _ordered(command_id: str, user_id: str):
+    return {"command_id": command_id, "user_id": user_id, "domain_id": "d1", "at_ms": 3}

@@ -14,8 +14,10 @@ from agents.mailbox import mailbox
 from agents.ports import MailboxPorts
 from mail.errors import StoreUnavailable
 from schemas.events import Command, Event
-from stores.memory import MemoryMailStore, MemoryPublisher, MemoryUnread
+from stores.memory import MemoryHolders, MemoryMailStore, MemoryPublisher, MemoryUnread
 from tests.agents.made import OneTry
+
+CHUNK_MAX = 2  # so that a few messages make several chunks
 
 
 class Owner:
@@ -23,7 +25,9 @@ class Owner:
 
     def __init__(self, river: "River", unread: MemoryUnread) -> None:
         self._river = river
-        self._ports = MailboxPorts(store=river.store, unread=unread)
+        self._ports = MailboxPorts(
+            store=river.store, unread=unread, holders=river.holders, chunk_max=CHUNK_MAX
+        )
         self.unread = unread
         self.done: set[int] = set()
 
@@ -31,7 +35,7 @@ class Owner:
         """What the harness does with the commands of one user."""
         for offset in offsets:
             work, outputs = await self._outputs(offset)
-            await self._river.publisher.publish(*outputs)
+            await self._river.publish(outputs)
             if self._river.owner is self:
                 work.published()
             await asyncio.sleep(0)
@@ -55,6 +59,7 @@ class River:
         self.log: list[Command] = []
         self.committed = 0
         self.store = MemoryMailStore(fault=self._falter)
+        self.holders = MemoryHolders()
         self.falters_in: list[int] = []  # steps of the store until it fails once, each time
         self.publisher = MemoryPublisher()
         self.owner = Owner(self, MemoryUnread())
@@ -68,7 +73,12 @@ class River:
 
     @property
     def published(self) -> list[Event]:
-        return self.publisher.events
+        return [event for event in self.publisher.events if not isinstance(event, Command)]
+
+    async def publish(self, outputs: Sequence[Event]) -> None:
+        """What is a command goes to the log's end."""
+        await self.publisher.publish(*outputs)
+        self.log += [output for output in outputs if isinstance(output, Command)]
 
     def acknowledge(self, owner: Owner) -> None:
         """Offsets are committed strictly in arrival order."""

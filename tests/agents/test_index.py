@@ -10,7 +10,7 @@ from agents.mailbox import mailbox
 from agents.ports import IndexPorts, MailboxPorts
 from mail.errors import StoreUnavailable
 from schemas.events import CommandAnswered
-from stores.memory import MemoryContentStore, MemoryMailStore, MemoryUnread
+from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
 from stores.memory_search import MemorySearchIndex
 from tests.agents.made import PLAIN, OneTry, change, deliver
 
@@ -24,7 +24,7 @@ def ports() -> IndexPorts:
 
 async def delivered(ports: IndexPorts, *, user_id: str = "bob", content: bytes = PLAIN):
     await ports.contents.put("m1", content)
-    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread())
+    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread(), holders=MemoryHolders())
     (event,) = await mailbox(deliver(user_id=user_id), OneTry(), boxes)
     return event
 
@@ -38,8 +38,8 @@ async def test_a_created_message_is_found_by_subject_and_text(ports: IndexPorts)
     event = await delivered(ports)
     await index(event, OneTry(), ports)
     await index(event, OneTry(), ports)
-    assert await found(ports, "four") == [event.message_id]
-    assert await found(ports, "subject:tea") == [event.message_id]
+    assert await found(ports, "four") == [event.changes[0].message_id]
+    assert await found(ports, "subject:tea") == [event.changes[0].message_id]
     assert await found(ports, "four", "ann") == []
 
 
@@ -79,8 +79,10 @@ async def test_a_read_that_failed_is_tried_again(ports: IndexPorts) -> None:
 async def test_destroyed_messages_go_and_others_stay(ports: IndexPorts) -> None:
     event = await delivered(ports)
     await index(event, OneTry(), ports)
-    destroyed = replace(event, change="destroyed", delivered=None)
-    await index(replace(destroyed, message_id="another"), OneTry(), ports)
+    (created,) = event.changes
+    gone = replace(created, change="destroyed", delivered=None)
+    destroyed = replace(event, changes=(gone,))
+    await index(replace(event, changes=(replace(gone, message_id="x"),)), OneTry(), ports)
     assert await found(ports, "four")
     await index(destroyed, OneTry(), ports)
     assert not await found(ports, "four")
@@ -88,14 +90,15 @@ async def test_destroyed_messages_go_and_others_stay(ports: IndexPorts) -> None:
 
 async def test_a_message_without_a_row_is_passed_over(ports: IndexPorts) -> None:
     event = await delivered(ports)
-    assert await index(replace(event, message_id="gone"), OneTry(), ports) == ()
+    gone = replace(event.changes[0], message_id="gone")
+    assert await index(replace(event, changes=(gone,)), OneTry(), ports) == ()
     assert await found(ports, "four") == []
 
 
 async def test_changes_and_answers_do_not_touch_the_index(ports: IndexPorts) -> None:
     event = await delivered(ports)
     ports.search.down = True
-    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread())
+    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread(), holders=MemoryHolders())
     (seen,) = await mailbox(change("c1", add=["$seen"]), OneTry(offset=1), boxes)
     answer = CommandAnswered(user_id="bob", domain_id="d1", command_id="c2", outcome="unchanged")
     assert await index(seen, OneTry(), ports) == ()

@@ -1,6 +1,5 @@
 """The mailbox over its whole life: random commands, repeats, crashes at every await, two owners."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -10,48 +9,43 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from mail.errors import JournalConflict
-from mail.keywords import normal_keywords
-from schemas.events import CommandAnswered, Deliver, MailboxChanged
-from schemas.mailbox import SEEN, MailboxState
-from tests.agents.made import change, deliver
-from tests.agents.river import River, advance, run
+from mail.history import History, row_of
+from mail.holding import holder_of
+from schemas.events import (
+    ChangeFolder,
+    ChangeMessages,
+    CommandAnswered,
+    CreateFolder,
+    DeleteFolder,
+    DeleteMessages,
+    Deliver,
+    EmptyFolder,
+    MailboxChanged,
+    MarkAllRead,
+)
+from schemas.mail import Head
+from schemas.mailbox import MailboxState
+from schemas.records import Holder
+from tests.agents.made import change, deliver, order
+from tests.agents.river import CHUNK_MAX, River, advance, run
+from tests.mailbox_model import Model
 
 USERS = ("ann", "bob")
-KEYWORDS = ("$seen", "Work", "not a keyword")
+OWN = ("f1", "f2")
 users = st.sampled_from(USERS)
-mails = st.sampled_from([f"m{number}" for number in range(2)])
-keyword_lists = st.lists(st.sampled_from(KEYWORDS), max_size=2)
+mail_ids = tuple(f"m{number}" for number in range(5))
+mails = st.sampled_from(mail_ids)
+many = st.lists(mails, min_size=1, max_size=3)
+folders = st.sampled_from(["inbox", "junk", "trash", *OWN])
+folder_lists = st.lists(folders, max_size=2)
+names = st.sampled_from(["Work", " work", "Inbox", "a/b"])
+parents = st.sampled_from(["", "", "inbox", *OWN])
+keyword_lists = st.lists(st.sampled_from(["$seen", "Work", "not a keyword"]), max_size=2)
 
 
-class Model:
-    """What a mailbox is after commands, said as simply as can be."""
-
-    def __init__(self) -> None:
-        self.messages: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self.history: list[tuple[str, str, tuple[str, ...]]] = []
-
-    def apply(self, command: Any) -> None:
-        if command.command_id in {known for known, _, _ in self.history}:
-            return
-        if isinstance(command, Deliver):
-            self._deliver(command)
-        else:
-            self._change(command)
-
-    def _deliver(self, command: Deliver) -> None:
-        if command.message_id not in self.messages:
-            self.messages[command.message_id] = (command.folder_id, ())
-            self.history.append((command.command_id, command.message_id, ()))
-
-    def _change(self, command: Any) -> None:
-        add, remove = normal_keywords(command.add), normal_keywords(command.remove)
-        if add is None or remove is None or command.message_id not in self.messages:
-            return
-        folder, before = self.messages[command.message_id]
-        after = tuple(sorted((set(before) - remove) | add))
-        if after != before:
-            self.messages[command.message_id] = (folder, after)
-            self.history.append((command.command_id, command.message_id, after))
+def head_of(mail: str) -> Head:
+    """Each mail answers the next one: a conversation whose beginning may come last."""
+    return Head(message_id=mail, references=(f"m{(int(mail[1:]) + 1) % 4}",))
 
 
 class MailboxHistory(RuleBasedStateMachine):
@@ -63,21 +57,77 @@ class MailboxHistory(RuleBasedStateMachine):
         self.haunted = False  # an owner before the present one may have written meanwhile
         self.commands = 0
 
-    @rule(user=users, mail=mails, folder=st.sampled_from(["inbox", "junk"]))
+    def _order(self, kind: Any, user: str, *ids: str, **fields: Any) -> None:
+        self.commands += 1
+        self.river.log.append(order(kind, f"c{self.commands}", *ids, user_id=user, **fields))
+
+    @rule(user=users, mail=mails, folder=folders)
     def order_delivery(self, user: str, mail: str, folder: str) -> None:
-        self.river.log.append(deliver(mail, user_id=user, folder_id=folder))
+        self._deliver(deliver(mail, user_id=user, folder_id=folder, head=head_of(mail)))
+
+    def _deliver(self, command: Deliver) -> None:
+        """As `route` does: the holder first."""
+        mail, user = command.mail_id, command.user_id
+        name = holder_of(mail, user, command.message_id)
+        run(self.river.holders.hold([Holder(mail_id=mail, holder=name, ref=mail)]))
+        self.river.log.append(command)
+
+    @rule(user=users, folder=folders)
+    def order_deliveries(self, user: str, folder: str) -> None:
+        for mail in mail_ids:
+            self.order_delivery(user, mail, folder)
 
     @rule(user=users, mail=mails)
     def order_delivery_by_another_way(self, user: str, mail: str) -> None:
         self.commands += 1
-        self.river.log.append(deliver(mail, user_id=user, again=str(self.commands)))
+        self._deliver(deliver(mail, user_id=user, again=str(self.commands), head=head_of(mail)))
 
-    @rule(user=users, mail=mails, add=keyword_lists, remove=keyword_lists)
-    def order_keywords(self, user: str, mail: str, add: list[str], remove: list[str]) -> None:
-        self.commands += 1
-        self.river.log.append(
-            change(f"c{self.commands}", mail, user_id=user, add=add, remove=remove)
-        )
+    @rule(user=users, ids=many, add=keyword_lists, remove=keyword_lists)
+    def order_keywords(self, user: str, ids: list[str], add: list[str], remove: list[str]) -> None:
+        words = {"add_keywords": tuple(add), "remove_keywords": tuple(remove)}
+        self._order(ChangeMessages, user, *ids, **words)
+
+    @rule(
+        user=users,
+        ids=many,
+        to=st.none() | folder_lists,
+        add=folder_lists,
+        remove=folder_lists,
+        seq=st.none() | st.integers(1, 3),
+    )
+    def order_move(
+        self, user: str, ids: list[str], to: Any, add: list[str], remove: list[str], seq: int | None
+    ) -> None:
+        self._order(
+            ChangeMessages, user, *ids,
+            set_folder_ids=None if to is None else tuple(to),
+            add_folder_ids=tuple(add), remove_folder_ids=tuple(remove), if_changed_seq=seq,
+        )  # fmt: skip
+
+    @rule(user=users, ids=many)
+    def order_removal(self, user: str, ids: list[str]) -> None:
+        self._order(DeleteMessages, user, *ids)
+
+    @rule(user=users, folder=st.sampled_from(OWN), name=names, parent=parents)
+    def order_folder(self, user: str, folder: str, name: str, parent: str) -> None:
+        self._order(CreateFolder, user, folder_id=folder, name=name, parent_id=parent)
+
+    @rule(
+        user=users,
+        folder=st.sampled_from(["inbox", *OWN]),
+        name=st.none() | names,
+        parent=st.none() | parents,
+    )
+    def order_rename(self, user: str, folder: str, name: Any, parent: Any) -> None:
+        self._order(ChangeFolder, user, folder_id=folder, name=name, parent_id=parent)
+
+    @rule(
+        user=users,
+        folder=folders,
+        kind=st.sampled_from([MarkAllRead, EmptyFolder, EmptyFolder, DeleteFolder]),
+    )
+    def order_to_a_folder(self, user: str, folder: str, kind: Any) -> None:
+        self._order(kind, user, folder_id=folder)
 
     @rule(user=users, mail=mails, times=st.integers(1, 4))
     def order_to_and_fro(self, user: str, mail: str, times: int) -> None:
@@ -163,8 +213,8 @@ class MailboxHistory(RuleBasedStateMachine):
         with suppress(JournalConflict):
             for ghost in self.ghosts:
                 run(ghost)
-        self._end(self.ghosts)
-        self._new_owner(0)  # alone again: from here on no conflict is forgiven
+        self._end(list(self.ghosts))
+        self._new_owner(-1)
         while self.river.committed < len(self.river.log):
             for chain in self.river.chains(self.river.owner, window=64):
                 run(chain)
@@ -174,31 +224,56 @@ class MailboxHistory(RuleBasedStateMachine):
         assert answered == {command.command_id for command in self.river.log}
 
     def _check(self, user: str) -> None:
-        model = Model()
+        model = Model(chunk_max=CHUNK_MAX)
         for command in self.river.log:
             if command.user_id == user:
                 model.apply(command)
         journal = run(self.river.store.journal(user, since_seq=0, limit=10_000))
-        told = [(entry.command_id, entry.message_id, entry.keywords) for entry in journal]
-        assert told == model.history
         assert [entry.seq for entry in journal] == list(range(1, len(journal) + 1))
+        for entry, step in zip(journal, model.steps, strict=True):
+            told = {one.message_id: (one.places, one.keywords) for one in entry.changes}
+            assert (entry.command_id, told) == (step.command.command_id, step.changed)
+            assert entry.usage is not None
+            assert (entry.usage.size_bytes, entry.usage.messages) == step.usage
+            assert bool(entry.follow_up) == step.goes_on
+            assert entry.follow_up is None or entry.follow_up in self.river.log
         self._check_rows(user, model, journal)
         self._check_feed(user, journal)
 
     def _check_rows(self, user: str, model: Model, journal: list[MailboxChanged]) -> None:
-        rows = run(self.river.store.messages(user, list(model.messages)))
-        found = {id_: (next(iter(row.places)), row.keywords) for id_, row in rows.items()}
-        assert found == model.messages
-        state = run(self.river.store.load(user))
-        table = self.river.owner.unread.get(user)
-        assert table in (None, state)
-        totals = Counter(folder for folder, _ in model.messages.values())
-        unread = Counter(folder for folder, keys in model.messages.values() if SEEN not in keys)
-        assert {id_: one.total for id_, one in state.folders.items()} == dict(totals)
-        assert {id_: one.unread for id_, one in state.folders.items() if one.unread} == dict(unread)
-        for folder, one in state.folders.items():
-            uids = sorted(row.places[folder] for row in rows.values() if folder in row.places)
-            assert uids == list(range(1, one.next_uid))
+        box, state = model.box, run(self.river.store.load(user))
+        rows = run(self.river.store.rows(user, list(box.messages)))
+        assert rows.keys() == box.messages.keys()
+        for id_, row in rows.items():
+            kept = box.messages[id_]
+            assert (row.places, row.keywords) == (kept.places, kept.keywords)
+            assert (row.thread_id, row.created_seq) == (kept.thread_id, kept.created_seq)
+            assert (row.changed_seq, row.destroyed) == (kept.changed_seq, not kept.places)
+            name = holder_of(row.mail_id, user, id_)
+            assert ((row.mail_id, name) in self.river.holders.rows) != row.destroyed
+        if model.steps:
+            counts = {id_: (one.total, one.unread) for id_, one in state.folders.items()}
+            assert {id_: each for id_, each in counts.items() if each[0]} == model.steps[-1].counts
+        alive = {id_: (it.name, it.parent_id) for id_, it in state.own.items() if not it.deleting}
+        assert alive == box.own
+        assert {id_ for id_, it in state.own.items() if it.deleting} == box.dying
+        assert {id_: one.next_uid - 1 for id_, one in state.folders.items()} == {
+            id_: box.uids[id_] for id_ in state.folders
+        }
+        self._check_journal_alone(user, state, rows, journal)
+
+    def _check_journal_alone(self, user: str, state: Any, rows: Any, journal: Any) -> None:
+        """Journal and heads are enough to make state and rows again."""
+        told = History(MailboxState(), {})
+        for entry in journal:
+            told.add(entry)
+        assert told.state == state
+        assert self.river.owner.unread.get(user) in (None, state)
+        made = {
+            id_: row_of(record, user_id=user, domain_id="d1", head=rows[id_].head)
+            for id_, record in told.records.items()
+        }
+        assert made == rows
 
     def _check_feed(self, user: str, journal: list[MailboxChanged]) -> None:
         """Every entry was published, always the same, and first in the journal's order."""

@@ -22,7 +22,7 @@ from mail.parse import read_head
 from mail.passwords import hash_password
 from mail.ports import Publisher, Work
 from schemas.events import (
-    ChangeKeywords,
+    ChangeMessages,
     Command,
     CommandAnswered,
     Deliver,
@@ -38,6 +38,7 @@ from stores.memory import (
     MemoryContentStore,
     MemoryDirectory,
     MemoryFeed,
+    MemoryHolders,
     MemoryMailStore,
     MemoryUnread,
 )
@@ -85,18 +86,18 @@ class Mailboxes(Publisher):
     """The mailbox agent behind a log of its own. `deaf` leaves commands in the log unread."""
 
     def __init__(self, store: MemoryMailStore, feed: MemoryFeed) -> None:
-        self._ports = MailboxPorts(store=store, unread=MemoryUnread())
+        self._ports = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
         self._feed = feed
         self._turn = asyncio.Lock()
         self._offset = 0
-        self.commands: list[ChangeKeywords] = []
+        self.commands: list[ChangeMessages] = []
         self.deaf = self.down = False
 
     async def publish(self, *events: Event) -> None:
         if self.down:
             raise BrokerUnavailable
         for event in events:
-            assert isinstance(event, ChangeKeywords)
+            assert isinstance(event, ChangeMessages)
             self.commands.append(event)
             if not self.deaf:
                 self._feed.emit(await self.carry_out(event))

@@ -12,7 +12,7 @@ from edge_world import PLAIN, World
 
 from mail.errors import StoreUnavailable
 from mail.ids import new_id
-from schemas.events import CommandAnswered, MailboxChanged, Position
+from schemas.events import CommandAnswered, MailboxChanged, MessageChange, Position
 from schemas.mailbox import FolderCounts
 
 Socket = aiohttp.ClientWebSocketResponse
@@ -84,6 +84,9 @@ async def test_nobody_hears_of_anothers_mail(world: World) -> None:
     assert (await frame(ws))["message"]["id"] == mine.message_id
 
 
+GONE = "11111111-1111-5111-8111-111111111111"
+
+
 async def test_of_a_destroyed_message_the_id_is_left(world: World) -> None:
     ws = await (await world.signed()).ws_connect("/v1/push")
     gone = MailboxChanged(
@@ -92,17 +95,14 @@ async def test_of_a_destroyed_message_the_id_is_left(world: World) -> None:
         seq=9,
         command_id=new_id(),
         position=Position("e", 0, 9),
-        change="destroyed",
-        message_id="11111111-1111-5111-8111-111111111111",
-        places={},
-        keywords=(),
+        changes=(MessageChange(change="destroyed", message_id=GONE),),
         folders=(FolderCounts("inbox"),),
         at_ms=0,
     )
     answered = CommandAnswered(user_id="alice", domain_id="d", command_id="c", outcome="unchanged")
     world.feed.emit(answered, gone)
     told = await frame(ws)
-    assert (told["change"], told["message"]) == ("destroyed", {"id": gone.message_id})
+    assert (told["change"], told["message"]) == ("destroyed", {"id": GONE})
 
 
 async def test_a_token_may_come_in_the_first_frame(world: World) -> None:

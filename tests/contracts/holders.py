@@ -44,3 +44,10 @@ class HoldersContract:
         await holders.release("m1", "a")
         assert await holders.of("m1") == [holder("m1", "b")]
         assert await holders.of("m2") == [holder("m2", "a"), holder("m2", "b")]
+
+    async def test_many_are_released_together(self, holders):
+        await holders.hold([holder(mail, who) for mail in ("m1", "m2") for who in ("a", "b")])
+        await holders.release_all([("m1", "a"), ("m1", "b"), ("m2", "a"), ("m3", "a")])
+        assert await holders.held(["m1", "m2", "m3"]) == {"m2"}
+        await holders.release_all([])
+        assert await holders.of("m2") == [holder("m2", "b")]

@@ -1,7 +1,6 @@
 """What every MailStore does. Inherit, give a `store` fixture, and the adapter is held to it."""
 
 import asyncio
-import itertools
 
 import msgspec
 import pytest
@@ -10,15 +9,19 @@ from hypothesis import strategies as st
 
 from mail.errors import JournalConflict, Refused
 from mail.ids import derived_id
+from mail.lists import NO_FILTER
 from mail.ports import Commit, MailStore
-from schemas.mailbox import FLAGGED, FOLDERS, SEEN, FolderCounts, MailboxState
+from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Filter, FolderCounts, MailboxState, Usage
+from schemas.snapshot import Snapshot
 from tests.contracts.mailboxes import (
     NOON_MS,
     Writer,
+    a_new_user,
     another_command,
     gap,
     seen_and_flagged,
     used_command,
+    with_row,
 )
 
 HARD = settings(
@@ -26,12 +29,7 @@ HARD = settings(
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
-USER_NUMBERS = itertools.count()
 ARRIVALS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), max_size=12)
-
-
-def a_new_user() -> Writer:
-    return Writer(f"user-{next(USER_NUMBERS)}")
 
 
 async def commit_all(store: MailStore, *made: Commit) -> None:
@@ -42,20 +40,31 @@ async def commit_all(store: MailStore, *made: Commit) -> None:
 async def listed(
     store: MailStore,
     user: str,
-    folder: str = "inbox",
+    folder: str | None = "inbox",
     *,
     unread: bool | None = None,
     limit: int = 3,
 ) -> list[str]:
     """All message ids of a list, page by page."""
+    return await filtered(store, user, Filter(unread=unread), folder=folder, limit=limit)
+
+
+async def filtered(
+    store: MailStore,
+    user: str,
+    wanted: Filter,
+    *,
+    folder: str | None = "inbox",
+    limit: int = 3,
+) -> list[str]:
     found: list[str] = []
     cursor = None
     while True:
-        page = await store.page(user, folder, unread=unread, limit=limit, cursor=cursor)
+        page = await store.page(user, folder, wanted=wanted, limit=limit, cursor=cursor)
         found += [row.message_id for row in page.messages]
         if page.next_cursor is None:
             return found
-        assert len(page.messages) == limit
+        assert len(page.messages) <= limit
         cursor = page.next_cursor
 
 
@@ -66,18 +75,35 @@ async def holds_what(store: MailStore, writer: Writer) -> None:
     assert await store.journal(user, since_seq=0, limit=1000) == writer.entries
     for id_, row in writer.messages.items():
         assert await store.message(user, id_) == row
+    assert await store.usage(user) == writer.state.usage
     for folder in await store.folders(user):
-        assert (folder.total, folder.unread) == writer.recount(folder.id)
-        for unread in (None, True, False):
-            assert await listed(store, user, folder.id, unread=unread) == writer.listed(
-                folder.id, unread=unread
-            )
+        counts = folder.counts
+        assert (counts.total, counts.unread) == writer.recount(counts.id)
+        assert await store.by_uid(user, counts.id, after_uid=0, limit=500) == writer.by_uid(
+            counts.id
+        )
+        await _lists_what(store, writer, counts.id)
+    await _lists_what(store, writer, None)
+
+
+async def _lists_what(store: MailStore, writer: Writer, folder: str | None) -> None:
+    for unread in (None, True, False):
+        assert await listed(store, writer.user_id, folder, unread=unread) == writer.listed(
+            folder, unread=unread
+        )
 
 
 class MailStoreContract:
     async def test_a_new_user_has_nothing(self, store):
         assert await store.load("nobody") == MailboxState()
-        assert await store.folders("nobody") == tuple(FolderCounts(folder) for folder in FOLDERS)
+        found = await store.folders("nobody")
+        assert [folder.counts for folder in found] == [FolderCounts(id_) for id_ in FOLDERS]
+        assert (found[0].role, found[0].name) == ("inbox", "Inbox")
+        assert await store.usage("nobody") == await store.domain_usage("no domain") == Usage()
+        assert await store.threads_of("nobody", [b"k"]) == {}
+        assert await store.by_uid("nobody", "inbox", after_uid=0, limit=1) == []
+        assert await store.snapshot("nobody") == Snapshot()
+        assert await store.fold("nobody", before_ms=2**40) == 0
         assert await store.journal("nobody", since_seq=0, limit=10) == []
         assert await listed(store, "nobody") == []
         assert await store.by_command("nobody", "c") is None
@@ -98,7 +124,8 @@ class MailStoreContract:
             await store.commit(commit)
             assert await store.load("ann") == commit.state
             assert await store.by_command("ann", commit.entry.command_id) == commit.entry
-            assert await store.message("ann", commit.message.message_id) == commit.message
+            (row,) = commit.messages
+            assert await store.message("ann", row.message_id) == row
         await holds_what(store, ann)
 
     async def test_a_message_of_two_folders_is_in_both_lists(self, store):
@@ -134,10 +161,8 @@ class MailStoreContract:
         ann = Writer()
         first = ann.deliver("a")
         await store.commit(first)
-        entry = msgspec.structs.replace(first.entry, keywords=(SEEN,))
-        message = msgspec.structs.replace(first.message, keywords=(SEEN,))
         with pytest.raises(JournalConflict):
-            await store.commit(msgspec.structs.replace(first, entry=entry, message=message))
+            await store.commit(with_row(first, keywords=(SEEN,)))
         await holds_what(store, ann)
 
     async def test_one_of_two_writers_at_one_seq_wins(self, store):
@@ -176,8 +201,10 @@ class MailStoreContract:
         first = Writer().deliver("a")
         for wrong in (
             msgspec.structs.replace(first, state=MailboxState(seq=2)),
-            msgspec.structs.replace(first, message=Writer("bob").deliver("a").message),
-            msgspec.structs.replace(first, message=Writer().deliver("b").message),
+            msgspec.structs.replace(first, state=MailboxState(seq=1)),
+            msgspec.structs.replace(first, messages=Writer("bob").deliver("a").messages),
+            msgspec.structs.replace(first, messages=Writer().deliver("b").messages),
+            msgspec.structs.replace(first, messages=()),
         ):
             with pytest.raises(ValueError, match="disagrees"):
                 await store.commit(wrong)
@@ -213,11 +240,10 @@ class MailStoreContract:
         ann, bob = Writer("ann"), Writer("bob")
         await store.commit(ann.deliver("a"))
         theirs = bob.deliver("b")
-        entry = msgspec.structs.replace(theirs.entry, message_id=ann.id("a"))
-        message = msgspec.structs.replace(theirs.message, message_id=ann.id("a"))
-        await store.commit(msgspec.structs.replace(theirs, entry=entry, message=message))
+        same = with_row(theirs, message_id=ann.id("a"))
+        await store.commit(same)
         assert await store.message("ann", ann.id("a")) == ann.row("a")
-        assert await store.message("bob", ann.id("a")) == message
+        assert await store.message("bob", ann.id("a")) == same.messages[0]
 
     async def test_a_destroyed_message_stays_as_a_tombstone(self, store):
         ann = Writer()
@@ -225,9 +251,9 @@ class MailStoreContract:
         row = await store.message("ann", ann.id("a"))
         assert row is not None
         assert row.destroyed
-        assert await store.messages("ann", [ann.id("a"), ann.id("b")]) == {
-            ann.id("b"): ann.row("b")
-        }
+        both = [ann.id("a"), ann.id("b")]
+        assert await store.messages("ann", both) == {ann.id("b"): ann.row("b")}
+        assert await store.rows("ann", both) == {ann.id("a"): row, ann.id("b"): ann.row("b")}
         assert await store.by_mail(row.mail_id) == [row]
         assert await listed(store, "ann") == [ann.id("b")]
 
@@ -256,7 +282,7 @@ class MailStoreContract:
         for user in ("ann", "bob"):
             writer = Writer(user)
             await commit_all(store, *(writer.deliver(str(number)) for number in range(3)))
-        page = await store.page("ann", "inbox", unread=None, limit=1, cursor=None)
+        page = await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=None)
         cursor = page.next_cursor
         for user, folder, unread in (
             ("bob", "inbox", None),
@@ -265,30 +291,30 @@ class MailStoreContract:
             ("ann", "inbox", False),
         ):
             with pytest.raises(Refused):
-                await store.page(user, folder, unread=unread, limit=1, cursor=cursor)
-        await store.page("ann", "inbox", unread=None, limit=500, cursor=cursor)
+                await store.page(user, folder, wanted=Filter(unread=unread), limit=1, cursor=cursor)
+        await store.page("ann", "inbox", wanted=NO_FILTER, limit=500, cursor=cursor)
 
     @pytest.mark.parametrize(
         "rubbish", ["", "x", "0", "é", "\x00", "AAAA", "A" * 10_000, "....", "null", "=", "ab cd"]
     )
     async def test_rubbish_is_no_cursor(self, store, rubbish):
         with pytest.raises(Refused):
-            await store.page("ann", "inbox", unread=None, limit=1, cursor=rubbish)
+            await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=rubbish)
 
     async def test_a_changed_cursor_is_refused(self, store):
         ann = Writer()
         await commit_all(store, ann.deliver("a"), ann.deliver("b"))
-        page = await store.page("ann", "inbox", unread=None, limit=1, cursor=None)
+        page = await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=None)
         cursor = page.next_cursor
         for at in range(0, len(cursor), 5):
             other = cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :]
             with pytest.raises(Refused):
-                await store.page("ann", "inbox", unread=None, limit=1, cursor=other)
+                await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=other)
 
     @pytest.mark.parametrize("limit", [0, -1, 501])
     async def test_a_page_has_1_to_500_messages(self, store, limit):
         with pytest.raises(Refused):
-            await store.page("ann", "inbox", unread=None, limit=limit, cursor=None)
+            await store.page("ann", "inbox", wanted=NO_FILTER, limit=limit, cursor=None)
 
     @HARD
     @given(
@@ -308,7 +334,9 @@ class MailStoreContract:
         shown: list[str] = []
         cursor = None
         while True:
-            page = await store.page(ann.user_id, "inbox", unread=unread, limit=limit, cursor=cursor)
+            page = await store.page(
+                ann.user_id, "inbox", wanted=Filter(unread=unread), limit=limit, cursor=cursor
+            )
             shown += [row.message_id for row in page.messages]
             cursor = page.next_cursor
             if cursor is None:

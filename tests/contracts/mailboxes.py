@@ -1,17 +1,22 @@
 """A mailbox as `mailbox` would lead it: it makes commits that follow on each other."""
 
+import itertools
+
 import msgspec
 
 from mail import ids
 from mail.ports import Commit
 from schemas.content import Stored
-from schemas.events import Delivered, MailboxChanged, Position
+from schemas.events import Delivered, FolderChange, MailboxChanged, MessageChange, Position
 from schemas.mail import Head, Hop, Mailbox, Verdict
-from schemas.mailbox import FLAGGED, SEEN, FolderCounts, MailboxState, Message
+from schemas.mailbox import FLAGGED, SEEN, FolderCounts, MailboxState, Message, OwnFolder, Usage
 
 HOPS = (Hop(stage="scan", started_at_ms=5, took_ms=1.5, verdict="clean", attempt=1, worker="w"),)
 VERDICT = Verdict(outcome="clean", signatures="local 1", spam_tests=("A", "B"), spam_score=0.5)
 NOON_MS = 1_700_000_000_000
+
+
+USER_NUMBERS = itertools.count()
 
 
 class Writer:
@@ -30,6 +35,8 @@ class Writer:
         at_ms: int = NOON_MS,
         folder: str = "inbox",
         keywords: tuple[str, ...] = (),
+        sender: str = "ann@example.org",
+        has_attachments: bool = False,
     ) -> Commit:
         """A message whose ids follow from `name`."""
         mail_id = ids.derived_id(name)
@@ -44,11 +51,17 @@ class Writer:
             changed_seq=self.state.seq + 1,
             received_at_ms=at_ms,
             content=Stored(mail_id, 1234, "0" * 64),
-            head=Head(subject=f"제목 {name}", sender=Mailbox("Ann", "ann@example.org")),
+            head=Head(
+                subject=f"제목 {name}",
+                sender=Mailbox("Ann", sender),
+                has_attachments=has_attachments,
+            ),
             verdict=VERDICT,
             hops=HOPS,
+            thread_id=ids.derived_id("thread", name),
         )
-        return self._commit("created", None, message)
+        key = name.encode().rjust(16)
+        return self._commit("created", None, message, threads={key: message.thread_id})
 
     def mark(self, name: str, *keywords: str) -> Commit:
         """Its keywords become `keywords`."""
@@ -71,13 +84,21 @@ class Writer:
     def id(self, name: str) -> str:
         return ids.message_id(ids.derived_id(name), self.user_id)
 
-    def listed(self, folder: str = "inbox", *, unread: bool | None = None) -> list[str]:
+    def listed(self, folder: str | None = "inbox", *, unread: bool | None = None) -> list[str]:
         """Ids in the order that a list must have, by a way of its own."""
-        rows = [row for row in self.messages.values() if folder in row.places]
+        every = self.messages.values()
+        if folder is None:
+            rows = [row for row in every if set(row.places) - {"junk", "trash"}]
+        else:
+            rows = [row for row in every if folder in row.places]
         shown = [row for row in rows if unread is None or (SEEN not in row.keywords) == unread]
         by_id = sorted(shown, key=lambda row: row.message_id, reverse=True)
         by_arrival = sorted(by_id, key=lambda row: -row.received_at_ms)
         return [row.message_id for row in by_arrival]
+
+    def by_uid(self, folder: str) -> list[Message]:
+        rows = [row for row in self.messages.values() if folder in row.places]
+        return sorted(rows, key=lambda row: row.places[folder])
 
     def recount(self, folder: str) -> tuple[int, int]:
         """Total and unread, counted anew."""
@@ -89,24 +110,64 @@ class Writer:
     def _after(self, before: Message, **changes: object) -> Message:
         return msgspec.structs.replace(before, changed_seq=self.state.seq + 1, **changes)
 
-    def _commit(self, change: str, before: Message | None, after: Message) -> Commit:
+    def several(self, *names: str, keywords: tuple[str, ...]) -> Commit:
+        """One step that touches many."""
+        rows = [self._after(self.row(name), keywords=keywords) for name in names]
+        return self._step(
+            "updated", [(self.row(name), row) for name, row in zip(names, rows, strict=True)]
+        )
+
+    def folder(self, change: str, id_: str, name: str = "", parent_id: str = "") -> Commit:
+        """A step that touches no message."""
+        told = FolderChange(change=change, id=id_, name=name, parent_id=parent_id)
+        own = {} if change == "destroyed" else {id_: OwnFolder(name=name, parent_id=parent_id)}
+        rest = {key: it for key, it in self.state.own.items() if key != id_}
+        counts = self._counts(id_)
+        folders = {} if change == "destroyed" else {id_: counts}
+        before = {key: it for key, it in self.state.folders.items() if key != id_}
+        return self._step(
+            "", [], folder_changes=(told,), folders=(counts,), own=rest | own,
+            all_folders=before | folders,
+        )  # fmt: skip
+
+    def _commit(
+        self, change: str, before: Message | None, after: Message, **more: object
+    ) -> Commit:
+        return self._step(change, [(before, after)], **more)
+
+    def _step(
+        self,
+        change: str,
+        pairs: list[tuple[Message | None, Message]],
+        *,
+        folder_changes: tuple[FolderChange, ...] = (),
+        folders: tuple[FolderCounts, ...] = (),
+        own: dict[str, OwnFolder] | None = None,
+        all_folders: dict[str, FolderCounts] | None = None,
+        threads: dict[bytes, str] | None = None,
+    ) -> Commit:
         seq = self.state.seq + 1
-        self.messages[after.message_id] = after
-        touched = sorted({*after.places, *(before.places if before else ())})
-        folders = {folder: self._recounted(folder, after) for folder in touched}
+        for _, after in pairs:
+            self.messages[after.message_id] = after
+        touched = {
+            folder: after
+            for before, after in pairs
+            for folder in (*after.places, *(before.places if before else ()))
+        }
+        counted = {folder: self._recounted(folder, touched[folder]) for folder in sorted(touched)}
+        alive = [row for row in self.messages.values() if not row.destroyed]
+        usage = Usage(sum(row.content.size_bytes for row in alive), len(alive))
         entry = MailboxChanged(
             user_id=self.user_id,
             domain_id="domain",
             seq=seq,
             command_id=ids.derived_id(self.user_id, "command", str(seq)),
             position=Position("epoch", 3, seq * 2),
-            change=change,
-            message_id=after.message_id,
-            places=after.places,
-            keywords=after.keywords,
-            folders=tuple(folders.values()),
-            at_ms=NOON_MS,
-            delivered=_delivered(after) if change == "created" else None,
+            changes=tuple(_change(change, after) for _, after in pairs),
+            folder_changes=folder_changes,
+            folders=(*counted.values(), *folders),
+            usage=usage,
+            at_ms=NOON_MS + seq,
         )
         self.entries.append(entry)
         self.state = MailboxState(
@@ -114,14 +175,32 @@ class Writer:
             epoch="epoch",
             partition=3,
             offset=seq * 2,
-            folders=self.state.folders | folders,
+            folders=(self.state.folders if all_folders is None else all_folders) | counted,
+            own=self.state.own if own is None else own,
+            usage=usage,
         )
-        return Commit(entry=entry, message=after, state=self.state)
+        rows = tuple(after for _, after in pairs)
+        return Commit(entry=entry, messages=rows, state=self.state, threads=threads or {})
 
     def _recounted(self, folder: str, after: Message) -> FolderCounts:
         total, unread = self.recount(folder)
         next_uid = max(self._counts(folder).next_uid, after.places.get(folder, 0) + 1)
         return FolderCounts(folder, total, unread, next_uid)
+
+
+def a_new_user() -> Writer:
+    return Writer(f"user-{next(USER_NUMBERS)}")
+
+
+def with_row(commit: Commit, **changes: object) -> Commit:
+    """The same step with another effect on its one message, told alike by entry and row."""
+    told = {name: value for name, value in changes.items() if name != "user_id"}
+    (change,), (row,) = commit.entry.changes, commit.messages
+    entry = msgspec.structs.replace(
+        commit.entry, changes=(msgspec.structs.replace(change, **told),)
+    )
+    row = msgspec.structs.replace(row, **changes)
+    return msgspec.structs.replace(commit, entry=entry, messages=(row,))
 
 
 def another_command(commit: Commit) -> Commit:
@@ -135,7 +214,7 @@ def gap(commit: Commit) -> Commit:
     seq = commit.entry.seq + 1
     return Commit(
         entry=msgspec.structs.replace(commit.entry, seq=seq),
-        message=msgspec.structs.replace(commit.message, changed_seq=seq),
+        messages=tuple(msgspec.structs.replace(row, changed_seq=seq) for row in commit.messages),
         state=msgspec.structs.replace(commit.state, seq=seq),
     )
 
@@ -150,6 +229,17 @@ def used_command(commit: Commit) -> Commit:
 
 def seen_and_flagged(*, seen: bool, flagged: bool) -> tuple[str, ...]:
     return ((FLAGGED,) if flagged else ()) + ((SEEN,) if seen else ())
+
+
+def _change(change: str, row: Message) -> MessageChange:
+    return MessageChange(
+        change=change,
+        message_id=row.message_id,
+        places=row.places,
+        keywords=row.keywords,
+        thread_id=row.thread_id,
+        delivered=_delivered(row) if change == "created" else None,
+    )
 
 
 def _delivered(row: Message) -> Delivered:

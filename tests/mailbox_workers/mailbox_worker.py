@@ -18,6 +18,7 @@ from cli.roles.parts import running
 from cli.roles.workers import HANDLERS
 from mail.errors import JournalConflict
 from stores.sqlite_directory import SqliteDirectory
+from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_mail import SqliteMailStore
 from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
@@ -25,6 +26,7 @@ from streams.publisher import KafkaPublisher
 from streams.topics import wait_for_topics
 from streams.topology import stages_of
 from streams.trim import Trimmer
+from tests.mailbox_workers.mailbox_orders import CHUNK_MAX
 
 ROLE = "mailbox"
 FENCED = 3
@@ -34,6 +36,7 @@ async def run(bootstrap: str, folder: Path, name: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     store = await SqliteMailStore.open(folder / "mail.sqlite")
+    holders = await SqliteHolders.open(folder / "holders.sqlite")
     directory = await SqliteDirectory.open(folder / "directory.sqlite")
     try:
         epochs = await wait_for_topics(TopicsConfig(bootstrap=bootstrap), directory)
@@ -44,7 +47,9 @@ async def run(bootstrap: str, folder: Path, name: str) -> None:
             worker = Worker(
                 ROLE,
                 HANDLERS,
-                lambda unread: MailboxPorts(store=store, unread=unread),
+                lambda unread: MailboxPorts(
+                    store=store, unread=unread, holders=holders, chunk_max=CHUNK_MAX
+                ),
                 stages=stages_of(ROLE),
                 config=StreamsConfig(
                     bootstrap=bootstrap, worker=name, data_folder=folder / "faust"
@@ -56,6 +61,7 @@ async def run(bootstrap: str, folder: Path, name: str) -> None:
             await worker.run(stop)
     finally:
         await directory.close()
+        await holders.close()
         await store.close()
 
 

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from mail.lists import NO_FILTER
 from schemas.events import Command, CommandAnswered, MailboxChanged, MailboxEvent, Position
-from schemas.mailbox import FOLDERS, MailboxState, Message
+from schemas.mailbox import FOLDERS, MailboxState, Message, Usage
 from stores.sqlite_mail import SqliteMailStore
 from streams.codec import decode
 from streams.config import PublisherConfig
@@ -22,8 +23,9 @@ from streams.lag import LagMeter
 from streams.publisher import KafkaPublisher
 from streams.tables import UNREAD_CHANGELOG
 from streams.topology import DEAD_LETTERS
+from tests.mailbox_model import Model, counted
 from tests.mailbox_workers.conftest import Fleet, Journalled
-from tests.mailbox_workers.mailbox_model import USERS, Model, Orders, counted
+from tests.mailbox_workers.mailbox_orders import CHUNK_MAX, USERS, Orders
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 COMMANDS, EVENTS = "mailbox.commands", "mailbox.events"
@@ -45,11 +47,12 @@ async def test_two_workers_killed_at_random_lose_and_double_nothing(
     assert fleet.stop() == [0, 0], fleet.said()
 
     log = await _commands(fleet.bootstrap, epochs[COMMANDS])
-    assert len(log) == COMMANDS_PER_ROUND * (KILLS + 1)
-    models = _replayed(log)
+    given = [command for command, _ in log if not getattr(command, "chunk", 0)]
+    assert len(given) == COMMANDS_PER_ROUND * (KILLS + 1)
+    models, positions = _replayed(log)
     journals = {user: await store.journal(user, since_seq=0, limit=10**6) for user in USERS}
     for user in USERS:
-        _check_journal(models[user], journals[user])
+        _check_journal(models[user], positions[user], journals[user])
         await _check_views(store, user, models[user])
     again = await _check_events(fleet.bootstrap, log, journals)
     behind = await _check_table(fleet.bootstrap, models)
@@ -133,48 +136,60 @@ async def _commands(bootstrap: str, epoch: str) -> list[tuple[Command, Position]
     ]
 
 
-def _replayed(log: list[tuple[Command, Position]]) -> dict[str, Model]:
-    """The log as one clerk reads it; a user's commands lie in one partition, in order."""
-    models: dict[str, Model] = defaultdict(Model)
+def _replayed(
+    log: list[tuple[Command, Position]],
+) -> tuple[dict[str, Model], dict[str, list[Position]]]:
+    """The log as one clerk reads it; a user's commands lie in one partition, in order.
+
+    With the position of every command that changed something.
+    """
+    models: dict[str, Model] = {user: Model(chunk_max=CHUNK_MAX) for user in USERS}
+    positions: dict[str, list[Position]] = defaultdict(list)
     for command, position in log:
-        models[command.user_id].apply(command, position)
-    return models
+        if models[command.user_id].apply(command):
+            positions[command.user_id].append(position)
+    return models, positions
 
 
-def _check_journal(model: Model, journal: list[MailboxChanged]) -> None:
-    assert [entry.seq for entry in journal] == list(range(1, len(model.history) + 1))
-    for entry, told in zip(journal, model.history, strict=True):
-        found = (entry.command_id, entry.position, entry.message_id, entry.keywords, entry.places)
-        assert found == (
-            told.command_id, told.position, told.message_id, told.keywords, told.places,
-        )  # fmt: skip
-    for entry, counts in zip(journal, model.counts, strict=True):
-        assert entry.folders
+def _check_journal(model: Model, positions: list[Position], journal: list[MailboxChanged]) -> None:
+    assert [entry.seq for entry in journal] == list(range(1, len(model.steps) + 1))
+    for entry, step, position in zip(journal, model.steps, positions, strict=True):
+        told = {one.message_id: (one.places, one.keywords) for one in entry.changes}
+        assert (entry.command_id, entry.position) == (step.command.command_id, position)
+        assert told == step.changed
+        assert entry.usage == Usage(*step.usage)
+        assert bool(entry.follow_up) == step.goes_on
         for one in entry.folders:
-            assert (one.total, one.unread) == counts[one.id]
+            assert (one.total, one.unread) == step.counts.get(one.id, (0, 0))
 
 
 async def _check_views(store: SqliteMailStore, user: str, model: Model) -> None:
-    """Every message lies in one list, once; and counts are what a recount of the rows gives."""
-    rows = [(folder, row) for folder in FOLDERS for row in await _listed(store, user, folder)]
-    assert sorted(row.message_id for _, row in rows) == sorted(model.messages)
-    for folder, row in rows:
-        assert list(row.places) == [folder]
-        assert model.messages[row.message_id] == (folder, row.places[folder], row.keywords)
+    """Lists show every message where it lies, once; and counts are what a recount gives."""
     state = await store.load(user)
-    recount = counted((folder, row.places[folder], row.keywords) for folder, row in rows)
-    assert state.seq == len(model.history)
-    assert _counts(state) == recount
-    for folder, one in state.folders.items():
-        assert sorted(row.places[folder] for place, row in rows if place == folder) == list(
-            range(1, one.next_uid)
-        )
+    found: dict[str, Message] = {}
+    for folder in {*FOLDERS, *state.folders}:
+        listed = await _listed(store, user, folder)
+        by_uid = await store.by_uid(user, folder, after_uid=0, limit=500)
+        assert sorted(row.message_id for row in listed) == sorted(row.message_id for row in by_uid)
+        assert len(listed) == sum(folder in kept.places for kept in model.alive().values())
+        found |= {row.message_id: row for row in listed}
+    assert {id_: (row.places, row.keywords) for id_, row in found.items()} == {
+        id_: (kept.places, kept.keywords) for id_, kept in model.alive().items()
+    }
+    assert {id_: row.thread_id for id_, row in found.items()} == {
+        id_: kept.thread_id for id_, kept in model.alive().items()
+    }
+    assert state.seq == model.seq
+    assert _counts(state) == counted(model.alive().values())
+    own = {id_: (it.name, it.parent_id) for id_, it in state.own.items() if not it.deleting}
+    assert own == model.box.own
+    assert await store.usage(user) == state.usage
 
 
 async def _listed(store: SqliteMailStore, user: str, folder: str) -> list[Message]:
     found, cursor = [], None
     while True:
-        page = await store.page(user, folder, unread=None, limit=500, cursor=cursor)
+        page = await store.page(user, folder, wanted=NO_FILTER, limit=500, cursor=cursor)
         found += page.messages
         cursor = page.next_cursor
         if cursor is None:
@@ -182,7 +197,7 @@ async def _listed(store: SqliteMailStore, user: str, folder: str) -> list[Messag
 
 
 def _counts(state: MailboxState) -> dict[str, tuple[int, int]]:
-    return {id_: (one.total, one.unread) for id_, one in state.folders.items()}
+    return {id_: (one.total, one.unread) for id_, one in state.folders.items() if one.total}
 
 
 async def _check_events(
@@ -219,6 +234,6 @@ async def _check_table(bootstrap: str, models: dict[str, Model]) -> int:
         user = record.key.decode()
         state = msgspec.msgpack.decode(record.value, type=MailboxState)
         if state.seq:
-            assert _counts(state) == models[user].counts[state.seq - 1]
+            assert _counts(state) == models[user].steps[state.seq - 1].counts
         last[user] = state.seq
-    return sum(last.get(user, 0) != len(model.history) for user, model in models.items())
+    return sum(last.get(user, 0) != model.seq for user, model in models.items())
