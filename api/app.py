@@ -5,6 +5,7 @@ id, and the log has the rest. There is no access log: it would hold addresses, s
 """
 
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -58,14 +59,19 @@ def make_app(
     return app
 
 
-async def start(app: web.Application) -> tuple[web.AppRunner, int]:
-    """Listen where the configuration says; the port is the real one when it says 0."""
+async def start(
+    app: web.Application, *, tls: ssl.SSLContext | None = None
+) -> tuple[web.AppRunner, int]:
+    """Listen where the configuration says; the port is the real one when it says 0.
+
+    With `tls` the port speaks HTTPS and nothing else.
+    """
     config = app[EDGE].config
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=5.0, keepalive_timeout=config.keepalive_s
     )
     await runner.setup()
-    site = web.TCPSite(runner, config.host, config.port)
+    site = web.TCPSite(runner, config.host, config.port, ssl_context=tls)
     await site.start()
     port: int = runner.addresses[0][1]
     return runner, port

@@ -62,6 +62,9 @@ class Config:
     quarantine_score: float
     backlog_max_mails: int
     session_days: int
+    tls_cert: Path | None  # None: a pair of our own in HOME/tls
+    tls_key: Path | None
+    https: bool  # on the HTTP port, and nothing else there
     smtp_proxies: Networks  # who speaks the PROXY protocol to us
     http_proxies: Networks  # whose word about the client's address and scheme counts
     http_proxy_header: str
@@ -79,14 +82,25 @@ class Config:
 
     @property
     def http_url(self) -> str:
-        return f"http://{self.bind}:{self.ports.http}"
+        return f"http{'s' * self.https}://{self.bind}:{self.ports.http}"
 
     def as_settings(self) -> dict[str, str]:
         """The settings that give this configuration again: what our own processes get."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         ports = plain.pop("ports")
         plain |= {f"{name}_port": number for name, number in asdict(ports).items()}
-        return {f"POSTRIVER_{name.upper()}": str(value) for name, value in plain.items()}
+        return {f"POSTRIVER_{name.upper()}": _written(value) for name, value in plain.items()}
+
+
+def _written(value: object) -> str:
+    """As `load` reads it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)
 
 
 KNOWN_SETTINGS = frozenset(
@@ -169,6 +183,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
     if quarantine < junk:
         raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
+    tls = _tls(read)
     return Config(
         home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
         tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
@@ -185,6 +200,9 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         quarantine_score=quarantine,
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
+        tls_cert=tls[0],
+        tls_key=tls[1],
+        https=read.choice("HTTPS", "no", ("yes", "no")) == "yes",
         smtp_proxies=read.networks("SMTP_PROXIES"),
         http_proxies=read.networks("HTTP_PROXIES"),
         http_proxy_header=read.choice(
@@ -198,6 +216,17 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         signatures_urls=read.urls("SIGNATURES_URLS"),
         signatures_checks=read.number("SIGNATURES_CHECKS", 12, least=1, most=50),
     )
+
+
+def _tls(read: _Reader) -> tuple[Path | None, Path | None]:
+    """Both or neither; whether they can be used is seen when they are read."""
+    names = ("TLS_CERT", "TLS_KEY")
+    given = [read.text(name, "") for name in names]
+    for name, value in zip(names, given, strict=True):
+        if any(given) and not value:
+            raise BadSetting(f"POSTRIVER_{name}", value, "both POSTRIVER_TLS_CERT and _TLS_KEY")
+    certificate, key = (Path(value).expanduser().absolute() if value else None for value in given)
+    return certificate, key
 
 
 def _ports(read: _Reader) -> Ports:

@@ -11,7 +11,7 @@ import aiohttp
 
 from cli.accounts import find, new_token, now_ms
 from cli.config import Config
-from cli.wiring import open_directory
+from cli.wiring import open_directory, pair_of
 from mail.errors import Refused
 from schemas.records import Session, User
 
@@ -64,7 +64,9 @@ async def live(config: Config, address: str) -> AsyncIterator[Live]:
         headers = {"Authorization": f"Bearer {token}"}
         try:
             async with (
-                aiohttp.ClientSession(config.http_url, headers=headers) as http,
+                aiohttp.ClientSession(
+                    config.http_url, headers=headers, connector=_connector(config)
+                ) as http,
                 http.ws_connect("/v1/push", heartbeat=20) as socket,
             ):
                 yield Live(user, socket, http)
@@ -75,3 +77,10 @@ async def live(config: Config, address: str) -> AsyncIterator[Live]:
             raise Refused(f"{address}: push refused with {error.status} ({why})") from error
         finally:
             await directory.end_session(digest)
+
+
+def _connector(config: Config) -> aiohttp.TCPConnector | None:
+    """Over HTTPS, to the holder of this installation's own certificate and nobody else."""
+    if not config.https:
+        return None
+    return aiohttp.TCPConnector(ssl=aiohttp.Fingerprint(pair_of(config).sha256()))

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from cli.care.backup import BACKUP_LOG
 from cli.config import Config
-from ingress.tls import CERTIFICATE
+from cli.wiring import pair_of
 from stack import signatures
 from stack.home import Home
+from stores.certificate import BadCertificate
 from streams.topology import TOPICS
 
 
@@ -34,7 +34,8 @@ class Machine:
 
     def warnings(self) -> list[str]:
         """What an operator must know even when all is well."""
-        return self.signatures().warnings()
+        certificate = pair_of(self.config).warnings(time.time())
+        return [*self.signatures().warnings(), *certificate]
 
     def facts(self) -> dict[str, object]:
         """What /status says of the machine."""
@@ -51,9 +52,8 @@ class Machine:
     def certificate_ends_s(self) -> float | None:
         """Unix time; None when there is no certificate that can be read."""
         try:
-            pem = (self.home.tls / CERTIFICATE).read_bytes()
-            return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
-        except (OSError, ValueError):
+            return pair_of(self.config).expires_at_s()
+        except BadCertificate:
             return None
 
     def measures(self) -> Iterable[Metric]:

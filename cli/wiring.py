@@ -22,8 +22,10 @@ from mail.ports import (
 )
 from stack.home import HomeError, existing
 from stack.privileges import PrivilegeError, become
+from stores.certificate import Certificate, Pair
 from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.fts import FtsIndex
+from stores.own_certificate import CERTIFICATE, KEY, ensure_own
 from stores.packed_content import PackedContentStore
 from stores.spamd import SpamdScanner, SpamdScannerConfig
 from stores.sqlite_directory import SqliteDirectory
@@ -84,6 +86,20 @@ class Adapters:
 
     def spam(self) -> SpamScanner:
         return SpamdScanner(SpamdScannerConfig(address=self._socket("spamd")))
+
+
+def pair_of(config: Config) -> Pair:
+    """The operator's certificate and key, else our own, which is perhaps not made yet."""
+    if config.tls_cert and config.tls_key:
+        return Pair(config.tls_cert, config.tls_key)
+    return Pair(config.home / "tls" / CERTIFICATE, config.home / "tls" / KEY)
+
+
+def certificate_of(config: Config) -> Certificate:
+    """Ready to be presented; our own is made when there is none. BadCertificate: of no use."""
+    if config.tls_cert is None:
+        ensure_own(config.home / "tls", config.hostname)
+    return Certificate(pair_of(config))
 
 
 def become_owner(config: Config) -> None:

@@ -1,7 +1,6 @@
 """Settings of SMTP in; the command line builds them from the environment."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from mail.peers import NONE, Networks
 from schemas.content import CONTENT_INLINE_MAX_BYTES
@@ -17,7 +16,6 @@ class SmtpConfig:
     host: str = "127.0.0.1"
     port: int = 2525  # 0: any free one; SmtpServer.port tells which
     reuse_port: bool = False  # several ingress processes behind one port
-    tls_dir: Path | None = None  # None: no STARTTLS
     proxies: Networks = NONE  # connections from here begin with a PROXY header
     worker: str = "ingress"  # the name of this process in hops
 

@@ -8,6 +8,7 @@ Low disk or a backlog (Gate): 452 at MAIL. Killed at any line: what got no 250 c
 
 import asyncio
 import logging
+import ssl
 
 from aiosmtpd import smtp as aiosmtpd
 
@@ -16,7 +17,6 @@ from ingress.config import SmtpConfig
 from ingress.session import Session
 from ingress.site import Site
 from ingress.stats import Load, Stats
-from ingress.tls import server_context
 from mail.ports import ContentStore, Gate, Publisher, Resolver
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class SmtpServer:
         publisher: Publisher,
         contents: ContentStore,
         gate: Gate,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.stats = Stats()
         self._config = config
@@ -47,7 +48,7 @@ class SmtpServer:
             acceptance=Acceptance(config, self.stats, publisher=publisher, contents=contents),
             stats=self.stats,
             load=Load(config, self.stats),
-            tls=None,
+            tls=tls,  # None: no STARTTLS
         )
 
     @property
@@ -57,10 +58,8 @@ class SmtpServer:
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def start(self) -> None:
-        """Listen. OSError: the port is taken, or the certificate cannot be read or made."""
+        """Listen. OSError: the port is taken."""
         aiosmtpd.log.setLevel(logging.WARNING)  # it names peers at INFO, for every connection
-        if self._config.tls_dir is not None:
-            self._site.tls = server_context(self._config.tls_dir, self._config.hostname)
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             lambda: Session(self._site, loop),

@@ -14,7 +14,7 @@ from cli.doctor.finding import Level
 from cli.doctor.settings import settings
 from cli.machine import Machine
 from cli.programs import programs
-from cli.wiring import adapters
+from cli.wiring import adapters, certificate_of
 from mail.errors import Refused
 from stack.clamd import ClamdMissing
 from stack.control import NotRunning, StartFailed, read_status, spawn_detached, stop
@@ -94,6 +94,7 @@ def listening_ports(config: Config) -> list[Port]:
 def _foreground(config: Config) -> None:
     with claimed(config.home) as home:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
+        certificate_of(config)  # a pair that cannot be used is told before anything starts
         made = asyncio.run(_seed(config))
         machine = Machine(config, home)
         shown: list[bool] = []

@@ -12,8 +12,8 @@ from api.ports import ApiPorts
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.machine import Machine
-from cli.roles.parts import running
-from cli.wiring import adapters
+from cli.roles.parts import presenting, running
+from cli.wiring import adapters, certificate_of
 from mail.histogram import Histogram
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
@@ -31,10 +31,12 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         async with adapters(config) as opened:
             directory = await opened.directory()
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+            certificate = certificate_of(config)
             river = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
             async with (
                 running(KafkaPublisher(river)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
+                presenting(certificate),
             ):
                 ports = ApiPorts(
                     store=await opened.mail_store(),
@@ -51,7 +53,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     warnings=Machine(config, home).warnings,
                 )
                 serving.append((tail, app[EDGE].metrics))
-                runner, _ = await start(app)
+                runner, _ = await start(app, tls=certificate.context if config.https else None)
                 await stop.wait()
                 await runner.cleanup()
     finally:

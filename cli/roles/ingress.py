@@ -6,8 +6,8 @@ from typing import Any
 
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
-from cli.roles.parts import running
-from cli.wiring import adapters
+from cli.roles.parts import presenting, running
+from cli.wiring import adapters, certificate_of
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
 from ingress.stats import Stats
@@ -28,9 +28,11 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         async with adapters(config) as opened:
             directory = await opened.directory()
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+            certificate = certificate_of(config)
             river = PublisherConfig(bootstrap=config.bootstrap, client_id="ingress")
             async with (
                 running(KafkaPublisher(river)) as publisher,
+                presenting(certificate),
                 running(LagMeter(config.bootstrap)) as meter,
                 running(BacklogGate(meter, _gate(config))) as gate,
                 running(
@@ -40,6 +42,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                         publisher=publisher,
                         contents=await opened.contents(),
                         gate=gate,
+                        tls=certificate.context,
                     )
                 ) as server,
             ):
@@ -70,7 +73,6 @@ def _smtp(config: Config) -> SmtpConfig:
         hostname=config.hostname,
         host=config.bind,
         port=config.ports.smtp,
-        tls_dir=config.home / "tls",
         proxies=config.smtp_proxies,
         message_max_bytes=config.message_max_bytes,
         recipients_max=config.recipients_max,

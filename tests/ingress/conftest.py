@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -116,13 +117,14 @@ class Rig:
         self.server: SmtpServer | None = None
         self.clients: list[Client] = []
 
-    async def serve(self, **settings: Any) -> SmtpServer:
+    async def serve(self, *, tls: ssl.SSLContext | None = None, **settings: Any) -> SmtpServer:
         self.server = SmtpServer(
             SmtpConfig(hostname=HOSTNAME, port=0, **{"linger_s": 0.3, **settings}),
             resolver=DirectoryResolver(self.directory, HOSTNAME),
             publisher=self.publisher,
             contents=self.contents,
             gate=self.gate,
+            tls=tls,
         )
         await self.server.start()
         return self.server

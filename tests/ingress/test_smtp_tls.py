@@ -3,12 +3,9 @@
 import asyncio
 import smtplib
 import ssl
-import stat
 
-import pytest
-from cryptography import x509
-
-from ingress.tls import ensure_certificate, server_context
+from stores.certificate import context
+from stores.own_certificate import ensure_own
 from tests.ingress.conftest import until
 
 
@@ -29,35 +26,12 @@ async def encrypt(client) -> None:
     client.writer._transport = encrypted
 
 
-def test_a_certificate_is_made_once(tmp_path):
-    folder = tmp_path / "tls"
-    certificate, key = ensure_certificate(folder, "mx.example")
-    before = certificate.read_bytes(), key.read_bytes()
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    ensure_certificate(folder, "other.example")
-    assert (certificate.read_bytes(), key.read_bytes()) == before
-    names = x509.load_pem_x509_certificate(before[0]).extensions
-    alternative = names.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert alternative.get_values_for_type(x509.DNSName) == ["mx.example"]
-
-
-def test_a_half_made_pair_is_made_anew(tmp_path):
-    certificate, _ = ensure_certificate(tmp_path, "mx.example")
-    certificate.unlink()
-    server_context(tmp_path, "mx.example")
-
-
-def test_a_pair_that_is_none_stops_the_start(tmp_path):
-    _certificate, _ = ensure_certificate(tmp_path / "a", "mx.example")
-    _, key = ensure_certificate(tmp_path / "b", "mx.example")
-    key.write_bytes((tmp_path / "a" / "key.pem").read_bytes())
-    with pytest.raises(ssl.SSLError):
-        server_context(tmp_path / "b", "mx.example")
+def own_context(folder) -> ssl.SSLContext:
+    return context(ensure_own(folder, "mx.example"))
 
 
 async def test_a_mail_over_tls(rig, tmp_path):
-    server = await rig.serve(tls_dir=tmp_path)
+    server = await rig.serve(tls=own_context(tmp_path))
     big = b"x" * 70 + b"\r\n"
 
     def deliver() -> tuple[bool, bool, int]:
@@ -78,7 +52,7 @@ async def test_a_mail_over_tls(rig, tmp_path):
 
 
 async def test_what_was_pipelined_in_clear_is_forgotten(rig, tmp_path):
-    await rig.serve(tls_dir=tmp_path)
+    await rig.serve(tls=own_context(tmp_path))
     client = await rig.connect()
     await client.greet()
     await client.ask("MAIL FROM:<evil@r.example>")
@@ -92,7 +66,7 @@ async def test_what_was_pipelined_in_clear_is_forgotten(rig, tmp_path):
 
 
 async def test_a_flood_before_the_handshake(rig, tmp_path):
-    await rig.serve(tls_dir=tmp_path, command_idle_s=5)
+    await rig.serve(tls=own_context(tmp_path), command_idle_s=5)
     client = await rig.connect()
     await client.send(b"STARTTLS\r\n" + b"NOOP\r\n" * 2000)  # reading pauses, and must go on
     assert (await client.reply()).startswith("220 2.0.0")
@@ -101,7 +75,7 @@ async def test_a_flood_before_the_handshake(rig, tmp_path):
 
 
 async def test_a_failed_handshake_ends_the_connection_alone(rig, tmp_path):
-    server = await rig.serve(tls_dir=tmp_path)
+    server = await rig.serve(tls=own_context(tmp_path))
     client = await rig.connect()
     assert (await client.ask("STARTTLS")).startswith("220")
     await client.send(b"this is no handshake\r\n" * 10)
@@ -110,14 +84,14 @@ async def test_a_failed_handshake_ends_the_connection_alone(rig, tmp_path):
 
 
 async def test_a_handshake_that_does_not_come(rig, tmp_path):
-    server = await rig.serve(tls_dir=tmp_path, tls_handshake_s=0.3)
+    server = await rig.serve(tls=own_context(tmp_path), tls_handshake_s=0.3)
     client = await rig.connect()
     assert (await client.ask("STARTTLS")).startswith("220")
     await until(lambda: server.stats.connections == 0)
 
 
 async def test_stop_and_idle_are_told_over_tls_too(rig, tmp_path):
-    server = await rig.serve(tls_dir=tmp_path)
+    server = await rig.serve(tls=own_context(tmp_path))
     client = await rig.connect()
     await client.ask("STARTTLS")
     await encrypt(client)

@@ -1,9 +1,8 @@
-"""The certificate of STARTTLS (RFC 3207): our own at first, an operator's when he replaces it."""
+"""A certificate of our own making, for as long as the operator has given none."""
 
 import datetime as dt
 import fcntl
 import os
-import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -11,34 +10,27 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from stores.certificate import Pair
+
 CERTIFICATE = "cert.pem"
 KEY = "key.pem"
 _VALID_DAYS = 3650
 _CN_MAX_CHARS = 64  # RFC 5280 appendix A, ub-common-name
 
 
-def ensure_certificate(folder: Path, hostname: str) -> tuple[Path, Path]:
-    """Paths of certificate and key in `folder`; a self-signed pair is made when there is none.
+def ensure_own(folder: Path, hostname: str) -> Pair:
+    """The pair in `folder`; a self-signed one is made when there is none.
 
     What is there is kept. Processes that start together make one pair. OSError when the folder
     cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    certificate, key = folder / CERTIFICATE, folder / KEY
+    pair = Pair(folder / CERTIFICATE, folder / KEY)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (certificate.exists() and key.exists()):
-            _make(certificate, key, hostname)
-    return certificate, key
-
-
-def server_context(folder: Path, hostname: str) -> ssl.SSLContext:
-    """A context that presents the pair in `folder`. ssl.SSLError when the pair is no pair."""
-    certificate, key = ensure_certificate(folder, hostname)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
+        if not (pair.certificate.exists() and pair.key.exists()):
+            _make(pair.certificate, pair.key, hostname)
+    return pair
 
 
 def _make(certificate: Path, key: Path, hostname: str) -> None:
