@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 
 from api.clients import CLIENT, client_of
 from api.config import ApiConfig
+from api.doors import DoorSite
 from api.edge import EDGE, Edge, Reasons, make_edge
 from api.headers import secure
 from api.openapi import PATH, document
@@ -27,6 +28,7 @@ from mail.errors import PostriverError
 from mail.ids import new_id
 
 log = logging.getLogger("postriver.api")
+_UNREAD = logging.getLogger("aiohttp.unread")  # it quotes heads that it cannot read
 _PREPARED = web.RequestKey("prepared", bool)
 
 
@@ -67,12 +69,17 @@ async def start(
     With `tls` the port speaks HTTPS and nothing else.
     """
     config = app[EDGE].config
+    _UNREAD.setLevel(logging.CRITICAL)
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=5.0, keepalive_timeout=config.keepalive_s
+        app,
+        access_log=None,
+        logger=_UNREAD,
+        shutdown_timeout=5.0,
+        keepalive_timeout=config.keepalive_s,
+        lingering_time=2.0,
     )
     await runner.setup()
-    site = web.TCPSite(runner, config.host, config.port, ssl_context=tls)
-    await site.start()
+    await DoorSite(runner, config, app[EDGE].visitors, tls=tls).start()
     port: int = runner.addresses[0][1]
     return runner, port
 
@@ -91,13 +98,15 @@ def _describe(config: ApiConfig) -> Handler:
 async def _answer_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Problem details for every failure, and a count for every answer."""
     started_s = time.monotonic()
-    request[CLIENT] = client_of(request, request.app[EDGE].config)
+    edge = request.app[EDGE]
+    request[CLIENT] = client = client_of(request, edge.config)
     try:
-        response = await handler(request)
+        with edge.visitors.request(client):
+            response = await handler(request)
     except Exception as error:
         if request.get(_PREPARED):
             raise _cut_off(request, error) from error
-        response = _problem(error, request.app[EDGE]).response()
+        response = _problem(error, edge).response()
     _count(request, response.status, time.monotonic() - started_s)
     return response
 

@@ -30,6 +30,7 @@ class Client:
 
     address: str
     https: bool
+    proxied: bool = False  # a trusted proxy brings the request, and perhaps others' by the same way
 
 
 CLIENT = web.RequestKey("client", Client)
@@ -49,7 +50,7 @@ def client_of(request: web.Request, config: ApiConfig) -> Client:
         addresses = _words(request.headers.getall("X-Forwarded-For", []))
         scheme = (_words(request.headers.getall("X-Forwarded-Proto", [])) or [""])[-1]
     client = _first_stranger(remote, addresses, config.proxies)
-    return Client(client, https or scheme.lower() == "https")
+    return Client(client, https or scheme.lower() == "https", proxied=client != remote)
 
 
 def _first_stranger(remote: str, addresses: list[str], trusted: Networks) -> str:

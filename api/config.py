@@ -15,6 +15,11 @@ class ApiConfig:
     proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); the other one is not read
     secure_cookies: bool = False  # True: every client is taken to have come by HTTPS
 
+    connections_max: int = 12_000  # push sockets and whoever else connects
+    connections_per_peer_max: int = 256  # an office behind one address; by proxy: requests at once
+    tls_handshake_s: float = 10.0
+    body_max_s: float = 20.0  # for a request's body to come
+
     session_days: int = 30
     login_failures_per_address: int = 10  # from one peer: a stranger elsewhere locks nobody out
     login_failures_everywhere: int = 200  # for one address, whoever tries
@@ -26,7 +31,7 @@ class ApiConfig:
 
     answer_timeout_s: float = 10.0  # a change not seen by then is answered 202
     retry_after_s: int = 5
-    keepalive_s: float = 75.0  # an idle connection after an answer
+    keepalive_s: float = 75.0  # idle; also for a request's whole head to come
     body_max_bytes: int = 64 * 1024
 
     page_default: int = 50

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from api.config import ApiConfig
+from api.doors import Visitors
 from api.limits import Downloads, FailedLogins
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
@@ -34,6 +35,7 @@ class Edge:
     failed_logins: FailedLogins
     downloads: Downloads
     sockets: Sockets
+    visitors: Visitors
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
     hashing: set[asyncio.Future[bool]] = field(default_factory=set)
     reads: asyncio.Semaphore
@@ -74,6 +76,7 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons, warning
         failed_logins=FailedLogins(config, time.monotonic),
         downloads=Downloads(config),
         sockets=Sockets(config, metrics),
+        visitors=Visitors(config, metrics),
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
         reads=asyncio.Semaphore(config.reads_at_once),
     )

@@ -1,5 +1,6 @@
 """What clients send, decoded strictly: what is unknown is refused, and the place named."""
 
+import asyncio
 import re
 from typing import Annotated, TypeVar
 
@@ -7,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from api.config import ApiConfig
+from api.edge import EDGE
 from api.problems import Problem, bad_request, not_found
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -37,10 +39,13 @@ class SocketFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body:
-    """The JSON body as `kind`. 415 for other media types, 400 with the place of the fault."""
+    """The JSON body as `kind`.
+
+    415 for other media types, 408 for one that does not come, 400 with the place of the fault.
+    """
     if request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "Send application/json.")
-    raw = await request.read()
+    raw = await _whole(request)
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
@@ -49,6 +54,14 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body:
         raise bad_request("invalid_body", found["detail"] if found else "", place) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise bad_request("invalid_json", str(error), "body") from error
+
+
+async def _whole(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(request.app[EDGE].config.body_max_s):
+            return await request.read()
+    except TimeoutError:
+        raise Problem(408, "timeout", "The body did not come in time.") from None
 
 
 def query(request: web.Request, *known: str) -> dict[str, str]:

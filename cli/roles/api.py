@@ -94,6 +94,14 @@ def _samples(metrics: ApiMetrics) -> Iterable[Sample]:
     yield _took(None, "", "")
     for (method, route), took in list(metrics.times.items()):
         yield _took(took, method, route)
+    yield Sample(
+        name="postriver_http_connections", help="Open connections.", value=metrics.connections,
+        kind="gauge",
+    )  # fmt: skip
+    yield Sample(
+        name="postriver_http_connections_refused", help="Connections and requests beyond a cap.",
+        value=metrics.connections_refused,
+    )  # fmt: skip
     yield Sample(name="postriver_push_frames", help="Frames pushed.", value=metrics.frames)
     yield Sample(
         name="postriver_push_slow_sockets", help="Sockets closed for slowness.",

@@ -1,12 +1,20 @@
 """Worlds for the edge's tests."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import uvloop
 from edge_world import World
 
 from api.config import ApiConfig
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Doors are tried on both loops: TLS and closing differ."""
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return loops if "doors" in item.path.name else {"asyncio": loops["asyncio"]}
 
 
 @pytest.fixture

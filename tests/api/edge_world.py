@@ -1,6 +1,7 @@
 """An edge on a real port over memory adapters, and a mailbox behind it that carries out orders."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -125,6 +126,7 @@ class World:
     feed: MemoryFeed = field(default_factory=MemoryFeed)
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
     clients: list[aiohttp.ClientSession] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -142,8 +144,8 @@ class World:
         app = make_app(self.config, ports, lambda: self.reasons, warnings=lambda: self.warnings)
         self.edge: Edge = app[EDGE]
         self.runner: web.AppRunner
-        self.runner, self.port = await start(app)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.runner, self.port = await start(app, tls=self.tls)
+        self.url = f"http{'s' * bool(self.tls)}://127.0.0.1:{self.port}"
         await self._add_users()
 
     async def _add_users(self) -> None:
