@@ -4,15 +4,15 @@ The only reader of the environment. A bad value stops the start and names its se
 """
 
 import os
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from cli.edge_settings import EdgeSettings, edge_settings
+from cli.settings import BadSetting, Reader, written
 from mail.addresses import normal_domain
 from mail.errors import Refused
-from mail.peers import Networks
 from stack.freshclam import NO_MIRROR, PUBLIC_MIRROR
 
 DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
@@ -20,14 +20,6 @@ PREFIX = "POSTRIVER_"
 OURS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
 DEPRECATED: Mapping[str, str] = {}  # an old name, and what to use instead
 MIB = 1024 * 1024
-_URL = re.compile(r"(https?|file)://[!-+\--~]+")  # printable ASCII but for the comma
-
-
-class BadSetting(Refused):
-    """A setting that cannot be used."""
-
-    def __init__(self, name: str, value: str, wanted: str) -> None:
-        super().__init__(f"{name}={value!r}: {wanted}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +38,7 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(EdgeSettings):
     """What an operator may set; docs/limits.md and README list the same names."""
 
     home: Path
@@ -62,15 +54,9 @@ class Config:
     quarantine_score: float
     backlog_max_mails: int
     session_days: int
-    tls_cert: Path | None  # None: a pair of our own in HOME/tls
-    tls_key: Path | None
-    https: bool  # on the HTTP port, and nothing else there
-    smtp_proxies: Networks  # who speaks the PROXY protocol to us
-    http_proxies: Networks  # whose word about the client's address and scheme counts
-    http_proxy_header: str
     ledger_days: int
-    secure_cookies: str  # yes: even when nobody says that the page came by HTTPS
     log_level: str
+    log_format: str
     signatures: str  # local: nothing leaves the machine; update: freshclam runs
     signatures_mirror: str
     signatures_urls: str  # of single databases, separated by commas
@@ -89,18 +75,7 @@ class Config:
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         ports = plain.pop("ports")
         plain |= {f"{name}_port": number for name, number in asdict(ports).items()}
-        return {f"POSTRIVER_{name.upper()}": _written(value) for name, value in plain.items()}
-
-
-def _written(value: object) -> str:
-    """As `load` reads it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case _:
-            return str(value)
+        return {f"POSTRIVER_{name.upper()}": written(value) for name, value in plain.items()}
 
 
 KNOWN_SETTINGS = frozenset(
@@ -118,54 +93,7 @@ def given() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
 
 
-class _Reader:
-    """Typed access to POSTRIVER_* names."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, name: str, default: str) -> str:
-        return self._environ.get(f"POSTRIVER_{name}", "").strip() or default
-
-    def number(self, name: str, default: int, *, least: int, most: int) -> int:
-        value = self.text(name, str(default))
-        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
-            raise BadSetting(f"POSTRIVER_{name}", value, f"a whole number, {least} to {most}")
-        return int(value)
-
-    def score(self, name: str, default: float) -> float:
-        value = self.text(name, str(default))
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
-        if not -1000 <= number <= 1000:
-            raise BadSetting(f"POSTRIVER_{name}", value, "a number, -1000 to 1000")
-        return number
-
-    def networks(self, name: str) -> Networks:
-        value = self.text(name, "")
-        try:
-            return Networks.parse(value)
-        except ValueError as error:
-            wanted = f"networks such as 10.0.0.0/8,::1/128 ({error})"
-            raise BadSetting(f"POSTRIVER_{name}", value, wanted) from error
-
-    def choice(self, name: str, default: str, of: tuple[str, ...]) -> str:
-        value = self.text(name, default)
-        if value not in of:
-            raise BadSetting(f"POSTRIVER_{name}", value, f"one of {', '.join(of)}")
-        return value
-
-    def urls(self, name: str) -> str:
-        """Of http, https or file; several are separated by commas. None is fine."""
-        value = self.text(name, "")
-        if not all(_URL.fullmatch(url) for url in value.split(",") if url):
-            raise BadSetting(f"POSTRIVER_{name}", value, "http, https or file URLs, no spaces")
-        return value
-
-
-def _mirror(read: _Reader) -> str:
+def _mirror(read: Reader) -> str:
     given = read.text("SIGNATURES_MIRROR", PUBLIC_MIRROR)
     return given if given in {PUBLIC_MIRROR, NO_MIRROR} else read.urls("SIGNATURES_MIRROR")
 
@@ -178,13 +106,13 @@ def checkout() -> Path:
 
 def load(environ: Mapping[str, str] | None = None) -> Config:
     """The configuration. BadSetting names the first value that cannot be used."""
-    read = _Reader(os.environ if environ is None else environ)
+    read = Reader(os.environ if environ is None else environ)
     read.choice("PROFILE", "embedded", ("embedded",))
     junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
     if quarantine < junk:
         raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
-    tls = _tls(read)
     return Config(
+        **edge_settings(read),
         home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
         tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
         bind=read.text("BIND", "127.0.0.1"),
@@ -200,17 +128,9 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         quarantine_score=quarantine,
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
-        tls_cert=tls[0],
-        tls_key=tls[1],
-        https=read.choice("HTTPS", "no", ("yes", "no")) == "yes",
-        smtp_proxies=read.networks("SMTP_PROXIES"),
-        http_proxies=read.networks("HTTP_PROXIES"),
-        http_proxy_header=read.choice(
-            "HTTP_PROXY_HEADER", "x-forwarded-for", ("x-forwarded-for", "forwarded")
-        ),
         ledger_days=read.number("LEDGER_DAYS", 35, least=1, most=3650),
-        secure_cookies=read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
         signatures=read.choice("SIGNATURES", "local", ("local", "update")),
         signatures_mirror=_mirror(read),
         signatures_urls=read.urls("SIGNATURES_URLS"),
@@ -218,18 +138,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     )
 
 
-def _tls(read: _Reader) -> tuple[Path | None, Path | None]:
-    """Both or neither; whether they can be used is seen when they are read."""
-    names = ("TLS_CERT", "TLS_KEY")
-    given = [read.text(name, "") for name in names]
-    for name, value in zip(names, given, strict=True):
-        if any(given) and not value:
-            raise BadSetting(f"POSTRIVER_{name}", value, "both POSTRIVER_TLS_CERT and _TLS_KEY")
-    certificate, key = (Path(value).expanduser().absolute() if value else None for value in given)
-    return certificate, key
-
-
-def _ports(read: _Reader) -> Ports:
+def _ports(read: Reader) -> Ports:
     base = read.number("PORT_BASE", 0, least=0, most=65_000)
     if 0 < base < 1024:
         raise BadSetting("POSTRIVER_PORT_BASE", str(base), "1024 to 65000")
@@ -244,7 +153,7 @@ def _ports(read: _Reader) -> Ports:
     return Ports(**ports)
 
 
-def _hostname(read: _Reader) -> str:
+def _hostname(read: Reader) -> str:
     given = read.text("HOSTNAME", "")
     try:
         return normal_domain(given or _own_name())

@@ -242,6 +242,10 @@ class Directory(Protocol):
 
     async def end_session(self, token_sha256: str) -> None: ...
 
+    async def prune_sessions(self, now_ms: int) -> int:
+        """Forget those that have expired; how many there were."""
+        ...
+
     async def setting(self, name: str) -> str | None:
         """A fact of this installation, such as a topic's epoch."""
         ...

@@ -102,6 +102,10 @@ class SqliteDirectory(Directory):
         statement = "DELETE FROM session WHERE token_sha256 = ?"
         await self._file.write(lambda c: c.execute(statement, (token_sha256,)).rowcount)
 
+    async def prune_sessions(self, now_ms: int) -> int:
+        statement = "DELETE FROM session WHERE expires_at_ms <= ?"
+        return await self._file.write(lambda c: c.execute(statement, (now_ms,)).rowcount)
+
     async def setting(self, name: str) -> str | None:
         query = "SELECT value FROM setting WHERE name = ?"
         found = await self._file.read(lambda c: c.execute(query, (name,)).fetchone())

@@ -10,11 +10,12 @@ from dataclasses import asdict
 import click
 
 from cli.commands.stack import listening_ports
-from cli.config import BadSetting, Config, given, load
+from cli.config import Config, given, load
 from cli.doctor import hardware
 from cli.doctor.finding import Finding, Level, problem
 from cli.doctor.rounds import round_of
 from cli.doctor.settings import settings
+from cli.settings import BadSetting
 from cli.wiring import become_owner
 from mail.errors import Refused
 from stack.home import lock_holder

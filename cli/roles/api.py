@@ -6,13 +6,13 @@ from typing import Any
 
 from api.app import make_app, start
 from api.config import ApiConfig
-from api.edge import EDGE
+from api.edge import EDGE, now_ms
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.machine import Machine
-from cli.roles.parts import presenting, running
+from cli.roles.parts import presenting, repeating, running
 from cli.wiring import adapters, certificate_of
 from mail.histogram import Histogram
 from stack.home import existing
@@ -20,6 +20,8 @@ from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.tail import EventTail
 from streams.topics import wait_for_topics
+
+PRUNE_EVERY_S = 3600.0  # expired sessions are refused meanwhile
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
@@ -37,6 +39,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(KafkaPublisher(river)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
                 presenting(certificate),
+                repeating("sessions", lambda: directory.prune_sessions(now_ms()), PRUNE_EVERY_S),
             ):
                 ports = ApiPorts(
                     store=await opened.mail_store(),
@@ -64,6 +67,8 @@ def _edge(config: Config) -> ApiConfig:
     return ApiConfig(
         host=config.bind,
         port=config.ports.http,
+        connections_max=config.http_connections_max,
+        connections_per_peer_max=config.http_connections_per_peer_max,
         session_days=config.session_days,
         proxies=config.http_proxies,
         proxy_header=config.http_proxy_header,

@@ -1,7 +1,7 @@
 """Parts of a process that start and stop, as blocks: what started last stops first."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, TypeVar
 
 from stores.certificate import LOOK_EVERY_S, Certificate
@@ -28,11 +28,18 @@ async def running(part: P) -> AsyncIterator[P]:
 
 
 @asynccontextmanager
-async def presenting(certificate: Certificate) -> AsyncIterator[None]:
-    """Within the block, a new certificate is taken soon after its files have changed."""
-    looking = Periodic("certificate", certificate.look, interval_s=LOOK_EVERY_S)
-    looking.start()
+async def repeating(
+    name: str, work: Callable[[], Awaitable[object]], interval_s: float
+) -> AsyncIterator[None]:
+    """Do `work` within the block again and again; its failures are logged and end nothing."""
+    periodic = Periodic(name, work, interval_s=interval_s)
+    periodic.start()
     try:
         yield
     finally:
-        await looking.stop()
+        await periodic.stop()
+
+
+def presenting(certificate: Certificate) -> AbstractAsyncContextManager[None]:
+    """Within the block, a new certificate is taken soon after its files have changed."""
+    return repeating("certificate", certificate.look, LOOK_EVERY_S)

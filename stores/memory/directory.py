@@ -84,6 +84,12 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "write")
         self._sessions.pop(token_sha256, None)
 
+    async def prune_sessions(self, now_ms: int) -> int:
+        await take_step(self.fault, "write")
+        kept = {key: row for key, row in self._sessions.items() if row.expires_at_ms > now_ms}
+        gone, self._sessions = len(self._sessions) - len(kept), kept
+        return gone
+
     async def setting(self, name: str) -> str | None:
         await take_step(self.fault, "read")
         return self._settings.get(name)

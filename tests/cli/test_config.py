@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.config import BadSetting, load
+from cli.config import load
+from cli.settings import BadSetting
 
 
 def test_defaults_need_no_settings() -> None:

@@ -140,6 +140,17 @@ class DirectoryContract:
         assert await directory.session("t1") is None
         assert await directory.session("t2") == session("t2", "u1")
 
+    async def test_expired_sessions_are_pruned_and_no_others(self, directory):
+        await settle(directory)
+        lasting = session("t1", "u1")
+        ended = Session(token_sha256="t2", user_id="u1", expires_at_ms=lasting.expires_at_ms - 1)
+        for each in (lasting, ended):
+            await directory.add_session(each)
+        assert await directory.prune_sessions(ended.expires_at_ms) == 1
+        assert await directory.prune_sessions(ended.expires_at_ms) == 0
+        assert await directory.session("t1") == lasting
+        assert await directory.session("t2") is None
+
     async def test_nobody_has_no_session(self, directory):
         await settle(directory)
         with pytest.raises(NotFound):

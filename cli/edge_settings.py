@@ -1,0 +1,58 @@
+"""Settings of the edges: who may connect, by which certificate, and whose word counts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.settings import BadSetting, Reader
+from mail.peers import Networks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    """A part of Config."""
+
+    http_connections_max: int
+    http_connections_per_peer_max: int
+    tls_cert: Path | None  # None: a pair of our own in HOME/tls
+    tls_key: Path | None
+    https: bool  # on the HTTP port, and nothing else there
+    smtp_proxies: Networks  # who speaks the PROXY protocol to us
+    http_proxies: Networks  # whose word about the client's address and scheme counts
+    http_proxy_header: str
+    secure_cookies: str  # yes: even when nobody says that the page came by HTTPS
+    smtp_fds: tuple[int, ...]  # listening sockets that were handed to us, instead of a port
+    http_fds: tuple[int, ...]
+
+
+def edge_settings(read: Reader) -> dict[str, Any]:
+    """The fields of EdgeSettings. BadSetting."""
+    certificate, key = _tls(read)
+    return {
+        "http_connections_max": read.number("HTTP_CONNECTIONS_MAX", 12_000, least=1, most=50_000),
+        "http_connections_per_peer_max": read.number(
+            "HTTP_CONNECTIONS_PER_PEER_MAX", 256, least=1, most=50_000
+        ),
+        "tls_cert": certificate,
+        "tls_key": key,
+        "https": read.choice("HTTPS", "no", ("yes", "no")) == "yes",
+        "smtp_proxies": read.networks("SMTP_PROXIES"),
+        "http_proxies": read.networks("HTTP_PROXIES"),
+        "http_proxy_header": read.choice(
+            "HTTP_PROXY_HEADER", "x-forwarded-for", ("x-forwarded-for", "forwarded")
+        ),
+        "secure_cookies": read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
+        "smtp_fds": read.numbers("SMTP_FDS"),
+        "http_fds": read.numbers("HTTP_FDS"),
+    }
+
+
+def _tls(read: Reader) -> tuple[Path | None, Path | None]:
+    """Both or neither; whether they can be used is seen when they are read."""
+    names = ("TLS_CERT", "TLS_KEY")
+    given = [read.text(name, "") for name in names]
+    for name, value in zip(names, given, strict=True):
+        if any(given) and not value:
+            raise BadSetting(f"POSTRIVER_{name}", value, "both POSTRIVER_TLS_CERT and _TLS_KEY")
+    certificate, key = (Path(value).expanduser().absolute() if value else None for value in given)
+    return certificate, key
