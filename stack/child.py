@@ -38,7 +38,13 @@ class State(StrEnum):
 class Child:
     """`run()` keeps the program alive until `stop()`; `became_ready` is set once and stays set."""
 
-    def __init__(self, program: Program, home: Home, records: Records) -> None:
+    def __init__(
+        self,
+        program: Program,
+        home: Home,
+        records: Records,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.program = program
         self.state = State.WAITING
         self.reason = "not started yet"
@@ -47,6 +53,7 @@ class Child:
         self.became_ready = asyncio.Event()
         self._log_path = home.log / f"{program.name}.log"
         self._records = records
+        self._now_s = now_s
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._start_ticks: int | None = None
@@ -58,14 +65,14 @@ class Child:
     async def run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            began = time.monotonic()
+            began = self._now_s()
             code = await self._live()
             if self._stopping.is_set():
                 break
             if self.program.kind is Kind.TASK and code == 0:
                 self._become(State.DONE)
                 return
-            failures = 1 if time.monotonic() - began >= HEALTHY_AFTER_S else failures + 1
+            failures = 1 if self._now_s() - began >= HEALTHY_AFTER_S else failures + 1
             await self._pause(code, backoff_s(failures))
         self._become(State.STOPPED)
 
@@ -144,7 +151,7 @@ class Child:
     async def _watch_health(self) -> None:
         """Return when it has failed too often in a row."""
         failed = 0
-        sleep = Sleep()
+        sleep = Sleep(self._now_s)
         while failed < self.program.unhealthy_after:
             await asyncio.sleep(self.program.health_every_s)
             reason = await self._ask(self.program.liveness())
@@ -158,12 +165,12 @@ class Child:
         )
 
     async def _wait_ready(self) -> bool:
-        deadline = time.monotonic() + self.program.start_timeout_s
-        sleep = Sleep()
+        deadline = self._now_s() + self.program.start_timeout_s
+        sleep = Sleep(self._now_s)
         while reason := await self._ask(self.program.readiness()):
             self._become(State.STARTING, reason)
             deadline += sleep.missed_s(START_POLL_S)
-            if time.monotonic() > deadline:
+            if self._now_s() > deadline:
                 log.warning("%s not ready in time (%s); killed", self.program.name, reason)
                 self.kill()
                 return False
@@ -197,7 +204,7 @@ class Sleep:
     A round is a pause and at most two probes; what it took beyond that was spent asleep.
     """
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._round_s = now_s()
         self._awake_from_s = float("-inf")

@@ -78,14 +78,18 @@ class _Pages:
         roles = self._serving()
         pages = await asyncio.gather(*(_page(child, "/metrics") for child in roles))
         texts = {c.program.name: p.decode() for c, p in zip(roles, pages, strict=True) if p}
-        more = await asyncio.to_thread(self._watched.measures)
-        text = render(list(self._watched.children.values()), self._watched.state, texts, more)
+        text = await asyncio.to_thread(self._rendered, texts)
         return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
 
     def _warnings(self, roles: Sequence[Mapping[str, Any]]) -> list[str]:
         """The machine's own, and what each role says of itself."""
         said = (f"{one['name']}: {text}" for one in roles for text in one["warnings"])
         return [*self._watched.warnings(), *said]
+
+    def _rendered(self, texts: Mapping[str, str]) -> bytes:
+        """In a thread: the kernel is asked about every process, which takes a while."""
+        watched = self._watched
+        return render(list(watched.children.values()), watched.state, texts, watched.measures())
 
     def _serving(self) -> list[Child]:
         return [c for c in self._watched.children.values() if c.program.http is not None]
