@@ -11,6 +11,7 @@ producer keeps two batches per partition at most (PublisherConfig.batch_max_byte
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -25,6 +26,7 @@ from streams.codec import encode
 from streams.config import PublisherConfig
 from streams.dead_letter_headers import Headers
 from streams.topology import EVENT_MAX_BYTES, TOPIC_OF, Topic
+from streams.turns import Turns
 
 _log = logging.getLogger(__name__)
 RECORD_MAX_BYTES = EVENT_MAX_BYTES + 48 * 1024  # a dead letter: a whole event, and its headers
@@ -55,6 +57,8 @@ class KafkaPublisher:
         self._config = config
         self._topic_of = topic_of
         self._producer: AIOKafkaProducer | None = None
+        self._turns = Turns()
+        self._any_partition = {one.name for one in topic_of.values() if one.any_partition}
         self._in_doubt: dict[_Record, asyncio.Future[object]] = {}
         self._renewal: asyncio.Task[None] | None = None
 
@@ -137,10 +141,21 @@ class KafkaPublisher:
         if self._in_doubt and (earlier := self._in_doubt.get(record)) is not None:
             return earlier
         topic, key, value, partition, headers = record
+        if partition is None and topic in self._any_partition:
+            partition = self._turn(producer, topic, len(value or b""))
         sent: asyncio.Future[object] = await producer.send(
             topic, value, key=key, partition=partition, headers=list(headers)
         )
         return sent
+
+    def _turn(self, producer: AIOKafkaProducer, topic: str, size_bytes: int) -> int | None:
+        """None, which goes by key, until the topic's partitions are known."""
+        known = producer.client.cluster.partitions_for_topic(topic)
+        return (
+            self._turns.partition(topic, len(known), size_bytes, time.monotonic())
+            if known
+            else None
+        )
 
     def _doubt(self, pending: _Pending) -> None:
         """Remember what is not settled yet, until it is."""

@@ -33,6 +33,7 @@ class Topic:
     keyed_by: str
     writers: tuple[str, ...]  # stages
     reader: str | None  # the stage that reads it
+    any_partition: bool = False  # in no order, so the key does not choose: streams/turns.py
     only_copy: bool  # a mail's only copy may stand here: flushed on a single node
     watchers: tuple[str, ...] = ()  # roles without stages that read it too, each as its own group
     settings: dict[str, str] = field(default_factory=lambda: dict(FOREVER))
@@ -64,7 +65,8 @@ TOPICS: tuple[Topic, ...] = (
         name="mail.received",
         carries=(events.MailReceived,),
         key=_mail,
-        keyed_by="mail id",
+        keyed_by="mail id; any partition",
+        any_partition=True,
         writers=("ingress",),
         reader="validate",
         only_copy=True,
@@ -74,7 +76,8 @@ TOPICS: tuple[Topic, ...] = (
         name="mail.validated",
         carries=(events.MailValidated,),
         key=_mail,
-        keyed_by="mail id",
+        keyed_by="mail id; any partition",
+        any_partition=True,
         writers=("validate",),
         reader="scan",
         only_copy=True,
@@ -83,7 +86,8 @@ TOPICS: tuple[Topic, ...] = (
         name="mail.scanned",
         carries=(events.MailScanned,),
         key=_mail,
-        keyed_by="mail id",
+        keyed_by="mail id; any partition",
+        any_partition=True,
         writers=("scan",),
         reader="route",
         only_copy=True,
