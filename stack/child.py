@@ -11,22 +11,23 @@ from enum import StrEnum
 from stack.home import Home
 from stack.leftovers import Records, kill_session, start_ticks
 from stack.logs import LogFile
-from stack.probes import PROBE_TIMEOUT_S, Probe
+from stack.probes import Probe
 from stack.program import Kind, Program
+from stack.sleep import Sleep
 from stack.spawn import Pump, finish, spawn
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
-ASLEEP_S = 5.0  # a watcher so much later than it can be was frozen itself: a lid, a paused machine
-WAKING_S = 30.0  # after that nobody is judged for so long: all have connections to mend
 HEALTHY_AFTER_S = 60.0  # having lived this long, the next failure counts as the first
 START_POLL_S = 0.1
+NOT_YET_POLL_S = 1.0
+CANNOT_START = 127  # as shells have it
 
 log = logging.getLogger("postriver.stack")
 
 
 class State(StrEnum):
-    WAITING = "waiting"  # for those it comes after
+    WAITING = "waiting"  # for those it comes after, or for what it needs
     STARTING = "starting"
     READY = "ready"
     UNHEALTHY = "unhealthy"
@@ -64,9 +65,9 @@ class Child:
 
     async def run(self) -> None:
         failures = 0
-        while not self._stopping.is_set():
+        while not await self._stopped_before_its_time_came():
             began = self._now_s()
-            code = await self._live()
+            code = await self._try_to_live()
             if self._stopping.is_set():
                 break
             if self.program.kind is Kind.TASK and code == 0:
@@ -100,6 +101,23 @@ class Child:
             with suppress(ProcessLookupError):
                 self._process.kill()
 
+    async def _stopped_before_its_time_came(self) -> bool:
+        """Wait for as long as the program must not be started; whether we are to stop instead."""
+        while not self._stopping.is_set() and (reason := self.program.not_yet()):
+            if self.state is not State.WAITING:
+                log.warning("%s is not started: %s", self.program.name, reason)
+            self._become(State.WAITING, reason)
+            await self._sleep(NOT_YET_POLL_S)
+        return self._stopping.is_set()
+
+    async def _try_to_live(self) -> int:
+        """No room for its log, no descriptor left: as a program that cannot start."""
+        try:
+            return await self._live()
+        except OSError as cause:
+            log.warning("%s cannot be started: %s", self.program.name, cause)
+            return CANNOT_START
+
     async def _live(self) -> int:
         """One life, from spawn until nothing of it is left; its exit code."""
         self._become(State.STARTING, "starting")
@@ -113,7 +131,7 @@ class Child:
             process = None
         finally:
             pump.close_input()
-        code = 127 if process is None else await self._life(process)
+        code = CANNOT_START if process is None else await self._life(process)
         await finish(pumping)
         file.close()
         return code
@@ -186,6 +204,10 @@ class Child:
         self.restarts += 1
         self._become(State.BACKOFF, f"ended by {how}; again in {delay_s:.1f} s")
         log.warning("%s %s", self.program.name, self.reason)
+        await self._sleep(delay_s)
+
+    async def _sleep(self, delay_s: float) -> None:
+        """Cut short by `stop`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self._stopping.wait()
@@ -196,32 +218,6 @@ class Child:
         self.state, self.reason = state, reason
         if self.ok:
             self.became_ready.set()
-
-
-class Sleep:
-    """Tells a watcher that it was frozen together with all it watches, so that nobody is to blame.
-
-    A round is a pause and at most two probes; what it took beyond that was spent asleep.
-    """
-
-    def __init__(self, now_s: Callable[[], float]) -> None:
-        self._now_s = now_s
-        self._round_s = now_s()
-        self._awake_from_s = float("-inf")
-
-    def missed_s(self, pause_s: float) -> float:
-        """Seconds asleep in the round that ends now; 0 when it went as rounds do."""
-        began_s, self._round_s = self._round_s, self._now_s()
-        missed_s = self._round_s - began_s - pause_s - 2 * PROBE_TIMEOUT_S
-        if missed_s < ASLEEP_S:
-            return 0.0
-        self._awake_from_s = self._round_s
-        return missed_s
-
-    @property
-    def waking(self) -> bool:
-        """Whether the last sleep ended a moment ago."""
-        return self._now_s() - self._awake_from_s < WAKING_S
 
 
 def backoff_s(failures: int) -> float:

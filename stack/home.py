@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.durable import make_folder, sync, write
+
 VERSION = 1
 FOLDERS = ("run", "log", "kafka", "data", "content", "tls", "engines", "signatures")
 SOCKET_PATH_MAX_BYTES = 100  # sun_path holds 108; a margin for suffixes that servers add
@@ -134,6 +136,7 @@ def claimed(
         home = Home(path.resolve())
         for name in FOLDERS:
             (home.path / name).mkdir(mode=0o700, exist_ok=True)
+        sync(home.path)
         yield home
 
 
@@ -175,7 +178,7 @@ def _short_folder(home: Path) -> Path:
 
 
 def _create(path: Path) -> None:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path)
     if _version(path) is not None:
         return
     ours = {"lock", "log"}  # made by a start that came no further
@@ -204,19 +207,9 @@ def _migrate(path: Path, version: int, migrations: Mapping[int, Callable[[Path],
         if step not in migrations:
             raise HomeError(f"{path}: no way from state version {step} to {version}")
         migrations[step](path)
-        _write_version(path, step + 1)
+        write(path / "version", f"{step + 1}\n")
     if found is None:
-        _write_version(path, version)
-
-
-def _write_version(path: Path, version: int) -> None:
-    """By rename and with a sync, so that a crash leaves the old number or the new one."""
-    fresh = path / "version.new"
-    with fresh.open("w", encoding="ascii") as file:
-        file.write(f"{version}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path / "version")
+        write(path / "version", f"{version}\n")
 
 
 @contextmanager

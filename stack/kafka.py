@@ -4,19 +4,25 @@ Kafka's own defaults lose or repeat mail that waits long (offsets and topics exp
 days); what a topic keeps is set per topic by its creator, what the node keeps is set here.
 """
 
+import shutil
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from stack.durable import sync, sync_tree
 from stack.home import Home
 from stack.java import find_java
-from stack.probes import TcpProbe
+from stack.probes import KafkaProbe
 from stack.program import Kind, Program, base_env
 
 NAME = "kafka"
-EVENT_MAX_BYTES = 2 * 1024 * 1024
+LOGS = "log.dirs"
+MIB = 1024 * 1024
+START_ROOM_BYTES = 128 * MIB  # for indexes and snapshots, and for what others write meanwhile
+EVENT_MAX_BYTES = 2 * MIB
 NEVER_MINUTES = 2**31 - 1  # the largest value Kafka takes: about 4,000 years
 
 
@@ -48,19 +54,34 @@ def kafka(home: Home, config: KafkaConfig) -> Program:
     java = find_java(config.java_home)
     if not any(config.lib.glob("kafka_*.jar")):
         raise KafkaMissing(f"no Kafka in {config.lib}; `make run` fetches it")
-    properties = _write_properties(home, config)
-    _format_once(home, config, java, properties)
+    wanted = properties(home, config)
+    path = _write_properties(properties_path(home), wanted)
+    _format_once(home, config, java, wanted)
     return Program(
         name=NAME,
         kind=Kind.ENGINE,
-        argv=(str(java), *_options(home, config), "kafka.Kafka", str(properties)),
+        argv=(str(java), *_options(home, config), "kafka.Kafka", str(path)),
         env=base_env(home),
         cwd=home.engine(NAME),
-        ready=TcpProbe(config.port),
+        not_yet=partial(no_room, home.kafka),
+        ready=KafkaProbe(config.port),
         detail=f"127.0.0.1:{config.port}",
         stop_timeout_s=config.stop_timeout_s,
         unhealthy_after=24,
     )
+
+
+def no_room(folder: Path) -> str | None:
+    """Why the broker must not be started on this disk now.
+
+    After a crash it checks its segments, and a segment that it cannot check for want of room it
+    empties; that of its own metadata too, and with it every topic. So it is never started on a disk
+    that is full, as the one may be that it crashed on.
+    """
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes >= START_ROOM_BYTES:
+        return None
+    return f"{free_bytes // MIB} MiB free on its disk, {START_ROOM_BYTES // MIB} MiB wanted"
 
 
 def archive_path(lib: Path) -> Path:
@@ -79,7 +100,7 @@ def properties(home: Home, config: KafkaConfig) -> dict[str, str]:
         "advertised.listeners": f"PLAINTEXT://{node}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "log.dirs": str(home.kafka / "log"),
+        LOGS: str(home.kafka / "log"),
         "auto.create.topics.enable": "false",
         "offsets.retention.minutes": str(NEVER_MINUTES),
         "offsets.topic.num.partitions": str(config.offsets_partitions),
@@ -135,9 +156,8 @@ def properties_path(home: Home) -> Path:
     return home.engine(NAME) / "server.properties"
 
 
-def _write_properties(home: Home, config: KafkaConfig) -> Path:
-    path = properties_path(home)
-    lines = [f"{key}={value}" for key, value in properties(home, config).items()]
+def _write_properties(path: Path, wanted: dict[str, str]) -> Path:
+    lines = [f"{key}={value}" for key, value in wanted.items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -149,16 +169,30 @@ def new_cluster_id() -> str:
     return made
 
 
-def _format_once(home: Home, config: KafkaConfig, java: Path, properties_path: Path) -> None:
-    """Give the log folder its cluster id; one that it has is kept, a new one orphans mail."""
-    if (home.kafka / "log" / "meta.properties").exists():
+def _format_once(home: Home, config: KafkaConfig, java: Path, wanted: dict[str, str]) -> None:
+    """Give the log folder its cluster id; one that it has is kept, a new one orphans mail.
+
+    Kafka does not sync what it writes here, and never starts again from half of it. So it is made
+    aside, synced as a whole, and then given its name.
+    """
+    folder = home.kafka / "log"
+    if (folder / "meta.properties").exists():
         return
+    fresh = home.kafka / "log.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    aside = _write_properties(home.engine(NAME) / "format.properties", {**wanted, LOGS: str(fresh)})
     run = subprocess.run(
         [
             str(java), *_options(home, config), "kafka.tools.StorageTool",
-            "format", "-t", new_cluster_id(), "-c", str(properties_path),
+            "format", "-t", new_cluster_id(), "-c", str(aside),
         ],
         capture_output=True, text=True, check=False, env=base_env(home),
     )  # fmt: skip
     if run.returncode:
         raise KafkaMissing(f"cannot format {home.kafka}: {run.stdout[-500:]}{run.stderr[-500:]}")
+    sync_tree(fresh)
+    try:
+        fresh.rename(folder)  # onto nothing, or an empty folder
+    except OSError as cause:
+        raise KafkaMissing(f"{folder} holds a log without meta.properties: {cause}") from cause
+    sync(home.kafka)

@@ -7,6 +7,7 @@ pid was not given to another process.
 
 import ctypes
 import json
+import logging
 import os
 import signal
 import time
@@ -21,6 +22,8 @@ from stack.home import Home
 
 POLL_S = 0.05
 PR_SET_CHILD_SUBREAPER = 36
+
+log = logging.getLogger("postriver.stack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,13 @@ class Records:
         self._write()
 
     def _write(self) -> None:
+        """A full disk must not keep a program from being started again: the next write has all."""
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps([asdict(each) for each in self._records.values()]))
-        fresh.replace(self._path)
+        try:
+            fresh.write_text(json.dumps([asdict(each) for each in self._records.values()]))
+            fresh.replace(self._path)
+        except OSError as cause:
+            log.warning("cannot note what runs: %s", cause)
 
 
 def boot_id() -> str:

@@ -5,6 +5,8 @@ import pwd
 import sys
 from pathlib import Path
 
+from stack.durable import make_folder
+
 SERVICE_USER = "postriver"  # made by `make run` as root
 
 
@@ -30,7 +32,7 @@ def become(path: Path, *, user: str = SERVICE_USER) -> None:
 
 def _owner(path: Path, user: str) -> pwd.struct_passwd:
     """Who owns `path`; a folder of root's that is still empty is given to `user`."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path)
     found = path.stat()
     if found.st_uid != 0:
         return pwd.getpwuid(found.st_uid)

@@ -1,4 +1,4 @@
-"""How a process shows that it serves: by a TCP accept, a ping on a unix socket, or HTTP on one.
+"""How a process shows that it serves: by a TCP accept, a ping, or HTTP.
 
 A probe answers None when all is well, else the reason in a few words. It never raises and never
 takes longer than PROBE_TIMEOUT_S.
@@ -14,6 +14,8 @@ import aiohttp
 
 PROBE_TIMEOUT_S = 5.0
 REPLY_MAX_BYTES = 4096
+CORRELATION = b"ping"  # comes back with the answer
+API_VERSIONS = b"\0\0\0\x0a" + b"\0\x12\0\0" + CORRELATION + b"\xff\xff"  # v0, no client id
 
 Probe = Callable[[], Awaitable[str | None]]
 
@@ -33,6 +35,27 @@ class TcpProbe:
         except (OSError, TimeoutError) as cause:
             return f"port {self.port}: {_reason(cause)}"
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaProbe:
+    """Ready when the broker at the port answers ApiVersions; a frozen one only accepts."""
+
+    port: int
+    host: str = "127.0.0.1"
+
+    async def __call__(self) -> str | None:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(self.host, self.port)
+                try:
+                    writer.write(API_VERSIONS)
+                    reply = await reader.readexactly(8)
+                finally:
+                    await _close(writer)
+        except (OSError, TimeoutError, EOFError) as cause:
+            return f"port {self.port}: {_reason(cause)}"
+        return None if reply[4:] == CORRELATION else f"port {self.port}: answered {reply!r}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What the supervisor is told about a program: a value, made by the caller, never changed."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +26,7 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)  # the whole environment, see `base_env`
     cwd: Path | None = None
     after: tuple[str, ...] = ()  # names that must have been ready once before this one starts
+    not_yet: Callable[[], str | None] = lambda: None  # why it must not be started now
     ready: Probe | None = None  # None: `http`'s /readyz, else ready as soon as it runs
     http: Path | None = None  # unix socket with /healthz, /readyz, /metrics, /status
     detail: str = ""  # one line for `status`

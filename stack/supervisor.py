@@ -101,6 +101,8 @@ class Supervisor:
 
     async def _supervise(self) -> None:
         runs = [asyncio.create_task(self._run_in_order(each)) for each in self.children.values()]
+        for each in runs:
+            each.add_done_callback(self._ran)
         greet = asyncio.create_task(self._greet())
         try:
             await self._wake.wait()
@@ -109,6 +111,12 @@ class Supervisor:
             await asyncio.gather(greet, return_exceptions=True)
             await self._stop_in_order()
             await asyncio.gather(*runs)
+
+    def _ran(self, run: "asyncio.Task[None]") -> None:
+        """A program that nobody watches any more must not pass for ready: everything ends."""
+        if not run.cancelled() and run.exception() is not None:
+            log.critical("the supervisor fails", exc_info=run.exception())
+            self.stop()
 
     async def _run_in_order(self, child: Child) -> None:
         for name in child.program.after:

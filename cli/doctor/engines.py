@@ -11,7 +11,7 @@ from cli.programs import clamd_config, kafka_config
 from stack import clamd, kafka, signatures, spamd
 from stack.home import Home
 from stack.java import JavaMissing, find_java, java_version
-from stack.probes import Probe, TcpProbe
+from stack.probes import KafkaProbe, Probe, TcpProbe
 
 VERSION_LIMIT_S = 5.0
 VERY_OLD_S = 14 * 86_400.0
@@ -91,7 +91,7 @@ def _same(check: str, path: Path, wanted: Mapping[str, str], between: str) -> li
 async def answering(config: Config, home: Home) -> list[Finding]:
     """Of a stack that is up."""
     probes: dict[str, Probe] = {
-        "kafka": TcpProbe(config.ports.kafka),
+        "kafka": KafkaProbe(config.ports.kafka),
         "clamd": clamd.ping(home),
         "spamd": spamd.ping(home),
         "smtp": TcpProbe(config.ports.smtp, _reachable(config.bind)),

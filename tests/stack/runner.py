@@ -46,6 +46,7 @@ def program(home: Home, spec: dict) -> Program:
         return {"clamd": clamd, "spamd": spamd}[spec["name"]](home)
     code = spec.pop("code")
     wait_for = spec.pop("ready_file", None)
+    need = spec.pop("waits_for", None)
     http = home.socket(spec["name"]) if spec.pop("http", False) else None
     return Program(
         kind=Kind(spec.pop("kind", "role")),
@@ -54,6 +55,7 @@ def program(home: Home, spec: dict) -> Program:
         cwd=Path(spec.pop("cwd", home.run)),
         ready=file_probe(home.run / wait_for) if wait_for else None,
         http=http,
+        not_yet=lambda: f"no {need}" if need and not (home.run / need).exists() else None,
         after=tuple(spec.pop("after", ())),
         **spec,
     )

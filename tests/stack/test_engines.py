@@ -1,5 +1,6 @@
 """The real engines, unprivileged, as `make run` starts them."""
 
+import asyncio
 import base64
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ from small_machine import KAFKA_LIB, Machine, alive, wait_until
 from stack.home import Home
 from stack.java import JavaMissing, find_java
 from stack.ports import free_port
+from stack.probes import KafkaProbe
 from stack.signatures import EICAR_HEX
 
 pytestmark = pytest.mark.engines
@@ -69,6 +71,7 @@ def test_engines_check_mail_survive_a_kill_and_leave_nothing(machine: Machine, h
     assert b"GTUBE" not in judged(home, HEAD + b"\r\nlunch?\r\n")
     before = {name: machine.pid_of(name) for name in ("kafka", "clamd", "spamd")}
     cluster = (home.kafka / "log" / "meta.properties").read_text()
+    asyncio.run(assert_silence_is_no_answer(machine))
     kill_each(machine, before)
     assert scanned(home, attached(eicar)).endswith(b"FOUND\0")
     assert (home.kafka / "log" / "meta.properties").read_text() == cluster
@@ -76,6 +79,18 @@ def test_engines_check_mail_survive_a_kill_and_leave_nothing(machine: Machine, h
     machine.process.terminate()
     assert machine.process.wait(60) == 0
     assert not [pid for pid in (*before.values(), *after.values()) if alive(pid)]
+
+
+async def assert_silence_is_no_answer(machine: Machine) -> None:
+    """A frozen broker's port still accepts."""
+    row = machine.row_of("kafka")
+    probe = KafkaProbe(int(row["detail"].rpartition(":")[2]))
+    assert await probe() is None
+    broker = psutil.Process(row["pid"])
+    broker.suspend()
+    wait_until(lambda: broker.status() == psutil.STATUS_STOPPED)
+    assert "no answer" in (await probe() or "")
+    broker.resume()
 
 
 def kill_each(machine: Machine, pids: dict[str, int | None]) -> None:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stack.child import WAKING_S, Child, Sleep
+from stack.child import Child
 from stack.home import claimed
 from stack.leftovers import Record, Records, boot_id, members, start_ticks
 from stack.probes import PROBE_TIMEOUT_S
 from stack.program import Kind, Program
+from stack.sleep import WAKING_S, Sleep
 
 
 def test_a_gap_is_time_asleep_and_a_slow_round_is_not() -> None:

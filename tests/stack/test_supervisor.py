@@ -141,6 +141,25 @@ def test_a_killed_child_comes_back_and_its_workers_do_not_linger(machine: Machin
     assert machine.pid_of("other") == other
 
 
+def test_a_full_disk_keeps_nobody_from_being_started_again(machine: Machine) -> None:
+    machine.start(named("one"))
+    machine.wait_ready()
+    (machine.home / "run" / "processes.new").mkdir()  # what runs cannot be written down
+    first = machine.pid_of("one")
+    psutil.Process(first).kill()
+    wait_until(lambda: machine.pid_of("one") not in {None, first})
+    machine.wait_ready()
+
+
+def test_a_program_waits_while_it_must_not_be_started(machine: Machine) -> None:
+    machine.start(named("one", waits_for="room"), named("two"))
+    wait_until(lambda: machine.state_of("two") == "ready")
+    assert (machine.state_of("one"), machine.pid_of("one")) == ("waiting", None)
+    assert json.loads(get(machine, "/readyz")[1])["reasons"]["one"] == "no room"
+    (machine.home / "run" / "room").touch()
+    machine.wait_ready()
+
+
 def test_a_child_that_cannot_live_is_tried_with_growing_pauses(machine: Machine) -> None:
     machine.start(
         {
