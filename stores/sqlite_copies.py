@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from mail.errors import PostriverError, Refused
@@ -17,40 +18,47 @@ from stores.sqlite_base import SqliteConfig, as_named, connect
 _CONFIG = SqliteConfig(busy_timeout_s=30.0)  # a checkpoint on a slow disk may take its time
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """One file as it stood at the moment."""
+
+    connection: sqlite3.Connection
+
+    def copy_to(self, target: Path) -> int:
+        """Write it to the new file `target`, check that, and tell its schema's version.
+
+        Refused: a page of it is damaged. StoreUnavailable: no room.
+        """
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        try:
+            with closing(sqlite3.connect(target, isolation_level=None)) as copied:
+                copied.execute("PRAGMA synchronous=OFF")  # the whole backup is synced at its end
+                self.connection.backup(copied)
+                copied.execute("PRAGMA journal_mode=DELETE")
+                problems = [row[0] for row in copied.execute("PRAGMA quick_check(3)")]
+                (version,) = copied.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error as error:
+            raise _named(error, target) from error
+        if problems != ["ok"]:
+            raise Refused(f"{target.name} is damaged: {'; '.join(problems)}")
+        return int(version)
+
+
 @contextmanager
-def one_moment(paths: Sequence[Path]) -> Iterator[dict[Path, sqlite3.Connection]]:
+def one_moment(paths: Sequence[Path]) -> Iterator[dict[Path, View]]:
     """Every file as it stood at one instant, until the block ends. StoreUnavailable, named."""
     with ExitStack() as views:
-        found: dict[Path, sqlite3.Connection] = {}
+        found: dict[Path, View] = {}
         with ExitStack() as locks:
             for path in paths:
                 lock = locks.enter_context(closing(_open(path, read_only=False)))
                 _ask(lock, path, "BEGIN IMMEDIATE")
             for path in paths:
-                found[path] = views.enter_context(closing(_open(path, read_only=True)))
-                _ask(found[path], path, "BEGIN")
-                _ask(found[path], path, "SELECT count(*) FROM sqlite_schema")
+                view = views.enter_context(closing(_open(path, read_only=True)))
+                _ask(view, path, "BEGIN")
+                _ask(view, path, "SELECT count(*) FROM sqlite_schema")
+                found[path] = View(view)
         yield found
-
-
-def copy(view: sqlite3.Connection, target: Path) -> int:
-    """Write what `view` sees to the new file `target`, check it, and tell its schema's version.
-
-    Refused: a page of it is damaged. StoreUnavailable: no room.
-    """
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    try:
-        with closing(sqlite3.connect(target, isolation_level=None)) as copied:
-            copied.execute("PRAGMA synchronous=OFF")  # its writer syncs the whole backup at its end
-            view.backup(copied)
-            copied.execute("PRAGMA journal_mode=DELETE")
-            problems = [row[0] for row in copied.execute("PRAGMA quick_check(3)")]
-            (version,) = copied.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        raise _named(error, target) from error
-    if problems != ["ok"]:
-        raise Refused(f"{target.name} is damaged: {'; '.join(problems)}")
-    return int(version)
 
 
 def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:

@@ -46,6 +46,8 @@ class RawRecord(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> tuple[tuple[str, bytes], ...]: ...
+    @property
+    def partition(self) -> int | None: ...
 
 
 class KafkaPublisher:
@@ -100,7 +102,9 @@ class KafkaPublisher:
 
     async def publish_all_raw(self, records: Sequence[RawRecord]) -> None:
         """Write records as they are, in order within a key. BrokerUnavailable: in doubt, repeat."""
-        await self._write([(one.topic, one.key, one.value, None, one.headers) for one in records])
+        await self._write(
+            [(one.topic, one.key, one.value, one.partition, one.headers) for one in records]
+        )
 
     def _record(self, event: Event) -> _Record:
         topic = self._topic_of.get(type(event))

@@ -1,23 +1,22 @@
 """waiting: what stands in the log before its readers, taken out of one log and put into another.
 
 A backup keeps these records instead of the broker's files, which cannot be copied in one moment.
-Taken: what a mail's reader has not committed, and dead letters that nobody has seen to. Put back
-unchanged, under the same keys: ids travel inside, so every stage recognises what it has done.
+Taken: what a mail's readers have not committed, under the same keys, so that every stage recognises
+by the ids inside what it has done; and all of dead.letters, partition by partition, so that letters
+keep their ids, and marks mean the letters that they meant.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable, Fatal
 from streams.lag import GROUP_PREFIX, GroupsTopics, mail_groups
-from streams.letters import id_of, mark_of
-from streams.log_client import LogClient
+from streams.log_client import LogClient, Offsets
 from streams.publisher import KafkaPublisher
 from streams.topology import BY_NAME, DEAD_LETTERS, TOPICS
 
@@ -28,8 +27,6 @@ _RETRY_S = 0.5
 _LENGTH_BYTES = 4
 _encode = msgspec.msgpack.Encoder().encode
 
-Spans = dict[TopicPartition, tuple[int, int]]
-
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
     """A record as it stood in the log."""
@@ -38,35 +35,56 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int | None = None  # None: its key tells
 
 
 _decode = msgspec.msgpack.Decoder(Waiting).decode
 
 
 class Trimmed(BrokerUnavailable):
-    """What had been finished meanwhile was removed before it was read: take everything again."""
+    """What was finished meanwhile was removed before it was read."""
 
     def __init__(self, part: TopicPartition) -> None:
-        super().__init__(f"{part.topic} partition {part.partition} was trimmed while it was read")
+        super().__init__(
+            f"{part.topic} partition {part.partition} was trimmed while it was read: try again"
+        )
 
 
-async def take(bootstrap: str, *, groups: GroupsTopics | None = None) -> AsyncIterator[Waiting]:
-    """Every waiting record, in order within a key. BrokerUnavailable; Trimmed at the end.
+async def unfinished(bootstrap: str, *, groups: GroupsTopics | None = None) -> Offsets:
+    """From where on each partition is to be taken. BrokerUnavailable.
 
     `groups` and what they read; None: `readers`. Of several that read a topic the last one counts.
-
-    Commits are asked first and ends last: a mail is either in a span, or its next stage's record
-    or row was there before the ends were asked. So who copies the stores afterwards misses none.
+    What stands before these offsets has its outputs further down the river, or in the stores,
+    already now: who copies the stores after this and takes the log last, misses no mail.
     """
+    groups = readers() if groups is None else groups
     async with LogClient(bootstrap) as log:
-        spans = await _spans(log, readers() if groups is None else groups)
-        sent_back = await _sent_back(log, spans)
-        async for record in log.read(spans):
-            if record.topic != DEAD_LETTERS or _is_owed(record, sent_back):
-                yield Waiting(record.topic, record.key, record.value, tuple(record.headers))
-        begins = await log.begins(spans)
-        for part, (first, beyond) in spans.items():
-            if begins[part] > first and first < beyond:
+        committed = {group: await log.committed(group) for group in groups}
+        topics = {topic for topics in groups.values() for topic in topics}
+        parts = await log.partitions({*topics, DEAD_LETTERS})
+        begins, ends = await log.begins(parts), await log.ends(parts)
+    first: Offsets = {}
+    for part in parts:
+        at = min(
+            (committed[group].get(part, -1) for group in groups if part.topic in groups[group]),
+            default=-1,
+        )
+        is_known = begins[part] <= at <= ends[part] and part.topic != DEAD_LETTERS
+        first[part] = at if is_known else begins[part]
+    return first
+
+
+async def take(bootstrap: str, first: Offsets) -> AsyncIterator[Waiting]:
+    """Every record from `first` to the end. BrokerUnavailable; Trimmed, after the last one."""
+    async with LogClient(bootstrap) as log:
+        ends = await log.ends(first)
+        async for record in log.read({part: (at, ends[part]) for part, at in first.items()}):
+            partition = record.partition if record.topic == DEAD_LETTERS else None
+            headers = tuple(record.headers)
+            yield Waiting(record.topic, record.key, record.value, headers, partition)
+        begins = await log.begins(first)
+        for part, at in first.items():
+            if at < min(begins[part], ends[part]):
                 raise Trimmed(part)
 
 
@@ -79,13 +97,14 @@ def readers() -> GroupsTopics:
     return groups
 
 
-async def put_back(river: KafkaPublisher, path: Path) -> int:
+async def put_back(bootstrap: str, river: KafkaPublisher, path: Path) -> int:
     """Publish the records of a file made by `write`, in its order; how many there were.
 
-    Waits for the broker without end. Safe to repeat. Fatal: a record of a topic that we have not.
+    For a log that nobody else writes to yet. Waits for the broker without end. Safe to repeat.
+    Fatal: a record of a topic that we have not.
     """
     count = 0
-    for batch in _batches(read(path)):
+    for batch in _batches(_lacking(read(path), await _letters_there(bootstrap))):
         count += len(batch)
         while True:
             try:
@@ -99,13 +118,17 @@ async def put_back(river: KafkaPublisher, path: Path) -> int:
 
 
 async def write(path: Path, records: AsyncIterator[Waiting]) -> dict[str, int]:
-    """Write `records` one behind the other, each after its length; how many of each topic."""
+    """Write `records` one behind the other, each after its length; how many of each topic.
+
+    Marks of dead letters are not counted.
+    """
     counts: dict[str, int] = {}
     with path.open("wb") as file:
         async for record in records:
             raw = _encode(record)
             file.write(len(raw).to_bytes(_LENGTH_BYTES, "big") + raw)
-            counts[record.topic] = counts.get(record.topic, 0) + 1
+            is_mark = record.value is None  # on dead.letters
+            counts[record.topic] = counts.get(record.topic, 0) + (not is_mark)
     return counts
 
 
@@ -119,29 +142,19 @@ def read(path: Path) -> Iterator[Waiting]:
             yield record
 
 
-async def _spans(log: LogClient, groups: GroupsTopics) -> Spans:
-    committed = {group: await log.committed(group) for group in groups}
-    topics = {topic for topics in groups.values() for topic in topics}
-    parts = await log.partitions({*topics, DEAD_LETTERS})
-    begins = await log.begins(parts)
-    ends = await log.ends(parts)
-    spans: Spans = {}
-    for part in parts:
-        firsts = [committed[group].get(part, -1) for group in groups if part.topic in groups[group]]
-        at = min(firsts, default=-1)
-        spans[part] = (at if begins[part] <= at <= ends[part] else begins[part], ends[part])
-    return spans
+async def _letters_there(bootstrap: str) -> dict[int, int]:
+    """How many records of dead.letters an earlier try has put back, by partition."""
+    async with LogClient(bootstrap) as log:
+        ends = await log.ends(await log.partitions([DEAD_LETTERS]))
+    return {part.partition: end for part, end in ends.items()}
 
 
-async def _sent_back(log: LogClient, spans: Spans) -> set[str]:
-    """Ids of the dead letters that have a mark."""
-    letters = {part: span for part, span in spans.items() if part.topic == DEAD_LETTERS}
-    return {mark.letter_id async for record in log.read(letters) if (mark := mark_of(record))}
-
-
-def _is_owed(record: Any, sent_back: set[str]) -> bool:
-    """A letter without a mark; marks themselves stay behind."""
-    return mark_of(record) is None and id_of(record) not in sent_back
+def _lacking(records: Iterable[Waiting], there: dict[int, int]) -> Iterator[Waiting]:
+    for record in records:
+        if record.partition is not None and there.get(record.partition, 0):
+            there[record.partition] -= 1
+            continue
+        yield record
 
 
 def _batches(records: Iterable[Waiting]) -> Iterator[list[Waiting]]:

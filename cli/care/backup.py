@@ -1,16 +1,17 @@
 """A backup of a running Postriver: everything that was accepted before it began is in it.
 
 The order is what makes it whole. A mail's content is written before anything that refers to it, and
-each stage's output before its input is committed; so copies are taken against the stream:
-1. most contents, which takes long and hurts nobody;
-2. the log: commits first, ends last (streams/waiting.py). A mail that has left a topic by then
-   has reached what is copied later;
-3. all SQLite files, of one instant (stores/sqlite_copies.py);
-4. the contents that came meanwhile. None that the copied rows refer to can have gone: a content
-   without holders stays for days;
-5. the rest of the folder; everything synced; the manifest.
-What the log had and the stores have too is recognised when it is put back. Left out: the broker's
-own files, engines, virus signatures, logs, sockets: a restored folder makes them anew.
+each stage's output before its input is committed; so:
+1. most contents are copied, which takes long and hurts nobody;
+2. what readers have committed is asked. A record that is committed by now has its outputs further
+   down the log, or in the stores, before what follows;
+3. all SQLite files are taken as of one instant (stores/sqlite_copies.py);
+4. the log is read, from what was committed to its end (streams/waiting.py). What it has and the
+   stores have too is recognised when it is put back;
+5. the contents that came meanwhile are copied. None that the copied rows refer to can have gone: a
+   content without holders stays for days;
+6. the rest of the folder; everything synced; the manifest.
+Left out: the broker's own files, engines, logs, sockets: a restored folder makes them anew.
 """
 
 import asyncio
@@ -29,12 +30,13 @@ from cli.commands.render import when
 from cli.config import Config
 from mail.errors import Refused
 from stack.home import version_of
-from stores.sqlite_copies import copy, one_moment
+from stores.sqlite_copies import View, one_moment
 from streams import waiting
+from streams.log_client import Offsets
 
 LEFT_OUT = frozenset({"run", "log", "kafka", "engines", "signatures", "lock", "content", "version"})
 BACKUP_LOG = "log/backup.log"  # a line for each; its date tells how old the last one is
-_TRIES = 3
+_Log = dict[str, int] | None  # waiting records by topic
 
 
 @dataclass
@@ -53,17 +55,16 @@ class Backup:
                 with suppress(FileNotFoundError):  # swept since it was listed
                     self._content(path, into / path.name)
 
-    def databases(self) -> dict[str, int]:
-        """All SQLite files of one moment; their schemas' versions."""
-        data = self.home / "data"
-        paths = sorted(data.rglob("*.sqlite"))
-        versions = {}
+    def databases_and_log(self, bootstrap: str | None) -> tuple[dict[str, int], _Log]:
+        """Schemas' versions by file; waiting records by topic, None when there is no `bootstrap`.
+
+        BrokerUnavailable.
+        """
+        paths = sorted((self.home / "data").rglob("*.sqlite"))
+        first = asyncio.run(waiting.unfinished(bootstrap)) if bootstrap else {}
         with one_moment(paths) as views:
-            for path in paths:
-                copied = self._made(path.parent.relative_to(self.home)) / path.name
-                versions[path.relative_to(data).as_posix()] = copy(views[path], copied)
-                self.sums.add(copied)
-        return versions
+            log = asyncio.run(self._log(bootstrap, first)) if bootstrap else None
+            return {self._name(path): self._database(path, views[path]) for path in paths}, log
 
     def rest(self) -> None:
         """Certificates, and whatever else lies in the folder."""
@@ -74,19 +75,20 @@ class Backup:
             copied = self._made(inside.parent) / path.name
             self.sums.add(copied, _copied(path, copied))
 
-    async def log(self, bootstrap: str) -> dict[str, int]:
-        """What waits in the log, by topic. BrokerUnavailable."""
+    async def _log(self, bootstrap: str, first: Offsets) -> dict[str, int]:
         path = self.target / form.RECORDS
-        for left in reversed(range(_TRIES)):
-            try:
-                counts = await waiting.write(path, waiting.take(bootstrap))
-            except waiting.Trimmed:
-                if not left:
-                    raise
-            else:
-                break
+        counts = await waiting.write(path, waiting.take(bootstrap, first))
         self.sums.add(path)
         return counts
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.home / "data").as_posix()
+
+    def _database(self, path: Path, view: View) -> int:
+        copied = self._made(path.parent.relative_to(self.home)) / path.name
+        schema = view.copy_to(copied)
+        self.sums.add(copied)
+        return schema
 
     def _content(self, path: Path, copied: Path) -> None:
         """A content never changes, so a second name for it will do where the disk is the same."""
@@ -117,8 +119,7 @@ def back_up(config: Config, target: Path, *, bootstrap: str | None) -> Manifest:
         with closing(Sums(target)) as sums:
             made = Backup(config.home.resolve(), target, sums)
             made.contents()
-            log = asyncio.run(made.log(bootstrap)) if bootstrap else None
-            schemas = made.databases()
+            schemas, log = made.databases_and_log(bootstrap)
             made.contents()
             made.rest()
         manifest = Manifest(

@@ -55,6 +55,6 @@ async def _put_back(config: Config) -> None:
         return
     river = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
     async with running(KafkaPublisher(river)) as publisher:
-        count = await waiting.put_back(publisher, records)
+        count = await waiting.put_back(config.bootstrap, publisher, records)
     records.unlink()
     log.info("put back %d records that the backup had found in the log", count)

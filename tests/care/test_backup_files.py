@@ -183,7 +183,7 @@ async def test_files_are_copied_as_of_one_instant(tmp_path: Path) -> None:
         paths = [tmp_path / "first.sqlite", tmp_path / "second.sqlite"]
         with one_moment(paths[::-1]) as views:
             query = "SELECT count(*) FROM holder"
-            return tuple(views[path].execute(query).fetchone()[0] for path in paths)
+            return tuple(views[path].connection.execute(query).fetchone()[0] for path in paths)
 
     writing = asyncio.create_task(write())
     try:

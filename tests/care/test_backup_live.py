@@ -48,6 +48,7 @@ class Load:
 class Restored:
     world: World
     before: dict[str, object]  # what ben saw when the backup was made
+    letters: list[dict[str, object]]
     clean: dict[str, bytes]  # accepted before the backup began
     infected: list[str]
     folder: Path
@@ -72,7 +73,7 @@ def restored() -> Iterator[Restored]:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def backed_up(running: World, folder: Path) -> tuple[dict, dict, list]:
+def backed_up(running: World, folder: Path) -> tuple[dict, list, dict, list]:
     """A backup while mail comes in, waits for its scanner and is marked as read."""
     ben, load = prepared(running), Load(running)
     sender = threading.Thread(target=load)
@@ -86,10 +87,10 @@ def backed_up(running: World, folder: Path) -> tuple[dict, dict, list]:
     finally:
         load.stop.set()
         sender.join()
-    assert "1 dead letters" in said
+    assert "2 dead letters" in said
     assert int(said.split(" events on their way")[0].split()[-1]) > 5, said
     assert infected
-    return before, clean, infected
+    return before, letters(running), clean, infected
 
 
 def prepared(running: World) -> Client:
@@ -100,7 +101,9 @@ def prepared(running: World) -> Client:
     found = [eventually(lambda one=one: ben.message_of(one)) for one in sent]
     ben.call("PATCH", f"/v1/messages/{found[0]['id']}", {"unread": False, "flagged": True})
     asyncio.run(write_garbage(running))
-    eventually(lambda: "no dead letters" not in running.cli("dead-letters", "list").stdout)
+    (parked,) = eventually(lambda: letters(running))
+    running.cli("dead-letters", "redrive", str(parked["id"]))  # and parked again
+    eventually(lambda: len(letters(running)) == 2)
     eventually(lambda: seen(ben)["found"])
     return ben
 
@@ -108,6 +111,10 @@ def prepared(running: World) -> Client:
 async def write_garbage(running: World) -> None:
     async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{running.base + 3}") as producer:
         await producer.send_and_wait("mailbox.commands", b"no event of ours", key=b"nobody")
+
+
+def letters(running: World) -> list[dict[str, object]]:
+    return json.loads(running.cli("dead-letters", "list", "--json").stdout)
 
 
 def seen(owner: Client) -> dict[str, object]:
@@ -128,6 +135,11 @@ def search(owner: Client, query: str) -> list[str]:
 
 def test_a_mailbox_at_rest_is_the_same_to_the_byte(restored: Restored) -> None:
     assert seen(restored.world.login(BEN)) == restored.before
+
+
+def test_dead_letters_keep_their_ids_and_marks(restored: Restored) -> None:
+    assert letters(restored.world) == restored.letters
+    assert len([one for one in restored.letters if one["redriven_at"]]) == 1
 
 
 def test_every_mail_accepted_before_is_there_once(restored: Restored) -> None:
@@ -157,8 +169,6 @@ def test_everything_is_found_and_new_mail_comes_in(restored: Restored) -> None:
     eventually(lambda: fresh in search(ann, "restore"))
     wanted = set(restored.clean)
     eventually(lambda: wanted <= set(search(ann, "load")))
-    (letter,) = json.loads(restored.world.cli("dead-letters", "list", "--json").stdout)
-    assert letter["topic"] == "mailbox.commands"
     assert not (restored.world.home / "put-back.records").exists()
 
 

@@ -40,7 +40,8 @@ async def ends(broker) -> dict[tuple[str, int], int]:
 
 
 async def taken(broker, groups) -> list[waiting.Waiting]:
-    return [one async for one in waiting.take(broker.bootstrap, groups=groups)]
+    first = await waiting.unfinished(broker.bootstrap, groups=groups)
+    return [one async for one in waiting.take(broker.bootstrap, first)]
 
 
 async def test_what_is_committed_stays_and_what_waits_is_taken_in_order(broker, river):
@@ -56,15 +57,43 @@ async def test_what_is_committed_stays_and_what_waits_is_taken_in_order(broker, 
     assert {one.key for one in found} < {one.key for one in everything}
 
 
-async def test_dead_letters_are_taken_unless_they_were_sent_back(broker, river):
-    keys = [new_id().encode() for _ in range(2)]
-    for key in keys:
-        await park(river, a_letter(key))
-    letters = {one.letter.key: one.id for one in await list_dead(broker.bootstrap, 100)}
-    await redrive(broker.bootstrap, [letters[keys[0]]])
-    found = [one for one in await taken(broker, {}) if one.key in keys]
-    assert [one.key for one in found] == [keys[1]]
-    assert dict(found[0].headers)["cause"] == b"odd"
+async def test_the_slowest_group_of_a_topic_counts(broker, river):
+    fast, slow = fresh("waiting"), fresh("waiting")
+    await commit(broker.bootstrap, slow, await ends(broker))
+    ids = {new_id().encode() for _ in range(10)}
+    await river.publish(*[validated(id_.decode()) for id_ in ids])
+    await commit(broker.bootstrap, fast, await ends(broker))
+    found = await taken(broker, {fast: [TOPIC], slow: [TOPIC]})
+    assert {one.key for one in found if one.topic == TOPIC} == ids
+    assert {"mail.received", "mailbox.commands"} <= {
+        t for g in waiting.readers().values() for t in g
+    }
+
+
+async def test_dead_letters_go_where_they_were_and_only_once(broker, river, tmp_path: Path):
+    key = new_id().encode()
+    await park(river, a_letter(key))
+    (parked,) = [one for one in await newest(broker) if one.letter and one.letter.key == key]
+    await redrive(broker.bootstrap, [parked.id])
+    everything = [one for one in await taken(broker, {}) if one.topic == DEAD_LETTERS]
+    partition = int(parked.id.partition("-")[0])
+    mine = [one for one in everything if one.partition == partition]
+    assert mine[int(parked.id.partition("-")[2])].key == key
+    assert mine[-1].value is None  # the mark
+
+    async def once_more():
+        for one in everything:
+            yield one
+        yield waiting.Waiting("mail.received", key, b"bytes")
+
+    counts = await waiting.write(tmp_path / "records", once_more())
+    assert counts[DEAD_LETTERS] < len(everything)
+    assert await waiting.put_back(broker.bootstrap, river, tmp_path / "records") == 1
+    assert [one for one in await taken(broker, {}) if one.topic == DEAD_LETTERS] == everything
+
+
+async def newest(broker):
+    return await list_dead(broker.bootstrap, 100)
 
 
 def a_letter(key: bytes) -> DeadLetter:
@@ -87,7 +116,7 @@ async def test_what_is_put_back_is_what_was_taken(broker, river, tmp_path: Path)
 
     assert await waiting.write(tmp_path / "records", written()) == {TOPIC: 251}
     await commit(broker.bootstrap, group, await ends(broker))
-    assert await waiting.put_back(river, tmp_path / "records") == 251
+    assert await waiting.put_back(broker.bootstrap, river, tmp_path / "records") == 251
     after = [one for one in await taken(broker, {group: [TOPIC]}) if one.topic == TOPIC]
     assert [one for one in after if one.key == key.encode()] == [
         one for one in before if one.key == key.encode()
@@ -99,9 +128,9 @@ async def test_a_log_trimmed_under_our_hands_is_told(broker, river):
     group = fresh("waiting")
     await commit(broker.bootstrap, group, await ends(broker))
     await river.publish(*[validated(new_id()) for _ in range(50)])
-    reading = waiting.take(broker.bootstrap, groups={group: [TOPIC]})
-    first = await anext(reading)
-    assert first.topic in BY_NAME
+    first = await waiting.unfinished(broker.bootstrap, groups={group: [TOPIC]})
+    reading = waiting.take(broker.bootstrap, first)
+    assert (await anext(reading)).topic in BY_NAME
     async with LogClient(broker.bootstrap) as log:
         await log.delete_before({TopicPartition(*part): at for part, at in
                                  (await ends(broker)).items()})  # fmt: skip
