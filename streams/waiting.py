@@ -15,7 +15,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable, Fatal
-from streams.lag import GROUP_PREFIX, GroupsTopics, mail_groups
+from streams.lag import GROUP_PREFIX, GroupsTopics, all_groups
 from streams.log_client import LogClient, Offsets
 from streams.publisher import KafkaPublisher
 from streams.topology import BY_NAME, DEAD_LETTERS, TOPICS
@@ -89,8 +89,13 @@ async def take(bootstrap: str, first: Offsets) -> AsyncIterator[Waiting]:
 
 
 def readers() -> GroupsTopics:
-    """Every group and the topics it reads of those on which a mail's only copy may wait."""
-    groups = {group: list(topics) for group, topics in mail_groups().items()}
+    """Every group and the topics it reads.
+
+    Those too that hold no mail's only copy: an event that the index has not read stands nowhere
+    else as something to be done. One that is not published yet comes of its command, which is
+    not committed then.
+    """
+    groups = all_groups()
     for topic in TOPICS:
         for watcher in topic.watchers:
             groups.setdefault(GROUP_PREFIX + watcher, []).append(topic.name)

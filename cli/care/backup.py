@@ -5,11 +5,11 @@ each stage's output before its input is committed; so:
 1. most contents are copied, which takes long and hurts nobody;
 2. what readers have committed is asked. A record that is committed by now has its outputs further
    down the log, or in the stores, before what follows;
-3. all SQLite files are taken as of one instant (stores/sqlite_copies.py);
+3. SQLite files are taken as of one instant (stores/sqlite_copies.py), but for contents;
 4. the log is read, from what was committed to its end (streams/waiting.py). What it has and the
    stores have too is recognised when it is put back;
-5. the contents that came meanwhile are copied. None that the copied rows refer to can have gone: a
-   content without holders stays for days;
+5. the file of small contents and the contents that came meanwhile are copied. None that is referred
+   to can have gone: a content without holders stays for days;
 6. the rest of the folder; everything synced; the manifest.
 Left out: the broker's own files, engines, logs, sockets: a restored folder makes them anew.
 """
@@ -60,11 +60,20 @@ class Backup:
 
         BrokerUnavailable.
         """
-        paths = sorted((self.home / "data").rglob("*.sqlite"))
+        paths = sorted({*(self.home / "data").rglob("*.sqlite")} - {*self._small_contents})
         first = asyncio.run(waiting.unfinished(bootstrap)) if bootstrap else {}
         with one_moment(paths) as views:
             log = asyncio.run(self._log(bootstrap, first)) if bootstrap else None
-            return {self._name(path): self._database(path, views[path]) for path in paths}, log
+            schemas = {self._name(path): self._database(path, views[path]) for path in paths}
+        with one_moment(self._small_contents) as views:  # last: the log's records refer to it
+            for path, view in views.items():
+                schemas[self._name(path)] = self._database(path, view)
+        return schemas, log
+
+    @property
+    def _small_contents(self) -> list[Path]:
+        path = self.home / "data" / "content.sqlite"
+        return [path] if path.exists() else []  # no start of this version has made it yet
 
     def rest(self) -> None:
         """Certificates, and whatever else lies in the folder."""

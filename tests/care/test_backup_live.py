@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import subprocess
 import tempfile
 import threading
 import urllib.parse
@@ -129,7 +130,7 @@ def seen(owner: Client) -> dict[str, object]:
 
 
 def search(owner: Client, query: str) -> list[str]:
-    path = f"/v1/search?q={urllib.parse.quote(query)}"
+    path = f"/v1/search?limit=500&q={urllib.parse.quote(query)}"
     return [row["mail_id"] for row in owner.call("GET", path)["messages"]]
 
 
@@ -160,6 +161,16 @@ def test_every_mail_accepted_before_is_there_once(restored: Restored) -> None:
     assert (folder["total"], folder["unread"]) == (len(rows), len(rows))
     listed = restored.world.cli("quarantine", "list").stdout
     assert all(mail_id in listed for mail_id in restored.infected)
+
+
+def test_every_mail_is_accounted_for(restored: Restored) -> None:
+    audited = eventually(lambda: done(restored.world.cli("audit", check=False)), within_s=120)
+    assert "missing" in audited or "accepted" in audited
+
+
+def done(audit: subprocess.CompletedProcess[str]) -> str:
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    return audit.stdout
 
 
 def test_everything_is_found_and_new_mail_comes_in(restored: Restored) -> None:
