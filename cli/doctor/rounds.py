@@ -11,8 +11,10 @@ from cli.config import Config
 from cli.doctor import engines, folder, hardware, river
 from cli.doctor.finding import Finding, problem
 from cli.machine import Machine
+from cli.wiring import pair_of
 from stack.control import NotRunning, read_status
 from stack.home import Home, HomeError, existing, lock_holder
+from stores.certificate import BadCertificate, context
 
 CHECK_LIMIT_S = 15.0
 
@@ -88,9 +90,22 @@ def _kept(config: Config, home: Home) -> list[Finding]:
     machine, update = Machine(config, home), config.signatures == "update"
     return [
         *engines.virus_signatures(machine.signatures(), update=update),
-        *folder.certificate(machine.certificate_ends_s()),
+        *_certificate(config, machine),
         *folder.backup(machine.backup_age_s()),
     ]
+
+
+def _certificate(config: Config, machine: Machine) -> list[Finding]:
+    """Our own is made at the first start; until then there is none, and nothing wrong with that."""
+    ends_s = machine.certificate_ends_s()
+    if config.tls_cert is None and ends_s is None:
+        return folder.certificate(None)
+    try:
+        context(pair_of(config))
+    except BadCertificate as error:
+        do = "POSTRIVER_TLS_CERT and POSTRIVER_TLS_KEY: a pair in PEM that its owner can read"
+        return [problem("certificate", str(error), do)]
+    return folder.certificate(ends_s)
 
 
 async def _up(config: Config, home: Home) -> list[Finding]:

@@ -166,12 +166,14 @@ def test_a_broken_machine_without_a_stack(home_path: Path) -> None:
     home_path.chmod(0o755)
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = str(taken.getsockname()[1])
-        code, found = examined(home_path, POSTRIVER_HTTP_PORT=port, POSTRIVER_SMPT_PORT="1")
+        pair = {"POSTRIVER_TLS_CERT": "/none.pem", "POSTRIVER_TLS_KEY": "/none.key"}
+        code, found = examined(home_path, POSTRIVER_HTTP_PORT=port, POSTRIVER_SMPT_PORT="1", **pair)
     assert code == 1
     assert found["permissions"]["do"] == f"chmod 700 {home_path.resolve()}"
     assert f"port {port} on 127.0.0.1 is taken by" in found["ports"]["what"]
     assert "POSTRIVER_SMTP_PORT" in found["settings"]["do"]
     assert "TEST SET ONLY" in found["signatures"]["what"]
+    assert "/none.pem" in found["certificate"]["what"]
 
 
 def test_a_bad_value_is_named_and_a_newer_state_refused(home_path: Path) -> None:
