@@ -98,3 +98,13 @@ class ReleasePorts:
     contents: ContentStore
     holders: Holders
     ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPorts:
+    """Of sweep."""
+
+    contents: ContentStore
+    holders: Holders
+    quarantine: Quarantine
+    in_flight: InFlight

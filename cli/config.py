@@ -55,6 +55,7 @@ class Config(EdgeSettings):
     backlog_max_mails: int
     session_days: int
     ledger_days: int
+    feed_days: int  # how far back /v1/changes tells
     log_level: str
     log_format: str
     signatures: str  # local: nothing leaves the machine; update: freshclam runs
@@ -128,6 +129,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         quarantine_score=quarantine,
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
+        feed_days=read.number("FEED_DAYS", 30, least=1, most=3650),
         ledger_days=read.number("LEDGER_DAYS", 35, least=1, most=3650),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),

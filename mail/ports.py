@@ -67,6 +67,17 @@ class ContentStore(Protocol):
         """Absent already: no error."""
         ...
 
+    async def older(
+        self, *, before_ms: int, place: str | None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """References of contents whose mail is older, and where to go on; None after the last.
+
+        Looks at `limit` contents at most, so it may give fewer, or none. A walk from None to None
+        gives all that were there from its beginning to its end; the time is that in the mail id
+        (UUIDv7), else of the `put`.
+        """
+        ...
+
     async def absent(self, refs: Iterable[str]) -> list[str]:
         """Those of `refs` that lead nowhere, without reading the others."""
         ...

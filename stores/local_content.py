@@ -25,9 +25,11 @@ from typing import Self, TypeVar
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ports import ContentStore
 from schemas.content import Stored
-from stores.content_ids import check_content_id, is_content_id
+from stores.content_ids import check_content_id, is_content_id, mail_time_ms
 
 T = TypeVar("T")
+_FOLDER_CHARS = 2
+_BEHIND = "~"  # sorts after all that ids are made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,31 @@ class LocalContentStore(ContentStore):
         if not is_content_id(ref):
             raise ContentMissing(ref)
         return await self._run(functools.partial(self._get, ref))
+
+    async def older(
+        self, *, before_ms: int, place: str | None, limit: int
+    ) -> tuple[list[str], str | None]:
+        return await self._run(functools.partial(self._older, before_ms, place or "", limit))
+
+    def _older(self, before_ms: int, place: str, limit: int) -> tuple[list[str], str | None]:
+        """A place is FOLDER/NAME, or FOLDER~ behind it; one call looks into one folder only."""
+        folder, _, after = place.partition("/")
+        folders = sorted(one for one in self._folder.iterdir() if len(one.name) == _FOLDER_CHARS)
+        here = next((one for one in folders if one.name >= folder), None)
+        if here is None:
+            return [], None
+        after = after if here.name == folder else ""
+        names = sorted(one.name for one in here.iterdir() if one.name > after)[:limit]
+        found = [name for name in names if is_content_id(name) and self._age(name) < before_ms]
+        return found, f"{here.name}/{names[-1]}" if len(names) == limit else here.name + _BEHIND
+
+    def _age(self, mail_id: str) -> int:
+        """The mail's time; of one that has just been deleted, the end of all."""
+        try:
+            put_at_ms = self._place(mail_id).stat().st_mtime_ns // 1_000_000
+        except FileNotFoundError:
+            return 2**63
+        return mail_time_ms(mail_id, put_at_ms)
 
     async def delete(self, ref: str) -> None:
         if is_content_id(ref):
@@ -129,7 +156,7 @@ class LocalContentStore(ContentStore):
             _sync_folder(place.parent)
 
     def _place(self, mail_id: str) -> Path:
-        return self._folder / mail_id.rjust(2, "0")[-2:] / mail_id
+        return self._folder / mail_id.rjust(_FOLDER_CHARS, "0")[-_FOLDER_CHARS:] / mail_id
 
     def _write(self, place: Path, content: bytes) -> None:
         incoming = self._incoming / uuid.uuid4().hex

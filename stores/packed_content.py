@@ -17,13 +17,16 @@ from mail.errors import ContentMissing, StoreUnavailable
 from mail.ports import ContentStore
 from schemas.content import CONTENT_INLINE_MAX_BYTES, Stored
 from schemas.sqlite import CONTENT
-from stores.content_ids import check_content_id, is_content_id
+from stores.content_ids import check_content_id, is_content_id, mail_time_ms
 from stores.local_content import LocalContentStore
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_threads import SqliteFile
 
 _FIND = "SELECT content FROM content WHERE mail_id = ?"
 _PUT = "INSERT INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
+_WALK = """SELECT content_key, mail_id, put_at_ms FROM content WHERE content_key > ?
+    ORDER BY content_key LIMIT ?"""
+_ROW, _FILES = "row ", "file "
 _DELETE = "DELETE FROM content WHERE mail_id = ?"
 
 
@@ -79,6 +82,17 @@ class PackedContentStore(ContentStore):
             await self._rows.write(lambda c: c.execute(_DELETE, (ref,)).rowcount)
             await self._files.delete(ref)
 
+    async def older(
+        self, *, before_ms: int, place: str | None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """Rows first; a place among them is a row's key, one among files has a folder's name."""
+        if place is None or place.startswith(_ROW):
+            after = int((place or f"{_ROW}-1").removeprefix(_ROW))
+            return await self._rows.read(lambda c: _older(c, before_ms, after, limit))
+        files = None if place == _FILES else place.removeprefix(_FILES)
+        found, on = await self._files.older(before_ms=before_ms, place=files, limit=limit)
+        return found, None if on is None else _FILES + on
+
     async def absent(self, refs: Iterable[str]) -> list[str]:
         asked = tuple(refs)
         rows = await self._rows.read(lambda c: {ref for ref in asked if _is_row(c, ref)})
@@ -102,6 +116,12 @@ class PackedContentStore(ContentStore):
 def _found(connection: Connection, mail_id: str) -> bytes | None:
     row = connection.execute(_FIND, (mail_id,)).fetchone()
     return row[0] if row else None
+
+
+def _older(connection: Connection, before_ms: int, after: int, limit: int) -> tuple[list[str], str]:
+    looked = connection.execute(_WALK, (after, limit)).fetchall()
+    found = [mail_id for _, mail_id, at_ms in looked if mail_time_ms(mail_id, at_ms) < before_ms]
+    return found, f"{_ROW}{looked[-1][0]}" if len(looked) == limit else _FILES
 
 
 def _is_row(connection: Connection, mail_id: str) -> bool:

@@ -1,5 +1,6 @@
 """The journal's horizon: old entries become a snapshot, a row per message, in one transaction."""
 
+from collections.abc import Iterable, Iterator
 from sqlite3 import Connection
 
 import msgspec
@@ -9,7 +10,8 @@ from schemas.events import MailboxChanged
 from schemas.snapshot import MessageRecord, Snapshot
 from stores import sqlite_mail_rows as rows
 
-FOLD_MAX = 200  # entries in one call
+FOLD_MAX = 100  # entries in one call
+CHANGES_MAX = 500  # of messages in one call: about 20 ms; one entry at least
 _record = msgspec.msgpack.Decoder(MessageRecord).decode
 _snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 
@@ -26,13 +28,12 @@ def fold(connection: Connection, user_id: str, before_ms: int) -> int:
     """How many entries were folded."""
     box = rows.box_of(connection, user_id)
     ahead = rows.entries(connection, box.key, box.folded_seq, FOLD_MAX)
-    due = next((n for n, entry in enumerate(ahead) if entry.at_ms >= before_ms), len(ahead))
+    made, due = snapshot(connection, user_id), list(_due(ahead, before_ms))
+    for entry in due:
+        made = _folded(connection, box.key, made, entry)
     if due:
-        made = snapshot(connection, user_id)
-        for entry in ahead[:due]:
-            made = _folded(connection, box.key, made, entry)
         _put(connection, box.key, made)
-    return due
+    return len(due)
 
 
 def snapshot(connection: Connection, user_id: str) -> Snapshot:
@@ -50,6 +51,16 @@ def records(connection: Connection, user_id: str, after_id: str, limit: int) -> 
         (user_id, after_id, limit),
     )
     return [_record(blob) for (blob,) in found]
+
+
+def _due(ahead: Iterable[MailboxChanged], before_ms: int) -> Iterator[MailboxChanged]:
+    """The first ones that are old, as long as there is room."""
+    room = CHANGES_MAX
+    for entry in ahead:
+        if entry.at_ms >= before_ms or room <= 0:
+            return
+        room -= len(entry.changes)
+        yield entry
 
 
 def _folded(connection: Connection, key: int, before: Snapshot, entry: MailboxChanged) -> Snapshot:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from agents.custody import Custodian, CustodyConfig
-from agents.ports import CustodyPorts
+from agents.ports import CustodyPorts, SweepPorts
+from agents.sweep import Sweeper
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.roles.parts import running
@@ -23,7 +24,9 @@ from streams.topology import CUSTODY, DEAD_LETTERS
 LOOK_INTERVAL_S = 5.0
 STALL_LIMIT_S = 300.0
 
-AtWork = list[tuple[CustodyFeed, Custodian]]
+SWEEP_INTERVAL_S = 300.0
+
+AtWork = list[tuple[CustodyFeed, Custodian, Sweeper]]
 
 
 async def run(config: Config, stop: Event) -> None:
@@ -40,12 +43,16 @@ async def run(config: Config, stop: Event) -> None:
                 CustodyConfig(keep_days=config.ledger_days),
             )
             feed = CustodyFeed(config.bootstrap, custodian.take)
+            sweeper = Sweeper(await _sweep_ports(config, opened))
             look = Periodic(CUSTODY, custodian.turn, interval_s=LOOK_INTERVAL_S)
+            sweep = Periodic("sweep", sweeper.turn, interval_s=SWEEP_INTERVAL_S)
             async with running(feed):
-                at_work.append((feed, custodian))
+                at_work.append((feed, custodian, sweeper))
                 look.start()
+                sweep.start()
                 await stop.wait()
                 await look.stop()
+                await sweep.stop()
     finally:
         await health.cleanup()
 
@@ -60,6 +67,15 @@ async def _ports(config: Config, opened: Adapters) -> CustodyPorts:
     )
 
 
+async def _sweep_ports(config: Config, opened: Adapters) -> SweepPorts:
+    return SweepPorts(
+        contents=await opened.contents(),
+        holders=await opened.holders(),
+        quarantine=await opened.quarantine(),
+        in_flight=LogSearch(config.bootstrap),
+    )
+
+
 def _report(at_work: AtWork) -> Report:
     def reasons() -> list[str]:
         return [] if at_work and at_work[0][0].status.ready else ["waiting for the broker"]
@@ -67,7 +83,7 @@ def _report(at_work: AtWork) -> Report:
     def status() -> dict[str, Any]:
         if not at_work:
             return {"lag": 0, "held": [], "detail": {}}
-        feed, custodian = at_work[0]
+        feed, custodian, _ = at_work[0]
         totals = custodian.totals
         detail = {}
         if totals is not None:
@@ -91,13 +107,17 @@ def _unhealthy(at_work: AtWork) -> str | None:
 
 
 def _warnings(at_work: AtWork) -> list[str]:
-    feed, custodian = at_work[0]
+    feed, custodian, _ = at_work[0]
     skipped = feed.status.skipped
     gone = [f"{skipped} records left the log before custody read them"] if skipped else []
     return custodian.warnings() + gone
 
 
-def _samples(feed: CustodyFeed, custodian: Custodian) -> Iterable[Sample]:
+def _samples(feed: CustodyFeed, custodian: Custodian, sweeper: Sweeper) -> Iterable[Sample]:
+    yield Sample(
+        name="postriver_swept_contents", value=sweeper.deleted,
+        help="Contents deleted because nobody needed them.",
+    )  # fmt: skip
     yield _count("accepted_mails", "Mails entered in the ledger.", custodian.accepted)
     yield _count("unreadable_records", "Records that are no mail.", feed.status.unreadable)
     yield _count("skipped_records", "Records gone before they were read.", feed.status.skipped)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from agents.fold import fold
 from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
@@ -19,6 +20,7 @@ from stack.home import existing
 from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
 from streams.handling import Handler
+from streams.periodic import Periodic
 from streams.publisher import KafkaPublisher
 from streams.status import OUTCOMES, RoleStatus, now_ms
 from streams.tables import UnreadTable
@@ -33,6 +35,8 @@ HANDLERS: dict[str, Handler] = {
     "mailbox": mailbox,
     "index": index,
 }
+FOLD_INTERVAL_S = 600.0
+DAY_MS = 86_400_000
 Ports = Callable[[UnreadTable | None], Any]
 
 
@@ -61,11 +65,19 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
         store, holders = await opened.mail_store(), await opened.holders()
 
+        async def folding() -> int:
+            return await fold(store, before_ms=now_ms() - config.feed_days * DAY_MS)
+
         def ports(unread: UnreadTable | None) -> MailboxPorts:
             assert unread is not None
             return MailboxPorts(store=store, unread=unread, holders=holders)
 
-        await _work("mailbox", config, stop, opened, ports)
+        periodic = Periodic("fold", folding, interval_s=FOLD_INTERVAL_S)
+        periodic.start()
+        try:
+            await _work("mailbox", config, stop, opened, ports)
+        finally:
+            await periodic.stop()
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import random
+import uuid
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from mail.errors import ContentMissing
 from mail.ids import derived_id, new_id
+from mail.ports import ContentStore
 
 PATHS = ("../escape", "/etc/passwd", "a/b", "a\\b", ".", "..", "", "a\x00b", "a\n", "é", "a" * 65)
 
@@ -84,3 +87,36 @@ class ContentStoreContract:
         await contents.delete(gone)
         assert await contents.absent([there, gone, "../x", "a/b"]) == [gone, "../x", "a/b"]
         assert await contents.absent([]) == []
+
+    async def test_a_walk_meets_what_is_old_and_nothing_else(self, contents):
+        old_ms = 1_700_000_000_000
+        old = [uuid7_of(old_ms + number) for number in range(7)]
+        fresh, untimed = new_id(), derived_id("no time in it")
+        for number, mail_id in enumerate((*old, fresh, untimed)):
+            await contents.put(mail_id, b"x" * (100_000 if number % 2 else 1))
+        for before_ms, wanted in (
+            (old_ms, set()),
+            (old_ms + 3, set(old[:3])),
+            (old_ms + 10**6, set(old)),
+            (2**50, {*old, fresh, untimed}),
+        ):
+            assert await walked(contents, before_ms) == sorted(wanted)
+        await contents.delete(old[0])
+        assert await walked(contents, old_ms + 10**6) == sorted(old[1:])
+
+    async def test_a_walk_through_nothing_ends(self, contents):
+        assert await walked(contents, 2**50) == []
+
+
+def uuid7_of(at_ms: int) -> str:
+    return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | 2 << 62 | random.getrandbits(60)))
+
+
+async def walked(contents: ContentStore, before_ms: int) -> list[str]:
+    found, place = [], None
+    while True:
+        refs, place = await contents.older(before_ms=before_ms, place=place, limit=3)
+        assert len(refs) <= 3
+        found += refs
+        if place is None:
+            return sorted(found)

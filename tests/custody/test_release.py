@@ -50,7 +50,7 @@ class Desk:
     async def flow(self) -> None:
         """Every published event through route and mailbox."""
         intake = IntakePorts(contents=self.ports.contents, holders=self.ports.holders)
-        box = MailboxPorts(store=self.store, unread=MemoryUnread())
+        box = MailboxPorts(store=self.store, unread=MemoryUnread(), holders=self.ports.holders)
         for event in self.river.events:
             for command in await route(event, OneTry(), intake):
                 offset = (await self.store.load(command.user_id)).offset + 1

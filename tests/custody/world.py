@@ -9,7 +9,7 @@ from schemas.content import Stored
 from schemas.custody import PARKED, Accepted, Letter
 from schemas.mail import Envelope, Head, Recipient, Verdict
 from schemas.records import Quarantined
-from stores.memory import MemoryUnread
+from stores.memory import MemoryHolders, MemoryUnread
 from tests.agents.made import OneTry, deliver
 
 
@@ -49,7 +49,8 @@ async def store_message(store: MailStore, contents: ContentStore, mail_id: str, 
         head=Head(subject="s", message_id=f"{mail_id}@m"),
     )
     offset = (await store.load(user)).offset + 1
-    await mailbox(command, OneTry(offset=offset), MailboxPorts(store=store, unread=MemoryUnread()))
+    ports = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
+    await mailbox(command, OneTry(offset=offset), ports)
 
 
 class Log(InFlight):
