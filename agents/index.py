@@ -52,9 +52,12 @@ def _document(row: Message, words: Words) -> IndexDocument:
         user_id=row.user_id,
         domain_id=row.domain_id,
         received_at_ms=row.received_at_ms,
+        size_bytes=row.content.size_bytes,
+        has_attachments=head.has_attachments,
         subject=head.subject,
         sender=_names(head.sender) if head.sender else "",
-        recipients=_names(*head.to, *head.cc),
+        to=_names(*head.to),
+        cc=_names(*head.cc),
         body=words.text,
         filenames="\n".join(words.filenames),
     )

@@ -1,22 +1,16 @@
 """The bodies that we answer, and how a message row becomes one."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
+from mail.times import rfc3339
 from schemas.mail import Hop, Mailbox
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Message
 from schemas.mailbox import Folder as FolderRow
 
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-
-
-def rfc3339(at_ms: int) -> str:
-    """UTC with milliseconds (RFC 3339 §5.6)."""
-    moment = datetime.fromtimestamp(at_ms // 1000, UTC).replace(tzinfo=None)
-    return f"{moment.isoformat()}.{at_ms % 1000:03d}Z"
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -72,6 +66,26 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[Summary]
+    next_cursor: str | None
+
+
+class Highlights(msgspec.Struct, frozen=True, kw_only=True):
+    """Safe to show as HTML, matches between <mark> and </mark> (RFC 8621 §5); null: no match."""
+
+    subject: str | None
+    preview: str | None
+
+
+class FoundMessage(Summary, frozen=True, kw_only=True):
+    highlights: Highlights
+
+
+class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """There are `total` hits; that many or more when `total_is_exact` is false."""
+
+    messages: list[FoundMessage]
+    total: int
+    total_is_exact: bool
     next_cursor: str | None
 
 

@@ -37,7 +37,6 @@ class ApiConfig:
     page_default: int = 50
     page_max: int = 500
     cursor_max_chars: int = 512
-    query_max_chars: int = 1_000
 
     off_loop_bytes: int = 128 * 1024  # a mail over this is read on a thread
     reads_at_once: int = 4  # mails in memory for reading

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import tzinfo
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -10,6 +11,9 @@ from aiohttp import web
 from api.config import ApiConfig
 from api.edge import EDGE
 from api.problems import Problem, bad_request, not_found
+from mail.errors import Refused
+from mail.query_values import zone_of
+from mail.search import Order
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
@@ -108,6 +112,24 @@ def unread_of(values: dict[str, str]) -> bool | None:
             return False
         case _:
             raise bad_request("bad_unread", "Either true or false.", "query:unread")
+
+
+def order_of(values: dict[str, str]) -> Order:
+    match values.get("order", "date"):
+        case "date":
+            return "date"
+        case "relevance":
+            return "relevance"
+        case _:
+            raise bad_request("bad_order", "Either date or relevance.", "query:order")
+
+
+def zone_in(values: dict[str, str]) -> tzinfo:
+    """The zone in which dates are meant."""
+    try:
+        return zone_of(values.get("tz", "UTC"))
+    except Refused as error:
+        raise bad_request("bad_time_zone", error.detail, "query:tz") from error
 
 
 def message_id_of(request: web.Request) -> str:

@@ -1,12 +1,12 @@
-"""Folders, their messages, and search: all of them rows of the store, never of the index."""
+"""Folders and their messages: rows of the store, never of the index."""
 
 from aiohttp import web
 
 from api.answers import Folders, MessagePage, folder, json_answer, summary
 from api.edge import SignedCall
 from api.inputs import bad_cursor, cursor_of, limit_of, query, unread_of
-from api.problems import bad_request, not_found
-from mail.errors import BadQuery, Refused
+from api.problems import not_found
+from mail.errors import Refused
 from mail.folders import exists
 from schemas.mailbox import Filter
 
@@ -33,28 +33,4 @@ async def messages(call: SignedCall) -> web.StreamResponse:
         raise bad_cursor() from error
     return json_answer(
         MessagePage(messages=[summary(row) for row in page.messages], next_cursor=page.next_cursor)
-    )
-
-
-async def search(call: SignedCall) -> web.StreamResponse:
-    """Hits joined with rows: a hit without a row is none, so a page may be short of `limit`."""
-    config, ports = call.edge.config, call.edge.ports
-    values = query(call.request, "q", "limit", "cursor")
-    limit, cursor = limit_of(values, config), cursor_of(values, config)
-    asked = values.get("q", "")
-    if not 1 <= len(asked) <= config.query_max_chars:
-        raise bad_request("bad_query", f"1 to {config.query_max_chars} characters.", "query:q")
-    try:
-        hits, next_cursor = await ports.search.search(
-            call.user_id, asked, limit=limit, cursor=cursor
-        )
-    except BadQuery:
-        raise
-    except Refused as error:
-        raise bad_cursor() from error
-    rows = await ports.store.messages(call.user_id, hits)
-    return json_answer(
-        MessagePage(
-            messages=[summary(rows[hit]) for hit in hits if hit in rows], next_cursor=next_cursor
-        )
     )

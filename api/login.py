@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from api.answers import LoggedIn, Me, json_answer, rfc3339
+from api.answers import LoggedIn, Me, json_answer
 from api.clients import CLIENT
 from api.edge import Call, Edge, SignedCall, now_ms
 from api.inputs import Login, query, read_body
@@ -20,6 +20,7 @@ from api.sessions import (
 from mail.addresses import normal_address
 from mail.errors import BadAddress
 from mail.passwords import verify_password
+from mail.times import rfc3339
 from schemas.records import Session, User
 
 

@@ -10,8 +10,16 @@ from api.answers import Gone, Summary
 from api.config import ApiConfig
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.routes import ROUTES, Route
+from mail.query import QUERY_MAX_CHARS
+from mail.query_values import ZONE_MAX_CHARS
 
 PATH = "/v1/openapi.json"
+QUERY_HELP = (
+    "Words, all of which must be found; `OR` between two, `-` before what is excluded, "
+    'parentheses, "a phrase", a beginning*; from: to: cc: subject: body: filename: in: '
+    "is:unread|read|flagged has:attachment before: after: older_than:7d newer_than: larger:5M "
+    "smaller:"
+)
 _REF = "#/components/schemas/{name}"
 
 
@@ -78,7 +86,19 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
             "default": config.page_default,
         },
         "cursor": {"type": "string", "maxLength": config.cursor_max_chars},
-        "q": {"type": "string", "minLength": 1, "maxLength": config.query_max_chars},
+        "q": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": QUERY_MAX_CHARS,
+            "description": QUERY_HELP,
+        },
+        "order": {"type": "string", "enum": ["date", "relevance"], "default": "date"},
+        "tz": {
+            "type": "string",
+            "maxLength": ZONE_MAX_CHARS,
+            "default": "UTC",
+            "description": "The time zone (IANA) in which dates of `q` are meant.",
+        },
     }
 
 

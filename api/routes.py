@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from api import answers, changes, files, health, inputs, lists, login, push, reading
+from api import answers, changes, files, health, inputs, lists, login, push, reading, search
 from api.edge import open_to_all, signed_in
 
 JSON = "application/json"
@@ -130,11 +130,11 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path="/v1/search",
         name="search",
-        summary="Messages with all the words; newest first. A page may be short of `limit`.",
-        handle=signed_in(lists.search),
+        summary="Messages that match, by date or relevance. A page may be short of `limit`.",
+        handle=signed_in(search.search),
         signed=True,
-        query=("q", "limit", "cursor"),
-        answer=answers.MessagePage,
+        query=("q", "order", "tz", "limit", "cursor"),
+        answer=answers.SearchPage,
         problems=(400, 503),
     ),
     Route(

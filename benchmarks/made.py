@@ -64,7 +64,10 @@ class Corpus:
             received_at_ms=NOW_MS + number * 60_000,
             subject=" ".join(self.draw(6)),
             sender=f"Person {number % 300} <person{number % 300}@example.org>",
-            recipients=f"{user}@example.net",
+            size_bytes=4_000 + number % 4_000,
+            has_attachments=number % 10 == 0,
+            to=f"{user}@example.net",
+            cc="",
             body=f"{self._random.choice(self._bodies)} serial{number}",
             filenames="",
         )

@@ -10,6 +10,10 @@ from typing import Protocol
 
 import msgspec
 
+from mail.cursors import NEWEST, Place
+from mail.highlights import Marked
+from mail.query import Node
+from mail.query_plan import Wanted
 from schemas.content import Stored
 from schemas.custody import Accepted, Entry, Letter, Look, Totals
 from schemas.events import Event, MailboxChanged, MailboxEvent, Position
@@ -17,6 +21,8 @@ from schemas.mail import Hop, Recipient
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.records import Domain, Holder, IndexDocument, Quarantined, Session, User
 from schemas.snapshot import MessageRecord, Snapshot
+
+FOUND_MAX = 1_000  # of one call of SearchIndex.find
 
 
 class Work(Protocol):
@@ -400,7 +406,10 @@ class DeadLetters(Protocol):
 
 
 class SearchIndex(Protocol):
-    """Full text of messages. Meaning of queries: mail/query.py, the same for every adapter."""
+    """Text, size and time of messages. What matches is defined by mail/query_match.py for all.
+
+    What is asked costs a bounded time in one mailbox, whatever others hold.
+    """
 
     async def add(self, document: IndexDocument) -> None:
         """Keyed by message id; the same again changes nothing. Calls may be written together."""
@@ -408,10 +417,37 @@ class SearchIndex(Protocol):
 
     async def remove(self, user_id: str, message_id: str) -> None: ...
 
-    async def search(
-        self, user_id: str, query: str, *, limit: int, cursor: str | None
-    ) -> tuple[list[str], str | None]:
-        """Message ids, newest first, and the next cursor. BadQuery; Refused: a bad cursor."""
+    async def find(
+        self, user_id: str, wanted: Wanted, *, limit: int, before: Place = NEWEST
+    ) -> list[Place]:
+        """Newest first, then by message id; those behind `before` in that order.
+
+        A place's number is the index's own, its text the message id. 1 <= limit <= FOUND_MAX.
+        """
+        ...
+
+    async def among(self, user_id: str, wanted: Wanted, message_ids: Sequence[str]) -> set[str]:
+        """Those of the messages, at most FOUND_MAX, that match."""
+        ...
+
+    async def count(self, user_id: str, wanted: Wanted, *, limit: int) -> int:
+        """How many match; `limit` when there are more."""
+        ...
+
+    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+        """Where texts answer `node`; a message that the index does not hold has no entry."""
+        ...
+
+    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        """Those that the index holds."""
+        ...
+
+    async def unfilled(self) -> list[str]:
+        """Users whose documents the index has lost, since a version keeps them otherwise."""
+        ...
+
+    async def filled(self, user_id: str) -> None:
+        """All documents of the user have been added again."""
         ...
 
 

@@ -1,133 +1,200 @@
-"""What a person types to search, read into what an index must find.
+"""What a search asks for, as a tree: the meaning of a query, apart from how it is typed.
 
-    query  = 1*( [ field ":" ] ( word / phrase ) )     ; all of them must be found
-    field  = "subject" / "from"                        ; in any case
-    word   = anything up to white space or a quote
-    phrase = <"> anything but quotes <">               ; typographic quotes count as quotes
-
-A word or phrase stands for the tokens (mail/text.py) it is made of, side by side and in this order
-inside one field of the document: `alice@example.org` is found where these three words follow each
-other. What has no token (an emoji, a dash) asks for nothing and is passed over.
-
-`name:` with an unknown name is an error, so that a misspelt field never finds the wrong mails; not
-so where it ends the word ("Re: budget") or belongs to something else (10:30, https://a.example,
-mailto:a@b.example, std::vector). OR, NOT and parentheses have no meaning yet: they are words.
+Leaves about text are answered by the search index. Leaves about time, size and attachments are
+known to the index too, for they never change. `In` and `Is` are known only to message rows.
+mail/query_reader.py reads a tree from what a person types, mail/query_writer.py writes it down,
+mail/query_match.py says by definition what matches it, mail/query_plan.py what to ask of whom.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 import msgspec
 
-from mail.errors import BadQuery
-from mail.text import tokens
-from schemas.records import IndexDocument
+from mail.text import is_unspaced, pairs, tokens_of
+from schemas.mailbox import FOLDERS
 
 QUERY_MAX_CHARS = 1_000
-TERMS_MAX = 50
-SEARCHED = ("subject", "sender", "recipients", "body", "filenames")  # fields of IndexDocument
-FIELDS = {"subject": "subject", "from": "sender"}  # as typed: as in IndexDocument
-
-_NO_FIELDS = frozenset({"mailto", "tel", "urn"})  # schemes of addresses without "//"
-_QUOTES = '"“”„‟＂'
-_FIELD = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：]")  # two letters: C:\ is none
-_PHRASE = re.compile(f"[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}]")
-_WORD = re.compile(rf"[^\s{_QUOTES}]+")
-_SPACE = re.compile(r"\s*")
+TERMS_MAX = 50  # leaves of a tree
+DEPTH_MAX = 20  # parentheses within parentheses
+SEARCHED = ("subject", "sender", "to", "cc", "body", "filenames")  # fields of IndexDocument
 
 
-class Term(msgspec.Struct, frozen=True):
-    """Tokens side by side in one field; `field` is one of SEARCHED, None: in any of them."""
+class Words(msgspec.Struct, frozen=True, tag=True):
+    """Words side by side in one field; `field` is one of SEARCHED, None: in any one of them.
 
-    tokens: tuple[str, ...]
+    `pieces` are those of mail/text.py, at least one; with `prefix` the last is a word's beginning.
+    """
+
+    pieces: tuple[str, ...]
     field: str | None = None
+    prefix: bool = False
+
+
+class Before(msgspec.Struct, frozen=True, tag=True):
+    """Received earlier than this moment."""
+
+    at_ms: int
+
+
+class Larger(msgspec.Struct, frozen=True, tag=True):
+    """Of more octets than this."""
+
+    size_bytes: int
+
+
+class HasAttachment(msgspec.Struct, frozen=True, tag=True):
+    """Something is attached to it."""
+
+
+class In(msgspec.Struct, frozen=True, tag=True):
+    """It lies in this folder."""
+
+    folder_id: str
+
+
+class Is(msgspec.Struct, frozen=True, tag=True):
+    """`unread` or `flagged`; what is read is not unread."""
+
+    state: str
+
+
+class And(msgspec.Struct, frozen=True, tag=True):
+    """All of them; of none: everything."""
+
+    of: tuple["Node", ...]
+
+
+class Or(msgspec.Struct, frozen=True, tag=True):
+    """Any of them; of none: nothing."""
+
+    of: tuple["Node", ...]
+
+
+class Not(msgspec.Struct, frozen=True, tag=True):
+    of: "Node"
+
+
+Lasting = Before | Larger | HasAttachment  # a mail's own, for ever
+Passing = In | Is  # a message row's, until it is changed
+Fact = Lasting | Passing
+Leaf = Words | Fact
+Node = Words | Before | Larger | HasAttachment | In | Is | And | Or | Not
+EVERYTHING = And(())
+NOTHING = Or(())
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What a document must hold: every term. At least one, at most TERMS_MAX."""
+    """A tree in normal form. `asked` names the search for cursors: words and zone, not the time."""
 
-    all_of: tuple[Term, ...]
-
-
-def words_of(document: IndexDocument) -> dict[str, list[str]]:
-    """The tokens of each searched field: what queries are held against."""
-    return {field: tokens(getattr(document, field)) for field in SEARCHED}
+    node: Node
+    asked: str
 
 
-def parse(query: str) -> Query:
-    """The meaning of `query`. BadQuery: detail fit for who typed it, and where it went wrong."""
-    if len(query) > QUERY_MAX_CHARS:
-        raise BadQuery(f"a search has at most {QUERY_MAX_CHARS} characters", QUERY_MAX_CHARS)
-    terms: list[Term] = []
-    for term, position in _terms(query):
-        if len(terms) == TERMS_MAX:
-            raise BadQuery(f"a search has at most {TERMS_MAX} words and phrases", position)
-        terms.append(term)
-    if not terms:
-        raise BadQuery("there is no word to search for", 0)
-    return Query(tuple(terms))
+def _standard() -> dict[str, tuple[str, ...]]:
+    return {id_: (id_,) for id_ in FOLDERS}
 
 
-def _terms(query: str) -> Iterator[tuple[Term, int]]:
-    """Each term that asks for something, and where it begins."""
-    position = _spaces(query, 0)
-    while position < len(query):
-        start, field = position, None
-        if _is_field(query, position):
-            field, position = _field(query, position)
-        text, end = _text(query, position)
-        found = tuple(tokens(text))
-        if found:
-            yield Term(found, field), start
-        elif field is not None:
-            raise BadQuery(f"{query[start:position]} has nothing to search for", position)
-        position = _spaces(query, end)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks and when: what `older_than:`, dates and folders' names refer to."""
+
+    now_ms: int
+    zone: tzinfo = UTC
+    folders: dict[str, tuple[str, ...]] = field(default_factory=_standard)  # folded name: ids
 
 
-def _is_field(query: str, position: int) -> bool:
-    """Whether `name:` begins here and is meant as a field."""
-    match = _FIELD.match(query, position)
-    if match is None or match[1].lower() in _NO_FIELDS:
-        return False
-    if match[1].lower() in FIELDS:
-        return True
-    follows = query[match.end() : match.end() + 2]
-    return bool(follows.strip()) and not follows[0].isspace() and not _is_elsewhere(follows)
+def phrase(words: Words) -> tuple[tuple[str, ...], bool]:
+    """The tokens to be found side by side, and whether the last one is only a beginning.
+
+    The end of a run of a script without spaces may lie within a longer run: its last character
+    is then no token of its own. Alone, it is the beginning of one.
+    """
+    *before, last = words.pieces
+    tokens = tuple(token for piece in before for token in tokens_of(piece))
+    if not is_unspaced(last):
+        return (*tokens, last), words.prefix
+    if len(last) == 1:
+        return (*tokens, last), True
+    return (*tokens, *pairs(last)), False
 
 
-def _is_elsewhere(follows: str) -> bool:
-    """Whether what follows the colon tells of an address, a path or a program's name."""
-    return follows == "//" or follows[0] in ":\\"
+def simplified(node: Node) -> Node:
+    """The normal form: no tree within its like, nothing twice, no double Not, no idle constant."""
+    match node:
+        case And(of):
+            return _joined(And, of, idle=EVERYTHING, decisive=NOTHING)
+        case Or(of):
+            return _joined(Or, of, idle=NOTHING, decisive=EVERYTHING)
+        case Not(of):
+            return negated(simplified(of))
+        case Words(pieces, field, prefix=True) if is_unspaced(pieces[-1]):
+            return Words(pieces, field)  # each of its characters begins a token anyway
+        case _:
+            return node
 
 
-def _field(query: str, position: int) -> tuple[str, int]:
-    match = _FIELD.match(query, position)
-    assert match is not None
-    name = match[1].lower()
-    if name not in FIELDS:
-        known = ", ".join(f"{field}:" for field in FIELDS)
-        raise BadQuery(
-            f"there is no field {name}: (known: {known}); put it in quotes to search for the text",
-            position,
-        )
-    if not query[match.end() : match.end() + 1].strip():
-        raise BadQuery(f"{name}: needs a word or a phrase right behind it", match.end())
-    return FIELDS[name], match.end()
+def negated(node: Node) -> Node:
+    """Not `node`, in normal form when `node` is."""
+    if isinstance(node, Not):
+        return node.of
+    if node == EVERYTHING:
+        return NOTHING
+    return EVERYTHING if node == NOTHING else Not(node)
 
 
-def _text(query: str, position: int) -> tuple[str, int]:
-    """The word or phrase at `position`, and where it ends."""
-    if query[position] in _QUOTES:
-        match = _PHRASE.match(query, position)
-        if match is None:
-            raise BadQuery("a quote is opened here and never closed", position)
-        return match[1], match.end()
-    match = _WORD.match(query, position)
-    assert match is not None
-    return match[0], match.end()
+def _joined(
+    kind: type[And] | type[Or], of: tuple[Node, ...], *, idle: Node, decisive: Node
+) -> Node:
+    parts: dict[Node, None] = {}  # a set that keeps the order
+    for part in map(simplified, of):
+        parts.update(dict.fromkeys(part.of if isinstance(part, kind) else (part,)))
+    parts.pop(idle, None)
+    if decisive in parts:
+        return decisive
+    if len(parts) == 1:
+        return next(iter(parts))
+    return kind(tuple(parts))
 
 
-def _spaces(query: str, position: int) -> int:
-    match = _SPACE.match(query, position)
-    assert match is not None
-    return match.end()
+def leaves(node: Node) -> Iterator[Leaf]:
+    """Every leaf, from left to right."""
+    match node:
+        case And(of) | Or(of):
+            for part in of:
+                yield from leaves(part)
+        case Not(of):
+            yield from leaves(of)
+        case _:
+            yield node
+
+
+def replaced(node: Node, change: Callable[[Leaf], Node]) -> Node:
+    """The tree with `change` made of each leaf, in normal form."""
+
+    def walk(node: Node) -> Node:
+        match node:
+            case And(of):
+                return And(tuple(map(walk, of)))
+            case Or(of):
+                return Or(tuple(map(walk, of)))
+            case Not(of):
+                return Not(walk(of))
+            case _:
+                return change(node)
+
+    return simplified(walk(node))
+
+
+def evaluated(node: Node, holds: Callable[[Leaf], bool]) -> bool:
+    """The tree's truth, given each leaf's."""
+    match node:
+        case And(of):
+            return all(evaluated(part, holds) for part in of)
+        case Or(of):
+            return any(evaluated(part, holds) for part in of)
+        case Not(of):
+            return not evaluated(of, holds)
+        case _:
+            return holds(node)

@@ -8,15 +8,16 @@ so that engines differ in speed only. What a reader may rely on:
 - A word is a run of letters and digits; everything else separates. An address is therefore the
   words of its parts, and a whole address is these words side by side (mail/query.py: a phrase).
 - Scripts written without spaces (Han, kana, Hangul, bopomofo, Thai, Lao, Khmer, Myanmar) become
-  overlapping pairs: 한국어 is 한국 국어. Two characters suffice to find a part of a word. One
-  character alone is a token only where it stands alone, so it finds only that.
-- A change of script ends a word: "서울2024년" is 서울, 2024, 년.
+  overlapping pairs and the last character: 한국어 is 한국 국어 어. So every character begins a
+  token, and whatever part of a word is asked for is found: two characters or more as their pairs,
+  side by side; one character as the beginning of a token.
+- A change of script ends a word: "서울2024년" is 서울 울, 2024, 년.
 - Emoji, symbols and punctuation are no words.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import add
 
@@ -58,31 +59,53 @@ _UNSPACED = (
 )
 # `\w` lacks the dependent vowels of Indic scripts, which are marks by category.
 _SPACED = r"\w\u0900-\u0963\u0966-\u0dff\u0f00\u0f18-\u0fbc"
-_ASCII_UNSPACED_WORD = re.compile(f"[{_UNSPACED}]+")
-_WORD = re.compile("[a-z0-9]+")
 # Up to FOLD_MAX_CHARS, ended behind white space where there is any.
 _PART = re.compile(rf".{{1,{FOLD_MAX_CHARS - 1}}}\s|.{{1,{FOLD_MAX_CHARS}}}", re.DOTALL)
 _ASCII_WORD = re.compile("[a-z0-9]+")
 _UNSPACED_ANY = re.compile(f"[{_UNSPACED}]")
-_UNSPACED_WORD = re.compile(f"[{_UNSPACED}]+")
 _WORD = re.compile(f"[{_SPACED}{_UNSPACED}]+")
 _PIECE = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 
 
 def tokens(text: str) -> list[str]:
-    """The words of `text` in order, folded; at most TEXT_MAX_CHARS of it are read.
+    """What an index keeps of `text`, in order; at most TEXT_MAX_CHARS of it are read.
 
     A token holds no white space, nothing of ASCII but letters and digits, nothing private and no
     lone surrogate. It is 1 to TOKEN_MAX_CHARS characters long.
     """
+    found = pieces(text)
+    if all(map(str.isascii, found)):
+        return found
+    return [
+        token for piece in found for token in ((piece,) if piece.isascii() else tokens_of(piece))
+    ]
+
+
+def pieces(text: str) -> list[str]:
+    """The words of `text` in order, folded; a run of a script without spaces is one word."""
     text = text[:TEXT_MAX_CHARS]
     if text.isascii():
         return _shortened(_ASCII_WORD.findall(text.lower()))
     text = fold(text)[:TEXT_MAX_CHARS]  # one character can become 18
     words = _WORD.findall(text)
-    if _UNSPACED_ANY.search(text) is None:
-        return _shortened(words)
-    return _shortened(list(chain.from_iterable(map(_pieces, words))))
+    if _UNSPACED_ANY.search(text) is not None:
+        words = list(chain.from_iterable(map(_PIECE.findall, words)))
+    return _shortened(words)
+
+
+def tokens_of(piece: str) -> Sequence[str]:
+    """What an index keeps of one piece."""
+    return (*pairs(piece), piece[-1]) if is_unspaced(piece) else (piece,)
+
+
+def pairs(piece: str) -> Iterable[str]:
+    """The overlapping pairs of a run; none of a single character."""
+    return map(add, piece, piece[1:])
+
+
+def is_unspaced(piece: str) -> bool:
+    """Whether a piece is a run of a script without spaces."""
+    return not piece.isascii() and _UNSPACED_ANY.match(piece) is not None
 
 
 def fold(text: str) -> str:
@@ -104,21 +127,7 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _pieces(word: str) -> Iterable[str]:
-    if word.isascii():
-        return (word,)
-    if _UNSPACED_WORD.fullmatch(word):
-        return _pairs(word)
-    return chain.from_iterable(map(_pairs, _PIECE.findall(word)))
-
-
-def _pairs(piece: str) -> Iterable[str]:
-    if len(piece) == 1 or not _UNSPACED_ANY.match(piece):
-        return (piece,)
-    return map(add, piece, piece[1:])
-
-
 def _shortened(words: list[str]) -> list[str]:
     if max(map(len, words), default=0) <= TOKEN_MAX_CHARS:
         return words
-    return [word[:TOKEN_MAX_CHARS] for word in words]
+    return [word if is_unspaced(word) else word[:TOKEN_MAX_CHARS] for word in words]

@@ -66,9 +66,12 @@ class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     domain_id: str
     received_at_ms: int
+    size_bytes: int
+    has_attachments: bool
     subject: str
     sender: str
-    recipients: str
+    to: str
+    cc: str
     body: str
     filenames: str
 

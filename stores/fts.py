@@ -10,18 +10,26 @@ The index is a projection: when its folder is lost, it is filled again from the 
 
 import asyncio
 import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
+from mail.cursors import NEWEST, Place
 from mail.errors import StoreUnavailable
-from mail.query import parse
+from mail.highlights import Marked
+from mail.query import Node
+from mail.query_plan import Wanted, is_nothing
 from schemas.records import IndexDocument
 from schemas.search_sqlite import SEARCH
 from stores import fts_bucket
-from stores.cursors import check_limit, decode_cursor, encode_cursor
-from stores.fts_bucket import NEWEST, Change
+from stores.fts_bucket import Change
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_threads import SqliteFile
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BUCKETS = 16  # part of the format: another number would look for users in other files
 
@@ -60,26 +68,50 @@ class FtsIndex:
     async def remove(self, user_id: str, message_id: str) -> None:
         await self._change(Change(user_id=user_id, message_id=message_id, document=None))
 
-    async def search(
-        self, user_id: str, query: str, *, limit: int, cursor: str | None
-    ) -> tuple[list[str], str | None]:
-        meaning = parse(query)
-        check_limit(limit)
-        scope = ("search", user_id, query)
-        before = NEWEST if cursor is None else min(decode_cursor(cursor, *scope)[0], NEWEST)
+    async def find(
+        self, user_id: str, wanted: Wanted, *, limit: int, before: Place = NEWEST
+    ) -> list[Place]:
+        if is_nothing(wanted):
+            return []
+        return await self._read(user_id, fts_bucket.find, wanted, limit=limit, before=before[0])
+
+    async def among(self, user_id: str, wanted: Wanted, message_ids: Sequence[str]) -> set[str]:
+        if is_nothing(wanted):
+            return set()
+        return await self._read(user_id, fts_bucket.among, wanted, message_ids)
+
+    async def count(self, user_id: str, wanted: Wanted, *, limit: int) -> int:
+        if is_nothing(wanted):
+            return 0
+        return await self._read(user_id, fts_bucket.count, wanted, limit=limit)
+
+    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+        return await self._read(user_id, fts_bucket.mark, node, message_ids)
+
+    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        return await self._read(user_id, fts_bucket.known, message_ids)
+
+    async def unfilled(self) -> list[str]:
+        files = [await bucket.file() for bucket in self._buckets]
+        return [user_id for file in files for user_id in await file.read(fts_bucket.unfilled)]
+
+    async def filled(self, user_id: str) -> None:
         file = await self._bucket(user_id).file()
-        found = await file.read(
-            lambda connection: fts_bucket.search(
-                connection, user_id, meaning, before=before, limit=limit + 1
-            )
-        )
-        page = found[:limit]
-        more = encode_cursor(page[-1], *scope) if len(found) > limit else None
-        return [message_id for _, message_id in page], more
+        await file.write(lambda connection: fts_bucket.filled(connection, user_id))
 
     async def close(self) -> None:
         """Finish the writes under way, then close; later calls raise StoreUnavailable."""
         await asyncio.gather(*(bucket.close() for bucket in self._buckets))
+
+    async def _read(
+        self,
+        user_id: str,
+        work: Callable[Concatenate[sqlite3.Connection, str, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        file = await self._bucket(user_id).file()
+        return await file.read(lambda connection: work(connection, user_id, *args, **kwargs))
 
     async def _change(self, change: Change) -> None:
         await self._bucket(change.user_id).write(change)

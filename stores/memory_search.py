@@ -1,11 +1,14 @@
-"""SearchIndex in memory: for tests, and the plain statement of what a search means."""
+"""SearchIndex in memory: for tests, and the definition of what a search means put to work."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from mail.cursors import NEWEST, Place
 from mail.errors import StoreUnavailable
-from mail.query import Term, parse, words_of
+from mail.highlights import Marked, Marker
+from mail.query import Node
+from mail.query_match import Texts, lasting_facts, matches, texts_of
+from mail.query_plan import Wanted, node_of
 from schemas.records import IndexDocument
-from stores.cursors import check_limit, decode_cursor, encode_cursor
 
 
 class MemorySearchIndex:
@@ -13,55 +16,61 @@ class MemorySearchIndex:
 
     def __init__(self) -> None:
         self.down = False
-        self._documents: dict[tuple[str, str], IndexDocument] = {}
+        self.lost: set[str] = set()  # users that are unfilled
+        self._documents: dict[tuple[str, str], tuple[IndexDocument, Texts]] = {}
 
     async def add(self, document: IndexDocument) -> None:
         self._check()
-        self._documents[document.user_id, document.message_id] = document
+        key = document.user_id, document.message_id
+        self._documents[key] = document, texts_of(document)
 
     async def remove(self, user_id: str, message_id: str) -> None:
         self._check()
         self._documents.pop((user_id, message_id), None)
 
-    async def search(
-        self, user_id: str, query: str, *, limit: int, cursor: str | None
-    ) -> tuple[list[str], str | None]:
+    async def find(
+        self, user_id: str, wanted: Wanted, *, limit: int, before: Place = NEWEST
+    ) -> list[Place]:
         self._check()
-        meaning = parse(query)
-        check_limit(limit)
-        scope = ("search", user_id, query)
-        after = decode_cursor(cursor, *scope) if cursor is not None else None
-        places = sorted(
-            (
-                (document.received_at_ms, document.message_id)
-                for document in self._of(user_id)
-                if all(_holds(words_of(document), term) for term in meaning.all_of)
-            ),
-            reverse=True,
-        )
-        rest = [place for place in places if after is None or place < after]
-        more = encode_cursor(rest[limit - 1], *scope) if len(rest) > limit else None
-        return [message_id for _, message_id in rest[:limit]], more
+        found = (place for place in self._matches(user_id, wanted) if place < before)
+        return sorted(found, reverse=True)[:limit]
+
+    async def among(self, user_id: str, wanted: Wanted, message_ids: Sequence[str]) -> set[str]:
+        self._check()
+        return {one for _, one in self._matches(user_id, wanted)}.intersection(message_ids)
+
+    async def count(self, user_id: str, wanted: Wanted, *, limit: int) -> int:
+        self._check()
+        return min(limit, sum(1 for _ in self._matches(user_id, wanted)))
+
+    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+        self._check()
+        marker = Marker(node)
+        asked = [(user_id, message_id) for message_id in message_ids]
+        held = [self._documents[key][0] for key in asked if key in self._documents]
+        return {one.message_id: marker.marked(one.subject, one.body) for one in held}
+
+    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        self._check()
+        return {one for one in message_ids if (user_id, one) in self._documents}
+
+    async def unfilled(self) -> list[str]:
+        self._check()
+        return sorted(self.lost)
+
+    async def filled(self, user_id: str) -> None:
+        self._check()
+        self.lost.discard(user_id)
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _of(self, user_id: str) -> Iterable[IndexDocument]:
-        return (found for found in self._documents.values() if found.user_id == user_id)
+    def _matches(self, user_id: str, wanted: Wanted) -> Iterable[Place]:
+        node = node_of(wanted)
+        for document, texts in self._documents.values():
+            if document.user_id == user_id and matches(node, texts, lasting_facts(document)):
+                yield document.received_at_ms, document.message_id
 
     def _check(self) -> None:
         if self.down:
             raise StoreUnavailable("search", "down")
-
-
-def _holds(words: dict[str, list[str]], term: Term) -> bool:
-    """Whether the term's tokens stand side by side in a field that it asks for."""
-    fields = words if term.field is None else (term.field,)
-    return any(_within(words[field], term.tokens) for field in fields)
-
-
-def _within(words: list[str], phrase: tuple[str, ...]) -> bool:
-    length = len(phrase)
-    return any(
-        tuple(words[start : start + length]) == phrase for start in range(len(words) - length + 1)
-    )

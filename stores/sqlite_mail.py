@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
 
+from mail.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from mail.folders import all_folders
 from mail.lists import folders_of
 from mail.ports import Commit, MailStore
@@ -21,7 +22,6 @@ from stores import commits
 from stores import sqlite_mail_fold as folds
 from stores import sqlite_mail_lists as lists
 from stores import sqlite_mail_rows as rows
-from stores.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_mail_upgrade import upgrade
 from stores.sqlite_threads import SqliteFile

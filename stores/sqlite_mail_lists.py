@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from mail.cursors import Place
 from mail.lists import is_flagged, is_unread, sender_key, sender_of
 from schemas.mailbox import Filter, Message
 from schemas.sqlite import FLAG_ATTACHMENTS, FLAG_FLAGGED
-from stores.cursors import Place
 
 SCAN_MAX = 20_000  # about 5 ms
 _message = msgspec.msgpack.Decoder(Message).decode

@@ -8,11 +8,11 @@ from typing import Self
 
 import msgspec
 
+from mail.cursors import check_limit
 from mail.ports import Quarantine
 from schemas.records import Quarantined
 from schemas.sqlite import QUARANTINE
 from stores import quarantine_rows as rows
-from stores.cursors import check_limit
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_threads import SqliteFile
 

@@ -8,6 +8,7 @@ A row or state is never replaced by an older one (by seq): late steps of a lost 
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from mail.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from mail.errors import FeedGone, JournalConflict
 from mail.folders import all_folders
 from mail.history import History
@@ -17,7 +18,6 @@ from schemas.events import MailboxChanged
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from stores import commits
-from stores.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from stores.memory.faults import Fault, no_fault, take_step
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from mail.cursors import check_limit
 from mail.ports import Holders, Quarantine
 from schemas.records import Holder, Quarantined
-from stores.cursors import check_limit
 from stores.memory.faults import Fault, no_fault, take_step
 from stores.quarantine_rows import deleted, is_listed, released
 

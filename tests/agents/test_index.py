@@ -9,6 +9,9 @@ from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts, MailboxPorts
 from mail.errors import StoreUnavailable
+from mail.query import Asker
+from mail.query_plan import plan_of
+from mail.query_reader import parse
 from schemas.events import CommandAnswered
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
 from stores.memory_search import MemorySearchIndex
@@ -30,8 +33,9 @@ async def delivered(ports: IndexPorts, *, user_id: str = "bob", content: bytes =
 
 
 async def found(ports: IndexPorts, query: str, user_id: str = "bob") -> list[str]:
-    ids, _ = await ports.search.search(user_id, query, limit=10, cursor=None)
-    return ids
+    wanted = plan_of(parse(query, Asker(now_ms=0)).node).wanted
+    places = await ports.search.find(user_id, wanted, limit=10)
+    return [message_id for _, message_id in places]
 
 
 async def test_a_created_message_is_found_by_subject_and_text(ports: IndexPorts) -> None:

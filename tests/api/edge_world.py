@@ -242,9 +242,12 @@ def _document(row: Message) -> IndexDocument:
         user_id=row.user_id,
         domain_id=row.domain_id,
         received_at_ms=row.received_at_ms,
+        size_bytes=row.content.size_bytes,
+        has_attachments=row.head.has_attachments,
         subject=row.head.subject,
         sender=row.head.sender.address if row.head.sender else "",
-        recipients="",
+        to="",
+        cc="",
         body=row.head.preview,
         filenames="",
     )

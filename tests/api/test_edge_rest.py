@@ -119,6 +119,10 @@ async def test_unread_filters(world: World) -> None:
         ("/v1/search?q=" + "a" * 1001, "bad_query", "query:q"),
         ("/v1/search?q=hello&cursor=rubbish", "bad_cursor", "query:cursor"),
         ('/v1/search?q=hello "open', "bad_query", "query:q"),
+        ("/v1/search?q=in:nowhere", "bad_query", "query:q"),
+        ("/v1/search?q=a&order=size", "bad_order", "query:order"),
+        ("/v1/search?q=a&tz=Mars/Olympus", "bad_time_zone", "query:tz"),
+        ("/v1/search?q=a&tz=", "bad_time_zone", "query:tz"),
     ],
 )
 async def test_a_bad_question_is_told_where(world: World, path, code, place) -> None:
@@ -144,17 +148,43 @@ async def test_a_bad_search_is_told_the_position(world: World) -> None:
 
 
 async def test_search_gives_rows_newest_first_and_drops_hits_without_one(world: World) -> None:
-    rows = [await world.deliver(PLAIN % b"otter", at_ms=at) for at in (1, 2, 3)]
+    rows = [await world.deliver(PLAIN % b"otter <b>", at_ms=at) for at in (1, 2, 3)]
     await world.deliver(PLAIN % b"heron")
     client = await world.signed()
     first = await get(client, "/v1/search?q=subject:otter&limit=2")
     assert [one["id"] for one in first["messages"]] == [rows[2].message_id, rows[1].message_id]
+    assert (first["total"], first["total_is_exact"]) == (3, True)
+    marked = {"subject": "<mark>otter</mark> &lt;b&gt;", "preview": None}
+    assert set(first["messages"][0]) == SUMMARY | {"highlights"}
+    assert first["messages"][0]["highlights"] == marked
     rest = await get(client, f"/v1/search?q=subject:otter&limit=2&cursor={first['next_cursor']}")
     assert [one["id"] for one in rest["messages"]] == [rows[0].message_id]
     assert rest["next_cursor"] is None
     world.store._mailboxes["alice"].messages.pop(rows[2].message_id)
     again = await get(client, "/v1/search?q=subject:otter")
     assert [one["id"] for one in again["messages"]] == [rows[1].message_id, rows[0].message_id]
+
+
+async def test_search_knows_zones_orders_and_what_changes(world: World) -> None:
+    midnight_in_seoul_ms = 1_767_193_200_000  # 2026-01-01
+    early = await world.deliver(PLAIN % b"otter", at_ms=midnight_in_seoul_ms - 1)
+    late = await world.deliver(
+        PLAIN.replace(b"Hello", b"no otter") % b"heron", at_ms=midnight_in_seoul_ms
+    )
+    client = await world.signed()
+
+    async def found(**params: str) -> list[str]:
+        async with client.get("/v1/search", params=params) as response:
+            assert response.status == 200, await response.text()
+            return [one["id"] for one in (await response.json())["messages"]]
+
+    assert await found(q="otter") == [late.message_id, early.message_id]
+    assert await found(q="otter", order="relevance") == [early.message_id, late.message_id]
+    assert await found(q="otter after:2026-01-01", tz="Asia/Seoul") == [late.message_id]
+    assert await found(q="otter after:2026-01-01") == []
+    async with client.patch(f"/v1/messages/{late.message_id}", json={"flagged": True}) as response:
+        assert response.status == 200
+    assert await found(q="otter is:flagged in:Inbox") == [late.message_id]
 
 
 async def test_reading_gives_everything_and_nothing_that_runs(world: World) -> None:

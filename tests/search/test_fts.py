@@ -13,12 +13,13 @@ import pytest
 
 from mail.errors import Fatal, StoreUnavailable
 from stores.fts import BUCKETS, FtsConfig, FtsIndex, bucket_of
-from tests.contracts.search_index import document, find, ids
+from tests.contracts.search_cases import document, ids
+from tests.contracts.search_index import find
 
 ADD_AND_TELL = """
 import asyncio, itertools, pathlib, sys
 from stores.fts import FtsIndex
-from tests.contracts.search_index import document
+from tests.contracts.search_cases import document
 
 async def main():
     index = FtsIndex(pathlib.Path(sys.argv[1]))
@@ -37,11 +38,13 @@ def bucket_file(folder: Path, user: str = "ann") -> Path:
 def check_integrity(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
-    ((docs, texts),) = connection.execute(
-        "SELECT (SELECT count(*) FROM doc), (SELECT count(*) FROM fts)"
+    ((docs, texts, found),) = connection.execute(
+        "SELECT (SELECT count(*) FROM doc), (SELECT count(*) FROM text),"
+        " (SELECT count(*) FROM fts WHERE fts MATCH ?)",
+        ('about : "\ue000" *',),
     ).fetchall()
     connection.close()
-    assert docs == texts
+    assert docs == texts == found
 
 
 def test_buckets_are_fixed_and_even():

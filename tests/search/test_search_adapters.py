@@ -1,34 +1,20 @@
-"""Both search indexes against the contract, and against each other."""
+"""Both search indexes against the contract, against each other, and against the definition."""
 
 import itertools
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from trees import DOCUMENT, LASTING, PASSING, ROW, WORDS, trees
 
+from mail.query import Query
+from mail.query_match import facts_of, matches, texts_of
+from mail.query_plan import tiers
+from mail.query_writer import unparse
 from stores.memory_search import MemorySearchIndex
-from tests.contracts.search_index import SearchIndexContract, document, find
+from tests.contracts.search_cases import document, row
+from tests.contracts.search_index import SearchIndexContract, hits
 
-WORDS = (
-    *("Crème", "creme", "Łódź", "naïve", "bob.li@example.org", "x" * 70, "don't"),
-    *("한국어", "한국", "어", "국어", "회의록", "서울2024년"),
-    *("日本語", "本語", "テスト", "ﾃｽﾄ", "食べる", "北京开会", "京开"),
-    *("2024", "10:30", "🎉", "—", "İstanbul", "и̑", "हिन्दी"),
-)
-TEXT = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join) | st.text(max_size=12)
-TERM = st.tuples(
-    st.sampled_from(["", "", "subject:", "from:"]),
-    st.sampled_from(WORDS)
-    | st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(
-        lambda words: f'"{" ".join(words)}"'
-    ),
-).map("".join)
-QUERY = st.lists(TERM, min_size=1, max_size=3).map(" ".join)
-DOCUMENT = st.fixed_dictionaries(
-    {"name": st.sampled_from("abcdef"), "at": st.integers(0, 3)},
-    optional={"subject": TEXT, "sender": TEXT, "body": TEXT, "filenames": TEXT},
-)
-STEP = DOCUMENT | st.sampled_from("abcdef")  # a document to add, or a name to remove
 users = itertools.count()
 
 
@@ -44,26 +30,46 @@ class TestFts(SearchIndexContract):
         return fts
 
 
-async def outcome(index, query, user):
-    """What is found, or the class and text of the refusal."""
-    try:
-        return await find(index, query, user=user)
-    except Exception as error:  # noqa: BLE001 compared with the other adapter's
-        return type(error), str(error)
-
-
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(steps=st.lists(STEP, max_size=10), queries=st.lists(QUERY, min_size=1, max_size=6))
-async def test_the_two_agree_on_everything(fts, steps, queries):
-    memory = MemorySearchIndex()
-    user = f"user{next(users)}"
-    for step in steps:
+@given(
+    steps=st.lists(DOCUMENT | st.sampled_from("abcdef"), max_size=10),
+    rows=st.lists(ROW, min_size=6, max_size=6),
+    nodes=st.lists(trees(WORDS | LASTING | PASSING), min_size=1, max_size=4),
+)
+async def test_both_find_what_matches_by_definition(fts, steps, rows, nodes):
+    user, memory, kept = f"user{next(users)}", MemorySearchIndex(), {}
+    for step in steps:  # a document to add, or a name to remove
+        made = document(step, user=user) if isinstance(step, str) else document(user=user, **step)
+        kept.pop(made.message_id, None)
         for index in (memory, fts):
-            if isinstance(step, str):
-                await index.remove(user, document(step).message_id)
-            else:
-                await index.add(document(**step, user=user))
-    for query in queries:
-        assert await outcome(fts, query, user) == await outcome(memory, query, user), query
+            await index.remove(user, made.message_id)
+            if not isinstance(step, str):
+                kept[made.message_id] = made
+                await index.add(made)
+    listed = {made.message_id: row(made, **rows[n % 6]) for n, made in enumerate(kept.values())}
+    order = sorted(kept.values(), key=lambda made: (made.received_at_ms, made.message_id))
+    for node in nodes:
+        truth = [
+            {id_ for id_, made in kept.items()
+             if matches(tier, texts_of(made), facts_of(listed[id_]))}
+            for tier in (node, *tiers(node))
+        ]  # fmt: skip
+        assert set().union(*truth[1:]) == truth[0]
+        assert sum(map(len, truth[1:])) == len(truth[0]), "tiers share a match"
+        expected = [made.message_id for made in reversed(order) if made.message_id in truth[0]]
+        relevant = [
+            made.message_id
+            for tier in truth[1:]
+            for made in reversed(order)
+            if made.message_id in tier
+        ]
+        for index in (memory, fts):
+            query = Query(node, unparse(node))
+            found = await hits(index, query, rows=listed.values(), user=user, limit=3)
+            assert found == expected
+            found = await hits(
+                index, query, rows=listed.values(), user=user, limit=3, order="relevance"
+            )
+            assert found == relevant

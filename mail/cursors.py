@@ -22,6 +22,7 @@ _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _PAYLOAD = msgspec.msgpack.Decoder(tuple[_Int64, str])
 
 Place = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
+NEWEST: Place = (2**63 - 1, "\U0010ffff")  # behind which every message lies
 
 
 def encode_cursor(place: Place, *scope: str) -> str:

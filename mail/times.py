@@ -1,0 +1,9 @@
+"""Moments as text."""
+
+from datetime import UTC, datetime
+
+
+def rfc3339(at_ms: int) -> str:
+    """UTC with milliseconds (RFC 3339 §5.6)."""
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{at_ms % 1000:03d}Z"
