@@ -37,6 +37,11 @@ async def _add(user_id: str, message_id: str, ports: IndexPorts) -> None:
     if row is None or row.destroyed:
         _LOG.info("message %s has no row any more: not indexed", message_id)
         return
+    await add(row, ports)
+
+
+async def add(row: Message, ports: IndexPorts) -> None:
+    """Make the row's message searchable. ContentMissing, StoreUnavailable."""
 
     async def read() -> Words:
         async with reading(row.content, ports.contents, ports.budget) as content:

@@ -8,12 +8,13 @@ from agents.fold import fold
 from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
+from agents.refill import refill
 from agents.route import route
 from agents.scan import scan
 from agents.validate import validate
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
-from cli.roles.parts import running
+from cli.roles.parts import repeating, running
 from cli.wiring import Adapters, adapters
 from mail.policy import SpamPolicy
 from stack.home import existing
@@ -35,6 +36,7 @@ HANDLERS: dict[str, Handler] = {
     "mailbox": mailbox,
     "index": index,
 }
+REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
 FOLD_INTERVAL_S = 600.0
 DAY_MS = 86_400_000
 Ports = Callable[[UnreadTable | None], Any]
@@ -87,7 +89,8 @@ async def run_index(config: Config, stop: asyncio.Event) -> None:
             contents=await opened.contents(),
             search=await opened.search(),
         )
-        await _work("index", config, stop, opened, lambda _: ports)
+        async with repeating("refill", lambda: refill(ports), REFILL_INTERVAL_S):
+            await _work("index", config, stop, opened, lambda _: ports)
 
 
 async def _work(

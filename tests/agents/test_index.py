@@ -13,9 +13,10 @@ from mail.query import Asker
 from mail.query_plan import plan_of
 from mail.query_reader import parse
 from schemas.events import CommandAnswered
+from schemas.mail import Head, Mailbox
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
 from stores.memory_search import MemorySearchIndex
-from tests.agents.made import PLAIN, OneTry, change, deliver
+from tests.agents.made import PLAIN, TEA, OneTry, change, deliver
 
 
 @pytest.fixture
@@ -25,10 +26,12 @@ def ports() -> IndexPorts:
     )
 
 
-async def delivered(ports: IndexPorts, *, user_id: str = "bob", content: bytes = PLAIN):
+async def delivered(
+    ports: IndexPorts, *, user_id: str = "bob", content: bytes = PLAIN, head: Head = TEA
+):
     await ports.contents.put("m1", content)
     boxes = MailboxPorts(store=ports.store, unread=MemoryUnread(), holders=MemoryHolders())
-    (event,) = await mailbox(deliver(user_id=user_id), OneTry(), boxes)
+    (event,) = await mailbox(deliver(user_id=user_id, head=head), OneTry(), boxes)
     return event
 
 
@@ -109,3 +112,17 @@ async def test_changes_and_answers_do_not_touch_the_index(ports: IndexPorts) -> 
     assert await index(answer, OneTry(), ports) == ()
     with pytest.raises(StoreUnavailable):
         await index(event, OneTry(), ports)
+
+
+async def test_headers_sizes_and_attachments_have_their_fields(ports: IndexPorts) -> None:
+    head = replace(
+        TEA, to=(Mailbox("Bob", "b@x.example"),), cc=(Mailbox("", "c@x.example"),),
+        has_attachments=True,
+    )  # fmt: skip
+    event = await delivered(ports, head=head)
+    await index(event, OneTry(), ports)
+    (change,) = event.changes
+    for query in ("to:bob", "cc:c@x.example", "has:attachment", "larger:9 smaller:11"):
+        assert await found(ports, query) == [change.message_id], query
+    for query in ("to:c@x.example", "cc:bob", "larger:10"):
+        assert await found(ports, query) == [], query

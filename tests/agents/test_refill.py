@@ -1,0 +1,120 @@
+"""refill: what an older index held is found again, and nothing is read twice."""
+
+import asyncio
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agents.index import index
+from agents.mailbox import mailbox
+from agents.ports import IndexPorts, MailboxPorts
+from agents.refill import fill, refill
+from mail.cursors import NEWEST
+from mail.ids import message_id
+from mail.query_plan import Wanted
+from schemas.events import DeleteMessages
+from schemas.search_sqlite import SEARCH
+from stores.fts import FtsIndex, bucket_of
+from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
+from stores.memory_search import MemorySearchIndex
+from tests.agents.made import PLAIN, OneTry, deliver
+
+FOLDERS = ("inbox", "archive", "junk")
+
+
+async def filled_store(count: int) -> tuple[MemoryMailStore, MemoryContentStore]:
+    store, contents = MemoryMailStore(), MemoryContentStore()
+    boxes = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
+    for n in range(count):
+        await contents.put(f"m{n}", PLAIN)
+        order = deliver(f"m{n}", folder_id=FOLDERS[n % 3])
+        await mailbox(order, OneTry(offset=n), boxes)
+    return store, contents
+
+
+async def found(ports: IndexPorts, user_id: str = "bob") -> set[str]:
+    places = await ports.search.find(user_id, Wanted(), limit=500, before=NEWEST)
+    return {id_ for _, id_ in places}
+
+
+def wanted(count: int) -> set[str]:
+    return {message_id(f"m{n}", "bob") for n in range(count)}
+
+
+async def test_only_what_is_lacking_is_read(caplog) -> None:
+    store, contents = await filled_store(200)
+    ports = IndexPorts(store=store, contents=contents, search=MemorySearchIndex())
+    assert await refill(ports) == 0
+    ports.search.lost.add("bob")
+    await contents.delete("m7")
+    assert await refill(ports) == 200
+    assert "m7" in caplog.text
+    assert await found(ports) == wanted(200) - {message_id("m7", "bob")}
+    assert await ports.search.unfilled() == []
+    reads: list[str] = []
+    contents.fault = reads.append
+    assert await fill("bob", ports) == 1  # the one without content is tried again
+    assert reads == ["get"]
+
+
+async def test_what_is_destroyed_meanwhile_does_not_come_back() -> None:
+    """The mail is read while its message is destroyed, and its removal has been indexed."""
+    store, contents = await filled_store(1)
+    ports = IndexPorts(store=store, contents=contents, search=MemorySearchIndex())
+    boxes = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
+    id_ = message_id("m0", "bob")
+
+    class SlowContents(MemoryContentStore):
+        async def get(self, ref: str) -> bytes:
+            for n in (1, 2):  # to the trash, and out of it
+                order = DeleteMessages(
+                    command_id=f"c{n}", user_id="bob", domain_id="d1", message_ids=(id_,), at_ms=3
+                )
+                (event,) = await mailbox(order, OneTry(offset=n), boxes)
+                await index(event, OneTry(), ports)
+            return await contents.get(ref)
+
+    slow = replace(ports, contents=SlowContents())
+    assert await fill("bob", slow) == 1
+    assert (await store.message("bob", id_)).destroyed
+    assert await found(ports) == set()
+
+
+@pytest.mark.parametrize("opener", ["index", "api"])
+async def test_a_folder_of_the_first_version_is_filled_again(tmp_path: Path, opener: str) -> None:
+    """Buckets as the first version wrote them: emptied when opened, by whichever process."""
+    store, contents = await filled_store(20)
+    write_first_version(tmp_path / f"search-{bucket_of('bob'):02d}.sqlite")
+    if opener == "api":
+        reader = FtsIndex(tmp_path)
+        assert await reader.find("bob", Wanted(), limit=9) == []
+        await reader.close()
+    search = FtsIndex(tmp_path)
+    ports = IndexPorts(store=store, contents=contents, search=search)
+    assert await search.unfilled() == ["bob"]
+    await asyncio.gather(refill(ports), index_all(ports, 20))
+    assert await found(ports) == wanted(20)
+    assert await search.unfilled() == []
+    await search.close()
+    again = FtsIndex(tmp_path)
+    assert await again.unfilled() == []
+    await again.close()
+
+
+async def index_all(ports: IndexPorts, count: int) -> None:
+    """The stage beside it, reading its events once more."""
+    for entry in await ports.store.journal("bob", since_seq=0, limit=count):
+        await index(entry, OneTry(), ports)
+
+
+def write_first_version(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    for statement in SEARCH[0]:
+        connection.execute(statement)
+    connection.execute("INSERT INTO doc VALUES (1, 'bob', 'old', x'00')")
+    connection.execute("INSERT INTO fts (rowid, owner, subject) VALUES (1, 'bob', 'old tea')")
+    connection.execute("PRAGMA user_version=1")
+    connection.commit()
+    connection.close()
