@@ -92,11 +92,20 @@ def test_only_what_is_neither_moving_nor_held_is_unhealthy() -> None:
     assert status.unhealthy(**limits) is None
 
 
-async def test_a_handler_that_never_returns_is_reported(make_workers, put) -> None:
+async def test_a_handler_that_never_returns_is_reported_beside_a_held_partition(
+    make_workers, put
+) -> None:
     workers = await make_workers()
     process = workers.start(config={"stall_limit_s": 1.0})
-    await put(workers, Note(key="k", number=0, word="slow:600000"))
-    await workers.until(lambda: "has not moved" in (workers.status(process)["unhealthy"] or ""))
+    workers.gate.touch()
+    await put(workers, Note(key="held", number=0, word=f"wait:{workers.gate}"))
+    await workers.until(lambda: workers.status(process)["held"])
+    (held,) = workers.status(process)["held"]
+    await asyncio.sleep(2.0)  # past the limit, and by a few readings of lag
+    assert workers.status(process)["unhealthy"] is None
+    await put(workers, *(Note(key=f"k{n}", number=n, word="slow:600000") for n in range(1, 10)))
+    await workers.until(lambda: workers.status(process)["unhealthy"])
+    assert f"/{held['partition']} " not in workers.status(process)["unhealthy"]
 
 
 async def test_a_worker_ends_when_its_topic_was_made_anew(make_workers, put, broker) -> None:
