@@ -79,7 +79,9 @@ async def start(
         lingering_time=2.0,
     )
     await runner.setup()
-    await DoorSite(runner, config, app[EDGE].visitors, tls=tls).start()
+    for descriptor in config.descriptors or (None,):
+        site = DoorSite(runner, config, app[EDGE].visitors, tls=tls, descriptor=descriptor)
+        await site.start()
     port: int = runner.addresses[0][1]
     return runner, port
 

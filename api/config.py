@@ -11,6 +11,7 @@ class ApiConfig:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
     proxies: Networks = NONE  # whose word about clients is taken, see clients.py
     proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); the other one is not read
     secure_cookies: bool = False  # True: every client is taken to have come by HTTPS

@@ -1,10 +1,11 @@
-"""Connections before they are HTTP: how many there may be, and the TLS handshake.
+"""Connections before they are HTTP: how many there may be, overall and of one peer.
 
-A door stands between the socket and aiohttp's protocol for the connection's whole life, so that one
-is counted from its first packet on, and a handshake that never ends is counted and cut off too.
+A door stands between the transport and aiohttp's protocol for the connection's whole life. With TLS
+that is from the end of the handshake on; a handshake has a time limit.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections import Counter
@@ -76,13 +77,10 @@ class Visitors:
 class Door(asyncio.Protocol):
     """One connection's."""
 
-    def __init__(self, site: "DoorSite", visitors: Visitors) -> None:
-        self._site = site
+    def __init__(self, inside: asyncio.Protocol, visitors: Visitors) -> None:
+        self._inside = inside  # aiohttp's
         self._visitors = visitors
-        self._inside: Any = None  # aiohttp's protocol, once there is something to speak over
-        self._address: str | None = None  # None: not counted
-        self._early = b""  # what came in one packet with the handshake's end
-        self._handshake: asyncio.Task[None] | None = None
+        self._address: str | None = None  # None: turned away
 
     def connection_made(self, transport: Any) -> None:
         peer = transport.get_extra_info("peername")
@@ -91,65 +89,29 @@ class Door(asyncio.Protocol):
             transport.abort()
             return
         self._address = address
-        if self._site.tls is None:
-            self._let_in(transport)
-        else:
-            transport.pause_reading()
-            self._handshake = asyncio.create_task(self._encrypt(transport, self._site.tls))
-
-    async def _encrypt(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
-        try:
-            encrypted = await asyncio.get_running_loop().start_tls(
-                transport,
-                self,
-                tls,
-                server_side=True,
-                ssl_handshake_timeout=self._site.tls_handshake_s,
-            )
-        except OSError:
-            transport.abort()
-            self._leave()
-        else:
-            if self._address is not None and encrypted is not None:
-                self._let_in(encrypted)
-
-    def _let_in(self, transport: asyncio.Transport) -> None:
-        self._inside = self._site.protocol()
         self._inside.connection_made(transport)
-        if self._early:
-            self._inside.data_received(self._early)
-            self._early = b""
-
-    def _leave(self) -> None:
-        address, self._address = self._address, None
-        if address is not None:
-            self._visitors.disconnect(address)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._leave()
-        if self._inside is not None:
+        if self._address is not None:
+            self._visitors.disconnect(self._address)
             self._inside.connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        if self._inside is None:
-            self._early += data
-        else:
+        if self._address is not None:
             self._inside.data_received(data)
 
     def eof_received(self) -> bool | None:
-        return None if self._inside is None else self._inside.eof_received()
+        return None if self._address is None else self._inside.eof_received()
 
     def pause_writing(self) -> None:
-        if self._inside is not None:
-            self._inside.pause_writing()
+        self._inside.pause_writing()
 
     def resume_writing(self) -> None:
-        if self._inside is not None:
-            self._inside.resume_writing()
+        self._inside.resume_writing()
 
 
 class DoorSite(web.BaseSite):
-    """Listens on `listener`, for aiohttp's runner."""
+    """Listens for aiohttp's runner: on a socket that is there already, or where `config` says."""
 
     def __init__(
         self,
@@ -158,24 +120,30 @@ class DoorSite(web.BaseSite):
         visitors: Visitors,
         *,
         tls: ssl.SSLContext | None,
-        listener: socket.socket | None = None,
+        descriptor: int | None = None,
     ) -> None:
         super().__init__(runner)
         assert runner.server is not None
-        self.protocol = runner.server
-        self.tls = tls
-        self.tls_handshake_s = config.tls_handshake_s
+        self._protocol = runner.server
         self._visitors = visitors
+        self._tls: dict[str, Any] = (
+            {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": config.tls_handshake_s}
+        )
         self._where: dict[str, Any] = (
-            {"host": config.host, "port": config.port} if listener is None else {"sock": listener}
+            {"host": config.host, "port": config.port}
+            if descriptor is None
+            else {"sock": socket.socket(fileno=os.dup(descriptor))}
         )
 
     @property
     def name(self) -> str:
-        return "http" if self.tls is None else "https"
+        return "https" if self._tls else "http"
 
     async def start(self) -> None:
         await super().start()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Door(self, self._visitors), backlog=BACKLOG, **self._where
+            lambda: Door(self._protocol(), self._visitors),
+            backlog=BACKLOG,
+            **self._where,
+            **self._tls,
         )

@@ -14,6 +14,8 @@ from cli.settings import BadSetting, Reader, written
 from mail.addresses import normal_domain
 from mail.errors import Refused
 from stack.freshclam import NO_MIRROR, PUBLIC_MIRROR
+from stack.handed import handed_over
+from stack.log_format import FORMATS
 
 DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
 PREFIX = "POSTRIVER_"
@@ -99,6 +101,11 @@ def _mirror(read: Reader) -> str:
     return given if given in {PUBLIC_MIRROR, NO_MIRROR} else read.urls("SIGNATURES_MIRROR")
 
 
+def handed() -> dict[str, tuple[int, ...]]:
+    """Listening sockets that a service manager handed to this process. BadHandover."""
+    return handed_over(os.environ)
+
+
 def checkout() -> Path:
     """The folder that holds the code, or the current one when it was installed as a wheel."""
     here = Path(__file__).resolve().parent.parent
@@ -132,7 +139,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         feed_days=read.number("FEED_DAYS", 30, least=1, most=3650),
         ledger_days=read.number("LEDGER_DAYS", 35, least=1, most=3650),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
-        log_format=read.choice("LOG_FORMAT", "text", ("text", "json")),
+        log_format=read.choice("LOG_FORMAT", "text", FORMATS),
         signatures=read.choice("SIGNATURES", "local", ("local", "update")),
         signatures_mirror=_mirror(read),
         signatures_urls=read.urls("SIGNATURES_URLS"),

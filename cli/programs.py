@@ -74,6 +74,7 @@ def _process(config: Config, home: Home, name: str) -> Program:
         cwd=home.path,
         http=home.socket(name),
         stop_timeout_s=25.0,
+        descriptors={"ingress": config.smtp_fds, "api": config.http_fds}.get(name, ()),
     )
 
 

@@ -15,6 +15,7 @@ class SmtpConfig:
     hostname: str  # in the greeting, in Received: and in the certificate
     host: str = "127.0.0.1"
     port: int = 2525  # 0: any free one; SmtpServer.port tells which
+    descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
     reuse_port: bool = False  # several ingress processes behind one port
     proxies: Networks = NONE  # connections from here begin with a PROXY header
     worker: str = "ingress"  # the name of this process in hops

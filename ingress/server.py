@@ -8,7 +8,10 @@ Low disk or a backlog (Gate): 452 at MAIL. Killed at any line: what got no 250 c
 
 import asyncio
 import logging
+import os
+import socket
 import ssl
+from typing import Any
 
 from aiosmtpd import smtp as aiosmtpd
 
@@ -26,7 +29,7 @@ _LAST_WORDS_S = 1.0  # for connections that were told to go
 
 
 class SmtpServer:
-    """One listening socket and its connections, in the running loop."""
+    """Listening sockets and their connections, in the running loop."""
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class SmtpServer:
     ) -> None:
         self.stats = Stats()
         self._config = config
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._site = Site(
             config=config,
             resolver=resolver,
@@ -54,35 +57,41 @@ class SmtpServer:
     @property
     def port(self) -> int:
         """The port that is listened on, known after `start`."""
-        assert self._listener is not None
-        return int(self._listener.sockets[0].getsockname()[1])
+        return int(self._listeners[0].sockets[0].getsockname()[1])
 
     async def start(self) -> None:
         """Listen. OSError: the port is taken."""
         aiosmtpd.log.setLevel(logging.WARNING)  # it names peers at INFO, for every connection
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: Session(self._site, loop),
-            self._config.host,
-            self._config.port,
-            backlog=BACKLOG,
-            reuse_port=self._config.reuse_port or None,
-        )
+        for place in self._places():
+            listener = await loop.create_server(
+                lambda: Session(self._site, loop), backlog=BACKLOG, **place
+            )
+            self._listeners.append(listener)
         log.info("smtp listens on %s port %d", self._config.host, self.port)
+
+    def _places(self) -> list[dict[str, Any]]:
+        """Arguments of create_server, one set for each listening socket."""
+        config = self._config
+        if config.descriptors:
+            return [{"sock": socket.socket(fileno=os.dup(each))} for each in config.descriptors]
+        reuse_port = config.reuse_port or None
+        return [{"host": config.host, "port": config.port, "reuse_port": reuse_port}]
 
     async def stop(self) -> None:
         """Take no connection; let mails under way end within the grace; close all with 421."""
-        if self._listener is None:
+        if not self._listeners:
             return
         self._site.stopping = True
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for connection in tuple(self._site.connections):
             connection.bow_out()
         await self._empty(within_s=self._config.stop_grace_s)
         for connection in tuple(self._site.connections):
             connection.abort()
         await self._empty(within_s=_LAST_WORDS_S)
-        self._listener = None
+        self._listeners.clear()
 
     async def _empty(self, *, within_s: float) -> None:
         tasks = [connection.task for connection in self._site.connections]

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from stack.home import Home
 from stack.leftovers import Records, kill_session, start_ticks
+from stack.log_format import strike_out
 from stack.logs import LogFile
 from stack.probes import Probe
 from stack.program import Kind, Program
@@ -121,7 +122,8 @@ class Child:
     async def _live(self) -> int:
         """One life, from spawn until nothing of it is left; its exit code."""
         self._become(State.STARTING, "starting")
-        file = LogFile(self._log_path)
+        engine = self.program.kind is Kind.ENGINE
+        file = LogFile(self._log_path, edit=strike_out) if engine else LogFile(self._log_path)
         pump = Pump(file)
         pumping = asyncio.create_task(pump.run())
         try:

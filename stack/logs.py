@@ -1,5 +1,6 @@
 """One log file per process, rotated by size; whole lines only, and none lost on the way."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 LOG_MAX_BYTES = 10 * 1024 * 1024
@@ -15,11 +16,17 @@ class LogFile:
     """
 
     def __init__(
-        self, path: Path, *, max_bytes: int = LOG_MAX_BYTES, files: int = LOG_FILES
+        self,
+        path: Path,
+        *,
+        max_bytes: int = LOG_MAX_BYTES,
+        files: int = LOG_FILES,
+        edit: Callable[[bytes], bytes] = lambda lines: lines,
     ) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._files = files
+        self._edit = edit  # whole lines, before they are written
         self._rest = b""
         self._lost = 0
         self._file = path.open("ab", buffering=0)
@@ -47,6 +54,7 @@ class LogFile:
         self._file.close()
 
     def _write(self, lines: bytes) -> None:
+        lines = self._edit(lines)
         try:
             if self._file.tell() and self._file.tell() + len(lines) > self._max_bytes:
                 self._rotate()

@@ -25,6 +25,7 @@ class Program:
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)  # the whole environment, see `base_env`
     cwd: Path | None = None
+    descriptors: tuple[int, ...] = ()  # open ones of ours that it inherits, by the same number
     after: tuple[str, ...] = ()  # names that must have been ready once before this one starts
     not_yet: Callable[[], str | None] = lambda: None  # why it must not be started now
     ready: Probe | None = None  # None: `http`'s /readyz, else ready as soon as it runs

@@ -30,6 +30,7 @@ async def spawn(program: Program, output: int) -> asyncio.subprocess.Process:
         stdout=output,
         stderr=output,
         start_new_session=True,
+        pass_fds=program.descriptors,
         preexec_fn=_die_with(os.getpid()),
     )
 

@@ -7,7 +7,6 @@ one at once.
 
 import asyncio
 import logging
-import os
 import resource
 import signal
 import time
@@ -19,7 +18,6 @@ from stack.child import Child
 from stack.control import write_running
 from stack.home import Home
 from stack.leftovers import Records, adopt_orphans, end
-from stack.logs import LogFile
 from stack.ops import serve_ops
 from stack.program import Kind, Program, check_programs
 
@@ -86,17 +84,12 @@ class Supervisor:
         """Until SIGTERM, SIGINT or `stop()`. OSError when the ops port cannot be had."""
         _allow_many_files()
         adopt_orphans()
-        handler = _log_to(self._home)
         for record_name in await asyncio.to_thread(end, self._records.read()):
             log.warning("ended %s, left over from a former run", record_name)
-        try:
-            async with serve_ops(self, self._ops) as address:
-                write_running(self._home, address)
-                self._listen_to_signals()
-                await self._supervise()
-        finally:
-            log.removeHandler(handler)
-            handler.close()
+        async with serve_ops(self, self._ops) as address:
+            write_running(self._home, address)
+            self._listen_to_signals()
+            await self._supervise()
         return 0
 
     async def _supervise(self) -> None:
@@ -170,27 +163,3 @@ def _allow_many_files() -> None:
     wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-class _FileHandler(logging.Handler):
-    """The supervisor's own log, rotated like the others."""
-
-    def __init__(self, home: Home) -> None:
-        super().__init__()
-        self._file = LogFile(home.log / "supervisor.log")
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._file.line(self.format(record))
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def _log_to(home: Home) -> logging.Handler:
-    handler = _FileHandler(home)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.info("supervisor started, pid %d", os.getpid())
-    return handler

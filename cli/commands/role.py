@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ import click
 import uvloop
 
 from cli.config import Config, load
+from stack.log_format import formatter
 from streams.topology import CUSTODY, ROLES
 
 RUNNERS = {
@@ -28,7 +30,7 @@ Runner = Callable[[Config, asyncio.Event], Awaitable[None]]
 def role(name: str) -> None:
     """Run one process of the stack until SIGTERM."""
     config = load()
-    _log_plainly(config.log_level)
+    _log(config, name)
     module, function = RUNNERS[name].split(":")
     run: Runner = getattr(importlib.import_module(module), function)
     uvloop.run(_until_told(run, config))
@@ -43,13 +45,13 @@ async def _until_told(run: Runner, config: Config) -> None:
     await run(config, stop)
 
 
-def _log_plainly(level: str) -> None:
+def _log(config: Config, name: str) -> None:
     """To stdout, which the supervisor keeps and rotates. Libraries speak from WARNING on."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
-    for name in ("postriver", "streams", "ingress", "api", "agents", "stores", "cli", "mail"):
-        logging.getLogger(name).setLevel(level)
+    level, handler = config.log_level, logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter(config.log_format, name))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for ours in ("postriver", "streams", "ingress", "api", "agents", "stores", "cli", "mail"):
+        logging.getLogger(ours).setLevel(level)
     quiet = (
         logging.WARNING if level == "DEBUG" else logging.CRITICAL
     )  # it repeats itself in outages

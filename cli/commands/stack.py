@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cli import accounts
 from cli.config import Config, given, load
 from cli.doctor.finding import Level
 from cli.doctor.settings import settings
+from cli.handover import with_handed
 from cli.machine import Machine
 from cli.programs import programs
 from cli.wiring import adapters, certificate_of
@@ -19,34 +21,41 @@ from mail.errors import Refused
 from stack.clamd import ClamdMissing
 from stack.control import NotRunning, StartFailed, read_status, spawn_detached, stop
 from stack.freshclam import FreshclamMissing
+from stack.handed import BadHandover
 from stack.home import AlreadyRunning, Home, HomeError, NoState, claimed, lock_holder
 from stack.java import JavaMissing
 from stack.kafka import KafkaMissing
+from stack.log_format import formatter
 from stack.ports import Port, PortsTaken, check_ports
 from stack.privileges import PrivilegeError, become
 from stack.spamd import SpamdMissing
 from stack.supervisor import Supervisor
+from stack.supervisor_log import supervisor_log
 
 START_TIMEOUT_S = 180.0
+Seed = Callable[[Config], Coroutine[Any, Any, list[accounts.Made]]]
 NOT_RUNNING = 3  # exit code of `status`, as LSB has it
 STARTING_FAILS = (
-    HomeError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing, SpamdMissing,
-    KafkaMissing, JavaMissing,
+    BadHandover, HomeError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing,
+    SpamdMissing, KafkaMissing, JavaMissing,
 )  # fmt: skip
 
 
 @click.command()
 @click.option("--detach", is_flag=True, help="Return when ready, leave it running.")
-def up(*, detach: bool) -> None:
+@click.option("--no-users", is_flag=True, help="Make no first domain and users.")
+def up(*, detach: bool, no_users: bool) -> None:
     """Start everything; in the foreground unless --detach."""
     config = load()
     try:
+        config = with_handed(config)
         if (pid := lock_holder(config.home)) is not None:
             click.echo(f"already running, pid {pid}; {config.http_url}/ — postriver status")
             return
         check_ports(listening_ports(config))  # before `become`: root may see who holds a port
         become(config.home)
-        _detached(config) if detach else _foreground(config)
+        seed = _no_users if no_users else _seed
+        _detached(config, seed) if detach else _foreground(config, seed)
     except AlreadyRunning as error:
         click.echo(f"already running, pid {error.pid}")
     except STARTING_FAILS as error:
@@ -85,17 +94,20 @@ def status(*, as_json: bool) -> None:
 
 def listening_ports(config: Config) -> list[Port]:
     open_ones = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
+    given = zip(open_ones, (config.smtp_fds, config.http_fds), strict=True)
+    had = {setting for setting, descriptors in given if descriptors}
     return [
         Port(setting, port, config.bind if setting in open_ones else "127.0.0.1")
         for setting, port in config.ports.named().items()
+        if setting not in had
     ]
 
 
-def _foreground(config: Config) -> None:
+def _foreground(config: Config, seed: Seed) -> None:
     with claimed(config.home) as home:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
         certificate_of(config)  # a pair that cannot be used is told before anything starts
-        made = asyncio.run(_seed(config))
+        made = asyncio.run(seed(config))
         machine = Machine(config, home)
         shown: list[bool] = []
 
@@ -112,23 +124,29 @@ def _foreground(config: Config) -> None:
             measures=machine.measures,
             on_ready=greet,
         )
-        code = asyncio.run(supervisor.run())
+        with supervisor_log(home, formatter(config.log_format, "supervisor")):
+            code = asyncio.run(supervisor.run())
         if made and not shown:  # stopped before it was ready: they are in no other place
             click.echo(_passwords(made))
         sys.exit(code)
 
 
-def _detached(config: Config) -> None:
+def _detached(config: Config, seed: Seed) -> None:
     """The parent makes the first users, so that their passwords never reach a log."""
     with claimed(config.home):
-        made = asyncio.run(_seed(config))
-    argv = [sys.executable, "-P", "-m", "cli", "up"]
+        made = asyncio.run(seed(config))
+    argv = [sys.executable, "-P", "-m", "cli", "up", "--no-users"]
     try:
         spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=START_TIMEOUT_S)
     except StartFailed as error:
         shown = f"\n{_passwords(made)}" if made else ""
         raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
     click.echo(_greeting(config, made))
+
+
+async def _no_users(_: Config) -> list[accounts.Made]:
+    """For a service: passwords must not be printed into a journal."""
+    return []
 
 
 async def _seed(config: Config) -> list[accounts.Made]:

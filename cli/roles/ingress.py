@@ -73,6 +73,7 @@ def _smtp(config: Config) -> SmtpConfig:
         hostname=config.hostname,
         host=config.bind,
         port=config.ports.smtp,
+        descriptors=config.smtp_fds,
         proxies=config.smtp_proxies,
         message_max_bytes=config.message_max_bytes,
         recipients_max=config.recipients_max,

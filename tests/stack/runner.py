@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stack.privileges import become
 from stack.program import Kind, Program, base_env
 from stack.spamd import spamd
 from stack.supervisor import Supervisor
+from stack.supervisor_log import supervisor_log
 
 
 def main() -> int:
@@ -36,7 +38,8 @@ async def supervise(home: Home, programs: list[Program], spec: dict) -> int:
         facts=lambda: {"signatures": "test"},
         on_ready=(home.run / "greeted").touch,
     )
-    return await supervisor.run()
+    with supervisor_log(home, logging.Formatter("%(message)s")):
+        return await supervisor.run()
 
 
 def program(home: Home, spec: dict) -> Program:
