@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from agents.contents import Budget
 from agents.engine import Engine
 from agents.texts import Texts
-from mail.draft import CHANGES_MAX
+from mail.folder_orders import CHUNK_MAX
 from mail.policy import SpamPolicy
 from mail.ports import (
     ContentStore,
@@ -53,7 +53,7 @@ class MailboxPorts:
     store: MailStore
     unread: Unread
     holders: Holders
-    chunk_max: int = CHANGES_MAX  # messages that one chunk of an order to a folder changes
+    chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from schemas.events import (
 )
 from schemas.mailbox import FOLDERS, JUNK, SEEN, TRASH, MailboxState, Message
 
+CHUNK_MAX = 200  # about 15 ms of the store's time, for which other mailboxes wait
 LOOK_FACTOR = 10  # messages that a chunk looks at, for each that it may change
 
 

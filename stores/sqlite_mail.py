@@ -32,14 +32,20 @@ MIGRATIONS = (MAIL[0], (*MAIL[1], upgrade))
 class SqliteMailStore(MailStore):
     """Made by `open`; `close` it."""
 
-    def __init__(self, file: SqliteFile, *, scan_max: int = lists.SCAN_MAX) -> None:
+    def __init__(self, file: SqliteFile, *, scan_max: int) -> None:
         self._file = file
         self._scan_max = scan_max
 
     @classmethod
-    async def open(cls, path: Path, config: SqliteConfig | None = None) -> Self:
-        """Fatal: a newer version's file. StoreUnavailable: it cannot be opened."""
-        return cls(await SqliteFile.open(path, MIGRATIONS, config or SqliteConfig()))
+    async def open(
+        cls, path: Path, config: SqliteConfig | None = None, *, scan_max: int = lists.SCAN_MAX
+    ) -> Self:
+        """Fatal: a newer version's file. StoreUnavailable: it cannot be opened.
+
+        `scan_max`: rows that a page under a filter looks at.
+        """
+        file = await SqliteFile.open(path, MIGRATIONS, config or SqliteConfig())
+        return cls(file, scan_max=scan_max)
 
     async def close(self) -> None:
         await self._file.close()

@@ -5,8 +5,16 @@ from hypothesis import strategies as st
 
 from mail.errors import Undecodable
 from schemas.content import Inline
-from schemas.events import CommandAnswered, Event, MailReceived
+from schemas.events import (
+    ChangeMessages,
+    CommandAnswered,
+    Event,
+    MailboxChanged,
+    MailReceived,
+    Position,
+)
 from schemas.mail import Envelope
+from schemas.older import ChangeKeywords, MailboxChangedV1
 from streams.codec import decode, encode
 from streams.topology import TOPICS
 
@@ -39,6 +47,25 @@ def test_an_unknown_field_of_a_newer_writer_is_passed_over() -> None:
     assert decode("mailbox.events", 0, raw) == CommandAnswered(
         user_id="u", domain_id="d", command_id="c", outcome="unchanged"
     )
+
+
+def test_what_the_last_version_wrote_reads_as_this_one_writes() -> None:
+    order = ChangeKeywords(
+        command_id="c", user_id="u", domain_id="d", message_id="m", add=("$seen",), remove=(),
+        at_ms=1,
+    )  # fmt: skip
+    read = decode("mailbox.commands", 0, msgspec.msgpack.encode(order))
+    assert isinstance(read, ChangeMessages)
+    assert (read.message_ids, read.add_keywords, read.command_id) == (("m",), ("$seen",), "c")
+    told = MailboxChangedV1(
+        user_id="u", domain_id="d", seq=3, command_id="c", position=Position("e", 0, 1),
+        change="updated", message_id="m", places={"inbox": 1}, keywords=("$seen",), folders=(),
+        at_ms=1,
+    )  # fmt: skip
+    step = decode("mailbox.events", 0, msgspec.msgpack.encode(told))
+    assert isinstance(step, MailboxChanged)
+    (change,) = step.changes
+    assert (step.seq, step.answers, change.message_id, change.places) == (3, "c", "m", {"inbox": 1})
 
 
 def test_every_event_has_one_topic() -> None:
