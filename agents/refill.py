@@ -18,7 +18,7 @@ from agents.ports import IndexPorts
 from mail.errors import ContentMissing
 from schemas.mailbox import Filter, Message
 
-AT_ONCE = 8  # mails being read; the stage beside it has 64 for each partition
+AT_ONCE = 32  # mails being read: as many as the index writes together
 PAGE = 64
 
 _LOG = logging.getLogger(__name__)

@@ -16,13 +16,14 @@ from stores.fts import BUCKETS, FtsConfig, FtsIndex, bucket_of
 from tests.contracts.search_cases import document, ids
 from tests.contracts.search_index import find
 
+AT_ONCE = FtsConfig(gather_s=0.0)  # these tests wait for each change
 ADD_AND_TELL = """
 import asyncio, itertools, pathlib, sys
-from stores.fts import FtsIndex
+from stores.fts import FtsConfig, FtsIndex
 from tests.contracts.search_cases import document
 
 async def main():
-    index = FtsIndex(pathlib.Path(sys.argv[1]))
+    index = FtsIndex(pathlib.Path(sys.argv[1]), FtsConfig(gather_s=0.0))
     for n in itertools.count():
         await index.add(document(str(n), at=n, body="x"))
         print(n, flush=True)
@@ -66,7 +67,7 @@ async def test_what_was_added_survives_kill_9(tmp_path):
     told += [int(line) for line in child.stdout]
     child.stdout.close()
     child.wait()
-    index = FtsIndex(tmp_path)
+    index = FtsIndex(tmp_path, AT_ONCE)
     found = await find(index, "x")
     await index.close()
     assert found[-len(told) :] == ids(*map(str, reversed(told)))
@@ -75,7 +76,7 @@ async def test_what_was_added_survives_kill_9(tmp_path):
 
 
 async def test_another_instance_sees_at_once(tmp_path):
-    writer, reader = FtsIndex(tmp_path), FtsIndex(tmp_path)
+    writer, reader = FtsIndex(tmp_path, AT_ONCE), FtsIndex(tmp_path, AT_ONCE)
     assert await find(reader, "x") == []
     await writer.add(document("a", body="x"))
     assert await find(reader, "x") == ids("a")
@@ -86,7 +87,7 @@ async def test_another_instance_sees_at_once(tmp_path):
 
 
 async def test_a_file_that_is_locked_is_unavailable_then_works(tmp_path):
-    index = FtsIndex(tmp_path, FtsConfig(busy_timeout_s=0.05))
+    index = FtsIndex(tmp_path, FtsConfig(busy_timeout_s=0.05, gather_s=0.0))
     await index.add(document("a", body="x"))
     other = sqlite3.connect(bucket_file(tmp_path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -118,7 +119,7 @@ async def test_a_newer_file_is_refused(tmp_path):
     connection = sqlite3.connect(bucket_file(tmp_path))
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    index = FtsIndex(tmp_path)
+    index = FtsIndex(tmp_path, AT_ONCE)
     with pytest.raises(Fatal):
         await index.add(document("a"))
     await index.close()
@@ -134,7 +135,7 @@ async def test_one_bad_change_takes_no_neighbour_with_it(fts):
 
 
 async def test_close_finishes_what_was_asked_and_refuses_more(tmp_path):
-    index = FtsIndex(tmp_path)
+    index = FtsIndex(tmp_path, AT_ONCE)
     added = [asyncio.create_task(index.add(document(str(n), body="x"))) for n in range(20)]
     await asyncio.sleep(0)
     await index.close()
@@ -142,7 +143,7 @@ async def test_close_finishes_what_was_asked_and_refuses_more(tmp_path):
     for call in (index.add(document("a")), find(index, "x"), index.remove("ann", "a")):
         with pytest.raises(StoreUnavailable):
             await call
-    again = FtsIndex(tmp_path)
+    again = FtsIndex(tmp_path, AT_ONCE)
     assert len(await find(again, "x")) == 20
     await again.close()
 
@@ -178,3 +179,14 @@ async def test_ids_that_agree_in_time_and_beginning_are_all_found(fts):
     for added in made:
         await fts.add(added)
     assert sorted(await find(fts, "x")) == sorted(d.message_id for d in made)
+
+
+async def test_a_quiet_bucket_is_written_at_once_and_a_busy_one_together(tmp_path):
+    index = FtsIndex(tmp_path, FtsConfig(gather_s=3600.0, company=3))
+    await index.add(document("1", at=1, body="x"))
+    waiting = [asyncio.create_task(index.add(document(n, at=1, body="x"))) for n in "23"]
+    assert not (await asyncio.wait(waiting, timeout=0.1))[0]
+    await index.add(document("4", at=1, body="x"))
+    await asyncio.gather(*waiting)
+    assert sorted(await find(index, "x")) == sorted(ids("1", "2", "3", "4"))
+    await index.close()
