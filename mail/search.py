@@ -1,17 +1,17 @@
-"""A search carried out: hits of the index joined with message rows, whose flags and folders count.
+"""A search carried out: candidates joined with message rows, whose flags and folders count.
 
-The index finds candidates, newest first; rows say the rest. No row, no hit. What a row alone
-cannot decide, such as `is:unread OR invoice`, is decided by asking the index about this row with
-the facts put in. At most EXAMINED_MAX candidates are looked at in one call: a page may then be
-short, or empty, and its cursor goes on from there.
+The index finds candidates, or lists do (mail/search_candidates.py), newest first; rows say the
+rest. No row, no hit. What a row alone cannot decide, such as `is:unread OR invoice`, is decided by
+asking the index about this row with the facts put in. One call looks at about EXAMINED_MAX
+candidates at most: a page may then be short, or empty, and its cursor goes on from there.
 `total` is exact up to TOTAL_MAX when the index alone decides, and else when all candidates have
 been looked at; otherwise it is the least that there are.
 By relevance the same is done for each tier of mail/query_plan.py in turn.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -21,21 +21,16 @@ from mail.highlights import NOTHING_MARKED, Marked
 from mail.ports import SearchIndex
 from mail.query import EVERYTHING, NOTHING, Node, Query
 from mail.query_match import facts_of, is_true
-from mail.query_plan import Plan, Wanted, facts_in, plan_of, residual, tiers
+from mail.query_plan import Wanted, facts_in, plan_of, residual, tiers
+from mail.search_candidates import IndexSource, ListSource, Rows, Source, listing_of
 from schemas.mailbox import Message
 
 EXAMINED_MAX = 1_000
 TOTAL_MAX = 10_000
 _BATCH = 250
-_CURSOR = re.compile(r"([0-2])\.([0-9]{1,9})\.(.+)", re.ASCII)
+_CURSOR = re.compile(r"([il])([0-2])\.([0-9]{1,9})\.(.+)", re.ASCII)
 
 Order = Literal["date", "relevance"]
-
-
-class Rows(Protocol):
-    """What a search needs of MailStore."""
-
-    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]: ...
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -60,41 +55,44 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     order: Order = "date"
     limit: int
     cursor: str | None = None
+    examined_max: int = EXAMINED_MAX  # candidates
 
 
 async def search(index: SearchIndex, store: Rows, wish: Wish) -> Found:
     """Refused: a cursor that this search did not give. 1 <= limit <= 500."""
     if not 1 <= wish.limit <= PAGE_MAX:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
-    start = _start(wish)
+    start = _read_cursor(wish) if wish.cursor is not None else await _first_spot(index, wish)
     walk = _Walk(index, store, wish, start)
     matches: list[_Match] = []
     while walk.goes_on and (walk.counts or len(matches) <= wish.limit):
         matches += await walk.step(wish.limit + 1 - len(matches))
     page, is_cut = matches[: wish.limit], len(matches) > wish.limit
-    spot = _Spot(tier=page[-1].tier, place=page[-1].place) if is_cut else walk.spot
+    spot = page[-1].spot if is_cut else walk.spot
+    spot = msgspec.structs.replace(spot, seen=start.seen + len(page))
     total, total_is_exact = await _total(index, wish, walk, start.seen + len(matches))
     return Found(
         hits=await _hits(index, wish, page),
         total=total,
         total_is_exact=total_is_exact,
-        next_cursor=(
-            _cursor(spot, start.seen + len(page), wish) if is_cut or not walk.has_ended else None
-        ),
+        next_cursor=_cursor(spot, wish) if is_cut or not walk.has_ended else None,
     )
 
 
 class _Spot(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a search has gone: the tier, the hits so far, the last place looked at."""
+    """How far a search has gone: the tier, the hits so far, the last place looked at.
 
+    A place is one of the index, or with `in_lists` one of lists: they number them differently.
+    """
+
+    in_lists: bool = False
     tier: int = 0
     seen: int = 0
     place: Place = NEWEST
 
 
 class _Match(msgspec.Struct, frozen=True):
-    tier: int
-    place: Place
+    spot: _Spot
     row: Message
 
 
@@ -103,49 +101,73 @@ class _Walk:
 
     def __init__(self, index: SearchIndex, store: Rows, wish: Wish, spot: _Spot) -> None:
         self._index = index
-        self._store = store
         self._user_id = wish.user_id
-        self._plans = tuple(map(plan_of, _tiers(wish)))
-        self._examined = 0
+        self._left = wish.examined_max
         self.spot = spot
-        self.counts = any(plan.rest is not None for plan in self._plans)  # as rows alone can
+        nodes = _tiers(wish)
+        plans = tuple(map(plan_of, nodes))
+        self._rests = nodes if spot.in_lists else tuple(plan.rest for plan in plans)
+        self._sources = tuple(
+            _source(index, store, wish, node, plan.wanted, in_lists=spot.in_lists)
+            for node, plan in zip(nodes, plans, strict=True)
+        )
+        self.counts = any(rest is not None for rest in self._rests)  # as rows alone can
 
     @property
     def has_ended(self) -> bool:
-        return self.spot.tier == len(self._plans)
+        return self.spot.tier == len(self._sources)
 
     @property
     def goes_on(self) -> bool:
-        return not self.has_ended and self._examined < EXAMINED_MAX
+        return not self.has_ended and self._left > 0
 
     async def step(self, missing: int) -> list[_Match]:
         """The matches among the next candidates."""
-        tier, plan = self.spot.tier, self._plans[self.spot.tier]
-        most = missing if plan.rest is None else _BATCH
-        places = await self._index.find(
-            self._user_id, plan.wanted, limit=most, before=self.spot.place
-        )
-        self._examined += len(places)
+        here, rest = self.spot, self._rests[self.spot.tier]
+        most = missing if rest is None else min(_BATCH, self._left)
+        found = await self._sources[here.tier].following(here.place, most)
+        self._left -= found.examined
         self.spot = (
-            msgspec.structs.replace(self.spot, place=places[-1])
-            if len(places) == most
-            else msgspec.structs.replace(self.spot, tier=tier + 1, place=NEWEST)
+            msgspec.structs.replace(here, place=found.on)
+            if found.on is not None
+            else msgspec.structs.replace(here, tier=here.tier + 1, place=NEWEST)
         )
-        rows = await self._store.messages(self._user_id, [id_ for _, id_ in places])
-        kept = await self._kept(plan, rows)
-        return [_Match(tier, place, rows[place[1]]) for place in places if place[1] in kept]
+        kept = await self._kept(rest, [row for _, row in found.rows])
+        return [
+            _Match(msgspec.structs.replace(here, place=place), row)
+            for place, row in found.rows
+            if row.message_id in kept
+        ]
 
-    async def _kept(self, plan: Plan, rows: dict[str, Message]) -> set[str]:
-        """Ids of the rows of which the plan's rest is true."""
-        if plan.rest is None:
-            return set(rows)
+    async def _kept(self, rest: Node | None, rows: list[Message]) -> set[str]:
+        """Ids of the rows of which `rest` is true."""
+        if rest is None:
+            return {row.message_id for row in rows}
         kept: set[str] = set()
-        for open_, ids in _sorted_by_residual(plan.rest, rows.values()).items():
+        for open_, ids in _sorted_by_residual(rest, rows).items():
             if open_ == EVERYTHING:
                 kept.update(ids)
             elif open_ != NOTHING:
                 kept |= await self._index.among(self._user_id, Wanted(text=open_), ids)
         return kept
+
+
+def _source(
+    index: SearchIndex, store: Rows, wish: Wish, node: Node, wanted: Wanted, *, in_lists: bool
+) -> Source:
+    listing = listing_of(node, wanted) if in_lists else None
+    if listing is not None:
+        return ListSource(store, wish.user_id, listing)
+    return IndexSource(index, store, wish.user_id, wanted)
+
+
+async def _first_spot(index: SearchIndex, wish: Wish) -> _Spot:
+    """In lists, where the index would have more candidates than one call looks at."""
+    wanted = plan_of(wish.query.node).wanted
+    if wish.order != "date" or listing_of(wish.query.node, wanted) is None:
+        return _Spot()
+    count = await index.count(wish.user_id, wanted, limit=wish.examined_max)
+    return _Spot(in_lists=count == wish.examined_max)
 
 
 def _sorted_by_residual(rest: Node, rows: Iterable[Message]) -> dict[Node, list[str]]:
@@ -180,20 +202,21 @@ async def _hits(index: SearchIndex, wish: Wish, page: list[_Match]) -> tuple[Hit
     return tuple(Hit(match.row, marks.get(match.row.message_id, NOTHING_MARKED)) for match in page)
 
 
-def _start(wish: Wish) -> _Spot:
-    if wish.cursor is None:
-        return _Spot()
-    found = _CURSOR.fullmatch(wish.cursor)
+def _read_cursor(wish: Wish) -> _Spot:
+    found = _CURSOR.fullmatch(wish.cursor or "")
     if not found:
         raise Refused("the cursor cannot be read")
-    tier, seen = int(found[1]), int(found[2])
-    place = decode_cursor(found[3], *_scope(wish, tier, seen))
-    return _Spot(tier=tier, seen=seen, place=place)
+    spot = _Spot(in_lists=found[1] == "l", tier=int(found[2]), seen=int(found[3]))
+    return msgspec.structs.replace(spot, place=decode_cursor(found[4], *_scope(spot, wish)))
 
 
-def _cursor(spot: _Spot, seen: int, wish: Wish) -> str:
-    return f"{spot.tier}.{seen}.{encode_cursor(spot.place, *_scope(wish, spot.tier, seen))}"
+def _cursor(spot: _Spot, wish: Wish) -> str:
+    way = "l" if spot.in_lists else "i"
+    place = encode_cursor(spot.place, *_scope(spot, wish))
+    return f"{way}{spot.tier}.{spot.seen}.{place}"
 
 
-def _scope(wish: Wish, tier: int, seen: int) -> tuple[str, ...]:
-    return "search", wish.user_id, wish.query.asked, wish.order, str(tier), str(seen)
+def _scope(spot: _Spot, wish: Wish) -> tuple[str, ...]:
+    """What a cursor belongs to: it cannot be used with any of it changed."""
+    walked = f"{spot.in_lists} {spot.tier} {spot.seen}"
+    return "search", wish.user_id, wish.query.asked, wish.order, walked

@@ -31,7 +31,7 @@ class TestFts(SearchIndexContract):
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     steps=st.lists(DOCUMENT | st.sampled_from("abcdef"), max_size=10),
@@ -49,7 +49,7 @@ async def test_both_find_what_matches_by_definition(fts, steps, rows, nodes):
                 kept[made.message_id] = made
                 await index.add(made)
     listed = {made.message_id: row(made, **rows[n % 6]) for n, made in enumerate(kept.values())}
-    order = sorted(kept.values(), key=lambda made: (made.received_at_ms, made.message_id))
+    by_date = sorted(kept.values(), key=lambda made: (made.received_at_ms, made.message_id))
     for node in nodes:
         truth = [
             {id_ for id_, made in kept.items()
@@ -58,18 +58,22 @@ async def test_both_find_what_matches_by_definition(fts, steps, rows, nodes):
         ]  # fmt: skip
         assert set().union(*truth[1:]) == truth[0]
         assert sum(map(len, truth[1:])) == len(truth[0]), "tiers share a match"
-        expected = [made.message_id for made in reversed(order) if made.message_id in truth[0]]
+        expected = [made.message_id for made in reversed(by_date) if made.message_id in truth[0]]
         relevant = [
             made.message_id
             for tier in truth[1:]
-            for made in reversed(order)
+            for made in reversed(by_date)
             if made.message_id in tier
         ]
+        query = Query(node, unparse(node))
         for index in (memory, fts):
-            query = Query(node, unparse(node))
-            found = await hits(index, query, rows=listed.values(), user=user, limit=3)
-            assert found == expected
-            found = await hits(
-                index, query, rows=listed.values(), user=user, limit=3, order="relevance"
-            )
-            assert found == relevant
+            for looked_at, order, hoped in (
+                (100, "date", expected),
+                (2, "date", expected),
+                (100, "relevance", relevant),
+            ):
+                found = await hits(
+                    index, query, rows=listed.values(), user=user, limit=3, order=order,
+                    examined_max=looked_at,
+                )  # fmt: skip
+                assert found == hoped
