@@ -1,5 +1,6 @@
 """Engines and processes go away: nothing is lost, doubled or delivered unscanned."""
 
+import json
 import os
 import random
 import signal
@@ -43,6 +44,11 @@ def settled(owner: Client, mail_ids: list[str], *, within_s: float = 120.0) -> N
     assert len(set(seqs)) == len(seqs)
 
 
+def held_by(breakable: World, engine: str, mail_id: str) -> str:
+    trace = breakable.cli("trace", mail_id).stdout
+    return trace if f"held: {engine}, since" in trace else ""
+
+
 def test_clamd_away_mail_waits_then_drains(breakable: World) -> None:
     with breakable.unstartable("clamd", breakable.home / "engines" / "clamd" / "clamd.conf"):
         sent = [breakable.send(mails.plain(f"while clamd is away {n}"), ANN) for n in range(5)]
@@ -55,6 +61,10 @@ def test_clamd_away_mail_waits_then_drains(breakable: World) -> None:
         assert held[0]["engine"] == "clamd"
         time.sleep(3)
         assert not any(breakable.ann.message_of(one) for one in sent)
+        trace = eventually(lambda: held_by(breakable, "clamd", sent[0]))
+        assert "waiting for scan" in trace
+        account = json.loads(breakable.cli("audit", "--since", "5m", "--json").stdout)
+        assert account["counts"]["in_flight"] == 6
     settled(breakable.ann, sent)
     eventually(lambda: infected in breakable.cli("quarantine", "list").stdout)
     assert breakable.ann.message_of(infected) is None
