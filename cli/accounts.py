@@ -7,7 +7,13 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from mail.addresses import normal_address, normal_domain, split_address
+from mail.addresses import (
+    POSTMASTER,
+    normal_address,
+    normal_domain,
+    postmaster_setting,
+    split_address,
+)
 from mail.errors import NotFound, Refused
 from mail.ids import new_id
 from mail.passwords import hash_password, random_password
@@ -52,6 +58,22 @@ async def add_domain(directory: Directory, name: str) -> Domain:
     )
     await directory.add_domain(domain, postmaster)
     return domain
+
+
+async def name_postmaster(directory: Directory, name: str, address: str | None) -> User:
+    """Who reads postmaster@ and abuse@ of a domain; with `address` that user from now on. NotFound.
+
+    It may be a user of another domain here: one pair of eyes for many.
+    """
+    domain = await directory.domain(name)
+    if domain is None:
+        raise NotFound(f"{name} is not a domain here: postriver domain list")
+    if address is not None:
+        user = await find(directory, address)
+        await directory.set_setting(postmaster_setting(domain), user.user_id)
+    named = await directory.setting(postmaster_setting(domain))
+    found = await directory.user(named) if named else None
+    return found or await find(directory, f"{POSTMASTER}@{domain.name}")
 
 
 async def add_user(directory: Directory, address: str, password: str | None) -> Made:

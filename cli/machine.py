@@ -20,6 +20,8 @@ from stack.home import Home
 from stores.certificate import BadCertificate
 from streams.topology import TOPICS
 
+GIB = 1024**3
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -35,7 +37,15 @@ class Machine:
     def warnings(self) -> list[str]:
         """What an operator must know even when all is well."""
         certificate = pair_of(self.config).warnings(time.time())
-        return [*self.signatures().warnings(), *certificate]
+        return [*self.signatures().warnings(), *certificate, *self._low_disk()]
+
+    def _low_disk(self) -> list[str]:
+        """Told at twice the free space at which ingress takes no more mail (streams/lag.py)."""
+        disk = shutil.disk_usage(self.home.path)
+        if disk.free >= 2 * min(GIB, disk.total // 20):
+            return []
+        free_mib = disk.free // 1024**2
+        return [f"disk: {free_mib} MiB free at {self.home.path}; at half of that no mail is taken"]
 
     def facts(self) -> dict[str, object]:
         """What /status says of the machine."""

@@ -19,6 +19,7 @@ LOCAL_MAX_BYTES = 64
 DOMAIN_MAX_BYTES = 255
 ADDRESS_MAX_BYTES = 254
 POSTMASTER = "postmaster"
+ROLES = frozenset({POSTMASTER, "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §4
 
 _DOT_STRING = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
@@ -73,6 +74,11 @@ def normal_address(address: str) -> str:
     return normal
 
 
+def postmaster_setting(domain: Domain) -> str:
+    """The directory's setting that holds the user id of who reads postmaster@ and abuse@."""
+    return f"postmaster:{domain.domain_id}"
+
+
 class DirectoryResolver:
     """The Resolver over a Directory: plus-addresses, postmaster, no relaying."""
 
@@ -102,12 +108,19 @@ class DirectoryResolver:
     async def _owner(self, local: str, domain: Domain) -> User | None:
         """bob+x is bob's, unless somebody is called bob+x (RFC 5233 calls x the detail)."""
         whole = _folded(_unquoted(local))
+        if whole in ROLES and (named := await self._named(domain)) is not None:
+            return named
         base, plus, _ = whole.partition("+")
         for name in (whole, base) if plus and base else (whole,):
             user = await self._directory.user_by_address(f"{_quoted(name)}@{domain.name}")
             if user is not None:
                 return user
         return None
+
+    async def _named(self, domain: Domain) -> User | None:
+        """Who was named to read what is for the domain's postmaster."""
+        user_id = await self._directory.setting(postmaster_setting(domain))
+        return None if user_id is None else await self._directory.user(user_id)
 
     async def _host_postmaster(self, forward_path: str) -> Recipient:
         """`postmaster` without a domain or at this host's own name (RFC 5321 §4.5.1).

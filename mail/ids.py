@@ -1,5 +1,6 @@
 """Ids, made before the work and carried with it, so that repeated work finds itself done."""
 
+import hashlib
 import uuid
 
 from uuid_utils import uuid7
@@ -29,3 +30,10 @@ def derived_id(parent: str, *names: str) -> str:
 def message_id(mail_id: str, user_id: str, *, kind: str = "received") -> str:
     """The message that a mail becomes in a mailbox; `kind` is received or sent."""
     return derived_id(mail_id, user_id, kind)
+
+
+def dated_id(at_ms: int, *names: str) -> str:
+    """A UUIDv7 of the millisecond `at_ms` whose random part follows from `names`."""
+    drawn = int.from_bytes(hashlib.sha256("\x00".join(names).encode()).digest()[:10], "big")
+    high, low = drawn >> 68, drawn & (1 << 62) - 1
+    return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))

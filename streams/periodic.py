@@ -10,17 +10,23 @@ log = logging.getLogger(__name__)
 
 
 class Periodic:
-    """Run `work` now and then every `interval_s` after its end.
+    """Run `work` after `first_s` and then every `interval_s` after its end.
 
     An engine that does not answer is logged once per outage; anything else at every failure.
     """
 
     def __init__(
-        self, name: str, work: Callable[[], Awaitable[object]], *, interval_s: float
+        self,
+        name: str,
+        work: Callable[[], Awaitable[object]],
+        *,
+        interval_s: float,
+        first_s: float = 0.0,
     ) -> None:
         self._name = name
         self._work = work
         self._interval_s = interval_s
+        self._first_s = first_s
         self._task: asyncio.Task[None] | None = None
         self._out = False
 
@@ -36,6 +42,7 @@ class Periodic:
             await asyncio.wait([task])
 
     async def _run(self) -> None:
+        await asyncio.sleep(self._first_s)
         while True:
             await self._once()
             await asyncio.sleep(self._interval_s)

@@ -88,7 +88,7 @@ TOPICS: tuple[Topic, ...] = (
         key=_mail,
         keyed_by="mail id; any partition",
         any_partition=True,
-        writers=("scan",),
+        writers=("scan", "ingress"),
         reader="route",
         only_copy=True,
     ),

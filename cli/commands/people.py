@@ -45,6 +45,16 @@ def domain_list() -> None:
         click.echo(row.name)
 
 
+@domain.command("postmaster")
+@click.argument("name")
+@click.argument("address", required=False)
+def domain_postmaster(name: str, address: str | None) -> None:
+    """Who reads postmaster@NAME, abuse@NAME and our own notices; with ADDRESS, name that user."""
+    found = with_directory(lambda directory: accounts.name_postmaster(directory, name, address))
+    note = "" if found.password_hash else " (cannot sign in: postriver user passwd)"
+    click.echo(f"{found.address} reads postmaster@{name} and abuse@{name}{note}")
+
+
 @click.group()
 def user() -> None:
     """Users and their passwords."""

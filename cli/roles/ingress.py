@@ -6,12 +6,14 @@ from typing import Any
 
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
-from cli.roles.parts import presenting, running
+from cli.notices import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
+from cli.roles.parts import presenting, repeating, running
 from cli.wiring import adapters, certificate_of
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
 from ingress.stats import Stats
 from mail.addresses import DirectoryResolver
+from stack.control import read_status
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.lag import BacklogGate, GateConfig, LagMeter
@@ -29,6 +31,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             directory = await opened.directory()
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
+            resolver = DirectoryResolver(directory, config.hostname)
             river = PublisherConfig(bootstrap=config.bootstrap, client_id="ingress")
             async with (
                 running(KafkaPublisher(river)) as publisher,
@@ -38,7 +41,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(
                     SmtpServer(
                         _smtp(config),
-                        resolver=DirectoryResolver(directory, config.hostname),
+                        resolver=resolver,
                         publisher=publisher,
                         contents=await opened.contents(),
                         gate=gate,
@@ -47,7 +50,15 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 ) as server,
             ):
                 listening.append((server, gate))
-                await stop.wait()
+                notifier = Notifier(
+                    lambda: read_status(config.home),
+                    home.log,
+                    hostname=config.hostname,
+                    resolver=resolver,
+                    publisher=publisher,
+                )
+                async with repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S):
+                    await stop.wait()
     finally:
         await health.cleanup()
 

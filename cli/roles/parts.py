@@ -29,10 +29,13 @@ async def running(part: P) -> AsyncIterator[P]:
 
 @asynccontextmanager
 async def repeating(
-    name: str, work: Callable[[], Awaitable[object]], interval_s: float
+    name: str, work: Callable[[], Awaitable[object]], interval_s: float, first_s: float = 0.0
 ) -> AsyncIterator[None]:
-    """Do `work` within the block again and again; its failures are logged and end nothing."""
-    periodic = Periodic(name, work, interval_s=interval_s)
+    """Do `work` within the block again and again; its failures are logged and end nothing.
+
+    The first time is `first_s` seconds after the block was entered.
+    """
+    periodic = Periodic(name, work, interval_s=interval_s, first_s=first_s)
     periodic.start()
     try:
         yield
