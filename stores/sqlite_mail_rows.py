@@ -4,7 +4,7 @@ Everything here runs in a thread of SqliteFile, in a transaction. Lists are in s
 the folding of the journal in sqlite_mail_fold.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection, IntegrityError
 
@@ -146,8 +146,9 @@ def write(connection: Connection, commit: Commit) -> None:
         return
     key = _put_state(connection, box, commit)
     _put_entry(connection, key, entry)
-    for row in commit.messages:
-        put_message(connection, key, row)
+    for change, row in zip(entry.changes, commit.messages, strict=True):
+        put = _create_message if change.delivered else _change_message
+        put(connection, key, row)
     put_threads(connection, key, commit.threads)
 
 
@@ -161,31 +162,31 @@ def entry_at(connection: Connection, mailbox_key: int, seq: int) -> MailboxChang
     return decode_entry(found[0]) if found else None
 
 
-def put_message(connection: Connection, key: int, row: Message) -> None:
+def put_threads(connection: Connection, key: int, threads: Mapping[bytes, str]) -> None:
+    """What is bound stays."""
+    for hash_, thread_id in threads.items():
+        connection.execute("INSERT OR IGNORE INTO thread VALUES (?, ?, ?)", (key, hash_, thread_id))
+
+
+def _create_message(connection: Connection, key: int, row: Message) -> None:
+    cursor = connection.execute(
+        "INSERT INTO message (mailbox_key, message_id, mail_id, message) VALUES (?, ?, ?, ?)",
+        (key, row.message_id, row.mail_id, encode(row)),
+    )
+    assert cursor.lastrowid is not None
+    lists.move(connection, key, cursor.lastrowid, None, row)
+
+
+def _change_message(connection: Connection, key: int, row: Message) -> None:
     """Write the row, and move it from the lists where it was to those where it is."""
-    found = connection.execute(
+    message_key, blob = connection.execute(
         "SELECT message_key, message FROM message WHERE mailbox_key = ? AND message_id = ?",
         (key, row.message_id),
     ).fetchone()
-    if found is None:
-        cursor = connection.execute(
-            "INSERT INTO message (mailbox_key, message_id, mail_id, message) VALUES (?, ?, ?, ?)",
-            (key, row.message_id, row.mail_id, encode(row)),
-        )
-        assert cursor.lastrowid is not None
-        lists.move(connection, key, cursor.lastrowid, None, row)
-        return
-    message_key, blob = found
     connection.execute(
         "UPDATE message SET message = ? WHERE message_key = ?", (encode(row), message_key)
     )
     lists.move(connection, key, message_key, decode_message(blob), row)
-
-
-def put_threads(connection: Connection, key: int, threads: dict[bytes, str]) -> None:
-    """What is bound stays."""
-    rows = [(key, hash_, thread_id) for hash_, thread_id in threads.items()]
-    connection.executemany("INSERT OR IGNORE INTO thread VALUES (?, ?, ?)", rows)
 
 
 def _put_state(connection: Connection, box: Box, commit: Commit) -> int:
