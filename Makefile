@@ -1,7 +1,7 @@
 # Every target installs what it needs first; see scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run up down test check bench reset uninstall
+.PHONY: help run up down test check chaos bench reset uninstall
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,6 +20,9 @@ test: ## Install what tests need and run all of them
 
 check: ## Formatting, lint, types, layers, generated pages
 	@scripts/go check
+
+chaos: ## Break everything by seed: SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4
+	@scripts/go chaos
 
 bench: ## Measure rates, CPU, latency and memory (QUICK=1: three minutes; DOCS=1: into docs/)
 	@scripts/go bench

@@ -142,8 +142,18 @@ class World:
     def status(self) -> dict[str, Any]:
         return json.loads(self.cli("status", "--json", check=False).stdout)
 
+    def look(self) -> dict[str, Any]:
+        """What the supervisor says on its port; `down` when it does not answer."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.base + 2}/status", timeout=5
+            ) as page:
+                return json.loads(page.read())
+        except OSError:
+            return {"state": "down", "processes": [], "engines": [], "roles": []}
+
     def pids(self) -> dict[str, int]:
-        status = self.status()
+        status = self.look()
         rows = status["processes"] + status["engines"]
         return {row["name"]: row["pid"] for row in rows if row["pid"]}
 
@@ -195,7 +205,16 @@ def world(**extra: str) -> Iterator[World]:
     """A running Postriver, stopped and removed afterwards; its logs are shown when it fails."""
     top = Path(tempfile.mkdtemp(prefix="postriver-e2e-"))
     top.chmod(0o711)  # as root the stack runs as a user of its own
-    mine = World(top / "home", free_port_base(), extra)
+    try:
+        with started(World(top / "home", free_port_base(), extra)) as mine:
+            yield mine
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+
+
+@contextmanager
+def started(mine: World) -> Iterator[World]:
+    """`mine` runs within the block; its logs are shown when that fails."""
     try:
         mine.up()
         yield mine
@@ -204,7 +223,6 @@ def world(**extra: str) -> Iterator[World]:
         raise
     finally:
         mine.cli("down", check=False)
-        shutil.rmtree(top, ignore_errors=True)
 
 
 def show_logs(home: Path) -> None:

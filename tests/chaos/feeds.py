@@ -1,0 +1,33 @@
+"""Prints, for each user of the stack in the environment, what the store itself holds, as JSON.
+
+A process of its own, as it becomes the state's owner for good.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from cli.config import load
+from cli.wiring import adapters
+from mail.ports import MailStore
+
+PAGE = 500
+
+
+async def feeds() -> dict[str, Any]:
+    async with adapters(load()) as opened:
+        directory, store = await opened.directory(), await opened.mail_store()
+        users = await directory.users()
+        return {user.address: await feed(store, user.user_id) for user in users}
+
+
+async def feed(store: MailStore, user_id: str) -> dict[str, Any]:
+    """Every `seq` of the journal in order, and the one in the state row."""
+    seqs: list[int] = []
+    while page := await store.journal(user_id, since_seq=seqs[-1] if seqs else 0, limit=PAGE):
+        seqs += [entry.seq for entry in page]
+    return {"seqs": seqs, "state": (await store.load(user_id)).seq}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(feeds())))

@@ -1,0 +1,178 @@
+"""One seed from start to end: a stack of its own, a plan, the proof, and what was seen."""
+
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.e2e.world import World, eventually, free_port_base, started
+
+from .disk import Disk, disk
+from .faults import Saboteur
+from .load import Load
+from .mails import OWNERS
+from .plan import ENGINES, ROLES, Round
+from .proof import Findings
+
+MAILS_S = 3.0  # what two shared cores take with SpamAssassin, with some to spare
+READY_WITHIN_S = 180.0
+RESTARTS_MAX = 12  # of one process in one run: more is a storm
+MIB = 1024**2
+MEMORY_MAX_MIB = {"kafka": 1500, "clamd": 2500, "spamd": 400}
+ROLE_MEMORY_MAX_MIB = 400
+
+
+@dataclass(slots=True)
+class Seen:
+    """One round as its sender and its owner saw it."""
+
+    fault: str
+    for_s: float
+    ready_after_s: float  # from the end of the fault until the supervisor says ready
+    no_250_s: float  # the longest time in which nothing was accepted
+    replies: dict[str, int]
+    no_reading_s: float
+    reading: dict[str, int]
+
+
+@dataclass(slots=True)
+class Report:
+    seed: int
+    findings: list[str] = field(default_factory=list)
+    rounds: list[Seen] = field(default_factory=list)
+    accepted: int = 0
+    refused: int = 0
+    doubt: int = 0
+    restarts: dict[str, int] = field(default_factory=dict)
+    memory_mib: dict[str, int] = field(default_factory=dict)
+    took_s: float = 0.0
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Memory:
+    """The most that each process was seen to hold."""
+
+    def __init__(self, world: World) -> None:
+        self.most_mib: Counter[str] = Counter()
+        self._world = world
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look_on)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _look_on(self) -> None:
+        while not self._end.wait(2.0):
+            for name, pid in self._world.pids().items():
+                try:
+                    size_mib = psutil.Process(pid).memory_info().rss // MIB
+                except psutil.NoSuchProcess:
+                    continue
+                self.most_mib[name] = max(self.most_mib[name], size_mib)
+
+    def findings(self) -> Iterator[str]:
+        for name, size_mib in self.most_mib.items():
+            if size_mib > MEMORY_MAX_MIB.get(name, ROLE_MEMORY_MAX_MIB):
+                yield f"{name} grew to {size_mib} MiB"
+
+
+@contextmanager
+def place() -> Iterator[tuple[Path, Disk | None]]:
+    """A folder for a home: on a disk of its own where that can be."""
+    top = Path(tempfile.mkdtemp(prefix="postriver-chaos-"))
+    top.chmod(0o711)
+    try:
+        with disk(top) as mine:
+            yield (mine.root if mine else top), mine
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
+    """Carry out `plan` and fill in the report; its findings stay empty when all is well.
+
+    With findings, or when it could not be finished, HOME/log is copied to `logs`.
+    """
+    began_s = time.monotonic()
+    with place() as (folder, disk):
+        world = World(folder / "home", free_port_base())
+        try:
+            with started(world):
+                _run(report, plan, Saboteur(world, disk))
+        except BaseException:
+            keep_logs(world, logs)
+            raise
+        if report.findings:
+            keep_logs(world, logs)
+    report.took_s = round(time.monotonic() - began_s, 1)
+
+
+def _run(report: Report, plan: Sequence[Round], saboteur: Saboteur) -> None:
+    world = saboteur.world
+    unknown = world.pids().keys() - {*ENGINES, *ROLES}
+    assert not unknown, f"nothing in plan.py breaks {unknown}"
+    owners = {address: world.add_user(address) for address in OWNERS}
+    load = Load(world, owners, report.seed, MAILS_S)
+    with ExitStack() as running:
+        memory = Memory(world)
+        running.callback(memory.stop)
+        load.start()
+        running.callback(load.stop)
+        for one in plan:
+            time.sleep(one.wait_s)
+            report.rounds.append(_round(one, saboteur, load))
+        time.sleep(2.0)
+    report.findings += Findings(load, world, owners).all()
+    report.findings += memory.findings()
+    report.memory_mib = dict(memory.most_mib)
+    outcomes = Counter(answer.outcome for answer in load.answers)
+    report.accepted, report.refused = outcomes["accepted"], outcomes["refused"]
+    report.doubt = outcomes["doubt"]
+    report.restarts = restarts(world)
+    report.findings += [
+        f"{name} was started {times} times" for name, times in report.restarts.items()
+        if times > RESTARTS_MAX
+    ]  # fmt: skip
+
+
+def _round(one: Round, saboteur: Saboteur, load: Load) -> Seen:
+    since_s = time.monotonic()
+    with saboteur.fault(one.fault):
+        time.sleep(one.for_s)
+    ended_s = time.monotonic()
+    eventually(lambda: saboteur.world.look()["state"] == "ready", within_s=READY_WITHIN_S)
+    ready_s = time.monotonic()
+    eventually(lambda: load.sending.good_since(ready_s), within_s=60, what="a 250")
+    until_s = time.monotonic()
+    return Seen(
+        fault=str(one.fault),
+        for_s=round(one.for_s, 1),
+        ready_after_s=round(ready_s - ended_s, 1),
+        no_250_s=round(load.sending.longest_gap_s(since_s, until_s), 1),
+        replies=dict(load.sending.said(since_s, until_s)),
+        no_reading_s=round(load.reading.longest_gap_s(since_s, until_s), 1),
+        reading=dict(load.reading.said(since_s, until_s)),
+    )
+
+
+def restarts(world: World) -> dict[str, int]:
+    """How often each process ended on its own or was killed, by the supervisor's log."""
+    log = (world.home / "log" / "supervisor.log").read_text(errors="replace")
+    return dict(Counter(re.findall(r"WARNING (\w+) ended by", log)))
+
+
+def keep_logs(world: World, logs: Path) -> None:
+    shutil.copytree(world.home / "log", logs, dirs_exist_ok=True)
