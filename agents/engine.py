@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from mail.errors import ScannerUnavailable, Unscannable
+from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
 
 PROBE = b"From: <>\r\nSubject: probe\r\n\r\nAre you there?\r\n"
 BLAMES_MAX = 2  # failures alone that make a mail unscannable
@@ -52,6 +52,8 @@ class Engine:
             await self._probe(call)
             try:
                 answer = await call(content)
+            except ScannerSick:
+                raise
             except ScannerUnavailable:
                 self._blame(mail_id)
                 self._refuse_if_blamed(mail_id)

@@ -27,6 +27,10 @@ class ScannerUnavailable(Transient):
     """A scanner does not answer, or answers that it cannot scan now."""
 
 
+class ScannerSick(ScannerUnavailable):
+    """A scanner says that it lacks something of its own, such as room: no mail is to blame."""
+
+
 class BrokerUnavailable(Transient):
     """The broker did not acknowledge in time."""
 

@@ -10,7 +10,7 @@ A mail that ends clamd looks like any other outage here; who scans it again deci
 import re
 from dataclasses import dataclass
 
-from mail.errors import ScannerUnavailable, Unscannable
+from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
 from mail.ports import VirusReport
 from stores.scanner_sockets import Address, ScannerSocket
 
@@ -28,6 +28,7 @@ _CONTENT_ERRORS = (
     "Can't unpack some data",
     "Can't parse data",
 )
+_NO_ROOM = "temporary file"  # cannot be created or written: a full disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def _answers(reply: bytes) -> tuple[str, str]:
 
 
 def _virus(verdict: str) -> str:
-    """The name that was found, "" for OK. Unscannable, ScannerUnavailable: see the file's head."""
+    """The name that was found, "" for OK. Unscannable, ScannerSick, ScannerUnavailable."""
     if verdict == "OK":
         return ""
     if verdict.endswith(" FOUND"):
@@ -81,6 +82,8 @@ def _virus(verdict: str) -> str:
         return name
     if any(cause in verdict for cause in _CONTENT_ERRORS):
         raise Unscannable(f"{NAME}: {verdict}")
+    if _NO_ROOM in verdict:
+        raise ScannerSick(NAME, verdict)
     raise ScannerUnavailable(NAME, verdict)
 
 

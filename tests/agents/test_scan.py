@@ -6,7 +6,7 @@ import pytest
 
 from agents.ports import ScanPorts
 from agents.scan import scan
-from mail.errors import ScannerUnavailable, Unscannable
+from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
 from mail.policy import SpamPolicy
 from mail.ports import SpamReport, VirusReport
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
@@ -97,6 +97,17 @@ async def test_an_engine_that_is_away_holds_for_any_number_of_tries(ports, engin
     (event,) = await scan(validated(), OneTry(attempt=8), ports)
     assert event.verdict.outcome == "clean"
     assert await ports.quarantine.list(limit=10) == []
+
+
+async def test_a_scanner_without_room_blames_no_mail(ports: ScanPorts) -> None:
+    """Its probe needs as little room as a small mail, and may get it where the mail does not."""
+    clean = VirusReport(virus="", signatures="memory 1")
+    for attempt in range(2, 8):
+        ports.virus.script += [clean, ScannerSick("clamd", "no room")]
+        with pytest.raises(ScannerSick):
+            await scan(validated(), OneTry(attempt=attempt), ports)
+    (event,) = await scan(validated(), OneTry(attempt=8), ports)
+    assert event.verdict.outcome == "clean"
 
 
 async def test_a_mail_that_breaks_the_engine_twice_alone_is_unscannable(ports: ScanPorts) -> None:

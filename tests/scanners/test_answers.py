@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from mail.errors import ScannerUnavailable, Unscannable
+from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
 from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.scanner_sockets import REPLY_MAX_BYTES
 from stores.spamd import SpamdScanner, SpamdScannerConfig
@@ -69,7 +69,8 @@ async def test_clamd_verdicts(tmp_path, reply, virus):
         (VERSION + b"2: stream: Exceeded time limit ERROR\0", Unscannable),
         (VERSION + b"2: stream: Bad format or broken data ERROR\0", Unscannable),
         (VERSION + b"2: stream: Can't allocate memory ERROR\0", ScannerUnavailable),
-        (VERSION + b"2: stream: Can't create temporary file ERROR\0", ScannerUnavailable),
+        (VERSION + b"2: stream: Can't create temporary file ERROR\0", ScannerSick),
+        (VERSION + b"2: Error writing to temporary file ERROR\0", ScannerSick),
         (VERSION + b"2: stream: new words\0", ScannerUnavailable),
         (VERSION + b"2: stream: OK", ScannerUnavailable),
         (VERSION, ScannerUnavailable),
