@@ -1,6 +1,6 @@
 """The bodies that we answer, and how a message row becomes one."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -150,37 +150,13 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
 
 
-class FolderChange(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    total: int
-    unread: int
-
-
-class Gone(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is left to say of a destroyed message."""
-
-    id: str
+def folder_ids(places: dict[str, int]) -> list[str]:
+    return sorted(places, key=_folder_order)
 
 
 def _folder_order(folder_id: str) -> tuple[int, str]:
     """Standard folders in their order, then the owner's."""
     return (FOLDERS.index(folder_id) if folder_id in FOLDERS else len(FOLDERS)), folder_id
-
-
-_SUMMARY_OR_GONE = [
-    {"$ref": "#/components/schemas/Summary"},
-    {"$ref": "#/components/schemas/Gone"},
-]
-
-
-class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a mailbox, as pushed; `folders` are the touched ones."""
-
-    type: str = "change"
-    seq: int
-    change: str  # created | updated | destroyed
-    message: Annotated[Any, msgspec.Meta(extra_json_schema={"oneOf": _SUMMARY_OR_GONE})]
-    folders: list[FolderChange]
 
 
 def json_answer(
@@ -206,7 +182,7 @@ def summary(row: Message) -> Summary:
     return Summary(
         id=row.message_id,
         mail_id=row.mail_id,
-        folder_ids=sorted(row.places, key=_folder_order),
+        folder_ids=folder_ids(row.places),
         created_seq=row.created_seq,
         changed_seq=row.changed_seq,
         keywords=list(row.keywords),

@@ -17,6 +17,7 @@ from mail.search import Order
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
+_SEQ = re.compile(r"[0-9]{1,15}")
 _PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -88,6 +89,16 @@ def limit_of(values: dict[str, str], config: ApiConfig) -> int:
     text = values.get("limit", str(config.page_default))
     if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= config.page_max:
         raise bad_request("bad_limit", f"A number from 1 to {config.page_max}.", "query:limit")
+    return int(text)
+
+
+def since_of(values: dict[str, str]) -> int | None:
+    """A seq that the client has seen through."""
+    text = values.get("since")
+    if text is None:
+        return None
+    if not _SEQ.fullmatch(text):
+        raise bad_request("bad_since", "A seq: a whole number from 0.", "query:since")
     return int(text)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from api.answers import Gone, Summary
+from api.answers import Summary
 from api.config import ApiConfig
+from api.feed_answers import Gone
 from api.problems import MEDIA_TYPE, ProblemDetails
-from api.routes import ROUTES, Route
+from api.routes import JSON, ROUTES, Route
 from mail.query import QUERY_MAX_CHARS
 from mail.query_values import ZONE_MAX_CHARS
 
@@ -79,6 +80,7 @@ def _path_schema(name: str) -> dict[str, Any]:
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
     return {
         "unread": {"type": "boolean"},
+        "since": {"type": "integer", "minimum": 0, "description": "A seq seen through."},
         "limit": {
             "type": "integer",
             "minimum": 1,
@@ -113,7 +115,10 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _success(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {"description": _phrase(route.status)}
-    if route.answer:
+    if route.frames:
+        frames = [{"$ref": _REF.format(name=kind.__name__)} for kind in route.frames]
+        described["content"] = {JSON: {"schema": {"oneOf": frames}}}
+    elif route.answer:
         described["content"] = _json(route.answer)
     elif route.status != HTTPStatus.NO_CONTENT:
         described["content"] = {
@@ -128,9 +133,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _json(kind: type[msgspec.Struct] | None) -> dict[str, Any]:
-    return (
-        {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}} if kind else {}
-    )
+    return {JSON: {"schema": {"$ref": _REF.format(name=kind.__name__)}}} if kind else {}
 
 
 def _phrase(status: int) -> str:
@@ -140,7 +143,7 @@ def _phrase(status: int) -> str:
 def _schemas() -> dict[str, Any]:
     kinds: set[type[msgspec.Struct]] = {ProblemDetails, Summary, Gone}
     for route in ROUTES:
-        kinds |= {kind for kind in (route.body, route.answer) if kind}
+        kinds |= {kind for kind in (route.body, route.answer, *route.frames) if kind}
         kinds |= {kind for _, kind in route.also if kind}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)

@@ -5,6 +5,7 @@ another's gets one and the same 404, so that ids cannot be probed.
 """
 
 from http import HTTPStatus
+from typing import TypedDict, Unpack
 
 import msgspec
 from aiohttp import web
@@ -25,6 +26,16 @@ class ProblemDetails(msgspec.Struct, kw_only=True):
     position: int | msgspec.UnsetType = msgspec.UNSET  # character index into `q`, from 0
     place: str | msgspec.UnsetType = msgspec.UNSET  # JSON path or parameter that is at fault
     incident: str | msgspec.UnsetType = msgspec.UNSET  # names the entry in our log
+    snapshot: str | msgspec.UnsetType = msgspec.UNSET  # where to start instead
+
+
+class Members(TypedDict, total=False):
+    """The extensions that a problem may have."""
+
+    position: int
+    place: str
+    incident: str
+    snapshot: str
 
 
 class Problem(Exception):
@@ -37,9 +48,7 @@ class Problem(Exception):
         detail: str,
         *,
         headers: dict[str, str] | None = None,
-        position: int | msgspec.UnsetType = msgspec.UNSET,
-        place: str | msgspec.UnsetType = msgspec.UNSET,
-        incident: str | msgspec.UnsetType = msgspec.UNSET,
+        **members: Unpack[Members],
     ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
@@ -49,9 +58,7 @@ class Problem(Exception):
             status=status,
             detail=detail,
             code=code,
-            position=position,
-            place=place,
-            incident=incident,
+            **members,
         )
 
     def response(self) -> web.Response:
@@ -85,6 +92,16 @@ def wrong_credentials() -> Problem:
 
 def cross_site() -> Problem:
     return Problem(403, "cross_site", "A page of another site may not do this with your cookie.")
+
+
+def feed_gone() -> Problem:
+    """Beyond the horizon, or of a mailbox that is no more: what there is now, then its changes."""
+    return Problem(
+        410,
+        "feed_gone",
+        "These changes are not kept any more: take the snapshot, then go on from its seq.",
+        snapshot="/v1/snapshot",
+    )
 
 
 def unavailable(retry_after_s: int) -> Problem:

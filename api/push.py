@@ -1,8 +1,7 @@
-"""push: a mailbox's changes on a WebSocket, in order, none twice.
+"""push: a mailbox's changes on a WebSocket, in order, none twice, and after `since` none missing.
 
-A socket begins with what happens from now on; a client that was away reads its lists again. With
-header or cookie the subscription stands when the handshake is answered; with a token in the first
-frame, when a `ping` after it is answered.
+Without `since` a socket begins with what happens from now on: with header or cookie when the
+handshake is answered, with a token in the first frame when a `ping` after it is answered.
 """
 
 import asyncio
@@ -14,10 +13,10 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, hdrs, web
 
-from api.answers import ChangeFrame, FolderChange, Gone, summary
 from api.edge import Call, Edge, now_ms
-from api.inputs import SocketFrame, query
-from api.problems import Problem, cross_site, too_many, unauthorized, unavailable
+from api.feed import steps_since
+from api.inputs import SocketFrame, query, since_of
+from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized, unavailable
 from api.sessions import (
     Caller,
     bearer_of,
@@ -27,9 +26,8 @@ from api.sessions import (
     own_origin,
 )
 from api.sockets import POLICY, SIGNED_OUT, TOO_SLOW, TRY_AGAIN_LATER, Ending, Outbox
-from mail.errors import Transient
-from schemas.events import MailboxChanged, MessageChange
-from schemas.mailbox import Message
+from api.telling import Teller
+from mail.errors import FeedGone, Transient
 
 _DECODER = msgspec.json.Decoder(SocketFrame)
 _WRITER_LIMIT_BYTES = 16 * 1024  # written before a send waits for the peer
@@ -38,7 +36,7 @@ _PONG = '{"type":"pong"}'
 
 async def push(call: Call) -> web.StreamResponse:
     """Sign in by header, by cookie, or by the first frame."""
-    query(call.request)
+    since = since_of(query(call.request, "since"))
     ws = _socket(call.edge)
     if not ws.can_prepare(call.request):
         raise Problem(
@@ -46,14 +44,24 @@ async def push(call: Call) -> web.StreamResponse:
         )
     caller = await _caller_of_handshake(call)
     if caller is None:
-        await _first_frame(call, ws)
+        await _first_frame(call, ws, since)
         return ws
     if not call.edge.sockets.may_open(caller.user.user_id):
         raise too_many("Too many sockets are open.", call.edge.config.retry_after_s)
-    async with _subscribed(call.edge, caller) as outbox:
+    await _check_since(call.edge, caller, since)
+    async with _subscribed(call.edge, caller, since) as outbox:
         await ws.prepare(call.request)
-        await _serve(call, ws, caller, outbox)
+        await _serve(call, ws, caller, outbox, since)
     return ws
+
+
+async def _check_since(edge: Edge, caller: Caller, since: int | None) -> None:
+    """A handshake can still be refused in words; later there is only a close code."""
+    if since is not None:
+        try:
+            await steps_since(edge.ports.store, caller.user.user_id, since)
+        except FeedGone as gone:
+            raise feed_gone() from gone
 
 
 def _socket(edge: Edge) -> web.WebSocketResponse:
@@ -83,7 +91,7 @@ async def _caller_of_handshake(call: Call) -> Caller | None:
     return caller
 
 
-async def _first_frame(call: Call, ws: web.WebSocketResponse) -> None:
+async def _first_frame(call: Call, ws: web.WebSocketResponse, since: int | None) -> None:
     edge = call.edge
     if not edge.sockets.begin_unsigned():
         raise unavailable(edge.config.retry_after_s)
@@ -97,8 +105,8 @@ async def _first_frame(call: Call, ws: web.WebSocketResponse) -> None:
     elif not edge.sockets.may_open(caller.user.user_id):
         await _close(call, ws, (TRY_AGAIN_LATER, "too many sockets"))
     else:
-        async with _subscribed(edge, caller) as outbox:
-            await _serve(call, ws, caller, outbox)
+        async with _subscribed(edge, caller, since) as outbox:
+            await _serve(call, ws, caller, outbox, since)
 
 
 async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | None:
@@ -114,8 +122,8 @@ async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | No
 
 
 @asynccontextmanager
-async def _subscribed(edge: Edge, caller: Caller) -> AsyncIterator[Outbox]:
-    outbox = Outbox(edge.config.socket_queue)
+async def _subscribed(edge: Edge, caller: Caller, since: int | None) -> AsyncIterator[Outbox]:
+    outbox = Outbox(edge.config.socket_queue, live=since is None)
     user_id = caller.user.user_id
     edge.sockets.add(outbox, user_id=user_id, token_sha256=caller.session.token_sha256)
     unsubscribe = edge.ports.feed.subscribe(user_id, outbox.sink)
@@ -126,11 +134,13 @@ async def _subscribed(edge: Edge, caller: Caller) -> AsyncIterator[Outbox]:
         edge.sockets.remove(outbox)
 
 
-async def _serve(call: Call, ws: web.WebSocketResponse, caller: Caller, outbox: Outbox) -> None:
+async def _serve(
+    call: Call, ws: web.WebSocketResponse, caller: Caller, outbox: Outbox, since: int | None
+) -> None:
     """Until the first of: the client leaves, falls behind, is signed out; or a store is away."""
     _bound_kernel_buffer(call)
     ending = await _first_of(
-        _send(call.edge, ws, caller, outbox),
+        Teller(call.edge, ws, caller.user.user_id, outbox).tell(since),
         _listen(ws),
         _check(call.edge, caller),
         _wait(outbox),
@@ -191,42 +201,6 @@ async def _check(edge: Edge, caller: Caller) -> Ending:
             continue
         if found is None:
             return SIGNED_OUT, "signed out"
-
-
-async def _send(edge: Edge, ws: web.WebSocketResponse, caller: Caller, outbox: Outbox) -> Ending:
-    try:
-        while True:
-            for event in await outbox.take():
-                await _send_one(edge, ws, caller.user.user_id, event)
-    except Transient:
-        return TRY_AGAIN_LATER, "a store is away"
-    except ConnectionError:
-        return 1006, ""
-
-
-async def _send_one(
-    edge: Edge, ws: web.WebSocketResponse, user_id: str, event: MailboxChanged
-) -> None:
-    """A frame for each message: all of one step have its `seq`."""
-    ids = [change.message_id for change in event.changes]
-    rows = await edge.ports.store.messages(user_id, ids)
-    for change in event.changes:
-        await ws.send_str(_frame(event, change, rows.get(change.message_id)))
-        edge.metrics.frames += 1
-
-
-def _frame(event: MailboxChanged, change: MessageChange, row: Message | None) -> str:
-    """The row may be newer than the event, never older; a message gone since has its id left."""
-    gone = row is None or change.change == "destroyed"
-    frame = ChangeFrame(
-        seq=event.seq,
-        change=change.change,
-        message=Gone(id=change.message_id) if gone or row is None else summary(row),
-        folders=[
-            FolderChange(id=one.id, total=one.total, unread=one.unread) for one in event.folders
-        ],
-    )
-    return msgspec.json.encode(frame).decode()
 
 
 async def _close(call: Call, ws: web.WebSocketResponse, ending: Ending) -> None:

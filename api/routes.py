@@ -6,7 +6,20 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from api import answers, changes, files, health, inputs, lists, login, push, reading, search
+from api import (
+    answers,
+    changes,
+    feed,
+    feed_answers,
+    files,
+    health,
+    inputs,
+    lists,
+    login,
+    push,
+    reading,
+    search,
+)
 from api.edge import open_to_all, signed_in
 
 JSON = "application/json"
@@ -25,6 +38,7 @@ class Route:
     query: tuple[str, ...] = ()  # described in api/openapi.py
     body: type[msgspec.Struct] | None = None
     answer: type[msgspec.Struct] | None = None
+    frames: tuple[type[msgspec.Struct], ...] = ()  # of a WebSocket
     also: tuple[tuple[int, type[msgspec.Struct] | None], ...] = ()  # other successes
     media_type: str = JSON
     status: int = 200
@@ -139,14 +153,37 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET",
+        path="/v1/changes",
+        name="changes",
+        summary="What happened after `since`, in whole steps: a page may have more than `limit`.",
+        handle=signed_in(feed.changes),
+        signed=True,
+        query=("since", "limit"),
+        answer=feed_answers.Changes,
+        problems=(400, 410, 503),
+    ),
+    Route(
+        method="GET",
+        path="/v1/snapshot",
+        name="snapshot",
+        summary="Every message's place and keywords, to start from where changes are gone.",
+        handle=signed_in(feed.snapshot),
+        signed=True,
+        query=("limit", "cursor"),
+        answer=feed_answers.SnapshotPage,
+        problems=(400, 503),
+    ),
+    Route(
+        method="GET",
         path="/v1/push",
         name="push",
-        summary="WebSocket: the mailbox's changes from now on, each a ChangeFrame.",
+        summary="WebSocket: changes after `since` and from then on, or from now on.",
         handle=open_to_all(push.push),
         signed=False,
-        answer=answers.ChangeFrame,
+        query=("since",),
+        frames=(feed_answers.ChangeFrame, feed_answers.FolderFrame, feed_answers.LiveFrame),
         status=101,
-        problems=(400, 401, 403, 426, 429, 503),
+        problems=(400, 401, 403, 410, 426, 429, 503),
     ),
     Route(
         method="GET",

@@ -11,6 +11,7 @@ GOING_AWAY = 1001  # RFC 6455 §7.4.1
 POLICY = 1008
 TRY_AGAIN_LATER = 1013  # registered with IANA
 SIGNED_OUT = 4401  # private use (RFC 6455 §7.4.2): sign in before coming back
+FEED_GONE = 4410  # private use: what comes after `since` is not kept any more
 
 Ending = tuple[int, str]  # close code, reason
 TOO_SLOW: Ending = (TRY_AGAIN_LATER, "too slow")
@@ -19,8 +20,10 @@ TOO_SLOW: Ending = (TRY_AGAIN_LATER, "too slow")
 class Outbox:
     """Events on their way to one socket; bounded, so that a slow peer costs little."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, live: bool = True) -> None:
         self._limit = limit
+        self._live = live
+        self._noted_seq = 0
         self._events: deque[MailboxChanged] = deque()
         self._filled = asyncio.Event()
         self._last_seq = 0
@@ -30,12 +33,22 @@ class Outbox:
         """Take an event of the feed. One seen already is dropped: the feed may repeat itself."""
         if not isinstance(event, MailboxChanged) or event.seq <= self._last_seq:
             return
+        if not self._live:
+            self._noted_seq = max(self._noted_seq, event.seq)
+            return
         if len(self._events) >= self._limit:
             self.end(*TOO_SLOW)
             return
         self._last_seq = event.seq
         self._events.append(event)
         self._filled.set()
+
+    def go_live(self, told_seq: int) -> bool:
+        """Keep events from here on; False: the feed is ahead of what was told."""
+        if self._noted_seq > told_seq:
+            return False
+        self._live, self._last_seq = True, told_seq
+        return True
 
     async def take(self) -> list[MailboxChanged]:
         """All that waits, at least one."""

@@ -129,6 +129,10 @@ class MailStore(Protocol):
         """Those that exist and are not destroyed, by id."""
         ...
 
+    async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+        """Messages that are not destroyed with an id above `after_id`, by id; 1 <= limit <= 500."""
+        ...
+
     async def folders(self, user_id: str) -> tuple[Folder, ...]:
         """The standard folders in the order of FOLDERS, then the owner's by name."""
         ...

@@ -71,6 +71,10 @@ class SqliteMailStore(MailStore):
         found = await self.rows(user_id, message_ids)
         return {id_: row for id_, row in found.items() if not row.destroyed}
 
+    async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+        check_limit(limit)
+        return await self._file.read(lambda c: rows.by_id(c, user_id, after_id, limit))
+
     async def folders(self, user_id: str) -> tuple[Folder, ...]:
         return all_folders(await self.load(user_id))
 

@@ -6,6 +6,7 @@ the folding of the journal in sqlite_mail_fold.py.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from sqlite3 import Connection, IntegrityError
 
 import msgspec
@@ -108,6 +109,16 @@ def message(connection: Connection, user_id: str, message_id: str) -> Message | 
 def messages(connection: Connection, user_id: str, message_ids: Iterable[str]) -> list[Message]:
     found = (message(connection, user_id, message_id) for message_id in message_ids)
     return [row for row in found if row is not None]
+
+
+def by_id(connection: Connection, user_id: str, after_id: str, limit: int) -> list[Message]:
+    """Tombstones are passed by, however many stand there."""
+    found = connection.execute(
+        "SELECT message FROM message WHERE mailbox_key = ? AND message_id > ? ORDER BY message_id",
+        (box_of(connection, user_id).key, after_id),
+    )
+    alive = (row for (blob,) in found if not (row := decode_message(blob)).destroyed)
+    return list(islice(alive, limit))
 
 
 def by_mails(connection: Connection, mail_ids: Iterable[str]) -> list[Message]:

@@ -86,6 +86,12 @@ class MemoryMailStore(MailStore):
         found = await self.rows(user_id, message_ids)
         return {id_: row for id_, row in found.items() if not row.destroyed}
 
+    async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        rows = sorted(self._alive(user_id), key=lambda row: row.message_id)
+        return [row for row in rows if row.message_id > after_id][:limit]
+
     async def folders(self, user_id: str) -> tuple[Folder, ...]:
         await take_step(self.fault, "read")
         return all_folders(self._of(user_id).state)

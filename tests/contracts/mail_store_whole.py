@@ -139,6 +139,18 @@ class WholeMailStoreContract:
             with pytest.raises(Refused):
                 await store.by_uid("ann", "inbox", after_uid=0, limit=limit)
 
+    async def test_messages_by_id_are_those_that_are_not_destroyed(self, store):
+        ann, bob = Writer("ann"), Writer("bob")
+        await commit_all(store, *(ann.deliver(str(number)) for number in range(5)))
+        await commit_all(store, ann.destroy("3"), bob.deliver("1"), ann.move("0", "trash"))
+        alive = sorted(ann.id(name) for name in "0124")
+        first = await store.by_id("ann", after_id="", limit=3)
+        rest = await store.by_id("ann", after_id=first[-1].message_id, limit=3)
+        assert [row.message_id for row in first + rest] == alive
+        for limit in (0, 501):
+            with pytest.raises(Refused):
+                await store.by_id("ann", after_id="", limit=limit)
+
     async def test_a_thread_stays_bound_to_the_first(self, store):
         ann, key = Writer(), b"k" * 16
         first, second = ann.deliver("a"), ann.deliver("b")

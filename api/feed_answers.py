@@ -1,0 +1,153 @@
+"""What the change feed tells, by request (api/feed.py) and by push (api/push.py)."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from api.answers import Folder, folder_ids, summary
+from schemas.events import FolderChange, MailboxChanged
+from schemas.mailbox import Message
+
+
+class FolderInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder of the owner's making, after a change."""
+
+    id: str
+    name: str
+    parent_id: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one message, or of one `folder` of the owner's making.
+
+    All changes of one step have its `seq`. Of a destroyed message only the id is left.
+    """
+
+    seq: int
+    change: str  # created | updated | destroyed; of folders: created | renamed | destroyed
+    message_id: str | None = None
+    folder_ids: list[str] | None = None
+    keywords: list[str] | None = None
+    thread_id: str | None = None
+    folder: FolderInfo | None = None
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """Go on from `seq`; `latest_seq` is the mailbox's last, and `more` says that it is ahead."""
+
+    changes: list[Change]
+    seq: int
+    latest_seq: int
+    more: bool
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as far as changes tell of it."""
+
+    id: str
+    folder_ids: list[str]
+    keywords: list[str]
+    thread_id: str
+    created_seq: int
+    changed_seq: int
+
+
+class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages by id; the folders come with the first page. When done: changes since `seq`."""
+
+    seq: int
+    folders: list[Folder]
+    messages: list[Record]
+    next_cursor: str | None
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    total: int
+    unread: int
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is left to say of a destroyed message."""
+
+    id: str
+
+
+_SUMMARY_OR_GONE = [
+    {"$ref": "#/components/schemas/Summary"},
+    {"$ref": "#/components/schemas/Gone"},
+]
+
+
+class FolderFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder of the owner's making came, changed or went."""
+
+    type: str = "folder"
+    seq: int
+    change: str  # created | renamed | destroyed
+    folder: FolderInfo
+    folders: list[Counts]
+
+
+class LiveFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """What was missed is told up to `seq`; from here on changes come as they happen."""
+
+    type: str = "live"
+    seq: int
+
+
+class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a mailbox, as pushed; `folders` are the touched ones."""
+
+    type: str = "change"
+    seq: int
+    change: str  # created | updated | destroyed
+    message: Annotated[Any, msgspec.Meta(extra_json_schema={"oneOf": _SUMMARY_OR_GONE})]
+    folders: list[Counts]
+
+
+def record(row: Message) -> Record:
+    return Record(
+        id=row.message_id,
+        folder_ids=folder_ids(row.places),
+        keywords=list(row.keywords),
+        thread_id=row.thread_id,
+        created_seq=row.created_seq,
+        changed_seq=row.changed_seq,
+    )
+
+
+def folder_info(told: FolderChange) -> FolderInfo:
+    return FolderInfo(id=told.id, name=told.name, parent_id=told.parent_id)
+
+
+def changes_of(step: MailboxChanged) -> Iterator[Change]:
+    """Folders first: messages may lie in one that has just been made."""
+    for told in step.folder_changes:
+        yield Change(seq=step.seq, change=told.change, folder=folder_info(told))
+    for one in step.changes:
+        if one.change == "destroyed":
+            yield Change(seq=step.seq, change=one.change, message_id=one.message_id)
+        else:
+            yield Change(
+                seq=step.seq,
+                change=one.change,
+                message_id=one.message_id,
+                folder_ids=folder_ids(one.places),
+                keywords=list(one.keywords),
+                thread_id=one.thread_id,
+            )
+
+
+def frames_of(step: MailboxChanged, rows: dict[str, Message]) -> Iterator[msgspec.Struct]:
+    """A frame for each change of a step. A row may be newer than the step, never older."""
+    touched = [Counts(id=one.id, total=one.total, unread=one.unread) for one in step.folders]
+    for told in step.folder_changes:
+        yield FolderFrame(
+            seq=step.seq, change=told.change, folder=folder_info(told), folders=touched
+        )
+    for one in step.changes:
+        row = None if one.change == "destroyed" else rows.get(one.message_id)
+        message = Gone(id=one.message_id) if row is None else summary(row)
+        yield ChangeFrame(seq=step.seq, change=one.change, message=message, folders=touched)

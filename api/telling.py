@@ -1,0 +1,83 @@
+"""What a socket is told: what it missed, from the journal, then each change as it happens.
+
+The subscription stands before the journal is read. While it is read, the outbox only notes how far
+the feed has come; it keeps events from the moment on at which the journal has told all of that.
+So nothing falls between the two, and a client that was away for long fills no queue.
+"""
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+
+from api.edge import Edge
+from api.feed import steps_since
+from api.feed_answers import LiveFrame, frames_of
+from api.sockets import FEED_GONE, TRY_AGAIN_LATER, Ending, Outbox
+from mail.errors import FeedGone, Transient
+from schemas.events import MailboxChanged
+
+_BEHIND_S = 0.05  # the feed told of a step that the store does not show yet
+
+
+class Teller:
+    """One socket's frames, in the order of `seq`."""
+
+    def __init__(self, edge: Edge, ws: web.WebSocketResponse, user_id: str, outbox: Outbox) -> None:
+        self._edge = edge
+        self._ws = ws
+        self._user_id = user_id
+        self._outbox = outbox
+        self._told_seq: int | None = None
+
+    async def tell(self, since: int | None) -> Ending:
+        """Until something is in the way; the client's end is noticed elsewhere."""
+        try:
+            if since is not None:
+                await self._catch_up(since)
+            while True:
+                for step in await self._outbox.take():
+                    await self._step(step)
+        except FeedGone:
+            return FEED_GONE, "take the snapshot"
+        except Transient:
+            return TRY_AGAIN_LATER, "a store is away"
+        except ConnectionError:
+            return 1006, ""
+
+    async def _catch_up(self, since: int) -> None:
+        self._told_seq = since
+        while True:
+            if await self._from_journal():
+                continue
+            if self._outbox.go_live(self._told_seq):
+                break
+            await asyncio.sleep(_BEHIND_S)
+        await self._send(LiveFrame(seq=self._told_seq))
+
+    async def _from_journal(self) -> bool:
+        """Tell the next steps; False when there are none. FeedGone."""
+        assert self._told_seq is not None
+        steps, _ = await steps_since(self._edge.ports.store, self._user_id, self._told_seq)
+        for step in steps:
+            await self._frames(step)
+        return bool(steps)
+
+    async def _step(self, step: MailboxChanged) -> None:
+        """A step of the feed. Seqs are dense: what the feed left out is in the journal."""
+        while self._told_seq is not None and step.seq > self._told_seq + 1:
+            if not await self._from_journal():
+                break
+        if self._told_seq is None or step.seq > self._told_seq:
+            await self._frames(step)
+
+    async def _frames(self, step: MailboxChanged) -> None:
+        ids = [change.message_id for change in step.changes]
+        rows = await self._edge.ports.store.messages(self._user_id, ids) if ids else {}
+        for frame in frames_of(step, rows):
+            await self._send(frame)
+        self._told_seq = step.seq
+
+    async def _send(self, frame: msgspec.Struct) -> None:
+        await self._ws.send_str(msgspec.json.encode(frame).decode())
+        self._edge.metrics.frames += 1
