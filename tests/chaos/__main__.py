@@ -7,6 +7,7 @@ all lines.
 
 import argparse
 import json
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -18,6 +19,7 @@ from .trial import Report, trial
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the stack too
     asked = arguments()
     done = {row["seed"]: row for row in read(asked.results)}
     for seed in range(asked.first, asked.first + asked.seeds):
