@@ -9,7 +9,7 @@ from .world import Client, World, world
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[World]:
-    with world() as mine:
+    with world(POSTRIVER_LOG_FORMAT="json") as mine:
         yield mine
 
 
