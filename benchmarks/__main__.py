@@ -9,6 +9,7 @@ Progress goes to stderr, the result as JSON to stdout and FILE.
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -51,8 +52,8 @@ class Size:
 
 SIZES = {
     "full": Size(
-        warm_up=4_000, mails=8_000, spam_mails=200, idle_s=20, quiet_mails=100, loaded_s=20,
-        filled=(1_000, 200_000), calls=400, hop_events=20_000, peer_rounds=3, peer_s=3.0,
+        warm_up=3_000, mails=6_000, spam_mails=150, idle_s=20, quiet_mails=100, loaded_s=20,
+        filled=(1_000, 200_000), calls=400, hop_events=20_000, peer_rounds=3, peer_s=2.0,
         takeovers=ROLES,
     ),
     "quick": Size(
@@ -166,6 +167,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--update-docs", action="store_true")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way that stops the stack
     began_s, load = time.monotonic(), [machine.load_average()]
     bench = Bench(SIZES[asked.size], asked.seed)
     bench.run()

@@ -100,11 +100,23 @@ def until(ends_s: float, mail: Mail) -> Iterator[Mail]:
         yield mail
 
 
-async def paced(port: int, mails: Iterable[Mail], told: Told, *, per_s: float) -> None:
-    """Each mail at its time on a connection of its own, however long the others take."""
+async def paced(port: int, mails: Iterable[Mail], told: Told, *, per_s: float) -> int:
+    """Each mail at its time on a connection of its own, however long the others take.
+
+    How many were refused: a server that cannot keep up says so, and that is a result.
+    """
     loop = asyncio.get_running_loop()
-    began_s = loop.time()
+    began_s, refused = loop.time(), 0
+
+    async def one(mail: Mail) -> None:
+        nonlocal refused
+        try:
+            await hand_in(port, iter([mail, None]).__next__, told)
+        except Refused:
+            refused += 1
+
     async with asyncio.TaskGroup() as group:
         for number, mail in enumerate(mails):
             await asyncio.sleep(began_s + number / per_s - loop.time())
-            group.create_task(hand_in(port, iter([mail, None]).__next__, told))
+            group.create_task(one(mail))
+    return refused

@@ -75,42 +75,25 @@ def cost(found: Found) -> str:
     """Every process that ran; one without a budget is there too, and counts."""
     spent = found["flow"]["cpu_ms_per_mail"]
     idle, memory = found["idle_cpu_ms_per_s"], found["memory_mib"]
-    with_spam = found.get("flow_with_spam_engine", {}).get("cpu_ms_per_mail", {})
     ours = [*BUDGET_MS, *sorted(spent.keys() - BUDGET_MS.keys() - {"spamd"})]
-    rows = []
+    rows: list[Sequence[Any]] = []
     for name in ours:
         budget, what = BUDGET_MS.get(name, (0.0, ""))
-        measured = _ms(spent[name]), _ms(with_spam.get(name))
-        rows.append([name, what, budget, *measured, idle[name], memory[name]])
-    spamd = ["left out", _ms(with_spam.get("spamd")), "", memory["spamd"]]
+        rows.append([name, what, budget, f"{spent[name]:.2f}", idle[name], memory[name]])
     budget = sum(ms for ms, _ in BUDGET_MS.values())
     total = sum(spent[name] for name in ours)
-    sums = [round(sum(idle[name] for name in ours), 1), round(sum(memory.values()))]
-    rows.append(["spamd", "spam scan", "", *spamd])
-    rows.append(
-        [
-            "**all**",
-            "",
-            f"**{budget:.2f}**",
-            f"**{total:.2f}**",
-            _ms(sum(with_spam.values())),
-            *sums,
-        ]
-    )
-    head = ["process", "for", "budget", "measured", "with SpamAssassin", "idle, ms/s", "MiB"]
-    return table(head, rows)
-
-
-def _ms(value: float | None) -> str:
-    return f"{value:.2f}" if value else ""
+    sums = [round(sum(idle[name] for name in ours), 1), round(sum(memory[name] for name in ours))]
+    rows.append(["**all**", "", f"**{budget:.2f}**", f"**{total:.2f}**", *sums])
+    if scanned := found.get("flow_with_spam_engine"):
+        spamd = scanned["cpu_ms_per_mail"]["spamd"]
+        rows.append(["spamd", "spam scan, measured apart", "", f"{spamd:.0f}", "", memory["spamd"]])
+    return table(["process", "for", "budget", "measured", "idle, ms/s", "MiB"], rows)
 
 
 def push(found: Found) -> str:
-    rows = [
-        [name, one["per_s"], one["mails"], one["p50_ms"], one["p99_ms"], one["most_ms"]]
-        for name, one in found["push"].items()
-    ]
-    return table(["", "mails/s", "mails", "p50 ms", "p99 ms", "most ms"], rows)
+    fields = ("per_s", "mails", "refused", "p50_ms", "p99_ms", "most_ms")
+    rows = [[name, *map(one.__getitem__, fields)] for name, one in found["push"].items()]
+    return table(["", "mails/s", "mails", "refused", "p50 ms", "p99 ms", "most ms"], rows)
 
 
 def api(found: Found) -> str:

@@ -41,6 +41,7 @@ class Stack:
                 "POSTRIVER_HOME": str(folder / "home"),
                 "POSTRIVER_PORT_BASE": str(free_port_base()),
                 "POSTRIVER_HOSTNAME": "mx.bench.test",
+                "POSTRIVER_CONNECTIONS_PER_PEER_MAX": "500",  # the load stands for many peers
             }
         )
         self._process: subprocess.Popen[bytes] | None = None
