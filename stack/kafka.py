@@ -194,5 +194,8 @@ def _format_once(home: Home, config: KafkaConfig, java: Path, wanted: dict[str, 
     try:
         fresh.rename(folder)  # onto nothing, or an empty folder
     except OSError as cause:
-        raise KafkaMissing(f"{folder} holds a log without meta.properties: {cause}") from cause
+        raise KafkaMissing(
+            f"{folder} has no meta.properties and is not empty: put that file back, or remove the "
+            "folder if no topic lies there"
+        ) from cause
     sync(home.kafka)
