@@ -24,7 +24,8 @@ from .plan import ENGINES, ROLES, Round
 from .proof import Findings
 
 MAILS_S = 3.0  # what two shared cores take with SpamAssassin, with some to spare
-READY_WITHIN_S = 180.0
+READY_WITHIN_S = 240.0
+NOTICED_AFTER_S = 1.0  # the supervisor takes a moment to see that a process has ended
 RESTARTS_MAX = 12  # of one process in one run: more is a storm
 MIB = 1024**2
 MEMORY_MAX_MIB = {"kafka": 1500, "clamd": 2500, "spamd": 400}
@@ -153,9 +154,10 @@ def _round(one: Round, saboteur: Saboteur, load: Load) -> Seen:
     with saboteur.fault(one.fault):
         time.sleep(one.for_s)
     ended_s = time.monotonic()
+    time.sleep(NOTICED_AFTER_S)
     eventually(lambda: saboteur.world.look()["state"] == "ready", within_s=READY_WITHIN_S)
     ready_s = time.monotonic()
-    eventually(lambda: load.sending.good_since(ready_s), within_s=60, what="a 250")
+    eventually(lambda: load.sending.good_since(ready_s), within_s=READY_WITHIN_S, what="a 250")
     until_s = time.monotonic()
     return Seen(
         fault=str(one.fault),
@@ -171,7 +173,7 @@ def _round(one: Round, saboteur: Saboteur, load: Load) -> Seen:
 def restarts(world: World) -> dict[str, int]:
     """How often each process ended on its own or was killed, by the supervisor's log."""
     log = (world.home / "log" / "supervisor.log").read_text(errors="replace")
-    return dict(Counter(re.findall(r"WARNING (\w+) ended by", log)))
+    return dict(Counter(re.findall(r"WARNING (?:\S+ )?(\w+) ended by", log)))
 
 
 def keep_logs(world: World, logs: Path) -> None:
