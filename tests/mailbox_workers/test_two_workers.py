@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from mail.errors import BrokerUnavailable
 from mail.lists import NO_FILTER
 from schemas.events import Command, CommandAnswered, MailboxChanged, MailboxEvent, Position
 from schemas.mailbox import FOLDERS, MailboxState, Message, Usage
@@ -48,7 +49,7 @@ async def test_two_workers_killed_at_random_lose_and_double_nothing(
 
     log = await _commands(fleet.bootstrap, epochs[COMMANDS])
     given = [command for command, _ in log if not getattr(command, "chunk", 0)]
-    assert len(given) == COMMANDS_PER_ROUND * (KILLS + 1)
+    assert len(given) >= COMMANDS_PER_ROUND * (KILLS + 1)
     models, positions = _replayed(log)
     journals = {user: await store.journal(user, since_seq=0, limit=10**6) for user in USERS}
     for user in USERS:
@@ -84,7 +85,14 @@ async def _storm(fleet: Fleet, journalled: Journalled, orders: Orders, dice: ran
 
 async def _publish(publisher: KafkaPublisher, orders: Orders) -> None:
     for _ in range(COMMANDS_PER_ROUND // AT_ONCE):
-        await publisher.publish(*orders.more(AT_ONCE))
+        some = orders.more(AT_ONCE)
+        while True:
+            try:
+                await publisher.publish(*some)
+            except BrokerUnavailable:  # in doubt: again, as every producer of commands does
+                orders.repeats += AT_ONCE
+            else:
+                break
 
 
 async def _moment(fleet: Fleet, journalled: Journalled, dice: random.Random) -> None:
