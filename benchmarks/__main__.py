@@ -168,23 +168,24 @@ def main() -> None:
     parser.add_argument("--update-docs", action="store_true")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way that stops the stack
-    began_s, load = time.monotonic(), [machine.load_average()]
-    bench = Bench(SIZES[asked.size], asked.seed)
-    bench.run()
-    about = {
+    found: dict[str, Any] = {
         "size": asked.size,
         "seed": asked.seed,
         "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": machine.machine(),
         "versions": machine.versions(),
+        "load_average": [machine.load_average()],
     }
-    load.append(machine.load_average())
-    about |= {"load_average": load, "took_s": round(time.monotonic() - began_s)}
-    found = about | bench.result
-    text = json.dumps(found, indent=1)
-    print(text)
-    if asked.json:
-        asked.json.write_text(f"{text}\n", encoding="utf-8")
+    began_s, bench = time.monotonic(), Bench(SIZES[asked.size], asked.seed)
+    try:
+        bench.run()
+    finally:  # what was measured until then is told all the same
+        found["load_average"].append(machine.load_average())
+        found |= {"took_s": round(time.monotonic() - began_s), **bench.result}
+        text = json.dumps(found, indent=1)
+        print(text)
+        if asked.json:
+            asked.json.write_text(f"{text}\n", encoding="utf-8")
     if asked.update_docs:
         report.update_docs(found)
 

@@ -6,6 +6,7 @@ are made under a fresh name and stay.
 """
 
 import asyncio
+import logging
 import resource
 import sys
 import tempfile
@@ -152,5 +153,6 @@ class Bench:
 
 
 if __name__ == "__main__":
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # new topics have no leader yet
     at, *more = sys.argv[1:]
     uvloop.run(Bench(at).throughput(int(more[0]) if more else 20_000))
