@@ -14,11 +14,13 @@ position, command id or message id, has its outputs published again and changes 
 from collections.abc import Sequence
 
 from agents.mailbox_decisions import Ahead, decide, release
+from agents.mailbox_rebuild import rebuild
 from agents.ports import MailboxPorts
 from mail import mailbox as rules
 from mail.errors import Fatal, FeedGone, PostriverError
 from mail.ports import Commit, Work
 from schemas.events import (
+    Change,
     ChangeMessages,
     Command,
     CommandAnswered,
@@ -27,11 +29,14 @@ from schemas.events import (
     Event,
     MailboxChanged,
     Position,
+    RebuildViews,
 )
 from schemas.mailbox import MailboxState
 
 
 async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[Event]:
+    if isinstance(event, RebuildViews):
+        return (await rebuild(event, work, ports),)
     state = await _proven_state(event.user_id, ports)
     while (outcome := await _outcome(event, state, work.position, ports)) is None:
         state = await ports.store.load(event.user_id)
@@ -53,7 +58,7 @@ async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
 
 
 async def _outcome(
-    event: Command, state: MailboxState, position: Position, ports: MailboxPorts
+    event: Change, state: MailboxState, position: Position, ports: MailboxPorts
 ) -> Commit | MailboxChanged | CommandAnswered | None:
     """What to commit, publish again or answer. None: the store is ahead of `state`.
 
@@ -78,7 +83,7 @@ async def _is_behind(state: MailboxState, user_id: str, ports: MailboxPorts) -> 
 
 
 async def _done_before(
-    event: Command, state: MailboxState, position: Position, ports: MailboxPorts
+    event: Change, state: MailboxState, position: Position, ports: MailboxPorts
 ) -> MailboxChanged | CommandAnswered | None:
     """What came of this command when it was done, or None: it is new.
 
@@ -96,7 +101,7 @@ async def _done_before(
     return await _answer_now(event, ports) if entry is None and is_old else entry
 
 
-async def _answer_now(event: Command, ports: MailboxPorts) -> CommandAnswered:
+async def _answer_now(event: Change, ports: MailboxPorts) -> CommandAnswered:
     """It was answered then and changed nothing; later commands followed, so it must not now."""
     if isinstance(event, ChangeMessages | DeleteMessages):
         there = await ports.store.messages(event.user_id, event.message_ids)

@@ -11,9 +11,9 @@ from mail.holding import holder_of
 from mail.mailbox import Outcome
 from mail.threads import thread_keys
 from schemas.events import (
+    Change,
     ChangeFolder,
     ChangeMessages,
-    Command,
     CommandAnswered,
     CreateFolder,
     DeleteMessages,
@@ -30,7 +30,7 @@ class Ahead(Exception):
 
 
 async def decide(
-    event: Command, state: MailboxState, position: Position, ports: MailboxPorts
+    event: Change, state: MailboxState, position: Position, ports: MailboxPorts
 ) -> Outcome | MailboxChanged:
     """What the rules say of a command that was not done before. Ahead; Poison."""
     match event:

@@ -48,11 +48,13 @@ class ScanPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxPorts:
-    """Of mailbox. `holders` are those that a destroyed message leaves."""
+    """Of mailbox. `holders`: those that a destroyed message leaves. `contents`: to rebuild rows."""
 
     store: MailStore
     unread: Unread
     holders: Holders
+    contents: ContentStore
+    budget: Budget = field(default_factory=Budget)
     chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes
 
 

@@ -22,6 +22,8 @@ COMMANDS = {
     "dead-letters": "cli.commands.dead_letters:dead_letters",
     "backup": "cli.commands.care:backup",
     "restore": "cli.commands.care:restore",
+    "verify": "cli.commands.care:verify",
+    "rebuild": "cli.commands.care:rebuild",
     "role": "cli.commands.role:role",
 }
 

@@ -29,6 +29,7 @@ from schemas.mailbox import FOLDERS, INBOX, TRASH, MailboxState, Message, OwnFol
 UNCHANGED = "unchanged"
 NOT_FOUND = "not_found"
 REFUSED = "refused"
+REBUILT = "rebuilt"
 CONFLICT = "conflict"
 PLACES_MAX = 50  # folders in which one message can lie
 

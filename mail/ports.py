@@ -5,7 +5,7 @@ StoreUnavailable (ScannerUnavailable, BrokerUnavailable) when its engine does no
 may then be repeated as it was. Every write is durable when it returns, and idempotent by its id.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,10 +14,11 @@ from mail.cursors import NEWEST, Place
 from mail.highlights import Marked
 from mail.query import Node
 from mail.query_plan import Wanted
+from schemas.checks import Checked, Rebuilt
 from schemas.content import Stored
 from schemas.custody import Accepted, Entry, Letter, Look, Totals
 from schemas.events import Event, MailboxChanged, MailboxEvent, Position
-from schemas.mail import Hop, Recipient
+from schemas.mail import Head, Hop, Recipient
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.records import Domain, Holder, IndexDocument, Quarantined, Session, User
 from schemas.snapshot import MessageRecord, Snapshot
@@ -196,6 +197,20 @@ class MailStore(Protocol):
 
         One call folds a bounded number of them, and at least one that is due; how many is returned.
         Safe beside the writer: only entries whose views are written are folded.
+        """
+        ...
+
+    async def check(self, user_id: str) -> Checked:
+        """Views held against the journal, all of one moment; costs memory by the message."""
+        ...
+
+    async def rebuild(
+        self, user_id: str, parts: Collection[str], heads: Mapping[str, Head]
+    ) -> Rebuilt:
+        """Views written anew from the journal, where they differ: `lists` with rows, `counts`.
+
+        `heads`, by message id, are for those whose row is gone (Checked.without_row). For the
+        writer of the mailbox only. JournalDamaged (mail/check.py), Refused: nothing was written.
         """
         ...
 
@@ -444,6 +459,10 @@ class SearchIndex(Protocol):
 
     async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
         """Those that the index holds."""
+        ...
+
+    async def lose(self, user_id: str) -> None:
+        """Drop every document of the user, who is among `unfilled` from now on until `filled`."""
         ...
 
     async def unfilled(self) -> list[str]:

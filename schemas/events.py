@@ -160,6 +160,19 @@ class MarkAllRead(FolderOrder, frozen=True, kw_only=True, tag="mailbox.mark_all_
     """Every message of the folder becomes $seen."""
 
 
+class RebuildViews(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.rebuild_views.v1"):
+    """An operator's: write anew from the journal what differs from it. Takes no seq.
+
+    It comes as a command, since counts are in the single writer's hands too.
+    """
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    parts: tuple[str, ...]  # lists, counts (schemas/checks.py)
+    at_ms: int
+
+
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     """What a created message's journal entry holds beyond places: enough to rebuild its row."""
 
@@ -225,7 +238,7 @@ class CommandAnswered(
     """A command that changed nothing, and why. Takes no seq.
 
     `unchanged` (already so), `not_found`, `refused` (`detail` says why, fit for who asked),
-    `conflict` (a message has another `changed_seq`).
+    `conflict` (a message has another `changed_seq`), `rebuilt` (`detail` says how much differed).
     """
 
     user_id: str
@@ -242,6 +255,7 @@ class CommandAnswered(
 
 
 FolderWide = DeleteFolder | EmptyFolder | MarkAllRead
-Command = Deliver | ChangeMessages | DeleteMessages | CreateFolder | ChangeFolder | FolderWide
+Change = Deliver | ChangeMessages | DeleteMessages | CreateFolder | ChangeFolder | FolderWide
+Command = Change | RebuildViews
 MailboxEvent = MailboxChanged | CommandAnswered
 Event = MailReceived | MailValidated | MailScanned | Command | MailboxEvent

@@ -59,6 +59,7 @@ class FtsIndex:
     def __init__(self, folder: Path, config: FtsConfig | None = None) -> None:
         config = config or FtsConfig()
         turns = asyncio.Semaphore(config.writers)
+        self._batch_max = config.batch_max
         self._buckets = [
             _Bucket(folder / f"search-{number:02d}.sqlite", config, turns)
             for number in range(BUCKETS)
@@ -94,6 +95,12 @@ class FtsIndex:
 
     async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
         return await self._read(user_id, fts_bucket.known, message_ids)
+
+    async def lose(self, user_id: str) -> None:
+        file = await self._bucket(user_id).file()
+        await file.write(lambda connection: fts_bucket.lost(connection, user_id))
+        while some := await self._read(user_id, fts_bucket.some, limit=self._batch_max):
+            await asyncio.gather(*(self.remove(user_id, message_id) for message_id in some))
 
     async def unfilled(self) -> list[str]:
         files = [await bucket.file() for bucket in self._buckets]

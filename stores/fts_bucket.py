@@ -25,6 +25,7 @@ _TIME_MAX_MS = (1 << 42) - 1  # the year 2109
 _ID_MAX = (1 << 63) - 1
 _PACKING = 1  # zlib's level: three times quicker than the usual one, and a tenth larger
 
+_SOME = "SELECT message_id FROM doc WHERE user_id=? LIMIT ?"
 _FIND = "SELECT id, digest FROM doc WHERE user_id=? AND message_id=?"
 _TAKEN = "SELECT 1 FROM doc WHERE id=?"
 _ADD_DOC = "INSERT INTO doc (id, user_id, message_id, size_bytes, digest) VALUES (?,?,?,?,?)"
@@ -138,6 +139,16 @@ def mark(
 
 def known(connection: sqlite3.Connection, user_id: str, message_ids: Sequence[str]) -> set[str]:
     return {one for one in message_ids if connection.execute(_FIND, (user_id, one)).fetchone()}
+
+
+def some(connection: sqlite3.Connection, user_id: str, *, limit: int) -> list[str]:
+    """Message ids of documents that the index holds."""
+    found = connection.execute(_SOME, (user_id, limit))
+    return [message_id for (message_id,) in found]
+
+
+def lost(connection: sqlite3.Connection, user_id: str) -> None:
+    connection.execute("INSERT OR IGNORE INTO unfilled VALUES (?)", (user_id,))
 
 
 def unfilled(connection: sqlite3.Connection) -> list[str]:

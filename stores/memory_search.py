@@ -54,6 +54,12 @@ class MemorySearchIndex:
         self._check()
         return {one for one in message_ids if (user_id, one) in self._documents}
 
+    async def lose(self, user_id: str) -> None:
+        self._check()
+        self.lost.add(user_id)
+        for key in [key for key in self._documents if key[0] == user_id]:
+            del self._documents[key]
+
     async def unfilled(self) -> list[str]:
         self._check()
         return sorted(self.lost)

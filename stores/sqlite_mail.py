@@ -5,7 +5,7 @@ behind the journal and `load` has nothing to re-apply. The journal's keys fence 
 The statements are in sqlite_mail_rows.py, _lists.py and _fold.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
@@ -14,13 +14,17 @@ from mail.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from mail.folders import all_folders
 from mail.lists import folders_of
 from mail.ports import Commit, MailStore
+from schemas.checks import Checked, Rebuilt
 from schemas.events import MailboxChanged
+from schemas.mail import Head
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from schemas.sqlite import MAIL
 from stores import commits
+from stores import sqlite_mail_check as checks
 from stores import sqlite_mail_fold as folds
 from stores import sqlite_mail_lists as lists
+from stores import sqlite_mail_rebuild as rebuilding
 from stores import sqlite_mail_rows as rows
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_mail_upgrade import upgrade
@@ -130,6 +134,14 @@ class SqliteMailStore(MailStore):
 
     async def fold(self, user_id: str, *, before_ms: int) -> int:
         return await self._file.write(lambda c: folds.fold(c, user_id, before_ms))
+
+    async def check(self, user_id: str) -> Checked:
+        return await self._file.read(lambda c: checks.check(c, user_id))
+
+    async def rebuild(
+        self, user_id: str, parts: Collection[str], heads: Mapping[str, Head]
+    ) -> Rebuilt:
+        return await self._file.write(lambda c: rebuilding.rebuild(c, user_id, parts, heads))
 
     async def by_mail(self, mail_id: str) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)

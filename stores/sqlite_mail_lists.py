@@ -84,8 +84,8 @@ def move(
     connection: Connection, key: int, message_key: int, before: Message | None, after: Message
 ) -> None:
     """Take a message out of the lists where it was, and put it into those where it is."""
-    was = _places(key, message_key, before) if before else set()
-    now = _places(key, message_key, after)
+    was = places(key, message_key, before) if before else set()
+    now = places(key, message_key, after)
     for place in was - now:
         connection.execute(
             "DELETE FROM place WHERE mailbox_key = ? AND folder_id = ? AND unread = ?"
@@ -142,7 +142,7 @@ def _edge(
 _PlaceRow = tuple[int, str, int, int, str, int, int, str]
 
 
-def _places(key: int, message_key: int, row: Message) -> set[_PlaceRow]:
+def places(key: int, message_key: int, row: Message) -> set[_PlaceRow]:
     """The rows of `place` that a message has; a destroyed one has none."""
     if row.destroyed:
         return set()

@@ -1,16 +1,25 @@
-"""postriver backup, restore: a second copy of everything, and the way back."""
+"""postriver backup, restore, verify, rebuild: copies of everything, and whether they agree."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import click
 
+from agents.ports import IndexPorts
+from cli.accounts import find
 from cli.care.backup import back_up
 from cli.care.manifest import Manifest
+from cli.care.rebuild import rebuild_index, rebuild_views
 from cli.care.restore import restore as restore_into
-from cli.config import load
-from cli.wiring import become_owner, bootstrap
+from cli.care.verify import Verifier
+from cli.config import Config, load
+from cli.wiring import adapters, become_owner, bootstrap
 from mail.errors import BrokerUnavailable, Refused
+from mail.mailbox import REFUSED, UNCHANGED
+from mail.ports import Directory
+from schemas.checks import COUNTS, INDEX, LISTS
+from schemas.records import User
 from stack.home import lock_holder
 from stack.privileges import PrivilegeError, become
 
@@ -53,6 +62,75 @@ def restore(folder: Path) -> None:
         if config.as_settings().get(name) != value and not name.endswith(("HOME", "TOOLS", "PORT")):
             click.echo(f"  note  {name} was {value!r}")
     click.echo("next: postriver up")
+
+
+@click.command()
+@click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
+@click.option("--content", "all_contents", is_flag=True, help="Read every content, not a sample.")
+def verify(*, address: str | None, all_contents: bool) -> None:
+    """Hold views, contents, holders and index against the journals; exit code 1 if any differ."""
+    raise SystemExit(1 if asyncio.run(_verify(load(), address, all_contents=all_contents)) else 0)
+
+
+@click.command()
+@click.argument("part", type=click.Choice([LISTS, COUNTS, INDEX]))
+@click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
+def rebuild(part: str, address: str | None) -> None:
+    """Write PART anew from the journals, while Postriver runs: what agrees stays as it is."""
+    work = _rebuild_index(load(), address) if part == INDEX else _rebuild(load(), address, part)
+    asyncio.run(work)
+
+
+async def _verify(config: Config, address: str | None, *, all_contents: bool) -> int:
+    """The number of differences."""
+    async with adapters(config) as opened:
+        verifier = Verifier(
+            store=await opened.mail_store(),
+            contents=await opened.contents(),
+            holders=await opened.holders(),
+            search=await opened.search(),
+            all_contents=all_contents,
+        )
+        users = await _users(await opened.directory(), address)
+        messages = differences = 0
+        for user in users:
+            count, found = await verifier.differences(user.user_id)
+            messages, differences = messages + count, differences + len(found)
+            for one in found:
+                click.echo(f"{user.address}  {one.part}: {one.what}")
+    click.echo(f"{len(users)} mailboxes, {messages} messages: {differences} differences")
+    return differences
+
+
+async def _rebuild(config: Config, address: str | None, part: str) -> None:
+    async with adapters(config) as opened:
+        users = await _users(await opened.directory(), address)
+    refused = 0
+    async for user, answer in rebuild_views(config.bootstrap, users, part):
+        refused += answer.outcome == REFUSED
+        if answer.outcome != UNCHANGED:
+            click.echo(f"{user.address}  {answer.outcome}: {answer.detail}")
+    click.echo(f"{len(users)} mailboxes gone through")
+    if refused:
+        raise Refused(f"{refused} cannot be rebuilt: see docs/operations.md")
+
+
+async def _rebuild_index(config: Config, address: str | None) -> None:
+    async with adapters(config) as opened:
+        ports = IndexPorts(
+            store=await opened.mail_store(),
+            contents=await opened.contents(),
+            search=await opened.search(),
+        )
+        users = await _users(await opened.directory(), address)
+        documents = 0
+        for user in users:
+            documents += await rebuild_index(user.user_id, ports)
+    click.echo(f"{len(users)} mailboxes, {documents} messages indexed anew")
+
+
+async def _users(directory: Directory, address: str | None) -> list[User]:
+    return await directory.users() if address is None else [await find(directory, address)]
 
 
 def _give_to_owner(folder: Path, home: Path) -> None:

@@ -66,13 +66,14 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
 async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
         store, holders = await opened.mail_store(), await opened.holders()
+        contents = await opened.contents()
 
         async def folding() -> int:
             return await fold(store, before_ms=now_ms() - config.feed_days * DAY_MS)
 
         def ports(unread: UnreadTable | None) -> MailboxPorts:
             assert unread is not None
-            return MailboxPorts(store=store, unread=unread, holders=holders)
+            return MailboxPorts(store=store, unread=unread, holders=holders, contents=contents)
 
         periodic = Periodic("fold", folding, interval_s=FOLD_INTERVAL_S)
         periodic.start()

@@ -6,7 +6,7 @@ crash between any two steps leaves something that `load` and a repeated `commit`
 A row or state is never replaced by an older one (by seq): late steps of a lost owner do no harm.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mail.cursors import check_limit, decode_cursor, encode_cursor, list_scope
 from mail.errors import FeedGone, JournalConflict
@@ -14,10 +14,13 @@ from mail.folders import all_folders
 from mail.history import History
 from mail.lists import folders_of, matches
 from mail.ports import Commit, MailStore
+from schemas.checks import Checked, Rebuilt
 from schemas.events import MailboxChanged
+from schemas.mail import Head
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from stores import commits
+from stores.memory import mail_check
 from stores.memory.faults import Fault, no_fault, take_step
 
 
@@ -174,6 +177,18 @@ class MemoryMailStore(MailStore):
             box.folded_at_ms = entry.at_ms
             folded += 1
         return folded
+
+    async def check(self, user_id: str) -> Checked:
+        await take_step(self.fault, "read")
+        await self._finish(user_id)
+        return mail_check.check(self._of(user_id))
+
+    async def rebuild(
+        self, user_id: str, parts: Collection[str], heads: Mapping[str, Head]
+    ) -> Rebuilt:
+        await take_step(self.fault, "state")
+        await self._finish(user_id)
+        return mail_check.rebuild(self._of(user_id), user_id, parts, heads)
 
     async def by_mail(self, mail_id: str) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)

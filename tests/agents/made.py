@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from agents.ports import MailboxPorts
 from mail.ids import derived_id, message_id
 from schemas.content import Inline, Stored
 from schemas.events import (
@@ -13,10 +14,22 @@ from schemas.events import (
     Position,
 )
 from schemas.mail import Envelope, Head, Hop, Recipient, Verdict
+from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
 
 PLAIN = b"From: Kim <kim@example.kr>\r\nTo: bob@postriver.test\r\nSubject: Tea\r\n\r\nAt four?\r\n"
 CLEAN = Verdict(outcome="clean", signatures="s1", spam_score=0.1, rules="r1")
 TEA = Head(subject="Tea")
+
+
+def mailbox_ports(**given) -> MailboxPorts:
+    """Ports in memory, but for those that are `given`."""
+    plain = {
+        "store": MemoryMailStore(),
+        "unread": MemoryUnread(),
+        "holders": MemoryHolders(),
+        "contents": MemoryContentStore(),
+    }
+    return MailboxPorts(**(plain | given))
 
 
 class OneTry:

@@ -11,11 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 from agents.mailbox import mailbox
-from agents.ports import MailboxPorts
 from mail.errors import StoreUnavailable
 from schemas.events import Command, Event
 from stores.memory import MemoryHolders, MemoryMailStore, MemoryPublisher, MemoryUnread
-from tests.agents.made import OneTry
+from tests.agents.made import OneTry, mailbox_ports
 
 CHUNK_MAX = 2  # so that a few messages make several chunks
 
@@ -25,7 +24,7 @@ class Owner:
 
     def __init__(self, river: "River", unread: MemoryUnread) -> None:
         self._river = river
-        self._ports = MailboxPorts(
+        self._ports = mailbox_ports(
             store=river.store, unread=unread, holders=river.holders, chunk_max=CHUNK_MAX
         )
         self.unread = unread

@@ -7,16 +7,16 @@ from msgspec.structs import replace
 
 from agents.index import index
 from agents.mailbox import mailbox
-from agents.ports import IndexPorts, MailboxPorts
+from agents.ports import IndexPorts
 from mail.errors import StoreUnavailable
 from mail.query import Asker
 from mail.query_plan import plan_of
 from mail.query_reader import parse
 from schemas.events import CommandAnswered
 from schemas.mail import Head, Mailbox
-from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
+from stores.memory import MemoryContentStore, MemoryMailStore
 from stores.memory_search import MemorySearchIndex
-from tests.agents.made import PLAIN, TEA, OneTry, change, deliver
+from tests.agents.made import PLAIN, TEA, OneTry, change, deliver, mailbox_ports
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def delivered(
     ports: IndexPorts, *, user_id: str = "bob", content: bytes = PLAIN, head: Head = TEA
 ):
     await ports.contents.put("m1", content)
-    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread(), holders=MemoryHolders())
+    boxes = mailbox_ports(store=ports.store)
     (event,) = await mailbox(deliver(user_id=user_id, head=head), OneTry(), boxes)
     return event
 
@@ -105,7 +105,7 @@ async def test_a_message_without_a_row_is_passed_over(ports: IndexPorts) -> None
 async def test_changes_and_answers_do_not_touch_the_index(ports: IndexPorts) -> None:
     event = await delivered(ports)
     ports.search.down = True
-    boxes = MailboxPorts(store=ports.store, unread=MemoryUnread(), holders=MemoryHolders())
+    boxes = mailbox_ports(store=ports.store)
     (seen,) = await mailbox(change("c1", add=["$seen"]), OneTry(offset=1), boxes)
     answer = CommandAnswered(user_id="bob", domain_id="d1", command_id="c2", outcome="unchanged")
     assert await index(seen, OneTry(), ports) == ()

@@ -10,15 +10,14 @@ from mail.ids import message_id
 from mail.keywords import KEYWORDS_MAX, normal_keywords
 from schemas.events import CommandAnswered
 from schemas.mail import Head
-from stores.memory import MemoryHolders, MemoryMailStore, MemoryUnread
-from tests.agents.made import OneTry, change, deliver
+from tests.agents.made import OneTry, change, deliver, mailbox_ports
 
 FORBIDDEN = '(){]%*"\\ \x7fé'
 
 
 @pytest.fixture
 def ports() -> MailboxPorts:
-    return MailboxPorts(store=MemoryMailStore(), unread=MemoryUnread(), holders=MemoryHolders())
+    return mailbox_ports()
 
 
 async def handle(command, ports: MailboxPorts, *, offset: int = 0, epoch: str = "e1"):

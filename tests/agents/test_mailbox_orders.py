@@ -3,7 +3,6 @@
 import pytest
 
 from agents.mailbox import mailbox
-from agents.ports import MailboxPorts
 from mail.holding import holder_of
 from mail.ids import message_id
 from schemas.events import (
@@ -19,17 +18,14 @@ from schemas.events import (
 )
 from schemas.mail import Head
 from schemas.records import Holder
-from stores.memory import MemoryHolders, MemoryMailStore, MemoryUnread
-from tests.agents.made import OneTry, change, deliver, order
+from tests.agents.made import OneTry, change, deliver, mailbox_ports, order
 
 
 class Desk:
     """A mailbox, and the log from which it works; follow-ups go to the log's end."""
 
     def __init__(self) -> None:
-        self.ports = MailboxPorts(
-            store=MemoryMailStore(), unread=MemoryUnread(), holders=MemoryHolders(), chunk_max=3
-        )
+        self.ports = mailbox_ports(chunk_max=3)
         self._offset = 0
         self._ids = 0
 

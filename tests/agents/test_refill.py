@@ -9,7 +9,7 @@ import pytest
 
 from agents.index import index
 from agents.mailbox import mailbox
-from agents.ports import IndexPorts, MailboxPorts
+from agents.ports import IndexPorts
 from agents.refill import fill, refill
 from mail.cursors import NEWEST
 from mail.ids import message_id
@@ -17,16 +17,16 @@ from mail.query_plan import Wanted
 from schemas.events import DeleteMessages
 from schemas.search_sqlite import SEARCH
 from stores.fts import FtsIndex, bucket_of
-from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
+from stores.memory import MemoryContentStore, MemoryMailStore
 from stores.memory_search import MemorySearchIndex
-from tests.agents.made import PLAIN, OneTry, deliver
+from tests.agents.made import PLAIN, OneTry, deliver, mailbox_ports
 
 FOLDERS = ("inbox", "archive", "junk")
 
 
 async def filled_store(count: int) -> tuple[MemoryMailStore, MemoryContentStore]:
     store, contents = MemoryMailStore(), MemoryContentStore()
-    boxes = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
+    boxes = mailbox_ports(store=store)
     for n in range(count):
         await contents.put(f"m{n}", PLAIN)
         order = deliver(f"m{n}", folder_id=FOLDERS[n % 3])
@@ -63,7 +63,7 @@ async def test_what_is_destroyed_meanwhile_does_not_come_back() -> None:
     """The mail is read while its message is destroyed, and its removal has been indexed."""
     store, contents = await filled_store(1)
     ports = IndexPorts(store=store, contents=contents, search=MemorySearchIndex())
-    boxes = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
+    boxes = mailbox_ports(store=store)
     id_ = message_id("m0", "bob")
 
     class SlowContents(MemoryContentStore):

@@ -11,7 +11,6 @@ import aiohttp
 from aiohttp import web
 
 from agents.mailbox import mailbox
-from agents.ports import MailboxPorts
 from api.app import make_app, start
 from api.config import ApiConfig
 from api.edge import EDGE, Edge
@@ -39,11 +38,10 @@ from stores.memory import (
     MemoryContentStore,
     MemoryDirectory,
     MemoryFeed,
-    MemoryHolders,
     MemoryMailStore,
-    MemoryUnread,
 )
 from stores.memory_search import MemorySearchIndex
+from tests.agents.made import mailbox_ports
 
 PASSWORDS = {"alice": "correct horse", "bob": "battery staple"}
 HASHES = {name: hash_password(password) for name, password in PASSWORDS.items()}
@@ -87,7 +85,7 @@ class Mailboxes(Publisher):
     """The mailbox agent behind a log of its own. `deaf` leaves commands in the log unread."""
 
     def __init__(self, store: MemoryMailStore, feed: MemoryFeed) -> None:
-        self._ports = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
+        self._ports = mailbox_ports(store=store)
         self._feed = feed
         self._turn = asyncio.Lock()
         self._offset = 0

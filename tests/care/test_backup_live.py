@@ -1,8 +1,10 @@
 """A backup under load, and a restore into a fresh folder on other ports, to the byte."""
 
 import asyncio
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -20,7 +22,7 @@ from stores.sqlite_mail import SqliteMailStore
 from tests.e2e import mails
 from tests.e2e.world import Client, World, eventually, free_port_base, show_logs, world
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 ANN, BEN = "ann@postriver.test", "ben@postriver.test"
 
 
@@ -171,6 +173,38 @@ def test_every_mail_is_accounted_for(restored: Restored) -> None:
 def done(audit: subprocess.CompletedProcess[str]) -> str:
     assert audit.returncode == 0, audit.stdout + audit.stderr
     return audit.stdout
+
+
+def test_what_is_spoilt_is_named_and_rebuilt_while_live(restored: Restored) -> None:
+    running = restored.world
+    assert " 0 differences" in eventually(lambda: verified(running), within_s=120)
+    spoil(running, "UPDATE mailbox SET state = x'c1' WHERE user_id = ?")
+    spoil(running, "DELETE FROM uid WHERE mailbox_key = (SELECT mailbox_key FROM mailbox"
+          " WHERE user_id = ?)")  # fmt: skip
+    told = running.cli("verify", "--user", BEN, check=False)
+    assert told.returncode == 1
+    assert f"{BEN}  counts: the state cannot be read" in told.stdout
+    assert f"{BEN}  lists: folder inbox: uid 1" in told.stdout
+    for part in ("counts", "lists", "index"):
+        running.cli("rebuild", part, "--user", BEN)
+    assert verified(running)
+    assert seen(running.login(BEN)) == restored.before
+
+
+def verified(running: World) -> str:
+    told = running.cli("verify", "--content", check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+def spoil(running: World, statement: str) -> None:
+    """By hand, in ben's mailbox, beside all processes."""
+    data = running.home / "data"
+    with contextlib.closing(sqlite3.connect(data / "directory.sqlite")) as connection:
+        query = "SELECT user_id FROM user WHERE address = ?"
+        user = connection.execute(query, (BEN,)).fetchone()
+    with contextlib.closing(sqlite3.connect(data / "mail.sqlite")) as connection, connection:
+        assert connection.execute(statement, user).rowcount > 0
 
 
 def test_everything_is_found_and_new_mail_comes_in(restored: Restored) -> None:

@@ -229,6 +229,19 @@ class SearchIndexContract:
         assert await index.unfilled() == []
         await index.filled("ann")
 
+    async def test_one_users_documents_are_lost_until_filled(self, index):
+        for name in "abcdefgh":
+            await index.add(document(name, body="x"))
+        await index.add(document("other", user="bob", body="x"))
+        await index.lose("ann")
+        assert await index.known("ann", ids(*"abcdefgh")) == set()
+        assert await index.known("bob", ids("other")) == set(ids("other"))
+        assert await index.unfilled() == ["ann"]
+        await index.add(document("a", body="x"))
+        await index.filled("ann")
+        assert await index.unfilled() == []
+        assert await index.among("ann", wanted("x"), ids(*"abc")) == set(ids("a"))
+
     async def test_the_table_of_what_queries_find(self, filled):
         assert await outcomes(filled, LASTING) == dict(LASTING)
 

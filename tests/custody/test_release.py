@@ -3,7 +3,7 @@
 import pytest
 
 from agents.mailbox import mailbox
-from agents.ports import IntakePorts, MailboxPorts, ReleasePorts
+from agents.ports import IntakePorts, ReleasePorts
 from agents.release import discard, release
 from agents.route import route
 from mail.errors import BrokerUnavailable, NotFound, Refused
@@ -16,9 +16,8 @@ from stores.memory import (
     MemoryMailStore,
     MemoryPublisher,
     MemoryQuarantine,
-    MemoryUnread,
 )
-from tests.agents.made import OneTry
+from tests.agents.made import OneTry, mailbox_ports
 from tests.custody.world import quarantined
 
 PEOPLE = ("ann", "bob")
@@ -51,7 +50,7 @@ class Desk:
     async def flow(self) -> None:
         """Every published event through route and mailbox."""
         intake = IntakePorts(contents=self.ports.contents, holders=self.ports.holders)
-        box = MailboxPorts(store=self.store, unread=MemoryUnread(), holders=self.ports.holders)
+        box = mailbox_ports(store=self.store, holders=self.ports.holders)
         for event in self.river.events:
             for command in await route(event, OneTry(), intake):
                 offset = (await self.store.load(command.user_id)).offset + 1

@@ -3,14 +3,12 @@
 import msgspec
 
 from agents.mailbox import mailbox
-from agents.ports import MailboxPorts
 from mail.ports import ContentStore, InFlight, MailStore
 from schemas.content import Stored
 from schemas.custody import PARKED, Accepted, Letter
 from schemas.mail import Envelope, Head, Recipient, Verdict
 from schemas.records import Quarantined
-from stores.memory import MemoryHolders, MemoryUnread
-from tests.agents.made import OneTry, deliver
+from tests.agents.made import OneTry, deliver, mailbox_ports
 
 
 def accepted(mail_id: str, *users: str, at_ms: int = 1_000, header: str = "") -> Accepted:
@@ -49,8 +47,7 @@ async def store_message(store: MailStore, contents: ContentStore, mail_id: str, 
         head=Head(subject="s", message_id=f"{mail_id}@m"),
     )
     offset = (await store.load(user)).offset + 1
-    ports = MailboxPorts(store=store, unread=MemoryUnread(), holders=MemoryHolders())
-    await mailbox(command, OneTry(offset=offset), ports)
+    await mailbox(command, OneTry(offset=offset), mailbox_ports(store=store))
 
 
 class Log(InFlight):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import uvloop
 
-from agents.ports import MailboxPorts
 from cli.roles.parts import running
 from cli.roles.workers import HANDLERS
 from mail.errors import JournalConflict
@@ -26,6 +25,7 @@ from streams.publisher import KafkaPublisher
 from streams.topics import wait_for_topics
 from streams.topology import stages_of
 from streams.trim import Trimmer
+from tests.agents.made import mailbox_ports
 from tests.mailbox_workers.mailbox_orders import CHUNK_MAX
 
 ROLE = "mailbox"
@@ -47,7 +47,7 @@ async def run(bootstrap: str, folder: Path, name: str) -> None:
             worker = Worker(
                 ROLE,
                 HANDLERS,
-                lambda unread: MailboxPorts(
+                lambda unread: mailbox_ports(
                     store=store, unread=unread, holders=holders, chunk_max=CHUNK_MAX
                 ),
                 stages=stages_of(ROLE),

@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.world import Client, Unwilling, World, eventually, free_port_base, show_logs
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 STATES = sorted(Path(__file__).parent.glob("*.tar.xz"))
 ANN, BEN = "ann@postriver.test", "ben@postriver.test"
 
@@ -130,6 +130,18 @@ def test_old_and_late_mail_is_found(upgraded: Upgraded) -> None:
                 mail_id in {row["mail_id"] for row in upgraded.ann.call("GET", path)["messages"]}
             )
         )
+
+
+def test_every_view_agrees_with_the_journals(upgraded: Upgraded) -> None:
+    arrived(upgraded.ann, upgraded.waiting["unscanned"])
+    told = eventually(lambda: agreed(upgraded.world), within_s=120)
+    assert "differences" in told
+
+
+def agreed(running: World) -> str:
+    told = running.cli("verify", "--content", check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
 
 
 def test_people_and_dead_letters_are_there(upgraded: Upgraded) -> None:

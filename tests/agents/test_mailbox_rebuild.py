@@ -1,0 +1,66 @@
+"""Views rebuilt in the mailbox's own turn: the live copy of the counts is right afterwards too."""
+
+import hashlib
+
+import msgspec
+import pytest
+
+from agents.mailbox import mailbox
+from agents.ports import MailboxPorts
+from mail.mailbox import REBUILT, REFUSED, UNCHANGED
+from schemas.checks import COUNTS, LISTS
+from schemas.content import Stored
+from schemas.events import RebuildViews
+from schemas.mailbox import FolderCounts
+from tests.agents.made import PLAIN, OneTry, change, deliver, mailbox_ports, order
+
+
+@pytest.fixture
+async def ports() -> MailboxPorts:
+    made = mailbox_ports()
+    await made.contents.put("m1", PLAIN)
+    stored = Stored("m1", len(PLAIN), hashlib.sha256(PLAIN).hexdigest())
+    await do(msgspec.structs.replace(deliver(), content=stored), made, 0)
+    await do(deliver("m2"), made, 1)
+    return made
+
+
+async def do(command, ports: MailboxPorts, offset: int):
+    work = OneTry(offset=offset)
+    (output,) = await mailbox(command, work, ports)
+    work.published()
+    return output
+
+
+def rebuild(*parts: str, id_: str = "r1"):
+    return order(RebuildViews, id_, parts=parts)
+
+
+async def test_wrong_counts_leave_the_store_and_the_live_copy(ports: MailboxPorts) -> None:
+    right = await ports.store.load("bob")
+    wrong = msgspec.structs.replace(right, folders={"inbox": FolderCounts("inbox", 9, 9, 9)})
+    ports.store._mailboxes["bob"].state = wrong
+    ports.unread.set("bob", wrong)
+    answer = await do(rebuild(COUNTS), ports, 2)
+    assert (answer.outcome, answer.detail) == (REBUILT, "1 differences mended")
+    assert ports.unread.get("bob") == right == await ports.store.load("bob")
+    assert (await do(rebuild(COUNTS), ports, 3)).outcome == UNCHANGED
+    event = await do(change("c1", add=["$seen"]), ports, 4)
+    assert event.folders == (FolderCounts("inbox", 2, 1, 3),)
+
+
+async def test_a_lost_row_is_read_from_its_content(ports: MailboxPorts) -> None:
+    before = dict(ports.store._mailboxes["bob"].messages)
+    ports.store._mailboxes["bob"].messages.clear()
+    assert (await do(rebuild(LISTS), ports, 2)).outcome == REBUILT
+    rows = await ports.store.rows("bob", list(before))
+    first, second = (rows[id_] for id_ in before)
+    assert (first.head.subject, first.head.sender.address) == ("Tea", "kim@example.kr")
+    assert second.head.parse_failed  # its content is gone too
+    assert [row.places for row in rows.values()] == [row.places for row in before.values()]
+
+
+async def test_a_damaged_journal_is_refused(ports: MailboxPorts) -> None:
+    del ports.store._mailboxes["bob"].journal[1]
+    answer = await do(rebuild(LISTS, COUNTS), ports, 2)
+    assert (answer.outcome, answer.detail[:12]) == (REFUSED, "behind seq 0")
