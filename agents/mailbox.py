@@ -29,9 +29,9 @@ from schemas.events import (
     Event,
     MailboxChanged,
     Position,
-    RebuildViews,
 )
 from schemas.mailbox import MailboxState
+from schemas.operator_commands import RebuildViews
 
 
 async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[Event]:

@@ -13,8 +13,9 @@ from mail.errors import ContentMissing, Refused
 from mail.parse import read_head
 from mail.ports import Work
 from schemas.checks import Kept
-from schemas.events import CommandAnswered, RebuildViews
+from schemas.events import CommandAnswered
 from schemas.mail import Head
+from schemas.operator_commands import RebuildViews
 
 
 async def rebuild(event: RebuildViews, work: Work, ports: MailboxPorts) -> CommandAnswered:

@@ -8,6 +8,7 @@ import msgspec
 from schemas.content import Content, Stored
 from schemas.mail import Envelope, Head, Hop, Verdict
 from schemas.mailbox import FolderCounts, Usage
+from schemas.operator_commands import RebuildViews
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -158,19 +159,6 @@ class EmptyFolder(FolderOrder, frozen=True, kw_only=True, tag="mailbox.empty_fol
 
 class MarkAllRead(FolderOrder, frozen=True, kw_only=True, tag="mailbox.mark_all_read.v1"):
     """Every message of the folder becomes $seen."""
-
-
-class RebuildViews(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.rebuild_views.v1"):
-    """An operator's: write anew from the journal what differs from it. Takes no seq.
-
-    It comes as a command, since counts are in the single writer's hands too.
-    """
-
-    command_id: str
-    user_id: str
-    domain_id: str
-    parts: tuple[str, ...]  # lists, counts (schemas/checks.py)
-    at_ms: int
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from cli.accounts import now_ms
 from cli.roles.parts import running
 from mail.errors import Refused
 from mail.ids import new_id
-from schemas.events import CommandAnswered, MailboxEvent, RebuildViews
+from schemas.events import CommandAnswered, MailboxEvent
+from schemas.operator_commands import RebuildViews
 from schemas.records import User
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher

@@ -10,8 +10,8 @@ from agents.ports import MailboxPorts
 from mail.mailbox import REBUILT, REFUSED, UNCHANGED
 from schemas.checks import COUNTS, LISTS
 from schemas.content import Stored
-from schemas.events import RebuildViews
 from schemas.mailbox import FolderCounts
+from schemas.operator_commands import RebuildViews
 from tests.agents.made import PLAIN, OneTry, change, deliver, mailbox_ports, order
 
 
