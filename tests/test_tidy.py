@@ -89,3 +89,11 @@ def test_every_topic_has_its_writers_and_its_reader() -> None:
         assert stage.role in topology.ROLES
         for kind in stage.emits:
             assert stage.name in topology.TOPIC_OF[kind].writers
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [page.name[:4] for page in pages]
+    assert len(set(numbers)) == len(numbers) > 0, "a number stands for two decisions"
+    for page, number in zip(pages, numbers, strict=True):
+        assert page.read_text(encoding="utf-8").startswith(f"# {number}: "), page.name
