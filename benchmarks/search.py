@@ -11,7 +11,7 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,19 +19,22 @@ import msgspec
 import uvloop
 
 from benchmarks.made import Corpus
+from mail.ports import Commit
 from mail.query import Asker
 from mail.query_reader import parse
 from mail.search import Found, Order, Wish, search
 from schemas.content import Stored
+from schemas.events import MailboxChanged, MessageChange, Position
 from schemas.mail import Head, Verdict
-from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Message
+from schemas.mailbox import FLAGGED, FOLDERS, SEEN, FolderCounts, MailboxState, Message
 from schemas.records import IndexDocument
 from stores.fts import FtsIndex, bucket_of
+from stores.sqlite_mail import SqliteMailStore
 
 MAILS_OF_OTHERS = 20
 OWNER = "owner"
 SEARCHES = 60
-_decode = msgspec.msgpack.Decoder(Message).decode
+ROWS_IN_STEP = 500
 
 
 async def add_all(index: FtsIndex, documents: Iterator[IndexDocument], *, workers: int) -> int:
@@ -59,33 +62,55 @@ async def measure_adding(index: FtsIndex, corpus: Corpus, *, workers: int, users
     )
 
 
-class Rows:
-    """Message rows beside the documents: half of them unread, one in a thousand flagged."""
-
-    def __init__(self) -> None:
-        self._packed: dict[str, bytes] = {}
-
-    def add(self, document: IndexDocument, number: int) -> None:
-        keywords = (() if number % 2 else (SEEN,)) + ((FLAGGED,) if number % 1000 == 0 else ())
-        row = Message(
-            message_id=document.message_id,
-            user_id=document.user_id,
-            domain_id=document.domain_id,
-            mail_id=document.message_id,
-            places={FOLDERS[number % 3]: number},
-            keywords=keywords,
-            created_seq=number,
-            changed_seq=number,
-            received_at_ms=document.received_at_ms,
-            content=Stored(document.message_id, document.size_bytes, ""),
-            head=Head(subject=document.subject, has_attachments=document.has_attachments),
-            verdict=Verdict(outcome="clean"),
-            hops=(),
+async def put_rows(store: SqliteMailStore, documents: Iterator[IndexDocument]) -> None:
+    """Message rows beside the documents, each step of the mailbox with ROWS_IN_STEP of them."""
+    state = MailboxState(folders={id_: FolderCounts(id_) for id_ in FOLDERS})
+    numbered = enumerate(documents)
+    for seq in itertools.count(1):
+        rows = [_row(one, n, seq) for n, one in itertools.islice(numbered, ROWS_IN_STEP)]
+        if not rows:
+            return
+        state = msgspec.structs.replace(state, seq=seq)
+        entry = MailboxChanged(
+            user_id=OWNER,
+            domain_id="domain",
+            seq=seq,
+            command_id=str(seq),
+            position=Position("e", 0, seq),
+            changes=tuple(
+                MessageChange(
+                    change="created",
+                    message_id=row.message_id,
+                    places=row.places,
+                    keywords=row.keywords,
+                )
+                for row in rows
+            ),
+            folders=(),
+            usage=state.usage,
+            at_ms=0,
         )
-        self._packed[document.message_id] = msgspec.msgpack.encode(row)
+        await store.commit(Commit(entry=entry, messages=tuple(rows), state=state))
 
-    async def messages(self, _user_id: str, ids: Sequence[str]) -> dict[str, Message]:
-        return {one: _decode(self._packed[one]) for one in ids}
+
+def _row(document: IndexDocument, number: int, seq: int) -> Message:
+    """Half of them are unread, one in a thousand is flagged; three folders hold them in turn."""
+    keywords = (() if number % 2 else (SEEN,)) + ((FLAGGED,) if number % 1000 == 0 else ())
+    return Message(
+        message_id=document.message_id,
+        user_id=document.user_id,
+        domain_id=document.domain_id,
+        mail_id=document.message_id,
+        places={FOLDERS[number % 3]: number + 1},
+        keywords=keywords,
+        created_seq=seq,
+        changed_seq=seq,
+        received_at_ms=document.received_at_ms,
+        content=Stored(document.message_id, document.size_bytes, ""),
+        head=Head(subject=document.subject, has_attachments=document.has_attachments),
+        verdict=Verdict(outcome="clean"),
+        hops=(),
+    )
 
 
 def queries(words: list[str], mails: int) -> dict[str, Callable[[int], str]]:
@@ -121,13 +146,15 @@ def queries(words: list[str], mails: int) -> dict[str, Callable[[int], str]]:
     }
 
 
-async def measure_searching(index: FtsIndex, rows: Rows, corpus: Corpus, mails: int) -> None:
+async def measure_searching(
+    index: FtsIndex, store: SqliteMailStore, corpus: Corpus, mails: int
+) -> None:
     everything = Times()
     for name, query in queries(corpus.words, mails).items():
         took, hits = Times(), 0
         for number in range(SEARCHES):
             with took.one():
-                found = await carry_out(index, rows, query(number))
+                found = await carry_out(index, store, query(number))
             hits += len(found.hits)
         everything.add(took)
         print(f"search: {name:20} {took}, {hits / SEARCHES:5.1f} hits")
@@ -156,10 +183,10 @@ class Times:
         return f"{_percentiles(self.took_ms)}; CPU {_percentiles(self.cpu_ms)}"
 
 
-async def carry_out(index: FtsIndex, rows: Rows, text: str) -> Found:
+async def carry_out(index: FtsIndex, store: SqliteMailStore, text: str) -> Found:
     order: Order = "relevance" if text.startswith("relevance ") else "date"
     asked = parse(text.removeprefix("relevance "), Asker(now_ms=0))
-    return await search(index, rows, Wish(user_id=OWNER, query=asked, order=order, limit=50))
+    return await search(index, store, Wish(user_id=OWNER, query=asked, order=order, limit=50))
 
 
 def _percentiles(took_ms: list[float]) -> str:
@@ -179,21 +206,17 @@ async def run(folder: Path, mails: int, others: int) -> None:
     index = FtsIndex(folder)
     for workers, users in ((1, 1), (16, 16), (64, 64), (768, 1_000)):
         await measure_adding(index, corpus, workers=workers, users=users)
-    rows = Rows()
-
-    def owned() -> Iterator[IndexDocument]:
-        for number in range(mails):
-            document = corpus.document(OWNER, number)
-            rows.add(document, number)
-            yield document
-
+    store = await SqliteMailStore.open(folder / "mail.sqlite")
+    owned = [corpus.document(OWNER, number) for number in range(mails)]
+    await put_rows(store, iter(owned))
     strangers = (corpus.document(f"other{n % others}", n) for n in range(others * MAILS_OF_OTHERS))
     began_s = time.perf_counter()
-    count = await add_all(index, itertools.chain(strangers, owned()), workers=768)
+    count = await add_all(index, itertools.chain(strangers, owned), workers=768)
     print(f"filled: {count} mails in {time.perf_counter() - began_s:.0f} s")
     print(sizes(folder))
-    await measure_searching(index, rows, corpus, mails)
+    await measure_searching(index, store, corpus, mails)
     await index.close()
+    await store.close()
 
 
 def main() -> None:
