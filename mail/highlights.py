@@ -115,9 +115,20 @@ def _first_chance(text: str, phrases: _Phrases) -> int:
 
 
 def _may_match(found: list[str], phrases: _Phrases) -> bool:
-    if not phrases.by_first.keys().isdisjoint(found):
+    if phrases.beginnings and any(one.startswith(phrases.beginnings) for one in found):
         return True
-    return bool(phrases.beginnings) and any(one.startswith(phrases.beginnings) for one in found)
+    if phrases.by_first.keys().isdisjoint(found):
+        return False
+    return any(
+        _goes_on(wanted, following)
+        for first, following in zip(found, [*found[1:], ""], strict=True)
+        for wanted, _ in phrases.by_first.get(first, ())
+    )
+
+
+def _goes_on(wanted: Tokens, following: str) -> bool:
+    """Whether the second token may be the phrase's; "" stands for one of the next block."""
+    return len(wanted) == 1 or not following or following.startswith(wanted[1])
 
 
 def _marked_part(text: str, start: int, phrases: _Phrases) -> str | None:
