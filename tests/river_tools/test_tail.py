@@ -133,6 +133,9 @@ async def test_partitions_that_come_later_are_read_from_their_beginning(broker, 
         tail.subscribe("alice", heard)
         await admin.create_partitions({topic: NewPartitions(3)})
         async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as later:
+            while len(await later.partitions_for(topic)) < 3:
+                await asyncio.sleep(0.1)
+                await later.client.force_metadata_update()
             for number in range(3):
                 event = encode(answered("alice", str(number)))
                 await later.send_and_wait(topic, event, key=b"alice", partition=number)
