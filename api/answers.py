@@ -1,6 +1,6 @@
 """The bodies that we answer, and how a message row becomes one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -32,9 +32,12 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    """`role` of the standard ones (RFC 6154); "" for the owner's, which may lie in others."""
+
     id: str
     name: str
     role: str
+    parent_id: str | None
     total: int
     unread: int
 
@@ -48,6 +51,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     mail_id: str
+    thread_id: str
     folder_ids: list[str]
     created_seq: int
     changed_seq: int
@@ -67,6 +71,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[Summary]
     next_cursor: str | None
+
+
+class UidMessage(Summary, frozen=True, kw_only=True):
+    uid: int  # in the folder whose list this is
+
+
+class UidPage(msgspec.Struct, frozen=True, kw_only=True):
+    """By uid (RFC 9051 §2.3.1.1). Another `uidvalidity` than before: what was kept is void."""
+
+    uidvalidity: int
+    next_uid: int
+    messages: list[UidMessage]
 
 
 class Highlights(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +198,7 @@ def summary(row: Message) -> Summary:
     return Summary(
         id=row.message_id,
         mail_id=row.mail_id,
+        thread_id=row.thread_id,
         folder_ids=folder_ids(row.places),
         created_seq=row.created_seq,
         changed_seq=row.changed_seq,
@@ -199,10 +216,20 @@ def summary(row: Message) -> Summary:
     )
 
 
+def shared_of(short: Summary) -> dict[str, Any]:
+    """Its fields, for the bodies that have more."""
+    return {name: getattr(short, name) for name in Summary.__struct_fields__}
+
+
 def folder(one: FolderRow) -> Folder:
     counts = one.counts
     return Folder(
-        id=counts.id, name=one.name, role=one.role, total=counts.total, unread=counts.unread
+        id=counts.id,
+        name=one.name,
+        role=one.role,
+        parent_id=one.parent_id or None,
+        total=counts.total,
+        unread=counts.unread,
     )
 
 

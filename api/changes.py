@@ -1,89 +1,153 @@
-"""PATCH: an order to the mailbox's one writer, answered when its effect can be seen.
+"""Changes of messages: of one, conditional on what was seen of it; of many, told one by one."""
 
-The subscription stands before the command is published, so that no answer is missed. The event
-comes after the store was written: the row read then has the change.
-"""
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import asyncio
+from aiohttp import hdrs, web
+from msgspec import UNSET
 
-import msgspec
-from aiohttp import web
+from api.answers import json_answer, summary
+from api.bodies import MessageIds, MessagePatch, MessagesPatch
+from api.conditions import tag_of, wanted_seq
+from api.edge import SignedCall
+from api.inputs import is_id, query, read_body
+from api.orders import accepted, carry_out, carry_out_one, of_caller
+from api.outcomes import ACCEPTED, Outcome, Outcomes, outcomes_of
+from api.problems import bad_request
+from api.reading import row_of
+from mail.draft import CHANGES_MAX
+from mail.keywords import normal_keywords
+from mail.mailbox import NOT_FOUND, REFUSED, fault_in
+from schemas.events import ChangeMessages, DeleteMessages
+from schemas.mailbox import FLAGGED, SEEN
 
-from api.answers import Accepted, json_answer, summary
-from api.edge import SignedCall, now_ms
-from api.inputs import MessagePatch, message_id_of, query, read_body
-from api.problems import Problem, bad_request, not_found
-from mail.ids import new_id
-from mail.mailbox import NOT_FOUND, REFUSED
-from schemas.events import ChangeMessages, CommandAnswered, MailboxEvent
-from schemas.mailbox import FLAGGED, SEEN, Message
+_Order = ChangeMessages | DeleteMessages
+_Maker = Callable[[Sequence[str]], _Order]
 
 
 async def patch_message(call: SignedCall) -> web.StreamResponse:
     """200 with the message after the change; 202 when it was not seen in time."""
     query(call.request)
-    asked = await read_body(call.request, MessagePatch)
-    message_id = message_id_of(call.request)
-    await _row(call, message_id)
-    command = _command(call, message_id, asked)
-    event = await _carry_out(call, command)
-    if event is None:
-        place = f"/v1/messages/{message_id}"
-        return json_answer(Accepted(location=place), status=202, headers={"Location": place})
-    if isinstance(event, CommandAnswered):
-        _check(event)
-    return json_answer(summary(await _row(call, message_id)))
+    change = _change(await read_body(call.request, MessagePatch))
+    row = await row_of(call)
+    order = ChangeMessages(
+        **of_caller(call),
+        **change,
+        message_ids=(row.message_id,),
+        if_changed_seq=wanted_seq(call.request, row),
+    )
+    return await _one(call, order)
 
 
-def _check(answer: CommandAnswered) -> None:
-    """What the mailbox said without changing anything; `unchanged` is as good as changed."""
-    if answer.outcome == NOT_FOUND:
-        raise not_found()
-    if answer.outcome == REFUSED:
-        raise Problem(409, "refused", answer.detail)
+async def delete_message(call: SignedCall) -> web.StreamResponse:
+    """200 with the message in the trash; 204 when it lay there, and is gone for good."""
+    query(call.request)
+    row = await row_of(call)
+    order = DeleteMessages(
+        **of_caller(call),
+        message_ids=(row.message_id,),
+        if_changed_seq=wanted_seq(call.request, row),
+    )
+    return await _one(call, order)
 
 
-async def _row(call: SignedCall, message_id: str) -> Message:
-    row = await call.edge.ports.store.message(call.user_id, message_id)
-    if row is None or row.destroyed:
-        raise not_found()
-    return row
-
-
-def _command(call: SignedCall, message_id: str, asked: MessagePatch) -> ChangeMessages:
-    """`unread` and `flagged` are views of keywords (RFC 8621 §4.1.1)."""
-    wanted: dict[str, bool] = {}
-    if asked.unread is not msgspec.UNSET:
-        wanted[SEEN] = not asked.unread
-    if asked.flagged is not msgspec.UNSET:
-        wanted[FLAGGED] = bool(asked.flagged)
-    if not wanted:
-        raise bad_request("nothing_to_change", "Give unread, flagged or both.", "$")
-    return ChangeMessages(
-        command_id=new_id(),
-        user_id=call.user_id,
-        domain_id=call.caller.user.domain_id,
-        message_ids=(message_id,),
-        add_keywords=tuple(keyword for keyword, there in wanted.items() if there),
-        remove_keywords=tuple(keyword for keyword, there in wanted.items() if not there),
-        at_ms=now_ms(),
+async def patch_messages(call: SignedCall) -> web.StreamResponse:
+    query(call.request)
+    asked = await read_body(call.request, MessagesPatch)
+    change = _change(asked)
+    return await _many(
+        call,
+        asked.ids,
+        lambda ids: ChangeMessages(**of_caller(call), **change, message_ids=tuple(ids)),
     )
 
 
-async def _carry_out(call: SignedCall, command: ChangeMessages) -> MailboxEvent | None:
-    """Publish, and wait for the event of this command; None when time is up."""
-    answer: asyncio.Future[MailboxEvent] = asyncio.get_running_loop().create_future()
+async def delete_messages(call: SignedCall) -> web.StreamResponse:
+    """As each would be deleted alone."""
+    query(call.request)
+    asked = await read_body(call.request, MessageIds)
+    return await _many(
+        call, asked.ids, lambda ids: DeleteMessages(**of_caller(call), message_ids=tuple(ids))
+    )
 
-    def sink(event: MailboxEvent) -> None:
-        if event.answers == command.command_id and not answer.done():
-            answer.set_result(event)
 
-    unsubscribe = call.edge.ports.feed.subscribe(call.user_id, sink)
-    try:
-        await call.edge.ports.publisher.publish(command)
-        async with asyncio.timeout(call.edge.config.answer_timeout_s):
-            return await answer
-    except TimeoutError:
-        return None
-    finally:
-        unsubscribe()
+async def _one(call: SignedCall, order: _Order) -> web.StreamResponse:
+    event = await carry_out_one(call, order)
+    (message_id,) = order.message_ids
+    if event is None:
+        return accepted(f"/v1/messages/{message_id}")
+    row = await call.edge.ports.store.message(call.user_id, message_id)
+    if row is None or row.destroyed:
+        return web.Response(status=204)
+    return json_answer(summary(row), headers={hdrs.ETAG: tag_of(row)})
+
+
+async def _many(call: SignedCall, ids: Sequence[str], make: _Maker) -> web.StreamResponse:
+    """In orders of bounded size; 202 when not all of them were seen to be carried out."""
+    if hdrs.IF_MATCH in call.request.headers:
+        detail = "If-Match goes with a change of one message."
+        raise bad_request("if_match_of_many", detail, "header:If-Match")
+    found = {id_: Outcome(id=id_, outcome=NOT_FOUND) for id_ in ids}
+    sound = [id_ for id_ in found if is_id(id_)]
+    parts = [sound[at : at + CHANGES_MAX] for at in range(0, len(sound), CHANGES_MAX)]
+    found |= await _carried_out(call, [make(part) for part in parts])
+    for part in parts:
+        if all(found[id_].outcome == REFUSED for id_ in part):
+            found |= await _without_faults(call, part, make)
+    is_done = all(one.outcome != ACCEPTED for one in found.values())
+    answer = Outcomes(outcomes=list(found.values()))
+    return json_answer(answer, status=200 if is_done else 202)
+
+
+async def _carried_out(call: SignedCall, orders: Sequence[_Order]) -> dict[str, Outcome]:
+    events = await carry_out(call, orders) if orders else []
+    each = zip(orders, events, strict=True)
+    return {one.id: one for order, event in each for one in outcomes_of(order, event)}
+
+
+async def _without_faults(call: SignedCall, ids: Sequence[str], make: _Maker) -> dict[str, Outcome]:
+    """An order is refused whole: again, without the messages for which it was."""
+    order = make(ids)
+    if not isinstance(order, ChangeMessages):
+        return {}
+    rows = await call.edge.ports.store.messages(call.user_id, ids)
+    faults = {id_: fault for id_, row in rows.items() if (fault := fault_in(row, order))}
+    rest = [id_ for id_ in ids if id_ not in faults]
+    refused = (Outcome(id=id_, outcome=REFUSED, detail=fault) for id_, fault in faults.items())
+    again = await _carried_out(call, [make(rest)]) if faults and rest else {}
+    return again | {one.id: one for one in refused}
+
+
+def _change(asked: MessagePatch) -> dict[str, Any]:
+    """The fields of the command. 400: they contradict each other, or there are none."""
+    keywords = _keywords(asked)
+    folders = {
+        "set_folder_ids": asked.folder_ids,
+        "add_folder_ids": asked.add_folder_ids,
+        "remove_folder_ids": asked.remove_folder_ids,
+    }
+    given = {name: tuple(ids) for name, ids in folders.items() if ids is not UNSET}
+    if not keywords and not given:
+        raise bad_request("nothing_to_change", "Say what shall change.", "$")
+    if "set_folder_ids" in given and len(given) > 1:
+        raise bad_request("contradiction", "Replace folders, or add and remove.", "$.folder_ids")
+    return {
+        "add_keywords": tuple(name for name, there in keywords.items() if there),
+        "remove_keywords": tuple(name for name, there in keywords.items() if not there),
+        **given,
+    }
+
+
+def _keywords(asked: MessagePatch) -> dict[str, bool]:
+    """Which shall be there. `unread` and `flagged` are views of two of them (RFC 8621 §4.1.1)."""
+    views = {SEEN: (asked.unread, False), FLAGGED: (asked.flagged, True)}
+    wanted = [(name, one is there) for name, (one, there) in views.items() if one is not UNSET]
+    for name, there in (asked.keywords or {}).items():
+        (normal,) = normal_keywords([name]) or ("",)
+        if not normal:
+            raise bad_request("bad_keyword", "Not a keyword (RFC 8621 §4.1.1).", "$.keywords")
+        wanted.append((normal, there))
+    found = dict(wanted)
+    if len(found) < len(wanted):
+        raise bad_request("contradiction", "A keyword is named twice.", "$.keywords")
+    return found

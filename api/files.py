@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from api.conditions import not_modified
 from api.edge import SignedCall
 from api.headers import SANDBOX_CSP
 from api.inputs import number_of, query
@@ -27,15 +28,23 @@ async def raw(call: SignedCall) -> web.StreamResponse:
     """The message as it is kept: our trace header, then the bytes as accepted."""
     query(call.request)
     row = await row_of(call)
+    tag = f'"{row.content.sha256}"'
+    unchanged = not_modified(call.request, tag)
+    if unchanged is not None:
+        return unchanged
     with call.edge.downloads.slot(call.user_id):
         content = await call.edge.ports.contents.get(row.content.ref)
-        return await _send(call, content, "message/rfc822", f"{row.mail_id}.eml")
+        return await _send(call, content, "message/rfc822", f"{row.mail_id}.eml", tag)
 
 
 async def attachment(call: SignedCall) -> web.StreamResponse:
     query(call.request)
     n = number_of(call.request)
     row = await row_of(call)
+    tag = f'"{row.content.sha256}.{n}"'
+    unchanged = not_modified(call.request, tag)
+    if unchanged is not None:
+        return unchanged
     with call.edge.downloads.slot(call.user_id):
         async with call.edge.reads:
             content = await call.edge.ports.contents.get(row.content.ref)
@@ -43,11 +52,11 @@ async def attachment(call: SignedCall) -> web.StreamResponse:
         del content
         kind = part.content_type.lower()
         name = safe_filename(part.filename, f"attachment-{n}")
-        return await _send(call, data, kind if kind in HARMLESS else ACTIVE, name)
+        return await _send(call, data, kind if kind in HARMLESS else ACTIVE, name, tag)
 
 
 async def _send(
-    call: SignedCall, data: bytes, content_type: str, filename: str
+    call: SignedCall, data: bytes, content_type: str, filename: str, tag: str
 ) -> web.StreamResponse:
     """In chunks as the peer takes them; one that stalls is let go."""
     response = web.StreamResponse(
@@ -55,6 +64,7 @@ async def _send(
             hdrs.CONTENT_TYPE: content_type,
             hdrs.CONTENT_LENGTH: str(len(data)),
             hdrs.CONTENT_DISPOSITION: disposition(filename),
+            hdrs.ETAG: tag,
             "Content-Security-Policy": SANDBOX_CSP,
         }
     )

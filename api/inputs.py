@@ -12,13 +12,18 @@ from api.config import ApiConfig
 from api.edge import EDGE
 from api.problems import Problem, bad_request, not_found
 from mail.errors import Refused
-from mail.query_values import zone_of
+from mail.query_values import moment_ms, zone_of
 from mail.search import Order
+from schemas.mailbox import Filter
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
 _SEQ = re.compile(r"[0-9]{1,15}")
 _PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
+
+ADDRESS_MAX_CHARS = 320
+SEQ_MAX = 10**15 - 1
+FILTERS = ("unread", "flagged", "has_attachments", "from", "after", "before", "tz")
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -27,13 +32,6 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     address: Text
     password: Text
-
-
-class MessagePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """At least one of the two."""
-
-    unread: bool | msgspec.UnsetType = msgspec.UNSET
-    flagged: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class SocketFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,16 +111,47 @@ def bad_cursor() -> Problem:
     return bad_request("bad_cursor", "Use a next_cursor of the same list.", "query:cursor")
 
 
-def unread_of(values: dict[str, str]) -> bool | None:
-    match values.get("unread"):
-        case None:
-            return None
-        case "true":
-            return True
-        case "false":
-            return False
-        case _:
-            raise bad_request("bad_unread", "Either true or false.", "query:unread")
+def filter_of(values: dict[str, str]) -> Filter:
+    """What of a list is wanted; see FILTERS."""
+    zone = zone_in(values)
+    return Filter(
+        unread=_flag_of(values, "unread"),
+        flagged=_flag_of(values, "flagged"),
+        has_attachments=_flag_of(values, "has_attachments"),
+        sender=_sender_of(values),
+        after_ms=_moment_of(values, "after", zone),
+        before_ms=_moment_of(values, "before", zone),
+    )
+
+
+def _flag_of(values: dict[str, str], name: str) -> bool | None:
+    text = values.get(name)
+    if text not in {None, "true", "false"}:
+        raise bad_request(f"bad_{name}", "Either true or false.", f"query:{name}")
+    return None if text is None else text == "true"
+
+
+def _sender_of(values: dict[str, str]) -> str | None:
+    text = values.get("from")
+    if text is not None and not 1 <= len(text) <= ADDRESS_MAX_CHARS:
+        raise bad_request("bad_from", "An address.", "query:from")
+    return text
+
+
+def _moment_of(values: dict[str, str], name: str, zone: tzinfo) -> int | None:
+    text = values.get(name)
+    at_ms = moment_ms(text, zone) if text is not None else None
+    if text is not None and at_ms is None:
+        detail = "A day such as 2026-11-24, or a moment of RFC 3339."
+        raise bad_request(f"bad_{name}", detail, f"query:{name}")
+    return at_ms
+
+
+def uid_of(values: dict[str, str]) -> int:
+    text = values.get("after_uid", "0")
+    if not _SEQ.fullmatch(text):
+        raise bad_request("bad_after_uid", "A uid: a whole number from 0.", "query:after_uid")
+    return int(text)
 
 
 def order_of(values: dict[str, str]) -> Order:
@@ -143,10 +172,14 @@ def zone_in(values: dict[str, str]) -> tzinfo:
         raise bad_request("bad_time_zone", error.detail, "query:tz") from error
 
 
-def message_id_of(request: web.Request) -> str:
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def id_of(request: web.Request) -> str:
     """The id in the path; a malformed one is as unknown as any other."""
     id_ = request.match_info["id"]
-    if not _ID.fullmatch(id_):
+    if not is_id(id_):
         raise not_found()
     return id_
 

@@ -1,36 +1,91 @@
-"""Folders and their messages: rows of the store, never of the index."""
+"""Lists of messages: rows of the store, never of the index."""
 
 from aiohttp import web
 
-from api.answers import Folders, MessagePage, folder, json_answer, summary
+from api.answers import MessagePage, UidMessage, UidPage, json_answer, shared_of, summary
 from api.edge import SignedCall
-from api.inputs import bad_cursor, cursor_of, limit_of, query, unread_of
+from api.inputs import FILTERS, bad_cursor, cursor_of, filter_of, id_of, limit_of, query, uid_of
 from api.problems import not_found
 from mail.errors import Refused
 from mail.folders import exists
-from schemas.mailbox import Filter
-
-
-async def folders(call: SignedCall) -> web.StreamResponse:
-    query(call.request)
-    rows = await call.edge.ports.store.folders(call.user_id)
-    return json_answer(Folders(folders=[folder(one) for one in rows]))
+from schemas.mailbox import FolderCounts, MailboxState, Message, Page
 
 
 async def messages(call: SignedCall) -> web.StreamResponse:
+    """A page of all mail but junk and trash, newest first."""
+    return await _listed(call, None)
+
+
+async def folder_messages(call: SignedCall) -> web.StreamResponse:
     """A page of a folder, newest first."""
     folder_id = call.request.match_info["id"]
-    values = query(call.request, "unread", "limit", "cursor")
-    wanted = Filter(unread=unread_of(values))
-    limit = limit_of(values, call.edge.config)
-    cursor = cursor_of(values, call.edge.config)
-    store = call.edge.ports.store
-    if not exists(await store.load(call.user_id), folder_id):
-        raise not_found()
+    await _known(call, folder_id)
+    return await _listed(call, folder_id)
+
+
+async def folder_uids(call: SignedCall) -> web.StreamResponse:
+    """A folder's messages in the order in which they came into it; go on behind the last uid."""
+    folder_id = call.request.match_info["id"]
+    values = query(call.request, "after_uid", "limit")
+    after_uid, limit = uid_of(values), limit_of(values, call.edge.config)
+    state = await _known(call, folder_id)
+    rows = await call.edge.ports.store.by_uid(
+        call.user_id, folder_id, after_uid=after_uid, limit=limit
+    )
+    counts = state.folders.get(folder_id) or FolderCounts(folder_id)
+    return json_answer(
+        UidPage(
+            uidvalidity=counts.uidvalidity,
+            next_uid=counts.next_uid,
+            messages=[_with_uid(row, folder_id) for row in rows],
+        )
+    )
+
+
+async def thread(call: SignedCall) -> web.StreamResponse:
+    """A page of a conversation, oldest first, wherever its messages lie."""
+    values = query(call.request, "limit", "cursor")
+    thread_id = id_of(call.request)
+    limit, cursor = limit_of(values, call.edge.config), cursor_of(values, call.edge.config)
     try:
-        page = await store.page(call.user_id, folder_id, wanted=wanted, limit=limit, cursor=cursor)
+        page = await call.edge.ports.store.thread(
+            call.user_id, thread_id, limit=limit, cursor=cursor
+        )
     except Refused as error:
         raise bad_cursor() from error
+    if not page.messages and cursor is None:
+        raise not_found()
+    return _page(page)
+
+
+async def _listed(call: SignedCall, folder_id: str | None) -> web.StreamResponse:
+    values = query(call.request, *FILTERS, "limit", "cursor")
+    try:
+        page = await call.edge.ports.store.page(
+            call.user_id,
+            folder_id,
+            wanted=filter_of(values),
+            limit=limit_of(values, call.edge.config),
+            cursor=cursor_of(values, call.edge.config),
+        )
+    except Refused as error:
+        raise bad_cursor() from error
+    return _page(page)
+
+
+async def _known(call: SignedCall, folder_id: str) -> MailboxState:
+    """The mailbox, which has this folder; else 404."""
+    state = await call.edge.ports.store.load(call.user_id)
+    if not exists(state, folder_id):
+        raise not_found()
+    return state
+
+
+def _page(page: Page) -> web.Response:
     return json_answer(
         MessagePage(messages=[summary(row) for row in page.messages], next_cursor=page.next_cursor)
     )
+
+
+def _with_uid(row: Message, folder_id: str) -> UidMessage:
+    return UidMessage(**shared_of(summary(row)), uid=row.places[folder_id])

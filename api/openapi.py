@@ -5,12 +5,15 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from aiohttp.hdrs import IF_MATCH, IF_NONE_MATCH
 
 from api.answers import Summary
 from api.config import ApiConfig
 from api.feed_answers import Gone
+from api.inputs import ADDRESS_MAX_CHARS, SEQ_MAX
 from api.problems import MEDIA_TYPE, ProblemDetails
-from api.routes import JSON, ROUTES, Route
+from api.route import JSON, Route
+from api.routes import ROUTES
 from mail.query import QUERY_MAX_CHARS
 from mail.query_values import ZONE_MAX_CHARS
 
@@ -21,6 +24,7 @@ QUERY_HELP = (
     "is:unread|read|flagged has:attachment before: after: older_than:7d newer_than: larger:5M "
     "smaller:"
 )
+_MOMENT = "A day such as 2026-11-24, or a moment of RFC 3339."
 _REF = "#/components/schemas/{name}"
 
 
@@ -70,7 +74,11 @@ def _parameters(route: Route, config: ApiConfig) -> list[dict[str, Any]]:
         {"name": name, "in": "query", "required": name == "q", "schema": known[name]}
         for name in route.query
     ]
-    return in_path + in_query
+    in_header = [
+        {"name": str(name), "in": "header", "required": False, "schema": {"type": "string"}}
+        for name in route.conditions
+    ]
+    return in_path + in_query + in_header
 
 
 def _path_schema(name: str) -> dict[str, Any]:
@@ -79,8 +87,17 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
     return {
-        "unread": {"type": "boolean"},
-        "since": {"type": "integer", "minimum": 0, "description": "A seq seen through."},
+        **{name: {"type": "boolean"} for name in ("unread", "flagged", "has_attachments")},
+        "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},
+        "after": {"type": "string", "description": f"{_MOMENT} Received then or later."},
+        "before": {"type": "string", "description": f"{_MOMENT} Received earlier."},
+        "after_uid": {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
+        "since": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": SEQ_MAX,
+            "description": "A seq seen through.",
+        },
         "limit": {
             "type": "integer",
             "minimum": 1,
@@ -99,7 +116,7 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
             "type": "string",
             "maxLength": ZONE_MAX_CHARS,
             "default": "UTC",
-            "description": "The time zone (IANA) in which dates of `q` are meant.",
+            "description": "The time zone (IANA) in which days are meant.",
         },
     }
 
@@ -107,8 +124,13 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
 def _responses(route: Route) -> dict[str, Any]:
     found = {str(route.status): _success(route)}
     for status, answer in route.also:
-        found[str(status)] = {"description": _phrase(status), "content": _json(answer)}
-    for status in sorted({*route.problems, *((401,) if route.signed else ()), 500}):
+        described = {"content": _json(answer)} if answer else {}
+        found[str(status)] = {"description": _phrase(status), **described}
+    if IF_NONE_MATCH in route.conditions:
+        found["304"] = {"description": _phrase(304)}
+    conditional = (412,) if IF_MATCH in route.conditions else ()
+    signed = (401, 429) if route.signed else ()
+    for status in sorted({*route.problems, *conditional, *signed, 500}):
         found.setdefault(str(status), _problem(status))
     return found
 
@@ -132,8 +154,8 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _phrase(status), "content": {MEDIA_TYPE: {"schema": reference}}}
 
 
-def _json(kind: type[msgspec.Struct] | None) -> dict[str, Any]:
-    return {JSON: {"schema": {"$ref": _REF.format(name=kind.__name__)}}} if kind else {}
+def _json(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {JSON: {"schema": {"$ref": _REF.format(name=kind.__name__)}}}
 
 
 def _phrase(status: int) -> str:

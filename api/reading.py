@@ -3,20 +3,21 @@
 import asyncio
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from api.answers import (
     AttachmentInfo,
     Detail,
     Header,
     Spam,
-    Summary,
     addresses,
     hop,
+    shared_of,
     summary,
 )
+from api.conditions import not_modified, tag_of
 from api.edge import Edge, SignedCall
-from api.inputs import message_id_of, query
+from api.inputs import id_of, query
 from api.problems import not_found
 from mail.html import sanitise
 from mail.parse import Reading, read_mail
@@ -28,12 +29,17 @@ CUT = "\n[The rest is in the raw message.]"
 async def message(call: SignedCall) -> web.StreamResponse:
     query(call.request)
     row = await row_of(call)
-    return web.Response(body=await _read(call.edge, row), content_type="application/json")
+    tag = tag_of(row)
+    unchanged = not_modified(call.request, tag)
+    if unchanged is not None:
+        return unchanged
+    body, headers = await _read(call.edge, row), {hdrs.ETAG: tag}
+    return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 async def row_of(call: SignedCall) -> Message:
     """The caller's own message; whatever else the id may be: 404."""
-    row = await call.edge.ports.store.message(call.user_id, message_id_of(call.request))
+    row = await call.edge.ports.store.message(call.user_id, id_of(call.request))
     if row is None or row.destroyed:
         raise not_found()
     return row
@@ -56,11 +62,10 @@ def _body(row: Message, content: bytes, text_max_chars: int) -> bytes:
 
 
 def detail(row: Message, reading: Reading, html: str | None, text_max_chars: int) -> Detail:
-    head, short = row.head, summary(row)
-    shared = {name: getattr(short, name) for name in Summary.__struct_fields__}
+    head = row.head
     cut = len(reading.text) > text_max_chars
     return Detail(
-        **shared,
+        **shared_of(summary(row)),
         cc=addresses(head.cc),
         reply_to=addresses(head.reply_to),
         message_id=head.message_id,

@@ -1,49 +1,10 @@
 """The one table of routes: what is registered (api/app.py) and described (api/openapi.py)."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-
-import msgspec
-from aiohttp import web
-
-from api import (
-    answers,
-    changes,
-    feed,
-    feed_answers,
-    files,
-    health,
-    inputs,
-    lists,
-    login,
-    push,
-    reading,
-    search,
-)
+from api import answers, feed, feed_answers, health, inputs, login, push, search
 from api.edge import open_to_all, signed_in
-
-JSON = "application/json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """A method and a path. `signed` routes answer 401 as well, those with ids 404."""
-
-    method: str
-    path: str
-    name: str  # the operation's id
-    summary: str
-    handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    signed: bool
-    query: tuple[str, ...] = ()  # described in api/openapi.py
-    body: type[msgspec.Struct] | None = None
-    answer: type[msgspec.Struct] | None = None
-    frames: tuple[type[msgspec.Struct], ...] = ()  # of a WebSocket
-    also: tuple[tuple[int, type[msgspec.Struct] | None], ...] = ()  # other successes
-    media_type: str = JSON
-    status: int = 200
-    problems: tuple[int, ...] = ()
-
+from api.route import Route
+from api.routes_folders import FOLDERS
+from api.routes_messages import MESSAGES
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -77,69 +38,8 @@ ROUTES: tuple[Route, ...] = (
         answer=answers.Me,
         problems=(400, 503),
     ),
-    Route(
-        method="GET",
-        path="/v1/folders",
-        name="folders",
-        summary="The folders, with counts.",
-        handle=signed_in(lists.folders),
-        signed=True,
-        answer=answers.Folders,
-        problems=(400, 503),
-    ),
-    Route(
-        method="GET",
-        path="/v1/folders/{id}/messages",
-        name="messages",
-        summary="A page of a folder, newest first, stable while mail arrives.",
-        handle=signed_in(lists.messages),
-        signed=True,
-        query=("unread", "limit", "cursor"),
-        answer=answers.MessagePage,
-        problems=(400, 404, 503),
-    ),
-    Route(
-        method="GET",
-        path="/v1/messages/{id}",
-        name="message",
-        summary="One message; its html is sanitised and loads nothing.",
-        handle=signed_in(reading.message),
-        signed=True,
-        answer=answers.Detail,
-        problems=(400, 404, 503),
-    ),
-    Route(
-        method="PATCH",
-        path="/v1/messages/{id}",
-        name="patch_message",
-        summary="Change unread, flagged or both; answered when counts, lists and push show it.",
-        handle=signed_in(changes.patch_message),
-        signed=True,
-        body=inputs.MessagePatch,
-        answer=answers.Summary,
-        also=((202, answers.Accepted),),
-        problems=(400, 403, 404, 409, 413, 415, 503),
-    ),
-    Route(
-        method="GET",
-        path="/v1/messages/{id}/raw",
-        name="raw",
-        summary="The message as it is kept: trace header, then the bytes as accepted.",
-        handle=signed_in(files.raw),
-        signed=True,
-        media_type="message/rfc822",
-        problems=(400, 404, 429, 503),
-    ),
-    Route(
-        method="GET",
-        path="/v1/messages/{id}/attachments/{n}",
-        name="attachment",
-        summary="An attachment, for saving.",
-        handle=signed_in(files.attachment),
-        signed=True,
-        media_type="application/octet-stream",
-        problems=(400, 404, 429, 503),
-    ),
+    *FOLDERS,
+    *MESSAGES,
     Route(
         method="GET",
         path="/v1/search",

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from api.answers import FoundMessage, Highlights, SearchPage, Summary, json_answer, summary
+from api.answers import FoundMessage, Highlights, SearchPage, json_answer, shared_of, summary
 from api.edge import SignedCall, now_ms
 from api.inputs import bad_cursor, cursor_of, limit_of, order_of, query, zone_in
 from mail.errors import Refused
@@ -41,7 +41,5 @@ async def search(call: SignedCall) -> web.StreamResponse:
 
 
 def _found(hit: Hit) -> FoundMessage:
-    short = summary(hit.row)
-    shared = {name: getattr(short, name) for name in Summary.__struct_fields__}
     marked = Highlights(subject=hit.marked.subject, preview=hit.marked.preview)
-    return FoundMessage(**shared, highlights=marked)
+    return FoundMessage(**shared_of(summary(hit.row)), highlights=marked)

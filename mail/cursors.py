@@ -8,12 +8,13 @@ place would only lead into the caller's own list.
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
 from mail.errors import Refused
-from schemas.mailbox import Filter
+from schemas.mailbox import Filter, Message, Page
 
 CURSOR_MAX_CHARS = 512
 PAGE_MAX = 500
@@ -23,6 +24,7 @@ _PAYLOAD = msgspec.msgpack.Decoder(tuple[_Int64, str])
 
 Place = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
 NEWEST: Place = (2**63 - 1, "\U0010ffff")  # behind which every message lies
+OLDEST: Place = (-(2**63), "")  # before all of them
 
 
 def encode_cursor(place: Place, *scope: str) -> str:
@@ -47,6 +49,16 @@ def check_limit(limit: int) -> None:
     """Refused: not 1 to PAGE_MAX."""
     if not 1 <= limit <= PAGE_MAX:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
+
+
+def place_of(row: Message) -> Place:
+    return row.received_at_ms, row.message_id
+
+
+def page_of(found: Sequence[Message], limit: int, *scope: str) -> Page:
+    """The first `limit` of what was found; one more than that tells that the list goes on."""
+    shown, more = tuple(found[:limit]), len(found) > limit
+    return Page(shown, encode_cursor(place_of(shown[-1]), *scope) if more else None)
 
 
 def list_scope(user_id: str, folder_id: str | None, wanted: Filter) -> tuple[str, ...]:

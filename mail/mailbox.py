@@ -5,7 +5,7 @@ crash, compute the same and the journal can tell a repeat from a conflict. Order
 are in mail/folder_orders.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mail.draft import CHANGES_MAX, Draft
 from mail.errors import Poison
@@ -102,11 +102,21 @@ def change_messages(
     for row in chosen:
         keywords = tuple(sorted((frozenset(row.keywords) - remove) | add))
         folder_ids = _folders_after(row, command)
-        fault = _fault_of(draft, keywords, folder_ids)
+        fault = _fault_of(keywords, folder_ids) or _fault_of_size(draft)
         if fault:
             return answered(command, REFUSED, fault)
         draft.put(row, folder_ids=folder_ids, keywords=keywords)
     return _settled(draft, command, chosen)
+
+
+def fault_in(row: Message, command: ChangeMessages) -> str:
+    """Why this message refuses a change whose keywords and folders are right; "" when it does not.
+
+    A command is refused whole: so is found out for which of its messages.
+    """
+    kept = frozenset(row.keywords) - (normal_keywords(command.remove_keywords) or frozenset())
+    added = normal_keywords(command.add_keywords) or frozenset()
+    return _fault_of(kept | added, _folders_after(row, command))
 
 
 def delete_messages(
@@ -197,13 +207,17 @@ def _folders_after(row: Message, command: ChangeMessages) -> tuple[str, ...]:
     )
 
 
-def _fault_of(draft: Draft, keywords: Sequence[str], folder_ids: Sequence[str]) -> str:
+def _fault_of(keywords: Collection[str], folder_ids: Sequence[str]) -> str:
     if not folder_ids:
         return "A message always lies in at least one folder."
     if len(folder_ids) > PLACES_MAX:
         return f"A message can lie in {PLACES_MAX} folders."
     if len(keywords) > KEYWORDS_MAX:
         return "The message has as many keywords as it can have."
+    return ""
+
+
+def _fault_of_size(draft: Draft) -> str:
     return "This is too much for one order: give fewer messages." if draft.is_full else ""
 
 

@@ -165,6 +165,13 @@ class MailStore(Protocol):
         """Thread ids of those hashes of message ids that are bound (mail/threads.py)."""
         ...
 
+    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+        """A conversation's messages in the order of their arrival, wherever they lie.
+
+        Refused: a cursor that this store did not give. 1 <= limit <= 500.
+        """
+        ...
+
     async def usage(self, user_id: str) -> Usage: ...
 
     async def domain_usage(self, domain_id: str) -> Usage:

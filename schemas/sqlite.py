@@ -110,6 +110,17 @@ MAIL: tuple[Statements, ...] = (
             PRIMARY KEY (mailbox_key, message_id)
         ) STRICT, WITHOUT ROWID""",
     ),
+    # member: the messages of a thread; its rows follow (stores/sqlite_mail_threads.py).
+    (
+        """CREATE TABLE member (
+            mailbox_key INTEGER NOT NULL,
+            thread_id TEXT NOT NULL,
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, thread_id, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 FLAG_FLAGGED = 1
 FLAG_ATTACHMENTS = 2

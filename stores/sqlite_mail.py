@@ -2,7 +2,7 @@
 
 Journal entry, message rows, lists and state of a commit are one transaction, so the views are never
 behind the journal and `load` has nothing to re-apply. The journal's keys fence off a late writer.
-The statements are in sqlite_mail_rows.py, _lists.py and _fold.py.
+The statements are in sqlite_mail_rows.py, _lists.py, _threads.py and _fold.py.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
 
-from mail.cursors import check_limit, decode_cursor, encode_cursor, list_scope
+from mail.cursors import OLDEST, check_limit, decode_cursor, encode_cursor, list_scope, page_of
 from mail.folders import all_folders
 from mail.lists import folders_of
 from mail.ports import Commit, MailStore
@@ -26,11 +26,12 @@ from stores import sqlite_mail_fold as folds
 from stores import sqlite_mail_lists as lists
 from stores import sqlite_mail_rebuild as rebuilding
 from stores import sqlite_mail_rows as rows
+from stores import sqlite_mail_threads as threads
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_mail_upgrade import upgrade
 from stores.sqlite_threads import SqliteFile
 
-MIGRATIONS = (MAIL[0], (*MAIL[1], upgrade))
+MIGRATIONS = (MAIL[0], (*MAIL[1], upgrade), (*MAIL[2], threads.join_all))
 
 
 class SqliteMailStore(MailStore):
@@ -108,8 +109,16 @@ class SqliteMailStore(MailStore):
 
     async def threads_of(self, user_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
         return await self._file.read(
-            lambda c: rows.threads_of(c, rows.box_of(c, user_id).key, keys)
+            lambda c: threads.threads_of(c, rows.box_of(c, user_id).key, keys)
         )
+
+    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+        check_limit(limit)
+        after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
+        found = await self._file.read(
+            lambda c: threads.members(c, rows.box_of(c, user_id).key, thread_id, after, limit + 1)
+        )
+        return page_of(found, limit, user_id, thread_id)
 
     async def usage(self, user_id: str) -> Usage:
         return await self._file.read(lambda c: rows.usage(c, user_id))

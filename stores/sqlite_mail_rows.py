@@ -1,10 +1,10 @@
-"""The mail store's statements: journal, state, message rows, threads.
+"""The mail store's statements: journal, state, message rows.
 
 Everything here runs in a thread of SqliteFile, in a transaction. Lists are in sqlite_mail_lists.py,
-the folding of the journal in sqlite_mail_fold.py.
+conversations in sqlite_mail_threads.py, the folding of the journal in sqlite_mail_fold.py.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from sqlite3 import Connection, IntegrityError
@@ -19,6 +19,7 @@ from schemas.older import MailboxChangedV1, current
 from schemas.sqlite import JOURNAL_KEY_SHIFT
 from stores import commits
 from stores import sqlite_mail_lists as lists
+from stores import sqlite_mail_threads as threads
 
 encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -129,15 +130,6 @@ def by_mails(connection: Connection, mail_ids: Iterable[str]) -> list[Message]:
     ]
 
 
-def threads_of(connection: Connection, mailbox_key: int, keys: Sequence[bytes]) -> dict[bytes, str]:
-    marks = ",".join("?" * len(keys))
-    found = connection.execute(
-        f"SELECT key, thread_id FROM thread WHERE mailbox_key = ? AND key IN ({marks})",  # noqa: S608  (marks only)
-        (mailbox_key, *keys),
-    )
-    return dict(found.fetchall())
-
-
 def usage(connection: Connection, user_id: str) -> Usage:
     found = connection.execute(_USAGE + "user_id = ?", (user_id,))
     return Usage(*found.fetchone())
@@ -160,7 +152,7 @@ def write(connection: Connection, commit: Commit) -> None:
     for change, row in zip(entry.changes, commit.messages, strict=True):
         put = _create_message if change.delivered else _change_message
         put(connection, key, row)
-    put_threads(connection, key, commit.threads)
+    threads.bind(connection, key, commit.threads)
 
 
 def journal_key(mailbox_key: int, seq: int) -> int:
@@ -173,12 +165,6 @@ def entry_at(connection: Connection, mailbox_key: int, seq: int) -> MailboxChang
     return decode_entry(found[0]) if found else None
 
 
-def put_threads(connection: Connection, key: int, threads: Mapping[bytes, str]) -> None:
-    """What is bound stays."""
-    for hash_, thread_id in threads.items():
-        connection.execute("INSERT OR IGNORE INTO thread VALUES (?, ?, ?)", (key, hash_, thread_id))
-
-
 def _create_message(connection: Connection, key: int, row: Message) -> None:
     cursor = connection.execute(
         "INSERT INTO message (mailbox_key, message_id, mail_id, message) VALUES (?, ?, ?, ?)",
@@ -186,6 +172,7 @@ def _create_message(connection: Connection, key: int, row: Message) -> None:
     )
     assert cursor.lastrowid is not None
     lists.move(connection, key, cursor.lastrowid, None, row)
+    threads.join(connection, key, cursor.lastrowid, row)
 
 
 def _change_message(connection: Connection, key: int, row: Message) -> None:
@@ -198,6 +185,8 @@ def _change_message(connection: Connection, key: int, row: Message) -> None:
         "UPDATE message SET message = ? WHERE message_key = ?", (encode(row), message_key)
     )
     lists.move(connection, key, message_key, decode_message(blob), row)
+    if row.destroyed:
+        threads.leave(connection, key, row)
 
 
 def _put_state(connection: Connection, box: Box, commit: Commit) -> int:

@@ -13,6 +13,7 @@ from mail.threads import bindings, thread_for, thread_keys
 from schemas.mailbox import Message, Usage
 from stores import sqlite_mail_lists as lists
 from stores import sqlite_mail_rows as rows
+from stores import sqlite_mail_threads as threads
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,12 @@ def _message(connection: Connection, key: int, message_key: int) -> Message:
     ).fetchone()
     row = rows.decode_message(blob)
     keys = thread_keys(row.head)
-    bound = rows.threads_of(connection, key, keys)
+    bound = threads.threads_of(connection, key, keys)
     thread_id = thread_for(row.message_id, keys, bound)
     row = msgspec.structs.replace(row, thread_id=thread_id)
     connection.execute(
         "UPDATE message SET message = ? WHERE message_key = ?", (rows.encode(row), message_key)
     )
-    rows.put_threads(connection, key, bindings(thread_id, keys, bound))
+    threads.bind(connection, key, bindings(thread_id, keys, bound))
     lists.move(connection, key, message_key, None, row)
     return row

@@ -8,7 +8,7 @@ A row or state is never replaced by an older one (by seq): late steps of a lost 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from mail.cursors import check_limit, decode_cursor, encode_cursor, list_scope
+from mail.cursors import OLDEST, check_limit, decode_cursor, list_scope, page_of, place_of
 from mail.errors import FeedGone, JournalConflict
 from mail.folders import all_folders
 from mail.history import History
@@ -113,11 +113,9 @@ class MemoryMailStore(MailStore):
         place = decode_cursor(cursor, *scope) if cursor is not None else None
         await take_step(self.fault, "read")
         listed = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
-        rows = sorted(listed, key=_order, reverse=True)
-        rest = [row for row in rows if place is None or _order(row) < place]
-        shown = tuple(rest[:limit])
-        more = len(rest) > limit
-        return Page(shown, encode_cursor(_order(shown[-1]), *scope) if more else None)
+        rows = sorted(listed, key=place_of, reverse=True)
+        rest = [row for row in rows if place is None or place_of(row) < place]
+        return page_of(rest, limit, *scope)
 
     async def by_uid(
         self, user_id: str, folder_id: str, *, after_uid: int, limit: int
@@ -131,6 +129,14 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "read")
         threads = self._of(user_id).threads
         return {key: threads[key] for key in keys if key in threads}
+
+    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+        check_limit(limit)
+        after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
+        await take_step(self.fault, "read")
+        rows = sorted(self._alive(user_id), key=place_of)
+        rest = [row for row in rows if row.thread_id == thread_id and place_of(row) > after]
+        return page_of(rest, limit, user_id, thread_id)
 
     async def usage(self, user_id: str) -> Usage:
         await take_step(self.fault, "read")
@@ -242,7 +248,3 @@ class MemoryMailStore(MailStore):
 
     def _alive(self, user_id: str) -> Iterator[Message]:
         return (row for row in self._of(user_id).messages.values() if not row.destroyed)
-
-
-def _order(row: Message) -> tuple[int, str]:
-    return row.received_at_ms, row.message_id

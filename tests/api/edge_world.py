@@ -22,7 +22,6 @@ from mail.parse import read_head
 from mail.passwords import hash_password
 from mail.ports import Publisher, Work
 from schemas.events import (
-    ChangeMessages,
     Command,
     CommandAnswered,
     Deliver,
@@ -89,24 +88,27 @@ class Mailboxes(Publisher):
         self._feed = feed
         self._turn = asyncio.Lock()
         self._offset = 0
-        self.commands: list[ChangeMessages] = []
+        self.commands: list[Command] = []
         self.deaf = self.down = False
 
     async def publish(self, *events: Event) -> None:
         if self.down:
             raise BrokerUnavailable
         for event in events:
-            assert isinstance(event, ChangeMessages)
+            assert isinstance(event, Command)
             self.commands.append(event)
             if not self.deaf:
-                self._feed.emit(await self.carry_out(event))
+                told = await self.carry_out(event)
+                self._feed.emit(told)
+                if isinstance(told, MailboxChanged) and told.follow_up:
+                    await self.publish(told.follow_up)
 
     async def carry_out(self, command: Command) -> MailboxEvent:
         """One command after the other, as the partition's owner does."""
         async with self._turn:
             self._offset += 1
             work = OneTry(self._offset)
-            (event,) = await mailbox(command, work, self._ports)
+            event, *_ = await mailbox(command, work, self._ports)
             work.finish()
         assert isinstance(event, MailboxChanged | CommandAnswered)
         return event

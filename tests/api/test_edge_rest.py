@@ -13,8 +13,8 @@ from mail.errors import StoreUnavailable
 from mail.keywords import KEYWORDS_MAX
 
 SUMMARY = {
-    "id", "mail_id", "folder_ids", "created_seq", "changed_seq", "keywords", "from", "to",
-    "subject", "preview", "received_at", "size_bytes", "unread", "flagged", "has_attachments",
+    "id", "mail_id", "thread_id", "folder_ids", "created_seq", "changed_seq", "keywords", "from",
+    "to", "subject", "preview", "received_at", "size_bytes", "unread", "flagged", "has_attachments",
     "spam_score",
 }  # fmt: skip
 DETAIL = SUMMARY | {
@@ -51,7 +51,14 @@ async def test_folders_come_in_their_order_with_counts(world: World) -> None:
     await world.deliver(folder_id="junk")
     folders = (await get(await world.signed(), "/v1/folders"))["folders"]
     assert [one["id"] for one in folders] == ["inbox", "sent", "drafts", "junk", "trash", "archive"]
-    assert folders[0] == {"id": "inbox", "name": "Inbox", "role": "inbox", "total": 1, "unread": 1}
+    assert folders[0] == {
+        "id": "inbox",
+        "name": "Inbox",
+        "role": "inbox",
+        "parent_id": None,
+        "total": 1,
+        "unread": 1,
+    }
 
 
 async def test_a_summary_has_what_lists_show(world: World) -> None:
@@ -361,7 +368,7 @@ async def test_many_changes_at_once_are_each_answered(world: World) -> None:
     statuses = await asyncio.gather(*(read(row.message_id) for row in rows))
     assert statuses == [200] * 10
     assert (await get(client, "/v1/folders"))["folders"][0] == {
-        "id": "inbox", "name": "Inbox", "role": "inbox", "total": 10, "unread": 0
+        "id": "inbox", "name": "Inbox", "role": "inbox", "parent_id": None, "total": 10, "unread": 0
     }  # fmt: skip
 
 

@@ -161,6 +161,28 @@ class WholeMailStoreContract:
         assert await store.threads_of("bob", [key]) == {}
         assert await store.threads_of("ann", []) == {}
 
+    async def test_a_thread_is_read_in_the_order_of_arrival_wherever_its_mails_lie(self, store):
+        ann, bob = Writer("ann"), Writer("bob")
+        made = [ann.deliver(str(at), at_ms=NOON_MS - at // 2, thread="t") for at in range(6)]
+        rest = [ann.move("1", "trash"), ann.destroy("4"), ann.deliver("other")]
+        await commit_all(store, *made, *rest, bob.deliver("1"))
+        thread_id = ann.row("1").thread_id
+        names = ("5", "2", "3", "0", "1")
+        expected = sorted((ann.row(name).received_at_ms, ann.id(name)) for name in names)
+        found, cursor = [], None
+        while True:
+            page = await store.thread("ann", thread_id, limit=2, cursor=cursor)
+            found += [(row.received_at_ms, row.message_id) for row in page.messages]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+            with pytest.raises(Refused):
+                await store.thread("bob", thread_id, limit=2, cursor=cursor)
+        assert found == expected
+        assert (await store.thread("bob", thread_id, limit=2, cursor=None)).messages == ()
+        with pytest.raises(Refused):
+            await store.thread("ann", thread_id, limit=501, cursor=None)
+
     async def test_usage_is_of_what_is_not_destroyed(self, store):
         ann, bob = Writer("ann"), Writer("bob")
         await commit_all(store, ann.deliver("a"), ann.move("a", "inbox", "archive"))

@@ -37,6 +37,7 @@ class Writer:
         keywords: tuple[str, ...] = (),
         sender: str = "ann@example.org",
         has_attachments: bool = False,
+        thread: str = "",
     ) -> Commit:
         """A message whose ids follow from `name`."""
         mail_id = ids.derived_id(name)
@@ -58,7 +59,7 @@ class Writer:
             ),
             verdict=VERDICT,
             hops=HOPS,
-            thread_id=ids.derived_id("thread", name),
+            thread_id=ids.derived_id("thread", thread or name),
         )
         key = name.encode().rjust(16)
         return self._commit("created", None, message, threads={key: message.thread_id})

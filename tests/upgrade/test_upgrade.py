@@ -89,6 +89,8 @@ def test_what_was_stored_looks_as_it_did(upgraded: Upgraded) -> None:
             if row["mail_id"] == flagged_meanwhile:
                 same -= {"flagged", "keywords"}
             assert {name: now[row["id"]][name] for name in same} == {n: row[n] for n in same}
+            thread = owner.call("GET", f"/v1/threads/{now[row['id']]['thread_id']}")
+            assert row["id"] in {one["id"] for one in thread["messages"]}
     message = arrived(upgraded.ben, upgraded.sent["attachment"])
     assert attached(upgraded.ben, message) == bytes(range(256)) * (60_000 // 256)
 

@@ -1,0 +1,68 @@
+"""Conditional requests (RFC 9110 §13): a copy that is still right, a change of what was seen.
+
+A message's entity tag is its `changed_seq`. What is made of a whole mailbox, such as a list, has
+the mailbox's: it changes with every step, and is looked at before anything is read.
+"""
+
+import re
+import zlib
+
+from aiohttp import hdrs, web
+
+from api.edge import SignedCall, SignedHandler
+from api.problems import Problem
+from schemas.mailbox import MailboxState, Message
+
+_TAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
+_ANY = "*"
+
+
+def tag_of(row: Message) -> str:
+    return f'"{row.changed_seq}"'
+
+
+def tag_of_state(state: MailboxState) -> str:
+    """With the position, as a mailbox that was restored may count on from an earlier seq."""
+    position = f"{state.epoch} {state.partition} {state.offset}".encode()
+    return f'"{state.seq}.{zlib.crc32(position):08x}"'
+
+
+def not_modified(request: web.Request, tag: str) -> web.Response | None:
+    """304 when the client has what `tag` stands for (If-None-Match, compared weakly)."""
+    header = request.headers.get(hdrs.IF_NONE_MATCH)
+    if header is None or (header.strip() != _ANY and tag not in _tags(header, is_weak_good=True)):
+        return None
+    return web.Response(status=304, headers={hdrs.ETAG: tag})
+
+
+def wanted_seq(request: web.Request, row: Message) -> int | None:
+    """The `changed_seq` that a change depends on; None: it depends on none. 412."""
+    header = request.headers.get(hdrs.IF_MATCH)
+    if header is None or header.strip() == _ANY:
+        return None
+    if tag_of(row) not in _tags(header, is_weak_good=False):
+        raise changed_meanwhile()
+    return row.changed_seq
+
+
+def changed_meanwhile() -> Problem:
+    return Problem(412, "changed_meanwhile", "The message was changed meanwhile: read it again.")
+
+
+def of_mailbox(handler: SignedHandler) -> SignedHandler:
+    """For what follows from the mailbox alone. The tag is taken first: it is never too new."""
+
+    async def answer(call: SignedCall) -> web.StreamResponse:
+        tag = tag_of_state(await call.edge.ports.store.load(call.user_id))
+        unchanged = not_modified(call.request, tag)
+        if unchanged is not None:
+            return unchanged
+        response = await handler(call)
+        response.headers[hdrs.ETAG] = tag
+        return response
+
+    return answer
+
+
+def _tags(header: str, *, is_weak_good: bool) -> set[str]:
+    return {f'"{text}"' for weak, text in _TAG.findall(header) if is_weak_good or not weak}
