@@ -21,7 +21,7 @@ IDS_KEPT = 100
 ID_MAX_CHARS = 250
 DATE_MAX_CHARS = 200
 
-_END = re.compile(rb"\r?\n\r?\n|\r\r")
+_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _NAME = re.compile(rb"[!-9;-~]{1,997}[ \t]*")
 _WORD = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
@@ -66,33 +66,32 @@ class Header:
 
 
 def read_header(content: bytes) -> Header:
-    """The header of a mail. Beyond HEADER_MAX_BYTES and FIELDS_MAX nothing is read."""
-    end = _END.search(content, 0, HEADER_MAX_BYTES)
+    """The header of a mail. Beyond HEADER_MAX_BYTES and FIELDS_MAX nothing is read.
+
+    Lines are looked at one by one: thousands of parts may each begin with a header of few lines
+    that no empty line ends, and megabytes behind it.
+    """
     if content[:1] in (b"\n", b"\r"):
         return Header([], len(content) - len(content.lstrip(b"\r\n")), complete=True)
-    within = len(content) <= HEADER_MAX_BYTES
-    block_end = end.start() if end else min(len(content), HEADER_MAX_BYTES)
-    body_start = end.end() if end else block_end
-    rows, read_bytes = _logical_lines(content[:block_end])
-    complete = (end is not None or within) and len(rows) < FIELDS_MAX
-    fields = [(name.decode("ascii"), value) for name, value in rows]
-    return Header(fields, body_start if read_bytes == block_end else read_bytes, complete)
-
-
-def _logical_lines(block: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
-    """Name and unfolded value of each field, and how many octets were header at all."""
     rows: list[tuple[bytes, list[bytes]]] = []
     read_bytes = 0
-    for line in block.splitlines(keepends=True):
-        text = line.rstrip(b"\r\n")
-        if rows and text[:1] in (b" ", b"\t"):
-            rows[-1][1].append(text)
-        elif not _take_field(rows, text) and not (read_bytes == 0 and line.startswith(b"From ")):
-            break  # the empty line is missing: this is the body already
-        read_bytes += len(line)
-        if len(rows) >= FIELDS_MAX:
+    for line in _LINE.finditer(content, 0, HEADER_MAX_BYTES):
+        if not line[1]:
+            read_bytes = line.end()
             break
-    return [(name, b"".join(parts).strip()) for name, parts in rows], read_bytes
+        if not _take_line(rows, line[1], is_first=read_bytes == 0) or len(rows) >= FIELDS_MAX:
+            break  # the empty line is missing: this is the body already
+        read_bytes = line.end()
+    fields = [(name.decode("ascii"), b"".join(parts).strip()) for name, parts in rows]
+    complete = read_bytes < HEADER_MAX_BYTES or len(content) <= HEADER_MAX_BYTES
+    return Header(fields, read_bytes, complete and len(rows) < FIELDS_MAX)
+
+
+def _take_line(rows: list[tuple[bytes, list[bytes]]], line: bytes, *, is_first: bool) -> bool:
+    if rows and line[:1] in (b" ", b"\t"):
+        rows[-1][1].append(line)
+        return True
+    return _take_field(rows, line) or (is_first and line.startswith(b"From "))
 
 
 def _take_field(rows: list[tuple[bytes, list[bytes]]], line: bytes) -> bool:

@@ -7,6 +7,7 @@ where a mail was read. `to_text` never builds a tree, so that hostile HTML costs
 
 import html as entities
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 import nh3
@@ -16,6 +17,7 @@ from mail.clean import lines
 HTML_MAX_CHARS = 1024 * 1024  # measured: the worst nesting within these limits takes about 1 s
 TAGS_MAX = 20_000
 ENTITIES_MAX = 50_000
+COPIED_MAX_BYTES = 256 * 1024 * 1024  # of memory, if the worst comes; about 1 s
 TEXT_MAX_CHARS = 4 * 1024 * 1024
 
 _GONE_WITH_CONTENT = {
@@ -58,6 +60,17 @@ _BREAKS = frozenset({
 })  # fmt: skip
 _SPACES = frozenset({"td", "th", "img"})
 _NOT_TEXT = frozenset({"script", "style", "title", "template", "noscript", "textarea", "xml"})
+# Formatting that is left open is opened again in every block that follows (HTML, "reconstruct the
+# active formatting elements"): a thousand such tags before a thousand blocks make a million.
+_REOPENED = re.compile(
+    r"<(?:big|b|code|em|font|i|nobr|small|strike|strong|s|tt|u)[\s/>]", re.IGNORECASE
+)
+_LINK = re.compile(r"<a[\s/]", re.IGNORECASE)
+_PLAIN_TAG = re.compile(
+    r"""<\w+(?:\s+[\w:.-]+(?:\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'`=<>]+))?)*\s*/?>""", re.ASCII
+)
+_REOPENED_ALIKE = 3  # at most so many of the same tag and attributes
+_NODE_BYTES = 256  # of the parser's memory, and of the text that is written
 _CLOSES = {name: re.compile(f"</{name}", re.IGNORECASE) for name in _NOT_TEXT}
 
 
@@ -69,7 +82,34 @@ def sanitise(html: str) -> str:
     too_big = len(html) > HTML_MAX_CHARS
     if too_big or html.count("<") > TAGS_MAX or html.count("&") > ENTITIES_MAX:
         return preformatted(to_text(html))
-    return _CLEANER.clean(html)
+    if _copied_bytes(html) > COPIED_MAX_BYTES:
+        return preformatted(to_text(html))
+    clean = _CLEANER.clean(html)
+    return lines(clean, limit=len(clean))  # an entity may have stood for a control character
+
+
+def _copied_bytes(html: str) -> int:
+    """No less than what copies of formatting tags will take.
+
+    What is not surely the same tag again counts as another, what does not surely end as endless.
+    Of links only the last one is open.
+    """
+    alike: Counter[str] = Counter()
+    open_bytes = link_bytes = 0
+    for found in _REOPENED.finditer(html):
+        tag = _PLAIN_TAG.match(html, found.start())
+        name = tag[0] if tag else ""
+        alike[name] += bool(tag)
+        if not tag or alike[name] <= _REOPENED_ALIKE:
+            open_bytes += _NODE_BYTES + _tag_chars(html, found.start(), tag)
+    for link in _LINK.finditer(html):
+        tag = _PLAIN_TAG.match(html, link.start())
+        link_bytes = max(link_bytes, _tag_chars(html, link.start(), tag))
+    return (open_bytes + link_bytes) * html.count("<")
+
+
+def _tag_chars(html: str, start: int, tag: re.Match[str] | None) -> int:
+    return len(tag[0]) if tag else len(html) - start
 
 
 def preformatted(text: str) -> str:

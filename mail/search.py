@@ -207,6 +207,8 @@ def _read_cursor(wish: Wish) -> _Spot:
     if not found:
         raise Refused("the cursor cannot be read")
     spot = _Spot(in_lists=found[1] == "l", tier=int(found[2]), seen=int(found[3]))
+    if spot.tier >= len(_tiers(wish)):
+        raise Refused("the cursor cannot be read")
     return msgspec.structs.replace(spot, place=decode_cursor(found[4], *_scope(spot, wish)))
 
 

@@ -113,13 +113,30 @@ def test_a_link_keeps_its_address() -> None:
 
 @pytest.mark.parametrize(
     "html",
-    ["<div>" * 200_000, "<" * 500_000, "&" * 500_000, "<div>" * 19_000, "<p>x</p>" * 300_000],
-    ids=range(5),
-)
+    [
+        "<div>" * 200_000, "<" * 500_000, "&" * 500_000, "<div>" * 19_000, "<p>x</p>" * 300_000,
+        "<p>" + "".join(f"<font size={n}>" for n in range(6_000)) + "</p>" + "<p>x</p>" * 6_000,
+        f"<a href=http://x.test/{'y' * 900_000}><p>" + "<p>x" * 10_000,
+        '<font title=">"' * 19_000,
+    ],
+    ids=range(8),
+)  # fmt: skip
 def test_what_costs_too_much_becomes_text(html: str) -> None:
     started_s = time.process_time()
-    inspect(sanitise(html))
+    safe = sanitise(html)
+    inspect(safe)
+    assert len(safe) < 32 * 1024 * 1024
     assert time.process_time() - started_s < 20.0
+
+
+def test_a_long_table_of_formatted_cells_stays_formatted() -> None:
+    row = '<tr><td><font face="Arial" size="%d"><b>x</b></font></td><td>y</td></tr>'
+    html = "".join(row % (number % 9) for number in range(1_500))
+    assert sanitise(f"<table>{html}</table>").count("<font ") == 1_500
+
+
+def test_entities_bring_no_control_characters() -> None:
+    assert sanitise("a&#1;b&#x80;&#xfffe;<p title='&#7;'>") == 'ab€<p title=""></p>'
 
 
 @pytest.mark.parametrize(
