@@ -25,12 +25,6 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Timestamp
 
 
-class Me(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    address: str
-    expires_at: Timestamp
-
-
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """`role` of the standard ones (RFC 6154); "" for the owner's, which may lie in others."""
 

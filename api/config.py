@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mail.peers import NONE, Networks
+from schemas.records import NOTHING_SAID, Quota
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class ApiConfig:
     connections_per_peer_max: int = 256  # an office behind one address; by proxy: requests at once
     tls_handshake_s: float = 10.0
     body_max_s: float = 20.0  # for a request's body to come
+
+    quota: Quota = NOTHING_SAID  # of a user of whom nothing else is said
 
     session_days: int = 30
     login_failures_per_address: int = 10  # from one peer: a stranger elsewhere locks nobody out

@@ -15,6 +15,7 @@ from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.sessions import Caller, authenticate
 from api.sockets import Sockets
+from mail.usages import Usages
 
 Reasons = Callable[[], list[str]]
 
@@ -39,6 +40,7 @@ class Edge:
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
     hashing: set[asyncio.Future[bool]] = field(default_factory=set)
     reads: asyncio.Semaphore
+    domain_usages: Usages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons, warning
         visitors=Visitors(config, metrics),
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
         reads=asyncio.Semaphore(config.reads_at_once),
+        domain_usages=Usages(ports.store.domain_usage),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from api.answers import LoggedIn, Me, json_answer
+from api.answers import LoggedIn, json_answer
 from api.clients import CLIENT
 from api.edge import Call, Edge, SignedCall, now_ms
 from api.inputs import Login, query, read_body
@@ -80,14 +80,3 @@ async def logout(call: SignedCall) -> web.StreamResponse:
     response = web.Response(status=204)
     clear_cookie(response, call.request, call.edge.config)
     return response
-
-
-async def me(call: SignedCall) -> web.StreamResponse:
-    query(call.request)
-    return json_answer(
-        Me(
-            id=call.user_id,
-            address=call.caller.user.address,
-            expires_at=rfc3339(call.caller.session.expires_at_ms),
-        )
-    )

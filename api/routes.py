@@ -1,6 +1,6 @@
 """The one table of routes: what is registered (api/app.py) and described (api/openapi.py)."""
 
-from api import answers, feed, feed_answers, health, inputs, login, push, search
+from api import answers, feed, feed_answers, health, inputs, login, me, push, search
 from api.edge import open_to_all, signed_in
 from api.route import Route
 from api.routes_folders import FOLDERS
@@ -32,10 +32,10 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path="/v1/me",
         name="me",
-        summary="Who is signed in.",
-        handle=signed_in(login.me),
+        summary="Who is signed in, and how much room there is for new mail.",
+        handle=signed_in(me.me),
         signed=True,
-        answer=answers.Me,
+        answer=me.Me,
         problems=(400, 503),
     ),
     *FOLDERS,

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from mail.ids import new_id
 from schemas.content import Inline, Stored
 from schemas.events import MailReceived
 from schemas.mail import Envelope, Recipient
+from schemas.records import Domain, Owner, User
 from stores.local_content import LocalContentStore
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher
@@ -44,8 +45,18 @@ WARM_UP_S = 0.5
 
 
 class Everybody:
-    async def resolve(self, forward_path: str) -> Recipient:
-        return Recipient(forward_path, "u1", "d1")
+    """One user, whose mailbox is never full."""
+
+    def __init__(self) -> None:
+        user = User(user_id="u1", domain_id="d1", address="", disabled=False, created_at_ms=0)
+        domain = Domain(domain_id="d1", name="bench.test", created_at_ms=0)
+        self._owners = (Owner(user=user, domain=domain),)
+
+    async def resolve(self, _forward_path: str) -> tuple[Owner, ...]:
+        return self._owners
+
+    async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:
+        return bool(owners) and size_bytes >= 0
 
 
 class AtOnce:
@@ -105,8 +116,14 @@ async def serve(name: str, kafka: str, content: Path) -> None:
     contents = await LocalContentStore.open(content) if kafka else Nowhere()
     if name == "ours":
         config = SmtpConfig(hostname=HOSTNAME, port=0)
+        everybody = Everybody()
         server = SmtpServer(
-            config, resolver=Everybody(), publisher=publisher, contents=contents, gate=Open()
+            config,
+            resolver=everybody,
+            room=everybody,
+            publisher=publisher,
+            contents=contents,
+            gate=Open(),
         )
         await server.start()
         port = server.port

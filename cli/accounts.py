@@ -7,17 +7,12 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from mail.addresses import (
-    POSTMASTER,
-    normal_address,
-    normal_domain,
-    postmaster_setting,
-    split_address,
-)
+from mail.addresses import POSTMASTER, normal_address, normal_domain, split_address
 from mail.errors import NotFound, Refused
 from mail.ids import new_id
 from mail.passwords import hash_password, random_password
 from mail.ports import Directory
+from mail.resolver import postmaster_setting
 from schemas.records import Domain, User
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
@@ -65,9 +60,7 @@ async def name_postmaster(directory: Directory, name: str, address: str | None) 
 
     It may be a user of another domain here: one pair of eyes for many.
     """
-    domain = await directory.domain(name)
-    if domain is None:
-        raise NotFound(f"{name} is not a domain here: postriver domain list")
+    domain = await find_domain(directory, name)
     if address is not None:
         user = await find(directory, address)
         await directory.set_setting(postmaster_setting(domain), user.user_id)
@@ -110,6 +103,14 @@ async def find(directory: Directory, address: str) -> User:
     if user is None:
         raise NotFound(f"no user {address}: see postriver user list")
     return user
+
+
+async def find_domain(directory: Directory, name: str) -> Domain:
+    """NotFound, in words for the operator."""
+    domain = await directory.domain(name)
+    if domain is None:
+        raise NotFound(f"{name} is not a domain here: postriver domain list")
+    return domain
 
 
 async def seed(directory: Directory) -> list[Made]:

@@ -13,6 +13,8 @@ from cli.edge_settings import EdgeSettings, edge_settings
 from cli.settings import BadSetting, Reader, written
 from mail.addresses import normal_domain
 from mail.errors import Refused
+from mail.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
+from schemas.records import Quota
 from stack.freshclam import NO_MIRROR, PUBLIC_MIRROR
 from stack.handed import handed_over
 from stack.log_format import FORMATS
@@ -58,6 +60,8 @@ class Config(EdgeSettings):
     session_days: int
     ledger_days: int
     feed_days: int  # how far back /v1/changes tells
+    quota_bytes: int  # of a user of whom nothing else is said; 0: no limit
+    quota_mails: int
     log_level: str
     log_format: str
     signatures: str  # local: nothing leaves the machine; update: freshclam runs
@@ -68,6 +72,10 @@ class Config(EdgeSettings):
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.ports.kafka}"
+
+    @property
+    def quota(self) -> Quota:
+        return Quota(size_bytes=self.quota_bytes, messages=self.quota_mails)
 
     @property
     def http_url(self) -> str:
@@ -137,6 +145,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
         feed_days=read.number("FEED_DAYS", 30, least=1, most=3650),
+        quota_bytes=read.number("QUOTA_BYTES", 0, least=0, most=SIZE_MAX_BYTES),
+        quota_mails=read.number("QUOTA_MAILS", 0, least=0, most=MESSAGES_MAX),
         ledger_days=read.number("LEDGER_DAYS", 35, least=1, most=3650),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         log_format=read.choice("LOG_FORMAT", "text", FORMATS),

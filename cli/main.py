@@ -16,6 +16,8 @@ COMMANDS = {
     "watch": "cli.commands.demo:watch",
     "domain": "cli.commands.people:domain",
     "user": "cli.commands.people:user",
+    "alias": "cli.commands.aliases:alias",
+    "group": "cli.commands.aliases:group",
     "audit": "cli.commands.audit:audit",
     "trace": "cli.commands.trace:trace",
     "quarantine": "cli.commands.quarantine:quarantine",

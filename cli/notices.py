@@ -15,6 +15,7 @@ from typing import Any
 from mail.errors import Refused
 from mail.notices import DAY_MS, Notice, notice_mail, notices_of
 from mail.ports import Publisher, Resolver
+from mail.resolver import recipients
 from stack.logs import LogFile, last_lines
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,11 @@ class Notifier:
 
     async def _send(self, notice: Notice, now_ms: int) -> None:
         try:
-            to = await self._resolver.resolve("postmaster")
+            owners = await self._resolver.resolve("postmaster")
         except Refused as error:
             log.warning("a notice reaches nobody: %s", error)
             return
+        (to, *_) = recipients("postmaster", owners)
         mail = notice_mail(notice, hostname=self._hostname, to=to, now_ms=now_ms)
         await self._publisher.publish(mail)
         log.info("notice %s: mail %s", notice.cause, mail.mail_id)

@@ -12,9 +12,9 @@ from agents.evidence import look
 from cli.commands.render import when
 from cli.config import Config
 from cli.wiring import Adapters
-from mail.addresses import DirectoryResolver
 from mail.errors import BadAddress, NotFound, Refused, Transient
 from mail.ports import Directory, Ledger, MailStore, Quarantine
+from mail.resolver import DirectoryResolver
 from schemas.custody import OPEN, Entry
 from schemas.mail import Head, Hop, Verdict
 from schemas.mailbox import Message
@@ -102,12 +102,16 @@ class Tracer:
     async def candidates(self, address: str, *, around_ms: int, within_ms: int) -> list[Candidate]:
         """Mails to one address about that time, newest first. NotFound: no such address."""
         try:
-            owner = await DirectoryResolver(self.directory, self.config.hostname).resolve(address)
+            owners = await DirectoryResolver(self.directory, self.config.hostname).resolve(address)
         except (Refused, BadAddress) as error:
             raise NotFound(f"{address}: {error.detail}") from error
         span = {"since_ms": around_ms - within_ms, "until_ms": around_ms + within_ms}
-        found = await self.ledger.of_user(owner.user_id, limit=CANDIDATES_MAX, **span)
-        return await self._as_candidates(found)
+        found: dict[str, Entry] = {}
+        for owner in owners:
+            mails = await self.ledger.of_user(owner.user.user_id, limit=CANDIDATES_MAX, **span)
+            found |= {entry.mail_id: entry for entry in mails}
+        newest = sorted(found.values(), key=lambda entry: entry.accepted_at_ms, reverse=True)
+        return await self._as_candidates(newest[:CANDIDATES_MAX])
 
     async def candidates_of(self, mail_ids: Sequence[str]) -> list[Candidate]:
         found = [await self.ledger.get(mail_id) for mail_id in mail_ids]

@@ -24,6 +24,7 @@ class SmtpConfig:
     inline_max_bytes: int = CONTENT_INLINE_MAX_BYTES  # of content with its trace header
     line_max_bytes: int = MIB  # of one line in DATA, without its CRLF
     recipients_max: int = 100  # RFC 5321 §4.5.3.1.8 asks for at least 100
+    owners_max: int = 2_000  # users of one mail, groups expanded: it must fit into an event
     received_max: int = 50  # Received: fields, beyond it is a loop (RFC 5321 §6.3)
 
     connections_max: int = 500

@@ -12,6 +12,7 @@ CUT = "421 4.3.0 far too much data"
 TRY_LATER = "451 4.3.0 cannot take the mail now, try again later"
 BUSY = "451 4.3.2 too many mails under way, try again later"
 NO_STORAGE = "452 4.3.1 insufficient storage, try again later"
+MAILBOX_FULL = "452 4.2.2 the mailbox is full, try again later"
 TOO_MANY_RECIPIENTS = "452 4.5.3 too many recipients"
 
 NOT_RECOGNIZED = "500 5.5.1 command not recognized"

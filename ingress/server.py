@@ -1,9 +1,10 @@
 """ingress: mail comes in by SMTP, and is ours from the 250 on.
 
-Reads sockets and the directory (Resolver). Emits mail.received; larger content goes to the content
-store before it. Refuses in the dialogue only: unknown user, foreign domain, too big, a loop, broken
-line ends. The broker, the content store or the directory does not answer: 451, within a bound.
-Low disk or a backlog (Gate): 452 at MAIL. Killed at any line: what got no 250 comes again.
+Reads sockets, the directory (Resolver) and usage (Room). Emits mail.received; larger content goes
+to the content store before it. Refuses in the dialogue only: unknown user, foreign domain, too big,
+a loop, broken line ends. Low disk or a backlog (Gate): 452 at MAIL; a full mailbox: 452 at RCPT.
+The broker, the content store or the directory does not answer: 451, within a bound. The mail store
+does not: quotas are not looked at. Killed at any line: what got no 250 comes again.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from ingress.config import SmtpConfig
 from ingress.session import Session
 from ingress.site import Site
 from ingress.stats import Load, Stats
-from mail.ports import ContentStore, Gate, Publisher, Resolver
+from mail.ports import ContentStore, Gate, Publisher, Resolver, Room
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class SmtpServer:
         config: SmtpConfig,
         *,
         resolver: Resolver,
+        room: Room,
         publisher: Publisher,
         contents: ContentStore,
         gate: Gate,
@@ -47,6 +49,7 @@ class SmtpServer:
         self._site = Site(
             config=config,
             resolver=resolver,
+            room=room,
             gate=gate,
             acceptance=Acceptance(config, self.stats, publisher=publisher, contents=contents),
             stats=self.stats,

@@ -1,9 +1,8 @@
 """The commands of SMTP (RFC 5321 §4.1), in the order of a dialogue."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 from aiosmtpd.smtp import SMTP
@@ -20,12 +19,10 @@ from ingress.commands import (
 )
 from ingress.connection import Connection
 from ingress.intake import Intake
+from ingress.recipients import take
 from ingress.replies import Rejection
-from mail.errors import BadAddress, NotFound, Refused, Transient
 from mail.ids import new_id
 from schemas.mail import Envelope, Recipient
-
-log = logging.getLogger(__name__)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -38,13 +35,19 @@ def _syntax(text: str, extended: str | None = None, when: str | None = None) -> 
 class Transaction:
     """A mail transaction: what aiosmtpd calls an envelope, made anew after each mail and RSET."""
 
-    __slots__ = ("any_recipient", "recipients", "reverse_path", "utf8")
+    __slots__ = ("any_recipient", "recipients", "reverse_path", "size_bytes", "utf8")
 
     def __init__(self) -> None:
         self.reverse_path: str | None = None  # None: no MAIL yet
         self.utf8 = False
-        self.recipients: dict[str, Recipient] = {}  # by same_mailbox
+        self.size_bytes = 0  # as MAIL declared it; 0: it did not
+        self.recipients: dict[str, tuple[Recipient, ...]] = {}  # by same_mailbox
         self.any_recipient = False  # RCPT was said, perhaps in vain
+
+    @property
+    def owners(self) -> int:
+        """Users so far; who is reached twice counts twice."""
+        return sum(map(len, self.recipients.values()))
 
 
 class Session(Connection):
@@ -122,6 +125,7 @@ class Session(Connection):
             raise Rejection(replies.NO_STORAGE)
         self.envelope.reverse_path = path
         self.envelope.utf8 = parameters.utf8
+        self.envelope.size_bytes = parameters.size_bytes or 0
         await self.push("250 2.1.0 sender ok")
 
     @_syntax("RCPT TO:<address>")
@@ -144,24 +148,10 @@ class Session(Connection):
             return
         if len(recipients) >= self.site.config.recipients_max:
             raise Rejection(replies.TOO_MANY_RECIPIENTS)
-        recipients[key] = await self._resolve(path)
-
-    async def _resolve(self, path: str) -> Recipient:
-        try:
-            async with asyncio.timeout(self.site.config.resolve_max_s):
-                return await self.site.resolver.resolve(path)
-        except NotFound:
-            reply = replies.UNKNOWN_USER
-        except BadAddress:
-            reply = replies.BAD_RECIPIENT
-        except Refused:
-            reply = replies.RELAY_DENIED
-        except (Transient, TimeoutError):
-            reply = replies.TRY_LATER
-        except Exception:
-            log.exception("recipient not resolved")
-            reply = replies.TRY_LATER
-        raise Rejection(reply)
+        reached = await take(self.site, path, size_bytes=self.envelope.size_bytes)
+        if self.envelope.owners + len(reached) > self.site.config.owners_max:
+            raise Rejection(replies.TOO_MANY_RECIPIENTS)
+        recipients[key] = reached
 
     @_syntax("DATA")
     async def data(self, arg: str | None) -> None:
@@ -190,7 +180,7 @@ class Session(Connection):
     def _arrival(self) -> Arrival:
         envelope = Envelope(
             reverse_path=self.envelope.reverse_path or "",
-            recipients=tuple(self.envelope.recipients.values()),
+            recipients=tuple(chain.from_iterable(self.envelope.recipients.values())),
             client=self.client,
             helo=self.session.host_name,
             protocol=trace.protocol(

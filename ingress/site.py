@@ -9,7 +9,7 @@ from typing import Protocol
 from ingress.acceptance import Acceptance
 from ingress.config import SmtpConfig
 from ingress.stats import Load, Stats
-from mail.ports import Gate, Resolver
+from mail.ports import Gate, Resolver, Room
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class Site:
 
     config: SmtpConfig
     resolver: Resolver
+    room: Room
     gate: Gate
     acceptance: Acceptance
     stats: Stats

@@ -1,4 +1,4 @@
-"""Addresses: their syntax, the one form under which they are equal, and their owner.
+"""Addresses: their syntax, and the one form under which they are equal.
 
 RFC 5321 §4.1.2 (Mailbox), RFC 6531 §3.3 (the same in UTF-8), RFC 5890 (domain names). Lengths are
 counted in octets of UTF-8 (RFC 5321 §4.5.3.1; 254 for a whole address follows from its errata).
@@ -10,10 +10,7 @@ import unicodedata
 
 import idna
 
-from mail.errors import BadAddress, NotFound, Refused
-from mail.ports import Directory
-from schemas.mail import Recipient
-from schemas.records import Domain, User
+from mail.errors import BadAddress
 
 LOCAL_MAX_BYTES = 64
 DOMAIN_MAX_BYTES = 255
@@ -69,81 +66,25 @@ def normal_address(address: str) -> str:
     (NFC) and needless quotes say nothing. Applying it again changes nothing. BadAddress.
     """
     local, domain = split_address(address)
-    normal = f"{_quoted(_folded(_unquoted(local)))}@{normal_domain(domain)}"
+    normal = address_at(folded_local(local), normal_domain(domain))
     _check_length("address", normal, ADDRESS_MAX_BYTES)
     return normal
 
 
-def postmaster_setting(domain: Domain) -> str:
-    """The directory's setting that holds the user id of who reads postmaster@ and abuse@."""
-    return f"postmaster:{domain.domain_id}"
+def folded_local(local: str) -> str:
+    """A local part as it is compared: without quotes and letter case."""
+    return _folded(_unquoted(local))
 
 
-class DirectoryResolver:
-    """The Resolver over a Directory: plus-addresses, postmaster, no relaying."""
-
-    def __init__(self, directory: Directory, hostname: str) -> None:
-        self._directory = directory
-        self._hostname = hostname.lower()
-
-    async def resolve(self, forward_path: str) -> Recipient:
-        """The owner of a forward-path; a disabled user's mail is still taken.
-
-        NotFound: no such user. Refused: not our domain. BadAddress.
-        """
-        if forward_path.lower() == POSTMASTER:
-            return await self._host_postmaster(forward_path)
-        local, domain_name = split_address(forward_path)
-        name = normal_domain(domain_name)
-        domain = await self._directory.domain(name)
-        if domain is None and name == self._hostname and local.lower() == POSTMASTER:
-            return await self._host_postmaster(forward_path)
-        if domain is None:
-            raise Refused("relay denied")
-        user = await self._owner(local, domain)
-        if user is None:
-            raise NotFound("no such user here")
-        return _recipient(forward_path, user)
-
-    async def _owner(self, local: str, domain: Domain) -> User | None:
-        """bob+x is bob's, unless somebody is called bob+x (RFC 5233 calls x the detail)."""
-        whole = _folded(_unquoted(local))
-        if whole in ROLES and (named := await self._named(domain)) is not None:
-            return named
-        base, plus, _ = whole.partition("+")
-        for name in (whole, base) if plus and base else (whole,):
-            user = await self._directory.user_by_address(f"{_quoted(name)}@{domain.name}")
-            if user is not None:
-                return user
-        return None
-
-    async def _named(self, domain: Domain) -> User | None:
-        """Who was named to read what is for the domain's postmaster."""
-        user_id = await self._directory.setting(postmaster_setting(domain))
-        return None if user_id is None else await self._directory.user(user_id)
-
-    async def _host_postmaster(self, forward_path: str) -> Recipient:
-        """`postmaster` without a domain or at this host's own name (RFC 5321 §4.5.1).
-
-        That is the postmaster of the domain in which the host's name lies, else of the first one.
-        """
-        domains = {domain.name: domain for domain in await self._directory.domains()}
-        first = sorted(domains.values(), key=lambda domain: domain.created_at_ms)[:1]
-        own = [domains[name] for name in _with_parents(self._hostname) if name in domains]
-        for domain in (*own, *first):
-            user = await self._owner(POSTMASTER, domain)
-            if user is not None:
-                return _recipient(forward_path, user)
-        raise NotFound("no such user here")
+def address_at(folded: str, domain_name: str) -> str:
+    """The normal form of the address with this folded local part. BadAddress: it is too long."""
+    return f"{_quoted(folded)}@{domain_name}"
 
 
-def _recipient(forward_path: str, user: User) -> Recipient:
-    return Recipient(address=forward_path, user_id=user.user_id, domain_id=user.domain_id)
-
-
-def _with_parents(name: str) -> list[str]:
-    labels = name.split(".")
-    return [".".join(labels[start:]) for start in range(len(labels))]
+def is_role(forward_path: str) -> bool:
+    """Postmaster or abuse, with or without a detail, here or wherever."""
+    base, _, _ = folded_local(forward_path.rpartition("@")[0] or forward_path).partition("+")
+    return base in ROLES
 
 
 def _normal_literal(literal: str) -> str:

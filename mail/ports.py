@@ -18,9 +18,19 @@ from schemas.checks import Checked, Rebuilt
 from schemas.content import Stored
 from schemas.custody import Accepted, Entry, Letter, Look, Totals
 from schemas.events import Event, MailboxChanged, MailboxEvent, Position
-from schemas.mail import Head, Hop, Recipient
+from schemas.mail import Head, Hop
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
-from schemas.records import Domain, Holder, IndexDocument, Quarantined, Session, User
+from schemas.records import (
+    Alias,
+    Domain,
+    Holder,
+    IndexDocument,
+    Owner,
+    Quarantined,
+    Quota,
+    Session,
+    User,
+)
 from schemas.snapshot import MessageRecord, Snapshot
 
 FOUND_MAX = 1_000  # of one call of SearchIndex.find
@@ -247,7 +257,7 @@ class Unread(Protocol):
 
 
 class Directory(Protocol):
-    """Domains, users, sessions. Addresses become opaque ids here and nowhere else."""
+    """Domains, users, aliases, sessions. Addresses become opaque ids here and nowhere else."""
 
     async def add_domain(self, domain: Domain, postmaster: User) -> None:
         """AlreadyExists."""
@@ -259,6 +269,8 @@ class Directory(Protocol):
         """By its normal form (mail/addresses.py)."""
         ...
 
+    async def domain_of(self, domain_id: str) -> Domain | None: ...
+
     async def add_user(self, user: User) -> None:
         """AlreadyExists: the address is taken. NotFound: no such domain."""
         ...
@@ -269,6 +281,48 @@ class Directory(Protocol):
 
     async def user_by_address(self, address: str) -> User | None:
         """By the address's normal form; no plus-address is resolved here."""
+        ...
+
+    async def find(self, addresses: Sequence[str]) -> dict[str, User | Alias]:
+        """Who or what those of `addresses` are that are known; all in their normal form."""
+        ...
+
+    async def aliases(self) -> list[Alias]:
+        """Aliases and groups, by address."""
+        ...
+
+    async def add_alias(self, alias: Alias) -> None:
+        """Make it; of a group that is there already, the targets are added to those it has.
+
+        AlreadyExists: the address is taken otherwise. NotFound: no such domain.
+        """
+        ...
+
+    async def remove_alias(self, address: str) -> None:
+        """With all its targets. NotFound."""
+        ...
+
+    async def remove_target(self, address: str, target: str) -> None:
+        """NotFound: no such alias, or it has no such target."""
+        ...
+
+    async def leading_to(self, target: str) -> list[str]:
+        """Addresses of aliases and groups that have `target` in their list, sorted.
+
+        A domain's catch-all is told as *@domain.
+        """
+        ...
+
+    async def set_catch_all(self, domain_id: str, address: str) -> None:
+        """NotFound. An empty address: there is none from now on."""
+        ...
+
+    async def set_user_quota(self, user_id: str, quota: Quota) -> None:
+        """NotFound."""
+        ...
+
+    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
+        """NotFound."""
         ...
 
     async def set_password(self, user_id: str, password_hash: str) -> None:
@@ -297,10 +351,24 @@ class Directory(Protocol):
 
 
 class Resolver(Protocol):
-    """What ingress asks of the directory (mail/addresses.py gives it over a Directory)."""
+    """What ingress asks of the directory (mail/resolver.py gives it over a Directory)."""
 
-    async def resolve(self, forward_path: str) -> Recipient:
-        """NotFound: unknown local user. Refused: not our domain. BadAddress."""
+    async def resolve(self, forward_path: str) -> tuple[Owner, ...]:
+        """Whom it reaches: at least one, nobody twice.
+
+        NotFound: nobody. Refused: not our domain. BadAddress.
+        """
+        ...
+
+
+class Room(Protocol):
+    """What ingress asks before it takes a mail (mail/quotas.py gives it over a MailStore)."""
+
+    async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:
+        """Whether one of `owners` has room for a mail; its size is 0 when it is not known.
+
+        Cheap, and true when nobody can tell: what was accepted waits in the log.
+        """
         ...
 
 

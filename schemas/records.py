@@ -6,10 +6,22 @@ from schemas.content import Stored
 from schemas.mail import Envelope, Head, Hop, Verdict
 
 
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be stored. None: nothing was said, so a default holds; 0: no limit."""
+
+    size_bytes: int | None = None
+    messages: int | None = None
+
+
+NOTHING_SAID = Quota()
+
+
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
     domain_id: str  # opaque, never reused
     name: str  # lower case, A-labels (RFC 5890)
     created_at_ms: int
+    quota: Quota = NOTHING_SAID  # of all its users together
+    catch_all: str = ""  # an address here, for what has no other owner; "": there is none
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +31,24 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool
     created_at_ms: int
     password_hash: str = ""  # argon2id; "" cannot sign in
+    quota: Quota = NOTHING_SAID
+
+
+class Alias(msgspec.Struct, frozen=True, kw_only=True):
+    """An address that leads to others here: an alias to one, a group to its members."""
+
+    address: str  # as are the targets: in its normal form (mail/addresses.py)
+    domain_id: str
+    is_group: bool
+    targets: tuple[str, ...]  # sorted; users, aliases, groups
+    created_at_ms: int
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom mail for an address reaches, and the domain that he belongs to."""
+
+    user: User
+    domain: Domain
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -152,6 +152,28 @@ DIRECTORY: tuple[Statements, ...] = (
             value TEXT NOT NULL
         ) STRICT, WITHOUT ROWID""",
     ),
+    # Quotas: NULL says nothing, 0 is no limit. An address is a user's or an alias's, never both's:
+    # stores/sqlite_aliases.py looks, as no constraint reaches over two tables.
+    (
+        "ALTER TABLE domain ADD COLUMN quota_bytes INTEGER",
+        "ALTER TABLE domain ADD COLUMN quota_messages INTEGER",
+        "ALTER TABLE domain ADD COLUMN catch_all TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE user ADD COLUMN quota_bytes INTEGER",
+        "ALTER TABLE user ADD COLUMN quota_messages INTEGER",
+        """CREATE TABLE alias (
+            address TEXT PRIMARY KEY NOT NULL,
+            domain_id TEXT NOT NULL REFERENCES domain,
+            is_group INTEGER NOT NULL CHECK (is_group IN (0, 1)),
+            created_at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE alias_target (
+            address TEXT NOT NULL REFERENCES alias ON DELETE CASCADE,
+            target TEXT NOT NULL,
+            PRIMARY KEY (address, target)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX alias_target_by_target ON alias_target (target)",
+        "CREATE INDEX domain_by_catch_all ON domain (catch_all)",
+    ),
 )
 
 QUARANTINE: tuple[Statements, ...] = (

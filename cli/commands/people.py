@@ -8,7 +8,9 @@ from typing import TypeVar
 import click
 
 from cli import accounts
+from cli.commands.quotas import domain_quota, user_quota
 from cli.wiring import open_directory
+from mail import aliases
 from mail.errors import Refused
 from mail.ports import Directory
 
@@ -55,11 +57,34 @@ def domain_postmaster(name: str, address: str | None) -> None:
     click.echo(f"{found.address} reads postmaster@{name} and abuse@{name}{note}")
 
 
+@domain.command("catch-all")
+@click.argument("name")
+@click.argument("address", required=False)
+@click.option("--none", "nobody", is_flag=True, help="Refuse it, as at the beginning.")
+def domain_catch_all(name: str, address: str | None, *, nobody: bool) -> None:
+    """Mail for NAME that has no other owner goes to ADDRESS; without one, tell who has it."""
+    if nobody and address is not None:
+        raise Refused("an ADDRESS and --none exclude each other")
+
+    async def act(directory: Directory) -> str:
+        found = await accounts.find_domain(directory, name)
+        if nobody or address is not None:
+            found = await aliases.set_catch_all(directory, found, address)
+        return found.catch_all
+
+    caught = with_directory(act)
+    click.echo(f"*@{name}: {caught}" if caught else f"*@{name}: nobody, such mail is refused")
+
+
+domain.add_command(domain_quota)
+
+
 @click.group()
 def user() -> None:
     """Users and their passwords."""
 
 
+user.add_command(user_quota)
 PASSWORD_STDIN = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input."
 )

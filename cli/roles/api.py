@@ -70,6 +70,7 @@ def _edge(config: Config) -> ApiConfig:
         connections_max=config.http_connections_max,
         connections_per_peer_max=config.http_connections_per_peer_max,
         session_days=config.session_days,
+        quota=config.quota,
         descriptors=config.http_fds,
         proxies=config.http_proxies,
         proxy_header=config.http_proxy_header,

@@ -12,7 +12,9 @@ from cli.wiring import adapters, certificate_of
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
 from ingress.stats import Stats
-from mail.addresses import DirectoryResolver
+from mail.ports import Publisher, Resolver
+from mail.quotas import StoredRoom
+from mail.resolver import DirectoryResolver
 from stack.control import read_status
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
@@ -42,6 +44,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     SmtpServer(
                         _smtp(config),
                         resolver=resolver,
+                        room=StoredRoom(await opened.mail_store(), config.quota),
                         publisher=publisher,
                         contents=await opened.contents(),
                         gate=gate,
@@ -50,17 +53,21 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 ) as server,
             ):
                 listening.append((server, gate))
-                notifier = Notifier(
-                    lambda: read_status(config.home),
-                    home.log,
-                    hostname=config.hostname,
-                    resolver=resolver,
-                    publisher=publisher,
-                )
+                notifier = _notifier(config, resolver, publisher)
                 async with repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S):
                     await stop.wait()
     finally:
         await health.cleanup()
+
+
+def _notifier(config: Config, resolver: Resolver, publisher: Publisher) -> Notifier:
+    return Notifier(
+        lambda: read_status(config.home),
+        existing(config.home).log,
+        hostname=config.hostname,
+        resolver=resolver,
+        publisher=publisher,
+    )
 
 
 def _report(listening: list[tuple[SmtpServer, BacklogGate]]) -> Report:

@@ -1,11 +1,14 @@
 """Directory in memory."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from mail.addresses import normal_address, normal_domain
 from mail.errors import AlreadyExists, NotFound
 from mail.ports import Directory
-from schemas.records import Domain, Session, User
+from schemas.records import Alias, Domain, Quota, Session, User
 from stores.memory.faults import Fault, no_fault, take_step
 
 
@@ -16,6 +19,8 @@ class MemoryDirectory(Directory):
         self.fault = fault
         self._domains: dict[str, Domain] = {}
         self._users: dict[str, User] = {}
+        self._ids: dict[str, str] = {}  # of users, by address
+        self._aliases: dict[str, Alias] = {}
         self._sessions: dict[str, Session] = {}
         self._settings: dict[str, str] = {}
 
@@ -25,9 +30,8 @@ class MemoryDirectory(Directory):
         for known in self._domains.values():
             if (known.domain_id == normal.domain_id) != (known.name == normal.name):
                 raise AlreadyExists(f"the domain {normal.name} exists already")
-        self._check_address(postmaster)
+        self._put_user(postmaster)
         self._domains.setdefault(normal.domain_id, normal)
-        self._users.setdefault(postmaster.user_id, postmaster)
 
     async def domains(self) -> list[Domain]:
         await take_step(self.fault, "read")
@@ -38,12 +42,25 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "read")
         return next((known for known in self._domains.values() if known.name == normal), None)
 
+    async def domain_of(self, domain_id: str) -> Domain | None:
+        await take_step(self.fault, "read")
+        return self._domains.get(domain_id)
+
+    async def set_catch_all(self, domain_id: str, address: str) -> None:
+        await self._change_domain(domain_id, catch_all=address)
+
+    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
+        await self._change_domain(domain_id, quota=quota)
+
+    async def _change_domain(self, domain_id: str, **fields: Any) -> None:
+        await take_step(self.fault, "write")
+        changed = msgspec.structs.replace(self._known_domain(domain_id), **fields)
+        self._domains[domain_id] = changed
+
     async def add_user(self, user: User) -> None:
         await take_step(self.fault, "write")
-        if user.domain_id not in self._domains:
-            raise NotFound("there is no such domain")
-        self._check_address(user)
-        self._users.setdefault(user.user_id, user)
+        self._known_domain(user.domain_id)
+        self._put_user(user)
 
     async def users(self) -> list[User]:
         await take_step(self.fault, "read")
@@ -56,20 +73,65 @@ class MemoryDirectory(Directory):
     async def user_by_address(self, address: str) -> User | None:
         normal = normal_address(address)
         await take_step(self.fault, "read")
-        return next((u for u in self._users.values() if normal_address(u.address) == normal), None)
+        return self._users.get(self._ids.get(normal, ""))
+
+    async def find(self, addresses: Sequence[str]) -> dict[str, User | Alias]:
+        await take_step(self.fault, "read")
+        found: dict[str, User | Alias] = {}
+        for address in addresses:
+            if address in self._ids:
+                found[address] = self._users[self._ids[address]]
+            elif address in self._aliases:
+                found[address] = self._aliases[address]
+        return found
+
+    async def aliases(self) -> list[Alias]:
+        await take_step(self.fault, "read")
+        return sorted(self._aliases.values(), key=lambda alias: alias.address)
+
+    async def add_alias(self, alias: Alias) -> None:
+        await take_step(self.fault, "write")
+        self._known_domain(alias.domain_id)
+        before = self._aliases.get(alias.address, alias)
+        together = tuple(sorted({*before.targets, *alias.targets}))
+        grown = before.is_group or together == alias.targets
+        if alias.address in self._ids or before.is_group != alias.is_group or not grown:
+            raise AlreadyExists(f"the address {alias.address} exists already")
+        self._aliases[alias.address] = msgspec.structs.replace(before, targets=together)
+
+    async def remove_alias(self, address: str) -> None:
+        await take_step(self.fault, "write")
+        if self._aliases.pop(address, None) is None:
+            raise NotFound("there is no such alias")
+
+    async def remove_target(self, address: str, target: str) -> None:
+        await take_step(self.fault, "write")
+        alias = self._aliases.get(address)
+        if alias is None or target not in alias.targets:
+            raise NotFound("it leads to no such address")
+        rest = tuple(one for one in alias.targets if one != target)
+        self._aliases[address] = msgspec.structs.replace(alias, targets=rest)
+
+    async def leading_to(self, target: str) -> list[str]:
+        await take_step(self.fault, "read")
+        caught = [f"*@{one.name}" for one in self._domains.values() if one.catch_all == target]
+        return sorted(caught + [a.address for a in self._aliases.values() if target in a.targets])
 
     async def set_password(self, user_id: str, password_hash: str) -> None:
-        await take_step(self.fault, "write")
-        user = self._known(user_id)
-        self._users[user_id] = msgspec.structs.replace(user, password_hash=password_hash)
+        await self._change_user(user_id, password_hash=password_hash)
         self._end_sessions(user_id)
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
-        await take_step(self.fault, "write")
-        user = self._known(user_id)
-        self._users[user_id] = msgspec.structs.replace(user, disabled=disabled)
+        await self._change_user(user_id, disabled=disabled)
         if disabled:
             self._end_sessions(user_id)
+
+    async def set_user_quota(self, user_id: str, quota: Quota) -> None:
+        await self._change_user(user_id, quota=quota)
+
+    async def _change_user(self, user_id: str, **fields: Any) -> None:
+        await take_step(self.fault, "write")
+        self._users[user_id] = msgspec.structs.replace(self._known(user_id), **fields)
 
     async def add_session(self, session: Session) -> None:
         await take_step(self.fault, "write")
@@ -104,12 +166,22 @@ class MemoryDirectory(Directory):
         except KeyError:
             raise NotFound("there is no such user") from None
 
-    def _check_address(self, user: User) -> None:
-        """AlreadyExists: the address is another user's, or the id has another address."""
-        normal = normal_address(user.address)
-        for known in self._users.values():
-            if (known.user_id == user.user_id) != (normal_address(known.address) == normal):
-                raise AlreadyExists(f"the address {user.address} exists already")
+    def _known_domain(self, domain_id: str) -> Domain:
+        try:
+            return self._domains[domain_id]
+        except KeyError:
+            raise NotFound("there is no such domain") from None
+
+    def _put_user(self, user: User) -> None:
+        """AlreadyExists: the address is somebody else's, or the id has another address."""
+        normal, known = normal_address(user.address), self._users.get(user.user_id)
+        same = known is None or normal_address(known.address) == normal
+        if self._ids.get(normal, user.user_id) != user.user_id or not same:
+            raise AlreadyExists(f"the address {user.address} exists already")
+        if normal in self._aliases:
+            raise AlreadyExists(f"the address {user.address} exists already")
+        self._users.setdefault(user.user_id, user)
+        self._ids[normal] = user.user_id
 
     def _end_sessions(self, user_id: str) -> None:
         kept = {key: row for key, row in self._sessions.items() if row.user_id != user_id}

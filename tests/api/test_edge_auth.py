@@ -8,7 +8,7 @@ import pytest
 from edge_world import PLAIN, World
 
 from api.sessions import token_sha256
-from schemas.records import Session
+from schemas.records import Quota, Session
 
 SIGNED = [
     ("GET", "/v1/me"),
@@ -44,6 +44,25 @@ async def test_signing_in_gives_a_token_and_a_cookie_and_keeps_only_a_hash(world
         async with client.get("/v1/me") as response:
             assert response.status == 200
             assert (await response.json())["address"] == "alice@postriver.test"
+
+
+async def test_who_signed_in_sees_room_and_what_is_used(make_world) -> None:
+    world = await make_world(quota=Quota(messages=10))
+    row = await world.deliver()
+    client, size = await world.signed(), row.content.size_bytes
+    own = {"bytes": {"used": size, "limit": None}, "mails": {"used": 1, "limit": 10}}
+    async with client.get("/v1/me") as response:
+        assert (await response.json())["quota"] == {**own, "domain": None}
+    await world.directory.set_user_quota("alice", Quota(size_bytes=5, messages=0))
+    await world.directory.set_domain_quota("d", Quota(size_bytes=9000))
+    async with client.get("/v1/me") as response:
+        assert (await response.json())["quota"] == {
+            "bytes": {"used": size, "limit": 5},
+            "mails": {"used": 1, "limit": None},
+            "domain": {
+                "bytes": {"used": size, "limit": 9000}, "mails": {"used": 1, "limit": None},
+            },
+        }  # fmt: skip
 
 
 async def test_behind_tls_the_cookie_is_bound_to_the_host(make_world) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from cli import accounts
 from cli.notices import Notifier
-from mail.addresses import DirectoryResolver
 from mail.errors import BrokerUnavailable, NotFound
 from mail.ids import time_ms
 from mail.notices import notices_of
+from mail.resolver import DirectoryResolver
 from schemas.events import MailScanned
 from stores.memory.directory import MemoryDirectory
 from stores.memory.river import MemoryPublisher
@@ -121,12 +121,12 @@ async def test_roles_reach_who_was_named_and_abuse_too(desk: Desk) -> None:
         await resolver.resolve("abuse@postriver.test")
     ann = await accounts.name_postmaster(desk.directory, "postriver.test", "ann@postriver.test")
     for path in ("postmaster", "Postmaster@PostRiver.test", "ABUSE@postriver.test"):
-        assert (await resolver.resolve(path)).user_id == ann.user_id
+        assert [owner.user for owner in await resolver.resolve(path)] == [ann]
     box = "postmaster@postriver.test"
     await accounts.name_postmaster(desk.directory, "postriver.test", box)
     found = await accounts.name_postmaster(desk.directory, "postriver.test", None)
     assert found.address == box
-    assert (await resolver.resolve("postmaster")).user_id == found.user_id
+    assert [owner.user for owner in await resolver.resolve("postmaster")] == [found]
     for domain, address in (("nowhere.test", None), ("postriver.test", "x@postriver.test")):
         with pytest.raises(NotFound):
             await accounts.name_postmaster(desk.directory, domain, address)

@@ -6,7 +6,7 @@ import pytest
 
 from mail.errors import AlreadyExists, BadAddress, NotFound
 from mail.ports import Directory
-from schemas.records import Domain, Session, User
+from schemas.records import Alias, Domain, Quota, Session, User
 
 EXAMPLE = Domain(domain_id="d1", name="example.org", created_at_ms=1)
 
@@ -24,6 +24,12 @@ def user(id_: str, address: str, *, domain_id: str = "d1", password_hash: str = 
 
 def session(token: str, user_id: str) -> Session:
     return Session(token_sha256=token, user_id=user_id, expires_at_ms=99)
+
+
+def leads(address: str, *targets: str, is_group: bool = False) -> Alias:
+    return Alias(
+        address=address, domain_id="d1", is_group=is_group, targets=targets, created_at_ms=8
+    )
 
 
 POSTMASTER = user("u0", "postmaster@example.org")
@@ -194,3 +200,96 @@ class DirectoryContract:
         await directory.set_setting("epoch:mail.received", "a-2")
         assert await directory.setting("epoch:mail.received") == "a-2"
         assert await directory.setting("epoch:mail.scanned") == "b-1"
+
+    async def test_a_quota_says_what_it_was_told_last_of_each_part(self, directory):
+        await settle(directory)
+        await directory.set_user_quota("u1", Quota(size_bytes=5, messages=0))
+        await directory.set_domain_quota("d1", Quota(messages=7))
+        found = (await directory.find(["ann.lee@example.org"]))["ann.lee@example.org"]
+        assert found.quota == Quota(size_bytes=5, messages=0)
+        assert (await directory.user("u2")).quota == Quota()
+        assert (await directory.domain("example.org")).quota == Quota(messages=7)
+        assert (await directory.domain_of("d1")).quota == Quota(messages=7)
+        await directory.set_user_quota("u1", Quota())
+        assert await directory.user("u1") == ANN
+
+    async def test_an_alias_leads_where_it_was_made_to_lead(self, directory):
+        await settle(directory)
+        news = leads("news@example.org", "bob@example.org")
+        await directory.add_alias(news)
+        await directory.add_alias(news)
+        assert await directory.aliases() == [news]
+        asked = ["bob@example.org", "news@example.org", "nobody@example.org"]
+        assert await directory.find(asked) == {asked[0]: BOB, asked[1]: news}
+        assert await directory.find([]) == {}
+        with pytest.raises(AlreadyExists):
+            await directory.add_alias(leads("news@example.org", "ann.lee@example.org"))
+        assert await directory.aliases() == [news]
+
+    async def test_a_group_grows_and_shrinks(self, directory):
+        await settle(directory)
+        await directory.add_alias(leads("all@example.org", "bob@example.org", is_group=True))
+        more = leads("all@example.org", "ann.lee@example.org", "bob@example.org", is_group=True)
+        await directory.add_alias(more)
+        assert await directory.aliases() == [more]
+        assert await directory.leading_to("bob@example.org") == ["all@example.org"]
+        await directory.remove_target("all@example.org", "bob@example.org")
+        assert await directory.leading_to("bob@example.org") == []
+        assert (await directory.aliases())[0].targets == ("ann.lee@example.org",)
+        for gone in ("all@example.org", "nothing@example.org"):
+            with pytest.raises(NotFound):
+                await directory.remove_target(gone, "bob@example.org")
+
+    async def test_of_two_who_add_members_at_once_both_have_added(self, directory):
+        await settle(directory)
+        both = [leads("all@example.org", one, is_group=True) for one in ("a@b.org", "c@d.org")]
+        await asyncio.gather(*map(directory.add_alias, both))
+        assert (await directory.aliases())[0].targets == ("a@b.org", "c@d.org")
+
+    async def test_an_address_is_a_users_or_an_aliass(self, directory):
+        await settle(directory)
+        await directory.add_alias(leads("all@example.org", "bob@example.org", is_group=True))
+        with pytest.raises(AlreadyExists):
+            await directory.add_user(user("u3", "ALL@example.org"))
+        for taken in ("bob@example.org", "all@example.org"):
+            with pytest.raises(AlreadyExists):
+                await directory.add_alias(leads(taken, "ann.lee@example.org"))
+        with pytest.raises(NotFound):
+            await directory.add_alias(
+                Alias(
+                    address="x@example.net", domain_id="d2", is_group=False,
+                    targets=("bob@example.org",), created_at_ms=8,
+                )
+            )  # fmt: skip
+        assert len(await directory.aliases()) == 1
+        assert await directory.find(["bob@example.org"]) == {"bob@example.org": BOB}
+
+    async def test_a_removed_alias_leaves_nothing_and_its_address_is_free(self, directory):
+        await settle(directory)
+        await directory.add_alias(leads("all@example.org", "bob@example.org", is_group=True))
+        await directory.remove_alias("all@example.org")
+        assert await directory.aliases() == []
+        assert await directory.leading_to("bob@example.org") == []
+        with pytest.raises(NotFound):
+            await directory.remove_alias("all@example.org")
+        await directory.add_alias(leads("all@example.org", "ann.lee@example.org"))
+        assert (await directory.aliases())[0].targets == ("ann.lee@example.org",)
+
+    async def test_a_catch_all_leads_from_everything_of_its_domain(self, directory):
+        await settle(directory)
+        await directory.set_catch_all("d1", "bob@example.org")
+        assert (await directory.domain("example.org")).catch_all == "bob@example.org"
+        assert await directory.leading_to("bob@example.org") == ["*@example.org"]
+        await directory.set_catch_all("d1", "")
+        assert await directory.domain("example.org") == EXAMPLE
+
+    async def test_nobodys_quota_and_catch_all_cannot_be_set(self, directory):
+        await settle(directory)
+        assert await directory.domain_of("d9") is None
+        for act in (
+            directory.set_user_quota("u9", Quota()),
+            directory.set_domain_quota("d9", Quota()),
+            directory.set_catch_all("d9", "bob@example.org"),
+        ):
+            with pytest.raises(NotFound):
+                await act

@@ -132,6 +132,33 @@ def test_thirty_recipients_one_scan(running: World) -> None:
     assert scans(running) - before == 1
 
 
+def test_a_group_an_alias_and_a_full_mailbox(running: World, ann: Client) -> None:
+    """Changed while everything runs, and known at the next RCPT."""
+    gil_address = "gil@postriver.test"
+    gil = running.add_user(gil_address)
+    running.cli("alias", "add", "chief@postriver.test", ANN)
+    team = "team@postriver.test"
+    said = running.cli("group", "add", team, "chief@postriver.test", gil_address).stdout
+    assert said == f"{team}: chief@postriver.test {gil_address}\n"
+    before = scans(running)
+    mail_id = running.send(mails.plain("To the team"), team, "Chief+x@postriver.test")
+    for owner in (ann, gil):
+        eventually(lambda owner=owner: owner.message_of(mail_id))
+    assert eventually(lambda: full_trace(running, mail_id, 2))
+    assert scans(running) - before == 1
+    assert "1 mails (of 1)" in running.cli("user", "quota", gil_address, "--mails", "1").stdout
+    assert gil.call("GET", "/v1/me")["quota"]["mails"] == {"used": 1, "limit": 1}
+    with running.smtp() as client:
+        client.ehlo()
+        client.mail("sender@sender.example")
+        assert client.rcpt(gil_address)[1].startswith(b"4.2.2")
+        assert client.rcpt(team)[0] == 250
+        assert client.rcpt("nobody@postriver.test")[0] == 550
+    refused = running.cli("alias", "remove", "chief@postriver.test", check=False)
+    assert refused.returncode == 1
+    assert f"{team} leads" in refused.stderr
+
+
 def full_trace(running: World, mail_id: str, ends: int) -> Any:
     found = json.loads(running.cli("trace", mail_id, "--json").stdout)["ends"]
     return found if len(found) == ends and all("stored" in end["where"] for end in found) else None

@@ -12,11 +12,14 @@ import uvloop
 
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
-from mail.addresses import DirectoryResolver
+from mail.quotas import StoredRoom
+from mail.resolver import DirectoryResolver
 from schemas.events import MailReceived
-from schemas.records import Domain, User
+from schemas.mailbox import Usage
+from schemas.records import Domain, Quota, User
 from stores.memory.content import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
+from stores.memory.mail import MemoryMailStore
 from stores.memory.river import MemoryPublisher
 
 HOSTNAME = "mx.postriver.test"
@@ -49,6 +52,22 @@ class SettableGate:
 
     def closed(self) -> str | None:
         return self.reason
+
+
+class Filled(MemoryMailStore):
+    """Mailboxes and domains of which only is known how much lies in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: dict[str, Usage] = {}
+        self.asked: list[str] = []
+
+    async def usage(self, user_id: str) -> Usage:
+        await super().usage(user_id)
+        self.asked.append(user_id)
+        return self.used.get(user_id, Usage())
+
+    domain_usage = usage
 
 
 class Client:
@@ -114,6 +133,8 @@ class Rig:
         self.publisher = SlowPublisher()
         self.contents: Any = MemoryContentStore()
         self.gate = SettableGate()
+        self.store = Filled()
+        self.default_quota = Quota()
         self.server: SmtpServer | None = None
         self.clients: list[Client] = []
 
@@ -121,6 +142,7 @@ class Rig:
         self.server = SmtpServer(
             SmtpConfig(hostname=HOSTNAME, port=0, **{"linger_s": 0.3, **settings}),
             resolver=DirectoryResolver(self.directory, HOSTNAME),
+            room=StoredRoom(self.store, self.default_quota),
             publisher=self.publisher,
             contents=self.contents,
             gate=self.gate,

@@ -1,0 +1,82 @@
+"""postriver alias, postriver group: addresses that lead to users here. Known at once everywhere."""
+
+import click
+
+from cli.accounts import now_ms
+from cli.commands.people import with_directory
+from mail import aliases
+from mail.ports import Directory
+from schemas.records import Alias
+
+
+@click.group()
+def alias() -> None:
+    """Addresses that lead to another one here."""
+
+
+@alias.command("add")
+@click.argument("address")
+@click.argument("target")
+def alias_add(address: str, target: str) -> None:
+    """Mail for ADDRESS goes to TARGET: a user, an alias or a group here."""
+    made = with_directory(lambda d: aliases.add_alias(d, address, target, at_ms=now_ms()))
+    click.echo(_line(made))
+
+
+@alias.command("list")
+def alias_list() -> None:
+    """One alias a line, with where it leads."""
+    _list(is_group=False)
+
+
+@alias.command("remove")
+@click.argument("address")
+def alias_remove(address: str) -> None:
+    """Mail for ADDRESS is refused from now on."""
+    with_directory(lambda directory: aliases.remove(directory, address, is_group=False))
+    click.echo(f"{address} removed")
+
+
+@click.group()
+def group() -> None:
+    """Addresses that lead to several others here."""
+
+
+@group.command("add")
+@click.argument("address")
+@click.argument("members", nargs=-1, required=True)
+def group_add(address: str, members: tuple[str, ...]) -> None:
+    """Mail for ADDRESS goes to all MEMBERS; to those that it has already, these are added."""
+    made = with_directory(lambda d: aliases.add_members(d, address, members, at_ms=now_ms()))
+    click.echo(_line(made))
+
+
+@group.command("list")
+def group_list() -> None:
+    """One group a line, with its members."""
+    _list(is_group=True)
+
+
+@group.command("remove")
+@click.argument("address")
+@click.argument("members", nargs=-1)
+def group_remove(address: str, members: tuple[str, ...]) -> None:
+    """Take MEMBERS out; without any, remove the whole group: its mail is refused from now on."""
+
+    async def act(directory: Directory) -> str:
+        if members:
+            return _line(await aliases.remove_members(directory, address, members))
+        await aliases.remove(directory, address, is_group=True)
+        return f"{address} removed"
+
+    click.echo(with_directory(act))
+
+
+def _list(*, is_group: bool) -> None:
+    for one in with_directory(lambda directory: directory.aliases()):
+        if one.is_group == is_group:
+            click.echo(_line(one))
+
+
+def _line(one: Alias) -> str:
+    return f"{one.address}: {' '.join(one.targets)}"
