@@ -1,6 +1,7 @@
 """The documents hold together: links, commands and settings are those that there are."""
 
 import re
+from functools import cache
 
 import click
 import pytest
@@ -17,6 +18,10 @@ NOT_FOR_OPERATORS = {
     "POSTRIVER_PROFILE",  # one value so far
 }  # fmt: skip
 CALLED = re.compile(r"(?:[A-Z_]+=\S+ )*(?:\S*bin/)?postriver (.*)")
+PATH = re.compile(  # of the project; state folders and the like are others
+    r"(?:agents|api|benchmarks|cli|deploy|docker|docs|ingress|mail|schemas|scripts|stack|stores"
+    r"|streams|tests)/[\w./*-]*"
+)
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
@@ -56,6 +61,21 @@ def _check(arguments: str) -> None:
             assert word.partition("=")[0] in {*known, "--help", "--version"}, (
                 f"postriver {arguments}: no option {word}"
             )
+
+
+@each_page
+def test_files_and_tests_are_those_that_there_are(page) -> None:
+    for word in code(page):
+        if PATH.fullmatch(word):
+            assert any(ROOT.glob(word.rstrip("/"))), word
+        if word.startswith("test_"):
+            assert word in names_of_tests(), word
+
+
+@cache
+def names_of_tests() -> set[str]:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    return {name for text in sources for name in re.findall(r"def (test_\w+)", text)}
 
 
 def _leaves(group: click.Group, before: str) -> list[str]:
