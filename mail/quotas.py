@@ -5,6 +5,7 @@ case, so a mailbox can go beyond its quota by what was under way when it filled.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 
 from mail.errors import Transient
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 SIZE_MAX_BYTES = 1 << 60
 MESSAGES_MAX = 1 << 50
+WARN_EVERY_S = 60.0
 
 
 def in_force(quota: Quota, default: Quota) -> Quota:
@@ -50,7 +52,7 @@ class StoredRoom(Room):
         self._default = default
         self._users = Usages(store.usage)
         self._domains = Usages(store.domain_usage)
-        self._blind = False
+        self._silent_until_s = 0.0
 
     async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:
         for owner in owners:
@@ -61,28 +63,25 @@ class StoredRoom(Room):
     async def _fits(self, owner: Owner, size_bytes: int) -> bool:
         """A store that does not answer stops no mail: it waits in the log, not in the store."""
         try:
-            found = await self._fits_both(owner, size_bytes)
+            return await self._fits_both(owner, size_bytes)
         except Transient as error:
-            self._tell(f"quotas are not looked at: {error}", blind=True)
+            self._warn(f"quotas are not looked at: {error}")
             return True
-        return found
 
     async def _fits_both(self, owner: Owner, size_bytes: int) -> bool:
+        """The domain first: of a group all members share what is known of it."""
         user_id, domain_id = owner.user.user_id, owner.domain.domain_id
         for quota, usages, id_ in (
-            (in_force(owner.user.quota, self._default), self._users, user_id),
             (in_force(owner.domain.quota, NOTHING_SAID), self._domains, domain_id),
+            (in_force(owner.user.quota, self._default), self._users, user_id),
         ):
-            if not is_limited(quota):
-                continue
-            usage = await usages.of(id_)
-            self._tell("quotas are looked at again", blind=False)
-            if not fits(usage, quota, size_bytes=size_bytes):
+            if is_limited(quota) and not fits(await usages.of(id_), quota, size_bytes=size_bytes):
                 return False
         return True
 
-    def _tell(self, text: str, *, blind: bool) -> None:
-        """Each change once."""
-        if blind != self._blind:
-            self._blind = blind
+    def _warn(self, text: str) -> None:
+        """Once a minute, however many recipients there are."""
+        now_s = time.monotonic()
+        if now_s >= self._silent_until_s:
+            self._silent_until_s = now_s + WARN_EVERY_S
             log.warning(text)
