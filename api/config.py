@@ -25,6 +25,7 @@ class ApiConfig:
     quota: Quota = NOTHING_SAID  # of a user of whom nothing else is said
 
     session_days: int = 30
+    session_use_s: int = 300  # the last use is written down no more often
     login_failures_per_address: int = 10  # from one peer: a stranger elsewhere locks nobody out
     login_failures_everywhere: int = 200  # for one address, whoever tries
     login_failures_per_peer: int = 30  # several people may share one address of the network

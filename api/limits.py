@@ -23,14 +23,8 @@ class FailedLogins:
 
     def begin(self, address: str, client: str) -> Callable[[], None]:
         """Count a try. 429 when there were too many; else what takes it back."""
-        peer = f"peer:{one_peer(client)}"
-        limits = {
-            f"{peer} address:{address}": self._config.login_failures_per_address,
-            f"address:{address}": self._config.login_failures_everywhere,
-            peer: self._config.login_failures_per_peer,
-        }
-        now_s = self._clock_s()
-        wait_s = max(self._wait_s(key, limit, now_s) for key, limit in limits.items())
+        limits, now_s = self._limits(address, client), self._clock_s()
+        wait_s = self._longest_s(limits, now_s)
         if wait_s > 0:
             raise too_many("Too many failed sign-ins; wait.", wait_s)
         for key in limits:
@@ -41,6 +35,21 @@ class FailedLogins:
                 self._forgive(key, now_s)
 
         return take_back
+
+    def is_locked(self, address: str, client: str) -> bool:
+        """Whether the next try would be refused."""
+        return self._longest_s(self._limits(address, client), self._clock_s()) > 0
+
+    def _limits(self, address: str, client: str) -> dict[str, int]:
+        peer = f"peer:{one_peer(client)}"
+        return {
+            f"{peer} address:{address}": self._config.login_failures_per_address,
+            f"address:{address}": self._config.login_failures_everywhere,
+            peer: self._config.login_failures_per_peer,
+        }
+
+    def _longest_s(self, limits: dict[str, int], now_s: float) -> float:
+        return max(self._wait_s(key, limit, now_s) for key, limit in limits.items())
 
     def _wait_s(self, key: str, limit: int, now_s: float) -> float:
         times = self._failures.get(key)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from api.answers import LoggedIn, json_answer
 from api.clients import CLIENT
@@ -19,9 +19,12 @@ from api.sessions import (
 )
 from mail.addresses import normal_address
 from mail.errors import BadAddress
+from mail.ids import new_id
 from mail.passwords import verify_password
 from mail.times import rfc3339
-from schemas.records import Session, User
+from schemas.records import Session, SignIn, User
+
+USER_AGENT_MAX_CHARS = 200
 
 
 async def login(call: Call) -> web.StreamResponse:
@@ -31,11 +34,10 @@ async def login(call: Call) -> web.StreamResponse:
         raise cross_site()
     asked = await read_body(call.request, Login)
     user = await _known_user(call, asked)
-    token, expires_at_ms = new_token(), now_ms() + call.edge.config.session_days * DAY_MS
-    await call.edge.ports.directory.add_session(
-        Session(token_sha256=token_sha256(token), user_id=user.user_id, expires_at_ms=expires_at_ms)
-    )
-    response = json_answer(LoggedIn(token=token, expires_at=rfc3339(expires_at_ms)))
+    token, made = _new_session(call, user)
+    await call.edge.ports.directory.add_session(made)
+    await _note(call, user, "success")
+    response = json_answer(LoggedIn(token=token, expires_at=rfc3339(made.expires_at_ms)))
     set_cookie(response, call.request, call.edge.config, token)
     return response
 
@@ -43,14 +45,51 @@ async def login(call: Call) -> web.StreamResponse:
 async def _known_user(call: Call, asked: Login) -> User:
     """The user whose password it is; 401 without telling what was wrong, at the same cost."""
     edge = call.edge
-    address = _normal(asked.address)
-    take_back = edge.failed_logins.begin(address or asked.address, call.request[CLIENT].address)
+    address, client = _normal(asked.address), call.request[CLIENT].address
+    named = address or asked.address
+    take_back = edge.failed_logins.begin(named, client)
     user = await edge.ports.directory.user_by_address(address) if address else None
     right = await _verify(edge, user.password_hash if user else "", asked.password)
     if user is None or user.disabled or not right:
+        await _note(call, user, "failure")
+        if edge.failed_logins.is_locked(named, client):
+            await _note(call, user, "lockout")
         raise wrong_credentials()
     take_back()
     return user
+
+
+def _new_session(call: Call, user: User) -> tuple[str, Session]:
+    token, at_ms = new_token(), now_ms()
+    return token, Session(
+        token_sha256=token_sha256(token),
+        user_id=user.user_id,
+        expires_at_ms=at_ms + call.edge.config.session_days * DAY_MS,
+        created_at_ms=at_ms,
+        used_at_ms=at_ms,
+        user_agent=_user_agent(call),
+        peer=call.request[CLIENT].address,
+    )
+
+
+async def _note(call: Call, user: User | None, outcome: str) -> None:
+    """For nobody's address too: else the time would tell which addresses there are."""
+    await call.edge.ports.directory.note_sign_in(
+        SignIn(
+            sign_in_id=new_id(),
+            user_id=user.user_id if user else "",
+            at_ms=now_ms(),
+            outcome=outcome,
+            peer=call.request[CLIENT].address,
+            user_agent=_user_agent(call),
+        )
+    )
+
+
+def _user_agent(call: Call) -> str:
+    """Printable and bounded, whatever the client sent."""
+    text = call.request.headers.get(hdrs.USER_AGENT, "")[:USER_AGENT_MAX_CHARS]
+    return "".join(one for one in text if one.isprintable())
 
 
 def _normal(address: str) -> str | None:

@@ -1,6 +1,18 @@
 """The one table of routes: what is registered (api/app.py) and described (api/openapi.py)."""
 
-from api import answers, feed, feed_answers, health, inputs, login, me, push, search
+from api import (
+    account,
+    answers,
+    feed,
+    feed_answers,
+    health,
+    inputs,
+    login,
+    me,
+    push,
+    search,
+    signed_answers,
+)
 from api.edge import open_to_all, signed_in
 from api.route import Route
 from api.routes_folders import FOLDERS
@@ -37,6 +49,47 @@ ROUTES: tuple[Route, ...] = (
         signed=True,
         answer=me.Me,
         problems=(400, 503),
+    ),
+    Route(
+        method="GET",
+        path="/v1/me/logins",
+        name="logins",
+        summary="Who tried to sign in as you, and whether it was let in; 90 days.",
+        handle=signed_in(account.sign_ins),
+        signed=True,
+        query=("limit", "cursor"),
+        answer=signed_answers.SignIns,
+        problems=(400, 503),
+    ),
+    Route(
+        method="GET",
+        path="/v1/sessions",
+        name="sessions",
+        summary="Where you are signed in.",
+        handle=signed_in(account.sessions),
+        signed=True,
+        answer=signed_answers.Sessions,
+        problems=(400, 503),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/sessions",
+        name="end_other_sessions",
+        summary="End all sign-ins but this one, and their sockets.",
+        handle=signed_in(account.end_other_sessions),
+        signed=True,
+        status=204,
+        problems=(400, 403, 503),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/sessions/{id}",
+        name="end_session",
+        summary="End one sign-in and its sockets.",
+        handle=signed_in(account.end_session),
+        signed=True,
+        status=204,
+        problems=(400, 403, 404, 503),
     ),
     *FOLDERS,
     *MESSAGES,

@@ -21,6 +21,7 @@ from schemas.records import Session, User
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 DAY_MS = 86_400_000
+SIGN_INS_KEPT_MS = 90 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,8 @@ async def authenticate(
     caller = await caller_of_token(directory, token, now_ms)
     if caller is None:
         raise unauthorized()
+    if now_ms - caller.session.used_at_ms >= config.session_use_s * 1000:
+        await directory.use_session(caller.session.token_sha256, at_ms=now_ms)
     return caller
 
 

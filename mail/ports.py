@@ -29,11 +29,13 @@ from schemas.records import (
     Quarantined,
     Quota,
     Session,
+    SignIn,
     User,
 )
 from schemas.snapshot import MessageRecord, Snapshot
 
 FOUND_MAX = 1_000  # of one call of SearchIndex.find
+SIGN_INS_KEPT = 1_000  # of one user and outcome
 
 
 class Work(Protocol):
@@ -257,7 +259,7 @@ class Unread(Protocol):
 
 
 class Directory(Protocol):
-    """Domains, users, aliases, sessions. Addresses become opaque ids here and nowhere else."""
+    """Domains, users, aliases, sign-ins. Addresses become opaque ids here and nowhere else."""
 
     async def add_domain(self, domain: Domain, postmaster: User) -> None:
         """AlreadyExists."""
@@ -337,10 +339,30 @@ class Directory(Protocol):
 
     async def session(self, token_sha256: str) -> Session | None: ...
 
+    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
+        """The newest first, those that have expired too."""
+        ...
+
+    async def use_session(self, token_sha256: str, *, at_ms: int) -> None:
+        """Remember the latest use. Ended: no error."""
+        ...
+
     async def end_session(self, token_sha256: str) -> None: ...
 
     async def prune_sessions(self, now_ms: int) -> int:
         """Forget those that have expired; how many there were."""
+        ...
+
+    async def note_sign_in(self, sign_in: SignIn) -> None:
+        """Beyond the last SIGN_INS_KEPT of that user and outcome older ones are forgotten."""
+        ...
+
+    async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
+        """Newest first; `before` is (at_ms, sign_in_id) of the last one seen."""
+        ...
+
+    async def prune_sign_ins(self, *, before_ms: int) -> int:
+        """Forget those that are older; how many there were."""
         ...
 
     async def setting(self, name: str) -> str | None:

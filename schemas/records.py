@@ -57,6 +57,21 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     token_sha256: str
     user_id: str
     expires_at_ms: int
+    created_at_ms: int = 0  # 0: by a version that did not write it down
+    used_at_ms: int = 0  # last, to within minutes
+    user_agent: str = ""  # of the sign-in, as is its peer
+    peer: str = ""
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A try to sign in, kept for its owner and for operators. No password, right or wrong."""
+
+    sign_in_id: str
+    user_id: str  # "": to an address that nobody has
+    at_ms: int
+    outcome: str  # success | failure | lockout
+    peer: str
+    user_agent: str
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):

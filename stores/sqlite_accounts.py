@@ -1,4 +1,4 @@
-"""The directory's statements for domains, users and sessions; aliases are in sqlite_aliases.py.
+"""The directory's statements for domains and users; aliases are in sqlite_aliases.py.
 
 Everything here runs in a thread of SqliteFile, in a transaction.
 """
@@ -8,7 +8,7 @@ from sqlite3 import Connection, IntegrityError
 
 from mail.addresses import normal_address
 from mail.errors import AlreadyExists, NotFound
-from schemas.records import Domain, Quota, Session, User
+from schemas.records import Domain, Quota, User
 
 _DOMAIN = (
     "SELECT domain_id, name, created_at_ms, catch_all, quota_bytes, quota_messages FROM domain"
@@ -114,23 +114,3 @@ def _put_user(connection: Connection, user: User, normal: str) -> None:
 def change(connection: Connection, statement: str, row: tuple[str | int | None, ...]) -> None:
     if connection.execute(statement, row).rowcount == 0:
         raise NotFound("there is no such user or domain")
-
-
-def end_sessions(connection: Connection, user_id: str) -> None:
-    connection.execute("DELETE FROM session WHERE user_id = ?", (user_id,))
-
-
-def put_session(connection: Connection, row: tuple[str, str, int]) -> None:
-    try:
-        connection.execute("INSERT OR IGNORE INTO session VALUES (?, ?, ?)", row)
-    except IntegrityError as error:
-        raise NotFound("there is no such user") from error
-
-
-def session(connection: Connection, token_sha256: str) -> Session | None:
-    found = connection.execute(
-        "SELECT user_id, expires_at_ms FROM session WHERE token_sha256 = ?", (token_sha256,)
-    ).fetchone()
-    if found is None:
-        return None
-    return Session(token_sha256=token_sha256, user_id=found[0], expires_at_ms=found[1])

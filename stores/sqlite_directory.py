@@ -9,11 +9,13 @@ from sqlite3 import Connection
 from typing import Self
 
 from mail.addresses import normal_address, normal_domain
+from mail.cursors import NEWEST, Place
 from mail.ports import Directory
-from schemas.records import Alias, Domain, Quota, Session, User
-from schemas.sqlite import DIRECTORY
+from schemas.directory_sqlite import DIRECTORY
+from schemas.records import Alias, Domain, Quota, Session, SignIn, User
 from stores import sqlite_accounts as rows
 from stores import sqlite_aliases as aliases
+from stores import sqlite_sessions as signing
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_threads import SqliteFile
 
@@ -101,7 +103,7 @@ class SqliteDirectory(Directory):
     async def set_password(self, user_id: str, password_hash: str) -> None:
         def work(connection: Connection) -> None:
             rows.change(connection, rows.SET_HASH, (password_hash, user_id))
-            rows.end_sessions(connection, user_id)
+            signing.end_sessions(connection, user_id)
 
         await self._file.write(work)
 
@@ -109,16 +111,21 @@ class SqliteDirectory(Directory):
         def work(connection: Connection) -> None:
             rows.change(connection, rows.SET_DISABLED, (int(disabled), user_id))
             if disabled:
-                rows.end_sessions(connection, user_id)
+                signing.end_sessions(connection, user_id)
 
         await self._file.write(work)
 
     async def add_session(self, session: Session) -> None:
-        row = (session.token_sha256, session.user_id, session.expires_at_ms)
-        await self._file.write(lambda c: rows.put_session(c, row))
+        await self._file.write(lambda c: signing.put_session(c, session))
 
     async def session(self, token_sha256: str) -> Session | None:
-        return await self._file.read(lambda c: rows.session(c, token_sha256))
+        return await self._file.read(lambda c: signing.session(c, token_sha256))
+
+    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
+        return await self._file.read(lambda c: signing.sessions(c, user_id, limit))
+
+    async def use_session(self, token_sha256: str, *, at_ms: int) -> None:
+        await self._file.write(lambda c: signing.use_session(c, token_sha256, at_ms))
 
     async def end_session(self, token_sha256: str) -> None:
         statement = "DELETE FROM session WHERE token_sha256 = ?"
@@ -127,6 +134,16 @@ class SqliteDirectory(Directory):
     async def prune_sessions(self, now_ms: int) -> int:
         statement = "DELETE FROM session WHERE expires_at_ms <= ?"
         return await self._file.write(lambda c: c.execute(statement, (now_ms,)).rowcount)
+
+    async def note_sign_in(self, sign_in: SignIn) -> None:
+        await self._file.write(lambda c: signing.put_sign_in(c, sign_in))
+
+    async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
+        return await self._file.read(lambda c: signing.sign_ins(c, user_id, before, limit))
+
+    async def prune_sign_ins(self, *, before_ms: int) -> int:
+        statement = "DELETE FROM sign_in WHERE at_ms < ?"
+        return await self._file.write(lambda c: c.execute(statement, (before_ms,)).rowcount)
 
     async def setting(self, name: str) -> str | None:
         query = "SELECT value FROM setting WHERE name = ?"

@@ -12,8 +12,9 @@ from cli.care import manifest as form
 from cli.care.manifest import Manifest
 from cli.config import Config
 from mail.errors import Refused
+from schemas.directory_sqlite import DIRECTORY
 from schemas.search_sqlite import SEARCH
-from schemas.sqlite import CONTENT, DIRECTORY, HOLDERS, LEDGER, MAIL, QUARANTINE
+from schemas.sqlite import CONTENT, HOLDERS, LEDGER, MAIL, QUARANTINE
 from stores.fts import BUCKETS
 
 SCHEMAS = {

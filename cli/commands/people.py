@@ -13,6 +13,8 @@ from cli.wiring import open_directory
 from mail import aliases
 from mail.errors import Refused
 from mail.ports import Directory
+from mail.times import rfc3339
+from schemas.records import SignIn
 
 T = TypeVar("T")
 
@@ -120,6 +122,22 @@ def user_disable(address: str, *, undo: bool) -> None:
         return found.address
 
     click.echo(f"{with_directory(act)} {'enabled' if undo else 'disabled'}")
+
+
+@user.command("logins")
+@click.argument("address")
+@click.option("--limit", default=50, type=click.IntRange(1, 3_000), show_default=True)
+def user_logins(address: str, limit: int) -> None:
+    """Who tried to sign in as this user, newest first: time, outcome, peer, program."""
+
+    async def act(directory: Directory) -> list[SignIn]:
+        found = await accounts.find(directory, address)
+        return await directory.sign_ins(found.user_id, limit=limit)
+
+    for row in with_directory(act):
+        click.echo(
+            f"{rfc3339(row.at_ms)} {row.outcome:8} {row.peer or '-'} {row.user_agent or '-'}"
+        )
 
 
 @user.command("list")

@@ -9,12 +9,14 @@ from api.config import ApiConfig
 from api.edge import EDGE, now_ms
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
+from api.sessions import SIGN_INS_KEPT_MS
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.machine import Machine
 from cli.roles.parts import presenting, repeating, running
 from cli.wiring import adapters, certificate_of
 from mail.histogram import Histogram
+from mail.ports import Directory
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
@@ -39,7 +41,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(KafkaPublisher(river)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
                 presenting(certificate),
-                repeating("sessions", lambda: directory.prune_sessions(now_ms()), PRUNE_EVERY_S),
+                repeating("sessions", lambda: _prune(directory), PRUNE_EVERY_S),
             ):
                 ports = ApiPorts(
                     store=await opened.mail_store(),
@@ -61,6 +63,11 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 await runner.cleanup()
     finally:
         await health.cleanup()
+
+
+async def _prune(directory: Directory) -> None:
+    await directory.prune_sessions(now_ms())
+    await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
 
 
 def _edge(config: Config) -> ApiConfig:

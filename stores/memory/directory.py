@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from mail.addresses import normal_address, normal_domain
+from mail.cursors import NEWEST, Place
 from mail.errors import AlreadyExists, NotFound
-from mail.ports import Directory
-from schemas.records import Alias, Domain, Quota, Session, User
+from mail.ports import SIGN_INS_KEPT, Directory
+from schemas.records import Alias, Domain, Quota, Session, SignIn, User
 from stores.memory.faults import Fault, no_fault, take_step
 
 
@@ -22,6 +23,7 @@ class MemoryDirectory(Directory):
         self._ids: dict[str, str] = {}  # of users, by address
         self._aliases: dict[str, Alias] = {}
         self._sessions: dict[str, Session] = {}
+        self._sign_ins: dict[str, SignIn] = {}
         self._settings: dict[str, str] = {}
 
     async def add_domain(self, domain: Domain, postmaster: User) -> None:
@@ -142,6 +144,18 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "read")
         return self._sessions.get(token_sha256)
 
+    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
+        await take_step(self.fault, "read")
+        found = [row for row in self._sessions.values() if row.user_id == user_id]
+        return sorted(found, key=lambda row: (-row.created_at_ms, row.token_sha256))[:limit]
+
+    async def use_session(self, token_sha256: str, *, at_ms: int) -> None:
+        await take_step(self.fault, "write")
+        row = self._sessions.get(token_sha256)
+        if row is not None and row.used_at_ms < at_ms:
+            used = msgspec.structs.replace(row, used_at_ms=at_ms)
+            self._sessions[token_sha256] = used
+
     async def end_session(self, token_sha256: str) -> None:
         await take_step(self.fault, "write")
         self._sessions.pop(token_sha256, None)
@@ -152,6 +166,23 @@ class MemoryDirectory(Directory):
         gone, self._sessions = len(self._sessions) - len(kept), kept
         return gone
 
+    async def note_sign_in(self, sign_in: SignIn) -> None:
+        await take_step(self.fault, "write")
+        self._sign_ins.setdefault(sign_in.sign_in_id, sign_in)
+        alike = [row for row in self._sorted(sign_in.user_id) if row.outcome == sign_in.outcome]
+        for row in alike[SIGN_INS_KEPT:]:
+            del self._sign_ins[row.sign_in_id]
+
+    async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
+        await take_step(self.fault, "read")
+        return [row for row in self._sorted(user_id) if _place(row) < before][:limit]
+
+    async def prune_sign_ins(self, *, before_ms: int) -> int:
+        await take_step(self.fault, "write")
+        kept = {id_: row for id_, row in self._sign_ins.items() if row.at_ms >= before_ms}
+        gone, self._sign_ins = len(self._sign_ins) - len(kept), kept
+        return gone
+
     async def setting(self, name: str) -> str | None:
         await take_step(self.fault, "read")
         return self._settings.get(name)
@@ -159,6 +190,10 @@ class MemoryDirectory(Directory):
     async def set_setting(self, name: str, value: str) -> None:
         await take_step(self.fault, "write")
         self._settings[name] = value
+
+    def _sorted(self, user_id: str) -> list[SignIn]:
+        rows = [row for row in self._sign_ins.values() if row.user_id == user_id]
+        return sorted(rows, key=_place, reverse=True)
 
     def _known(self, user_id: str) -> User:
         try:
@@ -186,3 +221,7 @@ class MemoryDirectory(Directory):
     def _end_sessions(self, user_id: str) -> None:
         kept = {key: row for key, row in self._sessions.items() if row.user_id != user_id}
         self._sessions = kept
+
+
+def _place(row: SignIn) -> Place:
+    return row.at_ms, row.sign_in_id

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from mail.errors import AlreadyExists, BadAddress, NotFound
-from mail.ports import Directory
-from schemas.records import Alias, Domain, Quota, Session, User
+from mail.ports import SIGN_INS_KEPT, Directory
+from schemas.records import Alias, Domain, Quota, Session, SignIn, User
 
 EXAMPLE = Domain(domain_id="d1", name="example.org", created_at_ms=1)
 
@@ -29,6 +29,17 @@ def session(token: str, user_id: str) -> Session:
 def leads(address: str, *targets: str, is_group: bool = False) -> Alias:
     return Alias(
         address=address, domain_id="d1", is_group=is_group, targets=targets, created_at_ms=8
+    )
+
+
+def sign_in(number: int, user_id: str, *, at_ms: int = 0, outcome: str = "success") -> SignIn:
+    return SignIn(
+        sign_in_id=f"s{number:04d}",
+        user_id=user_id,
+        at_ms=at_ms,
+        outcome=outcome,
+        peer="192.0.2.7",
+        user_agent="Mail/1.0",
     )
 
 
@@ -156,6 +167,43 @@ class DirectoryContract:
         assert await directory.prune_sessions(ended.expires_at_ms) == 0
         assert await directory.session("t1") == lasting
         assert await directory.session("t2") is None
+
+    async def test_sessions_are_listed_newest_first_with_their_last_use(self, directory):
+        await settle(directory)
+        made = [
+            Session(token_sha256=f"t{n}", user_id="u1", expires_at_ms=99, created_at_ms=n // 2,
+                    user_agent="Mail/1.0", peer="192.0.2.7")
+            for n in range(4)
+        ]  # fmt: skip
+        for each in (*made, session("t9", "u2")):
+            await directory.add_session(each)
+        assert await directory.sessions("u1", limit=3) == [made[2], made[3], made[0]]
+        for at_ms in (7, 5):
+            await directory.use_session("t3", at_ms=at_ms)
+        found = await directory.session("t3")
+        assert (found.used_at_ms, found.peer, found.user_agent) == (7, "192.0.2.7", "Mail/1.0")
+        await directory.use_session("unknown", at_ms=1)
+        assert await directory.session("unknown") is None
+        assert await directory.sessions("u9", limit=3) == []
+
+    async def test_sign_ins_are_kept_apart_by_user_newest_first(self, directory):
+        made = [sign_in(n, "u1", at_ms=n // 2) for n in range(5)]
+        for each in (*made, made[0], sign_in(9, "u2"), sign_in(8, "")):
+            await directory.note_sign_in(each)
+        first = await directory.sign_ins("u1", limit=2)
+        assert first == [made[4], made[3]]
+        before = (first[-1].at_ms, first[-1].sign_in_id)
+        assert await directory.sign_ins("u1", limit=9, before=before) == made[2::-1]
+        assert await directory.sign_ins("", limit=9) == [sign_in(8, "")]
+        assert await directory.prune_sign_ins(before_ms=2) == 4 + 2
+        assert await directory.sign_ins("u1", limit=9) == [made[4]]
+
+    async def test_sign_ins_are_bounded_for_each_outcome(self, directory):
+        many = [sign_in(n, "u1", at_ms=n, outcome="failure") for n in range(SIGN_INS_KEPT + 2)]
+        first = sign_in(9_999, "u1", at_ms=0, outcome="success")
+        await asyncio.gather(*map(directory.note_sign_in, (first, *many)))
+        found = await directory.sign_ins("u1", limit=2 * SIGN_INS_KEPT)
+        assert found == [*many[:1:-1], first]
 
     async def test_nobody_has_no_session(self, directory):
         await settle(directory)
