@@ -75,6 +75,7 @@ def test_a_lost_content_is_named_by_the_audit(running: World, cara: Client) -> N
 
 
 def test_quarantine_is_released_once_and_deleted_for_good(running: World, cara: Client) -> None:
+    before = audit(running)["counts"]["discarded"]
     infected = running.send(mails.eicar(), CARA)
     spam, bad = running.send(mails.gtube(), CARA), running.send(mails.gtube(), CARA)
     eventually(lambda: {infected, spam, bad} <= rows(running).keys())
@@ -94,6 +95,6 @@ def test_quarantine_is_released_once_and_deleted_for_good(running: World, cara: 
     assert rows(running)[spam]["released_by"]
     assert "deleted from quarantine" in running.cli("trace", bad).stdout
     account = audit(running)
-    assert account["counts"]["discarded"] == 1
+    assert account["counts"]["discarded"] == before + 1
     assert account["lost"] == []
     assert cara.message_of(spam), "still there once"
