@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass, field
 
 from mail.charsets import guess_text
-from mail.clean import one_line
+from mail.clean import fitting, one_line
 from mail.headers import VALUE_MAX_CHARS, decode_words
 from schemas.mail import Mailbox
 
 MAILBOXES_KEPT = 100
+KEPT_BYTES = 8 * 1024  # of one field: what is kept travels with the mail to each of its owners
 NAME_MAX_CHARS = 200
 ADDRESS_MAX_CHARS = 254
 
@@ -25,11 +26,11 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def read_mailboxes(values: list[bytes], *, limit: int = MAILBOXES_KEPT) -> tuple[Mailbox, ...]:
-    """The mailboxes of the values of one field, in their order, at most `limit`."""
+    """The mailboxes of the values of one field, in their order, at most `limit` and KEPT_BYTES."""
     found: list[Mailbox] = []
     for value in values:
         _read_into(found, guess_text(value[:VALUE_MAX_CHARS]), limit)
-    return tuple(found[:limit])
+    return tuple(fitting(found[:limit], lambda one: one.name + one.address, max_bytes=KEPT_BYTES))
 
 
 @dataclass(slots=True)

@@ -1,6 +1,10 @@
 """Text of strangers made safe to store, sort, show and send on: valid Unicode, no controls."""
 
 import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85]")
 _UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -24,3 +28,13 @@ def lines(text: str, *, limit: int) -> str:
     if "\r" in cut or not cut.isascii():
         cut = _LINE_ENDS.sub("\n", cut)
     return _UNWANTED.sub("", cut)
+
+
+def fitting(found: Iterable[T], text_of: Callable[[T], str], *, max_bytes: int) -> Iterator[T]:
+    """The first of `found`, for as long as their texts take no more than that together."""
+    left_bytes = max_bytes
+    for one in found:
+        left_bytes -= len(text_of(one).encode())
+        if left_bytes < 0:
+            return
+        yield one

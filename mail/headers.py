@@ -12,12 +12,13 @@ from email.utils import parsedate_to_datetime
 from itertools import pairwise
 
 from mail.charsets import decode_text, guess_text
-from mail.clean import one_line
+from mail.clean import fitting, one_line
 
 HEADER_MAX_BYTES = 1024 * 1024
 FIELDS_MAX = 10_000
 VALUE_MAX_CHARS = 64 * 1024
 IDS_KEPT = 100
+IDS_KEPT_BYTES = 8 * 1024
 ID_MAX_CHARS = 250
 DATE_MAX_CHARS = 200
 
@@ -51,13 +52,14 @@ class Header:
         return one_line(decoded(values[0]), limit=limit) if values else ""
 
     def ids(self, name: str) -> tuple[str, ...]:
-        """Message ids (RFC 5322 §3.6.4) without their brackets, at most the last IDS_KEPT."""
+        """Message ids (RFC 5322 §3.6.4) without brackets, the last IDS_KEPT and IDS_KEPT_BYTES."""
         found: list[str] = []
         for value in self.all(name):
             text = guess_text(value[:VALUE_MAX_CHARS])
             found += _ID.findall(text) or text.split()
-        cleaned = (one_line(id_, limit=ID_MAX_CHARS) for id_ in found[-IDS_KEPT:])
-        return tuple(id_ for id_ in cleaned if id_)
+        cleaned = (one_line(id_, limit=ID_MAX_CHARS) for id_ in reversed(found[-IDS_KEPT:]))
+        last_first = list(fitting(filter(None, cleaned), str, max_bytes=IDS_KEPT_BYTES))
+        return tuple(reversed(last_first))
 
     def date_ms(self) -> int | None:
         """The Date: field (RFC 5322 §3.3) as a Unix millisecond; None when unreadable."""

@@ -30,6 +30,7 @@ from streams.turns import Turns
 
 _log = logging.getLogger(__name__)
 RECORD_MAX_BYTES = EVENT_MAX_BYTES + 48 * 1024  # a dead letter: a whole event, and its headers
+TOGETHER_MAX = 128  # events that wait for the broker's answer together
 _RETRY_S = 0.5
 _Record = tuple[str, bytes | None, bytes | None, int | None, tuple[tuple[str, bytes], ...]]
 _Pending = list[tuple[_Record, "asyncio.Future[object]"]]
@@ -84,9 +85,12 @@ class KafkaPublisher:
         """Return once the broker acknowledged all. BrokerUnavailable: in doubt, repeat.
 
         Poison: an event that can never be written (over EVENT_MAX_BYTES, or no valid text).
+        Many go in parts, each within the limit: a mail to a thousand owners must not hold all its
+        commands in memory, nor fail for their number, as a repeat would fail again.
         """
-        if events:
-            await self._write([self._record(event) for event in events])
+        for start in range(0, len(events), TOGETHER_MAX):
+            part = events[start : start + TOGETHER_MAX]
+            await self._write([self._record(event) for event in part])
 
     async def publish_raw(
         self,

@@ -170,9 +170,16 @@ def test_heads_are_bounded_whatever_the_header_says() -> None:
     )
     head = read_head(content + b"\r\nhi")
     assert len(head.subject) == 998
-    assert len(head.to) <= 100
+    assert 10 < len(head.to) <= 100
     assert len(head.references) == 100
-    assert len(msgspec.msgpack.encode(head)) < 512 * 1024
+    assert len(msgspec.msgpack.encode(head)) < 48 * 1024
+
+
+def test_of_ids_beyond_the_bounds_the_last_are_kept() -> None:
+    ids = [f"{n}{'x' * 200}@y" for n in range(100)]
+    head = read_head(f"References: {' '.join(f'<{id_}>' for id_ in ids)}\r\n\r\n".encode())
+    assert 20 <= len(head.references) < 60
+    assert head.references == tuple(ids[-len(head.references) :])
 
 
 def test_an_attachment_beyond_the_last_is_not_found() -> None:

@@ -14,7 +14,7 @@ from streams.codec import decode_of
 from streams.config import PublisherConfig, TopicsConfig
 from streams.dead_letter_headers import letter, texts
 from streams.dead_letters import park
-from streams.publisher import KafkaPublisher
+from streams.publisher import TOGETHER_MAX, KafkaPublisher
 from streams.topics import ensure_topics
 from streams.topology import EVENT_MAX_BYTES
 from tests.streams.conftest import Facts, until
@@ -60,11 +60,12 @@ async def publisher(broker, river):
 
 
 async def test_what_is_published_stands_under_its_key(broker, river, publisher) -> None:
-    notes = [Note(key=f"k{n % 2}", number=n) for n in range(20)]
+    count = TOGETHER_MAX + 20
+    notes = [Note(key=f"k{n % 2}", number=n) for n in range(count)]
     await publisher.publish(*notes)
     found = await read_all(broker.bootstrap, river.notes.name)
     events = [decode_of(river.notes, each.offset, each.value) for each in found]
-    assert sorted(event.number for event in events) == list(range(20))
+    assert sorted(event.number for event in events) == list(range(count))
     assert all(each.key.decode() == event.key for each, event in zip(found, events, strict=True))
 
 
