@@ -15,7 +15,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from api.clients import CLIENT, client_of
+from api.compression import compress
 from api.config import ApiConfig
+from api.cors import allow, preflight
 from api.doors import DoorSite
 from api.edge import EDGE, Edge, Reasons, make_edge
 from api.headers import secure
@@ -55,6 +57,7 @@ def make_app(
     app.router.add_get(PATH, _describe(config))
     add_page(app)
     app.on_response_prepare.append(secure)
+    app.on_response_prepare.append(_allow_origins)
     app.on_response_prepare.append(_note_prepared)
     app.on_shutdown.append(_end_sockets)
     app.cleanup_ctx.append(_hashers)
@@ -104,7 +107,8 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
     request[CLIENT] = client = client_of(request, edge.config)
     try:
         with edge.visitors.request(client):
-            response = await handler(request)
+            response = preflight(request, edge.config) or await handler(request)
+            await compress(request, response)
     except Exception as error:
         if request.get(_PREPARED):
             raise _cut_off(request, error) from error
@@ -148,6 +152,10 @@ def _count(request: web.Request, status: int, took_s: float) -> None:
         method, route = request.method, resource.canonical
     lasting = status == HTTPStatus.SWITCHING_PROTOCOLS
     request.app[EDGE].metrics.seen(method, route, status, None if lasting else took_s)
+
+
+async def _allow_origins(request: web.Request, response: web.StreamResponse) -> None:
+    allow(request, response, request.app[EDGE].config)
 
 
 async def _note_prepared(request: web.Request, response: web.StreamResponse) -> None:

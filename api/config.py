@@ -15,10 +15,12 @@ class ApiConfig:
     descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
     proxies: Networks = NONE  # whose word about clients is taken, see clients.py
     proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); the other one is not read
+    cors_origins: frozenset[str] = frozenset()  # pages that may ask from elsewhere, see cors.py
     secure_cookies: bool = False  # True: every client is taken to have come by HTTPS
 
     connections_max: int = 12_000  # push sockets and whoever else connects
     connections_per_peer_max: int = 256  # an office behind one address; by proxy: requests at once
+    requests_per_minute: int = 6_000  # of one user; 0: any number
     tls_handshake_s: float = 10.0
     body_max_s: float = 20.0  # for a request's body to come
 

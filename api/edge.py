@@ -13,6 +13,7 @@ from api.doors import Visitors
 from api.limits import Downloads, FailedLogins
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
+from api.rates import RATES, Rates
 from api.sessions import Caller, authenticate
 from api.sockets import Sockets
 from mail.usages import Usages
@@ -35,6 +36,7 @@ class Edge:
     metrics: ApiMetrics
     failed_logins: FailedLogins
     downloads: Downloads
+    rates: Rates
     sockets: Sockets
     visitors: Visitors
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
@@ -77,6 +79,7 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons, warning
         metrics=metrics,
         failed_logins=FailedLogins(config, time.monotonic),
         downloads=Downloads(config),
+        rates=Rates(config.requests_per_minute, time.monotonic),
         sockets=Sockets(config, metrics),
         visitors=Visitors(config, metrics),
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
@@ -102,6 +105,7 @@ def signed_in(
     async def answer(request: web.Request) -> web.StreamResponse:
         edge = request.app[EDGE]
         caller = await authenticate(request, edge.config, edge.ports.directory, now_ms())
+        request[RATES] = edge.rates.take(caller.user.user_id)
         return await handler(SignedCall(edge=edge, request=request, caller=caller))
 
     return answer

@@ -3,6 +3,7 @@
 from aiohttp import hdrs, web
 
 from api.clients import CLIENT
+from api.rates import RATES
 
 CSP = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SANDBOX_CSP = f"{CSP}; sandbox"
@@ -27,6 +28,7 @@ async def secure(request: web.Request, response: web.StreamResponse) -> None:
     """Signal before an answer's headers go out; an answer's own values stay."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers.update(request.get(RATES, {}))
     client = request.get(CLIENT)  # absent when aiohttp refuses before anything of ours runs
     if client is not None and client.https:
         response.headers["Strict-Transport-Security"] = HSTS

@@ -20,6 +20,8 @@ class EdgeSettings:
     smtp_proxies: Networks  # who speaks the PROXY protocol to us
     http_proxies: Networks  # whose word about the client's address and scheme counts
     http_proxy_header: str
+    http_requests_per_minute: int  # of one user; 0: any number
+    cors_origins: tuple[str, ...]  # pages of other origins that may use the API
     secure_cookies: str  # yes: even when nobody says that the page came by HTTPS
     smtp_fds: tuple[int, ...]  # listening sockets that were handed to us, instead of a port
     http_fds: tuple[int, ...]
@@ -41,6 +43,10 @@ def edge_settings(read: Reader) -> dict[str, Any]:
         "http_proxy_header": read.choice(
             "HTTP_PROXY_HEADER", "x-forwarded-for", ("x-forwarded-for", "forwarded")
         ),
+        "http_requests_per_minute": read.number(
+            "HTTP_REQUESTS_PER_MINUTE", 6_000, least=0, most=1_000_000
+        ),
+        "cors_origins": read.origins("CORS_ORIGINS"),
         "secure_cookies": read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         "smtp_fds": read.numbers("SMTP_FDS"),
         "http_fds": read.numbers("HTTP_FDS"),

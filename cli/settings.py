@@ -8,6 +8,8 @@ from mail.peers import Networks
 
 _URL = re.compile(r"(https?|file)://[!-+\--~]+")  # printable ASCII but for the comma
 
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9]+(?:[.-][a-z0-9]+)*|\[[0-9a-f:.]+\])(?::[1-9]\d{0,4})?")
+
 
 class BadSetting(Refused):
     """A setting that cannot be used."""
@@ -55,6 +57,15 @@ class Reader:
         except ValueError as error:
             wanted = f"networks such as 10.0.0.0/8,::1/128 ({error})"
             raise BadSetting(f"POSTRIVER_{name}", value, wanted) from error
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """Origins as browsers write them (RFC 6454 §6.2), separated by commas; none is fine."""
+        words = [word.strip() for word in self.text(name, "").split(",")]
+        for word in filter(None, words):
+            if not _ORIGIN.fullmatch(word):
+                wanted = "origins such as https://mail.example.org, without a path"
+                raise BadSetting(f"POSTRIVER_{name}", word, wanted)
+        return tuple(filter(None, words))
 
     def choice(self, name: str, default: str, of: tuple[str, ...]) -> str:
         value = self.text(name, default)

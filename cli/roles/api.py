@@ -80,6 +80,8 @@ def _edge(config: Config) -> ApiConfig:
         quota=config.quota,
         descriptors=config.http_fds,
         proxies=config.http_proxies,
+        requests_per_minute=config.http_requests_per_minute,
+        cors_origins=frozenset(config.cors_origins),
         proxy_header=config.http_proxy_header,
         secure_cookies=config.secure_cookies == "yes",
     )

@@ -45,6 +45,9 @@ def test_one_port_may_differ_from_its_base() -> None:
         ("SMTP_PROXIES", "10.0.0.1/8"),
         ("HTTP_PROXIES", "localhost"),
         ("HTTP_PROXY_HEADER", "both"),
+        ("CORS_ORIGINS", "https://mail.example.org/"),
+        ("CORS_ORIGINS", "https://ok.example.org, *"),
+        ("HTTP_REQUESTS_PER_MINUTE", "many"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
@@ -63,6 +66,7 @@ def test_a_configuration_gives_itself_again(tmp_path: Path) -> None:
         "POSTRIVER_HOSTNAME": "Mail.Example.ORG", "POSTRIVER_JUNK_SCORE": "4.5",
         "POSTRIVER_MESSAGE_MAX_BYTES": "1000000", "POSTRIVER_LOG_LEVEL": "DEBUG",
         "POSTRIVER_SMTP_PROXIES": "10.0.0.0/8, ::1",
+        "POSTRIVER_CORS_ORIGINS": "https://a.example.org, http://[::1]:3000",
     }  # fmt: skip
     config = load(given)
     assert config.hostname == "mail.example.org"
