@@ -1,7 +1,7 @@
 # Every target installs what it needs first; see scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run up down test check chaos bench reset uninstall
+.PHONY: help run up down test check chaos fuzz bench reset uninstall
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -23,6 +23,9 @@ check: ## Formatting, lint, types, layers, generated pages
 
 chaos: ## Break everything by seed: SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4
 	@scripts/go chaos
+
+fuzz: ## Throw octets at every parser and edge: SECONDS=600
+	@FUZZ_S="$(or $(SECONDS),600)" scripts/go fuzz
 
 bench: ## Measure rates, CPU, latency and memory (QUICK=1: three minutes; DOCS=1: into docs/)
 	@scripts/go bench

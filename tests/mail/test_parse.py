@@ -125,13 +125,18 @@ def deep(levels: int) -> bytes:
         b"Subject: hostile\r\nTo: " + b'"\\"' * 500_000 + b"\r\n\r\n",
         b"Subject: hostile\r\nTo: " + b"(" * 1_000_000 + b"\r\n\r\n",
         b"Subject: hostile\r\nX: " + b"=?a?q?" * 100_000 + b"\r\n\r\n",
+        b"Subject: hostile\r\nX: " + b"<b>=?euc-kr?Q?=C7?=a: " * 2_500,
+        deep(99)
+        + b"--b0\r\n"
+        + deep(99).replace(b"=b", b"=c").replace(b"--b", b"--c") * 8
+        + b"x\r\n" * 1_000_000,
         b"Subject: hostile\r\nContent-Type: text/html\r\n\r\n" + b"<!--<script><a " * 500_000,
         b"Subject: hostile\r\nContent-Type: text/html\r\n\r\n" + b"<div>" * 500_000,
         b"Subject: hostile\r\nContent-Type: text/html\r\n\r\n" + b"&" * 2_000_000,
         b"Subject: hostile\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"=!A" * 2_000_000,
         b"Subject: hostile\r\nContent-Type: text/plain;" + b' a="\\' * 100_000 + b"\r\n\r\n",
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_hostile_mail_costs_seconds_at_most(content: bytes) -> None:
     started_s = time.process_time()

@@ -1,0 +1,128 @@
+"""Mails: read by both parsers, into clean and bounded text, with work that their size explains."""
+
+import msgspec
+from fast_mail_parser import ParseError
+
+from mail.errors import NotFound
+from mail.headers import Header, read_header
+from mail.html import sanitise, to_text
+from mail.mime import PARTS_MAX, Part, Unsuited, read_tree
+from mail.mime_walk import walk_tree
+from mail.parse import attachment, read_head, read_mail
+from tests.fuzz.target import Target, encoded, work_of
+from tests.mail.test_html import inspect
+from tests.mail.test_parse import UNCLEAN, texts_of
+
+CALLS_AT_LEAST = 5_000
+CALLS_PER_BYTE = 60
+HEAD_MAX_BYTES = 512 * 1024
+HTML_GROWS_TO_BYTES = 300 * 1024 * 1024
+
+WORDS = (
+    *encoded(
+        "\r\n", "\n", "\r", "\r\n\r\n", " ", "\t", ":", ";", "--x", "--x--", "\r\n--x\r\n",
+        "\r\n--x--\r\n", '"', "<", ">", "(", ")", "\\", ",", "=", "?", "*", "%", "'", "@", "a",
+        "=?utf-8?B?", "?=", "=?euc-kr?Q?=C7?=", "=?x?q?", "Subject: ", "From: ", "To: a@b, ",
+        "Content-Type: multipart/mixed; boundary=x\r\n", "Content-Type: text/plain; charset=",
+        "Content-Type: multipart/digest; boundary=x\r\n", "Content-Type: message/rfc822\r\n",
+        "Content-Type: text/html\r\n\r\n", "Content-Transfer-Encoding: base64\r\n", "utf-7",
+        "Content-Transfer-Encoding: quoted-printable\r\n", "iso-2022-jp", "utf-16", "hz", "+2AA-",
+        "Content-Disposition: attachment; filename*0*=''%ff;", "filename*1=b;", "name=", "=3D=",
+        "Date: Mon, 9 Jan 2024 09:00:00 +0900", "References: <a@b>", "Message-ID: <c@d>", "QUJD",
+        "Content-ID: <a>", "\x00", "김", "&#0;", "&lt", "<!--", "-->", "<script>", "<p>", "<b>",
+    ),
+    b"\xff\xfe", b"\x1b$B", b"\x1b(J", "김".encode("euc-kr"),
+)  # fmt: skip
+MULTIPART = b"Subject: s\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
+BEGINS = (
+    b"", MULTIPART, b"Content-Type: text/html\r\n\r\n", b"To: ", b"Content-Type: text/plain; ",
+    b"Subject: ", b"Date: ", b"Content-Disposition: attachment; ",
+)  # fmt: skip
+
+
+def mail(data: bytes) -> None:
+    reading, calls = work_of(lambda: read_mail(data))
+    assert calls <= CALLS_AT_LEAST + CALLS_PER_BYTE * len(data)
+    assert [text for text in texts_of(data) if UNCLEAN.search(text)] == []
+    assert read_head(data) == reading.head
+    assert len(msgspec.msgpack.encode(reading.head)) <= HEAD_MAX_BYTES
+    assert msgspec.json.decode(msgspec.json.encode(reading), type=type(reading)) == reading
+    for one in reading.attachments:
+        assert attachment(data, one.n)[0] == one
+    _has_no_attachment(data, len(reading.attachments) + 1)
+
+
+def _has_no_attachment(data: bytes, n: int) -> None:
+    try:
+        attachment(data, n)
+    except NotFound:
+        return
+    raise AssertionError
+
+
+def walked(data: bytes) -> None:
+    """Our own parser never fails; where the fast one succeeds it has the same number of leaves."""
+    tree = walk_tree(data)
+    leaves = _leaves(tree.root)
+    assert len(leaves) <= PARTS_MAX + 1
+    assert sum(len(leaf.decode()) for leaf in leaves) <= len(data)
+    header = read_header(data)
+    assert 0 <= header.body_start <= len(data)
+    if _is_well_formed(data, header):
+        try:
+            fast = [leaf.decode() for leaf in _leaves(read_tree(data).root)]
+        except (Unsuited, ParseError):
+            return
+        assert [_plain(one) for one in fast] == [_plain(leaf.decode()) for leaf in leaves]
+
+
+def _leaves(root: Part) -> list[Part]:
+    found, waiting = [], [root]
+    while waiting:
+        part = waiting.pop()
+        waiting += part.children
+        found += [] if part.children else [part]
+    return found
+
+
+def _is_well_formed(data: bytes, header: Header) -> bool:
+    """Lines that end in CR LF, a header with an end, and nothing of which parsers may differ."""
+    lines = data.replace(b"\r\n", b"")
+    has_end = b"\r\n\r\n" in data and data[header.body_start - 4 : header.body_start] == b"\r\n" * 2
+    return (
+        bool(header.fields) and has_end and data.isascii() and not set(lines) & set(b"\r\n\0\x1b")
+    )
+
+
+def _plain(octets: bytes) -> bytes:
+    return octets.replace(b"\r\n", b"\n").strip()
+
+
+def html(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    safe = sanitise(text)
+    inspect(safe)
+    assert not UNCLEAN.search(safe)
+    assert len(safe) <= HTML_GROWS_TO_BYTES
+    shown, calls = work_of(lambda: to_text(text, limit=1_000))
+    assert len(shown) <= 1_000
+    assert not UNCLEAN.search(shown)
+    assert calls <= CALLS_AT_LEAST + CALLS_PER_BYTE * len(data)
+
+
+HTML_WORDS = encoded(
+    "<", ">", "</", "/>", "<!--", "-->", "<![CDATA[", "]]>", "<p>", "</p>", "<b>", "</b>",
+    "<i a=1>",
+    "<font size=1>", "</font>", "<a href=", "http://a.test", "javascript:", "</a>", "<table>",
+    "<tr>", "<td>", "</td>", "</table>", "<script>", "</script>", "<style>", "</style>", "<svg>",
+    "<math>", "<mtext>", "<title>", "<textarea>", "<template>", "<select>", "<option>", "<img src=",
+    "<plaintext>", "<noscript>", "&", "&#", "&#x1;", "&#xfffe;", "&lt;", "&NotEqualTilde;", '"',
+    "'",
+    "=", " ", "style=", "url(", "color:red;", "title='", "x", "\x00", "\x85", "é", "\u202e",
+)  # fmt: skip
+
+TARGETS = (
+    Target("mail", mail, WORDS, BEGINS),
+    Target("walk", walked, WORDS, BEGINS),
+    Target("html", html, HTML_WORDS),
+)

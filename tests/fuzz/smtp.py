@@ -1,0 +1,206 @@
+"""SMTP: any octets in any pieces at the real protocol. One reply for one command, and what is
+accepted is what was sent: told by a reader of the wire that shares no code with ingress/."""
+
+import asyncio
+import random
+import re
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingress.acceptance import Acceptance
+from ingress.config import SmtpConfig
+from ingress.session import Session
+from ingress.site import Site
+from ingress.stats import Load, Stats
+from mail.addresses import DirectoryResolver
+from schemas.events import MailReceived
+from schemas.records import Domain, User
+from stores.memory.content import MemoryContentStore
+from stores.memory.directory import MemoryDirectory
+from stores.memory.river import MemoryPublisher
+from tests.fuzz.target import Target, encoded
+
+END = b"\r\n.\r\n"
+CONFIG = SmtpConfig(
+    hostname="mx.postriver.test", linger_s=0.02, message_max_bytes=2_000, inline_max_bytes=600,
+    line_max_bytes=300, recipients_max=2, received_max=2, chatter_max=30,
+)  # fmt: skip
+_REPLY = re.compile(rb"(?:\d{3}-[^\r\n]*\r\n)*\d{3}(?: [^\r\n]*)?\r\n")
+
+
+class Wire(asyncio.Transport):
+    """What a connection says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = b""
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+        self._closing = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("192.0.2.7", 12345) if name == "peername" else default
+
+    def write(self, data: Any) -> None:
+        self.said += bytes(data)
+
+    def pause_reading(self) -> None:
+        self.may_read.clear()
+
+    def resume_reading(self) -> None:
+        self.may_read.set()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        self._closing = True
+        self.may_read.set()
+
+    abort = close
+
+
+class Gate:
+    def closed(self) -> str | None:
+        return None
+
+
+async def _site() -> tuple[Site, MemoryPublisher, MemoryContentStore]:
+    directory = MemoryDirectory()
+    user = User(user_id="u", domain_id="d", address="ann@a.test", disabled=False, created_at_ms=1)
+    await directory.add_domain(Domain(domain_id="d", name="a.test", created_at_ms=1), user)
+    publisher, contents, stats = MemoryPublisher(), MemoryContentStore(), Stats()
+    site = Site(
+        config=CONFIG,
+        resolver=DirectoryResolver(directory, CONFIG.hostname),
+        gate=Gate(),
+        acceptance=Acceptance(CONFIG, stats, publisher=publisher, contents=contents),
+        stats=stats,
+        load=Load(CONFIG, stats),
+        tls=None,
+    )
+    return site, publisher, contents
+
+
+async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]]]:
+    """All replies, and the mails that were accepted with their bytes."""
+    site, publisher, contents = await _site()
+    wire, session = Wire(), Session(site, asyncio.get_running_loop())
+    session.connection_made(wire)
+    for piece in _pieces(data):
+        await wire.may_read.wait()
+        if wire.is_closing():
+            break
+        session.data_received(piece)
+        await asyncio.sleep(0)
+    session.eof_received()
+    done, _ = await asyncio.wait([session.task], timeout=20)
+    assert done, "it waits for more than was sent"
+    session.connection_lost(None)
+    stats = site.stats
+    assert (stats.connections, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
+    mails = []
+    for event in publisher.events:
+        assert isinstance(event, MailReceived)
+        inline = getattr(event.content, "data", None)
+        whole = await contents.get(event.content.ref) if inline is None else inline
+        mails.append((event, whole[event.trace_size_bytes :]))
+    return wire.said, mails
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    chance, pieces = random.Random(zlib.crc32(data)), []
+    while data:
+        size = chance.choice((1, 2, 5, 30, 200, 5000))
+        pieces.append(data[:size])
+        data = data[size:]
+    return pieces
+
+
+@dataclass
+class Client:
+    """Goes along what was sent with what was answered."""
+
+    wire: bytes
+    replies: list[bytes]
+    mails: list[tuple[MailReceived, bytes]]
+    at: int = 0
+    recipients: list[bytes] = field(default_factory=list)
+
+    def check(self) -> None:
+        assert self.replies.pop(0).startswith(b"220 ")
+        while (end := self.wire.find(b"\n", self.at)) >= 0 and self._command(end + 1):
+            pass
+        assert self.replies == [], "a reply without a command"
+        assert self.mails == [], "a mail without a 250"
+
+    def _command(self, end: int) -> bool:
+        line, self.at = self.wire[self.at : end], end
+        assert self.replies, f"no reply to {line!r}"
+        reply = self.replies.pop(0)
+        code, verb = reply[:3], line.strip()[:4].upper()
+        if code == b"354":
+            assert verb == b"DATA"
+            return self._data()
+        if code == b"250" and verb in {b"EHLO", b"HELO", b"RSET", b"MAIL"}:
+            self.recipients.clear()
+        if code == b"250" and verb == b"RCPT":
+            self.recipients.append(line.lower())
+        return code not in {b"221", b"421"}
+
+    def _data(self) -> bool:
+        body, found, _ = (b"\r\n" + self.wire[self.at :]).partition(END)
+        if self.replies and self.replies[0].startswith(b"421"):
+            self.replies.pop(0)
+            return False
+        if not found:
+            return False
+        self.at += len(body) - 2 + len(END)
+        reply = self.replies.pop(0)
+        if reply.startswith(b"250"):
+            self._accepted(body)
+        self.recipients.clear()
+        return not reply.startswith(b"421")
+
+    def _accepted(self, body: bytes) -> None:
+        event, content = self.mails.pop(0)
+        lines = body.split(b"\r\n")[1:]
+        assert content == b"".join(line.removeprefix(b".") + b"\r\n" for line in lines)
+        assert not any(b"\r" in line or b"\n" in line for line in lines)
+        assert event.envelope.recipients
+        for one in event.envelope.recipients:
+            assert any(one.address.lower().encode() in line for line in self.recipients)
+
+
+def dialogue(data: bytes) -> None:
+    said, mails = asyncio.run(_converse(data))
+    replies = _REPLY.findall(said)
+    assert b"".join(replies) == said
+    assert not any(b"421 4.3.0 internal" in reply for reply in replies)
+    Client(data, replies, mails).check()
+
+
+WORDS = (
+    *encoded(
+        "EHLO c.example\r\n", "HELO c\r\n", "MAIL FROM:<a@b.example>\r\n", "MAIL FROM:<>\r\n",
+        "MAIL FROM:<a@b.example> SIZE=100 BODY=8BITMIME SMTPUTF8\r\n", "RCPT TO:<ann@a.test>\r\n",
+        "RCPT TO:<ann+x@a.test>\r\n", "RCPT TO:<no@a.test>\r\n", "DATA\r\n", "DATA\r\n", ".\r\n",
+        "\r\n.\r\n", "\r\n.\r\n", "..\r\n", "Subject: x\r\n", "\r\n", "\n", "\r", "\n.\n", "\r.\r",
+        "\n.\r\n", "\r\n.\n", "RSET\r\n", "NOOP x\r\n", "QUIT\r\n", "HELP\r\n", "HELP EXPN\r\n",
+        "HELP MAIL\r\n", "VRFY ann\r\n", "EXPN x\r\n", "BDAT 3 LAST\r\n", "STARTTLS\r\n",
+        "AUTH\r\n",
+        "GET / HTTP/1.1\r\n", "Received: x\r\n", "x" * 70, "x" * 600, "<", ">", '"', "@", ":", " ",
+        "\\", "\x00", "é", "MAIL ", "RCPT TO:", "FROM:", "SIZE=", "99999999999999999999999", "=",
+        "RCPT TO:<@x:ann@a.test>\r\n", 'RCPT TO:<"ann"@a.test>\r\n', "DATA x\r\n", "[1.2.3.4]",
+    ),
+    b"\xff",
+)  # fmt: skip
+READY = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<ann@a.test>\r\n"
+TARGETS = (Target("smtp", dialogue, WORDS, (b"EHLO c\r\n", READY, READY + b"DATA\r\n", b"")),)

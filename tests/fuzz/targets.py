@@ -1,0 +1,5 @@
+"""All targets."""
+
+from tests.fuzz import edge, mails, smtp, texts
+
+TARGETS = (*mails.TARGETS, *smtp.TARGETS, *texts.TARGETS, *edge.TARGETS)
