@@ -55,13 +55,18 @@ def of_mailbox(handler: SignedHandler) -> SignedHandler:
     async def answer(call: SignedCall) -> web.StreamResponse:
         tag = tag_of_state(await call.edge.ports.store.load(call.user_id))
         unchanged = not_modified(call.request, tag)
-        if unchanged is not None:
+        if unchanged is not None and not _takes_any(call.request):
             return unchanged
         response = await handler(call)
         response.headers[hdrs.ETAG] = tag
-        return response
+        return unchanged or response
 
     return answer
+
+
+def _takes_any(request: web.Request) -> bool:
+    """Whether it is enough that there is something, which only the handler knows."""
+    return request.headers.get(hdrs.IF_NONE_MATCH, "").strip() == _ANY
 
 
 def _tags(header: str, *, is_weak_good: bool) -> set[str]:

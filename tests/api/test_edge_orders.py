@@ -169,6 +169,8 @@ async def test_what_the_client_has_is_not_sent_again(world: World, ask: Asking) 
         kept[each] = ask.headers["ETag"]
         assert await ask("GET", each, status=304, If_None_Match=f'"x", W/{kept[each]}') == {}
         assert ask.headers["ETag"] == kept[each]
+    await ask("GET", "/v1/folders/inbox", status=304, If_None_Match="*")
+    await ask("GET", "/v1/folders/nowhere", status=404, If_None_Match="*")
     await ask("PATCH", path, {"unread": False})
     for each in set(paths) - {f"{path}/raw"}:
         await ask("GET", each, If_None_Match=kept[each])
