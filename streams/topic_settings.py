@@ -32,7 +32,7 @@ def wanted(topic: Topic, config: TopicsConfig) -> dict[str, str]:
         "min.insync.replicas": str(config.min_in_sync),
         **topic.settings,
     }
-    if topic.only_copy and config.flush_each:
+    if topic.flushed and config.flush_each:
         settings["flush.messages"] = "1"
     return settings
 

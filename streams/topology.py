@@ -34,9 +34,18 @@ class Topic:
     writers: tuple[str, ...]  # stages
     reader: str | None  # the stage that reads it
     any_partition: bool = False  # in no order, so the key does not choose: streams/turns.py
-    only_copy: bool  # a mail's only copy may stand here: flushed on a single node
+    only_copy: bool  # a mail's only copy may stand here
     watchers: tuple[str, ...] = ()  # roles without stages that read it too, each as its own group
     settings: dict[str, str] = field(default_factory=lambda: dict(FOREVER))
+
+    @property
+    def flushed(self) -> bool:
+        """Whether a single node flushes each record to disk before it acknowledges it.
+
+        What a power cut takes away was never read, and its writer does not know that it is gone. A
+        group that has committed further than the log then reaches skips what is written there next.
+        """
+        return self.only_copy or self.reader is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,8 @@ beside the river.
 
 
 _TOPICS = """
-*Only copy of a mail*: on a single node every record is flushed to disk before it is acknowledged;
-on a cluster 2 of 3 replicas have it.
+*Only copy of a mail*: on a cluster 2 of 3 replicas have it. On a single node every record of these
+topics, and of all that have a reader, is flushed to disk before it is acknowledged.
 """
 
 _LIMITS = f"""

@@ -9,8 +9,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from mail.errors import BrokerUnavailable
 from streams.config import TopicsConfig
+from streams.topic_settings import wanted
 from streams.topics import WrongTopic, ensure_topics, epoch_of, wait_for_topics
-from streams.topology import COMPACT
+from streams.topology import COMPACT, DEAD_LETTERS, STAGES, TOPICS
 from tests.streams.conftest import Facts
 from tests.streams.small import topic
 
@@ -49,6 +50,11 @@ async def test_topics_are_made_with_their_settings(admin, topics_config) -> None
     assert (found["cleanup.policy"], found["flush.messages"]) == ("delete", "1")
     assert int(found["max.message.bytes"]) > 2 * 1024 * 1024
     assert (await settings_of(admin, changelog.name))["cleanup.policy"] == "compact"
+
+
+def test_no_power_cut_takes_away_what_a_stage_was_to_read(topics_config) -> None:
+    flushed = {one.name for one in TOPICS if "flush.messages" in wanted(one, topics_config)}
+    assert flushed >= {stage.reads for stage in STAGES} | {DEAD_LETTERS}
 
 
 async def test_a_lost_setting_is_repaired_and_told(admin, topics_config, caplog) -> None:
