@@ -6,6 +6,7 @@ from functools import cache
 import click
 import pytest
 
+from api.routes import ROUTES
 from cli.config import KNOWN_SETTINGS, load
 from cli.main import postriver
 
@@ -22,6 +23,7 @@ PATH = re.compile(  # of the project; state folders and the like are others
     r"(?:agents|api|benchmarks|cli|deploy|docker|docs|ingress|mail|schemas|scripts|stack|stores"
     r"|streams|tests)/[\w./*-]*"
 )
+REQUEST = re.compile(r"([A-Z]+) (/v1/[\w/{}]+)")
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
@@ -70,6 +72,14 @@ def test_files_and_tests_are_those_that_there_are(page) -> None:
             assert any(ROOT.glob(word.rstrip("/"))), word
         if word.startswith("test_"):
             assert word in names_of_tests(), word
+
+
+@each_page
+def test_requests_are_those_that_there_are(page) -> None:
+    answered = {(route.method, route.path) for route in ROUTES}
+    for word in code(page):
+        if asked := REQUEST.match(word):
+            assert asked.groups() in answered, word
 
 
 @cache
