@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.streams.conftest import Broker, broker  # noqa: F401  (a fixture)
+from tests.broker import Broker
 
 from .pages import ROOT, blocks
 
@@ -19,6 +20,14 @@ TREE = (
     "agents", "api", "cli", "docs", "ingress", "mail", "schemas", "stack", "stores", "streams",
     "tests",
 )  # fmt: skip
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path)
+    made.start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,7 @@ def run(tree: Path, module: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_blocked_sender_goes_to_junk(tree: Path, tmp_path: Path, broker: Broker) -> None:  # noqa: F811
+def test_a_blocked_sender_goes_to_junk(tree: Path, tmp_path: Path, broker: Broker) -> None:
     found = json.loads(run(tree, "tests.docs.screened_river", broker.bootstrap, str(tmp_path)))
     assert found == {
         "m1": ["junk", [["screen", "blocked"], ["route", "junk"]]],

@@ -16,8 +16,8 @@ from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_mail import SqliteMailStore
 from streams.config import TopicsConfig
 from streams.topics import ensure_topics
+from tests.broker import Broker
 from tests.mailbox_workers.mailbox_worker import FENCED
-from tests.river_tools.conftest import Broker
 
 ROOT = Path(__file__).parents[2]
 _POLL_S = 0.02

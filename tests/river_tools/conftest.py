@@ -3,73 +3,16 @@
 import asyncio
 import itertools
 import os
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata
 
-from stack.home import Home
-from stack.kafka import KafkaConfig, kafka
+from tests.broker import Broker
 
-JARS = Path(__file__).parents[2] / ".tools" / "kafka" / "lib"
-START_LIMIT_S = 60
 _numbers = itertools.count()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-class Broker:
-    """One Kafka node on a free port; it can be stopped and started, its data stays."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port, controller_port = free_ports(2)
-        self.bootstrap = f"127.0.0.1:{self.port}"
-        self._log = folder / "out.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        config = KafkaConfig(
-            lib=JARS,
-            port=self.port,
-            controller_port=controller_port,
-            heap_min_mib=128,
-            heap_max_mib=400,
-            offsets_partitions=1,
-        )
-        self._program = kafka(Home(folder / "home"), config)
-
-    def start(self) -> None:
-        program = self._program
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                program.argv, env=program.env, cwd=program.cwd, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert self._process.poll() is None, self._log.read_text()[-2000:]
-            time.sleep(0.2)
-        pytest.fail("the broker did not come up")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(30)
-            self._process = None
 
 
 @pytest.fixture(scope="session")

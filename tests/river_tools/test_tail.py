@@ -7,7 +7,8 @@ from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from streams.codec import encode
 from streams.tail import EventTail, TailConfig
-from tests.river_tools.conftest import Broker, fresh, make, remake, until
+from tests.broker import Broker
+from tests.river_tools.conftest import fresh, make, remake, until
 from tests.river_tools.made import answered
 
 pytestmark = pytest.mark.kafka
