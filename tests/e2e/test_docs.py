@@ -30,6 +30,11 @@ NOT_TYPED = {  # a command's beginning, and why it is not run here
     "POSTRIVER_HOME=/srv/postriver postriver up": "tests/care/test_backup_live.py",
 }
 
+TYPED_ELSEWHERE = {"docs/api.md": "tests/api/test_edge_tour.py"}  # one script over the whole page
+TYPED = [
+    page for page in PAGES if name_of(page) not in TYPED_ELSEWHERE and shell_commands(page)
+]  # fmt: skip
+
 
 class Stranger:
     """Whoever follows a page: puts names of his own where the page has examples."""
@@ -99,7 +104,7 @@ async def spoil(bootstrap: str) -> None:
         await producer.send_and_wait("mail.validated", b"no event", key=b"nobody")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if shell_commands(page)], ids=name_of)
+@pytest.mark.parametrize("page", TYPED, ids=name_of)
 def test_what_a_page_says_can_be_typed(stranger: Stranger, page: Path) -> None:
     for line in shell_commands(page):
         if not line.startswith(tuple(NOT_TYPED)):
@@ -107,9 +112,10 @@ def test_what_a_page_says_can_be_typed(stranger: Stranger, page: Path) -> None:
 
 
 def test_what_is_not_typed_stands_somewhere() -> None:
-    lines = [line for page in PAGES for line in shell_commands(page)]
+    lines = [line for page in TYPED for line in shell_commands(page)]
     for beginning in NOT_TYPED:
         assert any(line.startswith(beginning) for line in lines), f"{beginning}: a stale exception"
+    assert all((ROOT / path).is_file() for pair in TYPED_ELSEWHERE.items() for path in pair)
 
 
 def test_documented_metrics_are_there(running: World) -> None:
