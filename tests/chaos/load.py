@@ -1,4 +1,4 @@
-"""Steady load while things break: senders who note every answer, owners who change keywords.
+"""Steady load while things break: senders who note every answer, owners who change their mail.
 
 Nothing is sent twice, so whatever was answered, a mailbox may hold a mail once at most.
 """
@@ -15,6 +15,7 @@ from itertools import pairwise
 from tests.e2e.world import Client, World
 
 from .mails import OWNERS, Mail, next_mail
+from .owning import Owner
 
 SENDERS = 2
 PATIENCE_S = 30.0  # of a sender, for one answer
@@ -57,9 +58,9 @@ class Load:
     def __init__(self, world: World, owners: dict[str, Client], seed: int, mails_s: float) -> None:
         self.answers: list[Answer] = []
         self.sending, self.reading = Watch(), Watch()
-        self.wanted: dict[tuple[str, str], dict[str, set[bool]]] = {}
+        chance = random.Random(f"{seed}/owners")
+        self.owners = {each: Owner(each, client, chance) for each, client in owners.items()}
         self._world = world
-        self._owners = owners
         self._seed = seed
         self._pause_s = SENDERS / mails_s
         self._stop = threading.Event()
@@ -123,34 +124,19 @@ class Load:
             said.mail_id = next(word for word in text.decode().split() if word.count("-") == 4)
 
     def _own_on(self) -> None:
-        """Looks at a folder, then changes a keyword or two of a message in it."""
         chance = random.Random(f"{self._seed}/owner")
         while not self._stop.wait(chance.uniform(0.3, 1.0)):
-            address = chance.choice(OWNERS)
+            owner = self.owners[chance.choice(OWNERS)]
             try:
-                self._change(chance, address, self._owners[address])
+                owner.act()
             except OSError as error:
                 self.reading.bad.append((time.monotonic(), _in_words(error)))
             except BaseException as error:
                 self._failed.append(error)
                 raise
-
-    def _change(self, chance: random.Random, address: str, owner: Client) -> None:
-        folder = chance.choice(("inbox", "inbox", "inbox", "junk"))
-        rows = owner.call("GET", f"/v1/folders/{folder}/messages?limit=30")["messages"]
-        self.reading.good_at_s.append(time.monotonic())
-        if not rows:
-            return
-        row = chance.choice(rows)
-        change = {name: chance.random() < 0.5 for name in ("unread", "flagged")}
-        wanted = self.wanted.setdefault(
-            (address, row["id"]), {"unread": {True}, "flagged": {False}}
-        )
-        for name, value in change.items():
-            wanted[name].add(value)  # in doubt from here on
-        answer = owner.call("PATCH", f"/v1/messages/{row['id']}", change)
-        if "location" not in answer:
-            wanted |= {name: {value} for name, value in change.items()}
+            finally:
+                self.reading.good_at_s += owner.good_at_s
+                owner.good_at_s.clear()
 
 
 def _code(code: int, text: bytes) -> str:

@@ -15,9 +15,9 @@ from tests.e2e.world import ROOT, Client, World, eventually
 
 from .load import Answer, Load
 from .mails import WORD
+from .owning import GONE
 
 DRAINED_WITHIN_S = 300.0
-FOLDERS = ("inbox", "junk", "trash", "archive", "sent", "drafts")
 Row = dict[str, Any]
 
 
@@ -37,13 +37,15 @@ class Findings:
         self._read()
         checks = (
             self.mails(), self.quarantine(), self.bytes_and_scans(), self.keywords(),
-            self.counts(), self.feeds(), self.search(), self.dead_letters(), self.audit(),
+            self.own_folders(), self.counts(), self.feeds(), self.search(), self.dead_letters(),
+            self.audit(),
         )  # fmt: skip
         return [sentence for check in checks for sentence in check]
 
     def _read(self) -> None:
         for address, owner in self.owners.items():
-            here = [(folder, row) for folder in FOLDERS for row in owner.messages(folder)]
+            ids = [folder["id"] for folder in owner.call("GET", "/v1/folders")["folders"]]
+            here = [(folder, row) for folder in ids for row in owner.messages(folder)]
             self.folders[address] = here
             self.rows[address] = defaultdict(list)
             for folder, row in here:
@@ -67,10 +69,11 @@ class Findings:
             yield from (f"{name} was delivered to {address}" for _ in found)
         elif len(found) > 1:
             yield f"{name} is {len(found)} times in the mailbox of {address}"
-        elif not found and answer.outcome == "accepted":
-            yield f"{name} got 250 and is not in the mailbox of {address}"
-        elif found and found[0]["folder"] != mail.folder:
-            yield f"{name} is in {found[0]['folder']} of {address}, not in {mail.folder}"
+        else:
+            places = self.load.owners[address].places.get(mail.token, {mail.folder})
+            place = found[0]["folder"] if found else GONE
+            if place not in places and (found or answer.outcome == "accepted"):
+                yield f"{name} got {answer.reply}; {address} has it in {place}, not in {places}"
 
     def quarantine(self) -> Iterator[str]:
         rows = self._cli("quarantine", "list", "--json", "--limit", "500")
@@ -97,11 +100,26 @@ class Findings:
                     yield f"{token} was delivered to {address} unscanned"
 
     def keywords(self) -> Iterator[str]:
-        for (address, message_id), wanted in self.load.wanted.items():
-            row = next(row for _, row in self.folders[address] if row["id"] == message_id)
-            for name, possible in wanted.items():
-                if row[name] not in possible:
-                    yield f"{message_id} of {address}: {name} is {row[name]}"
+        for address, owner in self.load.owners.items():
+            yield from (f"{address}: {what}" for what in owner.strange)
+            for token, wanted in owner.keywords.items():
+                for row in self.rows[address].get(token, []):
+                    for name, possible in wanted.items():
+                        if row[name] not in possible:
+                            yield f"{token} of {address}: {name} is {row[name]}"
+
+    def own_folders(self) -> Iterator[str]:
+        """Those that were made and not deleted, under the name that was given last."""
+        for address, owner in self.load.owners.items():
+            rows = self.owners[address].call("GET", "/v1/folders")["folders"]
+            names = {row["id"]: row["name"] for row in rows if not row.get("role")}
+            for id_, it in owner.folders.items():
+                if (id_ in names) not in it.there:
+                    yield f"the folder {it.names} of {address}: there is {names}"
+                if id_ in names and names[id_] not in it.names:
+                    yield f"a folder of {address} is {names[id_]}, not {it.names}"
+            unknown = {name for id_, name in names.items() if id_ not in owner.folders}
+            yield from (f"{address} has {each}" for each in unknown - owner.names_in_doubt)
 
     def counts(self) -> Iterator[str]:
         for address, owner in self.owners.items():

@@ -1,0 +1,185 @@
+"""What owners do while things break: look, mark, move, delete, make and drop folders.
+
+One thread for all, so that their orders have an order. An order without an answer may have been
+carried out or not: from then on both are possible, until an answer settles it.
+"""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.world import Client, Unwilling
+
+GONE = "gone"
+NO_CHANGE = frozenset({404, 409})
+OWN_FOLDERS = 3  # of one owner, at most
+LOOKED_AT = ("inbox", "inbox", "inbox", "junk", "trash")
+Key = tuple[str, str]  # owner's address, token of the mail
+Row = dict[str, Any]
+Places = set[str]
+
+
+@dataclass(slots=True)
+class OwnFolder:
+    names: set[str]
+    there: set[bool] = field(default_factory=lambda: {True})
+
+
+class Owner:
+    """One owner's mailbox as it may be now."""
+
+    def __init__(self, address: str, client: Client, chance: random.Random) -> None:
+        self.address = address
+        self.places: dict[str, Places] = {}  # by token, of mails that were ordered about
+        self.keywords: dict[str, dict[str, set[bool]]] = {}  # by token
+        self.folders: dict[str, OwnFolder] = {}
+        self.names_in_doubt: set[str] = set()
+        self.strange: list[str] = []
+        self.good_at_s: list[float] = []
+        self.done: defaultdict[str, int] = defaultdict(int)
+        self._client = client
+        self._chance = chance
+        self._names = 0
+
+    def act(self) -> None:
+        """One thing of many. OSError: no answer, or none that settles anything."""
+        acts = (
+            self._mark,
+            self._move,
+            self._delete,
+            self._make,
+            self._rename,
+            self._read,
+            self._drop,
+        )
+        act = self._chance.choices(acts, weights=(6, 4, 4, 2, 1, 2, 1))[0]
+        act()
+        self.done[act.__name__.strip("_")] += 1
+
+    def _pick(self) -> tuple[str, Row] | None:
+        """A message from a folder that is looked at: its token and its row."""
+        own = [id_ for id_, it in self.folders.items() if it.there == {True}]
+        folder = self._chance.choice((*LOOKED_AT, *own))
+        rows = self._client.call("GET", f"/v1/folders/{folder}/messages?limit=30")["messages"]
+        self.good_at_s.append(time.monotonic())
+        if not rows:
+            return None
+        row = self._chance.choice(rows)
+        token = row["subject"].rpartition(" ")[2]
+        if folder not in self.places.setdefault(token, {folder}):
+            self.strange.append(f"{token} is seen in {folder}, and was {self.places[token]}")
+        self.keywords.setdefault(token, {"unread": {True}, "flagged": {False}})
+        return token, row
+
+    def _mark(self) -> None:
+        if (found := self._pick()) is None:
+            return
+        token, row = found
+        change = {name: self._chance.random() < 0.5 for name in ("unread", "flagged")}
+        before = {name: set(values) for name, values in self.keywords[token].items()}
+        for name, value in change.items():
+            self.keywords[token][name].add(value)  # in doubt from here on
+        match self._asked("PATCH", f"/v1/messages/{row['id']}", change):
+            case True:
+                self.keywords[token] = {name: {value} for name, value in change.items()}
+            case False:
+                self.keywords[token] = before
+
+    def _move(self) -> None:
+        if (found := self._pick()) is None:
+            return
+        token, row = found
+        to = self._chance.choice(("archive", "inbox", *self.folders))
+        path, change = f"/v1/messages/{row['id']}", {"folder_ids": [to]}
+        self._ordered([token], lambda place: to if place != GONE else GONE, "PATCH", path, change)
+
+    def _delete(self) -> None:
+        """To the trash; from there for good."""
+        if (found := self._pick()) is None:
+            return
+        token, row = found
+        self._ordered([token], _deleted, "DELETE", f"/v1/messages/{row['id']}")
+
+    def _make(self) -> None:
+        if len(self.folders) >= OWN_FOLDERS:
+            return
+        name = self._name()
+        self.names_in_doubt.add(name)
+        made = self._client.call("POST", "/v1/folders", {"name": name})
+        if "location" not in made:
+            self.names_in_doubt.discard(name)
+            self.folders[made["id"]] = OwnFolder({name})
+
+    def _rename(self) -> None:
+        if (folder := self._own()) is None:
+            return
+        name, it = self._name(), self.folders[folder]
+        before = set(it.names)
+        it.names.add(name)
+        match self._asked("PATCH", f"/v1/folders/{folder}", {"name": name}):
+            case True:
+                it.names = {name}
+            case False:
+                it.names = before
+
+    def _read(self) -> None:
+        """All of a folder as read."""
+        if (folder := self._own()) is None:
+            return
+        there = [token for token, places in self.places.items() if folder in places]
+        for token in there:
+            self.keywords[token]["unread"].add(False)
+        if self._asked("POST", f"/v1/folders/{folder}/read"):
+            for token in there:
+                if self.places[token] == {folder}:
+                    self.keywords[token]["unread"] = {False}
+
+    def _drop(self) -> None:
+        """Delete a folder; what lies in it goes to the trash."""
+        if (folder := self._own()) is None:
+            return
+        tokens = [token for token, places in self.places.items() if folder in places]
+        self.folders[folder].there.add(False)
+        done = self._ordered(
+            tokens, lambda place: "trash" if place == folder else place,
+            "DELETE", f"/v1/folders/{folder}",
+        )  # fmt: skip
+        if done is True:
+            self.folders[folder].there = {False}
+
+    def _ordered(
+        self, tokens: Iterable[str], effect: Callable[[str], str], *asked: Any
+    ) -> bool | None:
+        """An order that may change places; as `_asked`."""
+        before = {token: set(self.places[token]) for token in tokens}
+        after = {token: set(map(effect, places)) for token, places in before.items()}
+        self.places |= {token: before[token] | after[token] for token in before}
+        done = self._asked(*asked)
+        if done is not None:
+            self.places |= after if done else before
+        return done
+
+    def _asked(self, method: str, path: str, body: object = None) -> bool | None:
+        """Whether it was carried out; None: it will be, or will be refused. OSError: in doubt."""
+        try:
+            answer = self._client.call(method, path, body)
+        except Unwilling as error:
+            if error.code in NO_CHANGE:
+                return False
+            raise
+        return None if answer and "location" in answer else True
+
+    def _own(self) -> str | None:
+        there = [id_ for id_, it in self.folders.items() if it.there == {True}]
+        return self._chance.choice(there) if there else None
+
+    def _name(self) -> str:
+        self._names += 1
+        return f"Box {self._names}"
+
+
+def _deleted(place: str) -> str:
+    return GONE if place in {"trash", GONE} else "trash"
