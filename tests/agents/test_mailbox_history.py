@@ -1,5 +1,6 @@
 """The mailbox over its whole life: random commands, repeats, crashes at every await, two owners."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -44,8 +45,12 @@ keyword_lists = st.lists(st.sampled_from(["$seen", "Work", "not a keyword"]), ma
 
 
 def head_of(mail: str) -> Head:
-    """Each mail answers the next one: a conversation whose beginning may come last."""
-    return Head(message_id=mail, references=(f"m{(int(mail[1:]) + 1) % 4}",))
+    """Each mail answers the next one: a conversation whose beginning may come last.
+
+    m4 answers m2, which m1 may have tied to another conversation than its own.
+    """
+    parent = "m2" if mail == "m4" else f"m{(int(mail[1:]) + 1) % 4}"
+    return Head(message_id=mail, references=(parent,))
 
 
 class MailboxHistory(RuleBasedStateMachine):
@@ -282,6 +287,10 @@ class MailboxHistory(RuleBasedStateMachine):
         assert list(dict.fromkeys(event.seq for event in changes)) == [e.seq for e in journal]
         by_seq = {entry.seq: entry for entry in journal}
         assert all(event == by_seq[event.seq] for event in changes)
+        ordered = Counter(command.command_id for command in self.river.log)
+        denied = {event.command_id for event in events if isinstance(event, CommandAnswered)}
+        once = {entry.command_id for entry in journal if ordered[entry.command_id] == 1}
+        assert not once & denied, "what has changed something is never said to change nothing"
 
 
 TestMailboxHistory = MailboxHistory.TestCase
