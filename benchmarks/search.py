@@ -24,7 +24,7 @@ from mail.query import Asker
 from mail.query_reader import parse
 from mail.search import Found, Order, Wish, search
 from schemas.content import Stored
-from schemas.events import MailboxChanged, MessageChange, Position
+from schemas.events import Delivered, MailboxChanged, MessageChange, Position
 from schemas.mail import Head, Verdict
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN, FolderCounts, MailboxState, Message
 from schemas.records import IndexDocument
@@ -52,7 +52,7 @@ async def add_all(index: FtsIndex, documents: Iterator[IndexDocument], *, worker
 
 
 async def measure_adding(index: FtsIndex, corpus: Corpus, *, workers: int, users: int) -> None:
-    made = [corpus.document(f"w{workers}-{n % users}", n) for n in range(4_000)]
+    made = [corpus.document(f"w{workers}-{n % users}", n) for n in range(min(4_000, 60 * workers))]
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     count = await add_all(index, iter(made), workers=workers)
     took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
@@ -83,6 +83,13 @@ async def put_rows(store: SqliteMailStore, documents: Iterator[IndexDocument]) -
                     message_id=row.message_id,
                     places=row.places,
                     keywords=row.keywords,
+                    delivered=Delivered(
+                        mail_id=row.mail_id,
+                        content=row.content,
+                        received_at_ms=row.received_at_ms,
+                        verdict=row.verdict,
+                        hops=row.hops,
+                    ),
                 )
                 for row in rows
             ),
