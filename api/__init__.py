@@ -1,1 +1,1 @@
-"""The aiohttp edge: REST, push and one small page. It knows ports (mail/ports.py), no engines."""
+"""The aiohttp edge: REST, push and one small page. It knows ports (mail/ports/), no engines."""

@@ -1,4 +1,4 @@
-"""Under which name a message holds its mail's content (mail/ports.py, Holders)."""
+"""Under which name a message holds its mail's content (mail/ports/, Holders)."""
 
 from mail.ids import message_id
 

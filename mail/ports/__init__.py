@@ -1,0 +1,40 @@
+"""What the domain needs of the world: promises and failures, no technology.
+
+Every adapter of a port passes the port's one contract suite in tests/contracts/. A method raises
+StoreUnavailable (ScannerUnavailable, BrokerUnavailable) when its engine does not answer; the call
+may then be repeated as it was. Every write is durable when it returns, and idempotent by its id.
+"""
+
+from mail.ports.contents import ContentStore, Holders, Quarantine
+from mail.ports.custody import DeadLetters, InFlight, Ledger
+from mail.ports.directory import SIGN_INS_KEPT, Directory, Resolver, Room
+from mail.ports.mailboxes import Commit, MailStore
+from mail.ports.river import Feed, Gate, Publisher, Unread, Work
+from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
+from mail.ports.search import FOUND_MAX, SearchIndex
+
+__all__ = [
+    "FOUND_MAX",
+    "SIGN_INS_KEPT",
+    "Commit",
+    "ContentStore",
+    "DeadLetters",
+    "Directory",
+    "Feed",
+    "Gate",
+    "Holders",
+    "InFlight",
+    "Ledger",
+    "MailStore",
+    "Publisher",
+    "Quarantine",
+    "Resolver",
+    "Room",
+    "SearchIndex",
+    "SpamReport",
+    "SpamScanner",
+    "Unread",
+    "VirusReport",
+    "VirusScanner",
+    "Work",
+]

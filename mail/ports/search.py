@@ -1,0 +1,64 @@
+"""Full text of messages."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mail.cursors import NEWEST, Place
+from mail.highlights import Marked
+from mail.query import Node
+from mail.query_plan import Wanted
+from schemas.records import (
+    IndexDocument,
+)
+
+FOUND_MAX = 1_000  # of one call of SearchIndex.find
+
+
+class SearchIndex(Protocol):
+    """Text, size and time of messages. What matches is defined by mail/query_match.py for all.
+
+    What is asked costs a bounded time in one mailbox, whatever others hold.
+    """
+
+    async def add(self, document: IndexDocument) -> None:
+        """Keyed by message id; the same again changes nothing. Calls may be written together."""
+        ...
+
+    async def remove(self, user_id: str, message_id: str) -> None: ...
+
+    async def find(
+        self, user_id: str, wanted: Wanted, *, limit: int, before: Place = NEWEST
+    ) -> list[Place]:
+        """Newest first, then by message id; those behind `before` in that order.
+
+        A place's number is the index's own, its text the message id. 1 <= limit <= FOUND_MAX.
+        """
+        ...
+
+    async def among(self, user_id: str, wanted: Wanted, message_ids: Sequence[str]) -> set[str]:
+        """Those of the messages, at most FOUND_MAX, that match."""
+        ...
+
+    async def count(self, user_id: str, wanted: Wanted, *, limit: int) -> int:
+        """How many match; `limit` when there are more."""
+        ...
+
+    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+        """Where texts answer `node`; a message that the index does not hold has no entry."""
+        ...
+
+    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        """Those that the index holds."""
+        ...
+
+    async def lose(self, user_id: str) -> None:
+        """Drop every document of the user, who is among `unfilled` from now on until `filled`."""
+        ...
+
+    async def unfilled(self) -> list[str]:
+        """Users whose documents the index has lost, since a version keeps them otherwise."""
+        ...
+
+    async def filled(self, user_id: str) -> None:
+        """All documents of the user have been added again."""
+        ...
