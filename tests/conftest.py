@@ -1,30 +1,30 @@
-"""How the suite is spread over several workers (pytest -n): by file, or by folder where a folder's
-tests share one broker or one whole stack. Folders that take longest begin first.
+"""How the suite is spread over several workers (pytest -n --dist loadfile): file by file, in the
+order of this run, but what takes longest begins first.
 """
 
 from pathlib import Path
 
 import pytest
 
-SHARED = ("e2e", "streams", "river_tools")
-LONGEST_FIRST = ("e2e", "chaos", "streams", "care", "river_tools", "mailbox_workers", "upgrade")
-
-
-def _folder(item: pytest.Item) -> str:
-    return Path(item.path).parent.name
+LONGEST_FIRST = (
+    "chaos/test_chaos.py",
+    "e2e/test_outages.py",
+    "care/test_backup_live.py",
+    "mailbox_workers/test_two_workers.py",
+    "streams/test_workers.py",
+    "e2e/test_docs.py",
+    "upgrade/test_upgrade.py",
+    "stack/test_meter.py",
+)
 
 
 def _rank(item: pytest.Item) -> int:
-    folder = _folder(item)
-    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+    path = Path(item.path)
+    name = f"{path.parent.name}/{path.name}"
+    return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.hookimpl(trylast=True)  # after the order of this run was drawn
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not hasattr(config, "workerinput"):
-        return
-    items.sort(key=_rank)
-    for item in items:
-        folder = _folder(item)
-        group = folder if folder in SHARED else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)

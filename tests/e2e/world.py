@@ -184,7 +184,8 @@ class World:
         return next(word for word in text.decode().split() if word.count("-") == 4)
 
     def kill(self, name: str, signum: int = signal.SIGKILL) -> int:
-        pid = self.pids()[name]
+        """A process that is just being started again is waited for."""
+        pid = eventually(lambda: self.pids().get(name), what=f"{name} runs")
         os.kill(pid, signum)
         return pid
 

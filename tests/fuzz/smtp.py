@@ -13,11 +13,13 @@ from ingress.config import SmtpConfig
 from ingress.session import Session
 from ingress.site import Site
 from ingress.stats import Load, Stats
-from mail.addresses import DirectoryResolver
+from mail.quotas import StoredRoom
+from mail.resolver import DirectoryResolver
 from schemas.events import MailReceived
-from schemas.records import Domain, User
+from schemas.records import Domain, Quota, User
 from stores.memory.content import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
+from stores.memory.mail import MemoryMailStore
 from stores.memory.river import MemoryPublisher
 from tests.fuzz.target import Target, encoded
 
@@ -80,6 +82,7 @@ async def _site() -> tuple[Site, MemoryPublisher, MemoryContentStore]:
     site = Site(
         config=CONFIG,
         resolver=DirectoryResolver(directory, CONFIG.hostname),
+        room=StoredRoom(MemoryMailStore(), Quota()),
         gate=Gate(),
         acceptance=Acceptance(CONFIG, stats, publisher=publisher, contents=contents),
         stats=stats,
