@@ -20,6 +20,7 @@ import msgspec
 
 from agents.evidence import Sight, look
 from agents.ports import CustodyPorts
+from mail.times import DAY_MS
 from schemas.custody import (
     IN_FLIGHT,
     OPEN,
@@ -34,7 +35,6 @@ from schemas.custody import (
 from schemas.records import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
 
 log = logging.getLogger(__name__)
-DAY_MS = 86_400_000
 WAITING = {OPEN, IN_FLIGHT}
 KEPT = {QUARANTINED: QUARANTINE_HOLDER, PARKED: DEAD_LETTERS_HOLDER}
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agents.ports import SweepPorts
-
-DAY_MS = 86_400_000
+from mail.times import DAY_MS
 
 
 def _now_ms() -> int:

@@ -11,7 +11,6 @@ from api.edge import Call, Edge, SignedCall, now_ms
 from api.inputs import Login, query, read_body
 from api.problems import cross_site, unavailable, wrong_credentials
 from api.sessions import (
-    DAY_MS,
     clear_cookie,
     from_own_page,
     new_token,
@@ -22,7 +21,7 @@ from mail.addresses import normal_address
 from mail.errors import BadAddress
 from mail.ids import new_id
 from mail.passwords import verify_password
-from mail.times import rfc3339
+from mail.times import DAY_MS, rfc3339
 from schemas.records import Session, SignIn, User
 
 USER_AGENT_MAX_CHARS = 200

@@ -16,11 +16,11 @@ from api.clients import CLIENT
 from api.config import ApiConfig
 from api.problems import cross_site, unauthorized
 from mail.ports import Directory
+from mail.times import DAY_MS
 from schemas.records import Session, User
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
-DAY_MS = 86_400_000
 SIGN_INS_KEPT_MS = 90 * DAY_MS
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from mail.errors import Refused
-from mail.notices import DAY_MS, Notice, notice_mail, notices_of
+from mail.notices import Notice, notice_mail, notices_of
 from mail.ports import Publisher, Resolver
 from mail.resolver import recipients
+from mail.times import DAY_MS
 from stack.logs import LogFile, last_lines
 
 log = logging.getLogger(__name__)

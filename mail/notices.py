@@ -10,12 +10,12 @@ from typing import Any
 
 from mail.ids import dated_id
 from mail.parse import read_head
+from mail.times import DAY_MS
 from schemas.content import Inline
 from schemas.events import MailScanned
 from schemas.mail import Envelope, Hop, Recipient, Verdict
 
 HELD_MS = 15 * 60_000
-DAY_MS = 86_400_000
 _FIGURES = re.compile(r"\d+")
 
 

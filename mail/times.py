@@ -1,6 +1,8 @@
-"""Moments as text."""
+"""Moments as text, and the length of a day."""
 
 from datetime import UTC, datetime
+
+DAY_MS = 86_400_000
 
 
 def rfc3339(at_ms: int) -> str:

@@ -17,6 +17,7 @@ from cli.health import Report, Sample, serve_health
 from cli.roles.parts import repeating, running
 from cli.wiring import Adapters, adapters
 from mail.policy import SpamPolicy
+from mail.times import DAY_MS
 from stack.home import existing
 from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
@@ -38,7 +39,6 @@ HANDLERS: dict[str, Handler] = {
 }
 REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
 FOLD_INTERVAL_S = 600.0
-DAY_MS = 86_400_000
 Ports = Callable[[UnreadTable | None], Any]
 
 
