@@ -17,12 +17,17 @@ def cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
 
 
 def _cpu_s(pid: int, *, children: bool) -> float:
-    process = psutil.Process(pid)
-    spent = process.cpu_times()
+    """A child that ends while it is looked at counts as its parent's, from the next look on."""
+    try:
+        process = psutil.Process(pid)
+        spent = process.cpu_times()
+        below = process.children() if children else []
+    except psutil.NoSuchProcess:
+        return 0.0
     total: float = spent.user + spent.system
     if children:
         total += spent.children_user + spent.children_system
-        total += sum(_cpu_s(child.pid, children=True) for child in process.children())
+        total += sum(_cpu_s(child.pid, children=True) for child in below)
     return total
 
 
