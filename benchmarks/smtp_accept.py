@@ -35,7 +35,7 @@ from schemas.content import Inline, Stored
 from schemas.events import MailReceived
 from schemas.mail import Envelope, Recipient
 from schemas.records import Domain, Owner, User
-from stores.local_content import LocalContentStore
+from stores.packed_content import PackedContentStore
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher
 
@@ -110,10 +110,14 @@ async def publisher_for(kafka: str) -> Any:
     return publisher
 
 
+async def _store(folder: Path) -> PackedContentStore:
+    return await PackedContentStore.open(folder / "content.sqlite", folder / "content")
+
+
 async def serve(name: str, kafka: str, content: Path) -> None:
     """Serve until killed; the first line of output is the port. Big mails go to `content`."""
     publisher = await publisher_for(kafka)
-    contents = await LocalContentStore.open(content) if kafka else Nowhere()
+    contents = await _store(content) if kafka else Nowhere()
     if name == "ours":
         config = SmtpConfig(hostname=HOSTNAME, port=0)
         everybody = Everybody()

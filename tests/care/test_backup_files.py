@@ -15,9 +15,9 @@ from cli.config import Config, load
 from cli.wiring import Adapters
 from mail.errors import Refused
 from mail.ids import new_id
-from schemas.content import CONTENT_INLINE_MAX_BYTES
 from schemas.records import Holder
 from stack.home import claimed
+from stores.packed_content import ROW_MAX_BYTES
 from stores.sqlite_copies import one_moment
 from stores.sqlite_holders import SqliteHolders
 
@@ -37,7 +37,7 @@ async def fill(home: Path) -> None:
         await (await opened.holders()).hold([Holder(mail_id=MAIL, holder="user:u", ref=MAIL)])
         await (await opened.search()).remove("nobody", "nothing")
         contents = await opened.contents()
-        await contents.put(MAIL, b"Subject: kept\r\n\r\n" + b"x" * CONTENT_INLINE_MAX_BYTES)
+        await contents.put(MAIL, b"Subject: kept\r\n\r\n" + b"x" * ROW_MAX_BYTES)
         await contents.put(SMALL, b"Subject: small\r\n\r\n")
 
 

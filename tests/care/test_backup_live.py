@@ -42,7 +42,7 @@ class Load:
             if number % 10 == 0:
                 self.infected.append(self.running.send(mails.eicar(), ANN))
                 continue
-            big = b"x" * 50_000 if number % 4 == 0 else b""
+            big = b"x" * 150_000 if number % 4 == 0 else b""
             mail = mails.compose(f"Under load {number}", f"Word{number}\n", attach=big)
             self.clean[self.running.send(mail, ANN)] = mail
 
@@ -100,7 +100,7 @@ def prepared(running: World) -> Client:
     """Ben's mailbox, at rest; and a dead letter."""
     running.add_user(ANN)
     ben = running.add_user(BEN)
-    sent = [running.send(mail, BEN) for mail in (mails.korean(), mails.attachment(60_000))]
+    sent = [running.send(mail, BEN) for mail in (mails.korean(), mails.attachment(150_000))]
     found = [eventually(lambda one=one: ben.message_of(one)) for one in sent]
     ben.call("PATCH", f"/v1/messages/{found[0]['id']}", {"unread": False, "flagged": True})
     asyncio.run(write_garbage(running))
