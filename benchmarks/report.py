@@ -28,6 +28,8 @@ BUDGET_MS = {
     "clamd": (1.1, "virus scan"),
     "supervisor": (0.0, ""),
 }
+_SCREEN = "on its owner's screen"
+_SEEN = {"index": "in the index"}
 _PART = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Found = dict[str, Any]
 
@@ -111,7 +113,7 @@ def size(found: Found) -> str:
 def times(found: Found) -> str:
     rows = [[f"start-up, {name}", f"{took} s"] for name, took in found["start_up_s"].items()]
     rows += [
-        [f"`kill -9` of {role} to the next mail on its owner's screen", f"{took} s"]
+        [f"`kill -9` of {role} to the next mail {_SEEN.get(role, _SCREEN)}", f"{took} s"]
         for role, took in found["takeover_s"].items()
     ]
     if hop := found.get("hop"):
