@@ -20,7 +20,7 @@ import msgspec
 
 from agents.evidence import Sight, look
 from agents.ports import CustodyPorts
-from mail.times import DAY_MS
+from mail.times import DAY_MS, now_ms
 from schemas.custody import (
     IN_FLIGHT,
     OPEN,
@@ -53,10 +53,6 @@ class CustodyConfig:
     keep_days: int = 35
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 @dataclass(slots=True)
 class Custodian:
     """Its counters are since the start of the process; `totals` are of the whole ledger."""
@@ -64,7 +60,7 @@ class Custodian:
     ports: CustodyPorts
     epoch: str = ""  # of dead.letters: letters of another log are no longer there
     config: CustodyConfig = field(default_factory=CustodyConfig)
-    now_ms: Callable[[], int] = _now_ms
+    now_ms: Callable[[], int] = now_ms
     accepted: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     totals: Totals | None = None

@@ -8,16 +8,11 @@ waits for an engine keeps its content however long it waits, and whatever its re
 A store or the broker away: Transient, nothing is deleted. Safe to repeat, and by several at once.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agents.ports import SweepPorts
-from mail.times import DAY_MS
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+from mail.times import DAY_MS, now_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +30,7 @@ class Sweeper:
 
     ports: SweepPorts
     config: SweepConfig = field(default_factory=SweepConfig)
-    now_ms: Callable[[], int] = _now_ms
+    now_ms: Callable[[], int] = now_ms
     place: str | None = None
     deleted: int = 0
 

@@ -16,13 +16,10 @@ from api.ports import ApiPorts
 from api.rates import RATES, Rates
 from api.sessions import Caller, authenticate
 from api.sockets import Sockets
+from mail.times import now_ms
 from mail.usages import Usages
 
 Reasons = Callable[[], list[str]]
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from api.answers import LoggedIn, json_answer
 from api.clients import CLIENT
 from api.cors import is_allowed
-from api.edge import Call, Edge, SignedCall, now_ms
+from api.edge import Call, Edge, SignedCall
 from api.inputs import Login, query, read_body
 from api.problems import cross_site, unavailable, wrong_credentials
 from api.sessions import (
@@ -21,7 +21,7 @@ from mail.addresses import normal_address
 from mail.errors import BadAddress
 from mail.ids import new_id
 from mail.passwords import verify_password
-from mail.times import DAY_MS, rfc3339
+from mail.times import DAY_MS, now_ms, rfc3339
 from schemas.records import Session, SignIn, User
 
 USER_AGENT_MAX_CHARS = 200

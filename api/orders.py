@@ -12,10 +12,11 @@ from aiohttp import web
 
 from api.answers import Accepted, json_answer
 from api.conditions import changed_meanwhile
-from api.edge import SignedCall, now_ms
+from api.edge import SignedCall
 from api.problems import Problem, not_found
 from mail import mailbox
 from mail.ids import new_id
+from mail.times import now_ms
 from schemas.events import Command, CommandAnswered, MailboxEvent
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, hdrs, web
 
-from api.edge import Call, Edge, now_ms
+from api.edge import Call, Edge
 from api.feed import steps_since
 from api.inputs import SocketFrame, query, since_of
 from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized, unavailable
@@ -28,6 +28,7 @@ from api.sessions import (
 from api.sockets import POLICY, SIGNED_OUT, TOO_SLOW, TRY_AGAIN_LATER, Ending, Outbox
 from api.telling import Teller
 from mail.errors import FeedGone, Transient
+from mail.times import now_ms
 
 _DECODER = msgspec.json.Decoder(SocketFrame)
 _WRITER_LIMIT_BYTES = 16 * 1024  # written before a send waits for the peer

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from api.answers import FoundMessage, Highlights, SearchPage, json_answer, shared_of, summary
-from api.edge import SignedCall, now_ms
+from api.edge import SignedCall
 from api.inputs import bad_cursor, cursor_of, limit_of, order_of, query, zone_in
 from mail.errors import Refused
 from mail.query import Asker
@@ -11,6 +11,7 @@ from mail.query_fields import by_name
 from mail.query_reader import parse
 from mail.search import Hit, Wish
 from mail.search import search as carry_out
+from mail.times import now_ms
 
 
 async def search(call: SignedCall) -> web.StreamResponse:

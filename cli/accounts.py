@@ -4,7 +4,6 @@ import asyncio
 import os
 import pwd
 import secrets
-import time
 from dataclasses import dataclass
 
 from mail.addresses import POSTMASTER, normal_address, normal_domain, split_address
@@ -13,6 +12,7 @@ from mail.ids import new_id
 from mail.passwords import hash_password, random_password
 from mail.ports import Directory
 from mail.resolver import postmaster_setting
+from mail.times import now_ms
 from schemas.records import Domain, User
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
@@ -27,10 +27,6 @@ class Made:
 
     address: str
     password: str | None
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def operator() -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 import aiohttp
 
-from cli.accounts import find, new_token, now_ms
+from cli.accounts import find, new_token
 from cli.config import Config
 from cli.wiring import open_directory, pair_of
 from mail.errors import Refused
+from mail.times import now_ms
 from schemas.records import Session, User
 
 SESSION_MS = 12 * 3600 * 1000

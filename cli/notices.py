@@ -6,7 +6,6 @@ not sent before a crash is sent again, and recognised by its id when it was sent
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from mail.errors import Refused
 from mail.notices import Notice, notice_mail, notices_of
 from mail.ports import Publisher, Resolver
 from mail.resolver import recipients
-from mail.times import DAY_MS
+from mail.times import DAY_MS, now_ms
 from stack.logs import LogFile, last_lines
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ class Notifier:
         hostname: str,
         resolver: Resolver,
         publisher: Publisher,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._read = read
         self._path = folder / "notices.log"

@@ -1,6 +1,5 @@
 """Where a mail is: what the stores and the log tell of it, put together for an operator."""
 
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cli.wiring import Adapters
 from mail.errors import BadAddress, NotFound, Refused, Transient
 from mail.ports import Directory, Ledger, MailStore, Quarantine
 from mail.resolver import DirectoryResolver
+from mail.times import now_ms
 from schemas.custody import OPEN, Entry
 from schemas.mail import Head, Hop, Verdict
 from schemas.mailbox import Message
@@ -223,7 +223,7 @@ def _where(found: Found, held: Sequence[dict[str, Any]]) -> tuple[str, str]:
         return PASSED, f"last seen on {at}, passed by {found.stage}: see postriver audit"
     owner = getattr(found.event, "user_id", "")
     mine = f" for user {owner}" if owner else ""
-    waited_s = max(0, time.time_ns() // 1_000_000 - found.at_ms) // 1000
+    waited_s = max(0, now_ms() - found.at_ms) // 1000
     return WAITING, f"on {at}{mine}, waiting for {found.stage} since {waited_s} s{_by(found, held)}"
 
 

@@ -15,6 +15,7 @@ from ingress.config import SmtpConfig
 from ingress.stats import Stats
 from mail.errors import Transient
 from mail.ports import ContentStore, Publisher
+from mail.times import now_ms
 from schemas.content import Inline
 from schemas.events import MailReceived
 from schemas.mail import Envelope, Hop
@@ -58,7 +59,7 @@ class Acceptance:
         return f"250 2.0.0 {arrival.mail_id} accepted"
 
     async def _make_durable(self, arrival: Arrival, content: bytes, trace_size_bytes: int) -> None:
-        received_at_ms = time.time_ns() // 1_000_000
+        received_at_ms = now_ms()
         place = (
             Inline(content)
             if len(content) <= self._config.inline_max_bytes

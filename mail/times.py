@@ -1,8 +1,14 @@
-"""Moments as text, and the length of a day."""
+"""The clock, moments as text, and the length of a day."""
 
+import time
 from datetime import UTC, datetime
 
 DAY_MS = 86_400_000
+
+
+def now_ms() -> int:
+    """The Unix time in milliseconds, by this machine's clock."""
+    return time.time_ns() // 1_000_000
 
 
 def rfc3339(at_ms: int) -> str:

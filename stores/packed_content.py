@@ -7,7 +7,6 @@ both places only.
 """
 
 import hashlib
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Self
 
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ports import ContentStore
+from mail.times import now_ms
 from schemas.content import Stored
 from schemas.sqlite import CONTENT
 from stores.content_ids import check_content_id, is_content_id, mail_time_ms
@@ -106,7 +106,7 @@ class PackedContentStore(ContentStore):
         found = _found(connection, mail_id)
         if found is not None or self._is_file(mail_id):
             return found
-        connection.execute(_PUT, (mail_id, time.time_ns() // 1_000_000, content))
+        connection.execute(_PUT, (mail_id, now_ms(), content))
         return content
 
     def _is_file(self, mail_id: str) -> bool:

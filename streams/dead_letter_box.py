@@ -16,13 +16,13 @@ import msgspec
 from aiokafka import TopicPartition
 
 from mail.errors import NotFound
+from mail.times import now_ms
 from streams import dead_letter_headers as headers
 from streams.config import PublisherConfig
 from streams.dead_letters import RawPublisher
 from streams.letters import Parked, Wanted, id_of, mark_of, marked, parked_of
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
-from streams.status import now_ms
 from streams.topology import BY_NAME, DEAD_LETTERS
 
 LIST_MAX = 500

@@ -13,13 +13,13 @@ that waited for an engine is served, all that wait for that engine are tried at 
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from mail.errors import Fatal, Poison, PostriverError, Transient
+from mail.times import now_ms
 from schemas.events import Event, Position
 from schemas.records import DeadLetter
 from streams.codec import decode_of
@@ -164,7 +164,7 @@ class Handling:
             stage=self.stage.name,
             cause=f"{type(cause).__name__}: {cause}",
             attempt=max(work.attempt, 1),
-            at_ms=time.time_ns() // 1_000_000,
+            at_ms=now_ms(),
             key=arrival.key,
             value=arrival.value,
         )

@@ -8,14 +8,11 @@ from typing import Any
 
 from mail.errors import Transient
 from mail.histogram import SLOW_S, Histogram
+from mail.times import now_ms
 
 Slot = tuple[str, str, int]  # stage, topic, partition
 OUTCOMES = ("done", "parked", "held", "retried")  # held, retried: tries, not events
 Part = tuple[str, int]  # topic, partition
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from mail.times import now_ms
 from schemas.events import Position
 from schemas.mail import Hop
 
@@ -25,7 +26,7 @@ class Try:
         self.attempt = 0
         self._stage = stage
         self._worker = worker
-        self._started_at_ms = time.time_ns() // 1_000_000
+        self._started_at_ms = now_ms()
         self._started_s = time.monotonic()
         self._then: list[Callable[[], None]] = []
 

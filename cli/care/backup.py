@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from cli.accounts import now_ms
 from cli.care import manifest as form
 from cli.care.manifest import Manifest, Sums
 from cli.commands.render import when
 from cli.config import Config
 from mail.errors import Refused
+from mail.times import now_ms
 from stack.home import version_of
 from stores.sqlite_copies import View, one_moment
 from streams import waiting

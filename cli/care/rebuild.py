@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from agents.ports import IndexPorts
 from agents.refill import fill
-from cli.accounts import now_ms
 from cli.roles.parts import running
 from mail.errors import Refused
 from mail.ids import new_id
+from mail.times import now_ms
 from schemas.events import CommandAnswered, MailboxEvent
 from schemas.operator_commands import RebuildViews
 from schemas.records import User

@@ -2,10 +2,10 @@
 
 import click
 
-from cli.accounts import now_ms
 from cli.commands.people import with_directory
 from mail import aliases
 from mail.ports import Directory
+from mail.times import now_ms
 from schemas.records import Alias
 
 

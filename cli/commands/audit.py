@@ -10,12 +10,12 @@ import msgspec
 
 from agents.audit import audit as prove
 from agents.ports import AuditPorts
-from cli.accounts import now_ms
 from cli.commands.render import when
 from cli.commands.times import HOUR_MS, MOMENT, moment_ms
 from cli.config import Config, load
 from cli.wiring import adapters
 from mail.errors import Refused, Transient
+from mail.times import now_ms
 from schemas.custody import (
     DISCARDED,
     IN_FLIGHT,

@@ -10,12 +10,13 @@ import msgspec
 
 from agents.ports import ReleasePorts
 from agents.release import discard, release
-from cli.accounts import now_ms, operator
+from cli.accounts import operator
 from cli.commands.render import when
 from cli.config import load
 from cli.roles.parts import running
 from cli.wiring import Adapters, adapters, open_quarantine
 from mail.errors import NotFound
+from mail.times import now_ms
 from schemas.records import Quarantined
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher

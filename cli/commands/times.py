@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
-from cli.accounts import now_ms
+from mail.times import now_ms
 
 HOUR_MS = 3_600_000
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": HOUR_MS, "d": 24 * HOUR_MS}

@@ -6,11 +6,11 @@ from typing import Any
 from cli.config import Config
 from cli.doctor.finding import Finding, note, ok, problem
 from cli.roles.parts import running
+from mail.times import now_ms
 from stack.home import Home
 from streams.config import TopicsConfig
 from streams.lag import LagMeter, all_groups
 from streams.log_client import LogClient
-from streams.status import now_ms
 from streams.topics import topic_differences
 from streams.topology import DEAD_LETTERS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.app import make_app, start
 from api.config import ApiConfig
-from api.edge import EDGE, now_ms
+from api.edge import EDGE
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.sessions import SIGN_INS_KEPT_MS
@@ -17,6 +17,7 @@ from cli.roles.parts import presenting, repeating, running
 from cli.wiring import adapters, certificate_of
 from mail.histogram import Histogram
 from mail.ports import Directory
+from mail.times import now_ms
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher

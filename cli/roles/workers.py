@@ -17,14 +17,14 @@ from cli.health import Report, Sample, serve_health
 from cli.roles.parts import repeating, running
 from cli.wiring import Adapters, adapters
 from mail.policy import SpamPolicy
-from mail.times import DAY_MS
+from mail.times import DAY_MS, now_ms
 from stack.home import existing
 from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
 from streams.handling import Handler
 from streams.periodic import Periodic
 from streams.publisher import KafkaPublisher
-from streams.status import OUTCOMES, RoleStatus, now_ms
+from streams.status import OUTCOMES, RoleStatus
 from streams.tables import UnreadTable
 from streams.topics import wait_for_topics
 from streams.topology import stages_of

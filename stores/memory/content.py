@@ -1,11 +1,11 @@
 """ContentStore in memory."""
 
 import hashlib
-import time
 from collections.abc import Iterable
 
 from mail.errors import ContentMissing
 from mail.ports import ContentStore
+from mail.times import now_ms
 from schemas.content import Stored
 from stores.content_ids import check_content_id, mail_time_ms
 from stores.memory.faults import Fault, no_fault, take_step
@@ -23,7 +23,7 @@ class MemoryContentStore(ContentStore):
         check_content_id(mail_id)
         await take_step(self.fault, "put")
         kept = self.contents.setdefault(mail_id, bytes(content))
-        self._put_at_ms.setdefault(mail_id, time.time_ns() // 1_000_000)
+        self._put_at_ms.setdefault(mail_id, now_ms())
         return Stored(mail_id, len(kept), hashlib.sha256(kept).hexdigest())
 
     async def get(self, ref: str) -> bytes:

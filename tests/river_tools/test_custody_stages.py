@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 from agents.audit import audit
 from agents.ports import AuditPorts
 from mail.ids import new_id
+from mail.times import now_ms
 from schemas.custody import IN_FLIGHT, PARKED, QUARANTINED, STORED, Accepted
 from schemas.records import DeadLetter
 from stores.local_content import LocalContentStore
@@ -29,7 +30,6 @@ from streams.dead_letters import park
 from streams.in_flight import LettersInLog, LogSearch
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
-from streams.status import now_ms
 from streams.topics import make_topics
 from streams.topology import DEAD_LETTERS
 from tests.agents.made import scanned

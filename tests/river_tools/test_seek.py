@@ -1,10 +1,10 @@
-import time
 import uuid
 
 import pytest
 
 from mail.errors import BrokerUnavailable, Refused
 from mail.ids import new_id
+from mail.times import now_ms
 from schemas.records import DeadLetter
 from streams.codec import encode
 from streams.config import PublisherConfig
@@ -26,10 +26,6 @@ async def river(broker, admin):
     await made.start()
     yield made
     await made.stop()
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def id_of_time(at_ms: int) -> str:
