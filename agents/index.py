@@ -1,15 +1,18 @@
 """index: what arrives can be searched; what is destroyed cannot be found.
 
-Reads mailbox.events. Emits nothing. A created message is added with its head, its text (at most
-256 Ki characters) and the names of its attachments; a mail with many recipients is read once.
-Changed keywords, places and folders, and answers, concern rows, not the index.
+Reads mailbox.events, in no order. Emits nothing. A created message is added with its head, its text
+(at most 256 Ki characters) and the names of its attachments; a mail with many recipients is read
+once. Changed keywords, places and folders, and answers, concern rows, not the index.
+What is destroyed never stays, however the work on its two events interleaves (decision 0027):
+whoever has added a message looks at its row once more, and removes it when it is destroyed.
 A store unreachable: Transient, the partition holds. Content that is not in the store: Poison.
-A message without a row has been destroyed since, for rows are written before events: passed over.
 Safe to repeat: documents are keyed by message id.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from agents.contents import parse_off_loop, reading
 from agents.ports import IndexPorts
@@ -24,30 +27,45 @@ _LOG = logging.getLogger(__name__)
 
 
 async def index(event: MailboxEvent, _work: Work, ports: IndexPorts) -> Sequence[Event]:
-    for change in event.changes if isinstance(event, MailboxChanged) else ():
+    changes = event.changes if isinstance(event, MailboxChanged) else ()
+    for change in changes:
         if change.change == "created":
             await _add(event.user_id, change.message_id, ports)
-        elif change.change == "destroyed":
-            await ports.search.remove(event.user_id, change.message_id)
+    gone = [change.message_id for change in changes if change.change == "destroyed"]
+    if gone:  # up to 500, written together
+        await asyncio.gather(*(ports.search.remove(event.user_id, one) for one in gone))
     return ()
 
 
 async def _add(user_id: str, message_id: str, ports: IndexPorts) -> None:
+    """Its row was written before its event: one that is not there was destroyed since."""
     row = await ports.store.message(user_id, message_id)
-    if row is None or row.destroyed:
-        _LOG.info("message %s has no row any more: not indexed", message_id)
+    if _is_there(row):
+        await add(row, ports)
         return
-    await add(row, ports)
+    _LOG.info("message %s has no row any more: not indexed", message_id)
+    await ports.search.remove(user_id, message_id)  # an earlier try may have added it
 
 
 async def add(row: Message, ports: IndexPorts) -> None:
-    """Make the row's message searchable. ContentMissing, StoreUnavailable."""
+    """Make the row's message searchable, unless it is destroyed. ContentMissing, StoreUnavailable.
+
+    A row that is there after the document was written is destroyed later, so the event of that
+    comes later still and its removal finds the document; else the removal here does. A row never
+    comes back to life.
+    """
 
     async def read() -> Words:
         async with reading(row.content, ports.contents, ports.budget) as content:
             return await parse_off_loop(read_words, content)
 
     await ports.search.add(_document(row, await ports.texts.of(row.mail_id, read)))
+    if not _is_there(await ports.store.message(row.user_id, row.message_id)):
+        await ports.search.remove(row.user_id, row.message_id)
+
+
+def _is_there(row: Message | None) -> TypeGuard[Message]:
+    return row is not None and not row.destroyed
 
 
 def _document(row: Message, words: Words) -> IndexDocument:

@@ -50,7 +50,7 @@ async def _walk(user_id: str, ports: IndexPorts, missing: set[str]) -> int:
     async def one(row: Message) -> None:
         async with turns:
             try:
-                await _add_if_there(row, ports)
+                await add(row, ports)
             except ContentMissing as error:
                 _LOG.warning("message %s is not indexed: %s", row.message_id, error)
                 missing.add(row.message_id)
@@ -61,14 +61,6 @@ async def _walk(user_id: str, ports: IndexPorts, missing: set[str]) -> int:
         await asyncio.gather(*map(one, lacking))
         added += len(lacking)
     return added
-
-
-async def _add_if_there(row: Message, ports: IndexPorts) -> None:
-    """A message that is destroyed meanwhile may have been removed before it was added."""
-    await add(row, ports)
-    now = await ports.store.message(row.user_id, row.message_id)
-    if now is None or now.destroyed:
-        await ports.search.remove(row.user_id, row.message_id)
 
 
 async def _pages(user_id: str, ports: IndexPorts) -> AsyncIterator[tuple[Message, ...]]:

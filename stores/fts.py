@@ -66,12 +66,10 @@ class FtsIndex:
         ]
 
     async def add(self, document: IndexDocument) -> None:
-        await self._change(
-            Change(user_id=document.user_id, message_id=document.message_id, document=document)
-        )
+        await self._change(document.user_id, document.message_id, document)
 
     async def remove(self, user_id: str, message_id: str) -> None:
-        await self._change(Change(user_id=user_id, message_id=message_id, document=None))
+        await self._change(user_id, message_id, None)
 
     async def find(
         self, user_id: str, wanted: Wanted, *, limit: int, before: Place = NEWEST
@@ -124,8 +122,9 @@ class FtsIndex:
         file = await self._bucket(user_id).file()
         return await file.read(lambda connection: work(connection, user_id, *args, **kwargs))
 
-    async def _change(self, change: Change) -> None:
-        await self._bucket(change.user_id).write(change)
+    async def _change(self, user: str, message: str, document: IndexDocument | None) -> None:
+        change = Change(user_id=user, message_id=message, document=document)
+        await self._bucket(user).write(change)
 
     def _bucket(self, user_id: str) -> "_Bucket":
         return self._buckets[bucket_of(user_id)]
@@ -193,12 +192,17 @@ class _Bucket:
         while self._waiting:
             await self._gathered()
             async with self.turns:
-                batch = self._waiting[: self.config.batch_max]
-                del self._waiting[: self.config.batch_max]
-                if len(self._waiting) < self.config.company:
-                    self._many.clear()
-                await self._write_batch(batch)
+                if batch := self._next_batch():
+                    await self._write_batch(batch)
                 self._wrote_s = asyncio.get_running_loop().time()
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The first for which somebody waits. A worker that lost its partition does not."""
+        batch = self._waiting[: self.config.batch_max]
+        del self._waiting[: self.config.batch_max]
+        if len(self._waiting) < self.config.company:
+            self._many.clear()
+        return [waiting for waiting in batch if not waiting.waiter.done()]
 
     async def _gathered(self) -> None:
         """Until it is time, or many wait; a bucket that was quiet is written at once."""

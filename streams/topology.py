@@ -180,7 +180,7 @@ STAGES: tuple[Stage, ...] = (
         reads="mailbox.events",
         emits=(),
         in_flight=64,
-        ordered=True,
+        ordered=False,
     ),
 )
 
