@@ -44,15 +44,11 @@ async def reading(content: Content, contents: ContentStore, budget: Budget) -> A
 
     Inline content is bounded already, by what the river keeps of a partition.
     """
-    async with budget.room(content.size_bytes if isinstance(content, Stored) else 0):
-        yield await read_content(content, contents)
-
-
-async def read_content(content: Content, contents: ContentStore) -> bytes:
-    """The octets. ContentMissing, StoreUnavailable."""
     if isinstance(content, Inline):
-        return content.data
-    return await contents.get(content.ref)
+        yield content.data
+        return
+    async with budget.room(content.size_bytes):
+        yield await contents.get(content.ref)
 
 
 async def keep_content(mail_id: str, content: Content, contents: ContentStore) -> Stored:

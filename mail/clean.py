@@ -8,6 +8,7 @@ T = TypeVar("T")
 
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85]")
 _UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_UNWANTED_ASCII = dict.fromkeys(i for i in range(128) if _UNWANTED.match(chr(i)))
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they can make exe look like txt
 _SPACES_LOOKED_AT = 8
 
@@ -25,9 +26,9 @@ def one_line(text: str, *, limit: int) -> str:
 def lines(text: str, *, limit: int) -> str:
     r"""At most `limit` characters; every line end is \n, tabs stay, other controls go."""
     cut = text[:limit]
-    if "\r" in cut or not cut.isascii():
-        cut = _LINE_ENDS.sub("\n", cut)
-    return _UNWANTED.sub("", cut)
+    if cut.isascii():
+        return cut.replace("\r\n", "\n").replace("\r", "\n").translate(_UNWANTED_ASCII)
+    return _UNWANTED.sub("", _LINE_ENDS.sub("\n", cut))
 
 
 def fitting(found: Iterable[T], text_of: Callable[[T], str], *, max_bytes: int) -> Iterator[T]:

@@ -22,8 +22,13 @@ IDS_KEPT_BYTES = 8 * 1024
 ID_MAX_CHARS = 250
 DATE_MAX_CHARS = 200
 
-_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
-_NAME = re.compile(rb"[!-9;-~]{1,997}[ \t]*")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_MBOX_LINE = re.compile(rb"From (?![ \t]*:)[^\r\n]*(?:\r\n|\r|\n|\Z)")
+# A field with the lines that continue it; possessive, so that a long one takes no memory.
+_FIELD = re.compile(
+    rb"[ \t]*([!-9;-~]{1,997})[ \t]*:"
+    rb"([^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*+)(?:\r\n|\r|\n|\Z)"
+)
 _WORD = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _ID = re.compile(r"<([^<>]+)>")
@@ -70,38 +75,26 @@ class Header:
 def read_header(content: bytes) -> Header:
     """The header of a mail. Beyond HEADER_MAX_BYTES and FIELDS_MAX nothing is read.
 
-    Lines are looked at one by one: thousands of parts may each begin with a header of few lines
+    Fields are looked at one by one: thousands of parts may each begin with a header of few lines
     that no empty line ends, and megabytes behind it.
     """
     if content[:1] in (b"\n", b"\r"):
         return Header([], len(content) - len(content.lstrip(b"\r\n")), complete=True)
-    rows: list[tuple[bytes, list[bytes]]] = []
-    read_bytes = 0
-    for line in _LINE.finditer(content, 0, HEADER_MAX_BYTES):
-        if not line[1]:
-            read_bytes = line.end()
-            break
-        if not _take_line(rows, line[1], is_first=read_bytes == 0) or len(rows) >= FIELDS_MAX:
-            break  # the empty line is missing: this is the body already
-        read_bytes = line.end()
-    fields = [(name.decode("ascii"), b"".join(parts).strip()) for name, parts in rows]
-    complete = read_bytes < HEADER_MAX_BYTES or len(content) <= HEADER_MAX_BYTES
-    return Header(fields, read_bytes, complete and len(rows) < FIELDS_MAX)
+    fields: list[tuple[str, bytes]] = []
+    mbox_line = _MBOX_LINE.match(content, 0, HEADER_MAX_BYTES)
+    at = mbox_line.end() if mbox_line else 0
+    while found := _FIELD.match(content, at, HEADER_MAX_BYTES):
+        fields.append((found[1].decode("ascii"), _unfolded(found[2])))
+        if len(fields) == FIELDS_MAX:
+            return Header(fields, at, complete=False)
+        at = found.end()
+    empty_line = _LINE_END.match(content, at, HEADER_MAX_BYTES)
+    at = empty_line.end() if empty_line else at  # where it is missing the body begins already
+    return Header(fields, at, complete=at < HEADER_MAX_BYTES or len(content) <= HEADER_MAX_BYTES)
 
 
-def _take_line(rows: list[tuple[bytes, list[bytes]]], line: bytes, *, is_first: bool) -> bool:
-    if rows and line[:1] in (b" ", b"\t"):
-        rows[-1][1].append(line)
-        return True
-    return _take_field(rows, line) or (is_first and line.startswith(b"From "))
-
-
-def _take_field(rows: list[tuple[bytes, list[bytes]]], line: bytes) -> bool:
-    name, colon, value = line.lstrip(b" \t").partition(b":")
-    if not colon or not _NAME.fullmatch(name):
-        return False
-    rows.append((name.rstrip(), [value]))
-    return True
+def _unfolded(value: bytes) -> bytes:
+    return value.replace(b"\r", b"").replace(b"\n", b"").strip()
 
 
 def decoded(value: bytes) -> str:

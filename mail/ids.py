@@ -3,9 +3,9 @@
 import hashlib
 import uuid
 
-from uuid_utils import uuid7
+from uuid_utils import UUID, uuid5, uuid7
 
-_NAMESPACE = uuid.UUID("6f1d3a52-6a0e-5c7b-9d5b-0f5d7c8a4e11")
+_NAMESPACE = UUID("6f1d3a52-6a0e-5c7b-9d5b-0f5d7c8a4e11")
 
 
 def new_id() -> str:
@@ -24,7 +24,7 @@ def time_ms(id_: str) -> int:
 
 def derived_id(parent: str, *names: str) -> str:
     """UUIDv5 of a parent and what was derived: the same inputs give the same id, always."""
-    return str(uuid.uuid5(_NAMESPACE, "\x00".join((parent, *names))))
+    return str(uuid5(_NAMESPACE, "\x00".join((parent, *names))))
 
 
 def message_id(mail_id: str, user_id: str, *, kind: str = "received") -> str:

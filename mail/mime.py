@@ -7,8 +7,9 @@ and what it refuses, goes to mail/mime_walk.py.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from fast_mail_parser import PyLazyMimePart, parse_email_tree
@@ -165,12 +166,15 @@ def describe(
     )
 
 
-def parameters(value: str) -> dict[str, str]:
+def parameters(value: str) -> Mapping[str, str]:
     """Parameters by lower-case name, continued and encoded ones put together (RFC 2231)."""
-    if ";" not in value:
-        return {}
+    return _parameters(value[:PARAMETERS_MAX_CHARS]) if ";" in value else {}
+
+
+@lru_cache(maxsize=64)  # most parts say one of a few things, and a boundary is asked for twice
+def _parameters(value: str) -> Mapping[str, str]:
     pieces: dict[str, list[tuple[int, bool, str]]] = {}
-    for written, raw in _PARAMETER.findall(value[:PARAMETERS_MAX_CHARS]):
+    for written, raw in _PARAMETER.findall(value):
         matched = _CONTINUED.fullmatch(written)
         if matched:
             order, encoded = int(matched[2] or 0), bool(matched[3])

@@ -26,7 +26,7 @@ from stores.sqlite_threads import SqliteFile
 ROW_MAX_BYTES = 128 * 1024  # most mails are smaller; most octets are in larger ones
 
 _FIND = "SELECT content FROM content WHERE mail_id = ?"
-_PUT = "INSERT INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
+_PUT = "INSERT OR IGNORE INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
 _WALK = """SELECT content_key, mail_id, put_at_ms FROM content WHERE content_key > ?
     ORDER BY content_key LIMIT ?"""
 _ROW, _FILES = "row ", "file "
@@ -103,11 +103,10 @@ class PackedContentStore(ContentStore):
 
     def _keep(self, connection: Connection, mail_id: str, content: bytes) -> bytes | None:
         """What the row holds from now on; None: there is a file of that id. StoreUnavailable."""
-        found = _found(connection, mail_id)
-        if found is not None or self._is_file(mail_id):
-            return found
-        connection.execute(_PUT, (mail_id, now_ms(), content))
-        return content
+        row = (mail_id, now_ms(), content)
+        if not self._is_file(mail_id) and connection.execute(_PUT, row).rowcount:
+            return content
+        return _found(connection, mail_id)
 
     def _is_file(self, mail_id: str) -> bool:
         try:

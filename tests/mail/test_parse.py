@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mail.errors import NotFound
-from mail.headers import HEADER_MAX_BYTES
+from mail.headers import HEADER_MAX_BYTES, read_header
 from mail.mime import PARTS_MAX
 from mail.parse import attachment, read_head, read_mail, read_words
 
@@ -201,3 +201,13 @@ def test_dates_are_read_or_none() -> None:
     assert date_ms("1 Jan 2024 00:00:00 -0000 (UTC)") == 1_704_067_200_000
     assert date_ms("yesterday") is None
     assert date_ms("Mon, 1 Jan 99999 00:00:00 +9999999999") is None
+
+
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\r"])
+def test_fields_are_unfolded_whatever_ends_their_lines(line_end: bytes) -> None:
+    """The line that mbox files put first is no field, and ` From : ` is one."""
+    lines = [b"From a@example.org Mon Jan  1", b" Subject\t: one", b"\ttwo", b"   ", b"From : x"]
+    header = read_header(line_end.join([*lines, b"", b"body: no"]))
+    assert header.fields == [("Subject", b"one\ttwo"), ("From", b"x")]
+    assert header.body_start == len(line_end.join([*lines, b"", b""]))
+    assert header.complete
