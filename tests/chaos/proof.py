@@ -37,8 +37,8 @@ class Findings:
         self._read()
         checks = (
             self.mails(), self.quarantine(), self.bytes_and_scans(), self.keywords(),
-            self.own_folders(), self.counts(), self.feeds(), self.search(), self.dead_letters(),
-            self.audit(),
+            self.own_folders(), self.counts(), self.feeds(), self.search(), self.words(),
+            self.dead_letters(), self.audit(), self.verify(),
         )  # fmt: skip
         return [sentence for check in checks for sentence in check]
 
@@ -147,6 +147,16 @@ class Findings:
             if found != there:
                 yield f"search of {address} finds {len(found & there)} of {len(there)} mails"
 
+    def words(self) -> Iterator[str]:
+        """Each mail is found by the word that only it has; no destroyed one, and nobody else's."""
+        for address, owner in self.owners.items():
+            for answer in self.load.answers:
+                token = answer.mail.token
+                there = {row["id"] for row in self.rows[address].get(token, [])}
+                found = list(search_all(owner, token))
+                if sorted(found) != sorted(there):
+                    yield f"search of {address} for {token} finds {found}, not {there}"
+
     def dead_letters(self) -> Iterator[str]:
         for row in self._cli("dead-letters", "list", "--json"):
             yield f"dead letter {row['id']}: {row.get('stage')}: {row.get('cause')}"
@@ -156,6 +166,12 @@ class Findings:
         done = self.world.cli("audit", "--json", check=False)
         if done.returncode != 0:
             yield f"audit: {done.stdout[-500:]}{done.stderr[-500:]}"
+
+    def verify(self) -> Iterator[str]:
+        """Views, contents, holders and index are what the journals say, to the byte."""
+        done = self.world.cli("verify", "--content", check=False)
+        if done.returncode != 0:
+            yield f"verify: {done.stdout[-1000:]}{done.stderr[-500:]}"
 
     def _cli(self, *args: str) -> Any:
         return json.loads(self.world.cli(*args).stdout)

@@ -53,6 +53,7 @@ class Report:
     accepted: int = 0
     refused: int = 0
     doubt: int = 0
+    orders: dict[str, int] = field(default_factory=dict)  # of owners, that were answered
     restarts: dict[str, int] = field(default_factory=dict)
     memory_mib: dict[str, int] = field(default_factory=dict)
     took_s: float = 0.0
@@ -142,6 +143,7 @@ def _run(report: Report, plan: Sequence[Round], saboteur: Saboteur) -> None:
     outcomes = Counter(answer.outcome for answer in load.answers)
     report.accepted, report.refused = outcomes["accepted"], outcomes["refused"]
     report.doubt = outcomes["doubt"]
+    report.orders = dict(sum((one.done for one in load.owners.values()), Counter()))
     report.restarts = restarts(world)
     report.findings += [
         f"{name} was started {times} times" for name, times in report.restarts.items()
