@@ -21,6 +21,7 @@ from schemas.sqlite import CONTENT
 from stores.content_ids import check_content_id, is_content_id, mail_time_ms
 from stores.local_content import LocalContentStore
 from stores.sqlite_base import SqliteConfig
+from stores.sqlite_gathered import GatheredReads
 from stores.sqlite_threads import SqliteFile
 
 ROW_MAX_BYTES = 128 * 1024  # most mails are smaller; most octets are in larger ones
@@ -46,6 +47,7 @@ class PackedContentStore(ContentStore):
 
     def __init__(self, rows: SqliteFile, files: LocalContentStore, *, row_max_bytes: int) -> None:
         self._rows = rows
+        self._found = GatheredReads(rows, _found)
         self._files = files
         self._row_max_bytes = row_max_bytes
 
@@ -77,7 +79,7 @@ class PackedContentStore(ContentStore):
     async def get(self, ref: str) -> bytes:
         if not is_content_id(ref):
             raise ContentMissing(ref)
-        found = await self._rows.read(lambda c: _found(c, ref))
+        found = await self._found.of(ref)
         return await self._files.get(ref) if found is None else found
 
     async def delete(self, ref: str) -> None:

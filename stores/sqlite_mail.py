@@ -28,6 +28,7 @@ from stores import sqlite_mail_rebuild as rebuilding
 from stores import sqlite_mail_rows as rows
 from stores import sqlite_mail_threads as threads
 from stores.sqlite_base import SqliteConfig
+from stores.sqlite_gathered import GatheredReads
 from stores.sqlite_mail_upgrade import upgrade
 from stores.sqlite_threads import SqliteFile
 
@@ -40,6 +41,7 @@ class SqliteMailStore(MailStore):
     def __init__(self, file: SqliteFile, *, scan_max: int) -> None:
         self._file = file
         self._scan_max = scan_max
+        self._message = GatheredReads(file, _message)
 
     @classmethod
     async def open(
@@ -66,7 +68,7 @@ class SqliteMailStore(MailStore):
         return await self._file.read(lambda c: rows.by_command(c, user_id, command_id))
 
     async def message(self, user_id: str, message_id: str) -> Message | None:
-        return await self._file.read(lambda c: rows.message(c, user_id, message_id))
+        return await self._message.of((user_id, message_id))
 
     async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
         found = await self._file.read(lambda c: rows.messages(c, user_id, message_ids))
@@ -158,6 +160,10 @@ class SqliteMailStore(MailStore):
     async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
         wanted = tuple(mail_ids)
         return await self._file.read(lambda c: rows.by_mails(c, wanted))
+
+
+def _message(connection: Connection, key: tuple[str, str]) -> Message | None:
+    return rows.message(connection, *key)
 
 
 def _listed(
