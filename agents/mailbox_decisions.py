@@ -53,14 +53,13 @@ async def decide(
 async def _deliver(
     event: Deliver, state: MailboxState, position: Position, ports: MailboxPorts
 ) -> Outcome | MailboxChanged:
-    row = await ports.store.message(event.user_id, event.message_id)
+    keys = thread_keys(event.head)
+    row, bound = await ports.store.before_delivery(event.user_id, event.message_id, keys)
     if row is not None:
         _check([row], state)
         if row.destroyed:  # `route` has held the content again
             await release([row], ports)
         return await _delivered_before(event, ports)
-    keys = thread_keys(event.head)
-    bound = await ports.store.threads_of(event.user_id, keys) if keys else {}
     return rules.deliver(state, event, position, keys, bound)
 
 

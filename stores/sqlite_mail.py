@@ -109,10 +109,10 @@ class SqliteMailStore(MailStore):
             lambda c: lists.by_uid(c, rows.box_of(c, user_id).key, folder_id, after_uid, limit)
         )
 
-    async def threads_of(self, user_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
-        return await self._file.read(
-            lambda c: threads.threads_of(c, rows.box_of(c, user_id).key, keys)
-        )
+    async def before_delivery(
+        self, user_id: str, message_id: str, keys: Sequence[bytes]
+    ) -> tuple[Message | None, dict[bytes, str]]:
+        return await self._file.read(lambda c: _before_delivery(c, user_id, message_id, keys))
 
     async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
         check_limit(limit)
@@ -164,6 +164,13 @@ class SqliteMailStore(MailStore):
 
 def _message(connection: Connection, key: tuple[str, str]) -> Message | None:
     return rows.message(connection, *key)
+
+
+def _before_delivery(
+    connection: Connection, user_id: str, message_id: str, keys: Sequence[bytes]
+) -> tuple[Message | None, dict[bytes, str]]:
+    key = rows.box_of(connection, user_id).key
+    return rows.message(connection, user_id, message_id), threads.threads_of(connection, key, keys)
 
 
 def _listed(

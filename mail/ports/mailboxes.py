@@ -83,8 +83,13 @@ class MailStore(Protocol):
         """Messages of a folder with uid > after_uid, by uid. Refused: limit is not 1 to 500."""
         ...
 
-    async def threads_of(self, user_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
-        """Thread ids of those hashes of message ids that are bound (mail/threads.py)."""
+    async def before_delivery(
+        self, user_id: str, message_id: str, keys: Sequence[bytes]
+    ) -> tuple[Message | None, dict[bytes, str]]:
+        """The message if it is there, tombstones too, and which of `keys` are bound to a thread.
+
+        Both of one moment. A key is the hash of a message id (mail/threads.py).
+        """
         ...
 
     async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:

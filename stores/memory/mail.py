@@ -112,10 +112,9 @@ class MemoryMailStore(MailStore):
         scope = list_scope(user_id, folder_id, wanted)
         place = decode_cursor(cursor, *scope) if cursor is not None else None
         await take_step(self.fault, "read")
-        listed = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
-        rows = sorted(listed, key=place_of, reverse=True)
+        rows = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
         rest = [row for row in rows if place is None or place_of(row) < place]
-        return page_of(rest, limit, *scope)
+        return page_of(sorted(rest, key=place_of, reverse=True), limit, *scope)
 
     async def by_uid(
         self, user_id: str, folder_id: str, *, after_uid: int, limit: int
@@ -125,10 +124,11 @@ class MemoryMailStore(MailStore):
         rows = [row for row in self._alive(user_id) if row.places.get(folder_id, 0) > after_uid]
         return sorted(rows, key=lambda row: row.places[folder_id])[:limit]
 
-    async def threads_of(self, user_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
-        await take_step(self.fault, "read")
-        threads = self._of(user_id).threads
-        return {key: threads[key] for key in keys if key in threads}
+    async def before_delivery(
+        self, user_id: str, message_id: str, keys: Sequence[bytes]
+    ) -> tuple[Message | None, dict[bytes, str]]:
+        row, threads = await self.message(user_id, message_id), self._of(user_id).threads
+        return row, {key: threads[key] for key in keys if key in threads}
 
     async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
         check_limit(limit)

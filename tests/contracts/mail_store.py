@@ -100,7 +100,7 @@ class MailStoreContract:
         assert [folder.counts for folder in found] == [FolderCounts(id_) for id_ in FOLDERS]
         assert (found[0].role, found[0].name) == ("inbox", "Inbox")
         assert await store.usage("nobody") == await store.domain_usage("no domain") == Usage()
-        assert await store.threads_of("nobody", [b"k"]) == {}
+        assert await store.before_delivery("nobody", "m", [b"k"]) == (None, {})
         assert await store.by_uid("nobody", "inbox", after_uid=0, limit=1) == []
         assert await store.snapshot("nobody") == Snapshot()
         assert await store.fold("nobody", before_ms=2**40) == 0

@@ -156,10 +156,12 @@ class WholeMailStoreContract:
         first, second = ann.deliver("a"), ann.deliver("b")
         await store.commit(msgspec.structs.replace(first, threads={key: "t1", b"other": "t1"}))
         await store.commit(msgspec.structs.replace(second, threads={key: "t2", b"third": "t2"}))
-        found = await store.threads_of("ann", [key, b"third", b"unknown"])
-        assert found == {key: "t1", b"third": "t2"}
-        assert await store.threads_of("bob", [key]) == {}
-        assert await store.threads_of("ann", []) == {}
+        await store.commit(ann.destroy("b"))
+        found = await store.before_delivery("ann", ann.id("b"), [key, b"third", b"unknown"])
+        assert found == (ann.row("b"), {key: "t1", b"third": "t2"})
+        assert found[0].destroyed
+        assert await store.before_delivery("bob", ann.id("b"), [key]) == (None, {})
+        assert await store.before_delivery("ann", ann.id("c"), []) == (None, {})
 
     async def test_a_thread_is_read_in_the_order_of_arrival_wherever_its_mails_lie(self, store):
         ann, bob = Writer("ann"), Writer("bob")
