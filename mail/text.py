@@ -61,7 +61,10 @@ _UNSPACED = (
 _SPACED = r"\w\u0900-\u0963\u0966-\u0dff\u0f00\u0f18-\u0fbc"
 # Up to FOLD_MAX_CHARS, ended behind white space where there is any.
 _PART = re.compile(rf".{{1,{FOLD_MAX_CHARS - 1}}}\s|.{{1,{FOLD_MAX_CHARS}}}", re.DOTALL)
-_ASCII_WORD = re.compile("[a-z0-9]+")
+# ASCII alone: letters as small ones, digits as they are, everything else as a space.
+_ASCII_FOLDED = bytes(
+    ord(chr(code).lower()) if chr(code).isalnum() else 0x20 for code in range(0x80)
+) + bytes(0x80)
 _UNSPACED_ANY = re.compile(f"[{_UNSPACED}]")
 _WORD = re.compile(f"[{_SPACED}{_UNSPACED}]+")
 _PIECE = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
@@ -74,7 +77,7 @@ def tokens(text: str) -> list[str]:
     lone surrogate. It is 1 to TOKEN_MAX_CHARS characters long.
     """
     found = pieces(text)
-    if all(map(str.isascii, found)):
+    if text.isascii() or all(map(str.isascii, found)):
         return found
     return [
         token for piece in found for token in ((piece,) if piece.isascii() else tokens_of(piece))
@@ -85,7 +88,7 @@ def pieces(text: str) -> list[str]:
     """The words of `text` in order, folded; a run of a script without spaces is one word."""
     text = text[:TEXT_MAX_CHARS]
     if text.isascii():
-        return _shortened(_ASCII_WORD.findall(text.lower()))
+        return _shortened(text.encode().translate(_ASCII_FOLDED).decode().split())
     text = fold(text)[:TEXT_MAX_CHARS]  # one character can become 18
     words = _WORD.findall(text)
     if _UNSPACED_ANY.search(text) is not None:

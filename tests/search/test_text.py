@@ -1,3 +1,4 @@
+import re
 import time
 import unicodedata
 
@@ -30,6 +31,12 @@ from mail.text import FOLD_MAX_CHARS, TEXT_MAX_CHARS, TOKEN_MAX_CHARS, tokens
 )
 def test_words_of_a_text(text, expected):
     assert tokens(text) == expected
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=0x7F)))
+def test_ascii_alone_is_cut_at_everything_but_letters_and_digits(text):
+    words = re.findall("[a-z0-9]+", text.lower())
+    assert tokens(text) == [word[:TOKEN_MAX_CHARS] for word in words]
 
 
 @given(st.text())
