@@ -7,10 +7,12 @@ revoke everything of the lost partitions is cancelled and never acknowledged.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import faust
+import uvloop
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -29,6 +31,27 @@ class RecordsSkipped(Fatal):
         super().__init__(f"{tp.topic}/{tp.partition}: nothing came from {since} to before {until}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begun:
+    """The rest of a coroutine that has begun, and now waits for a future."""
+
+    coroutine: Coroutine[Any, Any, Any]
+    waits_for: Any
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        waits_for = self.waits_for
+        try:
+            while True:
+                try:
+                    told = yield waits_for
+                except BaseException as error:  # noqa: BLE001  (a cancellation too is for it)
+                    waits_for = self.coroutine.throw(error)
+                else:
+                    waits_for = self.coroutine.send(told)
+        except StopIteration as end:
+            return end.value
+
+
 class RewindingConsumer(driver.Consumer):
     """Rewinds partitions of which nothing is committed yet, which upstream leaves where they are.
 
@@ -44,6 +67,29 @@ class RewindingConsumer(driver.Consumer):
         if fresh:
             await self._thread.seek_to_beginning(*fresh)
         return found
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        """The thread that fetches has a loop of its own, which upstream leaves to asyncio."""
+        loop = uvloop.new_event_loop()
+        return driver.AIOKafkaConsumerThread(
+            self, loop=self.loop, beacon=self.beacon, thread_loop=loop
+        )
+
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109
+        """Upstream hands over each record by four tasks, in case that it has to wait; few do.
+
+        So the handing over is begun here, and the tasks are made if it waits. Either way the
+        others have a turn of the loop: what is taken must not pile up before the windows.
+        """
+        if len(coros) != 2:  # a record's, and the sign that the flow stops
+            return await super().wait_first(*coros, timeout=timeout)
+        handing, stops = coros
+        try:
+            waits_for = handing.send(None)
+        except StopIteration:
+            stops.close()
+            return await asyncio.sleep(0)
+        return await super().wait_first(_Begun(handing, waits_for), stops, timeout=timeout)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Upstream counts a gap as acknowledged, for compacted topics and transactions.

@@ -120,6 +120,7 @@ class EventTail:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             request_timeout_ms=timeout_ms,
+            fetch_max_wait_ms=int(self._config.check_interval_s * 1000),  # when nothing comes
             auto_offset_reset="none",
             enable_auto_commit=False,
         )

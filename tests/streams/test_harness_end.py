@@ -1,9 +1,11 @@
 """After its end a harness takes nothing: an ack would pass events that were cancelled before it."""
 
 import asyncio
+from collections.abc import Awaitable
 from types import SimpleNamespace
 
 from faust.types import TP
+from mode import Service
 
 from streams.config import StreamsConfig
 from streams.harness import Harness, RecordsSkipped, RewindingConsumer
@@ -71,3 +73,41 @@ async def test_a_gap_ends_the_worker_and_is_never_counted_as_done() -> None:
     await RewindingConsumer._add_gap(consumer, TP("t", 0), 6, 7)
     assert isinstance(crashes[0], RecordsSkipped)
     assert consumer._gap == {}
+
+
+class Handing(RewindingConsumer):
+    """A consumer that only hands over; `gate` stands for a flow that is stopped for now."""
+
+    def __init__(self) -> None:
+        Service.__init__(self)
+        self.gate, self.stops, self.taken = asyncio.Event(), asyncio.Event(), []
+
+    def hand(self) -> Awaitable[object]:
+        return self.wait_first(self._take(), self.stops.wait())
+
+    async def _take(self) -> None:
+        await self.gate.wait()
+        self.taken.append("taken")
+
+
+async def test_a_record_is_handed_over_at_once_or_when_it_may() -> None:
+    consumer = Handing()
+    waiting = asyncio.ensure_future(consumer.hand())
+    await asyncio.sleep(0.01)
+    assert consumer.taken == []
+    consumer.gate.set()
+    await waiting
+    assert consumer.taken == ["taken"]
+    await consumer.hand()
+    assert consumer.taken == ["taken", "taken"]
+
+
+async def test_a_record_that_waits_is_given_up_when_the_flow_stops() -> None:
+    consumer = Handing()
+    waiting = asyncio.ensure_future(consumer.hand())
+    await asyncio.sleep(0.01)
+    consumer.stops.set()
+    await waiting
+    consumer.gate.set()
+    await asyncio.sleep(0.01)
+    assert consumer.taken == []
