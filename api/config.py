@@ -47,6 +47,8 @@ class ApiConfig:
 
     off_loop_bytes: int = 128 * 1024  # a mail over this is read on a thread
     reads_at_once: int = 4  # mails in memory for reading
+    searches_per_user: int = 8  # one is carried out, the others wait for it
+    search_s_per_minute: float = 20.0  # of the index's time, for one user
     downloads_at_once: int = 32  # raw mails and attachments being sent
     downloads_per_user: int = 8
     download_stall_s: float = 60.0  # a peer that takes nothing for so long is let go

@@ -14,6 +14,7 @@ from api.limits import Downloads, FailedLogins
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.rates import RATES, Rates
+from api.search_turns import SearchTurns
 from api.sessions import Caller, authenticate
 from api.sockets import Sockets
 from mail.times import now_ms
@@ -34,6 +35,7 @@ class Edge:
     failed_logins: FailedLogins
     downloads: Downloads
     rates: Rates
+    searches: SearchTurns
     sockets: Sockets
     visitors: Visitors
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
@@ -77,6 +79,7 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons, warning
         failed_logins=FailedLogins(config, time.monotonic),
         downloads=Downloads(config),
         rates=Rates(config.requests_per_minute, time.monotonic),
+        searches=SearchTurns(config, time.monotonic),
         sockets=Sockets(config, metrics),
         visitors=Visitors(config, metrics),
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
+from mail.patience import TooBroad
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -131,6 +132,8 @@ def of_error(error: PostriverError, retry_after_s: int) -> Problem | None:
             return not_found()
         case BadQuery():
             return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
+        case TooBroad():
+            return Problem(400, "search_too_broad", error.detail, place="query:q")
         case Refused():
             return Problem(400, "refused", error.detail)
         case _:

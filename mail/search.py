@@ -3,7 +3,8 @@
 The index finds candidates, or lists do (mail/search_candidates.py), newest first; rows say the
 rest. No row, no hit. What a row alone cannot decide, such as `is:unread OR invoice`, is decided by
 asking the index about this row with the facts put in. One call looks at about EXAMINED_MAX
-candidates at most: a page may then be short, or empty, and its cursor goes on from there.
+candidates at most, and for as long as its patience lasts: a page may then be short, or empty, and
+its cursor goes on from there.
 `total` is exact up to TOTAL_MAX when the index alone decides, and else when all candidates have
 been looked at; otherwise it is the least that there are.
 By relevance the same is done for each tier of mail/query_plan.py in turn.
@@ -18,11 +19,12 @@ import msgspec
 from mail.cursors import NEWEST, PAGE_MAX, Place, decode_cursor, encode_cursor
 from mail.errors import Refused
 from mail.highlights import NOTHING_MARKED, Marked
+from mail.patience import Patience, TooBroad
 from mail.ports import SearchIndex
 from mail.query import EVERYTHING, NOTHING, Node, Query
 from mail.query_match import facts_of, is_true
 from mail.query_plan import Wanted, facts_in, plan_of, residual, tiers
-from mail.search_candidates import IndexSource, ListSource, Rows, Source, listing_of
+from mail.search_candidates import Asked, IndexSource, ListSource, Rows, Source, listing_of
 from schemas.mailbox import Message
 
 EXAMINED_MAX = 1_000
@@ -58,19 +60,25 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     examined_max: int = EXAMINED_MAX  # candidates
 
 
-async def search(index: SearchIndex, store: Rows, wish: Wish) -> Found:
-    """Refused: a cursor that this search did not give. 1 <= limit <= 500."""
+async def search(
+    index: SearchIndex, store: Rows, wish: Wish, patience: Patience | None = None
+) -> Found:
+    """Refused: a cursor that this search did not give. 1 <= limit <= 500.
+
+    When `patience` ends the page does: TooBroad when that is before anything was looked at.
+    """
     if not 1 <= wish.limit <= PAGE_MAX:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
-    start = _read_cursor(wish) if wish.cursor is not None else await _first_spot(index, wish)
-    walk = _Walk(index, store, wish, start)
+    asked = Asked(index, wish.user_id, patience or Patience())
+    start = _read_cursor(wish) if wish.cursor is not None else await _first_spot(asked, wish)
+    walk = _Walk(asked, store, wish, start)
     matches: list[_Match] = []
     while walk.goes_on and (walk.counts or len(matches) <= wish.limit):
         matches += await walk.step(wish.limit + 1 - len(matches))
     page, is_cut = matches[: wish.limit], len(matches) > wish.limit
     spot = page[-1].spot if is_cut else walk.spot
     spot = msgspec.structs.replace(spot, seen=start.seen + len(page))
-    total, total_is_exact = await _total(index, wish, walk, start.seen + len(matches))
+    total, total_is_exact = await _total(asked, wish, walk, start.seen + len(matches))
     return Found(
         hits=await _hits(index, wish, page),
         total=total,
@@ -99,16 +107,16 @@ class _Match(msgspec.Struct, frozen=True):
 class _Walk:
     """Goes through the candidates, tier by tier."""
 
-    def __init__(self, index: SearchIndex, store: Rows, wish: Wish, spot: _Spot) -> None:
-        self._index = index
-        self._user_id = wish.user_id
+    def __init__(self, asked: Asked, store: Rows, wish: Wish, spot: _Spot) -> None:
+        self._asked = asked
+        self._start = spot
         self._left = wish.examined_max
         self.spot = spot
         nodes = _tiers(wish)
         plans = tuple(map(plan_of, nodes))
         self._rests = nodes if spot.in_lists else tuple(plan.rest for plan in plans)
         self._sources = tuple(
-            _source(index, store, wish, node, plan.wanted, in_lists=spot.in_lists)
+            _source(asked, store, node, plan.wanted, in_lists=spot.in_lists)
             for node, plan in zip(nodes, plans, strict=True)
         )
         self.counts = any(rest is not None for rest in self._rests)  # as rows alone can
@@ -122,17 +130,26 @@ class _Walk:
         return not self.has_ended and self._left > 0
 
     async def step(self, missing: int) -> list[_Match]:
-        """The matches among the next candidates."""
+        """The matches among the next candidates; TooBroad when patience ends at the first ones."""
+        try:
+            return await self._step(missing)
+        except TooBroad:
+            if self.spot == self._start:
+                raise
+            self._left = 0  # the page ends here, and its cursor goes on
+            return []
+
+    async def _step(self, missing: int) -> list[_Match]:
         here, rest = self.spot, self._rests[self.spot.tier]
         most = missing if rest is None else min(_BATCH, self._left)
         found = await self._sources[here.tier].following(here.place, most)
         self._left -= found.examined
+        kept = await self._kept(rest, [row for _, row in found.rows])
         self.spot = (
             msgspec.structs.replace(here, place=found.on)
             if found.on is not None
             else msgspec.structs.replace(here, tier=here.tier + 1, place=NEWEST)
         )
-        kept = await self._kept(rest, [row for _, row in found.rows])
         return [
             _Match(msgspec.structs.replace(here, place=place), row)
             for place, row in found.rows
@@ -148,25 +165,23 @@ class _Walk:
             if open_ == EVERYTHING:
                 kept.update(ids)
             elif open_ != NOTHING:
-                kept |= await self._index.among(self._user_id, Wanted(text=open_), ids)
+                kept |= await self._asked.among(Wanted(text=open_), ids)
         return kept
 
 
-def _source(
-    index: SearchIndex, store: Rows, wish: Wish, node: Node, wanted: Wanted, *, in_lists: bool
-) -> Source:
+def _source(asked: Asked, store: Rows, node: Node, wanted: Wanted, *, in_lists: bool) -> Source:
     listing = listing_of(node, wanted) if in_lists else None
     if listing is not None:
-        return ListSource(store, wish.user_id, listing)
-    return IndexSource(index, store, wish.user_id, wanted)
+        return ListSource(store, asked.user_id, listing)
+    return IndexSource(asked, store, wanted)
 
 
-async def _first_spot(index: SearchIndex, wish: Wish) -> _Spot:
+async def _first_spot(asked: Asked, wish: Wish) -> _Spot:
     """In lists, where the index would have more candidates than one call looks at."""
     wanted = plan_of(wish.query.node).wanted
     if wish.order != "date" or listing_of(wish.query.node, wanted) is None:
         return _Spot()
-    count = await index.count(wish.user_id, wanted, limit=wish.examined_max)
+    count = await asked.count(wanted, limit=wish.examined_max)
     return _Spot(in_lists=count == wish.examined_max)
 
 
@@ -188,11 +203,14 @@ def _tiers(wish: Wish) -> tuple[Node, ...]:
     return tiers(wish.query.node) if wish.order == "relevance" else (wish.query.node,)
 
 
-async def _total(index: SearchIndex, wish: Wish, walk: _Walk, seen: int) -> tuple[int, bool]:
+async def _total(asked: Asked, wish: Wish, walk: _Walk, seen: int) -> tuple[int, bool]:
     if walk.counts or walk.has_ended:
         return seen, walk.has_ended
     wanted = plan_of(wish.query.node).wanted
-    total = await index.count(wish.user_id, wanted, limit=TOTAL_MAX + 1)
+    try:
+        total = await asked.count(wanted, limit=TOTAL_MAX + 1)
+    except TooBroad:
+        return seen, False
     return min(total, TOTAL_MAX), total <= TOTAL_MAX
 
 

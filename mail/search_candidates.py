@@ -11,7 +11,8 @@ from typing import Protocol
 import msgspec
 
 from mail.cursors import Place, decode_cursor, encode_cursor, list_scope
-from mail.ports import SearchIndex
+from mail.patience import Patience
+from mail.ports import Places, SearchIndex
 from mail.query import And, In, Is, Node, Not, Or
 from mail.query_plan import Wanted
 from schemas.mailbox import JUNK, TRASH, Filter, Message, Page
@@ -49,19 +50,37 @@ class Source(Protocol):
         ...
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """The index, as one search of one user asks it."""
+
+    index: SearchIndex
+    user_id: str
+    patience: Patience
+
+    async def find(self, wanted: Wanted, *, limit: int, before: Place) -> Places:
+        return await self.index.find(
+            self.user_id, wanted, limit=limit, before=before, patience=self.patience
+        )
+
+    async def among(self, wanted: Wanted, message_ids: Sequence[str]) -> set[str]:
+        return await self.index.among(self.user_id, wanted, message_ids, patience=self.patience)
+
+    async def count(self, wanted: Wanted, *, limit: int) -> int:
+        return await self.index.count(self.user_id, wanted, limit=limit, patience=self.patience)
+
+
 class IndexSource(msgspec.Struct, frozen=True):
     """What the index finds. Without a row a document is none."""
 
-    index: SearchIndex
+    asked: Asked
     store: Rows
-    user_id: str
     wanted: Wanted
 
     async def following(self, before: Place, limit: int) -> Candidates:
-        places = await self.index.find(self.user_id, self.wanted, limit=limit, before=before)
-        rows = await self.store.messages(self.user_id, [id_ for _, id_ in places])
+        places, goes_on = await self.asked.find(self.wanted, limit=limit, before=before)
+        rows = await self.store.messages(self.asked.user_id, [id_ for _, id_ in places])
         found = tuple((place, rows[place[1]]) for place in places if place[1] in rows)
-        return Candidates(found, places[-1] if len(places) == limit else None, len(places))
+        return Candidates(found, places[-1] if goes_on else None, len(places))
 
 
 class Listing(msgspec.Struct, frozen=True):

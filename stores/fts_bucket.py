@@ -14,11 +14,13 @@ import msgspec
 
 from mail.cursors import Place
 from mail.highlights import Marked, Marker
+from mail.ports import Places
 from mail.query import SEARCHED, Node
 from mail.query_plan import Wanted
 from mail.text import TEXT_MAX_CHARS
 from schemas.records import IndexDocument
 from stores.fts_expression import COLUMNS, columns, expression
+from stores.fts_patience import is_interrupt
 
 _TIE_BITS = 21  # of the message id, below the time
 _TIME_MAX_MS = (1 << 42) - 1  # the year 2109
@@ -80,11 +82,22 @@ def write(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
 
 def find(
     connection: sqlite3.Connection, user_id: str, wanted: Wanted, *, before: int, limit: int
-) -> list[Place]:
-    """Ids and message ids of the first `limit` matches below the id `before`, newest first."""
+) -> Places:
+    """Ids and message ids of the first `limit` matches below the id `before`, newest first.
+
+    When it is interrupted it gives what it has found; sqlite3.Error when that is nothing.
+    """
     low, high = _times(wanted)
     values = (expression(user_id, wanted), low, min(before, high), user_id, *_sizes(wanted))
-    return connection.execute(_SEARCH, (*values, limit)).fetchall()
+    found: list[Place] = []
+    try:
+        for row in connection.execute(_SEARCH, (*values, limit)):
+            found.append(row)  # noqa: PERF402  (what was found before an interrupt counts)
+    except sqlite3.OperationalError as error:
+        if not (found and is_interrupt(error)):
+            raise
+        return Places(found, go_on=True)
+    return Places(found, go_on=len(found) == limit)
 
 
 def among(

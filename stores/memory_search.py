@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from mail.cursors import NEWEST, Place
 from mail.errors import StoreUnavailable
 from mail.highlights import Marked, Marker
+from mail.patience import Patience
+from mail.ports import Places
 from mail.query import Node
 from mail.query_match import Texts, lasting_facts, matches, texts_of
 from mail.query_plan import Wanted, node_of
@@ -12,10 +14,14 @@ from schemas.records import IndexDocument
 
 
 class MemorySearchIndex:
-    """Nothing survives the process. While `down` is set, every call raises StoreUnavailable."""
+    """Nothing survives the process. While `down` is set, every call raises StoreUnavailable.
+
+    `slow_s`: what a search would take by the clock.
+    """
 
     def __init__(self) -> None:
         self.down = False
+        self.slow_s = 0.0
         self.lost: set[str] = set()  # users that are unfilled
         self._documents: dict[tuple[str, str], tuple[IndexDocument, Texts]] = {}
 
@@ -29,18 +35,33 @@ class MemorySearchIndex:
         self._documents.pop((user_id, message_id), None)
 
     async def find(
-        self, user_id: str, wanted: Wanted, *, limit: int, before: Place = NEWEST
-    ) -> list[Place]:
-        self._check()
-        found = (place for place in self._matches(user_id, wanted) if place < before)
-        return sorted(found, reverse=True)[:limit]
+        self,
+        user_id: str,
+        wanted: Wanted,
+        *,
+        limit: int,
+        before: Place = NEWEST,
+        patience: Patience | None = None,
+    ) -> Places:
+        self._check(patience)
+        found = sorted(place for place in self._matches(user_id, wanted) if place < before)
+        return Places(found[::-1][:limit], go_on=len(found) > limit)
 
-    async def among(self, user_id: str, wanted: Wanted, message_ids: Sequence[str]) -> set[str]:
-        self._check()
+    async def among(
+        self,
+        user_id: str,
+        wanted: Wanted,
+        message_ids: Sequence[str],
+        *,
+        patience: Patience | None = None,
+    ) -> set[str]:
+        self._check(patience)
         return {one for _, one in self._matches(user_id, wanted)}.intersection(message_ids)
 
-    async def count(self, user_id: str, wanted: Wanted, *, limit: int) -> int:
-        self._check()
+    async def count(
+        self, user_id: str, wanted: Wanted, *, limit: int, patience: Patience | None = None
+    ) -> int:
+        self._check(patience)
         return min(limit, sum(1 for _ in self._matches(user_id, wanted)))
 
     async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
@@ -77,6 +98,9 @@ class MemorySearchIndex:
             if document.user_id == user_id and matches(node, texts, lasting_facts(document)):
                 yield document.received_at_ms, document.message_id
 
-    def _check(self) -> None:
+    def _check(self, patience: Patience | None = None) -> None:
         if self.down:
             raise StoreUnavailable("search", "down")
+        if patience is not None:
+            patience.spend(self.slow_s)
+            patience.check()

@@ -11,7 +11,7 @@ from mail.ports.directory import SIGN_INS_KEPT, Directory, Resolver, Room
 from mail.ports.mailboxes import Commit, MailStore
 from mail.ports.river import Feed, Gate, Publisher, Unread, Work
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
-from mail.ports.search import FOUND_MAX, SearchIndex
+from mail.ports.search import FOUND_MAX, Places, SearchIndex
 
 __all__ = [
     "FOUND_MAX",
@@ -26,6 +26,7 @@ __all__ = [
     "InFlight",
     "Ledger",
     "MailStore",
+    "Places",
     "Publisher",
     "Quarantine",
     "Resolver",

@@ -1,10 +1,11 @@
 """Full text of messages."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mail.cursors import NEWEST, Place
 from mail.highlights import Marked
+from mail.patience import Patience
 from mail.query import Node
 from mail.query_plan import Wanted
 from schemas.records import (
@@ -14,10 +15,21 @@ from schemas.records import (
 FOUND_MAX = 1_000  # of one call of SearchIndex.find
 
 
+class Places(NamedTuple):
+    """Newest first, then by message id. `go_on`: there may be more behind the last of them.
+
+    A place's number is the index's own, its text the message id.
+    """
+
+    found: list[Place]
+    go_on: bool
+
+
 class SearchIndex(Protocol):
     """Text, size and time of messages. What matches is defined by mail/query_match.py for all.
 
-    What is asked costs a bounded time in one mailbox, whatever others hold.
+    What is asked costs a bounded time in one mailbox, whatever others hold. With `patience` it is
+    charged with that time, and TooBroad is raised when it ends before there is an answer.
     """
 
     async def add(self, document: IndexDocument) -> None:
@@ -27,19 +39,31 @@ class SearchIndex(Protocol):
     async def remove(self, user_id: str, message_id: str) -> None: ...
 
     async def find(
-        self, user_id: str, wanted: Wanted, *, limit: int, before: Place = NEWEST
-    ) -> list[Place]:
-        """Newest first, then by message id; those behind `before` in that order.
-
-        A place's number is the index's own, its text the message id. 1 <= limit <= FOUND_MAX.
-        """
+        self,
+        user_id: str,
+        wanted: Wanted,
+        *,
+        limit: int,
+        before: Place = NEWEST,
+        patience: Patience | None = None,
+    ) -> Places:
+        """Those behind `before`. 1 <= limit <= FOUND_MAX, fewer when patience ends before."""
         ...
 
-    async def among(self, user_id: str, wanted: Wanted, message_ids: Sequence[str]) -> set[str]:
+    async def among(
+        self,
+        user_id: str,
+        wanted: Wanted,
+        message_ids: Sequence[str],
+        *,
+        patience: Patience | None = None,
+    ) -> set[str]:
         """Those of the messages, at most FOUND_MAX, that match."""
         ...
 
-    async def count(self, user_id: str, wanted: Wanted, *, limit: int) -> int:
+    async def count(
+        self, user_id: str, wanted: Wanted, *, limit: int, patience: Patience | None = None
+    ) -> int:
         """How many match; `limit` when there are more."""
         ...
 

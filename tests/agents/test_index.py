@@ -37,7 +37,7 @@ async def delivered(
 
 async def found(ports: IndexPorts, query: str, user_id: str = "bob") -> list[str]:
     wanted = plan_of(parse(query, Asker(now_ms=0)).node).wanted
-    places = await ports.search.find(user_id, wanted, limit=10)
+    places, _ = await ports.search.find(user_id, wanted, limit=10)
     return [message_id for _, message_id in places]
 
 

@@ -35,7 +35,7 @@ async def filled_store(count: int) -> tuple[MemoryMailStore, MemoryContentStore]
 
 
 async def found(ports: IndexPorts, user_id: str = "bob") -> set[str]:
-    places = await ports.search.find(user_id, Wanted(), limit=500, before=NEWEST)
+    places, _ = await ports.search.find(user_id, Wanted(), limit=500, before=NEWEST)
     return {id_ for _, id_ in places}
 
 
@@ -89,7 +89,7 @@ async def test_a_folder_of_the_first_version_is_filled_again(tmp_path: Path, ope
     write_first_version(tmp_path / f"search-{bucket_of('bob'):02d}.sqlite")
     if opener == "api":
         reader = FtsIndex(tmp_path)
-        assert await reader.find("bob", Wanted(), limit=9) == []
+        assert (await reader.find("bob", Wanted(), limit=9)).found == []
         await reader.close()
     search = FtsIndex(tmp_path)
     ports = IndexPorts(store=store, contents=contents, search=search)

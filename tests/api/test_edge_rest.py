@@ -9,6 +9,9 @@ import aiohttp
 import pytest
 from edge_world import PLAIN, World
 
+from api.config import ApiConfig
+from api.problems import Problem
+from api.search_turns import SearchTurns
 from mail.errors import StoreUnavailable
 from mail.keywords import KEYWORDS_MAX
 
@@ -152,6 +155,40 @@ async def test_a_cursor_belongs_to_its_list(world: World) -> None:
 async def test_a_bad_search_is_told_the_position(world: World) -> None:
     async with (await world.signed()).get("/v1/search", params={"q": 'ab "open'}) as response:
         assert (await response.json())["position"] == 3
+
+
+async def test_searches_of_one_user_take_turns_and_a_share_of_the_time() -> None:
+    now_s = [1_000.0]
+    turns = SearchTurns(ApiConfig(searches_per_user=2, search_s_per_minute=3.0), lambda: now_s[0])
+    under_way, most = 0, 0
+
+    async def one(user_id: str) -> None:
+        nonlocal under_way, most
+        async with turns.turn(user_id) as patience:
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+            patience.spend(2.0)
+
+    outcomes = await asyncio.gather(*(one("ann") for _ in range(3)), return_exceptions=True)
+    refused = [each for each in outcomes if isinstance(each, Problem)]
+    assert (most, [each.status for each in refused]) == (1, [429])
+    with pytest.raises(Problem) as caught:
+        await one("ann")
+    assert caught.value.headers["Retry-After"] == "20"
+    await one("bob")
+    now_s[0] += 20.5
+    await one("ann")
+
+
+async def test_a_search_that_takes_too_long_is_told_what_helps(world: World) -> None:
+    await world.deliver(PLAIN % b"otter")
+    world.search.slow_s = 9.0
+    async with (await world.signed()).get("/v1/search", params={"q": "otter"}) as response:
+        problem = await response.json()
+    assert (response.status, problem["code"]) == (400, "search_too_broad")
+    assert (problem["place"], "dates" in problem["detail"]) == ("query:q", True)
 
 
 async def test_search_gives_rows_newest_first_and_drops_hits_without_one(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from mail.cursors import NEWEST
 from mail.errors import Refused
 from mail.highlights import Marked
+from mail.patience import Patience, TooBroad
 from mail.ports import FOUND_MAX, Commit, SearchIndex
 from mail.query import SEARCHED, Asker, Query
 from mail.query_plan import Wanted, plan_of
@@ -45,7 +46,7 @@ def wanted(query: str, zone: str = "UTC") -> Wanted:
 async def find(index: SearchIndex, query: str, *, user: str = "ann") -> list[str]:
     """All message ids in order, by pages of 3."""
     asked, found, before = wanted(query), [], NEWEST
-    while page := await index.find(user, asked, limit=3, before=before):
+    while page := (await index.find(user, asked, limit=3, before=before)).found:
         found += [message_id for _, message_id in page]
         before = page[-1]
     assert await index.count(user, asked, limit=FOUND_MAX) == len(found)
@@ -190,12 +191,27 @@ class SearchIndexContract:
     async def test_pages_stay_whole_under_arrivals_and_removals(self, index):
         for n in range(8):
             await index.add(document(str(n), at=n, body="x"))
-        first = await index.find("ann", wanted("x"), limit=3)
+        first = (await index.find("ann", wanted("x"), limit=3)).found
         await index.add(document("newer", at=99, body="x"))
         await index.remove("ann", first[-1][1])
-        second = await index.find("ann", wanted("x"), limit=4, before=first[-1])
-        last = await index.find("ann", wanted("x"), limit=4, before=second[-1])
+        second = (await index.find("ann", wanted("x"), limit=4, before=first[-1])).found
+        last = (await index.find("ann", wanted("x"), limit=4, before=second[-1])).found
         assert [name for _, name in first + second + last] == ids(*"76543210")
+
+    async def test_patience_is_charged_and_ends(self, index):
+        await index.add(document("a", body="x"))
+        patience = Patience()
+        assert (await index.find("ann", wanted("x"), limit=3, patience=patience)).found
+        assert await index.count("ann", wanted("x"), limit=3, patience=patience) == 1
+        patience.spend(patience.left_s)
+        for asked in (
+            index.find("ann", wanted("x"), limit=3, patience=patience),
+            index.count("ann", wanted("x"), limit=3, patience=patience),
+            index.among("ann", wanted("x"), ids("a"), patience=patience),
+        ):
+            with pytest.raises(TooBroad):
+                await asked
+        assert len((await index.find("ann", wanted("x"), limit=3)).found) == 1
 
     async def test_a_count_ends_at_its_limit(self, index):
         for n in range(5):

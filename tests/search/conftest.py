@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stores.fts import FtsConfig, FtsIndex
+from stores.fts import FtsIndex
+from stores.fts_file import FtsConfig
 
 
 @pytest.fixture

@@ -1,25 +1,33 @@
 """What the embedded index promises beyond the contract: disk, other processes, failures."""
 
 import asyncio
+import itertools
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from mail.cursors import NEWEST
 from mail.errors import Fatal, StoreUnavailable
-from stores.fts import BUCKETS, FtsConfig, FtsIndex, bucket_of
+from mail.patience import Patience, TooBroad
+from mail.ports import Places
+from stores import fts_bucket
+from stores.fts import BUCKETS, FtsIndex, bucket_of
+from stores.fts_file import FtsConfig
 from tests.contracts.search_cases import document, ids
-from tests.contracts.search_index import find
+from tests.contracts.search_index import find, wanted
 
 AT_ONCE = FtsConfig(gather_s=0.0)  # these tests wait for each change
 ADD_AND_TELL = """
 import asyncio, itertools, pathlib, sys
-from stores.fts import FtsConfig, FtsIndex
+from stores.fts import FtsIndex
+from stores.fts_file import FtsConfig
 from tests.contracts.search_cases import document
 
 async def main():
@@ -54,6 +62,29 @@ def test_buckets_are_fixed_and_even():
     for n in range(1600):
         counts[bucket_of(f"user{n}")] += 1
     assert min(counts) > 50
+
+
+async def test_what_takes_too_long_is_broken_off_and_goes_on_behind_what_was_found(tmp_path):
+    index = FtsIndex(tmp_path, AT_ONCE)
+    await asyncio.gather(
+        *(index.add(document(str(n), at=n, body="often seen " * 40)) for n in range(2_000))
+    )
+    with pytest.raises(TooBroad):
+        await index.count("ann", wanted("often"), limit=9_999, patience=Patience(left_s=1e-9))
+    assert await index.count("ann", wanted("often"), limit=9_999, patience=Patience()) == 2_000
+    await index.close()
+    found, calls, page = [], 0, Places([NEWEST], go_on=True)
+    with closing(sqlite3.connect(bucket_file(tmp_path))) as connection:
+        while page.go_on:
+            looks = itertools.count()
+            connection.set_progress_handler(lambda looks=looks: next(looks) == 99, 100)
+            page = fts_bucket.find(
+                connection, "ann", wanted("often"), before=(found or [NEWEST])[-1][0], limit=9_999
+            )
+            found += page.found
+            calls += 1
+    assert (len(found), len(set(found))) == (2_000, 2_000)
+    assert calls > 1
 
 
 async def test_what_was_added_survives_kill_9(tmp_path):
