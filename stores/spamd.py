@@ -3,14 +3,20 @@
 One SYMBOLS request per mail gives score and tests; spamd needs tens of milliseconds of CPU for
 each, so nothing is asked twice. Which SpamAssassin judged is learnt by one small HEADERS request,
 again after an outage and every VERSION_FRESH_S.
-The protocol is a request and an answer with a header of lines each (spamd/PROTOCOL in
-SpamAssassin's source); whatever does not fit it is no score.
+The protocol is aiospamc's; the connection is ours, since aiospamc's helper functions load the
+system's certificates at each call and leave a connection open when a request fails.
 """
 
 import asyncio
 import re
 import time
 from dataclasses import dataclass
+from typing import Any
+
+from aiospamc.client import Client
+from aiospamc.exceptions import ClientException
+from aiospamc.requests import Request
+from aiospamc.responses import ResponseException
 
 from mail.errors import ScannerUnavailable
 from mail.ports import SpamReport
@@ -20,11 +26,6 @@ NAME = "spamd"
 SCANNED_MAX_BYTES = 512 * 1024  # a mail's beginning, when it is longer
 VERSION_FRESH_S = 600.0
 _PROBE = b"Subject: version\r\n\r\nWhich version is this?\r\n"
-_ANSWER = re.compile(rb"SPAMD/[0-9.]+ 0 [^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n(.*)", re.DOTALL)
-_LENGTH = re.compile(rb"^Content-length:[ \t]*([0-9]{1,9})\r$", re.IGNORECASE | re.MULTILINE)
-_SCORE = re.compile(
-    rb"^Spam:[ \t]*\w+[ \t]*;[ \t]*(-?[0-9.]{1,20})[ \t]*/", re.IGNORECASE | re.MULTILINE
-)
 _VERSION = re.compile(rb"^X-Spam-Checker-Version: (.+?)(?: on [^\r\n]*)?\r?$", re.MULTILINE)
 
 
@@ -41,8 +42,12 @@ class SpamdScanner:
     """SpamScanner. One connection per check."""
 
     def __init__(self, config: SpamdScannerConfig) -> None:
-        self._socket = ScannerSocket(
-            NAME, config.address, timeout_s=config.timeout_s, in_flight=config.in_flight
+        self._client = Client(
+            _Connection(
+                ScannerSocket(
+                    NAME, config.address, timeout_s=config.timeout_s, in_flight=config.in_flight
+                )
+            )
         )
         self._rules = ""
         self._rules_until_s = 0.0  # monotonic
@@ -52,13 +57,13 @@ class SpamdScanner:
         rules = await self._rules_version()
         scanned = content[:SCANNED_MAX_BYTES]
         try:
-            header, tests = await self._ask(b"SYMBOLS", scanned)
+            response = await self._ask("SYMBOLS", scanned)
         except ScannerUnavailable:
             self._rules_until_s = 0.0  # another version may come back
             raise
         return SpamReport(
-            score=_score(header),
-            tests=_tests(tests),
+            score=_score(response),
+            tests=_tests(response.body),
             rules=rules,
             scanned_bytes=len(scanned),
         )
@@ -66,28 +71,34 @@ class SpamdScanner:
     async def _rules_version(self) -> str:
         async with self._asking:
             if time.monotonic() >= self._rules_until_s:
-                _, head = await self._ask(b"HEADERS", _PROBE)
-                self._rules = _version(head)
+                self._rules = _version(await self._ask("HEADERS", _PROBE))
                 self._rules_until_s = time.monotonic() + VERSION_FRESH_S
             return self._rules
 
-    async def _ask(self, verb: bytes, body: bytes) -> tuple[bytes, bytes]:
-        """Header lines and body. ScannerUnavailable: no answer, or one that makes no sense."""
-        head = b"%b SPAMC/1.5\r\nContent-length: %d\r\n\r\n" % (verb, len(body))
-        reply = await self._socket.ask(head, body, half_close=True)
-        found = _ANSWER.fullmatch(reply)
-        length = _LENGTH.search(found[1]) if found else None
-        if found is None or length is None or int(length[1]) != len(found[2]):
-            raise ScannerUnavailable(NAME, f"answered {reply[:200]!r}")
-        return found[1], found[2]
+    async def _ask(self, verb: str, body: bytes) -> Any:
+        """A Response of aiospamc. ScannerUnavailable: no answer, or one that makes no sense."""
+        try:
+            return await self._client.request(Request(verb, body=body))
+        except (ClientException, ResponseException, ValueError) as error:
+            detail = f"{verb}: {type(error).__name__} {error!s:.200}".rstrip()
+            raise ScannerUnavailable(NAME, detail) from error
 
 
-def _score(header: bytes) -> float:
-    found = _SCORE.search(header)
-    try:
-        return float(found[1] if found else b"")
-    except ValueError as error:
-        raise ScannerUnavailable(NAME, "answered without a score") from error
+class _Connection:
+    """What aiospamc's Client needs of a connection: bytes out, bytes in."""
+
+    def __init__(self, socket: ScannerSocket) -> None:
+        self._socket = socket
+
+    async def request(self, data: bytes) -> bytes:
+        return await self._socket.ask(data, half_close=True)
+
+
+def _score(response: Any) -> float:
+    spam = response.headers.get("Spam")
+    if spam is None:
+        raise ScannerUnavailable(NAME, "answered without a score")
+    return float(spam.score)
 
 
 def _tests(body: bytes) -> tuple[str, ...]:
@@ -95,8 +106,8 @@ def _tests(body: bytes) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def _version(head: bytes) -> str:
-    match = _VERSION.search(head)
+def _version(response: Any) -> str:
+    match = _VERSION.search(response.body)
     if match is None:
         raise ScannerUnavailable(NAME, "does not tell its version (X-Spam-Checker-Version)")
     return match[1].decode("ascii", "replace")

@@ -17,6 +17,7 @@ ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can 
     "mode": {"streams/harness.py", "streams/apps.py", "streams/tables.py"},
     "aiokafka": {f"streams/{path.name}" for path in (ROOT / "streams").glob("*.py")},
     "sqlite3": {f"stores/{path.name}" for path in (ROOT / "stores").glob("*.py")},
+    "aiospamc": {"stores/spamd.py"},
     "aiosmtpd": {f"ingress/{path.name}" for path in (ROOT / "ingress").glob("*.py")},
     "nh3": {"mail/html.py"},
     "argon2": {"mail/passwords.py"},
