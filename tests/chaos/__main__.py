@@ -25,6 +25,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the stack too
     asked = arguments()
     done = read(asked.results)
+    print(f"results: {lines(asked.results).resolve()}", flush=True)
     for why in impossible():
         print(f"not tried here: {why}", flush=True)
     for seed in range(asked.first, asked.first + asked.seeds):
