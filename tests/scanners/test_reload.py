@@ -62,7 +62,7 @@ def home() -> Iterator[Home]:
 def fetch(home: Home, url: str) -> str:
     """What the daemon does at each of its checks, once; its words."""
     program = freshclam(home, FreshclamConfig(mirror=NO_MIRROR, urls=(url,)))
-    owned_by_the_engine(home.path)
+    owned_by_the_engine(home.engine("freshclam"))  # clamd is at work in its own
     argv = [word for word in program.argv if word not in {"--daemon", "--foreground"}]
     done = subprocess.run(
         argv, env=dict(program.env), cwd=program.cwd, capture_output=True, text=True,
