@@ -56,6 +56,9 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     hops: tuple[Hop, ...] = ()
     verdict: Verdict | None = None
     subject: str | None = None
+    user_id: str = ""  # "": it waits for no owner alone, or for many
+    address: str = ""
+    deleted: bool = False  # by its owner
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +166,9 @@ class Tracer:
             hops=message.hops,
             verdict=message.verdict,
             subject=self._subject(message.head),
+            user_id=message.user_id,
+            address=owner.address if owner else "",
+            deleted=message.destroyed,
         )
 
     def _quarantined(self, row: Quarantined) -> End:
@@ -201,6 +207,7 @@ class Tracer:
             hops=getattr(event, "hops", ()),
             verdict=getattr(event, "verdict", None),
             subject=self._subject(head),
+            user_id=getattr(event, "user_id", ""),
         )
 
     def _subject(self, head: Head | None) -> str | None:

@@ -36,6 +36,7 @@ make_jars() {
     key=$(hash_of stack/pom.xml)
     done_before jars "$key" && jars_there && return
     if jars_there && ! [ -e .tools/stamps/jars ]; then
+        check_jars .tools/kafka/lib
         note_done jars "$key" # put there by hand, for a machine without Maven's network
         return
     fi
@@ -43,10 +44,21 @@ make_jars() {
     rm -rf .tools/kafka.new
     quietly mvn -q -B -f stack/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$PWD/.tools/kafka.new/lib"
+    check_jars .tools/kafka.new/lib
     rm -rf .tools/kafka
     mv .tools/kafka.new .tools/kafka
     note_done jars "$key"
 }
+
+# A jar is code that will read all mail: nothing but what is listed is put in place.
+check_jars() { # check_jars FOLDER
+    local wrong
+    wrong=$(sums_of "$1" | diff - stack/jars.sha256 | sed -n 's/^[<>] [0-9a-f]*  //p' | sort -u) || true
+    [ -z "$wrong" ] ||
+        die 1 "not as stack/jars.sha256 lists them, so not installed; look into $1:" "$wrong"
+}
+
+sums_of() (cd "$1" && LC_ALL=C sha256sum -- *.jar) # sums_of FOLDER
 
 make_archive() {
     local key

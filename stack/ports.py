@@ -60,6 +60,15 @@ def _problem(port: Port) -> str | None:
     return None
 
 
+def listener(port: int) -> str | None:
+    """The name of the program that listens there, as far as we may see."""
+    for connection in psutil.net_connections(kind="tcp"):
+        at = connection.laddr
+        if at and at.port == port and connection.status == psutil.CONN_LISTEN and connection.pid:
+            return _name(connection.pid)
+    return None
+
+
 def _holder(port: int) -> str | None:
     """Who listens, else whose outgoing connection has the port, as far as we may see."""
     found = [

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import click
@@ -10,11 +11,13 @@ import msgspec
 from cli.commands.render import hop_lines, verdict_line, when
 from cli.commands.times import MOMENT
 from cli.config import load
-from cli.tracing import Candidate, End, Tracer, version_of
+from cli.tracing import STORED, Candidate, End, Tracer, version_of
 from cli.wiring import adapters
 from mail.errors import NotFound
 
 MINUTE_MS = 60_000
+EVERY = "*"  # no address and no id
+SHOWN_MAX = 10  # ends, before they are counted instead
 
 
 @click.command()
@@ -24,6 +27,8 @@ MINUTE_MS = 60_000
 @click.option("--within", "within_min", default=60, show_default=True,
               type=click.IntRange(1, 60 * 24 * 31), help="Minutes before and after.")  # fmt: skip
 @click.option("--subject", "subjects", is_flag=True, help="Show subjects.")
+@click.option("--user", help="Only this owner of the mail: address or id.")
+@click.option("--all", "user", flag_value=EVERY, help="Every owner, however many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def trace(
     *,
@@ -32,6 +37,7 @@ def trace(
     around: int,
     within_min: int,
     subjects: bool,
+    user: str | None,
     as_json: bool,
 ) -> None:
     """Show where a mail is now and the hops it took.
@@ -44,10 +50,13 @@ def trace(
         version_of(name)  # what is no name at all is told before anything is opened
     span = {"around_ms": around, "within_ms": within_min * MINUTE_MS}
     found, ends = asyncio.run(_trace(name or "", recipient, span, subjects=subjects))
+    if ends and user is not None and user != EVERY:
+        ends = of_owner(ends, user)
     if as_json:
         click.echo(json.dumps(_plain(found, ends), ensure_ascii=False))
     else:
-        click.echo("\n".join(_ends(ends) if ends else map(_candidate, found)))
+        lines = _ends(ends) if user == EVERY or len(ends) <= SHOWN_MAX else summary(ends)
+        click.echo("\n".join(lines if ends else map(_candidate, found)))
 
 
 async def _trace(
@@ -73,6 +82,27 @@ async def _trace(
 def _candidate(one: Candidate) -> str:
     subject = "" if one.subject is None else f"  {one.subject}"
     return f"{one.mail_id}  {when(one.accepted_at_ms)}  {', '.join(one.states)}{subject}"
+
+
+def of_owner(ends: list[End], user: str) -> list[End]:
+    """Those of one owner. NotFound."""
+    found = [end for end in ends if user.casefold() in {end.address.casefold(), end.user_id}]
+    if not found:
+        raise NotFound(f"{user} is no owner of this mail whose message or command is known")
+    return found
+
+
+def summary(ends: list[End]) -> list[str]:
+    """Owners by state; what has not arrived, SHOWN_MAX of it; one end of all that has."""
+    counts = Counter("deleted" if end.deleted else end.state for end in ends)
+    arrived = [end for end in ends if end.state == STORED]
+    open_ones = [end for end in ends if end.state != STORED]
+    shown = [*open_ones[:SHOWN_MAX], *arrived[:1]]
+    return [
+        ", ".join(f"{number} {state}" for state, number in counts.most_common()),
+        f"{len(shown)} of {len(ends)} shown; --user ADDRESS shows another, --all every one",
+        *_ends(shown),
+    ]
 
 
 def _ends(ends: list[End]) -> list[str]:

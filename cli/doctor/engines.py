@@ -114,8 +114,9 @@ def _reachable(bind: str) -> str:
 
 def virus_signatures(found: signatures.Signatures, *, update: bool) -> list[Finding]:
     fetch = "tail HOME/log/freshclam.log" if update else "POSTRIVER_SIGNATURES=update, then restart"
-    if found.age_s is None:
-        return [problem("signatures", f"{found}: no real virus would be found", fetch)]
+    if found.age_s is None:  # asked for and not there, or a choice that must be known
+        finding = problem if update else note
+        return [finding("signatures", f"{found}: no real virus would be found", fetch)]
     if found.age_s > VERY_OLD_S:
         return [problem("signatures", str(found), fetch)]
     if found.age_s > signatures.OLD_S:

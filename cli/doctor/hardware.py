@@ -6,19 +6,21 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from cli.doctor.finding import Finding, note, ok, problem
-from stack.ports import Port, PortsTaken, check_ports
+from stack.ports import Port, PortsTaken, check_ports, listener
 from stack.supervisor import OPEN_FILES_WANTED
 from streams.lag import GateConfig, least_free_bytes
 
 MIB = 1024**2
 GIB = 1024**3
+HANDED_PORTS = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
+MANAGER = "systemd"  # its socket units listen while we are down (stack/handed.py)
 CORES_MIN = 2
 MEMORY_MIN_BYTES = int(3.5 * GIB)  # a machine of 4 GB
 MEMORY_FREE_MIN_BYTES = 256 * MIB
@@ -109,15 +111,21 @@ def clock(newest_s: float, now_s: float, *, synchronised: bool) -> list[Finding]
     return [ok("clock", "synchronised")]
 
 
-def ports(wanted: Iterable[Port]) -> list[Finding]:
+def ports(wanted: Iterable[Port], listens: Callable[[int], str | None] = listener) -> list[Finding]:
     """For a stack that is down: what would keep it from starting."""
     wanted = list(wanted)
+    held = [
+        each for each in wanted if each.setting in HANDED_PORTS and listens(each.port) == MANAGER
+    ]
+    ours = [each for each in wanted if each not in held]
+    found = [ok("ports", f"{MANAGER} holds {each.port} and hands it over") for each in held]
     try:
-        check_ports(wanted)
+        check_ports(ours)
     except PortsTaken as taken:
         do = "stop that program, or choose another port by this setting"
-        return [problem("ports", line, do) for line in str(taken).splitlines()]
-    return [ok("ports", "free: " + ", ".join(str(each.port) for each in wanted))]
+        return [*found, *(problem("ports", line, do) for line in str(taken).splitlines())]
+    free = ", ".join(str(each.port) for each in ours)
+    return [*found, ok("ports", f"free: {free}")] if ours else found
 
 
 def read_disk(folder: Path) -> Disk:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.doctor import engines, folder, hardware, river, rounds
@@ -21,7 +22,7 @@ from cli.doctor.hardware import GIB, MIB, Disk
 from cli.doctor.settings import settings
 from stack.home import claimed
 from stack.kafka import properties_path
-from stack.ports import Port, free_port
+from stack.ports import Port, free_port, listener
 from stack.signatures import Signatures
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
@@ -84,13 +85,15 @@ def test_old_and_missing_signatures_say_how_to_have_fresh_ones() -> None:
     now_s = time.time()
     for kind, age_days, level in (
         ("official", 1, "ok"), ("official", 5, "note"), ("own", 30, "problem"),
-        ("test", None, "problem"),
+        ("test", None, "note"),
     ):  # fmt: skip
         built_at_s = None if age_days is None else now_s - age_days * DAY_S
         found = Signatures(kind=kind, built_at_s=built_at_s)
         (finding,) = engines.virus_signatures(found, update=False)
         assert finding.level.value == level
         assert level == "ok" or "POSTRIVER_SIGNATURES=update" in finding.do
+    (finding,) = engines.virus_signatures(Signatures(kind="test"), update=True)
+    assert finding.level is Level.PROBLEM
 
 
 def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
@@ -190,3 +193,17 @@ def test_ports_below_are_all_named() -> None:
         port = taken.getsockname()[1]
         assert levels(hardware.ports([Port("A", port), Port("B", port)])) == ["problem"] * 2
     assert levels(hardware.ports([Port("A", port)])) == ["ok"]
+
+
+def test_ports_that_a_service_manager_holds_for_us_are_no_problem() -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        for setting, holder, level in (
+            ("POSTRIVER_SMTP_PORT", "systemd", "ok"),
+            ("POSTRIVER_SMTP_PORT", "exim4", "problem"),
+            ("POSTRIVER_KAFKA_PORT", "systemd", "problem"),
+        ):
+            found = hardware.ports([Port(setting, port)], lambda _, name=holder: name)
+            assert levels(found)[:1] == [level]
+        assert listener(port) == psutil.Process().name()
+    assert listener(port) is None
