@@ -114,6 +114,7 @@ def properties(home: Home, config: KafkaConfig) -> dict[str, str]:
         "group.min.session.timeout.ms": str(config.session_timeout_min_ms),
         "message.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
         "replica.fetch.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
+        "metadata.max.idle.interval.ms": "0",  # else two synced records a second that say nothing
         "num.network.threads": "2",
         "num.io.threads": "4",
     }

@@ -78,6 +78,35 @@ async def test_a_partition_paused_in_mid_batch_loses_its_rest() -> None:
     )
 
 
+async def test_a_record_is_handed_over_by_tasks_of_its_own() -> None:
+    """The one call of `wait_first` with two things to wait for: a record, and the flow's stop."""
+    stub = consumer(committed=0, acked=[])
+    handed: list[tuple[str, ...]] = []
+    stub._stopped, stub.suspend_flow = asyncio.Event(), asyncio.Event()
+    stub.should_stop, stub._commit_every, stub.sleep = False, None, asyncio.sleep
+    stub.consumer_stopped_errors, stub._read_offset = (), defaultdict(lambda: None)
+    stub.diag = SimpleNamespace(set_flag=str, unset_flag=str)
+    stub.app.topics = SimpleNamespace(acks_enabled_for=bool)
+
+    async def callback(_: object) -> None: ...
+
+    async def getmany(timeout: float):
+        yield FIRST, SimpleNamespace(offset=1)
+
+    async def wait_first(*coroutines) -> None:
+        handed.append(tuple(each.__qualname__.rpartition(".")[2] for each in coroutines))
+        stub._stopped.set()
+        for each in coroutines:
+            each.close()
+
+    stub.callback, stub.getmany, stub.wait_first = callback, getmany, wait_first
+    await Consumer._drain_messages(stub, stub)
+    assert handed == [("callback", "wait")], (
+        "Faust hands records over in another way: look at RewindingConsumer.wait_first "
+        "(streams/harness.py)"
+    )
+
+
 def test_a_records_partition_is_not_of_fausts_own_kind() -> None:
     record = SimpleNamespace(
         topic="notes", partition=0, offset=1, timestamp=1, timestamp_type=0, headers=(), key=b"",
