@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from schemas.mail import Envelope
 
@@ -32,14 +33,18 @@ def trace_header(envelope: Envelope, *, hostname: str, mail_id: str, at_s: float
     """
     tcp = f" ({_literal(envelope.client)})" if envelope.client else ""
     to = f"\r\n\tfor <{envelope.recipients[0].address}>" if len(envelope.recipients) == 1 else ""
-    date = format_datetime(datetime.fromtimestamp(at_s, UTC))
     return (
         f"Return-Path: <{envelope.reverse_path}>\r\n"
         f"Received: from {envelope.helo}{tcp}\r\n"
         f"\tby {hostname} with {envelope.protocol}\r\n"
         f"\tid {mail_id}{to};\r\n"
-        f"\t{date}\r\n"
+        f"\t{_date(int(at_s))}\r\n"
     ).encode()
+
+
+@lru_cache(maxsize=1)  # many mails come in one second
+def _date(at_s: int) -> str:
+    return format_datetime(datetime.fromtimestamp(at_s, UTC))
 
 
 def _literal(client: str) -> str:

@@ -27,7 +27,9 @@ def strike_out(line: bytes) -> bytes:
 
 
 def _discreet(record: logging.LogRecord, text: str) -> str:
-    return _ADDRESS.sub("(address)", text) if record.levelno > logging.DEBUG else text
+    if "@" not in text or record.levelno <= logging.DEBUG:
+        return text
+    return _ADDRESS.sub("(address)", text)
 
 
 class _Text(logging.Formatter):
