@@ -20,6 +20,7 @@ _SHARED = {"mail.css"}
 FILES = {
     "/": "index.html",
     "/web/app.js": "app.js",
+    "/web/act.js": "act.js",
     "/web/wire.js": "wire.js",
     "/web/view.js": "view.js",
     "/web/style.css": "style.css",

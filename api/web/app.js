@@ -1,11 +1,12 @@
 // Sign in, the inbox as it changes, one message open. The socket tells what changed since it stood;
 // after every gap the list is read again.
 
+import { folderChoice, moveTo, roomOf, showDone } from "./act.js";
 import { $, body, nameOf, reader, row, subjectOf } from "./view.js";
 import { Failure, Line, ask } from "./wire.js";
 
 const PAGE = 50, PAGE_MAX = 500;
-const inbox = { messages: new Map(), nodes: new Map(), cursor: null, unread: 0, loading: false, waiting: [], lastSeq: 0 };
+const inbox = { messages: new Map(), folders: [], nodes: new Map(), cursor: null, unread: 0, loading: false, waiting: [], lastSeq: 0 };
 const open = { id: null, message: null, plain: false };
 let line = null;
 
@@ -25,11 +26,12 @@ function showSignIn(text = "") {
 function reset() {
   inbox.messages.clear();
   inbox.nodes.clear();
-  Object.assign(inbox, { cursor: null, unread: 0, loading: false, waiting: [], lastSeq: 0 });
+  Object.assign(inbox, { folders: [], cursor: null, unread: 0, loading: false, waiting: [], lastSeq: 0 });
   Object.assign(open, { id: null, message: null, plain: false });
   $("list").replaceChildren();
   $("message").replaceChildren();
   $("announce").textContent = "";
+  showDone("");
 }
 
 async function signIn(event) {
@@ -62,6 +64,7 @@ async function signOut() {
 async function begin() {
   const me = await ask("GET", "/v1/me");
   $("who").textContent = me.address;
+  $("room").textContent = roomOf(me.quota);
   $("sign-in").hidden = true;
   $("mail").hidden = false;
   line = new Line(heard, lineSays);
@@ -137,6 +140,7 @@ async function catchUp() {
       ask("GET", `/v1/folders/inbox/messages?limit=${limit}`), ask("GET", "/v1/folders")]);
     inbox.messages = new Map(page.messages.map((message) => [message.id, message]));
     inbox.cursor = page.next_cursor;
+    inbox.folders = folders.folders;
     inbox.unread = folders.folders.find((folder) => folder.id === "inbox").unread;
     say("");
   } catch (error) {
@@ -255,12 +259,37 @@ async function change(what) {
   }
 }
 
+async function moveOpen(folderId) {
+  const message = open.message;
+  try {
+    const back = await moveTo(message, folderId);
+    inbox.messages.delete(message.id);
+    location.hash = "";
+    showDone(`Moved to ${inbox.folders.find((folder) => folder.id === folderId)?.name ?? folderId}.`, () => undo(back));
+    $("undo").focus();
+  } catch (error) {
+    failed(error, "The message was not moved");
+  }
+}
+
+async function undo(back) {
+  showDone("");
+  try {
+    await back();
+    await catchUp();
+  } catch (error) {
+    failed(error, "The message was not moved back");
+  }
+}
+
 function parts() {
   return reader(open.message, {
     plain: open.plain,
     back: () => { location.hash = ""; },
     unread: () => change({ unread: true }).then(() => { location.hash = ""; }),
     flag: () => change({ flagged: !open.message.flagged }),
+    remove: () => moveOpen("trash"),
+    choice: folderChoice(open.message, inbox.folders, moveOpen),
     toggle: () => { open.plain = !open.plain; show(); },
   });
 }

@@ -74,7 +74,8 @@ function buttons(message, actions) {
   const bar = make("div", { class: "actions" },
     make("button", { type: "button", onclick: actions.unread }, "Mark as unread"),
     make("button", { type: "button", "aria-pressed": String(message.flagged), onclick: actions.flag },
-      message.flagged ? "★ Flagged" : "☆ Flag"));
+      message.flagged ? "★ Flagged" : "☆ Flag"),
+    make("button", { type: "button", onclick: actions.remove }, "Delete"), actions.choice);
   if (message.html !== null && message.text) {
     const other = actions.plain ? "Show formatted" : "Show plain text";
     bar.append(make("button", { type: "button", onclick: actions.toggle }, other));

@@ -106,6 +106,27 @@ async def test_mail_appears_is_read_by_keyboard_and_is_gone_after_signing_out(br
     assert watched.bad == []
 
 
+async def test_a_message_is_deleted_moved_and_brought_back_by_keyboard(browser, world) -> None:
+    await world.deliver(PLAIN % b"otter")
+    watched = await opened(browser, world)
+    page = watched.page
+    await expect(page.locator("#room")).to_contain_text("used")
+    for label, told in (("Delete", "Moved to Trash."), ("Archive", "Moved to Archive.")):
+        await page.locator("#list button").first.press("Enter")
+        await expect(page.locator("#message h2")).to_be_focused()
+        if label == "Delete":
+            await page.get_by_role("button", name="Delete").press("Enter")
+        else:
+            await page.get_by_label("Move to folder").select_option(label)
+        await expect(page.locator("#done-text")).to_have_text(told)
+        await expect(page.locator("#list li")).to_have_count(0)
+        await expect(page.locator("#undo")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#list li")).to_have_count(1)
+        await expect(page.locator("#done")).to_be_hidden()
+    assert watched.bad == []
+
+
 async def test_the_page_says_when_it_is_cut_off_and_catches_up(browser, world) -> None:
     watched = await opened(browser, world)
     page = watched.page
