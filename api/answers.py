@@ -72,7 +72,10 @@ class UidMessage(Summary, frozen=True, kw_only=True):
 
 
 class UidPage(msgspec.Struct, frozen=True, kw_only=True):
-    """By uid (RFC 9051 §2.3.1.1). Another `uidvalidity` than before: what was kept is void."""
+    """By uid (RFC 9051 §2.3.1.1). Another `uidvalidity` than before: what was kept is void.
+
+    It is the epoch of the service, the same for all folders: a restore gives uids again.
+    """
 
     uidvalidity: int
     next_uid: int

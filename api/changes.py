@@ -34,7 +34,7 @@ async def patch_message(call: SignedCall) -> web.StreamResponse:
         **of_caller(call),
         **change,
         message_ids=(row.message_id,),
-        if_changed_seq=wanted_seq(call.request, row),
+        if_changed_seq=wanted_seq(call, row),
     )
     return await _one(call, order)
 
@@ -46,7 +46,7 @@ async def delete_message(call: SignedCall) -> web.StreamResponse:
     order = DeleteMessages(
         **of_caller(call),
         message_ids=(row.message_id,),
-        if_changed_seq=wanted_seq(call.request, row),
+        if_changed_seq=wanted_seq(call, row),
     )
     return await _one(call, order)
 
@@ -79,7 +79,7 @@ async def _one(call: SignedCall, order: _Order) -> web.StreamResponse:
     row = await call.edge.ports.store.message(call.user_id, message_id)
     if row is None or row.destroyed:
         return web.Response(status=204)
-    return json_answer(summary(row), headers={hdrs.ETAG: tag_of(row)})
+    return json_answer(summary(row), headers={hdrs.ETAG: tag_of(call, row)})
 
 
 async def _many(call: SignedCall, ids: Sequence[str], make: _Maker) -> web.StreamResponse:

@@ -1,30 +1,28 @@
 """Conditional requests (RFC 9110 §13): a copy that is still right, a change of what was seen.
 
-A message's entity tag is its `changed_seq`. What is made of a whole mailbox, such as a list, has
-the mailbox's: it changes with every step, and is looked at before anything is read.
+A message's entity tag is the state of its mailbox that it was changed with. What is made of a whole
+mailbox, such as a list, has the mailbox's: it changes with every step, and is looked at before
+anything is read.
 """
 
 import re
-import zlib
 
 from aiohttp import hdrs, web
 
 from api.edge import SignedCall, SignedHandler
 from api.problems import Problem
-from schemas.mailbox import MailboxState, Message
+from schemas.mailbox import Message
 
 _TAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
 _ANY = "*"
 
 
-def tag_of(row: Message) -> str:
-    return f'"{row.changed_seq}"'
+def tag_of(call: SignedCall, row: Message) -> str:
+    return _tag(call, row.changed_seq)
 
 
-def tag_of_state(state: MailboxState) -> str:
-    """With the position, as a mailbox that was restored may count on from an earlier seq."""
-    position = f"{state.epoch} {state.partition} {state.offset}".encode()
-    return f'"{state.seq}.{zlib.crc32(position):08x}"'
+def _tag(call: SignedCall, seq: int) -> str:
+    return f'"{call.edge.config.state(seq)}"'
 
 
 def not_modified(request: web.Request, tag: str) -> web.Response | None:
@@ -35,12 +33,12 @@ def not_modified(request: web.Request, tag: str) -> web.Response | None:
     return web.Response(status=304, headers={hdrs.ETAG: tag})
 
 
-def wanted_seq(request: web.Request, row: Message) -> int | None:
+def wanted_seq(call: SignedCall, row: Message) -> int | None:
     """The `changed_seq` that a change depends on; None: it depends on none. 412."""
-    header = request.headers.get(hdrs.IF_MATCH)
+    header = call.request.headers.get(hdrs.IF_MATCH)
     if header is None or header.strip() == _ANY:
         return None
-    if tag_of(row) not in _tags(header, is_weak_good=False):
+    if tag_of(call, row) not in _tags(header, is_weak_good=False):
         raise changed_meanwhile()
     return row.changed_seq
 
@@ -53,7 +51,7 @@ def of_mailbox(handler: SignedHandler) -> SignedHandler:
     """For what follows from the mailbox alone. The tag is taken first: it is never too new."""
 
     async def answer(call: SignedCall) -> web.StreamResponse:
-        tag = tag_of_state(await call.edge.ports.store.load(call.user_id))
+        tag = _tag(call, (await call.edge.ports.store.load(call.user_id)).seq)
         unchanged = not_modified(call.request, tag)
         if unchanged is not None and not _takes_any(call.request):
             return unchanged

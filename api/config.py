@@ -10,6 +10,7 @@ from schemas.records import NOTHING_SAID, Quota
 class ApiConfig:
     """Every limit has a unit, every wait an end."""
 
+    epoch: int = 1  # of all mailboxes' seqs and uids: another, later one after a restore
     host: str = "127.0.0.1"
     port: int = 8080
     descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
@@ -64,6 +65,10 @@ class ApiConfig:
     socket_token_s: float = 10.0
     socket_goodbye_s: float = 5.0  # for the peer to answer a close
     session_check_s: float = 30.0  # until a disabled user's sockets are closed
+
+    def state(self, seq: int) -> str:
+        """What a client holds of a mailbox at `seq` (RFC 8620 §5.1); seqs of epochs are alike."""
+        return f"{self.epoch}-{seq}"
 
     def cookie(self, *, https: bool) -> str:
         """The cookie's name: by HTTPS it is bound to the host (RFC 6265bis, __Host-).

@@ -1,14 +1,15 @@
 """The change feed: what happened since a seq, and where to start when that is too long ago.
 
-A client keeps one number, the last `seq` that it has seen through. Changes carry what is true after
-them, so that seeing one again, or one whose effect a list already shows, does no harm.
+A client keeps one word, the last `state` that it has seen through: the epoch of the service and a
+seq. Changes carry what is true after them, so that seeing one again, or one whose effect a list
+already shows, does no harm. A restore begins another epoch, since seqs are given again after it.
 """
 
 from aiohttp import web
 
 from api.answers import folder, json_answer
 from api.edge import SignedCall
-from api.feed_answers import Changes, SnapshotPage, changes_of, record
+from api.feed_answers import Change, Changes, SnapshotPage, changes_of, record
 from api.inputs import bad_cursor, cursor_of, limit_of, query, since_of
 from api.problems import feed_gone
 from mail.cursors import decode_cursor, encode_cursor
@@ -25,7 +26,7 @@ async def steps_since(
     """The next steps after `since_seq`, and the mailbox's last seq. FeedGone.
 
     A step is told only when everything that it changed can be read. A `since_seq` beyond the last
-    seq is of a mailbox that is no more (one restored from a backup), and is as good as gone.
+    seq is of a mailbox that is no more, or of another epoch, and is as good as gone.
     """
     latest_seq = (await store.load(user_id)).seq
     if since_seq > latest_seq:
@@ -37,28 +38,29 @@ async def steps_since(
 async def changes(call: SignedCall) -> web.StreamResponse:
     """Whole steps until `limit` changes are reached: more than that when the last step has more."""
     values = query(call.request, "since", "limit")
-    since, limit = since_of(values), limit_of(values, call.edge.config)
-    if since is None:
-        since = 0
+    since, limit = since_of(values, call.edge.config), limit_of(values, call.edge.config)
     try:
-        return json_answer(await _changes(call.edge.ports.store, call.user_id, since, limit))
+        return json_answer(await _changes(call, since or 0, limit))
     except FeedGone as gone:
         raise feed_gone() from gone
 
 
-async def _changes(store: MailStore, user_id: str, since_seq: int, limit: int) -> Changes:
-    found, seq = Changes(seq=since_seq, latest_seq=since_seq, more=False, changes=[]), since_seq
-    while len(found.changes) < limit:
-        steps, found.latest_seq = await steps_since(store, user_id, seq)
+async def _changes(call: SignedCall, seq: int, limit: int) -> Changes:
+    found: list[Change] = []
+    latest_seq = seq
+    while len(found) < limit:
+        steps, latest_seq = await steps_since(call.edge.ports.store, call.user_id, seq)
         for step in steps:
-            found.changes += changes_of(step)
+            found += changes_of(step)
             seq = step.seq
-            if len(found.changes) >= limit:
+            if len(found) >= limit:
                 break
         if not steps:
             break
-    found.seq, found.more = seq, seq < found.latest_seq
-    return found
+    state = call.edge.config.state(seq)
+    return Changes(
+        changes=found, state=state, seq=seq, latest_seq=latest_seq, more=seq < latest_seq
+    )
 
 
 async def snapshot(call: SignedCall) -> web.StreamResponse:
@@ -68,8 +70,9 @@ async def snapshot(call: SignedCall) -> web.StreamResponse:
     it, seen through, make the whole equal to the mailbox.
     """
     values = query(call.request, "limit", "cursor")
-    limit, cursor = limit_of(values, call.edge.config), cursor_of(values, call.edge.config)
-    store, scope = call.edge.ports.store, ("snapshot", call.user_id)
+    store, config = call.edge.ports.store, call.edge.config
+    limit, cursor = limit_of(values, config), cursor_of(values, config)
+    scope = ("snapshot", call.user_id, str(config.epoch))
     try:
         seq, after_id = decode_cursor(cursor, *scope) if cursor else (None, "")
     except Refused as error:
@@ -81,6 +84,10 @@ async def snapshot(call: SignedCall) -> web.StreamResponse:
     folders = [] if after_id else [folder(one) for one in await store.folders(call.user_id)]
     return json_answer(
         SnapshotPage(
-            seq=seq, folders=folders, messages=[record(row) for row in rows], next_cursor=on
+            state=config.state(seq),
+            seq=seq,
+            folders=folders,
+            messages=[record(row) for row in rows],
+            next_cursor=on,
         )
     )

@@ -33,10 +33,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     folder: FolderInfo | None = None
 
 
-class Changes(msgspec.Struct, kw_only=True):
-    """Go on from `seq`; `latest_seq` is the mailbox's last, and `more` says that it is ahead."""
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """Go on from `state`, told through `seq`; `more` says that the mailbox's last is ahead."""
 
     changes: list[Change]
+    state: str
     seq: int
     latest_seq: int
     more: bool
@@ -54,8 +55,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages by id; the folders come with the first page. When done: changes since `seq`."""
+    """Messages by id; the folders come with the first page. When done: changes since `state`."""
 
+    state: str
     seq: int
     folders: list[Folder]
     messages: list[Record]
@@ -81,9 +83,10 @@ _SUMMARY_OR_GONE = [
 
 
 class FolderFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder of the owner's making came, changed or went."""
+    """A folder of the owner's making came, changed or went. `state` as in changes."""
 
     type: str = "folder"
+    state: str | None = None
     seq: int
     change: str  # created | renamed | destroyed
     folder: FolderInfo
@@ -94,13 +97,18 @@ class LiveFrame(msgspec.Struct, frozen=True, kw_only=True):
     """What was missed is told up to `seq`; from here on changes come as they happen."""
 
     type: str = "live"
+    state: str
     seq: int
 
 
 class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a mailbox, as pushed; `folders` are the touched ones."""
+    """One change, as pushed; `folders` are those that its step touched.
+
+    `state` is what the client has seen through now; null while frames of the same step follow.
+    """
 
     type: str = "change"
+    state: str | None = None
     seq: int
     change: str  # created | updated | destroyed
     message: Annotated[Any, msgspec.Meta(extra_json_schema={"oneOf": _SUMMARY_OR_GONE})]
@@ -140,8 +148,21 @@ def changes_of(step: MailboxChanged) -> Iterator[Change]:
             )
 
 
-def frames_of(step: MailboxChanged, rows: dict[str, Message]) -> Iterator[msgspec.Struct]:
-    """A frame for each change of a step. A row may be newer than the step, never older."""
+def frames_of(
+    step: MailboxChanged, rows: dict[str, Message], state: str
+) -> Iterator[FolderFrame | ChangeFrame]:
+    """A frame for each change of a step, `state` with the last: no step is seen through half.
+
+    A row may be newer than the step, never older.
+    """
+    *first, last = _frames_of(step, rows)
+    yield from first
+    yield msgspec.structs.replace(last, state=state)
+
+
+def _frames_of(
+    step: MailboxChanged, rows: dict[str, Message]
+) -> Iterator[FolderFrame | ChangeFrame]:
     touched = [Counts(id=one.id, total=one.total, unread=one.unread) for one in step.folders]
     for told in step.folder_changes:
         yield FolderFrame(

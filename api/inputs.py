@@ -22,7 +22,10 @@ _SEQ = re.compile(r"[0-9]{1,15}")
 _PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
 
 ADDRESS_MAX_CHARS = 320
+STATE = "([0-9]{1,15}-)?[0-9]{1,15}"  # epoch and seq
 SEQ_MAX = 10**15 - 1
+GONE_SEQ = SEQ_MAX + 1  # beyond every mailbox's last, and so as good as beyond the horizon
+FIRST_EPOCH = 1
 FILTERS = ("unread", "flagged", "has_attachments", "from", "after", "before", "tz")
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -90,14 +93,19 @@ def limit_of(values: dict[str, str], config: ApiConfig) -> int:
     return int(text)
 
 
-def since_of(values: dict[str, str]) -> int | None:
-    """A seq that the client has seen through."""
+def since_of(values: dict[str, str], config: ApiConfig) -> int | None:
+    """The seq that the client has seen through; GONE_SEQ for a state of another epoch.
+
+    A bare number is of the first epoch, the only one while nothing was restored. 0 is of any.
+    """
     text = values.get("since")
     if text is None:
         return None
-    if not _SEQ.fullmatch(text):
-        raise bad_request("bad_since", "A seq: a whole number from 0.", "query:since")
-    return int(text)
+    if not re.fullmatch(STATE, text):
+        raise bad_request("bad_since", "A state, or 0: from the beginning.", "query:since")
+    epoch, _, seq = text.rpartition("-")
+    is_known = int(seq) == 0 or int(epoch or FIRST_EPOCH) == config.epoch
+    return int(seq) if is_known else GONE_SEQ
 
 
 def cursor_of(values: dict[str, str], config: ApiConfig) -> str | None:

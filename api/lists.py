@@ -35,7 +35,7 @@ async def folder_uids(call: SignedCall) -> web.StreamResponse:
     counts = state.folders.get(folder_id) or FolderCounts(folder_id)
     return json_answer(
         UidPage(
-            uidvalidity=counts.uidvalidity,
+            uidvalidity=call.edge.config.epoch,
             next_uid=counts.next_uid,
             messages=[_with_uid(row, folder_id) for row in rows],
         )

@@ -10,7 +10,7 @@ from aiohttp.hdrs import IF_MATCH, IF_NONE_MATCH
 from api.answers import Summary
 from api.config import ApiConfig
 from api.feed_answers import Gone
-from api.inputs import ADDRESS_MAX_CHARS, SEQ_MAX
+from api.inputs import ADDRESS_MAX_CHARS, SEQ_MAX, STATE
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.route import JSON, Route
 from api.routes import ROUTES
@@ -93,10 +93,9 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
         "before": {"type": "string", "description": f"{_MOMENT} Received earlier."},
         "after_uid": {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
         "since": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": SEQ_MAX,
-            "description": "A seq seen through.",
+            "type": "string",
+            "pattern": f"^{STATE}$",
+            "description": "The last `state` seen through; 0: from the beginning.",
         },
         "limit": {
             "type": "integer",

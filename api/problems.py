@@ -96,11 +96,11 @@ def cross_site() -> Problem:
 
 
 def feed_gone() -> Problem:
-    """Beyond the horizon, or of a mailbox that is no more: what there is now, then its changes."""
+    """Beyond the horizon, or of another epoch: what there is now, then its changes."""
     return Problem(
         410,
         "feed_gone",
-        "These changes are not kept any more: take the snapshot, then go on from its seq.",
+        "These changes are not kept any more: take the snapshot, then go on from its state.",
         snapshot="/v1/snapshot",
     )
 

@@ -14,7 +14,6 @@ import msgspec
 from aiohttp import WSMsgType, hdrs, web
 
 from api.edge import Call, Edge
-from api.feed import steps_since
 from api.inputs import SocketFrame, query, since_of
 from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized, unavailable
 from api.sessions import (
@@ -37,7 +36,7 @@ _PONG = '{"type":"pong"}'
 
 async def push(call: Call) -> web.StreamResponse:
     """Sign in by header, by cookie, or by the first frame."""
-    since = since_of(query(call.request, "since"))
+    since = since_of(query(call.request, "since"), call.edge.config)
     ws = _socket(call.edge)
     if not ws.can_prepare(call.request):
         raise Problem(
@@ -49,20 +48,14 @@ async def push(call: Call) -> web.StreamResponse:
         return ws
     if not call.edge.sockets.may_open(caller.user.user_id):
         raise too_many("Too many sockets are open.", call.edge.config.retry_after_s)
-    await _check_since(call.edge, caller, since)
-    async with _subscribed(call.edge, caller, since) as outbox:
-        await ws.prepare(call.request)
-        await _serve(call, ws, caller, outbox, since)
-    return ws
-
-
-async def _check_since(edge: Edge, caller: Caller, since: int | None) -> None:
-    """A handshake can still be refused in words; later there is only a close code."""
-    if since is not None:
+    async with _subscribed(call.edge, ws, caller, since) as teller:
         try:
-            await steps_since(edge.ports.store, caller.user.user_id, since)
+            await teller.look()
         except FeedGone as gone:
             raise feed_gone() from gone
+        await ws.prepare(call.request)
+        await _serve(call, ws, caller, teller)
+    return ws
 
 
 def _socket(edge: Edge) -> web.WebSocketResponse:
@@ -106,8 +99,8 @@ async def _first_frame(call: Call, ws: web.WebSocketResponse, since: int | None)
     elif not edge.sockets.may_open(caller.user.user_id):
         await _close(call, ws, (TRY_AGAIN_LATER, "too many sockets"))
     else:
-        async with _subscribed(edge, caller, since) as outbox:
-            await _serve(call, ws, caller, outbox, since)
+        async with _subscribed(edge, ws, caller, since) as teller:
+            await _serve(call, ws, caller, teller)
 
 
 async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | None:
@@ -123,28 +116,28 @@ async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | No
 
 
 @asynccontextmanager
-async def _subscribed(edge: Edge, caller: Caller, since: int | None) -> AsyncIterator[Outbox]:
+async def _subscribed(
+    edge: Edge, ws: web.WebSocketResponse, caller: Caller, since: int | None
+) -> AsyncIterator[Teller]:
     outbox = Outbox(edge.config.socket_queue, live=since is None)
     user_id = caller.user.user_id
     edge.sockets.add(outbox, user_id=user_id, token_sha256=caller.session.token_sha256)
     unsubscribe = edge.ports.feed.subscribe(user_id, outbox.sink)
     try:
-        yield outbox
+        yield Teller(edge, ws, user_id, outbox, since)
     finally:
         unsubscribe()
         edge.sockets.remove(outbox)
 
 
-async def _serve(
-    call: Call, ws: web.WebSocketResponse, caller: Caller, outbox: Outbox, since: int | None
-) -> None:
+async def _serve(call: Call, ws: web.WebSocketResponse, caller: Caller, teller: Teller) -> None:
     """Until the first of: the client leaves, falls behind, is signed out; or a store is away."""
     _bound_kernel_buffer(call)
     ending = await _first_of(
-        Teller(call.edge, ws, caller.user.user_id, outbox).tell(since),
+        teller.tell(),
         _listen(ws),
         _check(call.edge, caller),
-        _wait(outbox),
+        _wait(teller.outbox),
     )
     if ending == TOO_SLOW:
         call.edge.metrics.sockets_closed_slow += 1

@@ -29,7 +29,7 @@ CUT = "\n[The rest is in the raw message.]"
 async def message(call: SignedCall) -> web.StreamResponse:
     query(call.request)
     row = await row_of(call)
-    tag = tag_of(row)
+    tag = tag_of(call, row)
     unchanged = not_modified(call.request, tag)
     if unchanged is not None:
         return unchanged

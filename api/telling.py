@@ -6,6 +6,7 @@ So nothing falls between the two, and a client that was away for long fills no q
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 from aiohttp import web
@@ -23,20 +24,34 @@ _BEHIND_S = 0.05  # the feed told of a step that the store does not show yet
 class Teller:
     """One socket's frames, in the order of `seq`."""
 
-    def __init__(self, edge: Edge, ws: web.WebSocketResponse, user_id: str, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        ws: web.WebSocketResponse,
+        user_id: str,
+        outbox: Outbox,
+        since: int | None,
+    ) -> None:
+        """`since`: the last seq that the client knows; None: it wants what happens from now on."""
+        self.outbox = outbox
         self._edge = edge
         self._ws = ws
         self._user_id = user_id
-        self._outbox = outbox
-        self._told_seq: int | None = None
+        self._told_seq = since
+        self._seen: Sequence[MailboxChanged] | None = None
 
-    async def tell(self, since: int | None) -> Ending:
+    async def look(self) -> None:
+        """Read what is told first, while a handshake can still be refused in words. FeedGone."""
+        if self._told_seq is not None:
+            self._seen = await self._next(self._told_seq)
+
+    async def tell(self) -> Ending:
         """Until something is in the way; the client's end is noticed elsewhere."""
         try:
-            if since is not None:
-                await self._catch_up(since)
+            if self._told_seq is not None:
+                await self._catch_up(self._told_seq)
             while True:
-                for step in await self._outbox.take():
+                for step in await self.outbox.take():
                     await self._step(step)
         except FeedGone:
             return FEED_GONE, "take the snapshot"
@@ -45,28 +60,32 @@ class Teller:
         except ConnectionError:
             return 1006, ""
 
-    async def _catch_up(self, since: int) -> None:
-        self._told_seq = since
+    async def _catch_up(self, seq: int) -> None:
         while True:
-            if await self._from_journal():
-                continue
-            if self._outbox.go_live(self._told_seq):
+            if told := await self._from_journal(seq):
+                seq = told
+            elif self.outbox.go_live(seq):
                 break
-            await asyncio.sleep(_BEHIND_S)
-        await self._send(LiveFrame(seq=self._told_seq))
+            else:
+                await asyncio.sleep(_BEHIND_S)
+        await self._send(LiveFrame(state=self._edge.config.state(seq), seq=seq))
 
-    async def _from_journal(self) -> bool:
-        """Tell the next steps; False when there are none. FeedGone."""
-        assert self._told_seq is not None
-        steps, _ = await steps_since(self._edge.ports.store, self._user_id, self._told_seq)
+    async def _from_journal(self, seq: int) -> int | None:
+        """Tell the next steps after `seq`; the last one's seq, None without any. FeedGone."""
+        steps = await self._next(seq) if self._seen is None else self._seen
+        self._seen = None
         for step in steps:
             await self._frames(step)
-        return bool(steps)
+        return self._told_seq if steps else None
+
+    async def _next(self, seq: int) -> Sequence[MailboxChanged]:
+        steps, _ = await steps_since(self._edge.ports.store, self._user_id, seq)
+        return steps
 
     async def _step(self, step: MailboxChanged) -> None:
         """A step of the feed. Seqs are dense: what the feed left out is in the journal."""
         while self._told_seq is not None and step.seq > self._told_seq + 1:
-            if not await self._from_journal():
+            if not await self._from_journal(self._told_seq):
                 break
         if self._told_seq is None or step.seq > self._told_seq:
             await self._frames(step)
@@ -74,7 +93,7 @@ class Teller:
     async def _frames(self, step: MailboxChanged) -> None:
         ids = [change.message_id for change in step.changes]
         rows = await self._edge.ports.store.messages(self._user_id, ids) if ids else {}
-        for frame in frames_of(step, rows):
+        for frame in frames_of(step, rows, self._edge.config.state(step.seq)):
             await self._send(frame)
         self._told_seq = step.seq
 

@@ -41,7 +41,7 @@ def folded(
 def recounted(history: History) -> MailboxState:
     """The state that the journal's messages add up to."""
     folders = {
-        id_: FolderCounts(id_, next_uid=told.next_uid, uidvalidity=told.uidvalidity)
+        id_: FolderCounts(id_, next_uid=told.next_uid)
         for id_, told in history.state.folders.items()
     }
     size_bytes = messages = 0

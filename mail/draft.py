@@ -157,7 +157,6 @@ class Draft:
             before.total + total,
             before.unread + unread,
             max(before.next_uid, uid + 1),
-            before.uidvalidity,
         )
 
     def _counts(self, folder_id: str) -> FolderCounts:

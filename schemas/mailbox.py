@@ -18,7 +18,6 @@ class FolderCounts(msgspec.Struct, frozen=True):
     total: int = 0
     unread: int = 0
     next_uid: int = 1
-    uidvalidity: int = 1
 
 
 class OwnFolder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,20 +1,16 @@
-"""Topics: made before anything reads them, checked at every start, each with its epoch.
+"""Topics: made before anything reads them, checked at every start, each with its epoch (epochs.py).
 
 Kafka's defaults lose mail (a week's retention) and accept it unsafely (no flush to disk on the only
 copy), so every setting of the table is made explicit, and checked against the broker's own words.
 A setting whose repair cannot lose anything is repaired, with a line in the log; anything else that
 differs stops the start.
-
-A topic's epoch is `counter:topic id`, kept in the installation's settings under `epoch:NAME`. The
-id is the broker's own and new for every creation, so a topic made anew, restored into another
-cluster or lost with its broker has another epoch, and positions of the old one mean nothing there.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -23,6 +19,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 
 from mail.errors import BrokerUnavailable, Fatal
 from streams.config import TopicsConfig
+from streams.epochs import Settings, begun, epoch_of, is_of
 from streams.topic_ids import topic_identity
 from streams.topic_settings import Difference, Found, differences, wanted
 from streams.topology import TOPICS, Topic
@@ -33,14 +30,6 @@ _DYNAMIC = 1  # the source of a setting made for this topic alone
 # One with another policy may have lost records already; one with more partitions has keys moved.
 _FIXED = ("partitions", "cleanup.policy")
 _POLL_S = 0.1
-
-
-class Settings(Protocol):
-    """Facts of this installation, as mail.ports.Directory keeps them."""
-
-    async def setting(self, name: str) -> str | None: ...
-
-    async def set_setting(self, name: str, value: str) -> None: ...
 
 
 class WrongTopic(Fatal):
@@ -118,13 +107,8 @@ async def ended_epochs(config: TopicsConfig, epochs: Mapping[str, str]) -> list[
     return [
         name
         for name, identity in found.items()
-        if identity is None or not epochs[name].endswith(f":{identity[0]}")
+        if identity is None or not is_of(epochs[name], identity[0])
     ]
-
-
-async def epoch_of(settings: Settings, topic: str) -> str | None:
-    """The topic's epoch as last ensured; None before the first time."""
-    return await settings.setting(f"epoch:{topic}")
 
 
 async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str | None:
@@ -132,21 +116,14 @@ async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> s
     if epoch is None:
         return None
     identity = await cluster.identity(topic)
-    return epoch if identity and epoch.endswith(f":{identity[0]}") else None
+    return epoch if identity and is_of(epoch, identity[0]) else None
 
 
 async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
     identity = await cluster.identity(topic)
     if identity is None:
         raise BrokerUnavailable(f"topic {topic} vanished while it was checked")
-    known = await epoch_of(settings, topic)
-    if known is not None and known.endswith(f":{identity[0]}"):
-        return known
-    counter = int(known.partition(":")[0]) + 1 if known else 1
-    epoch = f"{counter}:{identity[0]}"
-    await settings.set_setting(f"epoch:{topic}", epoch)
-    _log.info("topic %s begins epoch %s", topic, epoch)
-    return epoch
+    return await begun(settings, topic, identity[0])
 
 
 @asynccontextmanager

@@ -121,10 +121,13 @@ function put(message, isNew) {
   if (!known && !isNew && inbox.cursor && older(message)) return;
   inbox.messages.set(message.id, message);
   if (isNew && !known) $("announce").textContent = `New message from ${nameOf(message.from)}: ${subjectOf(message)}`;
-  if (open.id === message.id && open.message) {
-    Object.assign(open.message, message);
-    showActions();
-  }
+  refresh(message);
+}
+
+function refresh(message) {
+  if (!message || open.id !== message.id || !open.message) return;
+  Object.assign(open.message, message);
+  showActions();
 }
 
 const older = (message) => [...inbox.messages.values()].every((one) => byArrival(one, message) < 0);
@@ -142,6 +145,7 @@ async function catchUp() {
     inbox.cursor = page.next_cursor;
     inbox.folders = folders.folders;
     inbox.unread = folders.folders.find((folder) => folder.id === "inbox").unread;
+    refresh(inbox.messages.get(open.id));
     say("");
   } catch (error) {
     failed(error, "The inbox could not be read");
@@ -188,11 +192,11 @@ function render() {
 // Nodes stay while their message does, so that focus and scroll stay too.
 function place(message, index, arriving) {
   let known = inbox.nodes.get(message.id);
-  if (!known || known.seq !== message.changed_seq) {
+  if (known?.message !== message) {
     const node = row(message, () => { location.hash = `#/message/${message.id}`; });
     if (!known && arriving) node.firstChild.classList.add("arrived");
     if (known) swap(known.node, node);
-    known = { node, seq: message.changed_seq };
+    known = { node, message };
     inbox.nodes.set(message.id, known);
   }
   const button = known.node.firstChild;

@@ -20,10 +20,12 @@ from mail.ports import Directory
 from mail.times import now_ms
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
+from streams.epochs import counter_of
 from streams.publisher import KafkaPublisher
 from streams.tail import EventTail
 from streams.topics import wait_for_topics
 
+MAILBOX_COMMANDS = "mailbox.commands"  # its epoch is that of the mailboxes' seqs
 PRUNE_EVERY_S = 3600.0  # expired sessions are refused meanwhile
 
 
@@ -35,7 +37,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     try:
         async with adapters(config) as opened:
             directory = await opened.directory()
-            await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
+            epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             river = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
             async with (
@@ -53,7 +55,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     feed=tail,
                 )
                 app = make_app(
-                    _edge(config),
+                    _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
                     ports,
                     lambda: _reasons(serving),
                     warnings=Machine(config, home).warnings,
@@ -71,8 +73,9 @@ async def _prune(directory: Directory) -> None:
     await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
 
 
-def _edge(config: Config) -> ApiConfig:
+def _edge(config: Config, *, epoch: int) -> ApiConfig:
     return ApiConfig(
+        epoch=epoch,
         host=config.bind,
         port=config.ports.http,
         connections_max=config.http_connections_max,

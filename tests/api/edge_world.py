@@ -81,13 +81,16 @@ class OneTry(Work):
 
 
 class Mailboxes(Publisher):
-    """The mailbox agent behind a log of its own. `deaf` leaves commands in the log unread."""
+    """The mailbox agent behind a log of its own, which begins behind `offset`.
 
-    def __init__(self, store: MemoryMailStore, feed: MemoryFeed) -> None:
+    `deaf` leaves commands in the log unread.
+    """
+
+    def __init__(self, store: MemoryMailStore, feed: MemoryFeed, offset: int = 0) -> None:
         self._ports = mailbox_ports(store=store)
         self._feed = feed
         self._turn = asyncio.Lock()
-        self._offset = 0
+        self._offset = offset
         self.commands: list[Command] = []
         self.deaf = self.down = False
 

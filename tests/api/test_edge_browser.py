@@ -1,12 +1,17 @@
 """The page in a real browser: live, usable by keyboard, and deaf to what mails say."""
 
 import base64
+import copy
 from collections.abc import AsyncIterator
 
 import pytest
-from edge_world import PASSWORDS, PLAIN, World
+from edge_world import PASSWORDS, PLAIN, Mailboxes, World
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
+from mail.ids import new_id
+from schemas.events import ChangeMessages
+from schemas.mailbox import SEEN
+from stores.memory import MemoryFeed
 from tests.browser import ARGUMENTS, CHROMIUM
 
 pytestmark = pytest.mark.browser
@@ -141,6 +146,29 @@ async def test_the_page_says_when_it_is_cut_off_and_catches_up(browser, world) -
     await expect(page.locator("#list")).to_contain_text("missed")
     await expect(page.get_by_text("Not connected.")).to_be_hidden()
     assert missed.head.subject == "missed"
+    assert watched.bad == []
+
+
+async def test_the_page_shows_what_a_restore_has_put_back(browser, world) -> None:
+    """The row is at the seq at which the page had seen it in another way."""
+    row = await world.deliver(PLAIN % b"kept")
+    backup = copy.deepcopy(world.store)
+    watched, client = await opened(browser, world), await world.signed()
+    page = watched.page
+    await client.patch(f"/v1/messages/{row.message_id}", json={"flagged": True})
+    await expect(page.locator("#list .subject")).to_have_text("★ kept")
+    await world.deliver(PLAIN % b"lost")
+    await expect(page.locator("#list button")).to_have_count(2)
+    again = ChangeMessages(
+        command_id=new_id(), user_id="alice", domain_id="d", at_ms=5,
+        message_ids=(row.message_id,), add_keywords=(SEEN,),
+    )  # fmt: skip
+    await Mailboxes(backup, MemoryFeed(), offset=9).carry_out(again)
+    vars(world.store).update(vars(backup))
+    world.edge.sockets.end_all()
+    await expect(page.locator("#list button")).to_have_count(1)
+    await expect(page.locator("#list .subject")).to_have_text("kept")
+    await expect(page.locator("#unread")).to_be_hidden()
     assert watched.bad == []
 
 

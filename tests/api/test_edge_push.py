@@ -51,6 +51,7 @@ async def test_a_frame_tells_the_change_and_the_counts(world: World) -> None:
         (summary,) = (await response.json())["messages"]
     assert created == {
         "type": "change",
+        "state": "1-1",
         "seq": 1,
         "change": "created",
         "message": summary,

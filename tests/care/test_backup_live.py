@@ -20,7 +20,7 @@ from schemas.events import MailboxChanged
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_mail import SqliteMailStore
 from tests.e2e import mails
-from tests.e2e.world import Client, World, eventually, free_port_base, show_logs, world
+from tests.e2e.world import Client, Unwilling, World, eventually, free_port_base, show_logs, world
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 ANN, BEN = "ann@postriver.test", "ben@postriver.test"
@@ -54,6 +54,7 @@ class Restored:
     letters: list[dict[str, object]]
     clean: dict[str, bytes]  # accepted before the backup began
     infected: list[str]
+    late: str  # what ben's client had seen through when the old state folder was lost
     folder: Path
 
 
@@ -65,9 +66,10 @@ def restored() -> Iterator[Restored]:
     try:
         with world() as first:
             made = backed_up(first, top / "backup")
+            late = went_on(first)
         again.cli("restore", str(top / "backup"))
         again.up()
-        yield Restored(again, *made, top / "backup")
+        yield Restored(again, *made, late, top / "backup")
     except BaseException:
         show_logs(again.home)
         raise
@@ -116,6 +118,14 @@ async def write_garbage(running: World) -> None:
         await producer.send_and_wait("mailbox.commands", b"no event of ours", key=b"nobody")
 
 
+def went_on(running: World) -> str:
+    """The state of ben's mailbox, further on than in the backup."""
+    ben = running.login(BEN)
+    lost = running.send(mails.plain("After the backup"), BEN)
+    eventually(lambda: ben.message_of(lost))
+    return ben.call("GET", "/v1/changes?since=0")["state"]
+
+
 def letters(running: World) -> list[dict[str, object]]:
     return json.loads(running.cli("dead-letters", "list", "--json").stdout)
 
@@ -138,6 +148,26 @@ def search(owner: Client, query: str) -> list[str]:
 
 def test_a_mailbox_at_rest_is_the_same_to_the_byte(restored: Restored) -> None:
     assert seen(restored.world.login(BEN)) == restored.before
+
+
+def test_a_client_that_was_ahead_is_told_though_the_mailbox_grows_past_it(
+    restored: Restored,
+) -> None:
+    ben = restored.world.login(BEN)
+    epoch, _, seq = restored.late.partition("-")
+    now = ben.call("GET", "/v1/changes?since=0")
+    assert (epoch, now["seq"]) == ("1", int(seq) - 1)
+    for unread in (True, False, True, False):
+        for state in (restored.late, seq):
+            with pytest.raises(Unwilling) as gone:
+                ben.call("GET", f"/v1/changes?since={state}")
+            assert gone.value.code == 410
+        ben.call("PATCH", f"/v1/messages/{ben.messages('inbox')[0]['id']}", {"unread": unread})
+    latest = ben.call("GET", f"/v1/changes?since={now['state']}")
+    assert latest["seq"] > int(seq)
+    assert ben.call("GET", "/v1/folders/inbox/uids")["uidvalidity"] == int(
+        latest["state"].partition("-")[0]
+    )
 
 
 def test_dead_letters_keep_their_ids_and_marks(restored: Restored) -> None:

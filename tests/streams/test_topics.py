@@ -9,14 +9,16 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from mail.errors import BrokerUnavailable
 from streams.config import TopicsConfig
+from streams.epochs import counter_of, epoch_of
 from streams.topic_settings import wanted
-from streams.topics import WrongTopic, ensure_topics, epoch_of, wait_for_topics
+from streams.topics import WrongTopic, ensure_topics, wait_for_topics
 from streams.topology import COMPACT, DEAD_LETTERS, STAGES, TOPICS
 from tests.streams.conftest import Facts
 from tests.streams.small import topic
 
 pytestmark = pytest.mark.kafka
 _numbers = itertools.count()
+YEAR_2020_S = 1_577_836_800
 
 
 def fresh() -> str:
@@ -93,7 +95,15 @@ async def test_an_epoch_lasts_as_long_as_its_topic(admin, topics_config) -> None
     second = await ensure_topics(topics_config, facts, topics=(work,))
     assert second != first
     assert await epoch_of(facts, work.name) == second[work.name]
-    assert second[work.name].startswith("2:")
+    await delete(admin, work.name)  # and again from what stood before, as after two restores
+    restored = Facts()
+    restored.values[f"epoch:{work.name}"] = first[work.name]
+    third = await ensure_topics(topics_config, restored, topics=(work,))
+    counters = [counter_of(epochs[work.name]) for epochs in (first, second, third)]
+    assert counters[0] == 1
+    assert counters == sorted(counters)
+    assert counters[1] > YEAR_2020_S
+    assert len({epochs[work.name] for epochs in (first, second, third)}) == 3
 
 
 async def test_waiting_ends_with_the_new_epoch_and_never_with_the_old(admin, topics_config) -> None:
