@@ -4,6 +4,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,14 @@ class Broker:
             self._process.send_signal(how)
             self._process.wait(30)
             self._process = None
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Broker]:
+    """A node that runs within the block."""
+    made = Broker(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

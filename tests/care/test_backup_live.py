@@ -6,7 +6,6 @@ import json
 import shutil
 import sqlite3
 import subprocess
-import tempfile
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -20,7 +19,16 @@ from schemas.events import MailboxChanged
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_mail import SqliteMailStore
 from tests.e2e import mails
-from tests.e2e.world import Client, Unwilling, World, eventually, free_port_base, show_logs, world
+from tests.e2e.world import (
+    Client,
+    Unwilling,
+    World,
+    eventually,
+    folder_of,
+    free_port_base,
+    started,
+    world,
+)
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 ANN, BEN = "ann@postriver.test", "ben@postriver.test"
@@ -60,22 +68,14 @@ class Restored:
 
 @pytest.fixture(scope="module")
 def restored() -> Iterator[Restored]:
-    top = Path(tempfile.mkdtemp(prefix="postriver-care-"))
-    top.chmod(0o711)
-    again = World(top / "home", free_port_base())
-    try:
+    with folder_of("care") as top:
         with world() as first:
             made = backed_up(first, top / "backup")
             late = went_on(first)
+        again = World(top / "home", free_port_base())
         again.cli("restore", str(top / "backup"))
-        again.up()
-        yield Restored(again, *made, late, top / "backup")
-    except BaseException:
-        show_logs(again.home)
-        raise
-    finally:
-        again.cli("down", check=False)
-        shutil.rmtree(top, ignore_errors=True)
+        with started(again):
+            yield Restored(again, *made, late, top / "backup")
 
 
 def backed_up(running: World, folder: Path) -> tuple[dict, list, dict, list]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker import Broker
+from tests.broker import Broker, started
 
 from .pages import ROOT, blocks
 
@@ -24,10 +24,8 @@ TREE = (
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path)
-    made.start()
-    yield made
-    made.stop()
+    with started(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

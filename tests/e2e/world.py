@@ -202,15 +202,21 @@ class World:
 
 
 @contextmanager
-def world(**extra: str) -> Iterator[World]:
-    """A running Postriver, stopped and removed afterwards; its logs are shown when it fails."""
-    top = Path(tempfile.mkdtemp(prefix="postriver-e2e-"))
+def folder_of(what: str) -> Iterator[Path]:
+    """A folder for state folders, removed afterwards."""
+    top = Path(tempfile.mkdtemp(prefix=f"postriver-{what}-"))
     top.chmod(0o711)  # as root the stack runs as a user of its own
     try:
-        with started(World(top / "home", free_port_base(), extra)) as mine:
-            yield mine
+        yield top
     finally:
         shutil.rmtree(top, ignore_errors=True)
+
+
+@contextmanager
+def world(**extra: str) -> Iterator[World]:
+    """A running Postriver, stopped and removed afterwards; its logs are shown when it fails."""
+    with folder_of("e2e") as top, started(World(top / "home", free_port_base(), extra)) as mine:
+        yield mine
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_mail import SqliteMailStore
 from streams.config import TopicsConfig
 from streams.topics import ensure_topics
-from tests.broker import Broker
+from tests.broker import Broker, started
 from tests.mailbox_workers.mailbox_worker import FENCED
 
 ROOT = Path(__file__).parents[2]
@@ -119,10 +119,8 @@ class Journalled:
 def broker(tmp_path: Path) -> Iterator[Broker]:
     folder = tmp_path / "broker"
     folder.mkdir()
-    made = Broker(folder)
-    made.start()
-    yield made
-    made.stop()
+    with started(folder) as made:
+        yield made
 
 
 @pytest.fixture

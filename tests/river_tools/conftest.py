@@ -10,17 +10,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata
 
-from tests.broker import Broker
+from tests.broker import Broker, started
 
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    made = Broker(tmp_path_factory.mktemp("river_tools"))
-    made.start()
-    yield made
-    made.stop()
+    with started(tmp_path_factory.mktemp("river_tools")) as made:
+        yield made
 
 
 @pytest.fixture

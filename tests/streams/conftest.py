@@ -19,7 +19,7 @@ from streams.config import PublisherConfig, TopicsConfig
 from streams.dead_letter_headers import letter, texts
 from streams.publisher import KafkaPublisher
 from streams.topics import ensure_topics
-from tests.broker import Broker
+from tests.broker import Broker, started
 from tests.streams.small import Answer, Note, River
 
 ROOT = Path(__file__).parents[2]
@@ -40,19 +40,15 @@ class Facts:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    made = Broker(tmp_path_factory.mktemp("streams"))
-    made.start()
-    yield made
-    made.stop()
+    with started(tmp_path_factory.mktemp("streams")) as made:
+        yield made
 
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """A broker for tests that stop it."""
-    made = Broker(tmp_path)
-    made.start()
-    yield made
-    made.stop()
+    with started(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

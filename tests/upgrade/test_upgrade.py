@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import Client, Unwilling, World, eventually, free_port_base, show_logs
+from tests.e2e.world import Client, Unwilling, World, eventually, folder_of, free_port_base, started
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 STATES = sorted(Path(__file__).parent.glob("*.tar.xz"))
@@ -43,21 +42,12 @@ class Upgraded:
 
 @pytest.fixture(scope="module", params=STATES, ids=lambda path: path.name)
 def upgraded(request: pytest.FixtureRequest) -> Iterator[Upgraded]:
-    top = Path(tempfile.mkdtemp(prefix="postriver-upgrade-"))
-    top.chmod(0o711)
-    subprocess.run(["tar", "-xJf", request.param, "-C", top], check=True)
-    give_away(top / "home")
-    running = World(top / "home", free_port_base())
-    try:
-        running.up()
+    with folder_of("upgrade") as top:
+        subprocess.run(["tar", "-xJf", request.param, "-C", top], check=True)
+        give_away(top / "home")
         told = json.loads((top / "told.json").read_text())
-        yield Upgraded(running, told, running.login(ANN), running.login(BEN))
-    except BaseException:
-        show_logs(running.home)
-        raise
-    finally:
-        running.cli("down", check=False)
-        shutil.rmtree(top, ignore_errors=True)
+        with started(World(top / "home", free_port_base())) as running:
+            yield Upgraded(running, told, running.login(ANN), running.login(BEN))
 
 
 def give_away(home: Path) -> None:
