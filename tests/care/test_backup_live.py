@@ -31,7 +31,7 @@ from tests.e2e.world import (
 )
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
-ANN, BEN = "ann@postriver.test", "ben@postriver.test"
+ANN, BEN, CAI = (f"{name}@postriver.test" for name in ("ann", "ben", "cai"))
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Restored:
     letters: list[dict[str, object]]
     clean: dict[str, bytes]  # accepted before the backup began
     infected: list[str]
-    late: str  # what ben's client had seen through when the old state folder was lost
+    late: str  # what cai's client had seen through when the old state folder was lost
     folder: Path
 
 
@@ -99,8 +99,11 @@ def backed_up(running: World, folder: Path) -> tuple[dict, list, dict, list]:
 
 
 def prepared(running: World) -> Client:
-    """Ben's mailbox, at rest; and a dead letter."""
+    """Ben's mailbox, at rest; and cai's, and a dead letter."""
     running.add_user(ANN)
+    cai = running.add_user(CAI)
+    early = running.send(mails.plain("Before the backup"), CAI)
+    eventually(lambda: cai.message_of(early))
     ben = running.add_user(BEN)
     sent = [running.send(mail, BEN) for mail in (mails.korean(), mails.attachment(150_000))]
     found = [eventually(lambda one=one: ben.message_of(one)) for one in sent]
@@ -119,11 +122,11 @@ async def write_garbage(running: World) -> None:
 
 
 def went_on(running: World) -> str:
-    """The state of ben's mailbox, further on than in the backup."""
-    ben = running.login(BEN)
-    lost = running.send(mails.plain("After the backup"), BEN)
-    eventually(lambda: ben.message_of(lost))
-    return ben.call("GET", "/v1/changes?since=0")["state"]
+    """The state of cai's mailbox, further on than in the backup."""
+    cai = running.login(CAI)
+    lost = running.send(mails.plain("After the backup"), CAI)
+    eventually(lambda: cai.message_of(lost), within_s=120)
+    return cai.call("GET", "/v1/changes?since=0")["state"]
 
 
 def letters(running: World) -> list[dict[str, object]]:
@@ -153,19 +156,19 @@ def test_a_mailbox_at_rest_is_the_same_to_the_byte(restored: Restored) -> None:
 def test_a_client_that_was_ahead_is_told_though_the_mailbox_grows_past_it(
     restored: Restored,
 ) -> None:
-    ben = restored.world.login(BEN)
+    cai = restored.world.login(CAI)
     epoch, _, seq = restored.late.partition("-")
-    now = ben.call("GET", "/v1/changes?since=0")
+    now = cai.call("GET", "/v1/changes?since=0")
     assert (epoch, now["seq"]) == ("1", int(seq) - 1)
     for unread in (True, False, True, False):
         for state in (restored.late, seq):
             with pytest.raises(Unwilling) as gone:
-                ben.call("GET", f"/v1/changes?since={state}")
+                cai.call("GET", f"/v1/changes?since={state}")
             assert gone.value.code == 410
-        ben.call("PATCH", f"/v1/messages/{ben.messages('inbox')[0]['id']}", {"unread": unread})
-    latest = ben.call("GET", f"/v1/changes?since={now['state']}")
+        cai.call("PATCH", f"/v1/messages/{cai.messages('inbox')[0]['id']}", {"unread": unread})
+    latest = cai.call("GET", f"/v1/changes?since={now['state']}")
     assert latest["seq"] > int(seq)
-    assert ben.call("GET", "/v1/folders/inbox/uids")["uidvalidity"] == int(
+    assert cai.call("GET", "/v1/folders/inbox/uids")["uidvalidity"] == int(
         latest["state"].partition("-")[0]
     )
 
