@@ -60,7 +60,7 @@ def test_a_mail_is_found_by_each_of_its_names(running: World) -> None:
 
 
 def test_a_lost_content_is_named_by_the_audit(running: World, cara: Client) -> None:
-    mail_id = running.send(mails.attachment(60_000), CARA)  # over 32 KiB: a file
+    mail_id = running.send(mails.attachment(150_000), CARA)  # over 128 KiB: a file
     eventually(lambda: cara.message_of(mail_id) or cara.message_of(mail_id, "junk"))
     eventually(lambda: audit(running)["counts"]["in_flight"] == 0)
     content = running.home / "content" / mail_id[-2:] / mail_id
