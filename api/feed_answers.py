@@ -153,11 +153,13 @@ def frames_of(
 ) -> Iterator[FolderFrame | ChangeFrame]:
     """A frame for each change of a step, `state` with the last: no step is seen through half.
 
-    A row may be newer than the step, never older.
+    A row may be newer than the step, never older. A step without changes has no frame: a chunk of
+    an order to a folder may meet only messages which are so already.
     """
-    *first, last = _frames_of(step, rows)
-    yield from first
-    yield msgspec.structs.replace(last, state=state)
+    frames = list(_frames_of(step, rows))
+    yield from frames[:-1]
+    for last in frames[-1:]:
+        yield msgspec.structs.replace(last, state=state)
 
 
 def _frames_of(

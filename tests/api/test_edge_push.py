@@ -5,15 +5,17 @@ import base64
 import os
 import socket
 import time
+from dataclasses import replace
 
 import aiohttp
 import pytest
 from edge_world import PLAIN, World
 
 from mail.errors import StoreUnavailable
+from mail.folder_orders import LOOK_FACTOR
 from mail.ids import new_id
-from schemas.events import CommandAnswered, MailboxChanged, MessageChange, Position
-from schemas.mailbox import FolderCounts
+from schemas.events import CommandAnswered, MailboxChanged, MarkAllRead, MessageChange, Position
+from schemas.mailbox import SEEN, FolderCounts
 
 Socket = aiohttp.ClientWebSocketResponse
 
@@ -86,6 +88,25 @@ async def test_nobody_hears_of_anothers_mail(world: World) -> None:
 
 
 GONE = "11111111-1111-5111-8111-111111111111"
+
+
+async def test_a_step_that_changed_nothing_is_passed_over(world: World) -> None:
+    """A chunk of an order to a folder that found only messages which are so already."""
+    rows = [await world.deliver(keywords=(SEEN,)) for _ in range(LOOK_FACTOR)]
+    rows.append(await world.deliver())
+    world.mailboxes._ports = replace(world.mailboxes._ports, chunk_max=1)
+    live = await (await world.signed()).ws_connect("/v1/push")
+    order = MarkAllRead(
+        command_id=new_id(), user_id="alice", domain_id="d", folder_id="inbox", at_ms=5
+    )
+    await world.mailboxes.publish(order)
+    seq = (await world.store.load("alice")).seq
+    back = await (await world.signed()).ws_connect(f"/v1/push?since={len(rows)}")
+    for ws in (live, back):
+        told = await frame(ws)
+        assert (told["seq"], told["message"]["id"]) == (seq, rows[-1].message_id)
+        assert told["state"] == world.config.state(seq)
+    assert seq == len(rows) + 2, "the first chunk is a step without changes"
 
 
 async def test_of_a_destroyed_message_the_id_is_left(world: World) -> None:
