@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
@@ -62,27 +63,25 @@ def _problem(port: Port) -> str | None:
 
 def listener(port: int) -> str | None:
     """The name of the program that listens there, as far as we may see."""
-    for connection in psutil.net_connections(kind="tcp"):
-        at = connection.laddr
-        if at and at.port == port and connection.status == psutil.CONN_LISTEN and connection.pid:
-            return _name(connection.pid)
-    return None
+    listens = (one for one in _connections(port) if one.status == psutil.CONN_LISTEN)
+    return next((_name(one.pid) for one in listens if one.pid is not None), None)
 
 
 def _holder(port: int) -> str | None:
     """Who listens, else whose outgoing connection has the port, as far as we may see."""
-    found = [
-        connection
-        for connection in psutil.net_connections(kind="tcp")
-        if (address := connection.laddr) and address.port == port
-    ]
-    found.sort(key=lambda connection: connection.status != psutil.CONN_LISTEN)
+    found = sorted(_connections(port), key=lambda one: one.status != psutil.CONN_LISTEN)
     for connection in found:
         if connection.pid is not None:
             return f"is taken by {_name(connection.pid)} (pid {connection.pid})"
         if connection.status == psutil.CONN_LISTEN:
             return "is taken by a program of another user"
     return None
+
+
+def _connections(port: int) -> list[Any]:
+    """Psutil's, of this machine's end of it."""
+    found = psutil.net_connections(kind="tcp")
+    return [one for one in found if one.laddr and one.laddr.port == port]
 
 
 def _name(pid: int) -> str:
