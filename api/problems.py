@@ -133,7 +133,7 @@ def of_error(error: PostriverError, retry_after_s: int) -> Problem | None:
         case BadQuery():
             return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
         case TooBroad():
-            return Problem(400, "search_too_broad", error.detail, place="query:q")
+            return Problem(400, "search_too_broad", str(error), place="query:q")
         case Refused():
             return Problem(400, "refused", error.detail)
         case _:

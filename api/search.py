@@ -6,7 +6,6 @@ from api.answers import FoundMessage, Highlights, SearchPage, json_answer, share
 from api.edge import SignedCall
 from api.inputs import bad_cursor, cursor_of, limit_of, order_of, query, zone_in
 from mail.errors import Refused
-from mail.patience import TooBroad
 from mail.query import Asker
 from mail.query_fields import by_name
 from mail.query_reader import parse
@@ -31,8 +30,6 @@ async def search(call: SignedCall) -> web.StreamResponse:
     try:
         async with call.edge.searches.turn(call.user_id) as patience:
             found = await carry_out(ports.search, ports.store, wish, patience)
-    except TooBroad:
-        raise
     except Refused as error:
         raise bad_cursor() from error
     return json_answer(

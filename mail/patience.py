@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from mail.errors import Refused
+from mail.errors import PostriverError
 
 SEARCH_MAX_S = 2.0
 
 
-class TooBroad(Refused):
+class TooBroad(PostriverError):
     """The time of a search is over, and what was asked last has not been answered."""
 
     def __init__(self) -> None:
