@@ -18,14 +18,16 @@ from cli.wiring import adapters, certificate_of
 from mail.histogram import Histogram
 from mail.ports import Directory
 from mail.times import now_ms
+from schemas.events import Deliver
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.epochs import counter_of
 from streams.publisher import KafkaPublisher
 from streams.tail import EventTail
 from streams.topics import wait_for_topics
+from streams.topology import TOPIC_OF
 
-MAILBOX_COMMANDS = "mailbox.commands"  # its epoch is that of the mailboxes' seqs
+MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is that of the mailboxes' seqs
 PRUNE_EVERY_S = 3600.0  # expired sessions are refused meanwhile
 
 
