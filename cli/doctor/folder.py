@@ -52,7 +52,7 @@ def owned(home: Home) -> list[Finding]:
         for folder in (home.path, *(home.path / name for name in (*FOLDERS, "kafka/log")))
         if folder.is_dir() and os.access(folder, os.R_OK)
         for path in folder.iterdir()
-        if path.lstat().st_uid != owner
+        if _owner(path) not in (owner, None)
     ]
     if strangers:
         what = f"{strangers[0]} belongs to somebody else, {len(strangers)} do"
@@ -61,6 +61,14 @@ def owned(home: Home) -> list[Finding]:
         what = f"{home.path} cannot be written by us"
         return [problem("owner", what, f"be user {owner}, or: sudo postriver doctor")]
     return [ok("owner", f"user {owner}")]
+
+
+def _owner(path: Path) -> int | None:
+    """None for what has just gone: files come and go, this doctor's own probes of the disk too."""
+    try:
+        return path.lstat().st_uid
+    except FileNotFoundError:
+        return None
 
 
 def left_over(home: Home) -> list[Finding]:

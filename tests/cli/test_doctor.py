@@ -155,6 +155,26 @@ def examined(home: Path, **env: str) -> tuple[int, dict[str, dict]]:
     return done.returncode, {f["check"]: f for f in found["findings"] if f["level"] != "ok"}
 
 
+def test_files_come_and_go_while_their_owners_are_looked_at(home_path: Path) -> None:
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for number in range(50):
+                (home_path / f"passing-{number}").touch()
+                (home_path / f"passing-{number}").unlink()
+
+    with claimed(home_path) as home:
+        passing = threading.Thread(target=come_and_go)
+        passing.start()
+        try:
+            levels = [one.level for _ in range(1_000) for one in folder.owned(home)]
+        finally:
+            ended.set()
+            passing.join()
+    assert set(levels) == {Level.OK}
+
+
 def test_a_broken_machine_without_a_stack(home_path: Path) -> None:
     code, found = examined(home_path, POSTRIVER_PORT_BASE="27990", POSTRIVER_TOOLS="/none")
     assert code == 1
@@ -169,8 +189,14 @@ def test_a_broken_machine_without_a_stack(home_path: Path) -> None:
     home_path.chmod(0o755)
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = str(taken.getsockname()[1])
-        pair = {"POSTRIVER_TLS_CERT": "/none.pem", "POSTRIVER_TLS_KEY": "/none.key"}
-        code, found = examined(home_path, POSTRIVER_HTTP_PORT=port, POSTRIVER_SMPT_PORT="1", **pair)
+        broken = {
+            "POSTRIVER_HTTP_PORT": port,
+            "POSTRIVER_PORT_BASE": "15000",  # free_port draws from 20,000 on
+            "POSTRIVER_SMPT_PORT": "1",
+            "POSTRIVER_TLS_CERT": "/none.pem",
+            "POSTRIVER_TLS_KEY": "/none.key",
+        }
+        code, found = examined(home_path, **broken)
     assert code == 1
     assert found["permissions"]["do"] == f"chmod 700 {home_path.resolve()}"
     assert f"port {port} on 127.0.0.1 is taken by" in found["ports"]["what"]
