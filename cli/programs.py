@@ -13,6 +13,7 @@ from streams.topology import CUSTODY, ROLES
 
 EDGES = ("ingress", "api", CUSTODY)
 SETUP = "setup"
+MEMORY_MAX_BYTES = 8 * 1024**3  # address space of one of our processes, most of it never touched
 
 
 def programs(config: Config, home: Home) -> list[Program]:
@@ -61,6 +62,7 @@ def _setup(config: Config, home: Home) -> Program:
         kind=Kind.TASK,
         argv=_argv(SETUP),
         env=base_env(home, config.as_settings()),
+        memory_max_bytes=MEMORY_MAX_BYTES,
         cwd=home.path,
     )
 
@@ -71,6 +73,7 @@ def _process(config: Config, home: Home, name: str) -> Program:
         kind=Kind.ROLE,
         argv=_argv(name),
         env=base_env(home, config.as_settings()),
+        memory_max_bytes=MEMORY_MAX_BYTES,
         cwd=home.path,
         http=home.socket(name),
         stop_timeout_s=25.0,

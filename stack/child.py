@@ -135,7 +135,6 @@ class Child:
             pump.close_input()
         code = CANNOT_START if process is None else await self._life(process)
         await finish(pumping)
-        file.close()
         return code
 
     async def _life(self, process: asyncio.subprocess.Process) -> int:

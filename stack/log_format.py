@@ -1,19 +1,27 @@
 """How a log line looks: for people or for programs, one line each, and no mail address in it.
 
-What a client sent may stand in a message: control letters are escaped, so that nobody writes a line
-of his own. Addresses are struck out above DEBUG whoever wrote the message, tracebacks included:
-an exception that nobody expected quotes what it failed at.
+What a client sent may stand in a message: control characters are escaped, in tracebacks too, so
+that a client cannot write a log line. A traceback's lines are indented, so that none of them looks
+like a record. Addresses are struck out above DEBUG in messages and tracebacks: an exception that
+was not expected quotes what it failed at. The time to strike out is linear in the text's length.
 """
 
 import json
 import logging
 import re
+import textwrap
 import time
+from typing import Any
 
 FORMATS = ("text", "json")
-_LOCAL = r"(?:\"(?:[^\"\\\n]|\\.)*\"|[^\s<>()\[\]\"',:;=|@]+)"
-_ADDRESS = re.compile(_LOCAL + r"@(?:[^\W_]|-)+(?:\.(?:[^\W_]|-)+)+")
+ENGINE_LINE_MAX_BYTES = 4096  # of an engine's line in its log; the rest is cut off
+_CUT = b" (cut)"
+_DOMAIN = r"@(?:[^\W_]|-)++(?:\.(?:[^\W_]|-)++)++"
+_QUOTED = r"\"(?:[^\"\\\n]|\\.){0,64}+\""  # RFC 5321 §4.5.3.1.1: a local part has at most 64 octets
+# A run of letters is consumed whether or not an address begins there, so each is read once.
+_WORD = re.compile(rf"(?:{_QUOTED}|[^\s<>()\[\]\"',:;=|@]++){_DOMAIN}|[^\s<>()\[\]\"',:;=|@]++")
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 127, *range(128, 160), 0x2028, 0x2029)}
+_ESCAPES_BUT_LINES = {code: text for code, text in _ESCAPES.items() if chr(code) not in "\t\n"}
 
 
 def formatter(kind: str, process: str) -> logging.Formatter:
@@ -21,15 +29,33 @@ def formatter(kind: str, process: str) -> logging.Formatter:
     return _Json(process) if kind == "json" else _Text()
 
 
-def strike_out(line: bytes) -> bytes:
-    """Lines of an engine's own, which says more than it should, without mail addresses."""
-    return _ADDRESS.sub("(address)", line.decode(errors="replace")).encode()
+def strike_out(lines: bytes) -> bytes:
+    """An engine's own whole lines without mail addresses, each cut to ENGINE_LINE_MAX_BYTES."""
+    return b"".join(_strike_out_line(line) for line in lines.splitlines(keepends=True))
+
+
+def _strike_out_line(line: bytes) -> bytes:
+    if len(line) > ENGINE_LINE_MAX_BYTES:
+        line = _cut(line)
+    text = line.decode(errors="replace")
+    return (_without_addresses(text) if "@" in text else text).encode()
+
+
+def _cut(line: bytes) -> bytes:
+    """The beginning of a long line; without a last word that could be half an address."""
+    kept = line[: ENGINE_LINE_MAX_BYTES - len(_CUT) - 1]
+    before, space, word = kept.rpartition(b" ")
+    return (before + space if b"@" in word else kept) + _CUT + b"\n"
+
+
+def _without_addresses(text: str) -> str:
+    return _WORD.sub(lambda word: "(address)" if "@" in word[0] else word[0], text)
 
 
 def _discreet(record: logging.LogRecord, text: str) -> str:
     if "@" not in text or record.levelno <= logging.DEBUG:
         return text
-    return _ADDRESS.sub("(address)", text)
+    return _without_addresses(text)
 
 
 class _Text(logging.Formatter):
@@ -41,8 +67,18 @@ class _Text(logging.Formatter):
         record.message = record.message.translate(_ESCAPES)
         return super().formatMessage(record)
 
+    def formatException(self, ei: Any) -> str:  # noqa: N802  logging's name
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802  logging's name
+        return _indented(super().formatStack(stack_info))
+
     def format(self, record: logging.LogRecord) -> str:
         return _discreet(record, super().format(record))
+
+
+def _indented(text: str) -> str:
+    return textwrap.indent(text.translate(_ESCAPES_BUT_LINES), "  ")
 
 
 class _Json(logging.Formatter):

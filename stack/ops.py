@@ -6,7 +6,7 @@ answer is told as such, never waited for longer than a probe.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -19,6 +19,8 @@ from stack.metrics import render
 from stack.probes import http_get
 from stack.program import Kind
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -38,7 +40,7 @@ class Watched(Protocol):
 @asynccontextmanager
 async def serve_ops(watched: Watched, address: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
     """Serve on `address` until the block ends; gives the address with the real port."""
-    app = web.Application()
+    app = web.Application(middlewares=[_only_by_a_loopback_name])
     pages = _Pages(watched)
     app.add_routes([web.get(f"/{name}", getattr(pages, name)) for name in pages.NAMES])
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
@@ -49,6 +51,23 @@ async def serve_ops(watched: Watched, address: tuple[str, int]) -> AsyncIterator
         yield address[0], runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+@web.middleware
+async def _only_by_a_loopback_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """421 for a Host that is not the loopback's (RFC 9110 §7.4).
+
+    A page in a browser on this machine could otherwise read the answers by DNS rebinding.
+    """
+    if _name_of(request.headers.get("Host", "")) in LOOPBACK_NAMES:
+        return await handler(request)
+    return _json({"error": "ask for localhost or 127.0.0.1"}, status=421)
+
+
+def _name_of(host: str) -> str:
+    """`localhost` for `LocalHost:8081`; `[::1]` keeps its brackets."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdecimal() else host).lower()
 
 
 class _Pages:

@@ -36,6 +36,7 @@ class Program:
     stop_timeout_s: float = 10.0  # from the stop signal to SIGKILL
     unhealthy_after: int = 3  # failed health checks in a row before it is killed
     health_every_s: float = 5.0
+    memory_max_bytes: int | None = None  # of address space, for each of its processes
     needed: bool = True  # False: the machine is ready without it
 
     def readiness(self) -> Probe | None:

@@ -12,6 +12,7 @@ from stack.probes import PingProbe
 from stack.program import Kind, Program, base_env
 
 NAME = "spamd"
+MEMORY_MAX_BYTES = 2 * 1024**3  # each worker; a mail of READ_MAX_BYTES takes about 200 MiB
 READ_MAX_BYTES = 512 * 1024  # clients send no more of a mail than this
 
 # Those that work on the mail alone. Some rules of the set name the others inside `ifplugin`.
@@ -74,6 +75,7 @@ def spamd(home: Home, config: SpamdConfig | None = None) -> Program:
         ready=ping(home),
         detail="local tests only",
         unhealthy_after=24,
+        memory_max_bytes=MEMORY_MAX_BYTES,
     )
 
 

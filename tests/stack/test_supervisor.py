@@ -2,8 +2,11 @@
 
 import http.client
 import json
+import re
+import resource
 import signal
 import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,11 +57,11 @@ def named(name: str, **more: object) -> dict:
     return {"name": name, "code": code, **more}
 
 
-def get(machine: Machine, page: str) -> tuple[int, str]:
+def get(machine: Machine, page: str, **headers: str) -> tuple[int, str]:
     host, port = json.loads((machine.home / "run" / "supervisor.json").read_text())["ops"]
     connection = http.client.HTTPConnection(host, port, timeout=10)
     try:
-        connection.request("GET", page)
+        connection.request("GET", page, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:
@@ -274,3 +277,33 @@ def test_an_order_that_cannot_be_is_refused() -> None:
         check_programs((made("a", "b"), made("b", "a"), made("c")))
     with pytest.raises(ValueError, match="never able to start: a"):
         check_programs((made("a", "nobody"),))
+
+
+def test_the_operators_port_answers_to_loopback_names_only(machine: Machine) -> None:
+    machine.start(named("one"))
+    machine.wait_ready()
+    for host in ("localhost:8081", "LocalHost", "127.0.0.1:1", "[::1]:8081", "[::1]"):
+        assert get(machine, "/readyz", Host=host)[0] == 200, host
+    for host in ("evil.example", "evil.example:8081", "127.0.0.1.evil.example", "10.0.0.1", ""):
+        status, body = get(machine, "/status", Host=host)
+        assert status == 421, host
+        assert "processes" not in body
+
+
+def test_a_program_gains_no_privileges_and_no_more_memory_than_it_may(machine: Machine) -> None:
+    code = NOTE + "note('begin')\n" + SLEEP
+    limited = {"name": "limited", "code": code, "memory_max_bytes": 2**31}
+    machine.start(limited, {"name": "free", "code": code})
+    wait_until(lambda: len(machine.lines()) == 2)
+    for name, limit in (("limited", 2**31), ("free", resource.getrlimit(resource.RLIMIT_AS)[1])):
+        process = psutil.Process(machine.pid_of(name))
+        assert process.rlimit(psutil.RLIMIT_AS)[1] == limit
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE)
+
+
+def test_a_flood_of_an_engines_lines_does_not_delay_the_supervisor(machine: Machine) -> None:
+    flood = "for _ in range(40): sys.stderr.write('<' + 'a' * 60_000 + '>@\\n')\nnote('written')\n"
+    machine.start({"name": "talks", "kind": "engine", "code": NOTE + flood + SLEEP})
+    wait_until(lambda: "written" in machine.lines(), timeout_s=20)
+    assert machine.status()["state"] == "ready"

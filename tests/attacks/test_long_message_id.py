@@ -1,0 +1,45 @@
+"""Mails with a Message-ID of 60 KB do not delay the mails of others, nor stop the supervisor."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.world import Client, World, eventually, world
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+DELIVERY_LIMIT_S = 60.0  # of a small mail behind them; it takes about 2 s
+ANSWER_LIMIT_S = 5.0  # of the supervisor
+
+
+@pytest.fixture(scope="module")
+def attacked() -> Iterator[World]:
+    with world() as mine:
+        yield mine
+
+
+def test_mail_of_others_is_delivered(attacked: World) -> None:
+    owner = attacked.add_user("ann@postriver.test")
+    long_id = b"Message-ID: <" + b"a" * 60_000 + b">\r\nSubject: long\r\n\r\nx\r\n"
+    for _ in range(6):
+        attacked.send(long_id, "ann@postriver.test")
+    began = time.monotonic()
+    small = attacked.send(b"Subject: small\r\n\r\nx\r\n", "ann@postriver.test")
+    eventually(lambda: _answers(attacked) and owner.message_of(small), within_s=DELIVERY_LIMIT_S)
+    print(f"delivered after {time.monotonic() - began:.1f} s")
+    _every_line_is_short(attacked, owner)
+
+
+def _answers(attacked: World) -> bool:
+    began = time.monotonic()
+    state = attacked.look()["state"]
+    assert time.monotonic() - began < ANSWER_LIMIT_S
+    return state in {"ready", "degraded"}
+
+
+def _every_line_is_short(attacked: World, owner: Client) -> None:
+    """The long mails came through as well, and their ids are cut in the scanner's log."""
+    eventually(lambda: len(owner.messages("inbox") + owner.messages("junk")) == 7, within_s=120)
+    lines = (attacked.home / "log" / "spamd.log").read_bytes().splitlines()
+    assert any(line.endswith(b"(cut)") for line in lines)
+    assert max(map(len, lines)) <= 4096
