@@ -18,6 +18,7 @@ class EdgeSettings:
     tls_key: Path | None
     https: bool  # on the HTTP port, and nothing else there
     smtp_proxies: Networks  # who speaks the PROXY protocol to us
+    smtp_trusted: Networks  # peers without a share of their own, such as our own relays
     http_proxies: Networks  # whose word about the client's address and scheme counts
     http_proxy_header: str
     http_requests_per_minute: int  # of one user; 0: any number
@@ -39,6 +40,7 @@ def edge_settings(read: Reader) -> dict[str, Any]:
         "tls_key": key,
         "https": read.choice("HTTPS", "no", ("yes", "no")) == "yes",
         "smtp_proxies": read.networks("SMTP_PROXIES"),
+        "smtp_trusted": read.networks("SMTP_TRUSTED"),
         "http_proxies": read.networks("HTTP_PROXIES"),
         "http_proxy_header": read.choice(
             "HTTP_PROXY_HEADER", "x-forwarded-for", ("x-forwarded-for", "forwarded")

@@ -10,7 +10,12 @@ from ingress import replies
 from ingress.replies import Rejection
 
 _LINE_MAX_BYTES = 512  # RFC 5321 §4.5.3.1.4, with its CRLF
-_LINE_EXTRA_BYTES = {"MAIL": 26 + 17 + 10, "RCPT": 10}  # SIZE, BODY, SMTPUTF8 (their RFCs)
+_LINE_EXTRA_BYTES = {  # SIZE, BODY, SMTPUTF8, AUTH (their RFCs)
+    "MAIL": 26 + 17 + 10 + 500,
+    "RCPT": 10,
+}
+_REVERSE_PATH_MAX_BYTES = 512  # RFC 5321 §4.5.3.1.3 asks for 256
+_GREETINGS = frozenset({b"EHLO", b"HELO"})
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # A path in angle brackets, whose quoted local-part may hold any of the delimiters; then parameters.
@@ -37,7 +42,8 @@ def split_line(line: bytes | None) -> tuple[str, str | None]:
     if line is None:
         raise Rejection(replies.LINE_TOO_LONG)
     try:
-        text = line.decode()
+        # A client's name for itself decides nothing: Latin-1 and the like are taken in a greeting.
+        text = line.decode(errors="replace" if line[:4].upper() in _GREETINGS else "strict")
     except UnicodeDecodeError:
         raise Rejection(replies.BAD_LINE) from None
     if not text.endswith("\r\n") or _CONTROL.search(text, 0, len(text) - 2):
@@ -78,11 +84,18 @@ def _parameters(text: str) -> dict[str, str | None]:
 
 
 def mail_parameters(given: dict[str, str | None]) -> MailParameters:
-    """Read SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531); others are refused."""
+    """Read SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531). Others: Rejection.
+
+    AUTH=<> and AUTH=xtext (RFC 4954 §5) are taken and ignored, since many servers send them to
+    everybody. RET and ENVID are refused (RFC 5321 §4.1.1.11): a sender that asks for a DSN learns
+    that none will come (RFC 3461 §5.2.2).
+    """
     if not given:
         return _NONE
-    if given.keys() - {"SIZE", "BODY", "SMTPUTF8"}:
+    if given.keys() - {"SIZE", "BODY", "SMTPUTF8", "AUTH"}:
         raise Rejection(replies.UNKNOWN_PARAMETER)
+    if "AUTH" in given and not given["AUTH"]:
+        raise Rejection("501 5.5.4 syntax: AUTH=<> or AUTH=xtext")
     if "BODY" in given and (given["BODY"] or "").upper() not in {"7BIT", "8BITMIME"}:
         raise Rejection("501 5.5.4 BODY is 7BIT or 8BITMIME")
     if given.get("SMTPUTF8") is not None:
@@ -99,8 +112,8 @@ def _size(value: str | None) -> int:
 
 
 def check_reverse_path(path: str, *, utf8: bool) -> None:
-    """The null reverse-path, or local-part@domain. Its length is bounded by the command line."""
-    if path and not _MAILBOX.match(path):
+    """The null reverse-path, or local-part@domain. Rejection."""
+    if len(path.encode()) > _REVERSE_PATH_MAX_BYTES or (path and not _MAILBOX.match(path)):
         raise Rejection(replies.BAD_SENDER)
     check_letters(path, utf8=utf8)
 
@@ -114,7 +127,7 @@ def check_letters(path: str, *, utf8: bool) -> None:
 def same_mailbox(path: str) -> str:
     """A key that is equal for two spellings of one forward-path: domains have no case."""
     local, at, domain = path.rpartition("@")
-    return f"{local}{at}{domain.lower()}"
+    return f"{local}{at}{domain.lower().removesuffix('.')}"
 
 
 _NONE = MailParameters()

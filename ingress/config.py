@@ -18,6 +18,7 @@ class SmtpConfig:
     descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
     reuse_port: bool = False  # several ingress processes behind one port
     proxies: Networks = NONE  # connections from here begin with a PROXY header
+    trusted: Networks = NONE  # peers from here have no share and no limit of unknown recipients
     worker: str = "ingress"  # the name of this process in hops
 
     message_max_bytes: int = 50 * MIB
@@ -25,7 +26,7 @@ class SmtpConfig:
     line_max_bytes: int = MIB  # of one line in DATA, without its CRLF
     recipients_max: int = 100  # RFC 5321 §4.5.3.1.8 asks for at least 100
     owners_max: int = 2_000  # users of one mail, groups expanded: it must fit into an event
-    received_max: int = 50  # Received: fields, beyond it is a loop (RFC 5321 §6.3)
+    received_max: int = 100  # Received: fields, the least of RFC 5321 §6.3; beyond it is a loop
 
     connections_max: int = 500
     connections_per_peer_max: int = 50
@@ -42,5 +43,9 @@ class SmtpConfig:
     linger_s: float = 2.0  # how long a client that is cut off may still read our answer
     stop_grace_s: float = 15.0  # for mails under way when the server stops
 
+    unknown_max: int = 20  # replies 550 to RCPT in one connection
+    unknown_per_peer_max: int = 100  # the same in an hour, of one peer
+    unknown_prompt_max: int = 5  # of a connection without delay
+    unknown_delay_s: float = 1.0  # of each one beyond
     bad_commands_max: int = 20  # replies 500 to 504 in one connection
     chatter_max: int = 100  # NOOP, RSET, VRFY, ... since the last accepted mail

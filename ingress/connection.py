@@ -55,6 +55,7 @@ class Connection(SMTP):
         self.in_data = False
         self.leaving = False  # the last reply is said
         self.bad_commands = 0
+        self.unknown_recipients = 0  # replies 550 to RCPT
         self.chatter = 0
         self._smtp_methods = self.verbs  # for aiosmtpd's HELP
         self._timeout_duration = site.config.command_idle_s

@@ -1,5 +1,6 @@
 """The commands of SMTP (RFC 5321 §4.1), in the order of a dialogue."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from itertools import chain
@@ -139,8 +140,22 @@ class Session(Connection):
         if given:
             raise Rejection(replies.UNKNOWN_PARAMETER)
         check_letters(path, utf8=self.envelope.utf8)
-        await self._add_recipient(path)
+        if self.site.probing.ended(self.client, self.unknown_recipients):
+            await self.hang_up(replies.TOO_MANY_UNKNOWN)
+            return
+        try:
+            await self._add_recipient(path)
+        except Rejection as rejection:
+            await self._count_unknown(rejection.reply)
+            raise
         await self.push("250 2.1.5 recipient ok")
+
+    async def _count_unknown(self, reply: str) -> None:
+        """Delay a 550 that is one of many."""
+        if reply.startswith("550"):
+            self.unknown_recipients += 1
+            delay_s = self.site.probing.count(self.client, self.unknown_recipients)
+            await asyncio.sleep(delay_s)
 
     async def _add_recipient(self, path: str) -> None:
         recipients, key = self.envelope.recipients, same_mailbox(path)

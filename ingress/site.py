@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ingress.acceptance import Acceptance
 from ingress.config import SmtpConfig
+from ingress.probing import Probing
 from ingress.stats import Load, Stats
 from mail.ports import Gate, Resolver, Room
 
@@ -36,6 +37,7 @@ class Site:
     acceptance: Acceptance
     stats: Stats
     load: Load
+    probing: Probing
     tls: ssl.SSLContext | None
     stopping: bool = False
     connections: set[Leavable] = field(default_factory=set)

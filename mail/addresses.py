@@ -32,10 +32,12 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zs", "Zl", "Zp"})
 def normal_domain(name: str) -> str:
     """The name in lower-case A-labels; an address literal ([192.0.2.1]) in its shortest form.
 
-    Two names of one domain have the same normal form. BadAddress: not a domain name.
+    Two names of one domain have the same normal form: the dot of the root (RFC 1034 §3.1) is left
+    out. BadAddress: not a domain name.
     """
     if name.startswith("["):
         return _normal_literal(name)
+    name = name.removesuffix(".")
     lowered = name.lower()
     if _LDH_LABELS.fullmatch(lowered) and len(lowered) <= DOMAIN_MAX_BYTES:
         return lowered

@@ -73,7 +73,10 @@ class DirectoryResolver(Resolver):
             return [one] if isinstance(one, User) else await self._reached(one.targets)
         if base in ROLES and (named := await self._named(domain)):
             return [named]
-        return await self._reached([domain.catch_all] if domain.catch_all else [])
+        if domain.catch_all:
+            return await self._reached([domain.catch_all])
+        # abuse@ without an owner is read by the postmaster (RFC 2142 §4)
+        return await self._reached([address_at(POSTMASTER, domain.name)] if base in ROLES else [])
 
     async def _reached(self, addresses: Iterable[str]) -> list[User]:
         return list((await reach(self._directory.find, addresses)).users.values())

@@ -93,6 +93,7 @@ def _smtp(config: Config) -> SmtpConfig:
         port=config.ports.smtp,
         descriptors=config.smtp_fds,
         proxies=config.smtp_proxies,
+        trusted=config.smtp_trusted,
         message_max_bytes=config.message_max_bytes,
         recipients_max=config.recipients_max,
         connections_max=config.connections_max,

@@ -26,7 +26,8 @@ from tests.fuzz.target import Target, encoded
 END = b"\r\n.\r\n"
 CONFIG = SmtpConfig(
     hostname="mx.postriver.test", linger_s=0.02, message_max_bytes=2_000, inline_max_bytes=600,
-    line_max_bytes=300, recipients_max=2, received_max=2, chatter_max=30,
+    line_max_bytes=300, recipients_max=2, received_max=2, chatter_max=30, unknown_max=10**9,
+    unknown_per_peer_max=10**9, unknown_delay_s=0.0,
 )  # fmt: skip
 _REPLY = re.compile(rb"(?:\d{3}-[^\r\n]*\r\n)*\d{3}(?: [^\r\n]*)?\r\n")
 

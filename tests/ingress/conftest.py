@@ -140,7 +140,9 @@ class Rig:
 
     async def serve(self, *, tls: ssl.SSLContext | None = None, **settings: Any) -> SmtpServer:
         self.server = SmtpServer(
-            SmtpConfig(hostname=HOSTNAME, port=0, **{"linger_s": 0.3, **settings}),
+            SmtpConfig(
+                hostname=HOSTNAME, port=0, **{"linger_s": 0.3, "unknown_delay_s": 0.0, **settings}
+            ),
             resolver=DirectoryResolver(self.directory, HOSTNAME),
             room=StoredRoom(self.store, self.default_quota),
             publisher=self.publisher,
@@ -151,15 +153,17 @@ class Rig:
         await self.server.start()
         return self.server
 
-    async def dial(self) -> Client:
-        """A connection whose greeting was not read."""
+    async def dial(self, peer: str = "127.0.0.1") -> Client:
+        """A connection from `peer`, whose greeting was not read."""
         assert self.server is not None
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.server.port))
+        client = Client(
+            *await asyncio.open_connection("127.0.0.1", self.server.port, local_addr=(peer, 0))
+        )
         self.clients.append(client)
         return client
 
-    async def connect(self) -> Client:
-        client = await self.dial()
+    async def connect(self, peer: str = "127.0.0.1") -> Client:
+        client = await self.dial(peer)
         assert (await client.reply(coded=False)).startswith(f"220 {HOSTNAME} ESMTP")
         return client
 

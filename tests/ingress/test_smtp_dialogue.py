@@ -50,6 +50,17 @@ DIALOGUES = {
         ("RSET", "250 2.0.0"),
         ("MAIL FROM:<s@r.example> BODY=7bit", "250"),
         ("RCPT TO:<alice@postriver.test> NOTIFY=NEVER", "555 5.5.4"),
+        ("RCPT TO:<alice@postriver.test> ORCPT=rfc822;a@r.example", "555 5.5.4"),
+        TO,
+    ],
+    "AUTH of a client that was offered none": [
+        HELLO,
+        ("MAIL FROM:<bounces+SRS=Nsvoo=YB@r.example> SIZE=1459 AUTH=<>", "250"),
+        ("RSET", "250 2.0.0"),
+        ("MAIL FROM:<s@r.example> AUTH=e+3Dmc2@example.org BODY=8BITMIME", "250"),
+        ("RSET", "250 2.0.0"),
+        (f"MAIL FROM:<s@r.example> AUTH={'x' * 490}", "250"),
+        ("RCPT TO:<alice@postriver.test> AUTH=<>", "555 5.5.4"),
         TO,
     ],
     "bad parameters": [
@@ -60,8 +71,10 @@ DIALOGUES = {
         ("MAIL FROM:<s@r.example> SIZE=1 SIZE=1", "501 5.5.4"),
         ("MAIL FROM:<s@r.example> BODY=BINARYMIME", "501 5.5.4"),
         ("MAIL FROM:<s@r.example> SMTPUTF8=yes", "501 5.5.4"),
-        ("MAIL FROM:<s@r.example> AUTH=<>", "555 5.5.4"),
+        ("MAIL FROM:<s@r.example> AUTH", "501 5.5.4"),
+        ("MAIL FROM:<s@r.example> AUTH=<> AUTH=<>", "501 5.5.4"),
         ("MAIL FROM:<s@r.example> RET=HDRS", "555 5.5.4"),
+        ("MAIL FROM:<s@r.example> ENVID=QQ314159", "555 5.5.4"),
         ("MAIL FROM:<s@r.example> =", "501 5.5.4"),
     ],
     "no extensions after HELO": [
@@ -82,6 +95,9 @@ DIALOGUES = {
         ("RCPT TO:<postmaster>", "250"),
         ("RCPT TO:<Postmaster@mx.postriver.test>", "250"),
         ("RCPT TO:<alice+lists@POSTRIVER.test>", "250"),
+        ("RCPT TO:<bob@postriver.test.>", "250"),
+        ("RCPT TO:<x@elsewhere.example.>", "550 5.7.1"),
+        ("RCPT TO:<abuse@postriver.test>", "250"),
         TO,
     ],
     "data out of order": [
@@ -122,6 +138,9 @@ DIALOGUES = {
         ("NOOP " + "x" * 506, "500 5.5.2"),
         HELLO,
         (f"MAIL FROM:<{'x' * 300}@{'y' * 200}> SIZE=10000 BODY=8BITMIME", "250"),
+        ("RSET", "250"),
+        (f"MAIL FROM:<{'x' * 400}@{'y' * 200}>", "553 5.1.7"),
+        FROM,
         (f"RCPT TO:<{LONG}@postriver.test>", "500 5.5.2"),
         ("x" * 100_000, "500 5.5.2"),
         TO,
@@ -164,6 +183,18 @@ async def test_a_line_that_is_no_utf8(rig):
     await client.greet()
     await client.send(b"MAIL FROM:<\xff\xfe@r.example> SMTPUTF8\r\n")
     assert (await client.reply()).startswith("500 5.5.2")
+
+
+async def test_a_greeting_in_latin_1_is_taken_and_named_harmlessly(rig):
+    await rig.serve()
+    client = await rig.connect()
+    await client.send("EHLO pc-von-jürgen\r\n".encode("latin-1"))
+    assert (await client.reply(coded=False)).startswith("250")
+    await client.ask("MAIL FROM:<s@r.example>")
+    await client.ask("RCPT TO:<alice@postriver.test>")
+    await client.ask("DATA")
+    assert (await client.ask("hi\r\n.")).startswith("250")
+    assert rig.mails()[0].envelope.helo == "pc-von-j?rgen"
 
 
 async def test_pipelining_of_two_mails_in_one_write(rig):
