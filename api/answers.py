@@ -41,7 +41,11 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as lists show it."""
+    """A message as lists show it.
+
+    `date` is what its Date field claims, null when that is missing or cannot be read; lists are in
+    the order of `received_at`.
+    """
 
     id: str
     mail_id: str
@@ -54,6 +58,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     to: list[Address]
     subject: str
     preview: str
+    date: Timestamp | None
     received_at: Timestamp
     size_bytes: int
     unread: bool
@@ -156,11 +161,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """`reasons` why not; `warnings` go with either answer."""
-
     status: str  # ready | not ready
-    reasons: list[str]
-    warnings: list[str]
 
 
 def folder_ids(places: dict[str, int]) -> list[str]:
@@ -204,6 +205,7 @@ def summary(row: Message) -> Summary:
         to=addresses(head.to),
         subject=head.subject,
         preview=head.preview,
+        date=_date(head.date_ms),
         received_at=rfc3339(row.received_at_ms),
         size_bytes=row.content.size_bytes,
         unread=SEEN not in row.keywords,
@@ -211,6 +213,14 @@ def summary(row: Message) -> Summary:
         has_attachments=head.has_attachments,
         spam_score=row.verdict.spam_score,
     )
+
+
+def _date(at_ms: int | None) -> str | None:
+    """None also outside the years 1 to 9999, which RFC 3339 cannot write."""
+    try:
+        return None if at_ms is None else rfc3339(at_ms)
+    except (ValueError, OverflowError):
+        return None
 
 
 def shared_of(short: Summary) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from mail.ids import new_id
 
 log = logging.getLogger("postriver.api")
 _UNREAD = logging.getLogger("aiohttp.unread")  # it quotes heads that it cannot read
+_SIGNED_PATHS = frozenset(route.path for route in ROUTES if route.signed)
 _PREPARED = web.RequestKey("prepared", bool)
 
 
@@ -38,18 +39,13 @@ def make_app(
     config: ApiConfig,
     ports: ApiPorts,
     ready: Reasons,
-    *,
-    warnings: Reasons = list,
 ) -> web.Application:
-    """The whole edge.
-
-    `ready()` gives the reasons why not (none when ready), `warnings()` what /readyz says beside.
-    """
+    """The whole edge; `ready()` gives the reasons why it is not, none when it is."""
     app = web.Application(
         middlewares=[_answer_failures],
         client_max_size=config.body_max_bytes,
     )
-    app[EDGE] = make_edge(config, ports, not_ready=ready, warnings=warnings)
+    app[EDGE] = make_edge(config, ports, not_ready=ready)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handle)
         if route.method == hdrs.METH_GET and route.name != "push":
@@ -107,6 +103,8 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
     request[CLIENT] = client = client_of(request, edge.config)
     try:
         with edge.visitors.request(client):
+            if not _is_signed(request):
+                edge.count_anonymous(request)
             response = preflight(request, edge.config) or await handler(request)
             await compress(request, response)
     except Exception as error:
@@ -115,6 +113,12 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
         response = _problem(error, edge).response()
     _count(request, response.status, time.monotonic() - started_s)
     return response
+
+
+def _is_signed(request: web.Request) -> bool:
+    """Whether the route asks who it is: then its caller is charged, see api/edge.py."""
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in _SIGNED_PATHS
 
 
 def _problem(error: Exception, edge: Edge) -> Problem:

@@ -17,7 +17,8 @@ TYPES = {
     "application/json", "application/problem+json", "text/html", "text/css", "text/javascript",
     "image/svg+xml",
 }  # fmt: skip
-_CODING = re.compile(r"\s*([\w*-]+)\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?\s*\Z")
+ACCEPT_MAX_CHARS = 256  # of Accept-Encoding; what stands behind is not read
+_CODING = re.compile(r"([\w*-]+)(?:[ \t]*;[ \t]*q[ \t]*=[ \t]*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?\Z")
 
 
 async def compress(request: web.Request, response: web.StreamResponse) -> None:
@@ -38,8 +39,13 @@ async def compress(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def takes_gzip(header: str) -> bool:
-    """Whether Accept-Encoding names gzip, or all, with another weight than 0."""
-    found = [_CODING.match(one) for one in header.lower().split(",")]
+    """Whether Accept-Encoding names gzip, or all, with another weight than 0.
+
+    At most ACCEPT_MAX_CHARS are read, each element without the space around it: the expression
+    tries each length of a run of space, so an unbounded run would cost quadratic time.
+    """
+    elements = header[:ACCEPT_MAX_CHARS].lower().split(",")
+    found = [_CODING.match(one.strip()) for one in elements]
     weights = {one[1]: float(one[2] or 1) for one in found if one}
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 

@@ -22,6 +22,7 @@ class ApiConfig:
     connections_max: int = 12_000  # push sockets and whoever else connects
     connections_per_peer_max: int = 256  # an office behind one address; by proxy: requests at once
     requests_per_minute: int = 6_000  # of one user; 0: any number
+    anonymous_per_minute: int = 3_000  # requests without a sign-in, of one peer; 0: any number
     tls_handshake_s: float = 10.0
     body_max_s: float = 20.0  # for a request's body to come
 
@@ -58,7 +59,11 @@ class ApiConfig:
     sockets: int = 10_000
     sockets_per_user: int = 20
     sockets_unsigned: int = 200  # opened, token not yet said
+    sockets_unsigned_per_peer: int = 10
+    socket_frames_per_minute: int = 60  # from the client, PING frames too; beyond: closed with 1008
     socket_queue: int = 256  # events; a socket further behind is closed with 1013
+    socket_queue_bytes: int = 4 * 1024 * 1024  # of those events, by estimate; beyond: 1013
+    socket_behind_s: float = 5.0  # for the journal to show a step that the feed skipped; then 1013
     socket_send_buffer_bytes: int = 64 * 1024
     socket_message_max_bytes: int = 4 * 1024
     socket_ping_s: float = 30.0

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from api.clients import CLIENT
 from api.config import ApiConfig
 from api.doors import Visitors
 from api.limits import Downloads, FailedLogins
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
+from api.problems import Problem
 from api.rates import RATES, Rates
 from api.search_turns import SearchTurns
 from api.sessions import Caller, authenticate
 from api.sockets import Sockets
+from mail.peers import one_peer
 from mail.times import now_ms
 from mail.usages import Usages
 
@@ -25,16 +28,16 @@ Reasons = Callable[[], list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """One process's edge. `not_ready` and `warnings` are the composition root's to tell."""
+    """One process's edge. `not_ready` is the composition root's to say."""
 
     config: ApiConfig
     ports: ApiPorts
     not_ready: Reasons
-    warnings: Reasons
     metrics: ApiMetrics
     failed_logins: FailedLogins
     downloads: Downloads
     rates: Rates
+    anonymous: Rates  # by peer
     searches: SearchTurns
     sockets: Sockets
     visitors: Visitors
@@ -42,6 +45,10 @@ class Edge:
     hashing: set[asyncio.Future[bool]] = field(default_factory=set)
     reads: asyncio.Semaphore
     domain_usages: Usages
+
+    def count_anonymous(self, request: web.Request) -> None:
+        """Count a request without a sign-in to its peer. 429."""
+        self.anonymous.take(one_peer(request[CLIENT].address))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +75,17 @@ SignedHandler = Callable[[SignedCall], Awaitable[web.StreamResponse]]
 EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
 
 
-def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons, warnings: Reasons) -> Edge:
+def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons) -> Edge:
     metrics = ApiMetrics()
     return Edge(
         config=config,
         ports=ports,
         not_ready=not_ready,
-        warnings=warnings,
         metrics=metrics,
         failed_logins=FailedLogins(config, time.monotonic),
         downloads=Downloads(config),
         rates=Rates(config.requests_per_minute, time.monotonic),
+        anonymous=Rates(config.anonymous_per_minute, time.monotonic, policy="peer"),
         searches=SearchTurns(config, time.monotonic),
         sockets=Sockets(config, metrics),
         visitors=Visitors(config, metrics),
@@ -104,7 +111,11 @@ def signed_in(
 
     async def answer(request: web.Request) -> web.StreamResponse:
         edge = request.app[EDGE]
-        caller = await authenticate(request, edge.config, edge.ports.directory, now_ms())
+        try:
+            caller = await authenticate(request, edge.config, edge.ports.directory, now_ms())
+        except Problem:
+            edge.count_anonymous(request)
+            raise
         request[RATES] = edge.rates.take(caller.user.user_id)
         return await handler(SignedCall(edge=edge, request=request, caller=caller))
 

@@ -1,4 +1,8 @@
-"""healthz: this process answers. readyz: it can do its work, and what an operator must know."""
+"""healthz: this process answers. readyz: it can do its work.
+
+The port is public, so the answer is a word. Reasons and warnings stand on the operator's port
+(stack/ops.py) and on the process's own unix socket (cli/health.py).
+"""
 
 from aiohttp import web
 
@@ -13,22 +17,17 @@ async def healthz(call: Call) -> web.StreamResponse:
 
 
 async def readyz(call: Call) -> web.StreamResponse:
-    """503 with reasons until everything is there; warnings come with either answer."""
-    reasons = [*call.edge.not_ready(), *await _away(call)]
-    body = Readiness(
-        status="not ready" if reasons else "ready",
-        reasons=reasons,
-        warnings=call.edge.warnings(),
-    )
-    return json_answer(body, status=503 if reasons else 200)
+    """503 until everything that a request needs is there."""
+    if call.edge.not_ready() or not await _stores_answer(call):
+        return json_answer(Readiness(status="not ready"), status=503)
+    return json_answer(Readiness(status="ready"))
 
 
-async def _away(call: Call) -> list[str]:
-    """Ask the stores something cheap; a reason names the engine, without its words."""
-    away = []
-    for ask in (call.edge.ports.directory.user, call.edge.ports.store.folders):
-        try:
-            await ask("nobody")
-        except Transient as error:
-            away.append(f"{error.engine} does not answer")
-    return away
+async def _stores_answer(call: Call) -> bool:
+    """Ask the stores something cheap."""
+    try:
+        await call.edge.ports.directory.user("nobody")
+        await call.edge.ports.store.folders("nobody")
+    except Transient:
+        return False
+    return True

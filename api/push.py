@@ -6,6 +6,7 @@ handshake is answered, with a token in the first frame when a `ping` after it is
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, hdrs, web
 
+from api.clients import CLIENT
 from api.edge import Call, Edge
 from api.inputs import SocketFrame, query, since_of
-from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized, unavailable
+from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized
+from api.rates import Buckets
 from api.sessions import (
     Caller,
     bearer_of,
@@ -64,6 +67,7 @@ def _socket(edge: Edge) -> web.WebSocketResponse:
         heartbeat=edge.config.socket_ping_s,
         max_msg_size=edge.config.socket_message_max_bytes,
         compress=False,
+        autoping=False,  # PING frames count as frames, see _listen
         writer_limit=_WRITER_LIMIT_BYTES,
     )
 
@@ -87,13 +91,9 @@ async def _caller_of_handshake(call: Call) -> Caller | None:
 
 async def _first_frame(call: Call, ws: web.WebSocketResponse, since: int | None) -> None:
     edge = call.edge
-    if not edge.sockets.begin_unsigned():
-        raise unavailable(edge.config.retry_after_s)
-    try:
+    with edge.sockets.unsigned(call.request[CLIENT].address):
         await ws.prepare(call.request)
         caller = await _caller_of_frame(edge, ws)
-    finally:
-        edge.sockets.end_unsigned()
     if caller is None:
         await _close(call, ws, (SIGNED_OUT, "sign in first"))
     elif not edge.sockets.may_open(caller.user.user_id):
@@ -119,7 +119,8 @@ async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | No
 async def _subscribed(
     edge: Edge, ws: web.WebSocketResponse, caller: Caller, since: int | None
 ) -> AsyncIterator[Teller]:
-    outbox = Outbox(edge.config.socket_queue, live=since is None)
+    config = edge.config
+    outbox = Outbox(config.socket_queue, config.socket_queue_bytes, live=since is None)
     user_id = caller.user.user_id
     edge.sockets.add(outbox, user_id=user_id, token_sha256=caller.session.token_sha256)
     unsubscribe = edge.ports.feed.subscribe(user_id, outbox.sink)
@@ -135,7 +136,7 @@ async def _serve(call: Call, ws: web.WebSocketResponse, caller: Caller, teller: 
     _bound_kernel_buffer(call)
     ending = await _first_of(
         teller.tell(),
-        _listen(ws),
+        _listen(call.edge, ws),
         _check(call.edge, caller),
         _wait(teller.outbox),
     )
@@ -168,19 +169,34 @@ async def _wait(outbox: Outbox) -> Ending:
     return await outbox.ending
 
 
-async def _listen(ws: web.WebSocketResponse) -> Ending:
-    """Answer pings; a client has nothing else to say."""
+async def _listen(edge: Edge, ws: web.WebSocketResponse) -> Ending:
+    """Answer pings, both our JSON ones and PING frames; a client has nothing else to say.
+
+    Every frame counts, as each costs as much as a small request.
+    """
+    frames = Buckets(edge.config.socket_frames_per_minute, time.monotonic)
     async for message in ws:
-        if message.type is not WSMsgType.TEXT:
+        frames.take("", 1)
+        if frames.empty_for_s("") > 0:
+            return POLICY, "too many frames"
+        if message.type is WSMsgType.PING:
+            await ws.pong(message.data)
+        elif message.type is WSMsgType.PONG:
+            continue
+        elif message.type is not WSMsgType.TEXT:
             return POLICY, "text only"
-        try:
-            frame = _DECODER.decode(message.data)
-        except msgspec.DecodeError:
+        elif not _is_ping(message.data):
             return POLICY, "not understood"
-        if frame.type != "ping":
-            return POLICY, "not understood"
-        await ws.send_str(_PONG)
+        else:
+            await ws.send_str(_PONG)
     return ws.close_code or 1000, ""
+
+
+def _is_ping(text: str) -> bool:
+    try:
+        return _DECODER.decode(text).type == "ping"
+    except msgspec.DecodeError:
+        return False
 
 
 async def _check(edge: Edge, caller: Caller) -> Ending:

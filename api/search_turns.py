@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from api.config import ApiConfig
 from api.problems import too_many
-from api.rates import WINDOW_S, Buckets
+from api.rates import Buckets
 from mail.patience import Patience
 
 
@@ -41,7 +41,7 @@ class SearchTurns:
 
     @asynccontextmanager
     async def _charged(self, user_id: str) -> AsyncIterator[Patience]:
-        over_s = self._shares.full_in_s(user_id) - WINDOW_S
+        over_s = self._shares.empty_for_s(user_id)
         if over_s > 0:
             raise too_many("Your searches have taken too much time; wait.", over_s)
         patience = Patience()

@@ -2,9 +2,13 @@
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from api.config import ApiConfig
 from api.metrics import ApiMetrics
+from api.problems import too_many, unavailable
+from mail.peers import one_peer
 from schemas.events import MailboxChanged, MailboxEvent
 
 GOING_AWAY = 1001  # RFC 6455 §7.4.1
@@ -13,18 +17,23 @@ TRY_AGAIN_LATER = 1013  # registered with IANA
 SIGNED_OUT = 4401  # private use (RFC 6455 §7.4.2): sign in before coming back
 FEED_GONE = 4410  # private use: what comes after `since` is not kept any more
 
+_EVENT_BYTES = 512  # of an event without changes
+_CHANGE_BYTES = 160
+_PLACE_BYTES = 64
 Ending = tuple[int, str]  # close code, reason
 TOO_SLOW: Ending = (TRY_AGAIN_LATER, "too slow")
 
 
 class Outbox:
-    """Events on their way to one socket; bounded, so that a slow peer costs little."""
+    """Events on their way to one socket, bounded in number and in bytes."""
 
-    def __init__(self, limit: int, *, live: bool = True) -> None:
+    def __init__(self, limit: int, max_bytes: int, *, live: bool = True) -> None:
         self._limit = limit
+        self._max_bytes = max_bytes
         self._live = live
         self._noted_seq = 0
-        self._events: deque[MailboxChanged] = deque()
+        self._events: deque[tuple[MailboxChanged, int]] = deque()  # with their sizes in bytes
+        self._size_bytes = 0
         self._filled = asyncio.Event()
         self._last_seq = 0
         self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -36,11 +45,16 @@ class Outbox:
         if not self._live:
             self._noted_seq = max(self._noted_seq, event.seq)
             return
-        if len(self._events) >= self._limit:
+        size_bytes = _size_bytes(event)
+        is_full = (
+            self._size_bytes + size_bytes > self._max_bytes or len(self._events) >= self._limit
+        )
+        if self._events and is_full:
             self.end(*TOO_SLOW)
             return
         self._last_seq = event.seq
-        self._events.append(event)
+        self._events.append((event, size_bytes))
+        self._size_bytes += size_bytes
         self._filled.set()
 
     def go_live(self, told_seq: int) -> bool:
@@ -50,18 +64,27 @@ class Outbox:
         self._live, self._last_seq = True, told_seq
         return True
 
-    async def take(self) -> list[MailboxChanged]:
-        """All that waits, at least one."""
-        await self._filled.wait()
-        self._filled.clear()
-        taken = list(self._events)
-        self._events.clear()
-        return taken
+    async def take(self) -> MailboxChanged:
+        """Wait for the next event."""
+        while not self._events:
+            self._filled.clear()
+            await self._filled.wait()
+        event, size_bytes = self._events.popleft()
+        self._size_bytes -= size_bytes
+        return event
 
     def end(self, code: int, reason: str) -> None:
         """The first reason stays."""
         if not self.ending.done():
             self.ending.set_result((code, reason))
+
+
+def _size_bytes(event: MailboxChanged) -> int:
+    """An estimate: a step of 500 changes is some 100 KB, with all keywords allowed some 1 MB."""
+    return _EVENT_BYTES + sum(
+        _CHANGE_BYTES + _PLACE_BYTES * len(one.places) + sum(map(len, one.keywords))
+        for one in event.changes
+    )
 
 
 class Sockets:
@@ -70,7 +93,7 @@ class Sockets:
     def __init__(self, config: ApiConfig, metrics: ApiMetrics) -> None:
         self._config = config
         self._metrics = metrics
-        self._unsigned = 0
+        self._unsigned: Counter[str] = Counter()  # by peer
         self._of_user: Counter[str] = Counter()
         self._open: dict[Outbox, tuple[str, str]] = {}  # -> user id, token's SHA-256
 
@@ -80,15 +103,21 @@ class Sockets:
             and self._of_user[user_id] < self._config.sockets_per_user
         )
 
-    def begin_unsigned(self) -> bool:
-        """Whether one more may wait for its token; then `end_unsigned` is owed."""
-        if self._unsigned >= self._config.sockets_unsigned:
-            return False
-        self._unsigned += 1
-        return True
-
-    def end_unsigned(self) -> None:
-        self._unsigned -= 1
+    @contextmanager
+    def unsigned(self, address: str) -> Iterator[None]:
+        """While a socket waits for its token. 429: its peer has too many; 503: all have."""
+        peer = one_peer(address)
+        if self._unsigned[peer] >= self._config.sockets_unsigned_per_peer:
+            raise too_many("Too many sockets wait for a token.", self._config.retry_after_s)
+        if self._unsigned.total() >= self._config.sockets_unsigned:
+            raise unavailable(self._config.retry_after_s)
+        self._unsigned[peer] += 1
+        try:
+            yield
+        finally:
+            self._unsigned[peer] -= 1
+            if not self._unsigned[peer]:
+                del self._unsigned[peer]
 
     def add(self, outbox: Outbox, *, user_id: str, token_sha256: str) -> None:
         self._open[outbox] = (user_id, token_sha256)

@@ -18,7 +18,7 @@ from api.sockets import FEED_GONE, TRY_AGAIN_LATER, Ending, Outbox
 from mail.errors import FeedGone, Transient
 from schemas.events import MailboxChanged
 
-_BEHIND_S = 0.05  # the feed told of a step that the store does not show yet
+_BEHIND_S = 0.05  # pause until the store is asked again for a step that the feed announced
 
 
 class Teller:
@@ -51,12 +51,13 @@ class Teller:
             if self._told_seq is not None:
                 await self._catch_up(self._told_seq)
             while True:
-                for step in await self.outbox.take():
-                    await self._step(step)
+                await self._step(await self.outbox.take())
         except FeedGone:
             return FEED_GONE, "take the snapshot"
         except Transient:
             return TRY_AGAIN_LATER, "a store is away"
+        except TimeoutError:
+            return TRY_AGAIN_LATER, "the journal is behind"
         except ConnectionError:
             return 1006, ""
 
@@ -83,12 +84,22 @@ class Teller:
         return steps
 
     async def _step(self, step: MailboxChanged) -> None:
-        """A step of the feed. Seqs are dense: what the feed left out is in the journal."""
-        while self._told_seq is not None and step.seq > self._told_seq + 1:
-            if not await self._from_journal(self._told_seq):
-                break
+        """Send a step of the feed, after the steps that the feed skipped; a sent one is dropped.
+
+        Seqs are dense. TimeoutError: the journal does not show a skipped step within
+        `socket_behind_s`; the client then continues from its last `state` on a new socket.
+        """
+        if self._told_seq is not None and step.seq > self._told_seq + 1:
+            async with asyncio.timeout(self._edge.config.socket_behind_s):
+                await self._fill_gap(step.seq)
         if self._told_seq is None or step.seq > self._told_seq:
             await self._frames(step)
+
+    async def _fill_gap(self, seq: int) -> None:
+        """Send what the journal has, until the step before `seq` is sent."""
+        while self._told_seq is not None and seq > self._told_seq + 1:
+            if not await self._from_journal(self._told_seq):
+                await asyncio.sleep(_BEHIND_S)
 
     async def _frames(self, step: MailboxChanged) -> None:
         ids = [change.message_id for change in step.changes]

@@ -1,5 +1,6 @@
 """Folders of a mailbox: which there are, and which may be made. Limits are in docs/limits.md."""
 
+import re
 import unicodedata
 
 from schemas.mailbox import FOLDERS, Folder, FolderCounts, MailboxState, OwnFolder
@@ -8,6 +9,12 @@ FOLDERS_MAX = 500  # of the owner's making
 DEPTH_MAX = 10  # 1 at the top
 NAME_MAX_CHARS = 255
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cn", "Cs", "Zl", "Zp"})
+# Default_Ignorable_Code_Point (UAX #44), and the blank braille pattern: nothing of them is seen.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def exists(state: MailboxState, folder_id: str) -> bool:
@@ -24,10 +31,13 @@ def all_folders(state: MailboxState) -> tuple[Folder, ...]:
 
 
 def normal_name(name: str) -> str | None:
-    """The name in NFC, without space around it; None when it cannot be a folder's name."""
+    """The name in NFC, without space around it; None when it cannot be a folder's name.
+
+    Invisible characters may stand in it, as scripts and emoji need joiners, but not alone.
+    """
     normal = unicodedata.normalize("NFC", name).strip()
     strange = any(unicodedata.category(one) in _REFUSED_CATEGORIES for one in normal)
-    if strange or "/" in normal or not 1 <= len(normal) <= NAME_MAX_CHARS:
+    if strange or "/" in normal or not _seen(normal) or len(normal) > NAME_MAX_CHARS:
         return None
     return normal
 
@@ -83,11 +93,16 @@ def _height(state: MailboxState, folder_id: str) -> int:
 
 
 def _is_taken(state: MailboxState, folder_id: str, wanted: OwnFolder) -> bool:
-    """Letter case makes no other name; standard folders stand at the top."""
+    """Letter case and invisible characters make no other name; standard folders are at the top."""
     own = {
-        it.name.casefold()
+        _seen(it.name)
         for id_, it in state.own.items()
         if it.parent_id == wanted.parent_id and id_ != folder_id and not it.deleting
     }
     standard = set() if wanted.parent_id else set(FOLDERS)
-    return wanted.name.casefold() in own | standard
+    return _seen(wanted.name) in own | standard
+
+
+def _seen(name: str) -> str:
+    """What two names have in common that look the same; "" when nothing of it is seen."""
+    return " ".join(_INVISIBLE.sub("", name).casefold().split())

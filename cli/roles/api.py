@@ -12,7 +12,6 @@ from api.ports import ApiPorts
 from api.sessions import SIGN_INS_KEPT_MS
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
-from cli.machine import Machine
 from cli.roles.parts import presenting, repeating, running
 from cli.wiring import adapters, certificate_of
 from mail.histogram import Histogram
@@ -60,7 +59,6 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
                     ports,
                     lambda: _reasons(serving),
-                    warnings=Machine(config, home).warnings,
                 )
                 serving.append((tail, app[EDGE].metrics))
                 runner, _ = await start(app, tls=certificate.context if config.https else None)

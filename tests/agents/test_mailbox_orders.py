@@ -131,7 +131,12 @@ async def test_a_mail_that_comes_again_after_its_end_is_not_held(desk: Desk) -> 
     assert await desk.ports.holders.held(["m1"]) == set()
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "a\nb", "x" * 256, "\u2028", "Inbox", " wORK"])
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "a/b", "a\nb", "x" * 256, "\u2028", "Inbox", " wORK",
+     "\u200b", "\u3164 \u2800", "\ufeff\u00ad", "W\u200bork", "work\u2060", "In\u00adbox",
+     "\u200b Inbox"],
+)  # fmt: skip
 async def test_names_of_folders_are_fit_to_be_seen(desk: Desk, name: str) -> None:
     await desk.folder("f1", "Work")
     answer = await desk.folder("f2", name)
@@ -142,6 +147,8 @@ async def test_a_name_is_kept_composed_and_trimmed(desk: Desk) -> None:
     entry = await desk.folder("f1", " Caf\u0065\u0301 ")
     assert entry.folder_changes[0].name == "Caf\u00e9"
     assert (await desk.folder("f2", "CAF\u00c9", "f1")).folder_changes[0].parent_id == "f1"
+    joined = "\u0646\u0627\u0645\u0647\u200c\u0647\u0627"  # Persian needs its non-joiner
+    assert (await desk.folder("f3", joined)).folder_changes[0].name == joined
 
 
 async def test_folders_nest_ten_deep_and_never_in_a_ring(desk: Desk) -> None:

@@ -128,7 +128,6 @@ class World:
     search: MemorySearchIndex = field(default_factory=MemorySearchIndex)
     feed: MemoryFeed = field(default_factory=MemoryFeed)
     reasons: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
     clients: list[aiohttp.ClientSession] = field(default_factory=list)
 
@@ -144,7 +143,7 @@ class World:
             publisher=self.mailboxes,
             feed=self.feed,
         )
-        app = make_app(self.config, ports, lambda: self.reasons, warnings=lambda: self.warnings)
+        app = make_app(self.config, ports, lambda: self.reasons)
         self.edge: Edge = app[EDGE]
         self.runner: web.AppRunner
         self.runner, self.port = await start(app, tls=self.tls)

@@ -87,13 +87,8 @@ async def test_health_and_readiness(world: World) -> None:
     client = world.client()
     async with client.get("/healthz") as response:
         assert (response.status, await response.json()) == (200, {"status": "ok"})
-    world.warnings.append("virus signatures: TEST SET ONLY")
     async with client.get("/readyz") as response:
-        assert (response.status, await response.json()) == (
-            200,
-            {"status": "ready", "reasons": [], "warnings": ["virus signatures: TEST SET ONLY"]},
-        )
-    world.reasons.append("the feed has no broker")
+        assert (response.status, await response.json()) == (200, {"status": "ready"})
 
     def away(step: str) -> None:
         raise StoreUnavailable("sqlite", "/secret/path")
@@ -102,9 +97,7 @@ async def test_health_and_readiness(world: World) -> None:
     async with client.get("/readyz") as response:
         body = await response.json()
     world.store.fault = lambda step: None
-    assert response.status == 503
-    assert body["status"] == "not ready"
-    assert body["reasons"] == ["the feed has no broker", "sqlite does not answer"]
+    assert (response.status, body) == (503, {"status": "not ready"})
 
 
 async def test_the_description_and_the_routes_are_the_same(world: World) -> None:

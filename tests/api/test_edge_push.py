@@ -8,9 +8,11 @@ import time
 from dataclasses import replace
 
 import aiohttp
+import msgspec
 import pytest
 from edge_world import PLAIN, World
 
+from api.sockets import Outbox
 from mail.errors import StoreUnavailable
 from mail.folder_orders import LOOK_FACTOR
 from mail.ids import new_id
@@ -150,7 +152,7 @@ async def test_a_token_that_does_not_come_is_not_waited_for(make_world) -> None:
     ws = await world.client().ws_connect("/v1/push")
     assert await refusal(world.client()) == 503
     assert await close_code(ws) == 4401
-    await until(lambda: world.edge.sockets._unsigned == 0)
+    await until(lambda: world.edge.sockets._unsigned.total() == 0)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +233,66 @@ async def test_a_store_that_is_away_ends_a_socket_rather_than_leave_a_gap(world:
     world.feed.emit(entry)
     assert await close_code(ws) == 1013
     world.store.fault = lambda step: None
+
+
+async def test_steps_that_the_feed_skipped_come_once_from_the_journal(world: World) -> None:
+    ws = await (await world.signed()).ws_connect("/v1/push")
+    entries = [(await world.place(PLAIN % b"n", name="alice"))[1] for _ in range(6)]
+    world.feed.emit(entries[0], entries[3])
+    assert [(await frame(ws))["seq"] for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+    world.feed.emit(entries[4], entries[5])  # they came from the journal already
+    await ws.send_json({"type": "ping"})
+    assert await frame(ws) == {"type": "pong"}
+    await world.deliver()
+    assert (await frame(ws))["seq"] == 7
+
+
+async def test_a_journal_behind_the_feed_is_waited_for(make_world) -> None:
+    world = await make_world(socket_behind_s=10.0)
+    ws = await (await world.signed()).ws_connect("/v1/push")
+    row = await world.deliver()
+    assert (await frame(ws))["seq"] == 1
+    (first,) = await world.store.journal("alice", since_seq=0, limit=9)
+    world.feed.emit(msgspec.structs.replace(first, seq=3, command_id=new_id()))
+    await asyncio.sleep(0.1)
+    await world.place(PLAIN % b"second", name="alice")
+    told = [await frame(ws) for _ in range(2)]
+    assert [one["seq"] for one in told] == [2, 3]
+    assert told[1]["message"]["id"] == row.message_id
+
+
+async def test_a_journal_that_stays_behind_the_feed_ends_the_socket(make_world) -> None:
+    world = await make_world(socket_behind_s=0.1)
+    ws = await (await world.signed()).ws_connect("/v1/push")
+    await world.deliver()
+    assert (await frame(ws))["seq"] == 1
+    (first,) = await world.store.journal("alice", since_seq=0, limit=9)
+    world.feed.emit(msgspec.structs.replace(first, seq=3))
+    closed = await ws.receive(timeout=10)
+    assert (closed.type, ws.close_code) == (aiohttp.WSMsgType.CLOSE, 1013), "without a frame"
+
+
+async def test_what_waits_for_a_socket_is_bounded_in_bytes_too() -> None:
+    change = MessageChange(
+        change="updated", message_id=GONE, keywords=("k" * 255,) * 100, places={"inbox": 1}
+    )
+
+    def step(seq: int, changes: int) -> MailboxChanged:
+        return MailboxChanged(
+            user_id="alice", domain_id="d", seq=seq, command_id=str(seq),
+            position=Position("e", 0, seq), changes=(change,) * changes, folders=(), at_ms=0,
+        )  # fmt: skip
+
+    outbox = Outbox(256, 1024 * 1024)
+    outbox.sink(step(1, 100))  # 2.5 MB: alone it may wait
+    assert not outbox.ending.done()
+    outbox.sink(step(2, 1))
+    assert outbox.ending.result()[0] == 1013
+    outbox = Outbox(256, 1024 * 1024)
+    for seq in range(1, 1000):  # taken as they come, they are not counted any more
+        outbox.sink(step(seq, 1))
+        assert (await outbox.take()).seq == seq
+    assert not outbox.ending.done()
 
 
 def slow_socket(world: World, token: str) -> socket.socket:

@@ -17,8 +17,8 @@ from mail.keywords import KEYWORDS_MAX
 
 SUMMARY = {
     "id", "mail_id", "thread_id", "folder_ids", "created_seq", "changed_seq", "keywords", "from",
-    "to", "subject", "preview", "received_at", "size_bytes", "unread", "flagged", "has_attachments",
-    "spam_score",
+    "to", "subject", "preview", "date", "received_at", "size_bytes", "unread", "flagged",
+    "has_attachments", "spam_score",
 }  # fmt: skip
 DETAIL = SUMMARY | {
     "cc", "reply_to", "message_id", "in_reply_to", "references", "headers", "text", "html",
@@ -77,6 +77,23 @@ async def test_a_summary_has_what_lists_show(world: World) -> None:
     assert (one["unread"], one["flagged"], one["keywords"]) == (True, False, [])
     assert (one["folder_ids"], one["size_bytes"]) == (["inbox"], len(MIXED))
     assert one["spam_score"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("field", "date"),
+    [
+        (b"Date: Thu, 1 Jan 2026 12:00:00 +0900\r\n", "2026-01-01T03:00:00.000Z"),
+        (b"Date: Thu, 1 Jan 1903 12:00:00 +0000\r\n", "1903-01-01T12:00:00.000Z"),
+        (b"Date: Fri, 31 Dec 9999 23:59:59 -1200\r\n", None),
+        (b"Date: soon\r\n", None),
+        (b"", None),
+    ],
+)
+async def test_the_date_that_a_mail_claims_is_shown(world: World, field: bytes, date) -> None:
+    row = await world.deliver(field + PLAIN % b"late")
+    client = await world.signed()
+    (one,) = (await get(client, "/v1/messages"))["messages"]
+    assert one["date"] == (await get(client, f"/v1/messages/{row.message_id}"))["date"] == date
 
 
 async def test_a_mail_without_a_sender_still_has_one_in_its_summary(world: World) -> None:
