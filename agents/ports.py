@@ -28,6 +28,7 @@ class IntakePorts:
 
     contents: ContentStore
     holders: Holders
+    quarantine: Quarantine
     budget: Budget = field(default_factory=Budget)
 
 

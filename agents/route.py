@@ -2,7 +2,8 @@
 
 Reads mail.scanned. Emits mailbox.deliver, one for each distinct user among the recipients: an
 alias, a plus-address and a group that reach one user are one message.
-What an operator released goes to the inbox, whatever its verdict says.
+What an operator released goes to the inbox, whatever its verdict says. A mail with a quarantine
+row that was not released ends here: of two scans the stricter verdict wins.
 Puts inline content into the content store, then writes all holders, then emits: so nothing that a
 mailbox refers to can be swept away before its message exists.
 A store unreachable: Transient, the partition holds. A mail without recipients: Poison.
@@ -17,7 +18,7 @@ from mail.errors import Poison
 from mail.holding import holder_of
 from mail.ids import derived_id, message_id
 from mail.policy import INBOX, folder_for
-from mail.ports import Work
+from mail.ports import Quarantine, Work
 from schemas.content import Stored
 from schemas.events import Deliver, Event, MailScanned
 from schemas.mail import Hop, Recipient
@@ -28,6 +29,8 @@ async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[
     owners = {recipient.user_id: recipient for recipient in reversed(event.envelope.recipients)}
     if not owners:
         raise Poison(f"mail {event.mail_id} has no recipients")
+    if not event.released_by and await _is_quarantined(event.mail_id, ports.quarantine):
+        return ()
     content = await keep_content(event.mail_id, event.content, ports.contents)
     await ports.holders.hold(
         Holder(
@@ -42,6 +45,12 @@ async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[
     return tuple(
         _deliver(event, owner, content, folder_id, hops) for _, owner in sorted(owners.items())
     )
+
+
+async def _is_quarantined(mail_id: str, quarantine: Quarantine) -> bool:
+    """Whether another scan of this mail was stricter; true for what an operator discarded, too."""
+    row = await quarantine.get(mail_id)
+    return row is not None and row.released_at_ms is None
 
 
 def _deliver(

@@ -5,7 +5,8 @@ threshold and unscannable mail goes to Quarantine and ends here; its row holds i
 A scanner unreachable: Transient, the partition holds and the mail stays in the log.
 A scanner that breaks on this mail alone, twice (agents/engine.py): `unscannable`, quarantined.
 One scan per mail, whatever the number of recipients; spamd is not asked about infected mail.
-Safe to repeat: the quarantine row is keyed by mail id, and the first one stays.
+Safe to repeat: a mail with a quarantine row has its verdict, and is not scanned again. A later
+scan with other signatures cannot let it pass.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from schemas.records import QUARANTINE_HOLDER, Holder, Quarantined
 
 
 async def scan(event: MailValidated, work: Work, ports: ScanPorts) -> Sequence[Event]:
+    if await ports.quarantine.get(event.mail_id) is not None:
+        return ()
     async with reading(event.content, ports.contents, ports.budget) as content:
         verdict = await _judge(content, event.mail_id, ports, alone=work.attempt > 1)
     hop = work.hop(verdict.outcome)

@@ -44,7 +44,11 @@ Ports = Callable[[UnreadTable | None], Any]
 
 async def run_intake(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
-        ports = IntakePorts(contents=await opened.contents(), holders=await opened.holders())
+        ports = IntakePorts(
+            contents=await opened.contents(),
+            holders=await opened.holders(),
+            quarantine=await opened.quarantine(),
+        )
         await _work("intake", config, stop, opened, lambda _: ports)
 
 

@@ -9,13 +9,15 @@ from mail.errors import ContentMissing, Poison, StoreUnavailable
 from mail.ids import message_id
 from schemas.content import Stored
 from schemas.mail import Verdict
-from stores.memory import MemoryContentStore, MemoryHolders
+from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
 from tests.agents.made import OneTry, received, scanned
 
 
 @pytest.fixture
 def ports() -> IntakePorts:
-    return IntakePorts(contents=MemoryContentStore(), holders=MemoryHolders())
+    return IntakePorts(
+        contents=MemoryContentStore(), holders=MemoryHolders(), quarantine=MemoryQuarantine()
+    )
 
 
 async def test_validate_reads_the_head_and_adds_its_hop(ports: IntakePorts) -> None:

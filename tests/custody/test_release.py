@@ -49,7 +49,11 @@ class Desk:
 
     async def flow(self) -> None:
         """Every published event through route and mailbox."""
-        intake = IntakePorts(contents=self.ports.contents, holders=self.ports.holders)
+        intake = IntakePorts(
+            contents=self.ports.contents,
+            holders=self.ports.holders,
+            quarantine=self.ports.quarantine,
+        )
         box = mailbox_ports(store=self.store, holders=self.ports.holders)
         for event in self.river.events:
             for command in await route(event, OneTry(), intake):

@@ -14,7 +14,12 @@ from agents.screen import read_blocked
 from agents.ports import IntakePorts
 from cli.roles.workers import HANDLERS
 from schemas.mail import Mailbox
-from stores.memory import MemoryContentStore, MemoryDirectory, MemoryHolders
+from stores.memory import (
+    MemoryContentStore,
+    MemoryDirectory,
+    MemoryHolders,
+    MemoryQuarantine,
+)
 from streams.apps import Worker
 from streams.codec import decode
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
@@ -44,6 +49,7 @@ async def main(bootstrap: str, folder: Path) -> None:
     ports = IntakePorts(
         contents=MemoryContentStore(),
         holders=MemoryHolders(),
+        quarantine=MemoryQuarantine(),
         blocked=read_blocked(folder / "blocked-senders"),
     )
     worker = Worker(
