@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mail.charsets import decode_text
 from mail.clean import lines
-from mail.html import preformatted, to_text
+from mail.html_text import preformatted, to_text
 from mail.mime import Part
 
 TEXT_MAX_CHARS = 4 * 1024 * 1024

@@ -7,8 +7,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x85]")
-_UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_UNWANTED_ASCII = dict.fromkeys(i for i in range(128) if _UNWANTED.match(chr(i)))
+UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_UNWANTED_ASCII = dict.fromkeys(i for i in range(128) if UNWANTED.match(chr(i)))
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they can make exe look like txt
 _SPACES_LOOKED_AT = 8
 
@@ -20,7 +20,7 @@ def one_line(text: str, *, limit: int) -> str:
     spaced = " ".join(beginning.split())
     if spaced.isascii() and spaced.isprintable():
         return spaced[:limit].strip()
-    return _DIRECTION.sub("", _UNWANTED.sub("", spaced))[:limit].strip()
+    return _DIRECTION.sub("", UNWANTED.sub("", spaced))[:limit].strip()
 
 
 def lines(text: str, *, limit: int) -> str:
@@ -28,7 +28,7 @@ def lines(text: str, *, limit: int) -> str:
     cut = text[:limit]
     if cut.isascii():
         return cut.replace("\r\n", "\n").replace("\r", "\n").translate(_UNWANTED_ASCII)
-    return _UNWANTED.sub("", _LINE_ENDS.sub("\n", cut))
+    return UNWANTED.sub("", _LINE_ENDS.sub("\n", cut))
 
 
 def fitting(found: Iterable[T], text_of: Callable[[T], str], *, max_bytes: int) -> Iterator[T]:

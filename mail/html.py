@@ -1,24 +1,29 @@
-"""HTML of strangers: made safe to show, and made text.
+"""HTML of strangers, made safe to show.
 
 `sanitise` keeps an allow-list (nh3, a browser's own parser): nothing in it runs, loads, submits or
 covers the page. Every image is blocked for now, remote or not: a picture tells its sender when and
-where a mail was read. `to_text` never builds a tree, so that hostile HTML costs no more than plain.
+where a mail was read. Links within the mail stay, under names that only mails have.
 """
 
 import html as entities
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 import nh3
 
-from mail.clean import lines
+from mail.clean import UNWANTED, lines
+from mail.html_style import body_style, safe_style
+from mail.html_tags import RAW_TEXT, Markup, is_self_closing, markup
+from mail.html_text import preformatted, to_text
 
 HTML_MAX_CHARS = 1024 * 1024  # measured: the worst nesting within these limits takes about 1 s
 TAGS_MAX = 20_000
 ENTITIES_MAX = 50_000
+ATTRIBUTES_MAX = 300  # of one tag; the parser compares each with all
+FOREIGN_MAX_CHARS = 64 * 1024  # of HTML with svg or math in it, whose tags count differently
 COPIED_MAX_BYTES = 256 * 1024 * 1024  # of memory, if the worst comes; about 1 s
-TEXT_MAX_CHARS = 4 * 1024 * 1024
+NAME_PREFIX = "mail-"  # of every id and anchor name, so that a mail's names are no others'
+NAME_MAX_CHARS = 200
 
 _GONE_WITH_CONTENT = {
     "script", "style", "title", "template", "iframe", "frame", "frameset", "object", "embed",
@@ -26,10 +31,10 @@ _GONE_WITH_CONTENT = {
     "video", "canvas", "xml", "xmp", "plaintext", "dialog",
 }  # fmt: skip
 _TAGS = (nh3.ALLOWED_TAGS - {"area", "map", "data"}) | {"font", "tfoot", "big"}
-_LAYOUT = {"align", "valign", "width", "height", "bgcolor", "dir", "lang", "title", "style"}
+_LAYOUT = {"align", "valign", "width", "height", "bgcolor", "dir", "lang", "title", "style", "id"}
 _ATTRIBUTES = {
     "*": _LAYOUT,
-    "a": {"href"},
+    "a": {"href", "name"},
     "img": {"alt"},
     "table": {"border", "cellpadding", "cellspacing", "summary"},
     "td": {"colspan", "rowspan", "nowrap"},
@@ -53,13 +58,6 @@ _STYLE_PROPERTIES = _BOX | {
     "text-align", "text-decoration", "text-indent", "text-transform", "vertical-align",
     "white-space", "width", "word-break", "word-wrap", "overflow-wrap",
 }  # fmt: skip
-_STYLE_REFUSED = ("url", "\\", "@", "expression", "/*", "image", "var(", "attr(", "src(")
-_BREAKS = frozenset({
-    "p", "div", "br", "tr", "li", "ul", "ol", "table", "blockquote", "pre", "hr", "h1", "h2", "h3",
-    "h4", "h5", "h6", "section", "article", "header", "footer", "dt", "dd", "center", "title",
-})  # fmt: skip
-_SPACES = frozenset({"td", "th", "img"})
-_NOT_TEXT = frozenset({"script", "style", "title", "template", "noscript", "textarea", "xml"})
 # Formatting that is left open is opened again in every block that follows (HTML, "reconstruct the
 # active formatting elements"): a thousand such tags before a thousand blocks make a million.
 _REOPENED = re.compile(
@@ -71,21 +69,98 @@ _PLAIN_TAG = re.compile(
 )
 _REOPENED_ALIKE = 3  # at most so many of the same tag and attributes
 _NODE_BYTES = 256  # of the parser's memory, and of the text that is written
-_CLOSES = {name: re.compile(f"</{name}", re.IGNORECASE) for name in _NOT_TEXT}
+_FOREIGN = re.compile(r"<(?:svg|math)[\s/>]", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
+_NAME = re.compile(rf"[^\s\"'<>&]{{1,{NAME_MAX_CHARS}}}")
+_LINK_TAG = re.compile("<a |</a>")
+_SELECT = re.compile(r"<(?:select|option)[\s/>]", re.IGNORECASE)  # it hides how lists nest
+_ENDS_OF_TAGS = {
+    "<a ": ' target="_blank" rel="noopener noreferrer nofollow">',
+    "<img ": ' data-blocked="image">',
+}
+# As nh3 writes a link within the mail; it must not open another window.
+_INNER_LINK = re.compile(rf'<a(?: [a-z]+="[^"]*")* href="#{NAME_PREFIX}[^"]*"(?: [a-z]+="[^"]*")*>')
 
 
 def sanitise(html: str) -> str:
     """HTML that may stand in a sandboxed frame of our page.
 
+    Cleaned once more it stays the same, but for the nesting of elements that a table displaced.
     Beyond the limits of this file, where parsing could take minutes, its text in a <pre>.
     """
     too_big = len(html) > HTML_MAX_CHARS
     if too_big or html.count("<") > TAGS_MAX or html.count("&") > ENTITIES_MAX:
         return preformatted(to_text(html))
-    if _copied_bytes(html) > COPIED_MAX_BYTES:
+    if _copied_bytes(html) > COPIED_MAX_BYTES or _is_foreign_and_big(html):
         return preformatted(to_text(html))
+    body, self_closed = None, []
+    for item in markup(html):
+        if item.inner and _has_too_many_attributes(item):
+            return preformatted(to_text(html))
+        if item.name == "body" and body is None:
+            body = item
+        if item.name in RAW_TEXT and is_self_closing(item.inner):
+            self_closed.append(item)
+    clean = _cleaned(_without(html, self_closed))
+    style = body_style(_decoded_attributes(body)) if body else ""
+    return _with_body_style(clean, style) if style else clean
+
+
+def _cleaned(html: str) -> str:
     clean = _CLEANER.clean(html)
+    if not _is_in_order(clean) or _has_nested_links(clean) or _SELECT.search(html):
+        clean = _CLEANER.clean(clean)
+    if f'href="#{NAME_PREFIX}' in clean:
+        clean = _INNER_LINK.sub(lambda link: link[0].replace(' target="_blank"', "", 1), clean)
     return lines(clean, limit=len(clean))  # an entity may have stood for a control character
+
+
+def _is_in_order(clean: str) -> bool:
+    """Whether the attributes that nh3 adds stand last, as they will when it cleans again.
+
+    The last attribute takes the place of one that nh3 drops.
+    """
+    return all(clean.count(tag) == clean.count(end) for tag, end in _ENDS_OF_TAGS.items())
+
+
+def _has_nested_links(clean: str) -> bool:
+    """Whether a link stands in a link, as after a table in one: parsed again it would not."""
+    is_open = False
+    for tag in _LINK_TAG.findall(clean):
+        if tag == "<a " and is_open:
+            return True
+        is_open = tag == "<a "
+    return False
+
+
+def _with_body_style(clean: str, style: str) -> str:
+    """What is around the body's content: an element with the colours of the body."""
+    around = _cleaned(f'<div style="{entities.escape(style)}"></div>')
+    return around.replace("></div>", f">{clean}</div>") if "style=" in around else clean
+
+
+def _decoded_attributes(item: Markup) -> dict[str, str]:
+    """The first of each name counts (HTML §13.2.5.33)."""
+    pairs = reversed(list(item.attributes()))
+    return {name: entities.unescape(value) for name, value in pairs}
+
+
+def _without(html: str, items: list[Markup]) -> str:
+    """`<title/>` that nothing closes would take the rest of the mail away."""
+    for item in reversed(items):
+        if "</" not in html[item.start : item.end]:
+            html = html[: item.start] + html[item.end :]
+    return html
+
+
+def _has_too_many_attributes(item: Markup) -> bool:
+    if len(item.inner) < ATTRIBUTES_MAX:
+        return False
+    return sum(1 for _ in item.attributes()) > ATTRIBUTES_MAX
+
+
+def _is_foreign_and_big(html: str) -> bool:
+    return len(html) > FOREIGN_MAX_CHARS and _FOREIGN.search(html) is not None
 
 
 def _copied_bytes(html: str) -> int:
@@ -112,79 +187,33 @@ def _tag_chars(html: str, start: int, tag: re.Match[str] | None) -> int:
     return len(tag[0]) if tag else len(html) - start
 
 
-def preformatted(text: str) -> str:
-    """Plain text as HTML."""
-    return f"<pre>{entities.escape(text)}</pre>"
+def _safe_attribute(tag: str, name: str, value: str) -> str | None:
+    """The value that may stay, free of control characters; None to drop the attribute."""
+    if name == "href":
+        return _safe_link(value)
+    clean = lines(value, limit=len(value))
+    if name == "style":
+        return safe_style(clean) or None
+    if name == "id" or (name == "name" and tag == "a"):
+        return _prefixed(clean)
+    return clean
 
 
-def to_text(html: str, *, limit: int = TEXT_MAX_CHARS) -> str:
-    """What a reader would see as text, one pass; blocks end lines. At most `limit` characters."""
-    pieces: list[str] = []
-    at, length = 0, 0
-    while at < len(html) and length <= limit:
-        start = html.find("<", at)
-        start = len(html) if start < 0 else start
-        pieces.append(html[at:start])
-        length += start - at
-        at, between = _after_tag(html, start)
-        pieces.append(between)
-    text = entities.unescape("".join(pieces)[: 2 * limit]).replace("\xa0", " ")
-    rows = (" ".join(row.split()) for row in lines(text, limit=limit).split("\n"))
-    return "\n".join(_without_gaps(rows))
-
-
-def _after_tag(html: str, start: int) -> tuple[int, str]:
-    """Where text goes on after the tag that begins at `start`, and what stands for the tag.
-
-    A tag, comment or script without an end swallows the rest, as in a browser.
-    """
-    if html.startswith("<!--", start):
-        return _after(html, "-->", start + 4), ""
-    name = _tag_name(html, start)
-    if name is None:
-        return start + 1, html[start : start + 1]  # a mere "<"
-    end = _after(html, ">", start)
-    if name in _NOT_TEXT:
-        close = _find_close(html, name, end)
-        return _after(html, ">", close), "\n"
-    return end, "\n" if name.lstrip("/") in _BREAKS else " " if name in _SPACES else ""
-
-
-def _tag_name(html: str, start: int) -> str | None:
-    following = html[start + 1 : start + 2]
-    if not (following.isascii() and (following.isalpha() or following in {"/", "!", "?"})):
+def _safe_link(value: str) -> str | None:
+    """An absolute address, or a place in the same mail. nh3 has checked the scheme before."""
+    address = value.strip(" \t\r\n")
+    if UNWANTED.search(address):
         return None
-    beginning = html[start + 1 : start + 24].replace(">", " ").replace("\n", " ")
-    words = (beginning[:1] + beginning[1:].replace("/", " ")).split()
-    return words[0].lower() if words else ""
+    if address.startswith("#"):
+        name = _prefixed(address[1:])
+        return f"#{name}" if name else None
+    return address if _ABSOLUTE.match(address) else None
 
 
-def _after(html: str, end: str, start: int) -> int:
-    found = html.find(end, start)
-    return len(html) if found < 0 else found + len(end)
-
-
-def _find_close(html: str, name: str, start: int) -> int:
-    close = _CLOSES[name].search(html, start)
-    return close.start() if close else len(html)
-
-
-def _without_gaps(rows: Iterable[str]) -> list[str]:
-    """At most one empty line in a row, none at the ends."""
-    kept: list[str] = []
-    for row in rows:
-        if row or (kept and kept[-1]):
-            kept.append(row)
-    while kept and not kept[-1]:
-        kept.pop()
-    return kept
-
-
-def _safe_attribute(_tag: str, name: str, value: str) -> str | None:
-    """A style that names any address, or hides what it names, goes as a whole."""
-    if name == "style" and any(part in value.lower() for part in _STYLE_REFUSED):
+def _prefixed(name: str) -> str | None:
+    if not _NAME.fullmatch(name):
         return None
-    return value
+    return name if name.startswith(NAME_PREFIX) else NAME_PREFIX + name
 
 
 _CLEANER = nh3.Cleaner(
@@ -194,7 +223,7 @@ _CLEANER = nh3.Cleaner(
     attribute_filter=_safe_attribute,
     filter_style_properties=_STYLE_PROPERTIES,
     url_schemes={"http", "https", "mailto"},
-    url_relative="deny",
+    url_relative="pass_through",
     link_rel="noopener noreferrer nofollow",
     set_tag_attribute_values={"a": {"target": "_blank"}, "img": {"data-blocked": "image"}},
     strip_comments=True,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mail.html import sanitise, to_text
+from mail.html import ATTRIBUTES_MAX, sanitise
+from mail.html_text import to_text
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -50,7 +51,7 @@ ALLOWED_ATTRIBUTES = {
     "align", "valign", "width", "height", "bgcolor", "dir", "lang", "title", "style", "href", "alt",
     "border", "cellpadding", "cellspacing", "summary", "colspan", "rowspan", "nowrap", "scope",
     "span", "color", "face", "size", "start", "type", "noshade", "datetime", "target", "rel",
-    "data-blocked",
+    "data-blocked", "id", "name",
 }  # fmt: skip
 REFUSED_TAGS = {
     "script", "style", "iframe", "object", "embed", "form", "input", "button", "select", "textarea",
@@ -71,9 +72,12 @@ class Inspector(HTMLParser):
         assert "position" not in style
         if tag == "a":
             href = given_attributes.get("href")
-            assert href is None or href.startswith(("http://", "https://", "mailto:"))
+            within = href is not None and href.startswith("#mail-")
+            assert href is None or within or href.startswith(("http://", "https://", "mailto:"))
             assert given_attributes["rel"] == "noopener noreferrer nofollow"
-            assert given_attributes["target"] == "_blank"
+            assert given_attributes.get("target") == (None if within else "_blank")
+        for named in ("id", "name"):
+            assert (given_attributes.get(named) or "mail-").startswith("mail-")
         if tag == "img":
             assert given_attributes["data-blocked"] == "image"
 
@@ -150,13 +154,106 @@ def test_entities_bring_no_control_characters() -> None:
         ("a < b and c<d", "a < b and c"),
         ("x<!-- <p>hidden</p> -->y", "xy"),
         ("x<STYLE>hidden</Style>y<script>hidden", "x\ny"),
-        ("x<a href='y>z", "xz"),
+        ("x<a href='y>z", "x"),
+        ('<a title="a > b" href=x>Read</a> <img alt="x -> y"> on', "Read on"),
+        ('<a b=\'>\'c=">">d<a =">e', "de"),
+        ("a<!-->b<!--->c<!-- -- --!>d<!x>e<?y>f</ z>g", "abcdefg"),
+        ("a<!-- x", "a"),
+        ("<1>2<é>", "<1>2<é>"),
+        ("<title/>a<style />b", "a\nb"),
+        ("<title/>hidden</title>a", "a"),
         ("", ""),
         ("<p>&#0;&#xD800;\x00é", "\ufffd\ufffdé"),
     ],
 )
 def test_text_of_html(html: str, text: str) -> None:
     assert to_text(html) == text
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<!--",
+        '<a x="',
+        "<a b",
+        "<a =",
+        "<script>",
+        "<title/>",
+        "<a x='\"",
+        "<",
+        "<!-- --!",
+        "</b",
+        "&",
+    ],
+)
+def test_text_of_html_takes_linear_time(unit: str) -> None:
+    def cpu_s(times: int) -> float:
+        started_s = time.process_time()
+        to_text(unit * times)
+        return time.process_time() - started_s
+
+    assert min(cpu_s(200_000) for _ in range(3)) < 20 * max(cpu_s(25_000), 0.005)
+
+
+def test_controls_in_a_style_hide_nothing() -> None:
+    for hidden in ("expr&#xfffe;ession(1)", "u&#x1;rl(x)", "v&#x7f;ar(--x)", "im&#xffff;age(x)"):
+        assert (
+            sanitise(f"<p style='width:{hidden};color:red'>x</p>") == '<p style="color:red">x</p>'
+        )
+
+
+@pytest.mark.parametrize(
+    ("style", "safe"),
+    [
+        ("background:#101820;color:#fff", "background-color:#101820;color:#fff"),
+        ("background:#000 url(a.png) no-repeat;color:#fff", "background-color:#000;color:#fff"),
+        ("color:#fff;background:url(a.png) no-repeat", ""),
+        ("background:none repeat scroll 0% 0% rgb(1, 2, 3)", "background-color:rgb(1, 2, 3)"),
+        ("background:none;color:red", "color:red"),
+        ("color:red;width:expression(1);margin:0", "color:red;margin:0"),
+        ("position:fixed;color:red", "color:red"),
+    ],
+)
+def test_declarations_are_dropped_one_by_one(style: str, safe: str) -> None:
+    wanted = f'<p style="{safe}">x</p>' if safe else "<p>x</p>"
+    assert sanitise(f'<p style="{style}">x</p>') == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "style"),
+    [
+        ('<body bgcolor="101820" text="white">', "background-color:#101820;color:white"),
+        ("<BODY style='background:navy;position:fixed'>", "background-color:navy"),
+        ("<body bgcolor='red;x' text='url(x)' onload=alert(1)>", ""),
+        ("<body>", ""),
+    ],
+)
+def test_text_keeps_the_ground_of_the_body(body: str, style: str) -> None:
+    around = f'<div style="{style}"><p>x</p></div>' if style else "<p>x</p>"
+    assert sanitise(f"<html>{body}<p>x</p>") == around
+    assert sanitise(around) == around
+
+
+def test_links_within_a_mail_work_and_open_no_window() -> None:
+    html = sanitise('<a href="#part2">down</a><h2 id="part2">x</h2><a name=part3>y</a>')
+    assert '<a href="#mail-part2" rel=' in html
+    assert '<h2 id="mail-part2">' in html
+    assert 'name="mail-part3"' in html
+    assert sanitise(html) == html
+
+
+def test_a_tag_with_thousands_of_attributes_becomes_text() -> None:
+    started_s = time.process_time()
+    many = " ".join(f"a{n}" for n in range(120_000))
+    assert sanitise(f"<b {many}>x</b>") == "<pre>x</pre>"
+    assert time.process_time() - started_s < 3.0
+    few = " ".join(f"a{n}" for n in range(ATTRIBUTES_MAX))
+    assert sanitise(f"<b {few}>x</b>") == "<b>x</b>"
+
+
+def test_a_title_that_nothing_closes_takes_nothing_away() -> None:
+    assert sanitise("<title/><p>x</p>") == "<p>x</p>"
+    assert sanitise("<title/>hidden</title><p>x</p>") == "<p>x</p>"
 
 
 def test_text_is_cut_at_its_limit() -> None:
