@@ -1,17 +1,23 @@
 """Which parts of a mail are its text, its HTML and its attachments (RFC 8621 §4.1.4).
 
-One difference to the RFC: pictures, sound and film that stand inline are attachments here.
+Differences to the RFC: pictures, sound and film that stand inline are attachments here; a blank
+alternative counts as absent; HTML source that says it is plain text is read as HTML.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 
 from mail.charsets import decode_text
 from mail.clean import lines
+from mail.flowed import unflowed
 from mail.html_text import preformatted, to_text
 from mail.mime import Part
 
 TEXT_MAX_CHARS = 4 * 1024 * 1024
 BYTES_PER_CHAR_MAX = 4
+_BLANK_LOOKS_AT_CHARS = 64 * 1024
+_SOURCE_BEGINS = (b"<!doctype html", b"<html")
+_SOURCE_LOOKS_AT_BYTES = 1024
 _SIGNATURES = frozenset({
     "application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature",
 })  # fmt: skip
@@ -36,9 +42,12 @@ class Body:
 
 
 def select(root: Part) -> Body:
-    """RFC 8621's algorithm."""
+    """RFC 8621's algorithm. Octets of the text's parts are decoded once and kept."""
     body = Body()
     _select(_Places(body.text, body.html, body.attachments), [root], kind="mixed", within=False)
+    for part in body.text:
+        if part.content_type == "text/plain" and _is_source(part):
+            part.content_type = "text/html"
     return body
 
 
@@ -63,6 +72,7 @@ def _select(places: _Places, parts: list[Part], *, kind: str, within: bool) -> N
         elif not _is_body(part, index, kind):
             places.attachments.append(part)
         else:
+            part.decode = cache(part.decode)
             _place(places, part, kind=kind, within=within)
     if kind == "alternative" and places.text is not None and places.html is not None:
         _share(places.text, places.html, text_before, html_before)
@@ -85,12 +95,23 @@ def _place(places: _Places, part: Part, *, kind: str, within: bool) -> None:
 
 
 def _share(text: list[Part], html: list[Part], text_before: int, html_before: int) -> None:
-    """An alternative that offered only one kind serves as both."""
+    """An alternative that offered only one kind serves as both; blank text is none."""
     new_text, new_html = text[text_before:], html[html_before:]
-    if not new_text:
-        text += new_html
     if not new_html:
         html += new_text
+    elif all(map(_is_blank, new_text)):
+        text[text_before:] = new_html
+
+
+def _is_blank(part: Part) -> bool:
+    """Whether the part begins with nothing that a reader could see."""
+    text = _text(part, _BLANK_LOOKS_AT_CHARS)
+    return not any(letter.isprintable() and not letter.isspace() for letter in text)
+
+
+def _is_source(part: Part) -> bool:
+    beginning = part.decode()[:_SOURCE_LOOKS_AT_BYTES].removeprefix(b"\xef\xbb\xbf")
+    return beginning.lstrip().lower().startswith(_SOURCE_BEGINS)
 
 
 def _is_body(part: Part, index: int, kind: str) -> bool:
@@ -126,9 +147,10 @@ def html_of(parts: list[Part], *, limit: int = TEXT_MAX_CHARS) -> str:
 def _text(part: Part, limit: int) -> str:
     if part.content_type == "text/html":
         return to_text(_read(part, limit * 8), limit=limit)
-    return _read(part, limit)
+    text = _read(part, limit)
+    return unflowed(text, delete_space=part.delete_space) if part.flowed else text
 
 
 def _read(part: Part, limit: int) -> str:
     octets = part.decode()[: limit * BYTES_PER_CHAR_MAX]
-    return lines(decode_text(octets, part.charset), limit=limit)
+    return lines(decode_text(octets, part.charset).removeprefix("\ufeff"), limit=limit)

@@ -52,6 +52,8 @@ class Part:
     filename: str = ""
     content_id: str = ""
     attached: bool = False  # Content-Disposition: attachment (RFC 2183)
+    flowed: bool = False  # format=flowed (RFC 3676)
+    delete_space: bool = False  # with DelSp=yes
     decode: Callable[[], bytes] = bytes
     children: list["Part"] = field(default_factory=list)
 
@@ -162,6 +164,8 @@ def describe(
         filename=one_line(name, limit=FILENAME_MAX_CHARS),
         content_id=one_line(content_id, limit=TYPE_MAX_CHARS).strip("<>"),
         attached=disposition.partition(";")[0].strip().lower() == "attachment",
+        flowed=typed.get("format", "").lower() == "flowed",
+        delete_space=typed.get("delsp", "").lower() == "yes",
         decode=decode,
     )
 

@@ -152,9 +152,23 @@ def _reading(mail: _Mail) -> Reading:
 
 
 def _words(mail: _Mail) -> Words:
-    text = body.text_of(mail.body.text, limit=WORDS_MAX_CHARS)
-    names = (part.filename for part in mail.body.attachments)
-    return Words(text, tuple(name for name in names if name))
+    parts = mail.body
+    text = body.text_of(parts.text, limit=WORDS_MAX_CHARS)
+    shown = [part for part in parts.html if part not in parts.text]
+    if shown and len(text) < WORDS_MAX_CHARS:
+        text = _with_missing_lines(text, body.text_of(shown, limit=WORDS_MAX_CHARS))
+    names = (part.filename for part in parts.attachments)
+    return Words(text[:WORDS_MAX_CHARS], tuple(name for name in names if name))
+
+
+def _with_missing_lines(text: str, shown: str) -> str:
+    """The plain text, and behind it each line of the HTML with a word that the plain text lacks.
+
+    Senders put less into the plain text than their readers see, or only that there is HTML.
+    """
+    words = set(text.split())
+    missing = (line for line in shown.split("\n") if not words.issuperset(line.split()))
+    return "\n".join((text, *missing))
 
 
 def _shown(name: str, value: bytes) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mail.errors import NotFound
 from mail.headers import HEADER_MAX_BYTES, read_header
+from mail.html_text import to_text
 from mail.mime import PARTS_MAX
 from mail.parse import attachment, read_head, read_mail, read_words
 
@@ -82,7 +83,8 @@ def test_sane_mail_reads_as_the_standard_library_reads_it(
     assert not ours.head.parse_failed
     assert ours.head.subject == " ".join(str(theirs["subject"]).split())
     assert ours.head.to[0].name == " ".join(theirs["to"].addresses[0].display_name.split())
-    assert ours.text.split() == text.split()
+    shown = text if text.strip() or html is None else to_text(html)
+    assert ours.text.split() == shown.split()
     assert (ours.html is None) == (html is None)
     assert [one.filename for one in ours.attachments] == [file for file, _ in files]
     octets = [attachment(content, one.n)[1] for one in ours.attachments]
@@ -211,3 +213,59 @@ def test_fields_are_unfolded_whatever_ends_their_lines(line_end: bytes) -> None:
     assert header.fields == [("Subject", b"one\ttwo"), ("From", b"x")]
     assert header.body_start == len(line_end.join([*lines, b"", b""]))
     assert header.complete
+
+
+def alternative(plain: bytes, html: bytes) -> bytes:
+    return (
+        b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\n"
+        + plain
+        + b"\r\n--x\r\nContent-Type: text/html\r\n\r\n"
+        + html
+        + b"\r\n--x--\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "blank", [b"", b" \r\n\t", "\u00a0\u200b\u200c\u00ad\ufeff".encode(), b"\r\n\r\n"]
+)
+def test_a_blank_alternative_hides_nothing(blank: bytes) -> None:
+    content = alternative(blank, b"<p>The invoice is due.</p>")
+    assert read_head(content).preview == "The invoice is due."
+    reading = read_mail(content)
+    assert reading.text == "The invoice is due."
+    assert reading.html is not None
+    assert "invoice" in read_words(content).text
+    related = content.replace(
+        b"Content-Type: text/html\r\n\r\n",
+        b"Content-Type: multipart/related; boundary=y\r\n\r\n--y\r\n"
+        b"Content-Type: text/html\r\n\r\n",
+    ).replace(
+        b"\r\n--x--",
+        b"\r\n--y\r\nContent-Type: image/png\r\nContent-ID: <a>\r\n\r\nPNG\r\n--y--\r\n--x--",
+    )
+    assert read_mail(related).text == "The invoice is due."
+    assert not read_head(related).has_attachments
+
+
+def test_two_blank_alternatives_are_blank_and_text_stays_text() -> None:
+    assert read_mail(alternative(b" ", b"<img src=x>")).text == ""
+    content = alternative(b"Plain words", b"<p>Other words</p>")
+    assert read_mail(content).text == "Plain words"
+    assert read_head(content).preview == "Plain words"
+
+
+def test_words_of_the_html_that_the_plain_text_lacks_are_found() -> None:
+    content = alternative(b"See the web version.", b"<p>See the web version.</p><p>Total: 12</p>")
+    assert read_words(content).text.split("\n") == ["See the web version.", "Total: 12"]
+    assert read_mail(content).text == "See the web version."
+
+
+@pytest.mark.parametrize(
+    "source", [b"<html><body><p>hi", b" \r\n<!DOCTYPE HTML>\n<p>hi", b"\xef\xbb\xbf<HTML ><p>hi"]
+)
+def test_html_source_that_is_called_plain_text_is_read_as_html(source: bytes) -> None:
+    reading = read_mail(b"Content-Type: text/plain\r\n\r\n" + source)
+    assert reading.text == "hi"
+    assert reading.html is not None
+    assert read_head(b"\r\n" + source).preview == "hi"
+    assert read_mail(b"\r\nOf <html> I know nothing").html is None
