@@ -21,13 +21,12 @@ from mail.errors import Fatal, FeedGone, PostriverError
 from mail.ports import Commit, Work
 from schemas.events import (
     Change,
-    ChangeMessages,
     Command,
     CommandAnswered,
-    DeleteMessages,
     Deliver,
     Event,
     MailboxChanged,
+    MessageOrder,
     Position,
 )
 from schemas.mailbox import MailboxState
@@ -103,7 +102,7 @@ async def _done_before(
 
 async def _answer_now(event: Change, ports: MailboxPorts) -> CommandAnswered:
     """It was answered then and changed nothing; later commands followed, so it must not now."""
-    if isinstance(event, ChangeMessages | DeleteMessages):
+    if isinstance(event, MessageOrder):
         there = await ports.store.messages(event.user_id, event.message_ids)
         return rules.answered(event, rules.UNCHANGED if there else rules.NOT_FOUND)
     return rules.answered(event, rules.UNCHANGED)

@@ -1,6 +1,6 @@
 """What each command needs from the store before the rules decide it (mail/mailbox.py)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from agents.ports import MailboxPorts
 from mail import folder_orders
@@ -16,11 +16,13 @@ from schemas.events import (
     ChangeMessages,
     CommandAnswered,
     CreateFolder,
-    DeleteMessages,
     Deliver,
+    DestroyMessages,
     FolderWide,
     MailboxChanged,
+    MessageOrder,
     Position,
+    TrashMessages,
 )
 from schemas.mailbox import MailboxState, Message
 
@@ -36,18 +38,27 @@ async def decide(
     match event:
         case Deliver():
             return await _deliver(event, state, position, ports)
-        case ChangeMessages():
+        case ChangeMessages() | TrashMessages() | DestroyMessages():
             rows = await _rows(event, state, ports)
-            return rules.change_messages(state, rows, event, position)
-        case DeleteMessages():
-            rows = await _rows(event, state, ports)
-            return rules.delete_messages(state, rows, event, position)
+            return _to_messages(event, state, rows, position)
         case CreateFolder():
             return rules.create_folder(state, event, position)
         case ChangeFolder():
             return rules.change_folder(state, event, position)
         case _:
             return await _chunk(event, state, position, ports)
+
+
+def _to_messages(
+    event: MessageOrder, state: MailboxState, rows: Mapping[str, Message], position: Position
+) -> Outcome:
+    match event:
+        case ChangeMessages():
+            return rules.change_messages(state, rows, event, position)
+        case TrashMessages():
+            return rules.trash_messages(state, rows, event, position)
+        case DestroyMessages():
+            return rules.destroy_messages(state, rows, event, position)
 
 
 async def _deliver(
@@ -75,7 +86,7 @@ async def _delivered_before(
 
 
 async def _rows(
-    event: ChangeMessages | DeleteMessages, state: MailboxState, ports: MailboxPorts
+    event: MessageOrder, state: MailboxState, ports: MailboxPorts
 ) -> dict[str, Message]:
     rows = await ports.store.rows(event.user_id, event.message_ids[: CHANGES_MAX + 1])
     _check(rows.values(), state)

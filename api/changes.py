@@ -1,8 +1,9 @@
 """Changes of messages: of one, conditional on what was seen of it; of many, told one by one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET
 
@@ -17,12 +18,9 @@ from api.problems import bad_request
 from api.reading import row_of
 from mail.draft import CHANGES_MAX
 from mail.keywords import normal_keywords
-from mail.mailbox import NOT_FOUND, REFUSED, fault_in
-from schemas.events import ChangeMessages, DeleteMessages
+from mail.mailbox import NOT_FOUND, REFUSED, fault_in, is_discarded
+from schemas.events import ChangeMessages, DestroyMessages, MessageOrder, TrashMessages
 from schemas.mailbox import FLAGGED, SEEN
-
-_Order = ChangeMessages | DeleteMessages
-_Maker = Callable[[Sequence[str]], _Order]
 
 
 async def patch_message(call: SignedCall) -> web.StreamResponse:
@@ -40,38 +38,62 @@ async def patch_message(call: SignedCall) -> web.StreamResponse:
 
 
 async def delete_message(call: SignedCall) -> web.StreamResponse:
-    """200 with the message in the trash; 204 when it lay there, and is gone for good."""
+    """200 with the message in the trash; 204 when it was read in trash or junk, and is destroyed.
+
+    The command says which of the two, so that it means the same whenever it is carried out.
+    """
     query(call.request)
     row = await row_of(call)
-    order = DeleteMessages(
-        **of_caller(call),
-        message_ids=(row.message_id,),
-        if_changed_seq=wanted_seq(call, row),
-    )
-    return await _one(call, order)
+    wanted = wanted_seq(call, row)
+    fields = {**of_caller(call), "message_ids": (row.message_id,)}
+    if is_discarded(row):
+        return await _one(call, DestroyMessages(**fields, unchanged_since_seq=row.changed_seq))
+    return await _one(call, TrashMessages(**fields, if_changed_seq=wanted))
 
 
 async def patch_messages(call: SignedCall) -> web.StreamResponse:
     query(call.request)
     asked = await read_body(call.request, MessagesPatch)
     change = _change(asked)
-    return await _many(
-        call,
-        asked.ids,
-        lambda ids: ChangeMessages(**of_caller(call), **change, message_ids=tuple(ids)),
-    )
+    found = _outcomes(call, asked.ids)
+    orders = [
+        ChangeMessages(**of_caller(call), **change, message_ids=part)
+        for part in _parts(_sound(found))
+    ]
+    found |= await _carried_out(call, orders)
+    for order in orders:
+        if all(found[id_].outcome == REFUSED for id_ in order.message_ids):
+            found |= await _without_faults(call, order)
+    return _answer(found)
 
 
 async def delete_messages(call: SignedCall) -> web.StreamResponse:
     """As each would be deleted alone."""
     query(call.request)
     asked = await read_body(call.request, MessageIds)
-    return await _many(
-        call, asked.ids, lambda ids: DeleteMessages(**of_caller(call), message_ids=tuple(ids))
+    found = _outcomes(call, asked.ids)
+    return _answer(found | await _carried_out(call, await _deletions(call, _sound(found))))
+
+
+async def _deletions(call: SignedCall, ids: Sequence[str]) -> list[MessageOrder]:
+    """Destroy what is read in trash or junk, move the rest to the trash.
+
+    The mailbox's seq is read first: no message that is read after it can be older.
+    """
+    store = call.edge.ports.store
+    seq = (await store.load(call.user_id)).seq
+    rows = await store.messages(call.user_id, ids)
+    discarded = [id_ for id_ in ids if id_ in rows and is_discarded(rows[id_])]
+    others = [id_ for id_ in ids if id_ not in set(discarded)]
+    destroyed = (
+        DestroyMessages(**of_caller(call), message_ids=part, unchanged_since_seq=seq)
+        for part in _parts(discarded)
     )
+    trashed = (TrashMessages(**of_caller(call), message_ids=part) for part in _parts(others))
+    return [*destroyed, *trashed]
 
 
-async def _one(call: SignedCall, order: _Order) -> web.StreamResponse:
+async def _one(call: SignedCall, order: MessageOrder) -> web.StreamResponse:
     event = await carry_out_one(call, order)
     (message_id,) = order.message_ids
     if event is None:
@@ -82,40 +104,44 @@ async def _one(call: SignedCall, order: _Order) -> web.StreamResponse:
     return json_answer(summary(row), headers={hdrs.ETAG: tag_of(call, row)})
 
 
-async def _many(call: SignedCall, ids: Sequence[str], make: _Maker) -> web.StreamResponse:
-    """In orders of bounded size; 202 when not all of them were seen to be carried out."""
+def _outcomes(call: SignedCall, ids: Sequence[str]) -> dict[str, Outcome]:
+    """Each id once, as not found so far. 400: If-Match."""
     if hdrs.IF_MATCH in call.request.headers:
         detail = "If-Match goes with a change of one message."
         raise bad_request("if_match_of_many", detail, "header:If-Match")
-    found = {id_: Outcome(id=id_, outcome=NOT_FOUND) for id_ in ids}
-    sound = [id_ for id_ in found if is_id(id_)]
-    parts = [sound[at : at + CHANGES_MAX] for at in range(0, len(sound), CHANGES_MAX)]
-    found |= await _carried_out(call, [make(part) for part in parts])
-    for part in parts:
-        if all(found[id_].outcome == REFUSED for id_ in part):
-            found |= await _without_faults(call, part, make)
+    return {id_: Outcome(id=id_, outcome=NOT_FOUND) for id_ in ids}
+
+
+def _sound(ids: Iterable[str]) -> list[str]:
+    return [id_ for id_ in ids if is_id(id_)]
+
+
+def _parts(ids: Sequence[str]) -> list[tuple[str, ...]]:
+    """Of the size of one order."""
+    return [tuple(ids[at : at + CHANGES_MAX]) for at in range(0, len(ids), CHANGES_MAX)]
+
+
+def _answer(found: dict[str, Outcome]) -> web.Response:
+    """202 when not all of them were seen to be carried out."""
     is_done = all(one.outcome != ACCEPTED for one in found.values())
-    answer = Outcomes(outcomes=list(found.values()))
-    return json_answer(answer, status=200 if is_done else 202)
+    return json_answer(Outcomes(outcomes=list(found.values())), status=200 if is_done else 202)
 
 
-async def _carried_out(call: SignedCall, orders: Sequence[_Order]) -> dict[str, Outcome]:
+async def _carried_out(call: SignedCall, orders: Sequence[MessageOrder]) -> dict[str, Outcome]:
     events = await carry_out(call, orders) if orders else []
     each = zip(orders, events, strict=True)
     return {one.id: one for order, event in each for one in outcomes_of(order, event)}
 
 
-async def _without_faults(call: SignedCall, ids: Sequence[str], make: _Maker) -> dict[str, Outcome]:
+async def _without_faults(call: SignedCall, order: ChangeMessages) -> dict[str, Outcome]:
     """An order is refused whole: again, without the messages for which it was."""
-    order = make(ids)
-    if not isinstance(order, ChangeMessages):
-        return {}
-    rows = await call.edge.ports.store.messages(call.user_id, ids)
+    rows = await call.edge.ports.store.messages(call.user_id, order.message_ids)
     faults = {id_: fault for id_, row in rows.items() if (fault := fault_in(row, order))}
-    rest = [id_ for id_ in ids if id_ not in faults]
+    rest = tuple(id_ for id_ in order.message_ids if id_ not in faults)
     refused = (Outcome(id=id_, outcome=REFUSED, detail=fault) for id_, fault in faults.items())
-    again = await _carried_out(call, [make(rest)]) if faults and rest else {}
-    return again | {one.id: one for one in refused}
+    again = msgspec.structs.replace(order, **of_caller(call), message_ids=rest)
+    carried_out = await _carried_out(call, [again]) if faults and rest else {}
+    return carried_out | {one.id: one for one in refused}
 
 
 def _change(asked: MessagePatch) -> dict[str, Any]:

@@ -39,12 +39,14 @@ def wanted_seq(call: SignedCall, row: Message) -> int | None:
     if header is None or header.strip() == _ANY:
         return None
     if tag_of(call, row) not in _tags(header, is_weak_good=False):
-        raise changed_meanwhile()
+        raise changed_meanwhile(call.request)
     return row.changed_seq
 
 
-def changed_meanwhile() -> Problem:
-    return Problem(412, "changed_meanwhile", "The message was changed meanwhile: read it again.")
+def changed_meanwhile(request: web.Request) -> Problem:
+    """412 when the request has a condition; else 409: it was to destroy what was read."""
+    status = 412 if hdrs.IF_MATCH in request.headers else 409
+    return Problem(status, "changed_meanwhile", "The message was changed meanwhile: read it again.")
 
 
 def of_mailbox(handler: SignedHandler) -> SignedHandler:

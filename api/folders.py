@@ -21,6 +21,7 @@ from schemas.events import (
     FolderWide,
     MarkAllRead,
 )
+from schemas.mailbox import Folder
 
 
 async def folders(call: SignedCall) -> web.StreamResponse:
@@ -88,15 +89,24 @@ async def _counted(call: SignedCall, kind: type[FolderWide]) -> web.StreamRespon
 
 
 async def _whole(call: SignedCall, kind: type[FolderWide]) -> bool:
-    """Whether the order to all of a folder was seen to its end in time."""
+    """Whether the order to all of a folder was seen to its end in time. 404.
+
+    The order is bounded by what the folder holds now, however late it is carried out.
+    """
     query(call.request)
-    order = kind(**of_caller(call), folder_id=call.request.match_info["id"])
+    counts = (await _read(call, call.request.match_info["id"])).counts
+    order = kind(**of_caller(call), folder_id=counts.id, bound_uid=counts.next_uid)
     return await carry_out_one(call, order) is not None
 
 
 async def _folder(call: SignedCall, folder_id: str) -> answers.Folder:
+    return answers.folder(await _read(call, folder_id))
+
+
+async def _read(call: SignedCall, folder_id: str) -> Folder:
+    """The folder as its owner sees it now. 404."""
     rows = await call.edge.ports.store.folders(call.user_id)
     found = next((row for row in rows if row.counts.id == folder_id), None)
     if found is None:
         raise not_found()
-    return answers.folder(found)
+    return found

@@ -55,7 +55,7 @@ async def carry_out_one(call: SignedCall, command: Command) -> MailboxEvent | No
     """The event; None when it is not seen in time. 404, 409, 412: why nothing was changed."""
     (event,) = await carry_out(call, [command])
     if isinstance(event, CommandAnswered):
-        _check(event)
+        _check(call.request, event)
     return event
 
 
@@ -63,12 +63,12 @@ def accepted(place: str) -> web.Response:
     return json_answer(Accepted(location=place), status=202, headers={"Location": place})
 
 
-def _check(answer: CommandAnswered) -> None:
+def _check(request: web.Request, answer: CommandAnswered) -> None:
     """`unchanged` is as good as changed."""
     match answer.outcome:
         case mailbox.NOT_FOUND:
             raise not_found()
         case mailbox.CONFLICT:
-            raise changed_meanwhile()
+            raise changed_meanwhile(request)
         case mailbox.REFUSED:
             raise Problem(409, "refused", answer.detail)

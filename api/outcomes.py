@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mail.mailbox import NOT_FOUND, UNCHANGED
-from schemas.events import ChangeMessages, CommandAnswered, DeleteMessages, MailboxEvent
+from mail.mailbox import CONFLICT, NOT_FOUND, UNCHANGED
+from schemas.events import (
+    CommandAnswered,
+    DestroyMessages,
+    MailboxEvent,
+    MessageOrder,
+    TrashMessages,
+)
 
 ACCEPTED = "accepted"
 
@@ -13,8 +19,9 @@ ACCEPTED = "accepted"
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of it, in one word.
 
-    `updated`, `trashed` or `destroyed`; `unchanged`: it was so already; `not_found`; `refused`:
-    `detail` says why; `accepted`: durable, and not seen to be carried out in time.
+    `updated`, `trashed` or `destroyed`; `unchanged`: it was so already; `not_found`; `conflict`:
+    changed meanwhile, and left as it is; `refused`: `detail` says why; `accepted`: durable, and not
+    seen to be carried out in time.
     """
 
     id: str
@@ -28,12 +35,10 @@ class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: list[Outcome]
 
 
-def outcomes_of(
-    command: ChangeMessages | DeleteMessages, event: MailboxEvent | None
-) -> Iterator[Outcome]:
+def outcomes_of(command: MessageOrder, event: MailboxEvent | None) -> Iterator[Outcome]:
     """In the order of the command."""
     told = _told(command, event)
-    others, detail = UNCHANGED, ""
+    others, detail = CONFLICT if isinstance(command, DestroyMessages) else UNCHANGED, ""
     if event is None:
         others = ACCEPTED
     elif isinstance(event, CommandAnswered):
@@ -45,11 +50,11 @@ def outcomes_of(
             yield Outcome(id=id_, outcome=others, detail=detail)
 
 
-def _told(command: ChangeMessages | DeleteMessages, event: MailboxEvent | None) -> dict[str, str]:
+def _told(command: MessageOrder, event: MailboxEvent | None) -> dict[str, str]:
     """Those that the event names."""
     if event is None:
         return {}
-    updated = "trashed" if isinstance(command, DeleteMessages) else "updated"
+    updated = "trashed" if isinstance(command, TrashMessages) else "updated"
     words = {"updated": updated}
     changes = () if isinstance(event, CommandAnswered) else event.changes
     told = {one.message_id: words.get(one.change, one.change) for one in changes}

@@ -37,8 +37,7 @@ class Chunk:
         self._order = order
         self._chunk_max = chunk_max
         self._draft = Draft(state, order, position)
-        counts = state.folders.get(order.folder_id)
-        self._bound_uid = order.bound_uid if order.chunk else (counts.next_uid if counts else 1)
+        self._bound_uid = order.bound_uid or _next_uid(state, order.folder_id)
         self._looked = 0
         self._finished = False
         self._change: Callable[[Message], None] = {
@@ -111,6 +110,26 @@ def begin(
             return answered(order, REFUSED, "Standard folders stay.")
         if not exists(state, order.folder_id):
             return answered(order, NOT_FOUND)
-        if isinstance(order, DeleteFolder) and has_folders_inside(state, order.folder_id):
-            return answered(order, REFUSED, "There are folders inside.")
+        fault = _fault_of(state, order)
+        if fault:
+            return answered(order, REFUSED, fault)
     return Chunk(state, order, position, chunk_max=chunk_max)
+
+
+def _fault_of(state: MailboxState, order: FolderWide) -> str:
+    """Why the first chunk must not begin; "" when it may."""
+    match order:
+        case DeleteFolder():
+            if has_folders_inside(state, order.folder_id):
+                return "There are folders inside."
+            # The folder goes with all that is in it, so nothing can be left alone there.
+            if 0 < order.bound_uid < _next_uid(state, order.folder_id):
+                return "A message came into the folder meanwhile: look at it again."
+        case EmptyFolder() if not order.bound_uid and order.folder_id in (TRASH, JUNK):
+            return "An older version gave this order, without what its author saw: give it again."
+    return ""
+
+
+def _next_uid(state: MailboxState, folder_id: str) -> int:
+    counts = state.folders.get(folder_id)
+    return counts.next_uid if counts else 1

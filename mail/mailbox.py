@@ -19,18 +19,21 @@ from schemas.events import (
     Command,
     CommandAnswered,
     CreateFolder,
-    DeleteMessages,
     Deliver,
+    DestroyMessages,
     FolderChange,
+    MessageOrder,
     Position,
+    TrashMessages,
 )
-from schemas.mailbox import FOLDERS, INBOX, TRASH, MailboxState, Message, OwnFolder
+from schemas.mailbox import FOLDERS, INBOX, JUNK, TRASH, MailboxState, Message, OwnFolder
 
 UNCHANGED = "unchanged"
 NOT_FOUND = "not_found"
 REFUSED = "refused"
 REBUILT = "rebuilt"
 CONFLICT = "conflict"
+CHANGED_MEANWHILE = "It was changed meanwhile."
 PLACES_MAX = 50  # folders in which one message can lie
 
 Outcome = Commit | CommandAnswered
@@ -119,23 +122,45 @@ def fault_in(row: Message, command: ChangeMessages) -> str:
     return _fault_of(kept | added, _folders_after(row, command))
 
 
-def delete_messages(
+def is_discarded(row: Message) -> bool:
+    """Whether the message lies in trash or junk and nowhere else: from there it is destroyed."""
+    return bool(row.places) and row.places.keys() <= {TRASH, JUNK}
+
+
+def trash_messages(
     state: MailboxState,
     rows: Mapping[str, Message],
-    command: DeleteMessages,
+    command: TrashMessages,
     position: Position,
 ) -> Outcome:
-    """To the trash; for good what lies only there. `rows` may have tombstones."""
+    """Move to the trash; what lies only there stays as it is. `rows` may have tombstones."""
     chosen = _chosen(rows, command)
     if isinstance(chosen, CommandAnswered):
         return chosen
     draft = Draft(state, command, position)
     for row in chosen:
-        if set(row.places) == {TRASH}:
-            draft.destroy(row)
-        else:
-            draft.put(row, folder_ids=(TRASH,))
+        draft.put(row, folder_ids=(TRASH,))
     return _settled(draft, command, chosen)
+
+
+def destroy_messages(
+    state: MailboxState,
+    rows: Mapping[str, Message],
+    command: DestroyMessages,
+    position: Position,
+) -> Outcome:
+    """Destroy what is as the author saw it; `conflict` when nothing is. `rows`: with tombstones."""
+    chosen = _chosen(rows, command)
+    if isinstance(chosen, CommandAnswered):
+        return chosen
+    draft = Draft(state, command, position)
+    for row in chosen:
+        if row.changed_seq <= command.unchanged_since_seq and is_discarded(row):
+            draft.destroy(row)
+    not_found = _not_found(command, chosen)
+    if draft.is_empty:
+        return answered(command, CONFLICT, CHANGED_MEANWHILE, not_found)
+    return draft.commit(not_found=not_found)
 
 
 def create_folder(state: MailboxState, command: CreateFolder, position: Position) -> Outcome:
@@ -184,7 +209,7 @@ def _folder(
 
 
 def _chosen(
-    rows: Mapping[str, Message], command: ChangeMessages | DeleteMessages
+    rows: Mapping[str, Message], command: MessageOrder
 ) -> Sequence[Message] | CommandAnswered:
     """The command's messages that are there, each once; or why nothing can change."""
     if len(command.message_ids) > CHANGES_MAX:
@@ -193,9 +218,9 @@ def _chosen(
     alive = [row for row in found if not row.destroyed]
     if not alive:
         return answered(command, NOT_FOUND, "", command.message_ids)
-    wanted = command.if_changed_seq
+    wanted = None if isinstance(command, DestroyMessages) else command.if_changed_seq
     if wanted is not None and any(row.changed_seq != wanted for row in alive):
-        return answered(command, CONFLICT, "It was changed meanwhile.")
+        return answered(command, CONFLICT, CHANGED_MEANWHILE)
     return alive
 
 
@@ -222,13 +247,17 @@ def _fault_of_size(draft: Draft) -> str:
 
 
 def _settled(
-    draft: Draft, command: ChangeMessages | DeleteMessages, chosen: Sequence[Message]
+    draft: Draft, command: ChangeMessages | TrashMessages, chosen: Sequence[Message]
 ) -> Outcome:
-    there = {row.message_id for row in chosen}
-    not_found = tuple(id_ for id_ in dict.fromkeys(command.message_ids) if id_ not in there)
+    not_found = _not_found(command, chosen)
     if draft.is_empty:
         return answered(command, UNCHANGED, "", not_found)
     return draft.commit(not_found=not_found)
+
+
+def _not_found(command: MessageOrder, chosen: Sequence[Message]) -> tuple[str, ...]:
+    there = {row.message_id for row in chosen}
+    return tuple(id_ for id_ in dict.fromkeys(command.message_ids) if id_ not in there)
 
 
 def _new_message(command: Deliver, seq: int, keywords: tuple[str, ...], thread_id: str) -> Message:

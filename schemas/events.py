@@ -98,14 +98,28 @@ class ChangeMessages(
     at_ms: int
 
 
-class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.delete_messages.v1"):
-    """Up to 500 messages into the trash; those that lie only there are destroyed for good."""
+class TrashMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.trash_messages.v1"):
+    """Move up to 500 messages to the trash. Never destroys, so a repeat changes nothing."""
 
     command_id: str
     user_id: str
     domain_id: str
     message_ids: tuple[str, ...]
     if_changed_seq: int | None = None
+    at_ms: int
+
+
+class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.destroy_messages.v1"):
+    """Destroy up to 500 messages that the author saw in trash or junk.
+
+    Messages that changed after `unchanged_since_seq`, or lie elsewhere, are passed over.
+    """
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    message_ids: tuple[str, ...]
+    unchanged_since_seq: int  # the mailbox's seq that the author read before the messages
     at_ms: int
 
 
@@ -134,8 +148,8 @@ class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.chang
 class FolderOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order to all messages of a folder, carried out in chunks.
 
-    A chunk journals the next one as its follow-up. Uids bound it: what comes into the folder after
-    the beginning has a uid of `bound_uid` or more, and is left alone.
+    A chunk journals the next one as its follow-up. Uids bound it: what came into the folder after
+    the author read it has a uid of `bound_uid` or more, and is left alone.
     """
 
     command_id: str
@@ -146,11 +160,14 @@ class FolderOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     origin_id: str = ""  # the first chunk's command_id; "" in the first
     chunk: int = 0
     after_uid: int = 0
-    bound_uid: int = 0  # 0 in the first
+    bound_uid: int = 0  # the folder's next_uid that the author read; 0: an older version's first
 
 
 class DeleteFolder(FolderOrder, frozen=True, kw_only=True, tag="mailbox.delete_folder.v1"):
-    """What lies nowhere else goes to the trash, then the folder goes."""
+    """What lies nowhere else goes to the trash, then the folder goes.
+
+    Refused when a message came into the folder after the author read it.
+    """
 
 
 class EmptyFolder(FolderOrder, frozen=True, kw_only=True, tag="mailbox.empty_folder.v1"):
@@ -243,7 +260,8 @@ class CommandAnswered(
 
 
 FolderWide = DeleteFolder | EmptyFolder | MarkAllRead
-Change = Deliver | ChangeMessages | DeleteMessages | CreateFolder | ChangeFolder | FolderWide
+MessageOrder = ChangeMessages | TrashMessages | DestroyMessages  # an owner's, to chosen messages
+Change = Deliver | MessageOrder | CreateFolder | ChangeFolder | FolderWide
 Command = Change | RebuildViews
 MailboxEvent = MailboxChanged | CommandAnswered
 Event = MailReceived | MailValidated | MailScanned | Command | MailboxEvent

@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from schemas.events import ChangeMessages, Delivered, MailboxChanged, MessageChange, Position
+from schemas.events import (
+    ChangeMessages,
+    Delivered,
+    MailboxChanged,
+    MessageChange,
+    Position,
+    TrashMessages,
+)
 from schemas.mailbox import FolderCounts
 
 
@@ -21,6 +28,20 @@ class ChangeKeywords(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.cha
     message_id: str
     add: tuple[str, ...]
     remove: tuple[str, ...]
+    at_ms: int
+
+
+class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.delete_messages.v1"):
+    """To the trash; for good what lay only there when the command was carried out.
+
+    Its author said nothing of what he saw, so it is read as TrashMessages: it destroys nothing.
+    """
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    message_ids: tuple[str, ...]
+    if_changed_seq: int | None = None
     at_ms: int
 
 
@@ -41,14 +62,23 @@ class MailboxChangedV1(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.c
     delivered: Delivered | None = None
 
 
-OLDER: dict[type, type] = {ChangeMessages: ChangeKeywords, MailboxChanged: MailboxChangedV1}
+OLDER: dict[type, type] = {
+    ChangeMessages: ChangeKeywords,
+    TrashMessages: DeleteMessages,
+    MailboxChanged: MailboxChangedV1,
+}
 
 
 def current(event: Any) -> Any:
     """`event` as this version says it; anything but an older kind comes back as it is."""
-    if isinstance(event, MailboxChangedV1):
-        return _changed(event)
-    return _change(event) if isinstance(event, ChangeKeywords) else event
+    match event:
+        case MailboxChangedV1():
+            return _changed(event)
+        case ChangeKeywords():
+            return _change(event)
+        case DeleteMessages():
+            return TrashMessages(**msgspec.structs.asdict(event))
+    return event
 
 
 def _change(command: ChangeKeywords) -> ChangeMessages:

@@ -15,10 +15,12 @@ from schemas.events import (
     Command,
     CreateFolder,
     DeleteFolder,
-    DeleteMessages,
     Deliver,
+    DestroyMessages,
     EmptyFolder,
     MarkAllRead,
+    MessageOrder,
+    TrashMessages,
 )
 
 STANDARD = ("inbox", "sent", "drafts", "junk", "trash", "archive")
@@ -151,10 +153,10 @@ class Model:
             bound.setdefault(tie, thread)
         return thread
 
-    def _chosen(self, command: ChangeMessages | DeleteMessages) -> list[Kept]:
+    def _chosen(self, command: MessageOrder) -> list[Kept]:
         ids = [id_ for id_ in dict.fromkeys(command.message_ids) if id_ in self.alive()]
         chosen = [self.box.messages[id_] for id_ in ids]
-        wanted = command.if_changed_seq
+        wanted = getattr(command, "if_changed_seq", None)
         if wanted is not None and any(kept.changed_seq != wanted for kept in chosen):
             raise Refused
         return chosen
@@ -174,12 +176,15 @@ class Model:
                 raise Refused
             self._put(kept, folders)
 
-    def _delete(self, command: DeleteMessages) -> None:
+    def _trash(self, command: TrashMessages) -> None:
         for kept in self._chosen(command):
-            if list(kept.places) == ["trash"]:
+            self._put(kept, ["trash"])
+
+    def _destroy(self, command: DestroyMessages) -> None:
+        for kept in self._chosen(command):
+            as_seen = kept.changed_seq <= command.unchanged_since_seq
+            if as_seen and not set(kept.places) - {"trash", "junk"}:
                 kept.places, kept.keywords = {}, ()
-            else:
-                self._put(kept, ["trash"])
 
     def _create(self, command: CreateFolder) -> None:
         if command.folder_id in {*self.box.own, *self.box.dying}:
@@ -214,8 +219,13 @@ class Model:
         if not order.chunk and not self._there(order.folder_id):
             raise Refused
         if isinstance(order, DeleteFolder) and not order.chunk:
+            if 0 < order.bound_uid <= self.box.uids[order.folder_id]:
+                raise Refused
             self._close(order.folder_id)
-        bound = order.bound_uid if order.chunk else self.box.uids[order.folder_id] + 1
+        for_good = isinstance(order, EmptyFolder) and order.folder_id in ("trash", "junk")
+        if for_good and not order.bound_uid:
+            raise Refused
+        bound = order.bound_uid or self.box.uids[order.folder_id] + 1
         due = sorted(
             (kept.places[order.folder_id], id_)
             for id_, kept in self.box.messages.items()
@@ -254,7 +264,8 @@ class Model:
 _DO = {
     Deliver: Model._deliver,
     ChangeMessages: Model._change,
-    DeleteMessages: Model._delete,
+    TrashMessages: Model._trash,
+    DestroyMessages: Model._destroy,
     CreateFolder: Model._create,
     ChangeFolder: Model._rename,
     MarkAllRead: Model._sweep,

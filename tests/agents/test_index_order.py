@@ -11,7 +11,7 @@ from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts
 from mail.ids import message_id
-from schemas.events import DeleteMessages, MailboxChanged
+from schemas.events import DestroyMessages, MailboxChanged
 from schemas.mailbox import TRASH, Message
 from stores.fts import FtsIndex
 from stores.memory import MemoryContentStore
@@ -79,7 +79,8 @@ class Worker:
         await self.command(deliver(mail_id, user_id=user_id, folder_id=TRASH))
 
     async def destroy(self, mail_id: str, user_id: str = "bob") -> None:
-        await self.command(order(DeleteMessages, f"gone {mail_id}", mail_id, user_id=user_id))
+        seen = {"user_id": user_id, "unchanged_since_seq": len(self.log)}
+        await self.command(order(DestroyMessages, f"gone {mail_id}", mail_id, **seen))
 
     async def kill(self) -> None:
         tasks, search = self._window.close(), self.search

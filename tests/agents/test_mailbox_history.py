@@ -18,11 +18,12 @@ from schemas.events import (
     CommandAnswered,
     CreateFolder,
     DeleteFolder,
-    DeleteMessages,
     Deliver,
+    DestroyMessages,
     EmptyFolder,
     MailboxChanged,
     MarkAllRead,
+    TrashMessages,
 )
 from schemas.mail import Head
 from schemas.mailbox import MailboxState
@@ -111,7 +112,11 @@ class MailboxHistory(RuleBasedStateMachine):
 
     @rule(user=users, ids=many)
     def order_removal(self, user: str, ids: list[str]) -> None:
-        self._order(DeleteMessages, user, *ids)
+        self._order(TrashMessages, user, *ids)
+
+    @rule(user=users, ids=many, seq=st.integers(0, 12))
+    def order_destruction(self, user: str, ids: list[str], seq: int) -> None:
+        self._order(DestroyMessages, user, *ids, unchanged_since_seq=seq)
 
     @rule(user=users, folder=st.sampled_from(OWN), name=names, parent=parents)
     def order_folder(self, user: str, folder: str, name: str, parent: str) -> None:
@@ -130,9 +135,10 @@ class MailboxHistory(RuleBasedStateMachine):
         user=users,
         folder=folders,
         kind=st.sampled_from([MarkAllRead, EmptyFolder, EmptyFolder, DeleteFolder]),
+        bound_uid=st.sampled_from([0, 2, 9, 99]),  # 0: an older version's
     )
-    def order_to_a_folder(self, user: str, folder: str, kind: Any) -> None:
-        self._order(kind, user, folder_id=folder)
+    def order_to_a_folder(self, user: str, folder: str, kind: Any, bound_uid: int) -> None:
+        self._order(kind, user, folder_id=folder, bound_uid=bound_uid)
 
     @rule(user=users, mail=mails, times=st.integers(1, 4))
     def order_to_and_fro(self, user: str, mail: str, times: int) -> None:

@@ -11,12 +11,14 @@ from schemas.events import (
     CommandAnswered,
     CreateFolder,
     DeleteFolder,
-    DeleteMessages,
+    DestroyMessages,
     EmptyFolder,
     MailboxChanged,
     MarkAllRead,
+    TrashMessages,
 )
 from schemas.mail import Head
+from schemas.older import DeleteMessages, current
 from schemas.records import Holder
 from tests.agents.made import OneTry, change, deliver, mailbox_ports, order
 
@@ -100,32 +102,51 @@ async def test_if_changed_seq_holds_for_every_message(desk: Desk) -> None:
     await desk.deliver("m1", "m2")
     words = {"add_keywords": ("Work",)}
     assert (await desk.order(ChangeMessages, "m1", if_changed_seq=2, **words)).outcome == "conflict"
-    assert (await desk.order(DeleteMessages, "m1", "m2", if_changed_seq=1)).outcome == "conflict"
+    assert (await desk.order(TrashMessages, "m1", "m2", if_changed_seq=1)).outcome == "conflict"
     assert (await desk.order(ChangeMessages, "m1", if_changed_seq=1, **words)).seq == 3
 
 
 async def test_more_than_one_step_has_room_for_is_refused(desk: Desk) -> None:
     await desk.deliver("m1")
     ids = [f"m{number}" for number in range(501)]
-    assert (await desk.order(DeleteMessages, *ids)).outcome == "refused"
+    assert (await desk.order(TrashMessages, *ids)).outcome == "refused"
 
 
-async def test_deleted_goes_to_trash_and_from_there_for_good(desk: Desk) -> None:
+async def test_to_the_trash_is_never_further_however_often(desk: Desk) -> None:
     await desk.deliver("m1")
     await desk.order(ChangeMessages, "m1", add_folder_ids=("trash", "archive"))
-    await desk.order(DeleteMessages, "m1")
+    await desk.order(TrashMessages, "m1")
+    assert await desk.places("m1") == [{"trash"}]
+    assert (await desk.order(TrashMessages, "m1")).outcome == "unchanged"
+    older = order(DeleteMessages, "by an older version", "m1")
+    assert (await desk.do(current(older))).outcome == "unchanged"
     assert await desk.places("m1") == [{"trash"}]
     assert await desk.ports.holders.held(["m1"]) == {"m1"}
-    entry = await desk.order(DeleteMessages, "m1")
-    assert (entry.changes[0].change, entry.usage.messages) == ("destroyed", 0)
-    assert (await desk.row("m1")).destroyed
-    assert await desk.ports.holders.held(["m1"]) == set()
-    assert (await desk.order(DeleteMessages, "m1")).outcome == "not_found"
+
+
+async def test_destroyed_is_what_lies_as_its_owner_saw_it(desk: Desk) -> None:
+    """In trash or junk, unchanged since; the rest is passed over."""
+    await desk.deliver("m1", "m2", folder="trash")
+    await desk.deliver("m3", folder="junk")
+    await desk.deliver("m4")
+    mails, seen_seq = ("m1", "m2", "m3", "m4", "m5"), 4
+    await desk.order(ChangeMessages, "m2", set_folder_ids=("inbox",))
+    await desk.order(ChangeMessages, "m2", set_folder_ids=("trash",))
+    entry = await desk.order(DestroyMessages, *mails, unchanged_since_seq=seen_seq)
+    told = {one.message_id: one.change for one in entry.changes}
+    assert told == dict.fromkeys((message_id(mail, "bob") for mail in ("m1", "m3")), "destroyed")
+    assert (entry.not_found, entry.usage.messages) == ((message_id("m5", "bob"),), 2)
+    assert await desk.places(*mails[:4]) == [set(), {"trash"}, set(), {"inbox"}]
+    assert await desk.ports.holders.held(list(mails)) == {"m2", "m4"}
+    again = await desk.order(DestroyMessages, *mails, unchanged_since_seq=seen_seq)
+    assert again.outcome == "conflict"
+    assert set(again.not_found) == {message_id(mail, "bob") for mail in ("m1", "m3", "m5")}
+    assert (await desk.order(DestroyMessages, "m1", unchanged_since_seq=99)).outcome == "not_found"
 
 
 async def test_a_mail_that_comes_again_after_its_end_is_not_held(desk: Desk) -> None:
     await desk.deliver("m1", folder="trash")
-    await desk.order(DeleteMessages, "m1")
+    await desk.order(DestroyMessages, "m1", unchanged_since_seq=1)
     await desk.deliver("m1")
     assert (await desk.row("m1")).destroyed
     assert await desk.ports.holders.held(["m1"]) == set()
@@ -220,11 +241,30 @@ async def test_emptying_trash_and_junk_is_for_good_elsewhere_it_is_not(desk: Des
         mails = [f"{folder}{number}" for number in range(4)]
         await desk.deliver(*mails, folder=folder)
         await desk.order(ChangeMessages, mails[0], add_folder_ids=("inbox",))
-        await desk.order(EmptyFolder, folder_id=folder)
+        await desk.order(EmptyFolder, folder_id=folder, bound_uid=5)
         rest = {"trash"} if folder == "archive" else set()
         assert await desk.places(*mails) == [{"inbox"}, rest, rest, rest]
     held = await desk.ports.holders.held(["trash0", "trash1", "junk1", "archive1"])
     assert held == {"trash0", "archive1"}
+
+
+async def test_an_order_to_a_folder_holds_for_what_its_owner_saw(desk: Desk) -> None:
+    """However late it is carried out: what came, or came back, since has a higher uid."""
+    await desk.deliver("m1", "m2", folder="trash")
+    await desk.order(ChangeMessages, "m2", set_folder_ids=("inbox",))
+    await desk.order(TrashMessages, "m2")
+    await desk.deliver("m3", folder="trash")
+    older = await desk.order(EmptyFolder, folder_id="trash")
+    assert (older.outcome, bool(older.detail)) == ("refused", True)
+    await desk.order(EmptyFolder, folder_id="trash", bound_uid=3)
+    await desk.order(MarkAllRead, folder_id="trash", bound_uid=4)
+    assert await desk.places("m1", "m2", "m3") == [set(), {"trash"}, {"trash"}]
+    assert [(await desk.row(mail)).keywords for mail in ("m2", "m3")] == [("$seen",), ()]
+    await desk.folder("f1", "Work")
+    await desk.deliver("m4", folder="f1")
+    late = await desk.order(DeleteFolder, folder_id="f1", bound_uid=1)
+    assert (late.outcome, await desk.places("m4")) == ("refused", [{"f1"}])
+    assert (await desk.order(DeleteFolder, folder_id="f1", bound_uid=2)).folder_changes
 
 
 async def test_all_read_does_not_touch_what_comes_later(desk: Desk) -> None:

@@ -14,12 +14,12 @@ from agents.refill import fill, refill
 from mail.cursors import NEWEST
 from mail.ids import message_id
 from mail.query_plan import Wanted
-from schemas.events import DeleteMessages
+from schemas.events import DestroyMessages, TrashMessages
 from schemas.search_sqlite import SEARCH
 from stores.fts import FtsIndex, bucket_of
 from stores.memory import MemoryContentStore, MemoryMailStore
 from stores.memory_search import MemorySearchIndex
-from tests.agents.made import PLAIN, OneTry, deliver, mailbox_ports
+from tests.agents.made import PLAIN, OneTry, deliver, mailbox_ports, order
 
 FOLDERS = ("inbox", "archive", "junk")
 
@@ -29,8 +29,8 @@ async def filled_store(count: int) -> tuple[MemoryMailStore, MemoryContentStore]
     boxes = mailbox_ports(store=store)
     for n in range(count):
         await contents.put(f"m{n}", PLAIN)
-        order = deliver(f"m{n}", folder_id=FOLDERS[n % 3])
-        await mailbox(order, OneTry(offset=n), boxes)
+        command = deliver(f"m{n}", folder_id=FOLDERS[n % 3])
+        await mailbox(command, OneTry(offset=n), boxes)
     return store, contents
 
 
@@ -68,11 +68,10 @@ async def test_what_is_destroyed_meanwhile_does_not_come_back() -> None:
 
     class SlowContents(MemoryContentStore):
         async def get(self, ref: str) -> bytes:
-            for n in (1, 2):  # to the trash, and out of it
-                order = DeleteMessages(
-                    command_id=f"c{n}", user_id="bob", domain_id="d1", message_ids=(id_,), at_ms=3
-                )
-                (event,) = await mailbox(order, OneTry(offset=n), boxes)
+            trash = order(TrashMessages, "c1", "m0")
+            destroy = order(DestroyMessages, "c2", "m0", unchanged_since_seq=9)
+            for n, command in enumerate((trash, destroy), start=1):
+                (event,) = await mailbox(command, OneTry(offset=n), boxes)
                 await index(event, OneTry(), ports)
             return await contents.get(ref)
 

@@ -83,7 +83,8 @@ class OneTry(Work):
 class Mailboxes(Publisher):
     """The mailbox agent behind a log of its own, which begins behind `offset`.
 
-    `deaf` leaves commands in the log unread.
+    `deaf` leaves commands in the log unread. `ahead`: commands of others that reach the log before
+    the next one that is published.
     """
 
     def __init__(self, store: MemoryMailStore, feed: MemoryFeed, offset: int = 0) -> None:
@@ -92,12 +93,14 @@ class Mailboxes(Publisher):
         self._turn = asyncio.Lock()
         self._offset = offset
         self.commands: list[Command] = []
+        self.ahead: list[Command] = []
         self.deaf = self.down = False
 
     async def publish(self, *events: Event) -> None:
         if self.down:
             raise BrokerUnavailable
-        for event in events:
+        ahead, self.ahead = self.ahead, []
+        for event in (*ahead, *events):
             assert isinstance(event, Command)
             self.commands.append(event)
             if not self.deaf:

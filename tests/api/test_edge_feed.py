@@ -12,7 +12,13 @@ from edge_world import PLAIN, World
 
 from api.sessions import new_token, token_sha256
 from mail.ids import new_id
-from schemas.events import ChangeMessages, CreateFolder, DeleteMessages, EmptyFolder
+from schemas.events import (
+    ChangeMessages,
+    CreateFolder,
+    DestroyMessages,
+    EmptyFolder,
+    TrashMessages,
+)
 from schemas.mailbox import SEEN
 from schemas.records import Session, User
 
@@ -91,8 +97,8 @@ async def test_whole_steps_come_in_order_and_say_what_is_true_after_them(world, 
     await carry_out(world, CreateFolder, folder_id="f1", name="Work")
     await carry_out(world, ChangeMessages, message_ids=ids[:4], add_folder_ids=("f1",))
     await carry_out(world, ChangeMessages, message_ids=ids[1:], add_keywords=(SEEN,))
-    await carry_out(world, DeleteMessages, message_ids=ids[:2])
-    await carry_out(world, DeleteMessages, message_ids=ids[:2])
+    await carry_out(world, TrashMessages, message_ids=ids[:2])
+    await carry_out(world, DestroyMessages, message_ids=ids[:2], unchanged_since_seq=9)
     for limit in (1, 3, 500):
         told = await all_changes(client, "0", limit)
         assert [one["seq"] for one in told] == [1, 2, 3, 4, 5, 6, *[7] * 4, *[8] * 4, 9, 9, 10, 10]
@@ -139,9 +145,9 @@ async def test_a_snapshot_taken_while_mail_changes_is_mended_by_what_follows(wor
 
     async def between() -> None:
         await world.deliver()
-        await carry_out(world, DeleteMessages, message_ids=(left.pop(),))
+        await carry_out(world, TrashMessages, message_ids=(left.pop(),))
         await carry_out(world, ChangeMessages, message_ids=(left[0],), add_keywords=(SEEN,))
-        await carry_out(world, EmptyFolder, folder_id="trash")
+        await carry_out(world, EmptyFolder, folder_id="trash", bound_uid=99)
 
     state, found = await snapshot(client, 3, between)
     mended = seen_through(await all_changes(client, state, 2), found)

@@ -7,7 +7,9 @@ from aiohttp import ClientSession
 from edge_world import PLAIN, World
 
 from mail.errors import StoreUnavailable
+from mail.ids import new_id
 from mail.keywords import KEYWORDS_MAX
+from schemas.events import ChangeMessages
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 REPLY = (
@@ -136,6 +138,63 @@ async def test_deleting_is_to_the_trash_and_from_there_for_good(world: World, as
     assert told == ["not_found", "trashed", "destroyed"]
     assert await ask.listed("/v1/messages") == []
     assert (await ask("GET", "/v1/folders/trash"))["total"] == 1
+
+
+async def test_a_repeated_delete_destroys_nothing(
+    make_world: Callable[..., World],
+) -> None:
+    """The mailbox is slow, so the edge reads the inbox at each repeat."""
+    world = await make_world(answer_timeout_s=0.05)
+    one, two = await world.deliver(), await world.deliver()
+    ask = Asking(await world.signed())
+    world.mailboxes.deaf = True
+    for _ in range(2):
+        await ask("DELETE", f"/v1/messages/{one.message_id}", status=202)
+        await ask("POST", "/v1/messages/delete", {"ids": [two.message_id]}, status=202)
+        await ask("POST", "/v1/folders/trash/empty", status=202)
+    for command in world.mailboxes.commands:
+        await world.mailboxes.carry_out(command)
+    assert (await world.store.load("alice")).folders["trash"].total == 2
+
+
+async def test_what_changed_since_it_was_read_is_not_destroyed(
+    make_world: Callable[..., World],
+) -> None:
+    """From trash and junk it is for good, but never of a message that its owner brought back."""
+    world = await make_world(answer_timeout_s=0.05)
+    mails = [await world.deliver(folder_id=name) for name in ("trash", "junk", "trash", "junk")]
+    one, two, three, four = (mail.message_id for mail in mails)
+    ask = Asking(await world.signed())
+    world.mailboxes.deaf = True
+    await ask("PATCH", "/v1/messages", {"ids": [one, three], "folder_ids": ["inbox"]}, status=202)
+    await ask("POST", "/v1/messages/delete", {"ids": [one, two]}, status=202)
+    await ask("DELETE", f"/v1/messages/{three}", status=202)
+    await ask("DELETE", f"/v1/messages/{four}", status=202)
+    told = [await world.mailboxes.carry_out(command) for command in world.mailboxes.commands]
+    assert [getattr(event, "outcome", "") for event in told] == ["", "", "conflict", ""]
+    assert set(await ask.listed("/v1/folders/inbox/messages")) == {one, three}
+    assert (await world.store.load("alice")).usage.messages == 2
+
+
+async def test_a_message_that_changes_meanwhile_is_passed_over(world: World, ask: Asking) -> None:
+    """The mailbox carries out another command between the edge's look and the edge's order."""
+    mails = [await world.deliver(folder_id="trash") for _ in range(3)]
+    one, two, three = (mail.message_id for mail in mails)
+    flagged = [
+        ChangeMessages(
+            command_id=new_id(), user_id="alice", domain_id="d", at_ms=1,
+            message_ids=(id_,), add_keywords=("$flagged",),
+        )
+        for id_ in (one, three)
+    ]  # fmt: skip
+    world.mailboxes.ahead = flagged[:1]
+    ids = {"ids": [one, two, NOBODY]}
+    told = await ask.outcomes("POST", "/v1/messages/delete", ids)
+    assert told == ["conflict", "destroyed", "not_found"]
+    world.mailboxes.ahead = flagged[1:]
+    answer = await ask("DELETE", f"/v1/messages/{three}", status=409)
+    assert answer["code"] == "changed_meanwhile"
+    await ask("DELETE", f"/v1/messages/{three}", status=204)
 
 
 async def test_a_change_holds_to_what_was_seen(world: World, ask: Asking) -> None:

@@ -19,7 +19,7 @@ from mail.query import Asker
 from mail.query_plan import plan_of
 from mail.query_reader import parse
 from schemas.content import Stored
-from schemas.events import DeleteMessages
+from schemas.events import DestroyMessages, TrashMessages
 from schemas.records import Holder
 from stack.home import claimed
 from stores.memory_search import MemorySearchIndex
@@ -70,8 +70,8 @@ async def bob(tmp_path: Path):
             made = Mailbox(verifier)
             for number in range(3):
                 await made.receive(f"m{number}")
-            for at in range(2):  # to the trash, then for good
-                await made.do(order(DeleteMessages, f"d{at}", "m2"))
+            await made.do(order(TrashMessages, "d0", "m2"))
+            await made.do(order(DestroyMessages, "d1", "m2", unchanged_since_seq=9))
             yield made
 
 
@@ -140,6 +140,6 @@ async def test_what_is_on_its_way_is_no_difference(bob: Mailbox) -> None:
     await bob.verifier.search.remove("bob", id_of("m1"))
     found = asyncio.create_task(bob.found())
     await asyncio.sleep(0)
-    await bob.do(order(DeleteMessages, "late", "m1"))
-    await bob.do(order(DeleteMessages, "late too", "m1"))
+    await bob.do(order(TrashMessages, "late", "m1"))
+    await bob.do(order(DestroyMessages, "late too", "m1", unchanged_since_seq=99))
     assert await found == []

@@ -10,10 +10,11 @@ from schemas.events import (
     Command,
     CreateFolder,
     DeleteFolder,
-    DeleteMessages,
     Deliver,
+    DestroyMessages,
     EmptyFolder,
     MarkAllRead,
+    TrashMessages,
 )
 from schemas.mail import Head, Verdict
 
@@ -91,8 +92,12 @@ class Orders:
             remove_keywords=self._words(refusable=True),
         )
 
-    def _removal(self, user: str) -> DeleteMessages:
-        return DeleteMessages(**self._ids(user), message_ids=self._messages(user))
+    def _removal(self, user: str) -> TrashMessages | DestroyMessages:
+        fields = {**self._ids(user), "message_ids": self._messages(user)}
+        if self._dice.random() < 0.5:
+            return TrashMessages(**fields)
+        seen_seq = self._dice.randrange(2 * len(self._known[user]) + 1)
+        return DestroyMessages(**fields, unchanged_since_seq=seen_seq)
 
     def _creation(self, user: str) -> CreateFolder:
         folder_id = f"own-{self._dice.randrange(2)}"
@@ -107,7 +112,9 @@ class Orders:
 
     def _folder_order(self, user: str) -> Command:
         kind = self._dice.choice([MarkAllRead, EmptyFolder, DeleteFolder])
-        return kind(**self._ids(user), folder_id=self._dice.choice((*FOLDERS_USED, "trash")))
+        bound_uid = self._dice.randrange(len(self._known[user]) + 2)  # 0: an older version's
+        folder_id = self._dice.choice((*FOLDERS_USED, "trash"))
+        return kind(**self._ids(user), folder_id=folder_id, bound_uid=bound_uid)
 
     def _messages(self, user: str) -> tuple[str, ...]:
         mails = self._known[user][-12:] or ["mail-nowhere"]

@@ -12,9 +12,10 @@ from schemas.events import (
     MailboxChanged,
     MailReceived,
     Position,
+    TrashMessages,
 )
 from schemas.mail import Envelope
-from schemas.older import ChangeKeywords, MailboxChangedV1
+from schemas.older import ChangeKeywords, DeleteMessages, MailboxChangedV1
 from streams.codec import decode, encode
 from streams.topology import TOPICS
 
@@ -57,6 +58,12 @@ def test_what_the_last_version_wrote_reads_as_this_one_writes() -> None:
     read = decode("mailbox.commands", 0, msgspec.msgpack.encode(order))
     assert isinstance(read, ChangeMessages)
     assert (read.message_ids, read.add_keywords, read.command_id) == (("m",), ("$seen",), "c")
+    removal = DeleteMessages(
+        command_id="c", user_id="u", domain_id="d", message_ids=("m",), if_changed_seq=2, at_ms=1
+    )
+    assert decode("mailbox.commands", 0, msgspec.msgpack.encode(removal)) == TrashMessages(
+        command_id="c", user_id="u", domain_id="d", message_ids=("m",), if_changed_seq=2, at_ms=1
+    )
     told = MailboxChangedV1(
         user_id="u", domain_id="d", seq=3, command_id="c", position=Position("e", 0, 1),
         change="updated", message_id="m", places={"inbox": 1}, keywords=("$seen",), folders=(),
