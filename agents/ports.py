@@ -9,6 +9,7 @@ from mail.folder_orders import CHUNK_MAX
 from mail.policy import SpamPolicy
 from mail.ports import (
     ContentStore,
+    ContentSweep,
     DeadLetters,
     Holders,
     InFlight,
@@ -107,7 +108,7 @@ class ReleasePorts:
 class SweepPorts:
     """Of sweep."""
 
-    contents: ContentStore
+    contents: ContentSweep
     holders: Holders
     quarantine: Quarantine
     in_flight: InFlight

@@ -4,7 +4,7 @@ A released mail enters the river again behind the scanners, as mail.scanned with
 had and the name of who overrode it, which stays in its hops. Message ids are derived, so releasing
 twice delivers once. The row is marked after the broker took the mail: cut short in between, it is
 simply released again.
-A deleted mail leaves its end and its verdict; its content goes at once when nobody else holds it.
+A deleted mail leaves its end and its verdict; its content is left to the sweep.
 Refused: infected without force, or no content to deliver. NotFound: no such mail, or deleted.
 """
 
@@ -44,13 +44,11 @@ async def release(
 
 
 async def discard(mail_id: str, ports: ReleasePorts, *, by: str, at_ms: int) -> None:
-    """What was released is its owners' mail: then only the row goes."""
-    row = await _row(mail_id, ports)
-    await ports.quarantine.delete(mail_id, by=by, at_ms=at_ms)
-    await ports.holders.release(mail_id, QUARANTINE_HOLDER)
-    if row.released_at_ms is None and not await ports.holders.of(mail_id):
-        await ports.contents.delete(row.content.ref)
+    """The row goes last: as long as it is there, the command can be repeated."""
+    await _row(mail_id, ports)
     await ports.ledger.reopen([mail_id], at_ms=at_ms)
+    await ports.holders.release(mail_id, QUARANTINE_HOLDER)
+    await ports.quarantine.delete(mail_id, by=by, at_ms=at_ms)
 
 
 async def _row(mail_id: str, ports: ReleasePorts) -> Quarantined:

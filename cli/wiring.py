@@ -11,6 +11,7 @@ from cli.config import Config, load
 from mail.errors import Refused
 from mail.ports import (
     ContentStore,
+    ContentSweep,
     Directory,
     Holders,
     Ledger,
@@ -69,6 +70,12 @@ class Adapters:
         return store
 
     async def contents(self) -> ContentStore:
+        return await self._contents()
+
+    async def content_sweep(self) -> ContentSweep:
+        return await self._contents()
+
+    async def _contents(self) -> PackedContentStore:
         store = await PackedContentStore.open(self._data / "content.sqlite", self._home / "content")
         self._stack.push_async_callback(store.close)
         return store

@@ -24,3 +24,12 @@ class Stored(msgspec.Struct, frozen=True, tag="stored"):
 
 
 Content = Inline | Stored
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """While it lasts, no content is deleted. It lives as long as `beats` grows."""
+
+    lease_id: str
+    purpose: str  # for operators
+    taken_at_ms: int
+    beats: int

@@ -189,4 +189,18 @@ CONTENT: tuple[Statements, ...] = (
             content BLOB NOT NULL
         ) STRICT""",
     ),
+    # loose: contents without a holder, and how many turns of the sweep in a row found none.
+    # lease: who needs every content to stay for now; beats count up while he lives.
+    (
+        """CREATE TABLE loose (
+            mail_id TEXT PRIMARY KEY NOT NULL,
+            turns INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE lease (
+            lease_id TEXT PRIMARY KEY NOT NULL,
+            purpose TEXT NOT NULL,
+            taken_at_ms INTEGER NOT NULL,
+            beats INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )

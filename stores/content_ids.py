@@ -2,8 +2,6 @@
 
 import re
 
-from mail.ids import time_ms
-
 CONTENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
@@ -13,14 +11,6 @@ def check_content_id(mail_id: str) -> str:
         msg = f"{mail_id!r} is no mail id"
         raise ValueError(msg)
     return mail_id
-
-
-def mail_time_ms(mail_id: str, put_at_ms: int) -> int:
-    """When the mail came, as its id tells; `put_at_ms` for an id that does not."""
-    try:
-        return time_ms(mail_id)
-    except ValueError:
-        return put_at_ms
 
 
 def is_content_id(ref: str) -> bool:

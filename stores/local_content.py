@@ -1,4 +1,6 @@
-"""ContentStore in a local folder: one file per mail, on disk before `put` answers.
+"""Contents in a local folder: one file per mail, on disk before `put` answers.
+
+The half of a content store that keeps large contents (stores/packed_content.py).
 
     FOLDER/cd/MAIL_ID    by the id's last two characters: a UUIDv7 begins with its time, so its
                          beginning would fill one folder after another
@@ -23,9 +25,8 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from mail.errors import ContentMissing, StoreUnavailable
-from mail.ports import ContentStore
 from schemas.content import Stored
-from stores.content_ids import check_content_id, is_content_id, mail_time_ms
+from stores.content_ids import check_content_id, is_content_id
 
 T = TypeVar("T")
 _FOLDER_CHARS = 2
@@ -40,7 +41,7 @@ class LocalContentConfig:
     leftover_age_s: float = 3600.0  # an unfinished file this old has no writer any more
 
 
-class LocalContentStore(ContentStore):
+class LocalContentStore:
     """Made by `open`; `close` it. The reference of a content is its mail id."""
 
     def __init__(self, folder: Path, config: LocalContentConfig) -> None:
@@ -71,12 +72,11 @@ class LocalContentStore(ContentStore):
             raise ContentMissing(ref)
         return await self._run(functools.partial(self._get, ref))
 
-    async def older(
-        self, *, before_ms: int, place: str | None, limit: int
-    ) -> tuple[list[str], str | None]:
-        return await self._run(functools.partial(self._older, before_ms, place or "", limit))
+    async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
+        """As ContentSweep.walk."""
+        return await self._run(functools.partial(self._walk, place or "", limit))
 
-    def _older(self, before_ms: int, place: str, limit: int) -> tuple[list[str], str | None]:
+    def _walk(self, place: str, limit: int) -> tuple[list[str], str | None]:
         """A place is FOLDER/NAME, or FOLDER~ behind it; one call looks into one folder only."""
         folder, _, after = place.partition("/")
         folders = sorted(one for one in self._folder.iterdir() if len(one.name) == _FOLDER_CHARS)
@@ -85,20 +85,12 @@ class LocalContentStore(ContentStore):
             return [], None
         after = after if here.name == folder else ""
         names = sorted(one.name for one in here.iterdir() if one.name > after)[:limit]
-        found = [name for name in names if is_content_id(name) and self._age(name) < before_ms]
+        found = [name for name in names if is_content_id(name)]
         return found, f"{here.name}/{names[-1]}" if len(names) == limit else here.name + _BEHIND
 
-    def _age(self, mail_id: str) -> int:
-        """The mail's time; of one that has just been deleted, the end of all."""
-        try:
-            put_at_ms = self._place(mail_id).stat().st_mtime_ns // 1_000_000
-        except FileNotFoundError:
-            return 2**63
-        return mail_time_ms(mail_id, put_at_ms)
-
-    async def delete(self, ref: str) -> None:
-        if is_content_id(ref):
-            await self._run(functools.partial(self._delete, ref))
+    def remove(self, ref: str) -> None:
+        """For those who are on a thread already; absent: no error, and not synced. OSError."""
+        self._place(ref).unlink(missing_ok=True)
 
     def has(self, ref: str) -> bool:
         """Whether there is a file; for those who are on a thread already. OSError."""
@@ -148,12 +140,6 @@ class LocalContentStore(ContentStore):
         if gone:
             self._incoming.stat()
         return gone
-
-    def _delete(self, ref: str) -> None:
-        place = self._place(ref)
-        with contextlib.suppress(FileNotFoundError):
-            place.unlink()
-            _sync_folder(place.parent)
 
     def _place(self, mail_id: str) -> Path:
         return self._folder / mail_id.rjust(_FOLDER_CHARS, "0")[-_FOLDER_CHARS:] / mail_id

@@ -3,22 +3,24 @@
 A file of its own costs two syncs, a rename, and at 64 KB still twice the CPU of a row. Contents of
 at most `row_max_bytes` are rows, in the order of their arrival; larger ones are files
 (stores/local_content.py), and so are all that former versions wrote as files. An id is in one of
-both places only.
+both places only. Counts and leases of the sweep are rows of the same file, so that a content and
+its count are deleted in one transaction.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
 
 from mail.errors import ContentMissing, StoreUnavailable
-from mail.ports import ContentStore
+from mail.ports import ContentStore, ContentSweep
 from mail.times import now_ms
-from schemas.content import Stored
+from schemas.content import Lease, Stored
 from schemas.sqlite import CONTENT
-from stores.content_ids import check_content_id, is_content_id, mail_time_ms
+from stores import content_sweep_rows as counts
+from stores.content_ids import check_content_id, is_content_id
 from stores.local_content import LocalContentStore
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_gathered import GatheredReads
@@ -28,8 +30,7 @@ ROW_MAX_BYTES = 128 * 1024  # most mails are smaller; most octets are in larger 
 
 _FIND = "SELECT content FROM content WHERE mail_id = ?"
 _PUT = "INSERT OR IGNORE INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
-_WALK = """SELECT content_key, mail_id, put_at_ms FROM content WHERE content_key > ?
-    ORDER BY content_key LIMIT ?"""
+_WALK = "SELECT content_key, mail_id FROM content WHERE content_key > ? ORDER BY 1 LIMIT ?"
 _ROW, _FILES = "row ", "file "
 _DELETE = "DELETE FROM content WHERE mail_id = ?"
 
@@ -42,7 +43,7 @@ class PackedContentConfig:
     sqlite: SqliteConfig = field(default_factory=lambda: SqliteConfig(cache_kib=4 * 1024))
 
 
-class PackedContentStore(ContentStore):
+class PackedContentStore(ContentStore, ContentSweep):
     """Made by `open`; `close` it. The reference of a content is its mail id."""
 
     def __init__(self, rows: SqliteFile, files: LocalContentStore, *, row_max_bytes: int) -> None:
@@ -69,7 +70,7 @@ class PackedContentStore(ContentStore):
     async def put(self, mail_id: str, content: bytes) -> Stored:
         check_content_id(mail_id)
         if len(content) > self._row_max_bytes:
-            kept = await self._rows.read(lambda c: _found(c, mail_id))
+            kept = await self._looked_up(mail_id)
         else:
             kept = await self._rows.write(lambda c: self._keep(c, mail_id, content))
         if kept is None:
@@ -82,29 +83,64 @@ class PackedContentStore(ContentStore):
         found = await self._found.of(ref)
         return await self._files.get(ref) if found is None else found
 
-    async def delete(self, ref: str) -> None:
-        if is_content_id(ref):
-            await self._rows.write(lambda c: c.execute(_DELETE, (ref,)).rowcount)
-            await self._files.delete(ref)
-
-    async def older(
-        self, *, before_ms: int, place: str | None, limit: int
-    ) -> tuple[list[str], str | None]:
+    async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
         """Rows first; a place among them is a row's key, one among files has a folder's name."""
         if place is None or place.startswith(_ROW):
             after = int((place or f"{_ROW}-1").removeprefix(_ROW))
-            return await self._rows.read(lambda c: _older(c, before_ms, after, limit))
+            return await self._rows.read(lambda c: _page(c, after, limit))
         files = None if place == _FILES else place.removeprefix(_FILES)
-        found, on = await self._files.older(before_ms=before_ms, place=files, limit=limit)
+        found, on = await self._files.walk(place=files, limit=limit)
         return found, None if on is None else _FILES + on
+
+    async def loose(self, *, after: str, limit: int) -> list[str]:
+        return await self._rows.read(lambda c: counts.loose(c, after, limit))
+
+    async def sweep(
+        self, *, loose: Sequence[str], held: Sequence[str] = (), turns: int
+    ) -> list[str]:
+        return await self._rows.write(
+            lambda c: counts.sweep(c, loose, held, turns, lambda ref: self._delete(c, ref))
+        )
+
+    async def take_lease(self, lease_id: str, purpose: str) -> None:
+        await self._rows.write(lambda c: counts.take_lease(c, lease_id, purpose))
+
+    async def renew_lease(self, lease_id: str) -> bool:
+        return await self._rows.write(lambda c: counts.renew_lease(c, lease_id))
+
+    async def end_lease(self, lease_id: str) -> None:
+        await self._rows.write(lambda c: counts.end_lease(c, lease_id))
+
+    async def leases(self) -> list[Lease]:
+        return await self._rows.read(counts.leases)
 
     async def absent(self, refs: Iterable[str]) -> list[str]:
         asked = tuple(refs)
         rows = await self._rows.read(lambda c: {ref for ref in asked if _is_row(c, ref)})
         return await self._files.absent(ref for ref in asked if ref not in rows)
 
+    async def _looked_up(self, mail_id: str) -> bytes | None:
+        """What the row of `mail_id` holds. A count ends first, so that no file goes behind it."""
+        kept, counted = await self._rows.read(
+            lambda c: (_found(c, mail_id), counts.is_counted(c, mail_id))
+        )
+        if counted:
+            await self._rows.write(lambda c: counts.strike(c, mail_id))
+        return kept
+
+    def _delete(self, connection: Connection, ref: str) -> None:
+        """StoreUnavailable. A file that a power cut brings back is found and counted again."""
+        connection.execute(_DELETE, (ref,))
+        if not is_content_id(ref):
+            return
+        try:
+            self._files.remove(ref)
+        except OSError as error:
+            raise StoreUnavailable("content", str(error)) from error
+
     def _keep(self, connection: Connection, mail_id: str, content: bytes) -> bytes | None:
         """What the row holds from now on; None: there is a file of that id. StoreUnavailable."""
+        counts.strike(connection, mail_id)
         row = (mail_id, now_ms(), content)
         if not self._is_file(mail_id) and connection.execute(_PUT, row).rowcount:
             return content
@@ -122,9 +158,9 @@ def _found(connection: Connection, mail_id: str) -> bytes | None:
     return row[0] if row else None
 
 
-def _older(connection: Connection, before_ms: int, after: int, limit: int) -> tuple[list[str], str]:
+def _page(connection: Connection, after: int, limit: int) -> tuple[list[str], str]:
     looked = connection.execute(_WALK, (after, limit)).fetchall()
-    found = [mail_id for _, mail_id, at_ms in looked if mail_time_ms(mail_id, at_ms) < before_ms]
+    found = [mail_id for _, mail_id in looked]
     return found, f"{_ROW}{looked[-1][0]}" if len(looked) == limit else _FILES
 
 

@@ -188,4 +188,6 @@ def _table(found: dict[str, Any]) -> str:
     for row in found["roles"]:
         lines.append(f"  {row['name']:<9} lag {row['lag']}")
         lines += [f"    held: {one['engine']}, {one['detail']}" for one in row["held"]]
+        if sweep := row.get("detail", {}).get("sweep"):
+            lines.append(f"    sweep: {sweep}")
     return "\n".join(lines)

@@ -31,6 +31,11 @@ def processes(status: Mapping[str, Any], home: Home) -> list[Finding]:
         for role in status["roles"]
         for said in role.get("warnings", ())
     ]
+    found += [
+        note("sweep", sweep, "none: it goes on by itself when the backup has ended")
+        for row in status["roles"]
+        if (sweep := row.get("detail", {}).get("sweep"))
+    ]
     rows = [*status["processes"], *status["engines"]]
     found += [
         note(

@@ -12,6 +12,8 @@ from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.roles.parts import running
 from cli.wiring import Adapters, adapters
+from mail.times import rfc3339
+from schemas.content import Lease
 from schemas.custody import ENDS
 from stack.home import existing
 from streams.config import TopicsConfig
@@ -24,7 +26,7 @@ from streams.topology import CUSTODY, DEAD_LETTERS
 LOOK_INTERVAL_S = 5.0
 STALL_LIMIT_S = 300.0
 
-SWEEP_INTERVAL_S = 300.0
+SWEEP_INTERVAL_S = 30.0  # a look at leases; the sweeper itself keeps its turns apart
 
 AtWork = list[tuple[CustodyFeed, Custodian, Sweeper]]
 
@@ -69,7 +71,7 @@ async def _ports(config: Config, opened: Adapters) -> CustodyPorts:
 
 async def _sweep_ports(config: Config, opened: Adapters) -> SweepPorts:
     return SweepPorts(
-        contents=await opened.contents(),
+        contents=await opened.content_sweep(),
         holders=await opened.holders(),
         quarantine=await opened.quarantine(),
         in_flight=LogSearch(config.bootstrap),
@@ -83,11 +85,13 @@ def _report(at_work: AtWork) -> Report:
     def status() -> dict[str, Any]:
         if not at_work:
             return {"lag": 0, "held": [], "detail": {}}
-        feed, custodian, _ = at_work[0]
+        feed, custodian, sweeper = at_work[0]
         totals = custodian.totals
-        detail = {}
+        detail: dict[str, Any] = {}
         if totals is not None:
             detail = {"open": totals.open_mails, "missing": totals.missing_mails}
+        if sweeper.leases:
+            detail["sweep"] = "; ".join(map(_paused_by, sweeper.leases))
         said = {"detail": detail, "warnings": _warnings(at_work)}
         return {"lag": feed.status.lag, "held": [], **said}
 
@@ -97,6 +101,10 @@ def _report(at_work: AtWork) -> Report:
         status=status,
         samples=lambda: _samples(*at_work[0]) if at_work else (),
     )
+
+
+def _paused_by(lease: Lease) -> str:
+    return f"paused by {lease.purpose} since {rfc3339(lease.taken_at_ms)}"
 
 
 def _unhealthy(at_work: AtWork) -> str | None:

@@ -5,7 +5,7 @@ StoreUnavailable (ScannerUnavailable, BrokerUnavailable) when its engine does no
 may then be repeated as it was. Every write is durable when it returns, and idempotent by its id.
 """
 
-from mail.ports.contents import ContentStore, Holders, Quarantine
+from mail.ports.contents import ContentStore, ContentSweep, Holders, Quarantine
 from mail.ports.custody import DeadLetters, InFlight, Ledger
 from mail.ports.directory import SIGN_INS_KEPT, Directory, Resolver, Room
 from mail.ports.mailboxes import Commit, MailStore
@@ -18,6 +18,7 @@ __all__ = [
     "SIGN_INS_KEPT",
     "Commit",
     "ContentStore",
+    "ContentSweep",
     "DeadLetters",
     "Directory",
     "Feed",

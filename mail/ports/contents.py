@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from schemas.content import Stored
+from schemas.content import Lease, Stored
 from schemas.records import (
     Holder,
     Quarantined,
@@ -21,23 +21,56 @@ class ContentStore(Protocol):
         """ContentMissing when nothing is there."""
         ...
 
-    async def delete(self, ref: str) -> None:
-        """Absent already: no error."""
+    async def absent(self, refs: Iterable[str]) -> list[str]:
+        """Those of `refs` that lead nowhere, without reading the others."""
         ...
 
-    async def older(
-        self, *, before_ms: int, place: str | None, limit: int
-    ) -> tuple[list[str], str | None]:
-        """References of contents whose mail is older, and where to go on; None after the last.
 
-        Looks at `limit` contents at most, so it may give fewer, or none. A walk from None to None
-        gives all that were there from its beginning to its end; the time is that in the mail id
-        (UUIDv7), else of the `put`.
+class ContentSweep(Protocol):
+    """The only way to delete contents: a count of turns without a holder, and leases against it.
+
+    Implemented by the content store itself. A `put` of a counted content ends its count.
+    """
+
+    async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
+        """At most `limit` references and where to go on; None after the last.
+
+        A walk from None to None gives every content that was there from its beginning to its end.
+        A page may be empty.
         """
         ...
 
-    async def absent(self, refs: Iterable[str]) -> list[str]:
-        """Those of `refs` that lead nowhere, without reading the others."""
+    async def loose(self, *, after: str, limit: int) -> list[str]:
+        """References that have a count, in ascending order, those after `after` ("": all)."""
+        ...
+
+    async def sweep(
+        self, *, loose: Sequence[str], held: Sequence[str] = (), turns: int
+    ) -> list[str]:
+        """Count one more turn for each of `loose`, end the count of `held`; one transaction.
+
+        Deletes those of `loose` whose count has reached `turns`, and returns them. While there is a
+        lease nothing is counted and nothing is deleted. Each of `loose` once.
+        """
+        ...
+
+    async def take_lease(self, lease_id: str, purpose: str) -> None:
+        """From its return on nothing is deleted until the lease ends. The same id again: no change.
+
+        `purpose`: at most a line, for operators.
+        """
+        ...
+
+    async def renew_lease(self, lease_id: str) -> bool:
+        """Count one beat. False: the lease has ended, and contents may have been deleted since."""
+        ...
+
+    async def end_lease(self, lease_id: str) -> None:
+        """No such lease: no error."""
+        ...
+
+    async def leases(self) -> list[Lease]:
+        """All leases, the oldest id first."""
         ...
 
 

@@ -48,7 +48,7 @@ async def test_only_what_is_lacking_is_read(caplog) -> None:
     ports = IndexPorts(store=store, contents=contents, search=MemorySearchIndex())
     assert await refill(ports) == 0
     ports.search.lost.add("bob")
-    await contents.delete("m7")
+    del contents.contents["m7"]
     assert await refill(ports) == 200
     assert "m7" in caplog.text
     assert await found(ports) == wanted(200) - {message_id("m7", "bob")}

@@ -85,7 +85,7 @@ async def test_what_the_agents_left_agrees(bob: Mailbox) -> None:
 
 
 async def test_a_content_that_is_gone_or_another(bob: Mailbox) -> None:
-    await bob.verifier.contents.delete("m0")
+    await bob.verifier.contents.sweep(loose=["m0"], turns=1)
     assert await bob.found() == [f"content: message {id_of('m0')}: content m0 is not there"]
     await bob.verifier.contents.put("m0", b"forged")
     assert await bob.found() == [f"content: message {id_of('m0')}: content m0 is damaged"]

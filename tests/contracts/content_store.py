@@ -2,16 +2,14 @@
 
 import asyncio
 import hashlib
-import random
-import uuid
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mail.errors import ContentMissing
 from mail.ids import derived_id, new_id
-from mail.ports import ContentStore
 
 PATHS = ("../escape", "/etc/passwd", "a/b", "a\\b", ".", "..", "", "a\x00b", "a\n", "é", "a" * 65)
 
@@ -61,61 +59,110 @@ class ContentStoreContract:
         with pytest.raises(ContentMissing):
             await contents.get(new_id())
 
-    async def test_what_was_deleted_is_missing_and_may_be_put_again(self, contents):
-        mail_id = new_id()
-        stored = await contents.put(mail_id, b"first")
-        kept = await contents.put(new_id(), b"kept")
-        await contents.delete(stored.ref)
-        await contents.delete(stored.ref)
-        with pytest.raises(ContentMissing):
-            await contents.get(stored.ref)
-        assert await contents.get(kept.ref) == b"kept"
-        again = await contents.put(mail_id, b"second")
-        assert await contents.get(again.ref) == b"second"
-
     @pytest.mark.parametrize("path", PATHS)
     async def test_an_id_is_never_a_path(self, contents, path):
         with pytest.raises(ValueError, match="no mail id"):
             await contents.put(path, b"x")
         with pytest.raises(ContentMissing):
             await contents.get(path)
-        await contents.delete(path)
 
-    async def test_what_is_absent_is_told(self, contents):
-        there = (await contents.put(new_id(), b"here")).ref
-        gone = (await contents.put(new_id(), b"gone")).ref
-        await contents.delete(gone)
+    async def test_what_is_absent_is_named(self, contents):
+        there, gone = (await contents.put(new_id(), b"here")).ref, new_id()
         assert await contents.absent([there, gone, "../x", "a/b"]) == [gone, "../x", "a/b"]
         assert await contents.absent([]) == []
 
-    async def test_a_walk_meets_what_is_old_and_nothing_else(self, contents):
-        old_ms = 1_700_000_000_000
-        old = [uuid7_of(old_ms + number) for number in range(7)]
-        fresh, untimed = new_id(), derived_id("no time in it")
-        for number, mail_id in enumerate((*old, fresh, untimed)):
-            await contents.put(mail_id, b"x" * (100_000 if number % 2 else 1))
-        for before_ms, wanted in (
-            (old_ms, set()),
-            (old_ms + 3, set(old[:3])),
-            (old_ms + 10**6, set(old)),
-            (2**50, {*old, fresh, untimed}),
-        ):
-            assert await walked(contents, before_ms) == sorted(wanted)
-        await contents.delete(old[0])
-        assert await walked(contents, old_ms + 10**6) == sorted(old[1:])
+    async def test_a_walk_meets_every_content_once(self, contents):
+        put = [new_id() for _ in range(7)] + [derived_id("an id without a time")]
+        for number, mail_id in enumerate(put):
+            await contents.put(mail_id, LARGE if number % 2 else SMALL)
+        assert await walked(contents) == sorted(put)
 
     async def test_a_walk_through_nothing_ends(self, contents):
-        assert await walked(contents, 2**50) == []
+        assert await walked(contents) == []
 
 
-def uuid7_of(at_ms: int) -> str:
-    return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | 2 << 62 | random.getrandbits(60)))
+SMALL, LARGE = b"x", b"x" * 200_000
 
 
-async def walked(contents: ContentStore, before_ms: int) -> list[str]:
+class ContentSweepContract:
+    """For adapters that are a ContentSweep too; inherit both."""
+
+    @pytest.mark.parametrize("content", [SMALL, LARGE])
+    async def test_a_content_is_deleted_at_the_given_count(self, contents, content):
+        gone, kept = [(await contents.put(new_id(), content)).ref for _ in range(2)]
+        for _ in range(2):
+            assert await contents.sweep(loose=[gone, kept], turns=3) == []
+        assert await contents.absent([gone, kept]) == []
+        assert await contents.sweep(loose=[gone], turns=3) == [gone]
+        assert await contents.absent([gone, kept]) == [gone]
+        with pytest.raises(ContentMissing):
+            await contents.get(gone)
+        assert await contents.loose(after="", limit=9) == [kept]
+        assert await walked(contents) == [kept]
+        again = await contents.put(gone, b"second")
+        assert await contents.get(again.ref) == b"second"
+
+    async def test_turns_are_counted_in_a_row(self, contents):
+        first, second = sorted([(await contents.put(new_id(), SMALL)).ref for _ in range(2)])
+        await contents.sweep(loose=[first, second], turns=3)
+        await contents.sweep(loose=[first], held=[second], turns=3)
+        assert await contents.loose(after="", limit=9) == [first]
+        assert await contents.sweep(loose=[first, second], turns=3) == [first]
+        assert await contents.sweep(loose=[second], turns=3) == []
+        assert await contents.sweep(loose=[second], turns=3) == [second]
+
+    @pytest.mark.parametrize("content", [SMALL, LARGE])
+    async def test_a_put_ends_the_count(self, contents, content):
+        ref = (await contents.put(new_id(), content)).ref
+        await contents.sweep(loose=[ref], turns=2)
+        await contents.put(ref, content)
+        assert await contents.loose(after="", limit=9) == []
+        assert await contents.sweep(loose=[ref], turns=2) == []
+        assert await contents.get(ref) == content
+
+    async def test_counts_are_read_by_pages(self, contents):
+        refs = sorted([(await contents.put(new_id(), SMALL)).ref for _ in range(5)])
+        await contents.sweep(loose=refs, turns=9)
+        assert await contents.loose(after="", limit=2) == refs[:2]
+        assert await contents.loose(after=refs[1], limit=9) == refs[2:]
+        assert await contents.loose(after=refs[4], limit=9) == []
+
+    async def test_what_is_not_there_is_counted_and_forgotten(self, contents):
+        """A crash between a deletion and the end of its count; a name that cannot be a file's."""
+        assert await contents.sweep(loose=["gone", "../x"], turns=1) == ["gone", "../x"]
+        assert await contents.loose(after="", limit=9) == []
+
+    async def test_a_lease_stops_counts_and_deletions(self, contents):
+        ref = (await contents.put(new_id(), SMALL)).ref
+        await contents.sweep(loose=[ref], turns=2)
+        await contents.take_lease("lease-1", "a backup")
+        await contents.take_lease("lease-1", "a backup")
+        await contents.take_lease("lease-2", "another")
+        for _ in range(3):
+            assert await contents.sweep(loose=[ref], turns=2) == []
+        await contents.end_lease("lease-1")
+        assert await contents.sweep(loose=[ref], turns=2) == []
+        await contents.end_lease("lease-2")
+        await contents.end_lease("lease-2")
+        assert await contents.sweep(loose=[ref], turns=2) == [ref]
+
+    async def test_a_lease_beats_until_it_ends(self, contents):
+        assert await contents.leases() == []
+        assert not await contents.renew_lease("lease-1")
+        await contents.take_lease("lease-1", "a backup")
+        (taken,) = await contents.leases()
+        assert (taken.lease_id, taken.purpose, taken.beats) == ("lease-1", "a backup", 0)
+        assert await contents.renew_lease("lease-1")
+        (renewed,) = await contents.leases()
+        assert renewed == msgspec.structs.replace(taken, beats=1)
+        await contents.end_lease("lease-1")
+        assert not await contents.renew_lease("lease-1")
+
+
+async def walked(contents) -> list[str]:
     found, place = [], None
     while True:
-        refs, place = await contents.older(before_ms=before_ms, place=place, limit=3)
+        refs, place = await contents.walk(place=place, limit=3)
         assert len(refs) <= 3
         found += refs
         if place is None:

@@ -89,7 +89,7 @@ class Place:
             return await self._from_log(stage)
         mail_id = self.dice.choice(self.mails[stage])
         if stage == "content":
-            await self.ports.contents.delete(mail_id)
+            self.ports.contents.remove(mail_id)
         else:
             name, table = ("mail", stage) if stage == "message" else (stage, "quarantined")
             connection = sqlite3.connect(self.folder / f"{name}.sqlite")

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agents.ports import SweepPorts
-from agents.sweep import DAY_MS, SweepConfig, Sweeper
+from agents.sweep import SweepConfig, Sweeper
+from ingress.config import SmtpConfig
 from mail.errors import BrokerUnavailable
 from mail.holding import holder_of
-from mail.ids import message_id, new_id
+from mail.ids import dated_id, message_id, new_id
 from schemas.content import Stored
 from schemas.records import QUARANTINE_HOLDER, Holder
 from stores.packed_content import PackedContentStore
@@ -19,14 +20,13 @@ from streams.in_flight import LogSearch
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
 from streams.topics import make_topics
-from tests.contracts.content_store import uuid7_of
 from tests.custody.world import Log, quarantined
 from tests.river_tools.conftest import commit, fresh
 from tests.river_tools.made import validated
 
-NOW_MS = 1_800_000_000_000
-OLD_MS = NOW_MS - 8 * DAY_MS
-SMALL, BIG = b"x", b"x" * 100_000
+SMALL, BIG = b"x", b"x" * 200_000
+TURN_S = 300.0
+TURNS = 3
 
 
 @pytest.fixture
@@ -39,12 +39,22 @@ async def ports(tmp_path) -> AsyncIterator[SweepPorts]:
         await store.close()
 
 
-def sweeper_of(ports: SweepPorts, *, pages: int = 400) -> Sweeper:
-    return Sweeper(ports, SweepConfig(page=2, pages=pages), now_ms=lambda: NOW_MS)
+class Sweeping:
+    """A sweeper, and a hand on its monotonic clock."""
+
+    def __init__(self, ports: SweepPorts, *, pages: int = 400, turns: int = TURNS) -> None:
+        self.now_s = 5_000.0
+        config = SweepConfig(page=2, pages=pages, turns=turns, turn_s=TURN_S)
+        self.sweeper = Sweeper(ports, config, clock_s=lambda: self.now_s)
+
+    async def turns(self, count: int = 1, *, after_s: float = TURN_S) -> None:
+        for _ in range(count):
+            self.now_s += after_s
+            await self.sweeper.turn()
 
 
-async def put(ports: SweepPorts, *, at_ms: int = OLD_MS, content: bytes = SMALL) -> str:
-    return (await ports.contents.put(uuid7_of(at_ms), content)).ref
+async def put(ports: SweepPorts, content: bytes = SMALL) -> str:
+    return (await ports.contents.put(new_id(), content)).ref
 
 
 async def hold(ports: SweepPorts, ref: str, holder: str) -> None:
@@ -52,18 +62,61 @@ async def hold(ports: SweepPorts, ref: str, holder: str) -> None:
 
 
 @pytest.mark.parametrize("content", [SMALL, BIG])
-async def test_only_what_is_old_and_held_by_nobody_goes(ports: SweepPorts, content: bytes) -> None:
-    gone = [await put(ports, content=content) for _ in range(5)]
-    young = await put(ports, at_ms=NOW_MS - 6 * DAY_MS, content=content)
-    kept = [await put(ports, content=content) for _ in range(4)]
+async def test_only_what_was_loose_for_all_turns_goes(ports: SweepPorts, content: bytes) -> None:
+    gone = [await put(ports, content) for _ in range(5)]
+    kept = [await put(ports, content) for _ in range(4)]
     await hold(ports, kept[0], "user:u1")
     await hold(ports, kept[1], QUARANTINE_HOLDER)
     await ports.quarantine.put(quarantined(kept[2], content=Stored(kept[2], 1, "")))
     ports.in_flight.there = {kept[3]: frozenset({""})}
-    sweeper = sweeper_of(ports)
-    await sweeper.turn()
+    sweeping = Sweeping(ports)
+    await sweeping.turns(TURNS - 1)
+    young = await put(ports, content)
+    assert await ports.contents.absent([*gone, young, *kept]) == []
+    await sweeping.turns()
     assert await ports.contents.absent([*gone, young, *kept]) == gone
-    assert sweeper.deleted == 5
+    assert sweeping.sweeper.deleted == 5
+
+
+async def test_turns_are_apart_by_the_monotonic_clock_and_a_restart_shortens_nothing(
+    ports: SweepPorts,
+) -> None:
+    """Calls in between do not count, nor do processes that end before their first turn."""
+    ref = await put(ports)
+    sweeping = Sweeping(ports)
+    await sweeping.turns(100, after_s=TURN_S / 200)
+    for _ in range(100):
+        await Sweeping(ports).turns(after_s=TURN_S - 1)
+    assert await ports.contents.loose(after="", limit=9) == []
+    for turn in range(TURNS):  # each in a process of its own: the count is stored
+        assert await ports.contents.absent([ref]) == []
+        await Sweeping(ports).turns(2 if turn == 0 else 1, after_s=TURN_S if turn else TURN_S / 2)
+    assert await ports.contents.absent([ref]) == [ref]
+
+
+def test_two_turns_are_further_apart_than_an_acceptance_takes() -> None:
+    assert SweepConfig().turn_s > SmtpConfig(hostname="mx.test").accept_max_s
+    assert SweepConfig().turns * SweepConfig().turn_s >= 86_400
+    with pytest.raises(ValueError, match="turns"):
+        SweepConfig(turns=1)
+
+
+async def test_a_wall_clock_in_the_wrong_year_deletes_nothing(ports: SweepPorts) -> None:
+    """Put, swept between the put and the acknowledgement of its event, acknowledged: it stays."""
+    ref = (await ports.contents.put(dated_id(0, "from 1970"), BIG)).ref
+    log: Log = ports.in_flight
+    plain = log.waiting
+
+    async def waiting(ids):
+        found = await plain(ids)
+        log.there = {ref: frozenset({""})}  # acknowledged after the log's ends were read
+        return found
+
+    log.waiting = waiting
+    sweeping = Sweeping(ports, turns=2)
+    await sweeping.turns(5)
+    assert await ports.contents.absent([ref]) == []
+    assert await ports.contents.loose(after="", limit=9) == []
 
 
 async def test_a_destroyed_message_leaves_its_content_unless_another_has_it(
@@ -72,25 +125,39 @@ async def test_a_destroyed_message_leaves_its_content_unless_another_has_it(
     ref = await put(ports)
     for user in ("ann", "bob"):
         await hold(ports, ref, holder_of(ref, user, message_id(ref, user)))
+    sweeping = Sweeping(ports)
     for user in ("ann", "bob"):
-        await sweeper_of(ports).turn()
+        await sweeping.turns(TURNS)
         assert await ports.contents.absent([ref]) == []
         await ports.holders.release(ref, holder_of(ref, user, message_id(ref, user)))
-    await sweeper_of(ports).turn()
+    await sweeping.turns(TURNS)
+    assert await ports.contents.absent([ref]) == [ref]
+
+
+async def test_a_content_that_is_held_again_begins_anew(ports: SweepPorts) -> None:
+    ref = await put(ports)
+    sweeping = Sweeping(ports)
+    await sweeping.turns(TURNS - 1)
+    await hold(ports, ref, "user:u1")
+    await sweeping.turns()
+    await ports.holders.release(ref, "user:u1")
+    await sweeping.turns(TURNS - 1)
+    assert await ports.contents.absent([ref]) == []
+    await sweeping.turns()
     assert await ports.contents.absent([ref]) == [ref]
 
 
 async def test_a_turn_is_bounded_and_the_next_one_goes_on(ports: SweepPorts) -> None:
     for content in (SMALL, BIG):
         for _ in range(5):
-            await hold(ports, await put(ports, content=content), "user:u1")
-    loose = [await put(ports, content=content) for content in (SMALL, BIG)]
-    sweeper, turns = sweeper_of(ports, pages=2), 0
+            await hold(ports, await put(ports, content), "user:u1")
+    loose = [await put(ports, content) for content in (SMALL, BIG)]
+    sweeping, turns = Sweeping(ports, pages=2), 0
     while await ports.contents.absent(loose) != loose:
-        await sweeper.turn()
+        await sweeping.turns()
         turns += 1
         assert turns < 400
-    assert turns > 1
+    assert turns > TURNS
 
 
 async def test_what_comes_out_of_quarantine_meanwhile_stays(ports: SweepPorts) -> None:
@@ -104,8 +171,8 @@ async def test_what_comes_out_of_quarantine_meanwhile_stays(ports: SweepPorts) -
         return {}
 
     ports.in_flight.waiting = waiting
-    await sweeper_of(ports).turn()
-    assert await ports.contents.absent([ref, other]) == [other]
+    await Sweeping(ports).turns()
+    assert await ports.contents.loose(after="", limit=9) == [other]
 
 
 async def test_what_is_stored_meanwhile_stays(ports: SweepPorts) -> None:
@@ -116,21 +183,56 @@ async def test_what_is_stored_meanwhile_stays(ports: SweepPorts) -> None:
         return {}
 
     ports.in_flight.waiting = waiting
-    await sweeper_of(ports).turn()
+    await Sweeping(ports, turns=2).turns(5)
     assert await ports.contents.absent([ref]) == []
 
 
-async def test_without_the_log_nothing_is_deleted(ports: SweepPorts) -> None:
+async def test_a_search_that_fails_counts_nothing_and_goes_on_for_the_same_mails(
+    ports: SweepPorts,
+) -> None:
+    """A piece of a search proves something only behind the first look that it began with."""
     ref = await put(ports)
+    asked = []
 
-    async def waiting(_ids):
-        raise BrokerUnavailable("odd")
+    async def waiting(ids):
+        asked.append(list(ids))
+        if len(asked) < 3:
+            sweeping.now_s += 60.0  # it takes its time
+            raise BrokerUnavailable("odd")
+        return {}
 
     ports.in_flight.waiting = waiting
-    sweeper = sweeper_of(ports)
-    with pytest.raises(BrokerUnavailable):
-        await sweeper.turn()
-    assert await ports.contents.absent([ref]) == []
+    sweeping = Sweeping(ports)
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable):
+            await sweeping.turns()
+        await put(ports)
+        await sweeping.turns(3)  # 60 s of work are paused for 1,200 s
+    assert await ports.contents.loose(after="", limit=9) == []
+    await sweeping.turns()
+    assert asked == [[ref]] * 3
+    assert await ports.contents.loose(after="", limit=9) == [ref]
+
+
+async def test_a_lease_that_beats_pauses_the_sweep_one_that_does_not_ends(
+    ports: SweepPorts, caplog: pytest.LogCaptureFixture
+) -> None:
+    ref = await put(ports)
+    sweeping = Sweeping(ports, turns=2)
+    await ports.contents.take_lease("b1", "a backup")
+    for _ in range(10):
+        await ports.contents.renew_lease("b1")
+        await sweeping.turns()
+    assert [lease.purpose for lease in sweeping.sweeper.leases] == ["a backup"]
+    assert await ports.contents.loose(after="", limit=9) == []
+    await sweeping.turns(3)  # 900 s without a beat
+    assert sweeping.sweeper.leases
+    await sweeping.turns()
+    assert sweeping.sweeper.leases == []
+    assert "a backup" in caplog.text
+    assert not await ports.contents.renew_lease("b1")
+    await sweeping.turns()
+    assert await ports.contents.absent([ref]) == [ref]
 
 
 @pytest.mark.kafka
@@ -145,13 +247,13 @@ async def test_mail_held_by_a_scanner_for_days_keeps_its_content(broker, ports) 
         contents=ports.contents, holders=ports.holders, quarantine=ports.quarantine,
         in_flight=search,
     )  # fmt: skip
-    held, orphan = await put(ports, content=BIG), await put(ports, content=BIG)
+    held, orphan = await put(ports, BIG), await put(ports, BIG)
     await river.publish(validated(held), validated(new_id()))
     await river.stop()
-    await sweeper_of(ports).turn()
+    await Sweeping(ports).turns(TURNS)
     assert await ports.contents.absent([held, orphan]) == [orphan]
     async with LogClient(broker.bootstrap) as log:
         ends = await log.ends(await log.partitions(["mail.validated"]))
     await commit(broker.bootstrap, prefix + "scan", {tuple(part): at for part, at in ends.items()})
-    await sweeper_of(ports).turn()
+    await Sweeping(ports).turns(TURNS)
     assert await ports.contents.absent([held]) == [held]

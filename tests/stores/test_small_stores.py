@@ -15,7 +15,7 @@ from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_quarantine import SqliteQuarantine
-from tests.contracts.content_store import ContentStoreContract
+from tests.contracts.content_store import ContentStoreContract, ContentSweepContract
 from tests.contracts.directory import DirectoryContract
 from tests.contracts.holders import HoldersContract
 from tests.contracts.ledger import LedgerContract
@@ -78,7 +78,7 @@ class TestSqliteLedger(LedgerContract):
         await ledger.close()
 
 
-class TestMemoryContentStore(ContentStoreContract):
+class TestMemoryContentStore(ContentStoreContract, ContentSweepContract):
     @pytest.fixture
     def contents(self):
         return MemoryContentStore()
@@ -92,7 +92,7 @@ class TestLocalContentStore(ContentStoreContract):
         await contents.close()
 
 
-class TestPackedContentStore(ContentStoreContract):
+class TestPackedContentStore(ContentStoreContract, ContentSweepContract):
     @pytest.fixture
     async def contents(self, tmp_path):
         contents = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
