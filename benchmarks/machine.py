@@ -14,7 +14,7 @@ import psutil
 from benchmarks.stack import ROOT
 
 PACKAGES = (
-    "aiohttp", "aiokafka", "aiosmtpd", "fast-mail-parser", "faust-streaming", "mode-streaming",
+    "aiohttp", "aiokafka", "aiosmtpd", "faust-streaming", "mode-streaming",
     "msgspec", "uvloop",
 )  # fmt: skip
 

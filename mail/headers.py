@@ -13,6 +13,8 @@ from itertools import pairwise
 
 from mail.charsets import decode_text, guess_text
 from mail.clean import fitting, one_line
+from mail.header_junk import Junk
+from mail.transfer import lenient_base64
 
 HEADER_MAX_BYTES = 1024 * 1024
 FIELDS_MAX = 10_000
@@ -23,14 +25,14 @@ ID_MAX_CHARS = 250
 DATE_MAX_CHARS = 200
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_MBOX_LINE = re.compile(rb"From (?![ \t]*:)[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_EMPTY_LINES = re.compile(rb"[\r\n]+")
 # A field with the lines that continue it; possessive, so that a long one takes no memory.
+# Some exporters put a byte-order mark before the first field.
 _FIELD = re.compile(
-    rb"[ \t]*([!-9;-~]{1,997})[ \t]*:"
+    rb"(?:\xef\xbb\xbf)?[ \t]*([!-9;-~]{1,997})[ \t]*:"
     rb"([^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*+)(?:\r\n|\r|\n|\Z)"
 )
 _WORD = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _ID = re.compile(r"<([^<>]+)>")
 
 
@@ -72,25 +74,45 @@ class Header:
         return _date_ms(values[0]) if values else None
 
 
-def read_header(content: bytes) -> Header:
-    """The header of a mail. Beyond HEADER_MAX_BYTES and FIELDS_MAX nothing is read.
+def read_header(
+    content: bytes, start: int = 0, stop: int | None = None, *, fields_max: int = FIELDS_MAX
+) -> Header:
+    """The header that begins at `start`: to the first empty line (RFC 5322 §2.1), or to `stop`.
 
-    Fields are looked at one by one: thousands of parts may each begin with a header of few lines
-    that no empty line ends, and megabytes behind it.
+    `body_start` counts from the beginning of `content`. Lines that are neither field nor
+    continuation are skipped, see mail/header_junk.py. Reads HEADER_MAX_BYTES and `fields_max`
+    fields at most. Linear in what it reads.
     """
-    if content[:1] in (b"\n", b"\r"):
-        return Header([], len(content) - len(content.lstrip(b"\r\n")), complete=True)
+    stop = len(content) if stop is None else stop
+    limit = min(stop, start + HEADER_MAX_BYTES)
+    if empty := _EMPTY_LINES.match(content, start, stop):
+        return Header([], empty.end(), complete=True)
     fields: list[tuple[str, bytes]] = []
-    mbox_line = _MBOX_LINE.match(content, 0, HEADER_MAX_BYTES)
-    at = mbox_line.end() if mbox_line else 0
-    while found := _FIELD.match(content, at, HEADER_MAX_BYTES):
-        fields.append((found[1].decode("ascii"), _unfolded(found[2])))
-        if len(fields) == FIELDS_MAX:
-            return Header(fields, at, complete=False)
-        at = found.end()
-    empty_line = _LINE_END.match(content, at, HEADER_MAX_BYTES)
-    at = empty_line.end() if empty_line else at  # where it is missing the body begins already
-    return Header(fields, at, complete=at < HEADER_MAX_BYTES or len(content) <= HEADER_MAX_BYTES)
+    junk: Junk | None = None
+    at, end = start, None
+    while end is None:
+        while found := _FIELD.match(content, at, limit):
+            fields.append((found[1].decode("ascii"), _unfolded(found[2])))
+            if len(fields) == fields_max:
+                return Header(fields, at, complete=False)
+            at = found.end()
+        if empty := _LINE_END.match(content, at, limit):
+            end = empty.end()
+        elif at >= limit:
+            break
+        else:
+            line_end = _line_end(content, at, limit)
+            junk = junk or Junk()
+            end = None if junk.take(content[at:line_end], at, fields) else at
+            at = line_end
+    if junk and junk.settle(fields, end):
+        return Header(fields, junk.body_start, complete=True)
+    return Header(fields, at if end is None else end, complete=end is not None or limit == stop)
+
+
+def _line_end(content: bytes, at: int, limit: int) -> int:
+    found = _LINE_END.search(content, at, limit)
+    return found.end() if found else limit
 
 
 def _unfolded(value: bytes) -> bytes:
@@ -129,13 +151,6 @@ def _word_octets(word: re.Match[str]) -> bytes:
     if word[2] in "qQ":
         return binascii.a2b_qp(data.replace(b" ", b"_"), header=True)
     return lenient_base64(data)
-
-
-def lenient_base64(data: bytes) -> bytes:
-    """What can be had of broken base64: foreign octets skipped, a cut end dropped."""
-    letters = _NOT_BASE64.sub(b"", data)
-    letters = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
-    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
 
 def _date_ms(value: bytes) -> int | None:

@@ -1,39 +1,41 @@
-"""The parts of a mail, read by us: for what fast-mail-parser refuses, misreads or dies of.
+"""The parts of a mail (RFC 2046 §5.1): one tree, breadth first, without recursion.
 
-Never fails, and never does more than its limits allow: no recursion, a bounded number of places
-looked at. Broken base64 gives what can be had; a multipart whose delimiters are nowhere is text.
+Never fails. Work is linear in the size of the mail: headers are read once, bodies are looked
+through for delimiters SCANS_MAX times at most, and DELIMITERS_LOOKED_AT_MAX places are compared.
+Broken base64 gives what can be had; a multipart whose delimiters are nowhere is text.
 """
 
-import binascii
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
-from mail.charsets import guess_text
-from mail.headers import Header, lenient_base64, read_header
-from mail.mime import Part, Tree, describe, parameters
+from mail.headers import Header, read_header
+from mail.mime import Part, Tree, boundary_of, describe, encoding_of
+from mail.transfer import decode_transfer
 
 DELIMITERS_LOOKED_AT_MAX = 20_000
-BOUNDARY_MAX_BYTES = 200  # RFC 2046 §5.1.1 says 70
-_VALUE_MAX_BYTES = 16 * 1024
+PART_FIELDS_MAX = 1_000
+SCANS_MAX = 20  # levels of a tree that may be as big as the mail
+_SCANNED_AT_LEAST_BYTES = 1024 * 1024
 
-Span = tuple[int, int]
 
-
-def walk_tree(content: bytes) -> Tree:
-    """The tree, breadth first, so that the limits cut off the deepest parts."""
-    walk = _Walk(content)
-    root = walk.part((0, len(content)))
-    tree = Tree(root[0])
-    waiting = deque([(*root, 1)])
+def walk_tree(content: bytes, header: Header | None = None) -> Tree:
+    """The tree of a mail, whose `header` may have been read already."""
+    walk = _Walk(len(content))
+    header = header or read_header(content)
+    root = walk.part(header, content, len(content))
+    tree = Tree(root.part, complete=header.complete)
+    waiting = deque([(root, 1)])
     while waiting and tree.complete:
-        parent, header, span, depth = waiting.popleft()
-        for child in walk.children(parent, header, span):
+        parent, depth = waiting.popleft()
+        for child in walk.children(parent):
             if not tree.admits_more(depth):
                 break
-            parent.children.append(child[0])
-            waiting.append((*child, depth + 1))
-    tree.complete &= walk.looks_left > 0
+            parent.part.children.append(child.part)
+            if child.boundary:
+                waiting.append((child, depth + 1))
+    tree.complete &= walk.complete
     _settle(tree.root)
     return tree
 
@@ -48,80 +50,90 @@ def _settle(root: Part) -> None:
             part.content_type, part.attached = "text/plain", False
 
 
+@dataclass(slots=True, frozen=True)
+class _Entity:
+    """A part and where its body stands; `boundary` is "" where there are no parts in it."""
+
+    part: Part
+    boundary: str
+    encoding: str
+    octets: bytes
+    start: int
+    stop: int
+
+
+@dataclass(slots=True, frozen=True)
+class _Delimiter:
+    start: int
+    line_end: int
+    closes: bool
+
+
 class _Walk:
-    """One walk over one content; `looks_left` is its budget of possible delimiters."""
+    """One walk over one mail, with its budgets."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.looks_left = DELIMITERS_LOOKED_AT_MAX
+    def __init__(self, size_bytes: int) -> None:
+        self._looks_left = DELIMITERS_LOOKED_AT_MAX
+        self._scan_left_bytes = SCANS_MAX * size_bytes + _SCANNED_AT_LEAST_BYTES
+        self._headers_complete = True
 
-    def part(self, span: Span, *, in_digest: bool = False) -> tuple[Part, Header, Span]:
-        """The part that stands in `span`, its header, and where its body is."""
-        start, end = span
-        header = read_header(self._content[start:end])
-        body = (start + header.body_start, end)
-        encoding = _value(header, "content-transfer-encoding").partition(";")[0].strip().lower()
-        part = describe(
-            content_type=_value(header, "content-type") or ("message/rfc822" if in_digest else ""),
-            disposition=_value(header, "content-disposition"),
-            content_id=_value(header, "content-id"),
-            decode=cache(lambda: decode_transfer(self._content[body[0] : body[1]], encoding)),
-        )
-        return part, header, body
+    @property
+    def complete(self) -> bool:
+        """Whether the budgets were enough."""
+        return self._headers_complete and self._looks_left > 0 and self._scan_left_bytes >= 0
 
-    def children(
-        self, parent: Part, header: Header, body: Span
-    ) -> Iterator[tuple[Part, Header, Span]]:
-        if not parent.is_multipart:
+    def part(self, header: Header, octets: bytes, stop: int, *, in_digest: bool = False) -> _Entity:
+        """The entity of `header`, whose body goes on to `stop`."""
+        start, encoding = header.body_start, encoding_of(header)
+        decode = cache(lambda: decode_transfer(octets[start:stop], encoding))
+        part = describe(header, in_digest=in_digest, decode=decode)
+        boundary = boundary_of(header) if part.is_multipart else ""
+        return _Entity(part, boundary, encoding, octets, start, stop)
+
+    def children(self, parent: _Entity) -> Iterator[_Entity]:
+        """The parts of a multipart, at first level; none of a leaf."""
+        if not parent.boundary:
             return
-        boundary = parameters(_value(header, "content-type")).get("boundary", "").rstrip()
-        if not 0 < len(boundary) <= BOUNDARY_MAX_BYTES:
-            return
-        in_digest = parent.content_type == "multipart/digest"
-        for span in self._spans(b"--" + boundary.encode("utf-8", "replace"), body):
-            yield self.part(span, in_digest=in_digest)
+        delimiter = b"--" + parent.boundary.encode("utf-8", "replace")
+        octets, start, stop = parent.octets, parent.start, parent.stop
+        in_digest = parent.part.content_type == "multipart/digest"
+        for begin, end in self._spans(octets, delimiter, start, stop):
+            header = read_header(octets, begin, end, fields_max=PART_FIELDS_MAX)
+            self._headers_complete &= header.complete
+            yield self.part(header, octets, end, in_digest=in_digest)
 
-    def _spans(self, delimiter: bytes, body: Span) -> Iterator[Span]:
+    def _spans(
+        self, octets: bytes, delimiter: bytes, start: int, stop: int
+    ) -> Iterator[tuple[int, int]]:
         """Between delimiter lines; the line end before a delimiter belongs to it."""
         opened = -1
-        for start, end, closes in self._delimiters(delimiter, body):
+        for found in self._delimiters(octets, delimiter, start, stop):
             if opened >= 0:
-                yield opened, self._before_line_end(opened, start)
-            opened = -1 if closes else end
-            if closes:
+                yield opened, _before_line_end(octets, opened, found.start)
+            opened = -1 if found.closes else found.line_end
+            if found.closes:
                 return
         if opened >= 0:
-            yield opened, body[1]
+            yield opened, stop
 
-    def _delimiters(self, delimiter: bytes, body: Span) -> Iterator[tuple[int, int, bool]]:
-        """Start, start of the next line, and whether it is the closing one (RFC 2046 §5.1.1)."""
-        content, (at, stop) = self._content, body
-        while self.looks_left > 0:
-            start = content.find(delimiter, at, stop)
-            if start < 0:
+    def _delimiters(
+        self, octets: bytes, delimiter: bytes, start: int, stop: int
+    ) -> Iterator[_Delimiter]:
+        self._scan_left_bytes -= stop - start
+        at = start
+        while self._looks_left > 0 and self._scan_left_bytes >= 0:
+            found = octets.find(delimiter, at, stop)
+            if found < 0:
                 return
-            self.looks_left -= 1
-            line_end = content.find(b"\n", start, stop)
-            line_end = stop if line_end < 0 else line_end + 1
-            rest = content[start + len(delimiter) : line_end].rstrip()
-            if (start == body[0] or content[start - 1 : start] == b"\n") and rest in (b"", b"--"):
-                yield start, line_end, rest == b"--"
+            self._looks_left -= 1
+            line_end = octets.find(b"\n", found, stop) + 1 or stop
+            rest = octets[found + len(delimiter) : line_end].rstrip()
+            begins_line = found == start or octets[found - 1 : found] == b"\n"
+            if begins_line and rest in (b"", b"--"):
+                yield _Delimiter(found, line_end, closes=rest == b"--")
             at = line_end
 
-    def _before_line_end(self, opened: int, start: int) -> int:
-        end = start - 1 if start > opened else start
-        return end - 1 if end > opened and self._content[end - 1 : end] == b"\r" else end
 
-
-def _value(header: Header, name: str) -> str:
-    values = header.all(name)
-    return guess_text(values[0][:_VALUE_MAX_BYTES]) if values else ""
-
-
-def decode_transfer(body: bytes, encoding: str) -> bytes:
-    """RFC 2045 §6; an encoding that nobody knows is taken as it stands."""
-    if encoding == "base64":
-        return lenient_base64(body)
-    if encoding == "quoted-printable":
-        return binascii.a2b_qp(body)
-    return body
+def _before_line_end(octets: bytes, opened: int, start: int) -> int:
+    end = start - 1 if start > opened else start
+    return end - 1 if end > opened and octets[end - 1 : end] == b"\r" else end

@@ -7,6 +7,7 @@ Takes microseconds for a common mail and up to seconds for a hostile one of 20 M
 the event loop when the content is big.
 """
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from mail.address_lists import read_mailboxes
 from mail.clean import one_line
 from mail.errors import NotFound
 from mail.headers import Header, decoded, read_header
-from mail.mime import Part, Tree, read_tree
+from mail.mime import Part, Tree
 from mail.mime_walk import walk_tree
 from schemas.mail import Head
 
@@ -28,6 +29,8 @@ HEADER_NAME_MAX_CHARS = 100
 HEADER_VALUE_MAX_CHARS = 8 * 1024
 HEADERS_SHOWN = 1_000
 WORDS_MAX_CHARS = 256 * 1024
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -95,22 +98,15 @@ def attachment(content: bytes, n: int) -> tuple[Attachment, bytes]:
 
 
 def _read(content: bytes, use: Callable[[_Mail], T]) -> T:
-    """`use` what the first parser makes of it that does not fail, neither then nor in `use`."""
+    """`use` the mail; should that fail, what its octets look like without parts."""
     header = read_header(content)
     failed = not header.complete or not header.fields
-    for parse in (read_tree, walk_tree) if header.complete else (walk_tree,):
-        try:
-            tree = parse(content)
-            return use(_Mail(header, body.select(tree.root), failed or not tree.complete))
-        except BaseException as error:
-            if not _is_parse_failure(error):
-                raise
-    return use(_Mail(header, body.select(_raw(content, header).root), failed=True))
-
-
-def _is_parse_failure(error: BaseException) -> bool:
-    """Any Exception; and a panic of the Rust parser, which is none."""
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+    try:
+        tree = walk_tree(content, header)
+        return use(_Mail(header, body.select(tree.root), failed or not tree.complete))
+    except Exception as error:  # noqa: BLE001  # a mail must not stop its readers
+        log.warning("a mail could not be read and is shown raw: %s", type(error).__name__)
+        return use(_Mail(header, body.select(_raw(content, header).root), failed=True))
 
 
 def _raw(content: bytes, header: Header) -> Tree:

@@ -21,7 +21,6 @@ ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can 
     "aiosmtpd": {f"ingress/{path.name}" for path in (ROOT / "ingress").glob("*.py")},
     "nh3": {"mail/html.py"},
     "argon2": {"mail/passwords.py"},
-    "fast_mail_parser": {"mail/mime.py"},
 }
 
 

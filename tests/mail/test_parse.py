@@ -1,8 +1,6 @@
 """Any octets are read, sane mail as the standard library reads it, hostile mail cheaply."""
 
 import re
-import subprocess
-import sys
 import time
 from email import message_from_bytes, policy
 from email.headerregistry import Address
@@ -145,17 +143,6 @@ def test_hostile_mail_costs_seconds_at_most(content: bytes) -> None:
     assert read_head(content).subject == "hostile"
     read_mail(content)
     assert time.process_time() - started_s < 20.0  # minutes, or the process, without the limits
-
-
-def test_canary_deep_nesting_still_kills_fast_mail_parser() -> None:
-    """Fails once upstream counts levels before it recurses: then mail/mime.py may let it try."""
-    program = (
-        "from fast_mail_parser import parse_email\n"
-        "parse_email(b''.join(b'Content-Type: multipart/mixed; boundary=b%d\\r\\n\\r\\n--b%d\\r\\n'"
-        " % (level, level) for level in range(300_000)))"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
-    assert ended.returncode < 0, ended.stderr
 
 
 def test_limits_mark_what_they_cut_off() -> None:
