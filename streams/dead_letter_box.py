@@ -4,6 +4,8 @@ Sending back writes key and value, unchanged, to the origin topic, so the ids in
 and every stage recognises what it has done. Then a mark without value goes to the letter's own
 partition (streams/letters.py). A letter with a mark is not sent again unless forced. Killed
 between the two: the next redrive sends it once more, which is harmless for the same reason.
+An owner's command is sent back by its id alone: what followed it may have been carried out, so an
+operator must decide whether it is still wanted.
 Every function: BrokerUnavailable.
 """
 
@@ -20,7 +22,7 @@ from mail.times import now_ms
 from streams import dead_letter_headers as headers
 from streams.config import PublisherConfig
 from streams.dead_letters import RawPublisher
-from streams.letters import Parked, Wanted, id_of, mark_of, marked, parked_of
+from streams.letters import Parked, Wanted, id_of, is_owners, mark_of, marked, parked_of
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
 from streams.topology import BY_NAME, DEAD_LETTERS
@@ -36,8 +38,8 @@ Spans = Mapping[TopicPartition, tuple[int, int]]
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one id.
 
-    redriven | would_redrive | discarded | already | unreadable | not_found; `already`: it was sent
-    back or thrown away before.
+    redriven | would_redrive | discarded | already | by_id_only | unreadable | not_found.
+    `already`: it was sent back or thrown away before. `by_id_only`: an owner's command that waits.
     """
 
     id: str
@@ -151,12 +153,15 @@ class DeadLetterBox:
     ) -> list[Done]:
         """Send back through `river`; without one, say what would be done."""
         known = await self.index(wanted if ids is None else EVERY)
+        are_named = ids is not None
         if ids is None:
             ids = [id_ for id_, parked in known.items() if force or parked.waits]
-        done = [
-            await self._send_back(parked, river=river, force=force)
-            async for parked in self._each([id_ for id_ in ids if id_ in known], known)
-        ]
+        done = []
+        async for parked in self._each([id_ for id_ in ids if id_ in known], known):
+            if not are_named and parked.letter is not None and is_owners(parked.letter):
+                done.append(Done(id=parked.id, outcome="by_id_only", topic=parked.letter.topic))
+            else:
+                done.append(await self._send_back(parked, river=river, force=force))
         return done + [Done(id=id_, outcome="not_found") for id_ in ids if id_ not in known]
 
     async def discard(self, ids: Sequence[str], reason: str, river: RawPublisher) -> list[Done]:

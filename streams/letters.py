@@ -10,10 +10,15 @@ from typing import Any
 
 import msgspec
 
+from mail.errors import Undecodable
 from schemas.content import Content, Stored
 from schemas.custody import DISCARDED, PARKED, REDRIVEN, Letter
+from schemas.events import Deliver
+from schemas.operator_commands import RebuildViews
 from schemas.records import DeadLetter
 from streams import dead_letter_headers as headers
+from streams.codec import decode_of
+from streams.topology import TOPIC_OF
 
 _ODD = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 KIND_MAX_CHARS = 120
@@ -108,6 +113,17 @@ def marked(parked: Parked, mark: Mark) -> Parked:
             parked, redriven_at_ms=mark.at_ms, discarded_at_ms=None, reason=""
         )
     return msgspec.structs.replace(parked, discarded_at_ms=mark.at_ms, reason=mark.reason)
+
+
+def is_owners(letter: DeadLetter) -> bool:
+    """Whether the letter may be a mailbox owner's command; a delivery or an operator's is not."""
+    topic = TOPIC_OF[Deliver]
+    if letter.topic != topic.name:
+        return False
+    try:
+        return not isinstance(decode_of(topic, letter.offset, letter.value), Deliver | RebuildViews)
+    except Undecodable:
+        return True
 
 
 def named_in(value: bytes | None) -> tuple[str, str, str]:

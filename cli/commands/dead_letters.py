@@ -92,7 +92,10 @@ def letters_redrive(
     stage: str | None,
     since: int | None,
 ) -> None:
-    """Send letters back to the topic they came from, with the same ids inside; safe to repeat."""
+    """Send letters back to the topic they came from, with the same ids inside; safe to repeat.
+
+    An owner's command is sent back only by its id.
+    """
     wanted = _wanted(cause, stage, since)
     if bool(letter_ids) == (everything or wanted != Wanted()):
         raise click.UsageError("name letters, or say --all or which by --cause, --stage, --since")
@@ -116,6 +119,13 @@ def _tell(done: Sequence[box.Done], nothing: str) -> None:
         click.echo(f"{one.id}  {one.outcome}{_onwards(one)}")
     if not done:
         click.echo(nothing)
+    by_id = [one.id for one in done if one.outcome == "by_id_only"]
+    if by_id:
+        click.echo(
+            f"{len(by_id)} letters are commands of mailbox owners and were not sent back: later "
+            "commands may have been carried out since. Name those that are still wanted by id, "
+            "oldest first; discard the others"
+        )
     bad = [one.id for one in done if one.outcome in BAD]
     if bad:
         raise Refused(f"nothing was done with: {', '.join(bad)}")

@@ -3,6 +3,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from mail.errors import BrokerUnavailable, NotFound
 from mail.ids import new_id
+from schemas.events import EmptyFolder
 from schemas.records import DeadLetter
 from streams.codec import encode
 from streams.config import PublisherConfig
@@ -12,11 +13,13 @@ from streams.dead_letters import park
 from streams.letters import Wanted, kind_of
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
+from tests.agents.made import deliver, order
 from tests.river_tools.conftest import fresh, make
 from tests.river_tools.made import received
 
 pytestmark = pytest.mark.kafka
 ORIGIN = "mail.received"
+COMMANDS = "mailbox.commands"
 
 
 @pytest.fixture
@@ -120,6 +123,24 @@ async def test_a_letter_is_sent_back_once_with_its_bytes_and_key(broker, box, ri
     assert await outcomes(broker, box, [one], force=True) == {one: "redriven"}
     assert len(await arrived(broker, before)) == 3
     assert len(await list_dead(broker.bootstrap, 9, topic=box)) == 2, "marks are no letters"
+
+
+async def test_an_owners_command_is_sent_back_by_its_id_alone(broker, box, admin, river):
+    """Others of that owner may have been carried out since; a delivery depends on none."""
+    await make(admin, COMMANDS)
+    values = [encode(deliver()), encode(order(EmptyFolder, "c", folder_id="trash")), b"\xff"]
+    for at_ms, value in enumerate(values, start=1):
+        letter = a_letter(at_ms, topic=COMMANDS, key=b"bob", value=value)
+        await park(river, letter, topic=box)
+    delivery, command, other = (
+        one.id for one in reversed(await list_dead(broker.bootstrap, 9, topic=box))
+    )
+    left = {command: "by_id_only", other: "by_id_only"}
+    assert await outcomes(broker, box, None, dry_run=True) == {delivery: "would_redrive"} | left
+    assert await outcomes(broker, box, None) == {delivery: "redriven"} | left
+    assert await outcomes(broker, box, None, wanted=Wanted(stage="validate")) == left
+    assert await outcomes(broker, box, [command]) == {command: "redriven"}
+    assert await outcomes(broker, box, None) == {other: "by_id_only"}
 
 
 async def test_a_mark_stands_with_its_letter_whatever_the_key(broker, box, river):
