@@ -19,7 +19,8 @@ inside one field of the document: `alice@example.org` is found where these three
 other. What has no token (an emoji, a dash) asks for nothing and is passed over.
 
 OR, AND and NOT are operators in capitals only, `-` only before what it excludes: `well-known` is
-a word. `name:` with an unknown name is an error, so that a misspelt field never finds the wrong
+a word. A parenthesis without its counterpart, as of a smiley, separates words and groups nothing.
+`name:` with an unknown name is an error, so that a misspelt field never finds the wrong
 mails; not so where it ends the word ("Re: budget") or belongs to something else (10:30,
 https://a.example, mailto:a@b.example, std::vector).
 """
@@ -60,13 +61,32 @@ def parse(text: str, asker: Asker) -> Query:
     """The meaning of `text`. BadQuery: detail fit for who typed it, and where it went wrong."""
     if len(text) > QUERY_MAX_CHARS:
         raise BadQuery(f"a search has at most {QUERY_MAX_CHARS} characters", QUERY_MAX_CHARS)
-    reader = _Reader(text, asker)
-    node = reader.query(None, 0)
-    if reader.position < len(text):
-        raise BadQuery("a parenthesis is closed here that was never opened", reader.position)
+    node = _Reader(_with_pairs_only(text), asker).query(None, 0)
     if node is None:
         raise BadQuery("there is no word to search for", 0)
     return Query(simplified(node), f"{asker.zone} {text}")
+
+
+def _with_pairs_only(text: str) -> str:
+    """`text` with a space for each parenthesis that has no counterpart or nothing to group."""
+    letters, opened = list(text), list[int]()
+    position = 0
+    while position < len(text):
+        if phrase := _PHRASE.match(text, position):
+            position = phrase.end()
+            continue
+        if text[position] == "(":
+            opened.append(position)
+        elif text[position] == ")" and opened:
+            start = opened.pop()
+            if not "".join(letters[start + 1 : position]).strip():
+                letters[start] = letters[position] = " "
+        elif text[position] == ")":
+            letters[position] = " "
+        position += 1
+    for start in opened:
+        letters[start] = " "
+    return "".join(letters)
 
 
 class _Reader:
@@ -137,13 +157,9 @@ class _Reader:
         return self._term(field, start)
 
     def _group(self, field: str | None, depth: int) -> Node | None:
-        start = self._deeper(depth)
+        self._deeper(depth)
         self.position += 1
-        if self._at_end() and self.position < len(self._text):
-            raise BadQuery("there is nothing between these parentheses", start)
         node = self.query(field, depth + 1)
-        if self.position == len(self._text):
-            raise BadQuery("a parenthesis is opened here and never closed", start)
         self.position += 1
         return node
 

@@ -5,6 +5,8 @@ so that engines differ in speed only. What a reader may rely on:
 
 - Case, width and accents do not matter: "ＲÉSUMÉ" is "resume", "Łódź" is "lodz", "ß" is "ss".
   Marks that make another letter stay: Japanese が is not か, Indic and Thai vowels are kept.
+- Arabic script: vowel points, hamza and the stretch U+0640 do not matter; final and Persian forms
+  of yeh and kaf are one letter each. Digits of any script are the ASCII digits: "٢٠٢٤" is "2024".
 - A word is a run of letters and digits; everything else separates. An address is therefore the
   words of its parts, and a whole address is these words side by side (mail/query.py: a phrase).
 - Scripts written without spaces (Han, kana, Hangul, bopomofo, Thai, Lao, Khmer, Myanmar) become
@@ -42,6 +44,10 @@ _FOLDED = {
     # Invisible inside words: soft hyphen, zero-width characters, direction marks, selectors.
     **dict.fromkeys(_range("\u200b\u200f", "\u202a\u202e", "\u2060\u2064", "\ufe00\ufe0f"), ""),
     **dict.fromkeys("\u00ad\u061c\ufeff", ""),
+    "\u0640": "",  # kashida stretches a word and is no letter
+    "\u0649": "\u064a",  # alef maksura and Persian yeh
+    "\u06cc": "\u064a",
+    "\u06a9": "\u0643",  # Persian kaf
     "_": " ",
     # Letters that Unicode does not decompose, but people type without.
     **dict(zip("øłđħŧı", "oldhti", strict=True)),
@@ -65,6 +71,7 @@ _PART = re.compile(rf".{{1,{FOLD_MAX_CHARS - 1}}}\s|.{{1,{FOLD_MAX_CHARS}}}", re
 _ASCII_FOLDED = bytes(
     ord(chr(code).lower()) if chr(code).isalnum() else 0x20 for code in range(0x80)
 ) + bytes(0x80)
+_FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
 _UNSPACED_ANY = re.compile(f"[{_UNSPACED}]")
 _WORD = re.compile(f"[{_SPACED}{_UNSPACED}]+")
 _PIECE = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
@@ -127,7 +134,12 @@ def _fold(text: str) -> str:
     text = unicodedata.normalize("NFKD", text)
     for character in _FOLDABLE.intersection(text):  # few are there: quicker than translate
         text = text.replace(character, _FOLDED[character])
+    text = _FOREIGN_DIGIT.sub(_ascii_digit, text)
     return unicodedata.normalize("NFC", text)
+
+
+def _ascii_digit(match: re.Match[str]) -> str:
+    return str(unicodedata.decimal(match[0]))
 
 
 def _shortened(words: list[str]) -> list[str]:

@@ -12,6 +12,22 @@ first characters answers `a*`, and a single character of a script without spaces
 
 from schemas.sqlite import Statements
 
+_TABLES: Statements = (  # of the versions since the second
+    """CREATE TABLE doc (
+        id INTEGER PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        message_id TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        digest BLOB NOT NULL
+    ) STRICT""",
+    "CREATE UNIQUE INDEX doc_by_message ON doc (user_id, message_id)",
+    "CREATE TABLE text (id INTEGER PRIMARY KEY, packed BLOB NOT NULL) STRICT",
+    """CREATE VIRTUAL TABLE fts USING fts5(
+        about, subject, sender, "to", cc, body, filenames,
+        tokenize=ascii, columnsize=0, content='', prefix='1'
+    )""",
+    "INSERT INTO fts (fts, rank) VALUES ('automerge', 8)",
+)
 SEARCH: tuple[Statements, ...] = (
     (
         """CREATE TABLE doc (
@@ -33,19 +49,13 @@ SEARCH: tuple[Statements, ...] = (
         "INSERT INTO unfilled SELECT DISTINCT user_id FROM doc",
         "DROP TABLE fts",
         "DROP TABLE doc",
-        """CREATE TABLE doc (
-            id INTEGER PRIMARY KEY,
-            user_id TEXT NOT NULL,
-            message_id TEXT NOT NULL,
-            size_bytes INTEGER NOT NULL,
-            digest BLOB NOT NULL
-        ) STRICT""",
-        "CREATE UNIQUE INDEX doc_by_message ON doc (user_id, message_id)",
-        "CREATE TABLE text (id INTEGER PRIMARY KEY, packed BLOB NOT NULL) STRICT",
-        """CREATE VIRTUAL TABLE fts USING fts5(
-            about, subject, sender, "to", cc, body, filenames,
-            tokenize=ascii, columnsize=0, content='', prefix='1'
-        )""",
-        "INSERT INTO fts (fts, rank) VALUES ('automerge', 8)",
+        *_TABLES,
+    ),
+    (  # other tokens of Arabic script and of digits; more of a mail's HTML
+        "INSERT OR IGNORE INTO unfilled SELECT DISTINCT user_id FROM doc",
+        "DROP TABLE fts",
+        "DROP TABLE text",
+        "DROP TABLE doc",
+        *_TABLES,
     ),
 )

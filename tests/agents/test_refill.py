@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -81,11 +82,14 @@ async def test_what_is_destroyed_meanwhile_does_not_come_back() -> None:
     assert await found(ports) == set()
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("opener", ["index", "api"])
-async def test_a_folder_of_the_first_version_is_filled_again(tmp_path: Path, opener: str) -> None:
-    """Buckets as the first version wrote them: emptied when opened, by whichever process."""
+async def test_a_folder_of_a_former_version_is_filled_again(
+    tmp_path: Path, opener: str, version: int
+) -> None:
+    """Buckets as a former version wrote them: emptied when opened, by whichever process."""
     store, contents = await filled_store(20)
-    write_first_version(tmp_path / f"search-{bucket_of('bob'):02d}.sqlite")
+    write_version(version, tmp_path / f"search-{bucket_of('bob'):02d}.sqlite")
     if opener == "api":
         reader = FtsIndex(tmp_path)
         assert (await reader.find("bob", Wanted(), limit=9)).found == []
@@ -108,12 +112,13 @@ async def index_all(ports: IndexPorts, count: int) -> None:
         await index(entry, OneTry(), ports)
 
 
-def write_first_version(path: Path) -> None:
+def write_version(version: int, path: Path) -> None:
     connection = sqlite3.connect(path)
-    for statement in SEARCH[0]:
+    for statement in chain.from_iterable(SEARCH[:version]):
         connection.execute(statement)
-    connection.execute("INSERT INTO doc VALUES (1, 'bob', 'old', x'00')")
-    connection.execute("INSERT INTO fts (rowid, owner, subject) VALUES (1, 'bob', 'old tea')")
-    connection.execute("PRAGMA user_version=1")
+    row = (1, "bob", "old", *([9] if version > 1 else []), b"\0")
+    connection.execute(f"INSERT INTO doc VALUES ({', '.join('?' * len(row))})", row)
+    connection.execute("INSERT INTO fts (rowid, subject) VALUES (1, 'old tea')")
+    connection.execute(f"PRAGMA user_version={version}")
     connection.commit()
     connection.close()

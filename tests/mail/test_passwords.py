@@ -1,8 +1,10 @@
 """Passwords."""
 
 import re
+import unicodedata
 
 import pytest
+from argon2 import PasswordHasher
 
 from mail.passwords import hash_password, random_password, verify_password
 
@@ -23,6 +25,15 @@ def test_nobody_signs_in_without_a_hash_or_with_a_broken_one() -> None:
     assert not verify_password(stored, "a" * 1025)
     assert not verify_password(stored, "")
     assert not verify_password(stored, "\ud800")
+
+
+def test_a_password_is_one_whatever_its_normal_form() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Škoda 말 ñ") for form in ("NFC", "NFD"))
+    assert verify_password(hash_password(composed), decomposed)
+    assert verify_password(hash_password(decomposed), composed)
+    made_before = PasswordHasher().hash(decomposed.encode())  # of the octets as typed
+    assert verify_password(made_before, decomposed)
+    assert not verify_password(made_before, composed)
 
 
 def test_what_cannot_be_a_password_is_refused() -> None:
