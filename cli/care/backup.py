@@ -8,13 +8,15 @@ each stage's output before its input is committed; so:
 3. SQLite files are taken as of one instant (stores/sqlite_copies.py), but for contents;
 4. the log is read, from what was committed to its end (streams/waiting.py). What it has and the
    stores have too is recognised when it is put back;
-5. the file of small contents and the contents that came meanwhile are copied. None that is referred
-   to can have gone: a content without holders stays for days;
+5. the file of small contents and the contents that came meanwhile are copied;
 6. the rest of the folder; everything synced; the manifest.
+From before the first step to after the last a lease (cli/care/lease.py) stops the sweep: no content
+that a copy refers to can go before it is copied itself. A backup that loses its lease fails.
 Left out: the broker's own files, engines, logs, sockets: a restored folder makes them anew.
 """
 
 import asyncio
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cli.care import manifest as form
+from cli.care.lease import contents_kept
 from cli.care.manifest import Manifest, Sums
 from cli.commands.render import when
 from cli.config import Config
@@ -35,6 +38,8 @@ from streams import waiting
 from streams.log_client import Offsets
 
 LEFT_OUT = frozenset({"run", "log", "kafka", "engines", "signatures", "lock", "content", "version"})
+ROOM_LEFT_BYTES, ROOM_LEFT_SHARE = 2 * 1024**3, 0.1  # the smaller; on the disk of the state folder
+_FICLONE = 0x40049409  # ioctl_ficlone(2): Btrfs, XFS and others share the blocks, copied on write
 BACKUP_LOG = "log/backup.log"  # a line for each; its date tells how old the last one is
 _Log = dict[str, int] | None  # waiting records by topic
 
@@ -95,22 +100,32 @@ class Backup:
 
     def _database(self, path: Path, view: View) -> int:
         copied = self._made(path.parent.relative_to(self.home)) / path.name
+        self._check_room(path.stat().st_size)
         schema = view.copy_to(copied)
         self.sums.add(copied)
         return schema
 
     def _content(self, path: Path, copied: Path) -> None:
-        """A content never changes, so a second name for it will do where the disk is the same."""
+        """No hard link: a new owner or mode of the backup would be that of the live content."""
         if copied.exists():
             return
-        try:
-            copied.hardlink_to(path)
-        except FileNotFoundError:
-            raise
-        except OSError:
-            self.sums.add(copied, _copied(path, copied))
-        else:
+        if _cloned(path, copied):
             self.sums.add(copied)
+        else:
+            self._check_room(path.stat().st_size)
+            self.sums.add(copied, _copied(path, copied))
+
+    def _check_room(self, size_bytes: int) -> None:
+        """Refused: `size_bytes` more would leave the disk of the state folder nearly full."""
+        if self.target.stat().st_dev != self.home.stat().st_dev:
+            return
+        disk = shutil.disk_usage(self.target)
+        left = min(ROOM_LEFT_BYTES, int(disk.total * ROOM_LEFT_SHARE))
+        if disk.free - size_bytes < left:
+            raise Refused(
+                f"no backup was made: it would leave less than {left // 1024**2} MiB on the disk "
+                f"of {self.home}, and new mail would be refused; use another disk"
+            )
 
     def _made(self, inside: Path) -> Path:
         folder = self.target / form.HOME / inside
@@ -125,7 +140,7 @@ def back_up(config: Config, target: Path, *, bootstrap: str | None) -> Manifest:
     """
     began_at = when(now_ms())
     with _emptied_on_failure(target):
-        with closing(Sums(target)) as sums:
+        with contents_kept(config.home, f"backup to {target}"), closing(Sums(target)) as sums:
             made = Backup(config.home.resolve(), target, sums)
             made.contents()
             schemas, log = made.databases_and_log(bootstrap)
@@ -179,6 +194,18 @@ def _folders(content: Path) -> Iterator[Path]:
     for folder in sorted(content.iterdir()):
         if folder.is_dir() and folder.name != "incoming":
             yield folder
+
+
+def _cloned(path: Path, copied: Path) -> bool:
+    """Whether the disk made a copy that shares its blocks; False leaves nothing behind."""
+    with path.open("rb") as source, copied.open("xb") as target:
+        os.fchmod(target.fileno(), 0o600)
+        try:
+            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+        except OSError:
+            copied.unlink()
+            return False
+    return True
 
 
 def _copied(path: Path, copied: Path) -> str:

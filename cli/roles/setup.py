@@ -13,6 +13,7 @@ from cli.config import Config
 from cli.roles.parts import running
 from cli.wiring import adapters
 from mail.errors import BrokerUnavailable
+from stack.durable import sync
 from streams import waiting
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
@@ -57,4 +58,5 @@ async def _put_back(config: Config) -> None:
     async with running(KafkaPublisher(river)) as publisher:
         count = await waiting.put_back(config.bootstrap, publisher, records)
     records.unlink()
+    sync(records.parent)  # a power cut must not bring the file, and so its records, back
     log.info("put back %d records that the backup had found in the log", count)

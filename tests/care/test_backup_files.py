@@ -2,19 +2,24 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
-from contextlib import AsyncExitStack
+import time
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from cli.care import backup
 from cli.care.backup import back_up
+from cli.care.lease import contents_kept
 from cli.care.manifest import NotABackup, sha256_of
 from cli.care.restore import SCHEMAS, restore
 from cli.config import Config, load
 from cli.wiring import Adapters
 from mail.errors import Refused
 from mail.ids import new_id
+from schemas.content import Lease
 from schemas.records import Holder
 from stack.home import claimed
 from stores.packed_content import ROW_MAX_BYTES
@@ -163,9 +168,64 @@ def test_a_damaged_database_makes_no_backup(home: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "backup").iterdir()) == []
 
 
-def test_contents_are_shared_on_the_same_disk(kept: Path, home: Path) -> None:
+def test_what_is_done_to_a_backup_is_not_done_to_the_state(kept: Path, home: Path) -> None:
     inside = Path("content") / MAIL[-2:] / MAIL
-    assert (kept / "home" / inside).samefile(home / inside)
+    (kept / "home" / inside).chmod(0o644)
+    (kept / "home" / inside).write_bytes(b"forged")
+    assert (home / inside).stat().st_mode & 0o777 == 0o600
+    assert (home / inside).read_bytes().startswith(b"Subject: kept")
+
+
+def test_a_backup_does_not_fill_the_disk_of_the_state(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "ROOM_LEFT_BYTES", 2**62)
+    monkeypatch.setattr(backup, "ROOM_LEFT_SHARE", 1.0)
+    with pytest.raises(Refused, match="use another disk"):
+        back_up(config_of(home), tmp_path / "backup", bootstrap=None)
+    assert list((tmp_path / "backup").iterdir()) == []
+    assert asyncio.run(leases_of(home)) == []
+
+
+async def leases_of(home: Path) -> list[Lease]:
+    async with AsyncExitStack() as stack:
+        return await (await Adapters(home, stack).content_sweep()).leases()
+
+
+def test_contents_are_leased_until_the_backup_ends(home: Path) -> None:
+    """The beat is heard by whoever sweeps; what is not alive when it ends was no backup."""
+    with contents_kept(home, "a test", beat_s=0.02):
+        (first,) = asyncio.run(leases_of(home))
+        deadline = time.monotonic() + 30
+        while asyncio.run(leases_of(home))[0].beats <= first.beats + 1:
+            assert time.monotonic() < deadline
+    assert first.purpose == "a test"
+    assert asyncio.run(leases_of(home)) == []
+
+    async def end_all() -> None:
+        async with AsyncExitStack() as stack:
+            contents = await Adapters(home, stack).content_sweep()
+            for lease in await contents.leases():
+                await contents.end_lease(lease.lease_id)
+
+    with (
+        pytest.raises(Refused, match="stood still"),
+        contents_kept(home, "a test"),
+    ):
+        asyncio.run(end_all())
+
+
+def test_a_state_of_an_older_version_is_not_changed_by_its_backup(
+    home: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(home / "data" / "content.sqlite")) as content, content:
+        for table in ("loose", "lease"):
+            content.execute(f"DROP TABLE {table}")
+        content.execute("PRAGMA user_version=1")
+    made = back_up(config_of(home), tmp_path / "backup", bootstrap=None)
+    assert made.schemas["content.sqlite"] == 1
+    restore(config_of(tmp_path / "again"), tmp_path / "backup")
+    assert asyncio.run(content_of(tmp_path / "again")) == b"Subject: small\r\n\r\n"
 
 
 async def test_files_are_copied_as_of_one_instant(tmp_path: Path) -> None:
