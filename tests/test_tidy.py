@@ -19,6 +19,7 @@ ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can 
     "sqlite3": {f"stores/{path.name}" for path in (ROOT / "stores").glob("*.py")},
     "aiospamc": {"stores/spamd.py"},
     "aiosmtpd": {f"ingress/{path.name}" for path in (ROOT / "ingress").glob("*.py")},
+    "webencodings": {"mail/charsets.py"},
     "nh3": {"mail/html.py"},
     "argon2": {"mail/passwords.py"},
 }
