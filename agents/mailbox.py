@@ -37,7 +37,8 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
     if isinstance(event, RebuildViews):
         return (await rebuild(event, work, ports),)
     state = await _proven_state(event.user_id, ports)
-    while (outcome := await _outcome(event, state, work.position, ports)) is None:
+    positions = (*work.origins, work.position)
+    while (outcome := await _outcome(event, state, positions, ports)) is None:
         state = await ports.store.load(event.user_id)
     if isinstance(outcome, Commit):
         await _commit(outcome, ports)
@@ -57,16 +58,19 @@ async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
 
 
 async def _outcome(
-    event: Change, state: MailboxState, position: Position, ports: MailboxPorts
+    event: Change, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
 ) -> Commit | MailboxChanged | CommandAnswered | None:
     """What to commit, publish again or answer. None: the store is ahead of `state`.
+
+    Of several positions the oldest is journalled: while commands are put back after a restore, the
+    state goes on in the old log, and knows them when they are put back once more.
 
     Then another owner is not idle yet. To go on with rows newer than the state would answer
     `unchanged` to what that owner has just changed, and could publish seq 3 before seq 2.
     """
     try:
-        done = await _done_before(event, state, position, ports)
-        found = done or await decide(event, state, position, ports)
+        done = await _done_before(event, state, positions, ports)
+        found = done or await decide(event, state, positions[0], ports)
     except Ahead:
         return None
     if isinstance(found, MailboxChanged) and found.seq > state.seq:
@@ -82,14 +86,14 @@ async def _is_behind(state: MailboxState, user_id: str, ports: MailboxPorts) -> 
 
 
 async def _done_before(
-    event: Change, state: MailboxState, position: Position, ports: MailboxPorts
+    event: Change, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
 ) -> MailboxChanged | CommandAnswered | None:
     """What came of this command when it was done, or None: it is new.
 
     A new `deliver` is told by its message id alone, which `decide` looks up anyway: a position must
     never be able to swallow a mail, even where the log came back shorter than the store.
     """
-    applied = rules.was_applied(state, position)
+    applied = rules.was_applied(state, positions)
     if isinstance(event, Deliver) and not applied:
         return None
     try:

@@ -5,7 +5,7 @@ crash, compute the same and the journal can tell a repeat from a conflict. Order
 are in mail/folder_orders.py.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mail.draft import CHANGES_MAX, Draft
 from mail.errors import Poison
@@ -54,13 +54,17 @@ def answered(
     )
 
 
-def was_applied(state: MailboxState, position: Position) -> bool:
-    """Whether the command at `position` came before the last one that changed the mailbox.
+def was_applied(state: MailboxState, positions: Iterable[Position]) -> bool:
+    """Whether the command at `positions` came before the last one that changed the mailbox.
 
-    Positions of another epoch or partition say nothing: then only ids tell.
+    A command that was put back after a restore has a position in each log. Positions of another
+    epoch or partition say nothing: then only ids tell.
     """
-    same_log = (state.epoch, state.partition) == (position.epoch, position.partition)
-    return same_log and position.offset <= state.offset
+    log = (state.epoch, state.partition)
+    return any(
+        (position.epoch, position.partition) == log and position.offset <= state.offset
+        for position in positions
+    )
 
 
 def deliver(

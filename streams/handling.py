@@ -25,6 +25,7 @@ from schemas.records import DeadLetter
 from streams.codec import decode_of
 from streams.config import StreamsConfig
 from streams.dead_letters import RawPublisher, park
+from streams.origins import origins_in
 from streams.status import RoleStatus
 from streams.topology import DEAD_LETTERS, Stage, Topic
 from streams.work import Try
@@ -56,6 +57,7 @@ class Arrival:
     offset: int
     key: bytes
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,12 @@ class Handling:
     async def handle(self, arrival: Arrival, still_ours: Callable[[], bool]) -> None:
         """Return when the event may be acknowledged; raise only what must end the process."""
         position = Position(self.epoch, arrival.partition, arrival.offset)
-        work = Try(position, stage=self.stage.name, worker=self.config.worker)
+        work = Try(
+            position,
+            stage=self.stage.name,
+            worker=self.config.worker,
+            origins=origins_in(arrival.headers),
+        )
         try:
             event = decode_of(self.topic, arrival.offset, arrival.value)
             outputs = await self._outputs(event, work)

@@ -151,6 +151,7 @@ class Harness:
             offset=message.offset,
             key=message.key or b"",
             value=message.value or b"",
+            headers=message.headers or (),
         )
         entry = Entry(
             key=arrival.key,

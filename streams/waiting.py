@@ -8,15 +8,17 @@ keep their ids, and marks mean the letters that they meant.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable, Fatal
+from schemas.events import Position
 from streams.lag import GROUP_PREFIX, GroupsTopics, all_groups
 from streams.log_client import LogClient, Offsets
+from streams.origins import header_of
 from streams.publisher import KafkaPublisher
 from streams.topology import BY_NAME, DEAD_LETTERS, TOPICS
 
@@ -35,7 +37,8 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
-    partition: int | None = None  # None: its key tells
+    partition: int | None = None  # to write it to; None: its key tells
+    stood_at: tuple[int, int] | None = None  # partition and offset; None: an older version's backup
 
 
 _decode = msgspec.msgpack.Decoder(Waiting).decode
@@ -81,7 +84,8 @@ async def take(bootstrap: str, first: Offsets) -> AsyncIterator[Waiting]:
         async for record in log.read({part: (at, ends[part]) for part, at in first.items()}):
             partition = record.partition if record.topic == DEAD_LETTERS else None
             headers = tuple(record.headers)
-            yield Waiting(record.topic, record.key, record.value, headers, partition)
+            stood_at = record.partition, record.offset
+            yield Waiting(record.topic, record.key, record.value, headers, partition, stood_at)
         begins = await log.begins(first)
         for part, at in first.items():
             if at < min(begins[part], ends[part]):
@@ -102,14 +106,19 @@ def readers() -> GroupsTopics:
     return groups
 
 
-async def put_back(bootstrap: str, river: KafkaPublisher, path: Path) -> int:
+async def put_back(
+    bootstrap: str, river: KafkaPublisher, path: Path, *, epochs: Mapping[str, str]
+) -> int:
     """Publish the records of a file made by `write`, in its order; how many there were.
 
+    `epochs`, by topic: those of the log that the backup was taken of. Records of these topics get a
+    header that says where they stood in it.
     For a log that nobody else writes to yet. Waits for the broker without end. Safe to repeat.
     Fatal: a record of a topic that we have not.
     """
     count = 0
-    for batch in _batches(_lacking(read(path), await _letters_there(bootstrap))):
+    records = (_labelled(record, epochs) for record in read(path))
+    for batch in _batches(_lacking(records, await _letters_there(bootstrap))):
         count += len(batch)
         while True:
             try:
@@ -145,6 +154,14 @@ def read(path: Path) -> Iterator[Waiting]:
             if record.topic not in BY_NAME:
                 raise Fatal(f"{path}: there is no topic {record.topic} here")
             yield record
+
+
+def _labelled(record: Waiting, epochs: Mapping[str, str]) -> Waiting:
+    epoch = epochs.get(record.topic)
+    if epoch is None or record.stood_at is None:
+        return record
+    header = header_of(Position(epoch, *record.stood_at))
+    return msgspec.structs.replace(record, headers=(*record.headers, header))
 
 
 async def _letters_there(bootstrap: str) -> dict[int, int]:

@@ -18,11 +18,15 @@ class Try:
         "_then",
         "_worker",
         "attempt",
+        "origins",
         "position",
     )
 
-    def __init__(self, position: Position, *, stage: str, worker: str) -> None:
+    def __init__(
+        self, position: Position, *, stage: str, worker: str, origins: tuple[Position, ...] = ()
+    ) -> None:
         self.position = position
+        self.origins = origins
         self.attempt = 0
         self._stage = stage
         self._worker = worker

@@ -7,20 +7,27 @@ before their epochs begin, so that every other process still waits and order wit
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from cli.care.manifest import PUT_BACK
 from cli.config import Config
 from cli.roles.parts import running
 from cli.wiring import adapters
 from mail.errors import BrokerUnavailable
+from mail.ports import Directory
+from schemas.events import Deliver
 from stack.durable import sync
 from streams import waiting
 from streams.config import PublisherConfig, TopicsConfig
+from streams.epochs import epoch_of
 from streams.publisher import KafkaPublisher
-from streams.topics import begin_epochs, make_topics
+from streams.topics import begin_epochs, ended_epochs, make_topics
+from streams.topology import TOPIC_OF
 
 log = logging.getLogger("postriver.setup")
 BROKER_PATIENCE_S = 120.0
+T = TypeVar("T")
+COMMANDS = TOPIC_OF[Deliver].name
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
@@ -34,29 +41,37 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await opened.holders()
         await opened.ledger()
         await _patiently(lambda: make_topics(topics))
-        await _put_back(config)
+        await _put_back(config, topics, directory)
         await _patiently(lambda: begin_epochs(topics, directory))
 
 
-async def _patiently(ask: Callable[[], Awaitable[object]]) -> None:
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
     async with asyncio.timeout(BROKER_PATIENCE_S):
         while True:
             try:
-                await ask()
+                return await ask()
             except BrokerUnavailable as error:
                 log.debug("waiting: %s", error)
                 await asyncio.sleep(0.2)
-            else:
-                return
 
 
-async def _put_back(config: Config) -> None:
+async def _ended_epochs(topics: TopicsConfig, directory: Directory) -> dict[str, str]:
+    """The epoch of the commands in the log that the backup was taken of; none if it goes on."""
+    epoch = await epoch_of(directory, COMMANDS)
+    if epoch is None:
+        return {}
+    known = {COMMANDS: epoch}
+    return known if await _patiently(lambda: ended_epochs(topics, known)) else {}
+
+
+async def _put_back(config: Config, topics: TopicsConfig, directory: Directory) -> None:
     records = config.home / PUT_BACK
     if not records.exists():
         return
+    epochs = await _ended_epochs(topics, directory)
     river = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
     async with running(KafkaPublisher(river)) as publisher:
-        count = await waiting.put_back(config.bootstrap, publisher, records)
+        count = await waiting.put_back(config.bootstrap, publisher, records, epochs=epochs)
     records.unlink()
     sync(records.parent)  # a power cut must not bring the file, and so its records, back
     log.info("put back %d records that the backup had found in the log", count)

@@ -15,6 +15,11 @@ class Work(Protocol):
     def position(self) -> Position: ...
 
     @property
+    def origins(self) -> tuple[Position, ...]:
+        """Where the event stood in logs that backups were taken of, the oldest first."""
+        ...
+
+    @property
     def attempt(self) -> int:
         """1 for the first try since this process got the event."""
         ...

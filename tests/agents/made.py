@@ -35,8 +35,16 @@ def mailbox_ports(**given) -> MailboxPorts:
 class OneTry:
     """The Work of one try, whose clock is the attempt."""
 
-    def __init__(self, *, offset: int = 0, attempt: int = 1, epoch: str = "e1") -> None:
+    def __init__(
+        self,
+        *,
+        offset: int = 0,
+        attempt: int = 1,
+        epoch: str = "e1",
+        origins: tuple[Position, ...] = (),
+    ) -> None:
         self.position = Position(epoch, 0, offset)
+        self.origins = origins
         self.attempt = attempt
         self._after: list[Callable[[], None]] = []
 

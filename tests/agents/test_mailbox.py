@@ -8,9 +8,16 @@ from agents.ports import MailboxPorts
 from mail.errors import Fatal, Poison, StoreUnavailable
 from mail.ids import message_id
 from mail.keywords import KEYWORDS_MAX, normal_keywords
-from schemas.events import CommandAnswered
+from schemas.events import (
+    CommandAnswered,
+    EmptyFolder,
+    Event,
+    MarkAllRead,
+    Position,
+    TrashMessages,
+)
 from schemas.mail import Head
-from tests.agents.made import OneTry, change, deliver, mailbox_ports
+from tests.agents.made import OneTry, change, deliver, mailbox_ports, order
 
 FORBIDDEN = '(){]%*"\\ \x7fé'
 
@@ -81,6 +88,31 @@ async def test_a_topic_made_anew_repeats_by_id_not_by_position(ports: MailboxPor
     assert await handle(deliver(), ports, offset=0, epoch="e2") == first
     assert await handle(change("c1", add=["$seen"]), ports, offset=1, epoch="e2") == seen
     assert (await handle(deliver("m2"), ports, offset=2, epoch="e2")).seq == 3
+
+
+async def test_what_is_put_back_after_a_restore_stands_where_it_stood(ports: MailboxPorts) -> None:
+    """A command that changed nothing is not carried out behind what followed it."""
+    empty = order(EmptyFolder, "c1", folder_id="trash", bound_uid=9)
+    trash, new = order(TrashMessages, "c2", "m1"), order(MarkAllRead, "c3", folder_id="trash")
+    await handle(deliver(), ports)
+    assert (await handle(empty, ports, offset=1)).outcome == "unchanged"
+    told = await handle(trash, ports, offset=2)  # the backup is taken here, nothing is committed
+    log = [deliver(), empty, trash, new]
+
+    async def put_back(first: int) -> list[Event]:
+        told = []
+        for at, command in enumerate(log):
+            work = OneTry(epoch="e2", offset=first + at, origins=(Position("e1", 0, at),))
+            told += await mailbox(command, work, ports)
+            work.published()
+        return told
+
+    for first in (0, 4):  # the second time after a kill
+        _, answer, again, step = await put_back(first)
+        assert (answer.outcome, again, step.seq) == ("unchanged", told, 3)
+    last = await handle(order(EmptyFolder, "c4", folder_id="trash", bound_uid=2), ports, epoch="e2")
+    assert last.changes[0].change == "destroyed"
+    assert (await ports.store.load("bob")).epoch == "e2"
 
 
 async def test_the_table_is_proven_only_when_the_output_is_out(ports: MailboxPorts) -> None:

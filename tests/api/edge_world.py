@@ -66,6 +66,10 @@ class OneTry(Work):
         return Position("e", 0, self._offset)
 
     @property
+    def origins(self) -> tuple[Position, ...]:
+        return ()
+
+    @property
     def attempt(self) -> int:
         return 1
 

@@ -3,17 +3,20 @@
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from mail.errors import Fatal
 from mail.ids import new_id
+from schemas.events import Position
 from schemas.records import DeadLetter
 from streams import waiting
 from streams.config import PublisherConfig
 from streams.dead_letter_box import list_dead, redrive
 from streams.dead_letters import park
 from streams.log_client import LogClient
+from streams.origins import header_of, origins_in
 from streams.publisher import KafkaPublisher
 from streams.topology import BY_NAME, DEAD_LETTERS
 from tests.river_tools.conftest import commit, fresh, make
@@ -88,7 +91,7 @@ async def test_dead_letters_go_where_they_were_and_only_once(broker, river, tmp_
 
     counts = await waiting.write(tmp_path / "records", once_more())
     assert counts[DEAD_LETTERS] < len(everything)
-    assert await waiting.put_back(broker.bootstrap, river, tmp_path / "records") == 1
+    assert await waiting.put_back(broker.bootstrap, river, tmp_path / "records", epochs={}) == 1
     assert await letters(broker) == everything
 
 
@@ -122,12 +125,35 @@ async def test_what_is_put_back_is_what_was_taken(broker, river, tmp_path: Path)
 
     assert await waiting.write(tmp_path / "records", written()) == {TOPIC: 251}
     await commit(broker.bootstrap, group, await ends(broker))
-    assert await waiting.put_back(broker.bootstrap, river, tmp_path / "records") == 251
+    epochs = {TOPIC: "1:old"}
+    path = tmp_path / "records"
+    assert await waiting.put_back(broker.bootstrap, river, path, epochs=epochs) == 251
     after = [one for one in await taken(broker, {group: [TOPIC]}) if one.topic == TOPIC]
-    assert [one for one in after if one.key == key.encode()] == [
-        one for one in before if one.key == key.encode()
+    assert [bytes_of(one) for one in after if one.key == key.encode()] == [
+        bytes_of(one) for one in before if one.key == key.encode()
     ]
     assert len(after) == 251
+    places = {Position("1:old", *one.stood_at) for one in before if one.stood_at}
+    assert {position for one in after for position in origins_in(one.headers)} == places
+
+
+def bytes_of(one: waiting.Waiting) -> tuple[bytes | None, bytes | None]:
+    return one.key, one.value
+
+
+def test_a_backup_of_an_older_version_says_no_positions(tmp_path: Path) -> None:
+    raw = msgspec.msgpack.encode(["mail.received", b"k", b"v", [["name", b"x"]], None])
+    (tmp_path / "records").write_bytes(len(raw).to_bytes(4, "big") + raw)
+    (found,) = waiting.read(tmp_path / "records")
+    assert (found.stood_at, found.headers) == (None, (("name", b"x"),))
+
+
+def test_the_header_of_a_position_is_read_as_it_was_written() -> None:
+    first, second = Position("1:a-b", 3, 0), Position("1767225600:c", 11, 2**40)
+    headers = [header_of(first), ("other", b"1/2/3"), header_of(second)]
+    assert origins_in(headers) == (first, second)
+    for value in (b"", b"1:a", b"1:a/x/3", b"/1/2", b"1:a/1/-2", b"\xff/\xff", None):
+        assert origins_in([("put-back-from", value)]) == ()
 
 
 async def test_a_log_trimmed_under_our_hands_is_told(broker, river):

@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.records import DeadLetter
-from streams.codec import decode_of
+from streams.codec import decode_of, encode
 from streams.config import PublisherConfig, TopicsConfig
-from streams.dead_letter_headers import letter, texts
+from streams.dead_letter_headers import Headers, letter, texts
 from streams.publisher import KafkaPublisher
 from streams.topics import ensure_topics
 from tests.broker import Broker, started
@@ -203,13 +203,18 @@ async def put(broker: Broker):
     """Publish events of a river."""
     publishers: dict[str, KafkaPublisher] = {}
 
-    async def publish(workers: Workers, *notes: Note) -> None:
+    async def publish(workers: Workers, *notes: Note, headers: Headers | None = None) -> None:
         name = workers.river.role
         if name not in publishers:
             config = PublisherConfig(bootstrap=workers.bootstrap, linger_ms=0)
             publishers[name] = KafkaPublisher(config, topic_of=workers.river.topic_of)
             await publishers[name].start()
-        await publishers[name].publish(*notes)
+        if headers is None:
+            await publishers[name].publish(*notes)
+            return
+        for note in notes:
+            topic, key = workers.river.notes.name, note.key.encode()
+            await publishers[name].publish_raw(topic, key, encode(note), headers)
 
     yield publish
     for publisher in publishers.values():

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from schemas.events import Position
 from streams.topology import FOREVER, Stage, Topic
 
 
@@ -18,6 +19,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer.v1"):
     number: int
     attempt: int = 1
     offset: int = 0
+    origins: tuple[Position, ...] = ()
 
 
 def topic(name: str, carries: tuple[type, ...], **more) -> Topic:

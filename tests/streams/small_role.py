@@ -41,8 +41,9 @@ class Role:
     async def handle(self, note: Note, work, _: Any) -> list[Any]:
         self.write("begin", key=note.key, number=note.number, attempt=work.attempt)
         answer = Answer(
-            key=note.key, number=note.number, attempt=work.attempt, offset=work.position.offset
-        )
+            key=note.key, number=note.number, attempt=work.attempt, offset=work.position.offset,
+            origins=work.origins,
+        )  # fmt: skip
         word, _, rest = note.word.partition(":")
         outputs = await getattr(self, f"on_{word or 'answer'}")(answer, rest, work)
         work.after_publish(lambda: self.write("published", key=note.key, number=note.number))

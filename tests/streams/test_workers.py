@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from schemas.events import Position
 from streams.config import PublisherConfig
+from streams.origins import header_of
 from streams.publisher import KafkaPublisher
 from tests.streams.small import Note
 
@@ -26,6 +28,15 @@ async def test_notes_are_answered_and_committed(make_workers, put) -> None:
     assert process.wait(30) == 0
     assert await workers.committed() == 50
     print("ready after", workers.lines("ready")[0]["after_s"], "s")
+
+
+async def test_what_was_put_back_says_where_it_stood(make_workers, put) -> None:
+    workers = await make_workers()
+    workers.start()
+    origins = (Position("1:a", 2, 9), Position("2:b", 2, 0))
+    await put(workers, Note(key="k", number=1), headers=[header_of(each) for each in origins])
+    (answer,) = await workers.until_answered(1)
+    assert answer.origins == origins
 
 
 async def test_a_hold_longer_than_every_buffer_loses_nothing(make_workers, put) -> None:
