@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mail.custody import Evidence, state_of
 from mail.ports import MailStore, Quarantine
-from schemas.custody import DISCARDED, OPEN, QUARANTINED, RELEASED, Entry, Letter
+from schemas.custody import DISCARDED, EVERYONE, OPEN, QUARANTINED, RELEASED, Entry, Letter
 from schemas.mailbox import Message
 from schemas.records import Quarantined
 
@@ -29,7 +29,7 @@ class Sight:
             stored=frozenset(message.user_id for message in self.messages),
             letters=self.letters,
             quarantine=_end_of(self.row),
-            waiting=self.waiting,
+            waiting=self.waiting | _pending(self.row),
         )
         return {user_id: state_of(user_id, seen) for user_id in self.entry.states}
 
@@ -44,6 +44,11 @@ class Sight:
         yield from (message.content.ref for message in self.messages if not message.destroyed)
         if self.row is not None and self.row.deleted_at_ms is None and not self.messages:
             yield self.row.content.ref
+
+
+def _pending(row: Quarantined | None) -> frozenset[str]:
+    """A release that may not be in the log yet waits in its row."""
+    return frozenset({EVERYONE}) if row is not None and row.unpublished else NOBODY
 
 
 def _end_of(row: Quarantined | None) -> str:

@@ -6,7 +6,8 @@ What an operator released goes to the inbox, whatever its verdict says. A mail w
 row that was not released ends here: of two scans the stricter verdict wins.
 Puts inline content into the content store, then writes all holders, then emits: so nothing that a
 mailbox refers to can be swept away before its message exists.
-A store unreachable: Transient, the partition holds. A mail without recipients: Poison.
+A store unreachable: Transient, the partition holds. A mail without recipients, or a released one
+without content: Poison.
 Safe to repeat: message and command ids are derived from mail and user, times come with the mail.
 """
 
@@ -14,12 +15,12 @@ from collections.abc import Sequence
 
 from agents.contents import keep_content
 from agents.ports import IntakePorts
-from mail.errors import Poison
+from mail.errors import ContentMissing, Poison
 from mail.holding import holder_of
 from mail.ids import derived_id, message_id
 from mail.policy import INBOX, folder_for
-from mail.ports import Quarantine, Work
-from schemas.content import Stored
+from mail.ports import ContentStore, Quarantine, Work
+from schemas.content import Content, Stored
 from schemas.events import Deliver, Event, MailScanned
 from schemas.mail import Hop, Recipient
 from schemas.records import Holder
@@ -31,6 +32,8 @@ async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[
         raise Poison(f"mail {event.mail_id} has no recipients")
     if not event.released_by and await _is_quarantined(event.mail_id, ports.quarantine):
         return ()
+    if event.released_by:
+        await _check_content(event.content, ports.contents)
     content = await keep_content(event.mail_id, event.content, ports.contents)
     await ports.holders.hold(
         Holder(
@@ -51,6 +54,12 @@ async def _is_quarantined(mail_id: str, quarantine: Quarantine) -> bool:
     """Whether another scan of this mail was stricter; true for what an operator discarded, too."""
     row = await quarantine.get(mail_id)
     return row is not None and row.released_at_ms is None
+
+
+async def _check_content(content: Content, contents: ContentStore) -> None:
+    """ContentMissing: what waited in quarantine is parked rather than delivered without a body."""
+    if isinstance(content, Stored) and await contents.absent([content.ref]):
+        raise ContentMissing(content.ref)
 
 
 def _deliver(

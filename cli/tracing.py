@@ -175,6 +175,7 @@ class Tracer:
         where = f"in quarantine ({row.reason}) since {when(row.quarantined_at_ms)}"
         if row.released_at_ms is not None:
             where += f", released {when(row.released_at_ms)} by {row.released_by}"
+            where += ", to be delivered within minutes" if row.unpublished else ""
         if row.deleted_at_ms is not None:
             where = f"deleted from quarantine {when(row.deleted_at_ms)} by {row.deleted_by}"
         return End(

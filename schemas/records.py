@@ -88,6 +88,7 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     hops: tuple[Hop, ...]
     released_at_ms: int | None = None
     released_by: str = ""
+    unpublished: bool = False  # released, and perhaps not in the river yet
     deleted_at_ms: int | None = None  # then envelope and head are empty
     deleted_by: str = ""
 

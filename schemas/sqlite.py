@@ -132,6 +132,12 @@ QUARANTINE: tuple[Statements, ...] = (
             quarantined BLOB NOT NULL
         ) STRICT""",
     ),
+    # unpublished: the same as in the blob, for the index of releases that are to be published.
+    (
+        "ALTER TABLE quarantined ADD COLUMN unpublished INTEGER NOT NULL DEFAULT 0",
+        """CREATE INDEX quarantined_unpublished ON quarantined (mail_id)
+            WHERE unpublished = 1""",
+    ),
 )
 
 # look_at_ms is NULL once every owner's end is known; the index of open mails is small therefore.

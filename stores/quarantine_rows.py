@@ -8,18 +8,23 @@ from schemas.records import Quarantined
 
 
 def released(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Quarantined:
-    """The first release stays. NotFound."""
+    """The first release stays; each is to be published. NotFound."""
     kept = _there(row, mail_id)
     if kept.released_at_ms is not None:
-        return kept
-    return msgspec.structs.replace(kept, released_at_ms=at_ms, released_by=by)
+        return msgspec.structs.replace(kept, unpublished=True)
+    return msgspec.structs.replace(kept, released_at_ms=at_ms, released_by=by, unpublished=True)
 
 
 def deleted(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Quarantined:
     """Only its end, its verdict and its hops are kept. NotFound."""
     nothing = Envelope(reverse_path="", recipients=())
     return msgspec.structs.replace(
-        _there(row, mail_id), envelope=nothing, head=Head(), deleted_at_ms=at_ms, deleted_by=by
+        _there(row, mail_id),
+        envelope=nothing,
+        head=Head(),
+        unpublished=False,
+        deleted_at_ms=at_ms,
+        deleted_by=by,
     )
 
 

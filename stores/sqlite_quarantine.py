@@ -1,5 +1,6 @@
 """Quarantine in one SQLite file, written by the role `scan` and by the command line."""
 
+import builtins
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -18,9 +19,10 @@ from stores.sqlite_threads import SqliteFile
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Quarantined).decode
-_PUT = "INSERT OR IGNORE INTO quarantined VALUES (?, ?)"
+_PUT = "INSERT OR IGNORE INTO quarantined (mail_id, quarantined) VALUES (?, ?)"
 _GET = "SELECT quarantined FROM quarantined WHERE mail_id = ?"
-_REPLACE = "UPDATE quarantined SET quarantined = ? WHERE mail_id = ?"
+_REPLACE = "UPDATE quarantined SET quarantined = ?, unpublished = ? WHERE mail_id = ?"
+_UNPUBLISHED = "SELECT quarantined FROM quarantined WHERE unpublished = 1 ORDER BY mail_id LIMIT ?"
 _LIST = (
     "SELECT quarantined FROM quarantined WHERE :before IS NULL OR mail_id < :before"
     " ORDER BY mail_id DESC"
@@ -64,6 +66,14 @@ class SqliteQuarantine(Quarantine):
             lambda c: _replace(c, rows.released(_row(c, mail_id), mail_id, by=by, at_ms=at_ms))
         )
 
+    async def published(self, mail_id: str) -> None:
+        await self._file.write(lambda c: _published(c, mail_id))
+
+    async def unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
+        return await self._file.read(
+            lambda c: [_decode(blob) for (blob,) in c.execute(_UNPUBLISHED, (limit,))]
+        )
+
     async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:
         await self._file.write(
             lambda c: _replace(c, rows.deleted(_row(c, mail_id), mail_id, by=by, at_ms=at_ms))
@@ -76,7 +86,13 @@ def _row(connection: Connection, mail_id: str) -> Quarantined | None:
 
 
 def _replace(connection: Connection, row: Quarantined) -> None:
-    connection.execute(_REPLACE, (_encode(row), row.mail_id))
+    connection.execute(_REPLACE, (_encode(row), row.unpublished, row.mail_id))
+
+
+def _published(connection: Connection, mail_id: str) -> None:
+    row = _row(connection, mail_id)
+    if row is not None and row.unpublished:
+        _replace(connection, msgspec.structs.replace(row, unpublished=False))
 
 
 def _newest(

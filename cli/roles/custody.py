@@ -1,31 +1,35 @@
 """The process `custody`: the ledger of accepted mails, and the look after them."""
 
+import logging
 import time
 from asyncio import Event
 from collections.abc import Iterable
 from typing import Any
 
 from agents.custody import Custodian, CustodyConfig
-from agents.ports import CustodyPorts, SweepPorts
+from agents.ports import CustodyPorts, ReleasePorts, SweepPorts
+from agents.release import publish_pending
 from agents.sweep import Sweeper
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
-from cli.roles.parts import running
+from cli.roles.parts import repeating, running
 from cli.wiring import Adapters, adapters
-from mail.times import rfc3339
+from mail.times import now_ms, rfc3339
 from schemas.content import Lease
 from schemas.custody import ENDS
 from stack.home import existing
-from streams.config import TopicsConfig
+from streams.config import PublisherConfig, TopicsConfig
 from streams.custody_feed import CustodyFeed
 from streams.in_flight import LogSearch
-from streams.periodic import Periodic
+from streams.publisher import KafkaPublisher
 from streams.topics import wait_for_topics
 from streams.topology import CUSTODY, DEAD_LETTERS
 
+log = logging.getLogger("postriver.custody")
 LOOK_INTERVAL_S = 5.0
 STALL_LIMIT_S = 300.0
 
+RELEASE_INTERVAL_S = 60.0
 SWEEP_INTERVAL_S = 30.0  # a look at leases; the sweeper itself keeps its turns apart
 
 AtWork = list[tuple[CustodyFeed, Custodian, Sweeper]]
@@ -39,43 +43,53 @@ async def run(config: Config, stop: Event) -> None:
         async with adapters(config) as opened:
             topics = TopicsConfig(bootstrap=config.bootstrap)
             epochs = await wait_for_topics(topics, await opened.directory())
+            ports, sweep_ports, release_ports = await _ports(config, opened)
             custodian = Custodian(
-                await _ports(config, opened),
-                epochs[DEAD_LETTERS],
-                CustodyConfig(keep_days=config.ledger_days),
+                ports, epochs[DEAD_LETTERS], CustodyConfig(keep_days=config.ledger_days)
             )
-            feed = CustodyFeed(config.bootstrap, custodian.take)
-            sweeper = Sweeper(await _sweep_ports(config, opened))
-            look = Periodic(CUSTODY, custodian.turn, interval_s=LOOK_INTERVAL_S)
-            sweep = Periodic("sweep", sweeper.turn, interval_s=SWEEP_INTERVAL_S)
-            async with running(feed):
+            sweeper = Sweeper(sweep_ports)
+            async with (
+                running(CustodyFeed(config.bootstrap, custodian.take)) as feed,
+                repeating(CUSTODY, custodian.turn, LOOK_INTERVAL_S),
+                repeating("sweep", sweeper.turn, SWEEP_INTERVAL_S),
+                repeating("releases", lambda: _release(config, release_ports), RELEASE_INTERVAL_S),
+            ):
                 at_work.append((feed, custodian, sweeper))
-                look.start()
-                sweep.start()
                 await stop.wait()
-                await look.stop()
-                await sweep.stop()
     finally:
         await health.cleanup()
 
 
-async def _ports(config: Config, opened: Adapters) -> CustodyPorts:
-    return CustodyPorts(
-        ledger=await opened.ledger(),
+async def _ports(config: Config, opened: Adapters) -> tuple[CustodyPorts, SweepPorts, ReleasePorts]:
+    ledger, quarantine = await opened.ledger(), await opened.quarantine()
+    holders, contents = await opened.holders(), await opened.contents()
+    ports = CustodyPorts(
+        ledger=ledger,
         store=await opened.mail_store(),
-        quarantine=await opened.quarantine(),
-        holders=await opened.holders(),
+        quarantine=quarantine,
+        holders=holders,
         in_flight=LogSearch(config.bootstrap),
     )
-
-
-async def _sweep_ports(config: Config, opened: Adapters) -> SweepPorts:
-    return SweepPorts(
+    sweep = SweepPorts(
         contents=await opened.content_sweep(),
-        holders=await opened.holders(),
-        quarantine=await opened.quarantine(),
+        holders=holders,
+        quarantine=quarantine,
         in_flight=LogSearch(config.bootstrap),
     )
+    release = ReleasePorts(quarantine=quarantine, contents=contents, holders=holders, ledger=ledger)
+    return ports, sweep, release
+
+
+async def _release(config: Config, ports: ReleasePorts) -> None:
+    """Publish what operators released and their commands did not; a producer only when needed."""
+    if not await ports.quarantine.unpublished(limit=1):
+        return
+    river = PublisherConfig(bootstrap=config.bootstrap, client_id=CUSTODY)
+    async with running(KafkaPublisher(river)) as publisher:
+        at_ms, worker = now_ms(), f"{CUSTODY}@{config.hostname}"
+        count = await publish_pending(ports, publisher, now_ms=at_ms, worker=worker)
+    if count:
+        log.warning("published %d releases from quarantine that had been cut short", count)
 
 
 def _report(at_work: AtWork) -> Report:

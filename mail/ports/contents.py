@@ -1,5 +1,6 @@
 """Raw mails, who needs them, and those that must not be delivered."""
 
+import builtins
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -114,7 +115,18 @@ class Quarantine(Protocol):
         ...
 
     async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
-        """Remember who released it and when; the first one stays. NotFound: no row, or deleted."""
+        """Remember who released it and when; the first one stays. NotFound: no row, or deleted.
+
+        It is `unpublished` from now on, at a repeated release too.
+        """
+        ...
+
+    async def published(self, mail_id: str) -> None:
+        """The release is in the river. No row, or deleted: no error."""
+        ...
+
+    async def unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
+        """Released mails whose `published` was not called since, lowest mail id first."""
         ...
 
     async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:

@@ -1,6 +1,9 @@
 """Quarantine and Holders in memory."""
 
+import builtins
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from mail.cursors import check_limit
 from mail.ports import Holders, Quarantine
@@ -40,6 +43,16 @@ class MemoryQuarantine(Quarantine):
     async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
         await take_step(self.fault, "put")
         self.rows[mail_id] = released(self.rows.get(mail_id), mail_id, by=by, at_ms=at_ms)
+
+    async def published(self, mail_id: str) -> None:
+        await take_step(self.fault, "put")
+        if mail_id in self.rows:
+            row = self.rows[mail_id]
+            self.rows[mail_id] = msgspec.structs.replace(row, unpublished=False)
+
+    async def unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
+        await take_step(self.fault, "read")
+        return [row for _, row in sorted(self.rows.items()) if row.unpublished][:limit]
 
     async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:
         await take_step(self.fault, "put")

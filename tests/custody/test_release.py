@@ -4,9 +4,9 @@ import pytest
 
 from agents.mailbox import mailbox
 from agents.ports import IntakePorts, ReleasePorts
-from agents.release import discard, release
+from agents.release import discard, publish_pending, release
 from agents.route import route
-from mail.errors import BrokerUnavailable, NotFound, Refused
+from mail.errors import BrokerUnavailable, ContentMissing, NotFound, Refused
 from mail.lists import NO_FILTER
 from schemas.records import QUARANTINE_HOLDER, Holder
 from stores.memory import (
@@ -17,6 +17,7 @@ from stores.memory import (
     MemoryPublisher,
     MemoryQuarantine,
 )
+from stores.memory.faults import no_fault
 from tests.agents.made import OneTry, mailbox_ports
 from tests.custody.world import quarantined
 
@@ -100,15 +101,35 @@ async def test_what_cannot_be_delivered_is_not_released(desk: Desk) -> None:
     assert (await desk.ports.quarantine.get("m1")).released_at_ms is None
 
 
-async def test_a_broker_that_is_away_leaves_the_mail_in_quarantine(desk: Desk) -> None:
+async def test_what_the_broker_did_not_take_is_published_by_custody(desk: Desk) -> None:
     def away(step: str) -> None:
         raise BrokerUnavailable(step)
+
+    async def pending(now_ms: int) -> int:
+        return await publish_pending(desk.ports, desk.river, now_ms=now_ms, worker="custody")
 
     await desk.keep("m1")
     desk.river.fault = away
     with pytest.raises(BrokerUnavailable):
         await desk.release("m1")
-    assert (await desk.ports.quarantine.get("m1")).released_at_ms is None
+    row = await desk.ports.quarantine.get("m1")
+    assert (row.released_by, row.unpublished) == ("olga", True)
+    with pytest.raises(BrokerUnavailable):
+        await pending(70_000)
+    desk.river.fault = no_fault
+    assert await pending(60_000) == 0, "its command may be at work"
+    assert await pending(60_009) == 1
+    assert await pending(99_999) == 0
+    (event,) = desk.river.events
+    assert (event.released_by, event.hops[-1].worker) == ("olga", "custody")
+
+
+async def test_a_release_without_content_is_parked_not_delivered(desk: Desk) -> None:
+    await desk.keep("m1")
+    await desk.release("m1")
+    del desk.ports.contents.contents["m1"]
+    with pytest.raises(ContentMissing):
+        await desk.flow()
 
 
 async def test_deleted_mail_is_gone_for_good(desk: Desk) -> None:

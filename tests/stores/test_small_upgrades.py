@@ -1,0 +1,50 @@
+"""The small stores' files as the first version wrote them: opened by this one, they go on."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from schemas.sqlite import CONTENT, QUARANTINE
+from stores.packed_content import PackedContentStore
+from stores.sqlite_quarantine import SqliteQuarantine
+from tests.contracts.quarantine import quarantined
+
+
+def first_version(path: Path, migrations, *rows: tuple[str, tuple[object, ...]]) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in migrations[0]:
+            connection.execute(statement)
+        for insert, values in rows:
+            connection.execute(insert, values)
+        connection.execute("PRAGMA user_version=1")
+
+
+async def test_quarantine(tmp_path: Path) -> None:
+    row = msgspec.structs.replace(quarantined("m1"), released_at_ms=7, released_by="olga")
+    old = msgspec.to_builtins(row)
+    del old["unpublished"]
+    insert = "INSERT INTO quarantined VALUES (?, ?)"
+    first_version(
+        tmp_path / "quarantine.sqlite", QUARANTINE, (insert, ("m1", msgspec.msgpack.encode(old)))
+    )
+    store = await SqliteQuarantine.open(tmp_path / "quarantine.sqlite")
+    assert await store.list(limit=9) == [row]
+    assert await store.unpublished(limit=9) == [], "it was published before it was marked"
+    await store.put(quarantined("m2"))
+    await store.release("m2", by="olga", at_ms=8)
+    assert [one.mail_id for one in await store.unpublished(limit=9)] == ["m2"]
+    await store.close()
+
+
+async def test_content(tmp_path: Path) -> None:
+    insert = "INSERT INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
+    first_version(tmp_path / "content.sqlite", CONTENT, (insert, ("m1", 1, b"bytes")))
+    store = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
+    assert await store.get("m1") == b"bytes"
+    assert await store.walk(place="row -1", limit=9) == (["m1"], "file ")
+    assert await store.sweep(loose=["m1"], turns=2) == []
+    assert await store.sweep(loose=["m1"], turns=2) == ["m1"]
+    assert await store.absent(["m1"]) == ["m1"]
+    await store.close()
