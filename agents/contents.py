@@ -1,17 +1,13 @@
-"""A mail's octets for an agent, and work on them that must not hold the event loop."""
+"""A mail's octets for an agent, within a budget of memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from mail.ports import ContentStore
 from schemas.content import Content, Inline, Stored
 
-OFF_LOOP_FROM_BYTES = 256 * 1024  # below, parsing costs less than the way to a thread
-
 BUDGET_MAX_BYTES = 256 * 1024 * 1024  # of stored contents in memory at once, in one process
-T = TypeVar("T")
 
 
 class Budget:
@@ -56,10 +52,3 @@ async def keep_content(mail_id: str, content: Content, contents: ContentStore) -
     if isinstance(content, Stored):
         return content
     return await contents.put(mail_id, content.data)
-
-
-async def parse_off_loop(parse: Callable[[bytes], T], content: bytes) -> T:
-    """`parse(content)`, in a thread when it is big."""
-    if len(content) < OFF_LOOP_FROM_BYTES:
-        return parse(content)
-    return await asyncio.to_thread(parse, content)

@@ -14,9 +14,9 @@ import logging
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from agents.contents import parse_off_loop, reading
+from agents.contents import reading
 from agents.ports import IndexPorts
-from mail.parse import Words, read_words
+from mail.parse import Words
 from mail.ports import Work
 from schemas.events import Event, MailboxChanged, MailboxEvent
 from schemas.mail import Mailbox
@@ -57,7 +57,7 @@ async def add(row: Message, ports: IndexPorts) -> None:
 
     async def read() -> Words:
         async with reading(row.content, ports.contents, ports.budget) as content:
-            return await parse_off_loop(read_words, content)
+            return await ports.parser.words(content)
 
     await ports.search.add(_document(row, await ports.texts.of(row.mail_id, read)))
     if not _is_there(await ports.store.message(row.user_id, row.message_id)):

@@ -5,12 +5,11 @@ message whose row is gone gets the head of its content; if that is gone too, an 
 A damaged journal, or a state that nobody can read while only lists were ordered: `refused`.
 """
 
-from agents.contents import parse_off_loop, reading
+from agents.contents import reading
 from agents.ports import MailboxPorts
 from mail import mailbox as rules
 from mail.check import UNKNOWN
 from mail.errors import ContentMissing, Refused
-from mail.parse import read_head
 from mail.ports import Work
 from schemas.checks import Kept
 from schemas.events import CommandAnswered
@@ -36,6 +35,6 @@ async def rebuild(event: RebuildViews, work: Work, ports: MailboxPorts) -> Comma
 async def _head(kept: Kept, ports: MailboxPorts) -> Head:
     try:
         async with reading(kept.content, ports.contents, ports.budget) as content:
-            return await parse_off_loop(read_head, content)
+            return await ports.parser.head(content)
     except ContentMissing:
         return UNKNOWN

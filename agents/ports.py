@@ -6,6 +6,7 @@ from agents.contents import Budget
 from agents.engine import Engine
 from agents.texts import Texts
 from mail.folder_orders import CHUNK_MAX
+from mail.parsing import ParserHere
 from mail.policy import SpamPolicy
 from mail.ports import (
     ContentStore,
@@ -15,6 +16,7 @@ from mail.ports import (
     InFlight,
     Ledger,
     MailStore,
+    Parser,
     Quarantine,
     SearchIndex,
     SpamScanner,
@@ -30,6 +32,7 @@ class IntakePorts:
     contents: ContentStore
     holders: Holders
     quarantine: Quarantine
+    parser: Parser = field(default_factory=ParserHere)
     budget: Budget = field(default_factory=Budget)
 
 
@@ -56,6 +59,7 @@ class MailboxPorts:
     unread: Unread
     holders: Holders
     contents: ContentStore
+    parser: Parser = field(default_factory=ParserHere)
     budget: Budget = field(default_factory=Budget)
     chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes
 
@@ -67,6 +71,7 @@ class IndexPorts:
     store: MailStore
     contents: ContentStore
     search: SearchIndex
+    parser: Parser = field(default_factory=ParserHere)
     budget: Budget = field(default_factory=Budget)
     texts: Texts = field(default_factory=Texts)
 

@@ -8,16 +8,15 @@ Safe to repeat: it writes nothing.
 
 from collections.abc import Sequence
 
-from agents.contents import parse_off_loop, reading
+from agents.contents import reading
 from agents.ports import IntakePorts
-from mail.parse import read_head
 from mail.ports import Work
 from schemas.events import Event, MailReceived, MailValidated
 
 
 async def validate(event: MailReceived, work: Work, ports: IntakePorts) -> Sequence[Event]:
     async with reading(event.content, ports.contents, ports.budget) as content:
-        head = await parse_off_loop(read_head, content)
+        head = await ports.parser.head(content)
     hop = work.hop("parse_failed" if head.parse_failed else "parsed")
     validated = MailValidated(
         mail_id=event.mail_id,

@@ -16,6 +16,7 @@ from mail.ports import (
     Holders,
     Ledger,
     MailStore,
+    Parser,
     Quarantine,
     SearchIndex,
     SpamScanner,
@@ -28,6 +29,7 @@ from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.fts import FtsIndex
 from stores.own_certificate import CERTIFICATE, KEY, ensure_own
 from stores.packed_content import PackedContentStore
+from stores.parser.pool import ParserPool
 from stores.spamd import SpamdScanner, SpamdScannerConfig
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
@@ -84,6 +86,11 @@ class Adapters:
         index = FtsIndex(self._data / "search")
         self._stack.push_async_callback(index.close)
         return index
+
+    def parser(self) -> Parser:
+        parser = ParserPool()
+        self._stack.push_async_callback(parser.close)
+        return parser
 
     def _socket(self, engine: str) -> Path:
         return existing(self._home).socket(engine)

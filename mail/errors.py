@@ -31,6 +31,13 @@ class ScannerSick(ScannerUnavailable):
     """A scanner says that it lacks something of its own, such as room: no mail is to blame."""
 
 
+class ParserUnavailable(Transient):
+    """The process that parses mail cannot be started; no mail is to blame."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("parser", detail)
+
+
 class BrokerUnavailable(Transient):
     """The broker did not acknowledge in time."""
 

@@ -67,22 +67,22 @@ class _Mail(msgspec.Struct, frozen=True):
     failed: bool
 
 
-def read_head(content: bytes) -> Head:
+def read_head(content: bytes, *, raw: bool = False) -> Head:
     """What lists, notices and search need; decodes no attachment."""
-    return _read(content, _head)
+    return _read(content, _head, raw=raw)
 
 
-def read_mail(content: bytes) -> Reading:
+def read_mail(content: bytes, *, raw: bool = False) -> Reading:
     """Everything, attachments by their size only."""
-    return _read(content, _reading)
+    return _read(content, _reading, raw=raw)
 
 
-def read_words(content: bytes) -> Words:
+def read_words(content: bytes, *, raw: bool = False) -> Words:
     """The text, at most WORDS_MAX_CHARS of it, and the names of what is attached."""
-    return _read(content, _words)
+    return _read(content, _words, raw=raw)
 
 
-def attachment(content: bytes, n: int) -> tuple[Attachment, bytes]:
+def attachment(content: bytes, n: int, *, raw: bool = False) -> tuple[Attachment, bytes]:
     """The `n`th attachment and its octets. NotFound: there are fewer."""
 
     def pick(mail: _Mail) -> tuple[Attachment, bytes] | None:
@@ -91,22 +91,23 @@ def attachment(content: bytes, n: int) -> tuple[Attachment, bytes]:
             return None
         return listed[n - 1], mail.body.attachments[n - 1].decode()
 
-    found = _read(content, pick)
+    found = _read(content, pick, raw=raw)
     if found is None:
         raise NotFound("no such attachment")
     return found
 
 
-def _read(content: bytes, use: Callable[[_Mail], T]) -> T:
-    """`use` the mail; should that fail, what its octets look like without parts."""
+def _read(content: bytes, use: Callable[[_Mail], T], *, raw: bool) -> T:
+    """`use` the mail; should that fail, or with `raw`, what its octets look like without parts."""
     header = read_header(content)
     failed = not header.complete or not header.fields
     try:
-        tree = walk_tree(content, header)
-        return use(_Mail(header, body.select(tree.root), failed or not tree.complete))
+        if not raw:
+            tree = walk_tree(content, header)
+            return use(_Mail(header, body.select(tree.root), failed or not tree.complete))
     except Exception as error:  # noqa: BLE001  # a mail must not stop its readers
         log.warning("a mail could not be read and is shown raw: %s", type(error).__name__)
-        return use(_Mail(header, body.select(_raw(content, header).root), failed=True))
+    return use(_Mail(header, body.select(_raw(content, header).root), failed=True))
 
 
 def _raw(content: bytes, header: Header) -> Tree:

@@ -48,6 +48,7 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             contents=await opened.contents(),
             holders=await opened.holders(),
             quarantine=await opened.quarantine(),
+            parser=opened.parser(),
         )
         await _work("intake", config, stop, opened, lambda _: ports)
 
@@ -70,14 +71,16 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
 async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
         store, holders = await opened.mail_store(), await opened.holders()
-        contents = await opened.contents()
+        contents, parser = await opened.contents(), opened.parser()
 
         async def folding() -> int:
             return await fold(store, before_ms=now_ms() - config.feed_days * DAY_MS)
 
         def ports(unread: UnreadTable | None) -> MailboxPorts:
             assert unread is not None
-            return MailboxPorts(store=store, unread=unread, holders=holders, contents=contents)
+            return MailboxPorts(
+                store=store, unread=unread, holders=holders, contents=contents, parser=parser
+            )
 
         periodic = Periodic("fold", folding, interval_s=FOLD_INTERVAL_S)
         periodic.start()
@@ -93,6 +96,7 @@ async def run_index(config: Config, stop: asyncio.Event) -> None:
             store=await opened.mail_store(),
             contents=await opened.contents(),
             search=await opened.search(),
+            parser=opened.parser(),
         )
         async with repeating("refill", lambda: refill(ports), REFILL_INTERVAL_S):
             await _work("index", config, stop, opened, lambda _: ports)

@@ -9,6 +9,7 @@ from mail.ports.contents import ContentStore, ContentSweep, Holders, Quarantine
 from mail.ports.custody import DeadLetters, InFlight, Ledger
 from mail.ports.directory import SIGN_INS_KEPT, Directory, Resolver, Room
 from mail.ports.mailboxes import Commit, MailStore
+from mail.ports.parsing import Parser
 from mail.ports.river import Feed, Gate, Publisher, Unread, Work
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
 from mail.ports.search import FOUND_MAX, Places, SearchIndex
@@ -27,6 +28,7 @@ __all__ = [
     "InFlight",
     "Ledger",
     "MailStore",
+    "Parser",
     "Places",
     "Publisher",
     "Quarantine",

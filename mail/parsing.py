@@ -1,0 +1,97 @@
+"""What a parser is asked and answers, as bytes, so that it may run in another process.
+
+`carry_out` runs one operation; `ParserHere` runs all of them in this process, without limits.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from mail.errors import NotFound
+from mail.html import sanitise
+from mail.parse import Attachment, Reading, Words, attachment, read_head, read_mail, read_words
+from mail.ports.parsing import Parser
+from schemas.mail import Head
+
+Answer = Head | Reading | Words | Attachment | None  # None: no such attachment
+Operation = Literal["head", "shown", "words", "attachment"]
+
+DELIMITERS_MAX = 200  # lines that may be MIME delimiters
+WORD_MARKS_MAX = 200  # beginnings of encoded words
+TAGS_MAX = 2_000
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation on one mail. `raw`: without its MIME structure."""
+
+    operation: Operation
+    raw: bool = False
+    n: int = 0
+    text_max_chars: int = 0
+
+
+def carry_out(asked: Asked, content: bytes) -> tuple[Answer, bytes]:
+    """The answer, and the octets of an attachment."""
+    if asked.operation == "attachment":
+        try:
+            return attachment(content, asked.n, raw=asked.raw)
+        except NotFound:
+            return None, b""
+    return _READ[asked.operation](asked, content), b""
+
+
+def read_shown(content: bytes, *, text_max_chars: int, raw: bool = False) -> Reading:
+    """As read_mail, with HTML that is safe; text has one character too many where it was cut."""
+    reading = read_mail(content, raw=raw)
+    html = None if reading.html is None else sanitise(reading.html[:text_max_chars])
+    return msgspec.structs.replace(reading, text=reading.text[: text_max_chars + 1], html=html)
+
+
+_READ: dict[str, Callable[[Asked, bytes], Answer]] = {
+    "head": lambda asked, content: read_head(content, raw=asked.raw),
+    "words": lambda asked, content: read_words(content, raw=asked.raw),
+    "shown": lambda asked, content: read_shown(
+        content, text_max_chars=asked.text_max_chars, raw=asked.raw
+    ),
+}
+
+
+def unread(operation: Operation) -> Answer:
+    """The answer for a mail of which nothing can be read within the limits."""
+    failed = Head(parse_failed=True)
+    match operation:
+        case "head":
+            return failed
+        case "words":
+            return Words("", ())
+        case "shown":
+            return Reading(head=failed, headers=(), text="", html=None, attachments=())
+        case _:
+            return None
+
+
+def is_quick(content: bytes, max_bytes: int) -> bool:
+    """Whether parsing takes at most some milliseconds: small, and of a common shape."""
+    return (
+        len(content) <= max_bytes
+        and content.count(b"\n--") <= DELIMITERS_MAX
+        and content.count(b"=?") <= WORD_MARKS_MAX
+        and content.count(b"<") <= TAGS_MAX
+    )
+
+
+class ParserHere(Parser):
+    """Parses on the caller's event loop, however long it takes: for tests and small tools."""
+
+    async def head(self, content: bytes) -> Head:
+        return read_head(content)
+
+    async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
+        return read_shown(content, text_max_chars=text_max_chars)
+
+    async def words(self, content: bytes) -> Words:
+        return read_words(content)
+
+    async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
+        return attachment(content, n)

@@ -1,0 +1,31 @@
+"""Reading of untrusted octets, within limits of time and memory."""
+
+from typing import Protocol
+
+from mail.parse import Attachment, Reading, Words
+from schemas.mail import Head
+
+
+class Parser(Protocol):
+    """Parses one mail at a time for its caller; holds the event loop for a millisecond at most.
+
+    Any octets are read. A mail that is beyond the limits is `parse_failed` and shown raw; if even
+    that is beyond them, the result is empty. ParserUnavailable: nothing can be parsed now, and no
+    mail is to blame.
+    """
+
+    async def head(self, content: bytes) -> Head:
+        """As mail.parse.read_head."""
+        ...
+
+    async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
+        """As mail.parsing.read_shown: safe HTML, at most `text_max_chars` + 1 of each text."""
+        ...
+
+    async def words(self, content: bytes) -> Words:
+        """As mail.parse.read_words."""
+        ...
+
+    async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
+        """As mail.parse.attachment. NotFound: there are fewer, or the mail is shown raw."""
+        ...

@@ -1,0 +1,1 @@
+"""Parser in child processes: long-lived, limited in memory and time, replaced when they end."""
