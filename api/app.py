@@ -28,6 +28,7 @@ from api.problems import Problem, of_error, of_http
 from api.routes import ROUTES
 from mail.errors import PostriverError
 from mail.ids import new_id
+from streams.periodic import Periodic
 
 log = logging.getLogger("postriver.api")
 _UNREAD = logging.getLogger("aiohttp.unread")  # it quotes heads that it cannot read
@@ -57,6 +58,7 @@ def make_app(
     app.on_response_prepare.append(_note_prepared)
     app.on_shutdown.append(_end_sockets)
     app.cleanup_ctx.append(_hashers)
+    app.cleanup_ctx.append(_session_ends)
     return app
 
 
@@ -169,6 +171,16 @@ async def _note_prepared(request: web.Request, response: web.StreamResponse) -> 
 
 async def _end_sockets(app: web.Application) -> None:
     app[EDGE].sockets.end_all()
+
+
+async def _session_ends(app: web.Application) -> AsyncIterator[None]:
+    edge = app[EDGE]
+    looking = Periodic(
+        "session ends", edge.session_ends.look, interval_s=edge.config.session_ends_s
+    )
+    looking.start()
+    yield
+    await looking.stop()
 
 
 async def _hashers(app: web.Application) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mail.peers import NONE, Networks
+from mail.sign_ins import SignInRules
 from schemas.records import NOTHING_SAID, Quota
 
 
@@ -30,13 +31,13 @@ class ApiConfig:
 
     session_days: int = 30
     session_use_s: int = 300  # the last use is written down no more often
-    login_failures_per_address: int = 10  # from one peer: a stranger elsewhere locks nobody out
-    login_failures_everywhere: int = 200  # for one address, whoever tries
-    login_failures_per_peer: int = 30  # several people may share one address of the network
+    login_failures_per_address: int = 10  # these limits: mail/sign_ins.py
+    login_failures_everywhere: int = 200
+    login_failures_per_peer: int = 30
     login_window_s: float = 900.0
-    login_keys: int = 20_000  # addresses and peers remembered; the oldest are forgotten first
+    logins_per_hour: int = 20  # that succeed, of one user from one peer
     logins_at_once: int = 2  # argon2 takes 64 MiB and a core each
-    logins_waiting: int = 64
+    logins_waiting: int = 64  # in turns by network, see fair_turns.py
 
     answer_timeout_s: float = 10.0  # a change not seen by then is answered 202
     retry_after_s: int = 5
@@ -69,11 +70,22 @@ class ApiConfig:
     socket_ping_s: float = 30.0
     socket_token_s: float = 10.0
     socket_goodbye_s: float = 5.0  # for the peer to answer a close
-    session_check_s: float = 30.0  # until a disabled user's sockets are closed
+    session_ends_s: float = 0.5  # until the sockets of an ended session are closed
+    session_check_s: float = 30.0  # and again each socket by itself, should an end be missed
 
     def state(self, seq: int) -> str:
         """What a client holds of a mailbox at `seq` (RFC 8620 §5.1); seqs of epochs are alike."""
         return f"{self.epoch}-{seq}"
+
+    @property
+    def sign_ins(self) -> SignInRules:
+        return SignInRules(
+            per_source=self.login_failures_per_address,
+            per_peer=self.login_failures_per_peer,
+            per_address=self.login_failures_everywhere,
+            window_ms=int(self.login_window_s * 1000),
+            successes=self.logins_per_hour,
+        )
 
     def cookie(self, *, https: bool) -> str:
         """The cookie's name: by HTTPS it is bound to the host (RFC 6265bis, __Host-).

@@ -4,22 +4,25 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from api.clients import CLIENT
 from api.config import ApiConfig
 from api.doors import Visitors
-from api.limits import Downloads, FailedLogins
+from api.fair_turns import FairTurns
+from api.limits import Downloads
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.problems import Problem
 from api.rates import RATES, Rates
 from api.search_turns import SearchTurns
+from api.session_ends import SessionEnds
 from api.sessions import Caller, authenticate
 from api.sockets import Sockets
 from mail.peers import one_peer
+from mail.sign_ins import SignIns
 from mail.times import now_ms
 from mail.usages import Usages
 
@@ -34,7 +37,7 @@ class Edge:
     ports: ApiPorts
     not_ready: Reasons
     metrics: ApiMetrics
-    failed_logins: FailedLogins
+    sign_ins: SignIns
     downloads: Downloads
     rates: Rates
     anonymous: Rates  # by peer
@@ -42,7 +45,8 @@ class Edge:
     sockets: Sockets
     visitors: Visitors
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
-    hashing: set[asyncio.Future[bool]] = field(default_factory=set)
+    hashing: FairTurns
+    session_ends: SessionEnds
     reads: asyncio.Semaphore
     domain_usages: Usages
 
@@ -77,19 +81,22 @@ EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
 
 def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons) -> Edge:
     metrics = ApiMetrics()
+    sockets = Sockets(config, metrics)
     return Edge(
         config=config,
         ports=ports,
         not_ready=not_ready,
         metrics=metrics,
-        failed_logins=FailedLogins(config, time.monotonic),
+        sign_ins=SignIns(ports.attempts, ports.directory, config.sign_ins),
         downloads=Downloads(config),
         rates=Rates(config.requests_per_minute, time.monotonic),
         anonymous=Rates(config.anonymous_per_minute, time.monotonic, policy="peer"),
         searches=SearchTurns(config, time.monotonic),
-        sockets=Sockets(config, metrics),
+        sockets=sockets,
         visitors=Visitors(config, metrics),
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
+        hashing=FairTurns(config.logins_at_once, config.logins_waiting),
+        session_ends=SessionEnds(ports.directory, sockets),
         reads=asyncio.Semaphore(config.reads_at_once),
         domain_usages=Usages(ports.store.domain_usage),
     )

@@ -1,26 +1,27 @@
-"""login, logout, me."""
-
-import asyncio
+"""login and logout."""
 
 from aiohttp import hdrs, web
 
 from api.answers import LoggedIn, json_answer
+from api.check_password import is_right
 from api.clients import CLIENT
 from api.cors import is_allowed
-from api.edge import Call, Edge, SignedCall
+from api.edge import Call, SignedCall
 from api.inputs import Login, query, read_body
-from api.problems import cross_site, unavailable, wrong_credentials
+from api.problems import cross_site, wrong_credentials
 from api.sessions import (
     clear_cookie,
+    device_of,
     from_own_page,
     new_token,
     set_cookie,
+    set_device,
     token_sha256,
 )
 from mail.addresses import normal_address
 from mail.errors import BadAddress
 from mail.ids import new_id
-from mail.passwords import verify_password
+from mail.sign_ins import Candidate, TooManyTries
 from mail.times import DAY_MS, now_ms, rfc3339
 from schemas.records import Session, SignIn, User
 
@@ -33,30 +34,40 @@ async def login(call: Call) -> web.StreamResponse:
     if not from_own_page(call.request) and not is_allowed(call.request, call.edge.config):
         raise cross_site()
     asked = await read_body(call.request, Login)
-    user = await _known_user(call, asked)
+    device = device_of(call.request, call.edge.config) or new_token()
+    user = await _known_user(call, asked, token_sha256(device))
     token, made = _new_session(call, user)
-    await call.edge.ports.directory.add_session(made)
-    await _note(call, user, "success")
+    await _begin_session(call, user, made)
+    await note(call, user, "success", device=token_sha256(device))
     response = json_answer(LoggedIn(token=token, expires_at=rfc3339(made.expires_at_ms)))
     set_cookie(response, call.request, call.edge.config, token)
+    set_device(response, call.request, call.edge.config, device)
     return response
 
 
-async def _known_user(call: Call, asked: Login) -> User:
+async def _known_user(call: Call, asked: Login, device: str) -> User:
     """The user whose password it is; 401 without telling what was wrong, at the same cost."""
-    edge = call.edge
-    address, client = _normal(asked.address), call.request[CLIENT].address
-    named = address or asked.address
-    take_back = edge.failed_logins.begin(named, client)
+    edge, address = call.edge, _normal(asked.address)
     user = await edge.ports.directory.user_by_address(address) if address else None
-    right = await _verify(edge, user.password_hash if user else "", asked.password)
-    if user is None or user.disabled or not right:
-        await _note(call, user, "failure")
-        if edge.failed_logins.is_locked(named, client):
-            await _note(call, user, "lockout")
+    one = await edge.sign_ins.candidate(
+        address or asked.address, user, peer=call.request[CLIENT].address, device=device
+    )
+    password_hash = user.password_hash if user and not user.disabled else ""
+    if not await is_right(edge, one, password_hash, asked.password) or user is None:
+        await note_failure(call, user, one)
         raise wrong_credentials()
-    take_back()
+    await edge.sign_ins.succeeded(one)
     return user
+
+
+async def _begin_session(call: Call, user: User, made: Session) -> None:
+    """Begin it, unless the password or the user was changed since it was checked. 401."""
+    directory = call.edge.ports.directory
+    await directory.add_session(made)
+    now = await directory.user(user.user_id)
+    if now is None or now.disabled or now.password_hash != user.password_hash:
+        await directory.end_session(made.token_sha256)
+        raise wrong_credentials()
 
 
 def _new_session(call: Call, user: User) -> tuple[str, Session]:
@@ -72,8 +83,17 @@ def _new_session(call: Call, user: User) -> tuple[str, Session]:
     )
 
 
-async def _note(call: Call, user: User | None, outcome: str) -> None:
-    """For nobody's address too: else the time would tell which addresses there are."""
+async def note_failure(call: Call, user: User | None, one: Candidate) -> None:
+    """A wrong password, and that the next try will be refused."""
+    await note(call, user, "failure")
+    try:
+        await call.edge.sign_ins.admit(one)
+    except TooManyTries:
+        await note(call, user, "lockout")
+
+
+async def note(call: Call, user: User | None, outcome: str, *, device: str = "") -> None:
+    """For an address of no user too: else the time would tell which addresses there are."""
     await call.edge.ports.directory.note_sign_in(
         SignIn(
             sign_in_id=new_id(),
@@ -82,6 +102,7 @@ async def _note(call: Call, user: User | None, outcome: str) -> None:
             outcome=outcome,
             peer=call.request[CLIENT].address,
             user_agent=_user_agent(call),
+            device=device,
         )
     )
 
@@ -97,17 +118,6 @@ def _normal(address: str) -> str | None:
         return normal_address(address)
     except BadAddress:
         return None
-
-
-async def _verify(edge: Edge, password_hash: str, password: str) -> bool:
-    """Off the loop; a flood of sign-ins waits in a short queue, the rest is sent away."""
-    if len(edge.hashing) >= edge.config.logins_waiting:
-        raise unavailable(edge.config.retry_after_s)
-    loop = asyncio.get_running_loop()
-    checking = loop.run_in_executor(edge.hashers, verify_password, password_hash, password)
-    edge.hashing.add(checking)
-    checking.add_done_callback(edge.hashing.discard)
-    return await checking
 
 
 async def logout(call: SignedCall) -> web.StreamResponse:

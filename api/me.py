@@ -1,12 +1,19 @@
-"""GET /v1/me: who is signed in, and how much room there is for new mail."""
+"""/v1/me: who is signed in, how much room there is for new mail, and a new password."""
 
 import msgspec
 from aiohttp import web
 
 from api.answers import Timestamp, json_answer
+from api.check_password import hashed, is_right
+from api.clients import CLIENT
 from api.edge import SignedCall
-from api.inputs import query
+from api.inputs import Text, query, read_body
+from api.login import note_failure
+from api.problems import bad_request, wrong_password
+from mail.addresses import normal_address
+from mail.password_rules import fault_in
 from mail.quotas import in_force, is_limited
+from mail.sign_ins import Candidate
 from mail.times import rfc3339
 from schemas.mailbox import Usage
 from schemas.records import NOTHING_SAID, Quota
@@ -35,6 +42,32 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     expires_at: Timestamp
     quota: OwnQuota
+
+
+class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    old_password: Text
+    password: Text
+
+
+async def change_password(call: SignedCall) -> web.StreamResponse:
+    """Set a new password; all other sessions end, with their sockets. 403: the old one is wrong.
+
+    Tries at the old one are limited by session, so that a stolen session is no way to guess it.
+    """
+    query(call.request)
+    asked = await read_body(call.request, NewPassword)
+    edge, user, own = call.edge, call.caller.user, call.caller.session.token_sha256
+    if fault := fault_in(asked.password, address=user.address):
+        raise bad_request("weak_password", fault, "$.password")
+    peer = call.request[CLIENT].address
+    one = Candidate(address=normal_address(user.address), peer=peer, source=("session", own))
+    if not await is_right(edge, one, user.password_hash, asked.old_password):
+        await note_failure(call, user, one)
+        raise wrong_password()
+    password_hash = await hashed(edge, one, asked.password)
+    await edge.ports.directory.set_password(user.user_id, password_hash, keep_session=own)
+    await edge.session_ends.look()
+    return web.Response(status=204)
 
 
 async def me(call: SignedCall) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mail.ports import ContentStore, Directory, Feed, MailStore, Publisher, SearchIndex
+from mail.ports import Attempts, ContentStore, Directory, Feed, MailStore, Publisher, SearchIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +12,7 @@ class ApiPorts:
     store: MailStore
     contents: ContentStore
     directory: Directory
+    attempts: Attempts
     search: SearchIndex
     publisher: Publisher
     feed: Feed

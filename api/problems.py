@@ -91,6 +91,11 @@ def wrong_credentials() -> Problem:
     )
 
 
+def wrong_password() -> Problem:
+    """The session stays: a 401 would mean that it is over."""
+    return Problem(403, "wrong_password", "The old password is wrong.")
+
+
 def cross_site() -> Problem:
     return Problem(403, "cross_site", "A page of another site may not do this with your cookie.")
 

@@ -51,6 +51,17 @@ ROUTES: tuple[Route, ...] = (
         problems=(400, 503),
     ),
     Route(
+        method="PATCH",
+        path="/v1/me",
+        name="change_password",
+        summary="Set a new password, given the old one. All other sign-ins end.",
+        handle=signed_in(me.change_password),
+        signed=True,
+        body=me.NewPassword,
+        status=204,
+        problems=(400, 403, 408, 413, 415, 503),
+    ),
+    Route(
         method="GET",
         path="/v1/me/logins",
         name="logins",

@@ -124,6 +124,31 @@ def set_cookie(
     )
 
 
+def device_of(request: web.Request, config: ApiConfig) -> str | None:
+    """The token of the browser, by which we know it again at a sign-in; it signs nobody in."""
+    token = request.cookies.get(_device_cookie(request, config), "")
+    return token if _TOKEN.fullmatch(token) else None
+
+
+def set_device(
+    response: web.StreamResponse, request: web.Request, config: ApiConfig, device: str
+) -> None:
+    """It outlives the session: see mail/sign_ins.py."""
+    response.set_cookie(
+        _device_cookie(request, config),
+        device,
+        max_age=SIGN_INS_KEPT_MS // 1000,
+        path="/",
+        httponly=True,
+        secure=request[CLIENT].https,
+        samesite="Strict",
+    )
+
+
+def _device_cookie(request: web.Request, config: ApiConfig) -> str:
+    return f"{cookie_of(request, config)}_device"
+
+
 def clear_cookie(response: web.StreamResponse, request: web.Request, config: ApiConfig) -> None:
     response.del_cookie(
         cookie_of(request, config),

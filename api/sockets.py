@@ -1,7 +1,7 @@
 """The open sockets of this process: how many there may be, and which end with a sign-in."""
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +17,7 @@ TRY_AGAIN_LATER = 1013  # registered with IANA
 SIGNED_OUT = 4401  # private use (RFC 6455 §7.4.2): sign in before coming back
 FEED_GONE = 4410  # private use: what comes after `since` is not kept any more
 
+_ENDED_MAX = 10_000  # a socket opens within seconds; more sessions do not end meanwhile
 _EVENT_BYTES = 512  # of an event without changes
 _CHANGE_BYTES = 160
 _PLACE_BYTES = 64
@@ -96,6 +97,8 @@ class Sockets:
         self._unsigned: Counter[str] = Counter()  # by peer
         self._of_user: Counter[str] = Counter()
         self._open: dict[Outbox, tuple[str, str]] = {}  # -> user id, token's SHA-256
+        self._of_session: defaultdict[str, set[Outbox]] = defaultdict(set)
+        self._ended: OrderedDict[str, None] = OrderedDict()  # sessions, the latest last
 
     def may_open(self, user_id: str) -> bool:
         return (
@@ -120,21 +123,31 @@ class Sockets:
                 del self._unsigned[peer]
 
     def add(self, outbox: Outbox, *, user_id: str, token_sha256: str) -> None:
+        """Take note of a socket. Its session may have ended since it was looked up."""
         self._open[outbox] = (user_id, token_sha256)
+        self._of_session[token_sha256].add(outbox)
+        if token_sha256 in self._ended:
+            outbox.end(SIGNED_OUT, "signed out")
         self._of_user[user_id] += 1
         self._metrics.sockets = len(self._open)
 
     def remove(self, outbox: Outbox) -> None:
-        user_id, _ = self._open.pop(outbox)
+        user_id, token_sha256 = self._open.pop(outbox)
+        self._of_session[token_sha256].discard(outbox)
+        if not self._of_session[token_sha256]:
+            del self._of_session[token_sha256]
         self._of_user[user_id] -= 1
         if not self._of_user[user_id]:
             del self._of_user[user_id]
         self._metrics.sockets = len(self._open)
 
     def end_session(self, token_sha256: str) -> None:
-        for outbox, (_, of_session) in self._open.items():
-            if of_session == token_sha256:
-                outbox.end(SIGNED_OUT, "signed out")
+        """Close its sockets, and those that are being opened."""
+        self._ended[token_sha256] = None
+        while len(self._ended) > _ENDED_MAX:
+            self._ended.popitem(last=False)
+        for outbox in self._of_session.get(token_sha256, ()):
+            outbox.end(SIGNED_OUT, "signed out")
 
     def end_all(self) -> None:
         for outbox in self._open:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mail.addresses import POSTMASTER, normal_address, normal_domain, split_address
 from mail.errors import NotFound, Refused
 from mail.ids import new_id
+from mail.password_rules import fault_in
 from mail.passwords import hash_password, random_password
 from mail.ports import Directory
 from mail.resolver import postmaster_setting
@@ -17,8 +18,6 @@ from schemas.records import Domain, User
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
 FIRST_USERS = ("alice", "bob")
-PASSWORD_MIN_CHARS = 8
-PASSWORD_MAX_CHARS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ async def add_user(directory: Directory, address: str, password: str | None) -> 
     domain = await directory.domain(split_address(normal)[1])
     if domain is None:
         raise NotFound(f"{split_address(normal)[1]} is not a domain here: postriver domain add")
-    secret = random_password() if password is None else _checked(password)
+    secret = random_password() if password is None else _checked(password, normal)
     await directory.add_user(
         User(
             user_id=new_id(),
@@ -88,7 +87,7 @@ async def add_user(directory: Directory, address: str, password: str | None) -> 
 async def set_password(directory: Directory, address: str, password: str | None) -> Made:
     """Change a password and end the user's sessions. NotFound."""
     user = await find(directory, address)
-    secret = random_password() if password is None else _checked(password)
+    secret = random_password() if password is None else _checked(password, user.address)
     await directory.set_password(user.user_id, await asyncio.to_thread(hash_password, secret))
     return Made(user.address, secret if password is None else None)
 
@@ -117,9 +116,9 @@ async def seed(directory: Directory) -> list[Made]:
     return [await add_user(directory, f"{name}@{FIRST_DOMAIN}", None) for name in FIRST_USERS]
 
 
-def _checked(password: str) -> str:
-    if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
-        raise Refused(f"a password has {PASSWORD_MIN_CHARS} to {PASSWORD_MAX_CHARS} characters")
+def _checked(password: str, address: str) -> str:
+    if fault := fault_in(password, address=address):
+        raise Refused(fault)
     return password
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cli.config import Config, load
 from mail.errors import Refused
 from mail.ports import (
+    Attempts,
     ContentStore,
     ContentSweep,
     Directory,
@@ -31,6 +32,7 @@ from stores.own_certificate import CERTIFICATE, KEY, ensure_own
 from stores.packed_content import PackedContentStore
 from stores.parser.pool import ParserPool
 from stores.spamd import SpamdScanner, SpamdScannerConfig
+from stores.sqlite_attempts import SqliteAttempts
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_ledger import SqliteLedger
@@ -53,6 +55,11 @@ class Adapters:
 
     async def directory(self) -> Directory:
         store = await SqliteDirectory.open(self._data / "directory.sqlite")
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def attempts(self) -> Attempts:
+        store = await SqliteAttempts.open(self._data / "attempts.sqlite")
         self._stack.push_async_callback(store.close)
         return store
 

@@ -26,6 +26,18 @@ def one_peer(address: str) -> str:
     return str(ipaddress.IPv6Network((plain, 64), strict=False))
 
 
+def networks_of(address: str) -> tuple[str, ...]:
+    """The networks that one may stand behind `address`, from the narrowest.
+
+    An IPv4 address, or an IPv6 /64, /56 and /48: what a host, a home and a site are given
+    (RFC 6177). What is no IP address is itself.
+    """
+    plain = plain_address(address)
+    if plain is None or ":" not in plain:
+        return (plain or address,)
+    return tuple(str(ipaddress.IPv6Network((plain, bits), strict=False)) for bits in (64, 56, 48))
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """Some networks; none by default. As text: separated by commas."""

@@ -67,4 +67,17 @@ DIRECTORY: tuple[Statements, ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX sign_in_by_time ON sign_in (at_ms)",
     ),
+    # session_end: what every edge closes sockets by, whoever deleted the row.
+    (
+        "ALTER TABLE sign_in ADD COLUMN device TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE session_end (
+            end_key INTEGER PRIMARY KEY AUTOINCREMENT,
+            token_sha256 TEXT NOT NULL,
+            ended_at_ms INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TRIGGER session_ended AFTER DELETE ON session BEGIN
+            INSERT INTO session_end (token_sha256, ended_at_ms)
+            VALUES (OLD.token_sha256, CAST(strftime('%s', 'now') AS INTEGER) * 1000);
+        END""",
+    ),
 )

@@ -72,6 +72,23 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str  # success | failure | lockout
     peer: str
     user_agent: str
+    device: str = ""  # SHA-256 of the browser's device token; "": it has none
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt, counted under several keys. Keys are opaque: no address, no peer in clear."""
+
+    attempt_id: str
+    at_ms: int
+    keys: tuple[str, ...]
+
+
+class AttemptLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `most` attempts under `key` in any `window_ms`."""
+
+    key: str
+    most: int
+    window_ms: int
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):

@@ -100,10 +100,12 @@ class SqliteDirectory(Directory):
     async def leading_to(self, target: str) -> list[str]:
         return await self._file.read(lambda c: aliases.leading_to(c, target))
 
-    async def set_password(self, user_id: str, password_hash: str) -> None:
+    async def set_password(
+        self, user_id: str, password_hash: str, *, keep_session: str | None = None
+    ) -> None:
         def work(connection: Connection) -> None:
             rows.change(connection, rows.SET_HASH, (password_hash, user_id))
-            signing.end_sessions(connection, user_id)
+            signing.end_sessions(connection, user_id, but=keep_session)
 
         await self._file.write(work)
 
@@ -131,15 +133,20 @@ class SqliteDirectory(Directory):
         statement = "DELETE FROM session WHERE token_sha256 = ?"
         await self._file.write(lambda c: c.execute(statement, (token_sha256,)).rowcount)
 
+    async def session_ends(self, after: int | None) -> tuple[list[str], int]:
+        return await self._file.read(lambda c: signing.session_ends(c, after))
+
     async def prune_sessions(self, now_ms: int) -> int:
-        statement = "DELETE FROM session WHERE expires_at_ms <= ?"
-        return await self._file.write(lambda c: c.execute(statement, (now_ms,)).rowcount)
+        return await self._file.write(lambda c: signing.prune_sessions(c, now_ms))
 
     async def note_sign_in(self, sign_in: SignIn) -> None:
         await self._file.write(lambda c: signing.put_sign_in(c, sign_in))
 
     async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
         return await self._file.read(lambda c: signing.sign_ins(c, user_id, before, limit))
+
+    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
+        return await self._file.read(lambda c: signing.sources(c, user_id, since_ms))
 
     async def prune_sign_ins(self, *, before_ms: int) -> int:
         statement = "DELETE FROM sign_in WHERE at_ms < ?"

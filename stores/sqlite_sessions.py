@@ -4,7 +4,7 @@ from sqlite3 import Connection, IntegrityError
 
 from mail.cursors import Place
 from mail.errors import NotFound
-from mail.ports import SIGN_INS_KEPT
+from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT
 from schemas.records import Session, SignIn
 
 _SESSION = (
@@ -12,14 +12,27 @@ _SESSION = (
     " FROM session WHERE "
 )
 _SIGN_INS = (
-    "SELECT sign_in_id, user_id, at_ms, outcome, peer, user_agent FROM sign_in WHERE user_id = ?"
-    " AND (at_ms, sign_in_id) < (?, ?) ORDER BY at_ms DESC, sign_in_id DESC LIMIT ?"
+    "SELECT sign_in_id, user_id, at_ms, outcome, peer, user_agent, device FROM sign_in"
+    " WHERE user_id = ? AND (at_ms, sign_in_id) < (?, ?)"
+    " ORDER BY at_ms DESC, sign_in_id DESC LIMIT ?"
 )
 _BEYOND_THE_LAST = (
     "DELETE FROM sign_in WHERE user_id = ? AND sign_in_id IN ("
     "SELECT sign_in_id FROM sign_in WHERE user_id = ? AND outcome = ?"
     " ORDER BY at_ms DESC, sign_in_id DESC LIMIT -1 OFFSET ?)"
 )
+_BEYOND_THE_NEWEST = (
+    "DELETE FROM session WHERE token_sha256 IN (SELECT token_sha256 FROM session WHERE user_id = ?"
+    " ORDER BY created_at_ms DESC, token_sha256 LIMIT -1 OFFSET ?)"
+)
+_SOURCES = (
+    "SELECT DISTINCT peer, device FROM sign_in"
+    " WHERE user_id = ? AND at_ms >= ? AND outcome = 'success'"
+)
+_ENDS = "SELECT end_key, token_sha256 FROM session_end WHERE end_key > ? ORDER BY end_key LIMIT ?"
+_LAST_END = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'session_end'"
+ENDS_AT_ONCE = 1_000
+ENDS_KEPT_MS = 3_600_000
 
 
 def put_session(connection: Connection, row: Session) -> None:
@@ -31,6 +44,7 @@ def put_session(connection: Connection, row: Session) -> None:
         connection.execute("INSERT OR IGNORE INTO session VALUES (?, ?, ?, ?, ?, ?, ?)", values)
     except IntegrityError as error:  # INSERT OR IGNORE ignores no foreign key
         raise NotFound("there is no such user") from error
+    connection.execute(_BEYOND_THE_NEWEST, (row.user_id, SESSIONS_KEPT))
 
 
 def session(connection: Connection, token_sha256: str) -> Session | None:
@@ -48,13 +62,30 @@ def use_session(connection: Connection, token_sha256: str, at_ms: int) -> None:
     connection.execute(statement, (at_ms, token_sha256))
 
 
-def end_sessions(connection: Connection, user_id: str) -> None:
-    connection.execute("DELETE FROM session WHERE user_id = ?", (user_id,))
+def end_sessions(connection: Connection, user_id: str, *, but: str | None = None) -> None:
+    statement = "DELETE FROM session WHERE user_id = ? AND token_sha256 IS NOT ?"
+    connection.execute(statement, (user_id, but))
+
+
+def session_ends(connection: Connection, after: int | None) -> tuple[list[str], int]:
+    if after is None:
+        return [], int(connection.execute(_LAST_END).fetchone()[0])
+    rows = connection.execute(_ENDS, (after, ENDS_AT_ONCE)).fetchall()
+    return [token_sha256 for _, token_sha256 in rows], rows[-1][0] if rows else after
+
+
+def prune_sessions(connection: Connection, now_ms: int) -> int:
+    gone = connection.execute("DELETE FROM session WHERE expires_at_ms <= ?", (now_ms,)).rowcount
+    before = now_ms - ENDS_KEPT_MS
+    connection.execute("DELETE FROM session_end WHERE ended_at_ms < ?", (before,))
+    return gone
 
 
 def put_sign_in(connection: Connection, row: SignIn) -> None:
-    values = (row.sign_in_id, row.user_id, row.at_ms, row.outcome, row.peer, row.user_agent)
-    connection.execute("INSERT OR IGNORE INTO sign_in VALUES (?, ?, ?, ?, ?, ?)", values)
+    values = (
+        row.sign_in_id, row.user_id, row.at_ms, row.outcome, row.peer, row.user_agent, row.device,
+    )  # fmt: skip
+    connection.execute("INSERT OR IGNORE INTO sign_in VALUES (?, ?, ?, ?, ?, ?, ?)", values)
     last = (row.user_id, row.user_id, row.outcome, SIGN_INS_KEPT)
     connection.execute(_BEYOND_THE_LAST, last)
 
@@ -64,10 +95,14 @@ def sign_ins(connection: Connection, user_id: str, before: Place, limit: int) ->
     return [
         SignIn(
             sign_in_id=id_, user_id=user, at_ms=at_ms, outcome=outcome, peer=peer,
-            user_agent=user_agent,
+            user_agent=user_agent, device=device,
         )
-        for id_, user, at_ms, outcome, peer, user_agent in found
+        for id_, user, at_ms, outcome, peer, user_agent, device in found
     ]  # fmt: skip
+
+
+def sources(connection: Connection, user_id: str, since_ms: int) -> list[tuple[str, str]]:
+    return [(peer, device) for peer, device in connection.execute(_SOURCES, (user_id, since_ms))]
 
 
 def _session(

@@ -12,6 +12,7 @@ from cli.care import manifest as form
 from cli.care.manifest import Manifest
 from cli.config import Config
 from mail.errors import Refused
+from schemas.attempts_sqlite import ATTEMPTS
 from schemas.directory_sqlite import DIRECTORY
 from schemas.search_sqlite import SEARCH
 from schemas.sqlite import CONTENT, HOLDERS, LEDGER, MAIL, QUARANTINE
@@ -20,6 +21,7 @@ from stores.fts import BUCKETS
 SCHEMAS = {
     "mail.sqlite": len(MAIL),
     "directory.sqlite": len(DIRECTORY),
+    "attempts.sqlite": len(ATTEMPTS),
     "quarantine.sqlite": len(QUARANTINE),
     "content.sqlite": len(CONTENT),
     "holders.sqlite": len(HOLDERS),

@@ -15,7 +15,8 @@ from cli.health import Report, Sample, serve_health
 from cli.roles.parts import presenting, repeating, running
 from cli.wiring import adapters, certificate_of
 from mail.histogram import Histogram
-from mail.ports import Directory
+from mail.ports import Attempts, Directory
+from mail.sign_ins import ATTEMPTS_KEPT_MS
 from mail.times import now_ms
 from schemas.events import Deliver
 from stack.home import existing
@@ -38,6 +39,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     try:
         async with adapters(config) as opened:
             directory = await opened.directory()
+            attempts = await opened.attempts()
             epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             river = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
@@ -45,12 +47,13 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(KafkaPublisher(river)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
                 presenting(certificate),
-                repeating("sessions", lambda: _prune(directory), PRUNE_EVERY_S),
+                repeating("sessions", lambda: _prune(directory, attempts), PRUNE_EVERY_S),
             ):
                 ports = ApiPorts(
                     store=await opened.mail_store(),
                     contents=await opened.contents(),
                     directory=directory,
+                    attempts=attempts,
                     search=await opened.search(),
                     publisher=publisher,
                     feed=tail,
@@ -68,9 +71,10 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await health.cleanup()
 
 
-async def _prune(directory: Directory) -> None:
+async def _prune(directory: Directory, attempts: Attempts) -> None:
     await directory.prune_sessions(now_ms())
     await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
+    await attempts.prune(before_ms=now_ms() - ATTEMPTS_KEPT_MS)
 
 
 def _edge(config: Config, *, epoch: int) -> ApiConfig:

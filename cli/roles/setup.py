@@ -36,6 +36,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     topics = TopicsConfig(bootstrap=config.bootstrap)
     async with adapters(config) as opened:
         directory = await opened.directory()
+        await opened.attempts()
         await opened.mail_store()
         await opened.quarantine()
         await opened.holders()

@@ -5,9 +5,10 @@ StoreUnavailable (ScannerUnavailable, BrokerUnavailable) when its engine does no
 may then be repeated as it was. Every write is durable when it returns, and idempotent by its id.
 """
 
+from mail.ports.attempts import CLOCK_SKEW_MS, Attempts
 from mail.ports.contents import ContentStore, ContentSweep, Holders, Quarantine
 from mail.ports.custody import DeadLetters, InFlight, Ledger
-from mail.ports.directory import SIGN_INS_KEPT, Directory, Resolver, Room
+from mail.ports.directory import SESSIONS_KEPT, SIGN_INS_KEPT, Directory, Resolver, Room
 from mail.ports.mailboxes import Commit, MailStore
 from mail.ports.parsing import Parser
 from mail.ports.river import Feed, Gate, Publisher, Unread, Work
@@ -15,8 +16,11 @@ from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScann
 from mail.ports.search import FOUND_MAX, Places, SearchIndex
 
 __all__ = [
+    "CLOCK_SKEW_MS",
     "FOUND_MAX",
+    "SESSIONS_KEPT",
     "SIGN_INS_KEPT",
+    "Attempts",
     "Commit",
     "ContentStore",
     "ContentSweep",

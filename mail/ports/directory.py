@@ -15,6 +15,7 @@ from schemas.records import (
 )
 
 SIGN_INS_KEPT = 1_000  # of one user and outcome
+SESSIONS_KEPT = 200  # of one user
 
 
 class Directory(Protocol):
@@ -86,15 +87,19 @@ class Directory(Protocol):
         """NotFound."""
         ...
 
-    async def set_password(self, user_id: str, password_hash: str) -> None:
-        """Ends the user's sessions. NotFound."""
+    async def set_password(
+        self, user_id: str, password_hash: str, *, keep_session: str | None = None
+    ) -> None:
+        """End the user's sessions, but for the one of token SHA-256 `keep_session`. NotFound."""
         ...
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
         """Disabling ends the user's sessions; mail is still taken. NotFound."""
         ...
 
-    async def add_session(self, session: Session) -> None: ...
+    async def add_session(self, session: Session) -> None:
+        """Beyond the newest SESSIONS_KEPT of that user, older ones end. NotFound: no such user."""
+        ...
 
     async def session(self, token_sha256: str) -> Session | None: ...
 
@@ -108,8 +113,16 @@ class Directory(Protocol):
 
     async def end_session(self, token_sha256: str) -> None: ...
 
+    async def session_ends(self, after: int | None) -> tuple[list[str], int]:
+        """Token SHA-256s of sessions that ended behind the place `after`, and the next place.
+
+        Whatever ended them: sign-out, a new password, disabling, the limit, pruning. At most
+        1,000 a call; None for `after` gives the present place alone. Kept for an hour.
+        """
+        ...
+
     async def prune_sessions(self, now_ms: int) -> int:
-        """Forget those that have expired; how many there were."""
+        """Forget those that have expired, and old `session_ends`; how many sessions there were."""
         ...
 
     async def note_sign_in(self, sign_in: SignIn) -> None:
@@ -118,6 +131,10 @@ class Directory(Protocol):
 
     async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
         """Newest first; `before` is (at_ms, sign_in_id) of the last one seen."""
+        ...
+
+    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
+        """Each peer and device with which the user signed in since then, in no order."""
         ...
 
     async def prune_sign_ins(self, *, before_ms: int) -> int:

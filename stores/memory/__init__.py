@@ -5,6 +5,7 @@ name of the step that it is about to take; a fault that raises stands for an eng
 (raise what the port raises) or for a process that ends right there (raise anything else).
 """
 
+from stores.memory.attempts import MemoryAttempts
 from stores.memory.content import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
 from stores.memory.ledger import MemoryLedger
@@ -13,6 +14,7 @@ from stores.memory.records import MemoryHolders, MemoryQuarantine
 from stores.memory.river import MemoryFeed, MemoryPublisher, MemoryUnread
 
 __all__ = [
+    "MemoryAttempts",
     "MemoryContentStore",
     "MemoryDirectory",
     "MemoryFeed",

@@ -8,7 +8,7 @@ import msgspec
 from mail.addresses import normal_address, normal_domain
 from mail.cursors import NEWEST, Place
 from mail.errors import AlreadyExists, NotFound
-from mail.ports import SIGN_INS_KEPT, Directory
+from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
 from schemas.records import Alias, Domain, Quota, Session, SignIn, User
 from stores.memory.faults import Fault, no_fault, take_step
 
@@ -23,6 +23,7 @@ class MemoryDirectory(Directory):
         self._ids: dict[str, str] = {}  # of users, by address
         self._aliases: dict[str, Alias] = {}
         self._sessions: dict[str, Session] = {}
+        self._session_ends: list[str] = []
         self._sign_ins: dict[str, SignIn] = {}
         self._settings: dict[str, str] = {}
 
@@ -119,9 +120,11 @@ class MemoryDirectory(Directory):
         caught = [f"*@{one.name}" for one in self._domains.values() if one.catch_all == target]
         return sorted(caught + [a.address for a in self._aliases.values() if target in a.targets])
 
-    async def set_password(self, user_id: str, password_hash: str) -> None:
+    async def set_password(
+        self, user_id: str, password_hash: str, *, keep_session: str | None = None
+    ) -> None:
         await self._change_user(user_id, password_hash=password_hash)
-        self._end_sessions(user_id)
+        self._end_sessions(user_id, but=keep_session)
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
         await self._change_user(user_id, disabled=disabled)
@@ -139,6 +142,8 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "write")
         self._known(session.user_id)
         self._sessions.setdefault(session.token_sha256, session)
+        for row in self._newest_first(session.user_id)[SESSIONS_KEPT:]:
+            self._end(row.token_sha256)
 
     async def session(self, token_sha256: str) -> Session | None:
         await take_step(self.fault, "read")
@@ -146,8 +151,7 @@ class MemoryDirectory(Directory):
 
     async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
         await take_step(self.fault, "read")
-        found = [row for row in self._sessions.values() if row.user_id == user_id]
-        return sorted(found, key=lambda row: (-row.created_at_ms, row.token_sha256))[:limit]
+        return self._newest_first(user_id)[:limit]
 
     async def use_session(self, token_sha256: str, *, at_ms: int) -> None:
         await take_step(self.fault, "write")
@@ -158,13 +162,20 @@ class MemoryDirectory(Directory):
 
     async def end_session(self, token_sha256: str) -> None:
         await take_step(self.fault, "write")
-        self._sessions.pop(token_sha256, None)
+        self._end(token_sha256)
+
+    async def session_ends(self, after: int | None) -> tuple[list[str], int]:
+        await take_step(self.fault, "read")
+        place = len(self._session_ends) if after is None else after
+        found = self._session_ends[place : place + 1000]
+        return found, place + len(found)
 
     async def prune_sessions(self, now_ms: int) -> int:
         await take_step(self.fault, "write")
-        kept = {key: row for key, row in self._sessions.items() if row.expires_at_ms > now_ms}
-        gone, self._sessions = len(self._sessions) - len(kept), kept
-        return gone
+        gone = [key for key, row in self._sessions.items() if row.expires_at_ms <= now_ms]
+        for token_sha256 in gone:
+            self._end(token_sha256)
+        return len(gone)
 
     async def note_sign_in(self, sign_in: SignIn) -> None:
         await take_step(self.fault, "write")
@@ -176,6 +187,11 @@ class MemoryDirectory(Directory):
     async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
         await take_step(self.fault, "read")
         return [row for row in self._sorted(user_id) if _place(row) < before][:limit]
+
+    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
+        await take_step(self.fault, "read")
+        rows = (row for row in self._sorted(user_id) if row.at_ms >= since_ms)
+        return list({(row.peer, row.device) for row in rows if row.outcome == "success"})
 
     async def prune_sign_ins(self, *, before_ms: int) -> int:
         await take_step(self.fault, "write")
@@ -218,9 +234,18 @@ class MemoryDirectory(Directory):
         self._users.setdefault(user.user_id, user)
         self._ids[normal] = user.user_id
 
-    def _end_sessions(self, user_id: str) -> None:
-        kept = {key: row for key, row in self._sessions.items() if row.user_id != user_id}
-        self._sessions = kept
+    def _end_sessions(self, user_id: str, *, but: str | None = None) -> None:
+        for row in self._newest_first(user_id):
+            if row.token_sha256 != but:
+                self._end(row.token_sha256)
+
+    def _end(self, token_sha256: str) -> None:
+        if self._sessions.pop(token_sha256, None) is not None:
+            self._session_ends.append(token_sha256)
+
+    def _newest_first(self, user_id: str) -> list[Session]:
+        found = [row for row in self._sessions.values() if row.user_id == user_id]
+        return sorted(found, key=lambda row: (-row.created_at_ms, row.token_sha256))
 
 
 def _place(row: SignIn) -> Place:

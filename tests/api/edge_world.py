@@ -34,6 +34,7 @@ from schemas.mail import Hop, Verdict
 from schemas.mailbox import Message
 from schemas.records import Domain, IndexDocument, User
 from stores.memory import (
+    MemoryAttempts,
     MemoryContentStore,
     MemoryDirectory,
     MemoryFeed,
@@ -131,6 +132,7 @@ class World:
     config: ApiConfig = field(default_factory=lambda: ApiConfig(port=0))
     contents: MemoryContentStore = field(default_factory=MemoryContentStore)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
+    attempts: MemoryAttempts = field(default_factory=MemoryAttempts)
     store: MemoryMailStore = field(default_factory=MemoryMailStore)
     search: MemorySearchIndex = field(default_factory=MemorySearchIndex)
     feed: MemoryFeed = field(default_factory=MemoryFeed)
@@ -146,6 +148,7 @@ class World:
             store=self.store,
             contents=self.contents,
             directory=self.directory,
+            attempts=self.attempts,
             search=self.search,
             publisher=self.mailboxes,
             feed=self.feed,

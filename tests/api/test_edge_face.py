@@ -8,10 +8,8 @@ from edge_world import World
 
 from api.config import ApiConfig
 from api.files import disposition, safe_filename
-from api.limits import FailedLogins
 from api.openapi import PATH, document
 from api.page import FILES
-from api.problems import Problem
 from mail.errors import StoreUnavailable
 
 EVERYWHERE = ["/", "/web/app.js", "/healthz", "/v1/me", "/nowhere", "/v1/openapi.json", "/v1/push"]
@@ -161,19 +159,3 @@ def test_a_disposition_is_one_line_of_ascii() -> None:
         )
         + "%EC%82%AC%22%EC%A7%84%3B%25.png"
     )
-
-
-def test_the_memory_of_failures_is_bounded_and_forgets_in_time() -> None:
-    now_s = [1000.0]
-    config = ApiConfig(login_keys=50, login_failures_per_address=2, login_failures_per_peer=10**6)
-    failures = FailedLogins(config, lambda: now_s[0])
-    for guess in range(500):
-        failures.begin(f"user{guess}@x", f"10.0.0.{guess % 250}")
-    assert len(failures._failures) == 50
-    failures.begin("a@x", "10.9.9.9")
-    failures.begin("a@x", "10.9.9.9")
-    with pytest.raises(Problem) as refused:
-        failures.begin("a@x", "10.9.9.9")
-    assert refused.value.status == 429
-    now_s[0] += config.login_window_s + 1
-    failures.begin("a@x", "10.9.9.9")

@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from mail.errors import AlreadyExists, BadAddress, NotFound
-from mail.ports import SIGN_INS_KEPT, Directory
+from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
 from schemas.records import Alias, Domain, Quota, Session, SignIn, User
 
 EXAMPLE = Domain(domain_id="d1", name="example.org", created_at_ms=1)
@@ -221,6 +222,62 @@ class DirectoryContract:
         assert found.password_hash == "other"
         assert await directory.session("t1") is None
         assert await directory.session("t2") == session("t2", "u2")
+
+    async def test_a_new_password_may_leave_one_session(self, directory):
+        await settle(directory)
+        for token in ("t1", "t2", "t3"):
+            await directory.add_session(session(token, "u1"))
+        await directory.set_password("u1", "other", keep_session="t2")
+        assert [one.token_sha256 for one in await directory.sessions("u1", limit=9)] == ["t2"]
+        assert (await directory.user("u1")).password_hash == "other"
+
+    async def test_ends_of_sessions_are_told_whatever_ended_them(self, directory):
+        await settle(directory)
+        none, place = await directory.session_ends(None)
+        assert none == []
+        for token in ("t1", "t2", "t3", "t4", "t5"):
+            await directory.add_session(session(token, "u1"))
+        await directory.add_session(session("t6", "u2"))
+        assert await directory.session_ends(place) == ([], place)
+        await directory.end_session("t1")
+        await directory.end_session("t1")
+        await directory.set_password("u1", "other", keep_session="t5")
+        found, place = await directory.session_ends(place)
+        assert found[0] == "t1"
+        assert sorted(found) == ["t1", "t2", "t3", "t4"]
+        await directory.set_disabled("u1", disabled=True)
+        found, place = await directory.session_ends(place)
+        assert found == ["t5"]
+        await directory.prune_sessions(session("t6", "u2").expires_at_ms)
+        found, place = await directory.session_ends(place)
+        assert found == ["t6"]
+        assert await directory.session_ends(place) == ([], place)
+        assert (await directory.session_ends(None))[1] == place
+
+    async def test_of_a_user_the_newest_sessions_are_kept(self, directory):
+        await settle(directory)
+        await directory.add_session(session("of u2", "u2"))
+        for number in range(SESSIONS_KEPT + 2):
+            row = structs.replace(session(f"t{number}", "u1"), created_at_ms=number)
+            await directory.add_session(row)
+        found = await directory.sessions("u1", limit=2 * SESSIONS_KEPT)
+        assert [one.created_at_ms for one in found] == list(range(SESSIONS_KEPT + 1, 1, -1))
+        assert await directory.session("of u2") is not None
+
+    async def test_sources_are_where_a_sign_in_succeeded(self, directory):
+        made = [
+            structs.replace(sign_in(1, "u1", at_ms=5), device="laptop"),
+            structs.replace(sign_in(2, "u1", at_ms=6), device="laptop"),
+            structs.replace(sign_in(3, "u1", at_ms=7), peer="192.0.2.8"),
+            structs.replace(sign_in(4, "u1", at_ms=7, outcome="failure"), peer="192.0.2.9"),
+            structs.replace(sign_in(5, "u1", at_ms=4), peer="192.0.2.10"),
+            structs.replace(sign_in(6, "u2", at_ms=7), peer="192.0.2.11"),
+        ]
+        for each in made:
+            await directory.note_sign_in(each)
+        found = await directory.sign_in_sources("u1", since_ms=5)
+        assert sorted(found) == [("192.0.2.7", "laptop"), ("192.0.2.8", "")]
+        assert made[0] in await directory.sign_ins("u1", limit=9)
 
     async def test_disabling_ends_sessions_and_is_undone_by_enabling(self, directory):
         await settle(directory)

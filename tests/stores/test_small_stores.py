@@ -4,6 +4,7 @@ import pytest
 
 from stores.local_content import LocalContentStore
 from stores.memory import (
+    MemoryAttempts,
     MemoryContentStore,
     MemoryDirectory,
     MemoryHolders,
@@ -11,10 +12,12 @@ from stores.memory import (
     MemoryQuarantine,
 )
 from stores.packed_content import PackedContentStore
+from stores.sqlite_attempts import SqliteAttempts
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_quarantine import SqliteQuarantine
+from tests.contracts.attempts import AttemptsContract, attempt, limit
 from tests.contracts.content_store import ContentStoreContract, ContentSweepContract
 from tests.contracts.directory import DirectoryContract
 from tests.contracts.holders import HoldersContract
@@ -34,6 +37,28 @@ class TestSqliteDirectory(DirectoryContract):
         directory = await SqliteDirectory.open(tmp_path / "directory.sqlite")
         yield directory
         await directory.close()
+
+
+class TestMemoryAttempts(AttemptsContract):
+    @pytest.fixture
+    def attempts(self):
+        return MemoryAttempts()
+
+
+class TestSqliteAttempts(AttemptsContract):
+    @pytest.fixture
+    async def attempts(self, tmp_path):
+        attempts = await SqliteAttempts.open(tmp_path / "attempts.sqlite")
+        yield attempts
+        await attempts.close()
+
+    async def test_all_processes_see_them_and_a_restart_does_not_forget_them(
+        self, attempts, tmp_path
+    ):
+        await attempts.begin(attempt(1), [limit("peer", 1)])
+        other = await SqliteAttempts.open(tmp_path / "attempts.sqlite")
+        assert await other.begin(attempt(2), [limit("peer", 1)]) > 0
+        await other.close()
 
 
 class TestMemoryQuarantine(QuarantineContract):
