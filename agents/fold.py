@@ -1,22 +1,69 @@
-"""fold: what the change feed need not tell any more goes into snapshots.
+"""fold: the mailbox's own upkeep of its journal: entries that are old enough go into the snapshot.
 
-Reads and writes the mail store only. Mailboxes whose first entry is older than the horizon are
-found by an index, so that a turn costs what is due and nothing for the rest. Each call folds a
-bounded piece, between the mailboxes' own commits.
-Safe to repeat, beside the writer, and by several at once.
-The store unreachable: Transient, the rest is folded at the next turn.
+Reads the command mailbox.fold_journal, which a mailbox publishes to itself behind every FOLD_EVERY
+changes. Writes the mail store only. Emits the next step while entries are due.
+An entry whose event may still have to be published is never folded: nothing is folded while the
+mailbox's last entry stands at or behind the command's own position, and the last KEPT entries stay.
+An idle mailbox publishes nothing, and so keeps its entries.
+The store unreachable: Transient. A journal that cannot be folded: logged, passed over; `postriver
+verify` shows it. A wall clock that was set: logged, passed over.
+Safe to repeat: what is folded is folded.
 """
 
-from mail.ports import MailStore
+import logging
+from collections.abc import Sequence
 
-MAILBOXES_MAX = 100  # found at once
+import msgspec
+
+from agents.ports import MailboxPorts
+from mail.check import JournalDamaged
+from mail.ids import derived_id
+from mail.ports import Work
+from schemas.events import Event, MailboxChanged, Position
+from schemas.mailbox import MailboxState
+from schemas.operator_commands import FoldJournal
+
+FOLD_EVERY = 64  # changes of a mailbox; a step folds up to 100
+KEPT = 100  # last entries of a mailbox, however old
+_LOG = logging.getLogger(__name__)
 
 
-async def fold(store: MailStore, *, before_ms: int) -> int:
-    """Fold every entry from before `before_ms`; how many there were."""
-    folded = 0
-    while user_ids := await store.foldable(before_ms=before_ms, limit=MAILBOXES_MAX):
-        for user_id in user_ids:
-            while count := await store.fold(user_id, before_ms=before_ms):
-                folded += count
-    return folded
+def fold_after(entry: MailboxChanged) -> tuple[FoldJournal, ...]:
+    """The command to publish behind `entry`; a function of the entry, so a repeat is the same."""
+    if entry.seq % FOLD_EVERY or entry.seq <= KEPT:
+        return ()
+    command = FoldJournal(
+        command_id=derived_id(entry.command_id, "fold"),
+        user_id=entry.user_id,
+        domain_id=entry.domain_id,
+        at_ms=entry.at_ms,
+    )
+    return (command,)
+
+
+async def fold(event: FoldJournal, work: Work, ports: MailboxPorts) -> Sequence[Event]:
+    if reason := ports.clock.moved():
+        _LOG.error("user %s: the journal is not folded: %s", event.user_id, reason)
+        return ()
+    state = await ports.store.load(event.user_id)
+    if not _is_published(state, work.position):
+        return ()
+    before_ms = min(event.at_ms, ports.clock.now_ms()) - ports.feed_ms
+    try:
+        count = await ports.store.fold(event.user_id, before_ms=before_ms, to_seq=state.seq - KEPT)
+    except JournalDamaged as error:
+        _LOG.error("user %s: the journal is not folded: %s", event.user_id, error.detail)
+        return ()
+    if not count:
+        return ()
+    return (msgspec.structs.replace(event, command_id=derived_id(event.command_id, "fold")),)
+
+
+def _is_published(state: MailboxState, position: Position) -> bool:
+    """Whether every event of the mailbox is: commands of one user are handled one after another.
+
+    A command is handled when the outputs of those before it in the log are acknowledged. What
+    stands in another log, or further on in this one, proves nothing.
+    """
+    same_log = (state.epoch, state.partition) == (position.epoch, position.partition)
+    return same_log and state.offset < position.offset

@@ -13,6 +13,7 @@ position, command id or message id, has its outputs published again and changes 
 
 from collections.abc import Sequence
 
+from agents.fold import fold, fold_after
 from agents.mailbox_decisions import Ahead, decide, release
 from agents.mailbox_rebuild import rebuild
 from agents.ports import MailboxPorts
@@ -25,17 +26,21 @@ from schemas.events import (
     CommandAnswered,
     Deliver,
     Event,
+    FolderWide,
     MailboxChanged,
     MessageOrder,
     Position,
 )
 from schemas.mailbox import MailboxState
-from schemas.operator_commands import RebuildViews
+from schemas.operator_commands import FoldJournal, RebuildViews
 
 
 async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[Event]:
-    if isinstance(event, RebuildViews):
-        return (await rebuild(event, work, ports),)
+    match event:
+        case RebuildViews():
+            return await rebuild(event, work, ports)
+        case FoldJournal():
+            return await fold(event, work, ports)
     state = await _proven_state(event.user_id, ports)
     positions = (*work.origins, work.position)
     while (outcome := await _outcome(event, state, positions, ports)) is None:
@@ -46,8 +51,15 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
     if isinstance(outcome, MailboxChanged):
         await _release(outcome, ports)
     work.after_publish(lambda: ports.unread.set(event.user_id, state))
-    follow_up = outcome.follow_up if isinstance(outcome, MailboxChanged) else None
-    return (outcome, follow_up) if follow_up else (outcome,)
+    return _outputs(outcome)
+
+
+def _outputs(outcome: MailboxChanged | CommandAnswered | FolderWide) -> tuple[Event, ...]:
+    """The event, then the commands that follow from it; the same whenever it is published again."""
+    if not isinstance(outcome, MailboxChanged):
+        return (outcome,)
+    follow_up = (outcome.follow_up,) if outcome.follow_up else ()
+    return (outcome, *follow_up, *fold_after(outcome))
 
 
 async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
@@ -59,7 +71,7 @@ async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
 
 async def _outcome(
     event: Change, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
-) -> Commit | MailboxChanged | CommandAnswered | None:
+) -> Commit | MailboxChanged | CommandAnswered | FolderWide | None:
     """What to commit, publish again or answer. None: the store is ahead of `state`.
 
     Of several positions the oldest is journalled: while commands are put back after a restore, the
@@ -87,8 +99,10 @@ async def _is_behind(state: MailboxState, user_id: str, ports: MailboxPorts) -> 
 
 async def _done_before(
     event: Change, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
-) -> MailboxChanged | CommandAnswered | None:
+) -> MailboxChanged | CommandAnswered | FolderWide | None:
     """What came of this command when it was done, or None: it is new.
+
+    Of a chunk whose entry is folded only the next chunk is known: it carries the order on.
 
     A new `deliver` is told by its message id alone, which `decide` looks up anyway: a position must
     never be able to swallow a mail, even where the log came back shorter than the store.
@@ -98,8 +112,8 @@ async def _done_before(
         return None
     try:
         entry = await ports.store.by_command(event.user_id, event.command_id)
-    except FeedGone:
-        return rules.answered(event, rules.UNCHANGED)
+    except FeedGone as gone:
+        return gone.follow_up or rules.answered(event, rules.UNCHANGED)
     is_old = applied and not isinstance(event, Deliver)
     return await _answer_now(event, ports) if entry is None and is_old else entry
 

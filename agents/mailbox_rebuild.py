@@ -1,35 +1,62 @@
-"""Views written anew from the journal, in the mailbox's own turn: so no second writer is at work.
+"""Views rewritten from the journal, in the mailbox's own turn: so no second writer is at work.
 
-What differed is mended whatever it is; the answer says `rebuilt` with how much, or `unchanged`. A
-message whose row is gone gets the head of its content; if that is gone too, an unknown one.
-A damaged journal, or a state that nobody can read while only lists were ordered: `refused`.
+One command is one bounded step (decision 0041): it publishes the next one, and other commands of
+the mailbox are carried out between. The last step is answered: `rebuilt` with the number of
+differences that were mended, or `unchanged`. A message whose row is gone gets the head of its
+content; if that is gone too, an unknown one.
+A damaged journal, or a state that cannot be read while only lists were ordered: `refused`.
 """
+
+from collections.abc import Sequence
+
+import msgspec
 
 from agents.contents import reading
 from agents.ports import MailboxPorts
 from mail import mailbox as rules
 from mail.check import UNKNOWN
 from mail.errors import ContentMissing, Refused
+from mail.ids import derived_id
 from mail.ports import Work
-from schemas.checks import Kept
-from schemas.events import CommandAnswered
+from schemas.checks import Kept, Rebuild
+from schemas.events import CommandAnswered, Event
 from schemas.mail import Head
 from schemas.operator_commands import RebuildViews
 
 
-async def rebuild(event: RebuildViews, work: Work, ports: MailboxPorts) -> CommandAnswered:
+async def rebuild(event: RebuildViews, _work: Work, ports: MailboxPorts) -> Sequence[Event]:
+    """The next step's command, or the answer. The table stays in doubt: counts may be new."""
     ports.unread.doubt(event.user_id)
-    checked = await ports.store.check(event.user_id)
-    heads = {kept.message_id: await _head(kept, ports) for kept in checked.without_row}
     try:
-        rebuilt = await ports.store.rebuild(event.user_id, event.parts, heads)
+        made = await rebuild_step(event, ports)
     except Refused as error:
-        return rules.answered(event, rules.REFUSED, detail=error.detail)
-    work.after_publish(lambda: ports.unread.set(event.user_id, rebuilt.state))
-    if not rebuilt.mended:
+        return (rules.answered(event, rules.REFUSED, detail=error.detail),)
+    return (_answer(event, made) if made.is_finished else following(event, made),)
+
+
+async def rebuild_step(event: RebuildViews, ports: MailboxPorts) -> Rebuild:
+    """Do the step, with the heads that it needs. Refused: it cannot be done."""
+    before = await ports.store.rebuilding(event.user_id)
+    is_next = before and (before.rebuild_id, before.step) == (event.rebuild_id, event.step)
+    lacking = before.lacking if before and is_next else ()
+    heads = {kept.message_id: await _head(kept, ports) for kept in lacking}
+    return await ports.store.rebuild(event, heads)
+
+
+def following(event: RebuildViews, made: Rebuild) -> RebuildViews:
+    """The command of the step after `made`."""
+    return msgspec.structs.replace(
+        event,
+        command_id=derived_id(made.rebuild_id, "step", str(made.step)),
+        origin_id=made.rebuild_id,
+        step=made.step,
+    )
+
+
+def _answer(event: RebuildViews, made: Rebuild) -> CommandAnswered:
+    if not made.mended:
         return rules.answered(event, rules.UNCHANGED)
-    detail = f"{len(rebuilt.mended)} differences mended"
-    return rules.answered(event, rules.REBUILT, detail=detail)
+    return rules.answered(event, rules.REBUILT, detail=f"{made.mended} differences mended")
 
 
 async def _head(kept: Kept, ports: MailboxPorts) -> Head:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from agents.contents import Budget
 from agents.engine import Engine
 from agents.texts import Texts
+from mail.clock_guard import ClockGuard
 from mail.folder_orders import CHUNK_MAX
 from mail.parsing import ParserHere
 from mail.policy import SpamPolicy
@@ -23,6 +24,7 @@ from mail.ports import (
     Unread,
     VirusScanner,
 )
+from mail.times import DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class MailboxPorts:
     parser: Parser = field(default_factory=ParserHere)
     budget: Budget = field(default_factory=Budget)
     chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes
+    feed_ms: int = 30 * DAY_MS  # how long the journal's entries stay, at least
+    clock: ClockGuard = field(default_factory=ClockGuard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,4 +108,5 @@ def _overridden(row: Quarantined, *, by: str, at_ms: int, worker: str) -> MailSc
         verdict=row.verdict,
         hops=(*row.hops, hop),
         released_by=by,
+        scanned_at_ms=at_ms,
     )

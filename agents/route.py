@@ -75,7 +75,7 @@ def _deliver(
         keywords=(),
         content=content,
         received_at_ms=event.received_at_ms,
-        at_ms=event.received_at_ms,
+        at_ms=event.scanned_at_ms or event.received_at_ms,
         head=event.head,
         verdict=event.verdict,
         hops=hops,

@@ -84,4 +84,5 @@ def _scanned(event: MailValidated, verdict: Verdict, hop: Hop) -> MailScanned:
         head=event.head,
         verdict=verdict,
         hops=(*event.hops, hop),
+        scanned_at_ms=hop.started_at_ms,
     )

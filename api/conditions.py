@@ -53,7 +53,7 @@ def of_mailbox(handler: SignedHandler) -> SignedHandler:
     """For what follows from the mailbox alone. The tag is taken first: it is never too new."""
 
     async def answer(call: SignedCall) -> web.StreamResponse:
-        tag = _tag(call, (await call.edge.ports.store.load(call.user_id)).seq)
+        tag = _tag(call, (await call.edge.ports.store.state(call.user_id)).seq)
         unchanged = not_modified(call.request, tag)
         if unchanged is not None and not _takes_any(call.request):
             return unchanged

@@ -28,7 +28,7 @@ async def steps_since(
     A step is told only when everything that it changed can be read. A `since_seq` beyond the last
     seq is of a mailbox that is no more, or of another epoch, and is as good as gone.
     """
-    latest_seq = (await store.load(user_id)).seq
+    latest_seq = (await store.state(user_id)).seq
     if since_seq > latest_seq:
         raise FeedGone(latest_seq)
     steps = await store.journal(user_id, since_seq=since_seq, limit=STEPS_AT_ONCE)
@@ -78,7 +78,7 @@ async def snapshot(call: SignedCall) -> web.StreamResponse:
     except Refused as error:
         raise bad_cursor() from error
     if seq is None:
-        seq = (await store.load(call.user_id)).seq
+        seq = (await store.state(call.user_id)).seq
     rows = await store.by_id(call.user_id, after_id=after_id, limit=limit)
     on = encode_cursor((seq, rows[-1].message_id), *scope) if len(rows) == limit else None
     folders = [] if after_id else [folder(one) for one in await store.folders(call.user_id)]

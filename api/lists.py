@@ -75,7 +75,7 @@ async def _listed(call: SignedCall, folder_id: str | None) -> web.StreamResponse
 
 async def _known(call: SignedCall, folder_id: str) -> MailboxState:
     """The mailbox, which has this folder; else 404."""
-    state = await call.edge.ports.store.load(call.user_id)
+    state = await call.edge.ports.store.state(call.user_id)
     if not exists(state, folder_id):
         raise not_found()
     return state

@@ -30,6 +30,10 @@ class ClockGuard:
         self._boot_clock_ms = boot_clock_ms
         self._apart_ms = wall_ms() - boot_clock_ms()
 
+    def now_ms(self) -> int:
+        """The wall clock, in Unix milliseconds."""
+        return self._wall_ms()
+
     def moved(self) -> str | None:
         """Why the wall clock is not trusted: it was set by more than MOVED_MAX_MS. None: it is.
 

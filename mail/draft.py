@@ -17,6 +17,7 @@ from schemas.events import (
     MessageChange,
     Position,
 )
+from schemas.mail import Head
 from schemas.mailbox import FolderCounts, MailboxState, Message, Usage
 
 CHANGES_MAX = 500  # of messages in one commit
@@ -77,9 +78,15 @@ class Draft:
         self._add(before, after, "updated", None)
 
     def destroy(self, before: Message) -> None:
-        """For good: a tombstone stays."""
+        """For good: a tombstone stays, without what the mail's header and text said."""
         after = msgspec.structs.replace(
-            before, places={}, keywords=(), changed_seq=self.seq, destroyed=True
+            before,
+            places={},
+            keywords=(),
+            changed_seq=self.seq,
+            head=Head(),
+            hops=(),
+            destroyed=True,
         )
         self._add(before, after, "destroyed", None)
 

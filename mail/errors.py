@@ -6,6 +6,8 @@ Fatal: going on could do harm; the process exits without acknowledging, the supe
 Anything else is unexpected: bounded tries, then dead.letters.
 """
 
+from schemas.events import FolderWide
+
 
 class PostriverError(Exception):
     """Base of every failure that we name."""
@@ -83,11 +85,15 @@ class Refused(PostriverError):
 
 
 class FeedGone(PostriverError):
-    """Entries up to `seq` are folded: start from the snapshot, then read on after it."""
+    """Entries up to `seq` are folded: start from the snapshot, then read on after it.
 
-    def __init__(self, seq: int) -> None:
+    `follow_up`: the next chunk of an order to a folder, if the entry asked for had one.
+    """
+
+    def __init__(self, seq: int, follow_up: FolderWide | None = None) -> None:
         super().__init__(f"the journal up to seq {seq} is folded into a snapshot")
         self.seq = seq
+        self.follow_up = follow_up
 
 
 class BadQuery(Refused):

@@ -58,8 +58,8 @@ def usage_after(usage: Usage, entry: MailboxChanged, known: Mapping[str, Message
 
 
 def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: Head) -> Message:
-    """The row that a record and its content's head make."""
-    told = record.delivered
+    """The row that a record and its content's head make; a tombstone has no head and no hops."""
+    told, destroyed = record.delivered, record.destroyed
     return Message(
         message_id=record.message_id,
         user_id=user_id,
@@ -71,11 +71,11 @@ def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: Head) -
         changed_seq=record.changed_seq,
         received_at_ms=told.received_at_ms,
         content=told.content,
-        head=head,
+        head=Head() if destroyed else head,
         verdict=told.verdict,
-        hops=told.hops,
+        hops=() if destroyed else told.hops,
         thread_id=record.thread_id,
-        destroyed=record.destroyed,
+        destroyed=destroyed,
     )
 
 
@@ -111,6 +111,9 @@ def _record_after(seq: int, change: MessageChange, before: MessageRecord | None)
     if delivered is None:
         msg = f"seq {seq} changes message {change.message_id}, which nothing has created"
         raise ValueError(msg)
+    destroyed = change.change == "destroyed"
+    if destroyed:
+        delivered = msgspec.structs.replace(delivered, hops=())
     return MessageRecord(
         message_id=change.message_id,
         places=change.places,
@@ -119,5 +122,5 @@ def _record_after(seq: int, change: MessageChange, before: MessageRecord | None)
         created_seq=before.created_seq if before else seq,
         changed_seq=seq,
         delivered=delivered,
-        destroyed=change.change == "destroyed",
+        destroyed=destroyed,
     )

@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.content import Stored
-from schemas.mailbox import MailboxState
+from schemas.mailbox import FolderCounts, MailboxState, Usage
 
 JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # parts of a mail store
 CONTENT, INDEX, HOLDERS = "content", "index", "holders"  # parts beside it
@@ -33,8 +33,17 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     without_row: tuple[Kept, ...] = ()  # of `messages`: their heads must come from their contents
 
 
-class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """What was mended, and the state that holds now."""
+class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
+    """Progress of a rebuild that goes in steps, and its result when `is_finished`."""
 
-    state: MailboxState
-    mended: tuple[Difference, ...] = ()
+    rebuild_id: str  # the command_id of its first step
+    parts: tuple[str, ...]
+    step: int = 0  # the next one
+    phase: str = ""  # what the next step goes on with; "" at the beginning
+    after: tuple[str | int, ...] = ()  # the last line that the phase has looked at; bytes in hex
+    state: MailboxState = MailboxState()  # told by the journal's entries up to state.seq
+    counts: dict[str, FolderCounts] = {}  # of the records at that seq
+    usage: Usage = Usage()
+    lacking: tuple[Kept, ...] = ()  # messages without a row, whose heads the next step needs
+    mended: int = 0
+    is_finished: bool = False

@@ -8,7 +8,7 @@ import msgspec
 from schemas.content import Content, Stored
 from schemas.mail import Envelope, Head, Hop, Verdict
 from schemas.mailbox import FolderCounts, Usage
-from schemas.operator_commands import RebuildViews
+from schemas.operator_commands import FoldJournal, RebuildViews
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -57,6 +57,7 @@ class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v
     verdict: Verdict
     hops: tuple[Hop, ...] = ()
     released_by: str = ""
+    scanned_at_ms: int = 0  # or released; 0 in what earlier versions wrote, and in notices
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1"):
@@ -71,7 +72,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1
     keywords: tuple[str, ...]
     content: Stored
     received_at_ms: int
-    at_ms: int  # the command's time; handlers have no clock
+    at_ms: int  # when it was scanned or released; handlers have no clock
     head: Head
     verdict: Verdict
     hops: tuple[Hop, ...]
@@ -262,6 +263,6 @@ class CommandAnswered(
 FolderWide = DeleteFolder | EmptyFolder | MarkAllRead
 MessageOrder = ChangeMessages | TrashMessages | DestroyMessages  # an owner's, to chosen messages
 Change = Deliver | MessageOrder | CreateFolder | ChangeFolder | FolderWide
-Command = Change | RebuildViews
+Command = Change | RebuildViews | FoldJournal
 MailboxEvent = MailboxChanged | CommandAnswered
 Event = MailReceived | MailValidated | MailScanned | Command | MailboxEvent

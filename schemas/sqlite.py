@@ -10,6 +10,22 @@ from typing import Any
 
 Statements = tuple[str | Callable[[Any], None], ...]  # called with the connection
 
+SCRATCH: Statements = (  # of a rebuild; of a check too, as temporary tables
+    """CREATE TABLE rebuild_record (
+        mailbox_key INTEGER NOT NULL,
+        message_id TEXT NOT NULL,
+        record BLOB NOT NULL,
+        PRIMARY KEY (mailbox_key, message_id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE rebuild_binding (
+        mailbox_key INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        created_seq INTEGER NOT NULL,
+        thread_id TEXT NOT NULL,
+        PRIMARY KEY (mailbox_key, key)
+    ) STRICT, WITHOUT ROWID""",
+)
+
 # A user is a small number here (mailbox_key), which halves the file. The journal's key is made of
 # user and seq, so that its large rows lie inside their B-tree in the order of the feed.
 # place: lists by arrival; read and unread lie apart, a list of both merges them.
@@ -120,6 +136,25 @@ MAIL: tuple[Statements, ...] = (
             message_key INTEGER NOT NULL,
             PRIMARY KEY (mailbox_key, thread_id, received_at_ms, message_id)
         ) STRICT, WITHOUT ROWID""",
+    ),
+    # message_counter: a message_key is never given twice, whatever becomes of its row.
+    # command: follow_up is the next chunk of an order to a folder, set when the entry is folded.
+    # rebuild: progress of a rebuild; rebuild_record and rebuild_binding are its scratch tables.
+    # Tombstones lose what they kept of their mails (stores/sqlite_mail_upgrade.py).
+    (
+        "DROP INDEX mailbox_by_feed",
+        "ALTER TABLE mailbox DROP COLUMN feed_from_ms",
+        "ALTER TABLE command ADD COLUMN follow_up BLOB",
+        """CREATE TABLE message_counter (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            last_key INTEGER NOT NULL
+        ) STRICT""",
+        "INSERT INTO message_counter SELECT 1, coalesce(max(message_key), 0) FROM message",
+        """CREATE TABLE rebuild (
+            mailbox_key INTEGER PRIMARY KEY,
+            rebuild BLOB NOT NULL
+        ) STRICT""",
+        *SCRATCH,
     ),
 )
 FLAG_FLAGGED = 1

@@ -84,6 +84,7 @@ def connect(path: Path, config: SqliteConfig, *, read_only: bool = False) -> sql
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute(f"PRAGMA cache_size=-{config.cache_kib}")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten in the file
     connection.execute(f"PRAGMA wal_autocheckpoint={config.checkpoint_pages}")
     return connection
 

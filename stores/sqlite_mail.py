@@ -5,7 +5,7 @@ behind the journal and `load` has nothing to re-apply. The journal's keys fence 
 The statements are in sqlite_mail_rows.py, _lists.py, _threads.py and _fold.py.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Self
@@ -14,50 +14,66 @@ from mail.cursors import OLDEST, check_limit, decode_cursor, encode_cursor, list
 from mail.folders import all_folders
 from mail.lists import folders_of
 from mail.ports import Commit, MailStore
-from schemas.checks import Checked, Rebuilt
+from schemas.checks import Checked, Rebuild
 from schemas.events import MailboxChanged
 from schemas.mail import Head
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.operator_commands import RebuildViews
 from schemas.snapshot import MessageRecord, Snapshot
 from schemas.sqlite import MAIL
 from stores import commits
-from stores import sqlite_mail_check as checks
 from stores import sqlite_mail_fold as folds
 from stores import sqlite_mail_lists as lists
 from stores import sqlite_mail_rebuild as rebuilding
 from stores import sqlite_mail_rows as rows
+from stores import sqlite_mail_scratch as scratch
 from stores import sqlite_mail_threads as threads
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_gathered import GatheredReads
-from stores.sqlite_mail_upgrade import upgrade
+from stores.sqlite_mail_upgrade import empty_tombstones, upgrade
 from stores.sqlite_threads import SqliteFile
 
-MIGRATIONS = (MAIL[0], (*MAIL[1], upgrade), (*MAIL[2], threads.join_all))
+MIGRATIONS = (
+    MAIL[0],
+    (*MAIL[1], upgrade),
+    (*MAIL[2], threads.join_all),
+    (*MAIL[3], empty_tombstones),
+)
 
 
 class SqliteMailStore(MailStore):
     """Made by `open`; `close` it."""
 
-    def __init__(self, file: SqliteFile, *, scan_max: int) -> None:
+    def __init__(self, file: SqliteFile, *, scan_max: int, step_max: int) -> None:
         self._file = file
         self._scan_max = scan_max
+        self._step_max = step_max
         self._message = GatheredReads(file, _message)
 
     @classmethod
     async def open(
-        cls, path: Path, config: SqliteConfig | None = None, *, scan_max: int = lists.SCAN_MAX
+        cls,
+        path: Path,
+        config: SqliteConfig | None = None,
+        *,
+        scan_max: int = lists.SCAN_MAX,
+        step_max: int = rebuilding.STEP_MAX,
     ) -> Self:
         """Fatal: a newer version's file. StoreUnavailable: it cannot be opened.
 
-        `scan_max`: rows that a page under a filter looks at.
+        `scan_max`: rows that a page under a filter looks at. `step_max`: lines that one step of a
+        rebuild looks at.
         """
         file = await SqliteFile.open(path, MIGRATIONS, config or SqliteConfig())
-        return cls(file, scan_max=scan_max)
+        return cls(file, scan_max=scan_max, step_max=step_max)
 
     async def close(self) -> None:
         await self._file.close()
 
     async def load(self, user_id: str) -> MailboxState:
+        return await self.state(user_id)
+
+    async def state(self, user_id: str) -> MailboxState:
         return await self._file.read(lambda c: rows.state(c, user_id))
 
     async def commit(self, commit: Commit) -> None:
@@ -83,7 +99,7 @@ class SqliteMailStore(MailStore):
         return await self._file.read(lambda c: rows.by_id(c, user_id, after_id, limit))
 
     async def folders(self, user_id: str) -> tuple[Folder, ...]:
-        return all_folders(await self.load(user_id))
+        return all_folders(await self.state(user_id))
 
     async def page(
         self,
@@ -140,19 +156,18 @@ class SqliteMailStore(MailStore):
         check_limit(limit)
         return await self._file.read(lambda c: folds.records(c, user_id, after_id, limit))
 
-    async def foldable(self, *, before_ms: int, limit: int) -> list[str]:
-        return await self._file.read(lambda c: folds.foldable(c, before_ms, limit))
-
-    async def fold(self, user_id: str, *, before_ms: int) -> int:
-        return await self._file.write(lambda c: folds.fold(c, user_id, before_ms))
+    async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
+        return await self._file.write(lambda c: folds.fold(c, user_id, before_ms, to_seq))
 
     async def check(self, user_id: str) -> Checked:
-        return await self._file.read(lambda c: checks.check(c, user_id))
+        return await self._file.read(lambda c: rebuilding.check(c, user_id))
 
-    async def rebuild(
-        self, user_id: str, parts: Collection[str], heads: Mapping[str, Head]
-    ) -> Rebuilt:
-        return await self._file.write(lambda c: rebuilding.rebuild(c, user_id, parts, heads))
+    async def rebuilding(self, user_id: str) -> Rebuild | None:
+        return await self._file.read(lambda c: _rebuilding(c, user_id))
+
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+        step_max = self._step_max
+        return await self._file.write(lambda c: rebuilding.rebuild(c, order, heads, step_max))
 
     async def by_mail(self, mail_id: str) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
@@ -164,6 +179,10 @@ class SqliteMailStore(MailStore):
 
 def _message(connection: Connection, key: tuple[str, str]) -> Message | None:
     return rows.message(connection, *key)
+
+
+def _rebuilding(connection: Connection, user_id: str) -> Rebuild | None:
+    return scratch.progress(connection, rows.box_of(connection, user_id).key)
 
 
 def _before_delivery(

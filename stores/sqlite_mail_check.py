@@ -1,10 +1,11 @@
-"""A mailbox's tables held against its journal, as of one moment.
+"""A mailbox's views compared with its journal, range by range, and rewritten where they differ.
 
-Looked at: state and its columns, message rows, lists (place, uid), threads, commands. A mailbox is
-folded in memory for it, about 2 KB a message.
+Compared: state and its columns, commands, message rows, lists (place, uid), conversations (member),
+bindings (thread). The journal's records stand in the scratch tables (sqlite_mail_scratch.py), at
+the seq of the mailbox. Every function here looks at one bounded range of lines.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any, TypeVar
@@ -12,168 +13,297 @@ from typing import Any, TypeVar
 import msgspec
 
 from mail import check as rules
-from mail.history import History
-from schemas.checks import COUNTS, LISTS, Checked, Difference
+from mail.recount import Recount
+from mail.threads import thread_keys
+from schemas.checks import COUNTS, LISTS, THREADS, Difference, Kept
 from schemas.events import MailboxChanged
+from schemas.mail import Head
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord
 from stores import sqlite_mail_fold as folds
-from stores import sqlite_mail_lists as lists
 from stores import sqlite_mail_rows as rows
+from stores import sqlite_mail_scratch as scratch
+from stores import sqlite_mail_threads as threads
+from stores.sqlite_mail_list_rows import LISTINGS, Listing
+from stores.sqlite_mail_scratch import TOLD
 
 T = TypeVar("T")
-_STEP = 500
-_ROWS = "SELECT message_key, message_id, mail_id, message FROM message WHERE mailbox_key = ?"
-Row = tuple[Any, ...]
+HEADS_MAX = 20  # contents that are read for one step
+_ENTRIES = 100
+_ROWS = """SELECT message_id, message_key, mail_id, message FROM message
+    WHERE mailbox_key = ? AND message_id > ? ORDER BY message_id LIMIT ?"""
+_Found = tuple[int, str, bytes]  # message_key, mail_id, message
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Look:
-    """What stands in the tables, and what should."""
+    """One step: what it works on, how much it may still do, and what it found.
 
+    `mend`: rewrite what differs. `room`: lines that may still be looked at.
+    """
+
+    connection: Connection
     user_id: str
-    domain_id: str
     box: rows.Box
-    history: History
-    check: rules.RowCheck
-    commands: dict[str, int]  # of the journal that is not folded: id -> seq
-    wrong_rows: dict[int, Message] = field(default_factory=dict)  # as they should be
-    surplus: list[int] = field(default_factory=list)  # rows that should not be, by message_key
-    keys: dict[str, int] = field(default_factory=dict)  # message id -> message_key
-    places: set[Row] = field(default_factory=set)  # as they should be
-    uids: set[Row] = field(default_factory=set)
+    parts: tuple[str, ...]
+    mend: bool
+    room: int
+    state: MailboxState  # told by the journal's entries up to its seq
+    recount: Recount
+    after: tuple[Any, ...] = ()
+    heads: Mapping[str, Head] = field(default_factory=dict)  # of messages without a row
+    lacking: tuple[Kept, ...] = ()
+    differences: list[Difference] = field(default_factory=list)
+    without_row: list[Kept] = field(default_factory=list)
 
-    def expect(self, message_key: int, wanted: Message) -> None:
-        """The message's lines in the lists."""
-        key = self.box.key
-        self.keys[wanted.message_id] = message_key
-        self.places |= lists.places(key, message_key, wanted)
-        self.uids |= {(key, id_, uid, message_key) for id_, uid in wanted.places.items()}
+    def execute(self, statement: str, values: tuple[Any, ...]) -> None:
+        """Rewrite something, unless this is but a look."""
+        if self.mend:
+            self.connection.execute(statement, values)
+
+    def differs(self, part: str, what: str) -> None:
+        self.differences.append(Difference(part, what))
 
 
-def check(connection: Connection, user_id: str) -> Checked:
-    """Every difference of one mailbox."""
+def copy_records(look: Look) -> bool:
+    """Take the snapshot's records into the scratch table; whether all are there."""
+    connection, key = look.connection, look.box.key
+    (after_id,) = look.after or ("",)
     try:
-        look = look_at(connection, user_id)
-    except rules.JournalDamaged as error:
-        return Checked(differences=(rules.journal_difference(error),))
-    without_row = look.check.missing()
-    told = state(connection, look) + listing(connection, look)
-    look.check.threads(threads(connection, look))
-    return Checked(
-        differences=tuple(sorted({*look.check.differences, *told})),
-        messages=tuple(map(rules.kept, look.history.records.values())),
-        without_row=tuple(map(rules.kept, without_row)),
-    )
+        found = folds.SNAPSHOT.behind(connection, key, after_id, look.room)
+        if not look.after:
+            look.state = folds.snapshot(connection, look.user_id).state
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise rules.JournalDamaged(f"the snapshot cannot be read: {error}") from error
+    for record in found:
+        TOLD.put(connection, key, record)
+        look.recount.move(None, record)
+    look.after = (found[-1].message_id,) if found else look.after
+    is_done = len(found) < look.room
+    look.room -= len(found) + 1
+    return is_done
 
 
-def look_at(connection: Connection, user_id: str) -> Look:
-    """The journal folded, every row met. JournalDamaged."""
-    box = rows.box_of(connection, user_id)
-    commands: dict[str, int] = {}
-    history = rules.folded(
-        folds.snapshot(connection, user_id),
-        _records(connection, user_id),
-        _noted(_entries(connection, box), commands),
-    )
-    if history.state.seq < box.seq:
-        end = f"it ends at seq {history.state.seq}, the mailbox is at {box.seq}"
+def apply_entries(look: Look) -> bool:
+    """Bring the scratch table up to the mailbox's seq; whether it is there. JournalDamaged."""
+    try:
+        ahead = rows.entries(look.connection, look.box.key, look.state.seq, _ENTRIES)
+        for entry in ahead:
+            if look.room <= 0:
+                return False
+            _apply(look, entry)
+    except (ValueError, KeyError, msgspec.MsgspecError) as error:
+        raise rules.damaged(look.state.seq, error) from error
+    if len(ahead) == _ENTRIES:
+        return False
+    if look.state.seq < look.box.seq:
+        end = f"it ends at seq {look.state.seq}, the mailbox is at {look.box.seq}"
         raise rules.JournalDamaged(end)
-    found = connection.execute(
-        "SELECT domain_id FROM mailbox WHERE mailbox_key = ?", (box.key,)
-    ).fetchone()
-    domain_id = found[0] if found else ""
-    look = Look(user_id, domain_id, box, history, rules.RowCheck(history), commands)
-    for message_key, message_id, mail_id, blob in connection.execute(_ROWS, (box.key,)):
-        row = readable(rows.decode_message, blob)
-        _take(look, message_key, message_id, row if row and row.mail_id == mail_id else None)
-    return look
+    return True
 
 
-def state(connection: Connection, look: Look) -> list[Difference]:
-    """Of the state row and its columns."""
-    if not look.box.key:
-        return []
-    wanted = rules.recounted(look.history)
-    told = rules.state_differences(state_of(connection, look.user_id), wanted)
-    columns = connection.execute(
+def counts(look: Look) -> bool:
+    """The state row and its columns."""
+    look.room -= 1
+    wanted = look.recount.state(look.state)
+    found = rules.state_differences(state_of(look.connection, look.user_id), wanted)
+    columns = look.connection.execute(
         "SELECT seq, size_bytes, messages FROM mailbox WHERE mailbox_key = ?", (look.box.key,)
     ).fetchone()
-    if columns != (wanted.seq, wanted.usage.size_bytes, wanted.usage.messages):
-        told.append(Difference(COUNTS, f"seq and usage beside the state are {columns}"))
-    return told
+    usage = (wanted.seq, wanted.usage.size_bytes, wanted.usage.messages)
+    if columns != usage:
+        found.append(Difference(COUNTS, f"seq and usage beside the state are {columns}"))
+    look.differences += found
+    look.execute(
+        "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
+        (*usage, rows.encode(wanted), look.box.key),
+    )
+    return True
+
+
+def message_rows(look: Look) -> bool:
+    """A range of message ids: their rows, with their lines in every list."""
+    limit, (after_id,) = look.room, look.after or ("",)
+    records = TOLD.behind(look.connection, look.box.key, after_id, limit)
+    found = look.connection.execute(_ROWS, (look.box.key, after_id, limit)).fetchall()
+    told = {record.message_id: record for record in records}
+    there = {message_id: (key, mail_id, blob) for message_id, key, mail_id, blob in found}
+    ends = [max(ids) for ids in (told, there) if len(ids) == limit]
+    ids = sorted(id_ for id_ in told.keys() | there.keys() if not ends or id_ <= min(ends))
+    for message_id in ids:
+        if not _message(look, message_id, told.get(message_id), there.get(message_id)):
+            rest = (told[id_] for id_ in ids if id_ > message_id and id_ in told)
+            lost = [record for record in rest if record.message_id not in there]
+            alive = [record for record in (told[message_id], *lost) if not record.destroyed]
+            look.lacking = tuple(map(rules.kept, alive[:HEADS_MAX]))
+            look.room = 0
+            return False
+        look.after = (message_id,)
+        look.room -= 1
+    look.room -= 1
+    return not ends
+
+
+def listing(kind: Listing) -> Callable[[Look], bool]:
+    """A range of a list: lines of no message go."""
+
+    def walk(look: Look) -> bool:
+        limit = look.room
+        found = kind.behind(look.connection, look.box.key, look.after, limit)
+        for line in found:
+            message_id, row = _owner(look, line[kind.message_key])
+            if row is None or line not in kind.lines(look.box.key, line[kind.message_key], row):
+                look.differs(kind.part, kind.named(line, message_id))
+                if look.mend:
+                    kind.delete(look.connection, line)
+            look.after = kind.place(line)
+        look.room -= len(found) + 1
+        return len(found) < limit
+
+    return walk
+
+
+def bindings(look: Look) -> bool:
+    """A range of thread keys."""
+    limit, (after,) = look.room, look.after or ("",)
+    found = scratch.bindings(look.connection, look.box.key, bytes.fromhex(after), limit)
+    wrong = [
+        one
+        for one in found
+        if not rules.is_bound(
+            one.found, thread_id=one.thread_id, created_seq=one.created_seq,
+            destroyed_seq=one.destroyed_seq,
+        )
+    ]  # fmt: skip
+    if wrong:
+        look.differs(THREADS, f"{len(wrong)} message ids are bound wrongly or not")
+    for one in wrong:
+        row = (look.box.key, one.key, one.thread_id)
+        look.execute("INSERT OR REPLACE INTO thread VALUES (?, ?, ?)", row)
+    look.after = (found[-1].key.hex(),) if found else look.after
+    look.room -= len(found) + 1
+    return len(found) < limit
 
 
 def state_of(connection: Connection, user_id: str) -> MailboxState | None:
     """None: it cannot be read."""
-    return readable(lambda id_: rows.state(connection, id_), user_id)
+    return _readable(lambda id_: rows.state(connection, id_), user_id)
 
 
-def listing(connection: Connection, look: Look) -> list[Difference]:
-    """Of the lists by arrival and by uid, and of the commands that are done."""
-    ids = {key: message_id for message_id, key in look.keys.items()}
-    place = table(connection, "place", look) ^ look.places
-    uid = table(connection, "uid", look) ^ look.uids
-    told = {f"folder {row[1]}: message {row[4]} is listed wrongly or not" for row in place}
-    told |= {
-        f"folder {row[1]}: uid {row[2]} of message {ids.get(row[3], 'unknown')} is wrong or missing"
-        for row in uid
-    }
-    told |= {f"command {id_} is not known as done" for id_, _ in undone(connection, look)}
-    return [Difference(LISTS, what) for what in told]
+def _apply(look: Look, entry: MailboxChanged) -> None:
+    connection, key = look.connection, look.box.key
+    look.state, known = folds.apply(connection, TOLD, key, look.state, entry)
+    for change in entry.changes:
+        after = TOLD.get(connection, key, change.message_id)
+        assert after is not None
+        look.recount.move(known.get(change.message_id), after)
+    look.room -= 1 + len(entry.changes)
+    if LISTS in look.parts:
+        _command(look, entry)
 
 
-def undone(connection: Connection, look: Look) -> list[tuple[str, int]]:
-    """Commands of the journal that a repeat would not be recognised by."""
-    query = "SELECT command_id, seq FROM command WHERE mailbox_key = ?"
-    found = dict(connection.execute(query, (look.box.key,)).fetchall())
-    return [(id_, seq) for id_, seq in look.commands.items() if found.get(id_) != seq]
+def _command(look: Look, entry: MailboxChanged) -> None:
+    """A repeat of the entry's command is recognised by this row."""
+    row = (look.box.key, entry.command_id)
+    query = "SELECT seq FROM command WHERE mailbox_key = ? AND command_id = ?"
+    if look.connection.execute(query, row).fetchone() != (entry.seq,):
+        look.differs(LISTS, f"command {entry.command_id} is not known as done")
+        insert = "INSERT OR REPLACE INTO command (mailbox_key, command_id, seq) VALUES (?, ?, ?)"
+        look.execute(insert, (*row, entry.seq))
 
 
-def threads(connection: Connection, look: Look) -> dict[bytes, str]:
-    query = "SELECT key, thread_id FROM thread WHERE mailbox_key = ?"
-    return dict(connection.execute(query, (look.box.key,)).fetchall())
+def _message(
+    look: Look, message_id: str, record: MessageRecord | None, found: _Found | None
+) -> bool:
+    """False: the head of a lost row is needed first."""
+    row = _read(message_id, found) if found else None
+    if record is not None and row is None:
+        return _lost(look, record, found)
+    assert found is not None
+    look.differences += (differences := rules.row_differences(message_id, record, row))
+    if record is None or row is None:
+        look.execute("DELETE FROM message WHERE message_key = ?", (found[0],))
+        return True
+    wanted = rules.wanted_row(record, row)
+    if differences:
+        _rewrite(look, found[0], wanted)
+    _lines(look, found[0], wanted)
+    return True
 
 
-def table(connection: Connection, name: str, look: Look) -> set[Row]:
-    """The mailbox's part of a list."""
-    query = f"SELECT * FROM {name} WHERE mailbox_key = ?"  # noqa: S608  (one of our two names)
-    return set(connection.execute(query, (look.box.key,)))
+def _lost(look: Look, record: MessageRecord, found: _Found | None) -> bool:
+    """A message without a row, or with one that cannot be read."""
+    head = Head() if record.destroyed else look.heads.get(record.message_id)
+    if look.mend and head is None:
+        return False
+    look.without_row.append(rules.kept(record))
+    look.differences += (
+        rules.row_differences(record.message_id, record, None)
+        if found
+        else [rules.no_row(record.message_id)]
+    )
+    if look.mend and head is not None:
+        row = _made(look, record, head)
+        if found is None:
+            message_key = rows.insert_message(look.connection, look.box.key, row)
+        else:
+            message_key = found[0]
+            _rewrite(look, message_key, row)
+        _lines(look, message_key, row)
+    return True
 
 
-def readable(read: Callable[[Any], T], what: Any) -> T | None:
+def _made(look: Look, record: MessageRecord, head: Head) -> Message:
+    bound = threads.threads_of(look.connection, look.box.key, thread_keys(head))
+    (domain_id,) = look.connection.execute(
+        "SELECT domain_id FROM mailbox WHERE mailbox_key = ?", (look.box.key,)
+    ).fetchone()
+    return rules.lost_row(record, user_id=look.user_id, domain_id=domain_id, head=head, bound=bound)
+
+
+def _rewrite(look: Look, message_key: int, row: Message) -> None:
+    look.execute(
+        "UPDATE message SET message = ?, mail_id = ? WHERE message_key = ?",
+        (rows.encode(row), row.mail_id, message_key),
+    )
+
+
+def _lines(look: Look, message_key: int, row: Message) -> None:
+    """The message's lines in every list, and what it says of threads."""
+    for kind in LISTINGS:
+        for line in kind.lines(look.box.key, message_key, row):
+            if kind.at(look.connection, line) != line:
+                look.differs(kind.part, kind.named(line, row.message_id))
+                if look.mend:
+                    kind.put(look.connection, line)
+    scratch.bind(look.connection, look.box.key, row)
+
+
+def _owner(look: Look, message_key: int) -> tuple[str, Message | None]:
+    """The id, and the row as it should be, of this mailbox's message."""
+    found = look.connection.execute(
+        "SELECT message_id, mail_id, message FROM message"
+        " WHERE mailbox_key = ? AND message_key = ?",
+        (look.box.key, message_key),
+    ).fetchone()
+    if found is None:
+        return "unknown", None
+    message_id, mail_id, blob = found
+    record = TOLD.get(look.connection, look.box.key, message_id)
+    row = _read(message_id, (message_key, mail_id, blob))
+    return message_id, rules.wanted_row(record, row) if record and row else None
+
+
+def _read(message_id: str, found: _Found) -> Message | None:
+    _, mail_id, blob = found
+    row = _readable(rows.decode_message, blob)
+    is_whole = row is not None and (row.message_id, row.mail_id) == (message_id, mail_id)
+    return row if is_whole else None
+
+
+def _readable(read: Callable[[Any], T], what: Any) -> T | None:
     """None: the bytes are no longer what was written."""
     try:
         return read(what)
     except (msgspec.MsgspecError, ValueError):
         return None
-
-
-def _take(look: Look, message_key: int, message_id: str, row: Message | None) -> None:
-    wanted = look.check.row(message_id, row)
-    if wanted is None:
-        look.surplus.append(message_key)
-        return
-    if wanted != row:
-        look.wrong_rows[message_key] = wanted
-    look.expect(message_key, wanted)
-
-
-def _records(connection: Connection, user_id: str) -> Iterator[MessageRecord]:
-    after = ""
-    while found := folds.records(connection, user_id, after, _STEP):
-        yield from found
-        after = found[-1].message_id
-
-
-def _entries(connection: Connection, box: rows.Box) -> Iterator[MailboxChanged]:
-    after = box.folded_seq
-    while found := rows.entries(connection, box.key, after, _STEP):
-        yield from found
-        after = found[-1].seq
-
-
-def _noted(entries: Iterator[MailboxChanged], commands: dict[str, int]) -> Iterator[MailboxChanged]:
-    for entry in entries:
-        commands[entry.command_id] = entry.seq
-        yield entry

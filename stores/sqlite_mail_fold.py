@@ -5,32 +5,33 @@ from sqlite3 import Connection
 
 import msgspec
 
+from mail.check import JournalDamaged
 from mail.history import records_after, state_after, usage_after
 from schemas.events import MailboxChanged
+from schemas.mailbox import MailboxState
 from schemas.snapshot import MessageRecord, Snapshot
 from stores import sqlite_mail_rows as rows
+from stores.sqlite_mail_scratch import Records, is_rebuilding
 
 FOLD_MAX = 100  # entries in one call
 CHANGES_MAX = 500  # of messages in one call: about 20 ms; one entry at least
-_record = msgspec.msgpack.Decoder(MessageRecord).decode
+SNAPSHOT = Records("snapshot_record")
 _snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 
 
-def foldable(connection: Connection, before_ms: int, limit: int) -> list[str]:
-    found = connection.execute(
-        "SELECT user_id FROM mailbox WHERE feed_from_ms < ? ORDER BY feed_from_ms LIMIT ?",
-        (before_ms, limit),
-    )
-    return [user_id for (user_id,) in found]
-
-
-def fold(connection: Connection, user_id: str, before_ms: int) -> int:
-    """How many entries were folded."""
+def fold(connection: Connection, user_id: str, before_ms: int, to_seq: int) -> int:
+    """The number of folded entries. JournalDamaged."""
     box = rows.box_of(connection, user_id)
-    ahead = rows.entries(connection, box.key, box.folded_seq, FOLD_MAX)
-    made, due = snapshot(connection, user_id), list(_due(ahead, before_ms))
-    for entry in due:
-        made = _folded(connection, box.key, made, entry)
+    if is_rebuilding(connection, box.key):
+        return 0
+    try:
+        ahead = rows.entries(connection, box.key, box.folded_seq, FOLD_MAX)
+        due = list(_due(ahead, before_ms, to_seq))
+        made = snapshot(connection, user_id) if due else Snapshot()
+        for entry in due:
+            made = _folded(connection, box.key, made, entry)
+    except (ValueError, KeyError, msgspec.MsgspecError) as error:
+        raise JournalDamaged(f"behind seq {box.folded_seq}: {error}") from error
     if due:
         _put(connection, box.key, made)
     return len(due)
@@ -45,46 +46,46 @@ def snapshot(connection: Connection, user_id: str) -> Snapshot:
 
 
 def records(connection: Connection, user_id: str, after_id: str, limit: int) -> list[MessageRecord]:
-    found = connection.execute(
-        "SELECT record FROM mailbox JOIN snapshot_record USING (mailbox_key)"
-        " WHERE user_id = ? AND message_id > ? ORDER BY message_id LIMIT ?",
-        (user_id, after_id, limit),
-    )
-    return [_record(blob) for (blob,) in found]
+    key = rows.box_of(connection, user_id).key
+    return SNAPSHOT.behind(connection, key, after_id, limit)
 
 
-def _due(ahead: Iterable[MailboxChanged], before_ms: int) -> Iterator[MailboxChanged]:
-    """The first ones that are old, as long as there is room."""
+def apply(
+    connection: Connection, table: Records, key: int, before: MailboxState, entry: MailboxChanged
+) -> tuple[MailboxState, dict[str, MessageRecord]]:
+    """Write the entry's records into `table`; the state after it, and the records before it.
+
+    ValueError, KeyError: it does not follow on `before`.
+    """
+    if entry.seq != before.seq + 1:
+        msg = f"seq {entry.seq} does not follow on {before.seq}"
+        raise ValueError(msg)
+    ids = (change.message_id for change in entry.changes)
+    known = {id_: it for id_ in ids if (it := table.get(connection, key, id_))}
+    for record in records_after(entry, known).values():
+        table.put(connection, key, record)
+    return state_after(before, entry, usage_after(before.usage, entry, known)), known
+
+
+def _due(ahead: Iterable[MailboxChanged], before_ms: int, to_seq: int) -> Iterator[MailboxChanged]:
+    """The first ones that may be folded, as long as there is room."""
     room = CHANGES_MAX
     for entry in ahead:
-        if entry.at_ms >= before_ms or room <= 0:
+        if entry.at_ms >= before_ms or entry.seq > to_seq or room <= 0:
             return
         room -= len(entry.changes)
         yield entry
 
 
 def _folded(connection: Connection, key: int, before: Snapshot, entry: MailboxChanged) -> Snapshot:
-    """Write the entry's records; the snapshot after it."""
-    known = _known(connection, key, entry)
-    for id_, record in records_after(entry, known).items():
+    """The snapshot after the entry, whose records and follow-up are written."""
+    state, _ = apply(connection, SNAPSHOT, key, before.state, entry)
+    if entry.follow_up is not None:
         connection.execute(
-            "INSERT OR REPLACE INTO snapshot_record VALUES (?, ?, ?)",
-            (key, id_, rows.encode(record)),
+            "UPDATE command SET follow_up = ? WHERE mailbox_key = ? AND command_id = ?",
+            (rows.encode(entry.follow_up), key, entry.command_id),
         )
-    usage = usage_after(before.state.usage, entry, known)
-    return Snapshot(state=state_after(before.state, entry, usage), at_ms=entry.at_ms)
-
-
-def _known(connection: Connection, key: int, entry: MailboxChanged) -> dict[str, MessageRecord]:
-    found: dict[str, MessageRecord] = {}
-    for change in entry.changes:
-        row = connection.execute(
-            "SELECT record FROM snapshot_record WHERE mailbox_key = ? AND message_id = ?",
-            (key, change.message_id),
-        ).fetchone()
-        if row is not None:
-            found[change.message_id] = _record(row[0])
-    return found
+    return Snapshot(state=state, at_ms=entry.at_ms)
 
 
 def _put(connection: Connection, key: int, made: Snapshot) -> None:
@@ -93,8 +94,4 @@ def _put(connection: Connection, key: int, made: Snapshot) -> None:
         "DELETE FROM journal WHERE journal_key > ? AND journal_key <= ?",
         (rows.journal_key(key, 0), rows.journal_key(key, made.seq)),
     )
-    rest = rows.entries(connection, key, made.seq, 1)
-    connection.execute(
-        "UPDATE mailbox SET folded_seq = ?, feed_from_ms = ? WHERE mailbox_key = ?",
-        (made.seq, rest[0].at_ms if rest else None, key),
-    )
+    connection.execute("UPDATE mailbox SET folded_seq = ? WHERE mailbox_key = ?", (made.seq, key))

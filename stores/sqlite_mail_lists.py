@@ -66,15 +66,16 @@ def listed(
     places = sorted(found, reverse=True)
     shown = places[: part.limit]
     on = shown[-1][:2] if len(places) > part.limit else edge
-    return Found(tuple(_message_at(connection, key) for _, _, key in shown), on)
+    rows = (_message_at(connection, mailbox_key, key) for _, _, key in shown)
+    return Found(tuple(row for row in rows if row is not None), on)
 
 
 def by_uid(
     connection: Connection, mailbox_key: int, folder_id: str, after_uid: int, limit: int
 ) -> list[Message]:
     found = connection.execute(
-        "SELECT message FROM uid JOIN message USING (message_key)"
-        " WHERE uid.mailbox_key = ? AND folder_id = ? AND uid > ? ORDER BY uid LIMIT ?",
+        "SELECT message FROM uid JOIN message USING (mailbox_key, message_key)"
+        " WHERE mailbox_key = ? AND folder_id = ? AND uid > ? ORDER BY uid LIMIT ?",
         (mailbox_key, folder_id, after_uid, limit),
     )
     return [_message(blob) for (blob,) in found]
@@ -154,8 +155,10 @@ def places(key: int, message_key: int, row: Message) -> set[_PlaceRow]:
     }
 
 
-def _message_at(connection: Connection, message_key: int) -> Message:
-    (blob,) = connection.execute(
-        "SELECT message FROM message WHERE message_key = ?", (message_key,)
+def _message_at(connection: Connection, mailbox_key: int, message_key: int) -> Message | None:
+    """None: the mailbox has no such row; its list is damaged."""
+    found = connection.execute(
+        "SELECT message FROM message WHERE mailbox_key = ? AND message_key = ?",
+        (mailbox_key, message_key),
     ).fetchone()
-    return _message(blob)
+    return _message(found[0]) if found else None

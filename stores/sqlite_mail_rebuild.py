@@ -1,114 +1,137 @@
-"""A mailbox's tables written anew from its journal, where they differ; in one transaction."""
+"""A mailbox checked at one moment, or rebuilt in bounded steps with commits of its owner between.
 
-from collections.abc import Collection, Mapping
+A step first brings the scratch records up to the mailbox's seq, and then compares the next range of
+lines as of that moment. A range that was compared stays right, since commits keep it so.
+"""
+
+from collections.abc import Callable, Mapping
 from sqlite3 import Connection
-
-import msgspec
 
 from mail import check as rules
 from mail.errors import Refused
-from schemas.checks import COUNTS, LISTS, Difference, Rebuilt
+from mail.recount import Recount
+from schemas.checks import COUNTS, LISTS, Checked, Kept, Rebuild
 from schemas.mail import Head
-from schemas.mailbox import Message
+from schemas.mailbox import MailboxState
+from schemas.operator_commands import RebuildViews
+from stores import sqlite_mail_check as checks
 from stores import sqlite_mail_rows as rows
-from stores.sqlite_mail_check import (
-    Look,
-    Row,
-    listing,
-    look_at,
-    state,
-    state_of,
-    table,
-    threads,
-    undone,
-)
+from stores import sqlite_mail_scratch as scratch
+from stores.sqlite_mail_check import Look
+from stores.sqlite_mail_list_rows import MEMBER, PLACE, UID
+from stores.sqlite_mail_scratch import TOLD
+
+STEP_MAX = 500  # lines in one step: about 25 ms of the store's time
+_RANGE = 500  # lines in memory during a check
+
+
+def _clear(look: Look) -> bool:
+    gone = scratch.clear(look.connection, look.box.key, look.room)
+    look.room -= gone + 1
+    return not gone
+
+
+_Phase = Callable[[Look], bool]  # whether the phase is done
+_PHASES: dict[str, tuple[str, _Phase]] = {  # in order, with the part that asks for them
+    "clear": ("", _clear),
+    "records": ("", checks.copy_records),
+    "entries": ("", checks.apply_entries),
+    "counts": (COUNTS, checks.counts),
+    "rows": (LISTS, checks.message_rows),
+    "place": (LISTS, checks.listing(PLACE)),
+    "uid": (LISTS, checks.listing(UID)),
+    "member": (LISTS, checks.listing(MEMBER)),
+    "threads": (LISTS, checks.bindings),
+    "end": ("", _clear),
+}
+_COMPARING = ("counts", "rows", "place", "uid", "member", "threads")
+
+
+def check(connection: Connection, user_id: str) -> Checked:
+    """Every difference of one mailbox, as of the moment of the connection's transaction."""
+    box = rows.box_of(connection, user_id)
+    if not box.key:
+        return Checked()
+    scratch.make_temporary(connection)
+    look = Look(
+        connection=connection, user_id=user_id, box=box, parts=(LISTS, COUNTS), mend=False,
+        room=_RANGE, state=MailboxState(), recount=Recount(),
+    )  # fmt: skip
+    try:
+        for phase in ("records", "entries", *_COMPARING):
+            look.after = ()
+            while not _PHASES[phase][1](look):
+                look.room = _RANGE
+            look.room = _RANGE
+    except rules.JournalDamaged as error:
+        return Checked(differences=(rules.journal_difference(error),))
+    messages: list[Kept] = []
+    after = ""
+    while found := TOLD.behind(connection, box.key, after, _RANGE):
+        messages += map(rules.kept, found)
+        after = found[-1].message_id
+    return Checked(
+        differences=tuple(sorted(set(look.differences))),
+        messages=tuple(messages),
+        without_row=tuple(look.without_row),
+    )
 
 
 def rebuild(
-    connection: Connection, user_id: str, parts: Collection[str], heads: Mapping[str, Head]
-) -> Rebuilt:
-    """Mend `parts`: lists (rows and threads with them), counts. `heads` of messages without a row.
+    connection: Connection, order: RebuildViews, heads: Mapping[str, Head], step_max: int
+) -> Rebuild:
+    """Do the order's step; or tell the progress, if the step is done or is not the next one.
 
-    JournalDamaged. Refused: the counts are not to be mended, and cannot be read.
+    JournalDamaged; Refused: another rebuild took its place, or the state cannot be read.
     """
-    look = look_at(connection, user_id)
-    mended: list[Difference] = []
-    if LISTS in parts:
-        mended += _rows(connection, look, heads)
-        mended += _lists(connection, look)
-    if COUNTS in parts:
-        mended += state(connection, look)
-        _put_state(connection, look)
-    found = state_of(connection, user_id)
-    if found is None:
+    box = rows.box_of(connection, order.user_id)
+    if not box.key:
+        return Rebuild(rebuild_id=order.rebuild_id, parts=order.parts, is_finished=True)
+    before = scratch.progress(connection, box.key)
+    if before is None or before.rebuild_id != order.rebuild_id:
+        if order.step:
+            raise Refused("another rebuild of this mailbox has begun since")
+        before = Rebuild(rebuild_id=order.rebuild_id, parts=order.parts, phase="clear")
+    if before.is_finished or order.step != before.step:
+        return before
+    if COUNTS not in before.parts and checks.state_of(connection, order.user_id) is None:
         raise Refused("the state cannot be read: rebuild the counts first")
-    return Rebuilt(state=found, mended=tuple(sorted(set(mended))))
+    look = Look(
+        connection=connection, user_id=order.user_id, box=box, parts=before.parts, mend=True,
+        room=step_max, state=before.state, recount=Recount(before.counts, before.usage),
+        after=before.after, heads=heads,
+    )  # fmt: skip
+    made = _after(before, look, _advance(look, before.phase))
+    scratch.put_progress(connection, box.key, made)
+    return made
 
 
-def _rows(connection: Connection, look: Look, heads: Mapping[str, Head]) -> list[Difference]:
-    for message_key in look.surplus:
-        connection.execute("DELETE FROM message WHERE message_key = ?", (message_key,))
-    for record in look.check.missing():
-        head = heads.get(record.message_id, rules.UNKNOWN)
-        row = look.check.made(
-            record.message_id, user_id=look.user_id, domain_id=look.domain_id, head=head
-        )
-        look.expect(_inserted(connection, look, row), row)
-    _threads(connection, look)
-    for message_key, row in look.wrong_rows.items():
-        connection.execute(
-            "UPDATE message SET message = ?, mail_id = ? WHERE message_key = ?",
-            (rows.encode(row), row.mail_id, message_key),
-        )
-    return look.check.differences
+def _advance(look: Look, phase: str) -> str | None:
+    """Work while there is room; the phase to go on with, None at the end."""
+    order = [name for name, (part, _) in _PHASES.items() if not part or part in look.parts]
+    if phase in _COMPARING and not checks.apply_entries(look):
+        return phase
+    for name in order[order.index(phase) :]:
+        is_done = False
+        while not is_done:
+            if look.room <= 0:
+                return name
+            is_done = _PHASES[name][1](look)
+        look.after = ()
+    return None
 
 
-def _inserted(connection: Connection, look: Look, row: Message) -> int:
-    cursor = connection.execute(
-        "INSERT INTO message (mailbox_key, message_id, mail_id, message) VALUES (?, ?, ?, ?)",
-        (look.box.key, row.message_id, row.mail_id, rows.encode(row)),
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
-
-
-def _threads(connection: Connection, look: Look) -> None:
-    lacking, moved = look.check.threads(threads(connection, look))
-    connection.executemany(
-        "INSERT OR REPLACE INTO thread VALUES (?, ?, ?)",
-        [(look.box.key, key, thread_id) for key, thread_id in lacking.items()],
-    )
-    for message_id, thread_id in moved.items():
-        message_key = look.keys[message_id]
-        row = look.wrong_rows.get(message_key) or rows.message(connection, look.user_id, message_id)
-        assert row is not None
-        look.wrong_rows[message_key] = msgspec.structs.replace(row, thread_id=thread_id)
-
-
-def _lists(connection: Connection, look: Look) -> list[Difference]:
-    told = listing(connection, look)
-    _replace(connection, "place", look, look.places)
-    _replace(connection, "uid", look, look.uids)
-    connection.executemany(
-        "INSERT OR REPLACE INTO command VALUES (?, ?, ?)",
-        [(look.box.key, id_, seq) for id_, seq in undone(connection, look)],
-    )
-    return told
-
-
-def _replace(connection: Connection, name: str, look: Look, wanted: set[Row]) -> None:
-    """Make the mailbox's part of a list `wanted`; all of it anew, which is rare and simple."""
-    if table(connection, name, look) == wanted:
-        return
-    connection.execute(f"DELETE FROM {name} WHERE mailbox_key = ?", (look.box.key,))  # noqa: S608
-    marks = ",".join("?" * len(next(iter(wanted), ())))
-    insert = f"INSERT INTO {name} VALUES ({marks})"  # noqa: S608  (one of our two names)
-    connection.executemany(insert, sorted(wanted))
-
-
-def _put_state(connection: Connection, look: Look) -> None:
-    after = rules.recounted(look.history)
-    connection.execute(
-        "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
-        (after.seq, after.usage.size_bytes, after.usage.messages, rows.encode(after), look.box.key),
+def _after(before: Rebuild, look: Look, phase: str | None) -> Rebuild:
+    return Rebuild(
+        rebuild_id=before.rebuild_id,
+        parts=before.parts,
+        step=before.step + 1,
+        phase=phase or "",
+        after=look.after,
+        state=look.state,
+        counts=look.recount.counts,
+        usage=look.recount.usage,
+        lacking=look.lacking,
+        mended=before.mended + len(set(look.differences)),
+        is_finished=phase is None,
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from mail.errors import FeedGone, JournalConflict
 from mail.ports import Commit
-from schemas.events import MailboxChanged
+from schemas.events import FolderWide, MailboxChanged
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.older import MailboxChangedV1, current
 from schemas.sqlite import JOURNAL_KEY_SHIFT
@@ -25,7 +25,13 @@ encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
 decode_state = msgspec.msgpack.Decoder(MailboxState).decode
 _ENTRIES = msgspec.msgpack.Decoder(MailboxChanged | MailboxChangedV1)
+_FOLLOW_UPS = msgspec.msgpack.Decoder(FolderWide)
 
+# The counter is never behind the keys that are there, even if its row is lost.
+_NEXT_KEY = """INSERT INTO message_counter
+    VALUES (1, (SELECT coalesce(max(message_key), 0) + 1 FROM message))
+    ON CONFLICT (id) DO UPDATE SET last_key = max(last_key + 1, excluded.last_key)
+    RETURNING last_key"""
 _BY_MAIL = "SELECT message FROM message WHERE mail_id = ?"
 _USAGE = """SELECT coalesce(sum(size_bytes), 0), coalesce(sum(messages), 0) FROM mailbox
     WHERE """
@@ -39,7 +45,6 @@ class Box:
     key: int = 0
     seq: int = 0
     folded_seq: int = 0
-    feed_from_ms: int | None = None
 
 
 def decode_entry(blob: bytes) -> MailboxChanged:
@@ -50,7 +55,7 @@ def decode_entry(blob: bytes) -> MailboxChanged:
 
 def box_of(connection: Connection, user_id: str) -> Box:
     found = connection.execute(
-        "SELECT mailbox_key, seq, folded_seq, feed_from_ms FROM mailbox WHERE user_id = ?",
+        "SELECT mailbox_key, seq, folded_seq FROM mailbox WHERE user_id = ?",
         (user_id,),
     ).fetchone()
     return Box(*found) if found else Box()
@@ -62,17 +67,17 @@ def state(connection: Connection, user_id: str) -> MailboxState:
 
 
 def by_command(connection: Connection, user_id: str, command_id: str) -> MailboxChanged | None:
-    """FeedGone: its entry is folded."""
+    """FeedGone, with the follow-up: its entry is folded."""
     found = connection.execute(
-        "SELECT mailbox_key, command.seq, folded_seq FROM mailbox JOIN command USING (mailbox_key)"
-        " WHERE user_id = ? AND command_id = ?",
+        "SELECT mailbox_key, command.seq, folded_seq, follow_up"
+        " FROM mailbox JOIN command USING (mailbox_key) WHERE user_id = ? AND command_id = ?",
         (user_id, command_id),
     ).fetchone()
     if found is None:
         return None
-    key, seq, folded_seq = found
+    key, seq, folded_seq, follow_up = found
     if seq <= folded_seq:
-        raise FeedGone(folded_seq)
+        raise FeedGone(folded_seq, None if follow_up is None else _FOLLOW_UPS.decode(follow_up))
     return entry_at(connection, key, seq)
 
 
@@ -165,14 +170,20 @@ def entry_at(connection: Connection, mailbox_key: int, seq: int) -> MailboxChang
     return decode_entry(found[0]) if found else None
 
 
-def _create_message(connection: Connection, key: int, row: Message) -> None:
-    cursor = connection.execute(
-        "INSERT INTO message (mailbox_key, message_id, mail_id, message) VALUES (?, ?, ?, ?)",
-        (key, row.message_id, row.mail_id, encode(row)),
+def insert_message(connection: Connection, key: int, row: Message) -> int:
+    """The new row's message_key."""
+    ((message_key,),) = connection.execute(_NEXT_KEY).fetchall()
+    connection.execute(
+        "INSERT INTO message VALUES (?, ?, ?, ?, ?)",
+        (message_key, key, row.message_id, row.mail_id, encode(row)),
     )
-    assert cursor.lastrowid is not None
-    lists.move(connection, key, cursor.lastrowid, None, row)
-    threads.join(connection, key, cursor.lastrowid, row)
+    return int(message_key)
+
+
+def _create_message(connection: Connection, key: int, row: Message) -> None:
+    message_key = insert_message(connection, key, row)
+    lists.move(connection, key, message_key, None, row)
+    threads.join(connection, key, message_key, row)
 
 
 def _change_message(connection: Connection, key: int, row: Message) -> None:
@@ -195,9 +206,9 @@ def _put_state(connection: Connection, box: Box, commit: Commit) -> int:
     row = (after.seq, after.usage.size_bytes, after.usage.messages, encode(after))
     if not box.key:
         cursor = connection.execute(
-            "INSERT INTO mailbox (user_id, domain_id, folded_seq, feed_from_ms,"
-            " seq, size_bytes, messages, state) VALUES (?, ?, 0, ?, ?, ?, ?, ?)",
-            (entry.user_id, entry.domain_id, entry.at_ms, *row),
+            "INSERT INTO mailbox (user_id, domain_id, folded_seq,"
+            " seq, size_bytes, messages, state) VALUES (?, ?, 0, ?, ?, ?, ?)",
+            (entry.user_id, entry.domain_id, *row),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -205,10 +216,6 @@ def _put_state(connection: Connection, box: Box, commit: Commit) -> int:
         "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
         (*row, box.key),
     )
-    if box.feed_from_ms is None:
-        connection.execute(
-            "UPDATE mailbox SET feed_from_ms = ? WHERE mailbox_key = ?", (entry.at_ms, box.key)
-        )
     return box.key
 
 
@@ -218,7 +225,8 @@ def _put_entry(connection: Connection, key: int, entry: MailboxChanged) -> None:
         raise ValueError(msg)
     try:
         connection.execute(
-            "INSERT INTO command VALUES (?, ?, ?)", (key, entry.command_id, entry.seq)
+            "INSERT INTO command (mailbox_key, command_id, seq) VALUES (?, ?, ?)",
+            (key, entry.command_id, entry.seq),
         )
     except IntegrityError as error:
         raise JournalConflict(entry.user_id, entry.seq) from error

@@ -9,8 +9,8 @@ from mail.cursors import Place
 from schemas.mailbox import Message
 
 _message = msgspec.msgpack.Decoder(Message).decode
-_MEMBERS = """SELECT message FROM member JOIN message USING (message_key)
-    WHERE member.mailbox_key = ? AND thread_id = ?
+_MEMBERS = """SELECT message FROM member JOIN message USING (mailbox_key, message_key)
+    WHERE mailbox_key = ? AND thread_id = ?
     AND (member.received_at_ms, member.message_id) > (?, ?)
     ORDER BY member.received_at_ms, member.message_id LIMIT ?"""
 
@@ -40,8 +40,17 @@ def members(
 
 
 def join(connection: Connection, mailbox_key: int, message_key: int, row: Message) -> None:
-    member = (mailbox_key, row.thread_id, row.received_at_ms, row.message_id, message_key)
-    connection.execute("INSERT INTO member VALUES (?, ?, ?, ?, ?)", member)
+    for member in members_of(mailbox_key, message_key, row):
+        connection.execute("INSERT INTO member VALUES (?, ?, ?, ?, ?)", member)
+
+
+def members_of(
+    mailbox_key: int, message_key: int, row: Message
+) -> set[tuple[int, str, int, str, int]]:
+    """The rows of `member` that a message has; a destroyed one has none."""
+    if row.destroyed:
+        return set()
+    return {(mailbox_key, row.thread_id, row.received_at_ms, row.message_id, message_key)}
 
 
 def leave(connection: Connection, mailbox_key: int, row: Message) -> None:
@@ -56,6 +65,4 @@ def join_all(connection: Connection) -> None:
     """Schema 3: the members that follow from the messages of schema 2."""
     found = connection.execute("SELECT mailbox_key, message_key, message FROM message")
     for mailbox_key, message_key, blob in found:
-        row = _message(blob)
-        if not row.destroyed:
-            join(connection, mailbox_key, message_key, row)
+        join(connection, mailbox_key, message_key, _message(blob))

@@ -1,7 +1,8 @@
-"""Schema 2 of mail.sqlite: what follows from the messages that schema 1 left.
+"""Schemas 2 and 4 of mail.sqlite: what follows from the messages that earlier ones left.
 
-Threads by the rule of mail/threads.py, in the order in which the messages came; lists; usage. In
-the transaction that changes the schema, so that it happens whole or not at all.
+Schema 2: threads by the rule of mail/threads.py, in the order in which the messages came; lists;
+usage. Schema 4: tombstones without heads and hops. In the transaction that changes the schema, so
+that it happens whole or not at all.
 """
 
 import logging
@@ -10,6 +11,7 @@ from sqlite3 import Connection
 import msgspec
 
 from mail.threads import bindings, thread_for, thread_keys
+from schemas.mail import Head
 from schemas.mailbox import Message, Usage
 from stores import sqlite_mail_lists as lists
 from stores import sqlite_mail_rows as rows
@@ -34,6 +36,18 @@ def upgrade(connection: Connection) -> None:
                 first[0].at_ms if first else None, key,
             ),
         )  # fmt: skip
+
+
+def empty_tombstones(connection: Connection) -> None:
+    """Take from destroyed messages what they kept of their mails."""
+    found = connection.execute("SELECT message_key, message FROM message")
+    gone = ((key, row) for key, blob in found if (row := rows.decode_message(blob)).destroyed)
+    for message_key, row in list(gone):
+        emptied = msgspec.structs.replace(row, head=Head(), hops=())
+        connection.execute(
+            "UPDATE message SET message = ? WHERE message_key = ?",
+            (rows.encode(emptied), message_key),
+        )
 
 
 def _messages(connection: Connection, key: int) -> tuple[str, Usage]:

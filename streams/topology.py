@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from schemas import events
+from schemas import events, operator_commands
 
 PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
 EVENT_MAX_BYTES = 2 * 1024 * 1024
@@ -170,7 +170,13 @@ STAGES: tuple[Stage, ...] = (
         name="mailbox",
         role="mailbox",
         reads="mailbox.commands",
-        emits=(events.MailboxChanged, events.CommandAnswered, *get_args(events.FolderWide)),
+        emits=(
+            events.MailboxChanged,
+            events.CommandAnswered,
+            *get_args(events.FolderWide),
+            operator_commands.RebuildViews,
+            operator_commands.FoldJournal,
+        ),
         in_flight=64,
         ordered=True,
     ),

@@ -24,7 +24,7 @@ from streams.tail import EventTail
 
 T = TypeVar("T")
 READY_LIMIT_S = 20.0
-ANSWER_LIMIT_S = 300.0  # a mailbox of some 200,000 messages takes a minute on a busy machine
+ANSWER_LIMIT_S = 1800.0  # a mailbox of some 200,000 messages takes minutes on a busy machine
 
 
 async def rebuild_views(
@@ -61,7 +61,7 @@ async def _ordered(
     def listen(event: MailboxEvent) -> None:
         if not isinstance(event, CommandAnswered) or answer.done():
             return
-        if event.command_id == command.command_id:
+        if event.answers == command.command_id:
             answer.set_result(event)
 
     leave = tail.subscribe(user.user_id, listen)

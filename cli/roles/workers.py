@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from agents.fold import fold
 from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
@@ -16,13 +15,13 @@ from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.roles.parts import repeating, running
 from cli.wiring import Adapters, adapters
+from mail.clock_guard import ClockGuard
 from mail.policy import SpamPolicy
 from mail.times import DAY_MS, now_ms
 from stack.home import existing
 from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
 from streams.handling import Handler
-from streams.periodic import Periodic
 from streams.publisher import KafkaPublisher
 from streams.status import OUTCOMES, RoleStatus
 from streams.tables import UnreadTable
@@ -38,7 +37,6 @@ HANDLERS: dict[str, Handler] = {
     "index": index,
 }
 REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
-FOLD_INTERVAL_S = 600.0
 Ports = Callable[[UnreadTable | None], Any]
 
 
@@ -72,22 +70,21 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
         store, holders = await opened.mail_store(), await opened.holders()
         contents, parser = await opened.contents(), opened.parser()
-
-        async def folding() -> int:
-            return await fold(store, before_ms=now_ms() - config.feed_days * DAY_MS)
+        clock = ClockGuard()
 
         def ports(unread: UnreadTable | None) -> MailboxPorts:
             assert unread is not None
             return MailboxPorts(
-                store=store, unread=unread, holders=holders, contents=contents, parser=parser
+                store=store,
+                unread=unread,
+                holders=holders,
+                contents=contents,
+                parser=parser,
+                feed_ms=config.feed_days * DAY_MS,
+                clock=clock,
             )
 
-        periodic = Periodic("fold", folding, interval_s=FOLD_INTERVAL_S)
-        periodic.start()
-        try:
-            await _work("mailbox", config, stop, opened, ports)
-        finally:
-            await periodic.stop()
+        await _work("mailbox", config, stop, opened, ports)
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:

@@ -1,14 +1,15 @@
 """Journal, state, rows and lists of every mailbox."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from schemas.checks import Checked, Rebuilt
+from schemas.checks import Checked, Rebuild
 from schemas.events import MailboxChanged
 from schemas.mail import Head
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.operator_commands import RebuildViews
 from schemas.snapshot import MessageRecord, Snapshot
 
 
@@ -25,7 +26,17 @@ class MailStore(Protocol):
     """Journal, state, message rows and lists of every mailbox. One writer per user: `mailbox`."""
 
     async def load(self, user_id: str) -> MailboxState:
-        """The state, after views are brought up to the journal. A new user: MailboxState()."""
+        """The state, after views are brought up to the journal. A new user: MailboxState().
+
+        Writes what a commit that was cut short left undone: for the mailbox's writer only.
+        """
+        ...
+
+    async def state(self, user_id: str) -> MailboxState:
+        """The state as it is stored; reads only, for everybody. A new user: MailboxState().
+
+        Every change up to its seq can be read; a commit under way is not in it.
+        """
         ...
 
     async def commit(self, commit: Commit) -> None:
@@ -37,7 +48,7 @@ class MailStore(Protocol):
         ...
 
     async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None:
-        """FeedGone: it was carried out, and its entry is folded."""
+        """FeedGone, with the entry's follow-up: it was carried out, and its entry is folded."""
         ...
 
     async def message(self, user_id: str, message_id: str) -> Message | None:
@@ -88,7 +99,7 @@ class MailStore(Protocol):
     ) -> tuple[Message | None, dict[bytes, str]]:
         """The message if it is there, tombstones too, and which of `keys` are bound to a thread.
 
-        Both of one moment. A key is the hash of a message id (mail/threads.py).
+        A key is the hash of a message id (mail/threads.py).
         """
         ...
 
@@ -122,28 +133,29 @@ class MailStore(Protocol):
         """
         ...
 
-    async def foldable(self, *, before_ms: int, limit: int) -> list[str]:
-        """User ids whose first unfolded entry is older than `before_ms`, longest ago first."""
-        ...
+    async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
+        """Fold the journal's first entries into the snapshot; the number of folded entries.
 
-    async def fold(self, user_id: str, *, before_ms: int) -> int:
-        """Fold the journal's first entries, as long as they are older, into the snapshot.
-
-        One call folds a bounded number of them, and at least one that is due; how many is returned.
-        Safe beside the writer: only entries whose views are written are folded.
+        Stops before the first entry from `before_ms` or later, and after `to_seq`: the caller, the
+        mailbox's writer, vouches that every event up to there is published. One call folds a
+        bounded number of entries, and at least one that is due; none during a rebuild.
+        JournalDamaged (mail/check.py): nothing was written.
         """
         ...
 
     async def check(self, user_id: str) -> Checked:
-        """Views held against the journal, all of one moment; costs memory by the message."""
+        """Views compared with the journal, all of one moment."""
         ...
 
-    async def rebuild(
-        self, user_id: str, parts: Collection[str], heads: Mapping[str, Head]
-    ) -> Rebuilt:
-        """Views written anew from the journal, where they differ: `lists` with rows, `counts`.
+    async def rebuilding(self, user_id: str) -> Rebuild | None:
+        """Progress of the mailbox's last rebuild."""
+        ...
 
-        `heads`, by message id, are for those whose row is gone (Checked.without_row). For the
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+        """Do one bounded step: rewrite from the journal the views that differ from it.
+
+        `heads`, by message id: of the progress's `lacking`, those whose row is gone. A step that is
+        done, or is not the next one, changes nothing. Commits may stand between the steps. For the
         writer of the mailbox only. JournalDamaged (mail/check.py), Refused: nothing was written.
         """
         ...

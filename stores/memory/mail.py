@@ -6,18 +6,20 @@ crash between any two steps leaves something that `load` and a repeated `commit`
 A row or state is never replaced by an older one (by seq): late steps of a lost owner do no harm.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from mail.check import damaged
 from mail.cursors import OLDEST, check_limit, decode_cursor, list_scope, page_of, place_of
 from mail.errors import FeedGone, JournalConflict
 from mail.folders import all_folders
 from mail.history import History
 from mail.lists import folders_of, matches
 from mail.ports import Commit, MailStore
-from schemas.checks import Checked, Rebuilt
-from schemas.events import MailboxChanged
+from schemas.checks import Checked, Rebuild
+from schemas.events import FolderWide, MailboxChanged
 from schemas.mail import Head
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.operator_commands import RebuildViews
 from schemas.snapshot import MessageRecord, Snapshot
 from stores import commits
 from stores.memory import mail_check
@@ -37,15 +39,18 @@ class _Mailbox:
         self.state = MailboxState()
         self.folded = History(MailboxState(), {})
         self.folded_at_ms = 0
+        self.follow_ups: dict[int, FolderWide] = {}  # of folded entries, by seq
+        self.rebuild: Rebuild | None = None
 
     @property
     def last_seq(self) -> int:
         return self.folded.state.seq + len(self.journal)
 
-    def oldest_ms(self) -> int | None:
-        """The time of the first entry whose views are written."""
+    def due(self, before_ms: int, to_seq: int) -> MailboxChanged | None:
+        """The first entry, if it is to be folded and its views are written."""
         first = self.journal.get(self.folded.state.seq + 1)
-        return first.at_ms if first and first.seq <= self.state.seq else None
+        is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
+        return first if is_due else None
 
 
 class MemoryMailStore(MailStore):
@@ -58,6 +63,10 @@ class MemoryMailStore(MailStore):
     async def load(self, user_id: str) -> MailboxState:
         await take_step(self.fault, "read")
         await self._finish(user_id)
+        return self._of(user_id).state
+
+    async def state(self, user_id: str) -> MailboxState:
+        await take_step(self.fault, "read")
         return self._of(user_id).state
 
     async def commit(self, commit: Commit) -> None:
@@ -73,7 +82,7 @@ class MemoryMailStore(MailStore):
         if seq is None:
             return None
         if seq not in box.journal:
-            raise FeedGone(box.folded.state.seq)
+            raise FeedGone(box.folded.state.seq, box.follow_ups.get(seq))
         return box.journal[seq]
 
     async def message(self, user_id: str, message_id: str) -> Message | None:
@@ -168,19 +177,20 @@ class MemoryMailStore(MailStore):
         records = self._of(user_id).folded.records
         return [records[id_] for id_ in sorted(records) if id_ > after_id][:limit]
 
-    async def foldable(self, *, before_ms: int, limit: int) -> list[str]:
-        await take_step(self.fault, "read")
-        oldest = {user_id: box.oldest_ms() for user_id, box in self._mailboxes.items()}
-        due = [(at_ms, id_) for id_, at_ms in oldest.items() if at_ms and at_ms < before_ms]
-        return [user_id for _, user_id in sorted(due)[:limit]]
-
-    async def fold(self, user_id: str, *, before_ms: int) -> int:
+    async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
         await take_step(self.fault, "fold")
         box, folded = self._of(user_id), 0
-        while (at_ms := box.oldest_ms()) is not None and at_ms < before_ms:
-            entry = box.journal.pop(box.folded.state.seq + 1)
-            box.folded.add(entry)
+        if box.rebuild and not box.rebuild.is_finished:
+            return 0
+        while entry := box.due(before_ms, to_seq):
+            try:
+                box.folded.add(entry)
+            except (ValueError, KeyError) as error:
+                raise damaged(box.folded.state.seq, error) from error
+            del box.journal[entry.seq]
             box.folded_at_ms = entry.at_ms
+            if entry.follow_up is not None:
+                box.follow_ups[entry.seq] = entry.follow_up
             folded += 1
         return folded
 
@@ -189,12 +199,14 @@ class MemoryMailStore(MailStore):
         await self._finish(user_id)
         return mail_check.check(self._of(user_id))
 
-    async def rebuild(
-        self, user_id: str, parts: Collection[str], heads: Mapping[str, Head]
-    ) -> Rebuilt:
+    async def rebuilding(self, user_id: str) -> Rebuild | None:
+        await take_step(self.fault, "read")
+        return self._of(user_id).rebuild
+
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
         await take_step(self.fault, "state")
-        await self._finish(user_id)
-        return mail_check.rebuild(self._of(user_id), user_id, parts, heads)
+        await self._finish(order.user_id)
+        return mail_check.rebuild(self._of(order.user_id), order, heads)
 
     async def by_mail(self, mail_id: str) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)

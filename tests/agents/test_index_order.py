@@ -69,7 +69,7 @@ class Worker:
 
     async def command(self, command) -> None:
         work = OneTry(offset=len(self.log))
-        (event,) = await mailbox(command, work, self._boxes)
+        event, *_ = await mailbox(command, work, self._boxes)
         work.published()
         self.log.append(event)
         self._feed(event)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mail.errors import FeedGone, Refused
 from mail.history import History
 from mail.ports import Commit, MailStore
+from schemas.events import EmptyFolder
 from schemas.mailbox import FLAGGED, SEEN, Filter, MailboxState, Usage
 from tests.contracts.mailboxes import NOON_MS, Writer, a_new_user
 
@@ -203,12 +204,11 @@ class WholeMailStoreContract:
         state_then = History(MailboxState(), {})
         for entry in ann.entries[:5]:
             state_then.add(entry)
-        assert await store.foldable(before_ms=NOON_MS + 1, limit=9) == []
-        due = {"before_ms": NOON_MS + 6}
-        assert await store.foldable(**due, limit=9) == ["ann"]
+        assert await store.fold("ann", before_ms=NOON_MS + 1, to_seq=99) == 0
+        assert await store.fold("ann", before_ms=FOREVER_MS, to_seq=0) == 0
+        due = {"before_ms": NOON_MS + 6, "to_seq": 99}
         while await store.fold("ann", **due):
             pass
-        assert await store.foldable(**due, limit=9) == []
         found = await folded(store, "ann")
         assert (found.state, found.records) == (state_then.state, state_then.records)
         assert (await store.snapshot("ann")).at_ms == NOON_MS + 5
@@ -225,14 +225,39 @@ class WholeMailStoreContract:
             await store.by_command("ann", ann.entries[0].command_id)
         assert await store.by_command("ann", ann.entries[6].command_id) == ann.entries[6]
 
+    async def test_nothing_is_folded_behind_a_seq(self, store):
+        ann = Writer()
+        await commit_all(store, *(ann.deliver(name) for name in "abcd"))
+        while await store.fold("ann", before_ms=FOREVER_MS, to_seq=2):
+            pass
+        assert await store.journal("ann", since_seq=2, limit=9) == ann.entries[2:]
+
+    async def test_a_folded_chunk_still_names_the_next_one(self, store):
+        ann = Writer()
+        first = ann.deliver("a")
+        follow_up = EmptyFolder(
+            command_id="next", user_id="ann", domain_id="domain", folder_id="trash", at_ms=1,
+            origin_id="first", chunk=1, after_uid=7, bound_uid=9,
+        )  # fmt: skip
+        entry = msgspec.structs.replace(first.entry, follow_up=follow_up)
+        await store.commit(msgspec.structs.replace(first, entry=entry))
+        await store.commit(ann.deliver("b"))
+        assert await store.fold("ann", before_ms=FOREVER_MS, to_seq=99) == 2
+        for command_id, wanted in (
+            (entry.command_id, follow_up),
+            (ann.entries[1].command_id, None),
+        ):
+            with pytest.raises(FeedGone) as gone:
+                await store.by_command("ann", command_id)
+            assert gone.value.follow_up == wanted
+
     async def test_writing_goes_on_after_a_fold(self, store):
         ann, bob = Writer("ann"), Writer("bob")
         await commit_all(store, ann.deliver("a"), bob.deliver("a"))
-        while await store.fold("ann", before_ms=FOREVER_MS):
+        while await store.fold("ann", before_ms=FOREVER_MS, to_seq=99):
             pass
-        assert await store.foldable(before_ms=FOREVER_MS, limit=9) == ["bob"]
         last = ann.mark("a", SEEN)
         await commit_all(store, last, last)
-        assert await store.foldable(before_ms=FOREVER_MS, limit=9) == ["bob", "ann"]
         assert await store.journal("ann", since_seq=1, limit=9) == [last.entry]
+        assert len(await store.journal("bob", since_seq=0, limit=9)) == 1
         assert await store.load("ann") == ann.state

@@ -1,13 +1,38 @@
 """What every MailStore does when its views are held against its journal."""
 
-import msgspec
+import itertools
+from collections.abc import Mapping, Sequence
 
+import msgspec
+import pytest
+
+from mail.check import UNKNOWN
+from mail.errors import Refused
 from mail.ports import MailStore
-from schemas.checks import COUNTS, LISTS
+from schemas.checks import COUNTS, LISTS, Rebuild
+from schemas.mail import Head
 from schemas.mailbox import SEEN, MailboxState
+from schemas.operator_commands import RebuildViews
 from tests.contracts.mailboxes import NOON_MS, Writer
 
 BOTH = (LISTS, COUNTS)
+_numbers = itertools.count()
+
+
+async def rebuilt(
+    store: MailStore, user_id: str, parts: Sequence[str], heads: Mapping[str, Head] | None = None
+) -> Rebuild:
+    """A rebuild from its first step to its last."""
+    order = RebuildViews(
+        command_id=f"rebuild-{next(_numbers)}", user_id=user_id, domain_id="domain",
+        parts=tuple(parts), at_ms=1,
+    )  # fmt: skip
+    made = await store.rebuild(order, {})
+    while not made.is_finished:
+        given = {one.message_id: (heads or {}).get(one.message_id, UNKNOWN) for one in made.lacking}
+        step = msgspec.structs.replace(order, origin_id=order.command_id, step=made.step)
+        made = await store.rebuild(step, given)
+    return made
 
 
 async def lead(store: MailStore, writer: Writer) -> None:
@@ -40,7 +65,7 @@ class MailboxChecksContract:
         writer = Writer()
         await lead(store, writer)
         before = await store.check(writer.user_id)
-        assert await store.fold(writer.user_id, before_ms=NOON_MS + 6)
+        assert await store.fold(writer.user_id, before_ms=NOON_MS + 6, to_seq=99)
         after = await store.check(writer.user_id)
         assert after.differences == ()
         assert set(after.messages) == set(before.messages)
@@ -48,9 +73,40 @@ class MailboxChecksContract:
     async def test_rebuilding_what_is_right_changes_nothing(self, store: MailStore) -> None:
         writer = Writer()
         await lead(store, writer)
-        rebuilt = await store.rebuild(writer.user_id, BOTH, {})
-        assert rebuilt.mended == ()
-        assert rebuilt.state == writer.state == await store.load(writer.user_id)
+        made = await rebuilt(store, writer.user_id, BOTH)
+        assert made.mended == 0
+        assert await store.load(writer.user_id) == writer.state
         rows = await store.rows(writer.user_id, list(writer.messages))
         assert rows == writer.messages
-        assert (await store.rebuild("nobody", BOTH, {})).state == MailboxState()
+        assert (await rebuilt(store, "nobody", BOTH)).mended == 0
+        assert await store.load("nobody") == MailboxState()
+
+    async def test_a_step_that_is_done_or_replaced_changes_nothing(self, store: MailStore) -> None:
+        writer = Writer()
+        await lead(store, writer)
+        made = await rebuilt(store, writer.user_id, BOTH)
+        assert await store.rebuilding(writer.user_id) == made
+        first = RebuildViews(
+            command_id=made.rebuild_id, user_id="ann", domain_id="domain", parts=BOTH, at_ms=1
+        )
+        assert await store.rebuild(first, {}) == made
+        later = msgspec.structs.replace(first, command_id="x", origin_id="replaced", step=3)
+        with pytest.raises(Refused):
+            await store.rebuild(later, {})
+        assert await store.rebuilding(writer.user_id) == made
+        assert await store.rebuilding("nobody") is None
+
+    async def test_a_tombstone_keeps_nothing_that_its_mail_said(self, store: MailStore) -> None:
+        writer = Writer()
+        await lead(store, writer)
+        row = await store.message(writer.user_id, writer.id("three"))
+        assert row is not None
+        assert (row.destroyed, row.head, row.hops) == (True, Head(), ())
+        assert row.thread_id
+        assert await store.fold(writer.user_id, before_ms=2**50, to_seq=99)
+        (record,) = (
+            one
+            for one in await store.snapshot_records(writer.user_id, after_id="", limit=9)
+            if one.destroyed
+        )
+        assert record.delivered.hops == ()

@@ -76,7 +76,7 @@ class Writer:
 
     def destroy(self, name: str) -> Commit:
         before = self.row(name)
-        after = self._after(before, places={}, keywords=(), destroyed=True)
+        after = self._after(before, places={}, keywords=(), head=Head(), hops=(), destroyed=True)
         return self._commit("destroyed", before, after)
 
     def row(self, name: str) -> Message:

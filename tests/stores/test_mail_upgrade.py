@@ -1,18 +1,22 @@
 """mail.sqlite as the first version wrote it: opened by this one, it is whole and goes on."""
 
+import contextlib
+import sqlite3
+
 import msgspec
 import pytest
 
 from mail.history import History
 from mail.lists import NO_FILTER
 from mail.ports import Commit
+from schemas.mail import Head
 from schemas.mailbox import FLAGGED, SEEN, Filter, FolderCounts, MailboxState
 from schemas.older import MailboxChangedV1
 from schemas.sqlite import JOURNAL_KEY_SHIFT, MAIL
 from stores.sqlite_base import SqliteConfig
-from stores.sqlite_mail import SqliteMailStore
+from stores.sqlite_mail import MIGRATIONS, SqliteMailStore
 from stores.sqlite_threads import SqliteFile
-from tests.contracts.mailboxes import NOON_MS, Writer
+from tests.contracts.mailboxes import Writer
 
 encode = msgspec.msgpack.encode
 
@@ -114,7 +118,6 @@ async def test_the_journal_reads_as_if_it_were_written_today(tmp_path, left):
         assert entry.changes[0].delivered == written.changes[0].delivered
     assert told.state == ann.state
     assert await store.by_command("ann", entries[1].command_id) == entries[1]
-    assert await store.foldable(before_ms=NOON_MS + 2, limit=9) == ["ann", "bob"]
     await store.close()
 
 
@@ -123,11 +126,54 @@ async def test_writing_and_folding_go_on(tmp_path, left):
     store = await SqliteMailStore.open(tmp_path / "mail.sqlite")
     await store.commit(ann.move("a", "trash"))
     await store.commit(ann.deliver("d"))
-    while await store.fold("ann", before_ms=2**50):
+    while await store.fold("ann", before_ms=2**50, to_seq=99):
         pass
     assert (await store.snapshot("ann")).state == ann.state
     assert len(await store.snapshot_records("ann", after_id="", limit=9)) == 4
     await store.close()
+
+
+_AS_SCHEMA_3 = (
+    (
+        "INSERT INTO mailbox (mailbox_key, user_id, domain_id, seq, folded_seq, feed_from_ms,"
+        " size_bytes, messages, state) SELECT mailbox_key, user_id, domain_id, seq, folded_seq, 1,"
+        " size_bytes, messages, state FROM new.mailbox"
+    ),
+    "INSERT INTO command SELECT mailbox_key, command_id, seq FROM new.command",
+    *(
+        f"INSERT INTO {name} SELECT * FROM new.{name}"
+        for name in ("journal", "message", "place", "uid", "thread", "member")
+    ),
+)
+
+
+async def test_tombstones_of_schema_3_lose_what_they_kept(tmp_path):
+    ann = Writer()
+    store = await SqliteMailStore.open(tmp_path / "new.sqlite")
+    made = [ann.deliver("a"), ann.deliver("b"), ann.move("b", "archive"), ann.destroy("a")]
+    for commit in made:
+        await store.commit(commit)
+    await store.close()
+    kept = msgspec.structs.replace(
+        ann.row("a"), head=made[0].messages[0].head, hops=made[0].messages[0].hops
+    )
+    file = await SqliteFile.open(tmp_path / "mail.sqlite", MIGRATIONS[:3], SqliteConfig())
+    await file.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "mail.sqlite")) as old, old:
+        old.execute("ATTACH ? AS new", (str(tmp_path / "new.sqlite"),))
+        for statement in _AS_SCHEMA_3:
+            old.execute(statement)
+        tombstone = (encode(kept), kept.message_id)
+        old.execute("UPDATE message SET message = ? WHERE message_id = ?", tombstone)
+    store = await SqliteMailStore.open(tmp_path / "mail.sqlite")
+    assert await store.message("ann", ann.id("a")) == ann.row("a")
+    assert ann.row("a").head == Head()
+    await store.commit(ann.deliver("c"))
+    assert (await store.check("ann")).differences == ()
+    assert await store.load("ann") == ann.state
+    assert await store.fold("ann", before_ms=2**50, to_seq=4) == 4
+    await store.close()
+    assert "제목 a".encode() not in b"".join(p.read_bytes() for p in tmp_path.glob("mail.sqlite*"))
 
 
 async def thread(store: SqliteMailStore, writer: Writer, name: str) -> str:

@@ -66,6 +66,19 @@ async def test_a_commit_that_ended_at_a_step_is_finished(step, finish):
     await holds_what(store, ann)
 
 
+async def test_reading_a_mailbox_finishes_no_commit_of_its_writer():
+    ann = Writer()
+    store = MemoryMailStore()
+    await store.commit(ann.deliver("a"))
+    before = await store.state("ann")
+    store.fault = EndAt("state")
+    with pytest.raises(Ended):
+        await store.commit(ann.mark("a", SEEN))
+    assert await store.state("ann") == before
+    assert (await store.folders("ann"))[0].counts.unread == 1
+    assert await store.load("ann") == ann.state == await store.state("ann")
+
+
 async def test_views_lag_behind_a_journal_that_nobody_loaded():
     ann = Writer()
     store = MemoryMailStore(fault=EndAt("row"))
