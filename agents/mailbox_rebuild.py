@@ -16,7 +16,7 @@ from agents.ports import MailboxPorts
 from mail import mailbox as rules
 from mail.check import UNKNOWN
 from mail.errors import ContentMissing, Refused
-from mail.ids import derived_id
+from mail.ids import derived_id, new_id
 from mail.ports import Work
 from schemas.checks import Kept, Rebuild
 from schemas.events import CommandAnswered, Event
@@ -32,6 +32,18 @@ async def rebuild(event: RebuildViews, _work: Work, ports: MailboxPorts) -> Sequ
     except Refused as error:
         return (rules.answered(event, rules.REFUSED, detail=error.detail),)
     return (_answer(event, made) if made.is_finished else following(event, made),)
+
+
+async def mend(event: RebuildViews, ports: MailboxPorts) -> int:
+    """A whole rebuild within the turn of another command; the number of mended differences.
+
+    Refused. Each step is a transaction of its own, so other mailboxes do not wait for it.
+    """
+    event = msgspec.structs.replace(event, command_id=new_id())  # never a repeat of an earlier one
+    made = await rebuild_step(event, ports)
+    while not made.is_finished:
+        made = await rebuild_step(following(event, made), ports)
+    return made.mended
 
 
 async def rebuild_step(event: RebuildViews, ports: MailboxPorts) -> Rebuild:

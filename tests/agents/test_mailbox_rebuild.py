@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from agents.mailbox import mailbox
+from agents.mailbox_rebuild import mend
 from agents.ports import MailboxPorts
 from mail.mailbox import REBUILT, REFUSED, UNCHANGED
 from schemas.checks import COUNTS, LISTS
@@ -64,6 +65,14 @@ async def test_a_lost_row_is_read_from_its_content(ports: MailboxPorts) -> None:
     assert (first.head.subject, first.head.sender.address) == ("Tea", "kim@example.kr")
     assert second.head.parse_failed  # its content is gone too
     assert [row.places for row in rows.values()] == [row.places for row in before.values()]
+
+
+async def test_a_mailbox_is_mended_within_the_turn_of_another_command(ports: MailboxPorts) -> None:
+    for _ in range(2):
+        ports.store._mailboxes["bob"].messages.clear()
+        assert await mend(rebuild(LISTS, COUNTS), ports) == 2
+        assert (await ports.store.check("bob")).differences == ()
+    assert await mend(rebuild(LISTS, COUNTS), ports) == 0
 
 
 async def test_a_damaged_journal_is_refused(ports: MailboxPorts) -> None:
