@@ -13,6 +13,7 @@ ENDS = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED)
 OPEN = ""  # not known yet
 EVERYONE = ""  # in the place of a user id: all owners of the mail
 
+GONE = "gone"  # of a letter only: it was parked in a log that is no longer there
 REDRIVEN = "redriven"  # of a letter only: its event is in the river again
 RELEASED = "released"  # of a quarantine row only: likewise
 
@@ -33,23 +34,28 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at_ms: int
     states: dict[str, str]  # user id -> one of ENDS, or OPEN
     missing_since_ms: int | None = None
+    reopened: int = 0  # how often
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look at a mail has found. `look_at_ms` None: every owner's end is known."""
+    """What a look at an open mail has found. `look_at_ms` None: every owner's end is known.
+
+    `reopened` is that of the Entry that was looked at.
+    """
 
     mail_id: str
     states: dict[str, str]
     look_at_ms: int | None = None
     missing_since_ms: int | None = None
     message_id_header: str = ""  # "" leaves what is known
+    reopened: int = 0
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter as custody sees it, or (without `mail_id`) what a person did with one."""
 
     letter_id: str
-    state: str  # parked | redriven | discarded
+    state: str  # parked | redriven | discarded | gone
     at_ms: int
     mail_id: str = ""
     user_id: str = EVERYONE

@@ -207,6 +207,7 @@ LEDGER: tuple[Statements, ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX letter_by_mail ON letter (mail_id)",
     ),
+    ("ALTER TABLE accepted ADD COLUMN reopened INTEGER NOT NULL DEFAULT 0",),
 )
 
 HOLDERS: tuple[Statements, ...] = (

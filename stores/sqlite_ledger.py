@@ -43,12 +43,15 @@ class SqliteLedger(Ledger):
         some = tuple(mail_ids)
         await self._file.write(lambda c: rows.reopen(c, some, at_ms))
 
-    async def due(self, *, now_ms: int, limit: int) -> list[Entry]:
-        return await self._file.read(lambda c: rows.due(c, now_ms, limit))
+    async def lose_letters(self, *, epoch: str) -> int:
+        return await self._file.write(lambda c: rows.lose_letters(c, epoch))
 
-    async def mark(self, looks: Iterable[Look]) -> None:
+    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[Entry]:
+        return await self._file.read(lambda c: rows.due(c, now_ms, limit, horizon_ms))
+
+    async def mark(self, looks: Iterable[Look]) -> set[str]:
         found = tuple(looks)
-        await self._file.write(lambda c: rows.mark(c, found))
+        return await self._file.write(lambda c: rows.mark(c, found))
 
     async def get(self, mail_id: str) -> Entry | None:
         return await self._file.read(lambda c: rows.get(c, mail_id))

@@ -7,7 +7,7 @@ import msgspec
 
 from mail.custody import short_hash
 from mail.ids import message_id as id_of_message
-from schemas.custody import OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
+from schemas.custody import GONE, OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
 
 HEADERS_MAX = 100
 _encode = msgspec.msgpack.Encoder().encode
@@ -18,17 +18,19 @@ _ENTER = """INSERT OR IGNORE INTO accepted
     (mail_id, accepted_at_ms, header_hash, look_at_ms, states) VALUES (?, ?, ?, ?, ?)"""
 _OWN = "INSERT INTO owner VALUES (?, ?, ?, ?)"
 _MARK = """UPDATE accepted SET states = ?, look_at_ms = ?, missing_since_ms = ?,
-    header_hash = coalesce(?, header_hash) WHERE mail_id = ?"""
-_REOPEN = "UPDATE accepted SET look_at_ms = ? WHERE mail_id = ?"
-_ENTRY = "SELECT mail_id, accepted_at_ms, states, missing_since_ms FROM accepted "
+    header_hash = coalesce(?, header_hash)
+    WHERE mail_id = ? AND reopened = ? AND look_at_ms IS NOT NULL"""
+_REOPEN = "UPDATE accepted SET look_at_ms = ?, reopened = reopened + 1 WHERE mail_id = ?"
+_ENTRY = "SELECT mail_id, accepted_at_ms, states, missing_since_ms, reopened FROM accepted "
 _GET = _ENTRY + "WHERE mail_id = ?"
 _DUE = _ENTRY + "WHERE look_at_ms <= ? ORDER BY look_at_ms LIMIT ?"
+_FAR_AHEAD = _ENTRY + "WHERE look_at_ms > ? ORDER BY look_at_ms LIMIT ?"
 _ACCEPTED = (
     _ENTRY + "WHERE (accepted_at_ms, mail_id) > (?, ?) AND accepted_at_ms < ?"
     " ORDER BY accepted_at_ms, mail_id LIMIT ?"
 )
 _BY_HEADER = _ENTRY + "WHERE header_hash = ? ORDER BY accepted_at_ms DESC LIMIT ?"
-_OF_USER = """SELECT mail_id, accepted.accepted_at_ms, states, missing_since_ms
+_OF_USER = """SELECT mail_id, accepted.accepted_at_ms, states, missing_since_ms, reopened
     FROM owner JOIN accepted USING (mail_key)
     WHERE user_id = ? AND owner.accepted_at_ms >= ? AND owner.accepted_at_ms < ?
     ORDER BY owner.accepted_at_ms DESC, mail_id DESC LIMIT ?"""
@@ -41,6 +43,7 @@ _OLD = """SELECT mail_key, mail_id, accepted_at_ms, states FROM accepted
 _DISOWN = "DELETE FROM owner WHERE user_id = ? AND accepted_at_ms = ? AND mail_key = ?"
 _LETTER = "SELECT letter FROM letter WHERE letter_id = ?"
 _LETTERS = "SELECT letter FROM letter WHERE mail_id = ?"
+_OTHER_EPOCHS = "SELECT letter FROM letter WHERE letter_id < ? OR letter_id >= ?"
 
 
 def enter(connection: Connection, mail: Accepted) -> int:
@@ -74,24 +77,42 @@ def _note(connection: Connection, letter: Letter) -> None:
         if letter.state == PARKED:
             return
         letter = msgspec.structs.replace(known, state=letter.state, at_ms=letter.at_ms)
+    _put(connection, letter)
+
+
+def _put(connection: Connection, letter: Letter) -> None:
     row = (letter.letter_id, letter.mail_id, _encode(letter))
     connection.execute("INSERT OR REPLACE INTO letter VALUES (?, ?, ?)", row)
     reopen(connection, [letter.mail_id], 0)
+
+
+def lose_letters(connection: Connection, epoch: str) -> int:
+    """Ids of an epoch's letters begin with it and a slash, behind which "0" is the next."""
+    others = connection.execute(_OTHER_EPOCHS, (f"{epoch}/", f"{epoch}0")).fetchall()
+    lost = [letter for (blob,) in others if (letter := _letter(blob)).state == PARKED]
+    for letter in lost:
+        _put(connection, msgspec.structs.replace(letter, state=GONE))
+    return len(lost)
 
 
 def reopen(connection: Connection, mail_ids: Iterable[str], at_ms: int) -> None:
     connection.executemany(_REOPEN, [(at_ms, mail_id) for mail_id in mail_ids])
 
 
-def due(connection: Connection, now_ms: int, limit: int) -> list[Entry]:
-    return _entries(connection.execute(_DUE, (now_ms, limit)))
+def due(connection: Connection, now_ms: int, limit: int, horizon_ms: int) -> list[Entry]:
+    found = _entries(connection.execute(_DUE, (now_ms, limit)))
+    rest = (now_ms + horizon_ms, limit - len(found))
+    return found + _entries(connection.execute(_FAR_AHEAD, rest))
 
 
-def mark(connection: Connection, looks: Iterable[Look]) -> None:
-    for look in looks:
-        header = short_hash(look.message_id_header) if look.message_id_header else None
-        row = (_encode(look.states), look.look_at_ms, look.missing_since_ms, header, look.mail_id)
-        connection.execute(_MARK, row)
+def mark(connection: Connection, looks: Iterable[Look]) -> set[str]:
+    return {look.mail_id for look in looks if _mark(connection, look)}
+
+
+def _mark(connection: Connection, look: Look) -> int:
+    header = short_hash(look.message_id_header) if look.message_id_header else None
+    found = (_encode(look.states), look.look_at_ms, look.missing_since_ms, header)
+    return connection.execute(_MARK, (*found, look.mail_id, look.reopened)).rowcount
 
 
 def get(connection: Connection, mail_id: str) -> Entry | None:
@@ -141,13 +162,14 @@ def forget(connection: Connection, before_ms: int, limit: int) -> int:
     return len(old)
 
 
-def _entries(found: Iterable[tuple[str, int, bytes, int | None]]) -> list[Entry]:
+def _entries(found: Iterable[tuple[str, int, bytes, int | None, int]]) -> list[Entry]:
     return [
         Entry(
             mail_id=mail_id,
             accepted_at_ms=at_ms,
             states=_states(states),
             missing_since_ms=missing_since_ms,
+            reopened=reopened,
         )
-        for mail_id, at_ms, states, missing_since_ms in found
+        for mail_id, at_ms, states, missing_since_ms, reopened in found
     ]

@@ -2,12 +2,15 @@
 
 Reads each topic from what its reading group has committed to its end, in the order of the river: a
 mail that moves on meanwhile has then been written further down, where it is still to be looked for.
-dead.letters counts as far as custody has not read it. Reads only; its cost is the backlog's size.
+dead.letters counts as far as custody has not read it. Reads only; its cost is the backlog's size. A
+search that fails is gone on with when it is asked for again: the end of each topic stays that which
+it had when the topic was begun, since what came later was seen further up, or is not older.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -25,38 +28,76 @@ _ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
 _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
 
 
+@dataclass
+class _Run:
+    """A search under way. What was read of a topic is not read again."""
+
+    wanted: frozenset[str]
+    found: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    topics: list[str] = field(default_factory=lambda: list(_SEARCHED))  # the first is under way
+    spans: dict[TopicPartition, tuple[int, int]] | None = None  # what is left of it; None: all
+
+
 class LogSearch(InFlight):
-    """The InFlight port over Kafka."""
+    """The InFlight port over Kafka. One search at a time."""
 
     def __init__(
-        self, bootstrap: str, *, limit_s: float = 600.0, group_prefix: str = GROUP_PREFIX
+        self,
+        bootstrap: str,
+        *,
+        limit_s: float = 600.0,
+        group_prefix: str = GROUP_PREFIX,
+        client: Callable[[str], LogClient] = LogClient,
     ) -> None:
         self._bootstrap = bootstrap
         self._limit_s = limit_s
         self._group_prefix = group_prefix
+        self._client = client
+        self._run: _Run | None = None
 
     async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
         wanted = frozenset(mail_ids)
-        found: defaultdict[str, set[str]] = defaultdict(set)
+        if self._run is None or self._run.wanted != wanted:
+            self._run = _Run(wanted)
+        run = self._run
         try:
-            async with asyncio.timeout(self._limit_s), LogClient(self._bootstrap) as client:
-                for topic in _SEARCHED:
-                    async for mail_id, user_id in self._unfinished(client, topic):
-                        if mail_id in wanted:
-                            found[mail_id].add(user_id)
+            async with asyncio.timeout(self._limit_s), self._client(self._bootstrap) as client:
+                while run.topics:
+                    await self._read(client, run)
+                    run.topics.pop(0)
+                    run.spans = None
         except TimeoutError:
             limit = f"the log was not searched to its end within {self._limit_s:g} s"
             raise BrokerUnavailable(limit) from None
-        return {mail_id: frozenset(users) for mail_id, users in found.items()}
+        self._run = None
+        return {mail_id: frozenset(users) for mail_id, users in run.found.items()}
 
-    async def _unfinished(self, client: LogClient, topic: str) -> AsyncIterator[tuple[str, str]]:
-        """Mail id and user id of every record that waits. Commits are read before ends."""
+    async def _read(self, client: LogClient, run: _Run) -> None:
+        """The rest of the topic under way."""
+        topic = run.topics[0]
+        run.spans = await self._left(client, topic, run.spans)
+        async for record in client.read(dict(run.spans)):
+            mail_id, user_id = _names(topic, record)
+            if mail_id in run.wanted:
+                run.found[mail_id].add(user_id)
+            part = TopicPartition(topic, record.partition)
+            run.spans[part] = (record.offset + 1, run.spans[part][1])
+
+    async def _left(
+        self, client: LogClient, topic: str, spans: dict[TopicPartition, tuple[int, int]] | None
+    ) -> dict[TopicPartition, tuple[int, int]]:
+        """What waits for its reader; of `spans`, what still does. Commits are read before ends."""
         parts = await client.partitions([topic])
         committed = await client.committed(self._group_prefix + _ROLE[topic])
         begins, ends = await client.begins(parts), await client.ends(parts)
-        spans = {part: (_from(part, committed, begins, ends), ends[part]) for part in parts}
-        async for record in client.read(spans):
-            yield _names(topic, record)
+        begin = {part: _from(part, committed, begins, ends) for part in parts}
+        if spans is None:
+            return {part: (begin[part], ends[part]) for part in parts}
+        return {
+            part: (max(at, begin[part]), min(beyond, ends[part]))
+            for part, (at, beyond) in spans.items()
+            if part in begin
+        }
 
 
 def _from(part: TopicPartition, committed: Offsets, begins: Offsets, ends: Offsets) -> int:

@@ -24,12 +24,26 @@ class Ledger(Protocol):
         """Something was done about these mails: look at them from `at_ms` on."""
         ...
 
-    async def due(self, *, now_ms: int, limit: int) -> list[Entry]:
-        """Open mails whose time to be looked at has come, the longest due first."""
+    async def lose_letters(self, *, epoch: str) -> int:
+        """Parked letters whose id does not begin with `epoch`/ become GONE; how many.
+
+        Their mails are open again, to be looked at now.
+        """
         ...
 
-    async def mark(self, looks: Iterable[Look]) -> None:
-        """Write down what was found; a mail that is not in the ledger is passed over."""
+    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[Entry]:
+        """Open mails whose time to be looked at has come, the longest due first.
+
+        Then those whose time lies more than `horizon_ms` ahead, which no look has written down:
+        a clock was set.
+        """
+        ...
+
+    async def mark(self, looks: Iterable[Look]) -> set[str]:
+        """Write down what was found of mails that are open and were not reopened since the look.
+
+        Their ids. A mail that is not in the ledger, or closed, is passed over.
+        """
         ...
 
     async def get(self, mail_id: str) -> Entry | None: ...
@@ -72,7 +86,9 @@ class InFlight(Protocol):
         """Those mails with a record that its reader has not finished, and for which owners.
 
         EVERYONE stands for all owners. A mail that moves on meanwhile is seen here, or is in the
-        stores when this returns. Transient: the log could not be searched to its end.
+        stores when this returns. Transient: the log could not be searched to its end. Asked next
+        for the same mails, the search goes on where it ended, and may name mails that have moved
+        on since they were seen.
         """
         ...
 

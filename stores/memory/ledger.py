@@ -6,7 +6,7 @@ import msgspec
 
 from mail.ids import message_id as id_of_message
 from mail.ports import Ledger
-from schemas.custody import OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
+from schemas.custody import GONE, OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
 from stores.memory.faults import Fault, no_fault, take_step
 
 HEADERS_MAX = 100
@@ -40,25 +40,40 @@ class MemoryLedger(Ledger):
             if (letter.state == PARKED) if known else not letter.mail_id:
                 continue
             state, at_ms = letter.state, letter.at_ms
-            fresh = msgspec.structs.replace(known or letter, state=state, at_ms=at_ms)
-            self._letters[letter.letter_id] = fresh
-            self._reopen(fresh.mail_id, 0)
+            self._put(msgspec.structs.replace(known or letter, state=state, at_ms=at_ms))
+
+    async def lose_letters(self, *, epoch: str) -> int:
+        await take_step(self.fault, "write")
+        lost = [
+            letter
+            for letter in self._letters.values()
+            if letter.state == PARKED and not letter.letter_id.startswith(f"{epoch}/")
+        ]
+        for letter in lost:
+            self._put(msgspec.structs.replace(letter, state=GONE))
+        return len(lost)
 
     async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
         await take_step(self.fault, "write")
         for mail_id in mail_ids:
             self._reopen(mail_id, at_ms)
 
-    async def due(self, *, now_ms: int, limit: int) -> list[Entry]:
+    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[Entry]:
         await take_step(self.fault, "read")
-        times = sorted((at_ms, id_) for id_, at_ms in self.look_at_ms.items() if at_ms <= now_ms)
-        return [self._entries[id_] for _, id_ in times[:limit]]
+        times = sorted((at_ms, id_) for id_, at_ms in self.look_at_ms.items())
+        found = [id_ for at_ms, id_ in times if at_ms <= now_ms]
+        found += [id_ for at_ms, id_ in times if at_ms > now_ms + horizon_ms]
+        return [self._entries[id_] for id_ in found[:limit]]
 
-    async def mark(self, looks: Iterable[Look]) -> None:
+    async def mark(self, looks: Iterable[Look]) -> set[str]:
         await take_step(self.fault, "write")
+        marked = set()
         for look in looks:
-            if look.mail_id not in self._entries:
+            if look.mail_id not in self.look_at_ms:
                 continue
+            if look.reopened != self._entries[look.mail_id].reopened:
+                continue
+            marked.add(look.mail_id)
             self._entries[look.mail_id] = msgspec.structs.replace(
                 self._entries[look.mail_id],
                 states=look.states,
@@ -69,6 +84,7 @@ class MemoryLedger(Ledger):
                 self.look_at_ms[look.mail_id] = look.look_at_ms
             if look.message_id_header:
                 self._headers[look.mail_id] = look.message_id_header
+        return marked
 
     async def get(self, mail_id: str) -> Entry | None:
         await take_step(self.fault, "read")
@@ -128,8 +144,14 @@ class MemoryLedger(Ledger):
         await take_step(self.fault, "read")
         return sorted((entry for entry in self._entries.values() if fits(entry)), key=_order)
 
+    def _put(self, letter: Letter) -> None:
+        self._letters[letter.letter_id] = letter
+        self._reopen(letter.mail_id, 0)
+
     def _reopen(self, mail_id: str, at_ms: int) -> None:
         if mail_id in self._entries:
+            entry = self._entries[mail_id]
+            self._entries[mail_id] = msgspec.structs.replace(entry, reopened=entry.reopened + 1)
             self.look_at_ms[mail_id] = at_ms
 
 

@@ -6,6 +6,7 @@ from mail.ids import message_id
 from mail.ports import Ledger
 from schemas.custody import (
     DISCARDED,
+    GONE,
     OPEN,
     PARKED,
     REDRIVEN,
@@ -27,13 +28,16 @@ def mail(name: str, at_ms: int, *user_ids: str, header: str = "") -> Accepted:
     )
 
 
-def closed(name: str, *user_ids: str, header: str = "") -> Look:
+def closed(name: str, *user_ids: str, header: str = "", reopened: int = 0) -> Look:
     states = dict.fromkeys(user_ids or ("ann",), STORED)
-    return Look(mail_id=name, states=states, message_id_header=header)
+    return Look(mail_id=name, states=states, message_id_header=header, reopened=reopened)
 
 
-async def due(ledger: Ledger, now_ms: int) -> list[str]:
-    return [entry.mail_id for entry in await ledger.due(now_ms=now_ms, limit=100)]
+async def due(
+    ledger: Ledger, now_ms: int, *, limit: int = 100, horizon_ms: int = 10**12
+) -> list[str]:
+    found = await ledger.due(now_ms=now_ms, limit=limit, horizon_ms=horizon_ms)
+    return [entry.mail_id for entry in found]
 
 
 async def all_of(ledger: Ledger) -> list[str]:
@@ -62,9 +66,9 @@ class LedgerContract:
     async def test_what_is_open_is_due_until_it_is_closed(self, ledger):
         await ledger.enter([mail("m1", 50), mail("m2", 20), mail("m3", 30)])
         assert await due(ledger, 40) == ["m2", "m3"]
-        assert [e.mail_id for e in await ledger.due(now_ms=99, limit=1)] == ["m2"]
+        assert await due(ledger, 99, limit=1) == ["m2"]
         later = Look(mail_id="m3", states={"ann": OPEN}, look_at_ms=70, missing_since_ms=60)
-        await ledger.mark([closed("m2"), later, closed("nobody")])
+        assert await ledger.mark([closed("m2"), later, closed("nobody")]) == {"m2", "m3"}
         assert await due(ledger, 60) == ["m1"]
         assert await due(ledger, 70) == ["m1", "m3"]
         assert (await ledger.get("m2")).states == {"ann": STORED}
@@ -76,6 +80,46 @@ class LedgerContract:
         await ledger.reopen(["m2", "nobody"], at_ms=80)
         assert await due(ledger, 79) == ["m1"]
         assert await due(ledger, 80) == ["m1", "m2"]
+
+    async def test_a_mark_does_not_undo_what_was_done_since_the_look(self, ledger):
+        await ledger.enter([mail("m1", 1), mail("m2", 2), mail("m3", 3)])
+        await ledger.reopen(["m1"], at_ms=0)
+        looked = {e.mail_id: e for e in await ledger.due(now_ms=9, limit=9, horizon_ms=9)}
+        assert [looked[name].reopened for name in ("m1", "m2", "m3")] == [1, 0, 0]
+        await ledger.reopen(["m1"], at_ms=0)
+        letter = Letter(letter_id="e/0-1", state=PARKED, at_ms=3, mail_id="m2")
+        await ledger.note([letter])
+        looks = [closed(name, reopened=entry.reopened) for name, entry in looked.items()]
+        assert await ledger.mark(looks) == {"m3"}
+        assert await due(ledger, 9) == ["m1", "m2"]
+        assert await ledger.mark([closed("m3")]) == set(), "it is closed"
+        assert await ledger.mark([closed("m1", reopened=2), closed("m2", reopened=1)]) == {
+            "m1",
+            "m2",
+        }
+        assert await due(ledger, 9) == []
+
+    async def test_what_a_clock_put_too_far_ahead_is_due_last(self, ledger):
+        await ledger.enter([mail("m1", 100), mail("m2", 40), mail("m3", 5), mail("m4", 21)])
+        assert await due(ledger, 10, horizon_ms=20) == ["m3", "m2", "m1"]
+        assert await due(ledger, 10, horizon_ms=20, limit=2) == ["m3", "m2"]
+        assert await due(ledger, 10, horizon_ms=89) == ["m3", "m1"]
+
+    async def test_letters_of_a_log_that_is_gone_open_their_mails(self, ledger):
+        names = {"m1": "1:a", "m2": "1:ab", "m3": "1:a", "m4": "0:z"}
+        await ledger.enter([mail(name, 1) for name in names])
+        await ledger.note(
+            Letter(letter_id=f"{epoch}/0-{name}", state=PARKED, at_ms=3, mail_id=name)
+            for name, epoch in names.items()
+        )
+        await ledger.note([Letter(letter_id="0:z/0-m4", state=DISCARDED, at_ms=4)])
+        await ledger.mark([closed(name, reopened=2 if name == "m4" else 1) for name in names])
+        assert await due(ledger, 9) == []
+        assert await ledger.lose_letters(epoch="1:a") == 1
+        assert await ledger.lose_letters(epoch="1:a") == 0
+        assert await due(ledger, 9) == ["m2"]
+        states = {one.mail_id: one.state for one in await ledger.letters(names)}
+        assert states == {"m1": PARKED, "m2": GONE, "m3": PARKED, "m4": DISCARDED}
 
     async def test_a_span_of_time_is_read_by_pages(self, ledger):
         await ledger.enter([mail(f"m{n}", 10 + n // 2) for n in (5, 1, 4, 2, 3, 0)])
@@ -113,7 +157,7 @@ class LedgerContract:
         await ledger.note([parked, Letter(letter_id="0-9", state=then, at_ms=4)])
         assert await ledger.letters(["m1", "m2"]) == [parked]
         assert await due(ledger, 1) == ["m1"]
-        await ledger.mark([closed("m1")])
+        await ledger.mark([closed("m1", reopened=1)])
         await ledger.note([Letter(letter_id="0-1", state=then, at_ms=7), parked])
         (letter,) = await ledger.letters(["m1"])
         assert (letter.state, letter.at_ms, letter.user_id) == (then, 7, "ann")
@@ -123,7 +167,8 @@ class LedgerContract:
         await ledger.enter([mail(f"m{n}", n, "ann", "bob", header="h@x") for n in range(1, 6)])
         letter = Letter(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1")
         await ledger.note([letter])
-        await ledger.mark([closed(f"m{n}", "ann", "bob") for n in (1, 3, 4, 5)])
+        marks = [closed(f"m{n}", "ann", "bob", reopened=int(n == 1)) for n in (1, 3, 4, 5)]
+        assert len(await ledger.mark(marks)) == 4
         assert await ledger.forget(before_ms=5, limit=2) == 2
         assert await ledger.forget(before_ms=5, limit=2) == 1
         assert await all_of(ledger) == ["m2", "m5"]

@@ -1,5 +1,7 @@
 """The role custody over memory adapters and a clock of its own."""
 
+import asyncio
+
 import pytest
 
 from agents.custody import Custodian, CustodyConfig
@@ -36,15 +38,27 @@ class Stage:
         self.ledger, self.quarantine = MemoryLedger(), MemoryQuarantine()
         self.holders, self.log = MemoryHolders(), Log()
         self.now_ms = 1_000
-        ports = CustodyPorts(
-            ledger=self.ledger,
-            store=self.store,
-            quarantine=self.quarantine,
-            holders=self.holders,
-            in_flight=self.log,
-        )
+        self.restart("e1")
+
+    def restart(self, epoch: str) -> None:
+        """A process of custody that has just begun, with that log of dead letters."""
         config = CustodyConfig(batch=2)
-        self.custodian = Custodian(ports, "e1", config, now_ms=lambda: self.now_ms)
+        self.custodian = Custodian(self.ports(), epoch, config, now_ms=lambda: self.now_ms)
+        self.custodian.clock_s = lambda: self.now_ms / 1000
+
+    def ports(self, **other) -> CustodyPorts:
+        ports = {
+            "ledger": self.ledger,
+            "store": self.store,
+            "quarantine": self.quarantine,
+            "holders": self.holders,
+            "in_flight": self.log,
+        }
+        return CustodyPorts(**(ports | other))
+
+    def search(self, log: Log) -> None:
+        self.log = log
+        self.custodian.ports = self.ports()
 
     async def after(self, ms: int) -> None:
         """A turn, that much later."""
@@ -160,24 +174,125 @@ async def test_what_is_nowhere_twice_is_missing_and_is_looked_for_ever_after(
     assert "m1 is found again" in caplog.text
 
 
-async def test_a_search_that_fails_proves_nothing(stage: Stage) -> None:
-    class Away(Log):
-        async def waiting(self, mail_ids):
-            await super().waiting(mail_ids)
-            raise BrokerUnavailable("away")
+async def test_a_search_that_fails_proves_nothing_and_is_not_begun_again_at_once(
+    stage: Stage,
+) -> None:
+    """Ten minutes of search are a twentieth of the time; the rest of a turn goes on."""
 
-    stage.custodian.ports = CustodyPorts(
-        ledger=stage.ledger,
-        store=stage.store,
-        quarantine=stage.quarantine,
-        holders=stage.holders,
-        in_flight=Away(),
-    )
+    class Long(Log):
+        async def waiting(self, mail_ids):
+            stage.now_ms += 600_000
+            asked.append(sorted(mail_ids))
+            if len(asked) < 3:
+                raise BrokerUnavailable("not searched to its end within 600 s")
+            return await super().waiting(mail_ids)
+
+    asked: list[list[str]] = []
+    stage.search(Long())
     await stage.custodian.take([accepted("m1")], [])
-    for _ in range(5):
-        with pytest.raises(BrokerUnavailable):
+    failed = 0
+    for turn in range(400):
+        try:
             await stage.after(11 * MINUTE_MS)
+        except BrokerUnavailable:
+            failed += 1
+        if turn == 20:
+            await stage.custodian.take([accepted("m2", at_ms=stage.now_ms)], [])
+        assert stage.custodian.totals.open_mails
+        if len(asked) == 3:
+            break
+    assert failed == 2
+    assert turn >= 30, "11,400 s of pause behind each search"
+    assert asked == [["m1"]] * 3, "a search that was cut short goes on"
     assert (await stage.ledger.totals()).missing_mails == 0
+
+
+async def test_a_mail_that_is_sent_back_while_it_is_looked_at_stays_open(stage: Stage) -> None:
+    class Slow(MemoryQuarantine):
+        async def get_many(self, mail_ids):
+            back = Letter(letter_id="0-1", state=REDRIVEN, at_ms=1)
+            await stage.custodian.take([], [back])
+            return await super().get_many(mail_ids)
+
+    stage.now_ms = 600_000
+    mails = [accepted("m1", "ann", "bob")]
+    await stage.custodian.take(mails, [letter("m1", user_id="bob", ref="m1")])
+    await stage.stored("m1")
+    stage.custodian.ports = stage.ports(quarantine=Slow())
+    await stage.after(0)
+    stage.custodian.ports = stage.ports()
+    assert await stage.state("m1", "bob") == OPEN
+    for _ in range(4):
+        await stage.after(2 * MINUTE_MS)
+    assert stage.custodian.totals.missing_mails == 1, "nothing of it is in the log"
+    assert [one.holder for one in await stage.holders.of("m1")] == ["dead_letters"]
+
+
+async def test_a_letter_that_comes_while_a_mail_is_closed_keeps_its_content(stage: Stage) -> None:
+    """Stored for ann, sent back for bob and stored, parked once more by another stage."""
+
+    class Slow(MemoryMailStore):
+        async def by_mails(self, mail_ids):
+            found = await stage.store.by_mails(mail_ids)
+            await stage.custodian.take([], [letter("m1", "0-2", user_id="bob", ref="m1")])
+            return found
+
+    await stage.custodian.take([accepted("m1", "ann")], [letter("m1", "0-1", ref="m1")])
+    await stage.custodian.take([], [Letter(letter_id="0-1", state=REDRIVEN, at_ms=1)])
+    await stage.stored("m1")
+    stage.custodian.ports = stage.ports(store=Slow())
+    await stage.after(12_000)
+    assert [one.holder for one in await stage.holders.of("m1")] == ["dead_letters"]
+
+
+async def test_letters_of_a_log_that_is_gone_are_no_ends(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.custodian.take([accepted("m1"), accepted("m2")], [letter("m1")])
+    await stage.stored("m2")
+    await stage.after(12_000)
+    assert await stage.state("m1") == PARKED
+    stage.restart("e2")
+    for _ in range(4):
+        await stage.after(2 * MINUTE_MS)
+    assert stage.custodian.totals.missing_mails == 1
+    assert "1 dead letters were in a log that is gone" in caplog.text
+    await stage.custodian.take([], [letter("m1", "0-7")])
+    await stage.after(20 * MINUTE_MS)
+    assert await stage.state("m1") == PARKED
+
+
+@pytest.mark.parametrize("ahead_ms", [60_000, 86_400_000])
+async def test_a_turn_ends_whatever_the_clocks_say(stage: Stage, ahead_ms: int) -> None:
+    """Accepted by a clock that was ahead; then sent back, so that it is due at once."""
+    looks = 0
+
+    class Counting(MemoryQuarantine):
+        async def get_many(self, mail_ids):
+            nonlocal looks
+            looks += 1
+            return await super().get_many(mail_ids)
+
+    stage.now_ms = 600_000
+    stage.custodian.ports = stage.ports(quarantine=Counting())
+    await stage.custodian.take([accepted("m1", at_ms=stage.now_ms + ahead_ms)], [letter("m1")])
+    await stage.custodian.take([], [Letter(letter_id="0-1", state=REDRIVEN, at_ms=1)])
+    await asyncio.wait_for(stage.after(0), 20)
+    assert looks == 1
+    for _ in range(3):
+        await stage.after(12_000)
+    assert 2 <= looks <= 4, "it is looked at again, by and by"
+
+
+async def test_a_clock_that_was_set_back_puts_no_look_off(stage: Stage) -> None:
+    stage.now_ms = 10 * 86_400_000
+    await stage.custodian.take([accepted("m1", at_ms=stage.now_ms)], [])
+    await stage.after(12_000)
+    stage.now_ms -= 5 * 86_400_000
+    stage.custodian.clock_s = lambda: stage.now_ms / 1000 + 5 * 86_400
+    await stage.stored("m1")
+    await stage.after(12_000)
+    assert stage.custodian.totals.open_mails == 0
 
 
 async def test_the_old_is_forgotten(stage: Stage) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.sqlite import CONTENT, QUARANTINE
+from schemas.custody import OPEN, STORED, Entry, Look
+from schemas.sqlite import CONTENT, LEDGER, QUARANTINE
 from stores.packed_content import PackedContentStore
+from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_quarantine import SqliteQuarantine
 from tests.contracts.quarantine import quarantined
 
@@ -36,6 +38,21 @@ async def test_quarantine(tmp_path: Path) -> None:
     await store.release("m2", by="olga", at_ms=8)
     assert [one.mail_id for one in await store.unpublished(limit=9)] == ["m2"]
     await store.close()
+
+
+async def test_ledger(tmp_path: Path) -> None:
+    insert = """INSERT INTO accepted (mail_id, accepted_at_ms, look_at_ms, states)
+        VALUES (?, ?, ?, ?)"""
+    states = msgspec.msgpack.encode({"ann": OPEN})
+    first_version(
+        tmp_path / "ledger.sqlite", LEDGER,
+        (insert, ("m1", 5, 5, states)), (insert, ("m2", 6, None, states)),
+    )  # fmt: skip
+    ledger = await SqliteLedger.open(tmp_path / "ledger.sqlite")
+    entry = Entry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN})
+    assert await ledger.due(now_ms=9, limit=9, horizon_ms=9) == [entry]
+    assert await ledger.mark([Look(mail_id="m1", states={"ann": STORED})]) == {"m1"}
+    await ledger.close()
 
 
 async def test_content(tmp_path: Path) -> None:
