@@ -5,6 +5,8 @@ MailStore.commit. Emits mailbox.changed, with it the next chunk of an order to a
 (mailbox.commands again); or mailbox.answered when nothing changes. Then sets the unread table.
 The store unreachable: Transient, the partition holds. A deliver with a keyword that is none:
 Poison, before the journal. JournalConflict: Fatal, a second writer is or was at work.
+Anything unforeseen: the mailbox is rebuilt and the command tried again, then the user is set aside
+(agents/mailbox_trouble.py).
 A message destroyed for good: after journal and views its content is held no more.
 Safe to repeat: the table is doubted from the beginning of a try until its outputs are out, so
 that the next try or owner reads the store first; a command that the store knows already, by
@@ -16,9 +18,16 @@ from collections.abc import Sequence
 from agents.fold import fold, fold_after
 from agents.mailbox_decisions import Ahead, decide, release
 from agents.mailbox_rebuild import rebuild
+from agents.mailbox_trouble import (
+    CommitFailed,
+    MailboxSetAside,
+    StateBehind,
+    carried_out,
+    lifted,
+)
 from agents.ports import MailboxPorts
 from mail import mailbox as rules
-from mail.errors import Fatal, FeedGone, PostriverError
+from mail.errors import FeedGone, JournalConflict, PostriverError
 from mail.ports import Commit, Work
 from schemas.events import (
     Change,
@@ -38,16 +47,10 @@ from schemas.operator_commands import FoldJournal, RebuildViews
 async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[Event]:
     match event:
         case RebuildViews():
-            return await rebuild(event, work, ports)
+            return await lifted(await rebuild(event, work, ports), ports)
         case FoldJournal():
             return await fold(event, work, ports)
-    state = await _proven_state(event.user_id, ports)
-    positions = (*work.origins, work.position)
-    while (outcome := await _outcome(event, state, positions, ports)) is None:
-        state = await ports.store.load(event.user_id)
-    if isinstance(outcome, Commit):
-        await _commit(outcome, ports)
-        state, outcome = outcome.state, outcome.entry
+    state, outcome = await carried_out(event, ports, lambda: _step(event, work, ports))
     if isinstance(outcome, MailboxChanged):
         await _release(outcome, ports)
     work.after_publish(lambda: ports.unread.set(event.user_id, state))
@@ -62,11 +65,34 @@ def _outputs(outcome: MailboxChanged | CommandAnswered | FolderWide) -> tuple[Ev
     return (outcome, *follow_up, *fold_after(outcome))
 
 
+async def _step(
+    event: Change, work: Work, ports: MailboxPorts
+) -> tuple[MailboxState, MailboxChanged | CommandAnswered | FolderWide]:
+    """The state after the command, and what to publish; the journal has it. StateBehind."""
+    state = await _proven_state(event.user_id, ports)
+    positions = (*work.origins, work.position)
+    while (outcome := await _outcome(event, state, positions, ports)) is None:
+        before, state = state, await ports.store.load(event.user_id)
+        if state.seq <= before.seq:
+            raise StateBehind(f"user {event.user_id} at seq {state.seq}")
+    if isinstance(outcome, Commit):
+        return await _commit(outcome, state, ports), outcome.entry
+    return state, outcome
+
+
 async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
-    """From the table if it is proven, else from the store; in doubt from here on."""
+    """From the table if it is proven, else from the store; in doubt from here on.
+
+    MailboxSetAside. A user who is set aside has no proven state.
+    """
     state = ports.unread.get(user_id)
     ports.unread.doubt(user_id)
-    return await ports.store.load(user_id) if state is None else state
+    if state is not None:
+        return state
+    why = await ports.aside.why(user_id)
+    if why is not None:
+        raise MailboxSetAside(user_id, why)
+    return await ports.store.load(user_id)
 
 
 async def _outcome(
@@ -126,18 +152,27 @@ async def _answer_now(event: Change, ports: MailboxPorts) -> CommandAnswered:
     return rules.answered(event, rules.UNCHANGED)
 
 
-async def _commit(commit: Commit, ports: MailboxPorts) -> None:
-    """Fatal: it failed in a way that nobody foresaw, and may be in the journal already.
+async def _commit(commit: Commit, before: MailboxState, ports: MailboxPorts) -> MailboxState:
+    """The state after it. CommitFailed: in a way that nobody foresaw; the journal has it not.
 
-    From the journal on a command must not be parked, or its event would never be published.
+    JournalConflict: a second writer is at work. If the store is still where this one began, there
+    is none: state and journal of this mailbox differ.
     """
+    user_id = commit.entry.user_id
+    failed = CommitFailed(f"commit of user {user_id} seq {commit.entry.seq}")
     try:
         await ports.store.commit(commit)
+    except JournalConflict as error:
+        if (await ports.store.load(user_id)).seq != before.seq:
+            raise
+        raise failed from error
     except PostriverError:
         raise
     except Exception as error:
-        entry = commit.entry
-        raise Fatal(f"commit of user {entry.user_id} seq {entry.seq} is in doubt") from error
+        if await ports.store.by_command(user_id, commit.entry.command_id) != commit.entry:
+            raise failed from error
+        return await ports.store.load(user_id)
+    return commit.state
 
 
 async def _release(entry: MailboxChanged, ports: MailboxPorts) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from agents.contents import Budget
 from agents.engine import Engine
+from agents.set_aside import SetAside
 from agents.texts import Texts
 from mail.clock_guard import ClockGuard
 from mail.folder_orders import CHUNK_MAX
@@ -61,6 +62,7 @@ class MailboxPorts:
     unread: Unread
     holders: Holders
     contents: ContentStore
+    aside: SetAside
     parser: Parser = field(default_factory=ParserHere)
     budget: Budget = field(default_factory=Budget)
     chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes

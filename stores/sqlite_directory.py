@@ -157,6 +157,15 @@ class SqliteDirectory(Directory):
         found = await self._file.read(lambda c: c.execute(query, (name,)).fetchone())
         return str(found[0]) if found else None
 
+    async def settings(self, prefix: str) -> dict[str, str]:
+        query = "SELECT name, value FROM setting WHERE substr(name, 1, ?) = ?"
+        key = (len(prefix), prefix)
+        return dict(await self._file.read(lambda c: c.execute(query, key).fetchall()))
+
+    async def remove_setting(self, name: str) -> None:
+        statement = "DELETE FROM setting WHERE name = ?"
+        await self._file.write(lambda c: c.execute(statement, (name,)).rowcount)
+
     async def set_setting(self, name: str, value: str) -> None:
         statement = "INSERT OR REPLACE INTO setting VALUES (?, ?)"
         await self._file.write(lambda c: c.execute(statement, (name, value)).rowcount)

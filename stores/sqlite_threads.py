@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 import threading
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -195,7 +196,18 @@ def _attempt(connection: sqlite3.Connection, job: _Job) -> Any:
     try:
         return job.work(connection)
     except Exception as error:  # noqa: BLE001 it is raised where the work was asked for
+        _close_cursors(error)
         return error
+
+
+def _close_cursors(error: BaseException | None) -> None:
+    """Drop the locals of the frames that failed: a cursor among them would keep a snapshot open.
+
+    The connection could not write again for as long as somebody holds the error.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -14,7 +14,7 @@ from mail.errors import Undecodable
 from schemas.content import Content, Stored
 from schemas.custody import DISCARDED, PARKED, REDRIVEN, Letter
 from schemas.events import Deliver
-from schemas.operator_commands import RebuildViews
+from schemas.operator_commands import FoldJournal, RebuildViews
 from schemas.records import DeadLetter
 from streams import dead_letter_headers as headers
 from streams.codec import decode_of
@@ -116,14 +116,15 @@ def marked(parked: Parked, mark: Mark) -> Parked:
 
 
 def is_owners(letter: DeadLetter) -> bool:
-    """Whether the letter may be a mailbox owner's command; a delivery or an operator's is not."""
+    """Whether the letter may be a mailbox owner's command; a delivery and upkeep are not."""
     topic = TOPIC_OF[Deliver]
     if letter.topic != topic.name:
         return False
     try:
-        return not isinstance(decode_of(topic, letter.offset, letter.value), Deliver | RebuildViews)
+        command = decode_of(topic, letter.offset, letter.value)
     except Undecodable:
         return True
+    return not isinstance(command, Deliver | RebuildViews | FoldJournal)
 
 
 def named_in(value: bytes | None) -> tuple[str, str, str]:

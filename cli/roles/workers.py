@@ -10,6 +10,7 @@ from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
 from agents.refill import refill
 from agents.route import route
 from agents.scan import scan
+from agents.set_aside import SetAside
 from agents.validate import validate
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
@@ -37,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
     "index": index,
 }
 REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
+REFRESH_INTERVAL_S = 60.0  # of warnings; what this process sets aside is known at once
 Ports = Callable[[UnreadTable | None], Any]
 
 
@@ -71,6 +73,7 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
         store, holders = await opened.mail_store(), await opened.holders()
         contents, parser = await opened.contents(), opened.parser()
         clock = ClockGuard()
+        aside = SetAside(await opened.directory())
 
         def ports(unread: UnreadTable | None) -> MailboxPorts:
             assert unread is not None
@@ -79,12 +82,14 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
                 unread=unread,
                 holders=holders,
                 contents=contents,
+                aside=aside,
                 parser=parser,
                 feed_ms=config.feed_days * DAY_MS,
                 clock=clock,
             )
 
-        await _work("mailbox", config, stop, opened, ports)
+        async with repeating("set aside", aside.refresh, REFRESH_INTERVAL_S):
+            await _work("mailbox", config, stop, opened, ports, warnings=aside.warnings)
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:
@@ -100,11 +105,19 @@ async def run_index(config: Config, stop: asyncio.Event) -> None:
 
 
 async def _work(
-    role: str, config: Config, stop: asyncio.Event, opened: Adapters, ports: Ports
+    role: str,
+    config: Config,
+    stop: asyncio.Event,
+    opened: Adapters,
+    ports: Ports,
+    *,
+    warnings: Callable[[], list[str]] = list,
 ) -> None:
     """Health first, then topics, publisher, worker; a Fatal of the worker ends the process."""
     at_work: list[Worker] = []
-    health = await serve_health(existing(config.home).socket(role), _report(role, at_work))
+    health = await serve_health(
+        existing(config.home).socket(role), _report(role, at_work, warnings)
+    )
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
     river = PublisherConfig(bootstrap=config.bootstrap, client_id=role)
@@ -137,7 +150,7 @@ def _streams(config: Config, role: str) -> StreamsConfig:
     )
 
 
-def _report(role: str, at_work: list[Worker]) -> Report:
+def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]]) -> Report:
     def reasons() -> list[str]:
         if not at_work:
             return ["waiting for the broker"]
@@ -148,7 +161,8 @@ def _report(role: str, at_work: list[Worker]) -> Report:
             return {"lag": 0, "held": [], "detail": {}}
         found = at_work[0].status
         held = [one.plain() for one in found.held]
-        return {"lag": found.lag, "held": held, "detail": {"partitions": found.partitions}}
+        said = {"detail": {"partitions": found.partitions}, "warnings": warnings()}
+        return {"lag": found.lag, "held": held, **said}
 
     return Report(
         reasons=reasons,

@@ -145,7 +145,15 @@ class Directory(Protocol):
         """A fact of this installation, such as a topic's epoch."""
         ...
 
+    async def settings(self, prefix: str) -> dict[str, str]:
+        """Those whose names begin with `prefix`, by name."""
+        ...
+
     async def set_setting(self, name: str, value: str) -> None: ...
+
+    async def remove_setting(self, name: str) -> None:
+        """Nothing happens when there is none."""
+        ...
 
 
 class Resolver(Protocol):

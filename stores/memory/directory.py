@@ -203,9 +203,17 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "read")
         return self._settings.get(name)
 
+    async def settings(self, prefix: str) -> dict[str, str]:
+        await take_step(self.fault, "read")
+        return {name: it for name, it in self._settings.items() if name.startswith(prefix)}
+
     async def set_setting(self, name: str, value: str) -> None:
         await take_step(self.fault, "write")
         self._settings[name] = value
+
+    async def remove_setting(self, name: str) -> None:
+        await take_step(self.fault, "write")
+        self._settings.pop(name, None)
 
     def _sorted(self, user_id: str) -> list[SignIn]:
         rows = [row for row in self._sign_ins.values() if row.user_id == user_id]

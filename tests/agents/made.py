@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from agents.ports import MailboxPorts
+from agents.set_aside import SetAside
 from mail.ids import derived_id, message_id
 from schemas.content import Inline, Stored
 from schemas.events import (
@@ -14,7 +15,13 @@ from schemas.events import (
     Position,
 )
 from schemas.mail import Envelope, Head, Hop, Recipient, Verdict
-from stores.memory import MemoryContentStore, MemoryHolders, MemoryMailStore, MemoryUnread
+from stores.memory import (
+    MemoryContentStore,
+    MemoryDirectory,
+    MemoryHolders,
+    MemoryMailStore,
+    MemoryUnread,
+)
 
 PLAIN = b"From: Kim <kim@example.kr>\r\nTo: bob@postriver.test\r\nSubject: Tea\r\n\r\nAt four?\r\n"
 CLEAN = Verdict(outcome="clean", signatures="s1", spam_score=0.1, rules="r1")
@@ -28,6 +35,7 @@ def mailbox_ports(**given) -> MailboxPorts:
         "unread": MemoryUnread(),
         "holders": MemoryHolders(),
         "contents": MemoryContentStore(),
+        "aside": SetAside(MemoryDirectory()),
     }
     return MailboxPorts(**(plain | given))
 

@@ -5,7 +5,7 @@ import pytest
 
 from agents.mailbox import mailbox
 from agents.ports import MailboxPorts
-from mail.errors import Fatal, Poison, StoreUnavailable
+from mail.errors import Poison, StoreUnavailable
 from mail.ids import message_id
 from mail.keywords import KEYWORDS_MAX, normal_keywords
 from schemas.events import (
@@ -143,16 +143,6 @@ async def test_a_keyword_that_is_none_is_parked_before_the_journal(ports: Mailbo
     with pytest.raises(Poison):
         await handle(msgspec.structs.replace(deliver(), keywords=("two words",)), ports)
     assert await ports.store.journal("bob", since_seq=0, limit=9) == []
-
-
-async def test_a_commit_in_doubt_is_never_parked(ports: MailboxPorts) -> None:
-    def breaks(step: str) -> None:
-        if step == "row":
-            raise RuntimeError("nobody foresaw this")
-
-    ports.store.fault = breaks
-    with pytest.raises(Fatal):
-        await handle(deliver(), ports)
 
 
 async def test_a_store_that_is_away_holds(ports: MailboxPorts) -> None:

@@ -306,6 +306,15 @@ class DirectoryContract:
         assert await directory.setting("epoch:mail.received") == "a-2"
         assert await directory.setting("epoch:mail.scanned") == "b-1"
 
+    async def test_settings_are_found_by_what_their_names_begin_with(self, directory):
+        for name in ("a:x", "a:y", "a", "b:x", "A:x"):
+            await directory.set_setting(name, name * 2)
+        assert await directory.settings("a:") == {"a:x": "a:xa:x", "a:y": "a:ya:y"}
+        for _ in range(2):
+            await directory.remove_setting("a:x")
+        assert (await directory.setting("a:x"), await directory.setting("a:y")) == (None, "a:ya:y")
+        assert await directory.settings("a:x") == {}
+
     async def test_a_quota_says_what_it_was_told_last_of_each_part(self, directory):
         await settle(directory)
         await directory.set_user_quota("u1", Quota(size_bytes=5, messages=0))
