@@ -7,9 +7,8 @@ the wrong places. What holds no address keeps its words as a name, so that a rea
 import re
 from dataclasses import dataclass, field
 
-from mail.charsets import guess_text
 from mail.clean import fitting, one_line
-from mail.headers import VALUE_MAX_CHARS, decode_words
+from mail.encoded_words import decode_words, field_text
 from schemas.mail import Mailbox
 
 MAILBOXES_KEPT = 100
@@ -25,11 +24,16 @@ _PIECE = re.compile(
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
-def read_mailboxes(values: list[bytes], *, limit: int = MAILBOXES_KEPT) -> tuple[Mailbox, ...]:
-    """The mailboxes of the values of one field, in their order, at most `limit` and KEPT_BYTES."""
+def read_mailboxes(
+    values: list[bytes], *, limit: int = MAILBOXES_KEPT, beside: str = ""
+) -> tuple[Mailbox, ...]:
+    """The mailboxes of the values of one field, in their order, at most `limit` and KEPT_BYTES.
+
+    `beside`: the mail's charset, for names in undeclared octets.
+    """
     found: list[Mailbox] = []
     for value in values:
-        _read_into(found, guess_text(value[:VALUE_MAX_CHARS]), limit)
+        _read_into(found, field_text(value, beside), limit)
     return tuple(fitting(found[:limit], lambda one: one.name + one.address, max_bytes=KEPT_BYTES))
 
 
@@ -44,22 +48,34 @@ class _Open:
 
 
 def _read_into(found: list[Mailbox], text: str, limit: int) -> None:
-    at = _Open()
-    for piece in _PIECE.findall(text):
+    pieces = _PIECE.findall(text)
+    groups_end = max((at for at, piece in enumerate(pieces) if piece == ";"), default=-1)
+    one = _Open()
+    names: list[str] = []  # pieces without an address, until the next address
+    for at, piece in enumerate(pieces):
         if len(found) >= limit:
             return
-        if at.depth or piece == "(":
-            _read_comment(at, piece)
+        if one.depth or piece == "(":
+            _read_comment(one, piece)
         elif piece in {",", ";"}:
-            _close(at, found)
-            at = _Open()
-        elif piece == ":" and at.angle is None:
-            at.words.clear()  # what came before was the name of a group
-        elif piece.startswith("<") and at.angle is None:
-            at.angle = piece
+            _close(one, found, names)
+            one = _Open()
+            if piece == ";":
+                _keep(names, found)
+        elif piece == ":" and one.angle is None and at < groups_end:
+            one.words.clear()  # what came before was the name of a group
+        elif piece.startswith("<") and one.angle is None:
+            one.angle = piece
         else:
-            at.words.append(piece)
-    _close(at, found)
+            one.words.append(piece)
+    _close(one, found, names)
+    _keep(names, found)
+
+
+def _keep(names: list[str], found: list[Mailbox]) -> None:
+    """Names behind which no address came."""
+    found += [Mailbox(name=name, address="") for name in names]
+    names.clear()
 
 
 def _read_comment(at: _Open, piece: str) -> None:
@@ -68,15 +84,20 @@ def _read_comment(at: _Open, piece: str) -> None:
         at.comments.append(_ESCAPED.sub(r"\1", piece))
 
 
-def _close(at: _Open, found: list[Mailbox]) -> None:
+def _close(at: _Open, found: list[Mailbox], names: list[str]) -> None:
+    """Add what was read. A name before a comma that has no address begins the next one's."""
     if at.angle is not None:
         name, address = _name(at.words), at.angle.strip("<>").rpartition(":")[2]
     else:
         name, address = _bare(at.words)
     name = name or one_line(decode_words(" ".join(at.comments)), limit=NAME_MAX_CHARS)
     address = one_line(address, limit=ADDRESS_MAX_CHARS)
-    if name or address:
-        found.append(Mailbox(name=name, address=address))
+    if address:
+        whole = ", ".join(filter(None, [*names, name])) if names else name
+        names.clear()
+        found.append(Mailbox(name=one_line(whole, limit=NAME_MAX_CHARS), address=address))
+    elif name:
+        names.append(name)
 
 
 def _bare(words: list[str]) -> tuple[str, str]:
@@ -86,9 +107,12 @@ def _bare(words: list[str]) -> tuple[str, str]:
     if at < 1:
         return _name(words), ""
     quoted_start = text.rfind('"', 0, at - 1) if text[at - 1] == '"' else -1
-    start = quoted_start if quoted_start >= 0 else text.rfind(" ", 0, at) + 1
+    # A colon ends a scheme (mailto:), or the name of a group that has no end.
+    behind = max(text.rfind(" ", 0, at), text.rfind(":", 0, at)) + 1
+    start = quoted_start if quoted_start >= 0 else behind
     end = text.find(" ", at) % (len(text) + 1)  # -1, none, becomes the length
-    return _name([text[:start], text[end:]]), text[start:end]
+    before = text[:start].rstrip().removesuffix(":").removesuffix("mailto")
+    return _name([before, text[end:]]), text[start:end]
 
 
 def _name(words: list[str]) -> str:

@@ -5,7 +5,6 @@ alternative counts as absent; HTML source that says it is plain text is read as 
 """
 
 from dataclasses import dataclass, field
-from functools import cache
 
 from mail.charsets import decode_text
 from mail.clean import lines
@@ -42,7 +41,7 @@ class Body:
 
 
 def select(root: Part) -> Body:
-    """RFC 8621's algorithm. Octets of the text's parts are decoded once and kept."""
+    """RFC 8621's algorithm."""
     body = Body()
     _select(_Places(body.text, body.html, body.attachments), [root], kind="mixed", within=False)
     for part in body.text:
@@ -72,8 +71,9 @@ def _select(places: _Places, parts: list[Part], *, kind: str, within: bool) -> N
         elif not _is_body(part, index, kind):
             places.attachments.append(part)
         else:
-            part.decode = cache(part.decode)
             _place(places, part, kind=kind, within=within)
+            if part.filename and kind == "mixed":
+                places.attachments.append(part)  # shown, and a file as well
     if kind == "alternative" and places.text is not None and places.html is not None:
         _share(places.text, places.html, text_before, html_before)
 
@@ -153,4 +153,6 @@ def _text(part: Part, limit: int) -> str:
 
 def _read(part: Part, limit: int) -> str:
     octets = part.decode()[: limit * BYTES_PER_CHAR_MAX]
-    return lines(decode_text(octets, part.charset).removeprefix("\ufeff"), limit=limit)
+    return lines(
+        decode_text(octets, part.charset, beside=part.beside).removeprefix("\ufeff"), limit=limit
+    )

@@ -1,24 +1,20 @@
 """A mail's header as it really arrives: octets in, ordered fields and clean text out.
 
-RFC 5322 §2.2 (fields, folding), RFC 2047 (encoded words), RFC 6532 (UTF-8), and what senders do
-beside them: undeclared 8-bit, a first line that begins with a space, no empty line at the end.
+RFC 5322 §2.2 (fields, folding), RFC 6532 (UTF-8), and what senders do beside them: undeclared
+8-bit, a first line that begins with a space, lines that are no fields, no empty line at the end.
 """
 
-import binascii
 import re
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from itertools import pairwise
 
-from mail.charsets import decode_text, guess_text
 from mail.clean import fitting, one_line
+from mail.encoded_words import decoded
 from mail.header_junk import Junk
-from mail.transfer import lenient_base64
 
 HEADER_MAX_BYTES = 1024 * 1024
 FIELDS_MAX = 10_000
-VALUE_MAX_CHARS = 64 * 1024
 IDS_KEPT = 100
 IDS_KEPT_BYTES = 8 * 1024
 ID_MAX_CHARS = 250
@@ -32,17 +28,21 @@ _FIELD = re.compile(
     rb"(?:\xef\xbb\xbf)?[ \t]*([!-9;-~]{1,997})[ \t]*:"
     rb"([^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*+)(?:\r\n|\r|\n|\Z)"
 )
-_WORD = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
 _ID = re.compile(r"<([^<>]+)>")
+_ID_PIECE = re.compile(r"<[^<>]+>|[()]|[^<()]+|<")
 
 
 @dataclass(slots=True)
 class Header:
-    """Fields in their order, unfolded; where the body begins; whether all of it was read."""
+    """Fields in their order, unfolded; where the body begins; whether all of it was read.
+
+    `charset`: that of the mail's own text, for octets that are neither ASCII nor UTF-8.
+    """
 
     fields: list[tuple[str, bytes]]
     body_start: int
     complete: bool
+    charset: str = field(init=False, default="")
     _by_name: dict[str, list[bytes]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,14 +56,13 @@ class Header:
     def text(self, name: str, *, limit: int) -> str:
         """The first such field, decoded; "" when there is none."""
         values = self.all(name)
-        return one_line(decoded(values[0]), limit=limit) if values else ""
+        return one_line(decoded(values[0], self.charset), limit=limit) if values else ""
 
     def ids(self, name: str) -> tuple[str, ...]:
         """Message ids (RFC 5322 §3.6.4) without brackets, the last IDS_KEPT and IDS_KEPT_BYTES."""
         found: list[str] = []
         for value in self.all(name):
-            text = guess_text(value[:VALUE_MAX_CHARS])
-            found += _ID.findall(text) or text.split()
+            found += _ids(decoded(value))
         cleaned = (one_line(id_, limit=ID_MAX_CHARS) for id_ in reversed(found[-IDS_KEPT:]))
         last_first = list(fitting(filter(None, cleaned), str, max_bytes=IDS_KEPT_BYTES))
         return tuple(reversed(last_first))
@@ -119,38 +118,19 @@ def _unfolded(value: bytes) -> bytes:
     return value.replace(b"\r", b"").replace(b"\n", b"").strip()
 
 
-def decoded(value: bytes) -> str:
-    """A field's value with its encoded words decoded, of any length and not yet clean."""
-    return decode_words(guess_text(value[:VALUE_MAX_CHARS]))
-
-
-def decode_words(text: str) -> str:
-    """RFC 2047. Neighbours of one charset are joined before they are decoded.
-
-    §5 forbids to split a character over two words; many senders do it all the same.
-    """
-    if "=?" not in text:
-        return text
-    words = list(_WORD.finditer(text))
-    if not words:
-        return text
-    pieces, octets = [text[: words[0].start()]], _word_octets(words[0])
-    for word, following in pairwise(words):
-        between = text[word.end() : following.start()]
-        if not between.strip() and word[1].lower() == following[1].lower():
-            octets += _word_octets(following)
-            continue
-        pieces += [decode_text(octets, word[1]), between if between.strip() else ""]
-        octets = _word_octets(following)
-    pieces += [decode_text(octets, words[-1][1]), text[words[-1].end() :]]
-    return "".join(pieces)
-
-
-def _word_octets(word: re.Match[str]) -> bytes:
-    data = word[3].encode("utf-8", "surrogatepass")
-    if word[2] in "qQ":
-        return binascii.a2b_qp(data.replace(b" ", b"_"), header=True)
-    return lenient_base64(data)
+def _ids(text: str) -> list[str]:
+    """Ids in brackets, else the words that may be ids; none of those in comments."""
+    depth = 0
+    found: list[str] = []
+    plain: list[str] = []
+    for piece in _ID_PIECE.findall(text):
+        depth = max(0, depth + (piece == "(") - (piece == ")"))
+        if not depth and piece not in {"(", ")"}:
+            plain.append(piece)
+            found += _ID.findall(piece)
+    if depth:  # a comment without an end is none
+        return _ID.findall(text) or text.split()
+    return found or "".join(plain).split()
 
 
 def _date_ms(value: bytes) -> int | None:

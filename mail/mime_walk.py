@@ -8,21 +8,22 @@ Broken base64 gives what can be had; a multipart whose delimiters are nowhere is
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from mail.headers import Header, read_header
-from mail.mime import Part, Tree, boundary_of, describe, encoding_of
-from mail.transfer import decode_transfer
+from mail.mime import Part, Tree, describe, encoding_of
+from mail.mime_settle import settle
+from mail.transfer import Decoded
 
 DELIMITERS_LOOKED_AT_MAX = 20_000
 PART_FIELDS_MAX = 1_000
 SCANS_MAX = 20  # levels of a tree that may be as big as the mail
 _SCANNED_AT_LEAST_BYTES = 1024 * 1024
+_ENCODED = frozenset({"base64", "quoted-printable"})
 
 
 def walk_tree(content: bytes, header: Header | None = None) -> Tree:
     """The tree of a mail, whose `header` may have been read already."""
-    walk = _Walk(len(content))
+    walk = _Walk(content)
     header = header or read_header(content)
     root = walk.part(header, content, len(content))
     tree = Tree(root.part, complete=header.complete)
@@ -36,18 +37,8 @@ def walk_tree(content: bytes, header: Header | None = None) -> Tree:
             if child.boundary:
                 waiting.append((child, depth + 1))
     tree.complete &= walk.complete
-    _settle(tree.root)
+    settle(tree, walk.undeclared)
     return tree
-
-
-def _settle(root: Part) -> None:
-    """A multipart without parts is shown as the text that it is (RFC 2045 §5.2)."""
-    parts = [root]
-    while parts:
-        part = parts.pop()
-        parts += part.children
-        if part.is_multipart and not part.children:
-            part.content_type, part.attached = "text/plain", False
 
 
 @dataclass(slots=True, frozen=True)
@@ -72,10 +63,12 @@ class _Delimiter:
 class _Walk:
     """One walk over one mail, with its budgets."""
 
-    def __init__(self, size_bytes: int) -> None:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
         self._looks_left = DELIMITERS_LOOKED_AT_MAX
-        self._scan_left_bytes = SCANS_MAX * size_bytes + _SCANNED_AT_LEAST_BYTES
+        self._scan_left_bytes = SCANS_MAX * len(content) + _SCANNED_AT_LEAST_BYTES
         self._headers_complete = True
+        self.undeclared: list[tuple[Part, Header]] = []  # whose names are read again
 
     @property
     def complete(self) -> bool:
@@ -85,9 +78,12 @@ class _Walk:
     def part(self, header: Header, octets: bytes, stop: int, *, in_digest: bool = False) -> _Entity:
         """The entity of `header`, whose body goes on to `stop`."""
         start, encoding = header.body_start, encoding_of(header)
-        decode = cache(lambda: decode_transfer(octets[start:stop], encoding))
-        part = describe(header, in_digest=in_digest, decode=decode)
-        boundary = boundary_of(header) if part.is_multipart else ""
+        part = describe(header, in_digest=in_digest)
+        if not part.filename.isascii():
+            self.undeclared.append((part, header))
+        is_text = part.content_type.startswith("text/")
+        part.decode = Decoded(octets, start, stop, encoding, is_text)
+        boundary = part.boundary if part.is_multipart else ""
         return _Entity(part, boundary, encoding, octets, start, stop)
 
     def children(self, parent: _Entity) -> Iterator[_Entity]:
@@ -95,9 +91,13 @@ class _Walk:
         if not parent.boundary:
             return
         delimiter = b"--" + parent.boundary.encode("utf-8", "replace")
-        octets, start, stop = parent.octets, parent.start, parent.stop
+        spans = list(self._spans(parent.octets, delimiter, parent.start, parent.stop))
+        octets = parent.octets
+        if not spans and parent.encoding in _ENCODED and octets is self._content:
+            octets = parent.part.decode()  # RFC 2045 §6.4 forbids to encode a whole multipart
+            spans = list(self._spans(octets, delimiter, 0, len(octets)))
         in_digest = parent.part.content_type == "multipart/digest"
-        for begin, end in self._spans(octets, delimiter, start, stop):
+        for begin, end in spans:
             header = read_header(octets, begin, end, fields_max=PART_FIELDS_MAX)
             self._headers_complete &= header.complete
             yield self.part(header, octets, end, in_digest=in_digest)

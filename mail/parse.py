@@ -16,8 +16,9 @@ import msgspec
 from mail import body
 from mail.address_lists import read_mailboxes
 from mail.clean import one_line
+from mail.encoded_words import decoded
 from mail.errors import NotFound
-from mail.headers import Header, decoded, read_header
+from mail.headers import Header, read_header
 from mail.mime import Part, Tree
 from mail.mime_walk import walk_tree
 from schemas.mail import Head
@@ -31,6 +32,14 @@ HEADERS_SHOWN = 1_000
 WORDS_MAX_CHARS = 256 * 1024
 
 log = logging.getLogger(__name__)
+_EXTENSIONS = {
+    "application/ics": ".ics", "application/json": ".json", "application/pdf": ".pdf",
+    "application/zip": ".zip", "audio/mpeg": ".mp3", "image/gif": ".gif", "image/jpeg": ".jpg",
+    "image/png": ".png", "image/webp": ".webp", "message/delivery-status": ".txt",
+    "message/rfc822": ".eml", "text/calendar": ".ics", "text/csv": ".csv", "text/html": ".html",
+    "text/plain": ".txt", "text/vcard": ".vcf", "text/x-vcalendar": ".ics", "text/x-vcard": ".vcf",
+    "text/xml": ".xml", "video/mp4": ".mp4",
+}  # fmt: skip
 
 T = TypeVar("T")
 
@@ -104,6 +113,7 @@ def _read(content: bytes, use: Callable[[_Mail], T], *, raw: bool) -> T:
     try:
         if not raw:
             tree = walk_tree(content, header)
+            header.charset = tree.charset
             return use(_Mail(header, body.select(tree.root), failed or not tree.complete))
     except Exception as error:  # noqa: BLE001  # a mail must not stop its readers
         log.warning("a mail could not be read and is shown raw: %s", type(error).__name__)
@@ -116,12 +126,13 @@ def _raw(content: bytes, header: Header) -> Tree:
 
 def _head(mail: _Mail) -> Head:
     header = mail.header
+    senders = read_mailboxes(header.all("from"), beside=header.charset)
     return Head(
         subject=header.text("subject", limit=SUBJECT_MAX_CHARS),
-        sender=next(iter(read_mailboxes(header.all("from"), limit=1)), None),
-        to=read_mailboxes(header.all("to")),
-        cc=read_mailboxes(header.all("cc")),
-        reply_to=read_mailboxes(header.all("reply-to")),
+        sender=next((one for one in senders if one.address), next(iter(senders), None)),
+        to=read_mailboxes(header.all("to"), beside=header.charset),
+        cc=read_mailboxes(header.all("cc"), beside=header.charset),
+        reply_to=read_mailboxes(header.all("reply-to"), beside=header.charset),
         message_id=next(iter(header.ids("message-id")), ""),
         in_reply_to=header.ids("in-reply-to"),
         references=header.ids("references"),
@@ -141,7 +152,10 @@ def _reading(mail: _Mail) -> Reading:
     parts = mail.body
     return Reading(
         head=_head(mail),
-        headers=tuple(_shown(name, value) for name, value in mail.header.fields[:HEADERS_SHOWN]),
+        headers=tuple(
+            _shown(name, value, mail.header.charset)
+            for name, value in mail.header.fields[:HEADERS_SHOWN]
+        ),
         text=body.text_of(parts.text),
         html=body.html_of(parts.html) if parts.has_html else None,
         attachments=_attachments(mail),
@@ -168,8 +182,8 @@ def _with_missing_lines(text: str, shown: str) -> str:
     return "\n".join((text, *missing))
 
 
-def _shown(name: str, value: bytes) -> tuple[str, str]:
-    text = decoded(value[: 4 * HEADER_VALUE_MAX_CHARS])
+def _shown(name: str, value: bytes, charset: str) -> tuple[str, str]:
+    text = decoded(value[: 4 * HEADER_VALUE_MAX_CHARS], charset)
     return name[:HEADER_NAME_MAX_CHARS], one_line(text, limit=HEADER_VALUE_MAX_CHARS)
 
 
@@ -183,4 +197,5 @@ def _attachments(mail: _Mail) -> tuple[Attachment, ...]:
 
 
 def _invented_name(n: int, part: Part) -> str:
-    return f"attachment-{n}.eml" if part.content_type == "message/rfc822" else f"attachment-{n}"
+    """With the extension by which programs know the type, where the mail gives no name."""
+    return f"attachment-{n}{_EXTENSIONS.get(part.content_type, '')}"

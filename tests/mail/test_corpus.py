@@ -41,7 +41,7 @@ SEEN: dict[str, tuple[str, str, str, list[str]]] = {
     "header-only": ("only a header", KIM, "", []),
     "header-unterminated": ("unterminated", KIM, "", []),
     "html-only": ("html", KIM, "Only html", []),
-    "inline-picture": ("picture", KIM, "seen", ["attachment-1"]),
+    "inline-picture": ("picture", KIM, "seen", ["attachment-1.png"]),
     "iso-2022-jp": ("会議", KIM, JAPANESE, []),
     "iso-2022-jp-undeclared": ("会議", KIM, JAPANESE, []),
     "line-ends-lf": ("lf", KIM, "the text", ["a.pdf"]),
