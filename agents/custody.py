@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from agents.evidence import Sight, look
+from agents.housekeeping import Housekeeping
 from agents.ports import CustodyPorts
+from mail.clock_guard import SILENCE_MAX_DAYS, ClockGuard
 from mail.times import DAY_MS, now_ms
 from schemas.custody import (
     IN_FLIGHT,
@@ -66,6 +68,7 @@ class Custodian:
     config: CustodyConfig = field(default_factory=CustodyConfig)
     now_ms: Callable[[], int] = now_ms
     clock_s: Callable[[], float] = time.monotonic
+    guard: ClockGuard = field(default_factory=ClockGuard)
     accepted: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     totals: Totals | None = None
@@ -73,7 +76,17 @@ class Custodian:
     _unfinished: Sequence[Entry] = ()  # what a search that was cut short looked for
     _doubted: set[str] = field(default_factory=set)  # nowhere at the last search
     _epoch_begun: bool = False
+    _housekeeping: Housekeeping = field(init=False)
     _acting: asyncio.Lock = field(default_factory=asyncio.Lock)  # letters noted, holders let go
+
+    def __post_init__(self) -> None:
+        """A ledger that keeps fewer days would be empty before the guard doubts anything."""
+        self._housekeeping = Housekeeping(
+            ledger=self.ports.ledger,
+            what="ledger entries",
+            guard=self.guard,
+            silence_max_days=min(SILENCE_MAX_DAYS, self.config.keep_days),
+        )
 
     async def take(self, mails: Sequence[Accepted], letters: Sequence[Letter]) -> None:
         """Write down what the log says; may be told the same again."""
@@ -123,14 +136,16 @@ class Custodian:
         return suspects
 
     async def _keep_house(self, now_ms: int) -> None:
-        before_ms = now_ms - self.config.keep_days * DAY_MS
-        await self.ports.ledger.forget(before_ms=before_ms, limit=1_000)
+        if await self._housekeeping.allowed():
+            before_ms = now_ms - self.config.keep_days * DAY_MS
+            await self.ports.ledger.forget(before_ms=before_ms, limit=1_000)
         self.totals = await self.ports.ledger.totals()
 
     def warnings(self) -> list[str]:
         """What an operator must know, whatever else is well."""
         missing = self.totals.missing_mails if self.totals else 0
-        return [f"{missing} mails are missing: postriver audit"] if missing else []
+        lost = [f"{missing} mails are missing: postriver audit"] if missing else []
+        return lost + self._housekeeping.warnings()
 
     def _in_epoch(self, letter: Letter) -> Letter:
         return msgspec.structs.replace(letter, letter_id=f"{self.epoch}/{letter.letter_id}")

@@ -82,5 +82,8 @@ class SqliteLedger(Ledger):
     async def totals(self) -> Totals:
         return await self._file.read(rows.totals)
 
+    async def newest_ms(self) -> int | None:
+        return await self._file.read(rows.newest_ms)
+
     async def forget(self, *, before_ms: int, limit: int) -> int:
         return await self._file.write(lambda c: rows.forget(c, before_ms, limit))

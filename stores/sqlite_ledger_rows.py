@@ -151,6 +151,13 @@ def totals(connection: Connection) -> Totals:
     return Totals(open_mails=open_mails, missing_mails=missing, oldest_open_at_ms=oldest)
 
 
+def newest_ms(connection: Connection) -> int | None:
+    newest: int | None = connection.execute("SELECT max(accepted_at_ms) FROM accepted").fetchone()[
+        0
+    ]
+    return newest
+
+
 def forget(connection: Connection, before_ms: int, limit: int) -> int:
     """Its letters go with a mail."""
     old = connection.execute(_OLD, (before_ms, limit)).fetchall()

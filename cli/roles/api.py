@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
+from agents.housekeeping import Housekeeping
 from api.app import make_app, start
 from api.config import ApiConfig
 from api.edge import EDGE
@@ -29,17 +31,19 @@ from streams.topology import TOPIC_OF
 
 MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is that of the mailboxes' seqs
 PRUNE_EVERY_S = 3600.0  # expired sessions are refused meanwhile
+Serving = list[tuple[EventTail, ApiMetrics, Housekeeping]]
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Serves once topics are there; /readyz follows the event tail."""
-    serving: list[tuple[EventTail, ApiMetrics]] = []
-    home = existing(config.home)
-    health = await serve_health(home.socket("api"), _report(serving))
+    serving: Serving = []
+    health = await serve_health(existing(config.home).socket("api"), _report(serving))
     try:
         async with adapters(config) as opened:
             directory = await opened.directory()
             attempts = await opened.attempts()
+            housekeeping = Housekeeping(ledger=await opened.ledger(), what="sessions and sign-ins")
+            prune = partial(_prune, directory, attempts, housekeeping)
             epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             river = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
@@ -47,7 +51,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(KafkaPublisher(river)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
                 presenting(certificate),
-                repeating("sessions", lambda: _prune(directory, attempts), PRUNE_EVERY_S),
+                repeating("sessions", prune, PRUNE_EVERY_S),
             ):
                 ports = ApiPorts(
                     store=await opened.mail_store(),
@@ -63,7 +67,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     ports,
                     lambda: _reasons(serving),
                 )
-                serving.append((tail, app[EDGE].metrics))
+                serving.append((tail, app[EDGE].metrics, housekeeping))
                 runner, _ = await start(app, tls=certificate.context if config.https else None)
                 await stop.wait()
                 await runner.cleanup()
@@ -71,9 +75,11 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await health.cleanup()
 
 
-async def _prune(directory: Directory, attempts: Attempts) -> None:
-    await directory.prune_sessions(now_ms())
-    await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
+async def _prune(directory: Directory, attempts: Attempts, housekeeping: Housekeeping) -> None:
+    """Attempts count minutes: lost early they lock nobody out, kept for long they fill a disk."""
+    if await housekeeping.allowed():
+        await directory.prune_sessions(now_ms())
+        await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
     await attempts.prune(before_ms=now_ms() - ATTEMPTS_KEPT_MS)
 
 
@@ -95,14 +101,15 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
     )
 
 
-def _reasons(serving: list[tuple[EventTail, ApiMetrics]]) -> list[str]:
+def _reasons(serving: Serving) -> list[str]:
     return [] if serving and serving[0][0].ready else ["the event tail is not there yet"]
 
 
-def _report(serving: list[tuple[EventTail, ApiMetrics]]) -> Report:
+def _report(serving: Serving) -> Report:
     def status() -> dict[str, Any]:
         sockets = serving[0][1].sockets if serving else 0
-        return {"lag": 0, "held": [], "detail": {"sockets": sockets}}
+        warnings = serving[0][2].warnings() if serving else []
+        return {"lag": 0, "held": [], "detail": {"sockets": sockets}, "warnings": warnings}
 
     return Report(
         reasons=lambda: _reasons(serving),

@@ -74,6 +74,10 @@ class Ledger(Protocol):
 
     async def totals(self) -> Totals: ...
 
+    async def newest_ms(self) -> int | None:
+        """When the newest mail that is known was accepted."""
+        ...
+
     async def forget(self, *, before_ms: int, limit: int) -> int:
         """Drop at most `limit` closed mails accepted before; how many. Open ones stay."""
         ...

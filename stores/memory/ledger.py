@@ -128,6 +128,10 @@ class MemoryLedger(Ledger):
             oldest_open_at_ms=min((entry.accepted_at_ms for entry in opened), default=None),
         )
 
+    async def newest_ms(self) -> int | None:
+        await take_step(self.fault, "read")
+        return max((entry.accepted_at_ms for entry in self._entries.values()), default=None)
+
     async def forget(self, *, before_ms: int, limit: int) -> int:
         old = await self._where(
             lambda e: e.accepted_at_ms < before_ms and e.mail_id not in self.look_at_ms

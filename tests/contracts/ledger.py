@@ -53,6 +53,7 @@ class LedgerContract:
         assert await ledger.by_message("x") is None
         assert await ledger.letters(["m1"]) == []
         assert await ledger.forget(before_ms=10**9, limit=9) == 0
+        assert await ledger.newest_ms() is None
         nothing = Totals(open_mails=0, missing_mails=0, oldest_open_at_ms=None)
         assert await ledger.totals() == nothing
 
@@ -65,6 +66,7 @@ class LedgerContract:
 
     async def test_what_is_open_is_due_until_it_is_closed(self, ledger):
         await ledger.enter([mail("m1", 50), mail("m2", 20), mail("m3", 30)])
+        assert await ledger.newest_ms() == 50
         assert await due(ledger, 40) == ["m2", "m3"]
         assert await due(ledger, 99, limit=1) == ["m2"]
         later = Look(mail_id="m3", states={"ann": OPEN}, look_at_ms=70, missing_since_ms=60)

@@ -6,7 +6,9 @@ import pytest
 
 from agents.custody import Custodian, CustodyConfig
 from agents.ports import CustodyPorts
+from mail.clock_guard import ClockGuard
 from mail.errors import BrokerUnavailable
+from mail.times import DAY_MS
 from schemas.content import Stored
 from schemas.custody import (
     DISCARDED,
@@ -43,8 +45,16 @@ class Stage:
     def restart(self, epoch: str) -> None:
         """A process of custody that has just begun, with that log of dead letters."""
         config = CustodyConfig(batch=2)
-        self.custodian = Custodian(self.ports(), epoch, config, now_ms=lambda: self.now_ms)
-        self.custodian.clock_s = lambda: self.now_ms / 1000
+        self.apart_ms = 0  # from the boot clock to the wall clock
+        guard = ClockGuard(lambda: self.now_ms, lambda: self.now_ms - self.apart_ms)
+        self.custodian = Custodian(
+            self.ports(), epoch, config, now_ms=lambda: self.now_ms, guard=guard,
+            clock_s=lambda: (self.now_ms - self.apart_ms) / 1000,
+        )  # fmt: skip
+
+    def set_clock(self, ahead_ms: int) -> None:
+        self.now_ms += ahead_ms
+        self.apart_ms += ahead_ms
 
     def ports(self, **other) -> CustodyPorts:
         ports = {
@@ -262,7 +272,7 @@ async def test_letters_of_a_log_that_is_gone_are_no_ends(
     assert await stage.state("m1") == PARKED
 
 
-@pytest.mark.parametrize("ahead_ms", [60_000, 86_400_000])
+@pytest.mark.parametrize("ahead_ms", [MINUTE_MS, DAY_MS])
 async def test_a_turn_ends_whatever_the_clocks_say(stage: Stage, ahead_ms: int) -> None:
     """Accepted by a clock that was ahead; then sent back, so that it is due at once."""
     looks = 0
@@ -285,11 +295,10 @@ async def test_a_turn_ends_whatever_the_clocks_say(stage: Stage, ahead_ms: int) 
 
 
 async def test_a_clock_that_was_set_back_puts_no_look_off(stage: Stage) -> None:
-    stage.now_ms = 10 * 86_400_000
+    stage.now_ms = 10 * DAY_MS
     await stage.custodian.take([accepted("m1", at_ms=stage.now_ms)], [])
     await stage.after(12_000)
-    stage.now_ms -= 5 * 86_400_000
-    stage.custodian.clock_s = lambda: stage.now_ms / 1000 + 5 * 86_400
+    stage.set_clock(-5 * DAY_MS)
     await stage.stored("m1")
     await stage.after(12_000)
     assert stage.custodian.totals.open_mails == 0
@@ -300,6 +309,27 @@ async def test_the_old_is_forgotten(stage: Stage) -> None:
     stage.log.there = {"m2": frozenset({EVERYONE})}
     await stage.stored("m1")
     await stage.after(12_000)
-    await stage.after(36 * 86_400_000)
+    stage.now_ms += 36 * DAY_MS
+    await stage.custodian.take([accepted("m3", at_ms=stage.now_ms)], [])
+    await stage.after(12_000)
     assert await stage.ledger.get("m1") is None
     assert await stage.ledger.get("m2") is not None
+    assert stage.custodian.warnings() == []
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+async def test_a_clock_that_jumps_forgets_nothing(stage: Stage, *, is_set: bool) -> None:
+    """Set while custody runs, or wrong when it starts: then the silence tells."""
+    await stage.custodian.take([accepted("m1")], [])
+    await stage.stored("m1")
+    await stage.after(12_000)
+    stage.set_clock(40 * DAY_MS)
+    if is_set:
+        await stage.custodian.take([accepted("m2", at_ms=stage.now_ms)], [])
+    else:
+        stage.restart("e1")
+    for _ in range(3):
+        await stage.after(MINUTE_MS)
+        assert await stage.ledger.get("m1") is not None
+    (warning,) = [one for one in stage.custodian.warnings() if "not deleted by age" in one]
+    assert ("set ahead by 960.0 h" if is_set else "40 days ahead") in warning

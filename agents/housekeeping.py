@@ -1,0 +1,37 @@
+"""housekeeping: work that deletes by age, skipped while the wall clock is doubted.
+
+Reads the ledger for the newest accepted mail. A turn that is skipped is logged once; `reason` says
+why for as long as turns are skipped, for `status`.
+The ledger away: Transient, the turn is skipped.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from mail.clock_guard import SILENCE_MAX_DAYS, ClockGuard
+from mail.ports import Ledger
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Housekeeping:
+    """One for each process; made at its start, since the guard compares with that moment."""
+
+    ledger: Ledger
+    what: str  # is deleted, for the log and `status`
+    guard: ClockGuard = field(default_factory=ClockGuard)
+    silence_max_days: int = SILENCE_MAX_DAYS
+    reason: str | None = None
+
+    async def allowed(self) -> bool:
+        """Whether a turn may delete by age now."""
+        newest_ms = await self.ledger.newest_ms()
+        reason = self.guard.fault(newest_ms, silence_max_days=self.silence_max_days)
+        if reason is not None and self.reason is None:
+            log.warning("%s are not deleted by age: %s", self.what, reason)
+        self.reason = reason
+        return reason is None
+
+    def warnings(self) -> list[str]:
+        return [f"{self.what} are not deleted by age: {self.reason}"] if self.reason else []
