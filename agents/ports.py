@@ -116,6 +116,17 @@ class ReleasePorts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftoverPorts:
+    """Of leftovers."""
+
+    holders: Holders
+    quarantine: Quarantine
+    letters: DeadLetters
+    ledger: Ledger
+    in_flight: InFlight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPorts:
     """Of sweep."""
 

@@ -219,6 +219,11 @@ HOLDERS: tuple[Statements, ...] = (
             PRIMARY KEY (mail_id, holder)
         ) STRICT, WITHOUT ROWID""",
     ),
+    # Who holds for a person's decision, to be read by name: few among many.
+    (
+        "CREATE INDEX holder_quarantine ON holder (mail_id) WHERE holder = 'quarantine'",
+        "CREATE INDEX holder_dead_letters ON holder (mail_id) WHERE holder = 'dead_letters'",
+    ),
 )
 
 # Small contents; their keys ascend with the time of their arrival. The rest are files.

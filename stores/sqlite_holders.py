@@ -6,13 +6,21 @@ from sqlite3 import Connection
 from typing import Self
 
 from mail.ports import Holders
-from schemas.records import Holder
+from schemas.records import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
 from schemas.sqlite import HOLDERS
 from stores.sqlite_base import SqliteConfig
 from stores.sqlite_threads import SqliteFile
 
 _HOLD = "INSERT OR IGNORE INTO holder VALUES (?, ?, ?)"
 _OF = "SELECT mail_id, holder, ref FROM holder WHERE mail_id = ? ORDER BY holder"
+_NAMED = """SELECT mail_id, holder, ref FROM holder WHERE holder = {holder} AND mail_id > :after
+    ORDER BY mail_id LIMIT :limit"""
+# The names stand in the statement, as partial indexes need it.
+_BY_NAME = {
+    holder: _NAMED.format(holder=f"'{holder}'")
+    for holder in (QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER)
+}
+_BY_ANY_NAME = _NAMED.format(holder=":holder")
 _RELEASE = "DELETE FROM holder WHERE mail_id = ? AND holder = ?"
 
 
@@ -40,6 +48,11 @@ class SqliteHolders(Holders):
     async def held(self, mail_ids: Sequence[str]) -> set[str]:
         return await self._file.read(lambda c: {id_ for id_ in mail_ids if _of(c, id_)})
 
+    async def named(self, holder: str, *, after: str, limit: int) -> list[Holder]:
+        query = _BY_NAME.get(holder, _BY_ANY_NAME)
+        values = {"holder": holder, "after": after, "limit": limit}
+        return await self._file.read(lambda c: _holders(c.execute(query, values)))
+
     async def release(self, mail_id: str, holder: str) -> None:
         await self.release_all([(mail_id, holder)])
 
@@ -49,5 +62,8 @@ class SqliteHolders(Holders):
 
 
 def _of(connection: Connection, mail_id: str) -> list[Holder]:
-    found = connection.execute(_OF, (mail_id,))
+    return _holders(connection.execute(_OF, (mail_id,)))
+
+
+def _holders(found: Iterable[tuple[str, str, str]]) -> list[Holder]:
     return [Holder(mail_id=mail, holder=holder, ref=ref) for mail, holder, ref in found]

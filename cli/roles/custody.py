@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from agents.custody import Custodian, CustodyConfig
-from agents.ports import CustodyPorts, ReleasePorts, SweepPorts
+from agents.leftovers import Leftovers
+from agents.ports import CustodyPorts, LeftoverPorts, ReleasePorts, SweepPorts
 from agents.release import publish_pending
 from agents.sweep import Sweeper
 from cli.config import Config
@@ -20,7 +21,7 @@ from schemas.custody import ENDS
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.custody_feed import CustodyFeed
-from streams.in_flight import LogSearch
+from streams.in_flight import LettersInLog, LogSearch
 from streams.publisher import KafkaPublisher
 from streams.topics import wait_for_topics
 from streams.topology import CUSTODY, DEAD_LETTERS
@@ -29,6 +30,7 @@ log = logging.getLogger("postriver.custody")
 LOOK_INTERVAL_S = 5.0
 STALL_LIMIT_S = 300.0
 
+LEFTOVERS_FIRST_S, LEFTOVERS_INTERVAL_S = 3600.0, 86_400.0
 RELEASE_INTERVAL_S = 60.0
 SWEEP_INTERVAL_S = 30.0  # a look at leases; the sweeper itself keeps its turns apart
 
@@ -48,11 +50,15 @@ async def run(config: Config, stop: Event) -> None:
                 ports, epochs[DEAD_LETTERS], CustodyConfig(keep_days=config.ledger_days)
             )
             sweeper = Sweeper(sweep_ports)
+            leftovers = Leftovers(_leftover_ports(config, ports))
             async with (
                 running(CustodyFeed(config.bootstrap, custodian.take)) as feed,
                 repeating(CUSTODY, custodian.turn, LOOK_INTERVAL_S),
                 repeating("sweep", sweeper.turn, SWEEP_INTERVAL_S),
                 repeating("releases", lambda: _release(config, release_ports), RELEASE_INTERVAL_S),
+                repeating(
+                    "leftovers", leftovers.turn, LEFTOVERS_INTERVAL_S, first_s=LEFTOVERS_FIRST_S
+                ),
             ):
                 at_work.append((feed, custodian, sweeper))
                 await stop.wait()
@@ -78,6 +84,16 @@ async def _ports(config: Config, opened: Adapters) -> tuple[CustodyPorts, SweepP
     )
     release = ReleasePorts(quarantine=quarantine, contents=contents, holders=holders, ledger=ledger)
     return ports, sweep, release
+
+
+def _leftover_ports(config: Config, ports: CustodyPorts) -> LeftoverPorts:
+    return LeftoverPorts(
+        holders=ports.holders,
+        quarantine=ports.quarantine,
+        letters=LettersInLog(config.bootstrap),
+        ledger=ports.ledger,
+        in_flight=LogSearch(config.bootstrap),
+    )
 
 
 async def _release(config: Config, ports: ReleasePorts) -> None:

@@ -86,6 +86,13 @@ class Holders(Protocol):
         """Those of `mail_ids` that anybody holds."""
         ...
 
+    async def named(self, holder: str, *, after: str, limit: int) -> builtins.list[Holder]:
+        """Mails that this one holds, by ascending mail id, those after `after` ("": all).
+
+        Quick for QUARANTINE_HOLDER and DEAD_LETTERS_HOLDER alone.
+        """
+        ...
+
     async def release(self, mail_id: str, holder: str) -> None:
         """Not held: no error."""
         ...

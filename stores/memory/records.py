@@ -80,6 +80,11 @@ class MemoryHolders(Holders):
         await take_step(self.fault, "read")
         return {mail_id for mail_id, _ in self.rows} & set(mail_ids)
 
+    async def named(self, holder: str, *, after: str, limit: int) -> list[Holder]:
+        await take_step(self.fault, "read")
+        keys = [key for key in sorted(self.rows) if key[1] == holder and key[0] > after]
+        return [self.rows[key] for key in keys[:limit]]
+
     async def release(self, mail_id: str, holder: str) -> None:
         await self.release_all([(mail_id, holder)])
 

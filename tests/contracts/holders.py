@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.records import Holder
+from schemas.records import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
 
 
 def holder(mail_id: str, name: str) -> Holder:
@@ -18,6 +18,19 @@ class HoldersContract:
         mine = [holder("m1", "user:u2"), holder("m1", "quarantine"), holder("m1", "user:u1")]
         await holders.hold([*mine, holder("m2", "user:u1")])
         assert await holders.of("m1") == sorted(mine, key=lambda row: row.holder)
+
+    @pytest.mark.parametrize("name", [QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER, "user:u1"])
+    async def test_mails_of_one_name_are_read_by_pages(self, holders, name):
+        names = (QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER, "user:u1")
+        await holders.hold([holder(f"m{n}", each) for n in (3, 1, 2) for each in names])
+        await holders.release("m2", name)
+        await holders.hold([holder("m4", name)])
+        assert await holders.named(name, after="", limit=2) == [
+            holder("m1", name),
+            holder("m3", name),
+        ]
+        assert await holders.named(name, after="m3", limit=2) == [holder("m4", name)]
+        assert await holders.named(name, after="m4", limit=2) == []
 
     async def test_holding_again_changes_nothing(self, holders):
         row = holder("m1", "user:u1")

@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 
 from schemas.custody import OPEN, STORED, Entry, Look
-from schemas.sqlite import CONTENT, LEDGER, QUARANTINE
+from schemas.records import QUARANTINE_HOLDER, Holder
+from schemas.sqlite import CONTENT, HOLDERS, LEDGER, QUARANTINE
 from stores.packed_content import PackedContentStore
+from stores.sqlite_holders import _BY_NAME, SqliteHolders
 from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_quarantine import SqliteQuarantine
 from tests.contracts.quarantine import quarantined
@@ -38,6 +40,20 @@ async def test_quarantine(tmp_path: Path) -> None:
     await store.release("m2", by="olga", at_ms=8)
     assert [one.mail_id for one in await store.unpublished(limit=9)] == ["m2"]
     await store.close()
+
+
+async def test_holders(tmp_path: Path) -> None:
+    insert = "INSERT INTO holder VALUES (?, ?, ?)"
+    rows = [(insert, ("m1", who, "m1")) for who in ("user:u1", QUARANTINE_HOLDER)]
+    first_version(tmp_path / "holders.sqlite", HOLDERS, *rows)
+    store = await SqliteHolders.open(tmp_path / "holders.sqlite")
+    kept = Holder(mail_id="m1", holder=QUARANTINE_HOLDER, ref="m1")
+    assert await store.named(QUARANTINE_HOLDER, after="", limit=9) == [kept]
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "holders.sqlite")) as connection:
+        query = next(iter(_BY_NAME.values()))
+        plan = str(connection.execute(f"EXPLAIN QUERY PLAN {query}", ("", 9)).fetchall())
+    assert "USING INDEX holder_quarantine" in plan, plan
 
 
 async def test_ledger(tmp_path: Path) -> None:
