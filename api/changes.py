@@ -81,7 +81,7 @@ async def _deletions(call: SignedCall, ids: Sequence[str]) -> list[MessageOrder]
     The mailbox's seq is read first: no message that is read after it can be older.
     """
     store = call.edge.ports.store
-    seq = (await store.load(call.user_id)).seq
+    seq = (await store.state(call.user_id)).seq
     rows = await store.messages(call.user_id, ids)
     discarded = [id_ for id_ in ids if id_ in rows and is_discarded(rows[id_])]
     others = [id_ for id_ in ids if id_ not in set(discarded)]

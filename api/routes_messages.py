@@ -53,7 +53,7 @@ MESSAGES: tuple[Route, ...] = (
         signed=True,
         answer=answers.Summary,
         also=((202, answers.Accepted), (204, None)),
-        problems=(400, 403, 404, 503),
+        problems=(400, 403, 404, 409, 503),
         conditions=(IF_MATCH,),
     ),
     Route(
