@@ -7,6 +7,7 @@ The store unreachable: Transient, the partition holds. A deliver with a keyword 
 Poison, before the journal. JournalConflict: Fatal, a second writer is or was at work.
 Anything unforeseen: the mailbox is rebuilt and the command tried again, then the user is set aside
 (agents/mailbox_trouble.py).
+Behind the journal whatever fails is repeated without end.
 A message destroyed for good: after journal and views its content is held no more.
 Safe to repeat: the table is doubted from the beginning of a try until its outputs are out, so
 that the next try or owner reads the store first; a command that the store knows already, by
@@ -52,12 +53,13 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
             return await fold(event, work, ports)
     state, outcome = await carried_out(event, ports, lambda: _step(event, work, ports))
     if isinstance(outcome, MailboxChanged):
+        work.committed()
         await _release(outcome, ports)
     work.after_publish(lambda: ports.unread.set(event.user_id, state))
-    return _outputs(outcome)
+    return outputs_of(outcome)
 
 
-def _outputs(outcome: MailboxChanged | CommandAnswered | FolderWide) -> tuple[Event, ...]:
+def outputs_of(outcome: MailboxChanged | CommandAnswered | FolderWide) -> tuple[Event, ...]:
     """The event, then the commands that follow from it; the same whenever it is published again."""
     if not isinstance(outcome, MailboxChanged):
         return (outcome,)

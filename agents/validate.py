@@ -2,6 +2,7 @@
 
 Reads mail.received. Emits mail.validated, always. What nobody can parse goes on, marked
 `parse_failed`, and is shown raw: after 250 there is nobody left to refuse it to.
+A mail that ends the process twice, once alone, goes on as `parse_failed` without being read.
 Content that is not in the store: Poison. A store unreachable: Transient, the partition holds.
 Safe to repeat: it writes nothing.
 """
@@ -10,15 +11,30 @@ from collections.abc import Sequence
 
 from agents.contents import reading
 from agents.ports import IntakePorts
+from mail.errors import EndsProcess, Poison
 from mail.ports import Work
 from schemas.events import Event, MailReceived, MailValidated
+from schemas.mail import Head
 
 
 async def validate(event: MailReceived, work: Work, ports: IntakePorts) -> Sequence[Event]:
     async with reading(event.content, ports.contents, ports.budget) as content:
         head = await ports.parser.head(content)
+    return (_validated(event, work, head),)
+
+
+async def unparsed(
+    event: MailReceived, work: Work, _: IntakePorts, cause: Poison
+) -> Sequence[Event] | None:
+    """Instead of parking a mail that ends this process: hand it on without reading it."""
+    if not isinstance(cause, EndsProcess):
+        return None
+    return (_validated(event, work, Head(parse_failed=True)),)
+
+
+def _validated(event: MailReceived, work: Work, head: Head) -> MailValidated:
     hop = work.hop("parse_failed" if head.parse_failed else "parsed")
-    validated = MailValidated(
+    return MailValidated(
         mail_id=event.mail_id,
         envelope=event.envelope,
         content=event.content,
@@ -27,4 +43,3 @@ async def validate(event: MailReceived, work: Work, ports: IntakePorts) -> Seque
         head=head,
         hops=(*event.hops, hop),
     )
-    return (validated,)

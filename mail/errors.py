@@ -14,11 +14,16 @@ class PostriverError(Exception):
 
 
 class Transient(PostriverError):
-    """`engine` does not answer: hold."""
+    """`engine` does not answer: hold.
 
-    def __init__(self, engine: str, detail: str = "") -> None:
+    `served_s`: when it last answered another request of the kind that failed (monotonic), where
+    the failure may be due to what was asked for; 0 when that is not known.
+    """
+
+    def __init__(self, engine: str, detail: str = "", *, served_s: float = 0.0) -> None:
         super().__init__(f"{engine}: {detail}" if detail else engine)
         self.engine = engine
+        self.served_s = served_s
 
 
 class StoreUnavailable(Transient):
@@ -63,6 +68,20 @@ class ContentMissing(Poison):
 
     def __init__(self, ref: str) -> None:
         super().__init__(f"content {ref} is not in the content store")
+
+
+class EndsProcess(Poison):
+    """The process ended while it handled this event, and again while it handled nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__("the process ended twice while it handled this event, once alone")
+
+
+class SetAside(Poison):
+    """An operator does not want this event handled."""
+
+    def __init__(self) -> None:
+        super().__init__("set aside by an operator")
 
 
 class Fatal(PostriverError):

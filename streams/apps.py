@@ -2,20 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import faust
 import mode
 
 from mail.errors import BrokerUnavailable, Fatal, PostriverError
+from streams.alone import Alone
 from streams.config import StreamsConfig, TopicsConfig
-from streams.handling import Handler, Handling, River
+from streams.handling import Handler, Handling, Instead, River
 from streams.harness import Harness, RewindingConsumer
 from streams.lag import LagMeter
 from streams.periodic import Periodic
+from streams.set_aside import Requests
 from streams.status import RoleStatus
 from streams.tables import UnreadTable
 from streams.topics import ended_epochs
@@ -28,6 +32,16 @@ POLL_FOREVER_S = 20 * 24 * 3600.0  # a held worker must never be thrown out of i
 
 class WorkerCrashed(Fatal):
     """Faust gave up; the supervisor starts the worker again."""
+
+
+class MorePartitions(Fatal):
+    """Partitions were added to a topic: equal keys stand in two of them from then on."""
+
+    def __init__(self, topic: str, found: int, ours: int) -> None:
+        super().__init__(
+            f"topic {topic} has {found} partitions, this worker was made for {ours}: stop all "
+            "writers, and make the topic anew with as many as before; see docs/failure-modes.md"
+        )
 
 
 class Worker:
@@ -49,6 +63,7 @@ class Worker:
         topics: Mapping[str, Topic] = BY_NAME,
         unread: bool = False,
         dead_letters: str = DEAD_LETTERS,
+        instead: Mapping[str, Instead] = MappingProxyType({}),
     ) -> None:
         self.status = RoleStatus()
         self._config = config
@@ -59,12 +74,19 @@ class Worker:
         self._unread = UnreadTable(self._app, partitions=config.partitions) if unread else None
         self._reads = [stage.reads for stage in stages]
         self._harnesses: list[Harness] = []
+        self._requests = Requests(config.requests_folder)
         around = {
             "ports": ports(self._unread), "river": river, "config": config,
             "status": self.status, "dead_letters": dead_letters,
+            "alone": Alone(), "requests": self._requests,
         }  # fmt: skip
         self._harnesses = [
-            self._bound(stage, topics[stage.reads], handlers[stage.name], epochs, around)
+            self._bound(
+                stage,
+                topics[stage.reads],
+                handlers[stage.name],
+                around | {"epoch": epochs[stage.reads], "instead": instead.get(stage.name)},
+            )
             for stage in stages
         ]
         self._listen()
@@ -74,11 +96,9 @@ class Worker:
         stage: Stage,
         topic: Topic,
         handler: Handler,
-        epochs: Mapping[str, str],
         around: Mapping[str, Any],
     ) -> Harness:
-        epoch = epochs[stage.reads]
-        handling = Handling(stage=stage, topic=topic, handler=handler, epoch=epoch, **around)
+        handling = Handling(stage=stage, topic=topic, handler=handler, **around)
         harness = Harness(self._app, handling, self._fail)
         harness.bind()
         return harness
@@ -99,13 +119,24 @@ class Worker:
             f"lag: {self._role}", lambda: self._read_lag(meter),
             interval_s=self._config.lag_interval_s,
         )  # fmt: skip
+        look = Periodic(
+            f"requests: {self._role}", self._look, interval_s=self._config.requests_interval_s
+        )
         await meter.start()
         watch.start()
+        look.start()
         try:
             await self._run_app(stop)
         finally:
+            await look.stop()
             await watch.stop()
             await meter.stop()
+
+    async def _look(self) -> None:
+        """Take new requests of operators; a small folder, read on the loop."""
+        if self._requests.look():
+            for harness in self._harnesses:
+                harness.wake()
 
     async def _run_app(self, stop: asyncio.Event) -> None:
         starting = asyncio.create_task(self._app.start(), name="faust")
@@ -159,7 +190,15 @@ class Worker:
         except BrokerUnavailable:
             self.status.unread()
             raise
+        self._check_partitions(part.topic for part in lags)
         self.status.behind({(part.topic, part.partition): lag for part, lag in lags.items()})
+
+    def _check_partitions(self, topics: Iterable[str]) -> None:
+        """Keys move with the number of partitions: one user would have two writers."""
+        ours = self._config.partitions
+        for topic, partitions in Counter(topics).items():
+            if partitions > ours:
+                self._fail(MorePartitions(topic, partitions, ours))
 
     def _listen(self) -> None:
         async def revoked(app: Any, lost: Any, **_: Any) -> None:

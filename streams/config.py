@@ -43,6 +43,9 @@ class StreamsConfig:
     bootstrap: str
     worker: str  # names this process in hops and logs
     data_folder: Path  # Faust's; nothing that matters is kept there
+    notes_folder: Path | None = None  # streams/notes.py; None: tries are not noted
+    requests_folder: Path | None = None  # events that operators want set aside
+    requests_interval_s: float = 1.0
     group_prefix: str = "postriver-"
     partitions: int = 12
     commit_interval_s: float = 1.0  # upper bound on work repeated after kill -9
@@ -53,6 +56,8 @@ class StreamsConfig:
     hold_cap_s: float = 5.0  # ... up to this
     unexpected_tries: int = 5  # within 60 s: 1 + 2 + 4 + 8 s between them
     unexpected_first_s: float = 1.0
+    unreadable_tries: int = 10  # failures of one event beside others that its engine serves ...
+    unreadable_s: float = 300.0  # ... over so long, then it is parked
     buffer_max_events: int = 512  # per partition, beyond which it is not fetched
     buffer_max_bytes: int = 8 * MIB  # per partition, likewise
     poll_max_records: int = 200

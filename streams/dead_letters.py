@@ -6,9 +6,15 @@ sends them back.
 
 from typing import Protocol
 
+import msgspec
+
 from schemas.records import DeadLetter
 from streams.dead_letter_headers import Headers, letter_headers
-from streams.topology import DEAD_LETTERS
+from streams.topology import DEAD_LETTERS, EVENT_MAX_BYTES
+
+WHOLE_MAX_BYTES = EVENT_MAX_BYTES + 32 * 1024  # key and value; the publisher takes 16 KiB more
+CUT_BYTES = 1024 * 1024
+KEY_CUT_BYTES = 4 * 1024
 
 
 class RawPublisher(Protocol):
@@ -30,6 +36,17 @@ class RawPublisher(Protocol):
 async def park(river: RawPublisher, letter: DeadLetter, *, topic: str = DEAD_LETTERS) -> None:
     """Write `letter` under the origin's key. BrokerUnavailable: in doubt, repeat.
 
+    A record over WHOLE_MAX_BYTES, which no stage of ours writes, is cut to its beginning.
     Repeating may leave two letters of one origin; sending both back is harmless, ids travel.
     """
+    if len(letter.key) + len(letter.value) > WHOLE_MAX_BYTES:
+        letter = _cut(letter)
     await river.publish_raw(topic, letter.key, letter.value, letter_headers(letter))
+
+
+def _cut(letter: DeadLetter) -> DeadLetter:
+    """No event of ours is so large, so what is cut off is no mail."""
+    said = f"a foreign record of {len(letter.value)} bytes, cut to {CUT_BYTES}; {letter.cause}"
+    return msgspec.structs.replace(
+        letter, key=letter.key[:KEY_CUT_BYTES], value=letter.value[:CUT_BYTES], cause=said
+    )

@@ -7,7 +7,7 @@ revoke everything of the lost partitions is cancelled and never acknowledged.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Collection, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,7 +211,11 @@ class Harness:
                 return f"{tp.topic}/{tp.partition} has not moved for {at_work_s:.0f} s"
         return None
 
-    async def revoke(self, lost: Iterable[TP]) -> None:
+    def wake(self) -> None:
+        """Try what waits at once: requests of operators have come."""
+        self._handling.wake()
+
+    async def revoke(self, lost: Collection[TP]) -> None:
         """Cancel and forget what runs on `lost`; wait for its end within the bound."""
         tasks: list[asyncio.Task[None]] = []
         for tp in lost:
@@ -222,6 +226,9 @@ class Harness:
                 tasks += window.close()
         if tasks:
             await asyncio.wait(tasks, timeout=self._config.revoke_limit_s)
+        for tp in lost:
+            if tp.topic == self._handling.topic.name:
+                self._handling.forget(tp.partition)
 
     def end(self) -> None:
         """Take nothing more; from here on there is only `drain`."""

@@ -22,6 +22,7 @@ class Held:
     stage: str
     topic: str
     partition: int
+    offset: int
     engine: str
     since_ms: int
     detail: str
@@ -79,6 +80,7 @@ class RoleStatus:
             stage=stage,
             topic=topic,
             partition=partition,
+            offset=offset,
             engine=cause.engine,
             since_ms=since_ms,
             detail=str(cause),
@@ -88,7 +90,7 @@ class RoleStatus:
     def release(self, slot: Slot, offset: int) -> None:
         """The event at `offset` was served: it has the usual time to end from here on."""
         self._held.pop((slot, offset), None)
-        self._moves(slot[1:])
+        self.moves(slot[1:])
 
     def count(self, stage: str, outcome: str) -> None:
         """`outcome`: one of OUTCOMES."""
@@ -111,7 +113,7 @@ class RoleStatus:
         self.unready_since_s = time.monotonic()
 
     def acked(self, part: Part) -> None:
-        self._moves(part)
+        self.moves(part)
 
     def behind(self, lags: Mapping[Part, int]) -> None:
         """What waits for the whole group by partition, as just read."""
@@ -127,9 +129,10 @@ class RoleStatus:
     def _wait(self, behind: dict[Part, int]) -> None:
         self._behind = behind
         for part in self.moved_s.keys() - behind.keys():
-            self._moves(part)
+            self.moves(part)
 
-    def _moves(self, part: Part) -> None:
+    def moves(self, part: Part) -> None:
+        """Something of `part` goes on: it is not stalled."""
         if part in self.moved_s:
             self.moved_s[part] = time.monotonic()
 

@@ -195,6 +195,11 @@ TOPIC_OF: dict[type, Topic] = {kind: topic for topic in TOPICS for kind in topic
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 
+def stage_that_reads(topic: str) -> Stage | None:
+    """The stage that reads `topic`; None for a topic without one."""
+    return next((stage for stage in STAGES if stage.reads == topic), None)
+
+
 def stages_of(role: str) -> tuple[Stage, ...]:
     """The stages that run in `role`; ValueError for a role that has none."""
     found = tuple(stage for stage in STAGES if stage.role == role)

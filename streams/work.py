@@ -12,22 +12,32 @@ class Try:
     """Implements mail.ports.Work, for all the tries of one event."""
 
     __slots__ = (
+        "_beat",
         "_stage",
         "_started_at_ms",
         "_started_s",
         "_then",
         "_worker",
         "attempt",
+        "beyond_journal",
         "origins",
         "position",
     )
 
     def __init__(
-        self, position: Position, *, stage: str, worker: str, origins: tuple[Position, ...] = ()
+        self,
+        position: Position,
+        *,
+        stage: str,
+        worker: str,
+        origins: tuple[Position, ...] = (),
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.position = position
         self.origins = origins
         self.attempt = 0
+        self.beyond_journal = False
+        self._beat = beat
         self._stage = stage
         self._worker = worker
         self._started_at_ms = now_ms()
@@ -58,6 +68,14 @@ class Try:
     def after_publish(self, then: Callable[[], None]) -> None:
         """Call `then` once this try's outputs are acknowledged; it must not block or fail."""
         self._then.append(then)
+
+    def committed(self) -> None:
+        """The journal has the command: from here on it is never parked."""
+        self.beyond_journal = True
+
+    def beat(self) -> None:
+        """The handler still works, and is not to be taken for stalled."""
+        self._beat()
 
     def published(self) -> None:
         """The outputs are acknowledged."""

@@ -6,12 +6,13 @@ from typing import Any
 
 from agents.index import index
 from agents.mailbox import mailbox
+from agents.mailbox_aside import journalled
 from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
 from agents.refill import refill
 from agents.route import route
 from agents.scan import scan
 from agents.set_aside import SetAside
-from agents.validate import validate
+from agents.validate import unparsed, validate
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.roles.parts import repeating, running
@@ -22,8 +23,9 @@ from mail.times import DAY_MS, now_ms
 from stack.home import existing
 from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
-from streams.handling import Handler
+from streams.handling import Handler, Instead
 from streams.publisher import KafkaPublisher
+from streams.set_aside import requests_folder
 from streams.status import OUTCOMES, RoleStatus
 from streams.tables import UnreadTable
 from streams.topics import wait_for_topics
@@ -37,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "mailbox": mailbox,
     "index": index,
 }
+INSTEAD: dict[str, Instead] = {"validate": unparsed, "mailbox": journalled}
 REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
 REFRESH_INTERVAL_S = 60.0  # of warnings; what this process sets aside is known at once
 Ports = Callable[[UnreadTable | None], Any]
@@ -135,6 +138,7 @@ async def _work(
                 river=publisher,
                 epochs=epochs,
                 unread=role == "mailbox",
+                instead=INSTEAD,
             )
             at_work.append(worker)
             await worker.run(stop)
@@ -143,10 +147,13 @@ async def _work(
 
 
 def _streams(config: Config, role: str) -> StreamsConfig:
+    folder = config.home / "engines" / "faust" / role
     return StreamsConfig(
         bootstrap=config.bootstrap,
         worker=f"{role}@{config.hostname}",
-        data_folder=config.home / "engines" / "faust" / role,
+        data_folder=folder,
+        notes_folder=folder / "tries",
+        requests_folder=requests_folder(config.home),
     )
 
 

@@ -37,6 +37,14 @@ class Work(Protocol):
         """
         ...
 
+    def committed(self) -> None:
+        """The command's effect is journalled: from now on the event waits, and is never parked."""
+        ...
+
+    def beat(self) -> None:
+        """Progress of a long handler; without one for 300 s the process is taken for stalled."""
+        ...
+
 
 class Publisher(Protocol):
     """The way into the river. Topic and key follow from the event (streams/topology.py)."""

@@ -54,6 +54,8 @@ class OneTry:
         self.position = Position(epoch, 0, offset)
         self.origins = origins
         self.attempt = attempt
+        self.beyond_journal = False
+        self.beats = 0
         self._after: list[Callable[[], None]] = []
 
     def hop(self, verdict: str) -> Hop:
@@ -65,6 +67,12 @@ class OneTry:
             attempt=self.attempt,
             worker="w1",
         )
+
+    def committed(self) -> None:
+        self.beyond_journal = True
+
+    def beat(self) -> None:
+        self.beats += 1
 
     def after_publish(self, then: Callable[[], None]) -> None:
         self._after.append(then)

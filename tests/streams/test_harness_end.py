@@ -22,13 +22,18 @@ class Handling:
         self.status = RoleStatus()
         self._held = held
 
+    def forget(self, partition: int) -> None:
+        pass
+
     async def handle(self, arrival, still_ours) -> None:
         if arrival.offset in self._held:
             await asyncio.Event().wait()
 
 
 def event(offset: int, acked: list[int]):
-    message = SimpleNamespace(topic="t", partition=0, offset=offset, key=b"k", value=b"v")
+    message = SimpleNamespace(
+        topic="t", partition=0, offset=offset, key=b"k", value=b"v", headers=()
+    )
     return SimpleNamespace(message=message, ack=lambda: acked.append(offset))
 
 

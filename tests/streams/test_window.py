@@ -102,6 +102,29 @@ async def test_a_failure_is_fatal_at_once_and_acks_no_more(failing) -> None:
     assert gates.acked == []
 
 
+async def test_an_error_of_a_task_that_a_revoke_cancels_is_not_reported() -> None:
+    fatal: list[BaseException] = []
+    acked: list[int] = []
+    window = Window(limit=3, ordered=False, on_fatal=fatal.append)
+
+    async def spoiled_by_its_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("raised while it was cancelled")
+
+    for work in (spoiled_by_its_end, asyncio.Event().wait, lambda: asyncio.sleep(0)):
+        window.feed(Entry(key=b"", size_bytes=1, work=work, ack=lambda: acked.append(1)))
+    await asyncio.sleep(0)
+    ending = window.close()
+    await asyncio.wait(ending)
+    await asyncio.sleep(0)
+    assert (fatal, acked) == ([], [])
+    assert [str(task.exception()) for task in ending if not task.cancelled()] == [
+        "raised while it was cancelled"
+    ]
+
+
 async def test_each_handler_runs_in_the_context_of_its_own_arrival() -> None:
     here, seen = contextvars.ContextVar("here"), []
     window = Window(limit=1, ordered=False, on_fatal=lambda _: None)
