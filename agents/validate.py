@@ -2,7 +2,7 @@
 
 Reads mail.received. Emits mail.validated, always. What nobody can parse goes on, marked
 `parse_failed`, and is shown raw: after 250 there is nobody left to refuse it to.
-A mail that ends the process twice, once alone, goes on as `parse_failed` without being read.
+A mail that ends the process, also when it is alone, is parsed by another process.
 Content that is not in the store: Poison. A store unreachable: Transient, the partition holds.
 Safe to repeat: it writes nothing.
 """
@@ -23,13 +23,15 @@ async def validate(event: MailReceived, work: Work, ports: IntakePorts) -> Seque
     return (_validated(event, work, head),)
 
 
-async def unparsed(
-    event: MailReceived, work: Work, _: IntakePorts, cause: Poison
+async def parsed_apart(
+    event: MailReceived, work: Work, ports: IntakePorts, cause: Poison
 ) -> Sequence[Event] | None:
-    """Instead of parking a mail that ends this process: hand it on without reading it."""
+    """Instead of parking a mail that ends this process: have it parsed by another one."""
     if not isinstance(cause, EndsProcess):
         return None
-    return (_validated(event, work, Head(parse_failed=True)),)
+    async with reading(event.content, ports.contents, ports.budget) as content:
+        head = await ports.parser.head(content, apart=True)
+    return (_validated(event, work, head),)
 
 
 def _validated(event: MailReceived, work: Work, head: Head) -> MailValidated:

@@ -71,10 +71,10 @@ class ContentMissing(Poison):
 
 
 class EndsProcess(Poison):
-    """The process ended while it handled this event, and again while it handled nothing else."""
+    """Processes ended while they handled this event and nothing else."""
 
     def __init__(self) -> None:
-        super().__init__("the process ended twice while it handled this event, once alone")
+        super().__init__("three processes ended while they handled this event, two of them alone")
 
 
 class SetAside(Poison):

@@ -84,7 +84,8 @@ def is_quick(content: bytes, max_bytes: int) -> bool:
 class ParserHere(Parser):
     """Parses on the caller's event loop, however long it takes: for tests and small tools."""
 
-    async def head(self, content: bytes) -> Head:
+    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+        del apart
         return read_head(content)
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:

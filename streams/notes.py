@@ -1,9 +1,11 @@
 """Which events are at work, in a file that outlives a killed process.
 
-One file for each partition of a stage: a header, then places of 24 bytes, each with an offset, its
-size in bytes, and whether it was tried alone. A place is written before a try and cleared after it,
-without a sync: it survives the process, not the machine. What a killed process leaves is suspect,
-and is tried alone by the next one; what ended a process while it was alone is guilty.
+One file for each partition of a stage: a header, then places of 24 bytes. Each has an offset, its
+size in bytes, the number of processes that ended with it alone, and whether it is alone now.
+A place is written before a try and cleared after it, without a sync: it survives the process, not
+the machine. What a killed process leaves is suspect, and is tried alone by the next one. What ended
+GUILTY_AFTER processes while it was alone is guilty: somebody may kill a healthy process once or
+twice, and hit the same event.
 A file of another boot or another epoch of its topic counts for nothing. A file that another living
 process has locked is left alone, and so is a disk that is full: then nothing is noted.
 """
@@ -18,7 +20,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 PLACES_MAX = 1_024
-_PLACE = struct.Struct("<QQQ")  # offset + 1 (0: free), size_bytes, 1 when alone
+GUILTY_AFTER = 2  # processes that ended while they handled nothing else
+_PLACE = struct.Struct("<QQQ")  # offset + 1 (0: free), size_bytes, 2 * ends + (1 when alone now)
 _CLEAR = bytes(_PLACE.size)
 _MAGIC = b"tries.1\n"
 _HEADER_BYTES = 24  # the magic, and a stamp of 16 bytes
@@ -40,6 +43,7 @@ class Notes:
     def __init__(self, path: Path | None, stamp: bytes) -> None:
         self.suspects: set[int] = set()
         self.guilty: set[int] = set()
+        self._ends: dict[int, int] = {}  # offset of a suspect: processes that ended with it alone
         self._places: dict[int, int] = {}  # offset: its place in the file
         self._free: list[int] = []
         self._next = _HEADER_BYTES
@@ -64,7 +68,8 @@ class Notes:
                     return
                 self._next += _PLACE.size
             self._places[offset] = place
-        self._write(_PLACE.pack(offset + 1, size_bytes, alone), place)
+        ends = self._ends.get(offset, 0) if self._ends else 0
+        self._write(_PLACE.pack(offset + 1, size_bytes, 2 * ends + alone), place)
 
     def end(self, offset: int, *, handled: bool) -> None:
         """The try has ended, and with it every suspicion if the event was `handled`."""
@@ -73,6 +78,7 @@ class Notes:
             return
         self.suspects.discard(offset)
         self.guilty.discard(offset)
+        self._ends.pop(offset, None)
         place = self._places.pop(offset, None)
         if place is not None:
             self._write(_CLEAR, place)
@@ -98,18 +104,19 @@ class Notes:
         for place in range(_HEADER_BYTES, len(found) - _PLACE.size + 1, _PLACE.size):
             self._take(place, *_PLACE.unpack_from(found, place))
 
-    def _take(self, place: int, number: int, size_bytes: int, alone: int) -> None:
+    def _take(self, place: int, number: int, size_bytes: int, state: int) -> None:
         self._next = place + _PLACE.size
         if not number or number - 1 in self._places:
             self._free.append(place)
             return
-        offset = number - 1
-        self._places[offset] = place
-        (self.guilty if alone else self.suspects).add(offset)
+        offset, ends = number - 1, min(state // 2 + state % 2, GUILTY_AFTER)
+        self._places[offset], self._ends[offset] = place, ends
+        (self.guilty if ends == GUILTY_AFTER else self.suspects).add(offset)
         log.warning(
-            "an earlier process ended while it handled offset %d (%d bytes)%s",
-            offset, size_bytes, ", alone" if alone else "",
+            "processes ended while they handled offset %d (%d bytes), %d of them with it alone",
+            offset, size_bytes, ends,
         )  # fmt: skip
+        self._write(_PLACE.pack(number, size_bytes, 2 * ends), place)
 
     def _write(self, octets: bytes, place: int) -> None:
         if self._file < 0:

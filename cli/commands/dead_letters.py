@@ -11,10 +11,13 @@ import click
 
 from cli.commands.render import when
 from cli.commands.times import MOMENT
-from cli.wiring import bootstrap
+from cli.config import load
+from cli.wiring import adapters, bootstrap
 from mail.errors import Refused
 from streams import dead_letter_box as box
+from streams import parking
 from streams.letters import Parked, Wanted, kind_of
+from streams.set_aside import Place, place_of, requests_folder
 from streams.topology import BY_NAME, STAGES
 
 BAD = {"unreadable", "not_found"}
@@ -112,6 +115,28 @@ def letters_discard(letter_ids: tuple[str, ...], *, reason: str) -> None:
     if not reason.strip():
         raise click.UsageError("a reason is wanted: somebody will ask")
     _tell(asyncio.run(box.discard(bootstrap(), letter_ids, reason.strip())), "")
+
+
+@dead_letters.command("park")
+@click.argument("name", metavar="TOPIC@PARTITION-OFFSET")
+def letters_park(name: str) -> None:
+    """Set one event aside, unchanged, that its stage cannot get past.
+
+    Works while the stage holds, and while its process ends again and again.
+    """
+    place = place_of(name)
+    if asyncio.run(_park(place)):
+        click.echo(f"{place} is set aside: postriver dead-letters list")
+    else:
+        click.echo(f"asked for: {place} is set aside as soon as its stage gets to it")
+
+
+async def _park(place: Place) -> bool:
+    config = load()
+    async with adapters(config) as opened:
+        directory = await opened.directory()
+        folder = requests_folder(config.home)
+        return await parking.request(config.bootstrap, directory, folder, place)
 
 
 def _tell(done: Sequence[box.Done], nothing: str) -> None:

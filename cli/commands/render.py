@@ -1,6 +1,6 @@
 """How times and hops are shown to people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,11 @@ def when(at_ms: int) -> str:
     """RFC 3339, UTC, milliseconds."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def event_of(held: Mapping[str, Any]) -> str:
+    """TOPIC@PARTITION-OFFSET of the event that has waited longest in a held partition."""
+    return f"{held.get('topic')}@{held.get('partition')}-{held.get('offset')}"
 
 
 def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cli import accounts
+from cli.commands.render import event_of
 from cli.config import Config, given, load
 from cli.doctor.finding import Level
 from cli.doctor.settings import settings
@@ -187,7 +188,9 @@ def _table(found: dict[str, Any]) -> str:
     ]
     for row in found["roles"]:
         lines.append(f"  {row['name']:<9} lag {row['lag']}")
-        lines += [f"    held: {one['engine']}, {one['detail']}" for one in row["held"]]
+        lines += [
+            f"    held: {one['engine']}, {one['detail']}; at {event_of(one)}" for one in row["held"]
+        ]
         if sweep := row.get("detail", {}).get("sweep"):
             lines.append(f"    sweep: {sweep}")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cli.commands.render import event_of
 from cli.config import Config
 from cli.doctor.finding import Finding, note, ok, problem
 from cli.roles.parts import running
@@ -55,7 +56,11 @@ def held(status: Mapping[str, Any], at_ms: int | None = None) -> list[Finding]:
         since_s = max(0, (now_ms() if at_ms is None else at_ms) - row["since_ms"]) / 1000
         what = f"{row['stage']} has waited {since_s:.0f} s for {row['engine']}: {row['detail']}"
         make = problem if since_s > HELD_LONG_S else note
-        found.append(make("held", what, f"mend {row['engine']}; mail goes on by itself then"))
+        do = (
+            f"mend {row['engine']}; mail goes on by itself then. If it serves other mail: "
+            f"postriver dead-letters park {event_of(row)}"
+        )
+        found.append(make("held", what, do))
     return found or [ok("held", "nothing waits for an engine")]
 
 

@@ -12,7 +12,7 @@ from agents.refill import refill
 from agents.route import route
 from agents.scan import scan
 from agents.set_aside import SetAside
-from agents.validate import unparsed, validate
+from agents.validate import parsed_apart, validate
 from cli.config import Config
 from cli.health import Report, Sample, serve_health
 from cli.roles.parts import repeating, running
@@ -39,7 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "mailbox": mailbox,
     "index": index,
 }
-INSTEAD: dict[str, Instead] = {"validate": unparsed, "mailbox": journalled}
+INSTEAD: dict[str, Instead] = {"validate": parsed_apart, "mailbox": journalled}
 REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
 REFRESH_INTERVAL_S = 60.0  # of warnings; what this process sets aside is known at once
 Ports = Callable[[UnreadTable | None], Any]

@@ -14,8 +14,8 @@ class Parser(Protocol):
     mail is to blame.
     """
 
-    async def head(self, content: bytes) -> Head:
-        """As mail.parse.read_head."""
+    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+        """As mail.parse.read_head; `apart`: by another process even if it is small."""
         ...
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:

@@ -59,8 +59,8 @@ class ParserPool(Parser):
             child.end()
         self._idle.clear()
 
-    async def head(self, content: bytes) -> Head:
-        return await self._answer(Head, Asked(operation="head"), content)
+    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+        return await self._answer(Head, Asked(operation="head"), content, apart=apart)
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
         asked = Asked(operation="shown", text_max_chars=text_max_chars)
@@ -75,13 +75,17 @@ class ParserPool(Parser):
             raise NotFound("no such attachment")
         return answer, octets
 
-    async def _answer(self, kind: type[T], asked: Asked, content: bytes) -> T:
-        answer, _ = await self._ask(asked, content)
+    async def _answer(
+        self, kind: type[T], asked: Asked, content: bytes, *, apart: bool = False
+    ) -> T:
+        answer, _ = await self._ask(asked, content, apart=apart)
         assert isinstance(answer, kind)
         return answer
 
-    async def _ask(self, asked: Asked, content: bytes) -> tuple[Answer, bytes]:
-        if is_quick(content, self._limits.here_max_bytes):
+    async def _ask(
+        self, asked: Asked, content: bytes, *, apart: bool = False
+    ) -> tuple[Answer, bytes]:
+        if not apart and is_quick(content, self._limits.here_max_bytes):
             return carry_out(asked, content)
         if self._closed:
             raise ParserUnavailable("closed")

@@ -4,11 +4,12 @@ import pytest
 
 from agents.ports import IntakePorts
 from agents.route import route
-from agents.validate import validate
-from mail.errors import ContentMissing, Poison, StoreUnavailable
+from agents.validate import parsed_apart, validate
+from mail.errors import ContentMissing, EndsProcess, Poison, SetAside, StoreUnavailable
 from mail.ids import message_id
+from mail.parsing import ParserHere
 from schemas.content import Stored
-from schemas.mail import Verdict
+from schemas.mail import Head, Verdict
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
 from tests.agents.made import OneTry, received, scanned
 
@@ -31,6 +32,30 @@ async def test_validate_passes_on_what_nobody_can_parse(ports: IntakePorts, cont
     (event,) = await validate(received(content), OneTry(), ports)
     assert event.head.parse_failed
     assert event.hops[-1].verdict == "parse_failed"
+
+
+class Apart(ParserHere):
+    """Counts mails that were to be parsed by another process."""
+
+    apart = 0
+
+    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+        self.apart += apart
+        return await super().head(content)
+
+
+async def test_validate_has_a_mail_that_ends_the_process_parsed_by_another_one() -> None:
+    parser = Apart()
+    ports = IntakePorts(
+        contents=MemoryContentStore(), holders=MemoryHolders(), quarantine=MemoryQuarantine(),
+        parser=parser,
+    )  # fmt: skip
+    assert await parsed_apart(received(), OneTry(), ports, EndsProcess()) == tuple(
+        await validate(received(), OneTry(), ports)
+    )
+    assert parser.apart == 1
+    for cause in (SetAside(), ContentMissing("m1")):  # parked as they are
+        assert await parsed_apart(received(), OneTry(), ports, cause) is None
 
 
 async def test_validate_reads_a_big_mail_from_the_store(ports: IntakePorts) -> None:

@@ -98,7 +98,10 @@ def test_old_and_missing_signatures_say_how_to_have_fresh_ones() -> None:
 
 def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
     row = {"name": "scan", "restarts": 4}
-    held = {"stage": "scan", "engine": "clamd", "since_ms": 0, "detail": "no answer"}
+    held = {
+        "stage": "scan", "topic": "mail.validated", "partition": 3, "offset": 120,
+        "engine": "clamd", "since_ms": 0, "detail": "no answer",
+    }  # fmt: skip
     status = {
         "state": "degraded", "reasons": {"clamd": "ended by SIGKILL"}, "processes": [row],
         "engines": [], "roles": [{"held": [held], "warnings": ["one mail is missing"]}],
@@ -110,6 +113,7 @@ def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
     assert (warned.level.value, warned.what) == ("problem", "one mail is missing")
     assert "scan was started again 4 times" in restarts.what
     assert levels(river.held(status, at_ms=60_000)) == ["note"]
+    assert "dead-letters park mail.validated@3-120" in river.held(status, at_ms=0)[0].do
     assert levels(river.held(status, at_ms=3_600_000)) == ["problem"]
 
 

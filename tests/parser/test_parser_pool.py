@@ -178,6 +178,13 @@ async def test_a_child_has_no_descriptors_of_its_parent(made, tmp_path) -> None:
     assert {one.partition(":")[0] for one in there} == {"socket", "/dev/null"}
 
 
+async def test_a_small_mail_is_parsed_apart_where_that_is_asked_for() -> None:
+    pool = ParserPool(program=DYING)
+    assert not (await pool.head(mail("abort"))).parse_failed
+    assert (await pool.head(mail("abort"), apart=True)).parse_failed
+    await pool.close()
+
+
 async def test_small_and_common_mail_needs_no_child() -> None:
     pool = ParserPool(program="tests.parser.no_such_module")
     assert (await pool.head(mail("small", size_bytes=30_000))).subject == "small"

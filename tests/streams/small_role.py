@@ -4,6 +4,7 @@ Handles notes by their word, writes a line for each thing that it does, and dump
     ""            answered
     wait:FILE     Transient while FILE exists
     slow:MS       answered after so long
+    die           the process is killed, as by the kernel
     poison, fatal, unexpected, cancelled, big, stray, table
 """
 
@@ -39,7 +40,8 @@ class Role:
         self.log.write(json.dumps({"what": what, "pid": os.getpid(), **more}) + "\n")
 
     async def handle(self, note: Note, work, _: Any) -> list[Any]:
-        self.write("begin", key=note.key, number=note.number, attempt=work.attempt)
+        at = work.position.partition
+        self.write("begin", key=note.key, number=note.number, attempt=work.attempt, partition=at)
         answer = Answer(
             key=note.key, number=note.number, attempt=work.attempt, offset=work.position.offset,
             origins=work.origins,
@@ -60,6 +62,11 @@ class Role:
         if Path(file).exists():
             raise Transient("gate", "closed")
         return [answer]
+
+    async def on_die(self, answer: Answer, _: str, __) -> list[Any]:
+        await asyncio.sleep(0.05)  # neighbours begin beside it
+        os.kill(os.getpid(), signal.SIGKILL)
+        return []
 
     async def on_poison(self, answer: Answer, _: str, __) -> list[Any]:
         raise Poison("spoilt")
@@ -125,6 +132,9 @@ class Role:
                 bootstrap=told["bootstrap"],
                 worker=f"w{os.getpid()}",
                 data_folder=Path(told["log"]).parent / "faust",
+                notes_folder=Path(told["log"]).parent / "tries",
+                requests_folder=Path(told["log"]).parent / "requests",
+                requests_interval_s=0.1,
                 group_prefix="",
                 partitions=told.get("partitions", 3),
                 unexpected_first_s=0.05,

@@ -31,7 +31,7 @@ def test_what_a_killed_process_was_at_is_suspect(path) -> None:
     assert Notes(path, STAMP).suspects == {0, 5, 7}
 
 
-def test_a_suspect_that_ends_the_next_process_alone_is_guilty(path) -> None:
+def test_a_suspect_that_ends_two_more_processes_alone_is_guilty(path) -> None:
     first = Notes(path, STAMP)
     for offset in (5, 6, 7):
         first.begin(offset, 100)
@@ -42,9 +42,18 @@ def test_a_suspect_that_ends_the_next_process_alone_is_guilty(path) -> None:
     second.begin(6, 100, alone=True)
     killed(second)
     third = Notes(path, STAMP)
-    assert (third.suspects, third.guilty) == ({7}, {6})
-    third.end(6, handled=True)
+    assert (third.suspects, third.guilty) == ({6, 7}, set())  # somebody may have killed it
+    third.begin(6, 100, alone=True)
+    third.end(6, handled=False)  # it waits for an engine
+    third.begin(6, 100, alone=True)
     killed(third)
+    fourth = Notes(path, STAMP)
+    assert (fourth.suspects, fourth.guilty) == ({7}, {6})
+    fourth.close()
+    fifth = Notes(path, STAMP)
+    assert (fifth.suspects, fifth.guilty) == ({7}, {6})
+    fifth.end(6, handled=True)
+    killed(fifth)
     assert Notes(path, STAMP).guilty == set()
 
 
@@ -56,8 +65,10 @@ def test_a_suspect_that_waits_for_an_engine_is_neither_cleared_nor_guilty(path) 
     second.begin(5, 100, alone=True)
     second.end(5, handled=False)
     killed(second)
-    third = Notes(path, STAMP)
-    assert (third.suspects, third.guilty) == ({5}, set())
+    for _ in range(5):
+        later = Notes(path, STAMP)
+        assert (later.suspects, later.guilty) == ({5}, set())
+        killed(later)
 
 
 def test_an_orderly_end_leaves_no_suspects(path) -> None:
