@@ -5,7 +5,8 @@ from pathlib import Path
 from agents.mailbox import mailbox
 from agents.mailbox_aside import journalled
 from mail.errors import SetAside
-from schemas.events import DeleteMessages, MailboxChanged
+from schemas.events import DestroyMessages, MailboxChanged
+from schemas.mailbox import TRASH
 from schemas.operator_commands import RebuildViews
 from stores.memory import MemoryHolders, MemoryMailStore
 from streams.codec import encode
@@ -32,8 +33,7 @@ class Failing(MemoryHolders):
 async def test_a_command_that_its_journal_has_is_published_whatever_fails_behind_it() -> None:
     store = MemoryMailStore()
     ports = mailbox_ports(store=store, holders=Failing())
-    await mailbox(deliver("m1"), OneTry(offset=0), mailbox_ports(store=store))
-    await mailbox(order(DeleteMessages, "c1", "m1"), OneTry(offset=1), mailbox_ports(store=store))
+    await mailbox(deliver("m1", folder_id=TRASH), OneTry(offset=0), mailbox_ports(store=store))
     config = StreamsConfig(
         bootstrap="", worker="w", data_folder=Path(), hold_first_s=0.001, unexpected_first_s=0.001
     )
@@ -43,7 +43,7 @@ async def test_a_command_that_its_journal_has_is_published_whatever_fails_behind
         stage=stage, topic=BY_NAME["mailbox.commands"], handler=mailbox, ports=ports, river=river,
         config=config, status=status, epoch="e1", instead=journalled,
     )  # fmt: skip
-    destroy = order(DeleteMessages, "c2", "m1")
+    destroy = order(DestroyMessages, "c2", "m1", unchanged_since_seq=1)
     arrival = Arrival(partition=0, offset=2, key=b"bob", value=encode(destroy))
     await handling.handle(arrival, lambda: True)
     (event,) = river.events
