@@ -140,10 +140,10 @@ class PackedContentStore(ContentStore, ContentSweep):
 
     def _keep(self, connection: Connection, mail_id: str, content: bytes) -> bytes | None:
         """What the row holds from now on; None: there is a file of that id. StoreUnavailable."""
-        counts.strike(connection, mail_id)
         row = (mail_id, now_ms(), content)
         if not self._is_file(mail_id) and connection.execute(_PUT, row).rowcount:
             return content
+        counts.strike(connection, mail_id)
         return _found(connection, mail_id)
 
     def _is_file(self, mail_id: str) -> bool:
