@@ -15,7 +15,14 @@ from aiokafka import AIOKafkaConsumer
 
 from mail.errors import BrokerUnavailable
 from mail.lists import NO_FILTER
-from schemas.events import Command, CommandAnswered, MailboxChanged, MailboxEvent, Position
+from schemas.events import (
+    Change,
+    Command,
+    CommandAnswered,
+    MailboxChanged,
+    MailboxEvent,
+    Position,
+)
 from schemas.mailbox import FOLDERS, MailboxState, Message, Usage
 from stores.sqlite_mail import SqliteMailStore
 from streams.codec import decode
@@ -138,10 +145,12 @@ async def _records(bootstrap: str, topic: str) -> list:
 
 
 async def _commands(bootstrap: str, epoch: str) -> list[tuple[Command, Position]]:
-    return [
+    """All but the mailboxes' own upkeep, which is not answered and changes nothing."""
+    found = [
         (decode(COMMANDS, each.offset, each.value), Position(epoch, each.partition, each.offset))
         for each in await _records(bootstrap, COMMANDS)
     ]
+    return [(command, position) for command, position in found if isinstance(command, Change)]
 
 
 def _replayed(
