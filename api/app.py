@@ -19,13 +19,14 @@ from api.compression import compress
 from api.config import ApiConfig
 from api.cors import allow, preflight
 from api.doors import DoorSite
-from api.edge import EDGE, Edge, Reasons, make_edge
+from api.edge import EDGE, USER_ID, Edge, Reasons, make_edge
 from api.headers import secure
 from api.openapi import PATH, document
 from api.page import add_page
 from api.ports import ApiPorts
 from api.problems import Problem, of_error, of_http
 from api.routes import ROUTES
+from api.sending import is_long, send_long
 from mail.errors import PostriverError
 from mail.ids import new_id
 from streams.periodic import Periodic
@@ -109,12 +110,26 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
                 edge.count_anonymous(request)
             response = preflight(request, edge.config) or await handler(request)
             await compress(request, response)
+            response = await _sent(request, response, edge)
     except Exception as error:
         if request.get(_PREPARED):
             raise _cut_off(request, error) from error
         response = _problem(error, edge).response()
     _count(request, response.status, time.monotonic() - started_s)
     return response
+
+
+async def _sent(
+    request: web.Request, response: web.StreamResponse, edge: Edge
+) -> web.StreamResponse:
+    """Send a long answer at its reader's pace; aiohttp sends all others. 429: too many at once."""
+    if not (isinstance(response, web.Response) and is_long(request, response)):
+        return response
+    assert isinstance(response.body, bytes)
+    if (size_bytes := len(response.body)) <= edge.config.long_answer_bytes:
+        return await send_long(request, response, edge.config)
+    with edge.downloads.slot(request.get(USER_ID, ""), size_bytes):
+        return await send_long(request, response, edge.config)
 
 
 def _is_signed(request: web.Request) -> bool:

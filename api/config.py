@@ -48,14 +48,22 @@ class ApiConfig:
     page_max: int = 500
     cursor_max_chars: int = 512
 
-    off_loop_bytes: int = 128 * 1024  # a mail over this is read on a thread
-    reads_at_once: int = 4  # mails in memory for reading
+    work_s_per_minute: float = 30.0  # of the loop's time and of parsing, for one user
+    quick_max_bytes: int = 32 * 1024  # a common mail up to this is parsed on a thread, others by
+    quick_reads_at_once: int = 4  # children; see readers.py
+    quick_reads_per_user: int = 2
+    reads_at_once: int = 2  # by children, which are so many
+    reads_per_user: int = 1
+    reads_waiting: int = 256
     searches_per_user: int = 8  # one is carried out, the others wait for it
     search_s_per_minute: float = 20.0  # of the index's time, for one user
-    downloads_at_once: int = 32  # raw mails and attachments being sent
+    downloads_at_once: int = 32  # raw mails, attachments and long answers being sent
     downloads_per_user: int = 8
-    download_stall_s: float = 60.0  # a peer that takes nothing for so long is let go
-    text_max_chars: int = 2 * 1024 * 1024  # of text and of html in an answer; /raw has the rest
+    downloads_max_bytes: int = 256 * 1024 * 1024  # in memory for them
+    download_least_bytes_per_s: float = 8 * 1024  # that a reader must take, on average
+    download_stall_s: float = 60.0  # how late a reader may be by that rate
+    long_answer_bytes: int = 256 * 1024  # an answer over this takes a download's slot
+    text_max_chars: int = 512 * 1024  # of text and of html in an answer; /raw has the rest
 
     sockets: int = 10_000
     sockets_per_user: int = 20

@@ -46,6 +46,16 @@ class Visitors:
         if address not in self._config.proxies:
             self._leave(address)
 
+    def bound(self, transport: Any) -> None:
+        """Have the kernel end a connection whose peer takes nothing for `download_stall_s`.
+
+        A close waits for what is in the buffers, and a peer can keep its window shut for ever.
+        """
+        raw = transport.get_extra_info("socket")
+        if raw is not None and raw.family in {socket.AF_INET, socket.AF_INET6}:
+            patience_ms = max(1, int(self._config.download_stall_s * 1000))
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
+
     @contextmanager
     def request(self, client: Client) -> Iterator[None]:
         """While one is answered. 429 when a proxied client has too many under way."""
@@ -89,6 +99,7 @@ class Door(asyncio.Protocol):
             transport.abort()
             return
         self._address = address
+        self._visitors.bound(transport)
         self._inside.connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:

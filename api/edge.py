@@ -1,10 +1,11 @@
 """What handlers share, and what one call brings."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ from api.search_turns import SearchTurns
 from api.session_ends import SessionEnds
 from api.sessions import Caller, authenticate
 from api.sockets import Sockets
+from api.work_shares import WorkShares, on_the_loop
 from mail.peers import one_peer
 from mail.sign_ins import SignIns
 from mail.times import now_ms
@@ -47,7 +49,9 @@ class Edge:
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
     hashing: FairTurns
     session_ends: SessionEnds
-    reads: asyncio.Semaphore
+    reads: FairTurns  # by user, as are those of small mails
+    quick_reads: FairTurns
+    work: WorkShares
     domain_usages: Usages
 
     def count_anonymous(self, request: web.Request) -> None:
@@ -75,7 +79,8 @@ class SignedCall(Call):
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
-SignedHandler = Callable[[SignedCall], Awaitable[web.StreamResponse]]
+SignedHandler = Callable[[SignedCall], Coroutine[Any, Any, web.StreamResponse]]
+USER_ID = web.RequestKey("user_id", str)  # of who is signed in
 EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
 
 
@@ -97,7 +102,15 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons) -> Edge
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
         hashing=FairTurns(config.logins_at_once, config.logins_waiting),
         session_ends=SessionEnds(ports.directory, sockets),
-        reads=asyncio.Semaphore(config.reads_at_once),
+        reads=FairTurns(
+            config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user
+        ),
+        quick_reads=FairTurns(
+            config.quick_reads_at_once,
+            config.reads_waiting,
+            slots_per_key=config.quick_reads_per_user,
+        ),
+        work=WorkShares(config, time.monotonic),
         domain_usages=Usages(ports.store.domain_usage),
     )
 
@@ -114,7 +127,7 @@ def open_to_all(
 def signed_in(
     handler: SignedHandler,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Ask who it is before anything else is looked at."""
+    """Ask who it is before anything else is looked at; then count the request and its work."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         edge = request.app[EDGE]
@@ -123,7 +136,10 @@ def signed_in(
         except Problem:
             edge.count_anonymous(request)
             raise
-        request[RATES] = edge.rates.take(caller.user.user_id)
-        return await handler(SignedCall(edge=edge, request=request, caller=caller))
+        user_id = request[USER_ID] = caller.user.user_id
+        request[RATES] = edge.rates.take(user_id)
+        edge.work.admit(user_id)
+        work = handler(SignedCall(edge=edge, request=request, caller=caller))
+        return await on_the_loop(work, partial(edge.work.charge, user_id))
 
     return answer

@@ -46,24 +46,27 @@ class FairTurns:
         longest = max(self._lines, key=lambda one: len(self._lines[one]))
         if len(self._lines[longest]) <= len(self._lines.get(key, ())) + 1:
             raise CrowdedError
-        self._leave(longest, self._lines[longest][-1]).set_exception(CrowdedError())
+        place = self._lines[longest][-1]
+        self._leave(longest, place)
+        if not place.done():
+            place.set_exception(CrowdedError())
 
     async def _granted(self, place: "asyncio.Future[None]", key: str) -> None:
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
+            if place.done() and not place.cancelled() and place.exception() is None:
                 self._give_back(key)  # granted in the very moment of the cancelling
-            else:
-                self._leave(key, place)
+            self._leave(key, place)
             raise
 
-    def _leave(self, key: str, place: "asyncio.Future[None]") -> "asyncio.Future[None]":
-        line = self._lines[key]
-        line.remove(place)
+    def _leave(self, key: str, place: "asyncio.Future[None]") -> None:
+        """Take a place out of its line, if it stands there."""
+        line = self._lines.get(key, deque())
+        if place in line:
+            line.remove(place)
         if not line:
-            del self._lines[key]
-        return place
+            self._lines.pop(key, None)
 
     def _give_back(self, key: str) -> None:
         self._free += 1
@@ -76,10 +79,18 @@ class FairTurns:
         for key in list(self._lines):
             if not self._free:
                 return
-            if self._running[key] < self._slots_per_key:
+            if self._running[key] < self._slots_per_key and (place := self._next(key)):
                 self._free -= 1
                 self._running[key] += 1
-                place = self._lines[key][0]
-                self._leave(key, place).set_result(None)
-                if key in self._lines:
-                    self._lines.move_to_end(key)
+                place.set_result(None)
+
+    def _next(self, key: str) -> "asyncio.Future[None] | None":
+        """The first one in line that still waits; the line then stands behind all others."""
+        line = self._lines[key]
+        while line and line[0].done():  # cancelled, and not yet aware of it
+            line.popleft()
+        place = line.popleft() if line else None
+        self._lines.move_to_end(key)
+        if not line:
+            del self._lines[key]
+        return place

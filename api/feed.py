@@ -21,9 +21,9 @@ STEPS_AT_ONCE = 32  # of up to 500 messages each: what one read holds in memory
 
 
 async def steps_since(
-    store: MailStore, user_id: str, since_seq: int
+    store: MailStore, user_id: str, since_seq: int, *, limit: int = STEPS_AT_ONCE
 ) -> tuple[list[MailboxChanged], int]:
-    """The next steps after `since_seq`, and the mailbox's last seq. FeedGone.
+    """At most `limit` next steps after `since_seq`, and the mailbox's last seq. FeedGone.
 
     A step is told only when everything that it changed can be read. A `since_seq` beyond the last
     seq is of a mailbox that is no more, or of another epoch, and is as good as gone.
@@ -31,7 +31,7 @@ async def steps_since(
     latest_seq = (await store.state(user_id)).seq
     if since_seq > latest_seq:
         raise FeedGone(latest_seq)
-    steps = await store.journal(user_id, since_seq=since_seq, limit=STEPS_AT_ONCE)
+    steps = await store.journal(user_id, since_seq=since_seq, limit=limit)
     return [step for step in steps if step.seq <= latest_seq], latest_seq
 
 
@@ -49,7 +49,10 @@ async def _changes(call: SignedCall, seq: int, limit: int) -> Changes:
     found: list[Change] = []
     latest_seq = seq
     while len(found) < limit:
-        steps, latest_seq = await steps_since(call.edge.ports.store, call.user_id, seq)
+        wanted = min(STEPS_AT_ONCE, limit - len(found))  # most steps have a change
+        steps, latest_seq = await steps_since(
+            call.edge.ports.store, call.user_id, seq, limit=wanted
+        )
         for step in steps:
             found += changes_of(step)
             seq = step.seq

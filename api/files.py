@@ -1,8 +1,8 @@
 """Bytes out: raw messages and attachments, never shown by a browser as part of our site."""
 
-import asyncio
 import re
 import unicodedata
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
@@ -11,10 +11,12 @@ from api.conditions import not_modified
 from api.edge import SignedCall
 from api.headers import SANDBOX_CSP
 from api.inputs import number_of, query
+from api.readers import attached
 from api.reading import row_of
-from mail.parse import attachment as attachment_of
+from api.sending import send, whole
+from schemas.mailbox import Message
 
-CHUNK_BYTES = 64 * 1024
+PIECE_BYTES = 256 * 1024  # read from the store at once
 FILENAME_MAX_CHARS = 120
 ACTIVE = "application/octet-stream"
 # Types that no browser runs anything of; SVG, HTML and XML are not among them.
@@ -32,9 +34,9 @@ async def raw(call: SignedCall) -> web.StreamResponse:
     unchanged = not_modified(call.request, tag)
     if unchanged is not None:
         return unchanged
-    with call.edge.downloads.slot(call.user_id):
-        content = await call.edge.ports.contents.get(row.content.ref)
-        return await _send(call, content, "message/rfc822", f"{row.mail_id}.eml", tag)
+    with call.edge.downloads.slot(call.user_id, PIECE_BYTES):
+        size_bytes, pieces = row.content.size_bytes, _pieces(call, row)
+        return await _send(call, pieces, size_bytes, "message/rfc822", f"{row.mail_id}.eml", tag)
 
 
 async def attachment(call: SignedCall) -> web.StreamResponse:
@@ -45,40 +47,40 @@ async def attachment(call: SignedCall) -> web.StreamResponse:
     unchanged = not_modified(call.request, tag)
     if unchanged is not None:
         return unchanged
-    with call.edge.downloads.slot(call.user_id):
-        async with call.edge.reads:
-            content = await call.edge.ports.contents.get(row.content.ref)
-            part, data = await asyncio.to_thread(attachment_of, content, n)
-        del content
+    with call.edge.downloads.slot(call.user_id, row.content.size_bytes):
+        part, data = await attached(call.edge, row, n)
         kind = part.content_type.lower()
+        kind = kind if kind in HARMLESS else ACTIVE
         name = safe_filename(part.filename, f"attachment-{n}")
-        return await _send(call, data, kind if kind in HARMLESS else ACTIVE, name, tag)
+        return await _send(call, whole(data), len(data), kind, name, tag)
+
+
+async def _pieces(call: SignedCall, row: Message) -> AsyncIterator[bytes]:
+    """The content, piece by piece from the store: a whole one would wait in memory."""
+    ref, size_bytes = row.content.ref, row.content.size_bytes
+    for start in range(0, size_bytes, PIECE_BYTES):
+        size = min(PIECE_BYTES, size_bytes - start)
+        yield await call.edge.ports.contents.part(ref, start=start, size_bytes=size)
 
 
 async def _send(
-    call: SignedCall, data: bytes, content_type: str, filename: str, tag: str
+    call: SignedCall,
+    pieces: AsyncIterator[bytes],
+    size_bytes: int,
+    content_type: str,
+    filename: str,
+    tag: str,
 ) -> web.StreamResponse:
-    """In chunks as the peer takes them; one that stalls is let go."""
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: content_type,
-            hdrs.CONTENT_LENGTH: str(len(data)),
+            hdrs.CONTENT_LENGTH: str(size_bytes),
             hdrs.CONTENT_DISPOSITION: disposition(filename),
             hdrs.ETAG: tag,
             "Content-Security-Policy": SANDBOX_CSP,
         }
     )
-    await response.prepare(call.request)
-    view = memoryview(data) if call.request.method != hdrs.METH_HEAD else memoryview(b"")
-    try:
-        for start in range(0, len(view), CHUNK_BYTES):
-            async with asyncio.timeout(call.edge.config.download_stall_s):
-                await response.write(view[start : start + CHUNK_BYTES])
-        await response.write_eof()
-    except (TimeoutError, ConnectionError):
-        if call.request.transport is not None:
-            call.request.transport.abort()
-    return response
+    return await send(call.request, response, pieces, call.edge.config)
 
 
 def safe_filename(filename: str, otherwise: str) -> str:

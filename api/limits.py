@@ -1,4 +1,4 @@
-"""Slots for answers that keep a whole mail in memory."""
+"""Slots and memory for long answers, shared so that no user takes all."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,24 +9,38 @@ from api.problems import too_many
 
 
 class Downloads:
-    """Slots for answers that keep a whole mail in memory while a peer takes it."""
+    """Answers that take their reader's time, and the memory that they hold meanwhile."""
 
     def __init__(self, config: ApiConfig) -> None:
         self._config = config
         self._of_user: Counter[str] = Counter()
+        self._bytes_of_user: Counter[str] = Counter()
 
     @contextmanager
-    def slot(self, user_id: str) -> Iterator[None]:
-        """429 when the user has too many under way, or all have."""
-        if (
-            self._of_user[user_id] >= self._config.downloads_per_user
-            or self._of_user.total() >= self._config.downloads_at_once
-        ):
+    def slot(self, user_id: str, size_bytes: int) -> Iterator[None]:
+        """One slot, and `size_bytes` of memory. 429: the user has too much, or all have.
+
+        Beyond the first slot a user gets at most half of what is left.
+        """
+        if not self._has_room(user_id, size_bytes):
             raise too_many("Too many downloads at once.", self._config.retry_after_s)
-        self._of_user[user_id] += 1
+        self._take(user_id, 1, size_bytes)
         try:
             yield
         finally:
-            self._of_user[user_id] -= 1
-            if not self._of_user[user_id]:
-                del self._of_user[user_id]
+            self._take(user_id, -1, -size_bytes)
+
+    def _has_room(self, user_id: str, size_bytes: int) -> bool:
+        config, own = self._config, self._of_user[user_id]
+        free = config.downloads_at_once - self._of_user.total()
+        free_bytes = config.downloads_max_bytes - self._bytes_of_user.total()
+        if free < 1 or size_bytes > free_bytes or own >= config.downloads_per_user:
+            return False
+        own_bytes = self._bytes_of_user[user_id] + size_bytes
+        return not own or (own < free / 2 and own_bytes <= free_bytes / 2)
+
+    def _take(self, user_id: str, count: int, size_bytes: int) -> None:
+        self._of_user[user_id] += count
+        self._bytes_of_user[user_id] += size_bytes
+        if not self._of_user[user_id]:
+            del self._of_user[user_id], self._bytes_of_user[user_id]

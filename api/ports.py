@@ -1,8 +1,18 @@
 """What the edge needs of the world."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mail.ports import Attempts, ContentStore, Directory, Feed, MailStore, Publisher, SearchIndex
+from mail.parsing import ParserHere
+from mail.ports import (
+    Attempts,
+    ContentStore,
+    Directory,
+    Feed,
+    MailStore,
+    Parser,
+    Publisher,
+    SearchIndex,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +26,4 @@ class ApiPorts:
     search: SearchIndex
     publisher: Publisher
     feed: Feed
+    parser: Parser = field(default_factory=ParserHere)

@@ -1,8 +1,5 @@
 """One message, read: its row, and what its content says. Nothing in it can run in the page."""
 
-import asyncio
-
-import msgspec
 from aiohttp import hdrs, web
 
 from api.answers import (
@@ -12,15 +9,16 @@ from api.answers import (
     Spam,
     addresses,
     hop,
+    json_answer,
     shared_of,
     summary,
 )
 from api.conditions import not_modified, tag_of
-from api.edge import Edge, SignedCall
+from api.edge import SignedCall
 from api.inputs import id_of, query
 from api.problems import not_found
-from mail.html import sanitise
-from mail.parse import Reading, read_mail
+from api.readers import shown
+from mail.parse import Reading
 from schemas.mailbox import Message
 
 CUT = "\n[The rest is in the raw message.]"
@@ -33,8 +31,9 @@ async def message(call: SignedCall) -> web.StreamResponse:
     unchanged = not_modified(call.request, tag)
     if unchanged is not None:
         return unchanged
-    body, headers = await _read(call.edge, row), {hdrs.ETAG: tag}
-    return web.Response(body=body, content_type="application/json", headers=headers)
+    reading = await shown(call.edge, row)
+    body = detail(row, reading, call.edge.config.text_max_chars)
+    return json_answer(body, headers={hdrs.ETAG: tag})
 
 
 async def row_of(call: SignedCall) -> Message:
@@ -45,23 +44,8 @@ async def row_of(call: SignedCall) -> Message:
     return row
 
 
-async def _read(edge: Edge, row: Message) -> bytes:
-    """The answer's body; a big mail is read on a thread, and few of them at once."""
-    text_max_chars = edge.config.text_max_chars
-    if row.content.size_bytes <= edge.config.off_loop_bytes:
-        return _body(row, await edge.ports.contents.get(row.content.ref), text_max_chars)
-    async with edge.reads:
-        content = await edge.ports.contents.get(row.content.ref)
-        return await asyncio.to_thread(_body, row, content, text_max_chars)
-
-
-def _body(row: Message, content: bytes, text_max_chars: int) -> bytes:
-    reading = read_mail(content)
-    html = None if reading.html is None else sanitise(reading.html[:text_max_chars])
-    return msgspec.json.encode(detail(row, reading, html, text_max_chars))
-
-
-def detail(row: Message, reading: Reading, html: str | None, text_max_chars: int) -> Detail:
+def detail(row: Message, reading: Reading, text_max_chars: int) -> Detail:
+    """The answer's body, of a reading whose HTML is safe already."""
     head = row.head
     cut = len(reading.text) > text_max_chars
     return Detail(
@@ -73,7 +57,7 @@ def detail(row: Message, reading: Reading, html: str | None, text_max_chars: int
         references=list(head.references),
         headers=[Header(name=name, value=value) for name, value in reading.headers],
         text=reading.text[:text_max_chars] + CUT if cut else reading.text,
-        html=html,
+        html=reading.html,
         attachments=[
             AttachmentInfo(
                 n=part.n,

@@ -17,6 +17,7 @@ class EdgeSettings:
     tls_cert: Path | None  # None: a pair of our own in HOME/tls
     tls_key: Path | None
     https: bool  # on the HTTP port, and nothing else there
+    http_in_clear: bool  # beyond the loopback too, see cli/exposure.py
     smtp_proxies: Networks  # who speaks the PROXY protocol to us
     smtp_trusted: Networks  # peers without a share of their own, such as our own relays
     http_proxies: Networks  # whose word about the client's address and scheme counts
@@ -39,6 +40,7 @@ def edge_settings(read: Reader) -> dict[str, Any]:
         "tls_cert": certificate,
         "tls_key": key,
         "https": read.choice("HTTPS", "no", ("yes", "no")) == "yes",
+        "http_in_clear": read.choice("HTTP_IN_CLEAR", "no", ("yes", "no")) == "yes",
         "smtp_proxies": read.networks("SMTP_PROXIES"),
         "smtp_trusted": read.networks("SMTP_TRUSTED"),
         "http_proxies": read.networks("HTTP_PROXIES"),

@@ -72,6 +72,11 @@ class LocalContentStore:
             raise ContentMissing(ref)
         return await self._run(functools.partial(self._get, ref))
 
+    async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+        if not is_content_id(ref):
+            raise ContentMissing(ref)
+        return await self._run(functools.partial(self._part, ref, start, size_bytes))
+
     async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
         """As ContentSweep.walk."""
         return await self._run(functools.partial(self._walk, place or "", limit))
@@ -128,9 +133,17 @@ class LocalContentStore:
         return Stored(mail_id, len(kept), hashlib.sha256(kept).hexdigest())
 
     def _get(self, ref: str) -> bytes:
-        """A folder that is gone as a whole (a disk not mounted) is no missing mail."""
+        return self._part(ref, 0, -1)
+
+    def _part(self, ref: str, start: int, size_bytes: int) -> bytes:
+        """A folder that is gone as a whole (a disk not mounted) is no missing mail.
+
+        `size_bytes` -1: to the end.
+        """
         try:
-            return self._place(ref).read_bytes()
+            with self._place(ref).open("rb") as file:
+                file.seek(start)
+                return file.read(size_bytes)
         except FileNotFoundError:
             self._incoming.stat()
             raise ContentMissing(ref) from None

@@ -83,6 +83,14 @@ class PackedContentStore(ContentStore, ContentSweep):
         found = await self._found.of(ref)
         return await self._files.get(ref) if found is None else found
 
+    async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+        if not is_content_id(ref):
+            raise ContentMissing(ref)
+        found = await self._found.of(ref)
+        if found is not None:
+            return found[start : start + size_bytes]
+        return await self._files.part(ref, start=start, size_bytes=size_bytes)
+
     async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
         """Rows first; a place among them is a row's key, one among files has a folder's name."""
         if place is None or place.startswith(_ROW):

@@ -14,7 +14,7 @@ from cli.config import Config, given, load
 from cli.doctor import hardware
 from cli.doctor.finding import Finding, Level, problem
 from cli.doctor.rounds import round_of
-from cli.doctor.settings import settings
+from cli.doctor.settings import in_clear, settings
 from cli.settings import BadSetting
 from cli.wiring import become_owner
 from mail.errors import Refused
@@ -38,7 +38,7 @@ def _round() -> list[Finding]:
         config = load()
     except BadSetting as error:
         return [problem("settings", str(error), "correct it; the rest is looked at then")]
-    found = _ports(config)
+    found = [*in_clear(config), *_ports(config)]
     try:
         if config.home.exists():
             become_owner(config)

@@ -14,6 +14,7 @@ from cli.commands.render import event_of
 from cli.config import Config, given, load
 from cli.doctor.finding import Level
 from cli.doctor.settings import settings
+from cli.exposure import refuse_in_clear
 from cli.handover import with_handed
 from cli.machine import Machine
 from cli.programs import programs
@@ -53,6 +54,7 @@ def up(*, detach: bool, no_users: bool) -> None:
         if (pid := lock_holder(config.home)) is not None:
             click.echo(f"already running, pid {pid}; {config.http_url}/ — postriver status")
             return
+        refuse_in_clear(config)
         check_ports(listening_ports(config))  # before `become`: root may see who holds a port
         become(config.home)
         seed = _no_users if no_users else _seed

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from cli.config import DEPRECATED, KNOWN_SETTINGS, PREFIX
-from cli.doctor.finding import Finding, note, ok
+from cli.config import DEPRECATED, KNOWN_SETTINGS, PREFIX, Config
+from cli.doctor.finding import Finding, note, ok, problem
+from cli.exposure import REMEDY, in_clear_at
 
 
 def settings(
@@ -23,6 +24,13 @@ def settings(
         if name not in KNOWN_SETTINGS and name not in deprecated
     ]
     return found or [ok("settings", f"{len(given)} set, all known")]
+
+
+def in_clear(config: Config) -> list[Finding]:
+    return [
+        problem("http", f"passwords cross the network in clear at {each}", REMEDY)
+        for each in in_clear_at(config)
+    ]
 
 
 def _likely(name: str) -> str:

@@ -61,6 +61,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     search=await opened.search(),
                     publisher=publisher,
                     feed=tail,
+                    parser=opened.parser(),
                 )
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),

@@ -22,6 +22,10 @@ class ContentStore(Protocol):
         """ContentMissing when nothing is there."""
         ...
 
+    async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+        """`size_bytes` octets from `start` on (0: the first), fewer at the end. ContentMissing."""
+        ...
+
     async def absent(self, refs: Iterable[str]) -> list[str]:
         """Those of `refs` that lead nowhere, without reading the others."""
         ...

@@ -19,8 +19,9 @@ from mail.errors import BrokerUnavailable
 from mail.ids import message_id as message_id_of
 from mail.ids import new_id
 from mail.parse import read_head
+from mail.parsing import ParserHere
 from mail.passwords import hash_password
-from mail.ports import Publisher, Work
+from mail.ports import Parser, Publisher, Work
 from schemas.events import (
     Command,
     CommandAnswered,
@@ -135,6 +136,7 @@ class World:
     attempts: MemoryAttempts = field(default_factory=MemoryAttempts)
     store: MemoryMailStore = field(default_factory=MemoryMailStore)
     search: MemorySearchIndex = field(default_factory=MemorySearchIndex)
+    parser: Parser = field(default_factory=ParserHere)
     feed: MemoryFeed = field(default_factory=MemoryFeed)
     reasons: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
@@ -152,6 +154,7 @@ class World:
             search=self.search,
             publisher=self.mailboxes,
             feed=self.feed,
+            parser=self.parser,
         )
         app = make_app(self.config, ports, lambda: self.reasons)
         self.edge: Edge = app[EDGE]

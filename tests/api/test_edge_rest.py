@@ -289,7 +289,7 @@ async def test_raw_is_byte_for_byte_and_no_page_of_ours(world: World, size_bytes
 
 
 async def test_text_has_an_end_and_the_raw_mail_the_rest(make_world) -> None:
-    world = await make_world(text_max_chars=10, off_loop_bytes=0)
+    world = await make_world(text_max_chars=10)
     row = await world.deliver(PLAIN % b"long" + b"0123456789" * 3)
     detail = await get(await world.signed(), f"/v1/messages/{row.message_id}")
     assert detail["text"].startswith("Hello")
@@ -298,7 +298,9 @@ async def test_text_has_an_end_and_the_raw_mail_the_rest(make_world) -> None:
 
 
 async def test_a_peer_that_takes_nothing_has_its_slot_taken_back(make_world) -> None:
-    world = await make_world(downloads_per_user=1, download_stall_s=0.3)
+    world = await make_world(
+        downloads_per_user=1, download_stall_s=0.3, download_least_bytes_per_s=10_000_000
+    )
     row = await world.deliver(PLAIN % b"big" + b"x" * 20_000_000)
     path = f"/v1/messages/{row.message_id}/raw"
     client = await world.signed()

@@ -66,6 +66,19 @@ class ContentStoreContract:
         with pytest.raises(ContentMissing):
             await contents.get(path)
 
+    async def test_parts_make_the_whole(self, contents):
+        for size in (0, 1, 999, 1_000, 1_001, 300_000):
+            content = bytes(n % 251 for n in range(size))
+            stored = await contents.put(f"mail-{size}", content)
+            parts = [
+                await contents.part(stored.ref, start=at, size_bytes=1_000)
+                for at in range(0, size, 1_000)
+            ]
+            assert b"".join(parts) == content
+            assert await contents.part(stored.ref, start=size, size_bytes=5) == b""
+        with pytest.raises(ContentMissing):
+            await contents.part("mail-missing", start=0, size_bytes=5)
+
     async def test_what_is_absent_is_named(self, contents):
         there, gone = (await contents.put(new_id(), b"here")).ref, new_id()
         assert await contents.absent([there, gone, "../x", "a/b"]) == [gone, "../x", "a/b"]
