@@ -9,7 +9,7 @@ import re
 PASSWORD_MIN_CHARS = 10
 PASSWORD_MAX_CHARS = 256
 _DISTINCT_MIN = 5  # characters
-_PLAIN_MIN = 4  # letters beside the common words; three digits stand for one
+_PLAIN_MIN = 4  # letters beside common words; such a word, or three digits, stand for one
 _SWAPS = str.maketrans("013457@$!", "oleastasi")
 _ROWS = (
     "abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm",
@@ -57,13 +57,15 @@ def _is_common(folded: str, address: str) -> bool:
 
 
 def _rest(text: str, known: frozenset[str]) -> int:
-    """Letters that stand neither in a row of keys nor in a word of `known`; digits by three."""
-    covered = _in_rows(text)
-    for word in known:
+    """Letters beside rows of keys and words of `known`, a word counted as one, digits by three."""
+    covered, words = _in_rows(text), 0
+    for word in sorted(known, key=len, reverse=True):
         for found in re.finditer(re.escape(word), text):
-            covered.update(range(*found.span()))
+            span = set(range(*found.span()))
+            words += not span <= covered
+            covered |= span
     left = [one for at, one in enumerate(text) if at not in covered]
-    return sum(map(str.isalpha, left)) + sum(map(str.isdigit, left)) // 3
+    return words + sum(map(str.isalpha, left)) + sum(map(str.isdigit, left)) // 3
 
 
 def _in_rows(text: str) -> set[int]:

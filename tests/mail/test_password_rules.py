@@ -26,6 +26,7 @@ def test_what_is_tried_first_is_refused(password: str) -> None:
     "password",
     [
         "correct horse", "battery staple", "tr0ub4dor&3-x", "k8!vQz2#mW", "오늘은날씨가참좋네요",
+        "secret of alice@wonder.example", "dragon monkey shadow summer",
         "password of my garden gate", random_password(), "Zwölf Boxkämpfer jagen Viktor",
         "40 71839 26650 91", "ab" * (PASSWORD_MAX_CHARS // 2 - 4) + "correct!",
     ],
