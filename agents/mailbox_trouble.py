@@ -79,7 +79,7 @@ async def _again(
 
 
 async def _rebuilt(event: Change, ports: MailboxPorts) -> bool:
-    """Rebuild all views; whether nothing had to be mended."""
+    """Rebuild all views, unless they are too many for one turn; whether nothing differed."""
     command = RebuildViews(
         command_id=derived_id(event.command_id, "mend"),
         user_id=event.user_id,
@@ -88,6 +88,9 @@ async def _rebuilt(event: Change, ports: MailboxPorts) -> bool:
         at_ms=event.at_ms,
     )
     try:
+        if (await ports.store.usage(event.user_id)).messages > ports.mend_max_messages:
+            _log.error("mailbox of user %s is too large to be rebuilt in a turn", event.user_id)
+            return False
         count = await mend(command, ports)
     except (Transient, Fatal):
         raise

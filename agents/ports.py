@@ -65,6 +65,7 @@ class MailboxPorts:
     aside: SetAside
     parser: Parser = field(default_factory=ParserHere)
     budget: Budget = field(default_factory=Budget)
+    mend_max_messages: int = 200_000  # of a mailbox that is rebuilt in a turn, within a minute
     chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes
     feed_ms: int = 30 * DAY_MS  # how long the journal's entries stay, at least
     clock: ClockGuard = field(default_factory=ClockGuard)

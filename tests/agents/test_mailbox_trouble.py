@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -51,7 +52,7 @@ class Life:
         self.store, self.directory, self.river = store, directory, River()
         self.ports = mailbox_ports(store=store, aside=SetAside(directory))
         self.offset = offset
-        self._handling = Handling(
+        self.handling = Handling(
             stage=STAGE, topic=BY_NAME[STAGE.reads], handler=mailbox, ports=self.ports,
             river=self.river, config=CONFIG, status=RoleStatus(), epoch="e1",
         )  # fmt: skip
@@ -64,7 +65,7 @@ class Life:
         before = len(self.river.events)
         arrival = Arrival(partition=0, offset=self.offset, key=b"k", value=value)
         self.offset += 1
-        await self._handling.handle(arrival, lambda: True)
+        await self.handling.handle(arrival, lambda: True)
         return self.river.events[-1] if len(self.river.events) > before else None
 
     def again(self) -> "Life":
@@ -179,6 +180,18 @@ async def test_what_cannot_be_mended_sets_its_user_aside(sqlite: Life, tmp_path:
     told = [await life.redrive(parked.value) for parked in letters]
     assert [event.seq for event in told] == [3, 4, 5]
     assert (await life.store.check("bob")).differences == ()
+
+
+async def test_a_mailbox_too_large_for_a_turn_waits_for_an_operator(
+    sqlite: Life, tmp_path: Path
+) -> None:
+    """A turn of minutes would pass for a partition that has come to a stand."""
+    damage(tmp_path, *DAMAGES["uid"])
+    sqlite.ports = replace(sqlite.ports, mend_max_messages=1)
+    sqlite.handling = replace(sqlite.handling, ports=sqlite.ports)
+    assert await sqlite.do(deliver("m3")) is None
+    assert (await sqlite.do(order(RebuildViews, "r1", parts=(LISTS,)))).outcome == REBUILT
+    assert (await sqlite.redrive(sqlite.river.letters[0].value)).seq == 3
 
 
 async def test_a_mail_that_cannot_be_handled_is_parked_alone(memory: Life) -> None:
