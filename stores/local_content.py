@@ -147,6 +147,19 @@ class LocalContentStore:
         except FileNotFoundError:
             self._incoming.stat()
             raise ContentMissing(ref) from None
+        except OSError as error:
+            raise StoreUnavailable("content", str(error), served_s=self._served_s()) from error
+
+    def _served_s(self) -> float:
+        """Now (monotonic) if another content can be written and read, so that one file is bad."""
+        probe = self._incoming / uuid.uuid4().hex
+        try:
+            _write_synced(probe, b"probe")
+            served = probe.read_bytes() == b"probe"
+            probe.unlink()
+        except OSError:
+            return 0.0
+        return time.monotonic() if served else 0.0
 
     def _absent(self, refs: tuple[str, ...]) -> list[str]:
         gone = [ref for ref in refs if not (is_content_id(ref) and self.has(ref))]

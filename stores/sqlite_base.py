@@ -44,11 +44,27 @@ class SqliteConfig:
     checkpoint_pages: int = 4000  # of 4 KiB: WAL grows to 16 MiB, then goes into the file
 
 
-def as_named(error: Exception, path: Path) -> Exception:
-    """`error` as a caller acts on it: StoreUnavailable when the engine is at fault, else itself."""
+# Failures that may be due to the pages that were asked for, and spare others.
+_OF_PAGES = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_CORRUPTFS,
+        sqlite3.SQLITE_IOERR_DATA,
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_SHORT_READ,
+    }
+)
+
+
+def as_named(error: Exception, path: Path, *, served_s: float = 0.0) -> Exception:
+    """`error` as a caller acts on it: StoreUnavailable when the engine is at fault, else itself.
+
+    `served_s`: when the file last served anything (monotonic).
+    """
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, sqlite3.Error) and code is not None and (code & 0xFF) in _UNAVAILABLE:
-        named = StoreUnavailable(path.stem, f"{error} ({error.sqlite_errorname})")
+        of_pages = code & 0xFF == sqlite3.SQLITE_CORRUPT or code in _OF_PAGES
+        detail = f"{error} ({error.sqlite_errorname})"
+        named = StoreUnavailable(path.stem, detail, served_s=served_s if of_pages else 0.0)
         named.__cause__ = error
         return named
     return error

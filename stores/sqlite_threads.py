@@ -49,6 +49,7 @@ class SqliteFile:
         self._label = path.stem.rstrip("-0123456789")  # one for all of the index
         self._config = config
         self._closed = False
+        self._served_s = 0.0  # monotonic; the last answer that was no error
         self._writes: _Queue = SimpleQueue()
         self._reads: _Queue = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -118,7 +119,10 @@ class SqliteFile:
         connection.close()
 
     def _named(self, outcome: Any) -> Any:
-        return as_named(outcome, self._path) if isinstance(outcome, Exception) else outcome
+        if isinstance(outcome, Exception):
+            return as_named(outcome, self._path, served_s=self._served_s)
+        self._served_s = time.monotonic()
+        return outcome
 
 
 def _gather(queue: _Queue, most: int) -> list[_Job]:
