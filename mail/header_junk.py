@@ -74,8 +74,8 @@ class Junk:
         if len(fields) != self._fields_folded:
             self._join(fields)
         before = self._folds[-1] if self._folds else fields[-1][1]
-        looks_so = _PARAMETER if before.endswith(b";") else _ADDRESS
-        if not before.endswith((b";", b",")) or not looks_so.match(line):
+        is_next = before.endswith(b";") and _PARAMETER.match(line)
+        if not is_next and not (before.endswith(b",") and _ADDRESS.match(line)):
             return False
         self._folds.append(line)
         self._fields_folded = len(fields)

@@ -17,7 +17,6 @@ TYPE_MAX_CHARS = 127
 PATH_MAX_CHARS = 1024
 BOUNDARY_MAX_CHARS = 200  # RFC 2046 §5.1.1 says 70
 _TYPE = re.compile(r"[!#-'*+.^-~0-9a-z-]{1,126}/[!#-'*+.^-~0-9a-z-]{1,126}")
-_PATH = re.compile(r".*[/\\](?=.)")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,7 +87,8 @@ def _filename(disposition: Parametrised, typed: Parametrised) -> str:
     if not path:
         return ""
     path = one_line(path, limit=PATH_MAX_CHARS)
-    return _PATH.sub("", path)[:FILENAME_MAX_CHARS] or path[:FILENAME_MAX_CHARS]
+    last = path.replace("\\", "/").rpartition("/")[2]
+    return (last or path)[:FILENAME_MAX_CHARS]
 
 
 def encoding_of(header: Header) -> str:

@@ -4,9 +4,9 @@ CPU time of this thread, the least of some runs; a growth that looks too steep i
 for an interruption looks like work and work never looks like less.
 """
 
-import gc
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -33,8 +33,7 @@ def cpu_s(work: Callable[[], object], runs: int = RUNS) -> float:
 def growth(make: Callable[[int], T], work: Callable[[T], object], sizes: Sequence[int]) -> float:
     """How many times the work grows when the input doubles; less than 1 within the noise."""
     inputs = [make(size) for size in sizes]
-    gc.collect()
-    took_s = [cpu_s(lambda one=one: work(one)) for one in inputs]  # type: ignore[misc]
+    took_s = [cpu_s(partial(work, one)) for one in inputs]
     steps = pairwise(took_s)
     return max((after / max(before, NOISE_S) for before, after in steps), default=1.0)
 
