@@ -91,8 +91,13 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
                 clock=clock,
             )
 
+        def warnings() -> list[str]:
+            reason = clock.moved()
+            doubted = [f"journals are not folded: {reason}"] if reason else []
+            return aside.warnings() + doubted
+
         async with repeating("set aside", aside.refresh, REFRESH_INTERVAL_S):
-            await _work("mailbox", config, stop, opened, ports, warnings=aside.warnings)
+            await _work("mailbox", config, stop, opened, ports, warnings=warnings)
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:
