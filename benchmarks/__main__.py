@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -139,7 +139,7 @@ class Bench:
     def _hop(self, made: Stack) -> None:
         if self._size.hop_events:
             say("one hop")
-            words = (made.config.bootstrap, str(self._size.hop_events))
+            words = (_everything(made), str(self._size.hop_events))
             self.result["hop"] = json.loads(made.run("benchmarks.river", *words))
 
     def _peers(self, made: Stack) -> None:
@@ -148,12 +148,17 @@ class Bench:
         with running(made, "--only", "kafka,setup"):
             args = SimpleNamespace(
                 rounds=self._size.peer_rounds, seconds=self._size.peer_s,
-                sessions=flow.SESSIONS, kafka=made.config.bootstrap,
+                sessions=flow.SESSIONS, kafka=_everything(made),
             )  # fmt: skip
             self.result["accept"] = []
             for row in smtp_accept.compare(args):
                 say(f"accepting: {row}")
                 self.result["accept"].append(row)
+
+
+def _everything(made: Stack) -> str:
+    """The broker, with every right: benchmarks make topics of their own."""
+    return replace(made.config, user="setup").bootstrap.written()
 
 
 def say(words: str) -> None:

@@ -22,7 +22,7 @@ from benchmarks.flow import percentiles
 from benchmarks.stack import say
 from streams.apps import Worker
 from streams.codec import decode_of
-from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
+from streams.config import Bootstrap, PublisherConfig, StreamsConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.topics import ensure_topics
 from streams.topology import FOREVER, Stage, Topic
@@ -67,7 +67,7 @@ def cpu_s() -> float:
 
 
 class Bench:
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         name = f"bench.{time.time_ns() // 1_000_000}"
         self.bootstrap = bootstrap
         self.name = name
@@ -124,7 +124,7 @@ class Bench:
     async def latency(self) -> dict[str, float]:
         """At 50 a second: from publish to the answer's arrival at a plain consumer."""
         consumer = AIOKafkaConsumer(
-            self.answers.name, bootstrap_servers=self.bootstrap, auto_offset_reset="latest"
+            self.answers.name, **self.bootstrap.options, auto_offset_reset="latest"
         )
         await consumer.start()
         await consumer.seek_to_end()
@@ -155,4 +155,4 @@ class Bench:
 if __name__ == "__main__":
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # new topics have no leader yet
     at, *more = sys.argv[1:]
-    uvloop.run(Bench(at).throughput(int(more[0]) if more else 20_000))
+    uvloop.run(Bench(Bootstrap.parse(at)).throughput(int(more[0]) if more else 20_000))

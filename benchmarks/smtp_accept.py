@@ -36,7 +36,7 @@ from schemas.events import MailReceived
 from schemas.mail import Envelope, Recipient
 from schemas.records import Domain, Owner, User
 from stores.packed_content import PackedContentStore
-from streams.config import PublisherConfig
+from streams.config import Bootstrap, PublisherConfig
 from streams.publisher import KafkaPublisher
 
 SIZES_BYTES = (4096, 65536)
@@ -105,7 +105,7 @@ class StockHandler:
 async def publisher_for(kafka: str) -> Any:
     if not kafka:
         return AtOnce()
-    publisher = KafkaPublisher(PublisherConfig(bootstrap=kafka))
+    publisher = KafkaPublisher(PublisherConfig(bootstrap=Bootstrap.parse(kafka)))
     await publisher.start()
     return publisher
 

@@ -5,9 +5,10 @@ The only reader of the environment. A bad value stops the start and names its se
 
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from cli.edge_settings import EdgeSettings, edge_settings
 from cli.settings import BadSetting, Reader, written
@@ -18,6 +19,9 @@ from schemas.records import Quota
 from stack.freshclam import NO_MIRROR, PUBLIC_MIRROR
 from stack.handed import handed_over
 from stack.log_format import FORMATS
+from stack.secrets import known
+from streams.access import OPERATOR
+from streams.config import Bootstrap
 
 DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
 PREFIX = "POSTRIVER_"
@@ -68,10 +72,17 @@ class Config(EdgeSettings):
     signatures_mirror: str
     signatures_urls: str  # of single databases, separated by commas
     signatures_checks: int  # a day
+    user: str = OPERATOR  # who this process is to the broker; no setting
 
     @property
-    def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.ports.kafka}"
+    def bootstrap(self) -> Bootstrap:
+        """The broker, as `user`; anonymous where no start has made secrets yet. Refused."""
+        servers = f"127.0.0.1:{self.ports.kafka}"
+        try:
+            found = known(self.home, self.user)
+        except OSError as error:
+            raise Refused(f"the broker's secret cannot be read: {error}") from error
+        return Bootstrap(servers, self.user, found) if found else Bootstrap(servers)
 
     @property
     def quota(self) -> Quota:
@@ -83,16 +94,20 @@ class Config(EdgeSettings):
 
     def as_settings(self) -> dict[str, str]:
         """The settings that give this configuration again: what our own processes get."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {field.name: getattr(self, field.name) for field in _settings()}
         ports = plain.pop("ports")
         plain |= {f"{name}_port": number for name, number in asdict(ports).items()}
         return {f"POSTRIVER_{name.upper()}": written(value) for name, value in plain.items()}
 
 
+def _settings() -> Iterator[Field[Any]]:
+    return (field for field in fields(Config) if field.name != "user")
+
+
 KNOWN_SETTINGS = frozenset(
     f"{PREFIX}{name}"
     for name in (
-        *(field.name.upper() for field in fields(Config) if field.name != "ports"),
+        *(field.name.upper() for field in _settings() if field.name != "ports"),
         *(f"{name}_PORT" for name in DEFAULT_PORTS),
         "PORT_BASE", "PROFILE", *OURS,
     )

@@ -1,6 +1,7 @@
 """The command `postriver`: each command's module is loaded when it is called."""
 
 import importlib
+import logging
 from typing import NoReturn
 
 import click
@@ -52,6 +53,7 @@ def postriver() -> None:
 
 def main() -> NoReturn:
     """Errors that we name are one line on stderr and exit code 1; a wrong usage is 2."""
+    logging.getLogger("aiokafka.conn").setLevel(logging.ERROR)  # warns of SASL on the loopback
     try:
         code = postriver.main(standalone_mode=False)
     except click.ClickException as error:

@@ -9,6 +9,7 @@ from stack.home import Home
 from stack.kafka import KafkaConfig, kafka
 from stack.program import Kind, Program, base_env
 from stack.spamd import spamd
+from streams.access import USERS
 from streams.topology import CUSTODY, ROLES
 
 EDGES = ("ingress", "api", CUSTODY)
@@ -33,6 +34,7 @@ def kafka_config(config: Config) -> KafkaConfig:
         lib=config.tools / "kafka" / "lib",
         port=config.ports.kafka,
         controller_port=config.ports.controller,
+        users=(SETUP, *USERS),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from cli.addresses import load_running
 from cli.config import Config, load
 from mail.errors import Refused
 from mail.ports import (
@@ -38,6 +39,7 @@ from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_mail import SqliteMailStore
 from stores.sqlite_quarantine import SqliteQuarantine
+from streams.config import Bootstrap
 
 
 class Adapters:
@@ -132,9 +134,9 @@ def become_owner(config: Config) -> None:
         raise Refused(str(error)) from error
 
 
-def bootstrap() -> str:
+def bootstrap() -> Bootstrap:
     """The broker's address, for commands that read events: never as root. Refused."""
-    config = load()
+    config = load_running()
     become_owner(config)
     return config.bootstrap
 

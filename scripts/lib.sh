@@ -1,7 +1,8 @@
 # Sourced by the scripts beside it: words for the operator, who we are, which Python.
 
 SERVICE_USER=postriver
-COPIES=/var/lib/postriver # copies of checkouts that the service user cannot read
+COPIES=/usr/local/lib/postriver # copies of checkouts that the service user cannot read
+OLD_COPIES=/var/lib/postriver   # where former versions made them; one that is there is kept
 
 say() { printf 'postriver: %s\n' "$*" >&2; }
 

@@ -13,12 +13,31 @@ service_can_read() { # the code, as a sample, and every folder above it
 }
 
 copy_of() { # a folder per checkout, so that two of them stay apart
-    printf '%s/%s-%s\n' "$COPIES" "$(basename "$1")" "$(printf %s "$1" | sha256sum | cut -c1-8)"
+    local name
+    name=$(basename "$1")-$(printf %s "$1" | sha256sum | cut -c1-8)
+    if [ -d "$OLD_COPIES/$name" ]; then
+        printf '%s/%s\n' "$OLD_COPIES" "$name"
+    else
+        printf '%s/%s\n' "$COPIES" "$name"
+    fi
+}
+
+# Root runs what lies in the copy: who owns a folder above it could put another in its place.
+only_root_writes_above() { # only_root_writes_above FOLDER
+    local folder=$1
+    while [ "$folder" != / ]; do
+        folder=$(dirname "$folder")
+        [ -e "$folder" ] || continue
+        [ "$(stat -c %u "$folder")" = 0 ] && [ -z "$(find "$folder" -maxdepth 0 -perm -o+w)" ] ||
+            die 1 "$folder can be changed by others than root, so no copy is run from $1." \
+                "If a service keeps its state there, move the copy's .postriver elsewhere first"
+    done
 }
 
 move_to_copy() { # move_to_copy TARGET: update the copy, go on there; does not return
     local here=$PWD copy
     copy=$(copy_of "$here")
+    only_root_writes_above "$copy"
     refresh_copy "$here" "$copy"
     link_back "$here" "$copy" .venv
     link_back "$here" "$copy" .postriver
@@ -29,7 +48,7 @@ move_to_copy() { # move_to_copy TARGET: update the copy, go on there; does not r
 # What is made in the copy stays there; all else is replaced when it differs.
 refresh_copy() { # refresh_copy FROM TO
     local fresh=$2/.fresh entry
-    install -d -m 755 "$COPIES" "$2"
+    install -d -m 755 "$(dirname "$2")" "$2"
     rm -rf "$fresh"
     mkdir "$fresh"
     tar -C "$1" -c --exclude-vcs --exclude=./.venv --exclude=./.tools --exclude=./.postriver \

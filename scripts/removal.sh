@@ -49,8 +49,8 @@ remove_copy_and_user() {
         for name in .venv .postriver; do
             if [ -L "$POSTRIVER_CHECKOUT/$name" ]; then rm "$POSTRIVER_CHECKOUT/$name"; fi
         done
-        case $PWD in "$COPIES"/*) rm -rf "$PWD" ;; esac
+        case $PWD in "$COPIES"/* | "$OLD_COPIES"/*) rm -rf "$PWD" ;; esac
     fi
-    rmdir "$COPIES" 2>/dev/null || true
+    rmdir "$COPIES" "$OLD_COPIES" 2>/dev/null || true
     say "the system user $SERVICE_USER is left; remove it with: userdel $SERVICE_USER"
 }

@@ -1,16 +1,15 @@
 # Sourced. Everything below the system's packages: uv, the Python environment, the broker's jars.
 # Each step leaves a stamp with what it was made from, and is done again when that has changed.
 
-UV_VERSION=0.13.9
-
 make_uv() {
     local python=$1 key
-    key="$UV_VERSION $python"
+    key="$(hash_of scripts/uv.txt) $python"
     done_before uv "$key" && [ -x .tools/uv/bin/uv ] && return
-    say "installing uv $UV_VERSION into .tools/uv"
+    say "installing uv into .tools/uv"
     rm -rf .tools/uv
     "$python" -m venv .tools/uv
-    .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
+    .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --require-hashes --only-binary :all: -r scripts/uv.txt
     note_done uv "$key"
 }
 
@@ -33,16 +32,18 @@ drop_foreign_venv() { # an environment on another Python cannot be mended
 
 make_jars() {
     local key
-    key=$(hash_of stack/pom.xml)
+    key=$(hash_of stack/pom.xml stack/jars.sha256)
     done_before jars "$key" && jars_there && return
-    if jars_there && ! [ -e .tools/stamps/jars ]; then
-        check_jars .tools/kafka/lib
-        note_done jars "$key" # put there by hand, for a machine without Maven's network
-        return
+    if jars_there; then
+        if (check_jars .tools/kafka/lib) 2>/dev/null; then
+            note_done jars "$key" # those of a former version, or put there by hand: no network needed
+            return
+        fi
+        [ -e .tools/stamps/jars ] || check_jars .tools/kafka/lib
     fi
     say "fetching Kafka with Maven into .tools/kafka (80 MB, once)"
     rm -rf .tools/kafka.new
-    quietly mvn -q -B -f stack/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+    quietly mvn -q -B --strict-checksums -f stack/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$PWD/.tools/kafka.new/lib"
     check_jars .tools/kafka.new/lib
     rm -rf .tools/kafka
@@ -52,17 +53,18 @@ make_jars() {
 
 # A jar is code that will read all mail: nothing but what is listed is put in place.
 check_jars() { # check_jars FOLDER
-    local wrong
-    wrong=$(sums_of "$1" | diff - stack/jars.sha256 | sed -n 's/^[<>] [0-9a-f]*  //p' | sort -u) || true
-    [ -z "$wrong" ] ||
+    local list=$PWD/stack/jars.sha256 wrong
+    wrong=$(cd "$1" && sha256sum --check --strict --quiet "$list" 2>&1) ||
         die 1 "not as stack/jars.sha256 lists them, so not installed; look into $1:" "$wrong"
+    [ "$(entries_of "$1")" -eq "$(wc -l <"$list")" ] ||
+        die 1 "more files than stack/jars.sha256 lists, so not installed; look into $1"
 }
 
-sums_of() (cd "$1" && LC_ALL=C sha256sum -- *.jar) # sums_of FOLDER
+entries_of() { find "$1" -mindepth 1 -printf x | wc -c; } # entries_of FOLDER: however they are named
 
 make_archive() {
     local key
-    key="$(hash_of stack/pom.xml) $(readlink -f "$(command -v java)")"
+    key="$(hash_of stack/pom.xml stack/jars.sha256 stack/warmup.py) $(readlink -f "$(command -v java)")"
     done_before archive "$key" && return
     say "preparing Kafka for quick starts"
     .venv/bin/python -m stack.warmup .tools/kafka/lib ||

@@ -1,6 +1,8 @@
 """The supervisor seen from other processes: start it detached, ask it, stop it.
 
-HOME/run/supervisor.json says where its operator's server listens.
+HOME/run/supervisor.json says where its operator's server listens; HOME/run/settings.json, the
+addresses that the stack was started with. Both name the pid, and count only while that process
+holds the folder.
 """
 
 import http.client
@@ -34,9 +36,28 @@ class NotRunning(Exception):
 
 
 def write_running(home: Home, ops: tuple[str, int]) -> None:
-    fresh = home.run / "supervisor.new"
-    fresh.write_text(json.dumps({"pid": os.getpid(), "ops": list(ops)}), encoding="ascii")
-    fresh.replace(home.run / "supervisor.json")
+    _write(home.run / "supervisor.json", {"pid": os.getpid(), "ops": list(ops)})
+
+
+def write_settings(home: Home, settings: Mapping[str, str]) -> None:
+    """For commands that talk to the stack which this process is going to supervise."""
+    _write(home.run / "settings.json", {"pid": os.getpid(), "settings": dict(settings)})
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content), encoding="ascii")
+    fresh.replace(path)
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """What the stack that runs on `path` was started with, as far as it says; else empty."""
+    try:
+        found = _of(lock_holder(path), path / "run" / "settings.json").get("settings")
+    except PermissionError:
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): value for name, value in pairs if isinstance(value, str)}
 
 
 def read_status(path: Path) -> dict[str, Any]:
@@ -133,11 +154,19 @@ def _readiness(path: Path, pid: int, before: str) -> tuple[bool, str]:
 def _ops_address(path: Path, pid: int | None) -> tuple[str, int] | None:
     """Where the supervisor with this pid listens; None when it does not say so yet."""
     try:
-        running = json.loads((path / "run" / "supervisor.json").read_bytes())
-        host, port = running["ops"]
-    except (OSError, ValueError, KeyError, TypeError):
+        host, port = _of(pid, path / "run" / "supervisor.json")["ops"]
+        return str(host), int(port)
+    except (ValueError, KeyError, TypeError):
         return None
-    return (str(host), int(port)) if pid and running.get("pid") == pid else None
+
+
+def _of(pid: int | None, path: Path) -> dict[str, Any]:
+    """The content of a file that the process `pid` has written; empty when it has not."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and pid and found.get("pid") == pid else {}
 
 
 def _ask(address: tuple[str, int], page: str) -> tuple[int, dict[str, Any]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from stack.durable import make_folder, sync, write
 
 VERSION = 1
-FOLDERS = ("run", "log", "kafka", "data", "content", "tls", "engines", "signatures")
+FOLDERS = ("run", "log", "kafka", "data", "content", "tls", "engines", "signatures", "secrets")
 SOCKET_PATH_MAX_BYTES = 100  # sun_path holds 108; a margin for suffixes that servers add
 MIGRATIONS: Mapping[int, Callable[[Path], None]] = {}  # from version n to n + 1
 

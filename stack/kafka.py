@@ -1,5 +1,8 @@
 """One Kafka node in KRaft mode, on 127.0.0.1, with its log in HOME/kafka.
 
+It lets nobody in without a secret (SASL/PLAIN on both listeners), and lets each user do only what
+the lists in its metadata allow (streams/access.py), but for `SUPER_USERS`.
+
 Kafka's own defaults lose or repeat mail that waits long (offsets and topics expire after seven
 days); what a topic keeps is set per topic by its creator, what the node keeps is set here.
 """
@@ -17,12 +20,15 @@ from stack.home import Home
 from stack.java import find_java
 from stack.probes import KafkaProbe
 from stack.program import Kind, Program, base_env
+from stack.secrets import FOLDER, secret, write_private
 
 NAME = "kafka"
 LOGS = "log.dirs"
 MIB = 1024 * 1024
 START_ROOM_BYTES = 128 * MIB  # for indexes and snapshots, and for what others write meanwhile
 EVENT_MAX_BYTES = 2 * MIB
+ITSELF = "broker"  # the node, to itself
+SUPER_USERS = (ITSELF, "setup")  # setup makes topics and says who may do what
 NEVER_MINUTES = 2**31 - 1  # the largest value Kafka takes: about 4,000 years
 
 
@@ -40,6 +46,8 @@ class KafkaConfig:
     java_home: Path | None = None
     heap_min_mib: int = 256
     heap_max_mib: int = 512
+    retention_check_ms: int = 60_000  # between two looks for segments that may go
+    users: tuple[str, ...] = ("setup",)  # whom it lets in
     offsets_partitions: int = 12  # 50 by default, each opened at every start
     session_timeout_min_ms: int = 6_000
     log_level: str = "warn"
@@ -56,6 +64,8 @@ def kafka(home: Home, config: KafkaConfig) -> Program:
         raise KafkaMissing(f"no Kafka in {config.lib}; `make run` fetches it")
     wanted = properties(home, config)
     path = _write_properties(properties_path(home), wanted)
+    write_private(_logins_path(home), _logins(home, config))
+    write_private(client_path(home), _client(secret(home, "setup")))
     _format_once(home, config, java, wanted)
     return Program(
         name=NAME,
@@ -96,10 +106,16 @@ def properties(home: Home, config: KafkaConfig) -> dict[str, str]:
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{controller}",
-        "listeners": f"PLAINTEXT://{node},CONTROLLER://{controller}",
-        "advertised.listeners": f"PLAINTEXT://{node}",
+        "listeners": f"CLIENTS://{node},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENTS://{node}",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "CLIENTS",
+        "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": ";".join(f"User:{name}" for name in SUPER_USERS),
         LOGS: str(home.kafka / "log"),
         "auto.create.topics.enable": "false",
         "offsets.retention.minutes": str(NEVER_MINUTES),
@@ -115,6 +131,7 @@ def properties(home: Home, config: KafkaConfig) -> dict[str, str]:
         "message.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
         "replica.fetch.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
         "metadata.max.idle.interval.ms": "0",  # else two synced records a second that say nothing
+        "log.retention.check.interval.ms": str(config.retention_check_ms),
         "num.network.threads": "2",
         "num.io.threads": "4",
     }
@@ -137,6 +154,7 @@ def _options(home: Home, config: KafkaConfig) -> tuple[str, ...]:
         "-Djava.awt.headless=true",
         "-Djava.net.preferIPv4Stack=true",
         f"-Djava.io.tmpdir={home.scratch(NAME)}",
+        f"-Djava.security.auth.login.config={_logins_path(home)}",
         *_logging(config),
         "-cp",
         f"{config.lib}/*",
@@ -150,6 +168,35 @@ def _logging(config: KafkaConfig) -> tuple[str, ...]:
         f"{prefix}.showDateTime=true",
         f"{prefix}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
         f"{prefix}.logFile=System.out",
+    )
+
+
+def _logins_path(home: Home) -> Path:
+    return home.path / FOLDER / "broker.jaas"
+
+
+def _logins(home: Home, config: KafkaConfig) -> str:
+    """Whom each listener lets in, as JAAS has it. Secrets are hexadecimal, names are ours."""
+    return "".join(
+        f"{listener}.KafkaServer {{\n"
+        "  org.apache.kafka.common.security.plain.PlainLoginModule required\n"
+        f'  username="{ITSELF}" password="{secret(home, ITSELF)}"\n'
+        + "\n".join(f'  user_{name}="{secret(home, name)}"' for name in users)
+        + ";\n};\n"
+        for listener, users in (("clients", (ITSELF, *config.users)), ("controller", (ITSELF,)))
+    )
+
+
+def client_path(home: Home) -> Path:
+    """What Kafka's own tools take as --command-config, with every right."""
+    return home.path / FOLDER / "client.properties"
+
+
+def _client(password: str) -> str:
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    return (
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+        f'sasl.jaas.config={module} required username="setup" password="{password}";\n'
     )
 
 

@@ -3,6 +3,8 @@
 import os
 import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stack.durable import make_folder
@@ -33,17 +35,34 @@ def become(path: Path, *, user: str = SERVICE_USER) -> None:
 def _owner(path: Path, user: str) -> pwd.struct_passwd:
     """Who owns `path`; a folder of root's that is still empty is given to `user`."""
     make_folder(path)
-    found = path.stat()
-    if found.st_uid != 0:
-        return pwd.getpwuid(found.st_uid)
-    if any(path.iterdir()):
-        raise PrivilegeError(f"{path} belongs to root; give it away: chown -R {user}: {path}")
+    with opened_folder(path.resolve()) as folder:
+        found = os.fstat(folder)
+        if found.st_uid != 0:
+            return pwd.getpwuid(found.st_uid)
+        if os.listdir(folder):  # noqa: PTH208  (a descriptor)
+            raise PrivilegeError(f"{path} belongs to root; give it away: chown -R {user}: {path}")
+        try:
+            service = pwd.getpwnam(user)
+        except KeyError:
+            raise PrivilegeError(f"there is no user {user} yet; `make run` creates it") from None
+        os.fchown(folder, service.pw_uid, service.pw_gid)
+        return service
+
+
+@contextmanager
+def opened_folder(path: Path) -> Iterator[int]:
+    """A descriptor of the folder that `path` is, for root to change its owner. PrivilegeError.
+
+    What is looked at is what is changed, whoever renames folders meanwhile; a link is refused.
+    """
     try:
-        service = pwd.getpwnam(user)
-    except KeyError:
-        raise PrivilegeError(f"there is no user {user} yet; `make run` creates it") from None
-    os.chown(path, service.pw_uid, service.pw_gid)
-    return service
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise PrivilegeError(f"{path}: {error.strerror}; a folder is wanted, no link") from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _check_reachable(path: Path, user: str) -> None:

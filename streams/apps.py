@@ -14,7 +14,7 @@ import mode
 
 from mail.errors import BrokerUnavailable, Fatal, PostriverError
 from streams.alone import Alone
-from streams.config import StreamsConfig, TopicsConfig
+from streams.config import Bootstrap, StreamsConfig, TopicsConfig
 from streams.handling import Handler, Handling, Instead, River
 from streams.harness import Harness, RewindingConsumer
 from streams.lag import LagMeter
@@ -246,6 +246,7 @@ def make_app(role: str, config: StreamsConfig) -> faust.App:
     app = faust.App(
         config.group(role),
         broker=f"kafka://{config.bootstrap}",
+        broker_credentials=credentials(config.bootstrap),
         datadir=str(_made(config.data_folder)),
         store="memory://",
         autodiscover=False,
@@ -273,6 +274,14 @@ def make_app(role: str, config: StreamsConfig) -> faust.App:
     )
     app.transport.Consumer = RewindingConsumer
     return app
+
+
+def credentials(bootstrap: Bootstrap) -> faust.SASLCredentials | None:
+    if not bootstrap.user:
+        return None
+    return faust.SASLCredentials(
+        username=bootstrap.user, password=bootstrap.password, mechanism="PLAIN"
+    )
 
 
 def _made(folder: Path) -> Path:

@@ -1,17 +1,53 @@
 """Settings of the river, with units and limits; cli/ builds them from the environment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Where the broker listens, and who we are there. Its text holds no secret."""
+
+    servers: str  # HOST:PORT, several separated by commas
+    user: str = ""  # empty: anonymous, for a broker that asks nobody
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return self.servers
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every client of aiokafka is made with: SASL/PLAIN (RFC 4616) in clear."""
+        options: dict[str, Any] = {"bootstrap_servers": self.servers}
+        if self.user:
+            options |= {
+                "security_protocol": "SASL_PLAINTEXT",
+                "sasl_mechanism": "PLAIN",
+                "sasl_plain_username": self.user,
+                "sasl_plain_password": self.password,
+            }
+        return options
+
+    def written(self) -> str:
+        """As `parse` reads it, secret included: to be handed to a process, never to be shown."""
+        return f"{self.user}:{self.password}@{self.servers}" if self.user else self.servers
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        who, _, servers = text.rpartition("@")
+        user, _, password = who.partition(":")
+        return cls(servers, user, password)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherConfig:
     """One producer of one process."""
 
-    bootstrap: str
+    bootstrap: Bootstrap
     client_id: str = "postriver"
     linger_ms: int = 5  # how long an event may wait for company
     batch_max_bytes: int = 256 * KIB  # per partition; two such batches are kept at most
@@ -24,7 +60,7 @@ class PublisherConfig:
 class TopicsConfig:
     """How topics are made on this cluster."""
 
-    bootstrap: str
+    bootstrap: Bootstrap
     partitions: int = 12  # divides evenly among 1, 2, 3, 4, 6 workers
     replicas: int = 1
     min_in_sync: int = 1  # acknowledgements wait for so many replicas; 2 of 3 on a cluster
@@ -40,7 +76,7 @@ class TopicsConfig:
 class StreamsConfig:
     """One worker: a process that runs the stages of one role."""
 
-    bootstrap: str
+    bootstrap: Bootstrap
     worker: str  # names this process in hops and logs
     data_folder: Path  # Faust's; nothing that matters is kept there
     notes_folder: Path | None = None  # streams/notes.py; None: tries are not noted

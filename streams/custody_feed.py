@@ -22,10 +22,10 @@ from schemas.content import Inline
 from schemas.custody import Accepted, Letter
 from schemas.events import MailReceived
 from streams.codec import decode
-from streams.lag import GROUP_PREFIX
+from streams.config import Bootstrap
 from streams.letters import custody_letter
 from streams.log_client import close_consumer
-from streams.topology import CUSTODY, DEAD_LETTERS, TOPICS
+from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, TOPICS
 
 log = logging.getLogger(__name__)
 WATCHED = tuple(topic.name for topic in TOPICS if CUSTODY in topic.watchers)
@@ -59,7 +59,7 @@ class FeedStatus:
 class CustodyFeed(ConsumerRebalanceListener):
     """Reads from start to stop."""
 
-    def __init__(self, bootstrap: str, take: Take, config: FeedConfig | None = None) -> None:
+    def __init__(self, bootstrap: Bootstrap, take: Take, config: FeedConfig | None = None) -> None:
         self._bootstrap = bootstrap
         self._take = take
         self._config = config or FeedConfig()
@@ -105,7 +105,7 @@ class CustodyFeed(ConsumerRebalanceListener):
         """Read until something fails; always ends by raising."""
         config = self._config
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._bootstrap.options,
             group_id=config.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -20,7 +20,7 @@ from aiokafka import TopicPartition
 from mail.errors import NotFound
 from mail.times import now_ms
 from streams import dead_letter_headers as headers
-from streams.config import PublisherConfig
+from streams.config import Bootstrap, PublisherConfig
 from streams.dead_letters import RawPublisher
 from streams.letters import Parked, Wanted, id_of, is_owners, mark_of, marked, parked_of
 from streams.log_client import LogClient
@@ -48,7 +48,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_dead(
-    bootstrap: str, limit: int, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
+    bootstrap: Bootstrap, limit: int, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
 ) -> list[Parked]:
     """The newest letters, newest first, whatever was done with them; at most LIST_MAX."""
     async with LogClient(bootstrap) as log:
@@ -56,7 +56,7 @@ async def list_dead(
 
 
 async def waiting(
-    bootstrap: str, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
+    bootstrap: Bootstrap, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
 ) -> list[Parked]:
     """Every letter that nobody has seen to yet, without its value."""
     async with LogClient(bootstrap) as log:
@@ -64,14 +64,14 @@ async def waiting(
     return [parked for parked in found.values() if parked.waits]
 
 
-async def show(bootstrap: str, id_: str, *, topic: str = DEAD_LETTERS) -> Parked:
+async def show(bootstrap: Bootstrap, id_: str, *, topic: str = DEAD_LETTERS) -> Parked:
     """One letter. NotFound."""
     async with LogClient(bootstrap) as log:
         return await DeadLetterBox(log, topic=topic).one(id_)
 
 
 async def redrive(
-    bootstrap: str,
+    bootstrap: Bootstrap,
     ids: Sequence[str] | None,
     *,
     wanted: Wanted = EVERY,
@@ -92,7 +92,7 @@ async def redrive(
 
 
 async def discard(
-    bootstrap: str, ids: Sequence[str], reason: str, *, topic: str = DEAD_LETTERS
+    bootstrap: Bootstrap, ids: Sequence[str], reason: str, *, topic: str = DEAD_LETTERS
 ) -> list[Done]:
     """Throw letters away: they stay readable in the log, and are no longer waiting."""
     async with LogClient(bootstrap) as log, _river(bootstrap) as river:
@@ -100,7 +100,7 @@ async def discard(
 
 
 @asynccontextmanager
-async def _river(bootstrap: str) -> AsyncIterator[KafkaPublisher]:
+async def _river(bootstrap: Bootstrap) -> AsyncIterator[KafkaPublisher]:
     river = KafkaPublisher(PublisherConfig(bootstrap=bootstrap, linger_ms=0))
     try:
         await river.start()

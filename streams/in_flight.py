@@ -18,10 +18,10 @@ from aiokafka import TopicPartition
 from mail.errors import BrokerUnavailable
 from mail.ports import DeadLetters, InFlight
 from schemas.custody import Letter
-from streams.lag import GROUP_PREFIX
+from streams.config import Bootstrap
 from streams.letters import custody_letter, named_in
 from streams.log_client import LogClient, Offsets
-from streams.topology import CUSTODY, DEAD_LETTERS, STAGES, TOPICS
+from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, STAGES, TOPICS
 
 CLOCKS_DIFFER_MS = 60_000
 _ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
@@ -43,11 +43,11 @@ class LogSearch(InFlight):
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         *,
         limit_s: float = 600.0,
         group_prefix: str = GROUP_PREFIX,
-        client: Callable[[str], LogClient] = LogClient,
+        client: Callable[[Bootstrap], LogClient] = LogClient,
     ) -> None:
         self._bootstrap = bootstrap
         self._limit_s = limit_s
@@ -119,7 +119,7 @@ def _names(topic: str, record: Any) -> tuple[str, str]:
 class LettersInLog(DeadLetters):
     """The DeadLetters port over Kafka."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         self._bootstrap = bootstrap
 
     async def since(self, at_ms: int) -> list[Letter]:

@@ -14,13 +14,13 @@ from pathlib import Path
 from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable
+from streams.config import Bootstrap
 from streams.log_client import LogClient, Offsets
 from streams.periodic import Periodic
-from streams.topology import BY_NAME, STAGES
+from streams.topology import BY_NAME, GROUP_PREFIX, STAGES
 
 log = logging.getLogger(__name__)
 
-GROUP_PREFIX = "postriver-"
 GIB = 1024**3
 
 GroupsTopics = Mapping[str, Collection[str]]
@@ -47,7 +47,7 @@ def mail_groups(prefix: str = GROUP_PREFIX) -> dict[str, list[str]]:
 class LagMeter:
     """Reads lags through connections that stay open; made anew after an outage."""
 
-    def __init__(self, bootstrap: str, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, bootstrap: Bootstrap, *, timeout_s: float = 5.0) -> None:
         self._bootstrap = bootstrap
         self._timeout_s = timeout_s
         self._client: LogClient | None = None
@@ -99,7 +99,9 @@ def _behind(part: TopicPartition, committed: Offsets, begins: Offsets, ends: Off
     return max(0, ends[part] - at)
 
 
-async def lags(bootstrap: str, groups_topics: GroupsTopics, *, timeout_s: float = 5.0) -> Lags:
+async def lags(
+    bootstrap: Bootstrap, groups_topics: GroupsTopics, *, timeout_s: float = 5.0
+) -> Lags:
     """One reading of LagMeter. BrokerUnavailable."""
     meter = LagMeter(bootstrap, timeout_s=timeout_s)
     await meter.start()

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 
 from mail.errors import BrokerUnavailable
+from streams.config import Bootstrap
 
 T = TypeVar("T")
 Offsets = dict[TopicPartition, int]
@@ -49,7 +50,7 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
 class LogClient:
     """Questions about topics and groups. One `read` at a time; the rest may be asked together."""
 
-    def __init__(self, bootstrap: str, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, bootstrap: Bootstrap, *, timeout_s: float = 10.0) -> None:
         self._bootstrap = bootstrap
         self._timeout_s = timeout_s
         self._connecting = asyncio.Lock()
@@ -204,11 +205,9 @@ class LogClient:
 
     async def _connect(self) -> None:
         timeout_ms = int(self._timeout_s * 1000)
-        self._admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._bootstrap, request_timeout_ms=timeout_ms
-        )
+        self._admin = AIOKafkaAdminClient(**self._bootstrap.options, request_timeout_ms=timeout_ms)
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._bootstrap.options,
             request_timeout_ms=timeout_ms,
             auto_offset_reset="earliest",
             enable_auto_commit=False,

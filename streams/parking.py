@@ -10,16 +10,17 @@ from aiokafka import TopicPartition
 
 from mail.errors import Refused
 from streams import set_aside
+from streams.config import Bootstrap
 from streams.epochs import Settings, epoch_of
-from streams.lag import GROUP_PREFIX
 from streams.log_client import LogClient
 from streams.set_aside import Place, reader_of
+from streams.topology import GROUP_PREFIX
 
 _POLL_S = 0.5
 
 
 async def request(
-    bootstrap: str,
+    bootstrap: Bootstrap,
     settings: Settings,
     folder: Path,
     place: Place,

@@ -197,7 +197,7 @@ class KafkaPublisher:
     async def _connect(self) -> AIOKafkaProducer:
         while True:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._config.bootstrap,
+                **self._config.bootstrap.options,
                 client_id=self._config.client_id,
                 acks="all",
                 enable_idempotence=True,

@@ -18,10 +18,10 @@ from mail.ids import time_ms
 from schemas.events import Event
 from streams import dead_letter_headers as headers
 from streams.codec import decode
-from streams.lag import GROUP_PREFIX
+from streams.config import Bootstrap
 from streams.letters import mark_of
 from streams.log_client import LogClient, Offsets
-from streams.topology import BY_NAME, DEAD_LETTERS, STAGES
+from streams.topology import BY_NAME, DEAD_LETTERS, GROUP_PREFIX, STAGES
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find_in_flight(
-    bootstrap: str, mail_id: str, config: SeekConfig | None = None
+    bootstrap: Bootstrap, mail_id: str, config: SeekConfig | None = None
 ) -> list[Found]:
     """Where the mail stands: first what waits, furthest down the river first, then what is past.
 

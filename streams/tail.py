@@ -20,6 +20,7 @@ from aiokafka.client import AIOKafkaClient
 from mail.errors import Undecodable
 from schemas.events import MailboxEvent
 from streams.codec import decode
+from streams.config import Bootstrap
 from streams.log_client import close_consumer
 from streams.topic_ids import topic_identity
 
@@ -48,7 +49,7 @@ class _TopicChanged(Exception):
 class EventTail:
     """The Feed port over Kafka."""
 
-    def __init__(self, bootstrap: str, config: TailConfig | None = None) -> None:
+    def __init__(self, bootstrap: Bootstrap, config: TailConfig | None = None) -> None:
         self._bootstrap = bootstrap
         self._config = config or TailConfig()
         self._sinks: dict[str, dict[object, Sink]] = {}
@@ -116,9 +117,9 @@ class EventTail:
     async def _session(self) -> None:
         """Listen until something is wrong; always ends by raising."""
         timeout_ms = int(self._config.request_timeout_s * 1000)
-        client = AIOKafkaClient(bootstrap_servers=self._bootstrap, request_timeout_ms=timeout_ms)
+        client = AIOKafkaClient(**self._bootstrap.options, request_timeout_ms=timeout_ms)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._bootstrap.options,
             request_timeout_ms=timeout_ms,
             fetch_max_wait_ms=int(self._config.check_interval_s * 1000),  # when nothing comes
             auto_offset_reset="none",

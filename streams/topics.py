@@ -141,8 +141,8 @@ class _Cluster:
 
     def __init__(self, config: TopicsConfig) -> None:
         self._config = config
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=config.bootstrap)
-        self._client = AIOKafkaClient(bootstrap_servers=config.bootstrap)
+        self._admin = AIOKafkaAdminClient(**config.bootstrap.options)
+        self._client = AIOKafkaClient(**config.bootstrap.options)
 
     async def __aenter__(self) -> Self:
         try:

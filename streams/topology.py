@@ -5,16 +5,25 @@ Creation and checks of topics, agents, publishing, docs/topology.md and the test
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from schemas import events, operator_commands
+from schemas.content import Inline
 
 PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
 EVENT_MAX_BYTES = 2 * 1024 * 1024
+GROUP_PREFIX = "postriver-"  # of a consumer group; the role's name follows
 DEAD_LETTERS = "dead.letters"
 CUSTODY = "custody"  # keeps the ledger of what was accepted; reads beside the river
 
-FOREVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+SEGMENT_BYTES = 32 * 1024 * 1024
+FOREVER = {  # room is freed by whole segments, never by the one that is written to
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "cleanup.policy": "delete",
+    "segment.bytes": str(SEGMENT_BYTES),
+    "segment.ms": str(3600 * 1000),
+}
 COMPACT = {  # small segments are compacted early, so that a table is soon recovered
     "cleanup.policy": "compact",
     "retention.ms": "-1",
@@ -37,6 +46,12 @@ class Topic:
     only_copy: bool  # a mail's only copy may stand here
     watchers: tuple[str, ...] = ()  # roles without stages that read it too, each as its own group
     settings: dict[str, str] = field(default_factory=lambda: dict(FOREVER))
+
+    @property
+    def carries_contents(self) -> bool:
+        """Whether its events may hold a mail's whole content, of up to 32 KiB."""
+        found = (get_type_hints(kind).get("content") for kind in self.carries)
+        return any(Inline in get_args(hint) for hint in found)
 
     @property
     def flushed(self) -> bool:

@@ -16,11 +16,12 @@ from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable, Fatal
 from schemas.events import Position
-from streams.lag import GROUP_PREFIX, GroupsTopics, all_groups
+from streams.config import Bootstrap
+from streams.lag import GroupsTopics, all_groups
 from streams.log_client import LogClient, Offsets
 from streams.origins import header_of
 from streams.publisher import KafkaPublisher
-from streams.topology import BY_NAME, DEAD_LETTERS, TOPICS
+from streams.topology import BY_NAME, DEAD_LETTERS, GROUP_PREFIX, TOPICS
 
 _log = logging.getLogger(__name__)
 _BATCH_RECORDS = 200  # in one acknowledgement
@@ -53,7 +54,7 @@ class Trimmed(BrokerUnavailable):
         )
 
 
-async def unfinished(bootstrap: str, *, groups: GroupsTopics | None = None) -> Offsets:
+async def unfinished(bootstrap: Bootstrap, *, groups: GroupsTopics | None = None) -> Offsets:
     """From where on each partition is to be taken. BrokerUnavailable.
 
     `groups` and what they read; None: `readers`. Of several that read a topic the last one counts.
@@ -77,7 +78,7 @@ async def unfinished(bootstrap: str, *, groups: GroupsTopics | None = None) -> O
     return first
 
 
-async def take(bootstrap: str, first: Offsets) -> AsyncIterator[Waiting]:
+async def take(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[Waiting]:
     """Every record from `first` to the end. BrokerUnavailable; Trimmed, after the last one."""
     async with LogClient(bootstrap) as log:
         ends = await log.ends(first)
@@ -107,7 +108,7 @@ def readers() -> GroupsTopics:
 
 
 async def put_back(
-    bootstrap: str, river: KafkaPublisher, path: Path, *, epochs: Mapping[str, str]
+    bootstrap: Bootstrap, river: KafkaPublisher, path: Path, *, epochs: Mapping[str, str]
 ) -> int:
     """Publish the records of a file made by `write`, in its order; how many there were.
 
@@ -164,7 +165,7 @@ def _labelled(record: Waiting, epochs: Mapping[str, str]) -> Waiting:
     return msgspec.structs.replace(record, headers=(*record.headers, header))
 
 
-async def _letters_there(bootstrap: str) -> dict[int, int]:
+async def _letters_there(bootstrap: Bootstrap) -> dict[int, int]:
     """How many records of dead.letters an earlier try has put back, by partition."""
     async with LogClient(bootstrap) as log:
         ends = await log.ends(await log.partitions([DEAD_LETTERS]))

@@ -12,9 +12,12 @@ import pytest
 
 from stack.home import Home
 from stack.kafka import KafkaConfig, kafka
+from stack.secrets import secret
+from streams.access import USERS
+from streams.config import Bootstrap
 
 JARS = Path(__file__).parents[1] / ".tools" / "kafka" / "lib"
-START_LIMIT_S = 60
+START_LIMIT_S = 180  # a busy machine takes a minute
 
 
 def free_ports(count: int) -> list[int]:
@@ -29,9 +32,8 @@ def free_ports(count: int) -> list[int]:
 class Broker:
     """A node on a free port; it can be stopped and started, its data stays."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: int) -> None:
         self.port, controller_port = free_ports(2)
-        self.bootstrap = f"127.0.0.1:{self.port}"
         self._log = folder / "out.log"
         self._process: subprocess.Popen[bytes] | None = None
         config = KafkaConfig(
@@ -41,8 +43,19 @@ class Broker:
             heap_min_mib=128,
             heap_max_mib=512,
             offsets_partitions=1,
+            users=("setup", *USERS),
+            **more,
         )
-        self._program = kafka(Home(folder / "home"), config)
+        self._home = Home(folder / "home")
+        self._program = kafka(self._home, config)
+        self.bootstrap = self.bootstrap_as("setup")  # with every right
+
+    @property
+    def log_folder(self) -> Path:
+        return self._home.kafka / "log"
+
+    def bootstrap_as(self, user: str) -> Bootstrap:
+        return Bootstrap(f"127.0.0.1:{self.port}", user, secret(self._home, user))
 
     def start(self) -> None:
         program = self._program
@@ -67,9 +80,9 @@ class Broker:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Broker]:
+def started(folder: Path, **more: int) -> Iterator[Broker]:
     """A node that runs within the block."""
-    made = Broker(folder)
+    made = Broker(folder, **more)
     try:
         made.start()
         yield made

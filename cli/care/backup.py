@@ -35,9 +35,12 @@ from mail.times import now_ms
 from stack.home import version_of
 from stores.sqlite_copies import View, one_moment
 from streams import waiting
+from streams.config import Bootstrap
 from streams.log_client import Offsets
 
-LEFT_OUT = frozenset({"run", "log", "kafka", "engines", "signatures", "lock", "content", "version"})
+LEFT_OUT = frozenset(
+    {"run", "log", "kafka", "engines", "signatures", "secrets", "lock", "content", "version"}
+)
 ROOM_LEFT_BYTES, ROOM_LEFT_SHARE = 2 * 1024**3, 0.1  # the smaller; on the disk of the state folder
 _FICLONE = 0x40049409  # ioctl_ficlone(2): Btrfs, XFS and others share the blocks, copied on write
 BACKUP_LOG = "log/backup.log"  # a line for each; its date tells how old the last one is
@@ -60,7 +63,7 @@ class Backup:
                 with suppress(FileNotFoundError):  # swept since it was listed
                     self._content(path, into / path.name)
 
-    def databases_and_log(self, bootstrap: str | None) -> tuple[dict[str, int], _Log]:
+    def databases_and_log(self, bootstrap: Bootstrap | None) -> tuple[dict[str, int], _Log]:
         """Schemas' versions by file; waiting records by topic, None when there is no `bootstrap`.
 
         BrokerUnavailable.
@@ -89,7 +92,7 @@ class Backup:
             copied = self._made(inside.parent) / path.name
             self.sums.add(copied, _copied(path, copied))
 
-    async def _log(self, bootstrap: str, first: Offsets) -> dict[str, int]:
+    async def _log(self, bootstrap: Bootstrap, first: Offsets) -> dict[str, int]:
         path = self.target / form.RECORDS
         counts = await waiting.write(path, waiting.take(bootstrap, first))
         self.sums.add(path)
@@ -133,7 +136,7 @@ class Backup:
         return folder
 
 
-def back_up(config: Config, target: Path, *, bootstrap: str | None) -> Manifest:
+def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Manifest:
     """Fill the empty folder `target`; without `bootstrap` the log is left out.
 
     Refused: not empty, or a file cannot be read or written; then nothing is left in it.

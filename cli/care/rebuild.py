@@ -18,7 +18,7 @@ from mail.times import now_ms
 from schemas.events import CommandAnswered, MailboxEvent
 from schemas.operator_commands import RebuildViews
 from schemas.records import User
-from streams.config import PublisherConfig
+from streams.config import Bootstrap, PublisherConfig
 from streams.publisher import KafkaPublisher
 from streams.tail import EventTail
 
@@ -28,7 +28,7 @@ ANSWER_LIMIT_S = 1800.0  # a mailbox of some 200,000 messages takes minutes on a
 
 
 async def rebuild_views(
-    bootstrap: str, users: Iterable[User], part: str
+    bootstrap: Bootstrap, users: Iterable[User], part: str
 ) -> AsyncIterator[tuple[User, CommandAnswered]]:
     """One mailbox after the other. Refused: no answer; what went before is done."""
     river = PublisherConfig(bootstrap=bootstrap, client_id="rebuild", linger_ms=0)

@@ -10,9 +10,10 @@ import msgspec
 
 from agents.audit import audit as prove
 from agents.ports import AuditPorts
+from cli.addresses import load_running
 from cli.commands.render import when
 from cli.commands.times import HOUR_MS, MOMENT, moment_ms
-from cli.config import Config, load
+from cli.config import Config
 from cli.wiring import adapters
 from mail.errors import Refused, Transient
 from mail.times import now_ms
@@ -27,9 +28,10 @@ from schemas.custody import (
     Account,
     Lost,
 )
+from streams.config import Bootstrap
 from streams.in_flight import LettersInLog, LogSearch
-from streams.lag import GROUP_PREFIX, lags
-from streams.topology import CUSTODY, DEAD_LETTERS
+from streams.lag import lags
+from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX
 
 SHOWN = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED, IN_FLIGHT, MISSING)
 ENTRY_PATIENCE_S = 15.0
@@ -45,7 +47,7 @@ def audit(*, hour: int | None, since: int | None, until: int | None, as_json: bo
     """Prove by mail id where every accepted mail is; exit code 1 when one is missing."""
     since_ms, until_ms = _span(hour, since, until)
     try:
-        account, unentered = asyncio.run(_audit(load(), since_ms, until_ms))
+        account, unentered = asyncio.run(_audit(load_running(), since_ms, until_ms))
     except Transient as error:
         raise Refused(f"nothing is proven: {error}") from error
     click.echo(json.dumps(_plain(account, unentered)) if as_json else _table(account, unentered))
@@ -79,7 +81,7 @@ async def _audit(config: Config, since_ms: int, until_ms: int) -> tuple[Account,
         return await prove(ports, since_ms=since_ms, until_ms=until_ms), unentered
 
 
-async def _unentered(bootstrap: str) -> int:
+async def _unentered(bootstrap: Bootstrap) -> int:
     """Mails that are in the log and not in the ledger yet, after a little patience."""
     group = GROUP_PREFIX + CUSTODY
     deadline_s = asyncio.get_running_loop().time() + ENTRY_PATIENCE_S

@@ -8,6 +8,7 @@ import click
 
 from agents.ports import IndexPorts
 from cli.accounts import find
+from cli.addresses import load_running
 from cli.care.backup import back_up
 from cli.care.manifest import Manifest
 from cli.care.rebuild import rebuild_index, rebuild_views
@@ -21,7 +22,7 @@ from mail.ports import Directory
 from schemas.checks import COUNTS, INDEX, LISTS
 from schemas.records import User
 from stack.home import lock_holder
-from stack.privileges import PrivilegeError, become
+from stack.privileges import PrivilegeError, become, opened_folder
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 MIB = 1024 * 1024
@@ -32,7 +33,7 @@ MIB = 1024 * 1024
 @click.option("--without-log", is_flag=True, help="Leave out mail on its way: the broker is gone.")
 def backup(folder: Path, *, without_log: bool) -> None:
     """Copy everything into the empty FOLDER while Postriver runs."""
-    config, folder = load(), folder.absolute()
+    config, folder = load_running(), folder.absolute()
     _give_to_owner(folder, config.home)
     become_owner(config)
     try:
@@ -69,7 +70,9 @@ def restore(folder: Path) -> None:
 @click.option("--content", "all_contents", is_flag=True, help="Read every content, not a sample.")
 def verify(*, address: str | None, all_contents: bool) -> None:
     """Hold views, contents, holders and index against the journals; exit code 1 if any differ."""
-    raise SystemExit(1 if asyncio.run(_verify(load(), address, all_contents=all_contents)) else 0)
+    raise SystemExit(
+        1 if asyncio.run(_verify(load_running(), address, all_contents=all_contents)) else 0
+    )
 
 
 @click.command()
@@ -77,7 +80,11 @@ def verify(*, address: str | None, all_contents: bool) -> None:
 @click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
 def rebuild(part: str, address: str | None) -> None:
     """Write PART anew from the journals, while Postriver runs: what agrees stays as it is."""
-    work = _rebuild_index(load(), address) if part == INDEX else _rebuild(load(), address, part)
+    work = (
+        _rebuild_index(load_running(), address)
+        if part == INDEX
+        else _rebuild(load_running(), address, part)
+    )
     asyncio.run(work)
 
 
@@ -138,9 +145,13 @@ def _give_to_owner(folder: Path, home: Path) -> None:
     if os.geteuid() != 0 or not home.exists():
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not any(folder.iterdir()):
-        owner = home.stat()
-        os.chown(folder, owner.st_uid, owner.st_gid)
+    try:
+        with opened_folder(folder.resolve()) as opened:
+            if not os.listdir(opened):  # noqa: PTH208  (a descriptor)
+                owner = home.stat()
+                os.fchown(opened, owner.st_uid, owner.st_gid)
+    except PrivilegeError as error:
+        raise Refused(str(error)) from error
 
 
 def _told(made: Manifest) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 from cli.accounts import FIRST_DOMAIN
+from cli.addresses import load_running
 from cli.commands.render import hop_lines
-from cli.config import Config, load
+from cli.config import Config
 from cli.live import Live, live
 from mail.errors import Refused
 from mail.ids import new_id, time_ms
@@ -27,7 +28,7 @@ DEMO_WAIT_S = 30.0
 @click.option("--timeout", "timeout_s", default=DEMO_WAIT_S, show_default=True, help="Seconds.")
 def demo(address: str, timeout_s: float) -> None:
     """Send a mail by SMTP, wait for its push, print the frame and its way."""
-    asyncio.run(_demo(load(), address, timeout_s))
+    asyncio.run(_demo(load_running(), address, timeout_s))
 
 
 @click.command()
@@ -35,7 +36,7 @@ def demo(address: str, timeout_s: float) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Frames as they come, one a line.")
 def watch(address: str, *, as_json: bool) -> None:
     """Show each change of ADDRESS's mailbox as it happens; Ctrl-C ends."""
-    asyncio.run(_watch(load(), address, as_json=as_json))
+    asyncio.run(_watch(load_running(), address, as_json=as_json))
 
 
 async def _demo(config: Config, address: str, timeout_s: float) -> None:

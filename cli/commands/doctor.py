@@ -9,8 +9,9 @@ from dataclasses import asdict
 
 import click
 
+from cli.addresses import load_running
 from cli.commands.stack import listening_ports
-from cli.config import Config, given, load
+from cli.config import Config, given
 from cli.doctor import hardware
 from cli.doctor.finding import Finding, Level, problem
 from cli.doctor.rounds import round_of
@@ -35,7 +36,7 @@ def doctor(*, as_json: bool) -> None:
 
 def _round() -> list[Finding]:
     try:
-        config = load()
+        config = load_running()
     except BadSetting as error:
         return [problem("settings", str(error), "correct it; the rest is looked at then")]
     found = [*in_clear(config), *_ports(config)]

@@ -11,6 +11,7 @@ import msgspec
 from agents.ports import ReleasePorts
 from agents.release import discard, release
 from cli.accounts import operator
+from cli.addresses import load_running
 from cli.commands.render import when
 from cli.config import load
 from cli.roles.parts import running
@@ -95,7 +96,7 @@ async def _list(limit: int, cause: str | None) -> list[Quarantined]:
 
 async def _release(mail_ids: Sequence[str], by: str, *, force: bool) -> list[str]:
     """Stops at the first that cannot be released; those before it are."""
-    config, lines = load(), []
+    config, lines = load_running(), []
     river = PublisherConfig(bootstrap=config.bootstrap, linger_ms=0, connect_limit_s=10)
     async with adapters(config) as opened, running(KafkaPublisher(river)) as publisher:
         ports = await _ports(opened)

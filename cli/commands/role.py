@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import click
 import uvloop
@@ -33,7 +34,7 @@ def role(name: str) -> None:
     _log(config, name)
     module, function = RUNNERS[name].split(":")
     run: Runner = getattr(importlib.import_module(module), function)
-    uvloop.run(_until_told(run, config))
+    uvloop.run(_until_told(run, replace(config, user=name)))
 
 
 async def _until_told(run: Runner, config: Config) -> None:

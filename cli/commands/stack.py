@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cli import accounts
+from cli.addresses import load_running, told
 from cli.commands.render import event_of
 from cli.config import Config, given, load
 from cli.doctor.finding import Level
@@ -21,7 +22,7 @@ from cli.programs import programs
 from cli.wiring import adapters, certificate_of
 from mail.errors import Refused
 from stack.clamd import ClamdMissing
-from stack.control import NotRunning, StartFailed, read_status, spawn_detached, stop
+from stack.control import NotRunning, StartFailed, read_status, spawn_detached, stop, write_settings
 from stack.freshclam import FreshclamMissing
 from stack.handed import BadHandover
 from stack.home import AlreadyRunning, Home, HomeError, NoState, claimed, lock_holder
@@ -52,7 +53,8 @@ def up(*, detach: bool, no_users: bool) -> None:
     try:
         config = with_handed(config)
         if (pid := lock_holder(config.home)) is not None:
-            click.echo(f"already running, pid {pid}; {config.http_url}/ — postriver status")
+            url = load_running().http_url
+            click.echo(f"already running, pid {pid}; {url}/ — postriver status")
             return
         refuse_in_clear(config)
         check_ports(listening_ports(config))  # before `become`: root may see who holds a port
@@ -109,6 +111,7 @@ def listening_ports(config: Config) -> list[Port]:
 def _foreground(config: Config, seed: Seed) -> None:
     with claimed(config.home) as home:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
+        write_settings(home, told(config))
         certificate_of(config)  # a pair that cannot be used is told before anything starts
         made = asyncio.run(seed(config))
         machine = Machine(config, home)

@@ -8,9 +8,9 @@ from typing import Any
 import click
 import msgspec
 
+from cli.addresses import load_running
 from cli.commands.render import hop_lines, verdict_line, when
 from cli.commands.times import MOMENT
-from cli.config import load
 from cli.tracing import STORED, Candidate, End, Tracer, version_of
 from cli.wiring import adapters
 from mail.errors import NotFound
@@ -63,7 +63,7 @@ async def _trace(
     name: str, recipient: str | None, span: dict[str, int], *, subjects: bool
 ) -> tuple[list[Candidate], list[End]]:
     """Candidates newest first; the ends when there is only one."""
-    config = load()
+    config = load_running()
     async with adapters(config) as opened:
         tracer = await Tracer.open(config, opened, subjects=subjects)
         if recipient is not None:

@@ -1,5 +1,6 @@
 """Engines: installed, of which version, configured as we do it, answering; their signatures."""
 
+import hashlib
 import re
 import subprocess
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from stack.probes import KafkaProbe, Probe, TcpProbe
 
 VERSION_LIMIT_S = 5.0
 VERY_OLD_S = 14 * 86_400.0
+JARS = Path(kafka.__file__).with_name("jars.sha256")
 RESTART = "postriver down; postriver up"
 
 
@@ -35,7 +37,25 @@ def _kafka(lib: Path) -> list[Finding]:
     jars = sorted(lib.glob("kafka_*.jar"))
     if not jars:
         return [problem("kafka", f"no Kafka in {lib}", "make run fetches it")]
+    if wrong := wrong_jars(lib):
+        what = f"{lib}: not as listed: {', '.join(wrong[:3])}, {len(wrong)} in all"
+        return [problem("kafka", what, "look at them; rm -r them, then make run")]
     return [ok("kafka", jars[0].stem.rpartition("-")[2])]
+
+
+def wrong_jars(lib: Path, listed: Path = JARS) -> list[str]:
+    """Files in `lib` that differ from stack/jars.sha256, are missing or are not listed there."""
+    lines = listed.read_text(encoding="ascii").splitlines() if listed.exists() else []
+    wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    found = {path.name: _sha256(path) for path in lib.iterdir()}
+    return sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _scanners(config: Config) -> list[Finding]:

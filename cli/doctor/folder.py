@@ -10,7 +10,8 @@ from stack.home import FOLDERS, Home, HomeError, existing, lock_holder
 from stack.leftovers import Records, members
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-PRIVATE = ("data", "content", "kafka", "tls", "run", "log")  # what only the owner may look into
+# What only the owner may look into.
+PRIVATE = ("data", "content", "kafka", "tls", "run", "log", "secrets")
 DAY_S = 86_400
 BACKUP_OLD_S = 8 * DAY_S
 

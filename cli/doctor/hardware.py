@@ -16,6 +16,7 @@ from cli.doctor.finding import Finding, note, ok, problem
 from stack.ports import Port, PortsTaken, check_ports, listener
 from stack.supervisor import OPEN_FILES_WANTED
 from streams.lag import GateConfig, least_free_bytes
+from streams.topology import FOREVER, PARTITIONS, SEGMENT_BYTES, TOPICS
 
 MIB = 1024**2
 GIB = 1024**3
@@ -76,6 +77,21 @@ def space(disk: Disk, folder: Path) -> list[Finding]:
     if disk.free_bytes < 2 * least:
         return [note("disk", f"{what}; below {least // MIB} MiB mail is refused", do)]
     return [ok("disk", what)]
+
+
+def log_room(disk: Disk) -> list[Finding]:
+    """What the log may hold at most though all of it is finished: segments go as a whole.
+
+    Two of each partition: the one that is written to, and the one before it until its turn comes.
+    """
+    kept_bytes = 2 * SEGMENT_BYTES * PARTITIONS * sum(one.settings == FOREVER for one in TOPICS)
+    what = f"finished mail in the log may take {kept_bytes / GIB:.1f} GiB"
+    do = f"{4 * kept_bytes // GIB} GiB or more for the state folder"
+    if kept_bytes > disk.size_bytes // 2:
+        return [problem("log", f"{what} of {disk.size_bytes / GIB:.1f}", do)]
+    if kept_bytes > disk.size_bytes // 4:
+        return [note("log", f"{what} of {disk.size_bytes / GIB:.1f}", do)]
+    return [ok("log", what)]
 
 
 def inodes(disk: Disk, folder: Path) -> list[Finding]:

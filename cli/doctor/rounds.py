@@ -78,7 +78,7 @@ def _disk(path: Path) -> list[Finding]:
     """Of the folder, or of where it would be made."""
     there = next(each for each in (path, *path.parents) if each.is_dir())
     disk = hardware.read_disk(there)
-    found = [*hardware.space(disk, there), *hardware.inodes(disk, there)]
+    found = [*hardware.space(disk, there), *hardware.inodes(disk, there), *hardware.log_room(disk)]
     if there == path:
         found += hardware.syncing(hardware.read_sync_s(path))
     newest_s, synchronised = hardware.read_newest_s(there), hardware.read_synchronised()

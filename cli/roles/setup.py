@@ -18,6 +18,7 @@ from mail.ports import Directory
 from schemas.events import Deliver
 from stack.durable import sync
 from streams import waiting
+from streams.access_lists import ensure_access
 from streams.config import PublisherConfig, TopicsConfig
 from streams.epochs import epoch_of
 from streams.publisher import KafkaPublisher
@@ -42,6 +43,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await opened.holders()
         await opened.ledger()
         await _patiently(lambda: make_topics(topics))
+        await _patiently(lambda: ensure_access(topics))
         await _put_back(config, topics, directory)
         await _patiently(lambda: begin_epochs(topics, directory))
 

@@ -24,13 +24,14 @@ from stack.home import existing
 from streams.apps import Worker
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
 from streams.handling import Handler, Instead
+from streams.lag import GateConfig, low_disk
 from streams.publisher import KafkaPublisher
 from streams.set_aside import requests_folder
 from streams.status import OUTCOMES, RoleStatus
 from streams.tables import UnreadTable
 from streams.topics import wait_for_topics
 from streams.topology import stages_of
-from streams.trim import Trimmer
+from streams.trim import TrimConfig, Trimmer
 
 HANDLERS: dict[str, Handler] = {
     "validate": validate,
@@ -132,7 +133,7 @@ async def _work(
     try:
         async with (
             running(KafkaPublisher(river)) as publisher,
-            running(Trimmer.of_role(config.bootstrap, role)),
+            running(Trimmer.of_role(config.bootstrap, role, config=_trim(config))),
         ):
             worker = Worker(
                 role,
@@ -149,6 +150,11 @@ async def _work(
             await worker.run(stop)
     finally:
         await health.cleanup()
+
+
+def _trim(config: Config) -> TrimConfig:
+    gate = GateConfig(folder=config.home)
+    return TrimConfig(squeezed=lambda: low_disk(gate) is not None)
 
 
 def _streams(config: Config, role: str) -> StreamsConfig:

@@ -117,7 +117,7 @@ def prepared(running: World) -> Client:
 
 
 async def write_garbage(running: World) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{running.base + 3}") as producer:
+    async with AIOKafkaProducer(**running.bootstrap.options) as producer:
         await producer.send_and_wait("mailbox.commands", b"no event of ours", key=b"nobody")
 
 

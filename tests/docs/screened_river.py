@@ -22,7 +22,7 @@ from stores.memory import (
 )
 from streams.apps import Worker
 from streams.codec import decode
-from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
+from streams.config import Bootstrap, PublisherConfig, StreamsConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.topics import ensure_topics
 from streams.topology import stages_of
@@ -41,7 +41,7 @@ def mails():
         yield msgspec.structs.replace(mail, envelope=envelope, head=head)
 
 
-async def main(bootstrap: str, folder: Path) -> None:
+async def main(bootstrap: Bootstrap, folder: Path) -> None:
     (folder / "blocked-senders").write_text("kim@example.kr\nshop.example\n\n")
     epochs = await ensure_topics(TopicsConfig(bootstrap=bootstrap), MemoryDirectory())
     publisher = KafkaPublisher(PublisherConfig(bootstrap=bootstrap))
@@ -70,7 +70,7 @@ async def main(bootstrap: str, folder: Path) -> None:
     await publisher.stop()
 
 
-async def delivered(bootstrap: str) -> dict[str, list]:
+async def delivered(bootstrap: Bootstrap) -> dict[str, list]:
     """By mail: its folder, and the stages it passed with what they said."""
     while True:
         records = await read_all(bootstrap, "mailbox.commands")
@@ -84,4 +84,4 @@ async def delivered(bootstrap: str) -> dict[str, list]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(main(Bootstrap.parse(sys.argv[1]), Path(sys.argv[2])))

@@ -52,7 +52,9 @@ def run(tree: Path, module: str, *arguments: str) -> str:
 
 
 def test_a_blocked_sender_goes_to_junk(tree: Path, tmp_path: Path, broker: Broker) -> None:
-    found = json.loads(run(tree, "tests.docs.screened_river", broker.bootstrap, str(tmp_path)))
+    found = json.loads(
+        run(tree, "tests.docs.screened_river", broker.bootstrap.written(), str(tmp_path))
+    )
     assert found == {
         "m1": ["junk", [["screen", "blocked"], ["route", "junk"]]],
         "m2": ["junk", [["screen", "blocked"], ["route", "junk"]]],

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from streams.config import Bootstrap
 from tests.docs.pages import PAGES, ROOT, name_of, shell_commands
 from tests.test_alerts import NAME
 
@@ -94,13 +95,13 @@ def waits(letter: dict) -> bool:
 @pytest.fixture(scope="module")
 def stranger(running: World) -> Stranger:
     running.cli("domain", "add", "example.org")
-    asyncio.run(spoil(f"127.0.0.1:{running.base + 3}"))
+    asyncio.run(spoil(running.bootstrap))
     return Stranger(running)
 
 
-async def spoil(bootstrap: str) -> None:
+async def spoil(bootstrap: Bootstrap) -> None:
     """Write what no stage can read, so that there is a dead letter."""
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+    async with AIOKafkaProducer(**bootstrap.options) as producer:
         await producer.send_and_wait("mail.validated", b"no event", key=b"nobody")
 
 

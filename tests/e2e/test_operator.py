@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.config import TopicsConfig
+from streams.config import Bootstrap, TopicsConfig
 from streams.topic_settings import wanted
 from streams.topology import BY_NAME
 from tests.test_alerts import NAME, expressions
@@ -21,6 +21,8 @@ from . import mails
 from .world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+# What may be wrong where the tests run, and is no fault of the stack.
+OF_THE_MACHINE = {"signatures", "memory", "files", "disk", "log", "inodes", "fsync", "clock"}
 NO_BASE_UNIT = re.compile(r"_(ms|us|minutes|hours|days|kb|kib|mb|mib|percent)(_|$)")
 
 
@@ -79,11 +81,11 @@ def test_alerts_and_dashboard_use_what_there_is(running: World) -> None:
 
 def test_the_doctor_on_a_running_stack_names_a_changed_topic(running: World) -> None:
     before = examined(running)
-    assert [one["check"] for one in before if one["level"] == "problem"] in ([], ["signatures"])
+    assert {one["check"] for one in before if one["level"] == "problem"} <= OF_THE_MACHINE
     assert {"answers", "clamd.conf", "server.properties", "topics", "lag"} <= {
         one["check"] for one in before if one["level"] == "ok"
     }
-    bootstrap = f"127.0.0.1:{running.base + 3}"
+    bootstrap = running.bootstrap
     right = wanted(BY_NAME["mail.received"], TopicsConfig(bootstrap=bootstrap))
     asyncio.run(alter(bootstrap, {**right, "retention.ms": "604800000"}))
     try:
@@ -101,8 +103,8 @@ def examined(running: World) -> list[dict]:
     return json.loads(running.cli("doctor", "--json", check=False).stdout)["findings"]
 
 
-async def alter(bootstrap: str, settings: dict[str, str]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def alter(bootstrap: Bootstrap, settings: dict[str, str]) -> None:
+    admin = AIOKafkaAdminClient(**bootstrap.options)
     await admin.start()
     try:
         resource = ConfigResource(ConfigResourceType.TOPIC, "mail.received", settings)

@@ -12,6 +12,9 @@ from contextlib import suppress
 
 import pytest
 
+from stack.home import Home
+from stack.kafka import client_path
+
 from . import mails
 from .world import ROOT, Client, World, eventually, world
 
@@ -110,7 +113,8 @@ def forget_groups(running: World) -> str:
     tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
     done = subprocess.run(
         ["java", "-cp", f"{ROOT / '.tools' / 'kafka' / 'lib'}/*", tool, "--bootstrap-server",
-         f"127.0.0.1:{running.base + 3}", "--delete", "--all-groups"],
+         str(running.bootstrap), "--command-config", str(client_path(Home(running.home))),
+         "--delete", "--all-groups"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.stdout if "successful" in done.stdout else ""

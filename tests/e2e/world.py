@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stack.secrets import known
+from streams.config import Bootstrap
+
 ROOT = Path(__file__).resolve().parents[2]
 POSTRIVER = Path(sys.executable).with_name("postriver")
 T = TypeVar("T")
@@ -118,6 +121,11 @@ class World:
         return f"http://127.0.0.1:{self.base + 1}"
 
     @property
+    def bootstrap(self) -> Bootstrap:
+        """The broker, with every right."""
+        return Bootstrap(f"127.0.0.1:{self.base + 3}", "setup", known(self.home, "setup") or "")
+
+    @property
     def env(self) -> dict[str, str]:
         mine = {"POSTRIVER_HOME": str(self.home), "POSTRIVER_PORT_BASE": str(self.base)}
         return {**os.environ, **mine, **self.extra}
@@ -134,7 +142,7 @@ class World:
         return done
 
     def up(self) -> str:
-        return self.cli("up", "--detach").stdout
+        return self.cli("up", "--detach", timeout_s=300).stdout  # a busy machine takes minutes
 
     def down(self) -> None:
         self.cli("down")

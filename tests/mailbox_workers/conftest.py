@@ -14,7 +14,7 @@ import pytest
 
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_mail import SqliteMailStore
-from streams.config import TopicsConfig
+from streams.config import Bootstrap, TopicsConfig
 from streams.topics import ensure_topics
 from tests.broker import Broker, started
 from tests.mailbox_workers.mailbox_worker import FENCED
@@ -26,7 +26,7 @@ _POLL_S = 0.02
 class Fleet:
     """Worker processes: how many are wanted runs, and none may die of anything but us."""
 
-    def __init__(self, bootstrap: str, folder: Path) -> None:
+    def __init__(self, bootstrap: Bootstrap, folder: Path) -> None:
         self.bootstrap = bootstrap
         self.folder = folder
         self.kills = 0
@@ -41,7 +41,7 @@ class Fleet:
             self._running[name] = subprocess.Popen(
                 [
                     sys.executable, "-m", "tests.mailbox_workers.mailbox_worker",
-                    self.bootstrap, str(self.folder), name,
+                    self.bootstrap.written(), str(self.folder), name,
                 ],
                 cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip

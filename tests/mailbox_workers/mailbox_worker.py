@@ -20,7 +20,7 @@ from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_mail import SqliteMailStore
 from streams.apps import Worker
-from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
+from streams.config import Bootstrap, PublisherConfig, StreamsConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.topics import wait_for_topics
 from streams.topology import stages_of
@@ -32,7 +32,7 @@ ROLE = "mailbox"
 FENCED = 3
 
 
-async def run(bootstrap: str, folder: Path, name: str) -> None:
+async def run(bootstrap: Bootstrap, folder: Path, name: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     store = await SqliteMailStore.open(folder / "mail.sqlite")
@@ -73,7 +73,7 @@ def main() -> None:
     logging.getLogger("streams").setLevel(logging.INFO)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        uvloop.run(run(bootstrap, Path(folder), name))
+        uvloop.run(run(Bootstrap.parse(bootstrap), Path(folder), name))
     except JournalConflict as conflict:
         logging.getLogger("worker").critical("fenced: %s", conflict)
         sys.exit(FENCED)

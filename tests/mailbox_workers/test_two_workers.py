@@ -26,7 +26,7 @@ from schemas.events import (
 from schemas.mailbox import FOLDERS, MailboxState, Message, Usage
 from stores.sqlite_mail import SqliteMailStore
 from streams.codec import decode
-from streams.config import PublisherConfig
+from streams.config import Bootstrap, PublisherConfig
 from streams.lag import LagMeter
 from streams.publisher import KafkaPublisher
 from streams.tables import UNREAD_CHANGELOG
@@ -127,10 +127,10 @@ async def _drained(fleet: Fleet) -> None:
         await meter.stop()
 
 
-async def _records(bootstrap: str, topic: str) -> list:
+async def _records(bootstrap: Bootstrap, topic: str) -> list:
     """Every record that stands on a topic now; those of a partition in their order."""
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None
+        topic, **bootstrap.options, auto_offset_reset="earliest", group_id=None
     )
     await consumer.start()
     try:
@@ -144,7 +144,7 @@ async def _records(bootstrap: str, topic: str) -> list:
         await consumer.stop()
 
 
-async def _commands(bootstrap: str, epoch: str) -> list[tuple[Command, Position]]:
+async def _commands(bootstrap: Bootstrap, epoch: str) -> list[tuple[Command, Position]]:
     """All but the mailboxes' own upkeep, which is not answered and changes nothing."""
     found = [
         (decode(COMMANDS, each.offset, each.value), Position(epoch, each.partition, each.offset))
@@ -218,7 +218,7 @@ def _counts(state: MailboxState) -> dict[str, tuple[int, int]]:
 
 
 async def _check_events(
-    bootstrap: str,
+    bootstrap: Bootstrap,
     log: list[tuple[Command, Position]],
     journals: dict[str, list[MailboxChanged]],
 ) -> int:
@@ -244,7 +244,7 @@ async def _check_events(
     return len(events) - len(log)
 
 
-async def _check_table(bootstrap: str, models: dict[str, Model]) -> int:
+async def _check_table(bootstrap: Bootstrap, models: dict[str, Model]) -> int:
     """What the table ever held was true at its seq; how many users it has not caught up with."""
     last: dict[str, int] = {}
     for record in await _records(bootstrap, UNREAD_CHANGELOG):

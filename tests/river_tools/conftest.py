@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata
 
+from streams.config import Bootstrap
 from tests.broker import Broker, started
 
 _numbers = itertools.count()
@@ -23,7 +24,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 async def admin(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    client = AIOKafkaAdminClient(**broker.bootstrap.options)
     await client.start()
     yield client
     await client.close()
@@ -31,7 +32,7 @@ async def admin(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
 
 @pytest.fixture
 async def producer(broker: Broker) -> AsyncIterator[AIOKafkaProducer]:
-    client = AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
+    client = AIOKafkaProducer(**broker.bootstrap.options, acks="all")
     await client.start()
     yield client
     await client.stop()
@@ -63,11 +64,9 @@ async def remake(admin: AIOKafkaAdminClient, name: str, *, partitions: int = 3) 
         await asyncio.sleep(0.05)
 
 
-async def commit(bootstrap: str, group: str, offsets: dict[tuple[str, int], int]) -> None:
+async def commit(bootstrap: Bootstrap, group: str, offsets: dict[tuple[str, int], int]) -> None:
     """Commit offsets for a group that nobody is a member of."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False
-    )
+    consumer = AIOKafkaConsumer(**bootstrap.options, group_id=group, enable_auto_commit=False)
     consumer.assign([TopicPartition(*each) for each in offsets])
     await consumer.start()
     try:

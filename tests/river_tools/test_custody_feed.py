@@ -12,7 +12,7 @@ from mail.ids import new_id
 from schemas.custody import DISCARDED, EVERYONE, PARKED, REDRIVEN
 from schemas.records import DeadLetter
 from streams.codec import encode
-from streams.config import PublisherConfig, TopicsConfig
+from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.custody_feed import CustodyFeed, FeedConfig
 from streams.dead_letter_box import discard, redrive
 from streams.dead_letters import park
@@ -55,7 +55,7 @@ class Book:
 
 
 @asynccontextmanager
-async def feeding(bootstrap: str, book: Book, group: str) -> AsyncIterator[CustodyFeed]:
+async def feeding(bootstrap: Bootstrap, book: Book, group: str) -> AsyncIterator[CustodyFeed]:
     feed = CustodyFeed(bootstrap, book.take, FeedConfig(group=group, gather_ms=100, retry_s=0.1))
     await feed.start()
     try:
@@ -167,4 +167,4 @@ async def test_a_search_that_takes_too_long_proves_nothing(broker):
     with pytest.raises(BrokerUnavailable, match="to its end"):
         await LogSearch(broker.bootstrap, limit_s=0).waiting(["m"])
     with pytest.raises(BrokerUnavailable):
-        await LettersInLog("127.0.0.1:1").since(0)
+        await LettersInLog(Bootstrap("127.0.0.1:1")).since(0)

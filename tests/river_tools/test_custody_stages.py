@@ -25,7 +25,7 @@ from stores.sqlite_ledger import SqliteLedger
 from stores.sqlite_mail import SqliteMailStore
 from stores.sqlite_quarantine import SqliteQuarantine
 from streams.codec import encode
-from streams.config import PublisherConfig, TopicsConfig
+from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.dead_letters import park
 from streams.in_flight import LettersInLog, LogSearch
 from streams.log_client import LogClient
@@ -53,7 +53,7 @@ EACH = 4
 class Place:
     """Everything a mail may be in, and a hand that takes it out."""
 
-    bootstrap: str
+    bootstrap: Bootstrap
     prefix: str
     folder: Path
     ports: AuditPorts

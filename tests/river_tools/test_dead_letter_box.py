@@ -6,7 +6,7 @@ from mail.ids import new_id
 from schemas.events import EmptyFolder
 from schemas.records import DeadLetter
 from streams.codec import encode
-from streams.config import PublisherConfig
+from streams.config import Bootstrap, PublisherConfig
 from streams.dead_letter_box import DeadLetterBox, discard, list_dead, redrive, show, waiting
 from streams.dead_letter_headers import letter_headers
 from streams.dead_letters import park
@@ -56,7 +56,7 @@ def a_letter(at_ms: int = 1, **changes) -> DeadLetter:
 
 
 async def origin_ends(broker) -> dict[TopicPartition, int]:
-    async with AIOKafkaConsumer(bootstrap_servers=broker.bootstrap) as consumer:
+    async with AIOKafkaConsumer(**broker.bootstrap.options) as consumer:
         return await consumer.end_offsets([TopicPartition(ORIGIN, each) for each in range(3)])
 
 
@@ -196,7 +196,7 @@ async def test_a_redrive_that_was_cut_short_is_repeated(broker, box, river):
 
 async def test_an_absent_broker_is_told_in_time():
     with pytest.raises(BrokerUnavailable):
-        await list_dead("127.0.0.1:1", 9)
+        await list_dead(Bootstrap("127.0.0.1:1"), 9)
 
 
 async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):

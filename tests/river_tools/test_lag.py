@@ -7,6 +7,7 @@ from aiokafka.admin import RecordsToDelete
 
 from mail.errors import BrokerUnavailable
 from streams import lag
+from streams.config import Bootstrap
 from streams.lag import BacklogGate, GateConfig, LagMeter, lags, low_disk
 from tests.river_tools.conftest import commit, fresh, make, until
 
@@ -100,7 +101,7 @@ def test_low_disk_is_below_the_smaller_of_both_limits(tmp_path):
 
 async def test_the_gate_knows_the_disk_as_soon_as_it_is_started(tmp_path):
     config = GateConfig(folder=tmp_path, disk_min_bytes=2**62, disk_min_share=2.0)
-    made = BacklogGate(LagMeter("127.0.0.1:1"), config)
+    made = BacklogGate(LagMeter(Bootstrap("127.0.0.1:1")), config)
     assert made.closed() is None
     await made.start()
     try:

@@ -7,7 +7,7 @@ from mail.ids import new_id
 from mail.times import now_ms
 from schemas.records import DeadLetter
 from streams.codec import encode
-from streams.config import PublisherConfig
+from streams.config import Bootstrap, PublisherConfig
 from streams.dead_letter_box import redrive
 from streams.dead_letters import park
 from streams.publisher import KafkaPublisher
@@ -136,6 +136,6 @@ async def test_a_search_ends_at_its_limits_and_says_so(broker, river, caplog):
 
 async def test_no_id_and_no_broker():
     with pytest.raises(Refused):
-        await find_in_flight("127.0.0.1:1", "alice@example.org")
+        await find_in_flight(Bootstrap("127.0.0.1:1"), "alice@example.org")
     with pytest.raises(BrokerUnavailable):
-        await find_in_flight("127.0.0.1:1", new_id())
+        await find_in_flight(Bootstrap("127.0.0.1:1"), new_id())

@@ -100,7 +100,7 @@ async def test_what_was_published_while_the_broker_was_unheard_is_told_after(bro
         await asyncio.to_thread(broker.stop)
         await until(lambda: not tail.ready)
         await asyncio.to_thread(broker.start)
-        async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        async with AIOKafkaProducer(**broker.bootstrap.options) as producer:
             await publish(producer, topic, "alice", "1", "2", "3")
         await until(lambda: heard.commands == ["1", "2", "3"])
         assert tail.ready
@@ -120,7 +120,7 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_even_past_the_old_po
         if away:
             await tail.stop()
         await remake(admin, topic)
-        async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as again:
+        async with AIOKafkaProducer(**broker.bootstrap.options) as again:
             await publish(again, topic, "alice", "1", "2", "3")
         await tail.start()
         await until(lambda: {"1", "2", "3"} <= set(heard.commands))
@@ -133,7 +133,7 @@ async def test_partitions_that_come_later_are_read_from_their_beginning(broker, 
         heard = Heard()
         tail.subscribe("alice", heard)
         await admin.create_partitions({topic: NewPartitions(3)})
-        async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as later:
+        async with AIOKafkaProducer(**broker.bootstrap.options) as later:
             while len(await later.partitions_for(topic)) < 3:
                 await asyncio.sleep(0.1)
                 await later.client.force_metadata_update()

@@ -36,7 +36,7 @@ async def river(broker, admin):
 
 
 async def ends(broker) -> dict[tuple[str, int], int]:
-    async with AIOKafkaConsumer(bootstrap_servers=broker.bootstrap) as consumer:
+    async with AIOKafkaConsumer(**broker.bootstrap.options) as consumer:
         parts = [TopicPartition(TOPIC, number) for number in range(3)]
         return {(part.topic, part.partition): at for part, at in
                 (await consumer.end_offsets(parts)).items()}  # fmt: skip

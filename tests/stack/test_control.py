@@ -41,7 +41,7 @@ def test_up_that_does_not_get_ready_says_why_and_leaves_nothing(machine: Machine
         "ready_file": "never",
     }
     with pytest.raises(StartFailed, match="waits: no never"):
-        detached(machine, waits, timeout_s=3.0)
+        detached(machine, waits, timeout_s=10.0)
     assert lock_holder(machine.home) is None
     assert not alive(int(machine.lines()[0]))
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stack.privileges import PrivilegeError, opened_folder
+
 ROOT = Path(__file__).parents[2]
 BECOME = (
     "import os, sys; from pathlib import Path\n"
@@ -55,3 +57,14 @@ def test_a_home_in_a_private_folder_is_refused_with_the_remedy(home_path: Path) 
 @pytest.mark.skipif(os.geteuid() == 0, reason="for everybody but root")
 def test_others_stay_who_they_are(home_path: Path) -> None:
     assert become(home_path).stdout.startswith(f"{os.getuid()} ")
+
+
+def test_a_link_in_the_folders_place_is_not_followed(home_path: Path) -> None:
+    (home_path / "target").mkdir()
+    (home_path / "link").symlink_to("target")
+    with pytest.raises(PrivilegeError, match="no link"), opened_folder(home_path / "link"):
+        pass
+    with opened_folder(home_path / "target") as folder:
+        (home_path / "target").rename(home_path / "moved")
+        (home_path / "target").symlink_to("/etc")
+        assert os.fstat(folder).st_ino == (home_path / "moved").stat().st_ino

@@ -1,9 +1,13 @@
 """The parts of the installation that can be tried without installing anything."""
 
+import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from cli.doctor.engines import wrong_jars
 
 ROOT = Path(__file__).parents[2]
 SOURCES = (
@@ -63,3 +67,59 @@ def test_without_apt_the_missing_programs_are_named() -> None:
 def test_a_python_is_found_that_can_make_environments() -> None:
     path = bash("find_python").stdout.strip()
     assert subprocess.run([path, "-c", "import venv, ensurepip"], check=False).returncode == 0
+
+
+@pytest.fixture
+def jars(tmp_path: Path) -> Path:
+    """A folder with two jars, and beside it the list that they are held to."""
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    for name in ("a.jar", "b.jar"):
+        (folder / name).write_text(name)
+    (tmp_path / "stack").mkdir()
+    listed = subprocess.check_output(["sha256sum", "a.jar", "b.jar"], cwd=folder)
+    (tmp_path / "stack" / "jars.sha256").write_bytes(listed)
+    return folder
+
+
+def checked(jars: Path) -> subprocess.CompletedProcess[str]:
+    return bash(f"cd {jars.parent}; check_jars {jars}")
+
+
+@pytest.mark.parametrize("name", ["c.jar", "c\\d.jar", "c\nd.jar", ".hidden", "c.class"])
+def test_a_file_that_is_not_listed_is_not_installed(jars: Path, name: str) -> None:
+    assert checked(jars).returncode == 0
+    (jars / name).touch()
+    assert "more files than" in checked(jars).stderr
+    assert wrong_jars(jars, jars.parent / "stack" / "jars.sha256") == [name]
+
+
+def test_a_jar_that_differs_or_is_missing_is_not_installed(jars: Path) -> None:
+    listed = jars.parent / "stack" / "jars.sha256"
+    assert wrong_jars(jars, listed) == []
+    (jars / "b.jar").write_text("other")
+    assert "b.jar: FAILED" in checked(jars).stderr
+    assert wrong_jars(jars, listed) == ["b.jar"]
+    (jars / "b.jar").unlink()
+    assert checked(jars).returncode == 1
+    assert wrong_jars(jars, listed) == ["b.jar"]
+
+
+def test_everything_that_is_fetched_is_pinned() -> None:
+    steps = (ROOT / "scripts" / "steps.sh").read_text()
+    assert "--require-hashes" in steps
+    assert (ROOT / "scripts" / "uv.txt").read_text().count("--hash=sha256:") > 2
+    assert "hash_of stack/pom.xml stack/jars.sha256" in steps
+    pom = (ROOT / "stack" / "pom.xml").read_text()
+    assert re.search(r"maven-dependency-plugin</artifactId>\s*<version>[\d.]+<", pom)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_no_copy_is_run_below_a_folder_that_is_not_roots(tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / "one"
+    copy.mkdir(parents=True)
+    above = f"only_root_writes_above {copy}"
+    assert "can be changed by others than root" in bash(above.replace(str(tmp_path), "/tmp")).stderr
+    assert bash("only_root_writes_above /usr/local/lib/postriver/one").returncode == 0
+    os.chown(copy.parent, 65534, 65534)
+    assert f"{copy.parent} can be changed" in bash(above).stderr

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.records import DeadLetter
 from streams.codec import decode_of, encode
-from streams.config import PublisherConfig, TopicsConfig
+from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.dead_letter_headers import Headers, letter, texts
 from streams.publisher import KafkaPublisher
 from streams.topics import ensure_topics
@@ -66,7 +66,9 @@ async def until(condition, *, within_s: float = 30.0) -> None:
 class Workers:
     """Worker processes on one river, what they wrote, and what they published."""
 
-    def __init__(self, bootstrap: str, river: River, epochs: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, bootstrap: Bootstrap, river: River, epochs: dict[str, str], folder: Path
+    ) -> None:
         self.bootstrap = bootstrap
         self.river = river
         self.epochs = epochs
@@ -77,7 +79,7 @@ class Workers:
 
     def start(self, **more) -> subprocess.Popen[bytes]:
         told = {
-            "bootstrap": self.bootstrap,
+            "bootstrap": self.bootstrap.written(),
             "river": self.river.role,
             "in_flight": self.river.stage.in_flight,
             "ordered": self.river.stage.ordered,
@@ -145,7 +147,7 @@ class Workers:
 
     async def committed(self) -> int:
         """Sum of the committed offsets of the river's notes."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=self.river.role)
+        consumer = AIOKafkaConsumer(**self.bootstrap.options, group_id=self.river.role)
         await consumer.start()
         try:
             partitions = [TopicPartition(self.river.notes.name, n) for n in range(3)]
@@ -160,10 +162,10 @@ class Workers:
             process.wait(20)
 
 
-async def read_all(bootstrap: str, topic: str) -> list:
+async def read_all(bootstrap: Bootstrap, topic: str) -> list:
     """Every record that stands on a topic now."""
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None
+        topic, **bootstrap.options, auto_offset_reset="earliest", group_id=None
     )
     await consumer.start()
     try:

@@ -20,7 +20,7 @@ from typing import Any
 from mail.errors import Fatal, Poison, Transient
 from schemas.mailbox import MailboxState
 from streams.apps import Worker
-from streams.config import PublisherConfig, StreamsConfig
+from streams.config import Bootstrap, PublisherConfig, StreamsConfig
 from streams.publisher import KafkaPublisher
 from streams.topology import EVENT_MAX_BYTES, Topic
 from tests.streams.small import Answer, Note, River
@@ -119,7 +119,7 @@ class Role:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         limit_s = told.get("publish_limit_s", 10.0)
         publisher = KafkaPublisher(
-            PublisherConfig(bootstrap=told["bootstrap"], publish_limit_s=limit_s),
+            PublisherConfig(bootstrap=Bootstrap.parse(told["bootstrap"]), publish_limit_s=limit_s),
             topic_of=river.topic_of,
         )
         await publisher.start()
@@ -129,7 +129,7 @@ class Role:
             self.ports,
             stages=(river.stage,),
             config=StreamsConfig(
-                bootstrap=told["bootstrap"],
+                bootstrap=Bootstrap.parse(told["bootstrap"]),
                 worker=f"w{os.getpid()}",
                 data_folder=Path(told["log"]).parent / "faust",
                 notes_folder=Path(told["log"]).parent / "tries",

@@ -16,6 +16,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from intervaltree import IntervalTree
 
+from streams.apps import credentials
+
 FIRST, OTHER = TP("notes", 0), TP("notes", 1)
 
 
@@ -154,7 +156,7 @@ async def test_an_awaited_send_is_not_an_acknowledged_one(broker, make_workers) 
     workers = await make_workers()
     app = faust.App(
         "canary", broker=f"kafka://{broker.bootstrap}", autodiscover=False, web_enabled=False,
-        producer_linger=0.2,
+        producer_linger=0.2, broker_credentials=credentials(broker.bootstrap),
     )  # fmt: skip
     await app.producer.start()
     try:

@@ -7,14 +7,14 @@ import pytest
 
 from mail.errors import BrokerUnavailable, Fatal, Poison, ScannerUnavailable, StoreUnavailable
 from streams.codec import encode
-from streams.config import StreamsConfig
+from streams.config import Bootstrap, StreamsConfig
 from streams.dead_letter_headers import letter, texts
 from streams.handling import Arrival, Handling
 from streams.status import RoleStatus
 from tests.streams.small import Answer, Note, River
 
 CONFIG = StreamsConfig(
-    bootstrap="",
+    bootstrap=Bootstrap(""),
     worker="w1",
     data_folder=Path(),
     hold_first_s=0.001,
@@ -214,7 +214,7 @@ async def test_a_lost_partition_tells_nobody_after_its_publish() -> None:
 async def test_one_served_event_wakes_all_that_wait_for_its_engine() -> None:
     stage = Stage(*[ScannerUnavailable("clamd")] * 20)
     slow = StreamsConfig(
-        bootstrap="", worker="w", data_folder=Path(), hold_first_s=60, hold_cap_s=60
+        bootstrap=Bootstrap(""), worker="w", data_folder=Path(), hold_first_s=60, hold_cap_s=60
     )
     object.__setattr__(stage.handling, "config", slow)
     waiting = [asyncio.create_task(stage.run()) for _ in range(20)]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from faust.types import TP
 from mode import Service
 
-from streams.config import StreamsConfig
+from streams.config import Bootstrap, StreamsConfig
 from streams.harness import Harness, RecordsSkipped, RewindingConsumer
 from streams.status import RoleStatus
 
@@ -18,7 +18,7 @@ class Handling:
     def __init__(self, folder, held: set[int]) -> None:
         self.stage = SimpleNamespace(name="s", in_flight=4, ordered=False)
         self.topic = SimpleNamespace(name="t")
-        self.config = StreamsConfig(bootstrap="-", worker="w", data_folder=folder)
+        self.config = StreamsConfig(bootstrap=Bootstrap("-"), worker="w", data_folder=folder)
         self.status = RoleStatus()
         self._held = held
 

@@ -7,10 +7,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from mail.errors import Refused
 from streams import parking, set_aside
-from streams.lag import GROUP_PREFIX
+from streams.config import Bootstrap
 from streams.set_aside import Place
 from streams.topics import ensure_topics
-from streams.topology import TOPICS
+from streams.topology import GROUP_PREFIX, TOPICS
 from tests.streams.conftest import Facts
 from tests.streams.small import Note
 
@@ -109,15 +109,15 @@ async def test_what_cannot_be_set_aside_is_refused(broker, topics_config, tmp_pa
     assert set_aside.asked(tmp_path) == {Place("mail.received", 0, 1): epoch}
 
 
-async def write_two_and_commit_one(bootstrap: str) -> None:
+async def write_two_and_commit_one(bootstrap: Bootstrap) -> None:
     part = TopicPartition("mail.received", 0)
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    producer = AIOKafkaProducer(**bootstrap.options)
     await producer.start()
     for _ in range(2):
         await producer.send_and_wait(part.topic, b"foreign", partition=part.partition)
     await producer.stop()
     group = f"{GROUP_PREFIX}intake"
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group)
+    consumer = AIOKafkaConsumer(**bootstrap.options, group_id=group)
     await consumer.start()
     consumer.assign([part])
     await consumer.commit({part: 1})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mail.errors import BrokerUnavailable
 from streams.codec import encode
 from streams.in_flight import LogSearch
-from streams.lag import GROUP_PREFIX
+from streams.topology import GROUP_PREFIX
 from tests.river_tools.made import deliver
 
 RIVER = ("mail.received", "mail.validated", "mail.scanned", "mailbox.commands")

@@ -11,7 +11,7 @@ from faust.transport.drivers.aiokafka import DefaultPartitioner as FaustPartitio
 from mail.errors import BrokerUnavailable, Poison
 from schemas.records import DeadLetter
 from streams.codec import decode_of
-from streams.config import PublisherConfig, TopicsConfig
+from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.dead_letter_headers import letter, texts
 from streams.dead_letters import park
 from streams.publisher import TOGETHER_MAX, KafkaPublisher
@@ -30,9 +30,9 @@ async def river_on(bootstrap, topics_config) -> River:
     return river
 
 
-async def read_all(bootstrap: str, topic: str) -> list:
+async def read_all(bootstrap: Bootstrap, topic: str) -> list:
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None
+        topic, **bootstrap.options, auto_offset_reset="earliest", group_id=None
     )
     await consumer.start()
     try:
@@ -153,7 +153,7 @@ async def test_a_refused_batch_gives_way_to_a_new_producer(broker, river, publis
 
 
 async def test_a_closed_port_is_unavailable() -> None:
-    config = PublisherConfig(bootstrap="127.0.0.1:1", connect_limit_s=0.3)
+    config = PublisherConfig(bootstrap=Bootstrap("127.0.0.1:1"), connect_limit_s=0.3)
     publisher = KafkaPublisher(config, topic_of=River("closed").topic_of)
     with pytest.raises(BrokerUnavailable):
         await publisher.start()

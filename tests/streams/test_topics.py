@@ -8,11 +8,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from mail.errors import BrokerUnavailable
-from streams.config import TopicsConfig
+from streams.config import Bootstrap, TopicsConfig
 from streams.epochs import counter_of, epoch_of
 from streams.topic_settings import wanted
 from streams.topics import WrongTopic, ensure_topics, wait_for_topics
-from streams.topology import COMPACT, DEAD_LETTERS, STAGES, TOPICS
+from streams.topology import COMPACT, DEAD_LETTERS, SEGMENT_BYTES, STAGES, TOPICS
 from tests.streams.conftest import Facts
 from tests.streams.small import topic
 
@@ -27,7 +27,7 @@ def fresh() -> str:
 
 @pytest.fixture
 async def admin(broker):
-    client = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    client = AIOKafkaAdminClient(**broker.bootstrap.options)
     await client.start()
     yield client
     await client.close()
@@ -61,14 +61,14 @@ def test_no_power_cut_takes_away_what_a_stage_was_to_read(topics_config) -> None
 
 async def test_a_lost_setting_is_repaired_and_told(admin, topics_config, caplog) -> None:
     work = topic(fresh(), ())
-    made = NewTopic(
-        work.name, 3, 1, topic_configs={"retention.ms": "1000", "segment.bytes": "1048576"}
-    )
+    of_its_own = {"retention.ms": "1000", "segment.bytes": "1073741824"}
+    made = NewTopic(work.name, 3, 1, topic_configs={**of_its_own, "file.delete.delay.ms": "9"})
     await admin.create_topics([made])
     with caplog.at_level(logging.WARNING):
         await ensure_topics(topics_config, Facts(), topics=(work,))
     found = await settings_of(admin, work.name)
-    assert (found["retention.ms"], found["segment.bytes"]) == ("-1", "1048576")
+    assert (found["retention.ms"], found["segment.bytes"]) == ("-1", str(SEGMENT_BYTES))
+    assert found["file.delete.delay.ms"] == "9", "what the table does not name stays"
     assert f"topic {work.name}: retention.ms is 1000, repaired to -1" in caplog.text
 
 
@@ -119,4 +119,4 @@ async def test_waiting_ends_with_the_new_epoch_and_never_with_the_old(admin, top
 
 async def test_no_broker_is_unavailable() -> None:
     with pytest.raises(BrokerUnavailable):
-        await ensure_topics(TopicsConfig(bootstrap="127.0.0.1:1"), Facts())
+        await ensure_topics(TopicsConfig(bootstrap=Bootstrap("127.0.0.1:1")), Facts())

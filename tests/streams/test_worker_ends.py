@@ -117,7 +117,7 @@ async def test_a_worker_ends_when_its_topic_was_made_anew(make_workers, put, bro
     process.terminate()
     await asyncio.to_thread(process.wait, 60)
     name = workers.river.notes.name
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    admin = AIOKafkaAdminClient(**broker.bootstrap.options)
     await admin.start()
     await admin.delete_topics([name])
     while name in await admin.list_topics():

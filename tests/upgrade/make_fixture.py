@@ -76,7 +76,7 @@ def change(owner: Client, message: dict, **what: object) -> None:
 
 async def write_garbage(running: World) -> None:
     """What no version can decode: it is parked."""
-    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{running.base + 3}") as producer:
+    async with AIOKafkaProducer(**running.bootstrap.options) as producer:
         await producer.send_and_wait("mailbox.commands", b"no event of ours", key=b"nobody")
 
 

@@ -1,0 +1,46 @@
+"""Secrets of this stack: a file for each name in HOME/secrets, readable by its owner alone (0600).
+
+They prove to the broker which of our processes asks. Made at the first start that needs them; a
+file that is removed while the stack is down is made again, with another secret.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from stack.durable import make_folder, sync
+from stack.home import Home
+
+FOLDER = "secrets"
+SECRET_BYTES = 32
+
+
+def secret(home: Home, name: str) -> str:
+    """The secret of `name`; made when there is none yet. OSError."""
+    found = known(home.path, name)
+    if found is not None:
+        return found
+    write_private(home.path / FOLDER / name, f"{secrets.token_hex(SECRET_BYTES)}\n")
+    return known(home.path, name) or ""
+
+
+def known(home: Path, name: str) -> str | None:
+    """The secret of `name` in the state folder `home`; None when there is none. OSError."""
+    try:
+        return (home / FOLDER / name).read_text(encoding="ascii").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def write_private(path: Path, text: str) -> None:
+    """The file has its old text or the new one; no other user could ever read either. OSError."""
+    make_folder(path.parent)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync(path.parent)
