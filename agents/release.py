@@ -64,7 +64,7 @@ async def publish_pending(
 async def discard(mail_id: str, ports: ReleasePorts, *, by: str, at_ms: int) -> None:
     """The row goes last: as long as it is there, the command can be repeated.
 
-    The ledger is told before and after, as custody may look at the mail in between.
+    The ledger is reopened before and after: custody may look at the mail in between.
     """
     await _row(mail_id, ports)
     await ports.ledger.reopen([mail_id], at_ms=at_ms)

@@ -1,4 +1,4 @@
-"""Quarantine in one SQLite file, written by the role `scan` and by the command line."""
+"""Quarantine in one SQLite file, written by the roles `scan` and `custody` and by commands."""
 
 import builtins
 from collections.abc import Iterable

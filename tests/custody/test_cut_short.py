@@ -179,7 +179,7 @@ async def test_release_is_repeatable_after_a_kill(kill_at: int) -> None:
 
 
 @pytest.mark.parametrize("kill_at", cuts())
-async def test_a_release_that_nobody_repeats_is_made_by_custody_or_was_none(kill_at: int) -> None:
+async def test_a_release_that_is_not_repeated_is_made_by_custody_or_was_none(kill_at: int) -> None:
     place = await Place().filled()
     await place.release(kill_at)
     released = (await place.quarantine.get("m1")).released_at_ms is not None
@@ -202,7 +202,7 @@ async def test_discard_is_repeatable_after_a_kill(kill_at: int) -> None:
 
 
 @pytest.mark.parametrize("kill_at", cuts())
-async def test_a_discard_that_nobody_repeats_is_whole_or_was_none(kill_at: int) -> None:
+async def test_a_discard_that_is_not_repeated_is_whole_or_was_none(kill_at: int) -> None:
     place = await Place().filled()
     await place.discard(kill_at)
     gone = (await place.quarantine.get("m1")).deleted_at_ms is not None

@@ -144,7 +144,7 @@ async def test_a_search_that_was_cut_short_reads_nothing_twice() -> None:
     assert river.reads == 100
     river.between = lambda: None
     assert (await search.waiting({"m3"})).keys() == {"m3"}
-    assert river.reads == 200, "a search that has ended begins anew"
+    assert river.reads == 200, "a search that has ended is not gone on with"
 
 
 @pytest.mark.parametrize("left", [0, 40])
