@@ -5,6 +5,7 @@ Embedded profile: SQLite, synced local content, FTS5, clamd and spamd over unix 
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cli.addresses import load_running
@@ -30,10 +31,12 @@ from stores.certificate import Certificate, Pair
 from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.fts import FtsIndex
 from stores.own_certificate import CERTIFICATE, KEY, ensure_own
-from stores.packed_content import PackedContentStore
+from stores.packed_content import CACHE_KIB as CONTENT_CACHE_KIB
+from stores.packed_content import PackedContentConfig, PackedContentStore
 from stores.parser.pool import ParserPool
 from stores.spamd import SpamdScanner, SpamdScannerConfig
 from stores.sqlite_attempts import SqliteAttempts
+from stores.sqlite_base import SqliteConfig
 from stores.sqlite_directory import SqliteDirectory
 from stores.sqlite_holders import SqliteHolders
 from stores.sqlite_ledger import SqliteLedger
@@ -43,40 +46,45 @@ from streams.config import Bootstrap
 
 
 class Adapters:
-    """Opens adapters on demand and closes them together, last first."""
+    """Opens adapters on demand and closes them together, last first.
 
-    def __init__(self, home: Path, stack: AsyncExitStack) -> None:
+    `existing`: files that are not there, or of an older schema, are StoreUnavailable.
+    """
+
+    def __init__(self, home: Path, stack: AsyncExitStack, *, existing: bool = False) -> None:
         self._home = home
         self._data = home / "data"
         self._stack = stack
+        self._sqlite = SqliteConfig(existing=existing)
 
     async def mail_store(self) -> MailStore:
-        store = await SqliteMailStore.open(self._data / "mail.sqlite")
+        store = await SqliteMailStore.open(self._data / "mail.sqlite", self._sqlite)
         self._stack.push_async_callback(store.close)
         return store
 
     async def directory(self) -> Directory:
-        store = await SqliteDirectory.open(self._data / "directory.sqlite")
+        store = await SqliteDirectory.open(self._data / "directory.sqlite", self._sqlite)
         self._stack.push_async_callback(store.close)
         return store
 
     async def attempts(self) -> Attempts:
-        store = await SqliteAttempts.open(self._data / "attempts.sqlite")
+        config = replace(self._sqlite, readers=1, cache_kib=1024)
+        store = await SqliteAttempts.open(self._data / "attempts.sqlite", config)
         self._stack.push_async_callback(store.close)
         return store
 
     async def quarantine(self) -> Quarantine:
-        store = await SqliteQuarantine.open(self._data / "quarantine.sqlite")
+        store = await SqliteQuarantine.open(self._data / "quarantine.sqlite", self._sqlite)
         self._stack.push_async_callback(store.close)
         return store
 
     async def holders(self) -> Holders:
-        store = await SqliteHolders.open(self._data / "holders.sqlite")
+        store = await SqliteHolders.open(self._data / "holders.sqlite", self._sqlite)
         self._stack.push_async_callback(store.close)
         return store
 
     async def ledger(self) -> Ledger:
-        store = await SqliteLedger.open(self._data / "ledger.sqlite")
+        store = await SqliteLedger.open(self._data / "ledger.sqlite", self._sqlite)
         self._stack.push_async_callback(store.close)
         return store
 
@@ -87,7 +95,10 @@ class Adapters:
         return await self._contents()
 
     async def _contents(self) -> PackedContentStore:
-        store = await PackedContentStore.open(self._data / "content.sqlite", self._home / "content")
+        config = PackedContentConfig(sqlite=replace(self._sqlite, cache_kib=CONTENT_CACHE_KIB))
+        store = await PackedContentStore.open(
+            self._data / "content.sqlite", self._home / "content", config
+        )
         self._stack.push_async_callback(store.close)
         return store
 
@@ -145,11 +156,12 @@ def bootstrap() -> Bootstrap:
 async def adapters(config: Config) -> AsyncIterator[Adapters]:
     """Adapters of the state folder in `config`; as root, we become its owner first.
 
-    Refused: there is no state folder yet, or it is not one that we can use.
+    They use what the start of the stack has made (cli/stores.py). Refused: there is no state folder
+    yet, or it is not one that we can use.
     """
     become_owner(config)
     async with AsyncExitStack() as stack:
-        yield Adapters(config.home, stack)
+        yield Adapters(config.home, stack, existing=True)
 
 
 @asynccontextmanager

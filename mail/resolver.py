@@ -19,6 +19,8 @@ from mail.reach import TooFar, reach
 from schemas.mail import Recipient
 from schemas.records import Domain, Owner, User
 
+NO_DOMAINS = "no domain yet: postriver domain add NAME"
+
 
 def postmaster_setting(domain: Domain) -> str:
     """The directory's setting that holds the user id of who reads postmaster@ and abuse@."""
@@ -39,6 +41,7 @@ class DirectoryResolver(Resolver):
     def __init__(self, directory: Directory, hostname: str) -> None:
         self._directory = directory
         self._hostname = hostname.lower()
+        self._has_domains = False  # seen once: domains stay
 
     async def resolve(self, forward_path: str) -> tuple[Owner, ...]:
         """A disabled user's mail is still taken. StoreUnavailable: a group beyond its bounds."""
@@ -50,8 +53,15 @@ class DirectoryResolver(Resolver):
         if domain is None and name == self._hostname and local.lower() == POSTMASTER:
             return await self._host_postmaster()
         if domain is None:
+            await self._check_domains()
             raise Refused("relay denied")
         return await self._owners(local, domain)
+
+    async def _check_domains(self) -> None:
+        """StoreUnavailable: no domain at all is a fault of ours, and no reason to refuse mail."""
+        self._has_domains = self._has_domains or bool(await self._directory.domains())
+        if not self._has_domains:
+            raise StoreUnavailable("directory", NO_DOMAINS)
 
     async def _owners(self, local: str, domain: Domain) -> tuple[Owner, ...]:
         try:
@@ -105,7 +115,7 @@ class DirectoryResolver(Resolver):
         own = [domains[name] for name in _with_parents(self._hostname) if name in domains]
         for domain in (*own, *first):
             return await self._owners(POSTMASTER, domain)
-        raise NotFound("no such user here")
+        raise StoreUnavailable("directory", NO_DOMAINS)
 
 
 def _with_parents(name: str) -> list[str]:

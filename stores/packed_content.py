@@ -31,6 +31,7 @@ ROW_MAX_BYTES = 128 * 1024  # most mails are smaller; most octets are in larger 
 _FIND = "SELECT content FROM content WHERE mail_id = ?"
 _PUT = "INSERT OR IGNORE INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
 _WALK = "SELECT content_key, mail_id FROM content WHERE content_key > ? ORDER BY 1 LIMIT ?"
+CACHE_KIB = 4 * 1024  # of the rows' file, per connection
 _ROW, _FILES = "row ", "file "
 _DELETE = "DELETE FROM content WHERE mail_id = ?"
 
@@ -40,7 +41,7 @@ class PackedContentConfig:
     """How one process uses the file."""
 
     row_max_bytes: int = ROW_MAX_BYTES
-    sqlite: SqliteConfig = field(default_factory=lambda: SqliteConfig(cache_kib=4 * 1024))
+    sqlite: SqliteConfig = field(default_factory=lambda: SqliteConfig(cache_kib=CACHE_KIB))
 
 
 class PackedContentStore(ContentStore, ContentSweep):

@@ -37,6 +37,7 @@ _UNAVAILABLE = frozenset(
 class SqliteConfig:
     """How one file is used by one process."""
 
+    existing: bool = False  # the file must be there, at the newest schema; nothing is created
     readers: int = 2  # threads, each with a read-only connection
     batch_max: int = 256  # writes gathered into one transaction
     busy_timeout_s: float = 5.0  # wait for another process's transaction, then StoreUnavailable
@@ -73,9 +74,13 @@ def as_named(error: Exception, path: Path, *, served_s: float = 0.0) -> Exceptio
 def prepare(path: Path, migrations: tuple[Statements, ...], config: SqliteConfig) -> None:
     """Create the file or bring it to the newest schema; safe while other processes do the same.
 
+    With `config.existing` only look at it: another process may be using an older schema.
     Fatal: the file was written by a newer version. StoreUnavailable: it cannot be opened.
     """
     try:
+        if config.existing:
+            _check(path, len(migrations), config)
+            return
         _create(path)
         connection = connect(path, config)
         try:
@@ -105,6 +110,28 @@ def connect(path: Path, config: SqliteConfig, *, read_only: bool = False) -> sql
     return connection
 
 
+def _check(path: Path, newest: int, config: SqliteConfig) -> None:
+    if not path.exists():
+        raise StoreUnavailable(path.stem, f"{path} is not there")
+    connection = connect(path, config, read_only=True)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    finally:
+        connection.close()
+    if version > newest:
+        raise _newer(path, version, newest)
+    if version < newest:
+        detail = f"{path} has schema {version} of {newest}: the next start of the stack migrates it"
+        raise StoreUnavailable(path.stem, detail)
+
+
+def _newer(path: Path, version: int, newest: int) -> Fatal:
+    return Fatal(
+        f"{path} has schema {version}, this program knows up to {newest}: "
+        "it was written by a newer version; nothing was changed"
+    )
+
+
 def _create(path: Path) -> None:
     """Mail is private: the file (and so its WAL) is for its owner's eyes only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -131,10 +158,7 @@ def _migrate(
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
-        raise Fatal(
-            f"{path} has schema {version}, this program knows up to {len(migrations)}: "
-            "it was written by a newer version; nothing was changed"
-        )
+        raise _newer(path, version, len(migrations))
     for statement in (statement for step in migrations[version:] for statement in step):
         if isinstance(statement, str):
             connection.execute(statement)

@@ -38,9 +38,10 @@ from streams import waiting
 from streams.config import Bootstrap
 from streams.log_client import Offsets
 
-LEFT_OUT = frozenset(
-    {"run", "log", "kafka", "engines", "signatures", "secrets", "lock", "content", "version"}
-)
+LEFT_OUT = frozenset({
+    "run", "log", "kafka", "engines", "signatures", "secrets", "lock", "content", "version",
+    "stores",
+})  # fmt: skip
 ROOM_LEFT_BYTES, ROOM_LEFT_SHARE = 2 * 1024**3, 0.1  # the smaller; on the disk of the state folder
 _FICLONE = 0x40049409  # ioctl_ficlone(2): Btrfs, XFS and others share the blocks, copied on write
 BACKUP_LOG = "log/backup.log"  # a line for each; its date tells how old the last one is

@@ -19,6 +19,7 @@ from cli.exposure import refuse_in_clear
 from cli.handover import with_handed
 from cli.machine import Machine
 from cli.programs import programs
+from cli.stores import prepare_stores
 from cli.wiring import adapters, certificate_of
 from mail.errors import Refused
 from stack.clamd import ClamdMissing
@@ -113,7 +114,7 @@ def _foreground(config: Config, seed: Seed) -> None:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
         write_settings(home, told(config))
         certificate_of(config)  # a pair that cannot be used is told before anything starts
-        made = asyncio.run(seed(config))
+        made = asyncio.run(_prepared(config, seed))
         machine = Machine(config, home)
         shown: list[bool] = []
 
@@ -140,7 +141,7 @@ def _foreground(config: Config, seed: Seed) -> None:
 def _detached(config: Config, seed: Seed) -> None:
     """The parent makes the first users, so that their passwords never reach a log."""
     with claimed(config.home):
-        made = asyncio.run(seed(config))
+        made = asyncio.run(_prepared(config, seed))
     argv = [sys.executable, "-P", "-m", "cli", "up", "--no-users"]
     try:
         spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=START_TIMEOUT_S)
@@ -148,6 +149,11 @@ def _detached(config: Config, seed: Seed) -> None:
         shown = f"\n{_passwords(made)}" if made else ""
         raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
     click.echo(_greeting(config, made))
+
+
+async def _prepared(config: Config, seed: Seed) -> list[accounts.Made]:
+    await prepare_stores(config.home)
+    return await seed(config)
 
 
 async def _no_users(_: Config) -> list[accounts.Made]:

@@ -12,9 +12,9 @@ from cli.wiring import adapters, certificate_of
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
 from ingress.stats import Stats
-from mail.ports import Publisher, Resolver
+from mail.ports import Directory, Publisher, Resolver
 from mail.quotas import StoredRoom
-from mail.resolver import DirectoryResolver
+from mail.resolver import NO_DOMAINS, DirectoryResolver
 from stack.control import read_status
 from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
@@ -22,12 +22,15 @@ from streams.lag import BacklogGate, GateConfig, LagMeter
 from streams.publisher import KafkaPublisher
 from streams.topics import wait_for_topics
 
+DOMAINS_EVERY_S = 2.0  # until there is one
+
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Listens once topics are there; ready when it listens."""
     listening: list[tuple[SmtpServer, BacklogGate]] = []
     home = existing(config.home)
-    health = await serve_health(home.socket("ingress"), _report(listening))
+    domains = DomainsThere()
+    health = await serve_health(home.socket("ingress"), _report(listening, domains))
     try:
         async with adapters(config) as opened:
             directory = await opened.directory()
@@ -54,7 +57,10 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             ):
                 listening.append((server, gate))
                 notifier = _notifier(config, resolver, publisher)
-                async with repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S):
+                async with (
+                    repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S),
+                    repeating("domains", lambda: domains.look(directory), DOMAINS_EVERY_S),
+                ):
                     await stop.wait()
     finally:
         await health.cleanup()
@@ -70,13 +76,28 @@ def _notifier(config: Config, resolver: Resolver, publisher: Publisher) -> Notif
     )
 
 
-def _report(listening: list[tuple[SmtpServer, BacklogGate]]) -> Report:
+class DomainsThere:
+    """Whether the directory has a domain: without one `ingress` listens and is not ready."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    async def look(self, directory: Directory) -> None:
+        self.seen = self.seen or bool(await directory.domains())
+
+
+def _report(listening: list[tuple[SmtpServer, BacklogGate]], domains: DomainsThere) -> Report:
+    def reasons() -> list[str]:
+        if not listening:
+            return ["waiting for the broker"]
+        return [] if domains.seen else [NO_DOMAINS]
+
     def status() -> dict[str, Any]:
         closed = listening[0][1].closed() if listening else None
         return {"lag": 0, "held": [], "detail": {"gate": closed}}
 
     return Report(
-        reasons=lambda: [] if listening else ["waiting for the broker"],
+        reasons=reasons,
         status=status,
         samples=lambda: _samples(listening[0][0].stats, listening[0][1]) if listening else (),
     )

@@ -1,5 +1,6 @@
-"""setup: topics and schemas exist before anybody needs them. Runs once a start, repeats safely.
+"""setup: topics exist before anybody needs them. Runs once a start, repeats safely.
 
+The stores' files were made before (cli/stores.py).
 After a restore it puts back the records that had waited in the log: after the topics are made and
 before their epochs begin, so that every other process still waits and order within a key is kept.
 """
@@ -37,11 +38,6 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     topics = TopicsConfig(bootstrap=config.bootstrap)
     async with adapters(config) as opened:
         directory = await opened.directory()
-        await opened.attempts()
-        await opened.mail_store()
-        await opened.quarantine()
-        await opened.holders()
-        await opened.ledger()
         await _patiently(lambda: make_topics(topics))
         await _patiently(lambda: ensure_access(topics))
         await _put_back(config, topics, directory)

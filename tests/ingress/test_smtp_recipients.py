@@ -5,6 +5,7 @@ from mail.errors import StoreUnavailable
 from mail.ids import message_id
 from schemas.mailbox import Usage
 from schemas.records import Quota, User
+from stores.memory import MemoryDirectory
 
 MAIL = b"Subject: hi\r\n\r\nhello\r\n.\r\n"
 FULL = "452 4.2.2"
@@ -136,3 +137,14 @@ async def test_mail_is_taken_while_the_mail_store_is_away(rig):
     await rig.serve()
     client = await rig.connect()
     assert (await client.send_mail(MAIL, "alice@postriver.test")).startswith("250 2.0.0")
+
+
+async def test_an_empty_directory_is_no_reason_to_refuse_anybody(rig):
+    """A lost file or an unmounted disk must not bounce mail."""
+    rig.directory = MemoryDirectory()
+    await rig.serve()
+    client = await rig.connect()
+    await client.greet()
+    await begin(client)
+    for path in ("alice@postriver.test", "postmaster", "x@elsewhere.example"):
+        assert (await client.ask(f"RCPT TO:<{path}>")).startswith("451 4.3.0")
