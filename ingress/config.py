@@ -32,10 +32,15 @@ class SmtpConfig:
     connections_per_peer_max: int = 50
     data_max: int = 64  # mails being read or published at once
     held_max_bytes: int = 512 * MIB  # of all mails being read or published
+    data_small_bytes: int = MIB  # an eighth of both is for mails that declare less
 
     proxy_header_s: float = 4.0  # for a trusted proxy to say whose connection it brings
     command_idle_s: float = 300.0  # RFC 5321 §4.5.3.2.7 asks for at least 5 minutes
-    data_idle_s: float = 180.0  # between two pieces of one mail
+    data_window_s: float = 30.0  # over which the rate of a mail is averaged
+    data_least_bytes_s: float = 1024.0  # its least rate
+    data_hold_max_s: float = 900.0  # it comes at least as fast as its bytes so far in this time
+    data_spared_s: float = 5.0  # a younger one never gives way to another
+    data_fast_bytes_s: float = 64 * 1024.0  # nor one that comes so fast
     data_total_s: float = 1800.0  # for one whole mail: 50 MiB at 29 KiB/s
     tls_handshake_s: float = 30.0
     resolve_max_s: float = 10.0

@@ -103,7 +103,7 @@ class Connection(SMTP):
         return not self.encrypted
 
     def _timeout_cb(self) -> None:
-        self._tell(replies.IDLE)
+        self._tell(replies.TOO_SLOW if self.in_data else replies.IDLE)
         self._close()
 
     @property
@@ -121,6 +121,12 @@ class Connection(SMTP):
         """The server's grace is over."""
         if self.in_data:
             self._tell(replies.GOODBYE)
+        self._close()
+        self.task.cancel()
+
+    def give_way(self) -> None:
+        """The mail whose data is being read ends for the sake of others."""
+        self._tell(replies.GIVE_WAY)
         self._close()
         self.task.cancel()
 

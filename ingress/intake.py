@@ -1,16 +1,19 @@
 """One DATA: from the 354 to the answer after the final dot."""
 
+import time
+
 from ingress import replies, trace
 from ingress.acceptance import Arrival
 from ingress.connection import COMMAND_BUFFER_BYTES, Connection
 from ingress.data import PIECE_MAX_BYTES, DataReader, Fault
+from ingress.transfers import Transfer
 
 
 class Intake:
     """Reads one mail into memory, within every limit, and asks for its acceptance."""
 
-    def __init__(self, connection: Connection, arrival: Arrival) -> None:
-        self.held_bytes = 0  # what this mail has taken from the server's budget
+    def __init__(self, connection: Connection, arrival: Arrival, transfer: Transfer) -> None:
+        self._transfer = transfer
         self._connection = connection
         self._site = connection.site
         self._arrival = arrival
@@ -43,25 +46,26 @@ class Intake:
         connection.reader.resize(PIECE_MAX_BYTES)
         try:
             while not (data.ended or data.cut):
-                left_s = max(ends_at_s - connection.loop.time(), 0.001)
-                connection.allow(min(config.data_idle_s, left_s))
+                left_s = ends_at_s - connection.loop.time()
+                patience_s = self._transfer.patience_s(time.monotonic())
+                connection.allow(max(min(patience_s, left_s), 0.001))
                 chunk = await connection.reader.read(PIECE_MAX_BYTES)
                 if not chunk:
                     raise EOFError
+                self._transfer.got(len(chunk), time.monotonic())
                 data.feed(chunk)
                 self._account(data)
         finally:
+            self._transfer.reading = False
             connection.reader.resize(COMMAND_BUFFER_BYTES)
         connection.reader.unread(data.rest)
 
     def _account(self, data: DataReader) -> None:
         """Bring the budget up to `data`; all is given back once its bytes are dropped."""
-        wanted_bytes = 0 if data.dropped else data.size_bytes
-        if not self._site.load.hold(wanted_bytes - self.held_bytes):
+        if not data.dropped and not self._site.transfers.hold(self._transfer, data.size_bytes):
             data.drop(Fault.BUSY)
-            self._account(data)
-            return
-        self.held_bytes = wanted_bytes
+        if data.dropped:
+            self._site.transfers.hold(self._transfer, 0)
 
     async def _answer(self, data: DataReader, *, trace_size_bytes: int) -> str:
         config = self._site.config

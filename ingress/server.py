@@ -18,7 +18,6 @@ from aiosmtpd import smtp as aiosmtpd
 
 from ingress.acceptance import Acceptance
 from ingress.config import SmtpConfig
-from ingress.probing import Probing
 from ingress.session import Session
 from ingress.site import Site
 from ingress.stats import Load, Stats
@@ -55,7 +54,6 @@ class SmtpServer:
             acceptance=Acceptance(config, self.stats, publisher=publisher, contents=contents),
             stats=self.stats,
             load=Load(config, self.stats),
-            probing=Probing(config),
             tls=tls,  # None: no STARTTLS
         )
 

@@ -173,16 +173,18 @@ class Session(Connection):
         if await self.check_helo_needed():
             return
         self._check_data(arg)
-        if not self.site.load.begin_data():
+        transfer = self.site.transfers.begin(self.client, self.envelope.size_bytes)
+        if transfer is None:
             raise Rejection(replies.BUSY)
-        intake = Intake(self, self._arrival())
+        transfer.give_way = self.give_way
+        intake = Intake(self, self._arrival(), transfer)
         self._set_post_data_state()
         self.in_data = True
         try:
             await intake.run()
         finally:
             self.in_data = False
-            self.site.load.end_data(intake.held_bytes)
+            self.site.transfers.end(transfer)
 
     def _check_data(self, arg: str | None) -> None:
         if arg is not None:

@@ -10,6 +10,7 @@ from ingress.acceptance import Acceptance
 from ingress.config import SmtpConfig
 from ingress.probing import Probing
 from ingress.stats import Load, Stats
+from ingress.transfers import Transfers
 from mail.ports import Gate, Resolver, Room
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,16 @@ class Site:
     acceptance: Acceptance
     stats: Stats
     load: Load
-    probing: Probing
     tls: ssl.SSLContext | None
     stopping: bool = False
     connections: set[Leavable] = field(default_factory=set)
+    transfers: Transfers = field(init=False)
+    probing: Probing = field(init=False)
     _closed_for: str | None = None
+
+    def __post_init__(self) -> None:
+        self.transfers = Transfers(self.config, self.stats)
+        self.probing = Probing(self.config)
 
     def closed(self) -> bool:
         """Whether the gate is closed; each change of its reason is logged once."""

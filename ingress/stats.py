@@ -26,7 +26,7 @@ class Stats:
 
 
 class Load:
-    """Who may connect, and how much may be under way at once."""
+    """Who may connect."""
 
     def __init__(self, config: SmtpConfig, stats: Stats) -> None:
         self._config = config
@@ -63,24 +63,3 @@ class Load:
         self._peers[peer] -= 1
         if self._peers[peer] <= 0:
             del self._peers[peer]
-
-    def begin_data(self) -> bool:
-        """False: enough mails, or enough bytes, are under way. After True: `end_data` once."""
-        if self._stats.data_in_progress >= self._config.data_max:
-            return False
-        if self._stats.held_bytes >= self._config.held_max_bytes:
-            return False
-        self._stats.data_in_progress += 1
-        return True
-
-    def end_data(self, held_bytes: int) -> None:
-        """One mail less; `held_bytes` is what it took by `hold`."""
-        self._stats.data_in_progress -= 1
-        self._stats.held_bytes -= held_bytes
-
-    def hold(self, more_bytes: int) -> bool:
-        """Take more memory for a mail; False, and nothing taken, when there is no more."""
-        if self._stats.held_bytes + more_bytes > self._config.held_max_bytes:
-            return False
-        self._stats.held_bytes += more_bytes
-        return True

@@ -38,6 +38,11 @@ def networks_of(address: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.IPv6Network((plain, bits), strict=False)) for bits in (64, 56, 48))
 
 
+def one_network(address: str) -> str:
+    """What limits count as one site: an IPv4 address, or an IPv6 /48."""
+    return networks_of(address)[-1]
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """Some networks; none by default. As text: separated by commas."""

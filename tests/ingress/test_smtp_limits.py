@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from mail.peers import Networks
 from tests.ingress.conftest import until
 
 WIRE = b"Subject: x\r\n\r\nhello\r\n.\r\n"
@@ -76,7 +77,7 @@ async def test_too_many_mails_under_way(rig):
 
 
 async def test_too_much_memory_under_way(rig):
-    server = await rig.serve(held_max_bytes=150_000)
+    server = await rig.serve(held_max_bytes=150_000, trusted=Networks.parse("127.0.0.0/8"))
     first, second = await rig.connect(), await rig.connect()
     await first.begin()
     line = b"y" * 98 + b"\r\n"
@@ -111,7 +112,7 @@ async def test_single_letters_do_not_keep_a_connection(rig):
 
 
 async def test_a_mail_that_does_not_go_on(rig):
-    server = await rig.serve(data_idle_s=0.3)
+    server = await rig.serve(data_window_s=0.3)
     client = await rig.connect()
     await client.begin()
     await client.send(b"half\r\n")
@@ -121,7 +122,7 @@ async def test_a_mail_that_does_not_go_on(rig):
 
 
 async def test_a_mail_that_goes_on_for_ever(rig):
-    server = await rig.serve(data_total_s=0.6, data_idle_s=30)
+    server = await rig.serve(data_total_s=0.6)
     client = await rig.connect()
     await client.begin()
     for _ in range(200):
@@ -137,7 +138,7 @@ async def test_a_mail_that_goes_on_for_ever(rig):
 
 
 async def test_waiting_for_the_broker_is_not_idling(rig):
-    await rig.serve(command_idle_s=0.2, data_idle_s=0.2)
+    await rig.serve(command_idle_s=0.2, data_window_s=0.2)
     rig.publisher.open.clear()
     client = await rig.connect()
     await client.begin()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mail.peers import Networks, one_peer
+from mail.peers import Networks, one_network, one_peer
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,19 @@ from mail.peers import Networks, one_peer
 )
 def test_peers_are_known_by_their_network(one, other, *, same: bool) -> None:
     assert (one_peer(one) == one_peer(other)) == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::1", "2001:db8:0:1::1", True),
+        ("2001:db8::1", "2001:db8:1::1", False),
+        ("", "nonsense", False),
+    ],
+)
+def test_a_site_is_larger_than_a_peer(one, other, *, same: bool) -> None:
+    assert (one_network(one) == one_network(other)) == same
 
 
 def test_networks_read_what_they_write_and_know_mapped_addresses() -> None:
