@@ -48,6 +48,9 @@ class SmtpConfig:
     linger_s: float = 2.0  # how long a client that is cut off may still read our answer
     stop_grace_s: float = 15.0  # for mails under way when the server stops
 
+    scan_wait_s: float = 5.0  # of the scanners' work that may wait before shares count
+    scan_window_s: float = 10.0  # over which they count
+
     unknown_max: int = 20  # replies 550 to RCPT in one connection
     unknown_per_peer_max: int = 100  # the same in an hour, of one peer
     unknown_prompt_max: int = 5  # of a connection without delay

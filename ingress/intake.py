@@ -73,9 +73,14 @@ class Intake:
             return self._refusal(data.fault)
         self._connection.allow(config.accept_max_s + config.command_idle_s)
         self._connection.chatter = 0
-        return await self._site.acceptance.accept(
-            self._arrival, data.content(), trace_size_bytes=trace_size_bytes
+        content = data.content()
+        reply = await self._site.acceptance.accept(
+            self._arrival, content, trace_size_bytes=trace_size_bytes
         )
+        if reply.startswith("250"):
+            envelope = self._arrival.envelope
+            self._site.shares.count(envelope.client, envelope.reverse_path, len(content))
+        return reply
 
     def _refusal(self, fault: Fault) -> str:
         config = self._site.config

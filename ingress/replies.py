@@ -14,6 +14,7 @@ CUT = "421 4.3.0 far too much data"
 
 TRY_LATER = "451 4.3.0 cannot take the mail now, try again later"
 BUSY = "451 4.3.2 too many mails under way, try again later"
+SHARE_USED = "451 4.7.1 your share is used while other mail waits, try again later"
 NO_STORAGE = "452 4.3.1 insufficient storage, try again later"
 MAILBOX_FULL = "452 4.2.2 the mailbox is full, try again later"
 TOO_MANY_RECIPIENTS = "452 4.5.3 too many recipients"

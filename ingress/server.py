@@ -56,6 +56,7 @@ class SmtpServer:
             load=Load(config, self.stats),
             tls=tls,  # None: no STARTTLS
         )
+        self.shares = self._site.shares
 
     @property
     def port(self) -> int:

@@ -124,10 +124,15 @@ class Session(Connection):
             raise Rejection(replies.too_big(self.site.config.message_max_bytes))
         if self.site.closed():
             raise Rejection(replies.NO_STORAGE)
+        self._check_share(path, parameters.size_bytes or 0)
         self.envelope.reverse_path = path
         self.envelope.utf8 = parameters.utf8
         self.envelope.size_bytes = parameters.size_bytes or 0
         await self.push("250 2.1.0 sender ok")
+
+    def _check_share(self, reverse_path: str, size_bytes: int) -> None:
+        if not self.site.shares.admits(self.client, reverse_path, size_bytes):
+            raise Rejection(replies.SHARE_USED)
 
     @_syntax("RCPT TO:<address>")
     async def rcpt(self, arg: str | None) -> None:
@@ -193,6 +198,7 @@ class Session(Connection):
             raise Rejection(replies.BAD_SEQUENCE)
         if not self.envelope.recipients:
             raise Rejection(replies.NO_RECIPIENT)
+        self._check_share(self.envelope.reverse_path, self.envelope.size_bytes)
 
     def _arrival(self) -> Arrival:
         envelope = Envelope(

@@ -9,6 +9,7 @@ from typing import Protocol
 from ingress.acceptance import Acceptance
 from ingress.config import SmtpConfig
 from ingress.probing import Probing
+from ingress.scan_shares import ScanShares
 from ingress.stats import Load, Stats
 from ingress.transfers import Transfers
 from mail.ports import Gate, Resolver, Room
@@ -43,11 +44,13 @@ class Site:
     connections: set[Leavable] = field(default_factory=set)
     transfers: Transfers = field(init=False)
     probing: Probing = field(init=False)
+    shares: ScanShares = field(init=False)
     _closed_for: str | None = None
 
     def __post_init__(self) -> None:
         self.transfers = Transfers(self.config, self.stats)
         self.probing = Probing(self.config)
+        self.shares = ScanShares(self.config)
 
     def closed(self) -> bool:
         """Whether the gate is closed; each change of its reason is logged once."""

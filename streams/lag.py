@@ -91,6 +91,13 @@ class LagMeter:
             for group, topics in groups_topics.items()
         }
 
+    async def position(self, group: str, topic: str) -> int:
+        """Records of `topic` that `group` has committed, since the topic was made. As `read`."""
+        if self._client is None:
+            raise BrokerUnavailable("the lag meter is not started")
+        committed = await self._client.committed(group)
+        return sum(offset for part, offset in committed.items() if part.topic == topic)
+
 
 def _behind(part: TopicPartition, committed: Offsets, begins: Offsets, ends: Offsets) -> int:
     at = committed.get(part, -1)

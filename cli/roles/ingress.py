@@ -11,7 +11,6 @@ from cli.roles.parts import presenting, repeating, running
 from cli.wiring import adapters, certificate_of
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
-from ingress.stats import Stats
 from mail.ports import Directory, Publisher, Resolver
 from mail.quotas import StoredRoom
 from mail.resolver import NO_DOMAINS, DirectoryResolver
@@ -20,8 +19,10 @@ from stack.home import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.lag import BacklogGate, GateConfig, LagMeter
 from streams.publisher import KafkaPublisher
+from streams.scan_log import KafkaScanLog
 from streams.topics import wait_for_topics
 
+SCANS_EVERY_S = 1.0  # while mail waits
 DOMAINS_EVERY_S = 2.0  # until there is one
 
 
@@ -56,9 +57,11 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 ) as server,
             ):
                 listening.append((server, gate))
+                server.shares.follow(KafkaScanLog(meter))
                 notifier = _notifier(config, resolver, publisher)
                 async with (
                     repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S),
+                    repeating("scan work", server.shares.look, SCANS_EVERY_S),
                     repeating("domains", lambda: domains.look(directory), DOMAINS_EVERY_S),
                 ):
                     await stop.wait()
@@ -99,7 +102,7 @@ def _report(listening: list[tuple[SmtpServer, BacklogGate]], domains: DomainsThe
     return Report(
         reasons=reasons,
         status=status,
-        samples=lambda: _samples(listening[0][0].stats, listening[0][1]) if listening else (),
+        samples=lambda: _samples(*listening[0]) if listening else (),
     )
 
 
@@ -122,7 +125,8 @@ def _smtp(config: Config) -> SmtpConfig:
     )
 
 
-def _samples(stats: Stats, gate: BacklogGate) -> Iterable[Sample]:
+def _samples(server: SmtpServer, gate: BacklogGate) -> Iterable[Sample]:
+    stats = server.stats
     yield _count("accepted_mails", "Mails that got 250.", stats.accepted_total)
     yield _count("accepted_bytes", "Bytes of mails that got 250.", stats.accepted_bytes_total)
     yield _count("connections", "Connections taken.", stats.connections_total)
@@ -142,6 +146,9 @@ def _samples(stats: Stats, gate: BacklogGate) -> Iterable[Sample]:
     )  # fmt: skip
     yield _gauge("open_connections", "Connections open now.", stats.connections)
     yield _gauge("held_bytes", "Memory that mails under way hold.", stats.held_bytes)
+    yield _gauge(
+        "scan_wait_seconds", "For how long the scanners have work.", server.shares.work.waiting_s
+    )
     yield _gauge("closed", "1 while new mail is told to come later.", float(bool(gate.closed())))
 
 

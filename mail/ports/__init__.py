@@ -11,7 +11,7 @@ from mail.ports.custody import DeadLetters, InFlight, Ledger
 from mail.ports.directory import SESSIONS_KEPT, SIGN_INS_KEPT, Directory, Resolver, Room
 from mail.ports.mailboxes import Commit, MailStore
 from mail.ports.parsing import Parser
-from mail.ports.river import Feed, Gate, Publisher, Unread, Work
+from mail.ports.river import Feed, Gate, Publisher, ScanLog, ScanProgress, Unread, Work
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
 from mail.ports.search import FOUND_MAX, Places, SearchIndex
 
@@ -38,6 +38,8 @@ __all__ = [
     "Quarantine",
     "Resolver",
     "Room",
+    "ScanLog",
+    "ScanProgress",
     "SearchIndex",
     "SpamReport",
     "SpamScanner",

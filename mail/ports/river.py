@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from schemas.events import Event, MailboxEvent, Position
 from schemas.mail import Hop
 from schemas.mailbox import MailboxState
@@ -75,6 +77,21 @@ class Feed(Protocol):
 
     def subscribe(self, user_id: str, sink: Callable[[MailboxEvent], None]) -> Callable[[], None]:
         """Call `sink`, which must not block, for each event of the user; returns the way out."""
+        ...
+
+
+class ScanProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """Mails that wait for the scanners, and mails that have passed them since the log began."""
+
+    waiting: int
+    scanned: int
+
+
+class ScanLog(Protocol):
+    """How far the scanners are behind."""
+
+    async def progress(self) -> ScanProgress:
+        """BrokerUnavailable: it cannot be said now."""
         ...
 
 
