@@ -31,6 +31,7 @@ from benchmarks.stack import ROOT
 from ingress.config import SmtpConfig
 from ingress.server import SmtpServer
 from mail.ids import new_id
+from mail.peers import Networks
 from schemas.content import Inline, Stored
 from schemas.events import MailReceived
 from schemas.mail import Envelope, Recipient
@@ -119,7 +120,7 @@ async def serve(name: str, kafka: str, content: Path) -> None:
     publisher = await publisher_for(kafka)
     contents = await _store(content) if kafka else Nowhere()
     if name == "ours":
-        config = SmtpConfig(hostname=HOSTNAME, port=0)
+        config = SmtpConfig(hostname=HOSTNAME, port=0, trusted=Networks.parse("127.0.0.0/8"))
         everybody = Everybody()
         server = SmtpServer(
             config,

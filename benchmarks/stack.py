@@ -42,6 +42,7 @@ class Stack:
                 "POSTRIVER_PORT_BASE": str(free_port_base()),
                 "POSTRIVER_HOSTNAME": "mx.bench.test",
                 "POSTRIVER_CONNECTIONS_PER_PEER_MAX": "500",  # the load stands for many peers
+                "POSTRIVER_SMTP_TRUSTED": "127.0.0.0/8",
                 "POSTRIVER_HTTP_REQUESTS_PER_MINUTE": "0",
             }
         )

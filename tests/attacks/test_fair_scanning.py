@@ -1,0 +1,82 @@
+"""A burst of 600 mails of one peer does not delay another peer's mail."""
+
+import smtplib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.world import Client, World, eventually, world
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+MAILS = 600
+DELIVERY_LIMIT_S = 15.0  # beyond what a mail takes while nothing else is on its way
+BURST, OTHER = "127.0.0.2", "127.0.0.3"
+MAIL = b"Subject: %s\r\nFrom: <a@sender.example>\r\n\r\nNothing of interest.\r\n"
+
+
+@pytest.fixture(scope="module")
+def attacked() -> Iterator[World]:
+    with world() as mine:
+        yield mine
+
+
+class Burst(threading.Thread):
+    """Offers mails as fast as they are answered, and offers what was refused again."""
+
+    def __init__(self, attacked: World, address: str) -> None:
+        super().__init__(daemon=True)
+        self.replies: Counter[str] = Counter()
+        self.end = threading.Event()
+        self._port, self._address = attacked.base, address
+
+    def run(self) -> None:
+        with smtplib.SMTP("127.0.0.1", self._port, "b.example", 60, (BURST, 0)) as client:
+            client.ehlo()
+            while not self.end.is_set():
+                self.replies[self._offer(client)] += 1
+
+    def _offer(self, client: smtplib.SMTP) -> str:
+        code, text = client.mail("a@burst.example")
+        if code == 250:
+            assert client.rcpt(self._address)[0] == 250
+            code, text = client.data(MAIL % b"burst")
+        return f"{code} {text.decode()[:5]}"
+
+
+def send(attacked: World, peer: str, address: str) -> str:
+    """The mail id; accepted at the first try."""
+    with smtplib.SMTP("127.0.0.1", attacked.base, "o.example", 60, (peer, 0)) as client:
+        client.ehlo()
+        assert client.mail("b@other.example")[0] == 250
+        assert client.rcpt(address)[0] == 250
+        code, text = client.data(MAIL % b"other")
+    assert code == 250, text
+    return next(word for word in text.decode().split() if word.count("-") == 4)
+
+
+def delivered_after_s(attacked: World, owner: Client) -> float:
+    began = time.monotonic()
+    mail_id = send(attacked, OTHER, "bea@postriver.test")
+    eventually(lambda: owner.message_of(mail_id), within_s=120)
+    return time.monotonic() - began
+
+
+def test_mail_of_another_peer_is_delivered_meanwhile(attacked: World) -> None:
+    attacked.add_user("ann@postriver.test")
+    bea = attacked.add_user("bea@postriver.test")
+    alone_s = delivered_after_s(attacked, bea)
+    burst = Burst(attacked, "ann@postriver.test")
+    burst.start()
+    try:
+        eventually(lambda: sum(burst.replies.values()) >= MAILS, within_s=120)
+        taken_s = [delivered_after_s(attacked, bea) for _ in range(3)]
+    finally:
+        burst.end.set()
+        burst.join(60)
+    print(f"alone {alone_s:.1f} s, beside a burst {taken_s}; the burst heard {burst.replies}")
+    assert max(taken_s) < DELIVERY_LIMIT_S + alone_s
+    assert burst.replies["451 4.7.1"], "the burst was held to its share"
+    assert set(burst.replies) == {"250 2.0.0", "451 4.7.1"}
