@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from cli.config import Config
@@ -57,11 +58,10 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 ) as server,
             ):
                 listening.append((server, gate))
-                server.shares.follow(KafkaScanLog(meter))
                 notifier = _notifier(config, resolver, publisher)
                 async with (
                     repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S),
-                    repeating("scan work", server.shares.look, SCANS_EVERY_S),
+                    _sharing(server, meter),
                     repeating("domains", lambda: domains.look(directory), DOMAINS_EVERY_S),
                 ):
                     await stop.wait()
@@ -77,6 +77,12 @@ def _notifier(config: Config, resolver: Resolver, publisher: Publisher) -> Notif
         resolver=resolver,
         publisher=publisher,
     )
+
+
+def _sharing(server: SmtpServer, meter: LagMeter) -> AbstractAsyncContextManager[None]:
+    """Within the block the server knows how far the scanners are behind."""
+    server.shares.follow(KafkaScanLog(meter))
+    return repeating("scan work", server.shares.look, SCANS_EVERY_S)
 
 
 class DomainsThere:

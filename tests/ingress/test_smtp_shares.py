@@ -96,12 +96,14 @@ async def test_a_trickle_ends_within_a_window(rig):
     server = await rig.serve(data_window_s=0.5, data_least_bytes_s=1000.0)
     client = await rig.connect()
     await client.begin()
-    for _ in range(100):
-        if server.stats.data_in_progress == 0:
+    told = asyncio.create_task(client.reply())
+    for _ in range(200):
+        if told.done():
             break
         await client.send(b"drip\r\n")
         await asyncio.sleep(0.05)
-    assert (await client.reply()).startswith("421 4.4.2")
+    assert (await told).startswith("421 4.4.2")
+    assert server.stats.data_in_progress == 0
 
 
 class Clocked(Transfers):
