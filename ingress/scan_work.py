@@ -10,7 +10,7 @@ from collections import deque
 from mail.ports import ScanProgress
 
 UNIT_BYTES = 256 * 1024
-FIRST_RATE = 10.0  # units a second until it is measured
+FIRST_RATE = 5.0  # units a second until it is measured
 _LEAST_RATE = 0.2
 _MEASURED_S = (3.0, 10.0)  # of busy time: the least for a rate, and what it looks back
 _OUTAGE_S = 5.0  # without a scanned mail: the scanners are away, not slow
@@ -69,15 +69,19 @@ class ScanWork:
         if self._last is None:
             return
         last_s, last = self._last
+        passed_s = now_s - last_s
+        units = max(0, progress.scanned - last.scanned) * units_each
+        if not progress.waiting and passed_s > 0:
+            self.rate = max(self.rate, units / passed_s)  # it did so much, and could do more
         if not (last.waiting and progress.waiting):
             self._busy_s = self._busy_units = self._still_s = 0.0
             return
-        self._still_s += now_s - last_s
-        if progress.scanned <= last.scanned:
+        self._still_s += passed_s
+        if not units:
             return
-        self._busy_s += self._still_s if self._still_s < _OUTAGE_S else now_s - last_s
+        self._busy_s += self._still_s if self._still_s < _OUTAGE_S else passed_s
         self._still_s = 0.0
-        self._busy_units += (progress.scanned - last.scanned) * units_each
+        self._busy_units += units
         least_s, most_s = _MEASURED_S
         if self._busy_s >= least_s:
             self.rate = max(_LEAST_RATE, self._busy_units / self._busy_s)

@@ -64,21 +64,16 @@ async def test_a_burst_of_one_peer_never_makes_others_wait_for_long(rate: float)
 
 async def test_no_mail_waits_and_nobody_has_a_share() -> None:
     scanning = Scanning(rate=1000.0)
-    for _ in range(20):
-        assert all(scanning.send(BURST) for _ in range(45))
-        await scanning.second()
-
-
-async def fill(scanning: Scanning, sender: str = "a@burst.example") -> None:
-    while scanning.send(BURST, sender):
-        pass
     await scanning.second()
+    for mails in (20, 45, 90, 180, 180):
+        assert all(scanning.send(BURST) for _ in range(mails))
+        await scanning.second()
 
 
 async def test_a_domain_has_a_share_whatever_peers_it_comes_from() -> None:
     scanning = Scanning(rate=0.0)
     taken = [scanning.send(f"192.0.2.{n}") for n in range(200)]
-    assert 50 <= sum(taken) <= 60
+    assert 25 <= sum(taken) <= 30
     assert not scanning.send("192.0.2.250", "someone@BURST.example.")
     assert scanning.send("192.0.2.250", "b@other.example")
     assert scanning.send("192.0.2.251", ""), "the null reverse-path counts by its peer"
@@ -98,20 +93,20 @@ async def test_many_forged_domains_leave_the_share_of_a_true_one() -> None:
 async def test_neighbours_in_one_ipv6_site_share() -> None:
     scanning = Scanning(rate=0.0)
     taken = [scanning.send(f"2001:db8:0:{n:x}::1", f"a@d{n}.example") for n in range(300)]
-    assert 50 <= sum(taken) <= 60
+    assert 25 <= sum(taken) <= 30
     assert scanning.send("2001:db8:1::1", "a@d1.example")
 
 
 async def test_a_trusted_network_has_no_share() -> None:
     scanning = Scanning(rate=0.0, trusted=Networks.parse("192.0.2.0/24"))
     assert all(scanning.send(BURST) for _ in range(500))
-    assert scanning.shares.work.waiting_s > 40
+    assert scanning.shares.work.waiting_s > 80
 
 
 async def test_a_large_mail_counts_as_much_as_it_costs() -> None:
     scanning = Scanning(rate=0.0)
     taken = [scanning.send(BURST, size_bytes=10 * MIB) for _ in range(10)]
-    assert taken == [True] * 2 + [False] * 8
+    assert taken == [True] + [False] * 9
 
 
 async def test_an_outage_of_the_scanners_leaves_the_last_rate_and_its_end_is_seen() -> None:
