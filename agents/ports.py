@@ -48,6 +48,7 @@ class ScanPorts:
     spam: SpamScanner
     quarantine: Quarantine
     holders: Holders
+    parser: Parser = field(default_factory=ParserHere)
     policy: SpamPolicy = field(default_factory=SpamPolicy)
     budget: Budget = field(default_factory=Budget)
     virus_engine: Engine = field(default_factory=Engine)

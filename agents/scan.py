@@ -4,19 +4,23 @@ Reads mail.validated. Emits mail.scanned: clean, or spam for the Junk folder. In
 threshold and unscannable mail goes to Quarantine and ends here; its row holds its content.
 A scanner unreachable: Transient, the partition holds and the mail stays in the log.
 A scanner that breaks on this mail alone, twice (agents/engine.py): `unscannable`, quarantined.
+Scanned are the mail's octets, and each form in which a reader can be given a part of it: scanners
+read MIME in their own way. What could not be looked into is named in `verdict.unchecked`.
 One scan per mail, whatever the number of recipients; spamd is not asked about infected mail.
 Safe to repeat: a mail with a quarantine row has its verdict, and is not scanned again. A later
 scan with other signatures cannot let it pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
 
 from agents.contents import keep_content, reading
 from agents.ports import ScanPorts
 from mail.errors import Unscannable
-from mail.ports import Work
+from mail.ports import VirusReport, VirusScanner, Work
 from schemas.events import Event, MailScanned, MailValidated
-from schemas.mail import Hop, Verdict
+from schemas.mail import ENCRYPTED, PARTS, Hop, Verdict
 from schemas.records import QUARANTINE_HOLDER, Holder, Quarantined
 
 
@@ -35,13 +39,19 @@ async def scan(event: MailValidated, work: Work, ports: ScanPorts) -> Sequence[E
 async def _judge(content: bytes, mail_id: str, ports: ScanPorts, *, alone: bool) -> Verdict:
     """Virus first. Each engine that cannot read the mail makes it unscannable."""
     signatures = ""
+    forms = await ports.parser.forms(content)
     try:
         virus = await ports.virus_engine.ask(
-            ports.virus.scan, content, mail_id=mail_id, alone=alone
+            _looking(content, forms or (), ports.virus), content, mail_id=mail_id, alone=alone
         )
         signatures = virus.signatures
         if virus.virus:
             return Verdict(outcome="infected", virus=virus.virus, signatures=signatures)
+        if virus.encrypted and not ports.policy.deliver_encrypted:
+            detail, unchecked = "something in it is encrypted", (ENCRYPTED,)
+            return Verdict(
+                outcome="unscannable", signatures=signatures, detail=detail, unchecked=unchecked
+            )
         spam = await ports.spam_engine.ask(ports.spam.check, content, mail_id=mail_id, alone=alone)
     except Unscannable as error:
         signatures = signatures or await ports.virus.signatures()
@@ -53,7 +63,23 @@ async def _judge(content: bytes, mail_id: str, ports: ScanPorts, *, alone: bool)
         spam_tests=spam.tests,
         rules=spam.rules,
         spam_scanned_bytes=spam.scanned_bytes,
+        unchecked=(ENCRYPTED,) * virus.encrypted + (PARTS,) * (forms is None),
     )
+
+
+def _looking(
+    mail: bytes, forms: Sequence[bytes], scanner: VirusScanner
+) -> Callable[[bytes], Awaitable[VirusReport]]:
+    """Scan given octets; if they are the mail's, its forms after them."""
+
+    async def look(octets: bytes) -> VirusReport:
+        whole = await scanner.scan(octets)
+        if whole.virus or octets is not mail or not forms:
+            return whole
+        parts = await scanner.scan_forms(forms)
+        return msgspec.structs.replace(parts, encrypted=whole.encrypted or parts.encrypted)
+
+    return look
 
 
 async def _quarantine(event: MailValidated, verdict: Verdict, hop: Hop, ports: ScanPorts) -> None:

@@ -60,6 +60,7 @@ class Config(EdgeSettings):
     connections_per_peer_max: int
     junk_score: float
     quarantine_score: float
+    encrypted: str  # deliver, marked; or quarantine
     backlog_max_mails: int
     session_days: int
     ledger_days: int
@@ -157,6 +158,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         connections_per_peer_max=read.number("CONNECTIONS_PER_PEER_MAX", 50, least=1, most=20_000),
         junk_score=junk,
         quarantine_score=quarantine,
+        encrypted=read.choice("ENCRYPTED", "deliver", ("deliver", "quarantine")),
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
         feed_days=read.number("FEED_DAYS", 30, least=1, most=3650),

@@ -106,6 +106,16 @@ def attachment(content: bytes, n: int, *, raw: bool = False) -> tuple[Attachment
     return found
 
 
+def every_attachment(content: bytes, *, raw: bool = False) -> list[bytes]:
+    """The octets that `attachment` gives, of all of them in their order."""
+
+    def pick(mail: _Mail) -> list[bytes]:
+        listed = _attachments(mail)  # fails where `attachment` fails
+        return [part.decode() for part in mail.body.attachments[: len(listed)]]
+
+    return _read(content, pick, raw=raw)
+
+
 def _read(content: bytes, use: Callable[[_Mail], T], *, raw: bool) -> T:
     """`use` the mail; should that fail, or with `raw`, what its octets look like without parts."""
     header = read_header(content)

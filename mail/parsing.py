@@ -3,23 +3,42 @@
 `carry_out` runs one operation; `ParserHere` runs all of them in this process, without limits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 
 from mail.errors import NotFound
 from mail.html import sanitise
-from mail.parse import Attachment, Reading, Words, attachment, read_head, read_mail, read_words
+from mail.parse import (
+    Attachment,
+    Reading,
+    Words,
+    attachment,
+    every_attachment,
+    read_head,
+    read_mail,
+    read_words,
+)
 from mail.ports.parsing import Parser
 from schemas.mail import Head
 
-Answer = Head | Reading | Words | Attachment | None  # None: no such attachment
-Operation = Literal["head", "shown", "words", "attachment"]
+Operation = Literal["head", "shown", "words", "attachment", "forms"]
+TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text that a reader is shown
 
 DELIMITERS_MAX = 200  # lines that may be MIME delimiters
 WORD_MARKS_MAX = 200  # beginnings of encoded words
 TAGS_MAX = 2_000
+
+
+class FormSizes(msgspec.Struct, frozen=True, kw_only=True):
+    """How to cut octets into forms. Not `whole`: some may be missing."""
+
+    sizes: tuple[int, ...] = ()
+    whole: bool = True
+
+
+Answer = Head | Reading | Words | FormSizes | Attachment | None  # None: no such attachment
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +52,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def carry_out(asked: Asked, content: bytes) -> tuple[Answer, bytes]:
     """The answer, and the octets of an attachment."""
+    if asked.operation == "forms":
+        if asked.raw:  # what it is read as by others, who have more time, is not known
+            return FormSizes(whole=False), b""
+        forms = read_forms(content, text_max_chars=asked.text_max_chars)
+        return FormSizes(sizes=tuple(map(len, forms))), b"".join(forms)
     if asked.operation == "attachment":
         try:
             return attachment(content, asked.n, raw=asked.raw)
@@ -46,6 +70,22 @@ def read_shown(content: bytes, *, text_max_chars: int, raw: bool = False) -> Rea
     reading = read_mail(content, raw=raw)
     html = None if reading.html is None else sanitise(reading.html[:text_max_chars])
     return msgspec.structs.replace(reading, text=reading.text[: text_max_chars + 1], html=html)
+
+
+def read_forms(content: bytes, *, text_max_chars: int) -> list[bytes]:
+    """What readers can be given of a mail beside the mail itself, each form once.
+
+    That is each attachment, and the text and safe HTML where they do not stand in the mail as they
+    are. Whoever scans these octets has scanned whatever is handed out.
+    """
+    forms = dict.fromkeys(every_attachment(content))
+    shown = read_shown(content, text_max_chars=text_max_chars)
+    plain = content.replace(b"\r\n", b"\n")
+    for text in (shown.text, shown.html or ""):
+        octets = text.encode()
+        if octets.strip() not in plain:
+            forms[octets] = None
+    return [form for form in forms if form and form != content]
 
 
 _READ: dict[str, Callable[[Asked, bytes], Answer]] = {
@@ -65,6 +105,8 @@ def unread(operation: Operation) -> Answer:
             return failed
         case "words":
             return Words("", ())
+        case "forms":
+            return FormSizes(whole=False)
         case "shown":
             return Reading(head=failed, headers=(), text="", html=None, attachments=())
         case _:
@@ -96,3 +138,6 @@ class ParserHere(Parser):
 
     async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
         return attachment(content, n)
+
+    async def forms(self, content: bytes) -> Sequence[bytes] | None:
+        return read_forms(content, text_max_chars=TEXT_MAX_CHARS)

@@ -14,6 +14,7 @@ class SpamPolicy:
 
     junk_score: float = 5.0  # from here on into the Junk folder
     quarantine_score: float = 15.0  # from here on not delivered at all
+    deliver_encrypted: bool = True  # what no scanner can look into is marked, and delivered
 
     def __post_init__(self) -> None:
         if not self.junk_score <= self.quarantine_score:

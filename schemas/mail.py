@@ -56,6 +56,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     rules: str = ""  # version of the spam rules
     spam_scanned_bytes: int = 0  # less than the mail: only its beginning was judged
     detail: str = ""
+    unchecked: tuple[str, ...] = ()  # what no scanner looked into: ENCRYPTED, PARTS
+
+
+ENCRYPTED = "encrypted"  # something is encrypted
+PARTS = "parts"  # its parts could not be read within the limits: nothing of them is handed out
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):

@@ -90,6 +90,7 @@ def configuration(home: Home, config: ClamdConfig, database: Path) -> str:
         "MaxScanTime": 60_000,  # ms; below the scanners' patience, so that clamd itself says so
         "MaxFiles": 10_000,
         "AlertExceedsMax": "yes",
+        "AlertEncrypted": "yes",  # archives and documents; a virus beside them is told first
         "MaxThreads": config.threads,
         "ReadTimeout": 120,
         "CommandReadTimeout": 30,

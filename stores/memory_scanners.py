@@ -6,7 +6,9 @@ raise. `down` makes every call raise ScannerUnavailable, as an engine that is aw
 """
 
 import base64
+import re
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeVar
 
 from mail.errors import ScannerUnavailable
@@ -22,6 +24,7 @@ EICAR = bytes.fromhex(
 )
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*" + b"GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 GTUBE_SCORE = 1000.0
+_ENCRYPTED_ZIP = re.compile(rb"PK\x03\x04..[\x01\x09]", re.DOTALL)  # bit 0 of the entry's flags
 _EICAR_BASE64 = base64.b64encode(EICAR)[:-4]  # the last group depends on what follows
 
 
@@ -39,7 +42,19 @@ class MemoryVirusScanner:
         if self.script:
             return _played(self.script.popleft())
         found = EICAR in content or _EICAR_BASE64 in content.replace(b"\r\n", b"")
-        return VirusReport(virus="Eicar-Test-Signature" if found else "", signatures=version)
+        return VirusReport(
+            virus="Eicar-Test-Signature" if found else "",
+            signatures=version,
+            encrypted=_ENCRYPTED_ZIP.search(content) is not None,
+        )
+
+    async def scan_forms(self, forms: Sequence[bytes]) -> VirusReport:
+        reports = [await self.scan(form) for form in forms]
+        return VirusReport(
+            virus=next((report.virus for report in reports if report.virus), ""),
+            signatures=await self.signatures(),
+            encrypted=any(report.encrypted for report in reports),
+        )
 
     async def signatures(self) -> str:
         if self.down:

@@ -28,18 +28,21 @@ class ScannerSocket:
         self._timeout_s = timeout_s
         self._turns = asyncio.Semaphore(in_flight)
 
-    async def ask(self, *parts: bytes, half_close: bool = False) -> bytes:
+    async def ask(
+        self, *parts: bytes, half_close: bool = False, timeout_s: float | None = None
+    ) -> bytes:
         """Send `parts`, return everything that comes until the scanner closes.
 
         `half_close`: say by closing our side that the question is complete.
         ScannerUnavailable: not reached, closed without a word, or `timeout_s` after its turn came.
         """
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         async with self._turns:
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(timeout_s):
                     reply = await self._exchange(parts, half_close=half_close)
             except TimeoutError as error:
-                detail = f"no answer within {self._timeout_s:g} s"
+                detail = f"no answer within {timeout_s:g} s"
                 raise ScannerUnavailable(self._name, detail) from error
             except OSError as error:
                 raise ScannerUnavailable(self._name, str(error)) from error

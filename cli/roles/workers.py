@@ -63,10 +63,13 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
             contents=await opened.contents(),
             virus=opened.virus(),
             spam=opened.spam(),
+            parser=opened.parser(),
             quarantine=await opened.quarantine(),
             holders=await opened.holders(),
             policy=SpamPolicy(
-                junk_score=config.junk_score, quarantine_score=config.quarantine_score
+                junk_score=config.junk_score,
+                quarantine_score=config.quarantine_score,
+                deliver_encrypted=config.encrypted == "deliver",
             ),
         )
         await _work("scan", config, stop, opened, lambda _: ports)

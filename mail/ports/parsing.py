@@ -1,5 +1,6 @@
 """Reading of untrusted octets, within limits of time and memory."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from mail.parse import Attachment, Reading, Words
@@ -28,4 +29,8 @@ class Parser(Protocol):
 
     async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
         """As mail.parse.attachment. NotFound: there are fewer, or the mail is shown raw."""
+        ...
+
+    async def forms(self, content: bytes) -> Sequence[bytes] | None:
+        """As mail.parsing.read_forms. None: the mail is beyond the limits here."""
         ...

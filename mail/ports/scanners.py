@@ -1,5 +1,6 @@
 """What the scanners say of a mail."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,6 +11,7 @@ class VirusReport(msgspec.Struct, frozen=True, kw_only=True):
 
     virus: str
     signatures: str
+    encrypted: bool = False  # something in it is encrypted, and was not looked into
 
 
 class SpamReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +24,13 @@ class SpamReport(msgspec.Struct, frozen=True, kw_only=True):
 class VirusScanner(Protocol):
     async def scan(self, content: bytes) -> VirusReport:
         """ScannerUnavailable: no answer. Unscannable: it answered that it cannot read this mail."""
+        ...
+
+    async def scan_forms(self, forms: Sequence[bytes]) -> VirusReport:
+        """One report for octets that belong to one scanned mail: a virus in any of them is told.
+
+        As `scan`. Unscannable, too, when all together take too long on a healthy engine.
+        """
         ...
 
     async def signatures(self) -> str:

@@ -11,14 +11,24 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, pairwise
 from typing import TypeVar, cast
 
 import msgspec
 
 from mail.errors import NotFound, ParserUnavailable
 from mail.parse import Attachment, Reading, Words
-from mail.parsing import Answer, Asked, carry_out, is_quick, unread
+from mail.parsing import (
+    TEXT_MAX_CHARS,
+    Answer,
+    Asked,
+    FormSizes,
+    carry_out,
+    is_quick,
+    unread,
+)
 from mail.ports import Parser
 from schemas.mail import Head
 from stores.parser.limits import ParserLimits
@@ -34,6 +44,7 @@ _DECODERS: dict[str, msgspec.msgpack.Decoder[Answer]] = {
     "shown": msgspec.msgpack.Decoder(Reading),
     "words": msgspec.msgpack.Decoder(Words),
     "attachment": msgspec.msgpack.Decoder(Attachment | None),
+    "forms": msgspec.msgpack.Decoder(FormSizes),
 }
 
 
@@ -74,6 +85,15 @@ class ParserPool(Parser):
         if not isinstance(answer, Attachment):
             raise NotFound("no such attachment")
         return answer, octets
+
+    async def forms(self, content: bytes) -> Sequence[bytes] | None:
+        asked = Asked(operation="forms", text_max_chars=TEXT_MAX_CHARS)
+        found, octets = await self._ask(asked, content)
+        assert isinstance(found, FormSizes)
+        if not found.whole:
+            return None
+        ends = list(accumulate(found.sizes, initial=0))
+        return [octets[start:end] for start, end in pairwise(ends)]
 
     async def _answer(
         self, kind: type[T], asked: Asked, content: bytes, *, apart: bool = False

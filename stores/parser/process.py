@@ -90,7 +90,7 @@ class ParserProcess:
             return receive(
                 self._connection,
                 head_max=limits.answer_max_bytes,
-                tail_max=len(content),
+                tail_max=len(content) + limits.answer_max_bytes,
                 until_s=until_s,
             )
         except (TimeoutError, Oversized) as error:

@@ -7,6 +7,7 @@ import pytest
 from mail.errors import ScannerUnavailable
 from stores.memory_scanners import EICAR
 from tests.contracts.scanner_mails import CLEAN, HEAD, INFECTED, ODD, with_attachment
+from tests.contracts.wrapped import ENCRYPTED_AND_INFECTED, encrypted_zip
 
 
 class VirusScannerContract:
@@ -36,6 +37,24 @@ class VirusScannerContract:
         infected = mail.removesuffix(b"--b--\r\n") + INFECTED[INFECTED.index(b"--b\r\n") :]
         assert (await scanner.scan(infected)).virus
 
+    async def test_a_virus_in_any_form_is_found_and_clean_forms_are_clean(self, scanner):
+        clean = [b"", b"x", *(b"form %d" % n for n in range(1000))]
+        report = await scanner.scan_forms(clean)
+        assert (report.virus, report.encrypted) == ("", False)
+        assert report.signatures == await scanner.signatures()
+        for at in (0, 500, len(clean)):
+            forms = [*clean[:at], EICAR, *clean[at:]]
+            assert "eicar" in (await scanner.scan_forms(forms)).virus.lower()
+
+    async def test_an_encrypted_archive_is_told_and_is_no_virus(self, scanner):
+        packed = encrypted_zip()
+        for report in (await scanner.scan(packed), await scanner.scan_forms([b"x", packed])):
+            assert (report.virus, report.encrypted) == ("", True)
+
+    async def test_a_virus_beside_an_encrypted_archive_is_found(self, scanner):
+        assert (await scanner.scan(ENCRYPTED_AND_INFECTED)).virus
+        assert (await scanner.scan_forms([encrypted_zip(), EICAR])).virus
+
     async def test_many_at_once_keep_their_own_answers(self, scanner):
         mails = [INFECTED if n % 3 == 0 else CLEAN + b"%d\r\n" % n for n in range(40)]
         reports = await asyncio.gather(*map(scanner.scan, mails))
@@ -48,6 +67,8 @@ class VirusScannerContract:
             with pytest.raises(ScannerUnavailable) as caught:
                 await scanner.scan(INFECTED)
             assert caught.value.engine == "clamd"
+        with pytest.raises(ScannerUnavailable):
+            await scanner.scan_forms([b"x"])
         with pytest.raises(ScannerUnavailable):
             await scanner.signatures()
         outage.end()

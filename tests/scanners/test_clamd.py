@@ -8,8 +8,10 @@ import zipfile
 import pytest
 
 from mail.errors import ScannerUnavailable, Unscannable
+from mail.parsing import TEXT_MAX_CHARS, read_forms
 from stores.clamd import ClamdScanner, ClamdScannerConfig
 from stores.memory_scanners import EICAR
+from tests.contracts import wrapped
 from tests.contracts.scanner_mails import CLEAN, INFECTED, with_attachment
 from tests.contracts.virus_scanner import VirusScannerContract
 
@@ -46,6 +48,31 @@ class TestClamd(VirusScannerContract):
         with pytest.raises(Unscannable, match=r"Limits\.Exceeded"):
             await scanner.scan(with_attachment(b"filling " * 400_000))
         assert (await scanner.scan(CLEAN)).virus == ""
+
+    @pytest.mark.parametrize("name", [*wrapped.INFECTED_FILES, *wrapped.INFECTED_TEXTS])
+    async def test_whatever_way_it_is_wrapped_nothing_infected_is_handed_out(self, scanner, name):
+        mail = {**wrapped.INFECTED_FILES, **wrapped.INFECTED_TEXTS}[name]
+        forms = read_forms(mail, text_max_chars=TEXT_MAX_CHARS)
+        found = (await scanner.scan(mail)).virus or (await scanner.scan_forms(forms)).virus
+        assert found or EICAR not in b"".join(forms)
+
+    async def test_an_encrypted_archive_in_a_mail_is_told(self, scanner):
+        report = await scanner.scan(wrapped.ENCRYPTED)
+        assert (report.virus, report.encrypted) == ("", True)
+
+    async def test_forms_that_take_too_long_make_the_mail_unscannable(self, clamd_engine):
+        scanner = scanner_of(clamd_engine, forms_timeout_s=0.01)
+        with pytest.raises(Unscannable, match="take more than"):
+            await scanner.scan_forms([bytes(range(256)) * 20_000] * 8)
+
+    async def test_a_limit_in_one_form_is_unscannable_and_a_virus_counts_more(self, narrow_clamd):
+        scanner = scanner_of(narrow_clamd)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("big", b"filling " * 400_000)
+        with pytest.raises(Unscannable, match=r"Limits\.Exceeded"):
+            await scanner.scan_forms([b"x", packed.getvalue()])
+        assert (await scanner.scan_forms([packed.getvalue(), EICAR])).virus
 
     async def test_killed_while_scanning_is_unavailable_and_the_next_one_answers(
         self, scanner, clamd_engine
