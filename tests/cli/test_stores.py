@@ -51,7 +51,7 @@ async def test_a_new_home_gets_every_file_and_the_next_start_keeps_them(home: Pa
     await start(home)
     await start(home)
     assert await domains(home) == ["here.test"]
-    assert {path.name for path in (home / "data").glob("*.sqlite")} == set(FILES)
+    assert {path.name for path in (home / "data").glob("*.sqlite")} >= set(FILES)
 
 
 @pytest.mark.parametrize("name", FILES)
