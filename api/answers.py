@@ -146,6 +146,7 @@ class Detail(Summary, frozen=True, kw_only=True):
     html: str | None
     attachments: list[AttachmentInfo]
     spam: Spam
+    unchecked: list[str]  # what no scanner looked into: `encrypted`, `parts`
     hops: list[HopInfo]
 
 

@@ -11,9 +11,11 @@ from api.conditions import not_modified
 from api.edge import SignedCall
 from api.headers import SANDBOX_CSP
 from api.inputs import number_of, query
+from api.problems import not_found
 from api.readers import attached
 from api.reading import row_of
 from api.sending import send, whole
+from schemas.mail import PARTS
 from schemas.mailbox import Message
 
 PIECE_BYTES = 256 * 1024  # read from the store at once
@@ -43,6 +45,8 @@ async def attachment(call: SignedCall) -> web.StreamResponse:
     query(call.request)
     n = number_of(call.request)
     row = await row_of(call)
+    if PARTS in row.verdict.unchecked:  # no scanner saw it as it would be handed out
+        raise not_found()
     tag = f'"{row.content.sha256}.{n}"'
     unchanged = not_modified(call.request, tag)
     if unchanged is not None:

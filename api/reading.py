@@ -19,6 +19,7 @@ from api.inputs import id_of, query
 from api.problems import not_found
 from api.readers import shown
 from mail.parse import Reading
+from schemas.mail import PARTS
 from schemas.mailbox import Message
 
 CUT = "\n[The rest is in the raw message.]"
@@ -66,7 +67,9 @@ def detail(row: Message, reading: Reading, text_max_chars: int) -> Detail:
                 size_bytes=part.size_bytes,
             )
             for part in reading.attachments
+            if PARTS not in row.verdict.unchecked
         ],
         spam=Spam(score=row.verdict.spam_score, tests=list(row.verdict.spam_tests)),
+        unchecked=list(row.verdict.unchecked),
         hops=[hop(one) for one in row.hops],
     )

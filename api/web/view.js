@@ -53,6 +53,7 @@ export function reader(message, actions) {
     make("h2", { tabindex: "-1" }, subjectOf(message)),
     envelope(message),
     buttons(message, actions),
+    ...unchecked(message),
     ...attachments(message),
     bodies,
     life(message),
@@ -82,6 +83,15 @@ function buttons(message, actions) {
   }
   bar.append(make("a", { href: `/v1/messages/${message.id}/raw`, download: "" }, "Save message"));
   return bar;
+}
+
+const UNCHECKED = {
+  encrypted: "Something in this message is encrypted. No scanner could look into it.",
+  parts: "The parts of this message could not be read. Its attachments are not offered.",
+};
+
+function unchecked(message) {
+  return message.unchecked.map((what) => make("p", { class: "unchecked" }, UNCHECKED[what] || what));
 }
 
 function attachments(message) {

@@ -41,6 +41,7 @@ def verdict_line(verdict: Verdict) -> str:
         said.append(f"score {verdict.spam_score:g} ({', '.join(verdict.spam_tests) or 'no test'})")
     said += [f"rules {verdict.rules}"] if verdict.rules else []
     said += [f"signatures {verdict.signatures}"] if verdict.signatures else []
+    said += [f"not looked into: {', '.join(verdict.unchecked)}"] if verdict.unchecked else []
     return ", ".join(text for text in said if text)
 
 

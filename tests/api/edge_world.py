@@ -241,12 +241,11 @@ class World:
             domain_id="d",
             message_id=message_id_of(mail_id, name),
             mail_id=mail_id,
-            **{"folder_id": "inbox", "keywords": (), **fields},
+            **{"folder_id": "inbox", "keywords": (), "verdict": CLEAN, **fields},
             content=await self.contents.put(mail_id, content),
             received_at_ms=at_ms,
             at_ms=at_ms,
             head=read_head(content),
-            verdict=CLEAN,
             hops=HOPS,
         )
 

@@ -14,6 +14,7 @@ from api.problems import Problem
 from api.search_turns import SearchTurns
 from mail.errors import StoreUnavailable
 from mail.keywords import KEYWORDS_MAX
+from schemas.mail import Verdict
 
 SUMMARY = {
     "id", "mail_id", "thread_id", "folder_ids", "created_seq", "changed_seq", "keywords", "from",
@@ -22,7 +23,7 @@ SUMMARY = {
 }  # fmt: skip
 DETAIL = SUMMARY | {
     "cc", "reply_to", "message_id", "in_reply_to", "references", "headers", "text", "html",
-    "attachments", "spam", "hops",
+    "attachments", "spam", "unchecked", "hops",
 }  # fmt: skip
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
 MIXED = (
@@ -312,6 +313,20 @@ async def test_a_peer_that_takes_nothing_has_its_slot_taken_back(make_world) -> 
             await stalled.read()
     async with client.get(path) as response:
         assert len(await response.read()) == row.content.size_bytes
+
+
+async def test_a_reader_learns_what_no_scanner_looked_into(world: World) -> None:
+    verdicts = [Verdict(outcome="clean", unchecked=what) for what in (("encrypted",), ("parts",))]
+    marked, beyond = [await world.deliver(MIXED, verdict=verdict) for verdict in verdicts]
+    client = await world.signed()
+    detail = await get(client, f"/v1/messages/{marked.message_id}")
+    assert (detail["unchecked"], len(detail["attachments"])) == (["encrypted"], 2)
+    detail = await get(client, f"/v1/messages/{beyond.message_id}")
+    assert (detail["unchecked"], detail["attachments"]) == (["parts"], [])
+    async with client.get(f"/v1/messages/{beyond.message_id}/attachments/1") as response:
+        assert response.status == 404
+    async with client.get(f"/v1/messages/{beyond.message_id}/raw") as response:
+        assert await response.read() == MIXED
 
 
 async def test_attachments_are_saved_not_shown_whatever_they_say_they_are(world: World) -> None:
