@@ -1,8 +1,8 @@
 """How much mail waits for the scanners, and how much has passed them, read from the log."""
 
 from mail.ports import ScanProgress
-from streams.lag import GROUP_PREFIX, LagMeter
-from streams.topology import STAGES
+from streams.lag import LagMeter
+from streams.topology import GROUP_PREFIX, STAGES
 
 
 class KafkaScanLog:
