@@ -1,0 +1,18 @@
+"""One running Postriver for the attacks that must leave it as it was."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.world import Client, World, world
+
+
+@pytest.fixture(scope="session")
+def attacked() -> Iterator[World]:
+    with world() as mine:
+        yield mine
+
+
+@pytest.fixture(scope="session")
+def ann(attacked: World) -> Client:
+    return attacked.add_user("ann@postriver.test")

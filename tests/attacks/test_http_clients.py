@@ -1,0 +1,154 @@
+"""HTTP clients, strangers and users, who take the edge's time, memory, places and sign-ins."""
+
+import base64
+import contextlib
+import json
+import os
+import socket
+import time
+
+import pytest
+
+from tests.attacks.peers import Victim, at_once, http_request, http_socket, login_status
+from tests.attacks.test_mails import memory_bytes
+from tests.e2e.world import Client, World, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+ANN = "ann@postriver.test"
+SECRET = f"secret of {ANN}"
+ANSWER_MAX_S = 10.0
+
+
+def healthz(attacked: World) -> int:
+    return http_request(attacked, "GET", "/healthz", source="127.0.0.8")[0]
+
+
+def test_no_header_takes_the_time_of_others(attacked: World, ann: Client) -> None:
+    """Two hundred requests, each of which once took a quarter of a second of CPU."""
+    fields = [
+        ("Accept-Encoding", "a" + " " * 7_900 + "x"),
+        ("Accept-Encoding", "gzip;" * 1_500 + "q"),
+        ("Cookie", "a=" + '"\\' * 3_900),
+        ("Accept-Language", "a," * 3_900),
+        ("If-None-Match", '"a",W/' * 1_300),
+        ("X-Forwarded-For", "1.2.3.4 , " * 790),
+        ("Range", "bytes=" + "0-," * 2_600),
+    ]
+    with Victim(lambda: healthz(attacked)) as victim:
+        began_s = time.monotonic()
+        for name, value in fields:
+            at_once(
+                30,
+                lambda _, field=(name, value): http_request(attacked, "GET", "/", headers=[field]),
+            )
+        took_s = time.monotonic() - began_s
+    print(f"{len(fields) * 30} requests took {took_s:.1f} s")
+    assert victim.longest_s < ANSWER_MAX_S
+    assert victim.looks > 1
+
+
+def test_answers_that_nobody_reads_are_not_kept(attacked: World, ann: Client) -> None:
+    text = b"Subject: wide\r\n\r\n" + (b"wide words " * 90 + b"\r\n") * 2_000
+    mail_id = attacked.send(text, ANN)
+    message = eventually(lambda: ann.message_of(mail_id) or ann.message_of(mail_id, "junk"))
+    before = memory_bytes(attacked)
+    request = (
+        f"GET /v1/messages/{message['id']} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {ann.token}\r\n\r\n"
+    ).encode()
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            peer = stack.enter_context(http_socket(attacked, "127.0.0.5"))
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.sendall(request)
+        time.sleep(10)
+        grown = memory_bytes(attacked) - before
+        print(f"grown by {grown / 1e6:.0f} MB")
+        assert grown < 400_000_000
+        assert healthz(attacked) == 200
+
+
+def test_strangers_do_not_lock_an_owner_out(attacked: World) -> None:
+    """220 wrong passwords from 22 peers: where she signed in before, she signs in."""
+    attacked.cli("user", "add", "eve@postriver.test", "--password-stdin", given="the right words\n")
+    home = "127.0.1.1"
+    assert login_status(attacked, "eve@postriver.test", "the right words", home) == 200
+    wrong = [
+        login_status(attacked, "eve@postriver.test", "wrong", f"127.0.2.{peer}")
+        for peer in range(1, 23)
+        for _ in range(10)
+    ]
+    assert set(wrong) <= {401, 429, 503}
+    assert login_status(attacked, "eve@postriver.test", "the right words", home) == 200
+
+
+def test_sign_ins_that_succeed_have_a_limit(attacked: World, ann: Client) -> None:
+    codes = [login_status(attacked, ANN, SECRET, "127.0.3.1") for _ in range(40)]
+    assert codes[0] == 200
+    assert 429 in codes
+
+
+def open_socket(attacked: World, source: str, token: str = "") -> tuple[int, socket.socket]:
+    """The status of a WebSocket handshake, and its socket."""
+    peer = http_socket(attacked, source, timeout_s=20)
+    key = base64.b64encode(os.urandom(16)).decode()
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    peer.sendall(
+        f"GET /v1/push HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{authorization}\r\n".encode()
+    )
+    answer = peer.recv(4096)
+    return (int(answer.split()[1]) if answer else 0), peer
+
+
+def frame(payload: bytes, opcode: int = 1) -> bytes:
+    """A masked client frame (RFC 6455 §5.2) of fewer than 126 octets."""
+    mask = os.urandom(4)
+    masked = bytes(octet ^ mask[n % 4] for n, octet in enumerate(payload))
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + masked
+
+
+def test_one_peer_cannot_hold_the_places_of_sockets(attacked: World) -> None:
+    opened = [open_socket(attacked, "127.0.4.1") for _ in range(220)]
+    try:
+        assert any(status == 101 for status, _ in opened)
+        status, peer = open_socket(attacked, "127.0.4.2")
+        peer.close()
+        assert status == 101
+    finally:
+        for _, peer in opened:
+            peer.close()
+
+
+@pytest.mark.parametrize("opcode", [1, 9], ids=["message", "ping"])
+def test_a_flood_of_pings_ends_its_socket(attacked: World, ann: Client, opcode: int) -> None:
+    status, peer = open_socket(attacked, "127.0.5.1", ann.token)
+    assert status == 101
+    payload = json.dumps({"type": "ping"}).encode() if opcode == 1 else b"x"
+    ended = False
+    with contextlib.suppress(TimeoutError), peer:
+        peer.settimeout(5)
+        try:
+            for _ in range(200):
+                peer.sendall(frame(payload, opcode) * 200)
+            while peer.recv(65536):
+                pass
+            ended = True
+        except ConnectionError:
+            ended = True
+    assert ended
+    assert healthz(attacked) == 200
+
+
+def test_strangers_learn_nothing_of_the_machine(attacked: World) -> None:
+    code, body = http_request(attacked, "GET", "/readyz")
+    assert code in {200, 503}
+    for word in (
+        b"signature",
+        b"TEST SET",
+        b"disk",
+        b"/",
+        b"certificate",
+        str(attacked.home).encode(),
+    ):
+        assert word not in body, body

@@ -1,0 +1,193 @@
+"""Mails made to stop a parser, to take its memory, or to carry a virus past the scanner."""
+
+import base64
+import binascii
+import quopri
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.peers import SmtpPeer, Victim, http_request
+from tests.e2e.mails import EICAR
+from tests.e2e.world import Client, Unwilling, World, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+ANN = "ann@postriver.test"
+MEMORY_MAX_BYTES = 1_200_000_000  # of one process
+ANSWER_MAX_S = 10.0
+
+
+def mime(boundary: str, body: bytes) -> bytes:
+    head = f'Subject: hostile\r\nContent-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'
+    return head.encode() + body
+
+
+def html(body: str) -> bytes:
+    return f"Subject: hostile\r\nContent-Type: text/html\r\n\r\n{body}\r\n".encode()
+
+
+def field(text: bytes) -> bytes:
+    return b"Subject: hostile\r\n" + text + b"\r\n\r\nhi\r\n"
+
+
+HOSTILE = {
+    "a boundary that is a field": mime(
+        "x:", (b"--x:\r\n" + b"a: z\r\n" * 8) * 4900 + b"\r\n--x:--\r\n"
+    ),
+    "a part of nothing but fields": mime(
+        "b", b"--b\r\n" + b"a:\r\n" * 2_500_000 + b"\r\nhi\r\n--b--\r\n"
+    ),
+    "delimiters without parts": mime("b", b"--b\r\n" * 400_000),
+    "parts in parts": b"Subject: hostile\r\n"
+    + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
+        for n in range(50_000)
+    ),
+    "encoded words": field(b"X: " + b"=?utf-8?q?a?=\r\n " * 60_000),
+    "a long message id": field(b"Message-ID: <" + b"a" * 60_000 + b">"),
+    "recipients in a header": field(b"To: " + b'"(<' * 200_000),
+    "open elements": html("<div>" * 19_900),
+    "closing tags of paragraphs": html("<b></p>" * 9_900),
+    "attributes of one tag": html("<a " + " ".join(f"a{n}" for n in range(100_000)) + ">x"),
+    "comments without an end": html("<!--" * 250_000),
+    "quoted-printable without an end": field(b"Content-Transfer-Encoding: quoted-printable")
+    + b"=" * 900_000
+    + b"\r\n",
+}
+
+
+def restarts(attacked: World) -> dict[str, int]:
+    return {row["name"]: row["restarts"] for row in attacked.look()["processes"]}
+
+
+def memory_bytes(attacked: World) -> int:
+    """Of the process of ours that holds most."""
+    sizes = []
+    for row in attacked.look()["processes"]:
+        pages = Path(f"/proc/{row['pid']}/statm").read_text(encoding="ascii").split()[1]
+        sizes.append(int(pages) * 4096)
+    return max(sizes)
+
+
+def everything(owner: Client) -> list[dict]:
+    return owner.messages("inbox") + owner.messages("junk")
+
+
+def test_no_mail_stops_the_mail_of_others(attacked: World, ann: Client) -> None:
+    """They are delivered themselves, opened by their owner, and nobody waits meanwhile."""
+    before = restarts(attacked)
+    ids = {attacked.send(mail, ANN): name for name, mail in HOSTILE.items()}
+    honest = attacked.send(b"Subject: honest\r\n\r\nhi\r\n", ANN)
+    began_s = time.monotonic()
+    eventually(lambda: ann.message_of(honest), within_s=120, what="the honest mail")
+    print(f"the honest mail took {time.monotonic() - began_s:.1f} s")
+
+    def missing() -> set[str]:
+        return {ids[one] for one in ids.keys() - {row["mail_id"] for row in everything(ann)}}
+
+    eventually(lambda: not missing(), within_s=180, what="every hostile mail")
+    rows = [row for row in everything(ann) if row["mail_id"] in ids]
+    with Victim(lambda: http_request(attacked, "GET", "/healthz")) as victim:
+        for row in rows:
+            shown = ann.call("GET", f"/v1/messages/{row['id']}")
+            assert shown["subject"].startswith("hostile"), ids[row["mail_id"]]
+            ann.raw("GET", f"/v1/messages/{row['id']}/raw")
+    assert victim.longest_s < ANSWER_MAX_S
+    assert restarts(attacked) == before
+    assert memory_bytes(attacked) < MEMORY_MAX_BYTES
+
+
+def part(encoding: str, body: bytes, *, kind: str = "application/octet-stream") -> bytes:
+    """A text and an attachment; `body` begins with the line end that ends the header, if any."""
+    head = (
+        "Subject: infected\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+        "--x\r\n\r\nhi\r\n--x\r\n"
+        f"Content-Type: {kind}\r\nContent-Disposition: attachment; filename=eicar.com\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\n"
+    )
+    return head.encode() + body + b"\r\n--x--\r\n"
+
+
+def infected() -> dict[str, bytes]:
+    whole = base64.b64encode(EICAR)
+    halves = base64.b64encode(EICAR[:40]) + b"\r\n" + base64.b64encode(EICAR[40:])
+    qp = quopri.encodestring(EICAR).rstrip().replace(b"=\n", b"=\r\n")
+    octets = b"".join(b"=%02x" % octet for octet in EICAR)
+    wide = base64.b64encode(EICAR.decode().encode("utf-16-le"))
+    uu = b"begin 644 eicar.com\r\n" + uuencoded(EICAR) + b"`\r\nend"
+    noise = random.Random(7)
+    sprinkled = b"".join(bytes([c]) + noise.choice([b"", b"!", b"\r\n ", b"."]) for c in whole)
+
+    def soft(at: int, space: bytes) -> bytes:
+        return b"\r\n" + EICAR[:at] + b"=" + space + b"\r\n" + EICAR[at:]
+
+    return {
+        "plainly": part("base64", b"\r\n" + whole),
+        "padded in two pieces": part("base64", b"\r\n" + halves),
+        "a soft break with a space": part("quoted-printable", soft(20, b" ")),
+        "a soft break with a tab": part("quoted-printable", soft(9, b"\t")),
+        "letters as octets": part("quoted-printable", b"\r\n" + octets),
+        "quoted-printable": part("quoted-printable", b"\r\n" + qp),
+        "no empty line before it": part("base64", whole),
+        "foreign octets within": part("base64", b"\r\n" + sprinkled),
+        "an encoding with a comment": part("base64 (x)", b"\r\n" + whole),
+        "an encoding twice": part("base64\r\nContent-Transfer-Encoding: 7bit", b"\r\n" + whole),
+        "an encoding in quotes": part('"base64"', b"\r\n" + whole),
+        "two octets a letter": part("base64", b"\r\n" + wide, kind="text/plain; charset=utf-16le"),
+        "uuencoded": part("x-uuencode", b"\r\n" + uu),
+    }
+
+
+def uuencoded(data: bytes) -> bytes:
+    return b"".join(
+        binascii.b2a_uu(data[at : at + 45]).rstrip(b"\n") + b"\r\n"
+        for at in range(0, len(data), 45)
+    )
+
+
+def test_no_wrapping_brings_a_virus_to_its_reader(attacked: World, ann: Client) -> None:
+    """Each is in quarantine, or its reader gets nothing of it."""
+    ids = {attacked.send(mail, ANN): name for name, mail in infected().items()}
+
+    def quarantined() -> str:
+        return attacked.cli("quarantine", "list").stdout
+
+    def settled() -> bool:
+        there = {row["mail_id"] for row in everything(ann)}
+        listed = quarantined()
+        return all(one in there or one in listed for one in ids)
+
+    eventually(settled, within_s=120)
+    listed = quarantined()
+    assert next(one for one, name in ids.items() if name == "plainly") in listed
+    passed = [row for row in everything(ann) if row["mail_id"] in ids]
+    for row in passed:
+        assert EICAR not in handed_out(ann, row["id"]), ids[row["mail_id"]]
+
+
+def handed_out(owner: Client, id_: str) -> bytes:
+    """All octets of a message that the API gives in decoded form."""
+    shown = owner.call("GET", f"/v1/messages/{id_}")
+    pieces = [shown["text"].encode(), (shown["html"] or "").encode()]
+    for attached in shown["attachments"]:
+        try:
+            pieces.append(owner.raw("GET", f"/v1/messages/{id_}/attachments/{attached['n']}"))
+        except Unwilling:
+            continue
+    return b"\n".join(pieces)
+
+
+def test_a_mail_that_nobody_reads_well_is_still_a_mail(attacked: World, ann: Client) -> None:
+    """Ten thousand random octets in every place: accepted, delivered, unchanged."""
+    noise = random.Random(11).randbytes(10_000).replace(b"\r", b"").replace(b"\n", b"\r\n")
+    with SmtpPeer(attacked) as peer:
+        reply = peer.send(b"Subject: noise\r\nContent-Type: " + noise + b"\r\n", to=ANN)
+    assert reply.startswith("250"), reply
+    mail_id = next(word for word in reply.split() if word.count("-") == 4)
+    row = eventually(
+        lambda: next((one for one in everything(ann) if one["mail_id"] == mail_id), None),
+        within_s=120,
+    )
+    assert ann.raw("GET", f"/v1/messages/{row['id']}/raw").endswith(noise + b"\r\n")

@@ -1,0 +1,70 @@
+"""SMTP peers who take slots, memory and time, or who ask which mailboxes there are."""
+
+import time
+
+import pytest
+
+from tests.attacks.peers import SmtpPeer, all_of
+from tests.e2e.world import Client, World, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+ANN = "ann@postriver.test"
+
+
+def test_two_peers_cannot_hold_every_transaction(attacked: World, ann: Client) -> None:
+    """Fifty connections each, all in DATA, a line now and then: a third peer's mail is taken."""
+
+    def greedy() -> list[SmtpPeer]:
+        return [SmtpPeer(attacked, f"127.0.0.{host}") for host in (2, 3) for _ in range(50)]
+
+    with all_of(iter(greedy())) as peers:
+        taken = sum(peer.begin(to=ANN).startswith("354") for peer in peers)
+        assert taken > 0
+        for peer in peers:
+            try:
+                peer.socket.sendall(b"Subject: slow\r\n")
+            except ConnectionError:
+                continue
+        with SmtpPeer(attacked, "127.0.0.4") as honest:
+            reply = honest.send(b"Subject: third\r\n\r\nhi\r\n", to=ANN)
+        assert reply.startswith("250"), reply
+
+
+def test_one_peer_cannot_hold_all_memory(attacked: World, ann: Client) -> None:
+    """Eleven mails of almost the largest size, unfinished: another peer's small mail is taken."""
+    block = b"y" * 998 + b"\r\n"
+    with all_of(SmtpPeer(attacked, "127.0.0.2") for _ in range(11)) as peers:
+        for peer in peers:
+            if not peer.begin(to=ANN).startswith("354"):
+                continue
+            try:
+                peer.socket.sendall(block * 47_000)
+            except (ConnectionError, TimeoutError):
+                continue
+        with SmtpPeer(attacked, "127.0.0.4") as honest:
+            reply = honest.send(b"Subject: small\r\n\r\n" + b"x" * 2000 + b"\r\n", to=ANN)
+        assert reply.startswith("250"), reply
+
+
+def test_mailboxes_cannot_be_counted_by_rcpt(attacked: World, ann: Client) -> None:
+    """A thousand guesses: each connection ends after a few, and the peer after some more."""
+    refused, connections = 0, 0
+    began_s = time.monotonic()
+    while connections < 60 and time.monotonic() - began_s < 60:
+        with SmtpPeer(attacked, "127.0.0.9") as peer:
+            connections += 1
+            if not peer.greeting.startswith("220"):
+                break
+            peer.say("EHLO guess.example")
+            peer.say("MAIL FROM:<guess@sender.example>")
+            while peer.say(f"RCPT TO:<user{refused}@postriver.test>").startswith("550"):
+                refused += 1
+                assert refused < 1000, "no end of guesses"
+    assert refused <= 150
+    with SmtpPeer(attacked, "127.0.0.4") as honest:
+        assert honest.begin(to=ANN).startswith("354")
+
+
+def test_talk_after_the_attacks_is_as_before(attacked: World, ann: Client) -> None:
+    mail_id = attacked.send(b"Subject: after\r\n\r\nhi\r\n", ANN)
+    eventually(lambda: ann.message_of(mail_id), within_s=120)
