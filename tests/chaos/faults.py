@@ -10,6 +10,8 @@ import psutil
 from stack.home import socket_path
 from tests.e2e.world import World, eventually
 
+from .clocks import Clocks
+from .copies import Copies
 from .disk import Disk
 from .plan import EVERYTHING, SUPERVISOR, Fault
 from .wire import cut_off
@@ -23,6 +25,8 @@ class Saboteur:
 
     world: World
     disk: Disk | None
+    clocks: Clocks | None
+    copies: Copies
 
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[None]:
@@ -33,6 +37,8 @@ class Saboteur:
             "cut off": self._cut_off,
             "full": self._full,
             "power cut": self._power_cut,
+            "clock set": lambda role: self._clock_set(role, fault.offset_s),
+            "backed up": self._backed_up,
         }
         yield from ways[fault.kind](fault.victim)
 
@@ -85,6 +91,19 @@ class Saboteur:
         self.disk.come_back()
         yield
         self._start_again()
+
+    def _clock_set(self, role: str, offset_s: int) -> Iterator[None]:
+        """A clock that is set while its process runs, and set back afterwards."""
+        assert self.clocks is not None
+        self.clocks.set(role, offset_s)
+        yield
+        self.clocks.set(role, 0)
+
+    def _backed_up(self, victim: str) -> Iterator[None]:
+        """While everything goes on; what it holds is looked at when the run has ended."""
+        del victim
+        self.copies.make(self.world)
+        yield
 
     def _start_again(self) -> None:
         """As an operator would: until the old one has let go of its folder, and once more."""

@@ -16,6 +16,9 @@ import psutil
 
 from tests.e2e.world import World, eventually, free_port_base, started
 
+from .clocks import Clocks
+from .clocks import why_not as no_clocks
+from .copies import Copies
 from .disk import Disk, disk
 from .faults import Saboteur
 from .load import Load
@@ -110,10 +113,15 @@ def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
     """
     began_s = time.monotonic()
     with place() as (folder, disk):
+        clocks = None if no_clocks() else Clocks(folder, ROLES)
         world = World(folder / "home", free_port_base(), {"POSTRIVER_SMTP_TRUSTED": "127.0.0.1/32"})
+        if clocks:
+            world.program = (str(clocks.python), "-P", "-m", "cli")
+        copies = Copies(folder)
         try:
             with started(world):
-                _run(report, plan, Saboteur(world, disk))
+                _run(report, plan, Saboteur(world, disk, clocks, copies))
+            report.findings += copies.findings()
         except BaseException:
             keep_logs(world, logs)
             raise
@@ -128,6 +136,7 @@ def _run(report: Report, plan: Sequence[Round], saboteur: Saboteur) -> None:
     assert not unknown, f"nothing in plan.py breaks {unknown}"
     owners = {address: world.add_user(address) for address in OWNERS}
     load = Load(world, owners, report.seed, MAILS_S)
+    saboteur.copies.load = load
     with ExitStack() as running:
         memory = Memory(world)
         running.callback(memory.stop)

@@ -115,6 +115,7 @@ class World:
     home: Path
     base: int
     extra: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (str(POSTRIVER),)
 
     @property
     def http(self) -> str:
@@ -134,7 +135,7 @@ class World:
         self, *args: str, given: str | None = None, check: bool = True, timeout_s: float = 120
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [str(POSTRIVER), *args], env=self.env, input=given, text=True, check=False,
+            [*self.program, *args], env=self.env, input=given, text=True, check=False,
             capture_output=True, timeout=timeout_s, cwd="/",
         )  # fmt: skip
         if check and done.returncode != 0:
