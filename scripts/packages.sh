@@ -9,6 +9,7 @@ missing_packages() { # missing_packages run|test: names, on one line
     [ -x /usr/sbin/spamd ] || wanted+=("$(spamd_package)" spamassassin)
     if [ "$1" = test ]; then
         command -v chromium >/dev/null || command -v chromium-browser >/dev/null || wanted+=(chromium)
+        compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || wanted+=(faketime)
     fi
     printf '%s\n' "${wanted[*]}"
 }
