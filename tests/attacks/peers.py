@@ -18,6 +18,7 @@ class SmtpPeer:
     def __init__(
         self, attacked: World, source: str = "127.0.0.1", *, timeout_s: float = 60
     ) -> None:
+        self.source = source
         self.socket = socket.create_connection(
             ("127.0.0.1", attacked.base), timeout_s, source_address=(source, 0)
         )
@@ -39,17 +40,17 @@ class SmtpPeer:
             return ""
         return self.reply()
 
-    def begin(self, *, sender: str = "peer@sender.example", to: str, size: str = "") -> str:
-        """EHLO up to DATA; the reply to DATA, or the first refusal."""
-        reply = ""
-        for line in ("EHLO peer.example", f"MAIL FROM:<{sender}>{size}", f"RCPT TO:<{to}>", "DATA"):
+    def begin(self, *, to: str) -> str:
+        """EHLO up to DATA; the reply to DATA, or the first refusal. Each peer has a domain."""
+        reply, domain = "", f"host-{self.source.replace('.', '-')}.example"
+        for line in (f"EHLO {domain}", f"MAIL FROM:<a@{domain}>", f"RCPT TO:<{to}>", "DATA"):
             reply = self.say(line)
             if reply[:1] not in {"2", "3"}:
                 break
         return reply
 
-    def send(self, mail: bytes, *, to: str, sender: str = "peer@sender.example") -> str:
-        reply = self.begin(sender=sender, to=to)
+    def send(self, mail: bytes, *, to: str) -> str:
+        reply = self.begin(to=to)
         if not reply.startswith("354"):
             return reply
         self.socket.sendall(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")

@@ -4,23 +4,16 @@ import smtplib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.world import Client, World, eventually, world
+from tests.e2e.world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 MAILS = 600
 DELIVERY_LIMIT_S = 15.0  # beyond what a mail takes while nothing else is on its way
 BURST, OTHER = "127.0.0.2", "127.0.0.3"
 MAIL = b"Subject: %s\r\nFrom: <a@sender.example>\r\n\r\nNothing of interest.\r\n"
-
-
-@pytest.fixture(scope="module")
-def attacked() -> Iterator[World]:
-    with world() as mine:
-        yield mine
 
 
 class Burst(threading.Thread):
@@ -65,10 +58,10 @@ def delivered_after_s(attacked: World, owner: Client) -> float:
 
 
 def test_mail_of_another_peer_is_delivered_meanwhile(attacked: World) -> None:
-    attacked.add_user("ann@postriver.test")
+    attacked.add_user("flo@postriver.test")
     bea = attacked.add_user("bea@postriver.test")
     alone_s = delivered_after_s(attacked, bea)
-    burst = Burst(attacked, "ann@postriver.test")
+    burst = Burst(attacked, "flo@postriver.test")
     burst.start()
     try:
         eventually(lambda: sum(burst.replies.values()) >= MAILS, within_s=120)
