@@ -184,12 +184,16 @@ class Child:
         )
 
     async def _wait_ready(self) -> bool:
+        """False: not ready in time and not healthy, so killed.
+
+        A healthy program that is not ready waits for something that a restart does not bring.
+        """
         deadline = self._now_s() + self.program.start_timeout_s
         sleep = Sleep(self._now_s)
         while reason := await self._ask(self.program.readiness()):
             self._become(State.STARTING, reason)
             deadline += sleep.missed_s(START_POLL_S)
-            if self._now_s() > deadline:
+            if self._now_s() > deadline and await self._ask(self.program.liveness()):
                 log.warning("%s not ready in time (%s); killed", self.program.name, reason)
                 self.kill()
                 return False

@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -201,6 +202,18 @@ def test_a_role_that_fails_its_health_checks_is_replaced(machine: Machine) -> No
     wait_until(lambda: machine.pid_of("serves") not in {None, first})
     machine.wait_ready()
     assert "failed 3 health checks" in machine.log("supervisor")
+
+
+def test_a_healthy_role_that_waits_for_its_operator_is_not_replaced(machine: Machine) -> None:
+    waits = SERVES.replace("sick else 200", 'sick or self.path == "/readyz" else 200')
+    assert waits != SERVES
+    machine.start({"name": "serves", "code": waits, "http": True, "start_timeout_s": 0.5})
+    wait_until(lambda: machine.state_of("serves") == "starting")
+    first = machine.pid_of("serves")
+    time.sleep(2.0)
+    assert machine.pid_of("serves") == first
+    (machine.home / "run" / "sick").touch()
+    wait_until(lambda: "not ready in time" in machine.log("supervisor"))
 
 
 def test_children_die_with_a_killed_supervisor_and_the_next_start_ends_the_rest(
