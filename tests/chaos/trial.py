@@ -17,7 +17,6 @@ import psutil
 from tests.e2e.world import World, eventually, free_port_base, started
 
 from .clocks import Clocks
-from .clocks import why_not as no_clocks
 from .copies import Copies
 from .disk import Disk, disk
 from .faults import Saboteur
@@ -113,7 +112,7 @@ def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
     """
     began_s = time.monotonic()
     with place() as (folder, disk):
-        clocks = None if no_clocks() else Clocks(folder, ROLES)
+        clocks = Clocks(folder, ROLES) if any(one.fault.offset_s for one in plan) else None
         world = World(folder / "home", free_port_base(), {"POSTRIVER_SMTP_TRUSTED": "127.0.0.1/32"})
         if clocks:
             world.program = (str(clocks.python), "-P", "-m", "cli")
