@@ -2,7 +2,7 @@
 
 The stack is started by a Python of its own: a folder that looks like a virtual environment, whose
 `bin/python` loads the library into each role and names a file that says how far its clock is off.
-Monotonic clocks stay as they are. Each look at a clock costs more than without the library, so it is
+Monotonic clocks stay as they are. Each look at a clock costs more with the library, so it is
 loaded only where a plan sets a clock.
 """
 
