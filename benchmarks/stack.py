@@ -20,6 +20,7 @@ from typing import Any
 
 from cli.config import Config, load
 from cli.programs import programs
+from cli.stores import prepare_stores
 from stack.control import NotRunning, read_status
 from stack.home import Home, HomeError, claimed
 from stack.privileges import become
@@ -124,10 +125,14 @@ def running(made: Stack, *how: str) -> Iterator[float]:
 
 
 def in_home(work: Callable[[Home, Config], Any]) -> Any:
-    """`work` as the owner of the state folder that the settings name, while nothing else has it."""
+    """`work` as the owner of the state folder that the settings name, while nothing else has it.
+
+    The stores are made first, as `postriver up` does.
+    """
     config = load()
     become(config.home)
     with claimed(config.home) as home:
+        asyncio.run(prepare_stores(config.home))
         return work(home, config)
 
 

@@ -29,6 +29,7 @@ NOT_TYPED = {  # a command's beginning, and why it is not run here
     "systemctl ": "wants systemd",
     ".venv/bin/python -m streams.topology_doc": "tests/docs/test_extending.py",
     "POSTRIVER_HOME=/srv/postriver postriver up": "tests/care/test_backup_live.py",
+    "postriver dead-letters park": "tests/streams/test_killers.py",
 }
 
 TYPED_ELSEWHERE = {"docs/api.md": "tests/api/test_edge_tour.py"}  # one script over the whole page

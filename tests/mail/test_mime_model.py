@@ -1,7 +1,7 @@
 """Trees that a test made are found again: nested multiparts, broken headers, odd boundaries."""
 
 import base64
-import quopri
+import binascii
 from email import message_from_bytes
 
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ TYPES = st.sampled_from(["%s", "%s (a; comment)", "(a)%s", "%s;"])
 DATA = st.binary(max_size=60).map(lambda data: data.replace(b"--", b"-+"))
 ENCODERS = {
     "base64": base64.encodebytes,
-    "quoted-printable": lambda data: quopri.encodestring(data, quotetabs=True),
+    "quoted-printable": lambda data: binascii.b2a_qp(data, quotetabs=True, istext=False),
 }
 
 
