@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from mail.errors import Refused
 from streams import parking, set_aside
-from streams.config import Bootstrap
+from streams.config import Bootstrap, TopicsConfig
 from streams.set_aside import Place
 from streams.topics import ensure_topics
 from streams.topology import GROUP_PREFIX, TOPICS
@@ -83,9 +83,10 @@ async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None
     assert [(one.offset, one.cause[:8]) for one in parked] == [(1, "SetAside"), (3, "SetAside")]
 
 
-async def test_what_cannot_be_set_aside_is_refused(broker, topics_config, tmp_path) -> None:
+async def test_what_cannot_be_set_aside_is_refused(broker, tmp_path) -> None:
+    """Other tests of this broker may have made the same topics, and written to them."""
     facts = Facts()
-    await ensure_topics(topics_config, facts, topics=TOPICS)
+    await ensure_topics(TopicsConfig(bootstrap=broker.bootstrap), facts, topics=TOPICS)
 
     async def ask(place: Place, settings=facts) -> None:
         await parking.request(broker.bootstrap, settings, tmp_path, place, wait_s=0.1)
@@ -101,27 +102,31 @@ async def test_what_cannot_be_set_aside_is_refused(broker, topics_config, tmp_pa
     with pytest.raises(Refused, match="never made here"):
         await ask(Place("mail.received", 0, 0), Facts())
     assert set_aside.asked(tmp_path) == {}
-    await write_two_and_commit_one(broker.bootstrap)
-    with pytest.raises(Refused, match="handled already: its reader goes on at 1"):
-        await ask(Place("mail.received", 0, 0))
-    await ask(Place("mail.received", 0, 1))
+    first = await write_two_and_commit_one(broker.bootstrap)
+    with pytest.raises(Refused, match=f"handled already: its reader goes on at {first + 1}"):
+        await ask(Place("mail.received", 0, first))
+    await ask(Place("mail.received", 0, first + 1))
     epoch = await facts.setting("epoch:mail.received")
-    assert set_aside.asked(tmp_path) == {Place("mail.received", 0, 1): epoch}
+    assert set_aside.asked(tmp_path) == {Place("mail.received", 0, first + 1): epoch}
 
 
-async def write_two_and_commit_one(bootstrap: Bootstrap) -> None:
+async def write_two_and_commit_one(bootstrap: Bootstrap) -> int:
+    """The offset of the first."""
     part = TopicPartition("mail.received", 0)
     producer = AIOKafkaProducer(**bootstrap.options)
     await producer.start()
-    for _ in range(2):
+    sent = [
         await producer.send_and_wait(part.topic, b"foreign", partition=part.partition)
+        for _ in range(2)
+    ]
     await producer.stop()
     group = f"{GROUP_PREFIX}intake"
     consumer = AIOKafkaConsumer(**bootstrap.options, group_id=group)
     await consumer.start()
     consumer.assign([part])
-    await consumer.commit({part: 1})
+    await consumer.commit({part: sent[1].offset})
     await consumer.stop()
+    return int(sent[0].offset)
 
 
 async def test_partitions_that_are_added_end_the_worker_with_a_word(make_workers) -> None:
