@@ -83,13 +83,12 @@ async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None
     assert [(one.offset, one.cause[:8]) for one in parked] == [(1, "SetAside"), (3, "SetAside")]
 
 
-async def test_what_cannot_be_set_aside_is_refused(broker, tmp_path) -> None:
-    """Other tests of this broker may have made the same topics, and written to them."""
+async def test_what_cannot_be_set_aside_is_refused(own_broker, tmp_path) -> None:
     facts = Facts()
-    await ensure_topics(TopicsConfig(bootstrap=broker.bootstrap), facts, topics=TOPICS)
+    await ensure_topics(TopicsConfig(bootstrap=own_broker.bootstrap), facts, topics=TOPICS)
 
     async def ask(place: Place, settings=facts) -> None:
-        await parking.request(broker.bootstrap, settings, tmp_path, place, wait_s=0.1)
+        await parking.request(own_broker.bootstrap, settings, tmp_path, place, wait_s=0.1)
 
     for place, why in (
         (Place("mail.received", 0, 10**9), "not written yet"),
@@ -102,7 +101,7 @@ async def test_what_cannot_be_set_aside_is_refused(broker, tmp_path) -> None:
     with pytest.raises(Refused, match="never made here"):
         await ask(Place("mail.received", 0, 0), Facts())
     assert set_aside.asked(tmp_path) == {}
-    first = await write_two_and_commit_one(broker.bootstrap)
+    first = await write_two_and_commit_one(own_broker.bootstrap)
     with pytest.raises(Refused, match=f"handled already: its reader goes on at {first + 1}"):
         await ask(Place("mail.received", 0, first))
     await ask(Place("mail.received", 0, first + 1))
