@@ -120,7 +120,7 @@ async def write_two_and_commit_one(bootstrap: Bootstrap) -> int:
     ]
     await producer.stop()
     group = f"{GROUP_PREFIX}intake"
-    consumer = AIOKafkaConsumer(**bootstrap.options, group_id=group)
+    consumer = AIOKafkaConsumer(**bootstrap.options, group_id=group, enable_auto_commit=False)
     await consumer.start()
     consumer.assign([part])
     await consumer.commit({part: sent[1].offset})
