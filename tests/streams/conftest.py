@@ -145,6 +145,15 @@ class Workers:
         letters = [letter(texts(each.headers), each.key, each.value) for each in found]
         return [each for each in letters if each is not None]
 
+    async def until_dead(self, count: int, *, within_s: float = 60.0) -> list[DeadLetter]:
+        """Wait until `count` events are parked."""
+        deadline = time.monotonic() + within_s
+        while len(found := await self.dead()) < count:
+            if time.monotonic() > deadline:
+                pytest.fail(f"{len(found)} of {count} parked; they said:\n{self.errors()}")
+            await asyncio.sleep(0.2)
+        return found
+
     async def committed(self) -> int:
         """Sum of the committed offsets of the river's notes."""
         consumer = AIOKafkaConsumer(**self.bootstrap.options, group_id=self.river.role)

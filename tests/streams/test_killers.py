@@ -33,7 +33,7 @@ async def test_an_event_that_kills_its_worker_is_parked_and_its_neighbours_are_n
     workers.start()
     answers = await workers.until_answered(len(words) - 1)
     assert 5 not in {answer.number for answer in answers}
-    (parked,) = await workers.dead()
+    (parked,) = await workers.until_dead(1)
     assert parked.cause.startswith("EndsProcess: ")
     assert parked.offset == 5
 
@@ -79,7 +79,7 @@ async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None
     set_aside.ask(folder, Place(name, partition, 3), workers.epochs[name])
     answers = await workers.until_answered(3)
     assert {answer.number for answer in answers} == {0, 2, 4}
-    parked = await workers.dead()
+    parked = await workers.until_dead(2)
     assert [(one.offset, one.cause[:8]) for one in parked] == [(1, "SetAside"), (3, "SetAside")]
 
 
