@@ -7,31 +7,31 @@ help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 run: ## Install what is missing, start everything, stay in the foreground
-	@scripts/go run
+	@scripts/make-target run
 
 up: ## The same, detached: returns when ready
-	@scripts/go up
+	@scripts/make-target up
 
 down: ## Stop what `up` or `run` started
-	@scripts/go down
+	@scripts/make-target down
 
 test: ## Install what tests need and run all of them
-	@scripts/go test
+	@scripts/make-target test
 
 check: ## Formatting, lint, types, layers, generated pages
-	@scripts/go check
+	@scripts/make-target check
 
 chaos: ## Break everything by seed: SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4
-	@scripts/go chaos
+	@scripts/make-target chaos
 
 fuzz: ## Throw octets at every parser and edge: SECONDS=600
-	@FUZZ_S="$(or $(SECONDS),600)" scripts/go fuzz
+	@FUZZ_S="$(or $(SECONDS),600)" scripts/make-target fuzz
 
 bench: ## Measure rates, CPU, latency and memory (QUICK=1: three minutes; DOCS=1: into docs/)
-	@scripts/go bench
+	@scripts/make-target bench
 
 reset: ## Delete all mail, users and settings (asks first)
-	@scripts/go reset
+	@scripts/make-target reset
 
 uninstall: ## Remove what was made here, list the packages that were added (asks first)
-	@scripts/go uninstall
+	@scripts/make-target uninstall

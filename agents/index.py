@@ -14,14 +14,15 @@ import logging
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from agents.contents import reading
+from agents.content_access import reading
 from agents.ports import IndexPorts
-from mail.parse import Words
+from mail.mime.message_parser import Words
 from mail.ports import Work
-from schemas.events import Event, MailboxChanged, MailboxEvent
+from schemas.events.mailbox_events import MailboxChanged, MailboxEvent
+from schemas.events.unions import Event
 from schemas.mail import Mailbox
 from schemas.mailbox import Message
-from schemas.records import IndexDocument
+from schemas.search import IndexDocument
 
 _LOG = logging.getLogger(__name__)
 

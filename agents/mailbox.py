@@ -6,7 +6,7 @@ MailStore.commit. Emits mailbox.changed, with it the next chunk of an order to a
 The store unreachable: Transient, the partition holds. A deliver with a keyword that is none:
 Poison, before the journal. JournalConflict: Fatal, a second writer is or was at work.
 Anything unforeseen: the mailbox is rebuilt and the command tried again, then the user is set aside
-(agents/mailbox_trouble.py).
+(agents/mailbox_failures.py).
 Behind the journal whatever fails is repeated without end.
 A message destroyed for good: after journal and views its content is held no more.
 Safe to repeat: the table is doubted from the beginning of a try until its outputs are out, so
@@ -14,35 +14,130 @@ that the next try or owner reads the store first; a command that the store knows
 position, command id or message id, has its outputs published again and changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from agents.fold import fold, fold_after
-from agents.mailbox_decisions import Ahead, decide, release
+from agents.background.journal_folding import fold, fold_after
+from agents.mailbox_failures import CommitFailed, MailboxSetAside, StateBehind, carried_out, lifted
 from agents.mailbox_rebuild import rebuild
-from agents.mailbox_trouble import (
-    CommitFailed,
-    MailboxSetAside,
-    StateBehind,
-    carried_out,
-    lifted,
-)
 from agents.ports import MailboxPorts
-from mail import mailbox as rules
 from mail.errors import FeedGone, JournalConflict, PostriverError
+from mail.ids import holder_of
+from mail.mailbox import bulk_commands
+from mail.mailbox import command_rules as rules
+from mail.mailbox.command_rules import Outcome
+from mail.mailbox.commit_builder import CHANGES_MAX
+from mail.mailbox.threads import thread_keys
 from mail.ports import Commit, Work
-from schemas.events import (
+from schemas.events.mailbox_commands import (
     Change,
+    ChangeFolder,
+    ChangeMessages,
     Command,
-    CommandAnswered,
+    CreateFolder,
     Deliver,
-    Event,
+    DestroyMessages,
     FolderWide,
-    MailboxChanged,
+    FoldJournal,
     MessageOrder,
-    Position,
+    RebuildViews,
+    TrashMessages,
 )
-from schemas.mailbox import MailboxState
-from schemas.operator_commands import FoldJournal, RebuildViews
+from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, Position
+from schemas.events.unions import Event
+from schemas.mailbox import MailboxState, Message
+
+
+class Ahead(Exception):
+    """A row is newer than the state."""
+
+
+async def decide(
+    event: Change, state: MailboxState, position: Position, ports: MailboxPorts
+) -> Outcome | MailboxChanged:
+    """What the rules say of a command that was not done before. Ahead; Poison."""
+    match event:
+        case Deliver():
+            return await _deliver(event, state, position, ports)
+        case ChangeMessages() | TrashMessages() | DestroyMessages():
+            rows = await _rows(event, state, ports)
+            return _to_messages(event, state, rows, position)
+        case CreateFolder():
+            return rules.create_folder(state, event, position)
+        case ChangeFolder():
+            return rules.change_folder(state, event, position)
+        case _:
+            return await _chunk(event, state, position, ports)
+
+
+def _to_messages(
+    event: MessageOrder, state: MailboxState, rows: Mapping[str, Message], position: Position
+) -> Outcome:
+    match event:
+        case ChangeMessages():
+            return rules.change_messages(state, rows, event, position)
+        case TrashMessages():
+            return rules.trash_messages(state, rows, event, position)
+        case DestroyMessages():
+            return rules.destroy_messages(state, rows, event, position)
+
+
+async def _deliver(
+    event: Deliver, state: MailboxState, position: Position, ports: MailboxPorts
+) -> Outcome | MailboxChanged:
+    keys = thread_keys(event.head)
+    row, bound = await ports.store.before_delivery(event.user_id, event.message_id, keys)
+    if row is not None:
+        _check([row], state)
+        if row.destroyed:  # `route` has held the content again
+            await release([row], ports)
+        return await _delivered_before(event, ports)
+    return rules.deliver(state, event, position, keys, bound)
+
+
+async def _delivered_before(
+    event: Deliver, ports: MailboxPorts
+) -> MailboxChanged | CommandAnswered:
+    """The same command again: its output again. Another one for the same message: no change."""
+    try:
+        entry = await ports.store.by_command(event.user_id, event.command_id)
+    except FeedGone:
+        entry = None
+    return entry or rules.answered(event, rules.UNCHANGED)
+
+
+async def _rows(
+    event: MessageOrder, state: MailboxState, ports: MailboxPorts
+) -> dict[str, Message]:
+    rows = await ports.store.rows(event.user_id, event.message_ids[: CHANGES_MAX + 1])
+    _check(rows.values(), state)
+    return rows
+
+
+async def _chunk(
+    order: FolderWide, state: MailboxState, position: Position, ports: MailboxPorts
+) -> Outcome:
+    chunk = bulk_commands.begin(state, order, position, chunk_max=ports.chunk_max)
+    if isinstance(chunk, CommandAnswered):
+        return chunk
+    while not chunk.is_done:
+        rows = await ports.store.by_uid(
+            order.user_id, order.folder_id, after_uid=chunk.after_uid, limit=ports.chunk_max
+        )
+        _check(rows, state)
+        chunk.take(rows)
+    return chunk.outcome()
+
+
+def _check(rows: Iterable[Message], state: MailboxState) -> None:
+    if any(row.changed_seq > state.seq for row in rows):
+        raise Ahead
+
+
+async def release(rows: Iterable[Message], ports: MailboxPorts) -> None:
+    """What was destroyed holds its content no more; again after a crash, which changes nothing."""
+    await ports.holders.release_all(
+        (row.mail_id, holder_of(row.mail_id, row.user_id, row.message_id)) for row in rows
+    )
 
 
 async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[Event]:

@@ -11,17 +11,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agents.contents import reading
+from agents.content_access import reading
 from agents.ports import MailboxPorts
-from mail import mailbox as rules
-from mail.check import UNKNOWN
 from mail.errors import ContentMissing, Refused
 from mail.ids import derived_id, new_id
+from mail.mailbox import command_rules as rules
+from mail.mailbox.consistency_check import UNKNOWN
 from mail.ports import Work
-from schemas.checks import Kept, Rebuild
-from schemas.events import CommandAnswered, Event
+from schemas.consistency import Kept, Rebuild
+from schemas.events.mailbox_commands import RebuildViews
+from schemas.events.mailbox_events import CommandAnswered
+from schemas.events.unions import Event
 from schemas.mail import Head
-from schemas.operator_commands import RebuildViews
 
 
 async def rebuild(event: RebuildViews, _work: Work, ports: MailboxPorts) -> Sequence[Event]:

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from agents.contents import Budget
-from agents.engine import Engine
-from agents.set_aside import SetAside
-from agents.texts import Texts
+from agents.content_access import Budget, Texts
+from agents.scanner_isolation import Engine
+from agents.suspended_mailboxes import SetAside
+from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
-from mail.folder_orders import CHUNK_MAX
-from mail.parsing import ParserHere
-from mail.policy import SpamPolicy
+from mail.mailbox.bulk_commands import CHUNK_MAX
 from mail.ports import (
     ContentStore,
     ContentSweep,
@@ -25,7 +23,8 @@ from mail.ports import (
     Unread,
     VirusScanner,
 )
-from mail.times import DAY_MS
+from mail.spam_policy import SpamPolicy
+from parsing.in_process import ParserHere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,28 +92,6 @@ class CustodyPorts:
     quarantine: Quarantine
     holders: Holders
     in_flight: InFlight
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditPorts:
-    """Of audit."""
-
-    ledger: Ledger
-    store: MailStore
-    quarantine: Quarantine
-    contents: ContentStore
-    letters: DeadLetters
-    in_flight: InFlight
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleasePorts:
-    """Of release and discard."""
-
-    quarantine: Quarantine
-    contents: ContentStore
-    holders: Holders
-    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

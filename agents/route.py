@@ -13,17 +13,18 @@ Safe to repeat: message and command ids are derived from mail and user, times co
 
 from collections.abc import Sequence
 
-from agents.contents import keep_content
+from agents.content_access import keep_content
 from agents.ports import IntakePorts
 from mail.errors import ContentMissing, Poison
-from mail.holding import holder_of
-from mail.ids import derived_id, message_id
-from mail.policy import INBOX, folder_for
+from mail.ids import derived_id, holder_of, message_id
 from mail.ports import ContentStore, Quarantine, Work
+from mail.spam_policy import INBOX, folder_for
 from schemas.content import Content, Stored
-from schemas.events import Deliver, Event, MailScanned
+from schemas.events.mail import MailScanned
+from schemas.events.mailbox_commands import Deliver
+from schemas.events.unions import Event
+from schemas.holders import Holder
 from schemas.mail import Hop, Recipient
-from schemas.records import Holder
 
 
 async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[Event]:

@@ -3,25 +3,27 @@
 Reads mail.validated. Emits mail.scanned: clean, or spam for the Junk folder. Infected, far-over-
 threshold and unscannable mail goes to Quarantine and ends here; its row holds its content.
 A scanner unreachable: Transient, the partition holds and the mail stays in the log.
-A scanner that breaks on this mail alone, twice (agents/engine.py): `unscannable`, quarantined.
-Scanned are the mail's octets, and each form in which a reader can be given a part of it: scanners
-read MIME in their own way. What could not be looked into is named in `verdict.unchecked`.
-One scan per mail, whatever the number of recipients; spamd is not asked about infected mail.
-Safe to repeat: a mail with a quarantine row has its verdict, and is not scanned again. A later
-scan with other signatures cannot let it pass.
+A scanner that breaks on this mail alone, twice (agents/scanner_isolation.py): `unscannable`,
+quarantined. Scanned are the mail's octets, and each form in which a reader can be given a part of
+it: scanners read MIME in their own way. What could not be looked into is named in
+`verdict.unchecked`. One scan per mail, whatever the number of recipients; spamd is not asked about
+infected mail. Safe to repeat: a mail with a quarantine row has its verdict, and is not scanned
+again. A later scan with other signatures cannot let it pass.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from agents.contents import keep_content, reading
+from agents.content_access import keep_content, reading
 from agents.ports import ScanPorts
 from mail.errors import Unscannable
 from mail.ports import VirusReport, VirusScanner, Work
-from schemas.events import Event, MailScanned, MailValidated
+from schemas.events.mail import MailScanned, MailValidated
+from schemas.events.unions import Event
+from schemas.holders import QUARANTINE_HOLDER, Holder
 from schemas.mail import ENCRYPTED, PARTS, Hop, Verdict
-from schemas.records import QUARANTINE_HOLDER, Holder, Quarantined
+from schemas.quarantine import Quarantined
 
 
 async def scan(event: MailValidated, work: Work, ports: ScanPorts) -> Sequence[Event]:

@@ -9,11 +9,12 @@ Safe to repeat: it writes nothing.
 
 from collections.abc import Sequence
 
-from agents.contents import reading
+from agents.content_access import reading
 from agents.ports import IntakePorts
 from mail.errors import EndsProcess, Poison
 from mail.ports import Work
-from schemas.events import Event, MailReceived, MailValidated
+from schemas.events.mail import MailReceived, MailValidated
+from schemas.events.unions import Event
 from schemas.mail import Head
 
 

@@ -14,22 +14,22 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from api.clients import CLIENT, client_of
-from api.compression import compress
 from api.config import ApiConfig
-from api.cors import allow, preflight
-from api.doors import DoorSite
-from api.edge import EDGE, USER_ID, Edge, Reasons, make_edge
-from api.headers import secure
+from api.context import EDGE, USER_ID, Edge, Reasons, make_edge
+from api.http.client_address import CLIENT, client_of
+from api.http.compression import compress
+from api.http.connection_limits import DoorSite
+from api.http.cors import allow, preflight
+from api.http.paced_response import is_long, send_long
+from api.http.security_headers import secure
 from api.openapi import PATH, document
-from api.page import add_page
 from api.ports import ApiPorts
 from api.problems import Problem, of_error, of_http
 from api.routes import ROUTES
-from api.sending import is_long, send_long
+from api.webmail.static_files import add_page
 from mail.errors import PostriverError
 from mail.ids import new_id
-from streams.periodic import Periodic
+from mail.lifecycle import Periodic
 
 log = logging.getLogger("postriver.api")
 _UNREAD = logging.getLogger("aiohttp.unread")  # it quotes heads that it cannot read
@@ -133,7 +133,7 @@ async def _sent(
 
 
 def _is_signed(request: web.Request) -> bool:
-    """Whether the route asks who it is: then its caller is charged, see api/edge.py."""
+    """Whether the route asks who it is: then its caller is charged, see api/context.py."""
     resource = request.match_info.route.resource
     return resource is not None and resource.canonical in _SIGNED_PATHS
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from mail.peers import NONE, Networks
-from mail.sign_ins import SignInRules
-from schemas.records import NOTHING_SAID, Quota
+from edge.login_limiter import SignInRules
+from edge.trusted_networks import NONE, Networks
+from schemas.directory import NOTHING_SAID, Quota
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +15,11 @@ class ApiConfig:
     host: str = "127.0.0.1"
     port: int = 8080
     descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
-    proxies: Networks = NONE  # whose word about clients is taken, see clients.py
+    proxies: Networks = NONE  # whose word about clients is taken, see api/http/client_address.py
     proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); the other one is not read
-    cors_origins: frozenset[str] = frozenset()  # pages that may ask from elsewhere, see cors.py
+    cors_origins: frozenset[str] = (
+        frozenset()
+    )  # pages that may ask from elsewhere, see api/http/cors.py
     secure_cookies: bool = False  # True: every client is taken to have come by HTTPS
 
     connections_max: int = 12_000  # push sockets and whoever else connects
@@ -31,13 +33,13 @@ class ApiConfig:
 
     session_days: int = 30
     session_use_s: int = 300  # the last use is written down no more often
-    login_failures_per_address: int = 10  # these limits: mail/sign_ins.py
+    login_failures_per_address: int = 10  # these limits: edge/login_limiter.py
     login_failures_everywhere: int = 200
     login_failures_per_peer: int = 30
     login_window_s: float = 900.0
     logins_per_hour: int = 20  # that succeed, of one user from one peer
     logins_at_once: int = 2  # argon2 takes 64 MiB and a core each
-    logins_waiting: int = 64  # in turns by network, see fair_turns.py
+    logins_waiting: int = 64  # in turns by network, see edge/fair_turns.py
 
     answer_timeout_s: float = 10.0  # a change not seen by then is answered 202
     retry_after_s: int = 5
@@ -50,7 +52,7 @@ class ApiConfig:
 
     work_s_per_minute: float = 30.0  # of the loop's time and of parsing, for one user
     quick_max_bytes: int = 32 * 1024  # a common mail up to this is parsed on a thread, others by
-    quick_reads_at_once: int = 4  # children; see readers.py
+    quick_reads_at_once: int = 4  # children; see api/rest/message_parsing.py
     quick_reads_per_user: int = 2
     reads_at_once: int = 2  # by children, which are so many
     reads_per_user: int = 1

@@ -1,13 +1,14 @@
 """healthz: this process answers. readyz: it can do its work.
 
 The port is public, so the answer is a word. Reasons and warnings stand on the operator's port
-(stack/ops.py) and on the process's own unix socket (cli/health.py).
+(stack/supervision/ops_server.py) and on the process's own unix socket
+(cli/roles/health_endpoint.py).
 """
 
 from aiohttp import web
 
-from api.answers import Health, Readiness, json_answer
-from api.edge import Call
+from api.context import Call
+from api.rest.responses import Health, Readiness, json_answer
 from mail.errors import Transient
 
 

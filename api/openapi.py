@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 from aiohttp.hdrs import IF_MATCH, IF_NONE_MATCH
 
-from api.answers import Summary
 from api.config import ApiConfig
-from api.feed_answers import Gone
-from api.inputs import ADDRESS_MAX_CHARS, SEQ_MAX, STATE
 from api.problems import MEDIA_TYPE, ProblemDetails
+from api.push.frames import Gone
+from api.rest.parameters import ADDRESS_MAX_CHARS, SEQ_MAX, STATE
+from api.rest.responses import Summary
 from api.route import JSON, Route
 from api.routes import ROUTES
-from mail.query import QUERY_MAX_CHARS
-from mail.query_values import ZONE_MAX_CHARS
+from mail.query.tree import QUERY_MAX_CHARS
+from mail.query.values import ZONE_MAX_CHARS
 
 PATH = "/v1/openapi.json"
 QUERY_HELP = (

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from mail.parsing import ParserHere
 from mail.ports import (
     Attempts,
     ContentStore,
@@ -13,6 +12,7 @@ from mail.ports import (
     Publisher,
     SearchIndex,
 )
+from parsing.in_process import ParserHere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

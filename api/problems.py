@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
-from mail.patience import TooBroad
+from mail.query.time_budget import TooBroad
 
 MEDIA_TYPE = "application/problem+json"
 

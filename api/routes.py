@@ -1,19 +1,19 @@
 """The one table of routes: what is registered (api/app.py) and described (api/openapi.py)."""
 
-from api import (
-    account,
-    answers,
-    feed,
-    feed_answers,
-    health,
-    inputs,
+from api import health
+from api.context import open_to_all, signed_in
+from api.push import frames, websocket
+from api.rest import (
+    changes,
+    changes_responses,
     login,
     me,
-    push,
+    parameters,
+    responses,
     search,
-    signed_answers,
+    session_responses,
+    sessions,
 )
-from api.edge import open_to_all, signed_in
 from api.route import Route
 from api.routes_folders import FOLDERS
 from api.routes_messages import MESSAGES
@@ -26,8 +26,8 @@ ROUTES: tuple[Route, ...] = (
         summary="Sign in. The token is for programs; a browser gets a cookie beside it.",
         handle=open_to_all(login.login),
         signed=False,
-        body=inputs.Login,
-        answer=answers.LoggedIn,
+        body=parameters.Login,
+        answer=responses.LoggedIn,
         problems=(400, 401, 403, 413, 415, 429, 503),
     ),
     Route(
@@ -66,10 +66,10 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/me/logins",
         name="logins",
         summary="Who tried to sign in as you, and whether it was let in; 90 days.",
-        handle=signed_in(account.sign_ins),
+        handle=signed_in(sessions.sign_ins),
         signed=True,
         query=("limit", "cursor"),
-        answer=signed_answers.SignIns,
+        answer=session_responses.SignIns,
         problems=(400, 503),
     ),
     Route(
@@ -77,9 +77,9 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/sessions",
         name="sessions",
         summary="Where you are signed in.",
-        handle=signed_in(account.sessions),
+        handle=signed_in(sessions.sessions),
         signed=True,
-        answer=signed_answers.Sessions,
+        answer=session_responses.Sessions,
         problems=(400, 503),
     ),
     Route(
@@ -87,7 +87,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/sessions",
         name="end_other_sessions",
         summary="End all sign-ins but this one, and their sockets.",
-        handle=signed_in(account.end_other_sessions),
+        handle=signed_in(sessions.end_other_sessions),
         signed=True,
         status=204,
         problems=(400, 403, 503),
@@ -97,7 +97,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/sessions/{id}",
         name="end_session",
         summary="End one sign-in and its sockets.",
-        handle=signed_in(account.end_session),
+        handle=signed_in(sessions.end_session),
         signed=True,
         status=204,
         problems=(400, 403, 404, 503),
@@ -112,7 +112,7 @@ ROUTES: tuple[Route, ...] = (
         handle=signed_in(search.search),
         signed=True,
         query=("q", "order", "tz", "limit", "cursor"),
-        answer=answers.SearchPage,
+        answer=responses.SearchPage,
         problems=(400, 503),
     ),
     Route(
@@ -120,10 +120,10 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/changes",
         name="changes",
         summary="What happened after `since`, in whole steps: a page may have more than `limit`.",
-        handle=signed_in(feed.changes),
+        handle=signed_in(changes.changes),
         signed=True,
         query=("since", "limit"),
-        answer=feed_answers.Changes,
+        answer=changes_responses.Changes,
         problems=(400, 410, 503),
     ),
     Route(
@@ -131,10 +131,10 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/snapshot",
         name="snapshot",
         summary="Every message's place and keywords, to start from where changes are gone.",
-        handle=signed_in(feed.snapshot),
+        handle=signed_in(changes.snapshot),
         signed=True,
         query=("limit", "cursor"),
-        answer=feed_answers.SnapshotPage,
+        answer=changes_responses.SnapshotPage,
         problems=(400, 503),
     ),
     Route(
@@ -142,10 +142,10 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/push",
         name="push",
         summary="WebSocket: changes after `since` and from then on, or from now on.",
-        handle=open_to_all(push.push),
+        handle=open_to_all(websocket.push),
         signed=False,
         query=("since",),
-        frames=(feed_answers.ChangeFrame, feed_answers.FolderFrame, feed_answers.LiveFrame),
+        frames=(frames.ChangeFrame, frames.FolderFrame, frames.LiveFrame),
         status=101,
         problems=(400, 401, 403, 410, 426, 429, 503),
     ),
@@ -156,7 +156,7 @@ ROUTES: tuple[Route, ...] = (
         summary="The process answers.",
         handle=open_to_all(health.healthz),
         signed=False,
-        answer=answers.Health,
+        answer=responses.Health,
     ),
     Route(
         method="GET",
@@ -165,7 +165,7 @@ ROUTES: tuple[Route, ...] = (
         summary="The service can do its work; the reason why not stands on the operator's port.",
         handle=open_to_all(health.readyz),
         signed=False,
-        answer=answers.Readiness,
-        also=((503, answers.Readiness),),
+        answer=responses.Readiness,
+        also=((503, responses.Readiness),),
     ),
 )

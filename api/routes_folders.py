@@ -2,9 +2,9 @@
 
 from aiohttp.hdrs import IF_NONE_MATCH
 
-from api import answers, bodies, folders, inputs, lists
-from api.conditions import of_mailbox
-from api.edge import signed_in
+from api.context import signed_in
+from api.rest import folders, message_lists, parameters, requests, responses
+from api.rest.conditional_requests import of_mailbox
 from api.route import CHANGE_PROBLEMS, Route
 
 FOLDERS: tuple[Route, ...] = (
@@ -15,7 +15,7 @@ FOLDERS: tuple[Route, ...] = (
         summary="The folders, with counts.",
         handle=signed_in(of_mailbox(folders.folders)),
         signed=True,
-        answer=answers.Folders,
+        answer=responses.Folders,
         problems=(400, 503),
         conditions=(IF_NONE_MATCH,),
     ),
@@ -26,10 +26,10 @@ FOLDERS: tuple[Route, ...] = (
         summary="Make a folder, at the top or inside another.",
         handle=signed_in(folders.create_folder),
         signed=True,
-        body=bodies.NewFolder,
-        answer=answers.Folder,
+        body=requests.NewFolder,
+        answer=responses.Folder,
         status=201,
-        also=((202, answers.Accepted),),
+        also=((202, responses.Accepted),),
         problems=CHANGE_PROBLEMS,
     ),
     Route(
@@ -39,7 +39,7 @@ FOLDERS: tuple[Route, ...] = (
         summary="One folder, with counts.",
         handle=signed_in(of_mailbox(folders.folder)),
         signed=True,
-        answer=answers.Folder,
+        answer=responses.Folder,
         problems=(400, 404, 503),
         conditions=(IF_NONE_MATCH,),
     ),
@@ -50,9 +50,9 @@ FOLDERS: tuple[Route, ...] = (
         summary="Another name or another parent; the standard folders stay.",
         handle=signed_in(folders.patch_folder),
         signed=True,
-        body=bodies.FolderPatch,
-        answer=answers.Folder,
-        also=((202, answers.Accepted),),
+        body=requests.FolderPatch,
+        answer=responses.Folder,
+        also=((202, responses.Accepted),),
         problems=CHANGE_PROBLEMS,
     ),
     Route(
@@ -63,7 +63,7 @@ FOLDERS: tuple[Route, ...] = (
         handle=signed_in(folders.delete_folder),
         signed=True,
         status=204,
-        also=((202, answers.Accepted),),
+        also=((202, responses.Accepted),),
         problems=(400, 403, 404, 409, 503),
     ),
     Route(
@@ -73,8 +73,8 @@ FOLDERS: tuple[Route, ...] = (
         summary="Empty a folder into the trash; junk and trash for good.",
         handle=signed_in(folders.empty_folder),
         signed=True,
-        answer=answers.Folder,
-        also=((202, answers.Accepted),),
+        answer=responses.Folder,
+        also=((202, responses.Accepted),),
         problems=(400, 403, 404, 503),
     ),
     Route(
@@ -84,8 +84,8 @@ FOLDERS: tuple[Route, ...] = (
         summary="Mark all of a folder as read; 202: its counts show how far it is.",
         handle=signed_in(folders.read_folder),
         signed=True,
-        answer=answers.Folder,
-        also=((202, answers.Accepted),),
+        answer=responses.Folder,
+        also=((202, responses.Accepted),),
         problems=(400, 403, 404, 503),
     ),
     Route(
@@ -93,10 +93,10 @@ FOLDERS: tuple[Route, ...] = (
         path="/v1/folders/{id}/messages",
         name="folder_messages",
         summary="A page of a folder, newest first, stable while mail arrives.",
-        handle=signed_in(of_mailbox(lists.folder_messages)),
+        handle=signed_in(of_mailbox(message_lists.folder_messages)),
         signed=True,
-        query=(*inputs.FILTERS, "limit", "cursor"),
-        answer=answers.MessagePage,
+        query=(*parameters.FILTERS, "limit", "cursor"),
+        answer=responses.MessagePage,
         problems=(400, 404, 503),
         conditions=(IF_NONE_MATCH,),
     ),
@@ -105,10 +105,10 @@ FOLDERS: tuple[Route, ...] = (
         path="/v1/folders/{id}/uids",
         name="folder_uids",
         summary="A folder in the order in which messages came into it, behind a uid.",
-        handle=signed_in(of_mailbox(lists.folder_uids)),
+        handle=signed_in(of_mailbox(message_lists.folder_uids)),
         signed=True,
         query=("after_uid", "limit"),
-        answer=answers.UidPage,
+        answer=responses.UidPage,
         problems=(400, 404, 503),
         conditions=(IF_NONE_MATCH,),
     ),

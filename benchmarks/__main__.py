@@ -20,8 +20,8 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import api, flow, machine, postfix, report, smtp_accept
-from benchmarks.made import Corpus
+from benchmarks import api, end_to_end, machine, postfix, report, smtp_accept
+from benchmarks.fixtures import Corpus
 from benchmarks.processes import memory_mib
 from benchmarks.stack import Stack, running, stack
 from streams.topology import ROLES
@@ -81,7 +81,7 @@ class Bench:
         with stack() as made:
             say(f"filling mailboxes of {size.filled} mails")
             filled = ",".join(map(str, size.filled))
-            users, boxes = flow.tokens_of(
+            users, boxes = end_to_end.tokens_of(
                 made.run("benchmarks.seed", "--users", str(USERS), "--filled", filled)
             )
             with running(made, "--stand-in") as first_s:
@@ -99,40 +99,40 @@ class Bench:
         self, made: Stack, users: Mapping[str, str], boxes: dict[int, str]
     ) -> None:
         size, result = self._size, self.result
-        sender = flow.Sender(made, self._corpus, list(users))
+        sender = end_to_end.Sender(made, self._corpus, list(users))
         if size.warm_up:
             say(f"warming up with {size.warm_up} mails")
-            await flow.throughput(made, sender, size.warm_up)
+            await end_to_end.throughput(made, sender, size.warm_up)
         say(f"idle for {size.idle_s:g} s")
         time.sleep(min(SETTLE_S, size.idle_s))  # noqa: ASYNC251 nothing else is to happen
-        result["idle_cpu_ms_per_s"] = await flow.idle(made, size.idle_s)
+        result["idle_cpu_ms_per_s"] = await end_to_end.idle(made, size.idle_s)
         say(f"{size.mails} mails at once")
-        before = flow.stored_bytes(made)
-        found = await flow.throughput(made, sender, size.mails)
+        before = end_to_end.stored_bytes(made)
+        found = await end_to_end.throughput(made, sender, size.mails)
         result["flow"] = found
-        after = flow.stored_bytes(made)
-        result["bytes_per_mail"] = flow.bytes_per_mail(before, after, size.mails)
+        after = end_to_end.stored_bytes(made)
+        result["bytes_per_mail"] = end_to_end.bytes_per_mail(before, after, size.mails)
         result["memory_mib"] = memory_mib(made.pids())
         say("accept to push")
         loaded_per_s = found["per_s"]["stored"] * LOADED_SHARE
         result["push"] = {
-            "idle": await flow.latency(
+            "idle": await end_to_end.latency(
                 made, sender, users, count=size.quiet_mails, per_s=QUIET_PER_S
             ),
-            "loaded": await flow.latency(
+            "loaded": await end_to_end.latency(
                 made, sender, users, per_s=loaded_per_s, count=int(size.loaded_s * loaded_per_s)
             ),
         }
         say("answers of the edge")
         result["api"] = await api.answers(made, boxes, calls=size.calls)
         result["takeover_s"] = {
-            role: await flow.takeover(made, sender, users, role) for role in size.takeovers
+            role: await end_to_end.takeover(made, sender, users, role) for role in size.takeovers
         }
 
     async def _with_spam(self, made: Stack, users: Mapping[str, str]) -> None:
         say(f"{self._size.spam_mails} mails at once, SpamAssassin included")
-        sender = flow.Sender(made, self._corpus, list(users))
-        found = await flow.throughput(made, sender, self._size.spam_mails)
+        sender = end_to_end.Sender(made, self._corpus, list(users))
+        found = await end_to_end.throughput(made, sender, self._size.spam_mails)
         self.result["flow_with_spam_engine"] = found
         self.result["memory_mib"]["spamd"] = memory_mib(made.pids())["spamd"]
 
@@ -140,7 +140,7 @@ class Bench:
         if self._size.hop_events:
             say("one hop")
             words = (_everything(made), str(self._size.hop_events))
-            self.result["hop"] = json.loads(made.run("benchmarks.river", *words))
+            self.result["hop"] = json.loads(made.run("benchmarks.stream_hop", *words))
 
     def _peers(self, made: Stack) -> None:
         """A broker and nothing that reads from it, so that accepting is all that happens."""
@@ -148,7 +148,7 @@ class Bench:
         with running(made, "--only", "kafka,setup"):
             args = SimpleNamespace(
                 rounds=self._size.peer_rounds, seconds=self._size.peer_s,
-                sessions=flow.SESSIONS, kafka=_everything(made),
+                sessions=end_to_end.SESSIONS, kafka=_everything(made),
             )  # fmt: skip
             self.result["accept"] = []
             for row in smtp_accept.compare(args):

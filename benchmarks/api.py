@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.flow import percentiles
+from benchmarks.end_to_end import percentiles
 from benchmarks.processes import Meter
 from benchmarks.stack import Stack
 

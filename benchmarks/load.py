@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
-from benchmarks.made import Mail
+from benchmarks.fixtures import Mail
 
 Next = Callable[[], Mail | None]
 Told = Callable[[Mail, bytes], None]

@@ -18,18 +18,18 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from benchmarks.made import Corpus
+from benchmarks.fixtures import Corpus
 from mail.ports import Commit
-from mail.query import Asker
-from mail.query_reader import parse
-from mail.search import Found, Order, Wish, search
+from mail.query.parser import parse
+from mail.query.tree import Asker
+from mail.search.executor import Found, Order, Wish, search
 from schemas.content import Stored
-from schemas.events import Delivered, MailboxChanged, MessageChange, Position
+from schemas.events.mailbox_events import Delivered, MailboxChanged, MessageChange, Position
 from schemas.mail import Head, Verdict
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN, FolderCounts, MailboxState, Message
-from schemas.records import IndexDocument
-from stores.fts import FtsIndex, bucket_of
-from stores.sqlite_mail import SqliteMailStore
+from schemas.search import IndexDocument
+from stores.sqlite.mail_store.store import SqliteMailStore
+from stores.sqlite.search.index import FtsIndex, bucket_of
 
 MAILS_OF_OTHERS = 20
 OWNER = "owner"

@@ -8,17 +8,17 @@ and all name one content: what is measured on them is reading.
 import argparse
 import asyncio
 
-from api.sessions import new_token, token_sha256
-from benchmarks import made
+from api.http.authentication import new_token, token_sha256
+from benchmarks import fixtures
 from benchmarks.stack import in_home, say
 from cli.accounts import add_domain, now_ms
-from cli.config import Config
-from cli.wiring import adapters
+from cli.config.config import Config
+from cli.wiring.profile import adapters
 from mail.ids import new_id
 from mail.ports import Directory, MailStore
 from schemas.content import Stored
-from schemas.records import Session, User
-from stack.home import Home
+from schemas.directory import Session, User
+from stack.state_folder import Home
 
 AT_ONCE = 1_000
 DAY_MS = 24 * 3600 * 1000
@@ -26,10 +26,10 @@ DAY_MS = 24 * 3600 * 1000
 
 async def add_user(directory: Directory, domain_id: str, number: int) -> str:
     """A user who cannot sign in, and the token of a session all the same."""
-    owner = made.user_id(number)
+    owner = fixtures.user_id(number)
     await directory.add_user(
         User(
-            user_id=owner, domain_id=domain_id, address=made.address(number), disabled=False,
+            user_id=owner, domain_id=domain_id, address=fixtures.address(number), disabled=False,
             created_at_ms=now_ms(),
         )
     )  # fmt: skip
@@ -44,22 +44,24 @@ async def add_user(directory: Directory, domain_id: str, number: int) -> str:
 async def fill(store: MailStore, owner: str, mails: int, content: Stored) -> None:
     for first in range(0, mails, AT_ONCE):
         seqs = range(first + 1, min(first + AT_ONCE, mails) + 1)
-        await asyncio.gather(*(store.commit(made.delivery(owner, seq, content)) for seq in seqs))
+        await asyncio.gather(
+            *(store.commit(fixtures.delivery(owner, seq, content)) for seq in seqs)
+        )
 
 
 async def seed(config: Config, users: int, filled: list[int]) -> None:
     async with adapters(config) as opened:
         directory, store = await opened.directory(), await opened.mail_store()
-        domain = await add_domain(directory, made.DOMAIN)
+        domain = await add_domain(directory, fixtures.DOMAIN)
         numbers = range(users + len(filled))
         tokens = [await add_user(directory, domain.domain_id, number) for number in numbers]
-        mail = made.Corpus(bodies=0).mail(made.address(users), 0)
+        mail = fixtures.Corpus(bodies=0).mail(fixtures.address(users), 0)
         content = await (await opened.contents()).put(new_id(), mail.data)
         for number, mails in enumerate(filled, start=users):
-            await fill(store, made.user_id(number), mails, content)
+            await fill(store, fixtures.user_id(number), mails, content)
     say(
         {
-            "users": {made.address(number): tokens[number] for number in range(users)},
+            "users": {fixtures.address(number): tokens[number] for number in range(users)},
             "filled": dict(zip(filled, tokens[users:], strict=True)),
         }
     )

@@ -24,19 +24,19 @@ import aiosmtpd.smtp
 import uvloop
 
 from benchmarks import postfix
+from benchmarks.fixtures import Corpus, Mail
 from benchmarks.load import flood, until
-from benchmarks.made import Corpus, Mail
 from benchmarks.processes import Meter
 from benchmarks.stack import ROOT
-from ingress.config import SmtpConfig
-from ingress.server import SmtpServer
+from edge.trusted_networks import Networks
 from mail.ids import new_id
-from mail.peers import Networks
 from schemas.content import Inline, Stored
-from schemas.events import MailReceived
+from schemas.directory import Domain, Owner, User
+from schemas.events.mail import MailReceived
 from schemas.mail import Envelope, Recipient
-from schemas.records import Domain, Owner, User
-from stores.packed_content import PackedContentStore
+from smtp.server.config import SmtpConfig
+from smtp.server.listener import SmtpServer
+from stores.sqlite.content_store import PackedContentStore
 from streams.config import Bootstrap, PublisherConfig
 from streams.publisher import KafkaPublisher
 

@@ -18,15 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.config import Config, load
+from cli.config.config import Config, load
 from cli.programs import programs
-from cli.stores import prepare_stores
-from stack.control import NotRunning, read_status
-from stack.home import Home, HomeError, claimed
+from cli.wiring.store_files import prepare_stores
 from stack.privileges import become
-from stack.program import Program
-from stack.supervisor import Supervisor
-from tests.e2e.world import free_port_base
+from stack.state_folder import Home, HomeError, claimed
+from stack.supervision.client import NotRunning, read_status
+from stack.supervision.program import Program
+from stack.supervision.supervisor import Supervisor
+from tests.support.stack_world import free_port_base
 
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT_S = 180.0

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.made import delivery, user_id
+from benchmarks.fixtures import delivery, user_id
 from mail import ids
-from mail.lists import NO_FILTER
-from schemas.records import Holder
-from stores.local_content import LocalContentStore
-from stores.packed_content import PackedContentStore
-from stores.sqlite_holders import SqliteHolders
-from stores.sqlite_mail import SqliteMailStore
+from mail.mailbox.list_filters import NO_FILTER
+from schemas.holders import Holder
+from stores.filesystem.content_store import LocalContentStore
+from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.holders import SqliteHolders
+from stores.sqlite.mail_store.store import SqliteMailStore
 
 Call = Callable[[int, int], Awaitable[object]]
 

@@ -7,14 +7,14 @@ import secrets
 from dataclasses import dataclass
 
 from mail.addresses import POSTMASTER, normal_address, normal_domain, split_address
+from mail.clock import now_ms
+from mail.directory.password_rules import fault_in
+from mail.directory.passwords import hash_password, random_password
+from mail.directory.recipient_resolver import postmaster_setting
 from mail.errors import NotFound, Refused
 from mail.ids import new_id
-from mail.password_rules import fault_in
-from mail.passwords import hash_password, random_password
 from mail.ports import Directory
-from mail.resolver import postmaster_setting
-from mail.times import now_ms
-from schemas.records import Domain, User
+from schemas.directory import Domain, User
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
 FIRST_USERS = ("alice", "bob")

@@ -9,24 +9,24 @@ import click
 from mail.errors import PostriverError
 
 COMMANDS = {
-    "up": "cli.commands.stack:up",
-    "down": "cli.commands.stack:down",
-    "status": "cli.commands.stack:status",
+    "up": "cli.commands.up_down_status:up",
+    "down": "cli.commands.up_down_status:down",
+    "status": "cli.commands.up_down_status:status",
     "doctor": "cli.commands.doctor:doctor",
     "demo": "cli.commands.demo:demo",
     "watch": "cli.commands.demo:watch",
-    "domain": "cli.commands.people:domain",
-    "user": "cli.commands.people:user",
+    "domain": "cli.commands.domains_and_users:domain",
+    "user": "cli.commands.domains_and_users:user",
     "alias": "cli.commands.aliases:alias",
     "group": "cli.commands.aliases:group",
     "audit": "cli.commands.audit:audit",
     "trace": "cli.commands.trace:trace",
     "quarantine": "cli.commands.quarantine:quarantine",
     "dead-letters": "cli.commands.dead_letters:dead_letters",
-    "backup": "cli.commands.care:backup",
-    "restore": "cli.commands.care:restore",
-    "verify": "cli.commands.care:verify",
-    "rebuild": "cli.commands.care:rebuild",
+    "backup": "cli.commands.backup_and_verify:backup",
+    "restore": "cli.commands.backup_and_verify:restore",
+    "verify": "cli.commands.backup_and_verify:verify",
+    "rebuild": "cli.commands.backup_and_verify:rebuild",
     "role": "cli.commands.role:role",
 }
 

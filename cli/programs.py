@@ -2,14 +2,14 @@
 
 import sys
 
-from cli.config import Config
-from stack.clamd import ClamdConfig, clamd
-from stack.freshclam import FreshclamConfig, freshclam
-from stack.home import Home
-from stack.kafka import KafkaConfig, kafka
-from stack.program import Kind, Program, base_env
-from stack.spamd import spamd
-from streams.access import USERS
+from cli.config.config import Config
+from stack.engines.clamd import ClamdConfig, clamd
+from stack.engines.freshclam import FreshclamConfig, freshclam
+from stack.engines.kafka import KafkaConfig, kafka
+from stack.engines.spamd import spamd
+from stack.state_folder import Home
+from stack.supervision.program import Kind, Program, base_env
+from streams.topics.access_rules import USERS
 from streams.topology import CUSTODY, ROLES
 
 EDGES = ("ingress", "api", CUSTODY)

@@ -7,21 +7,21 @@ from typing import Any
 
 import msgspec
 
-from agents.evidence import look
-from cli.commands.render import when
-from cli.config import Config
-from cli.wiring import Adapters
+from cli.config.config import Config
+from cli.formatting import when
+from cli.wiring.embedded import Adapters
+from mail.clock import now_ms
+from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import BadAddress, NotFound, Refused, Transient
+from mail.ledger.locator import look
 from mail.ports import Directory, Ledger, MailStore, Quarantine
-from mail.resolver import DirectoryResolver
-from mail.times import now_ms
-from schemas.custody import OPEN, Entry
+from schemas.ledger import OPEN, Entry
 from schemas.mail import Head, Hop, Verdict
 from schemas.mailbox import Message
-from schemas.records import Quarantined
-from stack.control import NotRunning, read_status
-from stack.home import HomeError
-from streams.seek import Found, find_in_flight
+from schemas.quarantine import Quarantined
+from stack.state_folder import HomeError
+from stack.supervision.client import NotRunning, read_status
+from streams.readers.mail_finder import Found, find_in_flight
 from streams.topology import DEAD_LETTERS
 
 CANDIDATES_MAX = 100

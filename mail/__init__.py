@@ -1,0 +1,6 @@
+"""Domain of mail: rules without network, disk or engine, and the ports to the world.
+
+Subjects: mime and html (reading mail), query and search, mailbox (commands and views), directory
+(addresses, aliases, quotas), ledger (accepted mails). ports/ declares what adapters provide.
+May import: schemas. The order of the subjects is an import-linter contract in pyproject.toml.
+"""

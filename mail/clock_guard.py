@@ -8,7 +8,7 @@ everything old at once.
 import time
 from collections.abc import Callable
 
-from mail.times import DAY_MS, now_ms
+from mail.clock import DAY_MS, now_ms
 
 MOVED_MAX_MS = 3_600_000  # wall clock against boot clock, since the guard was made
 SILENCE_MAX_DAYS = 30  # without an accepted mail, before the wall clock is doubted

@@ -1,4 +1,4 @@
-"""Failures by what is done about them. The harness (streams/harness.py) acts on the class alone.
+"""Failures by what is done about them. streams/worker/harness.py acts on the class.
 
 Transient: nothing is wrong with the mail; hold until the engine answers.
 Poison: this event can never be handled; parked unchanged in dead.letters.
@@ -6,7 +6,7 @@ Fatal: going on could do harm; the process exits without acknowledging, the supe
 Anything else is unexpected: bounded tries, then dead.letters.
 """
 
-from schemas.events import FolderWide
+from schemas.events.mailbox_commands import FolderWide
 
 
 class PostriverError(Exception):

@@ -1,6 +1,7 @@
 """Ids, made before the work and carried with it, so that repeated work finds itself done."""
 
 import hashlib
+import re
 import uuid
 
 from uuid_utils import UUID, uuid5, uuid7
@@ -37,3 +38,27 @@ def dated_id(at_ms: int, *names: str) -> str:
     drawn = int.from_bytes(hashlib.sha256("\x00".join(names).encode()).digest()[:10], "big")
     high, low = drawn >> 68, drawn & (1 << 62) - 1
     return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+
+
+def holder_of(mail_id: str, user_id: str, message: str) -> str:
+    """`user:ID` for a mail that the user received; any other message has a name of its own.
+
+    So a mail to oneself, which is two messages, is held until both are destroyed.
+    """
+    received = message_id(mail_id, user_id)
+    return f"user:{user_id}" if message == received else f"message:{message}"
+
+
+CONTENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+
+
+def check_content_id(mail_id: str) -> str:
+    """`mail_id`, fit to be a name. ValueError: not 1 to 64 of the characters 0-9A-Za-z_-."""
+    if not is_content_id(mail_id):
+        msg = f"{mail_id!r} is no mail id"
+        raise ValueError(msg)
+    return mail_id
+
+
+def is_content_id(ref: str) -> bool:
+    return CONTENT_ID.fullmatch(ref) is not None

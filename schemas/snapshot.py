@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.events import Delivered
+from schemas.events.mailbox_events import Delivered
 from schemas.mailbox import MailboxState
 
 

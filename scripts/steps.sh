@@ -32,7 +32,7 @@ drop_foreign_venv() { # an environment on another Python cannot be mended
 
 make_jars() {
     local key
-    key=$(hash_of stack/pom.xml stack/jars.sha256)
+    key=$(hash_of stack/engines/pom.xml stack/engines/jars.sha256)
     done_before jars "$key" && jars_there && return
     if jars_there; then
         if (check_jars .tools/kafka/lib) 2>/dev/null; then
@@ -43,7 +43,7 @@ make_jars() {
     fi
     say "fetching Kafka with Maven into .tools/kafka (80 MB, once)"
     rm -rf .tools/kafka.new
-    quietly mvn -q -B --strict-checksums -f stack/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+    quietly mvn -q -B --strict-checksums -f stack/engines/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$PWD/.tools/kafka.new/lib"
     check_jars .tools/kafka.new/lib
     rm -rf .tools/kafka
@@ -53,21 +53,21 @@ make_jars() {
 
 # A jar is code that will read all mail: nothing but what is listed is put in place.
 check_jars() { # check_jars FOLDER
-    local list=$PWD/stack/jars.sha256 wrong
+    local list=$PWD/stack/engines/jars.sha256 wrong
     wrong=$(cd "$1" && sha256sum --check --strict --quiet "$list" 2>&1) ||
-        die 1 "not as stack/jars.sha256 lists them, so not installed; look into $1:" "$wrong"
+        die 1 "not as stack/engines/jars.sha256 lists them, so not installed; look into $1:" "$wrong"
     [ "$(entries_of "$1")" -eq "$(wc -l <"$list")" ] ||
-        die 1 "more files than stack/jars.sha256 lists, so not installed; look into $1"
+        die 1 "more files than stack/engines/jars.sha256 lists, so not installed; look into $1"
 }
 
 entries_of() { find "$1" -mindepth 1 -printf x | wc -c; } # entries_of FOLDER: however they are named
 
 make_archive() {
     local key
-    key="$(hash_of stack/pom.xml stack/jars.sha256 stack/warmup.py) $(readlink -f "$(command -v java)")"
+    key="$(hash_of stack/engines/pom.xml stack/engines/jars.sha256 stack/engines/class_data_archive.py) $(readlink -f "$(command -v java)")"
     done_before archive "$key" && return
     say "preparing Kafka for quick starts"
-    .venv/bin/python -m stack.warmup .tools/kafka/lib ||
+    .venv/bin/python -m stack.engines.class_data_archive .tools/kafka/lib ||
         say "could not; Kafka will start a little slower"
     note_done archive "$key"
 }

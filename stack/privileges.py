@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack.durable import make_folder
+from stack.durable_files import make_folder
 
 SERVICE_USER = "postriver"  # made by `make run` as root
 

@@ -8,8 +8,8 @@ import os
 import secrets
 from pathlib import Path
 
-from stack.durable import make_folder, sync
-from stack.home import Home
+from stack.durable_files import make_folder, sync
+from stack.state_folder import Home
 
 FOLDER = "secrets"
 SECRET_BYTES = 32

@@ -11,8 +11,8 @@ from typing import Any, Union, cast
 import msgspec
 
 from mail.errors import Undecodable
-from schemas.events import Event
-from schemas.older import OLDER, current
+from schemas.events.legacy import OLDER, current
+from schemas.events.unions import Event
 from streams.topology import BY_NAME, Topic
 
 _encoder = msgspec.msgpack.Encoder()
@@ -40,3 +40,6 @@ def decode_of(topic: Topic, offset: int, raw: bytes | None) -> Any:
 def _decoder(carries: tuple[type, ...]) -> msgspec.msgpack.Decoder[Any]:
     older = tuple(OLDER[kind] for kind in carries if kind in OLDER)
     return msgspec.msgpack.Decoder(Union[carries + older])  # noqa: UP007  (made at run time)
+
+
+Headers = list[tuple[str, bytes]]

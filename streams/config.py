@@ -79,7 +79,7 @@ class StreamsConfig:
     bootstrap: Bootstrap
     worker: str  # names this process in hops and logs
     data_folder: Path  # Faust's; nothing that matters is kept there
-    notes_folder: Path | None = None  # streams/notes.py; None: tries are not noted
+    notes_folder: Path | None = None  # streams/worker/attempt_notes.py; None: tries are not noted
     requests_folder: Path | None = None  # events that operators want set aside
     requests_interval_s: float = 1.0
     group_prefix: str = "postriver-"

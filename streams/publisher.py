@@ -21,12 +21,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from mail.errors import BrokerUnavailable, Poison
-from schemas.events import Event
-from streams.codec import encode
+from schemas.events.unions import Event
+from streams.codec import Headers, encode
 from streams.config import PublisherConfig
-from streams.dead_letter_headers import Headers
+from streams.sticky_partitioner import Turns
 from streams.topology import EVENT_MAX_BYTES, TOPIC_OF, Topic
-from streams.turns import Turns
 
 _log = logging.getLogger(__name__)
 RECORD_MAX_BYTES = EVENT_MAX_BYTES + 48 * 1024  # a dead letter: a whole event, and its headers

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
-from schemas import events, operator_commands
 from schemas.content import Inline
+from schemas.events import mail, mailbox_commands, mailbox_events
 
 PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
 EVENT_MAX_BYTES = 2 * 1024 * 1024
@@ -42,7 +42,9 @@ class Topic:
     keyed_by: str
     writers: tuple[str, ...]  # stages
     reader: str | None  # the stage that reads it
-    any_partition: bool = False  # in no order, so the key does not choose: streams/turns.py
+    any_partition: bool = (
+        False  # in no order, so the key does not choose: streams/sticky_partitioner.py
+    )
     only_copy: bool  # a mail's only copy may stand here
     watchers: tuple[str, ...] = ()  # roles without stages that read it too, each as its own group
     settings: dict[str, str] = field(default_factory=lambda: dict(FOREVER))
@@ -87,7 +89,7 @@ def _user(event: Any) -> str:
 TOPICS: tuple[Topic, ...] = (
     Topic(
         name="mail.received",
-        carries=(events.MailReceived,),
+        carries=(mail.MailReceived,),
         key=_mail,
         keyed_by="mail id; any partition",
         any_partition=True,
@@ -98,7 +100,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         name="mail.validated",
-        carries=(events.MailValidated,),
+        carries=(mail.MailValidated,),
         key=_mail,
         keyed_by="mail id; any partition",
         any_partition=True,
@@ -108,7 +110,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         name="mail.scanned",
-        carries=(events.MailScanned,),
+        carries=(mail.MailScanned,),
         key=_mail,
         keyed_by="mail id; any partition",
         any_partition=True,
@@ -118,7 +120,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         name="mailbox.commands",
-        carries=get_args(events.Command),
+        carries=get_args(mailbox_commands.Command),
         key=_user,
         keyed_by="user id",
         writers=("route", "api", "mailbox"),
@@ -127,7 +129,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         name="mailbox.events",
-        carries=(events.MailboxChanged, events.CommandAnswered),
+        carries=(mailbox_events.MailboxChanged, mailbox_events.CommandAnswered),
         key=_user,
         keyed_by="user id",
         writers=("mailbox",),
@@ -161,7 +163,7 @@ STAGES: tuple[Stage, ...] = (
         name="validate",
         role="intake",
         reads="mail.received",
-        emits=(events.MailValidated,),
+        emits=(mail.MailValidated,),
         in_flight=16,
         ordered=False,
     ),
@@ -169,7 +171,7 @@ STAGES: tuple[Stage, ...] = (
         name="scan",
         role="scan",
         reads="mail.validated",
-        emits=(events.MailScanned,),
+        emits=(mail.MailScanned,),
         in_flight=4,
         ordered=False,
     ),
@@ -177,7 +179,7 @@ STAGES: tuple[Stage, ...] = (
         name="route",
         role="intake",
         reads="mail.scanned",
-        emits=(events.Deliver,),
+        emits=(mailbox_commands.Deliver,),
         in_flight=16,
         ordered=False,
     ),
@@ -186,11 +188,11 @@ STAGES: tuple[Stage, ...] = (
         role="mailbox",
         reads="mailbox.commands",
         emits=(
-            events.MailboxChanged,
-            events.CommandAnswered,
-            *get_args(events.FolderWide),
-            operator_commands.RebuildViews,
-            operator_commands.FoldJournal,
+            mailbox_events.MailboxChanged,
+            mailbox_events.CommandAnswered,
+            *get_args(mailbox_commands.FolderWide),
+            mailbox_commands.RebuildViews,
+            mailbox_commands.FoldJournal,
         ),
         in_flight=64,
         ordered=True,

@@ -2,19 +2,24 @@
 order of this run, but what takes longest begins first.
 """
 
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tests.support.broker import Broker, started
 
 LONGEST_FIRST = (
     "chaos/test_chaos.py",
-    "e2e/test_outages.py",
-    "care/test_backup_live.py",
-    "mailbox_workers/test_two_workers.py",
-    "streams/test_workers.py",
-    "e2e/test_docs.py",
+    "paths/test_outages.py",
+    "backup/test_backup_live.py",
+    "two_workers/test_two_workers.py",
+    "worker/test_workers.py",
+    "paths/test_docs.py",
     "upgrade/test_upgrade.py",
-    "stack/test_meter.py",
+    "system/test_benchmarks.py",
 )
 
 
@@ -28,3 +33,25 @@ def _rank(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
+
+
+@pytest.fixture(scope="session")
+def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with started(tmp_path_factory.mktemp("shared_broker")) as made:
+        yield made
+
+
+@pytest.fixture
+async def admin(shared_broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(**shared_broker.bootstrap.options)
+    await client.start()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def producer(shared_broker: Broker) -> AsyncIterator[AIOKafkaProducer]:
+    client = AIOKafkaProducer(**shared_broker.bootstrap.options, acks="all")
+    await client.start()
+    yield client
+    await client.stop()

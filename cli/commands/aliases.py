@@ -2,11 +2,11 @@
 
 import click
 
-from cli.commands.people import with_directory
-from mail import aliases
+from cli.commands.domains_and_users import with_directory
+from mail.clock import now_ms
+from mail.directory import aliases
 from mail.ports import Directory
-from mail.times import now_ms
-from schemas.records import Alias
+from schemas.directory import Alias
 
 
 @click.group()

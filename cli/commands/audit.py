@@ -8,16 +8,16 @@ from typing import Any
 import click
 import msgspec
 
-from agents.audit import audit as prove
-from agents.ports import AuditPorts
-from cli.addresses import load_running
-from cli.commands.render import when
-from cli.commands.times import HOUR_MS, MOMENT, moment_ms
-from cli.config import Config
-from cli.wiring import adapters
+from cli.config.config import Config
+from cli.formatting import when
+from cli.stack_addresses import load_running
+from cli.time_arguments import HOUR_MS, MOMENT, moment_ms
+from cli.wiring.profile import adapters
+from mail.clock import now_ms
 from mail.errors import Refused, Transient
-from mail.times import now_ms
-from schemas.custody import (
+from operations.audit import audit as prove
+from operations.ports import AuditPorts
+from schemas.ledger import (
     DISCARDED,
     IN_FLIGHT,
     MISSING,
@@ -29,8 +29,8 @@ from schemas.custody import (
     Lost,
 )
 from streams.config import Bootstrap
-from streams.in_flight import LettersInLog, LogSearch
-from streams.lag import lags
+from streams.readers.in_flight_search import LettersInLog, LogSearch
+from streams.readers.lag import lags
 from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX
 
 SHOWN = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED, IN_FLIGHT, MISSING)

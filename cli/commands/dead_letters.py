@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from cli.commands.render import when
-from cli.commands.times import MOMENT
-from cli.config import load
-from cli.wiring import adapters, bootstrap
+from cli.config.config import load
+from cli.formatting import when
+from cli.time_arguments import MOMENT
+from cli.wiring.profile import adapters, bootstrap
 from mail.errors import Refused
-from streams import dead_letter_box as box
-from streams import parking
-from streams.letters import Parked, Wanted, kind_of
-from streams.set_aside import Place, place_of, requests_folder
+from streams.dead_letters import admin as box
+from streams.dead_letters import park_requests
+from streams.dead_letters.records import Parked, Wanted, kind_of
+from streams.dead_letters.set_aside import Place, place_of, requests_folder
 from streams.topology import BY_NAME, STAGES
 
 BAD = {"unreadable", "not_found"}
@@ -136,7 +136,7 @@ async def _park(place: Place) -> bool:
     async with adapters(config) as opened:
         directory = await opened.directory()
         folder = requests_folder(config.home)
-        return await parking.request(config.bootstrap, directory, folder, place)
+        return await park_requests.request(config.bootstrap, directory, folder, place)
 
 
 def _tell(done: Sequence[box.Done], nothing: str) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import click
 
 from cli.accounts import FIRST_DOMAIN
-from cli.addresses import load_running
-from cli.commands.render import hop_lines
-from cli.config import Config
-from cli.live import Live, live
+from cli.config.config import Config
+from cli.formatting import hop_lines
+from cli.push_client import Live, live
+from cli.stack_addresses import load_running
 from mail.errors import Refused
 from mail.ids import new_id, time_ms
 

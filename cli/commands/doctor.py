@@ -9,17 +9,17 @@ from dataclasses import asdict
 
 import click
 
-from cli.addresses import load_running
-from cli.commands.stack import listening_ports
-from cli.config import Config, given
+from cli.commands.up_down_status import listening_ports
+from cli.config.config import Config, given
+from cli.config.setting_reader import BadSetting
 from cli.doctor import hardware
 from cli.doctor.finding import Finding, Level, problem
-from cli.doctor.rounds import round_of
+from cli.doctor.runner import round_of
 from cli.doctor.settings import in_clear, settings
-from cli.settings import BadSetting
-from cli.wiring import become_owner
+from cli.stack_addresses import load_running
+from cli.wiring.profile import become_owner
 from mail.errors import Refused
-from stack.home import lock_holder
+from stack.state_folder import lock_holder
 
 
 @click.command()

@@ -8,17 +8,18 @@ from typing import Any
 import click
 import msgspec
 
-from agents.ports import ReleasePorts
-from agents.release import discard, release
 from cli.accounts import operator
-from cli.addresses import load_running
-from cli.commands.render import when
-from cli.config import load
-from cli.roles.parts import running
-from cli.wiring import Adapters, adapters, open_quarantine
+from cli.config.config import load
+from cli.formatting import when
+from cli.stack_addresses import load_running
+from cli.wiring.embedded import Adapters
+from cli.wiring.profile import adapters, open_quarantine
+from mail.clock import now_ms
 from mail.errors import NotFound
-from mail.times import now_ms
-from schemas.records import Quarantined
+from mail.lifecycle import running
+from operations.ports import ReleasePorts
+from operations.quarantine import discard, release
+from schemas.quarantine import Quarantined
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher
 

@@ -8,13 +8,14 @@ import click
 import msgspec
 
 from cli import accounts
-from cli.config import Config, load
-from cli.wiring import Adapters, adapters
+from cli.config.config import Config, load
+from cli.wiring.embedded import Adapters
+from cli.wiring.profile import adapters
+from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES, in_force
 from mail.errors import Refused
-from mail.query_values import size_bytes
-from mail.quotas import MESSAGES_MAX, SIZE_MAX_BYTES, in_force
+from mail.query.values import size_bytes
+from schemas.directory import NOTHING_SAID, Quota
 from schemas.mailbox import Usage
-from schemas.records import NOTHING_SAID, Quota
 
 T = TypeVar("T")
 UNLIMITED = Quota(size_bytes=0, messages=0)

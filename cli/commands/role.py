@@ -12,7 +12,7 @@ from dataclasses import replace
 import click
 import uvloop
 
-from cli.config import Config, load
+from cli.config.config import Config, load
 from stack.log_format import formatter
 from streams.topology import CUSTODY, ROLES
 

@@ -8,11 +8,11 @@ from typing import Any
 import click
 import msgspec
 
-from cli.addresses import load_running
-from cli.commands.render import hop_lines, verdict_line, when
-from cli.commands.times import MOMENT
+from cli.formatting import hop_lines, verdict_line, when
+from cli.stack_addresses import load_running
+from cli.time_arguments import MOMENT
 from cli.tracing import STORED, Candidate, End, Tracer, version_of
-from cli.wiring import adapters
+from cli.wiring.profile import adapters
 from mail.errors import NotFound
 
 MINUTE_MS = 60_000

@@ -6,13 +6,14 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.config import Config
+from cli.config.config import Config
 from cli.doctor.finding import Finding, note, ok, problem
 from cli.programs import clamd_config, kafka_config
-from stack import clamd, kafka, signatures, spamd
-from stack.home import Home
-from stack.java import JavaMissing, find_java, java_version
-from stack.probes import KafkaProbe, Probe, TcpProbe
+from stack.engines import clamd, kafka, spamd
+from stack.engines import virus_signatures as signatures
+from stack.engines.java import JavaMissing, find_java, java_version
+from stack.state_folder import Home
+from stack.supervision.probes import KafkaProbe, Probe, TcpProbe
 
 VERSION_LIMIT_S = 5.0
 VERY_OLD_S = 14 * 86_400.0
@@ -44,7 +45,7 @@ def _kafka(lib: Path) -> list[Finding]:
 
 
 def wrong_jars(lib: Path, listed: Path = JARS) -> list[str]:
-    """Files in `lib` that differ from stack/jars.sha256, are missing or are not listed there."""
+    """Files in `lib` that differ from jars.sha256, are missing or are not listed there."""
     lines = listed.read_text(encoding="ascii").splitlines() if listed.exists() else []
     wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     found = {path.name: _sha256(path) for path in lib.iterdir()}

@@ -14,14 +14,14 @@ import psutil
 
 from cli.doctor.finding import Finding, note, ok, problem
 from stack.ports import Port, PortsTaken, check_ports, listener
-from stack.supervisor import OPEN_FILES_WANTED
-from streams.lag import GateConfig, least_free_bytes
+from stack.supervision.supervisor import OPEN_FILES_WANTED
+from streams.readers.backlog_gate import GateConfig, least_free_bytes
 from streams.topology import FOREVER, PARTITIONS, SEGMENT_BYTES, TOPICS
 
 MIB = 1024**2
 GIB = 1024**3
 HANDED_PORTS = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
-MANAGER = "systemd"  # its socket units listen while we are down (stack/handed.py)
+MANAGER = "systemd"  # its socket units listen while we are down (stack/socket_activation.py)
 CORES_MIN = 2
 MEMORY_MIN_BYTES = int(3.5 * GIB)  # a machine of 4 GB
 MEMORY_FREE_MIN_BYTES = 256 * MIB

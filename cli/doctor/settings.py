@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from cli.config import DEPRECATED, KNOWN_SETTINGS, PREFIX, Config
+from cli.config.config import DEPRECATED, KNOWN_SETTINGS, PREFIX, Config
+from cli.config.exposure import REMEDY, in_clear_at
 from cli.doctor.finding import Finding, note, ok, problem
-from cli.exposure import REMEDY, in_clear_at
 
 
 def settings(

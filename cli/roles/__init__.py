@@ -1,0 +1,4 @@
+"""Processes of the stack, one module per role, and their health endpoint.
+
+May import: everything.
+"""

@@ -5,28 +5,29 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from agents.housekeeping import Housekeeping
+from agents.background.housekeeping import Housekeeping
 from api.app import make_app, start
 from api.config import ApiConfig
-from api.edge import EDGE
+from api.context import EDGE
+from api.http.authentication import SIGN_INS_KEPT_MS
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
-from api.sessions import SIGN_INS_KEPT_MS
-from cli.config import Config
-from cli.health import Report, Sample, serve_health
-from cli.roles.parts import presenting, repeating, running
-from cli.wiring import adapters, certificate_of
+from cli.config.config import Config
+from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.wiring.certificates import certificate_of, presenting
+from cli.wiring.profile import adapters
+from edge.login_limiter import ATTEMPTS_KEPT_MS
+from mail.clock import now_ms
 from mail.histogram import Histogram
+from mail.lifecycle import repeating, running
 from mail.ports import Attempts, Directory
-from mail.sign_ins import ATTEMPTS_KEPT_MS
-from mail.times import now_ms
-from schemas.events import Deliver
-from stack.home import existing
+from schemas.events.mailbox_commands import Deliver
+from stack.state_folder import existing
 from streams.config import PublisherConfig, TopicsConfig
-from streams.epochs import counter_of
 from streams.publisher import KafkaPublisher
-from streams.tail import EventTail
-from streams.topics import wait_for_topics
+from streams.readers.event_tail import EventTail
+from streams.topics.admin import wait_for_topics
+from streams.topics.epochs import counter_of
 from streams.topology import TOPIC_OF
 
 MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is that of the mailboxes' seqs

@@ -6,24 +6,26 @@ from asyncio import Event
 from collections.abc import Iterable
 from typing import Any
 
-from agents.custody import Custodian, CustodyConfig
-from agents.leftovers import Leftovers
-from agents.ports import CustodyPorts, LeftoverPorts, ReleasePorts, SweepPorts
-from agents.release import publish_pending
-from agents.sweep import Sweeper
-from cli.config import Config
-from cli.health import Report, Sample, serve_health
-from cli.roles.parts import repeating, running
-from cli.wiring import Adapters, adapters
-from mail.times import now_ms, rfc3339
+from agents.background.content_sweeper import Sweeper
+from agents.background.custodian import Custodian, CustodyConfig
+from agents.background.stale_holders import Leftovers
+from agents.ports import CustodyPorts, LeftoverPorts, SweepPorts
+from cli.config.config import Config
+from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.wiring.embedded import Adapters
+from cli.wiring.profile import adapters
+from mail.clock import now_ms, rfc3339
+from mail.lifecycle import repeating, running
+from operations.ports import ReleasePorts
+from operations.quarantine import publish_pending
 from schemas.content import Lease
-from schemas.custody import ENDS
-from stack.home import existing
+from schemas.ledger import ENDS
+from stack.state_folder import existing
 from streams.config import PublisherConfig, TopicsConfig
-from streams.custody_feed import CustodyFeed
-from streams.in_flight import LettersInLog, LogSearch
 from streams.publisher import KafkaPublisher
-from streams.topics import wait_for_topics
+from streams.readers.in_flight_search import LettersInLog, LogSearch
+from streams.readers.ledger_feed import CustodyFeed
+from streams.topics.admin import wait_for_topics
 from streams.topology import CUSTODY, DEAD_LETTERS
 
 log = logging.getLogger("postriver.custody")

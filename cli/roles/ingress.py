@@ -5,23 +5,25 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from cli.config import Config
-from cli.health import Report, Sample, serve_health
-from cli.notices import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
-from cli.roles.parts import presenting, repeating, running
-from cli.wiring import adapters, certificate_of
-from ingress.config import SmtpConfig
-from ingress.server import SmtpServer
+from cli.config.config import Config
+from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.roles.notifier import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
+from cli.wiring.certificates import certificate_of, presenting
+from cli.wiring.profile import adapters
+from mail.directory.quotas import StoredRoom
+from mail.directory.recipient_resolver import NO_DOMAINS, DirectoryResolver
+from mail.lifecycle import repeating, running
 from mail.ports import Directory, Publisher, Resolver
-from mail.quotas import StoredRoom
-from mail.resolver import NO_DOMAINS, DirectoryResolver
-from stack.control import read_status
-from stack.home import existing
+from smtp.server.config import SmtpConfig
+from smtp.server.listener import SmtpServer
+from stack.state_folder import existing
+from stack.supervision.client import read_status
 from streams.config import PublisherConfig, TopicsConfig
-from streams.lag import BacklogGate, GateConfig, LagMeter
 from streams.publisher import KafkaPublisher
-from streams.scan_log import KafkaScanLog
-from streams.topics import wait_for_topics
+from streams.readers.backlog_gate import BacklogGate, GateConfig
+from streams.readers.lag import LagMeter
+from streams.readers.scan_backlog import KafkaScanLog
+from streams.topics.admin import wait_for_topics
 
 SCANS_EVERY_S = 1.0  # while mail waits
 DOMAINS_EVERY_S = 2.0  # until there is one

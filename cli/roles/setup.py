@@ -1,6 +1,6 @@
 """setup: topics exist before anybody needs them. Runs once a start, repeats safely.
 
-The stores' files were made before (cli/stores.py).
+The stores' files were made before (cli/wiring/store_files.py).
 After a restore it puts back the records that had waited in the log: after the topics are made and
 before their epochs begin, so that every other process still waits and order within a key is kept.
 """
@@ -10,20 +10,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from cli.care.manifest import PUT_BACK
-from cli.config import Config
-from cli.roles.parts import running
-from cli.wiring import adapters
+from cli.backup.manifest import PUT_BACK
+from cli.config.config import Config
+from cli.wiring.profile import adapters
 from mail.errors import BrokerUnavailable
+from mail.lifecycle import running
 from mail.ports import Directory
-from schemas.events import Deliver
-from stack.durable import sync
-from streams import waiting
-from streams.access_lists import ensure_access
+from schemas.events.mailbox_commands import Deliver
+from stack.durable_files import sync
 from streams.config import PublisherConfig, TopicsConfig
-from streams.epochs import epoch_of
 from streams.publisher import KafkaPublisher
-from streams.topics import begin_epochs, ended_epochs, make_topics
+from streams.readers import log_snapshot
+from streams.topics.access_lists import ensure_access
+from streams.topics.admin import begin_epochs, ended_epochs, make_topics
+from streams.topics.epochs import epoch_of
 from streams.topology import TOPIC_OF
 
 log = logging.getLogger("postriver.setup")
@@ -70,7 +70,7 @@ async def _put_back(config: Config, topics: TopicsConfig, directory: Directory) 
     epochs = await _ended_epochs(topics, directory)
     river = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
     async with running(KafkaPublisher(river)) as publisher:
-        count = await waiting.put_back(config.bootstrap, publisher, records, epochs=epochs)
+        count = await log_snapshot.put_back(config.bootstrap, publisher, records, epochs=epochs)
     records.unlink()
     sync(records.parent)  # a power cut must not bring the file, and so its records, back
     log.info("put back %d records that the backup had found in the log", count)

@@ -4,34 +4,35 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from agents.background.index_backfill import refill
 from agents.index import index
 from agents.mailbox import mailbox
-from agents.mailbox_aside import journalled
+from agents.mailbox_parking import journalled
 from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
-from agents.refill import refill
 from agents.route import route
 from agents.scan import scan
-from agents.set_aside import SetAside
+from agents.suspended_mailboxes import SetAside
 from agents.validate import parsed_apart, validate
-from cli.config import Config
-from cli.health import Report, Sample, serve_health
-from cli.roles.parts import repeating, running
-from cli.wiring import Adapters, adapters
+from cli.config.config import Config
+from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.wiring.embedded import Adapters
+from cli.wiring.profile import adapters
+from mail.clock import DAY_MS, now_ms
 from mail.clock_guard import ClockGuard
-from mail.policy import SpamPolicy
-from mail.times import DAY_MS, now_ms
-from stack.home import existing
-from streams.apps import Worker
+from mail.lifecycle import repeating, running
+from mail.spam_policy import SpamPolicy
+from stack.state_folder import existing
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
-from streams.handling import Handler, Instead
-from streams.lag import GateConfig, low_disk
+from streams.dead_letters.set_aside import requests_folder
 from streams.publisher import KafkaPublisher
-from streams.set_aside import requests_folder
-from streams.status import OUTCOMES, RoleStatus
-from streams.tables import UnreadTable
-from streams.topics import wait_for_topics
+from streams.readers.backlog_gate import GateConfig, low_disk
+from streams.topics.admin import wait_for_topics
+from streams.topics.retention import TrimConfig, Trimmer
 from streams.topology import stages_of
-from streams.trim import TrimConfig, Trimmer
+from streams.worker.event_handling import Handler, Instead
+from streams.worker.mailbox_table import UnreadTable
+from streams.worker.status import OUTCOMES, RoleStatus
+from streams.worker.worker import Worker
 
 HANDLERS: dict[str, Handler] = {
     "validate": validate,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from schemas.records import Attempt, AttemptLimit
+from schemas.directory import Attempt, AttemptLimit
 
 CLOCK_SKEW_MS = 60_000  # an attempt dated further ahead than this is of a clock that was set back
 

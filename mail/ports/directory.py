@@ -3,16 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from mail.cursors import NEWEST, Place
-from schemas.records import (
-    Alias,
-    Domain,
-    Owner,
-    Quota,
-    Session,
-    SignIn,
-    User,
-)
+from mail.pagination import NEWEST, Place
+from schemas.directory import Alias, Domain, Owner, Quota, Session, SignIn, User
 
 SIGN_INS_KEPT = 1_000  # of one user and outcome
 SESSIONS_KEPT = 200  # of one user
@@ -157,7 +149,7 @@ class Directory(Protocol):
 
 
 class Resolver(Protocol):
-    """What ingress asks of the directory (mail/resolver.py gives it over a Directory)."""
+    """What ingress asks of the directory; mail/directory/recipient_resolver.py gives it."""
 
     async def resolve(self, forward_path: str) -> tuple[Owner, ...]:
         """Whom it reaches: at least one, nobody twice.
@@ -168,7 +160,7 @@ class Resolver(Protocol):
 
 
 class Room(Protocol):
-    """What ingress asks before it takes a mail (mail/quotas.py gives it over a MailStore)."""
+    """What ingress asks before it takes a mail; mail/directory/quotas.py gives it."""
 
     async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:
         """Whether one of `owners` has room for a mail; its size is 0 when it is not known.

@@ -3,15 +3,16 @@
 They pass the same contract suites as the real adapters. Each calls its optional `fault` with the
 name of the step that it is about to take; a fault that raises stands for an engine that is away
 (raise what the port raises) or for a process that ends right there (raise anything else).
+May import: mail, schemas.
 """
 
 from stores.memory.attempts import MemoryAttempts
-from stores.memory.content import MemoryContentStore
+from stores.memory.content_store import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
 from stores.memory.ledger import MemoryLedger
-from stores.memory.mail import MemoryMailStore
-from stores.memory.records import MemoryHolders, MemoryQuarantine
-from stores.memory.river import MemoryFeed, MemoryPublisher, MemoryUnread
+from stores.memory.mail_store import MemoryMailStore
+from stores.memory.small_stores import MemoryHolders, MemoryQuarantine
+from stores.memory.streams import MemoryFeed, MemoryPublisher, MemoryUnread
 
 __all__ = [
     "MemoryAttempts",

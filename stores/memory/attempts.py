@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mail.ports import CLOCK_SKEW_MS, Attempts
-from schemas.records import Attempt, AttemptLimit
+from schemas.directory import Attempt, AttemptLimit
 from stores.memory.faults import Fault, no_fault, take_step
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from mail.addresses import normal_address, normal_domain
-from mail.cursors import NEWEST, Place
 from mail.errors import AlreadyExists, NotFound
+from mail.pagination import NEWEST, Place
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
-from schemas.records import Alias, Domain, Quota, Session, SignIn, User
+from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
 from stores.memory.faults import Fault, no_fault, take_step
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from mail.ids import message_id as id_of_message
 from mail.ports import Ledger
-from schemas.custody import GONE, OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
+from schemas.ledger import GONE, OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
 from stores.memory.faults import Fault, no_fault, take_step
 
 HEADERS_MAX = 100

@@ -9,14 +9,14 @@ from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts
 from mail.errors import StoreUnavailable
-from mail.query import Asker
-from mail.query_plan import plan_of
-from mail.query_reader import parse
-from schemas.events import CommandAnswered
+from mail.query.parser import parse
+from mail.query.planner import plan_of
+from mail.query.tree import Asker
+from schemas.events.mailbox_events import CommandAnswered
 from schemas.mail import Head, Mailbox
 from stores.memory import MemoryContentStore, MemoryMailStore
-from stores.memory_search import MemorySearchIndex
-from tests.agents.made import PLAIN, TEA, OneTry, change, deliver, mailbox_ports
+from stores.memory.search_index import MemorySearchIndex
+from tests.support.agent_builders import PLAIN, TEA, OneTry, change, deliver, mailbox_ports
 
 
 @pytest.fixture

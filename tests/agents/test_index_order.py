@@ -11,14 +11,15 @@ from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts
 from mail.ids import message_id
-from schemas.events import DestroyMessages, MailboxChanged
+from schemas.events.mailbox_commands import DestroyMessages
+from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import TRASH, Message
-from stores.fts import FtsIndex
 from stores.memory import MemoryContentStore
-from stores.sqlite_mail import SqliteMailStore
+from stores.sqlite.mail_store.store import SqliteMailStore
+from stores.sqlite.search.index import FtsIndex
 from streams.topology import STAGES
-from streams.window import Entry, Window
-from tests.agents.made import PLAIN, OneTry, deliver, mailbox_ports, order
+from streams.worker.in_flight_window import Entry, Window
+from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, order
 
 (STAGE,) = (stage for stage in STAGES if stage.name == "index")
 USERS = ("bob", "ann")

@@ -7,11 +7,11 @@ from agents.route import route
 from agents.validate import parsed_apart, validate
 from mail.errors import ContentMissing, EndsProcess, Poison, SetAside, StoreUnavailable
 from mail.ids import message_id
-from mail.parsing import ParserHere
+from parsing.in_process import ParserHere
 from schemas.content import Stored
 from schemas.mail import Head, Verdict
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
-from tests.agents.made import OneTry, received, scanned
+from tests.support.agent_builders import OneTry, received, scanned
 
 
 @pytest.fixture

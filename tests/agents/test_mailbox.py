@@ -7,17 +7,12 @@ from agents.mailbox import mailbox
 from agents.ports import MailboxPorts
 from mail.errors import Poison, StoreUnavailable
 from mail.ids import message_id
-from mail.keywords import KEYWORDS_MAX, normal_keywords
-from schemas.events import (
-    CommandAnswered,
-    EmptyFolder,
-    Event,
-    MarkAllRead,
-    Position,
-    TrashMessages,
-)
+from mail.mailbox.keywords import KEYWORDS_MAX, normal_keywords
+from schemas.events.mailbox_commands import EmptyFolder, MarkAllRead, TrashMessages
+from schemas.events.mailbox_events import CommandAnswered, Position
+from schemas.events.unions import Event
 from schemas.mail import Head
-from tests.agents.made import OneTry, change, deliver, mailbox_ports, order
+from tests.support.agent_builders import OneTry, change, deliver, mailbox_ports, order
 
 FORBIDDEN = '(){]%*"\\ \x7fé'
 

@@ -10,28 +10,27 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from mail.errors import JournalConflict
-from mail.history import History, row_of
-from mail.holding import holder_of
-from schemas.events import (
+from mail.ids import holder_of
+from mail.mailbox.journal_replay import History, row_of
+from schemas.events.mailbox_commands import (
     Change,
     ChangeFolder,
     ChangeMessages,
-    CommandAnswered,
     CreateFolder,
     DeleteFolder,
     Deliver,
     DestroyMessages,
     EmptyFolder,
-    MailboxChanged,
     MarkAllRead,
     TrashMessages,
 )
+from schemas.events.mailbox_events import CommandAnswered, MailboxChanged
+from schemas.holders import Holder
 from schemas.mail import Head
 from schemas.mailbox import MailboxState
-from schemas.records import Holder
-from tests.agents.made import change, deliver, order
-from tests.agents.river import CHUNK_MAX, River, advance, run
-from tests.mailbox_model import Model
+from tests.support.agent_builders import change, deliver, order
+from tests.support.mailbox_model import Model
+from tests.support.mailbox_partition import CHUNK_MAX, River, advance, run
 
 USERS = ("ann", "bob")
 OWN = ("f1", "f2")

@@ -8,12 +8,12 @@ import pytest
 from agents.mailbox import mailbox
 from agents.mailbox_rebuild import mend
 from agents.ports import MailboxPorts
-from mail.mailbox import REBUILT, REFUSED, UNCHANGED
-from schemas.checks import COUNTS, LISTS
+from mail.mailbox.command_rules import REBUILT, REFUSED, UNCHANGED
+from schemas.consistency import COUNTS, LISTS
 from schemas.content import Stored
+from schemas.events.mailbox_commands import RebuildViews
 from schemas.mailbox import FolderCounts
-from schemas.operator_commands import RebuildViews
-from tests.agents.made import PLAIN, OneTry, change, deliver, mailbox_ports, order
+from tests.support.agent_builders import PLAIN, OneTry, change, deliver, mailbox_ports, order
 
 
 @pytest.fixture

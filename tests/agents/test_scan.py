@@ -7,11 +7,11 @@ import pytest
 from agents.ports import ScanPorts
 from agents.scan import scan
 from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
-from mail.policy import SpamPolicy
 from mail.ports import SpamReport, VirusReport
+from mail.spam_policy import SpamPolicy
+from scanners.memory import EICAR, MemorySpamScanner, MemoryVirusScanner
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
-from stores.memory_scanners import EICAR, MemorySpamScanner, MemoryVirusScanner
-from tests.agents.made import PLAIN, OneTry, validated
+from tests.support.agent_builders import PLAIN, OneTry, validated
 
 KILLER = PLAIN + b"KILLER"
 

@@ -1,7 +1,6 @@
 """What readers are given was scanned in that form, whatever the mail looks like."""
 
 import base64
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,17 +10,18 @@ from hypothesis import strategies as st
 from agents.ports import ScanPorts
 from agents.scan import scan
 from mail.errors import NotFound, Unscannable
-from mail.parse import attachment, read_mail
-from mail.parsing import TEXT_MAX_CHARS, ParserHere, read_forms, read_shown
-from mail.policy import SpamPolicy
+from mail.mime.message_parser import attachment, read_mail
+from mail.mime.parse_requests import TEXT_MAX_CHARS, read_forms, read_shown
+from mail.spam_policy import SpamPolicy
+from parsing.in_process import ParserHere
+from scanners.memory import EICAR, MemorySpamScanner, MemoryVirusScanner
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
-from stores.memory_scanners import EICAR, MemorySpamScanner, MemoryVirusScanner
-from tests.agents.made import PLAIN, OneTry, validated
 from tests.contracts import wrapped
+from tests.support import CORPUS
+from tests.support.agent_builders import PLAIN, OneTry, validated
 
-CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.eml"))
 MAILS = {
-    **{path.stem: path.read_bytes() for path in CORPUS},
+    **{path.stem: path.read_bytes() for path in sorted(CORPUS.glob("*.eml"))},
     **wrapped.INFECTED_FILES, **wrapped.INFECTED_TEXTS, **wrapped.CLEAN_FORMS,
 }  # fmt: skip
 

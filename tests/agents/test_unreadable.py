@@ -10,16 +10,16 @@ from agents.ports import IntakePorts
 from agents.validate import validate
 from mail.errors import StoreUnavailable
 from stores.memory import MemoryHolders, MemoryQuarantine
-from stores.packed_content import PackedContentStore
-from stores.sqlite_base import as_named
+from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.database_file import as_named
 from streams.codec import encode
 from streams.config import StreamsConfig
-from streams.handling import Arrival, Handling
-from streams.status import RoleStatus
 from streams.topology import BY_NAME, stages_of
-from streams.window import Entry, Window
-from tests.agents.made import received
-from tests.streams.test_handling import FakeRiver
+from streams.worker.event_handling import Arrival, Handling
+from streams.worker.in_flight_window import Entry, Window
+from streams.worker.status import RoleStatus
+from tests.streams.worker.test_event_handling import FakeRiver
+from tests.support.agent_builders import received
 
 NEIGHBOURS = 40
 

@@ -2,11 +2,13 @@
 
 import pytest
 
-from agents.ports import IntakePorts, ReleasePorts, ScanPorts
-from agents.release import discard, release
+from agents.ports import IntakePorts, ScanPorts
 from agents.route import route
 from agents.scan import scan
 from mail.ports import VirusReport
+from operations.ports import ReleasePorts
+from operations.quarantine import discard, release
+from scanners.memory import MemorySpamScanner, MemoryVirusScanner
 from stores.memory import (
     MemoryContentStore,
     MemoryHolders,
@@ -14,8 +16,7 @@ from stores.memory import (
     MemoryPublisher,
     MemoryQuarantine,
 )
-from stores.memory_scanners import MemorySpamScanner, MemoryVirusScanner
-from tests.agents.made import OneTry, validated
+from tests.support.agent_builders import OneTry, validated
 
 FOUND = VirusReport(virus="Eicar", signatures="yesterday's")
 NOTHING = VirusReport(virus="", signatures="today's")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import uvloop
-from edge_world import World
 
 from api.config import ApiConfig
+from tests.support.edge_world import World
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.world import Client, World, world
+from tests.support.stack_world import Client, World, world
 
 
 @pytest.fixture(scope="session")

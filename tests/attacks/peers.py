@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
-from tests.e2e.world import World
+from tests.support.stack_world import World
 
 
 class SmtpPeer:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.e2e.world import Client, World, eventually
+from tests.support.stack_world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 MAILS = 600

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.e2e.world import Client, World, eventually
+from tests.support.stack_world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 DELIVERY_LIMIT_S = 60.0  # of a small mail behind them; it takes about 2 s

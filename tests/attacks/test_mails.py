@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.peers import SmtpPeer, Victim, http_request
-from tests.e2e.mails import EICAR
-from tests.e2e.world import Client, Unwilling, World, eventually
+from tests.support.mails import EICAR
+from tests.support.stack_world import Client, Unwilling, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 ANN = "ann@postriver.test"

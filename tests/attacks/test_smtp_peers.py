@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.attacks.peers import SmtpPeer, all_of
-from tests.e2e.world import Client, World, eventually
+from tests.support.stack_world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 ANN = "ann@postriver.test"

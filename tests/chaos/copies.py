@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.world import World, free_port_base, started
+from tests.support.stack_world import World, free_port_base, started
 
 from .load import Load
 from .proof import wait_until_drained

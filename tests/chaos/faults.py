@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from stack.home import socket_path
-from tests.e2e.world import World, eventually
+from stack.state_folder import socket_path
+from tests.support.stack_world import World, eventually
 
 from .clocks import Clocks
 from .copies import Copies

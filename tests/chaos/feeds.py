@@ -7,8 +7,8 @@ import asyncio
 import json
 from typing import Any
 
-from cli.config import load
-from cli.wiring import adapters
+from cli.config.config import load
+from cli.wiring.profile import adapters
 from mail.ports import MailStore
 
 PAGE = 500

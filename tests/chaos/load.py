@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tests.e2e.world import Client, World
+from tests.support.stack_world import Client, World
 
 from .mails import OWNERS, Mail, next_mail
 from .owning import Owner

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from tests.e2e.mails import compose, eicar, gtube
+from tests.support.mails import compose, eicar, gtube
 
 WORD = "riverbank"  # in the text of every mail that is delivered, for search
 OWNERS = tuple(f"{name}@postriver.test" for name in ("ann", "ben", "cho", "dee"))

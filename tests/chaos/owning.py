@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.world import Client, Unwilling
+from tests.support.stack_world import Client, Unwilling
 
 GONE = "gone"
 NO_CHANGE = frozenset({404, 409})

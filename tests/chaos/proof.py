@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.world import ROOT, Client, World, eventually
+from tests.support import ROOT
+from tests.support.stack_world import Client, World, eventually
 
 from .load import Answer, Load
 from .mails import WORD

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tests.e2e.world import World, eventually, free_port_base, started
+from tests.support.stack_world import World, eventually, free_port_base, started
 
 from .clocks import Clocks
 from .copies import Copies

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.config import load
-from cli.settings import BadSetting
+from cli.config.config import load
+from cli.config.setting_reader import BadSetting
 
 
 def test_defaults_need_no_settings() -> None:

@@ -16,14 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.doctor import engines, folder, hardware, river, rounds
+from cli.doctor import engines, hardware, runner, streams
+from cli.doctor import state_folder as folder
 from cli.doctor.finding import Finding, Level
 from cli.doctor.hardware import GIB, MIB, Disk
 from cli.doctor.settings import settings
-from stack.home import claimed
-from stack.kafka import properties_path
+from stack.engines.kafka import properties_path
+from stack.engines.virus_signatures import Signatures
 from stack.ports import Port, free_port, listener
-from stack.signatures import Signatures
+from stack.state_folder import claimed
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
 HERE = Path("/here")
@@ -107,14 +108,14 @@ def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
         "engines": [], "roles": [{"held": [held], "warnings": ["one mail is missing"]}],
     }  # fmt: skip
     with claimed(home_path) as home:
-        broken, warned, restarts = river.processes(status, home)
+        broken, warned, restarts = streams.processes(status, home)
     assert (broken.level.value, "clamd: ended by" in broken.what) == ("problem", True)
     assert broken.do.endswith("/log/clamd.log")
     assert (warned.level.value, warned.what) == ("problem", "one mail is missing")
     assert "scan was started again 4 times" in restarts.what
-    assert levels(river.held(status, at_ms=60_000)) == ["note"]
-    assert "dead-letters park mail.validated@3-120" in river.held(status, at_ms=0)[0].do
-    assert levels(river.held(status, at_ms=3_600_000)) == ["problem"]
+    assert levels(streams.held(status, at_ms=60_000)) == ["note"]
+    assert "dead-letters park mail.validated@3-120" in streams.held(status, at_ms=0)[0].do
+    assert levels(streams.held(status, at_ms=3_600_000)) == ["problem"]
 
 
 def test_a_changed_configuration_is_named_by_its_line(home_path: Path) -> None:
@@ -128,14 +129,14 @@ def test_a_changed_configuration_is_named_by_its_line(home_path: Path) -> None:
 
 
 async def test_a_check_that_hangs_or_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounds, "CHECK_LIMIT_S", 0.2)
+    monkeypatch.setattr(runner, "CHECK_LIMIT_S", 0.2)
     free = threading.Event()
     try:
-        (hangs,) = await rounds.bounded("disk", lambda: [free.wait()])
+        (hangs,) = await runner.bounded("disk", lambda: [free.wait()])
     finally:
         free.set()
     assert "no answer within" in hangs.what
-    (breaks,) = await rounds.bounded("disk", [].pop)
+    (breaks,) = await runner.bounded("disk", [].pop)
     assert "IndexError" in breaks.what
     assert [hangs.level, breaks.level] == [Level.PROBLEM, Level.PROBLEM]
 

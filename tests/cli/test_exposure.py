@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from cli.config import load
+from cli.config.config import load
+from cli.config.exposure import in_clear_at
 from cli.doctor.finding import Level
 from cli.doctor.settings import in_clear
-from cli.exposure import in_clear_at
 from cli.main import postriver
 from mail.errors import Refused
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from cli import accounts
-from cli.notices import Notifier
+from cli.roles.notifier import Notifier
+from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import BrokerUnavailable, NotFound
 from mail.ids import time_ms
-from mail.notices import notices_of
-from mail.resolver import DirectoryResolver
-from schemas.events import MailScanned
+from mail.operator_notices import notices_of
+from schemas.events.mail import MailScanned
 from stores.memory.directory import MemoryDirectory
-from stores.memory.river import MemoryPublisher
+from stores.memory.streams import MemoryPublisher
 
 NOW_MS = 1_800_000_000_000
 DAY_MS = 86_400_000

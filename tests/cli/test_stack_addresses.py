@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.addresses import load_running, told
-from cli.config import load
-from cli.settings import BadSetting
-from stack.control import write_settings
-from stack.home import Home, claimed
+from cli.config.config import load
+from cli.config.setting_reader import BadSetting
+from cli.stack_addresses import load_running, told
+from stack.state_folder import Home, claimed
+from stack.supervision.client import write_settings
 
 OTHERS = {"POSTRIVER_PORT_BASE": "4000", "POSTRIVER_HTTPS": "yes", "POSTRIVER_TLS_CERT": "/c.pem",
           "POSTRIVER_TLS_KEY": "/k.pem"}  # fmt: skip

@@ -3,7 +3,7 @@
 import asyncio
 
 from mail.ports import CLOCK_SKEW_MS
-from schemas.records import Attempt, AttemptLimit
+from schemas.directory import Attempt, AttemptLimit
 
 NOW_MS, WINDOW_MS = 1_000_000, 1_000
 

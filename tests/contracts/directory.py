@@ -7,7 +7,7 @@ from msgspec import structs
 
 from mail.errors import AlreadyExists, BadAddress, NotFound
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
-from schemas.records import Alias, Domain, Quota, Session, SignIn, User
+from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
 
 EXAMPLE = Domain(domain_id="d1", name="example.org", created_at_ms=1)
 

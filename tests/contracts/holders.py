@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.records import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
+from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
 
 
 def holder(mail_id: str, name: str) -> Holder:

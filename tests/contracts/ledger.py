@@ -4,7 +4,7 @@ import pytest
 
 from mail.ids import message_id
 from mail.ports import Ledger
-from schemas.custody import (
+from schemas.ledger import (
     DISCARDED,
     GONE,
     OPEN,

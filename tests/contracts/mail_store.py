@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mail.errors import JournalConflict, Refused
 from mail.ids import derived_id
-from mail.lists import NO_FILTER
+from mail.mailbox.list_filters import NO_FILTER
 from mail.ports import Commit, MailStore
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Filter, FolderCounts, MailboxState, Usage
 from schemas.snapshot import Snapshot

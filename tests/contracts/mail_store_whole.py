@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mail.errors import FeedGone, Refused
-from mail.history import History
+from mail.mailbox.journal_replay import History
 from mail.ports import Commit, MailStore
-from schemas.events import EmptyFolder
+from schemas.events.mailbox_commands import EmptyFolder
 from schemas.mailbox import FLAGGED, SEEN, Filter, MailboxState, Usage
 from tests.contracts.mailboxes import NOON_MS, Writer, a_new_user
 

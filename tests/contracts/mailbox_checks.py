@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from mail.check import UNKNOWN
 from mail.errors import Refused
+from mail.mailbox.consistency_check import UNKNOWN
 from mail.ports import MailStore
-from schemas.checks import COUNTS, LISTS, Rebuild
+from schemas.consistency import COUNTS, LISTS, Rebuild
+from schemas.events.mailbox_commands import RebuildViews
 from schemas.mail import Head
 from schemas.mailbox import SEEN, MailboxState
-from schemas.operator_commands import RebuildViews
 from tests.contracts.mailboxes import NOON_MS, Writer
 
 BOTH = (LISTS, COUNTS)

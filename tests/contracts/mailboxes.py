@@ -7,7 +7,13 @@ import msgspec
 from mail import ids
 from mail.ports import Commit
 from schemas.content import Stored
-from schemas.events import Delivered, FolderChange, MailboxChanged, MessageChange, Position
+from schemas.events.mailbox_events import (
+    Delivered,
+    FolderChange,
+    MailboxChanged,
+    MessageChange,
+    Position,
+)
 from schemas.mail import Head, Hop, Mailbox, Verdict
 from schemas.mailbox import FLAGGED, SEEN, FolderCounts, MailboxState, Message, OwnFolder, Usage
 

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mail.errors import NotFound
-from mail.parse import attachment, read_head, read_words
-from mail.parsing import read_shown
+from mail.mime.message_parser import attachment, read_head, read_words
+from mail.mime.parse_requests import read_shown
 from mail.ports import Parser
-from tests.mail.write_corpus import MAILS
+from tests.mail.mime.write_corpus import MAILS
 
 TEXT_MAX_CHARS = 10
 

@@ -6,7 +6,7 @@ import pytest
 from mail.errors import NotFound, Refused
 from schemas.content import Stored
 from schemas.mail import Envelope, Head, Recipient, Verdict
-from schemas.records import Quarantined
+from schemas.quarantine import Quarantined
 
 
 def quarantined(mail_id: str, reason: str = "infected") -> Quarantined:

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stores.memory_scanners import EICAR, GTUBE
+from scanners.memory import EICAR, GTUBE
 
 HEAD = (
     b"Received: from mx.example.net (mx.example.net [192.0.2.7]) by mx.postriver.test\r\n"

@@ -9,7 +9,7 @@ from mail.ids import derived_id
 from schemas.content import Stored
 from schemas.mail import Head, Verdict
 from schemas.mailbox import FLAGGED, SEEN, Message
-from schemas.records import IndexDocument
+from schemas.search import IndexDocument
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)

@@ -7,17 +7,17 @@ from datetime import UTC
 
 import pytest
 
-from mail.cursors import NEWEST
 from mail.errors import Refused
-from mail.highlights import Marked
-from mail.patience import Patience, TooBroad
+from mail.pagination import NEWEST
 from mail.ports import FOUND_MAX, Commit, SearchIndex
-from mail.query import SEARCHED, Asker, Query
-from mail.query_plan import Wanted, plan_of
-from mail.query_reader import parse
-from mail.query_values import zone_of
-from mail.search import Wish, search
-from schemas.events import MailboxChanged, MessageChange, Position
+from mail.query.highlighter import Marked
+from mail.query.parser import parse
+from mail.query.planner import Wanted, plan_of
+from mail.query.time_budget import Patience, TooBroad
+from mail.query.tree import SEARCHED, Asker, Query
+from mail.query.values import zone_of
+from mail.search.executor import Wish, search
+from schemas.events.mailbox_events import MailboxChanged, MessageChange, Position
 from schemas.mailbox import FolderCounts, MailboxState, Message
 from stores.memory import MemoryMailStore
 from tests.contracts.search_cases import (

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mail.errors import ScannerUnavailable
-from stores.memory_scanners import EICAR
+from scanners.memory import EICAR
 from tests.contracts.scanner_mails import CLEAN, HEAD, INFECTED, ODD, with_attachment
 from tests.contracts.wrapped import ENCRYPTED_AND_INFECTED, encrypted_zip
 

@@ -4,7 +4,7 @@ import base64
 import io
 import zipfile
 
-from stores.memory_scanners import EICAR
+from scanners.memory import EICAR
 from tests.contracts.scanner_mails import HEAD
 
 _HALF = 30  # divisible by 3: a piece without padding

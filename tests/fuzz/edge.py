@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from tests.api.edge_world import World
 from tests.fuzz.target import Target, encoded
+from tests.support.edge_world import World
 
 ENDINGS = frozenset({1000, 1002, 1007, 1008, 1009, 4401})
 

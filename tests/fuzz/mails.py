@@ -3,14 +3,14 @@
 import msgspec
 
 from mail.errors import NotFound
-from mail.headers import read_header
-from mail.html import sanitise, to_text
-from mail.mime import PARTS_MAX, Part
-from mail.mime_walk import walk_tree
-from mail.parse import attachment, read_head, read_mail
+from mail.html.sanitizer import sanitise, to_text
+from mail.mime.header_fields import read_header
+from mail.mime.message_parser import attachment, read_head, read_mail
+from mail.mime.part_tree import walk_tree
+from mail.mime.parts import PARTS_MAX, Part
 from tests.fuzz.target import Target, encoded, work_of
-from tests.mail.test_html import inspect
-from tests.mail.test_parse import UNCLEAN, texts_of
+from tests.mail.html.test_html import inspect
+from tests.mail.mime.test_message_parser import UNCLEAN, texts_of
 
 CALLS_AT_LEAST = 5_000
 CALLS_PER_BYTE = 60

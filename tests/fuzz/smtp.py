@@ -8,19 +8,19 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingress.acceptance import Acceptance
-from ingress.config import SmtpConfig
-from ingress.session import Session
-from ingress.site import Site
-from ingress.stats import Load, Stats
-from mail.quotas import StoredRoom
-from mail.resolver import DirectoryResolver
-from schemas.events import MailReceived
-from schemas.records import Domain, Quota, User
-from stores.memory.content import MemoryContentStore
+from mail.directory.quotas import StoredRoom
+from mail.directory.recipient_resolver import DirectoryResolver
+from schemas.directory import Domain, Quota, User
+from schemas.events.mail import MailReceived
+from smtp.server.acceptance import Acceptance
+from smtp.server.config import SmtpConfig
+from smtp.server.context import Site
+from smtp.server.load import Load, Stats
+from smtp.server.session import Session
+from stores.memory.content_store import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
-from stores.memory.mail import MemoryMailStore
-from stores.memory.river import MemoryPublisher
+from stores.memory.mail_store import MemoryMailStore
+from stores.memory.streams import MemoryPublisher
 from tests.fuzz.target import Target, encoded
 
 END = b"\r\n.\r\n"

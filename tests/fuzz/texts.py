@@ -9,22 +9,22 @@ from typing import Any
 
 import msgspec
 
-from api.bodies import FolderPatch, MessageIds, MessagePatch, MessagesPatch, NewFolder
-from api.inputs import Login, SocketFrame
-from ingress import proxy
-from ingress.commands import mail_parameters, split_line, split_path
-from ingress.replies import Rejection
+from api.rest.parameters import Login, SocketFrame
+from api.rest.requests import FolderPatch, MessageIds, MessagePatch, MessagesPatch, NewFolder
+from edge import proxy_protocol
 from mail.addresses import ADDRESS_MAX_BYTES, normal_address, split_address
-from mail.cursors import decode_cursor, encode_cursor
 from mail.errors import BadAddress, BadQuery, Refused
-from mail.query import QUERY_MAX_CHARS, TERMS_MAX, Asker, leaves
-from mail.query_plan import node_of, plan_of, tiers
-from mail.query_reader import parse
-from mail.query_values import zone_of
-from mail.query_writer import unparse
-from mail.search import Wish, search
+from mail.pagination import decode_cursor, encode_cursor
+from mail.query.formatter import unparse
+from mail.query.parser import parse
+from mail.query.planner import node_of, plan_of, tiers
+from mail.query.tree import QUERY_MAX_CHARS, TERMS_MAX, Asker, leaves
+from mail.query.values import zone_of
+from mail.search.executor import Wish, search
+from smtp.server.command_syntax import mail_parameters, split_line, split_path
+from smtp.server.replies import Rejection
 from stores.memory import MemoryMailStore
-from stores.memory_search import MemorySearchIndex
+from stores.memory.search_index import MemorySearchIndex
 from tests.fuzz.target import Target, encoded, is_text, work_of
 
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -109,8 +109,8 @@ async def _read_proxy(data: bytes) -> tuple[str | None, bytes]:
     reader.feed_data(data)
     reader.feed_eof()
     try:
-        found = await proxy.read_header(reader, within_s=5.0)
-    except proxy.BadHeader as error:
+        found = await proxy_protocol.read_header(reader, within_s=5.0)
+    except proxy_protocol.BadHeader as error:
         assert not CONTROLS.search(str(error))
         return "refused", b""
     return found, await reader.read()

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mail.addresses import normal_address, normal_domain, split_address
+from mail.directory.recipient_resolver import DirectoryResolver, recipients
 from mail.errors import BadAddress, NotFound, Refused
-from mail.resolver import DirectoryResolver, recipients
-from schemas.records import Domain, User
+from schemas.directory import Domain, User
 from stores.memory import MemoryDirectory
 
 LABEL = "a" * 63

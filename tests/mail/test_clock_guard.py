@@ -2,8 +2,8 @@
 
 import pytest
 
+from mail.clock import DAY_MS
 from mail.clock_guard import MOVED_MAX_MS, ClockGuard, boot_ms
-from mail.times import DAY_MS
 
 NOON_MS = 1_700_000_000_000
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from stack.clamd import ClamdConfig, clamd
-from stack.home import FOLDERS, Home
-from stack.program import Program
-from stack.spamd import spamd
+from stack.engines.clamd import ClamdConfig, clamd
+from stack.engines.spamd import spamd
+from stack.state_folder import FOLDERS, Home
+from stack.supervision.program import Program
 from tests.contracts.scanner_mails import Outage
 
 NOBODY = {"user": "nobody", "group": "nogroup", "extra_groups": ()} if os.geteuid() == 0 else {}

@@ -6,9 +6,9 @@ import struct
 import pytest
 
 from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
-from stores.clamd import ClamdScanner, ClamdScannerConfig
-from stores.scanner_sockets import REPLY_MAX_BYTES
-from stores.spamd import SpamdScanner, SpamdScannerConfig
+from scanners.clamd import ClamdScanner, ClamdScannerConfig
+from scanners.socket_client import REPLY_MAX_BYTES
+from scanners.spamd import SpamdScanner, SpamdScannerConfig
 from tests.contracts.scanner_mails import CLEAN
 
 VERSION = b"1: ClamAV 9.9/1/now\0"

@@ -8,9 +8,9 @@ import zipfile
 import pytest
 
 from mail.errors import ScannerUnavailable, Unscannable
-from mail.parsing import TEXT_MAX_CHARS, read_forms
-from stores.clamd import ClamdScanner, ClamdScannerConfig
-from stores.memory_scanners import EICAR
+from mail.mime.parse_requests import TEXT_MAX_CHARS, read_forms
+from scanners.clamd import ClamdScanner, ClamdScannerConfig
+from scanners.memory import EICAR
 from tests.contracts import wrapped
 from tests.contracts.scanner_mails import CLEAN, INFECTED, with_attachment
 from tests.contracts.virus_scanner import VirusScannerContract

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from mail.errors import ScannerUnavailable
-from stores.spamd import SpamdScanner, SpamdScannerConfig
+from scanners.spamd import SpamdScanner, SpamdScannerConfig
 from tests.contracts.scanner_mails import CLEAN, SPAM
 from tests.contracts.spam_scanner import SpamScannerContract
 

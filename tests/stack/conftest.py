@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_machine import Machine
+
+from tests.stack.small_machine import Machine
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import logging
 import sys
 from pathlib import Path
 
-from stack.clamd import clamd
-from stack.home import AlreadyRunning, Home, claimed
-from stack.kafka import KafkaConfig, kafka
+from stack.engines.clamd import clamd
+from stack.engines.kafka import KafkaConfig, kafka
+from stack.engines.spamd import spamd
 from stack.privileges import become
-from stack.program import Kind, Program, base_env
-from stack.spamd import spamd
-from stack.supervisor import Supervisor
-from stack.supervisor_log import supervisor_log
+from stack.state_folder import AlreadyRunning, Home, claimed
+from stack.supervision.program import Kind, Program, base_env
+from stack.supervision.supervisor import Supervisor
+from stack.supervision.supervisor_log import supervisor_log
 
 
 def main() -> int:

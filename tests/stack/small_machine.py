@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from stack.control import NotRunning, read_status, stop
-from stack.home import HomeError
+from stack.state_folder import HomeError
+from stack.supervision.client import NotRunning, read_status, stop
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 RUNNER = Path(__file__).parent / "runner.py"
 KAFKA_LIB = ROOT / ".tools" / "kafka" / "lib"
 ENV = {"PYTHONPATH": str(ROOT), "PATH": os.defpath}

@@ -16,7 +16,7 @@ SECRETS = ("alice@postriver.test", "누구@bücher.example", '"a b"@x.example', 
 
 
 def record(level: int, message: str, *args: object, error: bool = False) -> logging.LogRecord:
-    made = logging.LogRecord("ingress.acceptance", level, "f", 1, message, args, None)
+    made = logging.LogRecord("smtp.server.acceptance", level, "f", 1, message, args, None)
     if error:
         try:
             {}[args[0] if args else ""]
@@ -42,7 +42,7 @@ def test_for_programs_each_line_is_one_object() -> None:
     assert text.splitlines() == [text]
     line = json.loads(text)
     assert line["at"].endswith("Z")
-    wanted = {"level": "WARNING", "process": "scan", "logger": "ingress.acceptance"}
+    wanted = {"level": "WARNING", "process": "scan", "logger": "smtp.server.acceptance"}
     assert wanted.items() <= line.items()
     assert line["message"].startswith('a "b"\nc')
     assert line["message"].endswith(" 한")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stack.privileges import PrivilegeError, opened_folder
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 BECOME = (
     "import os, sys; from pathlib import Path\n"
     "from stack.privileges import become, PrivilegeError\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.doctor.engines import wrong_jars
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 SOURCES = (
     "set -euo pipefail; umask 022\n"
     "for part in lib place packages steps removal; do . scripts/$part.sh; done\n"
@@ -76,9 +76,9 @@ def jars(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("a.jar", "b.jar"):
         (folder / name).write_text(name)
-    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "engines").mkdir(parents=True)
     listed = subprocess.check_output(["sha256sum", "a.jar", "b.jar"], cwd=folder)
-    (tmp_path / "stack" / "jars.sha256").write_bytes(listed)
+    (tmp_path / "stack" / "engines" / "jars.sha256").write_bytes(listed)
     return folder
 
 
@@ -91,11 +91,11 @@ def test_a_file_that_is_not_listed_is_not_installed(jars: Path, name: str) -> No
     assert checked(jars).returncode == 0
     (jars / name).touch()
     assert "more files than" in checked(jars).stderr
-    assert wrong_jars(jars, jars.parent / "stack" / "jars.sha256") == [name]
+    assert wrong_jars(jars, jars.parent / "stack" / "engines" / "jars.sha256") == [name]
 
 
 def test_a_jar_that_differs_or_is_missing_is_not_installed(jars: Path) -> None:
-    listed = jars.parent / "stack" / "jars.sha256"
+    listed = jars.parent / "stack" / "engines" / "jars.sha256"
     assert wrong_jars(jars, listed) == []
     (jars / "b.jar").write_text("other")
     assert "b.jar: FAILED" in checked(jars).stderr
@@ -109,8 +109,8 @@ def test_everything_that_is_fetched_is_pinned() -> None:
     steps = (ROOT / "scripts" / "steps.sh").read_text()
     assert "--require-hashes" in steps
     assert (ROOT / "scripts" / "uv.txt").read_text().count("--hash=sha256:") > 2
-    assert "hash_of stack/pom.xml stack/jars.sha256" in steps
-    pom = (ROOT / "stack" / "pom.xml").read_text()
+    assert "hash_of stack/engines/pom.xml stack/engines/jars.sha256" in steps
+    pom = (ROOT / "stack" / "engines" / "pom.xml").read_text()
     assert re.search(r"maven-dependency-plugin</artifactId>\s*<version>[\d.]+<", pom)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.config import load
+from cli.config.config import load
 from cli.programs import kafka_config
 from mail.errors import Refused
-from stack.home import Home, claimed
-from stack.kafka import properties
+from stack.engines.kafka import properties
 from stack.secrets import known, secret, write_private
+from stack.state_folder import Home, claimed
 
 
 def mode(path: Path) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from stores.sqlite_mail import SqliteMailStore
+from stores.sqlite.mail_store.store import SqliteMailStore
+from tests.support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 StartWriter = Callable[[str], Awaitable[Process]]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stores.local_content import LocalContentStore
+from stores.filesystem.content_store import LocalContentStore
 from stores.memory import (
     MemoryAttempts,
     MemoryContentStore,
@@ -11,12 +11,12 @@ from stores.memory import (
     MemoryLedger,
     MemoryQuarantine,
 )
-from stores.packed_content import PackedContentStore
-from stores.sqlite_attempts import SqliteAttempts
-from stores.sqlite_directory import SqliteDirectory
-from stores.sqlite_holders import SqliteHolders
-from stores.sqlite_ledger import SqliteLedger
-from stores.sqlite_quarantine import SqliteQuarantine
+from stores.sqlite.attempts import SqliteAttempts
+from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.directory.store import SqliteDirectory
+from stores.sqlite.holders import SqliteHolders
+from stores.sqlite.ledger import SqliteLedger
+from stores.sqlite.quarantine import SqliteQuarantine
 from tests.contracts.attempts import AttemptsContract, attempt, limit
 from tests.contracts.content_store import ContentStoreContract, ContentSweepContract
 from tests.contracts.directory import DirectoryContract

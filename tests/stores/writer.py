@@ -15,8 +15,8 @@ from pathlib import Path
 from mail.errors import StoreUnavailable
 from mail.ids import derived_id
 from mail.ports import MailStore
-from stores.local_content import LocalContentStore
-from stores.sqlite_mail import SqliteMailStore
+from stores.filesystem.content_store import LocalContentStore
+from stores.sqlite.mail_store.store import SqliteMailStore
 from tests.contracts.mailboxes import Writer
 
 USERS = 8

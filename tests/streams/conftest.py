@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.records import DeadLetter
-from streams.codec import decode_of, encode
+from schemas.dead_letters import DeadLetter
+from streams.codec import Headers, decode_of, encode
 from streams.config import Bootstrap, PublisherConfig, TopicsConfig
-from streams.dead_letter_headers import Headers, letter, texts
+from streams.dead_letters.headers import letter, texts
 from streams.publisher import KafkaPublisher
-from streams.topics import ensure_topics
-from tests.broker import Broker, started
+from streams.topics.admin import ensure_topics
 from tests.streams.small import Answer, Note, River
-
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+from tests.support.broker import Broker, started
 
 
 class Facts:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.events import Position
+from schemas.events.mailbox_events import Position
 from streams.topology import FOREVER, Stage, Topic
 
 

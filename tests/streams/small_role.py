@@ -19,10 +19,10 @@ from typing import Any
 
 from mail.errors import Fatal, Poison, Transient
 from schemas.mailbox import MailboxState
-from streams.apps import Worker
 from streams.config import Bootstrap, PublisherConfig, StreamsConfig
 from streams.publisher import KafkaPublisher
 from streams.topology import EVENT_MAX_BYTES, Topic
+from streams.worker.worker import Worker
 from tests.streams.small import Answer, Note, River
 
 

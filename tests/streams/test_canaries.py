@@ -16,7 +16,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from intervaltree import IntervalTree
 
-from streams.apps import credentials
+from streams.worker.worker import credentials
 
 FIRST, OTHER = TP("notes", 0), TP("notes", 1)
 
@@ -44,7 +44,7 @@ def test_a_commit_passes_an_event_that_is_still_running() -> None:
     stub = consumer(committed=running, acked=[6, 7, 8])
     assert Consumer._new_offset(stub, FIRST) == 9, (
         "Faust no longer commits past a running event: acks need not be in arrival order any more "
-        "(streams/window.py)"
+        "(streams/worker/in_flight_window.py)"
     )
 
 
@@ -52,7 +52,7 @@ async def test_a_gap_in_the_log_counts_as_acknowledged() -> None:
     stub = consumer(committed=0, acked=[0, 9])
     await Consumer._add_gap(stub, FIRST, 1, 8)
     assert Consumer._new_offset(stub, FIRST) == 10, (
-        "Faust no longer commits past offsets that it never handed out (streams/harness.py)"
+        "Faust no longer commits past offsets that it never handed out (streams/worker/harness.py)"
     )
 
 
@@ -105,7 +105,7 @@ async def test_a_record_is_handed_over_by_tasks_of_its_own() -> None:
     await Consumer._drain_messages(stub, stub)
     assert handed == [("callback", "wait")], (
         "Faust hands records over in another way: look at RewindingConsumer.wait_first "
-        "(streams/harness.py)"
+        "(streams/worker/harness.py)"
     )
 
 
@@ -169,7 +169,7 @@ async def test_an_awaited_send_is_not_an_acknowledged_one(broker, make_workers) 
 
 
 async def test_fausts_own_look_out_ends_a_worker_without_a_position() -> None:
-    """A partition that was assigned a moment ago; else streams/harness.py could let it look."""
+    """A partition that was assigned a moment ago; else the harness could let it look."""
     assigned = SubscriptionState()
     assigned.assign_from_user([FIRST])
     consumer = SimpleNamespace(_fetcher=SimpleNamespace(_subscriptions=assigned))

@@ -5,17 +5,12 @@ from hypothesis import strategies as st
 
 from mail.errors import Undecodable
 from schemas.content import Inline
-from schemas.events import (
-    ChangeMessages,
-    CommandAnswered,
-    Event,
-    MailboxChanged,
-    MailReceived,
-    Position,
-    TrashMessages,
-)
+from schemas.events.legacy import ChangeKeywords, DeleteMessages, MailboxChangedV1
+from schemas.events.mail import MailReceived
+from schemas.events.mailbox_commands import ChangeMessages, TrashMessages
+from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, Position
+from schemas.events.unions import Event
 from schemas.mail import Envelope
-from schemas.older import ChangeKeywords, DeleteMessages, MailboxChangedV1
 from streams.codec import decode, encode
 from streams.topology import TOPICS
 

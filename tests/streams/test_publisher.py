@@ -9,13 +9,13 @@ from aiokafka.partitioner import DefaultPartitioner
 from faust.transport.drivers.aiokafka import DefaultPartitioner as FaustPartitioner
 
 from mail.errors import BrokerUnavailable, Poison
-from schemas.records import DeadLetter
+from schemas.dead_letters import DeadLetter
 from streams.codec import decode_of
 from streams.config import Bootstrap, PublisherConfig, TopicsConfig
-from streams.dead_letter_headers import letter, texts
-from streams.dead_letters import park
+from streams.dead_letters.headers import letter, texts
+from streams.dead_letters.parking import park
 from streams.publisher import TOGETHER_MAX, KafkaPublisher
-from streams.topics import ensure_topics
+from streams.topics.admin import ensure_topics
 from streams.topology import EVENT_MAX_BYTES
 from tests.streams.conftest import Facts, until
 from tests.streams.small import Note, River

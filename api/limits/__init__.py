@@ -1,0 +1,4 @@
+"""Shares of one client: request rates, download slots, search time, parsing work.
+
+May import: api, edge, mail, schemas.
+"""

@@ -1,0 +1,4 @@
+"""REST resources under /v1: request and response types, and handlers.
+
+May import: api, mail, schemas.
+"""

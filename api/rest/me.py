@@ -1,0 +1,105 @@
+"""/v1/me: who is signed in, how much room there is for new mail, and a new password."""
+
+import msgspec
+from aiohttp import web
+
+from api.context import SignedCall
+from api.http.client_address import CLIENT
+from api.http.password_check import hashed, is_right
+from api.problems import bad_request, wrong_password
+from api.rest.login import note_failure
+from api.rest.parameters import Text, query, read_body
+from api.rest.responses import Timestamp, json_answer
+from edge.login_limiter import Candidate
+from mail.addresses import normal_address
+from mail.clock import rfc3339
+from mail.directory.password_rules import fault_in
+from mail.directory.quotas import in_force, is_limited
+from schemas.directory import NOTHING_SAID, Quota
+from schemas.mailbox import Usage
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """`limit` is null where there is none."""
+
+    used: int
+    limit: int | None
+
+
+class QuotaInfo(msgspec.Struct, frozen=True, kw_only=True):
+    bytes: Used
+    mails: Used
+
+
+class OwnQuota(QuotaInfo, frozen=True, kw_only=True):
+    """Room for new mail; `domain` is what all its users share, null when it has no quota."""
+
+    domain: QuotaInfo | None
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    address: str
+    expires_at: Timestamp
+    quota: OwnQuota
+
+
+class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    old_password: Text
+    password: Text
+
+
+async def change_password(call: SignedCall) -> web.StreamResponse:
+    """Set a new password; all other sessions end, with their sockets. 403: the old one is wrong.
+
+    Tries at the old one are limited by session, so that a stolen session is no way to guess it.
+    """
+    query(call.request)
+    asked = await read_body(call.request, NewPassword)
+    edge, user, own = call.edge, call.caller.user, call.caller.session.token_sha256
+    if fault := fault_in(asked.password, address=user.address):
+        raise bad_request("weak_password", fault, "$.password")
+    peer = call.request[CLIENT].address
+    one = Candidate(address=normal_address(user.address), peer=peer, source=("session", own))
+    if not await is_right(edge, one, user.password_hash, asked.old_password):
+        await note_failure(call, user, one)
+        raise wrong_password()
+    password_hash = await hashed(edge, one, asked.password)
+    await edge.ports.directory.set_password(user.user_id, password_hash, keep_session=own)
+    await edge.session_ends.look()
+    return web.Response(status=204)
+
+
+async def me(call: SignedCall) -> web.StreamResponse:
+    query(call.request)
+    return json_answer(
+        Me(
+            id=call.user_id,
+            address=call.caller.user.address,
+            expires_at=rfc3339(call.caller.session.expires_at_ms),
+            quota=await _quota(call),
+        )
+    )
+
+
+async def _quota(call: SignedCall) -> OwnQuota:
+    edge, user = call.edge, call.caller.user
+    used = await edge.ports.store.usage(user.user_id)
+    own = _info(used, in_force(user.quota, edge.config.quota))
+    return OwnQuota(bytes=own.bytes, mails=own.mails, domain=await _of_domain(call))
+
+
+async def _of_domain(call: SignedCall) -> QuotaInfo | None:
+    """Its usage is a sum over all its users, so it may be some seconds old."""
+    domain = await call.edge.ports.directory.domain_of(call.caller.user.domain_id)
+    quota = in_force(domain.quota if domain else NOTHING_SAID, NOTHING_SAID)
+    if domain is None or not is_limited(quota):
+        return None
+    return _info(await call.edge.domain_usages.of(domain.domain_id), quota)
+
+
+def _info(used: Usage, quota: Quota) -> QuotaInfo:
+    return QuotaInfo(
+        bytes=Used(used=used.size_bytes, limit=quota.size_bytes),
+        mails=Used(used=used.messages, limit=quota.messages),
+    )

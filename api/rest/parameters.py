@@ -1,0 +1,199 @@
+"""What clients send, decoded strictly: what is unknown is refused, and the place named."""
+
+import asyncio
+import re
+from datetime import tzinfo
+from typing import Annotated, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from api.config import ApiConfig
+from api.context import EDGE
+from api.problems import Problem, bad_request, not_found
+from mail.errors import Refused
+from mail.query.values import moment_ms, zone_of
+from mail.search.executor import Order
+from schemas.mailbox import Filter
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NUMBER = re.compile(r"[0-9]{1,4}")
+_SEQ = re.compile(r"[0-9]{1,15}")
+_PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
+
+ADDRESS_MAX_CHARS = 320
+STATE = "([0-9]{1,15}-)?[0-9]{1,15}"  # epoch and seq
+SEQ_MAX = 10**15 - 1
+GONE_SEQ = SEQ_MAX + 1  # beyond every mailbox's last, and so as good as beyond the horizon
+FIRST_EPOCH = 1
+FILTERS = ("unread", "flagged", "has_attachments", "from", "after", "before", "tz")
+
+Text = Annotated[str, msgspec.Meta(max_length=1024)]
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    address: Text
+    password: Text
+
+
+class SocketFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client may say on a socket: a token, first; or `ping`, answered with `pong`."""
+
+    type: str = "token"
+    token: Text = ""
+
+
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
+    """The JSON body as `kind`.
+
+    415 for other media types, 408 for one that does not come, 400 with the place of the fault.
+    """
+    if request.content_type != "application/json":
+        raise Problem(415, "unsupported_media_type", "Send application/json.")
+    raw = await _whole(request)
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        found = _PLACE.match(str(error))
+        place = found["place"] if found and found["place"] else "$"
+        raise bad_request("invalid_body", found["detail"] if found else "", place) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise bad_request("invalid_json", str(error), "body") from error
+
+
+async def _whole(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(request.app[EDGE].config.body_max_s):
+            return await request.read()
+    except TimeoutError:
+        raise Problem(408, "timeout", "The body did not come in time.") from None
+
+
+def query(request: web.Request, *known: str) -> dict[str, str]:
+    """The query's parameters: each known, each once."""
+    found: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            raise bad_request(
+                "unknown_parameter",
+                f"Known parameters are: {', '.join(known) or 'none'}.",
+                f"query:{name[:64]}",
+            )
+        if name in found:
+            raise bad_request("repeated_parameter", "Give it once.", f"query:{name}")
+        found[name] = value
+    return found
+
+
+def limit_of(values: dict[str, str], config: ApiConfig) -> int:
+    text = values.get("limit", str(config.page_default))
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= config.page_max:
+        raise bad_request("bad_limit", f"A number from 1 to {config.page_max}.", "query:limit")
+    return int(text)
+
+
+def since_of(values: dict[str, str], config: ApiConfig) -> int | None:
+    """The seq that the client has seen through; GONE_SEQ for a state of another epoch.
+
+    A bare number is of the first epoch, the only one while nothing was restored. 0 is of any.
+    """
+    text = values.get("since")
+    if text is None:
+        return None
+    if not re.fullmatch(STATE, text):
+        raise bad_request("bad_since", "A state, or 0: from the beginning.", "query:since")
+    epoch, _, seq = text.rpartition("-")
+    is_known = int(seq) == 0 or int(epoch or FIRST_EPOCH) == config.epoch
+    return int(seq) if is_known else GONE_SEQ
+
+
+def cursor_of(values: dict[str, str], config: ApiConfig) -> str | None:
+    cursor = values.get("cursor")
+    if cursor is not None and not 1 <= len(cursor) <= config.cursor_max_chars:
+        raise bad_cursor()
+    return cursor
+
+
+def bad_cursor() -> Problem:
+    return bad_request("bad_cursor", "Use a next_cursor of the same list.", "query:cursor")
+
+
+def filter_of(values: dict[str, str]) -> Filter:
+    """What of a list is wanted; see FILTERS."""
+    zone = zone_in(values)
+    return Filter(
+        unread=_flag_of(values, "unread"),
+        flagged=_flag_of(values, "flagged"),
+        has_attachments=_flag_of(values, "has_attachments"),
+        sender=_sender_of(values),
+        after_ms=_moment_of(values, "after", zone),
+        before_ms=_moment_of(values, "before", zone),
+    )
+
+
+def _flag_of(values: dict[str, str], name: str) -> bool | None:
+    text = values.get(name)
+    if text not in {None, "true", "false"}:
+        raise bad_request(f"bad_{name}", "Either true or false.", f"query:{name}")
+    return None if text is None else text == "true"
+
+
+def _sender_of(values: dict[str, str]) -> str | None:
+    text = values.get("from")
+    if text is not None and not 1 <= len(text) <= ADDRESS_MAX_CHARS:
+        raise bad_request("bad_from", "An address.", "query:from")
+    return text
+
+
+def _moment_of(values: dict[str, str], name: str, zone: tzinfo) -> int | None:
+    text = values.get(name)
+    at_ms = moment_ms(text, zone) if text is not None else None
+    if text is not None and at_ms is None:
+        detail = "A day such as 2026-11-24, or a moment of RFC 3339."
+        raise bad_request(f"bad_{name}", detail, f"query:{name}")
+    return at_ms
+
+
+def uid_of(values: dict[str, str]) -> int:
+    text = values.get("after_uid", "0")
+    if not _SEQ.fullmatch(text):
+        raise bad_request("bad_after_uid", "A uid: a whole number from 0.", "query:after_uid")
+    return int(text)
+
+
+def order_of(values: dict[str, str]) -> Order:
+    match values.get("order", "date"):
+        case "date":
+            return "date"
+        case "relevance":
+            return "relevance"
+        case _:
+            raise bad_request("bad_order", "Either date or relevance.", "query:order")
+
+
+def zone_in(values: dict[str, str]) -> tzinfo:
+    """The zone in which dates are meant."""
+    try:
+        return zone_of(values.get("tz", "UTC"))
+    except Refused as error:
+        raise bad_request("bad_time_zone", error.detail, "query:tz") from error
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def id_of(request: web.Request) -> str:
+    """The id in the path; a malformed one is as unknown as any other."""
+    id_ = request.match_info["id"]
+    if not is_id(id_):
+        raise not_found()
+    return id_
+
+
+def number_of(request: web.Request) -> int:
+    text = request.match_info["n"]
+    if not _NUMBER.fullmatch(text):
+        raise not_found()
+    return int(text)

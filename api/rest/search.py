@@ -1,0 +1,47 @@
+"""Search: the words read (mail/query/parser.py), then carried out (mail/search/executor.py)."""
+
+from aiohttp import web
+
+from api.context import SignedCall
+from api.rest.parameters import bad_cursor, cursor_of, limit_of, order_of, query, zone_in
+from api.rest.responses import FoundMessage, Highlights, SearchPage, json_answer, shared_of, summary
+from mail.clock import now_ms
+from mail.errors import Refused
+from mail.query.fields import by_name
+from mail.query.parser import parse
+from mail.query.tree import Asker
+from mail.search.executor import Hit, Wish
+from mail.search.executor import search as carry_out
+
+
+async def search(call: SignedCall) -> web.StreamResponse:
+    """A page of hits. BadQuery goes on to become a problem that points at the place."""
+    config, ports = call.edge.config, call.edge.ports
+    values = query(call.request, "q", "order", "tz", "limit", "cursor")
+    folders = await ports.store.folders(call.user_id)
+    asker = Asker(now_ms=now_ms(), zone=zone_in(values), folders=by_name(folders))
+    wish = Wish(
+        user_id=call.user_id,
+        query=parse(values.get("q", ""), asker),
+        order=order_of(values),
+        limit=limit_of(values, config),
+        cursor=cursor_of(values, config),
+    )
+    try:
+        async with call.edge.searches.turn(call.user_id) as patience:
+            found = await carry_out(ports.search, ports.store, wish, patience)
+    except Refused as error:
+        raise bad_cursor() from error
+    return json_answer(
+        SearchPage(
+            messages=[_found(hit) for hit in found.hits],
+            total=found.total,
+            total_is_exact=found.total_is_exact,
+            next_cursor=found.next_cursor,
+        )
+    )
+
+
+def _found(hit: Hit) -> FoundMessage:
+    marked = Highlights(subject=hit.marked.subject, preview=hit.marked.preview)
+    return FoundMessage(**shared_of(summary(hit.row)), highlights=marked)

@@ -1,0 +1,4 @@
+"""Webmail: static files, read once at start.
+
+May import: api.
+"""

@@ -1,0 +1,222 @@
+"""Mails through a whole stack: rates, CPU of every process, bytes, and the time to the owner."""
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.fixtures import Corpus, Mail
+from benchmarks.load import flood, hand_in, paced
+from benchmarks.processes import Meter
+from benchmarks.stack import Stack
+
+SESSIONS = 20
+POLL_S = 0.1
+LIMIT_S = 300.0  # nothing takes so long; then something is wrong
+EVENTS = "postriver_stage_events_total"
+
+
+class Sender:
+    """Mails to the stack's users in turn; notes when each was accepted, by mail id."""
+
+    def __init__(self, stack: Stack, corpus: Corpus, users: Sequence[str]) -> None:
+        self._port = stack.config.ports.smtp
+        self._corpus = corpus
+        self._users = itertools.cycle(users)
+        self._number = itertools.count()
+        self.accepted_s: dict[str, float] = {}
+
+    def mails(self, count: int, size_bytes: int = 4096) -> list[Mail]:
+        make = self._corpus.mail
+        return [make(next(self._users), next(self._number), size_bytes) for _ in range(count)]
+
+    def _told(self, _: Mail, reply: bytes) -> None:
+        mail_id = next(word for word in reply.decode().split() if word.count("-") == 4)
+        self.accepted_s[mail_id] = time.perf_counter()
+
+    async def flood(self, mails: Sequence[Mail]) -> None:
+        await flood(self._port, mails, self._told, keep=False, sessions=SESSIONS)
+
+    async def paced(self, mails: Sequence[Mail], per_s: float) -> int:
+        return await paced(self._port, mails, self._told, per_s=per_s)
+
+    async def one(self, mail: Mail) -> None:
+        await hand_in(self._port, iter([mail, None]).__next__, self._told)
+
+
+class Owners:
+    """The push sockets of users: when each mail arrived, by mail id."""
+
+    def __init__(self, stack: Stack, tokens: Mapping[str, str]) -> None:
+        self._url = stack.config.http_url
+        self._tokens = tokens
+        self.arrived_s: dict[str, float] = {}
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(self._url)
+        self._sockets = [await self._open(token) for token in self._tokens.values()]
+        self._tasks = [asyncio.create_task(self._listen(one)) for one in self._sockets]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(one.close() for one in self._sockets))
+        await self._http.close()
+
+    async def _open(self, token: str) -> aiohttp.ClientWebSocketResponse:
+        headers = {"Authorization": f"Bearer {token}"}
+        return await self._http.ws_connect("/v1/push", headers=headers)
+
+    async def _listen(self, opened: aiohttp.ClientWebSocketResponse) -> None:
+        async for frame in opened:
+            now_s, body = time.perf_counter(), frame.json()
+            if body.get("change") == "created":
+                self.arrived_s.setdefault(body["message"]["mail_id"], now_s)
+
+    async def all_of(self, mail_ids: Mapping[str, float]) -> None:
+        """Wait until every one of `mail_ids` arrived. TimeoutError."""
+        async with asyncio.timeout(LIMIT_S):
+            while not mail_ids.keys() <= self.arrived_s.keys():  # noqa: ASYNC110
+                await asyncio.sleep(POLL_S)
+
+
+async def done(stack: Stack, stage: str, role: str) -> int:
+    """Events that `stage` has done since its process began, as the process itself counts them."""
+    path = str(stack.home / "run" / f"{role}.sock")
+    connector = aiohttp.UnixConnector(path=path)
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get("http://localhost/metrics") as answer,
+    ):
+        text = await answer.text()
+    samples = (one for family in text_string_to_metric_families(text) for one in family.samples)
+    asked = {"stage": stage, "outcome": "done"}
+    wanted = (one.value for one in samples if one.name == EVENTS and one.labels == asked)
+    return int(sum(wanted))
+
+
+async def when_done(stack: Stack, stage: str, count: int) -> float:
+    """The moment (perf_counter) at which `stage` has done `count` events. TimeoutError."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            with suppress(aiohttp.ClientError):  # a process that is being started
+                if await done(stack, stage, stage) >= count:
+                    return time.perf_counter()
+            await asyncio.sleep(POLL_S)
+
+
+async def throughput(stack: Stack, sender: Sender, count: int) -> dict[str, Any]:
+    """As many mails as `count`, as fast as they are taken; rates count from the first to the last.
+
+    The load generator shares the machine's cores; CPU per mail is of the stack's processes alone.
+    """
+    mails = sender.mails(count)
+    before = {stage: await done(stack, stage, stage) for stage in ("mailbox", "index")}
+    meter, began_s = Meter(stack.pids()), time.perf_counter()
+    ends = [asyncio.create_task(when_done(stack, stage, n + count)) for stage, n in before.items()]
+    await sender.flood(mails)
+    accepted_s = time.perf_counter()
+    stored_s, indexed_s = await asyncio.gather(*ends)
+    moments = {"accepted": accepted_s, "stored": stored_s, "indexed": indexed_s}
+    return {
+        "mails": count,
+        "size_bytes": len(mails[0].data),
+        "per_s": {name: round(count / (at_s - began_s), 1) for name, at_s in moments.items()},
+        "cpu_ms_per_mail": meter.ms_per(count),
+    }
+
+
+async def latency(
+    stack: Stack, sender: Sender, tokens: Mapping[str, str], *, count: int, per_s: float
+) -> dict[str, Any]:
+    """From the `250` to the frame on the owner's socket, at a steady rate."""
+    before = set(sender.accepted_s)
+    async with Owners(stack, tokens) as owners:
+        refused = await sender.paced(sender.mails(count), per_s)
+        sent = {one: at for one, at in sender.accepted_s.items() if one not in before}
+        await owners.all_of(sent)
+    took_ms = [(owners.arrived_s[one] - at_s) * 1000 for one, at_s in sent.items()]
+    about = {"mails": len(took_ms), "refused": refused, "per_s": round(per_s, 1)}
+    return {**about, **percentiles(took_ms)}
+
+
+async def idle(stack: Stack, seconds: float) -> dict[str, float]:
+    """CPU in milliseconds a second of a stack that nobody asks anything."""
+    meter = Meter(stack.pids())
+    await asyncio.sleep(seconds)
+    return meter.ms_per_s()
+
+
+def percentiles(took_ms: Sequence[float]) -> dict[str, float]:
+    """p50, p99 and the most, in milliseconds."""
+    ranked = sorted(took_ms)
+    p99 = ranked[min(len(ranked) - 1, int(len(ranked) * 0.99))]
+    return {
+        "p50_ms": round(statistics.median(ranked), 2),
+        "p99_ms": round(p99, 2),
+        "most_ms": round(ranked[-1], 2),
+    }
+
+
+def stored_bytes(stack: Stack) -> dict[str, int]:
+    """Bytes in the log by topic, and in the state folder by store."""
+    home = stack.home
+    sizes: dict[str, int] = {}
+    for segment in (home / "kafka" / "log").glob("*/*.log"):
+        topic = "topic " + segment.parent.name.rpartition("-")[0]
+        sizes[topic] = sizes.get(topic, 0) + _size_bytes(segment)
+    for file in (home / "data").rglob("*"):
+        if file.is_file():
+            store = "data " + file.name.split(".")[0].rstrip("0123456789-")
+            sizes[store] = sizes.get(store, 0) + _size_bytes(file)
+    contents = (home / "content").rglob("*")
+    sizes["content"] = sum(_size_bytes(file) for file in contents if file.is_file())
+    return sizes
+
+
+def _size_bytes(file: Path) -> int:
+    with suppress(FileNotFoundError):
+        return file.stat().st_size
+    return 0
+
+
+def bytes_per_mail(
+    before: Mapping[str, int], after: Mapping[str, int], mails: int
+) -> dict[str, int]:
+    grown = {name: round((size - before.get(name, 0)) / mails) for name, size in after.items()}
+    return {name: size for name, size in sorted(grown.items()) if size > 0}
+
+
+async def takeover(stack: Stack, sender: Sender, tokens: Mapping[str, str], role: str) -> float:
+    """Seconds from `kill -9` of a role's only process to the next mail on its owner's socket.
+
+    Of index, which nothing on that way waits for, to the next mail in the index.
+    """
+    async with Owners(stack, tokens) as owners:
+        pid, began_s = stack.pids()[role], time.perf_counter()
+        os.kill(pid, signal.SIGKILL)
+        before = set(sender.accepted_s)
+        await sender.one(sender.mails(1)[0])
+        sent = {one: at for one, at in sender.accepted_s.items() if one not in before}
+        await owners.all_of(sent)
+    ends_s = [owners.arrived_s[one] for one in sent]
+    if role == "index":
+        ends_s.append(await when_done(stack, role, 1))  # of its new process, which counts from 0
+    return round(max(ends_s) - began_s, 2)
+
+
+def tokens_of(seeded: str) -> tuple[dict[str, str], dict[int, str]]:
+    """What benchmarks/seed.py printed: tokens by address, and by size of mailbox."""
+    found = json.loads(seeded)
+    return found["users"], {int(mails): token for mails, token in found["filled"].items()}

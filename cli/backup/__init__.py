@@ -1,0 +1,4 @@
+"""Backup and restore of the embedded profile: database copies, contents, unconsumed records.
+
+May import: everything.
+"""

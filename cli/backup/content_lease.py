@@ -1,0 +1,96 @@
+"""The lease on the contents while a backup copies them: a thread that beats for it.
+
+The copying blocks for minutes, so the beat has a thread and an event loop of its own.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
+from pathlib import Path
+
+from cli.wiring.embedded import Adapters
+from mail.errors import Refused, StoreUnavailable
+from mail.ids import new_id
+from mail.ports import ContentSweep
+from schemas.sqlite.small_stores import CONTENT
+from stores.sqlite.database_file import SqliteConfig, connect
+
+log = logging.getLogger(__name__)
+BEAT_S = 10.0  # the sweep ends a lease after SweepConfig.lease_s without a beat
+READY_LIMIT_S = 30.0
+
+
+@contextmanager
+def contents_kept(home: Path, purpose: str, *, beat_s: float = BEAT_S) -> Iterator[None]:
+    """No content is deleted within the block.
+
+    Refused: the lease cannot be had; at the end of the block: it was lost meanwhile.
+    """
+    if not _has_leases(home / "data" / "content.sqlite"):
+        yield  # no process of this version has run here, so there is no sweep
+        return
+    keeper = _Keeper(home, purpose, beat_s)
+    keeper.start()
+    try:
+        keeper.wait_taken()
+        yield
+    finally:
+        keeper.ended.set()
+        keeper.join()
+    if keeper.failure is not None:
+        raise Refused(f"no backup was made: {keeper.failure}")
+
+
+class _Keeper(threading.Thread):
+    """`failure` is why contents may have been deleted; None: they were not."""
+
+    def __init__(self, home: Path, purpose: str, beat_s: float) -> None:
+        super().__init__(name="lease", daemon=True)
+        self._home = home
+        self._purpose = purpose
+        self._beat_s = beat_s
+        self._lease_id = new_id()
+        self._taken = threading.Event()
+        self.ended = threading.Event()
+        self.failure: str | None = None
+
+    def wait_taken(self) -> None:
+        """Refused: no lease within READY_LIMIT_S."""
+        if not self._taken.wait(READY_LIMIT_S) or self.failure is not None:
+            raise Refused(f"no backup was made: {self.failure or 'the contents cannot be locked'}")
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._keep())
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits
+            self.failure = str(error)
+        finally:
+            self._taken.set()
+
+    async def _keep(self) -> None:
+        async with AsyncExitStack() as stack:
+            contents = await Adapters(self._home, stack).content_sweep()
+            await contents.take_lease(self._lease_id, self._purpose)
+            self._taken.set()
+            while not await asyncio.to_thread(self.ended.wait, self._beat_s):
+                await self._beat(contents)
+            if not await contents.renew_lease(self._lease_id):
+                self.failure = "it stood still for too long, and contents may have been deleted"
+            await contents.end_lease(self._lease_id)
+
+    async def _beat(self, contents: ContentSweep) -> None:
+        """A store that is busy now is asked again; the last beat tells whether that was in time."""
+        try:
+            await contents.renew_lease(self._lease_id)
+        except StoreUnavailable as error:
+            log.warning("%s; the lease is renewed in %g s", error, self._beat_s)
+
+
+def _has_leases(path: Path) -> bool:
+    """Whether the file is of this version; an older one is left as it is."""
+    if not path.exists():
+        return False
+    with closing(connect(path, SqliteConfig(), read_only=True)) as connection:
+        return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= len(CONTENT))

@@ -1,0 +1,165 @@
+"""postriver backup, restore, verify, rebuild: copies of everything, and whether they agree."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from agents.ports import IndexPorts
+from cli.accounts import find
+from cli.backup.backup import back_up
+from cli.backup.manifest import Manifest
+from cli.backup.restore import restore as restore_into
+from cli.config.config import Config, load
+from cli.stack_addresses import load_running
+from cli.wiring.profile import adapters, become_owner, bootstrap
+from mail.errors import BrokerUnavailable, Refused
+from mail.mailbox.command_rules import REFUSED, UNCHANGED
+from mail.ports import Directory
+from operations.rebuild import rebuild_index, rebuild_views
+from operations.verify import Verifier
+from schemas.consistency import COUNTS, INDEX, LISTS
+from schemas.directory import User
+from stack.privileges import PrivilegeError, become, opened_folder
+from stack.state_folder import lock_holder
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+MIB = 1024 * 1024
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--without-log", is_flag=True, help="Leave out mail on its way: the broker is gone.")
+def backup(folder: Path, *, without_log: bool) -> None:
+    """Copy everything into the empty FOLDER while Postriver runs."""
+    config, folder = load_running(), folder.absolute()
+    _give_to_owner(folder, config.home)
+    become_owner(config)
+    try:
+        made = back_up(config, folder, bootstrap=None if without_log else bootstrap())
+    except BrokerUnavailable as error:
+        raise Refused(
+            f"{error}: mail on its way is read from the running broker. Start with postriver up, "
+            "or say --without-log to save everything else"
+        ) from error
+    click.echo(f"backup in {folder}: {_told(made)}")
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+def restore(folder: Path) -> None:
+    """Make the empty state folder anew from the backup in FOLDER."""
+    config, folder = load(), folder.absolute()
+    if (pid := lock_holder(config.home)) is not None:
+        raise Refused(f"{config.home} is in use by pid {pid}: postriver down")
+    try:
+        become(config.home)
+    except PrivilegeError as error:
+        raise Refused(str(error)) from error
+    made = restore_into(config, folder)
+    click.echo(f"restored into {config.home}: {_told(made)}")
+    for name, value in sorted(made.settings.items()):
+        if config.as_settings().get(name) != value and not name.endswith(("HOME", "TOOLS", "PORT")):
+            click.echo(f"  note  {name} was {value!r}")
+    click.echo("next: postriver up")
+
+
+@click.command()
+@click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
+@click.option("--content", "all_contents", is_flag=True, help="Read every content, not a sample.")
+def verify(*, address: str | None, all_contents: bool) -> None:
+    """Hold views, contents, holders and index against the journals; exit code 1 if any differ."""
+    raise SystemExit(
+        1 if asyncio.run(_verify(load_running(), address, all_contents=all_contents)) else 0
+    )
+
+
+@click.command()
+@click.argument("part", type=click.Choice([LISTS, COUNTS, INDEX]))
+@click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
+def rebuild(part: str, address: str | None) -> None:
+    """Write PART anew from the journals, while Postriver runs: what agrees stays as it is."""
+    work = (
+        _rebuild_index(load_running(), address)
+        if part == INDEX
+        else _rebuild(load_running(), address, part)
+    )
+    asyncio.run(work)
+
+
+async def _verify(config: Config, address: str | None, *, all_contents: bool) -> int:
+    """The number of differences."""
+    async with adapters(config) as opened:
+        verifier = Verifier(
+            store=await opened.mail_store(),
+            contents=await opened.contents(),
+            holders=await opened.holders(),
+            search=await opened.search(),
+            all_contents=all_contents,
+        )
+        users = await _users(await opened.directory(), address)
+        messages = differences = 0
+        for user in users:
+            count, found = await verifier.differences(user.user_id)
+            messages, differences = messages + count, differences + len(found)
+            for one in found:
+                click.echo(f"{user.address}  {one.part}: {one.what}")
+    click.echo(f"{len(users)} mailboxes, {messages} messages: {differences} differences")
+    return differences
+
+
+async def _rebuild(config: Config, address: str | None, part: str) -> None:
+    async with adapters(config) as opened:
+        users = await _users(await opened.directory(), address)
+    refused = 0
+    async for user, answer in rebuild_views(config.bootstrap, users, part):
+        refused += answer.outcome == REFUSED
+        if answer.outcome != UNCHANGED:
+            click.echo(f"{user.address}  {answer.outcome}: {answer.detail}")
+    click.echo(f"{len(users)} mailboxes gone through")
+    if refused:
+        raise Refused(f"{refused} cannot be rebuilt: see docs/operations.md")
+
+
+async def _rebuild_index(config: Config, address: str | None) -> None:
+    async with adapters(config) as opened:
+        ports = IndexPorts(
+            store=await opened.mail_store(),
+            contents=await opened.contents(),
+            search=await opened.search(),
+        )
+        users = await _users(await opened.directory(), address)
+        documents = 0
+        for user in users:
+            documents += await rebuild_index(user.user_id, ports)
+    click.echo(f"{len(users)} mailboxes, {documents} messages indexed anew")
+
+
+async def _users(directory: Directory, address: str | None) -> list[User]:
+    return await directory.users() if address is None else [await find(directory, address)]
+
+
+def _give_to_owner(folder: Path, home: Path) -> None:
+    """As root: the folder is written by the user who owns the state, who cannot make it himself."""
+    if os.geteuid() != 0 or not home.exists():
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with opened_folder(folder.resolve()) as opened:
+            if not os.listdir(opened):  # noqa: PTH208  (a descriptor)
+                owner = home.stat()
+                os.fchown(opened, owner.st_uid, owner.st_gid)
+    except PrivilegeError as error:
+        raise Refused(str(error)) from error
+
+
+def _told(made: Manifest) -> str:
+    log = "without the log: mail on its way is not in it"
+    if made.log is not None:
+        letters = made.log.get("dead.letters", 0)
+        log = f"{sum(made.log.values()) - letters} events on their way, {letters} dead letters"
+    return (
+        f"{made.files} files, {made.size_bytes / MIB:.1f} MiB, as of {made.began_at}; {log}; "
+        f"Postriver {made.postriver}"
+    )

@@ -1,0 +1,215 @@
+"""postriver up, down, status: the whole stack on this machine."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import accounts
+from cli.config.config import Config, given, load
+from cli.config.exposure import refuse_in_clear
+from cli.config.socket_activation import with_handed
+from cli.doctor.finding import Level
+from cli.doctor.settings import settings
+from cli.formatting import event_of
+from cli.programs import programs
+from cli.roles.host_metrics import Machine
+from cli.stack_addresses import load_running, told
+from cli.wiring.certificates import certificate_of
+from cli.wiring.profile import adapters
+from cli.wiring.store_files import prepare_stores
+from mail.errors import Refused
+from stack.engines.clamd import ClamdMissing
+from stack.engines.freshclam import FreshclamMissing
+from stack.engines.java import JavaMissing
+from stack.engines.kafka import KafkaMissing
+from stack.engines.spamd import SpamdMissing
+from stack.log_format import formatter
+from stack.ports import Port, PortsTaken, check_ports
+from stack.privileges import PrivilegeError, become
+from stack.socket_activation import BadHandover
+from stack.state_folder import AlreadyRunning, Home, HomeError, NoState, claimed, lock_holder
+from stack.supervision.client import (
+    NotRunning,
+    StartFailed,
+    read_status,
+    spawn_detached,
+    stop,
+    write_settings,
+)
+from stack.supervision.supervisor import Supervisor
+from stack.supervision.supervisor_log import supervisor_log
+
+START_TIMEOUT_S = 180.0
+Seed = Callable[[Config], Coroutine[Any, Any, list[accounts.Made]]]
+NOT_RUNNING = 3  # exit code of `status`, as LSB has it
+STARTING_FAILS = (
+    BadHandover, HomeError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing,
+    SpamdMissing, KafkaMissing, JavaMissing,
+)  # fmt: skip
+
+
+@click.command()
+@click.option("--detach", is_flag=True, help="Return when ready, leave it running.")
+@click.option("--no-users", is_flag=True, help="Make no first domain and users.")
+def up(*, detach: bool, no_users: bool) -> None:
+    """Start everything; in the foreground unless --detach."""
+    config = load()
+    try:
+        config = with_handed(config)
+        if (pid := lock_holder(config.home)) is not None:
+            url = load_running().http_url
+            click.echo(f"already running, pid {pid}; {url}/ — postriver status")
+            return
+        refuse_in_clear(config)
+        check_ports(listening_ports(config))  # before `become`: root may see who holds a port
+        become(config.home)
+        seed = _no_users if no_users else _seed
+        _detached(config, seed) if detach else _foreground(config, seed)
+    except AlreadyRunning as error:
+        click.echo(f"already running, pid {error.pid}")
+    except STARTING_FAILS as error:
+        raise Refused(str(error)) from error
+
+
+@click.command()
+def down() -> None:
+    """Stop everything; no process is left."""
+    config = load()
+    try:
+        if config.home.exists():
+            become(config.home)
+        was_running = stop(config.home)
+    except NoState:
+        was_running = False
+    except (HomeError, PrivilegeError) as error:
+        raise Refused(str(error)) from error
+    click.echo("stopped" if was_running else "was not running")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(*, as_json: bool) -> None:
+    """What runs, what is held and how far behind; exit code 3 when nothing runs."""
+    config = load()
+    try:
+        found = read_status(config.home)
+    except (NotRunning, HomeError) as error:
+        found = {"state": "stopped", "processes": [], "engines": [], "roles": []}
+        found |= Machine(config, Home(config.home)).facts()
+        click.echo(json.dumps(found) if as_json else str(error))
+        sys.exit(NOT_RUNNING)
+    click.echo(json.dumps(found) if as_json else _table(found))
+
+
+def listening_ports(config: Config) -> list[Port]:
+    open_ones = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
+    given = zip(open_ones, (config.smtp_fds, config.http_fds), strict=True)
+    had = {setting for setting, descriptors in given if descriptors}
+    return [
+        Port(setting, port, config.bind if setting in open_ones else "127.0.0.1")
+        for setting, port in config.ports.named().items()
+        if setting not in had
+    ]
+
+
+def _foreground(config: Config, seed: Seed) -> None:
+    with claimed(config.home) as home:
+        click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
+        write_settings(home, told(config))
+        certificate_of(config)  # a pair that cannot be used is told before anything starts
+        made = asyncio.run(_prepared(config, seed))
+        machine = Machine(config, home)
+        shown: list[bool] = []
+
+        def greet() -> None:
+            click.echo(_greeting(config, made))
+            shown.append(True)
+
+        supervisor = Supervisor(
+            programs(config, home),
+            home,
+            ops=("127.0.0.1", config.ports.ops),
+            warnings=machine.warnings,
+            facts=machine.facts,
+            measures=machine.measures,
+            on_ready=greet,
+        )
+        with supervisor_log(home, formatter(config.log_format, "supervisor")):
+            code = asyncio.run(supervisor.run())
+        if made and not shown:  # stopped before it was ready: they are in no other place
+            click.echo(_passwords(made))
+        sys.exit(code)
+
+
+def _detached(config: Config, seed: Seed) -> None:
+    """The parent makes the first users, so that their passwords never reach a log."""
+    with claimed(config.home):
+        made = asyncio.run(_prepared(config, seed))
+    argv = [sys.executable, "-P", "-m", "cli", "up", "--no-users"]
+    try:
+        spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=START_TIMEOUT_S)
+    except StartFailed as error:
+        shown = f"\n{_passwords(made)}" if made else ""
+        raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
+    click.echo(_greeting(config, made))
+
+
+async def _prepared(config: Config, seed: Seed) -> list[accounts.Made]:
+    await prepare_stores(config.home)
+    return await seed(config)
+
+
+async def _no_users(_: Config) -> list[accounts.Made]:
+    """For a service: passwords must not be printed into a journal."""
+    return []
+
+
+async def _seed(config: Config) -> list[accounts.Made]:
+    async with adapters(config) as opened:
+        return await accounts.seed(await opened.directory())
+
+
+def _greeting(config: Config, made: list[accounts.Made]) -> str:
+    lines = [
+        "ready",
+        f"  web   {config.http_url}/",
+        f"  smtp  {config.bind}:{config.ports.smtp}",
+        f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
+    ]
+    notes = Machine(config, Home(config.home)).warnings()
+    notes += [f"{one.what}: {one.do}" for one in settings(given()) if one.level is not Level.OK]
+    lines += [f"  note  {note}" for note in notes]
+    if made:
+        lines.append(_passwords(made))
+    lines.append(f"next: {Path(sys.argv[0]).name if made else 'postriver'} demo")
+    return "\n".join(lines)
+
+
+def _passwords(made: list[accounts.Made]) -> str:
+    rows = [f"  user  {one.address}  password {one.password}" for one in made]
+    return "\n".join([*rows, "  shown once; change with: postriver user passwd ADDRESS"])
+
+
+def _table(found: dict[str, Any]) -> str:
+    lines = [f"state {found['state']}, virus signatures: {found['signatures']}"]
+    lines += [f"  note: {warning}" for warning in found["warnings"]]
+    lines += [
+        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}" for row in found["processes"]
+    ]
+    lines += [
+        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}  {row['detail']}"
+        for row in found["engines"]
+    ]
+    for row in found["roles"]:
+        lines.append(f"  {row['name']:<9} lag {row['lag']}")
+        lines += [
+            f"    held: {one['engine']}, {one['detail']}; at {event_of(one)}" for one in row["held"]
+        ]
+        if sweep := row.get("detail", {}).get("sweep"):
+            lines.append(f"    sweep: {sweep}")
+    return "\n".join(lines)

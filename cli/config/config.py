@@ -1,0 +1,204 @@
+"""Every setting, read once from the environment and checked before anything starts.
+
+The only reader of the environment. A bad value stops the start and names its setting.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from cli.config.edge import EdgeSettings, edge_settings
+from cli.config.setting_reader import BadSetting, Reader, written
+from mail.addresses import normal_domain
+from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
+from mail.errors import Refused
+from schemas.directory import Quota
+from stack.engines.freshclam import NO_MIRROR, PUBLIC_MIRROR
+from stack.log_format import FORMATS
+from stack.secrets import known
+from stack.socket_activation import handed_over
+from streams.config import Bootstrap
+from streams.topics.access_rules import OPERATOR
+
+DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
+PREFIX = "POSTRIVER_"
+OURS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
+DEPRECATED: Mapping[str, str] = {}  # an old name, and what to use instead
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """TCP ports on `bind`; the broker's are on the loopback always."""
+
+    smtp: int
+    http: int
+    ops: int
+    kafka: int
+    controller: int
+
+    def named(self) -> dict[str, int]:
+        """Setting name to port, for messages about a taken one."""
+        return {f"POSTRIVER_{name}_PORT": getattr(self, name.lower()) for name in DEFAULT_PORTS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(EdgeSettings):
+    """What an operator may set; docs/limits.md and README list the same names."""
+
+    home: Path
+    tools: Path  # uv, the broker's jars, and what was installed by apt
+    bind: str
+    ports: Ports
+    hostname: str  # in Received, greeting and EHLO
+    message_max_bytes: int
+    recipients_max: int
+    connections_max: int
+    connections_per_peer_max: int
+    junk_score: float
+    quarantine_score: float
+    encrypted: str  # deliver, marked; or quarantine
+    backlog_max_mails: int
+    session_days: int
+    ledger_days: int
+    feed_days: int  # how far back /v1/changes tells
+    quota_bytes: int  # of a user of whom nothing else is said; 0: no limit
+    quota_mails: int
+    log_level: str
+    log_format: str
+    signatures: str  # local: nothing leaves the machine; update: freshclam runs
+    signatures_mirror: str
+    signatures_urls: str  # of single databases, separated by commas
+    signatures_checks: int  # a day
+    user: str = OPERATOR  # who this process is to the broker; no setting
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """The broker, as `user`; anonymous where no start has made secrets yet. Refused."""
+        servers = f"127.0.0.1:{self.ports.kafka}"
+        try:
+            found = known(self.home, self.user)
+        except OSError as error:
+            raise Refused(f"the broker's secret cannot be read: {error}") from error
+        return Bootstrap(servers, self.user, found) if found else Bootstrap(servers)
+
+    @property
+    def quota(self) -> Quota:
+        return Quota(size_bytes=self.quota_bytes, messages=self.quota_mails)
+
+    @property
+    def http_url(self) -> str:
+        return f"http{'s' * self.https}://{self.bind}:{self.ports.http}"
+
+    def as_settings(self) -> dict[str, str]:
+        """The settings that give this configuration again: what our own processes get."""
+        plain = {field.name: getattr(self, field.name) for field in _settings()}
+        ports = plain.pop("ports")
+        plain |= {f"{name}_port": number for name, number in asdict(ports).items()}
+        return {f"POSTRIVER_{name.upper()}": written(value) for name, value in plain.items()}
+
+
+def _settings() -> Iterator[Field[Any]]:
+    return (field for field in fields(Config) if field.name != "user")
+
+
+KNOWN_SETTINGS = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        *(field.name.upper() for field in _settings() if field.name != "ports"),
+        *(f"{name}_PORT" for name in DEFAULT_PORTS),
+        "PORT_BASE", "PROFILE", *OURS,
+    )
+)  # fmt: skip
+
+
+def given() -> dict[str, str]:
+    """What the environment sets of ours, known or not."""
+    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+
+
+def _mirror(read: Reader) -> str:
+    given = read.text("SIGNATURES_MIRROR", PUBLIC_MIRROR)
+    return given if given in {PUBLIC_MIRROR, NO_MIRROR} else read.urls("SIGNATURES_MIRROR")
+
+
+def handed() -> dict[str, tuple[int, ...]]:
+    """Listening sockets that a service manager handed to this process. BadHandover."""
+    return handed_over(os.environ)
+
+
+def checkout() -> Path:
+    """The folder that holds the code, or the current one when it was installed as a wheel."""
+    here = Path(__file__).resolve().parents[2]
+    return here if (here / "pyproject.toml").is_file() else Path.cwd()
+
+
+def load(environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration. BadSetting names the first value that cannot be used."""
+    read = Reader(os.environ if environ is None else environ)
+    read.choice("PROFILE", "embedded", ("embedded",))
+    junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
+    if quarantine < junk:
+        raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
+    return Config(
+        **edge_settings(read),
+        home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
+        tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
+        bind=read.text("BIND", "127.0.0.1"),
+        ports=_ports(read),
+        hostname=_hostname(read),
+        message_max_bytes=read.number(
+            "MESSAGE_MAX_BYTES", 50 * MIB, least=64 * 1024, most=50 * MIB
+        ),
+        recipients_max=read.number("RECIPIENTS_MAX", 100, least=1, most=1000),
+        connections_max=read.number("CONNECTIONS_MAX", 500, least=1, most=20_000),
+        connections_per_peer_max=read.number("CONNECTIONS_PER_PEER_MAX", 50, least=1, most=20_000),
+        junk_score=junk,
+        quarantine_score=quarantine,
+        encrypted=read.choice("ENCRYPTED", "deliver", ("deliver", "quarantine")),
+        backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
+        session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
+        feed_days=read.number("FEED_DAYS", 30, least=1, most=3650),
+        quota_bytes=read.number("QUOTA_BYTES", 0, least=0, most=SIZE_MAX_BYTES),
+        quota_mails=read.number("QUOTA_MAILS", 0, least=0, most=MESSAGES_MAX),
+        ledger_days=read.number("LEDGER_DAYS", 35, least=1, most=3650),
+        log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        log_format=read.choice("LOG_FORMAT", "text", FORMATS),
+        signatures=read.choice("SIGNATURES", "local", ("local", "update")),
+        signatures_mirror=_mirror(read),
+        signatures_urls=read.urls("SIGNATURES_URLS"),
+        signatures_checks=read.number("SIGNATURES_CHECKS", 12, least=1, most=50),
+    )
+
+
+def _ports(read: Reader) -> Ports:
+    base = read.number("PORT_BASE", 0, least=0, most=65_000)
+    if 0 < base < 1024:
+        raise BadSetting("POSTRIVER_PORT_BASE", str(base), "1024 to 65000")
+    ports = {
+        name.lower(): read.number(
+            f"{name}_PORT", base + step if base else default, least=1, most=65_535
+        )
+        for step, (name, default) in enumerate(DEFAULT_PORTS.items())
+    }
+    if len(set(ports.values())) < len(ports):
+        raise BadSetting("POSTRIVER_*_PORT", str(sorted(ports.values())), "five different ports")
+    return Ports(**ports)
+
+
+def _hostname(read: Reader) -> str:
+    given = read.text("HOSTNAME", "")
+    try:
+        return normal_domain(given or _own_name())
+    except Refused as error:
+        if given:
+            raise BadSetting("POSTRIVER_HOSTNAME", given, error.detail) from error
+        return "localhost.localdomain"
+
+
+def _own_name() -> str:
+    """The machine's name as it stands in its own files; no look-up leaves the machine."""
+    return socket.gethostname()

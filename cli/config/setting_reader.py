@@ -1,0 +1,94 @@
+"""How a setting is read from its text, and written again. Which there are: config.py."""
+
+import re
+from collections.abc import Mapping
+
+from edge.trusted_networks import Networks
+from mail.errors import Refused
+
+_URL = re.compile(r"(https?|file)://[!-+\--~]+")  # printable ASCII but for the comma
+
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9]+(?:[.-][a-z0-9]+)*|\[[0-9a-f:.]+\])(?::[1-9]\d{0,4})?")
+
+
+class BadSetting(Refused):
+    """A setting that cannot be used."""
+
+    def __init__(self, name: str, value: str, wanted: str) -> None:
+        super().__init__(f"{name}={value!r}: {wanted}")
+
+
+class Reader:
+    """Typed access to POSTRIVER_* names."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(f"POSTRIVER_{name}", "").strip() or default
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        return self._whole(name, self.text(name, str(default)), least=least, most=most)
+
+    def _whole(self, name: str, value: str, *, least: int, most: int) -> int:
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+            raise BadSetting(f"POSTRIVER_{name}", value, f"a whole number, {least} to {most}")
+        return int(value)
+
+    def score(self, name: str, default: float) -> float:
+        value = self.text(name, str(default))
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not -1000 <= number <= 1000:
+            raise BadSetting(f"POSTRIVER_{name}", value, "a number, -1000 to 1000")
+        return number
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Separated by commas; none is fine."""
+        words = self.text(name, "").split(",")
+        return tuple(self._whole(name, word, least=0, most=10**6) for word in words if word)
+
+    def networks(self, name: str) -> Networks:
+        value = self.text(name, "")
+        try:
+            return Networks.parse(value)
+        except ValueError as error:
+            wanted = f"networks such as 10.0.0.0/8,::1/128 ({error})"
+            raise BadSetting(f"POSTRIVER_{name}", value, wanted) from error
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """Origins as browsers write them (RFC 6454 §6.2), separated by commas; none is fine."""
+        words = [word.strip() for word in self.text(name, "").split(",")]
+        for word in filter(None, words):
+            if not _ORIGIN.fullmatch(word):
+                wanted = "origins such as https://mail.example.org, without a path"
+                raise BadSetting(f"POSTRIVER_{name}", word, wanted)
+        return tuple(filter(None, words))
+
+    def choice(self, name: str, default: str, of: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in of:
+            raise BadSetting(f"POSTRIVER_{name}", value, f"one of {', '.join(of)}")
+        return value
+
+    def urls(self, name: str) -> str:
+        """Of http, https or file; several are separated by commas. None is fine."""
+        value = self.text(name, "")
+        if not all(_URL.fullmatch(url) for url in value.split(",") if url):
+            raise BadSetting(f"POSTRIVER_{name}", value, "http, https or file URLs, no spaces")
+        return value
+
+
+def written(value: object) -> str:
+    """A value as `Reader` reads it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

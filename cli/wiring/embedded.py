@@ -1,0 +1,111 @@
+"""Adapters of the embedded profile: SQLite files and a folder of contents."""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from mail.ports import (
+    Attempts,
+    ContentStore,
+    ContentSweep,
+    Directory,
+    Holders,
+    Ledger,
+    MailStore,
+    Parser,
+    Quarantine,
+    SearchIndex,
+    SpamScanner,
+    VirusScanner,
+)
+from parsing.pool import ParserPool
+from scanners.clamd import ClamdScanner, ClamdScannerConfig
+from scanners.spamd import SpamdScanner, SpamdScannerConfig
+from stack.state_folder import existing
+from stores.sqlite.attempts import SqliteAttempts
+from stores.sqlite.content_store import CACHE_KIB as CONTENT_CACHE_KIB
+from stores.sqlite.content_store import PackedContentConfig, PackedContentStore
+from stores.sqlite.database_file import SqliteConfig
+from stores.sqlite.directory.store import SqliteDirectory
+from stores.sqlite.holders import SqliteHolders
+from stores.sqlite.ledger import SqliteLedger
+from stores.sqlite.mail_store.store import SqliteMailStore
+from stores.sqlite.quarantine import SqliteQuarantine
+from stores.sqlite.search.index import FtsIndex
+
+
+class Adapters:
+    """Opens adapters on demand and closes them together, last first.
+
+    `existing`: files that are not there, or of an older schema, are StoreUnavailable.
+    """
+
+    def __init__(self, home: Path, stack: AsyncExitStack, *, existing: bool = False) -> None:
+        self._home = home
+        self._data = home / "data"
+        self._stack = stack
+        self._sqlite = SqliteConfig(existing=existing)
+
+    async def mail_store(self) -> MailStore:
+        store = await SqliteMailStore.open(self._data / "mail.sqlite", self._sqlite)
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def directory(self) -> Directory:
+        store = await SqliteDirectory.open(self._data / "directory.sqlite", self._sqlite)
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def attempts(self) -> Attempts:
+        config = replace(self._sqlite, readers=1, cache_kib=1024)
+        store = await SqliteAttempts.open(self._data / "attempts.sqlite", config)
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def quarantine(self) -> Quarantine:
+        store = await SqliteQuarantine.open(self._data / "quarantine.sqlite", self._sqlite)
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def holders(self) -> Holders:
+        store = await SqliteHolders.open(self._data / "holders.sqlite", self._sqlite)
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def ledger(self) -> Ledger:
+        store = await SqliteLedger.open(self._data / "ledger.sqlite", self._sqlite)
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def contents(self) -> ContentStore:
+        return await self._contents()
+
+    async def content_sweep(self) -> ContentSweep:
+        return await self._contents()
+
+    async def _contents(self) -> PackedContentStore:
+        config = PackedContentConfig(sqlite=replace(self._sqlite, cache_kib=CONTENT_CACHE_KIB))
+        store = await PackedContentStore.open(
+            self._data / "content.sqlite", self._home / "content", config
+        )
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def search(self) -> SearchIndex:
+        index = FtsIndex(self._data / "search")
+        self._stack.push_async_callback(index.close)
+        return index
+
+    def parser(self) -> Parser:
+        parser = ParserPool()
+        self._stack.push_async_callback(parser.close)
+        return parser
+
+    def _socket(self, engine: str) -> Path:
+        return existing(self._home).socket(engine)
+
+    def virus(self) -> VirusScanner:
+        return ClamdScanner(ClamdScannerConfig(address=self._socket("clamd")))
+
+    def spam(self) -> SpamScanner:
+        return SpamdScanner(SpamdScannerConfig(address=self._socket("spamd")))

@@ -1,0 +1,66 @@
+"""Which adapter stands behind which port. The one place that knows both sides.
+
+Embedded profile: SQLite, synced local content, FTS5, clamd and spamd over unix sockets.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from cli.config.config import Config, load
+from cli.stack_addresses import load_running
+from cli.wiring.embedded import Adapters
+from mail.errors import Refused
+from mail.ports import (
+    Directory,
+    MailStore,
+    Quarantine,
+)
+from stack.privileges import PrivilegeError, become
+from stack.state_folder import HomeError, existing
+from streams.config import Bootstrap
+
+
+def become_owner(config: Config) -> None:
+    """As root, become the owner of the state folder. Refused: there is none that we can use."""
+    try:
+        existing(config.home)
+        become(config.home)
+    except (HomeError, PrivilegeError) as error:
+        raise Refused(str(error)) from error
+
+
+def bootstrap() -> Bootstrap:
+    """The broker's address, for commands that read events: never as root. Refused."""
+    config = load_running()
+    become_owner(config)
+    return config.bootstrap
+
+
+@asynccontextmanager
+async def adapters(config: Config) -> AsyncIterator[Adapters]:
+    """Adapters of the state folder in `config`; as root, we become its owner first.
+
+    They use what the start of the stack has made (cli/wiring/store_files.py). Refused: there is no
+    state folder yet, or it is not one that we can use.
+    """
+    become_owner(config)
+    async with AsyncExitStack() as stack:
+        yield Adapters(config.home, stack, existing=True)
+
+
+@asynccontextmanager
+async def open_directory() -> AsyncIterator[Directory]:
+    async with adapters(load()) as opened:
+        yield await opened.directory()
+
+
+@asynccontextmanager
+async def open_quarantine() -> AsyncIterator[Quarantine]:
+    async with adapters(load()) as opened:
+        yield await opened.quarantine()
+
+
+@asynccontextmanager
+async def open_mail_store() -> AsyncIterator[MailStore]:
+    async with adapters(load()) as opened:
+        yield await opened.mail_store()

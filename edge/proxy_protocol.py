@@ -1,0 +1,99 @@
+"""The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): who is behind a proxy.
+
+A connection from a network of `SmtpConfig.proxies` must begin with such a header, and no other may:
+its bytes would be a command that we do not know. So nobody but a trusted proxy names a peer.
+"""
+
+import asyncio
+import ipaddress
+import struct
+
+from edge.trusted_networks import plain_address
+
+V1_MAX_BYTES = 107  # §2.1, with its CRLF
+V2_MAX_BYTES = 2048  # addresses take 216 at most; the rest is extensions, which are not read
+_V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+_V1_START = b"PROXY "
+_PORTS_MAX = 65_535
+
+
+class BadHeader(Exception):
+    """No PROXY header, or a broken one. The message says what is wrong, without its bytes."""
+
+
+async def read_header(reader: asyncio.StreamReader, *, within_s: float) -> str | None:
+    """The client's address; None when the proxy speaks for itself, such as in a health check.
+
+    Not a byte behind the header is read. BadHeader.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            return await _read(reader)
+    except TimeoutError:
+        raise BadHeader(f"not within {within_s:g} s") from None
+    except EOFError:
+        raise BadHeader("the connection ended") from None
+
+
+async def _read(reader: asyncio.StreamReader) -> str | None:
+    start = await reader.readexactly(len(_V2_SIGNATURE))
+    if start == _V2_SIGNATURE:
+        head = await reader.readexactly(4)
+        length = struct.unpack("!H", head[2:])[0]
+        if length > V2_MAX_BYTES:
+            raise BadHeader(f"version 2 with {length} bytes of addresses")
+        return parse_v2(head, await reader.readexactly(length))
+    if not start.startswith(_V1_START):
+        raise BadHeader("the connection does not begin with a PROXY header")
+    line = start
+    while not line.endswith(b"\r\n"):
+        if len(line) >= V1_MAX_BYTES:
+            raise BadHeader(f"version 1 longer than {V1_MAX_BYTES} bytes")
+        line += await reader.readexactly(1)
+    return parse_v1(line)
+
+
+def parse_v1(line: bytes) -> str | None:
+    """`PROXY TCP4 192.0.2.7 192.0.2.1 56324 25` with CRLF; §2.1. BadHeader."""
+    try:
+        words = line.decode("ascii").removesuffix("\r\n").split(" ")
+    except UnicodeDecodeError:
+        raise BadHeader("version 1 beyond ASCII") from None
+    if words[1:2] == ["UNKNOWN"]:
+        return None
+    if len(words) != 6 or words[1] not in {"TCP4", "TCP6"}:
+        raise BadHeader("version 1 without TCP4, TCP6 or UNKNOWN and two addresses")
+    _, family, source, target, *ports = words
+    versions = {_version(source), _version(target)}
+    if versions != {int(family[-1])} or not all(map(_is_port, ports)):
+        raise BadHeader("version 1 with a bad address or port")
+    return plain_address(source)
+
+
+def _version(text: str) -> int | None:
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return None
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= _PORTS_MAX
+
+
+def parse_v2(head: bytes, rest: bytes) -> str | None:
+    """The four bytes behind the signature, and what they announce; §2.2. BadHeader."""
+    version, command = head[0] >> 4, head[0] & 0x0F
+    if version != 2 or command > 1:
+        raise BadHeader(f"version {version}, command {command}")
+    if command == 0:
+        return None  # LOCAL: addresses, if any, are to be ignored
+    match head[1]:
+        case 0x00:
+            return None  # UNSPEC
+        case 0x11 if len(rest) >= 12:
+            return plain_address(str(ipaddress.IPv4Address(rest[:4])))
+        case 0x21 if len(rest) >= 36:
+            return plain_address(str(ipaddress.IPv6Address(rest[:16])))
+        case family:
+            raise BadHeader(f"version 2, family and protocol {family:#04x} in {len(rest)} bytes")

@@ -1,0 +1,43 @@
+"""What every mail store asks of a commit before it writes anything."""
+
+from mail.errors import JournalConflict
+from mail.ports import Commit
+from schemas.events.mailbox_events import MailboxChanged, MessageChange
+from schemas.mailbox import Message
+
+
+def check_whole(commit: Commit) -> None:
+    """ValueError: entry, rows and state of `commit` do not tell of the same change."""
+    entry, rows = commit.entry, commit.messages
+    whole = (
+        commit.state.seq == entry.seq
+        and commit.state.usage == entry.usage
+        and len(rows) == len(entry.changes) == len({row.message_id for row in rows})
+        and all(_tells(entry, *pair) for pair in zip(entry.changes, rows, strict=True))
+    )
+    if not whole:
+        msg = f"commit of user {entry.user_id} seq {entry.seq} disagrees with itself"
+        raise ValueError(msg)
+
+
+def is_repeated(entry: MailboxChanged, *, last_seq: int, journalled: MailboxChanged | None) -> bool:
+    """Whether `entry` stands in the journal already; `journalled` is what stands at its seq.
+
+    JournalConflict: something else stands there, or `entry` does not follow on `last_seq`.
+    """
+    if journalled == entry:
+        return True
+    if journalled is not None or entry.seq != last_seq + 1:
+        raise JournalConflict(entry.user_id, entry.seq)
+    return False
+
+
+def _tells(entry: MailboxChanged, change: MessageChange, row: Message) -> bool:
+    return (
+        (entry.user_id, entry.seq) == (row.user_id, row.changed_seq)
+        and change.message_id == row.message_id
+        and change.places == row.places
+        and change.keywords == row.keywords
+        and change.thread_id == row.thread_id
+        and (change.change == "destroyed") == row.destroyed
+    )

@@ -1,0 +1,126 @@
+"""What the journal says: pure functions that fold its entries into state, records and rows.
+
+The writer, the stores' snapshots, rebuilding and the tests' comparisons all take their word from
+here: a mailbox is its snapshot, the entries after it, and the contents that they name.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from schemas.events.mailbox_events import FolderChange, MailboxChanged, MessageChange
+from schemas.mail import Head
+from schemas.mailbox import FolderCounts, MailboxState, Message, OwnFolder, Usage
+from schemas.snapshot import MessageRecord
+
+
+def state_after(state: MailboxState, entry: MailboxChanged, usage: Usage) -> MailboxState:
+    """The state after the entry that follows on `state`; `usage` is the one after it."""
+    own = state.own
+    for change in entry.folder_changes:
+        own = {**own, change.id: _own_after(own.get(change.id), change)}
+    folders = state.folders | {one.id: one for one in entry.folders}
+    gone = {id_ for id_, it in own.items() if it.deleting and not _total(folders, id_)}
+    if gone:
+        own = {id_: it for id_, it in own.items() if id_ not in gone}
+        folders = {id_: it for id_, it in folders.items() if id_ not in gone}
+    return MailboxState(
+        seq=entry.seq,
+        epoch=entry.position.epoch,
+        partition=entry.position.partition,
+        offset=entry.position.offset,
+        folders=folders,
+        own=own,
+        usage=usage,
+    )
+
+
+def records_after(
+    entry: MailboxChanged, known: Mapping[str, MessageRecord]
+) -> dict[str, MessageRecord]:
+    """The records of the entry's messages; `known` has them as they were before."""
+    return {
+        change.message_id: _record_after(entry.seq, change, known.get(change.message_id))
+        for change in entry.changes
+    }
+
+
+def usage_after(usage: Usage, entry: MailboxChanged, known: Mapping[str, MessageRecord]) -> Usage:
+    """Counted from records, since not every entry tells it."""
+    size_bytes, messages = usage.size_bytes, usage.messages
+    for change in entry.changes:
+        if change.delivered is not None:
+            size_bytes, messages = size_bytes + change.delivered.content.size_bytes, messages + 1
+        elif change.change == "destroyed":
+            before = known[change.message_id].delivered.content
+            size_bytes, messages = size_bytes - before.size_bytes, messages - 1
+    return Usage(size_bytes, messages)
+
+
+def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: Head) -> Message:
+    """The row that a record and its content's head make; a tombstone has no head and no hops."""
+    told, destroyed = record.delivered, record.destroyed
+    return Message(
+        message_id=record.message_id,
+        user_id=user_id,
+        domain_id=domain_id,
+        mail_id=told.mail_id,
+        places=record.places,
+        keywords=record.keywords,
+        created_seq=record.created_seq,
+        changed_seq=record.changed_seq,
+        received_at_ms=told.received_at_ms,
+        content=told.content,
+        head=Head() if destroyed else head,
+        verdict=told.verdict,
+        hops=() if destroyed else told.hops,
+        thread_id=record.thread_id,
+        destroyed=destroyed,
+    )
+
+
+class History:
+    """A mailbox folded in memory, entry by entry: for rebuilding, verifying and tests."""
+
+    def __init__(self, state: MailboxState, records: Mapping[str, MessageRecord]) -> None:
+        self.state = state
+        self.records = dict(records)
+
+    def add(self, entry: MailboxChanged) -> None:
+        """ValueError: it does not follow on the last one."""
+        if entry.seq != self.state.seq + 1:
+            msg = f"seq {entry.seq} does not follow on {self.state.seq}"
+            raise ValueError(msg)
+        usage = usage_after(self.state.usage, entry, self.records)
+        self.state = state_after(self.state, entry, usage)
+        self.records |= records_after(entry, self.records)
+
+
+def _own_after(before: OwnFolder | None, change: FolderChange) -> OwnFolder:
+    if change.change == "destroyed" and before is not None:
+        return msgspec.structs.replace(before, deleting=True)
+    return OwnFolder(name=change.name, parent_id=change.parent_id)
+
+
+def _total(folders: Mapping[str, FolderCounts], id_: str) -> int:
+    return folders[id_].total if id_ in folders else 0
+
+
+def _record_after(seq: int, change: MessageChange, before: MessageRecord | None) -> MessageRecord:
+    delivered = change.delivered or (before.delivered if before else None)
+    if delivered is None:
+        msg = f"seq {seq} changes message {change.message_id}, which nothing has created"
+        raise ValueError(msg)
+    destroyed = change.change == "destroyed"
+    if destroyed:
+        delivered = msgspec.structs.replace(delivered, hops=())
+    return MessageRecord(
+        message_id=change.message_id,
+        places=change.places,
+        keywords=change.keywords,
+        thread_id=change.thread_id or (before.thread_id if before else ""),
+        created_seq=before.created_seq if before else seq,
+        changed_seq=seq,
+        delivered=delivered,
+        destroyed=destroyed,
+    )

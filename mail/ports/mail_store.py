@@ -1,0 +1,170 @@
+"""Journal, state, rows and lists of every mailbox."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from schemas.consistency import Checked, Rebuild
+from schemas.events.mailbox_commands import RebuildViews
+from schemas.events.mailbox_events import MailboxChanged
+from schemas.mail import Head
+from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.snapshot import MessageRecord, Snapshot
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one mailbox command writes."""
+
+    entry: MailboxChanged
+    messages: tuple[Message, ...]  # the rows after the change, one for each of the entry's changes
+    state: MailboxState  # after the change; its seq is the entry's
+    threads: dict[bytes, str] = {}  # to bind: hash of a message id -> thread id
+
+
+class MailStore(Protocol):
+    """Journal, state, message rows and lists of every mailbox. One writer per user: `mailbox`."""
+
+    async def load(self, user_id: str) -> MailboxState:
+        """The state, after views are brought up to the journal. A new user: MailboxState().
+
+        Writes what a commit that was cut short left undone: for the mailbox's writer only.
+        """
+        ...
+
+    async def state(self, user_id: str) -> MailboxState:
+        """The state as it is stored; reads only, for everybody. A new user: MailboxState().
+
+        Every change up to its seq can be read; a commit under way is not in it.
+        """
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Journal first, then views and state. The same commit again changes nothing.
+
+        JournalConflict: the journal holds another command_id at (user, seq), or `seq` leaves a gap.
+        Calls of many users may be written together; each fails or succeeds alone.
+        """
+        ...
+
+    async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None:
+        """FeedGone, with the entry's follow-up: it was carried out, and its entry is folded."""
+        ...
+
+    async def message(self, user_id: str, message_id: str) -> Message | None:
+        """Tombstones too (`destroyed`). Another user's message: None."""
+        ...
+
+    async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        """Those that exist, tombstones too, by id."""
+        ...
+
+    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        """Those that exist and are not destroyed, by id."""
+        ...
+
+    async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+        """Messages that are not destroyed with an id above `after_id`, by id; 1 <= limit <= 500."""
+        ...
+
+    async def folders(self, user_id: str) -> tuple[Folder, ...]:
+        """The standard folders in the order of FOLDERS, then the owner's by name."""
+        ...
+
+    async def page(
+        self,
+        user_id: str,
+        folder_id: str | None,
+        *,
+        wanted: Filter,
+        limit: int,
+        cursor: str | None,
+    ) -> Page:
+        """Newest `received_at_ms` first, then by message id; stable under arrivals.
+
+        `folder_id` None: all mail but junk and trash. A filter that finds little is bounded in what
+        it looks at: then the page is short, and its cursor goes on.
+        Refused: a cursor that this store did not give. 1 <= limit <= 500.
+        """
+        ...
+
+    async def by_uid(
+        self, user_id: str, folder_id: str, *, after_uid: int, limit: int
+    ) -> list[Message]:
+        """Messages of a folder with uid > after_uid, by uid. Refused: limit is not 1 to 500."""
+        ...
+
+    async def before_delivery(
+        self, user_id: str, message_id: str, keys: Sequence[bytes]
+    ) -> tuple[Message | None, dict[bytes, str]]:
+        """The message if it is there, tombstones too, and which of `keys` are bound to a thread.
+
+        A key is the hash of a message id (mail/mailbox/threads.py).
+        """
+        ...
+
+    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+        """A conversation's messages in the order of their arrival, wherever they lie.
+
+        Refused: a cursor that this store did not give. 1 <= limit <= 500.
+        """
+        ...
+
+    async def usage(self, user_id: str) -> Usage: ...
+
+    async def domain_usage(self, domain_id: str) -> Usage:
+        """Of all its users together."""
+        ...
+
+    async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
+        """Entries with seq > since_seq, in order. FeedGone: some of them are folded."""
+        ...
+
+    async def snapshot(self, user_id: str) -> Snapshot:
+        """What the folded entries left; Snapshot() when none are."""
+        ...
+
+    async def snapshot_records(
+        self, user_id: str, *, after_id: str, limit: int
+    ) -> list[MessageRecord]:
+        """The snapshot's messages with an id above `after_id`, by id; destroyed ones too.
+
+        1 <= limit <= 500. Records are of the moment of the call: fold and read do not go together.
+        """
+        ...
+
+    async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
+        """Fold the journal's first entries into the snapshot; the number of folded entries.
+
+        Stops before the first entry from `before_ms` or later, and after `to_seq`: the caller, the
+        mailbox's writer, vouches that every event up to there is published. One call folds a
+        bounded number of entries, and at least one that is due; none during a rebuild.
+        JournalDamaged (mail/mailbox/consistency_check.py): nothing was written.
+        """
+        ...
+
+    async def check(self, user_id: str) -> Checked:
+        """Views compared with the journal, all of one moment."""
+        ...
+
+    async def rebuilding(self, user_id: str) -> Rebuild | None:
+        """Progress of the mailbox's last rebuild."""
+        ...
+
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+        """Do one bounded step: rewrite from the journal the views that differ from it.
+
+        `heads`, by message id: of the progress's `lacking`, those whose row is gone. A step that is
+        done, or is not the next one, changes nothing. Commits may stand between the steps. For the
+        writer of the mailbox only. JournalDamaged (mail/mailbox/consistency_check.py), Refused:
+        nothing was written.
+        """
+        ...
+
+    async def by_mail(self, mail_id: str) -> list[Message]:
+        """Every message that came of a mail, destroyed ones too; for operators."""
+        ...
+
+    async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
+        """As `by_mail`, for many mails at once, in no order."""
+        ...

@@ -1,0 +1,104 @@
+"""What matches a query, by definition: slow, plain, and what every index is held to."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mail.query.tokenizer import tokens
+from mail.query.tree import (
+    SEARCHED,
+    Before,
+    Fact,
+    HasAttachment,
+    In,
+    Is,
+    Larger,
+    Leaf,
+    Node,
+    Words,
+    evaluated,
+    phrase,
+)
+from schemas.mailbox import FLAGGED, SEEN, Message
+from schemas.search import IndexDocument
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is true of a message apart from its text."""
+
+    received_at_ms: int
+    size_bytes: int
+    has_attachments: bool
+    folder_ids: frozenset[str] = frozenset()
+    unread: bool = False
+    flagged: bool = False
+
+
+Texts = dict[str, list[str]]  # the tokens of each of SEARCHED
+
+
+def texts_of(document: IndexDocument) -> Texts:
+    """The tokens of each searched field: what queries are held against."""
+    return {field: tokens(getattr(document, field)) for field in SEARCHED}
+
+
+def facts_of(row: Message) -> Facts:
+    return Facts(
+        received_at_ms=row.received_at_ms,
+        size_bytes=row.content.size_bytes,
+        has_attachments=row.head.has_attachments,
+        folder_ids=frozenset(row.places),
+        unread=SEEN not in row.keywords,
+        flagged=FLAGGED in row.keywords,
+    )
+
+
+def lasting_facts(document: IndexDocument) -> Facts:
+    """Those that the index knows."""
+    return Facts(
+        received_at_ms=document.received_at_ms,
+        size_bytes=document.size_bytes,
+        has_attachments=document.has_attachments,
+    )
+
+
+def matches(node: Node, texts: Texts, facts: Facts) -> bool:
+    def holds(leaf: Leaf) -> bool:
+        return has_words(leaf, texts) if isinstance(leaf, Words) else is_true(leaf, facts)
+
+    return evaluated(node, holds)
+
+
+def is_true(fact: Fact, of: Facts) -> bool:
+    match fact:
+        case Before(at_ms):
+            return of.received_at_ms < at_ms
+        case Larger(size_bytes):
+            return of.size_bytes > size_bytes
+        case HasAttachment():
+            return of.has_attachments
+        case In(folder_id):
+            return folder_id in of.folder_ids
+        case Is(state):
+            return of.unread if state == "unread" else of.flagged
+
+
+def has_words(words: Words, texts: Texts) -> bool:
+    """Whether the tokens stand side by side in a field that is asked for."""
+    fields = SEARCHED if words.field is None else (words.field,)
+    wanted, prefix = phrase(words)
+    return any(_within(texts[field], wanted, prefix=prefix) for field in fields)
+
+
+def _within(found: Sequence[str], wanted: tuple[str, ...], *, prefix: bool) -> bool:
+    *before, last = wanted
+    length = len(wanted)
+    return any(
+        found[start : start + length - 1] == before
+        and (
+            found[start + length - 1].startswith(last)
+            if prefix
+            else found[start + length - 1] == last
+        )
+        for start in range(len(found) - length + 1)
+    )

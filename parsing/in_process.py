@@ -1,0 +1,35 @@
+"""Parser in the calling process, without limits: for tests and small tools."""
+
+from collections.abc import Sequence
+
+from mail.mime.message_parser import (
+    Attachment,
+    Reading,
+    Words,
+    attachment,
+    read_head,
+    read_words,
+)
+from mail.mime.parse_requests import TEXT_MAX_CHARS, read_forms, read_shown
+from mail.ports.parser import Parser
+from schemas.mail import Head
+
+
+class ParserHere(Parser):
+    """Parses on the caller's event loop, however long it takes: for tests and small tools."""
+
+    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+        del apart
+        return read_head(content)
+
+    async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
+        return read_shown(content, text_max_chars=text_max_chars)
+
+    async def words(self, content: bytes) -> Words:
+        return read_words(content)
+
+    async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
+        return attachment(content, n)
+
+    async def forms(self, content: bytes) -> Sequence[bytes] | None:
+        return read_forms(content, text_max_chars=TEXT_MAX_CHARS)

@@ -1,0 +1,125 @@
+"""One parser child as its parent sees it: started, asked, ended. Used by one thread at a time."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Self
+
+import msgspec
+
+from mail.errors import ParserUnavailable
+from mail.mime.parse_requests import Asked
+from parsing.frames import Ended, Oversized, receive, send
+from parsing.limits import ParserLimits
+
+PROGRAM = "parsing.child"
+_START = (
+    "import sys; sys.path[:] = sys.argv[4:]; import importlib, msgspec;"
+    "from parsing.limits import ParserLimits as limits;"
+    "main = importlib.import_module(sys.argv[1]).main;"
+    "main(int(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=limits))"
+)
+_encode = msgspec.msgpack.Encoder().encode
+_LIMIT_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
+
+
+class Beyond(Exception):
+    """The mail is beyond a limit, or makes the parser crash; the child has ended."""
+
+
+class Gone(Exception):
+    """The child ended, and perhaps not by this mail's fault. `blamed`: it did not end by itself."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"ended with {code}")
+        self.blamed = code != 0
+
+
+class ParserProcess:
+    """Made by `start`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", connection: socket.socket) -> None:
+        self._process = process
+        self._connection = connection
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @classmethod
+    def start(cls, limits: ParserLimits, program: str = PROGRAM) -> Self:
+        """A child that is ready: `program` is a module with `main`. ParserUnavailable: no start.
+
+        The kernel ends it with the calling thread: that must live as long as the child is needed.
+        """
+        ours, theirs = socket.socketpair()
+        argv = [sys.executable, "-c", _START, program, str(os.getpid())]
+        argv += [msgspec.json.encode(limits).decode(), *sys.path]
+        try:
+            process = subprocess.Popen(  # noqa: S603  (our own program)
+                argv, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
+            )
+        except OSError as error:
+            ours.close()
+            raise ParserUnavailable(str(error)) from error
+        finally:
+            theirs.close()
+        started = cls(process, ours)
+        ours.settimeout(limits.start_s)
+        try:
+            ready = ours.recv(1)
+        except OSError:
+            ready = b""
+        if not ready:
+            raise ParserUnavailable(f"a parser child ended with {started.end()} at its start")
+        return started
+
+    def ask(self, asked: Asked, content: bytes, limits: ParserLimits) -> tuple[bytes, bytes]:
+        """The answer as MessagePack, and octets. Beyond, Gone: this child is of no more use."""
+        until_s = time.monotonic() + limits.clock_s
+        self._connection.settimeout(limits.clock_s)
+        try:
+            send(self._connection, _encode(asked), content)
+            return receive(
+                self._connection,
+                head_max=limits.answer_max_bytes,
+                tail_max=len(content) + limits.answer_max_bytes,
+                until_s=until_s,
+            )
+        except (TimeoutError, Oversized) as error:
+            self.end()
+            raise Beyond(str(error) or "an answer that is too long") from error
+        except Ended:
+            code = self._wait(2.0)
+        if -code in _LIMIT_SIGNALS or code > 0:
+            raise Beyond(_named(code))
+        raise Gone(code)
+
+    def end(self) -> int:
+        """Kill it if it still runs; its exit code, negative for a signal."""
+        self._process.kill()
+        return self._wait(None)
+
+    def kill(self) -> None:
+        """Kill it while another thread asks it; that one sees it gone."""
+        self._process.kill()
+
+    def _wait(self, limit_s: float | None) -> int:
+        try:
+            code = self._process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._connection.close()
+        return code
+
+
+def _named(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit {code}"

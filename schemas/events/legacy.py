@@ -1,0 +1,107 @@
+"""What earlier versions wrote, and what it means now: the one place that knows.
+
+A log and a journal keep what was written. Decoders take the older kinds beside the present ones and
+hand what they find to `current`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from schemas.events.mailbox_commands import ChangeMessages, TrashMessages
+from schemas.events.mailbox_events import Delivered, MailboxChanged, MessageChange, Position
+from schemas.mailbox import FolderCounts
+
+
+class ChangeKeywords(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_keywords.v1"):
+    """Keywords of one message."""
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    message_id: str
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+    at_ms: int
+
+
+class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.delete_messages.v1"):
+    """To the trash; for good what lay only there when the command was carried out.
+
+    Its author said nothing of what he saw, so it is read as TrashMessages: it destroys nothing.
+    """
+
+    command_id: str
+    user_id: str
+    domain_id: str
+    message_ids: tuple[str, ...]
+    if_changed_seq: int | None = None
+    at_ms: int
+
+
+class MailboxChangedV1(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.changed.v1"):
+    """A step that touched one message; nothing told of usage or conversations yet."""
+
+    user_id: str
+    domain_id: str
+    seq: int
+    command_id: str
+    position: Position
+    change: str
+    message_id: str
+    places: dict[str, int]
+    keywords: tuple[str, ...]
+    folders: tuple[FolderCounts, ...]
+    at_ms: int
+    delivered: Delivered | None = None
+
+
+OLDER: dict[type, type] = {
+    ChangeMessages: ChangeKeywords,
+    TrashMessages: DeleteMessages,
+    MailboxChanged: MailboxChangedV1,
+}
+
+
+def current(event: Any) -> Any:
+    """`event` as this version says it; anything but an older kind comes back as it is."""
+    match event:
+        case MailboxChangedV1():
+            return _changed(event)
+        case ChangeKeywords():
+            return _change(event)
+        case DeleteMessages():
+            return TrashMessages(**msgspec.structs.asdict(event))
+    return event
+
+
+def _change(command: ChangeKeywords) -> ChangeMessages:
+    return ChangeMessages(
+        command_id=command.command_id,
+        user_id=command.user_id,
+        domain_id=command.domain_id,
+        message_ids=(command.message_id,),
+        add_keywords=command.add,
+        remove_keywords=command.remove,
+        at_ms=command.at_ms,
+    )
+
+
+def _changed(event: MailboxChangedV1) -> MailboxChanged:
+    change = MessageChange(
+        change=event.change,
+        message_id=event.message_id,
+        places=event.places,
+        keywords=event.keywords,
+        delivered=event.delivered,
+    )
+    return MailboxChanged(
+        user_id=event.user_id,
+        domain_id=event.domain_id,
+        seq=event.seq,
+        command_id=event.command_id,
+        position=event.position,
+        changes=(change,),
+        folders=event.folders,
+        at_ms=event.at_ms,
+    )

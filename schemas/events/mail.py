@@ -1,0 +1,47 @@
+"""Events of mails on their way to a mailbox: received, validated, scanned."""
+
+import msgspec
+
+from schemas.content import Content
+from schemas.mail import Envelope, Head, Hop, Verdict
+
+
+class MailReceived(msgspec.Struct, frozen=True, kw_only=True, tag="mail.received.v1"):
+    """We answered 250: the mail is durable and ours (RFC 5321 §6.1)."""
+
+    mail_id: str  # UUIDv7, made at ingress
+    envelope: Envelope
+    content: Content  # trace header (Return-Path, Received), then the bytes as accepted
+    trace_size_bytes: int
+    received_at_ms: int
+    hops: tuple[Hop, ...] = ()
+
+
+class MailValidated(msgspec.Struct, frozen=True, kw_only=True, tag="mail.validated.v1"):
+    """Its structure was read, or marked unreadable."""
+
+    mail_id: str
+    envelope: Envelope
+    content: Content
+    trace_size_bytes: int
+    received_at_ms: int
+    head: Head
+    hops: tuple[Hop, ...] = ()
+
+
+class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v1"):
+    """Both scanners spoke, and it may be delivered: clean or (into Junk) spam.
+
+    Or an operator released it from quarantine against `verdict`: then `released_by` says who.
+    """
+
+    mail_id: str
+    envelope: Envelope
+    content: Content
+    trace_size_bytes: int
+    received_at_ms: int
+    head: Head
+    verdict: Verdict
+    hops: tuple[Hop, ...] = ()
+    released_by: str = ""
+    scanned_at_ms: int = 0  # or released; 0 in what earlier versions wrote, and in notices

@@ -1,0 +1,25 @@
+"""The quarantine row: a mail that was accepted and must not be delivered."""
+
+import msgspec
+
+from schemas.content import Stored
+from schemas.mail import Envelope, Head, Hop, Verdict
+
+
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that ended in quarantine: infected, far over the spam threshold, or unscannable."""
+
+    mail_id: str
+    reason: str  # infected | spam | unscannable
+    verdict: Verdict
+    envelope: Envelope
+    head: Head
+    content: Stored
+    received_at_ms: int
+    quarantined_at_ms: int
+    hops: tuple[Hop, ...]
+    released_at_ms: int | None = None
+    released_by: str = ""
+    unpublished: bool = False  # released, and perhaps not in the river yet
+    deleted_at_ms: int | None = None  # then envelope and head are empty
+    deleted_by: str = ""

@@ -1,0 +1,161 @@
+"""Tables of mail.sqlite (journal, states, rows, lists), as migrations."""
+
+from schemas.sqlite.migrations import Statements
+
+SCRATCH: Statements = (  # of a rebuild; of a check too, as temporary tables
+    """CREATE TABLE rebuild_record (
+        mailbox_key INTEGER NOT NULL,
+        message_id TEXT NOT NULL,
+        record BLOB NOT NULL,
+        PRIMARY KEY (mailbox_key, message_id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE rebuild_binding (
+        mailbox_key INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        created_seq INTEGER NOT NULL,
+        thread_id TEXT NOT NULL,
+        PRIMARY KEY (mailbox_key, key)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+
+# A user is a small number here (mailbox_key), which halves the file. The journal's key is made of
+# user and seq, so that its large rows lie inside their B-tree in the order of the feed.
+# place: lists by arrival; read and unread lie apart, a list of both merges them.
+JOURNAL_KEY_SHIFT = 32  # journal_key = mailbox_key << 32 | seq
+
+
+MAIL: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE mailbox (
+            mailbox_key INTEGER PRIMARY KEY,
+            user_id TEXT NOT NULL UNIQUE,
+            seq INTEGER NOT NULL,
+            state BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE journal (
+            journal_key INTEGER PRIMARY KEY,
+            entry BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE command (
+            mailbox_key INTEGER NOT NULL,
+            command_id TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, command_id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE message (
+            message_key INTEGER PRIMARY KEY,
+            mailbox_key INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            mail_id TEXT NOT NULL,
+            message BLOB NOT NULL,
+            UNIQUE (mailbox_key, message_id)
+        ) STRICT""",
+        "CREATE INDEX message_by_mail ON message (mail_id)",
+        """CREATE TABLE place (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            unread INTEGER NOT NULL CHECK (unread IN (0, 1)),
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, unread, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    # mailbox: small columns before the state, so that sums over a domain do not read states.
+    # feed_from_ms is the time of the first entry that is not folded; NULL when there is none.
+    # place: flags are FLAG_* below, sender is an address in its normal form
+    # (mail/mailbox/list_filters.py). The rows of place, uid and thread follow from messages
+    # (stores/sqlite/mail_store/upgrade.py).
+    (
+        "ALTER TABLE mailbox RENAME TO mailbox_before",
+        """CREATE TABLE mailbox (
+            mailbox_key INTEGER PRIMARY KEY,
+            user_id TEXT NOT NULL UNIQUE,
+            domain_id TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            folded_seq INTEGER NOT NULL,
+            feed_from_ms INTEGER,
+            size_bytes INTEGER NOT NULL,
+            messages INTEGER NOT NULL,
+            state BLOB NOT NULL
+        ) STRICT""",
+        """INSERT INTO mailbox
+            SELECT mailbox_key, user_id, '', seq, 0, NULL, 0, 0, state FROM mailbox_before""",
+        "DROP TABLE mailbox_before",
+        "CREATE INDEX mailbox_by_domain ON mailbox (domain_id)",
+        """CREATE INDEX mailbox_by_feed ON mailbox (feed_from_ms)
+            WHERE feed_from_ms IS NOT NULL""",
+        "DROP TABLE place",
+        """CREATE TABLE place (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            unread INTEGER NOT NULL CHECK (unread IN (0, 1)),
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            flags INTEGER NOT NULL,
+            sender TEXT NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, unread, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE uid (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            uid INTEGER NOT NULL,
+            message_key INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, uid)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE thread (
+            mailbox_key INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            thread_id TEXT NOT NULL,
+            PRIMARY KEY (mailbox_key, key)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE snapshot (
+            mailbox_key INTEGER PRIMARY KEY,
+            snapshot BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE snapshot_record (
+            mailbox_key INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            record BLOB NOT NULL,
+            PRIMARY KEY (mailbox_key, message_id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    # member: the messages of a thread; its rows follow (stores/sqlite/mail_store/threads.py).
+    (
+        """CREATE TABLE member (
+            mailbox_key INTEGER NOT NULL,
+            thread_id TEXT NOT NULL,
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, thread_id, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    # message_counter: a message_key is never given twice, whatever becomes of its row.
+    # command: follow_up is the next chunk of an order to a folder, set when the entry is folded.
+    # rebuild: progress of a rebuild; rebuild_record and rebuild_binding are its scratch tables.
+    # Tombstones lose what they kept of their mails (stores/sqlite/mail_store/upgrade.py).
+    (
+        "DROP INDEX mailbox_by_feed",
+        "ALTER TABLE mailbox DROP COLUMN feed_from_ms",
+        "ALTER TABLE command ADD COLUMN follow_up BLOB",
+        """CREATE TABLE message_counter (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            last_key INTEGER NOT NULL
+        ) STRICT""",
+        "INSERT INTO message_counter SELECT 1, coalesce(max(message_key), 0) FROM message",
+        """CREATE TABLE rebuild (
+            mailbox_key INTEGER PRIMARY KEY,
+            rebuild BLOB NOT NULL
+        ) STRICT""",
+        *SCRATCH,
+    ),
+)
+
+
+FLAG_FLAGGED = 1
+
+
+FLAG_ATTACHMENTS = 2

@@ -1,0 +1,98 @@
+"""Tables of quarantine.sqlite, ledger.sqlite, holders.sqlite and content.sqlite, as migrations."""
+
+from schemas.sqlite.migrations import Statements
+
+QUARANTINE: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE quarantined (
+            mail_id TEXT PRIMARY KEY NOT NULL,
+            quarantined BLOB NOT NULL
+        ) STRICT""",
+    ),
+    # unpublished: the same as in the blob, for the index of releases that are to be published.
+    (
+        "ALTER TABLE quarantined ADD COLUMN unpublished INTEGER NOT NULL DEFAULT 0",
+        """CREATE INDEX quarantined_unpublished ON quarantined (mail_id)
+            WHERE unpublished = 1""",
+    ),
+)
+
+
+# look_at_ms is NULL once every owner's end is known; the index of open mails is small therefore.
+LEDGER: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE accepted (
+            mail_key INTEGER PRIMARY KEY,
+            mail_id TEXT NOT NULL UNIQUE,
+            accepted_at_ms INTEGER NOT NULL,
+            header_hash INTEGER,
+            look_at_ms INTEGER,
+            missing_since_ms INTEGER,
+            states BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX accepted_by_time ON accepted (accepted_at_ms, mail_id)",
+        """CREATE INDEX accepted_by_header ON accepted (header_hash, accepted_at_ms)
+            WHERE header_hash IS NOT NULL""",
+        """CREATE INDEX accepted_open ON accepted (look_at_ms, accepted_at_ms, missing_since_ms)
+            WHERE look_at_ms IS NOT NULL""",
+        """CREATE TABLE owner (
+            user_id TEXT NOT NULL,
+            accepted_at_ms INTEGER NOT NULL,
+            mail_key INTEGER NOT NULL,
+            message_hash INTEGER NOT NULL,
+            PRIMARY KEY (user_id, accepted_at_ms, mail_key)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX owner_by_message ON owner (message_hash)",
+        """CREATE TABLE letter (
+            letter_id TEXT PRIMARY KEY NOT NULL,
+            mail_id TEXT NOT NULL,
+            letter BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX letter_by_mail ON letter (mail_id)",
+    ),
+    ("ALTER TABLE accepted ADD COLUMN reopened INTEGER NOT NULL DEFAULT 0",),
+)
+
+
+HOLDERS: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE holder (
+            mail_id TEXT NOT NULL,
+            holder TEXT NOT NULL,
+            ref TEXT NOT NULL,
+            PRIMARY KEY (mail_id, holder)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    # Who holds for a person's decision, to be read by name: few among many.
+    (
+        "CREATE INDEX holder_quarantine ON holder (mail_id) WHERE holder = 'quarantine'",
+        "CREATE INDEX holder_dead_letters ON holder (mail_id) WHERE holder = 'dead_letters'",
+    ),
+)
+
+
+# Small contents; their keys ascend with the time of their arrival. The rest are files.
+CONTENT: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE content (
+            content_key INTEGER PRIMARY KEY,
+            mail_id TEXT NOT NULL UNIQUE,
+            put_at_ms INTEGER NOT NULL,
+            content BLOB NOT NULL
+        ) STRICT""",
+    ),
+    # loose: contents without a holder, and how many turns of the sweep in a row found none.
+    # lease: who needs every content to stay for now; beats count up while he lives.
+    (
+        """CREATE TABLE loose (
+            mail_id TEXT PRIMARY KEY NOT NULL,
+            turns INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE lease (
+            lease_id TEXT PRIMARY KEY NOT NULL,
+            purpose TEXT NOT NULL,
+            taken_at_ms INTEGER NOT NULL,
+            beats INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+    ),
+)

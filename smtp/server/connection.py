@@ -1,0 +1,260 @@
+"""One connection: its life, its lines, its limits. The commands are in session.py.
+
+The ground is aiosmtpd's SMTP: transports, session and envelope, reset rules, plain commands.
+Replaced are its constructor (it looks through all its attributes, for every connection) and its
+command loop: that one takes bare LF, drops what a client pipelined before it shut its side, and
+shares the limits of lines among connections.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from aiosmtpd.smtp import SMTP
+
+from edge import proxy_protocol
+from smtp.server import replies
+from smtp.server.command_syntax import split_line
+from smtp.server.context import Site
+from smtp.server.replies import Rejection
+from smtp.server.stream_reader import Reader
+
+log = logging.getLogger(__name__)
+
+Verb = Callable[[Any, str | None], Awaitable[None]]
+
+COMMAND_BUFFER_BYTES = 4096
+_HTTP = frozenset({"GET", "POST", "PUT", "CONNECT"})
+_CHATTER = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
+
+
+class Connection(SMTP):
+    """A connection to a client, with a table of verbs."""
+
+    verbs: ClassVar[dict[str, Verb]] = {}
+    event_handler: ClassVar[None] = None
+    require_starttls: ClassVar[bool] = False
+    enable_SMTPUTF8: ClassVar[bool] = True  # noqa: N815  a name of aiosmtpd's
+    _auth_required: ClassVar[bool] = False
+    _decode_data: ClassVar[bool] = False
+    _handle_hooks: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
+        reader = Reader(limit=COMMAND_BUFFER_BYTES, loop=loop)
+        asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop)
+        self.site = site
+        self.loop = loop
+        self.hostname = site.config.hostname
+        self.tls_context = site.tls
+        self.transport: asyncio.Transport | None = None
+        self.session: Any = None
+        self.client = ""
+        self._counted_as: str | None = None  # see Load.enter
+        self.encrypted = False
+        self.in_data = False
+        self.leaving = False  # the last reply is said
+        self.bad_commands = 0
+        self.unknown_recipients = 0  # replies 550 to RCPT
+        self.chatter = 0
+        self._smtp_methods = self.verbs  # for aiosmtpd's HELP
+        self._timeout_duration = site.config.command_idle_s
+        self._timeout_handle: asyncio.TimerHandle | None = None
+        self.reader = reader
+        self._original_transport: asyncio.Transport | None = None
+        self._handler_coroutine: asyncio.Task[None] | None = None
+
+    # life
+
+    def connection_made(self, transport: Any) -> None:
+        self.client = _client(transport)
+        if self.client not in self.site.config.proxies:
+            self._counted_as = self.client
+        if self.site.stopping or not self.site.load.enter(self._counted_as):
+            reply = replies.GOODBYE if self.site.stopping else replies.TOO_MANY_CONNECTIONS
+            self.site.stats.refused_total[reply[:9]] += 1
+            transport.write(reply.encode() + b"\r\n")
+            transport.close()
+            return
+        super().connection_made(transport)
+        self.site.connections.add(self)
+        self.task.add_done_callback(self._left)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._handler_coroutine is None:
+            return
+        super().connection_lost(error)
+
+    def _left(self, task: "asyncio.Task[None]") -> None:
+        """The end of the task is the end of the connection, however it came to it."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        self.site.connections.discard(self)
+        self.site.load.leave(self._counted_as)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("connection failed", exc_info=task.exception())
+        self._close()
+
+    def eof_received(self) -> bool:
+        """The client has said all it will say, and may still read the answers."""
+        if self._handler_coroutine is None:
+            return False
+        self.reader.feed_eof()
+        return not self.encrypted
+
+    def _timeout_cb(self) -> None:
+        self._tell(replies.TOO_SLOW if self.in_data else replies.IDLE)
+        self._close()
+
+    @property
+    def task(self) -> "asyncio.Task[None]":
+        assert self._handler_coroutine is not None
+        return self._handler_coroutine
+
+    def bow_out(self) -> None:
+        """The server stops: leave now, or after the mail whose data is being read."""
+        if not self.in_data:
+            self._tell(replies.GOODBYE)
+            self._close()
+
+    def abort(self) -> None:
+        """The server's grace is over."""
+        if self.in_data:
+            self._tell(replies.GOODBYE)
+        self._close()
+        self.task.cancel()
+
+    def give_way(self) -> None:
+        """The mail whose data is being read ends for the sake of others."""
+        self._tell(replies.GIVE_WAY)
+        self._close()
+        self.task.cancel()
+
+    def _close(self) -> None:
+        """Close once what was written is read; a client that reads nothing is not waited for."""
+        for transport in (self.transport, self._original_transport):
+            if transport is not None and not transport.is_closing():
+                transport.close()
+                self.loop.call_later(self.site.config.linger_s, transport.abort)
+
+    def allow(self, idle_s: float) -> None:
+        """Close unless something happens within `idle_s`."""
+        self._reset_timeout(idle_s)
+
+    # replies
+
+    def _tell(self, reply: str) -> None:
+        """Send a last reply, if the client can still be told anything."""
+        if self.transport is None or self.transport.is_closing() or self.leaving:
+            return
+        self.leaving = True
+        self.site.stats.refused_total[reply[:9]] += 1
+        self.transport.write(reply.encode() + b"\r\n")
+
+    async def push(self, status: str) -> None:
+        """Send one reply; every reply of ours and of aiosmtpd goes through here."""
+        reply = replies.with_code(status)
+        if reply[0] in "45":
+            self.site.stats.refused_total[reply[:9]] += 1
+            self.bad_commands += replies.is_bad_command(reply)
+        log.debug("%s << %s", self.client, reply)
+        await self.send(reply.encode() + b"\r\n")
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def hang_up(self, reply: str) -> None:
+        """Say why and close, reading on for a moment: unread bytes would reset the reply away."""
+        await self.push(reply)
+        self.leaving = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.site.config.linger_s):
+                if self._writer.can_write_eof():
+                    self._writer.write_eof()
+                while await self.reader.read(65536):
+                    pass
+        self._close()
+
+    # commands
+
+    async def _handle_client(self) -> None:
+        """The connection's task; aiosmtpd starts it."""
+        with contextlib.suppress(EOFError, OSError):
+            if not await self._settled():
+                return
+            await self.send(f"220 {self.hostname} ESMTP Postriver\r\n".encode())
+            while await self._command():
+                pass
+        self._close()
+
+    async def _settled(self) -> bool:
+        """Know whose connection it is; False when that ends it."""
+        if self._counted_as is not None:
+            return True
+        try:
+            header = proxy_protocol.read_header(
+                self.reader, within_s=self.site.config.proxy_header_s
+            )
+            self.client = await header or self.client
+        except proxy_protocol.BadHeader as error:
+            self.site.stats.bad_proxy_headers_total += 1
+            log.warning("a proxy's connection is closed, no PROXY header: %s", error)
+            self._close()
+            return False
+        if not self.site.load.settle(self.client):
+            self.site.stats.turned_away_total += 1
+            self._tell(replies.TOO_MANY_CONNECTIONS)
+            self._close()
+            return False
+        self._counted_as = self.client
+        return True
+
+    async def _command(self) -> bool:
+        """Read and answer one; False when the connection is to end."""
+        self._reset_timeout()
+        line = await self.reader.line()
+        try:
+            await self._dispatch(line)
+        except Rejection as rejection:
+            await self.push(rejection.reply)
+        except (OSError, EOFError):
+            raise
+        except Exception:
+            log.exception("command failed")
+            await self.hang_up(replies.BROKEN)
+            return False
+        return await self._stays()
+
+    async def _stays(self) -> bool:
+        config = self.site.config
+        if self.transport is None or self.transport.is_closing():
+            return False
+        if self.site.stopping:
+            await self.hang_up(replies.GOODBYE)
+        elif self.bad_commands > config.bad_commands_max:
+            await self.hang_up(replies.TOO_MANY_ERRORS)
+        elif self.chatter > config.chatter_max:
+            await self.hang_up(replies.TOO_MUCH_CHATTER)
+        else:
+            return True
+        return False
+
+    async def _dispatch(self, line: bytes | None) -> None:
+        verb, arg = split_line(line)
+        method = self.verbs.get(verb)
+        if method is None:
+            if verb in _HTTP and not self.session.host_name:
+                await self.hang_up(replies.NOT_HTTP)  # a browser led here by somebody's page
+                return
+            raise Rejection(replies.NOT_RECOGNIZED)
+        self.chatter += verb in _CHATTER
+        await method(self, arg)
+
+
+def _client(transport: Any) -> str:
+    """The peer's address as text; "" for a unix socket."""
+    peer = transport.get_extra_info("peername")
+    address = str(peer[0]) if isinstance(peer, tuple) else ""
+    return address.removeprefix("::ffff:") if "." in address else address

@@ -1,0 +1,78 @@
+"""What all connections of one server share."""
+
+import asyncio
+import logging
+import ssl
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mail.ports import Gate, Resolver, Room
+from smtp.server.acceptance import Acceptance
+from smtp.server.config import SmtpConfig
+from smtp.server.load import Load, Stats
+from smtp.server.recipient_probing import Probing
+from smtp.server.scan_shares import ScanShares
+from smtp.server.transfers import Transfers
+
+log = logging.getLogger(__name__)
+
+
+class Leavable(Protocol):
+    """A connection, as the server sees it when it stops."""
+
+    @property
+    def task(self) -> "asyncio.Task[None]": ...
+
+    def bow_out(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """Set up once by the server, read by its connections."""
+
+    config: SmtpConfig
+    resolver: Resolver
+    room: Room
+    gate: Gate
+    acceptance: Acceptance
+    stats: Stats
+    load: Load
+    tls: ssl.SSLContext | None
+    stopping: bool = False
+    connections: set[Leavable] = field(default_factory=set)
+    transfers: Transfers = field(init=False)
+    probing: Probing = field(init=False)
+    shares: ScanShares = field(init=False)
+    _closed_for: str | None = None
+
+    def __post_init__(self) -> None:
+        self.transfers = Transfers(self.config, self.stats)
+        self.probing = Probing(self.config)
+        self.shares = ScanShares(self.config)
+
+    def closed(self) -> bool:
+        """Whether the gate is closed; each change of its reason is logged once."""
+        reason = self.gate.closed()
+        if reason != self._closed_for:
+            self._closed_for = reason
+            log.warning("taking mail again" if reason is None else f"taking no mail: {reason}")
+        return reason is not None
+
+    def capabilities(self, *, tls: bool) -> bytes:
+        """The reply to EHLO; `tls` when the connection is encrypted already (RFC 3207 §4.2)."""
+        lines = [
+            f"{self.config.hostname} at your service",
+            "PIPELINING",
+            f"SIZE {self.config.message_max_bytes}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            *(["STARTTLS"] if self.tls and not tls else []),
+            "HELP",
+        ]
+        ends = ["-"] * (len(lines) - 1) + [" "]
+        return "".join(
+            f"250{end}{line}\r\n" for end, line in zip(ends, lines, strict=True)
+        ).encode()

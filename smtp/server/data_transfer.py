@@ -1,0 +1,93 @@
+"""One DATA: from the 354 to the answer after the final dot."""
+
+import time
+
+from smtp.server import replies, trace_header
+from smtp.server.acceptance import Arrival
+from smtp.server.connection import COMMAND_BUFFER_BYTES, Connection
+from smtp.server.data_parser import PIECE_MAX_BYTES, DataReader, Fault
+from smtp.server.transfers import Transfer
+
+
+class Intake:
+    """Reads one mail into memory, within every limit, and asks for its acceptance."""
+
+    def __init__(self, connection: Connection, arrival: Arrival, transfer: Transfer) -> None:
+        self._transfer = transfer
+        self._connection = connection
+        self._site = connection.site
+        self._arrival = arrival
+
+    async def run(self) -> None:
+        """Answer the client in any case but a lost connection (EOFError, OSError)."""
+        config, arrival = self._site.config, self._arrival
+        header = trace_header.trace_header(
+            arrival.envelope,
+            hostname=config.hostname,
+            mail_id=arrival.mail_id,
+            at_s=arrival.started_at_s,
+        )
+        data = DataReader(
+            header,
+            max_bytes=config.message_max_bytes,
+            line_max_bytes=config.line_max_bytes,
+            received_max=config.received_max,
+        )
+        await self._connection.push("354 end data with <CR><LF>.<CR><LF>")
+        await self._read(data)
+        if data.cut:
+            await self._connection.hang_up(replies.CUT)
+        else:
+            await self._connection.push(await self._answer(data, trace_size_bytes=len(header)))
+
+    async def _read(self, data: DataReader) -> None:
+        connection, config = self._connection, self._site.config
+        ends_at_s = connection.loop.time() + config.data_total_s
+        connection.reader.resize(PIECE_MAX_BYTES)
+        try:
+            while not (data.ended or data.cut):
+                left_s = ends_at_s - connection.loop.time()
+                patience_s = self._transfer.patience_s(time.monotonic())
+                connection.allow(max(min(patience_s, left_s), 0.001))
+                chunk = await connection.reader.read(PIECE_MAX_BYTES)
+                if not chunk:
+                    raise EOFError
+                self._transfer.got(len(chunk), time.monotonic())
+                data.feed(chunk)
+                self._account(data)
+        finally:
+            self._transfer.reading = False
+            connection.reader.resize(COMMAND_BUFFER_BYTES)
+        connection.reader.unread(data.rest)
+
+    def _account(self, data: DataReader) -> None:
+        """Bring the budget up to `data`; all is given back once its bytes are dropped."""
+        if not data.dropped and not self._site.transfers.hold(self._transfer, data.size_bytes):
+            data.drop(Fault.BUSY)
+        if data.dropped:
+            self._site.transfers.hold(self._transfer, 0)
+
+    async def _answer(self, data: DataReader, *, trace_size_bytes: int) -> str:
+        config = self._site.config
+        if data.fault is not None:
+            return self._refusal(data.fault)
+        self._connection.allow(config.accept_max_s + config.command_idle_s)
+        self._connection.chatter = 0
+        content = data.content()
+        reply = await self._site.acceptance.accept(
+            self._arrival, content, trace_size_bytes=trace_size_bytes
+        )
+        if reply.startswith("250"):
+            envelope = self._arrival.envelope
+            self._site.shares.count(envelope.client, envelope.reverse_path, len(content))
+        return reply
+
+    def _refusal(self, fault: Fault) -> str:
+        config = self._site.config
+        return {
+            Fault.TOO_BIG: replies.too_big(config.message_max_bytes),
+            Fault.BARE: "554 5.6.0 CR or LF alone in the message (RFC 5321 section 2.3.8)",
+            Fault.LONG_LINE: f"500 5.5.2 a line is longer than {config.line_max_bytes} bytes",
+            Fault.LOOP: f"554 5.4.6 routing loop: more than {config.received_max} Received fields",
+            Fault.BUSY: replies.BUSY,
+        }[fault]

@@ -1,0 +1,35 @@
+"""Peers that ask for recipients who are not here: how many 550 one may hear at RCPT.
+
+Beyond a limit every RCPT is answered by 421, for known and unknown recipients alike, so that it
+tells nothing. Counted in memory, by each ingress process on its own.
+"""
+
+from edge.sliding_window import SlidingSums
+from edge.trusted_networks import one_peer
+from smtp.server.config import SmtpConfig
+
+WINDOW_S = 3600.0
+
+
+class Probing:
+    """550 replies to RCPT, by peer. Peers of trusted networks have no limit."""
+
+    def __init__(self, config: SmtpConfig) -> None:
+        self._config = config
+        self._peers = SlidingSums(window_s=WINDOW_S)
+
+    def ended(self, client: str, refused: int) -> bool:
+        """Whether `client` may ask no more; it was refused `refused` times in this connection."""
+        config = self._config
+        if client in config.trusted:
+            return False
+        if refused >= config.unknown_max:
+            return True
+        return self._peers.of(one_peer(client)) >= config.unknown_per_peer_max
+
+    def count(self, client: str, refused: int) -> float:
+        """Count a refusal, the `refused`th of its connection. Returns the delay of its reply, s."""
+        if client in self._config.trusted:
+            return 0.0
+        self._peers.add(one_peer(client))
+        return self._config.unknown_delay_s if refused > self._config.unknown_prompt_max else 0.0

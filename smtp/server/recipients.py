@@ -1,0 +1,50 @@
+"""RCPT: whom a forward-path reaches, and whether they have room."""
+
+import asyncio
+import logging
+
+from mail.addresses import is_role
+from mail.directory.recipient_resolver import recipients
+from mail.errors import BadAddress, NotFound, Refused, Transient
+from schemas.directory import Owner
+from schemas.mail import Recipient
+from smtp.server import replies
+from smtp.server.context import Site
+from smtp.server.replies import Rejection
+
+log = logging.getLogger(__name__)
+
+
+async def take(site: Site, path: str, *, size_bytes: int) -> tuple[Recipient, ...]:
+    """A recipient for each user whom `path` reaches. Rejection. `size_bytes`: 0 is not known."""
+    try:
+        async with asyncio.timeout(site.config.resolve_max_s):
+            return await _take(site, path, size_bytes)
+    except NotFound:
+        reply = replies.UNKNOWN_USER
+    except BadAddress:
+        reply = replies.BAD_RECIPIENT
+    except Refused:
+        reply = replies.RELAY_DENIED
+    except TimeoutError:
+        reply = replies.TRY_LATER
+    except Transient as error:
+        log.warning("recipient not resolved: %s", error)
+        reply = replies.TRY_LATER
+    except Rejection:
+        raise
+    except Exception:
+        log.exception("recipient not resolved")
+        reply = replies.TRY_LATER
+    raise Rejection(reply)
+
+
+async def _take(site: Site, path: str, size_bytes: int) -> tuple[Recipient, ...]:
+    """postmaster@ and abuse@ can be reached when their owner has no room left (RFC 5321 §4.5.1).
+
+    A group takes mail while one of its members has room: one who has none stops no other.
+    """
+    owners: tuple[Owner, ...] = await site.resolver.resolve(path)
+    if not is_role(path) and not await site.room.has_room(owners, size_bytes=size_bytes):
+        raise Rejection(replies.MAILBOX_FULL)
+    return recipients(path, owners)

@@ -1,0 +1,101 @@
+"""clamd on a unix socket, with its own configuration.
+
+It takes our largest mail and says so when a limit is hit, instead of calling the rest clean.
+New signatures are loaded beside the old ones and then take their place, where there is memory for
+both; otherwise scans wait until they are loaded. None fails either way.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from stack.engines import virus_signatures
+from stack.engines.private_copy import own_copy
+from stack.state_folder import Home
+from stack.supervision.probes import PingProbe
+from stack.supervision.program import Kind, Program, base_env
+
+NAME = "clamd"
+MIB = 1024 * 1024
+RELOAD_MEMORY_MIN_BYTES = 6 * 1024 * MIB  # of the machine: two official sets take about 2.2 GiB
+
+
+class ClamdMissing(Exception):
+    """No clamd on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClamdConfig:
+    program: Path = Path("/usr/sbin/clamd")
+    official: Path = virus_signatures.OFFICIAL_FOLDER
+    update: bool = False  # freshclam of ours fetches sets
+    memory_bytes: int = field(default_factory=lambda: psutil.virtual_memory().total)
+    mail_max_bytes: int = 50 * MIB
+    scan_max_bytes: int = 400 * MIB  # all decoded parts of one mail together
+    threads: int = 4
+    start_timeout_s: float = 300.0  # the official set takes tens of seconds on a slow disk
+
+
+def clamd(home: Home, config: ClamdConfig | None = None) -> Program:
+    """Write configuration and, if need be, the test signatures; tell how to start. ClamdMissing."""
+    config = config or ClamdConfig()
+    if not config.program.exists():
+        raise ClamdMissing(f"no {config.program}; install it: apt install clamav-daemon")
+    folder = home.engine(NAME)
+    database = virus_signatures.prepare(home, update=config.update, official=config.official)
+    conf = conf_path(home)
+    home.scratch(NAME)
+    conf.write_text(configuration(home, config, database), encoding="utf-8")
+    return Program(
+        name=NAME,
+        kind=Kind.ENGINE,
+        argv=(str(own_copy(config.program, folder)), "--config-file", str(conf)),
+        env=base_env(home),
+        cwd=folder,
+        ready=ping(home),
+        detail=f"signatures: {database}",
+        start_timeout_s=config.start_timeout_s,
+        unhealthy_after=24,
+    )
+
+
+def two_sets_fit(config: ClamdConfig) -> bool:
+    """Whether the machine has memory for the old signatures and the new ones at once."""
+    return config.memory_bytes >= RELOAD_MEMORY_MIN_BYTES
+
+
+def ping(home: Home) -> PingProbe:
+    return PingProbe(home.socket(NAME), b"zPING\0", b"PONG")
+
+
+def conf_path(home: Home) -> Path:
+    return home.engine(NAME) / "clamd.conf"
+
+
+def configuration(home: Home, config: ClamdConfig, database: Path) -> str:
+    """The text of clamd.conf."""
+    limit = config.mail_max_bytes + MIB  # trace headers come on top
+    lines = {
+        "Foreground": "yes",
+        "LogTime": "yes",
+        "LocalSocket": home.socket(NAME),
+        "LocalSocketMode": "600",
+        "FixStaleSocket": "yes",
+        "DatabaseDirectory": database,
+        "TemporaryDirectory": home.engine(NAME) / "tmp",
+        "StreamMaxLength": limit,
+        "MaxFileSize": config.scan_max_bytes,  # of an unpacked part too
+        "MaxScanSize": config.scan_max_bytes,
+        "MaxScanTime": 60_000,  # ms; below the scanners' patience, so that clamd itself says so
+        "MaxFiles": 10_000,
+        "AlertExceedsMax": "yes",
+        "AlertEncrypted": "yes",  # archives and documents; a virus beside them is told first
+        "MaxThreads": config.threads,
+        "ReadTimeout": 120,
+        "CommandReadTimeout": 30,
+        "SelfCheck": 600,  # s; sets that change without a word are seen after this
+        "ConcurrentDatabaseReload": "yes" if two_sets_fit(config) else "no",
+        "ExitOnOOM": "yes",  # the supervisor starts it again
+    }
+    return "".join(f"{key} {value}\n" for key, value in lines.items())

@@ -1,0 +1,249 @@
+"""One Kafka node in KRaft mode, on 127.0.0.1, with its log in HOME/kafka.
+
+It lets nobody in without a secret (SASL/PLAIN on both listeners), and lets each user do only what
+the lists in its metadata allow (streams/topics/access_rules.py), but for `SUPER_USERS`.
+
+Kafka's own defaults lose or repeat mail that waits long (offsets and topics expire after seven
+days); what a topic keeps is set per topic by its creator, what the node keeps is set here.
+"""
+
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from stack.durable_files import sync, sync_tree
+from stack.engines.java import find_java
+from stack.secrets import FOLDER, secret, write_private
+from stack.state_folder import Home
+from stack.supervision.probes import KafkaProbe
+from stack.supervision.program import Kind, Program, base_env
+
+NAME = "kafka"
+LOGS = "log.dirs"
+MIB = 1024 * 1024
+START_ROOM_BYTES = 128 * MIB  # for indexes and snapshots, and for what others write meanwhile
+EVENT_MAX_BYTES = 2 * MIB
+ITSELF = "broker"  # the node, to itself
+SUPER_USERS = (ITSELF, "setup")  # setup makes topics and says who may do what
+NEVER_MINUTES = 2**31 - 1  # the largest value Kafka takes: about 4,000 years
+
+
+class KafkaMissing(Exception):
+    """Jars or Java are not there, or the log folder cannot be formatted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaConfig:
+    """One node. `lib`: folder of the jars that stack/engines/pom.xml names."""
+
+    lib: Path
+    port: int
+    controller_port: int
+    java_home: Path | None = None
+    heap_min_mib: int = 256
+    heap_max_mib: int = 512
+    retention_check_ms: int = 60_000  # between two looks for segments that may go
+    users: tuple[str, ...] = ("setup",)  # whom it lets in
+    offsets_partitions: int = 12  # 50 by default, each opened at every start
+    session_timeout_min_ms: int = 6_000
+    log_level: str = "warn"
+    stop_timeout_s: float = 20.0
+
+
+def kafka(home: Home, config: KafkaConfig) -> Program:
+    """Write the configuration, format the log folder once, and tell how to start the node.
+
+    JavaMissing; KafkaMissing.
+    """
+    java = find_java(config.java_home)
+    if not any(config.lib.glob("kafka_*.jar")):
+        raise KafkaMissing(f"no Kafka in {config.lib}; `make run` fetches it")
+    wanted = properties(home, config)
+    path = _write_properties(properties_path(home), wanted)
+    write_private(_logins_path(home), _logins(home, config))
+    write_private(client_path(home), _client(secret(home, "setup")))
+    _format_once(home, config, java, wanted)
+    return Program(
+        name=NAME,
+        kind=Kind.ENGINE,
+        argv=(str(java), *_options(home, config), "kafka.Kafka", str(path)),
+        env=base_env(home),
+        cwd=home.engine(NAME),
+        not_yet=partial(no_room, home.kafka),
+        ready=KafkaProbe(config.port),
+        detail=f"127.0.0.1:{config.port}",
+        stop_timeout_s=config.stop_timeout_s,
+        unhealthy_after=24,
+    )
+
+
+def no_room(folder: Path) -> str | None:
+    """Why the broker must not be started on this disk now.
+
+    After a crash it checks its segments, and a segment that it cannot check for want of room it
+    empties; that of its own metadata too, and with it every topic. So it is never started on a disk
+    that is full, as the one may be that it crashed on.
+    """
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes >= START_ROOM_BYTES:
+        return None
+    return f"{free_bytes // MIB} MiB free on its disk, {START_ROOM_BYTES // MIB} MiB wanted"
+
+
+def archive_path(lib: Path) -> Path:
+    """Preloaded classes (class_data_archive.py); Java ignores an archive of other jars."""
+    return lib.parent / "classes.jsa"
+
+
+def properties(home: Home, config: KafkaConfig) -> dict[str, str]:
+    """The node's server.properties."""
+    node, controller = f"127.0.0.1:{config.port}", f"127.0.0.1:{config.controller_port}"
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{controller}",
+        "listeners": f"CLIENTS://{node},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENTS://{node}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "CLIENTS",
+        "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": ";".join(f"User:{name}" for name in SUPER_USERS),
+        LOGS: str(home.kafka / "log"),
+        "auto.create.topics.enable": "false",
+        "offsets.retention.minutes": str(NEVER_MINUTES),
+        "offsets.topic.num.partitions": str(config.offsets_partitions),
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": str(config.session_timeout_min_ms),
+        "message.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
+        "replica.fetch.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
+        "metadata.max.idle.interval.ms": "0",  # else two synced records a second that say nothing
+        "log.retention.check.interval.ms": str(config.retention_check_ms),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+    }
+
+
+def _options(home: Home, config: KafkaConfig) -> tuple[str, ...]:
+    """JVM options; serial collection and an archive of classes halve the time to start."""
+    archive = archive_path(config.lib)
+    return (
+        f"-Xms{config.heap_min_mib}m",
+        f"-Xmx{config.heap_max_mib}m",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-XX:-UsePerfData",
+        *(
+            (f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
+            if archive.exists()
+            else ()
+        ),
+        "-Djava.awt.headless=true",
+        "-Djava.net.preferIPv4Stack=true",
+        f"-Djava.io.tmpdir={home.scratch(NAME)}",
+        f"-Djava.security.auth.login.config={_logins_path(home)}",
+        *_logging(config),
+        "-cp",
+        f"{config.lib}/*",
+    )
+
+
+def _logging(config: KafkaConfig) -> tuple[str, ...]:
+    prefix = "-Dorg.slf4j.simpleLogger"
+    return (
+        f"{prefix}.defaultLogLevel={config.log_level}",
+        f"{prefix}.showDateTime=true",
+        f"{prefix}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
+        f"{prefix}.logFile=System.out",
+    )
+
+
+def _logins_path(home: Home) -> Path:
+    return home.path / FOLDER / "broker.jaas"
+
+
+def _logins(home: Home, config: KafkaConfig) -> str:
+    """Whom each listener lets in, as JAAS has it. Secrets are hexadecimal, names are ours."""
+    return "".join(
+        f"{listener}.KafkaServer {{\n"
+        "  org.apache.kafka.common.security.plain.PlainLoginModule required\n"
+        f'  username="{ITSELF}" password="{secret(home, ITSELF)}"\n'
+        + "\n".join(f'  user_{name}="{secret(home, name)}"' for name in users)
+        + ";\n};\n"
+        for listener, users in (("clients", (ITSELF, *config.users)), ("controller", (ITSELF,)))
+    )
+
+
+def client_path(home: Home) -> Path:
+    """What Kafka's own tools take as --command-config, with every right."""
+    return home.path / FOLDER / "client.properties"
+
+
+def _client(password: str) -> str:
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    return (
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+        f'sasl.jaas.config={module} required username="setup" password="{password}";\n'
+    )
+
+
+def properties_path(home: Home) -> Path:
+    return home.engine(NAME) / "server.properties"
+
+
+def _write_properties(path: Path, wanted: dict[str, str]) -> Path:
+    lines = [f"{key}={value}" for key, value in wanted.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def new_cluster_id() -> str:
+    """16 random bytes as Kafka writes them; one that begins with `-` would be read as an option."""
+    while (made := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
+
+
+def _format_once(home: Home, config: KafkaConfig, java: Path, wanted: dict[str, str]) -> None:
+    """Give the log folder its cluster id; one that it has is kept, a new one orphans mail.
+
+    Kafka does not sync what it writes here, and never starts again from half of it. So it is made
+    aside, synced as a whole, and then given its name.
+    """
+    folder = home.kafka / "log"
+    if (folder / "meta.properties").exists():
+        return
+    fresh = home.kafka / "log.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    aside = _write_properties(home.engine(NAME) / "format.properties", {**wanted, LOGS: str(fresh)})
+    run = subprocess.run(
+        [
+            str(java), *_options(home, config), "kafka.tools.StorageTool",
+            "format", "-t", new_cluster_id(), "-c", str(aside),
+        ],
+        capture_output=True, text=True, check=False, env=base_env(home),
+    )  # fmt: skip
+    if run.returncode:
+        raise KafkaMissing(f"cannot format {home.kafka}: {run.stdout[-500:]}{run.stderr[-500:]}")
+    sync_tree(fresh)
+    try:
+        fresh.rename(folder)  # onto nothing, or an empty folder
+    except OSError as cause:
+        raise KafkaMissing(
+            f"{folder} has no meta.properties and is not empty: put that file back, or remove the "
+            "folder if no topic lies there"
+        ) from cause
+    sync(home.kafka)

@@ -1,0 +1,132 @@
+"""Which virus signatures clamd has: the official set, others, or a test set only.
+
+HOME/signatures holds what we keep ourselves: always the test signature, what an operator puts
+there, and what freshclam fetches when it is told to (stack/engines/freshclam.py). A whole official
+set that the machine has in /var/lib/clamav is read there, or copied before the first fetch.
+"""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stack.state_folder import Home
+
+OFFICIAL_FOLDER = Path("/var/lib/clamav")  # where a freshclam of the machine's own puts its sets
+OFFICIAL = ("main", "daily")
+KINDS = ("official", "own", "test")
+OLD_S = 3 * 86_400.0  # the official set changes daily
+TEST_FILE = "test.ndb"
+HEADER_BYTES = 512  # of a .cvd or .cld file
+# What clamd loads (its CLI_DBEXT); it does not look at other files.
+_SUFFIXES = frozenset(
+    (  # noqa: SIM905  (one line a word says no more)
+        "cvd cld cud hdb hdu hsb hsu mdb mdu msb msu ndb ndu ldb ldu db sdb zmd rmd idb fp sfp "
+        "gdb pdb wdb cbc cfg cdb yar yara crb imp ign ign2 info pwdb"
+    ).split()
+)
+
+# The EICAR test file (68 bytes of text), in hexadecimal so that scanners do not stop at this file.
+# As a body signature it is found inside MIME parts and archives too.
+EICAR_HEX = (
+    "58354f2150254041505b345c505a58353428505e2937434329377d24"
+    "45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signatures:
+    """What a folder holds. Without anything but the test signature, `built_at_s` is None."""
+
+    kind: Literal["official", "own", "test"]
+    version: str = ""  # of the official daily part
+    built_at_s: float | None = None  # Unix time: made by ClamAV, or by the file's own date
+
+    @property
+    def age_s(self) -> float | None:
+        return None if self.built_at_s is None else max(0.0, time.time() - self.built_at_s)
+
+    def __str__(self) -> str:
+        if self.age_s is None:
+            return "TEST SET ONLY"
+        version = f" {self.version}" if self.version else ""
+        return f"{self.kind}{version}, {_span(self.age_s)} old"
+
+    def warnings(self) -> list[str]:
+        """What an operator must know even when all is well."""
+        if self.age_s is None:
+            return ["virus signatures: TEST SET ONLY"]
+        if self.age_s > OLD_S:
+            return [f"virus signatures: {self}"]
+        return []
+
+
+def look(folder: Path) -> Signatures:
+    """What clamd would load from `folder`; cheap, to be asked often."""
+    newest = {path.stem: path for path in sorted(_databases(folder), key=_built_at_s)}
+    if set(OFFICIAL) <= newest.keys():
+        daily = newest["daily"]
+        version = _header(daily)[2:3]
+        return Signatures(kind="official", version="".join(version), built_at_s=_built_at_s(daily))
+    if newest:
+        return Signatures(kind="own", built_at_s=max(map(_built_at_s, newest.values())))
+    return Signatures(kind="test")
+
+
+def folder_for(home: Home, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
+    """The folder that clamd reads: ours, unless the machine's official set is used as it is."""
+    if not update and look(official).kind == "official":
+        return official
+    return home.signatures
+
+
+def prepare(home: Home, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
+    """Have something in the folder that clamd reads, which refuses an empty one; the folder."""
+    (home.signatures / TEST_FILE).write_text(
+        f"Eicar-Test-Signature:0:*:{EICAR_HEX}\n", encoding="ascii"
+    )
+    ours, theirs = look(home.signatures), look(official)
+    if update and ours.kind != "official" and theirs.kind == "official":
+        for path in _databases(official):
+            shutil.copy2(path, home.signatures)
+    return folder_for(home, update=update, official=official)
+
+
+def _databases(folder: Path) -> list[Path]:
+    try:
+        found = list(folder.iterdir())
+    except OSError:
+        return []
+    return [
+        path
+        for path in found
+        if path.suffix[1:] in _SUFFIXES and path.name != TEST_FILE and os.access(path, os.R_OK)
+    ]
+
+
+def _built_at_s(path: Path) -> float:
+    """From the header of a signed set: `ClamAV-VDB:date:version:…:builder:Unix time`."""
+    header = _header(path)
+    if len(header) > 8 and header[8].strip().isdigit():
+        return float(header[8])
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _header(path: Path) -> list[str]:
+    if path.suffix not in {".cvd", ".cld"}:
+        return []
+    try:
+        with path.open("rb") as file:
+            return file.read(HEADER_BYTES).decode("ascii", "replace").split(":")
+    except OSError:
+        return []
+
+
+def _span(seconds: float) -> str:
+    hours = int(seconds // 3600)
+    return f"{hours} h" if hours < 72 else f"{hours // 24} days"

@@ -1,0 +1,243 @@
+"""The state folder: everything a stack keeps lies in one directory that one supervisor owns.
+
+Reads and writes `version`, `lock` and the folders below. A folder of a newer version, one that is
+not ours, and one that a running supervisor holds are refused with a sentence for the operator.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.durable_files import make_folder, sync, write
+
+VERSION = 1
+FOLDERS = ("run", "log", "kafka", "data", "content", "tls", "engines", "signatures", "secrets")
+SOCKET_PATH_MAX_BYTES = 100  # sun_path holds 108; a margin for suffixes that servers add
+MIGRATIONS: Mapping[int, Callable[[Path], None]] = {}  # from version n to n + 1
+
+
+class HomeError(Exception):
+    """The state folder cannot be used; the message says why and what to do."""
+
+
+class NoState(HomeError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: no Postriver state here yet; start one with `make run`")
+
+
+class NewerState(HomeError):
+    def __init__(self, path: Path, found: int, ours: int) -> None:
+        super().__init__(
+            f"{path}: state has version {found}, this Postriver knows up to {ours}; "
+            "use the newer Postriver, or another POSTRIVER_HOME"
+        )
+
+
+class AlreadyRunning(HomeError):
+    def __init__(self, path: Path, pid: int) -> None:
+        super().__init__(f"{path}: already running, pid {pid}")
+        self.pid = pid
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A state folder. Its folders are private to the owner (0700)."""
+
+    path: Path
+
+    @property
+    def run(self) -> Path:  # sockets, and what tells running processes apart
+        return self.path / "run"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def kafka(self) -> Path:
+        return self.path / "kafka"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def content(self) -> Path:
+        return self.path / "content"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
+
+    @property
+    def signatures(self) -> Path:  # of viruses
+        return self.path / "signatures"
+
+    @property
+    def engines(self) -> Path:
+        """What engines need besides their data: configuration, temporary files."""
+        return self.path / "engines"
+
+    def socket(self, name: str) -> Path:
+        """Where process `name` listens: run/NAME.sock, see `socket_path`."""
+        return socket_path(self.path, name)
+
+    def engine(self, name: str) -> Path:
+        """The private folder of engine `name`, created on demand."""
+        folder = self.engines / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def scratch(self, name: str) -> Path:
+        """An empty folder for engine `name`'s temporary files: a killed one leaves some behind."""
+        folder = self.engine(name) / "tmp"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
+
+
+def existing(path: Path) -> Home:
+    """The state folder at `path`, for commands that only use it. NoState, NewerState."""
+    if (found := version_of(path)) > VERSION:
+        raise NewerState(path, found, VERSION)
+    return Home(path.resolve())
+
+
+def version_of(path: Path) -> int:
+    """The version of the state at `path`. NoState."""
+    found = _version(path)
+    if found is None:
+        raise NoState(path)
+    return found
+
+
+@contextmanager
+def claimed(
+    path: Path,
+    *,
+    version: int = VERSION,
+    migrations: Mapping[int, Callable[[Path], None]] = MIGRATIONS,
+) -> Iterator[Home]:
+    """Create or migrate the folder and hold its lock until the block ends.
+
+    AlreadyRunning when another process holds it; NewerState; HomeError when the folder is not ours.
+    """
+    _create(path)
+    with _locked(path):
+        _migrate(path, version, migrations)
+        home = Home(path.resolve())
+        for name in FOLDERS:
+            (home.path / name).mkdir(mode=0o700, exist_ok=True)
+        sync(home.path)
+        yield home
+
+
+def lock_holder(path: Path) -> int | None:
+    """The pid that holds the folder's lock, None when nobody does."""
+    try:
+        descriptor = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _noted_pid(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def socket_path(home: Path, name: str) -> Path:
+    """HOME/run/NAME.sock, or, where that is too long for a unix socket, a path in a private folder.
+
+    Every process computes the same path from the same home, so nothing has to be passed along.
+    """
+    path = home.resolve() / "run" / f"{name}.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES:
+        return path
+    return _short_folder(home.resolve()) / f"{name}.sock"
+
+
+def _short_folder(home: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"postriver-{os.geteuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+    if not private or found.st_uid != os.geteuid():
+        raise HomeError(f"{folder}: must be a folder of ours with mode 0700; remove it")
+    return folder
+
+
+def _create(path: Path) -> None:
+    make_folder(path)
+    if _version(path) is not None:
+        return
+    ours = {"lock", "log"}  # made by a start that came no further
+    strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
+    if strangers:
+        raise HomeError(f"{path}: not empty and not a state folder of ours ({strangers[0]}, …)")
+
+
+def _version(path: Path) -> int | None:
+    try:
+        text = (path / "version").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as cause:
+        raise HomeError(f"{path / 'version'}: {cause}") from cause
+    if not text.strip().isdecimal():
+        raise HomeError(f"{path / 'version'}: expected a number, found {text[:20]!r}")
+    return int(text)
+
+
+def _migrate(path: Path, version: int, migrations: Mapping[int, Callable[[Path], None]]) -> None:
+    found = _version(path)
+    if found is not None and found > version:
+        raise NewerState(path, found, version)
+    for step in range(version if found is None else found, version):
+        if step not in migrations:
+            raise HomeError(f"{path}: no way from state version {step} to {version}")
+        migrations[step](path)
+        write(path / "version", f"{step + 1}\n")
+    if found is None:
+        write(path / "version", f"{version}\n")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive flock; the kernel gives it back however the process ends."""
+    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _lock_soon(descriptor):
+            raise AlreadyRunning(path, _noted_pid(descriptor))
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_soon(descriptor: int, *, tries: int = 6, pause_s: float = 0.05) -> bool:
+    """More than one try, since `lock_holder` in another process holds it for an instant."""
+    for _ in range(tries):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause_s)
+        else:
+            return True
+    return False
+
+
+def _noted_pid(descriptor: int) -> int:
+    """The pid in the lock file; 0 in the instant before its holder has written it."""
+    return int(os.pread(descriptor, 20, 0) or b"0")

@@ -1,0 +1,4 @@
+"""Supervisor of the stack's processes: start, probe, restart, stop, report.
+
+May import: stack.
+"""

@@ -1,0 +1,150 @@
+"""No process outlives its stack: what was started is written down, and what is left of it is ended.
+
+Each program leads a session of its own, so its children (spamd's workers) are found by session even
+when their parent is gone. A record counts only for the boot it was made in and while the leader's
+pid was not given to another process.
+"""
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from stack.state_folder import Home
+
+POLL_S = 0.05
+PR_SET_CHILD_SUBREAPER = 36
+
+log = logging.getLogger("postriver.stack")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A session that was started: its leader's pid, and its start in kernel ticks since boot.
+
+    Ticks, not a time of day: a clock that is set must not make a process a stranger.
+    """
+
+    name: str
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+class Records:
+    """HOME/run/processes.json: written before a program is relied upon, by rename."""
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.run / "processes.json"
+        self._records: dict[str, Record] = {}
+
+    def read(self) -> list[Record]:
+        """What a former run wrote; empty when there is none or it is unreadable."""
+        try:
+            return [Record(**each) for each in json.loads(self._path.read_bytes())]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def add(self, name: str, pid: int) -> None:
+        ticks = start_ticks(pid)
+        if ticks is not None:
+            self._records[name] = Record(name, pid, ticks, boot_id())
+            self._write()
+
+    def remove(self, name: str) -> None:
+        self._records.pop(name, None)
+        self._write()
+
+    def _write(self) -> None:
+        """A full disk must not keep a program from being started again: the next write has all."""
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps([asdict(each) for each in self._records.values()]))
+            fresh.replace(self._path)
+        except OSError as cause:
+            log.warning("cannot note what runs: %s", cause)
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When `pid` began, in kernel ticks since boot (proc(5), field 22); None when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def members(record: Record) -> list[psutil.Process]:
+    """Our live processes in the recorded session, leader included; zombies are none."""
+    if record.boot_id != boot_id() or _pid_reused(record):
+        return []
+    return [process for process in psutil.process_iter() if _belongs(process, record)]
+
+
+def end(records: Iterable[Record], *, term_s: float = 5.0, kill_s: float = 5.0) -> list[str]:
+    """SIGTERM, then SIGKILL, for all that is left of `records`; the names of what was found.
+
+    A session that forks while it is being ended is looked at again until nothing is left.
+    """
+    remaining = [record for record in records if members(record)]
+    names = [record.name for record in remaining]
+    for number, limit_s in ((signal.SIGTERM, term_s), (signal.SIGKILL, kill_s)):
+        deadline = time.monotonic() + limit_s
+        sent: set[int] = set()
+        while remaining and time.monotonic() < deadline:
+            found = [process for record in remaining for process in members(record)]
+            if not found:
+                return names
+            for process in found:
+                if process.pid not in sent:
+                    sent.add(process.pid)
+                    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                        process.send_signal(number)
+            time.sleep(POLL_S)
+    return names
+
+
+def kill_session(pid: int, ticks: int) -> None:
+    """SIGKILL to everything in the session that `pid` led, and reap what is ours to reap."""
+    end([Record("", pid, ticks, boot_id())], term_s=0.0)
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, ChildProcessError, psutil.Error):
+            if process.pid != pid and os.getsid(process.pid) == pid:
+                os.waitpid(process.pid, os.WNOHANG)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of grandchildren whose parent ends, so that they can be reaped.
+
+    spamd ends without waiting for its workers; pid 1 of a container may not reap them either.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _pid_reused(record: Record) -> bool:
+    ticks = start_ticks(record.pid)
+    return ticks is not None and ticks != record.start_ticks
+
+
+def _belongs(process: psutil.Process, record: Record) -> bool:
+    try:
+        return (
+            os.getsid(process.pid) == record.pid
+            and process.uids().real == os.getuid()
+            and (start_ticks(process.pid) or 0) >= record.start_ticks
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return False

@@ -1,0 +1,73 @@
+"""What the supervisor is told about a program: a value, made by the caller, never changed."""
+
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from stack.state_folder import Home
+from stack.supervision.probes import HttpProbe, Probe
+
+
+class Kind(StrEnum):
+    ENGINE = "engine"  # somebody else's server; stopped last
+    ROLE = "role"  # one of our processes, worker or edge
+    TASK = "task"  # runs to its end once; exit 0 makes it ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One process. Names are file names: they make the log, the socket and the metrics' label."""
+
+    name: str
+    kind: Kind
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)  # the whole environment, see `base_env`
+    cwd: Path | None = None
+    descriptors: tuple[int, ...] = ()  # open ones of ours that it inherits, by the same number
+    after: tuple[str, ...] = ()  # names that must have been ready once before this one starts
+    not_yet: Callable[[], str | None] = lambda: None  # why it must not be started now
+    ready: Probe | None = None  # None: `http`'s /readyz, else ready as soon as it runs
+    http: Path | None = None  # unix socket with /healthz, /readyz, /metrics, /status
+    detail: str = ""  # one line for `status`
+    start_timeout_s: float = 180.0  # not ready by then: killed and started again
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout_s: float = 10.0  # from the stop signal to SIGKILL
+    unhealthy_after: int = 3  # failed health checks in a row before it is killed
+    health_every_s: float = 5.0
+    memory_max_bytes: int | None = None  # of address space, for each of its processes
+    needed: bool = True  # False: the machine is ready without it
+
+    def readiness(self) -> Probe | None:
+        if self.ready is None and self.http is not None:
+            return HttpProbe(self.http)
+        return self.ready
+
+    def liveness(self) -> Probe | None:
+        return self.readiness() if self.http is None else HttpProbe(self.http, "/healthz")
+
+
+def base_env(home: Home, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What every program gets: nothing of the operator's shell, so starts are repeatable."""
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(home.path),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        **(extra or {}),
+    }
+
+
+def check_programs(programs: tuple[Program, ...]) -> None:
+    """ValueError when a name is used twice, `after` names nobody, or the order has a circle."""
+    by_name = {program.name: program for program in programs}
+    if len(by_name) != len(programs):
+        raise ValueError("two programs have the same name")
+    settled: set[str] = set()
+    while len(settled) < len(programs):
+        fresh = {n for n, p in by_name.items() if n not in settled and settled.issuperset(p.after)}
+        if not fresh:
+            stuck = sorted(by_name.keys() - settled)
+            raise ValueError(f"never able to start: {', '.join(stuck)} (check `after`)")
+        settled |= fresh

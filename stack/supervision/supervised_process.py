@@ -1,0 +1,230 @@
+"""One supervised program: started, watched, restarted with growing pauses, stopped in time."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+
+from stack.log_format import strike_out
+from stack.logs import LogFile
+from stack.state_folder import Home
+from stack.supervision.orphan_processes import Records, kill_session, start_ticks
+from stack.supervision.probes import Probe
+from stack.supervision.program import Kind, Program
+from stack.supervision.spawn import Pump, finish, spawn
+from stack.supervision.suspend_detection import Sleep
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MAX_S = 30.0
+HEALTHY_AFTER_S = 60.0  # having lived this long, the next failure counts as the first
+START_POLL_S = 0.1
+NOT_YET_POLL_S = 1.0
+CANNOT_START = 127  # as shells have it
+
+log = logging.getLogger("postriver.stack")
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for those it comes after, or for what it needs
+    STARTING = "starting"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
+    BACKOFF = "backoff"  # exited; will be started again
+    DONE = "done"  # a task that ran to its end
+    STOPPED = "stopped"
+
+
+class Child:
+    """`run()` keeps the program alive until `stop()`; `became_ready` is set once and stays set."""
+
+    def __init__(
+        self,
+        program: Program,
+        home: Home,
+        records: Records,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.program = program
+        self.state = State.WAITING
+        self.reason = "not started yet"
+        self.pid: int | None = None
+        self.restarts = 0
+        self.became_ready = asyncio.Event()
+        self._log_path = home.log / f"{program.name}.log"
+        self._records = records
+        self._now_s = now_s
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+        self._start_ticks: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.state in {State.READY, State.DONE}
+
+    async def run(self) -> None:
+        failures = 0
+        while not await self._stopped_before_its_time_came():
+            began = self._now_s()
+            code = await self._try_to_live()
+            if self._stopping.is_set():
+                break
+            if self.program.kind is Kind.TASK and code == 0:
+                self._become(State.DONE)
+                return
+            failures = 1 if self._now_s() - began >= HEALTHY_AFTER_S else failures + 1
+            await self._pause(code, backoff_s(failures))
+        self._become(State.STOPPED)
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Ask it to end, kill it when its time is over; nothing of its session is left after."""
+        self._stopping.set()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL if at_once else self.program.stop_signal)
+        try:
+            async with asyncio.timeout(self.program.stop_timeout_s):
+                await process.wait()
+        except TimeoutError:
+            log.warning(
+                "%s did not stop in %.0f s; killed", self.program.name, self.program.stop_timeout_s
+            )
+            with suppress(ProcessLookupError):
+                process.kill()
+
+    def kill(self) -> None:
+        """At once, whatever it is doing; `run` or `stop` sees the end of it."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _stopped_before_its_time_came(self) -> bool:
+        """Wait for as long as the program must not be started; whether we are to stop instead."""
+        while not self._stopping.is_set() and (reason := self.program.not_yet()):
+            if self.state is not State.WAITING:
+                log.warning("%s is not started: %s", self.program.name, reason)
+            self._become(State.WAITING, reason)
+            await self._sleep(NOT_YET_POLL_S)
+        return self._stopping.is_set()
+
+    async def _try_to_live(self) -> int:
+        """No room for its log, no descriptor left: as a program that cannot start."""
+        try:
+            return await self._live()
+        except OSError as cause:
+            log.warning("%s cannot be started: %s", self.program.name, cause)
+            return CANNOT_START
+
+    async def _live(self) -> int:
+        """One life, from spawn until nothing of it is left; its exit code."""
+        self._become(State.STARTING, "starting")
+        engine = self.program.kind is Kind.ENGINE
+        file = LogFile(self._log_path, edit=strike_out) if engine else LogFile(self._log_path)
+        pump = Pump(file)
+        pumping = asyncio.create_task(pump.run())
+        try:
+            process = await spawn(self.program, pump.input)
+        except OSError as cause:
+            file.line(f"cannot start {self.program.argv[0]}: {cause}")
+            process = None
+        finally:
+            pump.close_input()
+        code = CANNOT_START if process is None else await self._life(process)
+        await finish(pumping)
+        return code
+
+    async def _life(self, process: asyncio.subprocess.Process) -> int:
+        self._begin(process)
+        watch = asyncio.create_task(self._watch())
+        try:
+            code = await process.wait()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        if self._start_ticks is not None:
+            await asyncio.to_thread(kill_session, process.pid, self._start_ticks)
+        self.pid = None
+        self._records.remove(self.program.name)
+        return code
+
+    def _begin(self, process: asyncio.subprocess.Process) -> None:
+        self._process, self.pid = process, process.pid
+        self._start_ticks = start_ticks(process.pid)
+        self._records.add(self.program.name, process.pid)
+        if self._stopping.is_set():  # asked to stop while it was being started
+            self.kill()
+
+    async def _watch(self) -> None:
+        """Readiness, then health, until cancelled; a program that fails either is killed."""
+        if self.program.kind is Kind.TASK:
+            return
+        if not await self._wait_ready():
+            return
+        await self._watch_health()
+        self.kill()
+
+    async def _watch_health(self) -> None:
+        """Return when it has failed too often in a row."""
+        failed = 0
+        sleep = Sleep(self._now_s)
+        while failed < self.program.unhealthy_after:
+            await asyncio.sleep(self.program.health_every_s)
+            reason = await self._ask(self.program.liveness())
+            failed = failed + 1 if reason else 0
+            reason = reason or await self._ask(self.program.readiness())
+            self._become(State.UNHEALTHY if reason else State.READY, reason or "")
+            if sleep.missed_s(self.program.health_every_s) or sleep.waking:
+                failed = 0
+        log.warning(
+            "%s failed %d health checks (%s); killed", self.program.name, failed, self.reason
+        )
+
+    async def _wait_ready(self) -> bool:
+        """False: not ready in time and not healthy, so killed.
+
+        A healthy program that is not ready waits for something that a restart does not bring.
+        """
+        deadline = self._now_s() + self.program.start_timeout_s
+        sleep = Sleep(self._now_s)
+        while reason := await self._ask(self.program.readiness()):
+            self._become(State.STARTING, reason)
+            deadline += sleep.missed_s(START_POLL_S)
+            if self._now_s() > deadline and await self._ask(self.program.liveness()):
+                log.warning("%s not ready in time (%s); killed", self.program.name, reason)
+                self.kill()
+                return False
+            await asyncio.sleep(START_POLL_S)
+        self._become(State.READY)
+        return True
+
+    async def _ask(self, probe: Probe | None) -> str | None:
+        return None if probe is None else await probe()
+
+    async def _pause(self, code: int, delay_s: float) -> None:
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        self.restarts += 1
+        self._become(State.BACKOFF, f"ended by {how}; again in {delay_s:.1f} s")
+        log.warning("%s %s", self.program.name, self.reason)
+        await self._sleep(delay_s)
+
+    async def _sleep(self, delay_s: float) -> None:
+        """Cut short by `stop`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+
+    def _become(self, state: State, reason: str = "") -> None:
+        if state is not self.state and state in {State.READY, State.DONE}:
+            log.info("%s %s", self.program.name, state.value)
+        self.state, self.reason = state, reason
+        if self.ok:
+            self.became_ready.set()
+
+
+def backoff_s(failures: int) -> float:
+    """Pause before restart number `failures` (from 1): doubles from 0.5 s up to 30 s."""
+    return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures - 1, 10)))

@@ -1,0 +1,39 @@
+"""The supervisor's own log, HOME/log/supervisor.log, rotated like the others."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stack.logs import LogFile
+from stack.state_folder import Home
+
+log = logging.getLogger("postriver.stack")
+
+
+@contextmanager
+def supervisor_log(home: Home, formatter: logging.Formatter) -> Iterator[None]:
+    """Within the block, what this process has to say goes there."""
+    handler = _FileHandler(home)
+    handler.setFormatter(formatter)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.info("supervisor started, pid %d", os.getpid())
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+class _FileHandler(logging.Handler):
+    def __init__(self, home: Home) -> None:
+        super().__init__()
+        self._file = LogFile(home.log / "supervisor.log")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._file.line(self.format(record))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,4 @@
+"""ContentStore in a local folder, one file per content.
+
+May import: mail, schemas.
+"""

@@ -1,0 +1,262 @@
+"""MailStore in memory, in the steps of a store without transactions: journal, rows, state.
+
+A commit's journal step keeps the whole Commit beside the entry as pending, since an entry alone
+holds no Head; when rows and state are written, the pending Commit goes and the entry stays. So a
+crash between any two steps leaves something that `load` and a repeated `commit` can finish.
+A row or state is never replaced by an older one (by seq): late steps of a lost owner do no harm.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from mail.errors import FeedGone, JournalConflict
+from mail.mailbox import commit_rules
+from mail.mailbox.consistency_check import damaged
+from mail.mailbox.folders import all_folders
+from mail.mailbox.journal_replay import History
+from mail.mailbox.list_filters import folders_of, matches
+from mail.pagination import OLDEST, check_limit, decode_cursor, list_scope, page_of, place_of
+from mail.ports import Commit, MailStore
+from schemas.consistency import Checked, Rebuild
+from schemas.events.mailbox_commands import FolderWide, RebuildViews
+from schemas.events.mailbox_events import MailboxChanged
+from schemas.mail import Head
+from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.snapshot import MessageRecord, Snapshot
+from stores.memory import mail_store_check
+from stores.memory.faults import Fault, no_fault, take_step
+
+
+class _Mailbox:
+    """One user's part of the store."""
+
+    def __init__(self) -> None:
+        self.domain_id = ""
+        self.journal: dict[int, MailboxChanged] = {}  # by seq, those that are not folded
+        self.commands: dict[str, int] = {}
+        self.pending: dict[int, Commit] = {}
+        self.messages: dict[str, Message] = {}
+        self.threads: dict[bytes, str] = {}
+        self.state = MailboxState()
+        self.folded = History(MailboxState(), {})
+        self.folded_at_ms = 0
+        self.follow_ups: dict[int, FolderWide] = {}  # of folded entries, by seq
+        self.rebuild: Rebuild | None = None
+
+    @property
+    def last_seq(self) -> int:
+        return self.folded.state.seq + len(self.journal)
+
+    def due(self, before_ms: int, to_seq: int) -> MailboxChanged | None:
+        """The first entry, if it is to be folded and its views are written."""
+        first = self.journal.get(self.folded.state.seq + 1)
+        is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
+        return first if is_due else None
+
+
+class MemoryMailStore(MailStore):
+    """Steps that `fault` meets: read, journal, row, state, fold."""
+
+    def __init__(self, *, fault: Fault = no_fault) -> None:
+        self.fault = fault
+        self._mailboxes: dict[str, _Mailbox] = {}
+
+    async def load(self, user_id: str) -> MailboxState:
+        await take_step(self.fault, "read")
+        await self._finish(user_id)
+        return self._of(user_id).state
+
+    async def state(self, user_id: str) -> MailboxState:
+        await take_step(self.fault, "read")
+        return self._of(user_id).state
+
+    async def commit(self, commit: Commit) -> None:
+        commit_rules.check_whole(commit)
+        await take_step(self.fault, "journal")
+        self._journal(commit)
+        await self._finish(commit.entry.user_id)
+
+    async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None:
+        await take_step(self.fault, "read")
+        box = self._of(user_id)
+        seq = box.commands.get(command_id)
+        if seq is None:
+            return None
+        if seq not in box.journal:
+            raise FeedGone(box.folded.state.seq, box.follow_ups.get(seq))
+        return box.journal[seq]
+
+    async def message(self, user_id: str, message_id: str) -> Message | None:
+        await take_step(self.fault, "read")
+        return self._of(user_id).messages.get(message_id)
+
+    async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        await take_step(self.fault, "read")
+        rows = self._of(user_id).messages
+        return {id_: rows[id_] for id_ in message_ids if id_ in rows}
+
+    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+        found = await self.rows(user_id, message_ids)
+        return {id_: row for id_, row in found.items() if not row.destroyed}
+
+    async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        rows = sorted(self._alive(user_id), key=lambda row: row.message_id)
+        return [row for row in rows if row.message_id > after_id][:limit]
+
+    async def folders(self, user_id: str) -> tuple[Folder, ...]:
+        await take_step(self.fault, "read")
+        return all_folders(self._of(user_id).state)
+
+    async def page(
+        self,
+        user_id: str,
+        folder_id: str | None,
+        *,
+        wanted: Filter,
+        limit: int,
+        cursor: str | None,
+    ) -> Page:
+        check_limit(limit)
+        scope = list_scope(user_id, folder_id, wanted)
+        place = decode_cursor(cursor, *scope) if cursor is not None else None
+        await take_step(self.fault, "read")
+        rows = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
+        rest = [row for row in rows if place is None or place_of(row) < place]
+        return page_of(sorted(rest, key=place_of, reverse=True), limit, *scope)
+
+    async def by_uid(
+        self, user_id: str, folder_id: str, *, after_uid: int, limit: int
+    ) -> list[Message]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        rows = [row for row in self._alive(user_id) if row.places.get(folder_id, 0) > after_uid]
+        return sorted(rows, key=lambda row: row.places[folder_id])[:limit]
+
+    async def before_delivery(
+        self, user_id: str, message_id: str, keys: Sequence[bytes]
+    ) -> tuple[Message | None, dict[bytes, str]]:
+        row, threads = await self.message(user_id, message_id), self._of(user_id).threads
+        return row, {key: threads[key] for key in keys if key in threads}
+
+    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+        check_limit(limit)
+        after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
+        await take_step(self.fault, "read")
+        rows = sorted(self._alive(user_id), key=place_of)
+        rest = [row for row in rows if row.thread_id == thread_id and place_of(row) > after]
+        return page_of(rest, limit, user_id, thread_id)
+
+    async def usage(self, user_id: str) -> Usage:
+        await take_step(self.fault, "read")
+        return self._of(user_id).state.usage
+
+    async def domain_usage(self, domain_id: str) -> Usage:
+        await take_step(self.fault, "read")
+        boxes = self._mailboxes.values()
+        each = [box.state.usage for box in boxes if box.domain_id == domain_id]
+        return Usage(sum(one.size_bytes for one in each), sum(one.messages for one in each))
+
+    async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
+        await take_step(self.fault, "read")
+        box, after = self._of(user_id), max(since_seq, 0)
+        if after < box.folded.state.seq:
+            raise FeedGone(box.folded.state.seq)
+        return [entry for seq, entry in box.journal.items() if seq > after][:limit]
+
+    async def snapshot(self, user_id: str) -> Snapshot:
+        await take_step(self.fault, "read")
+        box = self._of(user_id)
+        return Snapshot(state=box.folded.state, at_ms=box.folded_at_ms)
+
+    async def snapshot_records(
+        self, user_id: str, *, after_id: str, limit: int
+    ) -> list[MessageRecord]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        records = self._of(user_id).folded.records
+        return [records[id_] for id_ in sorted(records) if id_ > after_id][:limit]
+
+    async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
+        await take_step(self.fault, "fold")
+        box, folded = self._of(user_id), 0
+        if box.rebuild and not box.rebuild.is_finished:
+            return 0
+        while entry := box.due(before_ms, to_seq):
+            try:
+                box.folded.add(entry)
+            except (ValueError, KeyError) as error:
+                raise damaged(box.folded.state.seq, error) from error
+            del box.journal[entry.seq]
+            box.folded_at_ms = entry.at_ms
+            if entry.follow_up is not None:
+                box.follow_ups[entry.seq] = entry.follow_up
+            folded += 1
+        return folded
+
+    async def check(self, user_id: str) -> Checked:
+        await take_step(self.fault, "read")
+        await self._finish(user_id)
+        return mail_store_check.check(self._of(user_id))
+
+    async def rebuilding(self, user_id: str) -> Rebuild | None:
+        await take_step(self.fault, "read")
+        return self._of(user_id).rebuild
+
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+        await take_step(self.fault, "state")
+        await self._finish(order.user_id)
+        return mail_store_check.rebuild(self._of(order.user_id), order, heads)
+
+    async def by_mail(self, mail_id: str) -> list[Message]:
+        return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
+
+    async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
+        wanted = frozenset(mail_ids)
+        await take_step(self.fault, "read")
+        rows = [row for box in self._mailboxes.values() for row in box.messages.values()]
+        return [row for row in rows if row.mail_id in wanted]
+
+    def _of(self, user_id: str) -> _Mailbox:
+        return self._mailboxes.get(user_id) or _Mailbox()
+
+    def _journal(self, commit: Commit) -> None:
+        entry = commit.entry
+        box = self._mailboxes.setdefault(entry.user_id, _Mailbox())
+        journalled = box.journal.get(entry.seq)
+        if commit_rules.is_repeated(entry, last_seq=box.last_seq, journalled=journalled):
+            return
+        if entry.command_id in box.commands:
+            raise JournalConflict(entry.user_id, entry.seq)
+        box.domain_id = entry.domain_id
+        box.pending[entry.seq] = commit
+        box.journal[entry.seq] = entry
+        box.commands[entry.command_id] = entry.seq
+
+    async def _finish(self, user_id: str) -> None:
+        """Bring rows and state up to the journal, oldest entry first."""
+        box = self._of(user_id)
+        for seq in sorted(box.pending):
+            commit = box.pending.get(seq)
+            if commit is not None:
+                await self._views(box, commit)
+                box.pending.pop(seq, None)
+
+    async def _views(self, box: _Mailbox, commit: Commit) -> None:
+        for row in commit.messages:
+            await take_step(self.fault, "row")
+            known = box.messages.get(row.message_id)
+            if known is None or known.changed_seq < row.changed_seq:
+                box.messages[row.message_id] = row
+        for key, thread_id in commit.threads.items():
+            box.threads.setdefault(key, thread_id)
+        await take_step(self.fault, "state")
+        if box.state.seq < commit.state.seq:
+            box.state = commit.state
+
+    def _listed(self, user_id: str, folder_id: str | None) -> Iterator[Message]:
+        shown = set(folders_of(self._of(user_id).state, folder_id))
+        return (row for row in self._alive(user_id) if shown & row.places.keys())
+
+    def _alive(self, user_id: str) -> Iterator[Message]:
+        return (row for row in self._of(user_id).messages.values() if not row.destroyed)

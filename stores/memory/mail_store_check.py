@@ -1,0 +1,131 @@
+"""The memory store's views compared with its journal, and rewritten from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from mail.errors import Refused
+from mail.mailbox import consistency_check as rules
+from mail.mailbox.journal_replay import History
+from mail.mailbox.threads import thread_keys
+from schemas.consistency import COUNTS, LISTS, THREADS, Checked, Difference, Kept, Rebuild
+from schemas.events.mailbox_commands import RebuildViews
+from schemas.events.mailbox_events import MailboxChanged
+from schemas.mail import Head
+from schemas.mailbox import MailboxState, Message
+from schemas.snapshot import Snapshot
+
+
+class Box(Protocol):
+    """One user's part of the store."""
+
+    domain_id: str
+    journal: dict[int, MailboxChanged]
+    messages: dict[str, Message]
+    threads: dict[bytes, str]
+    state: MailboxState
+    folded: History
+    rebuild: Rebuild | None
+
+
+@dataclass(slots=True)
+class _Views:
+    """As they should be, and where they are not."""
+
+    rows: dict[str, Message] = field(default_factory=dict)
+    threads: dict[bytes, str] = field(default_factory=dict)
+    lost: list[Kept] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+
+
+def check(box: Box) -> Checked:
+    try:
+        history = _history(box)
+    except rules.JournalDamaged as error:
+        return Checked(differences=(rules.journal_difference(error),))
+    views = _wanted(box, "", history, {})
+    told = rules.state_differences(box.state, rules.recounted(history))
+    return Checked(
+        differences=tuple(sorted({*views.differences, *told})),
+        messages=tuple(map(rules.kept, history.records.values())),
+        without_row=tuple(views.lost),
+    )
+
+
+def rebuild(box: Box, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+    """All in one step, or in two when heads of lost rows are needed."""
+    before = box.rebuild
+    if before is None or before.rebuild_id != order.rebuild_id:
+        if order.step:
+            raise Refused("another rebuild of this mailbox has begun since")
+        before = Rebuild(rebuild_id=order.rebuild_id, parts=order.parts)
+    if not before.is_finished and order.step == before.step:
+        box.rebuild = before = _step(box, order, before, heads)
+    return before
+
+
+def _step(box: Box, order: RebuildViews, before: Rebuild, heads: Mapping[str, Head]) -> Rebuild:
+    history, mended = _history(box), 0
+    after = msgspec.structs.replace(before, step=before.step + 1, lacking=())
+    if LISTS in before.parts:
+        views = _wanted(box, order.user_id, history, heads)
+        lacking = [one for one in views.lost if not one.destroyed and one.message_id not in heads]
+        if lacking:
+            return msgspec.structs.replace(after, lacking=tuple(lacking))
+        box.messages, mended = views.rows, len(views.differences)
+        box.threads |= views.threads
+    if COUNTS in before.parts:
+        wanted = rules.recounted(history)
+        mended += len(rules.state_differences(box.state, wanted))
+        box.state = wanted
+    return msgspec.structs.replace(after, mended=mended, is_finished=True)
+
+
+def _history(box: Box) -> History:
+    records = box.folded.records.values()
+    return rules.folded(Snapshot(state=box.folded.state), records, box.journal.values())
+
+
+def _wanted(box: Box, user_id: str, history: History, heads: Mapping[str, Head]) -> _Views:
+    views = _Views()
+    for message_id in box.messages.keys() - history.records.keys():
+        row = box.messages[message_id]
+        views.differences += rules.row_differences(message_id, None, row)
+    for record in sorted(history.records.values(), key=lambda record: record.created_seq):
+        found = box.messages.get(record.message_id)
+        if found is None:
+            views.lost.append(rules.kept(record))
+            views.differences.append(rules.no_row(record.message_id))
+            head = heads.get(record.message_id, Head())
+            row = rules.lost_row(
+                record, user_id=user_id, domain_id=box.domain_id, head=head, bound=box.threads
+            )
+        else:
+            views.differences += rules.row_differences(record.message_id, record, found)
+            row = rules.wanted_row(record, found)
+        views.rows[record.message_id] = row
+    _bind(box, views)
+    return views
+
+
+def _bind(box: Box, views: _Views) -> None:
+    first: dict[bytes, Message] = {}
+    destroyed: dict[str, int] = {}  # created_seq of the first destroyed message, by thread
+    for row in views.rows.values():
+        if row.destroyed:
+            destroyed.setdefault(row.thread_id, row.created_seq)
+        for key in thread_keys(row.head):
+            first.setdefault(key, row)
+    for key, row in first.items():
+        found = box.threads.get(key)
+        destroyed_seq = destroyed.get(found or "")
+        if not rules.is_bound(
+            found, thread_id=row.thread_id, created_seq=row.created_seq,
+            destroyed_seq=destroyed_seq,
+        ):  # fmt: skip
+            views.threads[key] = row.thread_id
+    if views.threads:
+        what = f"{len(views.threads)} message ids are bound wrongly or not"
+        views.differences.append(Difference(THREADS, what))

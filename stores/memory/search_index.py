@@ -1,0 +1,106 @@
+"""SearchIndex in memory: for tests, and the definition of what a search means put to work."""
+
+from collections.abc import Iterable, Sequence
+
+from mail.errors import StoreUnavailable
+from mail.pagination import NEWEST, Place
+from mail.ports import Places
+from mail.query.highlighter import Marked, Marker
+from mail.query.matcher import Texts, lasting_facts, matches, texts_of
+from mail.query.planner import Wanted, node_of
+from mail.query.time_budget import Patience
+from mail.query.tree import Node
+from schemas.search import IndexDocument
+
+
+class MemorySearchIndex:
+    """Nothing survives the process. While `down` is set, every call raises StoreUnavailable.
+
+    `slow_s`: what a search would take by the clock.
+    """
+
+    def __init__(self) -> None:
+        self.down = False
+        self.slow_s = 0.0
+        self.lost: set[str] = set()  # users that are unfilled
+        self._documents: dict[tuple[str, str], tuple[IndexDocument, Texts]] = {}
+
+    async def add(self, document: IndexDocument) -> None:
+        self._check()
+        key = document.user_id, document.message_id
+        self._documents[key] = document, texts_of(document)
+
+    async def remove(self, user_id: str, message_id: str) -> None:
+        self._check()
+        self._documents.pop((user_id, message_id), None)
+
+    async def find(
+        self,
+        user_id: str,
+        wanted: Wanted,
+        *,
+        limit: int,
+        before: Place = NEWEST,
+        patience: Patience | None = None,
+    ) -> Places:
+        self._check(patience)
+        found = sorted(place for place in self._matches(user_id, wanted) if place < before)
+        return Places(found[::-1][:limit], go_on=len(found) > limit)
+
+    async def among(
+        self,
+        user_id: str,
+        wanted: Wanted,
+        message_ids: Sequence[str],
+        *,
+        patience: Patience | None = None,
+    ) -> set[str]:
+        self._check(patience)
+        return {one for _, one in self._matches(user_id, wanted)}.intersection(message_ids)
+
+    async def count(
+        self, user_id: str, wanted: Wanted, *, limit: int, patience: Patience | None = None
+    ) -> int:
+        self._check(patience)
+        return min(limit, sum(1 for _ in self._matches(user_id, wanted)))
+
+    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+        self._check()
+        marker = Marker(node)
+        asked = [(user_id, message_id) for message_id in message_ids]
+        held = [self._documents[key][0] for key in asked if key in self._documents]
+        return {one.message_id: marker.marked(one.subject, one.body) for one in held}
+
+    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        self._check()
+        return {one for one in message_ids if (user_id, one) in self._documents}
+
+    async def lose(self, user_id: str) -> None:
+        self._check()
+        self.lost.add(user_id)
+        for key in [key for key in self._documents if key[0] == user_id]:
+            del self._documents[key]
+
+    async def unfilled(self) -> list[str]:
+        self._check()
+        return sorted(self.lost)
+
+    async def filled(self, user_id: str) -> None:
+        self._check()
+        self.lost.discard(user_id)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _matches(self, user_id: str, wanted: Wanted) -> Iterable[Place]:
+        node = node_of(wanted)
+        for document, texts in self._documents.values():
+            if document.user_id == user_id and matches(node, texts, lasting_facts(document)):
+                yield document.received_at_ms, document.message_id
+
+    def _check(self, patience: Patience | None = None) -> None:
+        if self.down:
+            raise StoreUnavailable("search", "down")
+        if patience is not None:
+            patience.spend(self.slow_s)
+            patience.check()

@@ -1,0 +1,6 @@
+"""SQLite adapters of the embedded profile, one database file per store.
+
+database_file.py opens and migrates files, group_commit.py runs statements off the event loop with
+one writer thread. Other processes may read and write the same files.
+May import: mail, schemas.
+"""

@@ -1,0 +1,176 @@
+"""SQLite files: how they are opened, and what their errors mean.
+
+WAL with synchronous=FULL: a write is on disk when its transaction has ended, readers of every
+process see it at once and wait for nobody. The only module besides group_commit.py and the
+sqlite_* adapters that imports sqlite3.
+"""
+
+import os
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mail.errors import Fatal, StoreUnavailable
+from schemas.sqlite.migrations import Statements
+
+_WAL_PATIENCE_S = 0.02  # between tries to switch a new file to WAL while another process does
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteConfig:
+    """How one file is used by one process."""
+
+    existing: bool = False  # the file must be there, at the newest schema; nothing is created
+    readers: int = 2  # threads, each with a read-only connection
+    batch_max: int = 256  # writes gathered into one transaction
+    busy_timeout_s: float = 5.0  # wait for another process's transaction, then StoreUnavailable
+    cache_kib: int = 16 * 1024  # pages in memory, per connection
+    checkpoint_pages: int = 4000  # of 4 KiB: WAL grows to 16 MiB, then goes into the file
+
+
+# Failures that may be due to the pages that were asked for, and spare others.
+_OF_PAGES = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_CORRUPTFS,
+        sqlite3.SQLITE_IOERR_DATA,
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_SHORT_READ,
+    }
+)
+
+
+def as_named(error: Exception, path: Path, *, served_s: float = 0.0) -> Exception:
+    """`error` as a caller acts on it: StoreUnavailable when the engine is at fault, else itself.
+
+    `served_s`: when the file last served anything (monotonic).
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, sqlite3.Error) and code is not None and (code & 0xFF) in _UNAVAILABLE:
+        of_pages = code & 0xFF == sqlite3.SQLITE_CORRUPT or code in _OF_PAGES
+        detail = f"{error} ({error.sqlite_errorname})"
+        named = StoreUnavailable(path.stem, detail, served_s=served_s if of_pages else 0.0)
+        named.__cause__ = error
+        return named
+    return error
+
+
+def prepare(path: Path, migrations: tuple[Statements, ...], config: SqliteConfig) -> None:
+    """Create the file or bring it to the newest schema; safe while other processes do the same.
+
+    With `config.existing` only look at it: another process may be using an older schema.
+    Fatal: the file was written by a newer version. StoreUnavailable: it cannot be opened.
+    """
+    try:
+        if config.existing:
+            _check(path, len(migrations), config)
+            return
+        _create(path)
+        connection = connect(path, config)
+        try:
+            _to_wal(connection, config)
+            _migrate(connection, path, migrations)
+        finally:
+            connection.close()
+    except (sqlite3.Error, OSError) as error:
+        raise _at_open(error, path) from error
+
+
+def connect(path: Path, config: SqliteConfig, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit; transactions are begun by name. Used by one thread at a time."""
+    mode = "ro" if read_only else "rw"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=config.busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,  # opened here, then handed to its thread
+    )
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA cache_size=-{config.cache_kib}")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten in the file
+    connection.execute(f"PRAGMA wal_autocheckpoint={config.checkpoint_pages}")
+    return connection
+
+
+def _check(path: Path, newest: int, config: SqliteConfig) -> None:
+    if not path.exists():
+        raise StoreUnavailable(path.stem, f"{path} is not there")
+    connection = connect(path, config, read_only=True)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    finally:
+        connection.close()
+    if version > newest:
+        raise _newer(path, version, newest)
+    if version < newest:
+        detail = f"{path} has schema {version} of {newest}: the next start of the stack migrates it"
+        raise StoreUnavailable(path.stem, detail)
+
+
+def _newer(path: Path, version: int, newest: int) -> Fatal:
+    return Fatal(
+        f"{path} has schema {version}, this program knows up to {newest}: "
+        "it was written by a newer version; nothing was changed"
+    )
+
+
+def _create(path: Path) -> None:
+    """Mail is private: the file (and so its WAL) is for its owner's eyes only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _to_wal(connection: sqlite3.Connection, config: SqliteConfig) -> None:
+    """SQLite does not wait for the lock that this switch takes, so the waiting is here."""
+    deadline = time.monotonic() + config.busy_timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_PATIENCE_S)
+        else:
+            return
+
+
+def _migrate(
+    connection: sqlite3.Connection, path: Path, migrations: tuple[Statements, ...]
+) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(migrations):
+        raise _newer(path, version, len(migrations))
+    for statement in (statement for step in migrations[version:] for statement in step):
+        if isinstance(statement, str):
+            connection.execute(statement)
+        else:
+            statement(connection)
+    connection.execute(f"PRAGMA user_version={len(migrations)}")
+    connection.execute("COMMIT")
+
+
+def _at_open(error: Exception, path: Path) -> Exception:
+    return (
+        StoreUnavailable(path.stem, str(error))
+        if isinstance(error, OSError)
+        else as_named(error, path)
+    )

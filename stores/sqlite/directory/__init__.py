@@ -1,0 +1,5 @@
+"""Directory in directory.sqlite: domains, users, aliases, sessions.
+
+store.py is the adapter; the other modules are statements that run inside a caller's transaction.
+May import: stores.sqlite, mail, schemas.
+"""

@@ -1,0 +1,171 @@
+"""Directory in one SQLite file, written by the command line and by api, read by every process.
+
+Nothing is cached: what a process wrote, the next read of any process sees.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Self
+
+from mail.addresses import normal_address, normal_domain
+from mail.pagination import NEWEST, Place
+from mail.ports import Directory
+from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
+from schemas.sqlite.directory import DIRECTORY
+from stores.sqlite.database_file import SqliteConfig
+from stores.sqlite.directory import accounts as rows
+from stores.sqlite.directory import aliases
+from stores.sqlite.directory import sessions as signing
+from stores.sqlite.group_commit import SqliteFile
+
+
+class SqliteDirectory(Directory):
+    """Made by `open`; `close` it."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    @classmethod
+    async def open(cls, path: Path, config: SqliteConfig | None = None) -> Self:
+        """Fatal: a newer version's file. StoreUnavailable: it cannot be opened."""
+        return cls(await SqliteFile.open(path, DIRECTORY, config or SqliteConfig()))
+
+    async def close(self) -> None:
+        await self._file.close()
+
+    async def add_domain(self, domain: Domain, postmaster: User) -> None:
+        name = normal_domain(domain.name)
+        add_postmaster = rows.adding(postmaster)
+
+        def work(connection: Connection) -> None:
+            rows.put_domain(connection, domain, name)
+            add_postmaster(connection)
+
+        await self._file.write(work)
+
+    async def domains(self) -> list[Domain]:
+        return await self._file.read(lambda c: rows.domains(c, rows.DOMAINS))
+
+    async def domain(self, name: str) -> Domain | None:
+        normal = normal_domain(name)
+        found = await self._file.read(lambda c: rows.domains(c, rows.DOMAIN_BY_NAME, normal))
+        return found[0] if found else None
+
+    async def domain_of(self, domain_id: str) -> Domain | None:
+        found = await self._file.read(lambda c: rows.domains(c, rows.DOMAIN_BY_ID, domain_id))
+        return found[0] if found else None
+
+    async def set_catch_all(self, domain_id: str, address: str) -> None:
+        await self._file.write(lambda c: rows.change(c, rows.SET_CATCH_ALL, (address, domain_id)))
+
+    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
+        row = (quota.size_bytes, quota.messages, domain_id)
+        await self._file.write(lambda c: rows.change(c, rows.SET_DOMAIN_QUOTA, row))
+
+    async def add_user(self, user: User) -> None:
+        await self._file.write(rows.adding(user))
+
+    async def set_user_quota(self, user_id: str, quota: Quota) -> None:
+        row = (quota.size_bytes, quota.messages, user_id)
+        await self._file.write(lambda c: rows.change(c, rows.SET_USER_QUOTA, row))
+
+    async def users(self) -> list[User]:
+        return await self._file.read(lambda c: rows.users(c, rows.USERS))
+
+    async def user(self, user_id: str) -> User | None:
+        found = await self._file.read(lambda c: rows.users(c, rows.USER_BY_ID, user_id))
+        return found[0] if found else None
+
+    async def user_by_address(self, address: str) -> User | None:
+        normal = normal_address(address)
+        found = await self._file.read(lambda c: rows.users(c, rows.USER_BY_ADDRESS, normal))
+        return found[0] if found else None
+
+    async def find(self, addresses: Sequence[str]) -> dict[str, User | Alias]:
+        return await self._file.read(lambda c: aliases.find(c, addresses))
+
+    async def aliases(self) -> list[Alias]:
+        return await self._file.read(aliases.every)
+
+    async def add_alias(self, alias: Alias) -> None:
+        await self._file.write(lambda c: aliases.add(c, alias))
+
+    async def remove_alias(self, address: str) -> None:
+        await self._file.write(lambda c: aliases.remove(c, address))
+
+    async def remove_target(self, address: str, target: str) -> None:
+        await self._file.write(lambda c: aliases.remove_target(c, address, target))
+
+    async def leading_to(self, target: str) -> list[str]:
+        return await self._file.read(lambda c: aliases.leading_to(c, target))
+
+    async def set_password(
+        self, user_id: str, password_hash: str, *, keep_session: str | None = None
+    ) -> None:
+        def work(connection: Connection) -> None:
+            rows.change(connection, rows.SET_HASH, (password_hash, user_id))
+            signing.end_sessions(connection, user_id, but=keep_session)
+
+        await self._file.write(work)
+
+    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
+        def work(connection: Connection) -> None:
+            rows.change(connection, rows.SET_DISABLED, (int(disabled), user_id))
+            if disabled:
+                signing.end_sessions(connection, user_id)
+
+        await self._file.write(work)
+
+    async def add_session(self, session: Session) -> None:
+        await self._file.write(lambda c: signing.put_session(c, session))
+
+    async def session(self, token_sha256: str) -> Session | None:
+        return await self._file.read(lambda c: signing.session(c, token_sha256))
+
+    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
+        return await self._file.read(lambda c: signing.sessions(c, user_id, limit))
+
+    async def use_session(self, token_sha256: str, *, at_ms: int) -> None:
+        await self._file.write(lambda c: signing.use_session(c, token_sha256, at_ms))
+
+    async def end_session(self, token_sha256: str) -> None:
+        statement = "DELETE FROM session WHERE token_sha256 = ?"
+        await self._file.write(lambda c: c.execute(statement, (token_sha256,)).rowcount)
+
+    async def session_ends(self, after: int | None) -> tuple[list[str], int]:
+        return await self._file.read(lambda c: signing.session_ends(c, after))
+
+    async def prune_sessions(self, now_ms: int) -> int:
+        return await self._file.write(lambda c: signing.prune_sessions(c, now_ms))
+
+    async def note_sign_in(self, sign_in: SignIn) -> None:
+        await self._file.write(lambda c: signing.put_sign_in(c, sign_in))
+
+    async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
+        return await self._file.read(lambda c: signing.sign_ins(c, user_id, before, limit))
+
+    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
+        return await self._file.read(lambda c: signing.sources(c, user_id, since_ms))
+
+    async def prune_sign_ins(self, *, before_ms: int) -> int:
+        statement = "DELETE FROM sign_in WHERE at_ms < ?"
+        return await self._file.write(lambda c: c.execute(statement, (before_ms,)).rowcount)
+
+    async def setting(self, name: str) -> str | None:
+        query = "SELECT value FROM setting WHERE name = ?"
+        found = await self._file.read(lambda c: c.execute(query, (name,)).fetchone())
+        return str(found[0]) if found else None
+
+    async def settings(self, prefix: str) -> dict[str, str]:
+        query = "SELECT name, value FROM setting WHERE substr(name, 1, ?) = ?"
+        key = (len(prefix), prefix)
+        return dict(await self._file.read(lambda c: c.execute(query, key).fetchall()))
+
+    async def remove_setting(self, name: str) -> None:
+        statement = "DELETE FROM setting WHERE name = ?"
+        await self._file.write(lambda c: c.execute(statement, (name,)).rowcount)
+
+    async def set_setting(self, name: str, value: str) -> None:
+        statement = "INSERT OR REPLACE INTO setting VALUES (?, ?)"
+        await self._file.write(lambda c: c.execute(statement, (name, value)).rowcount)

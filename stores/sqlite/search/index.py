@@ -1,0 +1,150 @@
+"""Full-text search of the embedded profile: SQLite FTS5, one file per bucket of users.
+
+A bucket is a stable hash of the user id, modulo BUCKETS: files stay small, and no two users' writes
+wait for each other unless they share one. Reads never wait for writes (WAL).
+An added document is on disk when `add` returns (synchronous=FULL, stores/sqlite/database_file.py):
+the stage that calls it acknowledges its event then. The index is a projection: when its folder is
+lost, it is filled again from the mailboxes.
+"""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from mail.pagination import NEWEST, Place
+from mail.ports import Places
+from mail.query.highlighter import Marked
+from mail.query.planner import Wanted, is_nothing
+from mail.query.time_budget import Patience
+from mail.query.tree import Node
+from schemas.search import IndexDocument
+from stores.sqlite.search import bucket_statements
+from stores.sqlite.search.bucket_file import Bucket, FtsConfig
+from stores.sqlite.search.bucket_statements import Change
+from stores.sqlite.search.time_limit import within
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUCKETS = 16  # part of the format: another number would look for users in other files
+
+
+class FtsIndex:
+    """SearchIndex over SQLite FTS5. `folder` is made on first use; one event loop uses it.
+
+    Any number of processes may read. Several may write, at the price of waiting for each other.
+    """
+
+    def __init__(self, folder: Path, config: FtsConfig | None = None) -> None:
+        config = config or FtsConfig()
+        turns = asyncio.Semaphore(config.writers)
+        self._batch_max = config.batch_max
+        self._buckets = [
+            Bucket(folder / f"search-{number:02d}.sqlite", config, turns)
+            for number in range(BUCKETS)
+        ]
+
+    async def add(self, document: IndexDocument) -> None:
+        await self._change(document.user_id, document.message_id, document)
+
+    async def remove(self, user_id: str, message_id: str) -> None:
+        await self._change(user_id, message_id, None)
+
+    async def find(
+        self,
+        user_id: str,
+        wanted: Wanted,
+        *,
+        limit: int,
+        before: Place = NEWEST,
+        patience: Patience | None = None,
+    ) -> Places:
+        if is_nothing(wanted):
+            return Places([], go_on=False)
+        return await self._search(
+            user_id, patience, bucket_statements.find, wanted, limit=limit, before=before[0]
+        )
+
+    async def among(
+        self,
+        user_id: str,
+        wanted: Wanted,
+        message_ids: Sequence[str],
+        *,
+        patience: Patience | None = None,
+    ) -> set[str]:
+        if is_nothing(wanted):
+            return set()
+        return await self._search(user_id, patience, bucket_statements.among, wanted, message_ids)
+
+    async def count(
+        self, user_id: str, wanted: Wanted, *, limit: int, patience: Patience | None = None
+    ) -> int:
+        if is_nothing(wanted):
+            return 0
+        return await self._search(user_id, patience, bucket_statements.count, wanted, limit=limit)
+
+    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+        return await self._read(user_id, bucket_statements.mark, node, message_ids)
+
+    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        return await self._read(user_id, bucket_statements.known, message_ids)
+
+    async def lose(self, user_id: str) -> None:
+        file = await self._bucket(user_id).file()
+        await file.write(lambda connection: bucket_statements.lost(connection, user_id))
+        while some := await self._read(user_id, bucket_statements.some, limit=self._batch_max):
+            await asyncio.gather(*(self.remove(user_id, message_id) for message_id in some))
+
+    async def unfilled(self) -> list[str]:
+        files = [await bucket.file() for bucket in self._buckets]
+        return [
+            user_id for file in files for user_id in await file.read(bucket_statements.unfilled)
+        ]
+
+    async def filled(self, user_id: str) -> None:
+        file = await self._bucket(user_id).file()
+        await file.write(lambda connection: bucket_statements.filled(connection, user_id))
+
+    async def close(self) -> None:
+        """Finish the writes under way, then close; later calls raise StoreUnavailable."""
+        await asyncio.gather(*(bucket.close() for bucket in self._buckets))
+
+    async def _search(
+        self,
+        user_id: str,
+        patience: Patience | None,
+        work: Callable[Concatenate[sqlite3.Connection, str, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        def searched(connection: sqlite3.Connection, user_id: str) -> T:
+            with within(connection, patience):
+                return work(connection, user_id, *args, **kwargs)
+
+        return await self._read(user_id, searched)
+
+    async def _read(
+        self,
+        user_id: str,
+        work: Callable[Concatenate[sqlite3.Connection, str, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        file = await self._bucket(user_id).file()
+        return await file.read(lambda connection: work(connection, user_id, *args, **kwargs))
+
+    async def _change(self, user: str, message: str, document: IndexDocument | None) -> None:
+        change = Change(user_id=user, message_id=message, document=document)
+        await self._bucket(user).write(change)
+
+    def _bucket(self, user_id: str) -> Bucket:
+        return self._buckets[bucket_of(user_id)]
+
+
+def bucket_of(user_id: str) -> int:
+    """The bucket of a user, from 0; the same for ever."""
+    return hashlib.blake2b(user_id.encode(), digest_size=1).digest()[0] % BUCKETS

@@ -1,0 +1,33 @@
+"""A search is broken off when its time is over, wherever in its statement it is."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mail.query.time_budget import Patience, TooBroad
+
+_STEPS = 500  # of SQLite's machine between looks at the clock: some tenths of a millisecond
+
+
+@contextmanager
+def within(connection: sqlite3.Connection, patience: Patience | None) -> Iterator[None]:
+    """Charge what is done inside. TooBroad when it takes longer than what is left."""
+    if patience is None:
+        yield
+        return
+    patience.check()
+    began_s = time.perf_counter()
+    ends_s = began_s + patience.left_s
+    connection.set_progress_handler(lambda: time.perf_counter() > ends_s, _STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise TooBroad if is_interrupt(error) else error from error
+    finally:
+        connection.set_progress_handler(None, 0)
+        patience.spend(time.perf_counter() - began_s)
+
+
+def is_interrupt(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT

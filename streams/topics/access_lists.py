@@ -1,0 +1,117 @@
+"""Sets the broker's access lists to access_rules.py: adds what is missing, removes the rest.
+
+aiokafka's requests carry one entry each, and its admin client has no method for them; so requests
+for many entries are spelled out here, of the versions that Kafka 4 has (KIP-290).
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.admin import (
+    CreateAclsRequest_v1,
+    DeleteAclsRequest_v1,
+    DescribeAclsRequest_v1,
+)
+from aiokafka.protocol.api import Request
+
+from mail.errors import BrokerUnavailable
+from streams.config import TopicsConfig
+from streams.topics.access_rules import Grant, grants
+
+_log = logging.getLogger(__name__)
+_POLL_S = 0.1
+_ANY = 1  # of every filter
+_LITERAL = 3  # the name is the whole name; `*` is all names
+_ALLOW = 3
+_EVERYWHERE = "*"  # host
+
+_Row = tuple[int, str, int, str, str, int, int]  # as requests and answers have it
+
+
+async def ensure_access(config: TopicsConfig, *, wanted: Collection[Grant] = grants()) -> None:
+    """Return once the broker holds everybody to `wanted` and nothing else. BrokerUnavailable.
+
+    Asks as a super user. After topics were made the broker takes some seconds to apply lists.
+    """
+    client = AIOKafkaClient(**config.bootstrap.options)
+    try:
+        async with asyncio.timeout(config.request_limit_s):
+            await client.bootstrap()
+            found = await _found(client)
+            rows = {_row(grant) for grant in wanted}
+            await _create(client, sorted(rows - found))
+            await _delete(client, sorted(found - rows))
+            while await _found(client) != rows:  # noqa: ASYNC110  (the broker's, no event of ours)
+                await asyncio.sleep(_POLL_S)
+    except (KafkaError, TimeoutError) as exc:
+        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
+    finally:
+        await client.close()
+
+
+def _row(grant: Grant) -> _Row:
+    who = f"User:{grant.user}"
+    return grant.kind, grant.name, _LITERAL, who, _EVERYWHERE, grant.operation, _ALLOW
+
+
+async def _found(client: AIOKafkaClient) -> set[_Row]:
+    answer = await client.send(client.get_random_node(), _Describe())
+    _check(answer.error_code, answer.error_message)
+    return {
+        (kind, name, pattern, who, host, operation, permission)
+        for kind, name, pattern, entries in answer.resources
+        for who, host, operation, permission in entries
+    }
+
+
+async def _create(client: AIOKafkaClient, rows: list[_Row]) -> None:
+    if rows:
+        answer = await client.send(client.get_random_node(), _Create(rows))
+        for code, message in answer.creation_responses:
+            _check(code, message)
+
+
+async def _delete(client: AIOKafkaClient, rows: list[_Row]) -> None:
+    for row in rows:
+        _log.warning("access list: removed %s", row)
+    if rows:
+        answer = await client.send(client.get_random_node(), _Delete(rows))
+        for code, message, _ in answer.filter_responses:
+            _check(code, message)
+
+
+def _check(code: int, message: str | None) -> None:
+    if code:
+        raise for_code(code)(message)
+
+
+class _Describe(Request[DescribeAclsRequest_v1]):
+    """Every entry there is."""
+
+    API_KEY = DescribeAclsRequest_v1.API_KEY
+
+    def build(self, request_struct_class: type[DescribeAclsRequest_v1]) -> DescribeAclsRequest_v1:
+        return request_struct_class(_ANY, None, _ANY, None, None, _ANY, _ANY)
+
+
+class _Create(Request[CreateAclsRequest_v1]):
+    API_KEY = CreateAclsRequest_v1.API_KEY
+
+    def __init__(self, rows: Iterable[_Row]) -> None:
+        self._rows = list(rows)
+
+    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
+        return request_struct_class(self._rows)
+
+
+class _Delete(Request[DeleteAclsRequest_v1]):
+    API_KEY = DeleteAclsRequest_v1.API_KEY
+
+    def __init__(self, rows: Iterable[_Row]) -> None:
+        self._rows = list(rows)
+
+    def build(self, request_struct_class: type[DeleteAclsRequest_v1]) -> DeleteAclsRequest_v1:
+        return request_struct_class(self._rows)

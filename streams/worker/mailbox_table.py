@@ -1,0 +1,66 @@
+"""The live copy of mailbox states as a Faust table; raw bytes, recovered from its changelog.
+
+A table may be behind for offsets that are already committed: its changelog write is not awaited
+before the ack. So a user's copy counts only once it was proven against the store since the last
+assignment, and the store's journal is the truth.
+"""
+
+from typing import Any
+
+import faust
+import msgspec
+
+from schemas.mailbox import MailboxState
+
+UNREAD_CHANGELOG = "mailbox-unread-changelog"
+
+
+class UnreadTable:
+    """Implements mail.ports.Unread."""
+
+    def __init__(self, app: faust.App, *, partitions: int) -> None:
+        raw = {
+            "key_type": bytes, "value_type": bytes,
+            "key_serializer": "raw", "value_serializer": "raw",
+        }  # fmt: skip
+        schema = faust.Schema(**raw)
+        self._proven: set[str] = set()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(MailboxState).decode
+        self._table: Any = app.Table(
+            "unread",
+            schema=schema,
+            key_type=bytes,
+            value_type=bytes,
+            partitions=partitions,
+            changelog_topic=app.topic(
+                UNREAD_CHANGELOG,
+                schema=schema,
+                **raw,
+                partitions=partitions,
+                compacting=True,
+                acks=False,
+                internal=True,
+                maxsize=131_072,
+                allow_empty=True,
+            ),
+        )
+
+    def get(self, user_id: str) -> MailboxState | None:
+        if user_id not in self._proven:
+            return None
+        raw = self._table.get(user_id.encode())
+        return None if raw is None else self._decode(raw)
+
+    def set(self, user_id: str, state: MailboxState) -> None:
+        # Faust takes the partition from the stream's current event, which a handler's task finds
+        # in the context of its own event's arrival (streams/worker/in_flight_window.py).
+        self._table[user_id.encode()] = self._encode(state)
+        self._proven.add(user_id)
+
+    def doubt(self, user_id: str) -> None:
+        self._proven.discard(user_id)
+
+    def doubt_all(self) -> None:
+        """At every change of assignment."""
+        self._proven.clear()

@@ -1,0 +1,242 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mail.errors import BadQuery, Refused
+from mail.query.formatter import unparse
+from mail.query.parser import parse
+from mail.query.tree import (
+    DEPTH_MAX,
+    QUERY_MAX_CHARS,
+    TERMS_MAX,
+    And,
+    Asker,
+    Before,
+    HasAttachment,
+    In,
+    Is,
+    Larger,
+    Not,
+    Or,
+    Words,
+    leaves,
+    phrase,
+    simplified,
+)
+from mail.query.values import age_ms, moment_ms, size_bytes, zone_of
+from tests.contracts.search_cases import at
+from tests.support.query_trees import LASTING, PASSING, WORDS, trees
+
+NOW_MS = at(2026, 3, 31, 12)
+ASKER = Asker(
+    now_ms=NOW_MS, folders={"inbox": ("inbox",), "projects": ("f1", "f2"), "grosse": ("f3",)}
+)
+A, B, C = Words(("a",)), Words(("b",)), Words(("c",))
+
+
+def read(query: str):
+    return parse(query, ASKER).node
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("hello  World", And((Words(("hello",)), Words(("world",))))),
+        ('"two words" a', And((Words(("two", "words")), A))),
+        ("“two words”", Words(("two", "words"))),
+        ("(a b", And((A, B))),
+        ("a b)", And((A, B))),
+        ("a :) b", And((A, B))),
+        ("a ((b OR c)", And((A, Or((B, C))))),
+        ("a (b OR c)) OR b", And((A, Or((B, C))))),
+        ("a () ( ( ) ) b", And((A, B))),
+        ('a "(" b )', And((A, B))),
+        ("bob@example.org", Words(("bob", "example", "org"))),
+        ("회의록", Words(("회의록",))),
+        ("회의*", Words(("회의",))),
+        ("subject:hello", Words(("hello",), "subject")),
+        ('Subject:"two words"', Words(("two", "words"), "subject")),
+        ("from:bob.li", Words(("bob", "li"), "sender")),
+        ("filename:a.pdf", Words(("a", "pdf"), "filenames")),
+        ("subject：회의", Words(("회의",), "subject")),
+        ("invoi*", Words(("invoi",), prefix=True)),
+        ('"a b"*', Words(("a", "b"), prefix=True)),
+        ("*.pdf a.* * **", And((Words(("pdf",)), A))),
+        ("a 🎉 — b", And((A, B))),
+        ("a -🎉 (—) b", And((A, B))),
+        ("a OR 🎉", A),
+        ("a b OR c", And((A, Or((B, C))))),
+        ("a OR b OR c", Or((A, B, C))),
+        ("a AND b", And((A, B))),
+        ("a (b c)", And((A, B, C))),
+        ("(a b) OR c", Or((And((A, B)), C))),
+        ("-a", Not(A)),
+        ("NOT a", Not(A)),
+        ("-(a b)", Not(And((A, B)))),
+        ("-(-a)", A),
+        ("a a", A),
+        ("a-b --a - a", And((Words(("a", "b")), A))),
+        ("or and not", And((Words(("or",)), Words(("and",)), Words(("not",))))),
+        ("ORa", Words(("ora",))),
+        ("subject:(a OR -b)", Or((Words(("a",), "subject"), Not(Words(("b",), "subject"))))),
+        ("subject:OR", Words(("or",), "subject")),
+        ("Re: budget", And((Words(("re",)), Words(("budget",))))),
+        ("10:30", Words(("10", "30"))),
+        ("https://a.example/b", Words(("https", "a", "example", "b"))),
+        ("mailto:a@b.example", Words(("mailto", "a", "b", "example"))),
+        ("std::vector C:\\x", And((Words(("std", "vector")), Words(("c", "x"))))),
+        ('"foo:bar"', Words(("foo", "bar"))),
+        ("in:Inbox", In("inbox")),
+        ('in:"Projects"', Or((In("f1"), In("f2")))),
+        ("in:GRÖSSE", In("f3")),
+        ("a in:anywhere", A),
+        ("is:Unread", Is("unread")),
+        ("is:read", Not(Is("unread"))),
+        ("has:attachment", HasAttachment()),
+        ("larger:1.5K", Larger(1536)),
+        ("smaller:100", Not(Larger(99))),
+        ("before:1970-01-01T01:00:00+01:00", Before(0)),
+        ("after:1970-01-01T00:00:00.0015z", Not(Before(1))),
+    ],
+)
+def test_what_a_query_means(query, expected):
+    assert read(query) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "position", "names"),
+    [
+        ("", 0, "no word"),
+        (" \t", 0, "no word"),
+        ("🎉 —", 0, "no word"),
+        ('a "b c', 2, "never closed"),
+        ('subject:"b', 8, "never closed"),
+        ("x subject:", 10, "subject: needs"),
+        ("from: bob", 5, "from: needs"),
+        ("(from:)", 6, "from: needs"),
+        ("a subject:🎉", 10, "nothing to search for"),
+        ('from:""', 5, "nothing to search for"),
+        ("a foo:bar", 2, "subject:"),
+        ("from:( b", 5, "right behind it"),
+        ("() :)", 0, "no word"),
+        ("subject:(a from:b)", 11, "other field"),
+        ("OR a", 0, "between two"),
+        ("a OR", 2, "on its right"),
+        ("(a OR) b", 3, "on its right"),
+        ("a OR OR b", 5, "between two"),
+        ("a AND", 2, "on its right"),
+        ("a AND OR b", 6, "between two"),
+        ("a NOT", 2, "to exclude"),
+        ("-NOT", 1, "to exclude"),
+        ("in*ce", 2, "end of a word"),
+        ("a *voice", 2, "end of a word"),
+        ("a is:red", 5, "unread, read or flagged"),
+        ("in:nowhere", 3, "your folders"),
+        ("has:", 4, "has: needs"),
+        ("has:cheese", 4, "attachment"),
+        ("before:yesterday", 7, "2026-11-24"),
+        ("before:2026-02-30", 7, "2026-11-24"),
+        ("after:2026-1/2", 6, "2026-11-24"),
+        ("after:٢٠٢٦", 6, "2026-11-24"),
+        ("older_than:7", 11, "7d"),
+        ("newer_than:99999y", 11, "7d"),
+        ("larger:5T", 7, "5M"),
+        ("smaller:-1", 8, "5M"),
+        ("(" * (DEPTH_MAX + 1) + "a" + ")" * (DEPTH_MAX + 1), DEPTH_MAX, "within each other"),
+        ("NOT " * (DEPTH_MAX + 1) + "a", 4 * DEPTH_MAX, "within each other"),
+        ("x" * (QUERY_MAX_CHARS + 1), QUERY_MAX_CHARS, str(QUERY_MAX_CHARS)),
+        ("x " * (TERMS_MAX + 1), 2 * TERMS_MAX, str(TERMS_MAX)),
+    ],
+)
+def test_what_cannot_be_read_says_where_and_why(query, position, names):
+    with pytest.raises(BadQuery) as caught:
+        read(query)
+    assert caught.value.position == position
+    assert names in caught.value.detail
+
+
+def test_the_limits_themselves_are_taken():
+    distinct = " ".join(f"x{n}" for n in range(TERMS_MAX))
+    assert len(list(leaves(read(distinct)))) == TERMS_MAX
+    assert read("x" * QUERY_MAX_CHARS)
+    assert read("(" * DEPTH_MAX + "a" + ")" * DEPTH_MAX) == A
+
+
+PARTS = st.sampled_from(
+    [*'ab :"“한🎉\\*-()', " OR ", " AND ", "NOT ", "in:", "is:read", "before:2026-11", "larger:7"]
+)
+
+
+@given(st.text(max_size=60) | st.lists(PARTS, max_size=30).map("".join))
+def test_any_query_is_read_or_refused_within_itself(query):
+    refused = None
+    try:
+        node = read(query)
+    except BadQuery as error:
+        refused = error
+    if refused:
+        assert 0 <= refused.position <= len(query)
+        assert refused.detail
+    else:
+        assert simplified(node) == node
+        assert all(phrase(leaf)[0] for leaf in leaves(node) if isinstance(leaf, Words))
+        again = unparse(node)
+        if len(again) <= QUERY_MAX_CHARS:
+            assert read(again) == node
+
+
+@given(trees(WORDS | LASTING | PASSING))
+def test_a_tree_that_is_written_down_is_read_as_it_was(node):
+    asker = Asker(now_ms=NOW_MS)
+    assert parse(unparse(node), asker).node == node
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "expected"),
+    [
+        ("2026-11-24", "UTC", at(2026, 11, 24)),
+        ("2026/11/4", "UTC", at(2026, 11, 4)),
+        ("2026-11", "Europe/Berlin", at(2026, 10, 31, 23)),
+        ("2026", "Asia/Seoul", at(2025, 12, 31, 15)),
+        ("2026-07-01", "America/New_York", at(2026, 7, 1, 4)),
+        ("2025-09-07", "America/Santiago", at(2025, 9, 7, 4)),  # it has no midnight
+        ("0001-01-01", "Asia/Seoul", None),
+        ("0000-01-01", "UTC", None),
+        ("2026-13", "UTC", None),
+    ],
+)
+def test_a_day_begins_at_its_zones_midnight(text, zone, expected):
+    assert moment_ms(text, zone_of(zone)) == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "zone", "expected"),
+    [
+        ("7d", "UTC", at(2026, 3, 24, 12)),
+        ("2W", "UTC", at(2026, 3, 17, 12)),
+        ("1m", "UTC", at(2026, 2, 28, 12)),
+        ("1y", "UTC", at(2025, 3, 31, 12)),
+        ("13m", "UTC", at(2025, 2, 28, 12)),
+        ("0d", "UTC", at(2026, 3, 31, 12)),
+        ("7d", "Europe/Berlin", at(2026, 3, 24, 13)),  # clocks went forward meanwhile
+        ("3000y", "UTC", None),
+        ("7h", "UTC", None),
+    ],
+)
+def test_ages_go_by_the_calendar(age, zone, expected):
+    assert age_ms(age, NOW_MS, zone_of(zone)) == expected
+
+
+def test_sizes():
+    sizes = {"0": 0, "5k": 5120, "5KiB": 5120, "2M": 2 << 20, "0.5g": 1 << 29, "1.000001m": 1048577}
+    assert {text: size_bytes(text) for text in sizes} == sizes
+    assert [size_bytes(text) for text in ("", "M", "1.M", "1e3", "1 M", "٥")] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Europe", "x" * 65, "a\0b", "é"],
+)
+def test_a_zone_that_is_none_is_refused(name):
+    with pytest.raises(Refused):
+        zone_of(name)

@@ -1,0 +1,145 @@
+"""verify over real stores: whatever is taken away or spoilt outside the mail store is named."""
+
+import asyncio
+import hashlib
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agents.index import add, index
+from agents.mailbox import mailbox
+from agents.ports import IndexPorts
+from cli.wiring.embedded import Adapters
+from mail.ids import message_id
+from mail.query.parser import parse
+from mail.query.planner import plan_of
+from mail.query.tree import Asker
+from operations.rebuild import rebuild_index
+from operations.verify import Verifier
+from schemas.content import Stored
+from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
+from schemas.holders import Holder
+from stack.state_folder import claimed
+from stores.memory.search_index import MemorySearchIndex
+from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, order
+
+
+class Mailbox:
+    """Bob's, led by the agents on real stores."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self.verifier = verifier
+        stores = {"store": verifier.store, "contents": verifier.contents}
+        self._mailbox = mailbox_ports(**stores, holders=verifier.holders)
+        self.index_ports = IndexPorts(**stores, search=verifier.search)
+        self._offset = 0
+
+    async def do(self, command) -> None:
+        work = OneTry(offset=self._offset)
+        self._offset += 1
+        (event,) = await mailbox(command, work, self._mailbox)
+        work.published()
+        await index(event, OneTry(), self.index_ports)
+
+    async def receive(self, mail_id: str) -> None:
+        content = PLAIN + mail_id.encode()
+        stored = await self.verifier.contents.put(mail_id, content)
+        assert stored == Stored(mail_id, len(content), hashlib.sha256(content).hexdigest())
+        await self.verifier.holders.hold([Holder(mail_id=mail_id, holder="user:bob", ref=mail_id)])
+        await self.do(msgspec.structs.replace(deliver(mail_id), content=stored))
+
+    async def found(self) -> list[str]:
+        _, differences = await self.verifier.differences("bob")
+        return [f"{one.part}: {one.what}" for one in differences]
+
+
+@pytest.fixture
+async def bob(tmp_path: Path):
+    with claimed(tmp_path / "home") as home:
+        async with AsyncExitStack() as stack:
+            opened = Adapters(home.path, stack)
+            verifier = Verifier(
+                store=await opened.mail_store(),
+                contents=await opened.contents(),
+                holders=await opened.holders(),
+                search=await opened.search(),
+                pause_s=0.05,
+            )
+            made = Mailbox(verifier)
+            for number in range(3):
+                await made.receive(f"m{number}")
+            await made.do(order(TrashMessages, "d0", "m2"))
+            await made.do(order(DestroyMessages, "d1", "m2", unchanged_since_seq=9))
+            yield made
+
+
+def id_of(mail_id: str) -> str:
+    return message_id(mail_id, "bob")
+
+
+async def test_what_the_agents_left_agrees(bob: Mailbox) -> None:
+    assert await bob.verifier.differences("bob") == (2, [])
+    assert await bob.verifier.differences("nobody") == (0, [])
+
+
+async def test_a_content_that_is_gone_or_another(bob: Mailbox) -> None:
+    await bob.verifier.contents.sweep(loose=["m0"], turns=1)
+    assert await bob.found() == [f"content: message {id_of('m0')}: content m0 is not there"]
+    await bob.verifier.contents.put("m0", b"forged")
+    assert await bob.found() == [f"content: message {id_of('m0')}: content m0 is damaged"]
+
+
+async def test_holders_that_lack_or_stay(bob: Mailbox) -> None:
+    await bob.verifier.holders.release("m0", "user:bob")
+    await bob.verifier.holders.hold([Holder(mail_id="m2", holder="user:bob", ref="m2")])
+    assert await bob.found() == [
+        f"holders: message {id_of('m0')}: does not hold content m0",
+        f"holders: message {id_of('m2')}: destroyed, and holds content m2",
+    ]
+
+
+async def test_documents_that_lack(bob: Mailbox) -> None:
+    await bob.verifier.search.remove("bob", id_of("m1"))
+    assert await bob.found() == [f"index: message {id_of('m1')}: is not indexed"]
+
+
+async def test_a_rebuilt_index_holds_what_it_held(bob: Mailbox) -> None:
+    search = bob.verifier.search
+    await search.remove("bob", id_of("m0"))
+    await search.add(await surplus(bob))
+    assert len(await bob.found()) == 2
+    assert await rebuild_index("bob", bob.index_ports) == 2
+    assert await bob.found() == []
+    assert await search.unfilled() == []
+    assert (
+        await search.count("bob", plan_of(parse("tea", Asker(now_ms=0)).node).wanted, limit=9) == 2
+    )
+
+
+class Forgetless(MemorySearchIndex):
+    """An index that nothing leaves."""
+
+    async def remove(self, user_id: str, message_id: str) -> None:
+        pass
+
+
+async def surplus(bob: Mailbox):
+    """The document of a message that is destroyed."""
+    row = await bob.verifier.store.message("bob", id_of("m2"))
+    assert row.destroyed
+    made = Forgetless()
+    ports = IndexPorts(store=bob.verifier.store, contents=bob.verifier.contents, search=made)
+    await add(row, ports)
+    ((document, _),) = made._documents.values()
+    return document
+
+
+async def test_what_is_on_its_way_is_no_difference(bob: Mailbox) -> None:
+    await bob.verifier.search.remove("bob", id_of("m1"))
+    found = asyncio.create_task(bob.found())
+    await asyncio.sleep(0)
+    await bob.do(order(TrashMessages, "late", "m1"))
+    await bob.do(order(DestroyMessages, "late too", "m1", unchanged_since_seq=99))
+    assert await found == []

@@ -1,0 +1,197 @@
+"""What reads a stranger's octets takes time linear in their length.
+
+Every regular expression that is a global of a module is found by itself and pumped with its own
+letters. Functions stand in READERS: add yours with what drives it. Both run quickly while work is
+linear: only what takes longer than the noise is measured at three sizes.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from api.http.client_address import _FORWARDED_MAX_CHARS
+from api.http.compression import takes_gzip
+from mail.html import sanitizer, text_extraction
+from mail.mime import charsets, encoded_words, format_flowed, parameters, transfer_encoding
+from mail.mime.address_list_parser import read_mailboxes
+from mail.mime.header_fields import Header, read_header
+from mail.mime.message_parser import read_head, read_mail
+from mail.query import tokenizer
+from mail.query.parser import parse as parse_query
+from mail.query.tree import Asker
+from smtp.server.command_syntax import split_line, split_path
+from stack.log_format import strike_out
+from tests.support.regex_inputs import Found, patterns, pumps
+from tests.support.work_growth import NOISE_S, assert_linear, cpu_s
+
+PACKAGES = (
+    "schemas",
+    "mail",
+    "edge",
+    "scanners",
+    "parsing",
+    "stores",
+    "streams",
+    "agents",
+    "smtp",
+    "operations",
+    "api",
+    "stack",
+)
+CHARS = 4_000
+# Patterns that are not linear, and whose input is cut where they are used.
+INPUT_MAX_CHARS = {
+    "api.http.client_address._ELEMENTS": _FORWARDED_MAX_CHARS,
+    "api.http.client_address._PAIRS": _FORWARDED_MAX_CHARS,
+}
+CUT_INPUT_MAX_S = 0.5
+FOUND = patterns(*PACKAGES)
+
+
+def test_patterns_are_found() -> None:
+    names = {one.name for one in FOUND}
+    assert {
+        "mail.mime.header_fields._FIELD",
+        "mail.mime.parameters._PIECE",
+        "mail.query.tokenizer._WORD",
+    } - names == set()
+    assert set(INPUT_MAX_CHARS) <= names
+
+
+@pytest.mark.parametrize("found", FOUND, ids=lambda one: one.name)
+def test_a_pattern_takes_linear_time(found: Found) -> None:
+    for start, pump, end in pumps(found.pattern):
+        make = partial(_pumped, found.pattern, start, pump, end)
+        for method in found.methods:
+            work = partial(_run, found.pattern, method)
+            if found.name not in INPUT_MAX_CHARS:
+                _check(make, work, CHARS)
+                continue
+            longest = make(INPUT_MAX_CHARS[found.name])
+            assert cpu_s(partial(work, longest), runs=1) < CUT_INPUT_MAX_S
+
+
+def _pumped(pattern: re.Pattern[Any], start: str, pump: str, end: str, chars: int) -> str | bytes:
+    made = start + pump * (chars // len(pump)) + end
+    return made if isinstance(pattern.pattern, str) else made.encode("latin-1", "replace")
+
+
+def _run(pattern: re.Pattern[Any], method: str, made: Any) -> None:
+    if method in {"sub", "subn"}:
+        pattern.sub(made[:0], made)
+    elif method == "finditer":
+        for _ in pattern.finditer(made):
+            pass
+    else:
+        getattr(pattern, method)(made)
+
+
+def _check(make: Callable[[int], Any], work: Callable[[Any], object], longest: int) -> None:
+    """Small sizes first: what is exponential ends there."""
+    for size in (longest // 100, longest // 10, longest):
+        if cpu_s(partial(work, make(size)), runs=1) > NOISE_S:
+            assert_linear(make, work, (size, 2 * size, 4 * size))
+            return
+
+
+ASKER = Asker(now_ms=1_700_000_000_000)
+TOKENS = (
+    "a", " ", "\t", "\n", "\r\n", ":", ";", ",", "=", '"', "\\", '\\"', "'", "(", ")", "()", "<",
+    ">", "<>", "@", "a@", "a, ", "<a@b>,", "?", "=?", "?=", "=?a?q?", "=?a?q?b?=",
+    "=?a?B?YQ?= ", "a=b;", ";a*0*=b", "*", "%", "&", "&#0;", "<a ", "</a>", "<!--", "-->", "<!-",
+    "<script>", "</", "<p a='", "--x\r\n", "--", "a: b\r\n", "junk\r\n", " a\n", "From x\n",
+    "begin 644 a\n", "M\n", "===", "YQ==", "A=", "=\n", "=41", ">", ">> ", "가", "é", "\x1b$B",
+    "\x1b(I", "OR ", "-", "in:", "from:(", "a* ", "<meta charset", "<?xml encoding", "é\x80",
+    "q=0.5,", "gzip;",
+)  # fmt: skip
+
+
+def octets(read: Callable[[bytes], object]) -> Callable[[str], object]:
+    return lambda made: read(made.encode("utf-8", "surrogatepass"))
+
+
+def field(name: str) -> Callable[[str], object]:
+    return octets(lambda value: read_head(name.encode() + b": " + value + b"\r\n\r\nx"))
+
+
+def of_type(content_type: str, *more: str) -> Callable[[str], object]:
+    head = "".join(f"{line}\r\n" for line in (f"Content-Type: {content_type}", *more)) + "\r\n"
+    return octets(lambda value: read_mail(head.encode() + value))
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "header": octets(read_header),
+    "encoded words": octets(encoded_words.decoded),
+    "address list": octets(lambda value: read_mailboxes([value])),
+    "parameters": parameters.read_parametrised.__wrapped__,
+    "ids": octets(
+        lambda value: Header([("references", value)], 0, complete=True).ids("references")
+    ),
+    "date": field("Date"),
+    "disposition": field("Content-Disposition"),
+    "multipart": of_type("multipart/mixed; boundary=x"),
+    "multipart, wholly encoded": of_type(
+        "multipart/mixed; boundary=x", "Content-Transfer-Encoding: base64"
+    ),
+    "text": of_type("text/plain"),
+    "flowed text": of_type("text/plain; format=flowed; delsp=yes"),
+    "page": of_type("text/html"),
+    "base64": octets(transfer_encoding.lenient_base64),
+    "text as base64": of_type("text/plain", "Content-Transfer-Encoding: base64"),
+    "uuencoded": of_type("a/b; name=x", "Content-Transfer-Encoding: x-uuencode"),
+    "quoted-printable": of_type("text/plain", "Content-Transfer-Encoding: quoted-printable"),
+    "meta": octets(charsets.meta_charset),
+    "guess": octets(charsets.guess_text),
+    "to_text": text_extraction.to_text,
+    "sanitise": sanitizer.sanitise,
+    "unflowed": lambda made: format_flowed.unflowed(made, delete_space=True),
+    "tokens of search": tokenizer.tokens,
+    "query": lambda made: _tried(lambda: parse_query(made, ASKER)),
+    "log line": octets(strike_out),
+    "accept-encoding": takes_gzip,
+    "smtp command": octets(lambda value: _tried(lambda: split_line(value))),
+    "smtp path": lambda made: _tried(lambda: split_path("FROM:<" + made, "FROM")),
+    **{
+        f"charset {label}": octets(partial(charsets.decode_text, label=label))
+        for label in ("utf-8", "utf-7", "iso-2022-jp", "euc-jp", "euc-kr", "gbk", "hz", "cp1252")
+    },
+}
+READER_CHARS = 4_000
+# Known not to be linear, until they are mended: none.
+NOT_YET: frozenset[str] = frozenset()
+
+
+def _tried(read: Callable[[], object]) -> None:
+    """Refusing is an answer."""
+    try:
+        read()
+    except Exception as error:  # noqa: BLE001
+        assert not isinstance(error, RecursionError | MemoryError)  # noqa: PT017
+
+
+def drivers() -> Iterator[tuple[str, str, str]]:
+    for one in TOKENS:
+        yield "", one, ""
+        yield '<a b="' if one == "'" else '"', one, "\x00"
+    for one, other in zip(TOKENS, TOKENS[7:], strict=False):
+        yield one, one + other, "x"
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name not in NOT_YET])
+def test_a_reader_takes_linear_time(name: str) -> None:
+    for start, pump, end in drivers():
+        make = partial(_repeated, start, pump, end)
+        _check(make, READERS[name], READER_CHARS)
+
+
+def _repeated(start: str, pump: str, end: str, chars: int) -> str:
+    return start + pump * (chars // len(pump)) + end
+
+
+def test_quadratic_work_is_noticed() -> None:
+    pattern = re.compile(r"\s*x\s*\Z")
+    with pytest.raises(AssertionError, match="work grows"):
+        _check(lambda chars: " " * chars, pattern.search, 2_500)

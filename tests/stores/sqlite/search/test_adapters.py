@@ -1,0 +1,79 @@
+"""Both search indexes against the contract, against each other, and against the definition."""
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mail.query.formatter import unparse
+from mail.query.matcher import facts_of, matches, texts_of
+from mail.query.planner import tiers
+from mail.query.tree import Query
+from stores.memory.search_index import MemorySearchIndex
+from tests.contracts.search_cases import document, row
+from tests.contracts.search_index import SearchIndexContract, hits
+from tests.support.query_trees import DOCUMENT, LASTING, PASSING, ROW, WORDS, trees
+
+users = itertools.count()
+
+
+class TestMemorySearch(SearchIndexContract):
+    @pytest.fixture
+    def index(self):
+        return MemorySearchIndex()
+
+
+class TestFts(SearchIndexContract):
+    @pytest.fixture
+    def index(self, fts):
+        return fts
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    steps=st.lists(DOCUMENT | st.sampled_from("abcdef"), max_size=10),
+    rows=st.lists(ROW, min_size=6, max_size=6),
+    nodes=st.lists(trees(WORDS | LASTING | PASSING), min_size=1, max_size=4),
+)
+async def test_both_find_what_matches_by_definition(fts, steps, rows, nodes):
+    user, memory, kept = f"user{next(users)}", MemorySearchIndex(), {}
+    for step in steps:  # a document to add, or a name to remove
+        made = document(step, user=user) if isinstance(step, str) else document(user=user, **step)
+        kept.pop(made.message_id, None)
+        for index in (memory, fts):
+            await index.remove(user, made.message_id)
+            if not isinstance(step, str):
+                kept[made.message_id] = made
+                await index.add(made)
+    listed = {made.message_id: row(made, **rows[n % 6]) for n, made in enumerate(kept.values())}
+    by_date = sorted(kept.values(), key=lambda made: (made.received_at_ms, made.message_id))
+    for node in nodes:
+        truth = [
+            {id_ for id_, made in kept.items()
+             if matches(tier, texts_of(made), facts_of(listed[id_]))}
+            for tier in (node, *tiers(node))
+        ]  # fmt: skip
+        assert set().union(*truth[1:]) == truth[0]
+        assert sum(map(len, truth[1:])) == len(truth[0]), "tiers share a match"
+        expected = [made.message_id for made in reversed(by_date) if made.message_id in truth[0]]
+        relevant = [
+            made.message_id
+            for tier in truth[1:]
+            for made in reversed(by_date)
+            if made.message_id in tier
+        ]
+        query = Query(node, unparse(node))
+        for index in (memory, fts):
+            for looked_at, order, hoped in (
+                (100, "date", expected),
+                (2, "date", expected),
+                (100, "relevance", relevant),
+            ):
+                found = await hits(
+                    index, query, rows=listed.values(), user=user, limit=3, order=order,
+                    examined_max=looked_at,
+                )  # fmt: skip
+                assert found == hoped

@@ -1,0 +1,83 @@
+"""The small stores' files as the first version wrote them: opened by this one, they go on."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from schemas.holders import QUARANTINE_HOLDER, Holder
+from schemas.ledger import OPEN, STORED, Entry, Look
+from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, QUARANTINE
+from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.holders import _BY_NAME, SqliteHolders
+from stores.sqlite.ledger import SqliteLedger
+from stores.sqlite.quarantine import SqliteQuarantine
+from tests.contracts.quarantine import quarantined
+
+
+def first_version(path: Path, migrations, *rows: tuple[str, tuple[object, ...]]) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in migrations[0]:
+            connection.execute(statement)
+        for insert, values in rows:
+            connection.execute(insert, values)
+        connection.execute("PRAGMA user_version=1")
+
+
+async def test_quarantine(tmp_path: Path) -> None:
+    row = msgspec.structs.replace(quarantined("m1"), released_at_ms=7, released_by="olga")
+    old = msgspec.to_builtins(row)
+    del old["unpublished"]
+    insert = "INSERT INTO quarantined VALUES (?, ?)"
+    first_version(
+        tmp_path / "quarantine.sqlite", QUARANTINE, (insert, ("m1", msgspec.msgpack.encode(old)))
+    )
+    store = await SqliteQuarantine.open(tmp_path / "quarantine.sqlite")
+    assert await store.list(limit=9) == [row]
+    assert await store.unpublished(limit=9) == [], "it was published before it was marked"
+    await store.put(quarantined("m2"))
+    await store.release("m2", by="olga", at_ms=8)
+    assert [one.mail_id for one in await store.unpublished(limit=9)] == ["m2"]
+    await store.close()
+
+
+async def test_holders(tmp_path: Path) -> None:
+    insert = "INSERT INTO holder VALUES (?, ?, ?)"
+    rows = [(insert, ("m1", who, "m1")) for who in ("user:u1", QUARANTINE_HOLDER)]
+    first_version(tmp_path / "holders.sqlite", HOLDERS, *rows)
+    store = await SqliteHolders.open(tmp_path / "holders.sqlite")
+    kept = Holder(mail_id="m1", holder=QUARANTINE_HOLDER, ref="m1")
+    assert await store.named(QUARANTINE_HOLDER, after="", limit=9) == [kept]
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "holders.sqlite")) as connection:
+        query = next(iter(_BY_NAME.values()))
+        plan = str(connection.execute(f"EXPLAIN QUERY PLAN {query}", ("", 9)).fetchall())
+    assert "USING INDEX holder_quarantine" in plan, plan
+
+
+async def test_ledger(tmp_path: Path) -> None:
+    insert = """INSERT INTO accepted (mail_id, accepted_at_ms, look_at_ms, states)
+        VALUES (?, ?, ?, ?)"""
+    states = msgspec.msgpack.encode({"ann": OPEN})
+    first_version(
+        tmp_path / "ledger.sqlite", LEDGER,
+        (insert, ("m1", 5, 5, states)), (insert, ("m2", 6, None, states)),
+    )  # fmt: skip
+    ledger = await SqliteLedger.open(tmp_path / "ledger.sqlite")
+    entry = Entry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN})
+    assert await ledger.due(now_ms=9, limit=9, horizon_ms=9) == [entry]
+    assert await ledger.mark([Look(mail_id="m1", states={"ann": STORED})]) == {"m1"}
+    await ledger.close()
+
+
+async def test_content(tmp_path: Path) -> None:
+    insert = "INSERT INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
+    first_version(tmp_path / "content.sqlite", CONTENT, (insert, ("m1", 1, b"bytes")))
+    store = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
+    assert await store.get("m1") == b"bytes"
+    assert await store.walk(place="row -1", limit=9) == (["m1"], "file ")
+    assert await store.sweep(loose=["m1"], turns=2) == []
+    assert await store.sweep(loose=["m1"], turns=2) == ["m1"]
+    assert await store.absent(["m1"]) == ["m1"]
+    await store.close()

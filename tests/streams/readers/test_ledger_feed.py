@@ -1,0 +1,170 @@
+"""The feed of the ledger, and the search of the log, on a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import TopicPartition
+
+from mail.errors import BrokerUnavailable
+from mail.ids import new_id
+from schemas.dead_letters import DeadLetter
+from schemas.ledger import DISCARDED, EVERYONE, PARKED, REDRIVEN
+from streams.codec import encode
+from streams.config import Bootstrap, PublisherConfig, TopicsConfig
+from streams.dead_letters.admin import discard, redrive
+from streams.dead_letters.parking import park
+from streams.log_client import LogClient
+from streams.publisher import KafkaPublisher
+from streams.readers.in_flight_search import LettersInLog, LogSearch
+from streams.readers.ledger_feed import CustodyFeed, FeedConfig
+from streams.topics.admin import make_topics
+from tests.support.event_builders import deliver, received, validated
+from tests.support.log import commit, fresh
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+async def river(broker) -> AsyncIterator[KafkaPublisher]:
+    """A way into the topics of the table."""
+    await make_topics(TopicsConfig(bootstrap=broker.bootstrap, partitions=3))
+    made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap, linger_ms=0))
+    await made.start()
+    yield made
+    await made.stop()
+
+
+class Book:
+    """What was told; it fails as often as it is asked to."""
+
+    def __init__(self) -> None:
+        self.mails, self.letters = [], []
+        self.fails = 0
+
+    async def take(self, mails, letters) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise BrokerUnavailable("odd")
+        self.mails += mails
+        self.letters += letters
+
+    def has(self, *mail_ids: str) -> bool:
+        return {one.mail_id for one in self.mails} >= set(mail_ids)
+
+
+@asynccontextmanager
+async def feeding(bootstrap: Bootstrap, book: Book, group: str) -> AsyncIterator[CustodyFeed]:
+    feed = CustodyFeed(bootstrap, book.take, FeedConfig(group=group, gather_ms=100, retry_s=0.1))
+    await feed.start()
+    try:
+        yield feed
+    finally:
+        await feed.stop()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(40):
+        while not holds():
+            await asyncio.sleep(0.05)
+
+
+def a_letter(mail_id: str, event, topic: str, stage: str) -> DeadLetter:
+    return DeadLetter(
+        topic=topic,
+        partition=0,
+        offset=1,
+        stage=stage,
+        cause="RuntimeError: odd",
+        attempt=5,
+        at_ms=1,
+        key=mail_id.encode(),
+        value=encode(event),
+    )
+
+
+async def test_every_mail_is_told_across_failures_and_restarts(broker, river):
+    book, group, ids = Book(), fresh("feed"), [new_id() for _ in range(30)]
+    await river.publish(*map(received, ids[:20]))
+    await river.publish_raw("mail.received", b"k", b"no event", [])
+    book.fails = 1
+    async with feeding(broker.bootstrap, book, group) as feed:
+        await until(lambda: book.has(*ids[:20]))
+        await until(lambda: feed.status.ready and feed.status.lag == 0)
+        assert feed.status.unreadable >= 1
+        assert feed.status.skipped == 0
+    (first,) = [one for one in book.mails if one.mail_id == ids[0]][:1]
+    assert (first.user_ids, first.accepted_at_ms) == (("u1",), 1)
+    told = len(book.mails)
+    await river.publish(*map(received, ids[20:]))
+    async with feeding(broker.bootstrap, book, group):
+        await until(lambda: book.has(*ids))
+    assert len(book.mails) == told + 10, "what was committed is not told again"
+
+
+async def test_what_left_the_log_before_it_was_read_is_counted(broker, river):
+    book, group, part = Book(), fresh("feed"), TopicPartition("mail.received", 0)
+
+    async def publish() -> str:
+        mail_id = new_id()
+        value = encode(received(mail_id))
+        await river.publish_raw(part.topic, mail_id.encode(), value, [], partition=part.partition)
+        return mail_id
+
+    first = await publish()
+    async with feeding(broker.bootstrap, book, group):
+        await until(lambda: book.has(first))
+    await publish()
+    last = await publish()
+    async with LogClient(broker.bootstrap) as log:
+        await log.delete_before({part: (await log.ends([part]))[part] - 1})
+    async with feeding(broker.bootstrap, book, group) as feed:
+        await until(lambda: book.has(last))
+        assert feed.status.skipped == 1
+
+
+async def test_letters_are_told_with_what_was_done_about_them(broker, river):
+    book, one, other = Book(), new_id(), new_id()
+    await park(river, a_letter(one, received(one), "mail.received", "validate"))
+    await park(river, a_letter("u7", deliver(other, "u7"), "mailbox.commands", "mailbox"))
+    async with feeding(broker.bootstrap, book, fresh("feed")):
+        await until(lambda: {one, other} <= {each.mail_id for each in book.letters})
+        mine = {each.mail_id: each for each in book.letters}
+        assert (mine[one].user_id, mine[one].state, mine[one].ref) == (EVERYONE, PARKED, "")
+        assert (mine[other].user_id, mine[other].ref) == ("u7", "r")
+        await redrive(broker.bootstrap, [mine[one].letter_id])
+        await discard(broker.bootstrap, [mine[other].letter_id], "no use")
+        done = {(mine[one].letter_id, REDRIVEN), (mine[other].letter_id, DISCARDED)}
+        await until(lambda: done <= {(each.letter_id, each.state) for each in book.letters})
+    told = {each.mail_id: each.state for each in await LettersInLog(broker.bootstrap).since(0)}
+    assert (told[one], told[other]) == (REDRIVEN, DISCARDED)
+
+
+async def test_a_record_waits_until_its_reader_has_passed_it(broker, river):
+    prefix, ids = fresh("prefix"), [new_id() for _ in range(4)]
+    search = LogSearch(broker.bootstrap, group_prefix=prefix)
+    await river.publish(received(ids[0]), validated(ids[1]))
+    await river.publish(deliver(ids[2], "u1"), deliver(ids[2], "u2"))
+    await park(river, a_letter(ids[3], validated(ids[3]), "mail.validated", "scan"))
+    everyone = frozenset({EVERYONE})
+    there = {ids[0]: everyone, ids[1]: everyone, ids[2]: frozenset({"u1", "u2"}), ids[3]: everyone}
+    assert await search.waiting([*ids, new_id()]) == there
+    async with LogClient(broker.bootstrap) as log:
+        topics = {
+            "mail.received": "intake",
+            "mailbox.commands": "mailbox",
+            "dead.letters": "custody",
+        }
+        ends = await log.ends(await log.partitions(topics))
+    for topic, role in topics.items():
+        at = {tuple(part): end for part, end in ends.items() if part.topic == topic}
+        await commit(broker.bootstrap, prefix + role, at)
+    assert await search.waiting(ids) == {ids[1]: everyone}
+
+
+async def test_a_search_that_takes_too_long_proves_nothing(broker):
+    with pytest.raises(BrokerUnavailable, match="to its end"):
+        await LogSearch(broker.bootstrap, limit_s=0).waiting(["m"])
+    with pytest.raises(BrokerUnavailable):
+        await LettersInLog(Bootstrap("127.0.0.1:1")).since(0)

@@ -1,0 +1,228 @@
+"""What becomes of an event, without a broker: every outcome of a handler."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mail.errors import BrokerUnavailable, Fatal, Poison, ScannerUnavailable, StoreUnavailable
+from streams.codec import encode
+from streams.config import Bootstrap, StreamsConfig
+from streams.dead_letters.headers import letter, texts
+from streams.worker.event_handling import Arrival, Handling
+from streams.worker.status import RoleStatus
+from tests.streams.small import Answer, Note, River
+
+CONFIG = StreamsConfig(
+    bootstrap=Bootstrap(""),
+    worker="w1",
+    data_folder=Path(),
+    hold_first_s=0.001,
+    hold_cap_s=0.004,
+    unexpected_first_s=0.001,
+)
+
+
+class FakeRiver:
+    """Keeps what is published; fails first as often as told."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.events: list = []
+        self.dead: list = []
+
+    async def publish(self, *events) -> None:
+        await self._maybe_fail()
+        self.events += events
+
+    async def publish_raw(self, topic, key, value, headers, *, partition=None) -> None:
+        await self._maybe_fail()
+        self.dead.append((topic, letter(texts(headers), key, value)))
+
+    async def _maybe_fail(self) -> None:
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+class Stage:
+    """A stage around a list of what its handler does, one item a try."""
+
+    def __init__(self, *does, river=None) -> None:
+        self.does = list(does)
+        self.river = river or FakeRiver()
+        self.status = RoleStatus()
+        self.seen: list = []
+        self.after: list = []
+        parts = River("unit")
+        self.handling = Handling(
+            stage=parts.stage,
+            topic=parts.notes,
+            handler=self.handle,
+            ports="ports",
+            river=self.river,
+            config=CONFIG,
+            status=self.status,
+            epoch="1:x",
+            dead_letters=parts.dead.name,
+        )
+
+    async def handle(self, event, work, ports):
+        assert ports == "ports"
+        self.seen.append((event, work.attempt, work.position, len(self.status.held)))
+        attempt = work.attempt
+        work.after_publish(lambda: self.after.append((attempt, list(self.river.events))))
+        does = self.does.pop(0) if self.does else None
+        if does is not None:
+            raise does
+        await asyncio.sleep(0)
+        return [Answer(key=event.key, number=event.number)]
+
+    async def run(self, value: bytes | None = None, *, ours: bool = True) -> None:
+        value = encode(Note(key="k", number=3)) if value is None else value
+        arrival = Arrival(partition=2, offset=7, key=b"k", value=value)
+        async with asyncio.timeout(20):
+            await self.handling.handle(arrival, lambda: ours)
+
+    def count(self, outcome: str) -> int:
+        return self.status.events["answer", outcome]
+
+
+ANSWER = Answer(key="k", number=3)
+
+
+async def test_done_is_published_and_then_told() -> None:
+    stage = Stage()
+    await stage.run()
+    assert stage.river.events == [ANSWER]
+    assert stage.after == [(1, [ANSWER])]
+    assert (stage.count("done"), stage.count("held")) == (1, 0)
+    assert sum(stage.status.times["answer"].counts) == 1
+    position = stage.seen[0][2]
+    assert (position.epoch, position.partition, position.offset) == ("1:x", 2, 7)
+
+
+async def test_a_dead_engine_holds_and_attempts_grow() -> None:
+    stage = Stage(*[ScannerUnavailable("clamd", "refused")] * 9)
+    await stage.run()
+    assert [attempt for _, attempt, _, _ in stage.seen] == list(range(1, 11))
+    assert [held for *_, held in stage.seen] == [0] + [1] * 9
+    assert stage.status.held == []
+    assert stage.after == [(10, [ANSWER])]
+    assert stage.count("held") == 9
+
+
+async def test_a_hold_says_what_it_waits_for_and_since_when() -> None:
+    stage = Stage(*[StoreUnavailable("store", "busy")] * 3, *[ScannerUnavailable("clamd")] * 999)
+    running = asyncio.create_task(stage.run())
+    while len(stage.seen) < 3:
+        await asyncio.sleep(0)
+    (first,) = stage.status.held
+    while len(stage.seen) < 6:
+        await asyncio.sleep(0)
+    (later,) = stage.status.held
+    running.cancel()
+    await asyncio.wait([running])
+    assert (first.engine, first.detail, first.stage, first.partition) == (
+        "store", "store: busy", "answer", 2,
+    )  # fmt: skip
+    assert (later.engine, later.since_ms) == ("clamd", first.since_ms)
+    assert stage.status.held == []
+
+
+async def test_a_publish_in_doubt_is_repeated_without_the_handler() -> None:
+    stage = Stage(river=FakeRiver(*[BrokerUnavailable("late")] * 4))
+    await stage.run()
+    assert len(stage.seen) == 1
+    assert stage.river.events == [ANSWER]
+    assert stage.after == [(1, [ANSWER])]
+
+
+@pytest.mark.parametrize("value", [b"", b"\xc1", b"\x81\xa4type\xa8other.v1"])
+async def test_what_cannot_be_read_is_parked_unchanged(value) -> None:
+    stage = Stage()
+    await stage.run(value)
+    assert stage.seen == []
+    ((topic, parked),) = stage.river.dead
+    assert topic == "unit.dead"
+    assert (parked.value, parked.key, parked.topic) == (value, b"k", "unit.notes")
+    assert (parked.partition, parked.offset, parked.stage) == (2, 7, "answer")
+    assert parked.cause.startswith("Undecodable: ")
+    assert stage.count("parked") == 1
+
+
+async def test_poison_is_parked_after_one_try_even_when_parking_must_wait() -> None:
+    stage = Stage(Poison("spoilt"), river=FakeRiver(*[BrokerUnavailable("late")] * 2))
+    await stage.run()
+    assert len(stage.seen) == 1
+    assert stage.river.dead[0][1].cause == "Poison: spoilt"
+    assert (stage.river.events, stage.after) == ([], [])
+
+
+async def test_an_output_that_cannot_be_written_parks_its_event() -> None:
+    stage = Stage(river=FakeRiver(Poison("too big")))
+    await stage.run()
+    assert (len(stage.river.dead), stage.after) == (1, [])
+
+
+async def test_the_unexpected_is_tried_five_times_holds_apart() -> None:
+    wrong, down = ZeroDivisionError("1/0"), StoreUnavailable("store")
+    stage = Stage(wrong, down, wrong, wrong, down, down, wrong, wrong)
+    await stage.run()
+    ((_, parked),) = stage.river.dead
+    assert "ZeroDivisionError" in parked.cause
+    assert parked.attempt == 8
+    assert (stage.count("retried"), stage.count("parked")) == (4, 1)
+
+
+async def test_the_unexpected_may_pass() -> None:
+    stage = Stage(*[ZeroDivisionError()] * 4)
+    await stage.run()
+    assert (stage.river.events, stage.after) == ([ANSWER], [(5, [ANSWER])])
+
+
+async def test_a_handler_cancelled_from_within_is_unexpected() -> None:
+    stage = Stage(*[asyncio.CancelledError()] * 5)
+    await stage.run()
+    assert "cancelled from within" in stage.river.dead[0][1].cause
+
+
+async def test_a_cancelled_event_leaves_nothing() -> None:
+    stage = Stage(*[ScannerUnavailable("clamd")] * 999)
+    running = asyncio.create_task(stage.run())
+    while len(stage.seen) < 2:
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (stage.status.held, stage.river.dead, stage.after) == ([], [], [])
+
+
+async def test_fatal_leaves() -> None:
+    stage = Stage(Fatal("second writer"))
+    with pytest.raises(Fatal, match="second writer"):
+        await stage.run()
+    assert (stage.river.events, stage.river.dead) == ([], [])
+
+
+async def test_a_lost_partition_tells_nobody_after_its_publish() -> None:
+    stage = Stage()
+    await stage.run(ours=False)
+    assert (stage.river.events, stage.after) == ([ANSWER], [])
+
+
+async def test_one_served_event_wakes_all_that_wait_for_its_engine() -> None:
+    stage = Stage(*[ScannerUnavailable("clamd")] * 20)
+    slow = StreamsConfig(
+        bootstrap=Bootstrap(""), worker="w", data_folder=Path(), hold_first_s=60, hold_cap_s=60
+    )
+    object.__setattr__(stage.handling, "config", slow)
+    waiting = [asyncio.create_task(stage.run()) for _ in range(20)]
+    while stage.does:
+        await asyncio.sleep(0)
+    object.__setattr__(stage.handling, "config", CONFIG)
+    stage.does = [ScannerUnavailable("clamd")]
+    await stage.run()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*waiting)
+    assert len(stage.river.events) == 21

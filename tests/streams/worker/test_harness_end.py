@@ -1,0 +1,118 @@
+"""After its end a harness takes nothing: an ack would pass events that were cancelled before it."""
+
+import asyncio
+from collections.abc import Awaitable
+from types import SimpleNamespace
+
+from faust.types import TP
+from mode import Service
+
+from streams.config import Bootstrap, StreamsConfig
+from streams.worker.harness import Harness, RecordsSkipped, RewindingConsumer
+from streams.worker.status import RoleStatus
+
+
+class Handling:
+    """Events whose offset is in `held` never end."""
+
+    def __init__(self, folder, held: set[int]) -> None:
+        self.stage = SimpleNamespace(name="s", in_flight=4, ordered=False)
+        self.topic = SimpleNamespace(name="t")
+        self.config = StreamsConfig(bootstrap=Bootstrap("-"), worker="w", data_folder=folder)
+        self.status = RoleStatus()
+        self._held = held
+
+    def forget(self, partition: int) -> None:
+        pass
+
+    async def handle(self, arrival, still_ours) -> None:
+        if arrival.offset in self._held:
+            await asyncio.Event().wait()
+
+
+def event(offset: int, acked: list[int]):
+    message = SimpleNamespace(
+        topic="t", partition=0, offset=offset, key=b"k", value=b"v", headers=()
+    )
+    return SimpleNamespace(message=message, ack=lambda: acked.append(offset))
+
+
+async def test_an_event_that_comes_after_the_end_is_not_acknowledged(tmp_path) -> None:
+    acked: list[int] = []
+    app = SimpleNamespace(consumer=SimpleNamespace(on_buffer_full=list, on_buffer_drop=list))
+    harness = Harness(app, Handling(tmp_path, held={2}), on_fatal=lambda error: None)
+    for offset in (1, 2):
+        harness._take(event(offset, acked))
+    await asyncio.sleep(0.01)
+    assert acked == [1]
+    await harness.drain(0.05)
+    harness._take(event(3, acked))
+    await asyncio.sleep(0.01)
+    assert acked == [1]
+    assert TP("t", 0) not in harness._windows
+
+
+async def test_a_skipped_record_is_fatal_and_what_follows_is_not_acknowledged(tmp_path) -> None:
+    acked: list[int] = []
+    fatal: list[BaseException] = []
+    app = SimpleNamespace(consumer=SimpleNamespace(on_buffer_full=list, on_buffer_drop=list))
+    harness = Harness(app, Handling(tmp_path, held=set()), on_fatal=fatal.append)
+    for offset in (4, 5, 4, 5, 7):  # read twice is harmless, 6 is missing
+        harness._take(event(offset, acked))
+    await asyncio.sleep(0.01)
+    assert acked == [4, 5, 4, 5]
+    assert isinstance(fatal[0], RecordsSkipped)
+    await harness.revoke([TP("t", 0)])
+    harness._take(event(20, acked))  # another assignment begins where it begins
+    await asyncio.sleep(0.01)
+    assert acked[-1] == 20
+
+
+async def test_a_gap_ends_the_worker_and_is_never_counted_as_done() -> None:
+    crashes: list[BaseException] = []
+
+    async def crash(reason: BaseException) -> None:
+        crashes.append(reason)
+
+    consumer = SimpleNamespace(app=SimpleNamespace(crash=crash), _gap={})
+    await RewindingConsumer._add_gap(consumer, TP("t", 0), 6, 7)
+    assert isinstance(crashes[0], RecordsSkipped)
+    assert consumer._gap == {}
+
+
+class Handing(RewindingConsumer):
+    """A consumer that only hands over; `gate` stands for a flow that is stopped for now."""
+
+    def __init__(self) -> None:
+        Service.__init__(self)
+        self.gate, self.stops, self.taken = asyncio.Event(), asyncio.Event(), []
+
+    def hand(self) -> Awaitable[object]:
+        return self.wait_first(self._take(), self.stops.wait())
+
+    async def _take(self) -> None:
+        await self.gate.wait()
+        self.taken.append("taken")
+
+
+async def test_a_record_is_handed_over_at_once_or_when_it_may() -> None:
+    consumer = Handing()
+    waiting = asyncio.ensure_future(consumer.hand())
+    await asyncio.sleep(0.01)
+    assert consumer.taken == []
+    consumer.gate.set()
+    await waiting
+    assert consumer.taken == ["taken"]
+    await consumer.hand()
+    assert consumer.taken == ["taken", "taken"]
+
+
+async def test_a_record_that_waits_is_given_up_when_the_flow_stops() -> None:
+    consumer = Handing()
+    waiting = asyncio.ensure_future(consumer.hand())
+    await asyncio.sleep(0.01)
+    consumer.stops.set()
+    await waiting
+    consumer.gate.set()
+    await asyncio.sleep(0.01)
+    assert consumer.taken == []

@@ -1,0 +1,157 @@
+"""The window alone: order of acknowledgements, keys in order, bounds, and its end."""
+
+import asyncio
+import contextvars
+import random
+
+import pytest
+
+from streams.worker.in_flight_window import Entry, Window
+
+
+class Gates:
+    """Entries whose work ends when the test says so."""
+
+    def __init__(self, **window) -> None:
+        self.fatal: list[BaseException] = []
+        self.window = Window(on_fatal=self.fatal.append, **window)
+        self.gates: list[asyncio.Future[None]] = []
+        self.begun: list[int] = []
+        self.acked: list[int] = []
+        self.alone_of_key: list[bytes] = []
+
+    def feed(self, count: int, key=lambda n: str(n).encode()) -> None:
+        for _ in range(count):
+            number = len(self.gates)
+            self.gates.append(asyncio.get_running_loop().create_future())
+            self.window.feed(
+                Entry(
+                    key=key(number),
+                    size_bytes=10,
+                    work=lambda n=number: self.work(n),
+                    ack=lambda n=number: self.acked.append(n),
+                )
+            )
+
+    async def work(self, number: int) -> None:
+        self.begun.append(number)
+        await self.gates[number]
+
+    async def open(self, *numbers: int) -> None:
+        for number in numbers:
+            self.gates[number].set_result(None)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def test_acks_come_in_arrival_order_whatever_ends_first() -> None:
+    gates = Gates(limit=5, ordered=False)
+    gates.feed(5)
+    await gates.open(4, 2, 1)
+    assert gates.acked == []
+    await gates.open(0)
+    assert gates.acked == [0, 1, 2]
+    await gates.open(3)
+    assert gates.acked == [0, 1, 2, 3, 4]
+
+
+async def test_a_slot_is_free_only_after_the_ack() -> None:
+    gates = Gates(limit=2, ordered=False)
+    gates.feed(4)
+    await gates.open(1)
+    assert (gates.begun, gates.window.waiting, gates.window.waiting_bytes) == ([0, 1], 2, 20)
+    await gates.open(0)
+    assert (gates.begun, gates.window.waiting_bytes) == ([0, 1, 2, 3], 0)
+
+
+async def test_equal_keys_run_one_after_another_and_others_at_once() -> None:
+    gates = Gates(limit=6, ordered=True)
+    gates.feed(6, key=lambda n: b"even" if n % 2 == 0 else b"odd")
+    await asyncio.sleep(0)
+    assert gates.begun == [0, 1]
+    await gates.open(1)
+    assert gates.begun == [0, 1, 3]
+    await gates.open(0, 3)
+    assert sorted(gates.begun) == [0, 1, 2, 3, 5]
+    assert gates.acked == [0, 1]
+
+
+async def test_a_closed_window_cancels_and_never_acks() -> None:
+    gates = Gates(limit=2, ordered=True)
+    gates.feed(3, key=lambda _: b"same")
+    await asyncio.sleep(0)
+    ending = gates.window.close()
+    gates.gates[0].cancel()
+    await asyncio.wait(ending)
+    gates.feed(1)
+    await asyncio.sleep(0)
+    assert (gates.acked, gates.begun, gates.fatal) == ([], [0], [])
+    assert gates.window.running == gates.window.waiting == 0
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+async def test_a_failure_is_fatal_at_once_and_acks_no_more(failing) -> None:
+    gates = Gates(limit=3, ordered=False)
+    gates.feed(3)
+    await asyncio.sleep(0)
+    gates.gates[failing].set_exception(ValueError("no one knows"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [str(each) for each in gates.fatal] == ["no one knows"]
+    assert gates.window.closed
+    assert gates.acked == []
+
+
+async def test_an_error_of_a_task_that_a_revoke_cancels_is_not_reported() -> None:
+    fatal: list[BaseException] = []
+    acked: list[int] = []
+    window = Window(limit=3, ordered=False, on_fatal=fatal.append)
+
+    async def spoiled_by_its_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("raised while it was cancelled")
+
+    for work in (spoiled_by_its_end, asyncio.Event().wait, lambda: asyncio.sleep(0)):
+        window.feed(Entry(key=b"", size_bytes=1, work=work, ack=lambda: acked.append(1)))
+    await asyncio.sleep(0)
+    ending = window.close()
+    await asyncio.wait(ending)
+    await asyncio.sleep(0)
+    assert (fatal, acked) == ([], [])
+    assert [str(task.exception()) for task in ending if not task.cancelled()] == [
+        "raised while it was cancelled"
+    ]
+
+
+async def test_each_handler_runs_in_the_context_of_its_own_arrival() -> None:
+    here, seen = contextvars.ContextVar("here"), []
+    window = Window(limit=1, ordered=False, on_fatal=lambda _: None)
+
+    async def look() -> None:
+        seen.append(here.get())
+
+    for number in range(4):
+        here.set(number)
+        window.feed(Entry(key=b"", size_bytes=1, work=look, ack=lambda: None))
+    while window.running:
+        await asyncio.sleep(0)
+    assert seen == [0, 1, 2, 3]
+
+
+async def test_any_order_of_ends_gives_one_order_of_acks() -> None:
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    gates = Gates(limit=7, ordered=True)
+    gates.feed(200, key=lambda n: str(n % 5).encode())
+    while len(gates.acked) < 200:
+        await asyncio.sleep(0)
+        ready = [n for n in gates.begun if not gates.gates[n].done()]
+        if ready:
+            await gates.open(chance.choice(ready))
+        assert len([n for n in gates.begun if n not in gates.acked]) <= 7, f"seed {seed}"
+    assert gates.acked == list(range(200)), f"seed {seed}"
+    for key in range(5):
+        of_key = [n for n in gates.begun if n % 5 == key]
+        assert of_key == sorted(of_key), f"seed {seed}"

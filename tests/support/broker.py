@@ -1,0 +1,91 @@
+"""One Kafka node for tests, started as the product starts its own."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stack.engines.kafka import KafkaConfig, kafka
+from stack.secrets import secret
+from stack.state_folder import Home
+from streams.config import Bootstrap
+from streams.topics.access_rules import USERS
+from tests.support import ROOT
+
+JARS = ROOT / ".tools" / "kafka" / "lib"
+START_LIMIT_S = 180  # a busy machine takes a minute
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class Broker:
+    """A node on a free port; it can be stopped and started, its data stays."""
+
+    def __init__(self, folder: Path, **more: int) -> None:
+        self.port, controller_port = free_ports(2)
+        self._log = folder / "out.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        config = KafkaConfig(
+            lib=JARS,
+            port=self.port,
+            controller_port=controller_port,
+            heap_min_mib=128,
+            heap_max_mib=512,
+            offsets_partitions=1,
+            users=("setup", *USERS),
+            **more,
+        )
+        self._home = Home(folder / "home")
+        self._program = kafka(self._home, config)
+        self.bootstrap = self.bootstrap_as("setup")  # with every right
+
+    @property
+    def log_folder(self) -> Path:
+        return self._home.kafka / "log"
+
+    def bootstrap_as(self, user: str) -> Bootstrap:
+        return Bootstrap(f"127.0.0.1:{self.port}", user, secret(self._home, user))
+
+    def start(self) -> None:
+        program = self._program
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                program.argv, env=program.env, cwd=program.cwd, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert self._process.poll() is None, self._log.read_text()[-2000:]
+            time.sleep(0.2)
+        pytest.fail("the broker did not come up")
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+
+@contextmanager
+def started(folder: Path, **more: int) -> Iterator[Broker]:
+    """A node that runs within the block."""
+    made = Broker(folder, **more)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

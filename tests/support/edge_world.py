@@ -1,0 +1,262 @@
+"""An edge on a real port over memory adapters, and a mailbox behind it that carries out orders."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from agents.mailbox import mailbox
+from api.app import make_app, start
+from api.config import ApiConfig
+from api.context import EDGE, Edge
+from api.ports import ApiPorts
+from mail.directory.passwords import hash_password
+from mail.errors import BrokerUnavailable
+from mail.ids import message_id as message_id_of
+from mail.ids import new_id
+from mail.mime.message_parser import read_head
+from mail.ports import Parser, Publisher, Work
+from parsing.in_process import ParserHere
+from schemas.directory import Domain, User
+from schemas.events.mailbox_commands import Command, Deliver
+from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MailboxEvent, Position
+from schemas.events.unions import Event
+from schemas.mail import Hop, Verdict
+from schemas.mailbox import Message
+from schemas.search import IndexDocument
+from stores.memory import (
+    MemoryAttempts,
+    MemoryContentStore,
+    MemoryDirectory,
+    MemoryFeed,
+    MemoryMailStore,
+)
+from stores.memory.search_index import MemorySearchIndex
+from tests.support.agent_builders import mailbox_ports
+
+PASSWORDS = {"alice": "correct horse", "bob": "battery staple"}
+HASHES = {name: hash_password(password) for name, password in PASSWORDS.items()}
+CLEAN = Verdict(outcome="clean", spam_score=1.5, spam_tests=("HTML_MESSAGE",))
+HOPS = (
+    Hop(stage="scan", started_at_ms=1_767_225_600_123, took_ms=12.5, verdict="clean", attempt=1,
+        worker="w1"),
+)  # fmt: skip
+PLAIN = (
+    b"From: Bob <bob@postriver.test>\r\nTo: alice@postriver.test\r\nSubject: %s\r\n\r\nHello\r\n"
+)
+
+
+class OneTry(Work):
+    """A try that succeeds: what was to follow the publishing follows at `finish`."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self._then: list[Callable[[], None]] = []
+
+    @property
+    def position(self) -> Position:
+        return Position("e", 0, self._offset)
+
+    @property
+    def origins(self) -> tuple[Position, ...]:
+        return ()
+
+    @property
+    def attempt(self) -> int:
+        return 1
+
+    def hop(self, verdict: str) -> Hop:
+        raise NotImplementedError(verdict)
+
+    def after_publish(self, then: Callable[[], None]) -> None:
+        self._then.append(then)
+
+    def finish(self) -> None:
+        for then in self._then:
+            then()
+
+
+class Mailboxes(Publisher):
+    """The mailbox agent behind a log of its own, which begins behind `offset`.
+
+    `deaf` leaves commands in the log unread. `ahead`: commands of others that reach the log before
+    the next one that is published.
+    """
+
+    def __init__(self, store: MemoryMailStore, feed: MemoryFeed, offset: int = 0) -> None:
+        self._ports = mailbox_ports(store=store)
+        self._feed = feed
+        self._turn = asyncio.Lock()
+        self._offset = offset
+        self.commands: list[Command] = []
+        self.ahead: list[Command] = []
+        self.deaf = self.down = False
+
+    async def publish(self, *events: Event) -> None:
+        if self.down:
+            raise BrokerUnavailable
+        ahead, self.ahead = self.ahead, []
+        for event in (*ahead, *events):
+            assert isinstance(event, Command)
+            self.commands.append(event)
+            if not self.deaf:
+                told = await self.carry_out(event)
+                self._feed.emit(told)
+                if isinstance(told, MailboxChanged) and told.follow_up:
+                    await self.publish(told.follow_up)
+
+    async def carry_out(self, command: Command) -> MailboxEvent:
+        """One command after the other, as the partition's owner does."""
+        async with self._turn:
+            self._offset += 1
+            work = OneTry(self._offset)
+            event, *_ = await mailbox(command, work, self._ports)
+            work.finish()
+        assert isinstance(event, MailboxChanged | CommandAnswered)
+        return event
+
+
+@dataclass
+class World:
+    """Everything behind one edge, and clients in front of it."""
+
+    config: ApiConfig = field(default_factory=lambda: ApiConfig(port=0))
+    contents: MemoryContentStore = field(default_factory=MemoryContentStore)
+    directory: MemoryDirectory = field(default_factory=MemoryDirectory)
+    attempts: MemoryAttempts = field(default_factory=MemoryAttempts)
+    store: MemoryMailStore = field(default_factory=MemoryMailStore)
+    search: MemorySearchIndex = field(default_factory=MemorySearchIndex)
+    parser: Parser = field(default_factory=ParserHere)
+    feed: MemoryFeed = field(default_factory=MemoryFeed)
+    reasons: list[str] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
+    clients: list[aiohttp.ClientSession] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.mailboxes = Mailboxes(self.store, self.feed)
+
+    async def open(self) -> None:
+        ports = ApiPorts(
+            store=self.store,
+            contents=self.contents,
+            directory=self.directory,
+            attempts=self.attempts,
+            search=self.search,
+            publisher=self.mailboxes,
+            feed=self.feed,
+            parser=self.parser,
+        )
+        app = make_app(self.config, ports, lambda: self.reasons)
+        self.edge: Edge = app[EDGE]
+        self.runner: web.AppRunner
+        self.runner, self.port = await start(app, tls=self.tls)
+        self.url = f"http{'s' * bool(self.tls)}://127.0.0.1:{self.port}"
+        await self._add_users()
+
+    async def _add_users(self) -> None:
+        domain = Domain(domain_id="d", name="postriver.test", created_at_ms=0)
+        await self.directory.add_domain(domain, self._user("postmaster", ""))
+        for name, hashed in HASHES.items():
+            await self.directory.add_user(self._user(name, hashed))
+
+    def _user(self, name: str, hashed: str) -> User:
+        return User(
+            user_id=name,
+            domain_id="d",
+            address=f"{name}@postriver.test",
+            disabled=False,
+            created_at_ms=0,
+            password_hash=hashed,
+        )
+
+    async def close(self) -> None:
+        for client in self.clients:
+            await client.close()
+        await self.runner.cleanup()
+
+    def client(self, token: str | None = None, **headers: str) -> aiohttp.ClientSession:
+        """A client without cookies, unless a header gives them."""
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        client = aiohttp.ClientSession(
+            self.url, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        self.clients.append(client)
+        return client
+
+    async def token(self, name: str = "alice") -> str:
+        async with self.client().post("/v1/login", json=self.credentials(name)) as response:
+            assert response.status == 200, await response.text()
+            return str((await response.json())["token"])
+
+    def credentials(self, name: str) -> dict[str, str]:
+        return {"address": f"{name}@postriver.test", "password": PASSWORDS[name]}
+
+    async def signed(self, name: str = "alice") -> aiohttp.ClientSession:
+        return self.client(await self.token(name))
+
+    async def deliver(
+        self,
+        content: bytes = PLAIN % b"Hello",
+        *,
+        name: str = "alice",
+        at_ms: int | None = None,
+        **fields: Any,
+    ) -> Message:
+        """As `route` and `mailbox` would: content, journal, views, search, then the event."""
+        row, entry = await self.place(content, name=name, at_ms=at_ms, **fields)
+        self.feed.emit(entry)
+        return row
+
+    async def place(
+        self, content: bytes, *, name: str = "alice", at_ms: int | None = None, **fields: Any
+    ) -> tuple[Message, MailboxChanged]:
+        """All of `deliver` but the event, which is given back."""
+        command = await self._deliver(content, name, at_ms, fields)
+        entry = await self.mailboxes.carry_out(command)
+        row = await self.store.message(name, command.message_id)
+        assert row is not None
+        assert isinstance(entry, MailboxChanged)
+        await self.search.add(_document(row))
+        return row, entry
+
+    async def _deliver(
+        self, content: bytes, name: str, at_ms: int | None, fields: dict[str, Any]
+    ) -> Deliver:
+        mail_id = new_id()
+        at_ms = at_ms or time.time_ns() // 1_000_000
+        return Deliver(
+            command_id=new_id(),
+            user_id=name,
+            domain_id="d",
+            message_id=message_id_of(mail_id, name),
+            mail_id=mail_id,
+            **{"folder_id": "inbox", "keywords": (), "verdict": CLEAN, **fields},
+            content=await self.contents.put(mail_id, content),
+            received_at_ms=at_ms,
+            at_ms=at_ms,
+            head=read_head(content),
+            hops=HOPS,
+        )
+
+
+def _document(row: Message) -> IndexDocument:
+    return IndexDocument(
+        message_id=row.message_id,
+        user_id=row.user_id,
+        domain_id=row.domain_id,
+        received_at_ms=row.received_at_ms,
+        size_bytes=row.content.size_bytes,
+        has_attachments=row.head.has_attachments,
+        subject=row.head.subject,
+        sender=row.head.sender.address if row.head.sender else "",
+        to="",
+        cc="",
+        body=row.head.preview,
+        filenames="",
+    )

@@ -1,0 +1,59 @@
+"""Topics and committed offsets on a real broker, made as a test needs them."""
+
+import asyncio
+import itertools
+import os
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import OffsetAndMetadata
+
+from streams.config import Bootstrap
+
+_numbers = itertools.count()
+
+
+def fresh(name: str) -> str:
+    """A topic or group name that no other test uses."""
+    return f"{name}.{os.getpid()}.{next(_numbers)}"
+
+
+async def make(admin: AIOKafkaAdminClient, *names: str, partitions: int = 3, **settings) -> None:
+    """Create topics and wait until the broker leads them."""
+    topics = [NewTopic(name, partitions, 1, topic_configs=settings) for name in names]
+    answer = await admin.create_topics(topics)
+    assert all(error[1] in (0, 36) for error in answer.topic_errors), answer
+    while any(topic["error_code"] for topic in await admin.describe_topics(list(names))):
+        await asyncio.sleep(0.05)
+
+
+async def remake(admin: AIOKafkaAdminClient, name: str, *, partitions: int = 3) -> None:
+    """Delete a topic and create it again under the same name."""
+    await admin.delete_topics([name])
+    while True:
+        answer = await admin.create_topics([NewTopic(name, partitions, 1)])
+        if answer.topic_errors[0][1] == 0:
+            break
+        await asyncio.sleep(0.05)
+    while (await admin.describe_topics([name]))[0]["error_code"]:
+        await asyncio.sleep(0.05)
+
+
+async def commit(bootstrap: Bootstrap, group: str, offsets: dict[tuple[str, int], int]) -> None:
+    """Commit offsets for a group that nobody is a member of."""
+    consumer = AIOKafkaConsumer(**bootstrap.options, group_id=group, enable_auto_commit=False)
+    consumer.assign([TopicPartition(*each) for each in offsets])
+    await consumer.start()
+    try:
+        await consumer.commit(
+            {TopicPartition(*each): OffsetAndMetadata(at, "") for each, at in offsets.items()}
+        )
+    finally:
+        await consumer.stop()
+
+
+async def until(condition, *, within_s: float = 20.0) -> None:
+    """Wait for `condition()` to hold; generous, since machines differ."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.02)

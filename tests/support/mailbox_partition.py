@@ -1,0 +1,120 @@
+"""A river for one partition of mailbox.commands, driven step by step without an event loop.
+
+The memory adapters await nothing but asyncio.sleep(0), so a coroutine can be advanced by one await
+at a time, left standing there, or ended there as a `kill -9` would end it.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from agents.mailbox import mailbox
+from mail.errors import StoreUnavailable
+from schemas.events.mailbox_commands import Command
+from schemas.events.unions import Event
+from stores.memory import MemoryHolders, MemoryMailStore, MemoryPublisher, MemoryUnread
+from tests.support.agent_builders import OneTry, mailbox_ports
+
+CHUNK_MAX = 2  # so that a few messages make several chunks
+
+
+class Owner:
+    """A worker that holds the partition, or believes so."""
+
+    def __init__(self, river: "River", unread: MemoryUnread) -> None:
+        self._river = river
+        self._ports = mailbox_ports(
+            store=river.store, unread=unread, holders=river.holders, chunk_max=CHUNK_MAX
+        )
+        self.unread = unread
+        self.done: set[int] = set()
+
+    async def handle_in_order(self, offsets: Iterable[int]) -> None:
+        """What the harness does with the commands of one user."""
+        for offset in offsets:
+            work, outputs = await self._outputs(offset)
+            await self._river.publish(outputs)
+            if self._river.owner is self:
+                work.published()
+            await asyncio.sleep(0)
+            if self._river.owner is self:
+                self.done.add(offset)
+                self._river.acknowledge(self)
+
+    async def _outputs(self, offset: int) -> tuple[OneTry, Sequence[Event]]:
+        """Held while the store falters: the same owner tries again."""
+        for attempt in itertools.count(1):
+            work = OneTry(offset=offset, attempt=attempt)
+            with suppress(StoreUnavailable):
+                return work, await mailbox(self._river.log[offset], work, self._ports)
+        raise AssertionError
+
+
+class River:
+    """The log, what is committed of it, the store, and what was published."""
+
+    def __init__(self) -> None:
+        self.log: list[Command] = []
+        self.committed = 0
+        self.store = MemoryMailStore(fault=self._falter)
+        self.holders = MemoryHolders()
+        self.falters_in: list[int] = []  # steps of the store until it fails once, each time
+        self.publisher = MemoryPublisher()
+        self.owner = Owner(self, MemoryUnread())
+
+    def _falter(self, _step: str) -> None:
+        if self.falters_in:
+            self.falters_in[0] -= 1
+            if self.falters_in[0] < 0:
+                self.falters_in.pop(0)
+                raise StoreUnavailable("store")
+
+    @property
+    def published(self) -> list[Event]:
+        return [event for event in self.publisher.events if not isinstance(event, Command)]
+
+    async def publish(self, outputs: Sequence[Event]) -> None:
+        """What is a command goes to the log's end."""
+        await self.publisher.publish(*outputs)
+        self.log += [output for output in outputs if isinstance(output, Command)]
+
+    def acknowledge(self, owner: Owner) -> None:
+        """Offsets are committed strictly in arrival order."""
+        while self.committed in owner.done:
+            self.committed += 1
+
+    def take_over(self, *, stale: dict[str, Any]) -> Owner:
+        """A new owner, whose table was recovered from an older moment."""
+        unread = MemoryUnread()
+        unread.states = stale
+        self.owner = Owner(self, unread)
+        return self.owner
+
+    def chains(self, owner: Owner, *, window: int) -> list[Generator[Any, None, None]]:
+        """The pending commands, as one coroutine for each user."""
+        by_user: dict[str, list[int]] = {}
+        for offset in range(self.committed, min(len(self.log), self.committed + window)):
+            if offset not in owner.done:
+                by_user.setdefault(self.log[offset].user_id, []).append(offset)
+        return [owner.handle_in_order(offsets) for offsets in by_user.values()]  # type: ignore[misc]
+
+
+def advance(chain: Any, *, steps: int = 1) -> bool:
+    """Let `chain` pass `steps` awaits; True when it has ended."""
+    for _ in range(steps):
+        try:
+            chain.send(None)
+        except StopIteration:
+            return True
+    return False
+
+
+def run(coroutine: Any) -> Any:
+    """The coroutine to its end."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            return end.value

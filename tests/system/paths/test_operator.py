@@ -1,0 +1,112 @@
+"""What an operator sees of a running stack: metrics that alerts can rely on, and the doctor."""
+
+import asyncio
+import json
+import re
+import urllib.request
+from collections.abc import Iterable
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.config import Bootstrap, TopicsConfig
+from streams.topics.settings import wanted
+from streams.topology import BY_NAME
+from tests.rules.test_alerts import NAME, expressions
+from tests.support import mails
+from tests.support.stack_world import Client, World, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+# What may be wrong where the tests run, and is no fault of the stack.
+OF_THE_MACHINE = {"signatures", "memory", "files", "disk", "log", "inodes", "fsync", "clock"}
+NO_BASE_UNIT = re.compile(r"_(ms|us|minutes|hours|days|kb|kib|mb|mib|percent)(_|$)")
+
+
+def page(running: World) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.base + 2}/metrics") as answer:
+        return answer.read().decode()
+
+
+def families(running: World) -> dict[str, Metric]:
+    found = list(text_string_to_metric_families(page(running)))
+    assert len({family.name for family in found}) == len(found), "a family stands there twice"
+    return {family.name: family for family in found}
+
+
+def series(found: Iterable[Metric]) -> set[str]:
+    """Every name that a query may use, whether a sample stands there yet or not."""
+    ends = {
+        "counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count"),
+    }  # fmt: skip
+    return {f"{family.name}{end}" for family in found for end in ends[family.type]}
+
+
+def test_metrics_follow_the_conventions(running: World, ann: Client) -> None:
+    mail_id = running.send(mails.plain("Counted"), "ann@postriver.test")
+    eventually(lambda: ann.message_of(mail_id))
+    eventually(lambda: {"mail", "holders", "search"} <= files(families(running)), what="commits")
+    found = families(running)
+    for name, family in found.items():
+        assert re.fullmatch(r"postriver_[a-z_]+", name)
+        assert family.documentation, name
+        assert not NO_BASE_UNIT.search(name), name
+        assert family.type != "histogram" or name.endswith("_seconds"), name
+    ages = [
+        s for s in found["postriver_mail_age_seconds"].samples if s.labels["stage"] == "mailbox"
+    ]
+    buckets = [s.value for s in ages if s.name.endswith("_bucket")]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == next(s.value for s in ages if s.name.endswith("_count")) > 0
+    assert {"received", "validated", "scanned"} <= {
+        s.labels["topic"].removeprefix("mail.")
+        for s in found["postriver_topic_size_bytes"].samples
+        if s.value > 0
+    }
+
+
+def files(found: dict[str, Metric]) -> set[str]:
+    """Those that were written; the index comes last."""
+    return {s.labels["file"] for s in found["postriver_sqlite_commit_seconds"].samples}
+
+
+def test_alerts_and_dashboard_use_what_there_is(running: World) -> None:
+    used = {name for expr in expressions() for name in NAME.findall(expr)}
+    assert used
+    eventually(lambda: not used - series(families(running).values()), what=f"all of {used}")
+
+
+def test_the_doctor_on_a_running_stack_names_a_changed_topic(running: World) -> None:
+    before = examined(running)
+    assert {one["check"] for one in before if one["level"] == "problem"} <= OF_THE_MACHINE
+    assert {"answers", "clamd.conf", "server.properties", "topics", "lag"} <= {
+        one["check"] for one in before if one["level"] == "ok"
+    }
+    bootstrap = running.bootstrap
+    right = wanted(BY_NAME["mail.received"], TopicsConfig(bootstrap=bootstrap))
+    asyncio.run(alter(bootstrap, {**right, "retention.ms": "604800000"}))
+    try:
+        (topics,) = [one for one in examined(running) if one["check"] == "topics"]
+        assert topics["level"] == "problem"
+        assert topics["what"] == "mail.received: retention.ms is 604800000, wanted -1"
+        assert "postriver up" in topics["do"]
+    finally:
+        asyncio.run(alter(bootstrap, right))
+    (topics,) = [one for one in examined(running) if one["check"] == "topics"]
+    assert topics["level"] == "ok"
+
+
+def examined(running: World) -> list[dict]:
+    return json.loads(running.cli("doctor", "--json", check=False).stdout)["findings"]
+
+
+async def alter(bootstrap: Bootstrap, settings: dict[str, str]) -> None:
+    admin = AIOKafkaAdminClient(**bootstrap.options)
+    await admin.start()
+    try:
+        resource = ConfigResource(ConfigResourceType.TOPIC, "mail.received", settings)
+        await admin.alter_configs([resource])
+    finally:
+        await admin.close()

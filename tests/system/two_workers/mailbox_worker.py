@@ -1,0 +1,83 @@
+"""A process of the role `mailbox`, wired as cli/roles/workers.py does, for tests that kill it.
+
+`python -m tests.system.two_workers.mailbox_worker BOOTSTRAP FOLDER NAME`. Workers share FOLDER: one
+mail.sqlite, and one directory.sqlite with the topics' epochs. Ends with 0 at SIGTERM, with FENCED
+when the journal refused a late write.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from cli.roles.workers import HANDLERS
+from mail.errors import JournalConflict
+from mail.lifecycle import running
+from stores.sqlite.directory.store import SqliteDirectory
+from stores.sqlite.holders import SqliteHolders
+from stores.sqlite.mail_store.store import SqliteMailStore
+from streams.config import Bootstrap, PublisherConfig, StreamsConfig, TopicsConfig
+from streams.publisher import KafkaPublisher
+from streams.topics.admin import wait_for_topics
+from streams.topics.retention import Trimmer
+from streams.topology import stages_of
+from streams.worker.worker import Worker
+from tests.support.agent_builders import mailbox_ports
+from tests.system.two_workers.mailbox_commands import CHUNK_MAX
+
+ROLE = "mailbox"
+FENCED = 3
+
+
+async def run(bootstrap: Bootstrap, folder: Path, name: str) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    store = await SqliteMailStore.open(folder / "mail.sqlite")
+    holders = await SqliteHolders.open(folder / "holders.sqlite")
+    directory = await SqliteDirectory.open(folder / "directory.sqlite")
+    try:
+        epochs = await wait_for_topics(TopicsConfig(bootstrap=bootstrap), directory)
+        async with (
+            running(KafkaPublisher(PublisherConfig(bootstrap=bootstrap, client_id=ROLE))) as river,
+            running(Trimmer.of_role(bootstrap, ROLE)),
+        ):
+            worker = Worker(
+                ROLE,
+                HANDLERS,
+                lambda unread: mailbox_ports(
+                    store=store, unread=unread, holders=holders, chunk_max=CHUNK_MAX
+                ),
+                stages=stages_of(ROLE),
+                config=StreamsConfig(
+                    bootstrap=bootstrap, worker=name, data_folder=folder / "faust"
+                ),
+                river=river,
+                epochs=epochs,
+                unread=True,
+            )
+            await worker.run(stop)
+    finally:
+        await directory.close()
+        await holders.close()
+        await store.close()
+
+
+def main() -> None:
+    bootstrap, folder, name = sys.argv[1:]
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(process)d %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("streams").setLevel(logging.INFO)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        uvloop.run(run(Bootstrap.parse(bootstrap), Path(folder), name))
+    except JournalConflict as conflict:
+        logging.getLogger("worker").critical("fenced: %s", conflict)
+        sys.exit(FENCED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The one writer of every mailbox, proven with two of them and a knife.
+
+Two processes of the role `mailbox` share a store, and are killed at random moments while commands
+keep coming. What is left must be what one careful clerk would have made of the log, read in order.
+"""
+
+import asyncio
+import os
+import random
+from collections import defaultdict
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from mail.errors import BrokerUnavailable
+from mail.mailbox.list_filters import NO_FILTER
+from schemas.events.mailbox_commands import Change, Command
+from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MailboxEvent, Position
+from schemas.mailbox import FOLDERS, MailboxState, Message, Usage
+from stores.sqlite.mail_store.store import SqliteMailStore
+from streams.codec import decode
+from streams.config import Bootstrap, PublisherConfig
+from streams.publisher import KafkaPublisher
+from streams.readers.lag import LagMeter
+from streams.topology import DEAD_LETTERS
+from streams.worker.mailbox_table import UNREAD_CHANGELOG
+from tests.support.mailbox_model import Model, counted
+from tests.system.two_workers.conftest import Fleet, Journalled
+from tests.system.two_workers.mailbox_commands import CHUNK_MAX, USERS, Orders
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+COMMANDS, EVENTS = "mailbox.commands", "mailbox.events"
+KILLS = 6
+COMMANDS_PER_ROUND = 700
+AT_ONCE = 20  # commands given to the publisher together
+WORK_MAX = 250  # changes between one kill and the next, at most
+JOIN_MAX_S = 6.0  # or so long after the last kill, in the middle of a rebalance
+
+
+async def test_two_workers_killed_at_random_lose_and_double_nothing(
+    fleet: Fleet, store: SqliteMailStore, journalled: Journalled, epochs: dict[str, str]
+) -> None:
+    seed = int(os.environ.get("POSTRIVER_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"POSTRIVER_SEED={seed}")
+    orders = Orders(random.Random(seed))
+    await _storm(fleet, journalled, orders, random.Random(seed + 1))
+    await _drained(fleet)
+    assert fleet.stop() == [0, 0], fleet.said()
+
+    log = await _commands(fleet.bootstrap, epochs[COMMANDS])
+    given = [command for command, _ in log if not getattr(command, "chunk", 0)]
+    assert len(given) >= COMMANDS_PER_ROUND * (KILLS + 1)
+    models, positions = _replayed(log)
+    journals = {user: await store.journal(user, since_seq=0, limit=10**6) for user in USERS}
+    for user in USERS:
+        _check_journal(models[user], positions[user], journals[user])
+        await _check_views(store, user, models[user])
+    again = await _check_events(fleet.bootstrap, log, journals)
+    behind = await _check_table(fleet.bootstrap, models)
+    assert await _records(fleet.bootstrap, DEAD_LETTERS) == []
+    print(
+        f"{len(log)} commands ({orders.repeats} of them repeats), "
+        f"{sum(map(len, journals.values()))} changes, {fleet.kills} kills, "
+        f"{fleet.fenced} fenced, {again} commands worked off again, "
+        f"table behind for {behind} users"
+    )
+
+
+async def _storm(fleet: Fleet, journalled: Journalled, orders: Orders, dice: random.Random) -> None:
+    """Commands, with a kill somewhere in each round but the last."""
+    publisher = KafkaPublisher(PublisherConfig(bootstrap=fleet.bootstrap))
+    await publisher.start()
+    try:
+        for _ in range(2):
+            fleet.start()
+        for _ in range(KILLS):
+            publishing = asyncio.create_task(_publish(publisher, orders))
+            await _moment(fleet, journalled, dice)
+            fleet.kill(dice)
+            await publishing
+        await _publish(publisher, orders)
+    finally:
+        await publisher.stop()
+
+
+async def _publish(publisher: KafkaPublisher, orders: Orders) -> None:
+    for _ in range(COMMANDS_PER_ROUND // AT_ONCE):
+        some = orders.more(AT_ONCE)
+        while True:
+            try:
+                await publisher.publish(*some)
+            except BrokerUnavailable:  # in doubt: again, as every producer of commands does
+                orders.repeats += AT_ONCE
+            else:
+                break
+
+
+async def _moment(fleet: Fleet, journalled: Journalled, dice: random.Random) -> None:
+    """Two in three while commands are worked off, the others whenever it is."""
+    if fleet.kills and dice.random() < 1 / 3:
+        ends_s = asyncio.get_running_loop().time() + dice.uniform(0, JOIN_MAX_S)
+        await fleet.until(lambda: asyncio.get_running_loop().time() > ends_s)
+        return
+    wanted = journalled() + dice.randint(1, WORK_MAX)
+    await fleet.until(lambda: journalled() >= wanted)
+
+
+async def _drained(fleet: Fleet) -> None:
+    """Every command is acknowledged."""
+    group, meter = "postriver-mailbox", LagMeter(fleet.bootstrap)
+    await meter.start()
+    try:
+        async with asyncio.timeout(120):
+            while (await meter.read({group: [COMMANDS]}))[group][COMMANDS]:
+                fleet.tend()
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        pytest.fail(f"never worked off; the workers said:\n{fleet.said()}")
+    finally:
+        await meter.stop()
+
+
+async def _records(bootstrap: Bootstrap, topic: str) -> list:
+    """Every record that stands on a topic now; those of a partition in their order."""
+    consumer = AIOKafkaConsumer(
+        topic, **bootstrap.options, auto_offset_reset="earliest", group_id=None
+    )
+    await consumer.start()
+    try:
+        found, ends = [], await consumer.end_offsets(consumer.assignment())
+        for part, end in ends.items():
+            while await consumer.position(part) < end:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found += records
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def _commands(bootstrap: Bootstrap, epoch: str) -> list[tuple[Command, Position]]:
+    """All but the mailboxes' own upkeep, which is not answered and changes nothing."""
+    found = [
+        (decode(COMMANDS, each.offset, each.value), Position(epoch, each.partition, each.offset))
+        for each in await _records(bootstrap, COMMANDS)
+    ]
+    return [(command, position) for command, position in found if isinstance(command, Change)]
+
+
+def _replayed(
+    log: list[tuple[Command, Position]],
+) -> tuple[dict[str, Model], dict[str, list[Position]]]:
+    """The log as one clerk reads it; a user's commands lie in one partition, in order.
+
+    With the position of every command that changed something.
+    """
+    models: dict[str, Model] = {user: Model(chunk_max=CHUNK_MAX) for user in USERS}
+    positions: dict[str, list[Position]] = defaultdict(list)
+    for command, position in log:
+        if models[command.user_id].apply(command):
+            positions[command.user_id].append(position)
+    return models, positions
+
+
+def _check_journal(model: Model, positions: list[Position], journal: list[MailboxChanged]) -> None:
+    assert [entry.seq for entry in journal] == list(range(1, len(model.steps) + 1))
+    for entry, step, position in zip(journal, model.steps, positions, strict=True):
+        told = {one.message_id: (one.places, one.keywords) for one in entry.changes}
+        assert (entry.command_id, entry.position) == (step.command.command_id, position)
+        assert told == step.changed
+        assert entry.usage == Usage(*step.usage)
+        assert bool(entry.follow_up) == step.goes_on
+        for one in entry.folders:
+            assert (one.total, one.unread) == step.counts.get(one.id, (0, 0))
+
+
+async def _check_views(store: SqliteMailStore, user: str, model: Model) -> None:
+    """Lists show every message where it lies, once; and counts are what a recount gives."""
+    state = await store.load(user)
+    found: dict[str, Message] = {}
+    for folder in {*FOLDERS, *state.folders}:
+        listed = await _listed(store, user, folder)
+        by_uid = await store.by_uid(user, folder, after_uid=0, limit=500)
+        assert sorted(row.message_id for row in listed) == sorted(row.message_id for row in by_uid)
+        assert len(listed) == sum(folder in kept.places for kept in model.alive().values())
+        found |= {row.message_id: row for row in listed}
+    assert {id_: (row.places, row.keywords) for id_, row in found.items()} == {
+        id_: (kept.places, kept.keywords) for id_, kept in model.alive().items()
+    }
+    assert {id_: row.thread_id for id_, row in found.items()} == {
+        id_: kept.thread_id for id_, kept in model.alive().items()
+    }
+    assert state.seq == model.seq
+    assert _counts(state) == counted(model.alive().values())
+    own = {id_: (it.name, it.parent_id) for id_, it in state.own.items() if not it.deleting}
+    assert own == model.box.own
+    assert await store.usage(user) == state.usage
+
+
+async def _listed(store: SqliteMailStore, user: str, folder: str) -> list[Message]:
+    found, cursor = [], None
+    while True:
+        page = await store.page(user, folder, wanted=NO_FILTER, limit=500, cursor=cursor)
+        found += page.messages
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def _counts(state: MailboxState) -> dict[str, tuple[int, int]]:
+    return {id_: (one.total, one.unread) for id_, one in state.folders.items() if one.total}
+
+
+async def _check_events(
+    bootstrap: Bootstrap,
+    log: list[tuple[Command, Position]],
+    journals: dict[str, list[MailboxChanged]],
+) -> int:
+    """Every change was told, as it is journalled and in order.
+
+    Each command that stands on the log is answered by one event: those beyond came of kills.
+    """
+    events: list[MailboxEvent] = [
+        decode(EVENTS, each.offset, each.value) for each in await _records(bootstrap, EVENTS)
+    ]
+    changes: dict[str, list[MailboxChanged]] = defaultdict(list)
+    for event in events:
+        if not isinstance(event, CommandAnswered):
+            changes[event.user_id].append(event)
+    for user, journal in journals.items():
+        assert list(dict.fromkeys(event.seq for event in changes[user])) == [
+            entry.seq for entry in journal
+        ]
+        by_seq = {entry.seq: entry for entry in journal}
+        assert all(event == by_seq[event.seq] for event in changes[user])
+    answered = {(event.user_id, event.command_id) for event in events}
+    assert answered == {(command.user_id, command.command_id) for command, _ in log}
+    return len(events) - len(log)
+
+
+async def _check_table(bootstrap: Bootstrap, models: dict[str, Model]) -> int:
+    """What the table ever held was true at its seq; how many users it has not caught up with."""
+    last: dict[str, int] = {}
+    for record in await _records(bootstrap, UNREAD_CHANGELOG):
+        user = record.key.decode()
+        state = msgspec.msgpack.decode(record.value, type=MailboxState)
+        if state.seq:
+            assert _counts(state) == models[user].steps[state.seq - 1].counts
+        last[user] = state.seq
+    return sum(last.get(user, 0) != model.seq for user, model in models.items())
