@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
-from mail.mime.message_parser import Words
+from mail.mime.message_parser import SearchableText
 from mail.ports import ContentStore
 from schemas.content import Content, Inline, Stored
 
 BUDGET_MAX_BYTES = 256 * 1024 * 1024  # of stored contents in memory at once, in one process
 
 
-class Budget:
+class MemoryBudget:
     """Memory for mails that are too big to travel inside events; first come, first served."""
 
     def __init__(self, max_bytes: int = BUDGET_MAX_BYTES) -> None:
@@ -38,7 +38,9 @@ class Budget:
 
 
 @asynccontextmanager
-async def reading(content: Content, contents: ContentStore, budget: Budget) -> AsyncIterator[bytes]:
+async def reading(
+    content: Content, contents: ContentStore, budget: MemoryBudget
+) -> AsyncIterator[bytes]:
     """The octets, within the budget as long as the block lasts. ContentMissing, StoreUnavailable.
 
     Inline content is bounded already, by what the river keeps of a partition.
@@ -60,14 +62,16 @@ async def keep_content(mail_id: str, content: Content, contents: ContentStore) -
 MAILS_KEPT = 64  # of at most 256 Ki characters each
 
 
-class Texts:
+class TextCache:
     """The last MAILS_KEPT readings, by mail id."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Words] = OrderedDict()
+        self._kept: OrderedDict[str, SearchableText] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def of(self, mail_id: str, read: Callable[[], Awaitable[Words]]) -> Words:
+    async def of(
+        self, mail_id: str, read: Callable[[], Awaitable[SearchableText]]
+    ) -> SearchableText:
         """Kept, or by `read`, which runs once however many ask at the same time."""
         lock = self._locks.get(mail_id)
         if lock is None:

@@ -16,18 +16,18 @@ from typing import TypeGuard
 
 from agents.content_access import reading
 from agents.ports import IndexPorts
-from mail.mime.message_parser import Words
-from mail.ports import Work
+from mail.mime.message_parser import SearchableText
+from mail.ports import Attempt
 from schemas.events.mailbox_events import MailboxChanged, MailboxEvent
 from schemas.events.unions import Event
-from schemas.mail import Mailbox
+from schemas.mail import EmailAddress
 from schemas.mailbox import Message
 from schemas.search import IndexDocument
 
 _LOG = logging.getLogger(__name__)
 
 
-async def index(event: MailboxEvent, _work: Work, ports: IndexPorts) -> Sequence[Event]:
+async def index(event: MailboxEvent, _work: Attempt, ports: IndexPorts) -> Sequence[Event]:
     changes = event.changes if isinstance(event, MailboxChanged) else ()
     for change in changes:
         if change.change == "created":
@@ -56,7 +56,7 @@ async def add(row: Message, ports: IndexPorts) -> None:
     comes back to life.
     """
 
-    async def read() -> Words:
+    async def read() -> SearchableText:
         async with reading(row.content, ports.contents, ports.budget) as content:
             return await ports.parser.words(content)
 
@@ -69,7 +69,7 @@ def _is_there(row: Message | None) -> TypeGuard[Message]:
     return row is not None and not row.destroyed
 
 
-def _document(row: Message, words: Words) -> IndexDocument:
+def _document(row: Message, words: SearchableText) -> IndexDocument:
     head = row.head
     return IndexDocument(
         message_id=row.message_id,
@@ -87,5 +87,5 @@ def _document(row: Message, words: Words) -> IndexDocument:
     )
 
 
-def _names(*mailboxes: Mailbox) -> str:
+def _names(*mailboxes: EmailAddress) -> str:
     return "\n".join(f"{one.name} {one.address}".strip() for one in mailboxes)

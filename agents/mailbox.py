@@ -20,26 +20,26 @@ from agents.background.journal_folding import fold, fold_after
 from agents.mailbox_failures import CommitFailed, MailboxSetAside, StateBehind, carried_out, lifted
 from agents.mailbox_rebuild import rebuild
 from agents.ports import MailboxPorts
-from mail.errors import FeedGone, JournalConflict, PostriverError
+from mail.errors import JournalConflict, JournalTruncated, PostriverError
 from mail.ids import holder_of
 from mail.mailbox import bulk_commands
 from mail.mailbox import command_rules as rules
-from mail.mailbox.command_rules import Outcome
+from mail.mailbox.command_rules import CommandOutcome
 from mail.mailbox.commit_builder import CHANGES_MAX
 from mail.mailbox.threads import thread_keys
-from mail.ports import Commit, Work
+from mail.ports import Attempt, Commit
 from schemas.events.mailbox_commands import (
-    Change,
+    BulkFolderCommand,
     ChangeFolder,
     ChangeMessages,
     Command,
     CreateFolder,
     Deliver,
     DestroyMessages,
-    FolderWide,
     FoldJournal,
-    MessageOrder,
+    MessageCommand,
     RebuildViews,
+    SequencedCommand,
     TrashMessages,
 )
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, Position
@@ -47,13 +47,13 @@ from schemas.events.unions import Event
 from schemas.mailbox import MailboxState, Message
 
 
-class Ahead(Exception):
+class RowNewerThanState(Exception):
     """A row is newer than the state."""
 
 
 async def decide(
-    event: Change, state: MailboxState, position: Position, ports: MailboxPorts
-) -> Outcome | MailboxChanged:
+    event: SequencedCommand, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome | MailboxChanged:
     """What the rules say of a command that was not done before. Ahead; Poison."""
     match event:
         case Deliver():
@@ -70,8 +70,8 @@ async def decide(
 
 
 def _to_messages(
-    event: MessageOrder, state: MailboxState, rows: Mapping[str, Message], position: Position
-) -> Outcome:
+    event: MessageCommand, state: MailboxState, rows: Mapping[str, Message], position: Position
+) -> CommandOutcome:
     match event:
         case ChangeMessages():
             return rules.change_messages(state, rows, event, position)
@@ -83,7 +83,7 @@ def _to_messages(
 
 async def _deliver(
     event: Deliver, state: MailboxState, position: Position, ports: MailboxPorts
-) -> Outcome | MailboxChanged:
+) -> CommandOutcome | MailboxChanged:
     keys = thread_keys(event.head)
     row, bound = await ports.store.before_delivery(event.user_id, event.message_id, keys)
     if row is not None:
@@ -100,13 +100,13 @@ async def _delivered_before(
     """The same command again: its output again. Another one for the same message: no change."""
     try:
         entry = await ports.store.by_command(event.user_id, event.command_id)
-    except FeedGone:
+    except JournalTruncated:
         entry = None
     return entry or rules.answered(event, rules.UNCHANGED)
 
 
 async def _rows(
-    event: MessageOrder, state: MailboxState, ports: MailboxPorts
+    event: MessageCommand, state: MailboxState, ports: MailboxPorts
 ) -> dict[str, Message]:
     rows = await ports.store.rows(event.user_id, event.message_ids[: CHANGES_MAX + 1])
     _check(rows.values(), state)
@@ -114,8 +114,8 @@ async def _rows(
 
 
 async def _chunk(
-    order: FolderWide, state: MailboxState, position: Position, ports: MailboxPorts
-) -> Outcome:
+    order: BulkFolderCommand, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome:
     chunk = bulk_commands.begin(state, order, position, chunk_max=ports.chunk_max)
     if isinstance(chunk, CommandAnswered):
         return chunk
@@ -130,7 +130,7 @@ async def _chunk(
 
 def _check(rows: Iterable[Message], state: MailboxState) -> None:
     if any(row.changed_seq > state.seq for row in rows):
-        raise Ahead
+        raise RowNewerThanState
 
 
 async def release(rows: Iterable[Message], ports: MailboxPorts) -> None:
@@ -140,7 +140,7 @@ async def release(rows: Iterable[Message], ports: MailboxPorts) -> None:
     )
 
 
-async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[Event]:
+async def mailbox(event: Command, work: Attempt, ports: MailboxPorts) -> Sequence[Event]:
     match event:
         case RebuildViews():
             return await lifted(await rebuild(event, work, ports), ports)
@@ -154,7 +154,7 @@ async def mailbox(event: Command, work: Work, ports: MailboxPorts) -> Sequence[E
     return outputs_of(outcome)
 
 
-def outputs_of(outcome: MailboxChanged | CommandAnswered | FolderWide) -> tuple[Event, ...]:
+def outputs_of(outcome: MailboxChanged | CommandAnswered | BulkFolderCommand) -> tuple[Event, ...]:
     """The event, then the commands that follow from it; the same whenever it is published again."""
     if not isinstance(outcome, MailboxChanged):
         return (outcome,)
@@ -163,8 +163,8 @@ def outputs_of(outcome: MailboxChanged | CommandAnswered | FolderWide) -> tuple[
 
 
 async def _step(
-    event: Change, work: Work, ports: MailboxPorts
-) -> tuple[MailboxState, MailboxChanged | CommandAnswered | FolderWide]:
+    event: SequencedCommand, work: Attempt, ports: MailboxPorts
+) -> tuple[MailboxState, MailboxChanged | CommandAnswered | BulkFolderCommand]:
     """The state after the command, and what to publish; the journal has it. StateBehind."""
     state = await _proven_state(event.user_id, ports)
     positions = (*work.origins, work.position)
@@ -193,8 +193,8 @@ async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
 
 
 async def _outcome(
-    event: Change, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
-) -> Commit | MailboxChanged | CommandAnswered | FolderWide | None:
+    event: SequencedCommand, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
+) -> Commit | MailboxChanged | CommandAnswered | BulkFolderCommand | None:
     """What to commit, publish again or answer. None: the store is ahead of `state`.
 
     Of several positions the oldest is journalled: while commands are put back after a restore, the
@@ -206,7 +206,7 @@ async def _outcome(
     try:
         done = await _done_before(event, state, positions, ports)
         found = done or await decide(event, state, positions[0], ports)
-    except Ahead:
+    except RowNewerThanState:
         return None
     if isinstance(found, MailboxChanged) and found.seq > state.seq:
         return None
@@ -221,8 +221,8 @@ async def _is_behind(state: MailboxState, user_id: str, ports: MailboxPorts) -> 
 
 
 async def _done_before(
-    event: Change, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
-) -> MailboxChanged | CommandAnswered | FolderWide | None:
+    event: SequencedCommand, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
+) -> MailboxChanged | CommandAnswered | BulkFolderCommand | None:
     """What came of this command when it was done, or None: it is new.
 
     Of a chunk whose entry is folded only the next chunk is known: it carries the order on.
@@ -235,15 +235,15 @@ async def _done_before(
         return None
     try:
         entry = await ports.store.by_command(event.user_id, event.command_id)
-    except FeedGone as gone:
+    except JournalTruncated as gone:
         return gone.follow_up or rules.answered(event, rules.UNCHANGED)
     is_old = applied and not isinstance(event, Deliver)
     return await _answer_now(event, ports) if entry is None and is_old else entry
 
 
-async def _answer_now(event: Change, ports: MailboxPorts) -> CommandAnswered:
+async def _answer_now(event: SequencedCommand, ports: MailboxPorts) -> CommandAnswered:
     """It was answered then and changed nothing; later commands followed, so it must not now."""
-    if isinstance(event, MessageOrder):
+    if isinstance(event, MessageCommand):
         there = await ports.store.messages(event.user_id, event.message_ids)
         return rules.answered(event, rules.UNCHANGED if there else rules.NOT_FOUND)
     return rules.answered(event, rules.UNCHANGED)

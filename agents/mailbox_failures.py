@@ -20,7 +20,7 @@ from mail.errors import Fatal, Poison, Transient
 from mail.ids import derived_id
 from mail.mailbox.command_rules import REBUILT, REFUSED
 from schemas.consistency import COUNTS, LISTS
-from schemas.events.mailbox_commands import Change, Deliver, RebuildViews
+from schemas.events.mailbox_commands import Deliver, RebuildViews, SequencedCommand
 from schemas.events.mailbox_events import CommandAnswered
 from schemas.events.unions import Event
 
@@ -44,7 +44,9 @@ class StateBehind(Exception):
     """Rows or journal of a mailbox are newer than its state, and no other writer is at work."""
 
 
-async def carried_out(event: Change, ports: MailboxPorts, step: Callable[[], Awaitable[T]]) -> T:
+async def carried_out(
+    event: SequencedCommand, ports: MailboxPorts, step: Callable[[], Awaitable[T]]
+) -> T:
     """The result of `step`, all that a command does up to the journal. MailboxSetAside.
 
     What else is unforeseen is raised as it came, for the harness to try again.
@@ -60,7 +62,7 @@ async def carried_out(event: Change, ports: MailboxPorts, step: Callable[[], Awa
 
 
 async def _again(
-    event: Change, ports: MailboxPorts, step: Callable[[], Awaitable[T]], error: Exception
+    event: SequencedCommand, ports: MailboxPorts, step: Callable[[], Awaitable[T]], error: Exception
 ) -> T:
     trouble = ports.aside.trouble(event.user_id, event.command_id)
     if not trouble.tries:
@@ -79,7 +81,7 @@ async def _again(
     raise await _set_aside(event, ports, error) from error
 
 
-async def _rebuilt(event: Change, ports: MailboxPorts) -> bool:
+async def _rebuilt(event: SequencedCommand, ports: MailboxPorts) -> bool:
     """Rebuild all views, unless they are too many for one turn; whether nothing differed."""
     command = RebuildViews(
         command_id=derived_id(event.command_id, "mend"),
@@ -103,7 +105,7 @@ async def _rebuilt(event: Change, ports: MailboxPorts) -> bool:
     return not count
 
 
-async def _set_aside(event: Change, ports: MailboxPorts, error: Exception) -> Poison:
+async def _set_aside(event: SequencedCommand, ports: MailboxPorts, error: Exception) -> Poison:
     cause = error.__cause__ if isinstance(error, CommitFailed) else error
     await ports.aside.add(event.user_id, f"command {event.command_id} failed: {cause!r}")
     ports.aside.calm(event.user_id)

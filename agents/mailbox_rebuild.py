@@ -17,15 +17,15 @@ from mail.errors import ContentMissing, Refused
 from mail.ids import derived_id, new_id
 from mail.mailbox import command_rules as rules
 from mail.mailbox.consistency_check import UNKNOWN
-from mail.ports import Work
-from schemas.consistency import Kept, Rebuild
+from mail.ports import Attempt
+from schemas.consistency import ExpectedMessage, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import CommandAnswered
 from schemas.events.unions import Event
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 
 
-async def rebuild(event: RebuildViews, _work: Work, ports: MailboxPorts) -> Sequence[Event]:
+async def rebuild(event: RebuildViews, _work: Attempt, ports: MailboxPorts) -> Sequence[Event]:
     """The next step's command, or the answer. The table stays in doubt: counts may be new."""
     ports.unread.doubt(event.user_id)
     try:
@@ -72,7 +72,7 @@ def _answer(event: RebuildViews, made: Rebuild) -> CommandAnswered:
     return rules.answered(event, rules.REBUILT, detail=f"{made.mended} differences mended")
 
 
-async def _head(kept: Kept, ports: MailboxPorts) -> Head:
+async def _head(kept: ExpectedMessage, ports: MailboxPorts) -> HeaderSummary:
     try:
         async with reading(kept.content, ports.contents, ports.budget) as content:
             return await ports.parser.head(content)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from agents.content_access import Budget, Texts
-from agents.scanner_isolation import Engine
-from agents.suspended_mailboxes import SetAside
+from agents.content_access import MemoryBudget, TextCache
+from agents.scanner_isolation import ScannerIsolation
+from agents.suspended_mailboxes import SuspendedMailboxes
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
 from mail.mailbox.bulk_commands import CHUNK_MAX
@@ -13,18 +13,18 @@ from mail.ports import (
     ContentSweep,
     DeadLetters,
     Holders,
-    InFlight,
+    InFlightMails,
     Ledger,
+    MailboxStates,
     MailStore,
     Parser,
     Quarantine,
     SearchIndex,
     SpamScanner,
-    Unread,
     VirusScanner,
 )
 from mail.spam_policy import SpamPolicy
-from parsing.in_process import ParserHere
+from parsing.in_process import InProcessParser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,8 @@ class IntakePorts:
     contents: ContentStore
     holders: Holders
     quarantine: Quarantine
-    parser: Parser = field(default_factory=ParserHere)
-    budget: Budget = field(default_factory=Budget)
+    parser: Parser = field(default_factory=InProcessParser)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,11 @@ class ScanPorts:
     spam: SpamScanner
     quarantine: Quarantine
     holders: Holders
-    parser: Parser = field(default_factory=ParserHere)
+    parser: Parser = field(default_factory=InProcessParser)
     policy: SpamPolicy = field(default_factory=SpamPolicy)
-    budget: Budget = field(default_factory=Budget)
-    virus_engine: Engine = field(default_factory=Engine)
-    spam_engine: Engine = field(default_factory=Engine)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+    virus_engine: ScannerIsolation = field(default_factory=ScannerIsolation)
+    spam_engine: ScannerIsolation = field(default_factory=ScannerIsolation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,12 @@ class MailboxPorts:
     """Of mailbox. `holders`: those that a destroyed message leaves. `contents`: to rebuild rows."""
 
     store: MailStore
-    unread: Unread
+    unread: MailboxStates
     holders: Holders
     contents: ContentStore
-    aside: SetAside
-    parser: Parser = field(default_factory=ParserHere)
-    budget: Budget = field(default_factory=Budget)
+    aside: SuspendedMailboxes
+    parser: Parser = field(default_factory=InProcessParser)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
     mend_max_messages: int = 200_000  # of a mailbox that is rebuilt in a turn, within a minute
     chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes
     feed_ms: int = 30 * DAY_MS  # how long the journal's entries stay, at least
@@ -78,9 +78,9 @@ class IndexPorts:
     store: MailStore
     contents: ContentStore
     search: SearchIndex
-    parser: Parser = field(default_factory=ParserHere)
-    budget: Budget = field(default_factory=Budget)
-    texts: Texts = field(default_factory=Texts)
+    parser: Parser = field(default_factory=InProcessParser)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+    texts: TextCache = field(default_factory=TextCache)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +91,18 @@ class CustodyPorts:
     store: MailStore
     quarantine: Quarantine
     holders: Holders
-    in_flight: InFlight
+    in_flight: InFlightMails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftoverPorts:
+class StaleHolderPorts:
     """Of leftovers."""
 
     holders: Holders
     quarantine: Quarantine
     letters: DeadLetters
     ledger: Ledger
-    in_flight: InFlight
+    in_flight: InFlightMails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +112,4 @@ class SweepPorts:
     contents: ContentSweep
     holders: Holders
     quarantine: Quarantine
-    in_flight: InFlight
+    in_flight: InFlightMails

@@ -17,7 +17,7 @@ from agents.content_access import keep_content
 from agents.ports import IntakePorts
 from mail.errors import ContentMissing, Poison
 from mail.ids import derived_id, holder_of, message_id
-from mail.ports import ContentStore, Quarantine, Work
+from mail.ports import Attempt, ContentStore, Quarantine
 from mail.spam_policy import INBOX, folder_for
 from schemas.content import Content, Stored
 from schemas.events.mail import MailScanned
@@ -27,7 +27,7 @@ from schemas.holders import Holder
 from schemas.mail import Hop, Recipient
 
 
-async def route(event: MailScanned, work: Work, ports: IntakePorts) -> Sequence[Event]:
+async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequence[Event]:
     owners = {recipient.user_id: recipient for recipient in reversed(event.envelope.recipients)}
     if not owners:
         raise Poison(f"mail {event.mail_id} has no recipients")

@@ -18,7 +18,7 @@ import msgspec
 from agents.content_access import keep_content, reading
 from agents.ports import ScanPorts
 from mail.errors import Unscannable
-from mail.ports import VirusReport, VirusScanner, Work
+from mail.ports import Attempt, VirusReport, VirusScanner
 from schemas.events.mail import MailScanned, MailValidated
 from schemas.events.unions import Event
 from schemas.holders import QUARANTINE_HOLDER, Holder
@@ -26,7 +26,7 @@ from schemas.mail import ENCRYPTED, PARTS, Hop, Verdict
 from schemas.quarantine import Quarantined
 
 
-async def scan(event: MailValidated, work: Work, ports: ScanPorts) -> Sequence[Event]:
+async def scan(event: MailValidated, work: Attempt, ports: ScanPorts) -> Sequence[Event]:
     if await ports.quarantine.get(event.mail_id) is not None:
         return ()
     async with reading(event.content, ports.contents, ports.budget) as content:

@@ -22,7 +22,7 @@ SUSPECTS_KEPT = 1_000
 T = TypeVar("T")
 
 
-class Engine:
+class ScannerIsolation:
     """Turns at one engine, and the mails that are suspected of breaking it."""
 
     def __init__(self) -> None:

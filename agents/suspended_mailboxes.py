@@ -13,7 +13,7 @@ _PREFIX = "set-aside:"
 
 
 @dataclass(slots=True)
-class Trouble:
+class FailingCommand:
     """A command that failed in a way that nobody foresaw, in this process."""
 
     command_id: str
@@ -21,12 +21,12 @@ class Trouble:
     is_sound: bool = False  # its mailbox was compared with the journal, and nothing differed
 
 
-class SetAside:
+class SuspendedMailboxes:
     """Who is set aside and why. Every method but `trouble` and `calm`: StoreUnavailable."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles: dict[str, FailingCommand] = {}
         self._known: dict[str, str] = {}
 
     async def why(self, user_id: str) -> str | None:
@@ -57,11 +57,11 @@ class SetAside:
             for user_id, why in sorted(self._known.items())
         ]
 
-    def trouble(self, user_id: str, command_id: str) -> Trouble:
+    def trouble(self, user_id: str, command_id: str) -> FailingCommand:
         """What this process knows of the user's failing command; a new one when it is another."""
         found = self._troubles.get(user_id)
         if found is None or found.command_id != command_id:
-            found = self._troubles[user_id] = Trouble(command_id)
+            found = self._troubles[user_id] = FailingCommand(command_id)
         return found
 
     def calm(self, user_id: str) -> None:

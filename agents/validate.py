@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from agents.content_access import reading
 from agents.ports import IntakePorts
 from mail.errors import EndsProcess, Poison
-from mail.ports import Work
+from mail.ports import Attempt
 from schemas.events.mail import MailReceived, MailValidated
 from schemas.events.unions import Event
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 
 
-async def validate(event: MailReceived, work: Work, ports: IntakePorts) -> Sequence[Event]:
+async def validate(event: MailReceived, work: Attempt, ports: IntakePorts) -> Sequence[Event]:
     async with reading(event.content, ports.contents, ports.budget) as content:
         head = await ports.parser.head(content)
     return (_validated(event, work, head),)
 
 
 async def parsed_apart(
-    event: MailReceived, work: Work, ports: IntakePorts, cause: Poison
+    event: MailReceived, work: Attempt, ports: IntakePorts, cause: Poison
 ) -> Sequence[Event] | None:
     """Instead of parking a mail that ends this process: have it parsed by another one."""
     if not isinstance(cause, EndsProcess):
@@ -35,7 +35,7 @@ async def parsed_apart(
     return (_validated(event, work, head),)
 
 
-def _validated(event: MailReceived, work: Work, head: Head) -> MailValidated:
+def _validated(event: MailReceived, work: Attempt, head: HeaderSummary) -> MailValidated:
     hop = work.hop("parse_failed" if head.parse_failed else "parsed")
     return MailValidated(
         mail_id=event.mail_id,

@@ -15,10 +15,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from api.config import ApiConfig
-from api.context import EDGE, USER_ID, Edge, Reasons, make_edge
+from api.context import EDGE, USER_ID, AppContext, NotReadyReasons, make_edge
 from api.http.client_address import CLIENT, client_of
 from api.http.compression import compress
-from api.http.connection_limits import DoorSite
+from api.http.connection_limits import LimitedSite
 from api.http.cors import allow, preflight
 from api.http.paced_response import is_long, send_long
 from api.http.security_headers import secure
@@ -40,7 +40,7 @@ _PREPARED = web.RequestKey("prepared", bool)
 def make_app(
     config: ApiConfig,
     ports: ApiPorts,
-    ready: Reasons,
+    ready: NotReadyReasons,
 ) -> web.Application:
     """The whole edge; `ready()` gives the reasons why it is not, none when it is."""
     app = web.Application(
@@ -82,7 +82,7 @@ async def start(
     )
     await runner.setup()
     for descriptor in config.descriptors or (None,):
-        site = DoorSite(runner, config, app[EDGE].visitors, tls=tls, descriptor=descriptor)
+        site = LimitedSite(runner, config, app[EDGE].visitors, tls=tls, descriptor=descriptor)
         await site.start()
     port: int = runner.addresses[0][1]
     return runner, port
@@ -120,7 +120,7 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
 
 
 async def _sent(
-    request: web.Request, response: web.StreamResponse, edge: Edge
+    request: web.Request, response: web.StreamResponse, edge: AppContext
 ) -> web.StreamResponse:
     """Send a long answer at its reader's pace; aiohttp sends all others. 429: too many at once."""
     if not (isinstance(response, web.Response) and is_long(request, response)):
@@ -138,7 +138,7 @@ def _is_signed(request: web.Request) -> bool:
     return resource is not None and resource.canonical in _SIGNED_PATHS
 
 
-def _problem(error: Exception, edge: Edge) -> Problem:
+def _problem(error: Exception, edge: AppContext) -> Problem:
     match error:
         case Problem():
             return error

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edge.login_limiter import SignInRules
+from edge.login_limiter import LoginLimits
 from edge.trusted_networks import NONE, Networks
 from schemas.directory import NOTHING_SAID, Quota
 
@@ -88,8 +88,8 @@ class ApiConfig:
         return f"{self.epoch}-{seq}"
 
     @property
-    def sign_ins(self) -> SignInRules:
-        return SignInRules(
+    def sign_ins(self) -> LoginLimits:
+        return LoginLimits(
             per_source=self.login_failures_per_address,
             per_peer=self.login_failures_per_peer,
             per_address=self.login_failures_everywhere,

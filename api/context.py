@@ -10,49 +10,49 @@ from typing import Any
 from aiohttp import web
 
 from api.config import ApiConfig
-from api.http.authentication import Caller, authenticate
+from api.http.authentication import AuthenticatedUser, authenticate
 from api.http.client_address import CLIENT
-from api.http.connection_limits import Visitors
-from api.limits.downloads import Downloads
-from api.limits.request_rates import RATES, Rates
-from api.limits.search_time import SearchTurns
+from api.http.connection_limits import ConnectionLimiter
+from api.limits.downloads import DownloadSlots
+from api.limits.request_rates import RATES, RequestRates
+from api.limits.search_time import SearchTime
 from api.limits.work_shares import WorkShares, on_the_loop
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.problems import Problem
-from api.push.ended_sessions import SessionEnds
-from api.push_connections import Sockets
+from api.push.ended_sessions import EndedSessions
+from api.push_connections import PushConnections
 from edge.fair_turns import FairTurns
-from edge.login_limiter import SignIns
+from edge.login_limiter import LoginLimiter
 from edge.trusted_networks import one_peer
 from mail.clock import now_ms
-from mail.directory.usage_cache import Usages
+from mail.directory.usage_cache import UsageCache
 
-Reasons = Callable[[], list[str]]
+NotReadyReasons = Callable[[], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class AppContext:
     """One process's edge. `not_ready` is the composition root's to say."""
 
     config: ApiConfig
     ports: ApiPorts
-    not_ready: Reasons
+    not_ready: NotReadyReasons
     metrics: ApiMetrics
-    sign_ins: SignIns
-    downloads: Downloads
-    rates: Rates
-    anonymous: Rates  # by peer
-    searches: SearchTurns
-    sockets: Sockets
-    visitors: Visitors
+    sign_ins: LoginLimiter
+    downloads: DownloadSlots
+    rates: RequestRates
+    anonymous: RequestRates  # by peer
+    searches: SearchTime
+    sockets: PushConnections
+    visitors: ConnectionLimiter
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
     hashing: FairTurns
-    session_ends: SessionEnds
+    session_ends: EndedSessions
     reads: FairTurns  # by user, as are those of small mails
     quick_reads: FairTurns
     work: WorkShares
-    domain_usages: Usages
+    domain_usages: UsageCache
 
     def count_anonymous(self, request: web.Request) -> None:
         """Count a request without a sign-in to its peer. 429."""
@@ -60,48 +60,48 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class RequestContext:
     """A request to a handler that anybody may call."""
 
-    edge: Edge
+    edge: AppContext
     request: web.Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedCall(Call):
+class AuthenticatedRequest(RequestContext):
     """A request of somebody who is signed in."""
 
-    caller: Caller
+    caller: AuthenticatedUser
 
     @property
     def user_id(self) -> str:
         return self.caller.user.user_id
 
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
-SignedHandler = Callable[[SignedCall], Coroutine[Any, Any, web.StreamResponse]]
+RequestHandler = Callable[[RequestContext], Awaitable[web.StreamResponse]]
+AuthenticatedHandler = Callable[[AuthenticatedRequest], Coroutine[Any, Any, web.StreamResponse]]
 USER_ID = web.RequestKey("user_id", str)  # of who is signed in
-EDGE: web.AppKey[Edge] = web.AppKey("edge", Edge)
+EDGE: web.AppKey[AppContext] = web.AppKey("edge", AppContext)
 
 
-def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons) -> Edge:
+def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons) -> AppContext:
     metrics = ApiMetrics()
-    sockets = Sockets(config, metrics)
-    return Edge(
+    sockets = PushConnections(config, metrics)
+    return AppContext(
         config=config,
         ports=ports,
         not_ready=not_ready,
         metrics=metrics,
-        sign_ins=SignIns(ports.attempts, ports.directory, config.sign_ins),
-        downloads=Downloads(config),
-        rates=Rates(config.requests_per_minute, time.monotonic),
-        anonymous=Rates(config.anonymous_per_minute, time.monotonic, policy="peer"),
-        searches=SearchTurns(config, time.monotonic),
+        sign_ins=LoginLimiter(ports.attempts, ports.directory, config.sign_ins),
+        downloads=DownloadSlots(config),
+        rates=RequestRates(config.requests_per_minute, time.monotonic),
+        anonymous=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
+        searches=SearchTime(config, time.monotonic),
         sockets=sockets,
-        visitors=Visitors(config, metrics),
+        visitors=ConnectionLimiter(config, metrics),
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
         hashing=FairTurns(config.logins_at_once, config.logins_waiting),
-        session_ends=SessionEnds(ports.directory, sockets),
+        session_ends=EndedSessions(ports.directory, sockets),
         reads=FairTurns(
             config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user
         ),
@@ -111,21 +111,21 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: Reasons) -> Edge
             slots_per_key=config.quick_reads_per_user,
         ),
         work=WorkShares(config, time.monotonic),
-        domain_usages=Usages(ports.store.domain_usage),
+        domain_usages=UsageCache(ports.store.domain_usage),
     )
 
 
 def open_to_all(
-    handler: Handler,
+    handler: RequestHandler,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await handler(Call(edge=request.app[EDGE], request=request))
+        return await handler(RequestContext(edge=request.app[EDGE], request=request))
 
     return answer
 
 
 def signed_in(
-    handler: SignedHandler,
+    handler: AuthenticatedHandler,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Ask who it is before anything else is looked at; then count the request and its work."""
 
@@ -139,7 +139,7 @@ def signed_in(
         user_id = request[USER_ID] = caller.user.user_id
         request[RATES] = edge.rates.take(user_id)
         edge.work.admit(user_id)
-        work = handler(SignedCall(edge=edge, request=request, caller=caller))
+        work = handler(AuthenticatedRequest(edge=edge, request=request, caller=caller))
         return await on_the_loop(work, partial(edge.work.charge, user_id))
 
     return answer

@@ -7,24 +7,24 @@ The port is public, so the answer is a word. Reasons and warnings stand on the o
 
 from aiohttp import web
 
-from api.context import Call
+from api.context import RequestContext
 from api.rest.responses import Health, Readiness, json_answer
 from mail.errors import Transient
 
 
-async def healthz(call: Call) -> web.StreamResponse:
+async def healthz(call: RequestContext) -> web.StreamResponse:
     del call
     return json_answer(Health())
 
 
-async def readyz(call: Call) -> web.StreamResponse:
+async def readyz(call: RequestContext) -> web.StreamResponse:
     """503 until everything that a request needs is there."""
     if call.edge.not_ready() or not await _stores_answer(call):
         return json_answer(Readiness(status="not ready"), status=503)
     return json_answer(Readiness(status="ready"))
 
 
-async def _stores_answer(call: Call) -> bool:
+async def _stores_answer(call: RequestContext) -> bool:
     """Ask the stores something cheap."""
     try:
         await call.edge.ports.directory.user("nobody")

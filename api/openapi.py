@@ -9,9 +9,9 @@ from aiohttp.hdrs import IF_MATCH, IF_NONE_MATCH
 
 from api.config import ApiConfig
 from api.problems import MEDIA_TYPE, ProblemDetails
-from api.push.frames import Gone
+from api.push.frames import GoneMessage
 from api.rest.parameters import ADDRESS_MAX_CHARS, SEQ_MAX, STATE
-from api.rest.responses import Summary
+from api.rest.responses import MessageSummary
 from api.route import JSON, Route
 from api.routes import ROUTES
 from mail.query.tree import QUERY_MAX_CHARS
@@ -162,7 +162,7 @@ def _phrase(status: int) -> str:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds: set[type[msgspec.Struct]] = {ProblemDetails, Summary, Gone}
+    kinds: set[type[msgspec.Struct]] = {ProblemDetails, MessageSummary, GoneMessage}
     for route in ROUTES:
         kinds |= {kind for kind in (route.body, route.answer, *route.frames) if kind}
         kinds |= {kind for _, kind in route.also if kind}

@@ -6,13 +6,13 @@ from mail.ports import (
     Attempts,
     ContentStore,
     Directory,
-    Feed,
+    LiveEvents,
     MailStore,
     Parser,
     Publisher,
     SearchIndex,
 )
-from parsing.in_process import ParserHere
+from parsing.in_process import InProcessParser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,5 +25,5 @@ class ApiPorts:
     attempts: Attempts
     search: SearchIndex
     publisher: Publisher
-    feed: Feed
-    parser: Parser = field(default_factory=ParserHere)
+    feed: LiveEvents
+    parser: Parser = field(default_factory=InProcessParser)

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
-from mail.query.time_budget import TooBroad
+from mail.query.time_budget import SearchTimedOut
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -137,7 +137,7 @@ def of_error(error: PostriverError, retry_after_s: int) -> Problem | None:
             return not_found()
         case BadQuery():
             return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
-        case TooBroad():
+        case SearchTimedOut():
             return Problem(400, "search_too_broad", str(error), place="query:q")
         case Refused():
             return Problem(400, "refused", error.detail)

@@ -21,11 +21,11 @@ _ENDED_MAX = 10_000  # a socket opens within seconds; more sessions do not end m
 _EVENT_BYTES = 512  # of an event without changes
 _CHANGE_BYTES = 160
 _PLACE_BYTES = 64
-Ending = tuple[int, str]  # close code, reason
-TOO_SLOW: Ending = (TRY_AGAIN_LATER, "too slow")
+CloseReason = tuple[int, str]  # close code, reason
+TOO_SLOW: CloseReason = (TRY_AGAIN_LATER, "too slow")
 
 
-class Outbox:
+class SendQueue:
     """Events on their way to one socket, bounded in number and in bytes."""
 
     def __init__(self, limit: int, max_bytes: int, *, live: bool = True) -> None:
@@ -37,7 +37,7 @@ class Outbox:
         self._size_bytes = 0
         self._filled = asyncio.Event()
         self._last_seq = 0
-        self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.ending: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
 
     def sink(self, event: MailboxEvent) -> None:
         """Take an event of the feed. One seen already is dropped: the feed may repeat itself."""
@@ -88,7 +88,7 @@ def _size_bytes(event: MailboxChanged) -> int:
     )
 
 
-class Sockets:
+class PushConnections:
     """Counts by user, and outboxes by sign-in."""
 
     def __init__(self, config: ApiConfig, metrics: ApiMetrics) -> None:
@@ -96,8 +96,8 @@ class Sockets:
         self._metrics = metrics
         self._unsigned: Counter[str] = Counter()  # by peer
         self._of_user: Counter[str] = Counter()
-        self._open: dict[Outbox, tuple[str, str]] = {}  # -> user id, token's SHA-256
-        self._of_session: defaultdict[str, set[Outbox]] = defaultdict(set)
+        self._open: dict[SendQueue, tuple[str, str]] = {}  # -> user id, token's SHA-256
+        self._of_session: defaultdict[str, set[SendQueue]] = defaultdict(set)
         self._ended: OrderedDict[str, None] = OrderedDict()  # sessions, the latest last
 
     def may_open(self, user_id: str) -> bool:
@@ -122,7 +122,7 @@ class Sockets:
             if not self._unsigned[peer]:
                 del self._unsigned[peer]
 
-    def add(self, outbox: Outbox, *, user_id: str, token_sha256: str) -> None:
+    def add(self, outbox: SendQueue, *, user_id: str, token_sha256: str) -> None:
         """Take note of a socket. Its session may have ended since it was looked up."""
         self._open[outbox] = (user_id, token_sha256)
         self._of_session[token_sha256].add(outbox)
@@ -131,7 +131,7 @@ class Sockets:
         self._of_user[user_id] += 1
         self._metrics.sockets = len(self._open)
 
-    def remove(self, outbox: Outbox) -> None:
+    def remove(self, outbox: SendQueue) -> None:
         user_id, token_sha256 = self._open.pop(outbox)
         self._of_session[token_sha256].discard(outbox)
         if not self._of_session[token_sha256]:

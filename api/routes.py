@@ -47,7 +47,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Who is signed in, and how much room there is for new mail.",
         handle=signed_in(me.me),
         signed=True,
-        answer=me.Me,
+        answer=me.OwnAccount,
         problems=(400, 503),
     ),
     Route(
@@ -69,7 +69,7 @@ ROUTES: tuple[Route, ...] = (
         handle=signed_in(sessions.sign_ins),
         signed=True,
         query=("limit", "cursor"),
-        answer=session_responses.SignIns,
+        answer=session_responses.SignInList,
         problems=(400, 503),
     ),
     Route(
@@ -79,7 +79,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Where you are signed in.",
         handle=signed_in(sessions.sessions),
         signed=True,
-        answer=session_responses.Sessions,
+        answer=session_responses.SessionList,
         problems=(400, 503),
     ),
     Route(
@@ -123,7 +123,7 @@ ROUTES: tuple[Route, ...] = (
         handle=signed_in(changes.changes),
         signed=True,
         query=("since", "limit"),
-        answer=changes_responses.Changes,
+        answer=changes_responses.ChangesPage,
         problems=(400, 410, 503),
     ),
     Route(

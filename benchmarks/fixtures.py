@@ -13,7 +13,7 @@ from mail.ports import Commit
 from schemas.content import Stored
 from schemas.events.mailbox_commands import Deliver
 from schemas.events.mailbox_events import Position
-from schemas.mail import Head, Hop, Mailbox, Verdict
+from schemas.mail import EmailAddress, HeaderSummary, Hop, Verdict
 from schemas.mailbox import FolderCounts, MailboxState, Usage
 from schemas.search import IndexDocument
 
@@ -27,10 +27,12 @@ HOPS = tuple(
     Hop(stage=stage, started_at_ms=NOW_MS, took_ms=1.5, verdict="done", attempt=1, worker="w-1")
     for stage in ("ingress", "validate", "scan", "route")
 )
-HEAD = Head(
+HEAD = HeaderSummary(
     subject="Minutes of the meeting about the new river crossing",
-    sender=Mailbox("Alice Example", "alice@example.org"),
-    to=tuple(Mailbox(f"Reader {number}", f"reader{number}@example.org") for number in range(3)),
+    sender=EmailAddress("Alice Example", "alice@example.org"),
+    to=tuple(
+        EmailAddress(f"Reader {number}", f"reader{number}@example.org") for number in range(3)
+    ),
     message_id="20260101.4711@example.org",
     preview="Dear all, " + "as we agreed yesterday, " * 8,
 )

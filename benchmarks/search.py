@@ -21,15 +21,15 @@ import uvloop
 from benchmarks.fixtures import Corpus
 from mail.ports import Commit
 from mail.query.parser import parse
-from mail.query.tree import Asker
-from mail.search.executor import Found, Order, Wish, search
+from mail.query.tree import QueryContext
+from mail.search.executor import Order, SearchRequest, SearchResult, search
 from schemas.content import Stored
 from schemas.events.mailbox_events import Delivered, MailboxChanged, MessageChange, Position
-from schemas.mail import Head, Verdict
+from schemas.mail import HeaderSummary, Verdict
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN, FolderCounts, MailboxState, Message
 from schemas.search import IndexDocument
 from stores.sqlite.mail_store.store import SqliteMailStore
-from stores.sqlite.search.index import FtsIndex, bucket_of
+from stores.sqlite.search.index import SqliteSearchIndex, bucket_of
 
 MAILS_OF_OTHERS = 20
 OWNER = "owner"
@@ -37,7 +37,9 @@ SEARCHES = 60
 ROWS_IN_STEP = 500
 
 
-async def add_all(index: FtsIndex, documents: Iterator[IndexDocument], *, workers: int) -> int:
+async def add_all(
+    index: SqliteSearchIndex, documents: Iterator[IndexDocument], *, workers: int
+) -> int:
     """`workers` callers that each wait for one add before the next; how many were added."""
     done = 0
 
@@ -51,7 +53,9 @@ async def add_all(index: FtsIndex, documents: Iterator[IndexDocument], *, worker
     return done
 
 
-async def measure_adding(index: FtsIndex, corpus: Corpus, *, workers: int, users: int) -> None:
+async def measure_adding(
+    index: SqliteSearchIndex, corpus: Corpus, *, workers: int, users: int
+) -> None:
     made = [corpus.document(f"w{workers}-{n % users}", n) for n in range(min(4_000, 60 * workers))]
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     count = await add_all(index, iter(made), workers=workers)
@@ -114,7 +118,7 @@ def _row(document: IndexDocument, number: int, seq: int) -> Message:
         changed_seq=seq,
         received_at_ms=document.received_at_ms,
         content=Stored(document.message_id, document.size_bytes, ""),
-        head=Head(subject=document.subject, has_attachments=document.has_attachments),
+        head=HeaderSummary(subject=document.subject, has_attachments=document.has_attachments),
         verdict=Verdict(outcome="clean"),
         hops=(),
     )
@@ -154,7 +158,7 @@ def queries(words: list[str], mails: int) -> dict[str, Callable[[int], str]]:
 
 
 async def measure_searching(
-    index: FtsIndex, store: SqliteMailStore, corpus: Corpus, mails: int
+    index: SqliteSearchIndex, store: SqliteMailStore, corpus: Corpus, mails: int
 ) -> None:
     everything = Times()
     for name, query in queries(corpus.words, mails).items():
@@ -190,10 +194,12 @@ class Times:
         return f"{_percentiles(self.took_ms)}; CPU {_percentiles(self.cpu_ms)}"
 
 
-async def carry_out(index: FtsIndex, store: SqliteMailStore, text: str) -> Found:
+async def carry_out(index: SqliteSearchIndex, store: SqliteMailStore, text: str) -> SearchResult:
     order: Order = "relevance" if text.startswith("relevance ") else "date"
-    asked = parse(text.removeprefix("relevance "), Asker(now_ms=0))
-    return await search(index, store, Wish(user_id=OWNER, query=asked, order=order, limit=50))
+    asked = parse(text.removeprefix("relevance "), QueryContext(now_ms=0))
+    return await search(
+        index, store, SearchRequest(user_id=OWNER, query=asked, order=order, limit=50)
+    )
 
 
 def _percentiles(took_ms: list[float]) -> str:
@@ -210,7 +216,7 @@ def sizes(folder: Path) -> str:
 
 async def run(folder: Path, mails: int, others: int) -> None:
     corpus = Corpus()
-    index = FtsIndex(folder)
+    index = SqliteSearchIndex(folder)
     for workers, users in ((1, 1), (16, 16), (64, 64), (768, 1_000)):
         await measure_adding(index, corpus, workers=workers, users=users)
     store = await SqliteMailStore.open(folder / "mail.sqlite")

@@ -18,7 +18,7 @@ from mail.ids import new_id
 from mail.ports import Directory, MailStore
 from schemas.content import Stored
 from schemas.directory import Session, User
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 
 AT_ONCE = 1_000
 DAY_MS = 24 * 3600 * 1000
@@ -74,7 +74,7 @@ def main() -> None:
     asked = parser.parse_args()
     filled = [int(mails) for mails in asked.filled.split(",") if mails]
 
-    def work(_: Home, config: Config) -> None:
+    def work(_: StateFolder, config: Config) -> None:
         asyncio.run(seed(config, asked.users, filled))
 
     in_home(work)

@@ -36,7 +36,7 @@ from schemas.events.mail import MailReceived
 from schemas.mail import Envelope, Recipient
 from smtp.server.config import SmtpConfig
 from smtp.server.listener import SmtpServer
-from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.content_store import SqliteContentStore
 from streams.config import Bootstrap, PublisherConfig
 from streams.publisher import KafkaPublisher
 
@@ -111,8 +111,8 @@ async def publisher_for(kafka: str) -> Any:
     return publisher
 
 
-async def _store(folder: Path) -> PackedContentStore:
-    return await PackedContentStore.open(folder / "content.sqlite", folder / "content")
+async def _store(folder: Path) -> SqliteContentStore:
+    return await SqliteContentStore.open(folder / "content.sqlite", folder / "content")
 
 
 async def serve(name: str, kafka: str, content: Path) -> None:

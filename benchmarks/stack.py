@@ -22,7 +22,7 @@ from cli.config.config import Config, load
 from cli.programs import programs
 from cli.wiring.store_files import prepare_stores
 from stack.privileges import become
-from stack.state_folder import Home, HomeError, claimed
+from stack.state_folder import StateFolder, StateFolderError, claimed
 from stack.supervision.client import NotRunning, read_status
 from stack.supervision.program import Program
 from stack.supervision.supervisor import Supervisor
@@ -94,7 +94,7 @@ class Stack:
     def _status(self) -> dict[str, Any]:
         try:
             return read_status(self.home)
-        except (NotRunning, HomeError):
+        except (NotRunning, StateFolderError):
             return {}
 
     def _env(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ def running(made: Stack, *how: str) -> Iterator[float]:
         made.down()
 
 
-def in_home(work: Callable[[Home, Config], Any]) -> Any:
+def in_home(work: Callable[[StateFolder, Config], Any]) -> Any:
     """`work` as the owner of the state folder that the settings name, while nothing else has it.
 
     The stores are made first, as `postriver up` does.
@@ -136,7 +136,7 @@ def in_home(work: Callable[[Home, Config], Any]) -> Any:
         return work(home, config)
 
 
-def stand_in(spamd: Program, home: Home) -> Program:
+def stand_in(spamd: Program, home: StateFolder) -> Program:
     script = Path(__file__).with_name("spamc.py")
     argv = (sys.executable, "-I", str(script), str(home.socket("spamd")))
     return dataclasses.replace(spamd, argv=argv, detail="a stand-in that finds nothing")
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     asked = parser.parse_args()
 
-    def supervise(home: Home, config: Config) -> int:
+    def supervise(home: StateFolder, config: Config) -> int:
         chosen = [
             stand_in(each, home) if asked.stand_in and each.name == "spamd" else each
             for each in programs(config, home)

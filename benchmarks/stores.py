@@ -19,8 +19,8 @@ from benchmarks.fixtures import delivery, user_id
 from mail import ids
 from mail.mailbox.list_filters import NO_FILTER
 from schemas.holders import Holder
-from stores.filesystem.content_store import LocalContentStore
-from stores.sqlite.content_store import PackedContentStore
+from stores.filesystem.content_store import FilesystemContentStore
+from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.mail_store.store import SqliteMailStore
 
@@ -85,8 +85,8 @@ async def mail_store(folder: Path, calls: int) -> None:
 
 
 async def contents(folder: Path, calls: int) -> None:
-    files = await LocalContentStore.open(folder / "files")
-    store = await PackedContentStore.open(folder / "content.sqlite", folder / "content")
+    files = await FilesystemContentStore.open(folder / "files")
+    store = await SqliteContentStore.open(folder / "content.sqlite", folder / "content")
     small, large = b"x" * 4096, b"x" * 500_000
     kept = [ids.new_id() for _ in range(100)]
 

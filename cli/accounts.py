@@ -21,7 +21,7 @@ FIRST_USERS = ("alice", "bob")
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CreatedUser:
     """A new user, and the password where we made it up: shown once, kept nowhere."""
 
     address: str
@@ -64,7 +64,7 @@ async def name_postmaster(directory: Directory, name: str, address: str | None) 
     return found or await find(directory, f"{POSTMASTER}@{domain.name}")
 
 
-async def add_user(directory: Directory, address: str, password: str | None) -> Made:
+async def add_user(directory: Directory, address: str, password: str | None) -> CreatedUser:
     """A user of one of our domains; without `password` a random one. AlreadyExists, NotFound."""
     normal = normal_address(address)
     domain = await directory.domain(split_address(normal)[1])
@@ -81,15 +81,15 @@ async def add_user(directory: Directory, address: str, password: str | None) -> 
             password_hash=await asyncio.to_thread(hash_password, secret),
         )
     )
-    return Made(normal, secret if password is None else None)
+    return CreatedUser(normal, secret if password is None else None)
 
 
-async def set_password(directory: Directory, address: str, password: str | None) -> Made:
+async def set_password(directory: Directory, address: str, password: str | None) -> CreatedUser:
     """Change a password and end the user's sessions. NotFound."""
     user = await find(directory, address)
     secret = random_password() if password is None else _checked(password, user.address)
     await directory.set_password(user.user_id, await asyncio.to_thread(hash_password, secret))
-    return Made(user.address, secret if password is None else None)
+    return CreatedUser(user.address, secret if password is None else None)
 
 
 async def find(directory: Directory, address: str) -> User:
@@ -108,7 +108,7 @@ async def find_domain(directory: Directory, name: str) -> Domain:
     return domain
 
 
-async def seed(directory: Directory) -> list[Made]:
+async def seed(directory: Directory) -> list[CreatedUser]:
     """The first domain and its users, where there is no domain yet."""
     if await directory.domains():
         return []

@@ -7,8 +7,8 @@ from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import FreshclamConfig, freshclam
 from stack.engines.kafka import KafkaConfig, kafka
 from stack.engines.spamd import spamd
-from stack.state_folder import Home
-from stack.supervision.program import Kind, Program, base_env
+from stack.state_folder import StateFolder
+from stack.supervision.program import Program, ProgramKind, base_env
 from streams.topics.access_rules import USERS
 from streams.topology import CUSTODY, ROLES
 
@@ -17,7 +17,7 @@ SETUP = "setup"
 MEMORY_MAX_BYTES = 8 * 1024**3  # address space of one of our processes, most of it never touched
 
 
-def programs(config: Config, home: Home) -> list[Program]:
+def programs(config: Config, home: StateFolder) -> list[Program]:
     """Everything starts at once and waits for what it needs by itself; engines stop last."""
     engines = [
         kafka(home, kafka_config(config)),
@@ -42,7 +42,7 @@ def clamd_config(config: Config) -> ClamdConfig:
     return ClamdConfig(update=config.signatures == "update")
 
 
-def _updater(config: Config, home: Home) -> list[Program]:
+def _updater(config: Config, home: StateFolder) -> list[Program]:
     if config.signatures != "update":
         return []
     urls = tuple(url for url in config.signatures_urls.split(",") if url)
@@ -58,10 +58,10 @@ def _updater(config: Config, home: Home) -> list[Program]:
     ]
 
 
-def _setup(config: Config, home: Home) -> Program:
+def _setup(config: Config, home: StateFolder) -> Program:
     return Program(
         name=SETUP,
-        kind=Kind.TASK,
+        kind=ProgramKind.TASK,
         argv=_argv(SETUP),
         env=base_env(home, config.as_settings()),
         memory_max_bytes=MEMORY_MAX_BYTES,
@@ -69,10 +69,10 @@ def _setup(config: Config, home: Home) -> Program:
     )
 
 
-def _process(config: Config, home: Home, name: str) -> Program:
+def _process(config: Config, home: StateFolder, name: str) -> Program:
     return Program(
         name=name,
-        kind=Kind.ROLE,
+        kind=ProgramKind.ROLE,
         argv=_argv(name),
         env=base_env(home, config.as_settings()),
         memory_max_bytes=MEMORY_MAX_BYTES,

@@ -20,7 +20,7 @@ from schemas.directory import Session, User
 SESSION_MS = 12 * 3600 * 1000
 
 
-class NotRunning(Refused):
+class EdgeUnreachable(Refused):
     """The edge does not answer."""
 
     def __init__(self, config: Config) -> None:
@@ -28,7 +28,7 @@ class NotRunning(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class PushClient:
     """An open push socket and a client that may ask for the user's mail."""
 
     user: User
@@ -53,7 +53,7 @@ class Live:
 
 
 @asynccontextmanager
-async def live(config: Config, address: str) -> AsyncIterator[Live]:
+async def live(config: Config, address: str) -> AsyncIterator[PushClient]:
     """Sign in as `address` on the operator's authority; the session ends with the block."""
     async with open_directory() as directory:
         user = await find(directory, address)
@@ -71,9 +71,9 @@ async def live(config: Config, address: str) -> AsyncIterator[Live]:
                 ) as http,
                 http.ws_connect("/v1/push", heartbeat=20) as socket,
             ):
-                yield Live(user, socket, http)
+                yield PushClient(user, socket, http)
         except aiohttp.ClientConnectionError as error:
-            raise NotRunning(config) from error
+            raise EdgeUnreachable(config) from error
         except aiohttp.WSServerHandshakeError as error:
             why = "disabled?" if error.status == HTTPStatus.UNAUTHORIZED else error.message
             raise Refused(f"{address}: push refused with {error.status} ({why})") from error

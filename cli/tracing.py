@@ -15,13 +15,13 @@ from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import BadAddress, NotFound, Refused, Transient
 from mail.ledger.locator import look
 from mail.ports import Directory, Ledger, MailStore, Quarantine
-from schemas.ledger import OPEN, Entry
-from schemas.mail import Head, Hop, Verdict
+from schemas.ledger import OPEN, LedgerEntry
+from schemas.mail import HeaderSummary, Hop, Verdict
 from schemas.mailbox import Message
 from schemas.quarantine import Quarantined
-from stack.state_folder import HomeError
+from stack.state_folder import StateFolderError
 from stack.supervision.client import NotRunning, read_status
-from streams.readers.mail_finder import Found, find_in_flight
+from streams.readers.mail_finder import LocatedRecord, find_in_flight
 from streams.topology import DEAD_LETTERS
 
 CANDIDATES_MAX = 100
@@ -48,7 +48,7 @@ def version_of(name: str) -> int | None:
         raise Refused(f"{name} is no mail id, no message's id and no Message-ID") from None
 
 
-class End(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryEnd(msgspec.Struct, frozen=True, kw_only=True):
     """A place where the mail is, or was last seen (`passed`)."""
 
     state: str
@@ -61,7 +61,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = False  # by its owner
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class TraceCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that may be the one that is looked for."""
 
     mail_id: str
@@ -102,29 +102,31 @@ class Tracer:
         message = None if version == _MAIL_ID else await self.ledger.by_message(name)
         return [message[0] if message else name]
 
-    async def candidates(self, address: str, *, around_ms: int, within_ms: int) -> list[Candidate]:
+    async def candidates(
+        self, address: str, *, around_ms: int, within_ms: int
+    ) -> list[TraceCandidate]:
         """Mails to one address about that time, newest first. NotFound: no such address."""
         try:
             owners = await DirectoryResolver(self.directory, self.config.hostname).resolve(address)
         except (Refused, BadAddress) as error:
             raise NotFound(f"{address}: {error.detail}") from error
         span = {"since_ms": around_ms - within_ms, "until_ms": around_ms + within_ms}
-        found: dict[str, Entry] = {}
+        found: dict[str, LedgerEntry] = {}
         for owner in owners:
             mails = await self.ledger.of_user(owner.user.user_id, limit=CANDIDATES_MAX, **span)
             found |= {entry.mail_id: entry for entry in mails}
         newest = sorted(found.values(), key=lambda entry: entry.accepted_at_ms, reverse=True)
         return await self._as_candidates(newest[:CANDIDATES_MAX])
 
-    async def candidates_of(self, mail_ids: Sequence[str]) -> list[Candidate]:
+    async def candidates_of(self, mail_ids: Sequence[str]) -> list[TraceCandidate]:
         found = [await self.ledger.get(mail_id) for mail_id in mail_ids]
         return await self._as_candidates([entry for entry in found if entry])
 
-    async def _as_candidates(self, entries: Sequence[Entry]) -> list[Candidate]:
+    async def _as_candidates(self, entries: Sequence[LedgerEntry]) -> list[TraceCandidate]:
         letters = await self.ledger.letters(entry.mail_id for entry in entries)
         sights = await look(entries, self.store, self.quarantine, letters=letters)
         return [
-            Candidate(
+            TraceCandidate(
                 mail_id=one.entry.mail_id,
                 accepted_at_ms=one.entry.accepted_at_ms,
                 states=tuple(sorted({state or "on its way" for state in one.states().values()})),
@@ -133,7 +135,7 @@ class Tracer:
             for one in sights
         ]
 
-    async def ends(self, mail_id: str) -> list[End]:
+    async def ends(self, mail_id: str) -> list[DeliveryEnd]:
         """Every place where the mail is, else where it was last seen. NotFound: no trace."""
         messages = await self.store.by_mail(mail_id)
         row = await self.quarantine.get(mail_id)
@@ -154,12 +156,12 @@ class Tracer:
             return OPEN in sight.states().values()
         return not messages and (row is None or row.released_at_ms is not None)
 
-    async def _stored(self, message: Message) -> End:
+    async def _stored(self, message: Message) -> DeliveryEnd:
         owner = await self.directory.user(message.user_id)
         address = f" ({owner.address})" if owner else ""
         did = "deleted by" if message.destroyed else "stored for"
         folders = ", ".join(sorted(message.places)) or "no folder"
-        return End(
+        return DeliveryEnd(
             state=STORED,
             where=f"{did} user {message.user_id}{address} as message {message.message_id}"
             f" in {folders}",
@@ -171,14 +173,14 @@ class Tracer:
             deleted=message.destroyed,
         )
 
-    def _quarantined(self, row: Quarantined) -> End:
+    def _quarantined(self, row: Quarantined) -> DeliveryEnd:
         where = f"in quarantine ({row.reason}) since {when(row.quarantined_at_ms)}"
         if row.released_at_ms is not None:
             where += f", released {when(row.released_at_ms)} by {row.released_by}"
             where += ", to be delivered within minutes" if row.unpublished else ""
         if row.deleted_at_ms is not None:
             where = f"deleted from quarantine {when(row.deleted_at_ms)} by {row.deleted_by}"
-        return End(
+        return DeliveryEnd(
             state=QUARANTINED,
             where=where,
             hops=row.hops,
@@ -186,7 +188,7 @@ class Tracer:
             subject=self._subject(row.head),
         )
 
-    async def _in_log(self, mail_id: str, *, alone: bool) -> list[End]:
+    async def _in_log(self, mail_id: str, *, alone: bool) -> list[DeliveryEnd]:
         """What waits; what is past only when there is nothing else to tell."""
         try:
             found = await find_in_flight(self.config.bootstrap, mail_id)
@@ -198,11 +200,11 @@ class Tracer:
         held = _held(self.config) if shown else []
         return [self._flying(one, held) for one in shown or (found[:1] if alone else [])]
 
-    def _flying(self, found: Found, held: Sequence[dict[str, Any]]) -> End:
+    def _flying(self, found: LocatedRecord, held: Sequence[dict[str, Any]]) -> DeliveryEnd:
         state, where = _where(found, held)
         event: Any = found.event
         head = getattr(event, "head", None)
-        return End(
+        return DeliveryEnd(
             state=state,
             where=where,
             hops=getattr(event, "hops", ()),
@@ -211,17 +213,17 @@ class Tracer:
             user_id=getattr(event, "user_id", ""),
         )
 
-    def _subject(self, head: Head | None) -> str | None:
+    def _subject(self, head: HeaderSummary | None) -> str | None:
         return head.subject if head and self.subjects else None
 
 
-def _heads(messages: Iterable[Message], row: Quarantined | None) -> Iterator[Head]:
+def _heads(messages: Iterable[Message], row: Quarantined | None) -> Iterator[HeaderSummary]:
     yield from (message.head for message in messages)
     if row is not None:
         yield row.head
 
 
-def _where(found: Found, held: Sequence[dict[str, Any]]) -> tuple[str, str]:
+def _where(found: LocatedRecord, held: Sequence[dict[str, Any]]) -> tuple[str, str]:
     at = f"{found.topic} partition {found.partition} offset {found.offset}"
     if found.topic == DEAD_LETTERS:
         letter = f"dead letter {found.partition}-{found.offset}"
@@ -235,7 +237,7 @@ def _where(found: Found, held: Sequence[dict[str, Any]]) -> tuple[str, str]:
     return WAITING, f"on {at}{mine}, waiting for {found.stage} since {waited_s} s{_by(found, held)}"
 
 
-def _by(found: Found, held: Sequence[dict[str, Any]]) -> str:
+def _by(found: LocatedRecord, held: Sequence[dict[str, Any]]) -> str:
     for one in held:
         if (one["topic"], one["partition"]) == (found.topic, found.partition):
             return f"; held: {one['engine']}, since {when(one['since_ms'])}"
@@ -245,6 +247,6 @@ def _by(found: Found, held: Sequence[dict[str, Any]]) -> str:
 def _held(config: Config) -> list[dict[str, Any]]:
     try:
         roles = read_status(config.home)["roles"]
-    except (NotRunning, HomeError):
+    except (NotRunning, StateFolderError):
         return []
     return [one for role in roles for one in role["held"]]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class CrowdedError(Exception):
+class QueueFull(Exception):
     """All places to wait are taken."""
 
 
@@ -26,7 +26,7 @@ class FairTurns:
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[None]:
-        """Hold a slot within the block. CrowdedError: try again later."""
+        """Hold a slot within the block. QueueFull: try again later."""
         await self._granted(self._line_up(key), key)
         try:
             yield
@@ -45,11 +45,11 @@ class FairTurns:
         """The last one of the longest line leaves, unless the line of `key` is as long."""
         longest = max(self._lines, key=lambda one: len(self._lines[one]))
         if len(self._lines[longest]) <= len(self._lines.get(key, ())) + 1:
-            raise CrowdedError
+            raise QueueFull
         place = self._lines[longest][-1]
         self._leave(longest, place)
         if not place.done():
-            place.set_exception(CrowdedError())
+            place.set_exception(QueueFull())
 
     async def _granted(self, place: "asyncio.Future[None]", key: str) -> None:
         try:

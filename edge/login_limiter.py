@@ -24,14 +24,14 @@ from mail.clock import DAY_MS, now_ms
 from mail.errors import Refused
 from mail.ids import new_id
 from mail.ports import Attempts, Directory
-from schemas.directory import Attempt, AttemptLimit, User
+from schemas.directory import AttemptLimit, CountedAttempt, User
 
 KNOWN_FOR_MS = 90 * DAY_MS  # as long as sign-ins are kept
 SUCCESS_WINDOW_MS = 3_600_000
 ATTEMPTS_KEPT_MS = SUCCESS_WINDOW_MS  # the longest window
 
 
-class TooManyTries(Refused):
+class LoginRateLimited(Refused):
     """Wait `wait_ms` before the next attempt."""
 
     def __init__(self, wait_ms: int) -> None:
@@ -40,7 +40,7 @@ class TooManyTries(Refused):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignInRules:
+class LoginLimits:
     """Limits of each window; failures but for the last."""
 
     per_source: int = 10  # of one known source, or of one peer (an IPv6 /64), for one address
@@ -51,7 +51,7 @@ class SignInRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class LoginAttempt:
     """Who tries: the address typed, the peer, and the keys under which failures count.
 
     `source` names the known source; () for an unknown one.
@@ -62,23 +62,23 @@ class Candidate:
     source: tuple[str, ...] = ()
 
 
-class Verdict:
-    """The caller's word about the password, at the end of the block of `SignIns.attempt`."""
+class PasswordResult:
+    """The caller's word about the password, at the end of the block of `LoginLimiter.attempt`."""
 
     is_wrong = False
 
 
-class SignIns:
+class LoginLimiter:
     """Counts and limits attempts. StoreUnavailable: nothing is let in uncounted."""
 
-    def __init__(self, attempts: Attempts, directory: Directory, rules: SignInRules) -> None:
+    def __init__(self, attempts: Attempts, directory: Directory, rules: LoginLimits) -> None:
         self._attempts = attempts
         self._directory = directory
         self._rules = rules
 
     async def candidate(
         self, address: str, user: User | None, *, peer: str, device: str = ""
-    ) -> Candidate:
+    ) -> LoginAttempt:
         """Look up whether the source is known; at the same cost for an address that no user has.
 
         `device` is the SHA-256 of the device's token, "" without one.
@@ -87,40 +87,44 @@ class SignIns:
             user.user_id if user else "", since_ms=now_ms() - KNOWN_FOR_MS
         )
         source = _known_source(found, peer, device) if user else ()
-        return Candidate(address=address, peer=peer, source=source)
+        return LoginAttempt(address=address, peer=peer, source=source)
 
-    async def admit(self, one: Candidate) -> None:
-        """TooManyTries: the next attempt would be refused. Nothing is counted."""
+    async def admit(self, one: LoginAttempt) -> None:
+        """LoginRateLimited: the next attempt would be refused. Nothing is counted."""
         wait_ms = await self._attempts.wait_ms(self._limits(one), at_ms=now_ms())
         if wait_ms:
-            raise TooManyTries(wait_ms)
+            raise LoginRateLimited(wait_ms)
 
     @asynccontextmanager
-    async def attempt(self, one: Candidate) -> AsyncIterator[Verdict]:
-        """Check the password within the block; set `is_wrong` when it was. TooManyTries.
+    async def attempt(self, one: LoginAttempt) -> AsyncIterator[PasswordResult]:
+        """Check the password within the block; set `is_wrong` when it was. LoginRateLimited.
 
         The attempt is withdrawn in every other case: the password was right, or nothing is known.
         """
-        counted = Attempt(attempt_id=new_id(), at_ms=now_ms(), keys=_keys(self._failures(one)))
+        counted = CountedAttempt(
+            attempt_id=new_id(), at_ms=now_ms(), keys=_keys(self._failures(one))
+        )
         wait_ms = await self._attempts.begin(counted, self._limits(one))
         if wait_ms:
-            raise TooManyTries(wait_ms)
-        verdict = Verdict()
+            raise LoginRateLimited(wait_ms)
+        verdict = PasswordResult()
         try:
             yield verdict
         finally:
             if not verdict.is_wrong:
                 await self._attempts.withdraw(counted)
 
-    async def succeeded(self, one: Candidate) -> None:
+    async def succeeded(self, one: LoginAttempt) -> None:
         """Count a sign-in."""
-        counted = Attempt(attempt_id=new_id(), at_ms=now_ms(), keys=_keys(self._successes(one)))
+        counted = CountedAttempt(
+            attempt_id=new_id(), at_ms=now_ms(), keys=_keys(self._successes(one))
+        )
         await self._attempts.begin(counted, ())
 
-    def _limits(self, one: Candidate) -> list[AttemptLimit]:
+    def _limits(self, one: LoginAttempt) -> list[AttemptLimit]:
         return self._failures(one) + self._successes(one)
 
-    def _failures(self, one: Candidate) -> list[AttemptLimit]:
+    def _failures(self, one: LoginAttempt) -> list[AttemptLimit]:
         rules = self._rules
         if one.source:
             return [self._limit(rules.per_source, *one.source, one.address)]
@@ -132,7 +136,7 @@ class SignIns:
             ]
         return limits
 
-    def _successes(self, one: Candidate) -> list[AttemptLimit]:
+    def _successes(self, one: LoginAttempt) -> list[AttemptLimit]:
         peer, most = one_peer(one.peer), self._rules.successes
         key = _key("success", peer, one.address)
         return [AttemptLimit(key=key, most=most, window_ms=SUCCESS_WINDOW_MS)]

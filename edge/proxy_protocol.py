@@ -17,22 +17,22 @@ _V1_START = b"PROXY "
 _PORTS_MAX = 65_535
 
 
-class BadHeader(Exception):
+class BadProxyHeader(Exception):
     """No PROXY header, or a broken one. The message says what is wrong, without its bytes."""
 
 
 async def read_header(reader: asyncio.StreamReader, *, within_s: float) -> str | None:
     """The client's address; None when the proxy speaks for itself, such as in a health check.
 
-    Not a byte behind the header is read. BadHeader.
+    Not a byte behind the header is read. BadProxyHeader.
     """
     try:
         async with asyncio.timeout(within_s):
             return await _read(reader)
     except TimeoutError:
-        raise BadHeader(f"not within {within_s:g} s") from None
+        raise BadProxyHeader(f"not within {within_s:g} s") from None
     except EOFError:
-        raise BadHeader("the connection ended") from None
+        raise BadProxyHeader("the connection ended") from None
 
 
 async def _read(reader: asyncio.StreamReader) -> str | None:
@@ -41,32 +41,32 @@ async def _read(reader: asyncio.StreamReader) -> str | None:
         head = await reader.readexactly(4)
         length = struct.unpack("!H", head[2:])[0]
         if length > V2_MAX_BYTES:
-            raise BadHeader(f"version 2 with {length} bytes of addresses")
+            raise BadProxyHeader(f"version 2 with {length} bytes of addresses")
         return parse_v2(head, await reader.readexactly(length))
     if not start.startswith(_V1_START):
-        raise BadHeader("the connection does not begin with a PROXY header")
+        raise BadProxyHeader("the connection does not begin with a PROXY header")
     line = start
     while not line.endswith(b"\r\n"):
         if len(line) >= V1_MAX_BYTES:
-            raise BadHeader(f"version 1 longer than {V1_MAX_BYTES} bytes")
+            raise BadProxyHeader(f"version 1 longer than {V1_MAX_BYTES} bytes")
         line += await reader.readexactly(1)
     return parse_v1(line)
 
 
 def parse_v1(line: bytes) -> str | None:
-    """`PROXY TCP4 192.0.2.7 192.0.2.1 56324 25` with CRLF; §2.1. BadHeader."""
+    """`PROXY TCP4 192.0.2.7 192.0.2.1 56324 25` with CRLF; §2.1. BadProxyHeader."""
     try:
         words = line.decode("ascii").removesuffix("\r\n").split(" ")
     except UnicodeDecodeError:
-        raise BadHeader("version 1 beyond ASCII") from None
+        raise BadProxyHeader("version 1 beyond ASCII") from None
     if words[1:2] == ["UNKNOWN"]:
         return None
     if len(words) != 6 or words[1] not in {"TCP4", "TCP6"}:
-        raise BadHeader("version 1 without TCP4, TCP6 or UNKNOWN and two addresses")
+        raise BadProxyHeader("version 1 without TCP4, TCP6 or UNKNOWN and two addresses")
     _, family, source, target, *ports = words
     versions = {_version(source), _version(target)}
     if versions != {int(family[-1])} or not all(map(_is_port, ports)):
-        raise BadHeader("version 1 with a bad address or port")
+        raise BadProxyHeader("version 1 with a bad address or port")
     return plain_address(source)
 
 
@@ -82,10 +82,10 @@ def _is_port(text: str) -> bool:
 
 
 def parse_v2(head: bytes, rest: bytes) -> str | None:
-    """The four bytes behind the signature, and what they announce; §2.2. BadHeader."""
+    """The four bytes behind the signature, and what they announce; §2.2. BadProxyHeader."""
     version, command = head[0] >> 4, head[0] & 0x0F
     if version != 2 or command > 1:
-        raise BadHeader(f"version {version}, command {command}")
+        raise BadProxyHeader(f"version {version}, command {command}")
     if command == 0:
         return None  # LOCAL: addresses, if any, are to be ignored
     match head[1]:
@@ -96,4 +96,6 @@ def parse_v2(head: bytes, rest: bytes) -> str | None:
         case 0x21 if len(rest) >= 36:
             return plain_address(str(ipaddress.IPv6Address(rest[:16])))
         case family:
-            raise BadHeader(f"version 2, family and protocol {family:#04x} in {len(rest)} bytes")
+            raise BadProxyHeader(
+                f"version 2, family and protocol {family:#04x} in {len(rest)} bytes"
+            )

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge.tls_certificate import Pair
+from edge.tls_certificate import CertificatePaths
 
 CERTIFICATE = "cert.pem"
 KEY = "key.pem"
@@ -18,14 +18,14 @@ _VALID_DAYS = 3650
 _CN_MAX_CHARS = 64  # RFC 5280 appendix A, ub-common-name
 
 
-def ensure_own(folder: Path, hostname: str) -> Pair:
+def ensure_own(folder: Path, hostname: str) -> CertificatePaths:
     """The pair in `folder`; a self-signed one is made when there is none.
 
     What is there is kept. Processes that start together make one pair. OSError when the folder
     cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pair = Pair(folder / CERTIFICATE, folder / KEY)
+    pair = CertificatePaths(folder / CERTIFICATE, folder / KEY)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (pair.certificate.exists() and pair.key.exists()):

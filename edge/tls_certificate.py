@@ -29,7 +29,7 @@ class BadCertificate(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CertificatePaths:
     """PEM files: the certificate with its chain, and the key, without a passphrase."""
 
     certificate: Path
@@ -60,7 +60,7 @@ class Pair:
         return [f"TLS: the certificate {self.certificate} {when}; put a new one in its place"]
 
 
-def context(pair: Pair) -> ssl.SSLContext:
+def context(pair: CertificatePaths) -> ssl.SSLContext:
     """For a server, TLS 1.2 or newer, presenting `pair`. BadCertificate."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -71,7 +71,7 @@ def context(pair: Pair) -> ssl.SSLContext:
 class Certificate:
     """What a server presents: `context` is one object for as long as the process lives."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: CertificatePaths) -> None:
         """BadCertificate: it cannot be used."""
         self._pair = pair
         self._seen = self._tried = _stamp(pair)
@@ -115,7 +115,7 @@ def _leaf(path: Path, pem: bytes) -> x509.Certificate:
         raise BadCertificate(f"{path}: no certificate in PEM") from error
 
 
-def _present(made: ssl.SSLContext, pair: Pair, certificate: bytes, key: bytes) -> None:
+def _present(made: ssl.SSLContext, pair: CertificatePaths, certificate: bytes, key: bytes) -> None:
     """OpenSSL reads files only; these are memory, so that both reads are of the same bytes."""
     with _MemoryFile(certificate) as chain_file, _MemoryFile(key) as key_file:
         try:
@@ -137,7 +137,7 @@ class _MemoryFile:
         os.close(self._descriptor)
 
 
-def _stamp(pair: Pair) -> tuple[tuple[int, int, int] | None, ...]:
+def _stamp(pair: CertificatePaths) -> tuple[tuple[int, int, int] | None, ...]:
     """Changes whenever a file does, or is another one behind a link."""
     return tuple(map(_file_stamp, (pair.certificate, pair.key)))
 

@@ -6,7 +6,7 @@ Fatal: going on could do harm; the process exits without acknowledging, the supe
 Anything else is unexpected: bounded tries, then dead.letters.
 """
 
-from schemas.events.mailbox_commands import FolderWide
+from schemas.events.mailbox_commands import BulkFolderCommand
 
 
 class PostriverError(Exception):
@@ -103,13 +103,13 @@ class Refused(PostriverError):
         self.detail = detail
 
 
-class FeedGone(PostriverError):
+class JournalTruncated(PostriverError):
     """Entries up to `seq` are folded: start from the snapshot, then read on after it.
 
     `follow_up`: the next chunk of an order to a folder, if the entry asked for had one.
     """
 
-    def __init__(self, seq: int, follow_up: FolderWide | None = None) -> None:
+    def __init__(self, seq: int, follow_up: BulkFolderCommand | None = None) -> None:
         super().__init__(f"the journal up to seq {seq} is folded into a snapshot")
         self.seq = seq
         self.follow_up = follow_up

@@ -64,13 +64,13 @@ class Periodic:
             self._out = False
 
 
-class Part(Protocol):
+class Component(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=Component)
 
 
 @asynccontextmanager

@@ -22,18 +22,18 @@ _CHECKSUM_BYTES = 8
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _PAYLOAD = msgspec.msgpack.Decoder(tuple[_Int64, str])
 
-Place = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
-NEWEST: Place = (2**63 - 1, "\U0010ffff")  # behind which every message lies
-OLDEST: Place = (-(2**63), "")  # before all of them
+ListPosition = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
+NEWEST: ListPosition = (2**63 - 1, "\U0010ffff")  # behind which every message lies
+OLDEST: ListPosition = (-(2**63), "")  # before all of them
 
 
-def encode_cursor(place: Place, *scope: str) -> str:
+def encode_cursor(place: ListPosition, *scope: str) -> str:
     """The cursor of `place` in the list that `scope` names (user, folder, filter)."""
     payload = msgspec.msgpack.encode(place)
     return base64.urlsafe_b64encode(payload + _checksum(payload, scope)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, *scope: str) -> Place:
+def decode_cursor(cursor: str, *scope: str) -> ListPosition:
     """The place in `cursor`. Refused: not ours, or of another list."""
     try:
         raw = _unpadded(cursor)
@@ -51,7 +51,7 @@ def check_limit(limit: int) -> None:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
 
 
-def place_of(row: Message) -> Place:
+def place_of(row: Message) -> ListPosition:
     return row.received_at_ms, row.message_id
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from mail.errors import NotFound
-from schemas.mail import Envelope, Head
+from schemas.mail import Envelope, HeaderSummary
 from schemas.quarantine import Quarantined
 
 
@@ -21,7 +21,7 @@ def deleted(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Qu
     return msgspec.structs.replace(
         _there(row, mail_id),
         envelope=nothing,
-        head=Head(),
+        head=HeaderSummary(),
         unpublished=False,
         deleted_at_ms=at_ms,
         deleted_by=by,

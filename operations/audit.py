@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from mail.ledger.locator import Sight, look
+from mail.ledger.locator import MailLocation, look
 from operations.ports import AuditPorts
-from schemas.ledger import MISSING, OPEN, PARKED, Account, Entry, Lost
+from schemas.ledger import MISSING, OPEN, PARKED, AuditReport, LedgerEntry, MissingDelivery
 
 PAGE = 500
 TRIES = 3
@@ -26,9 +26,11 @@ class _Tally:
 
     mails: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    open: list[tuple[Sight, frozenset[str]]] = field(default_factory=list)  # with absent contents
+    open: list[tuple[MailLocation, frozenset[str]]] = field(
+        default_factory=list
+    )  # with absent contents
 
-    def take(self, sights: Sequence[Sight], absent: frozenset[str]) -> None:
+    def take(self, sights: Sequence[MailLocation], absent: frozenset[str]) -> None:
         for sight in sights:
             states = sight.states().values()
             gone = absent.intersection(_refs(sight))
@@ -40,7 +42,7 @@ class _Tally:
 
 async def audit(
     ports: AuditPorts, *, since_ms: int, until_ms: int, pause_s: float = PAUSE_S
-) -> Account:
+) -> AuditReport:
     """The account of what was accepted in [since, until)."""
     tally = _Tally()
     async for entries in _pages(ports, since_ms, until_ms):
@@ -53,7 +55,7 @@ async def audit(
             await asyncio.sleep(pause_s)
         await _search(ports, since_ms, tally)
     lost = [one for sight, gone in tally.open for one in _lost(sight, gone, tally.counts)]
-    return Account(
+    return AuditReport(
         since_ms=since_ms,
         until_ms=until_ms,
         mails=tally.mails,
@@ -63,7 +65,9 @@ async def audit(
     )
 
 
-async def _pages(ports: AuditPorts, since_ms: int, until_ms: int) -> AsyncIterator[list[Entry]]:
+async def _pages(
+    ports: AuditPorts, since_ms: int, until_ms: int
+) -> AsyncIterator[list[LedgerEntry]]:
     after = None
     while page := await ports.ledger.accepted(
         since_ms=since_ms, until_ms=until_ms, limit=PAGE, after=after
@@ -72,7 +76,7 @@ async def _pages(ports: AuditPorts, since_ms: int, until_ms: int) -> AsyncIterat
         after = (page[-1].accepted_at_ms, page[-1].mail_id)
 
 
-async def _look(ports: AuditPorts, entries: Sequence[Entry], tally: _Tally) -> None:
+async def _look(ports: AuditPorts, entries: Sequence[LedgerEntry], tally: _Tally) -> None:
     sights = await look(entries, ports.store, ports.quarantine)
     tally.take(sights, await _absent(ports, sights))
 
@@ -91,15 +95,15 @@ async def _search(ports: AuditPorts, since_ms: int, tally: _Tally) -> None:
         tally.take(sights, await _absent(ports, sights))
 
 
-async def _absent(ports: AuditPorts, sights: Sequence[Sight]) -> frozenset[str]:
+async def _absent(ports: AuditPorts, sights: Sequence[MailLocation]) -> frozenset[str]:
     return frozenset(await ports.contents.absent({ref for one in sights for ref in _refs(one)}))
 
 
-def _refs(sight: Sight) -> set[str]:
+def _refs(sight: MailLocation) -> set[str]:
     return {*sight.refs(), *(one.ref for one in sight.letters if one.ref and one.state == PARKED)}
 
 
-def _lost(sight: Sight, gone: frozenset[str], counts: Counter[str]) -> list[Lost]:
+def _lost(sight: MailLocation, gone: frozenset[str], counts: Counter[str]) -> list[MissingDelivery]:
     """Owners who have it are counted as such, the others are lost; without content all are."""
     states = dict(sight.states())
     why = f"content {min(gone)} is gone" if gone else "no store, topic or dead letter has it"
@@ -110,7 +114,7 @@ def _lost(sight: Sight, gone: frozenset[str], counts: Counter[str]) -> list[Lost
         if missing:
             entry = sight.entry
             found.append(
-                Lost(
+                MissingDelivery(
                     mail_id=entry.mail_id,
                     user_id=user_id,
                     accepted_at_ms=entry.accepted_at_ms,

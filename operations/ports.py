@@ -6,7 +6,7 @@ from mail.ports import (
     ContentStore,
     DeadLetters,
     Holders,
-    InFlight,
+    InFlightMails,
     Ledger,
     MailStore,
     Quarantine,
@@ -22,7 +22,7 @@ class AuditPorts:
     quarantine: Quarantine
     contents: ContentStore
     letters: DeadLetters
-    in_flight: InFlight
+    in_flight: InFlightMails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,18 +16,18 @@ from pathlib import Path
 
 import msgspec
 
-from mail.mime.parse_requests import Answer, Asked, carry_out
+from mail.mime.parse_requests import ParseRequest, ParseResponse, carry_out
 from parsing.frames import Ended, receive, send
 from parsing.limits import ParserLimits
 
-Work = Callable[[Asked, bytes], tuple[Answer, bytes]]
+ParseFunction = Callable[[ParseRequest, bytes], tuple[ParseResponse, bytes]]
 READY = b"r"
 PR_SET_PDEATHSIG = 1
 MAIL_MAX_BYTES = 1024 * 1024 * 1024
 ASKED_MAX_BYTES = 64 * 1024
 
 
-def main(parent_pid: int, limits: ParserLimits, *, work: Work = carry_out) -> None:
+def main(parent_pid: int, limits: ParserLimits, *, work: ParseFunction = carry_out) -> None:
     """Serve until the parent closes the socket, or nothing comes for `limits.idle_s`."""
     _guard(parent_pid)
     connection = socket.socket(fileno=0)
@@ -36,7 +36,7 @@ def main(parent_pid: int, limits: ParserLimits, *, work: Work = carry_out) -> No
     os.dup2(null, 2)  # from here on only a mail's own words could be written there
     os.close(null)
     encode = msgspec.msgpack.Encoder().encode
-    asked_of = msgspec.msgpack.Decoder(Asked).decode
+    asked_of = msgspec.msgpack.Decoder(ParseRequest).decode
     with suppress(Ended, TimeoutError):
         while True:
             connection.settimeout(limits.idle_s)

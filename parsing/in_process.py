@@ -4,28 +4,28 @@ from collections.abc import Sequence
 
 from mail.mime.message_parser import (
     Attachment,
-    Reading,
-    Words,
+    ParsedMessage,
+    SearchableText,
     attachment,
     read_head,
     read_words,
 )
 from mail.mime.parse_requests import TEXT_MAX_CHARS, read_forms, read_shown
 from mail.ports.parser import Parser
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 
 
-class ParserHere(Parser):
+class InProcessParser(Parser):
     """Parses on the caller's event loop, however long it takes: for tests and small tools."""
 
-    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
         del apart
         return read_head(content)
 
-    async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
+    async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         return read_shown(content, text_max_chars=text_max_chars)
 
-    async def words(self, content: bytes) -> Words:
+    async def words(self, content: bytes) -> SearchableText:
         return read_words(content)
 
     async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:

@@ -19,30 +19,30 @@ from typing import TypeVar, cast
 import msgspec
 
 from mail.errors import NotFound, ParserUnavailable
-from mail.mime.message_parser import Attachment, Reading, Words
+from mail.mime.message_parser import Attachment, ParsedMessage, SearchableText
 from mail.mime.parse_requests import (
     TEXT_MAX_CHARS,
-    Answer,
-    Asked,
     FormSizes,
+    ParseRequest,
+    ParseResponse,
     carry_out,
     is_quick,
     unread,
 )
 from mail.ports import Parser
 from parsing.limits import ParserLimits
-from parsing.process import PROGRAM, Beyond, Gone, ParserProcess
-from schemas.mail import Head
+from parsing.process import PROGRAM, ParseLimitExceeded, ParserExited, ParserProcess
+from schemas.mail import HeaderSummary
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 BEYOND_KEPT = 256  # mails remembered as beyond the limits; SHA-256 each
 CHILDREN_PER_MAIL_MAX = 6  # tried for one mail; each may end idle just when it is asked
 BLAMES_MAX = 2  # children killed from outside, after which the mail is to blame
-_DECODERS: dict[str, msgspec.msgpack.Decoder[Answer]] = {
-    "head": msgspec.msgpack.Decoder(Head),
-    "shown": msgspec.msgpack.Decoder(Reading),
-    "words": msgspec.msgpack.Decoder(Words),
+_DECODERS: dict[str, msgspec.msgpack.Decoder[ParseResponse]] = {
+    "head": msgspec.msgpack.Decoder(HeaderSummary),
+    "shown": msgspec.msgpack.Decoder(ParsedMessage),
+    "words": msgspec.msgpack.Decoder(SearchableText),
     "attachment": msgspec.msgpack.Decoder(Attachment | None),
     "forms": msgspec.msgpack.Decoder(FormSizes),
 }
@@ -70,24 +70,26 @@ class ParserPool(Parser):
             child.end()
         self._idle.clear()
 
-    async def head(self, content: bytes, *, apart: bool = False) -> Head:
-        return await self._answer(Head, Asked(operation="head"), content, apart=apart)
+    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
+        return await self._answer(
+            HeaderSummary, ParseRequest(operation="head"), content, apart=apart
+        )
 
-    async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
-        asked = Asked(operation="shown", text_max_chars=text_max_chars)
-        return await self._answer(Reading, asked, content)
+    async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
+        asked = ParseRequest(operation="shown", text_max_chars=text_max_chars)
+        return await self._answer(ParsedMessage, asked, content)
 
-    async def words(self, content: bytes) -> Words:
-        return await self._answer(Words, Asked(operation="words"), content)
+    async def words(self, content: bytes) -> SearchableText:
+        return await self._answer(SearchableText, ParseRequest(operation="words"), content)
 
     async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
-        answer, octets = await self._ask(Asked(operation="attachment", n=n), content)
+        answer, octets = await self._ask(ParseRequest(operation="attachment", n=n), content)
         if not isinstance(answer, Attachment):
             raise NotFound("no such attachment")
         return answer, octets
 
     async def forms(self, content: bytes) -> Sequence[bytes] | None:
-        asked = Asked(operation="forms", text_max_chars=TEXT_MAX_CHARS)
+        asked = ParseRequest(operation="forms", text_max_chars=TEXT_MAX_CHARS)
         found, octets = await self._ask(asked, content)
         assert isinstance(found, FormSizes)
         if not found.whole:
@@ -96,15 +98,15 @@ class ParserPool(Parser):
         return [octets[start:end] for start, end in pairwise(ends)]
 
     async def _answer(
-        self, kind: type[T], asked: Asked, content: bytes, *, apart: bool = False
+        self, kind: type[T], asked: ParseRequest, content: bytes, *, apart: bool = False
     ) -> T:
         answer, _ = await self._ask(asked, content, apart=apart)
         assert isinstance(answer, kind)
         return answer
 
     async def _ask(
-        self, asked: Asked, content: bytes, *, apart: bool = False
-    ) -> tuple[Answer, bytes]:
+        self, asked: ParseRequest, content: bytes, *, apart: bool = False
+    ) -> tuple[ParseResponse, bytes]:
         if not apart and is_quick(content, self._limits.here_max_bytes):
             return carry_out(asked, content)
         if self._closed:
@@ -112,22 +114,22 @@ class ParserPool(Parser):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._within_limits, asked, content)
 
-    def _within_limits(self, asked: Asked, content: bytes) -> tuple[Answer, bytes]:
+    def _within_limits(self, asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
         """In a thread: the answer, or the best that the limits allow."""
         if not self._was_beyond(content):
             try:
                 return self._by_child(asked, content)
-            except Beyond as reason:
+            except ParseLimitExceeded as reason:
                 log.warning("a mail of %d bytes is shown raw: %s", len(content), reason)
                 self._remember(content)
         if asked.operation != "attachment":
             try:
                 return self._by_child(msgspec.structs.replace(asked, raw=True), content)
-            except Beyond as reason:
+            except ParseLimitExceeded as reason:
                 log.warning("a mail of %d bytes is not read at all: %s", len(content), reason)
         return unread(asked.operation), b""
 
-    def _by_child(self, asked: Asked, content: bytes) -> tuple[Answer, bytes]:
+    def _by_child(self, asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
         blames = 0
         for _ in range(CHILDREN_PER_MAIL_MAX):
             child = self._take()
@@ -136,13 +138,13 @@ class ParserPool(Parser):
                 decoded = _DECODERS[asked.operation].decode(answer)
             except msgspec.MsgspecError as error:
                 child.end()
-                raise Beyond("an answer that cannot be read") from error
-            except Gone as gone:
+                raise ParseLimitExceeded("an answer that cannot be read") from error
+            except ParserExited as gone:
                 if self._closed:
                     raise ParserUnavailable("closed") from gone
                 blames += gone.blamed
                 if blames >= BLAMES_MAX:
-                    raise Beyond(f"{blames} children were killed") from gone
+                    raise ParseLimitExceeded(f"{blames} children were killed") from gone
             else:
                 self._idle.append(child)
                 return decoded, octets

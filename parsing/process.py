@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from mail.errors import ParserUnavailable
-from mail.mime.parse_requests import Asked
+from mail.mime.parse_requests import ParseRequest
 from parsing.frames import Ended, Oversized, receive, send
 from parsing.limits import ParserLimits
 
@@ -26,11 +26,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _LIMIT_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
 
 
-class Beyond(Exception):
+class ParseLimitExceeded(Exception):
     """The mail is beyond a limit, or makes the parser crash; the child has ended."""
 
 
-class Gone(Exception):
+class ParserExited(Exception):
     """The child ended, and perhaps not by this mail's fault. `blamed`: it did not end by itself."""
 
     def __init__(self, code: int) -> None:
@@ -81,7 +81,7 @@ class ParserProcess:
             raise ParserUnavailable(f"a parser child ended with {started.end()} at its start")
         return started
 
-    def ask(self, asked: Asked, content: bytes, limits: ParserLimits) -> tuple[bytes, bytes]:
+    def ask(self, asked: ParseRequest, content: bytes, limits: ParserLimits) -> tuple[bytes, bytes]:
         """The answer as MessagePack, and octets. Beyond, Gone: this child is of no more use."""
         until_s = time.monotonic() + limits.clock_s
         self._connection.settimeout(limits.clock_s)
@@ -95,12 +95,12 @@ class ParserProcess:
             )
         except (TimeoutError, Oversized) as error:
             self.end()
-            raise Beyond(str(error) or "an answer that is too long") from error
+            raise ParseLimitExceeded(str(error) or "an answer that is too long") from error
         except Ended:
             code = self._wait(2.0)
         if -code in _LIMIT_SIGNALS or code > 0:
-            raise Beyond(_named(code))
-        raise Gone(code)
+            raise ParseLimitExceeded(_named(code))
+        raise ParserExited(code)
 
     def end(self) -> int:
         """Kill it if it still runs; its exit code, negative for a signal."""

@@ -14,7 +14,7 @@ from itertools import chain
 
 from mail.errors import PostriverError, ScannerSick, ScannerUnavailable, Unscannable
 from mail.ports import VirusReport
-from scanners.socket_client import Address, ScannerSocket
+from scanners.socket_client import ScannerAddress, ScannerSocket
 
 NAME = "clamd"
 _SESSION = b"zIDSESSION\0zVERSION\0"
@@ -40,7 +40,7 @@ _NO_ROOM = "temporary file"  # cannot be created or written: a full disk
 class ClamdScannerConfig:
     """How clamd is reached and used."""
 
-    address: Address
+    address: ScannerAddress
     timeout_s: float = 120.0  # of one scan, from its turn on; clamd itself stops at 120 s
     forms_timeout_s: float = 60.0  # of all forms of one mail
     in_flight: int = 4  # clamd's MaxThreads: more would wait inside clamd

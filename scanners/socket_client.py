@@ -16,13 +16,15 @@ REPLY_MAX_BYTES = 1024 * 1024
 _READ_BYTES = 64 * 1024
 _JOIN_MAX_BYTES = 64 * 1024  # parts up to this go out in one call
 
-Address = Path | tuple[str, int]  # a unix socket, or a numeric host and a port
+ScannerAddress = Path | tuple[str, int]  # a unix socket, or a numeric host and a port
 
 
 class ScannerSocket:
     """How one scanner is asked: `in_flight` questions at once, the others wait for their turn."""
 
-    def __init__(self, name: str, address: Address, *, timeout_s: float, in_flight: int) -> None:
+    def __init__(
+        self, name: str, address: ScannerAddress, *, timeout_s: float, in_flight: int
+    ) -> None:
         self._name = name
         self._address = address
         self._timeout_s = timeout_s

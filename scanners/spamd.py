@@ -20,7 +20,7 @@ from aiospamc.responses import ResponseException
 
 from mail.errors import ScannerUnavailable
 from mail.ports import SpamReport
-from scanners.socket_client import Address, ScannerSocket
+from scanners.socket_client import ScannerAddress, ScannerSocket
 
 NAME = "spamd"
 SCANNED_MAX_BYTES = 512 * 1024  # a mail's beginning, when it is longer
@@ -33,7 +33,7 @@ _VERSION = re.compile(rb"^X-Spam-Checker-Version: (.+?)(?: on [^\r\n]*)?\r?$", r
 class SpamdScannerConfig:
     """How spamd is reached and used."""
 
-    address: Address
+    address: ScannerAddress
     timeout_s: float = 120.0  # of one check, from its turn on
     in_flight: int = 2  # spamd's --max-children: more would wait inside spamd
 

@@ -9,14 +9,14 @@ JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # par
 CONTENT, INDEX, HOLDERS = "content", "index", "holders"  # parts beside it
 
 
-class Difference(msgspec.Struct, frozen=True, order=True):
+class ViewDifference(msgspec.Struct, frozen=True, order=True):
     """`part` is one of those above; `what` is a sentence for an operator, without content."""
 
     part: str
     what: str
 
 
-class Kept(msgspec.Struct, frozen=True):
+class ExpectedMessage(msgspec.Struct, frozen=True):
     """A message that the journal knows, and what it needs of other stores."""
 
     message_id: str
@@ -25,12 +25,14 @@ class Kept(msgspec.Struct, frozen=True):
     destroyed: bool
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class ConsistencyReport(msgspec.Struct, frozen=True, kw_only=True):
     """A mailbox as it was at one moment."""
 
-    differences: tuple[Difference, ...] = ()
-    messages: tuple[Kept, ...] = ()
-    without_row: tuple[Kept, ...] = ()  # of `messages`: their heads must come from their contents
+    differences: tuple[ViewDifference, ...] = ()
+    messages: tuple[ExpectedMessage, ...] = ()
+    without_row: tuple[
+        ExpectedMessage, ...
+    ] = ()  # of `messages`: their heads must come from their contents
 
 
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
     state: MailboxState = MailboxState()  # told by the journal's entries up to state.seq
     counts: dict[str, FolderCounts] = {}  # of the records at that seq
     usage: Usage = Usage()
-    lacking: tuple[Kept, ...] = ()  # messages without a row, whose heads the next step needs
+    lacking: tuple[
+        ExpectedMessage, ...
+    ] = ()  # messages without a row, whose heads the next step needs
     mended: int = 0
     is_finished: bool = False

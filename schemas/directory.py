@@ -72,7 +72,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     device: str = ""  # SHA-256 of the browser's device token; "": it has none
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class CountedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt, counted under several keys. Keys are opaque: no address, no peer in clear."""
 
     attempt_id: str

@@ -18,7 +18,7 @@ REDRIVEN = "redriven"  # of a letter only: its event is in the river again
 RELEASED = "released"  # of a quarantine row only: likewise
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class AcceptedMail(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that got its 250."""
 
     mail_id: str
@@ -27,7 +27,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     message_id_header: str = ""  # "" when not known yet
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A mail in the ledger."""
 
     mail_id: str
@@ -37,7 +37,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     reopened: int = 0  # how often
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What a look at an open mail has found. `look_at_ms` None: every owner's end is known.
 
     `reopened` is that of the Entry that was looked at.
@@ -51,7 +51,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     reopened: int = 0
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterState(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter as custody sees it, or (without `mail_id`) what a person did with one."""
 
     letter_id: str
@@ -62,7 +62,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     ref: str = ""  # of a content that the letter needs
 
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerTotals(msgspec.Struct, frozen=True, kw_only=True):
     """Of the ledger's open mails."""
 
     open_mails: int
@@ -70,7 +70,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     oldest_open_at_ms: int | None
 
 
-class Lost(msgspec.Struct, frozen=True, kw_only=True):
+class MissingDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that cannot be accounted for, for one owner."""
 
     mail_id: str
@@ -79,7 +79,7 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """An audit's result: `counts` by state add up to `deliveries`, lost ones included."""
 
     since_ms: int
@@ -87,4 +87,4 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     mails: int
     deliveries: int  # a mail counts once for each of its owners
     counts: dict[str, int]
-    lost: tuple[Lost, ...]
+    lost: tuple[MissingDelivery, ...]

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Mailbox(msgspec.Struct, frozen=True):
+class EmailAddress(msgspec.Struct, frozen=True):
     """A display name and an addr-spec (RFC 5322 §3.4); either may be empty in broken mail."""
 
     name: str
@@ -28,14 +28,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = "ESMTP"  # RFC 3848: SMTP, ESMTP, ESMTPS, UTF8SMTP, ...
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class HeaderSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What lists, notices and search need of a mail, read once; every text is valid and bounded."""
 
     subject: str = ""
-    sender: Mailbox | None = None  # the first mailbox of From:
-    to: tuple[Mailbox, ...] = ()
-    cc: tuple[Mailbox, ...] = ()
-    reply_to: tuple[Mailbox, ...] = ()
+    sender: EmailAddress | None = None  # the first mailbox of From:
+    to: tuple[EmailAddress, ...] = ()
+    cc: tuple[EmailAddress, ...] = ()
+    reply_to: tuple[EmailAddress, ...] = ()
     message_id: str = ""  # the header, without angle brackets; senders may repeat it
     in_reply_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()

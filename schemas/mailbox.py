@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.content import Stored
-from schemas.mail import Head, Hop, Verdict
+from schemas.mail import HeaderSummary, Hop, Verdict
 
 INBOX, JUNK, TRASH = "inbox", "junk", "trash"
 FOLDERS = (INBOX, "sent", "drafts", JUNK, TRASH, "archive")  # ids and roles (RFC 6154)
@@ -72,7 +72,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     changed_seq: int
     received_at_ms: int
     content: Stored
-    head: Head
+    head: HeaderSummary
     verdict: Verdict
     hops: tuple[Hop, ...]
     thread_id: str = ""  # given once, never changed (RFC 8621 §3)

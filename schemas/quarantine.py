@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.content import Stored
-from schemas.mail import Envelope, Head, Hop, Verdict
+from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,7 +13,7 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     reason: str  # infected | spam | unscannable
     verdict: Verdict
     envelope: Envelope
-    head: Head
+    head: HeaderSummary
     content: Stored
     received_at_ms: int
     quarantined_at_ms: int

@@ -11,7 +11,7 @@ import psutil
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class ListenPort:
     """A TCP port we are about to listen on, and the setting that chose it."""
 
     setting: str
@@ -23,7 +23,7 @@ class PortsTaken(Exception):
     """One line per port that cannot be had."""
 
 
-def check_ports(ports: Iterable[Port]) -> None:
+def check_ports(ports: Iterable[ListenPort]) -> None:
     """PortsTaken when any of `ports` is held by a program or wanted by two settings."""
     wanted: dict[tuple[str, int], str] = {}
     problems = []
@@ -41,11 +41,11 @@ def free_port(host: str = "127.0.0.1") -> int:
     """A port that was free a moment ago, outside the range that outgoing connections draw from."""
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
-        if _problem(Port("", port, host)) is None:
+        if _problem(ListenPort("", port, host)) is None:
             return port
 
 
-def _problem(port: Port) -> str | None:
+def _problem(port: ListenPort) -> str | None:
     family = socket.AF_INET6 if ":" in port.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -9,13 +9,13 @@ import secrets
 from pathlib import Path
 
 from stack.durable_files import make_folder, sync
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 
 FOLDER = "secrets"
 SECRET_BYTES = 32
 
 
-def secret(home: Home, name: str) -> str:
+def secret(home: StateFolder, name: str) -> str:
     """The secret of `name`; made when there is none yet. OSError."""
     found = known(home.path, name)
     if found is not None:

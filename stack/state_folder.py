@@ -24,16 +24,16 @@ SOCKET_PATH_MAX_BYTES = 100  # sun_path holds 108; a margin for suffixes that se
 MIGRATIONS: Mapping[int, Callable[[Path], None]] = {}  # from version n to n + 1
 
 
-class HomeError(Exception):
+class StateFolderError(Exception):
     """The state folder cannot be used; the message says why and what to do."""
 
 
-class NoState(HomeError):
+class NoState(StateFolderError):
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path}: no Postriver state here yet; start one with `make run`")
 
 
-class NewerState(HomeError):
+class NewerState(StateFolderError):
     def __init__(self, path: Path, found: int, ours: int) -> None:
         super().__init__(
             f"{path}: state has version {found}, this Postriver knows up to {ours}; "
@@ -41,14 +41,14 @@ class NewerState(HomeError):
         )
 
 
-class AlreadyRunning(HomeError):
+class AlreadyRunning(StateFolderError):
     def __init__(self, path: Path, pid: int) -> None:
         super().__init__(f"{path}: already running, pid {pid}")
         self.pid = pid
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class StateFolder:
     """A state folder. Its folders are private to the owner (0700)."""
 
     path: Path
@@ -104,11 +104,11 @@ class Home:
         return folder
 
 
-def existing(path: Path) -> Home:
+def existing(path: Path) -> StateFolder:
     """The state folder at `path`, for commands that only use it. NoState, NewerState."""
     if (found := version_of(path)) > VERSION:
         raise NewerState(path, found, VERSION)
-    return Home(path.resolve())
+    return StateFolder(path.resolve())
 
 
 def version_of(path: Path) -> int:
@@ -125,15 +125,16 @@ def claimed(
     *,
     version: int = VERSION,
     migrations: Mapping[int, Callable[[Path], None]] = MIGRATIONS,
-) -> Iterator[Home]:
+) -> Iterator[StateFolder]:
     """Create or migrate the folder and hold its lock until the block ends.
 
-    AlreadyRunning when another process holds it; NewerState; HomeError when the folder is not ours.
+    AlreadyRunning when another process holds it; NewerState; StateFolderError when the folder is
+    not ours.
     """
     _create(path)
     with _locked(path):
         _migrate(path, version, migrations)
-        home = Home(path.resolve())
+        home = StateFolder(path.resolve())
         for name in FOLDERS:
             (home.path / name).mkdir(mode=0o700, exist_ok=True)
         sync(home.path)
@@ -173,7 +174,7 @@ def _short_folder(home: Path) -> Path:
     found = folder.lstat()
     private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
     if not private or found.st_uid != os.geteuid():
-        raise HomeError(f"{folder}: must be a folder of ours with mode 0700; remove it")
+        raise StateFolderError(f"{folder}: must be a folder of ours with mode 0700; remove it")
     return folder
 
 
@@ -184,7 +185,9 @@ def _create(path: Path) -> None:
     ours = {"lock", "log"}  # made by a start that came no further
     strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
     if strangers:
-        raise HomeError(f"{path}: not empty and not a state folder of ours ({strangers[0]}, …)")
+        raise StateFolderError(
+            f"{path}: not empty and not a state folder of ours ({strangers[0]}, …)"
+        )
 
 
 def _version(path: Path) -> int | None:
@@ -193,9 +196,9 @@ def _version(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as cause:
-        raise HomeError(f"{path / 'version'}: {cause}") from cause
+        raise StateFolderError(f"{path / 'version'}: {cause}") from cause
     if not text.strip().isdecimal():
-        raise HomeError(f"{path / 'version'}: expected a number, found {text[:20]!r}")
+        raise StateFolderError(f"{path / 'version'}: expected a number, found {text[:20]!r}")
     return int(text)
 
 
@@ -205,7 +208,7 @@ def _migrate(path: Path, version: int, migrations: Mapping[int, Callable[[Path],
         raise NewerState(path, found, version)
     for step in range(version if found is None else found, version):
         if step not in migrations:
-            raise HomeError(f"{path}: no way from state version {step} to {version}")
+            raise StateFolderError(f"{path}: no way from state version {step} to {version}")
         migrations[step](path)
         write(path / "version", f"{step + 1}\n")
     if found is None:

@@ -24,7 +24,7 @@ from mail.errors import BrokerUnavailable, Poison
 from schemas.events.unions import Event
 from streams.codec import Headers, encode
 from streams.config import PublisherConfig
-from streams.sticky_partitioner import Turns
+from streams.sticky_partitioner import StickyPartitioner
 from streams.topology import EVENT_MAX_BYTES, TOPIC_OF, Topic
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class KafkaPublisher:
         self._config = config
         self._topic_of = topic_of
         self._producer: AIOKafkaProducer | None = None
-        self._turns = Turns()
+        self._turns = StickyPartitioner()
         self._any_partition = {one.name for one in topic_of.values() if one.any_partition}
         self._in_doubt: dict[_Record, asyncio.Future[object]] = {}
         self._renewal: asyncio.Task[None] | None = None

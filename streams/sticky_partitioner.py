@@ -22,7 +22,7 @@ class _Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class StickyPartitioner:
     """Of one producer; begins anywhere, so that several producers do not go in step."""
 
     _turns: defaultdict[str, _Turn] = field(

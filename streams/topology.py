@@ -190,7 +190,7 @@ STAGES: tuple[Stage, ...] = (
         emits=(
             mailbox_events.MailboxChanged,
             mailbox_events.CommandAnswered,
-            *get_args(mailbox_commands.FolderWide),
+            *get_args(mailbox_commands.BulkFolderCommand),
             mailbox_commands.RebuildViews,
             mailbox_commands.FoldJournal,
         ),

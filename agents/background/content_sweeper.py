@@ -43,7 +43,7 @@ class SweepConfig:
 
 
 @dataclass(slots=True)
-class Sweeper:
+class ContentSweeper:
     """`deleted` counts since the start of the process; `leases` are those of the last look."""
 
     ports: SweepPorts

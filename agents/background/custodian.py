@@ -25,18 +25,18 @@ from agents.background.housekeeping import Housekeeping
 from agents.ports import CustodyPorts
 from mail.clock import DAY_MS, now_ms
 from mail.clock_guard import SILENCE_MAX_DAYS, ClockGuard
-from mail.ledger.locator import Sight, look
+from mail.ledger.locator import MailLocation, look
 from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
 from schemas.ledger import (
     IN_FLIGHT,
     OPEN,
     PARKED,
     QUARANTINED,
-    Accepted,
-    Entry,
-    Letter,
-    Look,
-    Totals,
+    AcceptedMail,
+    DeadLetterState,
+    LedgerEntry,
+    LedgerTotals,
+    Observation,
 )
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,9 @@ class Custodian:
     guard: ClockGuard = field(default_factory=ClockGuard)
     accepted: int = 0
     closed: Counter[str] = field(default_factory=Counter)
-    totals: Totals | None = None
+    totals: LedgerTotals | None = None
     _search_at_s: float = float("-inf")  # of clock_s
-    _unfinished: Sequence[Entry] = ()  # what a search that was cut short looked for
+    _unfinished: Sequence[LedgerEntry] = ()  # what a search that was cut short looked for
     _doubted: set[str] = field(default_factory=set)  # nowhere at the last search
     _epoch_begun: bool = False
     _housekeeping: Housekeeping = field(init=False)
@@ -88,7 +88,7 @@ class Custodian:
             silence_max_days=min(SILENCE_MAX_DAYS, self.config.keep_days),
         )
 
-    async def take(self, mails: Sequence[Accepted], letters: Sequence[Letter]) -> None:
+    async def take(self, mails: Sequence[AcceptedMail], letters: Sequence[DeadLetterState]) -> None:
         """Write down what the log says; may be told the same again."""
         if mails:
             self.accepted += await self.ports.ledger.enter(mails)
@@ -121,9 +121,9 @@ class Custodian:
             log.warning("%d dead letters were in a log that is gone: their mails are open", lost)
         self._epoch_begun = True
 
-    async def _look_at_due(self, now_ms: int) -> list[Entry]:
+    async def _look_at_due(self, now_ms: int) -> list[LedgerEntry]:
         """Each once, also when it is reopened meanwhile. Those to be searched for in the log."""
-        suspects: list[Entry] = []
+        suspects: list[LedgerEntry] = []
         seen: set[str] = set()
         while found := await self._due(now_ms):
             entries = [entry for entry in found if entry.mail_id not in seen]
@@ -147,10 +147,10 @@ class Custodian:
         lost = [f"{missing} mails are missing: postriver audit"] if missing else []
         return lost + self._housekeeping.warnings()
 
-    def _in_epoch(self, letter: Letter) -> Letter:
+    def _in_epoch(self, letter: DeadLetterState) -> DeadLetterState:
         return msgspec.structs.replace(letter, letter_id=f"{self.epoch}/{letter.letter_id}")
 
-    async def _due(self, now_ms: int) -> list[Entry]:
+    async def _due(self, now_ms: int) -> list[LedgerEntry]:
         config = self.config
         return await self.ports.ledger.due(
             now_ms=now_ms - config.settle_ms,
@@ -159,18 +159,18 @@ class Custodian:
         )
 
     async def _look(
-        self, entries: Sequence[Entry], waiting: dict[str, frozenset[str]] | None = None
-    ) -> list[Sight]:
+        self, entries: Sequence[LedgerEntry], waiting: dict[str, frozenset[str]] | None = None
+    ) -> list[MailLocation]:
         ports = self.ports
         noted = await ports.ledger.letters(entry.mail_id for entry in entries)
         letters = [one for one in noted if one.letter_id.startswith(f"{self.epoch}/")]
         return await look(entries, ports.store, ports.quarantine, letters=letters, waiting=waiting)
 
-    def _is_suspect(self, sight: Sight, now_ms: int) -> bool:
+    def _is_suspect(self, sight: MailLocation, now_ms: int) -> bool:
         age_ms = now_ms - sight.entry.accepted_at_ms
         return age_ms >= self.config.suspect_ms and not _ended(sight.states())
 
-    def _found(self, sight: Sight, now_ms: int) -> Look:
+    def _found(self, sight: MailLocation, now_ms: int) -> Observation:
         """Open mails are looked at less often as they grow older."""
         states = {user: _known(state) for user, state in sight.states().items()}
         pause_ms: float = (now_ms - sight.entry.accepted_at_ms) // 2
@@ -178,7 +178,7 @@ class Custodian:
             pause_ms = (self._search_at_s - self.clock_s()) * 1000
         pause_ms = min(max(pause_ms, self.config.look_floor_ms), self.config.look_cap_ms)
         open_ = OPEN in states.values()
-        return Look(
+        return Observation(
             mail_id=sight.entry.mail_id,
             reopened=sight.entry.reopened,
             states=states,
@@ -187,7 +187,7 @@ class Custodian:
             message_id_header=sight.message_id_header,
         )
 
-    async def _search(self, suspects: Sequence[Entry]) -> None:
+    async def _search(self, suspects: Sequence[LedgerEntry]) -> None:
         """The log first, then the stores once more: mail moves from the one to the other."""
         began_s = self.clock_s()
         self._unfinished = suspects
@@ -203,7 +203,7 @@ class Custodian:
             sights = await self._look(suspects[first : first + self.config.batch], waiting)
             await self._mark([self._judged(sight, now_ms) for sight in sights], sights)
 
-    def _judged(self, sight: Sight, now_ms: int) -> Look:
+    def _judged(self, sight: MailLocation, now_ms: int) -> Observation:
         """A mail that somebody has just acted on may slip through one search, not through two."""
         found, mail_id = self._found(sight, now_ms), sight.entry.mail_id
         if OPEN not in sight.states().values():
@@ -217,7 +217,7 @@ class Custodian:
         since_ms = sight.entry.missing_since_ms or now_ms
         return msgspec.structs.replace(found, missing_since_ms=since_ms)
 
-    async def _mark(self, looks: Sequence[Look], sights: Sequence[Sight]) -> None:
+    async def _mark(self, looks: Sequence[Observation], sights: Sequence[MailLocation]) -> None:
         """Who holds a content is changed behind the mark, and not while a letter is noted."""
         async with self._acting:
             marked = await self.ports.ledger.mark(looks)
@@ -225,7 +225,7 @@ class Custodian:
                 if found.mail_id in marked:
                     await self._act_on(found, sight)
 
-    async def _act_on(self, found: Look, sight: Sight) -> None:
+    async def _act_on(self, found: Observation, sight: MailLocation) -> None:
         before = sight.entry
         if before.missing_since_ms is not None and found.missing_since_ms is None:
             log.warning("mail %s is found again", before.mail_id)
@@ -234,7 +234,7 @@ class Custodian:
             self.closed.update(found.states.values())
             await self._let_go(sight, found)
 
-    async def _let_go(self, sight: Sight, found: Look) -> None:
+    async def _let_go(self, sight: MailLocation, found: Observation) -> None:
         """A content that was kept for a person is its owners' alone now."""
         was = {*sight.entry.states.values(), *(PARKED for _ in sight.letters)}
         for state, holder in KEPT.items():

@@ -18,7 +18,7 @@ import msgspec
 from agents.ports import MailboxPorts
 from mail.ids import derived_id
 from mail.mailbox.consistency_check import JournalDamaged
-from mail.ports import Work
+from mail.ports import Attempt
 from schemas.events.mailbox_commands import FoldJournal
 from schemas.events.mailbox_events import MailboxChanged, Position
 from schemas.events.unions import Event
@@ -42,7 +42,7 @@ def fold_after(entry: MailboxChanged) -> tuple[FoldJournal, ...]:
     return (command,)
 
 
-async def fold(event: FoldJournal, work: Work, ports: MailboxPorts) -> Sequence[Event]:
+async def fold(event: FoldJournal, work: Attempt, ports: MailboxPorts) -> Sequence[Event]:
     if reason := ports.clock.moved():
         _LOG.error("user %s: the journal is not folded: %s", event.user_id, reason)
         return ()

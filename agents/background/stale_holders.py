@@ -11,7 +11,7 @@ A store or the broker away: Transient, nothing is released. Safe to repeat.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from agents.ports import LeftoverPorts
+from agents.ports import StaleHolderPorts
 from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER
 from schemas.ledger import OPEN, PARKED
 
@@ -19,10 +19,10 @@ PAGE = 500
 
 
 @dataclass(slots=True)
-class Leftovers:
+class StaleHolders:
     """`released` counts since the start of the process."""
 
-    ports: LeftoverPorts
+    ports: StaleHolderPorts
     released: int = 0
 
     async def turn(self) -> None:

@@ -25,7 +25,7 @@ SIGN_INS_KEPT_MS = 90 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class AuthenticatedUser:
     """Who asks, and by which sign-in."""
 
     user: User
@@ -41,19 +41,23 @@ def token_sha256(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-async def caller_of_token(directory: Directory, token: str, now_ms: int) -> Caller | None:
+async def caller_of_token(
+    directory: Directory, token: str, now_ms: int
+) -> AuthenticatedUser | None:
     """Who signed in with `token`; None when nobody, no longer, or the user is disabled."""
     if not _TOKEN.fullmatch(token):
         return None
     return await caller_of_hash(directory, token_sha256(token), now_ms)
 
 
-async def caller_of_hash(directory: Directory, sha256: str, now_ms: int) -> Caller | None:
+async def caller_of_hash(
+    directory: Directory, sha256: str, now_ms: int
+) -> AuthenticatedUser | None:
     session = await directory.session(sha256)
     if session is None or session.expires_at_ms <= now_ms:
         return None
     user = await directory.user(session.user_id)
-    return None if user is None or user.disabled else Caller(user=user, session=session)
+    return None if user is None or user.disabled else AuthenticatedUser(user=user, session=session)
 
 
 def bearer_of(request: web.Request) -> str | None:
@@ -67,7 +71,7 @@ def bearer_of(request: web.Request) -> str | None:
 
 async def authenticate(
     request: web.Request, config: ApiConfig, directory: Directory, now_ms: int
-) -> Caller:
+) -> AuthenticatedUser:
     """The caller, by Authorization header or else by cookie. 401; 403 from another site's page."""
     token = bearer_of(request)
     if token is None:

@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"\[(?P<ipv6>[^\]]*)\](?::\d{1,5})?|(?P<ipv4>[0-9.]+)(?::\
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientAddress:
     """`address` is "" on a unix socket; `https`: between the client and the first of our side."""
 
     address: str
@@ -33,15 +33,15 @@ class Client:
     proxied: bool = False  # a trusted proxy brings the request, and perhaps others' by the same way
 
 
-CLIENT = web.RequestKey("client", Client)
+CLIENT = web.RequestKey("client", ClientAddress)
 
 
-def client_of(request: web.Request, config: ApiConfig) -> Client:
+def client_of(request: web.Request, config: ApiConfig) -> ClientAddress:
     """Never fails: a proxy that says nothing readable is taken for the client."""
     remote = plain_address(request.remote or "") or ""
     https = request.secure or config.secure_cookies
     if remote not in config.proxies:
-        return Client(remote, https)
+        return ClientAddress(remote, https)
     if config.proxy_header == "forwarded":
         elements = list(_forwarded(request.headers.getall("Forwarded", [])))
         addresses = [element.get("for", "") for element in elements]
@@ -50,7 +50,7 @@ def client_of(request: web.Request, config: ApiConfig) -> Client:
         addresses = _words(request.headers.getall("X-Forwarded-For", []))
         scheme = (_words(request.headers.getall("X-Forwarded-Proto", [])) or [""])[-1]
     client = _first_stranger(remote, addresses, config.proxies)
-    return Client(client, https or scheme.lower() == "https", proxied=client != remote)
+    return ClientAddress(client, https or scheme.lower() == "https", proxied=client != remote)
 
 
 def _first_stranger(remote: str, addresses: list[str], trusted: Networks) -> str:

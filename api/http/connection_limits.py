@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from api.config import ApiConfig
-from api.http.client_address import Client
+from api.http.client_address import ClientAddress
 from api.metrics import ApiMetrics
 from api.problems import too_many
 from edge.trusted_networks import one_peer, plain_address
@@ -24,7 +24,7 @@ from edge.trusted_networks import one_peer, plain_address
 BACKLOG = 1024
 
 
-class Visitors:
+class ConnectionLimiter:
     """What each peer has open: connections of his own, or requests that a trusted proxy brings."""
 
     def __init__(self, config: ApiConfig, metrics: ApiMetrics) -> None:
@@ -57,7 +57,7 @@ class Visitors:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
 
     @contextmanager
-    def request(self, client: Client) -> Iterator[None]:
+    def request(self, client: ClientAddress) -> Iterator[None]:
         """While one is answered. 429 when a proxied client has too many under way."""
         if not client.proxied:
             yield
@@ -84,10 +84,10 @@ class Visitors:
             del self._of_peer[peer]
 
 
-class Door(asyncio.Protocol):
+class LimitedProtocol(asyncio.Protocol):
     """One connection's."""
 
-    def __init__(self, inside: asyncio.Protocol, visitors: Visitors) -> None:
+    def __init__(self, inside: asyncio.Protocol, visitors: ConnectionLimiter) -> None:
         self._inside = inside  # aiohttp's
         self._visitors = visitors
         self._address: str | None = None  # None: turned away
@@ -121,14 +121,14 @@ class Door(asyncio.Protocol):
         self._inside.resume_writing()
 
 
-class DoorSite(web.BaseSite):
+class LimitedSite(web.BaseSite):
     """Listens for aiohttp's runner: on a socket that is there already, or where `config` says."""
 
     def __init__(
         self,
         runner: web.AppRunner,
         config: ApiConfig,
-        visitors: Visitors,
+        visitors: ConnectionLimiter,
         *,
         tls: ssl.SSLContext | None,
         descriptor: int | None = None,
@@ -153,7 +153,7 @@ class DoorSite(web.BaseSite):
     async def start(self) -> None:
         await super().start()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Door(self._protocol(), self._visitors),
+            lambda: LimitedProtocol(self._protocol(), self._visitors),
             backlog=BACKLOG,
             **self._where,
             **self._tls,

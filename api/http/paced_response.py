@@ -19,7 +19,7 @@ from api.config import ApiConfig
 CHUNK_BYTES = 64 * 1024
 
 
-class Pace:
+class ResponsePace:
     """How late a reader is: time beyond the least rate adds up, faster reading makes up for it.
 
     Never more than on time, so that a fast beginning is no credit for a stall.
@@ -46,7 +46,7 @@ async def send(
 ) -> web.StreamResponse:
     """Send `pieces`, or only the head for HEAD. A reader below the least rate is cut off."""
     await response.prepare(request)
-    pace = Pace(config)
+    pace = ResponsePace(config)
     try:
         if request.method != hdrs.METH_HEAD:
             async for piece in pieces:
@@ -70,7 +70,7 @@ def _cut_off(request: web.Request) -> None:
     transport.abort()
 
 
-async def _write(response: web.StreamResponse, piece: memoryview, pace: Pace) -> None:
+async def _write(response: web.StreamResponse, piece: memoryview, pace: ResponsePace) -> None:
     for start in range(0, len(piece), CHUNK_BYTES):
         chunk = piece[start : start + CHUNK_BYTES]
         began_s = time.monotonic()

@@ -8,7 +8,7 @@ from api.config import ApiConfig
 from api.problems import too_many
 
 
-class Downloads:
+class DownloadSlots:
     """Answers that take their reader's time, and the memory that they hold meanwhile."""
 
     def __init__(self, config: ApiConfig) -> None:

@@ -17,7 +17,7 @@ KEYS_MAX = 20_000  # buckets remembered; beyond it the one that was used longest
 RATES = web.RequestKey("rates", dict)
 
 
-class Buckets:
+class TokenBuckets:
     """`quota` a minute for each key (a user or a peer), all at once or bit by bit.
 
     A bucket is one number: when it will be full again, by the clock.
@@ -49,13 +49,13 @@ class Buckets:
         return next(iter(self._full_at_s.values()), now_s + 1) <= now_s
 
 
-class Rates:
+class RequestRates:
     """`quota` requests a minute; 0: as many as one likes."""
 
     def __init__(self, quota: int, clock_s: Callable[[], float], *, policy: str = POLICY) -> None:
         self._policy = policy
         self._quota = quota
-        self._buckets = Buckets(quota or 1, clock_s)
+        self._buckets = TokenBuckets(quota or 1, clock_s)
 
     def take(self, key: str) -> dict[str, str]:
         """Count a request; the headers that say what is left. 429."""

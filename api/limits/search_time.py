@@ -11,22 +11,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from api.config import ApiConfig
-from api.limits.request_rates import Buckets
+from api.limits.request_rates import TokenBuckets
 from api.problems import too_many
-from mail.query.time_budget import Patience
+from mail.query.time_budget import TimeBudget
 
 
-class SearchTurns:
+class SearchTime:
     """Counted in this process. Of a user without searches nothing but the share is remembered."""
 
     def __init__(self, config: ApiConfig, clock_s: Callable[[], float]) -> None:
         self._config = config
-        self._shares = Buckets(config.search_s_per_minute, clock_s)
+        self._shares = TokenBuckets(config.search_s_per_minute, clock_s)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._asking: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def turn(self, user_id: str) -> AsyncIterator[Patience]:
+    async def turn(self, user_id: str) -> AsyncIterator[TimeBudget]:
         """The time of one search, when it is its turn. 429: the user has too many, or had."""
         if self._asking[user_id] >= self._config.searches_per_user:
             raise too_many("Too many searches at once.", self._config.retry_after_s)
@@ -40,11 +40,11 @@ class SearchTurns:
                 del self._asking[user_id], self._turns[user_id]
 
     @asynccontextmanager
-    async def _charged(self, user_id: str) -> AsyncIterator[Patience]:
+    async def _charged(self, user_id: str) -> AsyncIterator[TimeBudget]:
         over_s = self._shares.empty_for_s(user_id)
         if over_s > 0:
             raise too_many("Your searches have taken too much time; wait.", over_s)
-        patience = Patience()
+        patience = TimeBudget()
         try:
             yield patience
         finally:

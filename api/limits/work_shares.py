@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from api.config import ApiConfig
-from api.limits.request_rates import Buckets
+from api.limits.request_rates import TokenBuckets
 from api.problems import too_many
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ class WorkShares:
     """`work_s_per_minute` of each user. What is taken beyond it has to be waited for."""
 
     def __init__(self, config: ApiConfig, clock_s: Callable[[], float]) -> None:
-        self._shares = Buckets(config.work_s_per_minute, clock_s)
+        self._shares = TokenBuckets(config.work_s_per_minute, clock_s)
 
     def admit(self, user_id: str) -> None:
         """429: the user's requests have taken too much time."""

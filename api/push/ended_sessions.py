@@ -5,14 +5,14 @@ The directory lists the ends of sessions; each edge asks it twice a second for t
 
 import asyncio
 
-from api.push_connections import Sockets
+from api.push_connections import PushConnections
 from mail.ports import Directory
 
 
-class SessionEnds:
+class EndedSessions:
     """One per process; sockets that opened before the first look are covered from then on."""
 
-    def __init__(self, directory: Directory, sockets: Sockets) -> None:
+    def __init__(self, directory: Directory, sockets: PushConnections) -> None:
         self._directory = directory
         self._sockets = sockets
         self._place: int | None = None

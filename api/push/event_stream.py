@@ -11,25 +11,25 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
-from api.context import Edge
+from api.context import AppContext
 from api.push.frames import LiveFrame, frames_of
-from api.push_connections import FEED_GONE, TRY_AGAIN_LATER, Ending, Outbox
+from api.push_connections import FEED_GONE, TRY_AGAIN_LATER, CloseReason, SendQueue
 from api.rest.changes import steps_since
-from mail.errors import FeedGone, Transient
+from mail.errors import JournalTruncated, Transient
 from schemas.events.mailbox_events import MailboxChanged
 
 _BEHIND_S = 0.05  # pause until the store is asked again for a step that the feed announced
 
 
-class Teller:
+class EventStream:
     """One socket's frames, in the order of `seq`."""
 
     def __init__(
         self,
-        edge: Edge,
+        edge: AppContext,
         ws: web.WebSocketResponse,
         user_id: str,
-        outbox: Outbox,
+        outbox: SendQueue,
         since: int | None,
     ) -> None:
         """`since`: the last seq that the client knows; None: it wants what happens from now on."""
@@ -41,18 +41,21 @@ class Teller:
         self._seen: Sequence[MailboxChanged] | None = None
 
     async def look(self) -> None:
-        """Read what is told first, while a handshake can still be refused in words. FeedGone."""
+        """Read the first steps while the handshake can still be refused.
+
+        Raises JournalTruncated.
+        """
         if self._told_seq is not None:
             self._seen = await self._next(self._told_seq)
 
-    async def tell(self) -> Ending:
+    async def tell(self) -> CloseReason:
         """Until something is in the way; the client's end is noticed elsewhere."""
         try:
             if self._told_seq is not None:
                 await self._catch_up(self._told_seq)
             while True:
                 await self._step(await self.outbox.take())
-        except FeedGone:
+        except JournalTruncated:
             return FEED_GONE, "take the snapshot"
         except Transient:
             return TRY_AGAIN_LATER, "a store is away"
@@ -72,7 +75,10 @@ class Teller:
         await self._send(LiveFrame(state=self._edge.config.state(seq), seq=seq))
 
     async def _from_journal(self, seq: int) -> int | None:
-        """Tell the next steps after `seq`; the last one's seq, None without any. FeedGone."""
+        """Send the next steps after `seq`; return the last one's seq, or None.
+
+        Raises JournalTruncated.
+        """
         steps = await self._next(seq) if self._seen is None else self._seen
         self._seen = None
         for step in steps:

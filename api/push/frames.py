@@ -11,21 +11,21 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import Message
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class CountsFrame(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     total: int
     unread: int
 
 
-class Gone(msgspec.Struct, frozen=True, kw_only=True):
+class GoneMessage(msgspec.Struct, frozen=True, kw_only=True):
     """All that is left to say of a destroyed message."""
 
     id: str
 
 
 _SUMMARY_OR_GONE = [
-    {"$ref": "#/components/schemas/Summary"},
-    {"$ref": "#/components/schemas/Gone"},
+    {"$ref": "#/components/schemas/MessageSummary"},
+    {"$ref": "#/components/schemas/GoneMessage"},
 ]
 
 
@@ -37,7 +37,7 @@ class FolderFrame(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     change: str  # created | renamed | destroyed
     folder: FolderInfo
-    folders: list[Counts]
+    folders: list[CountsFrame]
 
 
 class LiveFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     change: str  # created | updated | destroyed
     message: Annotated[Any, msgspec.Meta(extra_json_schema={"oneOf": _SUMMARY_OR_GONE})]
-    folders: list[Counts]
+    folders: list[CountsFrame]
 
 
 def frames_of(
@@ -79,12 +79,12 @@ def frames_of(
 def _frames_of(
     step: MailboxChanged, rows: dict[str, Message]
 ) -> Iterator[FolderFrame | ChangeFrame]:
-    touched = [Counts(id=one.id, total=one.total, unread=one.unread) for one in step.folders]
+    touched = [CountsFrame(id=one.id, total=one.total, unread=one.unread) for one in step.folders]
     for told in step.folder_changes:
         yield FolderFrame(
             seq=step.seq, change=told.change, folder=folder_info(told), folders=touched
         )
     for one in step.changes:
         row = None if one.change == "destroyed" else rows.get(one.message_id)
-        message = Gone(id=one.message_id) if row is None else summary(row)
+        message = GoneMessage(id=one.message_id) if row is None else summary(row)
         yield ChangeFrame(seq=step.seq, change=one.change, message=message, folders=touched)

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, hdrs, web
 
-from api.context import Call, Edge
+from api.context import AppContext, RequestContext
 from api.http.authentication import (
-    Caller,
+    AuthenticatedUser,
     bearer_of,
     caller_of_hash,
     caller_of_token,
@@ -24,20 +24,27 @@ from api.http.authentication import (
     own_origin,
 )
 from api.http.client_address import CLIENT
-from api.limits.request_rates import Buckets
+from api.limits.request_rates import TokenBuckets
 from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized
-from api.push.event_stream import Teller
-from api.push_connections import POLICY, SIGNED_OUT, TOO_SLOW, TRY_AGAIN_LATER, Ending, Outbox
+from api.push.event_stream import EventStream
+from api.push_connections import (
+    POLICY,
+    SIGNED_OUT,
+    TOO_SLOW,
+    TRY_AGAIN_LATER,
+    CloseReason,
+    SendQueue,
+)
 from api.rest.parameters import SocketFrame, query, since_of
 from mail.clock import now_ms
-from mail.errors import FeedGone, Transient
+from mail.errors import JournalTruncated, Transient
 
 _DECODER = msgspec.json.Decoder(SocketFrame)
 _WRITER_LIMIT_BYTES = 16 * 1024  # written before a send waits for the peer
 _PONG = '{"type":"pong"}'
 
 
-async def push(call: Call) -> web.StreamResponse:
+async def push(call: RequestContext) -> web.StreamResponse:
     """Sign in by header, by cookie, or by the first frame."""
     since = since_of(query(call.request, "since"), call.edge.config)
     ws = _socket(call.edge)
@@ -54,14 +61,14 @@ async def push(call: Call) -> web.StreamResponse:
     async with _subscribed(call.edge, ws, caller, since) as teller:
         try:
             await teller.look()
-        except FeedGone as gone:
+        except JournalTruncated as gone:
             raise feed_gone() from gone
         await ws.prepare(call.request)
         await _serve(call, ws, caller, teller)
     return ws
 
 
-def _socket(edge: Edge) -> web.WebSocketResponse:
+def _socket(edge: AppContext) -> web.WebSocketResponse:
     return web.WebSocketResponse(
         timeout=edge.config.socket_goodbye_s,
         heartbeat=edge.config.socket_ping_s,
@@ -72,7 +79,7 @@ def _socket(edge: Edge) -> web.WebSocketResponse:
     )
 
 
-async def _caller_of_handshake(call: Call) -> Caller | None:
+async def _caller_of_handshake(call: RequestContext) -> AuthenticatedUser | None:
     """Who signed in by header or cookie; None when neither is there."""
     config, request = call.edge.config, call.request
     token = bearer_of(request)
@@ -89,7 +96,7 @@ async def _caller_of_handshake(call: Call) -> Caller | None:
     return caller
 
 
-async def _first_frame(call: Call, ws: web.WebSocketResponse, since: int | None) -> None:
+async def _first_frame(call: RequestContext, ws: web.WebSocketResponse, since: int | None) -> None:
     edge = call.edge
     with edge.sockets.unsigned(call.request[CLIENT].address):
         await ws.prepare(call.request)
@@ -103,7 +110,7 @@ async def _first_frame(call: Call, ws: web.WebSocketResponse, since: int | None)
             await _serve(call, ws, caller, teller)
 
 
-async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | None:
+async def _caller_of_frame(edge: AppContext, ws: web.WebSocketResponse) -> AuthenticatedUser | None:
     try:
         async with asyncio.timeout(edge.config.socket_token_s):
             message = await ws.receive()
@@ -117,21 +124,23 @@ async def _caller_of_frame(edge: Edge, ws: web.WebSocketResponse) -> Caller | No
 
 @asynccontextmanager
 async def _subscribed(
-    edge: Edge, ws: web.WebSocketResponse, caller: Caller, since: int | None
-) -> AsyncIterator[Teller]:
+    edge: AppContext, ws: web.WebSocketResponse, caller: AuthenticatedUser, since: int | None
+) -> AsyncIterator[EventStream]:
     config = edge.config
-    outbox = Outbox(config.socket_queue, config.socket_queue_bytes, live=since is None)
+    outbox = SendQueue(config.socket_queue, config.socket_queue_bytes, live=since is None)
     user_id = caller.user.user_id
     edge.sockets.add(outbox, user_id=user_id, token_sha256=caller.session.token_sha256)
     unsubscribe = edge.ports.feed.subscribe(user_id, outbox.sink)
     try:
-        yield Teller(edge, ws, user_id, outbox, since)
+        yield EventStream(edge, ws, user_id, outbox, since)
     finally:
         unsubscribe()
         edge.sockets.remove(outbox)
 
 
-async def _serve(call: Call, ws: web.WebSocketResponse, caller: Caller, teller: Teller) -> None:
+async def _serve(
+    call: RequestContext, ws: web.WebSocketResponse, caller: AuthenticatedUser, teller: EventStream
+) -> None:
     """Until the first of: the client leaves, falls behind, is signed out; or a store is away."""
     _bound_kernel_buffer(call)
     ending = await _first_of(
@@ -145,7 +154,7 @@ async def _serve(call: Call, ws: web.WebSocketResponse, caller: Caller, teller: 
     await _close(call, ws, ending)
 
 
-def _bound_kernel_buffer(call: Call) -> None:
+def _bound_kernel_buffer(call: RequestContext) -> None:
     """Else the kernel keeps megabytes for a peer that reads nothing."""
     transport = call.request.transport
     raw = transport.get_extra_info("socket") if transport else None
@@ -154,7 +163,7 @@ def _bound_kernel_buffer(call: Call) -> None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
 
 
-async def _first_of(*endings: Coroutine[Any, Any, Ending]) -> Ending:
+async def _first_of(*endings: Coroutine[Any, Any, CloseReason]) -> CloseReason:
     tasks = [asyncio.create_task(one) for one in endings]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -165,16 +174,16 @@ async def _first_of(*endings: Coroutine[Any, Any, Ending]) -> Ending:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wait(outbox: Outbox) -> Ending:
+async def _wait(outbox: SendQueue) -> CloseReason:
     return await outbox.ending
 
 
-async def _listen(edge: Edge, ws: web.WebSocketResponse) -> Ending:
+async def _listen(edge: AppContext, ws: web.WebSocketResponse) -> CloseReason:
     """Answer pings, both our JSON ones and PING frames; a client has nothing else to say.
 
     Every frame counts, as each costs as much as a small request.
     """
-    frames = Buckets(edge.config.socket_frames_per_minute, time.monotonic)
+    frames = TokenBuckets(edge.config.socket_frames_per_minute, time.monotonic)
     async for message in ws:
         frames.take("", 1)
         if frames.empty_for_s("") > 0:
@@ -199,7 +208,7 @@ def _is_ping(text: str) -> bool:
         return False
 
 
-async def _check(edge: Edge, caller: Caller) -> Ending:
+async def _check(edge: AppContext, caller: AuthenticatedUser) -> CloseReason:
     """A sign-in may end elsewhere: another process, the command line, its own time."""
     while True:
         await asyncio.sleep(edge.config.session_check_s)
@@ -213,7 +222,7 @@ async def _check(edge: Edge, caller: Caller) -> Ending:
             return SIGNED_OUT, "signed out"
 
 
-async def _close(call: Call, ws: web.WebSocketResponse, ending: Ending) -> None:
+async def _close(call: RequestContext, ws: web.WebSocketResponse, ending: CloseReason) -> None:
     """Say why, and do not wait long for one who does not listen: its buffer is thrown away."""
     if ws.closed:
         return

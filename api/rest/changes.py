@@ -7,12 +7,12 @@ already shows, does no harm. A restore begins another epoch, since seqs are give
 
 from aiohttp import web
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.problems import feed_gone
-from api.rest.changes_responses import Change, Changes, SnapshotPage, changes_of, record
+from api.rest.changes_responses import ChangeResource, ChangesPage, SnapshotPage, changes_of, record
 from api.rest.parameters import bad_cursor, cursor_of, limit_of, query, since_of
 from api.rest.responses import folder, json_answer
-from mail.errors import FeedGone, Refused
+from mail.errors import JournalTruncated, Refused
 from mail.pagination import decode_cursor, encode_cursor
 from mail.ports import MailStore
 from schemas.events.mailbox_events import MailboxChanged
@@ -23,30 +23,30 @@ STEPS_AT_ONCE = 32  # of up to 500 messages each: what one read holds in memory
 async def steps_since(
     store: MailStore, user_id: str, since_seq: int, *, limit: int = STEPS_AT_ONCE
 ) -> tuple[list[MailboxChanged], int]:
-    """At most `limit` next steps after `since_seq`, and the mailbox's last seq. FeedGone.
+    """At most `limit` next steps after `since_seq`, and the mailbox's last seq. JournalTruncated.
 
     A step is told only when everything that it changed can be read. A `since_seq` beyond the last
     seq is of a mailbox that is no more, or of another epoch, and is as good as gone.
     """
     latest_seq = (await store.state(user_id)).seq
     if since_seq > latest_seq:
-        raise FeedGone(latest_seq)
+        raise JournalTruncated(latest_seq)
     steps = await store.journal(user_id, since_seq=since_seq, limit=limit)
     return [step for step in steps if step.seq <= latest_seq], latest_seq
 
 
-async def changes(call: SignedCall) -> web.StreamResponse:
+async def changes(call: AuthenticatedRequest) -> web.StreamResponse:
     """Whole steps until `limit` changes are reached: more than that when the last step has more."""
     values = query(call.request, "since", "limit")
     since, limit = since_of(values, call.edge.config), limit_of(values, call.edge.config)
     try:
         return json_answer(await _changes(call, since or 0, limit))
-    except FeedGone as gone:
+    except JournalTruncated as gone:
         raise feed_gone() from gone
 
 
-async def _changes(call: SignedCall, seq: int, limit: int) -> Changes:
-    found: list[Change] = []
+async def _changes(call: AuthenticatedRequest, seq: int, limit: int) -> ChangesPage:
+    found: list[ChangeResource] = []
     latest_seq = seq
     while len(found) < limit:
         wanted = min(STEPS_AT_ONCE, limit - len(found))  # most steps have a change
@@ -61,12 +61,12 @@ async def _changes(call: SignedCall, seq: int, limit: int) -> Changes:
         if not steps:
             break
     state = call.edge.config.state(seq)
-    return Changes(
+    return ChangesPage(
         changes=found, state=state, seq=seq, latest_seq=latest_seq, more=seq < latest_seq
     )
 
 
-async def snapshot(call: SignedCall) -> web.StreamResponse:
+async def snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
     """Every message there is, by id. The first page says from which seq to go on afterwards.
 
     Pages are of the moment of their reading, later than that seq or equal: the changes that follow

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.rest.responses import Folder, folder_ids
+from api.rest.responses import FolderResource, folder_ids
 from schemas.events.mailbox_events import FolderChange, MailboxChanged
 from schemas.mailbox import Message
 
@@ -17,7 +17,7 @@ class FolderInfo(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one message, or of one `folder` of the owner's making.
 
     All changes of one step have its `seq`. Of a destroyed message only the id is left.
@@ -32,17 +32,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     folder: FolderInfo | None = None
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class ChangesPage(msgspec.Struct, frozen=True, kw_only=True):
     """Go on from `state`, told through `seq`; `more` says that the mailbox's last is ahead."""
 
-    changes: list[Change]
+    changes: list[ChangeResource]
     state: str
     seq: int
     latest_seq: int
     more: bool
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class SnapshotRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A message as far as changes tell of it."""
 
     id: str
@@ -58,13 +58,13 @@ class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True):
 
     state: str
     seq: int
-    folders: list[Folder]
-    messages: list[Record]
+    folders: list[FolderResource]
+    messages: list[SnapshotRecord]
     next_cursor: str | None
 
 
-def record(row: Message) -> Record:
-    return Record(
+def record(row: Message) -> SnapshotRecord:
+    return SnapshotRecord(
         id=row.message_id,
         folder_ids=folder_ids(row.places),
         keywords=list(row.keywords),
@@ -78,15 +78,15 @@ def folder_info(told: FolderChange) -> FolderInfo:
     return FolderInfo(id=told.id, name=told.name, parent_id=told.parent_id)
 
 
-def changes_of(step: MailboxChanged) -> Iterator[Change]:
+def changes_of(step: MailboxChanged) -> Iterator[ChangeResource]:
     """Folders first: messages may lie in one that has just been made."""
     for told in step.folder_changes:
-        yield Change(seq=step.seq, change=told.change, folder=folder_info(told))
+        yield ChangeResource(seq=step.seq, change=told.change, folder=folder_info(told))
     for one in step.changes:
         if one.change == "destroyed":
-            yield Change(seq=step.seq, change=one.change, message_id=one.message_id)
+            yield ChangeResource(seq=step.seq, change=one.change, message_id=one.message_id)
         else:
-            yield Change(
+            yield ChangeResource(
                 seq=step.seq,
                 change=one.change,
                 message_id=one.message_id,

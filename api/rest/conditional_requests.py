@@ -9,7 +9,7 @@ import re
 
 from aiohttp import hdrs, web
 
-from api.context import SignedCall, SignedHandler
+from api.context import AuthenticatedHandler, AuthenticatedRequest
 from api.problems import Problem
 from schemas.mailbox import Message
 
@@ -17,11 +17,11 @@ _TAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
 _ANY = "*"
 
 
-def tag_of(call: SignedCall, row: Message) -> str:
+def tag_of(call: AuthenticatedRequest, row: Message) -> str:
     return _tag(call, row.changed_seq)
 
 
-def _tag(call: SignedCall, seq: int) -> str:
+def _tag(call: AuthenticatedRequest, seq: int) -> str:
     return f'"{call.edge.config.state(seq)}"'
 
 
@@ -33,7 +33,7 @@ def not_modified(request: web.Request, tag: str) -> web.Response | None:
     return web.Response(status=304, headers={hdrs.ETAG: tag})
 
 
-def wanted_seq(call: SignedCall, row: Message) -> int | None:
+def wanted_seq(call: AuthenticatedRequest, row: Message) -> int | None:
     """The `changed_seq` that a change depends on; None: it depends on none. 412."""
     header = call.request.headers.get(hdrs.IF_MATCH)
     if header is None or header.strip() == _ANY:
@@ -49,10 +49,10 @@ def changed_meanwhile(request: web.Request) -> Problem:
     return Problem(status, "changed_meanwhile", "The message was changed meanwhile: read it again.")
 
 
-def of_mailbox(handler: SignedHandler) -> SignedHandler:
+def of_mailbox(handler: AuthenticatedHandler) -> AuthenticatedHandler:
     """For what follows from the mailbox alone. The tag is taken first: it is never too new."""
 
-    async def answer(call: SignedCall) -> web.StreamResponse:
+    async def answer(call: AuthenticatedRequest) -> web.StreamResponse:
         tag = _tag(call, (await call.edge.ports.store.state(call.user_id)).seq)
         unchanged = not_modified(call.request, tag)
         if unchanged is not None and not _takes_any(call.request):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.http.paced_response import send, whole
 from api.http.security_headers import SANDBOX_CSP
 from api.problems import not_found
@@ -28,7 +28,7 @@ HARMLESS = frozenset(
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Cf has the marks that turn text round
 
 
-async def raw(call: SignedCall) -> web.StreamResponse:
+async def raw(call: AuthenticatedRequest) -> web.StreamResponse:
     """The message as it is kept: our trace header, then the bytes as accepted."""
     query(call.request)
     row = await row_of(call)
@@ -41,7 +41,7 @@ async def raw(call: SignedCall) -> web.StreamResponse:
         return await _send(call, pieces, size_bytes, "message/rfc822", f"{row.mail_id}.eml", tag)
 
 
-async def attachment(call: SignedCall) -> web.StreamResponse:
+async def attachment(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     n = number_of(call.request)
     row = await row_of(call)
@@ -59,7 +59,7 @@ async def attachment(call: SignedCall) -> web.StreamResponse:
         return await _send(call, whole(data), len(data), kind, name, tag)
 
 
-async def _pieces(call: SignedCall, row: Message) -> AsyncIterator[bytes]:
+async def _pieces(call: AuthenticatedRequest, row: Message) -> AsyncIterator[bytes]:
     """The content, piece by piece from the store: a whole one would wait in memory."""
     ref, size_bytes = row.content.ref, row.content.size_bytes
     for start in range(0, size_bytes, PIECE_BYTES):
@@ -68,7 +68,7 @@ async def _pieces(call: SignedCall, row: Message) -> AsyncIterator[bytes]:
 
 
 async def _send(
-    call: SignedCall,
+    call: AuthenticatedRequest,
     pieces: AsyncIterator[bytes],
     size_bytes: int,
     content_type: str,

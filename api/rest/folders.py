@@ -5,37 +5,37 @@ from typing import Any
 from aiohttp import hdrs, web
 from msgspec import UNSET
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.problems import bad_request, not_found
 from api.rest import responses
 from api.rest.mailbox_commands import accepted, carry_out_one, of_caller
 from api.rest.parameters import query, read_body
 from api.rest.requests import FolderPatch, NewFolder
-from api.rest.responses import Folders, json_answer
+from api.rest.responses import FolderList, json_answer
 from mail.ids import new_id
 from schemas.events.mailbox_commands import (
+    BulkFolderCommand,
     ChangeFolder,
     CreateFolder,
     DeleteFolder,
     EmptyFolder,
-    FolderWide,
     MarkAllRead,
 )
 from schemas.mailbox import Folder
 
 
-async def folders(call: SignedCall) -> web.StreamResponse:
+async def folders(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     rows = await call.edge.ports.store.folders(call.user_id)
-    return json_answer(Folders(folders=[responses.folder(one) for one in rows]))
+    return json_answer(FolderList(folders=[responses.folder(one) for one in rows]))
 
 
-async def folder(call: SignedCall) -> web.StreamResponse:
+async def folder(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     return json_answer(await _folder(call, call.request.match_info["id"]))
 
 
-async def create_folder(call: SignedCall) -> web.StreamResponse:
+async def create_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     """201 with the folder; 202 when it was not seen in time."""
     query(call.request)
     asked = await read_body(call.request, NewFolder)
@@ -49,7 +49,7 @@ async def create_folder(call: SignedCall) -> web.StreamResponse:
     return json_answer(made, status=201, headers={hdrs.LOCATION: place})
 
 
-async def patch_folder(call: SignedCall) -> web.StreamResponse:
+async def patch_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     asked = await read_body(call.request, FolderPatch)
     change: dict[str, Any] = {}
@@ -66,21 +66,21 @@ async def patch_folder(call: SignedCall) -> web.StreamResponse:
     return json_answer(await _folder(call, folder_id))
 
 
-async def delete_folder(call: SignedCall) -> web.StreamResponse:
+async def delete_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     """204 when all that lay in it has left; 202 while it goes on."""
     is_done = await _whole(call, DeleteFolder)
     return web.Response(status=204) if is_done else accepted("/v1/folders")
 
 
-async def empty_folder(call: SignedCall) -> web.StreamResponse:
+async def empty_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     return await _counted(call, EmptyFolder)
 
 
-async def read_folder(call: SignedCall) -> web.StreamResponse:
+async def read_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     return await _counted(call, MarkAllRead)
 
 
-async def _counted(call: SignedCall, kind: type[FolderWide]) -> web.StreamResponse:
+async def _counted(call: AuthenticatedRequest, kind: type[BulkFolderCommand]) -> web.StreamResponse:
     """200 with the folder when it is done; 202 while it goes on: the folder's counts show how."""
     folder_id = call.request.match_info["id"]
     if not await _whole(call, kind):
@@ -88,7 +88,7 @@ async def _counted(call: SignedCall, kind: type[FolderWide]) -> web.StreamRespon
     return json_answer(await _folder(call, folder_id))
 
 
-async def _whole(call: SignedCall, kind: type[FolderWide]) -> bool:
+async def _whole(call: AuthenticatedRequest, kind: type[BulkFolderCommand]) -> bool:
     """Whether the order to all of a folder was seen to its end in time. 404.
 
     The order is bounded by what the folder holds now, however late it is carried out.
@@ -99,11 +99,11 @@ async def _whole(call: SignedCall, kind: type[FolderWide]) -> bool:
     return await carry_out_one(call, order) is not None
 
 
-async def _folder(call: SignedCall, folder_id: str) -> responses.Folder:
+async def _folder(call: AuthenticatedRequest, folder_id: str) -> responses.FolderResource:
     return responses.folder(await _read(call, folder_id))
 
 
-async def _read(call: SignedCall, folder_id: str) -> Folder:
+async def _read(call: AuthenticatedRequest, folder_id: str) -> Folder:
     """The folder as its owner sees it now. 404."""
     rows = await call.edge.ports.store.folders(call.user_id)
     found = next((row for row in rows if row.counts.id == folder_id), None)

@@ -2,7 +2,7 @@
 
 from aiohttp import hdrs, web
 
-from api.context import Call, SignedCall
+from api.context import AuthenticatedRequest, RequestContext
 from api.http.authentication import (
     clear_cookie,
     device_of,
@@ -18,7 +18,7 @@ from api.http.password_check import is_right
 from api.problems import cross_site, wrong_credentials
 from api.rest.parameters import Login, query, read_body
 from api.rest.responses import LoggedIn, json_answer
-from edge.login_limiter import Candidate, TooManyTries
+from edge.login_limiter import LoginAttempt, LoginRateLimited
 from mail.addresses import normal_address
 from mail.clock import DAY_MS, now_ms, rfc3339
 from mail.errors import BadAddress
@@ -28,7 +28,7 @@ from schemas.directory import Session, SignIn, User
 USER_AGENT_MAX_CHARS = 200
 
 
-async def login(call: Call) -> web.StreamResponse:
+async def login(call: RequestContext) -> web.StreamResponse:
     """Sign in: the token in the body is for programs, the cookie for browsers."""
     query(call.request)
     if not from_own_page(call.request) and not is_allowed(call.request, call.edge.config):
@@ -45,7 +45,7 @@ async def login(call: Call) -> web.StreamResponse:
     return response
 
 
-async def _known_user(call: Call, asked: Login, device: str) -> User:
+async def _known_user(call: RequestContext, asked: Login, device: str) -> User:
     """The user whose password it is; 401 without telling what was wrong, at the same cost."""
     edge, address = call.edge, _normal(asked.address)
     user = await edge.ports.directory.user_by_address(address) if address else None
@@ -60,7 +60,7 @@ async def _known_user(call: Call, asked: Login, device: str) -> User:
     return user
 
 
-async def _begin_session(call: Call, user: User, made: Session) -> None:
+async def _begin_session(call: RequestContext, user: User, made: Session) -> None:
     """Begin it, unless the password or the user was changed since it was checked. 401."""
     directory = call.edge.ports.directory
     await directory.add_session(made)
@@ -70,7 +70,7 @@ async def _begin_session(call: Call, user: User, made: Session) -> None:
         raise wrong_credentials()
 
 
-def _new_session(call: Call, user: User) -> tuple[str, Session]:
+def _new_session(call: RequestContext, user: User) -> tuple[str, Session]:
     token, at_ms = new_token(), now_ms()
     return token, Session(
         token_sha256=token_sha256(token),
@@ -83,16 +83,16 @@ def _new_session(call: Call, user: User) -> tuple[str, Session]:
     )
 
 
-async def note_failure(call: Call, user: User | None, one: Candidate) -> None:
+async def note_failure(call: RequestContext, user: User | None, one: LoginAttempt) -> None:
     """A wrong password, and that the next try will be refused."""
     await note(call, user, "failure")
     try:
         await call.edge.sign_ins.admit(one)
-    except TooManyTries:
+    except LoginRateLimited:
         await note(call, user, "lockout")
 
 
-async def note(call: Call, user: User | None, outcome: str, *, device: str = "") -> None:
+async def note(call: RequestContext, user: User | None, outcome: str, *, device: str = "") -> None:
     """For an address of no user too: else the time would tell which addresses there are."""
     await call.edge.ports.directory.note_sign_in(
         SignIn(
@@ -107,7 +107,7 @@ async def note(call: Call, user: User | None, outcome: str, *, device: str = "")
     )
 
 
-def _user_agent(call: Call) -> str:
+def _user_agent(call: RequestContext) -> str:
     """Printable and bounded, whatever the client sent."""
     text = call.request.headers.get(hdrs.USER_AGENT, "")[:USER_AGENT_MAX_CHARS]
     return "".join(one for one in text if one.isprintable())
@@ -120,7 +120,7 @@ def _normal(address: str) -> str | None:
         return None
 
 
-async def logout(call: SignedCall) -> web.StreamResponse:
+async def logout(call: AuthenticatedRequest) -> web.StreamResponse:
     """End this sign-in, and the sockets opened with it."""
     query(call.request)
     sha256 = call.caller.session.token_sha256

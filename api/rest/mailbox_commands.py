@@ -10,10 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.problems import Problem, not_found
 from api.rest.conditional_requests import changed_meanwhile
-from api.rest.responses import Accepted, json_answer
+from api.rest.responses import CommandAccepted, json_answer
 from mail.clock import now_ms
 from mail.ids import new_id
 from mail.mailbox import command_rules
@@ -21,7 +21,7 @@ from schemas.events.mailbox_commands import Command
 from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
 
 
-def of_caller(call: SignedCall) -> dict[str, Any]:
+def of_caller(call: AuthenticatedRequest) -> dict[str, Any]:
     """The fields that every command has."""
     return {
         "command_id": new_id(),
@@ -31,7 +31,9 @@ def of_caller(call: SignedCall) -> dict[str, Any]:
     }
 
 
-async def carry_out(call: SignedCall, commands: Sequence[Command]) -> list[MailboxEvent | None]:
+async def carry_out(
+    call: AuthenticatedRequest, commands: Sequence[Command]
+) -> list[MailboxEvent | None]:
     """Publish, and wait for the event of each; None for one that is not seen in time."""
     loop = asyncio.get_running_loop()
     answers: dict[str, asyncio.Future[MailboxEvent]] = {
@@ -52,7 +54,7 @@ async def carry_out(call: SignedCall, commands: Sequence[Command]) -> list[Mailb
     return [answer.result() if answer.done() else None for answer in answers.values()]
 
 
-async def carry_out_one(call: SignedCall, command: Command) -> MailboxEvent | None:
+async def carry_out_one(call: AuthenticatedRequest, command: Command) -> MailboxEvent | None:
     """The event; None when it is not seen in time. 404, 409, 412: why nothing was changed."""
     (event,) = await carry_out(call, [command])
     if isinstance(event, CommandAnswered):
@@ -61,7 +63,7 @@ async def carry_out_one(call: SignedCall, command: Command) -> MailboxEvent | No
 
 
 def accepted(place: str) -> web.Response:
-    return json_answer(Accepted(location=place), status=202, headers={"Location": place})
+    return json_answer(CommandAccepted(location=place), status=202, headers={"Location": place})
 
 
 def _check(request: web.Request, answer: CommandAnswered) -> None:

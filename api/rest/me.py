@@ -3,14 +3,14 @@
 import msgspec
 from aiohttp import web
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.http.client_address import CLIENT
 from api.http.password_check import hashed, is_right
 from api.problems import bad_request, wrong_password
 from api.rest.login import note_failure
-from api.rest.parameters import Text, query, read_body
+from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_answer
-from edge.login_limiter import Candidate
+from edge.login_limiter import LoginAttempt
 from mail.addresses import normal_address
 from mail.clock import rfc3339
 from mail.directory.password_rules import fault_in
@@ -19,7 +19,7 @@ from schemas.directory import NOTHING_SAID, Quota
 from schemas.mailbox import Usage
 
 
-class Used(msgspec.Struct, frozen=True, kw_only=True):
+class UsedStorage(msgspec.Struct, frozen=True, kw_only=True):
     """`limit` is null where there is none."""
 
     used: int
@@ -27,8 +27,8 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuotaInfo(msgspec.Struct, frozen=True, kw_only=True):
-    bytes: Used
-    mails: Used
+    bytes: UsedStorage
+    mails: UsedStorage
 
 
 class OwnQuota(QuotaInfo, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class OwnQuota(QuotaInfo, frozen=True, kw_only=True):
     domain: QuotaInfo | None
 
 
-class Me(msgspec.Struct, frozen=True, kw_only=True):
+class OwnAccount(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     address: str
     expires_at: Timestamp
@@ -45,11 +45,11 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    old_password: Text
-    password: Text
+    old_password: ShortText
+    password: ShortText
 
 
-async def change_password(call: SignedCall) -> web.StreamResponse:
+async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
     """Set a new password; all other sessions end, with their sockets. 403: the old one is wrong.
 
     Tries at the old one are limited by session, so that a stolen session is no way to guess it.
@@ -60,7 +60,7 @@ async def change_password(call: SignedCall) -> web.StreamResponse:
     if fault := fault_in(asked.password, address=user.address):
         raise bad_request("weak_password", fault, "$.password")
     peer = call.request[CLIENT].address
-    one = Candidate(address=normal_address(user.address), peer=peer, source=("session", own))
+    one = LoginAttempt(address=normal_address(user.address), peer=peer, source=("session", own))
     if not await is_right(edge, one, user.password_hash, asked.old_password):
         await note_failure(call, user, one)
         raise wrong_password()
@@ -70,10 +70,10 @@ async def change_password(call: SignedCall) -> web.StreamResponse:
     return web.Response(status=204)
 
 
-async def me(call: SignedCall) -> web.StreamResponse:
+async def me(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     return json_answer(
-        Me(
+        OwnAccount(
             id=call.user_id,
             address=call.caller.user.address,
             expires_at=rfc3339(call.caller.session.expires_at_ms),
@@ -82,14 +82,14 @@ async def me(call: SignedCall) -> web.StreamResponse:
     )
 
 
-async def _quota(call: SignedCall) -> OwnQuota:
+async def _quota(call: AuthenticatedRequest) -> OwnQuota:
     edge, user = call.edge, call.caller.user
     used = await edge.ports.store.usage(user.user_id)
     own = _info(used, in_force(user.quota, edge.config.quota))
     return OwnQuota(bytes=own.bytes, mails=own.mails, domain=await _of_domain(call))
 
 
-async def _of_domain(call: SignedCall) -> QuotaInfo | None:
+async def _of_domain(call: AuthenticatedRequest) -> QuotaInfo | None:
     """Its usage is a sum over all its users, so it may be some seconds old."""
     domain = await call.edge.ports.directory.domain_of(call.caller.user.domain_id)
     quota = in_force(domain.quota if domain else NOTHING_SAID, NOTHING_SAID)
@@ -100,6 +100,6 @@ async def _of_domain(call: SignedCall) -> QuotaInfo | None:
 
 def _info(used: Usage, quota: Quota) -> QuotaInfo:
     return QuotaInfo(
-        bytes=Used(used=used.size_bytes, limit=quota.size_bytes),
-        mails=Used(used=used.messages, limit=quota.messages),
+        bytes=UsedStorage(used=used.size_bytes, limit=quota.size_bytes),
+        mails=UsedStorage(used=used.messages, limit=quota.messages),
     )

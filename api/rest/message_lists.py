@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.problems import not_found
 from api.rest.parameters import (
     FILTERS,
@@ -20,19 +20,19 @@ from mail.mailbox.folders import exists
 from schemas.mailbox import FolderCounts, MailboxState, Message, Page
 
 
-async def messages(call: SignedCall) -> web.StreamResponse:
+async def messages(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of all mail but junk and trash, newest first."""
     return await _listed(call, None)
 
 
-async def folder_messages(call: SignedCall) -> web.StreamResponse:
+async def folder_messages(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of a folder, newest first."""
     folder_id = call.request.match_info["id"]
     await _known(call, folder_id)
     return await _listed(call, folder_id)
 
 
-async def folder_uids(call: SignedCall) -> web.StreamResponse:
+async def folder_uids(call: AuthenticatedRequest) -> web.StreamResponse:
     """A folder's messages in the order in which they came into it; go on behind the last uid."""
     folder_id = call.request.match_info["id"]
     values = query(call.request, "after_uid", "limit")
@@ -51,7 +51,7 @@ async def folder_uids(call: SignedCall) -> web.StreamResponse:
     )
 
 
-async def thread(call: SignedCall) -> web.StreamResponse:
+async def thread(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of a conversation, oldest first, wherever its messages lie."""
     values = query(call.request, "limit", "cursor")
     thread_id = id_of(call.request)
@@ -67,7 +67,7 @@ async def thread(call: SignedCall) -> web.StreamResponse:
     return _page(page)
 
 
-async def _listed(call: SignedCall, folder_id: str | None) -> web.StreamResponse:
+async def _listed(call: AuthenticatedRequest, folder_id: str | None) -> web.StreamResponse:
     values = query(call.request, *FILTERS, "limit", "cursor")
     try:
         page = await call.edge.ports.store.page(
@@ -82,7 +82,7 @@ async def _listed(call: SignedCall, folder_id: str | None) -> web.StreamResponse
     return _page(page)
 
 
-async def _known(call: SignedCall, folder_id: str) -> MailboxState:
+async def _known(call: AuthenticatedRequest, folder_id: str) -> MailboxState:
     """The mailbox, which has this folder; else 404."""
     state = await call.edge.ports.store.state(call.user_id)
     if not exists(state, folder_id):

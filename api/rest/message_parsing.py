@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from api.context import Edge
+from api.context import AppContext
 from api.problems import unavailable
-from edge.fair_turns import CrowdedError, FairTurns
-from mail.mime.message_parser import Attachment, Reading
+from edge.fair_turns import FairTurns, QueueFull
+from mail.mime.message_parser import Attachment, ParsedMessage
 from mail.mime.message_parser import attachment as attachment_of
 from mail.mime.parse_requests import is_quick, read_shown
 from schemas.mailbox import Message
@@ -21,7 +21,7 @@ from schemas.mailbox import Message
 T = TypeVar("T")
 
 
-async def shown(edge: Edge, row: Message) -> Reading:
+async def shown(edge: AppContext, row: Message) -> ParsedMessage:
     """The mail as its page shows it; texts have one character too many where they were cut."""
     most = edge.config.text_max_chars
     return await _parsed(
@@ -32,7 +32,7 @@ async def shown(edge: Edge, row: Message) -> Reading:
     )
 
 
-async def attached(edge: Edge, row: Message, n: int) -> tuple[Attachment, bytes]:
+async def attached(edge: AppContext, row: Message, n: int) -> tuple[Attachment, bytes]:
     """NotFound: it has fewer attachments."""
     return await _parsed(
         edge,
@@ -43,7 +43,7 @@ async def attached(edge: Edge, row: Message, n: int) -> tuple[Attachment, bytes]
 
 
 async def _parsed(
-    edge: Edge,
+    edge: AppContext,
     row: Message,
     here: Callable[[bytes], T],
     by_child: Callable[[bytes], Awaitable[T]],
@@ -61,10 +61,10 @@ async def _parsed(
 
 
 @asynccontextmanager
-async def _turn(edge: Edge, line: FairTurns, user_id: str) -> AsyncIterator[None]:
+async def _turn(edge: AppContext, line: FairTurns, user_id: str) -> AsyncIterator[None]:
     try:
         async with line.turn(user_id):
             with edge.work.charged(user_id):
                 yield
-    except CrowdedError:
+    except QueueFull:
         raise unavailable(edge.config.retry_after_s) from None

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.problems import bad_request
 from api.rest.conditional_requests import tag_of, wanted_seq
 from api.rest.mailbox_commands import accepted, carry_out, carry_out_one, of_caller
@@ -15,20 +15,20 @@ from api.rest.message import row_of
 from api.rest.parameters import is_id, query, read_body
 from api.rest.requests import MessageIds, MessagePatch, MessagesPatch
 from api.rest.responses import json_answer, summary
-from api.rest.update_results import ACCEPTED, Outcome, Outcomes, outcomes_of
+from api.rest.update_results import ACCEPTED, UpdateResult, UpdateResults, outcomes_of
 from mail.mailbox.command_rules import NOT_FOUND, REFUSED, fault_in, is_discarded
 from mail.mailbox.commit_builder import CHANGES_MAX
 from mail.mailbox.keywords import normal_keywords
 from schemas.events.mailbox_commands import (
     ChangeMessages,
     DestroyMessages,
-    MessageOrder,
+    MessageCommand,
     TrashMessages,
 )
 from schemas.mailbox import FLAGGED, SEEN
 
 
-async def patch_message(call: SignedCall) -> web.StreamResponse:
+async def patch_message(call: AuthenticatedRequest) -> web.StreamResponse:
     """200 with the message after the change; 202 when it was not seen in time."""
     query(call.request)
     change = _change(await read_body(call.request, MessagePatch))
@@ -42,7 +42,7 @@ async def patch_message(call: SignedCall) -> web.StreamResponse:
     return await _one(call, order)
 
 
-async def delete_message(call: SignedCall) -> web.StreamResponse:
+async def delete_message(call: AuthenticatedRequest) -> web.StreamResponse:
     """200 with the message in the trash; 204 when it was read in trash or junk, and is destroyed.
 
     The command says which of the two, so that it means the same whenever it is carried out.
@@ -56,7 +56,7 @@ async def delete_message(call: SignedCall) -> web.StreamResponse:
     return await _one(call, TrashMessages(**fields, if_changed_seq=wanted))
 
 
-async def patch_messages(call: SignedCall) -> web.StreamResponse:
+async def patch_messages(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     asked = await read_body(call.request, MessagesPatch)
     change = _change(asked)
@@ -72,7 +72,7 @@ async def patch_messages(call: SignedCall) -> web.StreamResponse:
     return _answer(found)
 
 
-async def delete_messages(call: SignedCall) -> web.StreamResponse:
+async def delete_messages(call: AuthenticatedRequest) -> web.StreamResponse:
     """As each would be deleted alone."""
     query(call.request)
     asked = await read_body(call.request, MessageIds)
@@ -80,7 +80,7 @@ async def delete_messages(call: SignedCall) -> web.StreamResponse:
     return _answer(found | await _carried_out(call, await _deletions(call, _sound(found))))
 
 
-async def _deletions(call: SignedCall, ids: Sequence[str]) -> list[MessageOrder]:
+async def _deletions(call: AuthenticatedRequest, ids: Sequence[str]) -> list[MessageCommand]:
     """Destroy what is read in trash or junk, move the rest to the trash.
 
     The mailbox's seq is read first: no message that is read after it can be older.
@@ -98,7 +98,7 @@ async def _deletions(call: SignedCall, ids: Sequence[str]) -> list[MessageOrder]
     return [*destroyed, *trashed]
 
 
-async def _one(call: SignedCall, order: MessageOrder) -> web.StreamResponse:
+async def _one(call: AuthenticatedRequest, order: MessageCommand) -> web.StreamResponse:
     event = await carry_out_one(call, order)
     (message_id,) = order.message_ids
     if event is None:
@@ -109,12 +109,12 @@ async def _one(call: SignedCall, order: MessageOrder) -> web.StreamResponse:
     return json_answer(summary(row), headers={hdrs.ETAG: tag_of(call, row)})
 
 
-def _outcomes(call: SignedCall, ids: Sequence[str]) -> dict[str, Outcome]:
+def _outcomes(call: AuthenticatedRequest, ids: Sequence[str]) -> dict[str, UpdateResult]:
     """Each id once, as not found so far. 400: If-Match."""
     if hdrs.IF_MATCH in call.request.headers:
         detail = "If-Match goes with a change of one message."
         raise bad_request("if_match_of_many", detail, "header:If-Match")
-    return {id_: Outcome(id=id_, outcome=NOT_FOUND) for id_ in ids}
+    return {id_: UpdateResult(id=id_, outcome=NOT_FOUND) for id_ in ids}
 
 
 def _sound(ids: Iterable[str]) -> list[str]:
@@ -126,24 +126,28 @@ def _parts(ids: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(ids[at : at + CHANGES_MAX]) for at in range(0, len(ids), CHANGES_MAX)]
 
 
-def _answer(found: dict[str, Outcome]) -> web.Response:
+def _answer(found: dict[str, UpdateResult]) -> web.Response:
     """202 when not all of them were seen to be carried out."""
     is_done = all(one.outcome != ACCEPTED for one in found.values())
-    return json_answer(Outcomes(outcomes=list(found.values())), status=200 if is_done else 202)
+    return json_answer(UpdateResults(outcomes=list(found.values())), status=200 if is_done else 202)
 
 
-async def _carried_out(call: SignedCall, orders: Sequence[MessageOrder]) -> dict[str, Outcome]:
+async def _carried_out(
+    call: AuthenticatedRequest, orders: Sequence[MessageCommand]
+) -> dict[str, UpdateResult]:
     events = await carry_out(call, orders) if orders else []
     each = zip(orders, events, strict=True)
     return {one.id: one for order, event in each for one in outcomes_of(order, event)}
 
 
-async def _without_faults(call: SignedCall, order: ChangeMessages) -> dict[str, Outcome]:
+async def _without_faults(
+    call: AuthenticatedRequest, order: ChangeMessages
+) -> dict[str, UpdateResult]:
     """An order is refused whole: again, without the messages for which it was."""
     rows = await call.edge.ports.store.messages(call.user_id, order.message_ids)
     faults = {id_: fault for id_, row in rows.items() if (fault := fault_in(row, order))}
     rest = tuple(id_ for id_ in order.message_ids if id_ not in faults)
-    refused = (Outcome(id=id_, outcome=REFUSED, detail=fault) for id_, fault in faults.items())
+    refused = (UpdateResult(id=id_, outcome=REFUSED, detail=fault) for id_, fault in faults.items())
     again = msgspec.structs.replace(order, **of_caller(call), message_ids=rest)
     carried_out = await _carried_out(call, [again]) if faults and rest else {}
     return carried_out | {one.id: one for one in refused}

@@ -28,20 +28,20 @@ GONE_SEQ = SEQ_MAX + 1  # beyond every mailbox's last, and so as good as beyond 
 FIRST_EPOCH = 1
 FILTERS = ("unread", "flagged", "has_attachments", "from", "after", "before", "tz")
 
-Text = Annotated[str, msgspec.Meta(max_length=1024)]
+ShortText = Annotated[str, msgspec.Meta(max_length=1024)]
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    address: Text
-    password: Text
+    address: ShortText
+    password: ShortText
 
 
 class SocketFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a client may say on a socket: a token, first; or `ping`, answered with `pong`."""
 
     type: str = "token"
-    token: Text = ""
+    token: ShortText = ""
 
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body:

@@ -11,12 +11,14 @@ from mail.mailbox.folders import NAME_MAX_CHARS
 from mail.mailbox.keywords import KEYWORD_MAX_CHARS, KEYWORDS_MAX
 
 IDS_MAX = 2 * CHANGES_MAX
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
-FolderIds = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=PLACES_MAX)]
-Keyword = Annotated[str, msgspec.Meta(min_length=1, max_length=KEYWORD_MAX_CHARS)]
-Keywords = Annotated[dict[Keyword, bool], msgspec.Meta(min_length=1, max_length=KEYWORDS_MAX)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_CHARS)]
+ResourceId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+ResourceIds = Annotated[list[ResourceId], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
+FolderIds = Annotated[list[ResourceId], msgspec.Meta(min_length=1, max_length=PLACES_MAX)]
+KeywordName = Annotated[str, msgspec.Meta(min_length=1, max_length=KEYWORD_MAX_CHARS)]
+KeywordNames = Annotated[
+    dict[KeywordName, bool], msgspec.Meta(min_length=1, max_length=KEYWORDS_MAX)
+]
+FolderName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_CHARS)]
 
 
 class MessagePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +30,7 @@ class MessagePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     unread: bool | UnsetType = UNSET
     flagged: bool | UnsetType = UNSET
-    keywords: Keywords | UnsetType = UNSET
+    keywords: KeywordNames | UnsetType = UNSET
     folder_ids: FolderIds | UnsetType = UNSET
     add_folder_ids: FolderIds | UnsetType = UNSET
     remove_folder_ids: FolderIds | UnsetType = UNSET
@@ -37,22 +39,22 @@ class MessagePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class MessagesPatch(MessagePatch, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same change of many messages."""
 
-    ids: Ids
+    ids: ResourceIds
 
 
 class MessageIds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    ids: Ids
+    ids: ResourceIds
 
 
 class NewFolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`parent_id` null: at the top."""
 
-    name: Name
-    parent_id: Id | None = None
+    name: FolderName
+    parent_id: ResourceId | None = None
 
 
 class FolderPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At least one of the two; `parent_id` null: to the top."""
 
-    name: Name | UnsetType = UNSET
-    parent_id: Id | UnsetType | None = UNSET
+    name: FolderName | UnsetType = UNSET
+    parent_id: ResourceId | UnsetType | None = UNSET

@@ -6,14 +6,14 @@ import msgspec
 from aiohttp import web
 
 from mail.clock import rfc3339
-from schemas.mail import Hop, Mailbox
+from schemas.mail import EmailAddress, Hop
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Message
 from schemas.mailbox import Folder as FolderRow
 
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
-class Address(msgspec.Struct, frozen=True):
+class AddressResource(msgspec.Struct, frozen=True):
     """Either may be empty in broken mail."""
 
     name: str
@@ -25,7 +25,7 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Timestamp
 
 
-class Folder(msgspec.Struct, frozen=True, kw_only=True):
+class FolderResource(msgspec.Struct, frozen=True, kw_only=True):
     """`role` of the standard ones (RFC 6154); "" for the owner's, which may lie in others."""
 
     id: str
@@ -36,11 +36,11 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     unread: int
 
 
-class Folders(msgspec.Struct, frozen=True, kw_only=True):
-    folders: list[Folder]
+class FolderList(msgspec.Struct, frozen=True, kw_only=True):
+    folders: list[FolderResource]
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class MessageSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A message as lists show it.
 
     `date` is what its Date field claims, null when that is missing or cannot be read; lists are in
@@ -54,8 +54,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     created_seq: int
     changed_seq: int
     keywords: list[str]
-    sender: Address = msgspec.field(name="from")
-    to: list[Address]
+    sender: AddressResource = msgspec.field(name="from")
+    to: list[AddressResource]
     subject: str
     preview: str
     date: Timestamp | None
@@ -68,11 +68,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
-    messages: list[Summary]
+    messages: list[MessageSummary]
     next_cursor: str | None
 
 
-class UidMessage(Summary, frozen=True, kw_only=True):
+class UidMessage(MessageSummary, frozen=True, kw_only=True):
     uid: int  # in the folder whose list this is
 
 
@@ -94,7 +94,7 @@ class Highlights(msgspec.Struct, frozen=True, kw_only=True):
     preview: str | None
 
 
-class FoundMessage(Summary, frozen=True, kw_only=True):
+class FoundMessage(MessageSummary, frozen=True, kw_only=True):
     highlights: Highlights
 
 
@@ -107,7 +107,7 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True):
+class HeaderField(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     value: str
 
@@ -119,7 +119,7 @@ class AttachmentInfo(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
-class Spam(msgspec.Struct, frozen=True, kw_only=True):
+class SpamResource(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     tests: list[str]
 
@@ -133,24 +133,24 @@ class HopInfo(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
 
 
-class Detail(Summary, frozen=True, kw_only=True):
+class MessageDetail(MessageSummary, frozen=True, kw_only=True):
     """A message as it is read; `html` is sanitised, and null when the mail has none."""
 
-    cc: list[Address]
-    reply_to: list[Address]
+    cc: list[AddressResource]
+    reply_to: list[AddressResource]
     message_id: str
     in_reply_to: list[str]
     references: list[str]
-    headers: list[Header]
+    headers: list[HeaderField]
     text: str
     html: str | None
     attachments: list[AttachmentInfo]
-    spam: Spam
+    spam: SpamResource
     unchecked: list[str]  # what no scanner looked into: `encrypted`, `parts`
     hops: list[HopInfo]
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class CommandAccepted(msgspec.Struct, frozen=True, kw_only=True):
     """The change is durable and not applied yet; `location` shows it once it is."""
 
     status: str = "accepted"
@@ -184,17 +184,17 @@ def json_answer(
     )
 
 
-def address(mailbox: Mailbox | None) -> Address:
-    return Address(mailbox.name, mailbox.address) if mailbox else Address("", "")
+def address(mailbox: EmailAddress | None) -> AddressResource:
+    return AddressResource(mailbox.name, mailbox.address) if mailbox else AddressResource("", "")
 
 
-def addresses(mailboxes: tuple[Mailbox, ...]) -> list[Address]:
-    return [Address(one.name, one.address) for one in mailboxes]
+def addresses(mailboxes: tuple[EmailAddress, ...]) -> list[AddressResource]:
+    return [AddressResource(one.name, one.address) for one in mailboxes]
 
 
-def summary(row: Message) -> Summary:
+def summary(row: Message) -> MessageSummary:
     head = row.head
-    return Summary(
+    return MessageSummary(
         id=row.message_id,
         mail_id=row.mail_id,
         thread_id=row.thread_id,
@@ -224,14 +224,14 @@ def _date(at_ms: int | None) -> str | None:
         return None
 
 
-def shared_of(short: Summary) -> dict[str, Any]:
+def shared_of(short: MessageSummary) -> dict[str, Any]:
     """Its fields, for the bodies that have more."""
-    return {name: getattr(short, name) for name in Summary.__struct_fields__}
+    return {name: getattr(short, name) for name in MessageSummary.__struct_fields__}
 
 
-def folder(one: FolderRow) -> Folder:
+def folder(one: FolderRow) -> FolderResource:
     counts = one.counts
-    return Folder(
+    return FolderResource(
         id=counts.id,
         name=one.name,
         role=one.role,

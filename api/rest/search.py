@@ -2,25 +2,25 @@
 
 from aiohttp import web
 
-from api.context import SignedCall
+from api.context import AuthenticatedRequest
 from api.rest.parameters import bad_cursor, cursor_of, limit_of, order_of, query, zone_in
 from api.rest.responses import FoundMessage, Highlights, SearchPage, json_answer, shared_of, summary
 from mail.clock import now_ms
 from mail.errors import Refused
 from mail.query.fields import by_name
 from mail.query.parser import parse
-from mail.query.tree import Asker
-from mail.search.executor import Hit, Wish
+from mail.query.tree import QueryContext
+from mail.search.executor import SearchHit, SearchRequest
 from mail.search.executor import search as carry_out
 
 
-async def search(call: SignedCall) -> web.StreamResponse:
+async def search(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of hits. BadQuery goes on to become a problem that points at the place."""
     config, ports = call.edge.config, call.edge.ports
     values = query(call.request, "q", "order", "tz", "limit", "cursor")
     folders = await ports.store.folders(call.user_id)
-    asker = Asker(now_ms=now_ms(), zone=zone_in(values), folders=by_name(folders))
-    wish = Wish(
+    asker = QueryContext(now_ms=now_ms(), zone=zone_in(values), folders=by_name(folders))
+    wish = SearchRequest(
         user_id=call.user_id,
         query=parse(values.get("q", ""), asker),
         order=order_of(values),
@@ -42,6 +42,6 @@ async def search(call: SignedCall) -> web.StreamResponse:
     )
 
 
-def _found(hit: Hit) -> FoundMessage:
+def _found(hit: SearchHit) -> FoundMessage:
     marked = Highlights(subject=hit.marked.subject, preview=hit.marked.preview)
     return FoundMessage(**shared_of(summary(hit.row)), highlights=marked)

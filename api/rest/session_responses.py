@@ -21,7 +21,7 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
     peer: str
 
 
-class Sessions(msgspec.Struct, frozen=True, kw_only=True):
+class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first."""
 
     sessions: list[SessionInfo]
@@ -36,7 +36,7 @@ class SignInInfo(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str
 
 
-class SignIns(msgspec.Struct, frozen=True, kw_only=True):
+class SignInList(msgspec.Struct, frozen=True, kw_only=True):
     logins: list[SignInInfo]
     next_cursor: str | None
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import msgspec
 
 from mail.mailbox.command_rules import CONFLICT, NOT_FOUND, UNCHANGED
-from schemas.events.mailbox_commands import DestroyMessages, MessageOrder, TrashMessages
+from schemas.events.mailbox_commands import DestroyMessages, MessageCommand, TrashMessages
 from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
 
 ACCEPTED = "accepted"
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class UpdateResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of it, in one word.
 
     `updated`, `trashed` or `destroyed`; `unchanged`: it was so already; `not_found`; `conflict`:
@@ -24,13 +24,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
 
 
-class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
+class UpdateResults(msgspec.Struct, frozen=True, kw_only=True):
     """One for each id, in the order in which they were given."""
 
-    outcomes: list[Outcome]
+    outcomes: list[UpdateResult]
 
 
-def outcomes_of(command: MessageOrder, event: MailboxEvent | None) -> Iterator[Outcome]:
+def outcomes_of(command: MessageCommand, event: MailboxEvent | None) -> Iterator[UpdateResult]:
     """In the order of the command."""
     told = _told(command, event)
     others, detail = CONFLICT if isinstance(command, DestroyMessages) else UNCHANGED, ""
@@ -40,12 +40,12 @@ def outcomes_of(command: MessageOrder, event: MailboxEvent | None) -> Iterator[O
         others, detail = event.outcome, event.detail
     for id_ in command.message_ids:
         if id_ in told:
-            yield Outcome(id=id_, outcome=told[id_])
+            yield UpdateResult(id=id_, outcome=told[id_])
         else:
-            yield Outcome(id=id_, outcome=others, detail=detail)
+            yield UpdateResult(id=id_, outcome=others, detail=detail)
 
 
-def _told(command: MessageOrder, event: MailboxEvent | None) -> dict[str, str]:
+def _told(command: MessageCommand, event: MailboxEvent | None) -> dict[str, str]:
     """Those that the event names."""
     if event is None:
         return {}

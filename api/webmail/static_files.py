@@ -30,7 +30,7 @@ FILES = {
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class StaticFile:
     """One file of the page, with a validator (RFC 9110 §8.8.3)."""
 
     body: bytes
@@ -42,7 +42,7 @@ class File:
         return web.Response(body=self.body, headers=self.headers)
 
 
-def load(name: str) -> File:
+def load(name: str) -> StaticFile:
     body = (_FOLDER / name).read_bytes()
     headers = {
         hdrs.CONTENT_TYPE: _TYPES[Path(name).suffix],
@@ -52,7 +52,7 @@ def load(name: str) -> File:
     }
     if name in _SHARED:
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return File(body, headers)
+    return StaticFile(body, headers)
 
 
 def add_page(app: web.Application) -> None:

@@ -34,7 +34,7 @@ from cli.formatting import when
 from mail.clock import now_ms
 from mail.errors import Refused
 from stack.state_folder import version_of
-from stores.sqlite.consistent_copy import View, one_moment
+from stores.sqlite.consistent_copy import DatabaseView, one_moment
 from streams.config import Bootstrap
 from streams.log_client import Offsets
 from streams.readers import log_snapshot
@@ -103,7 +103,7 @@ class Backup:
     def _name(self, path: Path) -> str:
         return path.relative_to(self.home / "data").as_posix()
 
-    def _database(self, path: Path, view: View) -> int:
+    def _database(self, path: Path, view: DatabaseView) -> int:
         copied = self._made(path.parent.relative_to(self.home)) / path.name
         self._check_room(path.stat().st_size)
         schema = view.copy_to(copied)

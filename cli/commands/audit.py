@@ -25,11 +25,11 @@ from schemas.ledger import (
     QUARANTINED,
     REJECTED,
     STORED,
-    Account,
-    Lost,
+    AuditReport,
+    MissingDelivery,
 )
 from streams.config import Bootstrap
-from streams.readers.in_flight_search import LettersInLog, LogSearch
+from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
 from streams.readers.lag import lags
 from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX
 
@@ -67,7 +67,7 @@ def _span(hour: int | None, since: int | None, until: int | None) -> tuple[int, 
     return begin, end
 
 
-async def _audit(config: Config, since_ms: int, until_ms: int) -> tuple[Account, int]:
+async def _audit(config: Config, since_ms: int, until_ms: int) -> tuple[AuditReport, int]:
     async with adapters(config) as opened:
         unentered = await _unentered(config.bootstrap)
         ports = AuditPorts(
@@ -75,8 +75,8 @@ async def _audit(config: Config, since_ms: int, until_ms: int) -> tuple[Account,
             store=await opened.mail_store(),
             quarantine=await opened.quarantine(),
             contents=await opened.contents(),
-            letters=LettersInLog(config.bootstrap),
-            in_flight=LogSearch(config.bootstrap),
+            letters=LogDeadLetters(config.bootstrap),
+            in_flight=LogInFlightMails(config.bootstrap),
         )
         return await prove(ports, since_ms=since_ms, until_ms=until_ms), unentered
 
@@ -92,7 +92,7 @@ async def _unentered(bootstrap: Bootstrap) -> int:
         await asyncio.sleep(0.5)
 
 
-def _table(account: Account, unentered: int) -> str:
+def _table(account: AuditReport, unentered: int) -> str:
     span = f"{when(account.since_ms)} to {when(account.until_ms)}"
     lines = [f"accepted from {span}: {account.mails} mails", ""]
     lines += [f"  {state.replace('_', ' '):<12}{_count(account, state):>10}" for state in SHOWN]
@@ -106,16 +106,16 @@ def _table(account: Account, unentered: int) -> str:
     return "\n".join(lines)
 
 
-def _missing(lost: Lost) -> str:
+def _missing(lost: MissingDelivery) -> str:
     accepted = when(lost.accepted_at_ms)
     return f"MISSING  {lost.mail_id}  user {lost.user_id}  accepted {accepted}: {lost.why}"
 
 
-def _count(account: Account, state: str) -> int:
+def _count(account: AuditReport, state: str) -> int:
     return account.counts.get(state, 0)
 
 
-def _plain(account: Account, unentered: int) -> dict[str, Any]:
+def _plain(account: AuditReport, unentered: int) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(account)
     plain["since"], plain["until"] = when(plain.pop("since_ms")), when(plain.pop("until_ms"))
     plain["counts"] = {state: _count(account, state) for state in SHOWN}

@@ -18,7 +18,7 @@ from mail.errors import BrokerUnavailable, Refused
 from mail.mailbox.command_rules import REFUSED, UNCHANGED
 from mail.ports import Directory
 from operations.rebuild import rebuild_index, rebuild_views
-from operations.verify import Verifier
+from operations.verify import MailboxVerifier
 from schemas.consistency import COUNTS, INDEX, LISTS
 from schemas.directory import User
 from stack.privileges import PrivilegeError, become, opened_folder
@@ -91,7 +91,7 @@ def rebuild(part: str, address: str | None) -> None:
 async def _verify(config: Config, address: str | None, *, all_contents: bool) -> int:
     """The number of differences."""
     async with adapters(config) as opened:
-        verifier = Verifier(
+        verifier = MailboxVerifier(
             store=await opened.mail_store(),
             contents=await opened.contents(),
             holders=await opened.holders(),

@@ -16,8 +16,8 @@ from cli.wiring.profile import adapters, bootstrap
 from mail.errors import Refused
 from streams.dead_letters import admin as box
 from streams.dead_letters import park_requests
-from streams.dead_letters.records import Parked, Wanted, kind_of
-from streams.dead_letters.set_aside import Place, place_of, requests_folder
+from streams.dead_letters.records import DeadLetterFilter, ParkedRecord, kind_of
+from streams.dead_letters.set_aside import RecordPosition, place_of, requests_folder
 from streams.topology import BY_NAME, STAGES
 
 BAD = {"unreadable", "not_found"}
@@ -39,8 +39,8 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _wanted(cause: str, stage: str | None, since: int | None) -> Wanted:
-    return Wanted(cause=cause, stage=stage or "", since_ms=since or 0)
+def _wanted(cause: str, stage: str | None, since: int | None) -> DeadLetterFilter:
+    return DeadLetterFilter(cause=cause, stage=stage or "", since_ms=since or 0)
 
 
 @dead_letters.command("list")
@@ -100,7 +100,7 @@ def letters_redrive(
     An owner's command is sent back only by its id.
     """
     wanted = _wanted(cause, stage, since)
-    if bool(letter_ids) == (everything or wanted != Wanted()):
+    if bool(letter_ids) == (everything or wanted != DeadLetterFilter()):
         raise click.UsageError("name letters, or say --all or which by --cause, --stage, --since")
     ids = list(letter_ids) or None
     done = box.redrive(bootstrap(), ids, wanted=wanted, dry_run=dry_run, force=force)
@@ -131,7 +131,7 @@ def letters_park(name: str) -> None:
         click.echo(f"asked for: {place} is set aside as soon as its stage gets to it")
 
 
-async def _park(place: Place) -> bool:
+async def _park(place: RecordPosition) -> bool:
     config = load()
     async with adapters(config) as opened:
         directory = await opened.directory()
@@ -139,7 +139,7 @@ async def _park(place: Place) -> bool:
         return await park_requests.request(config.bootstrap, directory, folder, place)
 
 
-def _tell(done: Sequence[box.Done], nothing: str) -> None:
+def _tell(done: Sequence[box.DeadLetterResult], nothing: str) -> None:
     for one in done:
         click.echo(f"{one.id}  {one.outcome}{_onwards(one)}")
     if not done:
@@ -156,14 +156,14 @@ def _tell(done: Sequence[box.Done], nothing: str) -> None:
         raise Refused(f"nothing was done with: {', '.join(bad)}")
 
 
-def _onwards(done: box.Done) -> str:
+def _onwards(done: box.DeadLetterResult) -> str:
     topic = BY_NAME.get(done.topic)
     return f"  {topic.name}, to be read by {topic.reader}" if topic else ""
 
 
-def _by_cause(rows: Sequence[Parked]) -> list[dict[str, Any]]:
+def _by_cause(rows: Sequence[ParkedRecord]) -> list[dict[str, Any]]:
     """The most frequent first."""
-    groups: defaultdict[tuple[str, str], list[Parked]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str], list[ParkedRecord]] = defaultdict(list)
     for row in rows:
         letter = row.letter
         groups[(letter.stage, kind_of(letter.cause)) if letter else ("?", "unreadable")].append(row)
@@ -173,7 +173,7 @@ def _by_cause(rows: Sequence[Parked]) -> list[dict[str, Any]]:
     ]
 
 
-def _line(row: Parked) -> str:
+def _line(row: ParkedRecord) -> str:
     if row.letter is None:
         return f"{row.id}  its headers do not say where it came from{_seen_to(row)}"
     letter = row.letter
@@ -182,13 +182,13 @@ def _line(row: Parked) -> str:
     return f"{row.id}  {when(letter.at_ms)}  {origin}  {said}"
 
 
-def _seen_to(row: Parked) -> str:
+def _seen_to(row: ParkedRecord) -> str:
     if row.discarded_at_ms:
         return f"  (discarded {when(row.discarded_at_ms)}: {row.reason})"
     return f"  (sent back {when(row.redriven_at_ms)})" if row.redriven_at_ms else ""
 
 
-def _plain(row: Parked) -> dict[str, Any]:
+def _plain(row: ParkedRecord) -> dict[str, Any]:
     plain: dict[str, Any] = {"id": row.id}
     if row.letter is not None:
         letter = row.letter

@@ -15,7 +15,7 @@ import click
 from cli.accounts import FIRST_DOMAIN
 from cli.config.config import Config
 from cli.formatting import hop_lines
-from cli.push_client import Live, live
+from cli.push_client import PushClient, live
 from cli.stack_addresses import load_running
 from mail.errors import Refused
 from mail.ids import new_id, time_ms
@@ -64,7 +64,7 @@ async def _demo(config: Config, address: str, timeout_s: float) -> None:
         )
 
 
-async def _frame_of(mailbox: Live, mark: str) -> dict[str, Any]:
+async def _frame_of(mailbox: PushClient, mark: str) -> dict[str, Any]:
     async for frame in mailbox.changes():
         if frame["change"] == "created" and mark in frame["message"]["subject"]:
             return frame

@@ -157,5 +157,5 @@ def _from_stdin() -> str:
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
-def _tell(done: str, made: accounts.Made) -> None:
+def _tell(done: str, made: accounts.CreatedUser) -> None:
     click.echo(f"{made.address} {done}" + (f", password {made.password}" if made.password else ""))

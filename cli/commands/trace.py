@@ -11,7 +11,7 @@ import msgspec
 from cli.formatting import hop_lines, verdict_line, when
 from cli.stack_addresses import load_running
 from cli.time_arguments import MOMENT
-from cli.tracing import STORED, Candidate, End, Tracer, version_of
+from cli.tracing import STORED, DeliveryEnd, TraceCandidate, Tracer, version_of
 from cli.wiring.profile import adapters
 from mail.errors import NotFound
 
@@ -61,7 +61,7 @@ def trace(
 
 async def _trace(
     name: str, recipient: str | None, span: dict[str, int], *, subjects: bool
-) -> tuple[list[Candidate], list[End]]:
+) -> tuple[list[TraceCandidate], list[DeliveryEnd]]:
     """Candidates newest first; the ends when there is only one."""
     config = load_running()
     async with adapters(config) as opened:
@@ -76,15 +76,15 @@ async def _trace(
         if len(mail_ids) > 1:
             return found, []
         ends = await tracer.ends(mail_ids[0])
-        return found or [Candidate(mail_id=mail_ids[0], accepted_at_ms=0, states=())], ends
+        return found or [TraceCandidate(mail_id=mail_ids[0], accepted_at_ms=0, states=())], ends
 
 
-def _candidate(one: Candidate) -> str:
+def _candidate(one: TraceCandidate) -> str:
     subject = "" if one.subject is None else f"  {one.subject}"
     return f"{one.mail_id}  {when(one.accepted_at_ms)}  {', '.join(one.states)}{subject}"
 
 
-def of_owner(ends: list[End], user: str) -> list[End]:
+def of_owner(ends: list[DeliveryEnd], user: str) -> list[DeliveryEnd]:
     """Those of one owner. NotFound."""
     found = [end for end in ends if user.casefold() in {end.address.casefold(), end.user_id}]
     if not found:
@@ -92,7 +92,7 @@ def of_owner(ends: list[End], user: str) -> list[End]:
     return found
 
 
-def summary(ends: list[End]) -> list[str]:
+def summary(ends: list[DeliveryEnd]) -> list[str]:
     """Owners by state; what has not arrived, SHOWN_MAX of it; one end of all that has."""
     counts = Counter("deleted" if end.deleted else end.state for end in ends)
     arrived = [end for end in ends if end.state == STORED]
@@ -105,7 +105,7 @@ def summary(ends: list[End]) -> list[str]:
     ]
 
 
-def _ends(ends: list[End]) -> list[str]:
+def _ends(ends: list[DeliveryEnd]) -> list[str]:
     lines = []
     for end in ends:
         lines.append(end.where)
@@ -115,7 +115,7 @@ def _ends(ends: list[End]) -> list[str]:
     return lines
 
 
-def _plain(found: list[Candidate], ends: list[End]) -> dict[str, Any]:
+def _plain(found: list[TraceCandidate], ends: list[DeliveryEnd]) -> dict[str, Any]:
     """One mail with its ends, or the candidates."""
     if ends:
         return {"mail_id": found[0].mail_id, "ends": msgspec.to_builtins(ends)}

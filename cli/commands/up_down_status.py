@@ -17,7 +17,7 @@ from cli.doctor.finding import Level
 from cli.doctor.settings import settings
 from cli.formatting import event_of
 from cli.programs import programs
-from cli.roles.host_metrics import Machine
+from cli.roles.host_metrics import HostMetrics
 from cli.stack_addresses import load_running, told
 from cli.wiring.certificates import certificate_of
 from cli.wiring.profile import adapters
@@ -29,10 +29,17 @@ from stack.engines.java import JavaMissing
 from stack.engines.kafka import KafkaMissing
 from stack.engines.spamd import SpamdMissing
 from stack.log_format import formatter
-from stack.ports import Port, PortsTaken, check_ports
+from stack.ports import ListenPort, PortsTaken, check_ports
 from stack.privileges import PrivilegeError, become
 from stack.socket_activation import BadHandover
-from stack.state_folder import AlreadyRunning, Home, HomeError, NoState, claimed, lock_holder
+from stack.state_folder import (
+    AlreadyRunning,
+    NoState,
+    StateFolder,
+    StateFolderError,
+    claimed,
+    lock_holder,
+)
 from stack.supervision.client import (
     NotRunning,
     StartFailed,
@@ -45,10 +52,10 @@ from stack.supervision.supervisor import Supervisor
 from stack.supervision.supervisor_log import supervisor_log
 
 START_TIMEOUT_S = 180.0
-Seed = Callable[[Config], Coroutine[Any, Any, list[accounts.Made]]]
+Seed = Callable[[Config], Coroutine[Any, Any, list[accounts.CreatedUser]]]
 NOT_RUNNING = 3  # exit code of `status`, as LSB has it
 STARTING_FAILS = (
-    BadHandover, HomeError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing,
+    BadHandover, StateFolderError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing,
     SpamdMissing, KafkaMissing, JavaMissing,
 )  # fmt: skip
 
@@ -86,7 +93,7 @@ def down() -> None:
         was_running = stop(config.home)
     except NoState:
         was_running = False
-    except (HomeError, PrivilegeError) as error:
+    except (StateFolderError, PrivilegeError) as error:
         raise Refused(str(error)) from error
     click.echo("stopped" if was_running else "was not running")
 
@@ -98,20 +105,20 @@ def status(*, as_json: bool) -> None:
     config = load()
     try:
         found = read_status(config.home)
-    except (NotRunning, HomeError) as error:
+    except (NotRunning, StateFolderError) as error:
         found = {"state": "stopped", "processes": [], "engines": [], "roles": []}
-        found |= Machine(config, Home(config.home)).facts()
+        found |= HostMetrics(config, StateFolder(config.home)).facts()
         click.echo(json.dumps(found) if as_json else str(error))
         sys.exit(NOT_RUNNING)
     click.echo(json.dumps(found) if as_json else _table(found))
 
 
-def listening_ports(config: Config) -> list[Port]:
+def listening_ports(config: Config) -> list[ListenPort]:
     open_ones = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
     given = zip(open_ones, (config.smtp_fds, config.http_fds), strict=True)
     had = {setting for setting, descriptors in given if descriptors}
     return [
-        Port(setting, port, config.bind if setting in open_ones else "127.0.0.1")
+        ListenPort(setting, port, config.bind if setting in open_ones else "127.0.0.1")
         for setting, port in config.ports.named().items()
         if setting not in had
     ]
@@ -123,7 +130,7 @@ def _foreground(config: Config, seed: Seed) -> None:
         write_settings(home, told(config))
         certificate_of(config)  # a pair that cannot be used is told before anything starts
         made = asyncio.run(_prepared(config, seed))
-        machine = Machine(config, home)
+        machine = HostMetrics(config, home)
         shown: list[bool] = []
 
         def greet() -> None:
@@ -159,29 +166,29 @@ def _detached(config: Config, seed: Seed) -> None:
     click.echo(_greeting(config, made))
 
 
-async def _prepared(config: Config, seed: Seed) -> list[accounts.Made]:
+async def _prepared(config: Config, seed: Seed) -> list[accounts.CreatedUser]:
     await prepare_stores(config.home)
     return await seed(config)
 
 
-async def _no_users(_: Config) -> list[accounts.Made]:
+async def _no_users(_: Config) -> list[accounts.CreatedUser]:
     """For a service: passwords must not be printed into a journal."""
     return []
 
 
-async def _seed(config: Config) -> list[accounts.Made]:
+async def _seed(config: Config) -> list[accounts.CreatedUser]:
     async with adapters(config) as opened:
         return await accounts.seed(await opened.directory())
 
 
-def _greeting(config: Config, made: list[accounts.Made]) -> str:
+def _greeting(config: Config, made: list[accounts.CreatedUser]) -> str:
     lines = [
         "ready",
         f"  web   {config.http_url}/",
         f"  smtp  {config.bind}:{config.ports.smtp}",
         f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
     ]
-    notes = Machine(config, Home(config.home)).warnings()
+    notes = HostMetrics(config, StateFolder(config.home)).warnings()
     notes += [f"{one.what}: {one.do}" for one in settings(given()) if one.level is not Level.OK]
     lines += [f"  note  {note}" for note in notes]
     if made:
@@ -190,7 +197,7 @@ def _greeting(config: Config, made: list[accounts.Made]) -> str:
     return "\n".join(lines)
 
 
-def _passwords(made: list[accounts.Made]) -> str:
+def _passwords(made: list[accounts.CreatedUser]) -> str:
     rows = [f"  user  {one.address}  password {one.password}" for one in made]
     return "\n".join([*rows, "  shown once; change with: postriver user passwd ADDRESS"])
 

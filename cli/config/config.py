@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.config.edge import EdgeSettings, edge_settings
-from cli.config.setting_reader import BadSetting, Reader, written
+from cli.config.setting_reader import BadSetting, SettingReader, written
 from mail.addresses import normal_domain
 from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
 from mail.errors import Refused
@@ -31,7 +31,7 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class PortNumbers:
     """TCP ports on `bind`; the broker's are on the loopback always."""
 
     smtp: int
@@ -52,7 +52,7 @@ class Config(EdgeSettings):
     home: Path
     tools: Path  # uv, the broker's jars, and what was installed by apt
     bind: str
-    ports: Ports
+    ports: PortNumbers
     hostname: str  # in Received, greeting and EHLO
     message_max_bytes: int
     recipients_max: int
@@ -120,7 +120,7 @@ def given() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
 
 
-def _mirror(read: Reader) -> str:
+def _mirror(read: SettingReader) -> str:
     given = read.text("SIGNATURES_MIRROR", PUBLIC_MIRROR)
     return given if given in {PUBLIC_MIRROR, NO_MIRROR} else read.urls("SIGNATURES_MIRROR")
 
@@ -138,7 +138,7 @@ def checkout() -> Path:
 
 def load(environ: Mapping[str, str] | None = None) -> Config:
     """The configuration. BadSetting names the first value that cannot be used."""
-    read = Reader(os.environ if environ is None else environ)
+    read = SettingReader(os.environ if environ is None else environ)
     read.choice("PROFILE", "embedded", ("embedded",))
     junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
     if quarantine < junk:
@@ -174,7 +174,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     )
 
 
-def _ports(read: Reader) -> Ports:
+def _ports(read: SettingReader) -> PortNumbers:
     base = read.number("PORT_BASE", 0, least=0, most=65_000)
     if 0 < base < 1024:
         raise BadSetting("POSTRIVER_PORT_BASE", str(base), "1024 to 65000")
@@ -186,10 +186,10 @@ def _ports(read: Reader) -> Ports:
     }
     if len(set(ports.values())) < len(ports):
         raise BadSetting("POSTRIVER_*_PORT", str(sorted(ports.values())), "five different ports")
-    return Ports(**ports)
+    return PortNumbers(**ports)
 
 
-def _hostname(read: Reader) -> str:
+def _hostname(read: SettingReader) -> str:
     given = read.text("HOSTNAME", "")
     try:
         return normal_domain(given or _own_name())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.config.setting_reader import BadSetting, Reader
+from cli.config.setting_reader import BadSetting, SettingReader
 from edge.trusted_networks import Networks
 
 
@@ -29,7 +29,7 @@ class EdgeSettings:
     http_fds: tuple[int, ...]
 
 
-def edge_settings(read: Reader) -> dict[str, Any]:
+def edge_settings(read: SettingReader) -> dict[str, Any]:
     """The fields of EdgeSettings. BadSetting."""
     certificate, key = _tls(read)
     return {
@@ -57,7 +57,7 @@ def edge_settings(read: Reader) -> dict[str, Any]:
     }
 
 
-def _tls(read: Reader) -> tuple[Path | None, Path | None]:
+def _tls(read: SettingReader) -> tuple[Path | None, Path | None]:
     """Both or neither; whether they can be used is seen when they are read."""
     names = ("TLS_CERT", "TLS_KEY")
     given = [read.text(name, "") for name in names]

@@ -18,7 +18,7 @@ class BadSetting(Refused):
         super().__init__(f"{name}={value!r}: {wanted}")
 
 
-class Reader:
+class SettingReader:
     """Typed access to POSTRIVER_* names."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -82,7 +82,7 @@ class Reader:
 
 
 def written(value: object) -> str:
-    """A value as `Reader` reads it."""
+    """A value as `SettingReader` reads it."""
     match value:
         case None:
             return ""

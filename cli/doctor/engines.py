@@ -12,7 +12,7 @@ from cli.programs import clamd_config, kafka_config
 from stack.engines import clamd, kafka, spamd
 from stack.engines import virus_signatures as signatures
 from stack.engines.java import JavaMissing, find_java, java_version
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from stack.supervision.probes import KafkaProbe, Probe, TcpProbe
 
 VERSION_LIMIT_S = 5.0
@@ -80,7 +80,7 @@ def _version(name: str, program: str, package: str) -> Finding:
     return ok(name, found.group() if found else said.strip()[:60])
 
 
-def configurations(config: Config, home: Home) -> list[Finding]:
+def configurations(config: Config, home: StateFolder) -> list[Finding]:
     """What the running engines were started with, held to what this version would write."""
     folder = signatures.folder_for(home, update=config.signatures == "update")
     text = clamd.configuration(home, clamd_config(config), folder)
@@ -109,7 +109,7 @@ def _same(check: str, path: Path, wanted: Mapping[str, str], between: str) -> li
     return [problem(check, f"{path}: {line}", do) for line in wrong]
 
 
-async def answering(config: Config, home: Home) -> list[Finding]:
+async def answering(config: Config, home: StateFolder) -> list[Finding]:
     """Of a stack that is up."""
     probes: dict[str, Probe] = {
         "kafka": KafkaProbe(config.ports.kafka),

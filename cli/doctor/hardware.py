@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from cli.doctor.finding import Finding, note, ok, problem
-from stack.ports import Port, PortsTaken, check_ports, listener
+from stack.ports import ListenPort, PortsTaken, check_ports, listener
 from stack.supervision.supervisor import OPEN_FILES_WANTED
 from streams.readers.backlog_gate import GateConfig, least_free_bytes
 from streams.topology import FOREVER, PARTITIONS, SEGMENT_BYTES, TOPICS
@@ -127,7 +127,9 @@ def clock(newest_s: float, now_s: float, *, synchronised: bool) -> list[Finding]
     return [ok("clock", "synchronised")]
 
 
-def ports(wanted: Iterable[Port], listens: Callable[[int], str | None] = listener) -> list[Finding]:
+def ports(
+    wanted: Iterable[ListenPort], listens: Callable[[int], str | None] = listener
+) -> list[Finding]:
     """For a stack that is down: what would keep it from starting."""
     wanted = list(wanted)
     held = [

@@ -10,10 +10,10 @@ from pathlib import Path
 from cli.config.config import Config
 from cli.doctor import engines, hardware, state_folder, streams
 from cli.doctor.finding import Finding, problem
-from cli.roles.host_metrics import Machine
+from cli.roles.host_metrics import HostMetrics
 from cli.wiring.certificates import pair_of
 from edge.tls_certificate import BadCertificate, context
-from stack.state_folder import Home, HomeError, existing, lock_holder
+from stack.state_folder import StateFolder, StateFolderError, existing, lock_holder
 from stack.supervision.client import NotRunning, read_status
 
 CHECK_LIMIT_S = 15.0
@@ -66,7 +66,7 @@ async def round_of(config: Config) -> list[Finding]:
         bounded("state", lambda: state_folder.state(config.home)),
     )
     found = [finding for findings in at_all for finding in findings]
-    with suppress(HomeError):
+    with suppress(StateFolderError):
         home = existing(config.home)
         found += await bounded("machine", lambda: _kept(config, home))
         if lock_holder(home.path) is not None:
@@ -85,9 +85,9 @@ def _disk(path: Path) -> list[Finding]:
     return [*found, *hardware.clock(newest_s, time.time(), synchronised=synchronised)]
 
 
-def _kept(config: Config, home: Home) -> list[Finding]:
+def _kept(config: Config, home: StateFolder) -> list[Finding]:
     """What is kept in the folder and grows old."""
-    machine, update = Machine(config, home), config.signatures == "update"
+    machine, update = HostMetrics(config, home), config.signatures == "update"
     return [
         *engines.virus_signatures(machine.signatures(), update=update),
         *_certificate(config, machine),
@@ -95,7 +95,7 @@ def _kept(config: Config, home: Home) -> list[Finding]:
     ]
 
 
-def _certificate(config: Config, machine: Machine) -> list[Finding]:
+def _certificate(config: Config, machine: HostMetrics) -> list[Finding]:
     """Our own is made at the first start; until then there is none, and nothing wrong with that."""
     ends_s = machine.certificate_ends_s()
     if config.tls_cert is None and ends_s is None:
@@ -108,7 +108,7 @@ def _certificate(config: Config, machine: Machine) -> list[Finding]:
     return state_folder.certificate(ends_s)
 
 
-async def _up(config: Config, home: Home) -> list[Finding]:
+async def _up(config: Config, home: StateFolder) -> list[Finding]:
     """Of a stack that a supervisor holds."""
     rounds = await asyncio.gather(
         bounded("processes", lambda: _told(home)),
@@ -121,7 +121,7 @@ async def _up(config: Config, home: Home) -> list[Finding]:
     return [finding for findings in rounds for finding in findings]
 
 
-def _told(home: Home) -> list[Finding]:
+def _told(home: StateFolder) -> list[Finding]:
     try:
         status = read_status(home.path)
     except NotRunning:

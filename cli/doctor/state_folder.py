@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from cli.doctor.finding import Finding, note, ok, problem
-from stack.state_folder import FOLDERS, Home, HomeError, existing, lock_holder
-from stack.supervision.orphan_processes import Records, members
+from stack.state_folder import FOLDERS, StateFolder, StateFolderError, existing, lock_holder
+from stack.supervision.orphan_processes import ProcessRecords, members
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What only the owner may look into.
@@ -19,7 +19,7 @@ BACKUP_OLD_S = 8 * DAY_S
 def state(path: Path) -> list[Finding]:
     try:
         home = existing(path)
-    except HomeError as error:
+    except StateFolderError as error:
         return [problem("state", str(error), "make run, or set POSTRIVER_HOME")]
     return [
         ok("state", f"{home.path}, version {(path / 'version').read_text().strip()}"),
@@ -29,7 +29,7 @@ def state(path: Path) -> list[Finding]:
     ]
 
 
-def private(home: Home) -> list[Finding]:
+def private(home: StateFolder) -> list[Finding]:
     open_ones = [
         path
         for path in (home.path, *(home.path / name for name in PRIVATE))
@@ -45,7 +45,7 @@ def private(home: Home) -> list[Finding]:
     return [ok("permissions", "only the owner can look into it")]
 
 
-def owned(home: Home) -> list[Finding]:
+def owned(home: StateFolder) -> list[Finding]:
     """All of one owner, and that one is us: a file of root's stops what must write it."""
     owner = home.path.stat().st_uid
     strangers = [
@@ -72,11 +72,11 @@ def _owner(path: Path) -> int | None:
         return None
 
 
-def left_over(home: Home) -> list[Finding]:
+def left_over(home: StateFolder) -> list[Finding]:
     pid = lock_holder(home.path)
     if pid is not None:
         return [ok("lock", f"held by the supervisor, pid {pid}")]
-    left = sorted({record.name for record in Records(home).read() if members(record)})
+    left = sorted({record.name for record in ProcessRecords(home).read() if members(record)})
     if left:
         what = f"nothing is supervised, yet these run: {', '.join(left)}"
         return [problem("lock", what, "postriver down")]

@@ -8,7 +8,7 @@ from cli.doctor.finding import Finding, note, ok, problem
 from cli.formatting import event_of
 from mail.clock import now_ms
 from mail.lifecycle import running
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from streams.config import TopicsConfig
 from streams.log_client import LogClient
 from streams.readers.lag import LagMeter, all_groups
@@ -21,7 +21,7 @@ LAG_LONG = 1_000
 RESTARTS_MANY = 3
 
 
-def processes(status: Mapping[str, Any], home: Home) -> list[Finding]:
+def processes(status: Mapping[str, Any], home: StateFolder) -> list[Finding]:
     """From the supervisor's /status."""
     found = [
         problem("processes", f"{name}: {why}", f"tail {home.log / name}.log")

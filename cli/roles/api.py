@@ -13,7 +13,7 @@ from api.http.authentication import SIGN_INS_KEPT_MS
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from cli.config.config import Config
-from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, Sample, serve_health
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.profile import adapters
 from edge.login_limiter import ATTEMPTS_KEPT_MS
@@ -107,13 +107,13 @@ def _reasons(serving: Serving) -> list[str]:
     return [] if serving and serving[0][0].ready else ["the event tail is not there yet"]
 
 
-def _report(serving: Serving) -> Report:
+def _report(serving: Serving) -> HealthReport:
     def status() -> dict[str, Any]:
         sockets = serving[0][1].sockets if serving else 0
         warnings = serving[0][2].warnings() if serving else []
         return {"lag": 0, "held": [], "detail": {"sockets": sockets}, "warnings": warnings}
 
-    return Report(
+    return HealthReport(
         reasons=lambda: _reasons(serving),
         status=status,
         samples=lambda: _samples(serving[0][1]) if serving else (),

@@ -6,12 +6,12 @@ from asyncio import Event
 from collections.abc import Iterable
 from typing import Any
 
-from agents.background.content_sweeper import Sweeper
+from agents.background.content_sweeper import ContentSweeper
 from agents.background.custodian import Custodian, CustodyConfig
-from agents.background.stale_holders import Leftovers
-from agents.ports import CustodyPorts, LeftoverPorts, SweepPorts
+from agents.background.stale_holders import StaleHolders
+from agents.ports import CustodyPorts, StaleHolderPorts, SweepPorts
 from cli.config.config import Config
-from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, Sample, serve_health
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import now_ms, rfc3339
@@ -23,8 +23,8 @@ from schemas.ledger import ENDS
 from stack.state_folder import existing
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
-from streams.readers.in_flight_search import LettersInLog, LogSearch
-from streams.readers.ledger_feed import CustodyFeed
+from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
+from streams.readers.ledger_feed import LedgerFeed
 from streams.topics.admin import wait_for_topics
 from streams.topology import CUSTODY, DEAD_LETTERS
 
@@ -36,7 +36,7 @@ LEFTOVERS_FIRST_S, LEFTOVERS_INTERVAL_S = 3600.0, 86_400.0
 RELEASE_INTERVAL_S = 60.0
 SWEEP_INTERVAL_S = 30.0  # a look at leases; the sweeper itself keeps its turns apart
 
-AtWork = list[tuple[CustodyFeed, Custodian, Sweeper]]
+AtWork = list[tuple[LedgerFeed, Custodian, ContentSweeper]]
 
 
 async def run(config: Config, stop: Event) -> None:
@@ -51,10 +51,10 @@ async def run(config: Config, stop: Event) -> None:
             custodian = Custodian(
                 ports, epochs[DEAD_LETTERS], CustodyConfig(keep_days=config.ledger_days)
             )
-            sweeper = Sweeper(sweep_ports)
-            leftovers = Leftovers(_leftover_ports(config, ports))
+            sweeper = ContentSweeper(sweep_ports)
+            leftovers = StaleHolders(_leftover_ports(config, ports))
             async with (
-                running(CustodyFeed(config.bootstrap, custodian.take)) as feed,
+                running(LedgerFeed(config.bootstrap, custodian.take)) as feed,
                 repeating(CUSTODY, custodian.turn, LOOK_INTERVAL_S),
                 repeating("sweep", sweeper.turn, SWEEP_INTERVAL_S),
                 repeating("releases", lambda: _release(config, release_ports), RELEASE_INTERVAL_S),
@@ -76,25 +76,25 @@ async def _ports(config: Config, opened: Adapters) -> tuple[CustodyPorts, SweepP
         store=await opened.mail_store(),
         quarantine=quarantine,
         holders=holders,
-        in_flight=LogSearch(config.bootstrap),
+        in_flight=LogInFlightMails(config.bootstrap),
     )
     sweep = SweepPorts(
         contents=await opened.content_sweep(),
         holders=holders,
         quarantine=quarantine,
-        in_flight=LogSearch(config.bootstrap),
+        in_flight=LogInFlightMails(config.bootstrap),
     )
     release = ReleasePorts(quarantine=quarantine, contents=contents, holders=holders, ledger=ledger)
     return ports, sweep, release
 
 
-def _leftover_ports(config: Config, ports: CustodyPorts) -> LeftoverPorts:
-    return LeftoverPorts(
+def _leftover_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts:
+    return StaleHolderPorts(
         holders=ports.holders,
         quarantine=ports.quarantine,
-        letters=LettersInLog(config.bootstrap),
+        letters=LogDeadLetters(config.bootstrap),
         ledger=ports.ledger,
-        in_flight=LogSearch(config.bootstrap),
+        in_flight=LogInFlightMails(config.bootstrap),
     )
 
 
@@ -110,7 +110,7 @@ async def _release(config: Config, ports: ReleasePorts) -> None:
         log.warning("published %d releases from quarantine that had been cut short", count)
 
 
-def _report(at_work: AtWork) -> Report:
+def _report(at_work: AtWork) -> HealthReport:
     def reasons() -> list[str]:
         return [] if at_work and at_work[0][0].status.ready else ["waiting for the broker"]
 
@@ -127,7 +127,7 @@ def _report(at_work: AtWork) -> Report:
         said = {"detail": detail, "warnings": _warnings(at_work)}
         return {"lag": feed.status.lag, "held": [], **said}
 
-    return Report(
+    return HealthReport(
         reasons=reasons,
         unhealthy=lambda: _unhealthy(at_work),
         status=status,
@@ -153,7 +153,7 @@ def _warnings(at_work: AtWork) -> list[str]:
     return custodian.warnings() + gone
 
 
-def _samples(feed: CustodyFeed, custodian: Custodian, sweeper: Sweeper) -> Iterable[Sample]:
+def _samples(feed: LedgerFeed, custodian: Custodian, sweeper: ContentSweeper) -> Iterable[Sample]:
     yield Sample(
         name="postriver_swept_contents", value=sweeper.deleted,
         help="Contents deleted because nobody needed them.",

@@ -40,7 +40,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class HealthReport:
     """Where a process gets its own state from; every call is cheap and does not block."""
 
     reasons: Callable[[], list[str]] = list  # why it is not ready
@@ -63,7 +63,7 @@ def commit_times() -> Iterable[Sample]:
 
 
 class _Samples(Collector):
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: HealthReport) -> None:
         self._report = report
 
     def collect(self) -> Iterable[Metric]:
@@ -90,7 +90,7 @@ def _family(sample: Sample) -> Metric:
     return family
 
 
-async def serve_health(path: Path, report: Report) -> web.AppRunner:
+async def serve_health(path: Path, report: HealthReport) -> web.AppRunner:
     """Serve `report` on the unix socket `path`; the caller cleans the runner up."""
     registry = CollectorRegistry()
     registry.register(_Samples(report))
@@ -110,7 +110,7 @@ async def serve_health(path: Path, report: Report) -> web.AppRunner:
     return runner
 
 
-def _healthz(report: Report) -> Callable[[web.Request], Any]:
+def _healthz(report: HealthReport) -> Callable[[web.Request], Any]:
     async def healthz(_: web.Request) -> web.Response:
         why = report.unhealthy()
         body = {"healthy": why is None, "reason": why}
@@ -119,7 +119,7 @@ def _healthz(report: Report) -> Callable[[web.Request], Any]:
     return healthz
 
 
-def _readyz(report: Report) -> Callable[[web.Request], Any]:
+def _readyz(report: HealthReport) -> Callable[[web.Request], Any]:
     async def readyz(_: web.Request) -> web.Response:
         reasons = report.reasons()
         body = {"ready": not reasons, "reasons": reasons}
@@ -128,7 +128,7 @@ def _readyz(report: Report) -> Callable[[web.Request], Any]:
     return readyz
 
 
-def _status(report: Report) -> Callable[[web.Request], Any]:
+def _status(report: HealthReport) -> Callable[[web.Request], Any]:
     async def status(_: web.Request) -> web.Response:
         return web.json_response(report.status())
 

@@ -17,18 +17,18 @@ from cli.config.config import Config
 from cli.wiring.certificates import pair_of
 from edge.tls_certificate import BadCertificate
 from stack.engines import virus_signatures as signatures
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from streams.topology import TOPICS
 
 GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class HostMetrics:
     """Of one stack."""
 
     config: Config
-    home: Home
+    home: StateFolder
 
     def signatures(self) -> signatures.Signatures:
         update = self.config.signatures == "update"

@@ -6,11 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from cli.config.config import Config
-from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, Sample, serve_health
 from cli.roles.notifier import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.profile import adapters
-from mail.directory.quotas import StoredRoom
+from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import NO_DOMAINS, DirectoryResolver
 from mail.lifecycle import repeating, running
 from mail.ports import Directory, Publisher, Resolver
@@ -51,7 +51,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     SmtpServer(
                         _smtp(config),
                         resolver=resolver,
-                        room=StoredRoom(await opened.mail_store(), config.quota),
+                        room=StoredQuotaCheck(await opened.mail_store(), config.quota),
                         publisher=publisher,
                         contents=await opened.contents(),
                         gate=gate,
@@ -97,7 +97,7 @@ class DomainsThere:
         self.seen = self.seen or bool(await directory.domains())
 
 
-def _report(listening: list[tuple[SmtpServer, BacklogGate]], domains: DomainsThere) -> Report:
+def _report(listening: list[tuple[SmtpServer, BacklogGate]], domains: DomainsThere) -> HealthReport:
     def reasons() -> list[str]:
         if not listening:
             return ["waiting for the broker"]
@@ -107,7 +107,7 @@ def _report(listening: list[tuple[SmtpServer, BacklogGate]], domains: DomainsThe
         closed = listening[0][1].closed() if listening else None
         return {"lag": 0, "held": [], "detail": {"gate": closed}}
 
-    return Report(
+    return HealthReport(
         reasons=reasons,
         status=status,
         samples=lambda: _samples(*listening[0]) if listening else (),

@@ -11,10 +11,10 @@ from agents.mailbox_parking import journalled
 from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
 from agents.route import route
 from agents.scan import scan
-from agents.suspended_mailboxes import SetAside
+from agents.suspended_mailboxes import SuspendedMailboxes
 from agents.validate import parsed_apart, validate
 from cli.config.config import Config
-from cli.roles.health_endpoint import Report, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, Sample, serve_health
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import DAY_MS, now_ms
@@ -27,10 +27,10 @@ from streams.dead_letters.set_aside import requests_folder
 from streams.publisher import KafkaPublisher
 from streams.readers.backlog_gate import GateConfig, low_disk
 from streams.topics.admin import wait_for_topics
-from streams.topics.retention import TrimConfig, Trimmer
+from streams.topics.retention import LogTrimmer, TrimConfig
 from streams.topology import stages_of
 from streams.worker.event_handling import Handler, Instead
-from streams.worker.mailbox_table import UnreadTable
+from streams.worker.mailbox_table import MailboxStatesTable
 from streams.worker.status import OUTCOMES, RoleStatus
 from streams.worker.worker import Worker
 
@@ -44,7 +44,7 @@ HANDLERS: dict[str, Handler] = {
 INSTEAD: dict[str, Instead] = {"validate": parsed_apart, "mailbox": journalled}
 REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
 REFRESH_INTERVAL_S = 60.0  # of warnings; what this process sets aside is known at once
-Ports = Callable[[UnreadTable | None], Any]
+StagePorts = Callable[[MailboxStatesTable | None], Any]
 
 
 async def run_intake(config: Config, stop: asyncio.Event) -> None:
@@ -81,9 +81,9 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
         store, holders = await opened.mail_store(), await opened.holders()
         contents, parser = await opened.contents(), opened.parser()
         clock = ClockGuard()
-        aside = SetAside(await opened.directory())
+        aside = SuspendedMailboxes(await opened.directory())
 
-        def ports(unread: UnreadTable | None) -> MailboxPorts:
+        def ports(unread: MailboxStatesTable | None) -> MailboxPorts:
             assert unread is not None
             return MailboxPorts(
                 store=store,
@@ -122,7 +122,7 @@ async def _work(
     config: Config,
     stop: asyncio.Event,
     opened: Adapters,
-    ports: Ports,
+    ports: StagePorts,
     *,
     warnings: Callable[[], list[str]] = list,
 ) -> None:
@@ -137,7 +137,7 @@ async def _work(
     try:
         async with (
             running(KafkaPublisher(river)) as publisher,
-            running(Trimmer.of_role(config.bootstrap, role, config=_trim(config))),
+            running(LogTrimmer.of_role(config.bootstrap, role, config=_trim(config))),
         ):
             worker = Worker(
                 role,
@@ -172,7 +172,7 @@ def _streams(config: Config, role: str) -> StreamsConfig:
     )
 
 
-def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]]) -> Report:
+def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]]) -> HealthReport:
     def reasons() -> list[str]:
         if not at_work:
             return ["waiting for the broker"]
@@ -186,7 +186,7 @@ def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]])
         said = {"detail": {"partitions": found.partitions}, "warnings": warnings()}
         return {"lag": found.lag, "held": held, **said}
 
-    return Report(
+    return HealthReport(
         reasons=reasons,
         unhealthy=lambda: at_work[0].unhealthy() if at_work else None,
         status=status,

@@ -4,15 +4,15 @@ from contextlib import AbstractAsyncContextManager
 
 from cli.config.config import Config
 from edge.self_signed_certificate import CERTIFICATE, KEY, ensure_own
-from edge.tls_certificate import LOOK_EVERY_S, Certificate, Pair
+from edge.tls_certificate import LOOK_EVERY_S, Certificate, CertificatePaths
 from mail.lifecycle import repeating
 
 
-def pair_of(config: Config) -> Pair:
+def pair_of(config: Config) -> CertificatePaths:
     """The operator's certificate and key, else our own, which is perhaps not made yet."""
     if config.tls_cert and config.tls_key:
-        return Pair(config.tls_cert, config.tls_key)
-    return Pair(config.home / "tls" / CERTIFICATE, config.home / "tls" / KEY)
+        return CertificatePaths(config.tls_cert, config.tls_key)
+    return CertificatePaths(config.home / "tls" / CERTIFICATE, config.home / "tls" / KEY)
 
 
 def certificate_of(config: Config) -> Certificate:

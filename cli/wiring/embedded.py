@@ -24,14 +24,14 @@ from scanners.spamd import SpamdScanner, SpamdScannerConfig
 from stack.state_folder import existing
 from stores.sqlite.attempts import SqliteAttempts
 from stores.sqlite.content_store import CACHE_KIB as CONTENT_CACHE_KIB
-from stores.sqlite.content_store import PackedContentConfig, PackedContentStore
+from stores.sqlite.content_store import SqliteContentConfig, SqliteContentStore
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.directory.store import SqliteDirectory
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.mail_store.store import SqliteMailStore
 from stores.sqlite.quarantine import SqliteQuarantine
-from stores.sqlite.search.index import FtsIndex
+from stores.sqlite.search.index import SqliteSearchIndex
 
 
 class Adapters:
@@ -83,16 +83,16 @@ class Adapters:
     async def content_sweep(self) -> ContentSweep:
         return await self._contents()
 
-    async def _contents(self) -> PackedContentStore:
-        config = PackedContentConfig(sqlite=replace(self._sqlite, cache_kib=CONTENT_CACHE_KIB))
-        store = await PackedContentStore.open(
+    async def _contents(self) -> SqliteContentStore:
+        config = SqliteContentConfig(sqlite=replace(self._sqlite, cache_kib=CONTENT_CACHE_KIB))
+        store = await SqliteContentStore.open(
             self._data / "content.sqlite", self._home / "content", config
         )
         self._stack.push_async_callback(store.close)
         return store
 
     async def search(self) -> SearchIndex:
-        index = FtsIndex(self._data / "search")
+        index = SqliteSearchIndex(self._data / "search")
         self._stack.push_async_callback(index.close)
         return index
 

@@ -16,7 +16,7 @@ from mail.ports import (
     Quarantine,
 )
 from stack.privileges import PrivilegeError, become
-from stack.state_folder import HomeError, existing
+from stack.state_folder import StateFolderError, existing
 from streams.config import Bootstrap
 
 
@@ -25,7 +25,7 @@ def become_owner(config: Config) -> None:
     try:
         existing(config.home)
         become(config.home)
-    except (HomeError, PrivilegeError) as error:
+    except (StateFolderError, PrivilegeError) as error:
         raise Refused(str(error)) from error
 
 

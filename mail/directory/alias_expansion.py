@@ -10,27 +10,27 @@ USERS_MAX = 1_000  # whom one address reaches
 ADDRESSES_MAX = 2_000  # that are looked at on the way
 STEPS_MAX = 5  # aliases and groups that lead to each other, one behind the other
 
-Find = Callable[[Sequence[str]], Awaitable[dict[str, User | Alias]]]  # as Directory.find
+FindAddresses = Callable[[Sequence[str]], Awaitable[dict[str, User | Alias]]]  # as Directory.find
 
 
-class TooFar(Refused):
+class ExpansionLimitExceeded(Refused):
     """Beyond one of the bounds."""
 
 
 @dataclass(slots=True)
-class Reach:
+class Expansion:
     """Users by id, and every address on the way."""
 
     users: dict[str, User] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
 
-async def reach(find: Find, addresses: Iterable[str]) -> Reach:
+async def reach(find: FindAddresses, addresses: Iterable[str]) -> Expansion:
     """All users behind `addresses`; what is not known is passed over, a loop is walked once.
 
-    One `find` a step, however many addresses it has. TooFar.
+    One `find` a step, however many addresses it has. ExpansionLimitExceeded.
     """
-    done, ahead, steps = Reach(), sorted(set(addresses)), 0
+    done, ahead, steps = Expansion(), sorted(set(addresses)), 0
     while ahead:
         done.seen.update(ahead)
         found = await find(ahead)
@@ -43,10 +43,12 @@ async def reach(find: Find, addresses: Iterable[str]) -> Reach:
     return done
 
 
-def _check(done: Reach, steps: int) -> None:
+def _check(done: Expansion, steps: int) -> None:
     if len(done.users) > USERS_MAX:
-        raise TooFar(f"it would reach more than {USERS_MAX} users")
+        raise ExpansionLimitExceeded(f"it would reach more than {USERS_MAX} users")
     if len(done.seen) > ADDRESSES_MAX:
-        raise TooFar(f"it would lead over more than {ADDRESSES_MAX} addresses")
+        raise ExpansionLimitExceeded(f"it would lead over more than {ADDRESSES_MAX} addresses")
     if steps > STEPS_MAX:
-        raise TooFar(f"more than {STEPS_MAX} aliases and groups would stand behind each other")
+        raise ExpansionLimitExceeded(
+            f"more than {STEPS_MAX} aliases and groups would stand behind each other"
+        )

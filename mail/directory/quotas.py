@@ -8,9 +8,9 @@ import logging
 import time
 from collections.abc import Sequence
 
-from mail.directory.usage_cache import Usages
+from mail.directory.usage_cache import UsageCache
 from mail.errors import Transient
-from mail.ports import MailStore, Room
+from mail.ports import MailStore, QuotaCheck
 from schemas.directory import NOTHING_SAID, Owner, Quota
 from schemas.mailbox import Usage
 
@@ -45,13 +45,13 @@ def fits(usage: Usage, quota: Quota, *, size_bytes: int) -> bool:
     return bytes_fit and (quota.messages is None or usage.messages < quota.messages)
 
 
-class StoredRoom(Room):
+class StoredQuotaCheck(QuotaCheck):
     """The Room over a MailStore. Without a quota nothing is read."""
 
     def __init__(self, store: MailStore, default: Quota) -> None:
         self._default = default
-        self._users = Usages(store.usage)
-        self._domains = Usages(store.domain_usage)
+        self._users = UsageCache(store.usage)
+        self._domains = UsageCache(store.domain_usage)
         self._silent_until_s = 0.0
 
     async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:

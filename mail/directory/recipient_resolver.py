@@ -13,7 +13,7 @@ from mail.addresses import (
     normal_domain,
     split_address,
 )
-from mail.directory.alias_expansion import TooFar, reach
+from mail.directory.alias_expansion import ExpansionLimitExceeded, reach
 from mail.errors import NotFound, Refused, StoreUnavailable
 from mail.ports import Directory, Resolver
 from schemas.directory import Domain, Owner, User
@@ -66,7 +66,7 @@ class DirectoryResolver(Resolver):
     async def _owners(self, local: str, domain: Domain) -> tuple[Owner, ...]:
         try:
             users = await self._users(folded_local(local), domain)
-        except TooFar as error:  # two changes at once: each was within the bounds
+        except ExpansionLimitExceeded as error:  # two changes at once: each was within the bounds
             raise StoreUnavailable("directory", error.detail) from error
         if not users:
             raise NotFound("no such user here")

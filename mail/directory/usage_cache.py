@@ -21,7 +21,7 @@ class _Kept:
     until_s: float = math.inf  # while it is read
 
 
-class Usages:
+class UsageCache:
     """Of users or of domains, by id. Whoever asks meanwhile waits for the same read."""
 
     def __init__(

@@ -13,7 +13,7 @@ import nh3
 
 from mail.html.style_declarations import body_style, safe_style
 from mail.html.text_extraction import preformatted, to_text
-from mail.html.tokenizer import RAW_TEXT, Markup, is_self_closing, markup
+from mail.html.tokenizer import RAW_TEXT, HtmlTokens, is_self_closing, markup
 from mail.text_cleaning import UNWANTED, lines
 
 HTML_MAX_CHARS = 1024 * 1024  # measured: the worst nesting within these limits takes about 1 s
@@ -139,13 +139,13 @@ def _with_body_style(clean: str, style: str) -> str:
     return around.replace("></div>", f">{clean}</div>") if "style=" in around else clean
 
 
-def _decoded_attributes(item: Markup) -> dict[str, str]:
+def _decoded_attributes(item: HtmlTokens) -> dict[str, str]:
     """The first of each name counts (HTML §13.2.5.33)."""
     pairs = reversed(list(item.attributes()))
     return {name: entities.unescape(value) for name, value in pairs}
 
 
-def _without(html: str, items: list[Markup]) -> str:
+def _without(html: str, items: list[HtmlTokens]) -> str:
     """`<title/>` that nothing closes would take the rest of the mail away."""
     for item in reversed(items):
         if "</" not in html[item.start : item.end]:
@@ -153,7 +153,7 @@ def _without(html: str, items: list[Markup]) -> str:
     return html
 
 
-def _has_too_many_attributes(item: Markup) -> bool:
+def _has_too_many_attributes(item: HtmlTokens) -> bool:
     if len(item.inner) < ATTRIBUTES_MAX:
         return False
     return sum(1 for _ in item.attributes()) > ATTRIBUTES_MAX

@@ -3,7 +3,7 @@
 import html as entities
 from collections.abc import Iterable
 
-from mail.html.tokenizer import RAW_TEXT, Markup, markup
+from mail.html.tokenizer import RAW_TEXT, HtmlTokens, markup
 from mail.text_cleaning import lines
 
 TEXT_MAX_CHARS = 4 * 1024 * 1024
@@ -39,7 +39,7 @@ def preformatted(text: str) -> str:
     return f"<pre>{entities.escape(text)}</pre>"
 
 
-def _between(item: Markup) -> str:
+def _between(item: HtmlTokens) -> str:
     """What stands in the text for a tag or comment."""
     if item.name in _BREAKS:
         return "\n"

@@ -23,7 +23,7 @@ _CLOSES = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for na
 
 
 @dataclass(frozen=True, slots=True)
-class Markup:
+class HtmlTokens:
     """One tag, with the raw text behind it, or one comment: `start` to `end` of the document.
 
     `name` is lower case, "" of a comment. `inner` is the text of the attributes.
@@ -42,7 +42,7 @@ class Markup:
                 yield match[1].lower(), (match[2] or "").strip("\"'")
 
 
-def markup(html: str) -> Iterator[Markup]:
+def markup(html: str) -> Iterator[HtmlTokens]:
     """Every tag and comment of `html` in order; what lies between them is text."""
     never_closed: set[str] = set()
     at = 0
@@ -55,22 +55,22 @@ def markup(html: str) -> Iterator[Markup]:
         at = item.end
 
 
-def _markup_at(html: str, start: int, never_closed: set[str]) -> Markup | None:
+def _markup_at(html: str, start: int, never_closed: set[str]) -> HtmlTokens | None:
     opening = _OPENING.match(html, start)
     if opening is None:
         return None
     if html.startswith("<!--", start):
-        return Markup(start, _end_of_comment(html, start))
+        return HtmlTokens(start, _end_of_comment(html, start))
     if not opening[1]:
-        return Markup(start, _after(html, ">", start))  # a bogus comment
+        return HtmlTokens(start, _after(html, ">", start))  # a bogus comment
     tag = _TAG.match(html, start)
     if tag is None:
-        return Markup(start, len(html))
+        return HtmlTokens(start, len(html))
     name, closes = tag[1].lower(), html[start + 1] == "/"
     end = tag.end()
     if name in RAW_TEXT and not closes:
         end = _end_of_raw_text(html, name, tag, never_closed)
-    return Markup(start, end, name, closes, tag[2])
+    return HtmlTokens(start, end, name, closes, tag[2])
 
 
 def _end_of_comment(html: str, start: int) -> int:

@@ -4,9 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mail.ledger.states import Evidence, state_of
+from mail.ledger.states import MailEvidence, state_of
 from mail.ports import MailStore, Quarantine
-from schemas.ledger import DISCARDED, EVERYONE, OPEN, QUARANTINED, RELEASED, Entry, Letter
+from schemas.ledger import (
+    DISCARDED,
+    EVERYONE,
+    OPEN,
+    QUARANTINED,
+    RELEASED,
+    DeadLetterState,
+    LedgerEntry,
+)
 from schemas.mailbox import Message
 from schemas.quarantine import Quarantined
 
@@ -14,18 +22,18 @@ NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class MailLocation:
     """One mail, and all that was seen of it."""
 
-    entry: Entry
+    entry: LedgerEntry
     messages: tuple[Message, ...]
     row: Quarantined | None
-    letters: tuple[Letter, ...]
+    letters: tuple[DeadLetterState, ...]
     waiting: frozenset[str]
 
     def states(self) -> dict[str, str]:
         """By owner; OPEN where the mail was not seen."""
-        seen = Evidence(
+        seen = MailEvidence(
             stored=frozenset(message.user_id for message in self.messages),
             letters=self.letters,
             quarantine=_end_of(self.row),
@@ -60,24 +68,24 @@ def _end_of(row: Quarantined | None) -> str:
 
 
 async def look(
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     store: MailStore,
     quarantine: Quarantine,
     *,
-    letters: Iterable[Letter] = (),
+    letters: Iterable[DeadLetterState] = (),
     waiting: Mapping[str, frozenset[str]] | None = None,
-) -> list[Sight]:
+) -> list[MailLocation]:
     """One for each entry. Quarantine is asked only about what the mailboxes do not have."""
     messages: defaultdict[str, list[Message]] = defaultdict(list)
     for message in await store.by_mails(entry.mail_id for entry in entries):
         messages[message.mail_id].append(message)
     short = [e.mail_id for e in entries if len(messages[e.mail_id]) < len(e.states)]
     rows = {row.mail_id: row for row in await quarantine.get_many(short)} if short else {}
-    told: defaultdict[str, list[Letter]] = defaultdict(list)
+    told: defaultdict[str, list[DeadLetterState]] = defaultdict(list)
     for letter in letters:
         told[letter.mail_id].append(letter)
     return [
-        Sight(
+        MailLocation(
             entry=entry,
             messages=tuple(messages[entry.mail_id]),
             row=rows.get(entry.mail_id),

@@ -7,23 +7,32 @@ from dataclasses import dataclass
 from mail.mime.charsets import guess_text
 from mail.mime.header_fields import ID_MAX_CHARS
 from mail.text_cleaning import one_line
-from schemas.ledger import DISCARDED, EVERYONE, IN_FLIGHT, OPEN, PARKED, QUARANTINED, STORED, Letter
+from schemas.ledger import (
+    DISCARDED,
+    EVERYONE,
+    IN_FLIGHT,
+    OPEN,
+    PARKED,
+    QUARANTINED,
+    STORED,
+    DeadLetterState,
+)
 
 _HEADER_END = b"\r\n\r\n"
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:\s*<([^<>]+)>", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class MailEvidence:
     """Where a mail was seen."""
 
     stored: frozenset[str] = frozenset()  # owners who have it, or had it until they deleted it
-    letters: tuple[Letter, ...] = ()
+    letters: tuple[DeadLetterState, ...] = ()
     quarantine: str = OPEN  # quarantined | released | discarded
     waiting: frozenset[str] = frozenset()  # owners whose record is in the log; EVERYONE: all
 
 
-def state_of(user_id: str, seen: Evidence) -> str:
+def state_of(user_id: str, seen: MailEvidence) -> str:
     """The mail's state for one of its owners; OPEN when the evidence does not tell.
 
     What waits outranks quarantine: a released mail has its row there still.

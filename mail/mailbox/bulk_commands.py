@@ -10,10 +10,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from mail.ids import derived_id
-from mail.mailbox.command_rules import NOT_FOUND, REFUSED, UNCHANGED, Outcome, answered
-from mail.mailbox.commit_builder import Draft
+from mail.mailbox.command_rules import NOT_FOUND, REFUSED, UNCHANGED, CommandOutcome, answered
+from mail.mailbox.commit_builder import CommitBuilder
 from mail.mailbox.folders import exists, has_folders_inside
-from schemas.events.mailbox_commands import DeleteFolder, EmptyFolder, FolderWide, MarkAllRead
+from schemas.events.mailbox_commands import (
+    BulkFolderCommand,
+    DeleteFolder,
+    EmptyFolder,
+    MarkAllRead,
+)
 from schemas.events.mailbox_events import CommandAnswered, FolderChange, Position
 from schemas.mailbox import FOLDERS, JUNK, SEEN, TRASH, MailboxState, Message
 
@@ -21,15 +26,15 @@ CHUNK_MAX = 200  # about 15 ms of the store's time, for which other mailboxes wa
 LOOK_FACTOR = 10  # messages that a chunk looks at, for each that it may change
 
 
-class Chunk:
+class CommandChunk:
     """One chunk in the making: `take` the folder's rows by uid until it is done."""
 
     def __init__(
-        self, state: MailboxState, order: FolderWide, position: Position, *, chunk_max: int
+        self, state: MailboxState, order: BulkFolderCommand, position: Position, *, chunk_max: int
     ) -> None:
         self._order = order
         self._chunk_max = chunk_max
-        self._draft = Draft(state, order, position)
+        self._draft = CommitBuilder(state, order, position)
         self._bound_uid = order.bound_uid or _next_uid(state, order.folder_id)
         self._looked = 0
         self._finished = False
@@ -61,14 +66,14 @@ class Chunk:
             self.after_uid = uid
             self._change(row)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CommandOutcome:
         if self._finished and self._draft.is_empty:
             return answered(self._order, UNCHANGED)
         origin_id = self._order.origin_id
         follow_up = None if self._finished else self._follow_up()
         return self._draft.commit(origin_id=origin_id, follow_up=follow_up)
 
-    def _follow_up(self) -> FolderWide:
+    def _follow_up(self) -> BulkFolderCommand:
         order = self._order
         origin_id, chunk = order.origin_id or order.command_id, order.chunk + 1
         return msgspec.structs.replace(
@@ -95,8 +100,8 @@ class Chunk:
 
 
 def begin(
-    state: MailboxState, order: FolderWide, position: Position, *, chunk_max: int
-) -> Chunk | CommandAnswered:
+    state: MailboxState, order: BulkFolderCommand, position: Position, *, chunk_max: int
+) -> CommandChunk | CommandAnswered:
     """The chunk to fill; or why nothing changes."""
     if not order.chunk:
         if isinstance(order, DeleteFolder) and order.folder_id in FOLDERS:
@@ -106,10 +111,10 @@ def begin(
         fault = _fault_of(state, order)
         if fault:
             return answered(order, REFUSED, fault)
-    return Chunk(state, order, position, chunk_max=chunk_max)
+    return CommandChunk(state, order, position, chunk_max=chunk_max)
 
 
-def _fault_of(state: MailboxState, order: FolderWide) -> str:
+def _fault_of(state: MailboxState, order: BulkFolderCommand) -> str:
     """Why the first chunk must not begin; "" when it may."""
     match order:
         case DeleteFolder():

@@ -8,7 +8,7 @@ are in mail/mailbox/bulk_commands.py.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mail.errors import Poison
-from mail.mailbox.commit_builder import CHANGES_MAX, Draft
+from mail.mailbox.commit_builder import CHANGES_MAX, CommitBuilder
 from mail.mailbox.folders import exists, fault_of, normal_name
 from mail.mailbox.keywords import KEYWORDS_MAX, normal_keywords
 from mail.mailbox.threads import bindings, thread_for
@@ -20,7 +20,7 @@ from schemas.events.mailbox_commands import (
     CreateFolder,
     Deliver,
     DestroyMessages,
-    MessageOrder,
+    MessageCommand,
     TrashMessages,
 )
 from schemas.events.mailbox_events import CommandAnswered, FolderChange, Position
@@ -34,7 +34,7 @@ CONFLICT = "conflict"
 CHANGED_MEANWHILE = "It was changed meanwhile."
 PLACES_MAX = 50  # folders in which one message can lie
 
-Outcome = Commit | CommandAnswered
+CommandOutcome = Commit | CommandAnswered
 
 
 def answered(
@@ -79,7 +79,7 @@ def deliver(
     keywords = normal_keywords(command.keywords)
     if keywords is None or len(keywords) > KEYWORDS_MAX:
         raise Poison(f"command {command.command_id} has a keyword that is none, or too many")
-    draft = Draft(state, command, position)
+    draft = CommitBuilder(state, command, position)
     thread_id = thread_for(command.message_id, keys, bound)
     row = _new_message(command, draft.seq, tuple(sorted(keywords)), thread_id)
     folder_id = command.folder_id if exists(state, command.folder_id) else INBOX
@@ -92,7 +92,7 @@ def change_messages(
     rows: Mapping[str, Message],
     command: ChangeMessages,
     position: Position,
-) -> Outcome:
+) -> CommandOutcome:
     """Keywords and folders of many; or why nothing changes. `rows` may have tombstones."""
     add, remove = normal_keywords(command.add_keywords), normal_keywords(command.remove_keywords)
     if add is None or remove is None:
@@ -103,7 +103,7 @@ def change_messages(
     chosen = _chosen(rows, command)
     if isinstance(chosen, CommandAnswered):
         return chosen
-    draft = Draft(state, command, position)
+    draft = CommitBuilder(state, command, position)
     for row in chosen:
         keywords = tuple(sorted((frozenset(row.keywords) - remove) | add))
         folder_ids = _folders_after(row, command)
@@ -134,12 +134,12 @@ def trash_messages(
     rows: Mapping[str, Message],
     command: TrashMessages,
     position: Position,
-) -> Outcome:
+) -> CommandOutcome:
     """Move to the trash; what lies only there stays as it is. `rows` may have tombstones."""
     chosen = _chosen(rows, command)
     if isinstance(chosen, CommandAnswered):
         return chosen
-    draft = Draft(state, command, position)
+    draft = CommitBuilder(state, command, position)
     for row in chosen:
         draft.put(row, folder_ids=(TRASH,))
     return _settled(draft, command, chosen)
@@ -150,12 +150,12 @@ def destroy_messages(
     rows: Mapping[str, Message],
     command: DestroyMessages,
     position: Position,
-) -> Outcome:
+) -> CommandOutcome:
     """Destroy what is as the author saw it; `conflict` when nothing is. `rows`: with tombstones."""
     chosen = _chosen(rows, command)
     if isinstance(chosen, CommandAnswered):
         return chosen
-    draft = Draft(state, command, position)
+    draft = CommitBuilder(state, command, position)
     for row in chosen:
         if row.changed_seq <= command.unchanged_since_seq and is_discarded(row):
             draft.destroy(row)
@@ -165,7 +165,7 @@ def destroy_messages(
     return draft.commit(not_found=not_found)
 
 
-def create_folder(state: MailboxState, command: CreateFolder, position: Position) -> Outcome:
+def create_folder(state: MailboxState, command: CreateFolder, position: Position) -> CommandOutcome:
     name = normal_name(command.name)
     if command.folder_id in state.own or command.folder_id in FOLDERS or not command.folder_id:
         return answered(command, REFUSED, "There is a folder of this id already.")
@@ -175,7 +175,7 @@ def create_folder(state: MailboxState, command: CreateFolder, position: Position
     return _folder(state, command, position, wanted, "created")
 
 
-def change_folder(state: MailboxState, command: ChangeFolder, position: Position) -> Outcome:
+def change_folder(state: MailboxState, command: ChangeFolder, position: Position) -> CommandOutcome:
     before = state.own.get(command.folder_id)
     if command.folder_id in FOLDERS:
         return answered(command, REFUSED, "Standard folders stay as they are.")
@@ -197,11 +197,11 @@ def _folder(
     position: Position,
     wanted: OwnFolder,
     change: str,
-) -> Outcome:
+) -> CommandOutcome:
     fault = fault_of(state, command.folder_id, wanted)
     if fault:
         return answered(command, REFUSED, fault)
-    draft = Draft(state, command, position)
+    draft = CommitBuilder(state, command, position)
     draft.tell(
         FolderChange(
             change=change, id=command.folder_id, name=wanted.name, parent_id=wanted.parent_id
@@ -211,7 +211,7 @@ def _folder(
 
 
 def _chosen(
-    rows: Mapping[str, Message], command: MessageOrder
+    rows: Mapping[str, Message], command: MessageCommand
 ) -> Sequence[Message] | CommandAnswered:
     """The command's messages that are there, each once; or why nothing can change."""
     if len(command.message_ids) > CHANGES_MAX:
@@ -244,20 +244,20 @@ def _fault_of(keywords: Collection[str], folder_ids: Sequence[str]) -> str:
     return ""
 
 
-def _fault_of_size(draft: Draft) -> str:
+def _fault_of_size(draft: CommitBuilder) -> str:
     return "This is too much for one order: give fewer messages." if draft.is_full else ""
 
 
 def _settled(
-    draft: Draft, command: ChangeMessages | TrashMessages, chosen: Sequence[Message]
-) -> Outcome:
+    draft: CommitBuilder, command: ChangeMessages | TrashMessages, chosen: Sequence[Message]
+) -> CommandOutcome:
     not_found = _not_found(command, chosen)
     if draft.is_empty:
         return answered(command, UNCHANGED, "", not_found)
     return draft.commit(not_found=not_found)
 
 
-def _not_found(command: MessageOrder, chosen: Sequence[Message]) -> tuple[str, ...]:
+def _not_found(command: MessageCommand, chosen: Sequence[Message]) -> tuple[str, ...]:
     there = {row.message_id for row in chosen}
     return tuple(id_ for id_ in dict.fromkeys(command.message_ids) if id_ not in there)
 

@@ -7,7 +7,7 @@ import msgspec
 from mail.mailbox.journal_replay import state_after
 from mail.mailbox.list_filters import is_unread
 from mail.ports import Commit
-from schemas.events.mailbox_commands import Command, Deliver, FolderWide
+from schemas.events.mailbox_commands import BulkFolderCommand, Command, Deliver
 from schemas.events.mailbox_events import (
     Delivered,
     FolderChange,
@@ -15,7 +15,7 @@ from schemas.events.mailbox_events import (
     MessageChange,
     Position,
 )
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import FolderCounts, MailboxState, Message, Usage
 
 CHANGES_MAX = 500  # of messages in one commit
@@ -23,7 +23,7 @@ CHANGES_MAX_BYTES = 1024 * 1024  # about; an event has room for twice as much
 _CHANGE_BYTES = 250  # ids and names of fields
 
 
-class Draft:
+class CommitBuilder:
     """Nothing is written before `commit`; what changes nothing leaves the draft empty."""
 
     def __init__(self, state: MailboxState, command: Command, position: Position) -> None:
@@ -82,7 +82,7 @@ class Draft:
             places={},
             keywords=(),
             changed_seq=self.seq,
-            head=Head(),
+            head=HeaderSummary(),
             hops=(),
             destroyed=True,
         )
@@ -99,7 +99,7 @@ class Draft:
         not_found: tuple[str, ...] = (),
         threads: Mapping[bytes, str] | None = None,
         origin_id: str = "",
-        follow_up: FolderWide | None = None,
+        follow_up: BulkFolderCommand | None = None,
     ) -> Commit:
         entry = MailboxChanged(
             user_id=self._command.user_id,

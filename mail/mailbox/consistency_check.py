@@ -11,15 +11,15 @@ import msgspec
 
 from mail.errors import Refused
 from mail.mailbox.counts import Recount
-from mail.mailbox.journal_replay import History, row_of
+from mail.mailbox.journal_replay import JournalReplay, row_of
 from mail.mailbox.threads import thread_for, thread_keys
-from schemas.consistency import COUNTS, JOURNAL, LISTS, Difference, Kept
+from schemas.consistency import COUNTS, JOURNAL, LISTS, ExpectedMessage, ViewDifference
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord, Snapshot
 
-UNKNOWN = Head(parse_failed=True)  # of a message whose row and content are both gone
+UNKNOWN = HeaderSummary(parse_failed=True)  # of a message whose row and content are both gone
 
 
 class JournalDamaged(Refused):
@@ -28,9 +28,9 @@ class JournalDamaged(Refused):
 
 def folded(
     snapshot: Snapshot, records: Iterable[MessageRecord], entries: Iterable[MailboxChanged]
-) -> History:
+) -> JournalReplay:
     """The mailbox as the journal tells it. JournalDamaged."""
-    history = History(snapshot.state, {record.message_id: record for record in records})
+    history = JournalReplay(snapshot.state, {record.message_id: record for record in records})
     try:
         for entry in entries:
             history.add(entry)
@@ -43,7 +43,7 @@ def damaged(seq: int, error: Exception) -> JournalDamaged:
     return JournalDamaged(f"behind seq {seq}: {error}")
 
 
-def recounted(history: History) -> MailboxState:
+def recounted(history: JournalReplay) -> MailboxState:
     """The state that the journal's messages add up to."""
     recount = Recount()
     for record in history.records.values():
@@ -51,17 +51,19 @@ def recounted(history: History) -> MailboxState:
     return recount.state(history.state)
 
 
-def state_differences(found: MailboxState | None, wanted: MailboxState) -> list[Difference]:
+def state_differences(found: MailboxState | None, wanted: MailboxState) -> list[ViewDifference]:
     """One for each folder, and one for whatever else."""
     if found is None:
-        return [Difference(COUNTS, "the state cannot be read")]
+        return [ViewDifference(COUNTS, "the state cannot be read")]
     told = [
-        Difference(COUNTS, f"folder {id_}: {_counts(found, id_)}, wanted {_counts(wanted, id_)}")
+        ViewDifference(
+            COUNTS, f"folder {id_}: {_counts(found, id_)}, wanted {_counts(wanted, id_)}"
+        )
         for id_ in sorted(found.folders.keys() | wanted.folders.keys())
         if found.folders.get(id_) != wanted.folders.get(id_)
     ]
     told += [
-        Difference(COUNTS, f"{name}: {getattr(found, name)}, wanted {getattr(wanted, name)}")
+        ViewDifference(COUNTS, f"{name}: {getattr(found, name)}, wanted {getattr(wanted, name)}")
         for name in ("seq", "epoch", "partition", "offset", "own", "usage")
         if getattr(found, name) != getattr(wanted, name)
     ]
@@ -75,7 +77,12 @@ def wanted_row(record: MessageRecord, row: Message) -> Message:
 
 
 def lost_row(
-    record: MessageRecord, *, user_id: str, domain_id: str, head: Head, bound: Mapping[bytes, str]
+    record: MessageRecord,
+    *,
+    user_id: str,
+    domain_id: str,
+    head: HeaderSummary,
+    bound: Mapping[bytes, str],
 ) -> Message:
     """The row of a message that has none; `bound` ties the ids of its head to threads."""
     row = row_of(record, user_id=user_id, domain_id=domain_id, head=head)
@@ -85,7 +92,7 @@ def lost_row(
 
 def row_differences(
     message_id: str, record: MessageRecord | None, row: Message | None
-) -> list[Difference]:
+) -> list[ViewDifference]:
     """Of a row that is there; `row` None: it cannot be read, `record` None: it should not be."""
     if record is None:
         return [_of(message_id, "has a row, and the journal does not know it")]
@@ -96,7 +103,7 @@ def row_differences(
     return [_of(message_id, f"has a row with wrong {', '.join(wrong)}")] if wrong else []
 
 
-def no_row(message_id: str) -> Difference:
+def no_row(message_id: str) -> ViewDifference:
     return _of(message_id, "has no row")
 
 
@@ -114,17 +121,17 @@ def is_bound(
     return found is not None and destroyed_seq is not None and destroyed_seq < created_seq
 
 
-def kept(record: MessageRecord) -> Kept:
+def kept(record: MessageRecord) -> ExpectedMessage:
     told = record.delivered
-    return Kept(record.message_id, told.mail_id, told.content, record.destroyed)
+    return ExpectedMessage(record.message_id, told.mail_id, told.content, record.destroyed)
 
 
-def journal_difference(error: JournalDamaged) -> Difference:
-    return Difference(JOURNAL, error.detail)
+def journal_difference(error: JournalDamaged) -> ViewDifference:
+    return ViewDifference(JOURNAL, error.detail)
 
 
-def _of(message_id: str, what: str) -> Difference:
-    return Difference(LISTS, f"message {message_id} {what}")
+def _of(message_id: str, what: str) -> ViewDifference:
+    return ViewDifference(LISTS, f"message {message_id} {what}")
 
 
 def _counts(state: MailboxState, folder_id: str) -> str:

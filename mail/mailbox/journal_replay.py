@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from schemas.events.mailbox_events import FolderChange, MailboxChanged, MessageChange
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import FolderCounts, MailboxState, Message, OwnFolder, Usage
 from schemas.snapshot import MessageRecord
 
@@ -57,7 +57,7 @@ def usage_after(usage: Usage, entry: MailboxChanged, known: Mapping[str, Message
     return Usage(size_bytes, messages)
 
 
-def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: Head) -> Message:
+def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: HeaderSummary) -> Message:
     """The row that a record and its content's head make; a tombstone has no head and no hops."""
     told, destroyed = record.delivered, record.destroyed
     return Message(
@@ -71,7 +71,7 @@ def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: Head) -
         changed_seq=record.changed_seq,
         received_at_ms=told.received_at_ms,
         content=told.content,
-        head=Head() if destroyed else head,
+        head=HeaderSummary() if destroyed else head,
         verdict=told.verdict,
         hops=() if destroyed else told.hops,
         thread_id=record.thread_id,
@@ -79,7 +79,7 @@ def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: Head) -
     )
 
 
-class History:
+class JournalReplay:
     """A mailbox folded in memory, entry by entry: for rebuilding, verifying and tests."""
 
     def __init__(self, state: MailboxState, records: Mapping[str, MessageRecord]) -> None:

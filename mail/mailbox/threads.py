@@ -9,14 +9,14 @@ import hashlib
 from collections.abc import Mapping
 
 from mail.ids import derived_id
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 
 REFERENCES_MAX = 20  # the last ones: the nearest ancestors
 REPLIES_MAX = 5
 _KEY_BYTES = 16
 
 
-def thread_keys(head: Head) -> tuple[bytes, ...]:
+def thread_keys(head: HeaderSummary) -> tuple[bytes, ...]:
     """Hashes of the ids that tie a message to others, the closest tie first.
 
     Its own (a copy of a message that is here), In-Reply-To, then References from the last back.

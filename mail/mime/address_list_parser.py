@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mail.mime.encoded_words import decode_words, field_text
 from mail.text_cleaning import fitting, one_line
-from schemas.mail import Mailbox
+from schemas.mail import EmailAddress
 
 MAILBOXES_KEPT = 100
 KEPT_BYTES = 8 * 1024  # of one field: what is kept travels with the mail to each of its owners
@@ -26,12 +26,12 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 def read_mailboxes(
     values: list[bytes], *, limit: int = MAILBOXES_KEPT, beside: str = ""
-) -> tuple[Mailbox, ...]:
+) -> tuple[EmailAddress, ...]:
     """The mailboxes of the values of one field, in their order, at most `limit` and KEPT_BYTES.
 
     `beside`: the mail's charset, for names in undeclared octets.
     """
-    found: list[Mailbox] = []
+    found: list[EmailAddress] = []
     for value in values:
         _read_into(found, field_text(value, beside), limit)
     return tuple(fitting(found[:limit], lambda one: one.name + one.address, max_bytes=KEPT_BYTES))
@@ -47,7 +47,7 @@ class _Open:
     depth: int = 0  # of comments
 
 
-def _read_into(found: list[Mailbox], text: str, limit: int) -> None:
+def _read_into(found: list[EmailAddress], text: str, limit: int) -> None:
     pieces = _PIECE.findall(text)
     groups_end = max((at for at, piece in enumerate(pieces) if piece == ";"), default=-1)
     one = _Open()
@@ -72,9 +72,9 @@ def _read_into(found: list[Mailbox], text: str, limit: int) -> None:
     _keep(names, found)
 
 
-def _keep(names: list[str], found: list[Mailbox]) -> None:
+def _keep(names: list[str], found: list[EmailAddress]) -> None:
     """Names behind which no address came."""
-    found += [Mailbox(name=name, address="") for name in names]
+    found += [EmailAddress(name=name, address="") for name in names]
     names.clear()
 
 
@@ -84,7 +84,7 @@ def _read_comment(at: _Open, piece: str) -> None:
         at.comments.append(_ESCAPED.sub(r"\1", piece))
 
 
-def _close(at: _Open, found: list[Mailbox], names: list[str]) -> None:
+def _close(at: _Open, found: list[EmailAddress], names: list[str]) -> None:
     """Add what was read. A name before a comma that has no address begins the next one's."""
     if at.angle is not None:
         name, address = _name(at.words), at.angle.strip("<>").rpartition(":")[2]
@@ -95,7 +95,7 @@ def _close(at: _Open, found: list[Mailbox], names: list[str]) -> None:
     if address:
         whole = ", ".join(filter(None, [*names, name])) if names else name
         names.clear()
-        found.append(Mailbox(name=one_line(whole, limit=NAME_MAX_CHARS), address=address))
+        found.append(EmailAddress(name=one_line(whole, limit=NAME_MAX_CHARS), address=address))
     elif name:
         names.append(name)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mail.html.text_extraction import preformatted, to_text
 from mail.mime.charsets import decode_text
 from mail.mime.format_flowed import unflowed
-from mail.mime.parts import Part
+from mail.mime.parts import MimePart
 from mail.text_cleaning import lines
 
 TEXT_MAX_CHARS = 4 * 1024 * 1024
@@ -23,12 +23,12 @@ _SIGNATURES = frozenset({
 
 
 @dataclass(slots=True)
-class Body:
+class BodyParts:
     """Leaves in their order; the same leaf may be text and HTML, where there is no alternative."""
 
-    text: list[Part] = field(default_factory=list)
-    html: list[Part] = field(default_factory=list)
-    attachments: list[Part] = field(default_factory=list)
+    text: list[MimePart] = field(default_factory=list)
+    html: list[MimePart] = field(default_factory=list)
+    attachments: list[MimePart] = field(default_factory=list)
 
     @property
     def has_attachments(self) -> bool:
@@ -40,9 +40,9 @@ class Body:
         return any(part.content_type == "text/html" for part in self.html)
 
 
-def select(root: Part) -> Body:
+def select(root: MimePart) -> BodyParts:
     """RFC 8621's algorithm."""
-    body = Body()
+    body = BodyParts()
     _select(_Places(body.text, body.html, body.attachments), [root], kind="mixed", within=False)
     for part in body.text:
         if part.content_type == "text/plain" and _is_source(part):
@@ -54,12 +54,12 @@ def select(root: Part) -> Body:
 class _Places:
     """Where leaves go now; None: this branch is the other alternative's."""
 
-    text: list[Part] | None
-    html: list[Part] | None
-    attachments: list[Part]
+    text: list[MimePart] | None
+    html: list[MimePart] | None
+    attachments: list[MimePart]
 
 
-def _select(places: _Places, parts: list[Part], *, kind: str, within: bool) -> None:
+def _select(places: _Places, parts: list[MimePart], *, kind: str, within: bool) -> None:
     """Sort `parts` of a multipart/`kind`; `within` an alternative, at any depth."""
     text_before, html_before = len(places.text or ()), len(places.html or ())
     for index, part in enumerate(parts):
@@ -78,7 +78,7 @@ def _select(places: _Places, parts: list[Part], *, kind: str, within: bool) -> N
         _share(places.text, places.html, text_before, html_before)
 
 
-def _place(places: _Places, part: Part, *, kind: str, within: bool) -> None:
+def _place(places: _Places, part: MimePart, *, kind: str, within: bool) -> None:
     is_html = part.content_type == "text/html"
     if kind == "alternative":
         chosen = places.html if is_html else places.text
@@ -94,7 +94,7 @@ def _place(places: _Places, part: Part, *, kind: str, within: bool) -> None:
             place.append(part)
 
 
-def _share(text: list[Part], html: list[Part], text_before: int, html_before: int) -> None:
+def _share(text: list[MimePart], html: list[MimePart], text_before: int, html_before: int) -> None:
     """An alternative that offered only one kind serves as both; blank text is none."""
     new_text, new_html = text[text_before:], html[html_before:]
     if not new_html:
@@ -103,29 +103,29 @@ def _share(text: list[Part], html: list[Part], text_before: int, html_before: in
         text[text_before:] = new_html
 
 
-def _is_blank(part: Part) -> bool:
+def _is_blank(part: MimePart) -> bool:
     """Whether the part begins with nothing that a reader could see."""
     text = _text(part, _BLANK_LOOKS_AT_CHARS)
     return not any(letter.isprintable() and not letter.isspace() for letter in text)
 
 
-def _is_source(part: Part) -> bool:
+def _is_source(part: MimePart) -> bool:
     beginning = part.decode()[:_SOURCE_LOOKS_AT_BYTES].removeprefix(b"\xef\xbb\xbf")
     return beginning.lstrip().lower().startswith(_SOURCE_BEGINS)
 
 
-def _is_body(part: Part, index: int, kind: str) -> bool:
+def _is_body(part: MimePart, index: int, kind: str) -> bool:
     if part.attached or part.content_type not in {"text/plain", "text/html"}:
         return False
     return index == 0 or (kind != "related" and not part.filename)
 
 
-def _is_furniture(part: Part) -> bool:
+def _is_furniture(part: MimePart) -> bool:
     inline_picture = part.content_id and part.content_type.startswith("image/")
     return bool(inline_picture and not part.attached) or part.content_type in _SIGNATURES
 
 
-def text_of(parts: list[Part], *, limit: int = TEXT_MAX_CHARS) -> str:
+def text_of(parts: list[MimePart], *, limit: int = TEXT_MAX_CHARS) -> str:
     """The parts as one text of at most `limit` characters."""
     texts: list[str] = []
     for part in parts:
@@ -136,7 +136,7 @@ def text_of(parts: list[Part], *, limit: int = TEXT_MAX_CHARS) -> str:
     return "\n\n".join(text for text in texts if text)[:limit]
 
 
-def html_of(parts: list[Part], *, limit: int = TEXT_MAX_CHARS) -> str:
+def html_of(parts: list[MimePart], *, limit: int = TEXT_MAX_CHARS) -> str:
     """The parts as one piece of HTML, not yet safe; plain text among them is preformatted."""
     return "\n".join(
         _read(part, limit) if part.content_type == "text/html" else preformatted(_text(part, limit))
@@ -144,14 +144,14 @@ def html_of(parts: list[Part], *, limit: int = TEXT_MAX_CHARS) -> str:
     )[:limit]
 
 
-def _text(part: Part, limit: int) -> str:
+def _text(part: MimePart, limit: int) -> str:
     if part.content_type == "text/html":
         return to_text(_read(part, limit * 8), limit=limit)
     text = _read(part, limit)
     return unflowed(text, delete_space=part.delete_space) if part.flowed else text
 
 
-def _read(part: Part, limit: int) -> str:
+def _read(part: MimePart, limit: int) -> str:
     octets = part.decode()[: limit * BYTES_PER_CHAR_MAX]
     return lines(
         decode_text(octets, part.charset, beside=part.beside).removeprefix("\ufeff"), limit=limit

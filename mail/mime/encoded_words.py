@@ -53,7 +53,7 @@ def decode_words(text: str) -> str:
     if "=?" not in text:
         return text
     pieces: list[str] = []
-    run: _Run | None = None
+    run: _EncodedRun | None = None
     at = 0
     for word in _WORD.finditer(text):
         between = text[at : word.start()]
@@ -64,12 +64,12 @@ def decode_words(text: str) -> str:
             run = None
         if not joins:
             pieces.append(between)
-        run = run or _Run(word[1])
+        run = run or _EncodedRun(word[1])
         run.add(word)
     return "".join([*pieces, run.text() if run else "", text[at:]])
 
 
-class _Run:
+class _EncodedRun:
     """Words of one charset in a row. §5 forbids to cut a character in two; many senders do.
 
     Some cut the base64 of a text wherever a line is full: pieces without padding that are no whole

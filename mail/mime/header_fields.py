@@ -10,7 +10,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from mail.mime.encoded_words import decoded
-from mail.mime.stray_header_lines import Junk
+from mail.mime.stray_header_lines import StrayLines
 from mail.text_cleaning import fitting, one_line
 
 HEADER_MAX_BYTES = 1024 * 1024
@@ -87,7 +87,7 @@ def read_header(
     if empty := _EMPTY_LINES.match(content, start, stop):
         return Header([], empty.end(), complete=True)
     fields: list[tuple[str, bytes]] = []
-    junk: Junk | None = None
+    junk: StrayLines | None = None
     at, end = start, None
     while end is None:
         while found := _FIELD.match(content, at, limit):
@@ -101,7 +101,7 @@ def read_header(
             break
         else:
             line_end = _line_end(content, at, limit)
-            junk = junk or Junk()
+            junk = junk or StrayLines()
             end = None if junk.take(content[at:line_end], at, fields) else at
             at = line_end
     if junk and junk.settle(fields, end):

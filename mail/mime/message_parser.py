@@ -19,9 +19,9 @@ from mail.mime.address_list_parser import read_mailboxes
 from mail.mime.encoded_words import decoded
 from mail.mime.header_fields import Header, read_header
 from mail.mime.part_tree import walk_tree
-from mail.mime.parts import Part, Tree
+from mail.mime.parts import MimePart, PartTree
 from mail.text_cleaning import one_line
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 
 SUBJECT_MAX_CHARS = 998
 PREVIEW_MAX_CHARS = 200
@@ -53,17 +53,17 @@ class Attachment(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """All that a reader is shown."""
 
-    head: Head
+    head: HeaderSummary
     headers: tuple[tuple[str, str], ...]
     text: str
     html: str | None  # not yet safe: mail/html/sanitizer.py sanitises it
     attachments: tuple[Attachment, ...]
 
 
-class Words(msgspec.Struct, frozen=True):
+class SearchableText(msgspec.Struct, frozen=True):
     """What search reads of a mail beyond its head."""
 
     text: str
@@ -72,21 +72,21 @@ class Words(msgspec.Struct, frozen=True):
 
 class _Mail(msgspec.Struct, frozen=True):
     header: Header
-    body: body.Body
+    body: body.BodyParts
     failed: bool
 
 
-def read_head(content: bytes, *, raw: bool = False) -> Head:
+def read_head(content: bytes, *, raw: bool = False) -> HeaderSummary:
     """What lists, notices and search need; decodes no attachment."""
     return _read(content, _head, raw=raw)
 
 
-def read_mail(content: bytes, *, raw: bool = False) -> Reading:
+def read_mail(content: bytes, *, raw: bool = False) -> ParsedMessage:
     """Everything, attachments by their size only."""
     return _read(content, _reading, raw=raw)
 
 
-def read_words(content: bytes, *, raw: bool = False) -> Words:
+def read_words(content: bytes, *, raw: bool = False) -> SearchableText:
     """The text, at most WORDS_MAX_CHARS of it, and the names of what is attached."""
     return _read(content, _words, raw=raw)
 
@@ -130,14 +130,16 @@ def _read(content: bytes, use: Callable[[_Mail], T], *, raw: bool) -> T:
     return use(_Mail(header, body.select(_raw(content, header).root), failed=True))
 
 
-def _raw(content: bytes, header: Header) -> Tree:
-    return Tree(Part(content_type="text/plain", decode=lambda: content[header.body_start :]))
+def _raw(content: bytes, header: Header) -> PartTree:
+    return PartTree(
+        MimePart(content_type="text/plain", decode=lambda: content[header.body_start :])
+    )
 
 
-def _head(mail: _Mail) -> Head:
+def _head(mail: _Mail) -> HeaderSummary:
     header = mail.header
     senders = read_mailboxes(header.all("from"), beside=header.charset)
-    return Head(
+    return HeaderSummary(
         subject=header.text("subject", limit=SUBJECT_MAX_CHARS),
         sender=next((one for one in senders if one.address), next(iter(senders), None)),
         to=read_mailboxes(header.all("to"), beside=header.charset),
@@ -153,14 +155,14 @@ def _head(mail: _Mail) -> Head:
     )
 
 
-def _preview(parts: body.Body) -> str:
+def _preview(parts: body.BodyParts) -> str:
     text = body.text_of(parts.text, limit=PREVIEW_LOOKS_AT_CHARS)
     return one_line(text, limit=PREVIEW_MAX_CHARS)
 
 
-def _reading(mail: _Mail) -> Reading:
+def _reading(mail: _Mail) -> ParsedMessage:
     parts = mail.body
-    return Reading(
+    return ParsedMessage(
         head=_head(mail),
         headers=tuple(
             _shown(name, value, mail.header.charset)
@@ -172,14 +174,14 @@ def _reading(mail: _Mail) -> Reading:
     )
 
 
-def _words(mail: _Mail) -> Words:
+def _words(mail: _Mail) -> SearchableText:
     parts = mail.body
     text = body.text_of(parts.text, limit=WORDS_MAX_CHARS)
     shown = [part for part in parts.html if part not in parts.text]
     if shown and len(text) < WORDS_MAX_CHARS:
         text = _with_missing_lines(text, body.text_of(shown, limit=WORDS_MAX_CHARS))
     names = (part.filename for part in parts.attachments)
-    return Words(text[:WORDS_MAX_CHARS], tuple(name for name in names if name))
+    return SearchableText(text[:WORDS_MAX_CHARS], tuple(name for name in names if name))
 
 
 def _with_missing_lines(text: str, shown: str) -> str:
@@ -206,6 +208,6 @@ def _attachments(mail: _Mail) -> tuple[Attachment, ...]:
     )
 
 
-def _invented_name(n: int, part: Part) -> str:
+def _invented_name(n: int, part: MimePart) -> str:
     """With the extension by which programs know the type, where the mail gives no name."""
     return f"attachment-{n}{_EXTENSIONS.get(part.content_type, '')}"

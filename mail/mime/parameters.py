@@ -27,7 +27,7 @@ _OF_FILES = frozenset({"name", "filename"})  # unquoted they may hold what looks
 
 
 @dataclass(slots=True, frozen=True)
-class Parametrised:
+class ParameterizedField:
     """The leading token, in lower case, and the parameters by their lower-case names."""
 
     value: str
@@ -35,7 +35,7 @@ class Parametrised:
 
 
 @lru_cache(maxsize=64)  # most parts say one of a few things, and a boundary is asked for twice
-def read_parametrised(value: str) -> Parametrised:
+def read_parametrised(value: str) -> ParameterizedField:
     """The first VALUE_MAX_CHARS of `value`."""
     sections = _sections(value[:VALUE_MAX_CHARS])
     found = _TOKEN.match(sections[0].plain)
@@ -47,7 +47,7 @@ def read_parametrised(value: str) -> Parametrised:
             if matched:
                 forms.setdefault(matched[1], _Forms()).add(matched[2], matched[3], text)
     value = found[1].lower() if found else ""
-    return Parametrised(value, {name: each.value(name) for name, each in forms.items()})
+    return ParameterizedField(value, {name: each.value(name) for name, each in forms.items()})
 
 
 @dataclass(slots=True)

@@ -12,17 +12,17 @@ from mail.errors import NotFound
 from mail.html.sanitizer import sanitise
 from mail.mime.message_parser import (
     Attachment,
-    Reading,
-    Words,
+    ParsedMessage,
+    SearchableText,
     attachment,
     every_attachment,
     read_head,
     read_mail,
     read_words,
 )
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 
-Operation = Literal["head", "shown", "words", "attachment", "forms"]
+ParseOperation = Literal["head", "shown", "words", "attachment", "forms"]
 TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text that a reader is shown
 
 DELIMITERS_MAX = 200  # lines that may be MIME delimiters
@@ -37,19 +37,21 @@ class FormSizes(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = True
 
 
-Answer = Head | Reading | Words | FormSizes | Attachment | None  # None: no such attachment
+ParseResponse = (
+    HeaderSummary | ParsedMessage | SearchableText | FormSizes | Attachment | None
+)  # None: no such attachment
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One operation on one mail. `raw`: without its MIME structure."""
 
-    operation: Operation
+    operation: ParseOperation
     raw: bool = False
     n: int = 0
     text_max_chars: int = 0
 
 
-def carry_out(asked: Asked, content: bytes) -> tuple[Answer, bytes]:
+def carry_out(asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
     """The answer, and the octets of an attachment."""
     if asked.operation == "forms":
         if asked.raw:  # what it is read as by others, who have more time, is not known
@@ -64,7 +66,7 @@ def carry_out(asked: Asked, content: bytes) -> tuple[Answer, bytes]:
     return _READ[asked.operation](asked, content), b""
 
 
-def read_shown(content: bytes, *, text_max_chars: int, raw: bool = False) -> Reading:
+def read_shown(content: bytes, *, text_max_chars: int, raw: bool = False) -> ParsedMessage:
     """As read_mail, with HTML that is safe; text has one character too many where it was cut."""
     reading = read_mail(content, raw=raw)
     html = None if reading.html is None else sanitise(reading.html[:text_max_chars])
@@ -87,7 +89,7 @@ def read_forms(content: bytes, *, text_max_chars: int) -> list[bytes]:
     return [form for form in forms if form and form != content]
 
 
-_READ: dict[str, Callable[[Asked, bytes], Answer]] = {
+_READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
     "head": lambda asked, content: read_head(content, raw=asked.raw),
     "words": lambda asked, content: read_words(content, raw=asked.raw),
     "shown": lambda asked, content: read_shown(
@@ -96,18 +98,18 @@ _READ: dict[str, Callable[[Asked, bytes], Answer]] = {
 }
 
 
-def unread(operation: Operation) -> Answer:
+def unread(operation: ParseOperation) -> ParseResponse:
     """The answer for a mail of which nothing can be read within the limits."""
-    failed = Head(parse_failed=True)
+    failed = HeaderSummary(parse_failed=True)
     match operation:
         case "head":
             return failed
         case "words":
-            return Words("", ())
+            return SearchableText("", ())
         case "forms":
             return FormSizes(whole=False)
         case "shown":
-            return Reading(head=failed, headers=(), text="", html=None, attachments=())
+            return ParsedMessage(head=failed, headers=(), text="", html=None, attachments=())
         case _:
             return None
 

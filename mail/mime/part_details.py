@@ -3,14 +3,14 @@
 from mail.mime.charsets import codec_of, meta_charset
 from mail.mime.encoded_words import field_text
 from mail.mime.header_fields import Header
-from mail.mime.parts import FILENAME_MAX_CHARS, Part, Tree, filename_by
+from mail.mime.parts import FILENAME_MAX_CHARS, MimePart, PartTree, filename_by
 from mail.mime.transfer_encoding import Uuencoded, uuencoded
 from mail.text_cleaning import one_line
 
 _UU_MARK = b"begin "
 
 
-def settle(tree: Tree, undeclared: list[tuple[Part, Header]]) -> None:
+def settle(tree: PartTree, undeclared: list[tuple[MimePart, Header]]) -> None:
     """Complete the parts of a tree. `undeclared`: those whose names are not in ASCII."""
     leaves = _leaves(tree.root)
     for part in leaves:
@@ -27,11 +27,11 @@ def settle(tree: Tree, undeclared: list[tuple[Part, Header]]) -> None:
         _take_uuencoded(tree)
 
 
-def _leaves(root: Part) -> list[Part]:
+def _leaves(root: MimePart) -> list[MimePart]:
     """In their order."""
     if not root.children:
         return [root]
-    found: list[Part] = []
+    found: list[MimePart] = []
     waiting = [root]
     while waiting:
         part = waiting.pop()
@@ -41,26 +41,26 @@ def _leaves(root: Part) -> list[Part]:
     return found
 
 
-def _is_text(part: Part) -> bool:
+def _is_text(part: MimePart) -> bool:
     return part.content_type in {"text/plain", "text/html"} and not part.attached
 
 
-def _charset_of(texts: list[Part]) -> str:
+def _charset_of(texts: list[MimePart]) -> str:
     """The first charset but UTF-8 that a text names in its header, else in its page."""
     declared = (one.charset for one in texts if codec_of(one.charset) not in {None, "utf-8"})
     return next(declared, "") or next(filter(None, map(_meta_of, texts)), "")
 
 
-def _meta_of(part: Part) -> str:
+def _meta_of(part: MimePart) -> str:
     return meta_charset(part.decode()) if part.content_type == "text/html" else ""
 
 
-def _take_uuencoded(tree: Tree) -> None:
+def _take_uuencoded(tree: PartTree) -> None:
     """Uuencoded files that stand in a plain text become attachments behind it."""
     if not tree.root.children:
         files = _files_of(tree.root, tree)
         if files:
-            tree.root = Part(content_type="multipart/mixed", children=[tree.root, *files])
+            tree.root = MimePart(content_type="multipart/mixed", children=[tree.root, *files])
         return
     waiting = [tree.root]
     while waiting:
@@ -71,7 +71,7 @@ def _take_uuencoded(tree: Tree) -> None:
         ]
 
 
-def _files_of(part: Part, tree: Tree) -> list[Part]:
+def _files_of(part: MimePart, tree: PartTree) -> list[MimePart]:
     """The files in the text of `part`, which loses them."""
     if part.children or part.attached or part.content_type != "text/plain":
         return []
@@ -85,9 +85,9 @@ def _files_of(part: Part, tree: Tree) -> list[Part]:
     return [_attached(file, tree.charset) for file in found]
 
 
-def _attached(file: Uuencoded, charset: str) -> Part:
+def _attached(file: Uuencoded, charset: str) -> MimePart:
     name = one_line(field_text(file.name, charset), limit=FILENAME_MAX_CHARS)
-    return Part(
+    return MimePart(
         content_type="application/octet-stream",
         filename=name,
         attached=True,

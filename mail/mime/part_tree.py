@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mail.mime.header_fields import Header, read_header
 from mail.mime.part_details import settle
-from mail.mime.parts import Part, Tree, describe, encoding_of
+from mail.mime.parts import MimePart, PartTree, describe, encoding_of
 from mail.mime.transfer_encoding import Decoded
 
 DELIMITERS_LOOKED_AT_MAX = 20_000
@@ -21,12 +21,12 @@ _SCANNED_AT_LEAST_BYTES = 1024 * 1024
 _ENCODED = frozenset({"base64", "quoted-printable"})
 
 
-def walk_tree(content: bytes, header: Header | None = None) -> Tree:
+def walk_tree(content: bytes, header: Header | None = None) -> PartTree:
     """The tree of a mail, whose `header` may have been read already."""
-    walk = _Walk(content)
+    walk = _TreeWalk(content)
     header = header or read_header(content)
     root = walk.part(header, content, len(content))
-    tree = Tree(root.part, complete=header.complete)
+    tree = PartTree(root.part, complete=header.complete)
     waiting = deque([(root, 1)])
     while waiting and tree.complete:
         parent, depth = waiting.popleft()
@@ -45,7 +45,7 @@ def walk_tree(content: bytes, header: Header | None = None) -> Tree:
 class _Entity:
     """A part and where its body stands; `boundary` is "" where there are no parts in it."""
 
-    part: Part
+    part: MimePart
     boundary: str
     encoding: str
     octets: bytes
@@ -60,7 +60,7 @@ class _Delimiter:
     closes: bool
 
 
-class _Walk:
+class _TreeWalk:
     """One walk over one mail, with its budgets."""
 
     def __init__(self, content: bytes) -> None:
@@ -68,7 +68,7 @@ class _Walk:
         self._looks_left = DELIMITERS_LOOKED_AT_MAX
         self._scan_left_bytes = SCANS_MAX * len(content) + _SCANNED_AT_LEAST_BYTES
         self._headers_complete = True
-        self.undeclared: list[tuple[Part, Header]] = []  # whose names are read again
+        self.undeclared: list[tuple[MimePart, Header]] = []  # whose names are read again
 
     @property
     def complete(self) -> bool:

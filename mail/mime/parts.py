@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mail.mime.charsets import LABEL_MAX_CHARS
 from mail.mime.encoded_words import field_text
 from mail.mime.header_fields import Header
-from mail.mime.parameters import VALUE_MAX_CHARS, Parametrised, read_parametrised
+from mail.mime.parameters import VALUE_MAX_CHARS, ParameterizedField, read_parametrised
 from mail.text_cleaning import one_line
 
 DEPTH_MAX = 100
@@ -20,7 +20,7 @@ _TYPE = re.compile(r"[!#-'*+.^-~0-9a-z-]{1,126}/[!#-'*+.^-~0-9a-z-]{1,126}")
 
 
 @dataclass(slots=True, kw_only=True)
-class Part:
+class MimePart:
     """A leaf with its decoded octets on demand, or a multipart with children."""
 
     content_type: str  # type/subtype, lower case
@@ -33,7 +33,7 @@ class Part:
     flowed: bool = False  # format=flowed (RFC 3676)
     delete_space: bool = False  # with DelSp=yes
     decode: Callable[[], bytes] = bytes
-    children: list["Part"] = field(default_factory=list)
+    children: list["MimePart"] = field(default_factory=list)
 
     @property
     def is_multipart(self) -> bool:
@@ -41,10 +41,10 @@ class Part:
 
 
 @dataclass(slots=True)
-class Tree:
+class PartTree:
     """The root; `complete` is False when the limits cut something off."""
 
-    root: Part
+    root: MimePart
     complete: bool = True
     parts: int = 0
     charset: str = ""  # of its own text, for octets that say none and are no UTF-8
@@ -57,13 +57,13 @@ class Tree:
         return self.complete
 
 
-def describe(header: Header, *, in_digest: bool) -> Part:
+def describe(header: Header, *, in_digest: bool) -> MimePart:
     """A part by its header; what that lacks or gets wrong has RFC 2045 §5.2's defaults."""
     typed = read_parametrised(_value(header, "content-type"))
     kind = typed.value or ("message/rfc822" if in_digest else "text/plain")
     disposition = read_parametrised(_value(header, "content-disposition"))
     boundary = typed.parameters.get("boundary", "").rstrip()
-    return Part(
+    return MimePart(
         content_type=kind if _TYPE.fullmatch(kind) else "text/plain",
         boundary=boundary if len(boundary) <= BOUNDARY_MAX_CHARS else "",
         charset=typed.parameters.get("charset", "")[:LABEL_MAX_CHARS],
@@ -81,7 +81,7 @@ def filename_by(header: Header, charset: str) -> str:
     return _filename(disposition, read_parametrised(_value(header, "content-type", charset)))
 
 
-def _filename(disposition: Parametrised, typed: Parametrised) -> str:
+def _filename(disposition: ParameterizedField, typed: ParameterizedField) -> str:
     """The last part of the path that the header names (RFC 2183 §2.3); "" when it names none."""
     path = disposition.parameters.get("filename") or typed.parameters.get("name", "")
     if not path:

@@ -20,7 +20,7 @@ _ADDRESS = re.compile(rb"[^:@]{0,998}@")
 
 
 @dataclass(slots=True)
-class Junk:
+class StrayLines:
     """The junk lines of one header; after `settle`, where the body begins."""
 
     body_start: int = -1

@@ -8,44 +8,52 @@ May import: mail.query, mail.mime, the base modules of mail, schemas.
 
 from mail.ports.attempts import CLOCK_SKEW_MS, Attempts
 from mail.ports.content_store import ContentStore, ContentSweep, Holders, Quarantine
-from mail.ports.directory import SESSIONS_KEPT, SIGN_INS_KEPT, Directory, Resolver, Room
-from mail.ports.ledger import DeadLetters, InFlight, Ledger
+from mail.ports.directory import SESSIONS_KEPT, SIGN_INS_KEPT, Directory, QuotaCheck, Resolver
+from mail.ports.ledger import DeadLetters, InFlightMails, Ledger
 from mail.ports.mail_store import Commit, MailStore
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
 from mail.ports.search_index import FOUND_MAX, Places, SearchIndex
-from mail.ports.streams import Feed, Gate, Publisher, ScanLog, ScanProgress, Unread, Work
+from mail.ports.streams import (
+    Attempt,
+    IntakeGate,
+    LiveEvents,
+    MailboxStates,
+    Publisher,
+    ScanLog,
+    ScanProgress,
+)
 
 __all__ = [
     "CLOCK_SKEW_MS",
     "FOUND_MAX",
     "SESSIONS_KEPT",
     "SIGN_INS_KEPT",
+    "Attempt",
     "Attempts",
     "Commit",
     "ContentStore",
     "ContentSweep",
     "DeadLetters",
     "Directory",
-    "Feed",
-    "Gate",
     "Holders",
-    "InFlight",
+    "InFlightMails",
+    "IntakeGate",
     "Ledger",
+    "LiveEvents",
     "MailStore",
+    "MailboxStates",
     "Parser",
     "Places",
     "Publisher",
     "Quarantine",
+    "QuotaCheck",
     "Resolver",
-    "Room",
     "ScanLog",
     "ScanProgress",
     "SearchIndex",
     "SpamReport",
     "SpamScanner",
-    "Unread",
     "VirusReport",
     "VirusScanner",
-    "Work",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from schemas.directory import Attempt, AttemptLimit
+from schemas.directory import AttemptLimit, CountedAttempt
 
 CLOCK_SKEW_MS = 60_000  # an attempt dated further ahead than this is of a clock that was set back
 
@@ -11,7 +11,7 @@ CLOCK_SKEW_MS = 60_000  # an attempt dated further ahead than this is of a clock
 class Attempts(Protocol):
     """Attempts (of signing in) by opaque keys. They outlive the processes that count them."""
 
-    async def begin(self, attempt: Attempt, limits: Sequence[AttemptLimit]) -> int:
+    async def begin(self, attempt: CountedAttempt, limits: Sequence[AttemptLimit]) -> int:
         """Count `attempt` under each of its keys, unless one of `limits` is reached.
 
         Returns 0 when it was counted, else the milliseconds until it would be: at most the window.
@@ -23,7 +23,7 @@ class Attempts(Protocol):
         """What `begin` would return at `at_ms`; nothing is counted."""
         ...
 
-    async def withdraw(self, attempt: Attempt) -> None:
+    async def withdraw(self, attempt: CountedAttempt) -> None:
         """Uncount it. Not counted: no error."""
         ...
 

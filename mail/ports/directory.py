@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from mail.pagination import NEWEST, Place
+from mail.pagination import NEWEST, ListPosition
 from schemas.directory import Alias, Domain, Owner, Quota, Session, SignIn, User
 
 SIGN_INS_KEPT = 1_000  # of one user and outcome
@@ -121,7 +121,9 @@ class Directory(Protocol):
         """Beyond the last SIGN_INS_KEPT of that user and outcome older ones are forgotten."""
         ...
 
-    async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
+    async def sign_ins(
+        self, user_id: str, *, limit: int, before: ListPosition = NEWEST
+    ) -> list[SignIn]:
         """Newest first; `before` is (at_ms, sign_in_id) of the last one seen."""
         ...
 
@@ -159,7 +161,7 @@ class Resolver(Protocol):
         ...
 
 
-class Room(Protocol):
+class QuotaCheck(Protocol):
     """What ingress asks before it takes a mail; mail/directory/quotas.py gives it."""
 
     async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:

@@ -3,17 +3,17 @@
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from schemas.ledger import Accepted, Entry, Letter, Look, Totals
+from schemas.ledger import AcceptedMail, DeadLetterState, LedgerEntry, LedgerTotals, Observation
 
 
 class Ledger(Protocol):
     """Custody's own book, beside the river: what was accepted, and what has become of it."""
 
-    async def enter(self, mails: Iterable[Accepted]) -> int:
+    async def enter(self, mails: Iterable[AcceptedMail]) -> int:
         """How many were new; one that is known stays as it is."""
         ...
 
-    async def note(self, letters: Iterable[Letter]) -> None:
+    async def note(self, letters: Iterable[DeadLetterState]) -> None:
         """Keyed by letter id; a state follows `parked` and never goes back to it.
 
         The mails of these letters are open again, to be looked at now.
@@ -31,7 +31,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[Entry]:
+    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
         """Open mails whose time to be looked at has come, the longest due first.
 
         Then those whose time lies more than `horizon_ms` ahead, which no look has written down:
@@ -39,28 +39,28 @@ class Ledger(Protocol):
         """
         ...
 
-    async def mark(self, looks: Iterable[Look]) -> set[str]:
+    async def mark(self, looks: Iterable[Observation]) -> set[str]:
         """Write down what was found of mails that are open and were not reopened since the look.
 
         Their ids. A mail that is not in the ledger, or closed, is passed over.
         """
         ...
 
-    async def get(self, mail_id: str) -> Entry | None: ...
+    async def get(self, mail_id: str) -> LedgerEntry | None: ...
 
     async def accepted(
         self, *, since_ms: int, until_ms: int, limit: int, after: tuple[int, str] | None = None
-    ) -> list[Entry]:
+    ) -> list[LedgerEntry]:
         """Of [since, until), oldest first; `after` is (accepted_at_ms, mail_id) of the last one."""
         ...
 
     async def of_user(
         self, user_id: str, *, since_ms: int, until_ms: int, limit: int
-    ) -> list[Entry]:
+    ) -> list[LedgerEntry]:
         """Mails to one owner in [since, until), newest first."""
         ...
 
-    async def by_header(self, message_id_header: str) -> list[Entry]:
+    async def by_header(self, message_id_header: str) -> list[LedgerEntry]:
         """Mails with that Message-ID, newest first, at most 100; senders may repeat it."""
         ...
 
@@ -68,11 +68,11 @@ class Ledger(Protocol):
         """Mail id and user id of a message in a mailbox."""
         ...
 
-    async def letters(self, mail_ids: Iterable[str]) -> list[Letter]:
+    async def letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
         """What is known of these mails' dead letters."""
         ...
 
-    async def totals(self) -> Totals: ...
+    async def totals(self) -> LedgerTotals: ...
 
     async def newest_ms(self) -> int | None:
         """When the newest mail that is known was accepted."""
@@ -83,7 +83,7 @@ class Ledger(Protocol):
         ...
 
 
-class InFlight(Protocol):
+class InFlightMails(Protocol):
     """The log, seen from outside."""
 
     async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
@@ -100,6 +100,6 @@ class InFlight(Protocol):
 class DeadLetters(Protocol):
     """What was parked, as the log itself tells it."""
 
-    async def since(self, at_ms: int) -> list[Letter]:
+    async def since(self, at_ms: int) -> list[DeadLetterState]:
         """One for each letter written since then, in its present state. BrokerUnavailable."""
         ...

@@ -5,10 +5,10 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.consistency import Checked, Rebuild
+from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 
@@ -143,7 +143,7 @@ class MailStore(Protocol):
         """
         ...
 
-    async def check(self, user_id: str) -> Checked:
+    async def check(self, user_id: str) -> ConsistencyReport:
         """Views compared with the journal, all of one moment."""
         ...
 
@@ -151,7 +151,7 @@ class MailStore(Protocol):
         """Progress of the mailbox's last rebuild."""
         ...
 
-    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
         """Do one bounded step: rewrite from the journal the views that differ from it.
 
         `heads`, by message id: of the progress's `lacking`, those whose row is gone. A step that is

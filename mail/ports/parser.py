@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from mail.mime.message_parser import Attachment, Reading, Words
-from schemas.mail import Head
+from mail.mime.message_parser import Attachment, ParsedMessage, SearchableText
+from schemas.mail import HeaderSummary
 
 
 class Parser(Protocol):
@@ -15,15 +15,15 @@ class Parser(Protocol):
     mail is to blame.
     """
 
-    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
         """As message_parser.read_head; `apart`: by another process even if it is small."""
         ...
 
-    async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
+    async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         """As parse_requests.read_shown: safe HTML, at most `text_max_chars` + 1 of each text."""
         ...
 
-    async def words(self, content: bytes) -> Words:
+    async def words(self, content: bytes) -> SearchableText:
         """As message_parser.read_words."""
         ...
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from mail.pagination import NEWEST, Place
-from mail.query.highlighter import Marked
-from mail.query.planner import Wanted
-from mail.query.time_budget import Patience
+from mail.pagination import NEWEST, ListPosition
+from mail.query.highlighter import HighlightedText
+from mail.query.planner import IndexQuery
+from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
 from schemas.search import IndexDocument
 
@@ -19,7 +19,7 @@ class Places(NamedTuple):
     A place's number is the index's own, its text the message id.
     """
 
-    found: list[Place]
+    found: list[ListPosition]
     go_on: bool
 
 
@@ -39,11 +39,11 @@ class SearchIndex(Protocol):
     async def find(
         self,
         user_id: str,
-        wanted: Wanted,
+        wanted: IndexQuery,
         *,
         limit: int,
-        before: Place = NEWEST,
-        patience: Patience | None = None,
+        before: ListPosition = NEWEST,
+        patience: TimeBudget | None = None,
     ) -> Places:
         """Those behind `before`. 1 <= limit <= FOUND_MAX, fewer when patience ends before."""
         ...
@@ -51,21 +51,23 @@ class SearchIndex(Protocol):
     async def among(
         self,
         user_id: str,
-        wanted: Wanted,
+        wanted: IndexQuery,
         message_ids: Sequence[str],
         *,
-        patience: Patience | None = None,
+        patience: TimeBudget | None = None,
     ) -> set[str]:
         """Those of the messages, at most FOUND_MAX, that match."""
         ...
 
     async def count(
-        self, user_id: str, wanted: Wanted, *, limit: int, patience: Patience | None = None
+        self, user_id: str, wanted: IndexQuery, *, limit: int, patience: TimeBudget | None = None
     ) -> int:
         """How many match; `limit` when there are more."""
         ...
 
-    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+    async def mark(
+        self, user_id: str, node: Node, message_ids: Sequence[str]
+    ) -> dict[str, HighlightedText]:
         """Where texts answer `node`; a message that the index does not hold has no entry."""
         ...
 

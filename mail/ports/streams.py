@@ -11,7 +11,7 @@ from schemas.mail import Hop
 from schemas.mailbox import MailboxState
 
 
-class Work(Protocol):
+class Attempt(Protocol):
     """One try at one event, as a handler sees it."""
 
     @property
@@ -57,7 +57,7 @@ class Publisher(Protocol):
         ...
 
 
-class Unread(Protocol):
+class MailboxStates(Protocol):
     """The live copy of mailbox states (the Faust table): a cache of the store, never the truth."""
 
     def get(self, user_id: str) -> MailboxState | None:
@@ -73,7 +73,7 @@ class Unread(Protocol):
         ...
 
 
-class Feed(Protocol):
+class LiveEvents(Protocol):
     """Mailbox events as they come, from the moment of subscription on; nothing is kept."""
 
     def subscribe(self, user_id: str, sink: Callable[[MailboxEvent], None]) -> Callable[[], None]:
@@ -96,7 +96,7 @@ class ScanLog(Protocol):
         ...
 
 
-class Gate(Protocol):
+class IntakeGate(Protocol):
     """Whether new mail may be taken now."""
 
     def closed(self) -> str | None:

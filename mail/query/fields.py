@@ -8,15 +8,15 @@ from mail.query.tokenizer import fold
 from mail.query.tree import (
     EVERYTHING,
     NOTHING,
-    Asker,
-    Before,
     HasAttachment,
-    In,
-    Is,
-    Larger,
+    HasState,
+    InFolder,
+    LargerThan,
     Node,
     Not,
     Or,
+    QueryContext,
+    ReceivedBefore,
 )
 from mail.query.values import age_ms, moment_ms, size_bytes
 from schemas.mailbox import Folder
@@ -32,9 +32,9 @@ TEXT_FIELDS: Final = {
 }
 ANYWHERE: Final = "anywhere"
 _STATES: dict[str, Node] = {
-    "unread": Is("unread"),
-    "read": Not(Is("unread")),
-    "flagged": Is("flagged"),
+    "unread": HasState("unread"),
+    "read": Not(HasState("unread")),
+    "flagged": HasState("flagged"),
 }
 _A_DAY = "a day such as 2026-11-24"
 _AN_AGE = "an age such as 7d, 2w, 3m or 1y"
@@ -46,7 +46,7 @@ class ValueField:
     """A field with a value of its own kind; `read` gives None when it is none of that kind."""
 
     takes: str
-    read: Callable[[str, Asker], Node | None]
+    read: Callable[[str, QueryContext], Node | None]
 
 
 def by_name(folders: Iterable[Folder]) -> dict[str, tuple[str, ...]]:
@@ -58,53 +58,53 @@ def by_name(folders: Iterable[Folder]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _before(text: str, asker: Asker) -> Node | None:
+def _before(text: str, asker: QueryContext) -> Node | None:
     at_ms = moment_ms(text, asker.zone)
-    return None if at_ms is None else Before(at_ms)
+    return None if at_ms is None else ReceivedBefore(at_ms)
 
 
-def _after(text: str, asker: Asker) -> Node | None:
+def _after(text: str, asker: QueryContext) -> Node | None:
     at_ms = moment_ms(text, asker.zone)
-    return None if at_ms is None else Not(Before(at_ms))
+    return None if at_ms is None else Not(ReceivedBefore(at_ms))
 
 
-def _older_than(text: str, asker: Asker) -> Node | None:
+def _older_than(text: str, asker: QueryContext) -> Node | None:
     at_ms = age_ms(text, asker.now_ms, asker.zone)
-    return None if at_ms is None else Before(at_ms)
+    return None if at_ms is None else ReceivedBefore(at_ms)
 
 
-def _newer_than(text: str, asker: Asker) -> Node | None:
+def _newer_than(text: str, asker: QueryContext) -> Node | None:
     at_ms = age_ms(text, asker.now_ms, asker.zone)
-    return None if at_ms is None else Not(Before(at_ms))
+    return None if at_ms is None else Not(ReceivedBefore(at_ms))
 
 
-def _larger(text: str, _asker: Asker) -> Node | None:
+def _larger(text: str, _asker: QueryContext) -> Node | None:
     size = size_bytes(text)
-    return None if size is None else Larger(size)
+    return None if size is None else LargerThan(size)
 
 
-def _smaller(text: str, _asker: Asker) -> Node | None:
+def _smaller(text: str, _asker: QueryContext) -> Node | None:
     size = size_bytes(text)
     if size is None:
         return None
     if size == 0:
         return NOTHING
-    return Not(Larger(size - 1))
+    return Not(LargerThan(size - 1))
 
 
-def _in(text: str, asker: Asker) -> Node | None:
+def _in(text: str, asker: QueryContext) -> Node | None:
     name = fold(text.strip())
     if name == ANYWHERE:
         return EVERYTHING
     ids = asker.folders.get(name, ())
-    return Or(tuple(map(In, ids))) if ids else None
+    return Or(tuple(map(InFolder, ids))) if ids else None
 
 
-def _is(text: str, _asker: Asker) -> Node | None:
+def _is(text: str, _asker: QueryContext) -> Node | None:
     return _STATES.get(text.lower())
 
 
-def _has(text: str, _asker: Asker) -> Node | None:
+def _has(text: str, _asker: QueryContext) -> Node | None:
     return HasAttachment() if text.lower() in {"attachment", "attachments"} else None
 
 

@@ -2,7 +2,19 @@
 
 from mail.clock import rfc3339
 from mail.query.fields import ANYWHERE, TEXT_FIELDS
-from mail.query.tree import And, Before, Fact, HasAttachment, In, Is, Larger, Node, Not, Or, Words
+from mail.query.tree import (
+    And,
+    FactNode,
+    HasAttachment,
+    HasState,
+    InFolder,
+    LargerThan,
+    Node,
+    Not,
+    Or,
+    ReceivedBefore,
+    WordsNode,
+)
 
 _TYPED = {field: name for name, field in TEXT_FIELDS.items()}
 
@@ -20,20 +32,20 @@ def unparse(node: Node) -> str:
             return " OR ".join(map(_within, of))
         case Not(of):
             return f"-{_within(of)}"
-    return _words(node) if isinstance(node, Words) else _fact(node)
+    return _words(node) if isinstance(node, WordsNode) else _fact(node)
 
 
-def _fact(fact: Fact) -> str:
+def _fact(fact: FactNode) -> str:
     match fact:
-        case Before(at_ms):
+        case ReceivedBefore(at_ms):
             return f"before:{rfc3339(at_ms)}"
-        case Larger(size_bytes):
+        case LargerThan(size_bytes):
             return f"larger:{size_bytes}"
         case HasAttachment():
             return "has:attachment"
-        case In(folder_id):
+        case InFolder(folder_id):
             return f'in:"{folder_id}"'
-        case Is(state):
+        case HasState(state):
             return f"is:{state}"
 
 
@@ -43,6 +55,6 @@ def _within(node: Node) -> str:
     return f"({unparse(node)})" if is_joined else unparse(node)
 
 
-def _words(words: Words) -> str:
+def _words(words: WordsNode) -> str:
     field = f"{_TYPED[words.field]}:" if words.field else ""
     return f'{field}"{" ".join(words.pieces)}"{"*" if words.prefix else ""}'

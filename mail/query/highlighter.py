@@ -14,7 +14,7 @@ from itertools import islice
 import msgspec
 
 from mail.query.tokenizer import TOKEN_MAX_CHARS, fold, is_unspaced, pieces, tokens, tokens_of
-from mail.query.tree import And, Node, Or, Words, phrase
+from mail.query.tree import And, Node, Or, WordsNode, phrase
 
 PREVIEW_MAX_CHARS = 200  # before escaping
 BEFORE_CHARS = 50  # of the preview, before the first match
@@ -33,19 +33,19 @@ _CLUSTER = re.compile(
 
 Span = tuple[int, int]  # where it begins and ends, in characters
 Tokens = tuple[str, ...]
-Place = tuple[
+TokenSpan = tuple[
     str, int, int, int
 ]  # a token, where it begins and ends, where its first character does
 
 
-class Marked(msgspec.Struct, frozen=True):
+class HighlightedText(msgspec.Struct, frozen=True):
     """A hit's subject and a part of its text, marked; None where nothing matches."""
 
     subject: str | None = None
     preview: str | None = None
 
 
-NOTHING_MARKED = Marked()
+NOTHING_MARKED = HighlightedText()
 
 
 class Marker:
@@ -57,20 +57,20 @@ class Marker:
         self._body = _phrases(words, "body")
         self._left_chars = LOOKED_AT_IN_ALL_CHARS
 
-    def marked(self, subject: str, body: str) -> Marked:
+    def marked(self, subject: str, body: str) -> HighlightedText:
         """What is found in these texts."""
         body = body[: min(LOOKED_AT_CHARS, self._left_chars)]
         start = _first_chance(body, self._body)
         self._left_chars -= len(body) - start
-        return Marked(
+        return HighlightedText(
             subject=_marked_whole(subject, self._subject),
             preview=_marked_part(body, start, self._body),
         )
 
 
-def _positive(node: Node) -> Iterator[Words]:
+def _positive(node: Node) -> Iterator[WordsNode]:
     match node:
-        case Words():
+        case WordsNode():
             yield node
         case And(of) | Or(of):
             for part in of:
@@ -84,7 +84,7 @@ class _Phrases(msgspec.Struct, frozen=True):
     beginnings: tuple[str, ...]
 
 
-def _phrases(words: Iterable[Words], field: str) -> _Phrases:
+def _phrases(words: Iterable[WordsNode], field: str) -> _Phrases:
     by_first: dict[str, list[tuple[Tokens, bool]]] = {}
     beginnings = []
     for one in words:
@@ -177,7 +177,7 @@ def _matches(text: str, start: int, phrases: _Phrases) -> Iterator[Span]:
     if not phrases.by_first and not phrases.beginnings:
         return
     longest = max((len(one[0]) for ones in phrases.by_first.values() for one in ones), default=1)
-    ahead: list[Place] = []
+    ahead: list[TokenSpan] = []
     source = _tokens(text, text.rfind(" ", 0, start) + 1)
     while True:
         ahead += islice(source, longest - len(ahead))
@@ -189,7 +189,7 @@ def _matches(text: str, start: int, phrases: _Phrases) -> Iterator[Span]:
         del ahead[0]
 
 
-def _end_here(ahead: list[Place], phrases: _Phrases) -> int:
+def _end_here(ahead: list[TokenSpan], phrases: _Phrases) -> int:
     """Where the longest phrase ends that begins here; 0: none does."""
     token = ahead[0][0]
     begun = phrases.beginnings and token.startswith(phrases.beginnings)
@@ -205,19 +205,19 @@ def _end_here(ahead: list[Place], phrases: _Phrases) -> int:
     return end
 
 
-def _end_of_beginning(place: Place) -> int:
+def _end_of_beginning(place: TokenSpan) -> int:
     """A word is marked whole; of a script without spaces, the character that was asked for."""
     return place[3] if is_unspaced(place[0]) else place[2]
 
 
-def _tokens(text: str, start: int) -> Iterator[Place]:
+def _tokens(text: str, start: int) -> Iterator[TokenSpan]:
     """Each token from `start` on, and where the characters stand of which it was made."""
     for chunk in _CHUNK.finditer(text, start):
         for at in range(chunk.start(), chunk.end(), _CHUNK_MAX_CHARS):
             yield from _tokens_of_part(text[at : min(at + _CHUNK_MAX_CHARS, chunk.end())], at)
 
 
-def _tokens_of_part(part: str, offset: int) -> Iterator[Place]:
+def _tokens_of_part(part: str, offset: int) -> Iterator[TokenSpan]:
     if part.isascii():
         for word in _WORD.finditer(part.lower()):
             start = offset + word.start()

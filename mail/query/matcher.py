@@ -7,15 +7,15 @@ import msgspec
 from mail.query.tokenizer import tokens
 from mail.query.tree import (
     SEARCHED,
-    Before,
-    Fact,
+    FactNode,
     HasAttachment,
-    In,
-    Is,
-    Larger,
+    HasState,
+    InFolder,
+    LargerThan,
     Leaf,
     Node,
-    Words,
+    ReceivedBefore,
+    WordsNode,
     evaluated,
     phrase,
 )
@@ -23,7 +23,7 @@ from schemas.mailbox import FLAGGED, SEEN, Message
 from schemas.search import IndexDocument
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is true of a message apart from its text."""
 
     received_at_ms: int
@@ -34,16 +34,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     flagged: bool = False
 
 
-Texts = dict[str, list[str]]  # the tokens of each of SEARCHED
+FieldTokens = dict[str, list[str]]  # the tokens of each of SEARCHED
 
 
-def texts_of(document: IndexDocument) -> Texts:
+def texts_of(document: IndexDocument) -> FieldTokens:
     """The tokens of each searched field: what queries are held against."""
     return {field: tokens(getattr(document, field)) for field in SEARCHED}
 
 
-def facts_of(row: Message) -> Facts:
-    return Facts(
+def facts_of(row: Message) -> MessageFacts:
+    return MessageFacts(
         received_at_ms=row.received_at_ms,
         size_bytes=row.content.size_bytes,
         has_attachments=row.head.has_attachments,
@@ -53,37 +53,37 @@ def facts_of(row: Message) -> Facts:
     )
 
 
-def lasting_facts(document: IndexDocument) -> Facts:
+def lasting_facts(document: IndexDocument) -> MessageFacts:
     """Those that the index knows."""
-    return Facts(
+    return MessageFacts(
         received_at_ms=document.received_at_ms,
         size_bytes=document.size_bytes,
         has_attachments=document.has_attachments,
     )
 
 
-def matches(node: Node, texts: Texts, facts: Facts) -> bool:
+def matches(node: Node, texts: FieldTokens, facts: MessageFacts) -> bool:
     def holds(leaf: Leaf) -> bool:
-        return has_words(leaf, texts) if isinstance(leaf, Words) else is_true(leaf, facts)
+        return has_words(leaf, texts) if isinstance(leaf, WordsNode) else is_true(leaf, facts)
 
     return evaluated(node, holds)
 
 
-def is_true(fact: Fact, of: Facts) -> bool:
+def is_true(fact: FactNode, of: MessageFacts) -> bool:
     match fact:
-        case Before(at_ms):
+        case ReceivedBefore(at_ms):
             return of.received_at_ms < at_ms
-        case Larger(size_bytes):
+        case LargerThan(size_bytes):
             return of.size_bytes > size_bytes
         case HasAttachment():
             return of.has_attachments
-        case In(folder_id):
+        case InFolder(folder_id):
             return folder_id in of.folder_ids
-        case Is(state):
+        case HasState(state):
             return of.unread if state == "unread" else of.flagged
 
 
-def has_words(words: Words, texts: Texts) -> bool:
+def has_words(words: WordsNode, texts: FieldTokens) -> bool:
     """Whether the tokens stand side by side in a field that is asked for."""
     fields = SEARCHED if words.field is None else (words.field,)
     wanted, prefix = phrase(words)

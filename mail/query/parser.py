@@ -35,12 +35,12 @@ from mail.query.tree import (
     QUERY_MAX_CHARS,
     TERMS_MAX,
     And,
-    Asker,
     Node,
     Not,
     Or,
     Query,
-    Words,
+    QueryContext,
+    WordsNode,
     simplified,
 )
 
@@ -57,7 +57,7 @@ _STAR_WITHIN = re.compile(rf"\*(?={_LETTER})|(?<={_LETTER})\*(?!\Z)")
 _BEGINNING = re.compile(rf"{_LETTER}\*\Z")
 
 
-def parse(text: str, asker: Asker) -> Query:
+def parse(text: str, asker: QueryContext) -> Query:
     """The meaning of `text`. BadQuery: detail fit for who typed it, and where it went wrong."""
     if len(text) > QUERY_MAX_CHARS:
         raise BadQuery(f"a search has at most {QUERY_MAX_CHARS} characters", QUERY_MAX_CHARS)
@@ -92,7 +92,7 @@ def _with_pairs_only(text: str) -> str:
 class _Reader:
     """Reads from left to right; `position` is what comes next. None: what asks for nothing."""
 
-    def __init__(self, text: str, asker: Asker) -> None:
+    def __init__(self, text: str, asker: QueryContext) -> None:
         self.position = 0
         self._text = text
         self._asker = asker
@@ -200,7 +200,7 @@ class _Reader:
             if within := _STAR_WITHIN.search(text):
                 raise BadQuery("a * stands at the end of a word only", start + within.start())
         found = tuple(pieces(text))
-        return Words(found, TEXT_FIELDS.get(field or ""), prefix) if found else None
+        return WordsNode(found, TEXT_FIELDS.get(field or ""), prefix) if found else None
 
     def _bare(self, field: str | None) -> str:
         """Up to white space, a quote or a parenthesis."""

@@ -6,15 +6,15 @@ from mail.query.tree import (
     EVERYTHING,
     NOTHING,
     And,
-    Before,
-    Fact,
+    FactNode,
     HasAttachment,
-    Larger,
+    LargerThan,
     Leaf,
     Node,
     Not,
     Or,
-    Words,
+    ReceivedBefore,
+    WordsNode,
     leaves,
     negated,
     replaced,
@@ -24,7 +24,7 @@ from mail.query.tree import (
 HEAD = ("subject", "sender", "to", "cc", "filenames")  # all of SEARCHED but the body
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What an index is asked: words, and bounds that must hold besides. None: no bound."""
 
     text: Node = EVERYTHING  # of Words alone
@@ -38,18 +38,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True):
     """`wanted` finds all that matches. What it finds matches if `rest` is true of it too."""
 
-    wanted: Wanted
+    wanted: IndexQuery
     rest: Node | None
 
 
 def plan_of(node: Node) -> Plan:
     """`node` is in normal form."""
-    wanted, texts, rest = Wanted(), [], []
+    wanted, texts, rest = IndexQuery(), [], []
     for part in node.of if isinstance(node, And) else (node,):
         bounded = _bounded(wanted, part)
         if bounded is not None:
             wanted = bounded
-        elif all(isinstance(leaf, Words) for leaf in leaves(part)):
+        elif all(isinstance(leaf, WordsNode) for leaf in leaves(part)):
             texts.append(part)
         else:
             texts.append(_at_most(part, sign=True))
@@ -61,43 +61,43 @@ def plan_of(node: Node) -> Plan:
     )
 
 
-def node_of(wanted: Wanted) -> Node:
+def node_of(wanted: IndexQuery) -> Node:
     """All of `wanted` as one tree."""
     parts = [wanted.text]
     if wanted.since_ms is not None:
-        parts.append(Not(Before(wanted.since_ms)))
+        parts.append(Not(ReceivedBefore(wanted.since_ms)))
     if wanted.before_ms is not None:
-        parts.append(Before(wanted.before_ms))
+        parts.append(ReceivedBefore(wanted.before_ms))
     if wanted.min_bytes is not None:
-        parts.append(Larger(wanted.min_bytes - 1))
+        parts.append(LargerThan(wanted.min_bytes - 1))
     if wanted.max_bytes is not None:
-        parts.append(Not(Larger(wanted.max_bytes)))
+        parts.append(Not(LargerThan(wanted.max_bytes)))
     if wanted.has_attachments is not None:
         has = HasAttachment()
         parts.append(has if wanted.has_attachments else Not(has))
     return And(tuple(parts))
 
 
-def is_nothing(wanted: Wanted) -> bool:
+def is_nothing(wanted: IndexQuery) -> bool:
     """Whether no document can be found."""
     low, high = wanted.min_bytes, wanted.max_bytes
     return wanted.text == NOTHING or (low is not None and high is not None and low > high)
 
 
-def residual(node: Node, truth: dict[Fact, bool]) -> Node:
+def residual(node: Node, truth: dict[FactNode, bool]) -> Node:
     """What is left to ask about words, once the facts are known."""
 
     def known(leaf: Leaf) -> Node:
-        if isinstance(leaf, Words):
+        if isinstance(leaf, WordsNode):
             return leaf
         return EVERYTHING if truth[leaf] else NOTHING
 
     return replaced(node, known)
 
 
-def facts_in(node: Node) -> tuple[Fact, ...]:
+def facts_in(node: Node) -> tuple[FactNode, ...]:
     """Its leaves that are not about words, each once."""
-    return tuple(dict.fromkeys(leaf for leaf in leaves(node) if not isinstance(leaf, Words)))
+    return tuple(dict.fromkeys(leaf for leaf in leaves(node) if not isinstance(leaf, WordsNode)))
 
 
 def tiers(node: Node) -> tuple[Node, ...]:
@@ -120,8 +120,8 @@ def tiers(node: Node) -> tuple[Node, ...]:
 def _narrowed(node: Node, fields: tuple[str, ...]) -> Node:
     """Words that may stand anywhere, in these fields only; what is excluded stays as it is."""
     match node:
-        case Words(pieces, None, prefix):
-            return simplified(Or(tuple(Words(pieces, field, prefix) for field in fields)))
+        case WordsNode(pieces, None, prefix):
+            return simplified(Or(tuple(WordsNode(pieces, field, prefix) for field in fields)))
         case And(of):
             return simplified(And(tuple(_narrowed(part, fields) for part in of)))
         case Or(of):
@@ -130,7 +130,7 @@ def _narrowed(node: Node, fields: tuple[str, ...]) -> Node:
             return node
 
 
-def _bounded(wanted: Wanted, part: Node) -> Wanted | None:
+def _bounded(wanted: IndexQuery, part: Node) -> IndexQuery | None:
     """`wanted` with one more bound; None when `part` is none, or none that goes with the others."""
     bound = _bound(part)
     if bound is None:
@@ -151,9 +151,9 @@ def _bound(part: Node) -> tuple[str, int] | None:
     """A field of Wanted and its value, when `part` says no more than that."""
     sign = not isinstance(part, Not)
     match part.of if isinstance(part, Not) else part:
-        case Before(at_ms):
+        case ReceivedBefore(at_ms):
             return ("before_ms" if sign else "since_ms"), at_ms
-        case Larger(size_bytes):
+        case LargerThan(size_bytes):
             return ("min_bytes", size_bytes + 1) if sign else ("max_bytes", size_bytes)
         case HasAttachment():
             return "has_attachments", sign
@@ -170,7 +170,7 @@ def _at_most(node: Node, *, sign: bool) -> Node:
             return simplified(Or(tuple(_at_most(part, sign=sign) for part in of)))
         case Not(of):
             return negated(_at_most(of, sign=not sign))
-        case Words():
+        case WordsNode():
             return node
         case _:
             return EVERYTHING if sign else NOTHING

@@ -7,7 +7,7 @@ from mail.errors import PostriverError
 SEARCH_MAX_S = 2.0
 
 
-class TooBroad(PostriverError):
+class SearchTimedOut(PostriverError):
     """The time of a search is over, and what was asked last has not been answered."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class TooBroad(PostriverError):
 
 
 @dataclass(slots=True)
-class Patience:
+class TimeBudget:
     """Seconds by the clock that are left; waiting for one's turn is not counted."""
 
     left_s: float = SEARCH_MAX_S
@@ -29,6 +29,6 @@ class Patience:
         self.spent_s += seconds
 
     def check(self) -> None:
-        """TooBroad when nothing is left."""
+        """SearchTimedOut when nothing is left."""
         if self.left_s <= 0:
-            raise TooBroad
+            raise SearchTimedOut

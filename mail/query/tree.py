@@ -1,9 +1,10 @@
 """What a search asks for, as a tree: the meaning of a query, apart from how it is typed.
 
 Leaves about text are answered by the search index. Leaves about time, size and attachments are
-known to the index too, for they never change. `In` and `Is` are known only to message rows.
-mail/query/parser.py reads a tree from what a person types, mail/query/formatter.py writes it down,
-mail/query/matcher.py says by definition what matches it, mail/query/planner.py what to ask of whom.
+known to the index too, for they never change. `InFolder` and `HasState` are known only to message
+rows. mail/query/parser.py reads a tree from what a person types, mail/query/formatter.py writes it
+down, mail/query/matcher.py says by definition what matches it, mail/query/planner.py what to ask of
+whom.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ DEPTH_MAX = 20  # parentheses within parentheses
 SEARCHED = ("subject", "sender", "to", "cc", "body", "filenames")  # fields of IndexDocument
 
 
-class Words(msgspec.Struct, frozen=True, tag=True):
+class WordsNode(msgspec.Struct, frozen=True, tag=True):
     """Words side by side in one field; `field` is one of SEARCHED, None: in any one of them.
 
     `pieces` are those of mail/query/tokenizer.py, at least one; with `prefix` the last is a word's
@@ -33,13 +34,13 @@ class Words(msgspec.Struct, frozen=True, tag=True):
     prefix: bool = False
 
 
-class Before(msgspec.Struct, frozen=True, tag=True):
+class ReceivedBefore(msgspec.Struct, frozen=True, tag=True):
     """Received earlier than this moment."""
 
     at_ms: int
 
 
-class Larger(msgspec.Struct, frozen=True, tag=True):
+class LargerThan(msgspec.Struct, frozen=True, tag=True):
     """Of more octets than this."""
 
     size_bytes: int
@@ -49,13 +50,13 @@ class HasAttachment(msgspec.Struct, frozen=True, tag=True):
     """Something is attached to it."""
 
 
-class In(msgspec.Struct, frozen=True, tag=True):
+class InFolder(msgspec.Struct, frozen=True, tag=True):
     """It lies in this folder."""
 
     folder_id: str
 
 
-class Is(msgspec.Struct, frozen=True, tag=True):
+class HasState(msgspec.Struct, frozen=True, tag=True):
     """`unread` or `flagged`; what is read is not unread."""
 
     state: str
@@ -77,11 +78,13 @@ class Not(msgspec.Struct, frozen=True, tag=True):
     of: "Node"
 
 
-Lasting = Before | Larger | HasAttachment  # a mail's own, for ever
-Passing = In | Is  # a message row's, until it is changed
-Fact = Lasting | Passing
-Leaf = Words | Fact
-Node = Words | Before | Larger | HasAttachment | In | Is | And | Or | Not
+Lasting = ReceivedBefore | LargerThan | HasAttachment  # a mail's own, for ever
+Passing = InFolder | HasState  # a message row's, until it is changed
+FactNode = Lasting | Passing
+Leaf = WordsNode | FactNode
+Node = (
+    WordsNode | ReceivedBefore | LargerThan | HasAttachment | InFolder | HasState | And | Or | Not
+)
 EVERYTHING = And(())
 NOTHING = Or(())
 
@@ -98,7 +101,7 @@ def _standard() -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class QueryContext:
     """Who asks and when: what `older_than:`, dates and folders' names refer to."""
 
     now_ms: int
@@ -106,7 +109,7 @@ class Asker:
     folders: dict[str, tuple[str, ...]] = field(default_factory=_standard)  # folded name: ids
 
 
-def phrase(words: Words) -> tuple[tuple[str, ...], bool]:
+def phrase(words: WordsNode) -> tuple[tuple[str, ...], bool]:
     """The tokens to be found side by side, and whether the last one is only a beginning.
 
     The end of a run of a script without spaces may lie within a longer run: its last character
@@ -130,8 +133,8 @@ def simplified(node: Node) -> Node:
             return _joined(Or, of, idle=NOTHING, decisive=EVERYTHING)
         case Not(of):
             return negated(simplified(of))
-        case Words(pieces, field, prefix=True) if is_unspaced(pieces[-1]):
-            return Words(pieces, field)  # each of its characters begins a token anyway
+        case WordsNode(pieces, field, prefix=True) if is_unspaced(pieces[-1]):
+            return WordsNode(pieces, field)  # each of its characters begins a token anyway
         case _:
             return node
 

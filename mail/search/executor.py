@@ -17,14 +17,21 @@ from typing import Literal
 import msgspec
 
 from mail.errors import Refused
-from mail.pagination import NEWEST, PAGE_MAX, Place, decode_cursor, encode_cursor
+from mail.pagination import NEWEST, PAGE_MAX, ListPosition, decode_cursor, encode_cursor
 from mail.ports import SearchIndex
-from mail.query.highlighter import NOTHING_MARKED, Marked
+from mail.query.highlighter import NOTHING_MARKED, HighlightedText
 from mail.query.matcher import facts_of, is_true
-from mail.query.planner import Wanted, facts_in, plan_of, residual, tiers
-from mail.query.time_budget import Patience, TooBroad
+from mail.query.planner import IndexQuery, facts_in, plan_of, residual, tiers
+from mail.query.time_budget import SearchTimedOut, TimeBudget
 from mail.query.tree import EVERYTHING, NOTHING, Node, Query
-from mail.search.candidates import Asked, IndexSource, ListSource, Rows, Source, listing_of
+from mail.search.candidates import (
+    IndexSession,
+    IndexSource,
+    ListSource,
+    MessageRows,
+    Source,
+    listing_of,
+)
 from schemas.mailbox import Message
 
 EXAMINED_MAX = 1_000
@@ -35,21 +42,21 @@ _CURSOR = re.compile(r"([il])([0-2])\.([0-9]{1,9})\.(.+)", re.ASCII)
 Order = Literal["date", "relevance"]
 
 
-class Hit(msgspec.Struct, frozen=True):
+class SearchHit(msgspec.Struct, frozen=True):
     row: Message
-    marked: Marked
+    marked: HighlightedText
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """A page. Without `total_is_exact` there are `total` hits or more."""
 
-    hits: tuple[Hit, ...]
+    hits: tuple[SearchHit, ...]
     total: int
     total_is_exact: bool
     next_cursor: str | None
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Which page of which search."""
 
     user_id: str
@@ -61,17 +68,17 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def search(
-    index: SearchIndex, store: Rows, wish: Wish, patience: Patience | None = None
-) -> Found:
+    index: SearchIndex, store: MessageRows, wish: SearchRequest, patience: TimeBudget | None = None
+) -> SearchResult:
     """Refused: a cursor that this search did not give. 1 <= limit <= 500.
 
-    When `patience` ends the page does: TooBroad when that is before anything was looked at.
+    When `patience` ends the page does: SearchTimedOut when that is before anything was looked at.
     """
     if not 1 <= wish.limit <= PAGE_MAX:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
-    asked = Asked(index, wish.user_id, patience or Patience())
+    asked = IndexSession(index, wish.user_id, patience or TimeBudget())
     start = _read_cursor(wish) if wish.cursor is not None else await _first_spot(asked, wish)
-    walk = _Walk(asked, store, wish, start)
+    walk = _ResultWalk(asked, store, wish, start)
     matches: list[_Match] = []
     while walk.goes_on and (walk.counts or len(matches) <= wish.limit):
         matches += await walk.step(wish.limit + 1 - len(matches))
@@ -79,7 +86,7 @@ async def search(
     spot = page[-1].spot if is_cut else walk.spot
     spot = msgspec.structs.replace(spot, seen=start.seen + len(page))
     total, total_is_exact = await _total(asked, wish, walk, start.seen + len(matches))
-    return Found(
+    return SearchResult(
         hits=await _hits(index, wish, page),
         total=total,
         total_is_exact=total_is_exact,
@@ -96,7 +103,7 @@ class _Spot(msgspec.Struct, frozen=True, kw_only=True):
     in_lists: bool = False
     tier: int = 0
     seen: int = 0
-    place: Place = NEWEST
+    place: ListPosition = NEWEST
 
 
 class _Match(msgspec.Struct, frozen=True):
@@ -104,10 +111,12 @@ class _Match(msgspec.Struct, frozen=True):
     row: Message
 
 
-class _Walk:
+class _ResultWalk:
     """Goes through the candidates, tier by tier."""
 
-    def __init__(self, asked: Asked, store: Rows, wish: Wish, spot: _Spot) -> None:
+    def __init__(
+        self, asked: IndexSession, store: MessageRows, wish: SearchRequest, spot: _Spot
+    ) -> None:
         self._asked = asked
         self._start = spot
         self._left = wish.examined_max
@@ -130,10 +139,13 @@ class _Walk:
         return not self.has_ended and self._left > 0
 
     async def step(self, missing: int) -> list[_Match]:
-        """The matches among the next candidates; TooBroad when patience ends at the first ones."""
+        """Return the matches among the next candidates.
+
+        Raises SearchTimedOut: the time budget ends at the first candidates.
+        """
         try:
             return await self._step(missing)
-        except TooBroad:
+        except SearchTimedOut:
             if self.spot == self._start:
                 raise
             self._left = 0  # the page ends here, and its cursor goes on
@@ -165,18 +177,20 @@ class _Walk:
             if open_ == EVERYTHING:
                 kept.update(ids)
             elif open_ != NOTHING:
-                kept |= await self._asked.among(Wanted(text=open_), ids)
+                kept |= await self._asked.among(IndexQuery(text=open_), ids)
         return kept
 
 
-def _source(asked: Asked, store: Rows, node: Node, wanted: Wanted, *, in_lists: bool) -> Source:
+def _source(
+    asked: IndexSession, store: MessageRows, node: Node, wanted: IndexQuery, *, in_lists: bool
+) -> Source:
     listing = listing_of(node, wanted) if in_lists else None
     if listing is not None:
         return ListSource(store, asked.user_id, listing)
     return IndexSource(asked, store, wanted)
 
 
-async def _first_spot(asked: Asked, wish: Wish) -> _Spot:
+async def _first_spot(asked: IndexSession, wish: SearchRequest) -> _Spot:
     """In lists, where the index would have more candidates than one call looks at."""
     wanted = plan_of(wish.query.node).wanted
     if wish.order != "date" or listing_of(wish.query.node, wanted) is None:
@@ -199,28 +213,34 @@ def _sorted_by_residual(rest: Node, rows: Iterable[Message]) -> dict[Node, list[
     return found
 
 
-def _tiers(wish: Wish) -> tuple[Node, ...]:
+def _tiers(wish: SearchRequest) -> tuple[Node, ...]:
     return tiers(wish.query.node) if wish.order == "relevance" else (wish.query.node,)
 
 
-async def _total(asked: Asked, wish: Wish, walk: _Walk, seen: int) -> tuple[int, bool]:
+async def _total(
+    asked: IndexSession, wish: SearchRequest, walk: _ResultWalk, seen: int
+) -> tuple[int, bool]:
     if walk.counts or walk.has_ended:
         return seen, walk.has_ended
     wanted = plan_of(wish.query.node).wanted
     try:
         total = await asked.count(wanted, limit=TOTAL_MAX + 1)
-    except TooBroad:
+    except SearchTimedOut:
         return seen, False
     return min(total, TOTAL_MAX), total <= TOTAL_MAX
 
 
-async def _hits(index: SearchIndex, wish: Wish, page: list[_Match]) -> tuple[Hit, ...]:
+async def _hits(
+    index: SearchIndex, wish: SearchRequest, page: list[_Match]
+) -> tuple[SearchHit, ...]:
     ids = [match.row.message_id for match in page]
     marks = await index.mark(wish.user_id, wish.query.node, ids) if ids else {}
-    return tuple(Hit(match.row, marks.get(match.row.message_id, NOTHING_MARKED)) for match in page)
+    return tuple(
+        SearchHit(match.row, marks.get(match.row.message_id, NOTHING_MARKED)) for match in page
+    )
 
 
-def _read_cursor(wish: Wish) -> _Spot:
+def _read_cursor(wish: SearchRequest) -> _Spot:
     found = _CURSOR.fullmatch(wish.cursor or "")
     if not found:
         raise Refused("the cursor cannot be read")
@@ -230,13 +250,13 @@ def _read_cursor(wish: Wish) -> _Spot:
     return msgspec.structs.replace(spot, place=decode_cursor(found[4], *_scope(spot, wish)))
 
 
-def _cursor(spot: _Spot, wish: Wish) -> str:
+def _cursor(spot: _Spot, wish: SearchRequest) -> str:
     way = "l" if spot.in_lists else "i"
     place = encode_cursor(spot.place, *_scope(spot, wish))
     return f"{way}{spot.tier}.{spot.seen}.{place}"
 
 
-def _scope(spot: _Spot, wish: Wish) -> tuple[str, ...]:
+def _scope(spot: _Spot, wish: SearchRequest) -> tuple[str, ...]:
     """What a cursor belongs to: it cannot be used with any of it changed."""
     walked = f"{spot.in_lists} {spot.tier} {spot.seen}"
     return "search", wish.user_id, wish.query.asked, wish.order, walked

@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.content import Content
-from schemas.mail import Envelope, Head, Hop, Verdict
+from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
 
 
 class MailReceived(msgspec.Struct, frozen=True, kw_only=True, tag="mail.received.v1"):
@@ -25,7 +25,7 @@ class MailValidated(msgspec.Struct, frozen=True, kw_only=True, tag="mail.validat
     content: Content
     trace_size_bytes: int
     received_at_ms: int
-    head: Head
+    head: HeaderSummary
     hops: tuple[Hop, ...] = ()
 
 
@@ -40,7 +40,7 @@ class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v
     content: Content
     trace_size_bytes: int
     received_at_ms: int
-    head: Head
+    head: HeaderSummary
     verdict: Verdict
     hops: tuple[Hop, ...] = ()
     released_by: str = ""

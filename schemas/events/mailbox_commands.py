@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.content import Stored
-from schemas.mail import Head, Hop, Verdict
+from schemas.mail import HeaderSummary, Hop, Verdict
 
 
 class RebuildViews(
@@ -53,7 +53,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1
     content: Stored
     received_at_ms: int
     at_ms: int  # when it was scanned or released; handlers have no clock
-    head: Head
+    head: HeaderSummary
     verdict: Verdict
     hops: tuple[Hop, ...]
 
@@ -126,7 +126,7 @@ class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.chang
     at_ms: int
 
 
-class FolderOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order to all messages of a folder, carried out in chunks.
 
     A chunk journals the next one as its follow-up. Uids bound it: what came into the folder after
@@ -144,28 +144,28 @@ class FolderOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     bound_uid: int = 0  # the folder's next_uid that the author read; 0: an older version's first
 
 
-class DeleteFolder(FolderOrder, frozen=True, kw_only=True, tag="mailbox.delete_folder.v1"):
+class DeleteFolder(FolderCommand, frozen=True, kw_only=True, tag="mailbox.delete_folder.v1"):
     """What lies nowhere else goes to the trash, then the folder goes.
 
     Refused when a message came into the folder after the author read it.
     """
 
 
-class EmptyFolder(FolderOrder, frozen=True, kw_only=True, tag="mailbox.empty_folder.v1"):
+class EmptyFolder(FolderCommand, frozen=True, kw_only=True, tag="mailbox.empty_folder.v1"):
     """What lies nowhere else goes to the trash; from trash and junk it is destroyed for good."""
 
 
-class MarkAllRead(FolderOrder, frozen=True, kw_only=True, tag="mailbox.mark_all_read.v1"):
+class MarkAllRead(FolderCommand, frozen=True, kw_only=True, tag="mailbox.mark_all_read.v1"):
     """Every message of the folder becomes $seen."""
 
 
-FolderWide = DeleteFolder | EmptyFolder | MarkAllRead
+BulkFolderCommand = DeleteFolder | EmptyFolder | MarkAllRead
 
 
-MessageOrder = ChangeMessages | TrashMessages | DestroyMessages  # an owner's, to chosen messages
+MessageCommand = ChangeMessages | TrashMessages | DestroyMessages  # an owner's, to chosen messages
 
 
-Change = Deliver | MessageOrder | CreateFolder | ChangeFolder | FolderWide
+SequencedCommand = Deliver | MessageCommand | CreateFolder | ChangeFolder | BulkFolderCommand
 
 
-Command = Change | RebuildViews | FoldJournal
+Command = SequencedCommand | RebuildViews | FoldJournal

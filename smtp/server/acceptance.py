@@ -18,13 +18,13 @@ from schemas.events.mail import MailReceived
 from schemas.mail import Envelope, Hop
 from smtp.server import replies
 from smtp.server.config import SmtpConfig
-from smtp.server.load import Stats
+from smtp.server.load import SmtpStats
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class IncomingMail:
     """A mail whose data is being read. Its id was made before the first byte came."""
 
     mail_id: str
@@ -37,14 +37,14 @@ class Acceptance:
     """The only place that says 250 to a mail."""
 
     def __init__(
-        self, config: SmtpConfig, stats: Stats, *, publisher: Publisher, contents: ContentStore
+        self, config: SmtpConfig, stats: SmtpStats, *, publisher: Publisher, contents: ContentStore
     ) -> None:
         self._config = config
         self._stats = stats
         self._publisher = publisher
         self._contents = contents
 
-    async def accept(self, arrival: Arrival, content: bytes, *, trace_size_bytes: int) -> str:
+    async def accept(self, arrival: IncomingMail, content: bytes, *, trace_size_bytes: int) -> str:
         """The reply for the client; never raises but for a cancellation."""
         try:
             async with asyncio.timeout(self._config.accept_max_s):
@@ -58,7 +58,9 @@ class Acceptance:
         self._count(arrival, len(content))
         return f"250 2.0.0 {arrival.mail_id} accepted"
 
-    async def _make_durable(self, arrival: Arrival, content: bytes, trace_size_bytes: int) -> None:
+    async def _make_durable(
+        self, arrival: IncomingMail, content: bytes, trace_size_bytes: int
+    ) -> None:
         received_at_ms = now_ms()
         place = (
             Inline(content)
@@ -75,7 +77,7 @@ class Acceptance:
         )
         await self._publisher.publish(event)
 
-    def _hop(self, arrival: Arrival) -> Hop:
+    def _hop(self, arrival: IncomingMail) -> Hop:
         return Hop(
             stage="ingress",
             started_at_ms=int(arrival.started_at_s * 1000),
@@ -85,7 +87,7 @@ class Acceptance:
             worker=self._config.worker,
         )
 
-    def _count(self, arrival: Arrival, size_bytes: int) -> None:
+    def _count(self, arrival: IncomingMail, size_bytes: int) -> None:
         took_s = time.perf_counter() - arrival.started_s
         self._stats.accepted_total += 1
         self._stats.accepted_bytes_total += size_bytes

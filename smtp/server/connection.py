@@ -17,23 +17,23 @@ from aiosmtpd.smtp import SMTP
 from edge import proxy_protocol
 from smtp.server import replies
 from smtp.server.command_syntax import split_line
-from smtp.server.context import Site
+from smtp.server.context import ServerContext
 from smtp.server.replies import Rejection
-from smtp.server.stream_reader import Reader
+from smtp.server.stream_reader import SmtpStreamReader
 
 log = logging.getLogger(__name__)
 
-Verb = Callable[[Any, str | None], Awaitable[None]]
+CommandVerb = Callable[[Any, str | None], Awaitable[None]]
 
 COMMAND_BUFFER_BYTES = 4096
 _HTTP = frozenset({"GET", "POST", "PUT", "CONNECT"})
 _CHATTER = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
 
 
-class Connection(SMTP):
+class SmtpConnection(SMTP):
     """A connection to a client, with a table of verbs."""
 
-    verbs: ClassVar[dict[str, Verb]] = {}
+    verbs: ClassVar[dict[str, CommandVerb]] = {}
     event_handler: ClassVar[None] = None
     require_starttls: ClassVar[bool] = False
     enable_SMTPUTF8: ClassVar[bool] = True  # noqa: N815  a name of aiosmtpd's
@@ -41,8 +41,8 @@ class Connection(SMTP):
     _decode_data: ClassVar[bool] = False
     _handle_hooks: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
-        reader = Reader(limit=COMMAND_BUFFER_BYTES, loop=loop)
+    def __init__(self, site: ServerContext, loop: asyncio.AbstractEventLoop) -> None:
+        reader = SmtpStreamReader(limit=COMMAND_BUFFER_BYTES, loop=loop)
         asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop)
         self.site = site
         self.loop = loop
@@ -198,7 +198,7 @@ class Connection(SMTP):
                 self.reader, within_s=self.site.config.proxy_header_s
             )
             self.client = await header or self.client
-        except proxy_protocol.BadHeader as error:
+        except proxy_protocol.BadProxyHeader as error:
             self.site.stats.bad_proxy_headers_total += 1
             log.warning("a proxy's connection is closed, no PROXY header: %s", error)
             self._close()

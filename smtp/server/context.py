@@ -6,11 +6,11 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mail.ports import Gate, Resolver, Room
+from mail.ports import IntakeGate, QuotaCheck, Resolver
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
-from smtp.server.load import Load, Stats
-from smtp.server.recipient_probing import Probing
+from smtp.server.load import ConnectionLoad, SmtpStats
+from smtp.server.recipient_probing import RecipientProbing
 from smtp.server.scan_shares import ScanShares
 from smtp.server.transfers import Transfers
 
@@ -29,27 +29,27 @@ class Leavable(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Site:
+class ServerContext:
     """Set up once by the server, read by its connections."""
 
     config: SmtpConfig
     resolver: Resolver
-    room: Room
-    gate: Gate
+    room: QuotaCheck
+    gate: IntakeGate
     acceptance: Acceptance
-    stats: Stats
-    load: Load
+    stats: SmtpStats
+    load: ConnectionLoad
     tls: ssl.SSLContext | None
     stopping: bool = False
     connections: set[Leavable] = field(default_factory=set)
     transfers: Transfers = field(init=False)
-    probing: Probing = field(init=False)
+    probing: RecipientProbing = field(init=False)
     shares: ScanShares = field(init=False)
     _closed_for: str | None = None
 
     def __post_init__(self) -> None:
         self.transfers = Transfers(self.config, self.stats)
-        self.probing = Probing(self.config)
+        self.probing = RecipientProbing(self.config)
         self.shares = ScanShares(self.config)
 
     def closed(self) -> bool:

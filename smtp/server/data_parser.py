@@ -16,7 +16,7 @@ _HEADER_END = b"\r\n\r\n"
 PIECE_MAX_BYTES = 256 * 1024
 
 
-class Fault(Enum):
+class DataFault(Enum):
     """Why a mail is refused, the gravest first."""
 
     TOO_BIG = 1
@@ -52,10 +52,10 @@ class DataReader:
         self._line_bytes = 0  # of the line that the last piece left open
         self._header_tail: bytes | None = CRLF  # None: past the header
         self._received = 0
-        self._faults: set[Fault] = set()
+        self._faults: set[DataFault] = set()
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> DataFault | None:
         """The gravest one, known when `ended`."""
         return min(self._faults, key=lambda fault: fault.value, default=None)
 
@@ -67,7 +67,7 @@ class DataReader:
         """`prefix` and the mail; empty when dropped. Copies nothing: BytesIO gives its buffer."""
         return self._content.getvalue() if self._content else b""
 
-    def drop(self, fault: Fault) -> None:
+    def drop(self, fault: DataFault) -> None:
         """Keep no bytes of this mail any more."""
         self._faults.add(fault)
         self._content = None
@@ -98,10 +98,10 @@ class DataReader:
             return
         self._wire_bytes += len(wire)
         self.cut = self._wire_bytes > 2 * self._max_bytes
-        if self.cut or Fault.TOO_BIG in self._faults:
+        if self.cut or DataFault.TOO_BIG in self._faults:
             return
         if _has_bare(wire):
-            self.drop(Fault.BARE)
+            self.drop(DataFault.BARE)
         plain = wire.replace(_STUFFED, CRLF) if wire.find(_STUFFED) >= 0 else wire
         if self._first:
             self._first = False
@@ -114,7 +114,7 @@ class DataReader:
     def _keep(self, plain: bytes) -> None:
         self.size_bytes += len(plain)
         if self.size_bytes > self._max_bytes:
-            self.drop(Fault.TOO_BIG)
+            self.drop(DataFault.TOO_BIG)
         if self._content is not None:
             self._content.write(plain)
 
@@ -123,7 +123,7 @@ class DataReader:
         first = plain.find(CRLF)
         self._line_bytes += len(plain) if first < 0 else first
         if self._line_bytes > self._line_max_bytes:
-            self.drop(Fault.LONG_LINE)
+            self.drop(DataFault.LONG_LINE)
         if first >= 0:
             self._line_bytes = len(plain) - plain.rfind(CRLF) - len(CRLF)
 
@@ -134,7 +134,7 @@ class DataReader:
         self._received += header.lower().count(_RECEIVED)
         self._header_tail = window[1 - len(_RECEIVED) :] if end < 0 else None
         if self._received > self._received_max:
-            self.drop(Fault.LOOP)
+            self.drop(DataFault.LOOP)
 
 
 def _has_bare(wire: bytes) -> bool:

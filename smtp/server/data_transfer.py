@@ -3,16 +3,18 @@
 import time
 
 from smtp.server import replies, trace_header
-from smtp.server.acceptance import Arrival
-from smtp.server.connection import COMMAND_BUFFER_BYTES, Connection
-from smtp.server.data_parser import PIECE_MAX_BYTES, DataReader, Fault
+from smtp.server.acceptance import IncomingMail
+from smtp.server.connection import COMMAND_BUFFER_BYTES, SmtpConnection
+from smtp.server.data_parser import PIECE_MAX_BYTES, DataFault, DataReader
 from smtp.server.transfers import Transfer
 
 
-class Intake:
+class DataTransfer:
     """Reads one mail into memory, within every limit, and asks for its acceptance."""
 
-    def __init__(self, connection: Connection, arrival: Arrival, transfer: Transfer) -> None:
+    def __init__(
+        self, connection: SmtpConnection, arrival: IncomingMail, transfer: Transfer
+    ) -> None:
         self._transfer = transfer
         self._connection = connection
         self._site = connection.site
@@ -63,7 +65,7 @@ class Intake:
     def _account(self, data: DataReader) -> None:
         """Bring the budget up to `data`; all is given back once its bytes are dropped."""
         if not data.dropped and not self._site.transfers.hold(self._transfer, data.size_bytes):
-            data.drop(Fault.BUSY)
+            data.drop(DataFault.BUSY)
         if data.dropped:
             self._site.transfers.hold(self._transfer, 0)
 
@@ -82,12 +84,13 @@ class Intake:
             self._site.shares.count(envelope.client, envelope.reverse_path, len(content))
         return reply
 
-    def _refusal(self, fault: Fault) -> str:
+    def _refusal(self, fault: DataFault) -> str:
         config = self._site.config
         return {
-            Fault.TOO_BIG: replies.too_big(config.message_max_bytes),
-            Fault.BARE: "554 5.6.0 CR or LF alone in the message (RFC 5321 section 2.3.8)",
-            Fault.LONG_LINE: f"500 5.5.2 a line is longer than {config.line_max_bytes} bytes",
-            Fault.LOOP: f"554 5.4.6 routing loop: more than {config.received_max} Received fields",
-            Fault.BUSY: replies.BUSY,
+            DataFault.TOO_BIG: replies.too_big(config.message_max_bytes),
+            DataFault.BARE: "554 5.6.0 CR or LF alone in the message (RFC 5321 section 2.3.8)",
+            DataFault.LONG_LINE: f"500 5.5.2 a line is longer than {config.line_max_bytes} bytes",
+            DataFault.LOOP: "554 5.4.6 routing loop: more than "
+            f"{config.received_max} Received fields",
+            DataFault.BUSY: replies.BUSY,
         }[fault]

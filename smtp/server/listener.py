@@ -16,12 +16,12 @@ from typing import Any
 
 from aiosmtpd import smtp as aiosmtpd
 
-from mail.ports import ContentStore, Gate, Publisher, Resolver, Room
+from mail.ports import ContentStore, IntakeGate, Publisher, QuotaCheck, Resolver
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
-from smtp.server.context import Site
-from smtp.server.load import Load, Stats
-from smtp.server.session import Session
+from smtp.server.context import ServerContext
+from smtp.server.load import ConnectionLoad, SmtpStats
+from smtp.server.session import SmtpSession
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +37,23 @@ class SmtpServer:
         config: SmtpConfig,
         *,
         resolver: Resolver,
-        room: Room,
+        room: QuotaCheck,
         publisher: Publisher,
         contents: ContentStore,
-        gate: Gate,
+        gate: IntakeGate,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.stats = Stats()
+        self.stats = SmtpStats()
         self._config = config
         self._listeners: list[asyncio.Server] = []
-        self._site = Site(
+        self._site = ServerContext(
             config=config,
             resolver=resolver,
             room=room,
             gate=gate,
             acceptance=Acceptance(config, self.stats, publisher=publisher, contents=contents),
             stats=self.stats,
-            load=Load(config, self.stats),
+            load=ConnectionLoad(config, self.stats),
             tls=tls,  # None: no STARTTLS
         )
         self.shares = self._site.shares
@@ -69,7 +69,7 @@ class SmtpServer:
         loop = asyncio.get_running_loop()
         for place in self._places():
             listener = await loop.create_server(
-                lambda: Session(self._site, loop), backlog=BACKLOG, **place
+                lambda: SmtpSession(self._site, loop), backlog=BACKLOG, **place
             )
             self._listeners.append(listener)
         log.info("smtp listens on %s port %d", self._config.host, self.port)

@@ -9,7 +9,7 @@ from smtp.server.config import SmtpConfig
 
 
 @dataclass(slots=True, kw_only=True)
-class Stats:
+class SmtpStats:
     """Plain numbers; whoever exposes metrics reads them."""
 
     connections: int = 0  # open now
@@ -25,10 +25,10 @@ class Stats:
     held_bytes: int = 0  # memory that mails under way hold
 
 
-class Load:
+class ConnectionLoad:
     """Who may connect."""
 
-    def __init__(self, config: SmtpConfig, stats: Stats) -> None:
+    def __init__(self, config: SmtpConfig, stats: SmtpStats) -> None:
         self._config = config
         self._stats = stats
         self._peers: Counter[str] = Counter()

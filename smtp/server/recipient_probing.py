@@ -11,7 +11,7 @@ from smtp.server.config import SmtpConfig
 WINDOW_S = 3600.0
 
 
-class Probing:
+class RecipientProbing:
     """550 replies to RCPT, by peer. Peers of trusted networks have no limit."""
 
     def __init__(self, config: SmtpConfig) -> None:

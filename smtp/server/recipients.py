@@ -9,13 +9,13 @@ from mail.errors import BadAddress, NotFound, Refused, Transient
 from schemas.directory import Owner
 from schemas.mail import Recipient
 from smtp.server import replies
-from smtp.server.context import Site
+from smtp.server.context import ServerContext
 from smtp.server.replies import Rejection
 
 log = logging.getLogger(__name__)
 
 
-async def take(site: Site, path: str, *, size_bytes: int) -> tuple[Recipient, ...]:
+async def take(site: ServerContext, path: str, *, size_bytes: int) -> tuple[Recipient, ...]:
     """A recipient for each user whom `path` reaches. Rejection. `size_bytes`: 0 is not known."""
     try:
         async with asyncio.timeout(site.config.resolve_max_s):
@@ -39,7 +39,7 @@ async def take(site: Site, path: str, *, size_bytes: int) -> tuple[Recipient, ..
     raise Rejection(reply)
 
 
-async def _take(site: Site, path: str, size_bytes: int) -> tuple[Recipient, ...]:
+async def _take(site: ServerContext, path: str, size_bytes: int) -> tuple[Recipient, ...]:
     """postmaster@ and abuse@ can be reached when their owner has no room left (RFC 5321 §4.5.1).
 
     A group takes mail while one of its members has room: one who has none stops no other.

@@ -21,7 +21,7 @@ def units_of(size_bytes: int) -> float:
     return 1.0 + size_bytes / UNIT_BYTES
 
 
-class ScanWork:
+class ScanDelay:
     """Units that wait, and the measured rate of scanning."""
 
     def __init__(self) -> None:

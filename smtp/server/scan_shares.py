@@ -14,7 +14,7 @@ from edge.sliding_window import SlidingSums
 from edge.trusted_networks import one_network
 from mail.ports import ScanLog
 from smtp.server.config import SmtpConfig
-from smtp.server.scan_delay import ScanWork, units_of
+from smtp.server.scan_delay import ScanDelay, units_of
 
 _LEVEL_S = 0.25  # how long a computed level holds
 
@@ -23,7 +23,7 @@ class ScanShares:
     """One server's counts. Until it follows a log, nothing ever waits."""
 
     def __init__(self, config: SmtpConfig, clock: Callable[[], float] = time.monotonic) -> None:
-        self.work = ScanWork()
+        self.work = ScanDelay()
         self._config = config
         self._log: ScanLog | None = None
         self._clock = clock

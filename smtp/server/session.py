@@ -12,7 +12,7 @@ from aiosmtpd.smtp import syntax as _untyped_syntax
 from mail.ids import new_id
 from schemas.mail import Envelope, Recipient
 from smtp.server import replies, trace_header
-from smtp.server.acceptance import Arrival
+from smtp.server.acceptance import IncomingMail
 from smtp.server.command_syntax import (
     check_letters,
     check_reverse_path,
@@ -20,8 +20,8 @@ from smtp.server.command_syntax import (
     same_mailbox,
     split_path,
 )
-from smtp.server.connection import Connection
-from smtp.server.data_transfer import Intake
+from smtp.server.connection import SmtpConnection
+from smtp.server.data_transfer import DataTransfer
 from smtp.server.recipients import take
 from smtp.server.replies import Rejection
 
@@ -51,7 +51,7 @@ class Transaction:
         return sum(map(len, self.recipients.values()))
 
 
-class Session(Connection):
+class SmtpSession(SmtpConnection):
     """A dialogue; its state is aiosmtpd's session and our transaction."""
 
     envelope: Transaction
@@ -182,7 +182,7 @@ class Session(Connection):
         if transfer is None:
             raise Rejection(replies.BUSY)
         transfer.give_way = self.give_way
-        intake = Intake(self, self._arrival(), transfer)
+        intake = DataTransfer(self, self._arrival(), transfer)
         self._set_post_data_state()
         self.in_data = True
         try:
@@ -200,7 +200,7 @@ class Session(Connection):
             raise Rejection(replies.NO_RECIPIENT)
         self._check_share(self.envelope.reverse_path, self.envelope.size_bytes)
 
-    def _arrival(self) -> Arrival:
+    def _arrival(self) -> IncomingMail:
         envelope = Envelope(
             reverse_path=self.envelope.reverse_path or "",
             recipients=tuple(chain.from_iterable(self.envelope.recipients.values())),
@@ -210,7 +210,7 @@ class Session(Connection):
                 extended=self.session.extended_smtp, tls=self.encrypted, utf8=self.envelope.utf8
             ),
         )
-        return Arrival(
+        return IncomingMail(
             mail_id=new_id(),
             envelope=envelope,
             started_at_s=time.time(),
@@ -229,19 +229,19 @@ class Session(Connection):
         raise Rejection(replies.NOT_IMPLEMENTED)
 
 
-Session.verbs = {
-    "EHLO": Session.ehlo,
-    "HELO": Session.helo,
-    "STARTTLS": Session.starttls,
-    "MAIL": Session.mail,
-    "RCPT": Session.rcpt,
-    "DATA": Session.data,
+SmtpSession.verbs = {
+    "EHLO": SmtpSession.ehlo,
+    "HELO": SmtpSession.helo,
+    "STARTTLS": SmtpSession.starttls,
+    "MAIL": SmtpSession.mail,
+    "RCPT": SmtpSession.rcpt,
+    "DATA": SmtpSession.data,
     "RSET": SMTP.smtp_RSET,
     "NOOP": SMTP.smtp_NOOP,
     "QUIT": SMTP.smtp_QUIT,
     "HELP": SMTP.smtp_HELP,
-    "VRFY": Session.vrfy,
-    "EXPN": Session.unimplemented,
-    "AUTH": Session.unimplemented,
-    "BDAT": Session.unimplemented,
+    "VRFY": SmtpSession.vrfy,
+    "EXPN": SmtpSession.unimplemented,
+    "AUTH": SmtpSession.unimplemented,
+    "BDAT": SmtpSession.unimplemented,
 }

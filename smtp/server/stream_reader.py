@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Reader(asyncio.StreamReader):
+class SmtpStreamReader(asyncio.StreamReader):
     """A stream that takes bytes back and whose buffer can be sized to what is being read."""
 
     def unread(self, data: bytes) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from edge.trusted_networks import one_network, one_peer
 from smtp.server.config import SmtpConfig
-from smtp.server.load import Stats
+from smtp.server.load import SmtpStats
 
 
 class Transfer:
@@ -61,7 +61,7 @@ class Transfers:
     """Slots and memory of one server."""
 
     def __init__(
-        self, config: SmtpConfig, stats: Stats, clock: Callable[[], float] = time.monotonic
+        self, config: SmtpConfig, stats: SmtpStats, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._config = config
         self._stats = stats

@@ -12,9 +12,9 @@ import psutil
 
 from stack.engines import virus_signatures
 from stack.engines.private_copy import own_copy
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from stack.supervision.probes import PingProbe
-from stack.supervision.program import Kind, Program, base_env
+from stack.supervision.program import Program, ProgramKind, base_env
 
 NAME = "clamd"
 MIB = 1024 * 1024
@@ -37,7 +37,7 @@ class ClamdConfig:
     start_timeout_s: float = 300.0  # the official set takes tens of seconds on a slow disk
 
 
-def clamd(home: Home, config: ClamdConfig | None = None) -> Program:
+def clamd(home: StateFolder, config: ClamdConfig | None = None) -> Program:
     """Write configuration and, if need be, the test signatures; tell how to start. ClamdMissing."""
     config = config or ClamdConfig()
     if not config.program.exists():
@@ -49,7 +49,7 @@ def clamd(home: Home, config: ClamdConfig | None = None) -> Program:
     conf.write_text(configuration(home, config, database), encoding="utf-8")
     return Program(
         name=NAME,
-        kind=Kind.ENGINE,
+        kind=ProgramKind.ENGINE,
         argv=(str(own_copy(config.program, folder)), "--config-file", str(conf)),
         env=base_env(home),
         cwd=folder,
@@ -65,15 +65,15 @@ def two_sets_fit(config: ClamdConfig) -> bool:
     return config.memory_bytes >= RELOAD_MEMORY_MIN_BYTES
 
 
-def ping(home: Home) -> PingProbe:
+def ping(home: StateFolder) -> PingProbe:
     return PingProbe(home.socket(NAME), b"zPING\0", b"PONG")
 
 
-def conf_path(home: Home) -> Path:
+def conf_path(home: StateFolder) -> Path:
     return home.engine(NAME) / "clamd.conf"
 
 
-def configuration(home: Home, config: ClamdConfig, database: Path) -> str:
+def configuration(home: StateFolder, config: ClamdConfig, database: Path) -> str:
     """The text of clamd.conf."""
     limit = config.mail_max_bytes + MIB  # trace headers come on top
     lines = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stack.engines import clamd
 from stack.engines.private_copy import own_copy
-from stack.state_folder import Home
-from stack.supervision.program import Kind, Program, base_env
+from stack.state_folder import StateFolder
+from stack.supervision.program import Program, ProgramKind, base_env
 
 NAME = "freshclam"
 PUBLIC_MIRROR = "database.clamav.net"
@@ -35,7 +35,7 @@ class FreshclamConfig:
     checks_per_day: int = 12
 
 
-def freshclam(home: Home, config: FreshclamConfig | None = None) -> Program:
+def freshclam(home: StateFolder, config: FreshclamConfig | None = None) -> Program:
     """Write configuration and tell how to start. FreshclamMissing."""
     config = config or FreshclamConfig()
     if not config.program.exists():
@@ -46,7 +46,7 @@ def freshclam(home: Home, config: FreshclamConfig | None = None) -> Program:
     conf.chmod(0o600)  # freshclam refuses one that others may write
     return Program(
         name=NAME,
-        kind=Kind.ENGINE,
+        kind=ProgramKind.ENGINE,
         argv=(
             str(own_copy(config.program, folder)),
             "--daemon",
@@ -67,7 +67,7 @@ def _places(config: FreshclamConfig) -> list[str]:
     return [*mirror, *([f"own URLs: {len(config.urls)}"] if config.urls else [])] or ["nowhere"]
 
 
-def _conf(home: Home, config: FreshclamConfig) -> str:
+def _conf(home: StateFolder, config: FreshclamConfig) -> str:
     lines = [
         f"DatabaseDirectory {home.signatures}",
         f"NotifyClamd {clamd.conf_path(home)}",

@@ -18,9 +18,9 @@ from pathlib import Path
 from stack.durable_files import sync, sync_tree
 from stack.engines.java import find_java
 from stack.secrets import FOLDER, secret, write_private
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from stack.supervision.probes import KafkaProbe
-from stack.supervision.program import Kind, Program, base_env
+from stack.supervision.program import Program, ProgramKind, base_env
 
 NAME = "kafka"
 LOGS = "log.dirs"
@@ -54,7 +54,7 @@ class KafkaConfig:
     stop_timeout_s: float = 20.0
 
 
-def kafka(home: Home, config: KafkaConfig) -> Program:
+def kafka(home: StateFolder, config: KafkaConfig) -> Program:
     """Write the configuration, format the log folder once, and tell how to start the node.
 
     JavaMissing; KafkaMissing.
@@ -69,7 +69,7 @@ def kafka(home: Home, config: KafkaConfig) -> Program:
     _format_once(home, config, java, wanted)
     return Program(
         name=NAME,
-        kind=Kind.ENGINE,
+        kind=ProgramKind.ENGINE,
         argv=(str(java), *_options(home, config), "kafka.Kafka", str(path)),
         env=base_env(home),
         cwd=home.engine(NAME),
@@ -99,7 +99,7 @@ def archive_path(lib: Path) -> Path:
     return lib.parent / "classes.jsa"
 
 
-def properties(home: Home, config: KafkaConfig) -> dict[str, str]:
+def properties(home: StateFolder, config: KafkaConfig) -> dict[str, str]:
     """The node's server.properties."""
     node, controller = f"127.0.0.1:{config.port}", f"127.0.0.1:{config.controller_port}"
     return {
@@ -137,7 +137,7 @@ def properties(home: Home, config: KafkaConfig) -> dict[str, str]:
     }
 
 
-def _options(home: Home, config: KafkaConfig) -> tuple[str, ...]:
+def _options(home: StateFolder, config: KafkaConfig) -> tuple[str, ...]:
     """JVM options; serial collection and an archive of classes halve the time to start."""
     archive = archive_path(config.lib)
     return (
@@ -171,11 +171,11 @@ def _logging(config: KafkaConfig) -> tuple[str, ...]:
     )
 
 
-def _logins_path(home: Home) -> Path:
+def _logins_path(home: StateFolder) -> Path:
     return home.path / FOLDER / "broker.jaas"
 
 
-def _logins(home: Home, config: KafkaConfig) -> str:
+def _logins(home: StateFolder, config: KafkaConfig) -> str:
     """Whom each listener lets in, as JAAS has it. Secrets are hexadecimal, names are ours."""
     return "".join(
         f"{listener}.KafkaServer {{\n"
@@ -187,7 +187,7 @@ def _logins(home: Home, config: KafkaConfig) -> str:
     )
 
 
-def client_path(home: Home) -> Path:
+def client_path(home: StateFolder) -> Path:
     """What Kafka's own tools take as --command-config, with every right."""
     return home.path / FOLDER / "client.properties"
 
@@ -200,7 +200,7 @@ def _client(password: str) -> str:
     )
 
 
-def properties_path(home: Home) -> Path:
+def properties_path(home: StateFolder) -> Path:
     return home.engine(NAME) / "server.properties"
 
 
@@ -217,7 +217,9 @@ def new_cluster_id() -> str:
     return made
 
 
-def _format_once(home: Home, config: KafkaConfig, java: Path, wanted: dict[str, str]) -> None:
+def _format_once(
+    home: StateFolder, config: KafkaConfig, java: Path, wanted: dict[str, str]
+) -> None:
     """Give the log folder its cluster id; one that it has is kept, a new one orphans mail.
 
     Kafka does not sync what it writes here, and never starts again from half of it. So it is made

@@ -7,9 +7,9 @@ uses SpamAssassin on this machine.
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from stack.supervision.probes import PingProbe
-from stack.supervision.program import Kind, Program, base_env
+from stack.supervision.program import Program, ProgramKind, base_env
 
 NAME = "spamd"
 MEMORY_MAX_BYTES = 2 * 1024**3  # each worker; a mail of READ_MAX_BYTES takes about 200 MiB
@@ -46,7 +46,7 @@ class SpamdConfig:
     threshold: float = 5.0  # what spamd itself calls spam; callers judge by score
 
 
-def spamd(home: Home, config: SpamdConfig | None = None) -> Program:
+def spamd(home: StateFolder, config: SpamdConfig | None = None) -> Program:
     """Write configuration and tell how to start. SpamdMissing."""
     config = config or SpamdConfig()
     if not config.program.exists():
@@ -55,7 +55,7 @@ def spamd(home: Home, config: SpamdConfig | None = None) -> Program:
     site = _write_site(folder, config)
     return Program(
         name=NAME,
-        kind=Kind.ENGINE,
+        kind=ProgramKind.ENGINE,
         argv=(
             str(config.program),
             f"--socketpath={home.socket(NAME)}",
@@ -79,7 +79,7 @@ def spamd(home: Home, config: SpamdConfig | None = None) -> Program:
     )
 
 
-def ping(home: Home) -> PingProbe:
+def ping(home: StateFolder) -> PingProbe:
     return PingProbe(home.socket(NAME), b"PING SPAMC/1.5\r\n\r\n", b"PONG")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 
 OFFICIAL_FOLDER = Path("/var/lib/clamav")  # where a freshclam of the machine's own puts its sets
 OFFICIAL = ("main", "daily")
@@ -75,14 +75,14 @@ def look(folder: Path) -> Signatures:
     return Signatures(kind="test")
 
 
-def folder_for(home: Home, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
+def folder_for(home: StateFolder, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
     """The folder that clamd reads: ours, unless the machine's official set is used as it is."""
     if not update and look(official).kind == "official":
         return official
     return home.signatures
 
 
-def prepare(home: Home, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
+def prepare(home: StateFolder, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
     """Have something in the folder that clamd reads, which refuses an empty one; the folder."""
     (home.signatures / TEST_FILE).write_text(
         f"Eicar-Test-Signature:0:*:{EICAR_HEX}\n", encoding="ascii"

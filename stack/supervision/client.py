@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 
 from stack.logs import last_lines
-from stack.state_folder import Home, NoState, existing, lock_holder
-from stack.supervision.orphan_processes import Records, end
+from stack.state_folder import NoState, StateFolder, existing, lock_holder
+from stack.supervision.orphan_processes import ProcessRecords, end
 
 POLL_S = 0.1
 ASK_TIMEOUT_S = 10.0
@@ -35,11 +35,11 @@ class NotRunning(Exception):
         super().__init__(f"{path}: not running; start it with `make run` or `make up`")
 
 
-def write_running(home: Home, ops: tuple[str, int]) -> None:
+def write_running(home: StateFolder, ops: tuple[str, int]) -> None:
     _write(home.run / "supervisor.json", {"pid": os.getpid(), "ops": list(ops)})
 
 
-def write_settings(home: Home, settings: Mapping[str, str]) -> None:
+def write_settings(home: StateFolder, settings: Mapping[str, str]) -> None:
     """For commands that talk to the stack which this process is going to supervise."""
     _write(home.run / "settings.json", {"pid": os.getpid(), "settings": dict(settings)})
 
@@ -114,7 +114,7 @@ def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
         if not _gone(path, pid, timeout_s):
             _signal(pid, signal.SIGKILL)
             _gone(path, pid, 5.0)
-    left = end(Records(home).read())
+    left = end(ProcessRecords(home).read())
     return bool(pid or left)
 
 

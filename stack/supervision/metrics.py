@@ -14,13 +14,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from stack.supervision.supervised_process import Child
+from stack.supervision.supervised_process import SupervisedProcess
 
 STATES = ("starting", "ready", "degraded", "stopping")
 
 
 def render(
-    children: Sequence[Child], state: str, pages: Mapping[str, str], more: Iterable[Metric] = ()
+    children: Sequence[SupervisedProcess],
+    state: str,
+    pages: Mapping[str, str],
+    more: Iterable[Metric] = (),
 ) -> bytes:
     """The page. `pages`: process name to Prometheus text; what cannot be parsed is left out."""
     return generate_latest(_Families([*_own(children, state), *more, *_merged(pages)]))
@@ -34,14 +37,14 @@ class _Families:
         return self._families
 
 
-def _own(children: Sequence[Child], state: str) -> list[Metric]:
+def _own(children: Sequence[SupervisedProcess], state: str) -> list[Metric]:
     is_in = GaugeMetricFamily("postriver_state", "1 for the state of the machine", labels=["state"])
     for each in STATES:
         is_in.add_metric([each], float(each == state))
     return [is_in, *_of_processes(children)]
 
 
-def _of_processes(children: Sequence[Child]) -> list[Metric]:
+def _of_processes(children: Sequence[SupervisedProcess]) -> list[Metric]:
     def gauge(name: str, text: str) -> GaugeMetricFamily:
         return GaugeMetricFamily(f"postriver_{name}", text, labels=["process"])
 

@@ -16,18 +16,18 @@ from prometheus_client.metrics_core import Metric
 
 from stack.supervision.metrics import render
 from stack.supervision.probes import http_get
-from stack.supervision.program import Kind
-from stack.supervision.supervised_process import Child, State
+from stack.supervision.program import ProgramKind
+from stack.supervision.supervised_process import ProcessState, SupervisedProcess
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OpsHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Watched(Protocol):
+class WatchedStack(Protocol):
     """What the server shows; the supervisor is one."""
 
-    children: dict[str, Child]
+    children: dict[str, SupervisedProcess]
 
     @property
     def state(self) -> str: ...
@@ -38,7 +38,9 @@ class Watched(Protocol):
 
 
 @asynccontextmanager
-async def serve_ops(watched: Watched, address: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
+async def serve_ops(
+    watched: WatchedStack, address: tuple[str, int]
+) -> AsyncIterator[tuple[str, int]]:
     """Serve on `address` until the block ends; gives the address with the real port."""
     app = web.Application(middlewares=[_only_by_a_loopback_name])
     pages = _Pages(watched)
@@ -54,7 +56,7 @@ async def serve_ops(watched: Watched, address: tuple[str, int]) -> AsyncIterator
 
 
 @web.middleware
-async def _only_by_a_loopback_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _only_by_a_loopback_name(request: web.Request, handler: OpsHandler) -> web.StreamResponse:
     """421 for a Host that is not the loopback's (RFC 9110 §7.4).
 
     A page in a browser on this machine could otherwise read the answers by DNS rebinding.
@@ -73,7 +75,7 @@ def _name_of(host: str) -> str:
 class _Pages:
     NAMES = ("healthz", "readyz", "status", "metrics")
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: WatchedStack) -> None:
         self._watched = watched
 
     async def healthz(self, _: web.Request) -> web.Response:
@@ -110,12 +112,12 @@ class _Pages:
         watched = self._watched
         return render(list(watched.children.values()), watched.state, texts, watched.measures())
 
-    def _serving(self) -> list[Child]:
+    def _serving(self) -> list[SupervisedProcess]:
         return [c for c in self._watched.children.values() if c.program.http is not None]
 
     async def _status(self) -> dict[str, object]:
-        children = [c for c in self._watched.children.values() if c.state is not State.DONE]
-        engines = [c for c in children if c.program.kind is Kind.ENGINE]
+        children = [c for c in self._watched.children.values() if c.state is not ProcessState.DONE]
+        engines = [c for c in children if c.program.kind is ProgramKind.ENGINE]
         roles = await asyncio.gather(*(_role(child) for child in self._serving()))
         return {
             "state": self._watched.state,
@@ -128,7 +130,7 @@ class _Pages:
         }
 
 
-def _process(child: Child) -> dict[str, object]:
+def _process(child: SupervisedProcess) -> dict[str, object]:
     return {
         "name": child.program.name,
         "pid": child.pid,
@@ -137,7 +139,7 @@ def _process(child: Child) -> dict[str, object]:
     }
 
 
-async def _role(child: Child) -> dict[str, Any]:
+async def _role(child: SupervisedProcess) -> dict[str, Any]:
     """`{name, lag, held, detail, warnings}`; lag None when the role does not answer."""
     said: Mapping[str, Any] = {}
     try:
@@ -154,7 +156,7 @@ async def _role(child: Child) -> dict[str, Any]:
     }
 
 
-async def _page(child: Child, page: str) -> bytes | None:
+async def _page(child: SupervisedProcess, page: str) -> bytes | None:
     if child.program.http is None or child.pid is None:
         return None
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 
 POLL_S = 0.05
 PR_SET_CHILD_SUBREAPER = 36
@@ -27,7 +27,7 @@ log = logging.getLogger("postriver.stack")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ProcessRecord:
     """A session that was started: its leader's pid, and its start in kernel ticks since boot.
 
     Ticks, not a time of day: a clock that is set must not make a process a stranger.
@@ -39,24 +39,24 @@ class Record:
     boot_id: str
 
 
-class Records:
+class ProcessRecords:
     """HOME/run/processes.json: written before a program is relied upon, by rename."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: StateFolder) -> None:
         self._path = home.run / "processes.json"
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, ProcessRecord] = {}
 
-    def read(self) -> list[Record]:
+    def read(self) -> list[ProcessRecord]:
         """What a former run wrote; empty when there is none or it is unreadable."""
         try:
-            return [Record(**each) for each in json.loads(self._path.read_bytes())]
+            return [ProcessRecord(**each) for each in json.loads(self._path.read_bytes())]
         except (OSError, ValueError, TypeError):
             return []
 
     def add(self, name: str, pid: int) -> None:
         ticks = start_ticks(pid)
         if ticks is not None:
-            self._records[name] = Record(name, pid, ticks, boot_id())
+            self._records[name] = ProcessRecord(name, pid, ticks, boot_id())
             self._write()
 
     def remove(self, name: str) -> None:
@@ -86,14 +86,14 @@ def start_ticks(pid: int) -> int | None:
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def members(record: Record) -> list[psutil.Process]:
+def members(record: ProcessRecord) -> list[psutil.Process]:
     """Our live processes in the recorded session, leader included; zombies are none."""
     if record.boot_id != boot_id() or _pid_reused(record):
         return []
     return [process for process in psutil.process_iter() if _belongs(process, record)]
 
 
-def end(records: Iterable[Record], *, term_s: float = 5.0, kill_s: float = 5.0) -> list[str]:
+def end(records: Iterable[ProcessRecord], *, term_s: float = 5.0, kill_s: float = 5.0) -> list[str]:
     """SIGTERM, then SIGKILL, for all that is left of `records`; the names of what was found.
 
     A session that forks while it is being ended is looked at again until nothing is left.
@@ -118,7 +118,7 @@ def end(records: Iterable[Record], *, term_s: float = 5.0, kill_s: float = 5.0) 
 
 def kill_session(pid: int, ticks: int) -> None:
     """SIGKILL to everything in the session that `pid` led, and reap what is ours to reap."""
-    end([Record("", pid, ticks, boot_id())], term_s=0.0)
+    end([ProcessRecord("", pid, ticks, boot_id())], term_s=0.0)
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, ChildProcessError, psutil.Error):
             if process.pid != pid and os.getsid(process.pid) == pid:
@@ -133,12 +133,12 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _pid_reused(record: Record) -> bool:
+def _pid_reused(record: ProcessRecord) -> bool:
     ticks = start_ticks(record.pid)
     return ticks is not None and ticks != record.start_ticks
 
 
-def _belongs(process: psutil.Process, record: Record) -> bool:
+def _belongs(process: psutil.Process, record: ProcessRecord) -> bool:
     try:
         return (
             os.getsid(process.pid) == record.pid

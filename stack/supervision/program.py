@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from stack.supervision.probes import HttpProbe, Probe
 
 
-class Kind(StrEnum):
+class ProgramKind(StrEnum):
     ENGINE = "engine"  # somebody else's server; stopped last
     ROLE = "role"  # one of our processes, worker or edge
     TASK = "task"  # runs to its end once; exit 0 makes it ready
@@ -21,7 +21,7 @@ class Program:
     """One process. Names are file names: they make the log, the socket and the metrics' label."""
 
     name: str
-    kind: Kind
+    kind: ProgramKind
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)  # the whole environment, see `base_env`
     cwd: Path | None = None
@@ -48,7 +48,7 @@ class Program:
         return self.readiness() if self.http is None else HttpProbe(self.http, "/healthz")
 
 
-def base_env(home: Home, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def base_env(home: StateFolder, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What every program gets: nothing of the operator's shell, so starts are repeatable."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

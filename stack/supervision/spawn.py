@@ -42,7 +42,7 @@ async def spawn(program: Program, output: int) -> asyncio.subprocess.Process:
     )
 
 
-class Pump:
+class LogPump:
     """Moves what comes through a pipe into a log file until every writer is gone.
 
     Lines are edited and written by a thread of this pump, so that neither a disk that hangs nor a

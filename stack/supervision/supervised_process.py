@@ -10,12 +10,12 @@ from enum import StrEnum
 
 from stack.log_format import strike_out
 from stack.logs import LogFile
-from stack.state_folder import Home
-from stack.supervision.orphan_processes import Records, kill_session, start_ticks
+from stack.state_folder import StateFolder
+from stack.supervision.orphan_processes import ProcessRecords, kill_session, start_ticks
 from stack.supervision.probes import Probe
-from stack.supervision.program import Kind, Program
-from stack.supervision.spawn import Pump, finish, spawn
-from stack.supervision.suspend_detection import Sleep
+from stack.supervision.program import Program, ProgramKind
+from stack.supervision.spawn import LogPump, finish, spawn
+from stack.supervision.suspend_detection import SuspendDetector
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
@@ -27,7 +27,7 @@ CANNOT_START = 127  # as shells have it
 log = logging.getLogger("postriver.stack")
 
 
-class State(StrEnum):
+class ProcessState(StrEnum):
     WAITING = "waiting"  # for those it comes after, or for what it needs
     STARTING = "starting"
     READY = "ready"
@@ -37,18 +37,18 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-class Child:
+class SupervisedProcess:
     """`run()` keeps the program alive until `stop()`; `became_ready` is set once and stays set."""
 
     def __init__(
         self,
         program: Program,
-        home: Home,
-        records: Records,
+        home: StateFolder,
+        records: ProcessRecords,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.program = program
-        self.state = State.WAITING
+        self.state = ProcessState.WAITING
         self.reason = "not started yet"
         self.pid: int | None = None
         self.restarts = 0
@@ -62,7 +62,7 @@ class Child:
 
     @property
     def ok(self) -> bool:
-        return self.state in {State.READY, State.DONE}
+        return self.state in {ProcessState.READY, ProcessState.DONE}
 
     async def run(self) -> None:
         failures = 0
@@ -71,12 +71,12 @@ class Child:
             code = await self._try_to_live()
             if self._stopping.is_set():
                 break
-            if self.program.kind is Kind.TASK and code == 0:
-                self._become(State.DONE)
+            if self.program.kind is ProgramKind.TASK and code == 0:
+                self._become(ProcessState.DONE)
                 return
             failures = 1 if self._now_s() - began >= HEALTHY_AFTER_S else failures + 1
             await self._pause(code, backoff_s(failures))
-        self._become(State.STOPPED)
+        self._become(ProcessState.STOPPED)
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Ask it to end, kill it when its time is over; nothing of its session is left after."""
@@ -105,9 +105,9 @@ class Child:
     async def _stopped_before_its_time_came(self) -> bool:
         """Wait for as long as the program must not be started; whether we are to stop instead."""
         while not self._stopping.is_set() and (reason := self.program.not_yet()):
-            if self.state is not State.WAITING:
+            if self.state is not ProcessState.WAITING:
                 log.warning("%s is not started: %s", self.program.name, reason)
-            self._become(State.WAITING, reason)
+            self._become(ProcessState.WAITING, reason)
             await self._sleep(NOT_YET_POLL_S)
         return self._stopping.is_set()
 
@@ -121,10 +121,10 @@ class Child:
 
     async def _live(self) -> int:
         """One life, from spawn until nothing of it is left; its exit code."""
-        self._become(State.STARTING, "starting")
-        engine = self.program.kind is Kind.ENGINE
+        self._become(ProcessState.STARTING, "starting")
+        engine = self.program.kind is ProgramKind.ENGINE
         file = LogFile(self._log_path, edit=strike_out) if engine else LogFile(self._log_path)
-        pump = Pump(file)
+        pump = LogPump(file)
         pumping = asyncio.create_task(pump.run())
         try:
             process = await spawn(self.program, pump.input)
@@ -160,7 +160,7 @@ class Child:
 
     async def _watch(self) -> None:
         """Readiness, then health, until cancelled; a program that fails either is killed."""
-        if self.program.kind is Kind.TASK:
+        if self.program.kind is ProgramKind.TASK:
             return
         if not await self._wait_ready():
             return
@@ -170,13 +170,13 @@ class Child:
     async def _watch_health(self) -> None:
         """Return when it has failed too often in a row."""
         failed = 0
-        sleep = Sleep(self._now_s)
+        sleep = SuspendDetector(self._now_s)
         while failed < self.program.unhealthy_after:
             await asyncio.sleep(self.program.health_every_s)
             reason = await self._ask(self.program.liveness())
             failed = failed + 1 if reason else 0
             reason = reason or await self._ask(self.program.readiness())
-            self._become(State.UNHEALTHY if reason else State.READY, reason or "")
+            self._become(ProcessState.UNHEALTHY if reason else ProcessState.READY, reason or "")
             if sleep.missed_s(self.program.health_every_s) or sleep.waking:
                 failed = 0
         log.warning(
@@ -189,16 +189,16 @@ class Child:
         A healthy program that is not ready waits for something that a restart does not bring.
         """
         deadline = self._now_s() + self.program.start_timeout_s
-        sleep = Sleep(self._now_s)
+        sleep = SuspendDetector(self._now_s)
         while reason := await self._ask(self.program.readiness()):
-            self._become(State.STARTING, reason)
+            self._become(ProcessState.STARTING, reason)
             deadline += sleep.missed_s(START_POLL_S)
             if self._now_s() > deadline and await self._ask(self.program.liveness()):
                 log.warning("%s not ready in time (%s); killed", self.program.name, reason)
                 self.kill()
                 return False
             await asyncio.sleep(START_POLL_S)
-        self._become(State.READY)
+        self._become(ProcessState.READY)
         return True
 
     async def _ask(self, probe: Probe | None) -> str | None:
@@ -207,7 +207,7 @@ class Child:
     async def _pause(self, code: int, delay_s: float) -> None:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         self.restarts += 1
-        self._become(State.BACKOFF, f"ended by {how}; again in {delay_s:.1f} s")
+        self._become(ProcessState.BACKOFF, f"ended by {how}; again in {delay_s:.1f} s")
         log.warning("%s %s", self.program.name, self.reason)
         await self._sleep(delay_s)
 
@@ -217,8 +217,8 @@ class Child:
             async with asyncio.timeout(delay_s):
                 await self._stopping.wait()
 
-    def _become(self, state: State, reason: str = "") -> None:
-        if state is not self.state and state in {State.READY, State.DONE}:
+    def _become(self, state: ProcessState, reason: str = "") -> None:
+        if state is not self.state and state in {ProcessState.READY, ProcessState.DONE}:
             log.info("%s %s", self.program.name, state.value)
         self.state, self.reason = state, reason
         if self.ok:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client.metrics_core import Metric
 
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from stack.supervision.client import write_running
 from stack.supervision.ops_server import serve_ops
-from stack.supervision.orphan_processes import Records, adopt_orphans, end
-from stack.supervision.program import Kind, Program, check_programs
-from stack.supervision.supervised_process import Child
+from stack.supervision.orphan_processes import ProcessRecords, adopt_orphans, end
+from stack.supervision.program import Program, ProgramKind, check_programs
+from stack.supervision.supervised_process import SupervisedProcess
 
 OPEN_FILES_WANTED = 65_536
 
@@ -37,7 +37,7 @@ class Supervisor:
     def __init__(
         self,
         programs: Sequence[Program],
-        home: Home,
+        home: StateFolder,
         *,
         ops: tuple[str, int],
         warnings: Callable[[], Sequence[str]] = tuple,
@@ -49,13 +49,15 @@ class Supervisor:
         self._home = home
         self._ops = ops
         self._on_ready = on_ready
-        self._records = Records(home)
+        self._records = ProcessRecords(home)
         self._stop_asked = 0
         self._wake = asyncio.Event()
         self.warnings = warnings
         self.facts = facts
         self.measures = measures
-        self.children = {each.name: Child(each, home, self._records) for each in programs}
+        self.children = {
+            each.name: SupervisedProcess(each, home, self._records) for each in programs
+        }
         self._needed = [child for child in self.children.values() if child.program.needed]
 
     @property
@@ -111,7 +113,7 @@ class Supervisor:
             log.critical("the supervisor fails", exc_info=run.exception())
             self.stop()
 
-    async def _run_in_order(self, child: Child) -> None:
+    async def _run_in_order(self, child: SupervisedProcess) -> None:
         for name in child.program.after:
             ready = asyncio.create_task(self.children[name].became_ready.wait())
             stop = asyncio.create_task(self._wake.wait())
@@ -145,11 +147,11 @@ def stop_waves(programs: Sequence[Program]) -> list[list[str]]:
     waves = []
     while left:
         needed = {name for program in left.values() for name in program.after}
-        others = any(program.kind is not Kind.ENGINE for program in left.values())
+        others = any(program.kind is not ProgramKind.ENGINE for program in left.values())
         wave = [
             name
             for name, program in left.items()
-            if name not in needed and not (others and program.kind is Kind.ENGINE)
+            if name not in needed and not (others and program.kind is ProgramKind.ENGINE)
         ]
         waves.append(wave)
         for name in wave:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stack.logs import LogFile
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 
 log = logging.getLogger("postriver.stack")
 
 
 @contextmanager
-def supervisor_log(home: Home, formatter: logging.Formatter) -> Iterator[None]:
+def supervisor_log(home: StateFolder, formatter: logging.Formatter) -> Iterator[None]:
     """Within the block, what this process has to say goes there."""
     handler = _FileHandler(home)
     handler.setFormatter(formatter)
@@ -27,7 +27,7 @@ def supervisor_log(home: Home, formatter: logging.Formatter) -> Iterator[None]:
 
 
 class _FileHandler(logging.Handler):
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: StateFolder) -> None:
         super().__init__()
         self._file = LogFile(home.log / "supervisor.log")
 

@@ -8,7 +8,7 @@ ASLEEP_S = 5.0  # a watcher so much later than it can be was frozen itself
 WAKING_S = 30.0  # after that nobody is judged for so long: all have connections to mend
 
 
-class Sleep:
+class SuspendDetector:
     """Tells a watcher that it was frozen together with all it watches, so that nobody is to blame.
 
     A round is a pause and at most two probes; what it took beyond that was spent asleep.

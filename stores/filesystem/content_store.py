@@ -34,17 +34,17 @@ _BEHIND = "~"  # sorts after all that ids are made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalContentConfig:
+class FilesystemContentConfig:
     """How one process uses the folder."""
 
     threads: int = 8  # files written or read at once
     leftover_age_s: float = 3600.0  # an unfinished file this old has no writer any more
 
 
-class LocalContentStore:
+class FilesystemContentStore:
     """Made by `open`; `close` it. The reference of a content is its mail id."""
 
-    def __init__(self, folder: Path, config: LocalContentConfig) -> None:
+    def __init__(self, folder: Path, config: FilesystemContentConfig) -> None:
         self._folder = folder
         self._incoming = folder / "incoming"
         self._config = config
@@ -52,9 +52,9 @@ class LocalContentStore:
         self._closed = False
 
     @classmethod
-    async def open(cls, folder: Path, config: LocalContentConfig | None = None) -> Self:
+    async def open(cls, folder: Path, config: FilesystemContentConfig | None = None) -> Self:
         """Make the folder, remove what writers that died left. StoreUnavailable."""
-        store = cls(folder, config or LocalContentConfig())
+        store = cls(folder, config or FilesystemContentConfig())
         await store._run(store._prepare)
         return store
 

@@ -12,17 +12,17 @@ from stores.memory.directory import MemoryDirectory
 from stores.memory.ledger import MemoryLedger
 from stores.memory.mail_store import MemoryMailStore
 from stores.memory.small_stores import MemoryHolders, MemoryQuarantine
-from stores.memory.streams import MemoryFeed, MemoryPublisher, MemoryUnread
+from stores.memory.streams import MemoryLiveEvents, MemoryMailboxStates, MemoryPublisher
 
 __all__ = [
     "MemoryAttempts",
     "MemoryContentStore",
     "MemoryDirectory",
-    "MemoryFeed",
     "MemoryHolders",
     "MemoryLedger",
+    "MemoryLiveEvents",
     "MemoryMailStore",
+    "MemoryMailboxStates",
     "MemoryPublisher",
     "MemoryQuarantine",
-    "MemoryUnread",
 ]

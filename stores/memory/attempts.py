@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from mail.ports import CLOCK_SKEW_MS, Attempts
-from schemas.directory import Attempt, AttemptLimit
-from stores.memory.faults import Fault, no_fault, take_step
+from schemas.directory import AttemptLimit, CountedAttempt
+from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class MemoryAttempts(Attempts):
     """Steps that `fault` meets: read, write."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self._counted: set[tuple[str, int, str]] = set()  # key, time, attempt
 
-    async def begin(self, attempt: Attempt, limits: Sequence[AttemptLimit]) -> int:
+    async def begin(self, attempt: CountedAttempt, limits: Sequence[AttemptLimit]) -> int:
         await take_step(self.fault, "write")
         wait_ms = self._wait_ms(limits, attempt.at_ms)
         if not wait_ms:
@@ -25,7 +25,7 @@ class MemoryAttempts(Attempts):
         await take_step(self.fault, "read")
         return self._wait_ms(limits, at_ms)
 
-    async def withdraw(self, attempt: Attempt) -> None:
+    async def withdraw(self, attempt: CountedAttempt) -> None:
         await take_step(self.fault, "write")
         self._counted -= _rows(attempt)
 
@@ -49,5 +49,5 @@ class MemoryAttempts(Attempts):
         return min(times[limit.most - 1] + limit.window_ms - at_ms, limit.window_ms)
 
 
-def _rows(attempt: Attempt) -> set[tuple[str, int, str]]:
+def _rows(attempt: CountedAttempt) -> set[tuple[str, int, str]]:
     return {(key, attempt.at_ms, attempt.attempt_id) for key in attempt.keys}

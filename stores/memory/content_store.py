@@ -10,13 +10,13 @@ from mail.errors import ContentMissing
 from mail.ids import check_content_id
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Lease, Stored
-from stores.memory.faults import Fault, no_fault, take_step
+from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class MemoryContentStore(ContentStore, ContentSweep):
     """Steps that `fault` meets: put, get, sweep, lease. The contents are in `contents`, by ref."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self.contents: dict[str, bytes] = {}
         self._turns: dict[str, int] = {}

@@ -7,16 +7,16 @@ import msgspec
 
 from mail.addresses import normal_address, normal_domain
 from mail.errors import AlreadyExists, NotFound
-from mail.pagination import NEWEST, Place
+from mail.pagination import NEWEST, ListPosition
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
 from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
-from stores.memory.faults import Fault, no_fault, take_step
+from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class MemoryDirectory(Directory):
     """Steps that `fault` meets: read, write."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self._domains: dict[str, Domain] = {}
         self._users: dict[str, User] = {}
@@ -184,7 +184,9 @@ class MemoryDirectory(Directory):
         for row in alike[SIGN_INS_KEPT:]:
             del self._sign_ins[row.sign_in_id]
 
-    async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
+    async def sign_ins(
+        self, user_id: str, *, limit: int, before: ListPosition = NEWEST
+    ) -> list[SignIn]:
         await take_step(self.fault, "read")
         return [row for row in self._sorted(user_id) if _place(row) < before][:limit]
 
@@ -256,5 +258,5 @@ class MemoryDirectory(Directory):
         return sorted(found, key=lambda row: (-row.created_at_ms, row.token_sha256))
 
 
-def _place(row: SignIn) -> Place:
+def _place(row: SignIn) -> ListPosition:
     return row.at_ms, row.sign_in_id

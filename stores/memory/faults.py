@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-Fault = Callable[[str], None]
+FaultHook = Callable[[str], None]
 
 
 def no_fault(step: str) -> None:
     """Nothing goes wrong at `step`."""
 
 
-async def take_step(fault: Fault, step: str) -> None:
+async def take_step(fault: FaultHook, step: str) -> None:
     """Let others run, as an engine's answer would, then meet the fault before `step`."""
     await asyncio.sleep(0)
     fault(step)

@@ -6,8 +6,17 @@ import msgspec
 
 from mail.ids import message_id as id_of_message
 from mail.ports import Ledger
-from schemas.ledger import GONE, OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
-from stores.memory.faults import Fault, no_fault, take_step
+from schemas.ledger import (
+    GONE,
+    OPEN,
+    PARKED,
+    AcceptedMail,
+    DeadLetterState,
+    LedgerEntry,
+    LedgerTotals,
+    Observation,
+)
+from stores.memory.faults import FaultHook, no_fault, take_step
 
 HEADERS_MAX = 100
 
@@ -15,25 +24,27 @@ HEADERS_MAX = 100
 class MemoryLedger(Ledger):
     """Steps that `fault` meets: write, read. `look_at_ms` has the open mails alone."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self.look_at_ms: dict[str, int] = {}
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, LedgerEntry] = {}
         self._headers: dict[str, str] = {}
-        self._letters: dict[str, Letter] = {}
+        self._letters: dict[str, DeadLetterState] = {}
 
-    async def enter(self, mails: Iterable[Accepted]) -> int:
+    async def enter(self, mails: Iterable[AcceptedMail]) -> int:
         await take_step(self.fault, "write")
         fresh = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
         for mail_id, mail in fresh.items():
             states = dict.fromkeys(mail.user_ids, OPEN)
             at_ms = mail.accepted_at_ms
-            self._entries[mail_id] = Entry(mail_id=mail_id, accepted_at_ms=at_ms, states=states)
+            self._entries[mail_id] = LedgerEntry(
+                mail_id=mail_id, accepted_at_ms=at_ms, states=states
+            )
             self._headers[mail_id] = mail.message_id_header
             self.look_at_ms[mail_id] = at_ms
         return len(fresh)
 
-    async def note(self, letters: Iterable[Letter]) -> None:
+    async def note(self, letters: Iterable[DeadLetterState]) -> None:
         await take_step(self.fault, "write")
         for letter in letters:
             known = self._letters.get(letter.letter_id)
@@ -58,14 +69,14 @@ class MemoryLedger(Ledger):
         for mail_id in mail_ids:
             self._reopen(mail_id, at_ms)
 
-    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[Entry]:
+    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
         await take_step(self.fault, "read")
         times = sorted((at_ms, id_) for id_, at_ms in self.look_at_ms.items())
         found = [id_ for at_ms, id_ in times if at_ms <= now_ms]
         found += [id_ for at_ms, id_ in times if at_ms > now_ms + horizon_ms]
         return [self._entries[id_] for id_ in found[:limit]]
 
-    async def mark(self, looks: Iterable[Look]) -> set[str]:
+    async def mark(self, looks: Iterable[Observation]) -> set[str]:
         await take_step(self.fault, "write")
         marked = set()
         for look in looks:
@@ -86,26 +97,26 @@ class MemoryLedger(Ledger):
                 self._headers[look.mail_id] = look.message_id_header
         return marked
 
-    async def get(self, mail_id: str) -> Entry | None:
+    async def get(self, mail_id: str) -> LedgerEntry | None:
         await take_step(self.fault, "read")
         return self._entries.get(mail_id)
 
     async def accepted(
         self, *, since_ms: int, until_ms: int, limit: int, after: tuple[int, str] | None = None
-    ) -> list[Entry]:
+    ) -> list[LedgerEntry]:
         begin = after or (since_ms, "")
         found = await self._where(lambda e: _order(e) > begin and e.accepted_at_ms < until_ms)
         return found[:limit]
 
     async def of_user(
         self, user_id: str, *, since_ms: int, until_ms: int, limit: int
-    ) -> list[Entry]:
+    ) -> list[LedgerEntry]:
         found = await self._where(
             lambda e: user_id in e.states and since_ms <= e.accepted_at_ms < until_ms
         )
         return found[::-1][:limit]
 
-    async def by_header(self, message_id_header: str) -> list[Entry]:
+    async def by_header(self, message_id_header: str) -> list[LedgerEntry]:
         found = await self._where(lambda e: self._headers[e.mail_id] == message_id_header != "")
         return found[::-1][:HEADERS_MAX]
 
@@ -114,15 +125,15 @@ class MemoryLedger(Ledger):
         pairs = ((e.mail_id, user_id) for e in self._entries.values() for user_id in e.states)
         return next((pair for pair in pairs if id_of_message(*pair) == message_id), None)
 
-    async def letters(self, mail_ids: Iterable[str]) -> list[Letter]:
+    async def letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
         wanted = frozenset(mail_ids)
         await take_step(self.fault, "read")
         return [letter for letter in self._letters.values() if letter.mail_id in wanted]
 
-    async def totals(self) -> Totals:
+    async def totals(self) -> LedgerTotals:
         await take_step(self.fault, "read")
         opened = [self._entries[mail_id] for mail_id in self.look_at_ms]
-        return Totals(
+        return LedgerTotals(
             open_mails=len(opened),
             missing_mails=sum(entry.missing_since_ms is not None for entry in opened),
             oldest_open_at_ms=min((entry.accepted_at_ms for entry in opened), default=None),
@@ -143,12 +154,12 @@ class MemoryLedger(Ledger):
         self._letters = kept
         return len(gone)
 
-    async def _where(self, fits: Callable[[Entry], bool]) -> list[Entry]:
+    async def _where(self, fits: Callable[[LedgerEntry], bool]) -> list[LedgerEntry]:
         """Oldest first."""
         await take_step(self.fault, "read")
         return sorted((entry for entry in self._entries.values() if fits(entry)), key=_order)
 
-    def _put(self, letter: Letter) -> None:
+    def _put(self, letter: DeadLetterState) -> None:
         self._letters[letter.letter_id] = letter
         self._reopen(letter.mail_id, 0)
 
@@ -159,5 +170,5 @@ class MemoryLedger(Ledger):
             self.look_at_ms[mail_id] = at_ms
 
 
-def _order(entry: Entry) -> tuple[int, str]:
+def _order(entry: LedgerEntry) -> tuple[int, str]:
     return entry.accepted_at_ms, entry.mail_id

@@ -8,22 +8,22 @@ A row or state is never replaced by an older one (by seq): late steps of a lost 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mail.errors import FeedGone, JournalConflict
+from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
 from mail.mailbox.consistency_check import damaged
 from mail.mailbox.folders import all_folders
-from mail.mailbox.journal_replay import History
+from mail.mailbox.journal_replay import JournalReplay
 from mail.mailbox.list_filters import folders_of, matches
 from mail.pagination import OLDEST, check_limit, decode_cursor, list_scope, page_of, place_of
 from mail.ports import Commit, MailStore
-from schemas.consistency import Checked, Rebuild
-from schemas.events.mailbox_commands import FolderWide, RebuildViews
+from schemas.consistency import ConsistencyReport, Rebuild
+from schemas.events.mailbox_commands import BulkFolderCommand, RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from stores.memory import mail_store_check
-from stores.memory.faults import Fault, no_fault, take_step
+from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class _Mailbox:
@@ -37,9 +37,9 @@ class _Mailbox:
         self.messages: dict[str, Message] = {}
         self.threads: dict[bytes, str] = {}
         self.state = MailboxState()
-        self.folded = History(MailboxState(), {})
+        self.folded = JournalReplay(MailboxState(), {})
         self.folded_at_ms = 0
-        self.follow_ups: dict[int, FolderWide] = {}  # of folded entries, by seq
+        self.follow_ups: dict[int, BulkFolderCommand] = {}  # of folded entries, by seq
         self.rebuild: Rebuild | None = None
 
     @property
@@ -56,7 +56,7 @@ class _Mailbox:
 class MemoryMailStore(MailStore):
     """Steps that `fault` meets: read, journal, row, state, fold."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self._mailboxes: dict[str, _Mailbox] = {}
 
@@ -82,7 +82,7 @@ class MemoryMailStore(MailStore):
         if seq is None:
             return None
         if seq not in box.journal:
-            raise FeedGone(box.folded.state.seq, box.follow_ups.get(seq))
+            raise JournalTruncated(box.folded.state.seq, box.follow_ups.get(seq))
         return box.journal[seq]
 
     async def message(self, user_id: str, message_id: str) -> Message | None:
@@ -161,7 +161,7 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "read")
         box, after = self._of(user_id), max(since_seq, 0)
         if after < box.folded.state.seq:
-            raise FeedGone(box.folded.state.seq)
+            raise JournalTruncated(box.folded.state.seq)
         return [entry for seq, entry in box.journal.items() if seq > after][:limit]
 
     async def snapshot(self, user_id: str) -> Snapshot:
@@ -194,7 +194,7 @@ class MemoryMailStore(MailStore):
             folded += 1
         return folded
 
-    async def check(self, user_id: str) -> Checked:
+    async def check(self, user_id: str) -> ConsistencyReport:
         await take_step(self.fault, "read")
         await self._finish(user_id)
         return mail_store_check.check(self._of(user_id))
@@ -203,7 +203,7 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "read")
         return self._of(user_id).rebuild
 
-    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
         await take_step(self.fault, "state")
         await self._finish(order.user_id)
         return mail_store_check.rebuild(self._of(order.user_id), order, heads)

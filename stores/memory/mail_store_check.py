@@ -8,17 +8,25 @@ import msgspec
 
 from mail.errors import Refused
 from mail.mailbox import consistency_check as rules
-from mail.mailbox.journal_replay import History
+from mail.mailbox.journal_replay import JournalReplay
 from mail.mailbox.threads import thread_keys
-from schemas.consistency import COUNTS, LISTS, THREADS, Checked, Difference, Kept, Rebuild
+from schemas.consistency import (
+    COUNTS,
+    LISTS,
+    THREADS,
+    ConsistencyReport,
+    ExpectedMessage,
+    Rebuild,
+    ViewDifference,
+)
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import Snapshot
 
 
-class Box(Protocol):
+class MemoryMailbox(Protocol):
     """One user's part of the store."""
 
     domain_id: str
@@ -26,7 +34,7 @@ class Box(Protocol):
     messages: dict[str, Message]
     threads: dict[bytes, str]
     state: MailboxState
-    folded: History
+    folded: JournalReplay
     rebuild: Rebuild | None
 
 
@@ -36,25 +44,25 @@ class _Views:
 
     rows: dict[str, Message] = field(default_factory=dict)
     threads: dict[bytes, str] = field(default_factory=dict)
-    lost: list[Kept] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
+    lost: list[ExpectedMessage] = field(default_factory=list)
+    differences: list[ViewDifference] = field(default_factory=list)
 
 
-def check(box: Box) -> Checked:
+def check(box: MemoryMailbox) -> ConsistencyReport:
     try:
         history = _history(box)
     except rules.JournalDamaged as error:
-        return Checked(differences=(rules.journal_difference(error),))
+        return ConsistencyReport(differences=(rules.journal_difference(error),))
     views = _wanted(box, "", history, {})
     told = rules.state_differences(box.state, rules.recounted(history))
-    return Checked(
+    return ConsistencyReport(
         differences=tuple(sorted({*views.differences, *told})),
         messages=tuple(map(rules.kept, history.records.values())),
         without_row=tuple(views.lost),
     )
 
 
-def rebuild(box: Box, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+def rebuild(box: MemoryMailbox, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
     """All in one step, or in two when heads of lost rows are needed."""
     before = box.rebuild
     if before is None or before.rebuild_id != order.rebuild_id:
@@ -66,7 +74,9 @@ def rebuild(box: Box, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild
     return before
 
 
-def _step(box: Box, order: RebuildViews, before: Rebuild, heads: Mapping[str, Head]) -> Rebuild:
+def _step(
+    box: MemoryMailbox, order: RebuildViews, before: Rebuild, heads: Mapping[str, HeaderSummary]
+) -> Rebuild:
     history, mended = _history(box), 0
     after = msgspec.structs.replace(before, step=before.step + 1, lacking=())
     if LISTS in before.parts:
@@ -83,12 +93,14 @@ def _step(box: Box, order: RebuildViews, before: Rebuild, heads: Mapping[str, He
     return msgspec.structs.replace(after, mended=mended, is_finished=True)
 
 
-def _history(box: Box) -> History:
+def _history(box: MemoryMailbox) -> JournalReplay:
     records = box.folded.records.values()
     return rules.folded(Snapshot(state=box.folded.state), records, box.journal.values())
 
 
-def _wanted(box: Box, user_id: str, history: History, heads: Mapping[str, Head]) -> _Views:
+def _wanted(
+    box: MemoryMailbox, user_id: str, history: JournalReplay, heads: Mapping[str, HeaderSummary]
+) -> _Views:
     views = _Views()
     for message_id in box.messages.keys() - history.records.keys():
         row = box.messages[message_id]
@@ -98,7 +110,7 @@ def _wanted(box: Box, user_id: str, history: History, heads: Mapping[str, Head])
         if found is None:
             views.lost.append(rules.kept(record))
             views.differences.append(rules.no_row(record.message_id))
-            head = heads.get(record.message_id, Head())
+            head = heads.get(record.message_id, HeaderSummary())
             row = rules.lost_row(
                 record, user_id=user_id, domain_id=box.domain_id, head=head, bound=box.threads
             )
@@ -110,7 +122,7 @@ def _wanted(box: Box, user_id: str, history: History, heads: Mapping[str, Head])
     return views
 
 
-def _bind(box: Box, views: _Views) -> None:
+def _bind(box: MemoryMailbox, views: _Views) -> None:
     first: dict[bytes, Message] = {}
     destroyed: dict[str, int] = {}  # created_seq of the first destroyed message, by thread
     for row in views.rows.values():
@@ -128,4 +140,4 @@ def _bind(box: Box, views: _Views) -> None:
             views.threads[key] = row.thread_id
     if views.threads:
         what = f"{len(views.threads)} message ids are bound wrongly or not"
-        views.differences.append(Difference(THREADS, what))
+        views.differences.append(ViewDifference(THREADS, what))

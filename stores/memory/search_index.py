@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from mail.errors import StoreUnavailable
-from mail.pagination import NEWEST, Place
+from mail.pagination import NEWEST, ListPosition
 from mail.ports import Places
-from mail.query.highlighter import Marked, Marker
-from mail.query.matcher import Texts, lasting_facts, matches, texts_of
-from mail.query.planner import Wanted, node_of
-from mail.query.time_budget import Patience
+from mail.query.highlighter import HighlightedText, Marker
+from mail.query.matcher import FieldTokens, lasting_facts, matches, texts_of
+from mail.query.planner import IndexQuery, node_of
+from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
 from schemas.search import IndexDocument
 
@@ -23,7 +23,7 @@ class MemorySearchIndex:
         self.down = False
         self.slow_s = 0.0
         self.lost: set[str] = set()  # users that are unfilled
-        self._documents: dict[tuple[str, str], tuple[IndexDocument, Texts]] = {}
+        self._documents: dict[tuple[str, str], tuple[IndexDocument, FieldTokens]] = {}
 
     async def add(self, document: IndexDocument) -> None:
         self._check()
@@ -37,11 +37,11 @@ class MemorySearchIndex:
     async def find(
         self,
         user_id: str,
-        wanted: Wanted,
+        wanted: IndexQuery,
         *,
         limit: int,
-        before: Place = NEWEST,
-        patience: Patience | None = None,
+        before: ListPosition = NEWEST,
+        patience: TimeBudget | None = None,
     ) -> Places:
         self._check(patience)
         found = sorted(place for place in self._matches(user_id, wanted) if place < before)
@@ -50,21 +50,23 @@ class MemorySearchIndex:
     async def among(
         self,
         user_id: str,
-        wanted: Wanted,
+        wanted: IndexQuery,
         message_ids: Sequence[str],
         *,
-        patience: Patience | None = None,
+        patience: TimeBudget | None = None,
     ) -> set[str]:
         self._check(patience)
         return {one for _, one in self._matches(user_id, wanted)}.intersection(message_ids)
 
     async def count(
-        self, user_id: str, wanted: Wanted, *, limit: int, patience: Patience | None = None
+        self, user_id: str, wanted: IndexQuery, *, limit: int, patience: TimeBudget | None = None
     ) -> int:
         self._check(patience)
         return min(limit, sum(1 for _ in self._matches(user_id, wanted)))
 
-    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+    async def mark(
+        self, user_id: str, node: Node, message_ids: Sequence[str]
+    ) -> dict[str, HighlightedText]:
         self._check()
         marker = Marker(node)
         asked = [(user_id, message_id) for message_id in message_ids]
@@ -92,13 +94,13 @@ class MemorySearchIndex:
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _matches(self, user_id: str, wanted: Wanted) -> Iterable[Place]:
+    def _matches(self, user_id: str, wanted: IndexQuery) -> Iterable[ListPosition]:
         node = node_of(wanted)
         for document, texts in self._documents.values():
             if document.user_id == user_id and matches(node, texts, lasting_facts(document)):
                 yield document.received_at_ms, document.message_id
 
-    def _check(self, patience: Patience | None = None) -> None:
+    def _check(self, patience: TimeBudget | None = None) -> None:
         if self.down:
             raise StoreUnavailable("search", "down")
         if patience is not None:

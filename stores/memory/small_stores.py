@@ -10,13 +10,13 @@ from mail.ports import Holders, Quarantine
 from mail.quarantine_rules import deleted, is_listed, released
 from schemas.holders import Holder
 from schemas.quarantine import Quarantined
-from stores.memory.faults import Fault, no_fault, take_step
+from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class MemoryQuarantine(Quarantine):
     """Steps that `fault` meets: put, read."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self.rows: dict[str, Quarantined] = {}
 
@@ -63,7 +63,7 @@ class MemoryQuarantine(Quarantine):
 class MemoryHolders(Holders):
     """Steps that `fault` meets: hold, read, release."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self.rows: dict[tuple[str, str], Holder] = {}
 

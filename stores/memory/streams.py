@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from mail.ports import Feed, Publisher, Unread
+from mail.ports import LiveEvents, MailboxStates, Publisher
 from schemas.events.mailbox_events import MailboxEvent
 from schemas.events.unions import Event
 from schemas.mailbox import MailboxState
-from stores.memory.faults import Fault, no_fault, take_step
+from stores.memory.faults import FaultHook, no_fault, take_step
 
 Sink = Callable[[MailboxEvent], None]
 
@@ -14,7 +14,7 @@ Sink = Callable[[MailboxEvent], None]
 class MemoryPublisher(Publisher):
     """Keeps what was published in `events`, in order. Steps that `fault` meets: publish."""
 
-    def __init__(self, *, fault: Fault = no_fault) -> None:
+    def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self.events: list[Event] = []
 
@@ -23,7 +23,7 @@ class MemoryPublisher(Publisher):
         self.events.extend(events)
 
 
-class MemoryUnread(Unread):
+class MemoryMailboxStates(MailboxStates):
     """The table: `states` outlives an assignment, the proofs do not."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class MemoryUnread(Unread):
         self._proven.clear()
 
 
-class MemoryFeed(Feed):
+class MemoryLiveEvents(LiveEvents):
     """Hands each event that is given to `emit` to its user's sinks."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from sqlite3 import Connection
 from typing import Self
 
 from mail.ports import CLOCK_SKEW_MS, Attempts
-from schemas.directory import Attempt, AttemptLimit
+from schemas.directory import AttemptLimit, CountedAttempt
 from schemas.sqlite.attempts import ATTEMPTS
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
@@ -35,7 +35,7 @@ class SqliteAttempts(Attempts):
     async def close(self) -> None:
         await self._file.close()
 
-    async def begin(self, attempt: Attempt, limits: Sequence[AttemptLimit]) -> int:
+    async def begin(self, attempt: CountedAttempt, limits: Sequence[AttemptLimit]) -> int:
         def work(connection: Connection) -> int:
             wait_ms = _wait_ms(connection, limits, attempt.at_ms)
             if not wait_ms:
@@ -47,7 +47,7 @@ class SqliteAttempts(Attempts):
     async def wait_ms(self, limits: Sequence[AttemptLimit], *, at_ms: int) -> int:
         return await self._file.read(lambda c: _wait_ms(c, limits, at_ms))
 
-    async def withdraw(self, attempt: Attempt) -> None:
+    async def withdraw(self, attempt: CountedAttempt) -> None:
         await self._file.write(lambda c: c.executemany(_WITHDRAW, _rows(attempt)).rowcount)
 
     async def prune(self, *, before_ms: int) -> int:
@@ -55,7 +55,7 @@ class SqliteAttempts(Attempts):
         return await self._file.write(lambda c: c.execute(statement, (before_ms,)).rowcount)
 
 
-def _rows(attempt: Attempt) -> list[tuple[str, int, str]]:
+def _rows(attempt: CountedAttempt) -> list[tuple[str, int, str]]:
     return [(key, attempt.at_ms, attempt.attempt_id) for key in attempt.keys]
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 TOGETHER_MAX = 64  # in a job
 
 
-class GatheredReads(Generic[K, T]):
+class BatchedReads(Generic[K, T]):
     """`look(connection, key)` for many keys at once. One event loop uses it."""
 
     def __init__(self, file: SqliteFile, look: Callable[[Connection, K], T]) -> None:

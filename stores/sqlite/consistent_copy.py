@@ -19,7 +19,7 @@ _CONFIG = SqliteConfig(busy_timeout_s=30.0)  # a checkpoint on a slow disk may t
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class DatabaseView:
     """One file as it stood at the moment."""
 
     connection: sqlite3.Connection
@@ -45,10 +45,10 @@ class View:
 
 
 @contextmanager
-def one_moment(paths: Sequence[Path]) -> Iterator[dict[Path, View]]:
+def one_moment(paths: Sequence[Path]) -> Iterator[dict[Path, DatabaseView]]:
     """Every file as it stood at one instant, until the block ends. StoreUnavailable, named."""
     with ExitStack() as views:
-        found: dict[Path, View] = {}
+        found: dict[Path, DatabaseView] = {}
         with ExitStack() as locks:
             for path in paths:
                 lock = locks.enter_context(closing(_open(path, read_only=False)))
@@ -57,7 +57,7 @@ def one_moment(paths: Sequence[Path]) -> Iterator[dict[Path, View]]:
                 view = views.enter_context(closing(_open(path, read_only=True)))
                 _ask(view, path, "BEGIN")
                 _ask(view, path, "SELECT count(*) FROM sqlite_schema")
-                found[path] = View(view)
+                found[path] = DatabaseView(view)
         yield found
 
 

@@ -20,9 +20,9 @@ from mail.ids import check_content_id, is_content_id
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Lease, Stored
 from schemas.sqlite.small_stores import CONTENT
-from stores.filesystem.content_store import LocalContentStore
+from stores.filesystem.content_store import FilesystemContentStore
 from stores.sqlite import content_sweep as counts
-from stores.sqlite.batched_reads import GatheredReads
+from stores.sqlite.batched_reads import BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 
@@ -37,30 +37,32 @@ _DELETE = "DELETE FROM content WHERE mail_id = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackedContentConfig:
+class SqliteContentConfig:
     """How one process uses the file."""
 
     row_max_bytes: int = ROW_MAX_BYTES
     sqlite: SqliteConfig = field(default_factory=lambda: SqliteConfig(cache_kib=CACHE_KIB))
 
 
-class PackedContentStore(ContentStore, ContentSweep):
+class SqliteContentStore(ContentStore, ContentSweep):
     """Made by `open`; `close` it. The reference of a content is its mail id."""
 
-    def __init__(self, rows: SqliteFile, files: LocalContentStore, *, row_max_bytes: int) -> None:
+    def __init__(
+        self, rows: SqliteFile, files: FilesystemContentStore, *, row_max_bytes: int
+    ) -> None:
         self._rows = rows
-        self._found = GatheredReads(rows, _found)
+        self._found = BatchedReads(rows, _found)
         self._files = files
         self._row_max_bytes = row_max_bytes
 
     @classmethod
     async def open(
-        cls, path: Path, folder: Path, config: PackedContentConfig | None = None
+        cls, path: Path, folder: Path, config: SqliteContentConfig | None = None
     ) -> Self:
         """Rows in `path`, files in `folder`. Fatal: of a newer version. StoreUnavailable."""
-        config = config or PackedContentConfig()
+        config = config or SqliteContentConfig()
         rows = await SqliteFile.open(path, CONTENT, config.sqlite)
-        files = await LocalContentStore.open(folder)
+        files = await FilesystemContentStore.open(folder)
         return cls(rows, files, row_max_bytes=config.row_max_bytes)
 
     async def close(self) -> None:

@@ -23,14 +23,14 @@ from schemas.sqlite.migrations import Statements
 from stores.sqlite.database_file import SqliteConfig, as_named, connect, prepare
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
+DatabaseWork = Callable[[sqlite3.Connection], T]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     """A piece of work and who waits for it."""
 
-    work: Work[Any]
+    work: DatabaseWork[Any]
     waiter: asyncio.Future[Any]
 
 
@@ -64,7 +64,7 @@ class SqliteFile:
         await asyncio.to_thread(file._start)
         return file
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: DatabaseWork[T]) -> T:
         """Run `work` in a transaction; return its result once that is on disk.
 
         What `work` raises undoes what it wrote, and is raised here; StoreUnavailable: the engine
@@ -72,7 +72,7 @@ class SqliteFile:
         """
         return await self._ask(self._writes, work)
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: DatabaseWork[T]) -> T:
         """Run `work` on a read-only connection, on one snapshot of the file. StoreUnavailable."""
         return await self._ask(self._reads, work)
 
@@ -89,7 +89,7 @@ class SqliteFile:
         self._writes.put(None)  # last, since only a writer can clear the WAL away as it closes
         await asyncio.to_thread(writer.join)
 
-    async def _ask(self, queue: _Queue, work: Work[T]) -> T:
+    async def _ask(self, queue: _Queue, work: DatabaseWork[T]) -> T:
         if self._closed:
             raise StoreUnavailable(self._path.stem, "closed")
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()

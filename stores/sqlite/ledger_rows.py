@@ -7,12 +7,21 @@ import msgspec
 
 from mail.ids import message_id as id_of_message
 from mail.ledger.states import short_hash
-from schemas.ledger import GONE, OPEN, PARKED, Accepted, Entry, Letter, Look, Totals
+from schemas.ledger import (
+    GONE,
+    OPEN,
+    PARKED,
+    AcceptedMail,
+    DeadLetterState,
+    LedgerEntry,
+    LedgerTotals,
+    Observation,
+)
 
 HEADERS_MAX = 100
 _encode = msgspec.msgpack.Encoder().encode
 _states = msgspec.msgpack.Decoder(dict[str, str]).decode
-_letter = msgspec.msgpack.Decoder(Letter).decode
+_letter = msgspec.msgpack.Decoder(DeadLetterState).decode
 
 _ENTER = """INSERT OR IGNORE INTO accepted
     (mail_id, accepted_at_ms, header_hash, look_at_ms, states) VALUES (?, ?, ?, ?, ?)"""
@@ -46,7 +55,7 @@ _LETTERS = "SELECT letter FROM letter WHERE mail_id = ?"
 _OTHER_EPOCHS = "SELECT letter FROM letter WHERE letter_id < ? OR letter_id >= ?"
 
 
-def enter(connection: Connection, mail: Accepted) -> int:
+def enter(connection: Connection, mail: AcceptedMail) -> int:
     """1 when it is new. Its first look is due at once: what can be known is known soon."""
     at_ms, header = mail.accepted_at_ms, mail.message_id_header
     states = _encode(dict.fromkeys(mail.user_ids, OPEN))
@@ -57,18 +66,18 @@ def enter(connection: Connection, mail: Accepted) -> int:
     return added.rowcount
 
 
-def _owners(mail: Accepted, mail_key: int) -> Iterable[tuple[str, int, int, int]]:
+def _owners(mail: AcceptedMail, mail_key: int) -> Iterable[tuple[str, int, int, int]]:
     for user_id in mail.user_ids:
         message = short_hash(id_of_message(mail.mail_id, user_id))
         yield user_id, mail.accepted_at_ms, mail_key, message
 
 
-def note(connection: Connection, letters: Iterable[Letter]) -> None:
+def note(connection: Connection, letters: Iterable[DeadLetterState]) -> None:
     for letter in letters:
         _note(connection, letter)
 
 
-def _note(connection: Connection, letter: Letter) -> None:
+def _note(connection: Connection, letter: DeadLetterState) -> None:
     found = connection.execute(_LETTER, (letter.letter_id,)).fetchone()
     known = _letter(found[0]) if found else None
     if known is None and not letter.mail_id:
@@ -80,7 +89,7 @@ def _note(connection: Connection, letter: Letter) -> None:
     _put(connection, letter)
 
 
-def _put(connection: Connection, letter: Letter) -> None:
+def _put(connection: Connection, letter: DeadLetterState) -> None:
     row = (letter.letter_id, letter.mail_id, _encode(letter))
     connection.execute("INSERT OR REPLACE INTO letter VALUES (?, ?, ?)", row)
     reopen(connection, [letter.mail_id], 0)
@@ -99,37 +108,39 @@ def reopen(connection: Connection, mail_ids: Iterable[str], at_ms: int) -> None:
     connection.executemany(_REOPEN, [(at_ms, mail_id) for mail_id in mail_ids])
 
 
-def due(connection: Connection, now_ms: int, limit: int, horizon_ms: int) -> list[Entry]:
+def due(connection: Connection, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
     found = _entries(connection.execute(_DUE, (now_ms, limit)))
     rest = (now_ms + horizon_ms, limit - len(found))
     return found + _entries(connection.execute(_FAR_AHEAD, rest))
 
 
-def mark(connection: Connection, looks: Iterable[Look]) -> set[str]:
+def mark(connection: Connection, looks: Iterable[Observation]) -> set[str]:
     return {look.mail_id for look in looks if _mark(connection, look)}
 
 
-def _mark(connection: Connection, look: Look) -> int:
+def _mark(connection: Connection, look: Observation) -> int:
     header = short_hash(look.message_id_header) if look.message_id_header else None
     found = (_encode(look.states), look.look_at_ms, look.missing_since_ms, header)
     return connection.execute(_MARK, (*found, look.mail_id, look.reopened)).rowcount
 
 
-def get(connection: Connection, mail_id: str) -> Entry | None:
+def get(connection: Connection, mail_id: str) -> LedgerEntry | None:
     return next(iter(_entries(connection.execute(_GET, (mail_id,)))), None)
 
 
 def accepted(
     connection: Connection, after: tuple[int, str], until_ms: int, limit: int
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     return _entries(connection.execute(_ACCEPTED, (*after, until_ms, limit)))
 
 
-def of_user(connection: Connection, user_id: str, span: tuple[int, int], limit: int) -> list[Entry]:
+def of_user(
+    connection: Connection, user_id: str, span: tuple[int, int], limit: int
+) -> list[LedgerEntry]:
     return _entries(connection.execute(_OF_USER, (user_id, *span, limit)))
 
 
-def by_header(connection: Connection, header_hash: int) -> list[Entry]:
+def by_header(connection: Connection, header_hash: int) -> list[LedgerEntry]:
     return _entries(connection.execute(_BY_HEADER, (header_hash, HEADERS_MAX)))
 
 
@@ -138,7 +149,7 @@ def by_message(connection: Connection, message_id: str) -> tuple[str, str] | Non
     return next((row for row in found if id_of_message(*row) == message_id), None)
 
 
-def letters(connection: Connection, mail_ids: Iterable[str]) -> list[Letter]:
+def letters(connection: Connection, mail_ids: Iterable[str]) -> list[DeadLetterState]:
     return [
         _letter(blob)
         for mail_id in mail_ids
@@ -146,9 +157,9 @@ def letters(connection: Connection, mail_ids: Iterable[str]) -> list[Letter]:
     ]
 
 
-def totals(connection: Connection) -> Totals:
+def totals(connection: Connection) -> LedgerTotals:
     open_mails, missing, oldest = connection.execute(_TOTALS).fetchone()
-    return Totals(open_mails=open_mails, missing_mails=missing, oldest_open_at_ms=oldest)
+    return LedgerTotals(open_mails=open_mails, missing_mails=missing, oldest_open_at_ms=oldest)
 
 
 def newest_ms(connection: Connection) -> int | None:
@@ -169,9 +180,9 @@ def forget(connection: Connection, before_ms: int, limit: int) -> int:
     return len(old)
 
 
-def _entries(found: Iterable[tuple[str, int, bytes, int | None, int]]) -> list[Entry]:
+def _entries(found: Iterable[tuple[str, int, bytes, int | None, int]]) -> list[LedgerEntry]:
     return [
-        Entry(
+        LedgerEntry(
             mail_id=mail_id,
             accepted_at_ms=at_ms,
             states=_states(states),

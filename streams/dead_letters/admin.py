@@ -23,8 +23,8 @@ from streams.config import Bootstrap, PublisherConfig
 from streams.dead_letters import headers
 from streams.dead_letters.parking import RawPublisher
 from streams.dead_letters.records import (
-    Parked,
-    Wanted,
+    DeadLetterFilter,
+    ParkedRecord,
     id_of,
     is_owners,
     mark_of,
@@ -37,13 +37,13 @@ from streams.topology import BY_NAME, DEAD_LETTERS
 
 LIST_MAX = 500
 CLOCKS_DIFFER_MS = 60_000
-EVERY = Wanted()
+EVERY = DeadLetterFilter()
 _ID = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,17})", re.ASCII)
 
 Spans = Mapping[TopicPartition, tuple[int, int]]
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one id.
 
     redriven | would_redrive | discarded | already | by_id_only | unreadable | not_found.
@@ -56,43 +56,43 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_dead(
-    bootstrap: Bootstrap, limit: int, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
-) -> list[Parked]:
+    bootstrap: Bootstrap, limit: int, *, wanted: DeadLetterFilter = EVERY, topic: str = DEAD_LETTERS
+) -> list[ParkedRecord]:
     """The newest letters, newest first, whatever was done with them; at most LIST_MAX."""
     async with LogClient(bootstrap) as log:
-        return await DeadLetterBox(log, topic=topic).newest(min(limit, LIST_MAX), wanted)
+        return await DeadLetterAdmin(log, topic=topic).newest(min(limit, LIST_MAX), wanted)
 
 
 async def waiting(
-    bootstrap: Bootstrap, *, wanted: Wanted = EVERY, topic: str = DEAD_LETTERS
-) -> list[Parked]:
+    bootstrap: Bootstrap, *, wanted: DeadLetterFilter = EVERY, topic: str = DEAD_LETTERS
+) -> list[ParkedRecord]:
     """Every letter that nobody has seen to yet, without its value."""
     async with LogClient(bootstrap) as log:
-        found = await DeadLetterBox(log, topic=topic).index(wanted)
+        found = await DeadLetterAdmin(log, topic=topic).index(wanted)
     return [parked for parked in found.values() if parked.waits]
 
 
-async def show(bootstrap: Bootstrap, id_: str, *, topic: str = DEAD_LETTERS) -> Parked:
+async def show(bootstrap: Bootstrap, id_: str, *, topic: str = DEAD_LETTERS) -> ParkedRecord:
     """One letter. NotFound."""
     async with LogClient(bootstrap) as log:
-        return await DeadLetterBox(log, topic=topic).one(id_)
+        return await DeadLetterAdmin(log, topic=topic).one(id_)
 
 
 async def redrive(
     bootstrap: Bootstrap,
     ids: Sequence[str] | None,
     *,
-    wanted: Wanted = EVERY,
+    wanted: DeadLetterFilter = EVERY,
     dry_run: bool = False,
     force: bool = False,
     topic: str = DEAD_LETTERS,
-) -> list[Done]:
+) -> list[DeadLetterResult]:
     """Send letters back, in order within a partition; `ids` None: all wanted that wait.
 
     Stops at the first failure. What went before is marked, so repeat the same call.
     """
     async with LogClient(bootstrap) as log:
-        box = DeadLetterBox(log, topic=topic)
+        box = DeadLetterAdmin(log, topic=topic)
         if dry_run:
             return await box.redrive(ids, river=None, force=force, wanted=wanted)
         async with _river(bootstrap) as river:
@@ -101,10 +101,10 @@ async def redrive(
 
 async def discard(
     bootstrap: Bootstrap, ids: Sequence[str], reason: str, *, topic: str = DEAD_LETTERS
-) -> list[Done]:
+) -> list[DeadLetterResult]:
     """Throw letters away: they stay readable in the log, and are no longer waiting."""
     async with LogClient(bootstrap) as log, _river(bootstrap) as river:
-        return await DeadLetterBox(log, topic=topic).discard(ids, reason, river)
+        return await DeadLetterAdmin(log, topic=topic).discard(ids, reason, river)
 
 
 @asynccontextmanager
@@ -117,14 +117,14 @@ async def _river(bootstrap: Bootstrap) -> AsyncIterator[KafkaPublisher]:
         await river.stop()
 
 
-class DeadLetterBox:
+class DeadLetterAdmin:
     """Letters and marks of one topic, read through `log`."""
 
     def __init__(self, log: LogClient, *, topic: str = DEAD_LETTERS) -> None:
         self._log = log
         self._topic = topic
 
-    async def newest(self, limit: int, wanted: Wanted = EVERY) -> list[Parked]:
+    async def newest(self, limit: int, wanted: DeadLetterFilter = EVERY) -> list[ParkedRecord]:
         """Reads backwards, further each time, until every partition gave `limit` letters."""
         whole = await self._whole(wanted)
         back = 2 * limit  # every letter may have a mark
@@ -135,18 +135,18 @@ class DeadLetterBox:
                 return sorted(found, key=_at_ms, reverse=True)[:limit]
             back *= 2
 
-    async def one(self, id_: str) -> Parked:
+    async def one(self, id_: str) -> ParkedRecord:
         """NotFound: never there, no longer there, or a mark."""
         part, offset = self._place(id_)
         first, end = (await self._whole()).get(part, (0, 0))
-        found: list[Parked] = []
+        found: list[ParkedRecord] = []
         if first <= offset < end:  # marks stand behind their letter
             found = await self._letters({part: (offset, end)}, only={id_})
         if not found:
             raise NotFound(f"no dead letter {id_}")
         return found[0]
 
-    async def index(self, wanted: Wanted = EVERY) -> dict[str, Parked]:
+    async def index(self, wanted: DeadLetterFilter = EVERY) -> dict[str, ParkedRecord]:
         """Every letter by id, in order within a partition, without values."""
         spans = await self._whole(wanted)
         return {one.id: one for one in await self._letters(spans, wanted, emptied=True)}
@@ -157,8 +157,8 @@ class DeadLetterBox:
         *,
         river: RawPublisher | None,
         force: bool,
-        wanted: Wanted = EVERY,
-    ) -> list[Done]:
+        wanted: DeadLetterFilter = EVERY,
+    ) -> list[DeadLetterResult]:
         """Send back through `river`; without one, say what would be done."""
         known = await self.index(wanted if ids is None else EVERY)
         are_named = ids is not None
@@ -167,12 +167,18 @@ class DeadLetterBox:
         done = []
         async for parked in self._each([id_ for id_ in ids if id_ in known], known):
             if not are_named and parked.letter is not None and is_owners(parked.letter):
-                done.append(Done(id=parked.id, outcome="by_id_only", topic=parked.letter.topic))
+                done.append(
+                    DeadLetterResult(id=parked.id, outcome="by_id_only", topic=parked.letter.topic)
+                )
             else:
                 done.append(await self._send_back(parked, river=river, force=force))
-        return done + [Done(id=id_, outcome="not_found") for id_ in ids if id_ not in known]
+        return done + [
+            DeadLetterResult(id=id_, outcome="not_found") for id_ in ids if id_ not in known
+        ]
 
-    async def discard(self, ids: Sequence[str], reason: str, river: RawPublisher) -> list[Done]:
+    async def discard(
+        self, ids: Sequence[str], reason: str, river: RawPublisher
+    ) -> list[DeadLetterResult]:
         known = await self.index()
         done = []
         for id_ in ids:
@@ -181,27 +187,31 @@ class DeadLetterBox:
                 outcome = "discarded" if known[id_].waits else "already"
             if outcome == "discarded":
                 await self._mark(known[id_], headers.discard_headers(id_, now_ms(), reason), river)
-            done.append(Done(id=id_, outcome=outcome))
+            done.append(DeadLetterResult(id=id_, outcome=outcome))
         return done
 
-    async def _send_back(self, parked: Parked, *, river: RawPublisher | None, force: bool) -> Done:
+    async def _send_back(
+        self, parked: ParkedRecord, *, river: RawPublisher | None, force: bool
+    ) -> DeadLetterResult:
         letter = parked.letter
         if letter is None or letter.topic == self._topic or letter.topic not in BY_NAME:
-            return Done(id=parked.id, outcome="unreadable")
+            return DeadLetterResult(id=parked.id, outcome="unreadable")
         if not parked.waits and not force:
-            return Done(id=parked.id, outcome="already", topic=letter.topic)
+            return DeadLetterResult(id=parked.id, outcome="already", topic=letter.topic)
         if river is None:
-            return Done(id=parked.id, outcome="would_redrive", topic=letter.topic)
+            return DeadLetterResult(id=parked.id, outcome="would_redrive", topic=letter.topic)
         await river.publish_raw(letter.topic, letter.key or None, letter.value, [])
         await self._mark(parked, headers.mark_headers(parked.id, now_ms()), river)
-        return Done(id=parked.id, outcome="redriven", topic=letter.topic)
+        return DeadLetterResult(id=parked.id, outcome="redriven", topic=letter.topic)
 
-    async def _mark(self, parked: Parked, mark: codec.Headers, river: RawPublisher) -> None:
+    async def _mark(self, parked: ParkedRecord, mark: codec.Headers, river: RawPublisher) -> None:
         key = parked.letter.key if parked.letter else b""
         partition = self._place(parked.id)[0].partition
         await river.publish_raw(self._topic, key or None, None, mark, partition=partition)
 
-    async def _whole(self, wanted: Wanted = EVERY) -> dict[TopicPartition, tuple[int, int]]:
+    async def _whole(
+        self, wanted: DeadLetterFilter = EVERY
+    ) -> dict[TopicPartition, tuple[int, int]]:
         parts = await self._log.partitions([self._topic])
         begins = (
             await self._log.since(parts, max(0, wanted.since_ms - CLOCKS_DIFFER_MS))
@@ -214,12 +224,12 @@ class DeadLetterBox:
     async def _letters(
         self,
         spans: Spans,
-        wanted: Wanted = EVERY,
+        wanted: DeadLetterFilter = EVERY,
         *,
         only: Collection[str] | None = None,
         emptied: bool = False,
-    ) -> list[Parked]:
-        found: dict[str, Parked] = {}
+    ) -> list[ParkedRecord]:
+        found: dict[str, ParkedRecord] = {}
         async for record in self._log.read(spans):
             mark = mark_of(record)
             if mark is not None and mark.letter_id in found:
@@ -230,7 +240,9 @@ class DeadLetterBox:
                     found[parked.id] = parked
         return list(found.values())
 
-    async def _each(self, ids: Sequence[str], known: Mapping[str, Parked]) -> AsyncIterator[Parked]:
+    async def _each(
+        self, ids: Sequence[str], known: Mapping[str, ParkedRecord]
+    ) -> AsyncIterator[ParkedRecord]:
         """The letters of known `ids` with their values, one at a time: one may hold 2 MiB."""
         offsets: dict[TopicPartition, list[int]] = {}
         for id_ in ids:
@@ -250,13 +262,13 @@ class DeadLetterBox:
         return TopicPartition(self._topic, int(match[1])), int(match[2])
 
 
-def _enough(found: Iterable[Parked], spans: Spans, whole: Spans, limit: int) -> bool:
+def _enough(found: Iterable[ParkedRecord], spans: Spans, whole: Spans, limit: int) -> bool:
     """Whether no letter outside `spans` can be among the newest `limit`."""
     counts = Counter(int(parked.id.partition("-")[0]) for parked in found)
     return all(counts[part.partition] >= limit for part in whole if spans[part][0] > whole[part][0])
 
 
-def _at_ms(parked: Parked) -> tuple[int, int]:
+def _at_ms(parked: ParkedRecord) -> tuple[int, int]:
     """Newest last; within a partition by offset when clocks agree to the millisecond."""
     at_ms = parked.letter.at_ms if parked.letter else 0
     return at_ms, int(parked.id.partition("-")[2])

@@ -11,9 +11,9 @@ from aiokafka import TopicPartition
 from mail.errors import Refused
 from streams.config import Bootstrap
 from streams.dead_letters import set_aside
-from streams.dead_letters.set_aside import Place, reader_of
+from streams.dead_letters.set_aside import RecordPosition, reader_of
 from streams.log_client import LogClient
-from streams.topics.epochs import Settings, epoch_of
+from streams.topics.epochs import SettingsStore, epoch_of
 from streams.topology import GROUP_PREFIX
 
 _POLL_S = 0.5
@@ -21,9 +21,9 @@ _POLL_S = 0.5
 
 async def request(
     bootstrap: Bootstrap,
-    settings: Settings,
+    settings: SettingsStore,
     folder: Path,
-    place: Place,
+    place: RecordPosition,
     *,
     wait_s: float = 10.0,
     group_prefix: str = GROUP_PREFIX,
@@ -48,7 +48,7 @@ async def request(
     return False
 
 
-async def _check(log: LogClient, place: Place, group: str) -> None:
+async def _check(log: LogClient, place: RecordPosition, group: str) -> None:
     part = TopicPartition(place.topic, place.partition)
     parts = await log.partitions([place.topic])
     if part not in parts:
@@ -62,5 +62,5 @@ async def _check(log: LogClient, place: Place, group: str) -> None:
         raise Refused(f"{place} is handled already: its reader goes on at {committed}")
 
 
-async def _committed(log: LogClient, place: Place, group: str) -> int:
+async def _committed(log: LogClient, place: RecordPosition, group: str) -> int:
     return (await log.committed(group)).get(TopicPartition(place.topic, place.partition), 0)

@@ -14,7 +14,7 @@ from mail.errors import Undecodable
 from schemas.content import Content, Stored
 from schemas.dead_letters import DeadLetter
 from schemas.events.mailbox_commands import Deliver, FoldJournal, RebuildViews
-from schemas.ledger import DISCARDED, PARKED, REDRIVEN, Letter
+from schemas.ledger import DISCARDED, PARKED, REDRIVEN, DeadLetterState
 from streams.codec import decode_of
 from streams.dead_letters import headers
 from streams.topology import TOPIC_OF
@@ -23,7 +23,7 @@ _ODD = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 KIND_MAX_CHARS = 120
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterMark(msgspec.Struct, frozen=True, kw_only=True):
     """What was done with a letter: redriven | discarded."""
 
     letter_id: str
@@ -32,7 +32,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Parked(msgspec.Struct, frozen=True, kw_only=True):
+class ParkedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A letter on dead.letters."""
 
     id: str
@@ -48,7 +48,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DeadLetterFilter:
     """Which letters: `cause` is a part of it in any case; "" and 0 let all through."""
 
     cause: str = ""
@@ -58,7 +58,7 @@ class Wanted:
     def fits(self, letter: DeadLetter | None) -> bool:
         """A letter that does not say where it came from fits only when all are wanted."""
         if letter is None:
-            return self == Wanted()
+            return self == DeadLetterFilter()
         return (
             self.cause.casefold() in letter.cause.casefold()
             and self.stage in {"", letter.stage}
@@ -82,7 +82,7 @@ def id_of(record: Any) -> str:
     return f"{record.partition}-{record.offset}"
 
 
-def mark_of(record: Any) -> Mark | None:
+def mark_of(record: Any) -> DeadLetterMark | None:
     """None for a letter."""
     told = headers.texts(record.headers)
     of = {REDRIVEN: told.get(headers.REDRIVEN_OF), DISCARDED: told.get(headers.DISCARDED_OF)}
@@ -90,7 +90,7 @@ def mark_of(record: Any) -> Mark | None:
     if done is None:
         return None
     at_ms = told.get(headers.AT_MS, "")
-    return Mark(
+    return DeadLetterMark(
         letter_id=of[done] or "",
         done=done,
         at_ms=int(at_ms) if at_ms.isdecimal() else record.timestamp,
@@ -98,14 +98,14 @@ def mark_of(record: Any) -> Mark | None:
     )
 
 
-def parked_of(record: Any, *, emptied: bool = False) -> Parked:
+def parked_of(record: Any, *, emptied: bool = False) -> ParkedRecord:
     """The letter of a record; `emptied` leaves its value out, which may hold 2 MiB."""
     value = b"" if emptied else record.value
     letter = headers.letter(headers.texts(record.headers), record.key, value)
-    return Parked(id=id_of(record), letter=letter)
+    return ParkedRecord(id=id_of(record), letter=letter)
 
 
-def marked(parked: Parked, mark: Mark) -> Parked:
+def marked(parked: ParkedRecord, mark: DeadLetterMark) -> ParkedRecord:
     """`parked` after what `mark` says. Sent back again, it is no longer discarded."""
     if mark.done == REDRIVEN:
         return msgspec.structs.replace(
@@ -136,21 +136,21 @@ def named_in(value: bytes | None) -> tuple[str, str, str]:
     return found.mail_id, found.user_id, ref
 
 
-def custody_letter(record: Any) -> Letter | None:
+def custody_letter(record: Any) -> DeadLetterState | None:
     """The record as the ledger notes it; None for a letter of no mail.
 
     A mail whose event cannot be read is told by its key, which is the mail id on its topics.
     """
     mark = mark_of(record)
     if mark is not None:
-        return Letter(letter_id=mark.letter_id, state=mark.done, at_ms=mark.at_ms)
+        return DeadLetterState(letter_id=mark.letter_id, state=mark.done, at_ms=mark.at_ms)
     told = headers.texts(record.headers)
     mail_id, user_id, ref = named_in(record.value)
     if not mail_id and told.get(headers.ORIGIN_TOPIC, "").startswith("mail."):
         mail_id = (record.key or b"").decode("utf-8", "replace")
     if not mail_id:
         return None
-    return Letter(
+    return DeadLetterState(
         letter_id=id_of(record),
         state=PARKED,
         at_ms=record.timestamp,

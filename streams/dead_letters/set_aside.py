@@ -21,7 +21,7 @@ _NAME = re.compile(r"([a-z][a-z0-9.-]*)@(\d{1,6})-(\d{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPosition:
     """Where an event stands."""
 
     topic: str
@@ -37,15 +37,15 @@ def requests_folder(home: Path) -> Path:
     return home / "data" / "set-aside"
 
 
-def place_of(name: str) -> Place:
+def place_of(name: str) -> RecordPosition:
     """Read TOPIC@PARTITION-OFFSET. Refused: it is not one."""
     found = _NAME.fullmatch(name)
     if found is None:
         raise Refused(f"{name[:100]!r} is not TOPIC@PARTITION-OFFSET, such as mail.received@3-120")
-    return Place(found[1], int(found[2]), int(found[3]))
+    return RecordPosition(found[1], int(found[2]), int(found[3]))
 
 
-def reader_of(place: Place) -> Stage:
+def reader_of(place: RecordPosition) -> Stage:
     """The stage that reads the event. Refused: no stage reads this topic."""
     stage = stage_that_reads(place.topic)
     if stage is None:
@@ -54,7 +54,7 @@ def reader_of(place: Place) -> Stage:
     return stage
 
 
-def ask(folder: Path, place: Place, epoch: str) -> None:
+def ask(folder: Path, place: RecordPosition, epoch: str) -> None:
     """Make a durable request."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     half = folder / f".{place}"
@@ -69,12 +69,12 @@ def ask(folder: Path, place: Place, epoch: str) -> None:
         os.close(handle)
 
 
-def withdraw(folder: Path, place: Place) -> None:
+def withdraw(folder: Path, place: RecordPosition) -> None:
     """Remove a request that needs nothing more."""
     (folder / str(place)).unlink(missing_ok=True)
 
 
-def asked(folder: Path) -> dict[Place, str]:
+def asked(folder: Path) -> dict[RecordPosition, str]:
     """All requests, with their epochs."""
     found = {}
     try:
@@ -89,14 +89,14 @@ def asked(folder: Path) -> dict[Place, str]:
     return found
 
 
-class Requests:
+class ParkRequests:
     """What one worker has been asked for; `look` reads the folder again."""
 
     def __init__(self, folder: Path | None, *, kept_s: float = KEPT_S) -> None:
         self._folder = folder
         self._kept_s = kept_s
-        self._asked: dict[Place, str] = {}
-        self._parked: dict[Place, float] = {}  # monotonic
+        self._asked: dict[RecordPosition, str] = {}
+        self._parked: dict[RecordPosition, float] = {}  # monotonic
         self.look()
 
     def look(self) -> bool:
@@ -113,11 +113,11 @@ class Requests:
     def __bool__(self) -> bool:
         return bool(self._asked)
 
-    def wants(self, place: Place, epoch: str) -> bool:
+    def wants(self, place: RecordPosition, epoch: str) -> bool:
         """Whether this event shall be set aside."""
         return self._asked.get(place) == epoch
 
-    def parked(self, place: Place) -> None:
+    def parked(self, place: RecordPosition) -> None:
         """It was set aside: its request ends when the commit is surely behind it."""
         if place in self._asked:
             self._parked[place] = time.monotonic()

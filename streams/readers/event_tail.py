@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 
 MAILBOX_EVENTS = "mailbox.events"
 
-Sink = Callable[[MailboxEvent], None]
+EventSink = Callable[[MailboxEvent], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TailConfig:
+class EventTailConfig:
     """How the tail reads, and how soon it notices that something is wrong."""
 
     topic: str = MAILBOX_EVENTS
@@ -49,10 +49,10 @@ class _TopicChanged(Exception):
 class EventTail:
     """The Feed port over Kafka."""
 
-    def __init__(self, bootstrap: Bootstrap, config: TailConfig | None = None) -> None:
+    def __init__(self, bootstrap: Bootstrap, config: EventTailConfig | None = None) -> None:
         self._bootstrap = bootstrap
-        self._config = config or TailConfig()
-        self._sinks: dict[str, dict[object, Sink]] = {}
+        self._config = config or EventTailConfig()
+        self._sinks: dict[str, dict[object, EventSink]] = {}
         self._identity: tuple[uuid.UUID, int] | None = None
         self._positions: dict[int, int] = {}  # partition -> next offset to read
         self._listening = asyncio.Event()
@@ -80,7 +80,7 @@ class EventTail:
             task.cancel()
             await asyncio.wait([task])
 
-    def subscribe(self, user_id: str, sink: Sink) -> Callable[[], None]:
+    def subscribe(self, user_id: str, sink: EventSink) -> Callable[[], None]:
         """Tell `sink` each event of the user; returns the way out. One that raises is dropped."""
         token = object()
         self._sinks.setdefault(user_id, {})[token] = sink

@@ -16,8 +16,8 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable
-from mail.ports import DeadLetters, InFlight
-from schemas.ledger import Letter
+from mail.ports import DeadLetters, InFlightMails
+from schemas.ledger import DeadLetterState
 from streams.config import Bootstrap
 from streams.dead_letters.records import custody_letter, named_in
 from streams.log_client import LogClient, Offsets
@@ -29,7 +29,7 @@ _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
 
 
 @dataclass
-class _Run:
+class _RecordRun:
     """A search under way. What was read of a topic is not read again."""
 
     wanted: frozenset[str]
@@ -38,8 +38,8 @@ class _Run:
     spans: dict[TopicPartition, tuple[int, int]] | None = None  # what is left of it; None: all
 
 
-class LogSearch(InFlight):
-    """The InFlight port over Kafka. One search at a time."""
+class LogInFlightMails(InFlightMails):
+    """The InFlightMails port over Kafka. One search at a time."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class LogSearch(InFlight):
         self._limit_s = limit_s
         self._group_prefix = group_prefix
         self._client = client
-        self._run: _Run | None = None
+        self._run: _RecordRun | None = None
 
     async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
         wanted = frozenset(mail_ids)
         if self._run is None or self._run.wanted != wanted:
-            self._run = _Run(wanted)
+            self._run = _RecordRun(wanted)
         run = self._run
         try:
             async with asyncio.timeout(self._limit_s), self._client(self._bootstrap) as client:
@@ -72,7 +72,7 @@ class LogSearch(InFlight):
         self._run = None
         return {mail_id: frozenset(users) for mail_id, users in run.found.items()}
 
-    async def _read(self, client: LogClient, run: _Run) -> None:
+    async def _read(self, client: LogClient, run: _RecordRun) -> None:
         """The rest of the topic under way."""
         topic = run.topics[0]
         run.spans = await self._left(client, topic, run.spans)
@@ -116,14 +116,14 @@ def _names(topic: str, record: Any) -> tuple[str, str]:
     return named_in(record.value)[:2]
 
 
-class LettersInLog(DeadLetters):
+class LogDeadLetters(DeadLetters):
     """The DeadLetters port over Kafka."""
 
     def __init__(self, bootstrap: Bootstrap) -> None:
         self._bootstrap = bootstrap
 
-    async def since(self, at_ms: int) -> list[Letter]:
-        found: dict[str, Letter] = {}
+    async def since(self, at_ms: int) -> list[DeadLetterState]:
+        found: dict[str, DeadLetterState] = {}
         async with LogClient(self._bootstrap) as client:
             parts = await client.partitions([DEAD_LETTERS])
             begins = await client.since(parts, max(0, at_ms - CLOCKS_DIFFER_MS))
@@ -133,12 +133,12 @@ class LettersInLog(DeadLetters):
         return list(found.values())
 
 
-def _take(found: dict[str, Letter], letter: Letter | None) -> None:
+def _take(found: dict[str, DeadLetterState], letter: DeadLetterState | None) -> None:
     """A mark changes the state of its letter; one whose letter is older is of no mail of ours."""
     if letter is None or (not letter.mail_id and letter.letter_id not in found):
         return
     known = found.get(letter.letter_id, letter)
-    found[letter.letter_id] = Letter(
+    found[letter.letter_id] = DeadLetterState(
         letter_id=known.letter_id,
         state=letter.state,
         at_ms=letter.at_ms,

@@ -20,7 +20,7 @@ from mail.errors import Undecodable
 from mail.ledger.states import message_id_header
 from schemas.content import Inline
 from schemas.events.mail import MailReceived
-from schemas.ledger import Accepted, Letter
+from schemas.ledger import AcceptedMail, DeadLetterState
 from streams.codec import decode
 from streams.config import Bootstrap
 from streams.dead_letters.records import custody_letter
@@ -30,11 +30,11 @@ from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, TOPICS
 log = logging.getLogger(__name__)
 WATCHED = tuple(topic.name for topic in TOPICS if CUSTODY in topic.watchers)
 
-Take = Callable[[Sequence[Accepted], Sequence[Letter]], Awaitable[None]]
+Take = Callable[[Sequence[AcceptedMail], Sequence[DeadLetterState]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedConfig:
+class LedgerFeedConfig:
     """Nobody waits for the ledger, so the broker may gather records for it."""
 
     group: str = GROUP_PREFIX + CUSTODY
@@ -46,7 +46,7 @@ class FeedConfig:
 
 
 @dataclass(slots=True, kw_only=True)
-class FeedStatus:
+class LedgerFeedStatus:
     """Read by whoever serves /status and /metrics."""
 
     ready: bool = False
@@ -56,17 +56,19 @@ class FeedStatus:
     moved_s: float = field(default_factory=time.monotonic)
 
 
-class CustodyFeed(ConsumerRebalanceListener):
+class LedgerFeed(ConsumerRebalanceListener):
     """Reads from start to stop."""
 
-    def __init__(self, bootstrap: Bootstrap, take: Take, config: FeedConfig | None = None) -> None:
+    def __init__(
+        self, bootstrap: Bootstrap, take: Take, config: LedgerFeedConfig | None = None
+    ) -> None:
         self._bootstrap = bootstrap
         self._take = take
-        self._config = config or FeedConfig()
+        self._config = config or LedgerFeedConfig()
         self._next: dict[TopicPartition, int] = {}  # the offset that must come next
         self._silent = False  # an outage that the log knows of
         self._task: asyncio.Task[None] | None = None
-        self.status = FeedStatus()
+        self.status = LedgerFeedStatus()
 
     async def start(self) -> None:
         """In the background: the broker need not be there yet."""
@@ -141,9 +143,9 @@ class CustodyFeed(ConsumerRebalanceListener):
 
     def _read(
         self, batch: Mapping[TopicPartition, Sequence[Any]]
-    ) -> tuple[list[Accepted], list[Letter]]:
-        mails: list[Accepted | None] = []
-        letters: list[Letter | None] = []
+    ) -> tuple[list[AcceptedMail], list[DeadLetterState]]:
+        mails: list[AcceptedMail | None] = []
+        letters: list[DeadLetterState | None] = []
         for part, records in batch.items():
             if part.topic == DEAD_LETTERS:
                 letters += map(custody_letter, records)
@@ -151,7 +153,7 @@ class CustodyFeed(ConsumerRebalanceListener):
                 mails += map(self._accepted, records)
         return [each for each in mails if each], [each for each in letters if each]
 
-    def _accepted(self, record: Any) -> Accepted | None:
+    def _accepted(self, record: Any) -> AcceptedMail | None:
         try:
             event = decode(record.topic, record.offset, record.value)
         except Undecodable:
@@ -160,7 +162,7 @@ class CustodyFeed(ConsumerRebalanceListener):
         assert isinstance(event, MailReceived)
         content = event.content.data if isinstance(event.content, Inline) else b""
         owners = dict.fromkeys(each.user_id for each in event.envelope.recipients)
-        return Accepted(
+        return AcceptedMail(
             mail_id=event.mail_id,
             accepted_at_ms=event.received_at_ms,
             user_ids=tuple(owners),

@@ -31,7 +31,7 @@ _LENGTH_BYTES = 4
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Waiting(msgspec.Struct, frozen=True, array_like=True):
+class UnconsumedRecord(msgspec.Struct, frozen=True, array_like=True):
     """A record as it stood in the log."""
 
     topic: str
@@ -42,10 +42,10 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     stood_at: tuple[int, int] | None = None  # partition and offset; None: an older version's backup
 
 
-_decode = msgspec.msgpack.Decoder(Waiting).decode
+_decode = msgspec.msgpack.Decoder(UnconsumedRecord).decode
 
 
-class Trimmed(BrokerUnavailable):
+class SnapshotTrimmed(BrokerUnavailable):
     """What was finished meanwhile was removed before it was read."""
 
     def __init__(self, part: TopicPartition) -> None:
@@ -78,7 +78,7 @@ async def unfinished(bootstrap: Bootstrap, *, groups: GroupsTopics | None = None
     return first
 
 
-async def take(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[Waiting]:
+async def take(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[UnconsumedRecord]:
     """Every record from `first` to the end. BrokerUnavailable; Trimmed, after the last one."""
     async with LogClient(bootstrap) as log:
         ends = await log.ends(first)
@@ -86,11 +86,13 @@ async def take(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[Waiting]:
             partition = record.partition if record.topic == DEAD_LETTERS else None
             headers = tuple(record.headers)
             stood_at = record.partition, record.offset
-            yield Waiting(record.topic, record.key, record.value, headers, partition, stood_at)
+            yield UnconsumedRecord(
+                record.topic, record.key, record.value, headers, partition, stood_at
+            )
         begins = await log.begins(first)
         for part, at in first.items():
             if at < min(begins[part], ends[part]):
-                raise Trimmed(part)
+                raise SnapshotTrimmed(part)
 
 
 def readers() -> GroupsTopics:
@@ -132,7 +134,7 @@ async def put_back(
     return count
 
 
-async def write(path: Path, records: AsyncIterator[Waiting]) -> dict[str, int]:
+async def write(path: Path, records: AsyncIterator[UnconsumedRecord]) -> dict[str, int]:
     """Write `records` one behind the other, each after its length; how many of each topic.
 
     Marks of dead letters are not counted.
@@ -147,7 +149,7 @@ async def write(path: Path, records: AsyncIterator[Waiting]) -> dict[str, int]:
     return counts
 
 
-def read(path: Path) -> Iterator[Waiting]:
+def read(path: Path) -> Iterator[UnconsumedRecord]:
     """The records of a file made by `write`. Fatal: a topic that this version has not."""
     with path.open("rb") as file:
         while prefix := file.read(_LENGTH_BYTES):
@@ -157,7 +159,7 @@ def read(path: Path) -> Iterator[Waiting]:
             yield record
 
 
-def _labelled(record: Waiting, epochs: Mapping[str, str]) -> Waiting:
+def _labelled(record: UnconsumedRecord, epochs: Mapping[str, str]) -> UnconsumedRecord:
     epoch = epochs.get(record.topic)
     if epoch is None or record.stood_at is None:
         return record
@@ -172,7 +174,9 @@ async def _letters_there(bootstrap: Bootstrap) -> dict[int, int]:
     return {part.partition: end for part, end in ends.items()}
 
 
-def _lacking(records: Iterable[Waiting], there: dict[int, int]) -> Iterator[Waiting]:
+def _lacking(
+    records: Iterable[UnconsumedRecord], there: dict[int, int]
+) -> Iterator[UnconsumedRecord]:
     for record in records:
         if record.partition is not None and there.get(record.partition, 0):
             there[record.partition] -= 1
@@ -180,8 +184,8 @@ def _lacking(records: Iterable[Waiting], there: dict[int, int]) -> Iterator[Wait
         yield record
 
 
-def _batches(records: Iterable[Waiting]) -> Iterator[list[Waiting]]:
-    batch: list[Waiting] = []
+def _batches(records: Iterable[UnconsumedRecord]) -> Iterator[list[UnconsumedRecord]]:
+    batch: list[UnconsumedRecord] = []
     size_bytes = 0
     for record in records:
         batch.append(record)

@@ -30,7 +30,7 @@ _RIVER_ORDER = {name: place for place, name in enumerate(BY_NAME)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeekConfig:
+class MailFinderConfig:
     """How far a search goes."""
 
     margin_ms: int = 60_000  # clocks of ingress and broker differ
@@ -40,7 +40,7 @@ class SeekConfig:
     topics: tuple[str, ...] = (*READER, DEAD_LETTERS)
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class LocatedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record that names the mail."""
 
     topic: str
@@ -54,15 +54,15 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find_in_flight(
-    bootstrap: Bootstrap, mail_id: str, config: SeekConfig | None = None
-) -> list[Found]:
+    bootstrap: Bootstrap, mail_id: str, config: MailFinderConfig | None = None
+) -> list[LocatedRecord]:
     """Where the mail stands: first what waits, furthest down the river first, then what is past.
 
     An id that tells no time (no UUIDv7) is looked for from the beginning. A search that met a
     limit says so in the log; what it found until then is returned.
     Refused: no UUID at all. BrokerUnavailable.
     """
-    config = config or SeekConfig()
+    config = config or MailFinderConfig()
     since_ms = _since_ms(mail_id, config.margin_ms)
     async with LogClient(bootstrap) as client:
         return await _Search(client, mail_id, config).run(since_ms)
@@ -79,15 +79,15 @@ def _since_ms(mail_id: str, margin_ms: int) -> int:
 class _Search:
     """One search: what was found so far, and which letters somebody has seen to."""
 
-    def __init__(self, client: LogClient, mail_id: str, config: SeekConfig) -> None:
+    def __init__(self, client: LogClient, mail_id: str, config: MailFinderConfig) -> None:
         self._client = client
         self._needle = mail_id.encode()  # ids stand in the bytes of an event as they are
         self._config = config
         self._seen = 0
-        self._found: list[Found] = []
+        self._found: list[LocatedRecord] = []
         self._done_with: set[str] = set()  # ids of dead letters
 
-    async def run(self, since_ms: int) -> list[Found]:
+    async def run(self, since_ms: int) -> list[LocatedRecord]:
         parts = await self._client.partitions(self._config.topics)
         firsts, ends = await self._client.since(parts, since_ms), await self._client.ends(parts)
         try:
@@ -124,7 +124,7 @@ class _Search:
         offsets = {group: await self._client.committed(group) for group in set(groups.values())}
         return {topic: offsets[group] for topic, group in groups.items()}
 
-    def _judged(self, found: Found, committed: dict[str, Offsets]) -> Found:
+    def _judged(self, found: LocatedRecord, committed: dict[str, Offsets]) -> LocatedRecord:
         if found.topic == DEAD_LETTERS:
             past = f"{found.partition}-{found.offset}" in self._done_with
         else:
@@ -133,8 +133,8 @@ class _Search:
         return msgspec.structs.replace(found, committed=past)
 
 
-def _waiting(record: Any) -> Found:
-    return Found(
+def _waiting(record: Any) -> LocatedRecord:
+    return LocatedRecord(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -145,9 +145,9 @@ def _waiting(record: Any) -> Found:
     )
 
 
-def _parked(record: Any) -> Found:
+def _parked(record: Any) -> LocatedRecord:
     told = headers.texts(record.headers)
-    return Found(
+    return LocatedRecord(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -168,6 +168,6 @@ def _event(topic: str, record: Any) -> Event | None:
         return None
 
 
-def _use(found: Found) -> tuple[bool, int, int]:
+def _use(found: LocatedRecord) -> tuple[bool, int, int]:
     """What waits before what is past; then the furthest down the river; then the newest."""
     return found.committed, -_RIVER_ORDER.get(found.topic, 0), -found.at_ms

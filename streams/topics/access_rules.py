@@ -19,14 +19,14 @@ USERS = (*ROLES, INGRESS, API, CUSTODY, OPERATOR)
 ANY = "*"
 
 
-class Kind(IntEnum):
+class ResourceKind(IntEnum):
     """What is accessed, by Kafka's number."""
 
     TOPIC = 2
     GROUP = 3
 
 
-class Operation(IntEnum):
+class AclOperation(IntEnum):
     """What may be done to it, by Kafka's number. READ, WRITE, DELETE imply DESCRIBE."""
 
     READ = 3
@@ -41,8 +41,8 @@ class Grant:
     """`user` may do `operation` to the topic or group `name`; ANY: to all of that kind."""
 
     user: str
-    operation: Operation
-    kind: Kind
+    operation: AclOperation
+    kind: ResourceKind
     name: str
 
 
@@ -54,30 +54,32 @@ def grants() -> frozenset[Grant]:
 def _common() -> Iterator[Grant]:
     """How far everybody is, and where topics end, is no secret among us: lag, gates, epochs."""
     for user in USERS:
-        for kind in Kind:
-            yield Grant(user, Operation.DESCRIBE, kind, ANY)
+        for kind in ResourceKind:
+            yield Grant(user, AclOperation.DESCRIBE, kind, ANY)
     for user in (CUSTODY, OPERATOR):  # look for mails wherever they may stand
-        yield Grant(user, Operation.READ, Kind.TOPIC, ANY)
-    yield Grant(API, Operation.READ, Kind.TOPIC, TOPIC_OF[MailboxChanged].name)
+        yield Grant(user, AclOperation.READ, ResourceKind.TOPIC, ANY)
+    yield Grant(API, AclOperation.READ, ResourceKind.TOPIC, TOPIC_OF[MailboxChanged].name)
     # An operator's releases that were cut short are published by custody.
-    yield Grant(CUSTODY, Operation.WRITE, Kind.TOPIC, TOPIC_OF[MailScanned].name)
+    yield Grant(CUSTODY, AclOperation.WRITE, ResourceKind.TOPIC, TOPIC_OF[MailScanned].name)
 
 
 def _of_operator() -> Iterator[Grant]:
     """Sends letters back to any topic, releases mails, orders rebuilds; looks at settings."""
-    yield Grant(OPERATOR, Operation.WRITE, Kind.TOPIC, ANY)
-    yield Grant(OPERATOR, Operation.DESCRIBE_CONFIGS, Kind.TOPIC, ANY)
+    yield Grant(OPERATOR, AclOperation.WRITE, ResourceKind.TOPIC, ANY)
+    yield Grant(OPERATOR, AclOperation.DESCRIBE_CONFIGS, ResourceKind.TOPIC, ANY)
 
 
 def _of(topic: Topic) -> Iterator[Grant]:
     roles = {stage.name: stage.role for stage in STAGES}
     for writer in topic.writers:
-        yield Grant(roles.get(writer, writer), Operation.WRITE, Kind.TOPIC, topic.name)
+        yield Grant(roles.get(writer, writer), AclOperation.WRITE, ResourceKind.TOPIC, topic.name)
     for reader in (*topic.watchers, *([roles[topic.reader]] if topic.reader else ())):
-        yield Grant(reader, Operation.READ, Kind.TOPIC, topic.name)
-        yield Grant(reader, Operation.READ, Kind.GROUP, GROUP_PREFIX + reader)
+        yield Grant(reader, AclOperation.READ, ResourceKind.TOPIC, topic.name)
+        yield Grant(reader, AclOperation.READ, ResourceKind.GROUP, GROUP_PREFIX + reader)
     if topic.reader:
-        yield Grant(roles[topic.reader], Operation.DELETE, Kind.TOPIC, topic.name)
+        yield Grant(roles[topic.reader], AclOperation.DELETE, ResourceKind.TOPIC, topic.name)
     if topic.settings["cleanup.policy"] == "compact":  # a table: its writer recovers it
         for writer in topic.writers:
-            yield Grant(roles.get(writer, writer), Operation.READ, Kind.TOPIC, topic.name)
+            yield Grant(
+                roles.get(writer, writer), AclOperation.READ, ResourceKind.TOPIC, topic.name
+            )

@@ -19,9 +19,9 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 
 from mail.errors import BrokerUnavailable, Fatal
 from streams.config import TopicsConfig
-from streams.topics.epochs import Settings, begun, epoch_of, is_of
+from streams.topics.epochs import SettingsStore, begun, epoch_of, is_of
 from streams.topics.ids import topic_identity
-from streams.topics.settings import Difference, Found, differences, wanted
+from streams.topics.settings import ActualTopic, SettingDifference, differences, wanted
 from streams.topology import TOPICS, Topic
 
 _log = logging.getLogger(__name__)
@@ -35,12 +35,12 @@ _POLL_S = 0.1
 class WrongTopic(Fatal):
     """A topic is not what the table says, and making it so could lose mail."""
 
-    def __init__(self, one: Difference) -> None:
+    def __init__(self, one: SettingDifference) -> None:
         super().__init__(f"topic {one.topic}: {one.setting} is {one.found}, wanted {one.wanted}")
 
 
 async def ensure_topics(
-    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
+    config: TopicsConfig, settings: SettingsStore, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
     """Create what is missing, check what is there; the epoch of each topic.
 
@@ -58,7 +58,7 @@ async def make_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS)
 
 
 async def begin_epochs(
-    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
+    config: TopicsConfig, settings: SettingsStore, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
     """The second half: from now on `wait_for_topics` lets everybody in."""
     async with _asking(config) as cluster:
@@ -67,7 +67,7 @@ async def begin_epochs(
 
 async def topic_differences(
     config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS
-) -> list[Difference]:
+) -> list[SettingDifference]:
     """What is not as it should be, read only. BrokerUnavailable."""
     try:
         async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
@@ -78,7 +78,7 @@ async def topic_differences(
 
 
 async def wait_for_topics(
-    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
+    config: TopicsConfig, settings: SettingsStore, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
     """The epochs, once another process has ensured all topics; waits as long as that takes.
 
@@ -111,7 +111,7 @@ async def ended_epochs(config: TopicsConfig, epochs: Mapping[str, str]) -> list[
     ]
 
 
-async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str | None:
+async def _known_epoch(cluster: "_Cluster", settings: SettingsStore, topic: str) -> str | None:
     epoch = await epoch_of(settings, topic)
     if epoch is None:
         return None
@@ -119,7 +119,7 @@ async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> s
     return epoch if identity and is_of(epoch, identity[0]) else None
 
 
-async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
+async def _epoch(cluster: "_Cluster", settings: SettingsStore, topic: str) -> str:
     identity = await cluster.identity(topic)
     if identity is None:
         raise BrokerUnavailable(f"topic {topic} vanished while it was checked")
@@ -196,7 +196,7 @@ class _Cluster:
         for topic in topics:
             await self._repair(topic, found[topic.name])
 
-    async def describe(self, topics: Sequence[Topic]) -> dict[str, Found]:
+    async def describe(self, topics: Sequence[Topic]) -> dict[str, ActualTopic]:
         """What the broker has; no partitions and no settings for a topic that is not there."""
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
         settings: dict[str, dict[str, tuple[str, int]]] = {}
@@ -205,11 +205,11 @@ class _Cluster:
                 settings[name] = {entry[0]: (entry[1], entry[3]) for entry in entries}
         identities = {topic.name: await self.identity(topic.name) for topic in topics}
         return {
-            name: Found(identity[1] if identity else 0, settings.get(name, {}))
+            name: ActualTopic(identity[1] if identity else 0, settings.get(name, {}))
             for name, identity in identities.items()
         }
 
-    async def _repair(self, topic: Topic, found: Found) -> None:
+    async def _repair(self, topic: Topic, found: ActualTopic) -> None:
         wrong = differences(topic, self._config, found)
         for one in wrong:
             _log.warning(

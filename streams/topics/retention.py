@@ -45,7 +45,7 @@ def trimmed_topics(role: str) -> tuple[Topic, ...]:
     return tuple(BY_NAME[stage.reads] for stage in stages_of(role))
 
 
-class Trimmer:
+class LogTrimmer:
     """Trims `topics` behind `group`, in the background from start to stop."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Trimmer:
         *,
         config: TrimConfig | None = None,
         group_prefix: str = GROUP_PREFIX,
-    ) -> "Trimmer":
+    ) -> "LogTrimmer":
         """The trimmer that runs beside a role's stages."""
         return cls(
             bootstrap,

@@ -8,7 +8,7 @@ from streams.topology import Topic
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SettingDifference:
     """A topic's setting that is not as the table has it."""
 
     topic: str
@@ -18,7 +18,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ActualTopic:
     """A topic as the broker has it: settings with where each comes from."""
 
     partitions: int
@@ -37,12 +37,12 @@ def wanted(topic: Topic, config: TopicsConfig) -> dict[str, str]:
     return settings
 
 
-def differences(topic: Topic, config: TopicsConfig, found: Found) -> list[Difference]:
+def differences(topic: Topic, config: TopicsConfig, found: ActualTopic) -> list[SettingDifference]:
     want = {"partitions": str(config.partitions), **wanted(topic, config)}
     have = {name: value for name, (value, _) in found.settings.items()}
     have["partitions"] = str(found.partitions)
     return [
-        Difference(topic.name, name, have.get(name, "unset"), value)
+        SettingDifference(topic.name, name, have.get(name, "unset"), value)
         for name, value in want.items()
         if have.get(name, "unset") != value
     ]

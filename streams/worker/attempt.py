@@ -8,7 +8,7 @@ from schemas.events.mailbox_events import Position
 from schemas.mail import Hop
 
 
-class Try:
+class EventAttempt:
     """Implements mail.ports.Work, for all the tries of one event."""
 
     __slots__ = (

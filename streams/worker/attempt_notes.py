@@ -37,7 +37,7 @@ def stamp_of(epoch: str) -> bytes:
     return hashlib.sha256(f"{boot}{epoch}".encode()).digest()[:16]
 
 
-class Notes:
+class AttemptNotes:
     """Notes of one partition in one assignment. `suspect`: offsets that a killed process left."""
 
     def __init__(self, path: Path | None, stamp: bytes) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Alone:
+class AttemptTurns:
     """Shared by all stages of a process. Pair each `begin` with an `end`."""
 
     def __init__(self) -> None:

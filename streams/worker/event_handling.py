@@ -29,23 +29,23 @@ from schemas.events.unions import Event
 from streams.codec import decode_of
 from streams.config import StreamsConfig
 from streams.dead_letters.parking import RawPublisher, park
-from streams.dead_letters.set_aside import Place, Requests
+from streams.dead_letters.set_aside import ParkRequests, RecordPosition
 from streams.origin_header import origins_in
 from streams.topology import DEAD_LETTERS, Stage, Topic
-from streams.worker.attempt import Try
-from streams.worker.attempt_notes import Notes, stamp_of
-from streams.worker.attempt_turns import Alone
-from streams.worker.hold import Act, Holding
+from streams.worker.attempt import EventAttempt
+from streams.worker.attempt_notes import AttemptNotes, stamp_of
+from streams.worker.attempt_turns import AttemptTurns
+from streams.worker.hold import Action, Hold
 from streams.worker.status import RoleStatus
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-Handler = Callable[[Any, Try, Any], Awaitable[Sequence[Event]]]
-Instead = Callable[[Any, Try, Any, Poison], Awaitable[Sequence[Event] | None]]
+Handler = Callable[[Any, EventAttempt, Any], Awaitable[Sequence[Event]]]
+Instead = Callable[[Any, EventAttempt, Any, Poison], Awaitable[Sequence[Event] | None]]
 
 
-class River(RawPublisher, Protocol):
+class EventPublisher(RawPublisher, Protocol):
     """What the harness publishes through; streams.publisher.KafkaPublisher."""
 
     async def publish(self, *events: Event) -> None: ...
@@ -66,7 +66,7 @@ class GaveUp(Poison):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class ReceivedEvent:
     """A record as it came."""
 
     partition: int
@@ -77,28 +77,28 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handling:
+class EventHandling:
     """A stage's handler with all that surrounds it; one for each stage of a worker."""
 
     stage: Stage
     topic: Topic
     handler: Handler
     ports: Any
-    river: River
+    river: EventPublisher
     config: StreamsConfig
     status: RoleStatus
     epoch: str
     instead: Instead | None = None  # asked before an event is parked
     dead_letters: str = DEAD_LETTERS
-    alone: Alone = field(default_factory=Alone)  # one for all stages of a process
-    requests: Requests = field(default_factory=lambda: Requests(None))
-    _notes: dict[int, Notes] = field(default_factory=dict)
-    _holding: Holding = field(init=False)
+    alone: AttemptTurns = field(default_factory=AttemptTurns)  # one for all stages of a process
+    requests: ParkRequests = field(default_factory=lambda: ParkRequests(None))
+    _notes: dict[int, AttemptNotes] = field(default_factory=dict)
+    _holding: Hold = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_holding", Holding(config=self.config, status=self.status))
+        object.__setattr__(self, "_holding", Hold(config=self.config, status=self.status))
 
-    async def handle(self, arrival: Arrival, still_ours: Callable[[], bool]) -> None:
+    async def handle(self, arrival: ReceivedEvent, still_ours: Callable[[], bool]) -> None:
         """Return when the event may be acknowledged; raise only what must end the process."""
         work = self._work(arrival)
         event = None
@@ -126,9 +126,9 @@ class Handling:
         if (notes := self._notes.pop(partition, None)) is not None:
             notes.close()
 
-    def _work(self, arrival: Arrival) -> Try:
+    def _work(self, arrival: ReceivedEvent) -> EventAttempt:
         part = (self.topic.name, arrival.partition)
-        return Try(
+        return EventAttempt(
             Position(self.epoch, arrival.partition, arrival.offset),
             stage=self.stage.name,
             worker=self.config.worker,
@@ -136,21 +136,23 @@ class Handling:
             beat=lambda: self.status.moves(part),
         )
 
-    def _noted(self, partition: int) -> Notes:
+    def _noted(self, partition: int) -> AttemptNotes:
         notes = self._notes.get(partition)
         if notes is None:
             folder = self.config.notes_folder
             path = folder and folder / f"{self.topic.name}-{partition}"
-            notes = self._notes[partition] = Notes(path, stamp_of(self.epoch))
+            notes = self._notes[partition] = AttemptNotes(path, stamp_of(self.epoch))
         return notes
 
-    def _settle(self, arrival: Arrival) -> None:
+    def _settle(self, arrival: ReceivedEvent) -> None:
         """The event is handled or parked: whatever was suspected of it ends."""
         notes = self._notes.get(arrival.partition)
         if notes is not None and (notes.suspects or notes.guilty):
             notes.end(arrival.offset, handled=True)
 
-    async def _outputs(self, event: Event, arrival: Arrival, work: Try) -> tuple[Event, ...]:
+    async def _outputs(
+        self, event: Event, arrival: ReceivedEvent, work: EventAttempt
+    ) -> tuple[Event, ...]:
         """The handler's outputs. Poison, GaveUp, Fatal."""
         delay_s = self.config.unexpected_first_s
         failures = 0
@@ -168,7 +170,9 @@ class Handling:
             await asyncio.sleep(delay_s)
             delay_s *= 2
 
-    async def _call(self, event: Event, arrival: Arrival, work: Try) -> tuple[Event, ...]:
+    async def _call(
+        self, event: Event, arrival: ReceivedEvent, work: EventAttempt
+    ) -> tuple[Event, ...]:
         """One try of the handler, noted. SetAside, EndsProcess: it shall not be tried."""
         notes, offset = self._noted(arrival.partition), arrival.offset
         if self.requests and not work.beyond_journal and self._is_unwanted(work):
@@ -200,7 +204,7 @@ class Handling:
             notes.end(offset, handled=False)
             self.alone.end(alone=alone)
 
-    async def _send(self, outputs: Sequence[Event], work: Try) -> None:
+    async def _send(self, outputs: Sequence[Event], work: EventAttempt) -> None:
         try:
             await self.river.publish(*outputs)
         except (Transient, Fatal):
@@ -210,17 +214,17 @@ class Handling:
                 raise
             raise beyond from None
 
-    def _beyond(self, work: Try, cause: Exception) -> Exception | None:
+    def _beyond(self, work: EventAttempt, cause: Exception) -> Exception | None:
         """What is raised for `cause` once the journal has the command; before it, None."""
         if not work.beyond_journal:
             return None
         self._tell_unexpected(work, cause)
         return BeyondJournal(self.stage.name, cause)
 
-    def _is_unwanted(self, work: Try) -> bool:
+    def _is_unwanted(self, work: EventAttempt) -> bool:
         return self.requests.wants(self._place(work), self.epoch)
 
-    async def _spared(self, event: Event | None, work: Try, cause: Poison) -> bool:
+    async def _spared(self, event: Event | None, work: EventAttempt, cause: Poison) -> bool:
         """Whether the stage had something better for the event than to be parked; it is out."""
         instead = self.instead
         if instead is None or event is None:
@@ -240,11 +244,11 @@ class Handling:
         log.error("%s did not park %s: %s", self.stage.name, self._place(work), cause)
         return True
 
-    async def _answered(self, work: Try, act: Act[T]) -> T:
+    async def _answered(self, work: EventAttempt, act: Action[T]) -> T:
         """The result of `act`, repeated while its engine does not answer."""
         return await self._holding.answered(self._slot(work), work, act)
 
-    async def _park(self, arrival: Arrival, work: Try, cause: Poison) -> None:
+    async def _park(self, arrival: ReceivedEvent, work: EventAttempt, cause: Poison) -> None:
         letter = DeadLetter(
             topic=self.topic.name,
             partition=arrival.partition,
@@ -261,7 +265,7 @@ class Handling:
         self.requests.parked(self._place(work))
         log.error("%s parked %s: %s", self.stage.name, self._place(work), cause)
 
-    def _tell_unexpected(self, work: Try, cause: Exception) -> None:
+    def _tell_unexpected(self, work: EventAttempt, cause: Exception) -> None:
         trace = None if isinstance(cause, PostriverError) else cause  # ours say what is wrong
         log.error(
             "%s failed at %s, try %d: %r",
@@ -272,8 +276,8 @@ class Handling:
             exc_info=trace,
         )
 
-    def _slot(self, work: Try) -> tuple[str, str, int]:
+    def _slot(self, work: EventAttempt) -> tuple[str, str, int]:
         return self.stage.name, self.topic.name, work.position.partition
 
-    def _place(self, work: Try) -> Place:
-        return Place(self.topic.name, work.position.partition, work.position.offset)
+    def _place(self, work: EventAttempt) -> RecordPosition:
+        return RecordPosition(self.topic.name, work.position.partition, work.position.offset)

@@ -18,8 +18,8 @@ from faust.types import TP
 
 from mail.errors import Fatal
 from streams.config import StreamsConfig
-from streams.worker.event_handling import Arrival, Handling
-from streams.worker.in_flight_window import Entry, Window
+from streams.worker.event_handling import EventHandling, ReceivedEvent
+from streams.worker.in_flight_window import InFlightEvent, InFlightWindow
 
 log = logging.getLogger(__name__)
 
@@ -110,13 +110,13 @@ class Harness:
     """One stage in one worker: takes its stream's events, keeps a window per partition."""
 
     def __init__(
-        self, app: faust.App, handling: Handling, on_fatal: Callable[[BaseException], None]
+        self, app: faust.App, handling: EventHandling, on_fatal: Callable[[BaseException], None]
     ) -> None:
         self._app = app
         self._handling = handling
         self._config: StreamsConfig = handling.config
         self._on_fatal = on_fatal
-        self._windows: dict[TP, Window] = {}
+        self._windows: dict[TP, InFlightWindow] = {}
         self._full: set[TP] = set()
         self._next: dict[TP, int] = {}  # the offset that must come next
         self._ended = False
@@ -146,14 +146,14 @@ class Harness:
         if not self._follows(tp, message.offset):
             return
         window = self._window(tp)
-        arrival = Arrival(
+        arrival = ReceivedEvent(
             partition=message.partition,
             offset=message.offset,
             key=message.key or b"",
             value=message.value or b"",
             headers=message.headers or (),
         )
-        entry = Entry(
+        entry = InFlightEvent(
             key=arrival.key,
             size_bytes=len(arrival.value),
             work=lambda: self._handling.handle(arrival, lambda: not window.closed),
@@ -171,20 +171,20 @@ class Harness:
         self._next[tp] = offset + 1
         return True
 
-    def _window(self, tp: TP) -> Window:
+    def _window(self, tp: TP) -> InFlightWindow:
         if tp not in self._windows:
             stage = self._handling.stage
-            self._windows[tp] = Window(
+            self._windows[tp] = InFlightWindow(
                 limit=stage.in_flight, ordered=stage.ordered, on_fatal=self._on_fatal
             )
         return self._windows[tp]
 
-    def _ack(self, event: Any, tp: TP, window: Window) -> None:
+    def _ack(self, event: Any, tp: TP, window: InFlightWindow) -> None:
         event.ack()
         self._handling.status.acked((tp.topic, tp.partition))
         self._breathe(tp, window)
 
-    def _breathe(self, tp: TP, window: Window) -> None:
+    def _breathe(self, tp: TP, window: InFlightWindow) -> None:
         """Fetch no more of a partition that is full, and go on when it is half empty.
 
         By the consumer's own calls for a full buffer. `pause_partitions` would lose mail: what is

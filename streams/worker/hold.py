@@ -14,12 +14,12 @@ from typing import TypeVar
 
 from mail.errors import Poison, Transient
 from streams.config import StreamsConfig
-from streams.worker.attempt import Try
-from streams.worker.status import RoleStatus, Slot
+from streams.worker.attempt import EventAttempt
+from streams.worker.status import RoleStatus, WorkerSlot
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Act = Callable[[], Awaitable[T]]
+Action = Callable[[], Awaitable[T]]
 
 
 class Unreadable(Poison):
@@ -45,14 +45,14 @@ class _Failures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Hold:
     """Holds of one stage."""
 
     config: StreamsConfig
     status: RoleStatus
     _bells: dict[str, asyncio.Event] = field(default_factory=dict)
 
-    async def answered(self, slot: Slot, work: Try, act: Act[T]) -> T:
+    async def answered(self, slot: WorkerSlot, work: EventAttempt, act: Action[T]) -> T:
         """The result of `act`, once its engine answers. Unreadable, and what else `act` raises."""
         try:
             return await act()
@@ -68,7 +68,9 @@ class Holding:
         for engine in list(self._bells):
             self._ring(engine)
 
-    async def _held(self, slot: Slot, work: Try, act: Act[T], cause: Transient) -> T:
+    async def _held(
+        self, slot: WorkerSlot, work: EventAttempt, act: Action[T], cause: Transient
+    ) -> T:
         delay_s = self.config.hold_first_s
         failures = _begun(cause)
         while True:
@@ -89,7 +91,7 @@ class Holding:
             failures.add(cause)
             self._judge(failures, work, cause)
 
-    def _judge(self, failures: _Failures, work: Try, cause: Transient) -> None:
+    def _judge(self, failures: _Failures, work: EventAttempt, cause: Transient) -> None:
         """Unreadable. Beyond the journal an event waits for ever."""
         lasted_s = failures.last_s - failures.began_s
         if (

@@ -13,23 +13,23 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
-Ack = Callable[[], None]
+Acknowledge = Callable[[], None]
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class InFlightEvent:
     """An event that arrived: `work` runs it, `ack` acknowledges it."""
 
     key: bytes
     size_bytes: int
     work: Callable[[], Coroutine[Any, Any, None]]
-    ack: Ack
+    ack: Acknowledge
     context: Context = field(default_factory=copy_context)  # of its arrival: tables need it
     started_s: float = 0.0  # monotonic
     task: "asyncio.Task[None] | None" = None
 
 
-class Window:
+class InFlightWindow:
     """`limit` handlers at once; with `ordered`, events of one key one after another."""
 
     def __init__(
@@ -38,8 +38,10 @@ class Window:
         self._limit = limit
         self._ordered = ordered
         self._on_fatal = on_fatal
-        self._waiting: deque[Entry] = deque()
-        self._running: deque[Entry] = deque()  # arrival order; done ones wait for earlier ones
+        self._waiting: deque[InFlightEvent] = deque()
+        self._running: deque[InFlightEvent] = (
+            deque()
+        )  # arrival order; done ones wait for earlier ones
         self._last_of_key: dict[bytes, asyncio.Task[None]] = {}
         self.waiting_bytes = 0
         self.closed = False
@@ -63,7 +65,7 @@ class Window:
         """What runs may end and be acknowledged; nothing more begins."""
         self._limit = 0
 
-    def feed(self, entry: Entry) -> None:
+    def feed(self, entry: InFlightEvent) -> None:
         """Take an event; events of a closed window are dropped unacknowledged."""
         if self.closed:
             return
@@ -95,10 +97,10 @@ class Window:
             self._running.append(entry)
             entry.task.add_done_callback(self._advance)
 
-    def _before(self, entry: Entry) -> "asyncio.Task[None] | None":
+    def _before(self, entry: InFlightEvent) -> "asyncio.Task[None] | None":
         return self._last_of_key.get(entry.key) if self._ordered else None
 
-    async def _run(self, entry: Entry, before: "asyncio.Task[None] | None") -> None:
+    async def _run(self, entry: InFlightEvent, before: "asyncio.Task[None] | None") -> None:
         if before is not None and not before.done():
             await asyncio.wait([before])  # its failure is its own, and fatal already
         await entry.work()

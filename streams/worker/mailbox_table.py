@@ -15,7 +15,7 @@ from schemas.mailbox import MailboxState
 UNREAD_CHANGELOG = "mailbox-unread-changelog"
 
 
-class UnreadTable:
+class MailboxStatesTable:
     """Implements mail.ports.Unread."""
 
     def __init__(self, app: faust.App, *, partitions: int) -> None:

@@ -10,13 +10,13 @@ from mail.clock import now_ms
 from mail.errors import Transient
 from mail.histogram import SLOW_S, Histogram
 
-Slot = tuple[str, str, int]  # stage, topic, partition
+WorkerSlot = tuple[str, str, int]  # stage, topic, partition
 OUTCOMES = ("done", "parked", "held", "retried")  # held, retried: tries, not events
-Part = tuple[str, int]  # topic, partition
+PartitionId = tuple[str, int]  # topic, partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldEvent:
     """A partition that waits for an engine."""
 
     stage: str
@@ -37,7 +37,9 @@ class RoleStatus:
 
     ready: bool = False
     lags: dict[str, int] = field(default_factory=dict)  # of the whole group, by topic
-    moved_s: dict[Part, float] = field(default_factory=dict)  # ours: last seen moving, or empty
+    moved_s: dict[PartitionId, float] = field(
+        default_factory=dict
+    )  # ours: last seen moving, or empty
     events: Counter[tuple[str, str]] = field(default_factory=Counter)  # stage, outcome
     times: defaultdict[str, Histogram] = field(  # stage: first try to acknowledged outputs
         default_factory=lambda: defaultdict(Histogram)
@@ -46,8 +48,10 @@ class RoleStatus:
         default_factory=lambda: defaultdict(lambda: Histogram(SLOW_S))
     )
     unready_since_s: float = field(default_factory=time.monotonic)
-    _behind: dict[Part, int] = field(default_factory=dict)  # ours that have events, as last read
-    _held: dict[tuple[Slot, int], Held] = field(default_factory=dict)
+    _behind: dict[PartitionId, int] = field(
+        default_factory=dict
+    )  # ours that have events, as last read
+    _held: dict[tuple[WorkerSlot, int], HeldEvent] = field(default_factory=dict)
 
     @property
     def lag(self) -> int:
@@ -60,14 +64,14 @@ class RoleStatus:
         return len(self.moved_s)
 
     @property
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldEvent]:
         """One for each partition, the longest first."""
-        first: dict[Slot, Held] = {}
+        first: dict[WorkerSlot, HeldEvent] = {}
         for (slot, _), one in sorted(self._held.items(), key=lambda row: row[1].since_ms):
             first.setdefault(slot, one)
         return list(first.values())
 
-    def hold(self, slot: Slot, offset: int, cause: Transient) -> bool:
+    def hold(self, slot: WorkerSlot, offset: int, cause: Transient) -> bool:
         """The event at `offset` waits; the first cause's time stays, the last one's words count.
 
         True when it is the first of its partition.
@@ -76,7 +80,7 @@ class RoleStatus:
         earlier = self._held.get((slot, offset))
         since_ms = earlier.since_ms if earlier else now_ms()
         stage, topic, partition = slot
-        self._held[slot, offset] = Held(
+        self._held[slot, offset] = HeldEvent(
             stage=stage,
             topic=topic,
             partition=partition,
@@ -87,7 +91,7 @@ class RoleStatus:
         )
         return first
 
-    def release(self, slot: Slot, offset: int) -> None:
+    def release(self, slot: WorkerSlot, offset: int) -> None:
         """The event at `offset` was served: it has the usual time to end from here on."""
         self._held.pop((slot, offset), None)
         self.moves(slot[1:])
@@ -103,7 +107,7 @@ class RoleStatus:
         if accepted_at_ms is not None:
             self.ages[stage].seen(max(0, now_ms() - accepted_at_ms) / 1000)
 
-    def assigned(self, parts: Iterable[Part]) -> None:
+    def assigned(self, parts: Iterable[PartitionId]) -> None:
         self.moved_s = dict.fromkeys(parts, time.monotonic())
         self._behind.clear()
         self.ready = True
@@ -112,10 +116,10 @@ class RoleStatus:
         self.ready = False
         self.unready_since_s = time.monotonic()
 
-    def acked(self, part: Part) -> None:
+    def acked(self, part: PartitionId) -> None:
         self.moves(part)
 
-    def behind(self, lags: Mapping[Part, int]) -> None:
+    def behind(self, lags: Mapping[PartitionId, int]) -> None:
         """What waits for the whole group by partition, as just read."""
         self.lags = {}
         for (topic, _), events in lags.items():
@@ -126,17 +130,17 @@ class RoleStatus:
         """The broker does not say what waits: nobody can be blamed for not doing it."""
         self._wait({})
 
-    def _wait(self, behind: dict[Part, int]) -> None:
+    def _wait(self, behind: dict[PartitionId, int]) -> None:
         self._behind = behind
         for part in self.moved_s.keys() - behind.keys():
             self.moves(part)
 
-    def moves(self, part: Part) -> None:
+    def moves(self, part: PartitionId) -> None:
         """Something of `part` goes on: it is not stalled."""
         if part in self.moved_s:
             self.moved_s[part] = time.monotonic()
 
-    def stalled_s(self, part: Part) -> float:
+    def stalled_s(self, part: PartitionId) -> float:
         """For how long `part` has not moved though nothing holds it; 0 for a held one."""
         if any(slot[1:] == part for slot, _ in self._held):
             return 0.0

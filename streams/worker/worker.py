@@ -15,14 +15,14 @@ import mode
 from mail.errors import BrokerUnavailable, Fatal, PostriverError
 from mail.lifecycle import Periodic
 from streams.config import Bootstrap, StreamsConfig, TopicsConfig
-from streams.dead_letters.set_aside import Requests
+from streams.dead_letters.set_aside import ParkRequests
 from streams.readers.lag import LagMeter
 from streams.topics.admin import ended_epochs
 from streams.topology import BY_NAME, DEAD_LETTERS, Stage, Topic
-from streams.worker.attempt_turns import Alone
-from streams.worker.event_handling import Handler, Handling, Instead, River
+from streams.worker.attempt_turns import AttemptTurns
+from streams.worker.event_handling import EventHandling, EventPublisher, Handler, Instead
 from streams.worker.harness import Harness, RewindingConsumer
-from streams.worker.mailbox_table import UnreadTable
+from streams.worker.mailbox_table import MailboxStatesTable
 from streams.worker.status import RoleStatus
 
 log = logging.getLogger(__name__)
@@ -47,18 +47,18 @@ class MorePartitions(Fatal):
 class Worker:
     """The stages of one role in this process.
 
-    `ports` may be a function of the worker's tables: UnreadTable exists for one app only.
+    `ports` may be a function of the worker's tables: MailboxStatesTable exists for one app only.
     """
 
     def __init__(  # noqa: PLR0913  (a composition, made once)
         self,
         role: str,
         handlers: Mapping[str, Handler],
-        ports: Callable[[UnreadTable | None], Any],
+        ports: Callable[[MailboxStatesTable | None], Any],
         *,
         stages: Sequence[Stage],
         config: StreamsConfig,
-        river: River,
+        river: EventPublisher,
         epochs: Mapping[str, str],
         topics: Mapping[str, Topic] = BY_NAME,
         unread: bool = False,
@@ -71,14 +71,16 @@ class Worker:
         self._epochs = epochs
         self._app = make_app(role, config)
         self._fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        self._unread = UnreadTable(self._app, partitions=config.partitions) if unread else None
+        self._unread = (
+            MailboxStatesTable(self._app, partitions=config.partitions) if unread else None
+        )
         self._reads = [stage.reads for stage in stages]
         self._harnesses: list[Harness] = []
-        self._requests = Requests(config.requests_folder)
+        self._requests = ParkRequests(config.requests_folder)
         around = {
             "ports": ports(self._unread), "river": river, "config": config,
             "status": self.status, "dead_letters": dead_letters,
-            "alone": Alone(), "requests": self._requests,
+            "alone": AttemptTurns(), "requests": self._requests,
         }  # fmt: skip
         self._harnesses = [
             self._bound(
@@ -98,7 +100,7 @@ class Worker:
         handler: Handler,
         around: Mapping[str, Any],
     ) -> Harness:
-        handling = Handling(stage=stage, topic=topic, handler=handler, **around)
+        handling = EventHandling(stage=stage, topic=topic, handler=handler, **around)
         harness = Harness(self._app, handling, self._fail)
         harness.bind()
         return harness

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from agents.content_access import Budget
+from agents.content_access import MemoryBudget
 
 
 async def test_what_does_not_fit_waits_its_turn() -> None:
-    budget, order = Budget(100), []
+    budget, order = MemoryBudget(100), []
     release = asyncio.Event()
 
     async def use(name: str, size_bytes: int) -> None:
@@ -25,7 +25,7 @@ async def test_what_does_not_fit_waits_its_turn() -> None:
 
 
 async def test_a_waiter_that_is_cancelled_takes_nothing() -> None:
-    budget = Budget(100)
+    budget = MemoryBudget(100)
     async with budget.room(100):
         waiter = asyncio.create_task(budget.room(1).__aenter__())
         await asyncio.sleep(0)
@@ -37,7 +37,7 @@ async def test_a_waiter_that_is_cancelled_takes_nothing() -> None:
 
 
 async def test_room_is_given_back_after_a_failure() -> None:
-    budget = Budget(100)
+    budget = MemoryBudget(100)
     with pytest.raises(RuntimeError):
         async with budget.room(100):
             raise RuntimeError("broken mail")

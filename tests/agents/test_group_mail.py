@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from agents.background.content_sweeper import SweepConfig, Sweeper
+from agents.background.content_sweeper import ContentSweeper, SweepConfig
 from agents.mailbox import mailbox
 from agents.ports import IntakePorts, SweepPorts
 from agents.route import route
@@ -65,7 +65,7 @@ class Place:
             in_flight=Log(),
         )  # fmt: skip
         now_s = 0.0
-        sweeper = Sweeper(ports, SweepConfig(turns=TURNS), clock_s=lambda: now_s)
+        sweeper = ContentSweeper(ports, SweepConfig(turns=TURNS), clock_s=lambda: now_s)
         for _ in range(TURNS + 1):
             now_s += 300.0
             await sweeper.turn()

@@ -11,9 +11,9 @@ from agents.ports import IndexPorts
 from mail.errors import StoreUnavailable
 from mail.query.parser import parse
 from mail.query.planner import plan_of
-from mail.query.tree import Asker
+from mail.query.tree import QueryContext
 from schemas.events.mailbox_events import CommandAnswered
-from schemas.mail import Head, Mailbox
+from schemas.mail import EmailAddress, HeaderSummary
 from stores.memory import MemoryContentStore, MemoryMailStore
 from stores.memory.search_index import MemorySearchIndex
 from tests.support.agent_builders import PLAIN, TEA, OneTry, change, deliver, mailbox_ports
@@ -27,7 +27,7 @@ def ports() -> IndexPorts:
 
 
 async def delivered(
-    ports: IndexPorts, *, user_id: str = "bob", content: bytes = PLAIN, head: Head = TEA
+    ports: IndexPorts, *, user_id: str = "bob", content: bytes = PLAIN, head: HeaderSummary = TEA
 ):
     await ports.contents.put("m1", content)
     boxes = mailbox_ports(store=ports.store)
@@ -36,7 +36,7 @@ async def delivered(
 
 
 async def found(ports: IndexPorts, query: str, user_id: str = "bob") -> list[str]:
-    wanted = plan_of(parse(query, Asker(now_ms=0)).node).wanted
+    wanted = plan_of(parse(query, QueryContext(now_ms=0)).node).wanted
     places, _ = await ports.search.find(user_id, wanted, limit=10)
     return [message_id for _, message_id in places]
 
@@ -116,7 +116,7 @@ async def test_changes_and_answers_do_not_touch_the_index(ports: IndexPorts) -> 
 
 async def test_headers_sizes_and_attachments_have_their_fields(ports: IndexPorts) -> None:
     head = replace(
-        TEA, to=(Mailbox("Bob", "b@x.example"),), cc=(Mailbox("", "c@x.example"),),
+        TEA, to=(EmailAddress("Bob", "b@x.example"),), cc=(EmailAddress("", "c@x.example"),),
         has_attachments=True,
     )  # fmt: skip
     event = await delivered(ports, head=head)

@@ -16,9 +16,9 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import TRASH, Message
 from stores.memory import MemoryContentStore
 from stores.sqlite.mail_store.store import SqliteMailStore
-from stores.sqlite.search.index import FtsIndex
+from stores.sqlite.search.index import SqliteSearchIndex
 from streams.topology import STAGES
-from streams.worker.in_flight_window import Entry, Window
+from streams.worker.in_flight_window import InFlightEvent, InFlightWindow
 from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, order
 
 (STAGE,) = (stage for stage in STAGES if stage.name == "index")
@@ -50,9 +50,9 @@ class Worker:
         self._begin()
 
     def _begin(self) -> None:
-        self.search = FtsIndex(self._folder / "search")
+        self.search = SqliteSearchIndex(self._folder / "search")
         self._ports = IndexPorts(store=self._store, contents=self._contents, search=self.search)
-        self._window = Window(
+        self._window = InFlightWindow(
             limit=STAGE.in_flight, ordered=STAGE.ordered, on_fatal=self.fatal.append
         )
         for event in self.log[self.acked :]:
@@ -66,7 +66,7 @@ class Worker:
             self.acked += 1
 
         key = event.user_id.encode()
-        self._window.feed(Entry(key=key, size_bytes=1, work=work, ack=ack))
+        self._window.feed(InFlightEvent(key=key, size_bytes=1, work=work, ack=ack))
 
     async def command(self, command) -> None:
         work = OneTry(offset=len(self.log))

@@ -7,9 +7,9 @@ from agents.route import route
 from agents.validate import parsed_apart, validate
 from mail.errors import ContentMissing, EndsProcess, Poison, SetAside, StoreUnavailable
 from mail.ids import message_id
-from parsing.in_process import ParserHere
+from parsing.in_process import InProcessParser
 from schemas.content import Stored
-from schemas.mail import Head, Verdict
+from schemas.mail import HeaderSummary, Verdict
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
 from tests.support.agent_builders import OneTry, received, scanned
 
@@ -34,12 +34,12 @@ async def test_validate_passes_on_what_nobody_can_parse(ports: IntakePorts, cont
     assert event.hops[-1].verdict == "parse_failed"
 
 
-class Apart(ParserHere):
+class Apart(InProcessParser):
     """Counts mails that were to be parsed by another process."""
 
     apart = 0
 
-    async def head(self, content: bytes, *, apart: bool = False) -> Head:
+    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
         self.apart += apart
         return await super().head(content)
 

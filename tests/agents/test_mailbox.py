@@ -11,7 +11,7 @@ from mail.mailbox.keywords import KEYWORDS_MAX, normal_keywords
 from schemas.events.mailbox_commands import EmptyFolder, MarkAllRead, TrashMessages
 from schemas.events.mailbox_events import CommandAnswered, Position
 from schemas.events.unions import Event
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from tests.support.agent_builders import OneTry, change, deliver, mailbox_ports, order
 
 FORBIDDEN = '(){]%*"\\ \x7fé'
@@ -125,7 +125,7 @@ async def test_a_proven_copy_spares_the_store(ports: MailboxPorts) -> None:
     await handle(deliver(), ports)
     steps: list[str] = []
     ports.store.fault = steps.append
-    await handle(deliver("m2", head=Head(message_id="x@y")), ports, offset=1)
+    await handle(deliver("m2", head=HeaderSummary(message_id="x@y")), ports, offset=1)
     assert steps == ["read", "journal", "row", "state"]  # row and conversation, then the commit
 
 

@@ -17,7 +17,7 @@ from schemas.events.mailbox_commands import (
 )
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged
 from schemas.holders import Holder
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from tests.support.agent_builders import OneTry, change, deliver, mailbox_ports, order
 
 
@@ -287,14 +287,14 @@ async def test_orders_to_no_folder_find_nothing(desk: Desk, kind) -> None:
 
 async def test_answers_join_their_conversation_and_others_do_not(desk: Desk) -> None:
     heads = {
-        "m1": Head(message_id="a"),
-        "m2": Head(message_id="b", in_reply_to=("a",)),
-        "m3": Head(message_id="d", references=("a", "c")),
-        "m4": Head(message_id="c"),  # its answer came first
-        "m5": Head(message_id="e"),
-        "m6": Head(),
-        "m7": Head(references=tuple(f"r{number}" for number in range(50))),
-        "m8": Head(message_id="r29"),  # too far back in that to be known
+        "m1": HeaderSummary(message_id="a"),
+        "m2": HeaderSummary(message_id="b", in_reply_to=("a",)),
+        "m3": HeaderSummary(message_id="d", references=("a", "c")),
+        "m4": HeaderSummary(message_id="c"),  # its answer came first
+        "m5": HeaderSummary(message_id="e"),
+        "m6": HeaderSummary(),
+        "m7": HeaderSummary(references=tuple(f"r{number}" for number in range(50))),
+        "m8": HeaderSummary(message_id="r29"),  # too far back in that to be known
     }
     for mail, head in heads.items():
         await desk.do(deliver(mail, head=head))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from agents.mailbox import mailbox
-from agents.suspended_mailboxes import SetAside
+from agents.suspended_mailboxes import SuspendedMailboxes
 from mail.errors import Fatal, JournalConflict
 from mail.ids import message_id
 from mail.mailbox.command_rules import REBUILT, REFUSED
@@ -23,7 +23,7 @@ from streams.codec import encode
 from streams.config import StreamsConfig
 from streams.dead_letters.headers import letter, texts
 from streams.topology import BY_NAME, stages_of
-from streams.worker.event_handling import Arrival, Handling
+from streams.worker.event_handling import EventHandling, ReceivedEvent
 from streams.worker.status import RoleStatus
 from tests.support.agent_builders import change, deliver, mailbox_ports, order
 
@@ -50,9 +50,9 @@ class Life:
 
     def __init__(self, store, directory: MemoryDirectory, offset: int = 0) -> None:
         self.store, self.directory, self.river = store, directory, River()
-        self.ports = mailbox_ports(store=store, aside=SetAside(directory))
+        self.ports = mailbox_ports(store=store, aside=SuspendedMailboxes(directory))
         self.offset = offset
-        self.handling = Handling(
+        self.handling = EventHandling(
             stage=STAGE, topic=BY_NAME[STAGE.reads], handler=mailbox, ports=self.ports,
             river=self.river, config=CONFIG, status=RoleStatus(), epoch="e1",
         )  # fmt: skip
@@ -63,7 +63,7 @@ class Life:
 
     async def redrive(self, value: bytes):
         before = len(self.river.events)
-        arrival = Arrival(partition=0, offset=self.offset, key=b"k", value=value)
+        arrival = ReceivedEvent(partition=0, offset=self.offset, key=b"k", value=value)
         self.offset += 1
         await self.handling.handle(arrival, lambda: True)
         return self.river.events[-1] if len(self.river.events) > before else None

@@ -11,9 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from mail.errors import JournalConflict
 from mail.ids import holder_of
-from mail.mailbox.journal_replay import History, row_of
+from mail.mailbox.journal_replay import JournalReplay, row_of
 from schemas.events.mailbox_commands import (
-    Change,
     ChangeFolder,
     ChangeMessages,
     CreateFolder,
@@ -22,11 +21,12 @@ from schemas.events.mailbox_commands import (
     DestroyMessages,
     EmptyFolder,
     MarkAllRead,
+    SequencedCommand,
     TrashMessages,
 )
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged
 from schemas.holders import Holder
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState
 from tests.support.agent_builders import change, deliver, order
 from tests.support.mailbox_model import Model
@@ -45,13 +45,13 @@ parents = st.sampled_from(["", "", "inbox", *OWN])
 keyword_lists = st.lists(st.sampled_from(["$seen", "Work", "not a keyword"]), max_size=2)
 
 
-def head_of(mail: str) -> Head:
+def head_of(mail: str) -> HeaderSummary:
     """Each mail answers the next one: a conversation whose beginning may come last.
 
     m4 answers m2, which m1 may have tied to another conversation than its own.
     """
     parent = "m2" if mail == "m4" else f"m{(int(mail[1:]) + 1) % 4}"
-    return Head(message_id=mail, references=(parent,))
+    return HeaderSummary(message_id=mail, references=(parent,))
 
 
 class MailboxHistory(RuleBasedStateMachine):
@@ -232,13 +232,13 @@ class MailboxHistory(RuleBasedStateMachine):
         for user in USERS:
             self._check(user)
         answered = {event.command_id for event in self.river.published}
-        changes = (command for command in self.river.log if isinstance(command, Change))
+        changes = (command for command in self.river.log if isinstance(command, SequencedCommand))
         assert answered == {command.command_id for command in changes}
 
     def _check(self, user: str) -> None:
         model = Model(chunk_max=CHUNK_MAX)
         for command in self.river.log:
-            if command.user_id == user and isinstance(command, Change):
+            if command.user_id == user and isinstance(command, SequencedCommand):
                 model.apply(command)
         journal = run(self.river.store.journal(user, since_seq=0, limit=10_000))
         assert [entry.seq for entry in journal] == list(range(1, len(journal) + 1))
@@ -276,7 +276,7 @@ class MailboxHistory(RuleBasedStateMachine):
 
     def _check_journal_alone(self, user: str, state: Any, rows: Any, journal: Any) -> None:
         """Journal and heads are enough to make state and rows again."""
-        told = History(MailboxState(), {})
+        told = JournalReplay(MailboxState(), {})
         for entry in journal:
             told.add(entry)
         assert told.state == state

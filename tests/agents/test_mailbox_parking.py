@@ -12,7 +12,7 @@ from stores.memory import MemoryHolders, MemoryMailStore
 from streams.codec import encode
 from streams.config import StreamsConfig
 from streams.topology import BY_NAME, stages_of
-from streams.worker.event_handling import Arrival, Handling
+from streams.worker.event_handling import EventHandling, ReceivedEvent
 from streams.worker.status import RoleStatus
 from tests.streams.worker.test_event_handling import FakeRiver
 from tests.support.agent_builders import OneTry, deliver, mailbox_ports, order
@@ -39,12 +39,12 @@ async def test_a_command_that_its_journal_has_is_published_whatever_fails_behind
     )
     (stage,) = stages_of("mailbox")
     river, status = FakeRiver(), RoleStatus()
-    handling = Handling(
+    handling = EventHandling(
         stage=stage, topic=BY_NAME["mailbox.commands"], handler=mailbox, ports=ports, river=river,
         config=config, status=status, epoch="e1", instead=journalled,
     )  # fmt: skip
     destroy = order(DestroyMessages, "c2", "m1", unchanged_since_seq=1)
-    arrival = Arrival(partition=0, offset=2, key=b"bob", value=encode(destroy))
+    arrival = ReceivedEvent(partition=0, offset=2, key=b"bob", value=encode(destroy))
     await handling.handle(arrival, lambda: True)
     (event,) = river.events
     assert isinstance(event, MailboxChanged)

@@ -13,7 +13,7 @@ from mail.errors import NotFound, Unscannable
 from mail.mime.message_parser import attachment, read_mail
 from mail.mime.parse_requests import TEXT_MAX_CHARS, read_forms, read_shown
 from mail.spam_policy import SpamPolicy
-from parsing.in_process import ParserHere
+from parsing.in_process import InProcessParser
 from scanners.memory import EICAR, MemorySpamScanner, MemoryVirusScanner
 from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
 from tests.contracts import wrapped
@@ -108,7 +108,7 @@ async def test_plain_mail_is_one_stream() -> None:
     assert scanner.scanned == [PLAIN]
 
 
-class Hurried(ParserHere):
+class Hurried(InProcessParser):
     """A parser for whose limits every mail is too much."""
 
     async def forms(self, content: bytes) -> None:

@@ -10,13 +10,13 @@ from agents.ports import IntakePorts
 from agents.validate import validate
 from mail.errors import StoreUnavailable
 from stores.memory import MemoryHolders, MemoryQuarantine
-from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.database_file import as_named
 from streams.codec import encode
 from streams.config import StreamsConfig
 from streams.topology import BY_NAME, stages_of
-from streams.worker.event_handling import Arrival, Handling
-from streams.worker.in_flight_window import Entry, Window
+from streams.worker.event_handling import EventHandling, ReceivedEvent
+from streams.worker.in_flight_window import InFlightEvent, InFlightWindow
 from streams.worker.status import RoleStatus
 from tests.streams.worker.test_event_handling import FakeRiver
 from tests.support.agent_builders import received
@@ -27,10 +27,10 @@ NEIGHBOURS = 40
 class Partition:
     """One partition of mail.received in front of the real handler and the real store."""
 
-    def __init__(self, store: PackedContentStore) -> None:
+    def __init__(self, store: SqliteContentStore) -> None:
         self.river, self.status, self.acked = FakeRiver(), RoleStatus(), []
         (stage,) = [one for one in stages_of("intake") if one.name == "validate"]
-        self._handling = Handling(
+        self._handling = EventHandling(
             stage=stage,
             topic=BY_NAME["mail.received"],
             handler=validate,
@@ -45,13 +45,13 @@ class Partition:
             status=self.status,
             epoch="e",
         )  # fmt: skip
-        self.window = Window(limit=stage.in_flight, ordered=False, on_fatal=print)
+        self.window = InFlightWindow(limit=stage.in_flight, ordered=False, on_fatal=print)
 
     def feed(self, offset: int, event) -> None:
         value = encode(event)
-        arrival = Arrival(partition=0, offset=offset, key=b"k", value=value)
+        arrival = ReceivedEvent(partition=0, offset=offset, key=b"k", value=value)
         self.window.feed(
-            Entry(
+            InFlightEvent(
                 key=b"k",
                 size_bytes=len(value),
                 work=lambda: self._handling.handle(arrival, lambda: True),
@@ -62,7 +62,7 @@ class Partition:
 
 @pytest.fixture
 async def store(tmp_path):
-    opened = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
+    opened = await SqliteContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
     yield opened
     await opened.close()
 

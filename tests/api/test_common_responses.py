@@ -117,7 +117,7 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
     schemas = described["components"]["schemas"]
     names = set(re.findall(r"#/components/schemas/(\w+)", str(described)))
     assert names == set(schemas)
-    assert {"id", "from", "unread"} <= set(schemas["Summary"]["properties"])
+    assert {"id", "from", "unread"} <= set(schemas["MessageSummary"]["properties"])
 
 
 async def test_requests_are_counted_by_route_and_never_by_path(world: World) -> None:

@@ -7,7 +7,7 @@ from cli.roles.api import _prune
 from mail.clock import DAY_MS, now_ms
 from mail.clock_guard import ClockGuard
 from schemas.directory import SignIn
-from schemas.ledger import Accepted
+from schemas.ledger import AcceptedMail
 from stores.memory import MemoryAttempts, MemoryDirectory, MemoryLedger
 from tests.contracts.directory import ANN, session, settle
 
@@ -26,7 +26,7 @@ async def test_old_sessions_and_sign_ins_go_unless_the_clock_is_doubted(
 ) -> None:
     directory, ledger = MemoryDirectory(), MemoryLedger()
     at_ms = now_ms() + newest_ms
-    await ledger.enter([Accepted(mail_id="m1", accepted_at_ms=at_ms, user_ids=("ann",))])
+    await ledger.enter([AcceptedMail(mail_id="m1", accepted_at_ms=at_ms, user_ids=("ann",))])
     await settle(directory)
     await directory.add_session(session("t", ANN.user_id))  # its end is long over
     await directory.note_sign_in(

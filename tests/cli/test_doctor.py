@@ -23,7 +23,7 @@ from cli.doctor.hardware import GIB, MIB, Disk
 from cli.doctor.settings import settings
 from stack.engines.kafka import properties_path
 from stack.engines.virus_signatures import Signatures
-from stack.ports import Port, free_port, listener
+from stack.ports import ListenPort, free_port, listener
 from stack.state_folder import claimed
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
@@ -222,8 +222,11 @@ def test_a_bad_value_is_named_and_a_newer_state_refused(home_path: Path) -> None
 def test_ports_below_are_all_named() -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
-        assert levels(hardware.ports([Port("A", port), Port("B", port)])) == ["problem"] * 2
-    assert levels(hardware.ports([Port("A", port)])) == ["ok"]
+        assert (
+            levels(hardware.ports([ListenPort("A", port), ListenPort("B", port)]))
+            == ["problem"] * 2
+        )
+    assert levels(hardware.ports([ListenPort("A", port)])) == ["ok"]
 
 
 def test_ports_that_a_service_manager_holds_for_us_are_no_problem() -> None:
@@ -234,7 +237,7 @@ def test_ports_that_a_service_manager_holds_for_us_are_no_problem() -> None:
             ("POSTRIVER_SMTP_PORT", "exim4", "problem"),
             ("POSTRIVER_KAFKA_PORT", "systemd", "problem"),
         ):
-            found = hardware.ports([Port(setting, port)], lambda _, name=holder: name)
+            found = hardware.ports([ListenPort(setting, port)], lambda _, name=holder: name)
             assert levels(found)[:1] == [level]
         assert listener(port) == psutil.Process().name()
     assert listener(port) is None

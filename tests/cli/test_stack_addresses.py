@@ -9,7 +9,7 @@ import pytest
 from cli.config.config import load
 from cli.config.setting_reader import BadSetting
 from cli.stack_addresses import load_running, told
-from stack.state_folder import Home, claimed
+from stack.state_folder import StateFolder, claimed
 from stack.supervision.client import write_settings
 
 OTHERS = {"POSTRIVER_PORT_BASE": "4000", "POSTRIVER_HTTPS": "yes", "POSTRIVER_TLS_CERT": "/c.pem",
@@ -17,14 +17,14 @@ OTHERS = {"POSTRIVER_PORT_BASE": "4000", "POSTRIVER_HTTPS": "yes", "POSTRIVER_TL
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(tmp_path: Path) -> Iterator[StateFolder]:
     """A state folder that this process holds, as a supervisor does."""
     with claimed(tmp_path / "home") as mine:
         yield mine
 
 
 @pytest.fixture
-def shell(home: Home) -> dict[str, str]:
+def shell(home: StateFolder) -> dict[str, str]:
     """What a shell says in which a command is typed."""
     write_settings(home, told(load({**OTHERS, "POSTRIVER_HOME": str(home.path)})))
     return {"POSTRIVER_HOME": str(home.path)}
@@ -59,7 +59,7 @@ def test_a_shell_that_contradicts_is_told(
 
 
 def test_a_stack_that_is_down_or_another_process_counts_no_more(
-    home: Home, shell: dict[str, str]
+    home: StateFolder, shell: dict[str, str]
 ) -> None:
     path = home.run / "settings.json"
     for content in ("", "[]", json.dumps({"pid": 1, "settings": {"POSTRIVER_HTTP_PORT": "1"}})):

@@ -3,18 +3,23 @@
 import pytest
 
 from cli.commands.trace import SHOWN_MAX, of_owner, summary
-from cli.tracing import STORED, WAITING, End
+from cli.tracing import STORED, WAITING, DeliveryEnd
 from mail.errors import NotFound
 
 STORED_ENDS = [
-    End(state=STORED, where=f"stored for user u{n}", user_id=f"u{n}", address=f"u{n}@a.test",
-        deleted=n % 4 == 0)
+    DeliveryEnd(
+        state=STORED,
+        where=f"stored for user u{n}",
+        user_id=f"u{n}",
+        address=f"u{n}@a.test",
+        deleted=n % 4 == 0,
+    )
     for n in range(100)
-]  # fmt: skip
+]
 
 
 def test_owners_are_counted_and_what_has_not_arrived_is_shown() -> None:
-    waiting = [End(state=WAITING, where=f"on mailbox.commands {n}") for n in range(30)]
+    waiting = [DeliveryEnd(state=WAITING, where=f"on mailbox.commands {n}") for n in range(30)]
     said, hint, *shown = summary(STORED_ENDS + waiting)
     assert said == "75 stored, 30 waiting, 25 deleted"
     assert hint.startswith(f"{SHOWN_MAX + 1} of 130 shown; --user ")

@@ -3,13 +3,13 @@
 import asyncio
 
 from mail.ports import CLOCK_SKEW_MS
-from schemas.directory import Attempt, AttemptLimit
+from schemas.directory import AttemptLimit, CountedAttempt
 
 NOW_MS, WINDOW_MS = 1_000_000, 1_000
 
 
-def attempt(number: int, *keys: str, at_ms: int = NOW_MS) -> Attempt:
-    return Attempt(attempt_id=f"a{number}", at_ms=at_ms, keys=keys or ("peer",))
+def attempt(number: int, *keys: str, at_ms: int = NOW_MS) -> CountedAttempt:
+    return CountedAttempt(attempt_id=f"a{number}", at_ms=at_ms, keys=keys or ("peer",))
 
 
 def limit(key: str, most: int) -> AttemptLimit:

@@ -11,16 +11,16 @@ from schemas.ledger import (
     PARKED,
     REDRIVEN,
     STORED,
-    Accepted,
-    Entry,
-    Letter,
-    Look,
-    Totals,
+    AcceptedMail,
+    DeadLetterState,
+    LedgerEntry,
+    LedgerTotals,
+    Observation,
 )
 
 
-def mail(name: str, at_ms: int, *user_ids: str, header: str = "") -> Accepted:
-    return Accepted(
+def mail(name: str, at_ms: int, *user_ids: str, header: str = "") -> AcceptedMail:
+    return AcceptedMail(
         mail_id=name,
         accepted_at_ms=at_ms,
         user_ids=user_ids or ("ann",),
@@ -28,9 +28,9 @@ def mail(name: str, at_ms: int, *user_ids: str, header: str = "") -> Accepted:
     )
 
 
-def closed(name: str, *user_ids: str, header: str = "", reopened: int = 0) -> Look:
+def closed(name: str, *user_ids: str, header: str = "", reopened: int = 0) -> Observation:
     states = dict.fromkeys(user_ids or ("ann",), STORED)
-    return Look(mail_id=name, states=states, message_id_header=header, reopened=reopened)
+    return Observation(mail_id=name, states=states, message_id_header=header, reopened=reopened)
 
 
 async def due(
@@ -54,13 +54,13 @@ class LedgerContract:
         assert await ledger.letters(["m1"]) == []
         assert await ledger.forget(before_ms=10**9, limit=9) == 0
         assert await ledger.newest_ms() is None
-        nothing = Totals(open_mails=0, missing_mails=0, oldest_open_at_ms=None)
+        nothing = LedgerTotals(open_mails=0, missing_mails=0, oldest_open_at_ms=None)
         assert await ledger.totals() == nothing
 
     async def test_a_mail_is_entered_once_and_stays_as_it_was(self, ledger):
         assert await ledger.enter([mail("m1", 5, "ann", "bob"), mail("m2", 6)]) == 2
         assert await ledger.enter([mail("m1", 99, "eve"), mail("m3", 7), mail("m3", 8)]) == 1
-        entry = Entry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN, "bob": OPEN})
+        entry = LedgerEntry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN, "bob": OPEN})
         assert await ledger.get("m1") == entry
         assert await all_of(ledger) == ["m1", "m2", "m3"]
 
@@ -69,13 +69,13 @@ class LedgerContract:
         assert await ledger.newest_ms() == 50
         assert await due(ledger, 40) == ["m2", "m3"]
         assert await due(ledger, 99, limit=1) == ["m2"]
-        later = Look(mail_id="m3", states={"ann": OPEN}, look_at_ms=70, missing_since_ms=60)
+        later = Observation(mail_id="m3", states={"ann": OPEN}, look_at_ms=70, missing_since_ms=60)
         assert await ledger.mark([closed("m2"), later, closed("nobody")]) == {"m2", "m3"}
         assert await due(ledger, 60) == ["m1"]
         assert await due(ledger, 70) == ["m1", "m3"]
         assert (await ledger.get("m2")).states == {"ann": STORED}
         assert (await ledger.get("m3")).missing_since_ms == 60
-        shown = Totals(open_mails=2, missing_mails=1, oldest_open_at_ms=30)
+        shown = LedgerTotals(open_mails=2, missing_mails=1, oldest_open_at_ms=30)
         assert await ledger.totals() == shown
         await ledger.mark([closed("m3")])
         assert (await ledger.totals()).missing_mails == 0
@@ -89,7 +89,7 @@ class LedgerContract:
         looked = {e.mail_id: e for e in await ledger.due(now_ms=9, limit=9, horizon_ms=9)}
         assert [looked[name].reopened for name in ("m1", "m2", "m3")] == [1, 0, 0]
         await ledger.reopen(["m1"], at_ms=0)
-        letter = Letter(letter_id="e/0-1", state=PARKED, at_ms=3, mail_id="m2")
+        letter = DeadLetterState(letter_id="e/0-1", state=PARKED, at_ms=3, mail_id="m2")
         await ledger.note([letter])
         looks = [closed(name, reopened=entry.reopened) for name, entry in looked.items()]
         assert await ledger.mark(looks) == {"m3"}
@@ -111,10 +111,10 @@ class LedgerContract:
         names = {"m1": "1:a", "m2": "1:ab", "m3": "1:a", "m4": "0:z"}
         await ledger.enter([mail(name, 1) for name in names])
         await ledger.note(
-            Letter(letter_id=f"{epoch}/0-{name}", state=PARKED, at_ms=3, mail_id=name)
+            DeadLetterState(letter_id=f"{epoch}/0-{name}", state=PARKED, at_ms=3, mail_id=name)
             for name, epoch in names.items()
         )
-        await ledger.note([Letter(letter_id="0:z/0-m4", state=DISCARDED, at_ms=4)])
+        await ledger.note([DeadLetterState(letter_id="0:z/0-m4", state=DISCARDED, at_ms=4)])
         await ledger.mark([closed(name, reopened=2 if name == "m4" else 1) for name in names])
         assert await due(ledger, 9) == []
         assert await ledger.lose_letters(epoch="1:a") == 1
@@ -155,19 +155,21 @@ class LedgerContract:
     async def test_a_letter_goes_on_and_its_mail_is_looked_at_again(self, ledger, then):
         await ledger.enter([mail("m1", 1), mail("m2", 2)])
         await ledger.mark([closed("m1"), closed("m2")])
-        parked = Letter(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1", user_id="ann")
-        await ledger.note([parked, Letter(letter_id="0-9", state=then, at_ms=4)])
+        parked = DeadLetterState(
+            letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1", user_id="ann"
+        )
+        await ledger.note([parked, DeadLetterState(letter_id="0-9", state=then, at_ms=4)])
         assert await ledger.letters(["m1", "m2"]) == [parked]
         assert await due(ledger, 1) == ["m1"]
         await ledger.mark([closed("m1", reopened=1)])
-        await ledger.note([Letter(letter_id="0-1", state=then, at_ms=7), parked])
+        await ledger.note([DeadLetterState(letter_id="0-1", state=then, at_ms=7), parked])
         (letter,) = await ledger.letters(["m1"])
         assert (letter.state, letter.at_ms, letter.user_id) == (then, 7, "ann")
         assert await due(ledger, 1) == ["m1"]
 
     async def test_old_mails_are_forgotten_open_ones_never(self, ledger):
         await ledger.enter([mail(f"m{n}", n, "ann", "bob", header="h@x") for n in range(1, 6)])
-        letter = Letter(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1")
+        letter = DeadLetterState(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1")
         await ledger.note([letter])
         marks = [closed(f"m{n}", "ann", "bob", reopened=int(n == 1)) for n in (1, 3, 4, 5)]
         assert len(await ledger.mark(marks)) == 4

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mail.errors import FeedGone, Refused
-from mail.mailbox.journal_replay import History
+from mail.errors import JournalTruncated, Refused
+from mail.mailbox.journal_replay import JournalReplay
 from mail.ports import Commit, MailStore
 from schemas.events.mailbox_commands import EmptyFolder
 from schemas.mailbox import FLAGGED, SEEN, Filter, MailboxState, Usage
@@ -38,13 +38,13 @@ async def all_pages(store: MailStore, user: str, folder: str | None, wanted: Fil
             return found
 
 
-async def folded(store: MailStore, user: str) -> History:
+async def folded(store: MailStore, user: str) -> JournalReplay:
     """The snapshot as a whole."""
     records, after = {}, ""
     while some := await store.snapshot_records(user, after_id=after, limit=2):
         records |= {record.message_id: record for record in some}
         after = some[-1].message_id
-    return History((await store.snapshot(user)).state, records)
+    return JournalReplay((await store.snapshot(user)).state, records)
 
 
 class WholeMailStoreContract:
@@ -201,7 +201,7 @@ class WholeMailStoreContract:
             ann.several("a", "b", keywords=(SEEN,)), ann.destroy("a"), ann.move("b", "f1"),
             ann.deliver("c"),
         )  # fmt: skip
-        state_then = History(MailboxState(), {})
+        state_then = JournalReplay(MailboxState(), {})
         for entry in ann.entries[:5]:
             state_then.add(entry)
         assert await store.fold("ann", before_ms=NOON_MS + 1, to_seq=99) == 0
@@ -213,7 +213,7 @@ class WholeMailStoreContract:
         assert (found.state, found.records) == (state_then.state, state_then.records)
         assert (await store.snapshot("ann")).at_ms == NOON_MS + 5
         for since_seq in (0, 4):
-            with pytest.raises(FeedGone) as gone:
+            with pytest.raises(JournalTruncated) as gone:
                 await store.journal("ann", since_seq=since_seq, limit=9)
             assert gone.value.seq == 5
         rest = await store.journal("ann", since_seq=5, limit=9)
@@ -221,7 +221,7 @@ class WholeMailStoreContract:
         for entry in rest:
             found.add(entry)
         assert found.state == ann.state == await store.load("ann")
-        with pytest.raises(FeedGone):
+        with pytest.raises(JournalTruncated):
             await store.by_command("ann", ann.entries[0].command_id)
         assert await store.by_command("ann", ann.entries[6].command_id) == ann.entries[6]
 
@@ -247,7 +247,7 @@ class WholeMailStoreContract:
             (entry.command_id, follow_up),
             (ann.entries[1].command_id, None),
         ):
-            with pytest.raises(FeedGone) as gone:
+            with pytest.raises(JournalTruncated) as gone:
                 await store.by_command("ann", command_id)
             assert gone.value.follow_up == wanted
 

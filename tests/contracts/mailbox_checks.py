@@ -11,7 +11,7 @@ from mail.mailbox.consistency_check import UNKNOWN
 from mail.ports import MailStore
 from schemas.consistency import COUNTS, LISTS, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import SEEN, MailboxState
 from tests.contracts.mailboxes import NOON_MS, Writer
 
@@ -20,7 +20,10 @@ _numbers = itertools.count()
 
 
 async def rebuilt(
-    store: MailStore, user_id: str, parts: Sequence[str], heads: Mapping[str, Head] | None = None
+    store: MailStore,
+    user_id: str,
+    parts: Sequence[str],
+    heads: Mapping[str, HeaderSummary] | None = None,
 ) -> Rebuild:
     """A rebuild from its first step to its last."""
     order = RebuildViews(
@@ -101,7 +104,7 @@ class MailboxChecksContract:
         await lead(store, writer)
         row = await store.message(writer.user_id, writer.id("three"))
         assert row is not None
-        assert (row.destroyed, row.head, row.hops) == (True, Head(), ())
+        assert (row.destroyed, row.head, row.hops) == (True, HeaderSummary(), ())
         assert row.thread_id
         assert await store.fold(writer.user_id, before_ms=2**50, to_seq=99)
         (record,) = (

@@ -14,7 +14,7 @@ from schemas.events.mailbox_events import (
     MessageChange,
     Position,
 )
-from schemas.mail import Head, Hop, Mailbox, Verdict
+from schemas.mail import EmailAddress, HeaderSummary, Hop, Verdict
 from schemas.mailbox import FLAGGED, SEEN, FolderCounts, MailboxState, Message, OwnFolder, Usage
 
 HOPS = (Hop(stage="scan", started_at_ms=5, took_ms=1.5, verdict="clean", attempt=1, worker="w"),)
@@ -58,9 +58,9 @@ class Writer:
             changed_seq=self.state.seq + 1,
             received_at_ms=at_ms,
             content=Stored(mail_id, 1234, "0" * 64),
-            head=Head(
+            head=HeaderSummary(
                 subject=f"제목 {name}",
-                sender=Mailbox("Ann", sender),
+                sender=EmailAddress("Ann", sender),
                 has_attachments=has_attachments,
             ),
             verdict=VERDICT,
@@ -82,7 +82,9 @@ class Writer:
 
     def destroy(self, name: str) -> Commit:
         before = self.row(name)
-        after = self._after(before, places={}, keywords=(), head=Head(), hops=(), destroyed=True)
+        after = self._after(
+            before, places={}, keywords=(), head=HeaderSummary(), hops=(), destroyed=True
+        )
         return self._commit("destroyed", before, after)
 
     def row(self, name: str) -> Message:

@@ -5,7 +5,7 @@ import pytest
 
 from mail.errors import NotFound, Refused
 from schemas.content import Stored
-from schemas.mail import Envelope, Head, Recipient, Verdict
+from schemas.mail import Envelope, HeaderSummary, Recipient, Verdict
 from schemas.quarantine import Quarantined
 
 
@@ -18,7 +18,7 @@ def quarantined(mail_id: str, reason: str = "infected") -> Quarantined:
             reverse_path="eve@example.net",
             recipients=(Recipient("ann@example.org", "u1", "d1"),),
         ),
-        head=Head(subject="무료"),
+        head=HeaderSummary(subject="무료"),
         content=Stored(mail_id, 68, "0" * 64),
         received_at_ms=1,
         quarantined_at_ms=2,
@@ -110,7 +110,7 @@ class QuarantineContract:
         assert await quarantine.list(limit=9) == []
         (kept,) = await quarantine.get_many(["m1"])
         assert (kept.deleted_at_ms, kept.deleted_by, kept.verdict) == (7, "olga", row.verdict)
-        assert kept.head == Head()
+        assert kept.head == HeaderSummary()
         assert kept.envelope.recipients == ()
         for act in (quarantine.release, quarantine.delete):
             for mail_id in ("m1", "m2"):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from mail.ids import derived_id
 from schemas.content import Stored
-from schemas.mail import Head, Verdict
+from schemas.mail import HeaderSummary, Verdict
 from schemas.mailbox import FLAGGED, SEEN, Message
 from schemas.search import IndexDocument
 
@@ -40,7 +40,7 @@ def row(of: IndexDocument, *, folders: tuple[str, ...] = ("inbox",), keywords=()
         mail_id=of.message_id, places=dict.fromkeys(folders, 1), keywords=tuple(keywords),
         created_seq=1, changed_seq=1, received_at_ms=of.received_at_ms,
         content=Stored(of.message_id, of.size_bytes, ""),
-        head=Head(subject=of.subject, has_attachments=of.has_attachments),
+        head=HeaderSummary(subject=of.subject, has_attachments=of.has_attachments),
         verdict=Verdict(outcome="clean"), hops=(),
     )  # fmt: skip
 

@@ -10,13 +10,13 @@ import pytest
 from mail.errors import Refused
 from mail.pagination import NEWEST
 from mail.ports import FOUND_MAX, Commit, SearchIndex
-from mail.query.highlighter import Marked
+from mail.query.highlighter import HighlightedText
 from mail.query.parser import parse
-from mail.query.planner import Wanted, plan_of
-from mail.query.time_budget import Patience, TooBroad
-from mail.query.tree import SEARCHED, Asker, Query
+from mail.query.planner import IndexQuery, plan_of
+from mail.query.time_budget import SearchTimedOut, TimeBudget
+from mail.query.tree import SEARCHED, Query, QueryContext
 from mail.query.values import zone_of
-from mail.search.executor import Wish, search
+from mail.search.executor import SearchRequest, search
 from schemas.events.mailbox_events import MailboxChanged, MessageChange, Position
 from schemas.mailbox import FolderCounts, MailboxState, Message
 from stores.memory import MemoryMailStore
@@ -35,10 +35,10 @@ from tests.contracts.search_cases import (
 
 
 def read(query: str, zone: str = "UTC") -> Query:
-    return parse(query, Asker(now_ms=NOW_MS, zone=UTC if zone == "UTC" else zone_of(zone)))
+    return parse(query, QueryContext(now_ms=NOW_MS, zone=UTC if zone == "UTC" else zone_of(zone)))
 
 
-def wanted(query: str, zone: str = "UTC") -> Wanted:
+def wanted(query: str, zone: str = "UTC") -> IndexQuery:
     """What an index is asked, where nothing is left for rows to tell."""
     return plan_of(read(query, zone).node).wanted
 
@@ -80,7 +80,7 @@ async def hits(
     """Message ids of a whole search, by pages."""
     found, cursor, store = [], None, await store_of(rows)
     while True:
-        wish = Wish(user_id=user, query=query, limit=limit, cursor=cursor, **wishes)
+        wish = SearchRequest(user_id=user, query=query, limit=limit, cursor=cursor, **wishes)
         page = await search(index, store, wish)
         assert len(page.hits) <= limit
         found += [hit.row.message_id for hit in page.hits]
@@ -200,7 +200,7 @@ class SearchIndexContract:
 
     async def test_patience_is_charged_and_ends(self, index):
         await index.add(document("a", body="x"))
-        patience = Patience()
+        patience = TimeBudget()
         assert (await index.find("ann", wanted("x"), limit=3, patience=patience)).found
         assert await index.count("ann", wanted("x"), limit=3, patience=patience) == 1
         patience.spend(patience.left_s)
@@ -209,7 +209,7 @@ class SearchIndexContract:
             index.count("ann", wanted("x"), limit=3, patience=patience),
             index.among("ann", wanted("x"), ids("a"), patience=patience),
         ):
-            with pytest.raises(TooBroad):
+            with pytest.raises(SearchTimedOut):
                 await asked
         assert len((await index.find("ann", wanted("x"), limit=3)).found) == 1
 
@@ -280,7 +280,9 @@ class SearchIndexContract:
 
     async def test_a_cursor_belongs_to_its_search(self, filled):
         async def page(query: str, cursor: str | None, user: str = "ann", order="date"):
-            wish = Wish(user_id=user, query=read(query), limit=1, cursor=cursor, order=order)
+            wish = SearchRequest(
+                user_id=user, query=read(query), limit=1, cursor=cursor, order=order
+            )
             return (await search(filled, await store_of(ROWS), wish)).next_cursor
 
         cursor = await page("in:anywhere", None)
@@ -301,20 +303,20 @@ class SearchIndexContract:
                 await page(query, given, user, order)
 
     async def test_hits_are_marked(self, filled):
-        async def marked(query: str, name: str) -> Marked:
+        async def marked(query: str, name: str) -> HighlightedText:
             (id_,) = ids(name)
             return (await filled.mark("ann", read(query).node, [id_, "nobody's"]))[id_]
 
-        assert await marked("invoi* -tea", "fresh") == Marked(
+        assert await marked("invoi* -tea", "fresh") == HighlightedText(
             "<mark>Invoice</mark> 42 for tea", "see the <mark>invoice</mark>"
         )
-        assert await marked("subject:invoice from:bob", "fresh") == Marked(
+        assert await marked("subject:invoice from:bob", "fresh") == HighlightedText(
             "<mark>Invoice</mark> 42 for tea", None
         )
         assert (await marked("회의", "korean")).preview == (
             "<mark>회의</mark>는 서울2024년 빌딩에서 합니다. 의회 자료도"
         )
-        assert await marked("creme cafe", "french") == Marked(
+        assert await marked("creme cafe", "french") == HighlightedText(
             "<mark>Crème</mark> brûlée d'été", "<mark>cafe\u0301</mark> \u0153uvre"
         )
         assert await filled.mark("bob", read("invoice").node, ids("fresh")) == {}

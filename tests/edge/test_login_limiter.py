@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.login_limiter import SignInRules, SignIns, TooManyTries
+from edge.login_limiter import LoginLimiter, LoginLimits, LoginRateLimited
 from mail.clock import DAY_MS, now_ms
 from mail.ids import new_id
 from schemas.directory import SignIn, User
@@ -18,7 +18,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.directory, self.attempts = MemoryDirectory(), MemoryAttempts()
-        self.sign_ins = SignIns(self.attempts, self.directory, SignInRules())
+        self.sign_ins = LoginLimiter(self.attempts, self.directory, LoginLimits())
 
     async def signed_in(self, peer: str, device: str = "", *, days_ago: int = 0) -> None:
         row = SignIn(
@@ -37,7 +37,7 @@ class Desk:
             await self.sign_ins.admit(one)
             async with self.sign_ins.attempt(one) as verdict:
                 verdict.is_wrong = wrong
-        except TooManyTries:
+        except LoginRateLimited:
             return False
         if not wrong:
             await self.sign_ins.succeeded(one)

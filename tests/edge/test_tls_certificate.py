@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from edge.self_signed_certificate import ensure_own
-from edge.tls_certificate import BadCertificate, Certificate, Pair, context
+from edge.tls_certificate import BadCertificate, Certificate, CertificatePaths, context
 
 
 def names(certificate: x509.Certificate) -> list[str]:
@@ -38,8 +38,12 @@ def test_a_half_made_pair_is_made_anew(tmp_path: Path) -> None:
 
 def test_a_pair_that_is_none_is_named(tmp_path: Path) -> None:
     one, other = ensure_own(tmp_path / "a", "a.example"), ensure_own(tmp_path / "b", "b.example")
-    mixed = Pair(one.certificate, other.key)
-    for bad in (mixed, Pair(one.key, one.key), Pair(tmp_path / "none.pem", one.key)):
+    mixed = CertificatePaths(one.certificate, other.key)
+    for bad in (
+        mixed,
+        CertificatePaths(one.key, one.key),
+        CertificatePaths(tmp_path / "none.pem", one.key),
+    ):
         with pytest.raises(BadCertificate, match=str(bad.certificate)):
             context(bad)
         assert bad.warnings(time.time())

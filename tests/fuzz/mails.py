@@ -7,7 +7,7 @@ from mail.html.sanitizer import sanitise, to_text
 from mail.mime.header_fields import read_header
 from mail.mime.message_parser import attachment, read_head, read_mail
 from mail.mime.part_tree import walk_tree
-from mail.mime.parts import PARTS_MAX, Part
+from mail.mime.parts import PARTS_MAX, MimePart
 from tests.fuzz.target import Target, encoded, work_of
 from tests.mail.html.test_html import inspect
 from tests.mail.mime.test_message_parser import UNCLEAN, texts_of
@@ -67,7 +67,7 @@ def walked(data: bytes) -> None:
     assert 0 <= read_header(data).body_start <= len(data)
 
 
-def _leaves(root: Part) -> list[Part]:
+def _leaves(root: MimePart) -> list[MimePart]:
     found, waiting = [], [root]
     while waiting:
         part = waiting.pop()

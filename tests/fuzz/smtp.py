@@ -8,15 +8,15 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from mail.directory.quotas import StoredRoom
+from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
 from schemas.directory import Domain, Quota, User
 from schemas.events.mail import MailReceived
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
-from smtp.server.context import Site
-from smtp.server.load import Load, Stats
-from smtp.server.session import Session
+from smtp.server.context import ServerContext
+from smtp.server.load import ConnectionLoad, SmtpStats
+from smtp.server.session import SmtpSession
 from stores.memory.content_store import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
 from stores.memory.mail_store import MemoryMailStore
@@ -75,19 +75,19 @@ class Gate:
         return None
 
 
-async def _site() -> tuple[Site, MemoryPublisher, MemoryContentStore]:
+async def _site() -> tuple[ServerContext, MemoryPublisher, MemoryContentStore]:
     directory = MemoryDirectory()
     user = User(user_id="u", domain_id="d", address="ann@a.test", disabled=False, created_at_ms=1)
     await directory.add_domain(Domain(domain_id="d", name="a.test", created_at_ms=1), user)
-    publisher, contents, stats = MemoryPublisher(), MemoryContentStore(), Stats()
-    site = Site(
+    publisher, contents, stats = MemoryPublisher(), MemoryContentStore(), SmtpStats()
+    site = ServerContext(
         config=CONFIG,
         resolver=DirectoryResolver(directory, CONFIG.hostname),
-        room=StoredRoom(MemoryMailStore(), Quota()),
+        room=StoredQuotaCheck(MemoryMailStore(), Quota()),
         gate=Gate(),
         acceptance=Acceptance(CONFIG, stats, publisher=publisher, contents=contents),
         stats=stats,
-        load=Load(CONFIG, stats),
+        load=ConnectionLoad(CONFIG, stats),
         tls=None,
     )
     return site, publisher, contents
@@ -96,7 +96,7 @@ async def _site() -> tuple[Site, MemoryPublisher, MemoryContentStore]:
 async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]]]:
     """All replies, and the mails that were accepted with their bytes."""
     site, publisher, contents = await _site()
-    wire, session = Wire(), Session(site, asyncio.get_running_loop())
+    wire, session = Wire(), SmtpSession(site, asyncio.get_running_loop())
     session.connection_made(wire)
     for piece in _pieces(data):
         await wire.may_read.wait()

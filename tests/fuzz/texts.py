@@ -18,9 +18,9 @@ from mail.pagination import decode_cursor, encode_cursor
 from mail.query.formatter import unparse
 from mail.query.parser import parse
 from mail.query.planner import node_of, plan_of, tiers
-from mail.query.tree import QUERY_MAX_CHARS, TERMS_MAX, Asker, leaves
+from mail.query.tree import QUERY_MAX_CHARS, TERMS_MAX, QueryContext, leaves
 from mail.query.values import zone_of
-from mail.search.executor import Wish, search
+from mail.search.executor import SearchRequest, search
 from smtp.server.command_syntax import mail_parameters, split_line, split_path
 from smtp.server.replies import Rejection
 from stores.memory import MemoryMailStore
@@ -36,7 +36,7 @@ NOW_MS = 1_767_225_600_000
 def query(data: bytes) -> None:
     """Refused with a place, or a tree that is the same when it is written down and read again."""
     text = data.decode("utf-8", "replace")
-    asker = Asker(now_ms=NOW_MS, zone=_zone(text))
+    asker = QueryContext(now_ms=NOW_MS, zone=_zone(text))
     try:
         read, calls = work_of(lambda: parse(text, asker))
     except BadQuery as error:
@@ -50,7 +50,7 @@ def query(data: bytes) -> None:
     plan = plan_of(read.node)
     assert node_of(plan.wanted) is not None
     for order in ("date", "relevance"):
-        wish = Wish(user_id="u", query=read, order=order, limit=1)
+        wish = SearchRequest(user_id="u", query=read, order=order, limit=1)
         found = asyncio.run(search(MemorySearchIndex(), MemoryMailStore(), wish))
         assert found.hits == ()
     assert tiers(read.node)
@@ -110,7 +110,7 @@ async def _read_proxy(data: bytes) -> tuple[str | None, bytes]:
     reader.feed_eof()
     try:
         found = await proxy_protocol.read_header(reader, within_s=5.0)
-    except proxy_protocol.BadHeader as error:
+    except proxy_protocol.BadProxyHeader as error:
         assert not CONTROLS.search(str(error))
         return "refused", b""
     return found, await reader.read()
@@ -120,7 +120,9 @@ def cursor(data: bytes) -> None:
     """Whatever is made up is refused or leads somewhere in the caller's own list."""
     text = data.decode("utf-8", "replace")
     _refused_or(lambda: decode_cursor(text, "u", "inbox"))
-    wish = Wish(user_id="u", query=parse("riverbank", Asker(now_ms=NOW_MS)), limit=5, cursor=text)
+    wish = SearchRequest(
+        user_id="u", query=parse("riverbank", QueryContext(now_ms=NOW_MS)), limit=5, cursor=text
+    )
     _refused_or(lambda: _search(wish))
     for order in ("date", "relevance"):
         for way, in_lists in (("i", False), ("l", True)):
@@ -133,7 +135,7 @@ def cursor(data: bytes) -> None:
                 _refused_or(lambda forged=forged: _search(forged))
 
 
-def _search(wish: Wish) -> None:
+def _search(wish: SearchRequest) -> None:
     found = asyncio.run(search(MemorySearchIndex(), MemoryMailStore(), wish))
     assert found.hits == ()
 

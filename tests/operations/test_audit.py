@@ -14,7 +14,7 @@ from schemas.ledger import (
     QUARANTINED,
     REDRIVEN,
     STORED,
-    Account,
+    AuditReport,
 )
 from stores.memory import MemoryContentStore, MemoryLedger, MemoryMailStore, MemoryQuarantine
 from tests.support.custody_world import Letters, Log, accepted, letter, quarantined, store_message
@@ -39,14 +39,14 @@ class Books:
     async def stored(self, mail_id: str, user: str = "ann") -> None:
         await store_message(self.ports.store, self.contents, mail_id, user)
 
-    async def audit(self) -> Account:
+    async def audit(self) -> AuditReport:
         account = await module.audit(self.ports, since_ms=0, until_ms=10_000, pause_s=0)
         assert sum(account.counts.values()) == account.deliveries
         assert account.counts.get(MISSING, 0) == len(account.lost)
         return account
 
 
-def names(account: Account) -> list[tuple[str, str]]:
+def names(account: AuditReport) -> list[tuple[str, str]]:
     return [(one.mail_id, one.user_id) for one in account.lost]
 
 

@@ -19,8 +19,8 @@ from mail.ids import new_id
 from operations.audit import audit
 from operations.ports import AuditPorts
 from schemas.dead_letters import DeadLetter
-from schemas.ledger import IN_FLIGHT, PARKED, QUARANTINED, STORED, Accepted
-from stores.filesystem.content_store import LocalContentStore
+from schemas.ledger import IN_FLIGHT, PARKED, QUARANTINED, STORED, AcceptedMail
+from stores.filesystem.content_store import FilesystemContentStore
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.mail_store.store import SqliteMailStore
 from stores.sqlite.quarantine import SqliteQuarantine
@@ -29,7 +29,7 @@ from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.dead_letters.parking import park
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
-from streams.readers.in_flight_search import LettersInLog, LogSearch
+from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
 from streams.topics.admin import make_topics
 from streams.topology import DEAD_LETTERS
 from tests.support.agent_builders import scanned
@@ -66,7 +66,7 @@ class Place:
         for stage in STORES:
             self.mails[stage] = [new_id() for _ in range(EACH)]
         entered = [
-            Accepted(mail_id=mail_id, accepted_at_ms=now_ms(), user_ids=("u1",))
+            AcceptedMail(mail_id=mail_id, accepted_at_ms=now_ms(), user_ids=("u1",))
             for mail_ids in self.mails.values()
             for mail_id in mail_ids
         ]
@@ -145,15 +145,15 @@ async def place(broker, tmp_path: Path) -> AsyncIterator[Place]:
         await SqliteLedger.open(tmp_path / "ledger.sqlite"),
         await SqliteMailStore.open(tmp_path / "mail.sqlite"),
         await SqliteQuarantine.open(tmp_path / "quarantine.sqlite"),
-        await LocalContentStore.open(tmp_path / "content"),
+        await FilesystemContentStore.open(tmp_path / "content"),
     )
     ports = AuditPorts(
         ledger=stores[0],
         store=stores[1],
         quarantine=stores[2],
         contents=stores[3],
-        letters=LettersInLog(broker.bootstrap),
-        in_flight=LogSearch(broker.bootstrap, group_prefix=prefix),
+        letters=LogDeadLetters(broker.bootstrap),
+        in_flight=LogInFlightMails(broker.bootstrap, group_prefix=prefix),
     )
     yield Place(broker.bootstrap, prefix, tmp_path, ports, random.Random(seed), {})
     for store in stores:

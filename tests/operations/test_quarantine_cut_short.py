@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.background.content_sweeper import SweepConfig, Sweeper
+from agents.background.content_sweeper import ContentSweeper, SweepConfig
 from agents.background.custodian import Custodian
 from agents.mailbox import mailbox
 from agents.ports import CustodyPorts, IntakePorts, SweepPorts
@@ -124,7 +124,7 @@ class Place:
             in_flight=self.log,
         )  # fmt: skip
         now_s = 0.0
-        sweeper = Sweeper(ports, SweepConfig(turns=TURNS), clock_s=lambda: now_s)
+        sweeper = ContentSweeper(ports, SweepConfig(turns=TURNS), clock_s=lambda: now_s)
         for _ in range(TURNS + 1):
             now_s += 300.0
             await sweeper.turn()

@@ -15,9 +15,9 @@ from cli.wiring.embedded import Adapters
 from mail.ids import message_id
 from mail.query.parser import parse
 from mail.query.planner import plan_of
-from mail.query.tree import Asker
+from mail.query.tree import QueryContext
 from operations.rebuild import rebuild_index
-from operations.verify import Verifier
+from operations.verify import MailboxVerifier
 from schemas.content import Stored
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
 from schemas.holders import Holder
@@ -29,7 +29,7 @@ from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, 
 class Mailbox:
     """Bob's, led by the agents on real stores."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: MailboxVerifier) -> None:
         self.verifier = verifier
         stores = {"store": verifier.store, "contents": verifier.contents}
         self._mailbox = mailbox_ports(**stores, holders=verifier.holders)
@@ -60,7 +60,7 @@ async def bob(tmp_path: Path):
     with claimed(tmp_path / "home") as home:
         async with AsyncExitStack() as stack:
             opened = Adapters(home.path, stack)
-            verifier = Verifier(
+            verifier = MailboxVerifier(
                 store=await opened.mail_store(),
                 contents=await opened.contents(),
                 holders=await opened.holders(),
@@ -114,7 +114,10 @@ async def test_a_rebuilt_index_holds_what_it_held(bob: Mailbox) -> None:
     assert await bob.found() == []
     assert await search.unfilled() == []
     assert (
-        await search.count("bob", plan_of(parse("tea", Asker(now_ms=0)).node).wanted, limit=9) == 2
+        await search.count(
+            "bob", plan_of(parse("tea", QueryContext(now_ms=0)).node).wanted, limit=9
+        )
+        == 2
     )
 
 

@@ -8,12 +8,12 @@ import signal
 import time
 from pathlib import Path
 
-from mail.mime.parse_requests import Answer, Asked, carry_out
+from mail.mime.parse_requests import ParseRequest, ParseResponse, carry_out
 from parsing import child
 from parsing.limits import ParserLimits
 
 
-def work(asked: Asked, content: bytes) -> tuple[Answer, bytes]:
+def work(asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
     line = content.partition(b"\r\n")[0].decode("latin-1").removeprefix("Subject: ")
     word, _, path = line.partition(":")
     always = word.startswith("always-")

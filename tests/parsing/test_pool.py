@@ -13,10 +13,10 @@ import pytest
 
 from mail.errors import ParserUnavailable
 from mail.ports import Parser
-from parsing.in_process import ParserHere
+from parsing.in_process import InProcessParser
 from parsing.limits import ParserLimits
 from parsing.pool import ParserPool
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from tests.contracts.parser import ParserContract, with_attachment
 from tests.support import ROOT
 
@@ -34,7 +34,7 @@ def mail(subject: str, *, size_bytes: int = 100) -> bytes:
 class TestParserHere(ParserContract):
     @pytest.fixture
     async def parser(self) -> Parser:
-        return ParserHere()
+        return InProcessParser()
 
 
 class TestParserPool(ParserContract):
@@ -85,7 +85,7 @@ async def test_a_mail_that_ends_its_child_is_shown_raw_and_others_as_ever(made, 
 
 async def test_a_mail_that_cannot_even_be_shown_raw_is_empty(made) -> None:
     pool = made()
-    assert await pool.head(mail("always-abort")) == Head(parse_failed=True)
+    assert await pool.head(mail("always-abort")) == HeaderSummary(parse_failed=True)
     assert (await pool.words(mail("always-abort"))).text == ""
     assert (await pool.shown(mail("always-abort"), text_max_chars=9)).head.parse_failed
     assert (await pool.head(mail("good"))).subject == "good"

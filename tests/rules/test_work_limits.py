@@ -21,7 +21,7 @@ from mail.mime.header_fields import Header, read_header
 from mail.mime.message_parser import read_head, read_mail
 from mail.query import tokenizer
 from mail.query.parser import parse as parse_query
-from mail.query.tree import Asker
+from mail.query.tree import QueryContext
 from smtp.server.command_syntax import split_line, split_path
 from stack.log_format import strike_out
 from tests.support.regex_inputs import Found, patterns, pumps
@@ -97,7 +97,7 @@ def _check(make: Callable[[int], Any], work: Callable[[Any], object], longest: i
             return
 
 
-ASKER = Asker(now_ms=1_700_000_000_000)
+ASKER = QueryContext(now_ms=1_700_000_000_000)
 TOKENS = (
     "a", " ", "\t", "\n", "\r\n", ":", ";", ",", "=", '"', "\\", '\\"', "'", "(", ")", "()", "<",
     ">", "<>", "@", "a@", "a, ", "<a@b>,", "?", "=?", "?=", "=?a?q?", "=?a?q?b?=",

@@ -14,7 +14,7 @@ import pytest
 
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.spamd import spamd
-from stack.state_folder import FOLDERS, Home
+from stack.state_folder import FOLDERS, StateFolder
 from stack.supervision.program import Program
 from tests.contracts.scanner_mails import Outage
 
@@ -81,10 +81,10 @@ def owned_by_the_engine(folder: Path) -> None:
             shutil.chown(path, "nobody", "nogroup")
 
 
-def running(name: str, program: Callable[[Home], Program]) -> Iterator[Engine]:
+def running(name: str, program: Callable[[StateFolder], Program]) -> Iterator[Engine]:
     """An engine in a folder of its own, which it (as nobody) can reach; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
-    home = Home(folder)
+    home = StateFolder(folder)
     for sub in FOLDERS:
         (folder / sub).mkdir(mode=0o700)
     made = program(home)
@@ -98,7 +98,7 @@ def running(name: str, program: Callable[[Home], Program]) -> Iterator[Engine]:
         shutil.rmtree(folder)
 
 
-def own_set_only(**limits: int) -> Callable[[Home], Program]:
+def own_set_only(**limits: int) -> Callable[[StateFolder], Program]:
     """clamd with the test signatures, whatever this machine has besides."""
     return lambda home: clamd(home, ClamdConfig(official=home.path / "none", **limits))
 

@@ -15,7 +15,7 @@ import pytest
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import NO_MIRROR, FreshclamConfig, freshclam
-from stack.state_folder import FOLDERS, Home
+from stack.state_folder import FOLDERS, StateFolder
 from tests.contracts.scanner_mails import CLEAN, with_attachment
 from tests.scanners.conftest import NOBODY, Engine, owned_by_the_engine
 
@@ -43,11 +43,11 @@ def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.fixture
-def home() -> Iterator[Home]:
+def home() -> Iterator[StateFolder]:
     folder = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
     for sub in FOLDERS:
         (folder / sub).mkdir(mode=0o700)
-    home = Home(folder)
+    home = StateFolder(folder)
     config = ClamdConfig(official=folder / "none", update=True, memory_bytes=64 * 1024**3)
     engine = Engine(clamd(home, config), home.socket("clamd"))
     owned_by_the_engine(folder)
@@ -59,7 +59,7 @@ def home() -> Iterator[Home]:
         shutil.rmtree(folder)
 
 
-def fetch(home: Home, url: str) -> str:
+def fetch(home: StateFolder, url: str) -> str:
     """What the daemon does at each of its checks, once; its words."""
     program = freshclam(home, FreshclamConfig(mirror=NO_MIRROR, urls=(url,)))
     owned_by_the_engine(home.engine("freshclam"))  # clamd is at work in its own
@@ -72,7 +72,7 @@ def fetch(home: Home, url: str) -> str:
     return done.stdout
 
 
-async def test_no_scan_fails_while_signatures_are_replaced(home: Home, mirror) -> None:
+async def test_no_scan_fails_while_signatures_are_replaced(home: StateFolder, mirror) -> None:
     folder, url = mirror
     (folder / "new.ndb").write_text(f"{FILLING}Of.Tomorrow:0:*:{NEW.hex()}\n")
     scanner = ClamdScanner(ClamdScannerConfig(address=home.socket("clamd")))

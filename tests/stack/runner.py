@@ -10,8 +10,8 @@ from stack.engines.clamd import clamd
 from stack.engines.kafka import KafkaConfig, kafka
 from stack.engines.spamd import spamd
 from stack.privileges import become
-from stack.state_folder import AlreadyRunning, Home, claimed
-from stack.supervision.program import Kind, Program, base_env
+from stack.state_folder import AlreadyRunning, StateFolder, claimed
+from stack.supervision.program import Program, ProgramKind, base_env
 from stack.supervision.supervisor import Supervisor
 from stack.supervision.supervisor_log import supervisor_log
 
@@ -29,7 +29,7 @@ def main() -> int:
         return 3
 
 
-async def supervise(home: Home, programs: list[Program], spec: dict) -> int:
+async def supervise(home: StateFolder, programs: list[Program], spec: dict) -> int:
     supervisor = Supervisor(
         programs,
         home,
@@ -42,7 +42,7 @@ async def supervise(home: Home, programs: list[Program], spec: dict) -> int:
         return await supervisor.run()
 
 
-def program(home: Home, spec: dict) -> Program:
+def program(home: StateFolder, spec: dict) -> Program:
     if spec["name"] == "kafka":
         return kafka(home, KafkaConfig(**{**spec["kafka"], "lib": Path(spec["kafka"]["lib"])}))
     if spec["name"] in {"clamd", "spamd"}:
@@ -52,7 +52,7 @@ def program(home: Home, spec: dict) -> Program:
     need = spec.pop("waits_for", None)
     http = home.socket(spec["name"]) if spec.pop("http", False) else None
     return Program(
-        kind=Kind(spec.pop("kind", "role")),
+        kind=ProgramKind(spec.pop("kind", "role")),
         argv=(sys.executable, "-c", code),
         env=base_env(home, {"PYTHONUNBUFFERED": "1"}),
         cwd=Path(spec.pop("cwd", home.run)),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from stack.state_folder import HomeError
+from stack.state_folder import StateFolderError
 from stack.supervision.client import NotRunning, read_status, stop
 from tests.support import ROOT
 
@@ -56,7 +56,7 @@ class Machine:
     def status(self) -> dict:
         try:
             return read_status(self.home)
-        except (NotRunning, HomeError):
+        except (NotRunning, StateFolderError):
             return {"state": "down", "processes": []}
 
     def row_of(self, name: str) -> dict:
@@ -92,7 +92,7 @@ class Machine:
             finally:
                 self.process.kill()
                 self.process.wait()
-        with suppress(HomeError):
+        with suppress(StateFolderError):
             stop(self.home)
 
 

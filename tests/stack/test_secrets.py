@@ -11,7 +11,7 @@ from cli.programs import kafka_config
 from mail.errors import Refused
 from stack.engines.kafka import properties
 from stack.secrets import known, secret, write_private
-from stack.state_folder import Home, claimed
+from stack.state_folder import StateFolder, claimed
 
 
 def mode(path: Path) -> int:
@@ -45,7 +45,7 @@ def test_a_file_that_lies_in_the_way_is_not_written_through(tmp_path: Path) -> N
 
 
 def test_each_process_shows_its_own_secret_and_no_setting_holds_one(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     config = load({"POSTRIVER_HOME": str(tmp_path)})
     assert config.bootstrap.user == "", "no start has made secrets yet"
     secrets = {name: secret(home, name) for name in ("operator", "scan", "setup", "broker")}
@@ -60,7 +60,7 @@ def test_each_process_shows_its_own_secret_and_no_setting_holds_one(tmp_path: Pa
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_secret_of_somebody_elses_is_refused_with_words(tmp_path: Path) -> None:
-    secret(Home(tmp_path), "operator")
+    secret(StateFolder(tmp_path), "operator")
     (tmp_path / "secrets").chmod(0)
     with pytest.raises(Refused, match="cannot be read"):
         _ = load({"POSTRIVER_HOME": str(tmp_path)}).bootstrap

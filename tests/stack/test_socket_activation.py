@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stack.socket_activation import BadHandover, handed_over, port_of
-from stack.supervision.program import Kind, Program
+from stack.supervision.program import Program, ProgramKind
 from stack.supervision.spawn import spawn
 from tests.support import ROOT
 
@@ -71,7 +71,7 @@ async def test_a_connection_waits_for_the_next_life() -> None:
     with closing(listener()) as ours, Path(os.devnull).open("w") as output:
         descriptor = ours.fileno()
         program = Program(
-            name="p", kind=Kind.ROLE, argv=(sys.executable, "-c", code, str(descriptor)),
+            name="p", kind=ProgramKind.ROLE, argv=(sys.executable, "-c", code, str(descriptor)),
             descriptors=(descriptor,),
         )  # fmt: skip
         for _ in range(2):

@@ -10,9 +10,9 @@ from stack.state_folder import (
     FOLDERS,
     SOCKET_PATH_MAX_BYTES,
     AlreadyRunning,
-    HomeError,
     NewerState,
     NoState,
+    StateFolderError,
     claimed,
     existing,
     lock_holder,
@@ -57,7 +57,7 @@ def test_an_older_state_is_migrated_step_by_step_and_goes_on_after_a_crash(home_
 @pytest.mark.parametrize(("name", "text"), [("thesis.odt", "x"), ("version", "one")])
 def test_a_folder_that_is_not_ours_is_refused(home_path: Path, name: str, text: str) -> None:
     (home_path / name).write_text(text)
-    with pytest.raises(HomeError), claimed(home_path):
+    with pytest.raises(StateFolderError), claimed(home_path):
         pass
     assert [entry.name for entry in home_path.iterdir()] == [name]
 
@@ -98,7 +98,7 @@ def test_a_long_home_has_its_sockets_in_a_private_short_folder(home_path: Path) 
     assert path == socket_path(deep, "scan") != socket_path(home_path / ("e" * 90), "scan")
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     path.parent.chmod(0o755)  # somebody else may have made it
-    with pytest.raises(HomeError):
+    with pytest.raises(StateFolderError):
         socket_path(deep, "scan")
     path.parent.rmdir()
     socket_path(home_path / ("e" * 90), "scan").parent.rmdir()

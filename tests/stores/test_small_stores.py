@@ -2,7 +2,7 @@
 
 import pytest
 
-from stores.filesystem.content_store import LocalContentStore
+from stores.filesystem.content_store import FilesystemContentStore
 from stores.memory import (
     MemoryAttempts,
     MemoryContentStore,
@@ -12,7 +12,7 @@ from stores.memory import (
     MemoryQuarantine,
 )
 from stores.sqlite.attempts import SqliteAttempts
-from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.directory.store import SqliteDirectory
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
@@ -112,7 +112,7 @@ class TestMemoryContentStore(ContentStoreContract, ContentSweepContract):
 class TestLocalContentStore(ContentStoreContract):
     @pytest.fixture
     async def contents(self, tmp_path):
-        contents = await LocalContentStore.open(tmp_path / "content")
+        contents = await FilesystemContentStore.open(tmp_path / "content")
         yield contents
         await contents.close()
 
@@ -120,6 +120,6 @@ class TestLocalContentStore(ContentStoreContract):
 class TestPackedContentStore(ContentStoreContract, ContentSweepContract):
     @pytest.fixture
     async def contents(self, tmp_path):
-        contents = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
+        contents = await SqliteContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
         yield contents
         await contents.close()

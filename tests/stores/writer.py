@@ -15,7 +15,7 @@ from pathlib import Path
 from mail.errors import StoreUnavailable
 from mail.ids import derived_id
 from mail.ports import MailStore
-from stores.filesystem.content_store import LocalContentStore
+from stores.filesystem.content_store import FilesystemContentStore
 from stores.sqlite.mail_store.store import SqliteMailStore
 from tests.contracts.mailboxes import Writer
 
@@ -39,11 +39,11 @@ async def deliver(store: MailStore, user_id: str) -> None:
 
 
 async def content(folder: Path) -> None:
-    store = await LocalContentStore.open(folder / "content")
+    store = await FilesystemContentStore.open(folder / "content")
     await asyncio.gather(*(put(store, str(number)) for number in range(USERS)))
 
 
-async def put(store: LocalContentStore, prefix: str) -> None:
+async def put(store: FilesystemContentStore, prefix: str) -> None:
     for number in range(100_000):
         mail_id = derived_id(prefix, str(number))
         await store.put(mail_id, content_of(mail_id))
@@ -52,7 +52,7 @@ async def put(store: LocalContentStore, prefix: str) -> None:
 
 async def full(folder: Path) -> None:
     mails = await SqliteMailStore.open(folder / "mail.sqlite")
-    contents = await LocalContentStore.open(folder / "content")
+    contents = await FilesystemContentStore.open(folder / "content")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     writer = Writer("ann")

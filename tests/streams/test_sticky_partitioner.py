@@ -9,7 +9,7 @@ import pytest
 from streams.codec import decode_of
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher
-from streams.sticky_partitioner import TURN_MAX_BYTES, TURN_S, Turns
+from streams.sticky_partitioner import TURN_MAX_BYTES, TURN_S, StickyPartitioner
 from streams.topics.admin import ensure_topics
 from streams.topology import STAGES, TOPICS
 from tests.streams.conftest import Facts, read_all
@@ -19,7 +19,7 @@ _numbers = itertools.count()
 
 
 def test_what_comes_together_goes_together_and_then_all_have_their_turn():
-    turns = Turns()
+    turns = StickyPartitioner()
     first = {turns.partition("t", 3, 100, now_s) for now_s in (1.0, 1.0, 1.0 + TURN_S / 2)}
     assert len(first) == 1
     later = [turns.partition("t", 3, 100, 2.0 + n * TURN_S) for n in range(3)]
@@ -27,7 +27,7 @@ def test_what_comes_together_goes_together_and_then_all_have_their_turn():
 
 
 def test_big_records_move_on_and_none_is_too_big():
-    turns = Turns()
+    turns = StickyPartitioner()
     half = [turns.partition("t", 12, TURN_MAX_BYTES // 2, 1.0) for _ in range(4)]
     assert half[0] == half[1] != half[2] == half[3]
     huge = [turns.partition("t", 12, TURN_MAX_BYTES * 2, 1.0) for _ in range(12)]

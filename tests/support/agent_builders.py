@@ -3,34 +3,34 @@
 from collections.abc import Callable
 
 from agents.ports import MailboxPorts
-from agents.suspended_mailboxes import SetAside
+from agents.suspended_mailboxes import SuspendedMailboxes
 from mail.ids import derived_id, message_id
 from schemas.content import Inline, Stored
 from schemas.events.mail import MailReceived, MailScanned, MailValidated
 from schemas.events.mailbox_commands import ChangeMessages, Deliver
 from schemas.events.mailbox_events import Position
-from schemas.mail import Envelope, Head, Hop, Recipient, Verdict
+from schemas.mail import Envelope, HeaderSummary, Hop, Recipient, Verdict
 from stores.memory import (
     MemoryContentStore,
     MemoryDirectory,
     MemoryHolders,
+    MemoryMailboxStates,
     MemoryMailStore,
-    MemoryUnread,
 )
 
 PLAIN = b"From: Kim <kim@example.kr>\r\nTo: bob@postriver.test\r\nSubject: Tea\r\n\r\nAt four?\r\n"
 CLEAN = Verdict(outcome="clean", signatures="s1", spam_score=0.1, rules="r1")
-TEA = Head(subject="Tea")
+TEA = HeaderSummary(subject="Tea")
 
 
 def mailbox_ports(**given) -> MailboxPorts:
     """Ports in memory, but for those that are `given`."""
     plain = {
         "store": MemoryMailStore(),
-        "unread": MemoryUnread(),
+        "unread": MemoryMailboxStates(),
         "holders": MemoryHolders(),
         "contents": MemoryContentStore(),
-        "aside": SetAside(MemoryDirectory()),
+        "aside": SuspendedMailboxes(MemoryDirectory()),
     }
     return MailboxPorts(**(plain | given))
 
@@ -102,7 +102,7 @@ def validated(content: bytes | Stored = PLAIN, *, mail_id: str = "m1", users=("b
         content=mail.content,
         trace_size_bytes=0,
         received_at_ms=mail.received_at_ms,
-        head=Head(subject="Tea"),
+        head=HeaderSummary(subject="Tea"),
     )
 
 
@@ -125,7 +125,7 @@ def deliver(
     user_id: str = "bob",
     folder_id: str = "inbox",
     again: str = "",
-    head: Head = TEA,
+    head: HeaderSummary = TEA,
 ):
     return Deliver(
         command_id=derived_id(mail_id, user_id, "deliver" + again),

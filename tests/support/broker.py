@@ -12,7 +12,7 @@ import pytest
 
 from stack.engines.kafka import KafkaConfig, kafka
 from stack.secrets import secret
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from streams.config import Bootstrap
 from streams.topics.access_rules import USERS
 from tests.support import ROOT
@@ -47,7 +47,7 @@ class Broker:
             users=("setup", *USERS),
             **more,
         )
-        self._home = Home(folder / "home")
+        self._home = StateFolder(folder / "home")
         self._program = kafka(self._home, config)
         self.bootstrap = self.bootstrap_as("setup")  # with every right
 

@@ -3,16 +3,16 @@
 import msgspec
 
 from agents.mailbox import mailbox
-from mail.ports import ContentStore, InFlight, MailStore
+from mail.ports import ContentStore, InFlightMails, MailStore
 from schemas.content import Stored
-from schemas.ledger import PARKED, Accepted, Letter
-from schemas.mail import Envelope, Head, Recipient, Verdict
+from schemas.ledger import PARKED, AcceptedMail, DeadLetterState
+from schemas.mail import Envelope, HeaderSummary, Recipient, Verdict
 from schemas.quarantine import Quarantined
 from tests.support.agent_builders import OneTry, deliver, mailbox_ports
 
 
-def accepted(mail_id: str, *users: str, at_ms: int = 1_000, header: str = "") -> Accepted:
-    return Accepted(
+def accepted(mail_id: str, *users: str, at_ms: int = 1_000, header: str = "") -> AcceptedMail:
+    return AcceptedMail(
         mail_id=mail_id,
         accepted_at_ms=at_ms,
         user_ids=users or ("ann",),
@@ -20,8 +20,10 @@ def accepted(mail_id: str, *users: str, at_ms: int = 1_000, header: str = "") ->
     )
 
 
-def letter(mail_id: str, letter_id: str = "0-1", *, state: str = PARKED, **more: str) -> Letter:
-    return Letter(letter_id=letter_id, state=state, at_ms=2_000, mail_id=mail_id, **more)
+def letter(
+    mail_id: str, letter_id: str = "0-1", *, state: str = PARKED, **more: str
+) -> DeadLetterState:
+    return DeadLetterState(letter_id=letter_id, state=state, at_ms=2_000, mail_id=mail_id, **more)
 
 
 def quarantined(mail_id: str, *users: str, content: Stored, reason: str = "spam") -> Quarantined:
@@ -31,7 +33,7 @@ def quarantined(mail_id: str, *users: str, content: Stored, reason: str = "spam"
         reason=reason,
         verdict=Verdict(outcome=reason, virus="Odd" if reason == "infected" else ""),
         envelope=Envelope(reverse_path="s@x.test", recipients=people),
-        head=Head(subject="s", message_id=f"{mail_id}@q"),
+        head=HeaderSummary(subject="s", message_id=f"{mail_id}@q"),
         content=content,
         received_at_ms=1_000,
         quarantined_at_ms=1_001,
@@ -44,13 +46,13 @@ async def store_message(store: MailStore, contents: ContentStore, mail_id: str, 
     command = msgspec.structs.replace(
         deliver(mail_id, user_id=user),
         content=await contents.put(mail_id, b"bytes"),
-        head=Head(subject="s", message_id=f"{mail_id}@m"),
+        head=HeaderSummary(subject="s", message_id=f"{mail_id}@m"),
     )
     offset = (await store.load(user)).offset + 1
     await mailbox(command, OneTry(offset=offset), mailbox_ports(store=store))
 
 
-class Log(InFlight):
+class Log(InFlightMails):
     """What a test says is in the log; counts how often it was searched."""
 
     def __init__(self) -> None:
@@ -66,8 +68,8 @@ class Letters:
     """The DeadLetters port: what a test says was parked."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[DeadLetterState] = []
 
-    async def since(self, at_ms: int) -> list[Letter]:
+    async def since(self, at_ms: int) -> list[DeadLetterState]:
         del at_ms
         return list(self.letters)

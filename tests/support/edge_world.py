@@ -13,15 +13,15 @@ from aiohttp import web
 from agents.mailbox import mailbox
 from api.app import make_app, start
 from api.config import ApiConfig
-from api.context import EDGE, Edge
+from api.context import EDGE, AppContext
 from api.ports import ApiPorts
 from mail.directory.passwords import hash_password
 from mail.errors import BrokerUnavailable
 from mail.ids import message_id as message_id_of
 from mail.ids import new_id
 from mail.mime.message_parser import read_head
-from mail.ports import Parser, Publisher, Work
-from parsing.in_process import ParserHere
+from mail.ports import Attempt, Parser, Publisher
+from parsing.in_process import InProcessParser
 from schemas.directory import Domain, User
 from schemas.events.mailbox_commands import Command, Deliver
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MailboxEvent, Position
@@ -33,7 +33,7 @@ from stores.memory import (
     MemoryAttempts,
     MemoryContentStore,
     MemoryDirectory,
-    MemoryFeed,
+    MemoryLiveEvents,
     MemoryMailStore,
 )
 from stores.memory.search_index import MemorySearchIndex
@@ -51,7 +51,7 @@ PLAIN = (
 )
 
 
-class OneTry(Work):
+class OneTry(Attempt):
     """A try that succeeds: what was to follow the publishing follows at `finish`."""
 
     def __init__(self, offset: int) -> None:
@@ -88,7 +88,7 @@ class Mailboxes(Publisher):
     the next one that is published.
     """
 
-    def __init__(self, store: MemoryMailStore, feed: MemoryFeed, offset: int = 0) -> None:
+    def __init__(self, store: MemoryMailStore, feed: MemoryLiveEvents, offset: int = 0) -> None:
         self._ports = mailbox_ports(store=store)
         self._feed = feed
         self._turn = asyncio.Lock()
@@ -131,8 +131,8 @@ class World:
     attempts: MemoryAttempts = field(default_factory=MemoryAttempts)
     store: MemoryMailStore = field(default_factory=MemoryMailStore)
     search: MemorySearchIndex = field(default_factory=MemorySearchIndex)
-    parser: Parser = field(default_factory=ParserHere)
-    feed: MemoryFeed = field(default_factory=MemoryFeed)
+    parser: Parser = field(default_factory=InProcessParser)
+    feed: MemoryLiveEvents = field(default_factory=MemoryLiveEvents)
     reasons: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
     clients: list[aiohttp.ClientSession] = field(default_factory=list)
@@ -152,7 +152,7 @@ class World:
             parser=self.parser,
         )
         app = make_app(self.config, ports, lambda: self.reasons)
-        self.edge: Edge = app[EDGE]
+        self.edge: AppContext = app[EDGE]
         self.runner: web.AppRunner
         self.runner, self.port = await start(app, tls=self.tls)
         self.url = f"http{'s' * bool(self.tls)}://127.0.0.1:{self.port}"

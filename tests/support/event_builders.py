@@ -5,7 +5,7 @@ from schemas.content import Inline, Stored
 from schemas.events.mail import MailReceived, MailValidated
 from schemas.events.mailbox_commands import Deliver
 from schemas.events.mailbox_events import CommandAnswered
-from schemas.mail import Envelope, Head, Recipient, Verdict
+from schemas.mail import Envelope, HeaderSummary, Recipient, Verdict
 
 ENVELOPE = Envelope(
     reverse_path="a@example.org",
@@ -36,7 +36,7 @@ def validated(mail_id: str) -> MailValidated:
         content=Inline(b"Subject: hello\r\n\r\n"),
         trace_size_bytes=0,
         received_at_ms=1,
-        head=Head(subject="hello"),
+        head=HeaderSummary(subject="hello"),
     )
 
 
@@ -52,7 +52,7 @@ def deliver(mail_id: str, user_id: str) -> Deliver:
         content=Stored(ref="r", size_bytes=1, sha256=""),
         received_at_ms=1,
         at_ms=1,
-        head=Head(subject="hello"),
+        head=HeaderSummary(subject="hello"),
         verdict=Verdict(outcome="clean"),
         hops=(),
     )

@@ -19,7 +19,7 @@ from schemas.events.mailbox_commands import (
     DestroyMessages,
     EmptyFolder,
     MarkAllRead,
-    MessageOrder,
+    MessageCommand,
     TrashMessages,
 )
 
@@ -153,7 +153,7 @@ class Model:
             bound.setdefault(tie, thread)
         return thread
 
-    def _chosen(self, command: MessageOrder) -> list[Kept]:
+    def _chosen(self, command: MessageCommand) -> list[Kept]:
         ids = [id_ for id_ in dict.fromkeys(command.message_ids) if id_ in self.alive()]
         chosen = [self.box.messages[id_] for id_ in ids]
         wanted = getattr(command, "if_changed_seq", None)

@@ -14,7 +14,7 @@ from agents.mailbox import mailbox
 from mail.errors import StoreUnavailable
 from schemas.events.mailbox_commands import Command
 from schemas.events.unions import Event
-from stores.memory import MemoryHolders, MemoryMailStore, MemoryPublisher, MemoryUnread
+from stores.memory import MemoryHolders, MemoryMailboxStates, MemoryMailStore, MemoryPublisher
 from tests.support.agent_builders import OneTry, mailbox_ports
 
 CHUNK_MAX = 2  # so that a few messages make several chunks
@@ -23,7 +23,7 @@ CHUNK_MAX = 2  # so that a few messages make several chunks
 class Owner:
     """A worker that holds the partition, or believes so."""
 
-    def __init__(self, river: "River", unread: MemoryUnread) -> None:
+    def __init__(self, river: "River", unread: MemoryMailboxStates) -> None:
         self._river = river
         self._ports = mailbox_ports(
             store=river.store, unread=unread, holders=river.holders, chunk_max=CHUNK_MAX
@@ -62,7 +62,7 @@ class River:
         self.holders = MemoryHolders()
         self.falters_in: list[int] = []  # steps of the store until it fails once, each time
         self.publisher = MemoryPublisher()
-        self.owner = Owner(self, MemoryUnread())
+        self.owner = Owner(self, MemoryMailboxStates())
 
     def _falter(self, _step: str) -> None:
         if self.falters_in:
@@ -87,7 +87,7 @@ class River:
 
     def take_over(self, *, stale: dict[str, Any]) -> Owner:
         """A new owner, whose table was recovered from an older moment."""
-        unread = MemoryUnread()
+        unread = MemoryMailboxStates()
         unread.states = stale
         self.owner = Owner(self, unread)
         return self.owner

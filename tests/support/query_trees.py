@@ -6,14 +6,14 @@ from mail.query.tokenizer import pieces
 from mail.query.tree import (
     SEARCHED,
     And,
-    Before,
     HasAttachment,
-    In,
-    Is,
-    Larger,
+    HasState,
+    InFolder,
+    LargerThan,
     Not,
     Or,
-    Words,
+    ReceivedBefore,
+    WordsNode,
     simplified,
 )
 from schemas.mailbox import FLAGGED, SEEN
@@ -39,15 +39,17 @@ ROW = st.fixed_dictionaries(
     }
 )
 WORDS = st.builds(
-    Words,
+    WordsNode,
     TEXT.map(lambda text: tuple(pieces(text)[:3])).filter(bool),
     st.sampled_from([None, None, *SEARCHED]),
     st.booleans(),
 )
-LASTING = st.one_of(st.builds(Before, MOMENTS), st.builds(Larger, SIZES), st.just(HasAttachment()))
+LASTING = st.one_of(
+    st.builds(ReceivedBefore, MOMENTS), st.builds(LargerThan, SIZES), st.just(HasAttachment())
+)
 PASSING = st.one_of(
-    st.builds(In, st.sampled_from(["inbox", "junk", "archive", "trash"])),
-    st.builds(Is, st.sampled_from(["unread", "flagged"])),
+    st.builds(InFolder, st.sampled_from(["inbox", "junk", "archive", "trash"])),
+    st.builds(HasState, st.sampled_from(["unread", "flagged"])),
 )
 
 

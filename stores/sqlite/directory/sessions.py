@@ -3,7 +3,7 @@
 from sqlite3 import Connection, IntegrityError
 
 from mail.errors import NotFound
-from mail.pagination import Place
+from mail.pagination import ListPosition
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT
 from schemas.directory import Session, SignIn
 
@@ -90,7 +90,9 @@ def put_sign_in(connection: Connection, row: SignIn) -> None:
     connection.execute(_BEYOND_THE_LAST, last)
 
 
-def sign_ins(connection: Connection, user_id: str, before: Place, limit: int) -> list[SignIn]:
+def sign_ins(
+    connection: Connection, user_id: str, before: ListPosition, limit: int
+) -> list[SignIn]:
     found = connection.execute(_SIGN_INS, (user_id, *before, limit))
     return [
         SignIn(

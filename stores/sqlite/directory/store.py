@@ -9,7 +9,7 @@ from sqlite3 import Connection
 from typing import Self
 
 from mail.addresses import normal_address, normal_domain
-from mail.pagination import NEWEST, Place
+from mail.pagination import NEWEST, ListPosition
 from mail.ports import Directory
 from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
 from schemas.sqlite.directory import DIRECTORY
@@ -142,7 +142,9 @@ class SqliteDirectory(Directory):
     async def note_sign_in(self, sign_in: SignIn) -> None:
         await self._file.write(lambda c: signing.put_sign_in(c, sign_in))
 
-    async def sign_ins(self, user_id: str, *, limit: int, before: Place = NEWEST) -> list[SignIn]:
+    async def sign_ins(
+        self, user_id: str, *, limit: int, before: ListPosition = NEWEST
+    ) -> list[SignIn]:
         return await self._file.read(lambda c: signing.sign_ins(c, user_id, before, limit))
 
     async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:

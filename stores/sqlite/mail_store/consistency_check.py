@@ -15,16 +15,16 @@ import msgspec
 from mail.mailbox import consistency_check as rules
 from mail.mailbox.counts import Recount
 from mail.mailbox.threads import thread_keys
-from schemas.consistency import COUNTS, LISTS, THREADS, Difference, Kept
+from schemas.consistency import COUNTS, LISTS, THREADS, ExpectedMessage, ViewDifference
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord
 from stores.sqlite.mail_store import folding as folds
 from stores.sqlite.mail_store import journal_and_rows as rows
 from stores.sqlite.mail_store import rebuild_tables as scratch
 from stores.sqlite.mail_store import threads
-from stores.sqlite.mail_store.list_rows import LISTINGS, Listing
+from stores.sqlite.mail_store.list_rows import LISTINGS, ListTable
 from stores.sqlite.mail_store.rebuild_tables import TOLD
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ _Found = tuple[int, str, bytes]  # message_key, mail_id, message
 
 
 @dataclass(slots=True, kw_only=True)
-class Look:
+class CheckStep:
     """One step: what it works on, how much it may still do, and what it found.
 
     `mend`: rewrite what differs. `room`: lines that may still be looked at.
@@ -44,17 +44,17 @@ class Look:
 
     connection: Connection
     user_id: str
-    box: rows.Box
+    box: rows.MailboxHeader
     parts: tuple[str, ...]
     mend: bool
     room: int
     state: MailboxState  # told by the journal's entries up to its seq
     recount: Recount
     after: tuple[Any, ...] = ()
-    heads: Mapping[str, Head] = field(default_factory=dict)  # of messages without a row
-    lacking: tuple[Kept, ...] = ()
-    differences: list[Difference] = field(default_factory=list)
-    without_row: list[Kept] = field(default_factory=list)
+    heads: Mapping[str, HeaderSummary] = field(default_factory=dict)  # of messages without a row
+    lacking: tuple[ExpectedMessage, ...] = ()
+    differences: list[ViewDifference] = field(default_factory=list)
+    without_row: list[ExpectedMessage] = field(default_factory=list)
 
     def execute(self, statement: str, values: tuple[Any, ...]) -> None:
         """Rewrite something, unless this is but a look."""
@@ -62,10 +62,10 @@ class Look:
             self.connection.execute(statement, values)
 
     def differs(self, part: str, what: str) -> None:
-        self.differences.append(Difference(part, what))
+        self.differences.append(ViewDifference(part, what))
 
 
-def copy_records(look: Look) -> bool:
+def copy_records(look: CheckStep) -> bool:
     """Take the snapshot's records into the scratch table; whether all are there."""
     connection, key = look.connection, look.box.key
     (after_id,) = look.after or ("",)
@@ -84,7 +84,7 @@ def copy_records(look: Look) -> bool:
     return is_done
 
 
-def apply_entries(look: Look) -> bool:
+def apply_entries(look: CheckStep) -> bool:
     """Bring the scratch table up to the mailbox's seq; whether it is there. JournalDamaged."""
     try:
         ahead = rows.entries(look.connection, look.box.key, look.state.seq, _ENTRIES)
@@ -102,7 +102,7 @@ def apply_entries(look: Look) -> bool:
     return True
 
 
-def counts(look: Look) -> bool:
+def counts(look: CheckStep) -> bool:
     """The state row and its columns."""
     look.room -= 1
     wanted = look.recount.state(look.state)
@@ -112,7 +112,7 @@ def counts(look: Look) -> bool:
     ).fetchone()
     usage = (wanted.seq, wanted.usage.size_bytes, wanted.usage.messages)
     if columns != usage:
-        found.append(Difference(COUNTS, f"seq and usage beside the state are {columns}"))
+        found.append(ViewDifference(COUNTS, f"seq and usage beside the state are {columns}"))
     look.differences += found
     look.execute(
         "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
@@ -121,7 +121,7 @@ def counts(look: Look) -> bool:
     return True
 
 
-def message_rows(look: Look) -> bool:
+def message_rows(look: CheckStep) -> bool:
     """A range of message ids: their rows, with their lines in every list."""
     limit, (after_id,) = look.room, look.after or ("",)
     records = TOLD.behind(look.connection, look.box.key, after_id, limit)
@@ -144,10 +144,10 @@ def message_rows(look: Look) -> bool:
     return not ends
 
 
-def listing(kind: Listing) -> Callable[[Look], bool]:
+def listing(kind: ListTable) -> Callable[[CheckStep], bool]:
     """A range of a list: lines of no message go."""
 
-    def walk(look: Look) -> bool:
+    def walk(look: CheckStep) -> bool:
         limit = look.room
         found = kind.behind(look.connection, look.box.key, look.after, limit)
         for line in found:
@@ -163,7 +163,7 @@ def listing(kind: Listing) -> Callable[[Look], bool]:
     return walk
 
 
-def bindings(look: Look) -> bool:
+def bindings(look: CheckStep) -> bool:
     """A range of thread keys."""
     limit, (after,) = look.room, look.after or ("",)
     found = scratch.bindings(look.connection, look.box.key, bytes.fromhex(after), limit)
@@ -190,7 +190,7 @@ def state_of(connection: Connection, user_id: str) -> MailboxState | None:
     return _readable(lambda id_: rows.state(connection, id_), user_id)
 
 
-def _apply(look: Look, entry: MailboxChanged) -> None:
+def _apply(look: CheckStep, entry: MailboxChanged) -> None:
     connection, key = look.connection, look.box.key
     look.state, known = folds.apply(connection, TOLD, key, look.state, entry)
     for change in entry.changes:
@@ -202,7 +202,7 @@ def _apply(look: Look, entry: MailboxChanged) -> None:
         _command(look, entry)
 
 
-def _command(look: Look, entry: MailboxChanged) -> None:
+def _command(look: CheckStep, entry: MailboxChanged) -> None:
     """A repeat of the entry's command is recognised by this row."""
     row = (look.box.key, entry.command_id)
     query = "SELECT seq FROM command WHERE mailbox_key = ? AND command_id = ?"
@@ -213,7 +213,7 @@ def _command(look: Look, entry: MailboxChanged) -> None:
 
 
 def _message(
-    look: Look, message_id: str, record: MessageRecord | None, found: _Found | None
+    look: CheckStep, message_id: str, record: MessageRecord | None, found: _Found | None
 ) -> bool:
     """False: the head of a lost row is needed first."""
     row = _read(message_id, found) if found else None
@@ -231,9 +231,9 @@ def _message(
     return True
 
 
-def _lost(look: Look, record: MessageRecord, found: _Found | None) -> bool:
+def _lost(look: CheckStep, record: MessageRecord, found: _Found | None) -> bool:
     """A message without a row, or with one that cannot be read."""
-    head = Head() if record.destroyed else look.heads.get(record.message_id)
+    head = HeaderSummary() if record.destroyed else look.heads.get(record.message_id)
     if look.mend and head is None:
         return False
     look.without_row.append(rules.kept(record))
@@ -253,7 +253,7 @@ def _lost(look: Look, record: MessageRecord, found: _Found | None) -> bool:
     return True
 
 
-def _made(look: Look, record: MessageRecord, head: Head) -> Message:
+def _made(look: CheckStep, record: MessageRecord, head: HeaderSummary) -> Message:
     bound = threads.threads_of(look.connection, look.box.key, thread_keys(head))
     (domain_id,) = look.connection.execute(
         "SELECT domain_id FROM mailbox WHERE mailbox_key = ?", (look.box.key,)
@@ -261,14 +261,14 @@ def _made(look: Look, record: MessageRecord, head: Head) -> Message:
     return rules.lost_row(record, user_id=look.user_id, domain_id=domain_id, head=head, bound=bound)
 
 
-def _rewrite(look: Look, message_key: int, row: Message) -> None:
+def _rewrite(look: CheckStep, message_key: int, row: Message) -> None:
     look.execute(
         "UPDATE message SET message = ?, mail_id = ? WHERE message_key = ?",
         (rows.encode(row), row.mail_id, message_key),
     )
 
 
-def _lines(look: Look, message_key: int, row: Message) -> None:
+def _lines(look: CheckStep, message_key: int, row: Message) -> None:
     """The message's lines in every list, and what it says of threads."""
     for kind in LISTINGS:
         for line in kind.lines(look.box.key, message_key, row):
@@ -279,7 +279,7 @@ def _lines(look: Look, message_key: int, row: Message) -> None:
     scratch.bind(look.connection, look.box.key, row)
 
 
-def _owner(look: Look, message_key: int) -> tuple[str, Message | None]:
+def _owner(look: CheckStep, message_key: int) -> tuple[str, Message | None]:
     """The id, and the row as it should be, of this mailbox's message."""
     found = look.connection.execute(
         "SELECT message_id, mail_id, message FROM message"

@@ -11,11 +11,11 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import MailboxState
 from schemas.snapshot import MessageRecord, Snapshot
 from stores.sqlite.mail_store import journal_and_rows as rows
-from stores.sqlite.mail_store.rebuild_tables import Records, is_rebuilding
+from stores.sqlite.mail_store.rebuild_tables import JournalRecords, is_rebuilding
 
 FOLD_MAX = 100  # entries in one call
 CHANGES_MAX = 500  # of messages in one call: about 20 ms; one entry at least
-SNAPSHOT = Records("snapshot_record")
+SNAPSHOT = JournalRecords("snapshot_record")
 _snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 
 
@@ -51,7 +51,11 @@ def records(connection: Connection, user_id: str, after_id: str, limit: int) -> 
 
 
 def apply(
-    connection: Connection, table: Records, key: int, before: MailboxState, entry: MailboxChanged
+    connection: Connection,
+    table: JournalRecords,
+    key: int,
+    before: MailboxState,
+    entry: MailboxChanged,
 ) -> tuple[MailboxState, dict[str, MessageRecord]]:
     """Write the entry's records into `table`; the state after it, and the records before it.
 

@@ -11,11 +11,11 @@ from sqlite3 import Connection, IntegrityError
 
 import msgspec
 
-from mail.errors import FeedGone, JournalConflict
+from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
 from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1, current
-from schemas.events.mailbox_commands import FolderWide
+from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
@@ -25,7 +25,7 @@ encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
 decode_state = msgspec.msgpack.Decoder(MailboxState).decode
 _ENTRIES = msgspec.msgpack.Decoder(MailboxChanged | MailboxChangedV1)
-_FOLLOW_UPS = msgspec.msgpack.Decoder(FolderWide)
+_FOLLOW_UPS = msgspec.msgpack.Decoder(BulkFolderCommand)
 
 # The counter is never behind the keys that are there, even if its row is lost.
 _NEXT_KEY = """INSERT INTO message_counter
@@ -39,7 +39,7 @@ SEQ_MAX = (1 << JOURNAL_KEY_SHIFT) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class MailboxHeader:
     """What every write needs of a mailbox's row; of a new user: zeros."""
 
     key: int = 0
@@ -53,12 +53,12 @@ def decode_entry(blob: bytes) -> MailboxChanged:
     return entry
 
 
-def box_of(connection: Connection, user_id: str) -> Box:
+def box_of(connection: Connection, user_id: str) -> MailboxHeader:
     found = connection.execute(
         "SELECT mailbox_key, seq, folded_seq FROM mailbox WHERE user_id = ?",
         (user_id,),
     ).fetchone()
-    return Box(*found) if found else Box()
+    return MailboxHeader(*found) if found else MailboxHeader()
 
 
 def state(connection: Connection, user_id: str) -> MailboxState:
@@ -67,7 +67,7 @@ def state(connection: Connection, user_id: str) -> MailboxState:
 
 
 def by_command(connection: Connection, user_id: str, command_id: str) -> MailboxChanged | None:
-    """FeedGone, with the follow-up: its entry is folded."""
+    """JournalTruncated, with the follow-up: its entry is folded."""
     found = connection.execute(
         "SELECT mailbox_key, command.seq, folded_seq, follow_up"
         " FROM mailbox JOIN command USING (mailbox_key) WHERE user_id = ? AND command_id = ?",
@@ -77,18 +77,20 @@ def by_command(connection: Connection, user_id: str, command_id: str) -> Mailbox
         return None
     key, seq, folded_seq, follow_up = found
     if seq <= folded_seq:
-        raise FeedGone(folded_seq, None if follow_up is None else _FOLLOW_UPS.decode(follow_up))
+        raise JournalTruncated(
+            folded_seq, None if follow_up is None else _FOLLOW_UPS.decode(follow_up)
+        )
     return entry_at(connection, key, seq)
 
 
 def journal(
     connection: Connection, user_id: str, since_seq: int, limit: int
 ) -> list[MailboxChanged]:
-    """FeedGone: what was asked for begins before the first entry."""
+    """JournalTruncated: what was asked for begins before the first entry."""
     box = box_of(connection, user_id)
     after = min(max(since_seq, 0), SEQ_MAX)
     if after < box.folded_seq:
-        raise FeedGone(box.folded_seq)
+        raise JournalTruncated(box.folded_seq)
     return entries(connection, box.key, after, limit)
 
 
@@ -200,7 +202,7 @@ def _change_message(connection: Connection, key: int, row: Message) -> None:
         threads.leave(connection, key, row)
 
 
-def _put_state(connection: Connection, box: Box, commit: Commit) -> int:
+def _put_state(connection: Connection, box: MailboxHeader, commit: Commit) -> int:
     """Write the state, and give the user a key if there is none yet."""
     entry, after = commit.entry, commit.state
     row = (after.seq, after.usage.size_bytes, after.usage.messages, encode(after))

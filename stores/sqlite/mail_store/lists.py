@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from mail.mailbox.list_filters import is_flagged, is_unread, sender_key, sender_of
-from mail.pagination import Place
+from mail.pagination import ListPosition
 from schemas.mailbox import Filter, Message
 from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED
 
 SCAN_MAX = 20_000  # about 5 ms
 _message = msgspec.msgpack.Decoder(Message).decode
-_FIRST: Place = (-(2**63), "")
+_FIRST: ListPosition = (-(2**63), "")
 _BEHIND = 2**63 - 1  # a time behind which every message lies
 _IN_RANGE = """FROM place
     WHERE mailbox_key = :mailbox AND folder_id = :folder AND unread = :unread
@@ -32,26 +32,26 @@ _EDGE = f"SELECT received_at_ms, message_id {_IN_RANGE} {_ORDER} LIMIT 1 OFFSET 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ListPart:
     """Which part of a list."""
 
     filter: Filter
-    before: Place | None
+    before: ListPosition | None
     limit: int
     scan_max: int = SCAN_MAX
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListRows:
     """Rows, newest first; `on` is where to go on, None at the end of the list."""
 
     rows: tuple[Message, ...]
-    on: Place | None
+    on: ListPosition | None
 
 
 def listed(
-    connection: Connection, mailbox_key: int, folder_ids: tuple[str, ...], part: Part
-) -> Found:
+    connection: Connection, mailbox_key: int, folder_ids: tuple[str, ...], part: ListPart
+) -> ListRows:
     asked = part.filter.unread
     ranges = [
         {"folder": folder_id, "unread": unread}
@@ -67,7 +67,7 @@ def listed(
     shown = places[: part.limit]
     on = shown[-1][:2] if len(places) > part.limit else edge
     rows = (_message_at(connection, mailbox_key, key) for _, _, key in shown)
-    return Found(tuple(row for row in rows if row is not None), on)
+    return ListRows(tuple(row for row in rows if row is not None), on)
 
 
 def by_uid(
@@ -112,7 +112,7 @@ def _move_uids(
         )
 
 
-def _named(mailbox_key: int, part: Part, ranges: int) -> dict[str, Any]:
+def _named(mailbox_key: int, part: ListPart, ranges: int) -> dict[str, Any]:
     asked = part.filter
     below = (_BEHIND if asked.before_ms is None else asked.before_ms, "")
     below = below if part.before is None else min(below, part.before)
@@ -134,7 +134,7 @@ def _named(mailbox_key: int, part: Part, ranges: int) -> dict[str, Any]:
 
 def _edge(
     connection: Connection, named: dict[str, Any], ranges: list[dict[str, Any]]
-) -> Place | None:
+) -> ListPosition | None:
     """Down to where one call looks, in every range; None: down to the end."""
     edges = [connection.execute(_EDGE, named | each).fetchone() for each in ranges]
     return max((edge for edge in edges if edge is not None), default=None)

@@ -10,14 +10,14 @@ from sqlite3 import Connection
 from mail.errors import Refused
 from mail.mailbox import consistency_check as rules
 from mail.mailbox.counts import Recount
-from schemas.consistency import COUNTS, LISTS, Checked, Kept, Rebuild
+from schemas.consistency import COUNTS, LISTS, ConsistencyReport, ExpectedMessage, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState
 from stores.sqlite.mail_store import consistency_check as checks
 from stores.sqlite.mail_store import journal_and_rows as rows
 from stores.sqlite.mail_store import rebuild_tables as scratch
-from stores.sqlite.mail_store.consistency_check import Look
+from stores.sqlite.mail_store.consistency_check import CheckStep
 from stores.sqlite.mail_store.list_rows import MEMBER, PLACE, UID
 from stores.sqlite.mail_store.rebuild_tables import TOLD
 
@@ -25,13 +25,13 @@ STEP_MAX = 200  # lines in one step: 40 ms of the store's time on a busy machine
 _RANGE = 500  # lines in memory during a check
 
 
-def _clear(look: Look) -> bool:
+def _clear(look: CheckStep) -> bool:
     gone = scratch.clear(look.connection, look.box.key, look.room)
     look.room -= gone + 1
     return not gone
 
 
-_Phase = Callable[[Look], bool]  # whether the phase is done
+_Phase = Callable[[CheckStep], bool]  # whether the phase is done
 _PHASES: dict[str, tuple[str, _Phase]] = {  # in order, with the part that asks for them
     "clear": ("", _clear),
     "records": ("", checks.copy_records),
@@ -47,13 +47,13 @@ _PHASES: dict[str, tuple[str, _Phase]] = {  # in order, with the part that asks 
 _COMPARING = ("counts", "rows", "place", "uid", "member", "threads")
 
 
-def check(connection: Connection, user_id: str) -> Checked:
+def check(connection: Connection, user_id: str) -> ConsistencyReport:
     """Every difference of one mailbox, as of the moment of the connection's transaction."""
     box = rows.box_of(connection, user_id)
     if not box.key:
-        return Checked()
+        return ConsistencyReport()
     scratch.make_temporary(connection)
-    look = Look(
+    look = CheckStep(
         connection=connection, user_id=user_id, box=box, parts=(LISTS, COUNTS), mend=False,
         room=_RANGE, state=MailboxState(), recount=Recount(),
     )  # fmt: skip
@@ -64,13 +64,13 @@ def check(connection: Connection, user_id: str) -> Checked:
                 look.room = _RANGE
             look.room = _RANGE
     except rules.JournalDamaged as error:
-        return Checked(differences=(rules.journal_difference(error),))
-    messages: list[Kept] = []
+        return ConsistencyReport(differences=(rules.journal_difference(error),))
+    messages: list[ExpectedMessage] = []
     after = ""
     while found := TOLD.behind(connection, box.key, after, _RANGE):
         messages += map(rules.kept, found)
         after = found[-1].message_id
-    return Checked(
+    return ConsistencyReport(
         differences=tuple(sorted(set(look.differences))),
         messages=tuple(messages),
         without_row=tuple(look.without_row),
@@ -78,7 +78,7 @@ def check(connection: Connection, user_id: str) -> Checked:
 
 
 def rebuild(
-    connection: Connection, order: RebuildViews, heads: Mapping[str, Head], step_max: int
+    connection: Connection, order: RebuildViews, heads: Mapping[str, HeaderSummary], step_max: int
 ) -> Rebuild:
     """Do the order's step; or tell the progress, if the step is done or is not the next one.
 
@@ -96,7 +96,7 @@ def rebuild(
         return before
     if COUNTS not in before.parts and checks.state_of(connection, order.user_id) is None:
         raise Refused("the state cannot be read: rebuild the counts first")
-    look = Look(
+    look = CheckStep(
         connection=connection, user_id=order.user_id, box=box, parts=before.parts, mend=True,
         room=step_max, state=before.state, recount=Recount(before.counts, before.usage),
         after=before.after, heads=heads,
@@ -106,7 +106,7 @@ def rebuild(
     return made
 
 
-def _advance(look: Look, phase: str) -> str | None:
+def _advance(look: CheckStep, phase: str) -> str | None:
     """Work while there is room; the phase to go on with, None at the end."""
     order = [name for name, (part, _) in _PHASES.items() if not part or part in look.parts]
     if phase in _COMPARING and not checks.apply_entries(look):
@@ -121,7 +121,7 @@ def _advance(look: Look, phase: str) -> str | None:
     return None
 
 
-def _after(before: Rebuild, look: Look, phase: str | None) -> Rebuild:
+def _after(before: Rebuild, look: CheckStep, phase: str | None) -> Rebuild:
     return Rebuild(
         rebuild_id=before.rebuild_id,
         parts=before.parts,

@@ -33,7 +33,7 @@ _DESTROYED = b"destroyed "  # before a thread's id: longer than the hash of a me
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class JournalRecords:
     """A table of the journal's records: `snapshot_record`, or `rebuild_record`."""
 
     name: str
@@ -58,7 +58,7 @@ class Records:
         return [_record(blob) for (blob,) in connection.execute(query, (key, after_id, limit))]
 
 
-TOLD = Records("rebuild_record")
+TOLD = JournalRecords("rebuild_record")
 
 
 def progress(connection: Connection, key: int) -> Rebuild | None:
@@ -104,7 +104,7 @@ def bind(connection: Connection, key: int, row: Message) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class ThreadBinding:
     """A key, the first living message that has it, and how it is bound."""
 
     key: bytes
@@ -114,11 +114,11 @@ class Binding:
     destroyed_seq: int | None  # created_seq of the first destroyed message of the thread `found`
 
 
-def bindings(connection: Connection, key: int, after: bytes, limit: int) -> list[Binding]:
+def bindings(connection: Connection, key: int, after: bytes, limit: int) -> list[ThreadBinding]:
     """By key; those that only tell of destroyed messages too, which are bound to themselves."""
-    found = (Binding(*line) for line in connection.execute(_BINDINGS, (key, after, limit)))
+    found = (ThreadBinding(*line) for line in connection.execute(_BINDINGS, (key, after, limit)))
     return [
-        Binding(one.key, one.created_seq, one.thread_id, one.thread_id, None)
+        ThreadBinding(one.key, one.created_seq, one.thread_id, one.thread_id, None)
         if one.key.startswith(_DESTROYED)
         else one
         for one in found

@@ -15,14 +15,14 @@ from mail.mailbox.folders import all_folders
 from mail.mailbox.list_filters import folders_of
 from mail.pagination import OLDEST, check_limit, decode_cursor, encode_cursor, list_scope, page_of
 from mail.ports import Commit, MailStore
-from schemas.consistency import Checked, Rebuild
+from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from schemas.sqlite.mail_store import MAIL
-from stores.sqlite.batched_reads import GatheredReads
+from stores.sqlite.batched_reads import BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 from stores.sqlite.mail_store import folding as folds
@@ -47,7 +47,7 @@ class SqliteMailStore(MailStore):
         self._file = file
         self._scan_max = scan_max
         self._step_max = step_max
-        self._message = GatheredReads(file, _message)
+        self._message = BatchedReads(file, _message)
 
     @classmethod
     async def open(
@@ -112,7 +112,7 @@ class SqliteMailStore(MailStore):
         check_limit(limit)
         scope = list_scope(user_id, folder_id, wanted)
         before = decode_cursor(cursor, *scope) if cursor is not None else None
-        part = lists.Part(filter=wanted, before=before, limit=limit, scan_max=self._scan_max)
+        part = lists.ListPart(filter=wanted, before=before, limit=limit, scan_max=self._scan_max)
         found = await self._file.read(lambda c: _listed(c, user_id, folder_id, part))
         return Page(found.rows, None if found.on is None else encode_cursor(found.on, *scope))
 
@@ -158,13 +158,13 @@ class SqliteMailStore(MailStore):
     async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
         return await self._file.write(lambda c: folds.fold(c, user_id, before_ms, to_seq))
 
-    async def check(self, user_id: str) -> Checked:
+    async def check(self, user_id: str) -> ConsistencyReport:
         return await self._file.read(lambda c: rebuilding.check(c, user_id))
 
     async def rebuilding(self, user_id: str) -> Rebuild | None:
         return await self._file.read(lambda c: _rebuilding(c, user_id))
 
-    async def rebuild(self, order: RebuildViews, heads: Mapping[str, Head]) -> Rebuild:
+    async def rebuild(self, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
         step_max = self._step_max
         return await self._file.write(lambda c: rebuilding.rebuild(c, order, heads, step_max))
 
@@ -192,7 +192,7 @@ def _before_delivery(
 
 
 def _listed(
-    connection: Connection, user_id: str, folder_id: str | None, part: lists.Part
-) -> lists.Found:
+    connection: Connection, user_id: str, folder_id: str | None, part: lists.ListPart
+) -> lists.ListRows:
     folder_ids = folders_of(rows.state(connection, user_id), folder_id)
     return lists.listed(connection, rows.box_of(connection, user_id).key, folder_ids, part)

@@ -5,7 +5,7 @@ from sqlite3 import Connection
 
 import msgspec
 
-from mail.pagination import Place
+from mail.pagination import ListPosition
 from schemas.mailbox import Message
 
 _message = msgspec.msgpack.Decoder(Message).decode
@@ -32,7 +32,7 @@ def bind(connection: Connection, mailbox_key: int, threads: Mapping[bytes, str])
 
 
 def members(
-    connection: Connection, mailbox_key: int, thread_id: str, after: Place, limit: int
+    connection: Connection, mailbox_key: int, thread_id: str, after: ListPosition, limit: int
 ) -> list[Message]:
     """A thread's messages behind a place, in the order of their arrival."""
     found = connection.execute(_MEMBERS, (mailbox_key, thread_id, *after, limit))

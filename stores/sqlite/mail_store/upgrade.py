@@ -11,7 +11,7 @@ from sqlite3 import Connection
 import msgspec
 
 from mail.mailbox.threads import bindings, thread_for, thread_keys
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import Message, Usage
 from stores.sqlite.mail_store import journal_and_rows as rows
 from stores.sqlite.mail_store import lists, threads
@@ -42,7 +42,7 @@ def empty_tombstones(connection: Connection) -> None:
     found = connection.execute("SELECT message_key, message FROM message")
     gone = ((key, row) for key, blob in found if (row := rows.decode_message(blob)).destroyed)
     for message_key, row in list(gone):
-        emptied = msgspec.structs.replace(row, head=Head(), hops=())
+        emptied = msgspec.structs.replace(row, head=HeaderSummary(), hops=())
         connection.execute(
             "UPDATE message SET message = ? WHERE message_key = ?",
             (rows.encode(emptied), message_key),

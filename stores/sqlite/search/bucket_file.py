@@ -14,11 +14,11 @@ from schemas.sqlite.search import SEARCH
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 from stores.sqlite.search import bucket_statements
-from stores.sqlite.search.bucket_statements import Change
+from stores.sqlite.search.bucket_statements import IndexChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FtsConfig:
+class SqliteSearchConfig:
     """How the index is written and read."""
 
     company_s: float = 0.002  # wait for company before a bucket's transaction ...
@@ -35,16 +35,16 @@ class FtsConfig:
 class _Waiting:
     """A change, and who waits for it."""
 
-    change: Change
+    change: IndexChange
     waiter: asyncio.Future[None]
 
 
 @dataclass(slots=True, eq=False)
-class Bucket:
+class BucketFile:
     """One file: opened when first needed, written by one transaction at a time."""
 
     path: Path
-    config: FtsConfig
+    config: SqliteSearchConfig
     turns: asyncio.Semaphore
     _file: SqliteFile | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -65,7 +65,7 @@ class Bucket:
                 self._file = await SqliteFile.open(self.path, SEARCH, self._sqlite())
             return self._file
 
-    async def write(self, change: Change) -> None:
+    async def write(self, change: IndexChange) -> None:
         """Return once `change` is on disk."""
         self._check_open()
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

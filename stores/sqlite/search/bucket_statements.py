@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mail.pagination import Place
+from mail.pagination import ListPosition
 from mail.ports import Places
-from mail.query.highlighter import Marked, Marker
-from mail.query.planner import Wanted
+from mail.query.highlighter import HighlightedText, Marker
+from mail.query.planner import IndexQuery
 from mail.query.tokenizer import TEXT_MAX_CHARS
 from mail.query.tree import SEARCHED, Node
 from schemas.search import IndexDocument
@@ -54,7 +54,7 @@ _unpack = msgspec.msgpack.Decoder(IndexDocument).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class IndexChange:
     """A document to add or, when it is None, the message to remove."""
 
     user_id: str
@@ -66,7 +66,7 @@ class Change:
 _Step = tuple[str, int, tuple[str, ...]]
 
 
-def write(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+def write(connection: sqlite3.Connection, changes: Sequence[IndexChange]) -> None:
     """Make `changes` in a running transaction; of several for one message the last one counts.
 
     FTS5 writes out its buffer whenever ids do not ascend: so its part is done last, in order.
@@ -81,7 +81,7 @@ def write(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
 
 
 def find(
-    connection: sqlite3.Connection, user_id: str, wanted: Wanted, *, before: int, limit: int
+    connection: sqlite3.Connection, user_id: str, wanted: IndexQuery, *, before: int, limit: int
 ) -> Places:
     """Ids and message ids of the first `limit` matches below the id `before`, newest first.
 
@@ -89,7 +89,7 @@ def find(
     """
     low, high = _times(wanted)
     values = (expression(user_id, wanted), low, min(before, high), user_id, *_sizes(wanted))
-    found: list[Place] = []
+    found: list[ListPosition] = []
     try:
         for row in connection.execute(_SEARCH, (*values, limit)):
             found.append(row)  # noqa: PERF402  (what was found before an interrupt counts)
@@ -101,7 +101,7 @@ def find(
 
 
 def among(
-    connection: sqlite3.Connection, user_id: str, wanted: Wanted, message_ids: Sequence[str]
+    connection: sqlite3.Connection, user_id: str, wanted: IndexQuery, message_ids: Sequence[str]
 ) -> set[str]:
     """Those that match.
 
@@ -116,7 +116,7 @@ def among(
     low, high = max(low, min(ids)), min(high, max(ids) + 1)
     values = (expression(user_id, wanted), low, high, user_id, *_sizes(wanted))
     most = _OTHERS_BETWEEN * len(ids)
-    between: list[Place] = connection.execute(_SEARCH, (*values, most)).fetchall()
+    between: list[ListPosition] = connection.execute(_SEARCH, (*values, most)).fetchall()
     if len(between) == most:
         only = f" AND fts.rowid IN ({','.join('?' * len(ids))})"
         between = connection.execute(
@@ -125,7 +125,7 @@ def among(
     return {message_id for id_, message_id in between if id_ in ids}
 
 
-def count(connection: sqlite3.Connection, user_id: str, wanted: Wanted, *, limit: int) -> int:
+def count(connection: sqlite3.Connection, user_id: str, wanted: IndexQuery, *, limit: int) -> int:
     """How many match, at most `limit`."""
     low, high = _times(wanted)
     values: tuple[str | int, ...] = (expression(user_id, wanted), low, high)
@@ -140,7 +140,7 @@ def count(connection: sqlite3.Connection, user_id: str, wanted: Wanted, *, limit
 
 def mark(
     connection: sqlite3.Connection, user_id: str, node: Node, message_ids: Sequence[str]
-) -> dict[str, Marked]:
+) -> dict[str, HighlightedText]:
     marker, found = Marker(node), {}
     for message_id in message_ids:
         row = connection.execute(_TEXT, (user_id, message_id)).fetchone()
@@ -172,7 +172,7 @@ def filled(connection: sqlite3.Connection, user_id: str) -> None:
     connection.execute("DELETE FROM unfilled WHERE user_id=?", (user_id,))
 
 
-def _steps(connection: sqlite3.Connection, change: Change) -> Iterator[_Step]:
+def _steps(connection: sqlite3.Connection, change: IndexChange) -> Iterator[_Step]:
     """Make one change in `doc` and `text`, and tell what is left to do in `fts`."""
     found = connection.execute(_FIND, (change.user_id, change.message_id)).fetchone()
     packed = _packed(change.document) if change.document is not None else b""
@@ -205,11 +205,11 @@ def _stored(connection: sqlite3.Connection, id_: int) -> IndexDocument:
     return _unpack(zlib.decompress(packed))
 
 
-def _sizes(wanted: Wanted) -> tuple[int, int]:
+def _sizes(wanted: IndexQuery) -> tuple[int, int]:
     return wanted.min_bytes or 0, _ID_MAX if wanted.max_bytes is None else wanted.max_bytes
 
 
-def _times(wanted: Wanted) -> tuple[int, int]:
+def _times(wanted: IndexQuery) -> tuple[int, int]:
     """The first id that is late enough, and the first that is too late."""
     low = 0 if wanted.since_ms is None else _first_id(wanted.since_ms)
     return low, _ID_MAX if wanted.before_ms is None else _first_id(wanted.before_ms)

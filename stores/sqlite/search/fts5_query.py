@@ -9,9 +9,9 @@ there: an exact bound leaves it to the table `doc` to tell apart those of as man
 import hashlib
 from collections.abc import Sequence
 
-from mail.query.planner import Wanted
+from mail.query.planner import IndexQuery
 from mail.query.tokenizer import tokens
-from mail.query.tree import SEARCHED, And, Node, Not, Or, Words, phrase
+from mail.query.tree import SEARCHED, And, Node, Not, Or, WordsNode, phrase
 from schemas.search import IndexDocument
 
 _MARK = "\ue000"  # private use: never a letter
@@ -29,7 +29,7 @@ def columns(document: IndexDocument) -> tuple[str, ...]:
     return tuple(map(" ".join, (about, *texts)))
 
 
-def expression(user_id: str, wanted: Wanted) -> str:
+def expression(user_id: str, wanted: IndexQuery) -> str:
     """All of `wanted` but its times, and sizes only as near as their bits."""
     owner = f'about : "{_owner(user_id)}"'
     demanded = [owner]
@@ -51,7 +51,7 @@ def _node(node: Node, owner: str) -> str:
             return f"({' OR '.join(_node(part, owner) for part in of)})"
         case Not():
             return _and((node,), owner)
-        case Words():
+        case WordsNode():
             return _words(node)
         case _:
             msg = f"an index knows nothing of {node}"
@@ -65,13 +65,13 @@ def _and(of: Sequence[Node], owner: str) -> str:
     return f"(({both}) NOT ({' OR '.join(excluded)}))" if excluded else f"({both})"
 
 
-def _words(words: Words) -> str:
+def _words(words: WordsNode) -> str:
     found, prefix = phrase(words)
     column = f'"{words.field}" : ' if words.field else ""
     return f'{column}"{" ".join(found)}"{" *" if prefix else ""}'
 
 
-def _sizes(wanted: Wanted) -> str:
+def _sizes(wanted: IndexQuery) -> str:
     low = _bit_length(wanted.min_bytes or 0)
     high = _BITS_MAX if wanted.max_bytes is None else _bit_length(wanted.max_bytes)
     any_of = " OR ".join(f'"{_MARK}bits{bits}"' for bits in range(low, high + 1))

@@ -14,16 +14,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from mail.pagination import NEWEST, Place
+from mail.pagination import NEWEST, ListPosition
 from mail.ports import Places
-from mail.query.highlighter import Marked
-from mail.query.planner import Wanted, is_nothing
-from mail.query.time_budget import Patience
+from mail.query.highlighter import HighlightedText
+from mail.query.planner import IndexQuery, is_nothing
+from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
 from schemas.search import IndexDocument
 from stores.sqlite.search import bucket_statements
-from stores.sqlite.search.bucket_file import Bucket, FtsConfig
-from stores.sqlite.search.bucket_statements import Change
+from stores.sqlite.search.bucket_file import BucketFile, SqliteSearchConfig
+from stores.sqlite.search.bucket_statements import IndexChange
 from stores.sqlite.search.time_limit import within
 
 P = ParamSpec("P")
@@ -32,18 +32,18 @@ T = TypeVar("T")
 BUCKETS = 16  # part of the format: another number would look for users in other files
 
 
-class FtsIndex:
+class SqliteSearchIndex:
     """SearchIndex over SQLite FTS5. `folder` is made on first use; one event loop uses it.
 
     Any number of processes may read. Several may write, at the price of waiting for each other.
     """
 
-    def __init__(self, folder: Path, config: FtsConfig | None = None) -> None:
-        config = config or FtsConfig()
+    def __init__(self, folder: Path, config: SqliteSearchConfig | None = None) -> None:
+        config = config or SqliteSearchConfig()
         turns = asyncio.Semaphore(config.writers)
         self._batch_max = config.batch_max
         self._buckets = [
-            Bucket(folder / f"search-{number:02d}.sqlite", config, turns)
+            BucketFile(folder / f"search-{number:02d}.sqlite", config, turns)
             for number in range(BUCKETS)
         ]
 
@@ -56,11 +56,11 @@ class FtsIndex:
     async def find(
         self,
         user_id: str,
-        wanted: Wanted,
+        wanted: IndexQuery,
         *,
         limit: int,
-        before: Place = NEWEST,
-        patience: Patience | None = None,
+        before: ListPosition = NEWEST,
+        patience: TimeBudget | None = None,
     ) -> Places:
         if is_nothing(wanted):
             return Places([], go_on=False)
@@ -71,23 +71,25 @@ class FtsIndex:
     async def among(
         self,
         user_id: str,
-        wanted: Wanted,
+        wanted: IndexQuery,
         message_ids: Sequence[str],
         *,
-        patience: Patience | None = None,
+        patience: TimeBudget | None = None,
     ) -> set[str]:
         if is_nothing(wanted):
             return set()
         return await self._search(user_id, patience, bucket_statements.among, wanted, message_ids)
 
     async def count(
-        self, user_id: str, wanted: Wanted, *, limit: int, patience: Patience | None = None
+        self, user_id: str, wanted: IndexQuery, *, limit: int, patience: TimeBudget | None = None
     ) -> int:
         if is_nothing(wanted):
             return 0
         return await self._search(user_id, patience, bucket_statements.count, wanted, limit=limit)
 
-    async def mark(self, user_id: str, node: Node, message_ids: Sequence[str]) -> dict[str, Marked]:
+    async def mark(
+        self, user_id: str, node: Node, message_ids: Sequence[str]
+    ) -> dict[str, HighlightedText]:
         return await self._read(user_id, bucket_statements.mark, node, message_ids)
 
     async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
@@ -116,7 +118,7 @@ class FtsIndex:
     async def _search(
         self,
         user_id: str,
-        patience: Patience | None,
+        patience: TimeBudget | None,
         work: Callable[Concatenate[sqlite3.Connection, str, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
@@ -138,10 +140,10 @@ class FtsIndex:
         return await file.read(lambda connection: work(connection, user_id, *args, **kwargs))
 
     async def _change(self, user: str, message: str, document: IndexDocument | None) -> None:
-        change = Change(user_id=user, message_id=message, document=document)
+        change = IndexChange(user_id=user, message_id=message, document=document)
         await self._bucket(user).write(change)
 
-    def _bucket(self, user_id: str) -> Bucket:
+    def _bucket(self, user_id: str) -> BucketFile:
         return self._buckets[bucket_of(user_id)]
 
 

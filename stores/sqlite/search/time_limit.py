@@ -5,14 +5,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mail.query.time_budget import Patience, TooBroad
+from mail.query.time_budget import SearchTimedOut, TimeBudget
 
 _STEPS = 500  # of SQLite's machine between looks at the clock: some tenths of a millisecond
 
 
 @contextmanager
-def within(connection: sqlite3.Connection, patience: Patience | None) -> Iterator[None]:
-    """Charge what is done inside. TooBroad when it takes longer than what is left."""
+def within(connection: sqlite3.Connection, patience: TimeBudget | None) -> Iterator[None]:
+    """Charge what is done inside. SearchTimedOut when it takes longer than what is left."""
     if patience is None:
         yield
         return
@@ -23,7 +23,7 @@ def within(connection: sqlite3.Connection, patience: Patience | None) -> Iterato
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise TooBroad if is_interrupt(error) else error from error
+        raise SearchTimedOut if is_interrupt(error) else error from error
     finally:
         connection.set_progress_handler(None, 0)
         patience.spend(time.perf_counter() - began_s)

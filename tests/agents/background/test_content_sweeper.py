@@ -4,20 +4,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agents.background.content_sweeper import SweepConfig, Sweeper
+from agents.background.content_sweeper import ContentSweeper, SweepConfig
 from agents.ports import SweepPorts
 from mail.errors import BrokerUnavailable
 from mail.ids import dated_id, holder_of, message_id, new_id
 from schemas.content import Stored
 from schemas.holders import QUARANTINE_HOLDER, Holder
 from smtp.server.config import SmtpConfig
-from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.quarantine import SqliteQuarantine
 from streams.config import PublisherConfig, TopicsConfig
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
-from streams.readers.in_flight_search import LogSearch
+from streams.readers.in_flight_search import LogInFlightMails
 from streams.topics.admin import make_topics
 from tests.support.custody_world import Log, quarantined
 from tests.support.event_builders import validated
@@ -30,7 +30,7 @@ TURNS = 3
 
 @pytest.fixture
 async def ports(tmp_path) -> AsyncIterator[SweepPorts]:
-    contents = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
+    contents = await SqliteContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
     holders = await SqliteHolders.open(tmp_path / "holders.sqlite")
     quarantine = await SqliteQuarantine.open(tmp_path / "quarantine.sqlite")
     yield SweepPorts(contents=contents, holders=holders, quarantine=quarantine, in_flight=Log())
@@ -44,7 +44,7 @@ class Sweeping:
     def __init__(self, ports: SweepPorts, *, pages: int = 400, turns: int = TURNS) -> None:
         self.now_s = 5_000.0
         config = SweepConfig(page=2, pages=pages, turns=turns, turn_s=TURN_S)
-        self.sweeper = Sweeper(ports, config, clock_s=lambda: self.now_s)
+        self.sweeper = ContentSweeper(ports, config, clock_s=lambda: self.now_s)
 
     async def turns(self, count: int = 1, *, after_s: float = TURN_S) -> None:
         for _ in range(count):
@@ -241,7 +241,7 @@ async def test_mail_held_by_a_scanner_for_days_keeps_its_content(broker, ports) 
     river = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap, linger_ms=0))
     await river.start()
     prefix = fresh("prefix")
-    search = LogSearch(broker.bootstrap, group_prefix=prefix)
+    search = LogInFlightMails(broker.bootstrap, group_prefix=prefix)
     ports = SweepPorts(
         contents=ports.contents, holders=ports.holders, quarantine=ports.quarantine,
         in_flight=search,

@@ -10,7 +10,16 @@ from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
 from mail.errors import BrokerUnavailable
 from schemas.content import Stored
-from schemas.ledger import DISCARDED, EVERYONE, OPEN, PARKED, QUARANTINED, REDRIVEN, STORED, Letter
+from schemas.ledger import (
+    DISCARDED,
+    EVERYONE,
+    OPEN,
+    PARKED,
+    QUARANTINED,
+    REDRIVEN,
+    STORED,
+    DeadLetterState,
+)
 from stores.memory import (
     MemoryContentStore,
     MemoryHolders,
@@ -119,8 +128,8 @@ async def test_a_letter_holds_its_content_until_it_is_delivered(stage: Stage) ->
     assert (await stage.state("m1"), await stage.state("m1", "bob")) == (STORED, PARKED)
     assert [one.ref for one in await stage.holders.of("m1")] == ["c1"]
 
-    back = Letter(letter_id="0-1", state=REDRIVEN, at_ms=9)
-    away = Letter(letter_id="0-2", state=DISCARDED, at_ms=9)
+    back = DeadLetterState(letter_id="0-1", state=REDRIVEN, at_ms=9)
+    away = DeadLetterState(letter_id="0-2", state=DISCARDED, at_ms=9)
     await stage.custodian.take([], [back, away])
     await stage.after(12_000)
     assert await stage.state("m1", "bob") == OPEN
@@ -211,7 +220,7 @@ async def test_a_search_that_fails_proves_nothing_and_is_not_begun_again_at_once
 async def test_a_mail_that_is_sent_back_while_it_is_looked_at_stays_open(stage: Stage) -> None:
     class Slow(MemoryQuarantine):
         async def get_many(self, mail_ids):
-            back = Letter(letter_id="0-1", state=REDRIVEN, at_ms=1)
+            back = DeadLetterState(letter_id="0-1", state=REDRIVEN, at_ms=1)
             await stage.custodian.take([], [back])
             return await super().get_many(mail_ids)
 
@@ -239,7 +248,7 @@ async def test_a_letter_that_comes_while_a_mail_is_closed_keeps_its_content(stag
             return found
 
     await stage.custodian.take([accepted("m1", "ann")], [letter("m1", "0-1", ref="m1")])
-    await stage.custodian.take([], [Letter(letter_id="0-1", state=REDRIVEN, at_ms=1)])
+    await stage.custodian.take([], [DeadLetterState(letter_id="0-1", state=REDRIVEN, at_ms=1)])
     await stage.stored("m1")
     stage.custodian.ports = stage.ports(store=Slow())
     await stage.after(12_000)
@@ -277,7 +286,7 @@ async def test_a_turn_ends_whatever_the_clocks_say(stage: Stage, ahead_ms: int) 
     stage.now_ms = 600_000
     stage.custodian.ports = stage.ports(quarantine=Counting())
     await stage.custodian.take([accepted("m1", at_ms=stage.now_ms + ahead_ms)], [letter("m1")])
-    await stage.custodian.take([], [Letter(letter_id="0-1", state=REDRIVEN, at_ms=1)])
+    await stage.custodian.take([], [DeadLetterState(letter_id="0-1", state=REDRIVEN, at_ms=1)])
     await asyncio.wait_for(stage.after(0), 20)
     assert looks == 1
     for _ in range(3):

@@ -14,12 +14,12 @@ from agents.mailbox import mailbox
 from agents.ports import IndexPorts
 from mail.ids import message_id
 from mail.pagination import NEWEST
-from mail.query.planner import Wanted
+from mail.query.planner import IndexQuery
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
 from schemas.sqlite.search import SEARCH
 from stores.memory import MemoryContentStore, MemoryMailStore
 from stores.memory.search_index import MemorySearchIndex
-from stores.sqlite.search.index import FtsIndex, bucket_of
+from stores.sqlite.search.index import SqliteSearchIndex, bucket_of
 from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, order
 
 FOLDERS = ("inbox", "archive", "junk")
@@ -36,7 +36,7 @@ async def filled_store(count: int) -> tuple[MemoryMailStore, MemoryContentStore]
 
 
 async def found(ports: IndexPorts, user_id: str = "bob") -> set[str]:
-    places, _ = await ports.search.find(user_id, Wanted(), limit=500, before=NEWEST)
+    places, _ = await ports.search.find(user_id, IndexQuery(), limit=500, before=NEWEST)
     return {id_ for _, id_ in places}
 
 
@@ -91,17 +91,17 @@ async def test_a_folder_of_a_former_version_is_filled_again(
     store, contents = await filled_store(20)
     write_version(version, tmp_path / f"search-{bucket_of('bob'):02d}.sqlite")
     if opener == "api":
-        reader = FtsIndex(tmp_path)
-        assert (await reader.find("bob", Wanted(), limit=9)).found == []
+        reader = SqliteSearchIndex(tmp_path)
+        assert (await reader.find("bob", IndexQuery(), limit=9)).found == []
         await reader.close()
-    search = FtsIndex(tmp_path)
+    search = SqliteSearchIndex(tmp_path)
     ports = IndexPorts(store=store, contents=contents, search=search)
     assert await search.unfilled() == ["bob"]
     await asyncio.gather(refill(ports), index_all(ports, 20))
     assert await found(ports) == wanted(20)
     assert await search.unfilled() == []
     await search.close()
-    again = FtsIndex(tmp_path)
+    again = SqliteSearchIndex(tmp_path)
     assert await again.unfilled() == []
     await again.close()
 

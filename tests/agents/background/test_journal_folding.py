@@ -11,8 +11,13 @@ from agents.ports import IntakePorts, MailboxPorts
 from agents.route import route
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
-from mail.errors import FeedGone
-from schemas.events.mailbox_commands import CreateFolder, DeleteFolder, FolderWide, FoldJournal
+from mail.errors import JournalTruncated
+from schemas.events.mailbox_commands import (
+    BulkFolderCommand,
+    CreateFolder,
+    DeleteFolder,
+    FoldJournal,
+)
 from schemas.events.mailbox_events import MailboxChanged
 from stores.memory import MemoryQuarantine
 from tests.support.agent_builders import OneTry, change, deliver, mailbox_ports, order, scanned
@@ -142,12 +147,12 @@ async def test_the_next_chunk_of_a_folded_one_is_published_again() -> None:
     deletion = order(DeleteFolder, "df", folder_id="f1")
     event, follow_up = await mailbox(deletion, OneTry(offset=3), ports)
     assert await ports.store.fold("bob", before_ms=2**50, to_seq=event.seq)
-    with pytest.raises(FeedGone):
+    with pytest.raises(JournalTruncated):
         await ports.store.by_command("bob", "df")
     assert await do(ports, deletion, 3) == (follow_up,)
-    assert isinstance(follow_up, FolderWide)
+    assert isinstance(follow_up, BulkFolderCommand)
     offset = 4
-    while isinstance(follow_up, FolderWide):
+    while isinstance(follow_up, BulkFolderCommand):
         _, *rest = await do(ports, follow_up, offset)
         follow_up, offset = (rest or [None])[0], offset + 1
     assert "f1" not in (await ports.store.load("bob")).own

@@ -2,12 +2,12 @@
 
 import pytest
 
-from agents.background.stale_holders import Leftovers
-from agents.ports import LeftoverPorts
+from agents.background.stale_holders import StaleHolders
+from agents.ports import StaleHolderPorts
 from mail.errors import BrokerUnavailable
 from schemas.content import Stored
 from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
-from schemas.ledger import DISCARDED, PARKED, REDRIVEN, STORED, Look
+from schemas.ledger import DISCARDED, PARKED, REDRIVEN, STORED, Observation
 from stores.memory import MemoryHolders, MemoryLedger, MemoryQuarantine
 from tests.support.custody_world import Letters, Log, accepted, letter, quarantined
 
@@ -18,8 +18,8 @@ class Place:
     def __init__(self) -> None:
         self.holders, self.quarantine = MemoryHolders(), MemoryQuarantine()
         self.letters, self.ledger, self.log = Letters(), MemoryLedger(), Log()
-        self.leftovers = Leftovers(
-            LeftoverPorts(
+        self.leftovers = StaleHolders(
+            StaleHolderPorts(
                 holders=self.holders, quarantine=self.quarantine, letters=self.letters,
                 ledger=self.ledger, in_flight=self.log,
             )
@@ -77,7 +77,7 @@ async def test_a_mail_that_is_parked_again_meanwhile_keeps_its_content(place: Pl
 async def test_what_the_ledger_looks_for_keeps_its_content(place: Place) -> None:
     """Its letter went with a log: the content is the last that is left of a missing mail."""
     await place.ledger.enter([accepted("missing"), accepted("stored")])
-    await place.ledger.mark([Look(mail_id="stored", states={"ann": STORED})])
+    await place.ledger.mark([Observation(mail_id="stored", states={"ann": STORED})])
     await place.hold(DEAD_LETTERS_HOLDER, "missing", "stored")
     assert await place.turn() == ["missing"]
 

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from api.config import ApiConfig
-from api.http.paced_response import Pace
-from api.limits.downloads import Downloads
+from api.http.paced_response import ResponsePace
+from api.limits.downloads import DownloadSlots
 from api.problems import Problem
 from api.rest.downloads import PIECE_BYTES
 from tests.support.edge_world import PLAIN, World
@@ -93,7 +93,7 @@ async def test_a_reader_below_the_least_rate_is_cut_off(make_world) -> None:
 
 
 def test_a_fast_beginning_is_no_credit_for_a_stall() -> None:
-    pace = Pace(ApiConfig(download_stall_s=10.0, download_least_bytes_per_s=1_000))
+    pace = ResponsePace(ApiConfig(download_stall_s=10.0, download_least_bytes_per_s=1_000))
     pace.took(1_000_000, 0.5)
     assert pace.allowed_s(1_000) == 11.0
     pace.took(1_000, 9.0)
@@ -121,7 +121,7 @@ async def test_content_that_is_lost_while_it_is_sent_is_no_whole_answer(make_wor
             await response.read()
 
 
-def taken(downloads: Downloads, held: ExitStack, user_id: str, size_bytes: int) -> int:
+def taken(downloads: DownloadSlots, held: ExitStack, user_id: str, size_bytes: int) -> int:
     """How many slots the user gets, which he keeps."""
     for count in range(100):
         try:
@@ -132,7 +132,7 @@ def taken(downloads: Downloads, held: ExitStack, user_id: str, size_bytes: int) 
 
 
 def test_a_few_users_do_not_take_all_slots_or_all_memory() -> None:
-    downloads = Downloads(ApiConfig())
+    downloads = DownloadSlots(ApiConfig())
     with ExitStack() as held:
         counts = [taken(downloads, held, f"u{n}", 0) for n in range(8)]
     assert counts[:2] == [8, 8]

@@ -7,7 +7,7 @@ import pytest
 
 from api.config import ApiConfig
 from api.http.compression import takes_gzip
-from api.limits.request_rates import Rates
+from api.limits.request_rates import RequestRates
 from api.problems import Problem
 from tests.support.edge_world import World
 
@@ -33,7 +33,7 @@ async def test_every_answer_says_what_is_left_and_nothing_left_is_429(make_world
 
 def test_a_bucket_refills_and_holds_no_more_than_it_holds() -> None:
     now_s = [1_000.0]
-    rates = Rates(60, lambda: now_s[0])
+    rates = RequestRates(60, lambda: now_s[0])
 
     def taken() -> int:
         count = 0
@@ -51,7 +51,7 @@ def test_a_bucket_refills_and_holds_no_more_than_it_holds() -> None:
     assert taken() == 1
     now_s[0] += 9_999
     assert taken() == 60
-    assert Rates(0, lambda: 0.0).take("ann") == {}
+    assert RequestRates(0, lambda: 0.0).take("ann") == {}
 
 
 async def test_what_is_long_comes_in_gzip_to_who_can_read_it(world: World) -> None:

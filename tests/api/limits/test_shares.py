@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from api.http.compression import takes_gzip
-from api.limits.request_rates import KEYS_MAX, Buckets
+from api.limits.request_rates import KEYS_MAX, TokenBuckets
 from edge.trusted_networks import Networks
 from tests.support.edge_world import World
 
@@ -60,7 +60,7 @@ async def test_an_ipv6_network_of_64_bits_is_one_peer(make_world) -> None:
 
 def test_buckets_that_are_full_again_or_too_many_are_forgotten() -> None:
     now_s = [0.0]
-    buckets = Buckets(60, lambda: now_s[0])
+    buckets = TokenBuckets(60, lambda: now_s[0])
     for number in range(KEYS_MAX + 5):
         buckets.take(str(number), 1)
     assert len(buckets._full_at_s) == KEYS_MAX

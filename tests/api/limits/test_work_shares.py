@@ -10,9 +10,9 @@ import pytest
 
 from api.config import ApiConfig
 from api.limits.work_shares import on_the_loop
-from edge.fair_turns import CrowdedError, FairTurns
-from mail.mime.message_parser import Reading
-from parsing.in_process import ParserHere
+from edge.fair_turns import FairTurns, QueueFull
+from mail.mime.message_parser import ParsedMessage
+from parsing.in_process import InProcessParser
 from parsing.pool import ParserPool
 from stores.memory import MemoryMailStore
 from tests.support.edge_world import PLAIN, World
@@ -72,14 +72,14 @@ async def test_opening_a_mail_leaves_the_loop_to_others(pooled: World, content: 
     assert heart.longest_s < took_s / 2, f"{heart.longest_s:.3f} of {took_s:.3f} s"
 
 
-class Slow(ParserHere):
+class Slow(InProcessParser):
     """A parser that waits until it may, for tests of what waits behind it."""
 
     def __init__(self) -> None:
         self.may = asyncio.Event()
         self.begun = 0
 
-    async def shown(self, content: bytes, *, text_max_chars: int) -> Reading:
+    async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         self.begun += 1
         await self.may.wait()
         return await super().shown(content, text_max_chars=text_max_chars)
@@ -118,7 +118,7 @@ async def test_turns_go_round_and_the_longest_line_gives_way() -> None:
             async with turns.turn(key):
                 order.append(key)
                 await asyncio.sleep(0)
-        except CrowdedError:
+        except QueueFull:
             return "crowded"
         return "done"
 

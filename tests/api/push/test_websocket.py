@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from api.push_connections import Outbox
+from api.push_connections import SendQueue
 from mail.errors import StoreUnavailable
 from mail.ids import new_id
 from mail.mailbox.bulk_commands import LOOK_FACTOR
@@ -284,12 +284,12 @@ async def test_what_waits_for_a_socket_is_bounded_in_bytes_too() -> None:
             position=Position("e", 0, seq), changes=(change,) * changes, folders=(), at_ms=0,
         )  # fmt: skip
 
-    outbox = Outbox(256, 1024 * 1024)
+    outbox = SendQueue(256, 1024 * 1024)
     outbox.sink(step(1, 100))  # 2.5 MB: alone it may wait
     assert not outbox.ending.done()
     outbox.sink(step(2, 1))
     assert outbox.ending.result()[0] == 1013
-    outbox = Outbox(256, 1024 * 1024)
+    outbox = SendQueue(256, 1024 * 1024)
     for seq in range(1, 1000):  # taken as they come, they are not counted any more
         outbox.sink(step(seq, 1))
         assert (await outbox.take()).seq == seq

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from api.config import ApiConfig
-from api.limits.search_time import SearchTurns
+from api.limits.search_time import SearchTime
 from api.problems import Problem
 from mail.errors import StoreUnavailable
 from mail.mailbox.keywords import KEYWORDS_MAX
@@ -177,7 +177,7 @@ async def test_a_bad_search_is_told_the_position(world: World) -> None:
 
 async def test_searches_of_one_user_take_turns_and_a_share_of_the_time() -> None:
     now_s = [1_000.0]
-    turns = SearchTurns(ApiConfig(searches_per_user=2, search_s_per_minute=3.0), lambda: now_s[0])
+    turns = SearchTime(ApiConfig(searches_per_user=2, search_s_per_minute=3.0), lambda: now_s[0])
     under_way, most = 0, 0
 
     async def one(user_id: str) -> None:

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, Route, async_playwright, expect
 from mail.ids import new_id
 from schemas.events.mailbox_commands import ChangeMessages
 from schemas.mailbox import SEEN
-from stores.memory import MemoryFeed
+from stores.memory import MemoryLiveEvents
 from tests.support.browser import ARGUMENTS, CHROMIUM
 from tests.support.edge_world import PASSWORDS, PLAIN, Mailboxes, World
 
@@ -164,7 +164,7 @@ async def test_the_page_shows_what_a_restore_has_put_back(browser, world) -> Non
         command_id=new_id(), user_id="alice", domain_id="d", at_ms=5,
         message_ids=(row.message_id,), add_keywords=(SEEN,),
     )  # fmt: skip
-    await Mailboxes(backup, MemoryFeed(), offset=9).carry_out(again)
+    await Mailboxes(backup, MemoryLiveEvents(), offset=9).carry_out(again)
     vars(world.store).update(vars(backup))
     world.edge.sockets.end_all()
     await expect(page.locator("#list button")).to_have_count(1)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from mail.directory.quotas import StoredRoom, fits, in_force
-from mail.directory.usage_cache import Usages
+from mail.directory.quotas import StoredQuotaCheck, fits, in_force
+from mail.directory.usage_cache import UsageCache
 from mail.errors import StoreUnavailable
 from schemas.directory import Domain, Owner, Quota, User
 from schemas.mailbox import Usage
@@ -56,7 +56,7 @@ async def test_usage_is_read_once_for_all_who_ask_and_kept_for_a_while() -> None
         await gate.wait()
         return Usage(len(asked), 0)
 
-    usages = Usages(ask, keep_s=3.0, clock=clock)
+    usages = UsageCache(ask, keep_s=3.0, clock=clock)
     waiting = [asyncio.create_task(usages.of(id_)) for id_ in "aab"]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -90,7 +90,7 @@ async def test_a_store_that_is_away_stops_no_mail_and_is_said_once(
         asked.append(step)
         raise StoreUnavailable("mail", "gone")
 
-    room = StoredRoom(MemoryMailStore(fault=fault), Quota(messages=1))
+    room = StoredQuotaCheck(MemoryMailStore(fault=fault), Quota(messages=1))
     for _ in range(5):
         assert await room.has_room([owner(Quota())], size_bytes=10**9)
     assert asked == ["read"]
@@ -101,5 +101,5 @@ async def test_without_a_quota_nothing_is_read() -> None:
     def fault(_step: str) -> None:
         pytest.fail("it was read")
 
-    room = StoredRoom(MemoryMailStore(fault=fault), Quota(size_bytes=0))
+    room = StoredQuotaCheck(MemoryMailStore(fault=fault), Quota(size_bytes=0))
     assert await room.has_room([owner(Quota(messages=0))], size_bytes=10**9)

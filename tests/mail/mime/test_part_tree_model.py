@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mail.mime.part_tree import walk_tree
-from mail.mime.parts import Part
+from mail.mime.parts import MimePart
 
 # What stands around a leaf's fields: nothing, or what senders and gateways put there.
 JUNK = st.sampled_from(
@@ -52,7 +52,7 @@ def mails(draw: st.DrawFn, depth: int = 3) -> tuple[bytes, object]:
     ]
 
 
-def described(part: Part) -> object:
+def described(part: MimePart) -> object:
     if part.children:
         return [described(child) for child in part.children]
     return part.content_type, part.filename, part.decode()

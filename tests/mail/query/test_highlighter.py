@@ -12,12 +12,12 @@ from mail.query.highlighter import LOOKED_AT_CHARS, PREVIEW_MAX_CHARS, Marker
 from mail.query.matcher import has_words
 from mail.query.parser import parse
 from mail.query.tokenizer import tokens
-from mail.query.tree import Asker, Words
+from mail.query.tree import QueryContext, WordsNode
 from tests.support.query_trees import SAID, WORDS, trees
 
 
 def marker(query: str) -> Marker:
-    return Marker(parse(query, Asker(now_ms=0)).node)
+    return Marker(parse(query, QueryContext(now_ms=0)).node)
 
 
 def preview(query: str, body: str) -> str | None:
@@ -76,7 +76,7 @@ def test_whatever_is_marked_stands_in_the_text(node, parts):
 
 @given(WORDS, st.lists(st.sampled_from(SAID), max_size=8).map(" ".join))
 def test_words_are_marked_where_they_are_found(words, body):
-    asked = Words(words.pieces, None, words.prefix)
+    asked = WordsNode(words.pieces, None, words.prefix)
     found = has_words(asked, {"subject": [], "sender": [], "to": [], "cc": [], "filenames": [],
                               "body": tokens(body)})  # fmt: skip
     assert (Marker(asked).marked("", body).preview is not None) == found

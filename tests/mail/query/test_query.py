@@ -10,15 +10,15 @@ from mail.query.tree import (
     QUERY_MAX_CHARS,
     TERMS_MAX,
     And,
-    Asker,
-    Before,
     HasAttachment,
-    In,
-    Is,
-    Larger,
+    HasState,
+    InFolder,
+    LargerThan,
     Not,
     Or,
-    Words,
+    QueryContext,
+    ReceivedBefore,
+    WordsNode,
     leaves,
     phrase,
     simplified,
@@ -28,10 +28,10 @@ from tests.contracts.search_cases import at
 from tests.support.query_trees import LASTING, PASSING, WORDS, trees
 
 NOW_MS = at(2026, 3, 31, 12)
-ASKER = Asker(
+ASKER = QueryContext(
     now_ms=NOW_MS, folders={"inbox": ("inbox",), "projects": ("f1", "f2"), "grosse": ("f3",)}
 )
-A, B, C = Words(("a",)), Words(("b",)), Words(("c",))
+A, B, C = WordsNode(("a",)), WordsNode(("b",)), WordsNode(("c",))
 
 
 def read(query: str):
@@ -41,9 +41,9 @@ def read(query: str):
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("hello  World", And((Words(("hello",)), Words(("world",))))),
-        ('"two words" a', And((Words(("two", "words")), A))),
-        ("“two words”", Words(("two", "words"))),
+        ("hello  World", And((WordsNode(("hello",)), WordsNode(("world",))))),
+        ('"two words" a', And((WordsNode(("two", "words")), A))),
+        ("“two words”", WordsNode(("two", "words"))),
         ("(a b", And((A, B))),
         ("a b)", And((A, B))),
         ("a :) b", And((A, B))),
@@ -51,17 +51,17 @@ def read(query: str):
         ("a (b OR c)) OR b", And((A, Or((B, C))))),
         ("a () ( ( ) ) b", And((A, B))),
         ('a "(" b )', And((A, B))),
-        ("bob@example.org", Words(("bob", "example", "org"))),
-        ("회의록", Words(("회의록",))),
-        ("회의*", Words(("회의",))),
-        ("subject:hello", Words(("hello",), "subject")),
-        ('Subject:"two words"', Words(("two", "words"), "subject")),
-        ("from:bob.li", Words(("bob", "li"), "sender")),
-        ("filename:a.pdf", Words(("a", "pdf"), "filenames")),
-        ("subject：회의", Words(("회의",), "subject")),
-        ("invoi*", Words(("invoi",), prefix=True)),
-        ('"a b"*', Words(("a", "b"), prefix=True)),
-        ("*.pdf a.* * **", And((Words(("pdf",)), A))),
+        ("bob@example.org", WordsNode(("bob", "example", "org"))),
+        ("회의록", WordsNode(("회의록",))),
+        ("회의*", WordsNode(("회의",))),
+        ("subject:hello", WordsNode(("hello",), "subject")),
+        ('Subject:"two words"', WordsNode(("two", "words"), "subject")),
+        ("from:bob.li", WordsNode(("bob", "li"), "sender")),
+        ("filename:a.pdf", WordsNode(("a", "pdf"), "filenames")),
+        ("subject：회의", WordsNode(("회의",), "subject")),
+        ("invoi*", WordsNode(("invoi",), prefix=True)),
+        ('"a b"*', WordsNode(("a", "b"), prefix=True)),
+        ("*.pdf a.* * **", And((WordsNode(("pdf",)), A))),
         ("a 🎉 — b", And((A, B))),
         ("a -🎉 (—) b", And((A, B))),
         ("a OR 🎉", A),
@@ -75,28 +75,31 @@ def read(query: str):
         ("-(a b)", Not(And((A, B)))),
         ("-(-a)", A),
         ("a a", A),
-        ("a-b --a - a", And((Words(("a", "b")), A))),
-        ("or and not", And((Words(("or",)), Words(("and",)), Words(("not",))))),
-        ("ORa", Words(("ora",))),
-        ("subject:(a OR -b)", Or((Words(("a",), "subject"), Not(Words(("b",), "subject"))))),
-        ("subject:OR", Words(("or",), "subject")),
-        ("Re: budget", And((Words(("re",)), Words(("budget",))))),
-        ("10:30", Words(("10", "30"))),
-        ("https://a.example/b", Words(("https", "a", "example", "b"))),
-        ("mailto:a@b.example", Words(("mailto", "a", "b", "example"))),
-        ("std::vector C:\\x", And((Words(("std", "vector")), Words(("c", "x"))))),
-        ('"foo:bar"', Words(("foo", "bar"))),
-        ("in:Inbox", In("inbox")),
-        ('in:"Projects"', Or((In("f1"), In("f2")))),
-        ("in:GRÖSSE", In("f3")),
+        ("a-b --a - a", And((WordsNode(("a", "b")), A))),
+        ("or and not", And((WordsNode(("or",)), WordsNode(("and",)), WordsNode(("not",))))),
+        ("ORa", WordsNode(("ora",))),
+        (
+            "subject:(a OR -b)",
+            Or((WordsNode(("a",), "subject"), Not(WordsNode(("b",), "subject")))),
+        ),
+        ("subject:OR", WordsNode(("or",), "subject")),
+        ("Re: budget", And((WordsNode(("re",)), WordsNode(("budget",))))),
+        ("10:30", WordsNode(("10", "30"))),
+        ("https://a.example/b", WordsNode(("https", "a", "example", "b"))),
+        ("mailto:a@b.example", WordsNode(("mailto", "a", "b", "example"))),
+        ("std::vector C:\\x", And((WordsNode(("std", "vector")), WordsNode(("c", "x"))))),
+        ('"foo:bar"', WordsNode(("foo", "bar"))),
+        ("in:Inbox", InFolder("inbox")),
+        ('in:"Projects"', Or((InFolder("f1"), InFolder("f2")))),
+        ("in:GRÖSSE", InFolder("f3")),
         ("a in:anywhere", A),
-        ("is:Unread", Is("unread")),
-        ("is:read", Not(Is("unread"))),
+        ("is:Unread", HasState("unread")),
+        ("is:read", Not(HasState("unread"))),
         ("has:attachment", HasAttachment()),
-        ("larger:1.5K", Larger(1536)),
-        ("smaller:100", Not(Larger(99))),
-        ("before:1970-01-01T01:00:00+01:00", Before(0)),
-        ("after:1970-01-01T00:00:00.0015z", Not(Before(1))),
+        ("larger:1.5K", LargerThan(1536)),
+        ("smaller:100", Not(LargerThan(99))),
+        ("before:1970-01-01T01:00:00+01:00", ReceivedBefore(0)),
+        ("after:1970-01-01T00:00:00.0015z", Not(ReceivedBefore(1))),
     ],
 )
 def test_what_a_query_means(query, expected):
@@ -179,7 +182,7 @@ def test_any_query_is_read_or_refused_within_itself(query):
         assert refused.detail
     else:
         assert simplified(node) == node
-        assert all(phrase(leaf)[0] for leaf in leaves(node) if isinstance(leaf, Words))
+        assert all(phrase(leaf)[0] for leaf in leaves(node) if isinstance(leaf, WordsNode))
         again = unparse(node)
         if len(again) <= QUERY_MAX_CHARS:
             assert read(again) == node
@@ -187,7 +190,7 @@ def test_any_query_is_read_or_refused_within_itself(query):
 
 @given(trees(WORDS | LASTING | PASSING))
 def test_a_tree_that_is_written_down_is_read_as_it_was(node):
-    asker = Asker(now_ms=NOW_MS)
+    asker = QueryContext(now_ms=NOW_MS)
     assert parse(unparse(node), asker).node == node
 
 

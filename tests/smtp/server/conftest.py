@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from mail.directory.quotas import StoredRoom
+from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
 from schemas.directory import Domain, Quota, User
 from schemas.events.mail import MailReceived
@@ -144,7 +144,7 @@ class Rig:
                 hostname=HOSTNAME, port=0, **{"linger_s": 0.3, "unknown_delay_s": 0.0, **settings}
             ),
             resolver=DirectoryResolver(self.directory, HOSTNAME),
-            room=StoredRoom(self.store, self.default_quota),
+            room=StoredQuotaCheck(self.store, self.default_quota),
             publisher=self.publisher,
             contents=self.contents,
             gate=self.gate,

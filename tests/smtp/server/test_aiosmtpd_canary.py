@@ -7,8 +7,8 @@ import textwrap
 
 from aiosmtpd.smtp import SMTP
 
-from smtp.server.connection import Connection
-from smtp.server.session import Session
+from smtp.server.connection import SmtpConnection
+from smtp.server.session import SmtpSession
 
 NOT_NEEDED = {  # AUTH, PROXY, hooks and call limits are not offered; the rest is ours
     "__ident__", "_call_limit_base", "_call_limit_default",
@@ -32,7 +32,9 @@ def set_by(constructor) -> set[str]:
 
 def test_our_constructor_sets_what_its_methods_need():
     stock = set_by(SMTP.__init__)
-    lacking = {name for name in stock if not hasattr(Session, name)} - set_by(Connection.__init__)
+    lacking = {name for name in stock if not hasattr(SmtpSession, name)} - set_by(
+        SmtpConnection.__init__
+    )
     assert lacking - {"envelope"} <= NOT_NEEDED  # connection_made makes the envelope
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp.server.data_parser import END, DataReader, Fault
+from smtp.server.data_parser import END, DataFault, DataReader
 
 LINE_MAX_BYTES = 24
 MAX_BYTES = 200
@@ -42,13 +42,13 @@ def reference(wire: bytes) -> tuple:
     header = lines[: lines.index(b"")] if b"" in lines else lines
     fault = None
     if len(content) > MAX_BYTES:
-        fault = Fault.TOO_BIG
+        fault = DataFault.TOO_BIG
     elif any(b"\r" in line or b"\n" in line for line in lines):
-        fault = Fault.BARE
+        fault = DataFault.BARE
     elif any(len(line) > LINE_MAX_BYTES for line in lines):
-        fault = Fault.LONG_LINE
+        fault = DataFault.LONG_LINE
     elif sum(line.lower().startswith(b"received:") for line in header) > 2:
-        fault = Fault.LOOP
+        fault = DataFault.LOOP
     return (True, fault, b"" if fault else content, rest)
 
 
@@ -91,7 +91,7 @@ def test_what_looks_like_an_ending_ends_nothing(ending):
     assert reader.ended
     assert reader.rest == b""
     if ending != b"\r\n\x00.\r\n":
-        assert reader.fault is Fault.BARE
+        assert reader.fault is DataFault.BARE
         assert reader.content() == b""
 
 
@@ -101,10 +101,10 @@ def test_the_limits_are_exact():
         wire = line + END
         assert read([wire[:split], wire[split:]]).fault is None
         wire = b"y" + line + END
-        assert read([wire[:split], wire[split:]]).fault is Fault.LONG_LINE
+        assert read([wire[:split], wire[split:]]).fault is DataFault.LONG_LINE
     whole = (b"x" * 18 + b"\r\n") * 10
     assert read([whole + b".\r\n"], line_max_bytes=1024).content() == whole
-    assert read([b"x" + whole + b".\r\n"]).fault is Fault.TOO_BIG
+    assert read([b"x" + whole + b".\r\n"]).fault is DataFault.TOO_BIG
     assert read([b"x" * (2 * MAX_BYTES) + b"\r\n"]).cut
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.proxy_protocol import BadHeader, parse_v1, parse_v2
+from edge.proxy_protocol import BadProxyHeader, parse_v1, parse_v2
 from edge.trusted_networks import Networks
 from tests.smtp.server.conftest import until
 
@@ -128,6 +128,6 @@ def test_no_bytes_break_the_readers(data):
     for parse in (parse_v1, lambda data: parse_v2(data[:4].ljust(4, b"\0"), data[4:])):
         try:
             found = parse(data)
-        except BadHeader:
+        except BadProxyHeader:
             continue
         assert found is None or ipaddress.ip_address(found)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from edge.trusted_networks import Networks
 from mail.ports import ScanProgress
 from smtp.server.config import SmtpConfig
-from smtp.server.scan_delay import FIRST_RATE, ScanWork, units_of
+from smtp.server.scan_delay import FIRST_RATE, ScanDelay, units_of
 from smtp.server.scan_shares import ScanShares, fair_level
 from tests.smtp.server.conftest import HOSTNAME
 
@@ -129,7 +129,7 @@ async def test_an_outage_of_the_scanners_leaves_the_last_rate_and_its_end_is_see
 
 
 def test_mail_of_an_earlier_life_counts_too() -> None:
-    work = ScanWork()
+    work = ScanDelay()
     assert not work.is_known_idle
     work.seen(ScanProgress(waiting=500, scanned=10_000), 1.0)
     assert work.waiting_s == 500 / FIRST_RATE

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from smtp.server.config import SmtpConfig
-from smtp.server.load import Stats
+from smtp.server.load import SmtpStats
 from smtp.server.transfers import Transfers
 from tests.smtp.server.conftest import HOSTNAME, until
 
@@ -111,7 +111,7 @@ class Clocked(Transfers):
 
     def __init__(self, **settings) -> None:
         self.now_s = 100.0
-        self.stats = Stats()
+        self.stats = SmtpStats()
         config = SmtpConfig(hostname=HOSTNAME, **settings)
         super().__init__(config, self.stats, clock=lambda: self.now_s)
 

@@ -12,7 +12,7 @@ import pytest
 from stack.engines.java import JavaMissing, find_java
 from stack.engines.virus_signatures import EICAR_HEX
 from stack.ports import free_port
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from stack.supervision.probes import KafkaProbe
 from tests.stack.small_machine import KAFKA_LIB, Machine, alive, wait_until
 
@@ -43,27 +43,29 @@ def ask(path: Path, question: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
-def scanned(home: Home, mail: bytes) -> bytes:
+def scanned(home: StateFolder, mail: bytes) -> bytes:
     chunks = [mail[at : at + 100_000] for at in range(0, len(mail), 100_000)]
     stream = b"".join(len(chunk).to_bytes(4, "big") + chunk for chunk in chunks)
     return ask(home.socket("clamd"), b"zINSTREAM\0" + stream + bytes(4))
 
 
-def judged(home: Home, mail: bytes) -> bytes:
+def judged(home: StateFolder, mail: bytes) -> bytes:
     head = b"SYMBOLS SPAMC/1.5\r\nContent-length: %d\r\n\r\n" % len(mail)
     return ask(home.socket("spamd"), head + mail)
 
 
 @pytest.fixture
-def home(machine: Machine) -> Home:
+def home(machine: Machine) -> StateFolder:
     config = {"lib": str(KAFKA_LIB), "port": free_port(), "controller_port": free_port()}
     engines = [{"name": name, "kafka": config} for name in ("kafka", "clamd", "spamd")]
     machine.start(*engines, unprivileged=True)
     machine.wait_ready(timeout_s=90)
-    return Home(machine.home)
+    return StateFolder(machine.home)
 
 
-def test_engines_check_mail_survive_a_kill_and_leave_nothing(machine: Machine, home: Home) -> None:
+def test_engines_check_mail_survive_a_kill_and_leave_nothing(
+    machine: Machine, home: StateFolder
+) -> None:
     eicar = bytes.fromhex(EICAR_HEX)
     assert scanned(home, attached(eicar)) == b"stream: Eicar-Test-Signature.UNOFFICIAL FOUND\0"
     assert scanned(home, attached(b"harmless")) == b"stream: OK\0"

@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from stack.engines.kafka import KafkaConfig, KafkaMissing, kafka, no_room
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from tests.stack.small_machine import KAFKA_LIB
 
 CONFIG = KafkaConfig(lib=KAFKA_LIB, port=20_001, controller_port=20_002)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> StateFolder:
     (tmp_path / "kafka").mkdir()
-    return Home(tmp_path)
+    return StateFolder(tmp_path)
 
 
 @pytest.mark.engines
-def test_it_gets_its_name_when_it_is_whole_and_keeps_its_cluster(home: Home) -> None:
+def test_it_gets_its_name_when_it_is_whole_and_keeps_its_cluster(home: StateFolder) -> None:
     (home.kafka / "log.new").mkdir()
     (home.kafka / "log.new" / "meta.properties").touch()  # a start that was cut short
     kafka(home, CONFIG)
@@ -31,7 +31,7 @@ def test_it_gets_its_name_when_it_is_whole_and_keeps_its_cluster(home: Home) -> 
 
 
 @pytest.mark.engines
-def test_topics_without_a_cluster_id_are_left_alone(home: Home) -> None:
+def test_topics_without_a_cluster_id_are_left_alone(home: StateFolder) -> None:
     topic = home.kafka / "log" / "mail.received-0"
     topic.mkdir(parents=True)
     with pytest.raises(KafkaMissing, match="put that file back"):

@@ -9,7 +9,7 @@ import pytest
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import NO_MIRROR, FreshclamConfig, FreshclamMissing, freshclam
 from stack.engines.virus_signatures import OLD_S, folder_for, look, prepare
-from stack.state_folder import Home, claimed
+from stack.state_folder import StateFolder, claimed
 
 DAY_S = 86_400
 
@@ -50,7 +50,7 @@ def home(home_path: Path):
 
 
 def test_the_machines_official_set_is_read_in_place_or_copied_before_a_fetch(
-    home: Home, tmp_path: Path
+    home: StateFolder, tmp_path: Path
 ) -> None:
     theirs = official(tmp_path / "clamav", built_at_s=time.time())
     assert prepare(home, update=False, official=theirs) == theirs
@@ -63,14 +63,14 @@ def test_the_machines_official_set_is_read_in_place_or_copied_before_a_fetch(
     assert look(home.signatures).version == "27801", "what was fetched is not put back"
 
 
-def test_two_sets_at_once_only_where_they_fit(home: Home) -> None:
+def test_two_sets_at_once_only_where_they_fit(home: StateFolder) -> None:
     for memory_gib, wanted in ((4, "no"), (8, "yes")):
         clamd(home, ClamdConfig(memory_bytes=memory_gib * 1024**3))
         conf = (home.engine("clamd") / "clamd.conf").read_text()
         assert f"ConcurrentDatabaseReload {wanted}\n" in conf
 
 
-def test_without_a_mirror_nobody_outside_is_asked(home: Home) -> None:
+def test_without_a_mirror_nobody_outside_is_asked(home: StateFolder) -> None:
     freshclam(home, FreshclamConfig(mirror=NO_MIRROR, urls=("file:///a.ndb",)))
     conf = (home.engine("freshclam") / "freshclam.conf").read_text()
     assert "clamav.net" not in conf

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from stack.supervision.program import Kind, Program, check_programs
+from stack.supervision.program import Program, ProgramKind, check_programs
 from stack.supervision.supervised_process import backoff_s
 from stack.supervision.supervisor import stop_waves
 from tests.stack.small_machine import NOTE, SLEEP, Machine, alive, wait_until
@@ -269,22 +269,22 @@ def test_logs_lose_nothing_of_a_talkative_child(machine: Machine) -> None:
 
 
 def test_engines_stop_after_everything_else() -> None:
-    def made(name: str, kind: Kind, *after: str) -> Program:
+    def made(name: str, kind: ProgramKind, *after: str) -> Program:
         return Program(name=name, kind=kind, argv=("true",), after=after)
 
     programs = (
-        made("kafka", Kind.ENGINE),
-        made("setup", Kind.TASK, "kafka"),
-        made("scan", Kind.ROLE),
-        made("api", Kind.ROLE, "setup"),
-        made("clamd", Kind.ENGINE),
+        made("kafka", ProgramKind.ENGINE),
+        made("setup", ProgramKind.TASK, "kafka"),
+        made("scan", ProgramKind.ROLE),
+        made("api", ProgramKind.ROLE, "setup"),
+        made("clamd", ProgramKind.ENGINE),
     )
     assert stop_waves(programs) == [["scan", "api"], ["setup"], ["kafka", "clamd"]]
 
 
 def test_an_order_that_cannot_be_is_refused() -> None:
     def made(name: str, *after: str) -> Program:
-        return Program(name=name, kind=Kind.ROLE, argv=("true",), after=after)
+        return Program(name=name, kind=ProgramKind.ROLE, argv=("true",), after=after)
 
     with pytest.raises(ValueError, match="a, b"):
         check_programs((made("a", "b"), made("b", "a"), made("c")))

@@ -8,16 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stack.state_folder import claimed
-from stack.supervision.orphan_processes import Record, Records, boot_id, members, start_ticks
+from stack.supervision.orphan_processes import (
+    ProcessRecord,
+    ProcessRecords,
+    boot_id,
+    members,
+    start_ticks,
+)
 from stack.supervision.probes import PROBE_TIMEOUT_S
-from stack.supervision.program import Kind, Program
-from stack.supervision.supervised_process import Child
-from stack.supervision.suspend_detection import WAKING_S, Sleep
+from stack.supervision.program import Program, ProgramKind
+from stack.supervision.supervised_process import SupervisedProcess
+from stack.supervision.suspend_detection import WAKING_S, SuspendDetector
 
 
 def test_a_gap_is_time_asleep_and_a_slow_round_is_not() -> None:
     now = [100.0]
-    sleep = Sleep(lambda: now[0])
+    sleep = SuspendDetector(lambda: now[0])
     now[0] += 5 + 2 * PROBE_TIMEOUT_S
     assert sleep.missed_s(5) == 0
     assert not sleep.waking
@@ -57,11 +63,11 @@ class Answers:
 async def test_what_wakes_late_is_not_killed_and_what_stays_deaf_is(home_path: Path) -> None:
     clock, answers = Clock(), Answers()
     program = Program(
-        name="role", kind=Kind.ROLE, argv=("/bin/sleep", "60"), ready=answers,
+        name="role", kind=ProgramKind.ROLE, argv=("/bin/sleep", "60"), ready=answers,
         health_every_s=0.02, unhealthy_after=1,
     )  # fmt: skip
     with claimed(home_path) as home:
-        child = Child(program, home, Records(home), clock)
+        child = SupervisedProcess(program, home, ProcessRecords(home), clock)
         running = asyncio.create_task(child.run())
         await child.became_ready.wait()
         clock.ahead_s, answers.well = 3600.0, False
@@ -85,7 +91,7 @@ def test_a_session_is_known_by_its_start_whatever_the_clock_says() -> None:
     ) as it:
         ticks = start_ticks(it.pid)
         assert ticks is not None
-        ours, other = (Record("", it.pid, start, boot_id()) for start in (ticks, ticks - 1))
+        ours, other = (ProcessRecord("", it.pid, start, boot_id()) for start in (ticks, ticks - 1))
         assert [process.pid for process in members(ours)] == [it.pid]
         assert members(other) == []
         it.kill()

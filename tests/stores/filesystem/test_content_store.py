@@ -7,25 +7,25 @@ import pytest
 
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import new_id
-from stores.filesystem.content_store import LocalContentConfig, LocalContentStore
+from stores.filesystem.content_store import FilesystemContentConfig, FilesystemContentStore
 
 
 @pytest.fixture
 async def contents(tmp_path):
-    store = await LocalContentStore.open(tmp_path / "content")
+    store = await FilesystemContentStore.open(tmp_path / "content")
     yield store
     await store.close()
 
 
 async def test_content_survives_closing_in_a_private_file_by_the_ids_end(tmp_path):
-    store = await LocalContentStore.open(tmp_path / "deep" / "content")
+    store = await FilesystemContentStore.open(tmp_path / "deep" / "content")
     stored = await store.put("0190-abcd", b"x")
     await store.close()
     path = tmp_path / "deep" / "content" / "cd" / "0190-abcd"
     assert path.read_bytes() == b"x"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    again = await LocalContentStore.open(tmp_path / "deep" / "content")
+    again = await FilesystemContentStore.open(tmp_path / "deep" / "content")
     assert await again.get(stored.ref) == b"x"
     await again.close()
 
@@ -37,7 +37,7 @@ async def test_old_unfinished_files_are_removed_at_start_and_young_ones_left(tmp
         path.write_bytes(b"half")
     os.utime(old, (1, 1))
     kept = await contents.put(new_id(), b"kept")
-    other = await LocalContentStore.open(tmp_path / "content")
+    other = await FilesystemContentStore.open(tmp_path / "content")
     assert [path.name for path in incoming.iterdir()] == ["young"]
     assert await other.get(kept.ref) == b"kept"
     await other.close()
@@ -77,7 +77,9 @@ async def test_a_shard_whose_folder_was_removed_is_made_again(tmp_path, contents
 
 
 async def test_a_closed_store_is_an_outage(tmp_path):
-    store = await LocalContentStore.open(tmp_path / "content", LocalContentConfig(threads=1))
+    store = await FilesystemContentStore.open(
+        tmp_path / "content", FilesystemContentConfig(threads=1)
+    )
     await store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.put(new_id(), b"x")

@@ -11,12 +11,12 @@ from schemas.mailbox import FLAGGED, SEEN, MailboxState
 from stores.memory import (
     MemoryContentStore,
     MemoryDirectory,
-    MemoryFeed,
     MemoryHolders,
+    MemoryLiveEvents,
+    MemoryMailboxStates,
     MemoryMailStore,
     MemoryPublisher,
     MemoryQuarantine,
-    MemoryUnread,
 )
 from stores.memory.faults import no_fault
 from tests.contracts.mail_store import holds_what
@@ -143,7 +143,7 @@ async def test_a_publisher_keeps_what_it_acknowledged():
 
 
 def test_a_copy_is_proven_by_set_until_doubt_or_a_new_assignment():
-    unread = MemoryUnread()
+    unread = MemoryMailboxStates()
     assert unread.get("ann") is None
     for loses in (lambda: unread.doubt("ann"), unread.reassign):
         unread.set("ann", MailboxState(seq=3))
@@ -155,7 +155,7 @@ def test_a_copy_is_proven_by_set_until_doubt_or_a_new_assignment():
 
 
 def test_a_feed_hands_events_to_the_sinks_of_their_user():
-    feed = MemoryFeed()
+    feed = MemoryLiveEvents()
     first, second, other = [], [], []
     leave = feed.subscribe("ann", first.append)
     feed.subscribe("ann", second.append)

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 import pytest
 
 from mail.errors import StoreUnavailable
-from stores.sqlite.batched_reads import TOGETHER_MAX, GatheredReads
+from stores.sqlite.batched_reads import TOGETHER_MAX, BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 
@@ -37,7 +37,7 @@ def is_there(connection: Connection, key: str) -> bool:
 
 
 async def test_what_is_asked_for_at_once_is_one_job_up_to_its_bound(file: Counted) -> None:
-    reads = GatheredReads(file, is_there)
+    reads = BatchedReads(file, is_there)
     keys = ["a", "b"] * TOGETHER_MAX
     assert await asyncio.gather(*map(reads.of, keys)) == [True, False] * TOGETHER_MAX
     assert file.reads == 2
@@ -47,7 +47,7 @@ async def test_what_is_asked_for_at_once_is_one_job_up_to_its_bound(file: Counte
 
 
 async def test_a_bad_key_and_one_who_leaves_disturb_nobody(file: Counted) -> None:
-    reads = GatheredReads(file, is_there)
+    reads = BatchedReads(file, is_there)
     gone, bad, good = (asyncio.create_task(reads.of(key)) for key in ("a", "\ud800", "a"))
     await asyncio.sleep(0)
     gone.cancel()
@@ -57,7 +57,7 @@ async def test_a_bad_key_and_one_who_leaves_disturb_nobody(file: Counted) -> Non
 
 
 async def test_a_failing_engine_fails_all_by_name(file: Counted) -> None:
-    reads = GatheredReads(file, is_there)
+    reads = BatchedReads(file, is_there)
     await file.close()
     found = await asyncio.gather(reads.of("a"), reads.of("b"), return_exceptions=True)
     assert [type(one) for one in found] == [StoreUnavailable] * 2

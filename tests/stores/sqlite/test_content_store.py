@@ -4,16 +4,16 @@ import pytest
 
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import new_id
-from stores.filesystem.content_store import LocalContentStore
-from stores.sqlite.content_store import PackedContentConfig, PackedContentStore
+from stores.filesystem.content_store import FilesystemContentStore
+from stores.sqlite.content_store import SqliteContentConfig, SqliteContentStore
 
 SMALL, LARGE = b"s" * 100, b"l" * 101
-CONFIG = PackedContentConfig(row_max_bytes=len(SMALL))
+CONFIG = SqliteContentConfig(row_max_bytes=len(SMALL))
 
 
 @pytest.fixture
 async def contents(tmp_path):
-    store = await PackedContentStore.open(tmp_path / "rows.sqlite", tmp_path / "files", CONFIG)
+    store = await SqliteContentStore.open(tmp_path / "rows.sqlite", tmp_path / "files", CONFIG)
     yield store
     await store.close()
 
@@ -40,7 +40,7 @@ async def test_an_id_stays_where_it_came_first(contents, sizes):
 
 
 async def test_what_an_older_version_wrote_is_there(tmp_path, contents):
-    older = await LocalContentStore.open(tmp_path / "files")
+    older = await FilesystemContentStore.open(tmp_path / "files")
     kept = await older.put(new_id(), b"small, and a file")
     await older.close()
     assert await contents.get(kept.ref) == b"small, and a file"
@@ -52,7 +52,7 @@ async def test_what_an_older_version_wrote_is_there(tmp_path, contents):
 
 
 async def test_contents_of_two_processes_are_one_store(tmp_path, contents):
-    other = await PackedContentStore.open(tmp_path / "rows.sqlite", tmp_path / "files", CONFIG)
+    other = await SqliteContentStore.open(tmp_path / "rows.sqlite", tmp_path / "files", CONFIG)
     stored = await contents.put(new_id(), SMALL)
     assert await other.get(stored.ref) == SMALL
     assert await other.put(stored.ref, b"second") == stored

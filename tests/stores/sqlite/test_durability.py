@@ -5,7 +5,7 @@ from asyncio.subprocess import Process
 from itertools import pairwise
 
 from schemas.mailbox import Filter
-from stores.filesystem.content_store import LocalContentStore
+from stores.filesystem.content_store import FilesystemContentStore
 from stores.sqlite.mail_store.store import SqliteMailStore
 from tests.contracts.mail_store import holds_what
 from tests.contracts.mailboxes import Writer
@@ -50,7 +50,7 @@ async def test_a_killed_writer_has_lost_no_commit_that_returned(tmp_path, start_
 async def test_a_killed_writer_has_lost_no_content_that_returned(tmp_path, start_writer, seeded):
     process = await start_writer("content")
     told = await lines_until_killed(process, lines=seeded.randrange(1, 300))
-    store = await LocalContentStore.open(tmp_path / "content")
+    store = await FilesystemContentStore.open(tmp_path / "content")
     for mail_id in told:
         assert await store.get(mail_id) == content_of(mail_id)
     in_place = [path for path in (tmp_path / "content").glob("??/*") if path.is_file()]

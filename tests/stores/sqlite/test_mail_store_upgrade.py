@@ -6,11 +6,11 @@ import sqlite3
 import msgspec
 import pytest
 
-from mail.mailbox.journal_replay import History
+from mail.mailbox.journal_replay import JournalReplay
 from mail.mailbox.list_filters import NO_FILTER
 from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1
-from schemas.mail import Head
+from schemas.mail import HeaderSummary
 from schemas.mailbox import FLAGGED, SEEN, Filter, FolderCounts, MailboxState
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT, MAIL
 from stores.sqlite.database_file import SqliteConfig
@@ -111,7 +111,7 @@ async def test_the_journal_reads_as_if_it_were_written_today(tmp_path, left):
     ann, _ = left
     store = await SqliteMailStore.open(tmp_path / "mail.sqlite")
     entries = await store.journal("ann", since_seq=0, limit=9)
-    told = History(MailboxState(), {})
+    told = JournalReplay(MailboxState(), {})
     for entry, written in zip(entries, ann.entries, strict=True):
         told.add(entry)
         assert entry.folders == written.folders
@@ -167,7 +167,7 @@ async def test_tombstones_of_schema_3_lose_what_they_kept(tmp_path):
         old.execute("UPDATE message SET message = ? WHERE message_id = ?", tombstone)
     store = await SqliteMailStore.open(tmp_path / "mail.sqlite")
     assert await store.message("ann", ann.id("a")) == ann.row("a")
-    assert ann.row("a").head == Head()
+    assert ann.row("a").head == HeaderSummary()
     await store.commit(ann.deliver("c"))
     assert (await store.check("ann")).differences == ()
     assert await store.load("ann") == ann.state

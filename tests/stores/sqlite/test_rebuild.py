@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from agents.mailbox import mailbox
 from mail.ids import message_id
 from mail.mailbox.consistency_check import recounted
-from mail.mailbox.journal_replay import History, row_of
+from mail.mailbox.journal_replay import JournalReplay, row_of
 from mail.mailbox.list_filters import NO_FILTER
 from mail.mime.message_parser import read_head
 from schemas.consistency import COUNTS, LISTS
@@ -263,10 +263,10 @@ class Steps(RuleBasedStateMachine):
             members = [row.message_id for row in rows if row.thread_id == thread_id]
             assert sorted(row.message_id for row in page.messages) == sorted(members)
 
-    async def _told(self) -> History:
+    async def _told(self) -> JournalReplay:
         snapshot = await self.store.snapshot("bob")
         records = await self.store.snapshot_records("bob", after_id="", limit=500)
-        told = History(snapshot.state, {record.message_id: record for record in records})
+        told = JournalReplay(snapshot.state, {record.message_id: record for record in records})
         for entry in await self.store.journal("bob", since_seq=snapshot.seq, limit=100_000):
             assert isinstance(entry, MailboxChanged)
             told.add(entry)

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from schemas.holders import QUARANTINE_HOLDER, Holder
-from schemas.ledger import OPEN, STORED, Entry, Look
+from schemas.ledger import OPEN, STORED, LedgerEntry, Observation
 from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, QUARANTINE
-from stores.sqlite.content_store import PackedContentStore
+from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.holders import _BY_NAME, SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.quarantine import SqliteQuarantine
@@ -65,16 +65,16 @@ async def test_ledger(tmp_path: Path) -> None:
         (insert, ("m1", 5, 5, states)), (insert, ("m2", 6, None, states)),
     )  # fmt: skip
     ledger = await SqliteLedger.open(tmp_path / "ledger.sqlite")
-    entry = Entry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN})
+    entry = LedgerEntry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN})
     assert await ledger.due(now_ms=9, limit=9, horizon_ms=9) == [entry]
-    assert await ledger.mark([Look(mail_id="m1", states={"ann": STORED})]) == {"m1"}
+    assert await ledger.mark([Observation(mail_id="m1", states={"ann": STORED})]) == {"m1"}
     await ledger.close()
 
 
 async def test_content(tmp_path: Path) -> None:
     insert = "INSERT INTO content (mail_id, put_at_ms, content) VALUES (?, ?, ?)"
     first_version(tmp_path / "content.sqlite", CONTENT, (insert, ("m1", 1, b"bytes")))
-    store = await PackedContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
+    store = await SqliteContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
     assert await store.get("m1") == b"bytes"
     assert await store.walk(place="row -1", limit=9) == (["m1"], "file ")
     assert await store.sweep(loose=["m1"], turns=2) == []

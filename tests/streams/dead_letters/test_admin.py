@@ -7,10 +7,10 @@ from schemas.dead_letters import DeadLetter
 from schemas.events.mailbox_commands import EmptyFolder
 from streams.codec import encode
 from streams.config import Bootstrap, PublisherConfig
-from streams.dead_letters.admin import DeadLetterBox, discard, list_dead, redrive, show, waiting
+from streams.dead_letters.admin import DeadLetterAdmin, discard, list_dead, redrive, show, waiting
 from streams.dead_letters.headers import letter_headers
 from streams.dead_letters.parking import park
-from streams.dead_letters.records import Wanted, kind_of
+from streams.dead_letters.records import DeadLetterFilter, kind_of
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
 from tests.support.agent_builders import deliver, order
@@ -138,7 +138,7 @@ async def test_an_owners_command_is_sent_back_by_its_id_alone(broker, box, admin
     left = {command: "by_id_only", other: "by_id_only"}
     assert await outcomes(broker, box, None, dry_run=True) == {delivery: "would_redrive"} | left
     assert await outcomes(broker, box, None) == {delivery: "redriven"} | left
-    assert await outcomes(broker, box, None, wanted=Wanted(stage="validate")) == left
+    assert await outcomes(broker, box, None, wanted=DeadLetterFilter(stage="validate")) == left
     assert await outcomes(broker, box, [command]) == {command: "redriven"}
     assert await outcomes(broker, box, None) == {other: "by_id_only"}
 
@@ -188,7 +188,7 @@ async def test_a_redrive_that_was_cut_short_is_repeated(broker, box, river):
     async with LogClient(broker.bootstrap) as log:
         cut = MarksFail(river, box)
         with pytest.raises(BrokerUnavailable):
-            await DeadLetterBox(log, topic=box).redrive(None, river=cut, force=False)
+            await DeadLetterAdmin(log, topic=box).redrive(None, river=cut, force=False)
     (done,) = (await outcomes(broker, box, None)).values()
     assert done == "redriven"
     assert await arrived(broker, before) == [(letter.key, letter.value)] * 2
@@ -205,8 +205,8 @@ async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
         await park(river, a_letter(at_ms, stage=stage, cause=cause), topic=box)
 
     async def chosen(**wanted) -> list[int]:
-        found = await list_dead(broker.bootstrap, 1, wanted=Wanted(**wanted), topic=box)
-        whole = await waiting(broker.bootstrap, wanted=Wanted(**wanted), topic=box)
+        found = await list_dead(broker.bootstrap, 1, wanted=DeadLetterFilter(**wanted), topic=box)
+        whole = await waiting(broker.bootstrap, wanted=DeadLetterFilter(**wanted), topic=box)
         assert all(not one.letter.value for one in whole)
         times = sorted((one.letter.at_ms for one in whole), reverse=True)
         assert [one.letter.at_ms for one in found] == times[:1]
@@ -216,7 +216,7 @@ async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
     assert await chosen(cause="contentmissing") == [2_000]
     assert await chosen(stage="scan", since_ms=2_000) == [4_000, 2_000]
     assert await chosen(stage="index") == []
-    done = await outcomes(broker, box, None, wanted=Wanted(cause="odd", stage="scan"))
+    done = await outcomes(broker, box, None, wanted=DeadLetterFilter(cause="odd", stage="scan"))
     assert sorted(done.values()) == ["redriven"] * 2
     left = await waiting(broker.bootstrap, topic=box)
     assert {one.letter.at_ms for one in left} == {2_000, 3_000}

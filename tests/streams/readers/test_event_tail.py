@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from streams.codec import encode
-from streams.readers.event_tail import EventTail, TailConfig
+from streams.readers.event_tail import EventTail, EventTailConfig
 from tests.support.broker import Broker
 from tests.support.event_builders import answered
 from tests.support.log import fresh, make, remake, until
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kafka
 @contextlib.asynccontextmanager
 async def listening(broker: Broker, topic: str, **settings):
     quick = {"check_interval_s": 0.5, "retry_s": 0.2} | settings
-    tail = EventTail(broker.bootstrap, TailConfig(topic=topic, **quick))
+    tail = EventTail(broker.bootstrap, EventTailConfig(topic=topic, **quick))
     await tail.start()
     try:
         async with asyncio.timeout(30):
@@ -158,7 +158,7 @@ async def test_a_position_that_was_trimmed_away_goes_on_at_the_beginning(broker,
 
 async def test_a_broker_or_topic_that_comes_later_is_waited_for(broker, admin, producer):
     topic = fresh("events")
-    tail = EventTail(broker.bootstrap, TailConfig(topic=topic, retry_s=0.2))
+    tail = EventTail(broker.bootstrap, EventTailConfig(topic=topic, retry_s=0.2))
     await tail.start()
     try:
         await asyncio.sleep(0.5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mail.errors import BrokerUnavailable
 from streams.codec import encode
-from streams.readers.in_flight_search import LogSearch
+from streams.readers.in_flight_search import LogInFlightMails
 from streams.topology import GROUP_PREFIX
 from tests.support.event_builders import deliver
 
@@ -51,7 +51,7 @@ class River:
 
 
 class Client:
-    """LogClient, as far as LogSearch asks it."""
+    """LogClient, as far as LogInFlightMails asks it."""
 
     def __init__(self, river: River) -> None:
         self._river = river
@@ -92,11 +92,13 @@ class Client:
                 yield Record(0, offset, mail_id.encode(), value)
 
 
-def search_of(river: River) -> LogSearch:
-    return LogSearch("nowhere", client=lambda _: Client(river))
+def search_of(river: River) -> LogInFlightMails:
+    return LogInFlightMails("nowhere", client=lambda _: Client(river))
 
 
-async def found_after_all(search: LogSearch, mail_ids: set[str]) -> dict[str, frozenset[str]]:
+async def found_after_all(
+    search: LogInFlightMails, mail_ids: set[str]
+) -> dict[str, frozenset[str]]:
     while True:
         try:
             return await search.waiting(mail_ids)

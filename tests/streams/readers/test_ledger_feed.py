@@ -17,8 +17,8 @@ from streams.dead_letters.admin import discard, redrive
 from streams.dead_letters.parking import park
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
-from streams.readers.in_flight_search import LettersInLog, LogSearch
-from streams.readers.ledger_feed import CustodyFeed, FeedConfig
+from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
+from streams.readers.ledger_feed import LedgerFeed, LedgerFeedConfig
 from streams.topics.admin import make_topics
 from tests.support.event_builders import deliver, received, validated
 from tests.support.log import commit, fresh
@@ -55,8 +55,10 @@ class Book:
 
 
 @asynccontextmanager
-async def feeding(bootstrap: Bootstrap, book: Book, group: str) -> AsyncIterator[CustodyFeed]:
-    feed = CustodyFeed(bootstrap, book.take, FeedConfig(group=group, gather_ms=100, retry_s=0.1))
+async def feeding(bootstrap: Bootstrap, book: Book, group: str) -> AsyncIterator[LedgerFeed]:
+    feed = LedgerFeed(
+        bootstrap, book.take, LedgerFeedConfig(group=group, gather_ms=100, retry_s=0.1)
+    )
     await feed.start()
     try:
         yield feed
@@ -137,13 +139,13 @@ async def test_letters_are_told_with_what_was_done_about_them(broker, river):
         await discard(broker.bootstrap, [mine[other].letter_id], "no use")
         done = {(mine[one].letter_id, REDRIVEN), (mine[other].letter_id, DISCARDED)}
         await until(lambda: done <= {(each.letter_id, each.state) for each in book.letters})
-    told = {each.mail_id: each.state for each in await LettersInLog(broker.bootstrap).since(0)}
+    told = {each.mail_id: each.state for each in await LogDeadLetters(broker.bootstrap).since(0)}
     assert (told[one], told[other]) == (REDRIVEN, DISCARDED)
 
 
 async def test_a_record_waits_until_its_reader_has_passed_it(broker, river):
     prefix, ids = fresh("prefix"), [new_id() for _ in range(4)]
-    search = LogSearch(broker.bootstrap, group_prefix=prefix)
+    search = LogInFlightMails(broker.bootstrap, group_prefix=prefix)
     await river.publish(received(ids[0]), validated(ids[1]))
     await river.publish(deliver(ids[2], "u1"), deliver(ids[2], "u2"))
     await park(river, a_letter(ids[3], validated(ids[3]), "mail.validated", "scan"))
@@ -165,6 +167,6 @@ async def test_a_record_waits_until_its_reader_has_passed_it(broker, river):
 
 async def test_a_search_that_takes_too_long_proves_nothing(broker):
     with pytest.raises(BrokerUnavailable, match="to its end"):
-        await LogSearch(broker.bootstrap, limit_s=0).waiting(["m"])
+        await LogInFlightMails(broker.bootstrap, limit_s=0).waiting(["m"])
     with pytest.raises(BrokerUnavailable):
-        await LettersInLog(Bootstrap("127.0.0.1:1")).since(0)
+        await LogDeadLetters(Bootstrap("127.0.0.1:1")).since(0)

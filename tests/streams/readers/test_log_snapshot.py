@@ -42,7 +42,7 @@ async def ends(broker) -> dict[tuple[str, int], int]:
                 (await consumer.end_offsets(parts)).items()}  # fmt: skip
 
 
-async def taken(broker, groups) -> list[log_snapshot.Waiting]:
+async def taken(broker, groups) -> list[log_snapshot.UnconsumedRecord]:
     first = await log_snapshot.unfinished(broker.bootstrap, groups=groups)
     return [one async for one in log_snapshot.take(broker.bootstrap, first)]
 
@@ -87,7 +87,7 @@ async def test_dead_letters_go_where_they_were_and_only_once(broker, river, tmp_
     async def once_more():
         for one in everything:
             yield one
-        yield log_snapshot.Waiting("mail.received", key, b"bytes")
+        yield log_snapshot.UnconsumedRecord("mail.received", key, b"bytes")
 
     counts = await log_snapshot.write(tmp_path / "records", once_more())
     assert counts[DEAD_LETTERS] < len(everything)
@@ -97,7 +97,7 @@ async def test_dead_letters_go_where_they_were_and_only_once(broker, river, tmp_
     assert await letters(broker) == everything
 
 
-async def letters(broker) -> list[log_snapshot.Waiting]:
+async def letters(broker) -> list[log_snapshot.UnconsumedRecord]:
     """All of dead.letters, in order within each partition; the partitions come in any order."""
     found = [one for one in await taken(broker, {}) if one.topic == DEAD_LETTERS]
     return sorted(found, key=lambda one: one.partition)
@@ -139,7 +139,7 @@ async def test_what_is_put_back_is_what_was_taken(broker, river, tmp_path: Path)
     assert {position for one in after for position in origins_in(one.headers)} == places
 
 
-def bytes_of(one: log_snapshot.Waiting) -> tuple[bytes | None, bytes | None]:
+def bytes_of(one: log_snapshot.UnconsumedRecord) -> tuple[bytes | None, bytes | None]:
     return one.key, one.value
 
 
@@ -168,13 +168,13 @@ async def test_a_log_trimmed_under_our_hands_is_told(broker, river):
     async with LogClient(broker.bootstrap) as log:
         await log.delete_before({TopicPartition(*part): at for part, at in
                                  (await ends(broker)).items()})  # fmt: skip
-    with pytest.raises(log_snapshot.Trimmed, match="trimmed while it was read"):
+    with pytest.raises(log_snapshot.SnapshotTrimmed, match="trimmed while it was read"):
         _ = [one async for one in reading]
 
 
 async def test_a_topic_that_we_have_not_is_named(tmp_path: Path):
     async def foreign():
-        yield log_snapshot.Waiting("mail.of_the_future", b"k", b"v")
+        yield log_snapshot.UnconsumedRecord("mail.of_the_future", b"k", b"v")
 
     await log_snapshot.write(tmp_path / "records", foreign())
     with pytest.raises(Fatal, match=r"no topic mail\.of_the_future here"):

@@ -11,7 +11,7 @@ from streams.config import Bootstrap, PublisherConfig
 from streams.dead_letters.admin import redrive
 from streams.dead_letters.parking import park
 from streams.publisher import KafkaPublisher
-from streams.readers.mail_finder import READER, SeekConfig, find_in_flight
+from streams.readers.mail_finder import READER, MailFinderConfig, find_in_flight
 from streams.topology import DEAD_LETTERS
 from tests.support.event_builders import deliver, received, validated
 from tests.support.log import commit, fresh, make
@@ -33,9 +33,9 @@ def id_of_time(at_ms: int) -> str:
     return str(uuid.UUID(int=(at_ms << 80) | (uuid.UUID(new_id()).int & ((1 << 80) - 1))))
 
 
-def mine(**settings) -> SeekConfig:
+def mine(**settings) -> MailFinderConfig:
     """A search whose groups no other test commits for."""
-    return SeekConfig(group_prefix=fresh("seek-"), **settings)
+    return MailFinderConfig(group_prefix=fresh("seek-"), **settings)
 
 
 def parked(event, topic: str, stage: str) -> DeadLetter:

@@ -17,7 +17,15 @@ from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.log_client import LogClient
 from streams.readers.lag import LagMeter, all_groups
 from streams.topics.access_lists import ensure_access
-from streams.topics.access_rules import ANY, OPERATOR, USERS, Grant, Kind, Operation, grants
+from streams.topics.access_rules import (
+    ANY,
+    OPERATOR,
+    USERS,
+    AclOperation,
+    Grant,
+    ResourceKind,
+    grants,
+)
 from streams.topics.admin import make_topics, topic_differences
 from streams.topology import BY_NAME, CUSTODY, STAGES, TOPICS
 
@@ -32,20 +40,20 @@ WRITERS = {
 
 
 def test_a_topic_is_written_by_those_whom_the_table_names_and_by_the_operator() -> None:
-    def may(operation: Operation, topic: str) -> set[str]:
+    def may(operation: AclOperation, topic: str) -> set[str]:
         return {
             grant.user
             for grant in grants()
             if grant.operation is operation
-            and grant.kind is Kind.TOPIC
+            and grant.kind is ResourceKind.TOPIC
             and grant.name in {topic, ANY}
         }
 
     for topic, writers in WRITERS.items():
-        assert may(Operation.WRITE, topic) == {*writers, OPERATOR}, topic
+        assert may(AclOperation.WRITE, topic) == {*writers, OPERATOR}, topic
     for stage in STAGES:
-        assert may(Operation.DELETE, stage.reads) == {stage.role}, "its trimmer, no one else"
-    assert may(Operation.DELETE, "dead.letters") == set()
+        assert may(AclOperation.DELETE, stage.reads) == {stage.role}, "its trimmer, no one else"
+    assert may(AclOperation.DELETE, "dead.letters") == set()
     assert {grant.user for grant in grants()} == set(USERS)
 
 
@@ -61,7 +69,7 @@ async def asked(broker):
     """The broker with topics, and lists that hold something of an older version too."""
     config = TopicsConfig(bootstrap=broker.bootstrap)
     await make_topics(config)
-    old = Grant("scan", Operation.WRITE, Kind.TOPIC, "mail.received")
+    old = Grant("scan", AclOperation.WRITE, ResourceKind.TOPIC, "mail.received")
     await ensure_access(config, wanted=[*grants(), old])
     await ensure_access(config)
     await ensure_access(config)  # to repeat it changes nothing

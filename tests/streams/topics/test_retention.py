@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.config import TopicsConfig
 from streams.topics.admin import make_topics
-from streams.topics.retention import TrimConfig, Trimmer, trim_goals, trimmed_topics
+from streams.topics.retention import LogTrimmer, TrimConfig, trim_goals, trimmed_topics
 from streams.topology import BY_NAME, DEAD_LETTERS, Topic
 from tests.support.broker import started
 from tests.support.log import commit, fresh, make
@@ -36,8 +36,8 @@ async def fill(producer, topic: str) -> None:
     await producer.flush()
 
 
-def trimmer(broker, group: str, *topics: Topic) -> Trimmer:
-    return Trimmer(broker.bootstrap, group=group, topics=topics, config=MARGIN)
+def trimmer(broker, group: str, *topics: Topic) -> LogTrimmer:
+    return LogTrimmer(broker.bootstrap, group=group, topics=topics, config=MARGIN)
 
 
 @pytest.mark.kafka
@@ -91,7 +91,7 @@ async def test_what_a_watcher_has_not_read_stays(broker, admin, producer):
     await make(admin, topic.name)
     await fill(producer, topic.name)
     await commit(broker.bootstrap, group, {(topic.name, each): 20 for each in range(3)})
-    made = Trimmer(
+    made = LogTrimmer(
         broker.bootstrap, group=group, topics=[topic], config=MARGIN, group_prefix=prefix
     )
     try:
@@ -134,7 +134,7 @@ async def test_the_margin_is_bounded_by_number_size_age_and_room(
     await fill(producer, topic.name)
     await commit(broker.bootstrap, group, {(topic.name, 0): 20, (topic.name, 1): 1})
     config = TrimConfig(margin_records=1000, **how)
-    made = Trimmer(broker.bootstrap, group=group, topics=[topic], config=config)
+    made = LogTrimmer(broker.bootstrap, group=group, topics=[topic], config=config)
     try:
         await asyncio.sleep(0.01)  # what is written has an age
         await made.trim()
@@ -166,7 +166,7 @@ async def test_what_is_trimmed_frees_its_room_on_disk(tmp_path):
         assert log_bytes(folder, topic.name) > 12 * size
         at = {(topic.name, 0): 250, (topic.name, 1): 250}
         await commit(broker.bootstrap, "postriver-scan", at)
-        made = Trimmer.of_role(
+        made = LogTrimmer.of_role(
             broker.bootstrap, "scan", config=TrimConfig(margin_bytes=5 * 32 * KIB)
         )
         try:

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from streams.worker.attempt_notes import PLACES_MAX, Notes, stamp_of
-from streams.worker.attempt_turns import Alone
+from streams.worker.attempt_notes import PLACES_MAX, AttemptNotes, stamp_of
+from streams.worker.attempt_turns import AttemptTurns
 
 STAMP = stamp_of("1:x")
 
@@ -17,104 +17,104 @@ def path(tmp_path):
     return tmp_path / "tries" / "notes-3"
 
 
-def killed(notes: Notes) -> None:
+def killed(notes: AttemptNotes) -> None:
     """End as a killed process does: nothing is cleared, the lock is gone."""
     notes._drop()
 
 
 def test_what_a_killed_process_was_at_is_suspect(path) -> None:
-    notes = Notes(path, STAMP)
+    notes = AttemptNotes(path, STAMP)
     for offset in (0, 5, 6, 7):
         notes.begin(offset, 100)
     notes.end(6, handled=True)
     killed(notes)
-    assert Notes(path, STAMP).suspects == {0, 5, 7}
+    assert AttemptNotes(path, STAMP).suspects == {0, 5, 7}
 
 
 def test_a_suspect_that_ends_two_more_processes_alone_is_guilty(path) -> None:
-    first = Notes(path, STAMP)
+    first = AttemptNotes(path, STAMP)
     for offset in (5, 6, 7):
         first.begin(offset, 100)
     killed(first)
-    second = Notes(path, STAMP)
+    second = AttemptNotes(path, STAMP)
     second.begin(5, 100, alone=True)
     second.end(5, handled=True)
     second.begin(6, 100, alone=True)
     killed(second)
-    third = Notes(path, STAMP)
+    third = AttemptNotes(path, STAMP)
     assert (third.suspects, third.guilty) == ({6, 7}, set())  # somebody may have killed it
     third.begin(6, 100, alone=True)
     third.end(6, handled=False)  # it waits for an engine
     third.begin(6, 100, alone=True)
     killed(third)
-    fourth = Notes(path, STAMP)
+    fourth = AttemptNotes(path, STAMP)
     assert (fourth.suspects, fourth.guilty) == ({7}, {6})
     fourth.close()
-    fifth = Notes(path, STAMP)
+    fifth = AttemptNotes(path, STAMP)
     assert (fifth.suspects, fifth.guilty) == ({7}, {6})
     fifth.end(6, handled=True)
     killed(fifth)
-    assert Notes(path, STAMP).guilty == set()
+    assert AttemptNotes(path, STAMP).guilty == set()
 
 
 def test_a_suspect_that_waits_for_an_engine_is_neither_cleared_nor_guilty(path) -> None:
-    first = Notes(path, STAMP)
+    first = AttemptNotes(path, STAMP)
     first.begin(5, 100)
     killed(first)
-    second = Notes(path, STAMP)
+    second = AttemptNotes(path, STAMP)
     second.begin(5, 100, alone=True)
     second.end(5, handled=False)
     killed(second)
     for _ in range(5):
-        later = Notes(path, STAMP)
+        later = AttemptNotes(path, STAMP)
         assert (later.suspects, later.guilty) == ({5}, set())
         killed(later)
 
 
 def test_an_orderly_end_leaves_no_suspects(path) -> None:
-    notes = Notes(path, STAMP)
+    notes = AttemptNotes(path, STAMP)
     for offset in range(20):
         notes.begin(offset, 100)
     notes.close()
     notes.begin(21, 100)  # a straggler of a partition that is gone
-    assert Notes(path, STAMP).suspects == set()
+    assert AttemptNotes(path, STAMP).suspects == set()
 
 
 @pytest.mark.parametrize("other", ["2:y", ""])
 def test_notes_of_another_epoch_count_for_nothing(path, other) -> None:
-    notes = Notes(path, STAMP)
+    notes = AttemptNotes(path, STAMP)
     notes.begin(5, 100)
     killed(notes)
-    fresh = Notes(path, stamp_of(other))
+    fresh = AttemptNotes(path, stamp_of(other))
     assert fresh.suspects == set()
     killed(fresh)
-    assert Notes(path, STAMP).suspects == set()
+    assert AttemptNotes(path, STAMP).suspects == set()
 
 
 def test_notes_of_a_living_process_are_left_alone(path) -> None:
-    notes = Notes(path, STAMP)
+    notes = AttemptNotes(path, STAMP)
     notes.begin(5, 100)
-    other = Notes(path, STAMP)
+    other = AttemptNotes(path, STAMP)
     other.begin(9, 100)
     assert other.suspects == set()
     killed(notes)
-    assert Notes(path, STAMP).suspects == {5}
+    assert AttemptNotes(path, STAMP).suspects == {5}
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 37, STAMP, os.urandom(5_000)])
 def test_a_file_of_anything_else_is_begun_anew(path, content) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    notes = Notes(path, STAMP)
+    notes = AttemptNotes(path, STAMP)
     notes.begin(1, 1)
     killed(notes)
-    assert Notes(path, STAMP).suspects == {1}
+    assert AttemptNotes(path, STAMP).suspects == {1}
 
 
 def test_a_folder_that_cannot_be_written_notes_nothing_and_fails_nothing(tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for path in (None, tmp_path / "file" / "notes"):
-        notes = Notes(path, STAMP)
+        notes = AttemptNotes(path, STAMP)
         notes.begin(1, 1)
         notes.end(1, handled=True)
         notes.close()
@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_written_notes_nothing_and_fails_nothing(tmp_pat
 
 def test_the_file_stays_small_and_right_whatever_comes_and_goes(path) -> None:
     chance = random.Random(7)
-    notes, there = Notes(path, STAMP), set()
+    notes, there = AttemptNotes(path, STAMP), set()
     for offset in range(5_000):
         notes.begin(offset, offset)
         there.add(offset)
@@ -131,16 +131,16 @@ def test_the_file_stays_small_and_right_whatever_comes_and_goes(path) -> None:
             there.discard(gone)
             notes.end(gone, handled=chance.random() < 0.5)
     killed(notes)
-    assert Notes(path, STAMP).suspects == there
+    assert AttemptNotes(path, STAMP).suspects == there
     assert path.stat().st_size <= 24 + 24 * 70
 
 
 def test_no_more_places_than_the_limit(path) -> None:
-    notes = Notes(path, STAMP)
+    notes = AttemptNotes(path, STAMP)
     for offset in range(PLACES_MAX + 50):
         notes.begin(offset, 1)
     killed(notes)
-    assert len(Notes(path, STAMP).suspects) == PLACES_MAX
+    assert len(AttemptNotes(path, STAMP).suspects) == PLACES_MAX
 
 
 async def pause() -> None:
@@ -149,7 +149,7 @@ async def pause() -> None:
 
 
 async def test_a_suspect_runs_when_all_others_have_ended_and_before_the_next() -> None:
-    turns, order = Alone(), []
+    turns, order = AttemptTurns(), []
     turns.begin_now()
 
     async def a_try(name: str, *, alone: bool) -> None:
@@ -173,7 +173,7 @@ async def test_a_suspect_runs_when_all_others_have_ended_and_before_the_next() -
 
 
 async def test_a_suspect_that_is_cancelled_keeps_nobody_waiting() -> None:
-    turns = Alone()
+    turns = AttemptTurns()
     turns.begin_now()
     waiting = [asyncio.create_task(turns.begin(alone=True)) for _ in range(2)]
     await pause()

@@ -9,7 +9,7 @@ from mail.errors import BrokerUnavailable, Fatal, Poison, ScannerUnavailable, St
 from streams.codec import encode
 from streams.config import Bootstrap, StreamsConfig
 from streams.dead_letters.headers import letter, texts
-from streams.worker.event_handling import Arrival, Handling
+from streams.worker.event_handling import EventHandling, ReceivedEvent
 from streams.worker.status import RoleStatus
 from tests.streams.small import Answer, Note, River
 
@@ -55,7 +55,7 @@ class Stage:
         self.seen: list = []
         self.after: list = []
         parts = River("unit")
-        self.handling = Handling(
+        self.handling = EventHandling(
             stage=parts.stage,
             topic=parts.notes,
             handler=self.handle,
@@ -80,7 +80,7 @@ class Stage:
 
     async def run(self, value: bytes | None = None, *, ours: bool = True) -> None:
         value = encode(Note(key="k", number=3)) if value is None else value
-        arrival = Arrival(partition=2, offset=7, key=b"k", value=value)
+        arrival = ReceivedEvent(partition=2, offset=7, key=b"k", value=value)
         async with asyncio.timeout(20):
             await self.handling.handle(arrival, lambda: ours)
 

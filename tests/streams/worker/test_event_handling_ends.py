@@ -17,12 +17,12 @@ from mail.errors import (
 )
 from streams.dead_letters import set_aside
 from streams.dead_letters.parking import CUT_BYTES
-from streams.dead_letters.set_aside import Place, Requests
+from streams.dead_letters.set_aside import ParkRequests, RecordPosition
 from streams.topology import EVENT_MAX_BYTES
-from streams.worker.attempt_notes import Notes, stamp_of
+from streams.worker.attempt_notes import AttemptNotes, stamp_of
 from tests.streams.worker.test_event_handling import ANSWER, CONFIG, FakeRiver, Stage
 
-PLACE = Place("unit.notes", 2, 7)
+PLACE = RecordPosition("unit.notes", 2, 7)
 EPOCH = "1:x"
 
 
@@ -33,7 +33,7 @@ class Equipped(Stage):
         super().__init__(*does, river=river)
         config = {"notes_folder": folder / "tries", **config}
         self.refit(
-            config=dataclasses.replace(CONFIG, **config), requests=Requests(folder / "requests")
+            config=dataclasses.replace(CONFIG, **config), requests=ParkRequests(folder / "requests")
         )
 
     def refit(self, **more) -> None:
@@ -43,8 +43,8 @@ class Equipped(Stage):
         self.handling = type(self.handling)(**(kept | more))
 
 
-def noted(folder: Path) -> Notes:
-    return Notes(folder / "tries" / "unit.notes-2", stamp_of(EPOCH))
+def noted(folder: Path) -> AttemptNotes:
+    return AttemptNotes(folder / "tries" / "unit.notes-2", stamp_of(EPOCH))
 
 
 def guilty(folder: Path) -> None:
@@ -143,7 +143,7 @@ async def test_an_event_that_an_operator_wants_set_aside_is_parked_untried(tmp_p
     assert set_aside.asked(tmp_path / "requests") == {PLACE: EPOCH}  # until the commit is behind it
 
 
-@pytest.mark.parametrize("other", [(Place("unit.notes", 2, 8), EPOCH), (PLACE, "2:y")])
+@pytest.mark.parametrize("other", [(RecordPosition("unit.notes", 2, 8), EPOCH), (PLACE, "2:y")])
 async def test_a_request_is_for_one_event_of_one_epoch(tmp_path, other) -> None:
     set_aside.ask(tmp_path / "requests", *other)
     stage = Equipped(tmp_path)
@@ -174,11 +174,11 @@ async def test_requests_go_once_the_commit_is_surely_behind_them(tmp_path) -> No
     set_aside.ask(folder, PLACE, EPOCH)
     (folder / ".half").write_text("")
     (folder / "unit.notes@1-2").mkdir()
-    kept = Requests(folder)
+    kept = ParkRequests(folder)
     kept.parked(PLACE)
     assert not kept.look()
     assert kept.wants(PLACE, EPOCH)
-    requests = Requests(folder, kept_s=0.0)
+    requests = ParkRequests(folder, kept_s=0.0)
     requests.parked(PLACE)
     requests.look()
     assert set_aside.asked(folder) == {}
@@ -197,9 +197,9 @@ def test_what_is_no_place_is_refused(name) -> None:
 
 def test_a_place_reads_as_it_is_written() -> None:
     assert set_aside.place_of(str(PLACE)) == PLACE
-    assert set_aside.reader_of(Place("mail.received", 1, 2)).name == "validate"
+    assert set_aside.reader_of(RecordPosition("mail.received", 1, 2)).name == "validate"
     with pytest.raises(Refused, match="no stage reads"):
-        set_aside.reader_of(Place("dead.letters", 1, 2))
+        set_aside.reader_of(RecordPosition("dead.letters", 1, 2))
 
 
 class Committed(Equipped):

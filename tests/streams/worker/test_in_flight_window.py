@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from streams.worker.in_flight_window import Entry, Window
+from streams.worker.in_flight_window import InFlightEvent, InFlightWindow
 
 
 class Gates:
@@ -14,7 +14,7 @@ class Gates:
 
     def __init__(self, **window) -> None:
         self.fatal: list[BaseException] = []
-        self.window = Window(on_fatal=self.fatal.append, **window)
+        self.window = InFlightWindow(on_fatal=self.fatal.append, **window)
         self.gates: list[asyncio.Future[None]] = []
         self.begun: list[int] = []
         self.acked: list[int] = []
@@ -25,7 +25,7 @@ class Gates:
             number = len(self.gates)
             self.gates.append(asyncio.get_running_loop().create_future())
             self.window.feed(
-                Entry(
+                InFlightEvent(
                     key=key(number),
                     size_bytes=10,
                     work=lambda n=number: self.work(n),
@@ -105,7 +105,7 @@ async def test_a_failure_is_fatal_at_once_and_acks_no_more(failing) -> None:
 async def test_an_error_of_a_task_that_a_revoke_cancels_is_not_reported() -> None:
     fatal: list[BaseException] = []
     acked: list[int] = []
-    window = Window(limit=3, ordered=False, on_fatal=fatal.append)
+    window = InFlightWindow(limit=3, ordered=False, on_fatal=fatal.append)
 
     async def spoiled_by_its_end() -> None:
         try:
@@ -114,7 +114,7 @@ async def test_an_error_of_a_task_that_a_revoke_cancels_is_not_reported() -> Non
             raise ValueError("raised while it was cancelled")
 
     for work in (spoiled_by_its_end, asyncio.Event().wait, lambda: asyncio.sleep(0)):
-        window.feed(Entry(key=b"", size_bytes=1, work=work, ack=lambda: acked.append(1)))
+        window.feed(InFlightEvent(key=b"", size_bytes=1, work=work, ack=lambda: acked.append(1)))
     await asyncio.sleep(0)
     ending = window.close()
     await asyncio.wait(ending)
@@ -127,14 +127,14 @@ async def test_an_error_of_a_task_that_a_revoke_cancels_is_not_reported() -> Non
 
 async def test_each_handler_runs_in_the_context_of_its_own_arrival() -> None:
     here, seen = contextvars.ContextVar("here"), []
-    window = Window(limit=1, ordered=False, on_fatal=lambda _: None)
+    window = InFlightWindow(limit=1, ordered=False, on_fatal=lambda _: None)
 
     async def look() -> None:
         seen.append(here.get())
 
     for number in range(4):
         here.set(number)
-        window.feed(Entry(key=b"", size_bytes=1, work=look, ack=lambda: None))
+        window.feed(InFlightEvent(key=b"", size_bytes=1, work=look, ack=lambda: None))
     while window.running:
         await asyncio.sleep(0)
     assert seen == [0, 1, 2, 3]

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from mail.errors import Refused
 from streams.config import Bootstrap, TopicsConfig
 from streams.dead_letters import park_requests, set_aside
-from streams.dead_letters.set_aside import Place
+from streams.dead_letters.set_aside import RecordPosition
 from streams.topics.admin import ensure_topics
 from streams.topology import GROUP_PREFIX, TOPICS
 from tests.streams.conftest import Facts
@@ -71,12 +71,12 @@ async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None
     process = workers.start()
     assert await asyncio.to_thread(process.wait, 60) not in (0, -9)
     (partition,) = {line["partition"] for line in workers.lines("begin")}
-    set_aside.ask(folder, Place(name, partition, 1), workers.epochs[name])
+    set_aside.ask(folder, RecordPosition(name, partition, 1), workers.epochs[name])
     process = workers.start()
     await workers.until(lambda: workers.status(process)["held"])
     (held,) = workers.status(process)["held"]
     assert (held["topic"], held["partition"], held["offset"]) == (name, partition, 3)
-    set_aside.ask(folder, Place(name, partition, 3), workers.epochs[name])
+    set_aside.ask(folder, RecordPosition(name, partition, 3), workers.epochs[name])
     answers = await workers.until_answered(3)
     assert {answer.number for answer in answers} == {0, 2, 4}
     parked = await workers.until_dead(2)
@@ -87,26 +87,26 @@ async def test_what_cannot_be_set_aside_is_refused(own_broker, tmp_path) -> None
     facts = Facts()
     await ensure_topics(TopicsConfig(bootstrap=own_broker.bootstrap), facts, topics=TOPICS)
 
-    async def ask(place: Place, settings=facts) -> None:
+    async def ask(place: RecordPosition, settings=facts) -> None:
         await park_requests.request(own_broker.bootstrap, settings, tmp_path, place, wait_s=0.1)
 
     for place, why in (
-        (Place("mail.received", 0, 10**9), "not written yet"),
-        (Place("mail.received", 99, 0), "partitions"),
-        (Place("dead.letters", 0, 0), "no stage reads"),
-        (Place("no.such", 0, 0), "no stage reads"),
+        (RecordPosition("mail.received", 0, 10**9), "not written yet"),
+        (RecordPosition("mail.received", 99, 0), "partitions"),
+        (RecordPosition("dead.letters", 0, 0), "no stage reads"),
+        (RecordPosition("no.such", 0, 0), "no stage reads"),
     ):
         with pytest.raises(Refused, match=why):
             await ask(place)
     with pytest.raises(Refused, match="never made here"):
-        await ask(Place("mail.received", 0, 0), Facts())
+        await ask(RecordPosition("mail.received", 0, 0), Facts())
     assert set_aside.asked(tmp_path) == {}
     first = await write_two_and_commit_one(own_broker.bootstrap)
     with pytest.raises(Refused, match=f"handled already: its reader goes on at {first + 1}"):
-        await ask(Place("mail.received", 0, first))
-    await ask(Place("mail.received", 0, first + 1))
+        await ask(RecordPosition("mail.received", 0, first))
+    await ask(RecordPosition("mail.received", 0, first + 1))
     epoch = await facts.setting("epoch:mail.received")
-    assert set_aside.asked(tmp_path) == {Place("mail.received", 0, first + 1): epoch}
+    assert set_aside.asked(tmp_path) == {RecordPosition("mail.received", 0, first + 1): epoch}
 
 
 async def write_two_and_commit_one(bootstrap: Bootstrap) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.background.content_sweeper import SweepConfig, Sweeper
+from agents.background.content_sweeper import ContentSweeper, SweepConfig
 from agents.ports import SweepPorts
 from cli.backup import backup
 from cli.backup.backup import back_up
@@ -18,9 +18,9 @@ from mail.errors import Refused
 from mail.ids import dated_id, message_id
 from operations.audit import audit
 from operations.ports import AuditPorts
-from operations.verify import Verifier
+from operations.verify import MailboxVerifier
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
-from schemas.ledger import STORED, Accepted
+from schemas.ledger import STORED, AcceptedMail
 from stack.state_folder import claimed
 from tests.operations.test_verify import Mailbox
 from tests.support.agent_builders import order
@@ -30,8 +30,8 @@ MAIL = dated_id(1_700_000_000_000, "years before the backup")
 TURN_S = 300.0
 
 
-async def verifier_of(opened: Adapters) -> Verifier:
-    return Verifier(
+async def verifier_of(opened: Adapters) -> MailboxVerifier:
+    return MailboxVerifier(
         store=await opened.mail_store(),
         contents=await opened.contents(),
         holders=await opened.holders(),
@@ -43,7 +43,7 @@ async def verifier_of(opened: Adapters) -> Verifier:
 async def receive(opened: Adapters) -> None:
     await opened.directory()
     await opened.quarantine()
-    entry = Accepted(mail_id=MAIL, accepted_at_ms=1_700_000_000_000, user_ids=("bob",))
+    entry = AcceptedMail(mail_id=MAIL, accepted_at_ms=1_700_000_000_000, user_ids=("bob",))
     await (await opened.ledger()).enter([entry])
     await Mailbox(await verifier_of(opened)).receive(MAIL)
 
@@ -64,7 +64,7 @@ async def sweep(opened: Adapters, *, turns: int, count: int) -> int:
         quarantine=await opened.quarantine(),
         in_flight=Log(),
     )
-    sweeper = Sweeper(ports, SweepConfig(turns=turns), clock_s=lambda: now_s)
+    sweeper = ContentSweeper(ports, SweepConfig(turns=turns), clock_s=lambda: now_s)
     for _ in range(count):
         now_s += TURN_S
         await sweeper.turn()

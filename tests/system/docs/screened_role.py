@@ -13,7 +13,7 @@ from agents.screen import read_blocked
 
 from agents.ports import IntakePorts
 from cli.roles.workers import HANDLERS
-from schemas.mail import Mailbox
+from schemas.mail import EmailAddress
 from stores.memory import (
     MemoryContentStore,
     MemoryDirectory,
@@ -37,7 +37,7 @@ def mails():
     for mail_id, address in SENT.items():
         mail = scanned(mail_id=mail_id)
         envelope = msgspec.structs.replace(mail.envelope, reverse_path="bounce@sender.example")
-        head = msgspec.structs.replace(mail.head, sender=Mailbox("", address))
+        head = msgspec.structs.replace(mail.head, sender=EmailAddress("", address))
         yield msgspec.structs.replace(mail, envelope=envelope, head=head)
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from stack.engines.kafka import client_path
-from stack.state_folder import Home
+from stack.state_folder import StateFolder
 from tests.support import ROOT, mails
 from tests.support.stack_world import Client, World, eventually, world
 
@@ -112,7 +112,7 @@ def forget_groups(running: World) -> str:
     tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
     done = subprocess.run(
         ["java", "-cp", f"{ROOT / '.tools' / 'kafka' / 'lib'}/*", tool, "--bootstrap-server",
-         str(running.bootstrap), "--command-config", str(client_path(Home(running.home))),
+         str(running.bootstrap), "--command-config", str(client_path(StateFolder(running.home))),
          "--delete", "--all-groups"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

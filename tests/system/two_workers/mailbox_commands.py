@@ -16,7 +16,7 @@ from schemas.events.mailbox_commands import (
     MarkAllRead,
     TrashMessages,
 )
-from schemas.mail import Head, Verdict
+from schemas.mail import HeaderSummary, Verdict
 
 USERS = tuple(f"user-{number:02}" for number in range(50))
 FOLDERS_USED = ("inbox", "inbox", "junk", "archive", "own-0", "own-1")
@@ -74,7 +74,7 @@ class Orders:
             keywords=tuple(self._words()[:1]) if self._dice.random() < 0.2 else (),
             content=Stored(mail, 10, "0" * 64),
             received_at_ms=1_700_000_000_000 + self._dice.randrange(10**9),
-            head=Head(subject=mail, message_id=mail, in_reply_to=tuple(known[-9:-8])),
+            head=HeaderSummary(subject=mail, message_id=mail, in_reply_to=tuple(known[-9:-8])),
             verdict=Verdict(outcome="clean"),
             hops=(),
         )

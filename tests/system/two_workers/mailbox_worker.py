@@ -22,7 +22,7 @@ from stores.sqlite.mail_store.store import SqliteMailStore
 from streams.config import Bootstrap, PublisherConfig, StreamsConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.topics.admin import wait_for_topics
-from streams.topics.retention import Trimmer
+from streams.topics.retention import LogTrimmer
 from streams.topology import stages_of
 from streams.worker.worker import Worker
 from tests.support.agent_builders import mailbox_ports
@@ -42,7 +42,7 @@ async def run(bootstrap: Bootstrap, folder: Path, name: str) -> None:
         epochs = await wait_for_topics(TopicsConfig(bootstrap=bootstrap), directory)
         async with (
             running(KafkaPublisher(PublisherConfig(bootstrap=bootstrap, client_id=ROLE))) as river,
-            running(Trimmer.of_role(bootstrap, ROLE)),
+            running(LogTrimmer.of_role(bootstrap, ROLE)),
         ):
             worker = Worker(
                 ROLE,

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 
 from mail.errors import BrokerUnavailable
 from mail.mailbox.list_filters import NO_FILTER
-from schemas.events.mailbox_commands import Change, Command
+from schemas.events.mailbox_commands import Command, SequencedCommand
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MailboxEvent, Position
 from schemas.mailbox import FOLDERS, MailboxState, Message, Usage
 from stores.sqlite.mail_store.store import SqliteMailStore
@@ -144,7 +144,9 @@ async def _commands(bootstrap: Bootstrap, epoch: str) -> list[tuple[Command, Pos
         (decode(COMMANDS, each.offset, each.value), Position(epoch, each.partition, each.offset))
         for each in await _records(bootstrap, COMMANDS)
     ]
-    return [(command, position) for command, position in found if isinstance(command, Change)]
+    return [
+        (command, position) for command, position in found if isinstance(command, SequencedCommand)
+    ]
 
 
 def _replayed(

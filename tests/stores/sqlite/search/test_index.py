@@ -16,22 +16,22 @@ import pytest
 from mail.errors import Fatal, StoreUnavailable
 from mail.pagination import NEWEST
 from mail.ports import Places
-from mail.query.time_budget import Patience, TooBroad
+from mail.query.time_budget import SearchTimedOut, TimeBudget
 from stores.sqlite.search import bucket_statements
-from stores.sqlite.search.bucket_file import FtsConfig
-from stores.sqlite.search.index import BUCKETS, FtsIndex, bucket_of
+from stores.sqlite.search.bucket_file import SqliteSearchConfig
+from stores.sqlite.search.index import BUCKETS, SqliteSearchIndex, bucket_of
 from tests.contracts.search_cases import document, ids
 from tests.contracts.search_index import find, wanted
 
-AT_ONCE = FtsConfig(gather_s=0.0)  # these tests wait for each change
+AT_ONCE = SqliteSearchConfig(gather_s=0.0)  # these tests wait for each change
 ADD_AND_TELL = """
 import asyncio, itertools, pathlib, sys
-from stores.sqlite.search.index import FtsIndex
-from stores.sqlite.search.bucket_file import FtsConfig
+from stores.sqlite.search.index import SqliteSearchIndex
+from stores.sqlite.search.bucket_file import SqliteSearchConfig
 from tests.contracts.search_cases import document
 
 async def main():
-    index = FtsIndex(pathlib.Path(sys.argv[1]), FtsConfig(gather_s=0.0))
+    index = SqliteSearchIndex(pathlib.Path(sys.argv[1]), SqliteSearchConfig(gather_s=0.0))
     for n in itertools.count():
         await index.add(document(str(n), at=n, body="x"))
         print(n, flush=True)
@@ -65,13 +65,13 @@ def test_buckets_are_fixed_and_even():
 
 
 async def test_what_takes_too_long_is_broken_off_and_goes_on_behind_what_was_found(tmp_path):
-    index = FtsIndex(tmp_path, AT_ONCE)
+    index = SqliteSearchIndex(tmp_path, AT_ONCE)
     await asyncio.gather(
         *(index.add(document(str(n), at=n, body="often seen " * 40)) for n in range(2_000))
     )
-    with pytest.raises(TooBroad):
-        await index.count("ann", wanted("often"), limit=9_999, patience=Patience(left_s=1e-9))
-    assert await index.count("ann", wanted("often"), limit=9_999, patience=Patience()) == 2_000
+    with pytest.raises(SearchTimedOut):
+        await index.count("ann", wanted("often"), limit=9_999, patience=TimeBudget(left_s=1e-9))
+    assert await index.count("ann", wanted("often"), limit=9_999, patience=TimeBudget()) == 2_000
     await index.close()
     found, calls, page = [], 0, Places([NEWEST], go_on=True)
     with closing(sqlite3.connect(bucket_file(tmp_path))) as connection:
@@ -98,7 +98,7 @@ async def test_what_was_added_survives_kill_9(tmp_path):
     told += [int(line) for line in child.stdout]
     child.stdout.close()
     child.wait()
-    index = FtsIndex(tmp_path, AT_ONCE)
+    index = SqliteSearchIndex(tmp_path, AT_ONCE)
     found = await find(index, "x")
     await index.close()
     assert found[-len(told) :] == ids(*map(str, reversed(told)))
@@ -107,7 +107,7 @@ async def test_what_was_added_survives_kill_9(tmp_path):
 
 
 async def test_another_instance_sees_at_once(tmp_path):
-    writer, reader = FtsIndex(tmp_path, AT_ONCE), FtsIndex(tmp_path, AT_ONCE)
+    writer, reader = SqliteSearchIndex(tmp_path, AT_ONCE), SqliteSearchIndex(tmp_path, AT_ONCE)
     assert await find(reader, "x") == []
     await writer.add(document("a", body="x"))
     assert await find(reader, "x") == ids("a")
@@ -118,7 +118,7 @@ async def test_another_instance_sees_at_once(tmp_path):
 
 
 async def test_a_file_that_is_locked_is_unavailable_then_works(tmp_path):
-    index = FtsIndex(tmp_path, FtsConfig(busy_timeout_s=0.05, gather_s=0.0))
+    index = SqliteSearchIndex(tmp_path, SqliteSearchConfig(busy_timeout_s=0.05, gather_s=0.0))
     await index.add(document("a", body="x"))
     other = sqlite3.connect(bucket_file(tmp_path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -135,7 +135,7 @@ async def test_a_file_that_is_locked_is_unavailable_then_works(tmp_path):
 async def test_a_folder_that_cannot_be_made_is_unavailable_until_it_can(tmp_path):
     obstacle = tmp_path / "search"
     obstacle.write_text("in the way")
-    index = FtsIndex(obstacle)
+    index = SqliteSearchIndex(obstacle)
     with pytest.raises(StoreUnavailable):
         await index.add(document("a", body="x"))
     with pytest.raises(StoreUnavailable):
@@ -150,7 +150,7 @@ async def test_a_newer_file_is_refused(tmp_path):
     connection = sqlite3.connect(bucket_file(tmp_path))
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    index = FtsIndex(tmp_path, AT_ONCE)
+    index = SqliteSearchIndex(tmp_path, AT_ONCE)
     with pytest.raises(Fatal):
         await index.add(document("a"))
     await index.close()
@@ -166,7 +166,7 @@ async def test_one_bad_change_takes_no_neighbour_with_it(fts):
 
 
 async def test_close_finishes_what_was_asked_and_refuses_more(tmp_path):
-    index = FtsIndex(tmp_path, AT_ONCE)
+    index = SqliteSearchIndex(tmp_path, AT_ONCE)
     added = [asyncio.create_task(index.add(document(str(n), body="x"))) for n in range(20)]
     await asyncio.sleep(0)
     await index.close()
@@ -174,7 +174,7 @@ async def test_close_finishes_what_was_asked_and_refuses_more(tmp_path):
     for call in (index.add(document("a")), find(index, "x"), index.remove("ann", "a")):
         with pytest.raises(StoreUnavailable):
             await call
-    again = FtsIndex(tmp_path, AT_ONCE)
+    again = SqliteSearchIndex(tmp_path, AT_ONCE)
     assert len(await find(again, "x")) == 20
     await again.close()
 
@@ -213,7 +213,7 @@ async def test_ids_that_agree_in_time_and_beginning_are_all_found(fts):
 
 
 async def test_a_quiet_bucket_is_written_at_once_and_a_busy_one_together(tmp_path):
-    index = FtsIndex(tmp_path, FtsConfig(gather_s=3600.0, company=3))
+    index = SqliteSearchIndex(tmp_path, SqliteSearchConfig(gather_s=3600.0, company=3))
     await index.add(document("1", at=1, body="x"))
     waiting = [asyncio.create_task(index.add(document(n, at=1, body="x"))) for n in "23"]
     assert not (await asyncio.wait(waiting, timeout=0.1))[0]
