@@ -71,18 +71,16 @@ class Worker:
         self._epochs = epochs
         self._app = make_app(role, config)
         self._fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        self._unread = (
-            MailboxStatesTable(self._app, partitions=config.partitions) if unread else None
-        )
+        table = MailboxStatesTable
+        self._unread = table(self._app, partitions=config.partitions) if unread else None
         self._reads = [stage.reads for stage in stages]
-        self._harnesses: list[Harness] = []
         self._requests = ParkRequests(config.requests_folder)
         around = {
             "ports": ports(self._unread), "river": river, "config": config,
             "status": self.status, "dead_letters": dead_letters,
             "alone": AttemptTurns(), "requests": self._requests,
         }  # fmt: skip
-        self._harnesses = [
+        self._harnesses: list[Harness] = [
             self._bound(
                 stage,
                 topics[stage.reads],

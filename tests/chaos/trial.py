@@ -113,7 +113,7 @@ def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
     began_s = time.monotonic()
     with place() as (folder, disk):
         clocks = Clocks(folder, ROLES) if any(one.fault.offset_s for one in plan) else None
-        world = World(folder / "home", free_port_base(), {"POSTRIVER_SMTP_TRUSTED": "127.0.0.1/32"})
+        world = World(folder / "home", free_port_base())
         if clocks:
             world.program = (str(clocks.python), "-P", "-m", "cli")
         copies = Copies(folder)

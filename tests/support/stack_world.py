@@ -127,7 +127,11 @@ class World:
 
     @property
     def env(self) -> dict[str, str]:
-        mine = {"POSTRIVER_HOME": str(self.home), "POSTRIVER_PORT_BASE": str(self.base)}
+        mine = {
+            "POSTRIVER_HOME": str(self.home),
+            "POSTRIVER_PORT_BASE": str(self.base),
+            "POSTRIVER_SMTP_TRUSTED": "127.0.0.1/32",  # tests send more than a peer's share
+        }
         return {**os.environ, **mine, **self.extra}
 
     def cli(

@@ -69,7 +69,7 @@ class Restored:
 @pytest.fixture(scope="module")
 def restored() -> Iterator[Restored]:
     with folder_of("care") as top:
-        with world(POSTRIVER_SMTP_TRUSTED="127.0.0.1/32") as first:
+        with world() as first:
             made = backed_up(first, top / "backup")
             late = went_on(first)
         again = World(top / "home", free_port_base())
