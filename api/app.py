@@ -18,7 +18,7 @@ from api.config import ApiConfig
 from api.context import EDGE, USER_ID, AppContext, NotReadyReasons, make_edge
 from api.http.client_address import CLIENT, client_of
 from api.http.compression import compress
-from api.http.connection_limits import LimitedSite
+from api.http.connection_limits import LimitedSite, request_slot
 from api.http.cors import allow, preflight
 from api.http.paced_response import is_long, send_long
 from api.http.security_headers import secure
@@ -82,7 +82,7 @@ async def start(
     )
     await runner.setup()
     for descriptor in config.descriptors or (None,):
-        site = LimitedSite(runner, config, app[EDGE].visitors, tls=tls, descriptor=descriptor)
+        site = LimitedSite(runner, config, app[EDGE].connections, tls=tls, descriptor=descriptor)
         await site.start()
     port: int = runner.addresses[0][1]
     return runner, port
@@ -105,7 +105,7 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
     edge = request.app[EDGE]
     request[CLIENT] = client = client_of(request, edge.config)
     try:
-        with edge.visitors.request(client):
+        with request_slot(edge.connections, client, edge.config):
             if not _is_signed(request):
                 edge.count_anonymous(request)
             response = preflight(request, edge.config) or await handler(request)

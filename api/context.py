@@ -12,7 +12,6 @@ from aiohttp import web
 from api.config import ApiConfig
 from api.http.authentication import AuthenticatedUser, authenticate
 from api.http.client_address import CLIENT
-from api.http.connection_limits import ConnectionLimiter
 from api.limits.downloads import DownloadSlots
 from api.limits.request_rates import RATES, RequestRates
 from api.limits.search_time import SearchTime
@@ -22,6 +21,7 @@ from api.ports import ApiPorts
 from api.problems import Problem
 from api.push.ended_sessions import EndedSessions
 from api.push_connections import PushConnections
+from edge.connection_limits import ConnectionLimiter
 from edge.fair_turns import FairTurns
 from edge.login_limiter import LoginLimiter
 from edge.trusted_networks import one_peer
@@ -45,7 +45,7 @@ class AppContext:
     anonymous: RequestRates  # by peer
     searches: SearchTime
     sockets: PushConnections
-    visitors: ConnectionLimiter
+    connections: ConnectionLimiter
     hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
     hashing: FairTurns
     session_ends: EndedSessions
@@ -98,7 +98,9 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons)
         anonymous=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
         searches=SearchTime(config, time.monotonic),
         sockets=sockets,
-        visitors=ConnectionLimiter(config, metrics),
+        connections=ConnectionLimiter(
+            total_max=config.connections_max, per_peer_max=config.connections_per_peer_max
+        ),
         hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
         hashing=FairTurns(config.logins_at_once, config.logins_waiting),
         session_ends=EndedSessions(ports.directory, sockets),

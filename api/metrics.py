@@ -8,7 +8,7 @@ from mail.histogram import Histogram
 
 @dataclass(slots=True)
 class ApiMetrics:
-    """Monotonic, but for the gauges `connections` and `sockets`.
+    """Monotonic, but for the gauge `sockets`.
 
     Routes are patterns, never paths with ids.
     """
@@ -19,8 +19,6 @@ class ApiMetrics:
     times: defaultdict[tuple[str, str], Histogram] = field(  # method, route; sockets left out
         default_factory=lambda: defaultdict(Histogram)
     )
-    connections: int = 0
-    connections_refused: int = 0
     frames: int = 0
     sockets: int = 0
     sockets_closed_slow: int = 0

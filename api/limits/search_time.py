@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from api.config import ApiConfig
-from api.limits.request_rates import TokenBuckets
 from api.problems import too_many
+from edge.token_bucket import TokenBuckets
 from mail.query.time_budget import TimeBudget
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from api.config import ApiConfig
-from api.limits.request_rates import TokenBuckets
 from api.problems import too_many
+from edge.token_bucket import TokenBuckets
 
 T = TypeVar("T")
 

@@ -24,7 +24,6 @@ from api.http.authentication import (
     own_origin,
 )
 from api.http.client_address import CLIENT
-from api.limits.request_rates import TokenBuckets
 from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized
 from api.push.event_stream import EventStream
 from api.push_connections import (
@@ -36,6 +35,7 @@ from api.push_connections import (
     SendQueue,
 )
 from api.rest.parameters import SocketFrame, query, since_of
+from edge.token_bucket import TokenBuckets
 from mail.clock import now_ms
 from mail.errors import JournalTruncated, Transient
 

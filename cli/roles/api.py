@@ -8,9 +8,8 @@ from typing import Any
 from agents.background.housekeeping import Housekeeping
 from api.app import make_app, start
 from api.config import ApiConfig
-from api.context import EDGE
+from api.context import EDGE, AppContext
 from api.http.authentication import SIGN_INS_KEPT_MS
-from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, Sample, serve_health
@@ -32,7 +31,7 @@ from streams.topology import TOPIC_OF
 
 MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is that of the mailboxes' seqs
 PRUNE_EVERY_S = 3600.0  # expired sessions are refused meanwhile
-Serving = list[tuple[EventTail, ApiMetrics, Housekeeping]]
+Serving = list[tuple[EventTail, AppContext, Housekeeping]]
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
@@ -69,7 +68,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     ports,
                     lambda: _reasons(serving),
                 )
-                serving.append((tail, app[EDGE].metrics, housekeeping))
+                serving.append((tail, app[EDGE], housekeeping))
                 runner, _ = await start(app, tls=certificate.context if config.https else None)
                 await stop.wait()
                 await runner.cleanup()
@@ -109,7 +108,7 @@ def _reasons(serving: Serving) -> list[str]:
 
 def _report(serving: Serving) -> HealthReport:
     def status() -> dict[str, Any]:
-        sockets = serving[0][1].sockets if serving else 0
+        sockets = serving[0][1].metrics.sockets if serving else 0
         warnings = serving[0][2].warnings() if serving else []
         return {"lag": 0, "held": [], "detail": {"sockets": sockets}, "warnings": warnings}
 
@@ -120,7 +119,8 @@ def _report(serving: Serving) -> HealthReport:
     )
 
 
-def _samples(metrics: ApiMetrics) -> Iterable[Sample]:
+def _samples(edge: AppContext) -> Iterable[Sample]:
+    metrics = edge.metrics
     yield _answers(None, "", "", "")
     for (method, route, status), times in list(metrics.requests.items()):
         yield _answers(times, method, route, str(status))
@@ -128,12 +128,12 @@ def _samples(metrics: ApiMetrics) -> Iterable[Sample]:
     for (method, route), took in list(metrics.times.items()):
         yield _took(took, method, route)
     yield Sample(
-        name="postriver_http_connections", help="Open connections.", value=metrics.connections,
+        name="postriver_http_connections", help="Open connections.", value=edge.connections.open,
         kind="gauge",
     )  # fmt: skip
     yield Sample(
         name="postriver_http_connections_refused", help="Connections and requests beyond a cap.",
-        value=metrics.connections_refused,
+        value=edge.connections.refused_total,
     )  # fmt: skip
     yield Sample(name="postriver_push_frames", help="Frames pushed.", value=metrics.frames)
     yield Sample(

@@ -137,13 +137,13 @@ def _samples(server: SmtpServer, gate: BacklogGate) -> Iterable[Sample]:
     stats = server.stats
     yield _count("accepted_mails", "Mails that got 250.", stats.accepted_total)
     yield _count("accepted_bytes", "Bytes of mails that got 250.", stats.accepted_bytes_total)
-    yield _count("connections", "Connections taken.", stats.connections_total)
+    yield _count("connections", "Connections taken.", server.connections.opened_total)
     yield _count(
         "bad_proxy_headers",
         "Connections of trusted proxies closed for want of a PROXY header.",
         stats.bad_proxy_headers_total,
     )
-    yield _count("refused_connections", "Connections over a cap.", stats.turned_away_total)
+    yield _count("refused_connections", "Connections over a cap.", server.connections.refused_total)
     yield _count("tls_connections", "Connections that went to TLS.", stats.tls_total)
     yield _count("refusals", "Refusals by reply.", None, reply="")
     for reply, times in list(stats.refused_total.items()):
@@ -152,7 +152,7 @@ def _samples(server: SmtpServer, gate: BacklogGate) -> Iterable[Sample]:
         name="postriver_smtp_accept_seconds", help="From DATA to the 250.", kind="histogram",
         value=stats.accept_times,
     )  # fmt: skip
-    yield _gauge("open_connections", "Connections open now.", stats.connections)
+    yield _gauge("open_connections", "Connections open now.", server.connections.open)
     yield _gauge("held_bytes", "Memory that mails under way hold.", stats.held_bytes)
     yield _gauge(
         "scan_wait_seconds", "For how long the scanners have work.", server.shares.work.waiting_s

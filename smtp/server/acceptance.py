@@ -18,7 +18,7 @@ from schemas.events.mail import MailReceived
 from schemas.mail import Envelope, Hop
 from smtp.server import replies
 from smtp.server.config import SmtpConfig
-from smtp.server.load import SmtpStats
+from smtp.server.stats import SmtpStats
 
 log = logging.getLogger(__name__)
 

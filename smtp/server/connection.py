@@ -51,7 +51,7 @@ class SmtpConnection(SMTP):
         self.transport: asyncio.Transport | None = None
         self.session: Any = None
         self.client = ""
-        self._counted_as: str | None = None  # see Load.enter
+        self._counted_as: str | None = None  # None: a proxy that has sent no header yet
         self.encrypted = False
         self.in_data = False
         self.leaving = False  # the last reply is said
@@ -71,7 +71,7 @@ class SmtpConnection(SMTP):
         self.client = _client(transport)
         if self.client not in self.site.config.proxies:
             self._counted_as = self.client
-        if self.site.stopping or not self.site.load.enter(self._counted_as):
+        if self.site.stopping or not self.site.limiter.connect(self._counted_as):
             reply = replies.GOODBYE if self.site.stopping else replies.TOO_MANY_CONNECTIONS
             self.site.stats.refused_total[reply[:9]] += 1
             transport.write(reply.encode() + b"\r\n")
@@ -91,7 +91,7 @@ class SmtpConnection(SMTP):
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         self.site.connections.discard(self)
-        self.site.load.leave(self._counted_as)
+        self.site.limiter.disconnect(self._counted_as)
         if not task.cancelled() and task.exception() is not None:
             log.error("connection failed", exc_info=task.exception())
         self._close()
@@ -203,8 +203,7 @@ class SmtpConnection(SMTP):
             log.warning("a proxy's connection is closed, no PROXY header: %s", error)
             self._close()
             return False
-        if not self.site.load.settle(self.client):
-            self.site.stats.turned_away_total += 1
+        if not self.site.limiter.acquire(self.client):
             self._tell(replies.TOO_MANY_CONNECTIONS)
             self._close()
             return False

@@ -6,12 +6,13 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge.connection_limits import ConnectionLimiter
 from mail.ports import IntakeGate, QuotaCheck, Resolver
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
-from smtp.server.load import ConnectionLoad, SmtpStats
 from smtp.server.recipient_probing import RecipientProbing
 from smtp.server.scan_shares import ScanShares
+from smtp.server.stats import SmtpStats
 from smtp.server.transfers import Transfers
 
 log = logging.getLogger(__name__)
@@ -38,16 +39,20 @@ class ServerContext:
     gate: IntakeGate
     acceptance: Acceptance
     stats: SmtpStats
-    load: ConnectionLoad
     tls: ssl.SSLContext | None
     stopping: bool = False
     connections: set[Leavable] = field(default_factory=set)
+    limiter: ConnectionLimiter = field(init=False)
     transfers: Transfers = field(init=False)
     probing: RecipientProbing = field(init=False)
     shares: ScanShares = field(init=False)
     _closed_for: str | None = None
 
     def __post_init__(self) -> None:
+        self.limiter = ConnectionLimiter(
+            total_max=self.config.connections_max,
+            per_peer_max=self.config.connections_per_peer_max,
+        )
         self.transfers = Transfers(self.config, self.stats)
         self.probing = RecipientProbing(self.config)
         self.shares = ScanShares(self.config)

@@ -20,8 +20,8 @@ from mail.ports import ContentStore, IntakeGate, Publisher, QuotaCheck, Resolver
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
 from smtp.server.context import ServerContext
-from smtp.server.load import ConnectionLoad, SmtpStats
 from smtp.server.session import SmtpSession
+from smtp.server.stats import SmtpStats
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ class SmtpServer:
             gate=gate,
             acceptance=Acceptance(config, self.stats, publisher=publisher, contents=contents),
             stats=self.stats,
-            load=ConnectionLoad(config, self.stats),
             tls=tls,  # None: no STARTTLS
         )
         self.shares = self._site.shares
+        self.connections = self._site.limiter
 
     @property
     def port(self) -> int:

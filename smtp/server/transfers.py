@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from edge.trusted_networks import one_network, one_peer
 from smtp.server.config import SmtpConfig
-from smtp.server.load import SmtpStats
+from smtp.server.stats import SmtpStats
 
 
 class Transfer:

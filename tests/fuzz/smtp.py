@@ -15,8 +15,8 @@ from schemas.events.mail import MailReceived
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
 from smtp.server.context import ServerContext
-from smtp.server.load import ConnectionLoad, SmtpStats
 from smtp.server.session import SmtpSession
+from smtp.server.stats import SmtpStats
 from stores.memory.content_store import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
 from stores.memory.mail_store import MemoryMailStore
@@ -87,7 +87,6 @@ async def _site() -> tuple[ServerContext, MemoryPublisher, MemoryContentStore]:
         gate=Gate(),
         acceptance=Acceptance(CONFIG, stats, publisher=publisher, contents=contents),
         stats=stats,
-        load=ConnectionLoad(CONFIG, stats),
         tls=None,
     )
     return site, publisher, contents
@@ -109,7 +108,7 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]
     assert done, "it waits for more than was sent"
     session.connection_lost(None)
     stats = site.stats
-    assert (stats.connections, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
+    assert (site.limiter.open, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
     mails = []
     for event in publisher.events:
         assert isinstance(event, MailReceived)

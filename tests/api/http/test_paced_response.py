@@ -46,11 +46,11 @@ async def test_an_answer_that_is_not_read_goes_with_its_connection(make_world) -
     body = b"\r\n".join([b"0123456789" * 90] * 13_000)  # more than a kernel takes for a peer
     row = await world.deliver(PLAIN % b"long" + body)
     token = await world.token()
-    before = world.edge.metrics.connections
+    before = world.edge.connections.open
     held = [asking(world, token, f"/v1/messages/{row.message_id}") for _ in range(3)]
     try:
         await until(lambda: world.edge.downloads._of_user.total() == 3)
-        await until(lambda: world.edge.metrics.connections <= before)
+        await until(lambda: world.edge.connections.open <= before)
         assert not world.edge.downloads._of_user
     finally:
         for each in held:

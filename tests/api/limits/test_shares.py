@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from api.http.compression import takes_gzip
-from api.limits.request_rates import KEYS_MAX, TokenBuckets
+from edge.token_bucket import KEYS_MAX, TokenBuckets
 from edge.trusted_networks import Networks
 from tests.support.edge_world import World
 

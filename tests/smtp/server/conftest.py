@@ -184,7 +184,8 @@ class Rig:
         if self.server is not None:
             await self.server.stop()
             stats = self.server.stats
-            assert (stats.connections, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
+            assert self.server.connections.open == 0
+            assert (stats.data_in_progress, stats.held_bytes) == (0, 0)
 
 
 @pytest.fixture

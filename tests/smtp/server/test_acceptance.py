@@ -210,6 +210,7 @@ async def test_what_is_counted(rig):
     await client.ask("RCPT TO:<a@b.example>")
     await client.ask("RCPT TO:<c@b.example>")
     stats = server.stats
-    assert (stats.accepted_total, stats.connections, stats.connections_total) == (1, 1, 1)
+    limiter = server.connections
+    assert (stats.accepted_total, limiter.open, limiter.opened_total) == (1, 1, 1)
     assert stats.accepted_bytes_total == rig.mails()[0].content.size_bytes
     assert dict(stats.refused_total) == {"550 5.1.1": 1, "550 5.7.1": 2}

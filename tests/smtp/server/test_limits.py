@@ -55,9 +55,9 @@ async def test_too_many_connections(rig):
     fourth = await rig.dial()
     assert (await fourth.reply()).startswith("421 4.7.0")
     assert await fourth.reply() == "closed"
-    assert (server.stats.turned_away_total, server.stats.connections) == (1, 3)
+    assert (server.connections.refused_total, server.connections.open) == (1, 3)
     assert (await clients[0].ask("QUIT")).startswith("221")
-    await until(lambda: server.stats.connections == 2)
+    await until(lambda: server.connections.open == 2)
     await rig.connect()
 
 
@@ -105,10 +105,10 @@ async def test_single_letters_do_not_keep_a_connection(rig):
             await client.send(b"x")
         except (OSError, RuntimeError):  # uvloop's word for a closed transport
             break
-        if server.stats.connections == 0:
+        if server.connections.open == 0:
             break
         await asyncio.sleep(0.05)
-    assert server.stats.connections == 0
+    assert server.connections.open == 0
 
 
 async def test_a_mail_that_does_not_go_on(rig):
@@ -117,7 +117,7 @@ async def test_a_mail_that_does_not_go_on(rig):
     await client.begin()
     await client.send(b"half\r\n")
     assert (await client.reply()).startswith("421 4.4.2")
-    await until(lambda: server.stats.connections == 0)
+    await until(lambda: server.connections.open == 0)
     assert server.stats.data_in_progress == 0
 
 
@@ -130,10 +130,10 @@ async def test_a_mail_that_goes_on_for_ever(rig):
             await client.send(b"drip\r\n")
         except (OSError, RuntimeError):  # uvloop's word for a closed transport
             break
-        if server.stats.connections == 0:
+        if server.connections.open == 0:
             break
         await asyncio.sleep(0.05)
-    assert server.stats.connections == 0
+    assert server.connections.open == 0
     assert rig.mails() == []
 
 
@@ -229,4 +229,4 @@ async def test_a_client_that_reads_nothing_is_closed(rig):
     client.reader._limit = 1
     client.writer.transport.pause_reading()
     client.writer.write(b"HELP\r\n" * 300_000)
-    await until(lambda: server.stats.connections == 0, within_s=20)
+    await until(lambda: server.connections.open == 0, within_s=20)

@@ -79,7 +79,7 @@ async def test_a_failed_handshake_ends_the_connection_alone(rig, tmp_path):
     client = await rig.connect()
     assert (await client.ask("STARTTLS")).startswith("220")
     await client.send(b"this is no handshake\r\n" * 10)
-    await until(lambda: server.stats.connections == 0)
+    await until(lambda: server.connections.open == 0)
     await rig.connect()
 
 
@@ -87,7 +87,7 @@ async def test_a_handshake_that_does_not_come(rig, tmp_path):
     server = await rig.serve(tls=own_context(tmp_path), tls_handshake_s=0.3)
     client = await rig.connect()
     assert (await client.ask("STARTTLS")).startswith("220")
-    await until(lambda: server.stats.connections == 0)
+    await until(lambda: server.connections.open == 0)
 
 
 async def test_stop_and_idle_are_told_over_tls_too(rig, tmp_path):

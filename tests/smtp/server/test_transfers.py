@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from smtp.server.config import SmtpConfig
-from smtp.server.load import SmtpStats
+from smtp.server.stats import SmtpStats
 from smtp.server.transfers import Transfers
 from tests.smtp.server.conftest import HOSTNAME, until
 
