@@ -6,6 +6,7 @@ from typing import Any, Self
 
 KIB = 1024
 MIB = 1024 * KIB
+CLOCK_SKEW_MAX_MS = 60_000  # allowed between the clocks of a writer and of the broker
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
-"""Reading the log from outside: offsets, what groups have committed, spans of records.
+"""Read-only client of the log: offsets, commits of consumer groups, ranges of records.
 
-No group is joined and nothing is committed. Connections are made at the first question and kept;
-after a failure they are closed, and the next question makes new ones. Every question is bounded
-in time and raises BrokerUnavailable beyond it.
+LogClient joins no group and commits nothing. The first request opens the connections, later
+requests reuse them; a failure closes them, and the next request opens new connections. Every
+request has a time limit and raises BrokerUnavailable beyond it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -24,18 +24,20 @@ from streams.config import Bootstrap
 
 T = TypeVar("T")
 Offsets = dict[TopicPartition, int]
+Spans = dict[TopicPartition, tuple[int, int]]  # first offset, and the offset after the last
+GroupsTopics = Mapping[str, Collection[str]]  # consumer group: the topics that it reads
 
-_BATCH_RECORDS = 500  # read at once, so that the loop is never held for long
+_BATCH_RECORDS = 500  # per poll, which bounds the time that a poll blocks the event loop
 _POLL_MS = 500
 _RETRY_S = 0.2
 _GONE = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError)
 
 
 async def close_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer for good, whatever state its broker is in.
+    """Stop a consumer and close its connections, whether or not its broker answers.
 
-    aiokafka's stop() may end with the cancellation of one of its own fetches and then leaves the
-    client's metadata task running; so the client is closed here in any case.
+    aiokafka's stop() may raise the CancelledError of one of its own fetches. The client's metadata
+    task then keeps running, so this function always closes the client as well.
     """
     try:
         await consumer.stop()
@@ -44,11 +46,11 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
         if task is not None and task.cancelling():
             raise
     finally:
-        await consumer._client.close()  # noqa: SLF001 - there is no public way
+        await consumer._client.close()  # noqa: SLF001 - aiokafka has no public method for it
 
 
 class LogClient:
-    """Questions about topics and groups. One `read` at a time; the rest may be asked together."""
+    """Requests about topics and groups. One `read` at a time; all other requests may overlap."""
 
     def __init__(self, bootstrap: Bootstrap, *, timeout_s: float = 10.0) -> None:
         self._bootstrap = bootstrap
@@ -64,7 +66,7 @@ class LogClient:
         await self.stop()
 
     async def stop(self) -> None:
-        """Close the connections; a later question opens new ones."""
+        """Close the connections; a later request opens new connections."""
         consumer, self._consumer = self._consumer, None
         admin, self._admin = self._admin, None
         if admin is not None:
@@ -73,10 +75,10 @@ class LogClient:
             await close_consumer(consumer)
 
     async def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
-        """Partitions of those `topics` that exist."""
+        """Return the partitions of `topics`, sorted; topics that do not exist are left out."""
         names = sorted(set(topics))
 
-        async def ask() -> list[TopicPartition]:
+        async def request() -> list[TopicPartition]:
             _, admin = await self._connected()
             return [
                 TopicPartition(topic["topic"], part["partition"])
@@ -85,48 +87,74 @@ class LogClient:
                 for part in topic["partitions"]
             ]
 
-        return sorted(await self._bounded(ask)) if names else []
+        return sorted(await self._bounded(request)) if names else []
 
     async def begins(self, partitions: Iterable[TopicPartition]) -> Offsets:
-        """The first offset that is still there, by partition."""
+        """Return the first offset that the log still has, by partition."""
         return await self._offsets("beginning_offsets", list(partitions))
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> Offsets:
-        """The offset that the next record will get, by partition."""
+        """Return the offset that the next record will get, by partition."""
         return await self._offsets("end_offsets", list(partitions))
 
     async def since(self, partitions: Iterable[TopicPartition], at_ms: int) -> Offsets:
-        """The first offset written at `at_ms` (Unix epoch) or later; the end when there is none."""
+        """Return the first offset written at or after `at_ms` (Unix epoch), by partition.
+
+        A partition without such a record has its end offset.
+        """
         parts = list(partitions)
         ends = await self.ends(parts)
-        found = await self._offsets("offsets_for_times", dict.fromkeys(parts, at_ms))
-        return {part: found[part].offset if found.get(part) else ends[part] for part in parts}
+        firsts = await self._offsets("offsets_for_times", dict.fromkeys(parts, at_ms))
+        return {part: firsts[part].offset if firsts.get(part) else ends[part] for part in parts}
 
     async def committed(self, group: str) -> Offsets:
-        """What `group` has committed; a partition without a commit is left out."""
+        """Return the offsets that `group` has committed; partitions without a commit are absent."""
 
-        async def ask() -> Offsets:
+        async def request() -> Offsets:
             _, admin = await self._connected()
-            found = await admin.list_consumer_group_offsets(group)
-            return {part: at.offset for part, at in found.items() if at.offset >= 0}
+            commits = await admin.list_consumer_group_offsets(group)
+            return {part: commit.offset for part, commit in commits.items() if commit.offset >= 0}
 
-        return await self._bounded(ask)
+        return await self._bounded(request)
+
+    async def unconsumed(self, groups_topics: GroupsTopics) -> dict[str, Spans]:
+        """Return, by group, the spans of its topics' records that the group has not committed.
+
+        A group without a commit in a partition, or with a commit that the log does not contain, has
+        every record of the partition before it: a worker that starts there reads from the first
+        record too. Topics that do not exist are left out.
+        Commits are read before end offsets. A record consumed between the two requests is counted
+        as unconsumed, so a span is sometimes too long and never too short.
+        """
+        parts = await self.partitions(
+            topic for topics in groups_topics.values() for topic in topics
+        )
+        committed = {group: await self.committed(group) for group in groups_topics}
+        begins, ends = await self.begins(parts), await self.ends(parts)
+        return {
+            group: {
+                part: _unconsumed(committed[group].get(part), begins[part], ends[part])
+                for part in parts
+                if part.topic in topics
+            }
+            for group, topics in groups_topics.items()
+        }
 
     async def delete_before(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Remove every record below the given offsets, for good."""
+        """Delete all records below the given offsets (DeleteRecords)."""
         records = {part: RecordsToDelete(before_offset=at) for part, at in offsets.items()}
 
-        async def ask() -> None:
+        async def request() -> None:
             _, admin = await self._connected()
             await admin.delete_records(records)
 
         if records:
-            await self._bounded(ask)
+            await self._bounded(request)
 
     async def read(self, spans: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[Any]:
-        """Records of each span [first, beyond), in order within a partition.
+        """Yield the records of each span, in offset order within a partition.
 
-        What was trimmed meanwhile is passed over. BrokerUnavailable when nothing comes for the
+        Records deleted in the meantime are skipped. Raises BrokerUnavailable: no record for the
         client's time limit.
         """
         open_spans = {part: span for part, span in spans.items() if span[0] < span[1]}
@@ -144,17 +172,15 @@ class LogClient:
             advanced = await self._close_finished(consumer, open_spans)
             silent_since = self._check_silence(silent_since, advanced=bool(batch) or advanced)
 
-    async def _assigned(self, spans: Mapping[TopicPartition, tuple[int, int]]) -> AIOKafkaConsumer:
+    async def _assigned(self, spans: Spans) -> AIOKafkaConsumer:
         consumer, _ = await self._connected()
         consumer.assign(list(spans))
         for part, (first, _) in spans.items():
             consumer.seek(part, first)
         return consumer
 
-    async def _close_finished(
-        self, consumer: AIOKafkaConsumer, open_spans: dict[TopicPartition, tuple[int, int]]
-    ) -> bool:
-        """Forget the spans that were read to their end; True when there was one."""
+    async def _close_finished(self, consumer: AIOKafkaConsumer, open_spans: Spans) -> bool:
+        """Remove the spans that were read to their end; return whether there was any."""
         before = len(open_spans)
         for part, (_, beyond) in list(open_spans.items()):
             if await self._bounded(partial(consumer.position, part)) >= beyond:
@@ -170,27 +196,28 @@ class LogClient:
             raise BrokerUnavailable(f"no record for {self._timeout_s:g} s while reading")
         return since_s
 
-    async def _offsets(self, method: str, question: Any) -> dict[TopicPartition, Any]:
-        async def ask() -> dict[TopicPartition, Any]:
+    async def _offsets(self, method: str, partitions: Any) -> dict[TopicPartition, Any]:
+        async def request() -> dict[TopicPartition, Any]:
             consumer, _ = await self._connected()
-            answer: dict[TopicPartition, Any] = await getattr(consumer, method)(question)
+            answer: dict[TopicPartition, Any] = await getattr(consumer, method)(partitions)
             return answer
 
-        return await self._bounded(ask) if question else {}
+        return await self._bounded(request) if partitions else {}
 
-    async def _bounded(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _bounded(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer to `request`. Raises BrokerUnavailable: a failure or the time limit."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._patiently(ask)
+                return await self._retried(request)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             raise BrokerUnavailable(str(error) or type(error).__name__) from error
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask again while the broker is there and not ready: a leader or coordinator to come."""
+    async def _retried(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Repeat `request` while the broker answers but has no leader or coordinator yet."""
         while True:
             try:
-                return await ask()
+                return await request()
             except KafkaError as error:
                 if isinstance(error, _GONE) or not error.retriable:
                     raise
@@ -214,3 +241,9 @@ class LogClient:
         )
         await self._admin.start()
         await self._consumer.start()
+
+
+def _unconsumed(committed: int | None, begin: int, end: int) -> tuple[int, int]:
+    if committed is None or not begin <= committed <= end:
+        return begin, end
+    return committed, end

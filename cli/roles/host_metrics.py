@@ -18,9 +18,8 @@ from cli.wiring.certificates import pair_of
 from edge.tls_certificate import BadCertificate
 from stack.engines import virus_signatures as signatures
 from stack.state_folder import StateFolder
+from streams.readers.backlog_gate import GateConfig, least_free_bytes
 from streams.topology import TOPICS
-
-GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class HostMetrics:
     def _low_disk(self) -> list[str]:
         """A warning at twice the free space at which ingress takes no more mail."""
         disk = shutil.disk_usage(self.home.path)
-        if disk.free >= 2 * min(GIB, disk.total // 20):
+        if disk.free >= 2 * least_free_bytes(GateConfig(folder=self.home.path), disk.total):
             return []
         free_mib = disk.free // 1024**2
         return [f"disk: {free_mib} MiB free at {self.home.path}; at half of that no mail is taken"]

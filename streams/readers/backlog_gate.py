@@ -1,4 +1,4 @@
-"""Gate of new mail: closed while the backlog or the free disk space is beyond its limit."""
+"""Intake gate: new mail is refused while the disk is low or the backlog is too long."""
 
 import asyncio
 import shutil
@@ -7,16 +7,17 @@ from pathlib import Path
 
 from mail.errors import BrokerUnavailable
 from mail.lifecycle import Periodic
-from streams.readers.lag import GroupsTopics, LagMeter, mail_groups
+from streams.log_client import GroupsTopics
+from streams.readers.lag import LagMeter, mail_groups
 
 GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateConfig:
-    """When new mail is refused for now."""
+    """Limits beyond which new mail is refused."""
 
-    folder: Path  # on the disk that the state fills
+    folder: Path  # on the disk that holds the state
     backlog_max_mails: int = 1_000_000
     disk_min_bytes: int = GIB
     disk_min_share: float = 0.05
@@ -25,29 +26,27 @@ class GateConfig:
 
 
 class BacklogGate:
-    """The Gate port: closed on low disk, or when too much mail waits already.
+    """The IntakeGate port over lag and free disk space.
 
-    Low disk is below disk_min_bytes or below disk_min_share of the disk, whichever is smaller:
-    a disk of 10 TB is not refused at 500 GB free, nor one of 10 GB at 1 GiB.
-    The backlog counts records on topics that hold a mail's only copy; a mail with many local
-    recipients counts once for each of them behind `route`.
-    A broker that does not answer leaves the gate as its disk says: the publish itself will time
-    out. Figures are at most refresh_interval_s old, plus the time that a reading takes.
+    The backlog counts records on topics that hold a mail's only copy. After `route`, a mail with
+    many local recipients counts once for each of them.
+    Broker unreachable: only the disk can close the gate; a publish fails by its own time limit.
+    The figures are at most refresh_interval_s old, plus the time of one reading.
     """
 
     def __init__(self, meter: LagMeter, config: GateConfig) -> None:
         self._meter = meter
         self._config = config
-        self._low_disk: str | None = None
-        self._long_queue: str | None = None
+        self._disk_reason: str | None = None
+        self._backlog_reason: str | None = None
         self._watches = (
-            Periodic("gate: disk", self._look_at_disk, interval_s=config.refresh_interval_s),
-            Periodic("gate: backlog", self._look_at_log, interval_s=config.refresh_interval_s),
+            Periodic("gate: disk", self._check_disk, interval_s=config.refresh_interval_s),
+            Periodic("gate: backlog", self._check_backlog, interval_s=config.refresh_interval_s),
         )
 
     async def start(self) -> None:
-        """Knows the disk when it returns; the backlog a moment later."""
-        await self._look_at_disk()
+        """Read the disk, and begin to read the backlog in the background."""
+        await self._check_disk()
         for watch in self._watches:
             watch.start()
 
@@ -56,33 +55,38 @@ class BacklogGate:
             await watch.stop()
 
     def closed(self) -> str | None:
-        """None when open, else the reason. Never waits."""
-        return self._low_disk or self._long_queue
+        """Return why the gate is closed, or None when it is open. Does not block."""
+        return self._disk_reason or self._backlog_reason
 
-    async def _look_at_disk(self) -> None:
-        self._low_disk = await asyncio.to_thread(low_disk, self._config)
+    async def _check_disk(self) -> None:
+        self._disk_reason = await asyncio.to_thread(low_disk, self._config)
 
-    async def _look_at_log(self) -> None:
+    async def _check_backlog(self) -> None:
         try:
-            read = await self._meter.read(self._config.groups_topics)
+            lags = await self._meter.read(self._config.groups_topics)
         except BrokerUnavailable:
-            self._long_queue = None
+            self._backlog_reason = None
             raise
-        mails = sum(lag for topics in read.values() for lag in topics.values())
-        most = self._config.backlog_max_mails
-        self._long_queue = f"backlog: {mails} mails wait, {most} may" if mails > most else None
+        mails = sum(lag for topics in lags.values() for lag in topics.values())
+        limit = self._config.backlog_max_mails
+        reason = f"backlog: {mails} mails wait, the limit is {limit}"
+        self._backlog_reason = reason if mails > limit else None
 
 
 def least_free_bytes(config: GateConfig, size_bytes: int) -> int:
-    """What must be free on a disk of that size."""
+    """Return the free space below which a disk of `size_bytes` is low.
+
+    The smaller of disk_min_bytes and disk_min_share of the disk: a disk of 10 TB is not low at
+    500 GB free, nor a disk of 10 GB at 1 GiB free.
+    """
     return min(config.disk_min_bytes, int(size_bytes * config.disk_min_share))
 
 
 def low_disk(config: GateConfig) -> str | None:
-    """Why the disk of `config.folder` is too full for more mail, or None. Blocks: a system call."""
+    """Return why the disk of `config.folder` has no space for new mail, or None. A system call."""
     usage = shutil.disk_usage(config.folder)
     least = least_free_bytes(config, usage.total)
     if usage.free >= least:
         return None
     free_mib, least_mib = usage.free // 1024**2, least // 1024**2
-    return f"low disk: {free_mib} MiB free at {config.folder}, at least {least_mib} MiB wanted"
+    return f"low disk: {free_mib} MiB free at {config.folder}, {least_mib} MiB required"

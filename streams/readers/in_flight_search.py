@@ -1,10 +1,12 @@
-"""in_flight: which mails have a record in the log that its reader has not finished.
+"""In-flight search: which mails have a record in the log that its reader has not consumed.
 
-Reads each topic from what its reading group has committed to its end, in the order of the river: a
-mail that moves on meanwhile has then been written further down, where it is still to be looked for.
-dead.letters counts as far as custody has not read it. Reads only; its cost is the backlog's size. A
-search that fails is gone on with when it is asked for again: the end of each topic stays that which
-it had when the topic was begun, since what came later was seen further up, or is not older.
+Searches the topics in the order in which a mail passes them, each from the offset that its reading
+group has committed to the end. A mail that moves on during the search is then on a later topic,
+which the search has still to read. Records of dead.letters count until custody has read them.
+Reads only; the cost grows with the backlog.
+A failed search continues when the same mails are searched again. The end offset of a topic stays
+what it was when the search began that topic: later records belong to mails that the search saw on
+an earlier topic, or to mails that are newer than the search.
 """
 
 import asyncio
@@ -18,24 +20,23 @@ from aiokafka import TopicPartition
 from mail.errors import BrokerUnavailable
 from mail.ports import DeadLetters, InFlightMails
 from schemas.ledger import DeadLetterState
-from streams.config import Bootstrap
+from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
 from streams.dead_letters.records import custody_letter, named_in
-from streams.log_client import LogClient, Offsets
+from streams.log_client import LogClient, Spans
 from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, STAGES, TOPICS
 
-CLOCKS_DIFFER_MS = 60_000
 _ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
 _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
 
 
 @dataclass
-class _RecordRun:
-    """A search under way. What was read of a topic is not read again."""
+class _Search:
+    """The state of one search; a record that was read is not read again."""
 
-    wanted: frozenset[str]
-    found: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    topics: list[str] = field(default_factory=lambda: list(_SEARCHED))  # the first is under way
-    spans: dict[TopicPartition, tuple[int, int]] | None = None  # what is left of it; None: all
+    mail_ids: frozenset[str]
+    users: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by mail
+    topics: list[str] = field(default_factory=lambda: list(_SEARCHED))  # the first one is current
+    spans: Spans | None = None  # what is left of the current topic; None: not begun
 
 
 class LogInFlightMails(InFlightMails):
@@ -53,61 +54,54 @@ class LogInFlightMails(InFlightMails):
         self._limit_s = limit_s
         self._group_prefix = group_prefix
         self._client = client
-        self._run: _RecordRun | None = None
+        self._search: _Search | None = None
 
     async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
-        wanted = frozenset(mail_ids)
-        if self._run is None or self._run.wanted != wanted:
-            self._run = _RecordRun(wanted)
-        run = self._run
+        ids = frozenset(mail_ids)
+        if self._search is None or self._search.mail_ids != ids:
+            self._search = _Search(ids)
+        search = self._search
         try:
             async with asyncio.timeout(self._limit_s), self._client(self._bootstrap) as client:
-                while run.topics:
-                    await self._read(client, run)
-                    run.topics.pop(0)
-                    run.spans = None
+                while search.topics:
+                    await self._read_topic(client, search)
+                    search.topics.pop(0)
+                    search.spans = None
         except TimeoutError:
             limit = f"the log was not searched to its end within {self._limit_s:g} s"
             raise BrokerUnavailable(limit) from None
-        self._run = None
-        return {mail_id: frozenset(users) for mail_id, users in run.found.items()}
+        self._search = None
+        return {mail_id: frozenset(users) for mail_id, users in search.users.items()}
 
-    async def _read(self, client: LogClient, run: _RecordRun) -> None:
-        """The rest of the topic under way."""
-        topic = run.topics[0]
-        run.spans = await self._left(client, topic, run.spans)
-        async for record in client.read(dict(run.spans)):
+    async def _read_topic(self, client: LogClient, search: _Search) -> None:
+        """Read what is left of the current topic."""
+        topic = search.topics[0]
+        search.spans = await self._spans_left(client, topic, search.spans)
+        async for record in client.read(dict(search.spans)):
             mail_id, user_id = _names(topic, record)
-            if mail_id in run.wanted:
-                run.found[mail_id].add(user_id)
+            if mail_id in search.mail_ids:
+                search.users[mail_id].add(user_id)
             part = TopicPartition(topic, record.partition)
-            run.spans[part] = (record.offset + 1, run.spans[part][1])
+            search.spans[part] = (record.offset + 1, search.spans[part][1])
 
-    async def _left(
-        self, client: LogClient, topic: str, spans: dict[TopicPartition, tuple[int, int]] | None
-    ) -> dict[TopicPartition, tuple[int, int]]:
-        """What waits for its reader; of `spans`, what still does. Commits are read before ends."""
-        parts = await client.partitions([topic])
-        committed = await client.committed(self._group_prefix + _ROLE[topic])
-        begins, ends = await client.begins(parts), await client.ends(parts)
-        begin = {part: _from(part, committed, begins, ends) for part in parts}
+    async def _spans_left(self, client: LogClient, topic: str, spans: Spans | None) -> Spans:
+        """Return the unconsumed records of `topic`, limited to `spans` if given."""
+        group = self._group_prefix + _ROLE[topic]
+        unconsumed = (await client.unconsumed({group: [topic]}))[group]
         if spans is None:
-            return {part: (begin[part], ends[part]) for part in parts}
+            return unconsumed
         return {
-            part: (max(at, begin[part]), min(beyond, ends[part]))
-            for part, (at, beyond) in spans.items()
-            if part in begin
+            part: (max(first, unconsumed[part][0]), min(end, unconsumed[part][1]))
+            for part, (first, end) in spans.items()
+            if part in unconsumed
         }
 
 
-def _from(part: TopicPartition, committed: Offsets, begins: Offsets, ends: Offsets) -> int:
-    """Where the reader goes on; a commit that the log does not know means from its beginning."""
-    at = committed.get(part, -1)
-    return at if begins[part] <= at <= ends[part] else begins[part]
-
-
 def _names(topic: str, record: Any) -> tuple[str, str]:
-    """On topics of mails the key is the mail id, so the content need not be read."""
+    """Return the mail id and user id of a record; "" where the record does not say.
+
+    On topics of mails the key is the mail id, so the value is not decoded.
+    """
     if topic.startswith("mail."):
         return (record.key or b"").decode("utf-8", "replace"), ""
     if topic == DEAD_LETTERS:
@@ -123,25 +117,29 @@ class LogDeadLetters(DeadLetters):
         self._bootstrap = bootstrap
 
     async def since(self, at_ms: int) -> list[DeadLetterState]:
-        found: dict[str, DeadLetterState] = {}
+        states: dict[str, DeadLetterState] = {}
         async with LogClient(self._bootstrap) as client:
             parts = await client.partitions([DEAD_LETTERS])
-            begins = await client.since(parts, max(0, at_ms - CLOCKS_DIFFER_MS))
+            firsts = await client.since(parts, max(0, at_ms - CLOCK_SKEW_MAX_MS))
             ends = await client.ends(parts)
-            async for record in client.read({part: (begins[part], ends[part]) for part in parts}):
-                _take(found, custody_letter(record))
-        return list(found.values())
+            async for record in client.read({part: (firsts[part], ends[part]) for part in parts}):
+                _apply(states, custody_letter(record))
+        return list(states.values())
 
 
-def _take(found: dict[str, DeadLetterState], letter: DeadLetterState | None) -> None:
-    """A mark changes the state of its letter; one whose letter is older is of no mail of ours."""
-    if letter is None or (not letter.mail_id and letter.letter_id not in found):
+def _apply(states: dict[str, DeadLetterState], change: DeadLetterState | None) -> None:
+    """Add a dead letter to `states`, or set the state that a mark gives to its dead letter.
+
+    A mark whose dead letter is not in `states` is ignored: the dead letter is older than the
+    search, or concerns no mail.
+    """
+    if change is None or (not change.mail_id and change.letter_id not in states):
         return
-    known = found.get(letter.letter_id, letter)
-    found[letter.letter_id] = DeadLetterState(
+    known = states.get(change.letter_id, change)
+    states[change.letter_id] = DeadLetterState(
         letter_id=known.letter_id,
-        state=letter.state,
-        at_ms=letter.at_ms,
+        state=change.state,
+        at_ms=change.at_ms,
         mail_id=known.mail_id,
         user_id=known.user_id,
         ref=known.ref,

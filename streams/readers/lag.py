@@ -1,28 +1,18 @@
-"""lag: how far the stages are behind, and whether new mail may still be taken.
+"""Consumer lag of the stages' groups, in records that a group has not committed.
 
-Lag is counted in records: the log's end less what the reading group has committed. A group that
-has committed nothing, or something that the log no longer holds, has everything before it.
+LogClient.unconsumed says which records those are.
 """
-
-import logging
-from collections.abc import Collection, Mapping
-
-from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable
 from streams.config import Bootstrap
-from streams.log_client import LogClient, Offsets
+from streams.log_client import GroupsTopics, LogClient, Offsets
 from streams.topology import BY_NAME, GROUP_PREFIX, STAGES
 
-log = logging.getLogger(__name__)
-
-
-GroupsTopics = Mapping[str, Collection[str]]
-Lags = dict[str, dict[str, int]]
+Lags = dict[str, dict[str, int]]  # group: topic: records
 
 
 def all_groups(prefix: str = GROUP_PREFIX) -> dict[str, list[str]]:
-    """Every consumer group of the topology and the topics it reads."""
+    """Return every consumer group of the stages, with the topics that it reads."""
     groups: dict[str, list[str]] = {}
     for stage in STAGES:
         groups.setdefault(prefix + stage.role, []).append(stage.reads)
@@ -30,16 +20,16 @@ def all_groups(prefix: str = GROUP_PREFIX) -> dict[str, list[str]]:
 
 
 def mail_groups(prefix: str = GROUP_PREFIX) -> dict[str, list[str]]:
-    """The groups that a mail waits for, with the topics on which its only copy waits."""
-    waiting = {
+    """Return the groups of stages, with those of their topics that hold a mail's only copy."""
+    groups_topics = {
         group: [topic for topic in topics if BY_NAME[topic].only_copy]
         for group, topics in all_groups(prefix).items()
     }
-    return {group: topics for group, topics in waiting.items() if topics}
+    return {group: topics for group, topics in groups_topics.items() if topics}
 
 
 class LagMeter:
-    """Reads lags through connections that stay open; made anew after an outage."""
+    """Reads lags through connections that stay open; after an outage it opens new connections."""
 
     def __init__(self, bootstrap: Bootstrap, *, timeout_s: float = 5.0) -> None:
         self._bootstrap = bootstrap
@@ -47,7 +37,7 @@ class LagMeter:
         self._client: LogClient | None = None
 
     async def start(self) -> None:
-        """Connects at the first read, so the broker need not be there yet."""
+        """Allow reads. The first read connects, so the broker may start later."""
         self._client = LogClient(self._bootstrap, timeout_s=self._timeout_s)
 
     async def stop(self) -> None:
@@ -56,54 +46,48 @@ class LagMeter:
             await client.stop()
 
     async def read(self, groups_topics: GroupsTopics) -> Lags:
-        """{group: {topic: records}}; a topic that is not there yet has 0. BrokerUnavailable."""
-        read = await self.read_parts(groups_topics)
+        """Return the lag by group and topic; a topic that does not exist has 0.
+
+        Raises BrokerUnavailable.
+        """
+        lags = await self.read_partitions(groups_topics)
         return {
             group: {
-                topic: sum(lag for part, lag in read[group].items() if part.topic == topic)
+                topic: sum(lag for part, lag in lags[group].items() if part.topic == topic)
                 for topic in topics
             }
             for group, topics in groups_topics.items()
         }
 
-    async def read_parts(self, groups_topics: GroupsTopics) -> dict[str, dict[TopicPartition, int]]:
-        """{group: {partition: records}}, for the partitions that exist. BrokerUnavailable."""
-        if self._client is None:
-            raise BrokerUnavailable("the lag meter is not started")
-        parts = await self._client.partitions(
-            {topic for topics in groups_topics.values() for topic in topics}
-        )
-        # Commits first: what is finished in between makes a lag too large, never too small.
-        committed = {group: await self._client.committed(group) for group in groups_topics}
-        begins, ends = await self._client.begins(parts), await self._client.ends(parts)
+    async def read_partitions(self, groups_topics: GroupsTopics) -> dict[str, Offsets]:
+        """Return the lag by group and partition, of the partitions that exist.
+
+        Raises BrokerUnavailable.
+        """
+        spans = await self._started().unconsumed(groups_topics)
         return {
-            group: {
-                part: _behind(part, committed[group], begins, ends)
-                for part in parts
-                if part.topic in topics
-            }
-            for group, topics in groups_topics.items()
+            group: {part: end - first for part, (first, end) in of_group.items()}
+            for group, of_group in spans.items()
         }
 
     async def position(self, group: str, topic: str) -> int:
-        """Records of `topic` that `group` has committed, since the topic was made. As `read`."""
-        if self._client is None:
-            raise BrokerUnavailable("the lag meter is not started")
-        committed = await self._client.committed(group)
+        """Return how many records of `topic` `group` has committed since the topic was created.
+
+        Raises BrokerUnavailable.
+        """
+        committed = await self._started().committed(group)
         return sum(offset for part, offset in committed.items() if part.topic == topic)
 
-
-def _behind(part: TopicPartition, committed: Offsets, begins: Offsets, ends: Offsets) -> int:
-    at = committed.get(part, -1)
-    if not begins[part] <= at <= ends[part]:
-        at = begins[part]
-    return max(0, ends[part] - at)
+    def _started(self) -> LogClient:
+        if self._client is None:
+            raise BrokerUnavailable("the lag meter is not started")
+        return self._client
 
 
 async def lags(
     bootstrap: Bootstrap, groups_topics: GroupsTopics, *, timeout_s: float = 5.0
 ) -> Lags:
-    """One reading of LagMeter. BrokerUnavailable."""
+    """Return one reading of a LagMeter. Raises BrokerUnavailable."""
     meter = LagMeter(bootstrap, timeout_s=timeout_s)
     await meter.start()
     try:

@@ -1,13 +1,13 @@
-"""custody_feed: what the ledger is written from, read beside the river as the group of custody.
+"""Ledger feed: reads accepted mails and dead letters from the log, as consumer group of custody.
 
-Reads mail.received and dead.letters. Hands batches to `take` and commits once it has returned, so a
-batch may be handed over twice and never missed. Broker or store away: begins again every second
-where the last commit stands. A record that cannot be read is counted and passed: its own stage
-parks it. Offsets that are no longer there when they should be read are counted as skipped: those
-mails were in the log and cannot be accounted for.
+Reads mail.received and dead.letters. Passes each batch to `take` and commits the batch once `take`
+has returned. So a batch may be passed twice, and no batch is missed.
+Broker or store unreachable: reading begins again every second, at the last commit.
+A record that cannot be decoded is counted and skipped: the stage that reads its topic parks it.
+Offsets that were deleted before the feed read them are counted as skipped: those mails were in the
+log, and the ledger cannot account for them.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ from streams.codec import decode
 from streams.config import Bootstrap
 from streams.dead_letters.records import custody_letter
 from streams.log_client import close_consumer
+from streams.readers.reconnecting import ReconnectingReader
 from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, TOPICS
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ Take = Callable[[Sequence[AcceptedMail], Sequence[DeadLetterState]], Awaitable[N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerFeedConfig:
-    """Nobody waits for the ledger, so the broker may gather records for it."""
+    """Large, late fetches: no request waits for the ledger, so the broker may collect records."""
 
     group: str = GROUP_PREFIX + CUSTODY
     batch_records: int = 1_000
@@ -47,17 +48,17 @@ class LedgerFeedConfig:
 
 @dataclass(slots=True, kw_only=True)
 class LedgerFeedStatus:
-    """Read by whoever serves /status and /metrics."""
+    """State of the feed, for /status and /metrics."""
 
     ready: bool = False
-    lag: int = 0
-    unreadable: int = 0
-    skipped: int = 0
-    moved_s: float = field(default_factory=time.monotonic)
+    lag: int = 0  # records
+    unreadable: int = 0  # records, since the start
+    skipped: int = 0  # records, since the start
+    moved_s: float = field(default_factory=time.monotonic)  # the last successful poll
 
 
 class LedgerFeed(ConsumerRebalanceListener):
-    """Reads from start to stop."""
+    """Reads in the background from `start` to `stop`."""
 
     def __init__(
         self, bootstrap: Bootstrap, take: Take, config: LedgerFeedConfig | None = None
@@ -65,46 +66,32 @@ class LedgerFeed(ConsumerRebalanceListener):
         self._bootstrap = bootstrap
         self._take = take
         self._config = config or LedgerFeedConfig()
-        self._next: dict[TopicPartition, int] = {}  # the offset that must come next
-        self._silent = False  # an outage that the log knows of
-        self._task: asyncio.Task[None] | None = None
+        self._expected: dict[TopicPartition, int] = {}  # the next offset to come
+        self._reader = ReconnectingReader(
+            "ledger feed", self._session, retry_s=self._config.retry_s
+        )
         self.status = LedgerFeedStatus()
 
     async def start(self) -> None:
-        """In the background: the broker need not be there yet."""
-        self._task = asyncio.create_task(self._run(), name="custody-feed")
+        """Begin in the background: the broker may start later."""
+        self._reader.start()
 
     async def stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        await self._reader.stop()
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        """What comes next is known no longer."""
+        """Forget the expected offsets: another member may read the partitions meanwhile."""
         del revoked
-        self._next.clear()
+        self._expected.clear()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        """A group with one member gets all."""
+        """Become ready. The group has one member, which gets every partition."""
         del assigned
-        self._next.clear()
+        self._expected.clear()
         self.status.ready = True
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._session()
-            except Exception as error:  # noqa: BLE001 - whatever fails, begin again at the commit
-                if not self._silent:
-                    log.warning("not read, trying again: %r", error)
-                self._silent = True
-            finally:
-                self.status.ready = False
-            await asyncio.sleep(self._config.retry_s)
-
     async def _session(self) -> None:
-        """Read until something fails; always ends by raising."""
+        """Read until a step fails; always ends by raising."""
         config = self._config
         consumer = AIOKafkaConsumer(
             **self._bootstrap.options,
@@ -120,28 +107,27 @@ class LedgerFeed(ConsumerRebalanceListener):
         try:
             await consumer.start()
             while True:
-                await self._turn(consumer)
+                await self._read_batch(consumer)
         finally:
+            self.status.ready = False
             await close_consumer(consumer)
 
-    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+    async def _read_batch(self, consumer: AIOKafkaConsumer) -> None:
         config = self._config
         batch = await consumer.getmany(
             timeout_ms=config.gather_ms, max_records=config.batch_records
         )
         if batch:
-            await self._check(consumer, batch)
-            await self._take(*self._read(batch))
-            beyond = {part: records[-1].offset + 1 for part, records in batch.items()}
-            await consumer.commit(beyond)
-            self._next |= beyond
-        if self._silent:
-            log.info("read again")
-            self._silent = False
+            await self._count_skipped(consumer, batch)
+            await self._take(*self._decoded(batch))
+            positions = {part: records[-1].offset + 1 for part, records in batch.items()}
+            await consumer.commit(positions)
+            self._expected |= positions
+        self._reader.connected()
         self.status.moved_s = time.monotonic()
-        self.status.lag = sum([await _behind(consumer, part) for part in consumer.assignment()])
+        self.status.lag = sum([await _lag(consumer, part) for part in consumer.assignment()])
 
-    def _read(
+    def _decoded(
         self, batch: Mapping[TopicPartition, Sequence[Any]]
     ) -> tuple[list[AcceptedMail], list[DeadLetterState]]:
         mails: list[AcceptedMail | None] = []
@@ -150,10 +136,10 @@ class LedgerFeed(ConsumerRebalanceListener):
             if part.topic == DEAD_LETTERS:
                 letters += map(custody_letter, records)
             else:
-                mails += map(self._accepted, records)
-        return [each for each in mails if each], [each for each in letters if each]
+                mails += map(self._accepted_mail, records)
+        return [mail for mail in mails if mail], [letter for letter in letters if letter]
 
-    def _accepted(self, record: Any) -> AcceptedMail | None:
+    def _accepted_mail(self, record: Any) -> AcceptedMail | None:
         try:
             event = decode(record.topic, record.offset, record.value)
         except Undecodable:
@@ -161,7 +147,7 @@ class LedgerFeed(ConsumerRebalanceListener):
             return None
         assert isinstance(event, MailReceived)
         content = event.content.data if isinstance(event.content, Inline) else b""
-        owners = dict.fromkeys(each.user_id for each in event.envelope.recipients)
+        owners = dict.fromkeys(recipient.user_id for recipient in event.envelope.recipients)
         return AcceptedMail(
             mail_id=event.mail_id,
             accepted_at_ms=event.received_at_ms,
@@ -169,20 +155,23 @@ class LedgerFeed(ConsumerRebalanceListener):
             message_id_header=message_id_header(content),
         )
 
-    async def _check(
+    async def _count_skipped(
         self, consumer: AIOKafkaConsumer, batch: Mapping[TopicPartition, Sequence[Any]]
     ) -> None:
-        """Nothing may be trimmed before it was read here, so a gap is a loss."""
+        """Count the offsets missing before each batch.
+
+        Retention keeps records until the feed has committed them, so a gap is a loss.
+        """
         for part, records in batch.items():
             first = records[0].offset
-            due = self._next.get(part)
-            if due is None:
-                due = await consumer.committed(part)
-            if due is not None and first > due:
-                self.status.skipped += first - due
-                log.error("%s %d: offsets %d to %d are gone", *part, due, first - 1)
+            expected = self._expected.get(part)
+            if expected is None:
+                expected = await consumer.committed(part)
+            if expected is not None and first > expected:
+                self.status.skipped += first - expected
+                log.error("%s %d: offsets %d to %d are gone", *part, expected, first - 1)
 
 
-async def _behind(consumer: AIOKafkaConsumer, part: TopicPartition) -> int:
+async def _lag(consumer: AIOKafkaConsumer, part: TopicPartition) -> int:
     end = consumer.highwater(part)
     return max(0, end - await consumer.position(part)) if end is not None else 0

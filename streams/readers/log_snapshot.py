@@ -1,9 +1,11 @@
-"""waiting: what stands in the log before its readers, taken out of one log and put into another.
+"""Log snapshot: the log's half of a backup, exported on backup and published again on restore.
 
-A backup keeps these records instead of the broker's files, which cannot be copied in one moment.
-Taken: what a mail's readers have not committed, under the same keys, so that every stage recognises
-by the ids inside what it has done; and all of dead.letters, partition by partition, so that letters
-keep their ids, and marks mean the letters that they meant.
+A backup stores these records instead of the broker's files, which cannot be copied at one instant.
+The snapshot holds:
+- the records that consumer groups have not committed, under the same keys. The ids inside are the
+  same, so every stage recognises an event that it has handled already;
+- all records of dead.letters, partition by partition. So dead letters keep their ids, and a mark
+  still names the dead letter that it was written for.
 """
 
 import asyncio
@@ -17,14 +19,14 @@ from aiokafka import TopicPartition
 from mail.errors import BrokerUnavailable, Fatal
 from schemas.events.mailbox_events import Position
 from streams.config import Bootstrap
-from streams.log_client import LogClient, Offsets
+from streams.log_client import GroupsTopics, LogClient, Offsets
 from streams.origin_header import header_of
 from streams.publisher import KafkaPublisher
-from streams.readers.lag import GroupsTopics, all_groups
+from streams.readers.lag import all_groups
 from streams.topology import BY_NAME, DEAD_LETTERS, GROUP_PREFIX, TOPICS
 
 _log = logging.getLogger(__name__)
-_BATCH_RECORDS = 200  # in one acknowledgement
+_BATCH_RECORDS = 200  # acknowledged together
 _BATCH_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.5
 _LENGTH_BYTES = 4
@@ -32,21 +34,21 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class UnconsumedRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A record as it stood in the log."""
+    """A record of the log."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
-    partition: int | None = None  # to write it to; None: its key tells
-    stood_at: tuple[int, int] | None = None  # partition and offset; None: an older version's backup
+    partition: int | None = None  # to publish it to; None: chosen by the key
+    stood_at: tuple[int, int] | None = None  # partition, offset; None: backup of an older version
 
 
 _decode = msgspec.msgpack.Decoder(UnconsumedRecord).decode
 
 
 class SnapshotTrimmed(BrokerUnavailable):
-    """What was finished meanwhile was removed before it was read."""
+    """Records were consumed and deleted before the snapshot had read them."""
 
     def __init__(self, part: TopicPartition) -> None:
         super().__init__(
@@ -55,31 +57,30 @@ class SnapshotTrimmed(BrokerUnavailable):
 
 
 async def unfinished(bootstrap: Bootstrap, *, groups: GroupsTopics | None = None) -> Offsets:
-    """From where on each partition is to be taken. BrokerUnavailable.
+    """Return the first offset to export, by partition. Raises BrokerUnavailable.
 
-    `groups` and what they read; None: `readers`. Of several that read a topic the last one counts.
-    What stands before these offsets has its outputs further down the river, or in the stores,
-    already now: who copies the stores after this and takes the log last, misses no mail.
+    `groups`: consumer groups and their topics; None: `reading_groups`. Of several groups that read
+    a topic, the group furthest behind decides. dead.letters is exported from its beginning.
+    The outputs of every record before these offsets are on later topics or in the stores already.
+    So a backup that copies the stores after this call, and exports the log last, misses no mail.
     """
-    groups = readers() if groups is None else groups
+    groups = reading_groups() if groups is None else groups
     async with LogClient(bootstrap) as log:
-        committed = {group: await log.committed(group) for group in groups}
-        topics = {topic for topics in groups.values() for topic in topics}
-        parts = await log.partitions({*topics, DEAD_LETTERS})
-        begins, ends = await log.begins(parts), await log.ends(parts)
+        unconsumed = await log.unconsumed(groups)
+        dead_letters = await log.begins(await log.partitions([DEAD_LETTERS]))
     first: Offsets = {}
-    for part in parts:
-        at = min(
-            (committed[group].get(part, -1) for group in groups if part.topic in groups[group]),
-            default=-1,
-        )
-        is_known = begins[part] <= at <= ends[part] and part.topic != DEAD_LETTERS
-        first[part] = at if is_known else begins[part]
-    return first
+    for spans in unconsumed.values():
+        for part, (offset, _) in spans.items():
+            first[part] = min(offset, first.get(part, offset))
+    return first | dead_letters
 
 
 async def take(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[UnconsumedRecord]:
-    """Every record from `first` to the end. BrokerUnavailable; Trimmed, after the last one."""
+    """Yield every record from `first` to the end of each partition.
+
+    Raises BrokerUnavailable. Raises SnapshotTrimmed, after the last record: records from `first` on
+    were deleted meanwhile.
+    """
     async with LogClient(bootstrap) as log:
         ends = await log.ends(first)
         async for record in log.read({part: (at, ends[part]) for part, at in first.items()}):
@@ -95,12 +96,12 @@ async def take(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[Unconsumed
                 raise SnapshotTrimmed(part)
 
 
-def readers() -> GroupsTopics:
-    """Every group and the topics it reads.
+def reading_groups() -> GroupsTopics:
+    """Return every consumer group with the topics that it reads.
 
-    Those too that hold no mail's only copy: an event that the index has not read stands nowhere
-    else as something to be done. One that is not published yet comes of its command, which is
-    not committed then.
+    Includes topics that hold no mail's only copy: that the index has still to consume an event is
+    recorded nowhere else. An event that is not published yet follows from its command, which is not
+    committed yet and so is exported itself.
     """
     groups = all_groups()
     for topic in TOPICS:
@@ -110,24 +111,25 @@ def readers() -> GroupsTopics:
 
 
 async def put_back(
-    bootstrap: Bootstrap, river: KafkaPublisher, path: Path, *, epochs: Mapping[str, str]
+    bootstrap: Bootstrap, publisher: KafkaPublisher, path: Path, *, epochs: Mapping[str, str]
 ) -> int:
-    """Publish the records of a file made by `write`, in its order; how many there were.
+    """Publish the records of a file made by `write`, in file order; return how many were published.
 
-    `epochs`, by topic: those of the log that the backup was taken of. Records of these topics get a
-    header that says where they stood in it.
-    For a log that nobody else writes to yet. Waits for the broker without end. Safe to repeat.
-    Fatal: a record of a topic that we have not.
+    `epochs`, by topic: the epochs of the log that was backed up. Records of these topics get a
+    header with their position in that log.
+    The log must have no other writer yet. Waits for the broker without a time limit. Safe to
+    repeat: dead letters that an earlier call has published are left out, and stages recognise the
+    ids of all other records. Raises Fatal: a record's topic does not exist in this version.
     """
     count = 0
     records = (_labelled(record, epochs) for record in read(path))
-    for batch in _batches(_lacking(records, await _letters_there(bootstrap))):
+    for batch in _batches(_without_published(records, await _published_letters(bootstrap))):
         count += len(batch)
         while True:
             try:
-                await river.publish_all_raw(batch)
+                await publisher.publish_all_raw(batch)
             except BrokerUnavailable as error:
-                _log.warning("waiting to put back record %d: %s", count, error)
+                _log.warning("waiting for the broker to publish record %d: %s", count, error)
                 await asyncio.sleep(_RETRY_S)
             else:
                 break
@@ -135,7 +137,7 @@ async def put_back(
 
 
 async def write(path: Path, records: AsyncIterator[UnconsumedRecord]) -> dict[str, int]:
-    """Write `records` one behind the other, each after its length; how many of each topic.
+    """Write `records` to `path`, each preceded by its length; return their number by topic.
 
     Marks of dead letters are not counted.
     """
@@ -150,7 +152,7 @@ async def write(path: Path, records: AsyncIterator[UnconsumedRecord]) -> dict[st
 
 
 def read(path: Path) -> Iterator[UnconsumedRecord]:
-    """The records of a file made by `write`. Fatal: a topic that this version has not."""
+    """Yield the records of a file made by `write`. Raises Fatal: this version has no such topic."""
     with path.open("rb") as file:
         while prefix := file.read(_LENGTH_BYTES):
             record = _decode(file.read(int.from_bytes(prefix, "big")))
@@ -167,19 +169,20 @@ def _labelled(record: UnconsumedRecord, epochs: Mapping[str, str]) -> Unconsumed
     return msgspec.structs.replace(record, headers=(*record.headers, header))
 
 
-async def _letters_there(bootstrap: Bootstrap) -> dict[int, int]:
-    """How many records of dead.letters an earlier try has put back, by partition."""
+async def _published_letters(bootstrap: Bootstrap) -> dict[int, int]:
+    """Return how many records of dead.letters an earlier call has published, by partition."""
     async with LogClient(bootstrap) as log:
         ends = await log.ends(await log.partitions([DEAD_LETTERS]))
     return {part.partition: end for part, end in ends.items()}
 
 
-def _lacking(
-    records: Iterable[UnconsumedRecord], there: dict[int, int]
+def _without_published(
+    records: Iterable[UnconsumedRecord], published: dict[int, int]
 ) -> Iterator[UnconsumedRecord]:
+    """Leave out the first `published` records of each partition of dead.letters."""
     for record in records:
-        if record.partition is not None and there.get(record.partition, 0):
-            there[record.partition] -= 1
+        if record.partition is not None and published.get(record.partition, 0):
+            published[record.partition] -= 1
             continue
         yield record
 

@@ -1,7 +1,8 @@
-"""seek: where a mail is on its way, by the time that its id tells.
+"""Mail finder: the records of one mail in the log.
 
-Each partition of the work topics and of dead.letters is read from shortly before that time to its
-end; a record counts when it names the mail. Bounded by time and by number of records. Reads only.
+A mail id contains its time of creation. The finder reads each partition of the work topics and of
+dead.letters from shortly before that time to its end, and returns the records that name the mail.
+Limited by time and by number of records. Reads only.
 """
 
 import asyncio
@@ -17,23 +18,23 @@ from mail.errors import Refused, Undecodable
 from mail.ids import time_ms
 from schemas.events.unions import Event
 from streams.codec import decode
-from streams.config import Bootstrap
+from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
 from streams.dead_letters import headers
 from streams.dead_letters.records import mark_of
-from streams.log_client import LogClient, Offsets
+from streams.log_client import LogClient, Offsets, Spans
 from streams.topology import BY_NAME, DEAD_LETTERS, GROUP_PREFIX, STAGES
 
 log = logging.getLogger(__name__)
 
 READER = {stage.reads: stage for stage in STAGES}
-_RIVER_ORDER = {name: place for place, name in enumerate(BY_NAME)}
+_TOPIC_ORDER = {name: number for number, name in enumerate(BY_NAME)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailFinderConfig:
-    """How far a search goes."""
+    """Limits of one search."""
 
-    margin_ms: int = 60_000  # clocks of ingress and broker differ
+    margin_ms: int = CLOCK_SKEW_MAX_MS  # the search begins so long before the id's time
     limit_s: float = 10.0
     limit_records: int = 1_000_000
     group_prefix: str = GROUP_PREFIX
@@ -46,21 +47,21 @@ class LocatedRecord(msgspec.Struct, frozen=True, kw_only=True):
     topic: str
     partition: int
     offset: int
-    at_ms: int  # the record's time, by its writer's clock
+    at_ms: int  # the record's timestamp, by its writer's clock
     event: Event | None  # None: cannot be decoded
-    committed: bool  # its reader is past it; on dead.letters: sent back or discarded
-    stage: str = ""  # who reads it; on dead.letters: who parked it
+    committed: bool  # consumed by its stage; on dead.letters: redriven or discarded
+    stage: str = ""  # that reads the record; on dead.letters: that parked it
     cause: str = ""  # on dead.letters
 
 
 async def find_in_flight(
     bootstrap: Bootstrap, mail_id: str, config: MailFinderConfig | None = None
 ) -> list[LocatedRecord]:
-    """Where the mail stands: first what waits, furthest down the river first, then what is past.
+    """Return the records that name the mail: unconsumed records first, latest topic first.
 
-    An id that tells no time (no UUIDv7) is looked for from the beginning. A search that met a
-    limit says so in the log; what it found until then is returned.
-    Refused: no UUID at all. BrokerUnavailable.
+    An id without a time (a UUID that is not version 7) is searched from the beginning of the log. A
+    search that reaches a limit logs a warning and returns the records found so far.
+    Raises Refused: `mail_id` is no UUID. Raises BrokerUnavailable.
     """
     config = config or MailFinderConfig()
     since_ms = _since_ms(mail_id, config.margin_ms)
@@ -77,15 +78,15 @@ def _since_ms(mail_id: str, margin_ms: int) -> int:
 
 
 class _Search:
-    """One search: what was found so far, and which letters somebody has seen to."""
+    """The state of one search."""
 
     def __init__(self, client: LogClient, mail_id: str, config: MailFinderConfig) -> None:
         self._client = client
-        self._needle = mail_id.encode()  # ids stand in the bytes of an event as they are
+        self._needle = mail_id.encode()  # the encoded event contains its ids as plain bytes
         self._config = config
-        self._seen = 0
-        self._found: list[LocatedRecord] = []
-        self._done_with: set[str] = set()  # ids of dead letters
+        self._records_read = 0
+        self._matches: list[LocatedRecord] = []
+        self._handled_letters: set[str] = set()  # ids of redriven or discarded dead letters
 
     async def run(self, since_ms: int) -> list[LocatedRecord]:
         parts = await self._client.partitions(self._config.topics)
@@ -94,46 +95,50 @@ class _Search:
             async with asyncio.timeout(self._config.limit_s):
                 await self._read({part: (firsts[part], ends[part]) for part in parts})
         except TimeoutError:
-            self._unfinished(f"{self._config.limit_s:g} s")
+            self._warn_of_limit(f"{self._config.limit_s:g} s")
         committed = await self._committed()
-        return sorted((self._judged(found, committed) for found in self._found), key=_use)
+        return sorted(
+            (self._with_progress(match, committed) for match in self._matches), key=_sort_key
+        )
 
-    async def _read(self, spans: dict[TopicPartition, tuple[int, int]]) -> None:
+    async def _read(self, spans: Spans) -> None:
         async for record in self._client.read(spans):
-            self._seen += 1
-            if self._seen > self._config.limit_records:
-                self._unfinished(f"{self._config.limit_records} records")
+            self._records_read += 1
+            if self._records_read > self._config.limit_records:
+                self._warn_of_limit(f"{self._config.limit_records} records")
                 return
-            self._take(record)
+            self._match(record)
 
-    def _take(self, record: Any) -> None:
-        parked = record.topic == DEAD_LETTERS
-        mark = mark_of(record) if parked else None
+    def _match(self, record: Any) -> None:
+        is_parked = record.topic == DEAD_LETTERS
+        mark = mark_of(record) if is_parked else None
         if mark is not None:
-            self._done_with.add(mark.letter_id)
+            self._handled_letters.add(mark.letter_id)
         elif self._needle in (record.value or b"") or self._needle == record.key:
-            self._found.append(_parked(record) if parked else _waiting(record))
+            self._matches.append(_dead_letter(record) if is_parked else _work_record(record))
 
-    def _unfinished(self, limit: str) -> None:
-        log.warning("the search stopped at its limit of %s, after %d records", limit, self._seen)
+    def _warn_of_limit(self, limit: str) -> None:
+        log.warning(
+            "the search stopped at its limit of %s, after %d records", limit, self._records_read
+        )
 
     async def _committed(self) -> dict[str, Offsets]:
-        """What the groups that read the topics with a hit have committed, by topic."""
-        topics = {found.topic for found in self._found} & READER.keys()
+        """Return, by topic with a match, the offsets that the topic's group has committed."""
+        topics = {match.topic for match in self._matches} & READER.keys()
         groups = {topic: self._config.group_prefix + READER[topic].role for topic in topics}
         offsets = {group: await self._client.committed(group) for group in set(groups.values())}
         return {topic: offsets[group] for topic, group in groups.items()}
 
-    def _judged(self, found: LocatedRecord, committed: dict[str, Offsets]) -> LocatedRecord:
-        if found.topic == DEAD_LETTERS:
-            past = f"{found.partition}-{found.offset}" in self._done_with
+    def _with_progress(self, match: LocatedRecord, committed: dict[str, Offsets]) -> LocatedRecord:
+        if match.topic == DEAD_LETTERS:
+            is_consumed = f"{match.partition}-{match.offset}" in self._handled_letters
         else:
-            part = TopicPartition(found.topic, found.partition)
-            past = committed[found.topic].get(part, -1) > found.offset
-        return msgspec.structs.replace(found, committed=past)
+            part = TopicPartition(match.topic, match.partition)
+            is_consumed = committed[match.topic].get(part, -1) > match.offset
+        return msgspec.structs.replace(match, committed=is_consumed)
 
 
-def _waiting(record: Any) -> LocatedRecord:
+def _work_record(record: Any) -> LocatedRecord:
     return LocatedRecord(
         topic=record.topic,
         partition=record.partition,
@@ -145,17 +150,17 @@ def _waiting(record: Any) -> LocatedRecord:
     )
 
 
-def _parked(record: Any) -> LocatedRecord:
-    told = headers.texts(record.headers)
+def _dead_letter(record: Any) -> LocatedRecord:
+    texts = headers.texts(record.headers)
     return LocatedRecord(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         at_ms=record.timestamp,
-        event=_event(told.get(headers.ORIGIN_TOPIC, ""), record),
+        event=_event(texts.get(headers.ORIGIN_TOPIC, ""), record),
         committed=False,
-        stage=told.get(headers.STAGE, ""),
-        cause=told.get(headers.CAUSE, ""),
+        stage=texts.get(headers.STAGE, ""),
+        cause=texts.get(headers.CAUSE, ""),
     )
 
 
@@ -168,6 +173,6 @@ def _event(topic: str, record: Any) -> Event | None:
         return None
 
 
-def _use(found: LocatedRecord) -> tuple[bool, int, int]:
-    """What waits before what is past; then the furthest down the river; then the newest."""
-    return found.committed, -_RIVER_ORDER.get(found.topic, 0), -found.at_ms
+def _sort_key(match: LocatedRecord) -> tuple[bool, int, int]:
+    """Unconsumed records first, then the latest topic, then the newest record."""
+    return match.committed, -_TOPIC_ORDER.get(match.topic, 0), -match.at_ms

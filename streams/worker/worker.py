@@ -186,7 +186,7 @@ class Worker:
     async def _read_lag(self, meter: LagMeter) -> None:
         group = self._config.group(self._role)
         try:
-            lags = (await meter.read_parts({group: self._reads}))[group]
+            lags = (await meter.read_partitions({group: self._reads}))[group]
         except BrokerUnavailable:
             self.status.unread()
             raise

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mail.errors import BrokerUnavailable
 from streams.codec import encode
+from streams.log_client import LogClient
 from streams.readers.in_flight_search import LogInFlightMails
 from streams.topology import GROUP_PREFIX
 from tests.support.event_builders import deliver
@@ -50,8 +51,8 @@ class River:
         self.committed[topic] += 1
 
 
-class Client:
-    """LogClient, as far as LogInFlightMails asks it."""
+class Client(LogClient):
+    """LogClient over the lists of a River instead of a broker."""
 
     def __init__(self, river: River) -> None:
         self._river = river

@@ -75,7 +75,7 @@ async def test_the_gate_closes_on_a_long_backlog_and_not_on_a_broker_that_is_awa
         groups_topics={group: [topic]},
     )
     async with gate(broker, config) as (made, meter):
-        await until(lambda: made.closed() == "backlog: 6 mails wait, 5 may")
+        await until(lambda: made.closed() == "backlog: 6 mails wait, the limit is 5")
         await commit(broker.bootstrap, group, {(topic, 0): 1})
         await until(lambda: made.closed() is None)
         await commit(broker.bootstrap, group, {(topic, 0): 0})
@@ -85,7 +85,7 @@ async def test_the_gate_closes_on_a_long_backlog_and_not_on_a_broker_that_is_awa
         with pytest.raises(BrokerUnavailable):
             await meter.read(config.groups_topics)
         await asyncio.to_thread(broker.start)
-        await until(lambda: made.closed() == "backlog: 6 mails wait, 5 may")
+        await until(lambda: made.closed() == "backlog: 6 mails wait, the limit is 5")
 
 
 def test_low_disk_is_below_the_smaller_of_both_limits(tmp_path):

@@ -69,7 +69,7 @@ async def test_the_slowest_group_of_a_topic_counts(broker, river):
     found = await taken(broker, {fast: [TOPIC], slow: [TOPIC]})
     assert {one.key for one in found if one.topic == TOPIC} == ids
     assert {"mail.received", "mailbox.commands"} <= {
-        t for g in log_snapshot.readers().values() for t in g
+        t for g in log_snapshot.reading_groups().values() for t in g
     }
 
 
