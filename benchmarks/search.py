@@ -22,7 +22,7 @@ from benchmarks.fixtures import Corpus
 from mail.ports import Commit
 from mail.query.parser import parse
 from mail.query.tree import QueryContext
-from mail.search.executor import Order, SearchRequest, SearchResult, search
+from mail.search.executor import Order, SearchRequest, SearchResult, execute_search
 from schemas.content import Stored
 from schemas.events.mailbox_events import Delivered, MailboxChanged, MessageChange, Position
 from schemas.mail import HeaderSummary, Verdict
@@ -197,7 +197,7 @@ class Times:
 async def carry_out(index: SqliteSearchIndex, store: SqliteMailStore, text: str) -> SearchResult:
     order: Order = "relevance" if text.startswith("relevance ") else "date"
     asked = parse(text.removeprefix("relevance "), QueryContext(now_ms=0))
-    return await search(
+    return await execute_search(
         index, store, SearchRequest(user_id=OWNER, query=asked, order=order, limit=50)
     )
 

@@ -40,9 +40,9 @@ async def rebuild_views(
 
 async def rebuild_index(user_id: str, ports: IndexPorts) -> int:
     """How many documents were made. Ended in the middle, the role `index` does the rest."""
-    await ports.search.lose(user_id)
+    await ports.search.clear(user_id)
     documents = await fill(user_id, ports)
-    await ports.search.filled(user_id)
+    await ports.search.mark_filled(user_id)
     return documents
 
 

@@ -101,7 +101,7 @@ class MailboxVerifier:
         """Every live message, and no destroyed one."""
         found = []
         for some in _steps(checked.messages):
-            known = await self.search.known(user_id, [kept.message_id for kept in some])
+            known = await self.search.indexed(user_id, [kept.message_id for kept in some])
             for kept in some:
                 if (kept.message_id in known) is kept.destroyed:
                     wrong = "destroyed, and still indexed" if kept.destroyed else "is not indexed"

@@ -30,7 +30,7 @@ async def refill(ports: IndexPorts) -> int:
     for user_id in await ports.search.unfilled():
         _LOG.info("user %s: filling the search index again", user_id)
         added += await fill(user_id, ports)
-        await ports.search.filled(user_id)
+        await ports.search.mark_filled(user_id)
         _LOG.info("user %s: the search index is filled; %d documents so far", user_id, added)
     return added
 
@@ -56,7 +56,7 @@ async def _walk(user_id: str, ports: IndexPorts, missing: set[str]) -> int:
                 missing.add(row.message_id)
 
     async for rows in _pages(user_id, ports):
-        known = await ports.search.known(user_id, [row.message_id for row in rows])
+        known = await ports.search.indexed(user_id, [row.message_id for row in rows])
         lacking = [row for row in rows if row.message_id not in known | missing]
         await asyncio.gather(*map(one, lacking))
         added += len(lacking)

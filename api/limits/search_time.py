@@ -32,8 +32,8 @@ class SearchTime:
             raise too_many("Too many searches at once.", self._config.retry_after_s)
         self._asking[user_id] += 1
         try:
-            async with self._turns[user_id], self._charged(user_id) as patience:
-                yield patience
+            async with self._turns[user_id], self._charged(user_id) as budget:
+                yield budget
         finally:
             self._asking[user_id] -= 1
             if not self._asking[user_id]:
@@ -44,8 +44,8 @@ class SearchTime:
         over_s = self._shares.empty_for_s(user_id)
         if over_s > 0:
             raise too_many("Your searches have taken too much time; wait.", over_s)
-        patience = TimeBudget()
+        budget = TimeBudget()
         try:
-            yield patience
+            yield budget
         finally:
-            self._shares.take(user_id, patience.spent_s)
+            self._shares.take(user_id, budget.spent_s)

@@ -13,7 +13,7 @@ from mail.ports.ledger import DeadLetters, InFlightMails, Ledger
 from mail.ports.mail_store import Commit, MailStore
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
-from mail.ports.search_index import FOUND_MAX, Places, SearchIndex
+from mail.ports.search_index import MATCHES_MAX, IndexMatches, SearchIndex
 from mail.ports.streams import (
     Attempt,
     IntakeGate,
@@ -26,7 +26,7 @@ from mail.ports.streams import (
 
 __all__ = [
     "CLOCK_SKEW_MS",
-    "FOUND_MAX",
+    "MATCHES_MAX",
     "SESSIONS_KEPT",
     "SIGN_INS_KEPT",
     "Attempt",
@@ -38,13 +38,13 @@ __all__ = [
     "Directory",
     "Holders",
     "InFlightMails",
+    "IndexMatches",
     "IntakeGate",
     "Ledger",
     "LiveEvents",
     "MailStore",
     "MailboxStates",
     "Parser",
-    "Places",
     "Publisher",
     "Quarantine",
     "QuotaCheck",

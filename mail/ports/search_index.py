@@ -1,4 +1,4 @@
-"""Full text of messages."""
+"""SearchIndex: full-text search over the messages of each user."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -10,28 +10,32 @@ from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
 from schemas.search import IndexDocument
 
-FOUND_MAX = 1_000  # of one call of SearchIndex.find
+MATCHES_MAX = 1_000  # of one call of SearchIndex.find
 
 
-class Places(NamedTuple):
-    """Newest first, then by message id. `go_on`: there may be more behind the last of them.
+class IndexMatches(NamedTuple):
+    """Positions of matches, newest first, then by message id. `has_more`: more may follow.
 
-    A place's number is the index's own, its text the message id.
+    The number of a position is assigned by the index; its text is the message id.
     """
 
-    found: list[ListPosition]
-    go_on: bool
+    positions: list[ListPosition]
+    has_more: bool
 
 
 class SearchIndex(Protocol):
-    """Text, size and time of messages. What matches is defined by mail/query/matcher.py for all.
+    """Index of the words, size and arrival time of messages.
 
-    What is asked costs a bounded time in one mailbox, whatever others hold. With `patience` it is
-    charged with that time, and TooBroad is raised when it ends before there is an answer.
+    mail/query/matcher.py defines the matches of a query for every adapter. The time of a call is
+    bounded by the size of one user's mailbox and independent of other users. A call with `budget`
+    spends its time from it, and raises SearchTimedOut if the budget ends before there is a result.
     """
 
     async def add(self, document: IndexDocument) -> None:
-        """Keyed by message id; the same again changes nothing. Calls may be written together."""
+        """Add or replace the document of a message id; adding an equal document changes nothing.
+
+        An adapter may write several concurrent calls together.
+        """
         ...
 
     async def remove(self, user_id: str, message_id: str) -> None: ...
@@ -39,50 +43,56 @@ class SearchIndex(Protocol):
     async def find(
         self,
         user_id: str,
-        wanted: IndexQuery,
+        query: IndexQuery,
         *,
         limit: int,
         before: ListPosition = NEWEST,
-        patience: TimeBudget | None = None,
-    ) -> Places:
-        """Those behind `before`. 1 <= limit <= FOUND_MAX, fewer when patience ends before."""
+        budget: TimeBudget | None = None,
+    ) -> IndexMatches:
+        """Return the first `limit` matches after `before`, 1 <= limit <= MATCHES_MAX.
+
+        Returns fewer matches, with `has_more`, when `budget` ends after the first match.
+        """
         ...
 
-    async def among(
+    async def matching(
         self,
         user_id: str,
-        wanted: IndexQuery,
+        query: IndexQuery,
         message_ids: Sequence[str],
         *,
-        patience: TimeBudget | None = None,
+        budget: TimeBudget | None = None,
     ) -> set[str]:
-        """Those of the messages, at most FOUND_MAX, that match."""
+        """Return those of `message_ids`, at most MATCHES_MAX, that match `query`."""
         ...
 
     async def count(
-        self, user_id: str, wanted: IndexQuery, *, limit: int, patience: TimeBudget | None = None
+        self, user_id: str, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
     ) -> int:
-        """How many match; `limit` when there are more."""
+        """Return the number of matches, at most `limit`."""
         ...
 
-    async def mark(
+    async def highlight(
         self, user_id: str, node: Node, message_ids: Sequence[str]
     ) -> dict[str, HighlightedText]:
-        """Where texts answer `node`; a message that the index does not hold has no entry."""
+        """Highlight the matches of `node` in the texts of messages, keyed by message id.
+
+        A message that the index does not hold has no entry.
+        """
         ...
 
-    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
-        """Those that the index holds."""
+    async def indexed(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        """Return those of `message_ids` that the index holds."""
         ...
 
-    async def lose(self, user_id: str) -> None:
-        """Drop every document of the user, who is among `unfilled` from now on until `filled`."""
+    async def clear(self, user_id: str) -> None:
+        """Drop every document of the user, and list the user as unfilled until `mark_filled`."""
         ...
 
     async def unfilled(self) -> list[str]:
-        """Users whose documents the index has lost, since a version keeps them otherwise."""
+        """Return the users whose documents were dropped, by `clear` or by a change of format."""
         ...
 
-    async def filled(self, user_id: str) -> None:
-        """All documents of the user have been added again."""
+    async def mark_filled(self, user_id: str) -> None:
+        """Record that all documents of the user have been added again."""
         ...

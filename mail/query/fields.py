@@ -49,7 +49,7 @@ class ValueField:
     read: Callable[[str, QueryContext], Node | None]
 
 
-def by_name(folders: Iterable[Folder]) -> dict[str, tuple[str, ...]]:
+def folder_ids_by_name(folders: Iterable[Folder]) -> dict[str, tuple[str, ...]]:
     """How `in:` knows an owner's folders: by id, and by name, which several may share."""
     found: dict[str, tuple[str, ...]] = {}
     for one in folders:

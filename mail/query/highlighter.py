@@ -45,10 +45,10 @@ class HighlightedText(msgspec.Struct, frozen=True):
     preview: str | None = None
 
 
-NOTHING_MARKED = HighlightedText()
+NO_HIGHLIGHTS = HighlightedText()
 
 
-class Marker:
+class Highlighter:
     """Marks the texts of one page of hits, and looks at so many characters of them in all."""
 
     def __init__(self, node: Node) -> None:
@@ -57,7 +57,7 @@ class Marker:
         self._body = _phrases(words, "body")
         self._left_chars = LOOKED_AT_IN_ALL_CHARS
 
-    def marked(self, subject: str, body: str) -> HighlightedText:
+    def highlight(self, subject: str, body: str) -> HighlightedText:
         """What is found in these texts."""
         body = body[: min(LOOKED_AT_CHARS, self._left_chars)]
         start = _first_chance(body, self._body)

@@ -1,4 +1,4 @@
-"""A tree divided: what the index is asked, what message rows have to tell, what comes first."""
+"""Split a query tree between the index and the message rows, and into tiers of relevance."""
 
 import msgspec
 
@@ -25,9 +25,9 @@ HEAD = ("subject", "sender", "to", "cc", "filenames")  # all of SEARCHED but the
 
 
 class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index is asked: words, and bounds that must hold besides. None: no bound."""
+    """A query for the index: words, and bounds that a match must meet too. None: no bound."""
 
-    text: Node = EVERYTHING  # of Words alone
+    text: Node = EVERYTHING  # its leaves are WordsNode
     since_ms: int | None = None  # received then or later
     before_ms: int | None = None  # received earlier
     min_bytes: int | None = None
@@ -35,90 +35,93 @@ class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
     has_attachments: bool | None = None
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """`wanted` finds all that matches. What it finds matches if `rest` is true of it too."""
+class SearchPlan(msgspec.Struct, frozen=True):
+    """A query divided. Matches of the query are matches of `index_query` that fulfil the condition.
 
-    wanted: IndexQuery
-    rest: Node | None
+    `row_condition` needs message rows. None: the index alone decides the query.
+    """
+
+    index_query: IndexQuery
+    row_condition: Node | None
 
 
-def plan_of(node: Node) -> Plan:
-    """`node` is in normal form."""
-    wanted, texts, rest = IndexQuery(), [], []
+def plan_of(node: Node) -> SearchPlan:
+    """Plan the search for `node`, which is in normal form."""
+    index_query, texts, conditions = IndexQuery(), [], []
     for part in node.of if isinstance(node, And) else (node,):
-        bounded = _bounded(wanted, part)
+        bounded = _with_bound(index_query, part)
         if bounded is not None:
-            wanted = bounded
+            index_query = bounded
         elif all(isinstance(leaf, WordsNode) for leaf in leaves(part)):
             texts.append(part)
         else:
-            texts.append(_at_most(part, sign=True))
-            rest.append(part)
+            texts.append(_implied_words(part, sign=True))
+            conditions.append(part)
     text = simplified(And(tuple(texts)))
-    return Plan(
-        msgspec.structs.replace(wanted, text=text),
-        simplified(And(tuple(rest))) if rest else None,
+    return SearchPlan(
+        msgspec.structs.replace(index_query, text=text),
+        simplified(And(tuple(conditions))) if conditions else None,
     )
 
 
-def node_of(wanted: IndexQuery) -> Node:
-    """All of `wanted` as one tree."""
-    parts = [wanted.text]
-    if wanted.since_ms is not None:
-        parts.append(Not(ReceivedBefore(wanted.since_ms)))
-    if wanted.before_ms is not None:
-        parts.append(ReceivedBefore(wanted.before_ms))
-    if wanted.min_bytes is not None:
-        parts.append(LargerThan(wanted.min_bytes - 1))
-    if wanted.max_bytes is not None:
-        parts.append(Not(LargerThan(wanted.max_bytes)))
-    if wanted.has_attachments is not None:
+def node_of(query: IndexQuery) -> Node:
+    """Return `query` as one tree."""
+    parts = [query.text]
+    if query.since_ms is not None:
+        parts.append(Not(ReceivedBefore(query.since_ms)))
+    if query.before_ms is not None:
+        parts.append(ReceivedBefore(query.before_ms))
+    if query.min_bytes is not None:
+        parts.append(LargerThan(query.min_bytes - 1))
+    if query.max_bytes is not None:
+        parts.append(Not(LargerThan(query.max_bytes)))
+    if query.has_attachments is not None:
         has = HasAttachment()
-        parts.append(has if wanted.has_attachments else Not(has))
+        parts.append(has if query.has_attachments else Not(has))
     return And(tuple(parts))
 
 
-def is_nothing(wanted: IndexQuery) -> bool:
-    """Whether no document can be found."""
-    low, high = wanted.min_bytes, wanted.max_bytes
-    return wanted.text == NOTHING or (low is not None and high is not None and low > high)
+def is_nothing(query: IndexQuery) -> bool:
+    """Whether no document can match `query`."""
+    low, high = query.min_bytes, query.max_bytes
+    return query.text == NOTHING or (low is not None and high is not None and low > high)
 
 
 def residual(node: Node, truth: dict[FactNode, bool]) -> Node:
-    """What is left to ask about words, once the facts are known."""
+    """Replace each fact in `node` by its truth, and return the condition on words that is left."""
 
-    def known(leaf: Leaf) -> Node:
+    def constant(leaf: Leaf) -> Node:
         if isinstance(leaf, WordsNode):
             return leaf
         return EVERYTHING if truth[leaf] else NOTHING
 
-    return replaced(node, known)
+    return replaced(node, constant)
 
 
 def facts_in(node: Node) -> tuple[FactNode, ...]:
-    """Its leaves that are not about words, each once."""
+    """Return the leaves of `node` that are not about words, without repeats."""
     return tuple(dict.fromkeys(leaf for leaf in leaves(node) if not isinstance(leaf, WordsNode)))
 
 
 def tiers(node: Node) -> tuple[Node, ...]:
-    """By relevance: `node` in parts that share no match, the most relevant first.
+    """Divide `node` into queries without common matches, the most relevant first.
 
-    First the mails that hold all the words in their subject, then those that need names,
-    addresses or names of files too, then those that need the body. Words with a field of their
-    own, and words that are excluded, tell nothing apart.
+    The first tier is the mails with all words in the subject. The second needs names, addresses
+    or file names too. The third needs the body. Words with a field of their own and excluded words
+    do not affect relevance.
     """
     parts = node.of if isinstance(node, And) else (node,)
-    telling = And(tuple(part for part in parts if _narrowed(part, HEAD) != part))
-    others = tuple(part for part in parts if part not in telling.of)
-    if not telling.of:
+    ranked = And(tuple(part for part in parts if _narrowed(part, HEAD) != part))
+    others = tuple(part for part in parts if part not in ranked.of)
+    if not ranked.of:
         return (node,)
-    subject, head = _narrowed(telling, ("subject",)), _narrowed(telling, HEAD)
-    steps = ((subject,), (head, negated(subject)), (telling, negated(head)))
+    subject, head = _narrowed(ranked, ("subject",)), _narrowed(ranked, HEAD)
+    steps = ((subject,), (head, negated(subject)), (ranked, negated(head)))
     return tuple(simplified(And((*others, *step))) for step in steps)
 
 
 def _narrowed(node: Node, fields: tuple[str, ...]) -> Node:
-    """Words that may stand anywhere, in these fields only; what is excluded stays as it is."""
+    """Restrict words without a field to `fields`; leave excluded words unchanged."""
     match node:
         case WordsNode(pieces, None, prefix):
             return simplified(Or(tuple(WordsNode(pieces, field, prefix) for field in fields)))
@@ -130,25 +133,28 @@ def _narrowed(node: Node, fields: tuple[str, ...]) -> Node:
             return node
 
 
-def _bounded(wanted: IndexQuery, part: Node) -> IndexQuery | None:
-    """`wanted` with one more bound; None when `part` is none, or none that goes with the others."""
+def _with_bound(query: IndexQuery, part: Node) -> IndexQuery | None:
+    """Return `query` with the bound `part` added.
+
+    None: `part` is not a bound, or contradicts a bound of `query`.
+    """
     bound = _bound(part)
     if bound is None:
         return None
     name, value = bound
-    before = getattr(wanted, name)
-    if name in _TIGHTER and before is not None:
-        value = _TIGHTER[name](value, before)
-    elif before not in {None, value}:
+    current = getattr(query, name)
+    if name in _TIGHTER and current is not None:
+        value = _TIGHTER[name](value, current)
+    elif current not in {None, value}:
         return None
-    return msgspec.structs.replace(wanted, **{name: value})
+    return msgspec.structs.replace(query, **{name: value})
 
 
 _TIGHTER = {"since_ms": max, "before_ms": min, "min_bytes": max, "max_bytes": min}
 
 
 def _bound(part: Node) -> tuple[str, int] | None:
-    """A field of Wanted and its value, when `part` says no more than that."""
+    """Return the field of IndexQuery that expresses `part`, and its value; None if there is not."""
     sign = not isinstance(part, Not)
     match part.of if isinstance(part, Not) else part:
         case ReceivedBefore(at_ms):
@@ -161,15 +167,18 @@ def _bound(part: Node) -> tuple[str, int] | None:
             return None
 
 
-def _at_most(node: Node, *, sign: bool) -> Node:
-    """Words that hold wherever `node` does; with `sign` False, only where it does."""
+def _implied_words(node: Node, *, sign: bool) -> Node:
+    """Return a condition on words that every match of `node` fulfils.
+
+    With `sign` False: a condition on words that no message fulfils unless it matches `node`.
+    """
     match node:
         case And(of):
-            return simplified(And(tuple(_at_most(part, sign=sign) for part in of)))
+            return simplified(And(tuple(_implied_words(part, sign=sign) for part in of)))
         case Or(of):
-            return simplified(Or(tuple(_at_most(part, sign=sign) for part in of)))
+            return simplified(Or(tuple(_implied_words(part, sign=sign) for part in of)))
         case Not(of):
-            return negated(_at_most(of, sign=not sign))
+            return negated(_implied_words(of, sign=not sign))
         case WordsNode():
             return node
         case _:

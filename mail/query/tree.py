@@ -90,10 +90,13 @@ NOTHING = Or(())
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A tree in normal form. `asked` names the search for cursors: words and zone, not the time."""
+    """A query tree in normal form.
+
+    `cursor_scope` identifies the query in cursors: text and time zone, without the current time.
+    """
 
     node: Node
-    asked: str
+    cursor_scope: str
 
 
 def _standard() -> dict[str, tuple[str, ...]]:

@@ -1,8 +1,9 @@
-"""Where a search gets the messages that may match: from the search index, or from lists.
+"""Candidates of a search: messages that may match, from the search index or from message lists.
 
-The index knows words: it finds few candidates for a rare one. Lists know what is unread, flagged
-and in which folder: they find few for `is:flagged`, whatever words stand beside. What candidates
-leave open is decided afterwards (mail/search/executor.py), so that either way gives the same hits.
+The index is selective for words: a rare word has few candidates. Lists are selective for states
+and folders: `is:flagged` has few candidates, no matter how common the other words of the query
+are. The executor (mail/search/executor.py) checks the candidates, so both sources give the same
+hits.
 """
 
 from collections.abc import Sequence
@@ -11,17 +12,17 @@ from typing import Protocol
 import msgspec
 
 from mail.pagination import ListPosition, decode_cursor, encode_cursor, list_scope
-from mail.ports import Places, SearchIndex
+from mail.ports import IndexMatches, SearchIndex
 from mail.query.planner import IndexQuery
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import And, HasState, InFolder, Node, Not, Or
 from schemas.mailbox import JUNK, TRASH, Filter, Message, Page
 
-_EVERYWHERE = (None, JUNK, TRASH)  # None: the list of all but these
+_EVERYWHERE = (None, JUNK, TRASH)  # None: the list of all folders but Junk and Trash
 
 
 class MessageRows(Protocol):
-    """What a search needs of MailStore."""
+    """The two methods of MailStore that a search calls."""
 
     async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]: ...
 
@@ -37,92 +38,104 @@ class MessageRows(Protocol):
 
 
 class Candidates(msgspec.Struct, frozen=True):
-    """Newest first; `on` is the place behind which to go on, None: there are no more."""
+    """One batch of candidates, newest first.
+
+    `next_position` is the position after which the next batch begins. None: this batch is the last.
+    `examined` counts the index matches or rows read, including those without a message row.
+    """
 
     rows: tuple[tuple[ListPosition, Message], ...]
-    on: ListPosition | None
+    next_position: ListPosition | None
     examined: int
 
 
-class Source(Protocol):
-    async def following(self, before: ListPosition, limit: int) -> Candidates:
-        """Those behind `before`, about `limit` of them."""
+class CandidateSource(Protocol):
+    async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
+        """Return about `limit` candidates older than `before`."""
         ...
 
 
 class IndexSession(msgspec.Struct, frozen=True):
-    """The index, as one search of one user asks it."""
+    """The index calls of one search of one user, charged to one time budget."""
 
     index: SearchIndex
     user_id: str
-    patience: TimeBudget
+    budget: TimeBudget
 
-    async def find(self, wanted: IndexQuery, *, limit: int, before: ListPosition) -> Places:
+    async def find(self, query: IndexQuery, *, limit: int, before: ListPosition) -> IndexMatches:
         return await self.index.find(
-            self.user_id, wanted, limit=limit, before=before, patience=self.patience
+            self.user_id, query, limit=limit, before=before, budget=self.budget
         )
 
-    async def among(self, wanted: IndexQuery, message_ids: Sequence[str]) -> set[str]:
-        return await self.index.among(self.user_id, wanted, message_ids, patience=self.patience)
+    async def matching(self, query: IndexQuery, message_ids: Sequence[str]) -> set[str]:
+        return await self.index.matching(self.user_id, query, message_ids, budget=self.budget)
 
-    async def count(self, wanted: IndexQuery, *, limit: int) -> int:
-        return await self.index.count(self.user_id, wanted, limit=limit, patience=self.patience)
+    async def count(self, query: IndexQuery, *, limit: int) -> int:
+        return await self.index.count(self.user_id, query, limit=limit, budget=self.budget)
 
 
 class IndexSource(msgspec.Struct, frozen=True):
-    """What the index finds. Without a row a document is none."""
+    """Candidates from the index. A document without a message row is not a candidate."""
 
-    asked: IndexSession
+    session: IndexSession
     store: MessageRows
-    wanted: IndexQuery
+    query: IndexQuery
 
-    async def following(self, before: ListPosition, limit: int) -> Candidates:
-        places, goes_on = await self.asked.find(self.wanted, limit=limit, before=before)
-        rows = await self.store.messages(self.asked.user_id, [id_ for _, id_ in places])
-        found = tuple((place, rows[place[1]]) for place in places if place[1] in rows)
-        return Candidates(found, places[-1] if goes_on else None, len(places))
+    async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
+        positions, has_more = await self.session.find(self.query, limit=limit, before=before)
+        rows = await self.store.messages(self.session.user_id, [id_ for _, id_ in positions])
+        candidates = tuple(
+            (position, rows[position[1]]) for position in positions if position[1] in rows
+        )
+        return Candidates(candidates, positions[-1] if has_more else None, len(positions))
 
 
 class CandidateLists(msgspec.Struct, frozen=True):
-    """Lists, each under the same filter, that hold every match between them."""
+    """Lists under one filter. Every match of the query is in at least one of the lists."""
 
     folder_ids: tuple[str | None, ...]
     filter: Filter
 
 
 class ListSource(msgspec.Struct, frozen=True):
-    """What stands in lists, merged."""
+    """Candidates from several lists, merged by position."""
 
     store: MessageRows
     user_id: str
-    listing: CandidateLists
+    lists: CandidateLists
 
-    async def following(self, before: ListPosition, limit: int) -> Candidates:
-        """Each list gives a page; what lies behind the end of the shortest comes next time."""
+    async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
+        """Read one page of each list, and return the rows down to the end of the shortest page.
+
+        The rows of the other pages after that position belong to the next batch.
+        """
         rows: dict[ListPosition, Message] = {}
-        ends = []
-        for folder_id in self.listing.folder_ids:
-            scope = list_scope(self.user_id, folder_id, self.listing.filter)
+        page_ends = []
+        for folder_id in self.lists.folder_ids:
+            scope = list_scope(self.user_id, folder_id, self.lists.filter)
             page = await self.store.page(
                 self.user_id,
                 folder_id,
-                wanted=self.listing.filter,
+                wanted=self.lists.filter,
                 limit=limit,
                 cursor=encode_cursor(before, *scope),
             )
             rows |= {(row.received_at_ms, row.message_id): row for row in page.messages}
             if page.next_cursor is not None:
-                ends.append(decode_cursor(page.next_cursor, *scope))
-        on = max(ends, default=None)
-        found = sorted(((p, row) for p, row in rows.items() if on is None or p >= on), reverse=True)
-        return Candidates(tuple(found), on, limit if ends else len(found))
+                page_ends.append(decode_cursor(page.next_cursor, *scope))
+        end = max(page_ends, default=None)
+        candidates = sorted(
+            ((position, row) for position, row in rows.items() if end is None or position >= end),
+            reverse=True,
+        )
+        return Candidates(tuple(candidates), end, limit if page_ends else len(candidates))
 
 
-def listing_of(node: Node, wanted: IndexQuery) -> CandidateLists | None:
-    """The lists to look into; None when they would hold as much as the whole mailbox."""
+def candidate_lists(node: Node, index_query: IndexQuery) -> CandidateLists | None:
+    """Return the lists that hold every match of `node`; None if they hold the whole mailbox."""
     parts = node.of if isinstance(node, And) else (node,)
-    folder_ids = next(filter(None, map(_folders, parts)), None)
-    states = dict(filter(None, map(_state, parts)))
+    folder_ids = next(filter(None, map(_required_folders, parts)), None)
+    states = dict(filter(None, map(_required_state, parts)))
     if folder_ids is None and not states:
         return None
     return CandidateLists(
@@ -130,22 +143,22 @@ def listing_of(node: Node, wanted: IndexQuery) -> CandidateLists | None:
         Filter(
             unread=states.get("unread"),
             flagged=states.get("flagged"),
-            has_attachments=wanted.has_attachments,
-            after_ms=wanted.since_ms,
-            before_ms=wanted.before_ms,
+            has_attachments=index_query.has_attachments,
+            after_ms=index_query.since_ms,
+            before_ms=index_query.before_ms,
         ),
     )
 
 
-def _folders(part: Node) -> tuple[str, ...] | None:
-    """The folders in one of which a message must lie."""
-    found = part.of if isinstance(part, Or) else (part,)
-    ids = tuple(one.folder_id for one in found if isinstance(one, InFolder))
-    return ids if ids and len(ids) == len(found) else None
+def _required_folders(part: Node) -> tuple[str, ...] | None:
+    """The folders of `part`, if it requires a message to be in any of them and nothing else."""
+    alternatives = part.of if isinstance(part, Or) else (part,)
+    folder_ids = tuple(node.folder_id for node in alternatives if isinstance(node, InFolder))
+    return folder_ids if folder_ids and len(folder_ids) == len(alternatives) else None
 
 
-def _state(part: Node) -> tuple[str, bool] | None:
-    """How a message must be marked."""
+def _required_state(part: Node) -> tuple[str, bool] | None:
+    """The state that `part` requires, and its value; None if `part` is not about a state."""
     match part:
         case HasState(state):
             return state, True

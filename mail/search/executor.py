@@ -1,13 +1,17 @@
-"""A search carried out: candidates joined with message rows, whose flags and folders count.
+"""Execute a search: read candidates newest first, check them, and return one page of hits.
 
-The index finds candidates, or lists do (mail/search/candidates.py), newest first; rows say the
-rest. No row, no hit. What a row alone cannot decide, such as `is:unread OR invoice`, is decided by
-asking the index about this row with the facts put in. One call looks at about EXAMINED_MAX
-candidates at most, and for as long as its patience lasts: a page may then be short, or empty, and
-its cursor goes on from there.
-`total` is exact up to TOTAL_MAX when the index alone decides, and else when all candidates have
-been looked at; otherwise it is the least that there are.
-By relevance the same is done for each tier of mail/query/planner.py in turn.
+Candidates come from the index or from lists (mail/search/candidates.py). A candidate is joined with
+its message row, which knows its folders and states; a document without a row is not a hit. A
+condition that a row alone cannot decide, such as `is:unread OR invoice`, is reduced by the facts of
+the row, and the index decides the remaining condition on words.
+
+One call examines about EXAMINED_MAX candidates at most, within its time budget. A page may
+therefore be short or empty although there are more hits: its cursor continues the search.
+
+`total` is exact up to TOTAL_MAX when the index alone decides the query, and otherwise when all
+candidates have been examined. In all other cases `total` is a lower bound.
+
+Order by relevance executes the tiers of mail/query/planner.py in sequence.
 """
 
 import re
@@ -19,23 +23,23 @@ import msgspec
 from mail.errors import Refused
 from mail.pagination import NEWEST, PAGE_MAX, ListPosition, decode_cursor, encode_cursor
 from mail.ports import SearchIndex
-from mail.query.highlighter import NOTHING_MARKED, HighlightedText
+from mail.query.highlighter import NO_HIGHLIGHTS, HighlightedText
 from mail.query.matcher import facts_of, is_true
 from mail.query.planner import IndexQuery, facts_in, plan_of, residual, tiers
 from mail.query.time_budget import SearchTimedOut, TimeBudget
 from mail.query.tree import EVERYTHING, NOTHING, Node, Query
 from mail.search.candidates import (
+    CandidateSource,
     IndexSession,
     IndexSource,
     ListSource,
     MessageRows,
-    Source,
-    listing_of,
+    candidate_lists,
 )
 from schemas.mailbox import Message
 
 EXAMINED_MAX = 1_000
-TOTAL_MAX = 1_000  # counting on costs as much as finding, and tells a person nothing more
+TOTAL_MAX = 1_000  # an exact larger number would cost as much as the search, without use to readers
 _BATCH = 250
 _CURSOR = re.compile(r"([il])([0-2])\.([0-9]{1,9})\.(.+)", re.ASCII)
 
@@ -44,11 +48,11 @@ Order = Literal["date", "relevance"]
 
 class SearchHit(msgspec.Struct, frozen=True):
     row: Message
-    marked: HighlightedText
+    highlights: HighlightedText
 
 
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A page. Without `total_is_exact` there are `total` hits or more."""
+    """One page of hits. Unless `total_is_exact`, there are `total` hits or more."""
 
     hits: tuple[SearchHit, ...]
     total: int
@@ -57,7 +61,7 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page of which search."""
+    """A query of one user, and the page to return."""
 
     user_id: str
     query: Query
@@ -67,196 +71,217 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     examined_max: int = EXAMINED_MAX  # candidates
 
 
-async def search(
-    index: SearchIndex, store: MessageRows, wish: SearchRequest, patience: TimeBudget | None = None
+async def execute_search(
+    index: SearchIndex,
+    store: MessageRows,
+    request: SearchRequest,
+    budget: TimeBudget | None = None,
 ) -> SearchResult:
-    """Refused: a cursor that this search did not give. 1 <= limit <= 500.
+    """Return one page of hits; the page ends early when `budget` is spent.
 
-    When `patience` ends the page does: SearchTimedOut when that is before anything was looked at.
+    Raises Refused: the limit is not 1 to PAGE_MAX, or the cursor belongs to another search.
+    Raises SearchTimedOut: `budget` was spent before any candidate was examined.
     """
-    if not 1 <= wish.limit <= PAGE_MAX:
+    if not 1 <= request.limit <= PAGE_MAX:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
-    asked = IndexSession(index, wish.user_id, patience or TimeBudget())
-    start = _read_cursor(wish) if wish.cursor is not None else await _first_spot(asked, wish)
-    walk = _ResultWalk(asked, store, wish, start)
+    session = IndexSession(index, request.user_id, budget or TimeBudget())
+    start = _read_cursor(request) if request.cursor is not None else await _start(session, request)
+    walk = _CandidateWalk(session, store, request, start)
     matches: list[_Match] = []
-    while walk.goes_on and (walk.counts or len(matches) <= wish.limit):
-        matches += await walk.step(wish.limit + 1 - len(matches))
-    page, is_cut = matches[: wish.limit], len(matches) > wish.limit
-    spot = page[-1].spot if is_cut else walk.spot
-    spot = msgspec.structs.replace(spot, seen=start.seen + len(page))
-    total, total_is_exact = await _total(asked, wish, walk, start.seen + len(matches))
+    while walk.can_continue and (walk.must_count or len(matches) <= request.limit):
+        matches += await walk.next_matches(request.limit + 1 - len(matches))
+    page, is_cut = matches[: request.limit], len(matches) > request.limit
+    progress = page[-1].progress if is_cut else walk.progress
+    progress = msgspec.structs.replace(progress, hits_before=start.hits_before + len(page))
+    total, total_is_exact = await _total(session, request, walk, start.hits_before + len(matches))
     return SearchResult(
-        hits=await _hits(index, wish, page),
+        hits=await _hits(index, request, page),
         total=total,
         total_is_exact=total_is_exact,
-        next_cursor=_cursor(spot, wish) if is_cut or not walk.has_ended else None,
+        next_cursor=_cursor(progress, request) if is_cut or not walk.has_ended else None,
     )
 
 
-class _Spot(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a search has gone: the tier, the hits so far, the last place looked at.
+class _Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a search between two pages: tier, number of hits, last position examined.
 
-    A place is one of the index, or with `in_lists` one of lists: they number them differently.
+    The index and the lists number positions differently: `in_lists` says which numbering applies.
     """
 
     in_lists: bool = False
     tier: int = 0
-    seen: int = 0
-    place: ListPosition = NEWEST
+    hits_before: int = 0
+    position: ListPosition = NEWEST
 
 
 class _Match(msgspec.Struct, frozen=True):
-    spot: _Spot
+    progress: _Progress
     row: Message
 
 
-class _ResultWalk:
-    """Goes through the candidates, tier by tier."""
+class _CandidateWalk:
+    """Examines candidates, tier by tier, from a given progress on.
+
+    `must_count`: the index alone does not decide the query, so only examined rows can be counted.
+    """
 
     def __init__(
-        self, asked: IndexSession, store: MessageRows, wish: SearchRequest, spot: _Spot
+        self,
+        session: IndexSession,
+        store: MessageRows,
+        request: SearchRequest,
+        progress: _Progress,
     ) -> None:
-        self._asked = asked
-        self._start = spot
-        self._left = wish.examined_max
-        self.spot = spot
-        nodes = _tiers(wish)
+        self._session = session
+        self._start = progress
+        self._candidates_left = request.examined_max
+        self.progress = progress
+        nodes = _tiers(request)
         plans = tuple(map(plan_of, nodes))
-        self._rests = nodes if spot.in_lists else tuple(plan.rest for plan in plans)
+        self._conditions = (
+            nodes if progress.in_lists else tuple(plan.row_condition for plan in plans)
+        )
         self._sources = tuple(
-            _source(asked, store, node, plan.wanted, in_lists=spot.in_lists)
+            _source(session, store, node, plan.index_query, in_lists=progress.in_lists)
             for node, plan in zip(nodes, plans, strict=True)
         )
-        self.counts = any(rest is not None for rest in self._rests)  # as rows alone can
+        self.must_count = any(condition is not None for condition in self._conditions)
 
     @property
     def has_ended(self) -> bool:
-        return self.spot.tier == len(self._sources)
+        return self.progress.tier == len(self._sources)
 
     @property
-    def goes_on(self) -> bool:
-        return not self.has_ended and self._left > 0
+    def can_continue(self) -> bool:
+        return not self.has_ended and self._candidates_left > 0
 
-    async def step(self, missing: int) -> list[_Match]:
-        """Return the matches among the next candidates.
+    async def next_matches(self, limit: int) -> list[_Match]:
+        """Return the matches in the next batch of candidates.
 
-        Raises SearchTimedOut: the time budget ends at the first candidates.
+        When the time budget ends, the walk ends, and the cursor of the page continues it.
+        Raises SearchTimedOut: the time budget ends in the first batch.
         """
         try:
-            return await self._step(missing)
+            return await self._examine_batch(limit)
         except SearchTimedOut:
-            if self.spot == self._start:
+            if self.progress == self._start:
                 raise
-            self._left = 0  # the page ends here, and its cursor goes on
+            self._candidates_left = 0
             return []
 
-    async def _step(self, missing: int) -> list[_Match]:
-        here, rest = self.spot, self._rests[self.spot.tier]
-        most = missing if rest is None else min(_BATCH, self._left)
-        found = await self._sources[here.tier].following(here.place, most)
-        self._left -= found.examined
-        kept = await self._kept(rest, [row for _, row in found.rows])
-        self.spot = (
-            msgspec.structs.replace(here, place=found.on)
-            if found.on is not None
-            else msgspec.structs.replace(here, tier=here.tier + 1, place=NEWEST)
+    async def _examine_batch(self, limit: int) -> list[_Match]:
+        progress, condition = self.progress, self._conditions[self.progress.tier]
+        batch_size = limit if condition is None else min(_BATCH, self._candidates_left)
+        batch = await self._sources[progress.tier].next_batch(progress.position, batch_size)
+        self._candidates_left -= batch.examined
+        matching_ids = await self._matching(condition, [row for _, row in batch.rows])
+        self.progress = (
+            msgspec.structs.replace(progress, position=batch.next_position)
+            if batch.next_position is not None
+            else msgspec.structs.replace(progress, tier=progress.tier + 1, position=NEWEST)
         )
         return [
-            _Match(msgspec.structs.replace(here, place=place), row)
-            for place, row in found.rows
-            if row.message_id in kept
+            _Match(msgspec.structs.replace(progress, position=position), row)
+            for position, row in batch.rows
+            if row.message_id in matching_ids
         ]
 
-    async def _kept(self, rest: Node | None, rows: list[Message]) -> set[str]:
-        """Ids of the rows of which `rest` is true."""
-        if rest is None:
+    async def _matching(self, condition: Node | None, rows: list[Message]) -> set[str]:
+        """Return the ids of the rows that fulfil `condition`."""
+        if condition is None:
             return {row.message_id for row in rows}
-        kept: set[str] = set()
-        for open_, ids in _sorted_by_residual(rest, rows).items():
-            if open_ == EVERYTHING:
-                kept.update(ids)
-            elif open_ != NOTHING:
-                kept |= await self._asked.among(IndexQuery(text=open_), ids)
-        return kept
+        matching_ids: set[str] = set()
+        for words, ids in _grouped_by_residual(condition, rows).items():
+            if words == EVERYTHING:
+                matching_ids.update(ids)
+            elif words != NOTHING:
+                matching_ids |= await self._session.matching(IndexQuery(text=words), ids)
+        return matching_ids
 
 
 def _source(
-    asked: IndexSession, store: MessageRows, node: Node, wanted: IndexQuery, *, in_lists: bool
-) -> Source:
-    listing = listing_of(node, wanted) if in_lists else None
-    if listing is not None:
-        return ListSource(store, asked.user_id, listing)
-    return IndexSource(asked, store, wanted)
+    session: IndexSession, store: MessageRows, node: Node, query: IndexQuery, *, in_lists: bool
+) -> CandidateSource:
+    lists = candidate_lists(node, query) if in_lists else None
+    if lists is not None:
+        return ListSource(store, session.user_id, lists)
+    return IndexSource(session, store, query)
 
 
-async def _first_spot(asked: IndexSession, wish: SearchRequest) -> _Spot:
-    """In lists, where the index would have more candidates than one call looks at."""
-    wanted = plan_of(wish.query.node).wanted
-    if wish.order != "date" or listing_of(wish.query.node, wanted) is None:
-        return _Spot()
-    count = await asked.count(wanted, limit=wish.examined_max)
-    return _Spot(in_lists=count == wish.examined_max)
+async def _start(session: IndexSession, request: SearchRequest) -> _Progress:
+    """Begin in lists if the index has more candidates than one call examines."""
+    node = request.query.node
+    index_query = plan_of(node).index_query
+    if request.order != "date" or candidate_lists(node, index_query) is None:
+        return _Progress()
+    count = await session.count(index_query, limit=request.examined_max)
+    return _Progress(in_lists=count == request.examined_max)
 
 
-def _sorted_by_residual(rest: Node, rows: Iterable[Message]) -> dict[Node, list[str]]:
-    """What is left to ask of rows when their facts are put into `rest`, and of which rows."""
-    facts = facts_in(rest)
-    by_truth: dict[tuple[bool, ...], list[str]] = {}
+def _grouped_by_residual(condition: Node, rows: Iterable[Message]) -> dict[Node, list[str]]:
+    """Put the facts of each row into `condition`; group message ids by the condition that is left.
+
+    What is left is about words only. There are few groups, so the index is called few times.
+    """
+    facts = facts_in(condition)
+    ids_by_truth: dict[tuple[bool, ...], list[str]] = {}
     for row in rows:
-        true = facts_of(row)
-        by_truth.setdefault(tuple(is_true(one, true) for one in facts), []).append(row.message_id)
-    found: dict[Node, list[str]] = {}
-    for truth, ids in by_truth.items():
-        open_ = residual(rest, dict(zip(facts, truth, strict=True)))
-        found.setdefault(open_, []).extend(ids)
-    return found
+        row_facts = facts_of(row)
+        truth = tuple(is_true(fact, row_facts) for fact in facts)
+        ids_by_truth.setdefault(truth, []).append(row.message_id)
+    ids_by_residual: dict[Node, list[str]] = {}
+    for truth, ids in ids_by_truth.items():
+        words = residual(condition, dict(zip(facts, truth, strict=True)))
+        ids_by_residual.setdefault(words, []).extend(ids)
+    return ids_by_residual
 
 
-def _tiers(wish: SearchRequest) -> tuple[Node, ...]:
-    return tiers(wish.query.node) if wish.order == "relevance" else (wish.query.node,)
+def _tiers(request: SearchRequest) -> tuple[Node, ...]:
+    return tiers(request.query.node) if request.order == "relevance" else (request.query.node,)
 
 
 async def _total(
-    asked: IndexSession, wish: SearchRequest, walk: _ResultWalk, seen: int
+    session: IndexSession, request: SearchRequest, walk: _CandidateWalk, hits: int
 ) -> tuple[int, bool]:
-    if walk.counts or walk.has_ended:
-        return seen, walk.has_ended
-    wanted = plan_of(wish.query.node).wanted
+    """Return the number of hits, and whether it is exact; `hits` is the number found so far."""
+    if walk.must_count or walk.has_ended:
+        return hits, walk.has_ended
+    index_query = plan_of(request.query.node).index_query
     try:
-        total = await asked.count(wanted, limit=TOTAL_MAX + 1)
+        total = await session.count(index_query, limit=TOTAL_MAX + 1)
     except SearchTimedOut:
-        return seen, False
+        return hits, False
     return min(total, TOTAL_MAX), total <= TOTAL_MAX
 
 
 async def _hits(
-    index: SearchIndex, wish: SearchRequest, page: list[_Match]
+    index: SearchIndex, request: SearchRequest, page: list[_Match]
 ) -> tuple[SearchHit, ...]:
     ids = [match.row.message_id for match in page]
-    marks = await index.mark(wish.user_id, wish.query.node, ids) if ids else {}
+    highlights = await index.highlight(request.user_id, request.query.node, ids) if ids else {}
     return tuple(
-        SearchHit(match.row, marks.get(match.row.message_id, NOTHING_MARKED)) for match in page
+        SearchHit(match.row, highlights.get(match.row.message_id, NO_HIGHLIGHTS)) for match in page
     )
 
 
-def _read_cursor(wish: SearchRequest) -> _Spot:
-    found = _CURSOR.fullmatch(wish.cursor or "")
-    if not found:
+def _read_cursor(request: SearchRequest) -> _Progress:
+    match = _CURSOR.fullmatch(request.cursor or "")
+    if not match:
         raise Refused("the cursor cannot be read")
-    spot = _Spot(in_lists=found[1] == "l", tier=int(found[2]), seen=int(found[3]))
-    if spot.tier >= len(_tiers(wish)):
+    progress = _Progress(in_lists=match[1] == "l", tier=int(match[2]), hits_before=int(match[3]))
+    if progress.tier >= len(_tiers(request)):
         raise Refused("the cursor cannot be read")
-    return msgspec.structs.replace(spot, place=decode_cursor(found[4], *_scope(spot, wish)))
+    position = decode_cursor(match[4], *_scope(progress, request))
+    return msgspec.structs.replace(progress, position=position)
 
 
-def _cursor(spot: _Spot, wish: SearchRequest) -> str:
-    way = "l" if spot.in_lists else "i"
-    place = encode_cursor(spot.place, *_scope(spot, wish))
-    return f"{way}{spot.tier}.{spot.seen}.{place}"
+def _cursor(progress: _Progress, request: SearchRequest) -> str:
+    source = "l" if progress.in_lists else "i"
+    position = encode_cursor(progress.position, *_scope(progress, request))
+    return f"{source}{progress.tier}.{progress.hits_before}.{position}"
 
 
-def _scope(spot: _Spot, wish: SearchRequest) -> tuple[str, ...]:
-    """What a cursor belongs to: it cannot be used with any of it changed."""
-    walked = f"{spot.in_lists} {spot.tier} {spot.seen}"
-    return "search", wish.user_id, wish.query.asked, wish.order, walked
+def _scope(progress: _Progress, request: SearchRequest) -> tuple[str, ...]:
+    """The values that a cursor is bound to: with another value for any of them it is refused."""
+    walked = f"{progress.in_lists} {progress.tier} {progress.hits_before}"
+    return "search", request.user_id, request.query.cursor_scope, request.order, walked

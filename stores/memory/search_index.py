@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from mail.errors import StoreUnavailable
 from mail.pagination import NEWEST, ListPosition
-from mail.ports import Places
-from mail.query.highlighter import HighlightedText, Marker
+from mail.ports import IndexMatches
+from mail.query.highlighter import HighlightedText, Highlighter
 from mail.query.matcher import FieldTokens, lasting_facts, matches, texts_of
 from mail.query.planner import IndexQuery, node_of
 from mail.query.time_budget import TimeBudget
@@ -37,47 +37,47 @@ class MemorySearchIndex:
     async def find(
         self,
         user_id: str,
-        wanted: IndexQuery,
+        query: IndexQuery,
         *,
         limit: int,
         before: ListPosition = NEWEST,
-        patience: TimeBudget | None = None,
-    ) -> Places:
-        self._check(patience)
-        found = sorted(place for place in self._matches(user_id, wanted) if place < before)
-        return Places(found[::-1][:limit], go_on=len(found) > limit)
+        budget: TimeBudget | None = None,
+    ) -> IndexMatches:
+        self._check(budget)
+        found = sorted(place for place in self._matches(user_id, query) if place < before)
+        return IndexMatches(found[::-1][:limit], has_more=len(found) > limit)
 
-    async def among(
+    async def matching(
         self,
         user_id: str,
-        wanted: IndexQuery,
+        query: IndexQuery,
         message_ids: Sequence[str],
         *,
-        patience: TimeBudget | None = None,
+        budget: TimeBudget | None = None,
     ) -> set[str]:
-        self._check(patience)
-        return {one for _, one in self._matches(user_id, wanted)}.intersection(message_ids)
+        self._check(budget)
+        return {one for _, one in self._matches(user_id, query)}.intersection(message_ids)
 
     async def count(
-        self, user_id: str, wanted: IndexQuery, *, limit: int, patience: TimeBudget | None = None
+        self, user_id: str, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
     ) -> int:
-        self._check(patience)
-        return min(limit, sum(1 for _ in self._matches(user_id, wanted)))
+        self._check(budget)
+        return min(limit, sum(1 for _ in self._matches(user_id, query)))
 
-    async def mark(
+    async def highlight(
         self, user_id: str, node: Node, message_ids: Sequence[str]
     ) -> dict[str, HighlightedText]:
         self._check()
-        marker = Marker(node)
+        highlighter = Highlighter(node)
         asked = [(user_id, message_id) for message_id in message_ids]
         held = [self._documents[key][0] for key in asked if key in self._documents]
-        return {one.message_id: marker.marked(one.subject, one.body) for one in held}
+        return {one.message_id: highlighter.highlight(one.subject, one.body) for one in held}
 
-    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+    async def indexed(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
         self._check()
         return {one for one in message_ids if (user_id, one) in self._documents}
 
-    async def lose(self, user_id: str) -> None:
+    async def clear(self, user_id: str) -> None:
         self._check()
         self.lost.add(user_id)
         for key in [key for key in self._documents if key[0] == user_id]:
@@ -87,22 +87,22 @@ class MemorySearchIndex:
         self._check()
         return sorted(self.lost)
 
-    async def filled(self, user_id: str) -> None:
+    async def mark_filled(self, user_id: str) -> None:
         self._check()
         self.lost.discard(user_id)
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _matches(self, user_id: str, wanted: IndexQuery) -> Iterable[ListPosition]:
-        node = node_of(wanted)
+    def _matches(self, user_id: str, query: IndexQuery) -> Iterable[ListPosition]:
+        node = node_of(query)
         for document, texts in self._documents.values():
             if document.user_id == user_id and matches(node, texts, lasting_facts(document)):
                 yield document.received_at_ms, document.message_id
 
-    def _check(self, patience: TimeBudget | None = None) -> None:
+    def _check(self, budget: TimeBudget | None = None) -> None:
         if self.down:
             raise StoreUnavailable("search", "down")
-        if patience is not None:
-            patience.spend(self.slow_s)
-            patience.check()
+        if budget is not None:
+            budget.spend(self.slow_s)
+            budget.check()

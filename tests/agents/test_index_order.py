@@ -127,7 +127,7 @@ async def test_the_index_ends_with_what_is_there_whatever_interleaves_and_dies(
     everything = wanted | gone
     for user_id in USERS:
         ids = [message_id(mail_id, user_id) for mail_id, owner in everything if owner == user_id]
-        known = await worker.search.known(user_id, ids)
+        known = await worker.search.indexed(user_id, ids)
         assert known == {message_id(*one) for one in wanted if one[1] == user_id}
     assert len(gone) > 20
 
@@ -139,4 +139,4 @@ async def test_one_user_is_not_bound_by_the_pauses_between_transactions(worker: 
             await worker.deliver(f"m{number}")
         await worker.done()
     ids = [message_id(f"m{number}", "bob") for number in range(300)]
-    assert await worker.search.known("bob", ids) == set(ids)
+    assert await worker.search.indexed("bob", ids) == set(ids)

@@ -9,14 +9,14 @@ import pytest
 
 from mail.errors import Refused
 from mail.pagination import NEWEST
-from mail.ports import FOUND_MAX, Commit, SearchIndex
+from mail.ports import MATCHES_MAX, Commit, SearchIndex
 from mail.query.highlighter import HighlightedText
 from mail.query.parser import parse
 from mail.query.planner import IndexQuery, plan_of
 from mail.query.time_budget import SearchTimedOut, TimeBudget
 from mail.query.tree import SEARCHED, Query, QueryContext
 from mail.query.values import zone_of
-from mail.search.executor import SearchRequest, search
+from mail.search.executor import SearchRequest, execute_search
 from schemas.events.mailbox_events import MailboxChanged, MessageChange, Position
 from schemas.mailbox import FolderCounts, MailboxState, Message
 from stores.memory import MemoryMailStore
@@ -38,18 +38,18 @@ def read(query: str, zone: str = "UTC") -> Query:
     return parse(query, QueryContext(now_ms=NOW_MS, zone=UTC if zone == "UTC" else zone_of(zone)))
 
 
-def wanted(query: str, zone: str = "UTC") -> IndexQuery:
-    """What an index is asked, where nothing is left for rows to tell."""
-    return plan_of(read(query, zone).node).wanted
+def index_query(query: str, zone: str = "UTC") -> IndexQuery:
+    """The IndexQuery of a query that needs no message rows."""
+    return plan_of(read(query, zone).node).index_query
 
 
 async def find(index: SearchIndex, query: str, *, user: str = "ann") -> list[str]:
     """All message ids in order, by pages of 3."""
-    asked, found, before = wanted(query), [], NEWEST
-    while page := (await index.find(user, asked, limit=3, before=before)).found:
+    asked, found, before = index_query(query), [], NEWEST
+    while page := (await index.find(user, asked, limit=3, before=before)).positions:
         found += [message_id for _, message_id in page]
         before = page[-1]
-    assert await index.count(user, asked, limit=FOUND_MAX) == len(found)
+    assert await index.count(user, asked, limit=MATCHES_MAX) == len(found)
     return found
 
 
@@ -81,7 +81,7 @@ async def hits(
     found, cursor, store = [], None, await store_of(rows)
     while True:
         wish = SearchRequest(user_id=user, query=query, limit=limit, cursor=cursor, **wishes)
-        page = await search(index, store, wish)
+        page = await execute_search(index, store, wish)
         assert len(page.hits) <= limit
         found += [hit.row.message_id for hit in page.hits]
         assert page.total >= len(found)
@@ -191,72 +191,72 @@ class SearchIndexContract:
     async def test_pages_stay_whole_under_arrivals_and_removals(self, index):
         for n in range(8):
             await index.add(document(str(n), at=n, body="x"))
-        first = (await index.find("ann", wanted("x"), limit=3)).found
+        first = (await index.find("ann", index_query("x"), limit=3)).positions
         await index.add(document("newer", at=99, body="x"))
         await index.remove("ann", first[-1][1])
-        second = (await index.find("ann", wanted("x"), limit=4, before=first[-1])).found
-        last = (await index.find("ann", wanted("x"), limit=4, before=second[-1])).found
+        second = (await index.find("ann", index_query("x"), limit=4, before=first[-1])).positions
+        last = (await index.find("ann", index_query("x"), limit=4, before=second[-1])).positions
         assert [name for _, name in first + second + last] == ids(*"76543210")
 
-    async def test_patience_is_charged_and_ends(self, index):
+    async def test_time_budget_is_charged_and_ends(self, index):
         await index.add(document("a", body="x"))
-        patience = TimeBudget()
-        assert (await index.find("ann", wanted("x"), limit=3, patience=patience)).found
-        assert await index.count("ann", wanted("x"), limit=3, patience=patience) == 1
-        patience.spend(patience.left_s)
+        budget = TimeBudget()
+        assert (await index.find("ann", index_query("x"), limit=3, budget=budget)).positions
+        assert await index.count("ann", index_query("x"), limit=3, budget=budget) == 1
+        budget.spend(budget.left_s)
         for asked in (
-            index.find("ann", wanted("x"), limit=3, patience=patience),
-            index.count("ann", wanted("x"), limit=3, patience=patience),
-            index.among("ann", wanted("x"), ids("a"), patience=patience),
+            index.find("ann", index_query("x"), limit=3, budget=budget),
+            index.count("ann", index_query("x"), limit=3, budget=budget),
+            index.matching("ann", index_query("x"), ids("a"), budget=budget),
         ):
             with pytest.raises(SearchTimedOut):
                 await asked
-        assert len((await index.find("ann", wanted("x"), limit=3)).found) == 1
+        assert len((await index.find("ann", index_query("x"), limit=3)).positions) == 1
 
     async def test_a_count_ends_at_its_limit(self, index):
         for n in range(5):
             await index.add(document(str(n), at=n, body="x", size_bytes=n))
-        counts = [await index.count("ann", wanted("x"), limit=limit) for limit in (1, 4, 5, 6)]
+        counts = [await index.count("ann", index_query("x"), limit=limit) for limit in (1, 4, 5, 6)]
         assert counts == [1, 4, 5, 5]
-        assert await index.count("ann", wanted("x larger:2"), limit=9) == 2
-        assert await index.count("ann", wanted("x -in:anywhere"), limit=9) == 0
+        assert await index.count("ann", index_query("x larger:2"), limit=9) == 2
+        assert await index.count("ann", index_query("x -in:anywhere"), limit=9) == 0
 
     async def test_among_some_only_these_are_found(self, index):
         for name in "abcd":
             await index.add(document(name, at=ord(name), body="x" if name != "b" else "y"))
         await index.add(document("e", user="bob", body="x"))
         asked = ids("a", "b", "d", "e", "nobody's")
-        assert await index.among("ann", wanted("x"), asked) == set(ids("a", "d"))
-        assert await index.among("ann", wanted("x larger:99"), asked) == set(ids("a", "d"))
-        assert await index.among("ann", wanted("-x"), asked) == set(ids("b"))
-        assert await index.among("ann", wanted("x"), []) == set()
+        assert await index.matching("ann", index_query("x"), asked) == set(ids("a", "d"))
+        assert await index.matching("ann", index_query("x larger:99"), asked) == set(ids("a", "d"))
+        assert await index.matching("ann", index_query("-x"), asked) == set(ids("b"))
+        assert await index.matching("ann", index_query("x"), []) == set()
 
     async def test_few_are_told_from_many_between_them(self, index):
         for n in range(60):
             await index.add(document(str(n), at=n, body=f"x n{n}"))
         asked = ids("0", "30", "59")
-        assert await index.among("ann", wanted("x -n30"), asked) == set(ids("0", "59"))
-        assert await index.among("ann", wanted("n30"), asked) == set(ids("30"))
+        assert await index.matching("ann", index_query("x -n30"), asked) == set(ids("0", "59"))
+        assert await index.matching("ann", index_query("n30"), asked) == set(ids("30"))
 
     async def test_what_is_known_and_what_was_lost(self, index):
         await index.add(document("a"))
         await index.add(document("b", user="bob"))
-        assert await index.known("ann", ids("a", "b", "c")) == set(ids("a"))
+        assert await index.indexed("ann", ids("a", "b", "c")) == set(ids("a"))
         assert await index.unfilled() == []
-        await index.filled("ann")
+        await index.mark_filled("ann")
 
     async def test_one_users_documents_are_lost_until_filled(self, index):
         for name in "abcdefgh":
             await index.add(document(name, body="x"))
         await index.add(document("other", user="bob", body="x"))
-        await index.lose("ann")
-        assert await index.known("ann", ids(*"abcdefgh")) == set()
-        assert await index.known("bob", ids("other")) == set(ids("other"))
+        await index.clear("ann")
+        assert await index.indexed("ann", ids(*"abcdefgh")) == set()
+        assert await index.indexed("bob", ids("other")) == set(ids("other"))
         assert await index.unfilled() == ["ann"]
         await index.add(document("a", body="x"))
-        await index.filled("ann")
+        await index.mark_filled("ann")
         assert await index.unfilled() == []
-        assert await index.among("ann", wanted("x"), ids(*"abc")) == set(ids("a"))
+        assert await index.matching("ann", index_query("x"), ids(*"abc")) == set(ids("a"))
 
     async def test_the_table_of_what_queries_find(self, filled):
         assert await outcomes(filled, LASTING) == dict(LASTING)
@@ -283,7 +283,7 @@ class SearchIndexContract:
             wish = SearchRequest(
                 user_id=user, query=read(query), limit=1, cursor=cursor, order=order
             )
-            return (await search(filled, await store_of(ROWS), wish)).next_cursor
+            return (await execute_search(filled, await store_of(ROWS), wish)).next_cursor
 
         cursor = await page("in:anywhere", None)
         assert cursor is not None
@@ -305,7 +305,7 @@ class SearchIndexContract:
     async def test_hits_are_marked(self, filled):
         async def marked(query: str, name: str) -> HighlightedText:
             (id_,) = ids(name)
-            return (await filled.mark("ann", read(query).node, [id_, "nobody's"]))[id_]
+            return (await filled.highlight("ann", read(query).node, [id_, "nobody's"]))[id_]
 
         assert await marked("invoi* -tea", "fresh") == HighlightedText(
             "<mark>Invoice</mark> 42 for tea", "see the <mark>invoice</mark>"
@@ -319,7 +319,7 @@ class SearchIndexContract:
         assert await marked("creme cafe", "french") == HighlightedText(
             "<mark>Crème</mark> brûlée d'été", "<mark>cafe\u0301</mark> \u0153uvre"
         )
-        assert await filled.mark("bob", read("invoice").node, ids("fresh")) == {}
+        assert await filled.highlight("bob", read("invoice").node, ids("fresh")) == {}
 
     async def test_the_same_again_changes_nothing(self, index):
         for _ in range(3):

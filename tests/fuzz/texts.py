@@ -20,7 +20,7 @@ from mail.query.parser import parse
 from mail.query.planner import node_of, plan_of, tiers
 from mail.query.tree import QUERY_MAX_CHARS, TERMS_MAX, QueryContext, leaves
 from mail.query.values import zone_of
-from mail.search.executor import SearchRequest, search
+from mail.search.executor import SearchRequest, execute_search
 from smtp.server.command_syntax import mail_parameters, split_line, split_path
 from smtp.server.replies import Rejection
 from stores.memory import MemoryMailStore
@@ -48,10 +48,10 @@ def query(data: bytes) -> None:
     if len(written) <= QUERY_MAX_CHARS:
         assert parse(written, asker).node == read.node
     plan = plan_of(read.node)
-    assert node_of(plan.wanted) is not None
+    assert node_of(plan.index_query) is not None
     for order in ("date", "relevance"):
         wish = SearchRequest(user_id="u", query=read, order=order, limit=1)
-        found = asyncio.run(search(MemorySearchIndex(), MemoryMailStore(), wish))
+        found = asyncio.run(execute_search(MemorySearchIndex(), MemoryMailStore(), wish))
         assert found.hits == ()
     assert tiers(read.node)
 
@@ -127,7 +127,7 @@ def cursor(data: bytes) -> None:
     for order in ("date", "relevance"):
         for way, in_lists in (("i", False), ("l", True)):
             for tier in range(4):
-                scope = ("search", "u", wish.query.asked, order, f"{in_lists} {tier} 7")
+                scope = ("search", "u", wish.query.cursor_scope, order, f"{in_lists} {tier} 7")
                 signed = encode_cursor((len(text), text), *scope)
                 forged = msgspec.structs.replace(
                     wish, order=order, cursor=f"{way}{tier}.7.{signed}"
@@ -136,7 +136,7 @@ def cursor(data: bytes) -> None:
 
 
 def _search(wish: SearchRequest) -> None:
-    found = asyncio.run(search(MemorySearchIndex(), MemoryMailStore(), wish))
+    found = asyncio.run(execute_search(MemorySearchIndex(), MemoryMailStore(), wish))
     assert found.hits == ()
 
 

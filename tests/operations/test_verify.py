@@ -115,7 +115,7 @@ async def test_a_rebuilt_index_holds_what_it_held(bob: Mailbox) -> None:
     assert await search.unfilled() == []
     assert (
         await search.count(
-            "bob", plan_of(parse("tea", QueryContext(now_ms=0)).node).wanted, limit=9
+            "bob", plan_of(parse("tea", QueryContext(now_ms=0)).node).index_query, limit=9
         )
         == 2
     )

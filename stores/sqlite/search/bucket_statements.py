@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import msgspec
 
 from mail.pagination import ListPosition
-from mail.ports import Places
-from mail.query.highlighter import HighlightedText, Marker
+from mail.ports import IndexMatches
+from mail.query.highlighter import HighlightedText, Highlighter
 from mail.query.planner import IndexQuery
 from mail.query.tokenizer import TEXT_MAX_CHARS
 from mail.query.tree import SEARCHED, Node
@@ -81,14 +81,14 @@ def write(connection: sqlite3.Connection, changes: Sequence[IndexChange]) -> Non
 
 
 def find(
-    connection: sqlite3.Connection, user_id: str, wanted: IndexQuery, *, before: int, limit: int
-) -> Places:
+    connection: sqlite3.Connection, user_id: str, query: IndexQuery, *, before: int, limit: int
+) -> IndexMatches:
     """Ids and message ids of the first `limit` matches below the id `before`, newest first.
 
     When it is interrupted it gives what it has found; sqlite3.Error when that is nothing.
     """
-    low, high = _times(wanted)
-    values = (expression(user_id, wanted), low, min(before, high), user_id, *_sizes(wanted))
+    low, high = _times(query)
+    values = (expression(user_id, query), low, min(before, high), user_id, *_sizes(query))
     found: list[ListPosition] = []
     try:
         for row in connection.execute(_SEARCH, (*values, limit)):
@@ -96,12 +96,12 @@ def find(
     except sqlite3.OperationalError as error:
         if not (found and is_interrupt(error)):
             raise
-        return Places(found, go_on=True)
-    return Places(found, go_on=len(found) == limit)
+        return IndexMatches(found, has_more=True)
+    return IndexMatches(found, has_more=len(found) == limit)
 
 
-def among(
-    connection: sqlite3.Connection, user_id: str, wanted: IndexQuery, message_ids: Sequence[str]
+def matching(
+    connection: sqlite3.Connection, user_id: str, query: IndexQuery, message_ids: Sequence[str]
 ) -> set[str]:
     """Those that match.
 
@@ -112,9 +112,9 @@ def among(
     ids = {row[0] for row in found if row}
     if not ids:
         return set()
-    low, high = _times(wanted)
+    low, high = _times(query)
     low, high = max(low, min(ids)), min(high, max(ids) + 1)
-    values = (expression(user_id, wanted), low, high, user_id, *_sizes(wanted))
+    values = (expression(user_id, query), low, high, user_id, *_sizes(query))
     most = _OTHERS_BETWEEN * len(ids)
     between: list[ListPosition] = connection.execute(_SEARCH, (*values, most)).fetchall()
     if len(between) == most:
@@ -125,32 +125,32 @@ def among(
     return {message_id for id_, message_id in between if id_ in ids}
 
 
-def count(connection: sqlite3.Connection, user_id: str, wanted: IndexQuery, *, limit: int) -> int:
+def count(connection: sqlite3.Connection, user_id: str, query: IndexQuery, *, limit: int) -> int:
     """How many match, at most `limit`."""
-    low, high = _times(wanted)
-    values: tuple[str | int, ...] = (expression(user_id, wanted), low, high)
+    low, high = _times(query)
+    values: tuple[str | int, ...] = (expression(user_id, query), low, high)
     matches = f"SELECT 1 FROM fts WHERE {_BOUNDS}"
-    if wanted.min_bytes is not None or wanted.max_bytes is not None:
-        values = (*values, user_id, *_sizes(wanted))
+    if query.min_bytes is not None or query.max_bytes is not None:
+        values = (*values, user_id, *_sizes(query))
         matches = f"SELECT 1 FROM {_JOINED} WHERE {_FULL_BOUNDS}"
     found = connection.execute(f"SELECT count(*) FROM ({matches} LIMIT ?)", (*values, limit))
     (number,) = found.fetchone()
     return int(number)
 
 
-def mark(
+def highlight(
     connection: sqlite3.Connection, user_id: str, node: Node, message_ids: Sequence[str]
 ) -> dict[str, HighlightedText]:
-    marker, found = Marker(node), {}
+    highlighter, found = Highlighter(node), {}
     for message_id in message_ids:
         row = connection.execute(_TEXT, (user_id, message_id)).fetchone()
         if row is not None:
             document = _unpack(zlib.decompress(row[0]))
-            found[message_id] = marker.marked(document.subject, document.body)
+            found[message_id] = highlighter.highlight(document.subject, document.body)
     return found
 
 
-def known(connection: sqlite3.Connection, user_id: str, message_ids: Sequence[str]) -> set[str]:
+def indexed(connection: sqlite3.Connection, user_id: str, message_ids: Sequence[str]) -> set[str]:
     return {one for one in message_ids if connection.execute(_FIND, (user_id, one)).fetchone()}
 
 
@@ -160,7 +160,7 @@ def some(connection: sqlite3.Connection, user_id: str, *, limit: int) -> list[st
     return [message_id for (message_id,) in found]
 
 
-def lost(connection: sqlite3.Connection, user_id: str) -> None:
+def mark_unfilled(connection: sqlite3.Connection, user_id: str) -> None:
     connection.execute("INSERT OR IGNORE INTO unfilled VALUES (?)", (user_id,))
 
 
@@ -168,7 +168,7 @@ def unfilled(connection: sqlite3.Connection) -> list[str]:
     return [user_id for (user_id,) in connection.execute("SELECT user_id FROM unfilled")]
 
 
-def filled(connection: sqlite3.Connection, user_id: str) -> None:
+def mark_filled(connection: sqlite3.Connection, user_id: str) -> None:
     connection.execute("DELETE FROM unfilled WHERE user_id=?", (user_id,))
 
 
@@ -205,14 +205,14 @@ def _stored(connection: sqlite3.Connection, id_: int) -> IndexDocument:
     return _unpack(zlib.decompress(packed))
 
 
-def _sizes(wanted: IndexQuery) -> tuple[int, int]:
-    return wanted.min_bytes or 0, _ID_MAX if wanted.max_bytes is None else wanted.max_bytes
+def _sizes(query: IndexQuery) -> tuple[int, int]:
+    return query.min_bytes or 0, _ID_MAX if query.max_bytes is None else query.max_bytes
 
 
-def _times(wanted: IndexQuery) -> tuple[int, int]:
+def _times(query: IndexQuery) -> tuple[int, int]:
     """The first id that is late enough, and the first that is too late."""
-    low = 0 if wanted.since_ms is None else _first_id(wanted.since_ms)
-    return low, _ID_MAX if wanted.before_ms is None else _first_id(wanted.before_ms)
+    low = 0 if query.since_ms is None else _first_id(query.since_ms)
+    return low, _ID_MAX if query.before_ms is None else _first_id(query.before_ms)
 
 
 def _first_id(time_ms: int) -> int:

@@ -29,17 +29,17 @@ def columns(document: IndexDocument) -> tuple[str, ...]:
     return tuple(map(" ".join, (about, *texts)))
 
 
-def expression(user_id: str, wanted: IndexQuery) -> str:
-    """All of `wanted` but its times, and sizes only as near as their bits."""
+def expression(user_id: str, query: IndexQuery) -> str:
+    """All of `query` but its times, and sizes only as near as their bits."""
     owner = f'about : "{_owner(user_id)}"'
     demanded = [owner]
-    if wanted.min_bytes is not None or wanted.max_bytes is not None:
-        demanded.append(_sizes(wanted))
-    if wanted.has_attachments:
+    if query.min_bytes is not None or query.max_bytes is not None:
+        demanded.append(_sizes(query))
+    if query.has_attachments:
         demanded.append(f'about : "{_ATTACHED}"')
-    attached_not = f' NOT about : "{_ATTACHED}"' if wanted.has_attachments is False else ""
+    attached_not = f' NOT about : "{_ATTACHED}"' if query.has_attachments is False else ""
     bounded = f"({' AND '.join(demanded)}{attached_not})"
-    return _and(wanted.text.of if isinstance(wanted.text, And) else (wanted.text,), bounded)
+    return _and(query.text.of if isinstance(query.text, And) else (query.text,), bounded)
 
 
 def _node(node: Node, owner: str) -> str:
@@ -71,9 +71,9 @@ def _words(words: WordsNode) -> str:
     return f'{column}"{" ".join(found)}"{" *" if prefix else ""}'
 
 
-def _sizes(wanted: IndexQuery) -> str:
-    low = _bit_length(wanted.min_bytes or 0)
-    high = _BITS_MAX if wanted.max_bytes is None else _bit_length(wanted.max_bytes)
+def _sizes(query: IndexQuery) -> str:
+    low = _bit_length(query.min_bytes or 0)
+    high = _BITS_MAX if query.max_bytes is None else _bit_length(query.max_bytes)
     any_of = " OR ".join(f'"{_MARK}bits{bits}"' for bits in range(low, high + 1))
     return f"about : ({any_of})"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from mail.pagination import NEWEST, ListPosition
-from mail.ports import Places
+from mail.ports import IndexMatches
 from mail.query.highlighter import HighlightedText
 from mail.query.planner import IndexQuery, is_nothing
 from mail.query.time_budget import TimeBudget
@@ -56,48 +56,48 @@ class SqliteSearchIndex:
     async def find(
         self,
         user_id: str,
-        wanted: IndexQuery,
+        query: IndexQuery,
         *,
         limit: int,
         before: ListPosition = NEWEST,
-        patience: TimeBudget | None = None,
-    ) -> Places:
-        if is_nothing(wanted):
-            return Places([], go_on=False)
+        budget: TimeBudget | None = None,
+    ) -> IndexMatches:
+        if is_nothing(query):
+            return IndexMatches([], has_more=False)
         return await self._search(
-            user_id, patience, bucket_statements.find, wanted, limit=limit, before=before[0]
+            user_id, budget, bucket_statements.find, query, limit=limit, before=before[0]
         )
 
-    async def among(
+    async def matching(
         self,
         user_id: str,
-        wanted: IndexQuery,
+        query: IndexQuery,
         message_ids: Sequence[str],
         *,
-        patience: TimeBudget | None = None,
+        budget: TimeBudget | None = None,
     ) -> set[str]:
-        if is_nothing(wanted):
+        if is_nothing(query):
             return set()
-        return await self._search(user_id, patience, bucket_statements.among, wanted, message_ids)
+        return await self._search(user_id, budget, bucket_statements.matching, query, message_ids)
 
     async def count(
-        self, user_id: str, wanted: IndexQuery, *, limit: int, patience: TimeBudget | None = None
+        self, user_id: str, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
     ) -> int:
-        if is_nothing(wanted):
+        if is_nothing(query):
             return 0
-        return await self._search(user_id, patience, bucket_statements.count, wanted, limit=limit)
+        return await self._search(user_id, budget, bucket_statements.count, query, limit=limit)
 
-    async def mark(
+    async def highlight(
         self, user_id: str, node: Node, message_ids: Sequence[str]
     ) -> dict[str, HighlightedText]:
-        return await self._read(user_id, bucket_statements.mark, node, message_ids)
+        return await self._read(user_id, bucket_statements.highlight, node, message_ids)
 
-    async def known(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
-        return await self._read(user_id, bucket_statements.known, message_ids)
+    async def indexed(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+        return await self._read(user_id, bucket_statements.indexed, message_ids)
 
-    async def lose(self, user_id: str) -> None:
+    async def clear(self, user_id: str) -> None:
         file = await self._bucket(user_id).file()
-        await file.write(lambda connection: bucket_statements.lost(connection, user_id))
+        await file.write(lambda connection: bucket_statements.mark_unfilled(connection, user_id))
         while some := await self._read(user_id, bucket_statements.some, limit=self._batch_max):
             await asyncio.gather(*(self.remove(user_id, message_id) for message_id in some))
 
@@ -107,9 +107,9 @@ class SqliteSearchIndex:
             user_id for file in files for user_id in await file.read(bucket_statements.unfilled)
         ]
 
-    async def filled(self, user_id: str) -> None:
+    async def mark_filled(self, user_id: str) -> None:
         file = await self._bucket(user_id).file()
-        await file.write(lambda connection: bucket_statements.filled(connection, user_id))
+        await file.write(lambda connection: bucket_statements.mark_filled(connection, user_id))
 
     async def close(self) -> None:
         """Finish the writes under way, then close; later calls raise StoreUnavailable."""
@@ -118,13 +118,13 @@ class SqliteSearchIndex:
     async def _search(
         self,
         user_id: str,
-        patience: TimeBudget | None,
+        budget: TimeBudget | None,
         work: Callable[Concatenate[sqlite3.Connection, str, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         def searched(connection: sqlite3.Connection, user_id: str) -> T:
-            with within(connection, patience):
+            with within(connection, budget):
                 return work(connection, user_id, *args, **kwargs)
 
         return await self._read(user_id, searched)

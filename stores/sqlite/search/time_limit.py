@@ -11,14 +11,14 @@ _STEPS = 500  # of SQLite's machine between looks at the clock: some tenths of a
 
 
 @contextmanager
-def within(connection: sqlite3.Connection, patience: TimeBudget | None) -> Iterator[None]:
+def within(connection: sqlite3.Connection, budget: TimeBudget | None) -> Iterator[None]:
     """Charge what is done inside. SearchTimedOut when it takes longer than what is left."""
-    if patience is None:
+    if budget is None:
         yield
         return
-    patience.check()
+    budget.check()
     began_s = time.perf_counter()
-    ends_s = began_s + patience.left_s
+    ends_s = began_s + budget.left_s
     connection.set_progress_handler(lambda: time.perf_counter() > ends_s, _STEPS)
     try:
         yield
@@ -26,7 +26,7 @@ def within(connection: sqlite3.Connection, patience: TimeBudget | None) -> Itera
         raise SearchTimedOut if is_interrupt(error) else error from error
     finally:
         connection.set_progress_handler(None, 0)
-        patience.spend(time.perf_counter() - began_s)
+        budget.spend(time.perf_counter() - began_s)
 
 
 def is_interrupt(error: sqlite3.Error) -> bool:

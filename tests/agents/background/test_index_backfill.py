@@ -92,7 +92,7 @@ async def test_a_folder_of_a_former_version_is_filled_again(
     write_version(version, tmp_path / f"search-{bucket_of('bob'):02d}.sqlite")
     if opener == "api":
         reader = SqliteSearchIndex(tmp_path)
-        assert (await reader.find("bob", IndexQuery(), limit=9)).found == []
+        assert (await reader.find("bob", IndexQuery(), limit=9)).positions == []
         await reader.close()
     search = SqliteSearchIndex(tmp_path)
     ports = IndexPorts(store=store, contents=contents, search=search)

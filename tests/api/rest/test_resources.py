@@ -182,12 +182,12 @@ async def test_searches_of_one_user_take_turns_and_a_share_of_the_time() -> None
 
     async def one(user_id: str) -> None:
         nonlocal under_way, most
-        async with turns.turn(user_id) as patience:
+        async with turns.turn(user_id) as budget:
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(0)
             under_way -= 1
-            patience.spend(2.0)
+            budget.spend(2.0)
 
     outcomes = await asyncio.gather(*(one("ann") for _ in range(3)), return_exceptions=True)
     refused = [each for each in outcomes if isinstance(each, Problem)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.query.highlighter import LOOKED_AT_CHARS, PREVIEW_MAX_CHARS, Marker
+from mail.query.highlighter import LOOKED_AT_CHARS, PREVIEW_MAX_CHARS, Highlighter
 from mail.query.matcher import has_words
 from mail.query.parser import parse
 from mail.query.tokenizer import tokens
@@ -16,12 +16,12 @@ from mail.query.tree import QueryContext, WordsNode
 from tests.support.query_trees import SAID, WORDS, trees
 
 
-def marker(query: str) -> Marker:
-    return Marker(parse(query, QueryContext(now_ms=0)).node)
+def marker(query: str) -> Highlighter:
+    return Highlighter(parse(query, QueryContext(now_ms=0)).node)
 
 
 def preview(query: str, body: str) -> str | None:
-    return marker(query).marked("", body).preview
+    return marker(query).highlight("", body).preview
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_stands_far_behind_is_not_looked_at():
 @given(trees(WORDS), st.lists(st.sampled_from([*SAID, "<b>", "&amp;", "\n"]) | st.text(max_size=9)))
 def test_whatever_is_marked_stands_in_the_text(node, parts):
     body = " ".join(parts)
-    found = Marker(node).marked(body, body)
+    found = Highlighter(node).highlight(body, body)
     for shown in filter(None, (found.subject, found.preview)):
         plain = html.unescape(re.sub("</?mark>", "", shown))
         assert plain.strip() in re.sub(r"\s+", " ", body)
@@ -79,12 +79,12 @@ def test_words_are_marked_where_they_are_found(words, body):
     asked = WordsNode(words.pieces, None, words.prefix)
     found = has_words(asked, {"subject": [], "sender": [], "to": [], "cc": [], "filenames": [],
                               "body": tokens(body)})  # fmt: skip
-    assert (Marker(asked).marked("", body).preview is not None) == found
+    assert (Highlighter(asked).highlight("", body).preview is not None) == found
 
 
 def test_a_page_of_long_texts_takes_a_bounded_time():
     """Fifty texts of the worst kind; the bound is far above what any machine needs."""
     marking, began_s = marker("한국 국어"), time.process_time()
     for _ in range(50):
-        marking.marked("x" * 998, "한국 e\u0301 " * 40_000)
+        marking.highlight("x" * 998, "한국 e\u0301 " * 40_000)
     assert time.process_time() - began_s < 10

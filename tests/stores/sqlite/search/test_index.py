@@ -15,13 +15,13 @@ import pytest
 
 from mail.errors import Fatal, StoreUnavailable
 from mail.pagination import NEWEST
-from mail.ports import Places
+from mail.ports import IndexMatches
 from mail.query.time_budget import SearchTimedOut, TimeBudget
 from stores.sqlite.search import bucket_statements
 from stores.sqlite.search.bucket_file import SqliteSearchConfig
 from stores.sqlite.search.index import BUCKETS, SqliteSearchIndex, bucket_of
 from tests.contracts.search_cases import document, ids
-from tests.contracts.search_index import find, wanted
+from tests.contracts.search_index import find, index_query
 
 AT_ONCE = SqliteSearchConfig(gather_s=0.0)  # these tests wait for each change
 ADD_AND_TELL = """
@@ -70,18 +70,22 @@ async def test_what_takes_too_long_is_broken_off_and_goes_on_behind_what_was_fou
         *(index.add(document(str(n), at=n, body="often seen " * 40)) for n in range(2_000))
     )
     with pytest.raises(SearchTimedOut):
-        await index.count("ann", wanted("often"), limit=9_999, patience=TimeBudget(left_s=1e-9))
-    assert await index.count("ann", wanted("often"), limit=9_999, patience=TimeBudget()) == 2_000
+        await index.count("ann", index_query("often"), limit=9_999, budget=TimeBudget(left_s=1e-9))
+    assert await index.count("ann", index_query("often"), limit=9_999, budget=TimeBudget()) == 2_000
     await index.close()
-    found, calls, page = [], 0, Places([NEWEST], go_on=True)
+    found, calls, page = [], 0, IndexMatches([NEWEST], has_more=True)
     with closing(sqlite3.connect(bucket_file(tmp_path))) as connection:
-        while page.go_on:
+        while page.has_more:
             looks = itertools.count()
             connection.set_progress_handler(lambda looks=looks: next(looks) == 99, 100)
             page = bucket_statements.find(
-                connection, "ann", wanted("often"), before=(found or [NEWEST])[-1][0], limit=9_999
+                connection,
+                "ann",
+                index_query("often"),
+                before=(found or [NEWEST])[-1][0],
+                limit=9_999,
             )
-            found += page.found
+            found += page.positions
             calls += 1
     assert (len(found), len(set(found))) == (2_000, 2_000)
     assert calls > 1
