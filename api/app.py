@@ -58,7 +58,7 @@ def make_app(
     app.on_response_prepare.append(_allow_origins)
     app.on_response_prepare.append(_note_prepared)
     app.on_shutdown.append(_end_sockets)
-    app.cleanup_ctx.append(_hashers)
+    app.cleanup_ctx.append(_authenticator)
     app.cleanup_ctx.append(_session_ends)
     return app
 
@@ -198,6 +198,6 @@ async def _session_ends(app: web.Application) -> AsyncIterator[None]:
     await looking.stop()
 
 
-async def _hashers(app: web.Application) -> AsyncIterator[None]:
+async def _authenticator(app: web.Application) -> AsyncIterator[None]:
     yield
-    app[EDGE].hashers.shutdown(wait=False, cancel_futures=True)
+    app[EDGE].authenticator.close()

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from api.ports import ApiPorts
 from api.problems import Problem
 from api.push.ended_sessions import EndedSessions
 from api.push_connections import PushConnections
+from edge.authenticator import Authenticator
 from edge.connection_limits import ConnectionLimiter
 from edge.fair_turns import FairTurns
 from edge.login_limiter import LoginLimiter
@@ -39,15 +39,13 @@ class AppContext:
     ports: ApiPorts
     not_ready: NotReadyReasons
     metrics: ApiMetrics
-    sign_ins: LoginLimiter
+    authenticator: Authenticator
     downloads: DownloadSlots
     rates: RequestRates
     anonymous: RequestRates  # by peer
     searches: SearchTime
     sockets: PushConnections
     connections: ConnectionLimiter
-    hashers: ThreadPoolExecutor  # apart from the loop's own pool, which reading mails needs
-    hashing: FairTurns
     session_ends: EndedSessions
     reads: FairTurns  # by user, as are those of small mails
     quick_reads: FairTurns
@@ -92,7 +90,12 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons)
         ports=ports,
         not_ready=not_ready,
         metrics=metrics,
-        sign_ins=LoginLimiter(ports.attempts, ports.directory, config.sign_ins),
+        authenticator=Authenticator(
+            ports.directory,
+            LoginLimiter(ports.attempts, ports.directory, config.sign_ins),
+            at_once=config.logins_at_once,
+            waiting_max=config.logins_waiting,
+        ),
         downloads=DownloadSlots(config),
         rates=RequestRates(config.requests_per_minute, time.monotonic),
         anonymous=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
@@ -101,8 +104,6 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons)
         connections=ConnectionLimiter(
             total_max=config.connections_max, per_peer_max=config.connections_per_peer_max
         ),
-        hashers=ThreadPoolExecutor(config.logins_at_once, thread_name_prefix="argon2"),
-        hashing=FairTurns(config.logins_at_once, config.logins_waiting),
         session_ends=EndedSessions(ports.directory, sockets),
         reads=FairTurns(
             config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user

@@ -10,6 +10,8 @@ from typing import TypedDict, Unpack
 import msgspec
 from aiohttp import web
 
+from edge.authenticator import WrongCredentials
+from edge.login_limiter import LoginRateLimited
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
 from mail.query.time_budget import SearchTimedOut
 
@@ -133,16 +135,26 @@ def of_error(error: PostriverError, retry_after_s: int) -> Problem | None:
     match error:
         case Transient():
             return unavailable(retry_after_s)
+        case SearchTimedOut():
+            return Problem(400, "search_too_broad", str(error), place="query:q")
+        case Refused():
+            return _of_refusal(error)
+        case _:
+            return None
+
+
+def _of_refusal(error: Refused) -> Problem:
+    match error:
+        case WrongCredentials():
+            return wrong_credentials()
+        case LoginRateLimited():
+            return too_many("Too many tries to sign in; wait.", error.wait_ms / 1000)
         case NotFound():
             return not_found()
         case BadQuery():
             return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
-        case SearchTimedOut():
-            return Problem(400, "search_too_broad", str(error), place="query:q")
-        case Refused():
-            return Problem(400, "refused", error.detail)
         case _:
-            return None
+            return Problem(400, "refused", error.detail)
 
 
 _HTTP_DETAILS = {

@@ -47,7 +47,7 @@ class LoginLimits:
     per_peer: int = 30  # of one peer for all addresses; an IPv6 /56 twice as many, a /48 four times
     per_address: int = 200  # of all peers for one address
     window_ms: int = 900_000
-    successes: int = 20  # an hour, of one user from one peer
+    successes: int = 20  # an hour, of one user from one peer by one protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,7 @@ class LoginAttempt:
     """
 
     address: str
+    protocol: str
     peer: str
     source: tuple[str, ...] = ()
 
@@ -76,8 +77,8 @@ class LoginLimiter:
         self._directory = directory
         self._rules = rules
 
-    async def candidate(
-        self, address: str, user: User | None, *, peer: str, device: str = ""
+    async def attempt_of(
+        self, address: str, user: User | None, *, protocol: str, peer: str, device: str = ""
     ) -> LoginAttempt:
         """Look up whether the source is known; at the same cost for an address that no user has.
 
@@ -87,7 +88,7 @@ class LoginLimiter:
             user.user_id if user else "", since_ms=now_ms() - KNOWN_FOR_MS
         )
         source = _known_source(found, peer, device) if user else ()
-        return LoginAttempt(address=address, peer=peer, source=source)
+        return LoginAttempt(address=address, protocol=protocol, peer=peer, source=source)
 
     async def admit(self, one: LoginAttempt) -> None:
         """LoginRateLimited: the next attempt would be refused. Nothing is counted."""
@@ -138,7 +139,7 @@ class LoginLimiter:
 
     def _successes(self, one: LoginAttempt) -> list[AttemptLimit]:
         peer, most = one_peer(one.peer), self._rules.successes
-        key = _key("success", peer, one.address)
+        key = _key("success", one.protocol, peer, one.address)
         return [AttemptLimit(key=key, most=most, window_ms=SUCCESS_WINDOW_MS)]
 
     def _limit(self, most: int, *words: str) -> AttemptLimit:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from api.config import ApiConfig
+from edge.authenticator import LoginClient, clean_user_agent
 from edge.trusted_networks import Networks, plain_address
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -34,6 +35,16 @@ class ClientAddress:
 
 
 CLIENT = web.RequestKey("client", ClientAddress)
+
+
+def login_client(request: web.Request, *, device: str = "") -> LoginClient:
+    """The client of `request` as the authenticator counts it."""
+    return LoginClient(
+        protocol="http",
+        peer=request[CLIENT].address,
+        user_agent=clean_user_agent(request.headers.get(hdrs.USER_AGENT, "")),
+        device=device,
+    )
 
 
 def client_of(request: web.Request, config: ApiConfig) -> ClientAddress:

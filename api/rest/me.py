@@ -4,14 +4,11 @@ import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest
-from api.http.client_address import CLIENT
-from api.http.password_check import hashed, is_right
+from api.http.client_address import login_client
 from api.problems import bad_request, wrong_password
-from api.rest.login import note_failure
 from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_answer
-from edge.login_limiter import LoginAttempt
-from mail.addresses import normal_address
+from edge.authenticator import WrongCredentials
 from mail.clock import rfc3339
 from mail.directory.password_rules import fault_in
 from mail.directory.quotas import in_force, is_limited
@@ -50,21 +47,21 @@ class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
-    """Set a new password; all other sessions end, with their sockets. 403: the old one is wrong.
+    """Set a new password; all other sessions end, with their sockets.
 
-    Tries at the old one are limited by session, so that a stolen session is no way to guess it.
+    Raises 403: the old password is wrong. 400: the new password is weak.
     """
     query(call.request)
     asked = await read_body(call.request, NewPassword)
     edge, user, own = call.edge, call.caller.user, call.caller.session.token_sha256
     if fault := fault_in(asked.password, address=user.address):
         raise bad_request("weak_password", fault, "$.password")
-    peer = call.request[CLIENT].address
-    one = LoginAttempt(address=normal_address(user.address), peer=peer, source=("session", own))
-    if not await is_right(edge, one, user.password_hash, asked.old_password):
-        await note_failure(call, user, one)
-        raise wrong_password()
-    password_hash = await hashed(edge, one, asked.password)
+    client = login_client(call.request)
+    try:
+        await edge.authenticator.confirm(user, asked.old_password, client, session_sha256=own)
+    except WrongCredentials:
+        raise wrong_password() from None
+    password_hash = await edge.authenticator.hash(asked.password, client)
     await edge.ports.directory.set_password(user.user_id, password_hash, keep_session=own)
     await edge.session_ends.look()
     return web.Response(status=204)

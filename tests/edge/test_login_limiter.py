@@ -32,7 +32,9 @@ class Desk:
     ) -> bool:
         """Whether the attempt was admitted."""
         user = ALICE if address == ADDRESS else None
-        one = await self.sign_ins.candidate(address, user, peer=peer, device=device)
+        one = await self.sign_ins.attempt_of(
+            address, user, protocol="http", peer=peer, device=device
+        )
         try:
             await self.sign_ins.admit(one)
             async with self.sign_ins.attempt(one) as verdict:
@@ -122,7 +124,7 @@ async def test_ipv6_networks_have_limits_that_grow(desk: Desk) -> None:
 
 
 async def test_only_a_wrong_password_counts(desk: Desk) -> None:
-    one = await desk.sign_ins.candidate(ADDRESS, ALICE, peer="192.0.2.1")
+    one = await desk.sign_ins.attempt_of(ADDRESS, ALICE, protocol="http", peer="192.0.2.1")
     for _ in range(40):
         with pytest.raises(RuntimeError):
             async with desk.sign_ins.attempt(one):
