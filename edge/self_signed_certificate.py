@@ -2,7 +2,6 @@
 
 import datetime as dt
 import fcntl
-import os
 from pathlib import Path
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edge.tls_certificate import CertificatePaths
+from mail.durable_files import write_new_file
 
 CERTIFICATE = "cert.pem"
 KEY = "key.pem"
@@ -66,8 +66,5 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
     """All or nothing: a start that was killed leaves no half file behind."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    write_new_file(draft, content, mode=mode)
     draft.replace(path)

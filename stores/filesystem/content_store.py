@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
+from mail.durable_files import sync_folder, write_new_file
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id
 from schemas.content import Stored
@@ -129,7 +129,7 @@ class FilesystemContentStore:
         except FileNotFoundError:
             kept = content
             self._write(place, content)
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
         return Stored(mail_id, len(kept), hashlib.sha256(kept).hexdigest())
 
     def _get(self, ref: str) -> bytes:
@@ -154,7 +154,7 @@ class FilesystemContentStore:
         """Now (monotonic) if another content can be written and read, so that one file is bad."""
         probe = self._incoming / uuid.uuid4().hex
         try:
-            _write_synced(probe, b"probe")
+            write_new_file(probe, b"probe")
             served = probe.read_bytes() == b"probe"
             probe.unlink()
         except OSError:
@@ -173,22 +173,11 @@ class FilesystemContentStore:
     def _write(self, place: Path, content: bytes) -> None:
         incoming = self._incoming / uuid.uuid4().hex
         try:
-            _write_synced(incoming, content)
+            write_new_file(incoming, content)
             _move(incoming, place)
         except BaseException:
             incoming.unlink(missing_ok=True)
             raise
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -202,12 +191,4 @@ def _move(source: Path, target: Path) -> None:
 def _make_folder(folder: Path) -> None:
     """Make it, its parents too, and have its name on disk."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder.parent)

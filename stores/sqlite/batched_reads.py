@@ -1,7 +1,7 @@
-"""Small reads of one kind, made together: what is asked for in one turn of the loop is one job.
+"""Batched reads by key: reads requested in one turn of the event loop run as one job.
 
-The way to a thread and back costs a multiple of a read by key. Only for reads that are short
-whatever they find: each waits for those that it is made with.
+A round trip to a reader thread costs a multiple of one read by key. Only for reads whose time does
+not depend on what they return: each read of a batch waits for the whole batch.
 """
 
 import asyncio
@@ -9,58 +9,52 @@ from collections.abc import Callable, Sequence
 from sqlite3 import Connection, Error
 from typing import Generic, TypeVar
 
-from stores.sqlite.group_commit import SqliteFile
+from stores.sqlite.group_commit import SqliteFile, settle
 
 K = TypeVar("K")
 T = TypeVar("T")
 
-TOGETHER_MAX = 64  # in a job
+BATCH_MAX = 64  # keys in a job
 
 
 class BatchedReads(Generic[K, T]):
-    """`look(connection, key)` for many keys at once. One event loop uses it."""
+    """`read(connection, key)` for many keys in one job. For use by one event loop."""
 
-    def __init__(self, file: SqliteFile, look: Callable[[Connection, K], T]) -> None:
+    def __init__(self, file: SqliteFile, read: Callable[[Connection, K], T]) -> None:
         self._file = file
-        self._look = look
-        self._asked: list[tuple[K, asyncio.Future[T]]] = []
-        self._reading: set[asyncio.Task[None]] = set()
+        self._read = read
+        self._batch: list[tuple[K, asyncio.Future[T]]] = []  # the batch that is still open
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def of(self, key: K) -> T:
-        """What `look` finds, or raises, for `key`. StoreUnavailable."""
+        """Return what `read` returns for `key`, or raise what it raises. StoreUnavailable."""
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if len(self._asked) == TOGETHER_MAX:
-            self._asked = []  # the task that was made for them has them
-        self._asked.append((key, waiter))
-        if len(self._asked) == 1:
-            task = asyncio.create_task(self._read(self._asked))
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
+        if len(self._batch) == BATCH_MAX:
+            self._batch = []  # the task of the full batch keeps it
+        self._batch.append((key, waiter))
+        if len(self._batch) == 1:
+            task = asyncio.create_task(self._run_batch(self._batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await waiter
 
-    async def _read(self, asked: list[tuple[K, asyncio.Future[T]]]) -> None:
-        if self._asked is asked:
-            self._asked = []
-        keys = [key for key, _ in asked]
+    async def _run_batch(self, batch: list[tuple[K, asyncio.Future[T]]]) -> None:
+        if self._batch is batch:
+            self._batch = []
+        keys = [key for key, _ in batch]
         try:
-            found = await self._file.read(lambda connection: self._look_at(connection, keys))
-        except Exception as error:  # noqa: BLE001 it is raised to whom it belongs
-            found = [error] * len(asked)
-        for (_, waiter), one in zip(asked, found, strict=True):
-            if waiter.done():  # nobody waits any more
-                continue
-            if isinstance(one, Exception):
-                waiter.set_exception(one)
-            else:
-                waiter.set_result(one)
+            outcomes = await self._file.read(lambda connection: self._read_all(connection, keys))
+        except Exception as error:  # noqa: BLE001 raised in each caller of `of`
+            outcomes = [error] * len(batch)
+        settle([waiter for _, waiter in batch], outcomes)
 
-    def _look_at(self, connection: Connection, keys: Sequence[K]) -> list[T | Exception]:
-        return [self._attempt(connection, key) for key in keys]
+    def _read_all(self, connection: Connection, keys: Sequence[K]) -> list[T | Exception]:
+        return [self._read_key(connection, key) for key in keys]
 
-    def _attempt(self, connection: Connection, key: K) -> T | Exception:
+    def _read_key(self, connection: Connection, key: K) -> T | Exception:
         try:
-            return self._look(connection, key)
+            return self._read(connection, key)
         except Error:
-            raise  # the engine failed for all of them
-        except Exception as error:  # noqa: BLE001 it is raised to whom it belongs
+            raise  # the engine failed: for every key of the batch
+        except Exception as error:  # noqa: BLE001 raised in the caller that asked for this key
             return error

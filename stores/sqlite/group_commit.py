@@ -1,7 +1,7 @@
-"""SQLite off the event loop: one writer thread with group commit, a few reader threads.
+"""SQLite off the event loop: one writer thread with group commit, and a few reader threads.
 
-Writes that arrive while the disk is busy with the last transaction are gathered into the next one;
-yet each fails or succeeds alone. A piece of work may be run twice, after its first run was undone.
+Writes that arrive during a transaction are gathered into the next transaction; each write still
+fails or succeeds alone. A write may run twice, after its first run was rolled back.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -28,28 +28,28 @@ DatabaseWork = Callable[[sqlite3.Connection], T]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A piece of work and who waits for it."""
+    """A read or a write, and the future of its caller."""
 
     work: DatabaseWork[Any]
     waiter: asyncio.Future[Any]
 
 
-# How long this process's transactions took, from BEGIN to the disk's answer, by file name.
+# Duration of this process's transactions, from BEGIN until they are on disk, by file name.
 COMMIT_TIMES: defaultdict[str, Histogram] = defaultdict(Histogram)
 
-_Queue = SimpleQueue[_Job | None]  # None: no more work will come
-_Outcomes = list[Any]  # a result, or the exception to raise, per job
+_Queue = SimpleQueue[_Job | None]  # None: the end of the queue
+_Outcomes = list[Any]  # for each job its result, or the exception to raise
 
 
 class SqliteFile:
-    """One file, open in this process. Made by `open`; every method belongs to one event loop."""
+    """One file, open in this process. Create it with `open`; for use by one event loop."""
 
     def __init__(self, path: Path, config: SqliteConfig) -> None:
         self._path = path
-        self._label = path.stem.rstrip("-0123456789")  # one for all of the index
+        self._label = path.stem.rstrip("-0123456789")  # the same for all buckets of the index
         self._config = config
         self._closed = False
-        self._served_s = 0.0  # monotonic; the last answer that was no error
+        self._served_s = 0.0  # monotonic; when a job last succeeded
         self._writes: _Queue = SimpleQueue()
         self._reads: _Queue = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -58,26 +58,29 @@ class SqliteFile:
     async def open(
         cls, path: Path, migrations: tuple[Statements, ...], config: SqliteConfig
     ) -> Self:
-        """Fatal: a newer version's file. StoreUnavailable: it cannot be opened."""
+        """Open `path`; create or migrate the file unless `config.existing`.
+
+        Raises Fatal: a newer version wrote the file. StoreUnavailable: it cannot be opened.
+        """
         file = cls(path, config)
         await asyncio.to_thread(prepare, path, migrations, config)
         await asyncio.to_thread(file._start)
         return file
 
     async def write(self, work: DatabaseWork[T]) -> T:
-        """Run `work` in a transaction; return its result once that is on disk.
+        """Run `work` in a transaction; return its result once the transaction is on disk.
 
-        What `work` raises undoes what it wrote, and is raised here; StoreUnavailable: the engine
-        failed, and nothing of this call was written.
+        An exception of `work` rolls back what it wrote and is raised here. Raises StoreUnavailable:
+        the engine failed, and nothing of this call was written.
         """
-        return await self._ask(self._writes, work)
+        return await self._submit(self._writes, work)
 
     async def read(self, work: DatabaseWork[T]) -> T:
         """Run `work` on a read-only connection, on one snapshot of the file. StoreUnavailable."""
-        return await self._ask(self._reads, work)
+        return await self._submit(self._reads, work)
 
     async def close(self) -> None:
-        """Finish what was asked, then close; later calls raise StoreUnavailable."""
+        """Finish the jobs under way, then close; later calls raise StoreUnavailable."""
         if self._closed:
             return
         self._closed = True
@@ -86,10 +89,10 @@ class SqliteFile:
             self._reads.put(None)
         for reader in readers:
             await asyncio.to_thread(reader.join)
-        self._writes.put(None)  # last, since only a writer can clear the WAL away as it closes
+        self._writes.put(None)  # last: only a writing connection can remove the WAL on close
         await asyncio.to_thread(writer.join)
 
-    async def _ask(self, queue: _Queue, work: DatabaseWork[T]) -> T:
+    async def _submit(self, queue: _Queue, work: DatabaseWork[T]) -> T:
         if self._closed:
             raise StoreUnavailable(self._path.stem, "closed")
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -107,65 +110,77 @@ class SqliteFile:
 
     def _read_loop(self, connection: sqlite3.Connection) -> None:
         while job := self._reads.get():
-            _hand_back([job], [self._named(_look(connection, job))])
+            _return_outcomes([job], [self._name_error(_run_read(connection, job))])
         connection.close()
 
     def _write_loop(self, connection: sqlite3.Connection) -> None:
         while jobs := _gather(self._writes, self._config.batch_max):
             began_s = time.perf_counter()
-            outcomes = _transact(connection, jobs)
+            outcomes = _run_writes(connection, jobs)
             COMMIT_TIMES[self._label].seen(time.perf_counter() - began_s)
-            _hand_back(jobs, [self._named(outcome) for outcome in outcomes])
+            _return_outcomes(jobs, [self._name_error(outcome) for outcome in outcomes])
         connection.close()
 
-    def _named(self, outcome: Any) -> Any:
+    def _name_error(self, outcome: Any) -> Any:
         if isinstance(outcome, Exception):
             return as_named(outcome, self._path, served_s=self._served_s)
         self._served_s = time.monotonic()
         return outcome
 
 
-def _gather(queue: _Queue, most: int) -> list[_Job]:
-    """Wait for a job, then take what else is there. Empty: no more work will come."""
+def settle(waiters: Iterable[asyncio.Future[Any]], outcomes: Iterable[Any]) -> None:
+    """Give each waiter its outcome: a result, or the exception to raise. Skip cancelled waiters."""
+    for waiter, outcome in zip(waiters, outcomes, strict=True):
+        if waiter.done():
+            continue
+        if isinstance(outcome, Exception):
+            waiter.set_exception(outcome)
+        else:
+            waiter.set_result(outcome)
+
+
+def _gather(queue: _Queue, batch_max: int) -> list[_Job]:
+    """Wait for a job, then take the jobs already queued. Empty: the end of the queue."""
     jobs: list[_Job] = []
     job = queue.get()
     while job is not None:
         jobs.append(job)
-        if len(jobs) == most:
+        if len(jobs) == batch_max:
             return jobs
         try:
             job = queue.get_nowait()
         except Empty:
             return jobs
     if jobs:
-        queue.put(None)  # the end, seen while gathering: to be met again
+        queue.put(None)  # the end was read while gathering: the next call reads it again
     return jobs
 
 
-def _transact(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> _Outcomes:
-    """Run all jobs in one transaction; when one spoils it, each in a transaction of its own."""
+def _run_writes(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> _Outcomes:
+    """Run all jobs in one transaction; if one spoils it, run each in a transaction of its own."""
     try:
-        return _together(connection, jobs)
+        return _run_transaction(connection, jobs)
     except _Spoiled as spoiled:
         if len(jobs) == 1:
             return [spoiled.cause]
-        return [_transact(connection, [job])[0] for job in jobs]
+        return [_run_writes(connection, [job])[0] for job in jobs]
     except sqlite3.Error as error:
         _roll_back(connection)
         return [error] * len(jobs)
 
 
-def _together(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> _Outcomes:
-    """A job that fails before it has written costs nothing; _Spoiled: one failed later than that.
+def _run_transaction(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> _Outcomes:
+    """Run all jobs and commit. A job that fails before its first change leaves the others valid.
 
-    A savepoint per job would do too, and costs as much as the job: SQLite copies every page.
+    Raises _Spoiled: a job failed after a change. A savepoint for each job would cost as much as
+    the job itself, because SQLite copies every changed page.
     """
     outcomes = []
     connection.execute("BEGIN IMMEDIATE")
     for job in jobs:
         changes = connection.total_changes
-        outcome = _attempt(connection, job)
-        if isinstance(outcome, Exception) and _left_traces(connection, outcome, changes):
+        outcome = _run(connection, job)
+        if isinstance(outcome, Exception) and _has_changed(connection, outcome, changes):
             _roll_back(connection)
             raise _Spoiled(outcome)
         outcomes.append(outcome)
@@ -173,7 +188,7 @@ def _together(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> _Outcomes
     return outcomes
 
 
-def _left_traces(connection: sqlite3.Connection, error: Exception, changes: int) -> bool:
+def _has_changed(connection: sqlite3.Connection, error: Exception, changes: int) -> bool:
     return isinstance(error, sqlite3.Error) or connection.total_changes != changes
 
 
@@ -185,29 +200,30 @@ class _Spoiled(Exception):
         self.cause = cause
 
 
-def _look(connection: sqlite3.Connection, job: _Job) -> Any:
-    """Run a reading job; its statements all see the same moment."""
+def _run_read(connection: sqlite3.Connection, job: _Job) -> Any:
+    """Run a read in a transaction, so that all its statements see one snapshot."""
     try:
         connection.execute("BEGIN")
-        outcome = _attempt(connection, job)
+        outcome = _run(connection, job)
     except sqlite3.Error as error:
         outcome = error
     _roll_back(connection)
     return outcome
 
 
-def _attempt(connection: sqlite3.Connection, job: _Job) -> Any:
+def _run(connection: sqlite3.Connection, job: _Job) -> Any:
+    """Return the result of the job, or the exception that it raised."""
     try:
         return job.work(connection)
-    except Exception as error:  # noqa: BLE001 it is raised where the work was asked for
+    except Exception as error:  # noqa: BLE001 raised in the caller of `read` or `write`
         _close_cursors(error)
         return error
 
 
 def _close_cursors(error: BaseException | None) -> None:
-    """Drop the locals of the frames that failed: a cursor among them would keep a snapshot open.
+    """Clear the locals of the failed frames: a cursor among them would keep a snapshot open.
 
-    The connection could not write again for as long as somebody holds the error.
+    The connection could not write again as long as the error object exists.
     """
     while error is not None:
         traceback.clear_frames(error.__traceback__)
@@ -215,22 +231,16 @@ def _close_cursors(error: BaseException | None) -> None:
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    """SQLite has often done so itself. What stays open fails the next BEGIN, and comes again."""
+    """Roll back, unless SQLite has done so already.
+
+    If a transaction stays open, the next BEGIN fails and this runs again.
+    """
     with contextlib.suppress(sqlite3.Error):
         connection.execute("ROLLBACK")
 
 
-def _hand_back(jobs: Sequence[_Job], outcomes: _Outcomes) -> None:
-    """Wake the waiters, all in one call into their loop; one that has ended waits no more."""
+def _return_outcomes(jobs: Sequence[_Job], outcomes: _Outcomes) -> None:
+    """Settle the jobs' waiters in one call into their loop. A closed loop has no waiters."""
+    waiters = [job.waiter for job in jobs]
     with contextlib.suppress(RuntimeError):
-        jobs[0].waiter.get_loop().call_soon_threadsafe(_settle, jobs, outcomes)
-
-
-def _settle(jobs: Sequence[_Job], outcomes: _Outcomes) -> None:
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        if job.waiter.done():
-            continue
-        if isinstance(outcome, Exception):
-            job.waiter.set_exception(outcome)
-        else:
-            job.waiter.set_result(outcome)
+        waiters[0].get_loop().call_soon_threadsafe(settle, waiters, outcomes)

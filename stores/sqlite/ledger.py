@@ -1,89 +1,247 @@
-"""Ledger in one SQLite file, written by the role `custody`; operators' commands reopen mails.
+"""Ledger in ledger.sqlite, written by the role `custody`; operators' commands reopen mails.
 
-A mail's row is small and stays; only the index of open mails is worked through, so the cost of a
-look does not grow with what was accepted before. The statements are in ledger_rows.py.
+The row of a mail is small and is kept. The custodian reads open mails by their own index, so the
+cost of one round does not grow with the number of mails accepted before.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Self
+from sqlite3 import Connection
 
+import msgspec
+
+from mail.ids import message_id as id_of_message
 from mail.ledger.states import short_hash
 from mail.ports import Ledger
-from schemas.ledger import AcceptedMail, DeadLetterState, LedgerEntry, LedgerTotals, Observation
+from schemas.ledger import (
+    GONE,
+    OPEN,
+    PARKED,
+    AcceptedMail,
+    DeadLetterState,
+    LedgerEntry,
+    LedgerTotals,
+    Observation,
+)
 from schemas.sqlite.small_stores import LEDGER
-from stores.sqlite import ledger_rows as rows
-from stores.sqlite.database_file import SqliteConfig
-from stores.sqlite.group_commit import SqliteFile
+from stores.sqlite.single_file_store import SingleFileStore, reads, writes
+
+HEADERS_MAX = 100
+_encode = msgspec.msgpack.Encoder().encode
+_decode_states = msgspec.msgpack.Decoder(dict[str, str]).decode
+_decode_letter = msgspec.msgpack.Decoder(DeadLetterState).decode
+
+_ENTER = """INSERT OR IGNORE INTO accepted
+    (mail_id, accepted_at_ms, header_hash, look_at_ms, states) VALUES (?, ?, ?, ?, ?)"""
+_OWN = "INSERT INTO owner VALUES (?, ?, ?, ?)"
+_MARK = """UPDATE accepted SET states = ?, look_at_ms = ?, missing_since_ms = ?,
+    header_hash = coalesce(?, header_hash)
+    WHERE mail_id = ? AND reopened = ? AND look_at_ms IS NOT NULL"""
+_REOPEN = "UPDATE accepted SET look_at_ms = ?, reopened = reopened + 1 WHERE mail_id = ?"
+_ENTRY = "SELECT mail_id, accepted_at_ms, states, missing_since_ms, reopened FROM accepted "
+_GET = _ENTRY + "WHERE mail_id = ?"
+_DUE = _ENTRY + "WHERE look_at_ms <= ? ORDER BY look_at_ms LIMIT ?"
+_FAR_AHEAD = _ENTRY + "WHERE look_at_ms > ? ORDER BY look_at_ms LIMIT ?"
+_ACCEPTED = (
+    _ENTRY + "WHERE (accepted_at_ms, mail_id) > (?, ?) AND accepted_at_ms < ?"
+    " ORDER BY accepted_at_ms, mail_id LIMIT ?"
+)
+_BY_HEADER = _ENTRY + "WHERE header_hash = ? ORDER BY accepted_at_ms DESC LIMIT ?"
+_OF_USER = """SELECT mail_id, accepted.accepted_at_ms, states, missing_since_ms, reopened
+    FROM owner JOIN accepted USING (mail_key)
+    WHERE user_id = ? AND owner.accepted_at_ms >= ? AND owner.accepted_at_ms < ?
+    ORDER BY owner.accepted_at_ms DESC, mail_id DESC LIMIT ?"""
+_BY_MESSAGE = """SELECT mail_id, user_id FROM owner JOIN accepted USING (mail_key)
+    WHERE message_hash = ?"""
+_TOTALS = """SELECT count(*), count(missing_since_ms), min(accepted_at_ms) FROM accepted
+    INDEXED BY accepted_open WHERE look_at_ms IS NOT NULL"""
+_OLD = """SELECT mail_key, mail_id, accepted_at_ms, states FROM accepted
+    WHERE accepted_at_ms < ? AND look_at_ms IS NULL ORDER BY accepted_at_ms LIMIT ?"""
+_DISOWN = "DELETE FROM owner WHERE user_id = ? AND accepted_at_ms = ? AND mail_key = ?"
+_LETTER = "SELECT letter FROM letter WHERE letter_id = ?"
+_LETTERS = "SELECT letter FROM letter WHERE mail_id = ?"
+_OTHER_EPOCHS = "SELECT letter FROM letter WHERE letter_id < ? OR letter_id >= ?"
 
 
-class SqliteLedger(Ledger):
-    """Made by `open`; `close` it."""
+def _enter(connection: Connection, mail: AcceptedMail) -> int:
+    """Return 1 if the mail is new, else 0. The first check of a new mail is due at once."""
+    at_ms, header = mail.accepted_at_ms, mail.message_id_header
+    states = _encode(dict.fromkeys(mail.user_ids, OPEN))
+    row = (mail.mail_id, at_ms, short_hash(header) if header else None, at_ms, states)
+    added = connection.execute(_ENTER, row)
+    if added.rowcount:
+        connection.executemany(_OWN, _owners(mail, added.lastrowid or 0))
+    return added.rowcount
 
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
 
-    @classmethod
-    async def open(cls, path: Path, config: SqliteConfig | None = None) -> Self:
-        """Fatal: a newer version's file. StoreUnavailable: it cannot be opened."""
-        return cls(await SqliteFile.open(path, LEDGER, config or SqliteConfig()))
+def _owners(mail: AcceptedMail, mail_key: int) -> Iterable[tuple[str, int, int, int]]:
+    for user_id in mail.user_ids:
+        message_hash = short_hash(id_of_message(mail.mail_id, user_id))
+        yield user_id, mail.accepted_at_ms, mail_key, message_hash
 
-    async def close(self) -> None:
-        await self._file.close()
+
+def _note(connection: Connection, letters: Iterable[DeadLetterState]) -> None:
+    for letter in letters:
+        _note_letter(connection, letter)
+
+
+def _note_letter(connection: Connection, letter: DeadLetterState) -> None:
+    row = connection.execute(_LETTER, (letter.letter_id,)).fetchone()
+    known = _decode_letter(row[0]) if row else None
+    if known is None and not letter.mail_id:
+        return
+    if known is not None:
+        if letter.state == PARKED:
+            return
+        letter = msgspec.structs.replace(known, state=letter.state, at_ms=letter.at_ms)
+    _put_letter(connection, letter)
+
+
+def _put_letter(connection: Connection, letter: DeadLetterState) -> None:
+    row = (letter.letter_id, letter.mail_id, _encode(letter))
+    connection.execute("INSERT OR REPLACE INTO letter VALUES (?, ?, ?)", row)
+    _reopen(connection, [letter.mail_id], at_ms=0)
+
+
+def _lose_letters(connection: Connection, *, epoch: str) -> int:
+    """A dead letter's id is EPOCH/...; "0" is the character after "/", so it bounds the range."""
+    rows = connection.execute(_OTHER_EPOCHS, (f"{epoch}/", f"{epoch}0")).fetchall()
+    lost = [letter for (blob,) in rows if (letter := _decode_letter(blob)).state == PARKED]
+    for letter in lost:
+        _put_letter(connection, msgspec.structs.replace(letter, state=GONE))
+    return len(lost)
+
+
+def _reopen(connection: Connection, mail_ids: Iterable[str], *, at_ms: int) -> None:
+    connection.executemany(_REOPEN, [(at_ms, mail_id) for mail_id in mail_ids])
+
+
+def _due(connection: Connection, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
+    due = _entries(connection.execute(_DUE, (now_ms, limit)))
+    far_ahead = (now_ms + horizon_ms, limit - len(due))
+    return due + _entries(connection.execute(_FAR_AHEAD, far_ahead))
+
+
+def _mark(connection: Connection, observation: Observation) -> int:
+    """Return 1 if the mail is open and was not reopened since the observation, else 0."""
+    header = observation.message_id_header
+    row = (
+        _encode(observation.states),
+        observation.look_at_ms,
+        observation.missing_since_ms,
+        short_hash(header) if header else None,
+        observation.mail_id,
+        observation.reopened,
+    )
+    return connection.execute(_MARK, row).rowcount
+
+
+def _get(connection: Connection, mail_id: str) -> LedgerEntry | None:
+    return next(iter(_entries(connection.execute(_GET, (mail_id,)))), None)
+
+
+def _accepted(
+    connection: Connection,
+    *,
+    since_ms: int,
+    until_ms: int,
+    limit: int,
+    after: tuple[int, str] | None = None,
+) -> list[LedgerEntry]:
+    begin = after or (since_ms, "")
+    return _entries(connection.execute(_ACCEPTED, (*begin, until_ms, limit)))
+
+
+def _of_user(
+    connection: Connection, user_id: str, *, since_ms: int, until_ms: int, limit: int
+) -> list[LedgerEntry]:
+    return _entries(connection.execute(_OF_USER, (user_id, since_ms, until_ms, limit)))
+
+
+def _by_header(connection: Connection, message_id_header: str) -> list[LedgerEntry]:
+    key = (short_hash(message_id_header), HEADERS_MAX)
+    return _entries(connection.execute(_BY_HEADER, key))
+
+
+def _by_message(connection: Connection, message_id: str) -> tuple[str, str] | None:
+    owners = connection.execute(_BY_MESSAGE, (short_hash(message_id),))
+    return next((owner for owner in owners if id_of_message(*owner) == message_id), None)
+
+
+def _letters(connection: Connection, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+    return [
+        _decode_letter(blob)
+        for mail_id in mail_ids
+        for (blob,) in connection.execute(_LETTERS, (mail_id,))
+    ]
+
+
+def _totals(connection: Connection) -> LedgerTotals:
+    open_mails, missing, oldest = connection.execute(_TOTALS).fetchone()
+    return LedgerTotals(open_mails=open_mails, missing_mails=missing, oldest_open_at_ms=oldest)
+
+
+def _newest_ms(connection: Connection) -> int | None:
+    newest: int | None
+    (newest,) = connection.execute("SELECT max(accepted_at_ms) FROM accepted").fetchone()
+    return newest
+
+
+def _forget(connection: Connection, *, before_ms: int, limit: int) -> int:
+    """Deletes the dead letters of each deleted mail, too."""
+    old = connection.execute(_OLD, (before_ms, limit)).fetchall()
+    for mail_key, mail_id, at_ms, states in old:
+        for user_id in _decode_states(states):
+            connection.execute(_DISOWN, (user_id, at_ms, mail_key))
+        connection.execute("DELETE FROM letter WHERE mail_id = ?", (mail_id,))
+        connection.execute("DELETE FROM accepted WHERE mail_key = ?", (mail_key,))
+    return len(old)
+
+
+def _entries(rows: Iterable[tuple[str, int, bytes, int | None, int]]) -> list[LedgerEntry]:
+    return [
+        LedgerEntry(
+            mail_id=mail_id,
+            accepted_at_ms=at_ms,
+            states=_decode_states(states),
+            missing_since_ms=missing_since_ms,
+            reopened=reopened,
+        )
+        for mail_id, at_ms, states, missing_since_ms, reopened in rows
+    ]
+
+
+class SqliteLedger(SingleFileStore, Ledger):
+    """Ledger over one SQLite file. Create it with `open`; `close` it."""
+
+    migrations = LEDGER
+
+    lose_letters = writes(_lose_letters)
+    due = reads(_due)
+    get = reads(_get)
+    accepted = reads(_accepted)
+    of_user = reads(_of_user)
+    by_header = reads(_by_header)
+    by_message = reads(_by_message)
+    totals = reads(_totals)
+    newest_ms = reads(_newest_ms)
+    forget = writes(_forget)
 
     async def enter(self, mails: Iterable[AcceptedMail]) -> int:
-        entered = tuple(mails)
-        return await self._file.write(lambda c: sum(rows.enter(c, mail) for mail in entered))
+        rows = tuple(mails)
+        return await self.file.write(lambda c: sum(_enter(c, mail) for mail in rows))
 
     async def note(self, letters: Iterable[DeadLetterState]) -> None:
-        noted = tuple(letters)
-        await self._file.write(lambda c: rows.note(c, noted))
+        rows = tuple(letters)
+        await self.file.write(lambda c: _note(c, rows))
 
     async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
-        some = tuple(mail_ids)
-        await self._file.write(lambda c: rows.reopen(c, some, at_ms))
-
-    async def lose_letters(self, *, epoch: str) -> int:
-        return await self._file.write(lambda c: rows.lose_letters(c, epoch))
-
-    async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
-        return await self._file.read(lambda c: rows.due(c, now_ms, limit, horizon_ms))
+        ids = tuple(mail_ids)
+        await self.file.write(lambda c: _reopen(c, ids, at_ms=at_ms))
 
     async def mark(self, looks: Iterable[Observation]) -> set[str]:
-        found = tuple(looks)
-        return await self._file.write(lambda c: rows.mark(c, found))
-
-    async def get(self, mail_id: str) -> LedgerEntry | None:
-        return await self._file.read(lambda c: rows.get(c, mail_id))
-
-    async def accepted(
-        self, *, since_ms: int, until_ms: int, limit: int, after: tuple[int, str] | None = None
-    ) -> list[LedgerEntry]:
-        begin = after or (since_ms, "")
-        return await self._file.read(lambda c: rows.accepted(c, begin, until_ms, limit))
-
-    async def of_user(
-        self, user_id: str, *, since_ms: int, until_ms: int, limit: int
-    ) -> list[LedgerEntry]:
-        span = (since_ms, until_ms)
-        return await self._file.read(lambda c: rows.of_user(c, user_id, span, limit))
-
-    async def by_header(self, message_id_header: str) -> list[LedgerEntry]:
-        hashed = short_hash(message_id_header)
-        return await self._file.read(lambda c: rows.by_header(c, hashed))
-
-    async def by_message(self, message_id: str) -> tuple[str, str] | None:
-        return await self._file.read(lambda c: rows.by_message(c, message_id))
+        rows = tuple(looks)
+        return await self.file.write(lambda c: {row.mail_id for row in rows if _mark(c, row)})
 
     async def letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
-        wanted = tuple(mail_ids)
-        return await self._file.read(lambda c: rows.letters(c, wanted))
-
-    async def totals(self) -> LedgerTotals:
-        return await self._file.read(rows.totals)
-
-    async def newest_ms(self) -> int | None:
-        return await self._file.read(rows.newest_ms)
-
-    async def forget(self, *, before_ms: int, limit: int) -> int:
-        return await self._file.write(lambda c: rows.forget(c, before_ms, limit))
+        ids = tuple(mail_ids)
+        return await self.file.read(lambda c: _letters(c, ids))

@@ -1,21 +1,17 @@
-"""Quarantine in one SQLite file, written by the roles `scan` and `custody` and by commands."""
+"""Quarantine in quarantine.sqlite, written by the roles `scan` and `custody` and by commands."""
 
-import builtins
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 from sqlite3 import Connection
-from typing import Self
 
 import msgspec
 
-from mail import quarantine_rules as rows
+from mail import quarantine_rules as rules
 from mail.pagination import check_limit
 from mail.ports import Quarantine
 from schemas.quarantine import Quarantined
 from schemas.sqlite.small_stores import QUARANTINE
-from stores.sqlite.database_file import SqliteConfig
-from stores.sqlite.group_commit import SqliteFile
+from stores.sqlite.single_file_store import SingleFileStore, reads, writes
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Quarantined).decode
@@ -29,75 +25,63 @@ _LIST = (
 )
 
 
-class SqliteQuarantine(Quarantine):
-    """Made by `open`; `close` it."""
-
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
-
-    @classmethod
-    async def open(cls, path: Path, config: SqliteConfig | None = None) -> Self:
-        """Fatal: a newer version's file. StoreUnavailable: it cannot be opened."""
-        return cls(await SqliteFile.open(path, QUARANTINE, config or SqliteConfig()))
-
-    async def close(self) -> None:
-        await self._file.close()
-
-    async def put(self, row: Quarantined) -> None:
-        blob = _encode(row)
-        await self._file.write(lambda c: c.execute(_PUT, (row.mail_id, blob)).rowcount)
-
-    async def get(self, mail_id: str) -> Quarantined | None:
-        return await self._file.read(lambda c: _row(c, mail_id))
-
-    async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:
-        wanted = tuple(mail_ids)
-        found = await self._file.read(lambda c: [_row(c, mail_id) for mail_id in wanted])
-        return [row for row in found if row is not None]
-
-    async def list(
-        self, *, limit: int, before: str | None = None, reason: str | None = None
-    ) -> list[Quarantined]:
-        check_limit(limit)
-        return await self._file.read(lambda c: _newest(c, limit, before, reason))
-
-    async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
-        await self._file.write(
-            lambda c: _replace(c, rows.released(_row(c, mail_id), mail_id, by=by, at_ms=at_ms))
-        )
-
-    async def published(self, mail_id: str) -> None:
-        await self._file.write(lambda c: _published(c, mail_id))
-
-    async def unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
-        return await self._file.read(
-            lambda c: [_decode(blob) for (blob,) in c.execute(_UNPUBLISHED, (limit,))]
-        )
-
-    async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:
-        await self._file.write(
-            lambda c: _replace(c, rows.deleted(_row(c, mail_id), mail_id, by=by, at_ms=at_ms))
-        )
+def _put(connection: Connection, row: Quarantined) -> None:
+    connection.execute(_PUT, (row.mail_id, _encode(row)))
 
 
-def _row(connection: Connection, mail_id: str) -> Quarantined | None:
-    found = connection.execute(_GET, (mail_id,)).fetchone()
-    return _decode(found[0]) if found else None
+def _get(connection: Connection, mail_id: str) -> Quarantined | None:
+    row = connection.execute(_GET, (mail_id,)).fetchone()
+    return _decode(row[0]) if row else None
+
+
+def _list(
+    connection: Connection, *, limit: int, before: str | None = None, reason: str | None = None
+) -> list[Quarantined]:
+    """Reads rows from the newest on until `limit` of them are to be listed."""
+    check_limit(limit)
+    rows = (_decode(blob) for (blob,) in connection.execute(_LIST, {"before": before}))
+    return list(islice((row for row in rows if rules.is_listed(row, reason)), limit))
+
+
+def _release(connection: Connection, mail_id: str, *, by: str, at_ms: int) -> None:
+    row = rules.released(_get(connection, mail_id), mail_id, by=by, at_ms=at_ms)
+    _replace(connection, row)
+
+
+def _published(connection: Connection, mail_id: str) -> None:
+    row = _get(connection, mail_id)
+    if row is not None and row.unpublished:
+        _replace(connection, msgspec.structs.replace(row, unpublished=False))
+
+
+def _unpublished(connection: Connection, *, limit: int) -> list[Quarantined]:
+    return [_decode(blob) for (blob,) in connection.execute(_UNPUBLISHED, (limit,))]
+
+
+def _delete(connection: Connection, mail_id: str, *, by: str, at_ms: int) -> None:
+    row = rules.deleted(_get(connection, mail_id), mail_id, by=by, at_ms=at_ms)
+    _replace(connection, row)
 
 
 def _replace(connection: Connection, row: Quarantined) -> None:
     connection.execute(_REPLACE, (_encode(row), row.unpublished, row.mail_id))
 
 
-def _published(connection: Connection, mail_id: str) -> None:
-    row = _row(connection, mail_id)
-    if row is not None and row.unpublished:
-        _replace(connection, msgspec.structs.replace(row, unpublished=False))
+class SqliteQuarantine(SingleFileStore, Quarantine):
+    """Quarantine over one SQLite file. Create it with `open`; `close` it."""
 
+    migrations = QUARANTINE
 
-def _newest(
-    connection: Connection, limit: int, before: str | None, reason: str | None
-) -> list[Quarantined]:
-    """Read from the newest on until there are enough."""
-    found = (_decode(blob) for (blob,) in connection.execute(_LIST, {"before": before}))
-    return list(islice((row for row in found if rows.is_listed(row, reason)), limit))
+    put = writes(_put)
+    get = reads(_get)
+    release = writes(_release)
+    published = writes(_published)
+    unpublished = reads(_unpublished)
+    delete = writes(_delete)
+
+    async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:
+        ids = tuple(mail_ids)
+        rows = await self.file.read(lambda connection: [_get(connection, id_) for id_ in ids])
+        return [row for row in rows if row is not None]
+
+    list = reads(_list)  # last, because it hides the builtin

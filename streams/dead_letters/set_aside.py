@@ -6,12 +6,12 @@ is surely behind it. So a request outlives any number of crashes of the worker.
 """
 
 import logging
-import os
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mail.durable_files import sync_folder, write_new_file
 from mail.errors import Refused
 from streams.topology import BY_NAME, Stage, stage_that_reads
 
@@ -58,15 +58,10 @@ def ask(folder: Path, place: RecordPosition, epoch: str) -> None:
     """Make a durable request."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     half = folder / f".{place}"
-    half.write_text(epoch, encoding="utf-8")
-    with half.open("rb") as file:
-        os.fsync(file.fileno())
+    half.unlink(missing_ok=True)
+    write_new_file(half, epoch.encode())
     half.rename(folder / str(place))
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder)
 
 
 def withdraw(folder: Path, place: RecordPosition) -> None:

@@ -7,6 +7,7 @@ import msgspec
 
 from mail.mailbox.consistency_check import JournalDamaged
 from mail.mailbox.journal_replay import records_after, state_after, usage_after
+from mail.pagination import check_limit
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import MailboxState
 from schemas.snapshot import MessageRecord, Snapshot
@@ -19,7 +20,7 @@ SNAPSHOT = JournalRecords("snapshot_record")
 _snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 
 
-def fold(connection: Connection, user_id: str, before_ms: int, to_seq: int) -> int:
+def fold(connection: Connection, user_id: str, *, before_ms: int, to_seq: int) -> int:
     """The number of folded entries. JournalDamaged."""
     box = rows.box_of(connection, user_id)
     if is_rebuilding(connection, box.key):
@@ -45,7 +46,10 @@ def snapshot(connection: Connection, user_id: str) -> Snapshot:
     return _snapshot(found[0]) if found else Snapshot()
 
 
-def records(connection: Connection, user_id: str, after_id: str, limit: int) -> list[MessageRecord]:
+def records(
+    connection: Connection, user_id: str, *, after_id: str, limit: int
+) -> list[MessageRecord]:
+    check_limit(limit)
     key = rows.box_of(connection, user_id).key
     return SNAPSHOT.behind(connection, key, after_id, limit)
 

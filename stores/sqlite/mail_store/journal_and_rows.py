@@ -4,7 +4,7 @@ Everything here runs in a thread of SqliteFile, in a transaction. Lists are in l
 conversations in threads.py, the folding of the journal in folding.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from sqlite3 import Connection, IntegrityError
@@ -13,6 +13,7 @@ import msgspec
 
 from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
+from mail.pagination import check_limit
 from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1, current
 from schemas.events.mailbox_commands import BulkFolderCommand
@@ -84,7 +85,7 @@ def by_command(connection: Connection, user_id: str, command_id: str) -> Mailbox
 
 
 def journal(
-    connection: Connection, user_id: str, since_seq: int, limit: int
+    connection: Connection, user_id: str, *, since_seq: int, limit: int
 ) -> list[MailboxChanged]:
     """JournalTruncated: what was asked for begins before the first entry."""
     box = box_of(connection, user_id)
@@ -114,13 +115,17 @@ def message(connection: Connection, user_id: str, message_id: str) -> Message | 
     return decode_message(found[0]) if found else None
 
 
-def messages(connection: Connection, user_id: str, message_ids: Iterable[str]) -> list[Message]:
-    found = (message(connection, user_id, message_id) for message_id in message_ids)
-    return [row for row in found if row is not None]
+def messages(
+    connection: Connection, user_id: str, message_ids: Sequence[str]
+) -> dict[str, Message]:
+    """The rows with these ids, tombstones included."""
+    rows = (message(connection, user_id, message_id) for message_id in message_ids)
+    return {row.message_id: row for row in rows if row is not None}
 
 
-def by_id(connection: Connection, user_id: str, after_id: str, limit: int) -> list[Message]:
-    """Tombstones are passed by, however many stand there."""
+def by_id(connection: Connection, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+    """Skips tombstones, without a limit on how many it reads."""
+    check_limit(limit)
     found = connection.execute(
         "SELECT message FROM message WHERE mailbox_key = ? AND message_id > ? ORDER BY message_id",
         (box_of(connection, user_id).key, after_id),
@@ -148,7 +153,12 @@ def domain_usage(connection: Connection, domain_id: str) -> Usage:
 
 
 def write(connection: Connection, commit: Commit) -> None:
-    """The whole commit; nothing when it stands there already. JournalConflict."""
+    """Write the whole commit; do nothing if the journal already has it.
+
+    Raises JournalConflict: another commit has its seq or its command. ValueError: the commit is
+    not whole.
+    """
+    commit_rules.check_whole(commit)
     entry = commit.entry
     box = box_of(connection, entry.user_id)
     journalled = entry_at(connection, box.key, entry.seq) if entry.seq <= box.seq else None

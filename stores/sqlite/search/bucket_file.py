@@ -1,7 +1,7 @@
-"""One file of the full-text index: opened when first needed, written by batches.
+"""One file of the full-text index: opened on first use, written in batches.
 
-A bucket that is busy is written four times a second: alone, a document costs up to three times the
-CPU, as each transaction leaves a segment that has to be merged.
+A busy bucket is written four times a second. A document in a transaction of its own costs up to
+three times the CPU, because each transaction leaves a segment that has to be merged.
 """
 
 import asyncio
@@ -12,19 +12,23 @@ from pathlib import Path
 from mail.errors import StoreUnavailable
 from schemas.sqlite.search import SEARCH
 from stores.sqlite.database_file import SqliteConfig
-from stores.sqlite.group_commit import SqliteFile
+from stores.sqlite.group_commit import SqliteFile, settle
 from stores.sqlite.search import bucket_statements
 from stores.sqlite.search.bucket_statements import IndexChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqliteSearchConfig:
-    """How the index is written and read."""
+    """How one process writes and reads the index.
 
-    company_s: float = 0.002  # wait for company before a bucket's transaction ...
-    gather_s: float = 0.25  # ... or, while there is some, so long after the one before ...
-    company: int = 32  # ... or until so many wait
-    batch_max: int = 256  # documents in a transaction
+    A bucket's transaction begins `gather_min_s` after its first change and `gather_s` after the
+    bucket's previous transaction, whichever is later, or as soon as `gather_max` changes wait.
+    """
+
+    gather_min_s: float = 0.002
+    gather_s: float = 0.25
+    gather_max: int = 32
+    batch_max: int = 256  # changes in a transaction
     writers: int = 2  # buckets written at once: one computes while the other waits for the disk
     readers: int = 1  # threads per bucket
     cache_kib: int = 2048  # per connection; the system caches the files too
@@ -32,8 +36,8 @@ class SqliteSearchConfig:
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """A change, and who waits for it."""
+class _PendingChange:
+    """A change, and the future of its caller."""
 
     change: IndexChange
     waiter: asyncio.Future[None]
@@ -41,21 +45,21 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class BucketFile:
-    """One file: opened when first needed, written by one transaction at a time."""
+    """One file: opened on first use, written by one transaction at a time."""
 
     path: Path
     config: SqliteSearchConfig
-    turns: asyncio.Semaphore
+    writers: asyncio.Semaphore  # shared by all buckets; see SqliteSearchConfig.writers
     _file: SqliteFile | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _waiting: list[_Waiting] = field(default_factory=list)
-    _many: asyncio.Event = field(default_factory=asyncio.Event)
+    _pending: list[_PendingChange] = field(default_factory=list)
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)  # gather_max changes are pending
     _writer: asyncio.Task[None] | None = None
     _closed: bool = False
-    _wrote_s: float = float("-inf")  # when its last transaction ended
+    _wrote_s: float = float("-inf")  # loop time; end of the last transaction
 
     async def file(self) -> SqliteFile:
-        """The open file. StoreUnavailable: closed, or it cannot be opened."""
+        """Return the open file. Raises StoreUnavailable: closed, or it cannot be opened."""
         self._check_open()
         return await self._open()
 
@@ -69,9 +73,9 @@ class BucketFile:
         """Return once `change` is on disk."""
         self._check_open()
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(change, waiter))
-        if len(self._waiting) >= self.config.company:
-            self._many.set()
+        self._pending.append(_PendingChange(change, waiter))
+        if len(self._pending) >= self.config.gather_max:
+            self._enough.set()
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all())
         await waiter
@@ -85,42 +89,45 @@ class BucketFile:
                 await self._file.close()
 
     async def _write_all(self) -> None:
-        while self._waiting:
-            await self._gathered()
-            async with self.turns:
+        while self._pending:
+            await self._gather()
+            async with self.writers:
                 if batch := self._next_batch():
                     await self._write_batch(batch)
                 self._wrote_s = asyncio.get_running_loop().time()
 
-    def _next_batch(self) -> list[_Waiting]:
-        """The first for which somebody waits. A worker that lost its partition does not."""
-        batch = self._waiting[: self.config.batch_max]
-        del self._waiting[: self.config.batch_max]
-        if len(self._waiting) < self.config.company:
-            self._many.clear()
-        return [waiting for waiting in batch if not waiting.waiter.done()]
+    def _next_batch(self) -> list[_PendingChange]:
+        """Take the oldest changes; drop those whose caller was cancelled (its partition moved)."""
+        batch = self._pending[: self.config.batch_max]
+        del self._pending[: self.config.batch_max]
+        if len(self._pending) < self.config.gather_max:
+            self._enough.clear()
+        return [pending for pending in batch if not pending.waiter.done()]
 
-    async def _gathered(self) -> None:
-        """Until it is time, or many wait; a bucket that was quiet is written at once."""
+    async def _gather(self) -> None:
+        """Wait until the next transaction is due; see SqliteSearchConfig."""
         since_s = asyncio.get_running_loop().time() - self._wrote_s
+        wait_s = max(self.config.gather_min_s, self.config.gather_s - since_s)
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(self.config.company_s, self.config.gather_s - since_s)):
-                await self._many.wait()
+            async with asyncio.timeout(wait_s):
+                await self._enough.wait()
 
-    async def _write_batch(self, batch: list[_Waiting]) -> None:
-        changes = [waiting.change for waiting in batch]
+    async def _write_batch(self, batch: list[_PendingChange]) -> None:
+        """Write the changes in one transaction; if it fails for one of them, write each alone."""
+        changes = [pending.change for pending in batch]
+        outcome: Exception | None = None
         try:
             file = await self._open()
             await file.write(lambda connection: bucket_statements.write(connection, changes))
         except StoreUnavailable as error:
-            _settle(batch, error)
-        except Exception as error:  # noqa: BLE001 it is raised to whom it belongs
-            if len(batch) == 1:
-                _settle(batch, error)
-            for waiting in batch if len(batch) > 1 else ():
-                await self._write_batch([waiting])
-        else:
-            _settle(batch, None)
+            outcome = error
+        except Exception as error:  # noqa: BLE001 raised in the caller of `write`
+            if len(batch) > 1:
+                for pending in batch:
+                    await self._write_batch([pending])
+                return
+            outcome = error
+        settle([pending.waiter for pending in batch], [outcome] * len(batch))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -132,13 +139,3 @@ class BucketFile:
             cache_kib=self.config.cache_kib,
             busy_timeout_s=self.config.busy_timeout_s,
         )
-
-
-def _settle(batch: list[_Waiting], error: Exception | None) -> None:
-    for waiting in batch:
-        if waiting.waiter.done():  # nobody waits any more
-            continue
-        if error is None:
-            waiting.waiter.set_result(None)
-        else:
-            waiting.waiter.set_exception(error)

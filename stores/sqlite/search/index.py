@@ -40,10 +40,10 @@ class SqliteSearchIndex:
 
     def __init__(self, folder: Path, config: SqliteSearchConfig | None = None) -> None:
         config = config or SqliteSearchConfig()
-        turns = asyncio.Semaphore(config.writers)
+        writers = asyncio.Semaphore(config.writers)
         self._batch_max = config.batch_max
         self._buckets = [
-            BucketFile(folder / f"search-{number:02d}.sqlite", config, turns)
+            BucketFile(folder / f"search-{number:02d}.sqlite", config, writers)
             for number in range(BUCKETS)
         ]
 

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 import pytest
 
 from mail.errors import StoreUnavailable
-from stores.sqlite.batched_reads import TOGETHER_MAX, BatchedReads
+from stores.sqlite.batched_reads import BATCH_MAX, BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 
@@ -38,8 +38,8 @@ def is_there(connection: Connection, key: str) -> bool:
 
 async def test_what_is_asked_for_at_once_is_one_job_up_to_its_bound(file: Counted) -> None:
     reads = BatchedReads(file, is_there)
-    keys = ["a", "b"] * TOGETHER_MAX
-    assert await asyncio.gather(*map(reads.of, keys)) == [True, False] * TOGETHER_MAX
+    keys = ["a", "b"] * BATCH_MAX
+    assert await asyncio.gather(*map(reads.of, keys)) == [True, False] * BATCH_MAX
     assert file.reads == 2
     await file.write(lambda c: c.execute("INSERT INTO t VALUES ('b')"))
     assert await reads.of("b")

@@ -217,7 +217,7 @@ async def test_ids_that_agree_in_time_and_beginning_are_all_found(fts):
 
 
 async def test_a_quiet_bucket_is_written_at_once_and_a_busy_one_together(tmp_path):
-    index = SqliteSearchIndex(tmp_path, SqliteSearchConfig(gather_s=3600.0, company=3))
+    index = SqliteSearchIndex(tmp_path, SqliteSearchConfig(gather_s=3600.0, gather_max=3))
     await index.add(document("1", at=1, body="x"))
     waiting = [asyncio.create_task(index.add(document(n, at=1, body="x"))) for n in "23"]
     assert not (await asyncio.wait(waiting, timeout=0.1))[0]
