@@ -11,11 +11,12 @@ import asyncio
 from api.http.authentication import new_token, token_sha256
 from benchmarks import fixtures
 from benchmarks.stack import in_home, say
-from cli.accounts import add_domain, now_ms
 from cli.config.config import Config
 from cli.wiring.profile import adapters
+from mail.clock import now_ms
 from mail.ids import new_id
 from mail.ports import Directory, MailStore
+from operations.accounts import add_domain
 from schemas.content import Stored
 from schemas.directory import Session, User
 from stack.state_folder import StateFolder

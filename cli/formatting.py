@@ -1,32 +1,27 @@
-"""How times and hops are shown to people."""
+"""Text for operators: hops, verdicts, held events."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from mail.clock import rfc3339
 from schemas.mail import Hop, Verdict
 
 
-def when(at_ms: int) -> str:
-    """RFC 3339, UTC, milliseconds."""
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def event_of(held: Mapping[str, Any]) -> str:
-    """TOPIC@PARTITION-OFFSET of the event that has waited longest in a held partition."""
+    """Return TOPIC@PARTITION-OFFSET of the event that has waited longest in a held partition."""
     return f"{held.get('topic')}@{held.get('partition')}-{held.get('offset')}"
 
 
 def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
-    """A line for each stage: start, how long it waited before, how long it worked, verdict."""
-    lines, before = [], None
-    for one in hops:
-        hop = one if isinstance(one, Hop) else _hop(one)
-        wait = 0 if before is None else max(0, hop.started_at_ms - before)
-        before = hop.started_at_ms + round(hop.took_ms)
+    """Return a line for each stage: start, time waited before it, time worked, verdict."""
+    lines, previous_end_ms = [], None
+    for row in hops:
+        hop = row if isinstance(row, Hop) else _hop(row)
+        wait = 0 if previous_end_ms is None else max(0, hop.started_at_ms - previous_end_ms)
+        previous_end_ms = hop.started_at_ms + round(hop.took_ms)
         lines.append(
-            f"  {hop.stage:<9} {when(hop.started_at_ms)}  waited {wait:>6} ms  "
+            f"  {hop.stage:<9} {rfc3339(hop.started_at_ms)}  waited {wait:>6} ms  "
             f"worked {hop.took_ms:>8.1f} ms  {hop.verdict}"
             + (f"  (try {hop.attempt})" if hop.attempt > 1 else "")
             + f"  {hop.worker}"
@@ -35,18 +30,18 @@ def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """What the scanners said, and by which rules and signatures."""
-    said = [verdict.outcome, verdict.virus, verdict.detail]
+    """Return the scanners' result, with the versions of rules and signatures."""
+    parts = [verdict.outcome, verdict.virus, verdict.detail]
     if verdict.rules:
-        said.append(f"score {verdict.spam_score:g} ({', '.join(verdict.spam_tests) or 'no test'})")
-    said += [f"rules {verdict.rules}"] if verdict.rules else []
-    said += [f"signatures {verdict.signatures}"] if verdict.signatures else []
-    said += [f"not looked into: {', '.join(verdict.unchecked)}"] if verdict.unchecked else []
-    return ", ".join(text for text in said if text)
+        parts.append(f"score {verdict.spam_score:g} ({', '.join(verdict.spam_tests) or 'no test'})")
+    parts += [f"rules {verdict.rules}"] if verdict.rules else []
+    parts += [f"signatures {verdict.signatures}"] if verdict.signatures else []
+    parts += [f"not scanned: {', '.join(verdict.unchecked)}"] if verdict.unchecked else []
+    return ", ".join(text for text in parts if text)
 
 
 def _hop(plain: dict[str, Any]) -> Hop:
-    """A hop out of JSON; the edge tells its time in RFC 3339."""
+    """Return a hop from JSON; the HTTP API has its start in RFC 3339."""
     if "started_at_ms" in plain:
         return Hop(**plain)
     rest = {name: value for name, value in plain.items() if name != "started_at"}

@@ -1,6 +1,5 @@
-"""A user's mailbox as the edge shows it live: a short session, then the push socket."""
+"""Client of the HTTP API for `demo` and `watch`: a session of its own, then the push socket."""
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,19 +8,20 @@ from typing import Any
 
 import aiohttp
 
-from cli.accounts import find, new_token
+from api.http.authentication import new_token, token_sha256
 from cli.config.config import Config
 from cli.wiring.certificates import pair_of
 from cli.wiring.profile import open_directory
 from mail.clock import now_ms
 from mail.errors import Refused
+from operations.accounts import get_user
 from schemas.directory import Session, User
 
 SESSION_MS = 12 * 3600 * 1000
 
 
 class EdgeUnreachable(Refused):
-    """The edge does not answer."""
+    """The role api does not answer."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(f"nothing answers at {config.http_url}: start with postriver up")
@@ -29,7 +29,7 @@ class EdgeUnreachable(Refused):
 
 @dataclass(frozen=True, slots=True)
 class PushClient:
-    """An open push socket and a client that may ask for the user's mail."""
+    """An open push socket and an HTTP client, both signed in as `user`."""
 
     user: User
     socket: aiohttp.ClientWebSocketResponse
@@ -37,13 +37,13 @@ class PushClient:
 
     async def message(self, message_id: str) -> dict[str, Any]:
         """GET /v1/messages/{id}."""
-        async with self.http.get(f"/v1/messages/{message_id}") as answer:
-            answer.raise_for_status()
-            found: dict[str, Any] = await answer.json()
-            return found
+        async with self.http.get(f"/v1/messages/{message_id}") as response:
+            response.raise_for_status()
+            body: dict[str, Any] = await response.json()
+            return body
 
     async def changes(self) -> AsyncIterator[dict[str, Any]]:
-        """Push frames of type `change`, until the socket ends."""
+        """Yield push frames of type `change` until the socket is closed."""
         async for frame in self.socket:
             if frame.type is not aiohttp.WSMsgType.TEXT:
                 continue
@@ -54,11 +54,14 @@ class PushClient:
 
 @asynccontextmanager
 async def live(config: Config, address: str) -> AsyncIterator[PushClient]:
-    """Sign in as `address` on the operator's authority; the session ends with the block."""
+    """Open a session for `address` in the directory, without a password; end it with the block.
+
+    Raises NotFound; Refused: the push socket was refused; EdgeUnreachable.
+    """
     async with open_directory() as directory:
-        user = await find(directory, address)
+        user = await get_user(directory, address)
         token = new_token()
-        digest = hashlib.sha256(token.encode()).hexdigest()
+        digest = token_sha256(token)
         expires_at_ms = now_ms() + SESSION_MS
         await directory.add_session(
             Session(token_sha256=digest, user_id=user.user_id, expires_at_ms=expires_at_ms)
@@ -82,7 +85,7 @@ async def live(config: Config, address: str) -> AsyncIterator[PushClient]:
 
 
 def _connector(config: Config) -> aiohttp.TCPConnector | None:
-    """Over HTTPS, to the holder of this installation's own certificate and nobody else."""
+    """Over HTTPS, accept the certificate of this installation only."""
     if not config.https:
         return None
     return aiohttp.TCPConnector(ssl=aiohttp.Fingerprint(pair_of(config).sha256()))

@@ -1,9 +1,10 @@
-"""audit: proves where every mail of a span of time is, by id, from the stores and the log.
+"""audit: prove by mail id where every accepted mail of a span of time is.
 
-Reads the ledger for what was accepted, and nothing else of it: marks are not trusted. Content that
-a message, a quarantine row or a letter needs must be there. What is found nowhere is looked for
-again, three times in all, since mail moves while it is counted.
-A store or the broker away: Transient, nothing is proven. Reads only.
+The ledger gives the list of accepted mails and nothing else: the states it keeps are not trusted.
+Mailboxes, quarantine, dead letters and the log are read. The content of a mail that can still be
+read, or that waits for an operator, must exist. A delivery that is found nowhere is searched three
+times in all, since mail moves during the audit.
+A store or the broker does not answer: Transient, and nothing is proven. Reads only.
 """
 
 import asyncio
@@ -14,28 +15,31 @@ from dataclasses import dataclass, field
 from mail.ledger.locator import MailLocation, look
 from operations.ports import AuditPorts
 from schemas.ledger import MISSING, OPEN, PARKED, AuditReport, LedgerEntry, MissingDelivery
+from streams.config import Bootstrap
+from streams.readers.lag import lags
+from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX
 
-PAGE = 500
+PAGE = 500  # ledger entries read at once
 TRIES = 3
-PAUSE_S = 1.0
+PAUSE_S = 1.0  # between tries
+ENTRY_WAIT_S = 15.0
+RECEIVED = "mail.received"
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What is proven so far."""
+    """The result so far. `open`: mails to search again, each with its absent contents."""
 
     mails: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    open: list[tuple[MailLocation, frozenset[str]]] = field(
-        default_factory=list
-    )  # with absent contents
+    open: list[tuple[MailLocation, frozenset[str]]] = field(default_factory=list)
 
-    def take(self, sights: Sequence[MailLocation], absent: frozenset[str]) -> None:
-        for sight in sights:
-            states = sight.states().values()
-            gone = absent.intersection(_refs(sight))
-            if gone or OPEN in states:
-                self.open.append((sight, gone))
+    def add(self, locations: Sequence[MailLocation], absent: frozenset[str]) -> None:
+        for location in locations:
+            states = location.states().values()
+            absent_refs = absent.intersection(_refs(location))
+            if absent_refs or OPEN in states:
+                self.open.append((location, absent_refs))
             else:
                 self.counts.update(states)
 
@@ -43,18 +47,22 @@ class _Tally:
 async def audit(
     ports: AuditPorts, *, since_ms: int, until_ms: int, pause_s: float = PAUSE_S
 ) -> AuditReport:
-    """The account of what was accepted in [since, until)."""
+    """Account for the mails accepted in [since, until). Raises Transient."""
     tally = _Tally()
     async for entries in _pages(ports, since_ms, until_ms):
         tally.mails += len(entries)
-        await _look(ports, entries, tally)
+        await _read_stores(ports, entries, tally)
     for attempt in range(TRIES):
         if not tally.open:
             break
         if attempt:
             await asyncio.sleep(pause_s)
         await _search(ports, since_ms, tally)
-    lost = [one for sight, gone in tally.open for one in _lost(sight, gone, tally.counts)]
+    lost = [
+        delivery
+        for location, absent_refs in tally.open
+        for delivery in _missing(location, absent_refs, tally.counts)
+    ]
     return AuditReport(
         since_ms=since_ms,
         until_ms=until_ms,
@@ -63,6 +71,20 @@ async def audit(
         counts=dict(tally.counts),
         lost=tuple(lost),
     )
+
+
+async def not_entered(bootstrap: Bootstrap) -> int:
+    """Return how many mails are in the log and not yet in the ledger.
+
+    Waits up to ENTRY_WAIT_S for 0. Raises BrokerUnavailable.
+    """
+    group = GROUP_PREFIX + CUSTODY
+    deadline_s = asyncio.get_running_loop().time() + ENTRY_WAIT_S
+    while True:
+        lag = (await lags(bootstrap, {group: [RECEIVED, DEAD_LETTERS]}))[group][RECEIVED]
+        if not lag or asyncio.get_running_loop().time() > deadline_s:
+            return lag
+        await asyncio.sleep(0.5)
 
 
 async def _pages(
@@ -76,44 +98,60 @@ async def _pages(
         after = (page[-1].accepted_at_ms, page[-1].mail_id)
 
 
-async def _look(ports: AuditPorts, entries: Sequence[LedgerEntry], tally: _Tally) -> None:
-    sights = await look(entries, ports.store, ports.quarantine)
-    tally.take(sights, await _absent(ports, sights))
+async def _read_stores(ports: AuditPorts, entries: Sequence[LedgerEntry], tally: _Tally) -> None:
+    locations = await look(entries, ports.store, ports.quarantine)
+    tally.add(locations, await _absent(ports, locations))
 
 
 async def _search(ports: AuditPorts, since_ms: int, tally: _Tally) -> None:
-    """In the direction in which mail moves: the log, dead letters, the stores."""
-    entries = [sight.entry for sight, _ in tally.open]
+    """Search the open mails in the log, the dead letters and the stores.
+
+    This is the order in which mail moves: a mail that moves during the search is met later.
+    """
+    entries = [location.entry for location, _ in tally.open]
     tally.open = []
     waiting = await ports.in_flight.waiting({entry.mail_id for entry in entries})
     letters = await ports.letters.since(since_ms)
     for first in range(0, len(entries), PAGE):
-        some = entries[first : first + PAGE]
-        ids = {entry.mail_id for entry in some}
-        mine = [letter for letter in letters if letter.mail_id in ids]
-        sights = await look(some, ports.store, ports.quarantine, letters=mine, waiting=waiting)
-        tally.take(sights, await _absent(ports, sights))
+        page = entries[first : first + PAGE]
+        ids = {entry.mail_id for entry in page}
+        of_page = [letter for letter in letters if letter.mail_id in ids]
+        locations = await look(
+            page, ports.store, ports.quarantine, letters=of_page, waiting=waiting
+        )
+        tally.add(locations, await _absent(ports, locations))
 
 
-async def _absent(ports: AuditPorts, sights: Sequence[MailLocation]) -> frozenset[str]:
-    return frozenset(await ports.contents.absent({ref for one in sights for ref in _refs(one)}))
+async def _absent(ports: AuditPorts, locations: Sequence[MailLocation]) -> frozenset[str]:
+    refs = {ref for location in locations for ref in _refs(location)}
+    return frozenset(await ports.contents.absent(refs))
 
 
-def _refs(sight: MailLocation) -> set[str]:
-    return {*sight.refs(), *(one.ref for one in sight.letters if one.ref and one.state == PARKED)}
+def _refs(location: MailLocation) -> set[str]:
+    """Contents that must exist: of the stores, and of dead letters that wait."""
+    parked = (letter.ref for letter in location.letters if letter.state == PARKED)
+    return {*location.refs(), *filter(None, parked)}
 
 
-def _lost(sight: MailLocation, gone: frozenset[str], counts: Counter[str]) -> list[MissingDelivery]:
-    """Owners who have it are counted as such, the others are lost; without content all are."""
-    states = dict(sight.states())
-    why = f"content {min(gone)} is gone" if gone else "no store, topic or dead letter has it"
-    found = []
-    for user_id, state in states.items():
-        missing = bool(gone) or state == OPEN
-        counts[MISSING if missing else state] += 1
-        if missing:
-            entry = sight.entry
-            found.append(
+def _missing(
+    location: MailLocation, absent_refs: frozenset[str], counts: Counter[str]
+) -> list[MissingDelivery]:
+    """Return the missing deliveries of one mail: the open ones, or all if a content is absent.
+
+    The other deliveries are added to `counts` by their state.
+    """
+    why = (
+        f"content {min(absent_refs)} is gone"
+        if absent_refs
+        else "no store, topic or dead letter has it"
+    )
+    missing = []
+    for user_id, state in location.states().items():
+        is_missing = bool(absent_refs) or state == OPEN
+        counts[MISSING if is_missing else state] += 1
+        if is_missing:
+            entry = location.entry
+            missing.append(
                 MissingDelivery(
                     mail_id=entry.mail_id,
                     user_id=user_id,
@@ -121,4 +159,4 @@ def _lost(sight: MailLocation, gone: frozenset[str], counts: Counter[str]) -> li
                     why=why,
                 )
             )
-    return found
+    return missing

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from mail.ports import (
     ContentStore,
     DeadLetters,
+    Directory,
     Holders,
     InFlightMails,
     Ledger,
     MailStore,
     Quarantine,
+    Resolver,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPorts:
-    """Of audit."""
+    """Ports of audit."""
 
     ledger: Ledger
     store: MailStore
@@ -26,8 +28,19 @@ class AuditPorts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TracePorts:
+    """Ports of trace."""
+
+    ledger: Ledger
+    store: MailStore
+    quarantine: Quarantine
+    directory: Directory
+    resolver: Resolver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasePorts:
-    """Of release and discard."""
+    """Ports of release and discard."""
 
     quarantine: Quarantine
     contents: ContentStore

@@ -1,16 +1,15 @@
-"""release, discard: what an operator does with a mail in quarantine.
+"""Quarantine: list, show, release and discard mail that was accepted and must not be delivered.
 
-A released mail enters the river again behind the scanners, as mail.scanned with the verdict that it
-had and the name of who overrode it, which stays in its hops. The release is written into the row
-before it is published; a row that says so and was not confirmed is published again, by the next
-release or by custody. Message ids are derived, so releasing twice delivers once.
-A deleted mail leaves its end and its verdict; its content is left to the sweep.
-Both may be cut short at any line and repeated.
-Refused: infected without force, or no content to deliver. NotFound: no such mail, or deleted.
+A released mail is published as mail.scanned, after the scanners, with its verdict and the name of
+the operator who released it; its hops keep that name. The release is written into the row before it
+is published. A row with an unconfirmed release is published again, by the next release command or
+by the role custody. Message ids are derived from the mail id, so releasing twice delivers once.
+The row of a discarded mail keeps the verdict and who discarded it; the sweep deletes the content.
+Release and discard may be cut short at any line and repeated.
 """
 
 from mail.errors import NotFound, Refused
-from mail.ports import Publisher
+from mail.ports import Publisher, Quarantine
 from operations.ports import ReleasePorts
 from schemas.events.mail import MailScanned
 from schemas.holders import QUARANTINE_HOLDER
@@ -18,39 +17,65 @@ from schemas.mail import Hop
 from schemas.quarantine import Quarantined
 
 INFECTED = "infected"
-UNCONFIRMED_MS = 60_000  # so young a release is left to the command that makes it
+PAGE_MAX = 500  # rows read at once
+UNCONFIRMED_MS = 60_000  # a release younger than this is left to the command that made it
 PENDING_MAX = 100  # releases that custody publishes at once
+
+
+async def list_quarantined(
+    quarantine: Quarantine, *, limit: int, reason: str | None = None
+) -> list[Quarantined]:
+    """Return the newest `limit` mails in quarantine, newest first; with `reason`, only those."""
+    rows: list[Quarantined] = []
+    while len(rows) < limit:
+        page_size = min(limit - len(rows), PAGE_MAX)
+        before = rows[-1].mail_id if rows else None
+        page = await quarantine.list(limit=page_size, before=before, reason=reason)
+        rows += page
+        if len(page) < page_size:
+            break
+    return rows
+
+
+async def get_quarantined(mail_id: str, quarantine: Quarantine) -> Quarantined:
+    """Return the row of a mail. Raises NotFound: no such mail, or it was discarded."""
+    row = await quarantine.get(mail_id)
+    if row is None or row.deleted_at_ms is not None:
+        raise NotFound(f"mail {mail_id} is not in quarantine: see postriver trace {mail_id}")
+    return row
 
 
 async def release(
     mail_id: str,
     ports: ReleasePorts,
-    river: Publisher,
+    publisher: Publisher,
     *,
     by: str,
     at_ms: int,
     force: bool,
     worker: str,
 ) -> Quarantined:
-    """The row as it was before: `released_at_ms` tells whether it had been released already.
+    """Deliver the mail against its verdict; return the row as it was before.
 
-    `force`: even if it is infected. `worker`: where this runs, for the hop.
-    BrokerUnavailable: the release stands, and custody publishes it.
+    `released_at_ms` of the result is set if the mail had been released already. `force` releases an
+    infected mail. `worker`: the name of this process, for the hop.
+    Raises NotFound; Refused: infected without `force`, or the content is gone; BrokerUnavailable:
+    the release is recorded, and custody publishes it.
     """
-    row = await _row(mail_id, ports)
+    row = await get_quarantined(mail_id, ports.quarantine)
     if row.reason == INFECTED and not force:
         raise Refused(f"mail {mail_id} is infected ({row.verdict.virus}): --force if you are sure")
     if await ports.contents.absent([row.content.ref]):
         raise Refused(f"mail {mail_id} cannot be delivered: its content is gone")
     await ports.quarantine.release(mail_id, by=by, at_ms=at_ms)
-    await _publish(row, ports, river, by=by, at_ms=at_ms, worker=worker)
+    await _publish(row, ports, publisher, by=by, at_ms=at_ms, worker=worker)
     return row
 
 
 async def publish_pending(
-    ports: ReleasePorts, river: Publisher, *, now_ms: int, worker: str
+    ports: ReleasePorts, publisher: Publisher, *, now_ms: int, worker: str
 ) -> int:
-    """Publish releases whose command was cut short; how many. Transient."""
+    """Publish releases whose command was cut short; return their number. Raises Transient."""
     pending = [
         row
         for row in await ports.quarantine.unpublished(limit=PENDING_MAX)
@@ -58,16 +83,17 @@ async def publish_pending(
     ]
     for row in pending:
         at_ms = row.released_at_ms or now_ms
-        await _publish(row, ports, river, by=row.released_by, at_ms=at_ms, worker=worker)
+        await _publish(row, ports, publisher, by=row.released_by, at_ms=at_ms, worker=worker)
     return len(pending)
 
 
 async def discard(mail_id: str, ports: ReleasePorts, *, by: str, at_ms: int) -> None:
-    """The row goes last: as long as it is there, the command can be repeated.
+    """Delete the mail from quarantine without delivery. Raises NotFound.
 
-    The ledger is reopened before and after: custody may look at the mail in between.
+    The row is marked last: until then the command can be repeated. The ledger is reopened before
+    and after, since custody may look at the mail in between.
     """
-    await _row(mail_id, ports)
+    await get_quarantined(mail_id, ports.quarantine)
     await ports.ledger.reopen([mail_id], at_ms=at_ms)
     await ports.holders.release(mail_id, QUARANTINE_HOLDER)
     await ports.quarantine.delete(mail_id, by=by, at_ms=at_ms)
@@ -75,22 +101,15 @@ async def discard(mail_id: str, ports: ReleasePorts, *, by: str, at_ms: int) -> 
 
 
 async def _publish(
-    row: Quarantined, ports: ReleasePorts, river: Publisher, *, by: str, at_ms: int, worker: str
+    row: Quarantined, ports: ReleasePorts, publisher: Publisher, *, by: str, at_ms: int, worker: str
 ) -> None:
-    """Of a row that says `unpublished`; it says so until the broker has acknowledged."""
+    """Publish a row marked `unpublished`; the mark is removed once the broker acknowledged."""
     await ports.ledger.reopen([row.mail_id], at_ms=at_ms)
-    await river.publish(_overridden(row, by=by, at_ms=at_ms, worker=worker))
+    await publisher.publish(_released_event(row, by=by, at_ms=at_ms, worker=worker))
     await ports.quarantine.published(row.mail_id)
 
 
-async def _row(mail_id: str, ports: ReleasePorts) -> Quarantined:
-    row = await ports.quarantine.get(mail_id)
-    if row is None or row.deleted_at_ms is not None:
-        raise NotFound(f"mail {mail_id} is not in quarantine: see postriver trace {mail_id}")
-    return row
-
-
-def _overridden(row: Quarantined, *, by: str, at_ms: int, worker: str) -> MailScanned:
+def _released_event(row: Quarantined, *, by: str, at_ms: int, worker: str) -> MailScanned:
     hop = Hop(
         stage="release",
         started_at_ms=at_ms,
@@ -103,7 +122,7 @@ def _overridden(row: Quarantined, *, by: str, at_ms: int, worker: str) -> MailSc
         mail_id=row.mail_id,
         envelope=row.envelope,
         content=row.content,
-        trace_size_bytes=0,  # known no longer, and nobody behind the scanners asks
+        trace_size_bytes=0,  # no longer known; no stage after the scanners reads it
         received_at_ms=row.received_at_ms,
         head=row.head,
         verdict=row.verdict,

@@ -30,8 +30,7 @@ from cli.backup import manifest as form
 from cli.backup.content_lease import contents_kept
 from cli.backup.manifest import Manifest, Sums
 from cli.config.config import Config
-from cli.formatting import when
-from mail.clock import now_ms
+from mail.clock import now_ms, rfc3339
 from mail.errors import Refused
 from stack.state_folder import version_of
 from stores.sqlite.consistent_copy import DatabaseView, one_moment
@@ -143,7 +142,7 @@ def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Man
 
     Refused: not empty, or a file cannot be read or written; then nothing is left in it.
     """
-    began_at = when(now_ms())
+    began_at = rfc3339(now_ms())
     with _emptied_on_failure(target):
         with contents_kept(config.home, f"backup to {target}"), closing(Sums(target)) as sums:
             made = Backup(config.home.resolve(), target, sums)
@@ -156,7 +155,7 @@ def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Man
             postriver=version("postriver"),
             state=version_of(config.home),
             began_at=began_at,
-            ended_at=when(now_ms()),
+            ended_at=rfc3339(now_ms()),
             files=sums.files,
             size_bytes=sums.size_bytes,
             sums_sha256=form.sha256_of(target / form.SUMS),

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from agents.ports import IndexPorts
-from cli.accounts import find
 from cli.backup.backup import back_up
 from cli.backup.manifest import Manifest
 from cli.backup.restore import restore as restore_into
@@ -16,11 +15,10 @@ from cli.stack_addresses import load_running
 from cli.wiring.profile import adapters, become_owner, bootstrap
 from mail.errors import BrokerUnavailable, Refused
 from mail.mailbox.command_rules import REFUSED, UNCHANGED
-from mail.ports import Directory
+from operations.accounts import get_users
 from operations.rebuild import rebuild_index, rebuild_views
 from operations.verify import MailboxVerifier
 from schemas.consistency import COUNTS, INDEX, LISTS
-from schemas.directory import User
 from stack.privileges import PrivilegeError, become, opened_folder
 from stack.state_folder import lock_holder
 
@@ -98,7 +96,7 @@ async def _verify(config: Config, address: str | None, *, all_contents: bool) ->
             search=await opened.search(),
             all_contents=all_contents,
         )
-        users = await _users(await opened.directory(), address)
+        users = await get_users(await opened.directory(), address)
         messages = differences = 0
         for user in users:
             count, found = await verifier.differences(user.user_id)
@@ -111,7 +109,7 @@ async def _verify(config: Config, address: str | None, *, all_contents: bool) ->
 
 async def _rebuild(config: Config, address: str | None, part: str) -> None:
     async with adapters(config) as opened:
-        users = await _users(await opened.directory(), address)
+        users = await get_users(await opened.directory(), address)
     refused = 0
     async for user, answer in rebuild_views(config.bootstrap, users, part):
         refused += answer.outcome == REFUSED
@@ -129,15 +127,11 @@ async def _rebuild_index(config: Config, address: str | None) -> None:
             contents=await opened.contents(),
             search=await opened.search(),
         )
-        users = await _users(await opened.directory(), address)
+        users = await get_users(await opened.directory(), address)
         documents = 0
         for user in users:
             documents += await rebuild_index(user.user_id, ports)
     click.echo(f"{len(users)} mailboxes, {documents} messages indexed anew")
-
-
-async def _users(directory: Directory, address: str | None) -> list[User]:
-    return await directory.users() if address is None else [await find(directory, address)]
 
 
 def _give_to_owner(folder: Path, home: Path) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 
 import click
 
-from cli.accounts import FIRST_DOMAIN
 from cli.config.config import Config
 from cli.formatting import hop_lines
 from cli.push_client import PushClient, live
 from cli.stack_addresses import load_running
 from mail.errors import Refused
 from mail.ids import new_id, time_ms
+from operations.accounts import FIRST_DOMAIN
 
 DEMO_WAIT_S = 30.0
 

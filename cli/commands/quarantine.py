@@ -2,29 +2,27 @@
 
 import asyncio
 import json
+import os
+import pwd
 from collections.abc import Sequence
 from typing import Any
 
 import click
 import msgspec
 
-from cli.accounts import operator
 from cli.config.config import load
-from cli.formatting import when
 from cli.stack_addresses import load_running
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters, open_quarantine
-from mail.clock import now_ms
-from mail.errors import NotFound
+from mail.clock import now_ms, rfc3339
 from mail.lifecycle import running
 from operations.ports import ReleasePorts
-from operations.quarantine import discard, release
+from operations.quarantine import discard, get_quarantined, list_quarantined, release
 from schemas.quarantine import Quarantined
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher
 
 LIST_MAX = 1000
-PAGE_MAX = 500
 CAUSES = ("infected", "spam", "unscannable")
 
 
@@ -34,11 +32,11 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, LIST_MAX))
-@click.option("--cause", type=click.Choice(CAUSES), default=None, help="Of one cause.")
+@click.option("--cause", type=click.Choice(CAUSES), default=None, help="Only mail with this cause.")
 def quarantine_list(*, as_json: bool, limit: int, cause: str | None) -> None:
-    """Newest first: mail id, time, cause, what was found, subject."""
+    """Newest first: mail id, time, cause, what the scanners found, subject."""
     rows = asyncio.run(_list(limit, cause))
     if as_json:
         click.echo(json.dumps([_plain(row) for row in rows], ensure_ascii=False))
@@ -48,9 +46,9 @@ def quarantine_list(*, as_json: bool, limit: int, cause: str | None) -> None:
 
 @quarantine.command("show")
 @click.argument("mail_id")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def quarantine_show(mail_id: str, *, as_json: bool) -> None:
-    """Everything known of one mail in quarantine."""
+    """Show everything that is known of one mail in quarantine."""
     row = asyncio.run(_get(mail_id))
     plain = _plain(row)
     if as_json:
@@ -63,10 +61,10 @@ def quarantine_show(mail_id: str, *, as_json: bool) -> None:
 
 @quarantine.command("release")
 @click.argument("mail_ids", nargs=-1, required=True)
-@click.option("--force", is_flag=True, help="Infected mail too.")
+@click.option("--force", is_flag=True, help="Release infected mail too.")
 def quarantine_release(mail_ids: tuple[str, ...], *, force: bool) -> None:
-    """Deliver mail to the inboxes it was for, against its verdict; safe to repeat."""
-    for line in asyncio.run(_release(mail_ids, operator(), force=force)):
+    """Deliver mail to the inboxes of its recipients, against its verdict; safe to repeat."""
+    for line in asyncio.run(_release(mail_ids, _operator(), force=force)):
         click.echo(line)
 
 
@@ -74,32 +72,23 @@ def quarantine_release(mail_ids: tuple[str, ...], *, force: bool) -> None:
 @click.argument("mail_ids", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def quarantine_delete(mail_ids: tuple[str, ...], *, yes: bool) -> None:
-    """Throw mail away for good; that it was here, and its verdict, stay known."""
+    """Delete mail for good; its envelope and its verdict stay known."""
     if not yes:
         click.confirm(f"delete {len(mail_ids)} mails for good?", abort=True)
-    asyncio.run(_delete(mail_ids, operator()))
+    asyncio.run(_delete(mail_ids, _operator()))
     click.echo(f"deleted {len(mail_ids)}")
 
 
 async def _list(limit: int, cause: str | None) -> list[Quarantined]:
-    """As many pages as it takes."""
-    rows: list[Quarantined] = []
-    async with open_quarantine() as store:
-        while len(rows) < limit:
-            page = min(limit - len(rows), PAGE_MAX)
-            before = rows[-1].mail_id if rows else None
-            found = await store.list(limit=page, before=before, reason=cause)
-            rows += found
-            if len(found) < page:
-                break
-    return rows
+    async with open_quarantine() as quarantine:
+        return await list_quarantined(quarantine, limit=limit, reason=cause)
 
 
 async def _release(mail_ids: Sequence[str], by: str, *, force: bool) -> list[str]:
-    """Stops at the first that cannot be released; those before it are."""
+    """Release mails in order, and stop at the first mail that cannot be released."""
     config, lines = load_running(), []
-    river = PublisherConfig(bootstrap=config.bootstrap, linger_ms=0, connect_limit_s=10)
-    async with adapters(config) as opened, running(KafkaPublisher(river)) as publisher:
+    settings = PublisherConfig(bootstrap=config.bootstrap, linger_ms=0, connect_limit_s=10)
+    async with adapters(config) as opened, running(KafkaPublisher(settings)) as publisher:
         ports = await _ports(opened)
         for mail_id in mail_ids:
             row = await release(
@@ -111,7 +100,7 @@ async def _release(mail_ids: Sequence[str], by: str, *, force: bool) -> list[str
                 force=force,
                 worker=config.hostname,
             )
-            again = f" again, first {when(row.released_at_ms)}" if row.released_at_ms else ""
+            again = f" again, first {rfc3339(row.released_at_ms)}" if row.released_at_ms else ""
             lines.append(f"{mail_id}  released{again}")
     return lines
 
@@ -133,26 +122,34 @@ async def _ports(opened: Adapters) -> ReleasePorts:
 
 
 async def _get(mail_id: str) -> Quarantined:
-    async with open_quarantine() as store:
-        row = await store.get(mail_id)
-    if row is None or row.deleted_at_ms is not None:
-        raise NotFound(f"mail {mail_id} is not in quarantine: see postriver trace {mail_id}")
-    return row
+    async with open_quarantine() as quarantine:
+        return await get_quarantined(mail_id, quarantine)
+
+
+def _operator() -> str:
+    """Return the name of the system user who runs this command.
+
+    To be called before the process becomes the owner of the state folder.
+    """
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def _line(row: Quarantined) -> str:
-    found = row.verdict.virus or row.verdict.detail or f"score {row.verdict.spam_score:g}"
-    head = f"{row.mail_id}  {when(row.quarantined_at_ms)}  {row.reason:<11}"
+    reason = row.verdict.virus or row.verdict.detail or f"score {row.verdict.spam_score:g}"
+    head = f"{row.mail_id}  {rfc3339(row.quarantined_at_ms)}  {row.reason:<11}"
     released = row.released_at_ms
-    let_go = f"  (released {when(released)} by {row.released_by})" if released else ""
-    return f"{head}  {found}  {row.head.subject}{let_go}"
+    release_note = f"  (released {rfc3339(released)} by {row.released_by})" if released else ""
+    return f"{head}  {reason}  {row.head.subject}{release_note}"
 
 
 def _plain(row: Quarantined) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(row)
-    plain["received_at"] = when(plain.pop("received_at_ms"))
-    plain["quarantined_at"] = when(plain.pop("quarantined_at_ms"))
+    plain["received_at"] = rfc3339(plain.pop("received_at_ms"))
+    plain["quarantined_at"] = rfc3339(plain.pop("quarantined_at_ms"))
     for name in ("released", "deleted"):
         at_ms = plain.pop(f"{name}_at_ms")
-        plain[f"{name}_at"] = at_ms and when(at_ms)
+        plain[f"{name}_at"] = at_ms and rfc3339(at_ms)
     return plain

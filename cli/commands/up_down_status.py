@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from cli import accounts
 from cli.config.config import Config, given, load
 from cli.config.exposure import refuse_in_clear
 from cli.config.socket_activation import with_handed
@@ -23,6 +22,7 @@ from cli.wiring.certificates import certificate_of
 from cli.wiring.profile import adapters
 from cli.wiring.store_files import prepare_stores
 from mail.errors import Refused
+from operations import accounts
 from stack.engines.clamd import ClamdMissing
 from stack.engines.freshclam import FreshclamMissing
 from stack.engines.java import JavaMissing

@@ -5,13 +5,13 @@ and every stage recognises what it has done. Then a mark without value goes to t
 partition (streams/dead_letters/records.py). A letter with a mark is not sent again unless forced.
 Killed between the two: the next redrive sends it once more, which is harmless for the same reason.
 An owner's command is sent back by its id alone: what followed it may have been carried out, so an
-operator must decide whether it is still wanted. Every function: BrokerUnavailable.
+operator must decide whether it is still wanted. Every method: BrokerUnavailable. The operator's
+functions are in operations/dead_letters.py.
 """
 
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
 
 import msgspec
 from aiokafka import TopicPartition
@@ -19,7 +19,6 @@ from aiokafka import TopicPartition
 from mail.clock import now_ms
 from mail.errors import NotFound
 from streams import codec
-from streams.config import Bootstrap, PublisherConfig
 from streams.dead_letters import headers
 from streams.dead_letters.parking import RawPublisher
 from streams.dead_letters.records import (
@@ -32,10 +31,8 @@ from streams.dead_letters.records import (
     parked_of,
 )
 from streams.log_client import LogClient
-from streams.publisher import KafkaPublisher
 from streams.topology import BY_NAME, DEAD_LETTERS
 
-LIST_MAX = 500
 CLOCKS_DIFFER_MS = 60_000
 EVERY = DeadLetterFilter()
 _ID = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -53,68 +50,6 @@ class DeadLetterResult(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     outcome: str
     topic: str = ""  # where it went, or would go
-
-
-async def list_dead(
-    bootstrap: Bootstrap, limit: int, *, wanted: DeadLetterFilter = EVERY, topic: str = DEAD_LETTERS
-) -> list[ParkedRecord]:
-    """The newest letters, newest first, whatever was done with them; at most LIST_MAX."""
-    async with LogClient(bootstrap) as log:
-        return await DeadLetterAdmin(log, topic=topic).newest(min(limit, LIST_MAX), wanted)
-
-
-async def waiting(
-    bootstrap: Bootstrap, *, wanted: DeadLetterFilter = EVERY, topic: str = DEAD_LETTERS
-) -> list[ParkedRecord]:
-    """Every letter that nobody has seen to yet, without its value."""
-    async with LogClient(bootstrap) as log:
-        found = await DeadLetterAdmin(log, topic=topic).index(wanted)
-    return [parked for parked in found.values() if parked.waits]
-
-
-async def show(bootstrap: Bootstrap, id_: str, *, topic: str = DEAD_LETTERS) -> ParkedRecord:
-    """One letter. NotFound."""
-    async with LogClient(bootstrap) as log:
-        return await DeadLetterAdmin(log, topic=topic).one(id_)
-
-
-async def redrive(
-    bootstrap: Bootstrap,
-    ids: Sequence[str] | None,
-    *,
-    wanted: DeadLetterFilter = EVERY,
-    dry_run: bool = False,
-    force: bool = False,
-    topic: str = DEAD_LETTERS,
-) -> list[DeadLetterResult]:
-    """Send letters back, in order within a partition; `ids` None: all wanted that wait.
-
-    Stops at the first failure. What went before is marked, so repeat the same call.
-    """
-    async with LogClient(bootstrap) as log:
-        box = DeadLetterAdmin(log, topic=topic)
-        if dry_run:
-            return await box.redrive(ids, river=None, force=force, wanted=wanted)
-        async with _river(bootstrap) as river:
-            return await box.redrive(ids, river=river, force=force, wanted=wanted)
-
-
-async def discard(
-    bootstrap: Bootstrap, ids: Sequence[str], reason: str, *, topic: str = DEAD_LETTERS
-) -> list[DeadLetterResult]:
-    """Throw letters away: they stay readable in the log, and are no longer waiting."""
-    async with LogClient(bootstrap) as log, _river(bootstrap) as river:
-        return await DeadLetterAdmin(log, topic=topic).discard(ids, reason, river)
-
-
-@asynccontextmanager
-async def _river(bootstrap: Bootstrap) -> AsyncIterator[KafkaPublisher]:
-    river = KafkaPublisher(PublisherConfig(bootstrap=bootstrap, linger_ms=0))
-    try:
-        await river.start()
-        yield river
-    finally:
-        await river.stop()
 
 
 class DeadLetterAdmin:

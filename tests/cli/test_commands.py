@@ -30,7 +30,7 @@ def run(home: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[
         (("user", "quota", "a@b.test", "--bytes", "5X"), 2, "no size such as 5G"),
         (("user", "quota", "a@b.test", "--none", "--default"), 1, "exclude each other"),
         (("domain", "catch-all", "b.test", "a@b.test", "--none"), 1, "exclude each other"),
-        (("dead-letters", "redrive"), 2, "name letters, or say --all"),
+        (("dead-letters", "redrive"), 2, "give ids, or --all"),
         (("dead-letters", "park", "mail.received-7"), 1, "is not TOPIC@PARTITION-OFFSET"),
         (("dead-letters", "park", "mail.received@1-7"), 1, "no Postriver state here yet"),
         (("nothing-like-it",), 2, "No such command"),

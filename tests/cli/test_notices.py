@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cli import accounts
 from cli.roles.notifier import Notifier
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import BrokerUnavailable, NotFound
 from mail.ids import time_ms
 from mail.operator_notices import notices_of
+from operations import accounts
 from schemas.events.mail import MailScanned
 from stores.memory.directory import MemoryDirectory
 from stores.memory.streams import MemoryPublisher
@@ -102,7 +102,7 @@ async def test_what_could_not_be_sent_is_sent_later_and_written_once(desk: Desk)
 
 
 async def test_the_mail_is_a_mail_and_goes_to_the_named_postmaster(desk: Desk) -> None:
-    named = await accounts.name_postmaster(desk.directory, "postriver.test", "ann@postriver.test")
+    named = await accounts.set_postmaster(desk.directory, "postriver.test", "ann@postriver.test")
     await desk.notifier.look()
     mail = desk.mails[0]
     assert [one.user_id for one in mail.envelope.recipients] == [named.user_id]
@@ -119,14 +119,16 @@ async def test_roles_reach_who_was_named_and_abuse_too(desk: Desk) -> None:
     resolver = DirectoryResolver(desk.directory, "mx.postriver.test")
     (first,) = await resolver.resolve("abuse@postriver.test")
     assert first.user.address == "postmaster@postriver.test"
-    ann = await accounts.name_postmaster(desk.directory, "postriver.test", "ann@postriver.test")
+    ann = await accounts.set_postmaster(desk.directory, "postriver.test", "ann@postriver.test")
     for path in ("postmaster", "Postmaster@PostRiver.test", "ABUSE@postriver.test"):
         assert [owner.user for owner in await resolver.resolve(path)] == [ann]
     box = "postmaster@postriver.test"
-    await accounts.name_postmaster(desk.directory, "postriver.test", box)
-    found = await accounts.name_postmaster(desk.directory, "postriver.test", None)
-    assert found.address == box
-    assert [owner.user for owner in await resolver.resolve("postmaster")] == [found]
-    for domain, address in (("nowhere.test", None), ("postriver.test", "x@postriver.test")):
+    await accounts.set_postmaster(desk.directory, "postriver.test", box)
+    reader = await accounts.postmaster_of(desk.directory, "postriver.test")
+    assert reader.address == box
+    assert [owner.user for owner in await resolver.resolve("postmaster")] == [reader]
+    with pytest.raises(NotFound):
+        await accounts.postmaster_of(desk.directory, "nowhere.test")
+    for domain, address in (("nowhere.test", box), ("postriver.test", "x@postriver.test")):
         with pytest.raises(NotFound):
-            await accounts.name_postmaster(desk.directory, domain, address)
+            await accounts.set_postmaster(desk.directory, domain, address)

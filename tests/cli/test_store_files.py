@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cli import accounts
 from cli.wiring.embedded import Adapters
 from cli.wiring.store_files import FILES, LIST, prepare_stores
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import Refused, StoreUnavailable
+from operations import accounts
 from stack.state_folder import claimed
 from stores.memory import MemoryDirectory
 

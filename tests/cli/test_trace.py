@@ -1,10 +1,11 @@
-"""What `trace` says of a mail with many owners."""
+"""The text of `postriver trace` for a mail with many owners."""
 
 import pytest
 
-from cli.commands.trace import SHOWN_MAX, of_owner, summary
-from cli.tracing import STORED, WAITING, DeliveryEnd
+from cli.commands.trace import SHOWN_MAX, summary
 from mail.errors import NotFound
+from operations.trace import WAITING, DeliveryEnd, of_owner
+from schemas.ledger import STORED
 
 STORED_ENDS = [
     DeliveryEnd(
@@ -20,8 +21,8 @@ STORED_ENDS = [
 
 def test_owners_are_counted_and_what_has_not_arrived_is_shown() -> None:
     waiting = [DeliveryEnd(state=WAITING, where=f"on mailbox.commands {n}") for n in range(30)]
-    said, hint, *shown = summary(STORED_ENDS + waiting)
-    assert said == "75 stored, 30 waiting, 25 deleted"
+    counts, hint, *shown = summary(STORED_ENDS + waiting)
+    assert counts == "75 stored, 30 waiting, 25 deleted"
     assert hint.startswith(f"{SHOWN_MAX + 1} of 130 shown; --user ")
     assert shown == [end.where for end in waiting[:SHOWN_MAX]] + ["stored for user u0"]
 

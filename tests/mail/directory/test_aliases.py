@@ -2,11 +2,11 @@
 
 import pytest
 
-from cli import accounts
 from mail.directory import aliases
 from mail.directory.alias_expansion import STEPS_MAX, USERS_MAX
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import AlreadyExists, BadAddress, NotFound, Refused, StoreUnavailable
+from operations import accounts
 from schemas.directory import Alias, User
 from stores.memory import MemoryDirectory
 
@@ -43,7 +43,7 @@ class Office:
         )
 
     async def catch_all(self, address: str | None) -> None:
-        domain = await accounts.find_domain(self.directory, HERE)
+        domain = await accounts.get_domain(self.directory, HERE)
         await aliases.set_catch_all(self.directory, domain, address and self.at(address))
 
     async def reaches(self, path: str) -> list[str]:
@@ -103,7 +103,7 @@ async def test_a_catch_all_has_what_nobody_has(office: Office) -> None:
 
 
 async def test_who_reads_abuse_is_said_by_its_own_address_first(office: Office) -> None:
-    await accounts.name_postmaster(office.directory, HERE, "ann@here.test")
+    await accounts.set_postmaster(office.directory, HERE, "ann@here.test")
     assert await office.reaches("abuse") == await office.reaches("postmaster+x") == ["ann"]
     await office.group("abuse", "bob", "cay")
     assert await office.reaches("abuse") == ["bob", "cay"]
@@ -188,7 +188,7 @@ async def test_steps_and_users_have_bounds_from_wherever_they_are_seen(office: O
 
 async def test_what_two_changes_at_once_have_made_is_walked_within_bounds(office: Office) -> None:
     """Loops are walked once; too much is no reason to bounce, nor to reach only some."""
-    domain = await accounts.find_domain(office.directory, HERE)
+    domain = await accounts.get_domain(office.directory, HERE)
 
     async def put(address: str, *targets: str) -> None:
         made = Alias(

@@ -3,11 +3,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from mail.errors import BrokerUnavailable, NotFound
 from mail.ids import new_id
+from operations.dead_letters import discard, list_newest, list_waiting, redrive, show
 from schemas.dead_letters import DeadLetter
 from schemas.events.mailbox_commands import EmptyFolder
 from streams.codec import encode
 from streams.config import Bootstrap, PublisherConfig
-from streams.dead_letters.admin import DeadLetterAdmin, discard, list_dead, redrive, show, waiting
+from streams.dead_letters.admin import DeadLetterAdmin
 from streams.dead_letters.headers import letter_headers
 from streams.dead_letters.parking import park
 from streams.dead_letters.records import DeadLetterFilter, kind_of
@@ -74,11 +75,11 @@ async def outcomes(broker, box: str, ids, **how) -> dict[str, str]:
 
 
 async def test_letters_are_listed_newest_first_and_shown_as_they_were_parked(broker, box, river):
-    assert await list_dead(broker.bootstrap, 10, topic=box) == []
+    assert await list_newest(broker.bootstrap, 10, topic=box) == []
     letters = [a_letter(at_ms) for at_ms in range(1, 31)]
     for letter in letters:
         await park(river, letter, topic=box)
-    listed = await list_dead(broker.bootstrap, 4, topic=box)
+    listed = await list_newest(broker.bootstrap, 4, topic=box)
     assert [one.letter.at_ms for one in listed] == [30, 29, 28, 27]
     shown = await show(broker.bootstrap, listed[0].id, topic=box)
     assert shown == listed[0]
@@ -88,7 +89,7 @@ async def test_letters_are_listed_newest_first_and_shown_as_they_were_parked(bro
     assert (shown.letter.topic, shown.letter.partition, shown.letter.offset) == (ORIGIN, 2, 17)
     assert (shown.letter.stage, shown.letter.attempt) == ("validate", 5)
     assert "Überraschung" in shown.letter.cause
-    assert len(await list_dead(broker.bootstrap, 500, topic=box)) == 30
+    assert len(await list_newest(broker.bootstrap, 500, topic=box)) == 30
 
 
 async def test_a_listing_reads_on_past_marks_and_letters_of_other_partitions(broker, box, river):
@@ -97,7 +98,7 @@ async def test_a_listing_reads_on_past_marks_and_letters_of_other_partitions(bro
         await park(river, letter, topic=box)
     for _ in range(4):  # marks behind the letters: more of them than a first look reaches back
         await redrive(broker.bootstrap, None, force=True, topic=box)
-    listed = await list_dead(broker.bootstrap, 1, topic=box)
+    listed = await list_newest(broker.bootstrap, 1, topic=box)
     assert [one.letter.at_ms for one in listed] == [3]
     assert listed[0].redriven_at_ms
 
@@ -107,7 +108,7 @@ async def test_a_letter_is_sent_back_once_with_its_bytes_and_key(broker, box, ri
     await park(river, letter, topic=box)
     await park(river, other, topic=box)
     before = await origin_ends(broker)
-    ids = {one.letter.key: one.id for one in await list_dead(broker.bootstrap, 9, topic=box)}
+    ids = {one.letter.key: one.id for one in await list_newest(broker.bootstrap, 9, topic=box)}
     one = ids[letter.key]
 
     assert await outcomes(broker, box, [one], dry_run=True) == {one: "would_redrive"}
@@ -122,7 +123,7 @@ async def test_a_letter_is_sent_back_once_with_its_bytes_and_key(broker, box, ri
     assert len(await arrived(broker, before)) == 2
     assert await outcomes(broker, box, [one], force=True) == {one: "redriven"}
     assert len(await arrived(broker, before)) == 3
-    assert len(await list_dead(broker.bootstrap, 9, topic=box)) == 2, "marks are no letters"
+    assert len(await list_newest(broker.bootstrap, 9, topic=box)) == 2, "marks are no letters"
 
 
 async def test_an_owners_command_is_sent_back_by_its_id_alone(broker, box, admin, river):
@@ -133,7 +134,7 @@ async def test_an_owners_command_is_sent_back_by_its_id_alone(broker, box, admin
         letter = a_letter(at_ms, topic=COMMANDS, key=b"bob", value=value)
         await park(river, letter, topic=box)
     delivery, command, other = (
-        one.id for one in reversed(await list_dead(broker.bootstrap, 9, topic=box))
+        one.id for one in reversed(await list_newest(broker.bootstrap, 9, topic=box))
     )
     left = {command: "by_id_only", other: "by_id_only"}
     assert await outcomes(broker, box, None, dry_run=True) == {delivery: "would_redrive"} | left
@@ -149,7 +150,7 @@ async def test_a_mark_stands_with_its_letter_whatever_the_key(broker, box, river
         headers = letter_headers(letter)
         await river.publish_raw(box, letter.key, letter.value, headers, partition=partition)
     assert sorted((await outcomes(broker, box, None)).values()) == ["redriven"] * 3
-    for one in await list_dead(broker.bootstrap, 9, topic=box):
+    for one in await list_newest(broker.bootstrap, 9, topic=box):
         assert one.redriven_at_ms
         assert (await show(broker.bootstrap, one.id, topic=box)).redriven_at_ms
 
@@ -196,7 +197,7 @@ async def test_a_redrive_that_was_cut_short_is_repeated(broker, box, river):
 
 async def test_an_absent_broker_is_told_in_time():
     with pytest.raises(BrokerUnavailable):
-        await list_dead(Bootstrap("127.0.0.1:1"), 9)
+        await list_newest(Bootstrap("127.0.0.1:1"), 9)
 
 
 async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
@@ -205,8 +206,8 @@ async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
         await park(river, a_letter(at_ms, stage=stage, cause=cause), topic=box)
 
     async def chosen(**wanted) -> list[int]:
-        found = await list_dead(broker.bootstrap, 1, wanted=DeadLetterFilter(**wanted), topic=box)
-        whole = await waiting(broker.bootstrap, wanted=DeadLetterFilter(**wanted), topic=box)
+        found = await list_newest(broker.bootstrap, 1, wanted=DeadLetterFilter(**wanted), topic=box)
+        whole = await list_waiting(broker.bootstrap, wanted=DeadLetterFilter(**wanted), topic=box)
         assert all(not one.letter.value for one in whole)
         times = sorted((one.letter.at_ms for one in whole), reverse=True)
         assert [one.letter.at_ms for one in found] == times[:1]
@@ -218,14 +219,14 @@ async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
     assert await chosen(stage="index") == []
     done = await outcomes(broker, box, None, wanted=DeadLetterFilter(cause="odd", stage="scan"))
     assert sorted(done.values()) == ["redriven"] * 2
-    left = await waiting(broker.bootstrap, topic=box)
+    left = await list_waiting(broker.bootstrap, topic=box)
     assert {one.letter.at_ms for one in left} == {2_000, 3_000}
 
 
 async def test_what_was_discarded_waits_no_longer_and_says_why(broker, box, river):
     await park(river, a_letter(), topic=box)
     await park(river, a_letter(), topic=box)
-    one, other = [each.id for each in await list_dead(broker.bootstrap, 9, topic=box)]
+    one, other = [each.id for each in await list_newest(broker.bootstrap, 9, topic=box)]
     before = await origin_ends(broker)
 
     async def thrown(*ids: str) -> list[str]:
@@ -237,7 +238,7 @@ async def test_what_was_discarded_waits_no_longer_and_says_why(broker, box, rive
     shown = await show(broker.bootstrap, one, topic=box)
     assert shown.discarded_at_ms
     assert shown.reason == "a test of Überfluss"
-    assert [each.id for each in await waiting(broker.bootstrap, topic=box)] == [other]
+    assert [each.id for each in await list_waiting(broker.bootstrap, topic=box)] == [other]
     assert await outcomes(broker, box, None) == {other: "redriven"}
     assert await outcomes(broker, box, [one]) == {one: "already"}
     assert len(await arrived(broker, before)) == 1

@@ -9,11 +9,11 @@ from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable
 from mail.ids import new_id
+from operations.dead_letters import discard, redrive
 from schemas.dead_letters import DeadLetter
 from schemas.ledger import DISCARDED, EVERYONE, PARKED, REDRIVEN
 from streams.codec import encode
 from streams.config import Bootstrap, PublisherConfig, TopicsConfig
-from streams.dead_letters.admin import discard, redrive
 from streams.dead_letters.parking import park
 from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher

@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from mail.errors import Fatal
 from mail.ids import new_id
+from operations.dead_letters import list_newest, redrive
 from schemas.dead_letters import DeadLetter
 from schemas.events.mailbox_events import Position
 from streams.config import PublisherConfig
-from streams.dead_letters.admin import list_dead, redrive
 from streams.dead_letters.parking import park
 from streams.log_client import LogClient
 from streams.origin_header import header_of, origins_in
@@ -104,7 +104,7 @@ async def letters(broker) -> list[log_snapshot.UnconsumedRecord]:
 
 
 async def newest(broker):
-    return await list_dead(broker.bootstrap, 100)
+    return await list_newest(broker.bootstrap, 100)
 
 
 def a_letter(key: bytes) -> DeadLetter:

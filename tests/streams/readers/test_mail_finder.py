@@ -5,10 +5,10 @@ import pytest
 from mail.clock import now_ms
 from mail.errors import BrokerUnavailable, Refused
 from mail.ids import new_id
+from operations.dead_letters import redrive
 from schemas.dead_letters import DeadLetter
 from streams.codec import encode
 from streams.config import Bootstrap, PublisherConfig
-from streams.dead_letters.admin import redrive
 from streams.dead_letters.parking import park
 from streams.publisher import KafkaPublisher
 from streams.readers.mail_finder import READER, MailFinderConfig, find_in_flight
