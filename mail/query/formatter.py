@@ -1,4 +1,4 @@
-"""A tree written down as a person would type it; read again, it is the same tree."""
+"""Format a query tree as query text. Parsing the text returns the same tree."""
 
 from mail.clock import rfc3339
 from mail.query.fields import ANYWHERE, TEXT_FIELDS
@@ -16,22 +16,22 @@ from mail.query.tree import (
     WordsNode,
 )
 
-_TYPED = {field: name for name, field in TEXT_FIELDS.items()}
+_FIELD_NAMES = {field: name for name, field in TEXT_FIELDS.items()}
 
 
-def unparse(node: Node) -> str:
-    """`node`, in normal form, as a query."""
+def format_query(node: Node) -> str:
+    """Return the query text of `node`, which is in normal form."""
     match node:
         case And(()):
             return f"in:{ANYWHERE}"
         case Or(()):
             return f"-in:{ANYWHERE}"
         case And(of):
-            return " ".join(map(_within, of))
+            return " ".join(map(_operand, of))
         case Or(of):
-            return " OR ".join(map(_within, of))
+            return " OR ".join(map(_operand, of))
         case Not(of):
-            return f"-{_within(of)}"
+            return f"-{_operand(of)}"
     return _words(node) if isinstance(node, WordsNode) else _fact(node)
 
 
@@ -49,12 +49,12 @@ def _fact(fact: FactNode) -> str:
             return f"is:{state}"
 
 
-def _within(node: Node) -> str:
-    """As a part of another tree."""
-    is_joined = isinstance(node, And | Or) and node.of
-    return f"({unparse(node)})" if is_joined else unparse(node)
+def _operand(node: Node) -> str:
+    """Return the text of a part of another tree, in parentheses where they are needed."""
+    needs_parentheses = isinstance(node, And | Or) and node.of
+    return f"({format_query(node)})" if needs_parentheses else format_query(node)
 
 
 def _words(words: WordsNode) -> str:
-    field = f"{_TYPED[words.field]}:" if words.field else ""
+    field = f"{_FIELD_NAMES[words.field]}:" if words.field else ""
     return f'{field}"{" ".join(words.pieces)}"{"*" if words.prefix else ""}'

@@ -1,4 +1,7 @@
-"""What matches a query, by definition: slow, plain, and what every index is held to."""
+"""The definition of a match: whether a message matches a query tree.
+
+The code is simple and slow. Every index must find the same messages.
+"""
 
 from collections.abc import Sequence
 
@@ -6,7 +9,7 @@ import msgspec
 
 from mail.query.tokenizer import tokens
 from mail.query.tree import (
-    SEARCHED,
+    SEARCHED_FIELDS,
     FactNode,
     HasAttachment,
     HasState,
@@ -24,7 +27,7 @@ from schemas.search import IndexDocument
 
 
 class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is true of a message apart from its text."""
+    """The properties of a message that queries test besides its words."""
 
     received_at_ms: int
     size_bytes: int
@@ -34,12 +37,12 @@ class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
     flagged: bool = False
 
 
-FieldTokens = dict[str, list[str]]  # the tokens of each of SEARCHED
+FieldTokens = dict[str, list[str]]  # the tokens of each of SEARCHED_FIELDS
 
 
-def texts_of(document: IndexDocument) -> FieldTokens:
-    """The tokens of each searched field: what queries are held against."""
-    return {field: tokens(getattr(document, field)) for field in SEARCHED}
+def field_tokens(document: IndexDocument) -> FieldTokens:
+    """Return the tokens of each searched field."""
+    return {field: tokens(getattr(document, field)) for field in SEARCHED_FIELDS}
 
 
 def facts_of(row: Message) -> MessageFacts:
@@ -53,8 +56,8 @@ def facts_of(row: Message) -> MessageFacts:
     )
 
 
-def lasting_facts(document: IndexDocument) -> MessageFacts:
-    """Those that the index knows."""
+def document_facts(document: IndexDocument) -> MessageFacts:
+    """Return the facts that the index knows; folders and states keep their defaults."""
     return MessageFacts(
         received_at_ms=document.received_at_ms,
         size_bytes=document.size_bytes,
@@ -84,21 +87,21 @@ def is_true(fact: FactNode, of: MessageFacts) -> bool:
 
 
 def has_words(words: WordsNode, texts: FieldTokens) -> bool:
-    """Whether the tokens stand side by side in a field that is asked for."""
-    fields = SEARCHED if words.field is None else (words.field,)
-    wanted, prefix = phrase(words)
-    return any(_within(texts[field], wanted, prefix=prefix) for field in fields)
+    """Whether a field that `words` names has the tokens of `words` as neighbours, in order."""
+    fields = SEARCHED_FIELDS if words.field is None else (words.field,)
+    sequence, prefix = phrase(words)
+    return any(_contains(texts[field], sequence, prefix=prefix) for field in fields)
 
 
-def _within(found: Sequence[str], wanted: tuple[str, ...], *, prefix: bool) -> bool:
-    *before, last = wanted
-    length = len(wanted)
+def _contains(text: Sequence[str], sequence: tuple[str, ...], *, prefix: bool) -> bool:
+    *before, last = sequence
+    length = len(sequence)
     return any(
-        found[start : start + length - 1] == before
+        text[start : start + length - 1] == before
         and (
-            found[start + length - 1].startswith(last)
+            text[start + length - 1].startswith(last)
             if prefix
-            else found[start + length - 1] == last
+            else text[start + length - 1] == last
         )
-        for start in range(len(found) - length + 1)
+        for start in range(len(text) - length + 1)
     )

@@ -1,27 +1,27 @@
-"""What a person types to search, read into a tree (mail/query/tree.py).
+"""Parser of the search language: query text to query tree (mail/query/tree.py).
 
-    query  = 1*either                            ; all of them; AND may stand between two
-    either = part *( "OR" part )                 ; any of them: OR holds closer than what is
-    part   = [ "-" / "NOT" ] one                 ;   side by side, `a b OR c` is a (b OR c)
-    one    = [ field ":" ] ( word / phrase / "(" query ")" )
-    word   = up to white space, quote or parenthesis; "*" at its end: the beginning of a word
-    phrase = <"> anything but quotes <"> [ "*" ] ; typographic quotes count as quotes
+    query        = 1*alternatives                ; all must match; "AND" is allowed between two
+    alternatives = part *( "OR" part )           ; one must match; OR binds closer than the
+    part         = [ "-" / "NOT" ] operand       ;   implicit AND: `a b OR c` is a (b OR c)
+    operand      = [ field ":" ] ( word / phrase / "(" query ")" )
+    word         = up to white space, quote or parenthesis; "*" at the end: a prefix
+    phrase       = <"> any text without quotes <"> [ "*" ]  ; typographic quotes count as quotes
 
     from: to: cc: subject: body: filename:   words in that field, `from:(ann OR bob)` too
-    in: a folder's id or name, or anywhere   is: unread read flagged   has: attachment
-    before: after:            2026, 2026-11, 2026-11-24 (or 2026/11/24): from its first moment in
-                              the asker's zone; or a moment of RFC 3339
+    in: the id or name of a folder, or anywhere   is: unread read flagged   has: attachment
+    before: after:            2026, 2026-11, 2026-11-24 (or 2026/11/24): the first moment of it in
+                              the user's time zone; or a moment in the format of RFC 3339
     older_than: newer_than:   7d 2w 3m 1y before now, by the calendar
     larger: smaller:          5000 20K 5M 1.5G octets
 
-A word or phrase stands for the tokens (mail/query/tokenizer.py) it is made of, side by side and in
-this order inside one field of the document: `alice@example.org` is found where these three words
-follow each other. What has no token (an emoji, a dash) asks for nothing and is passed over.
+A word or phrase matches a field that has its tokens (mail/query/tokenizer.py) as neighbours, in
+this order: `alice@example.org` matches where these three words follow each other. A word or phrase
+without a token (an emoji, a dash) is ignored.
 
-OR, AND and NOT are operators in capitals only, `-` only before what it excludes: `well-known` is
-a word. A parenthesis without its counterpart, as of a smiley, separates words and groups nothing.
-`name:` with an unknown name is an error, so that a misspelt field never finds the wrong
-mails; not so where it ends the word ("Re: budget") or belongs to something else (10:30,
+OR, AND and NOT are operators in capitals only. `-` excludes only at the start of an operand:
+`well-known` is a word. A parenthesis without a counterpart, as in a smiley, is a separator.
+`name:` with an unknown name is an error, so that a misspelt field never finds the wrong mails. It
+is not an error at the end of a word ("Re: budget") or in other notations (10:30,
 https://a.example, mailto:a@b.example, std::vector).
 """
 
@@ -44,32 +44,35 @@ from mail.query.tree import (
     simplified,
 )
 
-_NO_FIELDS = frozenset({"mailto", "tel", "urn"})  # schemes of addresses without "//"
+_URI_SCHEMES = frozenset({"mailto", "tel", "urn"})  # schemes without "//"
 _QUOTES = '"“”„‟＂'
-_FIELD = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：]")  # two letters: C:\ is none
+_FIELD = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：]")  # two characters or more, so that C:\ is text
 _PHRASE = re.compile(f"[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}]")
 _WORD = re.compile(rf"[^\s{_QUOTES}()]+")
 _SPACE = re.compile(r"\s*")
 _OPERATOR = re.compile(rf"(?:OR|AND|NOT)(?![^\s{_QUOTES}()])")
 _MINUS = re.compile(r"-(?![\s)-]|\Z)")
-_LETTER = "[0-9A-Za-z\x80-\U0010ffff]"  # as near as a * has to know
+_LETTER = "[0-9A-Za-z\x80-\U0010ffff]"  # an approximation, sufficient for `*`
 _STAR_WITHIN = re.compile(rf"\*(?={_LETTER})|(?<={_LETTER})\*(?!\Z)")
-_BEGINNING = re.compile(rf"{_LETTER}\*\Z")
+_PREFIX = re.compile(rf"{_LETTER}\*\Z")
 
 
-def parse(text: str, asker: QueryContext) -> Query:
-    """The meaning of `text`. BadQuery: detail fit for who typed it, and where it went wrong."""
+def parse(text: str, context: QueryContext) -> Query:
+    """Parse `text`.
+
+    Raises BadQuery: `text` is not a query. The error has a detail for the user and the position.
+    """
     if len(text) > QUERY_MAX_CHARS:
         raise BadQuery(f"a search has at most {QUERY_MAX_CHARS} characters", QUERY_MAX_CHARS)
-    node = _Reader(_with_pairs_only(text), asker).query(None, 0)
+    node = _Parser(_with_unpaired_removed(text), context).query(None, 0)
     if node is None:
         raise BadQuery("there is no word to search for", 0)
-    return Query(simplified(node), f"{asker.zone} {text}")
+    return Query(simplified(node), f"{context.zone} {text}")
 
 
-def _with_pairs_only(text: str) -> str:
-    """`text` with a space for each parenthesis that has no counterpart or nothing to group."""
-    letters, opened = list(text), list[int]()
+def _with_unpaired_removed(text: str) -> str:
+    """Replace each parenthesis without a counterpart, and each empty pair, by spaces."""
+    characters, opened = list(text), list[int]()
     position = 0
     while position < len(text):
         if phrase := _PHRASE.match(text, position):
@@ -79,46 +82,49 @@ def _with_pairs_only(text: str) -> str:
             opened.append(position)
         elif text[position] == ")" and opened:
             start = opened.pop()
-            if not "".join(letters[start + 1 : position]).strip():
-                letters[start] = letters[position] = " "
+            if not "".join(characters[start + 1 : position]).strip():
+                characters[start] = characters[position] = " "
         elif text[position] == ")":
-            letters[position] = " "
+            characters[position] = " "
         position += 1
     for start in opened:
-        letters[start] = " "
-    return "".join(letters)
+        characters[start] = " "
+    return "".join(characters)
 
 
-class _Reader:
-    """Reads from left to right; `position` is what comes next. None: what asks for nothing."""
+class _Parser:
+    """Recursive descent parser; `position` is the next character.
 
-    def __init__(self, text: str, asker: QueryContext) -> None:
+    A method returns None for text without a token, which is not part of the query.
+    """
+
+    def __init__(self, text: str, context: QueryContext) -> None:
         self.position = 0
         self._text = text
-        self._asker = asker
+        self._context = context
         self._terms = 0
 
     def query(self, field: str | None, depth: int) -> Node | None:
-        """Up to the end, or to a parenthesis that closes."""
-        found: list[Node] = []
+        """Parse up to the end or a closing parenthesis."""
+        parts: list[Node] = []
         while not self._at_end():
-            either = self._either(field, depth)
-            found += [] if either is None else [either]
-            self._pass_and()
-        return And(tuple(found)) if found else None
+            part = self._alternatives(field, depth)
+            parts += [] if part is None else [part]
+            self._skip_and()
+        return And(tuple(parts)) if parts else None
 
-    def _either(self, field: str | None, depth: int) -> Node | None:
-        found = [self._part(field, depth)]
+    def _alternatives(self, field: str | None, depth: int) -> Node | None:
+        parts = [self._part(field, depth)]
         while self._operator() == "OR":
             start = self.position
             self.position += len("OR")
             if self._at_end():
                 raise BadQuery("OR needs something to search for on its right", start)
-            found.append(self._part(field, depth))
-        asked = tuple(part for part in found if part is not None)
-        return Or(asked) if asked else None
+            parts.append(self._part(field, depth))
+        alternatives = tuple(part for part in parts if part is not None)
+        return Or(alternatives) if alternatives else None
 
-    def _pass_and(self) -> None:
+    def _skip_and(self) -> None:
         if self._operator() != "AND":
             return
         start = self.position
@@ -130,41 +136,41 @@ class _Reader:
         operator = self._operator()
         if operator in {"OR", "AND"}:
             raise BadQuery(
-                f"{operator} stands between two things to search for; put it in quotes to "
+                f"{operator} is an operator between two things to search for; put it in quotes to "
                 "search for the word",
                 self.position,
             )
         if operator == "NOT" or _MINUS.match(self._text, self.position):
             return self._negated(operator or "-", field, depth)
-        return self._one(field, depth)
+        return self._operand(field, depth)
 
     def _negated(self, operator: str, field: str | None, depth: int) -> Node | None:
-        start = self._deeper(depth)
+        start = self._check_depth(depth)
         self.position += len(operator)
         if self._at_end():
             raise BadQuery(f"{operator} needs something to exclude", start)
         part = self._part(field, depth + 1)
         return None if part is None else Not(part)
 
-    def _one(self, field: str | None, depth: int) -> Node | None:
+    def _operand(self, field: str | None, depth: int) -> Node | None:
         start = self.position
         if self._is_field():
             if field is not None:
-                raise BadQuery(f"{field}: can have no other field in its parentheses", start)
+                raise BadQuery(f"{field}: cannot have another field in its parentheses", start)
             field = self._field()
         if self._text[self.position] == "(":
             return self._group(field, depth)
         return self._term(field, start)
 
     def _group(self, field: str | None, depth: int) -> Node | None:
-        self._deeper(depth)
+        self._check_depth(depth)
         self.position += 1
         node = self.query(field, depth + 1)
         self.position += 1
         return node
 
-    def _deeper(self, depth: int) -> int:
-        """The position, if what comes next may stand within so much."""
+    def _check_depth(self, depth: int) -> int:
+        """Return the position. Raises BadQuery: the next operand is nested deeper than allowed."""
         if depth == DEPTH_MAX:
             raise BadQuery(
                 f"at most {DEPTH_MAX} parentheses and exclusions within each other", self.position
@@ -175,7 +181,7 @@ class _Reader:
         position = self.position
         if field in VALUE_FIELDS:
             text = self._phrase()[0] if self._text[position] in _QUOTES else self._bare(field)
-            node = VALUE_FIELDS[field].read(text, self._asker)
+            node = VALUE_FIELDS[field].parse_value(text, self._context)
             if node is None:
                 raise BadQuery(f"{field}: is followed by {VALUE_FIELDS[field].takes}", position)
         else:
@@ -196,37 +202,37 @@ class _Reader:
             text, prefix = self._phrase()
         else:
             text = self._bare(field)
-            prefix = _BEGINNING.search(text) is not None
+            prefix = _PREFIX.search(text) is not None
             if within := _STAR_WITHIN.search(text):
-                raise BadQuery("a * stands at the end of a word only", start + within.start())
-        found = tuple(pieces(text))
-        return WordsNode(found, TEXT_FIELDS.get(field or ""), prefix) if found else None
+                raise BadQuery("a * is allowed only at the end of a word", start + within.start())
+        words = tuple(pieces(text))
+        return WordsNode(words, TEXT_FIELDS.get(field or ""), prefix) if words else None
 
     def _bare(self, field: str | None) -> str:
-        """Up to white space, a quote or a parenthesis."""
+        """Read up to white space, a quote or a parenthesis."""
         match = _WORD.match(self._text, self.position)
         if match is None:
-            raise BadQuery(f"{field}: needs a word or a phrase right behind it", self.position)
+            raise BadQuery(f"{field}: needs a word or a phrase right after it", self.position)
         self.position = match.end()
         return match[0]
 
     def _phrase(self) -> tuple[str, bool]:
         match = _PHRASE.match(self._text, self.position)
         if match is None:
-            raise BadQuery("a quote is opened here and never closed", self.position)
+            raise BadQuery("a quotation begins here and is never closed", self.position)
         prefix = self._text[match.end() : match.end() + 1] == "*"
         self.position = match.end() + prefix
         return match[1], prefix
 
     def _is_field(self) -> bool:
-        """Whether `name:` comes next and is meant as a field."""
+        """Whether the next text is `name:` and means a field."""
         match = _FIELD.match(self._text, self.position)
-        if match is None or match[1].lower() in _NO_FIELDS:
+        if match is None or match[1].lower() in _URI_SCHEMES:
             return False
         if match[1].lower() in FIELDS:
             return True
         follows = self._text[match.end() : match.end() + 2]
-        return bool(follows.strip()) and not follows[0].isspace() and not _is_elsewhere(follows)
+        return bool(follows.strip()) and not follows[0].isspace() and not _is_not_a_field(follows)
 
     def _field(self) -> str:
         match = _FIELD.match(self._text, self.position)
@@ -240,7 +246,7 @@ class _Reader:
                 self.position,
             )
         if not self._text[match.end() : match.end() + 1].strip():
-            raise BadQuery(f"{name}: needs a word or a phrase right behind it", match.end())
+            raise BadQuery(f"{name}: needs a word or a phrase right after it", match.end())
         self.position = match.end()
         return name
 
@@ -250,7 +256,7 @@ class _Reader:
         return match[0] if match else None
 
     def _at_end(self) -> bool:
-        """Whether nothing comes next, or a parenthesis that closes."""
+        """Whether the end or a closing parenthesis comes next."""
         self._skip_space()
         return self._text[self.position : self.position + 1] in {"", ")"}
 
@@ -260,6 +266,6 @@ class _Reader:
         self.position = match.end()
 
 
-def _is_elsewhere(follows: str) -> bool:
-    """Whether what follows the colon tells of an address, a path or a program's name."""
+def _is_not_a_field(follows: str) -> bool:
+    """Whether the text after the colon shows a URL, a path or a qualified name."""
     return follows == "//" or follows[0] in ":\\"

@@ -16,12 +16,12 @@ from mail.query.tree import (
     ReceivedBefore,
     WordsNode,
     leaves,
+    map_leaves,
     negated,
-    replaced,
     simplified,
 )
 
-HEAD = ("subject", "sender", "to", "cc", "filenames")  # all of SEARCHED but the body
+HEAD = ("subject", "sender", "to", "cc", "filenames")  # all of SEARCHED_FIELDS but the body
 
 
 class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +95,7 @@ def residual(node: Node, truth: dict[FactNode, bool]) -> Node:
             return leaf
         return EVERYTHING if truth[leaf] else NOTHING
 
-    return replaced(node, constant)
+    return map_leaves(node, constant)
 
 
 def facts_in(node: Node) -> tuple[FactNode, ...]:

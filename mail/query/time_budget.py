@@ -1,4 +1,7 @@
-"""How long an index works for one search, so that nobody's search holds up those of others."""
+"""Time budget of a search: the index stops working for a search after SEARCH_MAX_S seconds.
+
+The limit keeps one user's expensive search from delaying the searches of other users.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +11,7 @@ SEARCH_MAX_S = 2.0
 
 
 class SearchTimedOut(PostriverError):
-    """The time of a search is over, and what was asked last has not been answered."""
+    """The time budget of a search ended before the last index call had a result."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -19,7 +22,10 @@ class SearchTimedOut(PostriverError):
 
 @dataclass(slots=True)
 class TimeBudget:
-    """Seconds by the clock that are left; waiting for one's turn is not counted."""
+    """Seconds of elapsed time left for the index calls of one search.
+
+    The time that a search waits for its turn is not counted.
+    """
 
     left_s: float = SEARCH_MAX_S
     spent_s: float = 0.0
@@ -29,6 +35,6 @@ class TimeBudget:
         self.spent_s += seconds
 
     def check(self) -> None:
-        """SearchTimedOut when nothing is left."""
+        """Raises SearchTimedOut: no time is left."""
         if self.left_s <= 0:
             raise SearchTimedOut

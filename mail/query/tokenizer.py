@@ -1,21 +1,20 @@
-"""Words of a text, as search knows them: the one place that decides what finds what.
+"""Tokenizer of search: the words of a text, folded, for documents and queries alike.
 
-Documents and queries pass through `tokens` alike, and every index stores these tokens as they are,
-so that engines differ in speed only. What a reader may rely on:
+Every index stores these tokens unchanged. All indexes therefore find the same messages, and differ
+in speed only. Users may rely on these rules:
 
 - Case, width and accents do not matter: "ＲÉSUMÉ" is "resume", "Łódź" is "lodz", "ß" is "ss".
-  Marks that make another letter stay: Japanese が is not か, Indic and Thai vowels are kept.
-- Arabic script: vowel points, hamza and the stretch U+0640 do not matter; final and Persian forms
-  of yeh and kaf are one letter each. Digits of any script are the ASCII digits: "٢٠٢٤" is "2024".
-- A word is a run of letters and digits; everything else separates. An address is therefore the
-  words of its parts, and a whole address is these words side by side (mail/query/tree.py: a
-  phrase).
-- Scripts written without spaces (Han, kana, Hangul, bopomofo, Thai, Lao, Khmer, Myanmar) become
-  overlapping pairs and the last character: 한국어 is 한국 국어 어. So every character begins a
-  token, and whatever part of a word is asked for is found: two characters or more as their pairs,
-  side by side; one character as the beginning of a token.
+  Marks that distinguish characters are kept: Japanese が is not か, Indic and Thai vowels count.
+- Arabic script: vowel points, hamza and the stretch U+0640 do not matter. Final and Persian forms
+  of yeh and kaf equal the Arabic forms. Digits of any script are ASCII digits: "٢٠٢٤" is "2024".
+- A word is a run of letters and digits; everything else is a separator. The words of an address
+  are its parts, and the whole address is a phrase of these words (mail/query/tree.py).
+- Scripts without spaces (Han, kana, Hangul, bopomofo, Thai, Lao, Khmer, Myanmar) become overlapping
+  pairs and the last character: 한국어 is 한국 국어 어. Every character begins a token, so any part
+  of a word can be found: a part of two or more characters as a phrase of its pairs, and a single
+  character as the prefix of a token.
 - A change of script ends a word: "서울2024년" is 서울 울, 2024, 년.
-- Emoji, symbols and punctuation are no words.
+- Emoji, symbols and punctuation are not words.
 """
 
 import re
@@ -24,17 +23,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import add
 
-TEXT_MAX_CHARS = 256 * 1024  # of one text; what stands behind is not searchable
-TOKEN_MAX_CHARS = 64  # a longer word is known by its beginning
-FOLD_MAX_CHARS = 2048  # folded at once
+TEXT_MAX_CHARS = 256 * 1024  # of one text; the rest of a longer text is not searchable
+TOKEN_MAX_CHARS = 64  # a longer word is cut to this
+FOLD_MAX_CHARS = 2048  # longer texts are folded in parts
 
 
 def _range(*spans: str) -> Iterator[str]:
-    for span in spans:  # its first and its last character
+    for span in spans:  # the first and the last character
         yield from map(chr, range(ord(span[0]), ord(span[1]) + 1))
 
 
-# What folding takes out or replaces, in decomposed text.
+# Characters that folding removes or replaces, in decomposed text.
 _FOLDED = {
     # Diacritics of European scripts; the optional vowel points of Hebrew and Arabic.
     **dict.fromkeys(_range("\u0300\u036f", "\u0483\u0487", "\u1ab0\u1aff", "\u1dc0\u1dff"), ""),
@@ -45,12 +44,12 @@ _FOLDED = {
     # Invisible inside words: soft hyphen, zero-width characters, direction marks, selectors.
     **dict.fromkeys(_range("\u200b\u200f", "\u202a\u202e", "\u2060\u2064", "\ufe00\ufe0f"), ""),
     **dict.fromkeys("\u00ad\u061c\ufeff", ""),
-    "\u0640": "",  # kashida stretches a word and is no letter
+    "\u0640": "",  # kashida: stretches a word, without meaning
     "\u0649": "\u064a",  # alef maksura and Persian yeh
     "\u06cc": "\u064a",
     "\u06a9": "\u0643",  # Persian kaf
     "_": " ",
-    # Letters that Unicode does not decompose, but people type without.
+    # Unicode does not decompose these. Users also type them without the stroke or ligature.
     **dict(zip("øłđħŧı", "oldhti", strict=True)),
     "æ": "ae",
     "œ": "oe",
@@ -66,9 +65,9 @@ _UNSPACED = (
 )
 # `\w` lacks the dependent vowels of Indic scripts, which are marks by category.
 _SPACED = r"\w\u0900-\u0963\u0966-\u0dff\u0f00\u0f18-\u0fbc"
-# Up to FOLD_MAX_CHARS, ended behind white space where there is any.
+# Up to FOLD_MAX_CHARS, ending after white space if there is any.
 _PART = re.compile(rf".{{1,{FOLD_MAX_CHARS - 1}}}\s|.{{1,{FOLD_MAX_CHARS}}}", re.DOTALL)
-# ASCII alone: letters as small ones, digits as they are, everything else as a space.
+# ASCII: letters in lower case, digits unchanged, everything else a space.
 _ASCII_FOLDED = bytes(
     ord(chr(code).lower()) if chr(code).isalnum() else 0x20 for code in range(0x80)
 ) + bytes(0x80)
@@ -79,21 +78,19 @@ _PIECE = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 
 
 def tokens(text: str) -> list[str]:
-    """What an index keeps of `text`, in order; at most TEXT_MAX_CHARS of it are read.
+    """Return the tokens of the first TEXT_MAX_CHARS of `text`, in order.
 
-    A token holds no white space, nothing of ASCII but letters and digits, nothing private and no
-    lone surrogate. It is 1 to TOKEN_MAX_CHARS characters long.
+    A token is 1 to TOKEN_MAX_CHARS characters long. It has no white space, no ASCII characters but
+    letters and digits, no private-use characters and no lone surrogates.
     """
-    found = pieces(text)
-    if text.isascii() or all(map(str.isascii, found)):
-        return found
-    return [
-        token for piece in found for token in ((piece,) if piece.isascii() else tokens_of(piece))
-    ]
+    words = pieces(text)
+    if text.isascii() or all(map(str.isascii, words)):
+        return words
+    return [token for word in words for token in ((word,) if word.isascii() else tokens_of(word))]
 
 
 def pieces(text: str) -> list[str]:
-    """The words of `text` in order, folded; a run of a script without spaces is one word."""
+    """Return the folded words of `text` in order; a run of a script without spaces is one word."""
     text = text[:TEXT_MAX_CHARS]
     if text.isascii():
         return _shortened(text.encode().translate(_ASCII_FOLDED).decode().split())
@@ -105,25 +102,25 @@ def pieces(text: str) -> list[str]:
 
 
 def tokens_of(piece: str) -> Sequence[str]:
-    """What an index keeps of one piece."""
+    """Return the tokens of one piece."""
     return (*pairs(piece), piece[-1]) if is_unspaced(piece) else (piece,)
 
 
 def pairs(piece: str) -> Iterable[str]:
-    """The overlapping pairs of a run; none of a single character."""
+    """Return the overlapping pairs of a run; a single character has no pair."""
     return map(add, piece, piece[1:])
 
 
 def is_unspaced(piece: str) -> bool:
-    """Whether a piece is a run of a script without spaces."""
+    """Whether `piece` is a run of a script without spaces."""
     return not piece.isascii() and _UNSPACED_ANY.match(piece) is not None
 
 
 def fold(text: str) -> str:
-    """Without case, width, accents and invisible characters. Hangul and kana stay composed.
+    """Remove case, width, accents and invisible characters. Hangul and kana stay composed.
 
-    Long texts go in parts: normalisation takes quadratic time in a run of combining marks
-    (UAX #15 §3.2), so 256 KiB of them would otherwise hold the process for a minute.
+    Long texts are folded in parts: normalisation takes quadratic time in a run of combining marks
+    (UAX #15 §3.2), so that 256 KiB of marks would block the process for a minute.
     """
     if len(text) <= FOLD_MAX_CHARS:
         return _fold(text)
@@ -133,7 +130,7 @@ def fold(text: str) -> str:
 def _fold(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
     text = unicodedata.normalize("NFKD", text)
-    for character in _FOLDABLE.intersection(text):  # few are there: quicker than translate
+    for character in _FOLDABLE.intersection(text):  # few characters: faster than translate
         text = text.replace(character, _FOLDED[character])
     text = _FOREIGN_DIGIT.sub(_ascii_digit, text)
     return unicodedata.normalize("NFC", text)

@@ -1,10 +1,7 @@
-"""What a search asks for, as a tree: the meaning of a query, apart from how it is typed.
+"""Query tree: the meaning of a search, independent of its text.
 
-Leaves about text are answered by the search index. Leaves about time, size and attachments are
-known to the index too, for they never change. `InFolder` and `HasState` are known only to message
-rows. mail/query/parser.py reads a tree from what a person types, mail/query/formatter.py writes it
-down, mail/query/matcher.py says by definition what matches it, mail/query/planner.py what to ask of
-whom.
+The search index decides leaves about words. It also knows arrival time, size and attachments,
+because they never change. Only message rows know `InFolder` and `HasState`.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,14 +16,14 @@ from schemas.mailbox import FOLDERS
 QUERY_MAX_CHARS = 1_000
 TERMS_MAX = 50  # leaves of a tree
 DEPTH_MAX = 20  # parentheses within parentheses
-SEARCHED = ("subject", "sender", "to", "cc", "body", "filenames")  # fields of IndexDocument
+SEARCHED_FIELDS = ("subject", "sender", "to", "cc", "body", "filenames")  # fields of IndexDocument
 
 
 class WordsNode(msgspec.Struct, frozen=True, tag=True):
-    """Words side by side in one field; `field` is one of SEARCHED, None: in any one of them.
+    """A word or phrase in one field. `field` is in SEARCHED_FIELDS; None: any field.
 
-    `pieces` are those of mail/query/tokenizer.py, at least one; with `prefix` the last is a word's
-    beginning.
+    `pieces` are the pieces of mail/query/tokenizer.py, at least one. With `prefix`, the last piece
+    matches the beginning of a word.
     """
 
     pieces: tuple[str, ...]
@@ -35,41 +32,41 @@ class WordsNode(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReceivedBefore(msgspec.Struct, frozen=True, tag=True):
-    """Received earlier than this moment."""
+    """The message was received before this moment (Unix milliseconds)."""
 
     at_ms: int
 
 
 class LargerThan(msgspec.Struct, frozen=True, tag=True):
-    """Of more octets than this."""
+    """The mail has more octets than this."""
 
     size_bytes: int
 
 
 class HasAttachment(msgspec.Struct, frozen=True, tag=True):
-    """Something is attached to it."""
+    """The mail has an attachment."""
 
 
 class InFolder(msgspec.Struct, frozen=True, tag=True):
-    """It lies in this folder."""
+    """The message is in this folder."""
 
     folder_id: str
 
 
 class HasState(msgspec.Struct, frozen=True, tag=True):
-    """`unread` or `flagged`; what is read is not unread."""
+    """The message is `unread` or `flagged`."""
 
     state: str
 
 
 class And(msgspec.Struct, frozen=True, tag=True):
-    """All of them; of none: everything."""
+    """Every part matches. Without parts: matches everything."""
 
     of: tuple["Node", ...]
 
 
 class Or(msgspec.Struct, frozen=True, tag=True):
-    """Any of them; of none: nothing."""
+    """At least one part matches. Without parts: matches nothing."""
 
     of: tuple["Node", ...]
 
@@ -78,9 +75,9 @@ class Not(msgspec.Struct, frozen=True, tag=True):
     of: "Node"
 
 
-Lasting = ReceivedBefore | LargerThan | HasAttachment  # a mail's own, for ever
-Passing = InFolder | HasState  # a message row's, until it is changed
-FactNode = Lasting | Passing
+FixedFact = ReceivedBefore | LargerThan | HasAttachment  # a property of the mail, never changes
+RowFact = InFolder | HasState  # a property of the message row, changed by commands
+FactNode = FixedFact | RowFact
 Leaf = WordsNode | FactNode
 Node = (
     WordsNode | ReceivedBefore | LargerThan | HasAttachment | InFolder | HasState | And | Or | Not
@@ -99,24 +96,27 @@ class Query(msgspec.Struct, frozen=True):
     cursor_scope: str
 
 
-def _standard() -> dict[str, tuple[str, ...]]:
+def _standard_folders() -> dict[str, tuple[str, ...]]:
     return {id_: (id_,) for id_ in FOLDERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryContext:
-    """Who asks and when: what `older_than:`, dates and folders' names refer to."""
+    """The time, time zone and folders that `older_than:`, dates and `in:` refer to."""
 
     now_ms: int
     zone: tzinfo = UTC
-    folders: dict[str, tuple[str, ...]] = field(default_factory=_standard)  # folded name: ids
+    folders: dict[str, tuple[str, ...]] = field(  # ids by folded name
+        default_factory=_standard_folders
+    )
 
 
 def phrase(words: WordsNode) -> tuple[tuple[str, ...], bool]:
-    """The tokens to be found side by side, and whether the last one is only a beginning.
+    """Return the tokens that must be neighbours, and whether the last one is a prefix.
 
-    The end of a run of a script without spaces may lie within a longer run: its last character
-    is then no token of its own. Alone, it is the beginning of one.
+    A run of a script without spaces may end inside a longer run of the document. The last character
+    of the run is then not a token of the document, so only the pairs are searched. A run of a
+    single character is searched as a prefix.
     """
     *before, last = words.pieces
     tokens = tuple(token for piece in before for token in tokens_of(piece))
@@ -128,7 +128,11 @@ def phrase(words: WordsNode) -> tuple[tuple[str, ...], bool]:
 
 
 def simplified(node: Node) -> Node:
-    """The normal form: no tree within its like, nothing twice, no double Not, no idle constant."""
+    """Return the normal form of `node`.
+
+    The normal form has no And inside And, no Or inside Or, no repeated parts, no double Not, and no
+    constant that does not change the result.
+    """
     match node:
         case And(of):
             return _joined(And, of, idle=EVERYTHING, decisive=NOTHING)
@@ -137,13 +141,13 @@ def simplified(node: Node) -> Node:
         case Not(of):
             return negated(simplified(of))
         case WordsNode(pieces, field, prefix=True) if is_unspaced(pieces[-1]):
-            return WordsNode(pieces, field)  # each of its characters begins a token anyway
+            return WordsNode(pieces, field)  # each character of the run begins a token anyway
         case _:
             return node
 
 
 def negated(node: Node) -> Node:
-    """Not `node`, in normal form when `node` is."""
+    """Return Not(node), in normal form if `node` is in normal form."""
     if isinstance(node, Not):
         return node.of
     if node == EVERYTHING:
@@ -154,7 +158,7 @@ def negated(node: Node) -> Node:
 def _joined(
     kind: type[And] | type[Or], of: tuple[Node, ...], *, idle: Node, decisive: Node
 ) -> Node:
-    parts: dict[Node, None] = {}  # a set that keeps the order
+    parts: dict[Node, None] = {}  # an ordered set
     for part in map(simplified, of):
         parts.update(dict.fromkeys(part.of if isinstance(part, kind) else (part,)))
     parts.pop(idle, None)
@@ -166,7 +170,7 @@ def _joined(
 
 
 def leaves(node: Node) -> Iterator[Leaf]:
-    """Every leaf, from left to right."""
+    """Iterate over the leaves, from left to right."""
     match node:
         case And(of) | Or(of):
             for part in of:
@@ -177,8 +181,8 @@ def leaves(node: Node) -> Iterator[Leaf]:
             yield node
 
 
-def replaced(node: Node, change: Callable[[Leaf], Node]) -> Node:
-    """The tree with `change` made of each leaf, in normal form."""
+def map_leaves(node: Node, change: Callable[[Leaf], Node]) -> Node:
+    """Return the tree with each leaf replaced by `change(leaf)`, in normal form."""
 
     def walk(node: Node) -> Node:
         match node:
@@ -195,7 +199,7 @@ def replaced(node: Node, change: Callable[[Leaf], Node]) -> Node:
 
 
 def evaluated(node: Node, holds: Callable[[Leaf], bool]) -> bool:
-    """The tree's truth, given each leaf's."""
+    """Return the truth of the tree, given the truth of each leaf."""
     match node:
         case And(of):
             return all(evaluated(part, holds) for part in of)

@@ -1,4 +1,4 @@
-"""What stands behind `before:`, `older_than:`, `larger:` and `tz=`, read."""
+"""Parsers of the values in a search: dates, ages, sizes and time zone names."""
 
 import calendar
 import re
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from mail.errors import Refused
 
 ZONE_MAX_CHARS = 64
-SIZE_MAX_BYTES = 1 << 62  # what is said to be larger is as large: no mail is
+SIZE_MAX_BYTES = 1 << 62  # larger sizes are cut to this: no mail is as large
 _DATE = re.compile(r"(\d{4})(?:([-/.])(\d{1,2})(?:\2(\d{1,2}))?)?", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,3})\d*)?(Z|[+-]\d\d:\d\d)",
@@ -22,38 +22,45 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def zone_of(name: str) -> tzinfo:
-    """The zone of an IANA name such as Europe/Berlin. Refused: there is none of that name."""
+    """Return the time zone of an IANA name such as Europe/Berlin.
+
+    Raises Refused: there is no time zone of that name.
+    """
     if len(name) <= ZONE_MAX_CHARS and _ZONE.fullmatch(name):
         try:
             return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):  # OSError: a folder of zones
+        except (KeyError, ValueError, OSError):  # OSError: the name of a folder of zones
             pass
     raise Refused("a time zone has a name of the IANA list, such as Europe/Berlin")
 
 
 def moment_ms(text: str, zone: tzinfo) -> int | None:
-    """A year, month or day: its first moment in `zone`. Or a moment of RFC 3339. None: neither.
+    """Return a moment as Unix milliseconds; None if `text` is not a date or moment.
 
-    Where a day has no midnight, clocks being put forward then, it begins when they are.
+    A year, month or day means its first moment in `zone`. Text in the format of RFC 3339 means that
+    moment. A day without a midnight, because clocks are put forward, begins at that change.
     """
     try:
-        if found := _DATE.fullmatch(text):
-            year, month, day = (int(found[n] or 1) for n in (1, 3, 4))
+        if date := _DATE.fullmatch(text):
+            year, month, day = (int(date[n] or 1) for n in (1, 3, 4))
             return _ms(datetime(year, month, day, tzinfo=zone))
-        if found := _MOMENT.fullmatch(text):
-            whole_s = datetime.fromisoformat(f"{found[1]}{found[3]}".upper())
-            return _ms(whole_s) + int((found[2] or "0").ljust(3, "0"))
+        if moment := _MOMENT.fullmatch(text):
+            whole_s = datetime.fromisoformat(f"{moment[1]}{moment[3]}".upper())
+            return _ms(whole_s) + int((moment[2] or "0").ljust(3, "0"))
     except (ValueError, OverflowError):
         return None
     return None
 
 
 def age_ms(text: str, now_ms: int, zone: tzinfo) -> int | None:
-    """The moment that is `7d`, `2w`, `3m` or `1y` before now, by the calendar of `zone`."""
-    found = _AGE.fullmatch(text)
-    if not found:
+    """Return the Unix milliseconds of `7d`, `2w`, `3m` or `1y` before now, else None.
+
+    Ages are counted by the calendar of `zone`.
+    """
+    age = _AGE.fullmatch(text)
+    if not age:
         return None
-    number, unit = int(found[1]), found[2].lower()
+    number, unit = int(age[1]), age[2].lower()
     now = (_EPOCH + timedelta(milliseconds=now_ms)).astimezone(zone)
     try:
         if unit in "dw":
@@ -64,18 +71,18 @@ def age_ms(text: str, now_ms: int, zone: tzinfo) -> int | None:
 
 
 def size_bytes(text: str) -> int | None:
-    """`5000`, `20K`, `1.5MB`, `2G`: octets, K being 1024. None: nothing of the kind."""
-    found = _SIZE.fullmatch(text)
-    if not found:
+    """Return the octets of `5000`, `20K`, `1.5MB` or `2G`, where K is 1024; else None."""
+    number = _SIZE.fullmatch(text)
+    if not number:
         return None
-    fraction = found[2] or ""
-    unit: int = _UNITS[found[3].lower()]
-    size = int(found[1]) * unit + int(f"{fraction}000000"[:6]) * unit // 1_000_000
+    fraction = number[2] or ""
+    unit: int = _UNITS[number[3].lower()]
+    size = int(number[1]) * unit + int(f"{fraction}000000"[:6]) * unit // 1_000_000
     return min(size, SIZE_MAX_BYTES)
 
 
 def _months_before(now: datetime, months: int) -> datetime:
-    """The same day and time of an earlier month, or its last day when it is shorter."""
+    """Return the same day and time of an earlier month, or its last day in a shorter month."""
     year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
     day = min(now.day, calendar.monthrange(year, month + 1)[1])
     return now.replace(year=year, month=month + 1, day=day)

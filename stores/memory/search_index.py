@@ -6,7 +6,7 @@ from mail.errors import StoreUnavailable
 from mail.pagination import NEWEST, ListPosition
 from mail.ports import IndexMatches
 from mail.query.highlighter import HighlightedText, Highlighter
-from mail.query.matcher import FieldTokens, lasting_facts, matches, texts_of
+from mail.query.matcher import FieldTokens, document_facts, field_tokens, matches
 from mail.query.planner import IndexQuery, node_of
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
@@ -28,7 +28,7 @@ class MemorySearchIndex:
     async def add(self, document: IndexDocument) -> None:
         self._check()
         key = document.user_id, document.message_id
-        self._documents[key] = document, texts_of(document)
+        self._documents[key] = document, field_tokens(document)
 
     async def remove(self, user_id: str, message_id: str) -> None:
         self._check()
@@ -97,7 +97,7 @@ class MemorySearchIndex:
     def _matches(self, user_id: str, query: IndexQuery) -> Iterable[ListPosition]:
         node = node_of(query)
         for document, texts in self._documents.values():
-            if document.user_id == user_id and matches(node, texts, lasting_facts(document)):
+            if document.user_id == user_id and matches(node, texts, document_facts(document)):
                 yield document.received_at_ms, document.message_id
 
     def _check(self, budget: TimeBudget | None = None) -> None:

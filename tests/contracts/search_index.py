@@ -14,7 +14,7 @@ from mail.query.highlighter import HighlightedText
 from mail.query.parser import parse
 from mail.query.planner import IndexQuery, plan_of
 from mail.query.time_budget import SearchTimedOut, TimeBudget
-from mail.query.tree import SEARCHED, Query, QueryContext
+from mail.query.tree import SEARCHED_FIELDS, Query, QueryContext
 from mail.query.values import zone_of
 from mail.search.executor import SearchRequest, execute_search
 from schemas.events.mailbox_events import MailboxChanged, MessageChange, Position
@@ -104,7 +104,7 @@ class SearchIndexContract:
         await index.add(document("another's", user="bob", body="invoice 회의 茶"))
         return index
 
-    @pytest.mark.parametrize("field", SEARCHED)
+    @pytest.mark.parametrize("field", SEARCHED_FIELDS)
     async def test_a_word_is_found_in_every_field(self, index, field):
         await index.add(document("hit", **{field: "the invoice of May"}))
         await index.add(document("miss", **{field: "the invoices of May"}))

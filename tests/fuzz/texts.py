@@ -15,7 +15,7 @@ from edge import proxy_protocol
 from mail.addresses import ADDRESS_MAX_BYTES, normal_address, split_address
 from mail.errors import BadAddress, BadQuery, Refused
 from mail.pagination import decode_cursor, encode_cursor
-from mail.query.formatter import unparse
+from mail.query.formatter import format_query
 from mail.query.parser import parse
 from mail.query.planner import node_of, plan_of, tiers
 from mail.query.tree import QUERY_MAX_CHARS, TERMS_MAX, QueryContext, leaves
@@ -44,7 +44,7 @@ def query(data: bytes) -> None:
         return
     assert calls <= CALLS_PER_QUERY
     assert len(list(leaves(read.node))) <= TERMS_MAX
-    written = unparse(read.node)
+    written = format_query(read.node)
     if len(written) <= QUERY_MAX_CHARS:
         assert parse(written, asker).node == read.node
     plan = plan_of(read.node)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from mail.query.tokenizer import pieces
 from mail.query.tree import (
-    SEARCHED,
+    SEARCHED_FIELDS,
     And,
     HasAttachment,
     HasState,
@@ -29,7 +29,7 @@ MOMENTS = st.integers(0, 3)
 SIZES = st.integers(0, 9)
 DOCUMENT = st.fixed_dictionaries(
     {"name": st.sampled_from("abcdef"), "at": MOMENTS},
-    optional=dict.fromkeys(SEARCHED, TEXT)
+    optional=dict.fromkeys(SEARCHED_FIELDS, TEXT)
     | {"size_bytes": SIZES, "has_attachments": st.booleans()},
 )
 ROW = st.fixed_dictionaries(
@@ -41,7 +41,7 @@ ROW = st.fixed_dictionaries(
 WORDS = st.builds(
     WordsNode,
     TEXT.map(lambda text: tuple(pieces(text)[:3])).filter(bool),
-    st.sampled_from([None, None, *SEARCHED]),
+    st.sampled_from([None, None, *SEARCHED_FIELDS]),
     st.booleans(),
 )
 LASTING = st.one_of(

@@ -17,7 +17,7 @@ from mail.ports import IndexMatches
 from mail.query.highlighter import HighlightedText, Highlighter
 from mail.query.planner import IndexQuery
 from mail.query.tokenizer import TEXT_MAX_CHARS
-from mail.query.tree import SEARCHED, Node
+from mail.query.tree import SEARCHED_FIELDS, Node
 from schemas.search import IndexDocument
 from stores.sqlite.search.fts5_query import COLUMNS, columns, expression
 from stores.sqlite.search.time_limit import is_interrupt
@@ -195,7 +195,7 @@ def _packed(document: IndexDocument) -> bytes:
     """What of it is searchable, in valid Unicode."""
     texts = {
         field: getattr(document, field)[:TEXT_MAX_CHARS].encode("utf-8", "replace").decode()
-        for field in SEARCHED
+        for field in SEARCHED_FIELDS
     }
     return _pack(msgspec.structs.replace(document, **texts))
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from mail.query.planner import IndexQuery
 from mail.query.tokenizer import tokens
-from mail.query.tree import SEARCHED, And, Node, Not, Or, WordsNode, phrase
+from mail.query.tree import SEARCHED_FIELDS, And, Node, Not, Or, WordsNode, phrase
 from schemas.search import IndexDocument
 
 _MARK = "\ue000"  # private use: never a letter
 _ATTACHED = f"{_MARK}attached"
 _BITS_MAX = 48
-COLUMNS = ("about", *(f'"{field}"' for field in SEARCHED))
+COLUMNS = ("about", *(f'"{field}"' for field in SEARCHED_FIELDS))
 
 
 def columns(document: IndexDocument) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def columns(document: IndexDocument) -> tuple[str, ...]:
     about = [_owner(document.user_id), _bits(document.size_bytes)]
     if document.has_attachments:
         about.append(_ATTACHED)
-    texts = (tokens(getattr(document, field)) for field in SEARCHED)
+    texts = (tokens(getattr(document, field)) for field in SEARCHED_FIELDS)
     return tuple(map(" ".join, (about, *texts)))
 
 

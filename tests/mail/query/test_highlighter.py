@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.query.highlighter import LOOKED_AT_CHARS, PREVIEW_MAX_CHARS, Highlighter
+from mail.query.highlighter import EXAMINED_CHARS, PREVIEW_MAX_CHARS, Highlighter
 from mail.query.matcher import has_words
 from mail.query.parser import parse
 from mail.query.tokenizer import tokens
@@ -60,7 +60,7 @@ def test_a_preview_is_short_and_begins_at_a_word_before_the_match():
 
 
 def test_what_stands_far_behind_is_not_looked_at():
-    assert preview("late", "x " * LOOKED_AT_CHARS + "late") is None
+    assert preview("late", "x " * EXAMINED_CHARS + "late") is None
 
 
 @given(trees(WORDS), st.lists(st.sampled_from([*SAID, "<b>", "&amp;", "\n"]) | st.text(max_size=9)))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mail.query.formatter import unparse
-from mail.query.matcher import facts_of, matches, texts_of
+from mail.query.formatter import format_query
+from mail.query.matcher import facts_of, field_tokens, matches
 from mail.query.planner import tiers
 from mail.query.tree import Query
 from stores.memory.search_index import MemorySearchIndex
@@ -53,7 +53,7 @@ async def test_both_find_what_matches_by_definition(fts, steps, rows, nodes):
     for node in nodes:
         truth = [
             {id_ for id_, made in kept.items()
-             if matches(tier, texts_of(made), facts_of(listed[id_]))}
+             if matches(tier, field_tokens(made), facts_of(listed[id_]))}
             for tier in (node, *tiers(node))
         ]  # fmt: skip
         assert set().union(*truth[1:]) == truth[0]
@@ -65,7 +65,7 @@ async def test_both_find_what_matches_by_definition(fts, steps, rows, nodes):
             for made in reversed(by_date)
             if made.message_id in tier
         ]
-        query = Query(node, unparse(node))
+        query = Query(node, format_query(node))
         for index in (memory, fts):
             for looked_at, order, hoped in (
                 (100, "date", expected),
