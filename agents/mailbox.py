@@ -1,23 +1,34 @@
-"""mailbox: the one writer of every mailbox.
+"""mailbox: the single writer of every mailbox.
 
-Reads mailbox.commands, strictly in order per user. Writes journal, views and state by
-MailStore.commit. Emits mailbox.changed, with it the next chunk of an order to a whole folder
-(mailbox.commands again); or mailbox.answered when nothing changes. Then sets the unread table.
-The store unreachable: Transient, the partition holds. A deliver with a keyword that is none:
-Poison, before the journal. JournalConflict: Fatal, a second writer is or was at work.
-Anything unforeseen: the mailbox is rebuilt and the command tried again, then the user is set aside
-(agents/mailbox_failures.py).
-Behind the journal whatever fails is repeated without end.
-A message destroyed for good: after journal and views its content is held no more.
-Safe to repeat: the table is doubted from the beginning of a try until its outputs are out, so
-that the next try or owner reads the store first; a command that the store knows already, by
-position, command id or message id, has its outputs published again and changes nothing.
+Reads mailbox.commands, strictly in order per user.
+Writes journal, views and state by one MailStore.commit per command. After a commit that destroyed
+messages it releases their contents. After the outputs are published it sets the state table.
+Emits mailbox.changed, and with it to mailbox.commands the next chunk of a bulk command and the
+folding of the journal when they are due. Emits mailbox.answered for a command without changes.
+
+Store unreachable: Transient, the partition holds.
+A deliver command with an invalid keyword: Poison, before the journal is written.
+JournalConflict: Fatal, a second writer is or was at work.
+Any other error: the mailbox is rebuilt and the command tried again; if that fails too, the user is
+set aside (agents/mailbox_failures.py).
+Any error after the journal is written: the event is tried again without limit, and never parked.
+
+Safe to repeat: the table entry is in doubt from the start of an attempt until its outputs are
+published, so the next attempt, or the next owner of the partition, reads the store first. A command
+that the store knows by position, command id or message id changes nothing; its outputs are
+published again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from agents.background.journal_folding import fold, fold_after
-from agents.mailbox_failures import CommitFailed, MailboxSetAside, StateBehind, carried_out, lifted
+from agents.mailbox_failures import (
+    CommitFailed,
+    MailboxSetAside,
+    StateBehind,
+    apply_with_recovery,
+    end_suspension,
+)
 from agents.mailbox_rebuild import rebuild
 from agents.ports import MailboxPorts
 from mail.errors import JournalConflict, JournalTruncated, PostriverError
@@ -42,133 +53,57 @@ from schemas.events.mailbox_commands import (
     SequencedCommand,
     TrashMessages,
 )
-from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, Position
+from schemas.events.mailbox_events import (
+    NOT_FOUND,
+    UNCHANGED,
+    CommandAnswered,
+    MailboxChanged,
+    Position,
+)
 from schemas.events.unions import Event
 from schemas.mailbox import MailboxState, Message
 
+RecordedOutcome = MailboxChanged | CommandAnswered | BulkFolderCommand  # is published as it is
+
 
 class RowNewerThanState(Exception):
-    """A row is newer than the state."""
-
-
-async def decide(
-    event: SequencedCommand, state: MailboxState, position: Position, ports: MailboxPorts
-) -> CommandOutcome | MailboxChanged:
-    """What the rules say of a command that was not done before. Ahead; Poison."""
-    match event:
-        case Deliver():
-            return await _deliver(event, state, position, ports)
-        case ChangeMessages() | TrashMessages() | DestroyMessages():
-            rows = await _rows(event, state, ports)
-            return _to_messages(event, state, rows, position)
-        case CreateFolder():
-            return rules.create_folder(state, event, position)
-        case ChangeFolder():
-            return rules.change_folder(state, event, position)
-        case _:
-            return await _chunk(event, state, position, ports)
-
-
-def _to_messages(
-    event: MessageCommand, state: MailboxState, rows: Mapping[str, Message], position: Position
-) -> CommandOutcome:
-    match event:
-        case ChangeMessages():
-            return rules.change_messages(state, rows, event, position)
-        case TrashMessages():
-            return rules.trash_messages(state, rows, event, position)
-        case DestroyMessages():
-            return rules.destroy_messages(state, rows, event, position)
-
-
-async def _deliver(
-    event: Deliver, state: MailboxState, position: Position, ports: MailboxPorts
-) -> CommandOutcome | MailboxChanged:
-    keys = thread_keys(event.head)
-    row, bound = await ports.store.before_delivery(event.user_id, event.message_id, keys)
-    if row is not None:
-        _check([row], state)
-        if row.destroyed:  # `route` has held the content again
-            await release([row], ports)
-        return await _delivered_before(event, ports)
-    return rules.deliver(state, event, position, keys, bound)
-
-
-async def _delivered_before(
-    event: Deliver, ports: MailboxPorts
-) -> MailboxChanged | CommandAnswered:
-    """The same command again: its output again. Another one for the same message: no change."""
-    try:
-        entry = await ports.store.by_command(event.user_id, event.command_id)
-    except JournalTruncated:
-        entry = None
-    return entry or rules.answered(event, rules.UNCHANGED)
-
-
-async def _rows(
-    event: MessageCommand, state: MailboxState, ports: MailboxPorts
-) -> dict[str, Message]:
-    rows = await ports.store.rows(event.user_id, event.message_ids[: CHANGES_MAX + 1])
-    _check(rows.values(), state)
-    return rows
-
-
-async def _chunk(
-    order: BulkFolderCommand, state: MailboxState, position: Position, ports: MailboxPorts
-) -> CommandOutcome:
-    chunk = bulk_commands.begin(state, order, position, chunk_max=ports.chunk_max)
-    if isinstance(chunk, CommandAnswered):
-        return chunk
-    while not chunk.is_done:
-        rows = await ports.store.by_uid(
-            order.user_id, order.folder_id, after_uid=chunk.after_uid, limit=ports.chunk_max
-        )
-        _check(rows, state)
-        chunk.take(rows)
-    return chunk.outcome()
-
-
-def _check(rows: Iterable[Message], state: MailboxState) -> None:
-    if any(row.changed_seq > state.seq for row in rows):
-        raise RowNewerThanState
-
-
-async def release(rows: Iterable[Message], ports: MailboxPorts) -> None:
-    """What was destroyed holds its content no more; again after a crash, which changes nothing."""
-    await ports.holders.release_all(
-        (row.mail_id, holder_of(row.mail_id, row.user_id, row.message_id)) for row in rows
-    )
+    """The store has a row that was changed after the state at hand."""
 
 
 async def mailbox(event: Command, work: Attempt, ports: MailboxPorts) -> Sequence[Event]:
+    """Apply one command; return the events to publish."""
     match event:
         case RebuildViews():
-            return await lifted(await rebuild(event, work, ports), ports)
+            return await end_suspension(await rebuild(event, work, ports), ports)
         case FoldJournal():
             return await fold(event, work, ports)
-    state, outcome = await carried_out(event, ports, lambda: _step(event, work, ports))
+    state, outcome = await apply_with_recovery(event, ports, lambda: _apply(event, work, ports))
     if isinstance(outcome, MailboxChanged):
         work.committed()
-        await _release(outcome, ports)
-    work.after_publish(lambda: ports.unread.set(event.user_id, state))
+        await _release_destroyed(outcome, ports)
+    work.after_publish(lambda: ports.states.set(event.user_id, state))
     return outputs_of(outcome)
 
 
-def outputs_of(outcome: MailboxChanged | CommandAnswered | BulkFolderCommand) -> tuple[Event, ...]:
-    """The event, then the commands that follow from it; the same whenever it is published again."""
+def outputs_of(outcome: RecordedOutcome) -> tuple[Event, ...]:
+    """The event, then the commands that follow from it; the same at every publication."""
     if not isinstance(outcome, MailboxChanged):
         return (outcome,)
     follow_up = (outcome.follow_up,) if outcome.follow_up else ()
     return (outcome, *follow_up, *fold_after(outcome))
 
 
-async def _step(
+async def _apply(
     event: SequencedCommand, work: Attempt, ports: MailboxPorts
-) -> tuple[MailboxState, MailboxChanged | CommandAnswered | BulkFolderCommand]:
-    """The state after the command, and what to publish; the journal has it. StateBehind."""
+) -> tuple[MailboxState, RecordedOutcome]:
+    """The state after the command and what to publish; a change is in the journal.
+
+    Raises MailboxSetAside: the user is set aside. CommitFailed: the commit was not written.
+    StateBehind: the store has newer rows or entries than its own state.
+    """
     state = await _proven_state(event.user_id, ports)
     positions = (*work.origins, work.position)
-    while (outcome := await _outcome(event, state, positions, ports)) is None:
+    while (outcome := await _resolve(event, state, positions, ports)) is None:
         before, state = state, await ports.store.load(event.user_id)
         if state.seq <= before.seq:
             raise StateBehind(f"user {event.user_id} at seq {state.seq}")
@@ -178,82 +113,167 @@ async def _step(
 
 
 async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
-    """From the table if it is proven, else from the store; in doubt from here on.
+    """The table's state if it is proven, else the store's; the table entry is in doubt from now on.
 
-    MailboxSetAside. A user who is set aside has no proven state.
+    Raises MailboxSetAside: the user is set aside. Such a user has no proven state.
     """
-    state = ports.unread.get(user_id)
-    ports.unread.doubt(user_id)
+    state = ports.states.get(user_id)
+    ports.states.doubt(user_id)
     if state is not None:
         return state
-    why = await ports.aside.why(user_id)
+    why = await ports.suspended.reason(user_id)
     if why is not None:
         raise MailboxSetAside(user_id, why)
     return await ports.store.load(user_id)
 
 
-async def _outcome(
+async def _resolve(
     event: SequencedCommand, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
-) -> Commit | MailboxChanged | CommandAnswered | BulkFolderCommand | None:
-    """What to commit, publish again or answer. None: the store is ahead of `state`.
+) -> Commit | RecordedOutcome | None:
+    """What to commit, answer or publish again; None if the store is ahead of `state`.
 
-    Of several positions the oldest is journalled: while commands are put back after a restore, the
-    state goes on in the old log, and knows them when they are put back once more.
+    The store is ahead while another owner of the partition is still at work. With rows newer than
+    the state this owner would answer `unchanged` to a command that the other owner has just
+    applied, and could publish seq 3 before seq 2.
 
-    Then another owner is not idle yet. To go on with rows newer than the state would answer
-    `unchanged` to what that owner has just changed, and could publish seq 3 before seq 2.
+    Of several positions the oldest is journalled. While commands are restored from a backup, the
+    state thus counts on in the old log, and recognises the commands if they are restored once more.
     """
     try:
-        done = await _done_before(event, state, positions, ports)
-        found = done or await decide(event, state, positions[0], ports)
+        previous = await _previous_outcome(event, state, positions, ports)
+        outcome = previous or await _decide(event, state, positions[0], ports)
     except RowNewerThanState:
         return None
-    if isinstance(found, MailboxChanged) and found.seq > state.seq:
+    if isinstance(outcome, MailboxChanged) and outcome.seq > state.seq:
         return None
-    if isinstance(found, CommandAnswered) and await _is_behind(state, event.user_id, ports):
+    if isinstance(outcome, CommandAnswered) and await _store_is_ahead(state, event.user_id, ports):
         return None
-    return found
+    return outcome
 
 
-async def _is_behind(state: MailboxState, user_id: str, ports: MailboxPorts) -> bool:
-    """An answer is not fenced by the journal, so it looks before it speaks."""
+async def _store_is_ahead(state: MailboxState, user_id: str, ports: MailboxPorts) -> bool:
+    """Whether the store's state differs from `state`. The journal does not fence an answer."""
     return (await ports.store.load(user_id)).seq != state.seq
 
 
-async def _done_before(
+async def _previous_outcome(
     event: SequencedCommand, state: MailboxState, positions: Sequence[Position], ports: MailboxPorts
-) -> MailboxChanged | CommandAnswered | BulkFolderCommand | None:
-    """What came of this command when it was done, or None: it is new.
+) -> RecordedOutcome | None:
+    """The outcome of an earlier application of this command; None for a new command.
 
-    Of a chunk whose entry is folded only the next chunk is known: it carries the order on.
+    A chunk whose entry is folded has only its follow-up left, which continues the bulk command.
 
-    A new `deliver` is told by its message id alone, which `decide` looks up anyway: a position must
-    never be able to swallow a mail, even where the log came back shorter than the store.
+    A new `deliver` is recognised by its message id alone, which `_decide` looks up anyway: a
+    position must never suppress a mail, even if the log came back shorter than the store.
     """
     applied = rules.was_applied(state, positions)
     if isinstance(event, Deliver) and not applied:
         return None
     try:
         entry = await ports.store.by_command(event.user_id, event.command_id)
-    except JournalTruncated as gone:
-        return gone.follow_up or rules.answered(event, rules.UNCHANGED)
-    is_old = applied and not isinstance(event, Deliver)
-    return await _answer_now(event, ports) if entry is None and is_old else entry
+    except JournalTruncated as truncated:
+        return truncated.follow_up or CommandAnswered.to(event, UNCHANGED)
+    if entry is None and applied and not isinstance(event, Deliver):
+        return await _repeated_answer(event, ports)
+    return entry
 
 
-async def _answer_now(event: SequencedCommand, ports: MailboxPorts) -> CommandAnswered:
-    """It was answered then and changed nothing; later commands followed, so it must not now."""
+async def _repeated_answer(event: SequencedCommand, ports: MailboxPorts) -> CommandAnswered:
+    """The answer to a command that changed nothing the first time.
+
+    Later commands have been applied since, so this command must not change anything now.
+    """
     if isinstance(event, MessageCommand):
-        there = await ports.store.messages(event.user_id, event.message_ids)
-        return rules.answered(event, rules.UNCHANGED if there else rules.NOT_FOUND)
-    return rules.answered(event, rules.UNCHANGED)
+        messages = await ports.store.messages(event.user_id, event.message_ids)
+        return CommandAnswered.to(event, UNCHANGED if messages else NOT_FOUND)
+    return CommandAnswered.to(event, UNCHANGED)
+
+
+async def _decide(
+    event: SequencedCommand, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome | MailboxChanged:
+    """The outcome of a new command by the rules.
+
+    Raises RowNewerThanState: the store is ahead of `state`. Poison: an invalid keyword.
+    """
+    match event:
+        case Deliver():
+            return await _decide_delivery(event, state, position, ports)
+        case ChangeMessages() | TrashMessages() | DestroyMessages():
+            return await _decide_on_messages(event, state, position, ports)
+        case CreateFolder():
+            return rules.create_folder(state, event, position)
+        case ChangeFolder():
+            return rules.change_folder(state, event, position)
+        case _:
+            return await _decide_chunk(event, state, position, ports)
+
+
+async def _decide_delivery(
+    event: Deliver, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome | MailboxChanged:
+    keys = thread_keys(event.head)
+    row, bound = await ports.store.before_delivery(event.user_id, event.message_id, keys)
+    if row is None:
+        return rules.deliver(state, event, position, keys, bound)
+    _check_rows([row], state)
+    if row.destroyed:  # `route` holds the content again
+        await _release_contents([row], ports)
+    return await _previous_delivery(event, ports)
+
+
+async def _previous_delivery(
+    event: Deliver, ports: MailboxPorts
+) -> MailboxChanged | CommandAnswered:
+    """The journalled step if this command delivered the message; `unchanged` if another did."""
+    try:
+        entry = await ports.store.by_command(event.user_id, event.command_id)
+    except JournalTruncated:
+        entry = None
+    return entry or CommandAnswered.to(event, UNCHANGED)
+
+
+async def _decide_on_messages(
+    event: MessageCommand, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome:
+    rows = await ports.store.rows(event.user_id, event.message_ids[: CHANGES_MAX + 1])
+    _check_rows(rows.values(), state)
+    match event:
+        case ChangeMessages():
+            return rules.change_messages(state, rows, event, position)
+        case TrashMessages():
+            return rules.trash_messages(state, rows, event, position)
+        case DestroyMessages():
+            return rules.destroy_messages(state, rows, event, position)
+
+
+async def _decide_chunk(
+    event: BulkFolderCommand, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome:
+    chunk = bulk_commands.begin(state, event, position, chunk_max=ports.chunk_max)
+    if isinstance(chunk, CommandAnswered):
+        return chunk
+    while not chunk.is_done:
+        rows = await ports.store.by_uid(
+            event.user_id, event.folder_id, after_uid=chunk.after_uid, limit=ports.chunk_max
+        )
+        _check_rows(rows, state)
+        chunk.take(rows)
+    return chunk.outcome()
+
+
+def _check_rows(rows: Iterable[Message], state: MailboxState) -> None:
+    """Raises RowNewerThanState: a row was changed after `state`."""
+    if any(row.changed_seq > state.seq for row in rows):
+        raise RowNewerThanState
 
 
 async def _commit(commit: Commit, before: MailboxState, ports: MailboxPorts) -> MailboxState:
-    """The state after it. CommitFailed: in a way that nobody foresaw; the journal has it not.
+    """Write the commit; return the state after it.
 
-    JournalConflict: a second writer is at work. If the store is still where this one began, there
-    is none: state and journal of this mailbox differ.
+    Raises JournalConflict: a second writer is or was at work. If the store is still at `before`,
+    no other writer is: state and journal of this mailbox differ, and CommitFailed is raised.
+    Raises CommitFailed: also for an unexpected error, if the journal does not have the entry.
     """
     user_id = commit.entry.user_id
     failed = CommitFailed(f"commit of user {user_id} seq {commit.entry.seq}")
@@ -272,8 +292,16 @@ async def _commit(commit: Commit, before: MailboxState, ports: MailboxPorts) -> 
     return commit.state
 
 
-async def _release(entry: MailboxChanged, ports: MailboxPorts) -> None:
+async def _release_destroyed(entry: MailboxChanged, ports: MailboxPorts) -> None:
+    """Release the contents of the messages that the step destroyed."""
     ids = [change.message_id for change in entry.changes if change.change == "destroyed"]
     if ids:
         rows = await ports.store.rows(entry.user_id, ids)
-        await release(rows.values(), ports)
+        await _release_contents(rows.values(), ports)
+
+
+async def _release_contents(rows: Iterable[Message], ports: MailboxPorts) -> None:
+    """Remove the messages' holders from their contents; a repeat after a crash changes nothing."""
+    await ports.holders.release_all(
+        (row.mail_id, holder_of(row.mail_id, row.user_id, row.message_id)) for row in rows
+    )

@@ -1,10 +1,12 @@
-"""Views rewritten from the journal, in the mailbox's own turn: so no second writer is at work.
+"""mailbox, rebuild: views rewritten from the journal by the mailbox's single writer.
 
-One command is one bounded step (decision 0041): it publishes the next one, and other commands of
-the mailbox are carried out between. The last step is answered: `rebuilt` with the number of
-differences that were mended, or `unchanged`. A message whose row is gone gets the head of its
-content; if that is gone too, an unknown one.
-A damaged journal, or a state that cannot be read while only lists were ordered: `refused`.
+One command is one bounded step (decision 0041). It publishes the command of the next step, and
+other commands of the mailbox are applied between the steps. The last step is answered: `rebuilt`
+with the number of repaired differences, or `unchanged`.
+A message without a row gets the header summary of its content. If the content is missing too, it
+gets an empty summary that is marked as not parsed.
+`refused`: the journal is damaged, or only lists were to be rebuilt and the state cannot be read.
+Safe to repeat: the store knows the last step of a rebuild; a step that is done changes nothing.
 """
 
 from collections.abc import Sequence
@@ -15,66 +17,73 @@ from agents.content_access import reading
 from agents.ports import MailboxPorts
 from mail.errors import ContentMissing, Refused
 from mail.ids import derived_id, new_id
-from mail.mailbox import command_rules as rules
 from mail.mailbox.consistency_check import UNKNOWN
 from mail.ports import Attempt
 from schemas.consistency import ExpectedMessage, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
-from schemas.events.mailbox_events import CommandAnswered
+from schemas.events.mailbox_events import REBUILT, REFUSED, UNCHANGED, CommandAnswered
 from schemas.events.unions import Event
 from schemas.mail import HeaderSummary
 
 
 async def rebuild(event: RebuildViews, _work: Attempt, ports: MailboxPorts) -> Sequence[Event]:
-    """The next step's command, or the answer. The table stays in doubt: counts may be new."""
-    ports.unread.doubt(event.user_id)
+    """Do one step; return the command of the next step, or the answer.
+
+    The state table stays in doubt, because the rebuild may have changed the counts.
+    """
+    ports.states.doubt(event.user_id)
     try:
-        made = await rebuild_step(event, ports)
+        progress = await rebuild_step(event, ports)
     except Refused as error:
-        return (rules.answered(event, rules.REFUSED, detail=error.detail),)
-    return (_answer(event, made) if made.is_finished else following(event, made),)
+        return (CommandAnswered.to(event, REFUSED, error.detail),)
+    return (_answer(event, progress) if progress.is_finished else next_step(event, progress),)
 
 
-async def mend(event: RebuildViews, ports: MailboxPorts) -> int:
-    """A whole rebuild within the turn of another command; the number of mended differences.
+async def repair(event: RebuildViews, ports: MailboxPorts) -> int:
+    """Do all steps of a rebuild within one event; return the number of repaired differences.
 
-    Refused. Each step is a transaction of its own, so other mailboxes do not wait for it.
+    Each step is a transaction of its own, so that other mailboxes do not wait for all of them.
+    Raises Refused: the mailbox cannot be rebuilt.
     """
     event = msgspec.structs.replace(event, command_id=new_id())  # never a repeat of an earlier one
-    made = await rebuild_step(event, ports)
-    while not made.is_finished:
-        made = await rebuild_step(following(event, made), ports)
-    return made.mended
+    progress = await rebuild_step(event, ports)
+    while not progress.is_finished:
+        progress = await rebuild_step(next_step(event, progress), ports)
+    return progress.mended
 
 
 async def rebuild_step(event: RebuildViews, ports: MailboxPorts) -> Rebuild:
-    """Do the step, with the heads that it needs. Refused: it cannot be done."""
+    """Do one step with the header summaries that it needs; return the progress.
+
+    Raises Refused: the step cannot be done.
+    """
     before = await ports.store.rebuilding(event.user_id)
     is_next = before and (before.rebuild_id, before.step) == (event.rebuild_id, event.step)
-    lacking = before.lacking if before and is_next else ()
-    heads = {kept.message_id: await _head(kept, ports) for kept in lacking}
+    messages = before.lacking if before and is_next else ()
+    heads = {message.message_id: await _head(message, ports) for message in messages}
     return await ports.store.rebuild(event, heads)
 
 
-def following(event: RebuildViews, made: Rebuild) -> RebuildViews:
-    """The command of the step after `made`."""
+def next_step(event: RebuildViews, progress: Rebuild) -> RebuildViews:
+    """The command of the next step; its id is derived, so a repeat makes the same command."""
     return msgspec.structs.replace(
         event,
-        command_id=derived_id(made.rebuild_id, "step", str(made.step)),
-        origin_id=made.rebuild_id,
-        step=made.step,
+        command_id=derived_id(progress.rebuild_id, "step", str(progress.step)),
+        origin_id=progress.rebuild_id,
+        step=progress.step,
     )
 
 
-def _answer(event: RebuildViews, made: Rebuild) -> CommandAnswered:
-    if not made.mended:
-        return rules.answered(event, rules.UNCHANGED)
-    return rules.answered(event, rules.REBUILT, detail=f"{made.mended} differences mended")
+def _answer(event: RebuildViews, progress: Rebuild) -> CommandAnswered:
+    if not progress.mended:
+        return CommandAnswered.to(event, UNCHANGED)
+    return CommandAnswered.to(event, REBUILT, f"{progress.mended} differences repaired")
 
 
-async def _head(kept: ExpectedMessage, ports: MailboxPorts) -> HeaderSummary:
+async def _head(message: ExpectedMessage, ports: MailboxPorts) -> HeaderSummary:
+    """The header summary of the message's content; UNKNOWN if the content is missing."""
     try:
-        async with reading(kept.content, ports.contents, ports.budget) as content:
+        async with reading(message.content, ports.contents, ports.budget) as content:
             return await ports.parser.head(content)
     except ContentMissing:
         return UNKNOWN

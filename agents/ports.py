@@ -1,4 +1,4 @@
-"""What each role's agents are given. cli/ puts the adapters in."""
+"""Ports of each stage and background job; cli/ passes the adapters in."""
 
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ from parsing.in_process import InProcessParser
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakePorts:
-    """Of validate and route."""
+    """Ports of the stages validate and route."""
 
     contents: ContentStore
     holders: Holders
@@ -40,7 +40,7 @@ class IntakePorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPorts:
-    """Of scan. Each engine's turn-taking lives as long as the process."""
+    """Ports of the stage scan. The isolation of each scanner keeps its state as long as the process runs."""
 
     contents: ContentStore
     virus: VirusScanner
@@ -56,24 +56,27 @@ class ScanPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxPorts:
-    """Of mailbox. `holders`: those that a destroyed message leaves. `contents`: to rebuild rows."""
+    """Ports of the stage mailbox.
+
+    `holders` releases contents of destroyed messages; `contents` is read to rebuild message rows.
+    """
 
     store: MailStore
-    unread: MailboxStates
+    states: MailboxStates
     holders: Holders
     contents: ContentStore
-    aside: SuspendedMailboxes
+    suspended: SuspendedMailboxes
     parser: Parser = field(default_factory=InProcessParser)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
-    mend_max_messages: int = 200_000  # of a mailbox that is rebuilt in a turn, within a minute
-    chunk_max: int = CHUNK_MAX  # messages that one chunk of an order to a folder changes
-    feed_ms: int = 30 * DAY_MS  # how long the journal's entries stay, at least
+    repair_max_messages: int = 200_000  # largest mailbox that is rebuilt within one event (1 min)
+    chunk_max: int = CHUNK_MAX  # messages that one chunk of a bulk command changes
+    feed_ms: int = 30 * DAY_MS  # minimum age of a journal entry before it is folded
     clock: ClockGuard = field(default_factory=ClockGuard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPorts:
-    """Of index. `texts` keeps the last mails' text, for mails with many recipients."""
+    """Ports of the stage index. `texts` caches the text of mails with many recipients."""
 
     store: MailStore
     contents: ContentStore
@@ -85,7 +88,7 @@ class IndexPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustodyPorts:
-    """Of custody."""
+    """Ports of the custodian."""
 
     ledger: Ledger
     store: MailStore
@@ -96,7 +99,7 @@ class CustodyPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleHolderPorts:
-    """Of leftovers."""
+    """Ports of the release of stale holders."""
 
     holders: Holders
     quarantine: Quarantine
@@ -107,7 +110,7 @@ class StaleHolderPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPorts:
-    """Of sweep."""
+    """Ports of the content sweep."""
 
     contents: ContentSweep
     holders: Holders

@@ -18,13 +18,14 @@ from agents.ports import IntakePorts
 from mail.errors import ContentMissing, Poison
 from mail.ids import derived_id, holder_of, message_id
 from mail.ports import Attempt, ContentStore, Quarantine
-from mail.spam_policy import INBOX, folder_for
+from mail.spam_policy import folder_for
 from schemas.content import Content, Stored
 from schemas.events.mail import MailScanned
 from schemas.events.mailbox_commands import Deliver
 from schemas.events.unions import Event
 from schemas.holders import Holder
 from schemas.mail import Hop, Recipient
+from schemas.mailbox import INBOX
 
 
 async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequence[Event]:

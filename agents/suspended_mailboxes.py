@@ -1,7 +1,7 @@
-"""Users whose mailbox is set aside: it cannot be written as it is, so their commands are parked.
+"""Users whose mailbox is set aside: it cannot be written, so the users' commands are parked.
 
-Kept as settings of the directory, one for each user, so that every process and every life of a
-process knows. Set by the agent mailbox, lifted by it after a rebuild (agents/mailbox_failures.py).
+The mark is a setting of the directory, one per user, so that all processes see it and it outlives
+them. The mailbox stage adds it, and removes it after a rebuild (agents/mailbox_failures.py).
 """
 
 from dataclasses import dataclass
@@ -14,56 +14,60 @@ _PREFIX = "set-aside:"
 
 @dataclass(slots=True)
 class FailingCommand:
-    """A command that failed in a way that nobody foresaw, in this process."""
+    """A command that failed with an unexpected error in this process."""
 
     command_id: str
-    tries: int = 0
-    is_sound: bool = False  # its mailbox was compared with the journal, and nothing differed
+    failures: int = 0
+    mailbox_is_sound: bool = False  # no view differed from the journal
 
 
 class SuspendedMailboxes:
-    """Who is set aside and why. Every method but `trouble` and `calm`: StoreUnavailable."""
+    """Which users are set aside, and why.
+
+    All methods except `warnings`, `failing_command` and `clear_failure` raise StoreUnavailable: the
+    directory cannot be read or written.
+    """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._troubles: dict[str, FailingCommand] = {}
-        self._known: dict[str, str] = {}
+        self._failing: dict[str, FailingCommand] = {}
+        self._reasons: dict[str, str] = {}
 
-    async def why(self, user_id: str) -> str | None:
-        """Since when and why the user is set aside; None when he is not."""
+    async def reason(self, user_id: str) -> str | None:
+        """Since when and why the user is set aside; None if the user is not."""
         return await self._directory.setting(_PREFIX + user_id)
 
     async def add(self, user_id: str, why: str) -> None:
-        """Set the user aside."""
+        """Set the user aside from now on."""
         why = f"since {rfc3339(now_ms())}: {why}"
         await self._directory.set_setting(_PREFIX + user_id, why)
-        self._known[user_id] = why
+        self._reasons[user_id] = why
 
-    async def lift(self, user_id: str) -> None:
-        """The user is no longer set aside."""
+    async def remove(self, user_id: str) -> None:
+        """End the suspension of the user."""
         await self._directory.remove_setting(_PREFIX + user_id)
-        self._known.pop(user_id, None)
+        self._reasons.pop(user_id, None)
 
     async def refresh(self) -> None:
-        """Read who is set aside, for `warnings`."""
-        found = await self._directory.settings(_PREFIX)
-        self._known = {name.removeprefix(_PREFIX): why for name, why in found.items()}
+        """Read all marks, for `warnings`."""
+        settings = await self._directory.settings(_PREFIX)
+        self._reasons = {name.removeprefix(_PREFIX): why for name, why in settings.items()}
 
     def warnings(self) -> list[str]:
-        """A sentence for each user as last read; names no address."""
+        """One sentence per user as of the last `refresh` or change; without addresses."""
         return [
             f"mailbox of user {user_id} is set aside {why}; commands and mail for it are parked "
             "until postriver rebuild lists"
-            for user_id, why in sorted(self._known.items())
+            for user_id, why in sorted(self._reasons.items())
         ]
 
-    def trouble(self, user_id: str, command_id: str) -> FailingCommand:
-        """What this process knows of the user's failing command; a new one when it is another."""
-        found = self._troubles.get(user_id)
-        if found is None or found.command_id != command_id:
-            found = self._troubles[user_id] = FailingCommand(command_id)
-        return found
+    def failing_command(self, user_id: str, command_id: str) -> FailingCommand:
+        """The record of the user's failing command; a new record if another command failed."""
+        failing = self._failing.get(user_id)
+        if failing is None or failing.command_id != command_id:
+            failing = self._failing[user_id] = FailingCommand(command_id)
+        return failing
 
-    def calm(self, user_id: str) -> None:
-        """Forget the user's trouble: a command was carried out, or he is set aside."""
-        self._troubles.pop(user_id, None)
+    def clear_failure(self, user_id: str) -> None:
+        """Forget the user's failing command: a command was applied, or the user is set aside."""
+        self._failing.pop(user_id, None)

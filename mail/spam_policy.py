@@ -1,20 +1,21 @@
-"""What becomes of a mail by its verdict; operators set the thresholds."""
+"""Spam policy: what happens to a mail by its verdict; operators set the thresholds."""
 
 from dataclasses import dataclass
 
 from schemas.mail import Verdict
-
-INBOX = "inbox"
-JUNK = "junk"
+from schemas.mailbox import INBOX, JUNK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpamPolicy:
-    """Scores in SpamAssassin's points. ValueError: the thresholds are the wrong way round."""
+    """Thresholds, in SpamAssassin's points.
 
-    junk_score: float = 5.0  # from here on into the Junk folder
-    quarantine_score: float = 15.0  # from here on not delivered at all
-    deliver_encrypted: bool = True  # what no scanner can look into is marked, and delivered
+    Raises ValueError: the junk threshold is above the quarantine threshold.
+    """
+
+    junk_score: float = 5.0  # from this score on: to the Junk folder
+    quarantine_score: float = 15.0  # from this score on: to quarantine
+    deliver_encrypted: bool = True  # mail that no scanner can read is marked and delivered
 
     def __post_init__(self) -> None:
         if not self.junk_score <= self.quarantine_score:
@@ -33,5 +34,5 @@ class SpamPolicy:
 
 
 def folder_for(verdict: Verdict) -> str:
-    """The folder of a mail that may be delivered."""
+    """The folder id for a mail that is delivered."""
     return JUNK if verdict.outcome == "spam" else INBOX

@@ -1,4 +1,6 @@
-"""A user's mailbox as it is stored: state, folders, message rows, and which part of a list."""
+"""A user's mailbox as it is stored: state, folders, message rows, pages and filters of lists."""
+
+from collections.abc import Collection
 
 import msgspec
 
@@ -6,13 +8,23 @@ from schemas.content import Stored
 from schemas.mail import HeaderSummary, Hop, Verdict
 
 INBOX, JUNK, TRASH = "inbox", "junk", "trash"
-FOLDERS = (INBOX, "sent", "drafts", JUNK, TRASH, "archive")  # ids and roles (RFC 6154)
+FOLDERS = (INBOX, "sent", "drafts", JUNK, TRASH, "archive")  # standard folders (RFC 6154)
 SEEN = "$seen"
 FLAGGED = "$flagged"
 
 
+def is_unread(keywords: Collection[str]) -> bool:
+    """Whether a message with these keywords is unread: $seen is absent (RFC 8621 §4.1.1)."""
+    return SEEN not in keywords
+
+
+def is_flagged(keywords: Collection[str]) -> bool:
+    """Whether a message with these keywords is flagged (RFC 8621 §4.1.1)."""
+    return FLAGGED in keywords
+
+
 class FolderCounts(msgspec.Struct, frozen=True):
-    """Counts of one folder, and the next uid that it will give (RFC 9051 §2.3.1.1)."""
+    """Message counts of one folder, and the uid of its next message (RFC 9051 §2.3.1.1)."""
 
     id: str
     total: int = 0
@@ -21,9 +33,10 @@ class FolderCounts(msgspec.Struct, frozen=True):
 
 
 class OwnFolder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a folder of the owner's making has besides its counts.
+    """Name and place of a folder that the owner created.
 
-    `deleting`: it is gone for its owner, and stays until the last message has left it.
+    A folder that is `deleting` no longer exists for its owner; its record stays until the last
+    message has left the folder.
     """
 
     name: str
@@ -37,18 +50,18 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     counts: FolderCounts
     name: str
     parent_id: str = ""
-    role: str = ""  # of the standard folders (RFC 6154)
+    role: str = ""  # special use of a standard folder (RFC 6154)
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Messages that are not destroyed, and the size of their contents, each counted once."""
+    """Number of messages that are not destroyed, and total size of their contents."""
 
     size_bytes: int = 0
     messages: int = 0
 
 
 class MailboxState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the single writer knows of a mailbox: the table's value and the store's state row."""
+    """Summary of a mailbox for its single writer: value of the Faust table, row of the store."""
 
     seq: int = 0
     epoch: str = ""  # position of the last command applied; "" before the first
@@ -60,7 +73,7 @@ class MailboxState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message in a mailbox: the row behind lists, reading, notices and hits."""
+    """A message in a mailbox: the row from which lists, the reader and search results are made."""
 
     message_id: str
     user_id: str
@@ -75,14 +88,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     head: HeaderSummary
     verdict: Verdict
     hops: tuple[Hop, ...]
-    thread_id: str = ""  # given once, never changed (RFC 8621 §3)
-    destroyed: bool = False  # a tombstone: `deliver` of the same id changes nothing
+    thread_id: str = ""  # never changes (RFC 8621 §3)
+    destroyed: bool = False  # the row is a tombstone: a `deliver` of its id changes nothing
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of a list, newest first; `next_cursor` is None at the end.
+    """A page of a list, newest first; `next_cursor` is None on the last page.
 
-    Under a filter that finds little a page may be short, or empty, and go on all the same.
+    With a filter that matches few messages a page may be short or empty and still have a next page.
     """
 
     messages: tuple[Message, ...]
@@ -90,11 +103,11 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which messages of a list; None asks for nothing. Times: Unix milliseconds of arrival."""
+    """Conditions on the messages of a list; None sets no condition."""
 
     unread: bool | None = None
     flagged: bool | None = None
     has_attachments: bool | None = None
-    sender: str | None = None  # an addr-spec, in any letter case
-    after_ms: int | None = None  # received then or later
-    before_ms: int | None = None  # received earlier
+    sender: str | None = None  # addr-spec of the first author, in any letter case
+    after_ms: int | None = None  # received at this Unix time or later
+    before_ms: int | None = None  # received before this Unix time

@@ -16,7 +16,7 @@ from api.rest.conditional_requests import changed_meanwhile
 from api.rest.responses import CommandAccepted, json_answer
 from mail.clock import now_ms
 from mail.ids import new_id
-from mail.mailbox import command_rules
+from schemas.events import mailbox_events
 from schemas.events.mailbox_commands import Command
 from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
 
@@ -69,9 +69,9 @@ def accepted(place: str) -> web.Response:
 def _check(request: web.Request, answer: CommandAnswered) -> None:
     """`unchanged` is as good as changed."""
     match answer.outcome:
-        case command_rules.NOT_FOUND:
+        case mailbox_events.NOT_FOUND:
             raise not_found()
-        case command_rules.CONFLICT:
+        case mailbox_events.CONFLICT:
             raise changed_meanwhile(request)
-        case command_rules.REFUSED:
+        case mailbox_events.REFUSED:
             raise Problem(409, "refused", answer.detail)

@@ -16,7 +16,7 @@ from api.rest.parameters import is_id, query, read_body
 from api.rest.requests import MessageIds, MessagePatch, MessagesPatch
 from api.rest.responses import json_answer, summary
 from api.rest.update_results import ACCEPTED, UpdateResult, UpdateResults, outcomes_of
-from mail.mailbox.command_rules import NOT_FOUND, REFUSED, fault_in, is_discarded
+from mail.mailbox.command_rules import fault_in, is_discarded
 from mail.mailbox.commit_builder import CHANGES_MAX
 from mail.mailbox.keywords import normal_keywords
 from schemas.events.mailbox_commands import (
@@ -25,6 +25,7 @@ from schemas.events.mailbox_commands import (
     MessageCommand,
     TrashMessages,
 )
+from schemas.events.mailbox_events import NOT_FOUND, REFUSED
 from schemas.mailbox import FLAGGED, SEEN
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from mail.clock import rfc3339
 from schemas.mail import EmailAddress, Hop
-from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Message
+from schemas.mailbox import FOLDERS, Message, is_flagged, is_unread
 from schemas.mailbox import Folder as FolderRow
 
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -209,8 +209,8 @@ def summary(row: Message) -> MessageSummary:
         date=_date(head.date_ms),
         received_at=rfc3339(row.received_at_ms),
         size_bytes=row.content.size_bytes,
-        unread=SEEN not in row.keywords,
-        flagged=FLAGGED in row.keywords,
+        unread=is_unread(row.keywords),
+        flagged=is_flagged(row.keywords),
         has_attachments=head.has_attachments,
         spam_score=row.verdict.spam_score,
     )

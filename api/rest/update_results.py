@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mail.mailbox.command_rules import CONFLICT, NOT_FOUND, UNCHANGED
 from schemas.events.mailbox_commands import DestroyMessages, MessageCommand, TrashMessages
-from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
+from schemas.events.mailbox_events import (
+    CONFLICT,
+    NOT_FOUND,
+    UNCHANGED,
+    CommandAnswered,
+    MailboxEvent,
+)
 
 ACCEPTED = "accepted"
 

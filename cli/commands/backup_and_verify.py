@@ -14,11 +14,11 @@ from cli.config.config import Config, load
 from cli.stack_addresses import load_running
 from cli.wiring.profile import adapters, become_owner, bootstrap
 from mail.errors import BrokerUnavailable, Refused
-from mail.mailbox.command_rules import REFUSED, UNCHANGED
 from operations.accounts import get_users
 from operations.rebuild import rebuild_index, rebuild_views
 from operations.verify import MailboxVerifier
 from schemas.consistency import COUNTS, INDEX, LISTS
+from schemas.events.mailbox_events import REFUSED, UNCHANGED
 from stack.privileges import PrivilegeError, become, opened_folder
 from stack.state_folder import lock_holder
 

@@ -81,16 +81,16 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
         store, holders = await opened.mail_store(), await opened.holders()
         contents, parser = await opened.contents(), opened.parser()
         clock = ClockGuard()
-        aside = SuspendedMailboxes(await opened.directory())
+        suspended = SuspendedMailboxes(await opened.directory())
 
         def ports(unread: MailboxStatesTable | None) -> MailboxPorts:
             assert unread is not None
             return MailboxPorts(
                 store=store,
-                unread=unread,
+                states=unread,
                 holders=holders,
                 contents=contents,
-                aside=aside,
+                suspended=suspended,
                 parser=parser,
                 feed_ms=config.feed_days * DAY_MS,
                 clock=clock,
@@ -99,9 +99,9 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
         def warnings() -> list[str]:
             reason = clock.moved()
             doubted = [f"journals are not folded: {reason}"] if reason else []
-            return aside.warnings() + doubted
+            return suspended.warnings() + doubted
 
-        async with repeating("set aside", aside.refresh, REFRESH_INTERVAL_S):
+        async with repeating("set aside", suspended.refresh, REFRESH_INTERVAL_S):
             await _work("mailbox", config, stop, opened, ports, warnings=warnings)
 
 

@@ -1,8 +1,8 @@
-"""Orders to all messages of a folder: in chunks, each a commit, so that nobody waits for long.
+"""Rules of bulk commands: changes of all messages of a folder, in chunks of one commit each.
 
-A chunk changes at most `chunk_max` messages and looks at ten times as many. While messages are
-left it journals its follow-up, the same order further on, which goes back into the log behind what
-others have ordered meanwhile.
+Chunks keep other commands from waiting long. A chunk changes at most `chunk_max` messages and reads
+ten times as many. While messages are left, the chunk journals its follow-up: the same command with
+a later start. The follow-up goes to the end of the log, after commands that arrived meanwhile.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from mail.ids import derived_id
-from mail.mailbox.command_rules import NOT_FOUND, REFUSED, UNCHANGED, CommandOutcome, answered
+from mail.mailbox.command_rules import CommandOutcome
 from mail.mailbox.commit_builder import CommitBuilder
 from mail.mailbox.folders import exists, has_folders_inside
 from schemas.events.mailbox_commands import (
@@ -19,65 +19,74 @@ from schemas.events.mailbox_commands import (
     EmptyFolder,
     MarkAllRead,
 )
-from schemas.events.mailbox_events import CommandAnswered, FolderChange, Position
+from schemas.events.mailbox_events import (
+    NOT_FOUND,
+    REFUSED,
+    UNCHANGED,
+    CommandAnswered,
+    FolderChange,
+    Position,
+)
 from schemas.mailbox import FOLDERS, JUNK, SEEN, TRASH, MailboxState, Message
 
-CHUNK_MAX = 200  # about 15 ms of the store's time, for which other mailboxes wait
-LOOK_FACTOR = 10  # messages that a chunk looks at, for each that it may change
+CHUNK_MAX = 200  # messages; about 15 ms of the store's time, while other mailboxes wait
+READ_FACTOR = 10  # messages that a chunk may read, for each message that it may change
 
 
 class CommandChunk:
-    """One chunk in the making: `take` the folder's rows by uid until it is done."""
+    """One chunk of a bulk command: `take` the folder's rows by uid until the chunk is done."""
 
     def __init__(
-        self, state: MailboxState, order: BulkFolderCommand, position: Position, *, chunk_max: int
+        self, state: MailboxState, command: BulkFolderCommand, position: Position, *, chunk_max: int
     ) -> None:
-        self._order = order
+        self._command = command
         self._chunk_max = chunk_max
-        self._draft = CommitBuilder(state, order, position)
-        self._bound_uid = order.bound_uid or _next_uid(state, order.folder_id)
-        self._looked = 0
+        self._builder = CommitBuilder(state, command, position)
+        self._bound_uid = command.bound_uid or _next_uid(state, command.folder_id)
+        self._rows_read = 0
         self._finished = False
         self._change: Callable[[Message], None] = {
             MarkAllRead: self._mark_read,
-            EmptyFolder: self._take_out,
-            DeleteFolder: self._take_out,
-        }[type(order)]
-        self.after_uid = order.after_uid
-        if isinstance(order, DeleteFolder) and not order.chunk:
-            self._draft.tell(FolderChange(change="destroyed", id=order.folder_id))
+            EmptyFolder: self._remove_from_folder,
+            DeleteFolder: self._remove_from_folder,
+        }[type(command)]
+        self.after_uid = command.after_uid
+        if isinstance(command, DeleteFolder) and not command.chunk:
+            self._builder.change_folder(FolderChange(change="destroyed", id=command.folder_id))
 
     @property
     def is_done(self) -> bool:
-        full = self._draft.is_full or self._draft.size >= self._chunk_max
-        return self._finished or full or self._looked >= self._chunk_max * LOOK_FACTOR
+        """Whether the folder is finished or a limit of the chunk is reached."""
+        full = self._builder.is_full or self._builder.size >= self._chunk_max
+        return self._finished or full or self._rows_read >= self._chunk_max * READ_FACTOR
 
     def take(self, rows: Sequence[Message]) -> None:
-        """The next rows after `after_uid`, by uid; none: the folder is at its end."""
+        """Apply the command to the next rows after `after_uid`, by uid; no rows: end of folder."""
         self._finished = not rows
         for row in rows:
             if self.is_done:
                 return
-            uid = row.places[self._order.folder_id]
+            uid = row.places[self._command.folder_id]
             if uid >= self._bound_uid:
                 self._finished = True
                 return
-            self._looked += 1
+            self._rows_read += 1
             self.after_uid = uid
             self._change(row)
 
     def outcome(self) -> CommandOutcome:
-        if self._finished and self._draft.is_empty:
-            return answered(self._order, UNCHANGED)
-        origin_id = self._order.origin_id
+        """The chunk's commit, with its follow-up unless the folder is finished."""
+        if self._finished and self._builder.is_empty:
+            return CommandAnswered.to(self._command, UNCHANGED)
         follow_up = None if self._finished else self._follow_up()
-        return self._draft.commit(origin_id=origin_id, follow_up=follow_up)
+        return self._builder.commit(origin_id=self._command.origin_id, follow_up=follow_up)
 
     def _follow_up(self) -> BulkFolderCommand:
-        order = self._order
-        origin_id, chunk = order.origin_id or order.command_id, order.chunk + 1
+        """The command of the next chunk; its id is derived, so a repeat makes the same command."""
+        command = self._command
+        origin_id, chunk = command.origin_id or command.command_id, command.chunk + 1
         return msgspec.structs.replace(
-            order,
+            command,
             command_id=derived_id(origin_id, "chunk", str(chunk)),
             origin_id=origin_id,
             chunk=chunk,
@@ -86,45 +95,46 @@ class CommandChunk:
         )
 
     def _mark_read(self, row: Message) -> None:
-        self._draft.put(row, keywords=tuple(sorted({*row.keywords, SEEN})))
+        self._builder.put(row, keywords=tuple(sorted({*row.keywords, SEEN})))
 
-    def _take_out(self, row: Message) -> None:
-        folder_id = self._order.folder_id
-        elsewhere = [id_ for id_ in row.places if id_ != folder_id]
-        if elsewhere:
-            self._draft.put(row, folder_ids=elsewhere)
+    def _remove_from_folder(self, row: Message) -> None:
+        """Keep the message in its other folders; without any, trash or destroy it."""
+        folder_id = self._command.folder_id
+        other_folders = [id_ for id_ in row.places if id_ != folder_id]
+        if other_folders:
+            self._builder.put(row, folder_ids=other_folders)
         elif folder_id in (TRASH, JUNK):
-            self._draft.destroy(row)
+            self._builder.destroy(row)
         else:
-            self._draft.put(row, folder_ids=(TRASH,))
+            self._builder.put(row, folder_ids=(TRASH,))
 
 
 def begin(
-    state: MailboxState, order: BulkFolderCommand, position: Position, *, chunk_max: int
+    state: MailboxState, command: BulkFolderCommand, position: Position, *, chunk_max: int
 ) -> CommandChunk | CommandAnswered:
-    """The chunk to fill; or why nothing changes."""
-    if not order.chunk:
-        if isinstance(order, DeleteFolder) and order.folder_id in FOLDERS:
-            return answered(order, REFUSED, "Standard folders stay.")
-        if not exists(state, order.folder_id):
-            return answered(order, NOT_FOUND)
-        fault = _fault_of(state, order)
+    """The chunk to fill, or the answer if the command changes nothing."""
+    if not command.chunk:
+        if isinstance(command, DeleteFolder) and command.folder_id in FOLDERS:
+            return CommandAnswered.to(command, REFUSED, "Standard folders cannot be deleted.")
+        if not exists(state, command.folder_id):
+            return CommandAnswered.to(command, NOT_FOUND)
+        fault = _fault_of(state, command)
         if fault:
-            return answered(order, REFUSED, fault)
-    return CommandChunk(state, order, position, chunk_max=chunk_max)
+            return CommandAnswered.to(command, REFUSED, fault)
+    return CommandChunk(state, command, position, chunk_max=chunk_max)
 
 
-def _fault_of(state: MailboxState, order: BulkFolderCommand) -> str:
-    """Why the first chunk must not begin; "" when it may."""
-    match order:
+def _fault_of(state: MailboxState, command: BulkFolderCommand) -> str:
+    """Why the first chunk must not begin; "" if it may."""
+    match command:
         case DeleteFolder():
-            if has_folders_inside(state, order.folder_id):
+            if has_folders_inside(state, command.folder_id):
                 return "There are folders inside."
-            # The folder goes with all that is in it, so nothing can be left alone there.
-            if 0 < order.bound_uid < _next_uid(state, order.folder_id):
-                return "A message came into the folder meanwhile: look at it again."
-        case EmptyFolder() if not order.bound_uid and order.folder_id in (TRASH, JUNK):
-            return "An older version gave this order, without what its author saw: give it again."
+            # The folder is deleted with all its messages, so a new message cannot stay in it.
+            if 0 < command.bound_uid < _next_uid(state, command.folder_id):
+                return "A message came into the folder meanwhile: read the folder again."
+        case EmptyFolder() if not command.bound_uid and command.folder_id in (TRASH, JUNK):
+            return "An older version sent this command without a bound: send it again."
     return ""
 
 

@@ -1,11 +1,10 @@
-"""One commit in the making: messages and folders change one by one, counts follow."""
+"""Builder of one commit: collects message and folder changes, and keeps the counts up to date."""
 
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from mail.mailbox.journal_replay import state_after
-from mail.mailbox.list_filters import is_unread
 from mail.ports import Commit
 from schemas.events.mailbox_commands import BulkFolderCommand, Command, Deliver
 from schemas.events.mailbox_events import (
@@ -16,15 +15,18 @@ from schemas.events.mailbox_events import (
     Position,
 )
 from schemas.mail import HeaderSummary
-from schemas.mailbox import FolderCounts, MailboxState, Message, Usage
+from schemas.mailbox import FolderCounts, MailboxState, Message, Usage, is_unread
 
-CHANGES_MAX = 500  # of messages in one commit
-CHANGES_MAX_BYTES = 1024 * 1024  # about; an event has room for twice as much
-_CHANGE_BYTES = 250  # ids and names of fields
+CHANGES_MAX = 500  # messages changed by one commit
+CHANGES_MAX_BYTES = 1024 * 1024  # estimated size of the entry; half of an event's maximum
+_CHANGE_BYTES = 250  # estimate: ids and field names of one change
 
 
 class CommitBuilder:
-    """Nothing is written before `commit`; what changes nothing leaves the draft empty."""
+    """Collects one command's changes in memory; `commit` returns them, and writes nothing.
+
+    A change that changes nothing leaves the builder empty.
+    """
 
     def __init__(self, state: MailboxState, command: Command, position: Position) -> None:
         self._state = state
@@ -40,21 +42,22 @@ class CommitBuilder:
 
     @property
     def size(self) -> int:
-        """Messages that change."""
+        """The number of changed messages."""
         return len(self._changes)
 
     @property
     def is_empty(self) -> bool:
+        """Whether no message and no folder changes."""
         return not self._changes and not self._folder_changes
 
     @property
     def is_full(self) -> bool:
-        """No room for another change of ordinary size."""
+        """Whether a limit of the commit is reached: add no further change."""
         return len(self._changes) >= CHANGES_MAX or self._size_bytes >= CHANGES_MAX_BYTES
 
     def create(self, command: Deliver, row: Message, folder_id: str) -> None:
-        """`row` is without places yet."""
-        after = msgspec.structs.replace(row, places=self._placed({}, (folder_id,)))
+        """Add the new message `row`, which has no places yet, to one folder."""
+        after = msgspec.structs.replace(row, places=self._assign_uids({}, (folder_id,)))
         self._add(None, after, "created", _delivered(command))
 
     def put(
@@ -64,19 +67,19 @@ class CommitBuilder:
         folder_ids: Iterable[str] | None = None,
         keywords: tuple[str, ...] | None = None,
     ) -> None:
-        """Folders and sorted keywords of a message become these; None leaves what is."""
-        wanted = before.places if folder_ids is None else dict.fromkeys(folder_ids)
+        """Set a message's folders and its keywords (sorted); None keeps them as they are."""
+        folders = before.places if folder_ids is None else dict.fromkeys(folder_ids)
         keywords = before.keywords if keywords is None else keywords
-        if wanted.keys() == before.places.keys() and keywords == before.keywords:
+        if folders.keys() == before.places.keys() and keywords == before.keywords:
             return
-        places = self._placed(before.places, wanted)
+        places = self._assign_uids(before.places, folders)
         after = msgspec.structs.replace(
             before, places=places, keywords=keywords, changed_seq=self.seq
         )
         self._add(before, after, "updated", None)
 
     def destroy(self, before: Message) -> None:
-        """For good: a tombstone stays, without what the mail's header and text said."""
+        """Destroy a message. Its tombstone has no folders, keywords, header summary or hops."""
         after = msgspec.structs.replace(
             before,
             places={},
@@ -88,8 +91,8 @@ class CommitBuilder:
         )
         self._add(before, after, "destroyed", None)
 
-    def tell(self, change: FolderChange) -> None:
-        """A folder of the owner's making changes."""
+    def change_folder(self, change: FolderChange) -> None:
+        """Change a folder that the owner created."""
         self._folder_changes.append(change)
         self._folders[change.id] = self._counts(change.id)
 
@@ -101,6 +104,7 @@ class CommitBuilder:
         origin_id: str = "",
         follow_up: BulkFolderCommand | None = None,
     ) -> Commit:
+        """The commit of all changes so far. `threads`: thread ids to bind, by thread key."""
         entry = MailboxChanged(
             user_id=self._command.user_id,
             domain_id=self._command.domain_id,
@@ -121,9 +125,12 @@ class CommitBuilder:
             entry=entry, messages=tuple(self._rows), state=after, threads=dict(threads or {})
         )
 
-    def _placed(self, before: Mapping[str, int], wanted: Iterable[str]) -> dict[str, int]:
-        """Uids stay where a message stays (RFC 9051 §2.3.1.1); elsewhere it gets the next."""
-        return {id_: before.get(id_) or self._counts(id_).next_uid for id_ in wanted}
+    def _assign_uids(self, before: Mapping[str, int], folder_ids: Iterable[str]) -> dict[str, int]:
+        """The message's uid in each folder: the present uid, or the next one of a new folder.
+
+        A uid does not change while the message stays in its folder (RFC 9051 §2.3.1.1).
+        """
+        return {id_: before.get(id_) or self._counts(id_).next_uid for id_ in folder_ids}
 
     def _add(
         self, before: Message | None, after: Message, change: str, delivered: Delivered | None
@@ -144,18 +151,18 @@ class CommitBuilder:
 
     def _recount(self, before: Message | None, after: Message) -> None:
         if before is not None:
-            unread = int(is_unread(before))
+            unread = int(is_unread(before.keywords))
             for id_ in before.places:
-                self._move(id_, total=-1, unread=-unread)
+                self._add_counts(id_, total=-1, unread=-unread)
         for id_, uid in after.places.items():
-            self._move(id_, total=1, unread=int(is_unread(after)), uid=uid)
+            self._add_counts(id_, total=1, unread=int(is_unread(after.keywords)), uid=uid)
         alive = int(not after.destroyed) - int(before is not None)
         self._usage = Usage(
             self._usage.size_bytes + alive * after.content.size_bytes,
             self._usage.messages + alive,
         )
 
-    def _move(self, folder_id: str, *, total: int, unread: int, uid: int = 0) -> None:
+    def _add_counts(self, folder_id: str, *, total: int, unread: int, uid: int = 0) -> None:
         before = self._counts(folder_id)
         self._folders[folder_id] = FolderCounts(
             folder_id,
@@ -165,8 +172,8 @@ class CommitBuilder:
         )
 
     def _counts(self, folder_id: str) -> FolderCounts:
-        found = self._folders.get(folder_id) or self._state.folders.get(folder_id)
-        return found or FolderCounts(folder_id)
+        counts = self._folders.get(folder_id) or self._state.folders.get(folder_id)
+        return counts or FolderCounts(folder_id)
 
 
 def _delivered(command: Deliver) -> Delivered:

@@ -1,4 +1,4 @@
-"""What every mail store asks of a commit before it writes anything."""
+"""Checks of a commit that every mail store makes before it writes."""
 
 from mail.errors import JournalConflict
 from mail.ports import Commit
@@ -7,13 +7,16 @@ from schemas.mailbox import Message
 
 
 def check_whole(commit: Commit) -> None:
-    """ValueError: entry, rows and state of `commit` do not tell of the same change."""
+    """Check that entry, rows and state of `commit` describe the same change.
+
+    Raises ValueError: they do not.
+    """
     entry, rows = commit.entry, commit.messages
     whole = (
         commit.state.seq == entry.seq
         and commit.state.usage == entry.usage
         and len(rows) == len(entry.changes) == len({row.message_id for row in rows})
-        and all(_tells(entry, *pair) for pair in zip(entry.changes, rows, strict=True))
+        and all(_describes(entry, *pair) for pair in zip(entry.changes, rows, strict=True))
     )
     if not whole:
         msg = f"commit of user {entry.user_id} seq {entry.seq} disagrees with itself"
@@ -21,9 +24,10 @@ def check_whole(commit: Commit) -> None:
 
 
 def is_repeated(entry: MailboxChanged, *, last_seq: int, journalled: MailboxChanged | None) -> bool:
-    """Whether `entry` stands in the journal already; `journalled` is what stands at its seq.
+    """Whether the journal already has `entry`; `journalled` is the journal's entry at its seq.
 
-    JournalConflict: something else stands there, or `entry` does not follow on `last_seq`.
+    Raises JournalConflict: the journal has another entry at this seq, or `entry` does not follow
+    `last_seq`.
     """
     if journalled == entry:
         return True
@@ -32,7 +36,8 @@ def is_repeated(entry: MailboxChanged, *, last_seq: int, journalled: MailboxChan
     return False
 
 
-def _tells(entry: MailboxChanged, change: MessageChange, row: Message) -> bool:
+def _describes(entry: MailboxChanged, change: MessageChange, row: Message) -> bool:
+    """Whether `row` is the message after `change`."""
     return (
         (entry.user_id, entry.seq) == (row.user_id, row.changed_seq)
         and change.message_id == row.message_id

@@ -22,7 +22,7 @@ from mail.query.tree import (
     evaluated,
     phrase,
 )
-from schemas.mailbox import FLAGGED, SEEN, Message
+from schemas.mailbox import Message, is_flagged, is_unread
 from schemas.search import IndexDocument
 
 
@@ -51,8 +51,8 @@ def facts_of(row: Message) -> MessageFacts:
         size_bytes=row.content.size_bytes,
         has_attachments=row.head.has_attachments,
         folder_ids=frozenset(row.places),
-        unread=SEEN not in row.keywords,
-        flagged=FLAGGED in row.keywords,
+        unread=is_unread(row.keywords),
+        flagged=is_flagged(row.keywords),
     )
 
 

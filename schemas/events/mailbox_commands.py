@@ -1,4 +1,4 @@
-"""Commands to one user's mailbox: of its owner, of delivery, and of maintenance."""
+"""Commands to one user's mailbox: delivery, changes by its owner, and maintenance."""
 
 import msgspec
 
@@ -9,10 +9,10 @@ from schemas.mail import HeaderSummary, Hop, Verdict
 class RebuildViews(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.rebuild_views.v1"
 ):
-    """An operator's: rewrite from the journal what differs from it, one bounded step.
+    """Maintenance by an operator: rewrite the views that differ from the journal, in steps.
 
-    A command, since counts are in the single writer's hands too. A step publishes the next one; the
-    last one is answered.
+    A rebuild is a command because only the single writer may write counts. Each bounded step
+    publishes the command of the next step; the last step is answered.
     """
 
     command_id: str
@@ -20,28 +20,30 @@ class RebuildViews(
     domain_id: str
     parts: tuple[str, ...]  # lists, counts (schemas/consistency.py)
     at_ms: int
-    origin_id: str = ""  # the first step's command_id; "" in the first
-    step: int = 0
+    origin_id: str = ""  # the first step's command_id; "" in the first step
+    step: int = 0  # the first step is 0
 
     @property
     def rebuild_id(self) -> str:
+        """The command_id of the first step."""
         return self.origin_id or self.command_id
 
 
 class FoldJournal(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.fold_journal.v1"):
-    """The mailbox's own: fold the journal's old entries into the snapshot, one bounded step.
+    """Maintenance of the journal: fold old entries into the snapshot, one bounded step.
 
-    Published behind every 64th change of a mailbox, and again as long as entries are due.
+    Published by the mailbox stage after every 64th step of a mailbox, and again while entries are
+    due.
     """
 
     command_id: str
     user_id: str
     domain_id: str
-    at_ms: int  # of the change; what is old is measured from here
+    at_ms: int  # of the step; the age of entries is measured from here
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1"):
-    """Put one message into one mailbox. Idempotent by `message_id`."""
+    """Add one message to one mailbox. Idempotent by `message_id`."""
 
     command_id: str
     user_id: str
@@ -61,9 +63,9 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1
 class ChangeMessages(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.change_messages.v1"
 ):
-    """Change keywords (RFC 8621 §4.1.1) and folders of up to 500 messages; all or none.
+    """Change keywords (RFC 8621 §4.1.1) and folders of up to 500 messages; all or nothing.
 
-    Folders: first `set_folder_ids`, when given, then removal, then addition.
+    The folders of a message: first `set_folder_ids`, if given, then removal, then addition.
     """
 
     command_id: str
@@ -75,7 +77,7 @@ class ChangeMessages(
     set_folder_ids: tuple[str, ...] | None = None
     add_folder_ids: tuple[str, ...] = ()
     remove_folder_ids: tuple[str, ...] = ()
-    if_changed_seq: int | None = None  # else `conflict`: what every message's changed_seq must be
+    if_changed_seq: int | None = None  # the required changed_seq of each message, else `conflict`
     at_ms: int
 
 
@@ -93,7 +95,7 @@ class TrashMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.tras
 class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.destroy_messages.v1"):
     """Destroy up to 500 messages that the author saw in trash or junk.
 
-    Messages that changed after `unchanged_since_seq`, or lie elsewhere, are passed over.
+    Messages that changed after `unchanged_since_seq`, or are in another folder, are skipped.
     """
 
     command_id: str
@@ -105,17 +107,19 @@ class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.de
 
 
 class CreateFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.create_folder.v1"):
+    """Create a folder."""
+
     command_id: str
     user_id: str
     domain_id: str
-    folder_id: str  # made by who orders it; never used before
+    folder_id: str  # made by the sender of the command; never used before
     name: str
     parent_id: str = ""
     at_ms: int
 
 
 class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_folder.v1"):
-    """A new name or another parent; None leaves what is."""
+    """Rename or move a folder that the owner created; None keeps the name or the parent."""
 
     command_id: str
     user_id: str
@@ -127,10 +131,10 @@ class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.chang
 
 
 class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An order to all messages of a folder, carried out in chunks.
+    """A bulk command: a change of all messages of a folder, applied in chunks.
 
-    A chunk journals the next one as its follow-up. Uids bound it: what came into the folder after
-    the author read it has a uid of `bound_uid` or more, and is left alone.
+    Each chunk journals the command of the next chunk as its follow-up. Messages that came into the
+    folder after the author read the folder have a uid of `bound_uid` or more; they do not change.
     """
 
     command_id: str
@@ -138,34 +142,28 @@ class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     domain_id: str
     folder_id: str
     at_ms: int
-    origin_id: str = ""  # the first chunk's command_id; "" in the first
-    chunk: int = 0
-    after_uid: int = 0
-    bound_uid: int = 0  # the folder's next_uid that the author read; 0: an older version's first
+    origin_id: str = ""  # the first chunk's command_id; "" in the first chunk
+    chunk: int = 0  # the first chunk is 0
+    after_uid: int = 0  # messages up to this uid are done
+    bound_uid: int = 0  # next_uid that the author read; 0: first chunk by an older version
 
 
 class DeleteFolder(FolderCommand, frozen=True, kw_only=True, tag="mailbox.delete_folder.v1"):
-    """What lies nowhere else goes to the trash, then the folder goes.
+    """Delete the folder; its messages that are in no other folder go to the trash.
 
-    Refused when a message came into the folder after the author read it.
+    Refused if a message came into the folder after the author read the folder.
     """
 
 
 class EmptyFolder(FolderCommand, frozen=True, kw_only=True, tag="mailbox.empty_folder.v1"):
-    """What lies nowhere else goes to the trash; from trash and junk it is destroyed for good."""
+    """Move messages that are in no other folder to the trash; in trash and junk, destroy them."""
 
 
 class MarkAllRead(FolderCommand, frozen=True, kw_only=True, tag="mailbox.mark_all_read.v1"):
-    """Every message of the folder becomes $seen."""
+    """Set $seen on every message of the folder."""
 
 
+MessageCommand = ChangeMessages | TrashMessages | DestroyMessages  # of messages by id
 BulkFolderCommand = DeleteFolder | EmptyFolder | MarkAllRead
-
-
-MessageCommand = ChangeMessages | TrashMessages | DestroyMessages  # an owner's, to chosen messages
-
-
 SequencedCommand = Deliver | MessageCommand | CreateFolder | ChangeFolder | BulkFolderCommand
-
-
 Command = SequencedCommand | RebuildViews | FoldJournal

@@ -1,19 +1,30 @@
-"""Events of a mailbox: the changes of one command, or the answer of one without changes."""
+"""Events of a mailbox: the changes of one command, or the answer to a command without changes."""
+
+from typing import Self
 
 import msgspec
 
 from schemas.content import Stored
 from schemas.events.mailbox_commands import (
+    Command,
     DeleteFolder,
     EmptyFolder,
+    FolderCommand,
     MarkAllRead,
+    RebuildViews,
 )
 from schemas.mail import Hop, Verdict
 from schemas.mailbox import FolderCounts, Usage
 
+UNCHANGED = "unchanged"  # the mailbox already was as the command asked
+NOT_FOUND = "not_found"
+REFUSED = "refused"  # `detail` says why, fit for the author of the command
+CONFLICT = "conflict"  # a message has another `changed_seq` than the author read
+REBUILT = "rebuilt"  # `detail` says how many differences were repaired
+
 
 class Position(msgspec.Struct, frozen=True):
-    """Where a command stands in the log; `epoch` changes when the topic is made anew."""
+    """The place of a command in the log; `epoch` changes when the topic is recreated."""
 
     epoch: str
     partition: int
@@ -21,7 +32,10 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """What a created message's journal entry holds beyond places: enough to rebuild its row."""
+    """The part of a created message that its later journal entries do not repeat.
+
+    With places, keywords and the header in the content it is enough to rebuild the message row.
+    """
 
     mail_id: str
     content: Stored
@@ -31,7 +45,7 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one message."""
+    """The change of one message."""
 
     change: str  # created | updated | destroyed
     message_id: str
@@ -42,7 +56,7 @@ class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class FolderChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a folder of the owner's making; name and parent after the change."""
+    """The change of a folder that the owner created; name and parent after the change."""
 
     change: str  # created | renamed (or moved) | destroyed
     id: str
@@ -53,10 +67,10 @@ class FolderChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class MailboxChanged(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.changed.v2"
 ):
-    """One step of a mailbox: the journal's row, the change feed's entry and the event, all in one.
+    """One step of a mailbox: the journal entry, the entry of the change feed, and the event.
 
-    Ids, places, keywords, counts and references; no subject and no body. One command is one step
-    with one `seq`, however many messages it touches.
+    Holds ids, places, keywords, counts and references; no subject and no body. One command is one
+    step with one `seq`, however many messages it changes.
     """
 
     user_id: str
@@ -66,38 +80,51 @@ class MailboxChanged(
     position: Position
     changes: tuple[MessageChange, ...] = ()  # at most 500
     folder_changes: tuple[FolderChange, ...] = ()
-    folders: tuple[FolderCounts, ...]  # the touched ones, after the change
-    usage: Usage | None = None  # after the change; entries of the first version lack it
+    folders: tuple[FolderCounts, ...]  # of the changed folders, after the change
+    usage: Usage | None = None  # after the change; None in entries of the first version
     at_ms: int
-    not_found: tuple[str, ...] = ()  # those of the command's message ids that are not there
-    origin_id: str = ""  # the order of which this is a later chunk
-    follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the chunk that comes next
+    not_found: tuple[str, ...] = ()  # message ids of the command that do not exist
+    origin_id: str = ""  # command_id of a bulk command's first chunk; "" in the first chunk
+    follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the next chunk
 
     @property
     def answers(self) -> str:
-        """The id of the command that is carried out with this; "" while chunks follow."""
+        """The id of the command that is complete with this step; "" while chunks follow."""
         return "" if self.follow_up else self.origin_id or self.command_id
 
 
 class CommandAnswered(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.answered.v1"
 ):
-    """A command that changed nothing, and why. Takes no seq.
-
-    `unchanged` (already so), `not_found`, `refused` (`detail` says why, fit for who asked),
-    `conflict` (a message has another `changed_seq`), `rebuilt` (`detail` says how much differed).
-    """
+    """The answer to a command that changed nothing, or to a rebuild. It takes no seq."""
 
     user_id: str
     domain_id: str
     command_id: str
-    outcome: str
+    outcome: str  # unchanged | not_found | refused | conflict | rebuilt: the constants above
     detail: str = ""
-    not_found: tuple[str, ...] = ()
-    origin_id: str = ""
+    not_found: tuple[str, ...] = ()  # message ids of the command that do not exist
+    origin_id: str = ""  # command_id of the first chunk or step; "" in the first
+
+    @classmethod
+    def to(
+        cls, command: Command, outcome: str, detail: str = "", *, not_found: tuple[str, ...] = ()
+    ) -> Self:
+        """The answer `outcome` to `command`."""
+        origin_id = command.origin_id if isinstance(command, FolderCommand | RebuildViews) else ""
+        return cls(
+            user_id=command.user_id,
+            domain_id=command.domain_id,
+            command_id=command.command_id,
+            outcome=outcome,
+            detail=detail,
+            not_found=not_found,
+            origin_id=origin_id,
+        )
 
     @property
     def answers(self) -> str:
+        """The id of the command as its author sent it."""
         return self.origin_id or self.command_id
 
 

@@ -113,12 +113,12 @@ async def test_what_is_put_back_after_a_restore_stands_where_it_stood(ports: Mai
 async def test_the_table_is_proven_only_when_the_output_is_out(ports: MailboxPorts) -> None:
     work = OneTry()
     await mailbox(deliver(), work, ports)
-    assert ports.unread.get("bob") is None
+    assert ports.states.get("bob") is None
     work.published()
-    assert ports.unread.get("bob") == await ports.store.load("bob")
+    assert ports.states.get("bob") == await ports.store.load("bob")
     again = OneTry(offset=1)
     await mailbox(change("c1", add=["$seen"]), again, ports)
-    assert ports.unread.get("bob") is None
+    assert ports.states.get("bob") is None
 
 
 async def test_a_proven_copy_spares_the_store(ports: MailboxPorts) -> None:

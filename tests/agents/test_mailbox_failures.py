@@ -12,10 +12,9 @@ from agents.mailbox import mailbox
 from agents.suspended_mailboxes import SuspendedMailboxes
 from mail.errors import Fatal, JournalConflict
 from mail.ids import message_id
-from mail.mailbox.command_rules import REBUILT, REFUSED
 from schemas.consistency import COUNTS, LISTS
 from schemas.events.mailbox_commands import RebuildViews, TrashMessages
-from schemas.events.mailbox_events import MailboxChanged
+from schemas.events.mailbox_events import REBUILT, REFUSED, MailboxChanged
 from schemas.mailbox import MailboxState
 from stores.memory import MemoryDirectory, MemoryMailStore
 from stores.sqlite.mail_store.store import SqliteMailStore
@@ -50,7 +49,7 @@ class Life:
 
     def __init__(self, store, directory: MemoryDirectory, offset: int = 0) -> None:
         self.store, self.directory, self.river = store, directory, River()
-        self.ports = mailbox_ports(store=store, aside=SuspendedMailboxes(directory))
+        self.ports = mailbox_ports(store=store, suspended=SuspendedMailboxes(directory))
         self.offset = offset
         self.handling = EventHandling(
             stage=STAGE, topic=BY_NAME[STAGE.reads], handler=mailbox, ports=self.ports,
@@ -165,8 +164,8 @@ async def test_what_cannot_be_mended_sets_its_user_aside(sqlite: Life, tmp_path:
         assert ("MailboxSetAside" in parked.cause, parked.value) == (True, encode(command))
         letters.append(parked)
         life = life.again()
-    await life.ports.aside.refresh()
-    (warning,) = life.ports.aside.warnings()
+    await life.ports.suspended.refresh()
+    (warning,) = life.ports.suspended.warnings()
     assert "user bob is set aside since" in warning
 
     assert (await life.do(order(RebuildViews, "r1", parts=(LISTS,)))).outcome == REFUSED
@@ -176,7 +175,7 @@ async def test_what_cannot_be_mended_sets_its_user_aside(sqlite: Life, tmp_path:
     assert (answer.outcome, "still set aside" in answer.detail) == (REFUSED, True)
     answer = await life.do(order(RebuildViews, "r3", parts=(LISTS,)))
     assert (answer.outcome, "no longer set aside" in answer.detail) == (REBUILT, True)
-    assert life.ports.aside.warnings() == []
+    assert life.ports.suspended.warnings() == []
     told = [await life.redrive(parked.value) for parked in letters]
     assert [event.seq for event in told] == [3, 4, 5]
     assert (await life.store.check("bob")).differences == ()
@@ -187,7 +186,7 @@ async def test_a_mailbox_too_large_for_a_turn_waits_for_an_operator(
 ) -> None:
     """A turn of minutes would pass for a partition that has come to a stand."""
     damage(tmp_path, *DAMAGES["uid"])
-    sqlite.ports = replace(sqlite.ports, mend_max_messages=1)
+    sqlite.ports = replace(sqlite.ports, repair_max_messages=1)
     sqlite.handling = replace(sqlite.handling, ports=sqlite.ports)
     assert await sqlite.do(deliver("m3")) is None
     assert (await sqlite.do(order(RebuildViews, "r1", parts=(LISTS,)))).outcome == REBUILT
@@ -242,7 +241,7 @@ async def test_what_the_journal_has_is_done(memory: Life, step: str) -> None:
     event = await memory.do(deliver("m1"))
     assert (event.seq, failures, memory.river.letters) == (1, [], [])
     assert (await memory.store.message("bob", event.changes[0].message_id)) is not None
-    assert memory.ports.unread.get("bob") == await memory.store.load("bob")
+    assert memory.ports.states.get("bob") == await memory.store.load("bob")
 
 
 async def test_a_second_writer_ends_the_process(memory: Life) -> None:

@@ -60,7 +60,7 @@ async def test_a_command_that_is_set_aside_is_published_if_it_is_journalled() ->
     assert await journalled(command, OneTry(), ports, SetAside()) is None
     outputs = await mailbox(command, OneTry(), ports)
     assert await journalled(command, OneTry(), ports, SetAside()) == tuple(outputs)
-    assert ports.unread.get("bob") is None  # the next command reads the store first
+    assert ports.states.get("bob") is None  # the next command reads the store first
     rebuild = RebuildViews(
         command_id="c3", user_id="bob", domain_id="d1", at_ms=3, parts=("lists",)
     )

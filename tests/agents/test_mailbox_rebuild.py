@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from agents.mailbox import mailbox
-from agents.mailbox_rebuild import mend
+from agents.mailbox_rebuild import repair
 from agents.ports import MailboxPorts
-from mail.mailbox.command_rules import REBUILT, REFUSED, UNCHANGED
 from schemas.consistency import COUNTS, LISTS
 from schemas.content import Stored
 from schemas.events.mailbox_commands import RebuildViews
+from schemas.events.mailbox_events import REBUILT, REFUSED, UNCHANGED
 from schemas.mailbox import FolderCounts
 from tests.support.agent_builders import PLAIN, OneTry, change, deliver, mailbox_ports, order
 
@@ -41,10 +41,10 @@ async def test_wrong_counts_leave_the_store_and_the_live_copy(ports: MailboxPort
     right = await ports.store.load("bob")
     wrong = msgspec.structs.replace(right, folders={"inbox": FolderCounts("inbox", 9, 9, 9)})
     ports.store._mailboxes["bob"].state = wrong
-    ports.unread.set("bob", wrong)
+    ports.states.set("bob", wrong)
     answer = await do(rebuild(COUNTS), ports, 2)
-    assert (answer.outcome, answer.detail) == (REBUILT, "1 differences mended")
-    assert ports.unread.get("bob") is None, "the next command reads the store"
+    assert (answer.outcome, answer.detail) == (REBUILT, "1 differences repaired")
+    assert ports.states.get("bob") is None, "the next command reads the store"
     assert await ports.store.load("bob") == right
     assert (await do(rebuild(COUNTS, id_="r2"), ports, 3)).outcome == UNCHANGED
     event = await do(change("c1", add=["$seen"]), ports, 4)
@@ -70,9 +70,9 @@ async def test_a_lost_row_is_read_from_its_content(ports: MailboxPorts) -> None:
 async def test_a_mailbox_is_mended_within_the_turn_of_another_command(ports: MailboxPorts) -> None:
     for _ in range(2):
         ports.store._mailboxes["bob"].messages.clear()
-        assert await mend(rebuild(LISTS, COUNTS), ports) == 2
+        assert await repair(rebuild(LISTS, COUNTS), ports) == 2
         assert (await ports.store.check("bob")).differences == ()
-    assert await mend(rebuild(LISTS, COUNTS), ports) == 0
+    assert await repair(rebuild(LISTS, COUNTS), ports) == 0
 
 
 async def test_a_damaged_journal_is_refused(ports: MailboxPorts) -> None:

@@ -27,10 +27,10 @@ def mailbox_ports(**given) -> MailboxPorts:
     """Ports in memory, but for those that are `given`."""
     plain = {
         "store": MemoryMailStore(),
-        "unread": MemoryMailboxStates(),
+        "states": MemoryMailboxStates(),
         "holders": MemoryHolders(),
         "contents": MemoryContentStore(),
-        "aside": SuspendedMailboxes(MemoryDirectory()),
+        "suspended": SuspendedMailboxes(MemoryDirectory()),
     }
     return MailboxPorts(**(plain | given))
 

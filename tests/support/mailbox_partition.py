@@ -26,7 +26,7 @@ class Owner:
     def __init__(self, river: "River", unread: MemoryMailboxStates) -> None:
         self._river = river
         self._ports = mailbox_ports(
-            store=river.store, unread=unread, holders=river.holders, chunk_max=CHUNK_MAX
+            store=river.store, states=unread, holders=river.holders, chunk_max=CHUNK_MAX
         )
         self.unread = unread
         self.done: set[int] = set()

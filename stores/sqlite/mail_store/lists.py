@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from mail.mailbox.list_filters import is_flagged, is_unread, sender_key, sender_of
+from mail.mailbox.list_filters import sender_key, sender_of
 from mail.pagination import ListPosition
-from schemas.mailbox import Filter, Message
+from schemas.mailbox import Filter, Message, is_flagged, is_unread
 from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED
 
 SCAN_MAX = 20_000  # about 5 ms
@@ -147,8 +147,8 @@ def places(key: int, message_key: int, row: Message) -> set[_PlaceRow]:
     """The rows of `place` that a message has; a destroyed one has none."""
     if row.destroyed:
         return set()
-    unread, sender = int(is_unread(row)), sender_of(row)
-    flags = is_flagged(row) * FLAG_FLAGGED + row.head.has_attachments * FLAG_ATTACHMENTS
+    unread, sender = int(is_unread(row.keywords)), sender_of(row)
+    flags = is_flagged(row.keywords) * FLAG_FLAGGED + row.head.has_attachments * FLAG_ATTACHMENTS
     at_ms, id_ = row.received_at_ms, row.message_id
     return {
         (key, folder_id, unread, at_ms, id_, message_key, flags, sender) for folder_id in row.places

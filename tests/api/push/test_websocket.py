@@ -14,7 +14,7 @@ import pytest
 from api.push_connections import SendQueue
 from mail.errors import StoreUnavailable
 from mail.ids import new_id
-from mail.mailbox.bulk_commands import LOOK_FACTOR
+from mail.mailbox.bulk_commands import READ_FACTOR
 from schemas.events.mailbox_commands import MarkAllRead
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MessageChange, Position
 from schemas.mailbox import SEEN, FolderCounts
@@ -95,7 +95,7 @@ GONE = "11111111-1111-5111-8111-111111111111"
 
 async def test_a_step_that_changed_nothing_is_passed_over(world: World) -> None:
     """A chunk of an order to a folder that found only messages which are so already."""
-    rows = [await world.deliver(keywords=(SEEN,)) for _ in range(LOOK_FACTOR)]
+    rows = [await world.deliver(keywords=(SEEN,)) for _ in range(READ_FACTOR)]
     rows.append(await world.deliver())
     world.mailboxes._ports = replace(world.mailboxes._ports, chunk_max=1)
     live = await (await world.signed()).ws_connect("/v1/push")

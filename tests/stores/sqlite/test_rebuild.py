@@ -183,7 +183,7 @@ class Steps(RuleBasedStateMachine):
         except Exception:
             if not self.is_damaged:
                 raise
-            self.ports.unread.doubt("bob")
+            self.ports.states.doubt("bob")
             return []
         work.published()
         for one in outputs:

@@ -48,7 +48,7 @@ async def run(bootstrap: Bootstrap, folder: Path, name: str) -> None:
                 ROLE,
                 HANDLERS,
                 lambda unread: mailbox_ports(
-                    store=store, unread=unread, holders=holders, chunk_max=CHUNK_MAX
+                    store=store, states=unread, holders=holders, chunk_max=CHUNK_MAX
                 ),
                 stages=stages_of(ROLE),
                 config=StreamsConfig(
