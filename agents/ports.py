@@ -40,7 +40,7 @@ class IntakePorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPorts:
-    """Ports of the stage scan. The isolation of each scanner keeps its state as long as the process runs."""
+    """Ports of the stage scan. Each `ScannerIsolation` keeps its state until the process ends."""
 
     contents: ContentStore
     virus: VirusScanner
