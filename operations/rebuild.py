@@ -1,8 +1,9 @@
-"""Views written anew while live: lists and counts by the mailbox itself, by order of an operator.
+"""rebuild: write lists, counts or the search index again from the journals, while Postriver runs.
 
-A state row alone would not do: the mailbox's process holds the counts too, and its next commit
-would bring the wrong ones back. So the order goes the way of all commands, and is answered.
-The index is filled from here, beside the stage that writes it too: both add by message id.
+Lists and counts are rebuilt by the mailbox's own process, on the command RebuildViews: that process
+keeps the counts in memory too, and its next commit would overwrite a row that was corrected in the
+store alone. The index is filled from this process while the stage `index` writes it: both add by
+message id.
 """
 
 import asyncio
@@ -30,23 +31,29 @@ ANSWER_LIMIT_S = 1800.0  # a mailbox of some 200,000 messages takes minutes on a
 async def rebuild_views(
     bootstrap: Bootstrap, users: Iterable[User], part: str
 ) -> AsyncIterator[tuple[User, CommandAnswered]]:
-    """One mailbox after the other. Refused: no answer; what went before is done."""
-    river = PublisherConfig(bootstrap=bootstrap, client_id="rebuild", linger_ms=0)
-    async with running(EventTail(bootstrap)) as tail, running(KafkaPublisher(river)) as publisher:
+    """Rebuild `part` of each mailbox, one after the other, and yield the mailbox's answer.
+
+    Raises Refused: no answer in time; the mailboxes before it are rebuilt.
+    """
+    config = PublisherConfig(bootstrap=bootstrap, client_id="rebuild", linger_ms=0)
+    async with running(EventTail(bootstrap)) as tail, running(KafkaPublisher(config)) as publisher:
         await _within(READY_LIMIT_S, tail.wait_ready(), "the broker does not answer")
         for user in users:
-            yield user, await _ordered(tail, publisher, user, part)
+            yield user, await _rebuild_mailbox(tail, publisher, user, part)
 
 
 async def rebuild_index(user_id: str, ports: IndexPorts) -> int:
-    """How many documents were made. Ended in the middle, the role `index` does the rest."""
+    """Rebuild the search index of one mailbox; return the number of documents.
+
+    If this is cut short, the role `index` adds the missing documents.
+    """
     await ports.search.clear(user_id)
     documents = await fill(user_id, ports)
     await ports.search.mark_filled(user_id)
     return documents
 
 
-async def _ordered(
+async def _rebuild_mailbox(
     tail: EventTail, publisher: KafkaPublisher, user: User, part: str
 ) -> CommandAnswered:
     command = RebuildViews(
@@ -58,26 +65,26 @@ async def _ordered(
     )
     answer: asyncio.Future[CommandAnswered] = asyncio.get_running_loop().create_future()
 
-    def listen(event: MailboxEvent) -> None:
+    def on_event(event: MailboxEvent) -> None:
         if not isinstance(event, CommandAnswered) or answer.done():
             return
         if event.answers == command.command_id:
             answer.set_result(event)
 
-    leave = tail.subscribe(user.user_id, listen)
+    unsubscribe = tail.subscribe(user.user_id, on_event)
     try:
         await publisher.publish(command)
         return await _within(ANSWER_LIMIT_S, answer, f"no answer for {user.address}")
     finally:
-        leave()
+        unsubscribe()
 
 
-async def _within(limit_s: float, wait: Awaitable[T], why: str) -> T:
+async def _within(limit_s: float, wait: Awaitable[T], failure: str) -> T:
     try:
         async with asyncio.timeout(limit_s):
             return await wait
     except TimeoutError:
         raise Refused(
-            f"{why} within {limit_s:g} s: look at postriver status; the order stands in the log, "
-            "and to repeat it is harmless"
+            f"{failure} within {limit_s:g} s: see postriver status. The command stays in the log, "
+            "and repeating it is harmless"
         ) from None

@@ -1,7 +1,8 @@
-"""Every copy of a mailbox held against its journal: views, contents, holders, index; while live.
+"""verify: compare views, contents, holders and index of a mailbox with its journal.
 
-A user's mailbox is read in one moment; what lies in other stores, a moment later. What differs only
-because it is on its way (a release, a document not indexed yet) is gone at the next look.
+Runs while Postriver runs. The mail store is read in one transaction, the other stores after it.
+Each mailbox is checked up to CHECKS times: a difference that exists only because a change is under
+way (a release, a document that is not indexed yet) is gone at the next check.
 """
 
 import asyncio
@@ -24,47 +25,49 @@ from schemas.consistency import (
 )
 
 T = TypeVar("T")
-LOOKS = 3
-SAMPLE = 20  # contents of a mailbox that are read whole, unless all are
-_STEP = 1_000
+CHECKS = 3
+SAMPLE = 20  # contents of a mailbox that are read whole, unless `all_contents`
+_BATCH = 1_000  # messages asked for in one call of a store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxVerifier:
-    """What it looks into. `all_contents`: read every content, not a sample."""
+    """Verifies mailboxes. `all_contents`: read every content, not a sample of SAMPLE."""
 
     store: MailStore
     contents: ContentStore
     holders: Holders
     search: SearchIndex
     all_contents: bool = False
-    pause_s: float = 2.0  # between looks
+    pause_s: float = 2.0  # between checks
 
     async def differences(self, user_id: str) -> tuple[int, list[ViewDifference]]:
-        """Number of messages, and what still differs at the last look."""
-        for _ in range(LOOKS - 1):
-            messages, found = await self._look(user_id)
-            if not found:
-                return messages, found
+        """Return the number of messages, and the differences that the last check found."""
+        for _ in range(CHECKS - 1):
+            messages, differences = await self._check(user_id)
+            if not differences:
+                return messages, differences
             await asyncio.sleep(self.pause_s)
-        return await self._look(user_id)
+        return await self._check(user_id)
 
-    async def _look(self, user_id: str) -> tuple[int, list[ViewDifference]]:
-        checked = await self.store.check(user_id)
-        live = [kept for kept in checked.messages if not kept.destroyed]
-        found = [*checked.differences]
-        found += await self._absent(live)
-        found += await self._damaged(self._sample(live))
-        found += await self._held(user_id, checked)
-        found += await self._indexed(user_id, checked)
-        return len(live), found
+    async def _check(self, user_id: str) -> tuple[int, list[ViewDifference]]:
+        report = await self.store.check(user_id)
+        live = [message for message in report.messages if not message.destroyed]
+        differences = [*report.differences]
+        differences += await self._absent_contents(live)
+        differences += await self._damaged_contents(self._sample(live))
+        differences += await self._holder_differences(user_id, report)
+        differences += await self._index_differences(user_id, report)
+        return len(live), differences
 
-    async def _absent(self, live: Sequence[ExpectedMessage]) -> list[ViewDifference]:
-        by_ref = {kept.content.ref: kept for kept in live}
-        gone = [ref for some in _steps(list(by_ref)) for ref in await self.contents.absent(some)]
+    async def _absent_contents(self, live: Sequence[ExpectedMessage]) -> list[ViewDifference]:
+        by_ref = {message.content.ref: message for message in live}
+        absent = [
+            ref for batch in _batches(list(by_ref)) for ref in await self.contents.absent(batch)
+        ]
         return [
             ViewDifference(CONTENT, f"message {by_ref[ref].message_id}: content {ref} is not there")
-            for ref in gone
+            for ref in absent
         ]
 
     def _sample(self, live: Sequence[ExpectedMessage]) -> Sequence[ExpectedMessage]:
@@ -72,43 +75,52 @@ class MailboxVerifier:
             return live
         return random.sample(live, SAMPLE)
 
-    async def _damaged(self, some: Sequence[ExpectedMessage]) -> list[ViewDifference]:
-        """Of those that are there."""
-        found = []
-        for kept in some:
+    async def _damaged_contents(self, sample: Sequence[ExpectedMessage]) -> list[ViewDifference]:
+        """Compare size and SHA-256 of the contents; an absent content is skipped."""
+        differences = []
+        for message in sample:
             try:
-                content = await self.contents.get(kept.content.ref)
+                content = await self.contents.get(message.content.ref)
             except ContentMissing:
                 continue
             sha256 = await asyncio.to_thread(lambda raw: hashlib.sha256(raw).hexdigest(), content)
-            if (len(content), sha256) != (kept.content.size_bytes, kept.content.sha256):
-                what = f"message {kept.message_id}: content {kept.content.ref} is damaged"
-                found.append(ViewDifference(CONTENT, what))
-        return found
+            if (len(content), sha256) != (message.content.size_bytes, message.content.sha256):
+                what = f"message {message.message_id}: content {message.content.ref} is damaged"
+                differences.append(ViewDifference(CONTENT, what))
+        return differences
 
-    async def _held(self, user_id: str, checked: ConsistencyReport) -> list[ViewDifference]:
-        found = []
-        for kept in checked.messages:
-            held = {holder.holder for holder in await self.holders.of(kept.mail_id)}
-            is_held = holder_of(kept.mail_id, user_id, kept.message_id) in held
-            if is_held is kept.destroyed:
-                wrong = "destroyed, and holds" if kept.destroyed else "does not hold"
-                what = f"message {kept.message_id}: {wrong} content {kept.content.ref}"
-                found.append(ViewDifference(HOLDERS, what))
-        return found
+    async def _holder_differences(
+        self, user_id: str, report: ConsistencyReport
+    ) -> list[ViewDifference]:
+        """Every live message must hold its content, and no destroyed message may."""
+        differences = []
+        for message in report.messages:
+            held = {holder.holder for holder in await self.holders.of(message.mail_id)}
+            is_held = holder_of(message.mail_id, user_id, message.message_id) in held
+            if is_held is message.destroyed:
+                fault = "destroyed, and holds" if message.destroyed else "does not hold"
+                what = f"message {message.message_id}: {fault} content {message.content.ref}"
+                differences.append(ViewDifference(HOLDERS, what))
+        return differences
 
-    async def _indexed(self, user_id: str, checked: ConsistencyReport) -> list[ViewDifference]:
-        """Every live message, and no destroyed one."""
-        found = []
-        for some in _steps(checked.messages):
-            known = await self.search.indexed(user_id, [kept.message_id for kept in some])
-            for kept in some:
-                if (kept.message_id in known) is kept.destroyed:
-                    wrong = "destroyed, and still indexed" if kept.destroyed else "is not indexed"
-                    found.append(ViewDifference(INDEX, f"message {kept.message_id}: {wrong}"))
-        return found
+    async def _index_differences(
+        self, user_id: str, report: ConsistencyReport
+    ) -> list[ViewDifference]:
+        """Every live message must be in the index, and no destroyed message may."""
+        differences = []
+        for batch in _batches(report.messages):
+            ids = [message.message_id for message in batch]
+            indexed = await self.search.indexed(user_id, ids)
+            for message in batch:
+                if (message.message_id in indexed) is message.destroyed:
+                    fault = (
+                        "destroyed, and still indexed" if message.destroyed else "is not indexed"
+                    )
+                    what = f"message {message.message_id}: {fault}"
+                    differences.append(ViewDifference(INDEX, what))
+        return differences
 
 
-def _steps(every: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(every), _STEP):
-        yield every[start : start + _STEP]
+def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), _BATCH):
+        yield rows[start : start + _BATCH]
