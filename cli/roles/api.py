@@ -22,6 +22,7 @@ from mail.lifecycle import repeating, running
 from mail.ports import Attempts, Directory
 from schemas.events.mailbox_commands import Deliver
 from stack.state_folder import existing
+from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.readers.event_tail import EventTail
@@ -37,11 +38,11 @@ Serving = list[tuple[EventTail, AppContext, Housekeeping]]
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Serves once topics are there; /readyz follows the event tail."""
     serving: Serving = []
-    health = await serve_health(existing(config.home).socket("api"), _report(serving))
+    commit_times = CommitTimes()
+    health = await serve_health(existing(config.home).socket("api"), _report(serving), commit_times)
     try:
-        async with adapters(config) as opened:
-            directory = await opened.directory()
-            attempts = await opened.attempts()
+        async with adapters(config, commit_times) as opened:
+            directory, attempts = await opened.directory(), await opened.attempts()
             housekeeping = Housekeeping(ledger=await opened.ledger(), what="sessions and sign-ins")
             prune = partial(_prune, directory, attempts, housekeeping)
             epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)

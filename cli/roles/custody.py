@@ -21,6 +21,7 @@ from operations.quarantine import publish_pending
 from schemas.content import Lease
 from schemas.ledger import ENDS
 from stack.state_folder import existing
+from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
@@ -42,9 +43,12 @@ AtWork = list[tuple[LedgerFeed, Custodian, ContentSweeper]]
 async def run(config: Config, stop: Event) -> None:
     """Ready once it has its partitions."""
     at_work: AtWork = []
-    health = await serve_health(existing(config.home).socket(CUSTODY), _report(at_work))
+    commit_times = CommitTimes()
+    health = await serve_health(
+        existing(config.home).socket(CUSTODY), _report(at_work), commit_times
+    )
     try:
-        async with adapters(config) as opened:
+        async with adapters(config, commit_times) as opened:
             topics = TopicsConfig(bootstrap=config.bootstrap)
             epochs = await wait_for_topics(topics, await opened.directory())
             ports, sweep_ports, release_ports = await _ports(config, opened)

@@ -22,7 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from mail.histogram import Histogram
-from stores.sqlite.group_commit import COMMIT_TIMES
+from stores.sqlite.database_file import CommitTimes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,7 @@ class HealthReport:
     samples: Callable[[], Iterable[Sample]] = tuple
 
 
-def commit_times() -> Iterable[Sample]:
-    """What every process with stores tells of them."""
+def _commit_samples(commit_times: CommitTimes) -> Iterable[Sample]:
     make = partial(
         Sample,
         name="postriver_sqlite_commit_seconds",
@@ -58,17 +57,18 @@ def commit_times() -> Iterable[Sample]:
         kind="histogram",
     )
     yield make(value=None, labels={"file": ""})
-    for file, times in list(COMMIT_TIMES.items()):
+    for file, times in list(commit_times.by_file.items()):
         yield make(value=times, labels={"file": file})
 
 
 class _Samples(Collector):
-    def __init__(self, report: HealthReport) -> None:
+    def __init__(self, report: HealthReport, commit_times: CommitTimes) -> None:
         self._report = report
+        self._commit_times = commit_times
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Any] = {}
-        for sample in (*self._report.samples(), *commit_times()):
+        for sample in (*self._report.samples(), *_commit_samples(self._commit_times)):
             family = families.setdefault(sample.name, _family(sample))
             labels = list(sample.labels.values())
             if isinstance(sample.value, Histogram):
@@ -90,10 +90,15 @@ def _family(sample: Sample) -> Metric:
     return family
 
 
-async def serve_health(path: Path, report: HealthReport) -> web.AppRunner:
-    """Serve `report` on the unix socket `path`; the caller cleans the runner up."""
+async def serve_health(
+    path: Path, report: HealthReport, commit_times: CommitTimes
+) -> web.AppRunner:
+    """Serve `report` on the unix socket `path`; the caller cleans the runner up.
+
+    /metrics includes `commit_times`, which every process with stores has.
+    """
     registry = CollectorRegistry()
-    registry.register(_Samples(report))
+    registry.register(_Samples(report, commit_times))
     app = web.Application()
     app.add_routes(
         [

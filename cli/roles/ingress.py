@@ -18,6 +18,7 @@ from smtp.server.config import SmtpConfig
 from smtp.server.listener import SmtpServer
 from stack.state_folder import existing
 from stack.supervision.client import read_status
+from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.readers.backlog_gate import BacklogGate, GateConfig
@@ -33,10 +34,10 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     """Listens once topics are there; ready when it listens."""
     listening: list[tuple[SmtpServer, BacklogGate]] = []
     home = existing(config.home)
-    domains = DomainsThere()
-    health = await serve_health(home.socket("ingress"), _report(listening, domains))
+    domains, commit_times = DomainsThere(), CommitTimes()
+    health = await serve_health(home.socket("ingress"), _report(listening, domains), commit_times)
     try:
-        async with adapters(config) as opened:
+        async with adapters(config, commit_times) as opened:
             directory = await opened.directory()
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)

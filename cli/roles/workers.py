@@ -129,7 +129,7 @@ async def _work(
     """Health first, then topics, publisher, worker; a Fatal of the worker ends the process."""
     at_work: list[Worker] = []
     health = await serve_health(
-        existing(config.home).socket(role), _report(role, at_work, warnings)
+        existing(config.home).socket(role), _report(role, at_work, warnings), opened.commit_times
     )
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)

@@ -25,12 +25,13 @@ from stack.state_folder import existing
 from stores.sqlite.attempts import SqliteAttempts
 from stores.sqlite.content_store import CACHE_KIB as CONTENT_CACHE_KIB
 from stores.sqlite.content_store import SqliteContentConfig, SqliteContentStore
-from stores.sqlite.database_file import SqliteConfig
+from stores.sqlite.database_file import CommitTimes, SqliteConfig
 from stores.sqlite.directory.store import SqliteDirectory
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.mail_store.store import SqliteMailStore
 from stores.sqlite.quarantine import SqliteQuarantine
+from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
 from stores.sqlite.search.index import SqliteSearchIndex
 
 
@@ -40,11 +41,19 @@ class Adapters:
     `existing`: files that are not there, or of an older schema, are StoreUnavailable.
     """
 
-    def __init__(self, home: Path, stack: AsyncExitStack, *, existing: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        stack: AsyncExitStack,
+        *,
+        existing: bool = False,
+        commit_times: CommitTimes | None = None,
+    ) -> None:
         self._home = home
         self._data = home / "data"
         self._stack = stack
-        self._sqlite = SqliteConfig(existing=existing)
+        self.commit_times = commit_times or CommitTimes()
+        self._sqlite = SqliteConfig(existing=existing, commit_times=self.commit_times)
 
     async def mail_store(self) -> MailStore:
         store = await SqliteMailStore.open(self._data / "mail.sqlite", self._sqlite)
@@ -92,7 +101,8 @@ class Adapters:
         return store
 
     async def search(self) -> SearchIndex:
-        index = SqliteSearchIndex(self._data / "search")
+        sqlite = replace(SEARCH_SQLITE, commit_times=self.commit_times)
+        index = SqliteSearchIndex(self._data / "search", SqliteSearchConfig(sqlite=sqlite))
         self._stack.push_async_callback(index.close)
         return index
 

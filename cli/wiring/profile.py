@@ -17,6 +17,7 @@ from mail.ports import (
 )
 from stack.privileges import PrivilegeError, become
 from stack.state_folder import StateFolderError, existing
+from stores.sqlite.database_file import CommitTimes
 from streams.config import Bootstrap
 
 
@@ -37,15 +38,18 @@ def bootstrap() -> Bootstrap:
 
 
 @asynccontextmanager
-async def adapters(config: Config) -> AsyncIterator[Adapters]:
+async def adapters(
+    config: Config, commit_times: CommitTimes | None = None
+) -> AsyncIterator[Adapters]:
     """Adapters of the state folder in `config`; as root, we become its owner first.
 
-    They use what the start of the stack has made (cli/wiring/store_files.py). Refused: there is no
-    state folder yet, or it is not one that we can use.
+    They use what the start of the stack has made (cli/wiring/store_files.py), and count their
+    transactions in `commit_times`. Refused: there is no state folder yet, or it is not one that we
+    can use.
     """
     become_owner(config)
     async with AsyncExitStack() as stack:
-        yield Adapters(config.home, stack, existing=True)
+        yield Adapters(config.home, stack, existing=True, commit_times=commit_times)
 
 
 @asynccontextmanager

@@ -8,10 +8,11 @@ sqlite_* adapters that imports sqlite3.
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mail.errors import Fatal, StoreUnavailable
+from mail.histogram import Histogram
 from schemas.sqlite.migrations import Statements
 
 _WAL_PATIENCE_S = 0.02  # between tries to switch a new file to WAL while another process does
@@ -33,9 +34,20 @@ _UNAVAILABLE = frozenset(
 )
 
 
+class CommitTimes:
+    """Durations of one process's transactions, from BEGIN until they are on disk, by file name."""
+
+    def __init__(self) -> None:
+        self.by_file: dict[str, Histogram] = {}
+
+    def record(self, file: str, duration_s: float) -> None:
+        """Count a transaction; called from the writer thread of `file`."""
+        self.by_file.setdefault(file, Histogram()).seen(duration_s)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqliteConfig:
-    """How one file is used by one process."""
+    """How one process uses one file."""
 
     existing: bool = False  # the file must be there, at the newest schema; nothing is created
     readers: int = 2  # threads, each with a read-only connection
@@ -43,6 +55,7 @@ class SqliteConfig:
     busy_timeout_s: float = 5.0  # wait for another process's transaction, then StoreUnavailable
     cache_kib: int = 16 * 1024  # pages in memory, per connection
     checkpoint_pages: int = 4000  # of 4 KiB: WAL grows to 16 MiB, then goes into the file
+    commit_times: CommitTimes | None = field(default=None, compare=False)  # shared by all files
 
 
 # Failures that may be due to the pages that were asked for, and spare others.

@@ -10,7 +10,6 @@ import sqlite3
 import threading
 import time
 import traceback
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeVar
 
 from mail.errors import StoreUnavailable
-from mail.histogram import Histogram
 from schemas.sqlite.migrations import Statements
-from stores.sqlite.database_file import SqliteConfig, as_named, connect, prepare
+from stores.sqlite.database_file import CommitTimes, SqliteConfig, as_named, connect, prepare
 
 T = TypeVar("T")
 DatabaseWork = Callable[[sqlite3.Connection], T]
@@ -34,9 +32,6 @@ class _Job:
     waiter: asyncio.Future[Any]
 
 
-# Duration of this process's transactions, from BEGIN until they are on disk, by file name.
-COMMIT_TIMES: defaultdict[str, Histogram] = defaultdict(Histogram)
-
 _Queue = SimpleQueue[_Job | None]  # None: the end of the queue
 _Outcomes = list[Any]  # for each job its result, or the exception to raise
 
@@ -48,6 +43,7 @@ class SqliteFile:
         self._path = path
         self._label = path.stem.rstrip("-0123456789")  # the same for all buckets of the index
         self._config = config
+        self._commit_times = config.commit_times or CommitTimes()
         self._closed = False
         self._served_s = 0.0  # monotonic; when a job last succeeded
         self._writes: _Queue = SimpleQueue()
@@ -117,7 +113,7 @@ class SqliteFile:
         while jobs := _gather(self._writes, self._config.batch_max):
             began_s = time.perf_counter()
             outcomes = _run_writes(connection, jobs)
-            COMMIT_TIMES[self._label].seen(time.perf_counter() - began_s)
+            self._commit_times.record(self._label, time.perf_counter() - began_s)
             _return_outcomes(jobs, [self._name_error(outcome) for outcome in outcomes])
         connection.close()
 

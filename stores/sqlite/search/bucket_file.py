@@ -16,6 +16,8 @@ from stores.sqlite.group_commit import SqliteFile, settle
 from stores.sqlite.search import bucket_statements
 from stores.sqlite.search.bucket_statements import IndexChange
 
+SEARCH_SQLITE = SqliteConfig(readers=1, cache_kib=2048)  # the system caches the files too
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqliteSearchConfig:
@@ -30,9 +32,7 @@ class SqliteSearchConfig:
     gather_max: int = 32
     batch_max: int = 256  # changes in a transaction
     writers: int = 2  # buckets written at once: one computes while the other waits for the disk
-    readers: int = 1  # threads per bucket
-    cache_kib: int = 2048  # per connection; the system caches the files too
-    busy_timeout_s: float = 5.0  # wait for another process that writes, then StoreUnavailable
+    sqlite: SqliteConfig = SEARCH_SQLITE
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +66,7 @@ class BucketFile:
     async def _open(self) -> SqliteFile:
         async with self._opening:
             if self._file is None:
-                self._file = await SqliteFile.open(self.path, SEARCH, self._sqlite())
+                self._file = await SqliteFile.open(self.path, SEARCH, self.config.sqlite)
             return self._file
 
     async def write(self, change: IndexChange) -> None:
@@ -132,10 +132,3 @@ class BucketFile:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable(self.path.stem, "closed")
-
-    def _sqlite(self) -> SqliteConfig:
-        return SqliteConfig(
-            readers=self.config.readers,
-            cache_kib=self.config.cache_kib,
-            busy_timeout_s=self.config.busy_timeout_s,
-        )

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from mail.pagination import NEWEST
 from mail.ports import IndexMatches
 from mail.query.time_budget import SearchTimedOut, TimeBudget
 from stores.sqlite.search import bucket_statements
-from stores.sqlite.search.bucket_file import SqliteSearchConfig
+from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
 from stores.sqlite.search.index import BUCKETS, SqliteSearchIndex, bucket_of
 from tests.contracts.search_cases import document, ids
 from tests.contracts.search_index import find, index_query
@@ -122,7 +123,8 @@ async def test_another_instance_sees_at_once(tmp_path):
 
 
 async def test_a_file_that_is_locked_is_unavailable_then_works(tmp_path):
-    index = SqliteSearchIndex(tmp_path, SqliteSearchConfig(busy_timeout_s=0.05, gather_s=0.0))
+    hasty = replace(SEARCH_SQLITE, busy_timeout_s=0.05)
+    index = SqliteSearchIndex(tmp_path, SqliteSearchConfig(sqlite=hasty, gather_s=0.0))
     await index.add(document("a", body="x"))
     other = sqlite3.connect(bucket_file(tmp_path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
