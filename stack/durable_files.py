@@ -1,7 +1,7 @@
-"""What must be there after a power cut: a file's bytes, and the names that lead to it.
+"""Durable files and folders: bytes and directory entries that survive a power cut.
 
-A file that was written and never synced may come back empty, and a name that its folder was never
-synced for may be gone.
+A file that was never synced may come back empty; an entry of a folder that was never synced may
+be gone.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """The bytes of a file, or the names in a folder, are on disk. OSError."""
+    """Write a file's bytes, or a folder's entries, to the disk. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -19,14 +19,17 @@ def sync(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Private, its parents too, and its name on disk where we may read the parent."""
+    """Create a private folder and its parents; sync each parent that is readable."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(PermissionError):
         sync(path.parent)
 
 
 def write(path: Path, text: str) -> None:
-    """The file has its old text or the new one, whatever happens. OSError."""
+    """Replace the file's text atomically: after a crash it is the old or the new text.
+
+    Raises OSError.
+    """
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_text(text, encoding="utf-8")
     sync(fresh)
@@ -35,7 +38,7 @@ def write(path: Path, text: str) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Everything in `folder`, and its own name. OSError."""
+    """Sync every file and folder below `folder`, and its own entry. Raises OSError."""
     for path in (*folder.rglob("*"), folder, folder.parent):
         if path.is_dir() or path.is_file():
             sync(path)

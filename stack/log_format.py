@@ -1,9 +1,9 @@
-"""How a log line looks: for people or for programs, one line each, and no mail address in it.
+"""Log line formats, text and JSON: one record a line, without mail addresses.
 
-What a client sent may stand in a message: control characters are escaped, in tracebacks too, so
-that a client cannot write a log line. A traceback's lines are indented, so that none of them looks
-like a record. Addresses are struck out above DEBUG in messages and tracebacks: an exception that
-was not expected quotes what it failed at. The time to strike out is linear in the text's length.
+Messages may quote text of a client: control characters are escaped, in tracebacks too, so a client
+cannot forge a log line. Lines of a traceback are indented, so they do not look like records.
+Addresses are removed above DEBUG from messages and tracebacks, since an unexpected exception quotes
+its input. The time to remove them is linear in the length of the text.
 """
 
 import json
@@ -14,23 +14,23 @@ import time
 from typing import Any
 
 FORMATS = ("text", "json")
-ENGINE_LINE_MAX_BYTES = 4096  # of an engine's line in its log; the rest is cut off
+ENGINE_LINE_MAX_BYTES = 4096  # per line of an engine's log; the rest is cut off
 _CUT = b" (cut)"
 _DOMAIN = r"@(?:[^\W_]|-)++(?:\.(?:[^\W_]|-)++)++"
 _QUOTED = r"\"(?:[^\"\\\n]|\\.){0,64}+\""  # RFC 5321 §4.5.3.1.1: a local part has at most 64 octets
-# A run of letters is consumed whether or not an address begins there, so each is read once.
+# A run of characters is consumed with or without an address, so each character is read once.
 _WORD = re.compile(rf"(?:{_QUOTED}|[^\s<>()\[\]\"',:;=|@]++){_DOMAIN}|[^\s<>()\[\]\"',:;=|@]++")
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 127, *range(128, 160), 0x2028, 0x2029)}
 _ESCAPES_BUT_LINES = {code: text for code, text in _ESCAPES.items() if chr(code) not in "\t\n"}
 
 
 def formatter(kind: str, process: str) -> logging.Formatter:
-    """`kind` is one of FORMATS; `process` stands in each line that is for programs."""
+    """Return the formatter of `kind`, one of FORMATS; JSON lines carry `process`."""
     return _Json(process) if kind == "json" else _Text()
 
 
 def strike_out(lines: bytes) -> bytes:
-    """An engine's own whole lines without mail addresses, each cut to ENGINE_LINE_MAX_BYTES."""
+    """Return an engine's lines without mail addresses, each cut to ENGINE_LINE_MAX_BYTES."""
     return b"".join(_strike_out_line(line) for line in lines.splitlines(keepends=True))
 
 
@@ -42,7 +42,7 @@ def _strike_out_line(line: bytes) -> bytes:
 
 
 def _cut(line: bytes) -> bytes:
-    """The beginning of a long line; without a last word that could be half an address."""
+    """Return the beginning of a long line, without a last word that may be half an address."""
     kept = line[: ENGINE_LINE_MAX_BYTES - len(_CUT) - 1]
     before, space, word = kept.rpartition(b" ")
     return (before + space if b"@" in word else kept) + _CUT + b"\n"
@@ -82,7 +82,7 @@ def _indented(text: str) -> str:
 
 
 class _Json(logging.Formatter):
-    """One object a line: at (RFC 3339, UTC), level, process, logger, message, error."""
+    """Format a record as an object: at (RFC 3339, UTC), level, process, logger, message, error."""
 
     def __init__(self, process: str) -> None:
         super().__init__(datefmt="%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""One log file per process, rotated by size; whole lines only, and none lost on the way."""
+"""Log file of one process, rotated by size; lines are written whole."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +9,10 @@ LINE_MAX_BYTES = 64 * 1024  # a longer line is written in pieces
 
 
 class LogFile:
-    """Takes bytes as a pipe gives them and writes whole lines.
+    """Write the bytes of a pipe as whole lines.
 
     A full disk must not stop the process that logs: lines that cannot be written are counted, and
-    the count is written when there is room again.
+    the count is written when the disk has space again.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LogFile:
             self.end_line()
 
     def end_line(self) -> None:
-        """Write what is left of an unfinished line, as a line: its writer is gone."""
+        """Write the rest of an unfinished line as a line, after its writer ended."""
         if self._rest:
             self._write(self._rest + b"\n")
             self._rest = b""
@@ -79,7 +79,7 @@ class LogFile:
 
 
 def last_lines(path: Path, count: int = 5, *, max_bytes: int = 8192) -> list[str]:
-    """The end of a log, for an error message. Empty when there is no such file."""
+    """Return the last lines of a log for an error message; empty without such a file."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - max_bytes))

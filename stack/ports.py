@@ -1,4 +1,4 @@
-"""A taken port is named before anything starts, with its setting and the program that holds it."""
+"""Check of TCP ports before a start: a taken port is reported with its setting and its program."""
 
 import errno
 import random
@@ -12,7 +12,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class ListenPort:
-    """A TCP port we are about to listen on, and the setting that chose it."""
+    """A TCP port to listen on, and the setting that chose it."""
 
     setting: str
     port: int
@@ -20,11 +20,11 @@ class ListenPort:
 
 
 class PortsTaken(Exception):
-    """One line per port that cannot be had."""
+    """One line for each port that cannot be used."""
 
 
 def check_ports(ports: Iterable[ListenPort]) -> None:
-    """PortsTaken when any of `ports` is held by a program or wanted by two settings."""
+    """Raise PortsTaken if a program holds one of `ports`, or two settings name the same port."""
     wanted: dict[tuple[str, int], str] = {}
     problems = []
     for each in ports:
@@ -38,7 +38,7 @@ def check_ports(ports: Iterable[ListenPort]) -> None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago, outside the range that outgoing connections draw from."""
+    """Return a port that is free now, outside the range of outgoing connections."""
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         if _problem(ListenPort("", port, host)) is None:
@@ -51,7 +51,7 @@ def _problem(port: ListenPort) -> str | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((port.host, port.port))
-            # Binding alone succeeds beside a listener that allows reuse; listening does not.
+            # Binding alone succeeds while a listener allows reuse; listening does not.
             probe.listen(1)
         except PermissionError:
             return f"{port.setting}: port {port.port} needs more rights (below 1024)"
@@ -62,13 +62,13 @@ def _problem(port: ListenPort) -> str | None:
 
 
 def listener(port: int) -> str | None:
-    """The name of the program that listens there, as far as we may see."""
+    """Return the name of the program that listens on `port`, if its process is visible."""
     listens = (one for one in _connections(port) if one.status == psutil.CONN_LISTEN)
     return next((_name(one.pid) for one in listens if one.pid is not None), None)
 
 
 def _holder(port: int) -> str | None:
-    """Who listens, else whose outgoing connection has the port, as far as we may see."""
+    """Return the program that listens, else the owner of an outgoing connection, if visible."""
     found = sorted(_connections(port), key=lambda one: one.status != psutil.CONN_LISTEN)
     for connection in found:
         if connection.pid is not None:
@@ -79,7 +79,7 @@ def _holder(port: int) -> str | None:
 
 
 def _connections(port: int) -> list[Any]:
-    """Psutil's, of this machine's end of it."""
+    """Return psutil's connections whose local port is `port`."""
     found = psutil.net_connections(kind="tcp")
     return [one for one in found if one.laddr and one.laddr.port == port]
 
@@ -92,7 +92,7 @@ def _name(pid: int) -> str:
 
 
 def _reason(cause: OSError) -> str:
-    """A port of the kernel's own range may belong, for a minute, to a connection that has ended."""
+    """Return the reason; an ended connection may keep a port of the kernel's range for a minute."""
     if cause.errno != errno.EADDRINUSE:
         return f"cannot be had: {cause.strerror}"
-    return "is in use by an outgoing connection or one just ended; wait, or choose one below 32768"
+    return "is in use by an outgoing or just ended connection; wait, or choose a port below 32768"

@@ -1,4 +1,4 @@
-"""Whatever reads mail runs unprivileged: root becomes the user who owns the state folder."""
+"""Drop of root's privileges: a command run as root becomes the owner of the state folder."""
 
 import os
 import pwd
@@ -17,10 +17,10 @@ class PrivilegeError(Exception):
 
 
 def become(path: Path, *, user: str = SERVICE_USER) -> None:
-    """As root: make the state folder at `path` if need be and become its owner, for good.
+    """As root: create the state folder at `path` if it is missing, and become its owner for good.
 
-    Every command that touches state calls this first. For anybody else it does nothing.
-    PrivilegeError when there is no such user, or the user cannot read this program.
+    Every command that touches state calls this first. For other users it does nothing.
+    Raises PrivilegeError: there is no such user, or the user cannot read this program.
     """
     if os.geteuid() != 0:
         return
@@ -33,7 +33,7 @@ def become(path: Path, *, user: str = SERVICE_USER) -> None:
 
 
 def _owner(path: Path, user: str) -> pwd.struct_passwd:
-    """Who owns `path`; a folder of root's that is still empty is given to `user`."""
+    """Return the owner of `path`; an empty folder of root's is given to `user`."""
     make_folder(path)
     with opened_folder(path.resolve()) as folder:
         found = os.fstat(folder)
@@ -51,14 +51,15 @@ def _owner(path: Path, user: str) -> pwd.struct_passwd:
 
 @contextmanager
 def opened_folder(path: Path) -> Iterator[int]:
-    """A descriptor of the folder that `path` is, for root to change its owner. PrivilegeError.
+    """Open the folder `path`, for root to change its owner.
 
-    What is looked at is what is changed, whoever renames folders meanwhile; a link is refused.
+    The checked folder is the changed folder, also when it is renamed meanwhile; a link is refused.
+    Raises PrivilegeError.
     """
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise PrivilegeError(f"{path}: {error.strerror}; a folder is wanted, no link") from error
+        raise PrivilegeError(f"{path}: {error.strerror}; not a folder, or a link") from error
     try:
         yield folder
     finally:

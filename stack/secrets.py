@@ -1,7 +1,7 @@
-"""Secrets of this stack: a file for each name in HOME/secrets, readable by its owner alone (0600).
+"""Secrets of the stack: one file per name in HOME/secrets, readable by its owner alone (0600).
 
-They prove to the broker which of our processes asks. Made at the first start that needs them; a
-file that is removed while the stack is down is made again, with another secret.
+The broker identifies each process by its secret. A secret is made at the first start that needs
+it. A file that is removed while the stack is down is made again, with another secret.
 """
 
 import os
@@ -16,7 +16,7 @@ SECRET_BYTES = 32
 
 
 def secret(home: StateFolder, name: str) -> str:
-    """The secret of `name`; made when there is none yet. OSError."""
+    """Return the secret of `name`, made if it does not exist. Raises OSError."""
     found = known(home.path, name)
     if found is not None:
         return found
@@ -25,7 +25,7 @@ def secret(home: StateFolder, name: str) -> str:
 
 
 def known(home: Path, name: str) -> str | None:
-    """The secret of `name` in the state folder `home`; None when there is none. OSError."""
+    """Return the secret of `name` in the state folder `home`, or None. Raises OSError."""
     try:
         return (home / FOLDER / name).read_text(encoding="ascii").strip() or None
     except FileNotFoundError:
@@ -33,7 +33,7 @@ def known(home: Path, name: str) -> str | None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """The file has its old text or the new one; no other user could ever read either. OSError."""
+    """Replace the file's text atomically; no other user can read it. Raises OSError."""
     make_folder(path.parent)
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)

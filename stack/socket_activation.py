@@ -1,7 +1,7 @@
-"""Listening sockets that a service manager opened for us (sd_listen_fds(3)).
+"""Socket activation: listening sockets that a service manager opened (sd_listen_fds(3)).
 
-So ports below 1024 need no rights of ours, and connections wait in the kernel while we restart.
-They stay open in the supervisor, which passes them on to every life of the process they belong to.
+Ports below 1024 then need no privileges here, and connections wait in the kernel during a restart.
+The supervisor keeps the sockets open and passes them to each new process of their program.
 """
 
 import os
@@ -14,11 +14,11 @@ NAMES = ("smtp", "http")  # FileDescriptorName= in the socket units
 
 
 class BadHandover(Exception):
-    """What was handed over cannot be used; the message says why."""
+    """The sockets of the service manager cannot be used; the message says why."""
 
 
 def handed_over(environ: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-    """Descriptors by name; empty when nothing was handed to this process. BadHandover."""
+    """Return descriptors by name; empty without socket activation. Raises BadHandover."""
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     count = environ.get("LISTEN_FDS", "")
@@ -35,7 +35,7 @@ def handed_over(environ: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
 
 
 def port_of(descriptor: int) -> int:
-    """The TCP port of a listening socket. BadHandover."""
+    """Return the TCP port of a listening socket. Raises BadHandover."""
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             raise BadHandover(f"descriptor {descriptor} is no socket")

@@ -1,7 +1,8 @@
-"""The state folder: everything a stack keeps lies in one directory that one supervisor owns.
+"""State folder: the directory with all state of a stack, owned by one supervisor at a time.
 
-Reads and writes `version`, `lock` and the folders below. A folder of a newer version, one that is
-not ours, and one that a running supervisor holds are refused with a sentence for the operator.
+Reads and writes `version`, `lock` and the folders below. A folder of a newer version, a folder
+that is no state folder, and a folder that a running supervisor holds are refused with a message
+for the operator.
 """
 
 import fcntl
@@ -54,7 +55,7 @@ class StateFolder:
     path: Path
 
     @property
-    def run(self) -> Path:  # sockets, and what tells running processes apart
+    def run(self) -> Path:  # sockets and records of running processes
         return self.path / "run"
 
     @property
@@ -83,21 +84,21 @@ class StateFolder:
 
     @property
     def engines(self) -> Path:
-        """What engines need besides their data: configuration, temporary files."""
+        """Return the folder of the engines' configuration and temporary files."""
         return self.path / "engines"
 
     def socket(self, name: str) -> Path:
-        """Where process `name` listens: run/NAME.sock, see `socket_path`."""
+        """Return the unix socket of process `name`: run/NAME.sock, see `socket_path`."""
         return socket_path(self.path, name)
 
     def engine(self, name: str) -> Path:
-        """The private folder of engine `name`, created on demand."""
+        """Return the private folder of engine `name`, created on demand."""
         folder = self.engines / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
     def scratch(self, name: str) -> Path:
-        """An empty folder for engine `name`'s temporary files: a killed one leaves some behind."""
+        """Return an empty folder for temporary files of engine `name`; old files are removed."""
         folder = self.engine(name) / "tmp"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
@@ -105,14 +106,17 @@ class StateFolder:
 
 
 def existing(path: Path) -> StateFolder:
-    """The state folder at `path`, for commands that only use it. NoState, NewerState."""
+    """Return the state folder at `path`, for commands that only use it.
+
+    Raises NoState, NewerState.
+    """
     if (found := version_of(path)) > VERSION:
         raise NewerState(path, found, VERSION)
     return StateFolder(path.resolve())
 
 
 def version_of(path: Path) -> int:
-    """The version of the state at `path`. NoState."""
+    """Return the version of the state at `path`. Raises NoState."""
     found = _version(path)
     if found is None:
         raise NoState(path)
@@ -128,8 +132,8 @@ def claimed(
 ) -> Iterator[StateFolder]:
     """Create or migrate the folder and hold its lock until the block ends.
 
-    AlreadyRunning when another process holds it; NewerState; StateFolderError when the folder is
-    not ours.
+    Raises AlreadyRunning: another process holds it; NewerState; StateFolderError: the folder is no
+    state folder.
     """
     _create(path)
     with _locked(path):
@@ -142,7 +146,7 @@ def claimed(
 
 
 def lock_holder(path: Path) -> int | None:
-    """The pid that holds the folder's lock, None when nobody does."""
+    """Return the pid that holds the folder's lock, or None."""
     try:
         descriptor = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -157,9 +161,9 @@ def lock_holder(path: Path) -> int | None:
 
 
 def socket_path(home: Path, name: str) -> Path:
-    """HOME/run/NAME.sock, or, where that is too long for a unix socket, a path in a private folder.
+    """Return HOME/run/NAME.sock, or a path in a private folder if that is too long for a socket.
 
-    Every process computes the same path from the same home, so nothing has to be passed along.
+    Every process computes the same path from the same home.
     """
     path = home.resolve() / "run" / f"{name}.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES:
@@ -182,7 +186,7 @@ def _create(path: Path) -> None:
     make_folder(path)
     if _version(path) is not None:
         return
-    ours = {"lock", "log"}  # made by a start that came no further
+    ours = {"lock", "log"}  # left by an interrupted first start
     strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
     if strangers:
         raise StateFolderError(
@@ -217,7 +221,7 @@ def _migrate(path: Path, version: int, migrations: Mapping[int, Callable[[Path],
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive flock; the kernel gives it back however the process ends."""
+    """Hold an exclusive flock; the kernel releases it when the process ends in any way."""
     descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _lock_soon(descriptor):
@@ -230,7 +234,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _lock_soon(descriptor: int, *, tries: int = 6, pause_s: float = 0.05) -> bool:
-    """More than one try, since `lock_holder` in another process holds it for an instant."""
+    """Try several times: `lock_holder` in another process holds the lock for an instant."""
     for _ in range(tries):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -242,5 +246,5 @@ def _lock_soon(descriptor: int, *, tries: int = 6, pause_s: float = 0.05) -> boo
 
 
 def _noted_pid(descriptor: int) -> int:
-    """The pid in the lock file; 0 in the instant before its holder has written it."""
+    """Return the pid in the lock file; 0 before its holder has written it."""
     return int(os.pread(descriptor, 20, 0) or b"0")

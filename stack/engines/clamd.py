@@ -1,8 +1,8 @@
 """clamd on a unix socket, with its own configuration.
 
-It takes our largest mail and says so when a limit is hit, instead of calling the rest clean.
-New signatures are loaded beside the old ones and then take their place, where there is memory for
-both; otherwise scans wait until they are loaded. None fails either way.
+clamd accepts the largest mail, and reports a hit limit instead of calling the rest clean. New
+signatures are loaded while the old set is in use, if memory suffices for both; otherwise scans wait
+until the new set is loaded. No scan fails either way.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class ClamdMissing(Exception):
 class ClamdConfig:
     program: Path = Path("/usr/sbin/clamd")
     official: Path = virus_signatures.OFFICIAL_FOLDER
-    update: bool = False  # freshclam of ours fetches sets
+    update: bool = False  # the stack's freshclam fetches sets
     memory_bytes: int = field(default_factory=lambda: psutil.virtual_memory().total)
     mail_max_bytes: int = 50 * MIB
     scan_max_bytes: int = 400 * MIB  # all decoded parts of one mail together
@@ -38,7 +38,10 @@ class ClamdConfig:
 
 
 def clamd(home: StateFolder, config: ClamdConfig | None = None) -> Program:
-    """Write configuration and, if need be, the test signatures; tell how to start. ClamdMissing."""
+    """Write the configuration and missing test signatures; return the program.
+
+    Raises ClamdMissing.
+    """
     config = config or ClamdConfig()
     if not config.program.exists():
         raise ClamdMissing(f"no {config.program}; install it: apt install clamav-daemon")
@@ -61,7 +64,7 @@ def clamd(home: StateFolder, config: ClamdConfig | None = None) -> Program:
 
 
 def two_sets_fit(config: ClamdConfig) -> bool:
-    """Whether the machine has memory for the old signatures and the new ones at once."""
+    """Whether memory suffices for the old and the new signatures at once."""
     return config.memory_bytes >= RELOAD_MEMORY_MIN_BYTES
 
 
@@ -87,14 +90,14 @@ def configuration(home: StateFolder, config: ClamdConfig, database: Path) -> str
         "StreamMaxLength": limit,
         "MaxFileSize": config.scan_max_bytes,  # of an unpacked part too
         "MaxScanSize": config.scan_max_bytes,
-        "MaxScanTime": 60_000,  # ms; below the scanners' patience, so that clamd itself says so
+        "MaxScanTime": 60_000,  # ms; below the scanner adapter's timeout, so clamd reports it
         "MaxFiles": 10_000,
         "AlertExceedsMax": "yes",
-        "AlertEncrypted": "yes",  # archives and documents; a virus beside them is told first
+        "AlertEncrypted": "yes",  # archives and documents; a virus next to them is reported first
         "MaxThreads": config.threads,
         "ReadTimeout": 120,
         "CommandReadTimeout": 30,
-        "SelfCheck": 600,  # s; sets that change without a word are seen after this
+        "SelfCheck": 600,  # s; interval to notice changed sets
         "ConcurrentDatabaseReload": "yes" if two_sets_fit(config) else "no",
         "ExitOnOOM": "yes",  # the supervisor starts it again
     }

@@ -1,7 +1,7 @@
-"""Makes the broker's archive of loaded classes, once per set of jars: it halves every later start.
+"""Class data archive (AppCDS) of the broker, made once per set of jars: it halves later starts.
 
 `python -m stack.engines.class_data_archive LIB`: runs a throwaway node in a temporary folder and
-lets Java write the archive as the node ends. Without it everything works, only slower.
+lets Java write the archive when the node ends. Without the archive the broker starts more slowly.
 """
 
 import socket
@@ -18,11 +18,11 @@ from stack.supervision.program import Program
 
 START_TIMEOUT_S = 60.0
 DUMP_TIMEOUT_S = 120.0
-LET_SETTLE_S = 1.0  # for what is loaded just after the port opens
+LET_SETTLE_S = 1.0  # for classes that are loaded just after the port opens
 
 
 def make_archive(lib: Path) -> Path:
-    """The archive's path. KafkaMissing, JavaMissing; TimeoutError when the node stays down."""
+    """Return the archive's path. Raises KafkaMissing, JavaMissing, TimeoutError: no start."""
     target = archive_path(lib)
     fresh = target.with_suffix(".new")
     target.unlink(missing_ok=True)

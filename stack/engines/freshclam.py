@@ -1,7 +1,7 @@
-"""freshclam under the supervisor: fetches signatures into HOME/signatures, has clamd reload.
+"""freshclam under the supervisor: fetches signatures into HOME/signatures and makes clamd reload.
 
-Only with POSTRIVER_SIGNATURES=update; otherwise nothing leaves the machine. A mirror that does not
-answer is asked again at the next check. Mail goes on meanwhile: freshclam is not needed for it.
+It runs only with POSTRIVER_SIGNATURES=update; otherwise no request leaves the machine. A mirror
+that does not answer is asked again at the next check. Mail does not wait for freshclam.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class FreshclamMissing(Exception):
 class FreshclamConfig:
     """Where signatures come from.
 
-    `mirror`: PUBLIC_MIRROR (asked by DNS whether anything is new, then by HTTPS), the URL of a
-    private one (no DNS), or NO_MIRROR. `urls`: single databases besides, by http, https or file.
+    `mirror`: PUBLIC_MIRROR (DNS for the version, then HTTPS), the URL of a private mirror (no DNS),
+    or NO_MIRROR. `urls`: further databases, by http, https or file.
     """
 
     program: Path = Path("/usr/bin/freshclam")
@@ -36,14 +36,14 @@ class FreshclamConfig:
 
 
 def freshclam(home: StateFolder, config: FreshclamConfig | None = None) -> Program:
-    """Write configuration and tell how to start. FreshclamMissing."""
+    """Write the configuration and return the program. Raises FreshclamMissing."""
     config = config or FreshclamConfig()
     if not config.program.exists():
         raise FreshclamMissing(f"no {config.program}; install it: apt install clamav-freshclam")
     folder = home.engine(NAME)
     conf = folder / "freshclam.conf"
     conf.write_text(_conf(home, config), encoding="utf-8")
-    conf.chmod(0o600)  # freshclam refuses one that others may write
+    conf.chmod(0o600)  # freshclam refuses a file that others may write
     return Program(
         name=NAME,
         kind=ProgramKind.ENGINE,
@@ -86,7 +86,7 @@ def _conf(home: StateFolder, config: FreshclamConfig) -> str:
 def _source(mirror: str) -> list[str]:
     if mirror == PUBLIC_MIRROR:
         return [f"DatabaseMirror {mirror}"]
-    if mirror == NO_MIRROR:  # freshclam wants one; naming a private one keeps it from asking DNS
+    if mirror == NO_MIRROR:  # freshclam requires a mirror; a private mirror needs no DNS
         sets = ("main", "daily", "bytecode")
         return ["PrivateMirror http://127.0.0.1:9", *(f"ExcludeDatabase {name}" for name in sets)]
     return [f"PrivateMirror {mirror}"]

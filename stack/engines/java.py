@@ -1,4 +1,4 @@
-"""Finds a Java that the broker runs on, without starting one when its `release` file tells."""
+"""Search for a Java for the broker; the version is read from its `release` file if possible."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ class JavaMissing(Exception):
 
 
 def find_java(java_home: Path | None = None) -> Path:
-    """The `java` of JAVA_HOME, else the one on the path. JavaMissing when older than 17."""
+    """Return the `java` of JAVA_HOME, else of the path. Raises JavaMissing: older than 17."""
     java = _candidate(java_home)
     if java is None:
         raise JavaMissing("no java found; install one: apt install default-jre-headless")
@@ -24,7 +24,7 @@ def find_java(java_home: Path | None = None) -> Path:
 
 
 def java_version(java: Path) -> int:
-    """The feature version, 17 for 17.0.15; 0 when it does not tell."""
+    """Return the feature version, 17 for 17.0.15; 0 if it is unknown."""
     try:
         text = (java.resolve().parent.parent / "release").read_text()
         found = re.search(r'^JAVA_VERSION="(\d+)', text, re.MULTILINE)

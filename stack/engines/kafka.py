@@ -1,10 +1,10 @@
 """One Kafka node in KRaft mode, on 127.0.0.1, with its log in HOME/kafka.
 
-It lets nobody in without a secret (SASL/PLAIN on both listeners), and lets each user do only what
-the lists in its metadata allow (streams/topics/access_rules.py), but for `SUPER_USERS`.
+Every client needs a secret (SASL/PLAIN on both listeners). Each user may do only what the access
+lists in the metadata allow (streams/topics/access_rules.py), except `SUPER_USERS`.
 
-Kafka's own defaults lose or repeat mail that waits long (offsets and topics expire after seven
-days); what a topic keeps is set per topic by its creator, what the node keeps is set here.
+Kafka's defaults lose or repeat mail that waits long (offsets and topics expire after seven days).
+Retention of a topic is set by its creator, retention of the node here.
 """
 
 import shutil
@@ -25,15 +25,15 @@ from stack.supervision.program import Program, ProgramKind, base_env
 NAME = "kafka"
 LOGS = "log.dirs"
 MIB = 1024 * 1024
-START_ROOM_BYTES = 128 * MIB  # for indexes and snapshots, and for what others write meanwhile
+START_ROOM_BYTES = 128 * MIB  # for indexes, snapshots, and writes of other programs meanwhile
 EVENT_MAX_BYTES = 2 * MIB
-ITSELF = "broker"  # the node, to itself
-SUPER_USERS = (ITSELF, "setup")  # setup makes topics and says who may do what
+ITSELF = "broker"  # the node as its own client
+SUPER_USERS = (ITSELF, "setup")  # setup creates topics and access lists
 NEVER_MINUTES = 2**31 - 1  # the largest value Kafka takes: about 4,000 years
 
 
 class KafkaMissing(Exception):
-    """Jars or Java are not there, or the log folder cannot be formatted."""
+    """Jars or Java are missing, or the log folder cannot be formatted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,8 @@ class KafkaConfig:
     java_home: Path | None = None
     heap_min_mib: int = 256
     heap_max_mib: int = 512
-    retention_check_ms: int = 60_000  # between two looks for segments that may go
-    users: tuple[str, ...] = ("setup",)  # whom it lets in
+    retention_check_ms: int = 60_000  # between two checks for deletable segments
+    users: tuple[str, ...] = ("setup",)  # users with a secret
     offsets_partitions: int = 12  # 50 by default, each opened at every start
     session_timeout_min_ms: int = 6_000
     log_level: str = "warn"
@@ -55,9 +55,9 @@ class KafkaConfig:
 
 
 def kafka(home: StateFolder, config: KafkaConfig) -> Program:
-    """Write the configuration, format the log folder once, and tell how to start the node.
+    """Write the configuration, format the log folder once, and return the program.
 
-    JavaMissing; KafkaMissing.
+    Raises JavaMissing, KafkaMissing.
     """
     java = find_java(config.java_home)
     if not any(config.lib.glob("kafka_*.jar")):
@@ -82,25 +82,25 @@ def kafka(home: StateFolder, config: KafkaConfig) -> Program:
 
 
 def no_room(folder: Path) -> str | None:
-    """Why the broker must not be started on this disk now.
+    """Return why the broker must not be started on this disk now, or None.
 
-    After a crash it checks its segments, and a segment that it cannot check for want of room it
-    empties; that of its own metadata too, and with it every topic. So it is never started on a disk
-    that is full, as the one may be that it crashed on.
+    After a crash the broker checks its segments. A segment that it cannot check for lack of space
+    is truncated to zero, the metadata segment too, and then every topic is lost. So the broker is
+    never started on a full disk, which may be the cause of the crash.
     """
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes >= START_ROOM_BYTES:
         return None
-    return f"{free_bytes // MIB} MiB free on its disk, {START_ROOM_BYTES // MIB} MiB wanted"
+    return f"{free_bytes // MIB} MiB free on its disk, {START_ROOM_BYTES // MIB} MiB needed"
 
 
 def archive_path(lib: Path) -> Path:
-    """Preloaded classes (class_data_archive.py); Java ignores an archive of other jars."""
+    """Return the path of the class data archive; Java ignores an archive of other jars."""
     return lib.parent / "classes.jsa"
 
 
 def properties(home: StateFolder, config: KafkaConfig) -> dict[str, str]:
-    """The node's server.properties."""
+    """Return the node's server.properties."""
     node, controller = f"127.0.0.1:{config.port}", f"127.0.0.1:{config.controller_port}"
     return {
         "process.roles": "broker,controller",
@@ -130,7 +130,7 @@ def properties(home: StateFolder, config: KafkaConfig) -> dict[str, str]:
         "group.min.session.timeout.ms": str(config.session_timeout_min_ms),
         "message.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
         "replica.fetch.max.bytes": str(EVENT_MAX_BYTES + 64 * 1024),
-        "metadata.max.idle.interval.ms": "0",  # else two synced records a second that say nothing
+        "metadata.max.idle.interval.ms": "0",  # else two synced no-op records a second
         "log.retention.check.interval.ms": str(config.retention_check_ms),
         "num.network.threads": "2",
         "num.io.threads": "4",
@@ -138,7 +138,7 @@ def properties(home: StateFolder, config: KafkaConfig) -> dict[str, str]:
 
 
 def _options(home: StateFolder, config: KafkaConfig) -> tuple[str, ...]:
-    """JVM options; serial collection and an archive of classes halve the time to start."""
+    """Return the JVM options; serial collection and the class archive halve the time to start."""
     archive = archive_path(config.lib)
     return (
         f"-Xms{config.heap_min_mib}m",
@@ -176,7 +176,7 @@ def _logins_path(home: StateFolder) -> Path:
 
 
 def _logins(home: StateFolder, config: KafkaConfig) -> str:
-    """Whom each listener lets in, as JAAS has it. Secrets are hexadecimal, names are ours."""
+    """Return the JAAS logins of each listener. Secrets are hexadecimal, names need no quoting."""
     return "".join(
         f"{listener}.KafkaServer {{\n"
         "  org.apache.kafka.common.security.plain.PlainLoginModule required\n"
@@ -188,7 +188,7 @@ def _logins(home: StateFolder, config: KafkaConfig) -> str:
 
 
 def client_path(home: StateFolder) -> Path:
-    """What Kafka's own tools take as --command-config, with every right."""
+    """Return the path of --command-config for Kafka's tools, with every right."""
     return home.path / FOLDER / "client.properties"
 
 
@@ -211,7 +211,7 @@ def _write_properties(path: Path, wanted: dict[str, str]) -> Path:
 
 
 def new_cluster_id() -> str:
-    """16 random bytes as Kafka writes them; one that begins with `-` would be read as an option."""
+    """Return 16 random bytes in Kafka's form, without a leading `-` (an option to its tools)."""
     while (made := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
     return made
@@ -220,10 +220,10 @@ def new_cluster_id() -> str:
 def _format_once(
     home: StateFolder, config: KafkaConfig, java: Path, wanted: dict[str, str]
 ) -> None:
-    """Give the log folder its cluster id; one that it has is kept, a new one orphans mail.
+    """Format the log folder with a cluster id; an existing id stays, since a new id orphans mail.
 
-    Kafka does not sync what it writes here, and never starts again from half of it. So it is made
-    aside, synced as a whole, and then given its name.
+    Kafka does not sync these files, and cannot start from a part of them. So the folder is made
+    under another name, synced as a whole, and then renamed.
     """
     folder = home.kafka / "log"
     if (folder / "meta.properties").exists():
@@ -242,7 +242,7 @@ def _format_once(
         raise KafkaMissing(f"cannot format {home.kafka}: {run.stdout[-500:]}{run.stderr[-500:]}")
     sync_tree(fresh)
     try:
-        fresh.rename(folder)  # onto nothing, or an empty folder
+        fresh.rename(folder)  # the target is missing or an empty folder
     except OSError as cause:
         raise KafkaMissing(
             f"{folder} has no meta.properties and is not empty: put that file back, or remove the "

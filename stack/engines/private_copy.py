@@ -1,6 +1,6 @@
-"""A copy of an engine's program in its own folder: Debian's AppArmor profiles go by path.
+"""Private copy of an engine's program, which no AppArmor profile binds.
 
-Those of clamd and freshclam forbid our folders.
+Debian's profiles of clamd and freshclam go by path, and forbid the state folder.
 """
 
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def own_copy(program: Path, folder: Path) -> Path:
-    """FOLDER/NAME, renewed whenever the machine's `program` was."""
+    """Return FOLDER/NAME, copied again after the machine's `program` changed."""
     own = folder / program.name
     found = program.stat()
     if not own.exists() or (own.stat().st_size, own.stat().st_mtime_ns) != (

@@ -1,7 +1,7 @@
-"""SpamAssassin's spamd on a unix socket, local tests only: it asks no DNS and no network.
+"""SpamAssassin's spamd on a unix socket with local tests only: no DNS, no network.
 
-Its rules are Debian's; its plugins and settings are ours, so a start does not depend on what else
-uses SpamAssassin on this machine.
+Rules are Debian's. Plugins and settings are set here, so a start does not depend on other uses of
+SpamAssassin on this machine.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NAME = "spamd"
 MEMORY_MAX_BYTES = 2 * 1024**3  # each worker; a mail of READ_MAX_BYTES takes about 200 MiB
 READ_MAX_BYTES = 512 * 1024  # clients send no more of a mail than this
 
-# Those that work on the mail alone. Some rules of the set name the others inside `ifplugin`.
+# Plugins that need the mail only. Rules of other plugins are inside `ifplugin`.
 _PLUGINS = (
     "Check", "HTTPSMismatch", "URIDetail", "BodyEval", "DNSEval", "HTMLEval", "HeaderEval",
     "MIMEEval", "RelayEval", "URIEval", "WLBLEval", "VBounce", "ImageInfo", "FreeMail",
@@ -43,11 +43,11 @@ class SpamdMissing(Exception):
 class SpamdConfig:
     program: Path = Path("/usr/sbin/spamd")
     workers: int = 2
-    threshold: float = 5.0  # what spamd itself calls spam; callers judge by score
+    threshold: float = 5.0  # spamd's own threshold; callers use the score
 
 
 def spamd(home: StateFolder, config: SpamdConfig | None = None) -> Program:
-    """Write configuration and tell how to start. SpamdMissing."""
+    """Write the configuration and return the program. Raises SpamdMissing."""
     config = config or SpamdConfig()
     if not config.program.exists():
         raise SpamdMissing(f"no {config.program}; install it: apt install spamd")
@@ -64,7 +64,7 @@ def spamd(home: StateFolder, config: SpamdConfig | None = None) -> Program:
             "--nouser-config",
             f"--max-children={config.workers}",
             f"--min-children={config.workers}",
-            "--timeout-child=100",  # above time_limit, below the scanners' patience
+            "--timeout-child=100",  # above time_limit, below the scanner adapter's timeout
             f"--siteconfigpath={site}",
             f"--helper-home-dir={folder}",
             f"--pidfile={home.run / 'spamd.pid'}",

@@ -1,8 +1,8 @@
-"""Which virus signatures clamd has: the official set, others, or a test set only.
+"""Virus signatures of clamd: the official set, others, or a test set only.
 
-HOME/signatures holds what we keep ourselves: always the test signature, what an operator puts
-there, and what freshclam fetches when it is told to (stack/engines/freshclam.py). A whole official
-set that the machine has in /var/lib/clamav is read there, or copied before the first fetch.
+HOME/signatures has the test signature, files of the operator, and sets that freshclam fetches
+(stack/engines/freshclam.py). A complete official set of the machine in /var/lib/clamav is read
+there, or copied before the first fetch.
 """
 
 import os
@@ -14,13 +14,13 @@ from typing import Literal
 
 from stack.state_folder import StateFolder
 
-OFFICIAL_FOLDER = Path("/var/lib/clamav")  # where a freshclam of the machine's own puts its sets
+OFFICIAL_FOLDER = Path("/var/lib/clamav")  # sets of the machine's own freshclam
 OFFICIAL = ("main", "daily")
 KINDS = ("official", "own", "test")
 OLD_S = 3 * 86_400.0  # the official set changes daily
 TEST_FILE = "test.ndb"
 HEADER_BYTES = 512  # of a .cvd or .cld file
-# What clamd loads (its CLI_DBEXT); it does not look at other files.
+# Extensions that clamd loads (its CLI_DBEXT); other files are ignored.
 _SUFFIXES = frozenset(
     (  # noqa: SIM905  (one line a word says no more)
         "cvd cld cud hdb hdu hsb hsu mdb mdu msb msu ndb ndu ldb ldu db sdb zmd rmd idb fp sfp "
@@ -38,7 +38,7 @@ EICAR_HEX = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signatures:
-    """What a folder holds. Without anything but the test signature, `built_at_s` is None."""
+    """Signatures of a folder. With the test signature only, `built_at_s` is None."""
 
     kind: Literal["official", "own", "test"]
     version: str = ""  # of the official daily part
@@ -55,7 +55,7 @@ class Signatures:
         return f"{self.kind}{version}, {_span(self.age_s)} old"
 
     def warnings(self) -> list[str]:
-        """What an operator must know even when all is well."""
+        """Return warnings about missing or old signatures."""
         if self.age_s is None:
             return ["virus signatures: TEST SET ONLY"]
         if self.age_s > OLD_S:
@@ -64,7 +64,7 @@ class Signatures:
 
 
 def look(folder: Path) -> Signatures:
-    """What clamd would load from `folder`; cheap, to be asked often."""
+    """Return the signatures that clamd would load from `folder`; cheap to call often."""
     newest = {path.stem: path for path in sorted(_databases(folder), key=_built_at_s)}
     if set(OFFICIAL) <= newest.keys():
         daily = newest["daily"]
@@ -76,14 +76,14 @@ def look(folder: Path) -> Signatures:
 
 
 def folder_for(home: StateFolder, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
-    """The folder that clamd reads: ours, unless the machine's official set is used as it is."""
+    """Return the folder that clamd reads: HOME/signatures, or the machine's official set."""
     if not update and look(official).kind == "official":
         return official
     return home.signatures
 
 
 def prepare(home: StateFolder, *, update: bool, official: Path = OFFICIAL_FOLDER) -> Path:
-    """Have something in the folder that clamd reads, which refuses an empty one; the folder."""
+    """Return the folder that clamd reads, with the test signature: clamd requires one."""
     (home.signatures / TEST_FILE).write_text(
         f"Eicar-Test-Signature:0:*:{EICAR_HEX}\n", encoding="ascii"
     )
@@ -107,7 +107,7 @@ def _databases(folder: Path) -> list[Path]:
 
 
 def _built_at_s(path: Path) -> float:
-    """From the header of a signed set: `ClamAV-VDB:date:version:…:builder:Unix time`."""
+    """Return the time of the set's header: `ClamAV-VDB:date:version:…:builder:Unix time`."""
     header = _header(path)
     if len(header) > 8 and header[8].strip().isdigit():
         return float(header[8])

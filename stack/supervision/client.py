@@ -1,8 +1,8 @@
-"""The supervisor seen from other processes: start it detached, ask it, stop it.
+"""Client of the supervisor for other processes: start it detached, query it, stop it.
 
-HOME/run/supervisor.json says where its operator's server listens; HOME/run/settings.json, the
-addresses that the stack was started with. Both name the pid, and count only while that process
-holds the folder.
+HOME/run/supervisor.json has the address of the operator's server, HOME/run/settings.json the
+addresses that the stack was started with. Both files name the pid, and count only while that
+process holds the state folder.
 """
 
 import http.client
@@ -27,7 +27,7 @@ STOP_TIMEOUT_S = 60.0
 
 
 class StartFailed(Exception):
-    """The stack did not become ready; the message says why. Nothing of it runs."""
+    """The stack did not become ready and was stopped again; the message says why."""
 
 
 class NotRunning(Exception):
@@ -40,7 +40,7 @@ def write_running(home: StateFolder, ops: tuple[str, int]) -> None:
 
 
 def write_settings(home: StateFolder, settings: Mapping[str, str]) -> None:
-    """For commands that talk to the stack which this process is going to supervise."""
+    """Write the settings for commands that talk to the stack of this supervisor."""
     _write(home.run / "settings.json", {"pid": os.getpid(), "settings": dict(settings)})
 
 
@@ -51,7 +51,7 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """What the stack that runs on `path` was started with, as far as it says; else empty."""
+    """Return the settings of the stack that runs on `path`; empty if they are unknown."""
     try:
         found = _of(lock_holder(path), path / "run" / "settings.json").get("settings")
     except PermissionError:
@@ -61,7 +61,7 @@ def read_settings(path: Path) -> dict[str, str]:
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """The running supervisor's /status. NotRunning; HomeError when the folder is not ours."""
+    """Return the running supervisor's /status. Raises NotRunning, StateFolderError."""
     home = existing(path)
     address = _ops_address(home.path, lock_holder(home.path))
     try:
@@ -76,10 +76,11 @@ def read_status(path: Path) -> dict[str, Any]:
 def spawn_detached(
     argv: Sequence[str], path: Path, *, env: Mapping[str, str], timeout_s: float
 ) -> int:
-    """Start `argv` (a command that runs the supervisor on `path`) away from the terminal; its pid.
+    """Start `argv`, a command that runs the supervisor on `path`, detached; return its pid.
 
-    Returns when the stack is ready. StartFailed, with everything ended again, when it exits or is
-    not ready within `timeout_s`. What it prints goes to HOME/log/start.log. `argv[0]` is a path.
+    Returns when the stack is ready. Output goes to HOME/log/start.log. `argv[0]` is a path.
+    Raises StartFailed, after everything was stopped again: the supervisor ended, or was not ready
+    within `timeout_s`.
     """
     pid = _spawn(argv, path, env)
     reason = _await_ready(pid, path, time.monotonic() + timeout_s)
@@ -93,7 +94,7 @@ def spawn_detached(
 
 
 def _spawn(argv: Sequence[str], path: Path, env: Mapping[str, str]) -> int:
-    """By posix_spawn: nobody is going to wait for this process, as subprocess would insist on."""
+    """Start by posix_spawn: subprocess would require a wait for this process."""
     log_path = path / "log" / "start.log"
     log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -106,7 +107,7 @@ def _spawn(argv: Sequence[str], path: Path, env: Mapping[str, str]) -> int:
 
 
 def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
-    """Stop the stack of `path` and end all that is left of it; whether anything was running."""
+    """Stop the stack of `path` and its remaining processes; return whether any was running."""
     home = existing(path)
     pid = lock_holder(path)
     if pid:
@@ -119,7 +120,7 @@ def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
 
 
 def _await_ready(pid: int, path: Path, deadline: float) -> str | None:
-    """None once /readyz says so, else why it does not."""
+    """Wait for /readyz; return None when it is ready, else the reason."""
     reason = "no answer yet"
     while time.monotonic() < deadline:
         if _ended(pid):
@@ -132,7 +133,7 @@ def _await_ready(pid: int, path: Path, deadline: float) -> str | None:
 
 
 def _ended(pid: int) -> bool:
-    """Whether our child `pid` is gone; it is reaped then."""
+    """Whether the child `pid` ended; then reap it."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
@@ -152,7 +153,7 @@ def _readiness(path: Path, pid: int, before: str) -> tuple[bool, str]:
 
 
 def _ops_address(path: Path, pid: int | None) -> tuple[str, int] | None:
-    """Where the supervisor with this pid listens; None when it does not say so yet."""
+    """Return the address of the supervisor with this pid; None before it is known."""
     try:
         host, port = _of(pid, path / "run" / "supervisor.json")["ops"]
         return str(host), int(port)
@@ -161,7 +162,7 @@ def _ops_address(path: Path, pid: int | None) -> tuple[str, int] | None:
 
 
 def _of(pid: int | None, path: Path) -> dict[str, Any]:
-    """The content of a file that the process `pid` has written; empty when it has not."""
+    """Return the content of the file if process `pid` wrote it, else an empty dict."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -170,7 +171,7 @@ def _of(pid: int | None, path: Path) -> dict[str, Any]:
 
 
 def _ask(address: tuple[str, int], page: str) -> tuple[int, dict[str, Any]]:
-    """Straight to the port: an HTTP proxy of the operator's shell has no part in it."""
+    """Query the port directly, without an HTTP proxy of the operator's shell."""
     connection = http.client.HTTPConnection(*address, timeout=ASK_TIMEOUT_S)
     try:
         connection.request("GET", page)
@@ -187,7 +188,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _gone(path: Path, pid: int, timeout_s: float) -> bool:
-    """Whether the supervisor gave its lock back and, a moment later, ended."""
+    """Whether the supervisor released its lock and then ended."""
     deadline = time.monotonic() + timeout_s
     while lock_holder(path) == pid or _runs(pid):
         if time.monotonic() > deadline:

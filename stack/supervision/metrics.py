@@ -1,6 +1,6 @@
-"""Prometheus text for the whole machine: what the supervisor measures, and every role's own page.
+"""Prometheus metrics of the whole machine: those of the supervisor and of every role.
 
-Families of the same name are merged, since a page may carry each only once; every sample of a role
+Families of the same name are merged, since a page may have each only once. Every sample of a role
 gets a `process` label.
 """
 
@@ -25,7 +25,7 @@ def render(
     pages: Mapping[str, str],
     more: Iterable[Metric] = (),
 ) -> bytes:
-    """The page. `pages`: process name to Prometheus text; what cannot be parsed is left out."""
+    """Return the page. `pages`: process name to Prometheus text; unparsable text is left out."""
     return generate_latest(_Families([*_own(children, state), *more, *_merged(pages)]))
 
 
@@ -71,7 +71,7 @@ def _of_processes(children: Sequence[SupervisedProcess]) -> list[Metric]:
 
 @dataclass(slots=True)
 class _Usage:
-    """Of a process and its children, as far as we may see; zeros when it is gone."""
+    """Usage of a process and its visible children; zeros after its end."""
 
     rss_bytes: int = 0
     cpu_s: float = 0.0

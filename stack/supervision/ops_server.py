@@ -1,7 +1,7 @@
-"""The operator's HTTP server: health, readiness, status and metrics on one port.
+"""Operator's HTTP server: health, readiness, status and metrics on one port.
 
-It reads what the supervisor knows and asks each role on its unix socket; a role that does not
-answer is told as such, never waited for longer than a probe.
+It reads the supervisor's state and queries each role on its unix socket. A role that does not
+answer within a probe's timeout is reported as such.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class WatchedStack(Protocol):
-    """What the server shows; the supervisor is one."""
+    """State that the server shows; implemented by the supervisor."""
 
     children: dict[str, SupervisedProcess]
 
@@ -41,7 +41,7 @@ class WatchedStack(Protocol):
 async def serve_ops(
     watched: WatchedStack, address: tuple[str, int]
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve on `address` until the block ends; gives the address with the real port."""
+    """Serve on `address` until the block ends; yield the address with the actual port."""
     app = web.Application(middlewares=[_only_by_a_loopback_name])
     pages = _Pages(watched)
     app.add_routes([web.get(f"/{name}", getattr(pages, name)) for name in pages.NAMES])
@@ -57,7 +57,7 @@ async def serve_ops(
 
 @web.middleware
 async def _only_by_a_loopback_name(request: web.Request, handler: OpsHandler) -> web.StreamResponse:
-    """421 for a Host that is not the loopback's (RFC 9110 §7.4).
+    """Answer 421 for a Host that is no name of the loopback (RFC 9110 §7.4).
 
     A page in a browser on this machine could otherwise read the answers by DNS rebinding.
     """
@@ -103,12 +103,12 @@ class _Pages:
         return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
 
     def _warnings(self, roles: Sequence[Mapping[str, Any]]) -> list[str]:
-        """The machine's own, and what each role says of itself."""
+        """Return the warnings of the machine and of each role."""
         said = (f"{one['name']}: {text}" for one in roles for text in one["warnings"])
         return [*self._watched.warnings(), *said]
 
     def _rendered(self, texts: Mapping[str, str]) -> bytes:
-        """In a thread: the kernel is asked about every process, which takes a while."""
+        """Render the page; called in a thread, since the query of every process is slow."""
         watched = self._watched
         return render(list(watched.children.values()), watched.state, texts, watched.measures())
 
@@ -140,7 +140,7 @@ def _process(child: SupervisedProcess) -> dict[str, object]:
 
 
 async def _role(child: SupervisedProcess) -> dict[str, Any]:
-    """`{name, lag, held, detail, warnings}`; lag None when the role does not answer."""
+    """Return `{name, lag, held, detail, warnings}`; lag is None if the role does not answer."""
     said: Mapping[str, Any] = {}
     try:
         loaded = json.loads(await _page(child, "/status") or b"{}")

@@ -1,8 +1,8 @@
-"""No process outlives its stack: what was started is written down, and what is left of it is ended.
+"""Orphan processes of a former run: started sessions are recorded, and their rest is ended.
 
-Each program leads a session of its own, so its children (spamd's workers) are found by session even
-when their parent is gone. A record counts only for the boot it was made in and while the leader's
-pid was not given to another process.
+Each program leads a session of its own, so its children (spamd's workers) are found by session
+after their parent ended. A record counts only for its boot, and while the leader's pid was not
+given to another process.
 """
 
 import ctypes
@@ -28,9 +28,9 @@ log = logging.getLogger("postriver.stack")
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """A session that was started: its leader's pid, and its start in kernel ticks since boot.
+    """A started session: its leader's pid, and the leader's start in kernel ticks since boot.
 
-    Ticks, not a time of day: a clock that is set must not make a process a stranger.
+    Ticks do not depend on the wall clock, which may be set.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ProcessRecords:
         self._records: dict[str, ProcessRecord] = {}
 
     def read(self) -> list[ProcessRecord]:
-        """What a former run wrote; empty when there is none or it is unreadable."""
+        """Return the records of a former run; empty if the file is missing or unreadable."""
         try:
             return [ProcessRecord(**each) for each in json.loads(self._path.read_bytes())]
         except (OSError, ValueError, TypeError):
@@ -64,7 +64,7 @@ class ProcessRecords:
         self._write()
 
     def _write(self) -> None:
-        """A full disk must not keep a program from being started again: the next write has all."""
+        """Write all records; after a failure on a full disk the next write has all of them."""
         fresh = self._path.with_suffix(".new")
         try:
             fresh.write_text(json.dumps([asdict(each) for each in self._records.values()]))
@@ -78,7 +78,7 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When `pid` began, in kernel ticks since boot (proc(5), field 22); None when it is gone."""
+    """Return the start of `pid` in kernel ticks since boot (proc(5), field 22), or None."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -87,16 +87,16 @@ def start_ticks(pid: int) -> int | None:
 
 
 def members(record: ProcessRecord) -> list[psutil.Process]:
-    """Our live processes in the recorded session, leader included; zombies are none."""
+    """Return the live processes of the recorded session, leader included, without zombies."""
     if record.boot_id != boot_id() or _pid_reused(record):
         return []
     return [process for process in psutil.process_iter() if _belongs(process, record)]
 
 
 def end(records: Iterable[ProcessRecord], *, term_s: float = 5.0, kill_s: float = 5.0) -> list[str]:
-    """SIGTERM, then SIGKILL, for all that is left of `records`; the names of what was found.
+    """Send SIGTERM, then SIGKILL, to the processes of `records`; return the names found.
 
-    A session that forks while it is being ended is looked at again until nothing is left.
+    A session that forks meanwhile is checked again until no process is left.
     """
     remaining = [record for record in records if members(record)]
     names = [record.name for record in remaining]
@@ -117,7 +117,7 @@ def end(records: Iterable[ProcessRecord], *, term_s: float = 5.0, kill_s: float 
 
 
 def kill_session(pid: int, ticks: int) -> None:
-    """SIGKILL to everything in the session that `pid` led, and reap what is ours to reap."""
+    """Send SIGKILL to the session that `pid` led, and reap children of this process."""
     end([ProcessRecord("", pid, ticks, boot_id())], term_s=0.0)
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, ChildProcessError, psutil.Error):
@@ -126,9 +126,9 @@ def kill_session(pid: int, ticks: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of grandchildren whose parent ends, so that they can be reaped.
+    """Become the parent of grandchildren whose parent ends, to reap them.
 
-    spamd ends without waiting for its workers; pid 1 of a container may not reap them either.
+    spamd ends before its workers; pid 1 of a container may not reap them.
     """
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 

@@ -1,7 +1,7 @@
-"""How a process shows that it serves: by a TCP accept, a ping, or HTTP.
+"""Health probes of a process: TCP accept, ping, Kafka's ApiVersions, or HTTP.
 
-A probe answers None when all is well, else the reason in a few words. It never raises and never
-takes longer than PROBE_TIMEOUT_S.
+A probe returns None for a healthy process, else the reason. It never raises, and takes at most
+PROBE_TIMEOUT_S.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class TcpProbe:
 
 @dataclass(frozen=True, slots=True)
 class KafkaProbe:
-    """Ready when the broker at the port answers ApiVersions; a frozen one only accepts."""
+    """Ready when the broker at the port answers ApiVersions; a frozen broker only accepts."""
 
     port: int
     host: str = "127.0.0.1"
@@ -100,7 +100,10 @@ class HttpProbe:
 
 
 async def http_get(path: Path, page: str) -> tuple[int, bytes]:
-    """Status and body of `page` on the unix socket `path`. OSError, TimeoutError, ClientError."""
+    """Return status and body of `page` on the unix socket `path`.
+
+    Raises OSError, TimeoutError, ClientError.
+    """
     limit = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
     connector = aiohttp.UnixConnector(path=str(path))
     async with (

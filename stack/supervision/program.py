@@ -1,4 +1,4 @@
-"""What the supervisor is told about a program: a value, made by the caller, never changed."""
+"""Description of a supervised program: an immutable value, made by the caller."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -11,23 +11,23 @@ from stack.supervision.probes import HttpProbe, Probe
 
 
 class ProgramKind(StrEnum):
-    ENGINE = "engine"  # somebody else's server; stopped last
-    ROLE = "role"  # one of our processes, worker or edge
+    ENGINE = "engine"  # third-party server; stopped last
+    ROLE = "role"  # process of Postriver, worker or edge
     TASK = "task"  # runs to its end once; exit 0 makes it ready
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One process. Names are file names: they make the log, the socket and the metrics' label."""
+    """One program. `name` is a file name: of its log, its socket and its label in metrics."""
 
     name: str
     kind: ProgramKind
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)  # the whole environment, see `base_env`
     cwd: Path | None = None
-    descriptors: tuple[int, ...] = ()  # open ones of ours that it inherits, by the same number
+    descriptors: tuple[int, ...] = ()  # inherited from the supervisor under the same number
     after: tuple[str, ...] = ()  # names that must have been ready once before this one starts
-    not_yet: Callable[[], str | None] = lambda: None  # why it must not be started now
+    not_yet: Callable[[], str | None] = lambda: None  # the reason to delay its start, or None
     ready: Probe | None = None  # None: `http`'s /readyz, else ready as soon as it runs
     http: Path | None = None  # unix socket with /healthz, /readyz, /metrics, /status
     detail: str = ""  # one line for `status`
@@ -49,7 +49,7 @@ class Program:
 
 
 def base_env(home: StateFolder, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What every program gets: nothing of the operator's shell, so starts are repeatable."""
+    """Return the environment of every program, without the operator's shell: starts repeat."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(home.path),
@@ -60,7 +60,7 @@ def base_env(home: StateFolder, extra: Mapping[str, str] | None = None) -> dict[
 
 
 def check_programs(programs: tuple[Program, ...]) -> None:
-    """ValueError when a name is used twice, `after` names nobody, or the order has a circle."""
+    """Raise ValueError: a name occurs twice, `after` names no program, or the order is cyclic."""
     by_name = {program.name: program for program in programs}
     if len(by_name) != len(programs):
         raise ValueError("two programs have the same name")

@@ -1,7 +1,7 @@
-"""Starts one process in a session of its own, bound to our life, its output going to a log file.
+"""Start of one process: a session of its own, killed with the supervisor, output to a log file.
 
-The process gains no privileges by what it executes (PR_SET_NO_NEW_PRIVS) and has an upper bound on
-its address space where its program names one.
+The process cannot gain privileges by exec (PR_SET_NO_NEW_PRIVS), and its address space is limited
+if its program names a limit.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 async def spawn(program: Program, output: int) -> asyncio.subprocess.Process:
-    """Start `program` with stdout and stderr to the descriptor `output`. OSError when it cannot.
+    """Start `program` with stdout and stderr to the descriptor `output`. Raises OSError.
 
     The pipe is not asyncio's: its `wait()` would wait for the pipe too, which a worker that
     outlives the process holds open.
@@ -43,7 +43,7 @@ async def spawn(program: Program, output: int) -> asyncio.subprocess.Process:
 
 
 class LogPump:
-    """Moves what comes through a pipe into a log file until every writer is gone.
+    """Copy a pipe into a log file until every writer has closed it.
 
     Lines are edited and written by a thread of this pump, so that neither a disk that hangs nor a
     flood of lines delays the loop that watches the processes.
@@ -65,25 +65,25 @@ class LogPump:
                 await loop.run_in_executor(writer, self._file.feed, chunk)
             await loop.run_in_executor(writer, self._file.close)
         except BaseException:
-            writer.submit(self._file.close)  # once it has written what it has
+            writer.submit(self._file.close)  # after the lines written so far
             raise
         finally:
             transport.close()
             writer.shutdown(wait=False)
 
     def close_input(self) -> None:
-        """Our own end: the program has its copy, or was never started."""
+        """Close the supervisor's end: the program has its copy, or was never started."""
         os.close(self.input)
 
 
 async def finish(pump: asyncio.Task[None], *, timeout_s: float = 2.0) -> None:
-    """The rest of the output; one who left the session and holds the pipe is not waited for."""
+    """Wait for the rest of the output, at most `timeout_s`: a process may keep the pipe open."""
     with suppress(TimeoutError):
         await asyncio.wait_for(pump, timeout_s)
 
 
 def _confine(program: Program, parent_pid: int) -> Callable[[], None]:
-    """For the child between fork and exec: its limits, and SIGKILL when the supervisor is gone.
+    """Return the child's set-up between fork and exec: limits, SIGKILL at the supervisor's end.
 
     The signal is bound to the thread that forked; the supervisor forks in its main thread only.
     """
@@ -100,7 +100,7 @@ def _confine(program: Program, parent_pid: int) -> Callable[[], None]:
 
 
 def _lower(limit: int, wanted: int) -> None:
-    """A lower limit that we already have stays."""
+    """Lower a limit; a limit that is lower already stays."""
     _, hard = resource.getrlimit(limit)
     wanted = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     resource.setrlimit(limit, (wanted, wanted))

@@ -1,4 +1,4 @@
-"""One supervised program: started, watched, restarted with growing pauses, stopped in time."""
+"""Supervised process: start, probes, restart with growing pauses, stop within a time limit."""
 
 import asyncio
 import logging
@@ -19,16 +19,16 @@ from stack.supervision.suspend_detection import SuspendDetector
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
-HEALTHY_AFTER_S = 60.0  # having lived this long, the next failure counts as the first
+HEALTHY_AFTER_S = 60.0  # after this uptime the next failure counts as the first
 START_POLL_S = 0.1
 NOT_YET_POLL_S = 1.0
-CANNOT_START = 127  # as shells have it
+CANNOT_START = 127  # exit code, as in shells
 
 log = logging.getLogger("postriver.stack")
 
 
 class ProcessState(StrEnum):
-    WAITING = "waiting"  # for those it comes after, or for what it needs
+    WAITING = "waiting"  # for programs in `after`, or for a condition of its start
     STARTING = "starting"
     READY = "ready"
     UNHEALTHY = "unhealthy"
@@ -79,7 +79,7 @@ class SupervisedProcess:
         self._become(ProcessState.STOPPED)
 
     async def stop(self, *, at_once: bool = False) -> None:
-        """Ask it to end, kill it when its time is over; nothing of its session is left after."""
+        """Ask the process to end, and kill it after its time limit; its whole session ends."""
         self._stopping.set()
         process = self._process
         if process is None or process.returncode is not None:
@@ -97,13 +97,13 @@ class SupervisedProcess:
                 process.kill()
 
     def kill(self) -> None:
-        """At once, whatever it is doing; `run` or `stop` sees the end of it."""
+        """Kill the process in any state; `run` or `stop` notices its end."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
 
     async def _stopped_before_its_time_came(self) -> bool:
-        """Wait for as long as the program must not be started; whether we are to stop instead."""
+        """Wait while the program must not be started; return whether a stop was requested."""
         while not self._stopping.is_set() and (reason := self.program.not_yet()):
             if self.state is not ProcessState.WAITING:
                 log.warning("%s is not started: %s", self.program.name, reason)
@@ -112,7 +112,7 @@ class SupervisedProcess:
         return self._stopping.is_set()
 
     async def _try_to_live(self) -> int:
-        """No room for its log, no descriptor left: as a program that cannot start."""
+        """Run the program once; no disk space or descriptor counts as a failed start."""
         try:
             return await self._live()
         except OSError as cause:
@@ -120,7 +120,7 @@ class SupervisedProcess:
             return CANNOT_START
 
     async def _live(self) -> int:
-        """One life, from spawn until nothing of it is left; its exit code."""
+        """Run the program from spawn to the end of its session; return its exit code."""
         self._become(ProcessState.STARTING, "starting")
         engine = self.program.kind is ProgramKind.ENGINE
         file = LogFile(self._log_path, edit=strike_out) if engine else LogFile(self._log_path)
@@ -155,11 +155,11 @@ class SupervisedProcess:
         self._process, self.pid = process, process.pid
         self._start_ticks = start_ticks(process.pid)
         self._records.add(self.program.name, process.pid)
-        if self._stopping.is_set():  # asked to stop while it was being started
+        if self._stopping.is_set():  # a stop was requested during the start
             self.kill()
 
     async def _watch(self) -> None:
-        """Readiness, then health, until cancelled; a program that fails either is killed."""
+        """Check readiness, then health, until cancelled; kill a program that fails."""
         if self.program.kind is ProgramKind.TASK:
             return
         if not await self._wait_ready():
@@ -168,7 +168,7 @@ class SupervisedProcess:
         self.kill()
 
     async def _watch_health(self) -> None:
-        """Return when it has failed too often in a row."""
+        """Return after too many consecutive failed checks."""
         failed = 0
         sleep = SuspendDetector(self._now_s)
         while failed < self.program.unhealthy_after:
@@ -184,9 +184,9 @@ class SupervisedProcess:
         )
 
     async def _wait_ready(self) -> bool:
-        """False: not ready in time and not healthy, so killed.
+        """Wait for readiness; False: not ready in time and not healthy, so it is killed.
 
-        A healthy program that is not ready waits for something that a restart does not bring.
+        A healthy program that is not ready waits for a condition that a restart does not change.
         """
         deadline = self._now_s() + self.program.start_timeout_s
         sleep = SuspendDetector(self._now_s)
@@ -212,7 +212,7 @@ class SupervisedProcess:
         await self._sleep(delay_s)
 
     async def _sleep(self, delay_s: float) -> None:
-        """Cut short by `stop`."""
+        """Sleep `delay_s`; `stop` ends the sleep."""
         with suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self._stopping.wait()
@@ -226,5 +226,5 @@ class SupervisedProcess:
 
 
 def backoff_s(failures: int) -> float:
-    """Pause before restart number `failures` (from 1): doubles from 0.5 s up to 30 s."""
+    """Return the pause before restart number `failures` (from 1): 0.5 s, doubling to 30 s."""
     return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures - 1, 10)))

@@ -1,8 +1,8 @@
-"""Starts, watches, restarts and stops the programs of one machine.
+"""Supervisor: start, watch, restart and stop the programs of one machine.
 
-Programs start as soon as what they come `after` has been ready once, everything else at the same
-time. They stop in the opposite order, engines last. SIGTERM and SIGINT stop gracefully, a second
-one at once.
+A program starts after every program in its `after` has been ready once; other programs start at the
+same time. Programs stop in the opposite order, engines last. SIGTERM and SIGINT stop gracefully; a
+second signal kills at once.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ log = logging.getLogger("postriver.stack")
 class Supervisor:
     """`await run()` inside a claimed `home`; returns the exit code.
 
-    `ops`: address of the operator's HTTP server. `warnings`: sentences that /readyz and /status
-    carry. `facts`: what /status carries besides, such as `signatures`; `measures`: the same for
-    /metrics, asked in a thread. `on_ready`: called at the first ready.
+    `ops`: address of the operator's HTTP server. `warnings`: sentences in /readyz and
+    /status. `facts`: further fields of /status, such as `signatures`; `measures`: further metrics,
+    collected in a thread. `on_ready`: called at the first ready.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Supervisor:
 
     @property
     def state(self) -> str:
-        """Either starting, ready, degraded (was ready, something is not) or stopping."""
+        """Return starting, ready, degraded (was ready, a needed program is not) or stopping."""
         if self._stop_asked:
             return "stopping"
         if all(child.ok for child in self._needed):
@@ -71,11 +71,11 @@ class Supervisor:
         return "degraded" if was_ready else "starting"
 
     def reasons(self) -> dict[str, str]:
-        """For each program that is not ready, needed or not: why."""
+        """Return the reason for each program that is not ready, needed or not."""
         return {n: c.reason or c.state.value for n, c in self.children.items() if not c.ok}
 
     def stop(self) -> None:
-        """Begin to stop; the second call kills everything that still runs."""
+        """Begin to stop; the second call kills all remaining processes."""
         self._stop_asked += 1
         self._wake.set()
         if self._stop_asked > 1:
@@ -83,7 +83,7 @@ class Supervisor:
                 child.kill()
 
     async def run(self) -> int:
-        """Until SIGTERM, SIGINT or `stop()`. OSError when the ops port cannot be had."""
+        """Run until SIGTERM, SIGINT or `stop()`. Raises OSError: the ops port cannot be used."""
         _allow_many_files()
         adopt_orphans()
         for record_name in await asyncio.to_thread(end, self._records.read()):
@@ -108,7 +108,7 @@ class Supervisor:
             await asyncio.gather(*runs)
 
     def _ran(self, run: "asyncio.Task[None]") -> None:
-        """A program that nobody watches any more must not pass for ready: everything ends."""
+        """Stop everything after a failed watch task: an unwatched program must not look ready."""
         if not run.cancelled() and run.exception() is not None:
             log.critical("the supervisor fails", exc_info=run.exception())
             self.stop()
@@ -142,7 +142,7 @@ class Supervisor:
 
 
 def stop_waves(programs: Sequence[Program]) -> list[list[str]]:
-    """Names by the order of stopping: nobody before those that come after him, engines last."""
+    """Return names in the order of stopping: dependants first, engines last."""
     left = {program.name: program for program in programs}
     waves = []
     while left:
@@ -160,7 +160,7 @@ def stop_waves(programs: Sequence[Program]) -> list[list[str]]:
 
 
 def _allow_many_files() -> None:
-    """Sockets and segments need more than the usual 1,024; children inherit it."""
+    """Raise the limit of open files above the usual 1,024; children inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""The supervisor's own log, HOME/log/supervisor.log, rotated like the others."""
+"""Log of the supervisor, HOME/log/supervisor.log, rotated like the other logs."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ log = logging.getLogger("postriver.stack")
 
 @contextmanager
 def supervisor_log(home: StateFolder, formatter: logging.Formatter) -> Iterator[None]:
-    """Within the block, what this process has to say goes there."""
+    """Write this process's log records to the file within the block."""
     handler = _FileHandler(home)
     handler.setFormatter(formatter)
     log.addHandler(handler)

@@ -1,17 +1,18 @@
-"""A watcher that was asleep itself: a laptop's lid, a paused machine, a stopped process."""
+"""Detection of a suspended supervisor: laptop lid, paused machine, SIGSTOP."""
 
 from collections.abc import Callable
 
 from stack.supervision.probes import PROBE_TIMEOUT_S
 
-ASLEEP_S = 5.0  # a watcher so much later than it can be was frozen itself
-WAKING_S = 30.0  # after that nobody is judged for so long: all have connections to mend
+ASLEEP_S = 5.0  # a round this much too late: the watcher was suspended
+WAKING_S = 30.0  # failed checks do not count for so long: connections are re-established
 
 
 class SuspendDetector:
-    """Tells a watcher that it was frozen together with all it watches, so that nobody is to blame.
+    """Detect that the supervisor was suspended together with the watched processes.
 
-    A round is a pause and at most two probes; what it took beyond that was spent asleep.
+    A missed health check then does not count as a failure. A round is a pause and at most two
+    probes; a longer round includes the suspension.
     """
 
     def __init__(self, now_s: Callable[[], float]) -> None:
@@ -20,7 +21,7 @@ class SuspendDetector:
         self._awake_from_s = float("-inf")
 
     def missed_s(self, pause_s: float) -> float:
-        """Seconds asleep in the round that ends now; 0 when it went as rounds do."""
+        """Return the seconds suspended in the round that ends now; 0 for a usual round."""
         began_s, self._round_s = self._round_s, self._now_s()
         missed_s = self._round_s - began_s - pause_s - 2 * PROBE_TIMEOUT_S
         if missed_s < ASLEEP_S:
@@ -30,5 +31,5 @@ class SuspendDetector:
 
     @property
     def waking(self) -> bool:
-        """Whether the last sleep ended a moment ago."""
+        """Whether a suspension ended less than WAKING_S ago."""
         return self._now_s() - self._awake_from_s < WAKING_S

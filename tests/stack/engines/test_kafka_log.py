@@ -41,4 +41,4 @@ def test_topics_without_a_cluster_id_are_left_alone(home: StateFolder) -> None:
 
 def test_a_full_disk_is_no_place_to_start_on(tmp_path: Path) -> None:
     assert no_room(tmp_path) is None
-    assert no_room(Path("/proc")) == "0 MiB free on its disk, 128 MiB wanted"
+    assert no_room(Path("/proc")) == "0 MiB free on its disk, 128 MiB needed"
