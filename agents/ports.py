@@ -15,6 +15,7 @@ from mail.ports import (
     Holders,
     InFlightMails,
     Ledger,
+    LedgerReader,
     MailboxStates,
     MailStore,
     Parser,
@@ -104,7 +105,7 @@ class StaleHolderPorts:
     holders: Holders
     quarantine: Quarantine
     letters: DeadLetters
-    ledger: Ledger
+    ledger: LedgerReader
     in_flight: InFlightMails
 
 

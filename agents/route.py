@@ -60,7 +60,7 @@ async def _is_quarantined(mail_id: str, quarantine: Quarantine) -> bool:
 
 async def _check_content(content: Content, contents: ContentStore) -> None:
     """ContentMissing: what waited in quarantine is parked rather than delivered without a body."""
-    if isinstance(content, Stored) and await contents.absent([content.ref]):
+    if isinstance(content, Stored) and await contents.missing([content.ref]):
         raise ContentMissing(content.ref)
 
 

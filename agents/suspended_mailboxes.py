@@ -7,7 +7,7 @@ them. The mailbox stage adds it, and removes it after a rebuild (agents/mailbox_
 from dataclasses import dataclass
 
 from mail.clock import now_ms, rfc3339
-from mail.ports import Directory
+from mail.ports import Settings
 
 _PREFIX = "set-aside:"
 
@@ -28,29 +28,29 @@ class SuspendedMailboxes:
     directory cannot be read or written.
     """
 
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._failing: dict[str, FailingCommand] = {}
         self._reasons: dict[str, str] = {}
 
     async def reason(self, user_id: str) -> str | None:
         """Since when and why the user is set aside; None if the user is not."""
-        return await self._directory.setting(_PREFIX + user_id)
+        return await self._settings.setting(_PREFIX + user_id)
 
     async def add(self, user_id: str, why: str) -> None:
         """Set the user aside from now on."""
         why = f"since {rfc3339(now_ms())}: {why}"
-        await self._directory.set_setting(_PREFIX + user_id, why)
+        await self._settings.set_setting(_PREFIX + user_id, why)
         self._reasons[user_id] = why
 
     async def remove(self, user_id: str) -> None:
         """End the suspension of the user."""
-        await self._directory.remove_setting(_PREFIX + user_id)
+        await self._settings.remove_setting(_PREFIX + user_id)
         self._reasons.pop(user_id, None)
 
     async def refresh(self) -> None:
         """Read all marks, for `warnings`."""
-        settings = await self._directory.settings(_PREFIX)
+        settings = await self._settings.settings(_PREFIX)
         self._reasons = {name.removeprefix(_PREFIX): why for name, why in settings.items()}
 
     def warnings(self) -> list[str]:

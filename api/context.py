@@ -91,8 +91,9 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons)
         not_ready=not_ready,
         metrics=metrics,
         authenticator=Authenticator(
-            ports.directory,
-            LoginLimiter(ports.attempts, ports.directory, config.sign_ins),
+            ports.users,
+            ports.sign_ins,
+            LoginLimiter(ports.attempts, ports.sign_ins, config.sign_ins),
             at_once=config.logins_at_once,
             waiting_max=config.logins_waiting,
         ),
@@ -104,7 +105,7 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons)
         connections=ConnectionLimiter(
             total_max=config.connections_max, per_peer_max=config.connections_per_peer_max
         ),
-        session_ends=EndedSessions(ports.directory, sockets),
+        session_ends=EndedSessions(ports.sessions, sockets),
         reads=FairTurns(
             config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user
         ),
@@ -135,7 +136,7 @@ def signed_in(
     async def answer(request: web.Request) -> web.StreamResponse:
         edge = request.app[EDGE]
         try:
-            caller = await authenticate(request, edge.config, edge.ports.directory, now_ms())
+            caller = await authenticate(request, edge.config, edge.ports, now_ms())
         except Problem:
             edge.count_anonymous(request)
             raise

@@ -27,7 +27,7 @@ async def readyz(call: RequestContext) -> web.StreamResponse:
 async def _stores_answer(call: RequestContext) -> bool:
     """Ask the stores something cheap."""
     try:
-        await call.edge.ports.directory.user("nobody")
+        await call.edge.ports.users.user("nobody")
         await call.edge.ports.store.folders("nobody")
     except Transient:
         return False

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from mail.ports import (
     Attempts,
     ContentStore,
-    Directory,
+    Domains,
     LiveEvents,
     MailStore,
     Parser,
     Publisher,
     SearchIndex,
+    Sessions,
+    SignIns,
+    Users,
 )
 from parsing.in_process import InProcessParser
 
@@ -21,7 +24,10 @@ class ApiPorts:
 
     store: MailStore
     contents: ContentStore
-    directory: Directory
+    domains: Domains
+    users: Users
+    sessions: Sessions
+    sign_ins: SignIns
     attempts: Attempts
     search: SearchIndex
     publisher: Publisher

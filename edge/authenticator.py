@@ -25,7 +25,7 @@ from mail.clock import now_ms
 from mail.directory.passwords import hash_password, verify_password
 from mail.errors import BadAddress, Refused, Transient
 from mail.ids import new_id
-from mail.ports import Directory
+from mail.ports import SignIns, Users
 from schemas.directory import SignIn, User
 
 USER_AGENT_MAX_CHARS = 200
@@ -68,9 +68,16 @@ class Authenticator:
     """
 
     def __init__(
-        self, directory: Directory, limiter: LoginLimiter, *, at_once: int, waiting_max: int
+        self,
+        users: Users,
+        sign_ins: SignIns,
+        limiter: LoginLimiter,
+        *,
+        at_once: int,
+        waiting_max: int,
     ) -> None:
-        self._directory = directory
+        self._users = users
+        self._sign_ins = sign_ins
         self._limiter = limiter
         self._turns = FairTurns(at_once, waiting_max)
         # Threads apart from the event loop's pool, which serves short work.
@@ -88,7 +95,7 @@ class Authenticator:
         StoreUnavailable.
         """
         normal = _normal_address(address)
-        user = await self._directory.user_by_address(normal) if normal else None
+        user = await self._users.user_by_address(normal) if normal else None
         attempt = await self._limiter.attempt_of(
             normal or address,
             user,
@@ -134,7 +141,7 @@ class Authenticator:
 
     async def is_current(self, user: User) -> bool:
         """Whether `user` is enabled and has the same password still."""
-        stored = await self._directory.user(user.user_id)
+        stored = await self._users.user(user.user_id)
         return (
             stored is not None
             and not stored.disabled
@@ -178,7 +185,7 @@ class Authenticator:
         An unknown address gets a row too: else the time would reveal which addresses exist. The
         device of a failure is not stored: it is not known to belong to the user.
         """
-        await self._directory.note_sign_in(
+        await self._sign_ins.add_sign_in(
             SignIn(
                 sign_in_id=new_id(),
                 user_id=user.user_id if user else "",

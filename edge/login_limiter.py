@@ -23,7 +23,7 @@ from edge.trusted_networks import networks_of, one_peer
 from mail.clock import DAY_MS, now_ms
 from mail.errors import Refused
 from mail.ids import new_id
-from mail.ports import Attempts, Directory
+from mail.ports import Attempts, SignIns
 from schemas.directory import AttemptLimit, CountedAttempt, User
 
 KNOWN_FOR_MS = 90 * DAY_MS  # as long as sign-ins are kept
@@ -72,9 +72,9 @@ class PasswordResult:
 class LoginLimiter:
     """Counts and limits attempts. StoreUnavailable: nothing is let in uncounted."""
 
-    def __init__(self, attempts: Attempts, directory: Directory, rules: LoginLimits) -> None:
+    def __init__(self, attempts: Attempts, sign_ins: SignIns, rules: LoginLimits) -> None:
         self._attempts = attempts
-        self._directory = directory
+        self._sign_ins = sign_ins
         self._rules = rules
 
     async def attempt_of(
@@ -84,7 +84,7 @@ class LoginLimiter:
 
         `device` is the SHA-256 of the device's token, "" without one.
         """
-        found = await self._directory.sign_in_sources(
+        found = await self._sign_ins.sign_in_sources(
             user.user_id if user else "", since_ms=now_ms() - KNOWN_FOR_MS
         )
         source = _known_source(found, peer, device) if user else ()

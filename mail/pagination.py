@@ -8,8 +8,8 @@ place would only lead into the caller's own list.
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -25,6 +25,47 @@ _PAYLOAD = msgspec.msgpack.Decoder(tuple[_Int64, str])
 ListPosition = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
 NEWEST: ListPosition = (2**63 - 1, "\U0010ffff")  # behind which every message lies
 OLDEST: ListPosition = (-(2**63), "")  # before all of them
+T = TypeVar("T")
+
+
+class RowPage(NamedTuple, Generic[T]):
+    """One page of an ordered list of rows; it may hold fewer rows than the limit.
+
+    `cursor` is the argument for the next page; None: the list ends with this page.
+    """
+
+    rows: list[T]
+    cursor: str | None
+
+
+class ListRows(Protocol[T]):
+    """A paged list, such as `Users.list_users`.
+
+    Rows that are there from the first page to the last are each on exactly one page; rows added
+    meanwhile are on at most one. Raises Refused: `limit` is not 1 to PAGE_MAX.
+    """
+
+    async def __call__(self, *, cursor: str | None = None, limit: int) -> RowPage[T]: ...
+
+
+def row_page(rows: Sequence[T], limit: int, key: Callable[[T], str]) -> RowPage[T]:
+    """The first `limit` of `rows`; one row more than that means that the list goes on.
+
+    `key` gives the cursor of a row.
+    """
+    shown = list(rows[:limit])
+    return RowPage(shown, key(shown[-1]) if len(rows) > limit else None)
+
+
+async def all_rows(list_rows: ListRows[T], *, limit: int = PAGE_MAX) -> AsyncIterator[T]:
+    """Yield every row of a paged list, reading `limit` rows at a time."""
+    page = await list_rows(limit=limit)
+    while True:
+        for row in page.rows:
+            yield row
+        if page.cursor is None:
+            return
+        page = await list_rows(cursor=page.cursor, limit=limit)
 
 
 def encode_cursor(place: ListPosition, *scope: str) -> str:

@@ -14,7 +14,8 @@ from mail.directory.passwords import hash_password, random_password
 from mail.directory.recipient_resolver import postmaster_setting
 from mail.errors import NotFound, Refused
 from mail.ids import new_id
-from mail.ports import Directory
+from mail.pagination import all_rows
+from mail.ports import Directory, Domains, Users
 from schemas.directory import Domain, SignIn, User
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
@@ -32,7 +33,7 @@ class CreatedUser:
     password: str | None
 
 
-async def add_domain(directory: Directory, name: str) -> Domain:
+async def add_domain(domains: Domains, name: str) -> Domain:
     """Add a domain and its postmaster@ (RFC 5321 §4.5.1), who cannot sign in without a password."""
     domain = Domain(domain_id=new_id(), name=normal_domain(name), created_at_ms=now_ms())
     postmaster = User(
@@ -42,7 +43,7 @@ async def add_domain(directory: Directory, name: str) -> Domain:
         disabled=False,
         created_at_ms=now_ms(),
     )
-    await directory.add_domain(domain, postmaster)
+    await domains.add_domain(domain, postmaster)
     return domain
 
 
@@ -96,24 +97,24 @@ async def add_user(directory: Directory, address: str, password: str | None) -> 
     return CreatedUser(normal, secret if password is None else None)
 
 
-async def set_password(directory: Directory, address: str, password: str | None) -> CreatedUser:
+async def set_password(users: Users, address: str, password: str | None) -> CreatedUser:
     """Change the password and end the user's sessions; None generates a random password.
 
     Raises NotFound; Refused: the password is against the rules.
     """
-    user = await get_user(directory, address)
+    user = await get_user(users, address)
     secret = random_password() if password is None else _checked_password(password, user.address)
-    await directory.set_password(user.user_id, await asyncio.to_thread(hash_password, secret))
+    await users.set_password(user.user_id, await asyncio.to_thread(hash_password, secret))
     return CreatedUser(user.address, secret if password is None else None)
 
 
-async def set_disabled(directory: Directory, address: str, *, disabled: bool) -> User:
+async def set_disabled(users: Users, address: str, *, disabled: bool) -> User:
     """Refuse sign-in and end sessions, or allow sign-in; mail is accepted in both cases.
 
     Raises NotFound.
     """
-    user = await get_user(directory, address)
-    await directory.set_disabled(user.user_id, disabled=disabled)
+    user = await get_user(users, address)
+    await users.set_disabled(user.user_id, disabled=disabled)
     return user
 
 
@@ -123,22 +124,24 @@ async def sign_ins(directory: Directory, address: str, *, limit: int) -> list[Si
     return await directory.sign_ins(user.user_id, limit=limit)
 
 
-async def get_user(directory: Directory, address: str) -> User:
+async def get_user(users: Users, address: str) -> User:
     """Return the user. Raises NotFound, with a text for the operator."""
-    user = await directory.user_by_address(normal_address(address))
+    user = await users.user_by_address(normal_address(address))
     if user is None:
         raise NotFound(f"no user {address}: see postriver user list")
     return user
 
 
-async def get_users(directory: Directory, address: str | None) -> list[User]:
+async def get_users(users: Users, address: str | None) -> list[User]:
     """Return the user of `address`, or every user. Raises NotFound."""
-    return await directory.users() if address is None else [await get_user(directory, address)]
+    if address is not None:
+        return [await get_user(users, address)]
+    return [user async for user in all_rows(users.list_users)]
 
 
-async def get_domain(directory: Directory, name: str) -> Domain:
+async def get_domain(domains: Domains, name: str) -> Domain:
     """Return the domain. Raises NotFound, with a text for the operator."""
-    domain = await directory.domain(name)
+    domain = await domains.domain(name)
     if domain is None:
         raise NotFound(f"{name} is not a domain here: postriver domain list")
     return domain
@@ -146,7 +149,7 @@ async def get_domain(directory: Directory, name: str) -> Domain:
 
 async def seed(directory: Directory) -> list[CreatedUser]:
     """Add the first domain and its users; return [] if there is a domain already."""
-    if await directory.domains():
+    if (await directory.list_domains(limit=1)).rows:
         return []
     await add_domain(directory, FIRST_DOMAIN)
     return [await add_user(directory, f"{name}@{FIRST_DOMAIN}", None) for name in FIRST_USERS]

@@ -124,7 +124,7 @@ async def _search(ports: AuditPorts, since_ms: int, tally: _Tally) -> None:
 
 async def _absent(ports: AuditPorts, locations: Sequence[MailLocation]) -> frozenset[str]:
     refs = {ref for location in locations for ref in _refs(location)}
-    return frozenset(await ports.contents.absent(refs))
+    return frozenset(await ports.contents.missing(refs))
 
 
 def _refs(location: MailLocation) -> set[str]:

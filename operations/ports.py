@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from mail.ports import (
     ContentStore,
     DeadLetters,
-    Directory,
     Holders,
     InFlightMails,
-    Ledger,
+    LedgerReader,
+    LedgerWriter,
     MailStore,
     Quarantine,
     Resolver,
+    Users,
 )
 
 
@@ -19,7 +20,7 @@ from mail.ports import (
 class AuditPorts:
     """Ports of audit."""
 
-    ledger: Ledger
+    ledger: LedgerReader
     store: MailStore
     quarantine: Quarantine
     contents: ContentStore
@@ -31,10 +32,10 @@ class AuditPorts:
 class TracePorts:
     """Ports of trace."""
 
-    ledger: Ledger
+    ledger: LedgerReader
     store: MailStore
     quarantine: Quarantine
-    directory: Directory
+    users: Users
     resolver: Resolver
 
 
@@ -45,4 +46,4 @@ class ReleasePorts:
     quarantine: Quarantine
     contents: ContentStore
     holders: Holders
-    ledger: Ledger
+    ledger: LedgerWriter

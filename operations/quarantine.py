@@ -65,7 +65,7 @@ async def release(
     row = await get_quarantined(mail_id, ports.quarantine)
     if row.reason == INFECTED and not force:
         raise Refused(f"mail {mail_id} is infected ({row.verdict.virus}): --force if you are sure")
-    if await ports.contents.absent([row.content.ref]):
+    if await ports.contents.missing([row.content.ref]):
         raise Refused(f"mail {mail_id} cannot be delivered: its content is gone")
     await ports.quarantine.release(mail_id, by=by, at_ms=at_ms)
     await _publish(row, ports, publisher, by=by, at_ms=at_ms, worker=worker)
@@ -78,7 +78,7 @@ async def publish_pending(
     """Publish releases whose command was cut short; return their number. Raises Transient."""
     pending = [
         row
-        for row in await ports.quarantine.unpublished(limit=PENDING_MAX)
+        for row in await ports.quarantine.list_unpublished(limit=PENDING_MAX)
         if row.released_at_ms is not None and not 0 <= now_ms - row.released_at_ms < UNCONFIRMED_MS
     ]
     for row in pending:
@@ -106,7 +106,7 @@ async def _publish(
     """Publish a row marked `unpublished`; the mark is removed once the broker acknowledged."""
     await ports.ledger.reopen([row.mail_id], at_ms=at_ms)
     await publisher.publish(_released_event(row, by=by, at_ms=at_ms, worker=worker))
-    await ports.quarantine.published(row.mail_id)
+    await ports.quarantine.mark_published(row.mail_id)
 
 
 def _released_event(row: Quarantined, *, by: str, at_ms: int, worker: str) -> MailScanned:

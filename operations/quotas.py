@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mail.directory.quotas import in_force
-from mail.ports import Directory, MailStore
+from mail.ports import Domains, MailStore, Users
 from operations.accounts import get_domain, get_user
 from schemas.directory import NOTHING_SAID, Quota
 from schemas.mailbox import Usage
@@ -41,27 +41,27 @@ class QuotaStatus:
 
 
 async def user_quota(
-    directory: Directory, store: MailStore, address: str, *, change: QuotaChange, default: Quota
+    users: Users, store: MailStore, address: str, *, change: QuotaChange, default: Quota
 ) -> QuotaStatus:
     """Apply `change` to the user's quota and return the result. Raises NotFound.
 
     `default`: the limits of users without a quota of their own.
     """
-    user = await get_user(directory, address)
+    user = await get_user(users, address)
     quota = change.apply(user.quota)
     if quota != user.quota:
-        await directory.set_user_quota(user.user_id, quota)
+        await users.set_user_quota(user.user_id, quota)
     used = await store.usage(user.user_id)
     return QuotaStatus(name=user.address, used=used, limits=in_force(quota, default))
 
 
 async def domain_quota(
-    directory: Directory, store: MailStore, name: str, *, change: QuotaChange
+    domains: Domains, store: MailStore, name: str, *, change: QuotaChange
 ) -> QuotaStatus:
     """Apply `change` to the quota of all users of the domain together. Raises NotFound."""
-    domain = await get_domain(directory, name)
+    domain = await get_domain(domains, name)
     quota = change.apply(domain.quota)
     if quota != domain.quota:
-        await directory.set_domain_quota(domain.domain_id, quota)
+        await domains.set_domain_quota(domain.domain_id, quota)
     used = await store.domain_usage(domain.domain_id)
     return QuotaStatus(name=domain.name, used=used, limits=in_force(quota, NOTHING_SAID))

@@ -107,7 +107,7 @@ class Tracer:
         entries: dict[str, LedgerEntry] = {}
         for owner in owners:
             user_id = owner.user.user_id
-            mails = await self.ports.ledger.of_user(user_id, limit=CANDIDATES_MAX, **span)
+            mails = await self.ports.ledger.list_of_user(user_id, limit=CANDIDATES_MAX, **span)
             entries |= {entry.mail_id: entry for entry in mails}
         newest = sorted(entries.values(), key=lambda entry: entry.accepted_at_ms, reverse=True)
         candidates = await self._candidates(newest[:CANDIDATES_MAX])
@@ -132,7 +132,7 @@ class Tracer:
         """Ids of the mails that `name` means, newest first."""
         if (version := uuid_version(name)) is None:
             header = name.removeprefix("<").removesuffix(">")
-            entries = await self.ports.ledger.by_header(header)
+            entries = await self.ports.ledger.list_by_header(header)
             if not entries:
                 raise NotFound(f"no mail with the Message-ID {name} is known{_NOT_YET}")
             return [entry.mail_id for entry in entries]
@@ -140,7 +140,7 @@ class Tracer:
         return [message[0] if message else name]
 
     async def _candidates(self, entries: Sequence[LedgerEntry]) -> list[TraceCandidate]:
-        letters = await self.ports.ledger.letters(entry.mail_id for entry in entries)
+        letters = await self.ports.ledger.dead_letters(entry.mail_id for entry in entries)
         locations = await look(entries, self.ports.store, self.ports.quarantine, letters=letters)
         return [
             TraceCandidate(
@@ -162,7 +162,7 @@ class Tracer:
         return not messages and (row is None or row.released_at_ms is not None)
 
     async def _stored(self, message: Message) -> DeliveryEnd:
-        owner = await self.ports.directory.user(message.user_id)
+        owner = await self.ports.users.user(message.user_id)
         address = f" ({owner.address})" if owner else ""
         did = "deleted by" if message.destroyed else "stored for"
         folders = ", ".join(sorted(message.places)) or "no folder"

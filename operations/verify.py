@@ -63,7 +63,7 @@ class MailboxVerifier:
     async def _absent_contents(self, live: Sequence[ExpectedMessage]) -> list[ViewDifference]:
         by_ref = {message.content.ref: message for message in live}
         absent = [
-            ref for batch in _batches(list(by_ref)) for ref in await self.contents.absent(batch)
+            ref for batch in _batches(list(by_ref)) for ref in await self.contents.missing(batch)
         ]
         return [
             ViewDifference(CONTENT, f"message {by_ref[ref].message_id}: content {ref} is not there")
@@ -95,7 +95,7 @@ class MailboxVerifier:
         """Every live message must hold its content, and no destroyed message may."""
         differences = []
         for message in report.messages:
-            held = {holder.holder for holder in await self.holders.of(message.mail_id)}
+            held = {holder.holder for holder in await self.holders.list(message.mail_id)}
             is_held = holder_of(message.mail_id, user_id, message.message_id) in held
             if is_held is message.destroyed:
                 fault = "destroyed, and holds" if message.destroyed else "does not hold"

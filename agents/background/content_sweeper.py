@@ -117,7 +117,7 @@ class ContentSweeper:
         """A content's reference is its mail's id."""
         found: list[str] = []
         for some in _pieces(refs, self.config.page):
-            held = await self.ports.holders.held(some)
+            held = await self.ports.holders.any_held(some)
             rows = await self.ports.quarantine.get_many([ref for ref in some if ref not in held])
             held |= {row.mail_id for row in rows if row.deleted_at_ms is None}
             found += [ref for ref in some if ref not in held]

@@ -91,7 +91,7 @@ class Custodian:
     async def take(self, mails: Sequence[AcceptedMail], letters: Sequence[DeadLetterState]) -> None:
         """Write down what the log says; may be told the same again."""
         if mails:
-            self.accepted += await self.ports.ledger.enter(mails)
+            self.accepted += await self.ports.ledger.add(mails)
         if letters:
             async with self._acting:
                 await self.ports.holders.hold(
@@ -99,7 +99,7 @@ class Custodian:
                     for one in letters
                     if one.ref
                 )
-                await self.ports.ledger.note(self._in_epoch(one) for one in letters)
+                await self.ports.ledger.record_dead_letters(self._in_epoch(one) for one in letters)
 
     async def turn(self) -> None:
         """One look at every open mail that is due, a search if one is due, the housekeeping."""
@@ -116,7 +116,7 @@ class Custodian:
         """Letters of another log are no ends: their mails are looked for again."""
         if self._epoch_begun:
             return
-        lost = await self.ports.ledger.lose_letters(epoch=self.epoch)
+        lost = await self.ports.ledger.mark_dead_letters_gone(epoch=self.epoch)
         if lost:
             log.warning("%d dead letters were in a log that is gone: their mails are open", lost)
         self._epoch_begun = True
@@ -138,7 +138,7 @@ class Custodian:
     async def _keep_house(self, now_ms: int) -> None:
         if await self._housekeeping.allowed():
             before_ms = now_ms - self.config.keep_days * DAY_MS
-            await self.ports.ledger.forget(before_ms=before_ms, limit=1_000)
+            await self.ports.ledger.prune(before_ms=before_ms, limit=1_000)
         self.totals = await self.ports.ledger.totals()
 
     def warnings(self) -> list[str]:
@@ -162,7 +162,7 @@ class Custodian:
         self, entries: Sequence[LedgerEntry], waiting: dict[str, frozenset[str]] | None = None
     ) -> list[MailLocation]:
         ports = self.ports
-        noted = await ports.ledger.letters(entry.mail_id for entry in entries)
+        noted = await ports.ledger.dead_letters(entry.mail_id for entry in entries)
         letters = [one for one in noted if one.letter_id.startswith(f"{self.epoch}/")]
         return await look(entries, ports.store, ports.quarantine, letters=letters, waiting=waiting)
 
@@ -220,7 +220,7 @@ class Custodian:
     async def _mark(self, looks: Sequence[Observation], sights: Sequence[MailLocation]) -> None:
         """Who holds a content is changed behind the mark, and not while a letter is noted."""
         async with self._acting:
-            marked = await self.ports.ledger.mark(looks)
+            marked = await self.ports.ledger.record(looks)
             for found, sight in zip(looks, sights, strict=True):
                 if found.mail_id in marked:
                     await self._act_on(found, sight)

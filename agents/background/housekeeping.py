@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, field
 
 from mail.clock_guard import SILENCE_MAX_DAYS, ClockGuard
-from mail.ports import Ledger
+from mail.ports import LedgerReader
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class Housekeeping:
     """One for each process; made at its start, since the guard compares with that moment."""
 
-    ledger: Ledger
+    ledger: LedgerReader
     what: str  # is deleted, for the log and `status`
     guard: ClockGuard = field(default_factory=ClockGuard)
     silence_max_days: int = SILENCE_MAX_DAYS
@@ -26,7 +26,7 @@ class Housekeeping:
 
     async def allowed(self) -> bool:
         """Whether a turn may delete by age now."""
-        newest_ms = await self.ledger.newest_ms()
+        newest_ms = await self.ledger.newest_accepted_ms()
         reason = self.guard.fault(newest_ms, silence_max_days=self.silence_max_days)
         if reason is not None and self.reason is None:
             log.warning("%s are not deleted by age: %s", self.what, reason)

@@ -42,7 +42,7 @@ class StaleHolders:
 
     async def _held_by(self, holder: str) -> list[str]:
         found: list[str] = []
-        while page := await self.ports.holders.named(
+        while page := await self.ports.holders.held_by(
             holder, after=found[-1] if found else "", limit=PAGE
         ):
             found += [one.mail_id for one in page]

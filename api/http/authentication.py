@@ -14,9 +14,9 @@ from aiohttp import hdrs, web
 
 from api.config import ApiConfig
 from api.http.client_address import CLIENT
+from api.ports import ApiPorts
 from api.problems import cross_site, unauthorized
 from mail.clock import DAY_MS
-from mail.ports import Directory
 from schemas.directory import Session, User
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -41,22 +41,18 @@ def token_sha256(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-async def caller_of_token(
-    directory: Directory, token: str, now_ms: int
-) -> AuthenticatedUser | None:
+async def caller_of_token(ports: ApiPorts, token: str, now_ms: int) -> AuthenticatedUser | None:
     """Who signed in with `token`; None when nobody, no longer, or the user is disabled."""
     if not _TOKEN.fullmatch(token):
         return None
-    return await caller_of_hash(directory, token_sha256(token), now_ms)
+    return await caller_of_hash(ports, token_sha256(token), now_ms)
 
 
-async def caller_of_hash(
-    directory: Directory, sha256: str, now_ms: int
-) -> AuthenticatedUser | None:
-    session = await directory.session(sha256)
+async def caller_of_hash(ports: ApiPorts, sha256: str, now_ms: int) -> AuthenticatedUser | None:
+    session = await ports.sessions.session(sha256)
     if session is None or session.expires_at_ms <= now_ms:
         return None
-    user = await directory.user(session.user_id)
+    user = await ports.users.user(session.user_id)
     return None if user is None or user.disabled else AuthenticatedUser(user=user, session=session)
 
 
@@ -70,7 +66,7 @@ def bearer_of(request: web.Request) -> str | None:
 
 
 async def authenticate(
-    request: web.Request, config: ApiConfig, directory: Directory, now_ms: int
+    request: web.Request, config: ApiConfig, ports: ApiPorts, now_ms: int
 ) -> AuthenticatedUser:
     """The caller, by Authorization header or else by cookie. 401; 403 from another site's page."""
     token = bearer_of(request)
@@ -78,11 +74,11 @@ async def authenticate(
         token = request.cookies.get(cookie_of(request, config), "")
         if request.method not in _SAFE and not from_own_page(request):
             raise cross_site()
-    caller = await caller_of_token(directory, token, now_ms)
+    caller = await caller_of_token(ports, token, now_ms)
     if caller is None:
         raise unauthorized()
     if now_ms - caller.session.used_at_ms >= config.session_use_s * 1000:
-        await directory.use_session(caller.session.token_sha256, at_ms=now_ms)
+        await ports.sessions.use_session(caller.session.token_sha256, at_ms=now_ms)
     return caller
 
 

@@ -90,7 +90,7 @@ async def _caller_of_handshake(call: RequestContext) -> AuthenticatedUser | None
         if hdrs.ORIGIN not in request.headers or not own_origin(request):
             raise cross_site()
         token = request.cookies[cookie]
-    caller = await caller_of_token(call.edge.ports.directory, token, now_ms())
+    caller = await caller_of_token(call.edge.ports, token, now_ms())
     if caller is None:
         raise unauthorized()
     return caller
@@ -117,7 +117,7 @@ async def _caller_of_frame(edge: AppContext, ws: web.WebSocketResponse) -> Authe
         if message.type is not WSMsgType.TEXT:
             return None
         frame = _DECODER.decode(message.data)
-        return await caller_of_token(edge.ports.directory, frame.token, now_ms())
+        return await caller_of_token(edge.ports, frame.token, now_ms())
     except (TimeoutError, msgspec.DecodeError, Transient):
         return None
 
@@ -213,9 +213,7 @@ async def _check(edge: AppContext, caller: AuthenticatedUser) -> CloseReason:
     while True:
         await asyncio.sleep(edge.config.session_check_s)
         try:
-            found = await caller_of_hash(
-                edge.ports.directory, caller.session.token_sha256, now_ms()
-            )
+            found = await caller_of_hash(edge.ports, caller.session.token_sha256, now_ms())
         except Transient:
             continue
         if found is None:

@@ -45,10 +45,10 @@ async def _begin_session(call: RequestContext, user: User, session: Session) -> 
     A change of password ends the sessions that are stored, so the check follows the storing.
     Raises WrongCredentials.
     """
-    directory = call.edge.ports.directory
-    await directory.add_session(session)
+    sessions = call.edge.ports.sessions
+    await sessions.add_session(session)
     if not await call.edge.authenticator.is_current(user):
-        await directory.end_session(session.token_sha256)
+        await sessions.end_session(session.token_sha256)
         raise WrongCredentials
 
 
@@ -70,7 +70,7 @@ async def logout(call: AuthenticatedRequest) -> web.StreamResponse:
     """End this sign-in, and the sockets opened with it."""
     query(call.request)
     sha256 = call.caller.session.token_sha256
-    await call.edge.ports.directory.end_session(sha256)
+    await call.edge.ports.sessions.end_session(sha256)
     call.edge.sockets.end_session(sha256)
     response = web.Response(status=204)
     clear_cookie(response, call.request, call.edge.config)

@@ -62,7 +62,7 @@ async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
     except WrongCredentials:
         raise wrong_password() from None
     password_hash = await edge.authenticator.hash(asked.password, client)
-    await edge.ports.directory.set_password(user.user_id, password_hash, keep_session=own)
+    await edge.ports.users.set_password(user.user_id, password_hash, keep_session=own)
     await edge.session_ends.look()
     return web.Response(status=204)
 
@@ -88,7 +88,7 @@ async def _quota(call: AuthenticatedRequest) -> OwnQuota:
 
 async def _of_domain(call: AuthenticatedRequest) -> QuotaInfo | None:
     """Its usage is a sum over all its users, so it may be some seconds old."""
-    domain = await call.edge.ports.directory.domain_of(call.caller.user.domain_id)
+    domain = await call.edge.ports.domains.domain_by_id(call.caller.user.domain_id)
     quota = in_force(domain.quota if domain else NOTHING_SAID, NOTHING_SAID)
     if domain is None or not is_limited(quota):
         return None

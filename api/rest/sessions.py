@@ -57,17 +57,16 @@ async def sign_ins(call: AuthenticatedRequest) -> web.StreamResponse:
         before = decode_cursor(cursor, *scope) if cursor is not None else NEWEST
     except Refused as error:
         raise bad_cursor() from error
-    directory = call.edge.ports.directory
-    rows = await directory.sign_ins(call.user_id, limit=limit, before=before)
+    rows = await call.edge.ports.sign_ins.sign_ins(call.user_id, limit=limit, before=before)
     last = (rows[-1].at_ms, rows[-1].sign_in_id) if len(rows) == limit else None
     on = None if last is None else encode_cursor(last, *scope)
     return json_answer(SignInList(logins=[sign_in_info(row) for row in rows], next_cursor=on))
 
 
 async def _sessions(call: AuthenticatedRequest) -> list[Session]:
-    return await call.edge.ports.directory.sessions(call.user_id, limit=SESSIONS_MAX)
+    return await call.edge.ports.sessions.sessions(call.user_id, limit=SESSIONS_MAX)
 
 
 async def _end(call: AuthenticatedRequest, row: Session) -> None:
-    await call.edge.ports.directory.end_session(row.token_sha256)
+    await call.edge.ports.sessions.end_session(row.token_sha256)
     call.edge.sockets.end_session(row.token_sha256)

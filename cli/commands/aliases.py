@@ -5,6 +5,7 @@ import click
 from cli.commands.domains_and_users import with_directory
 from mail.clock import now_ms
 from mail.directory import aliases
+from mail.pagination import all_rows
 from mail.ports import Directory
 from schemas.directory import Alias
 
@@ -73,9 +74,12 @@ def group_remove(address: str, members: tuple[str, ...]) -> None:
 
 
 def _list(*, is_group: bool) -> None:
-    for one in with_directory(lambda directory: directory.aliases()):
-        if one.is_group == is_group:
-            click.echo(_line(one))
+    async def act(directory: Directory) -> None:
+        async for alias in all_rows(directory.list_aliases):
+            if alias.is_group == is_group:
+                click.echo(_line(alias))
+
+    with_directory(act)
 
 
 def _line(one: Alias) -> str:

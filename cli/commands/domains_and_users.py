@@ -11,6 +11,7 @@ from cli.commands.quotas import domain_quota, user_quota
 from cli.wiring.profile import open_directory
 from mail.clock import rfc3339
 from mail.errors import Refused
+from mail.pagination import all_rows
 from mail.ports import Directory
 from operations import accounts
 
@@ -43,8 +44,12 @@ def domain_add(name: str) -> None:
 @domain.command("list")
 def domain_list() -> None:
     """One domain a line."""
-    for row in with_directory(lambda directory: directory.domains()):
-        click.echo(row.name)
+
+    async def act(directory: Directory) -> None:
+        async for row in all_rows(directory.list_domains):
+            click.echo(row.name)
+
+    with_directory(act)
 
 
 @domain.command("postmaster")
@@ -132,9 +137,13 @@ def user_logins(address: str, limit: int) -> None:
 @user.command("list")
 def user_list() -> None:
     """One address a line, with the reason if the user cannot sign in."""
-    for row in with_directory(lambda directory: directory.users()):
-        note = " (disabled)" if row.disabled else "" if row.password_hash else " (no password)"
-        click.echo(f"{row.address}{note}")
+
+    async def act(directory: Directory) -> None:
+        async for row in all_rows(directory.list_users):
+            note = " (disabled)" if row.disabled else "" if row.password_hash else " (no password)"
+            click.echo(f"{row.address}{note}")
+
+    with_directory(act)
 
 
 def _from_stdin() -> str:

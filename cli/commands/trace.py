@@ -100,7 +100,7 @@ async def _ports(config: Config, opened: Adapters) -> TracePorts:
         ledger=await opened.ledger(),
         store=await opened.mail_store(),
         quarantine=await opened.quarantine(),
-        directory=directory,
+        users=directory,
         resolver=DirectoryResolver(directory, config.hostname),
     )
 

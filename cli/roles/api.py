@@ -14,12 +14,13 @@ from api.ports import ApiPorts
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, Sample, serve_health
 from cli.wiring.certificates import certificate_of, presenting
+from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from edge.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
 from mail.histogram import Histogram
 from mail.lifecycle import repeating, running
-from mail.ports import Attempts, Directory
+from mail.ports import Attempts, Directory, LiveEvents, Publisher
 from schemas.events.mailbox_commands import Deliver
 from stack.state_folder import existing
 from stores.sqlite.database_file import CommitTimes
@@ -54,19 +55,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 presenting(certificate),
                 repeating("sessions", prune, PRUNE_EVERY_S),
             ):
-                ports = ApiPorts(
-                    store=await opened.mail_store(),
-                    contents=await opened.contents(),
-                    directory=directory,
-                    attempts=attempts,
-                    search=await opened.search(),
-                    publisher=publisher,
-                    feed=tail,
-                    parser=opened.parser(),
-                )
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
-                    ports,
+                    await _ports(opened, directory, attempts, publisher, tail),
                     lambda: _reasons(serving),
                 )
                 serving.append((tail, app[EDGE], housekeeping))
@@ -75,6 +66,28 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 await runner.cleanup()
     finally:
         await health.cleanup()
+
+
+async def _ports(
+    opened: Adapters,
+    directory: Directory,
+    attempts: Attempts,
+    publisher: Publisher,
+    feed: LiveEvents,
+) -> ApiPorts:
+    return ApiPorts(
+        store=await opened.mail_store(),
+        contents=await opened.contents(),
+        domains=directory,
+        users=directory,
+        sessions=directory,
+        sign_ins=directory,
+        attempts=attempts,
+        search=await opened.search(),
+        publisher=publisher,
+        feed=feed,
+        parser=opened.parser(),
+    )
 
 
 async def _prune(directory: Directory, attempts: Attempts, housekeeping: Housekeeping) -> None:

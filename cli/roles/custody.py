@@ -104,7 +104,7 @@ def _leftover_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts:
 
 async def _release(config: Config, ports: ReleasePorts) -> None:
     """Publish what operators released and their commands did not; a producer only when needed."""
-    if not await ports.quarantine.unpublished(limit=1):
+    if not await ports.quarantine.list_unpublished(limit=1):
         return
     river = PublisherConfig(bootstrap=config.bootstrap, client_id=CUSTODY)
     async with running(KafkaPublisher(river)) as publisher:

@@ -13,7 +13,7 @@ from cli.wiring.profile import adapters
 from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import NO_DOMAINS, DirectoryResolver
 from mail.lifecycle import repeating, running
-from mail.ports import Directory, Publisher, Resolver
+from mail.ports import Domains, Publisher, Resolver
 from smtp.server.config import SmtpConfig
 from smtp.server.listener import SmtpServer
 from stack.state_folder import existing
@@ -94,8 +94,8 @@ class DomainsThere:
     def __init__(self) -> None:
         self.seen = False
 
-    async def look(self, directory: Directory) -> None:
-        self.seen = self.seen or bool(await directory.domains())
+    async def look(self, directory: Domains) -> None:
+        self.seen = self.seen or bool((await directory.list_domains(limit=1)).rows)
 
 
 def _report(listening: list[tuple[SmtpServer, BacklogGate]], domains: DomainsThere) -> HealthReport:

@@ -15,7 +15,7 @@ from cli.config.config import Config
 from cli.wiring.profile import adapters
 from mail.errors import BrokerUnavailable
 from mail.lifecycle import running
-from mail.ports import Directory
+from mail.ports import Settings
 from schemas.events.mailbox_commands import Deliver
 from stack.durable_files import sync
 from streams.config import PublisherConfig, TopicsConfig
@@ -54,20 +54,20 @@ async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
                 await asyncio.sleep(0.2)
 
 
-async def _ended_epochs(topics: TopicsConfig, directory: Directory) -> dict[str, str]:
+async def _ended_epochs(topics: TopicsConfig, settings: Settings) -> dict[str, str]:
     """The epoch of the commands in the log that the backup was taken of; none if it goes on."""
-    epoch = await epoch_of(directory, COMMANDS)
+    epoch = await epoch_of(settings, COMMANDS)
     if epoch is None:
         return {}
     known = {COMMANDS: epoch}
     return known if await _patiently(lambda: ended_epochs(topics, known)) else {}
 
 
-async def _put_back(config: Config, topics: TopicsConfig, directory: Directory) -> None:
+async def _put_back(config: Config, topics: TopicsConfig, settings: Settings) -> None:
     records = config.home / PUT_BACK
     if not records.exists():
         return
-    epochs = await _ended_epochs(topics, directory)
+    epochs = await _ended_epochs(topics, settings)
     river = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
     async with running(KafkaPublisher(river)) as publisher:
         count = await log_snapshot.put_back(config.bootstrap, publisher, records, epochs=epochs)

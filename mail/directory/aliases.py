@@ -6,37 +6,42 @@ operators.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
 from mail.addresses import normal_address, split_address
 from mail.directory.alias_expansion import STEPS_MAX, reach
 from mail.errors import AlreadyExists, NotFound, Refused
-from mail.ports import Directory
+from mail.ports import Addresses, Domains
 from schemas.directory import Alias, Domain, User
 
 
-async def add_alias(directory: Directory, address: str, target: str, *, at_ms: int) -> Alias:
+class AliasDirectory(Addresses, Domains, Protocol):
+    """The ports of the alias rules."""
+
+
+async def add_alias(directory: AliasDirectory, address: str, target: str, *, at_ms: int) -> Alias:
     """Mail for `address` goes to the users behind `target`. AlreadyExists, NotFound, Refused."""
     return await _add(directory, address, [target], is_group=False, at_ms=at_ms)
 
 
 async def add_members(
-    directory: Directory, address: str, members: Sequence[str], *, at_ms: int
+    directory: AliasDirectory, address: str, members: Sequence[str], *, at_ms: int
 ) -> Alias:
     """A group with these members, or these besides those it has. As `add_alias`."""
     return await _add(directory, address, members, is_group=True, at_ms=at_ms)
 
 
-async def remove(directory: Directory, address: str, *, is_group: bool) -> None:
+async def remove(directory: AliasDirectory, address: str, *, is_group: bool) -> None:
     """NotFound: there is no such alias or group. Refused: something leads to it."""
     alias = await known(directory, address, is_group=is_group)
-    if leading := await directory.leading_to(alias.address):
+    if leading := await directory.addresses_leading_to(alias.address):
         raise Refused(f"{alias.address} is where {_some(leading)} leads: change that first")
     await directory.remove_alias(alias.address)
 
 
-async def remove_members(directory: Directory, address: str, members: Sequence[str]) -> Alias:
+async def remove_members(directory: AliasDirectory, address: str, members: Sequence[str]) -> Alias:
     """NotFound: no group, or no member. Refused: none would be left. The group after it."""
     group = await known(directory, address, is_group=True)
     going = {normal_address(member) for member in members}
@@ -49,7 +54,7 @@ async def remove_members(directory: Directory, address: str, members: Sequence[s
     return await known(directory, address, is_group=True)
 
 
-async def set_catch_all(directory: Directory, domain: Domain, address: str | None) -> Domain:
+async def set_catch_all(directory: AliasDirectory, domain: Domain, address: str | None) -> Domain:
     """Whom mail reaches that has no other owner in the domain; None: nobody, it is refused."""
     target = "" if address is None else normal_address(address)
     await _check_targets(directory, [target] if target else [])
@@ -57,7 +62,7 @@ async def set_catch_all(directory: Directory, domain: Domain, address: str | Non
     return msgspec.structs.replace(domain, catch_all=target)
 
 
-async def known(directory: Directory, address: str, *, is_group: bool) -> Alias:
+async def known(directory: AliasDirectory, address: str, *, is_group: bool) -> Alias:
     """NotFound, in words for the operator."""
     normal, kind = normal_address(address), _kind(is_group=is_group)
     found = (await directory.find([normal])).get(normal)
@@ -67,7 +72,7 @@ async def known(directory: Directory, address: str, *, is_group: bool) -> Alias:
 
 
 async def _add(
-    directory: Directory, address: str, targets: Sequence[str], *, is_group: bool, at_ms: int
+    directory: AliasDirectory, address: str, targets: Sequence[str], *, is_group: bool, at_ms: int
 ) -> Alias:
     normal = normal_address(address)
     domain = await _domain(directory, normal)
@@ -87,7 +92,7 @@ async def _add(
     return await known(directory, normal, is_group=is_group)
 
 
-async def _domain(directory: Directory, normal: str) -> Domain:
+async def _domain(directory: AliasDirectory, normal: str) -> Domain:
     name = split_address(normal)[1]
     domain = await directory.domain(name)
     if domain is None:
@@ -95,7 +100,7 @@ async def _domain(directory: Directory, normal: str) -> Domain:
     return domain
 
 
-async def _check_free(directory: Directory, alias: Alias) -> None:
+async def _check_free(directory: AliasDirectory, alias: Alias) -> None:
     """AlreadyExists: it is a user's, of the other kind, or leads elsewhere."""
     taken = (await directory.find([alias.address])).get(alias.address)
     if isinstance(taken, User):
@@ -108,7 +113,7 @@ async def _check_free(directory: Directory, alias: Alias) -> None:
     raise AlreadyExists(f"{alias.address} is a{'n' * (kind == 'alias')} {kind} already")
 
 
-async def _check_targets(directory: Directory, targets: Sequence[str]) -> None:
+async def _check_targets(directory: AliasDirectory, targets: Sequence[str]) -> None:
     found = await directory.find(targets)
     for target in targets:
         if target in found:
@@ -118,7 +123,7 @@ async def _check_targets(directory: Directory, targets: Sequence[str]) -> None:
         raise NotFound(f"{target} is no user, alias or group here")
 
 
-async def _check_reach(directory: Directory, alias: Alias) -> None:
+async def _check_reach(directory: AliasDirectory, alias: Alias) -> None:
     """With `alias` in place, follow it and everything that leads to it. Refused."""
 
     async def find(addresses: Sequence[str]) -> dict[str, User | Alias]:
@@ -135,12 +140,14 @@ async def _check_reach(directory: Directory, alias: Alias) -> None:
         await reach(find, [address])
 
 
-async def _above(directory: Directory, address: str) -> list[str]:
+async def _above(directory: AliasDirectory, address: str) -> list[str]:
     """Every alias and group that leads to `address`, in the end."""
     above: set[str] = set()
     level = {address}
     for _ in range(STEPS_MAX):
-        leading = [one for each in sorted(level) for one in await directory.leading_to(each)]
+        leading = [
+            one for each in sorted(level) for one in await directory.addresses_leading_to(each)
+        ]
         level = {one for one in leading if not one.startswith("*@")} - above
         above |= level
     return sorted(above)

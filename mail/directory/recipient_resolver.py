@@ -4,6 +4,7 @@ Addresses are resolved when a mail is taken and never again: its events carry th
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from mail.addresses import (
     POSTMASTER,
@@ -15,7 +16,8 @@ from mail.addresses import (
 )
 from mail.directory.alias_expansion import ExpansionLimitExceeded, reach
 from mail.errors import NotFound, Refused, StoreUnavailable
-from mail.ports import Directory, Resolver
+from mail.pagination import all_rows
+from mail.ports import Addresses, Domains, Resolver, Settings, Users
 from schemas.directory import Domain, Owner, User
 from schemas.mail import Recipient
 
@@ -35,10 +37,14 @@ def recipients(forward_path: str, owners: Iterable[Owner]) -> tuple[Recipient, .
     )
 
 
+class RecipientDirectory(Addresses, Domains, Users, Settings, Protocol):
+    """The ports that a DirectoryResolver needs."""
+
+
 class DirectoryResolver(Resolver):
     """The Resolver over a Directory."""
 
-    def __init__(self, directory: Directory, hostname: str) -> None:
+    def __init__(self, directory: RecipientDirectory, hostname: str) -> None:
         self._directory = directory
         self._hostname = hostname.lower()
         self._has_domains = False  # seen once: domains stay
@@ -59,7 +65,9 @@ class DirectoryResolver(Resolver):
 
     async def _check_domains(self) -> None:
         """StoreUnavailable: no domain at all is a fault of ours, and no reason to refuse mail."""
-        self._has_domains = self._has_domains or bool(await self._directory.domains())
+        self._has_domains = self._has_domains or bool(
+            (await self._directory.list_domains(limit=1)).rows
+        )
         if not self._has_domains:
             raise StoreUnavailable("directory", NO_DOMAINS)
 
@@ -95,7 +103,7 @@ class DirectoryResolver(Resolver):
         """An alias may lead into another domain of ours."""
         domains = {domain.domain_id: domain}
         for domain_id in sorted({user.domain_id for user in users} - domains.keys()):
-            other = await self._directory.domain_of(domain_id)
+            other = await self._directory.domain_by_id(domain_id)
             assert other is not None, "a user has a domain, and domains stay"
             domains[domain_id] = other
         return tuple(Owner(user=user, domain=domains[user.domain_id]) for user in users)
@@ -110,7 +118,7 @@ class DirectoryResolver(Resolver):
 
         That is the postmaster of the domain in which the host's name lies, else of the first one.
         """
-        domains = {domain.name: domain for domain in await self._directory.domains()}
+        domains = {domain.name: domain async for domain in all_rows(self._directory.list_domains)}
         first = sorted(domains.values(), key=lambda domain: domain.created_at_ms)[:1]
         own = [domains[name] for name in _with_parents(self._hostname) if name in domains]
         for domain in (*own, *first):

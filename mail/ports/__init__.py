@@ -8,12 +8,21 @@ May import: mail.query, mail.mime, the base modules of mail, schemas.
 
 from mail.ports.attempts import CLOCK_SKEW_MS, Attempts
 from mail.ports.content_store import ContentStore, ContentSweep, Holders, Quarantine
-from mail.ports.directory import SESSIONS_KEPT, SIGN_INS_KEPT, Directory, QuotaCheck, Resolver
-from mail.ports.ledger import DeadLetters, InFlightMails, Ledger
+from mail.ports.directory import Addresses, Directory, Domains, QuotaCheck, Resolver, Users
+from mail.ports.ledger import (
+    DeadLetters,
+    InFlightMails,
+    Ledger,
+    LedgerReader,
+    LedgerWriter,
+    OpenMails,
+)
 from mail.ports.mail_store import Commit, MailStore
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
 from mail.ports.search_index import MATCHES_MAX, IndexMatches, SearchIndex
+from mail.ports.sessions import SESSIONS_KEPT, SIGN_INS_KEPT, Sessions, SignIns
+from mail.ports.settings import Settings
 from mail.ports.streams import (
     Attempt,
     IntakeGate,
@@ -29,6 +38,7 @@ __all__ = [
     "MATCHES_MAX",
     "SESSIONS_KEPT",
     "SIGN_INS_KEPT",
+    "Addresses",
     "Attempt",
     "Attempts",
     "Commit",
@@ -36,14 +46,18 @@ __all__ = [
     "ContentSweep",
     "DeadLetters",
     "Directory",
+    "Domains",
     "Holders",
     "InFlightMails",
     "IndexMatches",
     "IntakeGate",
     "Ledger",
+    "LedgerReader",
+    "LedgerWriter",
     "LiveEvents",
     "MailStore",
     "MailboxStates",
+    "OpenMails",
     "Parser",
     "Publisher",
     "Quarantine",
@@ -52,8 +66,12 @@ __all__ = [
     "ScanLog",
     "ScanProgress",
     "SearchIndex",
+    "Sessions",
+    "Settings",
+    "SignIns",
     "SpamReport",
     "SpamScanner",
+    "Users",
     "VirusReport",
     "VirusScanner",
 ]

@@ -24,7 +24,7 @@ class ContentStore(Protocol):
         """`size_bytes` octets from `start` on (0: the first), fewer at the end. ContentMissing."""
         ...
 
-    async def absent(self, refs: Iterable[str]) -> list[str]:
+    async def missing(self, refs: Iterable[str]) -> list[str]:
         """Those of `refs` that lead nowhere, without reading the others."""
         ...
 
@@ -82,13 +82,13 @@ class Holders(Protocol):
 
     async def hold(self, holders: Iterable[Holder]) -> None: ...
 
-    async def of(self, mail_id: str) -> list[Holder]: ...
+    async def list(self, mail_id: str) -> list[Holder]: ...
 
-    async def held(self, mail_ids: Sequence[str]) -> set[str]:
+    async def any_held(self, mail_ids: Sequence[str]) -> set[str]:
         """Those of `mail_ids` that anybody holds."""
         ...
 
-    async def named(self, holder: str, *, after: str, limit: int) -> builtins.list[Holder]:
+    async def held_by(self, holder: str, *, after: str, limit: int) -> builtins.list[Holder]:
         """Mails that this one holds, by ascending mail id, those after `after` ("": all).
 
         Quick for QUARANTINE_HOLDER and DEAD_LETTERS_HOLDER alone.
@@ -130,11 +130,11 @@ class Quarantine(Protocol):
         """
         ...
 
-    async def published(self, mail_id: str) -> None:
+    async def mark_published(self, mail_id: str) -> None:
         """The release is in the river. No row, or deleted: no error."""
         ...
 
-    async def unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
+    async def list_unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
         """Released mails whose `published` was not called since, lowest mail id first."""
         ...
 

@@ -1,172 +1,133 @@
-"""Domains, people, addresses, and the room that they have."""
+"""Domains, users and addresses, and the checks that ingress makes on them."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from mail.pagination import NEWEST, ListPosition
-from schemas.directory import Alias, Domain, Owner, Quota, Session, SignIn, User
+from mail.pagination import RowPage
+from mail.ports.sessions import Sessions, SignIns
+from mail.ports.settings import Settings
+from schemas.directory import Alias, Domain, Owner, Quota, User
 
-SIGN_INS_KEPT = 1_000  # of one user and outcome
-SESSIONS_KEPT = 200  # of one user
 
-
-class Directory(Protocol):
-    """Domains, users, aliases, sign-ins. Addresses become opaque ids here and nowhere else."""
+class Domains(Protocol):
+    """Domains that the service receives mail for."""
 
     async def add_domain(self, domain: Domain, postmaster: User) -> None:
-        """AlreadyExists."""
+        """Add `domain` together with its first user. Raises AlreadyExists."""
         ...
 
-    async def domains(self) -> list[Domain]: ...
+    async def list_domains(self, *, cursor: str | None = None, limit: int) -> RowPage[Domain]:
+        """Return a page of domains, by name. 1 <= limit <= PAGE_MAX."""
+        ...
 
     async def domain(self, name: str) -> Domain | None:
-        """By its normal form (mail/addresses.py)."""
+        """Return a domain by its normal form (mail/addresses.py)."""
         ...
 
-    async def domain_of(self, domain_id: str) -> Domain | None: ...
+    async def domain_by_id(self, domain_id: str) -> Domain | None: ...
+
+    async def set_catch_all(self, domain_id: str, address: str) -> None:
+        """Set the address for mail without another owner; "": none. Raises NotFound."""
+        ...
+
+    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
+        """Raises NotFound."""
+        ...
+
+
+class Users(Protocol):
+    """Users of the domains."""
 
     async def add_user(self, user: User) -> None:
-        """AlreadyExists: the address is taken. NotFound: no such domain."""
+        """Raises AlreadyExists: the address is taken; NotFound: no such domain."""
         ...
 
-    async def users(self) -> list[User]: ...
+    async def list_users(self, *, cursor: str | None = None, limit: int) -> RowPage[User]:
+        """Return a page of users, by the normal form of their address. 1 <= limit <= PAGE_MAX."""
+        ...
 
     async def user(self, user_id: str) -> User | None: ...
 
     async def user_by_address(self, address: str) -> User | None:
-        """By the address's normal form; no plus-address is resolved here."""
-        ...
-
-    async def find(self, addresses: Sequence[str]) -> dict[str, User | Alias]:
-        """Who or what those of `addresses` are that are known; all in their normal form."""
-        ...
-
-    async def aliases(self) -> list[Alias]:
-        """Aliases and groups, by address."""
-        ...
-
-    async def add_alias(self, alias: Alias) -> None:
-        """Make it; of a group that is there already, the targets are added to those it has.
-
-        AlreadyExists: the address is taken otherwise. NotFound: no such domain.
-        """
-        ...
-
-    async def remove_alias(self, address: str) -> None:
-        """With all its targets. NotFound."""
-        ...
-
-    async def remove_target(self, address: str, target: str) -> None:
-        """NotFound: no such alias, or it has no such target."""
-        ...
-
-    async def leading_to(self, target: str) -> list[str]:
-        """Addresses of aliases and groups that have `target` in their list, sorted.
-
-        A domain's catch-all is told as *@domain.
-        """
-        ...
-
-    async def set_catch_all(self, domain_id: str, address: str) -> None:
-        """NotFound. An empty address: there is none from now on."""
+        """Return a user by the normal form of `address`; plus-addresses are not resolved."""
         ...
 
     async def set_user_quota(self, user_id: str, quota: Quota) -> None:
-        """NotFound."""
-        ...
-
-    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
-        """NotFound."""
+        """Raises NotFound."""
         ...
 
     async def set_password(
         self, user_id: str, password_hash: str, *, keep_session: str | None = None
     ) -> None:
-        """End the user's sessions, but for the one of token SHA-256 `keep_session`. NotFound."""
-        ...
+        """Set the hash and end the user's sessions, except that of token SHA-256 `keep_session`.
 
-    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
-        """Disabling ends the user's sessions; mail is still taken. NotFound."""
-        ...
-
-    async def add_session(self, session: Session) -> None:
-        """Beyond the newest SESSIONS_KEPT of that user, older ones end. NotFound: no such user."""
-        ...
-
-    async def session(self, token_sha256: str) -> Session | None: ...
-
-    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
-        """The newest first, those that have expired too."""
-        ...
-
-    async def use_session(self, token_sha256: str, *, at_ms: int) -> None:
-        """Remember the latest use. Ended: no error."""
-        ...
-
-    async def end_session(self, token_sha256: str) -> None: ...
-
-    async def session_ends(self, after: int | None) -> tuple[list[str], int]:
-        """Token SHA-256s of sessions that ended behind the place `after`, and the next place.
-
-        Whatever ended them: sign-out, a new password, disabling, the limit, pruning. At most
-        1,000 a call; None for `after` gives the present place alone. Kept for an hour.
+        Raises NotFound.
         """
         ...
 
-    async def prune_sessions(self, now_ms: int) -> int:
-        """Forget those that have expired, and old `session_ends`; how many sessions there were."""
+    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
+        """Disable or enable sign-in; disabling ends the user's sessions. Mail is still accepted.
+
+        Raises NotFound.
+        """
         ...
 
-    async def note_sign_in(self, sign_in: SignIn) -> None:
-        """Beyond the last SIGN_INS_KEPT of that user and outcome older ones are forgotten."""
+
+class Addresses(Protocol):
+    """Addresses in their normal form: users by address, aliases and groups."""
+
+    async def find(self, addresses: Sequence[str]) -> dict[str, User | Alias]:
+        """Return the user or alias of each of `addresses` that exists."""
         ...
 
-    async def sign_ins(
-        self, user_id: str, *, limit: int, before: ListPosition = NEWEST
-    ) -> list[SignIn]:
-        """Newest first; `before` is (at_ms, sign_in_id) of the last one seen."""
+    async def list_aliases(self, *, cursor: str | None = None, limit: int) -> RowPage[Alias]:
+        """Return a page of aliases and groups, by address. 1 <= limit <= PAGE_MAX."""
         ...
 
-    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
-        """Each peer and device with which the user signed in since then, in no order."""
+    async def add_alias(self, alias: Alias) -> None:
+        """Add an alias or group; to a group that exists, add the targets.
+
+        Raises AlreadyExists: the address is taken otherwise; NotFound: no such domain.
+        """
         ...
 
-    async def prune_sign_ins(self, *, before_ms: int) -> int:
-        """Forget those that are older; how many there were."""
+    async def remove_alias(self, address: str) -> None:
+        """Remove an alias or group with all its targets. Raises NotFound."""
         ...
 
-    async def setting(self, name: str) -> str | None:
-        """A fact of this installation, such as a topic's epoch."""
+    async def remove_target(self, address: str, target: str) -> None:
+        """Raises NotFound: no such alias, or `target` is not among its targets."""
         ...
 
-    async def settings(self, prefix: str) -> dict[str, str]:
-        """Those whose names begin with `prefix`, by name."""
+    async def addresses_leading_to(self, target: str) -> list[str]:
+        """Return the addresses of aliases and groups with the target `target`, sorted.
+
+        A domain with the catch-all `target` is listed as *@domain.
+        """
         ...
 
-    async def set_setting(self, name: str, value: str) -> None: ...
 
-    async def remove_setting(self, name: str) -> None:
-        """Nothing happens when there is none."""
-        ...
+class Directory(Domains, Users, Addresses, Sessions, SignIns, Settings, Protocol):
+    """All ports of the directory, for the composition root; callers name the ports they use."""
 
 
 class Resolver(Protocol):
-    """What ingress asks of the directory; mail/directory/recipient_resolver.py gives it."""
+    """Forward-paths to owners; implemented by mail/directory/recipient_resolver.py."""
 
     async def resolve(self, forward_path: str) -> tuple[Owner, ...]:
-        """Whom it reaches: at least one, nobody twice.
+        """Return the owners of a forward-path: at least one, each once.
 
-        NotFound: nobody. Refused: not our domain. BadAddress.
+        Raises NotFound: no owner; Refused: not a domain of ours; BadAddress.
         """
         ...
 
 
 class QuotaCheck(Protocol):
-    """What ingress asks before it takes a mail; mail/directory/quotas.py gives it."""
+    """Quotas, before a mail is accepted; implemented by mail/directory/quotas.py."""
 
     async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:
-        """Whether one of `owners` has room for a mail; its size is 0 when it is not known.
+        """Whether at least one of `owners` has room for a mail; `size_bytes` 0: size not known.
 
-        Cheap, and true when nobody can tell: what was accepted waits in the log.
+        Cheap. True while the stores do not answer: accepted mail waits in the log.
         """
         ...

@@ -1,4 +1,4 @@
-"""Whether every accepted mail has an end."""
+"""The ledger of accepted mails, and the two views of the log that complete it."""
 
 from collections.abc import Collection, Iterable
 from typing import Protocol
@@ -6,100 +6,121 @@ from typing import Protocol
 from schemas.ledger import AcceptedMail, DeadLetterState, LedgerEntry, LedgerTotals, Observation
 
 
-class Ledger(Protocol):
-    """Custody's own book, beside the river: what was accepted, and what has become of it."""
+class LedgerWriter(Protocol):
+    """Accepted mails and dead letters, as the log reports them."""
 
-    async def enter(self, mails: Iterable[AcceptedMail]) -> int:
-        """How many were new; one that is known stays as it is."""
+    async def add(self, mails: Iterable[AcceptedMail]) -> int:
+        """Add mails that are not in the ledger yet; return their number."""
         ...
 
-    async def note(self, letters: Iterable[DeadLetterState]) -> None:
-        """Keyed by letter id; a state follows `parked` and never goes back to it.
+    async def record_dead_letters(self, letters: Iterable[DeadLetterState]) -> None:
+        """Record the state of dead letters, by letter id; no state goes back to `parked`.
 
-        The mails of these letters are open again, to be looked at now.
+        Reopens the mails of these letters, due at once.
+        """
+        ...
+
+    async def mark_dead_letters_gone(self, *, epoch: str) -> int:
+        """Set parked letters whose id does not begin with `epoch`/ to GONE; return their number.
+
+        Reopens the mails of these letters, due at once.
         """
         ...
 
     async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
-        """Something was done about these mails: look at them from `at_ms` on."""
+        """Open the mails again, due at `at_ms`; ids that are not in the ledger are ignored."""
         ...
 
-    async def lose_letters(self, *, epoch: str) -> int:
-        """Parked letters whose id does not begin with `epoch`/ become GONE; how many.
+    async def prune(self, *, before_ms: int, limit: int) -> int:
+        """Drop at most `limit` closed mails accepted before; return their number.
 
-        Their mails are open again, to be looked at now.
+        Open mails stay.
         """
         ...
+
+
+class OpenMails(Protocol):
+    """Mails of the ledger that are not in a terminal state for every recipient."""
 
     async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
-        """Open mails whose time to be looked at has come, the longest due first.
+        """Return open mails that are due for observation, the longest due first.
 
-        Then those whose time lies more than `horizon_ms` ahead, which no look has written down:
-        a clock was set.
+        Then mails that are due more than `horizon_ms` ahead: only a clock that was set back can
+        have left them.
         """
         ...
 
-    async def mark(self, looks: Iterable[Observation]) -> set[str]:
-        """Write down what was found of mails that are open and were not reopened since the look.
+    async def record(self, observations: Iterable[Observation]) -> set[str]:
+        """Write down observations of mails that are open and were not reopened meanwhile.
 
-        Their ids. A mail that is not in the ledger, or closed, is passed over.
+        Returns the ids of these mails. Observations of other mails are ignored.
         """
         ...
+
+    async def totals(self) -> LedgerTotals: ...
+
+
+class LedgerReader(Protocol):
+    """Queries on the ledger."""
 
     async def get(self, mail_id: str) -> LedgerEntry | None: ...
 
     async def accepted(
         self, *, since_ms: int, until_ms: int, limit: int, after: tuple[int, str] | None = None
     ) -> list[LedgerEntry]:
-        """Of [since, until), oldest first; `after` is (accepted_at_ms, mail_id) of the last one."""
+        """Return mails accepted in [since_ms, until_ms), oldest first.
+
+        `after`: (accepted_at_ms, mail_id) of the previous page's last mail.
+        """
         ...
 
-    async def of_user(
+    async def list_of_user(
         self, user_id: str, *, since_ms: int, until_ms: int, limit: int
     ) -> list[LedgerEntry]:
-        """Mails to one owner in [since, until), newest first."""
+        """Return mails to one user accepted in [since_ms, until_ms), newest first."""
         ...
 
-    async def by_header(self, message_id_header: str) -> list[LedgerEntry]:
-        """Mails with that Message-ID, newest first, at most 100; senders may repeat it."""
+    async def list_by_header(self, message_id_header: str) -> list[LedgerEntry]:
+        """Return mails with this Message-ID, newest first, at most 100; senders may repeat it."""
         ...
 
     async def by_message(self, message_id: str) -> tuple[str, str] | None:
-        """Mail id and user id of a message in a mailbox."""
+        """Return mail id and user id of a message in a mailbox."""
         ...
 
-    async def letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
-        """What is known of these mails' dead letters."""
+    async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+        """Return the recorded dead letters of these mails."""
         ...
 
-    async def totals(self) -> LedgerTotals: ...
-
-    async def newest_ms(self) -> int | None:
-        """When the newest mail that is known was accepted."""
+    async def newest_accepted_ms(self) -> int | None:
+        """Return the acceptance time of the newest mail; None for an empty ledger."""
         ...
 
-    async def forget(self, *, before_ms: int, limit: int) -> int:
-        """Drop at most `limit` closed mails accepted before; how many. Open ones stay."""
-        ...
+
+class Ledger(LedgerWriter, OpenMails, LedgerReader, Protocol):
+    """All ports of the ledger, for the composition root and the role custody."""
 
 
 class InFlightMails(Protocol):
-    """The log, seen from outside."""
+    """Mails whose events are in the log, seen from outside the stages."""
 
     async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
-        """Those mails with a record that its reader has not finished, and for which owners.
+        """Return those mails with a record that its reader has not finished, and their user ids.
 
-        EVERYONE stands for all owners. A mail that moves on meanwhile is seen here, or is in the
-        stores when this returns. Transient: the log could not be searched to its end. Asked next
-        for the same mails, the search goes on where it ended, and may name mails that have moved
-        on since they were seen.
+        EVERYONE stands for all recipients. A mail that moves on during the call is in the result,
+        or is in the stores when the call returns. After Transient, a call for the same mails
+        continues the search where it ended, and may name mails that have moved on meanwhile.
+        Raises Transient: the log could not be searched to its end.
         """
         ...
 
 
 class DeadLetters(Protocol):
-    """What was parked, as the log itself tells it."""
+    """Parked events, read from the log itself."""
 
     async def since(self, at_ms: int) -> list[DeadLetterState]:
-        """One for each letter written since then, in its present state. BrokerUnavailable."""
+        """Return each letter written since then, in its present state.
+
+        Raises BrokerUnavailable.
+        """
         ...

@@ -101,7 +101,7 @@ class FilesystemContentStore:
         """Whether there is a file; for those who are on a thread already. OSError."""
         return self._place(ref).is_file()
 
-    async def absent(self, refs: Iterable[str]) -> list[str]:
+    async def missing(self, refs: Iterable[str]) -> list[str]:
         return await self._run(functools.partial(self._absent, tuple(refs)))
 
     async def _run(self, work: Callable[[], T]) -> T:

@@ -39,7 +39,7 @@ class MemoryContentStore(ContentStore, ContentSweep):
     async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
         return (await self.get(ref))[start : start + size_bytes]
 
-    async def absent(self, refs: Iterable[str]) -> list[str]:
+    async def missing(self, refs: Iterable[str]) -> list[str]:
         await take_step(self.fault, "get")
         return [ref for ref in refs if ref not in self.contents]
 

@@ -1,16 +1,18 @@
 """Directory in memory."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from mail.addresses import normal_address, normal_domain
 from mail.errors import AlreadyExists, NotFound
-from mail.pagination import NEWEST, ListPosition
+from mail.pagination import NEWEST, ListPosition, RowPage, check_limit, row_page
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
 from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
 from stores.memory.faults import FaultHook, no_fault, take_step
+
+T = TypeVar("T")
 
 
 class MemoryDirectory(Directory):
@@ -36,16 +38,17 @@ class MemoryDirectory(Directory):
         self._put_user(postmaster)
         self._domains.setdefault(normal.domain_id, normal)
 
-    async def domains(self) -> list[Domain]:
+    async def list_domains(self, *, cursor: str | None = None, limit: int) -> RowPage[Domain]:
         await take_step(self.fault, "read")
-        return sorted(self._domains.values(), key=lambda domain: domain.name)
+        rows = {domain.name: domain for domain in self._domains.values()}
+        return _page(rows, cursor, limit)
 
     async def domain(self, name: str) -> Domain | None:
         normal = normal_domain(name)
         await take_step(self.fault, "read")
         return next((known for known in self._domains.values() if known.name == normal), None)
 
-    async def domain_of(self, domain_id: str) -> Domain | None:
+    async def domain_by_id(self, domain_id: str) -> Domain | None:
         await take_step(self.fault, "read")
         return self._domains.get(domain_id)
 
@@ -65,9 +68,10 @@ class MemoryDirectory(Directory):
         self._known_domain(user.domain_id)
         self._put_user(user)
 
-    async def users(self) -> list[User]:
+    async def list_users(self, *, cursor: str | None = None, limit: int) -> RowPage[User]:
         await take_step(self.fault, "read")
-        return sorted(self._users.values(), key=lambda user: normal_address(user.address))
+        rows = {address: self._users[user_id] for address, user_id in self._ids.items()}
+        return _page(rows, cursor, limit)
 
     async def user(self, user_id: str) -> User | None:
         await take_step(self.fault, "read")
@@ -88,9 +92,9 @@ class MemoryDirectory(Directory):
                 found[address] = self._aliases[address]
         return found
 
-    async def aliases(self) -> list[Alias]:
+    async def list_aliases(self, *, cursor: str | None = None, limit: int) -> RowPage[Alias]:
         await take_step(self.fault, "read")
-        return sorted(self._aliases.values(), key=lambda alias: alias.address)
+        return _page(self._aliases, cursor, limit)
 
     async def add_alias(self, alias: Alias) -> None:
         await take_step(self.fault, "write")
@@ -115,7 +119,7 @@ class MemoryDirectory(Directory):
         rest = tuple(one for one in alias.targets if one != target)
         self._aliases[address] = msgspec.structs.replace(alias, targets=rest)
 
-    async def leading_to(self, target: str) -> list[str]:
+    async def addresses_leading_to(self, target: str) -> list[str]:
         await take_step(self.fault, "read")
         caught = [f"*@{one.name}" for one in self._domains.values() if one.catch_all == target]
         return sorted(caught + [a.address for a in self._aliases.values() if target in a.targets])
@@ -177,7 +181,7 @@ class MemoryDirectory(Directory):
             self._end(token_sha256)
         return len(gone)
 
-    async def note_sign_in(self, sign_in: SignIn) -> None:
+    async def add_sign_in(self, sign_in: SignIn) -> None:
         await take_step(self.fault, "write")
         self._sign_ins.setdefault(sign_in.sign_in_id, sign_in)
         alike = [row for row in self._sorted(sign_in.user_id) if row.outcome == sign_in.outcome]
@@ -256,6 +260,14 @@ class MemoryDirectory(Directory):
     def _newest_first(self, user_id: str) -> list[Session]:
         found = [row for row in self._sessions.values() if row.user_id == user_id]
         return sorted(found, key=lambda row: (-row.created_at_ms, row.token_sha256))
+
+
+def _page(rows: Mapping[str, T], cursor: str | None, limit: int) -> RowPage[T]:
+    """The page of `rows` behind `cursor`, in the order of their keys."""
+    check_limit(limit)
+    keys = sorted(key for key in rows if cursor is None or key > cursor)
+    page = row_page(keys, limit, str)
+    return RowPage([rows[key] for key in page.rows], page.cursor)
 
 
 def _place(row: SignIn) -> ListPosition:

@@ -31,7 +31,7 @@ class MemoryLedger(Ledger):
         self._headers: dict[str, str] = {}
         self._letters: dict[str, DeadLetterState] = {}
 
-    async def enter(self, mails: Iterable[AcceptedMail]) -> int:
+    async def add(self, mails: Iterable[AcceptedMail]) -> int:
         await take_step(self.fault, "write")
         fresh = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
         for mail_id, mail in fresh.items():
@@ -44,7 +44,7 @@ class MemoryLedger(Ledger):
             self.look_at_ms[mail_id] = at_ms
         return len(fresh)
 
-    async def note(self, letters: Iterable[DeadLetterState]) -> None:
+    async def record_dead_letters(self, letters: Iterable[DeadLetterState]) -> None:
         await take_step(self.fault, "write")
         for letter in letters:
             known = self._letters.get(letter.letter_id)
@@ -53,7 +53,7 @@ class MemoryLedger(Ledger):
             state, at_ms = letter.state, letter.at_ms
             self._put(msgspec.structs.replace(known or letter, state=state, at_ms=at_ms))
 
-    async def lose_letters(self, *, epoch: str) -> int:
+    async def mark_dead_letters_gone(self, *, epoch: str) -> int:
         await take_step(self.fault, "write")
         lost = [
             letter
@@ -76,10 +76,10 @@ class MemoryLedger(Ledger):
         found += [id_ for at_ms, id_ in times if at_ms > now_ms + horizon_ms]
         return [self._entries[id_] for id_ in found[:limit]]
 
-    async def mark(self, looks: Iterable[Observation]) -> set[str]:
+    async def record(self, observations: Iterable[Observation]) -> set[str]:
         await take_step(self.fault, "write")
         marked = set()
-        for look in looks:
+        for look in observations:
             if look.mail_id not in self.look_at_ms:
                 continue
             if look.reopened != self._entries[look.mail_id].reopened:
@@ -108,7 +108,7 @@ class MemoryLedger(Ledger):
         found = await self._where(lambda e: _order(e) > begin and e.accepted_at_ms < until_ms)
         return found[:limit]
 
-    async def of_user(
+    async def list_of_user(
         self, user_id: str, *, since_ms: int, until_ms: int, limit: int
     ) -> list[LedgerEntry]:
         found = await self._where(
@@ -116,7 +116,7 @@ class MemoryLedger(Ledger):
         )
         return found[::-1][:limit]
 
-    async def by_header(self, message_id_header: str) -> list[LedgerEntry]:
+    async def list_by_header(self, message_id_header: str) -> list[LedgerEntry]:
         found = await self._where(lambda e: self._headers[e.mail_id] == message_id_header != "")
         return found[::-1][:HEADERS_MAX]
 
@@ -125,7 +125,7 @@ class MemoryLedger(Ledger):
         pairs = ((e.mail_id, user_id) for e in self._entries.values() for user_id in e.states)
         return next((pair for pair in pairs if id_of_message(*pair) == message_id), None)
 
-    async def letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+    async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
         wanted = frozenset(mail_ids)
         await take_step(self.fault, "read")
         return [letter for letter in self._letters.values() if letter.mail_id in wanted]
@@ -139,11 +139,11 @@ class MemoryLedger(Ledger):
             oldest_open_at_ms=min((entry.accepted_at_ms for entry in opened), default=None),
         )
 
-    async def newest_ms(self) -> int | None:
+    async def newest_accepted_ms(self) -> int | None:
         await take_step(self.fault, "read")
         return max((entry.accepted_at_ms for entry in self._entries.values()), default=None)
 
-    async def forget(self, *, before_ms: int, limit: int) -> int:
+    async def prune(self, *, before_ms: int, limit: int) -> int:
         old = await self._where(
             lambda e: e.accepted_at_ms < before_ms and e.mail_id not in self.look_at_ms
         )

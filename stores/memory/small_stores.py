@@ -45,13 +45,13 @@ class MemoryQuarantine(Quarantine):
         await take_step(self.fault, "put")
         self.rows[mail_id] = released(self.rows.get(mail_id), mail_id, by=by, at_ms=at_ms)
 
-    async def published(self, mail_id: str) -> None:
+    async def mark_published(self, mail_id: str) -> None:
         await take_step(self.fault, "put")
         if mail_id in self.rows:
             row = self.rows[mail_id]
             self.rows[mail_id] = msgspec.structs.replace(row, unpublished=False)
 
-    async def unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
+    async def list_unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
         await take_step(self.fault, "read")
         return [row for _, row in sorted(self.rows.items()) if row.unpublished][:limit]
 
@@ -73,15 +73,15 @@ class MemoryHolders(Holders):
         for row in rows:
             self.rows.setdefault((row.mail_id, row.holder), row)
 
-    async def of(self, mail_id: str) -> list[Holder]:
+    async def list(self, mail_id: str) -> list[Holder]:
         await take_step(self.fault, "read")
         return [self.rows[key] for key in sorted(self.rows) if key[0] == mail_id]
 
-    async def held(self, mail_ids: Sequence[str]) -> set[str]:
+    async def any_held(self, mail_ids: Sequence[str]) -> set[str]:
         await take_step(self.fault, "read")
         return {mail_id for mail_id, _ in self.rows} & set(mail_ids)
 
-    async def named(self, holder: str, *, after: str, limit: int) -> list[Holder]:
+    async def held_by(self, holder: str, *, after: str, limit: int) -> builtins.list[Holder]:
         await take_step(self.fault, "read")
         keys = [key for key in sorted(self.rows) if key[1] == holder and key[0] > after]
         return [self.rows[key] for key in keys[:limit]]

@@ -125,10 +125,10 @@ class SqliteContentStore(ContentStore, ContentSweep):
     async def leases(self) -> list[Lease]:
         return await self._rows.read(counts.leases)
 
-    async def absent(self, refs: Iterable[str]) -> list[str]:
+    async def missing(self, refs: Iterable[str]) -> list[str]:
         asked = tuple(refs)
         rows = await self._rows.read(lambda c: {ref for ref in asked if _is_row(c, ref)})
-        return await self._files.absent(ref for ref in asked if ref not in rows)
+        return await self._files.missing(ref for ref in asked if ref not in rows)
 
     async def _looked_up(self, mail_id: str) -> bytes | None:
         """What the row of `mail_id` holds. A count ends first, so that no file goes behind it."""

@@ -21,15 +21,15 @@ _BY_ANY_NAME = _NAMED.format(holder=":holder")
 _RELEASE = "DELETE FROM holder WHERE mail_id = ? AND holder = ?"
 
 
-def _of(connection: Connection, mail_id: str) -> list[Holder]:
+def _list(connection: Connection, mail_id: str) -> list[Holder]:
     return _holders(connection.execute(_OF, (mail_id,)))
 
 
-def _held(connection: Connection, mail_ids: Sequence[str]) -> set[str]:
-    return {mail_id for mail_id in mail_ids if _of(connection, mail_id)}
+def _any_held(connection: Connection, mail_ids: Sequence[str]) -> set[str]:
+    return {mail_id for mail_id in mail_ids if _list(connection, mail_id)}
 
 
-def _named(connection: Connection, holder: str, *, after: str, limit: int) -> list[Holder]:
+def _held_by(connection: Connection, holder: str, *, after: str, limit: int) -> list[Holder]:
     query = _BY_NAME.get(holder, _BY_ANY_NAME)
     values = {"holder": holder, "after": after, "limit": limit}
     return _holders(connection.execute(query, values))
@@ -44,9 +44,8 @@ class SqliteHolders(SingleFileStore, Holders):
 
     migrations = HOLDERS
 
-    of = reads(_of)
-    held = reads(_held)
-    named = reads(_named)
+    any_held = reads(_any_held)
+    held_by = reads(_held_by)
 
     async def hold(self, holders: Iterable[Holder]) -> None:
         rows = [(row.mail_id, row.holder, row.ref) for row in holders]
@@ -58,3 +57,5 @@ class SqliteHolders(SingleFileStore, Holders):
     async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
         rows = list(pairs)
         await self.file.write(lambda connection: connection.executemany(_RELEASE, rows).rowcount)
+
+    list = reads(_list)  # last, because it hides the builtin

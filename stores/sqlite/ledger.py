@@ -102,7 +102,7 @@ def _put_letter(connection: Connection, letter: DeadLetterState) -> None:
     _reopen(connection, [letter.mail_id], at_ms=0)
 
 
-def _lose_letters(connection: Connection, *, epoch: str) -> int:
+def _mark_dead_letters_gone(connection: Connection, *, epoch: str) -> int:
     """A dead letter's id is EPOCH/...; "0" is the character after "/", so it bounds the range."""
     rows = connection.execute(_OTHER_EPOCHS, (f"{epoch}/", f"{epoch}0")).fetchall()
     lost = [letter for (blob,) in rows if (letter := _decode_letter(blob)).state == PARKED]
@@ -151,13 +151,13 @@ def _accepted(
     return _entries(connection.execute(_ACCEPTED, (*begin, until_ms, limit)))
 
 
-def _of_user(
+def _list_of_user(
     connection: Connection, user_id: str, *, since_ms: int, until_ms: int, limit: int
 ) -> list[LedgerEntry]:
     return _entries(connection.execute(_OF_USER, (user_id, since_ms, until_ms, limit)))
 
 
-def _by_header(connection: Connection, message_id_header: str) -> list[LedgerEntry]:
+def _list_by_header(connection: Connection, message_id_header: str) -> list[LedgerEntry]:
     key = (short_hash(message_id_header), HEADERS_MAX)
     return _entries(connection.execute(_BY_HEADER, key))
 
@@ -180,13 +180,13 @@ def _totals(connection: Connection) -> LedgerTotals:
     return LedgerTotals(open_mails=open_mails, missing_mails=missing, oldest_open_at_ms=oldest)
 
 
-def _newest_ms(connection: Connection) -> int | None:
+def _newest_accepted_ms(connection: Connection) -> int | None:
     newest: int | None
     (newest,) = connection.execute("SELECT max(accepted_at_ms) FROM accepted").fetchone()
     return newest
 
 
-def _forget(connection: Connection, *, before_ms: int, limit: int) -> int:
+def _prune(connection: Connection, *, before_ms: int, limit: int) -> int:
     """Deletes the dead letters of each deleted mail, too."""
     old = connection.execute(_OLD, (before_ms, limit)).fetchall()
     for mail_key, mail_id, at_ms, states in old:
@@ -215,22 +215,22 @@ class SqliteLedger(SingleFileStore, Ledger):
 
     migrations = LEDGER
 
-    lose_letters = writes(_lose_letters)
+    mark_dead_letters_gone = writes(_mark_dead_letters_gone)
     due = reads(_due)
     get = reads(_get)
     accepted = reads(_accepted)
-    of_user = reads(_of_user)
-    by_header = reads(_by_header)
+    list_of_user = reads(_list_of_user)
+    list_by_header = reads(_list_by_header)
     by_message = reads(_by_message)
     totals = reads(_totals)
-    newest_ms = reads(_newest_ms)
-    forget = writes(_forget)
+    newest_accepted_ms = reads(_newest_accepted_ms)
+    prune = writes(_prune)
 
-    async def enter(self, mails: Iterable[AcceptedMail]) -> int:
+    async def add(self, mails: Iterable[AcceptedMail]) -> int:
         rows = tuple(mails)
         return await self.file.write(lambda c: sum(_enter(c, mail) for mail in rows))
 
-    async def note(self, letters: Iterable[DeadLetterState]) -> None:
+    async def record_dead_letters(self, letters: Iterable[DeadLetterState]) -> None:
         rows = tuple(letters)
         await self.file.write(lambda c: _note(c, rows))
 
@@ -238,10 +238,10 @@ class SqliteLedger(SingleFileStore, Ledger):
         ids = tuple(mail_ids)
         await self.file.write(lambda c: _reopen(c, ids, at_ms=at_ms))
 
-    async def mark(self, looks: Iterable[Observation]) -> set[str]:
-        rows = tuple(looks)
+    async def record(self, observations: Iterable[Observation]) -> set[str]:
+        rows = tuple(observations)
         return await self.file.write(lambda c: {row.mail_id for row in rows if _mark(c, row)})
 
-    async def letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+    async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
         ids = tuple(mail_ids)
         return await self.file.read(lambda c: _letters(c, ids))

@@ -48,13 +48,13 @@ def _release(connection: Connection, mail_id: str, *, by: str, at_ms: int) -> No
     _replace(connection, row)
 
 
-def _published(connection: Connection, mail_id: str) -> None:
+def _mark_published(connection: Connection, mail_id: str) -> None:
     row = _get(connection, mail_id)
     if row is not None and row.unpublished:
         _replace(connection, msgspec.structs.replace(row, unpublished=False))
 
 
-def _unpublished(connection: Connection, *, limit: int) -> list[Quarantined]:
+def _list_unpublished(connection: Connection, *, limit: int) -> list[Quarantined]:
     return [_decode(blob) for (blob,) in connection.execute(_UNPUBLISHED, (limit,))]
 
 
@@ -75,8 +75,8 @@ class SqliteQuarantine(SingleFileStore, Quarantine):
     put = writes(_put)
     get = reads(_get)
     release = writes(_release)
-    published = writes(_published)
-    unpublished = reads(_unpublished)
+    mark_published = writes(_mark_published)
+    list_unpublished = reads(_list_unpublished)
     delete = writes(_delete)
 
     async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:

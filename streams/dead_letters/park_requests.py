@@ -9,11 +9,12 @@ from pathlib import Path
 from aiokafka import TopicPartition
 
 from mail.errors import Refused
+from mail.ports import Settings
 from streams.config import Bootstrap
 from streams.dead_letters import set_aside
 from streams.dead_letters.set_aside import RecordPosition, reader_of
 from streams.log_client import LogClient
-from streams.topics.epochs import SettingsStore, epoch_of
+from streams.topics.epochs import epoch_of
 from streams.topology import GROUP_PREFIX
 
 _POLL_S = 0.5
@@ -21,7 +22,7 @@ _POLL_S = 0.5
 
 async def request(
     bootstrap: Bootstrap,
-    settings: SettingsStore,
+    settings: Settings,
     folder: Path,
     place: RecordPosition,
     *,

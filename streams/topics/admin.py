@@ -18,8 +18,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 
 from mail.errors import BrokerUnavailable, Fatal
+from mail.ports import Settings
 from streams.config import TopicsConfig
-from streams.topics.epochs import SettingsStore, begun, epoch_of, is_of
+from streams.topics.epochs import begun, epoch_of, is_of
 from streams.topics.ids import topic_identity
 from streams.topics.settings import ActualTopic, SettingDifference, differences, wanted
 from streams.topology import TOPICS, Topic
@@ -40,7 +41,7 @@ class WrongTopic(Fatal):
 
 
 async def ensure_topics(
-    config: TopicsConfig, settings: SettingsStore, *, topics: Sequence[Topic] = TOPICS
+    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
     """Create what is missing, check what is there; the epoch of each topic.
 
@@ -58,7 +59,7 @@ async def make_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS)
 
 
 async def begin_epochs(
-    config: TopicsConfig, settings: SettingsStore, *, topics: Sequence[Topic] = TOPICS
+    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
     """The second half: from now on `wait_for_topics` lets everybody in."""
     async with _asking(config) as cluster:
@@ -78,7 +79,7 @@ async def topic_differences(
 
 
 async def wait_for_topics(
-    config: TopicsConfig, settings: SettingsStore, *, topics: Sequence[Topic] = TOPICS
+    config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
     """The epochs, once another process has ensured all topics; waits as long as that takes.
 
@@ -111,7 +112,7 @@ async def ended_epochs(config: TopicsConfig, epochs: Mapping[str, str]) -> list[
     ]
 
 
-async def _known_epoch(cluster: "_Cluster", settings: SettingsStore, topic: str) -> str | None:
+async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str | None:
     epoch = await epoch_of(settings, topic)
     if epoch is None:
         return None
@@ -119,7 +120,7 @@ async def _known_epoch(cluster: "_Cluster", settings: SettingsStore, topic: str)
     return epoch if identity and is_of(epoch, identity[0]) else None
 
 
-async def _epoch(cluster: "_Cluster", settings: SettingsStore, topic: str) -> str:
+async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
     identity = await cluster.identity(topic)
     if identity is None:
         raise BrokerUnavailable(f"topic {topic} vanished while it was checked")

@@ -7,27 +7,19 @@ is 1, and later the time in seconds: it grows even when the same backup is resto
 """
 
 import logging
-from typing import Protocol
 
 from mail.clock import now_ms
+from mail.ports import Settings
 
 _log = logging.getLogger(__name__)
 
 
-class SettingsStore(Protocol):
-    """Facts of this installation, as mail.ports.Directory keeps them."""
-
-    async def setting(self, name: str) -> str | None: ...
-
-    async def set_setting(self, name: str, value: str) -> None: ...
-
-
-async def epoch_of(settings: SettingsStore, topic: str) -> str | None:
+async def epoch_of(settings: Settings, topic: str) -> str | None:
     """The topic's epoch as last ensured; None before the first time."""
     return await settings.setting(f"epoch:{topic}")
 
 
-async def begun(settings: SettingsStore, topic: str, topic_id: str) -> str:
+async def begun(settings: Settings, topic: str, topic_id: str) -> str:
     """The epoch of the topic with this id: the known one, else the next."""
     known = await epoch_of(settings, topic)
     if known is not None and is_of(known, topic_id):

@@ -107,7 +107,7 @@ async def test_what_some_owners_destroy_the_others_still_open(
     for number in range(len(leaving)):
         await place.sweep()
         left = leaving[number:]
-        names = {one.holder for one in await place.holders.of("m1")}
+        names = {one.holder for one in await place.holders.list("m1")}
         assert names == {f"user:{user}" for user in left}
         assert await place.contents.get("m1") == PLAIN
         await place.destroy(leaving[number])

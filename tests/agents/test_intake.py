@@ -84,7 +84,7 @@ async def test_route_makes_one_command_per_owner_and_the_same_again(ports: Intak
 async def test_route_keeps_the_content_and_its_holders_first(ports: IntakePorts) -> None:
     (command,) = await route(scanned(), OneTry(), ports)
     assert await ports.contents.get(command.content.ref) == scanned().content.data
-    (holder,) = await ports.holders.of("m1")
+    (holder,) = await ports.holders.list("m1")
     assert (holder.holder, holder.ref) == ("user:bob", command.content.ref)
 
 

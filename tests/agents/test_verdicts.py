@@ -67,7 +67,7 @@ async def test_a_clean_verdict_on_its_way_ends_at_a_stricter_one(pipeline: Pipel
     assert len(clean) == 1
     await pipeline.scan(FOUND)
     assert await pipeline.route(*clean) == []
-    (holder,) = await pipeline.holders.of("m1")
+    (holder,) = await pipeline.holders.list("m1")
     assert holder.holder == "quarantine", "nothing but the quarantine holds the content"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cli.config.config import load
 from cli.wiring.profile import adapters
+from mail.pagination import all_rows
 from mail.ports import MailStore
 
 PAGE = 500
@@ -17,7 +18,7 @@ PAGE = 500
 async def feeds() -> dict[str, Any]:
     async with adapters(load()) as opened:
         directory, store = await opened.directory(), await opened.mail_store()
-        users = await directory.users()
+        users = [user async for user in all_rows(directory.list_users)]
         return {user.address: await feed(store, user.user_id) for user in users}
 
 

@@ -26,10 +26,10 @@ async def test_old_sessions_and_sign_ins_go_unless_the_clock_is_doubted(
 ) -> None:
     directory, ledger = MemoryDirectory(), MemoryLedger()
     at_ms = now_ms() + newest_ms
-    await ledger.enter([AcceptedMail(mail_id="m1", accepted_at_ms=at_ms, user_ids=("ann",))])
+    await ledger.add([AcceptedMail(mail_id="m1", accepted_at_ms=at_ms, user_ids=("ann",))])
     await settle(directory)
     await directory.add_session(session("t", ANN.user_id))  # its end is long over
-    await directory.note_sign_in(
+    await directory.add_sign_in(
         SignIn(
             sign_in_id="s", user_id=ANN.user_id, at_ms=1, outcome="success", peer="", user_agent=""
         )

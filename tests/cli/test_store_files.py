@@ -12,6 +12,7 @@ from cli.wiring.embedded import Adapters
 from cli.wiring.store_files import FILES, LIST, prepare_stores
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import Refused, StoreUnavailable
+from mail.pagination import all_rows
 from operations import accounts
 from stack.state_folder import claimed
 from stores.memory import MemoryDirectory
@@ -32,7 +33,7 @@ async def opening(home: Path) -> AsyncIterator[Adapters]:
 
 async def domains(home: Path) -> list[str]:
     async with opening(home) as opened:
-        return [domain.name for domain in await (await opened.directory()).domains()]
+        return [domain.name async for domain in all_rows((await opened.directory()).list_domains)]
 
 
 async def start(home: Path) -> None:
@@ -40,7 +41,7 @@ async def start(home: Path) -> None:
     await prepare_stores(home)
     async with opening(home) as opened:
         directory = await opened.directory()
-        if not await directory.domains():
+        if not (await directory.list_domains(limit=1)).rows:
             await accounts.add_domain(directory, "here.test")
 
 

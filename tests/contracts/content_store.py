@@ -81,8 +81,8 @@ class ContentStoreContract:
 
     async def test_what_is_absent_is_named(self, contents):
         there, gone = (await contents.put(new_id(), b"here")).ref, new_id()
-        assert await contents.absent([there, gone, "../x", "a/b"]) == [gone, "../x", "a/b"]
-        assert await contents.absent([]) == []
+        assert await contents.missing([there, gone, "../x", "a/b"]) == [gone, "../x", "a/b"]
+        assert await contents.missing([]) == []
 
     async def test_a_walk_meets_every_content_once(self, contents):
         put = [new_id() for _ in range(7)] + [derived_id("an id without a time")]
@@ -105,9 +105,9 @@ class ContentSweepContract:
         gone, kept = [(await contents.put(new_id(), content)).ref for _ in range(2)]
         for _ in range(2):
             assert await contents.sweep(loose=[gone, kept], turns=3) == []
-        assert await contents.absent([gone, kept]) == []
+        assert await contents.missing([gone, kept]) == []
         assert await contents.sweep(loose=[gone], turns=3) == [gone]
-        assert await contents.absent([gone, kept]) == [gone]
+        assert await contents.missing([gone, kept]) == [gone]
         with pytest.raises(ContentMissing):
             await contents.get(gone)
         assert await contents.loose(after="", limit=9) == [kept]

@@ -1,14 +1,17 @@
 """What every Directory does. Inherit, give a `directory` fixture, and the adapter is held to it."""
 
 import asyncio
+from typing import TypeVar
 
 import pytest
 from msgspec import structs
 
-from mail.errors import AlreadyExists, BadAddress, NotFound
+from mail.errors import AlreadyExists, BadAddress, NotFound, Refused
+from mail.pagination import PAGE_MAX, ListRows, all_rows
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
 from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
 
+T = TypeVar("T")
 EXAMPLE = Domain(domain_id="d1", name="example.org", created_at_ms=1)
 
 
@@ -57,10 +60,14 @@ async def settle(directory: Directory) -> Directory:
     return directory
 
 
+async def rows(list_rows: ListRows[T], *, limit: int = PAGE_MAX) -> list[T]:
+    return [row async for row in all_rows(list_rows, limit=limit)]
+
+
 class DirectoryContract:
     async def test_an_empty_directory_knows_nobody(self, directory):
-        assert await directory.domains() == []
-        assert await directory.users() == []
+        assert await rows(directory.list_domains) == []
+        assert await rows(directory.list_users) == []
         assert await directory.domain("example.org") is None
         assert await directory.user("u1") is None
         assert await directory.user_by_address("ann@example.org") is None
@@ -69,7 +76,7 @@ class DirectoryContract:
 
     async def test_a_domain_comes_with_its_postmaster(self, directory):
         await directory.add_domain(EXAMPLE, POSTMASTER)
-        assert await directory.domains() == [EXAMPLE]
+        assert await rows(directory.list_domains) == [EXAMPLE]
         assert await directory.user_by_address("postmaster@example.org") == POSTMASTER
 
     async def test_a_domain_is_found_by_every_form_of_its_name(self, directory):
@@ -96,7 +103,7 @@ class DirectoryContract:
         again = Domain(domain_id="d2", name="EXAMPLE.ORG", created_at_ms=2)
         with pytest.raises(AlreadyExists):
             await directory.add_domain(again, user("u3", "root@example.org", domain_id="d2"))
-        assert await directory.domains() == [EXAMPLE]
+        assert await rows(directory.list_domains) == [EXAMPLE]
         assert await directory.user("u3") is None
 
     async def test_a_domain_is_not_added_without_its_postmaster(self, directory):
@@ -104,7 +111,7 @@ class DirectoryContract:
         other = Domain(domain_id="d2", name="example.net", created_at_ms=2)
         with pytest.raises(AlreadyExists):
             await directory.add_domain(other, user("u3", "BOB@example.org", domain_id="d2"))
-        assert await directory.domains() == [EXAMPLE]
+        assert await rows(directory.list_domains) == [EXAMPLE]
 
     async def test_an_address_exists_once(self, directory):
         await settle(directory)
@@ -130,7 +137,7 @@ class DirectoryContract:
         found = await directory.user("u1")
         assert found is not None
         assert found.password_hash == "new hash"
-        assert len(await directory.users()) == 3
+        assert len(await rows(directory.list_users)) == 3
 
     async def test_a_user_needs_a_domain_and_an_address(self, directory):
         await settle(directory)
@@ -145,8 +152,38 @@ class DirectoryContract:
         second = Domain(domain_id="d0", name="another.org", created_at_ms=1)
         master = user("u5", "postmaster@another.org", domain_id="d0")
         await directory.add_domain(second, master)
-        assert await directory.domains() == [second, EXAMPLE]
-        assert await directory.users() == [ANN, BOB, master, POSTMASTER]
+        assert await rows(directory.list_domains) == [second, EXAMPLE]
+        assert await rows(directory.list_users) == [ANN, BOB, master, POSTMASTER]
+
+    async def test_pages_hold_every_row_once_and_in_order(self, directory):
+        await settle(directory)
+        for number in (3, 1, 2):
+            domain_id, name = f"d{number + 1}", f"{number}.example.org"
+            master = user(f"m{number}", f"postmaster@{name}", domain_id=domain_id)
+            domain = Domain(domain_id=domain_id, name=name, created_at_ms=1)
+            await directory.add_domain(domain, master)
+            await directory.add_alias(leads(f"a{number}@example.org", "bob@example.org"))
+        for list_rows in (directory.list_domains, directory.list_users, directory.list_aliases):
+            expected = await rows(list_rows)
+            for limit in (1, 2, len(expected), len(expected) + 1):
+                assert await rows(list_rows, limit=limit) == expected
+            assert (await list_rows(limit=len(expected))).cursor is None
+
+    async def test_rows_added_between_pages_cause_no_repeat_and_no_gap(self, directory):
+        await settle(directory)
+        first = await directory.list_users(limit=1)
+        assert first.rows == [ANN]
+        await directory.add_user(user("u3", "aaron@example.org"))
+        await directory.add_user(user("u4", "carol@example.org"))
+        rest = await directory.list_users(cursor=first.cursor, limit=9)
+        assert [row.user_id for row in rest.rows] == ["u2", "u4", "u0"]
+        assert rest.cursor is None
+
+    async def test_a_page_has_a_limit(self, directory):
+        for list_rows in (directory.list_domains, directory.list_users, directory.list_aliases):
+            for limit in (0, PAGE_MAX + 1):
+                with pytest.raises(Refused):
+                    await list_rows(limit=limit)
 
     async def test_a_session_lives_until_it_is_ended(self, directory):
         await settle(directory)
@@ -190,7 +227,7 @@ class DirectoryContract:
     async def test_sign_ins_are_kept_apart_by_user_newest_first(self, directory):
         made = [sign_in(n, "u1", at_ms=n // 2) for n in range(5)]
         for each in (*made, made[0], sign_in(9, "u2"), sign_in(8, "")):
-            await directory.note_sign_in(each)
+            await directory.add_sign_in(each)
         first = await directory.sign_ins("u1", limit=2)
         assert first == [made[4], made[3]]
         before = (first[-1].at_ms, first[-1].sign_in_id)
@@ -202,7 +239,7 @@ class DirectoryContract:
     async def test_sign_ins_are_bounded_for_each_outcome(self, directory):
         many = [sign_in(n, "u1", at_ms=n, outcome="failure") for n in range(SIGN_INS_KEPT + 2)]
         first = sign_in(9_999, "u1", at_ms=0, outcome="success")
-        await asyncio.gather(*map(directory.note_sign_in, (first, *many)))
+        await asyncio.gather(*map(directory.add_sign_in, (first, *many)))
         found = await directory.sign_ins("u1", limit=2 * SIGN_INS_KEPT)
         assert found == [*many[:1:-1], first]
 
@@ -274,7 +311,7 @@ class DirectoryContract:
             structs.replace(sign_in(6, "u2", at_ms=7), peer="192.0.2.11"),
         ]
         for each in made:
-            await directory.note_sign_in(each)
+            await directory.add_sign_in(each)
         found = await directory.sign_in_sources("u1", since_ms=5)
         assert sorted(found) == [("192.0.2.7", "laptop"), ("192.0.2.8", "")]
         assert made[0] in await directory.sign_ins("u1", limit=9)
@@ -323,7 +360,7 @@ class DirectoryContract:
         assert found.quota == Quota(size_bytes=5, messages=0)
         assert (await directory.user("u2")).quota == Quota()
         assert (await directory.domain("example.org")).quota == Quota(messages=7)
-        assert (await directory.domain_of("d1")).quota == Quota(messages=7)
+        assert (await directory.domain_by_id("d1")).quota == Quota(messages=7)
         await directory.set_user_quota("u1", Quota())
         assert await directory.user("u1") == ANN
 
@@ -332,24 +369,24 @@ class DirectoryContract:
         news = leads("news@example.org", "bob@example.org")
         await directory.add_alias(news)
         await directory.add_alias(news)
-        assert await directory.aliases() == [news]
+        assert await rows(directory.list_aliases) == [news]
         asked = ["bob@example.org", "news@example.org", "nobody@example.org"]
         assert await directory.find(asked) == {asked[0]: BOB, asked[1]: news}
         assert await directory.find([]) == {}
         with pytest.raises(AlreadyExists):
             await directory.add_alias(leads("news@example.org", "ann.lee@example.org"))
-        assert await directory.aliases() == [news]
+        assert await rows(directory.list_aliases) == [news]
 
     async def test_a_group_grows_and_shrinks(self, directory):
         await settle(directory)
         await directory.add_alias(leads("all@example.org", "bob@example.org", is_group=True))
         more = leads("all@example.org", "ann.lee@example.org", "bob@example.org", is_group=True)
         await directory.add_alias(more)
-        assert await directory.aliases() == [more]
-        assert await directory.leading_to("bob@example.org") == ["all@example.org"]
+        assert await rows(directory.list_aliases) == [more]
+        assert await directory.addresses_leading_to("bob@example.org") == ["all@example.org"]
         await directory.remove_target("all@example.org", "bob@example.org")
-        assert await directory.leading_to("bob@example.org") == []
-        assert (await directory.aliases())[0].targets == ("ann.lee@example.org",)
+        assert await directory.addresses_leading_to("bob@example.org") == []
+        assert (await rows(directory.list_aliases))[0].targets == ("ann.lee@example.org",)
         for gone in ("all@example.org", "nothing@example.org"):
             with pytest.raises(NotFound):
                 await directory.remove_target(gone, "bob@example.org")
@@ -358,7 +395,7 @@ class DirectoryContract:
         await settle(directory)
         both = [leads("all@example.org", one, is_group=True) for one in ("a@b.org", "c@d.org")]
         await asyncio.gather(*map(directory.add_alias, both))
-        assert (await directory.aliases())[0].targets == ("a@b.org", "c@d.org")
+        assert (await rows(directory.list_aliases))[0].targets == ("a@b.org", "c@d.org")
 
     async def test_an_address_is_a_users_or_an_aliass(self, directory):
         await settle(directory)
@@ -375,31 +412,31 @@ class DirectoryContract:
                     targets=("bob@example.org",), created_at_ms=8,
                 )
             )  # fmt: skip
-        assert len(await directory.aliases()) == 1
+        assert len(await rows(directory.list_aliases)) == 1
         assert await directory.find(["bob@example.org"]) == {"bob@example.org": BOB}
 
     async def test_a_removed_alias_leaves_nothing_and_its_address_is_free(self, directory):
         await settle(directory)
         await directory.add_alias(leads("all@example.org", "bob@example.org", is_group=True))
         await directory.remove_alias("all@example.org")
-        assert await directory.aliases() == []
-        assert await directory.leading_to("bob@example.org") == []
+        assert await rows(directory.list_aliases) == []
+        assert await directory.addresses_leading_to("bob@example.org") == []
         with pytest.raises(NotFound):
             await directory.remove_alias("all@example.org")
         await directory.add_alias(leads("all@example.org", "ann.lee@example.org"))
-        assert (await directory.aliases())[0].targets == ("ann.lee@example.org",)
+        assert (await rows(directory.list_aliases))[0].targets == ("ann.lee@example.org",)
 
     async def test_a_catch_all_leads_from_everything_of_its_domain(self, directory):
         await settle(directory)
         await directory.set_catch_all("d1", "bob@example.org")
         assert (await directory.domain("example.org")).catch_all == "bob@example.org"
-        assert await directory.leading_to("bob@example.org") == ["*@example.org"]
+        assert await directory.addresses_leading_to("bob@example.org") == ["*@example.org"]
         await directory.set_catch_all("d1", "")
         assert await directory.domain("example.org") == EXAMPLE
 
     async def test_nobodys_quota_and_catch_all_cannot_be_set(self, directory):
         await settle(directory)
-        assert await directory.domain_of("d9") is None
+        assert await directory.domain_by_id("d9") is None
         for act in (
             directory.set_user_quota("u9", Quota()),
             directory.set_domain_quota("d9", Quota()),

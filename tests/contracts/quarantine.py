@@ -78,16 +78,16 @@ class QuarantineContract:
             await quarantine.put(quarantined(f"m{number}"))
         for number in (2, 1, 3):
             await quarantine.release(f"m{number}", by="olga", at_ms=7)
-        shown = await quarantine.unpublished(limit=2)
+        shown = await quarantine.list_unpublished(limit=2)
         assert [row.mail_id for row in shown] == ["m1", "m2"]
         for mail_id in ("m1", "m1", "m0", "unknown"):
-            await quarantine.published(mail_id)
+            await quarantine.mark_published(mail_id)
         await quarantine.delete("m2", by="olga", at_ms=8)
-        await quarantine.published("m2")
-        assert [row.mail_id for row in await quarantine.unpublished(limit=9)] == ["m3"]
+        await quarantine.mark_published("m2")
+        assert [row.mail_id for row in await quarantine.list_unpublished(limit=9)] == ["m3"]
         assert not (await quarantine.get("m1")).unpublished
         await quarantine.release("m1", by="pavel", at_ms=9)
-        again = await quarantine.unpublished(limit=9)
+        again = await quarantine.list_unpublished(limit=9)
         assert [(row.mail_id, row.released_by) for row in again] == [("m1", "olga"), ("m3", "olga")]
 
     async def test_a_release_is_remembered_the_first_one_stays(self, quarantine):

@@ -25,7 +25,7 @@ class Desk:
             sign_in_id=new_id(), user_id="u1", at_ms=now_ms() - days_ago * DAY_MS,
             outcome="success", peer=peer, user_agent="", device=device,
         )  # fmt: skip
-        await self.directory.note_sign_in(row)
+        await self.directory.add_sign_in(row)
 
     async def tried(
         self, peer: str, device: str = "", *, wrong: bool = True, address: str = ADDRESS

@@ -34,7 +34,7 @@ class Books:
         )
 
     async def enter(self, *mails) -> None:
-        await self.ports.ledger.enter(mails)
+        await self.ports.ledger.add(mails)
 
     async def stored(self, mail_id: str, user: str = "ann") -> None:
         await store_message(self.ports.store, self.contents, mail_id, user)

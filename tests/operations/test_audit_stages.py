@@ -70,7 +70,7 @@ class Place:
             for mail_ids in self.mails.values()
             for mail_id in mail_ids
         ]
-        await self.ports.ledger.enter(entered)
+        await self.ports.ledger.add(entered)
         for make, topic in ((received, "mail.received"), (validated, "mail.validated")):
             await river.publish(*map(make, self.mails[topic]))
         await river.publish(*(scanned(mail_id=one) for one in self.mails["mail.scanned"]))

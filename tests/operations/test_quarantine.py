@@ -136,7 +136,7 @@ async def test_a_release_without_content_is_parked_not_delivered(desk: Desk) -> 
 async def test_deleted_mail_is_gone_for_good(desk: Desk) -> None:
     await desk.keep("m1")
     await discard("m1", desk.ports, by="olga", at_ms=9)
-    assert await desk.ports.holders.of("m1") == [], "the rest is the sweep's"
+    assert await desk.ports.holders.list("m1") == [], "the rest is the sweep's"
     with pytest.raises(NotFound):
         await desk.release("m1")
     with pytest.raises(NotFound):
@@ -148,8 +148,8 @@ async def test_a_content_that_others_need_stays(desk: Desk) -> None:
     await desk.release("m1")
     await discard("m1", desk.ports, by="olga", at_ms=9)  # before route has held it
     await desk.flow()
-    assert await desk.ports.contents.absent(["m1"]) == []
+    assert await desk.ports.contents.missing(["m1"]) == []
     await desk.keep("m2")
     await desk.ports.holders.hold([Holder(mail_id="m2", holder="dead_letters", ref="m2")])
     await discard("m2", desk.ports, by="olga", at_ms=9)
-    assert await desk.ports.contents.absent(["m2"]) == []
+    assert await desk.ports.contents.missing(["m2"]) == []

@@ -137,18 +137,18 @@ class Place:
         assert await self.contents.get(message.content.ref) == b"a mail that matters"
         assert await self.state() == STORED
         assert not (await self.quarantine.get("m1")).unpublished
-        assert [one.holder for one in await self.holders.of("m1")] == ["user:ann"]
+        assert [one.holder for one in await self.holders.list("m1")] == ["user:ann"]
         assert self.custodian.totals.missing_mails == 0
 
     async def check_discarded(self) -> None:
         assert (await self.quarantine.get("m1")).deleted_at_ms is not None
         assert await self.state() == DISCARDED
-        assert await self.holders.of("m1") == []
-        assert await self.contents.absent(["m1"]) == ["m1"]
+        assert await self.holders.list("m1") == []
+        assert await self.contents.missing(["m1"]) == ["m1"]
 
     async def check_quarantined(self) -> None:
         assert await self.state() == QUARANTINED
-        assert await self.contents.absent(["m1"]) == []
+        assert await self.contents.missing(["m1"]) == []
         assert await self.quarantine.list(limit=9)
 
 

@@ -49,7 +49,7 @@ class World:
             ledger=MemoryLedger(),
             store=MemoryMailStore(),
             quarantine=MemoryQuarantine(),
-            directory=directory,
+            users=directory,
             resolver=DirectoryResolver(directory, "mx.here.test"),
         )
         self.records: list[LocatedRecord] = []
@@ -76,7 +76,7 @@ def world() -> World:
 
 
 async def test_a_delivered_mail_is_not_searched_in_the_log(world: World) -> None:
-    await world.ports.ledger.enter([accepted("m1", "ann", "bob")])
+    await world.ports.ledger.add([accepted("m1", "ann", "bob")])
     await store_message(world.ports.store, world.contents, "m1", "ann")
     await store_message(world.ports.store, world.contents, "m1", "bob")
     assert await world.states("m1") == [STORED, STORED]
@@ -84,7 +84,7 @@ async def test_a_delivered_mail_is_not_searched_in_the_log(world: World) -> None
 
 
 async def test_a_delivery_without_a_state_is_searched_in_the_log(world: World) -> None:
-    await world.ports.ledger.enter([accepted("m1", "ann", "bob")])
+    await world.ports.ledger.add([accepted("m1", "ann", "bob")])
     await store_message(world.ports.store, world.contents, "m1", "ann")
     world.records = [record(committed=True), record()]
     stored, waiting = await world.tracer.ends("m1")
@@ -96,7 +96,7 @@ async def test_a_delivery_without_a_state_is_searched_in_the_log(world: World) -
 async def test_a_consumed_record_is_shown_only_for_a_mail_in_no_store(world: World) -> None:
     world.records = [record(committed=True)]
     assert await world.states("m1") == [PASSED]
-    await world.ports.ledger.enter([accepted("m1", "ann", "bob")])
+    await world.ports.ledger.add([accepted("m1", "ann", "bob")])
     await store_message(world.ports.store, world.contents, "m1", "ann")
     assert await world.states("m1") == [STORED]
     world.records = []
@@ -116,7 +116,7 @@ async def test_dead_letters_name_stage_and_cause(world: World) -> None:
 
 async def test_without_a_broker_the_stores_are_shown(world: World) -> None:
     world.failure = BrokerUnavailable("down")
-    await world.ports.ledger.enter([accepted("m1", "ann", "bob")])
+    await world.ports.ledger.add([accepted("m1", "ann", "bob")])
     await store_message(world.ports.store, world.contents, "m1", "ann")
     assert await world.states("m1") == [STORED]
     with pytest.raises(Refused, match="not in a mailbox nor in quarantine, and "):
@@ -135,13 +135,13 @@ async def test_quarantine_is_shown_with_who_released(world: World) -> None:
 
 async def test_a_mail_is_found_by_each_kind_of_name(world: World) -> None:
     mail_id = new_id()
-    await world.ports.ledger.enter([accepted(mail_id, "ann", header="one@there.test")])
+    await world.ports.ledger.add([accepted(mail_id, "ann", header="one@there.test")])
     await store_message(world.ports.store, world.contents, mail_id, "ann")
     for name in (mail_id, "<one@there.test>"):
         result = await world.tracer.by_name(name)
         assert [mail.mail_id for mail in result.candidates] == [mail_id]
         assert [end.state for end in result.ends] == [STORED]
-    await world.ports.ledger.enter([accepted(new_id(), "ann", header="one@there.test")])
+    await world.ports.ledger.add([accepted(new_id(), "ann", header="one@there.test")])
     result = await world.tracer.by_name("one@there.test")
     assert (len(result.candidates), result.ends) == (2, [])
     with pytest.raises(NotFound, match="try --recipient"):
@@ -161,7 +161,7 @@ async def test_mail_to_an_address_is_found_about_a_time(world: World) -> None:
     await accounts.add_domain(directory, "here.test")
     await accounts.add_user(directory, "ann@here.test", "correct horse battery staple")
     ann = await accounts.get_user(directory, "ann@here.test")
-    await world.ports.ledger.enter(
+    await world.ports.ledger.add(
         [accepted("early", ann.user_id, at_ms=1_000), accepted("late", ann.user_id, at_ms=9_000)]
     )
     world.records = [record()]

@@ -144,7 +144,10 @@ class World:
         ports = ApiPorts(
             store=self.store,
             contents=self.contents,
-            directory=self.directory,
+            domains=self.directory,
+            users=self.directory,
+            sessions=self.directory,
+            sign_ins=self.directory,
             attempts=self.attempts,
             search=self.search,
             publisher=self.mailboxes,

@@ -8,20 +8,22 @@ from sqlite3 import Connection, IntegrityError
 
 from mail.addresses import normal_address
 from mail.errors import AlreadyExists, NotFound
+from mail.pagination import RowPage, row_page
 from schemas.directory import Domain, Quota, User
 
 _DOMAIN = (
     "SELECT domain_id, name, created_at_ms, catch_all, quota_bytes, quota_messages FROM domain"
     " WHERE {} ORDER BY name"
 )
-DOMAINS = _DOMAIN.format("true")
+DOMAINS_AFTER = _DOMAIN.format("name > ?") + " LIMIT ?"
 DOMAIN_BY_ID = _DOMAIN.format("domain_id = ?")
 DOMAIN_BY_NAME = _DOMAIN.format("name = ?")
 _USER = (
     "SELECT user_id, domain_id, address, disabled, created_at_ms, password_hash,"
     " quota_bytes, quota_messages FROM user WHERE {} ORDER BY normal_address"
 )
-USERS = _USER.format("true")
+USERS_AFTER = _USER.format("normal_address > ?") + " LIMIT ?"
+_NORMAL_ADDRESS = "SELECT normal_address FROM user WHERE user_id = ?"
 USER_BY_ID = _USER.format("user_id = ?")
 USER_BY_ADDRESS = _USER.format("normal_address = ?")
 SET_USER_QUOTA = "UPDATE user SET quota_bytes = ?, quota_messages = ? WHERE user_id = ?"
@@ -34,7 +36,7 @@ SET_HASH = "UPDATE user SET password_hash = ? WHERE user_id = ?"
 SET_DISABLED = "UPDATE user SET disabled = ? WHERE user_id = ?"
 
 
-def domains(connection: Connection, query: str, *keys: str) -> list[Domain]:
+def domains(connection: Connection, query: str, *keys: str | int) -> list[Domain]:
     return [
         Domain(
             domain_id=domain_id,
@@ -49,8 +51,20 @@ def domains(connection: Connection, query: str, *keys: str) -> list[Domain]:
     ]
 
 
-def users(connection: Connection, query: str, *keys: str) -> list[User]:
+def domains_page(connection: Connection, cursor: str | None, limit: int) -> RowPage[Domain]:
+    rows = domains(connection, DOMAINS_AFTER, cursor or "", limit + 1)
+    return row_page(rows, limit, lambda domain: domain.name)
+
+
+def users(connection: Connection, query: str, *keys: str | int) -> list[User]:
     return [_user(*row) for row in connection.execute(query, keys)]
+
+
+def users_page(connection: Connection, cursor: str | None, limit: int) -> RowPage[User]:
+    def key(user: User) -> str:
+        return str(connection.execute(_NORMAL_ADDRESS, (user.user_id,)).fetchone()[0])
+
+    return row_page(users(connection, USERS_AFTER, cursor or "", limit + 1), limit, key)
 
 
 def _user(  # noqa: PLR0913, PLR0917  a row's columns, in the order of the query

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from sqlite3 import Connection, IntegrityError
 
 from mail.errors import AlreadyExists, NotFound
+from mail.pagination import RowPage, row_page
 from schemas.directory import Alias, User
 from stores.sqlite.directory import accounts
 
 _ALIAS = "SELECT address, domain_id, is_group, created_at_ms FROM alias WHERE {} ORDER BY address"
-_EVERY = _ALIAS.format("true")
+_AFTER = _ALIAS.format("address > ?") + " LIMIT ?"
 _BY_ADDRESS = _ALIAS.format("address = ?")
 _TARGETS = "SELECT target FROM alias_target WHERE address = ? ORDER BY target"
 _LEADING = """SELECT address FROM alias_target WHERE target = ?
@@ -19,16 +20,17 @@ _LEADING = """SELECT address FROM alias_target WHERE target = ?
 
 
 def find(connection: Connection, addresses: Sequence[str]) -> dict[str, User | Alias]:
-    found: dict[str, User | Alias] = {}
+    rows: dict[str, User | Alias] = {}
     for address in addresses:
         users = accounts.users(connection, accounts.USER_BY_ADDRESS, address)
-        for one in users or _aliases(connection, _BY_ADDRESS, address):
-            found[address] = one
-    return found
+        for row in users or _aliases(connection, _BY_ADDRESS, address):
+            rows[address] = row
+    return rows
 
 
-def every(connection: Connection) -> list[Alias]:
-    return _aliases(connection, _EVERY)
+def page(connection: Connection, cursor: str | None, limit: int) -> RowPage[Alias]:
+    rows = _aliases(connection, _AFTER, cursor or "", limit + 1)
+    return row_page(rows, limit, lambda alias: alias.address)
 
 
 def add(connection: Connection, alias: Alias) -> None:
@@ -60,11 +62,11 @@ def remove_target(connection: Connection, address: str, target: str) -> None:
         raise NotFound("it leads to no such address")
 
 
-def leading_to(connection: Connection, target: str) -> list[str]:
+def addresses_leading_to(connection: Connection, target: str) -> list[str]:
     return [address for (address,) in connection.execute(_LEADING, (target, target))]
 
 
-def _aliases(connection: Connection, query: str, *keys: str) -> list[Alias]:
+def _aliases(connection: Connection, query: str, *keys: str | int) -> list[Alias]:
     return [
         Alias(
             address=address,

@@ -9,7 +9,7 @@ from sqlite3 import Connection
 from typing import Self
 
 from mail.addresses import normal_address, normal_domain
-from mail.pagination import NEWEST, ListPosition
+from mail.pagination import NEWEST, ListPosition, RowPage, check_limit
 from mail.ports import Directory
 from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
 from schemas.sqlite.directory import DIRECTORY
@@ -44,15 +44,16 @@ class SqliteDirectory(Directory):
 
         await self._file.write(work)
 
-    async def domains(self) -> list[Domain]:
-        return await self._file.read(lambda c: rows.domains(c, rows.DOMAINS))
+    async def list_domains(self, *, cursor: str | None = None, limit: int) -> RowPage[Domain]:
+        check_limit(limit)
+        return await self._file.read(lambda c: rows.domains_page(c, cursor, limit))
 
     async def domain(self, name: str) -> Domain | None:
         normal = normal_domain(name)
         found = await self._file.read(lambda c: rows.domains(c, rows.DOMAIN_BY_NAME, normal))
         return found[0] if found else None
 
-    async def domain_of(self, domain_id: str) -> Domain | None:
+    async def domain_by_id(self, domain_id: str) -> Domain | None:
         found = await self._file.read(lambda c: rows.domains(c, rows.DOMAIN_BY_ID, domain_id))
         return found[0] if found else None
 
@@ -70,8 +71,9 @@ class SqliteDirectory(Directory):
         row = (quota.size_bytes, quota.messages, user_id)
         await self._file.write(lambda c: rows.change(c, rows.SET_USER_QUOTA, row))
 
-    async def users(self) -> list[User]:
-        return await self._file.read(lambda c: rows.users(c, rows.USERS))
+    async def list_users(self, *, cursor: str | None = None, limit: int) -> RowPage[User]:
+        check_limit(limit)
+        return await self._file.read(lambda c: rows.users_page(c, cursor, limit))
 
     async def user(self, user_id: str) -> User | None:
         found = await self._file.read(lambda c: rows.users(c, rows.USER_BY_ID, user_id))
@@ -85,8 +87,9 @@ class SqliteDirectory(Directory):
     async def find(self, addresses: Sequence[str]) -> dict[str, User | Alias]:
         return await self._file.read(lambda c: aliases.find(c, addresses))
 
-    async def aliases(self) -> list[Alias]:
-        return await self._file.read(aliases.every)
+    async def list_aliases(self, *, cursor: str | None = None, limit: int) -> RowPage[Alias]:
+        check_limit(limit)
+        return await self._file.read(lambda c: aliases.page(c, cursor, limit))
 
     async def add_alias(self, alias: Alias) -> None:
         await self._file.write(lambda c: aliases.add(c, alias))
@@ -97,8 +100,8 @@ class SqliteDirectory(Directory):
     async def remove_target(self, address: str, target: str) -> None:
         await self._file.write(lambda c: aliases.remove_target(c, address, target))
 
-    async def leading_to(self, target: str) -> list[str]:
-        return await self._file.read(lambda c: aliases.leading_to(c, target))
+    async def addresses_leading_to(self, target: str) -> list[str]:
+        return await self._file.read(lambda c: aliases.addresses_leading_to(c, target))
 
     async def set_password(
         self, user_id: str, password_hash: str, *, keep_session: str | None = None
@@ -139,7 +142,7 @@ class SqliteDirectory(Directory):
     async def prune_sessions(self, now_ms: int) -> int:
         return await self._file.write(lambda c: signing.prune_sessions(c, now_ms))
 
-    async def note_sign_in(self, sign_in: SignIn) -> None:
+    async def add_sign_in(self, sign_in: SignIn) -> None:
         await self._file.write(lambda c: signing.put_sign_in(c, sign_in))
 
     async def sign_ins(

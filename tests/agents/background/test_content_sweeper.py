@@ -71,9 +71,9 @@ async def test_only_what_was_loose_for_all_turns_goes(ports: SweepPorts, content
     sweeping = Sweeping(ports)
     await sweeping.turns(TURNS - 1)
     young = await put(ports, content)
-    assert await ports.contents.absent([*gone, young, *kept]) == []
+    assert await ports.contents.missing([*gone, young, *kept]) == []
     await sweeping.turns()
-    assert await ports.contents.absent([*gone, young, *kept]) == gone
+    assert await ports.contents.missing([*gone, young, *kept]) == gone
     assert sweeping.sweeper.deleted == 5
 
 
@@ -88,9 +88,9 @@ async def test_turns_are_apart_by_the_monotonic_clock_and_a_restart_shortens_not
         await Sweeping(ports).turns(after_s=TURN_S - 1)
     assert await ports.contents.loose(after="", limit=9) == []
     for turn in range(TURNS):  # each in a process of its own: the count is stored
-        assert await ports.contents.absent([ref]) == []
+        assert await ports.contents.missing([ref]) == []
         await Sweeping(ports).turns(2 if turn == 0 else 1, after_s=TURN_S if turn else TURN_S / 2)
-    assert await ports.contents.absent([ref]) == [ref]
+    assert await ports.contents.missing([ref]) == [ref]
 
 
 def test_two_turns_are_further_apart_than_an_acceptance_takes() -> None:
@@ -114,7 +114,7 @@ async def test_a_wall_clock_in_the_wrong_year_deletes_nothing(ports: SweepPorts)
     log.waiting = waiting
     sweeping = Sweeping(ports, turns=2)
     await sweeping.turns(5)
-    assert await ports.contents.absent([ref]) == []
+    assert await ports.contents.missing([ref]) == []
     assert await ports.contents.loose(after="", limit=9) == []
 
 
@@ -127,10 +127,10 @@ async def test_a_destroyed_message_leaves_its_content_unless_another_has_it(
     sweeping = Sweeping(ports)
     for user in ("ann", "bob"):
         await sweeping.turns(TURNS)
-        assert await ports.contents.absent([ref]) == []
+        assert await ports.contents.missing([ref]) == []
         await ports.holders.release(ref, holder_of(ref, user, message_id(ref, user)))
     await sweeping.turns(TURNS)
-    assert await ports.contents.absent([ref]) == [ref]
+    assert await ports.contents.missing([ref]) == [ref]
 
 
 async def test_a_content_that_is_held_again_begins_anew(ports: SweepPorts) -> None:
@@ -141,9 +141,9 @@ async def test_a_content_that_is_held_again_begins_anew(ports: SweepPorts) -> No
     await sweeping.turns()
     await ports.holders.release(ref, "user:u1")
     await sweeping.turns(TURNS - 1)
-    assert await ports.contents.absent([ref]) == []
+    assert await ports.contents.missing([ref]) == []
     await sweeping.turns()
-    assert await ports.contents.absent([ref]) == [ref]
+    assert await ports.contents.missing([ref]) == [ref]
 
 
 async def test_a_turn_is_bounded_and_the_next_one_goes_on(ports: SweepPorts) -> None:
@@ -152,7 +152,7 @@ async def test_a_turn_is_bounded_and_the_next_one_goes_on(ports: SweepPorts) -> 
             await hold(ports, await put(ports, content), "user:u1")
     loose = [await put(ports, content) for content in (SMALL, BIG)]
     sweeping, turns = Sweeping(ports, pages=2), 0
-    while await ports.contents.absent(loose) != loose:
+    while await ports.contents.missing(loose) != loose:
         await sweeping.turns()
         turns += 1
         assert turns < 400
@@ -183,7 +183,7 @@ async def test_what_is_stored_meanwhile_stays(ports: SweepPorts) -> None:
 
     ports.in_flight.waiting = waiting
     await Sweeping(ports, turns=2).turns(5)
-    assert await ports.contents.absent([ref]) == []
+    assert await ports.contents.missing([ref]) == []
 
 
 async def test_a_search_that_fails_counts_nothing_and_goes_on_for_the_same_mails(
@@ -231,7 +231,7 @@ async def test_a_lease_that_beats_pauses_the_sweep_one_that_does_not_ends(
     assert "a backup" in caplog.text
     assert not await ports.contents.renew_lease("b1")
     await sweeping.turns()
-    assert await ports.contents.absent([ref]) == [ref]
+    assert await ports.contents.missing([ref]) == [ref]
 
 
 @pytest.mark.kafka
@@ -250,9 +250,9 @@ async def test_mail_held_by_a_scanner_for_days_keeps_its_content(broker, ports) 
     await river.publish(validated(held), validated(new_id()))
     await river.stop()
     await Sweeping(ports).turns(TURNS)
-    assert await ports.contents.absent([held, orphan]) == [orphan]
+    assert await ports.contents.missing([held, orphan]) == [orphan]
     async with LogClient(broker.bootstrap) as log:
         ends = await log.ends(await log.partitions(["mail.validated"]))
     await commit(broker.bootstrap, prefix + "scan", {tuple(part): at for part, at in ends.items()})
     await Sweeping(ports).turns(TURNS)
-    assert await ports.contents.absent([held]) == [held]
+    assert await ports.contents.missing([held]) == [held]

@@ -100,7 +100,7 @@ async def test_every_owner_has_an_end_before_a_mail_is_closed(stage: Stage) -> N
     assert stage.custodian.totals.open_mails == 0
     assert stage.custodian.accepted == 6
     assert stage.custodian.closed == {STORED: 7}
-    assert [e.mail_id for e in await stage.ledger.by_header("m1@m")] == ["m1"]
+    assert [e.mail_id for e in await stage.ledger.list_by_header("m1@m")] == ["m1"]
 
 
 async def test_quarantine_is_an_end_until_it_is_acted_on(stage: Stage) -> None:
@@ -126,7 +126,7 @@ async def test_a_letter_holds_its_content_until_it_is_delivered(stage: Stage) ->
     await stage.stored("m1")
     await stage.after(12_000)
     assert (await stage.state("m1"), await stage.state("m1", "bob")) == (STORED, PARKED)
-    assert [one.ref for one in await stage.holders.of("m1")] == ["c1"]
+    assert [one.ref for one in await stage.holders.list("m1")] == ["c1"]
 
     back = DeadLetterState(letter_id="0-1", state=REDRIVEN, at_ms=9)
     away = DeadLetterState(letter_id="0-2", state=DISCARDED, at_ms=9)
@@ -134,12 +134,12 @@ async def test_a_letter_holds_its_content_until_it_is_delivered(stage: Stage) ->
     await stage.after(12_000)
     assert await stage.state("m1", "bob") == OPEN
     assert await stage.state("m2") == DISCARDED
-    assert await stage.holders.of("m1")
-    assert await stage.holders.of("m2") == []
+    assert await stage.holders.list("m1")
+    assert await stage.holders.list("m2") == []
     await stage.stored("m1", "bob")
     await stage.after(MINUTE_MS)
     assert await stage.state("m1", "bob") == STORED
-    assert await stage.holders.of("m1") == []
+    assert await stage.holders.list("m1") == []
 
 
 async def test_letters_of_another_log_do_not_count(stage: Stage) -> None:
@@ -235,7 +235,7 @@ async def test_a_mail_that_is_sent_back_while_it_is_looked_at_stays_open(stage: 
     for _ in range(4):
         await stage.after(2 * MINUTE_MS)
     assert stage.custodian.totals.missing_mails == 1, "nothing of it is in the log"
-    assert [one.holder for one in await stage.holders.of("m1")] == ["dead_letters"]
+    assert [one.holder for one in await stage.holders.list("m1")] == ["dead_letters"]
 
 
 async def test_a_letter_that_comes_while_a_mail_is_closed_keeps_its_content(stage: Stage) -> None:
@@ -252,7 +252,7 @@ async def test_a_letter_that_comes_while_a_mail_is_closed_keeps_its_content(stag
     await stage.stored("m1")
     stage.custodian.ports = stage.ports(store=Slow())
     await stage.after(12_000)
-    assert [one.holder for one in await stage.holders.of("m1")] == ["dead_letters"]
+    assert [one.holder for one in await stage.holders.list("m1")] == ["dead_letters"]
 
 
 async def test_letters_of_a_log_that_is_gone_are_no_ends(

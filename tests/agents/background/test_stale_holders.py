@@ -60,7 +60,7 @@ async def test_letters_that_the_ledger_has_forgotten(place: Place) -> None:
     ] + [letter("on-its-way", state=REDRIVEN)]
     place.log.there = {"on-its-way": frozenset({"ann"})}
     assert await place.turn() == ["on-its-way", "parked", "sent-back"]
-    assert [one.holder for one in await place.holders.of("sent-back")] == ["user:ann"]
+    assert [one.holder for one in await place.holders.list("sent-back")] == ["user:ann"]
 
 
 async def test_a_mail_that_is_parked_again_meanwhile_keeps_its_content(place: Place) -> None:
@@ -76,8 +76,8 @@ async def test_a_mail_that_is_parked_again_meanwhile_keeps_its_content(place: Pl
 
 async def test_what_the_ledger_looks_for_keeps_its_content(place: Place) -> None:
     """Its letter went with a log: the content is the last that is left of a missing mail."""
-    await place.ledger.enter([accepted("missing"), accepted("stored")])
-    await place.ledger.mark([Observation(mail_id="stored", states={"ann": STORED})])
+    await place.ledger.add([accepted("missing"), accepted("stored")])
+    await place.ledger.record([Observation(mail_id="stored", states={"ann": STORED})])
     await place.hold(DEAD_LETTERS_HOLDER, "missing", "stored")
     assert await place.turn() == ["missing"]
 
@@ -90,7 +90,7 @@ async def test_without_the_log_nothing_is_released(place: Place) -> None:
     place.log.waiting = waiting
     with pytest.raises(BrokerUnavailable):
         await place.leftovers.turn()
-    assert await place.holders.of("m1")
+    assert await place.holders.list("m1")
 
 
 async def test_many_are_read_by_pages_and_the_log_only_for_what_is_left_over(place: Place) -> None:

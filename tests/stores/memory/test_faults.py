@@ -116,9 +116,9 @@ async def test_every_fake_can_be_away_and_return():
 
     fakes = {
         MemoryMailStore(): lambda fake: fake.load("ann"),
-        MemoryDirectory(): lambda fake: fake.users(),
+        MemoryDirectory(): lambda fake: fake.list_users(limit=1),
         MemoryQuarantine(): lambda fake: fake.list(limit=1),
-        MemoryHolders(): lambda fake: fake.of("m"),
+        MemoryHolders(): lambda fake: fake.list("m"),
         MemoryContentStore(): lambda fake: fake.put("m", b""),
     }
     for fake, call in fakes.items():

@@ -46,9 +46,9 @@ async def test_what_an_older_version_wrote_is_there(tmp_path, contents):
     assert await contents.get(kept.ref) == b"small, and a file"
     assert await contents.put(kept.ref, b"small, and a file") == kept
     row, nowhere = await contents.put(new_id(), SMALL), new_id()
-    assert await contents.absent([kept.ref, nowhere, row.ref, "no/id"]) == [nowhere, "no/id"]
+    assert await contents.missing([kept.ref, nowhere, row.ref, "no/id"]) == [nowhere, "no/id"]
     await contents.sweep(loose=[kept.ref], turns=1)
-    assert await contents.absent([kept.ref]) == [kept.ref]
+    assert await contents.missing([kept.ref]) == [kept.ref]
 
 
 async def test_contents_of_two_processes_are_one_store(tmp_path, contents):

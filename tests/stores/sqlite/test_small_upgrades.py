@@ -35,10 +35,10 @@ async def test_quarantine(tmp_path: Path) -> None:
     )
     store = await SqliteQuarantine.open(tmp_path / "quarantine.sqlite")
     assert await store.list(limit=9) == [row]
-    assert await store.unpublished(limit=9) == [], "it was published before it was marked"
+    assert await store.list_unpublished(limit=9) == [], "it was published before it was marked"
     await store.put(quarantined("m2"))
     await store.release("m2", by="olga", at_ms=8)
-    assert [one.mail_id for one in await store.unpublished(limit=9)] == ["m2"]
+    assert [one.mail_id for one in await store.list_unpublished(limit=9)] == ["m2"]
     await store.close()
 
 
@@ -48,7 +48,7 @@ async def test_holders(tmp_path: Path) -> None:
     first_version(tmp_path / "holders.sqlite", HOLDERS, *rows)
     store = await SqliteHolders.open(tmp_path / "holders.sqlite")
     kept = Holder(mail_id="m1", holder=QUARANTINE_HOLDER, ref="m1")
-    assert await store.named(QUARANTINE_HOLDER, after="", limit=9) == [kept]
+    assert await store.held_by(QUARANTINE_HOLDER, after="", limit=9) == [kept]
     await store.close()
     with closing(sqlite3.connect(tmp_path / "holders.sqlite")) as connection:
         query = next(iter(_BY_NAME.values()))
@@ -67,7 +67,7 @@ async def test_ledger(tmp_path: Path) -> None:
     ledger = await SqliteLedger.open(tmp_path / "ledger.sqlite")
     entry = LedgerEntry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN})
     assert await ledger.due(now_ms=9, limit=9, horizon_ms=9) == [entry]
-    assert await ledger.mark([Observation(mail_id="m1", states={"ann": STORED})]) == {"m1"}
+    assert await ledger.record([Observation(mail_id="m1", states={"ann": STORED})]) == {"m1"}
     await ledger.close()
 
 
@@ -79,5 +79,5 @@ async def test_content(tmp_path: Path) -> None:
     assert await store.walk(place="row -1", limit=9) == (["m1"], "file ")
     assert await store.sweep(loose=["m1"], turns=2) == []
     assert await store.sweep(loose=["m1"], turns=2) == ["m1"]
-    assert await store.absent(["m1"]) == ["m1"]
+    assert await store.missing(["m1"]) == ["m1"]
     await store.close()

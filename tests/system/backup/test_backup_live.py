@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from mail.pagination import all_rows
 from schemas.events.mailbox_events import MailboxChanged
 from stores.sqlite.directory.store import SqliteDirectory
 from stores.sqlite.mail_store.store import SqliteMailStore
@@ -270,7 +271,7 @@ async def feeds(backup: Path, copy: Path) -> dict[str, list[MailboxChanged]]:
     try:
         return {
             user.address: await store.journal(user.user_id, since_seq=0, limit=10_000)
-            for user in await directory.users()
+            async for user in all_rows(directory.list_users)
         }
     finally:
         await store.close()

@@ -44,7 +44,7 @@ async def receive(opened: Adapters) -> None:
     await opened.directory()
     await opened.quarantine()
     entry = AcceptedMail(mail_id=MAIL, accepted_at_ms=1_700_000_000_000, user_ids=("bob",))
-    await (await opened.ledger()).enter([entry])
+    await (await opened.ledger()).add([entry])
     await Mailbox(await verifier_of(opened)).receive(MAIL)
 
 
@@ -143,4 +143,4 @@ def test_without_a_lease_the_count_alone_keeps_contents_and_no_backup_is_made(
 
 
 async def check_contents_are_there(opened: Adapters) -> None:
-    assert await (await opened.contents()).absent([MAIL]) == []
+    assert await (await opened.contents()).missing([MAIL]) == []
