@@ -1,4 +1,4 @@
-"""A mail's octets for an agent, within a budget of memory."""
+"""Content access for stages: the octets of a mail within a memory budget, and a text cache."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,11 +10,11 @@ from mail.mime.message_parser import SearchableText
 from mail.ports import ContentStore
 from schemas.content import Content, Inline, Stored
 
-BUDGET_MAX_BYTES = 256 * 1024 * 1024  # of stored contents in memory at once, in one process
+BUDGET_MAX_BYTES = 256 * 1024 * 1024  # stored contents in memory at the same time, per process
 
 
 class MemoryBudget:
-    """Memory for mails that are too big to travel inside events; first come, first served."""
+    """Memory limit for contents that are not inline in events; requests are served in order."""
 
     def __init__(self, max_bytes: int = BUDGET_MAX_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -24,7 +24,10 @@ class MemoryBudget:
 
     @asynccontextmanager
     async def room(self, size_bytes: int) -> AsyncIterator[None]:
-        """Wait until `size_bytes` fit; one that is larger than all waits for all."""
+        """Reserve `size_bytes` for the block, waiting until they are free.
+
+        A content larger than the whole budget reserves the whole budget.
+        """
         size_bytes = min(size_bytes, self._max_bytes)
         async with self._turn, self._freed:
             await self._freed.wait_for(lambda: self._used_bytes + size_bytes <= self._max_bytes)
@@ -41,9 +44,10 @@ class MemoryBudget:
 async def reading(
     content: Content, contents: ContentStore, budget: MemoryBudget
 ) -> AsyncIterator[bytes]:
-    """The octets, within the budget as long as the block lasts. ContentMissing, StoreUnavailable.
+    """The octets of `content`; they count towards the budget until the end of the block.
 
-    Inline content is bounded already, by what the river keeps of a partition.
+    Inline content does not count: the limit of events in flight per partition bounds it.
+    Raises ContentMissing: the content is not in the store. StoreUnavailable.
     """
     if isinstance(content, Inline):
         yield content.data
@@ -53,17 +57,17 @@ async def reading(
 
 
 async def keep_content(mail_id: str, content: Content, contents: ContentStore) -> Stored:
-    """Durable in the content store from now on, whether it travelled inline or not."""
+    """Put inline content into the content store; return the reference, once it is durable."""
     if isinstance(content, Stored):
         return content
     return await contents.put(mail_id, content.data)
 
 
-MAILS_KEPT = 64  # of at most 256 Ki characters each
+MAILS_KEPT = 64  # texts of at most 256 Ki characters each
 
 
 class TextCache:
-    """The last MAILS_KEPT readings, by mail id."""
+    """Searchable text of the MAILS_KEPT mails that were used last, by mail id."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, SearchableText] = OrderedDict()
@@ -72,13 +76,13 @@ class TextCache:
     async def of(
         self, mail_id: str, read: Callable[[], Awaitable[SearchableText]]
     ) -> SearchableText:
-        """Kept, or by `read`, which runs once however many ask at the same time."""
+        """The text from the cache or from `read`; concurrent callers share one `read`."""
         lock = self._locks.get(mail_id)
         if lock is None:
             lock = self._locks[mail_id] = asyncio.Lock()
         async with lock:
-            words = self._kept.pop(mail_id, None) or await read()
-            self._kept[mail_id] = words
+            text = self._kept.pop(mail_id, None) or await read()
+            self._kept[mail_id] = text
             if len(self._kept) > MAILS_KEPT:
                 self._kept.popitem(last=False)
-            return words
+            return text

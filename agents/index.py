@@ -1,11 +1,15 @@
-"""index: what arrives can be searched; what is destroyed cannot be found.
+"""index: the search index follows created and destroyed messages.
 
-Reads mailbox.events, in no order. Emits nothing. A created message is added with its head, its text
-(at most 256 Ki characters) and the names of its attachments; a mail with many recipients is read
-once. Changed keywords, places and folders, and answers, concern rows, not the index.
-What is destroyed never stays, however the work on its two events interleaves (decision 0027):
-whoever has added a message looks at its row once more, and removes it when it is destroyed.
-A store unreachable: Transient, the partition holds. Content that is not in the store: Poison.
+Reads mailbox.events, in no order. Emits nothing. Writes the search index.
+A created message is added with its header summary, its text (at most 256 Ki characters) and the
+names of its attachments. A mail with many recipients is parsed once. Changes of keywords and
+folders, and answers, do not concern the index: search reads them from message rows.
+A destroyed message never stays in the index, even if its two events are handled at the same time or
+in reverse order (decision 0027): after a message is added its row is read again, and the document
+is removed if the message has been destroyed.
+
+A store unreachable: Transient, the partition holds.
+Content that is not in the store: Poison.
 Safe to repeat: documents are keyed by message id.
 """
 
@@ -28,32 +32,34 @@ _LOG = logging.getLogger(__name__)
 
 
 async def index(event: MailboxEvent, _work: Attempt, ports: IndexPorts) -> Sequence[Event]:
+    """Add the created messages of one step to the index; remove the destroyed messages."""
     changes = event.changes if isinstance(event, MailboxChanged) else ()
     for change in changes:
         if change.change == "created":
             await _add(event.user_id, change.message_id, ports)
-    gone = [change.message_id for change in changes if change.change == "destroyed"]
-    if gone:  # up to 500, written together
-        await asyncio.gather(*(ports.search.remove(event.user_id, one) for one in gone))
+    destroyed = [change.message_id for change in changes if change.change == "destroyed"]
+    if destroyed:  # up to 500, written together
+        await asyncio.gather(*(ports.search.remove(event.user_id, id_) for id_ in destroyed))
     return ()
 
 
 async def _add(user_id: str, message_id: str, ports: IndexPorts) -> None:
-    """Its row was written before its event: one that is not there was destroyed since."""
+    """Add a created message. A missing row means it was destroyed: rows precede their events."""
     row = await ports.store.message(user_id, message_id)
-    if _is_there(row):
+    if _exists(row):
         await add(row, ports)
         return
-    _LOG.info("message %s has no row any more: not indexed", message_id)
-    await ports.search.remove(user_id, message_id)  # an earlier try may have added it
+    _LOG.info("message %s has no row: not indexed", message_id)
+    await ports.search.remove(user_id, message_id)  # an earlier attempt may have added it
 
 
 async def add(row: Message, ports: IndexPorts) -> None:
-    """Make the row's message searchable, unless it is destroyed. ContentMissing, StoreUnavailable.
+    """Add the message of `row` to the index, unless it has been destroyed.
 
-    A row that is there after the document was written is destroyed later, so the event of that
-    comes later still and its removal finds the document; else the removal here does. A row never
-    comes back to life.
+    If the message still exists after the document was written, it can only be destroyed later; the
+    event of that comes later still, and its removal finds the document. If the message no longer
+    exists, the document is removed here. A destroyed message is never restored.
+    Raises ContentMissing: the content is not in the store. StoreUnavailable.
     """
 
     async def read() -> SearchableText:
@@ -61,15 +67,15 @@ async def add(row: Message, ports: IndexPorts) -> None:
             return await ports.parser.words(content)
 
     await ports.search.add(_document(row, await ports.texts.of(row.mail_id, read)))
-    if not _is_there(await ports.store.message(row.user_id, row.message_id)):
+    if not _exists(await ports.store.message(row.user_id, row.message_id)):
         await ports.search.remove(row.user_id, row.message_id)
 
 
-def _is_there(row: Message | None) -> TypeGuard[Message]:
+def _exists(row: Message | None) -> TypeGuard[Message]:
     return row is not None and not row.destroyed
 
 
-def _document(row: Message, words: SearchableText) -> IndexDocument:
+def _document(row: Message, text: SearchableText) -> IndexDocument:
     head = row.head
     return IndexDocument(
         message_id=row.message_id,
@@ -82,10 +88,11 @@ def _document(row: Message, words: SearchableText) -> IndexDocument:
         sender=_names(head.sender) if head.sender else "",
         to=_names(*head.to),
         cc=_names(*head.cc),
-        body=words.text,
-        filenames="\n".join(words.filenames),
+        body=text.text,
+        filenames="\n".join(text.filenames),
     )
 
 
-def _names(*mailboxes: EmailAddress) -> str:
-    return "\n".join(f"{one.name} {one.address}".strip() for one in mailboxes)
+def _names(*addresses: EmailAddress) -> str:
+    """Display names and addresses, one line each."""
+    return "\n".join(f"{each.name} {each.address}".strip() for each in addresses)

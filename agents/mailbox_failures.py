@@ -3,8 +3,8 @@
 The views are rebuilt from the journal while the mailbox's partition waits, and the command is tried
 again. If it fails again, the harness repeats it. After ATTEMPTS_MAX attempts the user is set aside:
 this command and the user's later commands are parked, unchanged and in order, until an operator has
-rebuilt the mailbox. A later command must not be applied without an earlier one, so the mark is
-stored and outlives the process.
+rebuilt the mailbox. A command must not be applied before an earlier command of the user, so the
+mark is stored and outlives the process.
 A failing delivery to a sound mailbox is parked alone. It depends on no other command, and no sender
 must be able to have a mailbox set aside.
 """

@@ -45,7 +45,9 @@ async def repair(event: RebuildViews, ports: MailboxPorts) -> int:
     Each step is a transaction of its own, so that other mailboxes do not wait for all of them.
     Raises Refused: the mailbox cannot be rebuilt.
     """
-    event = msgspec.structs.replace(event, command_id=new_id())  # never a repeat of an earlier one
+    event = msgspec.structs.replace(
+        event, command_id=new_id()
+    )  # not a repeat of an earlier rebuild
     progress = await rebuild_step(event, ports)
     while not progress.is_finished:
         progress = await rebuild_step(next_step(event, progress), ports)

@@ -1,14 +1,15 @@
-"""route: one mail becomes one command per owner.
+"""route: one deliver command per owner of a mail.
 
-Reads mail.scanned. Emits mailbox.deliver, one for each distinct user among the recipients: an
-alias, a plus-address and a group that reach one user are one message.
-What an operator released goes to the inbox, whatever its verdict says. A mail with a quarantine
-row that was not released ends here: of two scans the stricter verdict wins.
-Puts inline content into the content store, then writes all holders, then emits: so nothing that a
-mailbox refers to can be swept away before its message exists.
-A store unreachable: Transient, the partition holds. A mail without recipients, or a released one
-without content: Poison.
-Safe to repeat: message and command ids are derived from mail and user, times come with the mail.
+Reads mail.scanned. Emits mailbox.deliver, one per distinct user among the recipients: an alias, a
+plus-address and a group that lead to the same user make one message.
+A mail that an operator released goes to the inbox, regardless of its verdict. A mail with a
+quarantine row that is not released ends here: of two scans the stricter verdict applies.
+Puts inline content into the content store, then writes all holders, then emits. The content sweep
+therefore cannot delete the content of a message before the message exists.
+
+A store unreachable: Transient, the partition holds.
+A mail without recipients, or a released mail without content: Poison.
+Safe to repeat: message and command ids are derived from mail and user; times are the mail's.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from schemas.mailbox import INBOX
 
 
 async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequence[Event]:
+    """The deliver commands of one mail, in the order of user ids."""
     owners = {recipient.user_id: recipient for recipient in reversed(event.envelope.recipients)}
     if not owners:
         raise Poison(f"mail {event.mail_id} has no recipients")
@@ -53,13 +55,16 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
 
 
 async def _is_quarantined(mail_id: str, quarantine: Quarantine) -> bool:
-    """Whether another scan of this mail was stricter; true for what an operator discarded, too."""
+    """Whether another scan of this mail was stricter, or an operator discarded the mail."""
     row = await quarantine.get(mail_id)
     return row is not None and row.released_at_ms is None
 
 
 async def _check_content(content: Content, contents: ContentStore) -> None:
-    """ContentMissing: what waited in quarantine is parked rather than delivered without a body."""
+    """Check that the content of a released mail still exists.
+
+    Raises ContentMissing: the mail is parked rather than delivered without a body.
+    """
     if isinstance(content, Stored) and await contents.missing([content.ref]):
         raise ContentMissing(content.ref)
 

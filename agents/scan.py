@@ -1,14 +1,17 @@
-"""scan: nothing infected goes on, and nothing goes on unscanned.
+"""scan: verdict of the virus and spam scanners; no infected and no unscanned mail passes.
 
-Reads mail.validated. Emits mail.scanned: clean, or spam for the Junk folder. Infected, far-over-
-threshold and unscannable mail goes to Quarantine and ends here; its row holds its content.
+Reads mail.validated. Emits mail.scanned for clean mail, and for spam that goes to the Junk folder.
+Infected mail, unscannable mail and spam above the quarantine threshold end in quarantine, which
+holds the content. One scan per mail, regardless of the number of recipients. Infected mail is not
+given to the spam scanner.
+The virus scanner gets the octets of the mail, and each form in which a reader can receive a part of
+it, because scanners parse MIME in their own way. `verdict.unchecked` names what was not readable.
+
 A scanner unreachable: Transient, the partition holds and the mail stays in the log.
-A scanner that breaks on this mail alone, twice (agents/scanner_isolation.py): `unscannable`,
-quarantined. Scanned are the mail's octets, and each form in which a reader can be given a part of
-it: scanners read MIME in their own way. What could not be looked into is named in
-`verdict.unchecked`. One scan per mail, whatever the number of recipients; spamd is not asked about
-infected mail. Safe to repeat: a mail with a quarantine row has its verdict, and is not scanned
-again. A later scan with other signatures cannot let it pass.
+A scanner that fails twice on this mail alone (agents/scanner_isolation.py): `unscannable`,
+quarantined.
+Safe to repeat: a mail with a quarantine row has its verdict and is not scanned again, so a later
+scan with other signatures cannot let it pass.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +30,7 @@ from schemas.quarantine import Quarantined
 
 
 async def scan(event: MailValidated, work: Attempt, ports: ScanPorts) -> Sequence[Event]:
+    """The scanned mail; nothing if it is in quarantine."""
     if await ports.quarantine.get(event.mail_id) is not None:
         return ()
     async with reading(event.content, ports.contents, ports.budget) as content:
@@ -39,12 +43,15 @@ async def scan(event: MailValidated, work: Attempt, ports: ScanPorts) -> Sequenc
 
 
 async def _judge(content: bytes, mail_id: str, ports: ScanPorts, *, alone: bool) -> Verdict:
-    """Virus first. Each engine that cannot read the mail makes it unscannable."""
+    """The verdict: virus scan first. A scanner that cannot read the mail makes it unscannable."""
     signatures = ""
     forms = await ports.parser.forms(content)
     try:
         virus = await ports.virus_engine.ask(
-            _looking(content, forms or (), ports.virus), content, mail_id=mail_id, alone=alone
+            _scan_all_forms(content, forms or (), ports.virus),
+            content,
+            mail_id=mail_id,
+            alone=alone,
         )
         signatures = virus.signatures
         if virus.virus:
@@ -69,19 +76,19 @@ async def _judge(content: bytes, mail_id: str, ports: ScanPorts, *, alone: bool)
     )
 
 
-def _looking(
+def _scan_all_forms(
     mail: bytes, forms: Sequence[bytes], scanner: VirusScanner
 ) -> Callable[[bytes], Awaitable[VirusReport]]:
-    """Scan given octets; if they are the mail's, its forms after them."""
+    """A function that scans octets; if they are `mail`, it scans `forms` after them."""
 
-    async def look(octets: bytes) -> VirusReport:
+    async def scan_octets(octets: bytes) -> VirusReport:
         whole = await scanner.scan(octets)
         if whole.virus or octets is not mail or not forms:
             return whole
         parts = await scanner.scan_forms(forms)
         return msgspec.structs.replace(parts, encrypted=whole.encrypted or parts.encrypted)
 
-    return look
+    return scan_octets
 
 
 async def _quarantine(event: MailValidated, verdict: Verdict, hop: Hop, ports: ScanPorts) -> None:

@@ -1,10 +1,10 @@
-"""Whether a mail breaks a healthy engine, or the engine is away for all.
+"""Fault isolation for a scanner: separate a mail that breaks it from an outage for all mail.
 
-An engine that ends in the middle of a scan takes down every scan that it was at. So a mail whose
-scan failed is tried again alone: nothing else is given to the engine by this process meanwhile,
-and a tiny harmless mail has just been answered. What fails so twice is to blame itself.
-Several scan processes on one engine can blame each other's mail only if the engine ends twice
-within the moment between the probe and the answer.
+A scanner that ends in the middle of a scan fails all scans that it was running. A mail whose scan
+failed is therefore scanned again alone: this process gives the scanner no other mail meanwhile, and
+a small harmless probe has just been answered. A mail that fails twice in this way is the cause.
+Several scan processes with one scanner can take another process's mail for the cause only if the
+scanner ends twice between the probe and the answer.
 """
 
 import asyncio
@@ -16,20 +16,20 @@ from typing import TypeVar
 from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
 
 PROBE = b"From: <>\r\nSubject: probe\r\n\r\nAre you there?\r\n"
-BLAMES_MAX = 2  # failures alone that make a mail unscannable
-SUSPECTS_KEPT = 1_000
+BLAMES_MAX = 2  # failures of a mail alone that make it unscannable
+SUSPECTS_KEPT = 1_000  # mails whose failures are counted
 
 T = TypeVar("T")
 
 
 class ScannerIsolation:
-    """Turns at one engine, and the mails that are suspected of breaking it."""
+    """Shared and exclusive access to one scanner, and the failures of mails that ran alone."""
 
     def __init__(self) -> None:
-        self._changed = asyncio.Event()
-        self._together = 0
-        self._alone = False
-        self._waiting_alone = 0
+        self._state_changed = asyncio.Event()
+        self._shared_count = 0
+        self._is_exclusive = False
+        self._exclusive_waiting = 0
         self._blames: OrderedDict[str, int] = OrderedDict()
 
     async def ask(
@@ -40,9 +40,9 @@ class ScannerIsolation:
         mail_id: str,
         alone: bool,
     ) -> T:
-        """`call(content)`. ScannerUnavailable: hold. Unscannable: this mail breaks the engine.
+        """The result of `call(content)`. `alone`: the last attempt for this mail failed.
 
-        `alone` is for a mail whose last try failed, in whatever way.
+        Raises ScannerUnavailable: hold. Unscannable: the mail breaks the scanner.
         """
         if not alone:
             async with self._shared():
@@ -62,17 +62,22 @@ class ScannerIsolation:
         return answer
 
     def _refuse_if_blamed(self, mail_id: str) -> None:
-        """The blame stays: tries that fail later for other reasons must not scan it again."""
+        """Raises Unscannable: the mail failed BLAMES_MAX times alone.
+
+        The count stays, so that an attempt that fails later for another reason is not followed by
+        another scan.
+        """
         if self._blames.get(mail_id, 0) >= BLAMES_MAX:
             raise Unscannable(f"a healthy scanner broke on it {BLAMES_MAX} times")
 
     def _blame(self, mail_id: str) -> None:
+        """Count a failure of the mail; forget the mail whose failure is the oldest."""
         self._blames[mail_id] = self._blames.pop(mail_id, 0) + 1
         if len(self._blames) > SUSPECTS_KEPT:
             self._blames.popitem(last=False)
 
     async def _probe(self, call: Callable[[bytes], Awaitable[T]]) -> None:
-        """ScannerUnavailable: the engine is away, and nobody is to blame."""
+        """Scan a harmless mail. Raises ScannerUnavailable: the scanner is down for all mail."""
         try:
             await call(PROBE)
         except Unscannable as error:
@@ -80,34 +85,34 @@ class ScannerIsolation:
 
     @asynccontextmanager
     async def _shared(self) -> AsyncIterator[None]:
-        await self._until(lambda: not self._alone and not self._waiting_alone)
-        self._together += 1
+        await self._wait_until(lambda: not self._is_exclusive and not self._exclusive_waiting)
+        self._shared_count += 1
         try:
             yield
         finally:
-            self._together -= 1
-            self._tell()
+            self._shared_count -= 1
+            self._wake_all()
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[None]:
-        self._waiting_alone += 1
+        self._exclusive_waiting += 1
         try:
-            await self._until(lambda: not self._alone and not self._together)
+            await self._wait_until(lambda: not self._is_exclusive and not self._shared_count)
         finally:
-            self._waiting_alone -= 1
-            self._tell()
-        self._alone = True
+            self._exclusive_waiting -= 1
+            self._wake_all()
+        self._is_exclusive = True
         try:
             yield
         finally:
-            self._alone = False
-            self._tell()
+            self._is_exclusive = False
+            self._wake_all()
 
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
-            await self._changed.wait()
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await self._state_changed.wait()
 
-    def _tell(self) -> None:
-        """Wake all who wait; without an await, so that no cancelled task can fail to tell."""
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+    def _wake_all(self) -> None:
+        """Wake all waiting tasks; without an `await`, so that a cancelled task cannot skip it."""
+        state_changed, self._state_changed = self._state_changed, asyncio.Event()
+        state_changed.set()

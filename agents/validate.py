@@ -1,10 +1,12 @@
-"""validate: reads a mail's structure; never refuses.
+"""validate: header summary of each mail; no mail is refused.
 
-Reads mail.received. Emits mail.validated, always. What nobody can parse goes on, marked
-`parse_failed`, and is shown raw: after 250 there is nobody left to refuse it to.
-A mail that ends the process, also when it is alone, is parsed by another process.
-Content that is not in the store: Poison. A store unreachable: Transient, the partition holds.
-Safe to repeat: it writes nothing.
+Reads mail.received. Emits mail.validated for every mail. A mail that cannot be parsed is marked
+`parse_failed` and shown raw: after the 250 reply it can no longer be refused.
+A mail that ends this process, even when handled alone, is parsed in a separate process.
+
+Content that is not in the store: Poison.
+A store unreachable: Transient, the partition holds.
+Safe to repeat: the stage writes nothing.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from schemas.mail import HeaderSummary
 
 
 async def validate(event: MailReceived, work: Attempt, ports: IntakePorts) -> Sequence[Event]:
+    """The mail with its header summary."""
     async with reading(event.content, ports.contents, ports.budget) as content:
         head = await ports.parser.head(content)
     return (_validated(event, work, head),)
@@ -27,7 +30,7 @@ async def validate(event: MailReceived, work: Attempt, ports: IntakePorts) -> Se
 async def parsed_apart(
     event: MailReceived, work: Attempt, ports: IntakePorts, cause: Poison
 ) -> Sequence[Event] | None:
-    """Instead of parking a mail that ends this process: have it parsed by another one."""
+    """Parse a mail that ends this process in a separate process; None: park it for `cause`."""
     if not isinstance(cause, EndsProcess):
         return None
     async with reading(event.content, ports.contents, ports.budget) as content:

@@ -1,8 +1,9 @@
-"""Whether a mailbox's views say what its journal says; pure, for every store alike.
+"""Consistency check: compare the views of a mailbox with its journal; pure, for all stores.
 
-The journal (with its snapshot) is the truth; counts are counted from the messages that it names.
-Of a row only the head is not in the journal: it is taken as it stands, or read from the content.
-Entries of the first version do not name a conversation: then the row does.
+The journal with its snapshot is the truth; the expected counts are those of its messages.
+The journal does not have a message's header summary: the row's is taken as correct, and a missing
+row gets the summary of its content. Entries of the first version do not have a thread id: there the
+row's is taken as correct.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,17 +20,20 @@ from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord, Snapshot
 
-UNKNOWN = HeaderSummary(parse_failed=True)  # of a message whose row and content are both gone
+UNKNOWN = HeaderSummary(parse_failed=True)  # for a message without row and without content
 
 
 class JournalDamaged(Refused):
-    """Nothing can be proven by this journal, and nothing rebuilt from it."""
+    """The journal cannot be replayed, so no view can be checked against it or rebuilt from it."""
 
 
-def folded(
+def replay(
     snapshot: Snapshot, records: Iterable[MessageRecord], entries: Iterable[MailboxChanged]
 ) -> JournalReplay:
-    """The mailbox as the journal tells it. JournalDamaged."""
+    """The mailbox according to the journal.
+
+    Raises JournalDamaged: an entry does not follow the one before it, or cannot be decoded.
+    """
     history = JournalReplay(snapshot.state, {record.message_id: record for record in records})
     try:
         for entry in entries:
@@ -40,43 +44,53 @@ def folded(
 
 
 def damaged(seq: int, error: Exception) -> JournalDamaged:
-    return JournalDamaged(f"behind seq {seq}: {error}")
+    """The error for a journal whose entry after `seq` cannot be replayed."""
+    return JournalDamaged(f"after seq {seq}: {error}")
 
 
-def recounted(history: JournalReplay) -> MailboxState:
-    """The state that the journal's messages add up to."""
+def expected_state(history: JournalReplay) -> MailboxState:
+    """The state according to the journal, with counts computed from its messages."""
     recount = Recount()
     for record in history.records.values():
         recount.move(None, record)
     return recount.state(history.state)
 
 
-def state_differences(found: MailboxState | None, wanted: MailboxState) -> list[ViewDifference]:
-    """One for each folder, and one for whatever else."""
-    if found is None:
+def state_differences(state: MailboxState | None, expected: MailboxState) -> list[ViewDifference]:
+    """One difference per folder whose counts differ, and one per other field that differs.
+
+    `state` is None if the stored state cannot be read.
+    """
+    if state is None:
         return [ViewDifference(COUNTS, "the state cannot be read")]
-    told = [
+    differences = [
         ViewDifference(
-            COUNTS, f"folder {id_}: {_counts(found, id_)}, wanted {_counts(wanted, id_)}"
+            COUNTS, f"folder {id_}: {_counts(state, id_)}, expected {_counts(expected, id_)}"
         )
-        for id_ in sorted(found.folders.keys() | wanted.folders.keys())
-        if found.folders.get(id_) != wanted.folders.get(id_)
+        for id_ in sorted(state.folders.keys() | expected.folders.keys())
+        if state.folders.get(id_) != expected.folders.get(id_)
     ]
-    told += [
-        ViewDifference(COUNTS, f"{name}: {getattr(found, name)}, wanted {getattr(wanted, name)}")
+    differences += [
+        ViewDifference(
+            COUNTS, f"{name}: {getattr(state, name)}, expected {getattr(expected, name)}"
+        )
         for name in ("seq", "epoch", "partition", "offset", "own", "usage")
-        if getattr(found, name) != getattr(wanted, name)
+        if getattr(state, name) != getattr(expected, name)
     ]
-    return told
+    return differences
 
 
-def wanted_row(record: MessageRecord, row: Message) -> Message:
-    """The row as it should be; its head, its owner and a missing thread are taken as they stand."""
-    wanted = row_of(record, user_id=row.user_id, domain_id=row.domain_id, head=row.head)
-    return msgspec.structs.replace(wanted, thread_id=record.thread_id or row.thread_id)
+def expected_row(record: MessageRecord, row: Message) -> Message:
+    """The row according to the journal.
+
+    What the journal does not have is taken from `row`: header summary, owner, and the thread id of
+    a message of the first version.
+    """
+    expected = row_of(record, user_id=row.user_id, domain_id=row.domain_id, head=row.head)
+    return msgspec.structs.replace(expected, thread_id=record.thread_id or row.thread_id)
 
 
-def lost_row(
+def rebuilt_row(
     record: MessageRecord,
     *,
     user_id: str,
@@ -84,7 +98,7 @@ def lost_row(
     head: HeaderSummary,
     bound: Mapping[bytes, str],
 ) -> Message:
-    """The row of a message that has none; `bound` ties the ids of its head to threads."""
+    """The row of a message whose row is missing; `bound` maps its thread keys to thread ids."""
     row = row_of(record, user_id=user_id, domain_id=domain_id, head=head)
     thread_id = row.thread_id or thread_for(row.message_id, thread_keys(head), bound)
     return msgspec.structs.replace(row, thread_id=thread_id)
@@ -93,40 +107,50 @@ def lost_row(
 def row_differences(
     message_id: str, record: MessageRecord | None, row: Message | None
 ) -> list[ViewDifference]:
-    """Of a row that is there; `row` None: it cannot be read, `record` None: it should not be."""
+    """How an existing row differs from the journal's record of the message.
+
+    `row` is None if the row cannot be read; `record` is None if the journal has no such message.
+    """
     if record is None:
-        return [_of(message_id, "has a row, and the journal does not know it")]
+        return [_of(message_id, "has a row, but is not in the journal")]
     if row is None:
-        return [_of(message_id, "has a row that cannot be read"), no_row(message_id)]
-    wanted = wanted_row(record, row)
-    wrong = [name for name in row.__struct_fields__ if getattr(row, name) != getattr(wanted, name)]
+        return [_of(message_id, "has a row that cannot be read"), missing_row(message_id)]
+    expected = expected_row(record, row)
+    wrong = [
+        name for name in row.__struct_fields__ if getattr(row, name) != getattr(expected, name)
+    ]
     return [_of(message_id, f"has a row with wrong {', '.join(wrong)}")] if wrong else []
 
 
-def no_row(message_id: str) -> ViewDifference:
+def missing_row(message_id: str) -> ViewDifference:
+    """The difference of a message without a row."""
     return _of(message_id, "has no row")
 
 
 def is_bound(
-    found: str | None, *, thread_id: str, created_seq: int, destroyed_seq: int | None
+    bound_id: str | None, *, thread_id: str, created_seq: int, destroyed_seq: int | None
 ) -> bool:
-    """Whether a header's message id is bound to the right thread.
+    """Whether a Message-ID is bound to the right thread; `bound_id` is the thread it is bound to.
 
-    `thread_id`, `created_seq`: of the first living message that has the id. A destroyed message may
-    have bound it before, and its header is gone: `destroyed_seq` is the created_seq of the first
-    destroyed message of the thread `found`.
+    `thread_id` and `created_seq` are those of the first existing message with this Message-ID. A
+    message that is destroyed by now, and whose header is deleted, may have bound it earlier:
+    `destroyed_seq` is the created_seq of the first destroyed message of the thread `bound_id`.
     """
-    if found == thread_id:
+    if bound_id == thread_id:
         return True
-    return found is not None and destroyed_seq is not None and destroyed_seq < created_seq
+    return bound_id is not None and destroyed_seq is not None and destroyed_seq < created_seq
 
 
-def kept(record: MessageRecord) -> ExpectedMessage:
-    told = record.delivered
-    return ExpectedMessage(record.message_id, told.mail_id, told.content, record.destroyed)
+def expected_message(record: MessageRecord) -> ExpectedMessage:
+    """What the message of `record` needs of other stores."""
+    delivered = record.delivered
+    return ExpectedMessage(
+        record.message_id, delivered.mail_id, delivered.content, record.destroyed
+    )
 
 
 def journal_difference(error: JournalDamaged) -> ViewDifference:
+    """The only difference of a mailbox whose journal is damaged."""
     return ViewDifference(JOURNAL, error.detail)
 
 
@@ -135,7 +159,7 @@ def _of(message_id: str, what: str) -> ViewDifference:
 
 
 def _counts(state: MailboxState, folder_id: str) -> str:
-    found = state.folders.get(folder_id)
-    if found is None:
-        return "not there"
-    return f"total {found.total}, unread {found.unread}, next uid {found.next_uid}"
+    counts = state.folders.get(folder_id)
+    if counts is None:
+        return "missing"
+    return f"total {counts.total}, unread {counts.unread}, next uid {counts.next_uid}"

@@ -1,15 +1,18 @@
-"""Folders of a mailbox: which there are, and which may be made. Limits are in docs/limits.md."""
+"""Folders of a mailbox: the list of folders, and the rules for creating and moving them.
+
+Limits are in docs/limits.md.
+"""
 
 import re
 import unicodedata
 
 from schemas.mailbox import FOLDERS, Folder, FolderCounts, MailboxState, OwnFolder
 
-FOLDERS_MAX = 500  # of the owner's making
-DEPTH_MAX = 10  # 1 at the top
+FOLDERS_MAX = 500  # folders that the owner created
+DEPTH_MAX = 10  # a folder at the top has depth 1
 NAME_MAX_CHARS = 255
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cn", "Cs", "Zl", "Zp"})
-# Default_Ignorable_Code_Point (UAX #44), and the blank braille pattern: nothing of them is seen.
+# Default_Ignorable_Code_Point (UAX #44), and the blank braille pattern: not visible.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
@@ -18,40 +21,40 @@ _INVISIBLE = re.compile(
 
 
 def exists(state: MailboxState, folder_id: str) -> bool:
-    """Whether the owner has this folder; one that is being deleted is gone."""
+    """Whether the folder exists for its owner; a folder that is being deleted does not."""
     own = state.own.get(folder_id)
     return folder_id in FOLDERS or (own is not None and not own.deleting)
 
 
 def all_folders(state: MailboxState) -> tuple[Folder, ...]:
-    """The standard folders in their order, then the owner's by name."""
-    own = [_own(state, id_, it) for id_, it in state.own.items() if not it.deleting]
+    """The standard folders in the order of FOLDERS, then the owner's folders by name."""
+    own = [_own(state, id_, folder) for id_, folder in state.own.items() if not folder.deleting]
     own.sort(key=lambda folder: (folder.name.casefold(), folder.counts.id))
     return (*(_standard(state, id_) for id_ in FOLDERS), *own)
 
 
 def normal_name(name: str) -> str | None:
-    """The name in NFC, without space around it; None when it cannot be a folder's name.
+    """The name in NFC without surrounding white space; None if it is not a valid folder name.
 
-    Invisible characters may stand in it, as scripts and emoji need joiners, but not alone.
+    Invisible characters are allowed, since scripts and emoji need joiners, but not only those.
     """
     normal = unicodedata.normalize("NFC", name).strip()
-    strange = any(unicodedata.category(one) in _REFUSED_CATEGORIES for one in normal)
-    if strange or "/" in normal or not _seen(normal) or len(normal) > NAME_MAX_CHARS:
+    refused = any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in normal)
+    if refused or "/" in normal or not _visible(normal) or len(normal) > NAME_MAX_CHARS:
         return None
     return normal
 
 
-def fault_of(state: MailboxState, folder_id: str, wanted: OwnFolder) -> str:
-    """Why the folder cannot become `wanted`, whose name is normal; "" when it can."""
-    if wanted.parent_id and not exists(state, wanted.parent_id):
+def fault_of(state: MailboxState, folder_id: str, folder: OwnFolder) -> str:
+    """Why the folder `folder_id` cannot become `folder`, whose name is normal; "" if it can."""
+    if folder.parent_id and not exists(state, folder.parent_id):
         return "There is no such parent folder."
-    above = _path(state, wanted.parent_id)
-    if folder_id in above:
-        return "A folder cannot lie inside itself."
-    if len(above) + _height(state, folder_id) > DEPTH_MAX:
+    ancestors = _path(state, folder.parent_id)
+    if folder_id in ancestors:
+        return "A folder cannot be inside itself."
+    if len(ancestors) + _height(state, folder_id) > DEPTH_MAX:
         return f"Folders can be nested {DEPTH_MAX} deep."
-    if _is_taken(state, folder_id, wanted):
+    if _is_taken(state, folder_id, folder):
         return "There is a folder of this name already."
     if folder_id not in state.own and len(state.own) >= FOLDERS_MAX:
         return f"There can be {FOLDERS_MAX} folders."
@@ -59,6 +62,7 @@ def fault_of(state: MailboxState, folder_id: str, wanted: OwnFolder) -> str:
 
 
 def has_folders_inside(state: MailboxState, folder_id: str) -> bool:
+    """Whether the folder has subfolders."""
     return bool(_children(state, folder_id))
 
 
@@ -73,7 +77,7 @@ def _own(state: MailboxState, id_: str, own: OwnFolder) -> Folder:
 
 
 def _path(state: MailboxState, folder_id: str) -> list[str]:
-    """The folder and all above it; nothing for the top."""
+    """Ids of the folder and its ancestors, from the folder up; empty for the top ("")."""
     path: list[str] = []
     while folder_id:
         path.append(folder_id)
@@ -89,20 +93,25 @@ def _children(state: MailboxState, folder_id: str) -> list[str]:
 
 
 def _height(state: MailboxState, folder_id: str) -> int:
+    """Levels of the tree under the folder, the folder included."""
     return 1 + max((_height(state, id_) for id_ in _children(state, folder_id)), default=0)
 
 
-def _is_taken(state: MailboxState, folder_id: str, wanted: OwnFolder) -> bool:
-    """Letter case and invisible characters make no other name; standard folders are at the top."""
+def _is_taken(state: MailboxState, folder_id: str, folder: OwnFolder) -> bool:
+    """Whether another folder with the same parent has a name that looks the same.
+
+    Names that differ only in case or in invisible characters look the same. The standard
+    folders are at the top.
+    """
     own = {
-        _seen(it.name)
-        for id_, it in state.own.items()
-        if it.parent_id == wanted.parent_id and id_ != folder_id and not it.deleting
+        _visible(other.name)
+        for id_, other in state.own.items()
+        if other.parent_id == folder.parent_id and id_ != folder_id and not other.deleting
     }
-    standard = set() if wanted.parent_id else set(FOLDERS)
-    return _seen(wanted.name) in own | standard
+    standard = set() if folder.parent_id else set(FOLDERS)
+    return _visible(folder.name) in own | standard
 
 
-def _seen(name: str) -> str:
-    """What two names have in common that look the same; "" when nothing of it is seen."""
+def _visible(name: str) -> str:
+    """The name as its reader sees it: case-folded, without invisible characters; "" if blank."""
     return " ".join(_INVISIBLE.sub("", name).casefold().split())

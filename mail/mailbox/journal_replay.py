@@ -1,7 +1,7 @@
-"""What the journal says: pure functions that fold its entries into state, records and rows.
+"""Journal replay: pure functions that fold journal entries into state, records and rows.
 
-The writer, the stores' snapshots, rebuilding and the tests' comparisons all take their word from
-here: a mailbox is its snapshot, the entries after it, and the contents that they name.
+A mailbox is its snapshot, the entries after it, and the contents that they name. The single writer,
+the stores' snapshots, rebuilds and the comparisons of the tests all use these functions.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from schemas.snapshot import MessageRecord
 
 
 def state_after(state: MailboxState, entry: MailboxChanged, usage: Usage) -> MailboxState:
-    """The state after the entry that follows on `state`; `usage` is the one after it."""
+    """The state after `entry`, which follows `state`; `usage` is the usage after `entry`."""
     own = state.own
     for change in entry.folder_changes:
         own = {**own, change.id: _own_after(own.get(change.id), change)}
-    folders = state.folders | {one.id: one for one in entry.folders}
-    gone = {id_ for id_, it in own.items() if it.deleting and not _total(folders, id_)}
-    if gone:
-        own = {id_: it for id_, it in own.items() if id_ not in gone}
-        folders = {id_: it for id_, it in folders.items() if id_ not in gone}
+    folders = state.folders | {counts.id: counts for counts in entry.folders}
+    removed = {id_ for id_, folder in own.items() if folder.deleting and not _total(folders, id_)}
+    if removed:
+        own = {id_: folder for id_, folder in own.items() if id_ not in removed}
+        folders = {id_: counts for id_, counts in folders.items() if id_ not in removed}
     return MailboxState(
         seq=entry.seq,
         epoch=entry.position.epoch,
@@ -38,7 +38,7 @@ def state_after(state: MailboxState, entry: MailboxChanged, usage: Usage) -> Mai
 def records_after(
     entry: MailboxChanged, known: Mapping[str, MessageRecord]
 ) -> dict[str, MessageRecord]:
-    """The records of the entry's messages; `known` has them as they were before."""
+    """The records of the entry's messages after it; `known` has their records before it."""
     return {
         change.message_id: _record_after(entry.seq, change, known.get(change.message_id))
         for change in entry.changes
@@ -46,7 +46,7 @@ def records_after(
 
 
 def usage_after(usage: Usage, entry: MailboxChanged, known: Mapping[str, MessageRecord]) -> Usage:
-    """Counted from records, since not every entry tells it."""
+    """The usage after `entry`, computed from records: entries of the first version lack it."""
     size_bytes, messages = usage.size_bytes, usage.messages
     for change in entry.changes:
         if change.delivered is not None:
@@ -58,38 +58,44 @@ def usage_after(usage: Usage, entry: MailboxChanged, known: Mapping[str, Message
 
 
 def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: HeaderSummary) -> Message:
-    """The row that a record and its content's head make; a tombstone has no head and no hops."""
-    told, destroyed = record.delivered, record.destroyed
+    """The row of a record and the header summary of its content.
+
+    A tombstone has no header summary and no hops.
+    """
+    delivered, destroyed = record.delivered, record.destroyed
     return Message(
         message_id=record.message_id,
         user_id=user_id,
         domain_id=domain_id,
-        mail_id=told.mail_id,
+        mail_id=delivered.mail_id,
         places=record.places,
         keywords=record.keywords,
         created_seq=record.created_seq,
         changed_seq=record.changed_seq,
-        received_at_ms=told.received_at_ms,
-        content=told.content,
+        received_at_ms=delivered.received_at_ms,
+        content=delivered.content,
         head=HeaderSummary() if destroyed else head,
-        verdict=told.verdict,
-        hops=() if destroyed else told.hops,
+        verdict=delivered.verdict,
+        hops=() if destroyed else delivered.hops,
         thread_id=record.thread_id,
         destroyed=destroyed,
     )
 
 
 class JournalReplay:
-    """A mailbox folded in memory, entry by entry: for rebuilding, verifying and tests."""
+    """A mailbox replayed in memory, entry by entry: for rebuilds, checks and tests."""
 
     def __init__(self, state: MailboxState, records: Mapping[str, MessageRecord]) -> None:
         self.state = state
         self.records = dict(records)
 
     def add(self, entry: MailboxChanged) -> None:
-        """ValueError: it does not follow on the last one."""
+        """Apply the next entry.
+
+        Raises ValueError: its seq does not follow the last seq, or it changes an unknown message.
+        """
         if entry.seq != self.state.seq + 1:
-            msg = f"seq {entry.seq} does not follow on {self.state.seq}"
+            msg = f"seq {entry.seq} does not follow {self.state.seq}"
             raise ValueError(msg)
         usage = usage_after(self.state.usage, entry, self.records)
         self.state = state_after(self.state, entry, usage)
@@ -109,7 +115,7 @@ def _total(folders: Mapping[str, FolderCounts], id_: str) -> int:
 def _record_after(seq: int, change: MessageChange, before: MessageRecord | None) -> MessageRecord:
     delivered = change.delivered or (before.delivered if before else None)
     if delivered is None:
-        msg = f"seq {seq} changes message {change.message_id}, which nothing has created"
+        msg = f"seq {seq} changes message {change.message_id}, which no entry created"
         raise ValueError(msg)
     destroyed = change.change == "destroyed"
     if destroyed:

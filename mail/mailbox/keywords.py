@@ -1,4 +1,4 @@
-"""Keywords of messages: RFC 8621 §4.1.1 (syntax, case), RFC 9051 §2.3.2 (flags)."""
+"""Message keywords: syntax and case of RFC 8621 §4.1.1, flags of RFC 9051 §2.3.2."""
 
 import re
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ _KEYWORD = re.compile(r"""[!#$&'+-\[^-z|}~]{1,255}""")  # printable ASCII withou
 
 
 def normal_keywords(keywords: Iterable[str]) -> frozenset[str] | None:
-    """In lower case, which RFC 8621 makes the one form; None when one of them is no keyword."""
-    written = frozenset(keywords)
-    if not all(_KEYWORD.fullmatch(keyword) for keyword in written):
+    """The keywords in lower case, as RFC 8621 requires; None if one of them is invalid."""
+    given = frozenset(keywords)
+    if not all(_KEYWORD.fullmatch(keyword) for keyword in given):
         return None
-    return frozenset(keyword.lower() for keyword in written)
+    return frozenset(keyword.lower() for keyword in given)

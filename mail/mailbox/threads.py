@@ -1,8 +1,8 @@
-"""Conversations: which messages of a mailbox belong together (RFC 8621 §3, RFC 5322 §3.6.4).
+"""Threads: the conversations of a mailbox (RFC 8621 §3, RFC 5322 §3.6.4).
 
-Each mailbox binds message ids to threads. A message joins the thread of the first id that is bound
-already, in the order of `thread_keys`; else it begins one. All its unbound ids are then bound to
-its thread, so that a parent that comes late still finds its answers.
+Each mailbox binds Message-IDs to threads. A message joins the thread of the first of its ids that
+is bound, in the order of `thread_keys`; if no id is bound, it begins a thread. Its unbound ids are
+then bound to its thread, so that a parent that arrives later joins the thread of its replies.
 """
 
 import hashlib
@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from mail.ids import derived_id
 from schemas.mail import HeaderSummary
 
-REFERENCES_MAX = 20  # the last ones: the nearest ancestors
-REPLIES_MAX = 5
+REFERENCES_MAX = 20  # the last ids of References: the nearest ancestors
+REPLIES_MAX = 5  # the first ids of In-Reply-To
 _KEY_BYTES = 16
 
 
 def thread_keys(head: HeaderSummary) -> tuple[bytes, ...]:
-    """Hashes of the ids that tie a message to others, the closest tie first.
+    """Thread keys: hashes of the Message-IDs that relate a message to others, nearest first.
 
-    Its own (a copy of a message that is here), In-Reply-To, then References from the last back.
+    The order is the message's own id (for copies of it), In-Reply-To, then References from the last
+    to the first.
     """
     ids = (
         head.message_id,
@@ -30,15 +31,15 @@ def thread_keys(head: HeaderSummary) -> tuple[bytes, ...]:
 
 
 def thread_for(message_id: str, keys: tuple[bytes, ...], bound: Mapping[bytes, str]) -> str:
-    """The first thread that `keys` are bound to, or the one that this message begins."""
-    found = next((bound[key] for key in keys if key in bound), None)
-    return found or derived_id(message_id, "thread")
+    """The thread id of the first bound key, in the order of `keys`; else a new thread id."""
+    thread_id = next((bound[key] for key in keys if key in bound), None)
+    return thread_id or derived_id(message_id, "thread")
 
 
 def bindings(
     thread_id: str, keys: tuple[bytes, ...], bound: Mapping[bytes, str]
 ) -> dict[bytes, str]:
-    """What to bind now; what is bound stays."""
+    """The keys to bind to the thread: those of `keys` that are not in `bound`."""
     return {key: thread_id for key in keys if key not in bound}
 
 

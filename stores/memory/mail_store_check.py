@@ -54,10 +54,10 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
     except rules.JournalDamaged as error:
         return ConsistencyReport(differences=(rules.journal_difference(error),))
     views = _wanted(box, "", history, {})
-    told = rules.state_differences(box.state, rules.recounted(history))
+    told = rules.state_differences(box.state, rules.expected_state(history))
     return ConsistencyReport(
         differences=tuple(sorted({*views.differences, *told})),
-        messages=tuple(map(rules.kept, history.records.values())),
+        messages=tuple(map(rules.expected_message, history.records.values())),
         without_row=tuple(views.lost),
     )
 
@@ -87,7 +87,7 @@ def _step(
         box.messages, mended = views.rows, len(views.differences)
         box.threads |= views.threads
     if COUNTS in before.parts:
-        wanted = rules.recounted(history)
+        wanted = rules.expected_state(history)
         mended += len(rules.state_differences(box.state, wanted))
         box.state = wanted
     return msgspec.structs.replace(after, mended=mended, is_finished=True)
@@ -95,7 +95,7 @@ def _step(
 
 def _history(box: MemoryMailbox) -> JournalReplay:
     records = box.folded.records.values()
-    return rules.folded(Snapshot(state=box.folded.state), records, box.journal.values())
+    return rules.replay(Snapshot(state=box.folded.state), records, box.journal.values())
 
 
 def _wanted(
@@ -108,15 +108,15 @@ def _wanted(
     for record in sorted(history.records.values(), key=lambda record: record.created_seq):
         found = box.messages.get(record.message_id)
         if found is None:
-            views.lost.append(rules.kept(record))
-            views.differences.append(rules.no_row(record.message_id))
+            views.lost.append(rules.expected_message(record))
+            views.differences.append(rules.missing_row(record.message_id))
             head = heads.get(record.message_id, HeaderSummary())
-            row = rules.lost_row(
+            row = rules.rebuilt_row(
                 record, user_id=user_id, domain_id=box.domain_id, head=head, bound=box.threads
             )
         else:
             views.differences += rules.row_differences(record.message_id, record, found)
-            row = rules.wanted_row(record, found)
+            row = rules.expected_row(record, found)
         views.rows[record.message_id] = row
     _bind(box, views)
     return views

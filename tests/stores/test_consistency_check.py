@@ -183,7 +183,7 @@ async def test_a_row_that_the_journal_does_not_know_goes(broken) -> None:
     stranger = another_row(writer, message_id="stranger")
     spoil("INSERT INTO message VALUES (99, 1, 'stranger', 'm', ?)", stranger)
     (found,) = (await store.check("ann")).differences
-    assert "stranger has a row, and the journal does not know it" in found.what
+    assert "stranger has a row, but is not in the journal" in found.what
     await rebuilt(store, "ann", [LISTS])
     assert dump() == before
 
@@ -204,10 +204,10 @@ async def test_threads_are_bound_again(broken) -> None:
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 3)", "behind seq 2"),
+        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 3)", "after seq 2"),
         ("DELETE FROM journal WHERE journal_key = (1 << 32 | 8)", "ends at seq 7"),
-        ("UPDATE journal SET entry = x'c1' WHERE journal_key = (1 << 32 | 5)", "behind seq"),
-        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 1)", "behind seq 0"),
+        ("UPDATE journal SET entry = x'c1' WHERE journal_key = (1 << 32 | 5)", "after seq"),
+        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 1)", "after seq 0"),
     ],
 )
 async def test_a_damaged_journal_is_named_and_nothing_rebuilt_from_it(

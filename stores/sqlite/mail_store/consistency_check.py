@@ -135,7 +135,7 @@ def message_rows(look: CheckStep) -> bool:
             rest = (told[id_] for id_ in ids if id_ > message_id and id_ in told)
             lost = [record for record in rest if record.message_id not in there]
             alive = [record for record in (told[message_id], *lost) if not record.destroyed]
-            look.lacking = tuple(map(rules.kept, alive[:HEADS_MAX]))
+            look.lacking = tuple(map(rules.expected_message, alive[:HEADS_MAX]))
             look.room = 0
             return False
         look.after = (message_id,)
@@ -224,7 +224,7 @@ def _message(
     if record is None or row is None:
         look.execute("DELETE FROM message WHERE message_key = ?", (found[0],))
         return True
-    wanted = rules.wanted_row(record, row)
+    wanted = rules.expected_row(record, row)
     if differences:
         _rewrite(look, found[0], wanted)
     _lines(look, found[0], wanted)
@@ -236,11 +236,11 @@ def _lost(look: CheckStep, record: MessageRecord, found: _Found | None) -> bool:
     head = HeaderSummary() if record.destroyed else look.heads.get(record.message_id)
     if look.mend and head is None:
         return False
-    look.without_row.append(rules.kept(record))
+    look.without_row.append(rules.expected_message(record))
     look.differences += (
         rules.row_differences(record.message_id, record, None)
         if found
-        else [rules.no_row(record.message_id)]
+        else [rules.missing_row(record.message_id)]
     )
     if look.mend and head is not None:
         row = _made(look, record, head)
@@ -258,7 +258,9 @@ def _made(look: CheckStep, record: MessageRecord, head: HeaderSummary) -> Messag
     (domain_id,) = look.connection.execute(
         "SELECT domain_id FROM mailbox WHERE mailbox_key = ?", (look.box.key,)
     ).fetchone()
-    return rules.lost_row(record, user_id=look.user_id, domain_id=domain_id, head=head, bound=bound)
+    return rules.rebuilt_row(
+        record, user_id=look.user_id, domain_id=domain_id, head=head, bound=bound
+    )
 
 
 def _rewrite(look: CheckStep, message_key: int, row: Message) -> None:
@@ -291,7 +293,7 @@ def _owner(look: CheckStep, message_key: int) -> tuple[str, Message | None]:
     message_id, mail_id, blob = found
     record = TOLD.get(look.connection, look.box.key, message_id)
     row = _read(message_id, (message_key, mail_id, blob))
-    return message_id, rules.wanted_row(record, row) if record and row else None
+    return message_id, rules.expected_row(record, row) if record and row else None
 
 
 def _read(message_id: str, found: _Found) -> Message | None:

@@ -68,7 +68,7 @@ def check(connection: Connection, user_id: str) -> ConsistencyReport:
     messages: list[ExpectedMessage] = []
     after = ""
     while found := TOLD.behind(connection, box.key, after, _RANGE):
-        messages += map(rules.kept, found)
+        messages += map(rules.expected_message, found)
         after = found[-1].message_id
     return ConsistencyReport(
         differences=tuple(sorted(set(look.differences))),
