@@ -2,7 +2,8 @@
 
 A rule returns the commit to write, or the answer to a command that changes nothing. No rule reads
 a clock, draws a random number or makes an id. Two owners of a partition, or one owner before and
-after a crash, therefore compute the same commit, and the journal can distinguish a repeat from a conflict.
+after a crash, therefore compute the same commit. So the journal can distinguish a repeat from a
+conflict.
 Commands on whole folders are in mail/mailbox/bulk_commands.py.
 """
 

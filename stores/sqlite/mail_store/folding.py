@@ -32,7 +32,7 @@ def fold(connection: Connection, user_id: str, *, before_ms: int, to_seq: int) -
         for entry in due:
             made = _folded(connection, box.key, made, entry)
     except (ValueError, KeyError, msgspec.MsgspecError) as error:
-        raise JournalDamaged(f"behind seq {box.folded_seq}: {error}") from error
+        raise JournalDamaged(f"after seq {box.folded_seq}: {error}") from error
     if due:
         _put(connection, box.key, made)
     return len(due)

@@ -199,7 +199,7 @@ class Steps(RuleBasedStateMachine):
             self.mending = command.command_id
         for one in outputs:
             if isinstance(one, CommandAnswered):
-                assert "behind seq" not in one.detail, "the journal was folded meanwhile"
+                assert "after seq" not in one.detail, "the journal was folded meanwhile"
                 is_whole = self.mending == one.answers and one.outcome != "refused"
                 self.is_damaged &= not is_whole
 
