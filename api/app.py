@@ -25,6 +25,7 @@ from api.http.security_headers import secure
 from api.openapi import PATH, document
 from api.ports import ApiPorts
 from api.problems import Problem, of_error, of_http
+from api.route import AuthenticatedRoute
 from api.routes import ROUTES
 from api.webmail.static_files import add_page
 from mail.errors import PostriverError
@@ -33,7 +34,9 @@ from mail.lifecycle import Periodic
 
 log = logging.getLogger("postriver.api")
 _UNREAD = logging.getLogger("aiohttp.unread")  # it quotes heads that it cannot read
-_SIGNED_PATHS = frozenset(route.path for route in ROUTES if route.signed)
+_AUTHENTICATED_PATHS = frozenset(
+    route.path for route in ROUTES if isinstance(route, AuthenticatedRoute)
+)
 _PREPARED = web.RequestKey("prepared", bool)
 
 
@@ -135,7 +138,7 @@ async def _sent(
 def _is_signed(request: web.Request) -> bool:
     """Whether the route asks who it is: then its caller is charged, see api/context.py."""
     resource = request.match_info.route.resource
-    return resource is not None and resource.canonical in _SIGNED_PATHS
+    return resource is not None and resource.canonical in _AUTHENTICATED_PATHS
 
 
 def _problem(error: Exception, edge: AppContext) -> Problem:

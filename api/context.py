@@ -3,21 +3,19 @@
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from api.config import ApiConfig
-from api.http.authentication import AuthenticatedUser, authenticate
+from api.http.authentication import AuthenticatedUser
 from api.http.client_address import CLIENT
 from api.limits.downloads import DownloadSlots
-from api.limits.request_rates import RATES, RequestRates
+from api.limits.request_rates import RequestRates
 from api.limits.search_time import SearchTime
-from api.limits.work_shares import WorkShares, on_the_loop
+from api.limits.work_shares import WorkShares
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
-from api.problems import Problem
 from api.push.ended_sessions import EndedSessions
 from api.push_connections import PushConnections
 from edge.authenticator import Authenticator
@@ -25,7 +23,6 @@ from edge.connection_limits import ConnectionLimiter
 from edge.fair_turns import FairTurns
 from edge.login_limiter import LoginLimiter
 from edge.trusted_networks import one_peer
-from mail.clock import now_ms
 from mail.directory.usage_cache import UsageCache
 
 NotReadyReasons = Callable[[], list[str]]
@@ -117,33 +114,3 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons)
         work=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(ports.store.domain_usage),
     )
-
-
-def open_to_all(
-    handler: RequestHandler,
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return await handler(RequestContext(edge=request.app[EDGE], request=request))
-
-    return answer
-
-
-def signed_in(
-    handler: AuthenticatedHandler,
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Ask who it is before anything else is looked at; then count the request and its work."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        edge = request.app[EDGE]
-        try:
-            caller = await authenticate(request, edge.config, edge.ports, now_ms())
-        except Problem:
-            edge.count_anonymous(request)
-            raise
-        user_id = request[USER_ID] = caller.user.user_id
-        request[RATES] = edge.rates.take(user_id)
-        edge.work.admit(user_id)
-        work = handler(AuthenticatedRequest(edge=edge, request=request, caller=caller))
-        return await on_the_loop(work, partial(edge.work.charge, user_id))
-
-    return answer

@@ -47,7 +47,7 @@ def _operation(route: Route, config: ApiConfig) -> dict[str, Any]:
         "summary": route.summary,
         "parameters": _parameters(route, config),
         "responses": _responses(route),
-        "security": [{"bearer": []}, {"cookie": []}] if route.signed else [],
+        "security": [{scheme: []} for scheme in route.security],
     }
     if route.body:
         operation["requestBody"] = {"required": True, "content": _json(route.body)}
@@ -128,8 +128,7 @@ def _responses(route: Route) -> dict[str, Any]:
     if IF_NONE_MATCH in route.conditions:
         found["304"] = {"description": _phrase(304)}
     conditional = (412,) if IF_MATCH in route.conditions else ()
-    signed = (401, 429) if route.signed else ()
-    for status in sorted({*route.problems, *conditional, *signed, 500}):
+    for status in sorted({*route.problems, *route.common_problems, *conditional}):
         found.setdefault(str(status), _problem(status))
     return found
 
@@ -139,8 +138,8 @@ def _success(route: Route) -> dict[str, Any]:
     if route.frames:
         frames = [{"$ref": _REF.format(name=kind.__name__)} for kind in route.frames]
         described["content"] = {JSON: {"schema": {"oneOf": frames}}}
-    elif route.answer:
-        described["content"] = _json(route.answer)
+    elif route.response:
+        described["content"] = _json(route.response)
     elif route.status != HTTPStatus.NO_CONTENT:
         described["content"] = {
             route.media_type: {"schema": {"type": "string", "format": "binary"}}
@@ -164,7 +163,7 @@ def _phrase(status: int) -> str:
 def _schemas() -> dict[str, Any]:
     kinds: set[type[msgspec.Struct]] = {ProblemDetails, MessageSummary, GoneMessage}
     for route in ROUTES:
-        kinds |= {kind for kind in (route.body, route.answer, *route.frames) if kind}
+        kinds |= {kind for kind in (route.body, route.response, *route.frames) if kind}
         kinds |= {kind for _, kind in route.also if kind}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)

@@ -1,12 +1,12 @@
-"""Frames that a WebSocket sends: live changes, folders, and the steps of the journal."""
+"""Frames that a WebSocket sends: a changed message, a changed folder, the start of live events."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 
-from api.rest.changes_responses import FolderInfo, folder_info
-from api.rest.responses import summary
+from api.rest.changes import FolderInfo, folder_info
+from api.rest.responses import message_summary
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import Message
 
@@ -18,7 +18,7 @@ class CountsFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GoneMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is left to say of a destroyed message."""
+    """A destroyed message: only its id remains."""
 
     id: str
 
@@ -30,7 +30,7 @@ _SUMMARY_OR_GONE = [
 
 
 class FolderFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder of the owner's making came, changed or went. `state` as in changes."""
+    """A folder of the owner was created, renamed, moved or destroyed. `state`: see ChangeFrame."""
 
     type: str = "folder"
     state: str | None = None
@@ -41,7 +41,7 @@ class FolderFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """What was missed is told up to `seq`; from here on changes come as they happen."""
+    """All changes through `seq` have been sent; changes that follow are sent as they happen."""
 
     type: str = "live"
     state: str
@@ -49,9 +49,9 @@ class LiveFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """One change, as pushed; `folders` are those that its step touched.
+    """A change of one message; `folders` has the counts of all folders that its step changed.
 
-    `state` is what the client has seen through now; null while frames of the same step follow.
+    `state` is the state that the client has reached; null while frames of the same step follow.
     """
 
     type: str = "change"
@@ -65,26 +65,29 @@ class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
 def frames_of(
     step: MailboxChanged, rows: dict[str, Message], state: str
 ) -> Iterator[FolderFrame | ChangeFrame]:
-    """A frame for each change of a step, `state` with the last: no step is seen through half.
+    """A frame for each change of `step`; only the last has `state`, as a step is atomic.
 
-    A row may be newer than the step, never older. A step without changes has no frame: a chunk of
-    an order to a folder may meet only messages which are so already.
+    `rows` may be newer than the step, never older. A step without changes has no frames: a chunk of
+    a bulk command may find only messages that already have the requested state.
     """
-    frames = list(_frames_of(step, rows))
+    frames = list(_stateless_frames(step, rows))
     yield from frames[:-1]
     for last in frames[-1:]:
         yield msgspec.structs.replace(last, state=state)
 
 
-def _frames_of(
+def _stateless_frames(
     step: MailboxChanged, rows: dict[str, Message]
 ) -> Iterator[FolderFrame | ChangeFrame]:
-    touched = [CountsFrame(id=one.id, total=one.total, unread=one.unread) for one in step.folders]
-    for told in step.folder_changes:
+    counts = [
+        CountsFrame(id=folder.id, total=folder.total, unread=folder.unread)
+        for folder in step.folders
+    ]
+    for folder in step.folder_changes:
         yield FolderFrame(
-            seq=step.seq, change=told.change, folder=folder_info(told), folders=touched
+            seq=step.seq, change=folder.change, folder=folder_info(folder), folders=counts
         )
-    for one in step.changes:
-        row = None if one.change == "destroyed" else rows.get(one.message_id)
-        message = GoneMessage(id=one.message_id) if row is None else summary(row)
-        yield ChangeFrame(seq=step.seq, change=one.change, message=message, folders=touched)
+    for change in step.changes:
+        row = None if change.change == "destroyed" else rows.get(change.message_id)
+        message = GoneMessage(id=change.message_id) if row is None else message_summary(row)
+        yield ChangeFrame(seq=step.seq, change=change.change, message=message, folders=counts)

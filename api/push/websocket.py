@@ -26,6 +26,7 @@ from api.http.authentication import (
 from api.http.client_address import CLIENT
 from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized
 from api.push.event_stream import EventStream
+from api.push.frames import ChangeFrame, FolderFrame, LiveFrame
 from api.push_connections import (
     POLICY,
     SIGNED_OUT,
@@ -34,12 +35,21 @@ from api.push_connections import (
     CloseReason,
     SendQueue,
 )
-from api.rest.parameters import SocketFrame, query, since_of
+from api.rest.parameters import ShortText, query, since_of
+from api.route import OpenRoute
 from edge.token_bucket import TokenBuckets
 from mail.clock import now_ms
 from mail.errors import JournalTruncated, Transient
 
-_DECODER = msgspec.json.Decoder(SocketFrame)
+
+class ClientFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frame of the client: first `token`, if not yet authenticated; then `ping`."""
+
+    type: str = "token"
+    token: ShortText = ""
+
+
+_DECODER = msgspec.json.Decoder(ClientFrame)
 _WRITER_LIMIT_BYTES = 16 * 1024  # written before a send waits for the peer
 _PONG = '{"type":"pong"}'
 
@@ -230,3 +240,18 @@ async def _close(call: RequestContext, ws: web.WebSocketResponse, ending: CloseR
         await ws.close(code=code, message=reason.encode(), drain=False)
     if transport is not None:
         transport.abort()
+
+
+ROUTES = (
+    OpenRoute(
+        method="GET",
+        path="/v1/push",
+        name="push",
+        summary="WebSocket: changes after `since`, then live changes; without `since` only these.",
+        handler=push,
+        query=("since",),
+        frames=(ChangeFrame, FolderFrame, LiveFrame),
+        status=101,
+        problems=(400, 401, 403, 410, 426, 429, 503),
+    ),
+)

@@ -1,32 +1,91 @@
-"""The change feed: what happened since a seq, and where to start when that is too long ago.
+"""/v1/changes and /v1/snapshot: the change feed, and the state to start from when it is truncated.
 
-A client keeps one word, the last `state` that it has seen through: the epoch of the service and a
-seq. Changes carry what is true after them, so that seeing one again, or one whose effect a list
-already shows, does no harm. A restore begins another epoch, since seqs are given again after it.
+A client keeps one string, the last `state` it has processed: the epoch of the service and a seq.
+Each change carries the values after it, so processing a change twice, or one that a list already
+shows, does no harm. A restore begins a new epoch, because it reuses seqs.
 """
 
+from collections.abc import Iterator
+
+import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest
 from api.problems import feed_gone
-from api.rest.changes_responses import ChangeResource, ChangesPage, SnapshotPage, changes_of, record
+from api.rest.folders import FolderResource, folder_resource
 from api.rest.parameters import bad_cursor, cursor_of, limit_of, query, since_of
-from api.rest.responses import folder, json_answer
+from api.rest.responses import folder_ids, json_response
+from api.route import AuthenticatedRoute
 from mail.errors import JournalTruncated, Refused
 from mail.pagination import decode_cursor, encode_cursor
 from mail.ports import MailStore
-from schemas.events.mailbox_events import MailboxChanged
+from schemas.events.mailbox_events import FolderChange, MailboxChanged
+from schemas.mailbox import Message
 
-STEPS_AT_ONCE = 32  # of up to 500 messages each: what one read holds in memory
+STEPS_MAX = 32  # of one read; bounds memory, a step has up to 500 messages
+
+
+class FolderInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that the owner created, after a change."""
+
+    id: str
+    name: str
+    parent_id: str
+
+
+class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A change of one message, or of one `folder` that the owner created.
+
+    All changes of one step have its `seq`. A destroyed message has only its id.
+    """
+
+    seq: int
+    change: str  # created | updated | destroyed; of folders: created | renamed | destroyed
+    message_id: str | None = None
+    folder_ids: list[str] | None = None
+    keywords: list[str] | None = None
+    thread_id: str | None = None
+    folder: FolderInfo | None = None
+
+
+class ChangesPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes through `seq`; continue from `state` while `more` is true."""
+
+    changes: list[ChangeResource]
+    state: str
+    seq: int
+    latest_seq: int
+    more: bool
+
+
+class SnapshotRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a message that changes can carry."""
+
+    id: str
+    folder_ids: list[str]
+    keywords: list[str]
+    thread_id: str
+    created_seq: int
+    changed_seq: int
+
+
+class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages by id, with the folders on the first page; then get the changes since `state`."""
+
+    state: str
+    seq: int
+    folders: list[FolderResource]
+    messages: list[SnapshotRecord]
+    next_cursor: str | None
 
 
 async def steps_since(
-    store: MailStore, user_id: str, since_seq: int, *, limit: int = STEPS_AT_ONCE
+    store: MailStore, user_id: str, since_seq: int, *, limit: int = STEPS_MAX
 ) -> tuple[list[MailboxChanged], int]:
-    """At most `limit` next steps after `since_seq`, and the mailbox's last seq. JournalTruncated.
+    """At most `limit` steps after `since_seq`, and the mailbox's last seq.
 
-    A step is told only when everything that it changed can be read. A `since_seq` beyond the last
-    seq is of a mailbox that is no more, or of another epoch, and is as good as gone.
+    A step is included only when all views have its changes. Raises JournalTruncated: the steps are
+    folded, or `since_seq` is beyond the last seq, from another epoch or a removed mailbox.
     """
     latest_seq = (await store.state(user_id)).seq
     if since_seq > latest_seq:
@@ -35,42 +94,62 @@ async def steps_since(
     return [step for step in steps if step.seq <= latest_seq], latest_seq
 
 
-async def changes(call: AuthenticatedRequest) -> web.StreamResponse:
-    """Whole steps until `limit` changes are reached: more than that when the last step has more."""
+async def list_changes(call: AuthenticatedRequest) -> web.StreamResponse:
+    """Whole steps until `limit` changes are reached; the last step may exceed it."""
     values = query(call.request, "since", "limit")
     since, limit = since_of(values, call.edge.config), limit_of(values, call.edge.config)
     try:
-        return json_answer(await _changes(call, since or 0, limit))
-    except JournalTruncated as gone:
-        raise feed_gone() from gone
+        return json_response(await _changes_page(call, since or 0, limit))
+    except JournalTruncated as error:
+        raise feed_gone() from error
 
 
-async def _changes(call: AuthenticatedRequest, seq: int, limit: int) -> ChangesPage:
-    found: list[ChangeResource] = []
+async def _changes_page(call: AuthenticatedRequest, seq: int, limit: int) -> ChangesPage:
+    changes: list[ChangeResource] = []
     latest_seq = seq
-    while len(found) < limit:
-        wanted = min(STEPS_AT_ONCE, limit - len(found))  # most steps have a change
-        steps, latest_seq = await steps_since(
-            call.edge.ports.store, call.user_id, seq, limit=wanted
-        )
+    while len(changes) < limit:
+        count = min(STEPS_MAX, limit - len(changes))  # most steps have at least one change
+        steps, latest_seq = await steps_since(call.edge.ports.store, call.user_id, seq, limit=count)
         for step in steps:
-            found += changes_of(step)
+            changes += _change_resources(step)
             seq = step.seq
-            if len(found) >= limit:
+            if len(changes) >= limit:
                 break
         if not steps:
             break
     state = call.edge.config.state(seq)
     return ChangesPage(
-        changes=found, state=state, seq=seq, latest_seq=latest_seq, more=seq < latest_seq
+        changes=changes, state=state, seq=seq, latest_seq=latest_seq, more=seq < latest_seq
     )
 
 
-async def snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
-    """Every message there is, by id. The first page says from which seq to go on afterwards.
+def _change_resources(step: MailboxChanged) -> Iterator[ChangeResource]:
+    """Folders first: messages of the step may be in a folder that it created."""
+    for change in step.folder_changes:
+        yield ChangeResource(seq=step.seq, change=change.change, folder=folder_info(change))
+    for message in step.changes:
+        if message.change == "destroyed":
+            yield ChangeResource(seq=step.seq, change=message.change, message_id=message.message_id)
+        else:
+            yield ChangeResource(
+                seq=step.seq,
+                change=message.change,
+                message_id=message.message_id,
+                folder_ids=folder_ids(message.places),
+                keywords=list(message.keywords),
+                thread_id=message.thread_id,
+            )
 
-    Pages are of the moment of their reading, later than that seq or equal: the changes that follow
-    it, seen through, make the whole equal to the mailbox.
+
+def folder_info(change: FolderChange) -> FolderInfo:
+    return FolderInfo(id=change.id, name=change.name, parent_id=change.parent_id)
+
+
+async def get_snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
+    """A page of all messages, by id. Every page has the seq at which the first page was read.
+
+    Later pages may show later changes. The changes since that seq, applied to all pages, give the
+    mailbox.
     """
     values = query(call.request, "limit", "cursor")
     store, config = call.edge.ports.store, call.edge.config
@@ -83,14 +162,48 @@ async def snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
     if seq is None:
         seq = (await store.state(call.user_id)).seq
     rows = await store.by_id(call.user_id, after_id=after_id, limit=limit)
-    on = encode_cursor((seq, rows[-1].message_id), *scope) if len(rows) == limit else None
-    folders = [] if after_id else [folder(one) for one in await store.folders(call.user_id)]
-    return json_answer(
+    is_full = len(rows) == limit
+    folders = [] if after_id else await store.folders(call.user_id)
+    return json_response(
         SnapshotPage(
             state=config.state(seq),
             seq=seq,
-            folders=folders,
-            messages=[record(row) for row in rows],
-            next_cursor=on,
+            folders=[folder_resource(row) for row in folders],
+            messages=[_snapshot_record(row) for row in rows],
+            next_cursor=encode_cursor((seq, rows[-1].message_id), *scope) if is_full else None,
         )
     )
+
+
+def _snapshot_record(row: Message) -> SnapshotRecord:
+    return SnapshotRecord(
+        id=row.message_id,
+        folder_ids=folder_ids(row.places),
+        keywords=list(row.keywords),
+        thread_id=row.thread_id,
+        created_seq=row.created_seq,
+        changed_seq=row.changed_seq,
+    )
+
+
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/changes",
+        name="changes",
+        summary="Get changes after `since`, in whole steps: a page may have more than `limit`.",
+        handler=list_changes,
+        query=("since", "limit"),
+        response=ChangesPage,
+        problems=(410,),
+    ),
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/snapshot",
+        name="snapshot",
+        summary="Get folders and keywords of all messages, to start from when changes are gone.",
+        handler=get_snapshot,
+        query=("limit", "cursor"),
+        response=SnapshotPage,
+    ),
+)

@@ -1,8 +1,7 @@
-"""Conditional requests (RFC 9110 §13): a copy that is still right, a change of what was seen.
+"""Conditional requests (RFC 9110 §13): If-None-Match on reads, If-Match on changes.
 
-A message's entity tag is the state of its mailbox that it was changed with. What is made of a whole
-mailbox, such as a list, has the mailbox's: it changes with every step, and is looked at before
-anything is read.
+The entity tag of a message is the mailbox state of its last change. The tag of a list or a folder
+is the state of the mailbox: every step changes it, and it is compared before anything else is read.
 """
 
 import re
@@ -13,61 +12,69 @@ from api.context import AuthenticatedHandler, AuthenticatedRequest
 from api.problems import Problem
 from schemas.mailbox import Message
 
-_TAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
+_ENTITY_TAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
 _ANY = "*"
 
 
-def tag_of(call: AuthenticatedRequest, row: Message) -> str:
-    return _tag(call, row.changed_seq)
+def message_etag(call: AuthenticatedRequest, row: Message) -> str:
+    return _etag(call, row.changed_seq)
 
 
-def _tag(call: AuthenticatedRequest, seq: int) -> str:
+def _etag(call: AuthenticatedRequest, seq: int) -> str:
     return f'"{call.edge.config.state(seq)}"'
 
 
-def not_modified(request: web.Request, tag: str) -> web.Response | None:
-    """304 when the client has what `tag` stands for (If-None-Match, compared weakly)."""
+def not_modified(request: web.Request, etag: str) -> web.Response | None:
+    """304 if If-None-Match lists `etag` (weak comparison) or is `*`; else None."""
     header = request.headers.get(hdrs.IF_NONE_MATCH)
-    if header is None or (header.strip() != _ANY and tag not in _tags(header, is_weak_good=True)):
+    if header is None:
         return None
-    return web.Response(status=304, headers={hdrs.ETAG: tag})
+    if header.strip() != _ANY and etag not in _etags(header, accept_weak=True):
+        return None
+    return web.Response(status=304, headers={hdrs.ETAG: etag})
 
 
-def wanted_seq(call: AuthenticatedRequest, row: Message) -> int | None:
-    """The `changed_seq` that a change depends on; None: it depends on none. 412."""
+def required_seq(call: AuthenticatedRequest, row: Message) -> int | None:
+    """The `changed_seq` that If-Match requires; None for no If-Match or `*`.
+
+    Raises Problem 412: If-Match does not list the tag of `row`.
+    """
     header = call.request.headers.get(hdrs.IF_MATCH)
     if header is None or header.strip() == _ANY:
         return None
-    if tag_of(call, row) not in _tags(header, is_weak_good=False):
+    if message_etag(call, row) not in _etags(header, accept_weak=False):
         raise changed_meanwhile(call.request)
     return row.changed_seq
 
 
 def changed_meanwhile(request: web.Request) -> Problem:
-    """412 when the request has a condition; else 409: it was to destroy what was read."""
+    """412 if the request has If-Match; else 409: a message changed before it was destroyed."""
     status = 412 if hdrs.IF_MATCH in request.headers else 409
-    return Problem(status, "changed_meanwhile", "The message was changed meanwhile: read it again.")
+    return Problem(status, "changed_meanwhile", "The message has changed: read it again.")
 
 
-def of_mailbox(handler: AuthenticatedHandler) -> AuthenticatedHandler:
-    """For what follows from the mailbox alone. The tag is taken first: it is never too new."""
+def with_mailbox_etag(handler: AuthenticatedHandler) -> AuthenticatedHandler:
+    """Decorate a handler whose response depends on the mailbox alone: add ETag, answer 304.
 
-    async def answer(call: AuthenticatedRequest) -> web.StreamResponse:
-        tag = _tag(call, (await call.edge.ports.store.state(call.user_id)).seq)
-        unchanged = not_modified(call.request, tag)
-        if unchanged is not None and not _takes_any(call.request):
+    The state is read before the handler runs, so the tag is never newer than the response.
+    """
+
+    async def conditional(call: AuthenticatedRequest) -> web.StreamResponse:
+        etag = _etag(call, (await call.edge.ports.store.state(call.user_id)).seq)
+        unchanged = not_modified(call.request, etag)
+        if unchanged is not None and not _matches_any(call.request):
             return unchanged
         response = await handler(call)
-        response.headers[hdrs.ETAG] = tag
+        response.headers[hdrs.ETAG] = etag
         return unchanged or response
 
-    return answer
+    return conditional
 
 
-def _takes_any(request: web.Request) -> bool:
-    """Whether it is enough that there is something, which only the handler knows."""
+def _matches_any(request: web.Request) -> bool:
+    """Whether If-None-Match is `*`: only the handler knows whether the resource exists."""
     return request.headers.get(hdrs.IF_NONE_MATCH, "").strip() == _ANY
 
 
-def _tags(header: str, *, is_weak_good: bool) -> set[str]:
-    return {f'"{text}"' for weak, text in _TAG.findall(header) if is_weak_good or not weak}
+def _etags(header: str, *, accept_weak: bool) -> set[str]:
+    return {f'"{text}"' for weak, text in _ENTITY_TAG.findall(header) if accept_weak or not weak}

@@ -1,4 +1,4 @@
-"""Bytes out: raw messages and attachments, never shown by a browser as part of our site."""
+"""Downloads: raw messages and attachments, which browsers save or open in a sandbox."""
 
 import re
 import unicodedata
@@ -12,55 +12,57 @@ from api.http.paced_response import send, whole
 from api.http.security_headers import SANDBOX_CSP
 from api.problems import not_found
 from api.rest.conditional_requests import not_modified
-from api.rest.message import row_of
-from api.rest.message_parsing import attached
-from api.rest.parameters import number_of, query
+from api.rest.message import read_message
+from api.rest.message_parsing import parse_attachment
+from api.rest.parameters import attachment_number_of, query
+from api.route import AuthenticatedRoute
 from schemas.mail import PARTS
 from schemas.mailbox import Message
 
-PIECE_BYTES = 256 * 1024  # read from the store at once
+PIECE_BYTES = 256 * 1024  # of one read from the content store
 FILENAME_MAX_CHARS = 120
-ACTIVE = "application/octet-stream"
-# Types that no browser runs anything of; SVG, HTML and XML are not among them.
-HARMLESS = frozenset(
+OCTET_STREAM = "application/octet-stream"
+# Types without active content. SVG, HTML and XML can carry scripts and are sent as octet streams.
+PASSIVE_TYPES = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/pdf"}
 )
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Cf has the marks that turn text round
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Cf: bidi overrides can disguise a name
 
 
-async def raw(call: AuthenticatedRequest) -> web.StreamResponse:
-    """The message as it is kept: our trace header, then the bytes as accepted."""
+async def get_raw(call: AuthenticatedRequest) -> web.StreamResponse:
+    """The stored message: our trace header, then the octets as accepted."""
     query(call.request)
-    row = await row_of(call)
-    tag = f'"{row.content.sha256}"'
-    unchanged = not_modified(call.request, tag)
+    row = await read_message(call)
+    etag = f'"{row.content.sha256}"'
+    unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
     with call.edge.downloads.slot(call.user_id, PIECE_BYTES):
         size_bytes, pieces = row.content.size_bytes, _pieces(call, row)
-        return await _send(call, pieces, size_bytes, "message/rfc822", f"{row.mail_id}.eml", tag)
+        return await _send(call, pieces, size_bytes, "message/rfc822", f"{row.mail_id}.eml", etag)
 
 
-async def attachment(call: AuthenticatedRequest) -> web.StreamResponse:
+async def get_attachment(call: AuthenticatedRequest) -> web.StreamResponse:
+    """Attachment `n`, decoded. Raises Problem 404: no such attachment, or mail parts unscanned."""
     query(call.request)
-    n = number_of(call.request)
-    row = await row_of(call)
-    if PARTS in row.verdict.unchecked:  # no scanner saw it as it would be handed out
+    n = attachment_number_of(call.request)
+    row = await read_message(call)
+    if PARTS in row.verdict.unchecked:  # no scanner saw this attachment as it would be sent
         raise not_found()
-    tag = f'"{row.content.sha256}.{n}"'
-    unchanged = not_modified(call.request, tag)
+    etag = f'"{row.content.sha256}.{n}"'
+    unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
     with call.edge.downloads.slot(call.user_id, row.content.size_bytes):
-        part, data = await attached(call.edge, row, n)
-        kind = part.content_type.lower()
-        kind = kind if kind in HARMLESS else ACTIVE
-        name = safe_filename(part.filename, f"attachment-{n}")
-        return await _send(call, whole(data), len(data), kind, name, tag)
+        part, data = await parse_attachment(call.edge, row, n)
+        content_type = part.content_type.lower()
+        content_type = content_type if content_type in PASSIVE_TYPES else OCTET_STREAM
+        filename = safe_filename(part.filename, f"attachment-{n}")
+        return await _send(call, whole(data), len(data), content_type, filename, etag)
 
 
 async def _pieces(call: AuthenticatedRequest, row: Message) -> AsyncIterator[bytes]:
-    """The content, piece by piece from the store: a whole one would wait in memory."""
+    """The content in pieces of PIECE_BYTES, so that memory does not hold all of it."""
     ref, size_bytes = row.content.ref, row.content.size_bytes
     for start in range(0, size_bytes, PIECE_BYTES):
         size = min(PIECE_BYTES, size_bytes - start)
@@ -73,32 +75,60 @@ async def _send(
     size_bytes: int,
     content_type: str,
     filename: str,
-    tag: str,
+    etag: str,
 ) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: content_type,
             hdrs.CONTENT_LENGTH: str(size_bytes),
             hdrs.CONTENT_DISPOSITION: disposition(filename),
-            hdrs.ETAG: tag,
+            hdrs.ETAG: etag,
             "Content-Security-Policy": SANDBOX_CSP,
         }
     )
     return await send(call.request, response, pieces, call.edge.config)
 
 
-def safe_filename(filename: str, otherwise: str) -> str:
-    """The last part of a path, of printable characters, not hidden, with its extension kept."""
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", filename))[-1]
-    clean = "".join(c for c in last if unicodedata.category(c) not in _UNPRINTABLE)
-    clean = clean.strip().lstrip(".").strip()
-    stem, dot, extension = clean.rpartition(".")
+def safe_filename(filename: str, default: str) -> str:
+    """The last path component of `filename`, or `default` if nothing remains.
+
+    Unprintable characters and leading dots are removed. The length is limited to
+    FILENAME_MAX_CHARS; the extension is kept.
+    """
+    component = re.split(r"[/\\]", unicodedata.normalize("NFC", filename))[-1]
+    name = "".join(c for c in component if unicodedata.category(c) not in _UNPRINTABLE)
+    name = name.strip().lstrip(".").strip()
+    stem, dot, extension = name.rpartition(".")
     if dot and len(extension) <= 16:
-        clean = f"{stem[: FILENAME_MAX_CHARS - len(extension) - 1]}.{extension}"
-    return clean[:FILENAME_MAX_CHARS] or otherwise
+        name = f"{stem[: FILENAME_MAX_CHARS - len(extension) - 1]}.{extension}"
+    return name[:FILENAME_MAX_CHARS] or default
 
 
 def disposition(filename: str) -> str:
-    """RFC 6266 §4.3: plain ASCII for old clients, and the name itself as RFC 8187 has it."""
+    """Content-Disposition (RFC 6266 §4.3): ASCII for old clients, then the name by RFC 8187."""
     plain = re.sub(r"[^A-Za-z0-9 ._()+,=@-]", "_", filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/messages/{id}/raw",
+        name="raw",
+        summary="Download the stored message: trace header, then the octets as accepted.",
+        handler=get_raw,
+        media_type="message/rfc822",
+        problems=(404,),
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/messages/{id}/attachments/{n}",
+        name="attachment",
+        summary="Download an attachment.",
+        handler=get_attachment,
+        media_type=OCTET_STREAM,
+        problems=(404,),
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+)

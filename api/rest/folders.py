@@ -1,18 +1,27 @@
-"""Folders: read, made, renamed, moved, deleted, emptied, read as a whole."""
+"""/v1/folders: list, read, create, rename, move, delete, empty, and mark all as read."""
 
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from aiohttp import hdrs, web
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from api.context import AuthenticatedRequest
 from api.problems import bad_request, not_found
-from api.rest import responses
-from api.rest.mailbox_commands import accepted, carry_out_one, of_caller
-from api.rest.parameters import query, read_body
-from api.rest.requests import FolderPatch, NewFolder
-from api.rest.responses import FolderList, json_answer
+from api.rest.conditional_requests import with_mailbox_etag
+from api.rest.mailbox_commands import (
+    ACCEPTED,
+    BODY_PROBLEMS,
+    COMMAND_PROBLEMS,
+    accepted,
+    command_fields,
+    execute,
+)
+from api.rest.parameters import ResourceId, query, read_body
+from api.rest.responses import json_response
+from api.route import AuthenticatedRoute
 from mail.ids import new_id
+from mail.mailbox.folders import NAME_MAX_CHARS
 from schemas.events.mailbox_commands import (
     BulkFolderCommand,
     ChangeFolder,
@@ -23,90 +32,219 @@ from schemas.events.mailbox_commands import (
 )
 from schemas.mailbox import Folder
 
+FolderName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_CHARS)]
 
-async def folders(call: AuthenticatedRequest) -> web.StreamResponse:
+
+class NewFolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A folder to create; `parent_id` null: at the top level."""
+
+    name: FolderName
+    parent_id: ResourceId | None = None
+
+
+class FolderPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new name, a new parent, or both; `parent_id` null: move to the top level."""
+
+    name: FolderName | UnsetType = UNSET
+    parent_id: ResourceId | UnsetType | None = UNSET
+
+
+class FolderResource(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder with its counts.
+
+    `role` is the special use of a standard folder (RFC 6154). It is "" for the owner's folders, and
+    only these may have a parent.
+    """
+
+    id: str
+    name: str
+    role: str
+    parent_id: str | None
+    total: int
+    unread: int
+
+
+class FolderList(msgspec.Struct, frozen=True, kw_only=True):
+    folders: list[FolderResource]
+
+
+def folder_resource(row: Folder) -> FolderResource:
+    counts = row.counts
+    return FolderResource(
+        id=counts.id,
+        name=row.name,
+        role=row.role,
+        parent_id=row.parent_id or None,
+        total=counts.total,
+        unread=counts.unread,
+    )
+
+
+async def list_folders(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     rows = await call.edge.ports.store.folders(call.user_id)
-    return json_answer(FolderList(folders=[responses.folder(one) for one in rows]))
+    return json_response(FolderList(folders=[folder_resource(row) for row in rows]))
 
 
-async def folder(call: AuthenticatedRequest) -> web.StreamResponse:
+async def get_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
-    return json_answer(await _folder(call, call.request.match_info["id"]))
+    return await _folder_response(call, call.request.match_info["id"])
 
 
 async def create_folder(call: AuthenticatedRequest) -> web.StreamResponse:
-    """201 with the folder; 202 when it was not seen in time."""
+    """201 with the folder; 202 if it was not seen in time."""
     query(call.request)
-    asked = await read_body(call.request, NewFolder)
-    order = CreateFolder(
-        **of_caller(call), folder_id=new_id(), name=asked.name, parent_id=asked.parent_id or ""
+    body = await read_body(call.request, NewFolder)
+    command = CreateFolder(
+        **command_fields(call),
+        folder_id=new_id(),
+        name=body.name,
+        parent_id=body.parent_id or "",
     )
-    place = f"/v1/folders/{order.folder_id}"
-    if await carry_out_one(call, order) is None:
-        return accepted(place)
-    made = await _folder(call, order.folder_id)
-    return json_answer(made, status=201, headers={hdrs.LOCATION: place})
+    location = f"/v1/folders/{command.folder_id}"
+    if await execute(call, command) is None:
+        return accepted(location)
+    folder = folder_resource(await _read_folder(call, command.folder_id))
+    return json_response(folder, status=201, headers={hdrs.LOCATION: location})
 
 
 async def patch_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
-    asked = await read_body(call.request, FolderPatch)
+    body = await read_body(call.request, FolderPatch)
     change: dict[str, Any] = {}
-    if asked.name is not UNSET:
-        change["name"] = asked.name
-    if asked.parent_id is not UNSET:
-        change["parent_id"] = asked.parent_id or ""
+    if body.name is not UNSET:
+        change["name"] = body.name
+    if body.parent_id is not UNSET:
+        change["parent_id"] = body.parent_id or ""
     if not change:
         raise bad_request("nothing_to_change", "Give name, parent_id or both.", "$")
     folder_id = call.request.match_info["id"]
-    order = ChangeFolder(**of_caller(call), folder_id=folder_id, **change)
-    if await carry_out_one(call, order) is None:
+    command = ChangeFolder(**command_fields(call), folder_id=folder_id, **change)
+    if await execute(call, command) is None:
         return accepted(f"/v1/folders/{folder_id}")
-    return json_answer(await _folder(call, folder_id))
+    return await _folder_response(call, folder_id)
 
 
 async def delete_folder(call: AuthenticatedRequest) -> web.StreamResponse:
-    """204 when all that lay in it has left; 202 while it goes on."""
-    is_done = await _whole(call, DeleteFolder)
+    """204 when every message has left the folder; 202 while deletion continues."""
+    is_done = await _execute_bulk(call, DeleteFolder)
     return web.Response(status=204) if is_done else accepted("/v1/folders")
 
 
 async def empty_folder(call: AuthenticatedRequest) -> web.StreamResponse:
-    return await _counted(call, EmptyFolder)
+    return await _bulk_response(call, EmptyFolder)
 
 
-async def read_folder(call: AuthenticatedRequest) -> web.StreamResponse:
-    return await _counted(call, MarkAllRead)
+async def mark_folder_read(call: AuthenticatedRequest) -> web.StreamResponse:
+    return await _bulk_response(call, MarkAllRead)
 
 
-async def _counted(call: AuthenticatedRequest, kind: type[BulkFolderCommand]) -> web.StreamResponse:
-    """200 with the folder when it is done; 202 while it goes on: the folder's counts show how."""
+async def _bulk_response(
+    call: AuthenticatedRequest, kind: type[BulkFolderCommand]
+) -> web.StreamResponse:
+    """200 with the folder when the command is complete; 202 while its counts show the progress."""
     folder_id = call.request.match_info["id"]
-    if not await _whole(call, kind):
+    if not await _execute_bulk(call, kind):
         return accepted(f"/v1/folders/{folder_id}")
-    return json_answer(await _folder(call, folder_id))
+    return await _folder_response(call, folder_id)
 
 
-async def _whole(call: AuthenticatedRequest, kind: type[BulkFolderCommand]) -> bool:
-    """Whether the order to all of a folder was seen to its end in time. 404.
+async def _execute_bulk(call: AuthenticatedRequest, kind: type[BulkFolderCommand]) -> bool:
+    """Run a command on all messages of a folder; False if it did not complete in time.
 
-    The order is bounded by what the folder holds now, however late it is carried out.
+    `bound_uid` limits the command to messages that are in the folder now, however late it runs.
+    Raises Problem 404.
     """
     query(call.request)
-    counts = (await _read(call, call.request.match_info["id"])).counts
-    order = kind(**of_caller(call), folder_id=counts.id, bound_uid=counts.next_uid)
-    return await carry_out_one(call, order) is not None
+    counts = (await _read_folder(call, call.request.match_info["id"])).counts
+    command = kind(**command_fields(call), folder_id=counts.id, bound_uid=counts.next_uid)
+    return await execute(call, command) is not None
 
 
-async def _folder(call: AuthenticatedRequest, folder_id: str) -> responses.FolderResource:
-    return responses.folder(await _read(call, folder_id))
+async def _folder_response(call: AuthenticatedRequest, folder_id: str) -> web.Response:
+    return json_response(folder_resource(await _read_folder(call, folder_id)))
 
 
-async def _read(call: AuthenticatedRequest, folder_id: str) -> Folder:
-    """The folder as its owner sees it now. 404."""
+async def _read_folder(call: AuthenticatedRequest, folder_id: str) -> Folder:
+    """Raises Problem 404: the owner has no such folder."""
     rows = await call.edge.ports.store.folders(call.user_id)
-    found = next((row for row in rows if row.counts.id == folder_id), None)
-    if found is None:
+    folder = next((row for row in rows if row.counts.id == folder_id), None)
+    if folder is None:
         raise not_found()
-    return found
+    return folder
+
+
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/folders",
+        name="folders",
+        summary="List folders with their counts.",
+        handler=with_mailbox_etag(list_folders),
+        response=FolderList,
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+    AuthenticatedRoute(
+        method="POST",
+        path="/v1/folders",
+        name="create_folder",
+        summary="Create a folder, at the top level or in another folder.",
+        handler=create_folder,
+        body=NewFolder,
+        response=FolderResource,
+        status=201,
+        also=(ACCEPTED,),
+        problems=(*COMMAND_PROBLEMS, *BODY_PROBLEMS),
+    ),
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/folders/{id}",
+        name="folder",
+        summary="Get one folder with its counts.",
+        handler=with_mailbox_etag(get_folder),
+        response=FolderResource,
+        problems=(404,),
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+    AuthenticatedRoute(
+        method="PATCH",
+        path="/v1/folders/{id}",
+        name="patch_folder",
+        summary="Rename or move a folder; standard folders cannot be changed.",
+        handler=patch_folder,
+        body=FolderPatch,
+        response=FolderResource,
+        also=(ACCEPTED,),
+        problems=(*COMMAND_PROBLEMS, *BODY_PROBLEMS),
+    ),
+    AuthenticatedRoute(
+        method="DELETE",
+        path="/v1/folders/{id}",
+        name="delete_folder",
+        summary="Delete a folder; messages that are in no other folder move to the trash.",
+        handler=delete_folder,
+        status=204,
+        also=(ACCEPTED,),
+        problems=COMMAND_PROBLEMS,
+    ),
+    AuthenticatedRoute(
+        method="POST",
+        path="/v1/folders/{id}/empty",
+        name="empty_folder",
+        summary="Move all messages of a folder to the trash; destroy those of junk and trash.",
+        handler=empty_folder,
+        response=FolderResource,
+        also=(ACCEPTED,),
+        problems=(403, 404),
+    ),
+    AuthenticatedRoute(
+        method="POST",
+        path="/v1/folders/{id}/read",
+        name="read_folder",
+        summary="Mark all messages of a folder as read; after 202 its counts show the progress.",
+        handler=mark_folder_read,
+        response=FolderResource,
+        also=(ACCEPTED,),
+        problems=(403, 404),
+    ),
+)

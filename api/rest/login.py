@@ -1,5 +1,6 @@
-"""login and logout."""
+"""POST /v1/login and /v1/logout: begin and end a session."""
 
+import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest, RequestContext
@@ -15,25 +16,39 @@ from api.http.authentication import (
 from api.http.client_address import login_client
 from api.http.cors import is_allowed
 from api.problems import cross_site
-from api.rest.parameters import Login, query, read_body
-from api.rest.responses import LoggedIn, json_answer
+from api.rest.parameters import ShortText, query, read_body
+from api.rest.responses import Timestamp, json_response
+from api.route import AuthenticatedRoute, OpenRoute
 from edge.authenticator import LoginClient, WrongCredentials
 from mail.clock import DAY_MS, now_ms, rfc3339
 from schemas.directory import Session, User
 
 
+class LoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    address: ShortText
+    password: ShortText
+
+
+class LoginResponse(msgspec.Struct, frozen=True, kw_only=True):
+    token: str
+    expires_at: Timestamp
+
+
 async def login(call: RequestContext) -> web.StreamResponse:
-    """Sign in: the token in the body is for programs, the cookie for browsers."""
+    """Begin a session; programs use the token of the body, browsers the cookie.
+
+    Raises Problem 403: a page of another site sent the request.
+    """
     query(call.request)
     if not from_own_page(call.request) and not is_allowed(call.request, call.edge.config):
         raise cross_site()
-    asked = await read_body(call.request, Login)
+    body = await read_body(call.request, LoginRequest)
     device = device_of(call.request, call.edge.config) or new_token()
     client = login_client(call.request, device=token_sha256(device))
-    user = await call.edge.authenticator.authenticate(asked.address, asked.password, client)
+    user = await call.edge.authenticator.authenticate(body.address, body.password, client)
     token, session = _new_session(call, user, client)
     await _begin_session(call, user, session)
-    response = json_answer(LoggedIn(token=token, expires_at=rfc3339(session.expires_at_ms)))
+    response = json_response(LoginResponse(token=token, expires_at=rfc3339(session.expires_at_ms)))
     set_cookie(response, call.request, call.edge.config, token)
     set_device(response, call.request, call.edge.config, device)
     return response
@@ -67,7 +82,7 @@ def _new_session(call: RequestContext, user: User, client: LoginClient) -> tuple
 
 
 async def logout(call: AuthenticatedRequest) -> web.StreamResponse:
-    """End this sign-in, and the sockets opened with it."""
+    """End the current session, and close the sockets that it opened."""
     query(call.request)
     sha256 = call.caller.session.token_sha256
     await call.edge.ports.sessions.end_session(sha256)
@@ -75,3 +90,26 @@ async def logout(call: AuthenticatedRequest) -> web.StreamResponse:
     response = web.Response(status=204)
     clear_cookie(response, call.request, call.edge.config)
     return response
+
+
+ROUTES = (
+    OpenRoute(
+        method="POST",
+        path="/v1/login",
+        name="login",
+        summary="Log in. The response has a token for programs and a cookie for browsers.",
+        handler=login,
+        body=LoginRequest,
+        response=LoginResponse,
+        problems=(400, 401, 403, 413, 415, 429, 503),
+    ),
+    AuthenticatedRoute(
+        method="POST",
+        path="/v1/logout",
+        name="logout",
+        summary="End the current session and close its sockets.",
+        handler=logout,
+        status=204,
+        problems=(403,),
+    ),
+)

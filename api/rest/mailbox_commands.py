@@ -1,19 +1,20 @@
-"""Orders to the mailbox's one writer, answered when their effect can be seen.
+"""Send commands to the mailbox's single writer and wait until their effect can be read.
 
-The subscription stands before anything is published, so that no answer is missed. The event comes
-after the store was written: what is read then has the change.
+The subscription to live events begins before the commands are published, so no event is missed.
+The writer emits an event after the mail store has the change: a read after the event shows it.
 """
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest
 from api.problems import Problem, not_found
 from api.rest.conditional_requests import changed_meanwhile
-from api.rest.responses import CommandAccepted, json_answer
+from api.rest.responses import json_response
 from mail.clock import now_ms
 from mail.ids import new_id
 from schemas.events import mailbox_events
@@ -21,8 +22,20 @@ from schemas.events.mailbox_commands import Command
 from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
 
 
-def of_caller(call: AuthenticatedRequest) -> dict[str, Any]:
-    """The fields that every command has."""
+class CommandAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The command is durable but not applied yet; `location` will show its effect."""
+
+    status: str = "accepted"
+    location: str
+
+
+ACCEPTED = (202, CommandAccepted)  # for Route.also
+BODY_PROBLEMS = (413, 415)  # of a request with a body
+COMMAND_PROBLEMS = (403, 404, 409)
+
+
+def command_fields(call: AuthenticatedRequest) -> dict[str, Any]:
+    """Fields that every command of the caller has, with a new command id."""
     return {
         "command_id": new_id(),
         "user_id": call.user_id,
@@ -31,10 +44,10 @@ def of_caller(call: AuthenticatedRequest) -> dict[str, Any]:
     }
 
 
-async def carry_out(
+async def execute_all(
     call: AuthenticatedRequest, commands: Sequence[Command]
 ) -> list[MailboxEvent | None]:
-    """Publish, and wait for the event of each; None for one that is not seen in time."""
+    """Publish `commands`; return the event of each, None where it took over `answer_timeout_s`."""
     loop = asyncio.get_running_loop()
     answers: dict[str, asyncio.Future[MailboxEvent]] = {
         command.command_id: loop.create_future() for command in commands
@@ -54,20 +67,26 @@ async def carry_out(
     return [answer.result() if answer.done() else None for answer in answers.values()]
 
 
-async def carry_out_one(call: AuthenticatedRequest, command: Command) -> MailboxEvent | None:
-    """The event; None when it is not seen in time. 404, 409, 412: why nothing was changed."""
-    (event,) = await carry_out(call, [command])
+async def execute(call: AuthenticatedRequest, command: Command) -> MailboxEvent | None:
+    """Publish `command`; return its event, None after `answer_timeout_s`.
+
+    The outcome `unchanged` is a success. Raises Problem: 404 not found; 409 refused, or changed
+    meanwhile; 412 changed meanwhile, when the request has If-Match.
+    """
+    (event,) = await execute_all(call, [command])
     if isinstance(event, CommandAnswered):
-        _check(call.request, event)
+        _raise_for_outcome(call.request, event)
     return event
 
 
-def accepted(place: str) -> web.Response:
-    return json_answer(CommandAccepted(location=place), status=202, headers={"Location": place})
+def accepted(location: str) -> web.Response:
+    """202 with the path at which the effect will show."""
+    return json_response(
+        CommandAccepted(location=location), status=202, headers={"Location": location}
+    )
 
 
-def _check(request: web.Request, answer: CommandAnswered) -> None:
-    """`unchanged` is as good as changed."""
+def _raise_for_outcome(request: web.Request, answer: CommandAnswered) -> None:
     match answer.outcome:
         case mailbox_events.NOT_FOUND:
             raise not_found()

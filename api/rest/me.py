@@ -1,4 +1,4 @@
-"""/v1/me: who is signed in, how much room there is for new mail, and a new password."""
+"""/v1/me: the caller's address, quota and usage; change of the password."""
 
 import msgspec
 from aiohttp import web
@@ -7,7 +7,8 @@ from api.context import AuthenticatedRequest
 from api.http.client_address import login_client
 from api.problems import bad_request, wrong_password
 from api.rest.parameters import ShortText, query, read_body
-from api.rest.responses import Timestamp, json_answer
+from api.rest.responses import Timestamp, json_response
+from api.route import AuthenticatedRoute
 from edge.authenticator import WrongCredentials
 from mail.clock import rfc3339
 from mail.directory.password_rules import fault_in
@@ -17,7 +18,7 @@ from schemas.mailbox import Usage
 
 
 class UsedStorage(msgspec.Struct, frozen=True, kw_only=True):
-    """`limit` is null where there is none."""
+    """`limit` null: unlimited."""
 
     used: int
     limit: int | None
@@ -29,7 +30,7 @@ class QuotaInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnQuota(QuotaInfo, frozen=True, kw_only=True):
-    """Room for new mail; `domain` is what all its users share, null when it has no quota."""
+    """The user's quota, and the quota that all users of the domain share; null: it has none."""
 
     domain: QuotaInfo | None
 
@@ -49,54 +50,76 @@ class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
     """Set a new password; all other sessions end, with their sockets.
 
-    Raises 403: the old password is wrong. 400: the new password is weak.
+    Raises Problem 403: the old password is wrong. 400: the new password is weak.
     """
     query(call.request)
-    asked = await read_body(call.request, NewPassword)
+    body = await read_body(call.request, NewPassword)
     edge, user, own = call.edge, call.caller.user, call.caller.session.token_sha256
-    if fault := fault_in(asked.password, address=user.address):
+    if fault := fault_in(body.password, address=user.address):
         raise bad_request("weak_password", fault, "$.password")
     client = login_client(call.request)
     try:
-        await edge.authenticator.confirm(user, asked.old_password, client, session_sha256=own)
+        await edge.authenticator.confirm(user, body.old_password, client, session_sha256=own)
     except WrongCredentials:
         raise wrong_password() from None
-    password_hash = await edge.authenticator.hash(asked.password, client)
+    password_hash = await edge.authenticator.hash(body.password, client)
     await edge.ports.users.set_password(user.user_id, password_hash, keep_session=own)
     await edge.session_ends.look()
     return web.Response(status=204)
 
 
-async def me(call: AuthenticatedRequest) -> web.StreamResponse:
+async def get_account(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
-    return json_answer(
+    return json_response(
         OwnAccount(
             id=call.user_id,
             address=call.caller.user.address,
             expires_at=rfc3339(call.caller.session.expires_at_ms),
-            quota=await _quota(call),
+            quota=await _own_quota(call),
         )
     )
 
 
-async def _quota(call: AuthenticatedRequest) -> OwnQuota:
+async def _own_quota(call: AuthenticatedRequest) -> OwnQuota:
     edge, user = call.edge, call.caller.user
-    used = await edge.ports.store.usage(user.user_id)
-    own = _info(used, in_force(user.quota, edge.config.quota))
-    return OwnQuota(bytes=own.bytes, mails=own.mails, domain=await _of_domain(call))
+    usage = await edge.ports.store.usage(user.user_id)
+    own = _quota_info(usage, in_force(user.quota, edge.config.quota))
+    return OwnQuota(bytes=own.bytes, mails=own.mails, domain=await _domain_quota(call))
 
 
-async def _of_domain(call: AuthenticatedRequest) -> QuotaInfo | None:
-    """Its usage is a sum over all its users, so it may be some seconds old."""
+async def _domain_quota(call: AuthenticatedRequest) -> QuotaInfo | None:
+    """None if the domain has no quota. The usage is a cached sum, up to some seconds old."""
     domain = await call.edge.ports.domains.domain_by_id(call.caller.user.domain_id)
     quota = in_force(domain.quota if domain else NOTHING_SAID, NOTHING_SAID)
     if domain is None or not is_limited(quota):
         return None
-    return _info(await call.edge.domain_usages.of(domain.domain_id), quota)
+    return _quota_info(await call.edge.domain_usages.of(domain.domain_id), quota)
 
 
-def _info(used: Usage, quota: Quota) -> QuotaInfo:
+def _quota_info(usage: Usage, quota: Quota) -> QuotaInfo:
     return QuotaInfo(
-        bytes=UsedStorage(used=used.size_bytes, limit=quota.size_bytes),
-        mails=UsedStorage(used=used.messages, limit=quota.messages),
+        bytes=UsedStorage(used=usage.size_bytes, limit=quota.size_bytes),
+        mails=UsedStorage(used=usage.messages, limit=quota.messages),
     )
+
+
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/me",
+        name="me",
+        summary="Get the caller's address, quota and usage.",
+        handler=get_account,
+        response=OwnAccount,
+    ),
+    AuthenticatedRoute(
+        method="PATCH",
+        path="/v1/me",
+        name="change_password",
+        summary="Set a new password, given the old password. All other sessions end.",
+        handler=change_password,
+        body=NewPassword,
+        status=204,
+        problems=(403, 408, 413, 415),
+    ),
+)

@@ -1,75 +1,149 @@
-"""One message, read: its row, and what its content says. Nothing in it can run in the page."""
+"""GET /v1/messages/{id}: one message with its parsed content; scripts cannot run from it."""
 
+import msgspec
 from aiohttp import hdrs, web
 
 from api.context import AuthenticatedRequest
 from api.problems import not_found
-from api.rest.conditional_requests import not_modified, tag_of
-from api.rest.message_parsing import shown
+from api.rest.conditional_requests import message_etag, not_modified
+from api.rest.message_parsing import parse_for_display
 from api.rest.parameters import id_of, query
 from api.rest.responses import (
-    AttachmentInfo,
-    HeaderField,
-    MessageDetail,
-    SpamResource,
-    addresses,
-    hop,
-    json_answer,
-    shared_of,
-    summary,
+    AddressResource,
+    MessageSummary,
+    Timestamp,
+    address_resources,
+    json_response,
+    summary_fields,
 )
+from api.route import AuthenticatedRoute
+from mail.clock import rfc3339
 from mail.mime.message_parser import ParsedMessage
-from schemas.mail import PARTS
+from schemas.mail import PARTS, Hop
 from schemas.mailbox import Message
 
-CUT = "\n[The rest is in the raw message.]"
+TRUNCATION_NOTE = "\n[The rest is in the raw message.]"
 
 
-async def message(call: AuthenticatedRequest) -> web.StreamResponse:
+class HeaderField(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    value: str
+
+
+class AttachmentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    n: int
+    filename: str
+    content_type: str
+    size_bytes: int
+
+
+class SpamResource(msgspec.Struct, frozen=True, kw_only=True):
+    score: float
+    tests: list[str]
+
+
+class HopInfo(msgspec.Struct, frozen=True, kw_only=True):
+    stage: str
+    started_at: Timestamp
+    took_ms: float
+    verdict: str
+    attempt: int
+    worker: str
+
+
+class MessageDetail(MessageSummary, frozen=True, kw_only=True):
+    """A message with its content; `html` is sanitised, and null if the mail has no HTML."""
+
+    cc: list[AddressResource]
+    reply_to: list[AddressResource]
+    message_id: str
+    in_reply_to: list[str]
+    references: list[str]
+    headers: list[HeaderField]
+    text: str
+    html: str | None
+    attachments: list[AttachmentInfo]
+    spam: SpamResource
+    unchecked: list[str]  # what no scanner could read: `encrypted`, `parts`
+    hops: list[HopInfo]
+
+
+async def get_message(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
-    row = await row_of(call)
-    tag = tag_of(call, row)
-    unchanged = not_modified(call.request, tag)
+    row = await read_message(call)
+    etag = message_etag(call, row)
+    unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
-    reading = await shown(call.edge, row)
-    body = detail(row, reading, call.edge.config.text_max_chars)
-    return json_answer(body, headers={hdrs.ETAG: tag})
+    parsed = await parse_for_display(call.edge, row)
+    detail = _message_detail(row, parsed, call.edge.config.text_max_chars)
+    return json_response(detail, headers={hdrs.ETAG: etag})
 
 
-async def row_of(call: AuthenticatedRequest) -> Message:
-    """The caller's own message; whatever else the id may be: 404."""
+async def read_message(call: AuthenticatedRequest) -> Message:
+    """The caller's message of the id in the path.
+
+    Raises Problem 404: the id is malformed, unknown, destroyed or of another user.
+    """
     row = await call.edge.ports.store.message(call.user_id, id_of(call.request))
     if row is None or row.destroyed:
         raise not_found()
     return row
 
 
-def detail(row: Message, reading: ParsedMessage, text_max_chars: int) -> MessageDetail:
-    """The answer's body, of a reading whose HTML is safe already."""
+def _message_detail(row: Message, parsed: ParsedMessage, text_max_chars: int) -> MessageDetail:
+    """The response body; `parsed.html` must be sanitised already."""
     head = row.head
-    cut = len(reading.text) > text_max_chars
+    is_cut = len(parsed.text) > text_max_chars
     return MessageDetail(
-        **shared_of(summary(row)),
-        cc=addresses(head.cc),
-        reply_to=addresses(head.reply_to),
+        **summary_fields(row),
+        cc=address_resources(head.cc),
+        reply_to=address_resources(head.reply_to),
         message_id=head.message_id,
         in_reply_to=list(head.in_reply_to),
         references=list(head.references),
-        headers=[HeaderField(name=name, value=value) for name, value in reading.headers],
-        text=reading.text[:text_max_chars] + CUT if cut else reading.text,
-        html=reading.html,
-        attachments=[
-            AttachmentInfo(
-                n=part.n,
-                filename=part.filename,
-                content_type=part.content_type,
-                size_bytes=part.size_bytes,
-            )
-            for part in reading.attachments
-            if PARTS not in row.verdict.unchecked
-        ],
+        headers=[HeaderField(name=name, value=value) for name, value in parsed.headers],
+        text=parsed.text[:text_max_chars] + TRUNCATION_NOTE if is_cut else parsed.text,
+        html=parsed.html,
+        attachments=[] if PARTS in row.verdict.unchecked else _attachments(parsed),
         spam=SpamResource(score=row.verdict.spam_score, tests=list(row.verdict.spam_tests)),
         unchecked=list(row.verdict.unchecked),
-        hops=[hop(one) for one in row.hops],
+        hops=[_hop_info(hop) for hop in row.hops],
     )
+
+
+def _attachments(parsed: ParsedMessage) -> list[AttachmentInfo]:
+    return [
+        AttachmentInfo(
+            n=part.n,
+            filename=part.filename,
+            content_type=part.content_type,
+            size_bytes=part.size_bytes,
+        )
+        for part in parsed.attachments
+    ]
+
+
+def _hop_info(hop: Hop) -> HopInfo:
+    return HopInfo(
+        stage=hop.stage,
+        started_at=rfc3339(hop.started_at_ms),
+        took_ms=hop.took_ms,
+        verdict=hop.verdict,
+        attempt=hop.attempt,
+        worker=hop.worker,
+    )
+
+
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/messages/{id}",
+        name="message",
+        summary="Get one message; its HTML is sanitised and loads nothing.",
+        handler=get_message,
+        response=MessageDetail,
+        problems=(404,),
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+)

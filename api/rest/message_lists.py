@@ -1,9 +1,11 @@
-"""Lists of messages: rows of the store, never of the index."""
+"""Lists of messages: a folder, all mail, a thread. Read from the mail store, never the index."""
 
-from aiohttp import web
+import msgspec
+from aiohttp import hdrs, web
 
 from api.context import AuthenticatedRequest
 from api.problems import not_found
+from api.rest.conditional_requests import with_mailbox_etag
 from api.rest.parameters import (
     FILTERS,
     bad_cursor,
@@ -14,45 +16,66 @@ from api.rest.parameters import (
     query,
     uid_of,
 )
-from api.rest.responses import MessagePage, UidMessage, UidPage, json_answer, shared_of, summary
+from api.rest.responses import MessageSummary, json_response, message_summary, summary_fields
+from api.route import AuthenticatedRoute
 from mail.errors import Refused
 from mail.mailbox.folders import exists
-from schemas.mailbox import FolderCounts, MailboxState, Message, Page
+from schemas.mailbox import FolderCounts, MailboxState, Page
 
 
-async def messages(call: AuthenticatedRequest) -> web.StreamResponse:
-    """A page of all mail but junk and trash, newest first."""
-    return await _listed(call, None)
+class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
+    messages: list[MessageSummary]
+    next_cursor: str | None
 
 
-async def folder_messages(call: AuthenticatedRequest) -> web.StreamResponse:
+class UidMessage(MessageSummary, frozen=True, kw_only=True):
+    uid: int  # in the listed folder
+
+
+class UidPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder by uid (RFC 9051 §2.3.1.1). A changed `uidvalidity` invalidates all cached uids.
+
+    `uidvalidity` is the epoch of the service, equal for all folders: a restore reuses uids.
+    """
+
+    uidvalidity: int
+    next_uid: int
+    messages: list[UidMessage]
+
+
+async def list_messages(call: AuthenticatedRequest) -> web.StreamResponse:
+    """A page of all mail except junk and trash, newest first."""
+    return await _list(call, None)
+
+
+async def list_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of a folder, newest first."""
     folder_id = call.request.match_info["id"]
-    await _known(call, folder_id)
-    return await _listed(call, folder_id)
+    await _read_state(call, folder_id)
+    return await _list(call, folder_id)
 
 
-async def folder_uids(call: AuthenticatedRequest) -> web.StreamResponse:
-    """A folder's messages in the order in which they came into it; go on behind the last uid."""
+async def list_folder_by_uid(call: AuthenticatedRequest) -> web.StreamResponse:
+    """Messages of a folder in order of arrival in it, after the uid `after_uid`."""
     folder_id = call.request.match_info["id"]
     values = query(call.request, "after_uid", "limit")
     after_uid, limit = uid_of(values), limit_of(values, call.edge.config)
-    state = await _known(call, folder_id)
+    state = await _read_state(call, folder_id)
     rows = await call.edge.ports.store.by_uid(
         call.user_id, folder_id, after_uid=after_uid, limit=limit
     )
     counts = state.folders.get(folder_id) or FolderCounts(folder_id)
-    return json_answer(
+    return json_response(
         UidPage(
             uidvalidity=call.edge.config.epoch,
             next_uid=counts.next_uid,
-            messages=[_with_uid(row, folder_id) for row in rows],
+            messages=[UidMessage(**summary_fields(row), uid=row.places[folder_id]) for row in rows],
         )
     )
 
 
-async def thread(call: AuthenticatedRequest) -> web.StreamResponse:
-    """A page of a conversation, oldest first, wherever its messages lie."""
+async def list_thread(call: AuthenticatedRequest) -> web.StreamResponse:
+    """A page of a thread, oldest first, from all folders."""
     values = query(call.request, "limit", "cursor")
     thread_id = id_of(call.request)
     limit, cursor = limit_of(values, call.edge.config), cursor_of(values, call.edge.config)
@@ -64,10 +87,10 @@ async def thread(call: AuthenticatedRequest) -> web.StreamResponse:
         raise bad_cursor() from error
     if not page.messages and cursor is None:
         raise not_found()
-    return _page(page)
+    return _page_response(page)
 
 
-async def _listed(call: AuthenticatedRequest, folder_id: str | None) -> web.StreamResponse:
+async def _list(call: AuthenticatedRequest, folder_id: str | None) -> web.StreamResponse:
     values = query(call.request, *FILTERS, "limit", "cursor")
     try:
         page = await call.edge.ports.store.page(
@@ -79,22 +102,64 @@ async def _listed(call: AuthenticatedRequest, folder_id: str | None) -> web.Stre
         )
     except Refused as error:
         raise bad_cursor() from error
-    return _page(page)
+    return _page_response(page)
 
 
-async def _known(call: AuthenticatedRequest, folder_id: str) -> MailboxState:
-    """The mailbox, which has this folder; else 404."""
+async def _read_state(call: AuthenticatedRequest, folder_id: str) -> MailboxState:
+    """The state of the caller's mailbox. Raises Problem 404: it has no folder `folder_id`."""
     state = await call.edge.ports.store.state(call.user_id)
     if not exists(state, folder_id):
         raise not_found()
     return state
 
 
-def _page(page: Page) -> web.Response:
-    return json_answer(
-        MessagePage(messages=[summary(row) for row in page.messages], next_cursor=page.next_cursor)
-    )
+def _page_response(page: Page) -> web.Response:
+    summaries = [message_summary(row) for row in page.messages]
+    return json_response(MessagePage(messages=summaries, next_cursor=page.next_cursor))
 
 
-def _with_uid(row: Message, folder_id: str) -> UidMessage:
-    return UidMessage(**shared_of(summary(row)), uid=row.places[folder_id])
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/messages",
+        name="messages",
+        summary="List all mail except junk and trash, newest first; stable while mail arrives.",
+        handler=with_mailbox_etag(list_messages),
+        query=(*FILTERS, "limit", "cursor"),
+        response=MessagePage,
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/folders/{id}/messages",
+        name="folder_messages",
+        summary="List a folder, newest first; stable while mail arrives.",
+        handler=with_mailbox_etag(list_folder),
+        query=(*FILTERS, "limit", "cursor"),
+        response=MessagePage,
+        problems=(404,),
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/folders/{id}/uids",
+        name="folder_uids",
+        summary="List a folder in order of arrival, from the uid after `after_uid`.",
+        handler=with_mailbox_etag(list_folder_by_uid),
+        query=("after_uid", "limit"),
+        response=UidPage,
+        problems=(404,),
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/threads/{id}",
+        name="thread",
+        summary="List a thread, oldest first, from all folders.",
+        handler=with_mailbox_etag(list_thread),
+        query=("limit", "cursor"),
+        response=MessagePage,
+        problems=(404,),
+        conditions=(hdrs.IF_NONE_MATCH,),
+    ),
+)

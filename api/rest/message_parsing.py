@@ -1,8 +1,8 @@
-"""Parse stored mails for their readers: never on the event loop, in fair turns, at their expense.
+"""Parse stored mails for their readers: off the event loop, in fair turns, charged to the reader.
 
-Octets say little about the work in them, so even a small mail is parsed on a thread. What is large
-or of an unusual shape goes to the parser's child processes, which have limits. Small mails do not
-wait behind large ones, and no user holds all places of either kind.
+The size of a mail does not bound the work of parsing it, so small mails are parsed on a thread too.
+Large mails and mails of unusual structure go to the parser's child processes, which have resource
+limits. Small mails do not wait for large ones, and no user can hold all slots of either kind.
 """
 
 import asyncio
@@ -21,49 +21,54 @@ from schemas.mailbox import Message
 T = TypeVar("T")
 
 
-async def shown(edge: AppContext, row: Message) -> ParsedMessage:
-    """The mail as its page shows it; texts have one character too many where they were cut."""
-    most = edge.config.text_max_chars
-    return await _parsed(
+async def parse_for_display(edge: AppContext, row: Message) -> ParsedMessage:
+    """The content as the message resource shows it; a longer text has `text_max_chars` + 1."""
+    max_chars = edge.config.text_max_chars
+    return await _parse(
         edge,
         row,
-        lambda content: read_shown(content, text_max_chars=most),
-        lambda content: edge.ports.parser.shown(content, text_max_chars=most),
+        on_thread=lambda content: read_shown(content, text_max_chars=max_chars),
+        in_child=lambda content: edge.ports.parser.shown(content, text_max_chars=max_chars),
     )
 
 
-async def attached(edge: AppContext, row: Message, n: int) -> tuple[Attachment, bytes]:
-    """NotFound: it has fewer attachments."""
-    return await _parsed(
+async def parse_attachment(edge: AppContext, row: Message, n: int) -> tuple[Attachment, bytes]:
+    """Attachment `n` and its decoded content. Raises NotFound: the mail has fewer attachments."""
+    return await _parse(
         edge,
         row,
-        lambda content: attachment_of(content, n),
-        lambda content: edge.ports.parser.attachment(content, n),
+        on_thread=lambda content: attachment_of(content, n),
+        in_child=lambda content: edge.ports.parser.attachment(content, n),
     )
 
 
-async def _parsed(
+async def _parse(
     edge: AppContext,
     row: Message,
-    here: Callable[[bytes], T],
-    by_child: Callable[[bytes], Awaitable[T]],
+    *,
+    on_thread: Callable[[bytes], T],
+    in_child: Callable[[bytes], Awaitable[T]],
 ) -> T:
     contents, ref = edge.ports.contents, row.content.ref
     if row.content.size_bytes > edge.config.quick_max_bytes:
         async with _turn(edge, edge.reads, row.user_id):
-            return await by_child(await contents.get(ref))
+            return await in_child(await contents.get(ref))
     content = await contents.get(ref)
     if is_quick(content, edge.config.quick_max_bytes):
         async with _turn(edge, edge.quick_reads, row.user_id):
-            return await asyncio.to_thread(here, content)
+            return await asyncio.to_thread(on_thread, content)
     async with _turn(edge, edge.reads, row.user_id):
-        return await by_child(content)
+        return await in_child(content)
 
 
 @asynccontextmanager
-async def _turn(edge: AppContext, line: FairTurns, user_id: str) -> AsyncIterator[None]:
+async def _turn(edge: AppContext, turns: FairTurns, user_id: str) -> AsyncIterator[None]:
+    """Wait for a slot of `turns`; charge the time of the block to the user.
+
+    Raises Problem 503: too many requests wait.
+    """
     try:
-        async with line.turn(user_id):
+        async with turns.turn(user_id):
             with edge.work.charged(user_id):
                 yield
     except QueueFull:

@@ -1,4 +1,4 @@
-"""What clients send, decoded strictly: what is unknown is refused, and the place named."""
+"""Parse path, query and body parameters strictly; a Problem names the parameter at fault."""
 
 import asyncio
 import re
@@ -12,57 +12,47 @@ from api.config import ApiConfig
 from api.context import EDGE
 from api.problems import Problem, bad_request, not_found
 from mail.errors import Refused
-from mail.query.values import moment_ms, zone_of
+from mail.query import values as query_values
 from mail.search.executor import Order
 from schemas.mailbox import Filter
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
 _SEQ = re.compile(r"[0-9]{1,15}")
-_PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
+_VALIDATION_ERROR = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
 
 ADDRESS_MAX_CHARS = 320
-STATE = "([0-9]{1,15}-)?[0-9]{1,15}"  # epoch and seq
+STATE = "([0-9]{1,15}-)?[0-9]{1,15}"  # epoch and seq; a seq alone is of the first epoch
 SEQ_MAX = 10**15 - 1
-GONE_SEQ = SEQ_MAX + 1  # beyond every mailbox's last, and so as good as beyond the horizon
+GONE_SEQ = SEQ_MAX + 1  # greater than any mailbox's last seq, so its steps count as truncated
 FIRST_EPOCH = 1
 FILTERS = ("unread", "flagged", "has_attachments", "from", "after", "before", "tz")
 
 ShortText = Annotated[str, msgspec.Meta(max_length=1024)]
+ResourceId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Body = TypeVar("Body", bound=msgspec.Struct)
-
-
-class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    address: ShortText
-    password: ShortText
-
-
-class SocketFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a client may say on a socket: a token, first; or `ping`, answered with `pong`."""
-
-    type: str = "token"
-    token: ShortText = ""
 
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body:
     """The JSON body as `kind`.
 
-    415 for other media types, 408 for one that does not come, 400 with the place of the fault.
+    Raises Problem: 415 for another media type; 408 if the body takes over `body_max_s`; 400 with
+    the JSON path of the fault.
     """
     if request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "Send application/json.")
-    raw = await _whole(request)
+    content = await _read_in_time(request)
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
-        found = _PLACE.match(str(error))
-        place = found["place"] if found and found["place"] else "$"
-        raise bad_request("invalid_body", found["detail"] if found else "", place) from error
+        match = _VALIDATION_ERROR.match(str(error))
+        place = match["place"] if match and match["place"] else "$"
+        raise bad_request("invalid_body", match["detail"] if match else "", place) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise bad_request("invalid_json", str(error), "body") from error
 
 
-async def _whole(request: web.Request) -> bytes:
+async def _read_in_time(request: web.Request) -> bytes:
     try:
         async with asyncio.timeout(request.app[EDGE].config.body_max_s):
             return await request.read()
@@ -71,8 +61,8 @@ async def _whole(request: web.Request) -> bytes:
 
 
 def query(request: web.Request, *known: str) -> dict[str, str]:
-    """The query's parameters: each known, each once."""
-    found: dict[str, str] = {}
+    """Query parameters by name. Raises Problem 400: a parameter is not in `known`, or repeated."""
+    values: dict[str, str] = {}
     for name, value in request.query.items():
         if name not in known:
             raise bad_request(
@@ -80,10 +70,10 @@ def query(request: web.Request, *known: str) -> dict[str, str]:
                 f"Known parameters are: {', '.join(known) or 'none'}.",
                 f"query:{name[:64]}",
             )
-        if name in found:
+        if name in values:
             raise bad_request("repeated_parameter", "Give it once.", f"query:{name}")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def limit_of(values: dict[str, str], config: ApiConfig) -> int:
@@ -94,9 +84,10 @@ def limit_of(values: dict[str, str], config: ApiConfig) -> int:
 
 
 def since_of(values: dict[str, str], config: ApiConfig) -> int | None:
-    """The seq that the client has seen through; GONE_SEQ for a state of another epoch.
+    """The seq of the client's state; GONE_SEQ for a state of another epoch, None if absent.
 
-    A bare number is of the first epoch, the only one while nothing was restored. 0 is of any.
+    A seq without epoch is of the first epoch, the only one before a restore. 0 is valid in every
+    epoch.
     """
     text = values.get("since")
     if text is None:
@@ -104,8 +95,8 @@ def since_of(values: dict[str, str], config: ApiConfig) -> int | None:
     if not re.fullmatch(STATE, text):
         raise bad_request("bad_since", "A state, or 0: from the beginning.", "query:since")
     epoch, _, seq = text.rpartition("-")
-    is_known = int(seq) == 0 or int(epoch or FIRST_EPOCH) == config.epoch
-    return int(seq) if is_known else GONE_SEQ
+    is_current = int(seq) == 0 or int(epoch or FIRST_EPOCH) == config.epoch
+    return int(seq) if is_current else GONE_SEQ
 
 
 def cursor_of(values: dict[str, str], config: ApiConfig) -> str | None:
@@ -120,8 +111,8 @@ def bad_cursor() -> Problem:
 
 
 def filter_of(values: dict[str, str]) -> Filter:
-    """What of a list is wanted; see FILTERS."""
-    zone = zone_in(values)
+    """The filter of a list, from the parameters FILTERS."""
+    zone = zone_of(values)
     return Filter(
         unread=_flag_of(values, "unread"),
         flagged=_flag_of(values, "flagged"),
@@ -148,7 +139,7 @@ def _sender_of(values: dict[str, str]) -> str | None:
 
 def _moment_of(values: dict[str, str], name: str, zone: tzinfo) -> int | None:
     text = values.get(name)
-    at_ms = moment_ms(text, zone) if text is not None else None
+    at_ms = query_values.moment_ms(text, zone) if text is not None else None
     if text is not None and at_ms is None:
         detail = "A day such as 2026-11-24, or a moment of RFC 3339."
         raise bad_request(f"bad_{name}", detail, f"query:{name}")
@@ -172,10 +163,10 @@ def order_of(values: dict[str, str]) -> Order:
             raise bad_request("bad_order", "Either date or relevance.", "query:order")
 
 
-def zone_in(values: dict[str, str]) -> tzinfo:
-    """The zone in which dates are meant."""
+def zone_of(values: dict[str, str]) -> tzinfo:
+    """The time zone of dates, from `tz`; UTC if absent."""
     try:
-        return zone_of(values.get("tz", "UTC"))
+        return query_values.zone_of(values.get("tz", "UTC"))
     except Refused as error:
         raise bad_request("bad_time_zone", error.detail, "query:tz") from error
 
@@ -185,14 +176,15 @@ def is_id(text: str) -> bool:
 
 
 def id_of(request: web.Request) -> str:
-    """The id in the path; a malformed one is as unknown as any other."""
+    """The id in the path. Raises Problem 404: the id is malformed, the same as for unknown ids."""
     id_ = request.match_info["id"]
     if not is_id(id_):
         raise not_found()
     return id_
 
 
-def number_of(request: web.Request) -> int:
+def attachment_number_of(request: web.Request) -> int:
+    """`n` in the path. Raises Problem 404: `n` is malformed."""
     text = request.match_info["n"]
     if not _NUMBER.fullmatch(text):
         raise not_found()

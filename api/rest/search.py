@@ -1,10 +1,12 @@
-"""Search: the words read (mail/query/parser.py), then carried out (mail/search/executor.py)."""
+"""GET /v1/search: parse `q` (mail/query/parser.py), then execute it (mail/search/executor.py)."""
 
+import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest
-from api.rest.parameters import bad_cursor, cursor_of, limit_of, order_of, query, zone_in
-from api.rest.responses import FoundMessage, Highlights, SearchPage, json_answer, shared_of, summary
+from api.rest.parameters import bad_cursor, cursor_of, limit_of, order_of, query, zone_of
+from api.rest.responses import MessageSummary, json_response, summary_fields
+from api.route import AuthenticatedRoute
 from mail.clock import now_ms
 from mail.errors import Refused
 from mail.query.fields import folder_ids_by_name
@@ -13,13 +15,33 @@ from mail.query.tree import QueryContext
 from mail.search.executor import SearchHit, SearchRequest, execute_search
 
 
+class Highlights(msgspec.Struct, frozen=True, kw_only=True):
+    """HTML that is safe to show, with matches in <mark> (RFC 8621 §5); null: no match."""
+
+    subject: str | None
+    preview: str | None
+
+
+class SearchResult(MessageSummary, frozen=True, kw_only=True):
+    highlights: Highlights
+
+
+class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """`total` is the number of hits, or a lower bound if `total_is_exact` is false."""
+
+    messages: list[SearchResult]
+    total: int
+    total_is_exact: bool
+    next_cursor: str | None
+
+
 async def search(call: AuthenticatedRequest) -> web.StreamResponse:
-    """A page of hits. BadQuery goes on to become a problem that points at the place."""
+    """A page of hits. BadQuery passes through: it becomes a problem with the error's position."""
     config, ports = call.edge.config, call.edge.ports
     values = query(call.request, "q", "order", "tz", "limit", "cursor")
     folders = await ports.store.folders(call.user_id)
     context = QueryContext(
-        now_ms=now_ms(), zone=zone_in(values), folders=folder_ids_by_name(folders)
+        now_ms=now_ms(), zone=zone_of(values), folders=folder_ids_by_name(folders)
     )
     request = SearchRequest(
         user_id=call.user_id,
@@ -33,9 +55,9 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
             result = await execute_search(ports.search, ports.store, request, budget)
     except Refused as error:
         raise bad_cursor() from error
-    return json_answer(
+    return json_response(
         SearchPage(
-            messages=[_found(hit) for hit in result.hits],
+            messages=[_result(hit) for hit in result.hits],
             total=result.total,
             total_is_exact=result.total_is_exact,
             next_cursor=result.next_cursor,
@@ -43,6 +65,19 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
     )
 
 
-def _found(hit: SearchHit) -> FoundMessage:
+def _result(hit: SearchHit) -> SearchResult:
     highlights = Highlights(subject=hit.highlights.subject, preview=hit.highlights.preview)
-    return FoundMessage(**shared_of(summary(hit.row)), highlights=highlights)
+    return SearchResult(**summary_fields(hit.row), highlights=highlights)
+
+
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/search",
+        name="search",
+        summary="Search messages, by date or relevance. A page may have fewer than `limit`.",
+        handler=search,
+        query=("q", "order", "tz", "limit", "cursor"),
+        response=SearchPage,
+    ),
+)

@@ -1,55 +1,85 @@
-"""Where an owner is signed in, and who tried to sign in as him."""
+"""/v1/sessions and /v1/me/logins: the caller's sessions and login attempts."""
 
+import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest
 from api.problems import not_found
 from api.rest.parameters import bad_cursor, cursor_of, limit_of, query
-from api.rest.responses import json_answer
-from api.rest.session_responses import (
-    SessionList,
-    SignInList,
-    public_id,
-    session_info,
-    sign_in_info,
-)
+from api.rest.responses import Timestamp, json_response
+from api.route import AuthenticatedRoute
+from mail.clock import rfc3339
 from mail.errors import Refused
 from mail.pagination import NEWEST, decode_cursor, encode_cursor
-from schemas.directory import Session
+from schemas.directory import Session, SignIn
 
-SESSIONS_MAX = 500  # that are listed; more of one user may be open
+SESSIONS_MAX = 500  # listed at once; a user may have more
+_ID_CHARS = 32  # 128 bits of the token's hash identify a session and do not authenticate
 
 
-async def sessions(call: AuthenticatedRequest) -> web.StreamResponse:
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`current` marks the session of this request. User agent and peer are those of the login."""
+
+    id: str
+    current: bool
+    created_at: Timestamp | None  # null: begun by a version that did not record the time
+    last_used_at: Timestamp | None  # to within five minutes
+    expires_at: Timestamp
+    user_agent: str
+    peer: str
+
+
+class SessionList(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first."""
+
+    sessions: list[SessionInfo]
+
+
+class SignInInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`outcome`: success, failure, or lockout: a failure after which attempts are refused."""
+
+    at: Timestamp
+    outcome: str
+    peer: str
+    user_agent: str
+
+
+class SignInList(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first."""
+
+    logins: list[SignInInfo]
+    next_cursor: str | None
+
+
+async def list_sessions(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     own = call.caller.session.token_sha256
-    return json_answer(
-        SessionList(sessions=[session_info(row, own_sha256=own) for row in await _sessions(call)])
-    )
+    sessions = [_session_info(row, own_sha256=own) for row in await _read_sessions(call)]
+    return json_response(SessionList(sessions=sessions))
 
 
 async def end_session(call: AuthenticatedRequest) -> web.StreamResponse:
-    """One of the caller's, his own too; its sockets end with it."""
+    """End one of the caller's sessions, which may be the current one, and close its sockets."""
     query(call.request)
-    wanted = call.request.match_info["id"]
-    found = next((row for row in await _sessions(call) if public_id(row) == wanted), None)
-    if found is None:
-        raise not_found()
-    await _end(call, found)
-    return web.Response(status=204)
+    session_id = call.request.match_info["id"]
+    for row in await _read_sessions(call):
+        if _public_id(row) == session_id:
+            await _end(call, row)
+            return web.Response(status=204)
+    raise not_found()
 
 
 async def end_other_sessions(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     own = call.caller.session.token_sha256
-    while others := [row for row in await _sessions(call) if row.token_sha256 != own]:
+    while others := [row for row in await _read_sessions(call) if row.token_sha256 != own]:
         for row in others:
             await _end(call, row)
     return web.Response(status=204)
 
 
-async def sign_ins(call: AuthenticatedRequest) -> web.StreamResponse:
-    """Newest first."""
+async def list_login_attempts(call: AuthenticatedRequest) -> web.StreamResponse:
+    """A page of attempts to log in as the caller, newest first."""
     values = query(call.request, "limit", "cursor")
     limit, cursor = limit_of(values, call.edge.config), cursor_of(values, call.edge.config)
     scope = ("sign_ins", call.user_id)
@@ -59,14 +89,81 @@ async def sign_ins(call: AuthenticatedRequest) -> web.StreamResponse:
         raise bad_cursor() from error
     rows = await call.edge.ports.sign_ins.sign_ins(call.user_id, limit=limit, before=before)
     last = (rows[-1].at_ms, rows[-1].sign_in_id) if len(rows) == limit else None
-    on = None if last is None else encode_cursor(last, *scope)
-    return json_answer(SignInList(logins=[sign_in_info(row) for row in rows], next_cursor=on))
+    next_cursor = None if last is None else encode_cursor(last, *scope)
+    logins = [_sign_in_info(row) for row in rows]
+    return json_response(SignInList(logins=logins, next_cursor=next_cursor))
 
 
-async def _sessions(call: AuthenticatedRequest) -> list[Session]:
+async def _read_sessions(call: AuthenticatedRequest) -> list[Session]:
     return await call.edge.ports.sessions.sessions(call.user_id, limit=SESSIONS_MAX)
 
 
 async def _end(call: AuthenticatedRequest, row: Session) -> None:
     await call.edge.ports.sessions.end_session(row.token_sha256)
     call.edge.sockets.end_session(row.token_sha256)
+
+
+def _public_id(row: Session) -> str:
+    return row.token_sha256[:_ID_CHARS]
+
+
+def _session_info(row: Session, *, own_sha256: str) -> SessionInfo:
+    return SessionInfo(
+        id=_public_id(row),
+        current=row.token_sha256 == own_sha256,
+        created_at=_timestamp(row.created_at_ms),
+        last_used_at=_timestamp(row.used_at_ms),
+        expires_at=rfc3339(row.expires_at_ms),
+        user_agent=row.user_agent,
+        peer=row.peer,
+    )
+
+
+def _timestamp(at_ms: int) -> str | None:
+    """None for 0: the time was not recorded."""
+    return rfc3339(at_ms) if at_ms else None
+
+
+def _sign_in_info(row: SignIn) -> SignInInfo:
+    return SignInInfo(
+        at=rfc3339(row.at_ms), outcome=row.outcome, peer=row.peer, user_agent=row.user_agent
+    )
+
+
+ROUTES = (
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/me/logins",
+        name="logins",
+        summary="List attempts of the last 90 days to log in as the caller, with their outcomes.",
+        handler=list_login_attempts,
+        query=("limit", "cursor"),
+        response=SignInList,
+    ),
+    AuthenticatedRoute(
+        method="GET",
+        path="/v1/sessions",
+        name="sessions",
+        summary="List the caller's sessions.",
+        handler=list_sessions,
+        response=SessionList,
+    ),
+    AuthenticatedRoute(
+        method="DELETE",
+        path="/v1/sessions",
+        name="end_other_sessions",
+        summary="End all sessions except the current one, and close their sockets.",
+        handler=end_other_sessions,
+        status=204,
+        problems=(403,),
+    ),
+    AuthenticatedRoute(
+        method="DELETE",
+        path="/v1/sessions/{id}",
+        name="end_session",
+        summary="End one session and close its sockets.",
+        handler=end_session,
+        status=204,
+        problems=(403, 404),
+    ),
+)

@@ -9,8 +9,11 @@ from typing import Any
 
 import msgspec
 
-from api.rest.parameters import Login, SocketFrame
-from api.rest.requests import FolderPatch, MessageIds, MessagePatch, MessagesPatch, NewFolder
+from api.push.websocket import ClientFrame
+from api.rest.bulk_updates import MessageIds, MessagesPatch
+from api.rest.folders import FolderPatch, NewFolder
+from api.rest.login import LoginRequest
+from api.rest.message_updates import MessagePatch
 from edge import proxy_protocol
 from mail.addresses import ADDRESS_MAX_BYTES, normal_address, split_address
 from mail.errors import BadAddress, BadQuery, Refused
@@ -29,7 +32,7 @@ from tests.fuzz.target import Target, encoded, is_text, work_of
 
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 CALLS_PER_QUERY = 60_000
-KINDS = (Login, SocketFrame, MessagePatch, MessagesPatch, MessageIds, NewFolder, FolderPatch)
+KINDS = (LoginRequest, ClientFrame, MessagePatch, MessagesPatch, MessageIds, NewFolder, FolderPatch)
 NOW_MS = 1_767_225_600_000
 
 
