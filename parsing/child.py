@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from mail.mime.parse_requests import ParseRequest, ParseResponse, carry_out
+from mail.mime.parse_requests import ParseRequest, ParseResponse, run_request
 from parsing.frames import Ended, receive, send
 from parsing.limits import ParserLimits
 
@@ -27,7 +27,7 @@ MAIL_MAX_BYTES = 1024 * 1024 * 1024
 ASKED_MAX_BYTES = 64 * 1024
 
 
-def main(parent_pid: int, limits: ParserLimits, *, work: ParseFunction = carry_out) -> None:
+def main(parent_pid: int, limits: ParserLimits, *, work: ParseFunction = run_request) -> None:
     """Serve until the parent closes the socket, or nothing comes for `limits.idle_s`."""
     _guard(parent_pid)
     connection = socket.socket(fileno=0)

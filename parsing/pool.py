@@ -25,9 +25,9 @@ from mail.mime.parse_requests import (
     FormSizes,
     ParseRequest,
     ParseResponse,
-    carry_out,
+    failed_response,
     is_quick,
-    unread,
+    run_request,
 )
 from mail.ports import Parser
 from parsing.limits import ParserLimits
@@ -108,7 +108,7 @@ class ParserPool(Parser):
         self, asked: ParseRequest, content: bytes, *, apart: bool = False
     ) -> tuple[ParseResponse, bytes]:
         if not apart and is_quick(content, self._limits.here_max_bytes):
-            return carry_out(asked, content)
+            return run_request(asked, content)
         if self._closed:
             raise ParserUnavailable("closed")
         loop = asyncio.get_running_loop()
@@ -127,7 +127,7 @@ class ParserPool(Parser):
                 return self._by_child(msgspec.structs.replace(asked, raw=True), content)
             except ParseLimitExceeded as reason:
                 log.warning("a mail of %d bytes is not read at all: %s", len(content), reason)
-        return unread(asked.operation), b""
+        return failed_response(asked.operation), b""
 
     def _by_child(self, asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
         blames = 0

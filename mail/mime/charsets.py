@@ -1,9 +1,10 @@
-"""Octets to text, by the label that came with them, by what is known beside it, or by a guess.
+"""Charset decoding: octets to text, by the declared label, by a fallback charset, or by a guess.
 
-Labels mean what the web and other mail readers take them for (WHATWG Encoding §4.2), because that
-is what senders test with: iso-8859-1 is windows-1252, euc-kr is cp949, gb2312 is gb18030. IANA's
-names that the web does not know are Python's. Only codecs of text are ever used: a label must not
-reach others of Python's (idna, zlib, rot13).
+Labels have the meaning that browsers and other mail readers give them (WHATWG Encoding §4.2),
+because senders test with those: iso-8859-1 is windows-1252, euc-kr is cp949, gb2312 is gb18030.
+IANA names that the web does not know have the meaning of Python. Only text codecs are used: a label
+must not select other codecs of Python (idna, zlib, rot13).
+Accepts any octets and any label, and never raises. Linear time.
 """
 
 import codecs
@@ -18,22 +19,22 @@ from mail.mime.japanese_charsets import decode_euc_jp, decode_iso_2022_jp
 
 LABEL_MAX_CHARS = 64
 META_MAX_BYTES = 1024  # HTML §13.2.3.2
-_LOOKED_AT_CHARS = 64 * 1024
+_SAMPLE_CHARS = 64 * 1024
 
 EUC_JP, ISO_2022_JP = "ours:euc-jp", "ours:iso-2022-jp"
-_OURS: dict[str, Callable[[bytes], str]] = {
+_OWN_DECODERS: dict[str, Callable[[bytes], str]] = {
     EUC_JP: decode_euc_jp,
     ISO_2022_JP: decode_iso_2022_jp,
 }
-# Encodings of the web by another codec than the one of their name.
-_WEB: dict[str, str] = {
+# Encodings of the web whose codec has another name in Python.
+_WEB_CODECS: dict[str, str] = {
     "windows-1252": "cp1252", "windows-874": "cp874", "gbk": "gb18030", "big5": "big5hkscs",
     "euc-kr": "cp949", "shift_jis": "cp932", "euc-jp": EUC_JP, "iso-2022-jp": ISO_2022_JP,
     "macintosh": "mac-roman", "x-mac-cyrillic": "mac-cyrillic", "iso-8859-8-i": "iso-8859-8",
 }  # fmt: skip
-_NOT_OF_MAIL = frozenset({"replacement", "x-user-defined"})
-# Labels that mail knows and neither the web nor Python does, or that Python takes otherwise.
-_MAIL: dict[str, tuple[str, ...]] = {
+_NOT_IN_MAIL = frozenset({"replacement", "x-user-defined"})
+# Labels used in mail that the web and Python do not know, or that Python assigns to other codecs.
+_MAIL_LABELS: dict[str, tuple[str, ...]] = {
     "utf-8": ("utf8mb4", "cp65001", "utf-8-sig"),
     "utf-16": ("utf-16", "unicode", "ucs-2", "iso-10646-ucs-2", "csunicode"),
     "utf-16-be": ("utf-16be", "unicodefffe"),
@@ -57,15 +58,15 @@ _MAIL: dict[str, tuple[str, ...]] = {
     "cp1006": ("ibm1006",), "koi8-t": (), "koi8-u": ("koi8-ru",), "mac-croatian": (),
     "mac-romanian": (),
 }  # fmt: skip
-_NO_TEXT = frozenset({
+_NOT_TEXT_CODECS = frozenset({
     "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec",
     "zlib_codec",
 })  # fmt: skip
-# Labels that name no charset: what they came with is guessed.
+# Labels that carry no information: the charset is guessed.
 _UNDECLARED = ("ascii", "us-ascii", "ansi_x3.4-1968")
 _NOT_IN_KEY = re.compile("[^a-z0-9]")
-# Codecs whose octets beyond ASCII are no evidence against UTF-8, as they are UTF or have none.
-_NOT_MISTAKEN = frozenset({"utf-8", "utf-7", ISO_2022_JP, "iso2022_kr", "hz"})
+# Codecs that UTF-8 is never mistaken for: they are UTF-8, or have no octets above 127.
+_NEVER_MOJIBAKE = frozenset({"utf-8", "utf-7", ISO_2022_JP, "iso2022_kr", "hz"})
 _EUC_PAIRS = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xfe][\xa1-\xfe])*+")
 _HANGUL_SHARE = 0.8
 _META = re.compile(
@@ -76,24 +77,29 @@ _META = re.compile(
 
 
 def _key(label: str) -> str:
-    """Labels differ by letters and digits alone, as in UTS #22 §1.4."""
+    """Return the normal form of a label: only letters and digits count (UTS #22 §1.4)."""
     return _NOT_IN_KEY.sub("", label.lower())
 
 
 def _codecs_by_key() -> dict[str, str]:
-    """Ours before the web's before Python's."""
-    found = {
+    """Return codecs by label key: mail labels override web labels, which override Python's."""
+    codecs_by_key = {
         _key(name): codec
         for alias, codec in aliases.items()
-        if codec not in _NO_TEXT
+        if codec not in _NOT_TEXT_CODECS
         for name in (alias, codec)
     }
-    found |= {_key(label): _WEB.get(name, name) for label, name in LABELS.items()
-              if name not in _NOT_OF_MAIL}  # fmt: skip
-    found |= {_key(label): codec for codec, labels in _MAIL.items() for label in (codec, *labels)}
+    codecs_by_key |= {
+        _key(label): _WEB_CODECS.get(name, name)
+        for label, name in LABELS.items()
+        if name not in _NOT_IN_MAIL
+    }
+    codecs_by_key |= {
+        _key(label): codec for codec, labels in _MAIL_LABELS.items() for label in (codec, *labels)
+    }
     for label in _UNDECLARED:
-        found.pop(_key(label), None)
-    return found
+        codecs_by_key.pop(_key(label), None)
+    return codecs_by_key
 
 
 _CODEC_OF = _codecs_by_key()
@@ -101,56 +107,60 @@ _CODEC_OF = _codecs_by_key()
 
 @lru_cache(maxsize=256)
 def codec_of(label: str) -> str | None:
-    """The codec that a label means; None: an unknown label, or one that names no charset."""
+    """Return the codec of a label; None: the label is unknown or names no charset."""
     return _CODEC_OF.get(_key(label[:LABEL_MAX_CHARS]))
 
 
-def decode_text(octets: bytes, label: str = "", *, beside: str = "") -> str:
-    """By `label`; where it is absent, us-ascii or unknown by `guess_text`. Never fails.
+def decode_text(octets: bytes, label: str = "", *, fallback_charset: str = "") -> str:
+    """Decode by `label`; if the label is absent, us-ascii or unknown, by `guess_text`.
 
-    What the charset has no meaning for becomes U+FFFD. UTF-8 under a label that makes mojibake of
-    it is read as UTF-8.
+    Octets without a meaning in the charset become U+FFFD. UTF-8 with a label that would turn it
+    into mojibake is decoded as UTF-8.
     """
     codec = codec_of(label)
     if codec is None:
-        return guess_text(octets, beside)
-    text = _by_codec(octets, codec)
-    if codec in _NOT_MISTAKEN or octets.isascii():
+        return guess_text(octets, fallback_charset)
+    text = _decode_by(octets, codec)
+    if codec in _NEVER_MOJIBAKE or octets.isascii():
         return text
     utf_8 = _utf_8(octets)
     return text if utf_8 is None or not _is_mojibake(text, utf_8, octets, codec) else utf_8
 
 
-def guess_text(octets: bytes, beside: str = "") -> str:
-    """Undeclared octets: UTF-8 if it is valid, else `beside`, the charset of something near.
+def guess_text(octets: bytes, fallback_charset: str = "") -> str:
+    """Decode octets without a declared charset.
 
-    Else Korean (EUC-KR), which needs every octet over 127 to stand in an EUC pair and most of the
-    letters so read to be Hangul; else Western (windows-1252), whose accented letters stand alone
-    among ASCII. Seven-bit text with the escape sequences of ISO-2022-JP is that.
+    Seven-bit text with escape sequences of ISO-2022-JP is decoded as such. Otherwise the first that
+    applies: UTF-8, if valid; UTF-16, by its byte-order mark; `fallback_charset`, for example the
+    charset of another part of the mail; EUC-KR, if every octet above 127 is in an EUC pair and
+    most of the decoded characters are Hangul; windows-1252.
     """
     if octets.isascii():
-        return _by_codec(octets, ISO_2022_JP if b"\x1b$" in octets else "ascii")
+        return _decode_by(octets, ISO_2022_JP if b"\x1b$" in octets else "ascii")
     utf_8 = _utf_8(octets)
     if utf_8 is not None:
         return utf_8
     if octets[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return _by_codec(octets, "utf-16")
-    codec = codec_of(beside)
+        return _decode_by(octets, "utf-16")
+    codec = codec_of(fallback_charset)
     if codec is None or codec == "utf-8":
         codec = "euc_kr" if _is_korean(octets) else "cp1252"
-    return _by_codec(octets, codec)
+    return _decode_by(octets, codec)
 
 
 def meta_charset(html: bytes) -> str:
-    """The charset that a page names in its first META_MAX_BYTES (HTML §13.2.3.2); "": none."""
-    found = _META.search(html[:META_MAX_BYTES])
-    label = found[1].decode("ascii", "replace") if found else ""
-    # Whoever can read this label reads no UTF-16.
+    """Return the charset in the first META_MAX_BYTES of a page (HTML §13.2.3.2), else ""."""
+    declaration = _META.search(html[:META_MAX_BYTES])
+    label = declaration[1].decode("ascii", "replace") if declaration else ""
+    # The label was readable as ASCII, so the page is not UTF-16 or UTF-32.
     return "utf-8" if (codec_of(label) or "").startswith(("utf-16", "utf-32")) else label
 
 
 def _utf_8(octets: bytes) -> str | None:
-    """As UTF-8, whose end may be cut in a character that is not the first. None: it is not."""
+    """Decode as UTF-8, else None. The end may be cut within a character above ASCII.
+
+    A cut character alone, without others above ASCII, is not accepted as UTF-8.
+    """
     try:
         text, length = codecs.utf_8_decode(octets, "strict", False)
     except UnicodeDecodeError:
@@ -161,42 +171,48 @@ def _utf_8(octets: bytes) -> str | None:
 
 
 def _is_mojibake(text: str, utf_8: str, octets: bytes, codec: str) -> bool:
-    """Whether `text`, `octets` by their label, looks worse than `utf_8`, which is valid.
+    """Whether `text`, decoded by the label, is less plausible than `utf_8`, which is valid UTF-8.
 
-    Short words of other charsets are valid UTF-8 by chance: their letters are letters in `text`.
+    Short words in other charsets can be valid UTF-8 by chance. In `text` they have alphabetic
+    characters only, while mojibake also has symbols.
     """
-    foreign = [one for one in utf_8[:_LOOKED_AT_CHARS] if one > "\x7f"]
-    if codec in _MANY_OCTETS:
-        many = sum(one > "\u07ff" for one in foreign)
-        return "\ufffd" in text or (many > 0 and len(foreign) > 2) or len(set(foreign)) > 4
+    foreign = [character for character in utf_8[:_SAMPLE_CHARS] if character > "\x7f"]
+    if codec in _MULTIBYTE:
+        three_octets = sum(character > "\u07ff" for character in foreign)
+        return "\ufffd" in text or (three_octets > 0 and len(foreign) > 2) or len(set(foreign)) > 4
     if octets.startswith(codecs.BOM_UTF8):
         return True
-    odd = any(one > "\x7f" and not one.isalpha() for one in text[:_LOOKED_AT_CHARS])
-    return odd and (len(foreign) > 2 or all(map(_is_common, foreign)))
+    has_symbols = any(
+        character > "\x7f" and not character.isalpha() for character in text[:_SAMPLE_CHARS]
+    )
+    return has_symbols and (len(foreign) > 2 or all(map(_is_common, foreign)))
 
 
-_MANY_OCTETS = frozenset({
+_MULTIBYTE = frozenset({
     "cp949", "cp932", "gb18030", "big5hkscs", EUC_JP, "johab", "euc_jis_2004", "shift_jis_2004",
     "utf-16", "utf-16-le", "utf-16-be", "utf-16le", "utf-16be", "utf_32", "utf_32_le",
 })  # fmt: skip
 
 
-def _is_common(letter: str) -> bool:
-    """Latin, or of three octets: no word of one octet a letter looks so by chance."""
-    return "\xa0" <= letter < "\u0250" or letter > "\u07ff"
+def _is_common(character: str) -> bool:
+    """Whether `character` is Latin or has three octets in UTF-8.
+
+    Text in a single-octet charset does not form such characters by chance.
+    """
+    return "\xa0" <= character < "\u0250" or character > "\u07ff"
 
 
-def _by_codec(octets: bytes, codec: str) -> str:
-    decode = _OURS.get(codec)
+def _decode_by(octets: bytes, codec: str) -> str:
+    decode = _OWN_DECODERS.get(codec)
     try:
         text = decode(octets) if decode else octets.decode(codec, "replace")
         return text.removeprefix("\ufeff")
-    except (UnicodeError, ValueError):  # some codecs fail in spite of "replace"
+    except (UnicodeError, ValueError):  # some codecs raise in spite of "replace"
         return octets.decode("latin-1")
 
 
 def _is_korean(octets: bytes) -> bool:
-    sample = octets[:_LOOKED_AT_CHARS]
+    sample = octets[:_SAMPLE_CHARS]
     if len(sample) < len(octets):
         sample = sample[: sample.rfind(b"\n") + 1]
     if not sample or not _EUC_PAIRS.fullmatch(sample):

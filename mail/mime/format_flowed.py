@@ -1,4 +1,7 @@
-"""format=flowed (RFC 3676): lines that their sender broke become paragraphs again."""
+"""Decoder of format=flowed text (RFC 3676): lines broken by the sender are joined to paragraphs.
+
+Accepts any text and never raises. Linear time.
+"""
 
 import re
 
@@ -6,11 +9,11 @@ _QUOTES = re.compile(r">*")
 _SIGNATURE = "-- "
 
 
-def unflowed(text: str, *, delete_space: bool) -> str:
-    r"""The text with soft breaks joined; lines end in \n. Linear in its length.
+def unflow(text: str, *, delete_space: bool) -> str:
+    r"""Join the lines of `text` at soft breaks; lines end in \n.
 
-    `delete_space` (DelSp=yes): the space before a soft break is no part of the text, as in scripts
-    without spaces. Quoted lines keep their marks and join lines of the same depth only (§4.5).
+    `delete_space` (DelSp=yes): the space before a soft break is not part of the text, as in scripts
+    without spaces. Quoted lines keep their marks and are joined within one quote depth (§4.5).
     """
     paragraphs: list[str] = []
     pieces: list[str] = []

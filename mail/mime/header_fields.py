@@ -1,7 +1,8 @@
-"""A mail's header as it really arrives: octets in, ordered fields and clean text out.
+"""Parser of the header of a mail or part: octets to ordered, unfolded fields (RFC 5322 §2.2).
 
-RFC 5322 §2.2 (fields, folding), RFC 6532 (UTF-8), and what senders do beside them: undeclared
-8-bit, a first line that begins with a space, lines that are no fields, no empty line at the end.
+Accepts any octets and never raises: UTF-8 (RFC 6532), octets without a declared charset, a first
+line that begins with a space, lines that are not fields, no empty line at the end.
+Limits: HEADER_MAX_BYTES and FIELDS_MAX fields; beyond them `complete` is False. Linear time.
 """
 
 import re
@@ -9,21 +10,21 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from mail.mime.encoded_words import decoded
+from mail.mime.encoded_words import decode_field
 from mail.mime.stray_header_lines import StrayLines
 from mail.text_cleaning import fitting, one_line
 
 HEADER_MAX_BYTES = 1024 * 1024
 FIELDS_MAX = 10_000
-IDS_KEPT = 100
-IDS_KEPT_BYTES = 8 * 1024
+IDS_MAX = 100
+IDS_MAX_BYTES = 8 * 1024
 ID_MAX_CHARS = 250
 DATE_MAX_CHARS = 200
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _EMPTY_LINES = re.compile(rb"[\r\n]+")
-# A field with the lines that continue it; possessive, so that a long one takes no memory.
-# Some exporters put a byte-order mark before the first field.
+# A field with its continuation lines; possessive, so that a long field takes no memory.
+# Some mailbox exporters put a byte-order mark before the first field.
 _FIELD = re.compile(
     rb"(?:\xef\xbb\xbf)?[ \t]*([!-9;-~]{1,997})[ \t]*:"
     rb"([^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*+)(?:\r\n|\r|\n|\Z)"
@@ -34,9 +35,9 @@ _ID_PIECE = re.compile(r"<[^<>]+>|[()]|[^<()]+|<")
 
 @dataclass(slots=True)
 class Header:
-    """Fields in their order, unfolded; where the body begins; whether all of it was read.
+    """Unfolded fields in order, the offset of the body, and whether the header was read completely.
 
-    `charset`: that of the mail's own text, for octets that are neither ASCII nor UTF-8.
+    `charset`: the charset of the text of the mail, for octets that are neither ASCII nor UTF-8.
     """
 
     fields: list[tuple[str, bytes]]
@@ -50,25 +51,28 @@ class Header:
             self._by_name.setdefault(name.lower(), []).append(value)
 
     def all(self, name: str) -> list[bytes]:
-        """Values of the fields called `name` (lower case), in their order."""
+        """Return the values of the fields called `name` (lower case), in order."""
         return self._by_name.get(name, [])
 
     def text(self, name: str, *, limit: int) -> str:
-        """The first such field, decoded; "" when there is none."""
+        """Return the decoded value of the first field called `name`; "": there is no such field."""
         values = self.all(name)
-        return one_line(decoded(values[0], self.charset), limit=limit) if values else ""
+        return one_line(decode_field(values[0], self.charset), limit=limit) if values else ""
 
     def ids(self, name: str) -> tuple[str, ...]:
-        """Message ids (RFC 5322 §3.6.4) without brackets, the last IDS_KEPT and IDS_KEPT_BYTES."""
-        found: list[str] = []
+        """Return message ids (RFC 5322 §3.6.4) without brackets: the last IDS_MAX, in order.
+
+        Returns at most IDS_MAX_BYTES of text; the first ids are dropped.
+        """
+        ids: list[str] = []
         for value in self.all(name):
-            found += _ids(decoded(value))
-        cleaned = (one_line(id_, limit=ID_MAX_CHARS) for id_ in reversed(found[-IDS_KEPT:]))
-        last_first = list(fitting(filter(None, cleaned), str, max_bytes=IDS_KEPT_BYTES))
+            ids += _ids(decode_field(value))
+        cleaned = (one_line(id_, limit=ID_MAX_CHARS) for id_ in reversed(ids[-IDS_MAX:]))
+        last_first = list(fitting(filter(None, cleaned), str, max_bytes=IDS_MAX_BYTES))
         return tuple(reversed(last_first))
 
     def date_ms(self) -> int | None:
-        """The Date: field (RFC 5322 §3.3) as a Unix millisecond; None when unreadable."""
+        """Return the Date field (RFC 5322 §3.3) as Unix milliseconds; None: absent or malformed."""
         values = self.all("date")
         return _date_ms(values[0]) if values else None
 
@@ -76,61 +80,63 @@ class Header:
 def read_header(
     content: bytes, start: int = 0, stop: int | None = None, *, fields_max: int = FIELDS_MAX
 ) -> Header:
-    """The header that begins at `start`: to the first empty line (RFC 5322 §2.1), or to `stop`.
+    """Parse the header from `start` to the first empty line (RFC 5322 §2.1) or to `stop`.
 
-    `body_start` counts from the beginning of `content`. Lines that are neither field nor
-    continuation are skipped, see mail/mime/stray_header_lines.py. Reads HEADER_MAX_BYTES and
-    `fields_max` fields at most. Linear in what it reads.
+    `body_start` is an offset into `content`. Lines that are neither field nor continuation are
+    skipped (mail/mime/stray_header_lines.py).
     """
     stop = len(content) if stop is None else stop
     limit = min(stop, start + HEADER_MAX_BYTES)
     if empty := _EMPTY_LINES.match(content, start, stop):
         return Header([], empty.end(), complete=True)
     fields: list[tuple[str, bytes]] = []
-    junk: StrayLines | None = None
-    at, end = start, None
+    stray: StrayLines | None = None
+    position, end = start, None
     while end is None:
-        while found := _FIELD.match(content, at, limit):
-            fields.append((found[1].decode("ascii"), _unfolded(found[2])))
+        while match := _FIELD.match(content, position, limit):
+            fields.append((match[1].decode("ascii"), _unfold(match[2])))
             if len(fields) == fields_max:
-                return Header(fields, at, complete=False)
-            at = found.end()
-        if empty := _LINE_END.match(content, at, limit):
+                return Header(fields, position, complete=False)
+            position = match.end()
+        if empty := _LINE_END.match(content, position, limit):
             end = empty.end()
-        elif at >= limit:
+        elif position >= limit:
             break
         else:
-            line_end = _line_end(content, at, limit)
-            junk = junk or StrayLines()
-            end = None if junk.take(content[at:line_end], at, fields) else at
-            at = line_end
-    if junk and junk.settle(fields, end):
-        return Header(fields, junk.body_start, complete=True)
-    return Header(fields, at if end is None else end, complete=end is not None or limit == stop)
+            line_end = _line_end(content, position, limit)
+            stray = stray or StrayLines()
+            is_header = stray.add(content[position:line_end], position, fields)
+            end = None if is_header else position
+            position = line_end
+    if stray and stray.finish(fields, end):
+        return Header(fields, stray.body_start, complete=True)
+    return Header(
+        fields, position if end is None else end, complete=end is not None or limit == stop
+    )
 
 
-def _line_end(content: bytes, at: int, limit: int) -> int:
-    found = _LINE_END.search(content, at, limit)
-    return found.end() if found else limit
+def _line_end(content: bytes, start: int, limit: int) -> int:
+    match = _LINE_END.search(content, start, limit)
+    return match.end() if match else limit
 
 
-def _unfolded(value: bytes) -> bytes:
+def _unfold(value: bytes) -> bytes:
     return value.replace(b"\r", b"").replace(b"\n", b"").strip()
 
 
 def _ids(text: str) -> list[str]:
-    """Ids in brackets, else the words that may be ids; none of those in comments."""
+    """Return the ids in brackets outside comments; without any, the words outside comments."""
     depth = 0
-    found: list[str] = []
+    ids: list[str] = []
     plain: list[str] = []
     for piece in _ID_PIECE.findall(text):
         depth = max(0, depth + (piece == "(") - (piece == ")"))
         if not depth and piece not in {"(", ")"}:
             plain.append(piece)
-            found += _ID.findall(piece)
-    if depth:  # a comment without an end is none
+            ids += _ID.findall(piece)
+    if depth:  # an unclosed comment is text
         return _ID.findall(text) or text.split()
-    return found or "".join(plain).split()
+    return ids or "".join(plain).split()
 
 
 def _date_ms(value: bytes) -> int | None:

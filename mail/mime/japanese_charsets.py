@@ -1,14 +1,15 @@
-"""EUC-JP and ISO-2022-JP as senders and the web mean them (WHATWG Encoding §12.1.1, §12.2.1).
+"""Decoders of EUC-JP and ISO-2022-JP with Microsoft extensions (WHATWG Encoding §12.1.1, §12.2.1).
 
-Python's codecs know JIS X 0208 alone. Senders also use NEC's row 13 and IBM's kanji (① ㈱ 髙), as
-windows-31j has them, so pairs that Python refuses are read by cp932's table.
+The codecs of Python decode JIS X 0208 only. Senders also use the NEC row 13 and the IBM kanji
+(① ㈱ 髙) of windows-31j. Pairs that the codecs of Python reject are decoded by the table of cp932.
+Accepts any octets and never raises; octets without a meaning become U+FFFD. Linear time.
 """
 
 import codecs
 import re
 
 _ERRORS = "postriver.cp932"
-# Where the two tables differ, cp932's is what Shift-JIS text of the same sender becomes.
+# Where the tables differ, the character of cp932: Shift-JIS text is decoded by that table too.
 _AS_CP932 = str.maketrans("\u2016\u2212\u301c¢£¬", "∥\uff0d\uff5e￠￡￢")
 _HIGH = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else byte for byte in range(256))
 _ESCAPE = re.compile(rb"\x1b(\$\([@-~]|\$[@-~]|\([@-~]|&@)")
@@ -23,12 +24,12 @@ _PAIR = re.compile(rb"([\xa1-\xfe]{2})")
 
 
 def decode_euc_jp(octets: bytes) -> str:
-    """EUC-JP; U+FFFD for what it has no meaning for."""
+    """Decode EUC-JP."""
     return octets.decode("euc_jp", _ERRORS).translate(_AS_CP932)
 
 
 def decode_iso_2022_jp(octets: bytes) -> str:
-    """ISO-2022-JP with its extensions, and half-width katakana of eight bits among it."""
+    """Decode ISO-2022-JP with its extensions and with eight-bit half-width katakana."""
     pieces = _ESCAPE.split(octets)
     texts = [_in_set(b"(B", pieces[0])]
     texts += map(_in_set, pieces[1::2], pieces[2::2])
@@ -51,7 +52,7 @@ def _in_set(escape: bytes, octets: bytes) -> str:
 
 
 def _by_cp932(error: UnicodeError) -> tuple[str, int]:
-    """What cp932 has for the pair at the error; U+FFFD for one octet where that has nothing."""
+    """Error handler: decode the pair at the error by cp932, or one octet as U+FFFD."""
     assert isinstance(error, UnicodeDecodeError)
     pair = error.object[error.start : error.start + 2]
     if len(pair) < 2 or min(pair) < 0xA1 or max(pair) > 0xFE:
@@ -61,7 +62,7 @@ def _by_cp932(error: UnicodeError) -> tuple[str, int]:
 
 
 def _shift_jis(row: int, cell: int) -> bytes:
-    """The pair of JIS X 0208 at `row`, `cell` (from 0x21) as Shift-JIS writes it."""
+    """Return the Shift-JIS octets of the JIS X 0208 character at `row`, `cell` (from 0x21)."""
     lead = ((row - 0x21) >> 1) + 0x81
     trail = cell + 0x1F + (cell >= 0x60) if row & 1 else cell + 0x7E
     return bytes((lead + 0x40 if lead > 0x9F else lead, trail))

@@ -1,10 +1,10 @@
-"""A mail's octets read: what lists show (Head), what a reader sees (Reading), what is attached.
+"""Parser of a whole mail (RFC 5322, MIME): summary for lists, message for display, attachments.
 
-Nothing here raises on any octets: what cannot be read is marked `parse_failed` and shown raw.
-All text is valid Unicode without control characters, and bounded. Octets that are cut off in a
-character, charsets that lie, undeclared 8-bit: the best reading that mail/mime/charsets.py knows.
-Takes microseconds for a common mail and up to seconds for a hostile one of 20 MB: callers leave
-the event loop when the content is big.
+Accepts any octets and never raises for malformed input: a mail that cannot be parsed is marked
+`parse_failed` and returned as raw text. All text is valid Unicode without control characters and
+has a limit. mail/mime/charsets.py decodes wrong, missing and cut charsets.
+Takes microseconds for a common mail and up to seconds for a malicious mail of 20 MB: callers parse
+large contents outside the event loop (parsing/).
 """
 
 import logging
@@ -15,8 +15,8 @@ import msgspec
 
 from mail.errors import NotFound
 from mail.mime import body_selection as body
-from mail.mime.address_list_parser import read_mailboxes
-from mail.mime.encoded_words import decoded
+from mail.mime.address_list_parser import parse_address_list
+from mail.mime.encoded_words import decode_field
 from mail.mime.header_fields import Header, read_header
 from mail.mime.part_tree import walk_tree
 from mail.mime.parts import MimePart, PartTree
@@ -25,10 +25,10 @@ from schemas.mail import HeaderSummary
 
 SUBJECT_MAX_CHARS = 998
 PREVIEW_MAX_CHARS = 200
-PREVIEW_LOOKS_AT_CHARS = 16 * 1024
+PREVIEW_SOURCE_CHARS = 16 * 1024
 HEADER_NAME_MAX_CHARS = 100
 HEADER_VALUE_MAX_CHARS = 8 * 1024
-HEADERS_SHOWN = 1_000
+HEADERS_MAX = 1_000
 WORDS_MAX_CHARS = 256 * 1024
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """The `n`th attachment of a mail, from 1; the size is that of the decoded octets."""
+    """The `n`th attachment of a mail, from 1; the size is of the decoded octets."""
 
     n: int
     filename: str
@@ -54,17 +54,17 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a reader is shown."""
+    """The content of a mail for display."""
 
     head: HeaderSummary
     headers: tuple[tuple[str, str], ...]
     text: str
-    html: str | None  # not yet safe: mail/html/sanitizer.py sanitises it
+    html: str | None  # from read_mail: not sanitised (mail/html/sanitizer.py)
     attachments: tuple[Attachment, ...]
 
 
 class SearchableText(msgspec.Struct, frozen=True):
-    """What search reads of a mail beyond its head."""
+    """The text of a mail for the search index, without the fields of HeaderSummary."""
 
     text: str
     filenames: tuple[str, ...]
@@ -77,47 +77,50 @@ class _Mail(msgspec.Struct, frozen=True):
 
 
 def read_head(content: bytes, *, raw: bool = False) -> HeaderSummary:
-    """What lists, notices and search need; decodes no attachment."""
+    """Return the summary for lists, notifications and search; decodes no attachment."""
     return _read(content, _head, raw=raw)
 
 
 def read_mail(content: bytes, *, raw: bool = False) -> ParsedMessage:
-    """Everything, attachments by their size only."""
-    return _read(content, _reading, raw=raw)
+    """Return the message for display; attachments without their octets."""
+    return _read(content, _message, raw=raw)
 
 
 def read_words(content: bytes, *, raw: bool = False) -> SearchableText:
-    """The text, at most WORDS_MAX_CHARS of it, and the names of what is attached."""
+    """Return the first WORDS_MAX_CHARS of text, and the names of the attachments."""
     return _read(content, _words, raw=raw)
 
 
 def attachment(content: bytes, n: int, *, raw: bool = False) -> tuple[Attachment, bytes]:
-    """The `n`th attachment and its octets. NotFound: there are fewer."""
+    """Return the `n`th attachment and its octets.
+
+    Raises NotFound: the mail has fewer attachments.
+    """
 
     def pick(mail: _Mail) -> tuple[Attachment, bytes] | None:
-        listed = _attachments(mail)  # decodes all, so that the numbers are those of read_mail
+        listed = _attachments(mail)  # decodes all, so that the numbers equal those of read_mail
         if not 1 <= n <= len(listed):
             return None
         return listed[n - 1], mail.body.attachments[n - 1].decode()
 
-    found = _read(content, pick, raw=raw)
-    if found is None:
+    picked = _read(content, pick, raw=raw)
+    if picked is None:
         raise NotFound("no such attachment")
-    return found
+    return picked
 
 
 def every_attachment(content: bytes, *, raw: bool = False) -> list[bytes]:
-    """The octets that `attachment` gives, of all of them in their order."""
+    """Return the octets of all attachments, in the order of `attachment`."""
 
     def pick(mail: _Mail) -> list[bytes]:
-        listed = _attachments(mail)  # fails where `attachment` fails
+        listed = _attachments(mail)  # falls back to raw exactly where `attachment` does
         return [part.decode() for part in mail.body.attachments[: len(listed)]]
 
     return _read(content, pick, raw=raw)
 
 
 def _read(content: bytes, use: Callable[[_Mail], T], *, raw: bool) -> T:
-    """`use` the mail; should that fail, or with `raw`, what its octets look like without parts."""
+    """Return `use(mail)`; with `raw`, or if parsing fails, `use` of the mail without MIME parts."""
     header = read_header(content)
     failed = not header.complete or not header.fields
     try:
@@ -125,12 +128,12 @@ def _read(content: bytes, use: Callable[[_Mail], T], *, raw: bool) -> T:
             tree = walk_tree(content, header)
             header.charset = tree.charset
             return use(_Mail(header, body.select(tree.root), failed or not tree.complete))
-    except Exception as error:  # noqa: BLE001  # a mail must not stop its readers
-        log.warning("a mail could not be read and is shown raw: %s", type(error).__name__)
-    return use(_Mail(header, body.select(_raw(content, header).root), failed=True))
+    except Exception as error:  # noqa: BLE001  # a malformed mail must not fail its callers
+        log.warning("a mail could not be parsed and is shown raw: %s", type(error).__name__)
+    return use(_Mail(header, body.select(_raw_tree(content, header).root), failed=True))
 
 
-def _raw(content: bytes, header: Header) -> PartTree:
+def _raw_tree(content: bytes, header: Header) -> PartTree:
     return PartTree(
         MimePart(content_type="text/plain", decode=lambda: content[header.body_start :])
     )
@@ -138,13 +141,13 @@ def _raw(content: bytes, header: Header) -> PartTree:
 
 def _head(mail: _Mail) -> HeaderSummary:
     header = mail.header
-    senders = read_mailboxes(header.all("from"), beside=header.charset)
+    senders = parse_address_list(header.all("from"), fallback_charset=header.charset)
     return HeaderSummary(
         subject=header.text("subject", limit=SUBJECT_MAX_CHARS),
-        sender=next((one for one in senders if one.address), next(iter(senders), None)),
-        to=read_mailboxes(header.all("to"), beside=header.charset),
-        cc=read_mailboxes(header.all("cc"), beside=header.charset),
-        reply_to=read_mailboxes(header.all("reply-to"), beside=header.charset),
+        sender=next((sender for sender in senders if sender.address), next(iter(senders), None)),
+        to=parse_address_list(header.all("to"), fallback_charset=header.charset),
+        cc=parse_address_list(header.all("cc"), fallback_charset=header.charset),
+        reply_to=parse_address_list(header.all("reply-to"), fallback_charset=header.charset),
         message_id=next(iter(header.ids("message-id")), ""),
         in_reply_to=header.ids("in-reply-to"),
         references=header.ids("references"),
@@ -156,17 +159,17 @@ def _head(mail: _Mail) -> HeaderSummary:
 
 
 def _preview(parts: body.BodyParts) -> str:
-    text = body.text_of(parts.text, limit=PREVIEW_LOOKS_AT_CHARS)
+    text = body.text_of(parts.text, limit=PREVIEW_SOURCE_CHARS)
     return one_line(text, limit=PREVIEW_MAX_CHARS)
 
 
-def _reading(mail: _Mail) -> ParsedMessage:
+def _message(mail: _Mail) -> ParsedMessage:
     parts = mail.body
     return ParsedMessage(
         head=_head(mail),
         headers=tuple(
-            _shown(name, value, mail.header.charset)
-            for name, value in mail.header.fields[:HEADERS_SHOWN]
+            _header_text(name, value, mail.header.charset)
+            for name, value in mail.header.fields[:HEADERS_MAX]
         ),
         text=body.text_of(parts.text),
         html=body.html_of(parts.html) if parts.has_html else None,
@@ -177,37 +180,37 @@ def _reading(mail: _Mail) -> ParsedMessage:
 def _words(mail: _Mail) -> SearchableText:
     parts = mail.body
     text = body.text_of(parts.text, limit=WORDS_MAX_CHARS)
-    shown = [part for part in parts.html if part not in parts.text]
-    if shown and len(text) < WORDS_MAX_CHARS:
-        text = _with_missing_lines(text, body.text_of(shown, limit=WORDS_MAX_CHARS))
+    html_parts = [part for part in parts.html if part not in parts.text]
+    if html_parts and len(text) < WORDS_MAX_CHARS:
+        text = _with_missing_lines(text, body.text_of(html_parts, limit=WORDS_MAX_CHARS))
     names = (part.filename for part in parts.attachments)
     return SearchableText(text[:WORDS_MAX_CHARS], tuple(name for name in names if name))
 
 
-def _with_missing_lines(text: str, shown: str) -> str:
-    """The plain text, and behind it each line of the HTML with a word that the plain text lacks.
+def _with_missing_lines(text: str, html_text: str) -> str:
+    """Append to the plain text each line of the HTML with a word that the plain text lacks.
 
-    Senders put less into the plain text than their readers see, or only that there is HTML.
+    Some senders write less into the plain text than into the HTML, or only a note about the HTML.
     """
     words = set(text.split())
-    missing = (line for line in shown.split("\n") if not words.issuperset(line.split()))
+    missing = (line for line in html_text.split("\n") if not words.issuperset(line.split()))
     return "\n".join((text, *missing))
 
 
-def _shown(name: str, value: bytes, charset: str) -> tuple[str, str]:
-    text = decoded(value[: 4 * HEADER_VALUE_MAX_CHARS], charset)
+def _header_text(name: str, value: bytes, charset: str) -> tuple[str, str]:
+    text = decode_field(value[: 4 * HEADER_VALUE_MAX_CHARS], charset)
     return name[:HEADER_NAME_MAX_CHARS], one_line(text, limit=HEADER_VALUE_MAX_CHARS)
 
 
 def _attachments(mail: _Mail) -> tuple[Attachment, ...]:
     return tuple(
         Attachment(
-            n, part.filename or _invented_name(n, part), part.content_type, len(part.decode())
+            n, part.filename or _generated_name(n, part), part.content_type, len(part.decode())
         )
         for n, part in enumerate(mail.body.attachments, start=1)
     )
 
 
-def _invented_name(n: int, part: MimePart) -> str:
-    """With the extension by which programs know the type, where the mail gives no name."""
+def _generated_name(n: int, part: MimePart) -> str:
+    """Return a name for an attachment without a name, with the usual extension of its type."""
     return f"attachment-{n}{_EXTENSIONS.get(part.content_type, '')}"

@@ -1,7 +1,8 @@
-"""Fields of a token and parameters: Content-Type, Content-Disposition (RFC 2045 §5.1, RFC 2231).
+"""Parser of fields with parameters: Content-Type, Content-Disposition (RFC 2045 §5.1, RFC 2231).
 
-Read as senders write them: comments anywhere, parameters without `;` or quotes, both the plain and
-the encoded form of one name, a name twice. Linear in the length of the value.
+Accepts any text and never raises: comments anywhere, parameters without `;` or quotes, plain and
+encoded forms of one parameter, repeated parameters.
+Limits: the first VALUE_MAX_CHARS of a value. Linear time.
 """
 
 import re
@@ -15,7 +16,7 @@ from mail.mime.encoded_words import decode_words
 
 VALUE_MAX_CHARS = 16 * 1024
 
-# An escaped character is one piece everywhere, so that a quote without an end is looked for once.
+# An escaped character is one piece everywhere, so that an unclosed quote is searched only once.
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*+"|\\.|[();]|[^"\\();]+|.', re.DOTALL)
 _NAME = re.compile(r"(?<!\S)([^\s=;\"]++)\s*+=\s*+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
@@ -23,53 +24,56 @@ _ESCAPED = re.compile(r'\\(["\\])')
 _FORM = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
 _TOKEN = re.compile(r"[\s\"]*([^\s\"=;,()]++)(?!\s*=)")
 _ENDS_IN_COMMENT = re.compile(r"\S\.\w{1,5}\s{0,8}\([^()]{0,200}\)\s*+\Z")
-_OF_FILES = frozenset({"name", "filename"})  # unquoted they may hold what looks like a comment
+# Unquoted, the value of these may contain text in parentheses that is not a comment.
+_FILENAME_PARAMETERS = frozenset({"name", "filename"})
 
 
 @dataclass(slots=True, frozen=True)
 class ParameterizedField:
-    """The leading token, in lower case, and the parameters by their lower-case names."""
+    """The leading token in lower case, and the parameters by lower-case name."""
 
     value: str
     parameters: Mapping[str, str]
 
 
-@lru_cache(maxsize=64)  # most parts say one of a few things, and a boundary is asked for twice
-def read_parametrised(value: str) -> ParameterizedField:
-    """The first VALUE_MAX_CHARS of `value`."""
+@lru_cache(maxsize=64)  # few values are common, and fields with a boundary are parsed twice
+def parse_parameterized_field(value: str) -> ParameterizedField:
+    """Parse the first VALUE_MAX_CHARS of `value`."""
     sections = _sections(value[:VALUE_MAX_CHARS])
-    found = _TOKEN.match(sections[0].plain)
-    sections[0].drop(found.end() if found else 0)
-    forms: dict[str, _Forms] = {}
+    token = _TOKEN.match(sections[0].plain)
+    sections[0].drop_start(token.end() if token else 0)
+    forms: dict[str, _ParameterForms] = {}
     for section in sections:
-        for name, text in _pairs(section):
-            matched = _FORM.fullmatch(name.lower())
-            if matched:
-                forms.setdefault(matched[1], _Forms()).add(matched[2], matched[3], text)
-    value = found[1].lower() if found else ""
-    return ParameterizedField(value, {name: each.value(name) for name, each in forms.items()})
+        for name, text in _split_pairs(section):
+            form = _FORM.fullmatch(name.lower())
+            if form:
+                forms.setdefault(form[1], _ParameterForms()).add(form[2], form[3], text)
+    value = token[1].lower() if token else ""
+    return ParameterizedField(
+        value, {name: parameter.value(name) for name, parameter in forms.items()}
+    )
 
 
 @dataclass(slots=True)
 class _Section:
-    """What stands between two `;`, without and with its comments."""
+    """The text between two `;`: `plain` without comments, `full` with comments."""
 
     plain: str
     full: str
 
-    def drop(self, chars: int) -> None:
-        """Leave out the beginning; the comments behind it are no file's name."""
+    def drop_start(self, chars: int) -> None:
+        """Drop the first `chars` characters, and all comments: they are not part of a filename."""
         self.plain = self.full = self.plain[chars:]
 
 
 def _sections(text: str) -> list[_Section]:
     pieces = _PIECE.findall(text)
-    sections, depth = _split(pieces, comments=True)
-    # Where a comment has no end, parentheses are text.
-    return _split(pieces, comments=False)[0] if depth else sections
+    sections, depth = _split_sections(pieces, comments=True)
+    # With an unclosed comment, parentheses are text.
+    return _split_sections(pieces, comments=False)[0] if depth else sections
 
 
-def _split(pieces: list[str], *, comments: bool) -> tuple[list[_Section], int]:
+def _split_sections(pieces: list[str], *, comments: bool) -> tuple[list[_Section], int]:
     depth = 0
     sections: list[_Section] = []
     plain: list[str] = []
@@ -89,30 +93,34 @@ def _split(pieces: list[str], *, comments: bool) -> tuple[list[_Section], int]:
     return [*sections, _Section("".join(plain), "".join(full))], depth
 
 
-def _pairs(section: _Section) -> list[tuple[str, str]]:
-    """Names and values as written, one behind the other where `;` is missing."""
-    text, found = section.plain, []
+def _split_pairs(section: _Section) -> list[tuple[str, str]]:
+    """Return the names and undecoded values of a section; several where a `;` is missing."""
+    text, pairs = section.plain, []
     name = _NAME.search(text)
-    if name and name[1].lower() in _OF_FILES and not _ENDS_IN_COMMENT.search(section.full):
+    if (
+        name
+        and name[1].lower() in _FILENAME_PARAMETERS
+        and not _ENDS_IN_COMMENT.search(section.full)
+    ):
         text = section.full
         name = _NAME.search(text)
     while name:
         quoted = _QUOTED.match(text, name.end())
         following = _NAME.search(text, quoted.end() if quoted else name.end() + 1)
         raw = text[name.end() : following.start() if following else len(text)].strip()
-        found.append((name[1], _unescaped(quoted[1]) if quoted else raw.strip('"')))
+        pairs.append((name[1], _unescape(quoted[1]) if quoted else raw.strip('"')))
         name = following
-    return found
+    return pairs
 
 
-def _unescaped(text: str) -> str:
-    r"""Only `\"` and `\\` are escapes: others are paths of Windows."""
+def _unescape(text: str) -> str:
+    r"""Replace `\"` and `\\` only: other backslashes are part of Windows paths."""
     return _ESCAPED.sub(r"\1", text)
 
 
 @dataclass(slots=True)
-class _Forms:
-    """The forms in which one parameter was written; of each the first counts."""
+class _ParameterForms:
+    """The values of one parameter, by form; the first value of each form counts."""
 
     plain: list[str] = field(default_factory=list)
     encoded: str | None = None
@@ -127,19 +135,19 @@ class _Forms:
             self.encoded = text
 
     def value(self, name: str) -> str:
-        """RFC 2231 §3, RFC 6266 §4.3: continued and encoded forms win over the plain one."""
+        """Return the value; continued and encoded forms win (RFC 2231 §3, RFC 6266 §4.3)."""
         if self.pieces and (0 in self.pieces or not (self.encoded or self.plain)):
-            joined = _joined([self.pieces[number] for number in sorted(self.pieces)])
+            joined = _join_pieces([self.pieces[number] for number in sorted(self.pieces)])
             if joined:
                 return joined
         if self.encoded:
-            return _joined([(True, self.encoded)])
+            return _join_pieces([(True, self.encoded)])
         if name == "charset":
             return next(filter(codec_of, self.plain), self.plain[0] if self.plain else "")
         return decode_words(self.plain[0]) if self.plain else ""
 
 
-def _joined(pieces: list[tuple[bool, str]]) -> str:
+def _join_pieces(pieces: list[tuple[bool, str]]) -> str:
     charset = ""
     octets: list[bytes] = []
     for number, (encoded, text) in enumerate(pieces):

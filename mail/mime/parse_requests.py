@@ -1,6 +1,6 @@
-"""What a parser is asked and answers, as bytes, so that it may run in another process.
+"""Requests and responses of a parser: serialisable, so that a parser may run in a child process.
 
-`carry_out` runs one operation; `ParserHere` runs all of them in this process, without limits.
+`run_request` runs one operation in the calling process.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,19 @@ from mail.mime.message_parser import (
 from schemas.mail import HeaderSummary
 
 ParseOperation = Literal["head", "shown", "words", "attachment", "forms"]
-TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text that a reader is shown
+TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text for display
 
+# A mail with more of these is not `is_quick`.
 DELIMITERS_MAX = 200  # lines that may be MIME delimiters
-WORD_MARKS_MAX = 200  # beginnings of encoded words
+WORD_MARKS_MAX = 200  # possible starts of encoded words
 TAGS_MAX = 2_000
 
 
 class FormSizes(msgspec.Struct, frozen=True, kw_only=True):
-    """How to cut octets into forms. Not `whole`: some may be missing."""
+    """The sizes of the forms, which are sent as one sequence of octets.
+
+    Not `whole`: forms may be missing.
+    """
 
     sizes: tuple[int, ...] = ()
     whole: bool = True
@@ -43,7 +47,7 @@ ParseResponse = (
 
 
 class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation on one mail. `raw`: without its MIME structure."""
+    """One operation on one mail. `raw`: ignore the MIME structure."""
 
     operation: ParseOperation
     raw: bool = False
@@ -51,38 +55,42 @@ class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
     text_max_chars: int = 0
 
 
-def carry_out(asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
-    """The answer, and the octets of an attachment."""
-    if asked.operation == "forms":
-        if asked.raw:  # what it is read as by others, who have more time, is not known
+def run_request(request: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
+    """Return the response, and the octets of the attachment or of all forms."""
+    if request.operation == "forms":
+        if request.raw:  # a parser with larger limits may find forms that are not known here
             return FormSizes(whole=False), b""
-        forms = read_forms(content, text_max_chars=asked.text_max_chars)
+        forms = read_forms(content, text_max_chars=request.text_max_chars)
         return FormSizes(sizes=tuple(map(len, forms))), b"".join(forms)
-    if asked.operation == "attachment":
+    if request.operation == "attachment":
         try:
-            return attachment(content, asked.n, raw=asked.raw)
+            return attachment(content, request.n, raw=request.raw)
         except NotFound:
             return None, b""
-    return _READ[asked.operation](asked, content), b""
+    return _READ[request.operation](request, content), b""
 
 
 def read_shown(content: bytes, *, text_max_chars: int, raw: bool = False) -> ParsedMessage:
-    """As read_mail, with HTML that is safe; text has one character too many where it was cut."""
-    reading = read_mail(content, raw=raw)
-    html = None if reading.html is None else sanitise(reading.html[:text_max_chars])
-    return msgspec.structs.replace(reading, text=reading.text[: text_max_chars + 1], html=html)
+    """Return the message of read_mail with sanitised HTML.
+
+    The text has at most `text_max_chars` + 1 characters: with the last one it has been cut.
+    """
+    message = read_mail(content, raw=raw)
+    html = None if message.html is None else sanitise(message.html[:text_max_chars])
+    return msgspec.structs.replace(message, text=message.text[: text_max_chars + 1], html=html)
 
 
 def read_forms(content: bytes, *, text_max_chars: int) -> list[bytes]:
-    """What readers can be given of a mail beside the mail itself, each form once.
+    """Return the forms of a mail: all octets that clients can download besides the mail itself.
 
-    That is each attachment, and the text and safe HTML where they do not stand in the mail as they
-    are. Whoever scans these octets has scanned whatever is handed out.
+    Forms are the attachments, and the text and sanitised HTML unless the mail contains them
+    verbatim. Every form is returned once. A scanner of the mail and its forms has scanned all
+    octets that clients receive.
     """
     forms = dict.fromkeys(every_attachment(content))
-    shown = read_shown(content, text_max_chars=text_max_chars)
+    message = read_shown(content, text_max_chars=text_max_chars)
     plain = content.replace(b"\r\n", b"\n")
-    for text in (shown.text, shown.html or ""):
+    for text in (message.text, message.html or ""):
         octets = text.encode()
         if octets.strip() not in plain:
             forms[octets] = None
@@ -90,16 +98,16 @@ def read_forms(content: bytes, *, text_max_chars: int) -> list[bytes]:
 
 
 _READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
-    "head": lambda asked, content: read_head(content, raw=asked.raw),
-    "words": lambda asked, content: read_words(content, raw=asked.raw),
-    "shown": lambda asked, content: read_shown(
-        content, text_max_chars=asked.text_max_chars, raw=asked.raw
+    "head": lambda request, content: read_head(content, raw=request.raw),
+    "words": lambda request, content: read_words(content, raw=request.raw),
+    "shown": lambda request, content: read_shown(
+        content, text_max_chars=request.text_max_chars, raw=request.raw
     ),
 }
 
 
-def unread(operation: ParseOperation) -> ParseResponse:
-    """The answer for a mail of which nothing can be read within the limits."""
+def failed_response(operation: ParseOperation) -> ParseResponse:
+    """Return the response for a mail that cannot be parsed within the limits, not even raw."""
     failed = HeaderSummary(parse_failed=True)
     match operation:
         case "head":
@@ -115,7 +123,7 @@ def unread(operation: ParseOperation) -> ParseResponse:
 
 
 def is_quick(content: bytes, max_bytes: int) -> bool:
-    """Whether parsing takes at most some milliseconds: small, and of a common shape."""
+    """Whether `content` is small and simple enough to be parsed within milliseconds."""
     return (
         len(content) <= max_bytes
         and content.count(b"\n--") <= DELIMITERS_MAX

@@ -1,8 +1,10 @@
-"""The parts of a mail (RFC 2046 §5.1): one tree, breadth first, without recursion.
+"""Parser of multipart structure (RFC 2046 §5.1): the part tree of a mail, without recursion.
 
-Never fails. Work is linear in the size of the mail: headers are read once, bodies are looked
-through for delimiters SCANS_MAX times at most, and DELIMITERS_LOOKED_AT_MAX places are compared.
-Broken base64 gives what can be had; a multipart whose delimiters are nowhere is text.
+Accepts any octets and never raises: broken base64 is decoded as far as possible, and a multipart
+without delimiters is text.
+Limits: PARTS_MAX parts, DEPTH_MAX levels, DELIMITERS_MAX possible delimiters, and SCANS_MAX times
+the size of the mail searched for delimiters; beyond a limit the tree is not `complete`. Linear
+time: each header is parsed once.
 """
 
 from collections import deque
@@ -10,40 +12,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mail.mime.header_fields import Header, read_header
-from mail.mime.part_details import settle
-from mail.mime.parts import MimePart, PartTree, describe, encoding_of
-from mail.mime.transfer_encoding import Decoded
+from mail.mime.part_details import complete_parts
+from mail.mime.parts import MimePart, PartTree, encoding_of, part_of
+from mail.mime.transfer_encoding import DecodedBody
 
-DELIMITERS_LOOKED_AT_MAX = 20_000
+DELIMITERS_MAX = 20_000
 PART_FIELDS_MAX = 1_000
-SCANS_MAX = 20  # levels of a tree that may be as big as the mail
-_SCANNED_AT_LEAST_BYTES = 1024 * 1024
+SCANS_MAX = 20  # levels of the tree that may each be as large as the mail
+_SCAN_MIN_BYTES = 1024 * 1024
 _ENCODED = frozenset({"base64", "quoted-printable"})
 
 
 def walk_tree(content: bytes, header: Header | None = None) -> PartTree:
-    """The tree of a mail, whose `header` may have been read already."""
+    """Return the part tree of a mail, breadth first. `header`: its header, if already parsed."""
     walk = _TreeWalk(content)
     header = header or read_header(content)
     root = walk.part(header, content, len(content))
     tree = PartTree(root.part, complete=header.complete)
-    waiting = deque([(root, 1)])
-    while waiting and tree.complete:
-        parent, depth = waiting.popleft()
+    queue = deque([(root, 1)])
+    while queue and tree.complete:
+        parent, depth = queue.popleft()
         for child in walk.children(parent):
             if not tree.admits_more(depth):
                 break
             parent.part.children.append(child.part)
             if child.boundary:
-                waiting.append((child, depth + 1))
+                queue.append((child, depth + 1))
     tree.complete &= walk.complete
-    settle(tree, walk.undeclared)
+    complete_parts(tree, walk.undeclared)
     return tree
 
 
 @dataclass(slots=True, frozen=True)
 class _Entity:
-    """A part and where its body stands; `boundary` is "" where there are no parts in it."""
+    """A part and the position of its body. `boundary` is "" for a leaf."""
 
     part: MimePart
     boundary: str
@@ -61,40 +63,42 @@ class _Delimiter:
 
 
 class _TreeWalk:
-    """One walk over one mail, with its budgets."""
+    """The walk over one mail, with its limits."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._looks_left = DELIMITERS_LOOKED_AT_MAX
-        self._scan_left_bytes = SCANS_MAX * len(content) + _SCANNED_AT_LEAST_BYTES
+        self._comparisons_left = DELIMITERS_MAX
+        self._scan_left_bytes = SCANS_MAX * len(content) + _SCAN_MIN_BYTES
         self._headers_complete = True
-        self.undeclared: list[tuple[MimePart, Header]] = []  # whose names are read again
+        self.undeclared: list[tuple[MimePart, Header]] = []  # filenames of unknown charset
 
     @property
     def complete(self) -> bool:
-        """Whether the budgets were enough."""
-        return self._headers_complete and self._looks_left > 0 and self._scan_left_bytes >= 0
+        """Whether all parts were found within the limits."""
+        return self._headers_complete and self._comparisons_left > 0 and self._scan_left_bytes >= 0
 
     def part(self, header: Header, octets: bytes, stop: int, *, in_digest: bool = False) -> _Entity:
-        """The entity of `header`, whose body goes on to `stop`."""
+        """Return the entity of `header`; its body ends at `stop`."""
         start, encoding = header.body_start, encoding_of(header)
-        part = describe(header, in_digest=in_digest)
+        part = part_of(header, in_digest=in_digest)
         if not part.filename.isascii():
             self.undeclared.append((part, header))
         is_text = part.content_type.startswith("text/")
-        part.decode = Decoded(octets, start, stop, encoding, is_text)
+        part.decode = DecodedBody(octets, start, stop, encoding, is_text)
         boundary = part.boundary if part.is_multipart else ""
         return _Entity(part, boundary, encoding, octets, start, stop)
 
     def children(self, parent: _Entity) -> Iterator[_Entity]:
-        """The parts of a multipart, at first level; none of a leaf."""
+        """Iterate over the direct children of `parent`; a leaf has no children."""
         if not parent.boundary:
             return
         delimiter = b"--" + parent.boundary.encode("utf-8", "replace")
         spans = list(self._spans(parent.octets, delimiter, parent.start, parent.stop))
         octets = parent.octets
         if not spans and parent.encoding in _ENCODED and octets is self._content:
-            octets = parent.part.decode()  # RFC 2045 §6.4 forbids to encode a whole multipart
+            octets = (
+                parent.part.decode()
+            )  # RFC 2045 §6.4 forbids an encoded multipart; some send it
             spans = list(self._spans(octets, delimiter, 0, len(octets)))
         in_digest = parent.part.content_type == "multipart/digest"
         for begin, end in spans:
@@ -105,33 +109,36 @@ class _TreeWalk:
     def _spans(
         self, octets: bytes, delimiter: bytes, start: int, stop: int
     ) -> Iterator[tuple[int, int]]:
-        """Between delimiter lines; the line end before a delimiter belongs to it."""
+        """Iterate over the spans between delimiter lines.
+
+        The line end before a delimiter is part of the delimiter.
+        """
         opened = -1
-        for found in self._delimiters(octets, delimiter, start, stop):
+        for line in self._find_delimiters(octets, delimiter, start, stop):
             if opened >= 0:
-                yield opened, _before_line_end(octets, opened, found.start)
-            opened = -1 if found.closes else found.line_end
-            if found.closes:
+                yield opened, _before_line_end(octets, opened, line.start)
+            opened = -1 if line.closes else line.line_end
+            if line.closes:
                 return
         if opened >= 0:
             yield opened, stop
 
-    def _delimiters(
+    def _find_delimiters(
         self, octets: bytes, delimiter: bytes, start: int, stop: int
     ) -> Iterator[_Delimiter]:
         self._scan_left_bytes -= stop - start
-        at = start
-        while self._looks_left > 0 and self._scan_left_bytes >= 0:
-            found = octets.find(delimiter, at, stop)
-            if found < 0:
+        position = start
+        while self._comparisons_left > 0 and self._scan_left_bytes >= 0:
+            match = octets.find(delimiter, position, stop)
+            if match < 0:
                 return
-            self._looks_left -= 1
-            line_end = octets.find(b"\n", found, stop) + 1 or stop
-            rest = octets[found + len(delimiter) : line_end].rstrip()
-            begins_line = found == start or octets[found - 1 : found] == b"\n"
+            self._comparisons_left -= 1
+            line_end = octets.find(b"\n", match, stop) + 1 or stop
+            rest = octets[match + len(delimiter) : line_end].rstrip()
+            begins_line = match == start or octets[match - 1 : match] == b"\n"
             if begins_line and rest in (b"", b"--"):
-                yield _Delimiter(found, line_end, closes=rest == b"--")
-            at = line_end
+                yield _Delimiter(match, line_end, closes=rest == b"--")
+            position = line_end
 
 
 def _before_line_end(octets: bytes, opened: int, start: int) -> int:

@@ -1,16 +1,20 @@
-"""Content-Transfer-Encoding (RFC 2045 §6), decoded leniently: what can be had, never a failure."""
+"""Lenient decoder of Content-Transfer-Encoding (RFC 2045 §6): base64, quoted-printable, uuencode.
+
+Accepts any octets and never raises: malformed data is decoded as far as possible.
+Limits: BASE64_BLOCKS_MAX. Linear time.
+"""
 
 import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-BASE64_BLOCKS_MAX = 100_000  # padded ones, one behind the other
-_LOOKED_AT_BYTES = 64 * 1024
+BASE64_BLOCKS_MAX = 100_000  # consecutive padded blocks
+_SAMPLE_BYTES = 64 * 1024
 _PLAIN_SHARE = 0.05
 _WORD_MAX_BYTES = 40
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_FOREIGN = bytes(set(range(256)) - set(_LETTERS))
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NOT_ALPHABET = bytes(set(range(256)) - set(_ALPHABET))
 _SPACES = b" \t\r\n\v\f"
 _PADDING = re.compile(rb"={1,3}+[=\s]*+")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
@@ -19,12 +23,13 @@ _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,255})\r?$", re.MULTILINE)
 
 
 def decode_transfer(body: bytes, encoding: str, *, is_text: bool = False) -> bytes:
-    """The octets of `body`. An unknown encoding is taken as it stands.
+    """Return the decoded octets of `body`.
 
-    So is what claims to be base64 and is none; for a text that may be a single word.
+    A body with an unknown encoding, or labelled base64 although it is not, is returned unchanged.
+    With `is_text`, the test for base64 also covers a body of a single word.
     """
     if encoding == "base64":
-        return body if _is_plain(body, is_text=is_text) else lenient_base64(body)
+        return body if _is_not_base64(body, is_text=is_text) else lenient_base64(body)
     if encoding == "quoted-printable":
         return binascii.a2b_qp(body)
     if encoding in _UUENCODINGS:
@@ -33,8 +38,8 @@ def decode_transfer(body: bytes, encoding: str, *, is_text: bool = False) -> byt
 
 
 @dataclass(slots=True)
-class Decoded:
-    """The octets of a body that stands in `_octets`; decoded when asked for, and kept."""
+class DecodedBody:
+    """The decoded octets of a body within `_octets`; decoded at the first call, and cached."""
 
     _octets: bytes
     _start: int
@@ -51,59 +56,62 @@ class Decoded:
 
 
 def lenient_base64(data: bytes) -> bytes:
-    """What can be had of broken base64: foreign octets skipped, a cut end dropped.
+    """Decode base64, skipping octets outside the alphabet and dropping an incomplete end.
 
-    Padding ends a block. What follows is another block if it is base64 and nothing else; else it
-    has no meaning and ends the data.
+    Padding ends a block. Data after padding is another block if it is pure base64; otherwise it
+    ends the data.
     """
-    blocks = _blocks(data)
-    decoded = bytearray(_block(next(blocks)))
+    blocks = _split_blocks(data)
+    decoded = bytearray(_decode_block(next(blocks)))
     for number, block in enumerate(blocks):
         if number == BASE64_BLOCKS_MAX or not _is_pure(block):
             break
-        decoded += _block(block)
+        decoded += _decode_block(block)
     return bytes(decoded)
 
 
-def _blocks(data: bytes) -> Iterator[bytes]:
-    at = 0
+def _split_blocks(data: bytes) -> Iterator[bytes]:
+    start = 0
     for padding in _PADDING.finditer(data):
-        yield data[at : padding.start()]
-        at = padding.end()
-    if at == 0 or at < len(data):
-        yield data[at:]
+        yield data[start : padding.start()]
+        start = padding.end()
+    if start == 0 or start < len(data):
+        yield data[start:]
 
 
-def _block(data: bytes) -> bytes:
-    letters = data.translate(None, _FOREIGN)
-    letters = letters[:-1] if len(letters) % 4 == 1 else letters
-    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+def _decode_block(data: bytes) -> bytes:
+    digits = data.translate(None, _NOT_ALPHABET)
+    digits = digits[:-1] if len(digits) % 4 == 1 else digits
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
 def _is_pure(block: bytes) -> bool:
-    """Whether each line is one word of base64, and the letters can be decoded to their end."""
-    letters = block.translate(None, _FOREIGN)
-    if len(letters) % 4 == 1 or len(block.translate(None, _SPACES)) != len(letters):
+    """Whether each line is one word of the base64 alphabet, and the block decodes completely."""
+    digits = block.translate(None, _NOT_ALPHABET)
+    if len(digits) % 4 == 1 or len(block.translate(None, _SPACES)) != len(digits):
         return False
     return all(len(line.split()) < 2 for line in block.splitlines())
 
 
-def _is_plain(body: bytes, *, is_text: bool) -> bool:
-    """Whether most lines have blanks within or octets that base64 has not."""
-    sample = body[:_LOOKED_AT_BYTES].strip()
+def _is_not_base64(body: bytes, *, is_text: bool) -> bool:
+    """Whether most lines contain spaces or octets outside the alphabet.
+
+    With `is_text`, also whether a single word decodes incompletely or to control characters.
+    """
+    sample = body[:_SAMPLE_BYTES].strip()
     lines = [line.strip() for line in sample.splitlines()]
-    odd = [len(line.translate(None, _LETTERS + b"=")) for line in lines if line]
+    odd = [len(line.translate(None, _ALPHABET + b"=")) for line in lines if line]
     if sum(map(bool, odd)) * 2 > len(odd) and sum(odd) > _PLAIN_SHARE * len(sample):
         return True
-    letters = len(sample.translate(None, _FOREIGN))
-    if not is_text or letters % 4 == 0 or b"=" in sample or len(sample) > _WORD_MAX_BYTES:
+    digits = len(sample.translate(None, _NOT_ALPHABET))
+    if not is_text or digits % 4 == 0 or b"=" in sample or len(sample) > _WORD_MAX_BYTES:
         return False
-    return letters % 4 == 1 or _CONTROLS.search(_block(sample)) is not None
+    return digits % 4 == 1 or _CONTROLS.search(_decode_block(sample)) is not None
 
 
 @dataclass(slots=True, frozen=True)
 class Uuencoded:
-    """A file that stands in a text from `start` to `end`, where the line behind it begins."""
+    """A uuencoded file in a text, from `start` to `end`: the start of the line after the file."""
 
     name: bytes
     octets: bytes
@@ -112,26 +120,30 @@ class Uuencoded:
 
 
 def uuencoded(text: bytes, *, must_end: bool = True) -> Iterator[Uuencoded]:
-    """The uuencoded files (POSIX uuencode) in `text`. Linear: a line of data begins no file."""
-    at = 0
-    while begin := _UU_BEGIN.search(text, at):
-        octets, at = _uu_octets(text, begin.end())
-        line_end = text.find(b"\n", at) + 1 or len(text)
-        ended = text[at:line_end].strip() == b"end"
+    """Iterate over the uuencoded files (POSIX uuencode) in `text`.
+
+    The search continues after the data of a file, so the time is linear.
+    """
+    position = 0
+    while begin := _UU_BEGIN.search(text, position):
+        octets, position = _decode_uu_lines(text, begin.end())
+        line_end = text.find(b"\n", position) + 1 or len(text)
+        ended = text[position:line_end].strip() == b"end"
         if ended or not must_end:
-            yield Uuencoded(begin[1].strip(), octets, begin.start(), line_end if ended else at)
-        at = max(at, begin.end())
+            end = line_end if ended else position
+            yield Uuencoded(begin[1].strip(), octets, begin.start(), end)
+        position = max(position, begin.end())
 
 
-def _uu_octets(text: bytes, at: int) -> tuple[bytes, int]:
-    """Decoded lines, and where the first line that is none begins."""
+def _decode_uu_lines(text: bytes, start: int) -> tuple[bytes, int]:
+    """Return the decoded lines after `start`, and the offset of the first other line."""
     octets = bytearray()
-    at = text.find(b"\n", at) + 1 or len(text)
-    while at < len(text):
-        line_end = text.find(b"\n", at) + 1 or len(text)
-        line = text[at:line_end].rstrip(b"\r\n")
+    position = text.find(b"\n", start) + 1 or len(text)
+    while position < len(text):
+        line_end = text.find(b"\n", position) + 1 or len(text)
+        line = text[position:line_end].rstrip(b"\r\n")
         if line and line != b"end":
-            # Some write a checksum behind the data.
+            # Some programs append a checksum to the data.
             data = line[: 1 + ((line[0] - 32 & 63) + 2) // 3 * 4]
             try:
                 octets += binascii.a2b_uu(data)
@@ -139,5 +151,5 @@ def _uu_octets(text: bytes, at: int) -> tuple[bytes, int]:
                 break
         elif line:
             break
-        at = line_end
-    return bytes(octets), at
+        position = line_end
+    return bytes(octets), position

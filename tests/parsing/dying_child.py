@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from mail.mime.parse_requests import ParseRequest, ParseResponse, carry_out
+from mail.mime.parse_requests import ParseRequest, ParseResponse, run_request
 from parsing import child
 from parsing.limits import ParserLimits
 
@@ -21,7 +21,7 @@ def work(asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
         if path:
             Path(path).write_text(str(os.getpid()))
         suffer(word.removeprefix("always-"), path)
-    return carry_out(asked, content)
+    return run_request(asked, content)
 
 
 def suffer(word: str, path: str) -> None:  # noqa: C901  (a table)

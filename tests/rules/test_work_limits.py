@@ -16,7 +16,7 @@ from api.http.client_address import _FORWARDED_MAX_CHARS
 from api.http.compression import takes_gzip
 from mail.html import sanitizer, text_extraction
 from mail.mime import charsets, encoded_words, format_flowed, parameters, transfer_encoding
-from mail.mime.address_list_parser import read_mailboxes
+from mail.mime.address_list_parser import parse_address_list
 from mail.mime.header_fields import Header, read_header
 from mail.mime.message_parser import read_head, read_mail
 from mail.query import tokenizer
@@ -124,9 +124,9 @@ def of_type(content_type: str, *more: str) -> Callable[[str], object]:
 
 READERS: dict[str, Callable[[str], object]] = {
     "header": octets(read_header),
-    "encoded words": octets(encoded_words.decoded),
-    "address list": octets(lambda value: read_mailboxes([value])),
-    "parameters": parameters.read_parametrised.__wrapped__,
+    "encoded words": octets(encoded_words.decode_field),
+    "address list": octets(lambda value: parse_address_list([value])),
+    "parameters": parameters.parse_parameterized_field.__wrapped__,
     "ids": octets(
         lambda value: Header([("references", value)], 0, complete=True).ids("references")
     ),
@@ -147,7 +147,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "guess": octets(charsets.guess_text),
     "to_text": text_extraction.to_text,
     "sanitise": sanitizer.sanitise,
-    "unflowed": lambda made: format_flowed.unflowed(made, delete_space=True),
+    "unflow": lambda made: format_flowed.unflow(made, delete_space=True),
     "tokens of search": tokenizer.tokens,
     "query": lambda made: _tried(lambda: parse_query(made, ASKER)),
     "log line": octets(strike_out),

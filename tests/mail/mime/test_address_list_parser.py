@@ -2,7 +2,7 @@
 
 import pytest
 
-from mail.mime.address_list_parser import read_mailboxes
+from mail.mime.address_list_parser import parse_address_list
 from mail.mime.message_parser import read_head
 
 
@@ -30,7 +30,7 @@ from mail.mime.message_parser import read_head
     ],
 )
 def test_names_and_addresses(written: str, mailboxes: list[tuple[str, str]]) -> None:
-    found = read_mailboxes([written.encode()])
+    found = parse_address_list([written.encode()])
     assert [(one.name, one.address) for one in found] == mailboxes
 
 

@@ -146,7 +146,7 @@ def test_what_stands_beside_is_asked_before_the_guess() -> None:
     assert guess_text(chinese.encode("gbk"), "gb2312") == chinese
     assert guess_text(chinese.encode(), "gb2312") == chinese
     assert guess_text("Grüße".encode("latin-1"), "utf-8") == "Grüße"
-    assert decode_text(russian.encode("koi8-r"), "x-unknown", beside="koi8-r") == russian
+    assert decode_text(russian.encode("koi8-r"), "x-unknown", fallback_charset="koi8-r") == russian
 
 
 @pytest.mark.parametrize(

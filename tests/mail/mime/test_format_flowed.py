@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.mime.format_flowed import unflowed
+from mail.mime.format_flowed import unflow
 from mail.mime.message_parser import read_mail, read_words
 
 
@@ -20,15 +20,15 @@ from mail.mime.message_parser import read_mail, read_words
     ],
 )
 def test_soft_breaks_are_joined(text: str, joined: str, without_spaces: str) -> None:
-    assert unflowed(text, delete_space=False) == joined
-    assert unflowed(text, delete_space=True) == without_spaces
+    assert unflow(text, delete_space=False) == joined
+    assert unflow(text, delete_space=True) == without_spaces
 
 
 @given(st.text(alphabet=" >-ab\n", max_size=60))
 def test_no_letter_is_lost_or_moved(text: str) -> None:
     letters = [character for character in text if character in "ab"]
     for delete_space in (False, True):
-        joined = unflowed(text, delete_space=delete_space)
+        joined = unflow(text, delete_space=delete_space)
         assert [character for character in joined if character in "ab"] == letters
         assert joined.count("\n") <= text.count("\n")
 

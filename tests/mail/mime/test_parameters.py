@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mail.mime.message_parser import read_mail
-from mail.mime.parameters import read_parametrised
+from mail.mime.parameters import parse_parameterized_field
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from mail.mime.parameters import read_parametrised
     ],
 )  # fmt: skip
 def test_values_and_parameters(written: str, value: str, parameters: dict[str, str]) -> None:
-    found = read_parametrised(written)
+    found = parse_parameterized_field(written)
     assert (found.value, dict(found.parameters)) == (value, parameters)
 
 
@@ -75,7 +75,7 @@ def test_names_of_files(written: str, name: str) -> None:
 
 @given(st.text("ab=;*0'%\"\\() \t,é/", max_size=60))
 def test_whatever_is_written_is_read(written: str) -> None:
-    found = read_parametrised(written)
+    found = parse_parameterized_field(written)
     assert found.value == found.value.strip().lower()
     assert all(isinstance(text, str) for text in found.parameters.values())
 
