@@ -1,0 +1,48 @@
+"""route of mail that an operator released: delivered whole, or parked."""
+
+import msgspec
+import pytest
+
+from agents.ports import IntakePorts
+from agents.route import route
+from mail.errors import ContentMissing
+from schemas.content import Stored
+from schemas.mail import Verdict
+from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
+from tests.support.agent_builders import PLAIN, OneTry, scanned
+
+
+@pytest.fixture
+def ports() -> IntakePorts:
+    return IntakePorts(
+        contents=MemoryContentStore(), holders=MemoryHolders(), quarantine=MemoryQuarantine()
+    )
+
+
+def released(content: Stored | None = None, **changes):
+    mail = scanned(Verdict(outcome="spam", signatures="s", spam_score=30.0))
+    if content is not None:
+        changes["content"] = content
+    return msgspec.structs.replace(mail, released_by="admin", **changes)
+
+
+async def test_a_released_mail_whose_content_is_gone_is_parked(ports: IntakePorts) -> None:
+    gone = Stored(ref="m1", size_bytes=len(PLAIN), sha256=b"")
+    with pytest.raises(ContentMissing):
+        await route(released(gone), OneTry(), ports)
+    assert ports.holders.rows == {}
+
+
+async def test_a_released_mail_goes_to_the_inbox_with_its_stored_content(
+    ports: IntakePorts,
+) -> None:
+    stored = await ports.contents.put("m1", PLAIN)
+    (command,) = await route(released(stored), OneTry(), ports)
+    assert (command.folder_id, command.content.ref) == ("inbox", "m1")
+
+
+async def test_a_delivery_is_dated_by_its_scan(ports: IntakePorts) -> None:
+    """The date of the command; mail of earlier versions has no time of its scan."""
+    (dated,) = await route(released(received_at_ms=5, scanned_at_ms=9), OneTry(), ports)
+    (undated,) = await route(released(received_at_ms=5, scanned_at_ms=0), OneTry(), ports)
+    assert (dated.at_ms, undated.at_ms) == (9, 5)
