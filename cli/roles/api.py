@@ -1,7 +1,6 @@
-"""The process `api`: REST, push and the page."""
+"""Role api: the REST API, push over WebSocket and the web page."""
 
 import asyncio
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -12,13 +11,13 @@ from api.context import EDGE, AppContext
 from api.http.authentication import SIGN_INS_KEPT_MS
 from api.ports import ApiPorts
 from cli.config.config import Config
-from cli.roles.health_endpoint import HealthReport, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, serve_health
+from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from edge.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
-from mail.histogram import Histogram
 from mail.lifecycle import repeating, running
 from mail.ports import Attempts, Directory, LiveEvents, Publisher
 from schemas.events.mailbox_commands import Deliver
@@ -31,13 +30,28 @@ from streams.topics.admin import wait_for_topics
 from streams.topics.epochs import counter_of
 from streams.topology import TOPIC_OF
 
-MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is that of the mailboxes' seqs
-PRUNE_EVERY_S = 3600.0  # expired sessions are refused meanwhile
-Serving = list[tuple[EventTail, AppContext, Housekeeping]]
+MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is the epoch of the mailboxes' seqs
+PRUNE_EVERY_S = 3600.0  # an expired session is refused before it is deleted
+Serving = list[tuple[EventTail, AppContext, Housekeeping]]  # empty until the role serves
+METRICS: tuple[Metric[AppContext], ...] = (
+    Metric("postriver_http_requests", COUNTER, "Responses.",
+           lambda app: app.metrics.requests, ("method", "route", "status")),
+    Metric("postriver_http_request_seconds", HISTOGRAM,
+           "Time from request to response, without WebSockets.",
+           lambda app: app.metrics.times, ("method", "route")),
+    Metric("postriver_http_connections", GAUGE, "Open connections.",
+           lambda app: app.connections.open),
+    Metric("postriver_http_connections_refused", COUNTER, "Connections and requests over a limit.",
+           lambda app: app.connections.refused_total),
+    Metric("postriver_push_frames", COUNTER, "Push frames sent.", lambda app: app.metrics.frames),
+    Metric("postriver_push_slow_sockets", COUNTER, "WebSockets closed because they were slow.",
+           lambda app: app.metrics.sockets_closed_slow),
+    Metric("postriver_push_sockets", GAUGE, "Open WebSockets.", lambda app: app.metrics.sockets),
+)  # fmt: skip
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
-    """Serves once topics are there; /readyz follows the event tail."""
+    """Serve once the topics exist, until `stop`. Ready while the event tail follows the log."""
     serving: Serving = []
     commit_times = CommitTimes()
     health = await serve_health(existing(config.home).socket("api"), _report(serving), commit_times)
@@ -48,9 +62,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             prune = partial(_prune, directory, attempts, housekeeping)
             epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
-            river = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
+            settings = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
             async with (
-                running(KafkaPublisher(river)) as publisher,
+                running(KafkaPublisher(settings)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
                 presenting(certificate),
                 repeating("sessions", prune, PRUNE_EVERY_S),
@@ -91,7 +105,10 @@ async def _ports(
 
 
 async def _prune(directory: Directory, attempts: Attempts, housekeeping: Housekeeping) -> None:
-    """Attempts count minutes: lost early they lock nobody out, kept for long they fill a disk."""
+    """Delete expired rows; sessions and sign-ins only while the clock is trusted.
+
+    Failed sign-ins are deleted in any case: they count for minutes only, and would fill the disk.
+    """
     if await housekeeping.allowed():
         await directory.prune_sessions(now_ms())
         await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
@@ -117,7 +134,7 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
 
 
 def _reasons(serving: Serving) -> list[str]:
-    return [] if serving and serving[0][0].ready else ["the event tail is not there yet"]
+    return [] if serving and serving[0][0].ready else ["the event tail does not follow the log yet"]
 
 
 def _report(serving: Serving) -> HealthReport:
@@ -129,43 +146,5 @@ def _report(serving: Serving) -> HealthReport:
     return HealthReport(
         reasons=lambda: _reasons(serving),
         status=status,
-        samples=lambda: _samples(serving[0][1]) if serving else (),
+        metrics=lambda: collect(METRICS, serving[0][1]) if serving else (),
     )
-
-
-def _samples(edge: AppContext) -> Iterable[Sample]:
-    metrics = edge.metrics
-    yield _answers(None, "", "", "")
-    for (method, route, status), times in list(metrics.requests.items()):
-        yield _answers(times, method, route, str(status))
-    yield _took(None, "", "")
-    for (method, route), took in list(metrics.times.items()):
-        yield _took(took, method, route)
-    yield Sample(
-        name="postriver_http_connections", help="Open connections.", value=edge.connections.open,
-        kind="gauge",
-    )  # fmt: skip
-    yield Sample(
-        name="postriver_http_connections_refused", help="Connections and requests beyond a cap.",
-        value=edge.connections.refused_total,
-    )  # fmt: skip
-    yield Sample(name="postriver_push_frames", help="Frames pushed.", value=metrics.frames)
-    yield Sample(
-        name="postriver_push_slow_sockets", help="Sockets closed for slowness.",
-        value=metrics.sockets_closed_slow,
-    )  # fmt: skip
-    yield Sample(
-        name="postriver_push_sockets", help="Open sockets.", value=metrics.sockets, kind="gauge"
-    )
-
-
-def _answers(times: int | None, method: str, route: str, status: str) -> Sample:
-    labels = {"method": method, "route": route, "status": status}
-    return Sample(name="postriver_http_requests", help="Answers.", value=times, labels=labels)
-
-
-def _took(took: Histogram | None, method: str, route: str) -> Sample:
-    return Sample(
-        name="postriver_http_request_seconds", help="Time to an answer, sockets left out.",
-        value=took, kind="histogram", labels={"method": method, "route": route},
-    )  # fmt: skip

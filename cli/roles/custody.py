@@ -1,17 +1,21 @@
-"""The process `custody`: the ledger of accepted mails, and the look after them."""
+"""Role custody: the ledger of accepted mails, and the background jobs that use it.
+
+Runs the custodian, the content sweep, the removal of stale holders, and the publication of
+releases from quarantine whose command was cut short.
+"""
 
 import logging
 import time
 from asyncio import Event
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.background.content_sweeper import ContentSweeper
 from agents.background.custodian import Custodian, CustodyConfig
 from agents.background.stale_holders import StaleHolders
 from agents.ports import CustodyPorts, StaleHolderPorts, SweepPorts
 from cli.config.config import Config
-from cli.roles.health_endpoint import HealthReport, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, serve_health
+from cli.roles.metrics import COUNTER, GAUGE, Metric, collect
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import now_ms, rfc3339
@@ -30,19 +34,46 @@ from streams.topics.admin import wait_for_topics
 from streams.topology import CUSTODY, DEAD_LETTERS
 
 log = logging.getLogger("postriver.custody")
-LOOK_INTERVAL_S = 5.0
+CUSTODIAN_INTERVAL_S = 5.0
 STALL_LIMIT_S = 300.0
-
-LEFTOVERS_FIRST_S, LEFTOVERS_INTERVAL_S = 3600.0, 86_400.0
+STALE_HOLDERS_FIRST_S, STALE_HOLDERS_INTERVAL_S = 3600.0, 86_400.0
 RELEASE_INTERVAL_S = 60.0
-SWEEP_INTERVAL_S = 30.0  # a look at leases; the sweeper itself keeps its turns apart
+SWEEP_INTERVAL_S = 30.0  # of the check for leases; the sweeper limits its own rounds
 
-AtWork = list[tuple[LedgerFeed, Custodian, ContentSweeper]]
+
+class Parts(NamedTuple):
+    """The parts of the role once it reads the log."""
+
+    feed: LedgerFeed
+    custodian: Custodian
+    sweeper: ContentSweeper
+
+
+METRICS: tuple[Metric[Parts], ...] = (
+    Metric("postriver_swept_contents", COUNTER, "Contents deleted because they had no holder.",
+           lambda parts: parts.sweeper.deleted),
+    Metric("postriver_custody_accepted_mails", COUNTER, "Mails entered in the ledger.",
+           lambda parts: parts.custodian.accepted),
+    Metric("postriver_custody_unreadable_records", COUNTER, "Records that are no mail.",
+           lambda parts: parts.feed.status.unreadable),
+    Metric("postriver_custody_skipped_records", COUNTER, "Records deleted before they were read.",
+           lambda parts: parts.feed.status.skipped),
+    Metric("postriver_custody_closed_deliveries", COUNTER, "Deliveries that reached an end state.",
+           lambda parts: {(state,): parts.custodian.closed[state] for state in ENDS}, ("state",)),
+    Metric("postriver_custody_lag_records", GAUGE, "Records not entered in the ledger yet.",
+           lambda parts: parts.feed.status.lag),
+    Metric("postriver_custody_open_mails", GAUGE, "Mails with a delivery without an end state.",
+           lambda parts: t.open_mails if (t := parts.custodian.totals) else None),
+    Metric("postriver_custody_oldest_open_seconds", GAUGE, "Age of the oldest open mail.",
+           lambda parts: _oldest_open_s(parts.custodian)),
+    Metric("postriver_custody_missing_mails", GAUGE, "Mails with a delivery found nowhere.",
+           lambda parts: t.missing_mails if (t := parts.custodian.totals) else None),
+)  # fmt: skip
 
 
 async def run(config: Config, stop: Event) -> None:
-    """Ready once it has its partitions."""
-    at_work: AtWork = []
+    """Run until `stop`. Ready once the ledger feed has its partitions."""
+    at_work: list[Parts] = []
     commit_times = CommitTimes()
     health = await serve_health(
         existing(config.home).socket(CUSTODY), _report(at_work), commit_times
@@ -56,17 +87,20 @@ async def run(config: Config, stop: Event) -> None:
                 ports, epochs[DEAD_LETTERS], CustodyConfig(keep_days=config.ledger_days)
             )
             sweeper = ContentSweeper(sweep_ports)
-            leftovers = StaleHolders(_leftover_ports(config, ports))
+            stale_holders = StaleHolders(_stale_holder_ports(config, ports))
             async with (
                 running(LedgerFeed(config.bootstrap, custodian.take)) as feed,
-                repeating(CUSTODY, custodian.turn, LOOK_INTERVAL_S),
+                repeating(CUSTODY, custodian.turn, CUSTODIAN_INTERVAL_S),
                 repeating("sweep", sweeper.turn, SWEEP_INTERVAL_S),
                 repeating("releases", lambda: _release(config, release_ports), RELEASE_INTERVAL_S),
                 repeating(
-                    "leftovers", leftovers.turn, LEFTOVERS_INTERVAL_S, first_s=LEFTOVERS_FIRST_S
+                    "stale holders",
+                    stale_holders.turn,
+                    STALE_HOLDERS_INTERVAL_S,
+                    first_s=STALE_HOLDERS_FIRST_S,
                 ),
             ):
-                at_work.append((feed, custodian, sweeper))
+                at_work.append(Parts(feed, custodian, sweeper))
                 await stop.wait()
     finally:
         await health.cleanup()
@@ -92,7 +126,7 @@ async def _ports(config: Config, opened: Adapters) -> tuple[CustodyPorts, SweepP
     return ports, sweep, release
 
 
-def _leftover_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts:
+def _stale_holder_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts:
     return StaleHolderPorts(
         holders=ports.holders,
         quarantine=ports.quarantine,
@@ -103,20 +137,20 @@ def _leftover_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts:
 
 
 async def _release(config: Config, ports: ReleasePorts) -> None:
-    """Publish what operators released and their commands did not; a producer only when needed."""
+    """Publish releases whose command was cut short; connect a producer only if there are any."""
     if not await ports.quarantine.list_unpublished(limit=1):
         return
-    river = PublisherConfig(bootstrap=config.bootstrap, client_id=CUSTODY)
-    async with running(KafkaPublisher(river)) as publisher:
+    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=CUSTODY)
+    async with running(KafkaPublisher(settings)) as publisher:
         at_ms, worker = now_ms(), f"{CUSTODY}@{config.hostname}"
         count = await publish_pending(ports, publisher, now_ms=at_ms, worker=worker)
     if count:
         log.warning("published %d releases from quarantine that had been cut short", count)
 
 
-def _report(at_work: AtWork) -> HealthReport:
+def _report(at_work: list[Parts]) -> HealthReport:
     def reasons() -> list[str]:
-        return [] if at_work and at_work[0][0].status.ready else ["waiting for the broker"]
+        return [] if at_work and at_work[0].feed.status.ready else ["waiting for the broker"]
 
     def status() -> dict[str, Any]:
         if not at_work:
@@ -128,14 +162,14 @@ def _report(at_work: AtWork) -> HealthReport:
             detail = {"open": totals.open_mails, "missing": totals.missing_mails}
         if sweeper.leases:
             detail["sweep"] = "; ".join(map(_paused_by, sweeper.leases))
-        said = {"detail": detail, "warnings": _warnings(at_work)}
-        return {"lag": feed.status.lag, "held": [], **said}
+        warnings = _warnings(feed, custodian)
+        return {"lag": feed.status.lag, "held": [], "detail": detail, "warnings": warnings}
 
     return HealthReport(
         reasons=reasons,
         unhealthy=lambda: _unhealthy(at_work),
         status=status,
-        samples=lambda: _samples(*at_work[0]) if at_work else (),
+        metrics=lambda: collect(METRICS, at_work[0]) if at_work else (),
     )
 
 
@@ -143,43 +177,21 @@ def _paused_by(lease: Lease) -> str:
     return f"paused by {lease.purpose} since {rfc3339(lease.taken_at_ms)}"
 
 
-def _unhealthy(at_work: AtWork) -> str | None:
-    if not at_work or not at_work[0][0].status.ready:
+def _unhealthy(at_work: list[Parts]) -> str | None:
+    if not at_work or not at_work[0].feed.status.ready:
         return None
-    still_s = time.monotonic() - at_work[0][0].status.moved_s
+    still_s = time.monotonic() - at_work[0].feed.status.moved_s
     return f"the log was not read for {still_s:.0f} s" if still_s > STALL_LIMIT_S else None
 
 
-def _warnings(at_work: AtWork) -> list[str]:
-    feed, custodian, _ = at_work[0]
+def _warnings(feed: LedgerFeed, custodian: Custodian) -> list[str]:
     skipped = feed.status.skipped
-    gone = [f"{skipped} records left the log before custody read them"] if skipped else []
-    return custodian.warnings() + gone
+    deleted = [f"{skipped} records left the log before custody read them"] if skipped else []
+    return custodian.warnings() + deleted
 
 
-def _samples(feed: LedgerFeed, custodian: Custodian, sweeper: ContentSweeper) -> Iterable[Sample]:
-    yield Sample(
-        name="postriver_swept_contents", value=sweeper.deleted,
-        help="Contents deleted because nobody needed them.",
-    )  # fmt: skip
-    yield _count("accepted_mails", "Mails entered in the ledger.", custodian.accepted)
-    yield _count("unreadable_records", "Records that are no mail.", feed.status.unreadable)
-    yield _count("skipped_records", "Records gone before they were read.", feed.status.skipped)
-    for state in ENDS:
-        yield _count("closed_deliveries", "Ends found.", custodian.closed[state], state=state)
-    yield _gauge("lag_records", "Records not entered yet.", feed.status.lag)
-    totals = custodian.totals
-    if totals is not None:
-        oldest_ms = totals.oldest_open_at_ms
-        age_s = 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
-        yield _gauge("open_mails", "Mails whose end is not known yet.", totals.open_mails)
-        yield _gauge("oldest_open_seconds", "Age of the oldest open mail.", age_s)
-        yield _gauge("missing_mails", "Mails that are nowhere.", totals.missing_mails)
-
-
-def _count(name: str, text: str, value: float, **labels: str) -> Sample:
-    return Sample(name=f"postriver_custody_{name}", help=text, value=value, labels=labels)
-
-
-def _gauge(name: str, text: str, value: float) -> Sample:
-    return Sample(name=f"postriver_custody_{name}", help=text, value=value, kind="gauge")
+def _oldest_open_s(custodian: Custodian) -> float | None:
+    if custodian.totals is None:
+        return None
+    oldest_ms = custodian.totals.oldest_open_at_ms
+    return 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)

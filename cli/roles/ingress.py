@@ -1,12 +1,12 @@
-"""The process `ingress`: SMTP in, with its gate, publisher and stores."""
+"""Role ingress: the SMTP server, its backlog gate, and the notices to operators."""
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli.config.config import Config
-from cli.roles.health_endpoint import HealthReport, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, serve_health
+from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
 from cli.roles.notifier import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.profile import adapters
@@ -26,15 +26,53 @@ from streams.readers.lag import LagMeter
 from streams.readers.scan_backlog import KafkaScanLog
 from streams.topics.admin import wait_for_topics
 
-SCANS_EVERY_S = 1.0  # while mail waits
-DOMAINS_EVERY_S = 2.0  # until there is one
+SCANS_EVERY_S = 1.0  # while mail waits for the scanners
+DOMAINS_EVERY_S = 2.0
+
+
+class Serving(NamedTuple):
+    """The parts of the role once the server listens."""
+
+    server: SmtpServer
+    gate: BacklogGate
+
+
+METRICS: tuple[Metric[Serving], ...] = (
+    Metric("postriver_smtp_accepted_mails", COUNTER, "Mails that got 250.",
+           lambda role: role.server.stats.accepted_total),
+    Metric("postriver_smtp_accepted_bytes", COUNTER, "Bytes of mails that got 250.",
+           lambda role: role.server.stats.accepted_bytes_total),
+    Metric("postriver_smtp_connections", COUNTER, "Connections accepted.",
+           lambda role: role.server.connections.opened_total),
+    Metric("postriver_smtp_bad_proxy_headers", COUNTER,
+           "Connections of trusted proxies closed because the PROXY header was missing or bad.",
+           lambda role: role.server.stats.bad_proxy_headers_total),
+    Metric("postriver_smtp_refused_connections", COUNTER, "Connections over a limit.",
+           lambda role: role.server.connections.refused_total),
+    Metric("postriver_smtp_tls_connections", COUNTER, "Connections that switched to TLS.",
+           lambda role: role.server.stats.tls_total),
+    Metric("postriver_smtp_refusals", COUNTER, "Refusals by reply.",
+           lambda role: {(reply,): n for reply, n in role.server.stats.refused_total.items()},
+           ("reply",)),
+    Metric("postriver_smtp_accept_seconds", HISTOGRAM, "Time from DATA to the 250.",
+           lambda role: role.server.stats.accept_times),
+    Metric("postriver_smtp_open_connections", GAUGE, "Open connections.",
+           lambda role: role.server.connections.open),
+    Metric("postriver_smtp_held_bytes", GAUGE, "Memory held by mails that are being received.",
+           lambda role: role.server.stats.held_bytes),
+    Metric("postriver_smtp_scan_wait_seconds", GAUGE,
+           "Estimated time until the scanners have worked off their backlog.",
+           lambda role: role.server.shares.work.waiting_s),
+    Metric("postriver_smtp_closed", GAUGE, "1 while new mail is refused with 452.",
+           lambda role: float(bool(role.gate.closed()))),
+)  # fmt: skip
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
-    """Listens once topics are there; ready when it listens."""
-    listening: list[tuple[SmtpServer, BacklogGate]] = []
+    """Listen once the topics exist, until `stop`. Ready when it listens and there is a domain."""
+    listening: list[Serving] = []
     home = existing(config.home)
-    domains, commit_times = DomainsThere(), CommitTimes()
+    domains, commit_times = DomainCheck(), CommitTimes()
     health = await serve_health(home.socket("ingress"), _report(listening, domains), commit_times)
     try:
         async with adapters(config, commit_times) as opened:
@@ -42,9 +80,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             resolver = DirectoryResolver(directory, config.hostname)
-            river = PublisherConfig(bootstrap=config.bootstrap, client_id="ingress")
+            settings = PublisherConfig(bootstrap=config.bootstrap, client_id="ingress")
             async with (
-                running(KafkaPublisher(river)) as publisher,
+                running(KafkaPublisher(settings)) as publisher,
                 presenting(certificate),
                 running(LagMeter(config.bootstrap)) as meter,
                 running(BacklogGate(meter, _gate(config))) as gate,
@@ -60,11 +98,11 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     )
                 ) as server,
             ):
-                listening.append((server, gate))
+                listening.append(Serving(server, gate))
                 notifier = _notifier(config, resolver, publisher)
                 async with (
                     repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S),
-                    _sharing(server, meter),
+                    _measuring_scans(server, meter),
                     repeating("domains", lambda: domains.look(directory), DOMAINS_EVERY_S),
                 ):
                     await stop.wait()
@@ -82,36 +120,36 @@ def _notifier(config: Config, resolver: Resolver, publisher: Publisher) -> Notif
     )
 
 
-def _sharing(server: SmtpServer, meter: LagMeter) -> AbstractAsyncContextManager[None]:
-    """Within the block the server knows how far the scanners are behind."""
+def _measuring_scans(server: SmtpServer, meter: LagMeter) -> AbstractAsyncContextManager[None]:
+    """Within the block, the server's shares follow the backlog of the scanners."""
     server.shares.follow(KafkaScanLog(meter))
     return repeating("scan work", server.shares.look, SCANS_EVERY_S)
 
 
-class DomainsThere:
-    """Whether the directory has a domain: without one `ingress` listens and is not ready."""
+class DomainCheck:
+    """Whether the directory has a domain. Without a domain the role listens and is not ready."""
 
     def __init__(self) -> None:
-        self.seen = False
+        self.has_domain = False
 
     async def look(self, directory: Domains) -> None:
-        self.seen = self.seen or bool((await directory.list_domains(limit=1)).rows)
+        self.has_domain = self.has_domain or bool((await directory.list_domains(limit=1)).rows)
 
 
-def _report(listening: list[tuple[SmtpServer, BacklogGate]], domains: DomainsThere) -> HealthReport:
+def _report(listening: list[Serving], domains: DomainCheck) -> HealthReport:
     def reasons() -> list[str]:
         if not listening:
             return ["waiting for the broker"]
-        return [] if domains.seen else [NO_DOMAINS]
+        return [] if domains.has_domain else [NO_DOMAINS]
 
     def status() -> dict[str, Any]:
-        closed = listening[0][1].closed() if listening else None
+        closed = listening[0].gate.closed() if listening else None
         return {"lag": 0, "held": [], "detail": {"gate": closed}}
 
     return HealthReport(
         reasons=reasons,
         status=status,
-        samples=lambda: _samples(*listening[0]) if listening else (),
+        metrics=lambda: collect(METRICS, listening[0]) if listening else (),
     )
 
 
@@ -132,38 +170,3 @@ def _smtp(config: Config) -> SmtpConfig:
         connections_max=config.connections_max,
         connections_per_peer_max=config.connections_per_peer_max,
     )
-
-
-def _samples(server: SmtpServer, gate: BacklogGate) -> Iterable[Sample]:
-    stats = server.stats
-    yield _count("accepted_mails", "Mails that got 250.", stats.accepted_total)
-    yield _count("accepted_bytes", "Bytes of mails that got 250.", stats.accepted_bytes_total)
-    yield _count("connections", "Connections taken.", server.connections.opened_total)
-    yield _count(
-        "bad_proxy_headers",
-        "Connections of trusted proxies closed for want of a PROXY header.",
-        stats.bad_proxy_headers_total,
-    )
-    yield _count("refused_connections", "Connections over a cap.", server.connections.refused_total)
-    yield _count("tls_connections", "Connections that went to TLS.", stats.tls_total)
-    yield _count("refusals", "Refusals by reply.", None, reply="")
-    for reply, times in list(stats.refused_total.items()):
-        yield _count("refusals", "Refusals by reply.", times, reply=reply)
-    yield Sample(
-        name="postriver_smtp_accept_seconds", help="From DATA to the 250.", kind="histogram",
-        value=stats.accept_times,
-    )  # fmt: skip
-    yield _gauge("open_connections", "Connections open now.", server.connections.open)
-    yield _gauge("held_bytes", "Memory that mails under way hold.", stats.held_bytes)
-    yield _gauge(
-        "scan_wait_seconds", "For how long the scanners have work.", server.shares.work.waiting_s
-    )
-    yield _gauge("closed", "1 while new mail is told to come later.", float(bool(gate.closed())))
-
-
-def _count(name: str, text: str, value: float | None, **labels: str) -> Sample:
-    return Sample(name=f"postriver_smtp_{name}", help=text, value=value, labels=labels)
-
-
-def _gauge(name: str, text: str, value: float) -> Sample:
-    return Sample(name=f"postriver_smtp_{name}", help=text, value=value, kind="gauge")

@@ -1,7 +1,7 @@
-"""The processes with stages: one Faust worker for each role, with its publisher and trimmer."""
+"""Roles intake, scan, mailbox and index: a Faust worker, its publisher and its log trimmer."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from agents.background.index_backfill import refill
@@ -14,10 +14,12 @@ from agents.scan import scan
 from agents.suspended_mailboxes import SuspendedMailboxes
 from agents.validate import parsed_apart, validate
 from cli.config.config import Config
-from cli.roles.health_endpoint import HealthReport, Sample, serve_health
+from cli.roles.health_endpoint import HealthReport, serve_health
+from cli.roles.metrics import collect
+from cli.roles.worker_metrics import METRICS, Measured
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
-from mail.clock import DAY_MS, now_ms
+from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
 from mail.lifecycle import repeating, running
 from mail.spam_policy import SpamPolicy
@@ -31,7 +33,6 @@ from streams.topics.retention import LogTrimmer, TrimConfig
 from streams.topology import stages_of
 from streams.worker.event_handling import Handler, Instead
 from streams.worker.mailbox_table import MailboxStatesTable
-from streams.worker.status import OUTCOMES, RoleStatus
 from streams.worker.worker import Worker
 
 HANDLERS: dict[str, Handler] = {
@@ -42,8 +43,8 @@ HANDLERS: dict[str, Handler] = {
     "index": index,
 }
 INSTEAD: dict[str, Instead] = {"validate": parsed_apart, "mailbox": journalled}
-REFILL_INTERVAL_S = 600.0  # when all is filled, that is a look into sixteen files
-REFRESH_INTERVAL_S = 60.0  # of warnings; what this process sets aside is known at once
+REFILL_INTERVAL_S = 600.0  # if every index is filled, a refill only reads sixteen files
+REFRESH_INTERVAL_S = 60.0  # of warnings; mailboxes suspended by this process are known at once
 StagePorts = Callable[[MailboxStatesTable | None], Any]
 
 
@@ -98,10 +99,10 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
 
         def warnings() -> list[str]:
             reason = clock.moved()
-            doubted = [f"journals are not folded: {reason}"] if reason else []
-            return suspended.warnings() + doubted
+            clock_warning = [f"journals are not folded: {reason}"] if reason else []
+            return suspended.warnings() + clock_warning
 
-        async with repeating("set aside", suspended.refresh, REFRESH_INTERVAL_S):
+        async with repeating("suspended mailboxes", suspended.refresh, REFRESH_INTERVAL_S):
             await _work("mailbox", config, stop, opened, ports, warnings=warnings)
 
 
@@ -126,17 +127,20 @@ async def _work(
     *,
     warnings: Callable[[], list[str]] = list,
 ) -> None:
-    """Health first, then topics, publisher, worker; a Fatal of the worker ends the process."""
+    """Serve health, wait for topics, then run the role's worker until `stop`.
+
+    `warnings`: the role's own warnings for /status. A Fatal of the worker ends the process.
+    """
     at_work: list[Worker] = []
     health = await serve_health(
         existing(config.home).socket(role), _report(role, at_work, warnings), opened.commit_times
     )
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
-    river = PublisherConfig(bootstrap=config.bootstrap, client_id=role)
+    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=role)
     try:
         async with (
-            running(KafkaPublisher(river)) as publisher,
+            running(KafkaPublisher(settings)) as publisher,
             running(LogTrimmer.of_role(config.bootstrap, role, config=_trim(config))),
         ):
             worker = Worker(
@@ -181,56 +185,19 @@ def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]])
     def status() -> dict[str, Any]:
         if not at_work:
             return {"lag": 0, "held": [], "detail": {}}
-        found = at_work[0].status
-        held = [one.plain() for one in found.held]
-        said = {"detail": {"partitions": found.partitions}, "warnings": warnings()}
-        return {"lag": found.lag, "held": held, **said}
+        worker = at_work[0].status
+        return {
+            "lag": worker.lag,
+            "held": [event.plain() for event in worker.held],
+            "detail": {"partitions": worker.partitions},
+            "warnings": warnings(),
+        }
 
     return HealthReport(
         reasons=reasons,
         unhealthy=lambda: at_work[0].unhealthy() if at_work else None,
         status=status,
-        samples=lambda: _samples(role, at_work[0].status) if at_work else (),
+        metrics=lambda: (
+            collect(METRICS, Measured(stages_of(role), at_work[0].status)) if at_work else ()
+        ),
     )
-
-
-def _samples(role: str, status: RoleStatus) -> Iterable[Sample]:
-    for stage in stages_of(role):
-        yield from _stage_samples(stage.name, status)
-        yield Sample(
-            name="postriver_lag_events", help="Events that wait for the group that reads them.",
-            value=status.lags.get(stage.reads, 0), kind="gauge", labels={"topic": stage.reads},
-        )  # fmt: skip
-    yield Sample(
-        name="postriver_assigned_partitions", help="Partitions that this worker reads.",
-        value=status.partitions, kind="gauge",
-    )  # fmt: skip
-
-
-def _stage_samples(stage: str, status: RoleStatus) -> Iterable[Sample]:
-    labels = {"stage": stage}
-    for outcome in OUTCOMES:
-        yield Sample(
-            name="postriver_stage_events", help="Events by stage and outcome.",
-            value=status.events[stage, outcome], labels={**labels, "outcome": outcome},
-        )  # fmt: skip
-    yield Sample(
-        name="postriver_stage_duration_seconds", kind="histogram", value=status.times[stage],
-        help="From the first try of an event to its acknowledged outputs.", labels=labels,
-    )  # fmt: skip
-    yield Sample(
-        name="postriver_mail_age_seconds", kind="histogram", value=status.ages[stage],
-        help="From a mail's 250 to the end of a stage; of mailbox: until it is stored.",
-        labels=labels,
-    )  # fmt: skip
-    held = [one for one in status.held if one.stage == stage]
-    since_ms = min((one.since_ms for one in held), default=None)
-    yield Sample(
-        name="postriver_held_partitions", help="Partitions that wait for an engine.",
-        value=len(held), kind="gauge", labels=labels,
-    )  # fmt: skip
-    yield Sample(
-        name="postriver_held_seconds", help="For how long the longest of them has waited.",
-        value=0 if since_ms is None else max(0, now_ms() - since_ms) / 1000,
-        kind="gauge", labels=labels,
-    )  # fmt: skip
