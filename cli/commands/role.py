@@ -1,4 +1,4 @@
-"""postriver role NAME: what the supervisor starts, one process each."""
+"""postriver role NAME: run one process of the stack in the foreground."""
 
 import asyncio
 import importlib
@@ -7,37 +7,81 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import click
 import uvloop
 
 from cli.config.config import Config, load
+from cli.programs import SETUP
+from mail.errors import Refused
 from stack.log_format import formatter
-from streams.topology import CUSTODY, ROLES
+from stack.state_folder import StateFolderError, existing
+from streams.topology import CUSTODY
 
-RUNNERS = {
-    "setup": "cli.roles.setup:run",
-    "ingress": "cli.roles.ingress:run",
-    "api": "cli.roles.api:run",
-    CUSTODY: "cli.roles.custody:run",
-    **{name: f"cli.roles.workers:run_{name}" for name in ROLES},
-}
 Runner = Callable[[Config, asyncio.Event], Awaitable[None]]
+LOGGERS = (
+    "postriver", "agents", "api", "cli", "edge", "mail", "operations", "parsing", "scanners",
+    "smtp", "stack", "stores", "streams",
+)  # fmt: skip
 
 
-@click.command(hidden=True)
-@click.argument("name", type=click.Choice(sorted(RUNNERS)))
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role: its function, and what it does."""
+
+    runner: str  # module:function
+    summary: str
+
+
+ROLES = {
+    "ingress": Role("cli.roles.ingress:run", "accept mail by SMTP; mail notices to operators"),
+    "api": Role("cli.roles.api:run", "serve the HTTP API, push and the web page"),
+    "intake": Role("cli.roles.workers:run_intake", "validate accepted mail; route scanned mail"),
+    "scan": Role("cli.roles.workers:run_scan", "scan mail for viruses and spam"),
+    "mailbox": Role("cli.roles.workers:run_mailbox", "apply commands to mailboxes"),
+    "index": Role("cli.roles.workers:run_index", "keep the search index"),
+    CUSTODY: Role("cli.roles.custody:run", "keep the ledger of accepted mail; sweep contents"),
+    SETUP: Role(
+        "cli.roles.setup:run", "create the topics, then end; every other role waits for it"
+    ),
+}
+_WIDTH = max(map(len, ROLES))
+_TABLE = "\n".join(f"{name:<{_WIDTH}}  {role.summary}" for name, role in ROLES.items())
+_HELP = f"""Run one role in the foreground until SIGTERM or Ctrl-C.
+
+`postriver up` starts and supervises every role, and the engines. Run a role by hand when another
+supervisor (systemd, a container) starts the roles, or to debug one role. The role must run on the
+host of the engines, on the same state folder and with the same settings; another host is not
+supported yet. The state folder is made by `postriver up`.
+
+\b
+{_TABLE}
+"""
+
+
+class _RoleName(click.Choice[str]):
+    """A name of ROLES; without the list of names in the usage line."""
+
+    def get_metavar(self, *_: object, **__: object) -> str:
+        return "NAME"
+
+
+@click.command(help=_HELP, short_help="Run one process of the stack in the foreground.")
+@click.argument("name", type=_RoleName(list(ROLES)))
 def role(name: str) -> None:
-    """Run one process of the stack until SIGTERM."""
     config = load()
-    _log(config, name)
-    module, function = RUNNERS[name].split(":")
+    try:
+        existing(config.home)
+    except StateFolderError as error:
+        raise Refused(str(error)) from error
+    _configure_log(config, name)
+    module, function = ROLES[name].runner.split(":")
     run: Runner = getattr(importlib.import_module(module), function)
-    uvloop.run(_until_told(run, replace(config, user=name)))
+    uvloop.run(_until_signal(run, replace(config, user=name)))
 
 
-async def _until_told(run: Runner, config: Config) -> None:
+async def _until_signal(run: Runner, config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -46,14 +90,13 @@ async def _until_told(run: Runner, config: Config) -> None:
     await run(config, stop)
 
 
-def _log(config: Config, name: str) -> None:
-    """To stdout, which the supervisor keeps and rotates. Libraries speak from WARNING on."""
+def _configure_log(config: Config, name: str) -> None:
+    """Log to stdout, which the supervisor keeps and rotates; libraries from WARNING on."""
     level, handler = config.log_level, logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter(config.log_format, name))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for ours in ("postriver", "streams", "ingress", "api", "agents", "stores", "cli", "mail"):
-        logging.getLogger(ours).setLevel(level)
-    quiet = (
-        logging.WARNING if level == "DEBUG" else logging.CRITICAL
-    )  # it repeats itself in outages
-    logging.getLogger("aiokafka").setLevel(quiet)
+    for logger in LOGGERS:
+        logging.getLogger(logger).setLevel(level)
+    # aiokafka repeats the same errors during an outage
+    aiokafka_level = logging.WARNING if level == "DEBUG" else logging.CRITICAL
+    logging.getLogger("aiokafka").setLevel(aiokafka_level)

@@ -1,4 +1,4 @@
-"""The command line without a stack: what cannot be done is said in one line, with its exit code."""
+"""The command line without a stack: each failure is one line on stderr, with its exit code."""
 
 import os
 import subprocess
@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from cli.commands.role import LOGGERS
+from cli.programs import EDGES, SETUP
+from streams.topology import ROLES
+from tests.rules.test_tidy import LAYERS
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
 
@@ -33,24 +38,36 @@ def run(home: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[
         (("dead-letters", "redrive"), 2, "give ids, or --all"),
         (("dead-letters", "park", "mail.received-7"), 1, "is not TOPIC@PARTITION-OFFSET"),
         (("dead-letters", "park", "mail.received@1-7"), 1, "no Postriver state here yet"),
+        (("role", "router"), 2, "'router' is not one of 'ingress', 'api', 'intake'"),
+        (("role", "scan"), 1, "no Postriver state here yet"),
         (("nothing-like-it",), 2, "No such command"),
         (("down",), 0, "was not running"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(
+def test_a_failure_is_one_line(
     tmp_path: Path, args: tuple[str, ...], code: int, words: str
 ) -> None:
     done = run(tmp_path / "none", *args)
-    said = done.stdout + done.stderr
-    assert done.returncode == code, said
-    assert words in said
-    assert "Traceback" not in said
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    assert words in output
+    assert "Traceback" not in output
     assert not (tmp_path / "none").exists()
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "letters").write_text("not mail of ours")
+def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letters").write_text("not ours")
     done = run(tmp_path, "up", "--detach")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert (tmp_path / "letters").read_text() == "not mail of ours"
+    assert (tmp_path / "letters").read_text() == "not ours"
+
+
+def test_the_help_of_role_lists_every_process_with_its_work(tmp_path: Path) -> None:
+    lines = run(tmp_path, "role", "--help").stdout.splitlines()
+    for name in (*ROLES, *EDGES, SETUP):
+        assert any(line.startswith(f"  {name} ") for line in lines), name
+
+
+def test_every_package_logs_at_the_level_of_the_settings() -> None:
+    assert set(LOGGERS) == {"postriver", *LAYERS} - {"schemas"}

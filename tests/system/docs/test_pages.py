@@ -106,11 +106,10 @@ def _leaves(group: click.Group, before: str) -> list[str]:
 
 
 def test_the_readme_names_every_command() -> None:
-    """`role` is for our own processes."""
     spans = re.findall(r"`([^`]+)`", "\n".join(row[0] for row in _rows("## Use")))
     bare = [re.match(r"(?:postriver )?((?:[a-z-]+ ?)+)", span) for span in spans]
     named = {found[1].strip() for found in bare if found}
-    assert named == set(_leaves(postriver, "")) - {"role"}
+    assert named == set(_leaves(postriver, ""))
 
 
 def _rows(title: str) -> list[list[str]]:
