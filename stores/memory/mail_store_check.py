@@ -139,5 +139,5 @@ def _bind(box: MemoryMailbox, views: _Views) -> None:
         ):  # fmt: skip
             views.threads[key] = row.thread_id
     if views.threads:
-        what = f"{len(views.threads)} message ids are bound wrongly or not"
+        what = f"{len(views.threads)} message ids have a wrong thread or no thread"
         views.differences.append(ViewDifference(THREADS, what))

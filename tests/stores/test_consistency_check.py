@@ -129,20 +129,21 @@ def statements(writer: Writer) -> list[tuple[str, tuple, str, str]]:
     return [
         ("UPDATE mailbox SET state = ? WHERE user_id = 'ann'", (state,), COUNTS, "folder inbox"),
         ("UPDATE mailbox SET state = ? WHERE user_id = 'ann'", (b"x",), COUNTS, "cannot be read"),
-        ("UPDATE mailbox SET messages = 9 WHERE user_id = 'ann'", (), COUNTS, "beside the state"),
-        ("DELETE FROM place WHERE message_id = ?", (one,), LISTS, f"inbox: message {one}"),
-        ("UPDATE place SET flags = 3 WHERE message_id = ?", (one,), LISTS, "is listed wrongly"),
+        ("UPDATE mailbox SET messages = 9 WHERE user_id = 'ann'", (), COUNTS, "the columns seq"),
+        ("DELETE FROM place WHERE message_id = ?", (one,), LISTS, f"row of message {one}"),
+        ("UPDATE place SET flags = 3 WHERE message_id = ?", (one,), LISTS, "is wrong or missing"),
         ("UPDATE uid SET uid = 77 WHERE mailbox_key = 1 AND uid = 1 AND folder_id = 'inbox'", (),
          LISTS, "uid 77"),
-        ("DELETE FROM command WHERE mailbox_key = 1 AND seq = 4", (), LISTS, "not known as done"),
+        ("DELETE FROM command WHERE mailbox_key = 1 AND seq = 4", (),
+         LISTS, "has a wrong seq or no row"),
         (row, (another_row(writer, keywords=()), one), LISTS, "wrong keywords"),
         (row, (another_row(writer, places={}), one), LISTS, "wrong places"),
         (row, (another_row(writer, thread_id="t"), one), LISTS, "wrong thread_id"),
         ("UPDATE message SET mail_id = 'm' WHERE message_id = ?", (one,), LISTS, "be read"),
-        ("DELETE FROM member WHERE message_id = ?", (one,), THREADS, f"message {one} is listed"),
+        ("DELETE FROM member WHERE message_id = ?", (one,), THREADS, f"row of message {one}"),
         ("UPDATE member SET thread_id = 't' WHERE message_id = ?", (one,), THREADS, "thread t:"),
         ("UPDATE member SET message_key = 77 WHERE message_id = ?", (one,), THREADS, "thread "),
-        ("UPDATE place SET message_key = 77 WHERE message_id = ?", (one,), LISTS, "is listed"),
+        ("UPDATE place SET message_key = 77 WHERE message_id = ?", (one,), LISTS, "list row of"),
     ]  # fmt: skip
 
 
@@ -195,7 +196,7 @@ async def test_threads_are_bound_again(broken) -> None:
     row = msgspec.structs.replace(message, head=head)
     spoil("UPDATE message SET message = ? WHERE message_id = ?", pack(row), row.message_id)
     (found,) = (await store.check("ann")).differences
-    assert (found.part, found.what) == (THREADS, "2 message ids are bound wrongly or not")
+    assert (found.part, found.what) == (THREADS, "2 message ids have a wrong thread or no thread")
     await rebuilt(store, "ann", [LISTS])
     assert (await store.check("ann")).differences == ()
     assert isinstance(row, Message)

@@ -1,8 +1,8 @@
-"""A mailbox's views compared with its journal, range by range, and rewritten where they differ.
+"""Compare a mailbox's views with its journal, range by range, and repair differences.
 
-Compared: state and its columns, commands, message rows, lists (place, uid), conversations (member),
-bindings (thread). The journal's records stand in the scratch tables (rebuild_tables.py), at
-the seq of the mailbox. Every function here looks at one bounded range of lines.
+Compared are the state and its columns, commands, message rows, lists (place, uid), conversations
+(member) and bindings (thread). They are compared with the rebuild tables (rebuild_tables.py), which
+hold the journal's records at the seq of the mailbox. Each function reads one bounded range of rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,292 +20,304 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord
-from stores.sqlite.mail_store import folding as folds
-from stores.sqlite.mail_store import journal_and_rows as rows
-from stores.sqlite.mail_store import rebuild_tables as scratch
-from stores.sqlite.mail_store import threads
-from stores.sqlite.mail_store.list_rows import LISTINGS, ListTable
-from stores.sqlite.mail_store.rebuild_tables import TOLD
+from stores.sqlite.mail_store import folding, journal_and_rows, rebuild_tables, threads
+from stores.sqlite.mail_store.list_rows import LIST_TABLES, ListTable
+from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
 T = TypeVar("T")
-HEADS_MAX = 20  # contents that are read for one step
+HEADS_MAX = 20  # contents that the caller reads for one step
 _ENTRIES = 100
 _ROWS = """SELECT message_id, message_key, mail_id, message FROM message
     WHERE mailbox_key = ? AND message_id > ? ORDER BY message_id LIMIT ?"""
-_Found = tuple[int, str, bytes]  # message_key, mail_id, message
+_StoredRow = tuple[int, str, bytes]  # message_key, mail_id, message
 
 
 @dataclass(slots=True, kw_only=True)
 class CheckStep:
-    """One step: what it works on, how much it may still do, and what it found.
+    """The input, progress and result of one step.
 
-    `mend`: rewrite what differs. `room`: lines that may still be looked at.
+    `repair`: write the correct rows. `rows_left`: rows that the step may still read.
     """
 
     connection: Connection
     user_id: str
-    box: rows.MailboxHeader
+    mailbox: journal_and_rows.MailboxHeader
     parts: tuple[str, ...]
-    mend: bool
-    room: int
-    state: MailboxState  # told by the journal's entries up to its seq
+    repair: bool
+    rows_left: int
+    state: MailboxState  # after the journal's entries up to state.seq
     recount: Recount
-    after: tuple[Any, ...] = ()
+    after: tuple[Any, ...] = ()  # position of the last row that the phase has read
     heads: Mapping[str, HeaderSummary] = field(default_factory=dict)  # of messages without a row
     lacking: tuple[ExpectedMessage, ...] = ()
     differences: list[ViewDifference] = field(default_factory=list)
     without_row: list[ExpectedMessage] = field(default_factory=list)
 
     def execute(self, statement: str, values: tuple[Any, ...]) -> None:
-        """Rewrite something, unless this is but a look."""
-        if self.mend:
+        """Run a repair; do nothing during a check."""
+        if self.repair:
             self.connection.execute(statement, values)
 
     def differs(self, part: str, what: str) -> None:
         self.differences.append(ViewDifference(part, what))
 
 
-def copy_records(look: CheckStep) -> bool:
-    """Take the snapshot's records into the scratch table; whether all are there."""
-    connection, key = look.connection, look.box.key
-    (after_id,) = look.after or ("",)
+def copy_records(step: CheckStep) -> bool:
+    """Copy a range of the snapshot's records to the rebuild table; return whether it is the last.
+
+    Raises JournalDamaged: the snapshot cannot be read.
+    """
+    connection, key = step.connection, step.mailbox.key
+    (after_id,) = step.after or ("",)
     try:
-        found = folds.SNAPSHOT.behind(connection, key, after_id, look.room)
-        if not look.after:
-            look.state = folds.snapshot(connection, look.user_id).state
+        records = folding.SNAPSHOT_RECORDS.after(connection, key, after_id, step.rows_left)
+        if not step.after:
+            step.state = folding.snapshot(connection, step.user_id).state
     except (msgspec.MsgspecError, ValueError) as error:
         raise rules.JournalDamaged(f"the snapshot cannot be read: {error}") from error
-    for record in found:
-        TOLD.put(connection, key, record)
-        look.recount.move(None, record)
-    look.after = (found[-1].message_id,) if found else look.after
-    is_done = len(found) < look.room
-    look.room -= len(found) + 1
-    return is_done
+    for record in records:
+        REBUILD_RECORDS.put(connection, key, record)
+        step.recount.move(None, record)
+    step.after = (records[-1].message_id,) if records else step.after
+    is_last = len(records) < step.rows_left
+    step.rows_left -= len(records) + 1
+    return is_last
 
 
-def apply_entries(look: CheckStep) -> bool:
-    """Bring the scratch table up to the mailbox's seq; whether it is there. JournalDamaged."""
+def apply_entries(step: CheckStep) -> bool:
+    """Apply entries to the rebuild table; return whether it has reached the mailbox's seq.
+
+    Raises JournalDamaged: an entry cannot be read or applied, or the last entries are missing.
+    """
     try:
-        ahead = rows.entries(look.connection, look.box.key, look.state.seq, _ENTRIES)
-        for entry in ahead:
-            if look.room <= 0:
+        entries = journal_and_rows.entries(
+            step.connection, step.mailbox.key, step.state.seq, _ENTRIES
+        )
+        for entry in entries:
+            if step.rows_left <= 0:
                 return False
-            _apply(look, entry)
+            _apply(step, entry)
     except (ValueError, KeyError, msgspec.MsgspecError) as error:
-        raise rules.damaged(look.state.seq, error) from error
-    if len(ahead) == _ENTRIES:
+        raise rules.damaged(step.state.seq, error) from error
+    if len(entries) == _ENTRIES:
         return False
-    if look.state.seq < look.box.seq:
-        end = f"it ends at seq {look.state.seq}, the mailbox is at {look.box.seq}"
+    if step.state.seq < step.mailbox.seq:
+        end = f"it ends at seq {step.state.seq}, the mailbox is at {step.mailbox.seq}"
         raise rules.JournalDamaged(end)
     return True
 
 
-def counts(look: CheckStep) -> bool:
-    """The state row and its columns."""
-    look.room -= 1
-    wanted = look.recount.state(look.state)
-    found = rules.state_differences(state_of(look.connection, look.user_id), wanted)
-    columns = look.connection.execute(
-        "SELECT seq, size_bytes, messages FROM mailbox WHERE mailbox_key = ?", (look.box.key,)
+def counts(step: CheckStep) -> bool:
+    """Compare the state of the mailbox and the columns that repeat a part of it."""
+    step.rows_left -= 1
+    expected = step.recount.state(step.state)
+    differences = rules.state_differences(read_state(step.connection, step.user_id), expected)
+    columns = step.connection.execute(
+        "SELECT seq, size_bytes, messages FROM mailbox WHERE mailbox_key = ?", (step.mailbox.key,)
     ).fetchone()
-    usage = (wanted.seq, wanted.usage.size_bytes, wanted.usage.messages)
+    usage = (expected.seq, expected.usage.size_bytes, expected.usage.messages)
     if columns != usage:
-        found.append(ViewDifference(COUNTS, f"seq and usage beside the state are {columns}"))
-    look.differences += found
-    look.execute(
+        what = f"the columns seq, size_bytes, messages are {columns}, wanted {usage}"
+        differences.append(ViewDifference(COUNTS, what))
+    step.differences += differences
+    step.execute(
         "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
-        (*usage, rows.encode(wanted), look.box.key),
+        (*usage, journal_and_rows.encode(expected), step.mailbox.key),
     )
     return True
 
 
-def message_rows(look: CheckStep) -> bool:
-    """A range of message ids: their rows, with their lines in every list."""
-    limit, (after_id,) = look.room, look.after or ("",)
-    records = TOLD.behind(look.connection, look.box.key, after_id, limit)
-    found = look.connection.execute(_ROWS, (look.box.key, after_id, limit)).fetchall()
-    told = {record.message_id: record for record in records}
-    there = {message_id: (key, mail_id, blob) for message_id, key, mail_id, blob in found}
-    ends = [max(ids) for ids in (told, there) if len(ids) == limit]
-    ids = sorted(id_ for id_ in told.keys() | there.keys() if not ends or id_ <= min(ends))
+def message_rows(step: CheckStep) -> bool:
+    """Compare the rows of a range of message ids, and the rows of these messages in every list."""
+    limit, (after_id,) = step.rows_left, step.after or ("",)
+    found = REBUILD_RECORDS.after(step.connection, step.mailbox.key, after_id, limit)
+    records = {record.message_id: record for record in found}
+    stored: dict[str, _StoredRow] = {
+        message_id: (key, mail_id, blob)
+        for message_id, key, mail_id, blob in step.connection.execute(
+            _ROWS, (step.mailbox.key, after_id, limit)
+        )
+    }
+    ends = [max(ids) for ids in (records, stored) if len(ids) == limit]
+    ids = sorted(id_ for id_ in records.keys() | stored.keys() if not ends or id_ <= min(ends))
     for message_id in ids:
-        if not _message(look, message_id, told.get(message_id), there.get(message_id)):
-            rest = (told[id_] for id_ in ids if id_ > message_id and id_ in told)
-            lost = [record for record in rest if record.message_id not in there]
-            alive = [record for record in (told[message_id], *lost) if not record.destroyed]
-            look.lacking = tuple(map(rules.expected_message, alive[:HEADS_MAX]))
-            look.room = 0
+        if not _message(step, message_id, records.get(message_id), stored.get(message_id)):
+            rest = (records[id_] for id_ in ids if id_ > message_id and id_ in records)
+            lost = [record for record in rest if record.message_id not in stored]
+            alive = [record for record in (records[message_id], *lost) if not record.destroyed]
+            step.lacking = tuple(map(rules.expected_message, alive[:HEADS_MAX]))
+            step.rows_left = 0
             return False
-        look.after = (message_id,)
-        look.room -= 1
-    look.room -= 1
+        step.after = (message_id,)
+        step.rows_left -= 1
+    step.rows_left -= 1
     return not ends
 
 
-def listing(kind: ListTable) -> Callable[[CheckStep], bool]:
-    """A range of a list: lines of no message go."""
+def list_table(table: ListTable) -> Callable[[CheckStep], bool]:
+    """Make the phase that deletes list rows without a message, or wrong for their message."""
 
-    def walk(look: CheckStep) -> bool:
-        limit = look.room
-        found = kind.behind(look.connection, look.box.key, look.after, limit)
-        for line in found:
-            message_id, row = _owner(look, line[kind.message_key])
-            if row is None or line not in kind.lines(look.box.key, line[kind.message_key], row):
-                look.differs(kind.part, kind.named(line, message_id))
-                if look.mend:
-                    kind.delete(look.connection, line)
-            look.after = kind.place(line)
-        look.room -= len(found) + 1
-        return len(found) < limit
+    def phase(step: CheckStep) -> bool:
+        limit = step.rows_left
+        list_rows = table.after(step.connection, step.mailbox.key, step.after, limit)
+        for list_row in list_rows:
+            message_key = list_row[table.message_key]
+            message_id, row = _owner(step, message_key)
+            if row is None or list_row not in table.rows_of(step.mailbox.key, message_key, row):
+                step.differs(table.part, table.difference(list_row, message_id))
+                if step.repair:
+                    table.delete(step.connection, list_row)
+            step.after = table.position(list_row)
+        step.rows_left -= len(list_rows) + 1
+        return len(list_rows) < limit
 
-    return walk
+    return phase
 
 
-def bindings(look: CheckStep) -> bool:
-    """A range of thread keys."""
-    limit, (after,) = look.room, look.after or ("",)
-    found = scratch.bindings(look.connection, look.box.key, bytes.fromhex(after), limit)
+def bindings(step: CheckStep) -> bool:
+    """Compare a range of thread keys."""
+    limit, (after,) = step.rows_left, step.after or ("",)
+    found = rebuild_tables.bindings(step.connection, step.mailbox.key, bytes.fromhex(after), limit)
     wrong = [
-        one
-        for one in found
+        binding
+        for binding in found
         if not rules.is_bound(
-            one.found, thread_id=one.thread_id, created_seq=one.created_seq,
-            destroyed_seq=one.destroyed_seq,
+            binding.bound_to, thread_id=binding.thread_id, created_seq=binding.created_seq,
+            destroyed_seq=binding.destroyed_seq,
         )
     ]  # fmt: skip
     if wrong:
-        look.differs(THREADS, f"{len(wrong)} message ids are bound wrongly or not")
-    for one in wrong:
-        row = (look.box.key, one.key, one.thread_id)
-        look.execute("INSERT OR REPLACE INTO thread VALUES (?, ?, ?)", row)
-    look.after = (found[-1].key.hex(),) if found else look.after
-    look.room -= len(found) + 1
+        step.differs(THREADS, f"{len(wrong)} message ids have a wrong thread or no thread")
+    for binding in wrong:
+        row = (step.mailbox.key, binding.key, binding.thread_id)
+        step.execute("INSERT OR REPLACE INTO thread VALUES (?, ?, ?)", row)
+    step.after = (found[-1].key.hex(),) if found else step.after
+    step.rows_left -= len(found) + 1
     return len(found) < limit
 
 
-def state_of(connection: Connection, user_id: str) -> MailboxState | None:
-    """None: it cannot be read."""
-    return _readable(lambda id_: rows.state(connection, id_), user_id)
+def read_state(connection: Connection, user_id: str) -> MailboxState | None:
+    """Return the state; None: it cannot be read."""
+    return _readable(lambda id_: journal_and_rows.state(connection, id_), user_id)
 
 
-def _apply(look: CheckStep, entry: MailboxChanged) -> None:
-    connection, key = look.connection, look.box.key
-    look.state, known = folds.apply(connection, TOLD, key, look.state, entry)
+def _apply(step: CheckStep, entry: MailboxChanged) -> None:
+    connection, key = step.connection, step.mailbox.key
+    step.state, known = folding.apply(connection, REBUILD_RECORDS, key, step.state, entry)
     for change in entry.changes:
-        after = TOLD.get(connection, key, change.message_id)
+        after = REBUILD_RECORDS.get(connection, key, change.message_id)
         assert after is not None
-        look.recount.move(known.get(change.message_id), after)
-    look.room -= 1 + len(entry.changes)
-    if LISTS in look.parts:
-        _command(look, entry)
+        step.recount.move(known.get(change.message_id), after)
+    step.rows_left -= 1 + len(entry.changes)
+    if LISTS in step.parts:
+        _command(step, entry)
 
 
-def _command(look: CheckStep, entry: MailboxChanged) -> None:
-    """A repeat of the entry's command is recognised by this row."""
-    row = (look.box.key, entry.command_id)
+def _command(step: CheckStep, entry: MailboxChanged) -> None:
+    """Compare the row by which a repeat of the entry's command is recognised."""
+    key = (step.mailbox.key, entry.command_id)
     query = "SELECT seq FROM command WHERE mailbox_key = ? AND command_id = ?"
-    if look.connection.execute(query, row).fetchone() != (entry.seq,):
-        look.differs(LISTS, f"command {entry.command_id} is not known as done")
+    if step.connection.execute(query, key).fetchone() != (entry.seq,):
+        step.differs(LISTS, f"command {entry.command_id} has a wrong seq or no row")
         insert = "INSERT OR REPLACE INTO command (mailbox_key, command_id, seq) VALUES (?, ?, ?)"
-        look.execute(insert, (*row, entry.seq))
+        step.execute(insert, (*key, entry.seq))
 
 
 def _message(
-    look: CheckStep, message_id: str, record: MessageRecord | None, found: _Found | None
+    step: CheckStep, message_id: str, record: MessageRecord | None, stored: _StoredRow | None
 ) -> bool:
-    """False: the head of a lost row is needed first."""
-    row = _read(message_id, found) if found else None
+    """Compare one message row. False: the head of a lost row is needed first."""
+    row = _read(message_id, stored) if stored else None
     if record is not None and row is None:
-        return _lost(look, record, found)
-    assert found is not None
-    look.differences += (differences := rules.row_differences(message_id, record, row))
+        return _lost(step, record, stored)
+    assert stored is not None
+    step.differences += (differences := rules.row_differences(message_id, record, row))
     if record is None or row is None:
-        look.execute("DELETE FROM message WHERE message_key = ?", (found[0],))
+        step.execute("DELETE FROM message WHERE message_key = ?", (stored[0],))
         return True
-    wanted = rules.expected_row(record, row)
+    expected = rules.expected_row(record, row)
     if differences:
-        _rewrite(look, found[0], wanted)
-    _lines(look, found[0], wanted)
+        _replace(step, stored[0], expected)
+    _list_rows(step, stored[0], expected)
     return True
 
 
-def _lost(look: CheckStep, record: MessageRecord, found: _Found | None) -> bool:
-    """A message without a row, or with one that cannot be read."""
-    head = HeaderSummary() if record.destroyed else look.heads.get(record.message_id)
-    if look.mend and head is None:
+def _lost(step: CheckStep, record: MessageRecord, stored: _StoredRow | None) -> bool:
+    """Report, and restore, a row that is missing or cannot be read. False: its head is needed."""
+    head = HeaderSummary() if record.destroyed else step.heads.get(record.message_id)
+    if step.repair and head is None:
         return False
-    look.without_row.append(rules.expected_message(record))
-    look.differences += (
+    step.without_row.append(rules.expected_message(record))
+    step.differences += (
         rules.row_differences(record.message_id, record, None)
-        if found
+        if stored
         else [rules.missing_row(record.message_id)]
     )
-    if look.mend and head is not None:
-        row = _made(look, record, head)
-        if found is None:
-            message_key = rows.insert_message(look.connection, look.box.key, row)
+    if step.repair and head is not None:
+        row = _restored_row(step, record, head)
+        if stored is None:
+            message_key = journal_and_rows.insert_message(step.connection, step.mailbox.key, row)
         else:
-            message_key = found[0]
-            _rewrite(look, message_key, row)
-        _lines(look, message_key, row)
+            message_key = stored[0]
+            _replace(step, message_key, row)
+        _list_rows(step, message_key, row)
     return True
 
 
-def _made(look: CheckStep, record: MessageRecord, head: HeaderSummary) -> Message:
-    bound = threads.threads_of(look.connection, look.box.key, thread_keys(head))
-    (domain_id,) = look.connection.execute(
-        "SELECT domain_id FROM mailbox WHERE mailbox_key = ?", (look.box.key,)
+def _restored_row(step: CheckStep, record: MessageRecord, head: HeaderSummary) -> Message:
+    bound = threads.threads_of(step.connection, step.mailbox.key, thread_keys(head))
+    (domain_id,) = step.connection.execute(
+        "SELECT domain_id FROM mailbox WHERE mailbox_key = ?", (step.mailbox.key,)
     ).fetchone()
     return rules.rebuilt_row(
-        record, user_id=look.user_id, domain_id=domain_id, head=head, bound=bound
+        record, user_id=step.user_id, domain_id=domain_id, head=head, bound=bound
     )
 
 
-def _rewrite(look: CheckStep, message_key: int, row: Message) -> None:
-    look.execute(
+def _replace(step: CheckStep, message_key: int, row: Message) -> None:
+    step.execute(
         "UPDATE message SET message = ?, mail_id = ? WHERE message_key = ?",
-        (rows.encode(row), row.mail_id, message_key),
+        (journal_and_rows.encode(row), row.mail_id, message_key),
     )
 
 
-def _lines(look: CheckStep, message_key: int, row: Message) -> None:
-    """The message's lines in every list, and what it says of threads."""
-    for kind in LISTINGS:
-        for line in kind.lines(look.box.key, message_key, row):
-            if kind.at(look.connection, line) != line:
-                look.differs(kind.part, kind.named(line, row.message_id))
-                if look.mend:
-                    kind.put(look.connection, line)
-    scratch.bind(look.connection, look.box.key, row)
+def _list_rows(step: CheckStep, message_key: int, row: Message) -> None:
+    """Compare the rows of the message in every list; bind its thread keys in the rebuild table."""
+    for table in LIST_TABLES:
+        for list_row in table.rows_of(step.mailbox.key, message_key, row):
+            if table.get(step.connection, list_row) != list_row:
+                step.differs(table.part, table.difference(list_row, row.message_id))
+                if step.repair:
+                    table.put(step.connection, list_row)
+    rebuild_tables.bind(step.connection, step.mailbox.key, row)
 
 
-def _owner(look: CheckStep, message_key: int) -> tuple[str, Message | None]:
-    """The id, and the row as it should be, of this mailbox's message."""
-    found = look.connection.execute(
+def _owner(step: CheckStep, message_key: int) -> tuple[str, Message | None]:
+    """Return the id and the correct row of the message of this mailbox that has `message_key`."""
+    stored = step.connection.execute(
         "SELECT message_id, mail_id, message FROM message"
         " WHERE mailbox_key = ? AND message_key = ?",
-        (look.box.key, message_key),
+        (step.mailbox.key, message_key),
     ).fetchone()
-    if found is None:
+    if stored is None:
         return "unknown", None
-    message_id, mail_id, blob = found
-    record = TOLD.get(look.connection, look.box.key, message_id)
+    message_id, mail_id, blob = stored
+    record = REBUILD_RECORDS.get(step.connection, step.mailbox.key, message_id)
     row = _read(message_id, (message_key, mail_id, blob))
     return message_id, rules.expected_row(record, row) if record and row else None
 
 
-def _read(message_id: str, found: _Found) -> Message | None:
-    _, mail_id, blob = found
-    row = _readable(rows.decode_message, blob)
+def _read(message_id: str, stored: _StoredRow) -> Message | None:
+    """Decode the row. None: it cannot be read, or its ids differ from its columns."""
+    _, mail_id, blob = stored
+    row = _readable(journal_and_rows.decode_message, blob)
     is_whole = row is not None and (row.message_id, row.mail_id) == (message_id, mail_id)
     return row if is_whole else None
 
 
-def _readable(read: Callable[[Any], T], what: Any) -> T | None:
-    """None: the bytes are no longer what was written."""
+def _readable(read: Callable[[Any], T], source: Any) -> T | None:
+    """Return what `read` returns; None if the stored bytes are damaged."""
     try:
-        return read(what)
+        return read(source)
     except (msgspec.MsgspecError, ValueError):
         return None

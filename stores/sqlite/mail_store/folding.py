@@ -1,4 +1,7 @@
-"""The journal's horizon: old entries become a snapshot, a row per message, in one transaction."""
+"""Fold the oldest journal entries of a mailbox into its snapshot, in one transaction.
+
+The snapshot is one record per message, and the state after the last folded entry.
+"""
 
 from collections.abc import Iterable, Iterator
 from sqlite3 import Connection
@@ -11,95 +14,102 @@ from mail.pagination import check_limit
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.mailbox import MailboxState
 from schemas.snapshot import MessageRecord, Snapshot
-from stores.sqlite.mail_store import journal_and_rows as rows
-from stores.sqlite.mail_store.rebuild_tables import JournalRecords, is_rebuilding
+from stores.sqlite.mail_store import journal_and_rows
+from stores.sqlite.mail_store.rebuild_tables import RecordTable, is_rebuilding
 
 FOLD_MAX = 100  # entries in one call
-CHANGES_MAX = 500  # of messages in one call: about 20 ms; one entry at least
-SNAPSHOT = JournalRecords("snapshot_record")
+CHANGES_MAX = 500  # message changes in one call, about 20 ms; one entry in any case
+SNAPSHOT_RECORDS = RecordTable("snapshot_record")
 _snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 
 
 def fold(connection: Connection, user_id: str, *, before_ms: int, to_seq: int) -> int:
-    """The number of folded entries. JournalDamaged."""
-    box = rows.box_of(connection, user_id)
-    if is_rebuilding(connection, box.key):
+    """Return the number of folded entries; 0 during a rebuild. Raises JournalDamaged."""
+    mailbox = journal_and_rows.header_of(connection, user_id)
+    if is_rebuilding(connection, mailbox.key):
         return 0
     try:
-        ahead = rows.entries(connection, box.key, box.folded_seq, FOLD_MAX)
-        due = list(_due(ahead, before_ms, to_seq))
-        made = snapshot(connection, user_id) if due else Snapshot()
+        entries = journal_and_rows.entries(connection, mailbox.key, mailbox.folded_seq, FOLD_MAX)
+        due = list(_due(entries, before_ms, to_seq))
+        folded = snapshot(connection, user_id) if due else Snapshot()
         for entry in due:
-            made = _folded(connection, box.key, made, entry)
+            folded = _fold_entry(connection, mailbox.key, folded, entry)
     except (ValueError, KeyError, msgspec.MsgspecError) as error:
-        raise JournalDamaged(f"after seq {box.folded_seq}: {error}") from error
+        raise JournalDamaged(f"after seq {mailbox.folded_seq}: {error}") from error
     if due:
-        _put(connection, box.key, made)
+        _put(connection, mailbox.key, folded)
     return len(due)
 
 
 def snapshot(connection: Connection, user_id: str) -> Snapshot:
-    found = connection.execute(
+    row = connection.execute(
         "SELECT snapshot FROM mailbox JOIN snapshot USING (mailbox_key) WHERE user_id = ?",
         (user_id,),
     ).fetchone()
-    return _snapshot(found[0]) if found else Snapshot()
+    return _snapshot(row[0]) if row else Snapshot()
 
 
 def records(
     connection: Connection, user_id: str, *, after_id: str, limit: int
 ) -> list[MessageRecord]:
+    """Return the snapshot's records with a message id above `after_id`, in the order of the ids."""
     check_limit(limit)
-    key = rows.box_of(connection, user_id).key
-    return SNAPSHOT.behind(connection, key, after_id, limit)
+    key = journal_and_rows.header_of(connection, user_id).key
+    return SNAPSHOT_RECORDS.after(connection, key, after_id, limit)
 
 
 def apply(
     connection: Connection,
-    table: JournalRecords,
+    table: RecordTable,
     key: int,
     before: MailboxState,
     entry: MailboxChanged,
 ) -> tuple[MailboxState, dict[str, MessageRecord]]:
-    """Write the entry's records into `table`; the state after it, and the records before it.
+    """Write the records of `entry` to `table`; return the state after it and the records before it.
 
-    ValueError, KeyError: it does not follow on `before`.
+    Raises ValueError, KeyError: the entry does not follow `before`.
     """
     if entry.seq != before.seq + 1:
         msg = f"seq {entry.seq} does not follow on {before.seq}"
         raise ValueError(msg)
     ids = (change.message_id for change in entry.changes)
-    known = {id_: it for id_ in ids if (it := table.get(connection, key, id_))}
+    known = {id_: record for id_ in ids if (record := table.get(connection, key, id_))}
     for record in records_after(entry, known).values():
         table.put(connection, key, record)
     return state_after(before, entry, usage_after(before.usage, entry, known)), known
 
 
-def _due(ahead: Iterable[MailboxChanged], before_ms: int, to_seq: int) -> Iterator[MailboxChanged]:
-    """The first ones that may be folded, as long as there is room."""
-    room = CHANGES_MAX
-    for entry in ahead:
-        if entry.at_ms >= before_ms or entry.seq > to_seq or room <= 0:
+def _due(
+    entries: Iterable[MailboxChanged], before_ms: int, to_seq: int
+) -> Iterator[MailboxChanged]:
+    """The entries to fold: the first entries that may be folded, up to CHANGES_MAX changes."""
+    changes_left = CHANGES_MAX
+    for entry in entries:
+        if entry.at_ms >= before_ms or entry.seq > to_seq or changes_left <= 0:
             return
-        room -= len(entry.changes)
+        changes_left -= len(entry.changes)
         yield entry
 
 
-def _folded(connection: Connection, key: int, before: Snapshot, entry: MailboxChanged) -> Snapshot:
-    """The snapshot after the entry, whose records and follow-up are written."""
-    state, _ = apply(connection, SNAPSHOT, key, before.state, entry)
+def _fold_entry(
+    connection: Connection, key: int, before: Snapshot, entry: MailboxChanged
+) -> Snapshot:
+    """Write the records and the follow-up of `entry`; return the snapshot after it."""
+    state, _ = apply(connection, SNAPSHOT_RECORDS, key, before.state, entry)
     if entry.follow_up is not None:
         connection.execute(
             "UPDATE command SET follow_up = ? WHERE mailbox_key = ? AND command_id = ?",
-            (rows.encode(entry.follow_up), key, entry.command_id),
+            (journal_and_rows.encode(entry.follow_up), key, entry.command_id),
         )
     return Snapshot(state=state, at_ms=entry.at_ms)
 
 
-def _put(connection: Connection, key: int, made: Snapshot) -> None:
-    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", (key, rows.encode(made)))
+def _put(connection: Connection, key: int, folded: Snapshot) -> None:
+    """Write the snapshot and delete the folded entries."""
+    row = (key, journal_and_rows.encode(folded))
+    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", row)
     connection.execute(
         "DELETE FROM journal WHERE journal_key > ? AND journal_key <= ?",
-        (rows.journal_key(key, 0), rows.journal_key(key, made.seq)),
+        (journal_and_rows.journal_key(key, 0), journal_and_rows.journal_key(key, folded.seq)),
     )
-    connection.execute("UPDATE mailbox SET folded_seq = ? WHERE mailbox_key = ?", (made.seq, key))
+    connection.execute("UPDATE mailbox SET folded_seq = ? WHERE mailbox_key = ?", (folded.seq, key))

@@ -1,7 +1,7 @@
-"""The mail store's statements: journal, state, message rows.
+"""Statements of the mail store for the journal, the state and the message rows.
 
-Everything here runs in a thread of SqliteFile, in a transaction. Lists are in lists.py,
-conversations in threads.py, the folding of the journal in folding.py.
+Every function runs in a thread of SqliteFile, inside a transaction. Lists are in lists.py,
+conversations in threads.py, folding of the journal in folding.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ decode_state = msgspec.msgpack.Decoder(MailboxState).decode
 _ENTRIES = msgspec.msgpack.Decoder(MailboxChanged | MailboxChangedV1)
 _FOLLOW_UPS = msgspec.msgpack.Decoder(BulkFolderCommand)
 
-# The counter is never behind the keys that are there, even if its row is lost.
+# The counter is at least the highest message_key in use, even if the counter's row was lost.
 _NEXT_KEY = """INSERT INTO message_counter
     VALUES (1, (SELECT coalesce(max(message_key), 0) + 1 FROM message))
     ON CONFLICT (id) DO UPDATE SET last_key = max(last_key + 1, excluded.last_key)
@@ -41,42 +41,42 @@ SEQ_MAX = (1 << JOURNAL_KEY_SHIFT) - 1
 
 @dataclass(frozen=True, slots=True)
 class MailboxHeader:
-    """What every write needs of a mailbox's row; of a new user: zeros."""
+    """The columns of a mailbox's row that every write needs; zeros for a user without a row."""
 
-    key: int = 0
+    key: int = 0  # mailbox_key
     seq: int = 0
     folded_seq: int = 0
 
 
 def decode_entry(blob: bytes) -> MailboxChanged:
-    """An entry in the form of this version."""
+    """Decode an entry; convert one of an older version to this version."""
     entry: MailboxChanged = current(_ENTRIES.decode(blob))
     return entry
 
 
-def box_of(connection: Connection, user_id: str) -> MailboxHeader:
-    found = connection.execute(
+def header_of(connection: Connection, user_id: str) -> MailboxHeader:
+    row = connection.execute(
         "SELECT mailbox_key, seq, folded_seq FROM mailbox WHERE user_id = ?",
         (user_id,),
     ).fetchone()
-    return MailboxHeader(*found) if found else MailboxHeader()
+    return MailboxHeader(*row) if row else MailboxHeader()
 
 
 def state(connection: Connection, user_id: str) -> MailboxState:
-    found = connection.execute("SELECT state FROM mailbox WHERE user_id = ?", (user_id,)).fetchone()
-    return decode_state(found[0]) if found else MailboxState()
+    row = connection.execute("SELECT state FROM mailbox WHERE user_id = ?", (user_id,)).fetchone()
+    return decode_state(row[0]) if row else MailboxState()
 
 
 def by_command(connection: Connection, user_id: str, command_id: str) -> MailboxChanged | None:
-    """JournalTruncated, with the follow-up: its entry is folded."""
-    found = connection.execute(
+    """Return the command's entry. Raises JournalTruncated, with the follow-up: it is folded."""
+    row = connection.execute(
         "SELECT mailbox_key, command.seq, folded_seq, follow_up"
         " FROM mailbox JOIN command USING (mailbox_key) WHERE user_id = ? AND command_id = ?",
         (user_id, command_id),
     ).fetchone()
-    if found is None:
+    if row is None:
         return None
-    key, seq, folded_seq, follow_up = found
+    key, seq, folded_seq, follow_up = row
     if seq <= folded_seq:
         raise JournalTruncated(
             folded_seq, None if follow_up is None else _FOLLOW_UPS.decode(follow_up)
@@ -87,32 +87,32 @@ def by_command(connection: Connection, user_id: str, command_id: str) -> Mailbox
 def journal(
     connection: Connection, user_id: str, *, since_seq: int, limit: int
 ) -> list[MailboxChanged]:
-    """JournalTruncated: what was asked for begins before the first entry."""
-    box = box_of(connection, user_id)
+    """Return the entries after `since_seq`. Raises JournalTruncated: some of them are folded."""
+    mailbox = header_of(connection, user_id)
     after = min(max(since_seq, 0), SEQ_MAX)
-    if after < box.folded_seq:
-        raise JournalTruncated(box.folded_seq)
-    return entries(connection, box.key, after, limit)
+    if after < mailbox.folded_seq:
+        raise JournalTruncated(mailbox.folded_seq)
+    return entries(connection, mailbox.key, after, limit)
 
 
 def entries(
     connection: Connection, mailbox_key: int, after: int, limit: int
 ) -> list[MailboxChanged]:
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT entry FROM journal WHERE journal_key > ? AND journal_key <= ?"
         " ORDER BY journal_key LIMIT ?",
         (journal_key(mailbox_key, after), journal_key(mailbox_key, SEQ_MAX), limit),
     )
-    return [decode_entry(blob) for (blob,) in found]
+    return [decode_entry(blob) for (blob,) in rows]
 
 
 def message(connection: Connection, user_id: str, message_id: str) -> Message | None:
-    found = connection.execute(
+    row = connection.execute(
         "SELECT message FROM mailbox JOIN message USING (mailbox_key)"
         " WHERE user_id = ? AND message_id = ?",
         (user_id, message_id),
     ).fetchone()
-    return decode_message(found[0]) if found else None
+    return decode_message(row[0]) if row else None
 
 
 def messages(
@@ -126,11 +126,11 @@ def messages(
 def by_id(connection: Connection, user_id: str, *, after_id: str, limit: int) -> list[Message]:
     """Skips tombstones, without a limit on how many it reads."""
     check_limit(limit)
-    found = connection.execute(
+    blobs = connection.execute(
         "SELECT message FROM message WHERE mailbox_key = ? AND message_id > ? ORDER BY message_id",
-        (box_of(connection, user_id).key, after_id),
+        (header_of(connection, user_id).key, after_id),
     )
-    alive = (row for (blob,) in found if not (row := decode_message(blob)).destroyed)
+    alive = (row for (blob,) in blobs if not (row := decode_message(blob)).destroyed)
     return list(islice(alive, limit))
 
 
@@ -143,13 +143,11 @@ def by_mails(connection: Connection, mail_ids: Iterable[str]) -> list[Message]:
 
 
 def usage(connection: Connection, user_id: str) -> Usage:
-    found = connection.execute(_USAGE + "user_id = ?", (user_id,))
-    return Usage(*found.fetchone())
+    return Usage(*connection.execute(_USAGE + "user_id = ?", (user_id,)).fetchone())
 
 
 def domain_usage(connection: Connection, domain_id: str) -> Usage:
-    found = connection.execute(_USAGE + "domain_id = ?", (domain_id,))
-    return Usage(*found.fetchone())
+    return Usage(*connection.execute(_USAGE + "domain_id = ?", (domain_id,)).fetchone())
 
 
 def write(connection: Connection, commit: Commit) -> None:
@@ -160,11 +158,11 @@ def write(connection: Connection, commit: Commit) -> None:
     """
     commit_rules.check_whole(commit)
     entry = commit.entry
-    box = box_of(connection, entry.user_id)
-    journalled = entry_at(connection, box.key, entry.seq) if entry.seq <= box.seq else None
-    if commit_rules.is_repeated(entry, last_seq=box.seq, journalled=journalled):
+    mailbox = header_of(connection, entry.user_id)
+    journalled = entry_at(connection, mailbox.key, entry.seq) if entry.seq <= mailbox.seq else None
+    if commit_rules.is_repeated(entry, last_seq=mailbox.seq, journalled=journalled):
         return
-    key = _put_state(connection, box, commit)
+    key = _put_state(connection, mailbox, commit)
     _put_entry(connection, key, entry)
     for change, row in zip(entry.changes, commit.messages, strict=True):
         put = _create_message if change.delivered else _change_message
@@ -178,12 +176,12 @@ def journal_key(mailbox_key: int, seq: int) -> int:
 
 def entry_at(connection: Connection, mailbox_key: int, seq: int) -> MailboxChanged | None:
     key = (journal_key(mailbox_key, seq),)
-    found = connection.execute("SELECT entry FROM journal WHERE journal_key = ?", key).fetchone()
-    return decode_entry(found[0]) if found else None
+    row = connection.execute("SELECT entry FROM journal WHERE journal_key = ?", key).fetchone()
+    return decode_entry(row[0]) if row else None
 
 
 def insert_message(connection: Connection, key: int, row: Message) -> int:
-    """The new row's message_key."""
+    """Insert the message row; return its message_key."""
     ((message_key,),) = connection.execute(_NEXT_KEY).fetchall()
     connection.execute(
         "INSERT INTO message VALUES (?, ?, ?, ?, ?)",
@@ -199,7 +197,7 @@ def _create_message(connection: Connection, key: int, row: Message) -> None:
 
 
 def _change_message(connection: Connection, key: int, row: Message) -> None:
-    """Write the row, and move it from the lists where it was to those where it is."""
+    """Replace the message row, and update the lists and the thread that it belongs to."""
     message_key, blob = connection.execute(
         "SELECT message_key, message FROM message WHERE mailbox_key = ? AND message_id = ?",
         (key, row.message_id),
@@ -212,11 +210,11 @@ def _change_message(connection: Connection, key: int, row: Message) -> None:
         threads.leave(connection, key, row)
 
 
-def _put_state(connection: Connection, box: MailboxHeader, commit: Commit) -> int:
-    """Write the state, and give the user a key if there is none yet."""
+def _put_state(connection: Connection, mailbox: MailboxHeader, commit: Commit) -> int:
+    """Write the state; return the mailbox_key, a new one for a user without a row."""
     entry, after = commit.entry, commit.state
     row = (after.seq, after.usage.size_bytes, after.usage.messages, encode(after))
-    if not box.key:
+    if not mailbox.key:
         cursor = connection.execute(
             "INSERT INTO mailbox (user_id, domain_id, folded_seq,"
             " seq, size_bytes, messages, state) VALUES (?, ?, 0, ?, ?, ?, ?)",
@@ -226,14 +224,14 @@ def _put_state(connection: Connection, box: MailboxHeader, commit: Commit) -> in
         return cursor.lastrowid
     connection.execute(
         "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
-        (*row, box.key),
+        (*row, mailbox.key),
     )
-    return box.key
+    return mailbox.key
 
 
 def _put_entry(connection: Connection, key: int, entry: MailboxChanged) -> None:
     if entry.seq > SEQ_MAX:
-        msg = f"user {entry.user_id} has no room for seq {entry.seq}"
+        msg = f"seq {entry.seq} of user {entry.user_id} exceeds {SEQ_MAX}"
         raise ValueError(msg)
     try:
         connection.execute(

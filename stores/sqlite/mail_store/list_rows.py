@@ -1,4 +1,4 @@
-"""The lines that a message has in each list of the mail store, and where they stand."""
+"""List tables of the mail store (place, uid, member): the rows of a message, and range reads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,55 +9,54 @@ from schemas.consistency import LISTS, THREADS
 from schemas.mailbox import Message
 from stores.sqlite.mail_store import lists, threads
 
-ListLine = tuple[Any, ...]
+ListRow = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTable:
-    """A table whose primary key begins with the mailbox's key."""
+    """A list table. Its primary key, which is its first columns, begins with mailbox_key."""
 
     table: str
     part: str  # of schemas/consistency.py
-    key: tuple[str, ...]  # the primary key's columns behind mailbox_key; the table's first ones
-    message_key: int  # that column's number
-    lines: Callable[[int, int, Message], set[Any]]
-    named: Callable[[ListLine, str], str]  # what is wrong with a line of a message
+    key: tuple[str, ...]  # the columns of the primary key after mailbox_key
+    message_key: int  # index of that column
+    rows_of: Callable[[int, int, Message], set[Any]]  # by mailbox_key, message_key, message row
+    difference: Callable[[ListRow, str], str]  # text for an operator, by list row and message id
 
-    def place(self, line: ListLine) -> ListLine:
-        return line[1 : 1 + len(self.key)]
+    def position(self, row: ListRow) -> ListRow:
+        """The part of the primary key after mailbox_key."""
+        return row[1 : 1 + len(self.key)]
 
-    def at(self, connection: Connection, line: ListLine) -> ListLine | None:
-        """What stands at the line's place."""
-        query = f"SELECT * FROM {self.table} WHERE {self._is_at}"  # noqa: S608
-        found: ListLine | None = connection.execute(query, line[: 1 + len(self.key)]).fetchone()
-        return found
+    def get(self, connection: Connection, row: ListRow) -> ListRow | None:
+        """Return the stored row with the primary key of `row`."""
+        query = f"SELECT * FROM {self.table} WHERE {self._has_key}"  # noqa: S608
+        stored: ListRow | None = connection.execute(query, row[: 1 + len(self.key)]).fetchone()
+        return stored
 
-    def put(self, connection: Connection, line: ListLine) -> None:
-        marks = ",".join("?" * len(line))
-        connection.execute(f"INSERT OR REPLACE INTO {self.table} VALUES ({marks})", line)  # noqa: S608
+    def put(self, connection: Connection, row: ListRow) -> None:
+        marks = ",".join("?" * len(row))
+        connection.execute(f"INSERT OR REPLACE INTO {self.table} VALUES ({marks})", row)  # noqa: S608
 
-    def delete(self, connection: Connection, line: ListLine) -> None:
-        statement = f"DELETE FROM {self.table} WHERE {self._is_at}"  # noqa: S608
-        connection.execute(statement, line[: 1 + len(self.key)])
+    def delete(self, connection: Connection, row: ListRow) -> None:
+        statement = f"DELETE FROM {self.table} WHERE {self._has_key}"  # noqa: S608
+        connection.execute(statement, row[: 1 + len(self.key)])
 
-    def behind(
-        self, connection: Connection, key: int, after: ListLine, limit: int
-    ) -> list[ListLine]:
-        """The mailbox's lines behind a place, in order; `after` is () at the beginning."""
+    def after(self, connection: Connection, key: int, after: ListRow, limit: int) -> list[ListRow]:
+        """Return the mailbox's rows after a position, in key order; `after` () is the beginning."""
         columns, marks = ",".join(self.key), ",".join("?" * len(self.key))
-        behind = f" AND ({columns}) > ({marks})" if after else ""
+        bound = f" AND ({columns}) > ({marks})" if after else ""
         query = (
-            f"SELECT * FROM {self.table} WHERE mailbox_key = ?{behind}"  # noqa: S608
+            f"SELECT * FROM {self.table} WHERE mailbox_key = ?{bound}"  # noqa: S608
             f" ORDER BY mailbox_key,{columns} LIMIT ?"
         )
         return connection.execute(query, (key, *after, limit)).fetchall()
 
     @property
-    def _is_at(self) -> str:
+    def _has_key(self) -> str:
         return " AND ".join(f"{column} = ?" for column in ("mailbox_key", *self.key))
 
 
-def _uids(key: int, message_key: int, row: Message) -> set[ListLine]:
+def _uids(key: int, message_key: int, row: Message) -> set[ListRow]:
     return {(key, folder_id, uid, message_key) for folder_id, uid in row.places.items()}
 
 
@@ -66,23 +65,25 @@ PLACE = ListTable(
     part=LISTS,
     key=("folder_id", "unread", "received_at_ms", "message_id"),
     message_key=5,
-    lines=lists.places,
-    named=lambda line, _: f"folder {line[1]}: message {line[4]} is listed wrongly or not",
+    rows_of=lists.places,
+    difference=lambda row, _: f"folder {row[1]}: list row of message {row[4]} is wrong or missing",
 )
 UID = ListTable(
     table="uid",
     part=LISTS,
     key=("folder_id", "uid"),
     message_key=3,
-    lines=_uids,
-    named=lambda line, id_: f"folder {line[1]}: uid {line[2]} of message {id_} is wrong or missing",
+    rows_of=_uids,
+    difference=lambda row, id_: (
+        f"folder {row[1]}: uid {row[2]} of message {id_} is wrong or missing"
+    ),
 )
 MEMBER = ListTable(
     table="member",
     part=THREADS,
     key=("thread_id", "received_at_ms", "message_id"),
     message_key=4,
-    lines=threads.members_of,
-    named=lambda line, _: f"thread {line[1]}: message {line[3]} is listed wrongly or not",
+    rows_of=threads.members_of,
+    difference=lambda row, _: f"thread {row[1]}: list row of message {row[3]} is wrong or missing",
 )
-LISTINGS = (PLACE, UID, MEMBER)
+LIST_TABLES = (PLACE, UID, MEMBER)

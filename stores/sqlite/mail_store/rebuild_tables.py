@@ -1,6 +1,6 @@
-"""Scratch tables of a rebuild: its progress, the journal's records, and what binds threads.
+"""Tables of a rebuild: its progress, one record per message of the journal, thread bindings.
 
-A check makes the same tables as temporary ones, which hide those of a rebuild under way.
+A check creates temporary tables of the same names, which hide the tables of a rebuild under way.
 """
 
 from collections.abc import Iterable
@@ -29,28 +29,28 @@ _BINDINGS = """SELECT wanted.key, wanted.created_seq, wanted.thread_id, thread.t
     LEFT JOIN rebuild_binding AS gone ON gone.mailbox_key = wanted.mailbox_key
         AND gone.key = CAST('destroyed ' || thread.thread_id AS BLOB)
     WHERE wanted.mailbox_key = ? AND wanted.key > ? ORDER BY wanted.key LIMIT ?"""
-_DESTROYED = b"destroyed "  # before a thread's id: longer than the hash of a message id
+_DESTROYED = b"destroyed "  # prefix of a thread id; such a key is longer than a message id's hash
 
 
 @dataclass(frozen=True, slots=True)
-class JournalRecords:
-    """A table of the journal's records: `snapshot_record`, or `rebuild_record`."""
+class RecordTable:
+    """A table with one record per message: `snapshot_record` or `rebuild_record`."""
 
     name: str
 
     def get(self, connection: Connection, key: int, message_id: str) -> MessageRecord | None:
         query = f"SELECT record FROM {self.name} WHERE mailbox_key = ? AND message_id = ?"  # noqa: S608
-        found = connection.execute(query, (key, message_id)).fetchone()
-        return _record(found[0]) if found else None
+        row = connection.execute(query, (key, message_id)).fetchone()
+        return _record(row[0]) if row else None
 
     def put(self, connection: Connection, key: int, record: MessageRecord) -> None:
         statement = f"INSERT OR REPLACE INTO {self.name} VALUES (?, ?, ?)"  # noqa: S608
         connection.execute(statement, (key, record.message_id, _encode(record)))
 
-    def behind(
+    def after(
         self, connection: Connection, key: int, after_id: str, limit: int
     ) -> list[MessageRecord]:
-        """Those with an id above `after_id`, by id."""
+        """Return the records with a message id above `after_id`, in the order of the ids."""
         query = (
             f"SELECT record FROM {self.name} WHERE mailbox_key = ? AND message_id > ?"  # noqa: S608
             " ORDER BY message_id LIMIT ?"
@@ -58,24 +58,22 @@ class JournalRecords:
         return [_record(blob) for (blob,) in connection.execute(query, (key, after_id, limit))]
 
 
-TOLD = JournalRecords("rebuild_record")
+REBUILD_RECORDS = RecordTable("rebuild_record")
 
 
 def progress(connection: Connection, key: int) -> Rebuild | None:
-    """Of the mailbox's last rebuild."""
-    found = connection.execute(
-        "SELECT rebuild FROM rebuild WHERE mailbox_key = ?", (key,)
-    ).fetchone()
-    return _rebuild(found[0]) if found else None
+    """Return the progress of the mailbox's last rebuild."""
+    row = connection.execute("SELECT rebuild FROM rebuild WHERE mailbox_key = ?", (key,)).fetchone()
+    return _rebuild(row[0]) if row else None
 
 
-def put_progress(connection: Connection, key: int, made: Rebuild) -> None:
-    connection.execute("INSERT OR REPLACE INTO rebuild VALUES (?, ?)", (key, _encode(made)))
+def put_progress(connection: Connection, key: int, rebuild: Rebuild) -> None:
+    connection.execute("INSERT OR REPLACE INTO rebuild VALUES (?, ?)", (key, _encode(rebuild)))
 
 
 def is_rebuilding(connection: Connection, key: int) -> bool:
-    found = progress(connection, key)
-    return found is not None and not found.is_finished
+    rebuild = progress(connection, key)
+    return rebuild is not None and not rebuild.is_finished
 
 
 def make_temporary(connection: Connection) -> None:
@@ -84,42 +82,49 @@ def make_temporary(connection: Connection) -> None:
 
 
 def clear(connection: Connection, key: int, limit: int) -> int:
-    """Take lines away, `limit` of each table; how many they were."""
-    gone = 0
+    """Delete up to `limit` rows of the mailbox from each table; return the number of rows."""
+    deleted = 0
     for name, column in (("rebuild_record", "message_id"), ("rebuild_binding", "key")):
-        gone += connection.execute(
+        deleted += connection.execute(
             f"DELETE FROM {name} WHERE mailbox_key = ? AND {column} IN"  # noqa: S608
             f" (SELECT {column} FROM {name} WHERE mailbox_key = ? ORDER BY {column} LIMIT ?)",
             (key, key, limit),
         ).rowcount
-    return gone
+    return deleted
 
 
 def bind(connection: Connection, key: int, row: Message) -> None:
-    """Note what the message says of threads; of several that have a key the first one counts."""
-    keys: Iterable[bytes] = thread_keys(row.head)
+    """Bind the message's thread keys to its thread; the message created first keeps a key.
+
+    A destroyed message has no header: it binds one key, which names its thread.
+    """
+    thread_key_list: Iterable[bytes] = thread_keys(row.head)
     if row.destroyed:
-        keys = (_DESTROYED + row.thread_id.encode(),)
-    connection.executemany(_BIND, [(key, one, row.created_seq, row.thread_id) for one in keys])
+        thread_key_list = (_DESTROYED + row.thread_id.encode(),)
+    bindings = [(key, thread_key, row.created_seq, row.thread_id) for thread_key in thread_key_list]
+    connection.executemany(_BIND, bindings)
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadBinding:
-    """A key, the first living message that has it, and how it is bound."""
+    """A thread key, the first living message that has it, and the thread that it is bound to."""
 
     key: bytes
     created_seq: int
     thread_id: str
-    found: str | None
-    destroyed_seq: int | None  # created_seq of the first destroyed message of the thread `found`
+    bound_to: str | None  # the thread in the table `thread`
+    destroyed_seq: int | None  # created_seq of the first destroyed message of `bound_to`
 
 
 def bindings(connection: Connection, key: int, after: bytes, limit: int) -> list[ThreadBinding]:
-    """By key; those that only tell of destroyed messages too, which are bound to themselves."""
-    found = (ThreadBinding(*line) for line in connection.execute(_BINDINGS, (key, after, limit)))
+    """Return the bindings with a thread key above `after`, in the order of the keys.
+
+    The key of a destroyed message has no row in `thread`: it is returned as bound correctly.
+    """
+    rows = (ThreadBinding(*row) for row in connection.execute(_BINDINGS, (key, after, limit)))
     return [
-        ThreadBinding(one.key, one.created_seq, one.thread_id, one.thread_id, None)
-        if one.key.startswith(_DESTROYED)
-        else one
-        for one in found
+        ThreadBinding(row.key, row.created_seq, row.thread_id, row.thread_id, None)
+        if row.key.startswith(_DESTROYED)
+        else row
+        for row in rows
     ]

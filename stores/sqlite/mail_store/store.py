@@ -58,7 +58,7 @@ def _list_rows(
     connection: Connection, user_id: str, folder_id: str | None, part: lists.ListPart
 ) -> lists.ListRows:
     folder_ids = folders_of(journal_and_rows.state(connection, user_id), folder_id)
-    return lists.listed(connection, _key_of(connection, user_id), folder_ids, part)
+    return lists.page(connection, _key_of(connection, user_id), folder_ids, part)
 
 
 def _rebuilding(connection: Connection, user_id: str) -> Rebuild | None:
@@ -66,7 +66,7 @@ def _rebuilding(connection: Connection, user_id: str) -> Rebuild | None:
 
 
 def _key_of(connection: Connection, user_id: str) -> int:
-    return journal_and_rows.box_of(connection, user_id).key
+    return journal_and_rows.header_of(connection, user_id).key
 
 
 class SqliteMailStore(SingleFileStore, MailStore):
@@ -138,7 +138,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
         before = decode_cursor(cursor, *scope) if cursor is not None else None
         part = lists.ListPart(filter=wanted, before=before, limit=limit, scan_max=self._scan_max)
         part_rows = await self.file.read(lambda c: _list_rows(c, user_id, folder_id, part))
-        next_position = part_rows.on
+        next_position = part_rows.next_position
         next_cursor = None if next_position is None else encode_cursor(next_position, *scope)
         return Page(part_rows.rows, next_cursor)
 

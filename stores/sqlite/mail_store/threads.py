@@ -1,4 +1,4 @@
-"""The mail store's conversations: which thread an id is bound to, and a thread's messages."""
+"""Conversations of the mail store: bindings of thread keys, and the messages of a thread."""
 
 from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
@@ -16,27 +16,28 @@ _MEMBERS = """SELECT message FROM member JOIN message USING (mailbox_key, messag
 
 
 def threads_of(connection: Connection, mailbox_key: int, keys: Sequence[bytes]) -> dict[bytes, str]:
+    """Return the thread of each key that is bound."""
     marks = ",".join("?" * len(keys))
-    found = connection.execute(
+    rows = connection.execute(
         f"SELECT key, thread_id FROM thread WHERE mailbox_key = ? AND key IN ({marks})",  # noqa: S608  (marks only)
         (mailbox_key, *keys),
     )
-    return dict(found.fetchall())
+    return dict(rows.fetchall())
 
 
 def bind(connection: Connection, mailbox_key: int, threads: Mapping[bytes, str]) -> None:
-    """What is bound stays."""
-    for hash_, thread_id in threads.items():
-        row = (mailbox_key, hash_, thread_id)
+    """Bind the keys to their threads; a key that is bound already keeps its thread."""
+    for key, thread_id in threads.items():
+        row = (mailbox_key, key, thread_id)
         connection.execute("INSERT OR IGNORE INTO thread VALUES (?, ?, ?)", row)
 
 
 def members(
     connection: Connection, mailbox_key: int, thread_id: str, after: ListPosition, limit: int
 ) -> list[Message]:
-    """A thread's messages behind a place, in the order of their arrival."""
-    found = connection.execute(_MEMBERS, (mailbox_key, thread_id, *after, limit))
-    return [_message(blob) for (blob,) in found]
+    """Return the messages of a thread after a position, in the order of their arrival."""
+    blobs = connection.execute(_MEMBERS, (mailbox_key, thread_id, *after, limit))
+    return [_message(blob) for (blob,) in blobs]
 
 
 def join(connection: Connection, mailbox_key: int, message_key: int, row: Message) -> None:
@@ -47,7 +48,7 @@ def join(connection: Connection, mailbox_key: int, message_key: int, row: Messag
 def members_of(
     mailbox_key: int, message_key: int, row: Message
 ) -> set[tuple[int, str, int, str, int]]:
-    """The rows of `member` that a message has; a destroyed one has none."""
+    """The rows of `member` for a message; a destroyed message has no rows."""
     if row.destroyed:
         return set()
     return {(mailbox_key, row.thread_id, row.received_at_ms, row.message_id, message_key)}
@@ -62,7 +63,7 @@ def leave(connection: Connection, mailbox_key: int, row: Message) -> None:
 
 
 def join_all(connection: Connection) -> None:
-    """Schema 3: the members that follow from the messages of schema 2."""
-    found = connection.execute("SELECT mailbox_key, message_key, message FROM message")
-    for mailbox_key, message_key, blob in found:
+    """Migrate to schema 3: write the rows of `member` for the messages of schema 2."""
+    rows = connection.execute("SELECT mailbox_key, message_key, message FROM message")
+    for mailbox_key, message_key, blob in rows:
         join(connection, mailbox_key, message_key, _message(blob))
