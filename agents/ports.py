@@ -104,7 +104,7 @@ class StaleHolderPorts:
 
     holders: Holders
     quarantine: Quarantine
-    letters: DeadLetters
+    dead_letters: DeadLetters
     ledger: LedgerReader
     in_flight: InFlightMails
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from mail.ledger.locator import MailLocation, look
+from mail.ledger.locator import MailLocation, locate
 from operations.ports import AuditPorts
 from schemas.ledger import MISSING, OPEN, PARKED, AuditReport, LedgerEntry, MissingDelivery
 from streams.config import Bootstrap
@@ -99,7 +99,7 @@ async def _pages(
 
 
 async def _read_stores(ports: AuditPorts, entries: Sequence[LedgerEntry], tally: _Tally) -> None:
-    locations = await look(entries, ports.store, ports.quarantine)
+    locations = await locate(entries, ports.store, ports.quarantine)
     tally.add(locations, await _absent(ports, locations))
 
 
@@ -116,8 +116,8 @@ async def _search(ports: AuditPorts, since_ms: int, tally: _Tally) -> None:
         page = entries[first : first + PAGE]
         ids = {entry.mail_id for entry in page}
         of_page = [letter for letter in letters if letter.mail_id in ids]
-        locations = await look(
-            page, ports.store, ports.quarantine, letters=of_page, waiting=waiting
+        locations = await locate(
+            page, ports.store, ports.quarantine, dead_letters=of_page, waiting=waiting
         )
         tally.add(locations, await _absent(ports, locations))
 
@@ -129,7 +129,7 @@ async def _absent(ports: AuditPorts, locations: Sequence[MailLocation]) -> froze
 
 def _refs(location: MailLocation) -> set[str]:
     """Contents that must exist: of the stores, and of dead letters that wait."""
-    parked = (letter.ref for letter in location.letters if letter.state == PARKED)
+    parked = (letter.ref for letter in location.dead_letters if letter.state == PARKED)
     return {*location.refs(), *filter(None, parked)}
 
 

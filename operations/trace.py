@@ -14,7 +14,7 @@ import msgspec
 
 from mail.clock import now_ms, rfc3339
 from mail.errors import BadAddress, NotFound, Refused, Transient
-from mail.ledger.locator import look
+from mail.ledger.locator import locate
 from operations.ports import TracePorts
 from schemas.ledger import OPEN, PARKED, QUARANTINED, STORED, LedgerEntry
 from schemas.mail import HeaderSummary, Hop, Verdict
@@ -141,7 +141,9 @@ class Tracer:
 
     async def _candidates(self, entries: Sequence[LedgerEntry]) -> list[TraceCandidate]:
         letters = await self.ports.ledger.dead_letters(entry.mail_id for entry in entries)
-        locations = await look(entries, self.ports.store, self.ports.quarantine, letters=letters)
+        locations = await locate(
+            entries, self.ports.store, self.ports.quarantine, dead_letters=letters
+        )
         return [
             TraceCandidate(
                 mail_id=mail.entry.mail_id,
@@ -157,7 +159,7 @@ class Tracer:
     ) -> bool:
         entry = await self.ports.ledger.get(mail_id)
         if entry is not None:
-            location = (await look([entry], self.ports.store, self.ports.quarantine))[0]
+            location = (await locate([entry], self.ports.store, self.ports.quarantine))[0]
             return OPEN in location.states().values()
         return not messages and (row is None or row.released_at_ms is not None)
 

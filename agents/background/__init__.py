@@ -1,4 +1,4 @@
-"""Periodic jobs beside the stages: ledger, content sweep, journal folding, index backfill.
+"""Background jobs: ledger, content sweep, stale holders, journal folding, index backfill.
 
 May import: agents, mail, schemas.
 """

@@ -1,15 +1,17 @@
-"""sweep: a content that had no holder for many turns in a row is deleted.
+"""Content sweep: delete contents that had no holder in many consecutive turns.
 
-Reads the content store, a bounded piece each turn, holders, quarantine rows and the log. A content
-is loose when neither a holder nor a quarantine row names its mail, before the log was searched and
-after, and no record in the log that its reader has not finished names it. What moves from a holder
-into the log meanwhile was held at the first look; what moves from the log to a holder is held at
-the second. The content store counts the turns in a row at which a content was loose, and deletes
-it at `SweepConfig.turns`. No wall clock is read: turns are apart by the monotonic clock, and a
-process that has just started waits for as long before its first one.
-Paused while a lease on the content store beats (a backup under way). A lease that has not beaten
-for `lease_s`, by the monotonic clock too, is ended here.
-A store or the broker away: Transient, nothing is counted. Safe to repeat.
+Reads the content store (a bounded part each turn), holders, quarantine rows and the log. A content
+is loose if neither a holder nor a quarantine row names its mail, both before and after a search of
+the log, and no unconsumed record in the log names it. A content that moves from a holder to the log
+meanwhile was held at the first check; a content that moves from the log to a holder is held at the
+second. The content store counts the consecutive turns at which a content was loose, and deletes it
+at `SweepConfig.turns`. The job reads no wall clock: the monotonic clock separates turns, and a new
+process waits one interval before its first turn.
+Turns are skipped while a lease on the content store is renewed, as by a running backup. The sweep
+ends a lease that was not renewed for `lease_s` of the monotonic clock.
+
+A store or the broker unreachable: Transient, nothing is counted.
+Safe to repeat: every store change is idempotent.
 """
 
 import logging
@@ -21,20 +23,20 @@ from agents.ports import SweepPorts
 from schemas.content import Lease
 
 log = logging.getLogger(__name__)
-_DELETED_AT_ONCE = 100  # in one transaction, which other writers of the content store wait for
+_DELETED_AT_ONCE = 100  # per transaction, for which other writers of the content store wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepConfig:
-    """How long a content without holders stays, and how much a turn looks at."""
+    """How long a content without holders stays, and how much one turn reads."""
 
-    turns: int = 288  # in a row: a day, or longer
-    turn_s: float = 300.0  # between two turns, at least; more than an acceptance takes at most
-    search_share: float = 0.05  # of the time, at most, is spent on searching the log
-    lease_s: float = 900.0  # without a beat
+    turns: int = 288  # consecutive turns until a content is deleted: a day or longer
+    turn_s: float = 300.0  # shortest interval between turns; longer than any acceptance of a mail
+    search_share: float = 0.05  # largest share of the time that searches of the log take
+    lease_s: float = 900.0  # a lease ends after so long without renewal
     page: int = 500  # contents
-    pages: int = 40  # of the walk, in a turn
-    counted_max: int = 100_000  # contents with a count, in a turn
+    pages: int = 40  # pages of the walk per turn
+    counted_max: int = 100_000  # contents with a count that are checked per turn
 
     def __post_init__(self) -> None:
         if self.turns < 2:
@@ -44,7 +46,7 @@ class SweepConfig:
 
 @dataclass(slots=True)
 class ContentSweeper:
-    """`deleted` counts since the start of the process; `leases` are those of the last look."""
+    """The job. `deleted` counts since the start of the process; `leases` are as last read."""
 
     ports: SweepPorts
     config: SweepConfig = field(default_factory=SweepConfig)
@@ -52,17 +54,17 @@ class ContentSweeper:
     deleted: int = 0
     leases: list[Lease] = field(default_factory=list)
     _next_s: float = field(init=False)
-    _place: str | None = None  # where the walk goes on
-    _counted_place: str = ""  # where the look at contents with a count goes on
-    _begun: tuple[list[str], list[str]] | None = None  # first look of a search that did not end
+    _place: str | None = None  # where the walk continues
+    _counted_place: str = ""  # where the check of counted contents continues
+    _begun: tuple[list[str], list[str]] | None = None  # first check, if the search after it failed
     _beats: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._next_s = self.clock_s() + self.config.turn_s
 
     async def turn(self) -> None:
-        """One turn if it is due; may be called at any time. Transient."""
-        await self._watch_leases()
+        """Do a turn if it is due. May be called at any time. Raises Transient."""
+        await self._end_dead_leases()
         began_s = self.clock_s()
         if self.leases or began_s < self._next_s:
             return
@@ -74,16 +76,19 @@ class ContentSweeper:
             self._next_s = ended_s + max(self.config.turn_s, search_pause_s)
 
     async def _count(self) -> None:
-        """A search of the log that fails goes on at the next turn, behind the same first look."""
+        """Find loose contents and count the turn for them.
+
+        A search of the log that fails is repeated at the next turn, after the same first check.
+        """
         if self._begun is None:
-            counted, looked = await self._looked_at()
-            self._begun = counted, await self._unheld(looked)
+            counted, candidates = await self._candidates()
+            self._begun = counted, await self._unheld(candidates)
         counted, loose = self._begun
         waiting = await self.ports.in_flight.waiting(loose) if loose else {}
         self._begun = None
         loose = await self._unheld([ref for ref in loose if ref not in waiting])
-        still = frozenset(loose)
-        await self._sweep(loose, [ref for ref in counted if ref not in still])
+        still_loose = frozenset(loose)
+        await self._sweep(loose, [ref for ref in counted if ref not in still_loose])
 
     async def _sweep(self, loose: Sequence[str], held: Sequence[str]) -> None:
         sweep, turns = self.ports.contents.sweep, self.config.turns
@@ -92,8 +97,8 @@ class ContentSweeper:
         for some in _pieces(loose, _DELETED_AT_ONCE):
             self.deleted += len(await sweep(loose=some, turns=turns))
 
-    async def _looked_at(self) -> tuple[list[str], list[str]]:
-        """Contents that have a count; the same and the next piece of all."""
+    async def _candidates(self) -> tuple[list[str], list[str]]:
+        """The contents that have a count; and those together with the next part of the walk."""
         counted: list[str] = []
         while len(counted) < self.config.counted_max:
             page = await self.ports.contents.loose(
@@ -103,41 +108,43 @@ class ContentSweeper:
             self._counted_place = page[-1] if len(page) == self.config.page else ""
             if not self._counted_place:
                 break
-        looked = dict.fromkeys(counted)
+        candidates = dict.fromkeys(counted)
         for _ in range(self.config.pages):
             refs, self._place = await self.ports.contents.walk(
                 place=self._place, limit=self.config.page
             )
-            looked.update(dict.fromkeys(refs))
+            candidates.update(dict.fromkeys(refs))
             if self._place is None:
                 break
-        return counted, list(looked)
+        return counted, list(candidates)
 
     async def _unheld(self, refs: Sequence[str]) -> list[str]:
-        """A content's reference is its mail's id."""
-        found: list[str] = []
+        """The contents without holder and quarantine row; a reference is the mail's id."""
+        unheld: list[str] = []
         for some in _pieces(refs, self.config.page):
             held = await self.ports.holders.any_held(some)
             rows = await self.ports.quarantine.get_many([ref for ref in some if ref not in held])
             held |= {row.mail_id for row in rows if row.deleted_at_ms is None}
-            found += [ref for ref in some if ref not in held]
-        return found
+            unheld += [ref for ref in some if ref not in held]
+        return unheld
 
-    async def _watch_leases(self) -> None:
-        """End those whose owner is gone; `leases` are the others."""
-        now_s, beats, living = self.clock_s(), self._beats, []
+    async def _end_dead_leases(self) -> None:
+        """End the leases that are no longer renewed; `leases` are the others."""
+        now_s, beats, alive = self.clock_s(), self._beats, []
         self._beats = {}
         for lease in await self.ports.contents.leases():
-            known, since_s = beats.get(lease.lease_id, (lease.beats, now_s))
-            if lease.beats != known:
+            last_beats, since_s = beats.get(lease.lease_id, (lease.beats, now_s))
+            if lease.beats != last_beats:
                 since_s = now_s
             if now_s - since_s > self.config.lease_s:
-                log.warning("lease %s (%s) does not beat: ended", lease.lease_id, lease.purpose)
+                log.warning(
+                    "lease %s (%s) is no longer renewed: ended", lease.lease_id, lease.purpose
+                )
                 await self.ports.contents.end_lease(lease.lease_id)
             else:
                 self._beats[lease.lease_id] = lease.beats, since_s
-                living.append(lease)
-        self.leases = living
+                alive.append(lease)
+        self.leases = alive
 
 
 def _pieces(refs: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -1,8 +1,8 @@
-"""housekeeping: work that deletes by age, skipped while the wall clock is doubted.
+"""Housekeeping guard: work that deletes by age is skipped while the wall clock is doubtful.
 
-Reads the ledger for the newest accepted mail. A turn that is skipped is logged once; `reason` says
-why for as long as turns are skipped, for `status`.
-The ledger away: Transient, the turn is skipped.
+Reads the time of the newest accepted mail from the ledger. The first skipped turn is logged;
+`reason` says why turns are skipped, for `postriver status`.
+The ledger unreachable: Transient, the turn is skipped.
 """
 
 import logging
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Housekeeping:
-    """One for each process; made at its start, since the guard compares with that moment."""
+    """Create one at the start of each process: the guard compares clocks with that moment."""
 
     ledger: LedgerReader
-    what: str  # is deleted, for the log and `status`
+    what: str  # what is deleted, for log and status
     guard: ClockGuard = field(default_factory=ClockGuard)
     silence_max_days: int = SILENCE_MAX_DAYS
     reason: str | None = None
@@ -34,4 +34,5 @@ class Housekeeping:
         return reason is None
 
     def warnings(self) -> list[str]:
+        """One sentence for the operator while turns are skipped."""
         return [f"{self.what} are not deleted by age: {self.reason}"] if self.reason else []

@@ -1,12 +1,14 @@
-"""refill: documents that the search index has lost are added again, beside the live ones.
+"""Index backfill: add documents that the search index has lost, while the index stage runs.
 
-Reads the mail store, contents, and the search index, which says whose documents went when a version
-of it came that keeps them otherwise. Writes the search index. Lists are walked until a walk adds
-nothing, since messages may be moved meanwhile. Nothing is removed: documents without a message are
-no hits.
-A store unreachable: Transient, the rest is done at the next turn. Content that is not in the
-content store: logged and passed over.
-Safe to repeat, beside the index stage, and by several at once: what is known is not read again.
+Reads the mail store, contents, and the search index. The index names the users whose documents were
+dropped when its format changed. Writes the search index. A mailbox is walked until a walk adds
+nothing, because messages may be moved during a walk. No document is removed: search ignores
+documents without a message.
+
+A store unreachable: Transient, the rest is done at the next turn.
+Content that is not in the content store: logged and skipped.
+Safe to repeat, also at the same time as the index stage or another backfill: documents that are in
+the index are not added again.
 """
 
 import asyncio
@@ -18,14 +20,14 @@ from agents.ports import IndexPorts
 from mail.errors import ContentMissing
 from schemas.mailbox import Filter, Message
 
-AT_ONCE = 32  # mails being read: as many as the index writes together
-PAGE = 64
+CONCURRENT_MAX = 32  # mails read at the same time: as many as the index writes together
+PAGE = 64  # messages
 
 _LOG = logging.getLogger(__name__)
 
 
 async def refill(ports: IndexPorts) -> int:
-    """Fill every mailbox that the index has lost; how many documents were added."""
+    """Fill the index for all users that it has lost; return the number of added documents."""
     added = 0
     for user_id in await ports.search.unfilled():
         _LOG.info("user %s: filling the search index again", user_id)
@@ -36,7 +38,7 @@ async def refill(ports: IndexPorts) -> int:
 
 
 async def fill(user_id: str, ports: IndexPorts) -> int:
-    """Add what the index lacks of one mailbox; how many documents that were."""
+    """Add the missing documents of one mailbox; return their number."""
     added, missing = 0, set[str]()
     while count := await _walk(user_id, ports, missing):
         added += count
@@ -44,11 +46,14 @@ async def fill(user_id: str, ports: IndexPorts) -> int:
 
 
 async def _walk(user_id: str, ports: IndexPorts, missing: set[str]) -> int:
-    """One walk through all lists; `missing` collects what has no content."""
-    turns, added = asyncio.Semaphore(AT_ONCE), 0
+    """Walk all folders once; return the number of added documents.
 
-    async def one(row: Message) -> None:
-        async with turns:
+    `missing` collects the ids of messages without content.
+    """
+    slots, added = asyncio.Semaphore(CONCURRENT_MAX), 0
+
+    async def add_row(row: Message) -> None:
+        async with slots:
             try:
                 await add(row, ports)
             except ContentMissing as error:
@@ -58,7 +63,7 @@ async def _walk(user_id: str, ports: IndexPorts, missing: set[str]) -> int:
     async for rows in _pages(user_id, ports):
         known = await ports.search.indexed(user_id, [row.message_id for row in rows])
         lacking = [row for row in rows if row.message_id not in known | missing]
-        await asyncio.gather(*map(one, lacking))
+        await asyncio.gather(*map(add_row, lacking))
         added += len(lacking)
     return added
 

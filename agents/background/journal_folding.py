@@ -1,13 +1,15 @@
-"""fold: the mailbox's own upkeep of its journal: entries that are old enough go into the snapshot.
+"""Journal folding: a part of the mailbox stage that moves old journal entries into the snapshot.
 
-Reads the command mailbox.fold_journal, which a mailbox publishes to itself behind every FOLD_EVERY
-changes. Writes the mail store only. Emits the next step while entries are due.
+Reads the command mailbox.fold_journal, which the mailbox stage publishes after every FOLD_EVERY
+steps of a mailbox. Writes the mail store only. Emits the next command while entries are due.
 An entry whose event may still have to be published is never folded: nothing is folded while the
-mailbox's last entry stands at or behind the command's own position, and the last KEPT entries stay.
-An idle mailbox publishes nothing, and so keeps its entries.
-The store unreachable: Transient. A journal that cannot be folded: logged, passed over; `postriver
-verify` shows it. A wall clock that was set: logged, passed over.
-Safe to repeat: what is folded is folded.
+mailbox's last entry is at or after the command's own position, and the last KEPT entries stay.
+An idle mailbox publishes no commands and therefore keeps its entries.
+
+The store unreachable: Transient.
+A journal that cannot be folded: logged and skipped; `postriver verify` reports it.
+A wall clock that was set: logged and skipped.
+Safe to repeat: an entry that is folded is not there to be folded again.
 """
 
 import logging
@@ -24,13 +26,13 @@ from schemas.events.mailbox_events import MailboxChanged, Position
 from schemas.events.unions import Event
 from schemas.mailbox import MailboxState
 
-FOLD_EVERY = 64  # changes of a mailbox; a step folds up to 100
-KEPT = 100  # last entries of a mailbox, however old
+FOLD_EVERY = 64  # steps of a mailbox; one command folds up to 100 entries
+KEPT = 100  # last entries of a mailbox, regardless of age
 _LOG = logging.getLogger(__name__)
 
 
 def fold_after(entry: MailboxChanged) -> tuple[FoldJournal, ...]:
-    """The command to publish behind `entry`; a function of the entry, so a repeat is the same."""
+    """The command to publish after `entry`, if one is due; a repeat gives the same command."""
     if entry.seq % FOLD_EVERY or entry.seq <= KEPT:
         return ()
     command = FoldJournal(
@@ -43,6 +45,7 @@ def fold_after(entry: MailboxChanged) -> tuple[FoldJournal, ...]:
 
 
 async def fold(event: FoldJournal, work: Attempt, ports: MailboxPorts) -> Sequence[Event]:
+    """Fold a bounded number of entries; return the next command while entries are due."""
     if reason := ports.clock.moved():
         _LOG.error("user %s: the journal is not folded: %s", event.user_id, reason)
         return ()
@@ -61,10 +64,11 @@ async def fold(event: FoldJournal, work: Attempt, ports: MailboxPorts) -> Sequen
 
 
 def _is_published(state: MailboxState, position: Position) -> bool:
-    """Whether every event of the mailbox is: commands of one user are handled one after another.
+    """Whether all events of the mailbox up to `state` are published.
 
-    A command is handled when the outputs of those before it in the log are acknowledged. What
-    stands in another log, or further on in this one, proves nothing.
+    Commands of one user are handled in order, each after the outputs of the earlier commands are
+    acknowledged. So a state from an earlier position of the same log proves it; a state from
+    another log, or from a later position, proves nothing.
     """
     same_log = (state.epoch, state.partition) == (position.epoch, position.partition)
     return same_log and state.offset < position.offset

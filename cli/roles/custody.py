@@ -130,7 +130,7 @@ def _stale_holder_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts
     return StaleHolderPorts(
         holders=ports.holders,
         quarantine=ports.quarantine,
-        letters=LogDeadLetters(config.bootstrap),
+        dead_letters=LogDeadLetters(config.bootstrap),
         ledger=ports.ledger,
         in_flight=LogInFlightMails(config.bootstrap),
     )

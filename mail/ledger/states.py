@@ -1,4 +1,4 @@
-"""What has become of a mail, by the evidence: pure rules of the ledger and of the audit."""
+"""State of a mail for each owner, derived from evidence: pure rules of ledger and audit."""
 
 import hashlib
 import re
@@ -24,41 +24,45 @@ _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:\s*<([^<>]+)>", re.IGNORECASE | re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailEvidence:
-    """Where a mail was seen."""
+    """Where a mail was found."""
 
-    stored: frozenset[str] = frozenset()  # owners who have it, or had it until they deleted it
-    letters: tuple[DeadLetterState, ...] = ()
+    stored: frozenset[str] = (
+        frozenset()
+    )  # users in whose mailbox it is, or was before they destroyed it
+    dead_letters: tuple[DeadLetterState, ...] = ()
     quarantine: str = OPEN  # quarantined | released | discarded
-    waiting: frozenset[str] = frozenset()  # owners whose record is in the log; EVERYONE: all
+    waiting: frozenset[str] = frozenset()  # users whose record is in the log; EVERYONE: all
 
 
-def state_of(user_id: str, seen: MailEvidence) -> str:
-    """The mail's state for one of its owners; OPEN when the evidence does not tell.
+def state_of(user_id: str, evidence: MailEvidence) -> str:
+    """The mail's state for one owner; OPEN if there is no evidence.
 
-    What waits outranks quarantine: a released mail has its row there still.
+    A record in the log takes precedence over quarantine: a released mail keeps its quarantine row.
     """
-    letters = {each.state for each in seen.letters if each.user_id in {EVERYONE, user_id}}
-    if user_id in seen.stored:
+    letter_states = {
+        each.state for each in evidence.dead_letters if each.user_id in {EVERYONE, user_id}
+    }
+    if user_id in evidence.stored:
         return STORED
-    if PARKED in letters:
+    if PARKED in letter_states:
         return PARKED
-    if seen.waiting & {EVERYONE, user_id}:
+    if evidence.waiting & {EVERYONE, user_id}:
         return IN_FLIGHT
-    if seen.quarantine == QUARANTINED:
+    if evidence.quarantine == QUARANTINED:
         return QUARANTINED
-    return DISCARDED if DISCARDED in letters | {seen.quarantine} else OPEN
+    return DISCARDED if DISCARDED in letter_states | {evidence.quarantine} else OPEN
 
 
 def message_id_header(content: bytes) -> str:
-    """The Message-ID (RFC 5322 §3.6.4) without brackets, as Head has it; "" when none is plain.
+    """The Message-ID (RFC 5322 §3.6.4) without brackets, as in HeaderSummary; "" if not plain.
 
-    A quick look for the ledger; the odd ones are known once the mail was parsed.
+    A fast search for the ledger; the parser finds unusual forms later.
     """
-    found = _MESSAGE_ID.search(content, 0, content.find(_HEADER_END) + 1 or len(content))
-    return one_line(guess_text(found[1]), limit=ID_MAX_CHARS) if found else ""
+    match = _MESSAGE_ID.search(content, 0, content.find(_HEADER_END) + 1 or len(content))
+    return one_line(guess_text(match[1]), limit=ID_MAX_CHARS) if match else ""
 
 
 def short_hash(text: str) -> int:
-    """63 bits of a text, for look-ups by equality."""
+    """A 63-bit hash of `text`, for lookups by equality."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest) >> 1

@@ -266,7 +266,7 @@ async def test_letters_of_a_log_that_is_gone_are_no_ends(
     for _ in range(4):
         await stage.after(2 * MINUTE_MS)
     assert stage.custodian.totals.missing_mails == 1
-    assert "1 dead letters were in a log that is gone" in caplog.text
+    assert "1 dead letters were in a log that no longer exists" in caplog.text
     await stage.custodian.take([], [letter("m1", "0-7")])
     await stage.after(20 * MINUTE_MS)
     assert await stage.state("m1") == PARKED

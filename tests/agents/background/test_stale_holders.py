@@ -20,7 +20,7 @@ class Place:
         self.letters, self.ledger, self.log = Letters(), MemoryLedger(), Log()
         self.leftovers = StaleHolders(
             StaleHolderPorts(
-                holders=self.holders, quarantine=self.quarantine, letters=self.letters,
+                holders=self.holders, quarantine=self.quarantine, dead_letters=self.letters,
                 ledger=self.ledger, in_flight=self.log,
             )
         )  # fmt: skip
