@@ -34,7 +34,7 @@ async def parsed_apart(
     if not isinstance(cause, EndsProcess):
         return None
     async with reading(event.content, ports.contents, ports.budget) as content:
-        head = await ports.parser.head(content, apart=True)
+        head = await ports.parser.head(content, isolated=True)
     return (_validated(event, work, head),)
 
 

@@ -1,4 +1,4 @@
-"""Parser in the calling process, without limits: for tests and small tools."""
+"""Parser in the calling process, without limits of time or memory, for tests and small tools."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ from schemas.mail import HeaderSummary
 
 
 class InProcessParser(Parser):
-    """Parses on the caller's event loop, however long it takes: for tests and small tools."""
+    """Parses in the event loop of the caller, which a large mail blocks."""
 
-    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
-        del apart
+    async def head(self, content: bytes, *, isolated: bool = False) -> HeaderSummary:
+        del isolated
         return read_head(content)
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:

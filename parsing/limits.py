@@ -1,4 +1,4 @@
-"""Limits of one parse, and of the processes that parse."""
+"""Limits of parsing one mail, and of the parser children."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParserLimits:
-    """A mail that is beyond CPU, clock or memory is shown raw."""
+    """Limits and sizes. A mail that exceeds CPU time, elapsed time or memory is shown raw."""
 
-    here_max_bytes: int = 32 * KIB  # a common mail up to this is parsed without a child
-    children_max: int = 2  # of one process; other mails wait for them
-    cpu_s: int = 20  # whole seconds
-    clock_s: float = 60.0  # longer than `cpu_s`: a busy machine is no fault of a mail
-    memory_bytes: int = 512 * MIB  # of address space ...
-    memory_per_byte: int = 4  # ... and so much for each byte of the mail
-    answer_max_bytes: int = 64 * MIB  # of texts and lists; an attachment is no longer than its mail
-    idle_s: float = 60.0  # a child without work ends after this
-    retire_bytes: int = 192 * MIB  # a child that took more memory ends after its answer
-    start_s: float = 30.0  # from fork to the first sign of life
+    in_process_max_bytes: int = 32 * KIB  # a simple mail up to this is parsed without a child
+    children_max: int = 2  # of one process; more mails wait
+    cpu_s: int = 20  # of one mail, whole seconds
+    elapsed_s: float = 60.0  # more than `cpu_s`, so that a busy machine fails no mail
+    memory_bytes: int = 512 * MIB  # of address space, plus ...
+    memory_per_byte: int = 4  # ... this for each octet of the mail
+    response_max_bytes: int = 64 * MIB  # of texts and lists; attachments are bounded by the mail
+    idle_s: float = 60.0  # a child without a request ends after this time
+    retire_bytes: int = 192 * MIB  # a child that holds more memory ends after its response
+    start_s: float = 30.0  # from fork until the child is ready
 
     def memory_of(self, size_bytes: int) -> int:
-        """Address space for parsing a mail of `size_bytes`."""
+        """Return the limit of address space for a mail of `size_bytes`."""
         return self.memory_bytes + self.memory_per_byte * size_bytes

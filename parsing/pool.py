@@ -1,10 +1,10 @@
-"""Parser by a few child processes, started when they are needed and replaced when they end.
+"""Pool of parser children, started on demand and replaced when they end.
 
-A common mail up to 32 KiB is parsed at once in this process. Any other waits for one of
-`children_max` threads, each of which has one child. Beyond the limits a mail is asked for again
-without its MIME structure, by a new child; beyond them again, the answer is empty.
-A child that is killed from outside, as the kernel does when memory is short, is no proof against a
-mail: such a mail is tried once more before it counts as beyond the limits.
+A simple mail up to 32 KiB is parsed in the calling process. Other mails wait for one of
+`children_max` threads; each thread uses one child. A mail that exceeds the limits is parsed again
+as raw text, by a new child; if that exceeds the limits too, the response is empty.
+A child may be killed from outside, for example by the kernel when memory is short. Its mail is
+tried again: KILLS_MAX killed children count as exceeding the limits.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ from schemas.mail import HeaderSummary
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-BEYOND_KEPT = 256  # mails remembered as beyond the limits; SHA-256 each
-CHILDREN_PER_MAIL_MAX = 6  # tried for one mail; each may end idle just when it is asked
-BLAMES_MAX = 2  # children killed from outside, after which the mail is to blame
+OVER_LIMIT_MAX = 256  # mails remembered as exceeding the limits, by SHA-256
+CHILDREN_PER_MAIL_MAX = 6  # tried for one mail; an idle child may end just before the request
+KILLS_MAX = 2  # children killed during one mail
 _DECODERS: dict[str, msgspec.msgpack.Decoder[ParseResponse]] = {
     "head": msgspec.msgpack.Decoder(HeaderSummary),
     "shown": msgspec.msgpack.Decoder(ParsedMessage),
@@ -49,7 +49,10 @@ _DECODERS: dict[str, msgspec.msgpack.Decoder[ParseResponse]] = {
 
 
 class ParserPool(Parser):
-    """Close it: children end with it, and calls that wait raise ParserUnavailable."""
+    """Parser with limits of memory and time for each mail.
+
+    `close` ends the children; calls that are waiting raise ParserUnavailable.
+    """
 
     def __init__(self, limits: ParserLimits | None = None, program: str = PROGRAM) -> None:
         self._program = program
@@ -57,7 +60,7 @@ class ParserPool(Parser):
         self._threads = ThreadPoolExecutor(self._limits.children_max, thread_name_prefix="parser")
         self._idle: list[ParserProcess] = []
         self._busy: set[ParserProcess] = set()
-        self._beyond: OrderedDict[bytes, int] = OrderedDict()  # SHA-256: size
+        self._over_limit: OrderedDict[bytes, int] = OrderedDict()  # SHA-256: size
         self._closed = False
 
     async def close(self) -> None:
@@ -70,81 +73,81 @@ class ParserPool(Parser):
             child.end()
         self._idle.clear()
 
-    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
-        return await self._answer(
-            HeaderSummary, ParseRequest(operation="head"), content, apart=apart
+    async def head(self, content: bytes, *, isolated: bool = False) -> HeaderSummary:
+        return await self._response(
+            HeaderSummary, ParseRequest(operation="head"), content, isolated=isolated
         )
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
-        asked = ParseRequest(operation="shown", text_max_chars=text_max_chars)
-        return await self._answer(ParsedMessage, asked, content)
+        request = ParseRequest(operation="shown", text_max_chars=text_max_chars)
+        return await self._response(ParsedMessage, request, content)
 
     async def words(self, content: bytes) -> SearchableText:
-        return await self._answer(SearchableText, ParseRequest(operation="words"), content)
+        return await self._response(SearchableText, ParseRequest(operation="words"), content)
 
     async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
-        answer, octets = await self._ask(ParseRequest(operation="attachment", n=n), content)
-        if not isinstance(answer, Attachment):
+        response, octets = await self._respond(ParseRequest(operation="attachment", n=n), content)
+        if not isinstance(response, Attachment):
             raise NotFound("no such attachment")
-        return answer, octets
+        return response, octets
 
     async def forms(self, content: bytes) -> Sequence[bytes] | None:
-        asked = ParseRequest(operation="forms", text_max_chars=TEXT_MAX_CHARS)
-        found, octets = await self._ask(asked, content)
-        assert isinstance(found, FormSizes)
-        if not found.whole:
+        request = ParseRequest(operation="forms", text_max_chars=TEXT_MAX_CHARS)
+        forms, octets = await self._respond(request, content)
+        assert isinstance(forms, FormSizes)
+        if not forms.whole:
             return None
-        ends = list(accumulate(found.sizes, initial=0))
+        ends = list(accumulate(forms.sizes, initial=0))
         return [octets[start:end] for start, end in pairwise(ends)]
 
-    async def _answer(
-        self, kind: type[T], asked: ParseRequest, content: bytes, *, apart: bool = False
+    async def _response(
+        self, kind: type[T], request: ParseRequest, content: bytes, *, isolated: bool = False
     ) -> T:
-        answer, _ = await self._ask(asked, content, apart=apart)
-        assert isinstance(answer, kind)
-        return answer
+        response, _ = await self._respond(request, content, isolated=isolated)
+        assert isinstance(response, kind)
+        return response
 
-    async def _ask(
-        self, asked: ParseRequest, content: bytes, *, apart: bool = False
+    async def _respond(
+        self, request: ParseRequest, content: bytes, *, isolated: bool = False
     ) -> tuple[ParseResponse, bytes]:
-        if not apart and is_quick(content, self._limits.here_max_bytes):
-            return run_request(asked, content)
+        if not isolated and is_quick(content, self._limits.in_process_max_bytes):
+            return run_request(request, content)
         if self._closed:
             raise ParserUnavailable("closed")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._within_limits, asked, content)
+        return await loop.run_in_executor(self._threads, self._within_limits, request, content)
 
-    def _within_limits(self, asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
-        """In a thread: the answer, or the best that the limits allow."""
-        if not self._was_beyond(content):
+    def _within_limits(self, request: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
+        """Return the response, or of the raw mail, or an empty response. Runs in a thread."""
+        if not self._is_over_limit(content):
             try:
-                return self._by_child(asked, content)
+                return self._by_child(request, content)
             except ParseLimitExceeded as reason:
                 log.warning("a mail of %d bytes is shown raw: %s", len(content), reason)
-                self._remember(content)
-        if asked.operation != "attachment":
+                self._remember_over_limit(content)
+        if request.operation != "attachment":
             try:
-                return self._by_child(msgspec.structs.replace(asked, raw=True), content)
+                return self._by_child(msgspec.structs.replace(request, raw=True), content)
             except ParseLimitExceeded as reason:
-                log.warning("a mail of %d bytes is not read at all: %s", len(content), reason)
-        return failed_response(asked.operation), b""
+                log.warning("a mail of %d bytes is not parsed at all: %s", len(content), reason)
+        return failed_response(request.operation), b""
 
-    def _by_child(self, asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
-        blames = 0
+    def _by_child(self, request: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
+        kills = 0
         for _ in range(CHILDREN_PER_MAIL_MAX):
-            child = self._take()
+            child = self._acquire_child()
             try:
-                answer, octets = child.ask(asked, content, self._limits)
-                decoded = _DECODERS[asked.operation].decode(answer)
+                response, octets = child.parse(request, content, self._limits)
+                decoded = _DECODERS[request.operation].decode(response)
             except msgspec.MsgspecError as error:
                 child.end()
-                raise ParseLimitExceeded("an answer that cannot be read") from error
-            except ParserExited as gone:
+                raise ParseLimitExceeded("the child sent a malformed response") from error
+            except ParserExited as error:
                 if self._closed:
-                    raise ParserUnavailable("closed") from gone
-                blames += gone.blamed
-                if blames >= BLAMES_MAX:
-                    raise ParseLimitExceeded(f"{blames} children were killed") from gone
+                    raise ParserUnavailable("closed") from error
+                kills += error.was_killed
+                if kills >= KILLS_MAX:
+                    raise ParseLimitExceeded(f"{kills} children were killed") from error
             else:
                 self._idle.append(child)
                 return decoded, octets
@@ -152,8 +155,8 @@ class ParserPool(Parser):
                 self._busy.discard(child)
         raise ParserUnavailable(f"{CHILDREN_PER_MAIL_MAX} children ended one after another")
 
-    def _take(self) -> ParserProcess:
-        """A child that lives; lists' own operations are atomic."""
+    def _acquire_child(self) -> ParserProcess:
+        """Return a running child. Safe in several threads: list operations are atomic."""
         while self._idle:
             child = self._idle.pop()
             if child.alive:
@@ -166,12 +169,12 @@ class ParserPool(Parser):
             child.kill()
         return child
 
-    def _remember(self, content: bytes) -> None:
-        self._beyond[hashlib.sha256(content).digest()] = len(content)
-        while len(self._beyond) > BEYOND_KEPT:
-            self._beyond.popitem(last=False)
+    def _remember_over_limit(self, content: bytes) -> None:
+        self._over_limit[hashlib.sha256(content).digest()] = len(content)
+        while len(self._over_limit) > OVER_LIMIT_MAX:
+            self._over_limit.popitem(last=False)
 
-    def _was_beyond(self, content: bytes) -> bool:
-        """Whether these very octets were beyond the limits before; sizes are compared first."""
-        sizes = cast("list[int]", list(self._beyond.values()))
-        return len(content) in sizes and hashlib.sha256(content).digest() in self._beyond
+    def _is_over_limit(self, content: bytes) -> bool:
+        """Whether a mail with the same octets exceeded the limits before; compares sizes first."""
+        sizes = cast("list[int]", list(self._over_limit.values()))
+        return len(content) in sizes and hashlib.sha256(content).digest() in self._over_limit

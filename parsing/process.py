@@ -1,4 +1,4 @@
-"""One parser child as its parent sees it: started, asked, ended. Used by one thread at a time."""
+"""One parser child of this process: start, parse, end. Used by one thread at a time."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import msgspec
 
 from mail.errors import ParserUnavailable
 from mail.mime.parse_requests import ParseRequest
-from parsing.frames import Ended, Oversized, receive, send
+from parsing.frames import ConnectionEnded, MessageTooLong, receive, send
 from parsing.limits import ParserLimits
 
 PROGRAM = "parsing.child"
@@ -27,19 +27,19 @@ _LIMIT_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, sign
 
 
 class ParseLimitExceeded(Exception):
-    """The mail is beyond a limit, or makes the parser crash; the child has ended."""
+    """The mail exceeded a limit or crashed the parser; the child has ended."""
 
 
 class ParserExited(Exception):
-    """The child ended, and perhaps not by this mail's fault. `blamed`: it did not end by itself."""
+    """The child ended, and the mail may not be the cause. `was_killed`: it did not exit itself."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"ended with {code}")
-        self.blamed = code != 0
+        self.was_killed = code != 0
 
 
 class ParserProcess:
-    """Made by `start`."""
+    """A running child; created by `start`."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", connection: socket.socket) -> None:
         self._process = process
@@ -55,9 +55,10 @@ class ParserProcess:
 
     @classmethod
     def start(cls, limits: ParserLimits, program: str = PROGRAM) -> Self:
-        """A child that is ready: `program` is a module with `main`. ParserUnavailable: no start.
+        """Start a child and return it when it is ready. `program`: a module with `main`.
 
-        The kernel ends it with the calling thread: that must live as long as the child is needed.
+        The kernel ends the child with the calling thread, which must live as long as the child is
+        needed. Raises ParserUnavailable: the child did not start.
         """
         ours, theirs = socket.socketpair()
         argv = [sys.executable, "-c", _START, program, str(os.getpid())]
@@ -81,34 +82,39 @@ class ParserProcess:
             raise ParserUnavailable(f"a parser child ended with {started.end()} at its start")
         return started
 
-    def ask(self, asked: ParseRequest, content: bytes, limits: ParserLimits) -> tuple[bytes, bytes]:
-        """The answer as MessagePack, and octets. Beyond, Gone: this child is of no more use."""
-        until_s = time.monotonic() + limits.clock_s
-        self._connection.settimeout(limits.clock_s)
+    def parse(
+        self, request: ParseRequest, content: bytes, limits: ParserLimits
+    ) -> tuple[bytes, bytes]:
+        """Return the response as MessagePack, and its octets.
+
+        Raises ParseLimitExceeded or ParserExited: the child has ended.
+        """
+        until_s = time.monotonic() + limits.elapsed_s
+        self._connection.settimeout(limits.elapsed_s)
         try:
-            send(self._connection, _encode(asked), content)
+            send(self._connection, _encode(request), content)
             return receive(
                 self._connection,
-                head_max=limits.answer_max_bytes,
-                tail_max=len(content) + limits.answer_max_bytes,
+                head_max=limits.response_max_bytes,
+                tail_max=len(content) + limits.response_max_bytes,
                 until_s=until_s,
             )
-        except (TimeoutError, Oversized) as error:
+        except (TimeoutError, MessageTooLong) as error:
             self.end()
-            raise ParseLimitExceeded(str(error) or "an answer that is too long") from error
-        except Ended:
+            raise ParseLimitExceeded(str(error) or "the response is too long") from error
+        except ConnectionEnded:
             code = self._wait(2.0)
         if -code in _LIMIT_SIGNALS or code > 0:
-            raise ParseLimitExceeded(_named(code))
+            raise ParseLimitExceeded(_exit_name(code))
         raise ParserExited(code)
 
     def end(self) -> int:
-        """Kill it if it still runs; its exit code, negative for a signal."""
+        """Kill the child if it still runs. Returns its exit code, negative for a signal."""
         self._process.kill()
         return self._wait(None)
 
     def kill(self) -> None:
-        """Kill it while another thread asks it; that one sees it gone."""
+        """Kill the child while another thread waits for it; that thread gets ParserExited."""
         self._process.kill()
 
     def _wait(self, limit_s: float | None) -> int:
@@ -121,5 +127,5 @@ class ParserProcess:
         return code
 
 
-def _named(code: int) -> str:
+def _exit_name(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit {code}"

@@ -1,4 +1,4 @@
-"""Adapters of the scanner ports: clamd, SpamAssassin's spamd, and memory.
+"""Adapters of the scanner ports: clamd, spamd of SpamAssassin, and in-memory scanners for tests.
 
-May import: mail, schemas. Each engine's client library is imported here alone.
+May import: mail, schemas. Client libraries of the engines are imported in this package only.
 """

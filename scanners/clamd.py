@@ -1,10 +1,10 @@
-"""VirusScanner over clamd's own protocol (clamd(8)), by unix socket or TCP.
+"""VirusScanner over the protocol of clamd (clamd(8)), by unix socket or TCP.
 
-Each scan is one session: VERSION, then INSTREAM for each content. So the report names the
-signatures that were loaded when this mail was scanned, at no measurable cost.
-A limit of clamd that a mail exceeds is no verdict "infected": nobody looked at the rest. It comes
-as FOUND with a name of its own (AlertExceedsMax) or as an error, and is Unscannable.
-A mail that ends clamd looks like any other outage here; who scans it again decides by attempts.
+Each scan is one session: VERSION, then INSTREAM for each content. The report therefore names the
+signatures that were loaded during the scan, at no measurable cost.
+A mail that exceeds a limit of clamd is Unscannable, not infected: clamd has not scanned the rest of
+it. clamd reports this as FOUND with a special name (AlertExceedsMax) or as an error.
+A mail that crashes clamd is not distinguished from an outage here; the callers count attempts.
 """
 
 import re
@@ -23,8 +23,8 @@ _STREAM_END = b"\0\0\0\0"  # an empty chunk
 _END = b"zEND\0"
 _REPLY = re.compile(r"(\d+): (.*)", re.DOTALL)
 _LIMIT = "Heuristics.Limits.Exceeded"
-_ENCRYPTED = "Heuristics.Encrypted."  # told when nothing worse was found
-# Errors that this content causes, on a healthy engine; every other one is the engine's own.
+_ENCRYPTED = "Heuristics.Encrypted."  # reported if clamd finds no virus
+# Errors caused by the content, with a healthy engine. Every other error is a fault of the engine.
 _CONTENT_ERRORS = (
     "INSTREAM size limit exceeded",
     "Exceeded time limit",
@@ -33,21 +33,21 @@ _CONTENT_ERRORS = (
     "Can't unpack some data",
     "Can't parse data",
 )
-_NO_ROOM = "temporary file"  # cannot be created or written: a full disk
+_DISK_FULL = "temporary file"  # clamd cannot create or write one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClamdScannerConfig:
-    """How clamd is reached and used."""
+    """Address and limits of clamd."""
 
     address: ScannerAddress
-    timeout_s: float = 120.0  # of one scan, from its turn on; clamd itself stops at 120 s
+    timeout_s: float = 120.0  # of one scan, without the wait for its turn; clamd stops at 120 s
     forms_timeout_s: float = 60.0  # of all forms of one mail
-    in_flight: int = 4  # clamd's MaxThreads: more would wait inside clamd
+    in_flight: int = 4  # MaxThreads of clamd: more scans would wait inside clamd
 
 
 class ClamdScanner:
-    """VirusScanner. One connection per scan; nothing is kept between scans."""
+    """VirusScanner with one connection per scan and no state between scans."""
 
     def __init__(self, config: ClamdScannerConfig) -> None:
         self._socket = ScannerSocket(
@@ -65,20 +65,20 @@ class ClamdScanner:
             if not isinstance(error.__cause__, TimeoutError):
                 raise
             await self.signatures()
-            detail = f"{NAME}: its parts take more than {self._forms_timeout_s:g} s"
+            detail = f"{NAME}: the forms of the mail take more than {self._forms_timeout_s:g} s"
             raise Unscannable(detail) from error
 
     async def _session(
         self, contents: Sequence[bytes], *, timeout_s: float | None = None
     ) -> VirusReport:
         streams = chain.from_iterable(map(_stream, contents))
-        reply = await self._socket.ask(_SESSION, *streams, _END, timeout_s=timeout_s)
-        version, *verdicts = _answers(reply, 1 + len(contents))
+        reply = await self._socket.request(_SESSION, *streams, _END, timeout_s=timeout_s)
+        version, *verdicts = _parse_replies(reply, 1 + len(contents))
         return _report(version, verdicts)
 
     async def signatures(self) -> str:
-        reply = await self._socket.ask(b"zVERSION\0")
-        version = _text(reply).rstrip("\0")
+        reply = await self._socket.request(b"zVERSION\0")
+        version = _decode(reply).rstrip("\0")
         if version.endswith("ERROR"):
             raise ScannerUnavailable(NAME, version)
         return version
@@ -89,25 +89,31 @@ def _stream(content: bytes) -> tuple[bytes, ...]:
     return (_STREAM, *chunk, _STREAM_END)
 
 
-def _answers(reply: bytes, commands: int) -> list[str]:
-    """What the session's commands answered, in their order. ScannerUnavailable: not all did."""
-    *lines, _ = _text(reply).split("\0")  # what no NUL ends was cut off
-    found = {match[1]: match[2] for line in lines if (match := _REPLY.fullmatch(line))}
+def _parse_replies(reply: bytes, commands: int) -> list[str]:
+    """Return the replies to the commands of a session, in order.
+
+    Raises ScannerUnavailable: a reply is missing; or the error that ended the session.
+    """
+    *lines, _ = _decode(reply).split("\0")  # a line without NUL at its end is incomplete
+    replies = {match[1]: match[2] for line in lines if (match := _REPLY.fullmatch(line))}
     numbers = [str(number) for number in range(1, commands + 1)]
-    if not all(number in found for number in numbers):
-        for text in found.values():
-            _name(text)  # the error that ended the session
-        raise ScannerUnavailable(NAME, f"answered {_text(reply[:200])!r}")
-    return [found[number].removeprefix("stream: ") for number in numbers]
+    if not all(number in replies for number in numbers):
+        for text in replies.values():
+            _virus_name(text)  # raises the error that ended the session
+        raise ScannerUnavailable(NAME, f"answered {_decode(reply[:200])!r}")
+    return [replies[number].removeprefix("stream: ") for number in numbers]
 
 
 def _report(version: str, verdicts: Sequence[str]) -> VirusReport:
-    """A virus in any content counts before an error in another one. As `_name`."""
+    """Return the report of a session: a virus in any content overrides errors in other contents.
+
+    Raises the first error of `_virus_name`, if there is no virus.
+    """
     names: list[str] = []
     errors: list[PostriverError] = []
     for verdict in verdicts:
         try:
-            names.append(_name(verdict))
+            names.append(_virus_name(verdict))
         except PostriverError as error:
             errors.append(error)
     virus = next((name for name in names if name and not name.startswith(_ENCRYPTED)), "")
@@ -117,8 +123,12 @@ def _report(version: str, verdicts: Sequence[str]) -> VirusReport:
     return VirusReport(virus=virus, signatures=version, encrypted=encrypted)
 
 
-def _name(verdict: str) -> str:
-    """The name that was found, "" for OK. Unscannable, ScannerSick, ScannerUnavailable."""
+def _virus_name(verdict: str) -> str:
+    """Return the name of the virus; "" for OK.
+
+    Raises Unscannable: an error of this content. ScannerSick: clamd has no disk space.
+    ScannerUnavailable: any other error.
+    """
     if verdict == "OK":
         return ""
     if verdict.endswith(" FOUND"):
@@ -128,10 +138,10 @@ def _name(verdict: str) -> str:
         return name
     if any(cause in verdict for cause in _CONTENT_ERRORS):
         raise Unscannable(f"{NAME}: {verdict}")
-    if _NO_ROOM in verdict:
+    if _DISK_FULL in verdict:
         raise ScannerSick(NAME, verdict)
     raise ScannerUnavailable(NAME, verdict)
 
 
-def _text(reply: bytes) -> str:
+def _decode(reply: bytes) -> str:
     return reply.decode("utf-8", "replace")

@@ -1,8 +1,8 @@
-"""The scanners in memory: they know the two test contents that every real scanner knows.
+"""In-memory scanners that detect only the two standard test contents, EICAR and GTUBE.
 
-For tests and for trying things out; never for mail of others: everything else is called clean.
-`script` holds outcomes for the next calls, first one first: a report to return or an exception to
-raise. `down` makes every call raise ScannerUnavailable, as an engine that is away does.
+For tests and demonstrations, never for real mail: all other content counts as clean.
+`script` is a queue of outcomes for the next calls: a report to return or an exception to raise.
+With `down`, every call raises ScannerUnavailable, as during an outage of an engine.
 """
 
 import base64
@@ -17,7 +17,7 @@ from mail.ports import SpamReport, VirusReport
 T = TypeVar("T")
 
 SCANNED_MAX_BYTES = 512 * 1024
-# The EICAR test file and the GTUBE line, kept so that scanners do not stop at this file.
+# The EICAR test file and the GTUBE line, encoded so that virus scanners ignore this source file.
 EICAR = bytes.fromhex(
     "58354f2150254041505b345c505a58353428505e2937434329377d24"
     "45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a"
@@ -29,7 +29,7 @@ _EICAR_BASE64 = base64.b64encode(EICAR)[:-4]  # the last group depends on what f
 
 
 class MemoryVirusScanner:
-    """VirusScanner that finds EICAR, plain or as the beginning of a base64 part."""
+    """VirusScanner that detects EICAR, unencoded or at the start of a base64 part."""
 
     def __init__(self) -> None:
         self.down = False
@@ -40,10 +40,10 @@ class MemoryVirusScanner:
         version = await self.signatures()
         self.scanned.append(content)
         if self.script:
-            return _played(self.script.popleft())
-        found = EICAR in content or _EICAR_BASE64 in content.replace(b"\r\n", b"")
+            return _outcome(self.script.popleft())
+        is_infected = EICAR in content or _EICAR_BASE64 in content.replace(b"\r\n", b"")
         return VirusReport(
-            virus="Eicar-Test-Signature" if found else "",
+            virus="Eicar-Test-Signature" if is_infected else "",
             signatures=version,
             encrypted=_ENCRYPTED_ZIP.search(content) is not None,
         )
@@ -63,7 +63,7 @@ class MemoryVirusScanner:
 
 
 class MemorySpamScanner:
-    """SpamScanner that finds GTUBE in the beginning of a mail."""
+    """SpamScanner that detects GTUBE in the first SCANNED_MAX_BYTES of a mail."""
 
     def __init__(self) -> None:
         self.down = False
@@ -75,18 +75,18 @@ class MemorySpamScanner:
             raise ScannerUnavailable("spamd", "down")
         self.checked.append(content)
         if self.script:
-            return _played(self.script.popleft())
+            return _outcome(self.script.popleft())
         beginning = content[:SCANNED_MAX_BYTES]
-        found = GTUBE in beginning
+        is_spam = GTUBE in beginning
         return SpamReport(
-            score=GTUBE_SCORE if found else 0.0,
-            tests=("GTUBE",) if found else (),
+            score=GTUBE_SCORE if is_spam else 0.0,
+            tests=("GTUBE",) if is_spam else (),
             rules="memory 1",
             scanned_bytes=len(beginning),
         )
 
 
-def _played(outcome: T | Exception) -> T:
+def _outcome(outcome: T | Exception) -> T:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

@@ -1,8 +1,8 @@
-"""Question and answer with a scanner over a socket: bounded in time and number, honest at its end.
+"""Request and response with a scanner over a socket, with limits of time and concurrency.
 
-Sockets instead of asyncio's streams for one reason: a scanner that refuses a mail answers and
-closes while we are still sending. A stream reports the broken pipe and drops the answer that lies
-in its buffer; the socket still gives it.
+Uses sockets instead of asyncio streams for one reason: a scanner that refuses a mail responds and
+closes while the client is still sending. A stream then reports the broken pipe and drops the
+response in its buffer; a socket still returns the response.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from mail.errors import ScannerUnavailable
 
 REPLY_MAX_BYTES = 1024 * 1024
 _READ_BYTES = 64 * 1024
-_JOIN_MAX_BYTES = 64 * 1024  # parts up to this go out in one call
+_JOIN_MAX_BYTES = 64 * 1024  # requests up to this size are sent in one call
 
 ScannerAddress = Path | tuple[str, int]  # a unix socket, or a numeric host and a port
 
 
 class ScannerSocket:
-    """How one scanner is asked: `in_flight` questions at once, the others wait for their turn."""
+    """Client of one scanner: `in_flight` concurrent requests; more requests wait for their turn."""
 
     def __init__(
         self, name: str, address: ScannerAddress, *, timeout_s: float, in_flight: int
@@ -30,13 +30,14 @@ class ScannerSocket:
         self._timeout_s = timeout_s
         self._turns = asyncio.Semaphore(in_flight)
 
-    async def ask(
+    async def request(
         self, *parts: bytes, half_close: bool = False, timeout_s: float | None = None
     ) -> bytes:
-        """Send `parts`, return everything that comes until the scanner closes.
+        """Send `parts`, and return all octets until the scanner closes the connection.
 
-        `half_close`: say by closing our side that the question is complete.
-        ScannerUnavailable: not reached, closed without a word, or `timeout_s` after its turn came.
+        `half_close`: shut down the sending side after the request.
+        Raises ScannerUnavailable: no connection, an empty response, or no complete response within
+        `timeout_s` seconds after the turn of the request.
         """
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         async with self._turns:
@@ -63,7 +64,7 @@ class ScannerSocket:
                 await _send(connection, parts)
                 if half_close:
                     connection.shutdown(socket.SHUT_WR)
-            except ConnectionError:  # it may have answered before it closed
+            except ConnectionError:  # the scanner may have responded before it closed
                 return await _receive(connection)
             return await _receive(connection)
 
@@ -81,7 +82,7 @@ async def _send(connection: socket.socket, parts: Sequence[bytes]) -> None:
 
 
 async def _receive(connection: socket.socket) -> bytes:
-    """Everything until the end; a reset after some words is an end too."""
+    """Return all octets until the end; a reset after the first octets counts as the end."""
     loop = asyncio.get_running_loop()
     reply = b""
     while len(reply) <= REPLY_MAX_BYTES:

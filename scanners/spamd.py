@@ -1,10 +1,10 @@
-"""SpamScanner over SpamAssassin's spamd, by unix socket or TCP.
+"""SpamScanner over spamd of SpamAssassin, by unix socket or TCP.
 
-One SYMBOLS request per mail gives score and tests; spamd needs tens of milliseconds of CPU for
-each, so nothing is asked twice. Which SpamAssassin judged is learnt by one small HEADERS request,
-again after an outage and every VERSION_FRESH_S.
-The protocol is aiospamc's; the connection is ours, since aiospamc's helper functions load the
-system's certificates at each call and leave a connection open when a request fails.
+One SYMBOLS request per mail returns score and tests. A request costs spamd tens of milliseconds of
+CPU, so there is no second request per mail. The version of SpamAssassin is requested by one small
+HEADERS request, again after an outage and every VERSION_FRESH_S seconds.
+aiospamc implements the protocol, but not the connection: its helper functions load the certificates
+of the system at each call, and leave a connection open when a request fails.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from mail.ports import SpamReport
 from scanners.socket_client import ScannerAddress, ScannerSocket
 
 NAME = "spamd"
-SCANNED_MAX_BYTES = 512 * 1024  # a mail's beginning, when it is longer
+SCANNED_MAX_BYTES = 512 * 1024  # only the beginning of a larger mail is scanned
 VERSION_FRESH_S = 600.0
 _PROBE = b"Subject: version\r\n\r\nWhich version is this?\r\n"
 _VERSION = re.compile(rb"^X-Spam-Checker-Version: (.+?)(?: on [^\r\n]*)?\r?$", re.MULTILINE)
@@ -31,15 +31,15 @@ _VERSION = re.compile(rb"^X-Spam-Checker-Version: (.+?)(?: on [^\r\n]*)?\r?$", r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpamdScannerConfig:
-    """How spamd is reached and used."""
+    """Address and limits of spamd."""
 
     address: ScannerAddress
-    timeout_s: float = 120.0  # of one check, from its turn on
-    in_flight: int = 2  # spamd's --max-children: more would wait inside spamd
+    timeout_s: float = 120.0  # of one check, without the wait for its turn
+    in_flight: int = 2  # --max-children of spamd: more checks would wait inside spamd
 
 
 class SpamdScanner:
-    """SpamScanner. One connection per check."""
+    """SpamScanner with one connection per check."""
 
     def __init__(self, config: SpamdScannerConfig) -> None:
         self._client = Client(
@@ -51,32 +51,35 @@ class SpamdScanner:
         )
         self._rules = ""
         self._rules_until_s = 0.0  # monotonic
-        self._asking = asyncio.Lock()
+        self._version_lock = asyncio.Lock()
 
     async def check(self, content: bytes) -> SpamReport:
         rules = await self._rules_version()
         scanned = content[:SCANNED_MAX_BYTES]
         try:
-            response = await self._ask("SYMBOLS", scanned)
+            response = await self._request("SYMBOLS", scanned)
         except ScannerUnavailable:
-            self._rules_until_s = 0.0  # another version may come back
+            self._rules_until_s = 0.0  # spamd may return with another version
             raise
         return SpamReport(
-            score=_score(response),
+            score=_spam_score(response),
             tests=_tests(response.body),
             rules=rules,
             scanned_bytes=len(scanned),
         )
 
     async def _rules_version(self) -> str:
-        async with self._asking:
+        async with self._version_lock:
             if time.monotonic() >= self._rules_until_s:
-                self._rules = _version(await self._ask("HEADERS", _PROBE))
+                self._rules = _version(await self._request("HEADERS", _PROBE))
                 self._rules_until_s = time.monotonic() + VERSION_FRESH_S
             return self._rules
 
-    async def _ask(self, verb: str, body: bytes) -> Any:
-        """A Response of aiospamc. ScannerUnavailable: no answer, or one that makes no sense."""
+    async def _request(self, verb: str, body: bytes) -> Any:
+        """Return a Response of aiospamc.
+
+        Raises ScannerUnavailable: no response, or a malformed response.
+        """
         try:
             return await self._client.request(Request(verb, body=body))
         except (ClientException, ResponseException, ValueError) as error:
@@ -85,16 +88,16 @@ class SpamdScanner:
 
 
 class _Connection:
-    """What aiospamc's Client needs of a connection: bytes out, bytes in."""
+    """The connection interface of the aiospamc Client, over ScannerSocket."""
 
     def __init__(self, socket: ScannerSocket) -> None:
         self._socket = socket
 
     async def request(self, data: bytes) -> bytes:
-        return await self._socket.ask(data, half_close=True)
+        return await self._socket.request(data, half_close=True)
 
 
-def _score(response: Any) -> float:
+def _spam_score(response: Any) -> float:
     spam = response.headers.get("Spam")
     if spam is None:
         raise ScannerUnavailable(NAME, "answered without a score")
@@ -109,5 +112,5 @@ def _tests(body: bytes) -> tuple[str, ...]:
 def _version(response: Any) -> str:
     match = _VERSION.search(response.body)
     if match is None:
-        raise ScannerUnavailable(NAME, "does not tell its version (X-Spam-Checker-Version)")
+        raise ScannerUnavailable(NAME, "answered without a version (X-Spam-Checker-Version)")
     return match[1].decode("ascii", "replace")

@@ -1,5 +1,5 @@
-"""HTML of untrusted mail: sanitising for display, and text extraction for search.
+"""HTML of untrusted mail: sanitising for display, and text extraction for search and previews.
 
-One tokenizer serves both; no document tree is built.
+Both use one tokenizer; no document tree is built here.
 May import: the base modules of mail.
 """

@@ -1,8 +1,10 @@
-"""HTML of strangers, made safe to show.
+"""Sanitizer of untrusted HTML: returns HTML that is safe to display in a sandboxed frame.
 
-`sanitise` keeps an allow-list (nh3, a browser's own parser): nothing in it runs, loads, submits or
-covers the page. Every image is blocked for now, remote or not: a picture tells its sender when and
-where a mail was read. Links within the mail stay, under names that only mails have.
+An allow-list (nh3, with an HTML parser of a browser) keeps only elements that cannot run code, load
+resources, submit forms or cover the page. All images are blocked, remote or not: loading an image
+reveals to the sender when and where a mail is read. Links within the mail are kept; their targets
+get the prefix NAME_PREFIX.
+Accepts any text and never raises. Beyond the limits below it returns the text only.
 """
 
 import html as entities
@@ -19,13 +21,13 @@ from mail.text_cleaning import UNWANTED, lines
 HTML_MAX_CHARS = 1024 * 1024  # measured: the worst nesting within these limits takes about 1 s
 TAGS_MAX = 20_000
 ENTITIES_MAX = 50_000
-ATTRIBUTES_MAX = 300  # of one tag; the parser compares each with all
-FOREIGN_MAX_CHARS = 64 * 1024  # of HTML with svg or math in it, whose tags count differently
-COPIED_MAX_BYTES = 256 * 1024 * 1024  # of memory, if the worst comes; about 1 s
-NAME_PREFIX = "mail-"  # of every id and anchor name, so that a mail's names are no others'
+ATTRIBUTES_MAX = 300  # of one tag; the parser compares each attribute with all others
+FOREIGN_CONTENT_MAX_CHARS = 64 * 1024  # of HTML with svg or math, which is parsed differently
+REOPENED_MAX_BYTES = 256 * 1024 * 1024  # memory for formatting tags, worst case; about 1 s
+NAME_PREFIX = "mail-"  # of every id and anchor name, so that no mail uses a name of the page
 NAME_MAX_CHARS = 200
 
-_GONE_WITH_CONTENT = {
+_REMOVED_WITH_CONTENT = {
     "script", "style", "title", "template", "iframe", "frame", "frameset", "object", "embed",
     "applet", "noscript", "noembed", "noframes", "textarea", "select", "svg", "math", "audio",
     "video", "canvas", "xml", "xmp", "plaintext", "dialog",
@@ -58,40 +60,41 @@ _STYLE_PROPERTIES = _BOX | {
     "text-align", "text-decoration", "text-indent", "text-transform", "vertical-align",
     "white-space", "width", "word-break", "word-wrap", "overflow-wrap",
 }  # fmt: skip
-# Formatting that is left open is opened again in every block that follows (HTML, "reconstruct the
-# active formatting elements"): a thousand such tags before a thousand blocks make a million.
-_REOPENED = re.compile(
+# A formatting tag that is not closed is reopened in every following block (HTML, "reconstruct the
+# active formatting elements"): a thousand such tags before a thousand blocks become a million.
+_FORMATTING_TAG = re.compile(
     r"<(?:big|b|code|em|font|i|nobr|small|strike|strong|s|tt|u)[\s/>]", re.IGNORECASE
 )
 _LINK = re.compile(r"<a[\s/]", re.IGNORECASE)
 _PLAIN_TAG = re.compile(
     r"""<\w+(?:\s+[\w:.-]+(?:\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'`=<>]+))?)*\s*/?>""", re.ASCII
 )
-_REOPENED_ALIKE = 3  # at most so many of the same tag and attributes
-_NODE_BYTES = 256  # of the parser's memory, and of the text that is written
+_SAME_TAG_MAX = 3  # the parser reopens at most three tags with equal names and attributes
+_NODE_BYTES = 256  # memory of the parser and of the output, per node
 _FOREIGN = re.compile(r"<(?:svg|math)[\s/>]", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _NAME = re.compile(rf"[^\s\"'<>&]{{1,{NAME_MAX_CHARS}}}")
 _LINK_TAG = re.compile("<a |</a>")
-_SELECT = re.compile(r"<(?:select|option)[\s/>]", re.IGNORECASE)  # it hides how lists nest
-_ENDS_OF_TAGS = {
+_SELECT = re.compile(r"<(?:select|option)[\s/>]", re.IGNORECASE)  # hides the nesting of lists
+_APPENDED_ATTRIBUTES = {
     "<a ": ' target="_blank" rel="noopener noreferrer nofollow">',
     "<img ": ' data-blocked="image">',
 }
-# As nh3 writes a link within the mail; it must not open another window.
+# A link within the mail, as nh3 writes it. Such a link must not open another window.
 _INNER_LINK = re.compile(rf'<a(?: [a-z]+="[^"]*")* href="#{NAME_PREFIX}[^"]*"(?: [a-z]+="[^"]*")*>')
 
 
 def sanitise(html: str) -> str:
-    """HTML that may stand in a sandboxed frame of our page.
+    """Return `html` with safe elements, attributes and styles only.
 
-    Cleaned once more it stays the same, but for the nesting of elements that a table displaced.
-    Beyond the limits of this file, where parsing could take minutes, its text in a <pre>.
+    Sanitising the result again does not change it, except for the nesting of elements that a table
+    displaced. HTML beyond the limits of this module, which could take minutes to parse, is
+    returned as its text in a <pre>.
     """
     too_big = len(html) > HTML_MAX_CHARS
     if too_big or html.count("<") > TAGS_MAX or html.count("&") > ENTITIES_MAX:
         return preformatted(to_text(html))
-    if _copied_bytes(html) > COPIED_MAX_BYTES or _is_foreign_and_big(html):
+    if _reopened_bytes(html) > REOPENED_MAX_BYTES or _has_large_foreign_content(html):
         return preformatted(to_text(html))
     body, self_closed = None, []
     for item in markup(html):
@@ -101,30 +104,33 @@ def sanitise(html: str) -> str:
             body = item
         if item.name in RAW_TEXT and is_self_closing(item.inner):
             self_closed.append(item)
-    clean = _cleaned(_without(html, self_closed))
+    clean = _clean(_without_tags(html, self_closed))
     style = body_style(_decoded_attributes(body)) if body else ""
     return _with_body_style(clean, style) if style else clean
 
 
-def _cleaned(html: str) -> str:
+def _clean(html: str) -> str:
     clean = _CLEANER.clean(html)
-    if not _is_in_order(clean) or _has_nested_links(clean) or _SELECT.search(html):
+    if not _has_stable_order(clean) or _has_nested_links(clean) or _SELECT.search(html):
         clean = _CLEANER.clean(clean)
     if f'href="#{NAME_PREFIX}' in clean:
         clean = _INNER_LINK.sub(lambda link: link[0].replace(' target="_blank"', "", 1), clean)
-    return lines(clean, limit=len(clean))  # an entity may have stood for a control character
+    return lines(clean, limit=len(clean))  # an entity may have encoded a control character
 
 
-def _is_in_order(clean: str) -> bool:
-    """Whether the attributes that nh3 adds stand last, as they will when it cleans again.
+def _has_stable_order(clean: str) -> bool:
+    """Whether the attributes that nh3 adds come last, so that cleaning again keeps their order.
 
-    The last attribute takes the place of one that nh3 drops.
+    When nh3 drops an attribute, the last attribute takes its position.
     """
-    return all(clean.count(tag) == clean.count(end) for tag, end in _ENDS_OF_TAGS.items())
+    return all(clean.count(tag) == clean.count(end) for tag, end in _APPENDED_ATTRIBUTES.items())
 
 
 def _has_nested_links(clean: str) -> bool:
-    """Whether a link stands in a link, as after a table in one: parsed again it would not."""
+    """Whether a link contains a link, as after a table in a link.
+
+    Parsing the output again would close the outer link.
+    """
     is_open = False
     for tag in _LINK_TAG.findall(clean):
         if tag == "<a " and is_open:
@@ -134,19 +140,19 @@ def _has_nested_links(clean: str) -> bool:
 
 
 def _with_body_style(clean: str, style: str) -> str:
-    """What is around the body's content: an element with the colours of the body."""
-    around = _cleaned(f'<div style="{entities.escape(style)}"></div>')
-    return around.replace("></div>", f">{clean}</div>") if "style=" in around else clean
+    """Wrap the content of the body in an element with the colours of the body."""
+    wrapper = _clean(f'<div style="{entities.escape(style)}"></div>')
+    return wrapper.replace("></div>", f">{clean}</div>") if "style=" in wrapper else clean
 
 
 def _decoded_attributes(item: HtmlTokens) -> dict[str, str]:
-    """The first of each name counts (HTML §13.2.5.33)."""
+    """Return the attributes by name; the first of each name counts (HTML §13.2.5.33)."""
     pairs = reversed(list(item.attributes()))
     return {name: entities.unescape(value) for name, value in pairs}
 
 
-def _without(html: str, items: list[HtmlTokens]) -> str:
-    """`<title/>` that nothing closes would take the rest of the mail away."""
+def _without_tags(html: str, items: list[HtmlTokens]) -> str:
+    """Remove unclosed tags such as `<title/>`, which would hide the rest of the mail."""
     for item in reversed(items):
         if "</" not in html[item.start : item.end]:
             html = html[: item.start] + html[item.end :]
@@ -159,24 +165,24 @@ def _has_too_many_attributes(item: HtmlTokens) -> bool:
     return sum(1 for _ in item.attributes()) > ATTRIBUTES_MAX
 
 
-def _is_foreign_and_big(html: str) -> bool:
-    return len(html) > FOREIGN_MAX_CHARS and _FOREIGN.search(html) is not None
+def _has_large_foreign_content(html: str) -> bool:
+    return len(html) > FOREIGN_CONTENT_MAX_CHARS and _FOREIGN.search(html) is not None
 
 
-def _copied_bytes(html: str) -> int:
-    """No less than what copies of formatting tags will take.
+def _reopened_bytes(html: str) -> int:
+    """Return an upper bound of the memory for reopened formatting tags.
 
-    What is not surely the same tag again counts as another, what does not surely end as endless.
-    Of links only the last one is open.
+    A tag that may differ from the others counts as a different tag. A tag that may not end counts
+    to the end of the text. Only the last link can be open.
     """
-    alike: Counter[str] = Counter()
+    repeats: Counter[str] = Counter()
     open_bytes = link_bytes = 0
-    for found in _REOPENED.finditer(html):
-        tag = _PLAIN_TAG.match(html, found.start())
+    for start in _FORMATTING_TAG.finditer(html):
+        tag = _PLAIN_TAG.match(html, start.start())
         name = tag[0] if tag else ""
-        alike[name] += bool(tag)
-        if not tag or alike[name] <= _REOPENED_ALIKE:
-            open_bytes += _NODE_BYTES + _tag_chars(html, found.start(), tag)
+        repeats[name] += bool(tag)
+        if not tag or repeats[name] <= _SAME_TAG_MAX:
+            open_bytes += _NODE_BYTES + _tag_chars(html, start.start(), tag)
     for link in _LINK.finditer(html):
         tag = _PLAIN_TAG.match(html, link.start())
         link_bytes = max(link_bytes, _tag_chars(html, link.start(), tag))
@@ -188,7 +194,7 @@ def _tag_chars(html: str, start: int, tag: re.Match[str] | None) -> int:
 
 
 def _safe_attribute(tag: str, name: str, value: str) -> str | None:
-    """The value that may stay, free of control characters; None to drop the attribute."""
+    """Return the safe value of an attribute, without control characters; None: drop it."""
     if name == "href":
         return _safe_link(value)
     clean = lines(value, limit=len(value))
@@ -200,7 +206,7 @@ def _safe_attribute(tag: str, name: str, value: str) -> str | None:
 
 
 def _safe_link(value: str) -> str | None:
-    """An absolute address, or a place in the same mail. nh3 has checked the scheme before."""
+    """Return an absolute URL or a link within the mail, else None. nh3 has checked the scheme."""
     address = value.strip(" \t\r\n")
     if UNWANTED.search(address):
         return None
@@ -218,7 +224,7 @@ def _prefixed(name: str) -> str | None:
 
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
-    clean_content_tags=_GONE_WITH_CONTENT,
+    clean_content_tags=_REMOVED_WITH_CONTENT,
     attributes=_ATTRIBUTES,
     attribute_filter=_safe_attribute,
     filter_style_properties=_STYLE_PROPERTIES,

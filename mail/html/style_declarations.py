@@ -1,8 +1,9 @@
-"""Style declarations of strangers: which may stand in a page, one by one.
+"""Filter of untrusted CSS declarations in style attributes.
 
-A declaration that names an address, or hides what it names, is dropped; its neighbours stay.
-The `background` shorthand is reduced to its colour, so that text keeps the ground it was written
-for. Where a ground is lost, because it was a picture alone, the text's colour goes as well.
+A declaration that contains a URL, or that could hide a URL, is dropped; the others are kept. The
+`background` shorthand is reduced to its colour, so that text keeps its background colour. When a
+background is lost, because it was only an image, the text colour is dropped too.
+Accepts any text and never raises. Limit: DECLARATIONS_MAX.
 """
 
 import re
@@ -15,8 +16,8 @@ _COLOUR = re.compile(
 )
 _BARE_HEX = re.compile(r"[0-9a-f]{6}", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s(),]{1,64}(?:\([^()]{0,64}\))?")
-_ADDRESS = re.compile(r"url\([^()]*\)?", re.IGNORECASE)
-_NO_COLOUR = frozenset({  # keywords of the `background` shorthand (CSS Backgrounds §2.10)
+_URL = re.compile(r"url\([^()]*\)?", re.IGNORECASE)
+_BACKGROUND_KEYWORDS = frozenset({  # keywords of the `background` shorthand (CSS Backgrounds §2.10)
     "none", "repeat", "no-repeat", "repeat-x", "repeat-y", "space", "round", "scroll", "fixed",
     "local", "top", "left", "right", "bottom", "center", "auto", "cover", "contain", "border-box",
     "padding-box", "content-box", "text", "inherit", "initial", "unset", "revert",
@@ -24,23 +25,23 @@ _NO_COLOUR = frozenset({  # keywords of the `background` shorthand (CSS Backgrou
 
 
 def safe_style(style: str) -> str:
-    """The declarations of a style attribute that may stay; "" when none may."""
+    """Return the safe declarations of a style attribute; "": there is no safe declaration."""
     kept: list[tuple[str, str]] = []
-    ground_lost = False
+    background_lost = False
     for name, value in _declarations(style):
         if name == "background":
-            colour = _colour_in(_ADDRESS.sub(" ", value))
-            ground_lost |= not colour and "url" in value.lower()
+            colour = _background_colour(_URL.sub(" ", value))
+            background_lost |= not colour and "url" in value.lower()
             kept += [("background-color", colour)] if colour else []
         elif not any(part in value.lower() for part in _REFUSED):
             kept.append((name, value))
-    if ground_lost and not any(name == "background-color" for name, _ in kept):
+    if background_lost and not any(name == "background-color" for name, _ in kept):
         kept = [(name, value) for name, value in kept if name != "color"]
     return ";".join(f"{name}:{value}" for name, value in kept)
 
 
 def body_style(attributes: Mapping[str, str]) -> str:
-    """The style that stands for the attributes of a `body` element (HTML §15.3.2)."""
+    """Return the style equivalent to the attributes of a `body` element (HTML §15.3.2)."""
     colours = (("background-color", "bgcolor"), ("color", "text"))
     legacy = [
         f"{name}:{colour}"
@@ -57,10 +58,10 @@ def _declarations(style: str) -> Iterator[tuple[str, str]]:
             yield name.strip().lower(), value.strip()
 
 
-def _colour_in(value: str) -> str:
-    """The colour among the values of a `background` shorthand; "" when there is no colour."""
+def _background_colour(value: str) -> str:
+    """Return the colour in a `background` shorthand; "": there is no colour."""
     for token in _TOKEN.findall(value):
-        if token.lower() not in _NO_COLOUR and _COLOUR.fullmatch(token):
+        if token.lower() not in _BACKGROUND_KEYWORDS and _COLOUR.fullmatch(token):
             return str(token)
     return ""
 

@@ -1,15 +1,16 @@
-"""Tags, comments and raw text of HTML in one pass, by the tokeniser's states (HTML §13.2.5).
+"""Tokenizer of HTML: tags, comments and raw text in one pass (HTML §13.2.5).
 
-A `>` within a quoted attribute value does not end a tag. A tag, comment or raw-text element without
-an end takes the rest of the document, as in a browser. No tree is built: the work is linear.
+Accepts any text and never raises. A `>` within a quoted attribute value does not end a tag. A tag,
+comment or raw-text element without an end extends to the end of the document, as in a browser.
+Linear time.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Elements whose content holds no tags (HTML §13.2.5.1: raw text, RCDATA), and `xml` and `template`,
-# whose content no reader sees.
+# Elements whose content has no tags (HTML §13.2.5.1: raw text, RCDATA), and `xml` and `template`,
+# whose content is not visible.
 RAW_TEXT = frozenset({"script", "style", "title", "template", "noscript", "textarea", "xml"})
 
 _SPACE = "[\t\n\f\r ]"
@@ -24,9 +25,10 @@ _CLOSES = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for na
 
 @dataclass(frozen=True, slots=True)
 class HtmlTokens:
-    """One tag, with the raw text behind it, or one comment: `start` to `end` of the document.
+    """One tag with the raw text that follows it, or one comment.
 
-    `name` is lower case, "" of a comment. `inner` is the text of the attributes.
+    `start` and `end` are positions in the document. `name` is in lower case; "" for a comment.
+    `inner` is the text of the attributes.
     """
 
     start: int
@@ -36,23 +38,23 @@ class HtmlTokens:
     inner: str = ""
 
     def attributes(self) -> Iterator[tuple[str, str]]:
-        """Names in lower case with their values, character references not decoded."""
+        """Iterate over names in lower case and values; character references are not decoded."""
         for match in _ATTRIBUTES.finditer(self.inner):
             if match[1]:
                 yield match[1].lower(), (match[2] or "").strip("\"'")
 
 
 def markup(html: str) -> Iterator[HtmlTokens]:
-    """Every tag and comment of `html` in order; what lies between them is text."""
+    """Iterate over the tags and comments of `html` in order; everything between them is text."""
     never_closed: set[str] = set()
-    at = 0
-    while (start := html.find("<", at)) >= 0:
+    position = 0
+    while (start := html.find("<", position)) >= 0:
         item = _markup_at(html, start, never_closed)
         if item is None:
-            at = start + 1  # a `<` that begins nothing is text
+            position = start + 1  # this `<` is text
             continue
         yield item
-        at = item.end
+        position = item.end
 
 
 def _markup_at(html: str, start: int, never_closed: set[str]) -> HtmlTokens | None:
@@ -62,7 +64,7 @@ def _markup_at(html: str, start: int, never_closed: set[str]) -> HtmlTokens | No
     if html.startswith("<!--", start):
         return HtmlTokens(start, _end_of_comment(html, start))
     if not opening[1]:
-        return HtmlTokens(start, _after(html, ">", start))  # a bogus comment
+        return HtmlTokens(start, _position_after(html, ">", start))  # a bogus comment
     tag = _TAG.match(html, start)
     if tag is None:
         return HtmlTokens(start, len(html))
@@ -74,7 +76,7 @@ def _markup_at(html: str, start: int, never_closed: set[str]) -> HtmlTokens | No
 
 
 def _end_of_comment(html: str, start: int) -> int:
-    """HTML §13.2.5.43-52: `<!-->` and `<!--->` are whole comments, `--!>` ends one."""
+    """HTML §13.2.5.43-52: `<!-->` and `<!--->` are whole comments; `--!>` ends a comment."""
     for whole in ("<!-->", "<!--->"):
         if html.startswith(whole, start):
             return start + len(whole)
@@ -83,10 +85,13 @@ def _end_of_comment(html: str, start: int) -> int:
 
 
 def _end_of_raw_text(html: str, name: str, tag: re.Match[str], never_closed: set[str]) -> int:
-    """Behind the closing tag. `<title/>` that nothing closes is empty, as its writer meant it."""
+    """Return the position after the closing tag.
+
+    An unclosed `<title/>` is empty, as its author intended.
+    """
     close = None if name in never_closed else _CLOSES[name].search(html, tag.end())
     if close is not None:
-        return _after(html, ">", close.start())
+        return _position_after(html, ">", close.start())
     never_closed.add(name)
     return tag.end() if is_self_closing(tag[2]) else len(html)
 
@@ -95,6 +100,6 @@ def is_self_closing(inner: str) -> bool:
     return inner.endswith("/")
 
 
-def _after(html: str, end: str, start: int) -> int:
+def _position_after(html: str, end: str, start: int) -> int:
     position = html.find(end, start)
     return len(html) if position < 0 else position + len(end)

@@ -1,4 +1,4 @@
-"""Reading of untrusted octets, within limits of time and memory."""
+"""Parser: parsing of untrusted mail within limits of time and memory."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,15 +8,15 @@ from schemas.mail import HeaderSummary
 
 
 class Parser(Protocol):
-    """Parses one mail at a time for its caller; holds the event loop for a millisecond at most.
+    """Parser of whole mails that blocks the event loop for a few milliseconds at most.
 
-    Any octets are read. A mail that is beyond the limits is `parse_failed` and shown raw; if even
-    that is beyond them, the result is empty. ParserUnavailable: nothing can be parsed now, and no
-    mail is to blame.
+    Accepts any octets. A mail that exceeds the limits is `parse_failed` and returned as raw text;
+    if that exceeds the limits too, the result is empty.
+    Every method raises ParserUnavailable: nothing can be parsed now, and no mail is at fault.
     """
 
-    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
-        """As message_parser.read_head; `apart`: by another process even if it is small."""
+    async def head(self, content: bytes, *, isolated: bool = False) -> HeaderSummary:
+        """As message_parser.read_head. `isolated`: in another process even if the mail is small."""
         ...
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
@@ -28,9 +28,12 @@ class Parser(Protocol):
         ...
 
     async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
-        """As message_parser.attachment. NotFound: there are fewer, or the mail is shown raw."""
+        """As message_parser.attachment.
+
+        Raises NotFound: the mail has fewer attachments, or was parsed as raw text.
+        """
         ...
 
     async def forms(self, content: bytes) -> Sequence[bytes] | None:
-        """As parse_requests.read_forms. None: the mail is beyond the limits here."""
+        """As parse_requests.read_forms. None: the mail exceeds the limits of this parser."""
         ...

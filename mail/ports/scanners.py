@@ -1,4 +1,4 @@
-"""What the scanners say of a mail."""
+"""VirusScanner and SpamScanner: verdicts of external engines about one mail."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ class VirusReport(msgspec.Struct, frozen=True, kw_only=True):
 
     virus: str
     signatures: str
-    encrypted: bool = False  # something in it is encrypted, and was not looked into
+    encrypted: bool = False  # an encrypted part could not be scanned
 
 
 class SpamReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,22 +23,29 @@ class SpamReport(msgspec.Struct, frozen=True, kw_only=True):
 
 class VirusScanner(Protocol):
     async def scan(self, content: bytes) -> VirusReport:
-        """ScannerUnavailable: no answer. Unscannable: it answered that it cannot read this mail."""
+        """Scan one mail.
+
+        Raises ScannerUnavailable: the engine does not answer. Unscannable: the engine answers that
+        it cannot scan this mail.
+        """
         ...
 
     async def scan_forms(self, forms: Sequence[bytes]) -> VirusReport:
-        """One report for octets that belong to one scanned mail: a virus in any of them is told.
+        """Scan the forms of one mail, and return one report: a virus in any form counts.
 
-        As `scan`. Unscannable, too, when all together take too long on a healthy engine.
+        Raises as `scan`, and Unscannable: all forms together take too long on a healthy engine.
         """
         ...
 
     async def signatures(self) -> str:
-        """Version of engine and signatures, as the engine tells it."""
+        """Return the version of the engine and its signatures."""
         ...
 
 
 class SpamScanner(Protocol):
     async def check(self, content: bytes) -> SpamReport:
-        """ScannerUnavailable: no answer. A mail over 512 KiB is judged by its beginning."""
+        """Check one mail; of a mail over 512 KiB, its beginning.
+
+        Raises ScannerUnavailable: the engine does not answer.
+        """
         ...

@@ -34,18 +34,18 @@ async def test_validate_passes_on_what_nobody_can_parse(ports: IntakePorts, cont
     assert event.hops[-1].verdict == "parse_failed"
 
 
-class Apart(InProcessParser):
-    """Counts mails that were to be parsed by another process."""
+class IsolationCounter(InProcessParser):
+    """Counts the requests to parse in another process."""
 
-    apart = 0
+    isolated = 0
 
-    async def head(self, content: bytes, *, apart: bool = False) -> HeaderSummary:
-        self.apart += apart
+    async def head(self, content: bytes, *, isolated: bool = False) -> HeaderSummary:
+        self.isolated += isolated
         return await super().head(content)
 
 
 async def test_validate_has_a_mail_that_ends_the_process_parsed_by_another_one() -> None:
-    parser = Apart()
+    parser = IsolationCounter()
     ports = IntakePorts(
         contents=MemoryContentStore(), holders=MemoryHolders(), quarantine=MemoryQuarantine(),
         parser=parser,
@@ -53,7 +53,7 @@ async def test_validate_has_a_mail_that_ends_the_process_parsed_by_another_one()
     assert await parsed_apart(received(), OneTry(), ports, EndsProcess()) == tuple(
         await validate(received(), OneTry(), ports)
     )
-    assert parser.apart == 1
+    assert parser.isolated == 1
     for cause in (SetAside(), ContentMissing("m1")):  # parked as they are
         assert await parsed_apart(received(), OneTry(), ports, cause) is None
 

@@ -1,6 +1,7 @@
-"""A parser child that does what a mail's subject says, unless it reads the mail raw.
+"""Parser child that fails in the way that the subject of a mail orders, unless it parses raw.
 
-`always-` before the word: raw too. A path behind a colon is made once the child is at work.
+The prefix `always-` makes it fail for raw requests too. The child writes its process id to the path
+after a colon when it begins to parse.
 """
 
 import os
@@ -13,25 +14,25 @@ from parsing import child
 from parsing.limits import ParserLimits
 
 
-def work(asked: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
+def run(request: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
     line = content.partition(b"\r\n")[0].decode("latin-1").removeprefix("Subject: ")
     word, _, path = line.partition(":")
     always = word.startswith("always-")
-    if not asked.raw or always:
+    if not request.raw or always:
         if path:
             Path(path).write_text(str(os.getpid()))
-        suffer(word.removeprefix("always-"), path)
-    return run_request(asked, content)
+        fail_as_ordered(word.removeprefix("always-"), path)
+    return run_request(request, content)
 
 
-def suffer(word: str, path: str) -> None:  # noqa: C901  (a table)
+def fail_as_ordered(word: str, path: str) -> None:  # noqa: C901  (a table)
     match word:
         case "abort":
             os.abort()
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "raise":
-            raise ValueError("what no fallback catches")
+            raise ValueError("an error without a fallback")
         case "spin":
             while True:
                 pass
@@ -47,4 +48,4 @@ def suffer(word: str, path: str) -> None:  # noqa: C901  (a table)
 
 
 def main(parent_pid: int, limits: ParserLimits) -> None:
-    child.main(parent_pid, limits, work=work)
+    child.main(parent_pid, limits, run=run)

@@ -1,4 +1,4 @@
-"""Real clamd and spamd, with the configurations that the product gives them."""
+"""Fixtures: real clamd and spamd with the configuration of the product."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ START_MAX_S = 60.0
 
 
 class Engine:
-    """One engine in its own process group, so that its workers end with it."""
+    """One engine in a process group of its own, so that its workers can be killed with it."""
 
     def __init__(self, program: Program, path: Path) -> None:
         self.path = path
@@ -47,7 +47,7 @@ class Engine:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """As an operator stops it."""
+        """Stop the engine by SIGTERM, as an operator does."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
@@ -75,21 +75,20 @@ class Engine:
             return probe.connect_ex(str(self.path)) == 0
 
 
-def owned_by_the_engine(folder: Path) -> None:
+def give_to_engine(folder: Path) -> None:
     if NOBODY:
         for path in (folder, *folder.rglob("*")):
             shutil.chown(path, "nobody", "nogroup")
 
 
-def running(name: str, program: Callable[[StateFolder], Program]) -> Iterator[Engine]:
-    """An engine in a folder of its own, which it (as nobody) can reach; gone afterwards."""
+def run_engine(name: str, program: Callable[[StateFolder], Program]) -> Iterator[Engine]:
+    """Run an engine in a temporary folder that the user of the engine can access."""
     folder = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
     home = StateFolder(folder)
     for sub in FOLDERS:
         (folder / sub).mkdir(mode=0o700)
-    made = program(home)
-    owned_by_the_engine(folder)
-    engine = Engine(made, home.socket(name))
+    engine = Engine(program(home), home.socket(name))
+    give_to_engine(folder)
     try:
         engine.start()
         yield engine
@@ -98,22 +97,22 @@ def running(name: str, program: Callable[[StateFolder], Program]) -> Iterator[En
         shutil.rmtree(folder)
 
 
-def own_set_only(**limits: int) -> Callable[[StateFolder], Program]:
-    """clamd with the test signatures, whatever this machine has besides."""
+def test_signatures_only(**limits: int) -> Callable[[StateFolder], Program]:
+    """clamd with the test signatures and no other signatures of this machine."""
     return lambda home: clamd(home, ClamdConfig(official=home.path / "none", **limits))
 
 
 @pytest.fixture(scope="module")
 def clamd_engine() -> Iterator[Engine]:
-    yield from running("clamd", own_set_only())
+    yield from run_engine("clamd", test_signatures_only())
 
 
 @pytest.fixture
 def narrow_clamd() -> Iterator[Engine]:
-    """A clamd that gives up on mails whose parts exceed 1 MiB together."""
-    yield from running("clamd", own_set_only(scan_max_bytes=1024 * 1024))
+    """clamd that refuses mails with more than 1 MiB of parts in total."""
+    yield from run_engine("clamd", test_signatures_only(scan_max_bytes=1024 * 1024))
 
 
 @pytest.fixture(scope="module")
 def spamd_engine() -> Iterator[Engine]:
-    yield from running("spamd", spamd)
+    yield from run_engine("spamd", spamd)

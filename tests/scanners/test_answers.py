@@ -1,4 +1,4 @@
-"""Every answer that a scanner may give, from a server that says what a test tells it to."""
+"""Responses of scanners, valid and malformed, from a server with scripted replies."""
 
 import asyncio
 import struct
@@ -15,16 +15,21 @@ VERSION = b"1: ClamAV 9.9/1/now\0"
 RULES = b"X-Spam-Checker-Version: SpamAssassin 9.9 (2026-01-01) on host\r\n\r\n"
 
 
-class Scripted:
-    """Answers `replies` in turn (the last one for ever) and closes; reads first unless `rude`."""
+class ScriptedServer:
+    """Sends one of `replies` per connection, repeating the last reply, and closes.
 
-    def __init__(self, path, *replies: bytes, rude: bool = False, delay_s: float = 0.0) -> None:
+    Reads the request first, unless `closes_early`.
+    """
+
+    def __init__(
+        self, path, *replies: bytes, closes_early: bool = False, delay_s: float = 0.0
+    ) -> None:
         self.path = path
-        self.asked: list[bytes] = []
-        self.at_once = 0
-        self.most_at_once = 0
+        self.requests: list[bytes] = []
+        self.concurrent = 0
+        self.concurrent_max = 0
         self._replies = list(replies)
-        self._rude = rude
+        self._closes_early = closes_early
         self._delay_s = delay_s
 
     async def __aenter__(self):
@@ -36,11 +41,11 @@ class Scripted:
         await self._server.wait_closed()
 
     async def _serve(self, reader, writer) -> None:
-        self.at_once += 1
-        self.most_at_once = max(self.at_once, self.most_at_once)
-        self.asked.append(await reader.read(10 if self._rude else 2**20))
+        self.concurrent += 1
+        self.concurrent_max = max(self.concurrent, self.concurrent_max)
+        self.requests.append(await reader.read(10 if self._closes_early else 2**20))
         await asyncio.sleep(self._delay_s)
-        self.at_once -= 1
+        self.concurrent -= 1
         writer.write(self._replies.pop(0) if len(self._replies) > 1 else self._replies[0])
         writer.close()
 
@@ -55,10 +60,10 @@ class Scripted:
     ],
 )
 async def test_clamd_verdicts(tmp_path, reply, virus):
-    async with Scripted(tmp_path / "s", reply) as server:
+    async with ScriptedServer(tmp_path / "s", reply) as server:
         report = await ClamdScanner(ClamdScannerConfig(address=server.path)).scan(CLEAN)
     assert (report.virus, report.signatures) == (virus, "ClamAV 9.9/1/now")
-    assert struct.pack(">I", len(CLEAN)) + CLEAN + struct.pack(">I", 0) in server.asked[0]
+    assert struct.pack(">I", len(CLEAN)) + CLEAN + struct.pack(">I", 0) in server.requests[0]
 
 
 @pytest.mark.parametrize(
@@ -81,30 +86,30 @@ async def test_clamd_verdicts(tmp_path, reply, virus):
         (b"x" * (REPLY_MAX_BYTES + 1), ScannerUnavailable),
     ],
 )
-async def test_clamd_answers_that_are_no_verdict(tmp_path, reply, raised):
-    async with Scripted(tmp_path / "s", reply) as server:
+async def test_clamd_responses_without_a_verdict(tmp_path, reply, raised):
+    async with ScriptedServer(tmp_path / "s", reply) as server:
         with pytest.raises(raised):
             await ClamdScanner(ClamdScannerConfig(address=server.path)).scan(CLEAN)
 
 
-async def test_an_answer_is_heard_though_the_mail_was_not_read(tmp_path):
+async def test_a_response_is_received_although_the_scanner_did_not_read_the_mail(tmp_path):
     reply = VERSION + b"2: INSTREAM size limit exceeded. ERROR\0"
-    async with Scripted(tmp_path / "s", reply, rude=True) as server:
+    async with ScriptedServer(tmp_path / "s", reply, closes_early=True) as server:
         scanner = ClamdScanner(ClamdScannerConfig(address=server.path))
         with pytest.raises(Unscannable):
             await scanner.scan(b"x" * 10_000_000)
 
 
-async def test_no_more_at_once_than_agreed(tmp_path):
+async def test_concurrent_scans_are_limited(tmp_path):
     reply = VERSION + b"2: stream: OK\0"
-    async with Scripted(tmp_path / "s", reply, delay_s=0.01) as server:
+    async with ScriptedServer(tmp_path / "s", reply, delay_s=0.01) as server:
         scanner = ClamdScanner(ClamdScannerConfig(address=server.path, in_flight=3))
         await asyncio.gather(*(scanner.scan(CLEAN) for _ in range(12)))
-    assert server.most_at_once == 3
-    assert len(server.asked) == 12
+    assert server.concurrent_max == 3
+    assert len(server.requests) == 12
 
 
-async def test_tcp_is_an_address_too():
+async def test_a_scanner_is_reached_over_tcp():
     async def serve(reader, writer) -> None:
         await reader.read(2**20)
         writer.write(VERSION + b"2: stream: OK\0")
@@ -120,7 +125,7 @@ async def test_tcp_is_an_address_too():
         await scanner.scan(CLEAN)
 
 
-def spamd_says(body: bytes, *, spam: bytes = b"Spam: True ; 7.5 / 5.0\r\n") -> bytes:
+def spamd_response(body: bytes, *, spam: bytes = b"Spam: True ; 7.5 / 5.0\r\n") -> bytes:
     head = b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\n" % len(body)
     return head + spam + b"\r\n" + body
 
@@ -130,27 +135,27 @@ def spamd_says(body: bytes, *, spam: bytes = b"Spam: True ; 7.5 / 5.0\r\n") -> b
     [
         b"SPAMD/1.1 75 EX_TEMPFAIL\r\n\r\n",
         b"SPAMD/1.0 76 Bad header line: x\r\n",
-        spamd_says(b"A,B")[:-1],
-        spamd_says(b"A,B", spam=b""),
-        spamd_says(b"A,B", spam=b"Spam: maybe\r\n"),
+        spamd_response(b"A,B")[:-1],
+        spamd_response(b"A,B", spam=b""),
+        spamd_response(b"A,B", spam=b"Spam: maybe\r\n"),
         b"SPAMD/1.1 0 EX_OK\r\n",
         b"\xff\x00",
         b"",
     ],
 )
-async def test_spamd_answers_that_are_no_score(tmp_path, reply):
-    async with Scripted(tmp_path / "s", spamd_says(RULES), reply) as server:
+async def test_spamd_responses_without_a_score(tmp_path, reply):
+    async with ScriptedServer(tmp_path / "s", spamd_response(RULES), reply) as server:
         with pytest.raises(ScannerUnavailable):
             await SpamdScanner(SpamdScannerConfig(address=server.path)).check(CLEAN)
 
 
-async def test_the_rules_are_asked_for_once_and_again_after_an_outage(tmp_path):
+async def test_the_rules_version_is_requested_once_and_again_after_an_outage(tmp_path):
     newer = RULES.replace(b"9.9", b"10.0")
-    answers = (
-        *(spamd_says(RULES), spamd_says(b"A,B"), spamd_says(b""), b""),
-        *(spamd_says(newer), spamd_says(b"C")),
+    replies = (
+        *(spamd_response(RULES), spamd_response(b"A,B"), spamd_response(b""), b""),
+        *(spamd_response(newer), spamd_response(b"C")),
     )
-    async with Scripted(tmp_path / "s", *answers) as server:
+    async with ScriptedServer(tmp_path / "s", *replies) as server:
         scanner = SpamdScanner(SpamdScannerConfig(address=server.path))
         first, second = await scanner.check(CLEAN), await scanner.check(CLEAN)
         with pytest.raises(ScannerUnavailable):
@@ -163,5 +168,5 @@ async def test_the_rules_are_asked_for_once_and_again_after_an_outage(tmp_path):
     )
     assert (second.tests, second.rules) == ((), first.rules)
     assert (third.tests, third.rules) == (("C",), "SpamAssassin 10.0 (2026-01-01)")
-    verbs = [asked.split(b" ")[0] for asked in server.asked]
+    verbs = [request.split(b" ")[0] for request in server.requests]
     assert verbs == [b"HEADERS", b"SYMBOLS", b"SYMBOLS", b"SYMBOLS", b"HEADERS", b"SYMBOLS"]

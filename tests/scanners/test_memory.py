@@ -8,7 +8,7 @@ from tests.contracts.spam_scanner import SpamScannerContract
 from tests.contracts.virus_scanner import VirusScannerContract
 
 
-class _Memory:
+class _MemoryOutage:
     @pytest.fixture
     def outage(self, scanner):
         return Outage(
@@ -17,7 +17,7 @@ class _Memory:
         )
 
 
-class TestMemoryVirusScanner(_Memory, VirusScannerContract):
+class TestMemoryVirusScanner(_MemoryOutage, VirusScannerContract):
     @pytest.fixture
     def scanner(self):
         return MemoryVirusScanner()
@@ -30,7 +30,7 @@ class TestMemoryVirusScanner(_Memory, VirusScannerContract):
         assert scanner.scanned == [CLEAN, CLEAN]
 
 
-class TestMemorySpamScanner(_Memory, SpamScannerContract):
+class TestMemorySpamScanner(_MemoryOutage, SpamScannerContract):
     @pytest.fixture
     def scanner(self):
         return MemorySpamScanner()

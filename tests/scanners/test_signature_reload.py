@@ -1,4 +1,4 @@
-"""freshclam fetches a new signature from a mirror while mails are scanned: no scan fails."""
+"""Reload of signatures: no scan fails while freshclam fetches a new signature from a mirror."""
 
 import asyncio
 import functools
@@ -17,7 +17,7 @@ from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import NO_MIRROR, FreshclamConfig, freshclam
 from stack.state_folder import FOLDERS, StateFolder
 from tests.contracts.scanner_mails import CLEAN, with_attachment
-from tests.scanners.conftest import NOBODY, Engine, owned_by_the_engine
+from tests.scanners.conftest import NOBODY, Engine, give_to_engine
 
 pytestmark = pytest.mark.engines
 
@@ -25,15 +25,15 @@ NEW = b"a virus of tomorrow: " + bytes(range(1, 60))
 FILLING = "".join(f"Nobody.Has.This-{n}:0:*:{n:032x}\n" for n in range(1, 60_000))
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_) -> None:
         return
 
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """The folder of an HTTP server on the loopback, and its address."""
-    handler = functools.partial(Quiet, directory=str(tmp_path))
+    """The folder of an HTTP server on the loopback interface, and the URL of a file in it."""
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -50,7 +50,7 @@ def home() -> Iterator[StateFolder]:
     home = StateFolder(folder)
     config = ClamdConfig(official=folder / "none", update=True, memory_bytes=64 * 1024**3)
     engine = Engine(clamd(home, config), home.socket("clamd"))
-    owned_by_the_engine(folder)
+    give_to_engine(folder)
     try:
         engine.start()
         yield home
@@ -60,9 +60,9 @@ def home() -> Iterator[StateFolder]:
 
 
 def fetch(home: StateFolder, url: str) -> str:
-    """What the daemon does at each of its checks, once; its words."""
+    """Run one check of the freshclam daemon, and return its output."""
     program = freshclam(home, FreshclamConfig(mirror=NO_MIRROR, urls=(url,)))
-    owned_by_the_engine(home.engine("freshclam"))  # clamd is at work in its own
+    give_to_engine(home.engine("freshclam"))  # only this folder: clamd uses its own
     argv = [word for word in program.argv if word not in {"--daemon", "--foreground"}]
     done = subprocess.run(
         argv, env=dict(program.env), cwd=program.cwd, capture_output=True, text=True,

@@ -1,4 +1,4 @@
-"""The real spamd against the contract, and what only a real engine can do."""
+"""SpamdScanner with a real spamd: the contract, crashes and hangs."""
 
 import asyncio
 import signal
