@@ -43,7 +43,7 @@ class World:
     """Stores in memory, and a log that returns `records` or raises `failure`."""
 
     def __init__(self) -> None:
-        directory = MemoryDirectory()
+        self.directory = directory = MemoryDirectory()
         self.contents = MemoryContentStore()
         self.ports = TracePorts(
             ledger=MemoryLedger(),
@@ -157,7 +157,7 @@ async def test_a_mail_that_the_ledger_has_forgotten_is_found_by_id(world: World)
 
 
 async def test_mail_to_an_address_is_found_about_a_time(world: World) -> None:
-    directory = world.ports.directory
+    directory = world.directory
     await accounts.add_domain(directory, "here.test")
     await accounts.add_user(directory, "ann@here.test", "correct horse battery staple")
     ann = await accounts.get_user(directory, "ann@here.test")
