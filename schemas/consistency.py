@@ -1,4 +1,4 @@
-"""What a look at a mailbox finds: where its views differ from what the journal says."""
+"""Results of a consistency check of one mailbox, and the progress of a rebuild."""
 
 import msgspec
 
@@ -6,18 +6,21 @@ from schemas.content import Stored
 from schemas.mailbox import FolderCounts, MailboxState, Usage
 
 JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # parts of a mail store
-CONTENT, INDEX, HOLDERS = "content", "index", "holders"  # parts beside it
+CONTENT, INDEX, HOLDERS = "content", "index", "holders"  # parts in other stores
 
 
 class ViewDifference(msgspec.Struct, frozen=True, order=True):
-    """`part` is one of those above; `what` is a sentence for an operator, without content."""
+    """A difference between a view and the journal.
+
+    `part` is a constant above; `what` is a sentence for an operator, without mail content.
+    """
 
     part: str
     what: str
 
 
 class ExpectedMessage(msgspec.Struct, frozen=True):
-    """A message that the journal knows, and what it needs of other stores."""
+    """A message of the journal, and what it needs in other stores."""
 
     message_id: str
     mail_id: str
@@ -26,28 +29,28 @@ class ExpectedMessage(msgspec.Struct, frozen=True):
 
 
 class ConsistencyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox as it was at one moment."""
+    """A consistency check of one mailbox; all parts are of the same moment."""
 
     differences: tuple[ViewDifference, ...] = ()
     messages: tuple[ExpectedMessage, ...] = ()
     without_row: tuple[
         ExpectedMessage, ...
-    ] = ()  # of `messages`: their heads must come from their contents
+    ] = ()  # those of `messages` without a row: a rebuild reads their contents
 
 
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
-    """Progress of a rebuild that goes in steps, and its result when `is_finished`."""
+    """Progress of a rebuild in steps; its result when `is_finished`."""
 
     rebuild_id: str  # the command_id of its first step
     parts: tuple[str, ...]
-    step: int = 0  # the next one
-    phase: str = ""  # what the next step goes on with; "" at the beginning
-    after: tuple[str | int, ...] = ()  # the last line that the phase has looked at; bytes in hex
-    state: MailboxState = MailboxState()  # told by the journal's entries up to state.seq
-    counts: dict[str, FolderCounts] = {}  # of the records at that seq
+    step: int = 0  # the next step
+    phase: str = ""  # the phase of the next step; "" at the beginning
+    after: tuple[str | int, ...] = ()  # the last row that the phase has read; bytes as hex
+    state: MailboxState = MailboxState()  # according to the journal up to state.seq
+    counts: dict[str, FolderCounts] = {}  # of the records at state.seq
     usage: Usage = Usage()
     lacking: tuple[
         ExpectedMessage, ...
-    ] = ()  # messages without a row, whose heads the next step needs
-    mended: int = 0
+    ] = ()  # messages without a row: the next step needs their header summaries
+    mended: int = 0  # differences repaired so far
     is_finished: bool = False

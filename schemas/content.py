@@ -1,4 +1,4 @@
-"""Where a mail's bytes are: inside the event while small, in the content store otherwise."""
+"""Location of a mail's octets: inline in the event if small, otherwise in the content store."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ CONTENT_INLINE_MAX_BYTES = 32 * 1024
 
 
 class Inline(msgspec.Struct, frozen=True, tag="inline"):
-    """The bytes themselves; at most CONTENT_INLINE_MAX_BYTES of them."""
+    """The octets themselves; at most CONTENT_INLINE_MAX_BYTES."""
 
     data: bytes
 
@@ -27,7 +27,7 @@ Content = Inline | Stored
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """While it lasts, no content is deleted. It lives as long as `beats` grows."""
+    """A lease on the whole content store: no content is deleted while `beats` keeps growing."""
 
     lease_id: str
     purpose: str  # for operators

@@ -1,10 +1,10 @@
-"""Rows of the smaller stores: directory, quarantine, holders, dead letters."""
+"""The dead letter: a record of the topic dead.letters."""
 
 import msgspec
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that could not be handled: its bytes unchanged, and why."""
+    """A parked event: its key and value unchanged, where it was, and why it was parked."""
 
     topic: str
     partition: int

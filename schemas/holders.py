@@ -1,17 +1,15 @@
-"""The holder row: who needs the content of a mail."""
+"""The holder: a named reason to keep the content of a mail."""
 
 import msgspec
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who needs a content: a user's message, quarantine, a dead letter."""
+    """One reason to keep a content: a user's message, quarantine, a dead letter."""
 
     mail_id: str
-    holder: str  # user:ID, or one of those below
+    holder: str  # user:ID, message:ID, or a constant below
     ref: str
 
 
 QUARANTINE_HOLDER = "quarantine"
-
-
 DEAD_LETTERS_HOLDER = "dead_letters"

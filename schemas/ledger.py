@@ -1,30 +1,30 @@
-"""What custody keeps: mails that we took, and what has become of each for each of its owners."""
+"""Rows of the ledger: accepted mails and the state of each for every recipient."""
 
 import msgspec
 
-STORED = "stored"  # in the mailbox, or deleted there by its owner
+STORED = "stored"  # in the mailbox, or destroyed there by its owner
 QUARANTINED = "quarantined"
-REJECTED = "rejected"  # submissions only: the sender was told
-PARKED = "parked"  # in dead letters, waiting for a person
-DISCARDED = "discarded"  # an operator or the owner's own rule threw it away
-IN_FLIGHT = "in_flight"  # its record waits in the log
-MISSING = "missing"  # nowhere
-ENDS = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED)
-OPEN = ""  # not known yet
-EVERYONE = ""  # in the place of a user id: all owners of the mail
+REJECTED = "rejected"  # submissions only: reported to the sender
+PARKED = "parked"  # a dead letter, until an operator acts
+DISCARDED = "discarded"  # by an operator, or by a rule of the owner
+IN_FLIGHT = "in_flight"  # its event is in the log
+MISSING = "missing"  # in no store and not in the log
+TERMINAL = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED)
+OPEN = ""  # not terminal, and not located
+EVERYONE = ""  # instead of a user id: all recipients of the mail
 
-GONE = "gone"  # of a letter only: it was parked in a log that is no longer there
-REDRIVEN = "redriven"  # of a letter only: its event is in the river again
-RELEASED = "released"  # of a quarantine row only: likewise
+GONE = "gone"  # dead letters only: parked in a log that no longer exists
+REDRIVEN = "redriven"  # dead letters only: its event was published again
+RELEASED = "released"  # quarantine rows only: the mail was published again
 
 
 class AcceptedMail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail that got its 250."""
+    """A mail that was accepted with a 250 reply."""
 
     mail_id: str
     accepted_at_ms: int
-    user_ids: tuple[str, ...]  # each owner once
-    message_id_header: str = ""  # "" when not known yet
+    user_ids: tuple[str, ...]  # each recipient once
+    message_id_header: str = ""  # "" if not known yet
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,38 +32,39 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     mail_id: str
     accepted_at_ms: int
-    states: dict[str, str]  # user id -> one of ENDS, or OPEN
+    states: dict[str, str]  # user id -> one of TERMINAL, or OPEN
     missing_since_ms: int | None = None
-    reopened: int = 0  # how often
+    reopened: int = 0  # number of times
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look at an open mail has found. `look_at_ms` None: every owner's end is known.
+    """The result of a check of an open mail.
 
-    `reopened` is that of the Entry that was looked at.
+    `look_at_ms` is the time of the next check; None: the state is terminal for every recipient.
+    `reopened` is that of the checked LedgerEntry.
     """
 
     mail_id: str
     states: dict[str, str]
     look_at_ms: int | None = None
     missing_since_ms: int | None = None
-    message_id_header: str = ""  # "" leaves what is known
+    message_id_header: str = ""  # "" keeps the known value
     reopened: int = 0
 
 
 class DeadLetterState(msgspec.Struct, frozen=True, kw_only=True):
-    """A dead letter as custody sees it, or (without `mail_id`) what a person did with one."""
+    """The state of a dead letter in the ledger; without `mail_id`: an operator's action on it."""
 
     letter_id: str
     state: str  # parked | redriven | discarded | gone
     at_ms: int
     mail_id: str = ""
     user_id: str = EVERYONE
-    ref: str = ""  # of a content that the letter needs
+    ref: str = ""  # of the content that the dead letter needs
 
 
 class LedgerTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the ledger's open mails."""
+    """Totals of the open mails of the ledger."""
 
     open_mails: int
     missing_mails: int
@@ -71,7 +72,7 @@ class LedgerTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MissingDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail that cannot be accounted for, for one owner."""
+    """A mail that is missing for one recipient."""
 
     mail_id: str
     user_id: str
@@ -80,11 +81,11 @@ class MissingDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
-    """An audit's result: `counts` by state add up to `deliveries`, lost ones included."""
+    """The result of an audit. `counts` by state add up to `deliveries`, `lost` included."""
 
     since_ms: int
     until_ms: int
     mails: int
-    deliveries: int  # a mail counts once for each of its owners
+    deliveries: int  # one for each mail and recipient
     counts: dict[str, int]
     lost: tuple[MissingDelivery, ...]

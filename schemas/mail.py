@@ -1,17 +1,17 @@
-"""What travels with a mail: envelope (RFC 5321), what its header says (RFC 5322), verdict, hops."""
+"""Parts of a mail in events and rows: envelope (RFC 5321), header summary (RFC 5322), verdict."""
 
 import msgspec
 
 
 class EmailAddress(msgspec.Struct, frozen=True):
-    """A display name and an addr-spec (RFC 5322 §3.4); either may be empty in broken mail."""
+    """A display name and an addr-spec (RFC 5322 §3.4); both may be empty in malformed mail."""
 
     name: str
     address: str
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """A forward-path as the client gave it, resolved to its owner at ingress."""
+    """A forward-path as the client sent it, resolved to one user at ingress."""
 
     address: str
     user_id: str
@@ -19,34 +19,34 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What the SMTP dialogue said (RFC 5321 §2.3.1)."""
+    """The envelope of the SMTP transaction (RFC 5321 §2.3.1)."""
 
-    reverse_path: str  # "" is the null reverse-path of notices
+    reverse_path: str  # "" is the null reverse-path of notifications
     recipients: tuple[Recipient, ...]
-    client: str = ""  # the peer's address, as text
+    client: str = ""  # IP address of the peer
     helo: str = ""
     protocol: str = "ESMTP"  # RFC 3848: SMTP, ESMTP, ESMTPS, UTF8SMTP, ...
 
 
 class HeaderSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What lists, notices and search need of a mail, read once; every text is valid and bounded."""
+    """Header fields for lists, notifications and search; valid Unicode of limited length."""
 
     subject: str = ""
-    sender: EmailAddress | None = None  # the first mailbox of From:
+    sender: EmailAddress | None = None  # first mailbox of the From: field
     to: tuple[EmailAddress, ...] = ()
     cc: tuple[EmailAddress, ...] = ()
     reply_to: tuple[EmailAddress, ...] = ()
-    message_id: str = ""  # the header, without angle brackets; senders may repeat it
+    message_id: str = ""  # Message-ID without angle brackets; senders may repeat it
     in_reply_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
-    date_ms: int | None = None  # the Date: header; None when absent or unreadable
+    date_ms: int | None = None  # Date: field; None if missing or invalid
     preview: str = ""
     has_attachments: bool = False
-    parse_failed: bool = False  # delivered raw: nobody could read its structure
+    parse_failed: bool = False  # the structure could not be parsed; shown raw
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the scanners said, and by which rules; never a guess."""
+    """The verdict of the scanners on one mail, with the versions of their rules."""
 
     outcome: str  # clean | infected | spam | unscannable
     virus: str = ""
@@ -54,21 +54,21 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     spam_score: float = 0.0
     spam_tests: tuple[str, ...] = ()
     rules: str = ""  # version of the spam rules
-    spam_scanned_bytes: int = 0  # less than the mail: only its beginning was judged
+    spam_scanned_bytes: int = 0  # if less than the mail: only its beginning was scanned for spam
     detail: str = ""
-    unchecked: tuple[str, ...] = ()  # what no scanner looked into: ENCRYPTED, PARTS
+    unchecked: tuple[str, ...] = ()  # parts that no scanner could read: ENCRYPTED, PARTS
 
 
-ENCRYPTED = "encrypted"  # something is encrypted
-PARTS = "parts"  # its parts could not be read within the limits: nothing of them is handed out
+ENCRYPTED = "encrypted"  # the mail has an encrypted part
+PARTS = "parts"  # the parts exceed the parser's limits; the parts cannot be downloaded
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage of a mail's life."""
+    """The record of one stage's work on a mail."""
 
     stage: str
     started_at_ms: int
     took_ms: float
     verdict: str
-    attempt: int
+    attempt: int  # 1 for the first attempt
     worker: str

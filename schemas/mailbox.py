@@ -108,6 +108,6 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     unread: bool | None = None
     flagged: bool | None = None
     has_attachments: bool | None = None
-    sender: str | None = None  # addr-spec of the first author, in any letter case
+    sender: str | None = None  # addr-spec of the first author, in upper or lower case
     after_ms: int | None = None  # received at this Unix time or later
     before_ms: int | None = None  # received before this Unix time

@@ -20,6 +20,6 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     hops: tuple[Hop, ...]
     released_at_ms: int | None = None
     released_by: str = ""
-    unpublished: bool = False  # released, and perhaps not in the river yet
-    deleted_at_ms: int | None = None  # then envelope and head are empty
+    unpublished: bool = False  # released, and possibly not published yet
+    deleted_at_ms: int | None = None  # when set, envelope and head are empty
     deleted_by: str = ""

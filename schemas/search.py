@@ -4,7 +4,7 @@ import msgspec
 
 
 class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What search knows of a message. Flags and folders stay out: rows tell them."""
+    """The searchable text of a message. Flags and folders are not indexed; they are in its row."""
 
     message_id: str
     user_id: str

@@ -1,4 +1,7 @@
-"""What the folded part of a journal leaves: enough to go on from, and to rebuild from, for ever."""
+"""The snapshot of a journal: the folded entries as one record per message.
+
+Snapshot and later entries together are enough to rebuild every view.
+"""
 
 import msgspec
 
@@ -7,12 +10,12 @@ from schemas.mailbox import MailboxState
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message as the journal tells of it: its row is this and the head of its content."""
+    """A message according to the journal; with its header summary this makes the message row."""
 
     message_id: str
     places: dict[str, int] = {}
     keywords: tuple[str, ...] = ()
-    thread_id: str = ""  # "" in what the first version wrote: rebuilt from heads, in order
+    thread_id: str = ""  # "" in the first version: computed from the headers, in order
     created_seq: int
     changed_seq: int
     delivered: Delivered
@@ -20,10 +23,10 @@ class MessageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox as it was after `state.seq`, the last entry that was folded; 0 before any was."""
+    """The mailbox after the last folded entry, `state.seq`; 0 if no entry is folded."""
 
     state: MailboxState = MailboxState()
-    at_ms: int = 0  # of that entry
+    at_ms: int = 0  # time of the last folded entry
 
     @property
     def seq(self) -> int:

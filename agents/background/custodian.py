@@ -7,8 +7,8 @@ is reported, and searched for until it is found. The job publishes nothing, so i
 any time; records are not deleted from the log before they are entered here.
 Holds contents for dead letters. Releases the holders of dead letters and of quarantine once the
 mail is delivered or discarded.
-An observation is recorded only if nothing was done about the mail meanwhile: a redrive of its dead
-letter, or its release from quarantine, reopens the entry.
+An observation is recorded only if nothing was done about the mail meanwhile: the entry is reopened
+when its dead letter is redriven or the mail is released from quarantine.
 Searching the log takes time in proportion to the backlog, so searches take at most a twentieth of
 the time, failed searches included. A search that was cut short is resumed.
 

@@ -23,7 +23,7 @@ from mail.lifecycle import repeating, running
 from operations.ports import ReleasePorts
 from operations.quarantine import publish_pending
 from schemas.content import Lease
-from schemas.ledger import ENDS
+from schemas.ledger import TERMINAL
 from stack.state_folder import existing
 from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
@@ -59,7 +59,7 @@ METRICS: tuple[Metric[Parts], ...] = (
     Metric("postriver_custody_skipped_records", COUNTER, "Records deleted before they were read.",
            lambda parts: parts.feed.status.skipped),
     Metric("postriver_custody_closed_deliveries", COUNTER, "Deliveries that reached an end state.",
-           lambda parts: {(state,): parts.custodian.closed[state] for state in ENDS}, ("state",)),
+           lambda parts: {(end,): parts.custodian.closed[end] for end in TERMINAL}, ("state",)),
     Metric("postriver_custody_lag_records", GAUGE, "Records not entered in the ledger yet.",
            lambda parts: parts.feed.status.lag),
     Metric("postriver_custody_open_mails", GAUGE, "Mails with a delivery without an end state.",

@@ -1,7 +1,7 @@
-"""What earlier versions wrote, and what it means now: the one place that knows.
+"""Events of earlier versions, and their conversion; no other module knows them.
 
-A log and a journal keep what was written. Decoders take the older kinds beside the present ones and
-hand what they find to `current`.
+Log and journal keep events as they were written. Decoders accept the older tags as well as the
+present tags, and pass each event to `current`.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from schemas.mailbox import FolderCounts
 
 
 class ChangeKeywords(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_keywords.v1"):
-    """Keywords of one message."""
+    """Change keywords of one message."""
 
     command_id: str
     user_id: str
@@ -26,9 +26,10 @@ class ChangeKeywords(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.cha
 
 
 class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.delete_messages.v1"):
-    """To the trash; for good what lay only there when the command was carried out.
+    """Move to the trash, and destroy messages that were only in the trash already.
 
-    Its author said nothing of what he saw, so it is read as TrashMessages: it destroys nothing.
+    The command does not say which messages its author saw in the trash. It is therefore converted
+    to TrashMessages, which destroys nothing.
     """
 
     command_id: str
@@ -40,7 +41,7 @@ class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.del
 
 
 class MailboxChangedV1(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.changed.v1"):
-    """A step that touched one message; nothing told of usage or conversations yet."""
+    """A step of the first version: one message, without usage and thread id."""
 
     user_id: str
     domain_id: str
@@ -64,7 +65,7 @@ OLDER: dict[type, type] = {
 
 
 def current(event: Any) -> Any:
-    """`event` as this version says it; anything but an older kind comes back as it is."""
+    """The event in its present form; an event of a present tag is returned unchanged."""
     match event:
         case MailboxChangedV1():
             return _changed(event)

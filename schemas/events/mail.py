@@ -1,4 +1,4 @@
-"""Events of mails on their way to a mailbox: received, validated, scanned."""
+"""Events of a mail before its mailboxes: received, validated, scanned."""
 
 import msgspec
 
@@ -9,16 +9,16 @@ from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
 class MailReceived(msgspec.Struct, frozen=True, kw_only=True, tag="mail.received.v1"):
     """We answered 250: the mail is durable and ours (RFC 5321 §6.1)."""
 
-    mail_id: str  # UUIDv7, made at ingress
+    mail_id: str  # UUIDv7, assigned at ingress
     envelope: Envelope
-    content: Content  # trace header (Return-Path, Received), then the bytes as accepted
+    content: Content  # trace header (Return-Path, Received), then the octets as accepted
     trace_size_bytes: int
     received_at_ms: int
     hops: tuple[Hop, ...] = ()
 
 
 class MailValidated(msgspec.Struct, frozen=True, kw_only=True, tag="mail.validated.v1"):
-    """Its structure was read, or marked unreadable."""
+    """The mail was parsed; or its header summary is marked `parse_failed`."""
 
     mail_id: str
     envelope: Envelope
@@ -30,9 +30,9 @@ class MailValidated(msgspec.Struct, frozen=True, kw_only=True, tag="mail.validat
 
 
 class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v1"):
-    """Both scanners spoke, and it may be delivered: clean or (into Junk) spam.
+    """The mail was scanned and may be delivered: it is clean, or spam for the Junk folder.
 
-    Or an operator released it from quarantine against `verdict`: then `released_by` says who.
+    Or the operator `released_by` released it from quarantine, contrary to its `verdict`.
     """
 
     mail_id: str

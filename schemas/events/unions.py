@@ -1,6 +1,7 @@
-"""What travels on the topics: facts in the past tense, frozen, versioned by their tag.
+"""All events of the topics: frozen structs, each with a versioned tag.
 
-A new field has a default; a changed meaning is a new tag. Ids are made before the work and travel.
+A new field has a default; a changed meaning is a new tag. Ids are made before the work, so that
+repeated work finds the same id.
 """
 
 from schemas.events.mail import MailReceived, MailScanned, MailValidated

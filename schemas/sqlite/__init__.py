@@ -1,5 +1,5 @@
 """SQLite tables of the embedded profile, one module per database file.
 
-Each schema is a tuple of migrations; stores/sqlite/database_file.py applies the missing ones.
+Each schema is a tuple of migrations; stores/sqlite/database_file.py applies missing migrations.
 May import: schemas.
 """

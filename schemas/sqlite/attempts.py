@@ -1,4 +1,4 @@
-"""The table of counted attempts in SQLite, as migrations; see schemas/sqlite/migrations.py."""
+"""Table of counted login attempts, as migrations (schemas/sqlite/migrations.py)."""
 
 from schemas.sqlite.migrations import Statements
 

@@ -1,4 +1,4 @@
-"""The directory's tables in SQLite, as migrations; see schemas/sqlite/migrations.py."""
+"""Tables of the directory, as migrations (schemas/sqlite/migrations.py)."""
 
 from schemas.sqlite.migrations import Statements
 
@@ -29,8 +29,8 @@ DIRECTORY: tuple[Statements, ...] = (
             value TEXT NOT NULL
         ) STRICT, WITHOUT ROWID""",
     ),
-    # Quotas: NULL says nothing, 0 is no limit. An address is a user's or an alias's, never both's:
-    # stores/sqlite/directory/aliases.py looks, as no constraint reaches over two tables.
+    # Quotas: NULL is not set, 0 is no limit. An address belongs to a user or to an alias, not to
+    # both: stores/sqlite/directory/aliases.py checks that, as no constraint covers two tables.
     (
         "ALTER TABLE domain ADD COLUMN quota_bytes INTEGER",
         "ALTER TABLE domain ADD COLUMN quota_messages INTEGER",
@@ -67,7 +67,7 @@ DIRECTORY: tuple[Statements, ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX sign_in_by_time ON sign_in (at_ms)",
     ),
-    # session_end: what every edge closes sockets by, whoever deleted the row.
+    # session_end: deleted sessions, from whose list each edge process closes its WebSockets.
     (
         "ALTER TABLE sign_in ADD COLUMN device TEXT NOT NULL DEFAULT ''",
         """CREATE TABLE session_end (

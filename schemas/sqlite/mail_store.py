@@ -2,7 +2,7 @@
 
 from schemas.sqlite.migrations import Statements
 
-SCRATCH: Statements = (  # of a rebuild; of a check too, as temporary tables
+SCRATCH: Statements = (  # scratch tables of a rebuild; of a check as temporary tables
     """CREATE TABLE rebuild_record (
         mailbox_key INTEGER NOT NULL,
         message_id TEXT NOT NULL,
@@ -19,9 +19,9 @@ SCRATCH: Statements = (  # of a rebuild; of a check too, as temporary tables
 )
 
 
-# A user is a small number here (mailbox_key), which halves the file. The journal's key is made of
-# user and seq, so that its large rows lie inside their B-tree in the order of the feed.
-# place: lists by arrival; read and unread lie apart, a list of both merges them.
+# A user is a small number (mailbox_key) in these tables, which halves the file. The journal's key
+# is made of user and seq, so that its large rows are in their B-tree in the order of the feed.
+# place: lists by arrival; read and unread messages are apart, and a list of both merges them.
 JOURNAL_KEY_SHIFT = 32  # journal_key = mailbox_key << 32 | seq
 
 
@@ -63,9 +63,9 @@ MAIL: tuple[Statements, ...] = (
         ) STRICT, WITHOUT ROWID""",
     ),
     # mailbox: small columns before the state, so that sums over a domain do not read states.
-    # feed_from_ms is the time of the first entry that is not folded; NULL when there is none.
+    # feed_from_ms is the time of the first entry that is not folded; NULL if all are.
     # place: flags are FLAG_* below, sender is an address in its normal form
-    # (mail/mailbox/list_filters.py). The rows of place, uid and thread follow from messages
+    # (mail/mailbox/list_filters.py). The rows of place, uid and thread are computed from messages
     # (stores/sqlite/mail_store/upgrade.py).
     (
         "ALTER TABLE mailbox RENAME TO mailbox_before",
@@ -122,7 +122,7 @@ MAIL: tuple[Statements, ...] = (
             PRIMARY KEY (mailbox_key, message_id)
         ) STRICT, WITHOUT ROWID""",
     ),
-    # member: the messages of a thread; its rows follow (stores/sqlite/mail_store/threads.py).
+    # member: the messages of a thread; its rows are computed (stores/sqlite/mail_store/threads.py).
     (
         """CREATE TABLE member (
             mailbox_key INTEGER NOT NULL,
@@ -133,10 +133,10 @@ MAIL: tuple[Statements, ...] = (
             PRIMARY KEY (mailbox_key, thread_id, received_at_ms, message_id)
         ) STRICT, WITHOUT ROWID""",
     ),
-    # message_counter: a message_key is never given twice, whatever becomes of its row.
-    # command: follow_up is the next chunk of an order to a folder, set when the entry is folded.
+    # message_counter: a message_key is never used twice, even if its row is deleted.
+    # command: follow_up is the next chunk of a bulk command, set when the entry is folded.
     # rebuild: progress of a rebuild; rebuild_record and rebuild_binding are its scratch tables.
-    # Tombstones lose what they kept of their mails (stores/sqlite/mail_store/upgrade.py).
+    # Tombstones lose their header summaries (stores/sqlite/mail_store/upgrade.py).
     (
         "DROP INDEX mailbox_by_feed",
         "ALTER TABLE mailbox DROP COLUMN feed_from_ms",
@@ -155,7 +155,5 @@ MAIL: tuple[Statements, ...] = (
 )
 
 
-FLAG_FLAGGED = 1
-
-
+FLAG_FLAGGED = 1  # bits of place.flags
 FLAG_ATTACHMENTS = 2

@@ -1,19 +1,20 @@
-"""The embedded search index's tables: one file per bucket of users (stores/sqlite/search/index.py).
+"""Tables of the embedded search index: one file per bucket of users, as migrations.
 
-`doc.id` orders a bucket by arrival, newest last. The same id has its tokens in `fts` and its texts,
-packed, in `text`; apart, so that `doc` stays small enough to be walked.
-`fts` is given tokens (mail/query/tokenizer.py) joined by spaces: its tokenizer splits there and
-changes nothing, since it takes every byte of a non-ASCII character for a letter. It keeps no
-content: a removal makes the very tokens that were added once more, of `text`. So when
-mail/query/tokenizer.py makes other tokens, this needs another version. No column sizes: nothing is
-ranked inside. An index of first characters answers `a*`, and a single character of a script without
-spaces. `unfilled`: users whose documents went with an older version, until they have been added
-again.
+The index is stores/sqlite/search/index.py. `doc.id` orders a bucket by arrival, newest last. The
+tokens of a document are in `fts` and its packed texts in `text`, under the same id. They are
+separate tables so that `doc` is small enough to be scanned.
+`fts` receives tokens (mail/query/tokenizer.py) joined by spaces. Its tokenizer splits at the spaces
+and changes nothing, because it treats each byte of a non-ASCII character as part of a word. It
+stores no content: to remove a document, the same tokens are computed again from `text`. A change of
+the tokens in mail/query/tokenizer.py therefore needs a new version of this schema. No column sizes
+are stored, because FTS5 does no ranking here. The prefix index of one character answers `a*`, and
+single characters of scripts without spaces.
+`unfilled`: users whose documents were dropped by a migration and are not added again yet.
 """
 
 from schemas.sqlite.migrations import Statements
 
-_TABLES: Statements = (  # of the versions since the second
+_TABLES: Statements = (  # since version 2
     """CREATE TABLE doc (
         id INTEGER PRIMARY KEY,
         user_id TEXT NOT NULL,
@@ -42,7 +43,7 @@ SEARCH: tuple[Statements, ...] = (
             owner, subject, sender, recipients, body, filenames,
             tokenize=ascii, columnsize=0
         )""",
-        # Twice the default: small transactions are the rule, and each leaves a segment to merge.
+        # Twice the default: most transactions are small, and each leaves a segment to merge.
         "INSERT INTO fts (fts, rank) VALUES ('automerge', 8)",
     ),
     (
@@ -52,7 +53,7 @@ SEARCH: tuple[Statements, ...] = (
         "DROP TABLE doc",
         *_TABLES,
     ),
-    (  # other tokens of Arabic script and of digits; more of a mail's HTML
+    (  # new tokens for Arabic script and digits, and more text from HTML
         "INSERT OR IGNORE INTO unfilled SELECT DISTINCT user_id FROM doc",
         "DROP TABLE fts",
         "DROP TABLE text",

@@ -9,7 +9,7 @@ QUARANTINE: tuple[Statements, ...] = (
             quarantined BLOB NOT NULL
         ) STRICT""",
     ),
-    # unpublished: the same as in the blob, for the index of releases that are to be published.
+    # unpublished: copied from the blob, for the index of releases that are not published yet.
     (
         "ALTER TABLE quarantined ADD COLUMN unpublished INTEGER NOT NULL DEFAULT 0",
         """CREATE INDEX quarantined_unpublished ON quarantined (mail_id)
@@ -18,7 +18,7 @@ QUARANTINE: tuple[Statements, ...] = (
 )
 
 
-# look_at_ms is NULL once every owner's end is known; the index of open mails is small therefore.
+# look_at_ms is NULL once all states are terminal, so the index of open mails is small.
 LEDGER: tuple[Statements, ...] = (
     (
         """CREATE TABLE accepted (
@@ -63,7 +63,7 @@ HOLDERS: tuple[Statements, ...] = (
             PRIMARY KEY (mail_id, holder)
         ) STRICT, WITHOUT ROWID""",
     ),
-    # Who holds for a person's decision, to be read by name: few among many.
+    # Holders that wait for an operator, listed by name: few among many rows.
     (
         "CREATE INDEX holder_quarantine ON holder (mail_id) WHERE holder = 'quarantine'",
         "CREATE INDEX holder_dead_letters ON holder (mail_id) WHERE holder = 'dead_letters'",
@@ -71,7 +71,7 @@ HOLDERS: tuple[Statements, ...] = (
 )
 
 
-# Small contents; their keys ascend with the time of their arrival. The rest are files.
+# Small contents, with keys in the order of arrival; larger contents are files.
 CONTENT: tuple[Statements, ...] = (
     (
         """CREATE TABLE content (
@@ -81,8 +81,8 @@ CONTENT: tuple[Statements, ...] = (
             content BLOB NOT NULL
         ) STRICT""",
     ),
-    # loose: contents without a holder, and how many turns of the sweep in a row found none.
-    # lease: who needs every content to stay for now; beats count up while he lives.
+    # loose: contents without a holder, and the number of consecutive sweep turns without one.
+    # lease: a process that needs all contents to stay; `beats` grows while the process lives.
     (
         """CREATE TABLE loose (
             mail_id TEXT PRIMARY KEY NOT NULL,
