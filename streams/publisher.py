@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from mail.errors import BrokerUnavailable, Poison
+from mail.ports import Publisher
 from schemas.events.unions import Event
 from streams.codec import Headers, encode
 from streams.config import PublisherConfig
@@ -50,7 +51,7 @@ class RawRecord(Protocol):
     def partition(self) -> int | None: ...
 
 
-class KafkaPublisher:
+class KafkaPublisher(Publisher):
     """Implements mail.ports.Publisher, and writes raw records for dead letters."""
 
     def __init__(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mail.errors import BrokerUnavailable
 from mail.lifecycle import Periodic
+from mail.ports import IntakeGate
 from streams.log_client import GroupsTopics
 from streams.readers.lag import LagMeter, mail_groups
 
@@ -25,7 +26,7 @@ class GateConfig:
     groups_topics: GroupsTopics = field(default_factory=mail_groups)
 
 
-class BacklogGate:
+class BacklogGate(IntakeGate):
     """The IntakeGate port over lag and free disk space.
 
     The backlog counts records on topics that hold a mail's only copy. After `route`, a mail with

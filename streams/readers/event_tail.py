@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 
 from mail.errors import Undecodable
+from mail.ports import LiveEvents
 from schemas.events.mailbox_events import MailboxEvent
 from streams.codec import decode
 from streams.config import Bootstrap
@@ -47,7 +48,7 @@ class _TopicChanged(Exception):
     """The topic was deleted and created again, or has more partitions."""
 
 
-class EventTail:
+class EventTail(LiveEvents):
     """The LiveEvents port over Kafka."""
 
     def __init__(self, bootstrap: Bootstrap, config: EventTailConfig | None = None) -> None:

@@ -1,11 +1,11 @@
 """Backlog of the scanners: mails that wait for them, and mails that they have scanned."""
 
-from mail.ports import ScanProgress
+from mail.ports import ScanLog, ScanProgress
 from streams.readers.lag import LagMeter
 from streams.topology import GROUP_PREFIX, STAGES
 
 
-class KafkaScanLog:
+class KafkaScanLog(ScanLog):
     """The ScanLog port over Kafka."""
 
     def __init__(self, meter: LagMeter) -> None:

@@ -4,13 +4,17 @@ import time
 from collections.abc import Callable
 
 from mail.clock import now_ms
+from mail.ports import Attempt
 from schemas.events.mailbox_events import Position
 from schemas.mail import Hop
 
 
-class EventAttempt:
+class EventAttempt(Attempt):
     """Implements mail.ports.Work, for all the tries of one event."""
 
+    position: Position
+    origins: tuple[Position, ...]
+    attempt: int
     __slots__ = (
         "_beat",
         "_stage",

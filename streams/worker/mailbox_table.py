@@ -10,12 +10,13 @@ from typing import Any
 import faust
 import msgspec
 
+from mail.ports import MailboxStates
 from schemas.mailbox import MailboxState
 
 UNREAD_CHANGELOG = "mailbox-unread-changelog"
 
 
-class MailboxStatesTable:
+class MailboxStatesTable(MailboxStates):
     """Implements mail.ports.Unread."""
 
     def __init__(self, app: faust.App, *, partitions: int) -> None:

@@ -9,7 +9,7 @@ from mail.clock_guard import ClockGuard
 from schemas.directory import SignIn
 from schemas.ledger import AcceptedMail
 from stores.memory import MemoryAttempts, MemoryDirectory, MemoryLedger
-from tests.contracts.directory import ANN, session, settle
+from tests.contracts.directory_rows import ANN, session, settle
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What every Ledger does. Inherit, give a `ledger` fixture: the adapter is held to it."""
+"""Contracts of the three ledger ports, and of a Ledger, which is all three. Fixture: `ledger`."""
 
 import pytest
 
@@ -45,18 +45,7 @@ async def all_of(ledger: Ledger) -> list[str]:
     return [entry.mail_id for entry in found]
 
 
-class LedgerContract:
-    async def test_an_empty_one(self, ledger):
-        assert await ledger.get("m1") is None
-        assert await due(ledger, 10**9) == []
-        assert await ledger.list_by_header("x@y") == []
-        assert await ledger.by_message("x") is None
-        assert await ledger.dead_letters(["m1"]) == []
-        assert await ledger.prune(before_ms=10**9, limit=9) == 0
-        assert await ledger.newest_accepted_ms() is None
-        nothing = LedgerTotals(open_mails=0, missing_mails=0, oldest_open_at_ms=None)
-        assert await ledger.totals() == nothing
-
+class LedgerWriterContract:
     async def test_a_mail_is_entered_once_and_stays_as_it_was(self, ledger):
         assert await ledger.add([mail("m1", 5, "ann", "bob"), mail("m2", 6)]) == 2
         assert await ledger.add([mail("m1", 99, "eve"), mail("m3", 7), mail("m3", 8)]) == 1
@@ -64,6 +53,61 @@ class LedgerContract:
         assert await ledger.get("m1") == entry
         assert await all_of(ledger) == ["m1", "m2", "m3"]
 
+    async def test_letters_of_a_log_that_is_gone_open_their_mails(self, ledger):
+        names = {"m1": "1:a", "m2": "1:ab", "m3": "1:a", "m4": "0:z"}
+        await ledger.add([mail(name, 1) for name in names])
+        await ledger.record_dead_letters(
+            DeadLetterState(letter_id=f"{epoch}/0-{name}", state=PARKED, at_ms=3, mail_id=name)
+            for name, epoch in names.items()
+        )
+        await ledger.record_dead_letters(
+            [DeadLetterState(letter_id="0:z/0-m4", state=DISCARDED, at_ms=4)]
+        )
+        await ledger.record([closed(name, reopened=2 if name == "m4" else 1) for name in names])
+        assert await due(ledger, 9) == []
+        assert await ledger.mark_dead_letters_gone(epoch="1:a") == 1
+        assert await ledger.mark_dead_letters_gone(epoch="1:a") == 0
+        assert await due(ledger, 9) == ["m2"]
+        states = {one.mail_id: one.state for one in await ledger.dead_letters(names)}
+        assert states == {"m1": PARKED, "m2": GONE, "m3": PARKED, "m4": DISCARDED}
+
+    @pytest.mark.parametrize("then", [REDRIVEN, DISCARDED])
+    async def test_a_letter_goes_on_and_its_mail_is_looked_at_again(self, ledger, then):
+        await ledger.add([mail("m1", 1), mail("m2", 2)])
+        await ledger.record([closed("m1"), closed("m2")])
+        parked = DeadLetterState(
+            letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1", user_id="ann"
+        )
+        await ledger.record_dead_letters(
+            [parked, DeadLetterState(letter_id="0-9", state=then, at_ms=4)]
+        )
+        assert await ledger.dead_letters(["m1", "m2"]) == [parked]
+        assert await due(ledger, 1) == ["m1"]
+        await ledger.record([closed("m1", reopened=1)])
+        await ledger.record_dead_letters(
+            [DeadLetterState(letter_id="0-1", state=then, at_ms=7), parked]
+        )
+        (letter,) = await ledger.dead_letters(["m1"])
+        assert (letter.state, letter.at_ms, letter.user_id) == (then, 7, "ann")
+        assert await due(ledger, 1) == ["m1"]
+
+    async def test_old_mails_are_forgotten_open_ones_never(self, ledger):
+        await ledger.add([mail(f"m{n}", n, "ann", "bob", header="h@x") for n in range(1, 6)])
+        letter = DeadLetterState(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1")
+        await ledger.record_dead_letters([letter])
+        marks = [closed(f"m{n}", "ann", "bob", reopened=int(n == 1)) for n in (1, 3, 4, 5)]
+        assert len(await ledger.record(marks)) == 4
+        assert await ledger.prune(before_ms=5, limit=2) == 2
+        assert await ledger.prune(before_ms=5, limit=2) == 1
+        assert await all_of(ledger) == ["m2", "m5"]
+        assert await ledger.dead_letters(["m1"]) == []
+        assert await ledger.by_message(message_id("m1", "ann")) is None
+        assert [e.mail_id for e in await ledger.list_by_header("h@x")] == ["m5", "m2"]
+        found = await ledger.list_of_user("bob", since_ms=0, until_ms=9, limit=9)
+        assert [e.mail_id for e in found] == ["m5", "m2"]
+
+
+class OpenMailsContract:
     async def test_what_is_open_is_due_until_it_is_closed(self, ledger):
         await ledger.add([mail("m1", 50), mail("m2", 20), mail("m3", 30)])
         assert await ledger.newest_accepted_ms() == 50
@@ -107,24 +151,8 @@ class LedgerContract:
         assert await due(ledger, 10, horizon_ms=20, limit=2) == ["m3", "m2"]
         assert await due(ledger, 10, horizon_ms=89) == ["m3", "m1"]
 
-    async def test_letters_of_a_log_that_is_gone_open_their_mails(self, ledger):
-        names = {"m1": "1:a", "m2": "1:ab", "m3": "1:a", "m4": "0:z"}
-        await ledger.add([mail(name, 1) for name in names])
-        await ledger.record_dead_letters(
-            DeadLetterState(letter_id=f"{epoch}/0-{name}", state=PARKED, at_ms=3, mail_id=name)
-            for name, epoch in names.items()
-        )
-        await ledger.record_dead_letters(
-            [DeadLetterState(letter_id="0:z/0-m4", state=DISCARDED, at_ms=4)]
-        )
-        await ledger.record([closed(name, reopened=2 if name == "m4" else 1) for name in names])
-        assert await due(ledger, 9) == []
-        assert await ledger.mark_dead_letters_gone(epoch="1:a") == 1
-        assert await ledger.mark_dead_letters_gone(epoch="1:a") == 0
-        assert await due(ledger, 9) == ["m2"]
-        states = {one.mail_id: one.state for one in await ledger.dead_letters(names)}
-        assert states == {"m1": PARKED, "m2": GONE, "m3": PARKED, "m4": DISCARDED}
 
+class LedgerReaderContract:
     async def test_a_span_of_time_is_read_by_pages(self, ledger):
         await ledger.add([mail(f"m{n}", 10 + n // 2) for n in (5, 1, 4, 2, 3, 0)])
         shown, after = [], None
@@ -153,37 +181,15 @@ class LedgerContract:
         assert await ledger.by_message(message_id("m1", "ann")) == ("m1", "ann")
         assert await ledger.by_message(message_id("m2", "ann")) is None
 
-    @pytest.mark.parametrize("then", [REDRIVEN, DISCARDED])
-    async def test_a_letter_goes_on_and_its_mail_is_looked_at_again(self, ledger, then):
-        await ledger.add([mail("m1", 1), mail("m2", 2)])
-        await ledger.record([closed("m1"), closed("m2")])
-        parked = DeadLetterState(
-            letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1", user_id="ann"
-        )
-        await ledger.record_dead_letters(
-            [parked, DeadLetterState(letter_id="0-9", state=then, at_ms=4)]
-        )
-        assert await ledger.dead_letters(["m1", "m2"]) == [parked]
-        assert await due(ledger, 1) == ["m1"]
-        await ledger.record([closed("m1", reopened=1)])
-        await ledger.record_dead_letters(
-            [DeadLetterState(letter_id="0-1", state=then, at_ms=7), parked]
-        )
-        (letter,) = await ledger.dead_letters(["m1"])
-        assert (letter.state, letter.at_ms, letter.user_id) == (then, 7, "ann")
-        assert await due(ledger, 1) == ["m1"]
 
-    async def test_old_mails_are_forgotten_open_ones_never(self, ledger):
-        await ledger.add([mail(f"m{n}", n, "ann", "bob", header="h@x") for n in range(1, 6)])
-        letter = DeadLetterState(letter_id="0-1", state=PARKED, at_ms=3, mail_id="m1")
-        await ledger.record_dead_letters([letter])
-        marks = [closed(f"m{n}", "ann", "bob", reopened=int(n == 1)) for n in (1, 3, 4, 5)]
-        assert len(await ledger.record(marks)) == 4
-        assert await ledger.prune(before_ms=5, limit=2) == 2
-        assert await ledger.prune(before_ms=5, limit=2) == 1
-        assert await all_of(ledger) == ["m2", "m5"]
+class LedgerContract(LedgerWriterContract, OpenMailsContract, LedgerReaderContract):
+    async def test_an_empty_one(self, ledger):
+        assert await ledger.get("m1") is None
+        assert await due(ledger, 10**9) == []
+        assert await ledger.list_by_header("x@y") == []
+        assert await ledger.by_message("x") is None
         assert await ledger.dead_letters(["m1"]) == []
-        assert await ledger.by_message(message_id("m1", "ann")) is None
-        assert [e.mail_id for e in await ledger.list_by_header("h@x")] == ["m5", "m2"]
-        found = await ledger.list_of_user("bob", since_ms=0, until_ms=9, limit=9)
-        assert [e.mail_id for e in found] == ["m5", "m2"]
+        assert await ledger.prune(before_ms=10**9, limit=9) == 0
+        assert await ledger.newest_accepted_ms() is None
+        nothing = LedgerTotals(open_mails=0, missing_mails=0, oldest_open_at_ms=None)
+        assert await ledger.totals() == nothing

@@ -22,7 +22,7 @@ def scanner_of(engine, **settings) -> ClamdScanner:
     return ClamdScanner(ClamdScannerConfig(address=engine.path, **settings))
 
 
-class TestClamd(VirusScannerContract):
+class TestClamdScanner(VirusScannerContract):
     @pytest.fixture
     def scanner(self, clamd_engine):
         return scanner_of(clamd_engine)

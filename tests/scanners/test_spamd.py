@@ -17,7 +17,7 @@ def scanner_of(engine, **settings) -> SpamdScanner:
     return SpamdScanner(SpamdScannerConfig(address=engine.path, **settings))
 
 
-class TestSpamd(SpamScannerContract):
+class TestSpamdScanner(SpamScannerContract):
     @pytest.fixture
     def scanner(self, spamd_engine):
         return scanner_of(spamd_engine)

@@ -18,7 +18,8 @@ from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.quarantine import SqliteQuarantine
 from tests.contracts.attempts import AttemptsContract, attempt, limit
-from tests.contracts.content_store import ContentStoreContract, ContentSweepContract
+from tests.contracts.content_store import ContentStoreContract
+from tests.contracts.content_sweep import ContentSweepContract
 from tests.contracts.directory import DirectoryContract
 from tests.contracts.holders import HoldersContract
 from tests.contracts.ledger import LedgerContract
@@ -109,7 +110,7 @@ class TestMemoryContentStore(ContentStoreContract, ContentSweepContract):
         return MemoryContentStore()
 
 
-class TestLocalContentStore(ContentStoreContract):
+class TestFilesystemContentStore(ContentStoreContract):
     @pytest.fixture
     async def contents(self, tmp_path):
         contents = await FilesystemContentStore.open(tmp_path / "content")
@@ -117,7 +118,7 @@ class TestLocalContentStore(ContentStoreContract):
         await contents.close()
 
 
-class TestPackedContentStore(ContentStoreContract, ContentSweepContract):
+class TestSqliteContentStore(ContentStoreContract, ContentSweepContract):
     @pytest.fixture
     async def contents(self, tmp_path):
         contents = await SqliteContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")

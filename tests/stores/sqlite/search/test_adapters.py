@@ -18,13 +18,13 @@ from tests.support.query_trees import DOCUMENT, LASTING, PASSING, ROW, WORDS, tr
 users = itertools.count()
 
 
-class TestMemorySearch(SearchIndexContract):
+class TestMemorySearchIndex(SearchIndexContract):
     @pytest.fixture
     def index(self):
         return MemorySearchIndex()
 
 
-class TestFts(SearchIndexContract):
+class TestSqliteSearchIndex(SearchIndexContract):
     @pytest.fixture
     def index(self, fts):
         return fts
