@@ -33,7 +33,7 @@ from cli.config.config import Config
 from mail.clock import now_ms, rfc3339
 from mail.errors import Refused
 from stack.state_folder import version_of
-from stores.sqlite.consistent_copy import DatabaseView, one_moment
+from stores.sqlite.consistent_copy import DatabaseSnapshot, consistent_snapshots
 from streams.config import Bootstrap
 from streams.log_client import Offsets
 from streams.readers import log_snapshot
@@ -71,10 +71,11 @@ class Backup:
         """
         paths = sorted({*(self.home / "data").rglob("*.sqlite")} - {*self._small_contents})
         first = asyncio.run(log_snapshot.unfinished(bootstrap)) if bootstrap else {}
-        with one_moment(paths) as views:
+        with consistent_snapshots(paths) as views:
             log = asyncio.run(self._log(bootstrap, first)) if bootstrap else None
             schemas = {self._name(path): self._database(path, views[path]) for path in paths}
-        with one_moment(self._small_contents) as views:  # last: the log's records refer to it
+        with consistent_snapshots(self._small_contents) as views:
+            # Last, because the log's records refer to these contents.
             for path, view in views.items():
                 schemas[self._name(path)] = self._database(path, view)
         return schemas, log
@@ -102,7 +103,7 @@ class Backup:
     def _name(self, path: Path) -> str:
         return path.relative_to(self.home / "data").as_posix()
 
-    def _database(self, path: Path, view: DatabaseView) -> int:
+    def _database(self, path: Path, view: DatabaseSnapshot) -> int:
         copied = self._made(path.parent.relative_to(self.home)) / path.name
         self._check_room(path.stat().st_size)
         schema = view.copy_to(copied)

@@ -1,14 +1,14 @@
-"""Contents in a local folder: one file per mail, on disk before `put` answers.
+"""Contents in a local folder: one file per mail, on disk when `put` returns.
 
-The half of a content store that keeps large contents (stores/sqlite/content_store.py).
+The content store of stores/sqlite/content_store.py keeps its large contents here.
 
-    FOLDER/cd/MAIL_ID    by the id's last two characters: a UUIDv7 begins with its time, so its
-                         beginning would fill one folder after another
-    FOLDER/incoming/     files being written; each is moved into place once it is on disk
+    FOLDER/cd/MAIL_ID    by the last two characters of the id: a UUIDv7 begins with its time, so its
+                         first characters would fill one folder after another
+    FOLDER/incoming/     files being written; each is synced, then renamed to its final name
 
-A file that is in place is whole. After it, its folder is synced, so that the name survives too.
-256 folders hold ten million mails at 40,000 each, which ext4 and XFS take well; a second level
-would be 65,536 folders that each cost their first mail two more syncs.
+A file with its final name is complete. Its folder is synced after the rename, so the name is
+durable too. 256 folders hold ten million mails at 40,000 each, which ext4 and XFS handle well; a
+second level would be 65,536 folders, and the first mail of each folder costs two more syncs.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from schemas.content import Stored
 
 T = TypeVar("T")
 _FOLDER_CHARS = 2
-_BEHIND = "~"  # sorts after all that ids are made of
+_BEHIND = "~"  # sorts after every character of an id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,11 @@ class FilesystemContentConfig:
     """How one process uses the folder."""
 
     threads: int = 8  # files written or read at once
-    leftover_age_s: float = 3600.0  # an unfinished file this old has no writer any more
+    leftover_age_s: float = 3600.0  # an unfinished file older than this has lost its writer
 
 
 class FilesystemContentStore:
-    """Made by `open`; `close` it. The reference of a content is its mail id."""
+    """Create it with `open`; `close` it. The reference of a content is its mail id."""
 
     def __init__(self, folder: Path, config: FilesystemContentConfig) -> None:
         self._folder = folder
@@ -53,13 +53,13 @@ class FilesystemContentStore:
 
     @classmethod
     async def open(cls, folder: Path, config: FilesystemContentConfig | None = None) -> Self:
-        """Make the folder, remove what writers that died left. StoreUnavailable."""
+        """Create the folder; remove files that dead writers left. Raises StoreUnavailable."""
         store = cls(folder, config or FilesystemContentConfig())
         await store._run(store._prepare)
         return store
 
     async def close(self) -> None:
-        """Finish what was asked; later calls raise StoreUnavailable."""
+        """Finish the calls under way, then close; later calls raise StoreUnavailable."""
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
 
@@ -78,31 +78,32 @@ class FilesystemContentStore:
         return await self._run(functools.partial(self._part, ref, start, size_bytes))
 
     async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
-        """As ContentSweep.walk."""
+        """See ContentSweep.walk. One call reads one folder."""
         return await self._run(functools.partial(self._walk, place or "", limit))
 
     def _walk(self, place: str, limit: int) -> tuple[list[str], str | None]:
-        """A place is FOLDER/NAME, or FOLDER~ behind it; one call looks into one folder only."""
-        folder, _, after = place.partition("/")
-        folders = sorted(one for one in self._folder.iterdir() if len(one.name) == _FOLDER_CHARS)
-        here = next((one for one in folders if one.name >= folder), None)
-        if here is None:
+        """A position is FOLDER/NAME, after that file, or FOLDER~, after that folder."""
+        name, _, after = place.partition("/")
+        folders = sorted(path for path in self._folder.iterdir() if len(path.name) == _FOLDER_CHARS)
+        folder = next((path for path in folders if path.name >= name), None)
+        if folder is None:
             return [], None
-        after = after if here.name == folder else ""
-        names = sorted(one.name for one in here.iterdir() if one.name > after)[:limit]
-        found = [name for name in names if is_content_id(name)]
-        return found, f"{here.name}/{names[-1]}" if len(names) == limit else here.name + _BEHIND
+        after = after if folder.name == name else ""
+        names = sorted(path.name for path in folder.iterdir() if path.name > after)[:limit]
+        refs = [name for name in names if is_content_id(name)]
+        is_last = len(names) < limit
+        return refs, folder.name + _BEHIND if is_last else f"{folder.name}/{names[-1]}"
 
     def remove(self, ref: str) -> None:
-        """For those who are on a thread already; absent: no error, and not synced. OSError."""
-        self._place(ref).unlink(missing_ok=True)
+        """Delete the file, if it exists; blocking, and not synced. Raises OSError."""
+        self._path(ref).unlink(missing_ok=True)
 
     def has(self, ref: str) -> bool:
-        """Whether there is a file; for those who are on a thread already. OSError."""
-        return self._place(ref).is_file()
+        """Return whether the file exists; blocking. Raises OSError."""
+        return self._path(ref).is_file()
 
     async def missing(self, refs: Iterable[str]) -> list[str]:
-        return await self._run(functools.partial(self._absent, tuple(refs)))
+        return await self._run(functools.partial(self._missing, tuple(refs)))
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._closed:
@@ -115,66 +116,73 @@ class FilesystemContentStore:
     def _prepare(self) -> None:
         _make_folder(self._folder)
         _make_folder(self._incoming)
-        eldest_s = time.time() - self._config.leftover_age_s
+        oldest_s = time.time() - self._config.leftover_age_s
         for leftover in self._incoming.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another process sweeps too
-                if leftover.stat().st_mtime < eldest_s:
+            with contextlib.suppress(FileNotFoundError):  # another process removed it
+                if leftover.stat().st_mtime < oldest_s:
                     leftover.unlink()
 
     def _put(self, mail_id: str, content: bytes) -> Stored:
-        """The first content of an id stays; its folder is synced again, lest its writer did not."""
-        place = self._place(mail_id)
+        """Write the file, unless the id has a content already, which is kept.
+
+        The folder is synced in both cases, because an earlier writer may have died before its sync.
+        """
+        path = self._path(mail_id)
         try:
-            kept = place.read_bytes()
+            kept = path.read_bytes()
         except FileNotFoundError:
             kept = content
-            self._write(place, content)
-        sync_folder(place.parent)
+            self._write(path, content)
+        sync_folder(path.parent)
         return Stored(mail_id, len(kept), hashlib.sha256(kept).hexdigest())
 
     def _get(self, ref: str) -> bytes:
         return self._part(ref, 0, -1)
 
     def _part(self, ref: str, start: int, size_bytes: int) -> bytes:
-        """A folder that is gone as a whole (a disk not mounted) is no missing mail.
+        """Return a part of the file; `size_bytes` -1: to the end.
 
-        `size_bytes` -1: to the end.
+        Raises ContentMissing; but StoreUnavailable if the whole folder is gone, such as a disk that
+        is not mounted, or if the file cannot be read.
         """
         try:
-            with self._place(ref).open("rb") as file:
+            with self._path(ref).open("rb") as file:
                 file.seek(start)
                 return file.read(size_bytes)
         except FileNotFoundError:
-            self._incoming.stat()
+            self._incoming.stat()  # raises if the whole folder is gone
             raise ContentMissing(ref) from None
         except OSError as error:
             raise StoreUnavailable("content", str(error), served_s=self._served_s()) from error
 
     def _served_s(self) -> float:
-        """Now (monotonic) if another content can be written and read, so that one file is bad."""
+        """Return the time (monotonic) if another file can be written and read, else 0.
+
+        Then only this one file is damaged.
+        """
         probe = self._incoming / uuid.uuid4().hex
         try:
             write_new_file(probe, b"probe")
-            served = probe.read_bytes() == b"probe"
+            is_served = probe.read_bytes() == b"probe"
             probe.unlink()
         except OSError:
             return 0.0
-        return time.monotonic() if served else 0.0
+        return time.monotonic() if is_served else 0.0
 
-    def _absent(self, refs: tuple[str, ...]) -> list[str]:
-        gone = [ref for ref in refs if not (is_content_id(ref) and self.has(ref))]
-        if gone:
-            self._incoming.stat()
-        return gone
+    def _missing(self, refs: tuple[str, ...]) -> list[str]:
+        missing = [ref for ref in refs if not (is_content_id(ref) and self.has(ref))]
+        if missing:
+            self._incoming.stat()  # raises if the whole folder is gone
+        return missing
 
-    def _place(self, mail_id: str) -> Path:
+    def _path(self, mail_id: str) -> Path:
         return self._folder / mail_id.rjust(_FOLDER_CHARS, "0")[-_FOLDER_CHARS:] / mail_id
 
-    def _write(self, place: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: bytes) -> None:
         incoming = self._incoming / uuid.uuid4().hex
         try:
             write_new_file(incoming, content)
-            _move(incoming, place)
+            _move(incoming, path)
         except BaseException:
             incoming.unlink(missing_ok=True)
             raise
@@ -189,6 +197,6 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make it, its parents too, and have its name on disk."""
+    """Create the folder and its parents; return when its name is on disk."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     sync_folder(folder.parent)

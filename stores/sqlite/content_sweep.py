@@ -1,4 +1,7 @@
-"""The counts and leases of the content store's sweep: SQL, inside the caller's transaction."""
+"""Statements of the content sweep: counts of unheld contents, and leases.
+
+Every function runs inside a transaction of the content store.
+"""
 
 from collections.abc import Callable, Sequence
 from sqlite3 import Connection
@@ -8,16 +11,16 @@ from schemas.content import Lease
 
 _COUNT = """INSERT INTO loose VALUES (?, 1) ON CONFLICT DO UPDATE SET turns = turns + 1
     RETURNING turns"""
-_STRIKE = "DELETE FROM loose WHERE mail_id = ?"
+_END_COUNT = "DELETE FROM loose WHERE mail_id = ?"
 _LOOSE = "SELECT mail_id FROM loose WHERE mail_id > ? ORDER BY mail_id LIMIT ?"
 _TAKE = "INSERT OR IGNORE INTO lease VALUES (?, ?, ?, 0)"
 _RENEW = "UPDATE lease SET beats = beats + 1 WHERE lease_id = ?"
 _LEASES = "SELECT lease_id, purpose, taken_at_ms, beats FROM lease ORDER BY lease_id"
 
 
-def strike(connection: Connection, ref: str) -> None:
-    """`ref` is needed: its count ends."""
-    connection.execute(_STRIKE, (ref,))
+def end_count(connection: Connection, ref: str) -> None:
+    """Delete the count of `ref`, because the content is needed."""
+    connection.execute(_END_COUNT, (ref,))
 
 
 def is_counted(connection: Connection, ref: str) -> bool:
@@ -26,7 +29,7 @@ def is_counted(connection: Connection, ref: str) -> bool:
     )
 
 
-def loose(connection: Connection, after: str, limit: int) -> list[str]:
+def loose(connection: Connection, *, after: str, limit: int) -> list[str]:
     return [ref for (ref,) in connection.execute(_LOOSE, (after, limit))]
 
 
@@ -37,16 +40,16 @@ def sweep(
     turns: int,
     delete: Callable[[str], None],
 ) -> list[str]:
-    """See ContentSweep.sweep; `delete` removes one content, in this transaction."""
+    """Run ContentSweep.sweep; `delete` deletes one content in this transaction."""
     if connection.execute("SELECT 1 FROM lease").fetchone() is not None:
         return []
     for ref in held:
-        strike(connection, ref)
-    gone = [ref for ref in loose if connection.execute(_COUNT, (ref,)).fetchone()[0] >= turns]
-    for ref in gone:
+        end_count(connection, ref)
+    expired = [ref for ref in loose if connection.execute(_COUNT, (ref,)).fetchone()[0] >= turns]
+    for ref in expired:
         delete(ref)
-        strike(connection, ref)
-    return gone
+        end_count(connection, ref)
+    return expired
 
 
 def take_lease(connection: Connection, lease_id: str, purpose: str) -> None:

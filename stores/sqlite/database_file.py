@@ -1,8 +1,7 @@
-"""SQLite files: how they are opened, and what their errors mean.
+"""Open, migrate and configure SQLite files, and translate SQLite's errors.
 
-WAL with synchronous=FULL: a write is on disk when its transaction has ended, readers of every
-process see it at once and wait for nobody. The only module besides group_commit.py and the
-sqlite_* adapters that imports sqlite3.
+WAL with synchronous=FULL: a write is on disk when its transaction has ended. Readers of every
+process then see it, and never wait for a writer.
 """
 
 import os
@@ -15,7 +14,7 @@ from mail.errors import Fatal, StoreUnavailable
 from mail.histogram import Histogram
 from schemas.sqlite.migrations import Statements
 
-_WAL_PATIENCE_S = 0.02  # between tries to switch a new file to WAL while another process does
+_WAL_RETRY_S = 0.02  # between attempts to switch a new file to WAL
 _UNAVAILABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -49,17 +48,17 @@ class CommitTimes:
 class SqliteConfig:
     """How one process uses one file."""
 
-    existing: bool = False  # the file must be there, at the newest schema; nothing is created
+    existing: bool = False  # the file must exist with the newest schema; nothing is created
     readers: int = 2  # threads, each with a read-only connection
-    batch_max: int = 256  # writes gathered into one transaction
+    batch_max: int = 256  # writes in one transaction
     busy_timeout_s: float = 5.0  # wait for another process's transaction, then StoreUnavailable
     cache_kib: int = 16 * 1024  # pages in memory, per connection
     checkpoint_pages: int = 4000  # of 4 KiB: WAL grows to 16 MiB, then goes into the file
     commit_times: CommitTimes | None = field(default=None, compare=False)  # shared by all files
 
 
-# Failures that may be due to the pages that were asked for, and spare others.
-_OF_PAGES = frozenset(
+# Errors that may concern only the pages read, while other pages can be read.
+_PAGE_ERRORS = frozenset(
     {
         sqlite3.SQLITE_IOERR_CORRUPTFS,
         sqlite3.SQLITE_IOERR_DATA,
@@ -69,26 +68,26 @@ _OF_PAGES = frozenset(
 )
 
 
-def as_named(error: Exception, path: Path, *, served_s: float = 0.0) -> Exception:
-    """`error` as a caller acts on it: StoreUnavailable when the engine is at fault, else itself.
+def translate_error(error: Exception, path: Path, *, served_s: float = 0.0) -> Exception:
+    """Return StoreUnavailable for an error of the engine, any other error unchanged.
 
-    `served_s`: when the file last served anything (monotonic).
+    `served_s`: when a job on the file last succeeded (monotonic).
     """
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, sqlite3.Error) and code is not None and (code & 0xFF) in _UNAVAILABLE:
-        of_pages = code & 0xFF == sqlite3.SQLITE_CORRUPT or code in _OF_PAGES
+        is_page_error = code & 0xFF == sqlite3.SQLITE_CORRUPT or code in _PAGE_ERRORS
         detail = f"{error} ({error.sqlite_errorname})"
-        named = StoreUnavailable(path.stem, detail, served_s=served_s if of_pages else 0.0)
+        named = StoreUnavailable(path.stem, detail, served_s=served_s if is_page_error else 0.0)
         named.__cause__ = error
         return named
     return error
 
 
 def prepare(path: Path, migrations: tuple[Statements, ...], config: SqliteConfig) -> None:
-    """Create the file or bring it to the newest schema; safe while other processes do the same.
+    """Create the file, or migrate it to the newest schema; safe while other processes do the same.
 
-    With `config.existing` only look at it: another process may be using an older schema.
-    Fatal: the file was written by a newer version. StoreUnavailable: it cannot be opened.
+    With `config.existing` only check the schema: another process may be using an older schema.
+    Raises Fatal: a newer version wrote the file. StoreUnavailable: it cannot be opened.
     """
     try:
         if config.existing:
@@ -102,30 +101,30 @@ def prepare(path: Path, migrations: tuple[Statements, ...], config: SqliteConfig
         finally:
             connection.close()
     except (sqlite3.Error, OSError) as error:
-        raise _at_open(error, path) from error
+        raise _open_error(error, path) from error
 
 
 def connect(path: Path, config: SqliteConfig, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit; transactions are begun by name. Used by one thread at a time."""
+    """Return a connection in autocommit mode, for one thread at a time. Raises sqlite3.Error."""
     mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=config.busy_timeout_s,
         isolation_level=None,
-        check_same_thread=False,  # opened here, then handed to its thread
+        check_same_thread=False,  # opened in one thread, used in another
     )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute(f"PRAGMA cache_size=-{config.cache_kib}")
-    connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten in the file
+    connection.execute("PRAGMA secure_delete=ON")  # deleted content is overwritten with zeros
     connection.execute(f"PRAGMA wal_autocheckpoint={config.checkpoint_pages}")
     return connection
 
 
 def _check(path: Path, newest: int, config: SqliteConfig) -> None:
     if not path.exists():
-        raise StoreUnavailable(path.stem, f"{path} is not there")
+        raise StoreUnavailable(path.stem, f"{path} does not exist")
     connection = connect(path, config, read_only=True)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -146,13 +145,13 @@ def _newer(path: Path, version: int, newest: int) -> Fatal:
 
 
 def _create(path: Path) -> None:
-    """Mail is private: the file (and so its WAL) is for its owner's eyes only."""
+    """Create the file, and so its WAL, readable by its owner only: mail is private."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _to_wal(connection: sqlite3.Connection, config: SqliteConfig) -> None:
-    """SQLite does not wait for the lock that this switch takes, so the waiting is here."""
+    """Switch to WAL; retry up to the busy timeout, because SQLite does not wait for this lock."""
     deadline = time.monotonic() + config.busy_timeout_s
     while True:
         try:
@@ -160,7 +159,7 @@ def _to_wal(connection: sqlite3.Connection, config: SqliteConfig) -> None:
         except sqlite3.OperationalError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_WAL_PATIENCE_S)
+            time.sleep(_WAL_RETRY_S)
         else:
             return
 
@@ -181,9 +180,9 @@ def _migrate(
     connection.execute("COMMIT")
 
 
-def _at_open(error: Exception, path: Path) -> Exception:
+def _open_error(error: Exception, path: Path) -> Exception:
     return (
         StoreUnavailable(path.stem, str(error))
         if isinstance(error, OSError)
-        else as_named(error, path)
+        else translate_error(error, path)
     )

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 from mail.errors import StoreUnavailable
 from schemas.sqlite.migrations import Statements
-from stores.sqlite.database_file import CommitTimes, SqliteConfig, as_named, connect, prepare
+from stores.sqlite.database_file import CommitTimes, SqliteConfig, connect, prepare, translate_error
 
 T = TypeVar("T")
 DatabaseWork = Callable[[sqlite3.Connection], T]
@@ -106,7 +106,7 @@ class SqliteFile:
 
     def _read_loop(self, connection: sqlite3.Connection) -> None:
         while job := self._reads.get():
-            _return_outcomes([job], [self._name_error(_run_read(connection, job))])
+            _return_outcomes([job], [self._translate(_run_read(connection, job))])
         connection.close()
 
     def _write_loop(self, connection: sqlite3.Connection) -> None:
@@ -114,12 +114,12 @@ class SqliteFile:
             began_s = time.perf_counter()
             outcomes = _run_writes(connection, jobs)
             self._commit_times.record(self._label, time.perf_counter() - began_s)
-            _return_outcomes(jobs, [self._name_error(outcome) for outcome in outcomes])
+            _return_outcomes(jobs, [self._translate(outcome) for outcome in outcomes])
         connection.close()
 
-    def _name_error(self, outcome: Any) -> Any:
+    def _translate(self, outcome: Any) -> Any:
         if isinstance(outcome, Exception):
-            return as_named(outcome, self._path, served_s=self._served_s)
+            return translate_error(outcome, self._path, served_s=self._served_s)
         self._served_s = time.monotonic()
         return outcome
 

@@ -30,10 +30,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_states = msgspec.msgpack.Decoder(dict[str, str]).decode
 _decode_letter = msgspec.msgpack.Decoder(DeadLetterState).decode
 
-_ENTER = """INSERT OR IGNORE INTO accepted
+_ADD = """INSERT OR IGNORE INTO accepted
     (mail_id, accepted_at_ms, header_hash, look_at_ms, states) VALUES (?, ?, ?, ?, ?)"""
 _OWN = "INSERT INTO owner VALUES (?, ?, ?, ?)"
-_MARK = """UPDATE accepted SET states = ?, look_at_ms = ?, missing_since_ms = ?,
+_RECORD = """UPDATE accepted SET states = ?, look_at_ms = ?, missing_since_ms = ?,
     header_hash = coalesce(?, header_hash)
     WHERE mail_id = ? AND reopened = ? AND look_at_ms IS NOT NULL"""
 _REOPEN = "UPDATE accepted SET look_at_ms = ?, reopened = reopened + 1 WHERE mail_id = ?"
@@ -62,12 +62,12 @@ _LETTERS = "SELECT letter FROM letter WHERE mail_id = ?"
 _OTHER_EPOCHS = "SELECT letter FROM letter WHERE letter_id < ? OR letter_id >= ?"
 
 
-def _enter(connection: Connection, mail: AcceptedMail) -> int:
+def _add(connection: Connection, mail: AcceptedMail) -> int:
     """Return 1 if the mail is new, else 0. The first check of a new mail is due at once."""
     at_ms, header = mail.accepted_at_ms, mail.message_id_header
     states = _encode(dict.fromkeys(mail.user_ids, OPEN))
     row = (mail.mail_id, at_ms, short_hash(header) if header else None, at_ms, states)
-    added = connection.execute(_ENTER, row)
+    added = connection.execute(_ADD, row)
     if added.rowcount:
         connection.executemany(_OWN, _owners(mail, added.lastrowid or 0))
     return added.rowcount
@@ -79,12 +79,12 @@ def _owners(mail: AcceptedMail, mail_key: int) -> Iterable[tuple[str, int, int, 
         yield user_id, mail.accepted_at_ms, mail_key, message_hash
 
 
-def _note(connection: Connection, letters: Iterable[DeadLetterState]) -> None:
+def _record_dead_letters(connection: Connection, letters: Iterable[DeadLetterState]) -> None:
     for letter in letters:
-        _note_letter(connection, letter)
+        _record_dead_letter(connection, letter)
 
 
-def _note_letter(connection: Connection, letter: DeadLetterState) -> None:
+def _record_dead_letter(connection: Connection, letter: DeadLetterState) -> None:
     row = connection.execute(_LETTER, (letter.letter_id,)).fetchone()
     known = _decode_letter(row[0]) if row else None
     if known is None and not letter.mail_id:
@@ -121,7 +121,7 @@ def _due(connection: Connection, *, now_ms: int, limit: int, horizon_ms: int) ->
     return due + _entries(connection.execute(_FAR_AHEAD, far_ahead))
 
 
-def _mark(connection: Connection, observation: Observation) -> int:
+def _record(connection: Connection, observation: Observation) -> int:
     """Return 1 if the mail is open and was not reopened since the observation, else 0."""
     header = observation.message_id_header
     row = (
@@ -132,7 +132,7 @@ def _mark(connection: Connection, observation: Observation) -> int:
         observation.mail_id,
         observation.reopened,
     )
-    return connection.execute(_MARK, row).rowcount
+    return connection.execute(_RECORD, row).rowcount
 
 
 def _get(connection: Connection, mail_id: str) -> LedgerEntry | None:
@@ -167,7 +167,7 @@ def _by_message(connection: Connection, message_id: str) -> tuple[str, str] | No
     return next((owner for owner in owners if id_of_message(*owner) == message_id), None)
 
 
-def _letters(connection: Connection, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+def _dead_letters(connection: Connection, mail_ids: Iterable[str]) -> list[DeadLetterState]:
     return [
         _decode_letter(blob)
         for mail_id in mail_ids
@@ -228,11 +228,11 @@ class SqliteLedger(SingleFileStore, Ledger):
 
     async def add(self, mails: Iterable[AcceptedMail]) -> int:
         rows = tuple(mails)
-        return await self.file.write(lambda c: sum(_enter(c, mail) for mail in rows))
+        return await self.file.write(lambda c: sum(_add(c, mail) for mail in rows))
 
     async def record_dead_letters(self, letters: Iterable[DeadLetterState]) -> None:
         rows = tuple(letters)
-        await self.file.write(lambda c: _note(c, rows))
+        await self.file.write(lambda c: _record_dead_letters(c, rows))
 
     async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
         ids = tuple(mail_ids)
@@ -240,8 +240,8 @@ class SqliteLedger(SingleFileStore, Ledger):
 
     async def record(self, observations: Iterable[Observation]) -> set[str]:
         rows = tuple(observations)
-        return await self.file.write(lambda c: {row.mail_id for row in rows if _mark(c, row)})
+        return await self.file.write(lambda c: {row.mail_id for row in rows if _record(c, row)})
 
     async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
         ids = tuple(mail_ids)
-        return await self.file.read(lambda c: _letters(c, ids))
+        return await self.file.read(lambda c: _dead_letters(c, ids))

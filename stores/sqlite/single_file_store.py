@@ -11,7 +11,7 @@ The method has the parameters and the result of the statement function, without 
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from schemas.sqlite.migrations import Statements
 from stores.sqlite.database_file import SqliteConfig
@@ -44,13 +44,19 @@ class SingleFileStore:
         await self.file.close()
 
 
-_Method = Callable[Concatenate[SingleFileStore, P], Coroutine[Any, Any, T]]
+class HasFile(Protocol):
+    """An adapter whose rows are in `file`."""
+
+    file: SqliteFile
+
+
+_Method = Callable[Concatenate[HasFile, P], Coroutine[Any, Any, T]]
 
 
 def reads(statement: Callable[Concatenate[Connection, P], T]) -> _Method[P, T]:
     """Make a method that runs `statement` on one snapshot of the file."""
 
-    async def method(store: SingleFileStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def method(store: HasFile, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await store.file.read(lambda connection: statement(connection, *args, **kwargs))
 
     return method
@@ -63,7 +69,7 @@ def writes(statement: Callable[Concatenate[Connection, P], T]) -> _Method[P, T]:
     iterator.
     """
 
-    async def method(store: SingleFileStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def method(store: HasFile, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await store.file.write(lambda connection: statement(connection, *args, **kwargs))
 
     return method

@@ -11,7 +11,7 @@ from agents.validate import validate
 from mail.errors import StoreUnavailable
 from stores.memory import MemoryHolders, MemoryQuarantine
 from stores.sqlite.content_store import SqliteContentStore
-from stores.sqlite.database_file import as_named
+from stores.sqlite.database_file import translate_error
 from streams.codec import encode
 from streams.config import StreamsConfig
 from streams.topology import BY_NAME, stages_of
@@ -124,6 +124,6 @@ def sqlite_error(code: int) -> sqlite3.Error:
     ],
 )
 def test_only_damage_of_pages_may_be_one_events(code, of_one) -> None:
-    named = as_named(sqlite_error(code), Path("mail.sqlite"), served_s=5.0)
+    named = translate_error(sqlite_error(code), Path("mail.sqlite"), served_s=5.0)
     assert isinstance(named, StoreUnavailable)
     assert named.served_s == (5.0 if of_one else 0.0)

@@ -22,7 +22,7 @@ from mail.ids import new_id
 from schemas.content import Lease
 from schemas.holders import Holder
 from stack.state_folder import claimed
-from stores.sqlite.consistent_copy import one_moment
+from stores.sqlite.consistent_copy import consistent_snapshots
 from stores.sqlite.content_store import ROW_MAX_BYTES
 from stores.sqlite.holders import SqliteHolders
 
@@ -241,7 +241,7 @@ async def test_files_are_copied_as_of_one_instant(tmp_path: Path) -> None:
 
     def counts() -> tuple[int, int]:
         paths = [tmp_path / "first.sqlite", tmp_path / "second.sqlite"]
-        with one_moment(paths[::-1]) as views:
+        with consistent_snapshots(paths[::-1]) as views:
             query = "SELECT count(*) FROM holder"
             return tuple(views[path].connection.execute(query).fetchone()[0] for path in paths)
 
