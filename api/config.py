@@ -14,6 +14,7 @@ class ApiConfig:
     epoch: int = 1  # of all mailboxes' seqs and uids: another, later one after a restore
     host: str = "127.0.0.1"
     port: int = 8080
+    reuse_port: bool = False  # several api processes behind one port
     descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
     proxies: Networks = NONE  # whose word about clients is taken, see api/http/client_address.py
     proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); the other one is not read

@@ -2,7 +2,7 @@
 
 import sys
 
-from cli.config.config import Config
+from cli.config.config import Config, process_name
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import FreshclamConfig, freshclam
 from stack.engines.kafka import KafkaConfig, kafka
@@ -25,7 +25,12 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         spamd(home),
         *_updater(config, home),
     ]
-    ours = [_process(config, home, name) for name in (*ROLES, *EDGES)]
+    numbers = {"ingress": config.ingress_processes, "api": config.api_processes}
+    ours = [
+        _process(config, home, role, number)
+        for role in (*ROLES, *EDGES)
+        for number in range(1, numbers.get(role, 1) + 1)
+    ]
     return [*engines, _setup(config, home), *ours]
 
 
@@ -69,19 +74,22 @@ def _setup(config: Config, home: StateFolder) -> Program:
     )
 
 
-def _process(config: Config, home: StateFolder, name: str) -> Program:
+def _process(config: Config, home: StateFolder, role: str, number: int) -> Program:
+    name = process_name(role, number)
     return Program(
         name=name,
         kind=ProgramKind.ROLE,
-        argv=_argv(name),
+        argv=_argv(role, number),
         env=base_env(home, config.as_settings()),
         memory_max_bytes=MEMORY_MAX_BYTES,
         cwd=home.path,
         http=home.socket(name),
         stop_timeout_s=25.0,
-        descriptors={"ingress": config.smtp_fds, "api": config.http_fds}.get(name, ()),
+        descriptors={"ingress": config.smtp_fds, "api": config.http_fds}.get(role, ()),
     )
 
 
-def _argv(name: str) -> tuple[str, ...]:
-    return (sys.executable, "-P", "-m", "cli", "role", name)
+def _argv(role: str, number: int = 1) -> tuple[str, ...]:
+    """The command of process `number` of a role."""
+    numbered = () if number == 1 else ("--number", str(number))
+    return (sys.executable, "-P", "-m", "cli", "role", role, *numbered)

@@ -116,7 +116,7 @@ class LimitedSite(web.BaseSite):
             {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": config.tls_handshake_s}
         )
         self._where: dict[str, Any] = (
-            {"host": config.host, "port": config.port}
+            {"host": config.host, "port": config.port, "reuse_port": config.reuse_port or None}
             if descriptor is None
             else {"sock": socket.socket(fileno=os.dup(descriptor))}
         )

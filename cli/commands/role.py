@@ -13,6 +13,7 @@ import click
 import uvloop
 
 from cli.config.config import Config, load
+from cli.config.edge import PROCESSES_MAX
 from cli.programs import SETUP
 from mail.errors import Refused
 from stack.log_format import formatter
@@ -69,16 +70,22 @@ class _RoleName(click.Choice[str]):
 
 @click.command(help=_HELP, short_help="Run one process of the stack in the foreground.")
 @click.argument("name", type=_RoleName(list(ROLES)))
-def role(name: str) -> None:
-    config = load()
+@click.option(
+    "--number",
+    type=click.IntRange(1, PROCESSES_MAX),
+    default=1,
+    help="The number of this process among those of the role: process 2 of api is api-2.",
+)
+def role(name: str, number: int) -> None:
+    config = replace(load(), user=name, number=number)
     try:
         existing(config.home)
     except StateFolderError as error:
         raise Refused(str(error)) from error
-    _configure_log(config, name)
+    _configure_log(config)
     module, function = ROLES[name].runner.split(":")
     run: Runner = getattr(importlib.import_module(module), function)
-    uvloop.run(_until_signal(run, replace(config, user=name)))
+    uvloop.run(_until_signal(run, config))
 
 
 async def _until_signal(run: Runner, config: Config) -> None:
@@ -90,10 +97,10 @@ async def _until_signal(run: Runner, config: Config) -> None:
     await run(config, stop)
 
 
-def _configure_log(config: Config, name: str) -> None:
+def _configure_log(config: Config) -> None:
     """Log to stdout, which the supervisor keeps and rotates; libraries from WARNING on."""
     level, handler = config.log_level, logging.StreamHandler(sys.stdout)
-    handler.setFormatter(formatter(config.log_format, name))
+    handler.setFormatter(formatter(config.log_format, config.process))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for logger in LOGGERS:
         logging.getLogger(logger).setLevel(level)

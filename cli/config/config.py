@@ -73,7 +73,13 @@ class Config(EdgeSettings):
     signatures_mirror: str
     signatures_urls: str  # of single databases, separated by commas
     signatures_checks: int  # a day
-    user: str = OPERATOR  # who this process is to the broker; no setting
+    user: str = OPERATOR  # the role of this process, by which the broker knows it; no setting
+    number: int = 1  # of this process among those of its role; no setting
+
+    @property
+    def process(self) -> str:
+        """The name of this process in socket, log and hops."""
+        return process_name(self.user, self.number)
 
     @property
     def bootstrap(self) -> Bootstrap:
@@ -101,8 +107,13 @@ class Config(EdgeSettings):
         return {f"POSTRIVER_{name.upper()}": written(value) for name, value in plain.items()}
 
 
+def process_name(role: str, number: int) -> str:
+    """The name of process `number` of a role: `api`, `api-2`, ..."""
+    return role if number == 1 else f"{role}-{number}"
+
+
 def _settings() -> Iterator[Field[Any]]:
-    return (field for field in fields(Config) if field.name != "user")
+    return (field for field in fields(Config) if field.name not in {"user", "number"})
 
 
 KNOWN_SETTINGS = frozenset(

@@ -1,4 +1,4 @@
-"""Settings of the edges: who may connect, by which certificate, and whose word counts."""
+"""Settings of the servers that face clients: limits, certificate, proxies, processes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,32 +7,38 @@ from typing import Any
 from cli.config.setting_reader import BadSetting, SettingReader
 from edge.trusted_networks import Networks
 
+PROCESSES_MAX = 32  # of one role on one machine
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeSettings:
-    """A part of Config."""
+    """The part of Config that SMTP and HTTP read."""
 
-    http_connections_max: int
+    ingress_processes: int  # that share the SMTP port
+    api_processes: int  # that share the HTTP port
+    http_connections_max: int  # of each api process
     http_connections_per_peer_max: int
-    tls_cert: Path | None  # None: a pair of our own in HOME/tls
+    tls_cert: Path | None  # None: self-signed, in HOME/tls
     tls_key: Path | None
-    https: bool  # on the HTTP port, and nothing else there
-    http_in_clear: bool  # beyond the loopback too, see cli/config/exposure.py
-    smtp_proxies: Networks  # who speaks the PROXY protocol to us
-    smtp_trusted: Networks  # peers without a share of their own, such as our own relays
-    http_proxies: Networks  # whose word about the client's address and scheme counts
+    https: bool  # True: the HTTP port speaks TLS only
+    http_in_clear: bool  # True: beyond the loopback too, see cli/config/exposure.py
+    smtp_proxies: Networks  # connections from here begin with a PROXY header
+    smtp_trusted: Networks  # peers that are not held to shares, such as own relays
+    http_proxies: Networks  # their header names the client and its scheme
     http_proxy_header: str
-    http_requests_per_minute: int  # of one user; 0: any number
-    cors_origins: tuple[str, ...]  # pages of other origins that may use the API
-    secure_cookies: str  # yes: even when nobody says that the page came by HTTPS
-    smtp_fds: tuple[int, ...]  # listening sockets that were handed to us, instead of a port
+    http_requests_per_minute: int  # of one user; 0: unlimited
+    cors_origins: tuple[str, ...]  # origins of other pages that may use the API
+    secure_cookies: str  # yes: also when no proxy reports HTTPS
+    smtp_fds: tuple[int, ...]  # inherited listening sockets, instead of a port
     http_fds: tuple[int, ...]
 
 
 def edge_settings(read: SettingReader) -> dict[str, Any]:
-    """The fields of EdgeSettings. BadSetting."""
+    """The fields of EdgeSettings. Raises BadSetting."""
     certificate, key = _tls(read)
     return {
+        "ingress_processes": read.number("INGRESS_PROCESSES", 1, least=1, most=PROCESSES_MAX),
+        "api_processes": read.number("API_PROCESSES", 1, least=1, most=PROCESSES_MAX),
         "http_connections_max": read.number("HTTP_CONNECTIONS_MAX", 12_000, least=1, most=50_000),
         "http_connections_per_peer_max": read.number(
             "HTTP_CONNECTIONS_PER_PEER_MAX", 256, least=1, most=50_000
@@ -58,7 +64,7 @@ def edge_settings(read: SettingReader) -> dict[str, Any]:
 
 
 def _tls(read: SettingReader) -> tuple[Path | None, Path | None]:
-    """Both or neither; whether they can be used is seen when they are read."""
+    """The paths of certificate and key: both or neither. The files are checked when loaded."""
     names = ("TLS_CERT", "TLS_KEY")
     given = [read.text(name, "") for name in names]
     for name, value in zip(names, given, strict=True):

@@ -54,7 +54,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     """Serve once the topics exist, until `stop`. Ready while the event tail follows the log."""
     serving: Serving = []
     commit_times = CommitTimes()
-    health = await serve_health(existing(config.home).socket("api"), _report(serving), commit_times)
+    health = await serve_health(
+        existing(config.home).socket(config.process), _report(serving), commit_times
+    )
     try:
         async with adapters(config, commit_times) as opened:
             directory, attempts = await opened.directory(), await opened.attempts()
@@ -62,7 +64,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             prune = partial(_prune, directory, attempts, housekeeping)
             epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
-            settings = PublisherConfig(bootstrap=config.bootstrap, client_id="api", linger_ms=0)
+            settings = PublisherConfig(
+                bootstrap=config.bootstrap, client_id=config.process, linger_ms=0
+            )
             async with (
                 running(KafkaPublisher(settings)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
@@ -120,6 +124,7 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
         epoch=epoch,
         host=config.bind,
         port=config.ports.http,
+        reuse_port=config.api_processes > 1,
         connections_max=config.http_connections_max,
         connections_per_peer_max=config.http_connections_per_peer_max,
         session_days=config.session_days,

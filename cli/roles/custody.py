@@ -76,7 +76,7 @@ async def run(config: Config, stop: Event) -> None:
     at_work: list[Parts] = []
     commit_times = CommitTimes()
     health = await serve_health(
-        existing(config.home).socket(CUSTODY), _report(at_work), commit_times
+        existing(config.home).socket(config.process), _report(at_work), commit_times
     )
     try:
         async with adapters(config, commit_times) as opened:
@@ -140,7 +140,7 @@ async def _release(config: Config, ports: ReleasePorts) -> None:
     """Publish releases whose command was cut short; connect a producer only if there are any."""
     if not await ports.quarantine.list_unpublished(limit=1):
         return
-    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=CUSTODY)
+    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
     async with running(KafkaPublisher(settings)) as publisher:
         at_ms, worker = now_ms(), f"{CUSTODY}@{config.hostname}"
         count = await publish_pending(ports, publisher, now_ms=at_ms, worker=worker)

@@ -1,7 +1,7 @@
 """Role ingress: the SMTP server, its backlog gate, and the notices to operators."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from cli.config.config import Config
@@ -73,14 +73,16 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     listening: list[Serving] = []
     home = existing(config.home)
     domains, commit_times = DomainCheck(), CommitTimes()
-    health = await serve_health(home.socket("ingress"), _report(listening, domains), commit_times)
+    health = await serve_health(
+        home.socket(config.process), _report(listening, domains), commit_times
+    )
     try:
         async with adapters(config, commit_times) as opened:
             directory = await opened.directory()
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             resolver = DirectoryResolver(directory, config.hostname)
-            settings = PublisherConfig(bootstrap=config.bootstrap, client_id="ingress")
+            settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
             async with (
                 running(KafkaPublisher(settings)) as publisher,
                 presenting(certificate),
@@ -99,9 +101,8 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 ) as server,
             ):
                 listening.append(Serving(server, gate))
-                notifier = _notifier(config, resolver, publisher)
                 async with (
-                    repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S),
+                    _notices(config, resolver, publisher),
                     _measuring_scans(server, meter),
                     repeating("domains", lambda: domains.look(directory), DOMAINS_EVERY_S),
                 ):
@@ -110,14 +111,20 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await health.cleanup()
 
 
-def _notifier(config: Config, resolver: Resolver, publisher: Publisher) -> Notifier:
-    return Notifier(
+def _notices(
+    config: Config, resolver: Resolver, publisher: Publisher
+) -> AbstractAsyncContextManager[None]:
+    """Within the block operators get notices; of several ingress processes the first sends them."""
+    if config.number > 1:
+        return nullcontext()
+    notifier = Notifier(
         lambda: read_status(config.home),
         existing(config.home).log,
         hostname=config.hostname,
         resolver=resolver,
         publisher=publisher,
     )
+    return repeating("notices", notifier.look, LOOK_EVERY_S, QUIET_AT_START_S)
 
 
 def _measuring_scans(server: SmtpServer, meter: LagMeter) -> AbstractAsyncContextManager[None]:
@@ -162,6 +169,8 @@ def _smtp(config: Config) -> SmtpConfig:
         hostname=config.hostname,
         host=config.bind,
         port=config.ports.smtp,
+        reuse_port=config.ingress_processes > 1,
+        worker=config.process,
         descriptors=config.smtp_fds,
         proxies=config.smtp_proxies,
         trusted=config.smtp_trusted,

@@ -133,11 +133,13 @@ async def _work(
     """
     at_work: list[Worker] = []
     health = await serve_health(
-        existing(config.home).socket(role), _report(role, at_work, warnings), opened.commit_times
+        existing(config.home).socket(config.process),
+        _report(role, at_work, warnings),
+        opened.commit_times,
     )
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
-    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=role)
+    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
     try:
         async with (
             running(KafkaPublisher(settings)) as publisher,
@@ -166,12 +168,13 @@ def _trim(config: Config) -> TrimConfig:
 
 
 def _streams(config: Config, role: str) -> StreamsConfig:
-    folder = config.home / "engines" / "faust" / role
+    """Tables belong to one process; attempt notes follow their partition to another process."""
+    folder = config.home / "engines" / "faust"
     return StreamsConfig(
         bootstrap=config.bootstrap,
-        worker=f"{role}@{config.hostname}",
-        data_folder=folder,
-        notes_folder=folder / "tries",
+        worker=f"{config.process}@{config.hostname}",
+        data_folder=folder / config.process,
+        notes_folder=folder / role / "tries",
         requests_folder=requests_folder(config.home),
     )
 
