@@ -1,14 +1,14 @@
-"""Limits of signing in: which attempts count under which keys, and which of them are refused.
+"""Login limiter: the keys under which a sign-in attempt counts, and the limits of each key.
 
-The rules, for HTTP now and for AUTH of SMTP and IMAP, over one `Attempts` port:
+All protocols share the failures, in one `Attempts` port:
 
-- A source is known to a user for 90 days after a sign-in from it: a device (a browser that has our
-  device cookie), else an exact address, else an IPv6 /64. An attempt from a known source is held to
-  that source's failures for that user alone. So neither a flood from elsewhere nor a neighbour in
-  the same network locks an owner out where she usually signs in.
-- All other attempts are held to the failures of their networks and of the address, wherever those
-  came from. An IPv6 peer is its /64, /56 and /48, with limits that grow.
-- An attempt counts before the password is checked, else attempts made at once would all pass. It is
+- A source is known to a user for 90 days after a sign-in from it. A source is a device (a browser
+  with our device cookie), else an exact address, else an IPv6 /64. An attempt from a known source
+  is limited by the failures of that source for that user alone. So neither a flood from elsewhere
+  nor a neighbour in the same network locks a user out at the usual place.
+- Any other attempt is limited by the failures of its networks, and by the failures for the address
+  from all networks. An IPv6 peer counts as its /64, /56 and /48, with limits that grow.
+- An attempt counts before the password is checked: else concurrent attempts would all pass. It is
   withdrawn unless the password was wrong.
 
 docs/decisions/0035-who-is-held-to-which-sign-in-limit.md weighs this.
@@ -32,7 +32,7 @@ ATTEMPTS_KEPT_MS = SUCCESS_WINDOW_MS  # the longest window
 
 
 class LoginRateLimited(Refused):
-    """Wait `wait_ms` before the next attempt."""
+    """The limit of a key is reached; the next attempt may pass after `wait_ms`."""
 
     def __init__(self, wait_ms: int) -> None:
         super().__init__("too many attempts to sign in")
@@ -41,20 +41,20 @@ class LoginRateLimited(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginLimits:
-    """Limits of each window; failures but for the last."""
+    """Failures per window, and successful sign-ins per hour."""
 
     per_source: int = 10  # of one known source, or of one peer (an IPv6 /64), for one address
     per_peer: int = 30  # of one peer for all addresses; an IPv6 /56 twice as many, a /48 four times
     per_address: int = 200  # of all peers for one address
-    window_ms: int = 900_000
+    window_ms: int = 900_000  # of the failures
     successes: int = 20  # an hour, of one user from one peer by one protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginAttempt:
-    """Who tries: the address typed, the peer, and the keys under which failures count.
+    """One attempt: the address as typed, the protocol, the peer, and the source if it is known.
 
-    `source` names the known source; () for an unknown one.
+    `source`: kind and name of the known source; () when the source is unknown.
     """
 
     address: str
@@ -64,13 +64,13 @@ class LoginAttempt:
 
 
 class PasswordResult:
-    """The caller's word about the password, at the end of the block of `LoginLimiter.attempt`."""
+    """The result of the check, which the caller sets in the block of `LoginLimiter.attempt`."""
 
     is_wrong = False
 
 
 class LoginLimiter:
-    """Counts and limits attempts. StoreUnavailable: nothing is let in uncounted."""
+    """Counts and limits attempts. Every method raises StoreUnavailable: none passes uncounted."""
 
     def __init__(self, attempts: Attempts, sign_ins: SignIns, rules: LoginLimits) -> None:
         self._attempts = attempts
@@ -80,88 +80,93 @@ class LoginLimiter:
     async def attempt_of(
         self, address: str, user: User | None, *, protocol: str, peer: str, device: str = ""
     ) -> LoginAttempt:
-        """Look up whether the source is known; at the same cost for an address that no user has.
+        """The attempt for `address`, with the source if `user` has signed in from it.
 
-        `device` is the SHA-256 of the device's token, "" without one.
+        An address without a user costs the same look-up. `device`: SHA-256 of the device's token,
+        "" without a device.
         """
-        found = await self._sign_ins.sign_in_sources(
+        known = await self._sign_ins.sign_in_sources(
             user.user_id if user else "", since_ms=now_ms() - KNOWN_FOR_MS
         )
-        source = _known_source(found, peer, device) if user else ()
+        source = _known_source(known, peer, device) if user else ()
         return LoginAttempt(address=address, protocol=protocol, peer=peer, source=source)
 
-    async def admit(self, one: LoginAttempt) -> None:
-        """LoginRateLimited: the next attempt would be refused. Nothing is counted."""
-        wait_ms = await self._attempts.wait_ms(self._limits(one), at_ms=now_ms())
+    async def admit(self, attempt: LoginAttempt) -> None:
+        """Count nothing. Raises LoginRateLimited: `attempt` would be refused now."""
+        wait_ms = await self._attempts.wait_ms(self._limits(attempt), at_ms=now_ms())
         if wait_ms:
             raise LoginRateLimited(wait_ms)
 
     @asynccontextmanager
-    async def attempt(self, one: LoginAttempt) -> AsyncIterator[PasswordResult]:
-        """Check the password within the block; set `is_wrong` when it was. LoginRateLimited.
+    async def attempt(self, attempt: LoginAttempt) -> AsyncIterator[PasswordResult]:
+        """Count `attempt` for the check of the password within the block.
 
-        The attempt is withdrawn in every other case: the password was right, or nothing is known.
+        The attempt stays counted if the block sets `is_wrong`, and is withdrawn otherwise: the
+        password was right, or the check failed. Raises LoginRateLimited.
         """
-        counted = CountedAttempt(
-            attempt_id=new_id(), at_ms=now_ms(), keys=_keys(self._failures(one))
-        )
-        wait_ms = await self._attempts.begin(counted, self._limits(one))
+        counted = _counted(self._failures(attempt))
+        wait_ms = await self._attempts.begin(counted, self._limits(attempt))
         if wait_ms:
             raise LoginRateLimited(wait_ms)
-        verdict = PasswordResult()
+        result = PasswordResult()
         try:
-            yield verdict
+            yield result
         finally:
-            if not verdict.is_wrong:
+            if not result.is_wrong:
                 await self._attempts.withdraw(counted)
 
-    async def succeeded(self, one: LoginAttempt) -> None:
-        """Count a sign-in."""
-        counted = CountedAttempt(
-            attempt_id=new_id(), at_ms=now_ms(), keys=_keys(self._successes(one))
-        )
-        await self._attempts.begin(counted, ())
+    async def succeeded(self, attempt: LoginAttempt) -> None:
+        """Count a successful sign-in."""
+        await self._attempts.begin(_counted(self._successes(attempt)), ())
 
-    def _limits(self, one: LoginAttempt) -> list[AttemptLimit]:
-        return self._failures(one) + self._successes(one)
+    def _limits(self, attempt: LoginAttempt) -> list[AttemptLimit]:
+        return self._failures(attempt) + self._successes(attempt)
 
-    def _failures(self, one: LoginAttempt) -> list[AttemptLimit]:
-        rules = self._rules
-        if one.source:
-            return [self._limit(rules.per_source, *one.source, one.address)]
-        limits = [self._limit(rules.per_address, "address", one.address)]
-        for factor, network in enumerate(networks_of(one.peer)):
+    def _failures(self, attempt: LoginAttempt) -> list[AttemptLimit]:
+        """The keys under which the attempt counts as a failure, with their limits."""
+        rules, address = self._rules, attempt.address
+        if attempt.source:
+            return [self._limit(rules.per_source, *attempt.source, address)]
+        limits = [self._limit(rules.per_address, "address", address)]
+        for factor, network in enumerate(networks_of(attempt.peer)):
             limits += [
-                self._limit(rules.per_source * 2**factor, "network", network, one.address),
+                self._limit(rules.per_source * 2**factor, "network", network, address),
                 self._limit(rules.per_peer * 2**factor, "network", network),
             ]
         return limits
 
-    def _successes(self, one: LoginAttempt) -> list[AttemptLimit]:
-        peer, most = one_peer(one.peer), self._rules.successes
-        key = _key("success", one.protocol, peer, one.address)
+    def _successes(self, attempt: LoginAttempt) -> list[AttemptLimit]:
+        """The key under which the attempt counts as a success, with its limit."""
+        key = _key("success", attempt.protocol, one_peer(attempt.peer), attempt.address)
+        most = self._rules.successes
         return [AttemptLimit(key=key, most=most, window_ms=SUCCESS_WINDOW_MS)]
 
     def _limit(self, most: int, *words: str) -> AttemptLimit:
         return AttemptLimit(key=_key(*words), most=most, window_ms=self._rules.window_ms)
 
 
-def _known_source(found: list[tuple[str, str]], peer: str, device: str) -> tuple[str, ...]:
-    """The narrowest that is known. Strangers' failures count under the key of a network too."""
-    if device and any(device == known for _, known in found):
+def _known_source(sign_ins: list[tuple[str, str]], peer: str, device: str) -> tuple[str, ...]:
+    """The narrowest known source: device, address or /64; () without a match.
+
+    `sign_ins`: peer and device of successful sign-ins. The kind is part of the key: failures of
+    unknown sources count under the networks of their peers.
+    """
+    if device and any(device == known for _, known in sign_ins):
         return "device", device
-    if any(peer == known for known, _ in found):
+    if any(peer == known for known, _ in sign_ins):
         return "host", peer
-    if any(one_peer(peer) == one_peer(known) for known, _ in found):
+    if any(one_peer(peer) == one_peer(known) for known, _ in sign_ins):
         return "network", one_peer(peer)
     return ()
 
 
-def _keys(limits: list[AttemptLimit]) -> tuple[str, ...]:
-    return tuple(limit.key for limit in limits)
+def _counted(limits: list[AttemptLimit]) -> CountedAttempt:
+    """A new attempt that counts under the keys of `limits`."""
+    keys = tuple(limit.key for limit in limits)
+    return CountedAttempt(attempt_id=new_id(), at_ms=now_ms(), keys=keys)
 
 
 def _key(*words: str) -> str:
-    """Opaque: what was typed as an address may have been a password."""
+    """An opaque key of 128 bits: the address as typed may have been a password."""
     text = "\0".join(words).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()

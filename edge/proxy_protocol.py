@@ -1,7 +1,7 @@
-"""The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): who is behind a proxy.
+"""The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): the client of a proxy.
 
-A connection from a network of `SmtpConfig.proxies` must begin with such a header, and no other may:
-its bytes would be a command that we do not know. So nobody but a trusted proxy names a peer.
+A server reads a header on each connection from a trusted proxy, and on no other connection: there
+its bytes are an unknown command. So only a trusted proxy can name a peer.
 """
 
 import asyncio
@@ -11,20 +11,20 @@ import struct
 from edge.trusted_networks import plain_address
 
 V1_MAX_BYTES = 107  # §2.1, with its CRLF
-V2_MAX_BYTES = 2048  # addresses take 216 at most; the rest is extensions, which are not read
+V2_MAX_BYTES = 2048  # addresses take up to 216; extensions follow and are ignored
 _V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _V1_START = b"PROXY "
 _PORTS_MAX = 65_535
 
 
 class BadProxyHeader(Exception):
-    """No PROXY header, or a broken one. The message says what is wrong, without its bytes."""
+    """The header is missing or malformed. The message gives the reason without its bytes."""
 
 
 async def read_header(reader: asyncio.StreamReader, *, within_s: float) -> str | None:
-    """The client's address; None when the proxy speaks for itself, such as in a health check.
+    """The client's address; None for a connection of the proxy itself, such as a health check.
 
-    Not a byte behind the header is read. BadProxyHeader.
+    Reads no byte behind the header. Raises BadProxyHeader, also after `within_s`.
     """
     try:
         async with asyncio.timeout(within_s):
@@ -54,7 +54,10 @@ async def _read(reader: asyncio.StreamReader) -> str | None:
 
 
 def parse_v1(line: bytes) -> str | None:
-    """`PROXY TCP4 192.0.2.7 192.0.2.1 56324 25` with CRLF; §2.1. BadProxyHeader."""
+    """The client of a line such as `PROXY TCP4 192.0.2.7 192.0.2.1 56324 25` with CRLF (§2.1).
+
+    Raises BadProxyHeader.
+    """
     try:
         words = line.decode("ascii").removesuffix("\r\n").split(" ")
     except UnicodeDecodeError:
@@ -82,7 +85,10 @@ def _is_port(text: str) -> bool:
 
 
 def parse_v2(head: bytes, rest: bytes) -> str | None:
-    """The four bytes behind the signature, and what they announce; §2.2. BadProxyHeader."""
+    """The client of a version 2 header (§2.2). Raises BadProxyHeader.
+
+    `head`: the four bytes behind the signature. `rest`: the bytes whose length `head` gives.
+    """
     version, command = head[0] >> 4, head[0] & 0x0F
     if version != 2 or command > 1:
         raise BadProxyHeader(f"version {version}, command {command}")

@@ -1,4 +1,4 @@
-"""A certificate of our own making, for as long as the operator has given none."""
+"""Self-signed certificate, used until the operator configures another."""
 
 import datetime as dt
 import fcntl
@@ -19,21 +19,21 @@ _CN_MAX_CHARS = 64  # RFC 5280 appendix A, ub-common-name
 
 
 def ensure_own(folder: Path, hostname: str) -> CertificatePaths:
-    """The pair in `folder`; a self-signed one is made when there is none.
+    """The certificate and key in `folder`, created self-signed when either is missing.
 
-    What is there is kept. Processes that start together make one pair. OSError when the folder
-    cannot be written.
+    An existing pair is kept. A lock file makes concurrent processes create a single pair. Raises
+    OSError: the folder cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     pair = CertificatePaths(folder / CERTIFICATE, folder / KEY)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (pair.certificate.exists() and pair.key.exists()):
-            _make(pair.certificate, pair.key, hostname)
+            _create(pair.certificate, pair.key, hostname)
     return pair
 
 
-def _make(certificate: Path, key: Path, hostname: str) -> None:
+def _create(certificate: Path, key: Path, hostname: str) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.private_bytes(
         serialization.Encoding.PEM,
@@ -63,8 +63,8 @@ def _self_signed(private: ec.EllipticCurvePrivateKey, hostname: str) -> x509.Cer
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """All or nothing: a start that was killed leaves no half file behind."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    write_new_file(draft, content, mode=mode)
-    draft.replace(path)
+    """Write atomically: a process killed meanwhile leaves no partial file under this name."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    write_new_file(temporary, content, mode=mode)
+    temporary.replace(path)

@@ -1,7 +1,7 @@
-"""The certificate of STARTTLS and HTTPS: read, checked, and read again when its files change.
+"""TLS certificate of STARTTLS and HTTPS, reloaded when its files change.
 
-Handshakes under way and open connections keep what they began with; the next one gets the new
-pair. A pair that cannot be used changes nothing: the one in use stays, and the log says why.
+A reload applies to later handshakes; open connections keep their certificate. A pair of files that
+cannot be used is logged and ignored: the certificate in use stays.
 """
 
 import datetime as dt
@@ -25,30 +25,30 @@ _PEM_MAX_BYTES = 1024 * 1024
 
 
 class BadCertificate(Refused):
-    """A pair that cannot be used; the message names the file and says why."""
+    """The pair cannot be used. The message names the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificatePaths:
-    """PEM files: the certificate with its chain, and the key, without a passphrase."""
+    """PEM files: the certificate with its chain, and the key without a passphrase."""
 
     certificate: Path
     key: Path
 
     def leaf(self) -> x509.Certificate:
-        """The first certificate of the chain. BadCertificate."""
+        """The first certificate of the chain. Raises BadCertificate."""
         return _leaf(self.certificate, _read(self.certificate))
 
     def sha256(self) -> bytes:
-        """Of the certificate in DER: what a client of ours knows this server by."""
+        """SHA-256 of the certificate in DER, by which our own clients identify this server."""
         return hashlib.sha256(self.leaf().public_bytes(Encoding.DER)).digest()
 
     def expires_at_s(self) -> float:
-        """Unix time. BadCertificate."""
+        """The end of its validity, Unix time. Raises BadCertificate."""
         return self.leaf().not_valid_after_utc.timestamp()
 
     def warnings(self, now_s: float) -> list[str]:
-        """What the operator must know of these files; none when all is well."""
+        """Warnings for the operator: unusable, expired, or expiring within WARN_BEFORE_DAYS."""
         try:
             context(self)
             left_days = (self.expires_at_s() - now_s) / 86_400
@@ -61,43 +61,49 @@ class CertificatePaths:
 
 
 def context(pair: CertificatePaths) -> ssl.SSLContext:
-    """For a server, TLS 1.2 or newer, presenting `pair`. BadCertificate."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    _present(made, pair, _read(pair.certificate), _read(pair.key))
-    return made
+    """A server context of TLS 1.2 or newer that presents `pair`. Raises BadCertificate."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    _present(tls, pair, _read(pair.certificate), _read(pair.key))
+    return tls
 
 
 class Certificate:
-    """What a server presents: `context` is one object for as long as the process lives."""
+    """The certificate of a server. `context` is one object for the life of the process."""
 
     def __init__(self, pair: CertificatePaths) -> None:
-        """BadCertificate: it cannot be used."""
+        """Load `pair`. Raises BadCertificate."""
         self._pair = pair
         self._seen = self._tried = _stamp(pair)
         self.context = context(pair)
 
     async def look(self) -> None:
-        """Take a changed pair, once its files have been still for a look: they come one by one."""
+        """Reload a changed pair; called every LOOK_EVERY_S.
+
+        Files are replaced one by one: a change is loaded once a second look finds the same files.
+        """
         stamp = _stamp(self._pair)
-        still, self._seen = stamp == self._seen, stamp
-        if not still or stamp == self._tried:
+        is_stable, self._seen = stamp == self._seen, stamp
+        if not is_stable or stamp == self._tried:
             return
         self._tried = stamp
         try:
-            self._renew()
+            self._reload()
         except BadCertificate as error:
             log.warning("the new certificate is not used, the one before stays: %s", error)
         else:
             log.info("the new certificate is in use: %s", self._pair.certificate)
 
-    def _renew(self) -> None:
-        """All or nothing: what was read is tried on a context of its own first."""
+    def _reload(self) -> None:
+        """Load the pair into `context`, after a trial on a context that is thrown away.
+
+        Raises BadCertificate, also for an expired certificate; then `context` is unchanged.
+        """
         certificate, key = _read(self._pair.certificate), _read(self._pair.key)
         if _leaf(self._pair.certificate, certificate).not_valid_after_utc < dt.datetime.now(dt.UTC):
             raise BadCertificate(f"{self._pair.certificate}: it has expired")
-        for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
-            _present(each, self._pair, certificate, key)
+        for tls in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+            _present(tls, self._pair, certificate, key)
 
 
 def _read(path: Path) -> bytes:
@@ -115,17 +121,22 @@ def _leaf(path: Path, pem: bytes) -> x509.Certificate:
         raise BadCertificate(f"{path}: no certificate in PEM") from error
 
 
-def _present(made: ssl.SSLContext, pair: CertificatePaths, certificate: bytes, key: bytes) -> None:
-    """OpenSSL reads files only; these are memory, so that both reads are of the same bytes."""
+def _present(tls: ssl.SSLContext, pair: CertificatePaths, certificate: bytes, key: bytes) -> None:
+    """Load `certificate` and `key` into `tls`.
+
+    OpenSSL reads files only. Files in memory hold the bytes that were checked before.
+    """
     with _MemoryFile(certificate) as chain_file, _MemoryFile(key) as key_file:
         try:
-            made.load_cert_chain(chain_file, key_file, password="")
+            tls.load_cert_chain(chain_file, key_file, password="")
         except (ssl.SSLError, ValueError) as error:
-            why = f"not a pair of certificate and unprotected key: {error}"
-            raise BadCertificate(f"{pair.certificate}, {pair.key}: {why}") from error
+            reason = f"not a pair of certificate and unprotected key: {error}"
+            raise BadCertificate(f"{pair.certificate}, {pair.key}: {reason}") from error
 
 
 class _MemoryFile:
+    """A file in memory; the block gets its path."""
+
     def __init__(self, content: bytes) -> None:
         self._descriptor = os.memfd_create("pem")
         os.write(self._descriptor, content)
@@ -138,13 +149,13 @@ class _MemoryFile:
 
 
 def _stamp(pair: CertificatePaths) -> tuple[tuple[int, int, int] | None, ...]:
-    """Changes whenever a file does, or is another one behind a link."""
+    """Inode, mtime and size of both files: differs after a change, also of a link's target."""
     return tuple(map(_file_stamp, (pair.certificate, pair.key)))
 
 
 def _file_stamp(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

@@ -15,7 +15,7 @@ class TokenBuckets:
     """
 
     def __init__(self, quota: float, clock_s: Callable[[], float]) -> None:
-        self.each_s = WINDOW_S / quota  # seconds in which one token comes back
+        self.each_s = WINDOW_S / quota  # seconds until a token comes back
         self._clock_s = clock_s
         self._full_at_s: OrderedDict[str, float] = OrderedDict()  # the most recently used last
 

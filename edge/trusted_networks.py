@@ -1,4 +1,4 @@
-"""Who a peer is: the networks that are trusted, and what counts as one peer. Pure."""
+"""Trusted networks, and the network that limits count as one peer; pure."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def plain_address(text: str) -> str | None:
-    """`text` as an IP address: no zone, IPv4-mapped as IPv4. None when it is none."""
+    """The IP address in `text`, without zone, IPv4-mapped as IPv4; None for other text."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -16,9 +16,9 @@ def plain_address(text: str) -> str | None:
 
 
 def one_peer(address: str) -> str:
-    """What limits count as one: an IPv4 address, or an IPv6 /64, as a host owns one (RFC 6177).
+    """The peer that limits count: an IPv4 address, or an IPv6 /64, which one host has (RFC 6177).
 
-    What is no IP address, such as a unix socket's "", is itself.
+    Other text, such as "" for a unix socket, is returned unchanged.
     """
     plain = plain_address(address)
     if plain is None or ":" not in plain:
@@ -27,10 +27,10 @@ def one_peer(address: str) -> str:
 
 
 def networks_of(address: str) -> tuple[str, ...]:
-    """The networks that one may stand behind `address`, from the narrowest.
+    """The networks that one client of `address` may control, the narrowest first.
 
-    An IPv4 address, or an IPv6 /64, /56 and /48: what a host, a home and a site are given
-    (RFC 6177). What is no IP address is itself.
+    An IPv4 address; or an IPv6 /64, /56 and /48, as assigned to a host, a home and a site
+    (RFC 6177). Other text is returned unchanged.
     """
     plain = plain_address(address)
     if plain is None or ":" not in plain:
@@ -39,19 +39,19 @@ def networks_of(address: str) -> tuple[str, ...]:
 
 
 def one_network(address: str) -> str:
-    """What limits count as one site: an IPv4 address, or an IPv6 /48."""
+    """The site that limits count: an IPv4 address, or an IPv6 /48."""
     return networks_of(address)[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Some networks; none by default. As text: separated by commas."""
+    """A set of networks, empty by default. As text: separated by commas."""
 
     networks: tuple[_Network, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Networks":
-        """ValueError: one is no network (10.0.0.1/8 is none either: bits beyond its length)."""
+        """The networks in `text`. Raises ValueError: not a network, or bits beyond the prefix."""
         words = (word.strip() for word in text.split(","))
         return cls(tuple(ipaddress.ip_network(word) for word in words if word))
 

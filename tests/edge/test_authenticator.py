@@ -96,7 +96,7 @@ async def test_a_change_during_the_check_refuses_the_sign_in(
 ) -> None:
     async with authenticator._turns.turn("other"):
         late = asyncio.create_task(authenticator.authenticate(ADDRESS, PASSWORD, client()))
-        while not authenticator._turns._lines:
+        while not authenticator._turns.waiting:
             await asyncio.sleep(0)
         if change == "password":
             await directory.set_password("u1", "another hash")
@@ -110,7 +110,7 @@ async def test_a_change_during_the_check_refuses_the_sign_in(
 async def test_a_full_line_counts_no_failure(authenticator, directory) -> None:
     async with authenticator._turns.turn("other"):
         waiting = asyncio.create_task(authenticator.authenticate(ADDRESS, PASSWORD, client()))
-        while not authenticator._turns._lines:
+        while not authenticator._turns.waiting:
             await asyncio.sleep(0)
         for _ in range(4):
             with pytest.raises(AuthenticatorBusy):

@@ -133,7 +133,7 @@ async def test_turns_go_round_and_the_longest_line_gives_way() -> None:
     assert sorted(order) == ["a", "b"]
     async with turns.turn("again"):
         assert turns._free == 0
-    assert (turns._free, dict(turns._running), dict(turns._lines)) == (1, {}, {})
+    assert (turns._free, dict(turns._running), dict(turns._queues)) == (1, {}, {})
 
 
 async def test_requests_count_by_their_work(make_world) -> None:

@@ -80,7 +80,7 @@ async def test_a_busy_server_locks_nobody_out(make_world) -> None:
     async with AsyncExitStack() as busy:
         await busy.enter_async_context(world.edge.authenticator._turns.turn("someone"))
         waiting = asyncio.create_task(sign_in(world, RIGHT))
-        while not world.edge.authenticator._turns._lines:
+        while not world.edge.authenticator._turns.waiting:
             await asyncio.sleep(0.01)
         assert await statuses(world, RIGHT, *[""] * 5) == [503] * 5
     assert (await waiting).status == 200
@@ -105,10 +105,10 @@ async def test_one_network_does_not_hold_the_line_to_the_password_check(make_wor
 
     async with world.edge.authenticator._turns.turn("someone"):
         flood = [asyncio.create_task(tried(f"2001:db8:1:{n:x}::1", "wrong")) for n in range(4)]
-        while sum(map(len, world.edge.authenticator._turns._lines.values())) < 4:
+        while world.edge.authenticator._turns.waiting < 4:
             await asyncio.sleep(0.01)
         honest = asyncio.create_task(tried(FRESH, RIGHT))
-        while FRESH not in world.edge.authenticator._turns._lines:
+        while FRESH not in world.edge.authenticator._turns._queues:
             await asyncio.sleep(0.01)
     assert await honest == 200
     assert sorted(await asyncio.gather(*flood)) == [401, 401, 401, 503], "one gave up its place"
@@ -126,7 +126,7 @@ async def test_sign_ins_that_succeed_are_limited_by_user_and_peer(make_world) ->
 async def test_a_password_changed_meanwhile_begins_no_session(world: World) -> None:
     async with world.edge.authenticator._turns.turn("a"), world.edge.authenticator._turns.turn("b"):
         late = asyncio.create_task(sign_in(world, RIGHT))
-        while not world.edge.authenticator._turns._lines:
+        while not world.edge.authenticator._turns.waiting:
             await asyncio.sleep(0.01)
         await world.directory.set_password("alice", hash_password(NEW))
     assert (await late).status == 401
