@@ -71,11 +71,9 @@ METRICS: tuple[Metric[Serving], ...] = (
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Listen once the topics exist, until `stop`. Ready when it listens and there is a domain."""
     listening: list[Serving] = []
-    home = existing(config.home)
+    path = existing(config.home).socket(config.process)
     domains, commit_times = DomainCheck(), CommitTimes()
-    health = await serve_health(
-        home.socket(config.process), _report(listening, domains), commit_times
-    )
+    health = await serve_health(path, _report(listening, domains), commit_times)
     try:
         async with adapters(config, commit_times) as opened:
             directory = await opened.directory()

@@ -132,11 +132,8 @@ async def _work(
     `warnings`: the role's own warnings for /status. A Fatal of the worker ends the process.
     """
     at_work: list[Worker] = []
-    health = await serve_health(
-        existing(config.home).socket(config.process),
-        _report(role, at_work, warnings),
-        opened.commit_times,
-    )
+    path = existing(config.home).socket(config.process)
+    health = await serve_health(path, _report(role, at_work, warnings), opened.commit_times)
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
     settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
