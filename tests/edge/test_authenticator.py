@@ -46,7 +46,7 @@ async def directory() -> MemoryDirectory:
 @pytest.fixture
 def authenticator(directory: MemoryDirectory) -> Iterator[Authenticator]:
     limiter = LoginLimiter(MemoryAttempts(), directory, LIMITS)
-    authenticator = Authenticator(directory, limiter, at_once=1, waiting_max=1)
+    authenticator = Authenticator(directory, directory, limiter, at_once=1, waiting_max=1)
     yield authenticator
     authenticator.close()
 
@@ -155,7 +155,7 @@ async def test_wrong_passwords_by_http_and_by_sasl_add_up() -> None:
     world = World(config=ApiConfig(port=0, login_failures_per_address=3))
     await world.open()
     limiter = LoginLimiter(world.attempts, world.directory, world.config.sign_ins)
-    submission = Authenticator(world.directory, limiter, at_once=1, waiting_max=1)
+    submission = Authenticator(world.directory, world.directory, limiter, at_once=1, waiting_max=1)
     assert await http_login(world, "wrong") == 401
     for _ in range(2):
         with pytest.raises(WrongCredentials):
