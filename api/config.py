@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from edge.login_limiter import LoginLimits
 from edge.trusted_networks import NONE, Networks
-from schemas.directory import NOTHING_SAID, Quota
+from schemas.directory import QUOTA_UNSET, Quota
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class ApiConfig:
     tls_handshake_s: float = 10.0
     body_max_s: float = 20.0  # for a request's body to come
 
-    quota: Quota = NOTHING_SAID  # of a user of whom nothing else is said
+    quota: Quota = QUOTA_UNSET  # of a user of whom nothing else is said
 
     session_days: int = 30
     session_use_s: int = 300  # the last use is written down no more often

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mail.directory.quotas import in_force
+from mail.directory.quotas import effective_quota
 from mail.ports import Domains, MailStore, Users
 from operations.accounts import get_domain, get_user
-from schemas.directory import NOTHING_SAID, Quota
+from schemas.directory import QUOTA_UNSET, Quota
 from schemas.mailbox import Usage
 
 UNLIMITED = Quota(size_bytes=0, messages=0)
@@ -52,7 +52,7 @@ async def user_quota(
     if quota != user.quota:
         await users.set_user_quota(user.user_id, quota)
     used = await store.usage(user.user_id)
-    return QuotaStatus(name=user.address, used=used, limits=in_force(quota, default))
+    return QuotaStatus(name=user.address, used=used, limits=effective_quota(quota, default))
 
 
 async def domain_quota(
@@ -64,4 +64,4 @@ async def domain_quota(
     if quota != domain.quota:
         await domains.set_domain_quota(domain.domain_id, quota)
     used = await store.domain_usage(domain.domain_id)
-    return QuotaStatus(name=domain.name, used=used, limits=in_force(quota, NOTHING_SAID))
+    return QuotaStatus(name=domain.name, used=used, limits=effective_quota(quota, QUOTA_UNSET))

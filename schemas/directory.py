@@ -10,14 +10,14 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     messages: int | None = None
 
 
-NOTHING_SAID = Quota()
+QUOTA_UNSET = Quota()
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
     domain_id: str  # opaque, never reused
     name: str  # lower case, A-labels (RFC 5890)
     created_at_ms: int
-    quota: Quota = NOTHING_SAID  # for all users of the domain together
+    quota: Quota = QUOTA_UNSET  # for all users of the domain together
     catch_all: str = ""  # address of the catch-all user, alias or group; "": no catch-all
 
 
@@ -28,7 +28,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool
     created_at_ms: int
     password_hash: str = ""  # argon2id; "": the user cannot sign in
-    quota: Quota = NOTHING_SAID
+    quota: Quota = QUOTA_UNSET
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,8 @@ from api.route import AuthenticatedRoute
 from edge.authenticator import WrongCredentials
 from mail.clock import rfc3339
 from mail.directory.password_rules import fault_in
-from mail.directory.quotas import in_force, is_limited
-from schemas.directory import NOTHING_SAID, Quota
+from mail.directory.quotas import effective_quota, is_limited
+from schemas.directory import QUOTA_UNSET, Quota
 from schemas.mailbox import Usage
 
 
@@ -83,14 +83,14 @@ async def get_account(call: AuthenticatedRequest) -> web.StreamResponse:
 async def _own_quota(call: AuthenticatedRequest) -> OwnQuota:
     edge, user = call.edge, call.caller.user
     usage = await edge.ports.store.usage(user.user_id)
-    own = _quota_info(usage, in_force(user.quota, edge.config.quota))
+    own = _quota_info(usage, effective_quota(user.quota, edge.config.quota))
     return OwnQuota(bytes=own.bytes, mails=own.mails, domain=await _domain_quota(call))
 
 
 async def _domain_quota(call: AuthenticatedRequest) -> QuotaInfo | None:
     """None if the domain has no quota. The usage is a cached sum, up to some seconds old."""
     domain = await call.edge.ports.domains.domain_by_id(call.caller.user.domain_id)
-    quota = in_force(domain.quota if domain else NOTHING_SAID, NOTHING_SAID)
+    quota = effective_quota(domain.quota if domain else QUOTA_UNSET, QUOTA_UNSET)
     if domain is None or not is_limited(quota):
         return None
     return _quota_info(await call.edge.domain_usages.of(domain.domain_id), quota)

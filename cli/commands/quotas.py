@@ -13,7 +13,7 @@ from mail.errors import Refused
 from mail.query.values import size_bytes
 from operations import quotas
 from operations.quotas import UNLIMITED, QuotaChange, QuotaStatus
-from schemas.directory import NOTHING_SAID, Quota
+from schemas.directory import QUOTA_UNSET, Quota
 from schemas.mailbox import Usage
 
 UNITS = ("bytes", "KiB", "MiB", "GiB")
@@ -49,7 +49,7 @@ def user_quota(
     """Show what is stored for ADDRESS and its limits; with an option, change the limits."""
     if unlimited and reset:
         raise Refused("--none and --default exclude each other")
-    start = UNLIMITED if unlimited else NOTHING_SAID if reset else None
+    start = UNLIMITED if unlimited else QUOTA_UNSET if reset else None
     change = QuotaChange(size_bytes=size, messages=mails, start=start)
 
     async def act(opened: Adapters, config: Config) -> QuotaStatus:

@@ -1,4 +1,4 @@
-"""Where aliases and groups lead in the end, within bounds."""
+"""Alias expansion: follow aliases and groups to their users, up to fixed limits."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,49 +6,49 @@ from dataclasses import dataclass, field
 from mail.errors import Refused
 from schemas.directory import Alias, User
 
-USERS_MAX = 1_000  # whom one address reaches
-ADDRESSES_MAX = 2_000  # that are looked at on the way
-STEPS_MAX = 5  # aliases and groups that lead to each other, one behind the other
+USERS_MAX = 1_000  # users of one address
+ADDRESSES_MAX = 2_000  # addresses that one expansion looks up
+STEPS_MAX = 5  # depth of nesting: aliases and groups within each other
 
-FindAddresses = Callable[[Sequence[str]], Awaitable[dict[str, User | Alias]]]  # as Directory.find
+FindAddresses = Callable[[Sequence[str]], Awaitable[dict[str, User | Alias]]]  # as Addresses.find
 
 
 class ExpansionLimitExceeded(Refused):
-    """Beyond one of the bounds."""
+    """An address expands beyond one of the limits."""
 
 
 @dataclass(slots=True)
 class Expansion:
-    """Users by id, and every address on the way."""
+    """The users of an address by id, and all addresses that were looked up."""
 
     users: dict[str, User] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    addresses: set[str] = field(default_factory=set)
 
 
-async def reach(find: FindAddresses, addresses: Iterable[str]) -> Expansion:
-    """All users behind `addresses`; what is not known is passed over, a loop is walked once.
+async def expand(find: FindAddresses, addresses: Iterable[str]) -> Expansion:
+    """Expand `addresses` to users. Unknown addresses are skipped; a loop is followed once.
 
-    One `find` a step, however many addresses it has. ExpansionLimitExceeded.
+    Each step looks up all its addresses by one `find`.
+    Raises ExpansionLimitExceeded: there are too many users, addresses or steps.
     """
-    done, ahead, steps = Expansion(), sorted(set(addresses)), 0
-    while ahead:
-        done.seen.update(ahead)
-        found = await find(ahead)
-        users = [one for one in found.values() if isinstance(one, User)]
-        done.users |= {user.user_id: user for user in users}
-        aliases = [one for one in found.values() if isinstance(one, Alias)]
-        ahead = sorted({target for one in aliases for target in one.targets} - done.seen)
+    expansion, pending, steps = Expansion(), sorted(set(addresses)), 0
+    while pending:
+        expansion.addresses.update(pending)
+        rows = (await find(pending)).values()
+        expansion.users |= {row.user_id: row for row in rows if isinstance(row, User)}
+        targets = {target for row in rows if isinstance(row, Alias) for target in row.targets}
+        pending = sorted(targets - expansion.addresses)
         steps += 1
-        _check(done, steps if ahead else 0)
-    return done
+        _check_limits(expansion, steps if pending else 0)
+    return expansion
 
 
-def _check(done: Expansion, steps: int) -> None:
-    if len(done.users) > USERS_MAX:
+def _check_limits(expansion: Expansion, steps: int) -> None:
+    if len(expansion.users) > USERS_MAX:
         raise ExpansionLimitExceeded(f"it would reach more than {USERS_MAX} users")
-    if len(done.seen) > ADDRESSES_MAX:
-        raise ExpansionLimitExceeded(f"it would lead over more than {ADDRESSES_MAX} addresses")
+    if len(expansion.addresses) > ADDRESSES_MAX:
+        raise ExpansionLimitExceeded(f"it would expand to more than {ADDRESSES_MAX} addresses")
     if steps > STEPS_MAX:
         raise ExpansionLimitExceeded(
-            f"more than {STEPS_MAX} aliases and groups would stand behind each other"
+            f"aliases and groups would be nested more than {STEPS_MAX} deep"
         )

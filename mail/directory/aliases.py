@@ -1,8 +1,8 @@
-"""What may be an alias, a group or a catch-all: checked when it is made, so that no mail fails.
+"""Rules of aliases, groups and catch-all addresses, checked when an operator changes them.
 
-Every target is a user, an alias or a group here; nothing leads back to itself, nor beyond the
-bounds of mail/directory/alias_expansion.py; a target of something cannot be removed. Errors are for
-operators.
+Every target is a local user, alias or group. No alias leads back to itself, and no expansion goes
+beyond the limits of mail/directory/alias_expansion.py. An address that is a target cannot be
+removed. Incoming mail therefore always finds its users. Error texts are written for operators.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from mail.addresses import normal_address, split_address
-from mail.directory.alias_expansion import STEPS_MAX, reach
+from mail.directory.alias_expansion import STEPS_MAX, expand
 from mail.errors import AlreadyExists, NotFound, Refused
 from mail.ports import Addresses, Domains
 from schemas.directory import Alias, Domain, User
@@ -22,53 +22,70 @@ class AliasDirectory(Addresses, Domains, Protocol):
 
 
 async def add_alias(directory: AliasDirectory, address: str, target: str, *, at_ms: int) -> Alias:
-    """Mail for `address` goes to the users behind `target`. AlreadyExists, NotFound, Refused."""
+    """Create the alias `address` for `target`; return it. The same alias again is no error.
+
+    Raises AlreadyExists: the address is in use otherwise. NotFound: no such domain or target.
+    Refused: the target is not local, or the alias would lead to itself or exceed a limit.
+    """
     return await _add(directory, address, [target], is_group=False, at_ms=at_ms)
 
 
 async def add_members(
     directory: AliasDirectory, address: str, members: Sequence[str], *, at_ms: int
 ) -> Alias:
-    """A group with these members, or these besides those it has. As `add_alias`."""
+    """Create a group with these members, or add them to it; return the group.
+
+    Raises as `add_alias`.
+    """
     return await _add(directory, address, members, is_group=True, at_ms=at_ms)
 
 
 async def remove(directory: AliasDirectory, address: str, *, is_group: bool) -> None:
-    """NotFound: there is no such alias or group. Refused: something leads to it."""
-    alias = await known(directory, address, is_group=is_group)
-    if leading := await directory.addresses_leading_to(alias.address):
-        raise Refused(f"{alias.address} is where {_some(leading)} leads: change that first")
+    """Remove an alias or group.
+
+    Raises NotFound: there is no such alias or group. Refused: another address leads to it.
+    """
+    alias = await get_alias(directory, address, is_group=is_group)
+    if sources := await directory.addresses_leading_to(alias.address):
+        raise Refused(f"{alias.address} is a target of {_some(sources)}: change that first")
     await directory.remove_alias(alias.address)
 
 
 async def remove_members(directory: AliasDirectory, address: str, members: Sequence[str]) -> Alias:
-    """NotFound: no group, or no member. Refused: none would be left. The group after it."""
-    group = await known(directory, address, is_group=True)
-    going = {normal_address(member) for member in members}
-    for member in sorted(going - set(group.targets)):
+    """Remove members of a group; return the group.
+
+    Raises NotFound: there is no such group or member. Refused: the group would be empty.
+    """
+    group = await get_alias(directory, address, is_group=True)
+    removed = {normal_address(member) for member in members}
+    for member in sorted(removed - set(group.targets)):
         raise NotFound(f"{member} is no member of {group.address}")
-    if going == set(group.targets):
-        raise Refused(f"nobody would be left: postriver group remove {group.address}")
-    for member in sorted(going):
+    if removed == set(group.targets):
+        raise Refused(f"the group would be empty: postriver group remove {group.address}")
+    for member in sorted(removed):
         await directory.remove_target(group.address, member)
-    return await known(directory, address, is_group=True)
+    return await get_alias(directory, address, is_group=True)
 
 
 async def set_catch_all(directory: AliasDirectory, domain: Domain, address: str | None) -> Domain:
-    """Whom mail reaches that has no other owner in the domain; None: nobody, it is refused."""
+    """Set the target of mail to unknown addresses of the domain; return the domain.
+
+    None: such mail is refused.
+    Raises NotFound: no such target. Refused: the target is not local.
+    """
     target = "" if address is None else normal_address(address)
     await _check_targets(directory, [target] if target else [])
     await directory.set_catch_all(domain.domain_id, target)
     return msgspec.structs.replace(domain, catch_all=target)
 
 
-async def known(directory: AliasDirectory, address: str, *, is_group: bool) -> Alias:
-    """NotFound, in words for the operator."""
+async def get_alias(directory: AliasDirectory, address: str, *, is_group: bool) -> Alias:
+    """The alias or group of `address`. Raises NotFound, with a text for the operator."""
     normal, kind = normal_address(address), _kind(is_group=is_group)
-    found = (await directory.find([normal])).get(normal)
-    if not isinstance(found, Alias) or found.is_group != is_group:
+    row = (await directory.find([normal])).get(normal)
+    if not isinstance(row, Alias) or row.is_group != is_group:
         raise NotFound(f"{normal} is no {kind} here: postriver {kind} list")
-    return found
+    return row
 
 
 async def _add(
@@ -87,9 +104,9 @@ async def _add(
         raise Refused(f"{normal} would lead to itself")
     await _check_free(directory, alias)
     await _check_targets(directory, alias.targets)
-    await _check_reach(directory, alias)
+    await _check_expansion(directory, alias)
     await directory.add_alias(alias)
-    return await known(directory, normal, is_group=is_group)
+    return await get_alias(directory, normal, is_group=is_group)
 
 
 async def _domain(directory: AliasDirectory, normal: str) -> Domain:
@@ -101,60 +118,62 @@ async def _domain(directory: AliasDirectory, normal: str) -> Domain:
 
 
 async def _check_free(directory: AliasDirectory, alias: Alias) -> None:
-    """AlreadyExists: it is a user's, of the other kind, or leads elsewhere."""
-    taken = (await directory.find([alias.address])).get(alias.address)
-    if isinstance(taken, User):
+    """Raises AlreadyExists: the address is a user's, of the other kind, or has another target."""
+    row = (await directory.find([alias.address])).get(alias.address)
+    if isinstance(row, User):
         raise AlreadyExists(f"{alias.address} is a user")
-    if taken is None:
+    if row is None:
         return
-    if taken.is_group == alias.is_group and (alias.is_group or taken.targets == alias.targets):
+    if row.is_group == alias.is_group and (alias.is_group or row.targets == alias.targets):
         return
-    kind = _kind(is_group=taken.is_group)
+    kind = _kind(is_group=row.is_group)
     raise AlreadyExists(f"{alias.address} is a{'n' * (kind == 'alias')} {kind} already")
 
 
 async def _check_targets(directory: AliasDirectory, targets: Sequence[str]) -> None:
-    found = await directory.find(targets)
+    """Raises Refused: a target is not local. NotFound: a target does not exist."""
+    rows = await directory.find(targets)
     for target in targets:
-        if target in found:
+        if target in rows:
             continue
         if await directory.domain(split_address(target)[1]) is None:
-            raise Refused(f"{target} is in no domain here: mail is not passed on to elsewhere")
+            raise Refused(f"{target} is in no domain here: mail is not forwarded to other servers")
         raise NotFound(f"{target} is no user, alias or group here")
 
 
-async def _check_reach(directory: AliasDirectory, alias: Alias) -> None:
-    """With `alias` in place, follow it and everything that leads to it. Refused."""
+async def _check_expansion(directory: AliasDirectory, alias: Alias) -> None:
+    """Expand `alias`, and each address that leads to it, as if the alias existed.
+
+    Raises Refused: the alias would lead to itself, or an expansion would exceed a limit.
+    """
 
     async def find(addresses: Sequence[str]) -> dict[str, User | Alias]:
-        found = await directory.find(addresses)
+        rows = await directory.find(addresses)
         if alias.address in addresses:
-            before = found.get(alias.address)
+            before = rows.get(alias.address)
             targets = {*alias.targets, *(before.targets if isinstance(before, Alias) else ())}
-            found[alias.address] = _leading(alias, targets)
-        return found
+            rows[alias.address] = msgspec.structs.replace(alias, targets=tuple(sorted(targets)))
+        return rows
 
-    if alias.address in (await reach(find, alias.targets)).seen:
+    if alias.address in (await expand(find, alias.targets)).addresses:
         raise Refused(f"{alias.address} would lead to itself by way of {_some(alias.targets)}")
-    for address in (alias.address, *await _above(directory, alias.address)):
-        await reach(find, [address])
+    for address in (alias.address, *await _sources(directory, alias.address)):
+        await expand(find, [address])
 
 
-async def _above(directory: AliasDirectory, address: str) -> list[str]:
-    """Every alias and group that leads to `address`, in the end."""
-    above: set[str] = set()
+async def _sources(directory: AliasDirectory, address: str) -> list[str]:
+    """All aliases and groups that lead to `address` directly or through others."""
+    sources: set[str] = set()
     level = {address}
     for _ in range(STEPS_MAX):
-        leading = [
-            one for each in sorted(level) for one in await directory.addresses_leading_to(each)
-        ]
-        level = {one for one in leading if not one.startswith("*@")} - above
-        above |= level
-    return sorted(above)
-
-
-def _leading(alias: Alias, targets: set[str]) -> Alias:
-    return msgspec.structs.replace(alias, targets=tuple(sorted(targets)))
+        next_level = {
+            source
+            for target in sorted(level)
+            for source in await directory.addresses_leading_to(target)
+        }
+        level = {source for source in next_level if not source.startswith("*@")} - sources
+        sources |= level
+    return sorted(sources)
 
 
 def _kind(*, is_group: bool) -> str:
@@ -162,5 +181,6 @@ def _kind(*, is_group: bool) -> str:
 
 
 def _some(addresses: Sequence[str]) -> str:
+    """The first three addresses and the number of the others, as text."""
     shown = ", ".join(addresses[:3])
     return shown if len(addresses) <= 3 else f"{shown} and {len(addresses) - 3} more"

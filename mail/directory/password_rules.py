@@ -1,7 +1,7 @@
-"""Which passwords may be set: long enough, and not what everybody tries first (NIST SP 800-63B).
+"""Password rules: minimum length, and no common passwords (NIST SP 800-63B).
 
-The list is our own and short. It has words, not passwords: what is left of a password without its
-digits, signs and usual letter swaps must be more than such a word.
+The word list is short and our own. It has words instead of passwords: after digits, signs and usual
+character swaps are removed, a password must have more than such a word.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 PASSWORD_MIN_CHARS = 10
 PASSWORD_MAX_CHARS = 256
 _DISTINCT_MIN = 5  # characters
-_PLAIN_MIN = 4  # letters beside common words; such a word, or three digits, stand for one
+_PLAIN_MIN = 4  # characters left; a common word, or three digits, count as one character
 _SWAPS = str.maketrans("013457@$!", "oleastasi")
 _ROWS = (
     "abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm",
@@ -17,7 +17,7 @@ _ROWS = (
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "qazwsxedcrfvtgbyhnujm",
 )  # fmt: skip
 _ENDS = re.compile(r"^[\W\d_]+|[\W\d_]+$")
-_RUN = 4  # characters in a row of those, forwards or backwards
+_RUN = 4  # consecutive characters of a row of _ROWS, forwards or backwards
 _WORDS = frozenset(
     """
     access admin administrator alexander amanda andrea andrew angel apple asdf ashley august
@@ -38,7 +38,7 @@ _WORDS = frozenset(
 
 
 def fault_in(password: str, *, address: str) -> str:
-    """Why `password` must not be set for the user of `address`; "" when it may."""
+    """Why `password` must not be set for the user of `address`; "" if it may."""
     if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
         return f"A password has {PASSWORD_MIN_CHARS} to {PASSWORD_MAX_CHARS} characters."
     folded = password.casefold()
@@ -50,26 +50,26 @@ def fault_in(password: str, *, address: str) -> str:
 
 
 def _is_common(folded: str, address: str) -> bool:
-    """Whether little is left of it without rows of keys, common words and its owner's address."""
+    """Whether too little is left without key rows, common words and the user's address."""
     known = _WORDS | _parts(address)
     swapped = _ENDS.sub("", folded).translate(_SWAPS)
     return any(_rest(text, known) < _PLAIN_MIN for text in (folded, swapped or folded))
 
 
 def _rest(text: str, known: frozenset[str]) -> int:
-    """Letters beside rows of keys and words of `known`, a word counted as one, digits by three."""
+    """Characters without key rows and `known` words; a word or three digits count as one."""
     covered, words = _in_rows(text), 0
     for word in sorted(known, key=len, reverse=True):
-        for found in re.finditer(re.escape(word), text):
-            span = set(range(*found.span()))
+        for match in re.finditer(re.escape(word), text):
+            span = set(range(*match.span()))
             words += not span <= covered
             covered |= span
-    left = [one for at, one in enumerate(text) if at not in covered]
+    left = [char for index, char in enumerate(text) if index not in covered]
     return words + sum(map(str.isalpha, left)) + sum(map(str.isdigit, left)) // 3
 
 
 def _in_rows(text: str) -> set[int]:
-    """Places of _RUN and more characters that lie in a row on a keyboard or in the alphabet."""
+    """Indexes of _RUN or more characters that are consecutive on a keyboard or in the alphabet."""
     covered: set[int] = set()
     for at in range(len(text) - _RUN + 1):
         piece = text[at : at + _RUN]

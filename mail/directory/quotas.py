@@ -1,7 +1,7 @@
-"""Quotas: how much a user and a domain may store, asked before a mail is taken and never after.
+"""Quotas of users and domains, checked before a mail is accepted and never after.
 
-What counts is what is stored. Mail on its way does not, and what was accepted is stored in any
-case, so a mailbox can go beyond its quota by what was under way when it filled.
+Only stored mail counts, not mail in the log; and accepted mail is always stored. A mailbox can
+therefore exceed its quota by the mail that was in the log when the mailbox became full.
 """
 
 import logging
@@ -11,34 +11,38 @@ from collections.abc import Sequence
 from mail.directory.usage_cache import UsageCache
 from mail.errors import Transient
 from mail.ports import MailStore, QuotaCheck
-from schemas.directory import NOTHING_SAID, Owner, Quota
+from schemas.directory import QUOTA_UNSET, Owner, Quota
 from schemas.mailbox import Usage
 
 log = logging.getLogger(__name__)
 
-SIZE_MAX_BYTES = 1 << 60
-MESSAGES_MAX = 1 << 50
-WARN_EVERY_S = 60.0
+SIZE_MAX_BYTES = 1 << 60  # largest quota
+MESSAGES_MAX = 1 << 50  # largest quota
+WARN_INTERVAL_S = 60.0
 
 
-def in_force(quota: Quota, default: Quota) -> Quota:
-    """What was said, else the default; None where there is no limit."""
+def effective_quota(quota: Quota, default: Quota) -> Quota:
+    """The limits in force: the default's where the quota sets no limit.
 
-    def first(said: int | None, otherwise: int | None) -> int | None:
-        return (otherwise if said is None else said) or None
+    In the result, a limit of None means no limit.
+    """
+
+    def value_or_default(value: int | None, default_value: int | None) -> int | None:
+        return (default_value if value is None else value) or None
 
     return Quota(
-        size_bytes=first(quota.size_bytes, default.size_bytes),
-        messages=first(quota.messages, default.messages),
+        size_bytes=value_or_default(quota.size_bytes, default.size_bytes),
+        messages=value_or_default(quota.messages, default.messages),
     )
 
 
 def is_limited(quota: Quota) -> bool:
+    """Whether the effective quota has a limit."""
     return bool(quota.size_bytes or quota.messages)
 
 
 def fits(usage: Usage, quota: Quota, *, size_bytes: int) -> bool:
-    """Whether one more mail of that size may come; 0 when its size is not known."""
+    """Whether another mail of `size_bytes` may be stored; 0 if its size is not known."""
     bytes_fit = quota.size_bytes is None or (
         usage.size_bytes < quota.size_bytes and usage.size_bytes + size_bytes <= quota.size_bytes
     )
@@ -46,7 +50,7 @@ def fits(usage: Usage, quota: Quota, *, size_bytes: int) -> bool:
 
 
 class StoredQuotaCheck(QuotaCheck):
-    """The Room over a MailStore. Without a quota nothing is read."""
+    """QuotaCheck over the usage in the mail store. Without a quota nothing is read."""
 
     def __init__(self, store: MailStore, default: Quota) -> None:
         self._default = default
@@ -61,27 +65,27 @@ class StoredQuotaCheck(QuotaCheck):
         return False
 
     async def _fits(self, owner: Owner, size_bytes: int) -> bool:
-        """A store that does not answer stops no mail: it waits in the log, not in the store."""
+        """Whether the owner has room; True if the store does not answer: mail waits in the log."""
         try:
             return await self._fits_both(owner, size_bytes)
         except Transient as error:
-            self._warn(f"quotas are not looked at: {error}")
+            self._warn(f"quotas are not checked: {error}")
             return True
 
     async def _fits_both(self, owner: Owner, size_bytes: int) -> bool:
-        """The domain first: of a group all members share what is known of it."""
+        """Check the domain's quota first: all members of a group share its cached usage."""
         user_id, domain_id = owner.user.user_id, owner.domain.domain_id
         for quota, usages, id_ in (
-            (in_force(owner.domain.quota, NOTHING_SAID), self._domains, domain_id),
-            (in_force(owner.user.quota, self._default), self._users, user_id),
+            (effective_quota(owner.domain.quota, QUOTA_UNSET), self._domains, domain_id),
+            (effective_quota(owner.user.quota, self._default), self._users, user_id),
         ):
             if is_limited(quota) and not fits(await usages.of(id_), quota, size_bytes=size_bytes):
                 return False
         return True
 
     def _warn(self, text: str) -> None:
-        """Once a minute, however many recipients there are."""
+        """Log a warning, at most once per WARN_INTERVAL_S for all recipients together."""
         now_s = time.monotonic()
         if now_s >= self._silent_until_s:
-            self._silent_until_s = now_s + WARN_EVERY_S
+            self._silent_until_s = now_s + WARN_INTERVAL_S
             log.warning(text)

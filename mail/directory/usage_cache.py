@@ -1,4 +1,4 @@
-"""How much is stored, as it was some seconds ago: asked often, read seldom."""
+"""Usage cache: stored size and messages of users or domains, up to some seconds old."""
 
 import asyncio
 import math
@@ -9,43 +9,47 @@ from dataclasses import dataclass
 from mail.errors import StoreUnavailable
 from schemas.mailbox import Usage
 
-KEEP_S = 3.0
-KEPT_MAX = 10_000  # the oldest are forgotten first
-PATIENCE_S = 1.0  # for one who waits; the store may take longer
-DEARNESS = 50  # what takes long to read is kept for so many times as long
+KEEP_S = 3.0  # shortest time that a usage is cached
+KEPT_MAX = 10_000  # usages; the oldest is dropped first
+WAIT_MAX_S = 1.0  # a caller waits so long; the read in the store may take longer
+TTL_PER_READ_TIME = 50  # a usage is cached for so many times the time of its read
 
 
 @dataclass(slots=True)
 class _Kept:
     task: asyncio.Task[Usage]
-    until_s: float = math.inf  # while it is read
+    until_s: float = math.inf  # infinite during the read
 
 
 class UsageCache:
-    """Of users or of domains, by id. Whoever asks meanwhile waits for the same read."""
+    """Usage of users, or of domains, by id. Concurrent callers share one read."""
 
     def __init__(
         self,
-        ask: Callable[[str], Awaitable[Usage]],
+        read: Callable[[str], Awaitable[Usage]],
         *,
         keep_s: float = KEEP_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ask = ask
+        self._read_usage = read
         self._keep_s = keep_s
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
 
     async def of(self, id_: str) -> Usage:
-        """StoreUnavailable: the store is away or slow; asked again when that has been kept."""
+        """The usage of `id_`.
+
+        Raises StoreUnavailable: the store failed, or took longer than WAIT_MAX_S. A failure is
+        cached as long as a usage.
+        """
         kept = self._kept.get(id_)
         if kept is None or kept.until_s <= self._clock():
             kept = self._begin(id_)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WAIT_MAX_S):
                 return await asyncio.shield(kept.task)
         except TimeoutError:
-            raise StoreUnavailable("mail", "usage is not told in time") from None
+            raise StoreUnavailable("mail", "usage was not read in time") from None
 
     def _begin(self, id_: str) -> _Kept:
         self._kept.pop(id_, None)
@@ -56,12 +60,12 @@ class UsageCache:
 
         def keep(task: asyncio.Task[Usage]) -> None:
             now_s = self._clock()
-            kept.until_s = now_s + max(self._keep_s, DEARNESS * (now_s - began_s))
+            kept.until_s = now_s + max(self._keep_s, TTL_PER_READ_TIME * (now_s - began_s))
             if not task.cancelled():
-                task.exception()  # seen, though nobody may have waited for it
+                task.exception()  # marks the exception as retrieved: all callers may have gone
 
         kept.task.add_done_callback(keep)
         return kept
 
     async def _read(self, id_: str) -> Usage:
-        return await self._ask(id_)
+        return await self._read_usage(id_)

@@ -5,7 +5,7 @@ import pytest
 from mail.errors import NotFound
 from operations import accounts
 from operations.quotas import UNLIMITED, QuotaChange, domain_quota, user_quota
-from schemas.directory import NOTHING_SAID, Quota
+from schemas.directory import QUOTA_UNSET, Quota
 from schemas.mailbox import Usage
 from stores.memory import MemoryDirectory, MemoryMailStore
 
@@ -27,9 +27,9 @@ async def directory() -> MemoryDirectory:
         (QuotaChange(), Quota(size_bytes=5, messages=7), Quota(size_bytes=5, messages=7)),
         (QuotaChange(messages=9), Quota(size_bytes=5, messages=9), Quota(size_bytes=5, messages=9)),
         (QuotaChange(start=UNLIMITED), UNLIMITED, Quota()),
-        (QuotaChange(start=NOTHING_SAID), NOTHING_SAID, Quota(size_bytes=1000)),
+        (QuotaChange(start=QUOTA_UNSET), QUOTA_UNSET, Quota(size_bytes=1000)),
         (
-            QuotaChange(start=NOTHING_SAID, messages=9),
+            QuotaChange(start=QUOTA_UNSET, messages=9),
             Quota(messages=9),
             Quota(size_bytes=1000, messages=9),
         ),

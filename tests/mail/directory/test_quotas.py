@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mail.directory.quotas import StoredQuotaCheck, fits, in_force
+from mail.directory.quotas import StoredQuotaCheck, effective_quota, fits
 from mail.directory.usage_cache import UsageCache
 from mail.errors import StoreUnavailable
 from schemas.directory import Domain, Owner, Quota, User
@@ -22,7 +22,7 @@ from stores.memory import MemoryMailStore
     ],
 )
 def test_the_quota_in_force(said: Quota, default: Quota, force: Quota) -> None:
-    assert in_force(said, default) == force
+    assert effective_quota(said, default) == force
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_a_store_that_is_away_stops_no_mail_and_is_said_once(
     for _ in range(5):
         assert await room.has_room([owner(Quota())], size_bytes=10**9)
     assert asked == ["read"]
-    assert [record.message for record in caplog.records] == ["quotas are not looked at: mail: gone"]
+    assert [record.message for record in caplog.records] == ["quotas are not checked: mail: gone"]
 
 
 async def test_without_a_quota_nothing_is_read() -> None:
