@@ -136,7 +136,7 @@ MAIL: tuple[Statements, ...] = (
     # message_counter: a message_key is never used twice, even if its row is deleted.
     # command: follow_up is the next chunk of a bulk command, set when the entry is folded.
     # rebuild: progress of a rebuild; rebuild_record and rebuild_binding are its scratch tables.
-    # Tombstones lose their header summaries (stores/sqlite/mail_store/upgrade.py).
+    # Tombstones lose their header summaries and hops (stores/sqlite/mail_store/upgrade.py).
     (
         "DROP INDEX mailbox_by_feed",
         "ALTER TABLE mailbox DROP COLUMN feed_from_ms",

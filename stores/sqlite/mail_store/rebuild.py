@@ -81,7 +81,7 @@ def rebuild(
 ) -> Rebuild:
     """Run the step of `order`; return the progress, unchanged if that step is not the next step.
 
-    Raises JournalDamaged. Refused: a later rebuild replaced this one, or the state cannot be read.
+    Raises JournalDamaged. Refused: a later rebuild has begun, or the state cannot be read.
     """
     mailbox = journal_and_rows.header_of(connection, order.user_id)
     if not mailbox.key:

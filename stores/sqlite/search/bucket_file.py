@@ -23,8 +23,9 @@ SEARCH_SQLITE = SqliteConfig(readers=1, cache_kib=2048)  # the system caches the
 class SqliteSearchConfig:
     """How one process writes and reads the index.
 
-    A bucket's transaction begins `gather_min_s` after its first change and `gather_s` after the
-    bucket's previous transaction, whichever is later, or as soon as `gather_max` changes wait.
+    A bucket's transaction begins at the later of two times: `gather_min_s` after its first change,
+    and `gather_s` after the bucket's previous transaction. It begins at once when `gather_max`
+    changes wait.
     """
 
     gather_min_s: float = 0.002

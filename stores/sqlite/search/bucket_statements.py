@@ -1,7 +1,7 @@
-"""One bucket of the full-text index, as SQL: what a batch of changes writes, what a search reads.
+"""Statements on one bucket of the full-text index: write a batch of changes, run searches.
 
-Order: a document's id is its arrival time and the beginning of its message id, so that SQLite walks
-matches newest first without sorting, and stops at the page's end.
+The id of a document is its arrival time followed by the first bits of its message id. So SQLite
+reads matches newest first without sorting, and stops at the end of the page.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import msgspec
 
@@ -22,12 +23,12 @@ from schemas.search import IndexDocument
 from stores.sqlite.search.fts5_query import COLUMNS, columns, expression
 from stores.sqlite.search.time_limit import is_interrupt
 
-_TIE_BITS = 21  # of the message id, below the time
+_TIE_BITS = 21  # of the message id, after the time
 _TIME_MAX_MS = (1 << 42) - 1  # the year 2109
 _ID_MAX = (1 << 63) - 1
-_PACKING = 1  # zlib's level: three times quicker than the usual one, and a tenth larger
+_ZLIB_LEVEL = 1  # three times faster than the default level, and a tenth larger
 
-_SOME = "SELECT message_id FROM doc WHERE user_id=? LIMIT ?"
+_FIRST_IDS = "SELECT message_id FROM doc WHERE user_id=? LIMIT ?"
 _FIND = "SELECT id, digest FROM doc WHERE user_id=? AND message_id=?"
 _TAKEN = "SELECT 1 FROM doc WHERE id=?"
 _ADD_DOC = "INSERT INTO doc (id, user_id, message_id, size_bytes, digest) VALUES (?,?,?,?,?)"
@@ -40,14 +41,15 @@ _REMOVE_TEXT = "DELETE FROM text WHERE id=?"
 _TEXT = (
     "SELECT packed FROM doc JOIN text ON text.id = doc.id WHERE doc.user_id=? AND doc.message_id=?"
 )
-# CROSS JOIN: matches first, in their order; `doc` names them, and checks owner and size once more.
+# CROSS JOIN makes SQLite read the matches first, in their order, and then join `doc`, which has the
+# message ids and the exact owner and size.
 _JOINED = "fts CROSS JOIN doc ON doc.id = fts.rowid"
 _BOUNDS = "fts MATCH ? AND fts.rowid >= ? AND fts.rowid < ?"
 _FULL_BOUNDS = f"{_BOUNDS} AND doc.user_id = ? AND doc.size_bytes BETWEEN ? AND ?"
 _SEARCH_START = f"SELECT fts.rowid, doc.message_id FROM {_JOINED} WHERE {_FULL_BOUNDS}"
 _SEARCH_END = " ORDER BY fts.rowid DESC LIMIT ?"
 _SEARCH = _SEARCH_START + _SEARCH_END
-_OTHERS_BETWEEN = 8  # matches walked for each that is asked about
+_READ_PER_ID = 8  # matches that `matching` reads for each message id, before it searches by id
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(IndexDocument).decode
@@ -55,109 +57,110 @@ _unpack = msgspec.msgpack.Decoder(IndexDocument).decode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexChange:
-    """A document to add or, when it is None, the message to remove."""
+    """A document to add; None: remove the document of the message."""
 
     user_id: str
     message_id: str
     document: IndexDocument | None
 
 
-# A statement about `fts`, the id it is about, and the columns that it adds or removes.
-_Step = tuple[str, int, tuple[str, ...]]
+# A statement on `fts`, the id of its row, and the columns that it adds or removes.
+_FtsStatement = tuple[str, int, tuple[str, ...]]
 
 
 def write(connection: sqlite3.Connection, changes: Sequence[IndexChange]) -> None:
-    """Make `changes` in a running transaction; of several for one message the last one counts.
+    """Write `changes` in the running transaction; the last change of a message counts.
 
-    FTS5 writes out its buffer whenever ids do not ascend: so its part is done last, in order.
+    FTS5 flushes its buffer whenever ids do not ascend, so its statements run last, in id order.
     """
-    # Merges free pages all the time; zeroing them costs a third and hides nothing while the
-    # mail itself is stored beside.
+    # FTS5 merges free pages all the time. Overwriting them costs a third more and hides nothing,
+    # because the mail store holds the mail itself.
     connection.execute("PRAGMA secure_delete=FAST")
     last = {(change.user_id, change.message_id): change for change in changes}
-    steps = [step for change in last.values() for step in _steps(connection, change)]
-    for statement, id_, texts in sorted(steps, key=lambda step: step[1]):
+    fts = [statement for change in last.values() for statement in _change(connection, change)]
+    for statement, id_, texts in sorted(fts, key=itemgetter(1)):
         connection.execute(statement, (id_, *texts))
 
 
 def find(
     connection: sqlite3.Connection, user_id: str, query: IndexQuery, *, before: int, limit: int
 ) -> IndexMatches:
-    """Ids and message ids of the first `limit` matches below the id `before`, newest first.
+    """Return ids and message ids of the first `limit` matches below the id `before`, newest first.
 
-    When it is interrupted it gives what it has found; sqlite3.Error when that is nothing.
+    An interrupted search returns the matches found so far. Raises sqlite3.Error if there are no
+    matches yet.
     """
     low, high = _times(query)
     values = (expression(user_id, query), low, min(before, high), user_id, *_sizes(query))
-    found: list[ListPosition] = []
+    positions: list[ListPosition] = []
     try:
         for row in connection.execute(_SEARCH, (*values, limit)):
-            found.append(row)  # noqa: PERF402  (what was found before an interrupt counts)
+            positions.append(row)  # noqa: PERF402  (an interrupt must keep the matches before it)
     except sqlite3.OperationalError as error:
-        if not (found and is_interrupt(error)):
+        if not (positions and is_interrupt(error)):
             raise
-        return IndexMatches(found, has_more=True)
-    return IndexMatches(found, has_more=len(found) == limit)
+        return IndexMatches(positions, has_more=True)
+    return IndexMatches(positions, has_more=len(positions) == limit)
 
 
 def matching(
     connection: sqlite3.Connection, user_id: str, query: IndexQuery, message_ids: Sequence[str]
 ) -> set[str]:
-    """Those that match.
+    """Return those of `message_ids` that match.
 
-    One search from the first to the last of them, when few others match in between; else FTS5
-    looks for each, which takes it as long as a search.
+    One search covers the range from the lowest to the highest id, if few other messages match in
+    that range. Otherwise FTS5 searches for each id, and each takes as long as a search.
     """
-    found = [connection.execute(_FIND, (user_id, one)).fetchone() for one in message_ids]
-    ids = {row[0] for row in found if row}
+    rows = [connection.execute(_FIND, (user_id, id_)).fetchone() for id_ in message_ids]
+    ids = {row[0] for row in rows if row}
     if not ids:
         return set()
     low, high = _times(query)
     low, high = max(low, min(ids)), min(high, max(ids) + 1)
     values = (expression(user_id, query), low, high, user_id, *_sizes(query))
-    most = _OTHERS_BETWEEN * len(ids)
-    between: list[ListPosition] = connection.execute(_SEARCH, (*values, most)).fetchall()
-    if len(between) == most:
-        only = f" AND fts.rowid IN ({','.join('?' * len(ids))})"
-        between = connection.execute(
-            _SEARCH_START + only + _SEARCH_END, (*values, *ids, len(ids))
+    limit = _READ_PER_ID * len(ids)
+    matches: list[ListPosition] = connection.execute(_SEARCH, (*values, limit)).fetchall()
+    if len(matches) == limit:
+        has_id = f" AND fts.rowid IN ({','.join('?' * len(ids))})"
+        matches = connection.execute(
+            _SEARCH_START + has_id + _SEARCH_END, (*values, *ids, len(ids))
         ).fetchall()
-    return {message_id for id_, message_id in between if id_ in ids}
+    return {message_id for id_, message_id in matches if id_ in ids}
 
 
 def count(connection: sqlite3.Connection, user_id: str, query: IndexQuery, *, limit: int) -> int:
-    """How many match, at most `limit`."""
+    """Return the number of matches, at most `limit`."""
     low, high = _times(query)
     values: tuple[str | int, ...] = (expression(user_id, query), low, high)
     matches = f"SELECT 1 FROM fts WHERE {_BOUNDS}"
     if query.min_bytes is not None or query.max_bytes is not None:
         values = (*values, user_id, *_sizes(query))
         matches = f"SELECT 1 FROM {_JOINED} WHERE {_FULL_BOUNDS}"
-    found = connection.execute(f"SELECT count(*) FROM ({matches} LIMIT ?)", (*values, limit))
-    (number,) = found.fetchone()
+    query_count = f"SELECT count(*) FROM ({matches} LIMIT ?)"
+    (number,) = connection.execute(query_count, (*values, limit)).fetchone()
     return int(number)
 
 
 def highlight(
     connection: sqlite3.Connection, user_id: str, node: Node, message_ids: Sequence[str]
 ) -> dict[str, HighlightedText]:
-    highlighter, found = Highlighter(node), {}
+    highlighter, texts = Highlighter(node), {}
     for message_id in message_ids:
         row = connection.execute(_TEXT, (user_id, message_id)).fetchone()
         if row is not None:
             document = _unpack(zlib.decompress(row[0]))
-            found[message_id] = highlighter.highlight(document.subject, document.body)
-    return found
+            texts[message_id] = highlighter.highlight(document.subject, document.body)
+    return texts
 
 
 def indexed(connection: sqlite3.Connection, user_id: str, message_ids: Sequence[str]) -> set[str]:
-    return {one for one in message_ids if connection.execute(_FIND, (user_id, one)).fetchone()}
+    return {id_ for id_ in message_ids if connection.execute(_FIND, (user_id, id_)).fetchone()}
 
 
-def some(connection: sqlite3.Connection, user_id: str, *, limit: int) -> list[str]:
-    """Message ids of documents that the index holds."""
-    found = connection.execute(_SOME, (user_id, limit))
-    return [message_id for (message_id,) in found]
+def first_ids(connection: sqlite3.Connection, user_id: str, *, limit: int) -> list[str]:
+    """Return message ids of up to `limit` documents of the user, in any order."""
+    rows = connection.execute(_FIRST_IDS, (user_id, limit))
+    return [message_id for (message_id,) in rows]
 
 
 def mark_unfilled(connection: sqlite3.Connection, user_id: str) -> None:
@@ -172,27 +175,28 @@ def mark_filled(connection: sqlite3.Connection, user_id: str) -> None:
     connection.execute("DELETE FROM unfilled WHERE user_id=?", (user_id,))
 
 
-def _steps(connection: sqlite3.Connection, change: IndexChange) -> Iterator[_Step]:
-    """Make one change in `doc` and `text`, and tell what is left to do in `fts`."""
-    found = connection.execute(_FIND, (change.user_id, change.message_id)).fetchone()
+def _change(connection: sqlite3.Connection, change: IndexChange) -> Iterator[_FtsStatement]:
+    """Write one change to `doc` and `text`; yield the statements that it needs on `fts`."""
+    row = connection.execute(_FIND, (change.user_id, change.message_id)).fetchone()
     packed = _packed(change.document) if change.document is not None else b""
     digest = hashlib.blake2b(packed, digest_size=16).digest()
-    if found is not None and change.document is not None and found[1] == digest:
+    if row is not None and change.document is not None and row[1] == digest:
         return
-    if found is not None:
-        yield _REMOVE_FTS, found[0], columns(_stored(connection, found[0]))
-        connection.execute(_REMOVE_DOC, (found[0],))
-        connection.execute(_REMOVE_TEXT, (found[0],))
+    if row is not None:
+        old_id = row[0]
+        yield _REMOVE_FTS, old_id, columns(_stored(connection, old_id))
+        connection.execute(_REMOVE_DOC, (old_id,))
+        connection.execute(_REMOVE_TEXT, (old_id,))
     if change.document is not None:
         id_ = _free_id(connection, change.document)
-        row = (id_, change.user_id, change.message_id, change.document.size_bytes, digest)
-        connection.execute(_ADD_DOC, row)
-        connection.execute(_ADD_TEXT, (id_, zlib.compress(packed, _PACKING)))
+        new_row = (id_, change.user_id, change.message_id, change.document.size_bytes, digest)
+        connection.execute(_ADD_DOC, new_row)
+        connection.execute(_ADD_TEXT, (id_, zlib.compress(packed, _ZLIB_LEVEL)))
         yield _ADD_FTS, id_, columns(change.document)
 
 
 def _packed(document: IndexDocument) -> bytes:
-    """What of it is searchable, in valid Unicode."""
+    """Encode the document with its searchable texts cut to TEXT_MAX_CHARS, in valid Unicode."""
     texts = {
         field: getattr(document, field)[:TEXT_MAX_CHARS].encode("utf-8", "replace").decode()
         for field in SEARCHED_FIELDS
@@ -210,7 +214,7 @@ def _sizes(query: IndexQuery) -> tuple[int, int]:
 
 
 def _times(query: IndexQuery) -> tuple[int, int]:
-    """The first id that is late enough, and the first that is too late."""
+    """Return the lowest id in the query's time range, and the lowest id after the range."""
     low = 0 if query.since_ms is None else _first_id(query.since_ms)
     return low, _ID_MAX if query.before_ms is None else _first_id(query.before_ms)
 
@@ -220,7 +224,10 @@ def _first_id(time_ms: int) -> int:
 
 
 def _free_id(connection: sqlite3.Connection, document: IndexDocument) -> int:
-    """By arrival, then by message id; the next one where two agree in 21 bits and a millisecond."""
+    """Return the id of the document: arrival time, then the first bits of the message id.
+
+    If that id is taken (same millisecond, same 21 bits), return the next lower free id.
+    """
     time_ms = min(max(document.received_at_ms, 0), _TIME_MAX_MS)
     id_ = time_ms << _TIE_BITS | _tie(document.message_id)
     while connection.execute(_TAKEN, (id_,)).fetchone():
@@ -229,7 +236,7 @@ def _free_id(connection: sqlite3.Connection, document: IndexDocument) -> int:
 
 
 def _tie(message_id: str) -> int:
-    """The first 21 bits of a UUID's text, in the text's order."""
+    """Return the first 21 bits of a UUID, which sort like its text; 0 for another id."""
     try:
         return int(message_id[:6], 16) >> (24 - _TIE_BITS)
     except ValueError:

@@ -1,9 +1,9 @@
-"""What the full-text table holds of a document, and how a search is said in FTS5's language.
+"""Columns of a document in the full-text table, and the FTS5 expression of a query.
 
-Besides its texts a document has tokens `about` it: of its owner, of its size, and one when
-something is attached. They hold a character that no text yields (mail/query/tokenizer.py), so that
-no words can name them. Every search demands the owner's. Sizes are known by their number of bits
-there: an exact bound leaves it to the table `doc` to tell apart those of as many bits.
+The column `about` has tokens for the owner, for the size, and for attachments. They contain a
+character that no text yields (mail/query/tokenizer.py), so no words of a query match them. Every
+search requires the owner's token. The size token is the number of bits of the size; the table `doc`
+has the exact size, for sizes with as many bits as a bound of the query.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from mail.query.tokenizer import tokens
 from mail.query.tree import SEARCHED_FIELDS, And, Node, Not, Or, WordsNode, phrase
 from schemas.search import IndexDocument
 
-_MARK = "\ue000"  # private use: never a letter
+_MARK = "\ue000"  # private use: no text yields it
 _ATTACHED = f"{_MARK}attached"
 _BITS_MAX = 48
 COLUMNS = ("about", *(f'"{field}"' for field in SEARCHED_FIELDS))
 
 
 def columns(document: IndexDocument) -> tuple[str, ...]:
-    """The tokens of each column, as FTS5 is given them."""
+    """Return the text of each column: its tokens, joined by spaces."""
     about = [_owner(document.user_id), _bits(document.size_bytes)]
     if document.has_attachments:
         about.append(_ATTACHED)
@@ -30,20 +30,20 @@ def columns(document: IndexDocument) -> tuple[str, ...]:
 
 
 def expression(user_id: str, query: IndexQuery) -> str:
-    """All of `query` but its times, and sizes only as near as their bits."""
+    """Return the FTS5 expression of `query`, without times, and with sizes by number of bits."""
     owner = f'about : "{_owner(user_id)}"'
-    demanded = [owner]
+    required = [owner]
     if query.min_bytes is not None or query.max_bytes is not None:
-        demanded.append(_sizes(query))
+        required.append(_sizes(query))
     if query.has_attachments:
-        demanded.append(f'about : "{_ATTACHED}"')
-    attached_not = f' NOT about : "{_ATTACHED}"' if query.has_attachments is False else ""
-    bounded = f"({' AND '.join(demanded)}{attached_not})"
+        required.append(f'about : "{_ATTACHED}"')
+    not_attached = f' NOT about : "{_ATTACHED}"' if query.has_attachments is False else ""
+    bounded = f"({' AND '.join(required)}{not_attached})"
     return _and(query.text.of if isinstance(query.text, And) else (query.text,), bounded)
 
 
 def _node(node: Node, owner: str) -> str:
-    """FTS5's NOT stands between two: what is only excluded is excluded from all of the owner's."""
+    """Return the expression of a node. NOT is binary in FTS5: negate within all of the owner."""
     match node:
         case And(of):
             return _and(of, owner)
@@ -54,21 +54,21 @@ def _node(node: Node, owner: str) -> str:
         case WordsNode():
             return _words(node)
         case _:
-            msg = f"an index knows nothing of {node}"
+            msg = f"the index cannot search for {node}"
             raise ValueError(msg)
 
 
 def _and(of: Sequence[Node], owner: str) -> str:
-    demanded = [_node(part, owner) for part in of if not isinstance(part, Not)]
+    required = [_node(part, owner) for part in of if not isinstance(part, Not)]
     excluded = [_node(part.of, owner) for part in of if isinstance(part, Not)]
-    both = " AND ".join([owner, *demanded])
-    return f"(({both}) NOT ({' OR '.join(excluded)}))" if excluded else f"({both})"
+    included = " AND ".join([owner, *required])
+    return f"(({included}) NOT ({' OR '.join(excluded)}))" if excluded else f"({included})"
 
 
 def _words(words: WordsNode) -> str:
-    found, prefix = phrase(words)
+    word_tokens, prefix = phrase(words)
     column = f'"{words.field}" : ' if words.field else ""
-    return f'{column}"{" ".join(found)}"{" *" if prefix else ""}'
+    return f'{column}"{" ".join(word_tokens)}"{" *" if prefix else ""}'
 
 
 def _sizes(query: IndexQuery) -> str:

@@ -1,10 +1,10 @@
-"""Full-text search of the embedded profile: SQLite FTS5, one file per bucket of users.
+"""SearchIndex over SQLite FTS5, one file per bucket of users.
 
-A bucket is a stable hash of the user id, modulo BUCKETS: files stay small, and no two users' writes
-wait for each other unless they share one. Reads never wait for writes (WAL).
-An added document is on disk when `add` returns (synchronous=FULL, stores/sqlite/database_file.py):
-the stage that calls it acknowledges its event then. The index is a projection: when its folder is
-lost, it is filled again from the mailboxes.
+The bucket is a stable hash of the user id, modulo BUCKETS. So files stay small, and writes of two
+users wait for each other only in the same bucket. Reads never wait for writes (WAL).
+A document is on disk when `add` returns (synchronous=FULL, stores/sqlite/database_file.py); the
+calling stage then commits its event. The index is a view: if its folder is lost, the index is
+filled again from the mailboxes.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from schemas.search import IndexDocument
 from stores.sqlite.search import bucket_statements
 from stores.sqlite.search.bucket_file import BucketFile, SqliteSearchConfig
 from stores.sqlite.search.bucket_statements import IndexChange
-from stores.sqlite.search.time_limit import within
+from stores.sqlite.search.time_limit import time_limit
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BUCKETS = 16  # part of the format: another number would look for users in other files
+BUCKETS = 16  # part of the stored format: it decides which file holds a user
 
 
 class SqliteSearchIndex:
-    """SearchIndex over SQLite FTS5. `folder` is made on first use; one event loop uses it.
+    """SearchIndex in `folder`, which is created on first use. For use by one event loop.
 
-    Any number of processes may read. Several may write, at the price of waiting for each other.
+    Any number of processes may read. Several processes may write, but wait for each other.
     """
 
     def __init__(self, folder: Path, config: SqliteSearchConfig | None = None) -> None:
@@ -48,10 +48,10 @@ class SqliteSearchIndex:
         ]
 
     async def add(self, document: IndexDocument) -> None:
-        await self._change(document.user_id, document.message_id, document)
+        await self._write(document.user_id, document.message_id, document)
 
     async def remove(self, user_id: str, message_id: str) -> None:
-        await self._change(user_id, message_id, None)
+        await self._write(user_id, message_id, None)
 
     async def find(
         self,
@@ -98,8 +98,9 @@ class SqliteSearchIndex:
     async def clear(self, user_id: str) -> None:
         file = await self._bucket(user_id).file()
         await file.write(lambda connection: bucket_statements.mark_unfilled(connection, user_id))
-        while some := await self._read(user_id, bucket_statements.some, limit=self._batch_max):
-            await asyncio.gather(*(self.remove(user_id, message_id) for message_id in some))
+        limit = self._batch_max
+        while ids := await self._read(user_id, bucket_statements.first_ids, limit=limit):
+            await asyncio.gather(*(self.remove(user_id, message_id) for message_id in ids))
 
     async def unfilled(self) -> list[str]:
         files = [await bucket.file() for bucket in self._buckets]
@@ -119,34 +120,34 @@ class SqliteSearchIndex:
         self,
         user_id: str,
         budget: TimeBudget | None,
-        work: Callable[Concatenate[sqlite3.Connection, str, P], T],
+        statement: Callable[Concatenate[sqlite3.Connection, str, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        def searched(connection: sqlite3.Connection, user_id: str) -> T:
-            with within(connection, budget):
-                return work(connection, user_id, *args, **kwargs)
+        def search(connection: sqlite3.Connection, user_id: str) -> T:
+            with time_limit(connection, budget):
+                return statement(connection, user_id, *args, **kwargs)
 
-        return await self._read(user_id, searched)
+        return await self._read(user_id, search)
 
     async def _read(
         self,
         user_id: str,
-        work: Callable[Concatenate[sqlite3.Connection, str, P], T],
+        statement: Callable[Concatenate[sqlite3.Connection, str, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         file = await self._bucket(user_id).file()
-        return await file.read(lambda connection: work(connection, user_id, *args, **kwargs))
+        return await file.read(lambda connection: statement(connection, user_id, *args, **kwargs))
 
-    async def _change(self, user: str, message: str, document: IndexDocument | None) -> None:
-        change = IndexChange(user_id=user, message_id=message, document=document)
-        await self._bucket(user).write(change)
+    async def _write(self, user_id: str, message_id: str, document: IndexDocument | None) -> None:
+        change = IndexChange(user_id=user_id, message_id=message_id, document=document)
+        await self._bucket(user_id).write(change)
 
     def _bucket(self, user_id: str) -> BucketFile:
         return self._buckets[bucket_of(user_id)]
 
 
 def bucket_of(user_id: str) -> int:
-    """The bucket of a user, from 0; the same for ever."""
+    """Return the number of the user's bucket, from 0; it never changes."""
     return hashlib.blake2b(user_id.encode(), digest_size=1).digest()[0] % BUCKETS

@@ -1,4 +1,4 @@
-"""A search is broken off when its time is over, wherever in its statement it is."""
+"""Interrupt a search when its time budget ends, in the middle of a statement if need be."""
 
 import sqlite3
 import time
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from mail.query.time_budget import SearchTimedOut, TimeBudget
 
-_STEPS = 500  # of SQLite's machine between looks at the clock: some tenths of a millisecond
+_STEPS = 500  # SQLite instructions between checks of the clock: some tenths of a millisecond
 
 
 @contextmanager
-def within(connection: sqlite3.Connection, budget: TimeBudget | None) -> Iterator[None]:
-    """Charge what is done inside. SearchTimedOut when it takes longer than what is left."""
+def time_limit(connection: sqlite3.Connection, budget: TimeBudget | None) -> Iterator[None]:
+    """Spend the time of the block from `budget`. Raises SearchTimedOut: the budget ends in it."""
     if budget is None:
         yield
         return
