@@ -25,6 +25,7 @@ from streams.config import Bootstrap, PublisherConfig, StreamsConfig, TopicsConf
 from streams.publisher import KafkaPublisher
 from streams.topics.admin import ensure_topics
 from streams.topology import FOREVER, Stage, Topic
+from streams.worker.stage_handler import bind
 from streams.worker.worker import Worker
 
 
@@ -90,8 +91,8 @@ class Bench:
             bootstrap=self.bootstrap, worker="bench", data_folder=Path(tempfile.mkdtemp())
         )
         return Worker(
-            self.name, {"answer": answer}, lambda _: None, stages=(stage,), config=config,
-            river=self.publisher, epochs=epochs, topics={self.notes.name: self.notes},
+            self.name, lambda _: {"answer": bind(answer, None)}, stages=(stage,), config=config,
+            publisher=self.publisher, epochs=epochs, topics={self.notes.name: self.notes},
         )  # fmt: skip
 
     async def put(self, count: int) -> None:

@@ -1,8 +1,8 @@
-"""Events as bytes: MessagePack, one tagged union per topic.
+"""Encoding of events: MessagePack, one tagged union per topic.
 
-A reader of a topic takes what the topic carries and nothing else, in the form of this version or
-of an earlier one; unknown fields are passed over, so that a newer writer does not stop an older
-reader.
+A topic's decoder accepts the events that the topic carries and no other, in the form of this
+version or of an earlier version. It ignores unknown fields, so that a newer writer does not stop an
+older reader.
 """
 
 from functools import lru_cache
@@ -19,19 +19,22 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(event: Event) -> bytes:
-    """The bytes of an event. ValueError when it cannot be written (lone surrogates)."""
+    """Return the bytes of an event. Raises ValueError: it cannot be encoded (lone surrogates)."""
     return _encoder.encode(event)
 
 
 def decode(topic_name: str, offset: int, raw: bytes | None) -> Event:
-    """The event in `raw`, which stands at `offset` of a topic of the table. Undecodable."""
-    return cast("Event", decode_of(BY_NAME[topic_name], offset, raw))
+    """Return the event in `raw`, the record at `offset` of a topic. Raises as `decode_of`."""
+    return decode_of(BY_NAME[topic_name], offset, raw)
 
 
-def decode_of(topic: Topic, offset: int, raw: bytes | None) -> Any:
-    """As `decode`, for any topic. Undecodable: no bytes, other bytes, or another topic's event."""
+def decode_of(topic: Topic, offset: int, raw: bytes | None) -> Event:
+    """Return the event in `raw`; `topic` need not be in the table of topics.
+
+    Raises Undecodable: empty, malformed, or an event that `topic` does not carry.
+    """
     try:
-        return current(_decoder(topic.carries).decode(raw or b""))
+        return cast("Event", current(_decoder(topic.carries).decode(raw or b"")))
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise Undecodable(topic.name, offset, exc) from exc
 
@@ -39,7 +42,7 @@ def decode_of(topic: Topic, offset: int, raw: bytes | None) -> Any:
 @lru_cache(maxsize=64)
 def _decoder(carries: tuple[type, ...]) -> msgspec.msgpack.Decoder[Any]:
     older = tuple(OLDER[kind] for kind in carries if kind in OLDER)
-    return msgspec.msgpack.Decoder(Union[carries + older])  # noqa: UP007  (made at run time)
+    return msgspec.msgpack.Decoder(Union[carries + older])  # noqa: UP007  (built at run time)
 
 
 Headers = list[tuple[str, bytes]]

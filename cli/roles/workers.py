@@ -31,21 +31,31 @@ from streams.readers.backlog_gate import GateConfig, low_disk
 from streams.topics.admin import wait_for_topics
 from streams.topics.retention import LogTrimmer, TrimConfig
 from streams.topology import stages_of
-from streams.worker.event_handling import Handler, Instead
 from streams.worker.mailbox_table import MailboxStatesTable
-from streams.worker.worker import Worker
+from streams.worker.stage_handler import StageHandler, bind
+from streams.worker.worker import HandlersOf, Worker
 
-HANDLERS: dict[str, Handler] = {
-    "validate": validate,
-    "scan": scan,
-    "route": route,
-    "mailbox": mailbox,
-    "index": index,
-}
-INSTEAD: dict[str, Instead] = {"validate": parsed_apart, "mailbox": journalled}
 REFILL_INTERVAL_S = 600.0  # if every index is filled, a refill only reads sixteen files
 REFRESH_INTERVAL_S = 60.0  # of warnings; mailboxes suspended by this process are known at once
-StagePorts = Callable[[MailboxStatesTable | None], Any]
+
+
+def intake_handlers(ports: IntakePorts) -> dict[str, StageHandler]:
+    return {
+        "validate": bind(validate, ports, instead_of_parking=parsed_apart),
+        "route": bind(route, ports),
+    }
+
+
+def scan_handlers(ports: ScanPorts) -> dict[str, StageHandler]:
+    return {"scan": bind(scan, ports)}
+
+
+def mailbox_handlers(ports: MailboxPorts) -> dict[str, StageHandler]:
+    return {"mailbox": bind(mailbox, ports, instead_of_parking=journalled)}
+
+
+def index_handlers(ports: IndexPorts) -> dict[str, StageHandler]:
+    return {"index": bind(index, ports)}
 
 
 async def run_intake(config: Config, stop: asyncio.Event) -> None:
@@ -56,7 +66,7 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             quarantine=await opened.quarantine(),
             parser=opened.parser(),
         )
-        await _work("intake", config, stop, opened, lambda _: ports)
+        await _work("intake", config, stop, opened, lambda _: intake_handlers(ports))
 
 
 async def run_scan(config: Config, stop: asyncio.Event) -> None:
@@ -74,7 +84,7 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
                 deliver_encrypted=config.encrypted == "deliver",
             ),
         )
-        await _work("scan", config, stop, opened, lambda _: ports)
+        await _work("scan", config, stop, opened, lambda _: scan_handlers(ports))
 
 
 async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
@@ -84,11 +94,11 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
         clock = ClockGuard()
         suspended = SuspendedMailboxes(await opened.directory())
 
-        def ports(unread: MailboxStatesTable | None) -> MailboxPorts:
-            assert unread is not None
-            return MailboxPorts(
+        def handlers(states: MailboxStatesTable | None) -> dict[str, StageHandler]:
+            assert states is not None
+            ports = MailboxPorts(
                 store=store,
-                states=unread,
+                states=states,
                 holders=holders,
                 contents=contents,
                 suspended=suspended,
@@ -96,6 +106,7 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
                 feed_ms=config.feed_days * DAY_MS,
                 clock=clock,
             )
+            return mailbox_handlers(ports)
 
         def warnings() -> list[str]:
             reason = clock.moved()
@@ -103,7 +114,7 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
             return suspended.warnings() + clock_warning
 
         async with repeating("suspended mailboxes", suspended.refresh, REFRESH_INTERVAL_S):
-            await _work("mailbox", config, stop, opened, ports, warnings=warnings)
+            await _work("mailbox", config, stop, opened, handlers, warnings=warnings)
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:
@@ -115,7 +126,7 @@ async def run_index(config: Config, stop: asyncio.Event) -> None:
             parser=opened.parser(),
         )
         async with repeating("refill", lambda: refill(ports), REFILL_INTERVAL_S):
-            await _work("index", config, stop, opened, lambda _: ports)
+            await _work("index", config, stop, opened, lambda _: index_handlers(ports))
 
 
 async def _work(
@@ -123,7 +134,7 @@ async def _work(
     config: Config,
     stop: asyncio.Event,
     opened: Adapters,
-    ports: StagePorts,
+    handlers: HandlersOf,
     *,
     warnings: Callable[[], list[str]] = list,
 ) -> None:
@@ -144,14 +155,12 @@ async def _work(
         ):
             worker = Worker(
                 role,
-                HANDLERS,
-                ports,
+                handlers,
                 stages=stages_of(role),
                 config=_streams(config, role),
-                river=publisher,
+                publisher=publisher,
                 epochs=epochs,
-                unread=role == "mailbox",
-                instead=INSTEAD,
+                with_mailbox_states=role == "mailbox",
             )
             at_work.append(worker)
             await worker.run(stop)

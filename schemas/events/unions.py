@@ -5,7 +5,8 @@ repeated work finds the same id.
 """
 
 from schemas.events.mail import MailReceived, MailScanned, MailValidated
-from schemas.events.mailbox_commands import Command
+from schemas.events.mailbox_commands import Command, Deliver
 from schemas.events.mailbox_events import MailboxEvent
 
 Event = MailReceived | MailValidated | MailScanned | Command | MailboxEvent
+MailInTransit = MailReceived | MailValidated | MailScanned | Deliver  # with received_at_ms

@@ -45,7 +45,7 @@ class ReconnectingReader:
         while True:
             try:
                 await self._session()
-            except Exception as error:  # noqa: BLE001  (whatever fails, the next session may work)
+            except Exception as error:  # noqa: BLE001  (the next session may work after any failure)
                 self._warn(error)
             await asyncio.sleep(self._retry_s)
 

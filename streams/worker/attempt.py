@@ -1,4 +1,4 @@
-"""One event under way: what its handler sees of the river (mail.ports.Work)."""
+"""Attempts at one event: what its handler sees of the stream (mail.ports.Attempt)."""
 
 import time
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from schemas.mail import Hop
 
 
 class EventAttempt(Attempt):
-    """Implements mail.ports.Work, for all the tries of one event."""
+    """Implements mail.ports.Attempt; one object for all attempts at one event."""
 
     position: Position
     origins: tuple[Position, ...]
     attempt: int
     __slots__ = (
+        "_after_publish",
         "_beat",
         "_stage",
         "_started_at_ms",
         "_started_s",
-        "_then",
         "_worker",
         "attempt",
-        "beyond_journal",
+        "is_journalled",
         "origins",
         "position",
     )
@@ -40,26 +40,26 @@ class EventAttempt(Attempt):
         self.position = position
         self.origins = origins
         self.attempt = 0
-        self.beyond_journal = False
+        self.is_journalled = False
         self._beat = beat
         self._stage = stage
         self._worker = worker
         self._started_at_ms = now_ms()
         self._started_s = time.monotonic()
-        self._then: list[Callable[[], None]] = []
+        self._after_publish: list[Callable[[], None]] = []
 
-    def again(self) -> None:
-        """Begin the next try: what the last one wanted after its publish is dropped."""
+    def begin(self) -> None:
+        """Begin the next attempt; drop the functions that the last one gave to after_publish."""
         self.attempt += 1
-        self._then.clear()
+        self._after_publish.clear()
 
     @property
     def took_s(self) -> float:
-        """Since the first try began, waiting for engines included."""
+        """Time since the first attempt began, holds included."""
         return time.monotonic() - self._started_s
 
     def hop(self, verdict: str) -> Hop:
-        """The hop of this stage so far, from its first try on."""
+        """Return the hop of this stage, measured from the first attempt."""
         return Hop(
             stage=self._stage,
             started_at_ms=self._started_at_ms,
@@ -70,18 +70,18 @@ class EventAttempt(Attempt):
         )
 
     def after_publish(self, then: Callable[[], None]) -> None:
-        """Call `then` once this try's outputs are acknowledged; it must not block or fail."""
-        self._then.append(then)
+        """Call `then` once this attempt's outputs are acknowledged; it must not block or raise."""
+        self._after_publish.append(then)
 
     def committed(self) -> None:
-        """The journal has the command: from here on it is never parked."""
-        self.beyond_journal = True
+        """Record that the journal has the command: from now on the event is never parked."""
+        self.is_journalled = True
 
     def beat(self) -> None:
-        """The handler still works, and is not to be taken for stalled."""
+        """Report progress of a long handler, so that it is not taken for stalled."""
         self._beat()
 
     def published(self) -> None:
-        """The outputs are acknowledged."""
-        for then in self._then:
+        """Call the functions given to after_publish: the outputs are acknowledged."""
+        for then in self._after_publish:
             then()

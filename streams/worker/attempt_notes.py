@@ -1,13 +1,14 @@
-"""Which events are at work, in a file that outlives a killed process.
+"""Notes of running attempts, in a file that survives a killed process.
 
-One file for each partition of a stage: a header, then places of 24 bytes. Each has an offset, its
-size in bytes, the number of processes that ended with it alone, and whether it is alone now.
-A place is written before a try and cleared after it, without a sync: it survives the process, not
-the machine. What a killed process leaves is suspect, and is tried alone by the next one. What ended
-GUILTY_AFTER processes while it was alone is guilty: somebody may kill a healthy process once or
-twice, and hit the same event.
-A file of another boot or another epoch of its topic counts for nothing. A file that another living
-process has locked is left alone, and so is a disk that is full: then nothing is noted.
+A worker has one file for each partition of a stage: a header, then slots of 24 bytes. A slot holds
+the event's offset, its size in bytes, the number of processes that ended while this event alone was
+handled, and whether it is handled alone now.
+A slot is written before an attempt and cleared after it, without fsync: it survives the process,
+not the machine. Events in the slots of a killed process are suspect, and the next process handles
+each of them alone. An event that ended GUILTY_AFTER processes alone is guilty. Fewer ends prove
+nothing: a healthy process may be killed once or twice while it handles the same event.
+A file of another boot, or of another epoch of its topic, is discarded. If another process has
+locked the file, or the disk is full, attempts are not noted.
 """
 
 import fcntl
@@ -19,17 +20,17 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-PLACES_MAX = 1_024
-GUILTY_AFTER = 2  # processes that ended while they handled nothing else
-_PLACE = struct.Struct("<QQQ")  # offset + 1 (0: free), size_bytes, 2 * ends + (1 when alone now)
-_CLEAR = bytes(_PLACE.size)
+SLOTS_MAX = 1_024
+GUILTY_AFTER = 2  # processes that ended while they handled no other event
+_SLOT = struct.Struct("<QQQ")  # offset + 1 (0: free), size_bytes, 2 * ends + (1 when alone now)
+_CLEAR = bytes(_SLOT.size)
 _MAGIC = b"tries.1\n"
-_HEADER_BYTES = 24  # the magic, and a stamp of 16 bytes
+_HEADER_BYTES = 24  # the magic number, and a stamp of 16 bytes
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def stamp_of(epoch: str) -> bytes:
-    """16 bytes that change with the epoch and with each boot."""
+    """Return 16 bytes that depend on the epoch and on the boot."""
     try:
         boot = _BOOT_ID.read_text(encoding="ascii")
     except OSError:
@@ -38,13 +39,16 @@ def stamp_of(epoch: str) -> bytes:
 
 
 class AttemptNotes:
-    """Notes of one partition in one assignment. `suspect`: offsets that a killed process left."""
+    """Notes of one partition in one assignment.
+
+    `suspects` and `guilty`: offsets that killed processes left in the file.
+    """
 
     def __init__(self, path: Path | None, stamp: bytes) -> None:
         self.suspects: set[int] = set()
         self.guilty: set[int] = set()
-        self._ends: dict[int, int] = {}  # offset of a suspect: processes that ended with it alone
-        self._places: dict[int, int] = {}  # offset: its place in the file
+        self._ends: dict[int, int] = {}  # by offset: processes that ended with the event alone
+        self._slots: dict[int, int] = {}  # by offset: position of the slot in the file
         self._free: list[int] = []
         self._next = _HEADER_BYTES
         self._file = -1
@@ -53,81 +57,81 @@ class AttemptNotes:
         try:
             self._open(path, stamp)
         except OSError as error:
-            log.warning("tries are not noted in %s: %s", path, error)
-            self._drop()
+            log.warning("attempts are not noted in %s: %s", path, error)
+            self._close_file()
 
     def begin(self, offset: int, size_bytes: int, *, alone: bool = False) -> None:
-        """Note a try that is about to begin."""
+        """Note an attempt that is about to begin."""
         if self._file < 0:
             return
-        place = self._places.get(offset)
-        if place is None:
-            place = self._free.pop() if self._free else self._next
-            if place == self._next:
-                if self._next >= _HEADER_BYTES + PLACES_MAX * _PLACE.size:
+        slot = self._slots.get(offset)
+        if slot is None:
+            slot = self._free.pop() if self._free else self._next
+            if slot == self._next:
+                if self._next >= _HEADER_BYTES + SLOTS_MAX * _SLOT.size:
                     return
-                self._next += _PLACE.size
-            self._places[offset] = place
+                self._next += _SLOT.size
+            self._slots[offset] = slot
         ends = self._ends.get(offset, 0) if self._ends else 0
-        self._write(_PLACE.pack(offset + 1, size_bytes, 2 * ends + alone), place)
+        self._write(_SLOT.pack(offset + 1, size_bytes, 2 * ends + alone), slot)
 
     def end(self, offset: int, *, handled: bool) -> None:
-        """The try has ended, and with it every suspicion if the event was `handled`."""
+        """Clear the note of an attempt that ended. Only a `handled` event ceases to be suspect."""
         if offset in self.suspects and not handled:
             self.begin(offset, 0)
             return
         self.suspects.discard(offset)
         self.guilty.discard(offset)
         self._ends.pop(offset, None)
-        place = self._places.pop(offset, None)
-        if place is not None:
-            self._write(_CLEAR, place)
-            self._free.append(place)
+        slot = self._slots.pop(offset, None)
+        if slot is not None:
+            self._write(_CLEAR, slot)
+            self._free.append(slot)
 
     def close(self) -> None:
-        """Clear what this process noted; what it found and did not try stays suspect."""
-        for offset in list(self._places):
+        """Clear the notes of this process. Suspects that it has not handled stay suspect."""
+        for offset in list(self._slots):
             if offset not in self.guilty:
                 self.end(offset, handled=False)
-        self._drop()
+        self._close_file()
 
     def _open(self, path: Path, stamp: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        size = _HEADER_BYTES + PLACES_MAX * _PLACE.size
-        found = os.pread(self._file, size, 0)
-        if found[:_HEADER_BYTES] != _MAGIC + stamp:
+        size = _HEADER_BYTES + SLOTS_MAX * _SLOT.size
+        octets = os.pread(self._file, size, 0)
+        if octets[:_HEADER_BYTES] != _MAGIC + stamp:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, _MAGIC + stamp, 0)
             return
-        for place in range(_HEADER_BYTES, len(found) - _PLACE.size + 1, _PLACE.size):
-            self._take(place, *_PLACE.unpack_from(found, place))
+        for slot in range(_HEADER_BYTES, len(octets) - _SLOT.size + 1, _SLOT.size):
+            self._load(slot, *_SLOT.unpack_from(octets, slot))
 
-    def _take(self, place: int, number: int, size_bytes: int, state: int) -> None:
-        self._next = place + _PLACE.size
-        if not number or number - 1 in self._places:
-            self._free.append(place)
+    def _load(self, slot: int, number: int, size_bytes: int, state: int) -> None:
+        self._next = slot + _SLOT.size
+        if not number or number - 1 in self._slots:
+            self._free.append(slot)
             return
         offset, ends = number - 1, min(state // 2 + state % 2, GUILTY_AFTER)
-        self._places[offset], self._ends[offset] = place, ends
+        self._slots[offset], self._ends[offset] = slot, ends
         (self.guilty if ends == GUILTY_AFTER else self.suspects).add(offset)
         log.warning(
-            "processes ended while they handled offset %d (%d bytes), %d of them with it alone",
+            "processes ended while they handled offset %d (%d bytes), %d of them handled it alone",
             offset, size_bytes, ends,
         )  # fmt: skip
-        self._write(_PLACE.pack(number, size_bytes, 2 * ends), place)
+        self._write(_SLOT.pack(number, size_bytes, 2 * ends), slot)
 
-    def _write(self, octets: bytes, place: int) -> None:
+    def _write(self, octets: bytes, slot: int) -> None:
         if self._file < 0:
             return
         try:
-            os.pwrite(self._file, octets, place)
+            os.pwrite(self._file, octets, slot)
         except OSError as error:
-            log.warning("tries are not noted any more: %s", error)
-            self._drop()
+            log.warning("attempts are not noted any more: %s", error)
+            self._close_file()
 
-    def _drop(self) -> None:
+    def _close_file(self) -> None:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)

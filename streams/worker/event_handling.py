@@ -1,73 +1,65 @@
-"""What becomes of an event, so that no mail is lost whatever its handler does.
+"""Event handling: decide what becomes of each event, so that no failure of a handler loses mail.
 
-    done        outputs published, acknowledged by the broker; then the event is acknowledged
-    Transient   hold: the same try again, after 0.1 s doubling to 5 s, for as long as it takes; the
-                process goes on polling and heartbeating, status says which engine since when
-    Poison      parked unchanged in dead letters, that write acknowledged; then acknowledged
-    anything    unexpected: five tries within 60 s, then as Poison
+    success     publish the outputs and wait for the broker; then the event is acknowledged
+    Transient   hold: repeat the attempt after 0.1 s, doubling to 5 s, without a limit; the process
+                keeps polling and heartbeating, /status names the engine and since when
+    Poison      park the unchanged event in dead.letters and wait for the broker; then the event is
+                acknowledged
     Fatal       leaves `handle`; the window closes, the process ends, nothing is acknowledged
+    any other   unexpected: five attempts within 60 s, then as Poison
 
-A publish in doubt holds like any engine, and is repeated without the handler. As soon as one event
-that waited for an engine is served, all that wait for that engine are tried at once.
-An event that ended the process while it was tried alone (streams/worker/attempt_notes.py), and one
-that an operator wants set aside (streams/dead_letters/set_aside.py), is Poison before it is tried.
-Before an event is parked its stage may have something better (`instead`). Beyond its journal a
-command is never parked: what would be Poison or unexpected holds.
+A publish in doubt holds as any engine does, and is repeated without calling the handler again. As
+soon as one held event is served, all events that wait for the same engine are tried at once.
+Two kinds of event are Poison before any attempt: an event that ended the process while no other
+event was being handled (streams/worker/attempt_notes.py), and an event that an operator wants set
+aside (streams/dead_letters/set_aside.py).
+Before an event is parked, its stage may publish something instead (StageHandler).
+A command that its journal has is never parked: what would be Poison or unexpected holds.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from mail.clock import now_ms
 from mail.errors import EndsProcess, Fatal, Poison, PostriverError, SetAside, Transient
 from schemas.dead_letters import DeadLetter
 from schemas.events.mailbox_events import Position
-from schemas.events.unions import Event
+from schemas.events.unions import Event, MailInTransit
 from streams.codec import decode_of
-from streams.config import StreamsConfig
-from streams.dead_letters.parking import RawPublisher, park
-from streams.dead_letters.set_aside import ParkRequests, RecordPosition
+from streams.dead_letters.parking import park
+from streams.dead_letters.set_aside import RecordPosition
 from streams.origin_header import origins_in
-from streams.topology import DEAD_LETTERS, Stage, Topic
+from streams.topology import Stage, Topic
 from streams.worker.attempt import EventAttempt
 from streams.worker.attempt_notes import AttemptNotes, stamp_of
-from streams.worker.attempt_turns import AttemptTurns
+from streams.worker.context import WorkerContext
 from streams.worker.hold import Action, Hold
-from streams.worker.status import RoleStatus
+from streams.worker.stage_handler import StageHandler
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-Handler = Callable[[Any, EventAttempt, Any], Awaitable[Sequence[Event]]]
-Instead = Callable[[Any, EventAttempt, Any, Poison], Awaitable[Sequence[Event] | None]]
 
-
-class EventPublisher(RawPublisher, Protocol):
-    """What the harness publishes through; streams.publisher.KafkaPublisher."""
-
-    async def publish(self, *events: Event) -> None: ...
-
-
-class BeyondJournal(Transient):
-    """A command that its journal has failed in an unforeseen way: it is tried without end."""
+class JournalledCommandFailed(Transient):
+    """A command that its journal has failed unexpectedly. It holds until it succeeds."""
 
     def __init__(self, stage: str, cause: Exception) -> None:
-        super().__init__(stage, f"beyond the journal, never parked: {cause!r}")
+        super().__init__(stage, f"the journal has the command, it is never parked: {cause!r}")
 
 
 class GaveUp(Poison):
-    """An event that failed in a way nobody foresaw, as often as we try."""
+    """Every attempt at an event failed unexpectedly."""
 
-    def __init__(self, tries: int, cause: BaseException) -> None:
-        super().__init__(f"{tries} tries failed, the last by {cause!r}")
+    def __init__(self, failures: int, cause: BaseException) -> None:
+        super().__init__(f"{failures} attempts failed, the last by {cause!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedEvent:
-    """A record as it came."""
+    """One record of the stage's topic, not decoded."""
 
     partition: int
     offset: int
@@ -78,116 +70,125 @@ class ReceivedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventHandling:
-    """A stage's handler with all that surrounds it; one for each stage of a worker."""
+    """Handles the events of one stage in one worker."""
 
     stage: Stage
     topic: Topic
-    handler: Handler
-    ports: Any
-    river: EventPublisher
-    config: StreamsConfig
-    status: RoleStatus
-    epoch: str
-    instead: Instead | None = None  # asked before an event is parked
-    dead_letters: str = DEAD_LETTERS
-    alone: AttemptTurns = field(default_factory=AttemptTurns)  # one for all stages of a process
-    requests: ParkRequests = field(default_factory=lambda: ParkRequests(None))
-    _notes: dict[int, AttemptNotes] = field(default_factory=dict)
-    _holding: Hold = field(init=False)
+    epoch: str  # of the topic
+    handler: StageHandler
+    worker: WorkerContext
+    _notes: dict[int, AttemptNotes] = field(default_factory=dict)  # by partition
+    _hold: Hold = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_holding", Hold(config=self.config, status=self.status))
+        hold = Hold(config=self.worker.config, status=self.worker.status)
+        object.__setattr__(self, "_hold", hold)
 
-    async def handle(self, arrival: ReceivedEvent, still_ours: Callable[[], bool]) -> None:
-        """Return when the event may be acknowledged; raise only what must end the process."""
-        work = self._work(arrival)
+    async def handle(self, received: ReceivedEvent, is_current: Callable[[], bool]) -> None:
+        """Return when the event may be acknowledged. Raises Fatal: the process must end.
+
+        `is_current`: whether the partition is still assigned to this worker. After a revoke the
+        next owner handles the event too, so the functions given to `after_publish` are not called.
+        """
+        attempt = self._attempt(received)
         event = None
         try:
-            event = decode_of(self.topic, arrival.offset, arrival.value)
-            outputs = await self._outputs(event, arrival, work)
+            event = decode_of(self.topic, received.offset, received.value)
+            outputs = await self._outputs(event, received, attempt)
             if outputs:
-                await self._answered(work, lambda: self._send(outputs, work))
+                await self._held(attempt, lambda: self._publish(outputs, attempt))
         except Poison as cause:
-            if not await self._spared(event, work, cause):
-                await self._park(arrival, work, cause)
+            if not await self._published_instead(event, attempt, cause):
+                await self._park(received, attempt, cause)
         else:
-            if still_ours():
-                work.published()
-            accepted_at_ms = getattr(event, "received_at_ms", None)
-            self.status.done(self.stage.name, work.took_s, accepted_at_ms=accepted_at_ms)
-        self._settle(arrival)
+            if is_current():
+                attempt.published()
+            self.worker.status.done(
+                self.stage.name,
+                attempt.took_s,
+                accepted_at_ms=event.received_at_ms if isinstance(event, MailInTransit) else None,
+            )
+        self._clear_suspicion(received)
 
     def wake(self) -> None:
-        """Try at once whatever waits for an engine; it may have been asked to be set aside."""
-        self._holding.wake_all()
+        """Try every held event at once: an operator may have asked to set some of them aside."""
+        self._hold.wake_all()
 
     def forget(self, partition: int) -> None:
-        """The partition is ours no more, and nothing of it runs."""
+        """Close the notes of a revoked partition, once no attempt at its events runs."""
         if (notes := self._notes.pop(partition, None)) is not None:
             notes.close()
 
-    def _work(self, arrival: ReceivedEvent) -> EventAttempt:
-        part = (self.topic.name, arrival.partition)
+    def _attempt(self, received: ReceivedEvent) -> EventAttempt:
+        part = (self.topic.name, received.partition)
         return EventAttempt(
-            Position(self.epoch, arrival.partition, arrival.offset),
+            Position(self.epoch, received.partition, received.offset),
             stage=self.stage.name,
-            worker=self.config.worker,
-            origins=origins_in(arrival.headers),
-            beat=lambda: self.status.moves(part),
+            worker=self.worker.config.worker,
+            origins=origins_in(received.headers),
+            beat=lambda: self.worker.status.moves(part),
         )
 
-    def _noted(self, partition: int) -> AttemptNotes:
+    def _notes_of(self, partition: int) -> AttemptNotes:
         notes = self._notes.get(partition)
         if notes is None:
-            folder = self.config.notes_folder
+            folder = self.worker.config.notes_folder
             path = folder and folder / f"{self.topic.name}-{partition}"
             notes = self._notes[partition] = AttemptNotes(path, stamp_of(self.epoch))
         return notes
 
-    def _settle(self, arrival: ReceivedEvent) -> None:
-        """The event is handled or parked: whatever was suspected of it ends."""
-        notes = self._notes.get(arrival.partition)
+    def _clear_suspicion(self, received: ReceivedEvent) -> None:
+        """The event was handled or parked, so it is neither suspect nor guilty any longer."""
+        notes = self._notes.get(received.partition)
         if notes is not None and (notes.suspects or notes.guilty):
-            notes.end(arrival.offset, handled=True)
+            notes.end(received.offset, handled=True)
 
     async def _outputs(
-        self, event: Event, arrival: ReceivedEvent, work: EventAttempt
+        self, event: Event, received: ReceivedEvent, attempt: EventAttempt
     ) -> tuple[Event, ...]:
-        """The handler's outputs. Poison, GaveUp, Fatal."""
-        delay_s = self.config.unexpected_first_s
+        """Return the handler's outputs. Raises Poison, GaveUp, Fatal."""
+        config = self.worker.config
+        delay_s = config.unexpected_first_s
         failures = 0
         while True:
             try:
-                return await self._answered(work, lambda: self._call(event, arrival, work))
+                return await self._held(attempt, lambda: self._call(event, received, attempt))
             except (Poison, Fatal):
                 raise
             except Exception as cause:
                 failures += 1
-                self._tell_unexpected(work, cause)
-                if failures >= self.config.unexpected_tries:
+                self._log_unexpected(attempt, cause)
+                if failures >= config.unexpected_tries:
                     raise GaveUp(failures, cause) from cause
-            self.status.count(self.stage.name, "retried")
+            self.worker.status.count(self.stage.name, "retried")
             await asyncio.sleep(delay_s)
             delay_s *= 2
 
     async def _call(
-        self, event: Event, arrival: ReceivedEvent, work: EventAttempt
+        self, event: Event, received: ReceivedEvent, attempt: EventAttempt
     ) -> tuple[Event, ...]:
-        """One try of the handler, noted. SetAside, EndsProcess: it shall not be tried."""
-        notes, offset = self._noted(arrival.partition), arrival.offset
-        if self.requests and not work.beyond_journal and self._is_unwanted(work):
+        """Call the handler once, with a note in the file of attempts while it runs.
+
+        Raises SetAside or EndsProcess without calling it: see the head of this file.
+        """
+        notes, offset, turns = (
+            self._notes_of(received.partition),
+            received.offset,
+            self.worker.turns,
+        )
+        if not attempt.is_journalled and self._is_set_aside(attempt):
             raise SetAside
         if offset in notes.guilty:
             raise EndsProcess
-        work.again()
+        attempt.begin()
         alone = offset in notes.suspects
-        if not alone and self.alone.is_open:
-            self.alone.begin_now()
+        if not alone and turns.is_open:
+            turns.begin_now()
         else:
-            await self.alone.begin(alone=alone)
-        notes.begin(offset, len(arrival.value), alone=alone)
+            await turns.begin(alone=alone)
+        notes.begin(offset, len(received.value), alone=alone)
         try:
-            return tuple(await self.handler(event, work, self.ports))
+            return tuple(await self.handler.handle(event, attempt))
         except (Transient, Fatal):
             raise
         except asyncio.CancelledError as cause:
@@ -195,89 +196,93 @@ class EventHandling:
             if task is None or task.cancelling():
                 raise
             error = RuntimeError("the handler was cancelled from within")
-            raise self._beyond(work, error) or error from cause
+            raise self._if_journalled(attempt, error) or error from cause
         except Exception as cause:
-            if (beyond := self._beyond(work, cause)) is None:
+            if (transient := self._if_journalled(attempt, cause)) is None:
                 raise
-            raise beyond from None
+            raise transient from None
         finally:
             notes.end(offset, handled=False)
-            self.alone.end(alone=alone)
+            turns.end(alone=alone)
 
-    async def _send(self, outputs: Sequence[Event], work: EventAttempt) -> None:
+    async def _publish(self, outputs: Sequence[Event], attempt: EventAttempt) -> None:
         try:
-            await self.river.publish(*outputs)
+            await self.worker.publisher.publish(*outputs)
         except (Transient, Fatal):
             raise
         except Exception as cause:
-            if (beyond := self._beyond(work, cause)) is None:
+            if (transient := self._if_journalled(attempt, cause)) is None:
                 raise
-            raise beyond from None
+            raise transient from None
 
-    def _beyond(self, work: EventAttempt, cause: Exception) -> Exception | None:
-        """What is raised for `cause` once the journal has the command; before it, None."""
-        if not work.beyond_journal:
+    def _if_journalled(self, attempt: EventAttempt, cause: Exception) -> Transient | None:
+        """Return the error to raise for `cause` if the journal has the command, else None."""
+        if not attempt.is_journalled:
             return None
-        self._tell_unexpected(work, cause)
-        return BeyondJournal(self.stage.name, cause)
+        self._log_unexpected(attempt, cause)
+        return JournalledCommandFailed(self.stage.name, cause)
 
-    def _is_unwanted(self, work: EventAttempt) -> bool:
-        return self.requests.wants(self._place(work), self.epoch)
+    def _is_set_aside(self, attempt: EventAttempt) -> bool:
+        requests = self.worker.park_requests
+        return bool(requests) and requests.wants(self._position(attempt), self.epoch)
 
-    async def _spared(self, event: Event | None, work: EventAttempt, cause: Poison) -> bool:
-        """Whether the stage had something better for the event than to be parked; it is out."""
-        instead = self.instead
-        if instead is None or event is None:
+    async def _published_instead(
+        self, event: Event | None, attempt: EventAttempt, cause: Poison
+    ) -> bool:
+        """Publish what the stage offers instead of parking the event; return whether it did."""
+        if event is None:
             return False
+        instead = self.handler.instead_of_parking
         try:
-            outputs = await self._answered(work, lambda: instead(event, work, self.ports, cause))
+            outputs = await self._held(attempt, lambda: instead(event, attempt, cause))
             if outputs is None:
                 return False
-            await self._answered(work, lambda: self.river.publish(*outputs))
+            await self._held(attempt, lambda: self.worker.publisher.publish(*outputs))
         except Fatal:
             raise
-        except Exception as error:  # noqa: BLE001  (then it is parked)
-            self._tell_unexpected(work, error)
+        except Exception as error:  # noqa: BLE001  (the event is parked then)
+            self._log_unexpected(attempt, error)
             return False
-        self.requests.parked(self._place(work))
-        self.status.done(self.stage.name, work.took_s)
-        log.error("%s did not park %s: %s", self.stage.name, self._place(work), cause)
+        position = self._position(attempt)
+        self.worker.park_requests.parked(position)
+        self.worker.status.done(self.stage.name, attempt.took_s)
+        log.error("%s published another result instead of parking %s: %s",
+                  self.stage.name, position, cause)  # fmt: skip
         return True
 
-    async def _answered(self, work: EventAttempt, act: Action[T]) -> T:
-        """The result of `act`, repeated while its engine does not answer."""
-        return await self._holding.answered(self._slot(work), work, act)
+    async def _held(self, attempt: EventAttempt, action: Action[T]) -> T:
+        """Return the result of `action`, repeated while its engine does not answer."""
+        slot = self.stage.name, self.topic.name, attempt.position.partition
+        return await self._hold.result(slot, attempt, action)
 
-    async def _park(self, arrival: ReceivedEvent, work: EventAttempt, cause: Poison) -> None:
+    async def _park(self, received: ReceivedEvent, attempt: EventAttempt, cause: Poison) -> None:
         letter = DeadLetter(
             topic=self.topic.name,
-            partition=arrival.partition,
-            offset=arrival.offset,
+            partition=received.partition,
+            offset=received.offset,
             stage=self.stage.name,
             cause=f"{type(cause).__name__}: {cause}",
-            attempt=max(work.attempt, 1),
+            attempt=max(attempt.attempt, 1),
             at_ms=now_ms(),
-            key=arrival.key,
-            value=arrival.value,
+            key=received.key,
+            value=received.value,
         )
-        await self._answered(work, lambda: park(self.river, letter, topic=self.dead_letters))
-        self.status.count(self.stage.name, "parked")
-        self.requests.parked(self._place(work))
-        log.error("%s parked %s: %s", self.stage.name, self._place(work), cause)
+        worker, position = self.worker, self._position(attempt)
+        await self._held(attempt, lambda: park(worker.publisher, letter, topic=worker.dead_letters))
+        worker.status.count(self.stage.name, "parked")
+        worker.park_requests.parked(position)
+        log.error("%s parked %s: %s", self.stage.name, position, cause)
 
-    def _tell_unexpected(self, work: EventAttempt, cause: Exception) -> None:
-        trace = None if isinstance(cause, PostriverError) else cause  # ours say what is wrong
+    def _log_unexpected(self, attempt: EventAttempt, cause: Exception) -> None:
+        """Log `cause`, with its stack unless it is an error of ours, which says what is wrong."""
         log.error(
-            "%s failed at %s, try %d: %r",
+            "%s failed at %s, attempt %d: %r",
             self.stage.name,
-            self._place(work),
-            work.attempt,
+            self._position(attempt),
+            attempt.attempt,
             cause,
-            exc_info=trace,
+            exc_info=None if isinstance(cause, PostriverError) else cause,
         )
 
-    def _slot(self, work: EventAttempt) -> tuple[str, str, int]:
-        return self.stage.name, self.topic.name, work.position.partition
-
-    def _place(self, work: EventAttempt) -> RecordPosition:
-        return RecordPosition(self.topic.name, work.position.partition, work.position.offset)
+    def _position(self, attempt: EventAttempt) -> RecordPosition:
+        return RecordPosition(self.topic.name, attempt.position.partition, attempt.position.offset)

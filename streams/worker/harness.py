@@ -1,8 +1,9 @@
-"""Binds a stage to Faust without its ways of losing mail.
+"""Harness: bind a stage to a Faust agent without the ways in which Faust loses events.
 
-Faust acknowledges on its own, lets commits pass events that still run, and waits without a bound at
-a revoke. So: `noack`, one window per partition and assignment, acks in arrival order, and at a
-revoke everything of the lost partitions is cancelled and never acknowledged.
+Faust acknowledges an event even if its handler failed, lets a commit pass events that are still
+running, and waits without a limit at a revoke. So the harness reads with `noack`, keeps one window
+per partition and assignment, acknowledges in arrival order, and at a revoke cancels all events of
+the lost partitions and never acknowledges them.
 """
 
 import asyncio
@@ -25,15 +26,15 @@ log = logging.getLogger(__name__)
 
 
 class RecordsSkipped(Fatal):
-    """Records between two that came did not come: going on would count them as done."""
+    """Records between two received records are missing. A later commit would count them as done."""
 
-    def __init__(self, tp: TP, since: int, until: int) -> None:
-        super().__init__(f"{tp.topic}/{tp.partition}: nothing came from {since} to before {until}")
+    def __init__(self, tp: TP, first: int, end: int) -> None:
+        super().__init__(f"{tp.topic}/{tp.partition}: offsets {first} to {end - 1} did not come")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Begun:
-    """The rest of a coroutine that has begun, and now waits for a future."""
+class _StartedCoroutine:
+    """The rest of a coroutine that was started, and now waits for a future."""
 
     coroutine: Coroutine[Any, Any, Any]
     waits_for: Any
@@ -43,93 +44,97 @@ class _Begun:
         try:
             while True:
                 try:
-                    told = yield waits_for
-                except BaseException as error:  # noqa: BLE001  (a cancellation too is for it)
+                    result = yield waits_for
+                except BaseException as error:  # noqa: BLE001  (the coroutine is cancelled too)
                     waits_for = self.coroutine.throw(error)
                 else:
-                    waits_for = self.coroutine.send(told)
+                    waits_for = self.coroutine.send(result)
         except StopIteration as end:
             return end.value
 
 
 class RewindingConsumer(driver.Consumer):
-    """Rewinds partitions of which nothing is committed yet, which upstream leaves where they are.
+    """Faust's consumer, which also seeks partitions without a commit: to their beginning.
 
-    Around an assignment Faust drops what it has fetched and relies on this seek to read it again;
-    the first commands of a new partition were lost so. Tables' changelogs are never committed, and
-    recovery alone moves them.
+    Around an assignment Faust drops the records that it has fetched and relies on this seek to read
+    them again. Upstream seeks only partitions with a commit, so it lost the first commands of a new
+    partition. Changelogs of tables never have a commit; only recovery moves their positions.
     """
 
     async def seek_to_committed(self) -> Any:
-        found = await super().seek_to_committed()
-        ours = self.app.topics.acks_enabled_for
-        fresh = [tp for tp, offset in found.items() if not offset and ours(tp.topic)]
-        if fresh:
-            await self._thread.seek_to_beginning(*fresh)
-        return found
+        offsets = await super().seek_to_committed()
+        has_acks = self.app.topics.acks_enabled_for
+        uncommitted = [tp for tp, offset in offsets.items() if not offset and has_acks(tp.topic)]
+        if uncommitted:
+            await self._thread.seek_to_beginning(*uncommitted)
+        return offsets
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-        """The thread that fetches has a loop of its own, which upstream leaves to asyncio."""
+        """Give the fetching thread a uvloop; upstream gives it asyncio's."""
         loop = uvloop.new_event_loop()
         return driver.AIOKafkaConsumerThread(
             self, loop=self.loop, beacon=self.beacon, thread_loop=loop
         )
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109
-        """Upstream hands over each record by four tasks, in case that it has to wait; few do.
+        """Deliver a record without creating tasks, unless its delivery has to wait.
 
-        So the handing over is begun here, and the tasks are made if it waits. Either way the
-        others have a turn of the loop: what is taken must not pile up before the windows.
+        Upstream creates four tasks per record; few deliveries wait. This override starts the
+        delivery itself, and calls upstream only if it waits. Otherwise it suspends once, so that
+        other tasks run and records do not pile up before the windows.
         """
-        if len(coros) != 2:  # a record's, and the sign that the flow stops
+        if len(coros) != 2:  # the delivery of a record, and the wait for the flow to stop
             return await super().wait_first(*coros, timeout=timeout)
-        handing, stops = coros
+        delivery, flow_stop = coros
         try:
-            waits_for = handing.send(None)
+            waits_for = delivery.send(None)
         except StopIteration:
-            stops.close()
+            flow_stop.close()
             return await asyncio.sleep(0)
-        return await super().wait_first(_Begun(handing, waits_for), stops, timeout=timeout)
+        started = _StartedCoroutine(delivery, waits_for)
+        return await super().wait_first(started, flow_stop, timeout=timeout)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Upstream counts a gap as acknowledged, for compacted topics and transactions.
+        """Crash at a gap in the offsets.
 
-        Our work topics have neither, so a gap is what was dropped on the way: no commit may pass
-        it. The worker ends, and the next one begins at what is committed.
+        Upstream counts a gap as acknowledged, because compaction and transactions leave gaps. The
+        work topics have neither, so a gap means records that were dropped on the way, and no commit
+        may pass it. The worker ends, and the next worker begins at the committed offset.
         """
         await self.app.crash(RecordsSkipped(tp, offset_from, offset_to))
 
     async def verify_all_partitions_active(self) -> None:
-        """Nothing: upstream only logs here, and ends the worker where a position is not known yet.
+        """Do nothing. Upstream logs here, and crashes while a position is not known yet.
 
-        Whether partitions move is what Worker.unhealthy tells (streams/worker/worker.py).
+        Worker.unhealthy detects partitions that do not advance (streams/worker/worker.py).
         """
 
 
 class Harness:
-    """One stage in one worker: takes its stream's events, keeps a window per partition."""
+    """One stage in one worker: passes the events of its stream to one window per partition."""
 
     def __init__(
         self, app: faust.App, handling: EventHandling, on_fatal: Callable[[BaseException], None]
     ) -> None:
         self._app = app
         self._handling = handling
-        self._config: StreamsConfig = handling.config
+        self._config: StreamsConfig = handling.worker.config
+        self._status = handling.worker.status
         self._on_fatal = on_fatal
         self._windows: dict[TP, InFlightWindow] = {}
         self._full: set[TP] = set()
-        self._next: dict[TP, int] = {}  # the offset that must come next
+        self._expected: dict[TP, int] = {}  # the next offset to come
         self._ended = False
 
     def bind(self) -> None:
-        """Make the agent; the app is not started yet."""
+        """Create the agent. Call before the app starts."""
         topic = self._app.topic(
             self._handling.topic.name,
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
             value_serializer="raw",
-            allow_empty=True,  # a record without bytes is undecodable, not skipped
+            allow_empty=True,  # a record without a value is undecodable, not skipped
         )
         name = f"{self._app.conf.id}.{self._handling.stage.name}"
         self._app.agent(topic, name=name)(self._consume)
@@ -140,13 +145,15 @@ class Harness:
 
     def _take(self, event: Any) -> None:
         if self._ended:
-            return  # an ack now could pass events that were cancelled before it
+            return  # an ack could now pass events that were cancelled before this event
         message = event.message
-        tp = TP(message.topic, message.partition)  # message.tp is aiokafka's, which Faust refuses
-        if not self._follows(tp, message.offset):
+        tp = TP(
+            message.topic, message.partition
+        )  # message.tp is aiokafka's type, which Faust rejects
+        if not self._is_expected(tp, message.offset):
             return
         window = self._window(tp)
-        arrival = ReceivedEvent(
+        received = ReceivedEvent(
             partition=message.partition,
             offset=message.offset,
             key=message.key or b"",
@@ -154,21 +161,21 @@ class Harness:
             headers=message.headers or (),
         )
         entry = InFlightEvent(
-            key=arrival.key,
-            size_bytes=len(arrival.value),
-            work=lambda: self._handling.handle(arrival, lambda: not window.closed),
+            key=received.key,
+            size_bytes=len(received.value),
+            work=lambda: self._handling.handle(received, lambda: not window.closed),
             ack=lambda: self._ack(event, tp, window),
         )
         window.feed(entry)
-        self._breathe(tp, window)
+        self._limit_buffer(tp, window)
 
-    def _follows(self, tp: TP, offset: int) -> bool:
-        """Whether nothing was skipped; what was taken before may come again."""
-        due = self._next.get(tp, offset)
-        if offset > due:
-            self._on_fatal(RecordsSkipped(tp, due, offset))
+    def _is_expected(self, tp: TP, offset: int) -> bool:
+        """Return whether no offset before `offset` is missing; a lower offset may come again."""
+        expected = self._expected.get(tp, offset)
+        if offset > expected:
+            self._on_fatal(RecordsSkipped(tp, expected, offset))
             return False
-        self._next[tp] = offset + 1
+        self._expected[tp] = offset + 1
         return True
 
     def _window(self, tp: TP) -> InFlightWindow:
@@ -181,14 +188,14 @@ class Harness:
 
     def _ack(self, event: Any, tp: TP, window: InFlightWindow) -> None:
         event.ack()
-        self._handling.status.acked((tp.topic, tp.partition))
-        self._breathe(tp, window)
+        self._status.moves((tp.topic, tp.partition))
+        self._limit_buffer(tp, window)
 
-    def _breathe(self, tp: TP, window: InFlightWindow) -> None:
-        """Fetch no more of a partition that is full, and go on when it is half empty.
+    def _limit_buffer(self, tp: TP, window: InFlightWindow) -> None:
+        """Stop fetching a partition whose buffer is full, and resume when it is half empty.
 
-        By the consumer's own calls for a full buffer. `pause_partitions` would lose mail: what is
-        left of the batch under way is dropped, and then counted as done.
+        Uses the consumer's own methods for a full buffer. `pause_partitions` would lose mail: Faust
+        drops the rest of the current batch, and then counts it as done.
         """
         share = max(
             window.waiting / self._config.buffer_max_events,
@@ -202,25 +209,23 @@ class Harness:
             self._app.consumer.on_buffer_drop(tp)
 
     def stalled(self, limit_s: float) -> str | None:
-        """The partition whose front has been at work for so long without a hold."""
+        """Return which partition's oldest event has run for `limit_s` without a hold, or None."""
         for tp, window in self._windows.items():
-            at_work_s = min(
-                window.oldest_s, self._handling.status.stalled_s((tp.topic, tp.partition))
-            )
-            if at_work_s > limit_s:
-                return f"{tp.topic}/{tp.partition} has not moved for {at_work_s:.0f} s"
+            stalled_s = min(window.oldest_s, self._status.stalled_s((tp.topic, tp.partition)))
+            if stalled_s > limit_s:
+                return f"{tp.topic}/{tp.partition} has not moved for {stalled_s:.0f} s"
         return None
 
     def wake(self) -> None:
-        """Try what waits at once: requests of operators have come."""
+        """Try all held events at once: operators have made requests."""
         self._handling.wake()
 
     async def revoke(self, lost: Collection[TP]) -> None:
-        """Cancel and forget what runs on `lost`; wait for its end within the bound."""
+        """Cancel and forget all events of the partitions `lost`; wait up to revoke_limit_s."""
         tasks: list[asyncio.Task[None]] = []
         for tp in lost:
             self._full.discard(tp)
-            self._next.pop(tp, None)
+            self._expected.pop(tp, None)
             window = self._windows.pop(tp, None)
             if window is not None:
                 tasks += window.close()
@@ -231,11 +236,11 @@ class Harness:
                 self._handling.forget(tp.partition)
 
     def end(self) -> None:
-        """Take nothing more; from here on there is only `drain`."""
+        """Take no more events; only `drain` may follow."""
         self._ended = True
 
     async def drain(self, limit_s: float) -> None:
-        """Let what runs end, at a stop; then forget the rest unacknowledged."""
+        """Wait up to `limit_s` for running events; then cancel the rest, unacknowledged."""
         self.end()
         windows = list(self._windows.values())
         for window in windows:

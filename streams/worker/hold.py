@@ -1,7 +1,8 @@
-"""The hold: a step is repeated while its engine does not answer, for as long as it takes.
+"""Hold: repeat a step while its engine does not answer, without a limit.
 
-One exception: an engine that serves others, and never this event, is not away. Such an event is
-unreadable, and Poison. An engine says when it last served another: Transient.served_s.
+One exception: an engine that keeps serving other events, and fails for this event alone, is not
+unreachable. Such an event is Unreadable, which is Poison. Transient.served_s says when the engine
+last served another event.
 """
 
 import asyncio
@@ -23,102 +24,110 @@ Action = Callable[[], Awaitable[T]]
 
 
 class Unreadable(Poison):
-    """An engine that serves others fails for this event alone."""
+    """An engine that serves other events fails for this event alone."""
 
-    def __init__(self, tries: int, since_s: float, cause: Transient) -> None:
-        super().__init__(f"failed {tries} times in {since_s:.0f} s beside others: {cause}")
+    def __init__(self, failures: int, since_s: float, cause: Transient) -> None:
+        super().__init__(
+            f"failed {failures} times in {since_s:.0f} s while other events were served: {cause}"
+        )
 
 
 @dataclass(slots=True)
 class _Failures:
-    """Failures of one event by one engine."""
+    """Failures of one event at one engine."""
 
     engine: str
-    began_s: float
-    last_s: float
-    beside_others: int = 0  # before how many of them the engine had served another event
+    first_s: float  # monotonic
+    last_s: float  # monotonic
+    between_successes: int = 0  # failures before which the engine had served another event
+
+    @classmethod
+    def first(cls, cause: Transient) -> "_Failures":
+        now_s = time.monotonic()
+        return cls(cause.engine, now_s, now_s)
 
     def add(self, cause: Transient) -> None:
         if cause.served_s > self.last_s:
-            self.beside_others += 1
+            self.between_successes += 1
         self.last_s = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Holds of one stage."""
+    """The held events of one stage."""
 
     config: StreamsConfig
     status: RoleStatus
-    _bells: dict[str, asyncio.Event] = field(default_factory=dict)
+    _retry_signals: dict[str, asyncio.Event] = field(default_factory=dict)  # by engine
 
-    async def answered(self, slot: WorkerSlot, work: EventAttempt, act: Action[T]) -> T:
-        """The result of `act`, once its engine answers. Unreadable, and what else `act` raises."""
+    async def result(self, slot: WorkerSlot, attempt: EventAttempt, action: Action[T]) -> T:
+        """Return the result of `action`, once its engine answers.
+
+        Raises Unreadable, and whatever else `action` raises that is not Transient.
+        """
         try:
-            return await act()
+            return await action()
         except Transient as first:
-            cause = _bare(first)
+            cause = _without_traceback(first)
         try:
-            return await self._held(slot, work, act, cause)
+            return await self._repeated(slot, attempt, action, cause)
         finally:
-            self.status.release(slot, work.position.offset)
+            self.status.release(slot, attempt.position.offset)
 
     def wake_all(self) -> None:
-        """Try at once whatever waits."""
-        for engine in list(self._bells):
-            self._ring(engine)
+        """Repeat the step of every held event at once."""
+        for engine in list(self._retry_signals):
+            self._wake(engine)
 
-    async def _held(
-        self, slot: WorkerSlot, work: EventAttempt, act: Action[T], cause: Transient
+    async def _repeated(
+        self, slot: WorkerSlot, attempt: EventAttempt, action: Action[T], cause: Transient
     ) -> T:
         delay_s = self.config.hold_first_s
-        failures = _begun(cause)
+        failures = _Failures.first(cause)
         while True:
-            if self.status.hold(slot, work.position.offset, cause):
+            if self.status.hold(slot, attempt.position.offset, cause):
                 log.warning("%s holds partition %d: %s", *slot[::2], cause)
             self.status.count(slot[0], "held")
             await self._pause(cause.engine, delay_s)
             delay_s = min(delay_s * 2, self.config.hold_cap_s)
             try:
-                result = await act()
-            except Transient as again:
-                cause = _bare(again)
+                result = await action()
+            except Transient as error:
+                cause = _without_traceback(error)
             else:
-                self._ring(cause.engine)
+                self._wake(cause.engine)
                 return result
             if cause.engine != failures.engine:
-                failures = _begun(cause)
+                failures = _Failures.first(cause)
             failures.add(cause)
-            self._judge(failures, work, cause)
+            self._check_readable(failures, attempt, cause)
 
-    def _judge(self, failures: _Failures, work: EventAttempt, cause: Transient) -> None:
-        """Unreadable. Beyond the journal an event waits for ever."""
-        lasted_s = failures.last_s - failures.began_s
+    def _check_readable(self, failures: _Failures, attempt: EventAttempt, cause: Transient) -> None:
+        """Raise Unreadable if the engine fails for this event alone.
+
+        A journalled command waits without a limit.
+        """
+        lasted_s = failures.last_s - failures.first_s
         if (
-            failures.beside_others >= self.config.unreadable_tries
+            failures.between_successes >= self.config.unreadable_tries
             and lasted_s >= self.config.unreadable_s
-            and not work.beyond_journal
+            and not attempt.is_journalled
         ):
-            raise Unreadable(failures.beside_others, lasted_s, cause)
+            raise Unreadable(failures.between_successes, lasted_s, cause)
 
     async def _pause(self, engine: str, delay_s: float) -> None:
-        """Wait `delay_s`, or until another event was served by `engine`."""
-        bell = self._bells.setdefault(engine, asyncio.Event())
+        """Wait `delay_s`, or until `engine` has served another held event."""
+        signal = self._retry_signals.setdefault(engine, asyncio.Event())
         with suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
-                await bell.wait()
+                await signal.wait()
 
-    def _ring(self, engine: str) -> None:
-        if (bell := self._bells.pop(engine, None)) is not None:
-            bell.set()
-
-
-def _begun(cause: Transient) -> _Failures:
-    now_s = time.monotonic()
-    return _Failures(cause.engine, now_s, now_s)
+    def _wake(self, engine: str) -> None:
+        if (signal := self._retry_signals.pop(engine, None)) is not None:
+            signal.set()
 
 
-def _bare(cause: Transient) -> Transient:
-    """Without the frames that it came through: they would keep a mail in memory while it waits."""
+def _without_traceback(cause: Transient) -> Transient:
+    """Remove the traceback: its frames would keep the mail in memory while the event waits."""
     cause.__traceback__ = cause.__cause__ = cause.__context__ = None
     return cause

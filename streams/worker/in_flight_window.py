@@ -1,7 +1,7 @@
-"""One partition's events under way: many at once, acknowledged strictly in arrival order.
+"""In-flight window: run many events of one partition at once, acknowledge them in arrival order.
 
-A window belongs to one stage, one partition and one assignment. Kafka keeps one number per
-partition, so an event that is done waits for those before it; a hold therefore stops its own
+A window belongs to one stage, one partition and one assignment. Kafka keeps one committed offset
+per partition, so a finished event waits for the events before it. Hence a hold stops its own
 partition and no other. A closed window never acknowledges: its events belong to the next owner.
 """
 
@@ -18,19 +18,21 @@ Acknowledge = Callable[[], None]
 
 @dataclass(slots=True, eq=False)
 class InFlightEvent:
-    """An event that arrived: `work` runs it, `ack` acknowledges it."""
+    """An event of the window: `work` handles it, `ack` acknowledges it."""
 
     key: bytes
     size_bytes: int
     work: Callable[[], Coroutine[Any, Any, None]]
     ack: Acknowledge
-    context: Context = field(default_factory=copy_context)  # of its arrival: tables need it
+    context: Context = field(
+        default_factory=copy_context
+    )  # at arrival: Faust's tables need the current event
     started_s: float = 0.0  # monotonic
     task: "asyncio.Task[None] | None" = None
 
 
 class InFlightWindow:
-    """`limit` handlers at once; with `ordered`, events of one key one after another."""
+    """Runs up to `limit` events at once; if `ordered`, events of equal key one after another."""
 
     def __init__(
         self, *, limit: int, ordered: bool, on_fatal: Callable[[BaseException], None]
@@ -39,34 +41,32 @@ class InFlightWindow:
         self._ordered = ordered
         self._on_fatal = on_fatal
         self._waiting: deque[InFlightEvent] = deque()
-        self._running: deque[InFlightEvent] = (
-            deque()
-        )  # arrival order; done ones wait for earlier ones
+        self._running: deque[InFlightEvent] = deque()  # in arrival order, with finished events
         self._last_of_key: dict[bytes, asyncio.Task[None]] = {}
         self.waiting_bytes = 0
         self.closed = False
 
     @property
     def waiting(self) -> int:
-        """Events that arrived and do not run yet."""
+        """Number of events that have not begun."""
         return len(self._waiting)
 
     @property
     def running(self) -> int:
-        """Events that began and are not acknowledged."""
+        """Number of events that have begun and are not acknowledged."""
         return len(self._running)
 
     @property
     def oldest_s(self) -> float:
-        """How long the front has been at work, and kept the partition from moving."""
+        """Time since the oldest unacknowledged event began; it keeps the commit from advancing."""
         return time.monotonic() - self._running[0].started_s if self._running else 0.0
 
     def stop_starting(self) -> None:
-        """What runs may end and be acknowledged; nothing more begins."""
+        """Begin no more events. Running events may end and be acknowledged."""
         self._limit = 0
 
     def feed(self, entry: InFlightEvent) -> None:
-        """Take an event; events of a closed window are dropped unacknowledged."""
+        """Add an event. A closed window drops it, unacknowledged."""
         if self.closed:
             return
         self._waiting.append(entry)
@@ -74,7 +74,7 @@ class InFlightWindow:
         self._start_more()
 
     def close(self) -> list["asyncio.Task[None]"]:
-        """Cancel everything and forget it; the tasks that are still to end."""
+        """Cancel and forget all events; return the tasks that have not ended yet."""
         self.closed = True
         tasks = [entry.task for entry in self._running if entry.task and not entry.task.done()]
         for task in tasks:
@@ -89,7 +89,7 @@ class InFlightWindow:
         while self._waiting and len(self._running) < self._limit:
             entry = self._waiting.popleft()
             self.waiting_bytes -= entry.size_bytes
-            work = self._run(entry, self._before(entry))
+            work = self._run(entry, self._predecessor(entry))
             entry.started_s = time.monotonic()
             entry.task = asyncio.create_task(work, context=entry.context)
             if self._ordered:
@@ -97,16 +97,20 @@ class InFlightWindow:
             self._running.append(entry)
             entry.task.add_done_callback(self._advance)
 
-    def _before(self, entry: InFlightEvent) -> "asyncio.Task[None] | None":
+    def _predecessor(self, entry: InFlightEvent) -> "asyncio.Task[None] | None":
         return self._last_of_key.get(entry.key) if self._ordered else None
 
-    async def _run(self, entry: InFlightEvent, before: "asyncio.Task[None] | None") -> None:
-        if before is not None and not before.done():
-            await asyncio.wait([before])  # its failure is its own, and fatal already
+    async def _run(self, entry: InFlightEvent, predecessor: "asyncio.Task[None] | None") -> None:
+        if predecessor is not None and not predecessor.done():
+            await asyncio.wait([predecessor])  # its failure is fatal by its own callback
         await entry.work()
 
     def _advance(self, task: "asyncio.Task[None]") -> None:
-        """Acknowledge what is done at the front. A task that failed is fatal: no ack, ever."""
+        """Acknowledge the finished events at the front.
+
+        A failed task is fatal: the window closes, and neither its event nor a later event is ever
+        acknowledged.
+        """
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if self.closed:
             return

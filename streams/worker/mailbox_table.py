@@ -1,8 +1,8 @@
-"""The live copy of mailbox states as a Faust table; raw bytes, recovered from its changelog.
+"""Mailbox states as a Faust table: raw bytes, recovered from the table's changelog.
 
-A table may be behind for offsets that are already committed: its changelog write is not awaited
-before the ack. So a user's copy counts only once it was proven against the store since the last
-assignment, and the store's journal is the truth.
+The table may be behind for offsets that are already committed: its changelog write is not awaited
+before the acknowledgement. The store's journal is the truth. So a user's entry counts only after it
+was checked against the store since the last assignment.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ UNREAD_CHANGELOG = "mailbox-unread-changelog"
 
 
 class MailboxStatesTable(MailboxStates):
-    """Implements mail.ports.Unread."""
+    """Implements mail.ports.MailboxStates."""
 
     def __init__(self, app: faust.App, *, partitions: int) -> None:
         raw = {
@@ -54,8 +54,8 @@ class MailboxStatesTable(MailboxStates):
         return None if raw is None else self._decode(raw)
 
     def set(self, user_id: str, state: MailboxState) -> None:
-        # Faust takes the partition from the stream's current event, which a handler's task finds
-        # in the context of its own event's arrival (streams/worker/in_flight_window.py).
+        # Faust takes the partition from the stream's current event. A handler's task finds it in
+        # the context of its own event's arrival (streams/worker/in_flight_window.py).
         self._table[user_id.encode()] = self._encode(state)
         self._proven.add(user_id)
 
@@ -63,5 +63,5 @@ class MailboxStatesTable(MailboxStates):
         self._proven.discard(user_id)
 
     def doubt_all(self) -> None:
-        """At every change of assignment."""
+        """Forget all proofs; called at every change of assignment."""
         self._proven.clear()

@@ -1,4 +1,4 @@
-"""What a worker knows of itself: counters, what is held and since when, how far behind it is."""
+"""Status of a worker: counters, held events and since when, lag, health."""
 
 import time
 from collections import Counter, defaultdict
@@ -11,13 +11,13 @@ from mail.errors import Transient
 from mail.histogram import SLOW_S, Histogram
 
 WorkerSlot = tuple[str, str, int]  # stage, topic, partition
-OUTCOMES = ("done", "parked", "held", "retried")  # held, retried: tries, not events
+OUTCOMES = ("done", "parked", "held", "retried")  # held and retried count attempts, not events
 PartitionId = tuple[str, int]  # topic, partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldEvent:
-    """A partition that waits for an engine."""
+    """An event that waits for an engine, and its partition with it."""
 
     stage: str
     topic: str
@@ -33,48 +33,48 @@ class HeldEvent:
 
 @dataclass(slots=True, kw_only=True)
 class RoleStatus:
-    """Written by the harness, read by whoever serves /status, /healthz and /metrics."""
+    """Written by the harness, read by the endpoints /status, /healthz and /metrics."""
 
     ready: bool = False
-    lags: dict[str, int] = field(default_factory=dict)  # of the whole group, by topic
-    moved_s: dict[PartitionId, float] = field(
+    lags: dict[str, int] = field(default_factory=dict)  # records, of the whole group, by topic
+    moved_s: dict[PartitionId, float] = field(  # of assigned partitions: last progress
         default_factory=dict
-    )  # ours: last seen moving, or empty
+    )
     events: Counter[tuple[str, str]] = field(default_factory=Counter)  # stage, outcome
-    times: defaultdict[str, Histogram] = field(  # stage: first try to acknowledged outputs
+    times: defaultdict[str, Histogram] = field(  # by stage: first attempt to acknowledged outputs
         default_factory=lambda: defaultdict(Histogram)
     )
-    ages: defaultdict[str, Histogram] = field(  # stage: the mail's 250 to the stage's end
+    ages: defaultdict[str, Histogram] = field(  # by stage: the mail's 250 to the end of the stage
         default_factory=lambda: defaultdict(lambda: Histogram(SLOW_S))
     )
     unready_since_s: float = field(default_factory=time.monotonic)
-    _behind: dict[PartitionId, int] = field(
+    _backlog: dict[PartitionId, int] = field(  # of assigned partitions with unconsumed events
         default_factory=dict
-    )  # ours that have events, as last read
+    )
     _held: dict[tuple[WorkerSlot, int], HeldEvent] = field(default_factory=dict)
 
     @property
     def lag(self) -> int:
-        """Events that wait for this group."""
+        """Events that the group has not consumed."""
         return sum(self.lags.values())
 
     @property
     def partitions(self) -> int:
-        """How many are assigned to this worker."""
+        """Number of partitions assigned to this worker."""
         return len(self.moved_s)
 
     @property
     def held(self) -> list[HeldEvent]:
-        """One for each partition, the longest first."""
+        """The event of each partition that has been held longest; the longest hold first."""
         first: dict[WorkerSlot, HeldEvent] = {}
-        for (slot, _), one in sorted(self._held.items(), key=lambda row: row[1].since_ms):
-            first.setdefault(slot, one)
+        for (slot, _), event in sorted(self._held.items(), key=lambda row: row[1].since_ms):
+            first.setdefault(slot, event)
         return list(first.values())
 
     def hold(self, slot: WorkerSlot, offset: int, cause: Transient) -> bool:
-        """The event at `offset` waits; the first cause's time stays, the last one's words count.
+        """Record that the event at `offset` waits; return whether it is the first of its slot.
 
-        True when it is the first of its partition.
+        Repeated calls keep the time of the first cause and the text of the last cause.
         """
         first = not any(other == slot for other, _ in self._held)
         earlier = self._held.get((slot, offset))
@@ -92,67 +92,67 @@ class RoleStatus:
         return first
 
     def release(self, slot: WorkerSlot, offset: int) -> None:
-        """The event at `offset` was served: it has the usual time to end from here on."""
+        """End the hold of the event at `offset`; its stall timer starts now."""
         self._held.pop((slot, offset), None)
         self.moves(slot[1:])
 
     def count(self, stage: str, outcome: str) -> None:
-        """`outcome`: one of OUTCOMES."""
+        """Count an `outcome`, one of OUTCOMES."""
         self.events[stage, outcome] += 1
 
     def done(self, stage: str, took_s: float, *, accepted_at_ms: int | None = None) -> None:
-        """An event's outputs are acknowledged, `took_s` after its first try began."""
+        """Count an event whose outputs are acknowledged, `took_s` after its first attempt began."""
         self.count(stage, "done")
         self.times[stage].seen(took_s)
         if accepted_at_ms is not None:
             self.ages[stage].seen(max(0, now_ms() - accepted_at_ms) / 1000)
 
     def assigned(self, parts: Iterable[PartitionId]) -> None:
+        """Record a completed rebalance with the partitions assigned to this worker."""
         self.moved_s = dict.fromkeys(parts, time.monotonic())
-        self._behind.clear()
+        self._backlog.clear()
         self.ready = True
 
     def revoked(self) -> None:
         self.ready = False
         self.unready_since_s = time.monotonic()
 
-    def acked(self, part: PartitionId) -> None:
-        self.moves(part)
-
-    def behind(self, lags: Mapping[PartitionId, int]) -> None:
-        """What waits for the whole group by partition, as just read."""
+    def set_lags(self, lags: Mapping[PartitionId, int]) -> None:
+        """Store the lag of the whole group, by partition, as just read."""
         self.lags = {}
         for (topic, _), events in lags.items():
             self.lags[topic] = self.lags.get(topic, 0) + events
-        self._wait({part: lags[part] for part in self.moved_s if lags.get(part)})
+        self._set_backlog({part: lags[part] for part in self.moved_s if lags.get(part)})
 
-    def unread(self) -> None:
-        """The broker does not say what waits: nobody can be blamed for not doing it."""
-        self._wait({})
+    def lag_unknown(self) -> None:
+        """Restart the stall timers: the lag is unknown while the broker is unreachable."""
+        self._set_backlog({})
 
-    def _wait(self, behind: dict[PartitionId, int]) -> None:
-        self._behind = behind
-        for part in self.moved_s.keys() - behind.keys():
+    def _set_backlog(self, backlog: dict[PartitionId, int]) -> None:
+        self._backlog = backlog
+        for part in self.moved_s.keys() - backlog.keys():
             self.moves(part)
 
     def moves(self, part: PartitionId) -> None:
-        """Something of `part` goes on: it is not stalled."""
+        """Restart the stall timer of `part`: it made progress."""
         if part in self.moved_s:
             self.moved_s[part] = time.monotonic()
 
     def stalled_s(self, part: PartitionId) -> float:
-        """For how long `part` has not moved though nothing holds it; 0 for a held one."""
+        """Return the time since `part` made progress; 0 while an event of it is held."""
         if any(slot[1:] == part for slot, _ in self._held):
             return 0.0
         return time.monotonic() - self.moved_s.get(part, time.monotonic())
 
     def unhealthy(self, *, start_limit_s: float, stall_limit_s: float) -> str | None:
-        """Why the process should be started again; a held partition is never a reason."""
+        """Return why the process should be restarted, or None. A hold is never a reason."""
         unready_s = time.monotonic() - self.unready_since_s
         if not self.ready and unready_s > start_limit_s:
             return f"no partitions for {unready_s:.0f} s"
-        for part, events in self._behind.items():
+        for part, events in self._backlog.items():
             if (stalled_s := self.stalled_s(part)) > stall_limit_s:
                 topic, number = part
-                return f"{events} events wait at {topic}/{number}, none done for {stalled_s:.0f} s"
+                return (
+                    f"{events} events wait at {topic}/{number}, no progress for {stalled_s:.0f} s"
+                )
         return None

@@ -1,4 +1,8 @@
-"""One Faust app per role: one consumer group, one pause domain, one process per worker."""
+"""Worker: one process that runs the stages of one role.
+
+Each role has one Faust app. An app is one consumer group and one pause domain: a rebalance, or the
+full buffer of one agent, stops fetching for all agents of the app.
+"""
 
 import asyncio
 import logging
@@ -6,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import faust
@@ -19,92 +22,90 @@ from streams.dead_letters.set_aside import ParkRequests
 from streams.readers.lag import LagMeter
 from streams.topics.admin import ended_epochs
 from streams.topology import BY_NAME, DEAD_LETTERS, Stage, Topic
-from streams.worker.attempt_turns import AttemptTurns
-from streams.worker.event_handling import EventHandling, EventPublisher, Handler, Instead
+from streams.worker.context import EventPublisher, WorkerContext
+from streams.worker.event_handling import EventHandling
 from streams.worker.harness import Harness, RewindingConsumer
 from streams.worker.mailbox_table import MailboxStatesTable
-from streams.worker.status import RoleStatus
+from streams.worker.stage_handler import StageHandler
 
 log = logging.getLogger(__name__)
-ASK_AGAIN_S = 0.5
-POLL_FOREVER_S = 20 * 24 * 3600.0  # a held worker must never be thrown out of its group
+RETRY_S = 0.5
+MAX_POLL_INTERVAL_S = 20 * 24 * 3600.0  # a held worker must never be removed from its group
+
+HandlersOf = Callable[[MailboxStatesTable | None], Mapping[str, StageHandler]]
 
 
 class WorkerCrashed(Fatal):
-    """Faust gave up; the supervisor starts the worker again."""
+    """Faust has crashed; the supervisor restarts the worker."""
 
 
 class MorePartitions(Fatal):
-    """Partitions were added to a topic: equal keys stand in two of them from then on."""
+    """Partitions were added to a topic: from then on one key is in two partitions."""
 
-    def __init__(self, topic: str, found: int, ours: int) -> None:
+    def __init__(self, topic: str, actual: int, expected: int) -> None:
         super().__init__(
-            f"topic {topic} has {found} partitions, this worker was made for {ours}: stop all "
-            "writers, and make the topic anew with as many as before; see docs/failure-modes.md"
+            f"topic {topic} has {actual} partitions, this worker expects {expected}: stop all "
+            f"writers, and create the topic again with {expected}; see docs/failure-modes.md"
         )
 
 
 class Worker:
     """The stages of one role in this process.
 
-    `ports` may be a function of the worker's tables: MailboxStatesTable exists for one app only.
+    `handlers`, by stage, is a function of the worker's table of mailbox states, since a Faust table
+    belongs to one app. The function gets None unless `with_mailbox_states`.
     """
 
-    def __init__(  # noqa: PLR0913  (a composition, made once)
+    def __init__(  # noqa: PLR0913  (built once, by the role)
         self,
         role: str,
-        handlers: Mapping[str, Handler],
-        ports: Callable[[MailboxStatesTable | None], Any],
+        handlers: HandlersOf,
         *,
         stages: Sequence[Stage],
         config: StreamsConfig,
-        river: EventPublisher,
+        publisher: EventPublisher,
         epochs: Mapping[str, str],
         topics: Mapping[str, Topic] = BY_NAME,
-        unread: bool = False,
+        with_mailbox_states: bool = False,
         dead_letters: str = DEAD_LETTERS,
-        instead: Mapping[str, Instead] = MappingProxyType({}),
     ) -> None:
-        self.status = RoleStatus()
         self._config = config
         self._role = role
         self._epochs = epochs
         self._app = make_app(role, config)
         self._fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        self._topics = [stage.reads for stage in stages]
+        self._context = WorkerContext(
+            publisher=publisher,
+            config=config,
+            dead_letters=dead_letters,
+            park_requests=ParkRequests(config.requests_folder),
+        )
+        self.status = self._context.status
         table = MailboxStatesTable
-        self._unread = table(self._app, partitions=config.partitions) if unread else None
-        self._reads = [stage.reads for stage in stages]
-        self._requests = ParkRequests(config.requests_folder)
-        around = {
-            "ports": ports(self._unread), "river": river, "config": config,
-            "status": self.status, "dead_letters": dead_letters,
-            "alone": AttemptTurns(), "requests": self._requests,
-        }  # fmt: skip
-        self._harnesses: list[Harness] = [
-            self._bound(
-                stage,
-                topics[stage.reads],
-                handlers[stage.name],
-                around | {"epoch": epochs[stage.reads], "instead": instead.get(stage.name)},
-            )
-            for stage in stages
+        self._states = (
+            table(self._app, partitions=config.partitions) if with_mailbox_states else None
+        )
+        by_stage = handlers(self._states)
+        self._harnesses = [
+            self._harness(stage, topics[stage.reads], by_stage[stage.name]) for stage in stages
         ]
-        self._listen()
+        self._connect_signals()
 
-    def _bound(
-        self,
-        stage: Stage,
-        topic: Topic,
-        handler: Handler,
-        around: Mapping[str, Any],
-    ) -> Harness:
-        handling = EventHandling(stage=stage, topic=topic, handler=handler, **around)
+    def _harness(self, stage: Stage, topic: Topic, handler: StageHandler) -> Harness:
+        handling = EventHandling(
+            stage=stage,
+            topic=topic,
+            epoch=self._epochs[topic.name],
+            handler=handler,
+            worker=self._context,
+        )
         harness = Harness(self._app, handling, self._fail)
         harness.bind()
         return harness
 
     def unhealthy(self) -> str | None:
-        """Why this process should be started again; a held partition is never a reason."""
+        """Return why this process should be restarted, or None. A hold is never a reason."""
         limit_s = self._config.stall_limit_s
         reasons = [harness.stalled(limit_s) for harness in self._harnesses]
         reasons.append(
@@ -113,44 +114,46 @@ class Worker:
         return next((reason for reason in reasons if reason is not None), None)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. Fatal: the process must end without acknowledging."""
-        meter = LagMeter(self._config.bootstrap)
-        watch = Periodic(
-            f"lag: {self._role}", lambda: self._read_lag(meter),
-            interval_s=self._config.lag_interval_s,
-        )  # fmt: skip
-        look = Periodic(
-            f"requests: {self._role}", self._look, interval_s=self._config.requests_interval_s
+        """Run until `stop` is set. Raises Fatal: the process must end without acknowledging."""
+        config = self._config
+        meter = LagMeter(config.bootstrap)
+        lag = Periodic(
+            f"lag: {self._role}", lambda: self._read_lag(meter), interval_s=config.lag_interval_s
+        )
+        requests = Periodic(
+            f"requests: {self._role}",
+            self._read_requests,
+            interval_s=config.requests_interval_s,
         )
         await meter.start()
-        watch.start()
-        look.start()
+        lag.start()
+        requests.start()
         try:
             await self._run_app(stop)
         finally:
-            await look.stop()
-            await watch.stop()
+            await requests.stop()
+            await lag.stop()
             await meter.stop()
 
-    async def _look(self) -> None:
-        """Take new requests of operators; a small folder, read on the loop."""
-        if self._requests.look():
+    async def _read_requests(self) -> None:
+        """Read operators' requests. The folder is small, so it is read on the event loop."""
+        if self._context.park_requests.look():
             for harness in self._harnesses:
                 harness.wake()
 
     async def _run_app(self, stop: asyncio.Event) -> None:
         starting = asyncio.create_task(self._app.start(), name="faust")
         starting.add_done_callback(self._started)
-        told = asyncio.create_task(stop.wait())
+        stopping = asyncio.create_task(stop.wait())
         crashed = asyncio.create_task(self._crashed())
         try:
-            await self._first_of(told, crashed, self._fatal)
+            await self._first_of(stopping, crashed, self._fatal)
             failed = self._fatal.done() or crashed.done()
             limit_s = 0.0 if failed else self._config.drain_limit_s
             await asyncio.gather(*(harness.drain(limit_s) for harness in self._harnesses))
             await self._stop_app()
         finally:
-            for task in (starting, told, crashed):
+            for task in (starting, stopping, crashed):
                 task.cancel()
         if self._fatal.done():
             raise _as_fatal(self._fatal.result())
@@ -163,7 +166,7 @@ class Worker:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
 
     async def _crashed(self) -> None:
-        """Return when the app, or anything in it, has crashed."""
+        """Return once the app, or a service of it, has crashed."""
         while not self._app.crashed:  # noqa: ASYNC110  (Faust has no event to wait for)
             await asyncio.sleep(0.5)
 
@@ -186,68 +189,76 @@ class Worker:
     async def _read_lag(self, meter: LagMeter) -> None:
         group = self._config.group(self._role)
         try:
-            lags = (await meter.read_partitions({group: self._reads}))[group]
+            lags = (await meter.read_partitions({group: self._topics}))[group]
         except BrokerUnavailable:
-            self.status.unread()
+            self.status.lag_unknown()
             raise
         self._check_partitions(part.topic for part in lags)
-        self.status.behind({(part.topic, part.partition): lag for part, lag in lags.items()})
+        self.status.set_lags({(part.topic, part.partition): lag for part, lag in lags.items()})
 
     def _check_partitions(self, topics: Iterable[str]) -> None:
-        """Keys move with the number of partitions: one user would have two writers."""
-        ours = self._config.partitions
-        for topic, partitions in Counter(topics).items():
-            if partitions > ours:
-                self._fail(MorePartitions(topic, partitions, ours))
+        """Fail if partitions were added.
 
-    def _listen(self) -> None:
+        The partition of a key depends on their number, so one user would have two writers.
+        """
+        expected = self._config.partitions
+        for topic, partitions in Counter(topics).items():
+            if partitions > expected:
+                self._fail(MorePartitions(topic, partitions, expected))
+
+    def _connect_signals(self) -> None:
         async def revoked(app: Any, lost: Any, **_: Any) -> None:
             del app
             self.status.revoked()
-            self._doubt()
+            self._doubt_states()
             for harness in self._harnesses:
                 await harness.revoke(lost)
 
         async def complete(app: Any, **_: Any) -> None:
-            # Faust resumes our partitions before it seeks to what is committed. What is fetched in
-            # between is dropped, and then counted as done; so until the seek nothing may flow.
+            # Faust resumes the assigned partitions before it seeks to their committed offsets. It
+            # drops the records fetched in between, and then counts them as done. So no record may
+            # be fetched until the seek.
             app.consumer.stop_flow()
-            await self._check_epochs()  # before anything is fetched
-            self._doubt()
-            ours = [tp for tp in app.consumer.assignment() if tp.topic in self._reads]
-            self.status.assigned((tp.topic, tp.partition) for tp in ours)
+            await self._check_epochs()  # before the first fetch
+            self._doubt_states()
+            assigned = [tp for tp in app.consumer.assignment() if tp.topic in self._topics]
+            self.status.assigned((tp.topic, tp.partition) for tp in assigned)
 
         self._app.on_partitions_revoked.connect(revoked, weak=False)
         self._app.on_rebalance_complete.connect(complete, weak=False)
 
     async def _check_epochs(self) -> None:
-        """Positions of a topic that was made anew would make us skip what was never done."""
-        mine = {name: self._epochs[name] for name in self._reads}
+        """Fail if a topic was deleted and created again.
+
+        The committed offsets belong to the old topic, and would skip events of the new topic.
+        """
+        epochs = {name: self._epochs[name] for name in self._topics}
         config = TopicsConfig(bootstrap=self._config.bootstrap, request_limit_s=10.0)
         ended = None
         while ended is None:
             try:
-                ended = await ended_epochs(config, mine)
+                ended = await ended_epochs(config, epochs)
             except BrokerUnavailable as cause:
-                log.info("%s waits to compare epochs: %s", self._role, cause)
-                await asyncio.sleep(ASK_AGAIN_S)
+                log.info("%s: waiting for the broker to compare epochs: %s", self._role, cause)
+                await asyncio.sleep(RETRY_S)
         if ended:
-            error = Fatal(f"{', '.join(ended)} was made anew: positions known here are void")
+            names = ", ".join(ended)
+            error = Fatal(f"{names} was created again: committed offsets do not belong to it")
             self._fail(error)
             raise error
 
-    def _doubt(self) -> None:
-        if self._unread is not None:
-            self._unread.doubt_all()
+    def _doubt_states(self) -> None:
+        if self._states is not None:
+            self._states.doubt_all()
 
 
 def make_app(role: str, config: StreamsConfig) -> faust.App:
-    """Every setting that matters is said; the rest is Faust's."""
+    """Return the Faust app of a role, with every setting that matters stated."""
     app = faust.App(
         config.group(role),
         broker=f"kafka://{config.bootstrap}",
         broker_credentials=credentials(config.bootstrap),
-        datadir=str(_made(config.data_folder)),
+        datadir=str(_created(config.data_folder)),
         store="memory://",
         autodiscover=False,
         processing_guarantee="at_least_once",
@@ -260,7 +271,7 @@ def make_app(role: str, config: StreamsConfig) -> faust.App:
         broker_heartbeat_interval=config.heartbeat_interval_s,
         broker_rebalance_timeout=config.rebalance_timeout_s,
         broker_request_timeout=max(20.0, config.rebalance_timeout_s + 5.0),
-        broker_max_poll_interval=POLL_FOREVER_S,
+        broker_max_poll_interval=MAX_POLL_INTERVAL_S,
         broker_max_poll_records=config.poll_max_records,
         stream_buffer_maxsize=config.buffer_max_events,
         stream_wait_empty=False,
@@ -284,7 +295,7 @@ def credentials(bootstrap: Bootstrap) -> faust.SASLCredentials | None:
     )
 
 
-def _made(folder: Path) -> Path:
+def _created(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

@@ -22,8 +22,9 @@ from streams.codec import encode
 from streams.config import StreamsConfig
 from streams.dead_letters.headers import letter, texts
 from streams.topology import BY_NAME, stages_of
+from streams.worker.context import WorkerContext
 from streams.worker.event_handling import EventHandling, ReceivedEvent
-from streams.worker.status import RoleStatus
+from streams.worker.stage_handler import bind
 from tests.support.agent_builders import change, deliver, mailbox_ports, order
 
 (STAGE,) = stages_of("mailbox")
@@ -52,9 +53,12 @@ class Life:
         self.ports = mailbox_ports(store=store, suspended=SuspendedMailboxes(directory))
         self.offset = offset
         self.handling = EventHandling(
-            stage=STAGE, topic=BY_NAME[STAGE.reads], handler=mailbox, ports=self.ports,
-            river=self.river, config=CONFIG, status=RoleStatus(), epoch="e1",
-        )  # fmt: skip
+            stage=STAGE,
+            topic=BY_NAME[STAGE.reads],
+            epoch="e1",
+            handler=bind(mailbox, self.ports),
+            worker=WorkerContext(publisher=self.river, config=CONFIG),
+        )
 
     async def do(self, command):
         """The event that comes of it; None: it was parked."""
@@ -207,7 +211,7 @@ async def test_a_mail_that_cannot_be_handled_is_parked_alone(memory: Life) -> No
     assert (await life.do(deliver("m1"))).seq == 1
     for number in range(3):
         assert await life.do(deliver("bad")) is None
-        assert "5 tries failed" in life.river.letters[-1].cause
+        assert "5 attempts failed" in life.river.letters[-1].cause
         assert (await life.do(deliver(f"good{number}"))).seq == number + 2
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from agents.mailbox import mailbox
 from agents.mailbox_parking import journalled
+from cli.roles.workers import mailbox_handlers
 from mail.errors import SetAside
 from schemas.events.mailbox_commands import DestroyMessages, RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
@@ -12,9 +13,10 @@ from stores.memory import MemoryHolders, MemoryMailStore
 from streams.codec import encode
 from streams.config import StreamsConfig
 from streams.topology import BY_NAME, stages_of
+from streams.worker.context import WorkerContext
 from streams.worker.event_handling import EventHandling, ReceivedEvent
 from streams.worker.status import RoleStatus
-from tests.streams.worker.test_event_handling import FakeRiver
+from tests.streams.worker.test_event_handling import FakePublisher
 from tests.support.agent_builders import OneTry, deliver, mailbox_ports, order
 
 
@@ -38,18 +40,21 @@ async def test_a_command_that_its_journal_has_is_published_whatever_fails_behind
         bootstrap="", worker="w", data_folder=Path(), hold_first_s=0.001, unexpected_first_s=0.001
     )
     (stage,) = stages_of("mailbox")
-    river, status = FakeRiver(), RoleStatus()
+    publisher, status = FakePublisher(), RoleStatus()
     handling = EventHandling(
-        stage=stage, topic=BY_NAME["mailbox.commands"], handler=mailbox, ports=ports, river=river,
-        config=config, status=status, epoch="e1", instead=journalled,
-    )  # fmt: skip
+        stage=stage,
+        topic=BY_NAME["mailbox.commands"],
+        epoch="e1",
+        handler=mailbox_handlers(ports)["mailbox"],
+        worker=WorkerContext(publisher=publisher, config=config, status=status),
+    )
     destroy = order(DestroyMessages, "c2", "m1", unchanged_since_seq=1)
     arrival = ReceivedEvent(partition=0, offset=2, key=b"bob", value=encode(destroy))
     await handling.handle(arrival, lambda: True)
-    (event,) = river.events
+    (event,) = publisher.events
     assert isinstance(event, MailboxChanged)
     assert event.command_id == "c2"
-    assert river.dead == []
+    assert publisher.dead == []
     assert ports.holders.failures < 0
     assert status.events["mailbox", "held"] >= 6
 

@@ -15,10 +15,12 @@ from stores.sqlite.database_file import translate_error
 from streams.codec import encode
 from streams.config import StreamsConfig
 from streams.topology import BY_NAME, stages_of
+from streams.worker.context import WorkerContext
 from streams.worker.event_handling import EventHandling, ReceivedEvent
 from streams.worker.in_flight_window import InFlightEvent, InFlightWindow
+from streams.worker.stage_handler import bind
 from streams.worker.status import RoleStatus
-from tests.streams.worker.test_event_handling import FakeRiver
+from tests.streams.worker.test_event_handling import FakePublisher
 from tests.support.agent_builders import received
 
 NEIGHBOURS = 40
@@ -28,22 +30,24 @@ class Partition:
     """One partition of mail.received in front of the real handler and the real store."""
 
     def __init__(self, store: SqliteContentStore) -> None:
-        self.river, self.status, self.acked = FakeRiver(), RoleStatus(), []
+        self.publisher, self.status, self.acked = FakePublisher(), RoleStatus(), []
         (stage,) = [one for one in stages_of("intake") if one.name == "validate"]
         self._handling = EventHandling(
             stage=stage,
             topic=BY_NAME["mail.received"],
-            handler=validate,
-            ports=IntakePorts(
-                contents=store, holders=MemoryHolders(), quarantine=MemoryQuarantine()
-            ),
-            river=self.river,
-            config=StreamsConfig(
-                bootstrap="", worker="w", data_folder=Path(), hold_first_s=0.005, hold_cap_s=0.01,
-                unreadable_tries=5, unreadable_s=0.05,
-            ),
-            status=self.status,
             epoch="e",
+            handler=bind(
+                validate,
+                IntakePorts(contents=store, holders=MemoryHolders(), quarantine=MemoryQuarantine()),
+            ),
+            worker=WorkerContext(
+                publisher=self.publisher,
+                config=StreamsConfig(
+                    bootstrap="", worker="w", data_folder=Path(), hold_first_s=0.005,
+                    hold_cap_s=0.01, unreadable_tries=5, unreadable_s=0.05,
+                ),
+                status=self.status,
+            ),
         )  # fmt: skip
         self.window = InFlightWindow(limit=stage.in_flight, ordered=False, on_fatal=print)
 
@@ -87,9 +91,9 @@ async def test_one_file_that_cannot_be_read_is_parked_and_its_neighbours_go_on(
     async with asyncio.timeout(30):
         while len(partition.acked) <= NEIGHBOURS:
             await asyncio.sleep(0.01)
-    ((_, letter),) = partition.river.dead
+    ((_, letter),) = partition.publisher.dead
     assert letter.cause.startswith("Unreadable: ")
-    assert len(partition.river.events) == NEIGHBOURS
+    assert len(partition.publisher.events) == NEIGHBOURS
     assert list((tmp_path / "content" / "incoming").iterdir()) == []  # no probe is left
 
 
@@ -101,7 +105,7 @@ async def test_a_folder_that_is_away_is_waited_for(store, tmp_path) -> None:
     async with asyncio.timeout(30):
         while partition.status.events["validate", "held"] < 30:
             await asyncio.sleep(0.01)
-    assert partition.river.dead == []
+    assert partition.publisher.dead == []
     assert partition.acked == []
     partition.window.close()
 

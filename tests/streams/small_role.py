@@ -22,6 +22,7 @@ from schemas.mailbox import MailboxState
 from streams.config import Bootstrap, PublisherConfig, StreamsConfig
 from streams.publisher import KafkaPublisher
 from streams.topology import EVENT_MAX_BYTES, Topic
+from streams.worker.stage_handler import StageHandler, bind
 from streams.worker.worker import Worker
 from tests.streams.small import Answer, Note, River
 
@@ -108,8 +109,9 @@ class Role:
         work.after_publish(lambda: self.unread.set(answer.key, state))
         return [answer]
 
-    def ports(self, unread) -> None:
-        self.unread = unread
+    def handlers(self, states) -> dict[str, StageHandler]:
+        self.unread = states
+        return {"answer": bind(self.handle, None)}
 
     async def run(self) -> None:
         told, stop = self.told, asyncio.Event()
@@ -125,8 +127,7 @@ class Role:
         await publisher.start()
         worker = Worker(
             river.role,
-            {"answer": self.handle},
-            self.ports,
+            self.handlers,
             stages=(river.stage,),
             config=StreamsConfig(
                 bootstrap=Bootstrap.parse(told["bootstrap"]),
@@ -141,10 +142,10 @@ class Role:
                 lag_interval_s=0.5,
                 **told.get("config", {}),
             ),
-            river=publisher,
+            publisher=publisher,
             epochs=told["epochs"],
             topics=_by_name(river.topics),
-            unread=told.get("unread", False),
+            with_mailbox_states=told.get("unread", False),
             dead_letters=river.dead.name,
         )
         telling = asyncio.create_task(self.tell(worker))

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from streams.worker.attempt_notes import PLACES_MAX, AttemptNotes, stamp_of
+from streams.worker.attempt_notes import SLOTS_MAX, AttemptNotes, stamp_of
 from streams.worker.attempt_turns import AttemptTurns
 
 STAMP = stamp_of("1:x")
@@ -19,7 +19,7 @@ def path(tmp_path):
 
 def killed(notes: AttemptNotes) -> None:
     """End as a killed process does: nothing is cleared, the lock is gone."""
-    notes._drop()
+    notes._close_file()
 
 
 def test_what_a_killed_process_was_at_is_suspect(path) -> None:
@@ -135,12 +135,12 @@ def test_the_file_stays_small_and_right_whatever_comes_and_goes(path) -> None:
     assert path.stat().st_size <= 24 + 24 * 70
 
 
-def test_no_more_places_than_the_limit(path) -> None:
+def test_no_more_slots_than_the_limit(path) -> None:
     notes = AttemptNotes(path, STAMP)
-    for offset in range(PLACES_MAX + 50):
+    for offset in range(SLOTS_MAX + 50):
         notes.begin(offset, 1)
     killed(notes)
-    assert len(AttemptNotes(path, STAMP).suspects) == PLACES_MAX
+    assert len(AttemptNotes(path, STAMP).suspects) == SLOTS_MAX
 
 
 async def pause() -> None:

@@ -1,4 +1,4 @@
-"""What becomes of an event, without a broker: every outcome of a handler."""
+"""Event handling without a broker: every outcome of a handler."""
 
 import asyncio
 from pathlib import Path
@@ -9,7 +9,10 @@ from mail.errors import BrokerUnavailable, Fatal, Poison, ScannerUnavailable, St
 from streams.codec import encode
 from streams.config import Bootstrap, StreamsConfig
 from streams.dead_letters.headers import letter, texts
+from streams.dead_letters.set_aside import ParkRequests
+from streams.worker.context import WorkerContext
 from streams.worker.event_handling import EventHandling, ReceivedEvent
+from streams.worker.stage_handler import bind
 from streams.worker.status import RoleStatus
 from tests.streams.small import Answer, Note, River
 
@@ -23,8 +26,8 @@ CONFIG = StreamsConfig(
 )
 
 
-class FakeRiver:
-    """Keeps what is published; fails first as often as told."""
+class FakePublisher:
+    """Keeps published events in memory, after it has raised each of `failures`."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -46,11 +49,11 @@ class FakeRiver:
 
 
 class Stage:
-    """A stage around a list of what its handler does, one item a try."""
+    """A stage whose handler raises the next item of a list at each attempt; None: it answers."""
 
-    def __init__(self, *does, river=None) -> None:
+    def __init__(self, *does, publisher=None, config=CONFIG, park_requests=None) -> None:
         self.does = list(does)
-        self.river = river or FakeRiver()
+        self.publisher = publisher or FakePublisher()
         self.status = RoleStatus()
         self.seen: list = []
         self.after: list = []
@@ -58,20 +61,25 @@ class Stage:
         self.handling = EventHandling(
             stage=parts.stage,
             topic=parts.notes,
-            handler=self.handle,
-            ports="ports",
-            river=self.river,
-            config=CONFIG,
-            status=self.status,
             epoch="1:x",
-            dead_letters=parts.dead.name,
+            handler=bind(self.handle, "ports", instead_of_parking=self.instead),
+            worker=WorkerContext(
+                publisher=self.publisher,
+                config=config,
+                status=self.status,
+                dead_letters=parts.dead.name,
+                park_requests=park_requests or ParkRequests(None),
+            ),
         )
+
+    async def instead(self, event, attempt, ports, cause):
+        """Offer nothing: subclasses and tests may."""
 
     async def handle(self, event, work, ports):
         assert ports == "ports"
         self.seen.append((event, work.attempt, work.position, len(self.status.held)))
         attempt = work.attempt
-        work.after_publish(lambda: self.after.append((attempt, list(self.river.events))))
+        work.after_publish(lambda: self.after.append((attempt, list(self.publisher.events))))
         does = self.does.pop(0) if self.does else None
         if does is not None:
             raise does
@@ -80,9 +88,9 @@ class Stage:
 
     async def run(self, value: bytes | None = None, *, ours: bool = True) -> None:
         value = encode(Note(key="k", number=3)) if value is None else value
-        arrival = ReceivedEvent(partition=2, offset=7, key=b"k", value=value)
+        received = ReceivedEvent(partition=2, offset=7, key=b"k", value=value)
         async with asyncio.timeout(20):
-            await self.handling.handle(arrival, lambda: ours)
+            await self.handling.handle(received, lambda: ours)
 
     def count(self, outcome: str) -> int:
         return self.status.events["answer", outcome]
@@ -91,10 +99,10 @@ class Stage:
 ANSWER = Answer(key="k", number=3)
 
 
-async def test_done_is_published_and_then_told() -> None:
+async def test_outputs_are_published_before_the_functions_of_after_publish_run() -> None:
     stage = Stage()
     await stage.run()
-    assert stage.river.events == [ANSWER]
+    assert stage.publisher.events == [ANSWER]
     assert stage.after == [(1, [ANSWER])]
     assert (stage.count("done"), stage.count("held")) == (1, 0)
     assert sum(stage.status.times["answer"].counts) == 1
@@ -131,19 +139,19 @@ async def test_a_hold_says_what_it_waits_for_and_since_when() -> None:
 
 
 async def test_a_publish_in_doubt_is_repeated_without_the_handler() -> None:
-    stage = Stage(river=FakeRiver(*[BrokerUnavailable("late")] * 4))
+    stage = Stage(publisher=FakePublisher(*[BrokerUnavailable("late")] * 4))
     await stage.run()
     assert len(stage.seen) == 1
-    assert stage.river.events == [ANSWER]
+    assert stage.publisher.events == [ANSWER]
     assert stage.after == [(1, [ANSWER])]
 
 
 @pytest.mark.parametrize("value", [b"", b"\xc1", b"\x81\xa4type\xa8other.v1"])
-async def test_what_cannot_be_read_is_parked_unchanged(value) -> None:
+async def test_an_undecodable_record_is_parked_unchanged(value) -> None:
     stage = Stage()
     await stage.run(value)
     assert stage.seen == []
-    ((topic, parked),) = stage.river.dead
+    ((topic, parked),) = stage.publisher.dead
     assert topic == "unit.dead"
     assert (parked.value, parked.key, parked.topic) == (value, b"k", "unit.notes")
     assert (parked.partition, parked.offset, parked.stage) == (2, 7, "answer")
@@ -152,39 +160,39 @@ async def test_what_cannot_be_read_is_parked_unchanged(value) -> None:
 
 
 async def test_poison_is_parked_after_one_try_even_when_parking_must_wait() -> None:
-    stage = Stage(Poison("spoilt"), river=FakeRiver(*[BrokerUnavailable("late")] * 2))
+    stage = Stage(Poison("spoilt"), publisher=FakePublisher(*[BrokerUnavailable("late")] * 2))
     await stage.run()
     assert len(stage.seen) == 1
-    assert stage.river.dead[0][1].cause == "Poison: spoilt"
-    assert (stage.river.events, stage.after) == ([], [])
+    assert stage.publisher.dead[0][1].cause == "Poison: spoilt"
+    assert (stage.publisher.events, stage.after) == ([], [])
 
 
 async def test_an_output_that_cannot_be_written_parks_its_event() -> None:
-    stage = Stage(river=FakeRiver(Poison("too big")))
+    stage = Stage(publisher=FakePublisher(Poison("too big")))
     await stage.run()
-    assert (len(stage.river.dead), stage.after) == (1, [])
+    assert (len(stage.publisher.dead), stage.after) == (1, [])
 
 
-async def test_the_unexpected_is_tried_five_times_holds_apart() -> None:
+async def test_an_unexpected_failure_is_tried_five_times_not_counting_holds() -> None:
     wrong, down = ZeroDivisionError("1/0"), StoreUnavailable("store")
     stage = Stage(wrong, down, wrong, wrong, down, down, wrong, wrong)
     await stage.run()
-    ((_, parked),) = stage.river.dead
+    ((_, parked),) = stage.publisher.dead
     assert "ZeroDivisionError" in parked.cause
     assert parked.attempt == 8
     assert (stage.count("retried"), stage.count("parked")) == (4, 1)
 
 
-async def test_the_unexpected_may_pass() -> None:
+async def test_an_unexpected_failure_may_pass() -> None:
     stage = Stage(*[ZeroDivisionError()] * 4)
     await stage.run()
-    assert (stage.river.events, stage.after) == ([ANSWER], [(5, [ANSWER])])
+    assert (stage.publisher.events, stage.after) == ([ANSWER], [(5, [ANSWER])])
 
 
 async def test_a_handler_cancelled_from_within_is_unexpected() -> None:
     stage = Stage(*[asyncio.CancelledError()] * 5)
     await stage.run()
-    assert "cancelled from within" in stage.river.dead[0][1].cause
+    assert "cancelled from within" in stage.publisher.dead[0][1].cause
 
 
 async def test_a_cancelled_event_leaves_nothing() -> None:
@@ -195,34 +203,34 @@ async def test_a_cancelled_event_leaves_nothing() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert (stage.status.held, stage.river.dead, stage.after) == ([], [], [])
+    assert (stage.status.held, stage.publisher.dead, stage.after) == ([], [], [])
 
 
-async def test_fatal_leaves() -> None:
+async def test_fatal_leaves_handle() -> None:
     stage = Stage(Fatal("second writer"))
     with pytest.raises(Fatal, match="second writer"):
         await stage.run()
-    assert (stage.river.events, stage.river.dead) == ([], [])
+    assert (stage.publisher.events, stage.publisher.dead) == ([], [])
 
 
-async def test_a_lost_partition_tells_nobody_after_its_publish() -> None:
+async def test_after_a_revoke_no_function_of_after_publish_runs() -> None:
     stage = Stage()
     await stage.run(ours=False)
-    assert (stage.river.events, stage.after) == ([ANSWER], [])
+    assert (stage.publisher.events, stage.after) == ([ANSWER], [])
 
 
-async def test_one_served_event_wakes_all_that_wait_for_its_engine() -> None:
+async def test_one_served_event_wakes_all_events_held_by_its_engine() -> None:
     stage = Stage(*[ScannerUnavailable("clamd")] * 20)
     slow = StreamsConfig(
         bootstrap=Bootstrap(""), worker="w", data_folder=Path(), hold_first_s=60, hold_cap_s=60
     )
-    object.__setattr__(stage.handling, "config", slow)
+    object.__setattr__(stage.handling._hold, "config", slow)
     waiting = [asyncio.create_task(stage.run()) for _ in range(20)]
     while stage.does:
         await asyncio.sleep(0)
-    object.__setattr__(stage.handling, "config", CONFIG)
+    object.__setattr__(stage.handling._hold, "config", CONFIG)
     stage.does = [ScannerUnavailable("clamd")]
     await stage.run()
     async with asyncio.timeout(20):
         await asyncio.gather(*waiting)
-    assert len(stage.river.events) == 21
+    assert len(stage.publisher.events) == 21

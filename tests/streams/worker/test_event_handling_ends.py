@@ -1,4 +1,4 @@
-"""Events that are parked or kept for a reason other than what their handler raised."""
+"""Events that are parked or held for a reason other than an error of their handler."""
 
 import asyncio
 import dataclasses
@@ -20,27 +20,28 @@ from streams.dead_letters.parking import CUT_BYTES
 from streams.dead_letters.set_aside import ParkRequests, RecordPosition
 from streams.topology import EVENT_MAX_BYTES
 from streams.worker.attempt_notes import AttemptNotes, stamp_of
-from tests.streams.worker.test_event_handling import ANSWER, CONFIG, FakeRiver, Stage
+from tests.streams.worker.test_event_handling import ANSWER, CONFIG, FakePublisher, Stage
 
 PLACE = RecordPosition("unit.notes", 2, 7)
 EPOCH = "1:x"
 
 
 class Equipped(Stage):
-    """A stage with a folder for notes and one for requests."""
+    """A stage with a folder for notes and a folder for requests to park."""
 
-    def __init__(self, folder: Path, *does, river=None, **config) -> None:
-        super().__init__(*does, river=river)
+    def __init__(self, folder: Path, *does, publisher=None, **config) -> None:
         config = {"notes_folder": folder / "tries", **config}
-        self.refit(
-            config=dataclasses.replace(CONFIG, **config), requests=ParkRequests(folder / "requests")
+        super().__init__(
+            *does,
+            publisher=publisher,
+            config=dataclasses.replace(CONFIG, **config),
+            park_requests=ParkRequests(folder / "requests"),
         )
 
-    def refit(self, **more) -> None:
-        names = ("stage", "topic", "handler", "ports", "river", "config", "status", "epoch",
-                 "instead", "dead_letters", "alone", "requests")  # fmt: skip
-        kept = {name: getattr(self.handling, name) for name in names}
-        self.handling = type(self.handling)(**(kept | more))
+    def refit(self, **handlers) -> None:
+        """Exchange functions of the stage's handler."""
+        handler = dataclasses.replace(self.handling.handler, **handlers)
+        self.handling = dataclasses.replace(self.handling, handler=handler)
 
 
 def noted(folder: Path) -> AttemptNotes:
@@ -48,50 +49,50 @@ def noted(folder: Path) -> AttemptNotes:
 
 
 def guilty(folder: Path) -> None:
-    """What killed processes leave that tried the event alone."""
+    """Leave the notes of two killed processes that handled the event alone."""
     for _ in range(2):
         notes = noted(folder)
         notes.begin(7, 10, alone=True)
-        notes._drop()
+        notes._close_file()
 
 
-async def test_an_event_that_ended_the_process_alone_is_parked_and_not_tried(tmp_path) -> None:
+async def test_an_event_that_ended_the_process_alone_is_parked_without_an_attempt(tmp_path) -> None:
     guilty(tmp_path)
     stage = Equipped(tmp_path)
     await stage.run()
     assert stage.seen == []
-    assert stage.river.dead[0][1].cause.startswith("EndsProcess: ")
+    assert stage.publisher.dead[0][1].cause.startswith("EndsProcess: ")
     stage.handling.forget(2)
     assert not noted(tmp_path).guilty
 
 
-async def test_a_suspect_is_tried_alone_and_then_free(tmp_path) -> None:
+async def test_a_suspect_is_handled_alone_and_then_cleared(tmp_path) -> None:
     notes = noted(tmp_path)
     notes.begin(7, 10)
-    notes._drop()
+    notes._close_file()
     stage = Equipped(tmp_path)
-    stage.handling.alone.begin_now()
+    stage.handling.worker.turns.begin_now()
     running = asyncio.create_task(stage.run())
     await asyncio.sleep(0.01)
     assert stage.seen == []
-    stage.handling.alone.end(alone=False)
+    stage.handling.worker.turns.end(alone=False)
     await running
-    assert stage.river.events == [ANSWER]
+    assert stage.publisher.events == [ANSWER]
     stage.handling.forget(2)
     assert not noted(tmp_path).suspects
 
 
-async def test_a_try_is_noted_while_it_runs_and_not_while_it_waits(tmp_path) -> None:
+async def test_an_attempt_is_noted_while_it_runs_and_not_while_the_event_is_held(tmp_path) -> None:
     stage = Equipped(tmp_path, *[StoreUnavailable("store")] * 999)
     file = tmp_path / "tries" / "unit.notes-2"
     during, between = [], []
-    handler = stage.handling.handler
+    handle = stage.handling.handler.handle
 
-    async def looking(*given):
+    async def handle_and_read_notes(*arguments):
         during.append(file.read_bytes()[24:])
-        return await handler(*given)
+        return await handle(*arguments)
 
-    stage.refit(handler=looking)
+    stage.refit(handle=handle_and_read_notes)
     running = asyncio.create_task(stage.run())
     while len(during) < 3:
         await asyncio.sleep(0)
@@ -104,43 +105,47 @@ async def test_a_try_is_noted_while_it_runs_and_not_while_it_waits(tmp_path) -> 
     assert not any(file.read_bytes()[24:])
 
 
-async def test_a_stage_may_hand_on_what_ended_the_process(tmp_path) -> None:
+async def test_a_stage_may_publish_instead_of_parking_an_event_that_ended_the_process(
+    tmp_path,
+) -> None:
     guilty(tmp_path)
-    asked = []
+    causes = []
 
-    async def instead(event, work, ports, cause):
-        asked.append(type(cause))
+    async def instead(event, attempt, cause):
+        causes.append(type(cause))
         return [ANSWER]
 
-    stage = Equipped(tmp_path, river=FakeRiver(BrokerUnavailable("late")))
-    stage.refit(instead=instead)
+    stage = Equipped(tmp_path, publisher=FakePublisher(BrokerUnavailable("late")))
+    stage.refit(instead_of_parking=instead)
     await stage.run()
-    assert (stage.river.events, stage.river.dead) == ([ANSWER], [])
-    assert set(asked) == {EndsProcess}
+    assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
+    assert set(causes) == {EndsProcess}
     assert stage.seen == []
 
 
-@pytest.mark.parametrize("failing", [None, ValueError("no one knows")])
-async def test_what_a_stage_has_nothing_better_for_is_parked(tmp_path, failing) -> None:
+@pytest.mark.parametrize("failing", [None, ValueError("unexpected")])
+async def test_an_event_is_parked_if_its_stage_offers_nothing_instead(tmp_path, failing) -> None:
     async def instead(*_):
         if failing:
             raise failing
 
     stage = Equipped(tmp_path, Poison("spoilt"))
-    stage.refit(instead=instead)
+    stage.refit(instead_of_parking=instead)
     await stage.run()
-    assert stage.river.dead[0][1].cause == "Poison: spoilt"
+    assert stage.publisher.dead[0][1].cause == "Poison: spoilt"
     assert stage.after == []
 
 
-async def test_an_event_that_an_operator_wants_set_aside_is_parked_untried(tmp_path) -> None:
+async def test_an_event_that_an_operator_wants_set_aside_is_parked_without_an_attempt(
+    tmp_path,
+) -> None:
     set_aside.ask(tmp_path / "requests", PLACE, EPOCH)
     stage = Equipped(tmp_path)
     await stage.run()
     assert stage.seen == []
-    ((_, letter),) = stage.river.dead
+    ((_, letter),) = stage.publisher.dead
     assert letter.cause == f"SetAside: {SetAside()}"
-    assert set_aside.asked(tmp_path / "requests") == {PLACE: EPOCH}  # until the commit is behind it
+    assert set_aside.asked(tmp_path / "requests") == {PLACE: EPOCH}  # until the offset is committed
 
 
 @pytest.mark.parametrize("other", [(RecordPosition("unit.notes", 2, 8), EPOCH), (PLACE, "2:y")])
@@ -148,7 +153,7 @@ async def test_a_request_is_for_one_event_of_one_epoch(tmp_path, other) -> None:
     set_aside.ask(tmp_path / "requests", *other)
     stage = Equipped(tmp_path)
     await stage.run()
-    assert (stage.river.events, stage.river.dead) == ([ANSWER], [])
+    assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
 
 
 async def test_a_held_event_is_set_aside_at_once(tmp_path) -> None:
@@ -160,16 +165,16 @@ async def test_a_held_event_is_set_aside_at_once(tmp_path) -> None:
         await asyncio.sleep(0)
     assert stage.status.held[0].offset == 7
     set_aside.ask(tmp_path / "requests", PLACE, EPOCH)
-    assert stage.handling.requests.look()
+    assert stage.handling.worker.park_requests.look()
     stage.handling.wake()
     async with asyncio.timeout(10):
         await running
     assert len(stage.seen) == 1
-    assert stage.river.dead[0][1].cause.startswith("SetAside")
+    assert stage.publisher.dead[0][1].cause.startswith("SetAside")
     assert stage.status.held == []
 
 
-async def test_requests_go_once_the_commit_is_surely_behind_them(tmp_path) -> None:
+async def test_requests_are_removed_once_the_offset_is_surely_committed(tmp_path) -> None:
     folder = tmp_path / "requests"
     set_aside.ask(folder, PLACE, EPOCH)
     (folder / ".half").write_text("")
@@ -190,12 +195,12 @@ async def test_requests_go_once_the_commit_is_surely_behind_them(tmp_path) -> No
     ["", "mail.received", "mail.received@1", "mail.received@a-1", "mail.received@1-",
      "mail.received@1--1", "../x@1-1", "mail.received@1-1\n", "mail.received@1-" + "9" * 30],
 )  # fmt: skip
-def test_what_is_no_place_is_refused(name) -> None:
+def test_a_malformed_record_position_is_refused(name) -> None:
     with pytest.raises(Refused, match="TOPIC@PARTITION-OFFSET"):
         set_aside.place_of(name)
 
 
-def test_a_place_reads_as_it_is_written() -> None:
+def test_a_record_position_is_parsed_as_it_is_formatted() -> None:
     assert set_aside.place_of(str(PLACE)) == PLACE
     assert set_aside.reader_of(RecordPosition("mail.received", 1, 2)).name == "validate"
     with pytest.raises(Refused, match="no stage reads"):
@@ -203,30 +208,32 @@ def test_a_place_reads_as_it_is_written() -> None:
 
 
 class Committed(Equipped):
-    """Its handler is beyond the journal before it fails."""
+    """A stage whose handler calls `committed` before it fails."""
 
     async def handle(self, event, work, ports):
         work.committed()
         return await super().handle(event, work, ports)
 
 
-async def test_beyond_the_journal_an_event_is_never_parked(tmp_path) -> None:
+async def test_a_journalled_command_is_never_parked(tmp_path) -> None:
     wrong = [ZeroDivisionError(), Poison("spoilt"), asyncio.CancelledError()] * 4
-    stage = Committed(tmp_path, *wrong, river=FakeRiver(Poison("too big"), ValueError("what")))
+    stage = Committed(
+        tmp_path, *wrong, publisher=FakePublisher(Poison("too big"), ValueError("what"))
+    )
     set_aside.ask(tmp_path / "requests", PLACE, EPOCH)
     running = asyncio.create_task(stage.run())
     while len(stage.seen) < 3:
         await asyncio.sleep(0)
         if stage.status.held:
-            assert "beyond the journal" in stage.status.held[0].detail
-        stage.handling.requests.look()
+            assert "the journal has the command" in stage.status.held[0].detail
+        stage.handling.worker.park_requests.look()
     await running
-    assert (stage.river.events, stage.river.dead) == ([ANSWER], [])
+    assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
     assert len(stage.seen) == len(wrong) + 1
 
 
 class Served(StoreUnavailable):
-    """A failure of a store that has just served somebody else."""
+    """A failure of a store that has just served another event."""
 
     def __init__(self, *, engine: str = "content") -> None:
         super().__init__(engine, "bad sector", served_s=time.monotonic() + 1.0)
@@ -235,56 +242,58 @@ class Served(StoreUnavailable):
 QUICK = {"unreadable_tries": 3, "unreadable_s": 0.02}
 
 
-async def test_what_an_engine_refuses_beside_others_is_parked(tmp_path) -> None:
+async def test_an_event_is_parked_if_its_engine_fails_for_it_alone(tmp_path) -> None:
     stage = Equipped(tmp_path, *[Served() for _ in range(999)], **QUICK)
     await stage.run()
-    assert stage.river.dead[0][1].cause.startswith("Unreadable: failed ")
-    assert "bad sector" in stage.river.dead[0][1].cause
+    assert stage.publisher.dead[0][1].cause.startswith("Unreadable: failed ")
+    assert "bad sector" in stage.publisher.dead[0][1].cause
     assert stage.status.held == []
 
 
 @pytest.mark.parametrize(
     "failures",
     [
-        lambda: [StoreUnavailable("content")] * 60,  # away for all
-        lambda: [StoreUnavailable("content", served_s=time.monotonic())] * 60,  # since it went
-        lambda: [Served(engine=f"store {n % 2}") for n in range(60)],  # first one, then another
+        lambda: [StoreUnavailable("content")] * 60,  # fails for every event
+        lambda: (
+            [StoreUnavailable("content", served_s=time.monotonic())] * 60
+        ),  # served nothing since the first failure
+        lambda: [Served(engine=f"store {n % 2}") for n in range(60)],  # two engines in turn
     ],
 )
-async def test_an_outage_is_waited_for(tmp_path, failures) -> None:
+async def test_an_event_waits_for_the_end_of_an_outage(tmp_path, failures) -> None:
     stage = Equipped(tmp_path, *failures(), **QUICK)
     await stage.run()
-    assert (stage.river.events, stage.river.dead) == ([ANSWER], [])
+    assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
 
 
-async def test_beyond_the_journal_the_unreadable_waits_too(tmp_path) -> None:
+async def test_an_unreadable_journalled_command_is_not_parked_either(tmp_path) -> None:
     stage = Committed(tmp_path, *[Served() for _ in range(40)], **QUICK)
     await stage.run()
-    assert (stage.river.events, stage.river.dead) == ([ANSWER], [])
+    assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
 
 
-async def test_a_record_too_large_for_a_letter_is_cut(tmp_path) -> None:
+async def test_a_record_too_large_for_a_dead_letter_is_cut(tmp_path) -> None:
     stage = Equipped(tmp_path)
     await stage.run(b"\xc1" * (EVENT_MAX_BYTES + 60_000))
-    ((_, letter),) = stage.river.dead
+    ((_, letter),) = stage.publisher.dead
     assert letter.value == b"\xc1" * CUT_BYTES
     assert letter.cause.startswith(f"a foreign record of {EVENT_MAX_BYTES + 60_000} bytes, cut")
     await stage.run(b"\xc1" * EVENT_MAX_BYTES)
-    assert len(stage.river.dead[1][1].value) == EVENT_MAX_BYTES
+    assert len(stage.publisher.dead[1][1].value) == EVENT_MAX_BYTES
 
 
-async def test_a_long_handler_that_beats_is_not_stalled(tmp_path) -> None:
+async def test_a_long_handler_that_calls_beat_is_not_stalled(tmp_path) -> None:
     stage = Equipped(tmp_path)
-    handler = stage.handling.handler
+    handle = stage.handling.handler.handle
     stage.status.assigned([("unit.notes", 2)])
     moved = []
 
-    async def slow(event, work, ports):
+    async def slow(event, attempt):
         before_s = stage.status.moved_s["unit.notes", 2]
-        work.beat()
+        attempt.beat()
         moved.append(stage.status.moved_s["unit.notes", 2] > before_s)
-        return await handler(event, work, ports)
+        return await handle(event, attempt)
 
-    stage.refit(handler=slow)
+    stage.refit(handle=slow)
     await stage.run()
     assert moved == [True]

@@ -1,4 +1,4 @@
-"""After its end a harness takes nothing: an ack would pass events that were cancelled before it."""
+"""A harness that has ended takes no event: its ack would pass events that were cancelled."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -13,20 +13,20 @@ from streams.worker.status import RoleStatus
 
 
 class Handling:
-    """Events whose offset is in `held` never end."""
+    """EventHandling in which events with an offset in `held` never end."""
 
     def __init__(self, folder, held: set[int]) -> None:
         self.stage = SimpleNamespace(name="s", in_flight=4, ordered=False)
         self.topic = SimpleNamespace(name="t")
-        self.config = StreamsConfig(bootstrap=Bootstrap("-"), worker="w", data_folder=folder)
-        self.status = RoleStatus()
+        config = StreamsConfig(bootstrap=Bootstrap("-"), worker="w", data_folder=folder)
+        self.worker = SimpleNamespace(config=config, status=RoleStatus())
         self._held = held
 
     def forget(self, partition: int) -> None:
         pass
 
-    async def handle(self, arrival, still_ours) -> None:
-        if arrival.offset in self._held:
+    async def handle(self, received, is_current) -> None:
+        if received.offset in self._held:
             await asyncio.Event().wait()
 
 
@@ -57,13 +57,13 @@ async def test_a_skipped_record_is_fatal_and_what_follows_is_not_acknowledged(tm
     fatal: list[BaseException] = []
     app = SimpleNamespace(consumer=SimpleNamespace(on_buffer_full=list, on_buffer_drop=list))
     harness = Harness(app, Handling(tmp_path, held=set()), on_fatal=fatal.append)
-    for offset in (4, 5, 4, 5, 7):  # read twice is harmless, 6 is missing
+    for offset in (4, 5, 4, 5, 7):  # a repeat is harmless, 6 is missing
         harness._take(event(offset, acked))
     await asyncio.sleep(0.01)
     assert acked == [4, 5, 4, 5]
     assert isinstance(fatal[0], RecordsSkipped)
     await harness.revoke([TP("t", 0)])
-    harness._take(event(20, acked))  # another assignment begins where it begins
+    harness._take(event(20, acked))  # a new assignment may begin at any offset
     await asyncio.sleep(0.01)
     assert acked[-1] == 20
 
@@ -80,14 +80,14 @@ async def test_a_gap_ends_the_worker_and_is_never_counted_as_done() -> None:
     assert consumer._gap == {}
 
 
-class Handing(RewindingConsumer):
-    """A consumer that only hands over; `gate` stands for a flow that is stopped for now."""
+class DeliveringConsumer(RewindingConsumer):
+    """A consumer without a broker; deliveries wait for `gate`, `stops` stops the flow."""
 
     def __init__(self) -> None:
         Service.__init__(self)
         self.gate, self.stops, self.taken = asyncio.Event(), asyncio.Event(), []
 
-    def hand(self) -> Awaitable[object]:
+    def deliver(self) -> Awaitable[object]:
         return self.wait_first(self._take(), self.stops.wait())
 
     async def _take(self) -> None:
@@ -95,21 +95,21 @@ class Handing(RewindingConsumer):
         self.taken.append("taken")
 
 
-async def test_a_record_is_handed_over_at_once_or_when_it_may() -> None:
-    consumer = Handing()
-    waiting = asyncio.ensure_future(consumer.hand())
+async def test_a_record_is_delivered_at_once_or_once_it_may() -> None:
+    consumer = DeliveringConsumer()
+    waiting = asyncio.ensure_future(consumer.deliver())
     await asyncio.sleep(0.01)
     assert consumer.taken == []
     consumer.gate.set()
     await waiting
     assert consumer.taken == ["taken"]
-    await consumer.hand()
+    await consumer.deliver()
     assert consumer.taken == ["taken", "taken"]
 
 
-async def test_a_record_that_waits_is_given_up_when_the_flow_stops() -> None:
-    consumer = Handing()
-    waiting = asyncio.ensure_future(consumer.hand())
+async def test_a_waiting_delivery_is_cancelled_when_the_flow_stops() -> None:
+    consumer = DeliveringConsumer()
+    waiting = asyncio.ensure_future(consumer.deliver())
     await asyncio.sleep(0.01)
     consumer.stops.set()
     await waiting

@@ -12,7 +12,7 @@ import msgspec
 from agents.screen import read_blocked
 
 from agents.ports import IntakePorts
-from cli.roles.workers import HANDLERS
+from cli.roles.workers import intake_handlers
 from schemas.mail import EmailAddress
 from stores.memory import (
     MemoryContentStore,
@@ -54,11 +54,10 @@ async def main(bootstrap: Bootstrap, folder: Path) -> None:
     )
     worker = Worker(
         "intake",
-        HANDLERS,
-        lambda _: ports,
+        lambda _: intake_handlers(ports),
         stages=stages_of("intake"),
         config=StreamsConfig(bootstrap=bootstrap, worker="w1", data_folder=folder / "faust"),
-        river=publisher,
+        publisher=publisher,
         epochs=epochs,
     )
     stop = asyncio.Event()

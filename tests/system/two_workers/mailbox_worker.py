@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from cli.roles.workers import HANDLERS
+from cli.roles.workers import mailbox_handlers
 from mail.errors import JournalConflict
 from mail.lifecycle import running
 from stores.sqlite.directory.store import SqliteDirectory
@@ -41,22 +41,23 @@ async def run(bootstrap: Bootstrap, folder: Path, name: str) -> None:
     try:
         epochs = await wait_for_topics(TopicsConfig(bootstrap=bootstrap), directory)
         async with (
-            running(KafkaPublisher(PublisherConfig(bootstrap=bootstrap, client_id=ROLE))) as river,
+            running(
+                KafkaPublisher(PublisherConfig(bootstrap=bootstrap, client_id=ROLE))
+            ) as publisher,
             running(LogTrimmer.of_role(bootstrap, ROLE)),
         ):
             worker = Worker(
                 ROLE,
-                HANDLERS,
-                lambda unread: mailbox_ports(
-                    store=store, states=unread, holders=holders, chunk_max=CHUNK_MAX
+                lambda states: mailbox_handlers(
+                    mailbox_ports(store=store, states=states, holders=holders, chunk_max=CHUNK_MAX)
                 ),
                 stages=stages_of(ROLE),
                 config=StreamsConfig(
                     bootstrap=bootstrap, worker=name, data_folder=folder / "faust"
                 ),
-                river=river,
+                publisher=publisher,
                 epochs=epochs,
-                unread=True,
+                with_mailbox_states=True,
             )
             await worker.run(stop)
     finally:
