@@ -65,7 +65,7 @@ async def count_by_cause(
 async def show(bootstrap: Bootstrap, id_: str, *, topic: str = DEAD_LETTERS) -> ParkedRecord:
     """Return one dead letter with its value. Raises NotFound."""
     async with LogClient(bootstrap) as log:
-        return await DeadLetterAdmin(log, topic=topic).one(id_)
+        return await DeadLetterAdmin(log, topic=topic).get(id_)
 
 
 async def redrive(
@@ -85,9 +85,9 @@ async def redrive(
     async with LogClient(bootstrap) as log:
         admin = DeadLetterAdmin(log, topic=topic)
         if dry_run:
-            return await admin.redrive(ids, river=None, force=force, wanted=wanted)
+            return await admin.redrive(ids, publisher=None, force=force, wanted=wanted)
         async with _publisher(bootstrap) as publisher:
-            return await admin.redrive(ids, river=publisher, force=force, wanted=wanted)
+            return await admin.redrive(ids, publisher=publisher, force=force, wanted=wanted)
 
 
 async def discard(

@@ -1,12 +1,12 @@
-"""The way into the river: one idempotent producer per process.
+"""Publisher: one idempotent producer per process.
 
-`publish` returns once the broker has acknowledged every event, or raises within its own limit.
+`publish` returns once the broker has acknowledged every event, or raises within its time limit.
 aiokafka's idempotent producer never gives up a batch, so an event that timed out is *in doubt*: it
 may still be written, at any later time. Callers repeat with the same ids, which every reader
-recognises. While the first copy is in doubt a repeat of the same bytes waits for that copy instead
-of adding another, so an outage of any length costs no memory and hardly a duplicate. Behind it the
-producer keeps two batches per partition at most (PublisherConfig.batch_max_bytes); a full one makes
-`publish` wait, and time out.
+recognises. While the first copy is in doubt, a repeat of the same bytes waits for that copy instead
+of adding another copy. So an outage of any length costs no memory and almost no duplicates. The
+producer keeps at most two batches per partition (PublisherConfig.batch_max_bytes); when both are
+full, `publish` waits, and times out.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ from streams.topology import EVENT_MAX_BYTES, TOPIC_OF, Topic
 
 _log = logging.getLogger(__name__)
 RECORD_MAX_BYTES = EVENT_MAX_BYTES + 48 * 1024  # a dead letter: a whole event, and its headers
-TOGETHER_MAX = 128  # events that wait for the broker's answer together
+TOGETHER_MAX = 128  # events that wait for their acknowledgements together
 _RETRY_S = 0.5
 _Record = tuple[str, bytes | None, bytes | None, int | None, tuple[tuple[str, bytes], ...]]
 _Pending = list[tuple[_Record, "asyncio.Future[object]"]]
 
 
 class RawRecord(Protocol):
-    """Bytes for a topic."""
+    """A record as bytes."""
 
     @property
     def topic(self) -> str: ...
@@ -52,7 +52,7 @@ class RawRecord(Protocol):
 
 
 class KafkaPublisher(Publisher):
-    """Implements mail.ports.Publisher, and writes raw records for dead letters."""
+    """Implements mail.ports.Publisher, and publishes raw records for dead letters."""
 
     def __init__(
         self, config: PublisherConfig, *, topic_of: Mapping[type, Topic] = TOPIC_OF
@@ -60,13 +60,13 @@ class KafkaPublisher(Publisher):
         self._config = config
         self._topic_of = topic_of
         self._producer: AIOKafkaProducer | None = None
-        self._turns = StickyPartitioner()
-        self._any_partition = {one.name for one in topic_of.values() if one.any_partition}
+        self._partitioner = StickyPartitioner()
+        self._any_partition = {topic.name for topic in topic_of.values() if topic.any_partition}
         self._in_doubt: dict[_Record, asyncio.Future[object]] = {}
         self._renewal: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect. BrokerUnavailable: nobody answered within `connect_limit_s`."""
+        """Connect. Raises BrokerUnavailable: no broker answered within `connect_limit_s`."""
         try:
             async with asyncio.timeout(self._config.connect_limit_s):
                 self._producer = await self._connect()
@@ -74,7 +74,7 @@ class KafkaPublisher(Publisher):
             raise BrokerUnavailable(f"no answer from {self._config.bootstrap}") from None
 
     async def stop(self) -> None:
-        """Let go of the broker; what is still in doubt stays so."""
+        """Disconnect. Events in doubt stay in doubt."""
         if self._renewal is not None:
             self._renewal.cancel()
         producer, self._producer = self._producer, None
@@ -82,11 +82,12 @@ class KafkaPublisher(Publisher):
             await self._close(producer)
 
     async def publish(self, *events: Event) -> None:
-        """Return once the broker acknowledged all. BrokerUnavailable: in doubt, repeat.
+        """Return once the broker has acknowledged all. Raises BrokerUnavailable: in doubt, repeat.
 
-        Poison: an event that can never be written (over EVENT_MAX_BYTES, or no valid text).
-        Many go in parts, each within the limit: a mail to a thousand owners must not hold all its
-        commands in memory, nor fail for their number, as a repeat would fail again.
+        Raises Poison: an event can never be published (over EVENT_MAX_BYTES, or invalid text).
+        TOGETHER_MAX events at a time, each part within the time limit. So a mail to a thousand
+        owners does not keep all its commands in memory, and does not time out because of their
+        number, which would happen again at each repeat.
         """
         for start in range(0, len(events), TOGETHER_MAX):
             part = events[start : start + TOGETHER_MAX]
@@ -101,13 +102,13 @@ class KafkaPublisher(Publisher):
         *,
         partition: int | None = None,
     ) -> None:
-        """Write bytes as they are. BrokerUnavailable: in doubt, repeat."""
+        """Publish one raw record. Raises BrokerUnavailable: in doubt, repeat."""
         await self._write([(topic, key, value, partition, tuple(headers))])
 
     async def publish_all_raw(self, records: Sequence[RawRecord]) -> None:
-        """Write records as they are, in order within a key. BrokerUnavailable: in doubt, repeat."""
+        """Publish raw records, in order within a key. Raises as `publish_raw`."""
         await self._write(
-            [(one.topic, one.key, one.value, one.partition, one.headers) for one in records]
+            [(raw.topic, raw.key, raw.value, raw.partition, raw.headers) for raw in records]
         )
 
     def _record(self, event: Event) -> _Record:
@@ -119,7 +120,9 @@ class KafkaPublisher(Publisher):
         except ValueError as exc:
             raise Poison(f"{type(event).__name__} cannot be written: {exc}") from exc
         if len(value) > EVENT_MAX_BYTES:
-            raise Poison(f"{type(event).__name__} of {len(value)} bytes; most {EVENT_MAX_BYTES}")
+            raise Poison(
+                f"{type(event).__name__} of {len(value)} bytes; the limit is {EVENT_MAX_BYTES}"
+            )
         return (topic.name, key, value, None, ())
 
     async def _write(self, records: Sequence[_Record]) -> None:
@@ -130,64 +133,64 @@ class KafkaPublisher(Publisher):
         try:
             async with asyncio.timeout(self._config.publish_limit_s):
                 for record in records:
-                    pending.append((record, await self._sent(producer, record)))
-                await _all_settled([sent for _, sent in pending])
+                    pending.append((record, await self._send(producer, record)))
+                await _wait_all([sent for _, sent in pending])
         except TimeoutError:
             limit_s = self._config.publish_limit_s
             raise BrokerUnavailable(f"not acknowledged within {limit_s:g} s") from None
         except MessageSizeTooLargeError as exc:
             raise Poison(str(exc)) from exc
         except KafkaError as exc:
-            self._broken(producer, exc)
+            self._replace_if_broken(producer, exc)
             raise BrokerUnavailable(repr(exc)) from exc
         finally:
-            self._doubt(pending)
-        self._check(producer, pending)
+            self._remember_doubt(pending)
+        self._raise_failure(producer, pending)
 
-    async def _sent(self, producer: AIOKafkaProducer, record: _Record) -> asyncio.Future[object]:
-        """The future of a record: that of its first copy, if that one is in doubt."""
+    async def _send(self, producer: AIOKafkaProducer, record: _Record) -> asyncio.Future[object]:
+        """Send a record and return its future; if it is in doubt, that of its first copy."""
         if self._in_doubt and (earlier := self._in_doubt.get(record)) is not None:
             return earlier
         topic, key, value, partition, headers = record
         if partition is None and topic in self._any_partition:
-            partition = self._turn(producer, topic, len(value or b""))
+            partition = self._partition(producer, topic, len(value or b""))
         sent: asyncio.Future[object] = await producer.send(
             topic, value, key=key, partition=partition, headers=list(headers)
         )
         return sent
 
-    def _turn(self, producer: AIOKafkaProducer, topic: str, size_bytes: int) -> int | None:
-        """None, which goes by key, until the topic's partitions are known."""
-        if known := producer.client.cluster.partitions_for_topic(topic):
-            return self._turns.partition(topic, len(known), size_bytes, time.monotonic())
+    def _partition(self, producer: AIOKafkaProducer, topic: str, size_bytes: int) -> int | None:
+        """Return the sticky partition; None, which means by key, until the partitions are known."""
+        if partitions := producer.client.cluster.partitions_for_topic(topic):
+            return self._partitioner.partition(topic, len(partitions), size_bytes, time.monotonic())
         return None
 
-    def _doubt(self, pending: _Pending) -> None:
-        """Remember what is not settled yet, until it is."""
+    def _remember_doubt(self, pending: _Pending) -> None:
+        """Remember records without an acknowledgement, until their futures are done."""
         for record, sent in pending:
             if not sent.done() and self._in_doubt.setdefault(record, sent) is sent:
-                sent.add_done_callback(partial(self._settled, record))
+                sent.add_done_callback(partial(self._forget_doubt, record))
 
-    def _settled(self, record: _Record, sent: asyncio.Future[object]) -> None:
+    def _forget_doubt(self, record: _Record, sent: asyncio.Future[object]) -> None:
         if self._in_doubt.get(record) is sent:
             del self._in_doubt[record]
         if not sent.cancelled():
-            sent.exception()  # seen: nobody may be waiting any more
+            sent.exception()  # retrieve it: no caller may be waiting any more
 
-    def _check(self, producer: AIOKafkaProducer, pending: _Pending) -> None:
+    def _raise_failure(self, producer: AIOKafkaProducer, pending: _Pending) -> None:
         failed = [error for _, sent in pending if (error := sent.exception()) is not None]
         if failed:
-            self._broken(producer, failed[0])
+            self._replace_if_broken(producer, failed[0])
             raise BrokerUnavailable(repr(failed[0]))
 
-    def _broken(self, producer: AIOKafkaProducer, cause: BaseException | None) -> None:
-        """A refusal leaves a gap in the producer's sequence: only a new one can go on."""
+    def _replace_if_broken(self, producer: AIOKafkaProducer, cause: BaseException | None) -> None:
+        """Replace a producer after a refusal, which leaves a gap in its sequence numbers."""
         if isinstance(cause, KafkaTimeoutError) or getattr(cause, "retriable", False):
-            return  # waiting for room or for metadata: the producer itself is well
+            return  # it waits for buffer space or metadata, and works otherwise
         if self._producer is producer:
-            _log.warning("producer given up, a new one follows: %r", cause)
+            _log.warning("replacing the producer after: %r", cause)
             self._producer = None
-            self._in_doubt.clear()  # its batches will never be settled
+            self._in_doubt.clear()  # its batches will never be acknowledged
             self._renewal = asyncio.create_task(self._renew(producer))
 
     async def _renew(self, broken: AIOKafkaProducer) -> None:
@@ -218,29 +221,32 @@ class KafkaPublisher(Publisher):
                 return producer
 
     async def _close(self, producer: AIOKafkaProducer) -> None:
-        """Stop a producer whose broker may be gone, within `close_limit_s`."""
+        """Stop a producer within `close_limit_s`, whether or not its broker answers."""
         with suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(self._config.close_limit_s):
                 await producer.stop()
                 return
-        sender = producer._sender.sender_task  # noqa: SLF001  (no public way leaves in time)
+        sender = producer._sender.sender_task  # noqa: SLF001  (no public method ends in time)
         if sender is not None:
             sender.cancel()
         with suppress(KafkaError):
             await producer.client.close()
 
 
-async def _all_settled(waited: Sequence["asyncio.Future[object]"]) -> None:
-    """As asyncio.wait, which costs several times as much. Cut off, it leaves them alone."""
-    left = {*waited}
-    settled = asyncio.get_running_loop().create_future()
+async def _wait_all(futures: Sequence["asyncio.Future[object]"]) -> None:
+    """Wait until all `futures` are done; a cancellation does not cancel them.
 
-    def one_less(sent: "asyncio.Future[object]") -> None:
-        left.discard(sent)
-        if not left and not settled.done():
-            settled.set_result(None)
+    As asyncio.wait, at a fraction of its cost.
+    """
+    pending = {*futures}
+    all_done = asyncio.get_running_loop().create_future()
 
-    for sent in tuple(left):
-        sent.add_done_callback(one_less)
-    if left:
-        await settled
+    def discard(future: "asyncio.Future[object]") -> None:
+        pending.discard(future)
+        if not pending and not all_done.done():
+            all_done.set_result(None)
+
+    for future in tuple(pending):
+        future.add_done_callback(discard)
+    if pending:
+        await all_done

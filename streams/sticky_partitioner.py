@@ -1,17 +1,19 @@
-"""Which partition takes the next record of a topic whose records stand in no order.
+"""Sticky partitioner for unordered topics: consecutive records go to one partition (KIP-480).
 
-By key they would be spread over all partitions, and each partition's few records are a batch, a
-sync to disk and an answer to a waiting fetch of their own; a producer has one request to a broker
-under way, and the broker syncs that request's partitions one after another. So records that come
-together go to one partition together, and the next ones to the next partition.
+After 20 ms or 128 KiB the next partition follows. A choice by key would spread the records over all
+partitions, and the few records of each partition would have a batch, a sync to disk and a fetch
+response of their own. A producer has one request to a broker in flight, and the broker syncs the
+partitions of a request one after another.
 """
 
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-TURN_S = 0.02  # some round trips of a producer: what comes meanwhile is company
-TURN_MAX_BYTES = 128 * 1024  # half a batch (streams/config.py): big mails must not wait for room
+TURN_S = 0.02  # some round trips of a producer; records of this time share a batch
+TURN_MAX_BYTES = (
+    128 * 1024
+)  # half a batch (streams/config.py), so that large mails do not wait for space in it
 
 
 @dataclass(slots=True)
@@ -23,14 +25,14 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class StickyPartitioner:
-    """Of one producer; begins anywhere, so that several producers do not go in step."""
+    """The partitioner of one producer; its first partition is random, so that producers differ."""
 
     _turns: defaultdict[str, _Turn] = field(
         default_factory=lambda: defaultdict(lambda: _Turn(random.randrange(1 << 16)))  # noqa: S311
     )
 
     def partition(self, topic: str, partitions: int, size_bytes: int, now_s: float) -> int:
-        """Where a record of `size_bytes` goes at the monotonic time `now_s`."""
+        """Return the partition of a record of `size_bytes` at the monotonic time `now_s`."""
         turn = self._turns[topic]
         if now_s >= turn.ends_s or turn.size_bytes + size_bytes > TURN_MAX_BYTES:
             turn.partition += 1

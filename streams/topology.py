@@ -1,6 +1,7 @@
-"""The one table of topics: plain data, without Faust.
+"""The table of topics and stages: plain data, without Faust.
 
-Creation and checks of topics, agents, publishing, docs/topology.md and the tests read it.
+Used by the creation and the checks of topics, by agents, publishers and access rules, by
+docs/topology.md and by the tests.
 """
 
 from collections.abc import Callable
@@ -12,19 +13,19 @@ from schemas.events import mail, mailbox_commands, mailbox_events
 
 PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
 EVENT_MAX_BYTES = 2 * 1024 * 1024
-GROUP_PREFIX = "postriver-"  # of a consumer group; the role's name follows
+GROUP_PREFIX = "postriver-"  # consumer group: this prefix and the name of the role
 DEAD_LETTERS = "dead.letters"
-CUSTODY = "custody"  # keeps the ledger of what was accepted; reads beside the river
+CUSTODY = "custody"  # the role that keeps the ledger; has no stages
 
 SEGMENT_BYTES = 32 * 1024 * 1024
-FOREVER = {  # room is freed by whole segments, never by the one that is written to
+FOREVER = {  # Kafka frees space by whole segments, and never the segment that it appends to
     "retention.ms": "-1",
     "retention.bytes": "-1",
     "cleanup.policy": "delete",
     "segment.bytes": str(SEGMENT_BYTES),
     "segment.ms": str(3600 * 1000),
 }
-COMPACT = {  # small segments are compacted early, so that a table is soon recovered
+COMPACT = {  # small segments are compacted early, which shortens the recovery of a table
     "cleanup.policy": "compact",
     "retention.ms": "-1",
     "retention.bytes": "-1",
@@ -34,47 +35,46 @@ COMPACT = {  # small segments are compacted early, so that a table is soon recov
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """A topic: what it carries, by which key, who writes it and who reads it."""
+    """A topic: its events, their key, its writers and its readers."""
 
     name: str
     carries: tuple[type, ...]
     key: Callable[[Any], str] = field(repr=False)
     keyed_by: str
     writers: tuple[str, ...]  # stages
-    reader: str | None  # the stage that reads it
-    any_partition: bool = (
-        False  # in no order, so the key does not choose: streams/sticky_partitioner.py
-    )
-    only_copy: bool  # a mail's only copy may stand here
-    watchers: tuple[str, ...] = ()  # roles without stages that read it too, each as its own group
+    reader: str | None  # stage
+    any_partition: bool = False  # unordered: streams/sticky_partitioner.py chooses the partition
+    only_copy: bool  # a record may be the only copy of a mail
+    watchers: tuple[str, ...] = ()  # roles without stages that read it too, each in its own group
     settings: dict[str, str] = field(default_factory=lambda: dict(FOREVER))
 
     @property
     def carries_contents(self) -> bool:
-        """Whether its events may hold a mail's whole content, of up to 32 KiB."""
-        found = (get_type_hints(kind).get("content") for kind in self.carries)
-        return any(Inline in get_args(hint) for hint in found)
+        """Whether an event may contain a mail's whole content, of up to 32 KiB."""
+        hints = (get_type_hints(kind).get("content") for kind in self.carries)
+        return any(Inline in get_args(hint) for hint in hints)
 
     @property
     def flushed(self) -> bool:
-        """Whether a single node flushes each record to disk before it acknowledges it.
+        """Whether a single node flushes each record to disk before it acknowledges the record.
 
-        What a power cut takes away was never read, and its writer does not know that it is gone. A
-        group that has committed further than the log then reaches skips what is written there next.
+        Without the flush, a power failure could lose unread records whose writer believes them
+        safe. And a group that had committed an offset beyond the remaining log would skip the next
+        records that are written there.
         """
         return self.only_copy or self.reader is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """An agent's place: the topic it reads, the role (consumer group, process) it runs in."""
+    """A stage: the topic that its agent reads, and the role in which it runs."""
 
     name: str
     role: str
     reads: str
     emits: tuple[type, ...]
-    in_flight: int  # handlers at once per partition
-    ordered: bool  # events of equal key strictly one after another
+    in_flight: int  # events handled at once, per partition
+    ordered: bool  # events of equal key are handled one after another
     failures_to: str = DEAD_LETTERS
 
 
@@ -213,14 +213,14 @@ BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 
 def stage_that_reads(topic: str) -> Stage | None:
-    """The stage that reads `topic`; None for a topic without one."""
+    """Return the stage that reads `topic`, or None."""
     return next((stage for stage in STAGES if stage.reads == topic), None)
 
 
 def stages_of(role: str) -> tuple[Stage, ...]:
-    """The stages that run in `role`; ValueError for a role that has none."""
-    found = tuple(stage for stage in STAGES if stage.role == role)
-    if not found:
+    """Return the stages that run in `role`. Raises ValueError: no stage runs there."""
+    stages = tuple(stage for stage in STAGES if stage.role == role)
+    if not stages:
         msg = f"no stage runs in role {role!r}; roles are {', '.join(ROLES)}"
         raise ValueError(msg)
-    return found
+    return stages

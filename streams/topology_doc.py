@@ -1,6 +1,7 @@
-"""Renders docs/topology.md from the table of topics, so that the page cannot lie.
+"""Generator of docs/topology.md from the table of topics, so that the page and the table agree.
 
-`python -m streams.topology_doc` writes it; with `--check` it exits 1 when the page is out of date.
+`python -m streams.topology_doc` writes the page; with `--check` it exits with 1 when the page is
+out of date.
 """
 
 import sys
@@ -11,7 +12,7 @@ from streams.topology import CUSTODY, EVENT_MAX_BYTES, PARTITIONS, STAGES, TOPIC
 
 PAGE = Path(__file__).parents[1] / "docs" / "topology.md"
 SOURCE = "streams/topology.py"
-EDGES = {  # what writes or reads and is no stage
+EDGES = {  # writers and readers that are not stages
     "ingress": "SMTP in",
     "api": "REST, WebSocket",
     CUSTODY: "ledger",
@@ -22,26 +23,29 @@ _HEAD = f"""\
 
 Generated from `{SOURCE}` by `python -m streams.topology_doc`; do not edit.
 
-Boxes are stages (an agent each; the role it runs in below its name), rounded boxes are the edges,
-cylinders are topics. Dotted lines: where an event goes that can never be handled, and who reads
-beside the river.
+Boxes are stages, each one Faust agent, with their role below the name. Rounded boxes are roles
+without stages. Cylinders are topics. Solid lines are the way of events. Dotted lines go to
+`dead.letters`, for events that cannot be handled, and to roles that read a topic in a consumer
+group of their own.
 """
 
 
 _TOPICS = """
-*Only copy of a mail*: on a cluster 2 of 3 replicas have it. On a single node every record of these
-topics, and of all that have a reader, is flushed to disk before it is acknowledged.
+*Only copy of a mail*: a record of the topic may be the only copy of a mail. On a cluster, 2 of 3
+replicas have a record before it is acknowledged. On a single node, every record of these topics,
+and of all topics with a stage that reads them, is flushed to disk before it is acknowledged.
 """
 
 _LIMITS = f"""
-Records are at most {EVENT_MAX_BYTES // 1024} KiB. Nothing expires by time or size: each role
-removes what its group has committed, less a margin, from the topics that it reads, and never what
-another group has still to read; never from `dead.letters` or from a compacted topic.
+An event has at most {EVENT_MAX_BYTES // 1024} KiB. No record expires by time or size. Each role
+deletes the records that its group has committed, less a margin, from the topics that its stages
+read. It never deletes a record that another group has still to read, and no record of
+`dead.letters` or of a compacted topic.
 """
 
 _STAGES = """
-A role is one process and one consumer group, `postriver-ROLE`; more processes of a role share its
-partitions.
+A role is one process and one consumer group, `postriver-ROLE`. Several processes of a role share
+its partitions.
 """
 
 _TOPIC_COLUMNS = (
@@ -55,7 +59,7 @@ _STAGE_COLUMNS = (
 
 
 def render() -> str:
-    """The page, as it should be."""
+    """Return the text of the page."""
     parts = (
         (_HEAD, "## The graph\n", "```mermaid", *_graph(), "```\n", "## Topics\n"),
         (*_table(_TOPIC_COLUMNS, map(_topic_row, TOPICS)), _TOPICS.rstrip(), _LIMITS),
@@ -134,21 +138,21 @@ def _yes(*, holds: bool) -> str:
 
 
 def _node(topic: str) -> str:
-    """Mermaid's ids take no dots."""
+    """Return the id of a topic's node: Mermaid's ids contain no dots."""
     return "t_" + topic.replace(".", "_").replace("-", "_")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 done; 1 the page is out of date; 2 wrong use."""
-    wanted = render()
+    """Return the exit code: 0 success, 1 the page is out of date, 2 wrong usage."""
+    page = render()
     if not arguments:
         PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(wanted, encoding="utf-8")
+        PAGE.write_text(page, encoding="utf-8")
         return 0
     if list(arguments) != ["--check"]:
         sys.stderr.write("usage: python -m streams.topology_doc [--check]\n")
         return 2
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted:
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page:
         return 0
     sys.stderr.write(f"{PAGE} is out of date: run python -m streams.topology_doc\n")
     return 1

@@ -1,5 +1,7 @@
-"""How the suite is spread over several workers (pytest -n --dist loadfile): file by file, in the
-order of this run, but what takes longest begins first.
+"""Order of files on several pytest workers, and fixtures of a broker that tests share.
+
+With `-n --dist loadfile` the suite runs file by file, in the random order of the run, except that
+the files that take longest begin first.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +31,7 @@ def _rank(item: pytest.Item) -> int:
     return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
-@pytest.hookimpl(trylast=True)  # after the order of this run was drawn
+@pytest.hookimpl(trylast=True)  # after pytest-randomly has shuffled
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
@@ -37,8 +39,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with started(tmp_path_factory.mktemp("shared_broker")) as made:
-        yield made
+    with started(tmp_path_factory.mktemp("shared_broker")) as broker:
+        yield broker
 
 
 @pytest.fixture

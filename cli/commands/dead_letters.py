@@ -26,7 +26,7 @@ from operations.dead_letters import (
 from streams.dead_letters import park_requests
 from streams.dead_letters.admin import DeadLetterResult
 from streams.dead_letters.records import DeadLetterFilter, ParkedRecord
-from streams.dead_letters.set_aside import RecordPosition, place_of, requests_folder
+from streams.dead_letters.set_aside import RecordPosition, parse_position, requests_folder
 from streams.topology import BY_NAME, STAGES
 
 FAILED = {"unreadable", "not_found"}  # outcomes that end with exit code 1
@@ -132,7 +132,7 @@ def dead_letters_park(name: str) -> None:
 
     Works while the stage holds, and while its process restarts again and again.
     """
-    position = place_of(name)
+    position = parse_position(name)
     if asyncio.run(_park(position)):
         click.echo(f"{position} is set aside: postriver dead-letters list")
     else:

@@ -1,8 +1,9 @@
-"""The headers of dead.letters: where a parked event came from, and why it was parked.
+"""Headers of the records of dead.letters.
 
-Two kinds of record stand on the topic. A letter: key and value are the origin's bytes, unchanged.
-A mark: no value; it says that the letter at an earlier offset of the same partition was sent back,
-or thrown away and why.
+The topic has two kinds of record. A dead letter has the key and value of the parked event,
+unchanged; its headers say where the event came from and why it was parked. A mark has no value; its
+headers say that the dead letter at an earlier offset of the same partition was redriven, or
+discarded and why.
 """
 
 from collections.abc import Sequence
@@ -16,16 +17,16 @@ ORIGIN_OFFSET = "origin-offset"
 STAGE = "stage"
 CAUSE = "cause"
 ATTEMPT = "attempt"
-AT_MS = "at-ms"  # Unix epoch, the clock of whoever wrote the record
-REDRIVEN_OF = "redriven-of"  # on marks only: the letter's id, "partition-offset"
-DISCARDED_OF = "discarded-of"  # likewise
+AT_MS = "at-ms"  # Unix epoch, by the clock of the record's writer
+REDRIVEN_OF = "redriven-of"  # on marks only: the dead letter's id, "partition-offset"
+DISCARDED_OF = "discarded-of"  # on marks only, as REDRIVEN_OF
 REASON = "reason"  # with discarded-of
 
 CAUSE_MAX_BYTES = 4096
 
 
 def letter_headers(letter: DeadLetter) -> Headers:
-    """Headers of a letter; a cause over CAUSE_MAX_BYTES is cut."""
+    """Return the headers of a dead letter; a cause over CAUSE_MAX_BYTES is cut."""
     cause = _cut(letter.cause)
     return [
         (ORIGIN_TOPIC, letter.topic.encode()),
@@ -39,14 +40,14 @@ def letter_headers(letter: DeadLetter) -> Headers:
 
 
 def mark_headers(letter_id: str, at_ms: int) -> Headers:
-    """Headers of the mark which says that `letter_id` was sent back at `at_ms`."""
+    """Return the headers of the mark that `letter_id` was redriven at `at_ms`."""
     return [(REDRIVEN_OF, letter_id.encode()), (AT_MS, str(at_ms).encode())]
 
 
 def discard_headers(letter_id: str, at_ms: int, reason: str) -> Headers:
-    """Headers of the mark which says that `letter_id` was thrown away, and why."""
-    told = [(DISCARDED_OF, letter_id.encode()), (AT_MS, str(at_ms).encode())]
-    return [*told, (REASON, _cut(reason))]
+    """Return the headers of the mark that `letter_id` was discarded at `at_ms`, and why."""
+    mark = [(DISCARDED_OF, letter_id.encode()), (AT_MS, str(at_ms).encode())]
+    return [*mark, (REASON, _cut(reason))]
 
 
 def _cut(text: str) -> bytes:
@@ -54,12 +55,12 @@ def _cut(text: str) -> bytes:
 
 
 def texts(headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:
-    """Headers as text; of a repeated name the last one counts."""
+    """Return headers as text; the last value of a repeated name counts."""
     return {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
 
 
 def letter(headers: dict[str, str], key: bytes | None, value: bytes | None) -> DeadLetter | None:
-    """The letter of a record, or None when its headers do not say where it came from."""
+    """Return the dead letter of a record, or None if its headers do not name an origin."""
     try:
         return DeadLetter(
             topic=headers[ORIGIN_TOPIC],

@@ -1,6 +1,6 @@
-"""dead-letters park: ask for one event to be set aside, whether its worker runs or crashes.
+"""Request to park one event, whether its worker runs or crashes (`postriver dead-letters park`).
 
-Checked first: the topic has a reader, the event is there, and its reader is not past it.
+Checked first: a stage reads the topic, the event exists, and the stage has not consumed the event.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from mail.errors import Refused
 from mail.ports import Settings
 from streams.config import Bootstrap
 from streams.dead_letters import set_aside
-from streams.dead_letters.set_aside import RecordPosition, reader_of
+from streams.dead_letters.set_aside import RecordPosition, stage_of
 from streams.log_client import LogClient
 from streams.topics.epochs import epoch_of
 from streams.topology import GROUP_PREFIX
@@ -24,44 +24,43 @@ async def request(
     bootstrap: Bootstrap,
     settings: Settings,
     folder: Path,
-    place: RecordPosition,
+    position: RecordPosition,
     *,
     wait_s: float = 10.0,
     group_prefix: str = GROUP_PREFIX,
 ) -> bool:
-    """Whether the event was set aside within `wait_s`; else it will be when its worker gets to it.
+    """Request to park the event; return whether it was parked within `wait_s`.
 
-    Refused: no stage reads it, it is not there, or it is handled already. BrokerUnavailable.
+    If not, the worker parks the event as soon as it reads the event.
+    Raises Refused: no stage reads the topic, the event does not exist, or it is consumed already.
+    Raises BrokerUnavailable.
     """
-    group = group_prefix + reader_of(place).role
-    epoch = await epoch_of(settings, place.topic)
+    group = group_prefix + stage_of(position).role
+    epoch = await epoch_of(settings, position.topic)
     if epoch is None:
-        raise Refused(f"{place.topic} was never made here: start Postriver once")
+        raise Refused(f"{position.topic} was never created here: start Postriver once")
     async with LogClient(bootstrap) as log:
-        await _check(log, place, group)
-        set_aside.ask(folder, place, epoch)
+        await _check_unconsumed(log, position, group)
+        set_aside.make_request(folder, position, epoch)
+        part = TopicPartition(position.topic, position.partition)
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
         while loop.time() < until_s:
-            if await _committed(log, place, group) > place.offset:
+            if (await log.committed(group)).get(part, 0) > position.offset:
                 return True
             await asyncio.sleep(_POLL_S)
     return False
 
 
-async def _check(log: LogClient, place: RecordPosition, group: str) -> None:
-    part = TopicPartition(place.topic, place.partition)
-    parts = await log.partitions([place.topic])
-    if part not in parts:
-        raise Refused(f"{place.topic} has {len(parts)} partitions, the first is 0: no {place}")
-    end = (await log.ends([part]))[part]
-    if place.offset >= end:
-        raise Refused(f"{place} is not written yet: the partition ends before {end}")
-    begin = (await log.begins([part]))[part]
-    committed = max(begin, await _committed(log, place, group))
-    if place.offset < committed:
-        raise Refused(f"{place} is handled already: its reader goes on at {committed}")
-
-
-async def _committed(log: LogClient, place: RecordPosition, group: str) -> int:
-    return (await log.committed(group)).get(TopicPartition(place.topic, place.partition), 0)
+async def _check_unconsumed(log: LogClient, position: RecordPosition, group: str) -> None:
+    """Raise Refused unless the event exists and `group` has still to consume it."""
+    unconsumed = (await log.unconsumed({group: [position.topic]}))[group]
+    part = TopicPartition(position.topic, position.partition)
+    if part not in unconsumed:
+        count = len(unconsumed)
+        raise Refused(f"{position.topic} has {count} partitions, the first is 0: no {position}")
+    first, end = unconsumed[part]
+    if position.offset >= end:
+        raise Refused(f"{position} is not written yet: the partition ends before {end}")
+    if position.offset < first:
+        raise Refused(f"{position} is handled already: its reader goes on at {first}")

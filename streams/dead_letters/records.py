@@ -1,7 +1,7 @@
-"""The records of dead.letters as what they mean: a letter, or a mark on one.
+"""Records of dead.letters, decoded: a dead letter, or a mark on a dead letter.
 
-A letter's id is "partition-offset". A mark stands behind its letter in the same partition and says
-what a person did with it: sent it back, or threw it away.
+A dead letter's id is "partition-offset". A mark has a higher offset in the same partition and says
+what an operator did with the dead letter: redrive or discard.
 """
 
 import re
@@ -19,44 +19,44 @@ from streams.codec import decode_of
 from streams.dead_letters import headers
 from streams.topology import TOPIC_OF
 
-_ODD = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
+_VARIABLE_PART = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 KIND_MAX_CHARS = 120
 
 
 class DeadLetterMark(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done with a letter: redriven | discarded."""
+    """What an operator did with a dead letter."""
 
     letter_id: str
-    done: str
+    done: str  # redriven | discarded
     at_ms: int
     reason: str = ""
 
 
 class ParkedRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter on dead.letters."""
+    """A dead letter, and what its marks say."""
 
     id: str
-    letter: DeadLetter | None  # None: its headers do not say where it came from
-    redriven_at_ms: int | None = None  # the last time
+    letter: DeadLetter | None  # None: its headers do not name an origin
+    redriven_at_ms: int | None = None  # of the last redrive
     discarded_at_ms: int | None = None
     reason: str = ""  # why it was discarded
 
     @property
     def waits(self) -> bool:
-        """Nobody has done anything about it yet."""
+        """Whether it was neither redriven nor discarded."""
         return self.redriven_at_ms is None and self.discarded_at_ms is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterFilter:
-    """Which letters: `cause` is a part of it in any case; "" and 0 let all through."""
+    """Selection of dead letters. `cause`: a substring, ignoring case. "" and 0 match all."""
 
     cause: str = ""
     stage: str = ""
     since_ms: int = 0
 
-    def fits(self, letter: DeadLetter | None) -> bool:
-        """A letter that does not say where it came from fits only when all are wanted."""
+    def matches(self, letter: DeadLetter | None) -> bool:
+        """Return whether `letter` is selected. None, a record without origin: only if all are."""
         if letter is None:
             return self == DeadLetterFilter()
         return (
@@ -66,47 +66,47 @@ class DeadLetterFilter:
         )
 
 
-class _Named(msgspec.Struct):
-    """What any event of a mail tells of it."""
+class _EventIds(msgspec.Struct):
+    """The fields of any event that identify a mail."""
 
     mail_id: str = ""
     user_id: str = ""
     content: Content | None = None
 
 
-_named = msgspec.msgpack.Decoder(_Named).decode
+_decode_ids = msgspec.msgpack.Decoder(_EventIds).decode
 
 
 def id_of(record: Any) -> str:
-    """The id of the letter that a record of dead.letters is."""
+    """Return the id of a dead letter, by its record."""
     return f"{record.partition}-{record.offset}"
 
 
 def mark_of(record: Any) -> DeadLetterMark | None:
-    """None for a letter."""
-    told = headers.texts(record.headers)
-    of = {REDRIVEN: told.get(headers.REDRIVEN_OF), DISCARDED: told.get(headers.DISCARDED_OF)}
-    done = next((done for done, letter_id in of.items() if letter_id is not None), None)
+    """Return the mark of a record, or None for a dead letter."""
+    texts = headers.texts(record.headers)
+    ids = {REDRIVEN: texts.get(headers.REDRIVEN_OF), DISCARDED: texts.get(headers.DISCARDED_OF)}
+    done = next((done for done, letter_id in ids.items() if letter_id is not None), None)
     if done is None:
         return None
-    at_ms = told.get(headers.AT_MS, "")
+    at_ms = texts.get(headers.AT_MS, "")
     return DeadLetterMark(
-        letter_id=of[done] or "",
+        letter_id=ids[done] or "",
         done=done,
         at_ms=int(at_ms) if at_ms.isdecimal() else record.timestamp,
-        reason=told.get(headers.REASON, ""),
+        reason=texts.get(headers.REASON, ""),
     )
 
 
-def parked_of(record: Any, *, emptied: bool = False) -> ParkedRecord:
-    """The letter of a record; `emptied` leaves its value out, which may hold 2 MiB."""
-    value = b"" if emptied else record.value
+def parked_of(record: Any, *, without_value: bool = False) -> ParkedRecord:
+    """Return the dead letter of a record; `without_value` drops its value of up to 2 MiB."""
+    value = b"" if without_value else record.value
     letter = headers.letter(headers.texts(record.headers), record.key, value)
     return ParkedRecord(id=id_of(record), letter=letter)
 
 
 def marked(parked: ParkedRecord, mark: DeadLetterMark) -> ParkedRecord:
-    """`parked` after what `mark` says. Sent back again, it is no longer discarded."""
+    """Return `parked` with `mark` applied. A redriven dead letter is no longer discarded."""
     if mark.done == REDRIVEN:
         return msgspec.structs.replace(
             parked, redriven_at_ms=mark.at_ms, discarded_at_ms=None, reason=""
@@ -114,8 +114,11 @@ def marked(parked: ParkedRecord, mark: DeadLetterMark) -> ParkedRecord:
     return msgspec.structs.replace(parked, discarded_at_ms=mark.at_ms, reason=mark.reason)
 
 
-def is_owners(letter: DeadLetter) -> bool:
-    """Whether the letter may be a mailbox owner's command; a delivery and upkeep are not."""
+def is_owners_command(letter: DeadLetter) -> bool:
+    """Return whether the event may be a mailbox owner's command.
+
+    Deliveries and maintenance commands are not. An undecodable command may be.
+    """
     topic = TOPIC_OF[Deliver]
     if letter.topic != topic.name:
         return False
@@ -126,27 +129,27 @@ def is_owners(letter: DeadLetter) -> bool:
     return not isinstance(command, Deliver | RebuildViews | FoldJournal)
 
 
-def named_in(value: bytes | None) -> tuple[str, str, str]:
-    """Mail id, user id and content reference that an event's bytes tell; "" where they do not."""
+def ids_in(value: bytes | None) -> tuple[str, str, str]:
+    """Return mail id, user id and content reference in an event's bytes; "" where absent."""
     try:
-        found = _named(value or b"")
+        ids = _decode_ids(value or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return "", "", ""
-    ref = found.content.ref if isinstance(found.content, Stored) else ""
-    return found.mail_id, found.user_id, ref
+    ref = ids.content.ref if isinstance(ids.content, Stored) else ""
+    return ids.mail_id, ids.user_id, ref
 
 
-def custody_letter(record: Any) -> DeadLetterState | None:
-    """The record as the ledger notes it; None for a letter of no mail.
+def ledger_state(record: Any) -> DeadLetterState | None:
+    """Return the record as the ledger stores it, or None for a dead letter of no mail.
 
-    A mail whose event cannot be read is told by its key, which is the mail id on its topics.
+    If the event cannot be decoded, the key is the mail id on topics of mails.
     """
     mark = mark_of(record)
     if mark is not None:
         return DeadLetterState(letter_id=mark.letter_id, state=mark.done, at_ms=mark.at_ms)
-    told = headers.texts(record.headers)
-    mail_id, user_id, ref = named_in(record.value)
-    if not mail_id and told.get(headers.ORIGIN_TOPIC, "").startswith("mail."):
+    texts = headers.texts(record.headers)
+    mail_id, user_id, ref = ids_in(record.value)
+    if not mail_id and texts.get(headers.ORIGIN_TOPIC, "").startswith("mail."):
         mail_id = (record.key or b"").decode("utf-8", "replace")
     if not mail_id:
         return None
@@ -161,5 +164,5 @@ def custody_letter(record: Any) -> DeadLetterState | None:
 
 
 def kind_of(cause: str) -> str:
-    """A cause without what differs from mail to mail, to be counted by."""
-    return _ODD.sub("…", " ".join(cause.split()))[:KIND_MAX_CHARS]
+    """Return `cause` without its ids and numbers, so that equal causes are counted together."""
+    return _VARIABLE_PART.sub("…", " ".join(cause.split()))[:KIND_MAX_CHARS]

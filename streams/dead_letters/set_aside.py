@@ -1,8 +1,8 @@
-"""Events that an operator wants set aside: parked unchanged instead of handled.
+"""Requests of operators to set an event aside: to park it, unchanged, instead of handling it.
 
-A request is a file FOLDER/TOPIC@PARTITION-OFFSET that holds the topic's epoch. The command line
-makes it; the worker that reads the partition parks the event and removes the file once the commit
-is surely behind it. So a request outlives any number of crashes of the worker.
+A request is a file FOLDER/TOPIC@PARTITION-OFFSET that contains the topic's epoch. The command line
+creates the file. The worker that reads the partition parks the event, and removes the file once the
+offset is surely committed. So a request survives any number of crashes of the worker.
 """
 
 import logging
@@ -16,13 +16,13 @@ from mail.errors import Refused
 from streams.topology import BY_NAME, Stage, stage_that_reads
 
 log = logging.getLogger(__name__)
-KEPT_S = 60.0  # after the event was parked: far longer than the interval between commits
+KEPT_S = 60.0  # after the event was parked; far longer than the interval between commits
 _NAME = re.compile(r"([a-z][a-z0-9.-]*)@(\d{1,6})-(\d{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordPosition:
-    """Where an event stands."""
+    """The position of an event in the log, as TOPIC@PARTITION-OFFSET."""
 
     topic: str
     partition: int
@@ -33,86 +33,87 @@ class RecordPosition:
 
 
 def requests_folder(home: Path) -> Path:
-    """Where the requests of an installation lie."""
+    """Return the folder of an installation's requests."""
     return home / "data" / "set-aside"
 
 
-def place_of(name: str) -> RecordPosition:
-    """Read TOPIC@PARTITION-OFFSET. Refused: it is not one."""
-    found = _NAME.fullmatch(name)
-    if found is None:
+def parse_position(name: str) -> RecordPosition:
+    """Return the position that TOPIC@PARTITION-OFFSET names. Raises Refused: malformed."""
+    match = _NAME.fullmatch(name)
+    if match is None:
         raise Refused(f"{name[:100]!r} is not TOPIC@PARTITION-OFFSET, such as mail.received@3-120")
-    return RecordPosition(found[1], int(found[2]), int(found[3]))
+    return RecordPosition(match[1], int(match[2]), int(match[3]))
 
 
-def reader_of(place: RecordPosition) -> Stage:
-    """The stage that reads the event. Refused: no stage reads this topic."""
-    stage = stage_that_reads(place.topic)
+def stage_of(position: RecordPosition) -> Stage:
+    """Return the stage that reads the event. Raises Refused: no stage reads this topic."""
+    stage = stage_that_reads(position.topic)
     if stage is None:
-        known = ", ".join(sorted(one.name for one in BY_NAME.values() if one.reader))
-        raise Refused(f"no stage reads {place.topic}; stages read {known}")
+        topics = ", ".join(sorted(topic.name for topic in BY_NAME.values() if topic.reader))
+        raise Refused(f"no stage reads {position.topic}; stages read {topics}")
     return stage
 
 
-def ask(folder: Path, place: RecordPosition, epoch: str) -> None:
-    """Make a durable request."""
+def make_request(folder: Path, position: RecordPosition, epoch: str) -> None:
+    """Write a request; it is durable when this function returns."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    half = folder / f".{place}"
-    half.unlink(missing_ok=True)
-    write_new_file(half, epoch.encode())
-    half.rename(folder / str(place))
+    temporary = folder / f".{position}"
+    temporary.unlink(missing_ok=True)
+    write_new_file(temporary, epoch.encode())
+    temporary.rename(folder / str(position))
     sync_folder(folder)
 
 
-def withdraw(folder: Path, place: RecordPosition) -> None:
-    """Remove a request that needs nothing more."""
-    (folder / str(place)).unlink(missing_ok=True)
+def remove_request(folder: Path, position: RecordPosition) -> None:
+    """Remove a request whose event is parked and committed."""
+    (folder / str(position)).unlink(missing_ok=True)
 
 
-def asked(folder: Path) -> dict[RecordPosition, str]:
-    """All requests, with their epochs."""
-    found = {}
+def requests_in(folder: Path) -> dict[RecordPosition, str]:
+    """Return all requests, with their epochs."""
+    requests = {}
     try:
         files = list(folder.iterdir())
     except FileNotFoundError:
         return {}
     for file in files:
         try:
-            found[place_of(file.name)] = file.read_text(encoding="utf-8")
+            requests[parse_position(file.name)] = file.read_text(encoding="utf-8")
         except (Refused, OSError, UnicodeDecodeError):
-            continue  # half of one that is being made, or not ours
-    return found
+            continue  # the temporary file of a request, or another file
+    return requests
 
 
 class ParkRequests:
-    """What one worker has been asked for; `look` reads the folder again."""
+    """The requests that one worker knows. `refresh` reads the folder; None: no requests."""
 
     def __init__(self, folder: Path | None, *, kept_s: float = KEPT_S) -> None:
         self._folder = folder
         self._kept_s = kept_s
-        self._asked: dict[RecordPosition, str] = {}
-        self._parked: dict[RecordPosition, float] = {}  # monotonic
-        self.look()
+        self._requests: dict[RecordPosition, str] = {}
+        self._parked_s: dict[RecordPosition, float] = {}  # monotonic
+        self.refresh()
 
-    def look(self) -> bool:
-        """Whether there are requests that were not there before. Drops those that are done."""
+    def refresh(self) -> bool:
+        """Read the folder; return whether there are new requests. Removes completed requests."""
         if self._folder is None:
             return False
         now_s = time.monotonic()
-        for place in [one for one, at_s in self._parked.items() if now_s - at_s >= self._kept_s]:
-            withdraw(self._folder, place)
-            del self._parked[place]
-        before, self._asked = self._asked, asked(self._folder)
-        return bool(self._asked.keys() - before.keys())
+        for position, parked_s in list(self._parked_s.items()):
+            if now_s - parked_s >= self._kept_s:
+                remove_request(self._folder, position)
+                del self._parked_s[position]
+        before, self._requests = self._requests, requests_in(self._folder)
+        return bool(self._requests.keys() - before.keys())
 
     def __bool__(self) -> bool:
-        return bool(self._asked)
+        return bool(self._requests)
 
-    def wants(self, place: RecordPosition, epoch: str) -> bool:
-        """Whether this event shall be set aside."""
-        return self._asked.get(place) == epoch
+    def includes(self, position: RecordPosition, epoch: str) -> bool:
+        """Return whether the event shall be set aside."""
+        return self._requests.get(position) == epoch
 
-    def parked(self, place: RecordPosition) -> None:
-        """It was set aside: its request ends when the commit is surely behind it."""
-        if place in self._asked:
-            self._parked[place] = time.monotonic()
+    def parked(self, position: RecordPosition) -> None:
+        """Record that the event is parked; `refresh` removes its request after `kept_s`."""
+        if position in self._requests:
+            self._parked_s[position] = time.monotonic()

@@ -21,7 +21,7 @@ from mail.errors import BrokerUnavailable
 from mail.ports import DeadLetters, InFlightMails
 from schemas.ledger import DeadLetterState
 from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
-from streams.dead_letters.records import custody_letter, named_in
+from streams.dead_letters.records import ids_in, ledger_state
 from streams.log_client import LogClient, Spans
 from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, STAGES, TOPICS
 
@@ -105,9 +105,9 @@ def _names(topic: str, record: Any) -> tuple[str, str]:
     if topic.startswith("mail."):
         return (record.key or b"").decode("utf-8", "replace"), ""
     if topic == DEAD_LETTERS:
-        letter = custody_letter(record)
+        letter = ledger_state(record)
         return (letter.mail_id, letter.user_id) if letter else ("", "")
-    return named_in(record.value)[:2]
+    return ids_in(record.value)[:2]
 
 
 class LogDeadLetters(DeadLetters):
@@ -123,7 +123,7 @@ class LogDeadLetters(DeadLetters):
             firsts = await client.since(parts, max(0, at_ms - CLOCK_SKEW_MAX_MS))
             ends = await client.ends(parts)
             async for record in client.read({part: (firsts[part], ends[part]) for part in parts}):
-                _apply(states, custody_letter(record))
+                _apply(states, ledger_state(record))
         return list(states.values())
 
 

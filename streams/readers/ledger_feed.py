@@ -23,7 +23,7 @@ from schemas.events.mail import MailReceived
 from schemas.ledger import AcceptedMail, DeadLetterState
 from streams.codec import decode
 from streams.config import Bootstrap
-from streams.dead_letters.records import custody_letter
+from streams.dead_letters.records import ledger_state
 from streams.log_client import close_consumer
 from streams.readers.reconnecting import ReconnectingReader
 from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, TOPICS
@@ -134,7 +134,7 @@ class LedgerFeed(ConsumerRebalanceListener):
         letters: list[DeadLetterState | None] = []
         for part, records in batch.items():
             if part.topic == DEAD_LETTERS:
-                letters += map(custody_letter, records)
+                letters += map(ledger_state, records)
             else:
                 mails += map(self._accepted_mail, records)
         return [mail for mail in mails if mail], [letter for letter in letters if letter]

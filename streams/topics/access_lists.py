@@ -1,7 +1,7 @@
-"""Sets the broker's access lists to access_rules.py: adds what is missing, removes the rest.
+"""Access lists on the broker: make them equal to access_rules.py.
 
-aiokafka's requests carry one entry each, and its admin client has no method for them; so requests
-for many entries are spelled out here, of the versions that Kafka 4 has (KIP-290).
+One request of aiokafka carries one entry, and its admin client has no method for access lists. So
+this file defines requests for many entries, in the versions that Kafka 4 has (KIP-290).
 """
 
 import asyncio
@@ -23,28 +23,29 @@ from streams.topics.access_rules import Grant, grants
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.1
-_ANY = 1  # of every filter
-_LITERAL = 3  # the name is the whole name; `*` is all names
+_ANY = 1  # matches everything in a filter
+_LITERAL = 3  # the pattern is a whole name; `*` matches all names
 _ALLOW = 3
 _EVERYWHERE = "*"  # host
 
-_Row = tuple[int, str, int, str, str, int, int]  # as requests and answers have it
+_Row = tuple[int, str, int, str, str, int, int]  # in the order of requests and answers
 
 
 async def ensure_access(config: TopicsConfig, *, wanted: Collection[Grant] = grants()) -> None:
-    """Return once the broker holds everybody to `wanted` and nothing else. BrokerUnavailable.
+    """Return once the broker's access lists are exactly `wanted`. Raises BrokerUnavailable.
 
-    Asks as a super user. After topics were made the broker takes some seconds to apply lists.
+    `config.bootstrap` must name a super user. After topics are created the broker takes some
+    seconds to apply access lists.
     """
     client = AIOKafkaClient(**config.bootstrap.options)
     try:
         async with asyncio.timeout(config.request_limit_s):
             await client.bootstrap()
-            found = await _found(client)
+            existing = await _existing(client)
             rows = {_row(grant) for grant in wanted}
-            await _create(client, sorted(rows - found))
-            await _delete(client, sorted(found - rows))
-            while await _found(client) != rows:  # noqa: ASYNC110  (the broker's, no event of ours)
+            await _create(client, sorted(rows - existing))
+            await _delete(client, sorted(existing - rows))
+            while await _existing(client) != rows:  # noqa: ASYNC110  (the broker has no event)
                 await asyncio.sleep(_POLL_S)
     except (KafkaError, TimeoutError) as exc:
         raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
@@ -53,17 +54,17 @@ async def ensure_access(config: TopicsConfig, *, wanted: Collection[Grant] = gra
 
 
 def _row(grant: Grant) -> _Row:
-    who = f"User:{grant.user}"
-    return grant.kind, grant.name, _LITERAL, who, _EVERYWHERE, grant.operation, _ALLOW
+    principal = f"User:{grant.user}"
+    return grant.kind, grant.name, _LITERAL, principal, _EVERYWHERE, grant.operation, _ALLOW
 
 
-async def _found(client: AIOKafkaClient) -> set[_Row]:
+async def _existing(client: AIOKafkaClient) -> set[_Row]:
     answer = await client.send(client.get_random_node(), _Describe())
     _check(answer.error_code, answer.error_message)
     return {
-        (kind, name, pattern, who, host, operation, permission)
+        (kind, name, pattern, principal, host, operation, permission)
         for kind, name, pattern, entries in answer.resources
-        for who, host, operation, permission in entries
+        for principal, host, operation, permission in entries
     }
 
 
@@ -89,7 +90,7 @@ def _check(code: int, message: str | None) -> None:
 
 
 class _Describe(Request[DescribeAclsRequest_v1]):
-    """Every entry there is."""
+    """Request for all entries."""
 
     API_KEY = DescribeAclsRequest_v1.API_KEY
 

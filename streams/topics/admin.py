@@ -1,9 +1,9 @@
-"""Topics: made before anything reads them, checked at every start, each with its epoch (epochs.py).
+"""Topics on the broker: created before any process reads them, and checked at every start.
 
-Kafka's defaults lose mail (a week's retention) and accept it unsafely (no flush to disk on the only
-copy), so every setting of the table is made explicit, and checked against the broker's own words.
-A setting whose repair cannot lose anything is repaired, with a line in the log; anything else that
-differs stops the start.
+Kafka's defaults lose mail (retention of a week) and acknowledge it unsafely (no flush of the only
+copy to disk). So every setting of the table is set explicitly, and compared with the settings that
+the broker reports. A difference whose repair cannot lose mail is repaired and logged; any other
+difference stops the start. Each topic gets an epoch (streams/topics/epochs.py).
 """
 
 import asyncio
@@ -20,40 +20,40 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 from mail.errors import BrokerUnavailable, Fatal
 from mail.ports import Settings
 from streams.config import TopicsConfig
-from streams.topics.epochs import begun, epoch_of, is_of
+from streams.topics.epochs import ensure_epoch, epoch_of, is_of
 from streams.topics.ids import topic_identity
-from streams.topics.settings import ActualTopic, SettingDifference, differences, wanted
+from streams.topics.settings import ActualTopic, SettingDifference, differences, required_settings
 from streams.topology import TOPICS, Topic
 
 _log = logging.getLogger(__name__)
 _ALREADY_EXISTS = 36
-_DYNAMIC = 1  # the source of a setting made for this topic alone
-# One with another policy may have lost records already; one with more partitions has keys moved.
+_DYNAMIC = 1  # the source of a setting that was set for this topic alone
+# Not repaired: under another policy records may be lost already; with more partitions, keys moved.
 _FIXED = ("partitions", "cleanup.policy")
 _POLL_S = 0.1
 
 
 class WrongTopic(Fatal):
-    """A topic is not what the table says, and making it so could lose mail."""
+    """A topic differs from the table, and a repair could lose mail."""
 
-    def __init__(self, one: SettingDifference) -> None:
-        super().__init__(f"topic {one.topic}: {one.setting} is {one.found}, wanted {one.wanted}")
+    def __init__(self, difference: SettingDifference) -> None:
+        super().__init__(f"topic {difference}")
 
 
 async def ensure_topics(
     config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
-    """Create what is missing, check what is there; the epoch of each topic.
+    """Create missing topics, check existing topics, and return the epoch of each.
 
-    BrokerUnavailable: no answer. WrongTopic: a topic differs and cannot be repaired safely.
+    Raises BrokerUnavailable. Raises WrongTopic: a topic differs and cannot be repaired safely.
     """
     await make_topics(config, topics=topics)
     return await begin_epochs(config, settings, topics=topics)
 
 
 async def make_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS) -> None:
-    """The first half of `ensure_topics`: nobody reads or writes yet what is made here."""
-    async with _asking(config) as cluster:
+    """Do the first half of `ensure_topics`. No process reads or writes the new topics yet."""
+    async with _request(config) as cluster:
         await cluster.create(topics)
         await cluster.check(topics)
 
@@ -61,53 +61,57 @@ async def make_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS)
 async def begin_epochs(
     config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
-    """The second half: from now on `wait_for_topics` lets everybody in."""
-    async with _asking(config) as cluster:
+    """Do the second half of `ensure_topics`. From now on `wait_for_topics` returns."""
+    async with _request(config) as cluster:
         return {topic.name: await _epoch(cluster, settings, topic.name) for topic in topics}
 
 
 async def topic_differences(
     config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS
 ) -> list[SettingDifference]:
-    """What is not as it should be, read only. BrokerUnavailable."""
-    try:
-        async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
-            found = await cluster.describe(topics)
-    except (KafkaError, TimeoutError) as exc:
-        raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
-    return [one for topic in topics for one in differences(topic, config, found[topic.name])]
+    """Return every difference from the table; changes nothing. Raises BrokerUnavailable."""
+    async with _request(config) as cluster:
+        actual = await cluster.describe(topics)
+    return [
+        difference
+        for topic in topics
+        for difference in differences(topic, config, actual[topic.name])
+    ]
 
 
 async def wait_for_topics(
     config: TopicsConfig, settings: Settings, *, topics: Sequence[Topic] = TOPICS
 ) -> dict[str, str]:
-    """The epochs, once another process has ensured all topics; waits as long as that takes.
+    """Return the epochs, once another process has ensured all topics. No time limit.
 
-    For processes that start beside the one that calls `ensure_topics`.
+    For the processes that start together with the process that ensures the topics.
     """
     while True:
         try:
             async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
-                found = {
+                known = {
                     topic.name: await _known_epoch(cluster, settings, topic.name)
                     for topic in topics
                 }
         except (KafkaError, TimeoutError) as exc:
             _log.debug("waiting for the broker: %r", exc)
         else:
-            epochs = {name: epoch for name, epoch in found.items() if epoch is not None}
+            epochs = {name: epoch for name, epoch in known.items() if epoch is not None}
             if len(epochs) == len(topics):
                 return epochs
         await asyncio.sleep(_POLL_S)
 
 
 async def ended_epochs(config: TopicsConfig, epochs: Mapping[str, str]) -> list[str]:
-    """Those topics of `epochs` that have been made anew since, or are gone. BrokerUnavailable."""
-    async with _asking(config) as cluster:
-        found = {name: await cluster.identity(name) for name in epochs}
+    """Return the topics of `epochs` that were deleted or created again.
+
+    Raises BrokerUnavailable.
+    """
+    async with _request(config) as cluster:
+        identities = {name: await cluster.identity(name) for name in epochs}
     return [
         name
-        for name, identity in found.items()
+        for name, identity in identities.items()
         if identity is None or not is_of(epochs[name], identity[0])
     ]
 
@@ -123,13 +127,13 @@ async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> s
 async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
     identity = await cluster.identity(topic)
     if identity is None:
-        raise BrokerUnavailable(f"topic {topic} vanished while it was checked")
-    return await begun(settings, topic, identity[0])
+        raise BrokerUnavailable(f"topic {topic} disappeared while it was checked")
+    return await ensure_epoch(settings, topic, identity[0])
 
 
 @asynccontextmanager
-async def _asking(config: TopicsConfig) -> AsyncIterator["_Cluster"]:
-    """A cluster for questions, within the limit of a request. BrokerUnavailable."""
+async def _request(config: TopicsConfig) -> AsyncIterator["_Cluster"]:
+    """Open the cluster for one request, within its time limit. Raises BrokerUnavailable."""
     try:
         async with asyncio.timeout(config.request_limit_s), _Cluster(config) as cluster:
             yield cluster
@@ -138,7 +142,7 @@ async def _asking(config: TopicsConfig) -> AsyncIterator["_Cluster"]:
 
 
 class _Cluster:
-    """The broker's side of it, for the length of one check."""
+    """Connections to the broker, for the duration of one request."""
 
     def __init__(self, config: TopicsConfig) -> None:
         self._config = config
@@ -159,13 +163,14 @@ class _Cluster:
         await self._client.close()
 
     async def identity(self, topic: str) -> tuple[Any, int] | None:
-        """Topic id and number of partitions; None when there is no such topic."""
+        """Return topic id and number of partitions, or None if the topic does not exist."""
         try:
             return await topic_identity(self._client, topic)
         except UnknownTopicOrPartitionError:
             return None
 
     async def create(self, topics: Sequence[Topic]) -> None:
+        """Create those of `topics` that do not exist; return once the broker knows them."""
         missing = [topic for topic in topics if await self.identity(topic.name) is None]
         if not missing:
             return
@@ -176,7 +181,7 @@ class _Cluster:
                     topic.name,
                     config.partitions,
                     config.replicas,
-                    topic_configs=wanted(topic, config),
+                    topic_configs=required_settings(topic, config),
                 )
                 for topic in missing
             ]
@@ -185,20 +190,21 @@ class _Cluster:
             if code not in (0, _ALREADY_EXISTS):
                 raise for_code(code)(f"{name}: {detail}")
         for topic in missing:
-            while await self.identity(topic.name) is None:  # noqa: ASYNC110  (asks the broker)
+            while await self.identity(topic.name) is None:  # noqa: ASYNC110  (the broker has no event)
                 await asyncio.sleep(_POLL_S)
 
     async def check(self, topics: Sequence[Topic]) -> None:
-        found = await self.describe(topics)
+        """Repair the settings of `topics`. Raises WrongTopic before the first repair."""
+        actual = await self.describe(topics)
         for topic in topics:
-            for one in differences(topic, self._config, found[topic.name]):
-                if one.setting in _FIXED:
-                    raise WrongTopic(one)
+            for difference in differences(topic, self._config, actual[topic.name]):
+                if difference.setting in _FIXED:
+                    raise WrongTopic(difference)
         for topic in topics:
-            await self._repair(topic, found[topic.name])
+            await self._repair(topic, actual[topic.name])
 
     async def describe(self, topics: Sequence[Topic]) -> dict[str, ActualTopic]:
-        """What the broker has; no partitions and no settings for a topic that is not there."""
+        """Return each topic as the broker has it: 0 partitions if it does not exist."""
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
         settings: dict[str, dict[str, tuple[str, int]]] = {}
         for answer in await self._admin.describe_configs(resources):
@@ -210,16 +216,14 @@ class _Cluster:
             for name, identity in identities.items()
         }
 
-    async def _repair(self, topic: Topic, found: ActualTopic) -> None:
-        wrong = differences(topic, self._config, found)
-        for one in wrong:
-            _log.warning(
-                "topic %s: %s is %s, repaired to %s", one.topic, one.setting, one.found, one.wanted
-            )
+    async def _repair(self, topic: Topic, actual: ActualTopic) -> None:
+        wrong = differences(topic, self._config, actual)
+        for difference in wrong:
+            _log.warning("topic %s: repaired", difference)
         if wrong:
-            own = {name: value for name, (value, by) in found.settings.items() if by == _DYNAMIC}
-            want = {**own, **wanted(topic, self._config)}
-            resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, want)
+            own = {name: value for name, (value, by) in actual.settings.items() if by == _DYNAMIC}
+            settings = {**own, **required_settings(topic, self._config)}
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, settings)
             for answer in await self._admin.alter_configs([resource]):
                 for code, message, *_ in answer.resources:
                     if code:

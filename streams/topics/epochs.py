@@ -1,9 +1,10 @@
-"""Epochs of topics: which of several topics of one name a position is of.
+"""Epochs of topics: the identity of a topic, where a name and an offset are not enough.
 
-An epoch is `counter:topic id`, kept in the installation's settings under `epoch:NAME`. The id is
-the broker's own and new for every creation, so a topic made anew, restored into another cluster or
-lost with its broker has another epoch, and positions of the old one mean nothing there. The counter
-is 1, and later the time in seconds: it grows even when the same backup is restored twice.
+An epoch is `counter:topic id`, stored in the settings of the installation under `epoch:NAME`. The
+broker gives every created topic a new id. So a topic that was deleted and created again, restored
+into another cluster, or lost with its broker has another epoch, and positions of the old epoch mean
+nothing in it. The counter begins with 1. A later counter is the time in seconds, or one more than
+the counter before if that is higher. So it grows even if the same backup is restored twice.
 """
 
 import logging
@@ -15,12 +16,12 @@ _log = logging.getLogger(__name__)
 
 
 async def epoch_of(settings: Settings, topic: str) -> str | None:
-    """The topic's epoch as last ensured; None before the first time."""
+    """Return the epoch that was last stored for `topic`, or None before the first."""
     return await settings.setting(f"epoch:{topic}")
 
 
-async def begun(settings: Settings, topic: str, topic_id: str) -> str:
-    """The epoch of the topic with this id: the known one, else the next."""
+async def ensure_epoch(settings: Settings, topic: str, topic_id: str) -> str:
+    """Return the epoch of the topic with this id: the stored epoch, or a new epoch, stored now."""
     known = await epoch_of(settings, topic)
     if known is not None and is_of(known, topic_id):
         return known
@@ -32,9 +33,10 @@ async def begun(settings: Settings, topic: str, topic_id: str) -> str:
 
 
 def is_of(epoch: str, topic_id: str) -> bool:
+    """Return whether `epoch` belongs to the topic with this id."""
     return epoch.endswith(f":{topic_id}")
 
 
 def counter_of(epoch: str) -> int:
-    """A number for those who cannot hold the topic's id: 1, or higher than all before."""
+    """Return the counter: 1, or higher than all before. For clients that store no topic id."""
     return int(epoch.partition(":")[0])

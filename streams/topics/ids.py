@@ -1,8 +1,8 @@
-"""Which topic this is: the id that the broker gives a topic when it is made.
+"""Topic ids: the UUID that the broker gives a topic when it is created.
 
-Offsets alone cannot tell a topic that was deleted and made anew, once the new one has grown past
-the old position. The id can (KIP-516). aiokafka 0.14 speaks metadata up to version 5, ids come
-from 10 on; so the one message that carries them is spelled out here.
+Offsets alone do not show that a topic was deleted and created again, once the new topic has grown
+past the old position. The id does (KIP-516). aiokafka 0.14 speaks metadata up to version 5, and ids
+begin with version 10; so this file defines the one message that contains them.
 """
 
 import uuid
@@ -26,7 +26,7 @@ _VERSION = 12
 
 
 class _Uuid:
-    """A UUID as its 16 bytes; aiokafka has no such type."""
+    """A UUID as 16 bytes; aiokafka has no such type."""
 
     @classmethod
     def encode(cls, value: uuid.UUID) -> bytes:
@@ -117,13 +117,12 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):
 
 
 async def topic_identity(client: AIOKafkaClient, topic: str) -> tuple[uuid.UUID, int]:
-    """Id and number of partitions of `topic`, asked of any broker.
+    """Return id and number of partitions of `topic`, from any broker.
 
-    UnknownTopicOrPartitionError when it is not there; KafkaError when no broker answers.
+    Raises UnknownTopicOrPartitionError: no such topic. Raises KafkaError: no broker answers.
     """
     answer = await client.send(client.get_random_node(), _MetadataRequest(topic))
-    found = answer.topics[0]
-    error_code, _, topic_id, _, partitions, *_ = found
+    error_code, _, topic_id, _, partitions, *_ = answer.topics[0]
     if error_code:
         raise for_code(error_code)(topic)
     return topic_id, len(partitions)

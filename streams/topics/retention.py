@@ -1,12 +1,12 @@
-"""trim: records that every reader has long finished are removed from the log.
+"""Retention: delete the records that every consumer group has committed (DeleteRecords).
 
-Work topics never expire by time or size, since a mail that waits for an engine must not; so each
-role removes, from the topics that its stages read, what its group has committed, less a margin;
-where other roles read the topic too (its watchers), what all of them have committed.
-The margin serves those who read without a group: the edge's tails, and operators who search. It is
-bounded by number, size and age, whichever is least, and there is none while room is short.
-Reads: what the group has committed. A group that has committed nothing: nothing is removed.
-Broker away: tried again at the next turn. Safe to repeat, and by many workers at once.
+Work topics do not expire by time or size, because a mail that waits for an engine must not. Each
+role deletes, from the topics that its stages read, the records that its group has committed, less a
+margin. Where other roles read the topic too (its watchers), every group must have committed them.
+The margin serves readers without a group: the event tails of the edge, and searches of operators.
+The smallest of its limits by number, size and age applies. While the disk is low it is zero.
+A group without a commit: nothing is deleted. Broker unreachable: tried again at the next interval.
+Safe to repeat, and safe from many workers at once.
 """
 
 import asyncio
@@ -30,23 +30,23 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrimConfig:
-    """How often, and how much of what is finished stays."""
+    """How often records are deleted, and how many committed records are kept."""
 
     margin_records: int = 10_000  # per partition
-    margin_bytes: int = 32 * MIB  # likewise, where each record may hold a content
+    margin_bytes: int = 32 * MIB  # per partition, on topics whose records may hold a content
     margin_age_s: float = 24 * 3600.0  # by the broker's clock
-    squeezed: Callable[[], bool] = lambda: False  # whether room is short; asked in a thread
+    squeezed: Callable[[], bool] = lambda: False  # whether the disk is low; called in a thread
     interval_s: float = 60.0
     timeout_s: float = 10.0
 
 
 def trimmed_topics(role: str) -> tuple[Topic, ...]:
-    """The topics that the stages of `role` read; a topic is trimmed by that role alone."""
+    """Return the topics that the stages of `role` read; no other role trims them."""
     return tuple(BY_NAME[stage.reads] for stage in stages_of(role))
 
 
 class LogTrimmer:
-    """Trims `topics` behind `group`, in the background from start to stop."""
+    """Deletes records of `topics` that `group` has committed, from `start` to `stop`."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class LogTrimmer:
         config: TrimConfig | None = None,
         group_prefix: str = GROUP_PREFIX,
     ) -> "LogTrimmer":
-        """The trimmer that runs beside a role's stages."""
+        """Return the trimmer of a role, which runs in the process of the role's stages."""
         return cls(
             bootstrap,
             group=group_prefix + role,
@@ -93,25 +93,25 @@ class LogTrimmer:
         await self._client.stop()
 
     async def trim(self) -> int:
-        """One turn; the number of records removed. BrokerUnavailable."""
+        """Delete once; return the number of deleted records. Raises BrokerUnavailable."""
         parts = await self._client.partitions(self._groups)
-        committed = await self._finished()
+        committed = await self._committed_by_all()
         begins, ends = await self._client.begins(parts), await self._client.ends(parts)
         goals = trim_goals(committed, begins, ends, keep=await self._keep(committed))
         await self._client.delete_before(goals)
         removed = sum(goal - begins[part] for part, goal in goals.items())
         if removed:
-            log.info("%s: removed %d finished records", self._group, removed)
+            log.info("%s: deleted %d committed records", self._group, removed)
         return removed
 
     async def _keep(self, committed: Offsets) -> Offsets:
-        """The first offset of the margin, by partition."""
+        """Return the first offset of the margin, by partition."""
         if await asyncio.to_thread(self._config.squeezed):
             return committed
         since_ms = int((time.time() - self._config.margin_age_s) * 1000)
-        young = await self._client.since(committed, since_ms)
+        first_young = await self._client.since(committed, since_ms)
         return {
-            part: min(at, max(young[part], at - self._margin_records(part.topic)))
+            part: min(at, max(first_young[part], at - self._margin_records(part.topic)))
             for part, at in committed.items()
         }
 
@@ -121,8 +121,11 @@ class LogTrimmer:
             return config.margin_records
         return min(config.margin_records, config.margin_bytes // CONTENT_INLINE_MAX_BYTES)
 
-    async def _finished(self) -> Offsets:
-        """Up to where every group is; without the partitions where one has committed nothing."""
+    async def _committed_by_all(self) -> Offsets:
+        """Return the lowest commit of all groups, by partition.
+
+        A partition in which a group has no commit is left out.
+        """
         groups = {self._group}.union(*self._groups.values())
         committed = {group: await self._client.committed(group) for group in groups}
         return {
@@ -136,10 +139,10 @@ class LogTrimmer:
 def trim_goals(
     committed: Offsets, begins: Offsets, ends: Offsets, *, keep: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """The offset below which each partition may be emptied; those with nothing to do are left out.
+    """Return the offset below which to delete, by partition; idle partitions are left out.
 
-    `keep`: the first offset of the margin. A commit beyond the log's end belongs to another log of
-    that name: nothing is removed.
+    `keep`: the first offset of the margin. A commit beyond the end of the log belongs to another
+    topic of that name: nothing is deleted.
     """
     return {
         part: keep[part]
@@ -151,5 +154,5 @@ def trim_goals(
 
 
 def _may_be_trimmed(topic: Topic) -> bool:
-    """Compacted topics keep the last of every key; dead letters wait for a person."""
+    """Compacted topics keep the last record of every key; dead letters wait for an operator."""
     return topic.name != DEAD_LETTERS and topic.settings.get("cleanup.policy") == "delete"

@@ -1,4 +1,4 @@
-"""What every setting of a topic must be, and how one that the broker has differs."""
+"""Required settings of topics, and their differences from the settings on the broker."""
 
 from dataclasses import dataclass
 
@@ -9,26 +9,29 @@ from streams.topology import Topic
 
 @dataclass(frozen=True, slots=True)
 class SettingDifference:
-    """A topic's setting that is not as the table has it."""
+    """A setting of a topic on the broker that differs from the required setting."""
 
     topic: str
     setting: str
     found: str
     wanted: str
 
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.setting} is {self.found}, wanted {self.wanted}"
+
 
 @dataclass(frozen=True, slots=True)
 class ActualTopic:
-    """A topic as the broker has it: settings with where each comes from."""
+    """A topic on the broker."""
 
     partitions: int
-    settings: dict[str, tuple[str, int]]
+    settings: dict[str, tuple[str, int]]  # name: value, and Kafka's code of its source
 
 
-def wanted(topic: Topic, config: TopicsConfig) -> dict[str, str]:
-    """Every setting that `topic` must have on this cluster."""
+def required_settings(topic: Topic, config: TopicsConfig) -> dict[str, str]:
+    """Return every setting that `topic` must have on this cluster."""
     settings = {
-        "max.message.bytes": str(RECORD_MAX_BYTES + 16 * 1024),  # a batch is a little more
+        "max.message.bytes": str(RECORD_MAX_BYTES + 16 * 1024),  # a batch has a header
         "min.insync.replicas": str(config.min_in_sync),
         **topic.settings,
     }
@@ -37,12 +40,13 @@ def wanted(topic: Topic, config: TopicsConfig) -> dict[str, str]:
     return settings
 
 
-def differences(topic: Topic, config: TopicsConfig, found: ActualTopic) -> list[SettingDifference]:
-    want = {"partitions": str(config.partitions), **wanted(topic, config)}
-    have = {name: value for name, (value, _) in found.settings.items()}
-    have["partitions"] = str(found.partitions)
+def differences(topic: Topic, config: TopicsConfig, actual: ActualTopic) -> list[SettingDifference]:
+    """Return the differences of `actual` from the settings that `topic` must have."""
+    required = {"partitions": str(config.partitions), **required_settings(topic, config)}
+    settings = {name: value for name, (value, _) in actual.settings.items()}
+    settings["partitions"] = str(actual.partitions)
     return [
-        SettingDifference(topic.name, name, have.get(name, "unset"), value)
-        for name, value in want.items()
-        if have.get(name, "unset") != value
+        SettingDifference(topic.name, name, settings.get(name, "unset"), value)
+        for name, value in required.items()
+        if settings.get(name, "unset") != value
     ]

@@ -63,7 +63,7 @@ class Hold:
     async def result(self, slot: WorkerSlot, attempt: EventAttempt, action: Action[T]) -> T:
         """Return the result of `action`, once its engine answers.
 
-        Raises Unreadable, and whatever else `action` raises that is not Transient.
+        Raises Unreadable, and any error of `action` that is not Transient.
         """
         try:
             return await action()

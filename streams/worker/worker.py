@@ -137,7 +137,7 @@ class Worker:
 
     async def _read_requests(self) -> None:
         """Read operators' requests. The folder is small, so it is read on the event loop."""
-        if self._context.park_requests.look():
+        if self._context.park_requests.refresh():
             for harness in self._harnesses:
                 harness.wake()
 

@@ -21,7 +21,7 @@ ONE = rf"(?:{BEFORE_ONE}) one(?=[\s,.;:)]*(?:$|[,.;:)]|{AFTER_ONE}))"
 NONE = r"none (?:of|is|are|was|that|has|can|other)"
 PLACE = r"(?:in|on|at|there|here|nowhere|where|between|behind|before|under|as|still)"
 STAND = rf"(?:stands?|lies|stood) {PLACE}"
-LETTER = r"(?<!dead[ .])(?<!capital )(?<!small )(?<!case )letters?\b(?! and digits|s? in)"
+LETTER = r"(?<!dead[ .-])(?<!`)(?<!capital )(?<!small )(?<!case )letters?\b(?! and digits|s? in)"
 BANNED = re.compile(
     rf"\b(?:{PRONOUNS}|{SPEECH}|{OLD}|{ONE}|ones|{NONE}|{STAND}|{LETTER})\b", re.IGNORECASE
 )

@@ -1,4 +1,4 @@
-"""A real broker, small topics and worker processes for the tests of the river."""
+"""A real broker, small topics and worker processes for the tests of streams/."""
 
 import asyncio
 import itertools
@@ -19,13 +19,13 @@ from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.dead_letters.headers import letter, texts
 from streams.publisher import KafkaPublisher
 from streams.topics.admin import ensure_topics
-from tests.streams.small import Answer, Note, River
+from tests.streams.small import Answer, Note, SmallTopology
 from tests.support import ROOT
 from tests.support.broker import Broker, started
 
 
-class Facts:
-    """Settings of an installation, in memory."""
+class MemorySettings:
+    """Settings of an installation, in memory (SettingsStore)."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -56,20 +56,20 @@ def topics_config(broker: Broker) -> TopicsConfig:
 
 
 async def until(condition, *, within_s: float = 30.0) -> None:
-    """Wait for `condition()` to hold; generous, since machines differ."""
+    """Wait for `condition()` to hold; generous, because machines differ."""
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.02)
 
 
 class Workers:
-    """Worker processes on one river, what they wrote, and what they published."""
+    """Worker processes of one small topology, with their logs and their published events."""
 
     def __init__(
-        self, bootstrap: Bootstrap, river: River, epochs: dict[str, str], folder: Path
+        self, bootstrap: Bootstrap, topology: SmallTopology, epochs: dict[str, str], folder: Path
     ) -> None:
         self.bootstrap = bootstrap
-        self.river = river
+        self.topology = topology
         self.epochs = epochs
         self.folder = folder
         self.log = folder / "log.jsonl"
@@ -77,11 +77,11 @@ class Workers:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, **more) -> subprocess.Popen[bytes]:
-        told = {
+        options = {
             "bootstrap": self.bootstrap.written(),
-            "river": self.river.role,
-            "in_flight": self.river.stage.in_flight,
-            "ordered": self.river.stage.ordered,
+            "topology": self.topology.role,
+            "in_flight": self.topology.stage.in_flight,
+            "ordered": self.topology.stage.ordered,
             "epochs": self.epochs,
             "log": str(self.log),
             "began_s": time.time(),
@@ -89,7 +89,7 @@ class Workers:
         }
         with (self.folder / "stderr").open("ab") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.streams.small_role", json.dumps(told)],
+                [sys.executable, "-m", "tests.streams.small_role", json.dumps(options)],
                 cwd=ROOT,
                 stderr=stderr,
             )
@@ -115,16 +115,16 @@ class Workers:
         try:
             await until(condition, within_s=within_s)
         except TimeoutError:
-            pytest.fail(f"not within {within_s} s; the workers said:\n{self.errors()}")
+            pytest.fail(f"not within {within_s} s; their logs:\n{self.errors()}")
 
     async def ready(self, process: subprocess.Popen[bytes]) -> None:
         await self.until(lambda: self.status(process)["ready"])
 
     async def answers(self) -> list[tuple[int, Answer]]:
-        """Partition and event of everything answered so far."""
-        found = await read_all(self.bootstrap, self.river.answers.name)
+        """Return partition and event of all answers so far."""
+        found = await read_all(self.bootstrap, self.topology.answers.name)
         return [
-            (each.partition, decode_of(self.river.answers, each.offset, each.value))
+            (each.partition, decode_of(self.topology.answers, each.offset, each.value))
             for each in found
         ]
 
@@ -136,11 +136,11 @@ class Workers:
             if len({answer.number for answer in answers}) >= count:
                 return answers
             if time.monotonic() > deadline:
-                pytest.fail(f"{len(answers)} of {count}; the workers said:\n{self.errors()}")
+                pytest.fail(f"{len(answers)} of {count}; their logs:\n{self.errors()}")
             await asyncio.sleep(0.2)
 
     async def dead(self) -> list[DeadLetter]:
-        found = await read_all(self.bootstrap, self.river.dead.name)
+        found = await read_all(self.bootstrap, self.topology.dead.name)
         letters = [letter(texts(each.headers), each.key, each.value) for each in found]
         return [each for each in letters if each is not None]
 
@@ -149,16 +149,16 @@ class Workers:
         deadline = time.monotonic() + within_s
         while len(found := await self.dead()) < count:
             if time.monotonic() > deadline:
-                pytest.fail(f"{len(found)} of {count} parked; they said:\n{self.errors()}")
+                pytest.fail(f"{len(found)} of {count} parked; their logs:\n{self.errors()}")
             await asyncio.sleep(0.2)
         return found
 
     async def committed(self) -> int:
-        """Sum of the committed offsets of the river's notes."""
-        consumer = AIOKafkaConsumer(**self.bootstrap.options, group_id=self.river.role)
+        """Return the sum of the committed offsets of the notes."""
+        consumer = AIOKafkaConsumer(**self.bootstrap.options, group_id=self.topology.role)
         await consumer.start()
         try:
-            partitions = [TopicPartition(self.river.notes.name, n) for n in range(3)]
+            partitions = [TopicPartition(self.topology.notes.name, n) for n in range(3)]
             return sum([await consumer.committed(each) or 0 for each in partitions])
         finally:
             await consumer.stop()
@@ -171,7 +171,7 @@ class Workers:
 
 
 async def read_all(bootstrap: Bootstrap, topic: str) -> list:
-    """Every record that stands on a topic now."""
+    """Return every record of a topic."""
     consumer = AIOKafkaConsumer(
         topic, **bootstrap.options, auto_offset_reset="earliest", group_id=None
     )
@@ -191,13 +191,13 @@ _numbers = itertools.count()
 
 @pytest.fixture
 async def make_workers(broker: Broker, tmp_path: Path):
-    """A function that makes a river and its workers; processes end with the test."""
+    """A function that creates a topology and its workers; the processes end with the test."""
     made: list[Workers] = []
 
-    async def make(at: Broker = broker, more: tuple = (), **river) -> Workers:
-        fresh = River(f"s{os.getpid()}.{next(_numbers)}", **river)
+    async def make(at: Broker = broker, more: tuple = (), **settings) -> Workers:
+        fresh = SmallTopology(f"s{os.getpid()}.{next(_numbers)}", **settings)
         config = TopicsConfig(bootstrap=at.bootstrap, partitions=3)
-        epochs = await ensure_topics(config, Facts(), topics=(*fresh.topics, *more))
+        epochs = await ensure_topics(config, MemorySettings(), topics=(*fresh.topics, *more))
         folder = tmp_path / fresh.role
         folder.mkdir()
         made.append(Workers(at.bootstrap, fresh, epochs, folder))
@@ -210,20 +210,20 @@ async def make_workers(broker: Broker, tmp_path: Path):
 
 @pytest.fixture
 async def put(broker: Broker):
-    """Publish events of a river."""
+    """A function that publishes notes to a topology."""
     publishers: dict[str, KafkaPublisher] = {}
 
     async def publish(workers: Workers, *notes: Note, headers: Headers | None = None) -> None:
-        name = workers.river.role
+        name = workers.topology.role
         if name not in publishers:
             config = PublisherConfig(bootstrap=workers.bootstrap, linger_ms=0)
-            publishers[name] = KafkaPublisher(config, topic_of=workers.river.topic_of)
+            publishers[name] = KafkaPublisher(config, topic_of=workers.topology.topic_of)
             await publishers[name].start()
         if headers is None:
             await publishers[name].publish(*notes)
             return
         for note in notes:
-            topic, key = workers.river.notes.name, note.key.encode()
+            topic, key = workers.topology.notes.name, note.key.encode()
             await publishers[name].publish_raw(topic, key, encode(note), headers)
 
     yield publish

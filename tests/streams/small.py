@@ -1,4 +1,4 @@
-"""A river of three short topics, for tests: notes go in, are answered, and are counted."""
+"""A topology of three topics for tests: one stage answers notes."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from streams.topology import FOREVER, Stage, Topic
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note.v1"):
-    """One piece of work: `word` tells the test's handler what to do with it."""
+    """An event to handle; `word` selects what the handler does (small_role.py)."""
 
     key: str
     number: int
@@ -35,8 +35,8 @@ def topic(name: str, carries: tuple[type, ...], **more) -> Topic:
     )
 
 
-class River:
-    """Names of one test's own: topics, stage, role (group)."""
+class SmallTopology:
+    """Topics, stage and role under names that no other test uses."""
 
     def __init__(self, name: str, *, in_flight: int = 8, ordered: bool = False) -> None:
         self.role = name

@@ -1,10 +1,10 @@
 """A worker process for tests: `python -m tests.streams.small_role` with a JSON object on argv.
 
-Handles notes by their word, writes a line for each thing that it does, and dumps its status.
+Handles notes by their word, logs each step as a JSON line, and writes its status to a file.
     ""            answered
-    wait:FILE     Transient while FILE exists
-    slow:MS       answered after so long
-    die           the process is killed, as by the kernel
+    wait:FILE     raises Transient while FILE exists
+    slow:MS       answered after so many milliseconds
+    die           SIGKILL to its own process
     poison, fatal, unexpected, cancelled, big, stray, table
 """
 
@@ -24,7 +24,7 @@ from streams.publisher import KafkaPublisher
 from streams.topology import EVENT_MAX_BYTES, Topic
 from streams.worker.stage_handler import StageHandler, bind
 from streams.worker.worker import Worker
-from tests.streams.small import Answer, Note, River
+from tests.streams.small import Answer, Note, SmallTopology
 
 
 class Stray(Note, tag="stray.v1", kw_only=True, frozen=True):
@@ -32,9 +32,9 @@ class Stray(Note, tag="stray.v1", kw_only=True, frozen=True):
 
 
 class Role:
-    def __init__(self, told: dict[str, Any]) -> None:
-        self.told = told
-        self.log = Path(told["log"]).open("a", buffering=1)  # noqa: SIM115  (until the end)
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.log = Path(options["log"]).open("a", buffering=1)  # noqa: SIM115  (until the end)
         self.unread = None
 
     def write(self, what: str, **more: Any) -> None:
@@ -65,7 +65,7 @@ class Role:
         return [answer]
 
     async def on_die(self, answer: Answer, _: str, __) -> list[Any]:
-        await asyncio.sleep(0.05)  # neighbours begin beside it
+        await asyncio.sleep(0.05)  # meanwhile other events begin
         os.kill(os.getpid(), signal.SIGKILL)
         return []
 
@@ -114,55 +114,59 @@ class Role:
         return {"answer": bind(self.handle, None)}
 
     async def run(self) -> None:
-        told, stop = self.told, asyncio.Event()
-        river = River(
-            told["river"], in_flight=told.get("in_flight", 8), ordered=told.get("ordered", False)
+        options, stop = self.options, asyncio.Event()
+        topology = SmallTopology(
+            options["topology"],
+            in_flight=options.get("in_flight", 8),
+            ordered=options.get("ordered", False),
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        limit_s = told.get("publish_limit_s", 10.0)
+        limit_s = options.get("publish_limit_s", 10.0)
         publisher = KafkaPublisher(
-            PublisherConfig(bootstrap=Bootstrap.parse(told["bootstrap"]), publish_limit_s=limit_s),
-            topic_of=river.topic_of,
+            PublisherConfig(
+                bootstrap=Bootstrap.parse(options["bootstrap"]), publish_limit_s=limit_s
+            ),
+            topic_of=topology.topic_of,
         )
         await publisher.start()
         worker = Worker(
-            river.role,
+            topology.role,
             self.handlers,
-            stages=(river.stage,),
+            stages=(topology.stage,),
             config=StreamsConfig(
-                bootstrap=Bootstrap.parse(told["bootstrap"]),
+                bootstrap=Bootstrap.parse(options["bootstrap"]),
                 worker=f"w{os.getpid()}",
-                data_folder=Path(told["log"]).parent / "faust",
-                notes_folder=Path(told["log"]).parent / "tries",
-                requests_folder=Path(told["log"]).parent / "requests",
+                data_folder=Path(options["log"]).parent / "faust",
+                notes_folder=Path(options["log"]).parent / "tries",
+                requests_folder=Path(options["log"]).parent / "requests",
                 requests_interval_s=0.1,
                 group_prefix="",
-                partitions=told.get("partitions", 3),
+                partitions=options.get("partitions", 3),
                 unexpected_first_s=0.05,
                 lag_interval_s=0.5,
-                **told.get("config", {}),
+                **options.get("config", {}),
             ),
             publisher=publisher,
-            epochs=told["epochs"],
-            topics=_by_name(river.topics),
-            with_mailbox_states=told.get("unread", False),
-            dead_letters=river.dead.name,
+            epochs=options["epochs"],
+            topics=_by_name(topology.topics),
+            with_mailbox_states=options.get("unread", False),
+            dead_letters=topology.dead.name,
         )
-        telling = asyncio.create_task(self.tell(worker))
+        writing = asyncio.create_task(self.write_status(worker))
         try:
             await worker.run(stop)
         finally:
-            telling.cancel()
+            writing.cancel()
             await publisher.stop()
 
-    async def tell(self, worker: Worker) -> None:
+    async def write_status(self, worker: Worker) -> None:
         """Write the status to a file ten times a second, and a line when it first is ready."""
-        path, ready = Path(self.told["log"]).with_suffix(f".{os.getpid()}"), False
+        path, ready = Path(self.options["log"]).with_suffix(f".{os.getpid()}"), False
         while True:
             status = worker.status
             if status.ready and not ready:
                 ready = True
-                self.write("ready", after_s=time.time() - self.told["began_s"])
+                self.write("ready", after_s=time.time() - self.options["began_s"])
             dump = {
                 "ready": status.ready,
                 "lag": status.lag,

@@ -1,6 +1,6 @@
-"""Each upstream bug that the river works around, shown as cheaply as it can be.
+"""Canaries: one test for each upstream bug that streams/ works around.
 
-A test that fails here brings good news: read its message, then the work-around that it names.
+A failing test means that upstream is fixed: its message names the work-around to remove.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ FIRST, OTHER = TP("notes", 0), TP("notes", 1)
 
 
 def consumer(*, committed: int, acked: list[int]) -> SimpleNamespace:
-    """As much of Faust's consumer as the methods under test look at."""
+    """The attributes of Faust's consumer that the methods under test read."""
     return SimpleNamespace(
         _acked=defaultdict(list, {FIRST: acked}),
         _acked_index=defaultdict(set),
@@ -52,7 +52,7 @@ async def test_a_gap_in_the_log_counts_as_acknowledged() -> None:
     stub = consumer(committed=0, acked=[0, 9])
     await Consumer._add_gap(stub, FIRST, 1, 8)
     assert Consumer._new_offset(stub, FIRST) == 10, (
-        "Faust no longer commits past offsets that it never handed out (streams/worker/harness.py)"
+        "Faust no longer commits past offsets that it never delivered (streams/worker/harness.py)"
     )
 
 
@@ -76,14 +76,14 @@ async def test_a_partition_paused_in_mid_batch_loses_its_rest() -> None:
         if record == 1:
             Consumer.pause_partitions(stub, {FIRST})
     assert given == [1, 4], (
-        "pause_partitions no longer drops what was fetched: harness._breathe may use it"
+        "pause_partitions no longer drops what was fetched: harness._limit_buffer may use it"
     )
 
 
-async def test_a_record_is_handed_over_by_tasks_of_its_own() -> None:
-    """The one call of `wait_first` with two things to wait for: a record, and the flow's stop."""
+async def test_a_record_is_delivered_by_tasks_of_its_own() -> None:
+    """`wait_first` is called with two coroutines: the delivery of a record, and the flow's stop."""
     stub = consumer(committed=0, acked=[])
-    handed: list[tuple[str, ...]] = []
+    delivered: list[tuple[str, ...]] = []
     stub._stopped, stub.suspend_flow = asyncio.Event(), asyncio.Event()
     stub.should_stop, stub._commit_every, stub.sleep = False, None, asyncio.sleep
     stub.consumer_stopped_errors, stub._read_offset = (), defaultdict(lambda: None)
@@ -96,15 +96,15 @@ async def test_a_record_is_handed_over_by_tasks_of_its_own() -> None:
         yield FIRST, SimpleNamespace(offset=1)
 
     async def wait_first(*coroutines) -> None:
-        handed.append(tuple(each.__qualname__.rpartition(".")[2] for each in coroutines))
+        delivered.append(tuple(each.__qualname__.rpartition(".")[2] for each in coroutines))
         stub._stopped.set()
         for each in coroutines:
             each.close()
 
     stub.callback, stub.getmany, stub.wait_first = callback, getmany, wait_first
     await Consumer._drain_messages(stub, stub)
-    assert handed == [("callback", "wait")], (
-        "Faust hands records over in another way: look at RewindingConsumer.wait_first "
+    assert delivered == [("callback", "wait")], (
+        "Faust delivers records in another way: see RewindingConsumer.wait_first "
         "(streams/worker/harness.py)"
     )
 
@@ -160,7 +160,7 @@ async def test_an_awaited_send_is_not_an_acknowledged_one(broker, make_workers) 
     )  # fmt: skip
     await app.producer.start()
     try:
-        topic = app.topic(workers.river.notes.name, value_type=bytes, value_serializer="raw")
+        topic = app.topic(workers.topology.notes.name, value_type=bytes, value_serializer="raw")
         sent = await topic.send(value=b"v")
         assert not sent.done(), "topic.send waits for the broker now (streams/publisher.py)"
         await sent
@@ -168,8 +168,8 @@ async def test_an_awaited_send_is_not_an_acknowledged_one(broker, make_workers) 
         await app.producer.stop()
 
 
-async def test_fausts_own_look_out_ends_a_worker_without_a_position() -> None:
-    """A partition that was assigned a moment ago; else the harness could let it look."""
+async def test_fausts_own_health_check_ends_a_worker_without_a_position() -> None:
+    """For a partition that was just assigned; otherwise the harness could keep the check."""
     assigned = SubscriptionState()
     assigned.assign_from_user([FIRST])
     consumer = SimpleNamespace(_fetcher=SimpleNamespace(_subscriptions=assigned))

@@ -17,17 +17,17 @@ from streams.dead_letters.parking import park
 from streams.publisher import TOGETHER_MAX, KafkaPublisher
 from streams.topics.admin import ensure_topics
 from streams.topology import EVENT_MAX_BYTES
-from tests.streams.conftest import Facts, until
-from tests.streams.small import Note, River
+from tests.streams.conftest import MemorySettings, until
+from tests.streams.small import Note, SmallTopology
 
 pytestmark = pytest.mark.kafka
 _numbers = itertools.count()
 
 
-async def river_on(bootstrap, topics_config) -> River:
-    river = River(f"pub.{os.getpid()}.{next(_numbers)}")
-    await ensure_topics(topics_config, Facts(), topics=river.topics)
-    return river
+async def create_topology(bootstrap, topics_config) -> SmallTopology:
+    topology = SmallTopology(f"pub.{os.getpid()}.{next(_numbers)}")
+    await ensure_topics(topics_config, MemorySettings(), topics=topology.topics)
+    return topology
 
 
 async def read_all(bootstrap: Bootstrap, topic: str) -> list:
@@ -47,24 +47,24 @@ async def read_all(bootstrap: Bootstrap, topic: str) -> list:
 
 
 @pytest.fixture
-async def river(broker, topics_config) -> River:
-    return await river_on(broker.bootstrap, topics_config)
+async def topology(broker, topics_config) -> SmallTopology:
+    return await create_topology(broker.bootstrap, topics_config)
 
 
 @pytest.fixture
-async def publisher(broker, river):
-    made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap), topic_of=river.topic_of)
+async def publisher(broker, topology):
+    made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap), topic_of=topology.topic_of)
     await made.start()
     yield made
     await made.stop()
 
 
-async def test_what_is_published_stands_under_its_key(broker, river, publisher) -> None:
+async def test_an_event_is_published_under_its_key(broker, topology, publisher) -> None:
     count = TOGETHER_MAX + 20
     notes = [Note(key=f"k{n % 2}", number=n) for n in range(count)]
     await publisher.publish(*notes)
-    found = await read_all(broker.bootstrap, river.notes.name)
-    events = [decode_of(river.notes, each.offset, each.value) for each in found]
+    found = await read_all(broker.bootstrap, topology.notes.name)
+    events = [decode_of(topology.notes, each.offset, each.value) for each in found]
     assert sorted(event.number for event in events) == list(range(count))
     assert all(each.key.decode() == event.key for each, event in zip(found, events, strict=True))
 
@@ -77,7 +77,7 @@ def test_faust_and_the_publisher_choose_the_same_partition() -> None:
         assert ours(key, partitions, partitions) == theirs(key, partitions, partitions)
 
 
-async def test_what_can_never_be_written_is_poison(publisher) -> None:
+async def test_an_event_that_cannot_be_published_is_poison(publisher) -> None:
     with pytest.raises(Poison):
         await publisher.publish(Note(key="k", number=1, word="x" * (EVENT_MAX_BYTES + 1)))
     with pytest.raises(Poison):
@@ -85,9 +85,9 @@ async def test_what_can_never_be_written_is_poison(publisher) -> None:
     await publisher.publish(Note(key="k", number=2, word="x" * (EVENT_MAX_BYTES - 100)))
 
 
-async def test_a_dead_letter_of_the_largest_event_fits(broker, river, publisher) -> None:
+async def test_a_dead_letter_of_the_largest_event_fits(broker, topology, publisher) -> None:
     written = DeadLetter(
-        topic=river.notes.name,
+        topic=topology.notes.name,
         partition=2,
         offset=41,
         stage="answer",
@@ -97,20 +97,25 @@ async def test_a_dead_letter_of_the_largest_event_fits(broker, river, publisher)
         key=b"k",
         value=bytes(EVENT_MAX_BYTES),
     )
-    await park(publisher, written, topic=river.dead.name)
-    (found,) = await read_all(broker.bootstrap, river.dead.name)
+    await park(publisher, written, topic=topology.dead.name)
+    (found,) = await read_all(broker.bootstrap, topology.dead.name)
     read = letter(texts(found.headers), found.key, found.value)
     assert read is not None
-    assert (read.topic, read.partition, read.offset, read.attempt) == (river.notes.name, 2, 41, 3)
+    assert (read.topic, read.partition, read.offset, read.attempt) == (
+        topology.notes.name,
+        2,
+        41,
+        3,
+    )
     assert (read.key, read.value) == (b"k", bytes(EVENT_MAX_BYTES))
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-async def test_an_outage_loses_nothing_and_piles_up_no_copies(own_broker, how) -> None:
+async def test_an_outage_loses_no_event_and_adds_no_copies(own_broker, how) -> None:
     bootstrap = own_broker.bootstrap
-    river = await river_on(bootstrap, TopicsConfig(bootstrap=bootstrap, partitions=3))
+    topology = await create_topology(bootstrap, TopicsConfig(bootstrap=bootstrap, partitions=3))
     config = PublisherConfig(bootstrap=bootstrap, publish_limit_s=1.0)
-    publisher = KafkaPublisher(config, topic_of=river.topic_of)
+    publisher = KafkaPublisher(config, topic_of=topology.topic_of)
     await publisher.start()
     try:
         await publisher.publish(Note(key="k", number=0))
@@ -130,19 +135,19 @@ async def test_an_outage_loses_nothing_and_piles_up_no_copies(own_broker, how) -
         await publisher.publish(Note(key="k", number=2))
     finally:
         await publisher.stop()
-    found = await read_all(bootstrap, river.notes.name)
-    numbers = [decode_of(river.notes, each.offset, each.value).number for each in found]
+    found = await read_all(bootstrap, topology.notes.name)
+    numbers = [decode_of(topology.notes, each.offset, each.value).number for each in found]
     assert numbers in ([0, 1, 2], [0, 1, 1, 2])  # written between two tries: known too late
 
 
-async def test_a_refused_batch_gives_way_to_a_new_producer(broker, river, publisher) -> None:
+async def test_a_refused_batch_is_followed_by_a_new_producer(broker, topology, publisher) -> None:
     """A record that the broker refuses leaves a gap in the sequence of the old producer."""
     huge = bytes(EVENT_MAX_BYTES)
-    await publisher.publish_raw(river.dead.name, b"k", b"fits", [])
-    tight = River(f"tight.{os.getpid()}.{next(_numbers)}")
+    await publisher.publish_raw(topology.dead.name, b"k", b"fits", [])
+    tight = SmallTopology(f"tight.{os.getpid()}.{next(_numbers)}")
     tight.notes.settings["max.message.bytes"] = "100000"
     config = TopicsConfig(bootstrap=broker.bootstrap, partitions=3)
-    await ensure_topics(config, Facts(), topics=tight.topics)
+    await ensure_topics(config, MemorySettings(), topics=tight.topics)
     with pytest.raises(BrokerUnavailable):
         await publisher.publish_raw(tight.notes.name, b"k", huge, [])
     with pytest.raises(BrokerUnavailable, match="not connected"):
@@ -154,7 +159,7 @@ async def test_a_refused_batch_gives_way_to_a_new_producer(broker, river, publis
 
 async def test_a_closed_port_is_unavailable() -> None:
     config = PublisherConfig(bootstrap=Bootstrap("127.0.0.1:1"), connect_limit_s=0.3)
-    publisher = KafkaPublisher(config, topic_of=River("closed").topic_of)
+    publisher = KafkaPublisher(config, topic_of=SmallTopology("closed").topic_of)
     with pytest.raises(BrokerUnavailable):
         await publisher.start()
     with pytest.raises(BrokerUnavailable, match="not connected"):
@@ -163,7 +168,7 @@ async def test_a_closed_port_is_unavailable() -> None:
 
 
 def test_canary_the_idempotent_producer_never_expires_a_batch() -> None:
-    """publisher.py bounds every wait itself, since aiokafka retries such a batch for ever."""
+    """aiokafka retries such a batch without a limit, so publisher.py limits every wait itself."""
     import inspect
 
     from aiokafka.producer.sender import SendProduceReqHandler

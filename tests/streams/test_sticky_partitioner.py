@@ -12,7 +12,7 @@ from streams.publisher import KafkaPublisher
 from streams.sticky_partitioner import TURN_MAX_BYTES, TURN_S, StickyPartitioner
 from streams.topics.admin import ensure_topics
 from streams.topology import STAGES, TOPICS
-from tests.streams.conftest import Facts, read_all
+from tests.streams.conftest import MemorySettings, read_all
 from tests.streams.small import Note, topic
 
 _numbers = itertools.count()
@@ -46,7 +46,7 @@ def test_only_topics_that_are_read_in_no_order_may_go_anywhere():
 async def test_on_a_broker(broker, topics_config, free):
     name = f"turns.{os.getpid()}.{next(_numbers)}"
     notes = topic(name, (Note,), any_partition=free)
-    await ensure_topics(topics_config, Facts(), topics=(notes,))
+    await ensure_topics(topics_config, MemorySettings(), topics=(notes,))
     publisher = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap), topic_of={Note: notes})
     await publisher.start()
     await publisher.publish(Note(key="first", number=0))  # the partitions are known from here on

@@ -1,4 +1,4 @@
-"""One Kafka node for tests, started as the product starts its own."""
+"""One Kafka node for tests, started with the product's own configuration."""
 
 import signal
 import socket
@@ -22,16 +22,17 @@ START_LIMIT_S = 180  # a busy machine takes a minute
 
 
 def free_ports(count: int) -> list[int]:
+    """Return `count` different TCP ports that were free a moment ago."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
-        return [each.getsockname()[1] for each in sockets]
+        return [listener.getsockname()[1] for listener in sockets]
     finally:
-        for each in sockets:
-            each.close()
+        for listener in sockets:
+            listener.close()
 
 
 class Broker:
-    """A node on a free port; it can be stopped and started, its data stays."""
+    """A node on a free port; it keeps its data when it is stopped and started."""
 
     def __init__(self, folder: Path, **more: int) -> None:
         self.port, controller_port = free_ports(2)
@@ -49,7 +50,7 @@ class Broker:
         )
         self._home = StateFolder(folder / "home")
         self._program = kafka(self._home, config)
-        self.bootstrap = self.bootstrap_as("setup")  # with every right
+        self.bootstrap = self.bootstrap_as("setup")  # a super user
 
     @property
     def log_folder(self) -> Path:
@@ -71,7 +72,7 @@ class Broker:
                     return
             assert self._process.poll() is None, self._log.read_text()[-2000:]
             time.sleep(0.2)
-        pytest.fail("the broker did not come up")
+        pytest.fail("the broker did not start")
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         if self._process is not None:
@@ -82,10 +83,10 @@ class Broker:
 
 @contextmanager
 def started(folder: Path, **more: int) -> Iterator[Broker]:
-    """A node that runs within the block."""
-    made = Broker(folder, **more)
+    """Run a node within the block."""
+    broker = Broker(folder, **more)
     try:
-        made.start()
-        yield made
+        broker.start()
+        yield broker
     finally:
-        made.stop()
+        broker.stop()

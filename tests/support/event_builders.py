@@ -1,4 +1,4 @@
-"""Events for tests, as small as they may be."""
+"""Minimal events for tests."""
 
 from mail.ids import message_id, new_id
 from schemas.content import Inline, Stored

@@ -1,4 +1,4 @@
-"""Topics and committed offsets on a real broker, made as a test needs them."""
+"""Create topics and commit offsets on a real broker, for tests."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ _numbers = itertools.count()
 
 
 def fresh(name: str) -> str:
-    """A topic or group name that no other test uses."""
+    """Return a name of a topic or group that no other test uses."""
     return f"{name}.{os.getpid()}.{next(_numbers)}"
 
 
@@ -40,20 +40,20 @@ async def remake(admin: AIOKafkaAdminClient, name: str, *, partitions: int = 3) 
 
 
 async def commit(bootstrap: Bootstrap, group: str, offsets: dict[tuple[str, int], int]) -> None:
-    """Commit offsets for a group that nobody is a member of."""
+    """Commit offsets for a group without members."""
     consumer = AIOKafkaConsumer(**bootstrap.options, group_id=group, enable_auto_commit=False)
-    consumer.assign([TopicPartition(*each) for each in offsets])
+    consumer.assign([TopicPartition(*part) for part in offsets])
     await consumer.start()
     try:
         await consumer.commit(
-            {TopicPartition(*each): OffsetAndMetadata(at, "") for each, at in offsets.items()}
+            {TopicPartition(*part): OffsetAndMetadata(at, "") for part, at in offsets.items()}
         )
     finally:
         await consumer.stop()
 
 
 async def until(condition, *, within_s: float = 20.0) -> None:
-    """Wait for `condition()` to hold; generous, since machines differ."""
+    """Wait for `condition()` to hold; generous, because machines differ."""
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The broker that all tests outside the streams' worker share."""
+"""The broker that these tests share with those of other packages."""
 
 import pytest
 

@@ -24,7 +24,7 @@ COMMANDS = "mailbox.commands"
 
 
 @pytest.fixture
-async def river(broker):
+async def publisher(broker):
     made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap, linger_ms=0))
     await made.start()
     yield made
@@ -74,11 +74,13 @@ async def outcomes(broker, box: str, ids, **how) -> dict[str, str]:
     return {one.id: one.outcome for one in done}
 
 
-async def test_letters_are_listed_newest_first_and_shown_as_they_were_parked(broker, box, river):
+async def test_dead_letters_are_listed_newest_first_and_shown_as_they_were_parked(
+    broker, box, publisher
+):
     assert await list_newest(broker.bootstrap, 10, topic=box) == []
     letters = [a_letter(at_ms) for at_ms in range(1, 31)]
     for letter in letters:
-        await park(river, letter, topic=box)
+        await park(publisher, letter, topic=box)
     listed = await list_newest(broker.bootstrap, 4, topic=box)
     assert [one.letter.at_ms for one in listed] == [30, 29, 28, 27]
     shown = await show(broker.bootstrap, listed[0].id, topic=box)
@@ -92,21 +94,23 @@ async def test_letters_are_listed_newest_first_and_shown_as_they_were_parked(bro
     assert len(await list_newest(broker.bootstrap, 500, topic=box)) == 30
 
 
-async def test_a_listing_reads_on_past_marks_and_letters_of_other_partitions(broker, box, river):
+async def test_a_listing_reads_on_past_marks_and_dead_letters_of_other_partitions(
+    broker, box, publisher
+):
     letters = [a_letter(at_ms, key=b"one partition") for at_ms in range(1, 4)]
     for letter in letters:
-        await park(river, letter, topic=box)
-    for _ in range(4):  # marks behind the letters: more of them than a first look reaches back
+        await park(publisher, letter, topic=box)
+    for _ in range(4):  # more marks after the dead letters than the first read reaches back
         await redrive(broker.bootstrap, None, force=True, topic=box)
     listed = await list_newest(broker.bootstrap, 1, topic=box)
     assert [one.letter.at_ms for one in listed] == [3]
     assert listed[0].redriven_at_ms
 
 
-async def test_a_letter_is_sent_back_once_with_its_bytes_and_key(broker, box, river):
+async def test_a_dead_letter_is_redriven_once_with_its_bytes_and_key(broker, box, publisher):
     letter, other = a_letter(), a_letter()
-    await park(river, letter, topic=box)
-    await park(river, other, topic=box)
+    await park(publisher, letter, topic=box)
+    await park(publisher, other, topic=box)
     before = await origin_ends(broker)
     ids = {one.letter.key: one.id for one in await list_newest(broker.bootstrap, 9, topic=box)}
     one = ids[letter.key]
@@ -126,13 +130,13 @@ async def test_a_letter_is_sent_back_once_with_its_bytes_and_key(broker, box, ri
     assert len(await list_newest(broker.bootstrap, 9, topic=box)) == 2, "marks are no letters"
 
 
-async def test_an_owners_command_is_sent_back_by_its_id_alone(broker, box, admin, river):
+async def test_an_owners_command_is_redriven_by_its_id_alone(broker, box, admin, publisher):
     """Others of that owner may have been carried out since; a delivery depends on none."""
     await make(admin, COMMANDS)
     values = [encode(deliver()), encode(order(EmptyFolder, "c", folder_id="trash")), b"\xff"]
     for at_ms, value in enumerate(values, start=1):
         letter = a_letter(at_ms, topic=COMMANDS, key=b"bob", value=value)
-        await park(river, letter, topic=box)
+        await park(publisher, letter, topic=box)
     delivery, command, other = (
         one.id for one in reversed(await list_newest(broker.bootstrap, 9, topic=box))
     )
@@ -144,21 +148,21 @@ async def test_an_owners_command_is_sent_back_by_its_id_alone(broker, box, admin
     assert await outcomes(broker, box, None) == {other: "by_id_only"}
 
 
-async def test_a_mark_stands_with_its_letter_whatever_the_key(broker, box, river):
+async def test_a_mark_is_in_the_partition_of_its_dead_letter(broker, box, publisher):
     letter = a_letter()
     for partition in range(3):
         headers = letter_headers(letter)
-        await river.publish_raw(box, letter.key, letter.value, headers, partition=partition)
+        await publisher.publish_raw(box, letter.key, letter.value, headers, partition=partition)
     assert sorted((await outcomes(broker, box, None)).values()) == ["redriven"] * 3
     for one in await list_newest(broker.bootstrap, 9, topic=box):
         assert one.redriven_at_ms
         assert (await show(broker.bootstrap, one.id, topic=box)).redriven_at_ms
 
 
-async def test_what_cannot_be_sent_back_is_told(broker, box, river):
-    await park(river, a_letter(at_ms=1, topic="no.such.topic"), topic=box)
-    await park(river, a_letter(at_ms=2, topic=box), topic=box)
-    await river.publish_raw(box, b"k", b"a stranger's record", [])
+async def test_a_dead_letter_that_cannot_be_redriven_is_reported(broker, box, publisher):
+    await park(publisher, a_letter(at_ms=1, topic="no.such.topic"), topic=box)
+    await park(publisher, a_letter(at_ms=2, topic=box), topic=box)
+    await publisher.publish_raw(box, b"k", b"a stranger's record", [])
     before = await origin_ends(broker)
     found = await outcomes(broker, box, None)
     assert list(found.values()) == ["unreadable"] * 3
@@ -170,40 +174,40 @@ async def test_what_cannot_be_sent_back_is_told(broker, box, river):
             await show(broker.bootstrap, id_, topic=box)
 
 
-class MarksFail:
-    """A way into the river on which every mark is lost: the process was killed before it."""
+class FailingMarks:
+    """A publisher that loses every mark, as if the process were killed before it."""
 
-    def __init__(self, river: KafkaPublisher, box: str) -> None:
-        self._river, self._box = river, box
+    def __init__(self, publisher: KafkaPublisher, box: str) -> None:
+        self._publisher, self._box = publisher, box
 
     async def publish_raw(self, topic, key, value, headers, *, partition=None) -> None:
         if topic == self._box:
             raise BrokerUnavailable("killed")
-        await self._river.publish_raw(topic, key, value, headers, partition=partition)
+        await self._publisher.publish_raw(topic, key, value, headers, partition=partition)
 
 
-async def test_a_redrive_that_was_cut_short_is_repeated(broker, box, river):
+async def test_an_interrupted_redrive_is_repeated(broker, box, publisher):
     letter = a_letter()
-    await park(river, letter, topic=box)
+    await park(publisher, letter, topic=box)
     before = await origin_ends(broker)
     async with LogClient(broker.bootstrap) as log:
-        cut = MarksFail(river, box)
+        cut = FailingMarks(publisher, box)
         with pytest.raises(BrokerUnavailable):
-            await DeadLetterAdmin(log, topic=box).redrive(None, river=cut, force=False)
+            await DeadLetterAdmin(log, topic=box).redrive(None, publisher=cut, force=False)
     (done,) = (await outcomes(broker, box, None)).values()
     assert done == "redriven"
     assert await arrived(broker, before) == [(letter.key, letter.value)] * 2
 
 
-async def test_an_absent_broker_is_told_in_time():
+async def test_an_absent_broker_is_reported_in_time():
     with pytest.raises(BrokerUnavailable):
         await list_newest(Bootstrap("127.0.0.1:1"), 9)
 
 
-async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
+async def test_dead_letters_are_selected_by_cause_stage_and_time(broker, box, publisher):
     for at_ms, stage in ((1_000, "scan"), (2_000, "scan"), (3_000, "route"), (4_000, "scan")):
         cause = "ContentMissing: content 7" if at_ms == 2_000 else "RuntimeError: odd"
-        await park(river, a_letter(at_ms, stage=stage, cause=cause), topic=box)
+        await park(publisher, a_letter(at_ms, stage=stage, cause=cause), topic=box)
 
     async def chosen(**wanted) -> list[int]:
         found = await list_newest(broker.bootstrap, 1, wanted=DeadLetterFilter(**wanted), topic=box)
@@ -223,9 +227,9 @@ async def test_letters_are_chosen_by_cause_stage_and_time(broker, box, river):
     assert {one.letter.at_ms for one in left} == {2_000, 3_000}
 
 
-async def test_what_was_discarded_waits_no_longer_and_says_why(broker, box, river):
-    await park(river, a_letter(), topic=box)
-    await park(river, a_letter(), topic=box)
+async def test_a_discarded_dead_letter_waits_no_longer_and_says_why(broker, box, publisher):
+    await park(publisher, a_letter(), topic=box)
+    await park(publisher, a_letter(), topic=box)
     one, other = [each.id for each in await list_newest(broker.bootstrap, 9, topic=box)]
     before = await origin_ends(broker)
 
@@ -247,7 +251,7 @@ async def test_what_was_discarded_waits_no_longer_and_says_why(broker, box, rive
     assert (shown.discarded_at_ms, shown.reason) == (None, "")
 
 
-def test_causes_are_counted_without_what_differs():
+def test_causes_are_counted_without_ids_and_numbers():
     mail_id = new_id()
     assert kind_of(f"ContentMissing: content {mail_id}\n is 17 bytes") == (
         "ContentMissing: content … is … bytes"

@@ -27,8 +27,8 @@ async def listening(broker: Broker, topic: str, **settings):
         await tail.stop()
 
 
-class Heard:
-    """A sink that remembers command ids in the order told."""
+class CommandIds:
+    """A sink that keeps the command ids of its events, in order."""
 
     def __init__(self) -> None:
         self.commands: list[str] = []
@@ -42,19 +42,19 @@ async def publish(producer: AIOKafkaProducer, topic: str, user: str, *commands: 
         await producer.send_and_wait(topic, encode(answered(user, command)), key=user.encode())
 
 
-async def test_each_user_is_told_its_own_events_in_order_from_subscription_on(
+async def test_a_subscriber_gets_its_users_events_in_order_from_subscription_on(
     broker, admin, producer
 ):
     topic = fresh("events")
     await make(admin, topic)
     await publish(producer, topic, "alice", "before")
     async with listening(broker, topic) as tail:
-        alice, too, bob = Heard(), Heard(), Heard()
+        alice, too, bob = CommandIds(), CommandIds(), CommandIds()
         tail.subscribe("alice", alice)
         end_of_too = tail.subscribe("alice", too)
         tail.subscribe("bob", bob)
         await publish(producer, topic, "alice", "1", "2")
-        await publish(producer, topic, "carol", "nobody listens")
+        await publish(producer, topic, "carol", "no subscriber")
         await until(lambda: too.commands == ["1", "2"])
         end_of_too()
         end_of_too()
@@ -64,11 +64,13 @@ async def test_each_user_is_told_its_own_events_in_order_from_subscription_on(
         assert too.commands == ["1", "2"]
 
 
-async def test_what_cannot_be_told_is_passed_over(broker, admin, producer, caplog):
+async def test_an_undecodable_event_or_failing_subscriber_is_skipped(
+    broker, admin, producer, caplog
+):
     topic = fresh("events")
     await make(admin, topic)
     async with listening(broker, topic) as tail:
-        heard, raised = Heard(), []
+        heard, raised = CommandIds(), []
 
         def raises(event) -> None:
             raised.append(event)
@@ -91,11 +93,11 @@ async def test_what_cannot_be_told_is_passed_over(broker, admin, producer, caplo
     assert "different users" in caplog.text
 
 
-async def test_what_was_published_while_the_broker_was_unheard_is_told_after(broker, admin):
+async def test_events_of_an_outage_are_delivered_after_it(broker, admin):
     topic = fresh("events")
     await make(admin, topic)
     async with listening(broker, topic, retry_s=2.0) as tail:
-        heard = Heard()
+        heard = CommandIds()
         tail.subscribe("alice", heard)
         await asyncio.to_thread(broker.stop)
         await until(lambda: not tail.ready)
@@ -107,13 +109,13 @@ async def test_what_was_published_while_the_broker_was_unheard_is_told_after(bro
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["listening", "away meanwhile"])
-async def test_a_topic_made_anew_is_read_from_its_beginning_even_past_the_old_position(
+async def test_a_topic_created_again_is_read_from_its_beginning_even_past_the_old_position(
     broker, admin, producer, away
 ):
     topic = fresh("events")
     await make(admin, topic)
     async with listening(broker, topic) as tail:
-        heard = Heard()
+        heard = CommandIds()
         tail.subscribe("alice", heard)
         await publish(producer, topic, "alice", "old")
         await until(lambda: heard.commands == ["old"])
@@ -130,7 +132,7 @@ async def test_partitions_that_come_later_are_read_from_their_beginning(broker, 
     topic = fresh("events")
     await make(admin, topic, partitions=1)
     async with listening(broker, topic) as tail:
-        heard = Heard()
+        heard = CommandIds()
         tail.subscribe("alice", heard)
         await admin.create_partitions({topic: NewPartitions(3)})
         async with AIOKafkaProducer(**broker.bootstrap.options) as later:
@@ -143,11 +145,11 @@ async def test_partitions_that_come_later_are_read_from_their_beginning(broker, 
         await until(lambda: set(heard.commands) == {"0", "1", "2"})
 
 
-async def test_a_position_that_was_trimmed_away_goes_on_at_the_beginning(broker, admin, producer):
+async def test_a_trimmed_position_continues_at_the_beginning(broker, admin, producer):
     topic = fresh("events")
     await make(admin, topic, partitions=1)
     async with listening(broker, topic) as tail:
-        heard = Heard()
+        heard = CommandIds()
         tail.subscribe("alice", heard)
         await tail.stop()
         await publish(producer, topic, "alice", "1", "2", "3")
@@ -165,7 +167,7 @@ async def test_a_broker_or_topic_that_comes_later_is_waited_for(broker, admin, p
         assert not tail.ready
         await make(admin, topic)
         await asyncio.wait_for(tail.wait_ready(), 30)
-        heard = Heard()
+        heard = CommandIds()
         tail.subscribe("alice", heard)
         await publish(producer, topic, "alice", "1")
         await until(lambda: heard.commands == ["1"])

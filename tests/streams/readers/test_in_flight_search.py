@@ -1,4 +1,4 @@
-"""The search of the log over a river that flows meanwhile and a broker that goes away."""
+"""In-flight search while mails move on and the broker fails."""
 
 import random
 from collections.abc import AsyncIterator, Callable
@@ -17,8 +17,8 @@ from streams.readers.in_flight_search import LogInFlightMails
 from streams.topology import GROUP_PREFIX
 from tests.support.event_builders import deliver
 
-RIVER = ("mail.received", "mail.validated", "mail.scanned", "mailbox.commands")
-ROLES = dict(zip(RIVER, ("intake", "scan", "intake", "mailbox"), strict=True))
+WORK_TOPICS = ("mail.received", "mail.validated", "mail.scanned", "mailbox.commands")
+ROLES = dict(zip(WORK_TOPICS, ("intake", "scan", "intake", "mailbox"), strict=True))
 
 
 @dataclass
@@ -30,13 +30,13 @@ class Record:
 
 
 @dataclass
-class River:
-    """One partition a topic; each reader moves the next mail one topic down, then commits."""
+class FakeLog:
+    """Topics of one partition. A reader moves the next mail to the next topic, then commits."""
 
-    logs: dict[str, list[str]] = field(default_factory=lambda: {topic: [] for topic in RIVER})
-    committed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RIVER, 0))
+    logs: dict[str, list[str]] = field(default_factory=lambda: {topic: [] for topic in WORK_TOPICS})
+    committed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORK_TOPICS, 0))
     stored: set[str] = field(default_factory=set)
-    between: Callable[[], None] = lambda: None  # what happens between two answers of the broker
+    between: Callable[[], None] = lambda: None  # called before each answer of the broker
     reads: int = 0
 
     def advance(self, topic: str) -> None:
@@ -44,18 +44,18 @@ class River:
         if at == len(self.logs[topic]):
             return
         mail_id = self.logs[topic][at]
-        if topic == RIVER[-1]:
+        if topic == WORK_TOPICS[-1]:
             self.stored.add(mail_id)
         else:
-            self.logs[RIVER[RIVER.index(topic) + 1]].append(mail_id)
+            self.logs[WORK_TOPICS[WORK_TOPICS.index(topic) + 1]].append(mail_id)
         self.committed[topic] += 1
 
 
 class Client(LogClient):
-    """LogClient over the lists of a River instead of a broker."""
+    """LogClient over the lists of a FakeLog instead of a broker."""
 
-    def __init__(self, river: River) -> None:
-        self._river = river
+    def __init__(self, log: FakeLog) -> None:
+        self._log = log
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,40 +64,40 @@ class Client(LogClient):
         pass
 
     async def partitions(self, topics: list[str]) -> list[TopicPartition]:
-        self._river.between()
-        return [TopicPartition(topic, 0) for topic in topics if topic in RIVER]
+        self._log.between()
+        return [TopicPartition(topic, 0) for topic in topics if topic in WORK_TOPICS]
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
-        self._river.between()
+        self._log.between()
         return {
             TopicPartition(topic, 0): at
-            for topic, at in self._river.committed.items()
+            for topic, at in self._log.committed.items()
             if GROUP_PREFIX + ROLES[topic] == group
         }
 
     async def begins(self, parts: list[TopicPartition]) -> dict[TopicPartition, int]:
-        self._river.between()
+        self._log.between()
         return dict.fromkeys(parts, 0)
 
     async def ends(self, parts: list[TopicPartition]) -> dict[TopicPartition, int]:
-        self._river.between()
-        return {part: len(self._river.logs[part.topic]) for part in parts}
+        self._log.between()
+        return {part: len(self._log.logs[part.topic]) for part in parts}
 
     async def read(self, spans: dict[TopicPartition, tuple[int, int]]) -> AsyncIterator[Any]:
         for part, (first, beyond) in spans.items():
             for offset in range(first, beyond):
-                self._river.between()
-                self._river.reads += 1
-                mail_id = self._river.logs[part.topic][offset]
+                self._log.between()
+                self._log.reads += 1
+                mail_id = self._log.logs[part.topic][offset]
                 value = encode(deliver(mail_id, "u1"))
                 yield Record(0, offset, mail_id.encode(), value)
 
 
-def search_of(river: River) -> LogInFlightMails:
-    return LogInFlightMails("nowhere", client=lambda _: Client(river))
+def search_of(log: FakeLog) -> LogInFlightMails:
+    return LogInFlightMails("nowhere", client=lambda _: Client(log))
 
 
-async def found_after_all(
+async def found_despite_failures(
     search: LogInFlightMails, mail_ids: set[str]
 ) -> dict[str, frozenset[str]]:
     while True:
@@ -109,29 +109,29 @@ async def found_after_all(
 
 @settings(deadline=None, max_examples=300)
 @given(st.randoms(use_true_random=False), st.integers(1, 12), st.floats(0, 0.5))
-async def test_what_moves_meanwhile_is_seen_or_stored(
+async def test_a_mail_that_moves_during_the_search_is_found_or_stored(
     dice: random.Random, mails: int, outages: float
 ) -> None:
-    river = River()
+    log = FakeLog()
     mail_ids = {f"m{number}" for number in range(mails)}
-    river.logs[RIVER[0]] = sorted(mail_ids)
+    log.logs[WORK_TOPICS[0]] = sorted(mail_ids)
     for _ in range(dice.randrange(3 * mails)):
-        river.advance(dice.choice(RIVER))
+        log.advance(dice.choice(WORK_TOPICS))
 
     def between() -> None:
         for _ in range(dice.randrange(4)):
-            river.advance(dice.choice(RIVER))
+            log.advance(dice.choice(WORK_TOPICS))
         if dice.random() < outages:
             raise BrokerUnavailable("odd")
 
-    river.between = between
-    found = await found_after_all(search_of(river), mail_ids)
-    assert mail_ids - river.stored <= found.keys()
+    log.between = between
+    found = await found_despite_failures(search_of(log), mail_ids)
+    assert mail_ids - log.stored <= found.keys()
 
 
-async def test_a_search_that_was_cut_short_reads_nothing_twice() -> None:
-    river = River()
-    river.logs["mail.validated"] = [f"m{number}" for number in range(100)]
+async def test_an_interrupted_search_reads_no_record_twice() -> None:
+    log = FakeLog()
+    log.logs["mail.validated"] = [f"m{number}" for number in range(100)]
     answers = 0
 
     def between() -> None:
@@ -140,30 +140,30 @@ async def test_a_search_that_was_cut_short_reads_nothing_twice() -> None:
         if answers % 10 == 0:
             raise BrokerUnavailable("odd")
 
-    river.between = between
-    search = search_of(river)
-    found = await found_after_all(search, {"m3", "m97", "elsewhere"})
+    log.between = between
+    search = search_of(log)
+    found = await found_despite_failures(search, {"m3", "m97", "elsewhere"})
     assert found.keys() == {"m3", "m97"}
-    assert river.reads == 100
-    river.between = lambda: None
+    assert log.reads == 100
+    log.between = lambda: None
     assert (await search.waiting({"m3"})).keys() == {"m3"}
-    assert river.reads == 200, "a search that has ended is not gone on with"
+    assert log.reads == 200, "a search that has ended is not gone on with"
 
 
 @pytest.mark.parametrize("left", [0, 40])
-async def test_a_log_that_was_emptied_meanwhile_ends_the_search(left: int) -> None:
-    river = River()
-    river.logs["mail.received"] = [f"m{number}" for number in range(100)]
+async def test_a_log_trimmed_during_the_search_ends_it(left: int) -> None:
+    log = FakeLog()
+    log.logs["mail.received"] = [f"m{number}" for number in range(100)]
 
     def away() -> None:
-        if river.reads == 50:
+        if log.reads == 50:
             raise BrokerUnavailable("odd")
 
-    river.between = away
-    search = search_of(river)
+    log.between = away
+    search = search_of(log)
     with pytest.raises(BrokerUnavailable):
         await search.waiting({"m3"})
-    river.between = lambda: None
-    del river.logs["mail.received"][left:]
+    log.between = lambda: None
+    del log.logs["mail.received"][left:]
     assert (await search.waiting({"m3"})).keys() == {"m3"}
-    assert river.reads == 50
+    assert log.reads == 50

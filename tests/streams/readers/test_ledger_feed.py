@@ -27,8 +27,8 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture
-async def river(broker) -> AsyncIterator[KafkaPublisher]:
-    """A way into the topics of the table."""
+async def publisher(broker) -> AsyncIterator[KafkaPublisher]:
+    """A publisher to the topics of the table."""
     await make_topics(TopicsConfig(bootstrap=broker.bootstrap, partitions=3))
     made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap, linger_ms=0))
     await made.start()
@@ -36,8 +36,8 @@ async def river(broker) -> AsyncIterator[KafkaPublisher]:
     await made.stop()
 
 
-class Book:
-    """What was told; it fails as often as it is asked to."""
+class FakeLedger:
+    """Keeps the batches of a feed; the next `fails` calls raise."""
 
     def __init__(self) -> None:
         self.mails, self.letters = [], []
@@ -51,13 +51,15 @@ class Book:
         self.letters += letters
 
     def has(self, *mail_ids: str) -> bool:
-        return {one.mail_id for one in self.mails} >= set(mail_ids)
+        return {mail.mail_id for mail in self.mails} >= set(mail_ids)
 
 
 @asynccontextmanager
-async def feeding(bootstrap: Bootstrap, book: Book, group: str) -> AsyncIterator[LedgerFeed]:
+async def feeding(
+    bootstrap: Bootstrap, ledger: FakeLedger, group: str
+) -> AsyncIterator[LedgerFeed]:
     feed = LedgerFeed(
-        bootstrap, book.take, LedgerFeedConfig(group=group, gather_ms=100, retry_s=0.1)
+        bootstrap, ledger.take, LedgerFeedConfig(group=group, gather_ms=100, retry_s=0.1)
     )
     await feed.start()
     try:
@@ -86,69 +88,71 @@ def a_letter(mail_id: str, event, topic: str, stage: str) -> DeadLetter:
     )
 
 
-async def test_every_mail_is_told_across_failures_and_restarts(broker, river):
-    book, group, ids = Book(), fresh("feed"), [new_id() for _ in range(30)]
-    await river.publish(*map(received, ids[:20]))
-    await river.publish_raw("mail.received", b"k", b"no event", [])
-    book.fails = 1
-    async with feeding(broker.bootstrap, book, group) as feed:
-        await until(lambda: book.has(*ids[:20]))
+async def test_no_mail_is_missed_across_failures_and_restarts(broker, publisher):
+    ledger, group, ids = FakeLedger(), fresh("feed"), [new_id() for _ in range(30)]
+    await publisher.publish(*map(received, ids[:20]))
+    await publisher.publish_raw("mail.received", b"k", b"no event", [])
+    ledger.fails = 1
+    async with feeding(broker.bootstrap, ledger, group) as feed:
+        await until(lambda: ledger.has(*ids[:20]))
         await until(lambda: feed.status.ready and feed.status.lag == 0)
         assert feed.status.unreadable >= 1
         assert feed.status.skipped == 0
-    (first,) = [one for one in book.mails if one.mail_id == ids[0]][:1]
+    (first,) = [one for one in ledger.mails if one.mail_id == ids[0]][:1]
     assert (first.user_ids, first.accepted_at_ms) == (("u1",), 1)
-    told = len(book.mails)
-    await river.publish(*map(received, ids[20:]))
-    async with feeding(broker.bootstrap, book, group):
-        await until(lambda: book.has(*ids))
-    assert len(book.mails) == told + 10, "what was committed is not told again"
+    told = len(ledger.mails)
+    await publisher.publish(*map(received, ids[20:]))
+    async with feeding(broker.bootstrap, ledger, group):
+        await until(lambda: ledger.has(*ids))
+    assert len(ledger.mails) == told + 10, "what was committed is not told again"
 
 
-async def test_what_left_the_log_before_it_was_read_is_counted(broker, river):
-    book, group, part = Book(), fresh("feed"), TopicPartition("mail.received", 0)
+async def test_records_deleted_before_they_were_read_are_counted(broker, publisher):
+    ledger, group, part = FakeLedger(), fresh("feed"), TopicPartition("mail.received", 0)
 
     async def publish() -> str:
         mail_id = new_id()
         value = encode(received(mail_id))
-        await river.publish_raw(part.topic, mail_id.encode(), value, [], partition=part.partition)
+        await publisher.publish_raw(
+            part.topic, mail_id.encode(), value, [], partition=part.partition
+        )
         return mail_id
 
     first = await publish()
-    async with feeding(broker.bootstrap, book, group):
-        await until(lambda: book.has(first))
+    async with feeding(broker.bootstrap, ledger, group):
+        await until(lambda: ledger.has(first))
     await publish()
     last = await publish()
     async with LogClient(broker.bootstrap) as log:
         await log.delete_before({part: (await log.ends([part]))[part] - 1})
-    async with feeding(broker.bootstrap, book, group) as feed:
-        await until(lambda: book.has(last))
+    async with feeding(broker.bootstrap, ledger, group) as feed:
+        await until(lambda: ledger.has(last))
         assert feed.status.skipped == 1
 
 
-async def test_letters_are_told_with_what_was_done_about_them(broker, river):
-    book, one, other = Book(), new_id(), new_id()
-    await park(river, a_letter(one, received(one), "mail.received", "validate"))
-    await park(river, a_letter("u7", deliver(other, "u7"), "mailbox.commands", "mailbox"))
-    async with feeding(broker.bootstrap, book, fresh("feed")):
-        await until(lambda: {one, other} <= {each.mail_id for each in book.letters})
-        mine = {each.mail_id: each for each in book.letters}
+async def test_dead_letters_come_with_their_marks(broker, publisher):
+    ledger, one, other = FakeLedger(), new_id(), new_id()
+    await park(publisher, a_letter(one, received(one), "mail.received", "validate"))
+    await park(publisher, a_letter("u7", deliver(other, "u7"), "mailbox.commands", "mailbox"))
+    async with feeding(broker.bootstrap, ledger, fresh("feed")):
+        await until(lambda: {one, other} <= {each.mail_id for each in ledger.letters})
+        mine = {each.mail_id: each for each in ledger.letters}
         assert (mine[one].user_id, mine[one].state, mine[one].ref) == (EVERYONE, PARKED, "")
         assert (mine[other].user_id, mine[other].ref) == ("u7", "r")
         await redrive(broker.bootstrap, [mine[one].letter_id])
         await discard(broker.bootstrap, [mine[other].letter_id], "no use")
         done = {(mine[one].letter_id, REDRIVEN), (mine[other].letter_id, DISCARDED)}
-        await until(lambda: done <= {(each.letter_id, each.state) for each in book.letters})
+        await until(lambda: done <= {(each.letter_id, each.state) for each in ledger.letters})
     told = {each.mail_id: each.state for each in await LogDeadLetters(broker.bootstrap).since(0)}
     assert (told[one], told[other]) == (REDRIVEN, DISCARDED)
 
 
-async def test_a_record_waits_until_its_reader_has_passed_it(broker, river):
+async def test_a_record_waits_until_its_reader_has_passed_it(broker, publisher):
     prefix, ids = fresh("prefix"), [new_id() for _ in range(4)]
     search = LogInFlightMails(broker.bootstrap, group_prefix=prefix)
-    await river.publish(received(ids[0]), validated(ids[1]))
-    await river.publish(deliver(ids[2], "u1"), deliver(ids[2], "u2"))
-    await park(river, a_letter(ids[3], validated(ids[3]), "mail.validated", "scan"))
+    await publisher.publish(received(ids[0]), validated(ids[1]))
+    await publisher.publish(deliver(ids[2], "u1"), deliver(ids[2], "u2"))
+    await park(publisher, a_letter(ids[3], validated(ids[3]), "mail.validated", "scan"))
     everyone = frozenset({EVERYONE})
     there = {ids[0]: everyone, ids[1]: everyone, ids[2]: frozenset({"u1", "u2"}), ids[3]: everyone}
     assert await search.waiting([*ids, new_id()]) == there
@@ -165,7 +169,7 @@ async def test_a_record_waits_until_its_reader_has_passed_it(broker, river):
     assert await search.waiting(ids) == {ids[1]: everyone}
 
 
-async def test_a_search_that_takes_too_long_proves_nothing(broker):
+async def test_a_search_beyond_its_time_limit_raises(broker):
     with pytest.raises(BrokerUnavailable, match="to its end"):
         await LogInFlightMails(broker.bootstrap, limit_s=0).waiting(["m"])
     with pytest.raises(BrokerUnavailable):

@@ -27,7 +27,7 @@ TOPIC = "mail.validated"
 
 
 @pytest.fixture
-async def river(broker, admin):
+async def publisher(broker, admin):
     await make(admin, TOPIC, DEAD_LETTERS, "mail.received")
     made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap, linger_ms=0))
     await made.start()
@@ -47,12 +47,12 @@ async def taken(broker, groups) -> list[log_snapshot.UnconsumedRecord]:
     return [one async for one in log_snapshot.take(broker.bootstrap, first)]
 
 
-async def test_what_is_committed_stays_and_what_waits_is_taken_in_order(broker, river):
+async def test_unconsumed_records_are_exported_in_order(broker, publisher):
     group = fresh("waiting")
-    await river.publish(*[validated(new_id()) for _ in range(20)])
+    await publisher.publish(*[validated(new_id()) for _ in range(20)])
     await commit(broker.bootstrap, group, await ends(broker))
     ids = [new_id() for _ in range(30)]
-    await river.publish(*[validated(id_) for id_ in ids])
+    await publisher.publish(*[validated(id_) for id_ in ids])
     found = [one for one in await taken(broker, {group: [TOPIC]}) if one.topic == TOPIC]
     assert sorted(one.key.decode() for one in found) == sorted(ids)
     assert all(one.value for one in found)
@@ -60,11 +60,11 @@ async def test_what_is_committed_stays_and_what_waits_is_taken_in_order(broker, 
     assert {one.key for one in found} < {one.key for one in everything}
 
 
-async def test_the_slowest_group_of_a_topic_counts(broker, river):
+async def test_the_group_furthest_behind_decides(broker, publisher):
     fast, slow = fresh("waiting"), fresh("waiting")
     await commit(broker.bootstrap, slow, await ends(broker))
     ids = {new_id().encode() for _ in range(10)}
-    await river.publish(*[validated(id_.decode()) for id_ in ids])
+    await publisher.publish(*[validated(id_.decode()) for id_ in ids])
     await commit(broker.bootstrap, fast, await ends(broker))
     found = await taken(broker, {fast: [TOPIC], slow: [TOPIC]})
     assert {one.key for one in found if one.topic == TOPIC} == ids
@@ -73,9 +73,11 @@ async def test_the_slowest_group_of_a_topic_counts(broker, river):
     }
 
 
-async def test_dead_letters_go_where_they_were_and_only_once(broker, river, tmp_path: Path):
+async def test_dead_letters_are_restored_to_their_partitions_once(
+    broker, publisher, tmp_path: Path
+):
     key = new_id().encode()
-    await park(river, a_letter(key))
+    await park(publisher, a_letter(key))
     (parked,) = [one for one in await newest(broker) if one.letter and one.letter.key == key]
     await redrive(broker.bootstrap, [parked.id])
     everything = await letters(broker)
@@ -92,7 +94,8 @@ async def test_dead_letters_go_where_they_were_and_only_once(broker, river, tmp_
     counts = await log_snapshot.write(tmp_path / "records", once_more())
     assert counts[DEAD_LETTERS] < len(everything)
     assert (
-        await log_snapshot.put_back(broker.bootstrap, river, tmp_path / "records", epochs={}) == 1
+        await log_snapshot.put_back(broker.bootstrap, publisher, tmp_path / "records", epochs={})
+        == 1
     )
     assert await letters(broker) == everything
 
@@ -114,11 +117,11 @@ def a_letter(key: bytes) -> DeadLetter:
     )  # fmt: skip
 
 
-async def test_what_is_put_back_is_what_was_taken(broker, river, tmp_path: Path):
+async def test_a_restore_publishes_the_exported_records(broker, publisher, tmp_path: Path):
     group = fresh("waiting")
     await commit(broker.bootstrap, group, await ends(broker))
     key = new_id()
-    await river.publish(*[validated(key) for _ in range(250)], validated(new_id()))
+    await publisher.publish(*[validated(key) for _ in range(250)], validated(new_id()))
     before = [one for one in await taken(broker, {group: [TOPIC]}) if one.topic == TOPIC]
 
     async def written():
@@ -129,7 +132,7 @@ async def test_what_is_put_back_is_what_was_taken(broker, river, tmp_path: Path)
     await commit(broker.bootstrap, group, await ends(broker))
     epochs = {TOPIC: "1:old"}
     path = tmp_path / "records"
-    assert await log_snapshot.put_back(broker.bootstrap, river, path, epochs=epochs) == 251
+    assert await log_snapshot.put_back(broker.bootstrap, publisher, path, epochs=epochs) == 251
     after = [one for one in await taken(broker, {group: [TOPIC]}) if one.topic == TOPIC]
     assert [bytes_of(one) for one in after if one.key == key.encode()] == [
         bytes_of(one) for one in before if one.key == key.encode()
@@ -143,14 +146,14 @@ def bytes_of(one: log_snapshot.UnconsumedRecord) -> tuple[bytes | None, bytes | 
     return one.key, one.value
 
 
-def test_a_backup_of_an_older_version_says_no_positions(tmp_path: Path) -> None:
+def test_a_backup_of_an_older_version_has_no_positions(tmp_path: Path) -> None:
     raw = msgspec.msgpack.encode(["mail.received", b"k", b"v", [["name", b"x"]], None])
     (tmp_path / "records").write_bytes(len(raw).to_bytes(4, "big") + raw)
     (found,) = log_snapshot.read(tmp_path / "records")
     assert (found.stood_at, found.headers) == (None, (("name", b"x"),))
 
 
-def test_the_header_of_a_position_is_read_as_it_was_written() -> None:
+def test_an_origin_header_is_parsed_as_it_is_formatted() -> None:
     first, second = Position("1:a-b", 3, 0), Position("1767225600:c", 11, 2**40)
     headers = [header_of(first), ("other", b"1/2/3"), header_of(second)]
     assert origins_in(headers) == (first, second)
@@ -158,10 +161,10 @@ def test_the_header_of_a_position_is_read_as_it_was_written() -> None:
         assert origins_in([("put-back-from", value)]) == ()
 
 
-async def test_a_log_trimmed_under_our_hands_is_told(broker, river):
+async def test_a_log_trimmed_during_the_export_raises(broker, publisher):
     group = fresh("waiting")
     await commit(broker.bootstrap, group, await ends(broker))
-    await river.publish(*[validated(new_id()) for _ in range(50)])
+    await publisher.publish(*[validated(new_id()) for _ in range(50)])
     first = await log_snapshot.unfinished(broker.bootstrap, groups={group: [TOPIC]})
     reading = log_snapshot.take(broker.bootstrap, first)
     assert (await anext(reading)).topic in BY_NAME
@@ -172,7 +175,7 @@ async def test_a_log_trimmed_under_our_hands_is_told(broker, river):
         _ = [one async for one in reading]
 
 
-async def test_a_topic_that_we_have_not_is_named(tmp_path: Path):
+async def test_an_unknown_topic_is_named(tmp_path: Path):
     async def foreign():
         yield log_snapshot.UnconsumedRecord("mail.of_the_future", b"k", b"v")
 

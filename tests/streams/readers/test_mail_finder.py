@@ -20,7 +20,7 @@ TOPICS = (*READER, DEAD_LETTERS)
 
 
 @pytest.fixture
-async def river(broker, admin):
+async def publisher(broker, admin):
     await make(admin, *TOPICS)
     made = KafkaPublisher(PublisherConfig(bootstrap=broker.bootstrap, linger_ms=0))
     await made.start()
@@ -29,12 +29,12 @@ async def river(broker, admin):
 
 
 def id_of_time(at_ms: int) -> str:
-    """A UUIDv7 that tells another time than now."""
+    """Return a UUIDv7 of another time than now."""
     return str(uuid.UUID(int=(at_ms << 80) | (uuid.UUID(new_id()).int & ((1 << 80) - 1))))
 
 
 def mine(**settings) -> MailFinderConfig:
-    """A search whose groups no other test commits for."""
+    """Return settings with consumer groups that no other test uses."""
     return MailFinderConfig(group_prefix=fresh("seek-"), **settings)
 
 
@@ -53,12 +53,12 @@ def parked(event, topic: str, stage: str) -> DeadLetter:
 
 
 @pytest.mark.kafka
-async def test_a_mail_is_found_where_it_waits_before_where_it_was(broker, river):
+async def test_unconsumed_records_come_before_consumed_records(broker, publisher):
     mail_id, config = new_id(), mine()
     for other in (new_id(), new_id()):
-        await river.publish(received(other), validated(other))
-    await river.publish(received(mail_id))
-    await river.publish(validated(mail_id))
+        await publisher.publish(received(other), validated(other))
+    await publisher.publish(received(mail_id))
+    await publisher.publish(validated(mail_id))
     first = await find_in_flight(broker.bootstrap, mail_id, config)
     assert [(one.topic, one.stage, one.committed) for one in first] == [
         ("mail.validated", "scan", False),
@@ -70,7 +70,7 @@ async def test_a_mail_is_found_where_it_waits_before_where_it_was(broker, river)
     await commit(broker.bootstrap, group, {place: first[1].offset})
     assert await find_in_flight(broker.bootstrap, mail_id, config) == first, "next, not passed"
     await commit(broker.bootstrap, group, {place: first[1].offset + 1})
-    await river.publish(deliver(mail_id, "u1"), deliver(mail_id, "u2"))
+    await publisher.publish(deliver(mail_id, "u1"), deliver(mail_id, "u2"))
     then = await find_in_flight(broker.bootstrap, mail_id, config)
     assert [(one.topic, one.committed) for one in then] == [
         ("mailbox.commands", False),
@@ -81,11 +81,11 @@ async def test_a_mail_is_found_where_it_waits_before_where_it_was(broker, river)
 
 
 @pytest.mark.kafka
-async def test_a_parked_mail_is_found_until_it_was_sent_back(broker, river):
+async def test_a_parked_mail_counts_as_unconsumed_until_redriven(broker, publisher):
     mail_id, config = new_id(), mine()
-    await park(river, parked(received(mail_id), "mail.received", "validate"))
+    await park(publisher, parked(received(mail_id), "mail.received", "validate"))
     letter = parked(deliver(mail_id, "u1"), "mailbox.commands", "mailbox")
-    await park(river, letter)
+    await park(publisher, letter)
     found = await find_in_flight(broker.bootstrap, mail_id, config)
     assert {one.topic for one in found} == {DEAD_LETTERS}
     assert {one.stage for one in found} == {"validate", "mailbox"}
@@ -103,10 +103,10 @@ async def test_a_parked_mail_is_found_until_it_was_sent_back(broker, river):
 
 
 @pytest.mark.kafka
-async def test_what_cannot_be_decoded_is_found_by_its_bytes_or_key(broker, river):
+async def test_an_undecodable_record_is_found_by_its_bytes_or_key(broker, publisher):
     mail_id = new_id()
-    await river.publish_raw("mail.scanned", mail_id.encode(), b"not an event", [])
-    await river.publish_raw("mail.received", b"k", b"\x00" + mail_id.encode(), [])
+    await publisher.publish_raw("mail.scanned", mail_id.encode(), b"not an event", [])
+    await publisher.publish_raw("mail.received", b"k", b"\x00" + mail_id.encode(), [])
     found = await find_in_flight(broker.bootstrap, mail_id, mine())
     assert [(one.topic, one.event) for one in found] == [
         ("mail.scanned", None),
@@ -115,26 +115,26 @@ async def test_what_cannot_be_decoded_is_found_by_its_bytes_or_key(broker, river
 
 
 @pytest.mark.kafka
-async def test_the_search_begins_at_the_time_that_the_id_tells(broker, river):
+async def test_the_search_begins_at_the_time_in_the_id(broker, publisher):
     later, timeless = id_of_time(now_ms() + 600_000), str(uuid.uuid4())
-    await river.publish(received(later), received(timeless))
+    await publisher.publish(received(later), received(timeless))
     assert await find_in_flight(broker.bootstrap, later, mine()) == []
     assert len(await find_in_flight(broker.bootstrap, later, mine(margin_ms=900_000))) == 1
     assert len(await find_in_flight(broker.bootstrap, timeless, mine())) == 1
 
 
 @pytest.mark.kafka
-async def test_a_search_ends_at_its_limits_and_says_so(broker, river, caplog):
+async def test_a_search_that_reaches_a_limit_logs_a_warning(broker, publisher, caplog):
     mail_id = new_id()
-    await river.publish(*(received(new_id()) for _ in range(20)))
-    await river.publish(received(mail_id))
+    await publisher.publish(*(received(new_id()) for _ in range(20)))
+    await publisher.publish(received(mail_id))
     await find_in_flight(broker.bootstrap, mail_id, mine(limit_records=3))
     assert "limit of 3 records" in caplog.text
     await find_in_flight(broker.bootstrap, mail_id, mine(limit_s=0.0))
     assert "limit of 0 s" in caplog.text
 
 
-async def test_no_id_and_no_broker():
+async def test_a_malformed_id_and_an_absent_broker_raise():
     with pytest.raises(Refused):
         await find_in_flight(Bootstrap("127.0.0.1:1"), "alice@example.org")
     with pytest.raises(BrokerUnavailable):

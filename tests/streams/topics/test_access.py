@@ -1,4 +1,4 @@
-"""Who may do what at the broker: the table, and a real broker that holds everybody to it."""
+"""Access rules: the table, and a real broker that enforces it."""
 
 from contextlib import asynccontextmanager
 
@@ -32,7 +32,11 @@ from streams.topology import BY_NAME, CUSTODY, STAGES, TOPICS
 WRITERS = {
     "mail.received": {"ingress"},
     "mail.validated": {"intake"},
-    "mail.scanned": {"scan", "ingress", "custody"},  # notices of ours; releases that were cut short
+    "mail.scanned": {
+        "scan",
+        "ingress",
+        "custody",
+    },  # ingress: notices; custody: unfinished releases
     "mailbox.commands": {"intake", "api", "mailbox"},
     "mailbox.events": {"mailbox"},
     "mailbox-unread-changelog": {"mailbox"},
@@ -86,7 +90,7 @@ async def written(bootstrap: Bootstrap, topic: str) -> None:
 
 
 @pytest.mark.kafka
-async def test_nobody_comes_in_without_a_secret(asked) -> None:
+async def test_no_client_connects_without_a_password(asked) -> None:
     servers = asked.bootstrap.servers
     for who in (Bootstrap(servers), Bootstrap(servers, "setup", "wrong"), Bootstrap(servers, "x")):
         client = AIOKafkaClient(**who.options, request_timeout_ms=3000)
@@ -114,7 +118,7 @@ async def test_each_process_writes_what_it_should_and_nothing_else(asked) -> Non
 
 
 @pytest.mark.kafka
-async def test_everybody_sees_how_far_everybody_is(asked) -> None:
+async def test_every_user_may_read_all_offsets(asked) -> None:
     for user in USERS:
         meter = LagMeter(asked.bootstrap_as(user))
         await meter.start()
@@ -154,7 +158,7 @@ async def reading(bootstrap: Bootstrap, group: str, topic: str):
 
 
 @pytest.mark.kafka
-async def test_custody_and_the_operator_look_anywhere(asked) -> None:
+async def test_custody_and_the_operator_read_every_topic(asked) -> None:
     await written(asked.bootstrap, "mail.scanned")
     for user in (CUSTODY, OPERATOR):
         async with LogClient(asked.bootstrap_as(user)) as log:

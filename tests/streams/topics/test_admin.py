@@ -13,7 +13,7 @@ from streams.topics.admin import WrongTopic, ensure_topics, wait_for_topics
 from streams.topics.epochs import counter_of, epoch_of
 from streams.topics.settings import wanted
 from streams.topology import COMPACT, DEAD_LETTERS, SEGMENT_BYTES, STAGES, TOPICS
-from tests.streams.conftest import Facts
+from tests.streams.conftest import MemorySettings
 from tests.streams.small import topic
 
 pytestmark = pytest.mark.kafka
@@ -46,7 +46,7 @@ async def delete(admin, name: str) -> None:
 
 async def test_topics_are_made_with_their_settings(admin, topics_config) -> None:
     work, changelog = topic(fresh(), ()), topic(fresh(), (), settings=dict(COMPACT))
-    await ensure_topics(topics_config, Facts(), topics=(work, changelog))
+    await ensure_topics(topics_config, MemorySettings(), topics=(work, changelog))
     found = await settings_of(admin, work.name)
     assert found["retention.ms"] == found["retention.bytes"] == "-1"
     assert (found["cleanup.policy"], found["flush.messages"]) == ("delete", "1")
@@ -54,25 +54,25 @@ async def test_topics_are_made_with_their_settings(admin, topics_config) -> None
     assert (await settings_of(admin, changelog.name))["cleanup.policy"] == "compact"
 
 
-def test_no_power_cut_takes_away_what_a_stage_was_to_read(topics_config) -> None:
+def test_topics_with_a_reader_are_flushed_to_disk(topics_config) -> None:
     flushed = {one.name for one in TOPICS if "flush.messages" in wanted(one, topics_config)}
     assert flushed >= {stage.reads for stage in STAGES} | {DEAD_LETTERS}
 
 
-async def test_a_lost_setting_is_repaired_and_told(admin, topics_config, caplog) -> None:
+async def test_a_lost_setting_is_repaired_and_logged(admin, topics_config, caplog) -> None:
     work = topic(fresh(), ())
     of_its_own = {"retention.ms": "1000", "segment.bytes": "1073741824"}
     made = NewTopic(work.name, 3, 1, topic_configs={**of_its_own, "file.delete.delay.ms": "9"})
     await admin.create_topics([made])
     with caplog.at_level(logging.WARNING):
-        await ensure_topics(topics_config, Facts(), topics=(work,))
+        await ensure_topics(topics_config, MemorySettings(), topics=(work,))
     found = await settings_of(admin, work.name)
     assert (found["retention.ms"], found["segment.bytes"]) == ("-1", str(SEGMENT_BYTES))
     assert found["file.delete.delay.ms"] == "9", "what the table does not name stays"
-    assert f"topic {work.name}: retention.ms is 1000, repaired to -1" in caplog.text
+    assert f"topic {work.name}: retention.ms is 1000, wanted -1: repaired" in caplog.text
 
 
-async def test_what_cannot_be_repaired_stops_the_start(admin, topics_config) -> None:
+async def test_a_difference_that_cannot_be_repaired_stops_the_start(admin, topics_config) -> None:
     compacted, narrow = topic(fresh(), ()), topic(fresh(), ())
     await admin.create_topics(
         [
@@ -81,13 +81,13 @@ async def test_what_cannot_be_repaired_stops_the_start(admin, topics_config) -> 
         ]
     )
     with pytest.raises(WrongTopic, match=r"cleanup\.policy is compact, wanted delete"):
-        await ensure_topics(topics_config, Facts(), topics=(compacted,))
+        await ensure_topics(topics_config, MemorySettings(), topics=(compacted,))
     with pytest.raises(WrongTopic, match="partitions is 2, wanted 3"):
-        await ensure_topics(topics_config, Facts(), topics=(narrow,))
+        await ensure_topics(topics_config, MemorySettings(), topics=(narrow,))
 
 
 async def test_an_epoch_lasts_as_long_as_its_topic(admin, topics_config) -> None:
-    work, facts = topic(fresh(), ()), Facts()
+    work, facts = topic(fresh(), ()), MemorySettings()
     first = await ensure_topics(topics_config, facts, topics=(work,))
     assert await ensure_topics(topics_config, facts, topics=(work,)) == first
     assert await wait_for_topics(topics_config, facts, topics=(work,)) == first
@@ -95,8 +95,10 @@ async def test_an_epoch_lasts_as_long_as_its_topic(admin, topics_config) -> None
     second = await ensure_topics(topics_config, facts, topics=(work,))
     assert second != first
     assert await epoch_of(facts, work.name) == second[work.name]
-    await delete(admin, work.name)  # and again from what stood before, as after two restores
-    restored = Facts()
+    await delete(
+        admin, work.name
+    )  # and created again with the first epoch stored, as after two restores of a backup
+    restored = MemorySettings()
     restored.values[f"epoch:{work.name}"] = first[work.name]
     third = await ensure_topics(topics_config, restored, topics=(work,))
     counters = [counter_of(epochs[work.name]) for epochs in (first, second, third)]
@@ -107,7 +109,7 @@ async def test_an_epoch_lasts_as_long_as_its_topic(admin, topics_config) -> None
 
 
 async def test_waiting_ends_with_the_new_epoch_and_never_with_the_old(admin, topics_config) -> None:
-    work, facts = topic(fresh(), ()), Facts()
+    work, facts = topic(fresh(), ()), MemorySettings()
     first = await ensure_topics(topics_config, facts, topics=(work,))
     await delete(admin, work.name)
     waiting = asyncio.create_task(wait_for_topics(topics_config, facts, topics=(work,)))
@@ -119,4 +121,4 @@ async def test_waiting_ends_with_the_new_epoch_and_never_with_the_old(admin, top
 
 async def test_no_broker_is_unavailable() -> None:
     with pytest.raises(BrokerUnavailable):
-        await ensure_topics(TopicsConfig(bootstrap=Bootstrap("127.0.0.1:1")), Facts())
+        await ensure_topics(TopicsConfig(bootstrap=Bootstrap("127.0.0.1:1")), MemorySettings())

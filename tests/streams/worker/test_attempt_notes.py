@@ -1,4 +1,4 @@
-"""Notes of tries: what a killed process leaves is suspect, what it did alone is guilty."""
+"""Notes of attempts: a killed process leaves suspects; an event that killed it alone is guilty."""
 
 import asyncio
 import os
@@ -18,11 +18,11 @@ def path(tmp_path):
 
 
 def killed(notes: AttemptNotes) -> None:
-    """End as a killed process does: nothing is cleared, the lock is gone."""
+    """End as a killed process does: the notes stay, the lock is released."""
     notes._close_file()
 
 
-def test_what_a_killed_process_was_at_is_suspect(path) -> None:
+def test_events_in_the_notes_of_a_killed_process_are_suspect(path) -> None:
     notes = AttemptNotes(path, STAMP)
     for offset in (0, 5, 6, 7):
         notes.begin(offset, 100)
@@ -42,9 +42,12 @@ def test_a_suspect_that_ends_two_more_processes_alone_is_guilty(path) -> None:
     second.begin(6, 100, alone=True)
     killed(second)
     third = AttemptNotes(path, STAMP)
-    assert (third.suspects, third.guilty) == ({6, 7}, set())  # somebody may have killed it
+    assert (third.suspects, third.guilty) == (
+        {6, 7},
+        set(),
+    )  # an operator may have killed the process
     third.begin(6, 100, alone=True)
-    third.end(6, handled=False)  # it waits for an engine
+    third.end(6, handled=False)  # the event is held
     third.begin(6, 100, alone=True)
     killed(third)
     fourth = AttemptNotes(path, STAMP)
@@ -81,7 +84,7 @@ def test_an_orderly_end_leaves_no_suspects(path) -> None:
 
 
 @pytest.mark.parametrize("other", ["2:y", ""])
-def test_notes_of_another_epoch_count_for_nothing(path, other) -> None:
+def test_notes_of_another_epoch_are_discarded(path, other) -> None:
     notes = AttemptNotes(path, STAMP)
     notes.begin(5, 100)
     killed(notes)
@@ -102,7 +105,7 @@ def test_notes_of_a_living_process_are_left_alone(path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 37, STAMP, os.urandom(5_000)])
-def test_a_file_of_anything_else_is_begun_anew(path, content) -> None:
+def test_a_file_with_other_content_is_overwritten(path, content) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     notes = AttemptNotes(path, STAMP)
@@ -120,7 +123,7 @@ def test_a_folder_that_cannot_be_written_notes_nothing_and_fails_nothing(tmp_pat
         notes.close()
 
 
-def test_the_file_stays_small_and_right_whatever_comes_and_goes(path) -> None:
+def test_the_file_stays_small_and_correct_in_any_order_of_attempts(path) -> None:
     chance = random.Random(7)
     notes, there = AttemptNotes(path, STAMP), set()
     for offset in range(5_000):
@@ -172,7 +175,7 @@ async def test_a_suspect_runs_when_all_others_have_ended_and_before_the_next() -
     assert turns.is_open
 
 
-async def test_a_suspect_that_is_cancelled_keeps_nobody_waiting() -> None:
+async def test_a_cancelled_suspect_lets_others_begin() -> None:
     turns = AttemptTurns()
     turns.begin_now()
     waiting = [asyncio.create_task(turns.begin(alone=True)) for _ in range(2)]

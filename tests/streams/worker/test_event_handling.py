@@ -14,7 +14,7 @@ from streams.worker.context import WorkerContext
 from streams.worker.event_handling import EventHandling, ReceivedEvent
 from streams.worker.stage_handler import bind
 from streams.worker.status import RoleStatus
-from tests.streams.small import Answer, Note, River
+from tests.streams.small import Answer, Note, SmallTopology
 
 CONFIG = StreamsConfig(
     bootstrap=Bootstrap(""),
@@ -57,7 +57,7 @@ class Stage:
         self.status = RoleStatus()
         self.seen: list = []
         self.after: list = []
-        parts = River("unit")
+        parts = SmallTopology("unit")
         self.handling = EventHandling(
             stage=parts.stage,
             topic=parts.notes,

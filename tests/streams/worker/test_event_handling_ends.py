@@ -139,18 +139,20 @@ async def test_an_event_is_parked_if_its_stage_offers_nothing_instead(tmp_path, 
 async def test_an_event_that_an_operator_wants_set_aside_is_parked_without_an_attempt(
     tmp_path,
 ) -> None:
-    set_aside.ask(tmp_path / "requests", PLACE, EPOCH)
+    set_aside.make_request(tmp_path / "requests", PLACE, EPOCH)
     stage = Equipped(tmp_path)
     await stage.run()
     assert stage.seen == []
     ((_, letter),) = stage.publisher.dead
     assert letter.cause == f"SetAside: {SetAside()}"
-    assert set_aside.asked(tmp_path / "requests") == {PLACE: EPOCH}  # until the offset is committed
+    assert set_aside.requests_in(tmp_path / "requests") == {
+        PLACE: EPOCH
+    }  # until the offset is committed
 
 
 @pytest.mark.parametrize("other", [(RecordPosition("unit.notes", 2, 8), EPOCH), (PLACE, "2:y")])
 async def test_a_request_is_for_one_event_of_one_epoch(tmp_path, other) -> None:
-    set_aside.ask(tmp_path / "requests", *other)
+    set_aside.make_request(tmp_path / "requests", *other)
     stage = Equipped(tmp_path)
     await stage.run()
     assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
@@ -164,8 +166,8 @@ async def test_a_held_event_is_set_aside_at_once(tmp_path) -> None:
     while not stage.status.held:
         await asyncio.sleep(0)
     assert stage.status.held[0].offset == 7
-    set_aside.ask(tmp_path / "requests", PLACE, EPOCH)
-    assert stage.handling.worker.park_requests.look()
+    set_aside.make_request(tmp_path / "requests", PLACE, EPOCH)
+    assert stage.handling.worker.park_requests.refresh()
     stage.handling.wake()
     async with asyncio.timeout(10):
         await running
@@ -176,17 +178,17 @@ async def test_a_held_event_is_set_aside_at_once(tmp_path) -> None:
 
 async def test_requests_are_removed_once_the_offset_is_surely_committed(tmp_path) -> None:
     folder = tmp_path / "requests"
-    set_aside.ask(folder, PLACE, EPOCH)
+    set_aside.make_request(folder, PLACE, EPOCH)
     (folder / ".half").write_text("")
     (folder / "unit.notes@1-2").mkdir()
     kept = ParkRequests(folder)
     kept.parked(PLACE)
-    assert not kept.look()
-    assert kept.wants(PLACE, EPOCH)
+    assert not kept.refresh()
+    assert kept.includes(PLACE, EPOCH)
     requests = ParkRequests(folder, kept_s=0.0)
     requests.parked(PLACE)
-    requests.look()
-    assert set_aside.asked(folder) == {}
+    requests.refresh()
+    assert set_aside.requests_in(folder) == {}
     assert not requests
 
 
@@ -197,14 +199,14 @@ async def test_requests_are_removed_once_the_offset_is_surely_committed(tmp_path
 )  # fmt: skip
 def test_a_malformed_record_position_is_refused(name) -> None:
     with pytest.raises(Refused, match="TOPIC@PARTITION-OFFSET"):
-        set_aside.place_of(name)
+        set_aside.parse_position(name)
 
 
 def test_a_record_position_is_parsed_as_it_is_formatted() -> None:
-    assert set_aside.place_of(str(PLACE)) == PLACE
-    assert set_aside.reader_of(RecordPosition("mail.received", 1, 2)).name == "validate"
+    assert set_aside.parse_position(str(PLACE)) == PLACE
+    assert set_aside.stage_of(RecordPosition("mail.received", 1, 2)).name == "validate"
     with pytest.raises(Refused, match="no stage reads"):
-        set_aside.reader_of(RecordPosition("dead.letters", 1, 2))
+        set_aside.stage_of(RecordPosition("dead.letters", 1, 2))
 
 
 class Committed(Equipped):
@@ -220,13 +222,13 @@ async def test_a_journalled_command_is_never_parked(tmp_path) -> None:
     stage = Committed(
         tmp_path, *wrong, publisher=FakePublisher(Poison("too big"), ValueError("what"))
     )
-    set_aside.ask(tmp_path / "requests", PLACE, EPOCH)
+    set_aside.make_request(tmp_path / "requests", PLACE, EPOCH)
     running = asyncio.create_task(stage.run())
     while len(stage.seen) < 3:
         await asyncio.sleep(0)
         if stage.status.held:
             assert "the journal has the command" in stage.status.held[0].detail
-        stage.handling.worker.park_requests.look()
+        stage.handling.worker.park_requests.refresh()
     await running
     assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
     assert len(stage.seen) == len(wrong) + 1

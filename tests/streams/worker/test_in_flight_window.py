@@ -44,7 +44,7 @@ class Gates:
             await asyncio.sleep(0)
 
 
-async def test_acks_come_in_arrival_order_whatever_ends_first() -> None:
+async def test_acks_are_in_arrival_order_in_any_order_of_ends() -> None:
     gates = Gates(limit=5, ordered=False)
     gates.feed(5)
     await gates.open(4, 2, 1)

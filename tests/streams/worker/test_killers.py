@@ -1,4 +1,4 @@
-"""Events that kill their worker, and events that operators want gone, on the real broker."""
+"""Events that kill their worker, and requests of operators to park an event, on a real broker."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from streams.dead_letters import park_requests, set_aside
 from streams.dead_letters.set_aside import RecordPosition
 from streams.topics.admin import ensure_topics
 from streams.topology import GROUP_PREFIX, TOPICS
-from tests.streams.conftest import Facts
+from tests.streams.conftest import MemorySettings
 from tests.streams.small import Note
 
 pytestmark = pytest.mark.kafka
@@ -28,7 +28,7 @@ async def test_an_event_that_kills_its_worker_is_parked_and_its_neighbours_are_n
     workers = await make_workers()
     words = [""] * 5 + ["die"] + ["slow:100"] * 20
     await put(workers, *(Note(key=KEY, number=n, word=word) for n, word in enumerate(words)))
-    for _ in range(3):  # in company, then alone
+    for _ in range(3):  # with others, then alone twice
         assert await ended(workers) == -9
     workers.start()
     answers = await workers.until_answered(len(words) - 1)
@@ -62,7 +62,7 @@ async def test_kills_of_a_healthy_worker_park_nothing(make_workers, put) -> None
 
 async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None:
     workers = await make_workers()
-    name, folder = workers.river.notes.name, workers.folder / "requests"
+    name, folder = workers.topology.notes.name, workers.folder / "requests"
     words = ["", "fatal:/nowhere", "", f"wait:{workers.gate}", ""]
     workers.gate.touch()
     await put(workers, *(Note(key=KEY, number=n, word=word) for n, word in enumerate(words)))
@@ -71,12 +71,12 @@ async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None
     process = workers.start()
     assert await asyncio.to_thread(process.wait, 60) not in (0, -9)
     (partition,) = {line["partition"] for line in workers.lines("begin")}
-    set_aside.ask(folder, RecordPosition(name, partition, 1), workers.epochs[name])
+    set_aside.make_request(folder, RecordPosition(name, partition, 1), workers.epochs[name])
     process = workers.start()
     await workers.until(lambda: workers.status(process)["held"])
     (held,) = workers.status(process)["held"]
     assert (held["topic"], held["partition"], held["offset"]) == (name, partition, 3)
-    set_aside.ask(folder, RecordPosition(name, partition, 3), workers.epochs[name])
+    set_aside.make_request(folder, RecordPosition(name, partition, 3), workers.epochs[name])
     answers = await workers.until_answered(3)
     assert {answer.number for answer in answers} == {0, 2, 4}
     parked = await workers.until_dead(2)
@@ -84,7 +84,7 @@ async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None
 
 
 async def test_what_cannot_be_set_aside_is_refused(own_broker, tmp_path) -> None:
-    facts = Facts()
+    facts = MemorySettings()
     await ensure_topics(TopicsConfig(bootstrap=own_broker.bootstrap), facts, topics=TOPICS)
 
     async def ask(place: RecordPosition, settings=facts) -> None:
@@ -98,15 +98,15 @@ async def test_what_cannot_be_set_aside_is_refused(own_broker, tmp_path) -> None
     ):
         with pytest.raises(Refused, match=why):
             await ask(place)
-    with pytest.raises(Refused, match="never made here"):
-        await ask(RecordPosition("mail.received", 0, 0), Facts())
-    assert set_aside.asked(tmp_path) == {}
+    with pytest.raises(Refused, match="never created here"):
+        await ask(RecordPosition("mail.received", 0, 0), MemorySettings())
+    assert set_aside.requests_in(tmp_path) == {}
     first = await write_two_and_commit_one(own_broker.bootstrap)
     with pytest.raises(Refused, match=f"handled already: its reader goes on at {first + 1}"):
         await ask(RecordPosition("mail.received", 0, first))
     await ask(RecordPosition("mail.received", 0, first + 1))
     epoch = await facts.setting("epoch:mail.received")
-    assert set_aside.asked(tmp_path) == {RecordPosition("mail.received", 0, first + 1): epoch}
+    assert set_aside.requests_in(tmp_path) == {RecordPosition("mail.received", 0, first + 1): epoch}
 
 
 async def write_two_and_commit_one(bootstrap: Bootstrap) -> int:
@@ -128,8 +128,8 @@ async def write_two_and_commit_one(bootstrap: Bootstrap) -> int:
     return int(sent[0].offset)
 
 
-async def test_partitions_that_are_added_end_the_worker_with_a_word(make_workers) -> None:
+async def test_added_partitions_end_the_worker_with_a_message(make_workers) -> None:
     workers = await make_workers()
     process = workers.start(partitions=2)  # as if there had been two
     assert await asyncio.to_thread(process.wait, 60) not in (0, -9)
-    assert "has 3 partitions, this worker was made for 2" in workers.errors()
+    assert "has 3 partitions, this worker expects 2" in workers.errors()

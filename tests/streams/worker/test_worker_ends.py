@@ -11,13 +11,13 @@ from mail.errors import ScannerUnavailable
 from streams.config import TopicsConfig
 from streams.topics.admin import ensure_topics
 from streams.worker.status import RoleStatus
-from tests.streams.conftest import Facts
+from tests.streams.conftest import MemorySettings
 from tests.streams.small import Note
 
 pytestmark = pytest.mark.kafka
 
 
-async def test_a_held_worker_stops_when_told_and_acks_nothing(make_workers, put) -> None:
+async def test_a_held_worker_stops_on_request_and_acknowledges_nothing(make_workers, put) -> None:
     workers = await make_workers()
     process = workers.start(config={"drain_limit_s": 0.5})
     workers.gate.touch()
@@ -32,7 +32,7 @@ async def test_a_held_worker_stops_when_told_and_acks_nothing(make_workers, put)
     assert len(await workers.until_answered(30)) == 30
 
 
-async def test_what_runs_at_a_stop_is_finished_first(make_workers, put) -> None:
+async def test_running_events_are_finished_before_a_stop(make_workers, put) -> None:
     workers = await make_workers(in_flight=4)
     process = workers.start()
     await put(workers, *(Note(key="k", number=n, word="slow:1500") for n in range(12)))
@@ -67,7 +67,7 @@ async def test_a_worker_that_was_frozen_and_lost_its_partitions_comes_back(
     assert [each.poll() for each in both] == [None, None]
 
 
-def test_only_what_is_neither_moving_nor_held_is_unhealthy() -> None:
+def test_a_partition_without_progress_and_without_a_hold_is_unhealthy() -> None:
     status = RoleStatus()
     limits = {"start_limit_s": 60.0, "stall_limit_s": 300.0}
     assert status.unhealthy(**limits) is None
@@ -76,23 +76,23 @@ def test_only_what_is_neither_moving_nor_held_is_unhealthy() -> None:
     idle, held, stuck = (("mail.validated", number) for number in range(3))
     status.assigned([idle, held, stuck])
     assert status.unhealthy(**limits) is None
-    status.behind({held: 4, stuck: 5, ("mail.validated", 9): 6})
+    status.set_lags({held: 4, stuck: 5, ("mail.validated", 9): 6})
     status.moved_s = dict.fromkeys(status.moved_s, time.monotonic() - 301)
     slot = ("scan", *held)
     status.hold(slot, 7, ScannerUnavailable("clamd"))
     assert status.lag == 15
     assert "5 events wait at mail.validated/2" in (status.unhealthy(**limits) or "")
-    status.acked(stuck)
+    status.moves(stuck)
     assert status.unhealthy(**limits) is None
     status.release(slot, 7)  # held for longer than the limit, and not acknowledged yet
     assert status.unhealthy(**limits) is None
     status.moved_s[held] = time.monotonic() - 301
     assert "4 events wait" in (status.unhealthy(**limits) or "")
-    status.unread()
+    status.lag_unknown()
     assert status.unhealthy(**limits) is None
 
 
-async def test_a_handler_that_never_returns_is_reported_beside_a_held_partition(
+async def test_a_handler_that_never_returns_is_reported_while_another_partition_is_held(
     make_workers, put
 ) -> None:
     workers = await make_workers()
@@ -108,7 +108,7 @@ async def test_a_handler_that_never_returns_is_reported_beside_a_held_partition(
     assert f"/{held['partition']} " not in workers.status(process)["unhealthy"]
 
 
-async def test_a_worker_ends_when_its_topic_was_made_anew(make_workers, put, broker) -> None:
+async def test_a_worker_ends_when_its_topic_was_created_again(make_workers, put, broker) -> None:
     """Its positions mean nothing there: a guard by position would swallow new events."""
     workers = await make_workers()
     process = workers.start()
@@ -116,7 +116,7 @@ async def test_a_worker_ends_when_its_topic_was_made_anew(make_workers, put, bro
     await workers.until_answered(1)
     process.terminate()
     await asyncio.to_thread(process.wait, 60)
-    name = workers.river.notes.name
+    name = workers.topology.notes.name
     admin = AIOKafkaAdminClient(**broker.bootstrap.options)
     await admin.start()
     await admin.delete_topics([name])
@@ -124,9 +124,9 @@ async def test_a_worker_ends_when_its_topic_was_made_anew(make_workers, put, bro
         await asyncio.sleep(0.05)
     await admin.close()
     config = TopicsConfig(bootstrap=broker.bootstrap, partitions=3)
-    anew = await ensure_topics(config, Facts(), topics=workers.river.topics)
+    anew = await ensure_topics(config, MemorySettings(), topics=workers.topology.topics)
     assert await asyncio.to_thread(workers.start().wait, 60) not in (0, -9)
-    assert f"{name} was made anew" in workers.errors()
+    assert f"{name} was created again" in workers.errors()
     workers.epochs = anew
     workers.start()
     await put(workers, Note(key="k", number=1))

@@ -1,4 +1,4 @@
-"""A real broker, the river's topics, and worker processes of the role `mailbox` to be killed."""
+"""A real broker, the topics of the table, and worker processes of the role `mailbox` to kill."""
 
 import asyncio
 import random
@@ -23,8 +23,8 @@ from tests.system.two_workers.mailbox_worker import FENCED
 _POLL_S = 0.02
 
 
-class Fleet:
-    """Worker processes: how many are wanted runs, and none may die of anything but us."""
+class WorkerFleet:
+    """A constant number of worker processes; an end that the test did not cause fails the test."""
 
     def __init__(self, bootstrap: Bootstrap, folder: Path) -> None:
         self.bootstrap = bootstrap
@@ -47,31 +47,31 @@ class Fleet:
             )  # fmt: skip
 
     def kill(self, dice: random.Random) -> None:
-        """One worker, as a power cut would; another takes its place."""
+        """Kill one worker with SIGKILL and start another."""
         name = dice.choice(sorted(self._running))
         process = self._running[name]
         process.kill()
         if process.wait(20) == FENCED:
             self.fenced += 1
         else:
-            assert process.returncode == -signal.SIGKILL, self.said()
+            assert process.returncode == -signal.SIGKILL, self.logs()
             self.kills += 1
         del self._running[name]
         self.start()
 
     def tend(self) -> None:
-        """Start again what the journal's fence ended, as the supervisor does."""
+        """Restart workers that the journal has fenced, as the supervisor does."""
         for name, process in list(self._running.items()):
             code = process.poll()
             if code is None:
                 continue
-            assert code == FENCED, f"{name} ended with {code}:\n{self.said()}"
+            assert code == FENCED, f"{name} ended with {code}:\n{self.logs()}"
             del self._running[name]
             self.fenced += 1
             self.start()
 
     def stop(self) -> list[int]:
-        """SIGTERM to all; how each ended."""
+        """Send SIGTERM to all; return their exit codes."""
         for process in self._running.values():
             process.terminate()
         ends = [process.wait(60) for process in self._running.values()]
@@ -85,24 +85,24 @@ class Fleet:
         self._running.clear()
 
     async def until(self, condition: Callable[[], bool], *, within_s: float = 90.0) -> None:
-        """Generous, since machines differ: nothing here asserts a speed."""
+        """Wait for `condition`; the limit is generous, because the test asserts no speed."""
         ends_s = time.monotonic() + within_s
         while not condition():
             self.tend()
             if time.monotonic() > ends_s:
-                pytest.fail(f"not within {within_s} s; the workers said:\n{self.said()}")
+                pytest.fail(f"not within {within_s} s; their logs:\n{self.logs()}")
             await asyncio.sleep(_POLL_S)
 
-    def said(self) -> str:
-        logs = [self._log(f"worker-{number + 1}") for number in range(self._names)]
-        return "\n".join(f"== {log.name}\n{log.read_text()[-3000:]}" for log in logs)
+    def logs(self) -> str:
+        files = [self._log(f"worker-{number + 1}") for number in range(self._names)]
+        return "\n".join(f"== {log.name}\n{log.read_text()[-3000:]}" for log in files)
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
 
 class Journalled:
-    """How far all mailboxes together have come, read beside the workers."""
+    """The sum of all mailboxes' seq, read from the store while workers write it."""
 
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(f"file:{folder / 'mail.sqlite'}?mode=ro", uri=True)
@@ -125,7 +125,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 async def epochs(broker: Broker, tmp_path: Path) -> dict[str, str]:
-    """All topics, made as the stack's set-up makes them; the epochs lie where workers look."""
+    """Create all topics as the set-up does; the epochs are in the directory that workers read."""
     directory = await SqliteDirectory.open(tmp_path / "directory.sqlite")
     try:
         return await ensure_topics(TopicsConfig(bootstrap=broker.bootstrap), directory)
@@ -148,7 +148,7 @@ def journalled(store: SqliteMailStore, tmp_path: Path) -> Iterator[Journalled]:
 
 
 @pytest.fixture
-def fleet(broker: Broker, epochs: dict[str, str], tmp_path: Path) -> Iterator[Fleet]:
-    made = Fleet(broker.bootstrap, tmp_path)
+def fleet(broker: Broker, epochs: dict[str, str], tmp_path: Path) -> Iterator[WorkerFleet]:
+    made = WorkerFleet(broker.bootstrap, tmp_path)
     yield made
     made.end()

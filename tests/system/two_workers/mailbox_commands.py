@@ -1,4 +1,4 @@
-"""Random commands for many mailboxes: mail, changes, orders to folders, and plain repeats."""
+"""Random commands for many mailboxes: deliveries, changes, bulk folder commands, and repeats."""
 
 import random
 from typing import Any
@@ -22,11 +22,11 @@ USERS = tuple(f"user-{number:02}" for number in range(50))
 FOLDERS_USED = ("inbox", "inbox", "junk", "archive", "own-0", "own-1")
 WORDS = ("$seen", "$seen", "$flagged", "Work", "no keyword")
 REPEATED_WITHIN = 400  # commands, so that a repeat often comes after a kill
-CHUNK_MAX = 4  # so that orders to folders go on
+CHUNK_MAX = 4  # so that bulk folder commands need several chunks
 
 
-class Orders:
-    """`repeats` counts what was given again."""
+class CommandGenerator:
+    """Generates random commands; `repeats` counts those that were generated before."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -52,7 +52,7 @@ class Orders:
         return command
 
     def _user(self) -> str:
-        """Some are much busier than others, so that their commands lie close together."""
+        """Return a user; some are much busier than others, so that their commands are adjacent."""
         return USERS[min(int(self._dice.expovariate(0.08)), len(USERS) - 1)]
 
     def _ids(self, user: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A process of the role `mailbox`, wired as cli/roles/workers.py does, for tests that kill it.
+"""A process of the role `mailbox`, composed as in cli/roles/workers.py, for tests that kill it.
 
 `python -m tests.system.two_workers.mailbox_worker BOOTSTRAP FOLDER NAME`. Workers share FOLDER: one
 mail.sqlite, and one directory.sqlite with the topics' epochs. Ends with 0 at SIGTERM, with FENCED

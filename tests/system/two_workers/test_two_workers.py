@@ -1,7 +1,7 @@
-"""The one writer of every mailbox, proven with two of them and a knife.
+"""The single writer of a mailbox, with two workers that are killed at random.
 
 Two processes of the role `mailbox` share a store, and are killed at random moments while commands
-keep coming. What is left must be what one careful clerk would have made of the log, read in order.
+arrive. The result must equal a model that applies the commands of the log in order.
 """
 
 import asyncio
@@ -26,27 +26,27 @@ from streams.readers.lag import LagMeter
 from streams.topology import DEAD_LETTERS
 from streams.worker.mailbox_table import UNREAD_CHANGELOG
 from tests.support.mailbox_model import Model, counted
-from tests.system.two_workers.conftest import Fleet, Journalled
-from tests.system.two_workers.mailbox_commands import CHUNK_MAX, USERS, Orders
+from tests.system.two_workers.conftest import Journalled, WorkerFleet
+from tests.system.two_workers.mailbox_commands import CHUNK_MAX, USERS, CommandGenerator
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 COMMANDS, EVENTS = "mailbox.commands", "mailbox.events"
 KILLS = 6
 COMMANDS_PER_ROUND = 700
-AT_ONCE = 20  # commands given to the publisher together
+AT_ONCE = 20  # commands published together
 WORK_MAX = 250  # changes between one kill and the next, at most
-JOIN_MAX_S = 6.0  # or so long after the last kill, in the middle of a rebalance
+JOIN_MAX_S = 6.0  # else so long after the last kill, during a rebalance
 
 
 async def test_two_workers_killed_at_random_lose_and_double_nothing(
-    fleet: Fleet, store: SqliteMailStore, journalled: Journalled, epochs: dict[str, str]
+    fleet: WorkerFleet, store: SqliteMailStore, journalled: Journalled, epochs: dict[str, str]
 ) -> None:
     seed = int(os.environ.get("POSTRIVER_SEED") or random.SystemRandom().randrange(10**6))
     print(f"POSTRIVER_SEED={seed}")
-    orders = Orders(random.Random(seed))
-    await _storm(fleet, journalled, orders, random.Random(seed + 1))
+    generator = CommandGenerator(random.Random(seed))
+    await _storm(fleet, journalled, generator, random.Random(seed + 1))
     await _drained(fleet)
-    assert fleet.stop() == [0, 0], fleet.said()
+    assert fleet.stop() == [0, 0], fleet.logs()
 
     log = await _commands(fleet.bootstrap, epochs[COMMANDS])
     given = [command for command, _ in log if not getattr(command, "chunk", 0)]
@@ -60,54 +60,56 @@ async def test_two_workers_killed_at_random_lose_and_double_nothing(
     behind = await _check_table(fleet.bootstrap, models)
     assert await _records(fleet.bootstrap, DEAD_LETTERS) == []
     print(
-        f"{len(log)} commands ({orders.repeats} of them repeats), "
+        f"{len(log)} commands ({generator.repeats} of them repeats), "
         f"{sum(map(len, journals.values()))} changes, {fleet.kills} kills, "
-        f"{fleet.fenced} fenced, {again} commands worked off again, "
+        f"{fleet.fenced} fenced, {again} commands handled again, "
         f"table behind for {behind} users"
     )
 
 
-async def _storm(fleet: Fleet, journalled: Journalled, orders: Orders, dice: random.Random) -> None:
-    """Commands, with a kill somewhere in each round but the last."""
+async def _storm(
+    fleet: WorkerFleet, journalled: Journalled, generator: CommandGenerator, dice: random.Random
+) -> None:
+    """Publish rounds of commands, with a kill during each round but the last."""
     publisher = KafkaPublisher(PublisherConfig(bootstrap=fleet.bootstrap))
     await publisher.start()
     try:
         for _ in range(2):
             fleet.start()
         for _ in range(KILLS):
-            publishing = asyncio.create_task(_publish(publisher, orders))
+            publishing = asyncio.create_task(_publish(publisher, generator))
             await _moment(fleet, journalled, dice)
             fleet.kill(dice)
             await publishing
-        await _publish(publisher, orders)
+        await _publish(publisher, generator)
     finally:
         await publisher.stop()
 
 
-async def _publish(publisher: KafkaPublisher, orders: Orders) -> None:
+async def _publish(publisher: KafkaPublisher, generator: CommandGenerator) -> None:
     for _ in range(COMMANDS_PER_ROUND // AT_ONCE):
-        some = orders.more(AT_ONCE)
+        some = generator.more(AT_ONCE)
         while True:
             try:
                 await publisher.publish(*some)
-            except BrokerUnavailable:  # in doubt: again, as every producer of commands does
-                orders.repeats += AT_ONCE
+            except BrokerUnavailable:  # in doubt: repeat, as every producer of commands does
+                generator.repeats += AT_ONCE
             else:
                 break
 
 
-async def _moment(fleet: Fleet, journalled: Journalled, dice: random.Random) -> None:
-    """Two in three while commands are worked off, the others whenever it is."""
+async def _moment(fleet: WorkerFleet, journalled: Journalled, dice: random.Random) -> None:
+    """Wait for the moment of a kill: two of three while commands are handled."""
     if fleet.kills and dice.random() < 1 / 3:
         ends_s = asyncio.get_running_loop().time() + dice.uniform(0, JOIN_MAX_S)
         await fleet.until(lambda: asyncio.get_running_loop().time() > ends_s)
         return
-    wanted = journalled() + dice.randint(1, WORK_MAX)
-    await fleet.until(lambda: journalled() >= wanted)
+    goal = journalled() + dice.randint(1, WORK_MAX)
+    await fleet.until(lambda: journalled() >= goal)
 
 
-async def _drained(fleet: Fleet) -> None:
-    """Every command is acknowledged."""
+async def _drained(fleet: WorkerFleet) -> None:
+    """Wait until every command is acknowledged."""
     group, meter = "postriver-mailbox", LagMeter(fleet.bootstrap)
     await meter.start()
     try:
@@ -116,13 +118,13 @@ async def _drained(fleet: Fleet) -> None:
                 fleet.tend()
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        pytest.fail(f"never worked off; the workers said:\n{fleet.said()}")
+        pytest.fail(f"not all commands were acknowledged; their logs:\n{fleet.logs()}")
     finally:
         await meter.stop()
 
 
 async def _records(bootstrap: Bootstrap, topic: str) -> list:
-    """Every record that stands on a topic now; those of a partition in their order."""
+    """Return every record of a topic, in offset order within a partition."""
     consumer = AIOKafkaConsumer(
         topic, **bootstrap.options, auto_offset_reset="earliest", group_id=None
     )
@@ -139,7 +141,7 @@ async def _records(bootstrap: Bootstrap, topic: str) -> list:
 
 
 async def _commands(bootstrap: Bootstrap, epoch: str) -> list[tuple[Command, Position]]:
-    """All but the mailboxes' own upkeep, which is not answered and changes nothing."""
+    """Return all commands except maintenance, which is not answered and changes nothing."""
     found = [
         (decode(COMMANDS, each.offset, each.value), Position(epoch, each.partition, each.offset))
         for each in await _records(bootstrap, COMMANDS)
@@ -152,9 +154,9 @@ async def _commands(bootstrap: Bootstrap, epoch: str) -> list[tuple[Command, Pos
 def _replayed(
     log: list[tuple[Command, Position]],
 ) -> tuple[dict[str, Model], dict[str, list[Position]]]:
-    """The log as one clerk reads it; a user's commands lie in one partition, in order.
+    """Return a model of each mailbox after all commands, and the positions of effective commands.
 
-    With the position of every command that changed something.
+    All commands of a user are in one partition, in order.
     """
     models: dict[str, Model] = {user: Model(chunk_max=CHUNK_MAX) for user in USERS}
     positions: dict[str, list[Position]] = defaultdict(list)
@@ -167,9 +169,9 @@ def _replayed(
 def _check_journal(model: Model, positions: list[Position], journal: list[MailboxChanged]) -> None:
     assert [entry.seq for entry in journal] == list(range(1, len(model.steps) + 1))
     for entry, step, position in zip(journal, model.steps, positions, strict=True):
-        told = {one.message_id: (one.places, one.keywords) for one in entry.changes}
+        changes = {change.message_id: (change.places, change.keywords) for change in entry.changes}
         assert (entry.command_id, entry.position) == (step.command.command_id, position)
-        assert told == step.changed
+        assert changes == step.changed
         assert entry.usage == Usage(*step.usage)
         assert bool(entry.follow_up) == step.goes_on
         for one in entry.folders:
@@ -177,7 +179,7 @@ def _check_journal(model: Model, positions: list[Position], journal: list[Mailbo
 
 
 async def _check_views(store: SqliteMailStore, user: str, model: Model) -> None:
-    """Lists show every message where it lies, once; and counts are what a recount gives."""
+    """Lists show each message once per folder; counts equal a recount."""
     state = await store.load(user)
     found: dict[str, Message] = {}
     for folder in {*FOLDERS, *state.folders}:
@@ -218,9 +220,9 @@ async def _check_events(
     log: list[tuple[Command, Position]],
     journals: dict[str, list[MailboxChanged]],
 ) -> int:
-    """Every change was told, as it is journalled and in order.
+    """Check that every change was published as journalled, in order; return the surplus events.
 
-    Each command that stands on the log is answered by one event: those beyond came of kills.
+    Each command of the log has one event; a surplus comes from kills.
     """
     events: list[MailboxEvent] = [
         decode(EVENTS, each.offset, each.value) for each in await _records(bootstrap, EVENTS)
@@ -241,7 +243,7 @@ async def _check_events(
 
 
 async def _check_table(bootstrap: Bootstrap, models: dict[str, Model]) -> int:
-    """What the table ever held was true at its seq; how many users it has not caught up with."""
+    """Check every value of the table against its seq; return for how many users it is behind."""
     last: dict[str, int] = {}
     for record in await _records(bootstrap, UNREAD_CHANGELOG):
         user = record.key.decode()
