@@ -25,7 +25,7 @@ from tests.support.broker import Broker, started
 
 
 class MemorySettings:
-    """Settings of an installation, in memory (SettingsStore)."""
+    """Settings of an installation, in memory (mail.ports.Settings)."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
