@@ -106,8 +106,9 @@ class ParkRequests:
         before, self._requests = self._requests, requests_in(self._folder)
         return bool(self._requests.keys() - before.keys())
 
-    def __bool__(self) -> bool:
-        return bool(self._requests)
+    @property
+    def is_empty(self) -> bool:
+        return not self._requests
 
     def includes(self, position: RecordPosition, epoch: str) -> bool:
         """Return whether the event shall be set aside."""

@@ -224,7 +224,7 @@ class EventHandling:
 
     def _is_set_aside(self, attempt: EventAttempt) -> bool:
         requests = self.worker.park_requests
-        return bool(requests) and requests.includes(self._position(attempt), self.epoch)
+        return not requests.is_empty and requests.includes(self._position(attempt), self.epoch)
 
     async def _published_instead(
         self, event: Event | None, attempt: EventAttempt, cause: Poison

@@ -189,7 +189,7 @@ async def test_requests_are_removed_once_the_offset_is_surely_committed(tmp_path
     requests.parked(PLACE)
     requests.refresh()
     assert set_aside.requests_in(folder) == {}
-    assert not requests
+    assert requests.is_empty
 
 
 @pytest.mark.parametrize(
