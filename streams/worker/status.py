@@ -3,8 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
 from mail.clock import now_ms
 from mail.errors import Transient
@@ -17,7 +16,7 @@ PartitionId = tuple[str, int]  # topic, partition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldEvent:
-    """An event that waits for an engine, and its partition with it."""
+    """An event that waits for an engine; its partition waits with it."""
 
     stage: str
     topic: str
@@ -27,13 +26,14 @@ class HeldEvent:
     since_ms: int
     detail: str
 
-    def plain(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+    def plain(self) -> dict[str, str | int]:
+        """Return the fields by name, for JSON."""
+        return asdict(self)
 
 
 @dataclass(slots=True, kw_only=True)
 class RoleStatus:
-    """Written by the harness, read by the endpoints /status, /healthz and /metrics."""
+    """State of one role's worker: written by the harness, read by the health endpoints."""
 
     ready: bool = False
     lags: dict[str, int] = field(default_factory=dict)  # records, of the whole group, by topic

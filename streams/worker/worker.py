@@ -82,10 +82,9 @@ class Worker:
             park_requests=ParkRequests(config.requests_folder),
         )
         self.status = self._context.status
-        table = MailboxStatesTable
-        self._states = (
-            table(self._app, partitions=config.partitions) if with_mailbox_states else None
-        )
+        self._states: MailboxStatesTable | None = None
+        if with_mailbox_states:
+            self._states = MailboxStatesTable(self._app, partitions=config.partitions)
         by_stage = handlers(self._states)
         self._harnesses = [
             self._harness(stage, topics[stage.reads], by_stage[stage.name]) for stage in stages

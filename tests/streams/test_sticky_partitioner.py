@@ -1,4 +1,4 @@
-"""Topics in no order: records go in company, all partitions get theirs; elsewhere by key."""
+"""Sticky partitioner: unordered topics in turn, ordered topics by key."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ from tests.streams.small import Note, topic
 _numbers = itertools.count()
 
 
-def test_what_comes_together_goes_together_and_then_all_have_their_turn():
+def test_records_of_one_moment_share_a_partition_and_all_partitions_take_turns():
     turns = StickyPartitioner()
     first = {turns.partition("t", 3, 100, now_s) for now_s in (1.0, 1.0, 1.0 + TURN_S / 2)}
     assert len(first) == 1
@@ -26,7 +26,7 @@ def test_what_comes_together_goes_together_and_then_all_have_their_turn():
     assert sorted(later) == [0, 1, 2]
 
 
-def test_big_records_move_on_and_none_is_too_big():
+def test_large_records_end_a_turn_and_no_record_is_too_large():
     turns = StickyPartitioner()
     half = [turns.partition("t", 12, TURN_MAX_BYTES // 2, 1.0) for _ in range(4)]
     assert half[0] == half[1] != half[2] == half[3]
@@ -34,7 +34,7 @@ def test_big_records_move_on_and_none_is_too_big():
     assert sorted(huge) == list(range(12))
 
 
-def test_only_topics_that_are_read_in_no_order_may_go_anywhere():
+def test_only_unordered_topics_have_any_partition():
     ordered = {stage.reads for stage in STAGES if stage.ordered}
     free = {one.name for one in TOPICS if one.any_partition}
     assert free == {"mail.received", "mail.validated", "mail.scanned"}

@@ -33,7 +33,7 @@ async def publisher(broker):
 
 @pytest.fixture
 async def box(admin) -> str:
-    """A topic of dead letters of this test alone, and the origin."""
+    """Create a topic of dead letters for one test, and the topic of origin."""
     name = fresh("dead")
     await make(admin, name)
     await make(admin, ORIGIN)
@@ -62,7 +62,7 @@ async def origin_ends(broker) -> dict[TopicPartition, int]:
 
 
 async def arrived(broker, before: dict[TopicPartition, int]) -> list[tuple[bytes, bytes]]:
-    """Keys and values that came to the origin since `before`."""
+    """Return keys and values of records of the topic of origin since `before`."""
     async with LogClient(broker.bootstrap) as log:
         spans = {part: (before[part], end) for part, end in (await origin_ends(broker)).items()}
         return [(record.key, record.value) async for record in log.read(spans)]
@@ -131,7 +131,7 @@ async def test_a_dead_letter_is_redriven_once_with_its_bytes_and_key(broker, box
 
 
 async def test_an_owners_command_is_redriven_by_its_id_alone(broker, box, admin, publisher):
-    """Others of that owner may have been carried out since; a delivery depends on none."""
+    """An owner's later commands may have been carried out; a delivery depends on no command."""
     await make(admin, COMMANDS)
     values = [encode(deliver()), encode(order(EmptyFolder, "c", folder_id="trash")), b"\xff"]
     for at_ms, value in enumerate(values, start=1):

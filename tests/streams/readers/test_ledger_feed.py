@@ -1,4 +1,4 @@
-"""The feed of the ledger, and the search of the log, on a real broker."""
+"""Ledger feed and in-flight search on a real broker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

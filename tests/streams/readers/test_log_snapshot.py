@@ -1,4 +1,4 @@
-"""What waits in the log: taken whole, put back unchanged and in order."""
+"""Log snapshot: complete export, and restore unchanged and in order."""
 
 import time
 from pathlib import Path
@@ -101,7 +101,7 @@ async def test_dead_letters_are_restored_to_their_partitions_once(
 
 
 async def letters(broker) -> list[log_snapshot.UnconsumedRecord]:
-    """All of dead.letters, in order within each partition; the partitions come in any order."""
+    """Return the records of dead.letters by partition, in order within a partition."""
     found = [one for one in await taken(broker, {}) if one.topic == DEAD_LETTERS]
     return sorted(found, key=lambda one: one.partition)
 

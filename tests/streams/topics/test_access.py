@@ -70,7 +70,7 @@ def test_the_text_of_a_bootstrap_holds_no_secret() -> None:
 
 @pytest.fixture
 async def asked(broker):
-    """The broker with topics, and lists that hold something of an older version too."""
+    """Create topics and access lists, with an entry of an older version."""
     config = TopicsConfig(bootstrap=broker.bootstrap)
     await make_topics(config)
     old = Grant("scan", AclOperation.WRITE, ResourceKind.TOPIC, "mail.received")

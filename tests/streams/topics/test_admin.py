@@ -11,7 +11,7 @@ from mail.errors import BrokerUnavailable
 from streams.config import Bootstrap, TopicsConfig
 from streams.topics.admin import WrongTopic, ensure_topics, wait_for_topics
 from streams.topics.epochs import counter_of, epoch_of
-from streams.topics.settings import wanted
+from streams.topics.settings import required_settings
 from streams.topology import COMPACT, DEAD_LETTERS, SEGMENT_BYTES, STAGES, TOPICS
 from tests.streams.conftest import MemorySettings
 from tests.streams.small import topic
@@ -55,7 +55,9 @@ async def test_topics_are_made_with_their_settings(admin, topics_config) -> None
 
 
 def test_topics_with_a_reader_are_flushed_to_disk(topics_config) -> None:
-    flushed = {one.name for one in TOPICS if "flush.messages" in wanted(one, topics_config)}
+    flushed = {
+        one.name for one in TOPICS if "flush.messages" in required_settings(one, topics_config)
+    }
     assert flushed >= {stage.reads for stage in STAGES} | {DEAD_LETTERS}
 
 

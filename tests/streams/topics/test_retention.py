@@ -155,7 +155,7 @@ def test_events_with_contents_are_those_of_mail():
 
 @pytest.mark.kafka
 async def test_what_is_trimmed_frees_its_room_on_disk(tmp_path):
-    """As the table has it: but for smaller segments and an impatient broker."""
+    """The settings of the table, except smaller segments and a shorter deletion delay."""
     size = 1024 * KIB
     likeness = BY_NAME["mail.validated"]
     topic = replace(

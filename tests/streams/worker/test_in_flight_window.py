@@ -1,4 +1,4 @@
-"""The window alone: order of acknowledgements, keys in order, bounds, and its end."""
+"""In-flight window without Faust: order of acknowledgements and of keys, limits, and its end."""
 
 import asyncio
 import contextvars
@@ -10,7 +10,7 @@ from streams.worker.in_flight_window import InFlightEvent, InFlightWindow
 
 
 class Gates:
-    """Entries whose work ends when the test says so."""
+    """A window whose events end when the test lets them."""
 
     def __init__(self, **window) -> None:
         self.fatal: list[BaseException] = []

@@ -110,7 +110,7 @@ async def test_what_cannot_be_set_aside_is_refused(own_broker, tmp_path) -> None
 
 
 async def write_two_and_commit_one(bootstrap: Bootstrap) -> int:
-    """The offset of the first."""
+    """Publish notes; return the offset of the first."""
     part = TopicPartition("mail.received", 0)
     producer = AIOKafkaProducer(**bootstrap.options)
     await producer.start()

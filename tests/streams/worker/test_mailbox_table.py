@@ -1,4 +1,4 @@
-"""The unread table on a real broker: recovered, written by tasks, doubted at each assignment."""
+"""The table of mailbox states on a real broker: recovery, writes by tasks, doubt."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ async def test_a_table_is_recovered_and_doubted_at_every_assignment(
     workers = await make_workers(own_broker, more=(CHANGELOG,), ordered=True, in_flight=4)
 
     async def count(first: int, last: int) -> list[dict]:
-        """Put notes of three keys; what each handler found, in its order."""
+        """Publish notes of three keys; return what each handler found in the table, in order."""
         seen = len(workers.lines("table"))
         notes = [Note(key=f"k{n % 3}", number=n, word="table") for n in range(first, last)]
         await put(workers, *notes)

@@ -1,4 +1,4 @@
-"""How workers end, freeze and complain."""
+"""Stops, freezes and health reasons of workers."""
 
 import asyncio
 import signal
@@ -109,7 +109,7 @@ async def test_a_handler_that_never_returns_is_reported_while_another_partition_
 
 
 async def test_a_worker_ends_when_its_topic_was_created_again(make_workers, put, broker) -> None:
-    """Its positions mean nothing there: a guard by position would swallow new events."""
+    """Old offsets do not belong to the new topic: a guard by position would skip new events."""
     workers = await make_workers()
     process = workers.start()
     await put(workers, Note(key="k", number=0))

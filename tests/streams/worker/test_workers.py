@@ -1,4 +1,4 @@
-"""Workers as processes on a real broker: every outcome, and nothing lost by any of them."""
+"""Workers as processes on a real broker: every outcome of an event, without loss."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ async def test_notes_are_answered_and_committed(make_workers, put) -> None:
     print("ready after", workers.lines("ready")[0]["after_s"], "s")
 
 
-async def test_what_was_put_back_says_where_it_stood(make_workers, put) -> None:
+async def test_a_restored_record_has_its_origins(make_workers, put) -> None:
     workers = await make_workers()
     workers.start()
     origins = (Position("1:a", 2, 9), Position("2:b", 2, 0))
@@ -40,7 +40,7 @@ async def test_what_was_put_back_says_where_it_stood(make_workers, put) -> None:
 
 
 async def test_a_hold_longer_than_every_buffer_loses_nothing(make_workers, put) -> None:
-    """The window, then the buffer, then Faust's own fill up; the rest stays in the log."""
+    """The window, the buffer and Faust's own buffer fill in turn; the rest stays in the log."""
     workers = await make_workers()
     process = workers.start(config={"buffer_max_events": 40, "poll_max_records": 30})
     workers.gate.touch()
@@ -92,8 +92,8 @@ async def test_a_second_worker_joins_a_held_one(make_workers, put) -> None:
     assert {line["pid"] for line in workers.lines("published")} == {first.pid, second.pid}
 
 
-async def test_revoke_with_running_work_repeats_it_elsewhere(make_workers, put) -> None:
-    """Handlers that run while a worker joins are cancelled, and begin again with the new owner."""
+async def test_events_that_run_at_a_revoke_are_repeated_by_the_new_owner(make_workers, put) -> None:
+    """Handlers that run while a worker joins are cancelled; the new owner handles their events."""
     workers = await make_workers(in_flight=4)
     first = workers.start()
     await workers.ready(first)
@@ -108,7 +108,7 @@ async def test_revoke_with_running_work_repeats_it_elsewhere(make_workers, put) 
     assert await workers.committed() == 12
 
 
-async def test_spoilt_events_are_parked_and_pass(make_workers, put, broker) -> None:
+async def test_poison_is_parked_and_the_partition_goes_on(make_workers, put, broker) -> None:
     workers = await make_workers()
     workers.start()
     words = ["poison", "unexpected:99", "cancelled", "big", "stray", "unexpected:4", ""]
