@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.config import Bootstrap, TopicsConfig
-from streams.topics.settings import wanted
+from streams.topics.settings import required_settings
 from streams.topology import BY_NAME
 from tests.rules.test_alerts import NAME, expressions
 from tests.support import mails
@@ -85,7 +85,7 @@ def test_the_doctor_on_a_running_stack_names_a_changed_topic(running: World) -> 
         one["check"] for one in before if one["level"] == "ok"
     }
     bootstrap = running.bootstrap
-    right = wanted(BY_NAME["mail.received"], TopicsConfig(bootstrap=bootstrap))
+    right = required_settings(BY_NAME["mail.received"], TopicsConfig(bootstrap=bootstrap))
     asyncio.run(alter(bootstrap, {**right, "retention.ms": "604800000"}))
     try:
         (topics,) = [one for one in examined(running) if one["check"] == "topics"]
