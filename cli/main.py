@@ -1,4 +1,4 @@
-"""The command `postriver`: each command's module is loaded when it is called."""
+"""The command `postriver`. The module of a command is imported when the command is called."""
 
 import importlib
 import logging
@@ -31,8 +31,8 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    """A group that knows its commands' names and imports only the one that is asked for."""
+class _LazyGroup(click.Group):
+    """A group that knows the names of its commands and imports only the command that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -45,14 +45,14 @@ class _Lazy(click.Group):
         return command
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="postriver")
 def postriver() -> None:
     """Postriver: a mail platform that never loses or leaks a mail."""
 
 
 def main() -> NoReturn:
-    """Errors that we name are one line on stderr and exit code 1; a wrong usage is 2."""
+    """Run a command. A PostriverError is one line on stderr and exit code 1; wrong usage is 2."""
     logging.getLogger("aiokafka.conn").setLevel(logging.ERROR)  # warns of SASL on the loopback
     try:
         code = postriver.main(standalone_mode=False)

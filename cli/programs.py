@@ -14,11 +14,14 @@ from streams.topology import CUSTODY, ROLES
 
 EDGES = ("ingress", "api", CUSTODY)
 SETUP = "setup"
-MEMORY_MAX_BYTES = 8 * 1024**3  # address space of one of our processes, most of it never touched
+MEMORY_MAX_BYTES = 8 * 1024**3  # address space of a role, most of it never touched
 
 
 def programs(config: Config, home: StateFolder) -> list[Program]:
-    """Everything starts at once and waits for what it needs by itself; engines stop last."""
+    """Return the programs of a stack. They start at once and wait for what they need.
+
+    Engines stop last.
+    """
     engines = [
         kafka(home, kafka_config(config)),
         clamd(home, clamd_config(config)),
@@ -26,12 +29,12 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         *_updater(config, home),
     ]
     numbers = {"ingress": config.ingress_processes, "api": config.api_processes}
-    ours = [
+    roles = [
         _process(config, home, role, number)
         for role in (*ROLES, *EDGES)
         for number in range(1, numbers.get(role, 1) + 1)
     ]
-    return [*engines, _setup(config, home), *ours]
+    return [*engines, _setup(config, home), *roles]
 
 
 def kafka_config(config: Config) -> KafkaConfig:

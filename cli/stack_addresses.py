@@ -1,8 +1,8 @@
-"""Where the running stack of a state folder listens, for commands that talk to it.
+"""Addresses of the running stack of a state folder, for commands that connect to it.
 
 A stack may have been started with other settings than those of the shell that a command runs in. It
-writes its addresses into HOME/run; they count more than what the shell does not say, and what the
-shell says otherwise is refused.
+writes its addresses into HOME/run. A command uses them for settings that the shell does not set; a
+setting of the shell that contradicts them is refused.
 """
 
 from collections.abc import Mapping
@@ -12,41 +12,44 @@ from cli.config.setting_reader import BadSetting
 from stack.supervision.client import read_settings
 
 ADDRESSES = ("BIND", "HTTPS", *(f"{name}_PORT" for name in DEFAULT_PORTS))
-WITH_THEM = ("TLS_CERT", "TLS_KEY", "SMTP_PROXIES")  # to be believed, and to believe who answers
+TRUST = ("TLS_CERT", "TLS_KEY", "SMTP_PROXIES")  # to verify the server, and to be trusted by it
 
 
-def told(config: Config) -> dict[str, str]:
-    """What a stack of `config` writes down."""
-    mine = config.as_settings()
-    return {PREFIX + name: mine[PREFIX + name] for name in (*ADDRESSES, *WITH_THEM)}
+def published_settings(config: Config) -> dict[str, str]:
+    """Return the settings that a stack with `config` writes into HOME/run."""
+    settings = config.as_settings()
+    return {PREFIX + name: settings[PREFIX + name] for name in (*ADDRESSES, *TRUST)}
 
 
 def load_running(environ: Mapping[str, str] | None = None) -> Config:
-    """The configuration, with the addresses of the stack that runs on its folder, if one does.
+    """Return the configuration, with the addresses of the stack that runs on its folder, if any.
 
-    BadSetting: a value that cannot be used, or an address that is not the running stack's.
+    Raises BadSetting: a value cannot be used, or contradicts an address of the running stack.
     """
     environ = given() if environ is None else environ
     config = load(environ)
     running = read_settings(config.home)
-    known = {name: running[name] for name in told(config) if name in running}
+    published = {name: running[name] for name in published_settings(config) if name in running}
     for name in ADDRESSES:
-        _check(config, environ, known, PREFIX + name)
-    return load({**environ, **known}) if known else config
+        _check(config, environ, published, PREFIX + name)
+    return load({**environ, **published}) if published else config
 
 
-def _check(config: Config, environ: Mapping[str, str], known: Mapping[str, str], name: str) -> None:
-    chosen = _chosen_by(name, environ)
-    if chosen and name in known and known[name] != config.as_settings()[name]:
+def _check(
+    config: Config, environ: Mapping[str, str], published: Mapping[str, str], name: str
+) -> None:
+    """Raises BadSetting: `environ` sets `name` to another value than the running stack."""
+    chosen = _variable_of(name, environ)
+    if chosen and name in published and published[name] != config.as_settings()[name]:
         wanted = (
-            f"the stack that runs on {config.home} has {name}={known[name]}; "
+            f"the stack that runs on {config.home} has {name}={published[name]}; "
             f"unset {chosen}, or start that stack again with it"
         )
         raise BadSetting(chosen, environ[chosen], wanted)
 
 
-def _chosen_by(name: str, environ: Mapping[str, str]) -> str | None:
-    """The variable that gave the setting `name` its value; None when it has its default."""
+def _variable_of(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the variable that sets `name`; None if the setting has its default."""
     base = f"{PREFIX}PORT_BASE"
     candidates = (name, base) if name.endswith("_PORT") else (name,)
-    return next((each for each in candidates if environ.get(each, "").strip()), None)
+    return next((variable for variable in candidates if environ.get(variable, "").strip()), None)

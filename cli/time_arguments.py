@@ -14,12 +14,12 @@ _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}Z?", re.ASCII)
 
 
 class _Moment(click.ParamType):
-    """`now`, an age (`90s`, `15m`, `2h`, `7d`) or RFC 3339, UTC unless it says otherwise."""
+    """`now`, an age (`90s`, `15m`, `2h`, `7d`) or RFC 3339; UTC without an offset."""
 
     name = "time"
 
     def convert(self, value: object, param: object, ctx: object) -> int:
-        """The Unix millisecond."""
+        """Return Unix time in milliseconds."""
         del param, ctx
         return value if isinstance(value, int) else moment_ms(str(value))
 
@@ -28,7 +28,7 @@ MOMENT = _Moment()
 
 
 def moment_ms(text: str) -> int:
-    """The Unix millisecond of what an operator typed. click.BadParameter."""
+    """Return `text` as Unix time in milliseconds. Raises click.BadParameter."""
     if text == "now":
         return now_ms()
     age = _AGE.fullmatch(text)

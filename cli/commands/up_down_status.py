@@ -17,7 +17,7 @@ from cli.doctor.settings import settings
 from cli.formatting import event_of
 from cli.programs import programs
 from cli.roles.host_metrics import HostMetrics
-from cli.stack_addresses import load_running, told
+from cli.stack_addresses import load_running, published_settings
 from cli.wiring.certificates import certificate_of
 from cli.wiring.profile import adapters
 from cli.wiring.store_files import prepare_stores
@@ -127,7 +127,7 @@ def listening_ports(config: Config) -> list[ListenPort]:
 def _foreground(config: Config, seed: Seed) -> None:
     with claimed(config.home) as home:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
-        write_settings(home, told(config))
+        write_settings(home, published_settings(config))
         certificate_of(config)  # a pair that cannot be used is told before anything starts
         made = asyncio.run(_prepared(config, seed))
         machine = HostMetrics(config, home)

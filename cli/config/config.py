@@ -1,6 +1,6 @@
-"""Every setting, read once from the environment and checked before anything starts.
+"""Settings, read once from the environment and checked before anything starts.
 
-The only reader of the environment. A bad value stops the start and names its setting.
+No other module reads the environment. A bad value stops the start, and the error names the setting.
 """
 
 import os
@@ -25,14 +25,14 @@ from streams.topics.access_rules import OPERATOR
 
 DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
 PREFIX = "POSTRIVER_"
-OURS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
-DEPRECATED: Mapping[str, str] = {}  # an old name, and what to use instead
+SCRIPT_SETTINGS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
+DEPRECATED: Mapping[str, str] = {}  # old name to new name
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortNumbers:
-    """TCP ports on `bind`; the broker's are on the loopback always."""
+    """TCP ports. SMTP and HTTP listen on `bind`, the others on the loopback."""
 
     smtp: int
     http: int
@@ -41,16 +41,16 @@ class PortNumbers:
     controller: int
 
     def named(self) -> dict[str, int]:
-        """Setting name to port, for messages about a taken one."""
+        """Return ports by setting name, for messages about ports in use."""
         return {f"POSTRIVER_{name}_PORT": getattr(self, name.lower()) for name in DEFAULT_PORTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(EdgeSettings):
-    """What an operator may set; docs/limits.md and README list the same names."""
+    """The settings. README.md and docs/limits.md list the same names."""
 
     home: Path
-    tools: Path  # uv, the broker's jars, and what was installed by apt
+    tools: Path  # uv, the broker's jars, and packages installed by apt
     bind: str
     ports: PortNumbers
     hostname: str  # in Received, greeting and EHLO
@@ -60,21 +60,21 @@ class Config(EdgeSettings):
     connections_per_peer_max: int
     junk_score: float
     quarantine_score: float
-    encrypted: str  # deliver, marked; or quarantine
+    encrypted: str  # deliver (marked) | quarantine
     backlog_max_mails: int
     session_days: int
     ledger_days: int
-    feed_days: int  # how far back /v1/changes tells
-    quota_bytes: int  # of a user of whom nothing else is said; 0: no limit
+    feed_days: int  # how far back /v1/changes reaches
+    quota_bytes: int  # of a user without a quota; 0: no limit
     quota_mails: int
     log_level: str
     log_format: str
-    signatures: str  # local: nothing leaves the machine; update: freshclam runs
+    signatures: str  # local: no network access | update: freshclam runs
     signatures_mirror: str
-    signatures_urls: str  # of single databases, separated by commas
-    signatures_checks: int  # a day
-    user: str = OPERATOR  # the role of this process, by which the broker knows it; no setting
-    number: int = 1  # of this process among those of its role; no setting
+    signatures_urls: str  # of single databases, comma-separated
+    signatures_checks: int  # per day
+    user: str = OPERATOR  # the role of this process, as the broker's user; not a setting
+    number: int = 1  # of this process among the processes of its role; not a setting
 
     @property
     def process(self) -> str:
@@ -83,13 +83,16 @@ class Config(EdgeSettings):
 
     @property
     def bootstrap(self) -> Bootstrap:
-        """The broker, as `user`; anonymous where no start has made secrets yet. Refused."""
+        """Return the broker's address, with `user` and its secret.
+
+        Without a secret if no start has created it yet. Raises Refused: it cannot be read.
+        """
         servers = f"127.0.0.1:{self.ports.kafka}"
         try:
-            found = known(self.home, self.user)
+            secret = known(self.home, self.user)
         except OSError as error:
             raise Refused(f"the broker's secret cannot be read: {error}") from error
-        return Bootstrap(servers, self.user, found) if found else Bootstrap(servers)
+        return Bootstrap(servers, self.user, secret) if secret else Bootstrap(servers)
 
     @property
     def quota(self) -> Quota:
@@ -100,7 +103,7 @@ class Config(EdgeSettings):
         return f"http{'s' * self.https}://{self.bind}:{self.ports.http}"
 
     def as_settings(self) -> dict[str, str]:
-        """The settings that give this configuration again: what our own processes get."""
+        """Return the environment that gives this configuration again, for our own processes."""
         plain = {field.name: getattr(self, field.name) for field in _settings()}
         ports = plain.pop("ports")
         plain |= {f"{name}_port": number for name, number in asdict(ports).items()}
@@ -121,13 +124,13 @@ KNOWN_SETTINGS = frozenset(
     for name in (
         *(field.name.upper() for field in _settings() if field.name != "ports"),
         *(f"{name}_PORT" for name in DEFAULT_PORTS),
-        "PORT_BASE", "PROFILE", *OURS,
+        "PORT_BASE", "PROFILE", *SCRIPT_SETTINGS,
     )
 )  # fmt: skip
 
 
 def given() -> dict[str, str]:
-    """What the environment sets of ours, known or not."""
+    """Return the POSTRIVER_* variables of the environment, known or not."""
     return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
 
 
@@ -137,18 +140,18 @@ def _mirror(read: SettingReader) -> str:
 
 
 def handed() -> dict[str, tuple[int, ...]]:
-    """Listening sockets that a service manager handed to this process. BadHandover."""
+    """Return the listening sockets that the service manager passed. Raises BadHandover."""
     return handed_over(os.environ)
 
 
 def checkout() -> Path:
-    """The folder that holds the code, or the current one when it was installed as a wheel."""
-    here = Path(__file__).resolve().parents[2]
-    return here if (here / "pyproject.toml").is_file() else Path.cwd()
+    """Return the folder of the checkout, or the current folder if installed as a wheel."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "pyproject.toml").is_file() else Path.cwd()
 
 
 def load(environ: Mapping[str, str] | None = None) -> Config:
-    """The configuration. BadSetting names the first value that cannot be used."""
+    """Return the configuration. Raises BadSetting with the first value that cannot be used."""
     read = SettingReader(os.environ if environ is None else environ)
     read.choice("PROFILE", "embedded", ("embedded",))
     junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
@@ -211,5 +214,5 @@ def _hostname(read: SettingReader) -> str:
 
 
 def _own_name() -> str:
-    """The machine's name as it stands in its own files; no look-up leaves the machine."""
+    """Return the host name of the kernel; no DNS query is sent."""
     return socket.gethostname()

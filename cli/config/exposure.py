@@ -1,7 +1,7 @@
-"""Whether passwords would cross a network in clear: HTTP beyond the loopback, without TLS.
+"""Detect HTTP without TLS beyond the loopback: passwords would cross a network in clear.
 
-`up` refuses that, and `doctor` calls it a problem, unless POSTRIVER_HTTP_IN_CLEAR=yes says so.
-docs/decisions/0036-no-plain-http-beyond-the-loopback.md has the reasons.
+`up` refuses such a configuration and `doctor` reports it as a problem, unless
+POSTRIVER_HTTP_IN_CLEAR=yes. Reasons: docs/decisions/0036-no-plain-http-beyond-the-loopback.md.
 """
 
 import ipaddress
@@ -19,30 +19,30 @@ REMEDY = (
 
 
 def in_clear_at(config: Config) -> list[str]:
-    """Addresses beyond the loopback where HTTP would be served in clear; none when it may be.
+    """Return the addresses beyond the loopback with HTTP in clear; [] if that is allowed.
 
-    A trusted proxy, or POSTRIVER_SECURE_COOKIES=yes, says that clients come by HTTPS.
+    With a trusted proxy or POSTRIVER_SECURE_COOKIES=yes, clients are taken to use HTTPS.
     """
     by_proxy = bool(config.http_proxies.networks) or config.secure_cookies == "yes"
     if config.https or by_proxy or config.http_in_clear:
         return []
-    return [each for each in _addresses(config) if not _is_local(each)]
+    return [address for address in _addresses(config) if not _is_local(address)]
 
 
 def refuse_in_clear(config: Config) -> None:
-    """Refused: passwords would cross a network in clear."""
-    if found := in_clear_at(config):
-        raise Refused(f"HTTP in clear at {', '.join(found)}: {REMEDY}")
+    """Raises Refused: passwords would cross a network in clear."""
+    if addresses := in_clear_at(config):
+        raise Refused(f"HTTP in clear at {', '.join(addresses)}: {REMEDY}")
 
 
 def _addresses(config: Config) -> list[str]:
-    return [_listens_at(each) for each in config.http_fds] or [config.bind]
+    return [_address_of(descriptor) for descriptor in config.http_fds] or [config.bind]
 
 
-def _listens_at(descriptor: int) -> str:
-    """The address of a socket that was handed to us; "" for a unix socket, which is local."""
-    with closing(socket.socket(fileno=os.dup(descriptor))) as handed:
-        name = handed.getsockname()
+def _address_of(descriptor: int) -> str:
+    """Return the address of a passed socket; "" for a unix socket, which is local."""
+    with closing(socket.socket(fileno=os.dup(descriptor))) as listening:
+        name = listening.getsockname()
     return str(name[0]) if isinstance(name, tuple) else ""
 
 

@@ -1,4 +1,4 @@
-"""How a setting is read from its text, and written again. Which there are: config.py."""
+"""Parse settings from text, and format them again. The list of settings is in config.py."""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from edge.trusted_networks import Networks
 from mail.errors import Refused
 
-_URL = re.compile(r"(https?|file)://[!-+\--~]+")  # printable ASCII but for the comma
-
+_URL = re.compile(r"(https?|file)://[!-+\--~]+")  # printable ASCII without the comma
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9]+(?:[.-][a-z0-9]+)*|\[[0-9a-f:.]+\])(?::[1-9]\d{0,4})?")
 
 
 class BadSetting(Refused):
-    """A setting that cannot be used."""
+    """A value that cannot be used; the text names the setting and what is expected."""
 
     def __init__(self, name: str, value: str, wanted: str) -> None:
         super().__init__(f"{name}={value!r}: {wanted}")
@@ -46,7 +45,7 @@ class SettingReader:
         return number
 
     def numbers(self, name: str) -> tuple[int, ...]:
-        """Separated by commas; none is fine."""
+        """Return whole numbers; comma-separated, may be empty."""
         words = self.text(name, "").split(",")
         return tuple(self._whole(name, word, least=0, most=10**6) for word in words if word)
 
@@ -59,7 +58,7 @@ class SettingReader:
             raise BadSetting(f"POSTRIVER_{name}", value, wanted) from error
 
     def origins(self, name: str) -> tuple[str, ...]:
-        """Origins as browsers write them (RFC 6454 §6.2), separated by commas; none is fine."""
+        """Return origins as browsers write them (RFC 6454 §6.2); comma-separated, may be empty."""
         words = [word.strip() for word in self.text(name, "").split(",")]
         for word in filter(None, words):
             if not _ORIGIN.fullmatch(word):
@@ -74,7 +73,7 @@ class SettingReader:
         return value
 
     def urls(self, name: str) -> str:
-        """Of http, https or file; several are separated by commas. None is fine."""
+        """Return http, https or file URLs as one text; comma-separated, may be empty."""
         value = self.text(name, "")
         if not all(_URL.fullmatch(url) for url in value.split(",") if url):
             raise BadSetting(f"POSTRIVER_{name}", value, "http, https or file URLs, no spaces")
@@ -82,7 +81,7 @@ class SettingReader:
 
 
 def written(value: object) -> str:
-    """A value as `SettingReader` reads it."""
+    """Return `value` as text that `SettingReader` parses."""
     match value:
         case None:
             return ""

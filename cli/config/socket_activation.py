@@ -1,4 +1,4 @@
-"""Sockets of a service manager take the place of ports that we would open ourselves."""
+"""Socket activation: use the listening sockets of a service manager instead of opening ports."""
 
 from dataclasses import replace
 
@@ -7,16 +7,16 @@ from stack.socket_activation import BadHandover, port_of
 
 
 def with_handed(config: Config) -> Config:
-    """With what was handed to us, which must be where the settings say it is. BadHandover."""
-    found = handed()
-    for name, descriptors in found.items():
-        wanted = getattr(config.ports, name)
+    """Return `config` with the passed sockets. Raises BadHandover: a socket is on another port."""
+    sockets = handed()
+    for name, descriptors in sockets.items():
+        expected = getattr(config.ports, name)
         for port in map(port_of, descriptors):
-            if port != wanted:
+            if port != expected:
                 setting = f"POSTRIVER_{name.upper()}_PORT"
                 raise BadHandover(f"socket {name} is on port {port}: set {setting}={port}")
     return replace(
         config,
-        smtp_fds=found.get("smtp", config.smtp_fds),
-        http_fds=found.get("http", config.http_fds),
+        smtp_fds=sockets.get("smtp", config.smtp_fds),
+        http_fds=sockets.get("http", config.http_fds),
     )

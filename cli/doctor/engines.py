@@ -1,4 +1,4 @@
-"""Engines: installed, of which version, configured as we do it, answering; their signatures."""
+"""Engines: installed versions, configuration files, whether they answer, virus signatures."""
 
 import hashlib
 import re
@@ -22,7 +22,7 @@ RESTART = "postriver down; postriver up"
 
 
 def versions(config: Config) -> list[Finding]:
-    """Everything that must be installed."""
+    """Check the installed versions of Java, Kafka and the scanners."""
     return [*_java(), *_kafka(config.tools / "kafka" / "lib"), *_scanners(config)]
 
 
@@ -40,16 +40,17 @@ def _kafka(lib: Path) -> list[Finding]:
         return [problem("kafka", f"no Kafka in {lib}", "make run fetches it")]
     if wrong := wrong_jars(lib):
         what = f"{lib}: not as listed: {', '.join(wrong[:3])}, {len(wrong)} in all"
-        return [problem("kafka", what, "look at them; rm -r them, then make run")]
+        return [problem("kafka", what, "compare them; rm -r them, then make run")]
     return [ok("kafka", jars[0].stem.rpartition("-")[2])]
 
 
 def wrong_jars(lib: Path, listed: Path = JARS) -> list[str]:
-    """Files in `lib` that differ from jars.sha256, are missing or are not listed there."""
+    """Return the files in `lib` that differ from jars.sha256, are missing or are not listed."""
     lines = listed.read_text(encoding="ascii").splitlines() if listed.exists() else []
-    wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    found = {path.name: _sha256(path) for path in lib.iterdir()}
-    return sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))
+    expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    present = {path.name: _sha256(path) for path in lib.iterdir()}
+    names = present.keys() | expected.keys()
+    return sorted(name for name in names if present.get(name) != expected.get(name))
 
 
 def _sha256(path: Path) -> str | None:
@@ -60,15 +61,18 @@ def _sha256(path: Path) -> str | None:
 
 
 def _scanners(config: Config) -> list[Finding]:
-    wanted = {"clamd": ("/usr/sbin/clamd", "clamav-daemon"), "spamd": ("/usr/sbin/spamd", "spamd")}
+    programs = {
+        "clamd": ("/usr/sbin/clamd", "clamav-daemon"),
+        "spamd": ("/usr/sbin/spamd", "spamd"),
+    }
     if config.signatures == "update":
-        wanted["freshclam"] = ("/usr/bin/freshclam", "clamav-freshclam")
-    return [_version(name, program, package) for name, (program, package) in wanted.items()]
+        programs["freshclam"] = ("/usr/bin/freshclam", "clamav-freshclam")
+    return [_version(name, program, package) for name, (program, package) in programs.items()]
 
 
 def _version(name: str, program: str, package: str) -> Finding:
     try:
-        said = subprocess.run(  # noqa: S603  (one of three fixed programs)
+        output = subprocess.run(  # noqa: S603  (one of three fixed programs)
             [program, "--version"], capture_output=True, text=True, check=False,
             timeout=VERSION_LIMIT_S,
         ).stdout  # fmt: skip
@@ -76,41 +80,41 @@ def _version(name: str, program: str, package: str) -> Finding:
         return problem(name, f"no {program}", f"apt install {package}")
     except (OSError, subprocess.TimeoutExpired) as error:
         return problem(name, f"{program}: {error}", f"apt install --reinstall {package}")
-    found = re.search(r"\d+\.\d+(\.\d+)?", said)
-    return ok(name, found.group() if found else said.strip()[:60])
+    number = re.search(r"\d+\.\d+(\.\d+)?", output)
+    return ok(name, number.group() if number else output.strip()[:60])
 
 
 def configurations(config: Config, home: StateFolder) -> list[Finding]:
-    """What the running engines were started with, held to what this version would write."""
+    """Compare the configuration files of running engines with those this version writes."""
     folder = signatures.folder_for(home, update=config.signatures == "update")
     text = clamd.configuration(home, clamd_config(config), folder)
-    wanted = dict(line.split(" ", 1) for line in text.splitlines())
+    expected = dict(line.split(" ", 1) for line in text.splitlines())
     properties = kafka.properties(home, kafka_config(config))
     return [
-        *_same("clamd.conf", clamd.conf_path(home), wanted, " "),
-        *_same("server.properties", kafka.properties_path(home), properties, "="),
+        *_compare("clamd.conf", clamd.conf_path(home), expected, " "),
+        *_compare("server.properties", kafka.properties_path(home), properties, "="),
     ]
 
 
-def _same(check: str, path: Path, wanted: Mapping[str, str], between: str) -> list[Finding]:
+def _compare(check: str, path: Path, expected: Mapping[str, str], separator: str) -> list[Finding]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         return [problem(check, f"{path}: {error.strerror}", RESTART)]
-    found = dict(line.partition(between)[::2] for line in lines)
-    wrong = [
-        f"{name} is {found.get(name, 'unset')}, wanted {wanted.get(name, 'unset')}"
-        for name in sorted(found.keys() | wanted.keys())
-        if found.get(name) != wanted.get(name)
+    present = dict(line.partition(separator)[::2] for line in lines)
+    differences = [
+        f"{name} is {present.get(name, 'unset')}, expected {expected.get(name, 'unset')}"
+        for name in sorted(present.keys() | expected.keys())
+        if present.get(name) != expected.get(name)
     ]
-    if not wrong:
+    if not differences:
         return [ok(check, "as this version writes it")]
-    do = f"{RESTART}: it is written anew at each start"
-    return [problem(check, f"{path}: {line}", do) for line in wrong]
+    do = f"{RESTART}: each start writes the file"
+    return [problem(check, f"{path}: {difference}", do) for difference in differences]
 
 
 async def answering(config: Config, home: StateFolder) -> list[Finding]:
-    """Of a stack that is up."""
+    """Probe engines, SMTP and HTTP of a running stack."""
     probes: dict[str, Probe] = {
         "kafka": KafkaProbe(config.ports.kafka),
         "clamd": clamd.ping(home),
@@ -118,15 +122,15 @@ async def answering(config: Config, home: StateFolder) -> list[Finding]:
         "smtp": TcpProbe(config.ports.smtp, _reachable(config.bind)),
         "http": TcpProbe(config.ports.http, _reachable(config.bind)),
     }
-    found = []
+    findings = []
     for name, probe in probes.items():
         reason = await probe()
         log = home.log / f"{ {'smtp': 'ingress', 'http': 'api'}.get(name, name) }.log"
         what = f"{name} answers" if reason is None else f"{name}: {reason}"
-        found.append(
+        findings.append(
             ok("answers", what) if reason is None else problem("answers", what, f"tail {log}")
         )
-    return found
+    return findings
 
 
 def _reachable(bind: str) -> str:
@@ -135,7 +139,7 @@ def _reachable(bind: str) -> str:
 
 def virus_signatures(found: signatures.Signatures, *, update: bool) -> list[Finding]:
     fetch = "tail HOME/log/freshclam.log" if update else "POSTRIVER_SIGNATURES=update, then restart"
-    if found.age_s is None:  # asked for and not there, or a choice that must be known
+    if found.age_s is None:  # updates were asked for and are missing, or local signatures only
         finding = problem if update else note
         return [finding("signatures", f"{found}: no real virus would be found", fetch)]
     if found.age_s > VERY_OLD_S:

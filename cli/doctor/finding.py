@@ -1,4 +1,4 @@
-"""What a check found, in words for somebody who was woken by it."""
+"""A finding of `postriver doctor`, in words for an operator who was woken by it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,13 +6,13 @@ from enum import StrEnum
 
 class Level(StrEnum):
     OK = "ok"
-    NOTE = "note"  # works; should be known
-    PROBLEM = "problem"  # something does not work, or will not for long
+    NOTE = "note"  # works, but the operator should know
+    PROBLEM = "problem"  # does not work, or will stop working soon
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`what` is there, and what to `do`: a command, or a sentence that ends in one."""
+    """`what` was found, and what to `do`: a command, or a sentence that ends in a command."""
 
     level: Level
     check: str

@@ -1,4 +1,7 @@
-"""The machine: processors, memory, clock, limits, disk, ports. Reading apart from judging."""
+"""Machine: processors, memory, clock, limits, disk, ports.
+
+Functions named read_* measure; the others judge a measurement.
+"""
 
 import ctypes
 import os
@@ -20,16 +23,16 @@ from streams.topology import FOREVER, PARTITIONS, SEGMENT_BYTES, TOPICS
 
 MIB = 1024**2
 GIB = 1024**3
-HANDED_PORTS = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
-MANAGER = "systemd"  # its socket units listen while we are down (stack/socket_activation.py)
+ACTIVATED_PORTS = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
+MANAGER = "systemd"  # its socket units listen while the stack is down
 CORES_MIN = 2
 MEMORY_MIN_BYTES = int(3.5 * GIB)  # a machine of 4 GB
 MEMORY_FREE_MIN_BYTES = 256 * MIB
 OPEN_FILES_MIN = 4096
 INODES_FREE_MIN_SHARE = 0.05
-SYNC_SLOW_S = 0.05  # every mail waits for a few of them
+SYNC_SLOW_S = 0.05  # every mail waits for several syncs
 SYNC_TOO_SLOW_S = 0.5
-SYNC_NONE_S = 0.000_02  # no disk is as quick
+SYNC_NONE_S = 0.000_02  # faster than any disk that syncs
 SYNC_TRIES = 5
 CLOCK_SLACK_S = 120.0
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -41,27 +44,27 @@ class Disk:
 
     size_bytes: int
     free_bytes: int
-    inodes: int  # 0: it has no such limit
+    inodes: int  # 0: no limit
     inodes_free: int
 
 
 def processors(cores: int) -> list[Finding]:
     if cores < CORES_MIN:
-        return [note("cores", f"{cores}", f"{CORES_MIN} are wanted; mail will be slow")]
+        return [note("cores", f"{cores}", f"{CORES_MIN} are recommended; mail will be slow")]
     return [ok("cores", str(cores))]
 
 
 def memory(total_bytes: int, free_bytes: int) -> list[Finding]:
-    what = f"{total_bytes / GIB:.1f} GiB, {free_bytes / GIB:.1f} GiB to be had"
+    what = f"{total_bytes / GIB:.1f} GiB, {free_bytes / GIB:.1f} GiB available"
     if free_bytes < MEMORY_FREE_MIN_BYTES:
-        return [problem("memory", what, "stop what else takes it: ps aux --sort=-rss | head")]
+        return [problem("memory", what, "stop other programs: ps aux --sort=-rss | head")]
     if total_bytes < MEMORY_MIN_BYTES:
-        return [note("memory", what, "4 GB are wanted; the kernel may end processes")]
+        return [note("memory", what, "4 GB are recommended; the kernel may kill processes")]
     return [ok("memory", what)]
 
 
 def open_files(most: int) -> list[Finding]:
-    what = f"{most} may be open"
+    what = f"{most} open files allowed"
     if most == resource.RLIM_INFINITY or most >= OPEN_FILES_WANTED:
         return [ok("files", what if most >= 0 else "no limit")]
     do = f"raise it to {OPEN_FILES_WANTED}: ulimit -Hn, LimitNOFILE= of a systemd unit"
@@ -71,7 +74,7 @@ def open_files(most: int) -> list[Finding]:
 def space(disk: Disk, folder: Path) -> list[Finding]:
     least = least_free_bytes(GateConfig(folder=folder), disk.size_bytes)
     what = f"{disk.free_bytes // MIB} MiB of {disk.size_bytes // MIB} MiB free at {folder}"
-    do = f"make room: du -xh {folder} | sort -h | tail"
+    do = f"free space: du -xh {folder} | sort -h | tail"
     if disk.free_bytes < least:
         return [problem("disk", f"{what}: new mail is refused with 452", do)]
     if disk.free_bytes < 2 * least:
@@ -80,12 +83,12 @@ def space(disk: Disk, folder: Path) -> list[Finding]:
 
 
 def log_room(disk: Disk) -> list[Finding]:
-    """What the log may hold at most though all of it is finished: segments go as a whole.
+    """Check the space that consumed records may take, since a segment is deleted as a whole.
 
-    Two of each partition: the one that is written to, and the one before it until its turn comes.
+    Two segments of each partition: the active one, and the one before it until it is deleted.
     """
     kept_bytes = 2 * SEGMENT_BYTES * PARTITIONS * sum(one.settings == FOREVER for one in TOPICS)
-    what = f"finished mail in the log may take {kept_bytes / GIB:.1f} GiB"
+    what = f"consumed records in the log may take {kept_bytes / GIB:.1f} GiB"
     do = f"{4 * kept_bytes // GIB} GiB or more for the state folder"
     if kept_bytes > disk.size_bytes // 2:
         return [problem("log", f"{what} of {disk.size_bytes / GIB:.1f}", do)]
@@ -100,64 +103,66 @@ def inodes(disk: Disk, folder: Path) -> list[Finding]:
     what = f"{disk.inodes_free} of {disk.inodes} free at {folder}"
     if disk.inodes_free < disk.inodes * INODES_FREE_MIN_SHARE:
         return [
-            problem("inodes", what, f"find what has so many: du --inodes -x {folder} | sort -n")
+            problem("inodes", what, f"find the folder with most: du --inodes -x {folder} | sort -n")
         ]
     return [ok("inodes", what)]
 
 
 def syncing(median_s: float) -> list[Finding]:
-    what = f"{median_s * 1000:.1f} ms to have a file on disk"
+    what = f"{median_s * 1000:.1f} ms to sync a file to disk"
     if median_s > SYNC_TOO_SLOW_S:
-        return [problem("fsync", what, "each mail waits for several: a quicker disk, or less load")]
+        return [
+            problem("fsync", what, "each mail waits for several: use a faster disk, or less load")
+        ]
     if median_s > SYNC_SLOW_S:
-        return [note("fsync", what, "each mail waits for several: a quicker disk helps most")]
+        return [note("fsync", what, "each mail waits for several: a faster disk helps most")]
     if median_s < SYNC_NONE_S:
-        return [note("fsync", what, "this disk promises nothing: a power cut may lose mail")]
+        return [note("fsync", what, "this disk does not sync: a power cut may lose mail")]
     return [ok("fsync", what)]
 
 
 def clock(newest_s: float, now_s: float, *, synchronised: bool) -> list[Finding]:
-    """`newest_s`: the latest date on a file of ours."""
+    """Check the clock. `newest_s`: the latest date of our log files."""
     if newest_s > now_s + CLOCK_SLACK_S:
-        what = f"{newest_s - now_s:.0f} s behind our own files"
+        what = f"{newest_s - now_s:.0f} s behind the dates of our log files"
         return [problem("clock", what, "set it: timedatectl set-ntp true")]
     if not synchronised:
-        what = "the kernel does not know it synchronised"
-        return [note("clock", what, "have it kept: apt install chrony")]
+        what = "not synchronised, by the kernel"
+        return [note("clock", what, "synchronise it: apt install chrony")]
     return [ok("clock", "synchronised")]
 
 
 def ports(
     wanted: Iterable[ListenPort], listens: Callable[[int], str | None] = listener
 ) -> list[Finding]:
-    """For a stack that is down: what would keep it from starting."""
+    """Check, while the stack is down, that its ports are free or held by the service manager."""
     wanted = list(wanted)
-    held = [
-        each for each in wanted if each.setting in HANDED_PORTS and listens(each.port) == MANAGER
+    activated = [
+        port for port in wanted if port.setting in ACTIVATED_PORTS and listens(port.port) == MANAGER
     ]
-    ours = [each for each in wanted if each not in held]
-    found = [ok("ports", f"{MANAGER} holds {each.port} and hands it over") for each in held]
+    ours = [port for port in wanted if port not in activated]
+    findings = [ok("ports", f"{MANAGER} holds {port.port} and passes it on") for port in activated]
     try:
         check_ports(ours)
     except PortsTaken as taken:
         do = "stop that program, or choose another port by this setting"
-        return [*found, *(problem("ports", line, do) for line in str(taken).splitlines())]
-    free = ", ".join(str(each.port) for each in ours)
-    return [*found, ok("ports", f"free: {free}")] if ours else found
+        return [*findings, *(problem("ports", line, do) for line in str(taken).splitlines())]
+    free = ", ".join(str(port.port) for port in ours)
+    return [*findings, ok("ports", f"free: {free}")] if ours else findings
 
 
 def read_disk(folder: Path) -> Disk:
-    usage, found = shutil.disk_usage(folder), os.statvfs(folder)
+    usage, filesystem = shutil.disk_usage(folder), os.statvfs(folder)
     return Disk(
         size_bytes=usage.total,
         free_bytes=usage.free,
-        inodes=found.f_files,
-        inodes_free=found.f_favail,
+        inodes=filesystem.f_files,
+        inodes_free=filesystem.f_favail,
     )
 
 
 def read_sync_s(folder: Path) -> float:
-    """Median time to write 4 KiB and have them on disk. OSError."""
+    """Return the median time to write and sync 4 KiB. Raises OSError."""
     took = []
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
         for _ in range(SYNC_TRIES):
@@ -170,22 +175,22 @@ def read_sync_s(folder: Path) -> float:
 
 
 def read_newest_s(folder: Path) -> float:
-    """The latest modification of a log; 0 without one."""
+    """Return the latest modification time of a log file; 0 without log files."""
     return max((path.stat().st_mtime for path in (folder / "log").glob("*.log")), default=0.0)
 
 
 def read_synchronised() -> bool:
-    """What adjtimex(2) says, asked without changing anything."""
+    """Whether the kernel reports a synchronised clock (adjtimex(2), read only)."""
     state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
     return state != _TIME_ERROR
 
 
-def look_around() -> list[Finding]:
-    """All that has nothing to do with our folder."""
-    found = psutil.virtual_memory()
+def machine() -> list[Finding]:
+    """Check processors, memory and the limit of open files."""
+    memory_now = psutil.virtual_memory()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     return [
         *processors(len(os.sched_getaffinity(0))),
-        *memory(found.total, found.available),
+        *memory(memory_now.total, memory_now.available),
         *open_files(most),
     ]

@@ -1,4 +1,4 @@
-"""All checks in one round, each bounded in time: a disk that hangs is a finding."""
+"""Run all checks, each with a time limit: a disk that hangs is a finding."""
 
 import asyncio
 import threading
@@ -23,70 +23,75 @@ AsyncCheck = Callable[[], Awaitable[Sequence[Finding]]]
 
 
 async def bounded(name: str, check: Check) -> list[Finding]:
-    """Run `check` in a thread of its own, which nobody waits for when its time is over."""
+    """Run `check` in a thread of its own; after CHECK_LIMIT_S the thread is abandoned."""
     loop = asyncio.get_running_loop()
-    told: asyncio.Future[Sequence[Finding]] = loop.create_future()
+    result: asyncio.Future[Sequence[Finding]] = loop.create_future()
 
-    def tell(found: Sequence[Finding]) -> None:
-        if not told.done():
-            told.set_result(found)
+    def set_result(findings: Sequence[Finding]) -> None:
+        if not result.done():
+            result.set_result(findings)
 
     def run() -> None:
         try:
-            found = check()
-        except Exception as error:  # noqa: BLE001  (a check that breaks has found something)
-            found = [_broken(name, error)]
-        with suppress(RuntimeError):  # the loop is closed: we were too late
-            loop.call_soon_threadsafe(tell, found)
+            findings = check()
+        except Exception as error:  # noqa: BLE001  (a check that fails is a finding)
+            findings = [_failed(name, error)]
+        with suppress(RuntimeError):  # the loop is closed: the result is too late
+            loop.call_soon_threadsafe(set_result, findings)
 
     threading.Thread(target=run, daemon=True, name=name).start()
-    return await bounded_async(name, lambda: told)
+    return await bounded_async(name, lambda: result)
 
 
 async def bounded_async(name: str, check: AsyncCheck) -> list[Finding]:
+    """Run `check` for at most CHECK_LIMIT_S; a failure is a finding."""
     try:
         async with asyncio.timeout(CHECK_LIMIT_S):
             return list(await check())
     except Exception as error:  # noqa: BLE001  (likewise)
-        return [_broken(name, error)]
+        return [_failed(name, error)]
 
 
-def _broken(name: str, error: Exception) -> Finding:
+def _failed(name: str, error: Exception) -> Finding:
     if isinstance(error, TimeoutError):
         return problem(name, f"no answer within {CHECK_LIMIT_S:.0f} s", "see what hangs: dmesg")
-    return problem(name, f"could not be looked at: {error!r}", "postriver status; see the logs")
+    return problem(name, f"the check failed: {error!r}", "postriver status; see the logs")
 
 
-async def round_of(config: Config) -> list[Finding]:
-    """Everything about this machine and the stack on it, running or not; as the folder's owner."""
-    at_all = await asyncio.gather(
-        bounded("machine", hardware.look_around),
+async def run_checks(config: Config) -> list[Finding]:
+    """Check this machine and the stack on it, running or not, as the owner of the folder."""
+    always = await asyncio.gather(
+        bounded("machine", hardware.machine),
         bounded("installed", lambda: engines.versions(config)),
         bounded("disk", lambda: _disk(config.home)),
         bounded("state", lambda: state_folder.state(config.home)),
     )
-    found = [finding for findings in at_all for finding in findings]
+    findings = [finding for part in always for finding in part]
     with suppress(StateFolderError):
         home = existing(config.home)
-        found += await bounded("machine", lambda: _kept(config, home))
+        findings += await bounded("machine", lambda: _aging(config, home))
         if lock_holder(home.path) is not None:
-            return found + await _up(config, home)
-    return found
+            return findings + await _running_stack(config, home)
+    return findings
 
 
 def _disk(path: Path) -> list[Finding]:
-    """Of the folder, or of where it would be made."""
-    there = next(each for each in (path, *path.parents) if each.is_dir())
-    disk = hardware.read_disk(there)
-    found = [*hardware.space(disk, there), *hardware.inodes(disk, there), *hardware.log_room(disk)]
-    if there == path:
-        found += hardware.syncing(hardware.read_sync_s(path))
-    newest_s, synchronised = hardware.read_newest_s(there), hardware.read_synchronised()
-    return [*found, *hardware.clock(newest_s, time.time(), synchronised=synchronised)]
+    """Check the disk of the state folder, or of its nearest existing parent, and the clock."""
+    folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
+    disk = hardware.read_disk(folder)
+    findings = [
+        *hardware.space(disk, folder),
+        *hardware.inodes(disk, folder),
+        *hardware.log_room(disk),
+    ]
+    if folder == path:
+        findings += hardware.syncing(hardware.read_sync_s(path))
+    newest_s, synchronised = hardware.read_newest_s(folder), hardware.read_synchronised()
+    return [*findings, *hardware.clock(newest_s, time.time(), synchronised=synchronised)]
 
 
-def _kept(config: Config, home: StateFolder) -> list[Finding]:
-    """What is kept in the folder and grows old."""
+def _aging(config: Config, home: StateFolder) -> list[Finding]:
+    """Check the parts of the folder that get old: signatures, certificate, backup."""
     machine, update = HostMetrics(config, home), config.signatures == "update"
     return [
         *engines.virus_signatures(machine.signatures(), update=update),
@@ -96,7 +101,7 @@ def _kept(config: Config, home: StateFolder) -> list[Finding]:
 
 
 def _certificate(config: Config, machine: HostMetrics) -> list[Finding]:
-    """Our own is made at the first start; until then there is none, and nothing wrong with that."""
+    """Check the certificate. Before the first start there is no self-signed pair: a note only."""
     ends_s = machine.certificate_ends_s()
     if config.tls_cert is None and ends_s is None:
         return state_folder.certificate(None)
@@ -108,20 +113,20 @@ def _certificate(config: Config, machine: HostMetrics) -> list[Finding]:
     return state_folder.certificate(ends_s)
 
 
-async def _up(config: Config, home: StateFolder) -> list[Finding]:
-    """Of a stack that a supervisor holds."""
-    rounds = await asyncio.gather(
-        bounded("processes", lambda: _told(home)),
+async def _running_stack(config: Config, home: StateFolder) -> list[Finding]:
+    """Checks that need a running stack."""
+    results = await asyncio.gather(
+        bounded("processes", lambda: _processes(home)),
         bounded("configuration", lambda: engines.configurations(config, home)),
         bounded_async("answers", lambda: engines.answering(config, home)),
         bounded_async("topics", lambda: streams.topics(config)),
         bounded_async("lag", lambda: streams.lag(config)),
         bounded_async("dead letters", lambda: streams.dead_letters(config)),
     )
-    return [finding for findings in rounds for finding in findings]
+    return [finding for findings in results for finding in findings]
 
 
-def _told(home: StateFolder) -> list[Finding]:
+def _processes(home: StateFolder) -> list[Finding]:
     try:
         status = read_status(home.path)
     except NotRunning:

@@ -1,4 +1,4 @@
-"""Settings: names that nobody reads, and old ones. Bad values stop every command by themselves."""
+"""Settings: unknown and deprecated names. A bad value stops every command by itself."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -11,28 +11,28 @@ from cli.doctor.finding import Finding, note, ok, problem
 def settings(
     environ: Mapping[str, str], deprecated: Mapping[str, str] = DEPRECATED
 ) -> list[Finding]:
-    """`deprecated`: an old name, and what to use instead."""
+    """Report unknown and deprecated POSTRIVER_* names. `deprecated`: old name to new name."""
     given = sorted(name for name in environ if name.startswith(PREFIX))
-    found = [
+    findings = [
         note("settings", f"{name} is an old name", f"use {deprecated[name]}")
         for name in given
         if name in deprecated
     ]
-    found += [
-        note("settings", f"{name} is no setting", _likely(name))
+    findings += [
+        note("settings", f"{name} is no setting", _suggestion(name))
         for name in given
         if name not in KNOWN_SETTINGS and name not in deprecated
     ]
-    return found or [ok("settings", f"{len(given)} set, all known")]
+    return findings or [ok("settings", f"{len(given)} set, all known")]
 
 
 def in_clear(config: Config) -> list[Finding]:
     return [
-        problem("http", f"passwords cross the network in clear at {each}", REMEDY)
-        for each in in_clear_at(config)
+        problem("http", f"passwords cross the network in clear at {address}", REMEDY)
+        for address in in_clear_at(config)
     ]
 
 
-def _likely(name: str) -> str:
+def _suggestion(name: str) -> str:
     close = get_close_matches(name, KNOWN_SETTINGS, n=1)
     return f"did you mean {close[0]}?" if close else "see the table in README.md"

@@ -1,4 +1,4 @@
-"""The state folder: version, owner, permissions, lock, what a former run left; certificate."""
+"""State folder: version, owner, permissions, lock, orphan processes; backup and certificate."""
 
 import os
 import stat
@@ -10,8 +10,7 @@ from stack.state_folder import FOLDERS, StateFolder, StateFolderError, existing,
 from stack.supervision.orphan_processes import ProcessRecords, members
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# What only the owner may look into.
-PRIVATE = ("data", "content", "kafka", "tls", "run", "log", "secrets")
+PRIVATE = ("data", "content", "kafka", "tls", "run", "log", "secrets")  # for the owner only
 DAY_S = 86_400
 BACKUP_OLD_S = 8 * DAY_S
 
@@ -25,60 +24,65 @@ def state(path: Path) -> list[Finding]:
         ok("state", f"{home.path}, version {(path / 'version').read_text().strip()}"),
         *private(home),
         *owned(home),
-        *left_over(home),
+        *lock(home),
     ]
 
 
 def private(home: StateFolder) -> list[Finding]:
-    open_ones = [
+    readable = [
         path
         for path in (home.path, *(home.path / name for name in PRIVATE))
         if path.exists() and path.stat().st_mode & OTHERS
     ]
-    # Inside a closed folder nothing can be opened, whatever its own mode.
-    if open_ones[:1] == [home.path]:
-        what = f"other users of this machine can look into {home.path}"
+    # The modes inside a folder that is closed to others do not matter.
+    if readable[:1] == [home.path]:
+        what = f"other users of this machine can read {home.path}"
         return [problem("permissions", what, f"chmod 700 {home.path}")]
-    if open_ones:
-        names = " ".join(map(str, open_ones))
-        return [note("permissions", f"wider than we make them: {names}", f"chmod 700 {names}")]
-    return [ok("permissions", "only the owner can look into it")]
+    if readable:
+        names = " ".join(map(str, readable))
+        return [
+            note("permissions", f"wider than Postriver sets them: {names}", f"chmod 700 {names}")
+        ]
+    return [ok("permissions", "only the owner can read it")]
 
 
 def owned(home: StateFolder) -> list[Finding]:
-    """All of one owner, and that one is us: a file of root's stops what must write it."""
+    """Check that all files belong to the present user.
+
+    A file of root would stop the process that must write it.
+    """
     owner = home.path.stat().st_uid
-    strangers = [
+    foreign = [
         path
         for folder in (home.path, *(home.path / name for name in (*FOLDERS, "kafka/log")))
         if folder.is_dir() and os.access(folder, os.R_OK)
         for path in folder.iterdir()
         if _owner(path) not in (owner, None)
     ]
-    if strangers:
-        what = f"{strangers[0]} belongs to somebody else, {len(strangers)} do"
+    if foreign:
+        what = f"{foreign[0]} belongs to another user; {len(foreign)} such files"
         return [problem("owner", what, f"sudo chown -R {owner} {home.path}")]
     if not os.access(home.path, os.W_OK):
-        what = f"{home.path} cannot be written by us"
+        what = f"{home.path} is not writable"
         return [problem("owner", what, f"be user {owner}, or: sudo postriver doctor")]
     return [ok("owner", f"user {owner}")]
 
 
 def _owner(path: Path) -> int | None:
-    """None for what has just gone: files come and go, this doctor's own probes of the disk too."""
+    """Return the owner; None if the file was deleted meanwhile, such as the doctor's own probes."""
     try:
         return path.lstat().st_uid
     except FileNotFoundError:
         return None
 
 
-def left_over(home: StateFolder) -> list[Finding]:
+def lock(home: StateFolder) -> list[Finding]:
     pid = lock_holder(home.path)
     if pid is not None:
         return [ok("lock", f"held by the supervisor, pid {pid}")]
-    left = sorted({record.name for record in ProcessRecords(home).read() if members(record)})
-    if left:
-        what = f"nothing is supervised, yet these run: {', '.join(left)}"
+    orphans = sorted({record.name for record in ProcessRecords(home).read() if members(record)})
+    if orphans:
+        what = f"no supervisor runs, but these processes do: {', '.join(orphans)}"
         return [problem("lock", what, "postriver down")]
     return [ok("lock", "free")]
 
@@ -86,16 +90,16 @@ def left_over(home: StateFolder) -> list[Finding]:
 def backup(age_s: float | None) -> list[Finding]:
     do = "postriver backup DIR, with DIR on another disk or machine"
     if age_s is None:
-        return [note("backup", "none was made here yet", do)]
-    what = f"the last one is {age_s / DAY_S:.0f} days old"
+        return [note("backup", "no backup was made here yet", do)]
+    what = f"the last backup is {age_s / DAY_S:.0f} days old"
     return [note("backup", what, do) if age_s > BACKUP_OLD_S else ok("backup", what)]
 
 
 def certificate(ends_s: float | None, now_s: float | None = None) -> list[Finding]:
     if ends_s is None:
-        return [note("certificate", "none that can be read", "one is made at the next start")]
+        return [note("certificate", "no readable certificate", "the next start creates it")]
     left_days = (ends_s - (time.time() if now_s is None else now_s)) / DAY_S
-    do = "put a new one in its place; see docs/operations.md"
+    do = "replace it; see docs/operations.md"
     if left_days < 0:
         return [problem("certificate", f"ended {-left_days:.0f} days ago", do)]
     if left_days < 7:

@@ -1,4 +1,4 @@
-"""The river: processes, what is held, topics as they should be, who is behind, dead letters."""
+"""Processes and streams: held partitions, topic settings, lag, dead letters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,81 +22,81 @@ RESTARTS_MANY = 3
 
 
 def processes(status: Mapping[str, Any], home: StateFolder) -> list[Finding]:
-    """From the supervisor's /status."""
-    found = [
+    """Report unready and restarted processes, and warnings, from the supervisor's /status."""
+    findings = [
         problem("processes", f"{name}: {why}", f"tail {home.log / name}.log")
         for name, why in status["reasons"].items()
     ]
-    found += [
-        problem("warnings", said, "see docs/operations.md and the process's log")
+    findings += [
+        problem("warnings", warning, "see docs/operations.md and the process's log")
         for role in status["roles"]
-        for said in role.get("warnings", ())
+        for warning in role.get("warnings", ())
     ]
-    found += [
-        note("sweep", sweep, "none: it goes on by itself when the backup has ended")
+    findings += [
+        note("sweep", sweep, "nothing: the sweep continues when the backup has ended")
         for row in status["roles"]
         if (sweep := row.get("detail", {}).get("sweep"))
     ]
     rows = [*status["processes"], *status["engines"]]
-    found += [
+    findings += [
         note(
-            "restarts", f"{row['name']} was started again {row['restarts']} times",
+            "restarts", f"{row['name']} was restarted {row['restarts']} times",
             f"grep {row['name']} {home.log / 'supervisor.log'}",
         )
         for row in rows
         if row.get("restarts", 0) >= RESTARTS_MANY
     ]  # fmt: skip
-    return [*(found or [ok("processes", f"{len(rows)} run, state {status['state']}")])]
+    return findings or [ok("processes", f"{len(rows)} run, state {status['state']}")]
 
 
 def held(status: Mapping[str, Any], at_ms: int | None = None) -> list[Finding]:
-    """Partitions that wait for an engine; for long is somebody's to mend."""
-    found = []
-    for row in (one for role in status["roles"] for one in role["held"]):
+    """Report partitions that wait for an engine; a problem after HELD_LONG_S."""
+    findings = []
+    for row in (event for role in status["roles"] for event in role["held"]):
         since_s = max(0, (now_ms() if at_ms is None else at_ms) - row["since_ms"]) / 1000
         what = f"{row['stage']} has waited {since_s:.0f} s for {row['engine']}: {row['detail']}"
-        make = problem if since_s > HELD_LONG_S else note
+        finding = problem if since_s > HELD_LONG_S else note
         do = (
-            f"mend {row['engine']}; mail goes on by itself then. If it serves other mail: "
+            f"repair {row['engine']}; mail then continues by itself. If it serves other mail: "
             f"postriver dead-letters park {event_of(row)}"
         )
-        found.append(make("held", what, do))
-    return found or [ok("held", "nothing waits for an engine")]
+        findings.append(finding("held", what, do))
+    return findings or [ok("held", "nothing waits for an engine")]
 
 
 async def topics(config: Config) -> list[Finding]:
-    """BrokerUnavailable."""
-    asked = TopicsConfig(bootstrap=config.bootstrap, request_limit_s=LIMIT_S)
-    found = [
+    """Compare the broker's topics with the topology. Raises BrokerUnavailable."""
+    admin = TopicsConfig(bootstrap=config.bootstrap, request_limit_s=LIMIT_S)
+    findings = [
         problem(
-            "topics", f"{one.topic}: {one.setting} is {one.found}, wanted {one.wanted}",
-            "postriver down; postriver up mends it, or says why it must not",
+            "topics", f"{row.topic}: {row.setting} is {row.found}, expected {row.wanted}",
+            "postriver down; postriver up corrects it, or says why it must not",
         )
-        for one in await topic_differences(asked)
+        for row in await topic_differences(admin)
     ]  # fmt: skip
-    return [*(found or [ok("topics", "as the topology has them")])]
+    return findings or [ok("topics", "as in the topology")]
 
 
 async def lag(config: Config) -> list[Finding]:
-    """BrokerUnavailable."""
+    """Report consumer groups with a lag over LAG_LONG. Raises BrokerUnavailable."""
     async with running(LagMeter(config.bootstrap, timeout_s=LIMIT_S)) as meter:
-        read = await meter.read(all_groups())
-    behind = {group: sum(topics.values()) for group, topics in read.items()}
-    found = [
+        lags = await meter.read(all_groups())
+    behind = {group: sum(topics.values()) for group, topics in lags.items()}
+    findings = [
         note("lag", f"{group} is {events} events behind", "postriver status; wait, or see held")
         for group, events in behind.items()
         if events > LAG_LONG
     ]
-    return found or [ok("lag", f"{sum(behind.values())} events wait in all")]
+    return findings or [ok("lag", f"{sum(behind.values())} events wait in total")]
 
 
 async def dead_letters(config: Config) -> list[Finding]:
-    """BrokerUnavailable."""
+    """Count the records of dead.letters. Raises BrokerUnavailable."""
     async with LogClient(config.bootstrap, timeout_s=LIMIT_S) as log:
         parts = await log.partitions([DEAD_LETTERS])
         begins, ends = await log.begins(parts), await log.ends(parts)
-    letters = sum(ends[part] - begins[part] for part in parts)
-    if letters:
-        what = f"{letters} events could not be handled, now or before"
+    records = sum(ends[part] - begins[part] for part in parts)
+    if records:
+        what = f"{records} records: events that could not be handled, now or before"
         return [note("dead letters", what, "postriver dead-letters list")]
     return [ok("dead letters", "none")]

@@ -1,6 +1,6 @@
-"""What the machine's own state is, for status, readiness, metrics and the doctor.
+"""State of the machine for status, readiness, metrics and the doctor.
 
-Everything is read from files and the kernel, anew at each question, in milliseconds.
+Everything is read from files and the kernel at each call, in some milliseconds.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from streams.topology import TOPICS
 
 @dataclass(frozen=True, slots=True)
 class HostMetrics:
-    """Of one stack."""
+    """Warnings and metrics of the machine that one stack runs on."""
 
     config: Config
     home: StateFolder
@@ -34,63 +34,69 @@ class HostMetrics:
         return signatures.look(signatures.folder_for(self.home, update=update))
 
     def warnings(self) -> list[str]:
-        """What an operator must know even when all is well."""
+        """Warnings for the operator that do not make the stack unready."""
         certificate = pair_of(self.config).warnings(time.time())
         return [*self.signatures().warnings(), *certificate, *self._low_disk()]
 
     def _low_disk(self) -> list[str]:
-        """A warning at twice the free space at which ingress takes no more mail."""
+        """Warn at twice the free space below which ingress refuses mail."""
         disk = shutil.disk_usage(self.home.path)
         if disk.free >= 2 * least_free_bytes(GateConfig(folder=self.home.path), disk.total):
             return []
         free_mib = disk.free // 1024**2
-        return [f"disk: {free_mib} MiB free at {self.home.path}; at half of that no mail is taken"]
+        return [f"disk: {free_mib} MiB free at {self.home.path}; at half of that mail is refused"]
 
     def facts(self) -> dict[str, object]:
-        """What /status says of the machine."""
-        found = self.signatures()
-        return {"signatures": str(found), "signatures_age_s": found.age_s}
+        """Return the fields of /status about the machine."""
+        current = self.signatures()
+        return {"signatures": str(current), "signatures_age_s": current.age_s}
 
     def backup_age_s(self) -> float | None:
-        """Seconds since a backup was made on this machine; None when none is known."""
+        """Return the age of the last backup made on this machine; None if there was no backup."""
         try:
             return max(0.0, time.time() - (self.home.path / BACKUP_LOG).stat().st_mtime)
         except OSError:
             return None
 
     def certificate_ends_s(self) -> float | None:
-        """Unix time; None when there is no certificate that can be read."""
+        """Return the end of the certificate as Unix time; None if no certificate can be read."""
         try:
             return pair_of(self.config).expires_at_s()
         except BadCertificate:
             return None
 
     def measures(self) -> Iterable[Metric]:
-        """What /metrics says of the machine. Blocks for some milliseconds."""
+        """Return the metrics of the machine. Blocks for some milliseconds."""
         disk = shutil.disk_usage(self.home.path)
-        yield _gauge("disk_free_bytes", "Free where the state lies", disk.free)
-        yield _gauge("disk_size_bytes", "Size of that file system", disk.total)
-        yield self._set()
-        yield _gauge("signatures_age_seconds", "Of the virus signatures", self.signatures().age_s)
         yield _gauge(
-            "certificate_expiry_timestamp_seconds", "End of our certificate, Unix time",
+            "disk_free_bytes", "Free space of the file system with the state folder", disk.free
+        )
+        yield _gauge("disk_size_bytes", "Size of the file system with the state folder", disk.total)
+        yield self._signature_set()
+        yield _gauge(
+            "signatures_age_seconds", "Age of the virus signatures", self.signatures().age_s
+        )
+        yield _gauge(
+            "certificate_expiry_timestamp_seconds", "End of the TLS certificate, Unix time",
             self.certificate_ends_s(),
         )  # fmt: skip
-        yield _gauge("backup_age_seconds", "Of the last backup made here", self.backup_age_s())
-        yield self._topics()
+        yield _gauge(
+            "backup_age_seconds", "Age of the last backup made on this machine", self.backup_age_s()
+        )
+        yield self._topic_sizes()
 
-    def _set(self) -> Metric:
+    def _signature_set(self) -> Metric:
         family = GaugeMetricFamily(
             "postriver_signatures", "1 for the set of virus signatures in use", labels=["set"]
         )
         kind = self.signatures().kind
-        for each in signatures.KINDS:
-            family.add_metric([each], float(each == kind))
+        for name in signatures.KINDS:
+            family.add_metric([name], float(name == kind))
         return family
 
-    def _topics(self) -> Metric:
+    def _topic_sizes(self) -> Metric:
         family = GaugeMetricFamily(
-            "postriver_topic_size_bytes", "On disk, what is kept behind readers included",
+            "postriver_topic_size_bytes", "Size on disk, with records that were consumed already",
             labels=["topic"],
         )  # fmt: skip
         for topic in TOPICS:
@@ -100,7 +106,7 @@ class HostMetrics:
 
 
 def _gauge(name: str, text: str, value: float | None) -> Metric:
-    """Without a value the name is there and no figure."""
+    """Return a gauge; without a value only its name is on the page."""
     family = GaugeMetricFamily(f"postriver_{name}", text)
     if value is not None:
         family.add_metric([], value)
@@ -108,7 +114,7 @@ def _gauge(name: str, text: str, value: float | None) -> Metric:
 
 
 def _size_bytes(folder: Path) -> int:
-    """Blocks on disk, since a preallocated index is mostly a hole; files may go meanwhile."""
+    """Return the allocated size, since a preallocated index is mostly a hole."""
     total = 0
     for path in folder.glob("*"):
         try:

@@ -1,7 +1,8 @@
-"""Tells the operators what is wrong: a line in HOME/log/notices.log, and a mail to postmaster.
+"""Notices to operators: a line in HOME/log/notices.log and a mail to postmaster.
 
-Once for each cause and day. The log is what a later start knows of it; a mail that was told of but
-not sent before a crash is sent again, and recognised by its id when it was sent after all.
+Each cause is reported once a day. The log is read at the start, so a restart repeats no line.
+A restart sends the day's mails again: the id of a mail is derived from cause and day, and it is
+delivered once.
 """
 
 import asyncio
@@ -21,12 +22,12 @@ from stack.logs import LogFile, last_lines
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 60.0
-QUIET_AT_START_S = 60.0  # a start has much to say that passes
+QUIET_AT_START_S = 60.0  # warnings of the start that pass by themselves
 _REMEMBERED_LINES = 1_000
 
 
 class Notifier:
-    """`look` is called now and then; `read` gives /status and may block."""
+    """Sends notices. `read` returns the supervisor's /status and may block."""
 
     def __init__(
         self,
@@ -44,19 +45,20 @@ class Notifier:
         self._resolver = resolver
         self._publisher = publisher
         self._now_ms = now_ms
-        self._written = _known(self._path)
+        self._written = _notices_in(self._path)
         self._sent: set[tuple[str, str]] = set()
 
     async def look(self) -> None:
-        """Transient: the broker or the directory is away; the next look repeats what was not sent.
+        """Write and send the notices of the present status that were not sent today.
 
-        Raises what `read` raises, after a while in which nobody answers it as well.
+        Raises Transient: the broker or the directory does not answer; the next call sends what was
+        not sent. Raises what `read` raises.
         """
         status = await asyncio.to_thread(self._read)
         now_ms = self._now_ms()
         today = _day(now_ms)
-        self._written = {known for known in self._written if known[0] == today}
-        self._sent = {known for known in self._sent if known[0] == today}
+        self._written = {notice for notice in self._written if notice[0] == today}
+        self._sent = {notice for notice in self._sent if notice[0] == today}
         for notice in notices_of(status, now_ms):
             if (today, notice.cause) not in self._written:
                 await asyncio.to_thread(self._write, notice, now_ms)
@@ -75,7 +77,7 @@ class Notifier:
         try:
             owners = await self._resolver.resolve("postmaster")
         except Refused as error:
-            log.warning("a notice reaches nobody: %s", error)
+            log.warning("a notice has no recipient: %s", error)
             return
         (to, *_) = recipients("postmaster", owners)
         mail = notice_mail(notice, hostname=self._hostname, to=to, now_ms=now_ms)
@@ -87,8 +89,8 @@ def _day(now_ms: int) -> str:
     return datetime.fromtimestamp(now_ms // DAY_MS * DAY_MS // 1000, UTC).date().isoformat()
 
 
-def _known(path: Path) -> set[tuple[str, str]]:
-    """Day and cause of what was written lately."""
+def _notices_in(path: Path) -> set[tuple[str, str]]:
+    """Day and cause of the last _REMEMBERED_LINES notices."""
     lines = last_lines(path, _REMEMBERED_LINES, max_bytes=256 * 1024)
     words = (line.split(" ", 2) for line in lines)
-    return {(at[:10], cause) for at, cause, _ in (each for each in words if len(each) == 3)}
+    return {(row[0][:10], row[1]) for row in words if len(row) == 3}

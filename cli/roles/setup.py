@@ -1,8 +1,10 @@
-"""setup: topics exist before anybody needs them. Runs once a start, repeats safely.
+"""Role setup: create the topics and begin their epochs, then end.
 
-The stores' files were made before (cli/wiring/store_files.py).
-After a restore it puts back the records that had waited in the log: after the topics are made and
-before their epochs begin, so that every other process still waits and order within a key is kept.
+Runs at each start; safe to repeat. The files of the stores exist by then
+(cli/wiring/store_files.py).
+After a restore, the records that were in the log of the backup are published again: after the
+topics are created and before their epochs begin. Every other process waits for the epochs, so the
+order within a key is kept.
 """
 
 import asyncio
@@ -27,40 +29,41 @@ from streams.topics.epochs import epoch_of
 from streams.topology import TOPIC_OF
 
 log = logging.getLogger("postriver.setup")
-BROKER_PATIENCE_S = 120.0
+BROKER_LIMIT_S = 120.0  # for one step
 T = TypeVar("T")
 COMMANDS = TOPIC_OF[Deliver].name
 
 
 async def run(config: Config, stop: asyncio.Event) -> None:
-    """Waits for the broker; a topic that differs from the table ends this with the reason."""
+    """Set up the topics. Raises Fatal: a topic differs and must not be changed."""
     del stop
     topics = TopicsConfig(bootstrap=config.bootstrap)
     async with adapters(config) as opened:
         directory = await opened.directory()
-        await _patiently(lambda: make_topics(topics))
-        await _patiently(lambda: ensure_access(topics))
+        await _retry(lambda: make_topics(topics))
+        await _retry(lambda: ensure_access(topics))
         await _put_back(config, topics, directory)
-        await _patiently(lambda: begin_epochs(topics, directory))
+        await _retry(lambda: begin_epochs(topics, directory))
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    async with asyncio.timeout(BROKER_PATIENCE_S):
+async def _retry(step: Callable[[], Awaitable[T]]) -> T:
+    """Repeat `step` while the broker does not answer. Raises TimeoutError after BROKER_LIMIT_S."""
+    async with asyncio.timeout(BROKER_LIMIT_S):
         while True:
             try:
-                return await ask()
+                return await step()
             except BrokerUnavailable as error:
                 log.debug("waiting: %s", error)
                 await asyncio.sleep(0.2)
 
 
 async def _ended_epochs(topics: TopicsConfig, settings: Settings) -> dict[str, str]:
-    """The epoch of the commands in the log that the backup was taken of; none if it goes on."""
+    """Return the epoch of `mailbox.commands` in the log of the backup; {} if that log is in use."""
     epoch = await epoch_of(settings, COMMANDS)
     if epoch is None:
         return {}
-    known = {COMMANDS: epoch}
-    return known if await _patiently(lambda: ended_epochs(topics, known)) else {}
+    epochs = {COMMANDS: epoch}
+    return epochs if await _retry(lambda: ended_epochs(topics, epochs)) else {}
 
 
 async def _put_back(config: Config, topics: TopicsConfig, settings: Settings) -> None:
@@ -68,9 +71,9 @@ async def _put_back(config: Config, topics: TopicsConfig, settings: Settings) ->
     if not records.exists():
         return
     epochs = await _ended_epochs(topics, settings)
-    river = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
-    async with running(KafkaPublisher(river)) as publisher:
+    publisher_config = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
+    async with running(KafkaPublisher(publisher_config)) as publisher:
         count = await log_snapshot.put_back(config.bootstrap, publisher, records, epochs=epochs)
     records.unlink()
     sync(records.parent)  # a power cut must not bring the file, and so its records, back
-    log.info("put back %d records that the backup had found in the log", count)
+    log.info("published %d records of the backup's log again", count)

@@ -1,4 +1,4 @@
-"""The TLS certificate that a process presents, by the settings."""
+"""TLS certificate of ingress and api, by the settings."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -9,19 +9,22 @@ from mail.lifecycle import repeating
 
 
 def pair_of(config: Config) -> CertificatePaths:
-    """The operator's certificate and key, else our own, which is perhaps not made yet."""
+    """Return the paths of the configured pair, else of the self-signed pair (if it exists)."""
     if config.tls_cert and config.tls_key:
         return CertificatePaths(config.tls_cert, config.tls_key)
     return CertificatePaths(config.home / "tls" / CERTIFICATE, config.home / "tls" / KEY)
 
 
 def certificate_of(config: Config) -> Certificate:
-    """Ready to be presented; our own is made when there is none. BadCertificate: of no use."""
+    """Load the certificate; create the self-signed pair if no pair is configured.
+
+    Raises BadCertificate: the pair cannot be used.
+    """
     if config.tls_cert is None:
         ensure_own(config.home / "tls", config.hostname)
     return Certificate(pair_of(config))
 
 
 def presenting(certificate: Certificate) -> AbstractAsyncContextManager[None]:
-    """Within the block, a new certificate is taken soon after its files have changed."""
+    """Within the block, reload the certificate within LOOK_EVERY_S of a change of its files."""
     return repeating("certificate", certificate.look, LOOK_EVERY_S)

@@ -36,9 +36,10 @@ from stores.sqlite.search.index import SqliteSearchIndex
 
 
 class Adapters:
-    """Opens adapters on demand and closes them together, last first.
+    """Opens adapters on demand and closes them together, in reverse order.
 
-    `existing`: files that are not there, or of an older schema, are StoreUnavailable.
+    With `existing`, a file that is missing or has an older schema raises StoreUnavailable; without,
+    it is created or migrated.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which adapter stands behind which port. The one place that knows both sides.
+"""Open the adapters of the configured profile for commands and roles.
 
 Embedded profile: SQLite, synced local content, FTS5, clamd and spamd over unix sockets.
 """
@@ -10,11 +10,7 @@ from cli.config.config import Config, load
 from cli.stack_addresses import load_running
 from cli.wiring.embedded import Adapters
 from mail.errors import Refused
-from mail.ports import (
-    Directory,
-    MailStore,
-    Quarantine,
-)
+from mail.ports import Directory, MailStore, Quarantine
 from stack.privileges import PrivilegeError, become
 from stack.state_folder import StateFolderError, existing
 from stores.sqlite.database_file import CommitTimes
@@ -22,7 +18,10 @@ from streams.config import Bootstrap
 
 
 def become_owner(config: Config) -> None:
-    """As root, become the owner of the state folder. Refused: there is none that we can use."""
+    """As root, become the owner of the state folder.
+
+    Raises Refused: there is no state folder, or it cannot be used.
+    """
     try:
         existing(config.home)
         become(config.home)
@@ -31,7 +30,7 @@ def become_owner(config: Config) -> None:
 
 
 def bootstrap() -> Bootstrap:
-    """The broker's address, for commands that read events: never as root. Refused."""
+    """Return the broker's address and secret, as the owner of the state folder. Raises Refused."""
     config = load_running()
     become_owner(config)
     return config.bootstrap
@@ -41,11 +40,11 @@ def bootstrap() -> Bootstrap:
 async def adapters(
     config: Config, commit_times: CommitTimes | None = None
 ) -> AsyncIterator[Adapters]:
-    """Adapters of the state folder in `config`; as root, we become its owner first.
+    """Open adapters on the state folder of `config`; as root, become its owner first.
 
-    They use what the start of the stack has made (cli/wiring/store_files.py), and count their
-    transactions in `commit_times`. Refused: there is no state folder yet, or it is not one that we
-    can use.
+    The adapters use the files that the start of the stack created (cli/wiring/store_files.py), and
+    count their transactions in `commit_times`. They are closed at the end of the block.
+    Raises Refused: there is no state folder, or it cannot be used.
     """
     become_owner(config)
     async with AsyncExitStack() as stack:

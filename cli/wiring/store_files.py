@@ -1,9 +1,9 @@
-"""The stores' files, created and migrated at the start of the stack, before any process uses them.
+"""Files of the stores: created and migrated at the start of the stack, before their first use.
 
-HOME/stores lists those that were made. A listed file that is gone was lost, or its disk is not
-mounted: the start is refused, since an empty file in its place would refuse everybody's mail.
-Every other process opens what is there: a command of a newer version must not change schemas under
-running processes of an older one.
+HOME/stores lists the files that were created. A listed file that is missing was lost, or its disk
+is not mounted. The start is then refused: with an empty file in its place, all mail would be
+refused. Every other process only opens existing files: a command of a newer version must not
+migrate schemas that running processes of an older version use.
 """
 
 from contextlib import AsyncExitStack
@@ -14,16 +14,19 @@ from mail.errors import Refused
 from stack.durable_files import write
 
 LIST = "stores"  # in HOME
-FILES = (  # those whose loss is a loss of mail
+FILES = (  # without these, mail is lost
     "mail.sqlite", "directory.sqlite", "quarantine.sqlite", "holders.sqlite", "ledger.sqlite",
     "content.sqlite",
 )  # fmt: skip
 
 
 async def prepare_stores(home: Path) -> None:
-    """Make or migrate every store of `home`, whose lock the caller holds. Refused."""
-    for name in sorted(_made(home / LIST)):
-        _check(home, name)
+    """Create or migrate every store of `home`. The caller holds its lock.
+
+    Raises Refused: a file is missing that was created before.
+    """
+    for name in sorted(_created_files(home / LIST)):
+        _check_present(home, name)
     async with AsyncExitStack() as stack:
         opened = Adapters(home, stack)
         await opened.mail_store()
@@ -36,15 +39,15 @@ async def prepare_stores(home: Path) -> None:
     write(home / LIST, "".join(f"{name}\n" for name in FILES))
 
 
-def _made(path: Path) -> set[str]:
-    """Names in the list; none where a former version made the state."""
+def _created_files(path: Path) -> set[str]:
+    """Return the names in the list; empty if a version without the list created the state."""
     return set(path.read_text(encoding="ascii").split()) & set(FILES) if path.exists() else set()
 
 
-def _check(home: Path, name: str) -> None:
+def _check_present(home: Path, name: str) -> None:
     path = home / "data" / name
     if not path.exists():
         raise Refused(
-            f"{path} is gone: mount its disk, or restore a backup; to begin with an empty one"
+            f"{path} is gone: mount its disk, or restore a backup; to begin with an empty file"
             f" remove the line {name} from {home / LIST}"
         )

@@ -1,4 +1,4 @@
-"""The doctor: each thing that is broken is named, with what to type, and nothing hangs him."""
+"""doctor: each fault is named with the command that corrects it, and no check can hang."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def disk(**differs: int) -> Disk:
         (hardware.processors(1), "note", "1"),
         (hardware.memory(8 * GIB, 5 * GIB), "ok", "8.0 GiB"),
         (hardware.memory(2 * GIB, 1 * GIB), "note", "2.0 GiB"),
-        (hardware.memory(8 * GIB, 100 * MIB), "problem", "0.1 GiB to be had"),
+        (hardware.memory(8 * GIB, 100 * MIB), "problem", "0.1 GiB available"),
         (hardware.open_files(resource.RLIM_INFINITY), "ok", "no limit"),
         (hardware.open_files(20_000), "note", "20000"),
         (hardware.open_files(1024), "problem", "1024"),
@@ -63,12 +63,12 @@ def disk(**differs: int) -> Disk:
         (hardware.clock(1000.0, 999.0, synchronised=True), "ok", "synchronised"),
         (hardware.clock(9000.0, 1000.0, synchronised=True), "problem", "8000 s behind"),
         (hardware.clock(0.0, 1000.0, synchronised=False), "note", "synchronised"),
-        (folder.certificate(None), "note", "none"),
+        (folder.certificate(None), "note", "no readable certificate"),
         (folder.certificate(90 * DAY_S, 0.0), "ok", "90 days"),
         (folder.certificate(20 * DAY_S, 0.0), "note", "ends in 20 days"),
         (folder.certificate(2 * DAY_S, 0.0), "problem", "ends in 2 days"),
         (folder.certificate(0.0, 3 * DAY_S), "problem", "ended 3 days ago"),
-        (folder.backup(None), "note", "none"),
+        (folder.backup(None), "note", "no backup"),
         (folder.backup(2.0 * DAY_S), "ok", "2 days old"),
         (folder.backup(9.0 * DAY_S), "note", "9 days old"),
         (settings({"POSTRIVER_HTP_PORT": "1"}), "note", "HTP_PORT is no setting"),
@@ -97,7 +97,7 @@ def test_old_and_missing_signatures_say_how_to_have_fresh_ones() -> None:
     assert finding.level is Level.PROBLEM
 
 
-def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
+def test_the_status_of_the_supervisor_is_judged(home_path: Path) -> None:
     row = {"name": "scan", "restarts": 4}
     held = {
         "stage": "scan", "topic": "mail.validated", "partition": 3, "offset": 120,
@@ -112,7 +112,7 @@ def test_what_the_supervisor_says_is_judged(home_path: Path) -> None:
     assert (broken.level.value, "clamd: ended by" in broken.what) == ("problem", True)
     assert broken.do.endswith("/log/clamd.log")
     assert (warned.level.value, warned.what) == ("problem", "one mail is missing")
-    assert "scan was started again 4 times" in restarts.what
+    assert "scan was restarted 4 times" in restarts.what
     assert levels(streams.held(status, at_ms=60_000)) == ["note"]
     assert "dead-letters park mail.validated@3-120" in streams.held(status, at_ms=0)[0].do
     assert levels(streams.held(status, at_ms=3_600_000)) == ["problem"]
@@ -122,9 +122,9 @@ def test_a_changed_configuration_is_named_by_its_line(home_path: Path) -> None:
     with claimed(home_path) as home:
         path = properties_path(home)
         path.write_text("a=1\nb=2\n")
-        assert levels(engines._same("x", path, {"a": "1", "b": "2"}, "=")) == ["ok"]
-        (finding,) = engines._same("x", path, {"a": "1", "b": "3"}, "=")
-    assert "b is 2, wanted 3" in finding.what
+        assert levels(engines._compare("x", path, {"a": "1", "b": "2"}, "=")) == ["ok"]
+        (finding,) = engines._compare("x", path, {"a": "1", "b": "3"}, "=")
+    assert "b is 2, expected 3" in finding.what
     assert "postriver up" in finding.do
 
 
@@ -143,24 +143,25 @@ async def test_a_check_that_hangs_or_breaks_is_a_finding(monkeypatch: pytest.Mon
 
 @pytest.fixture
 def home_path() -> Iterator[Path]:
-    """Where the service's user gets to as well."""
+    """A folder that the user of the service can reach too."""
     with tempfile.TemporaryDirectory(prefix="postriver-") as folder:
         Path(folder).chmod(0o711)
         yield Path(folder) / "home"
 
 
 def examined(home: Path, **env: str) -> tuple[int, dict[str, dict]]:
-    """Exit code, and the last finding that is not ok of each check."""
+    """Return the exit code, and of each check the last finding that is not ok."""
     done = subprocess.run(
         [str(POSTRIVER), "doctor", "--json"], capture_output=True, text=True, check=False,
         env={**os.environ, "POSTRIVER_HOME": str(home), **env},
     )  # fmt: skip
-    found = json.loads(done.stdout)
-    assert found["problems"] == sum(f["level"] == "problem" for f in found["findings"])
-    return done.returncode, {f["check"]: f for f in found["findings"] if f["level"] != "ok"}
+    report = json.loads(done.stdout)
+    findings = report["findings"]
+    assert report["problems"] == sum(row["level"] == "problem" for row in findings)
+    return done.returncode, {row["check"]: row for row in findings if row["level"] != "ok"}
 
 
-def test_files_come_and_go_while_their_owners_are_looked_at(home_path: Path) -> None:
+def test_files_deleted_while_their_owner_is_checked_are_ignored(home_path: Path) -> None:
     ended = threading.Event()
 
     def come_and_go() -> None:
@@ -173,7 +174,7 @@ def test_files_come_and_go_while_their_owners_are_looked_at(home_path: Path) -> 
         passing = threading.Thread(target=come_and_go)
         passing.start()
         try:
-            levels = [one.level for _ in range(1_000) for one in folder.owned(home)]
+            levels = [row.level for _ in range(1_000) for row in folder.owned(home)]
         finally:
             ended.set()
             passing.join()
@@ -185,7 +186,7 @@ def test_a_broken_machine_without_a_stack(home_path: Path) -> None:
     assert code == 1
     assert "no Postriver state here yet" in found["state"]["what"]
     assert "no Kafka in /none" in found["kafka"]["what"]
-    assert not home_path.exists(), "the doctor makes nothing"
+    assert not home_path.exists(), "the doctor creates no file"
     with claimed(home_path):
         pass
     if os.geteuid() == 0:  # the doctor becomes the owner, as every command does
@@ -219,7 +220,7 @@ def test_a_bad_value_is_named_and_a_newer_state_refused(home_path: Path) -> None
     assert (code, "version 99" in found["state"]["what"]) == (1, True)
 
 
-def test_ports_below_are_all_named() -> None:
+def test_every_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         assert (

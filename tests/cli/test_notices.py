@@ -18,7 +18,7 @@ NOW_MS = 1_800_000_000_000
 DAY_MS = 86_400_000
 HELD = {"engine": "clamd", "since_ms": NOW_MS - 16 * 60_000, "detail": "no answer"}
 STATUS = {
-    "warnings": ["disk: 1800 MiB free at /x; at half of that no mail is taken"],
+    "warnings": ["disk: 1800 MiB free at /x; at half of that mail is refused"],
     "roles": [{"name": "scan", "held": [HELD, HELD]}, {"name": "index", "held": []}],
 }
 
@@ -64,7 +64,7 @@ async def desk(tmp_path: Path) -> Desk:
 
 
 def test_causes_stay_while_figures_change() -> None:
-    later = {"warnings": ["disk: 1700 MiB free at /x; at half of that no mail is taken"]}
+    later = {"warnings": ["disk: 1700 MiB free at /x; at half of that mail is refused"]}
     first, second = next(notices_of(STATUS, NOW_MS)), next(notices_of(later, NOW_MS))
     assert first.cause == second.cause
     assert first.text != second.text
@@ -82,7 +82,7 @@ async def test_each_cause_is_told_once_a_day_across_starts(desk: Desk) -> None:
     desk.now_ms += 60_000
     await desk.notifier.look()
     assert len(desk.lines) == 2
-    assert len(desk.mails) == 4  # told again, and known by its id
+    assert len(desk.mails) == 4  # published again, with the same id
     assert {mail.mail_id for mail in desk.mails[:2]} == {mail.mail_id for mail in desk.mails[2:]}
     desk.now_ms += DAY_MS
     await desk.notifier.look()

@@ -1,4 +1,4 @@
-"""Commands find the stack of their state folder, whatever its ports are."""
+"""Commands find the ports of the stack that runs on their state folder."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from cli.config.config import load
 from cli.config.setting_reader import BadSetting
-from cli.stack_addresses import load_running, told
+from cli.stack_addresses import load_running, published_settings
 from stack.state_folder import StateFolder, claimed
 from stack.supervision.client import write_settings
 
@@ -26,7 +26,7 @@ def home(tmp_path: Path) -> Iterator[StateFolder]:
 @pytest.fixture
 def shell(home: StateFolder) -> dict[str, str]:
     """What a shell says in which a command is typed."""
-    write_settings(home, told(load({**OTHERS, "POSTRIVER_HOME": str(home.path)})))
+    write_settings(home, published_settings(load({**OTHERS, "POSTRIVER_HOME": str(home.path)})))
     return {"POSTRIVER_HOME": str(home.path)}
 
 
@@ -51,7 +51,7 @@ def test_a_shell_that_says_the_same_is_right(shell: dict[str, str]) -> None:
         ("POSTRIVER_BIND", "0.0.0.0", "POSTRIVER_BIND=127.0.0.1"),
     ],
 )
-def test_a_shell_that_contradicts_is_told(
+def test_a_shell_that_contradicts_is_refused(
     shell: dict[str, str], name: str, value: str, wanted: str
 ) -> None:
     with pytest.raises(BadSetting, match=f"^{name}=.*{wanted}; unset {name}"):

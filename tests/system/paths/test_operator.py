@@ -1,4 +1,4 @@
-"""What an operator sees of a running stack: metrics that alerts can rely on, and the doctor."""
+"""A running stack for the operator: metrics that alerts use, and the doctor."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.support import mails
 from tests.support.stack_world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
-# What may be wrong where the tests run, and is no fault of the stack.
+# Checks of the machine that runs the tests.
 OF_THE_MACHINE = {"signatures", "memory", "files", "disk", "log", "inodes", "fsync", "clock"}
 NO_BASE_UNIT = re.compile(r"_(ms|us|minutes|hours|days|kb|kib|mb|mib|percent)(_|$)")
 
@@ -32,12 +32,12 @@ def page(running: World) -> str:
 
 def families(running: World) -> dict[str, Metric]:
     found = list(text_string_to_metric_families(page(running)))
-    assert len({family.name for family in found}) == len(found), "a family stands there twice"
+    assert len({family.name for family in found}) == len(found), "a family occurs twice"
     return {family.name: family for family in found}
 
 
 def series(found: Iterable[Metric]) -> set[str]:
-    """Every name that a query may use, whether a sample stands there yet or not."""
+    """Return every name that a query may use, with or without a sample."""
     ends = {
         "counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count"),
     }  # fmt: skip
@@ -68,7 +68,7 @@ def test_metrics_follow_the_conventions(running: World, ann: Client) -> None:
 
 
 def files(found: dict[str, Metric]) -> set[str]:
-    """Those that were written; the index comes last."""
+    """Return the SQLite files with commits; the index is written last."""
     return {s.labels["file"] for s in found["postriver_sqlite_commit_seconds"].samples}
 
 
@@ -90,7 +90,7 @@ def test_the_doctor_on_a_running_stack_names_a_changed_topic(running: World) -> 
     try:
         (topics,) = [one for one in examined(running) if one["check"] == "topics"]
         assert topics["level"] == "problem"
-        assert topics["what"] == "mail.received: retention.ms is 604800000, wanted -1"
+        assert topics["what"] == "mail.received: retention.ms is 604800000, expected -1"
         assert "postriver up" in topics["do"]
     finally:
         asyncio.run(alter(bootstrap, right))
