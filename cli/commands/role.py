@@ -74,7 +74,7 @@ class _RoleName(click.Choice[str]):
     "--number",
     type=click.IntRange(1, PROCESSES_MAX),
     default=1,
-    help="The number of this process among those of the role: process 2 of api is api-2.",
+    help="The number of this process among the processes of ingress or api; 2 of api is api-2.",
 )
 def role(name: str, number: int) -> None:
     config = replace(load(), user=name, number=number)
