@@ -1,4 +1,4 @@
-"""Limits and settings of the edge; cli/ builds them from the environment."""
+"""Settings and limits of the API; cli/config builds them from the environment."""
 
 from dataclasses import dataclass
 
@@ -9,83 +9,85 @@ from schemas.directory import QUOTA_UNSET, Quota
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
-    """Every limit has a unit, every wait an end."""
+    """Limits have units in their names; every wait has a limit."""
 
-    epoch: int = 1  # of all mailboxes' seqs and uids: another, later one after a restore
+    epoch: int = 1  # of the seqs and uids of all mailboxes; a restore begins a later epoch
     host: str = "127.0.0.1"
     port: int = 8080
     reuse_port: bool = False  # several api processes behind one port
-    descriptors: tuple[int, ...] = ()  # sockets that listen already, instead of host and port
-    proxies: Networks = NONE  # whose word about clients is taken, see api/http/client_address.py
-    proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); the other one is not read
-    cors_origins: frozenset[str] = (
-        frozenset()
-    )  # pages that may ask from elsewhere, see api/http/cors.py
-    secure_cookies: bool = False  # True: every client is taken to have come by HTTPS
+    descriptors: tuple[int, ...] = ()  # inherited listening sockets; they replace host and port
+    proxies: Networks = NONE  # trusted proxies, see api/http/client_address.py
+    proxy_header: str = "x-forwarded-for"  # or `forwarded` (RFC 7239); only this header is read
+    cors_origins: frozenset[str] = frozenset()  # allowed origins, see api/http/cors.py
+    secure_cookies: bool = False  # True: treat every client as connected by HTTPS
 
-    connections_max: int = 12_000  # push sockets and whoever else connects
-    connections_per_peer_max: int = 256  # an office behind one address; by proxy: requests at once
-    requests_per_minute: int = 6_000  # of one user; 0: any number
-    anonymous_per_minute: int = 3_000  # requests without a sign-in, of one peer; 0: any number
+    connections_max: int = 12_000  # of all clients, push sockets included
+    connections_per_peer_max: int = 256  # room for an office; of a proxied client: requests at once
+    requests_per_minute: int = 6_000  # of one user; 0: unlimited
+    anonymous_per_minute: int = 3_000  # unauthenticated, of one peer; 0: unlimited
     tls_handshake_s: float = 10.0
-    body_max_s: float = 20.0  # for a request's body to come
+    body_max_s: float = 20.0  # to receive a request body
 
-    quota: Quota = QUOTA_UNSET  # of a user of whom nothing else is said
+    quota: Quota = QUOTA_UNSET  # of users without a quota of their own
 
     session_days: int = 30
-    session_use_s: int = 300  # the last use is written down no more often
-    login_failures_per_address: int = 10  # these limits: edge/login_limiter.py
+    session_use_s: int = 300  # least time between updates of a session's last use
+    login_failures_per_address: int = 10  # for these limits see edge/login_limiter.py
     login_failures_everywhere: int = 200
     login_failures_per_peer: int = 30
     login_window_s: float = 900.0
-    logins_per_hour: int = 20  # that succeed, of one user from one peer
+    logins_per_hour: int = 20  # successful, of one user from one peer
     logins_at_once: int = 2  # argon2 takes 64 MiB and a core each
-    logins_waiting: int = 64  # in turns by network, see edge/fair_turns.py
+    logins_waiting: int = 64  # in fair turns among networks, see edge/fair_turns.py
 
-    answer_timeout_s: float = 10.0  # a change not seen by then is answered 202
+    answer_timeout_s: float = 10.0  # for a change to become visible; then 202
     retry_after_s: int = 5
-    keepalive_s: float = 75.0  # idle; also for a request's whole head to come
+    keepalive_s: float = 75.0  # idle connection; also to receive a request head
     body_max_bytes: int = 64 * 1024
 
     page_default: int = 50
     page_max: int = 500
     cursor_max_chars: int = 512
 
-    work_s_per_minute: float = 30.0  # of the loop's time and of parsing, for one user
-    quick_max_bytes: int = 32 * 1024  # a common mail up to this is parsed on a thread, others by
-    quick_reads_at_once: int = 4  # children; see api/rest/message_parsing.py
+    work_s_per_minute: float = 30.0  # event loop and parsing time of one user
+    quick_max_bytes: int = 32 * 1024  # mails of usual structure up to this size are parsed
+    quick_reads_at_once: int = 4  # on threads, others in child processes
     quick_reads_per_user: int = 2
-    reads_at_once: int = 2  # by children, which are so many
+    reads_at_once: int = 2  # the number of the parser's child processes
     reads_per_user: int = 1
     reads_waiting: int = 256
-    searches_per_user: int = 8  # one is carried out, the others wait for it
-    search_s_per_minute: float = 20.0  # of the index's time, for one user
-    downloads_at_once: int = 32  # raw mails, attachments and long answers being sent
+    searches_per_user: int = 8  # one runs, the others wait
+    search_s_per_minute: float = 20.0  # index time of one user
+    downloads_at_once: int = 32  # raw mails, attachments and long responses
     downloads_per_user: int = 8
-    downloads_max_bytes: int = 256 * 1024 * 1024  # in memory for them
-    download_least_bytes_per_s: float = 8 * 1024  # that a reader must take, on average
-    download_stall_s: float = 60.0  # how late a reader may be by that rate
-    long_answer_bytes: int = 256 * 1024  # an answer over this takes a download's slot
-    text_max_chars: int = 512 * 1024  # of text and of html in an answer; /raw has the rest
+    downloads_max_bytes: int = 256 * 1024 * 1024  # memory for these downloads
+    download_least_bytes_per_s: float = 8 * 1024  # average that a client must read
+    download_stall_s: float = 60.0  # how far a client may fall behind that rate
+    long_answer_bytes: int = 256 * 1024  # a response over this size takes a download slot
+    text_max_chars: int = 512 * 1024  # of text and of html in a response; /raw has the rest
 
     sockets: int = 10_000
     sockets_per_user: int = 20
-    sockets_unsigned: int = 200  # opened, token not yet said
+    sockets_unsigned: int = 200  # open, not yet authenticated
     sockets_unsigned_per_peer: int = 10
-    socket_frames_per_minute: int = 60  # from the client, PING frames too; beyond: closed with 1008
-    socket_queue: int = 256  # events; a socket further behind is closed with 1013
-    socket_queue_bytes: int = 4 * 1024 * 1024  # of those events, by estimate; beyond: 1013
-    socket_behind_s: float = 5.0  # for the journal to show a step that the feed skipped; then 1013
+    socket_frames_per_minute: int = 60  # of the client, PING included; above: close code 1008
+    socket_queue: int = 256  # events that wait for a client; above: close code 1013
+    socket_queue_bytes: int = 4 * 1024 * 1024  # estimated size of these events; above: 1013
+    socket_behind_s: float = (
+        5.0  # for the journal to show a step that live events skipped; then 1013
+    )
     socket_send_buffer_bytes: int = 64 * 1024
     socket_message_max_bytes: int = 4 * 1024
     socket_ping_s: float = 30.0
     socket_token_s: float = 10.0
-    socket_goodbye_s: float = 5.0  # for the peer to answer a close
-    session_ends_s: float = 0.5  # until the sockets of an ended session are closed
-    session_check_s: float = 30.0  # and again each socket by itself, should an end be missed
+    socket_goodbye_s: float = 5.0  # for the peer to answer a close frame
+    session_ends_s: float = 0.5  # between polls for ended sessions
+    session_check_s: float = (
+        30.0  # between checks of each socket's session, in case a poll missed it
+    )
 
     def state(self, seq: int) -> str:
-        """What a client holds of a mailbox at `seq` (RFC 8620 §5.1); seqs of epochs are alike."""
+        """The mailbox's state string at `seq` (RFC 8620 §5.1); seqs repeat in another epoch."""
         return f"{self.epoch}-{seq}"
 
     @property
@@ -99,8 +101,9 @@ class ApiConfig:
         )
 
     def cookie(self, *, https: bool) -> str:
-        """The cookie's name: by HTTPS it is bound to the host (RFC 6265bis, __Host-).
+        """The name of the session cookie. By HTTPS the prefix __Host- binds it to the host.
 
-        Browsers share other cookies among ports, so there the port is part of it.
+        See RFC 6265bis. Browsers share cookies among the ports of a host, so the name for HTTP
+        contains the port.
         """
         return "__Host-postriver" if https else f"postriver_{self.port}"

@@ -1,4 +1,4 @@
-"""What handlers share, and what one call brings."""
+"""AppContext: what all handlers share. RequestContext: what a handler gets for one request."""
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -30,41 +30,41 @@ NotReadyReasons = Callable[[], list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppContext:
-    """One process's edge. `not_ready` is the composition root's to say."""
+    """State of one API process. The composition root supplies `not_ready`."""
 
     config: ApiConfig
     ports: ApiPorts
     not_ready: NotReadyReasons
     metrics: ApiMetrics
     authenticator: Authenticator
-    downloads: DownloadSlots
-    rates: RequestRates
-    anonymous: RequestRates  # by peer
-    searches: SearchTime
-    sockets: PushConnections
+    download_slots: DownloadSlots
+    request_rates: RequestRates
+    anonymous_rates: RequestRates  # by client address
+    search_time: SearchTime
+    push_connections: PushConnections
     connections: ConnectionLimiter
-    session_ends: EndedSessions
-    reads: FairTurns  # by user, as are those of small mails
-    quick_reads: FairTurns
-    work: WorkShares
+    ended_sessions: EndedSessions
+    parse_turns: FairTurns  # of the parser's child processes, among users
+    quick_parse_turns: FairTurns  # of threads for small mails, among users
+    work_shares: WorkShares
     domain_usages: UsageCache
 
     def count_anonymous(self, request: web.Request) -> None:
-        """Count a request without a sign-in to its peer. 429."""
-        self.anonymous.take(one_peer(request[CLIENT].address))
+        """Count an unauthenticated request of this client address. Raises Problem 429."""
+        self.anonymous_rates.take(one_peer(request[CLIENT].address))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """A request to a handler that anybody may call."""
+    """A request to a handler that needs no authentication."""
 
-    edge: AppContext
+    context: AppContext
     request: web.Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticatedRequest(RequestContext):
-    """A request of somebody who is signed in."""
+    """A request of an authenticated user."""
 
     caller: AuthenticatedUser
 
@@ -75,13 +75,13 @@ class AuthenticatedRequest(RequestContext):
 
 RequestHandler = Callable[[RequestContext], Awaitable[web.StreamResponse]]
 AuthenticatedHandler = Callable[[AuthenticatedRequest], Coroutine[Any, Any, web.StreamResponse]]
-USER_ID = web.RequestKey("user_id", str)  # of who is signed in
-EDGE: web.AppKey[AppContext] = web.AppKey("edge", AppContext)
+USER_ID = web.RequestKey("user_id", str)  # of the authenticated user
+CONTEXT: web.AppKey[AppContext] = web.AppKey("context", AppContext)
 
 
-def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons) -> AppContext:
+def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons) -> AppContext:
     metrics = ApiMetrics()
-    sockets = PushConnections(config, metrics)
+    push_connections = PushConnections(config, metrics)
     return AppContext(
         config=config,
         ports=ports,
@@ -94,23 +94,23 @@ def make_edge(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons)
             at_once=config.logins_at_once,
             waiting_max=config.logins_waiting,
         ),
-        downloads=DownloadSlots(config),
-        rates=RequestRates(config.requests_per_minute, time.monotonic),
-        anonymous=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
-        searches=SearchTime(config, time.monotonic),
-        sockets=sockets,
+        download_slots=DownloadSlots(config),
+        request_rates=RequestRates(config.requests_per_minute, time.monotonic),
+        anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
+        search_time=SearchTime(config, time.monotonic),
+        push_connections=push_connections,
         connections=ConnectionLimiter(
             total_max=config.connections_max, per_peer_max=config.connections_per_peer_max
         ),
-        session_ends=EndedSessions(ports.sessions, sockets),
-        reads=FairTurns(
+        ended_sessions=EndedSessions(ports.sessions, push_connections),
+        parse_turns=FairTurns(
             config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user
         ),
-        quick_reads=FairTurns(
+        quick_parse_turns=FairTurns(
             config.quick_reads_at_once,
             config.reads_waiting,
             slots_per_key=config.quick_reads_per_user,
         ),
-        work=WorkShares(config, time.monotonic),
+        work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(ports.store.domain_usage),
     )

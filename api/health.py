@@ -29,7 +29,7 @@ async def healthz(call: RequestContext) -> web.StreamResponse:
 
 async def readyz(call: RequestContext) -> web.StreamResponse:
     """503 until the process reports ready and the stores answer."""
-    if call.edge.not_ready() or not await _stores_answer(call):
+    if call.context.not_ready() or not await _stores_answer(call):
         return json_response(Readiness(status="not ready"), status=503)
     return json_response(Readiness(status="ready"))
 
@@ -37,8 +37,8 @@ async def readyz(call: RequestContext) -> web.StreamResponse:
 async def _stores_answer(call: RequestContext) -> bool:
     """Whether directory and mail store answer a cheap read, of a user that does not exist."""
     try:
-        await call.edge.ports.users.user("nobody")
-        await call.edge.ports.store.folders("nobody")
+        await call.context.ports.users.user("nobody")
+        await call.context.ports.store.folders("nobody")
     except Transient:
         return False
     return True

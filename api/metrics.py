@@ -1,4 +1,4 @@
-"""Counts for whoever exposes them: requests by route and status, time spent, sockets."""
+"""Counters of the API: requests by route and status, response times, sockets."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ class ApiMetrics:
     sockets: int = 0
     sockets_closed_slow: int = 0
 
-    def seen(self, method: str, route: str, status: int, took_s: float | None) -> None:
-        """An answer; `took_s` None for one that lasts as long as its client likes."""
+    def count_response(self, method: str, route: str, status: int, took_s: float | None) -> None:
+        """Count a response; `took_s` None for a WebSocket, whose duration the client decides."""
         self.requests[method, route, status] += 1
         if took_s is not None:
             self.times[method, route].seen(took_s)

@@ -1,4 +1,4 @@
-"""/v1/openapi.json: built from the table of routes and the structs, so that it cannot drift."""
+"""/v1/openapi.json, generated from the routes and their structs."""
 
 import re
 from http import HTTPStatus
@@ -19,12 +19,12 @@ from mail.query.values import ZONE_MAX_CHARS
 
 PATH = "/v1/openapi.json"
 QUERY_HELP = (
-    "Words, all of which must be found; `OR` between two, `-` before what is excluded, "
-    'parentheses, "a phrase", a beginning*; from: to: cc: subject: body: filename: in: '
+    "Words, all of which must match; `OR` between alternatives, `-` before an exclusion, "
+    'parentheses, "a phrase", a prefix*; from: to: cc: subject: body: filename: in: '
     "is:unread|read|flagged has:attachment before: after: older_than:7d newer_than: larger:5M "
     "smaller:"
 )
-_MOMENT = "A day such as 2026-11-24, or a moment of RFC 3339."
+_TIME = "A day such as 2026-11-24, or an RFC 3339 timestamp."
 _REF = "#/components/schemas/{name}"
 
 
@@ -69,9 +69,9 @@ def _parameters(route: Route, config: ApiConfig) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    known = _query_schemas(config)
+    schemas = _query_schemas(config)
     in_query = [
-        {"name": name, "in": "query", "required": name == "q", "schema": known[name]}
+        {"name": name, "in": "query", "required": name == "q", "schema": schemas[name]}
         for name in route.query
     ]
     in_header = [
@@ -89,13 +89,13 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
     return {
         **{name: {"type": "boolean"} for name in ("unread", "flagged", "has_attachments")},
         "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},
-        "after": {"type": "string", "description": f"{_MOMENT} Received then or later."},
-        "before": {"type": "string", "description": f"{_MOMENT} Received earlier."},
+        "after": {"type": "string", "description": f"{_TIME} Received at that time or later."},
+        "before": {"type": "string", "description": f"{_TIME} Received before that time."},
         "after_uid": {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
         "since": {
             "type": "string",
             "pattern": f"^{STATE}$",
-            "description": "The last `state` seen through; 0: from the beginning.",
+            "description": "The last `state` processed; 0: from the beginning.",
         },
         "limit": {
             "type": "integer",
@@ -115,22 +115,22 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
             "type": "string",
             "maxLength": ZONE_MAX_CHARS,
             "default": "UTC",
-            "description": "The time zone (IANA) in which days are meant.",
+            "description": "The time zone of days (IANA).",
         },
     }
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    found = {str(route.status): _success(route)}
-    for status, answer in route.also:
-        described = {"content": _json(answer)} if answer else {}
-        found[str(status)] = {"description": _phrase(status), **described}
+    responses = {str(route.status): _success(route)}
+    for status, body in route.also:
+        content = {"content": _json(body)} if body else {}
+        responses[str(status)] = {"description": _phrase(status), **content}
     if IF_NONE_MATCH in route.conditions:
-        found["304"] = {"description": _phrase(304)}
+        responses["304"] = {"description": _phrase(304)}
     conditional = (412,) if IF_MATCH in route.conditions else ()
     for status in sorted({*route.problems, *route.common_problems, *conditional}):
-        found.setdefault(str(status), _problem(status))
-    return found
+        responses.setdefault(str(status), _problem(status))
+    return responses
 
 
 def _success(route: Route) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the edge needs of the world."""
+"""The ports that the API needs; cli passes in the adapters."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ from parsing.in_process import InProcessParser
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiPorts:
-    """The edge reads stores, and writes only sessions and commands: one writer per mailbox."""
+    """The API reads stores, writes sessions and login records, and publishes mailbox commands."""
 
     store: MailStore
     contents: ContentStore

@@ -1,7 +1,7 @@
-"""Every failure as problem details (RFC 9457), and nothing of our insides in them.
+"""Problem details (RFC 9457) for every failure; they reveal no internals.
 
-`code` is ours and stable, for programs; `detail` is for people. Whatever is unknown, malformed or
-another's gets one and the same 404, so that ids cannot be probed.
+`code` is stable, for programs; `detail` is for people. Unknown ids, malformed ids and ids of other
+users get the same 404, so that ids cannot be probed.
 """
 
 from http import HTTPStatus
@@ -27,13 +27,13 @@ class ProblemDetails(msgspec.Struct, kw_only=True):
     detail: str
     code: str
     position: int | msgspec.UnsetType = msgspec.UNSET  # character index into `q`, from 0
-    place: str | msgspec.UnsetType = msgspec.UNSET  # JSON path or parameter that is at fault
-    incident: str | msgspec.UnsetType = msgspec.UNSET  # names the entry in our log
-    snapshot: str | msgspec.UnsetType = msgspec.UNSET  # where to start instead
+    place: str | msgspec.UnsetType = msgspec.UNSET  # JSON path, or parameter, of the fault
+    incident: str | msgspec.UnsetType = msgspec.UNSET  # id of the log entry
+    snapshot: str | msgspec.UnsetType = msgspec.UNSET  # resource to start from instead
 
 
 class Members(TypedDict, total=False):
-    """The extensions that a problem may have."""
+    """Extension members of ProblemDetails."""
 
     position: int
     place: str
@@ -42,7 +42,7 @@ class Members(TypedDict, total=False):
 
 
 class Problem(Exception):
-    """Answer with problem details; `headers` go along."""
+    """A failure that becomes a response with problem details and `headers`."""
 
     def __init__(
         self,
@@ -73,18 +73,18 @@ class Problem(Exception):
 
 
 def not_found() -> Problem:
-    return Problem(404, "not_found", "There is nothing here.")
+    return Problem(404, "not_found", "Not found.")
 
 
 def unauthorized() -> Problem:
-    """One answer for no token, a bad one, an ended session and a disabled user (RFC 6750 §3)."""
+    """The same for a missing or invalid token, an ended session, a disabled user (RFC 6750 §3)."""
     return Problem(
         401, "unauthorized", "Sign in first.", headers={"WWW-Authenticate": 'Bearer realm="mail"'}
     )
 
 
 def wrong_credentials() -> Problem:
-    """One answer for an unknown address, a wrong password and a disabled user."""
+    """The same for an unknown address, a wrong password and a disabled user."""
     return Problem(
         401,
         "wrong_credentials",
@@ -94,20 +94,20 @@ def wrong_credentials() -> Problem:
 
 
 def wrong_password() -> Problem:
-    """The session stays: a 401 would mean that it is over."""
+    """403, since 401 would mean that the session has ended."""
     return Problem(403, "wrong_password", "The old password is wrong.")
 
 
 def cross_site() -> Problem:
-    return Problem(403, "cross_site", "A page of another site may not do this with your cookie.")
+    return Problem(403, "cross_site", "A page of another site must not use your cookie for this.")
 
 
 def feed_gone() -> Problem:
-    """Beyond the horizon, or of another epoch: what there is now, then its changes."""
+    """The journal is folded beyond `since`, or `since` is of another epoch: take a snapshot."""
     return Problem(
         410,
         "feed_gone",
-        "These changes are not kept any more: take the snapshot, then go on from its state.",
+        "These changes are no longer kept: get the snapshot, then continue from its state.",
         snapshot="/v1/snapshot",
     )
 
@@ -116,7 +116,7 @@ def unavailable(retry_after_s: int) -> Problem:
     return Problem(
         503,
         "unavailable",
-        "A part of the service does not answer now; try again.",
+        "A part of the service does not answer now; try again later.",
         headers={"Retry-After": str(retry_after_s)},
     )
 
@@ -131,24 +131,24 @@ def bad_request(code: str, detail: str, place: str) -> Problem:
 
 
 def of_error(error: PostriverError, retry_after_s: int) -> Problem | None:
-    """The problem that a named failure is to a client; None when it is our own fault."""
+    """The problem that reports `error` to a client; None for an internal error."""
     match error:
         case Transient():
             return unavailable(retry_after_s)
         case SearchTimedOut():
             return Problem(400, "search_too_broad", str(error), place="query:q")
         case Refused():
-            return _of_refusal(error)
+            return _of_refused(error)
         case _:
             return None
 
 
-def _of_refusal(error: Refused) -> Problem:
+def _of_refused(error: Refused) -> Problem:
     match error:
         case WrongCredentials():
             return wrong_credentials()
         case LoginRateLimited():
-            return too_many("Too many tries to sign in; wait.", error.wait_ms / 1000)
+            return too_many("Too many login attempts; wait.", error.wait_ms / 1000)
         case NotFound():
             return not_found()
         case BadQuery():
@@ -158,15 +158,15 @@ def _of_refusal(error: Refused) -> Problem:
 
 
 _HTTP_DETAILS = {
-    404: ("not_found", "There is nothing here."),
-    405: ("method_not_allowed", "This place does not take that method; see Allow."),
-    413: ("too_large", "The request's body is too large."),
-    417: ("expectation_failed", "This expectation cannot be met."),
+    404: ("not_found", "Not found."),
+    405: ("method_not_allowed", "The resource does not support the method; see Allow."),
+    413: ("too_large", "The request body is too large."),
+    417: ("expectation_failed", "The expectation is not supported."),
 }
 
 
 def of_http(error: web.HTTPException) -> Problem:
-    """What aiohttp itself refuses, in our form."""
-    code, detail = _HTTP_DETAILS.get(error.status, ("refused", "The request cannot be taken."))
+    """Problem details for a request that aiohttp refuses."""
+    code, detail = _HTTP_DETAILS.get(error.status, ("refused", "The request is refused."))
     kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
     return Problem(error.status, code, detail, headers=kept)

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from api.context import (
-    EDGE,
+    CONTEXT,
     USER_ID,
     AuthenticatedHandler,
     AuthenticatedRequest,
@@ -21,7 +21,7 @@ from api.context import (
 )
 from api.http.authentication import authenticate
 from api.limits.request_rates import RATES
-from api.limits.work_shares import on_the_loop
+from api.limits.work_shares import measure_loop_time
 from api.problems import Problem
 from mail.clock import now_ms
 
@@ -61,7 +61,7 @@ class OpenRoute(Route):
     handler: RequestHandler
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self.handler(RequestContext(edge=request.app[EDGE], request=request))
+        return await self.handler(RequestContext(context=request.app[CONTEXT], request=request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +75,14 @@ class AuthenticatedRoute(Route):
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Authenticate before any other check, then charge the request and its work to the user."""
-        edge = request.app[EDGE]
+        context = request.app[CONTEXT]
         try:
-            caller = await authenticate(request, edge.config, edge.ports, now_ms())
+            caller = await authenticate(request, context.config, context.ports, now_ms())
         except Problem:
-            edge.count_anonymous(request)
+            context.count_anonymous(request)
             raise
         user_id = request[USER_ID] = caller.user.user_id
-        request[RATES] = edge.rates.take(user_id)
-        edge.work.admit(user_id)
-        work = self.handler(AuthenticatedRequest(edge=edge, request=request, caller=caller))
-        return await on_the_loop(work, partial(edge.work.charge, user_id))
+        request[RATES] = context.request_rates.take(user_id)
+        context.work_shares.admit(user_id)
+        work = self.handler(AuthenticatedRequest(context=context, request=request, caller=caller))
+        return await measure_loop_time(work, partial(context.work_shares.charge, user_id))

@@ -1,4 +1,4 @@
-"""All routes. Each resource declares its own beside its handlers."""
+"""All routes. The file of each resource declares ROUTES next to the handlers."""
 
 from api import health
 from api.push import websocket

@@ -8,11 +8,11 @@ and all name one content: what is measured on them is reading.
 import argparse
 import asyncio
 
-from api.http.authentication import new_token, token_sha256
 from benchmarks import fixtures
 from benchmarks.stack import in_home, say
 from cli.config.config import Config
 from cli.wiring.profile import adapters
+from edge.session_tokens import new_token, token_sha256
 from mail.clock import now_ms
 from mail.ids import new_id
 from mail.ports import Directory, MailStore

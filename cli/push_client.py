@@ -8,10 +8,10 @@ from typing import Any
 
 import aiohttp
 
-from api.http.authentication import new_token, token_sha256
 from cli.config.config import Config
 from cli.wiring.certificates import pair_of
 from cli.wiring.profile import open_directory
+from edge.session_tokens import new_token, token_sha256
 from mail.clock import now_ms
 from mail.errors import Refused
 from operations.accounts import get_user

@@ -1,12 +1,9 @@
-"""Sign-ins: a random token whose SHA-256 alone is stored, as bearer (RFC 6750) or cookie.
+"""Authentication by session token, sent as bearer (RFC 6750) or cookie.
 
-A cookie is sent by a browser whoever made the request, so with a cookie the browser's own word
-about where the request comes from is checked (Fetch Metadata, Origin of RFC 6454).
+Browsers attach a cookie to requests that other sites' pages cause. So a request with a cookie that
+changes something must come from our own page (Fetch Metadata, Origin of RFC 6454).
 """
 
-import hashlib
-import re
-import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -16,34 +13,25 @@ from api.config import ApiConfig
 from api.http.client_address import CLIENT
 from api.ports import ApiPorts
 from api.problems import cross_site, unauthorized
+from edge.session_tokens import is_token, token_sha256
 from mail.clock import DAY_MS
 from schemas.directory import Session, User
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-_SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
+_SAFE_METHODS = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 SIGN_INS_KEPT_MS = 90 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticatedUser:
-    """Who asks, and by which sign-in."""
+    """The user of a request, and the session that authenticates it."""
 
     user: User
     session: Session
 
 
-def new_token() -> str:
-    """256 random bits, 43 characters."""
-    return secrets.token_urlsafe(32)
-
-
-def token_sha256(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 async def caller_of_token(ports: ApiPorts, token: str, now_ms: int) -> AuthenticatedUser | None:
-    """Who signed in with `token`; None when nobody, no longer, or the user is disabled."""
-    if not _TOKEN.fullmatch(token):
+    """The user of `token`; None: unknown or expired session, or disabled user."""
+    if not is_token(token):
         return None
     return await caller_of_hash(ports, token_sha256(token), now_ms)
 
@@ -57,7 +45,7 @@ async def caller_of_hash(ports: ApiPorts, sha256: str, now_ms: int) -> Authentic
 
 
 def bearer_of(request: web.Request) -> str | None:
-    """The bearer token; "" when there is an Authorization header of another kind."""
+    """The bearer token; None without Authorization, "" for another scheme."""
     header = request.headers.get(hdrs.AUTHORIZATION)
     if header is None:
         return None
@@ -68,11 +56,14 @@ def bearer_of(request: web.Request) -> str | None:
 async def authenticate(
     request: web.Request, config: ApiConfig, ports: ApiPorts, now_ms: int
 ) -> AuthenticatedUser:
-    """The caller, by Authorization header or else by cookie. 401; 403 from another site's page."""
+    """The user, by Authorization header or else by cookie; records the last use of the session.
+
+    Raises Problem: 401 without a valid session; 403 for a cookie sent by another site's page.
+    """
     token = bearer_of(request)
     if token is None:
         token = request.cookies.get(cookie_of(request, config), "")
-        if request.method not in _SAFE and not from_own_page(request):
+        if request.method not in _SAFE_METHODS and not from_own_page(request):
             raise cross_site()
     caller = await caller_of_token(ports, token, now_ms)
     if caller is None:
@@ -83,9 +74,10 @@ async def authenticate(
 
 
 def from_own_page(request: web.Request) -> bool:
-    """Whether the browser says so. `same-site` is not enough: other ports are of the same site.
+    """Whether Sec-Fetch-Site and Origin, where present, name our own origin.
 
-    Without either header the request is no browser's, and nobody was tricked into it.
+    `same-site` is refused: other ports of the host are the same site. A request without both
+    headers is not from a browser, so no page can have caused it.
     """
     fetch_site = request.headers.get("Sec-Fetch-Site")
     if fetch_site is not None and fetch_site not in {"same-origin", "none"}:
@@ -94,9 +86,10 @@ def from_own_page(request: web.Request) -> bool:
 
 
 def own_origin(request: web.Request) -> bool:
-    """Whether Origin names the host that was asked for, and HTTPS when that was asked for.
+    """Whether Origin has the host of the request, and HTTPS if the request came by HTTPS.
 
-    A plain request may be of an HTTPS page: its proxy is perhaps not one that we are told of.
+    An HTTP request may have an HTTPS origin: TLS may end at a proxy that is not configured as
+    trusted.
     """
     try:
         origin = urlsplit(request.headers.get(hdrs.ORIGIN, ""))
@@ -125,15 +118,15 @@ def set_cookie(
 
 
 def device_of(request: web.Request, config: ApiConfig) -> str | None:
-    """The token of the browser, by which we know it again at a sign-in; it signs nobody in."""
+    """The device token of the browser, which recognizes it at a login and authenticates nothing."""
     token = request.cookies.get(_device_cookie(request, config), "")
-    return token if _TOKEN.fullmatch(token) else None
+    return token if is_token(token) else None
 
 
 def set_device(
     response: web.StreamResponse, request: web.Request, config: ApiConfig, device: str
 ) -> None:
-    """It outlives the session: see edge/login_limiter.py."""
+    """Set the device token; it outlives the session, see edge/login_limiter.py."""
     response.set_cookie(
         _device_cookie(request, config),
         device,

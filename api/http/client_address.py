@@ -1,8 +1,8 @@
-"""Who asks, and by which scheme: the connection's word, or that of a proxy we trust.
+"""Address and scheme of the client, from the connection or from a trusted proxy's header.
 
-A proxy appends the address that it saw to what the client sent. So the list is read from its end,
-over our own proxies, to the first address that is none of them: what stands before it is hearsay.
-Only one kind of header is read (a setting), as a proxy passes on the other kind unread.
+Read the header from right to left, skip trusted proxies and take the first other address: a proxy
+appends the address that it saw, and entries further left can be forged. Only the header that the
+setting names is read, since a proxy forwards the other one unchecked.
 """
 
 import re
@@ -15,23 +15,23 @@ from api.config import ApiConfig
 from edge.authenticator import LoginClient, clean_user_agent
 from edge.trusted_networks import Networks, plain_address
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_PAIR = rf"\s*({_WORD})=({_WORD}|{_QUOTED})\s*"
+_PAIR = rf"\s*({_NAME})=({_NAME}|{_QUOTED})\s*"
 _ELEMENT = re.compile(rf"(?:{_PAIR})?(?:;(?:{_PAIR})?)*\Z")
 _PAIRS = re.compile(_PAIR)
 _ELEMENTS = re.compile(rf'(?:[^",]|{_QUOTED})+')
-_FORWARDED_MAX_CHARS = 2048  # counted from the end; what is left out is hearsay
+_FORWARDED_MAX_CHARS = 2048  # from the end; earlier elements can be forged anyway
 _ADDRESS = re.compile(r"\[(?P<ipv6>[^\]]*)\](?::\d{1,5})?|(?P<ipv4>[0-9.]+)(?::\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientAddress:
-    """`address` is "" on a unix socket; `https`: between the client and the first of our side."""
+    """`address` is "" on a unix socket; `https`: the client uses TLS, to us or to our proxy."""
 
     address: str
     https: bool
-    proxied: bool = False  # a trusted proxy brings the request, and perhaps others' by the same way
+    proxied: bool = False  # by a trusted proxy, which may send other clients' requests too
 
 
 CLIENT = web.RequestKey("client", ClientAddress)
@@ -48,7 +48,7 @@ def login_client(request: web.Request, *, device: str = "") -> LoginClient:
 
 
 def client_of(request: web.Request, config: ApiConfig) -> ClientAddress:
-    """Never fails: a proxy that says nothing readable is taken for the client."""
+    """The client of `request`; the proxy itself if its header is missing or malformed."""
     remote = plain_address(request.remote or "") or ""
     https = request.secure or config.secure_cookies
     if remote not in config.proxies:
@@ -58,13 +58,13 @@ def client_of(request: web.Request, config: ApiConfig) -> ClientAddress:
         addresses = [element.get("for", "") for element in elements]
         scheme = elements[-1].get("proto", "") if elements else ""
     else:
-        addresses = _words(request.headers.getall("X-Forwarded-For", []))
-        scheme = (_words(request.headers.getall("X-Forwarded-Proto", [])) or [""])[-1]
-    client = _first_stranger(remote, addresses, config.proxies)
+        addresses = _comma_list(request.headers.getall("X-Forwarded-For", []))
+        scheme = (_comma_list(request.headers.getall("X-Forwarded-Proto", [])) or [""])[-1]
+    client = _first_untrusted(remote, addresses, config.proxies)
     return ClientAddress(client, https or scheme.lower() == "https", proxied=client != remote)
 
 
-def _first_stranger(remote: str, addresses: list[str], trusted: Networks) -> str:
+def _first_untrusted(remote: str, addresses: list[str], trusted: Networks) -> str:
     client = remote
     for text in reversed(addresses):
         if client not in trusted:
@@ -77,17 +77,17 @@ def _first_stranger(remote: str, addresses: list[str], trusted: Networks) -> str
 
 
 def _address(text: str) -> str | None:
-    """An address with or without brackets and port, as proxies write them."""
-    found = _ADDRESS.fullmatch(text)
-    return plain_address((found["ipv6"] or found["ipv4"]) if found else text)
+    """Parse an address with or without brackets and port; None if malformed."""
+    match = _ADDRESS.fullmatch(text)
+    return plain_address((match["ipv6"] or match["ipv4"]) if match else text)
 
 
-def _words(lines: list[str]) -> list[str]:
-    return [word.strip() for word in ",".join(lines).split(",")] if lines else []
+def _comma_list(lines: list[str]) -> list[str]:
+    return [item.strip() for item in ",".join(lines).split(",")] if lines else []
 
 
 def _forwarded(lines: list[str]) -> Iterator[dict[str, str]]:
-    """Elements of RFC 7239 §4, parameters by lower-case name; {} for one that cannot be read."""
+    """Parameters of each element (RFC 7239 §4), by lower-case name; {} for a malformed element."""
     for element in _ELEMENTS.findall(",".join(lines)[-_FORWARDED_MAX_CHARS:]):
         if not _ELEMENT.match(element):
             yield {}

@@ -1,7 +1,7 @@
-"""Answers in gzip (RFC 9110 §8.4) where that saves something and the client can read it.
+"""Compress responses by gzip (RFC 9110 §8.4) where it saves space and the client accepts it.
 
-Mails and attachments go out as they are. What is compressed holds no secret beside what a stranger
-may write into it: a token is told only in the answer to a sign-in, which is too short.
+Raw mails and attachments are not compressed. No compressed response mixes a secret with text that
+an attacker can write (BREACH): only the login response has a token, and it is below LEAST_BYTES.
 """
 
 import asyncio
@@ -17,38 +17,38 @@ TYPES = {
     "application/json", "application/problem+json", "text/html", "text/css", "text/javascript",
     "image/svg+xml",
 }  # fmt: skip
-ACCEPT_MAX_CHARS = 256  # of Accept-Encoding; what stands behind is not read
+ACCEPT_MAX_CHARS = 256  # of Accept-Encoding; the rest is ignored
 _CODING = re.compile(r"([\w*-]+)(?:[ \t]*;[ \t]*q[ \t]*=[ \t]*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?\Z")
 
 
 async def compress(request: web.Request, response: web.StreamResponse) -> None:
-    """Before the answer is begun. Its entity tag stays: it stands for what is said in it."""
+    """Compress an unsent response. Its entity tag stays: it identifies the uncompressed body."""
     if not isinstance(response, web.Response) or response.content_type not in TYPES:
         return
     body = response.body
     if not isinstance(body, bytes) or len(body) < LEAST_BYTES or response.prepared:
         return
     response.headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
-    if not takes_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
+    if not accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
         return
     if len(body) < OFF_LOOP_BYTES:
-        response.body = _packed(body)
+        response.body = _gzip(body)
     else:
-        response.body = await asyncio.to_thread(_packed, body)
+        response.body = await asyncio.to_thread(_gzip, body)
     response.headers[hdrs.CONTENT_ENCODING] = "gzip"
 
 
-def takes_gzip(header: str) -> bool:
-    """Whether Accept-Encoding names gzip, or all, with another weight than 0.
+def accepts_gzip(header: str) -> bool:
+    """Whether Accept-Encoding lists gzip or `*` with a weight above 0.
 
-    At most ACCEPT_MAX_CHARS are read, each element without the space around it: the expression
-    tries each length of a run of space, so an unbounded run would cost quadratic time.
+    At most ACCEPT_MAX_CHARS are read, and elements are stripped: the expression backtracks over
+    each length of a run of space, so an unbounded run would cost quadratic time.
     """
     elements = header[:ACCEPT_MAX_CHARS].lower().split(",")
-    found = [_CODING.match(one.strip()) for one in elements]
-    weights = {one[1]: float(one[2] or 1) for one in found if one}
+    matches = [_CODING.match(element.strip()) for element in elements]
+    weights = {match[1]: float(match[2] or 1) for match in matches if match}
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
-def _packed(body: bytes) -> bytes:
+def _gzip(body: bytes) -> bytes:
     return gzip.compress(body, LEVEL, mtime=0)

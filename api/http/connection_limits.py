@@ -1,6 +1,6 @@
 """Connection limits of the HTTP port, held before aiohttp's protocol sees a byte.
 
-LimitedProtocol stands between the transport and aiohttp's protocol for the life of the connection.
+LimitedProtocol is between the transport and aiohttp's protocol for the life of the connection.
 With TLS a connection counts from the end of its handshake; a handshake has a time limit.
 """
 

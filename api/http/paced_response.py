@@ -1,8 +1,8 @@
-"""Send long answers at the pace of their reader, who has to take a least rate.
+"""Send long responses in pieces, and cut off clients that read too slowly.
 
-An answer that is not taken holds memory, a connection and a slot. A reader that falls behind is
-cut off; what a kernel holds for a peer that takes nothing ends by TCP_USER_TIMEOUT
-(api/http/connection_limits.py).
+An unread response occupies memory, a connection and a download slot. A client may be
+`download_stall_s` late by the rate `download_least_bytes_per_s`. TCP_USER_TIMEOUT
+(api/http/connection_limits.py) ends the connection of a peer that acknowledges nothing.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ CHUNK_BYTES = 64 * 1024
 
 
 class ResponsePace:
-    """How late a reader is: time beyond the least rate adds up, faster reading makes up for it.
+    """How late a client is, in seconds by the least rate; faster reading reduces the delay.
 
-    Never more than on time, so that a fast beginning is no credit for a stall.
+    The delay is never negative, so a fast start is no credit for a later stall.
     """
 
     def __init__(self, config: ApiConfig) -> None:
@@ -31,10 +31,10 @@ class ResponsePace:
         self._late_s = 0.0
 
     def allowed_s(self, size_bytes: int) -> float:
-        """Seconds within which the next `size_bytes` must be taken."""
+        """Seconds within which the client must read the next `size_bytes`."""
         return self._grace_s - self._late_s + size_bytes * self._each_s
 
-    def took(self, size_bytes: int, spent_s: float) -> None:
+    def record(self, size_bytes: int, spent_s: float) -> None:
         self._late_s = max(0.0, self._late_s + spent_s - size_bytes * self._each_s)
 
 
@@ -44,7 +44,7 @@ async def send(
     pieces: AsyncIterator[bytes],
     config: ApiConfig,
 ) -> web.StreamResponse:
-    """Send `pieces`, or only the head for HEAD. A reader below the least rate is cut off."""
+    """Send `pieces`; for HEAD only the headers. A client below the least rate is cut off."""
     await response.prepare(request)
     pace = ResponsePace(config)
     try:
@@ -59,7 +59,7 @@ async def send(
 
 
 def _cut_off(request: web.Request) -> None:
-    """End the connection, and drop what the kernel still holds for it."""
+    """Abort the connection and discard the kernel's send buffer (SO_LINGER 0)."""
     transport = request.transport
     if transport is None:
         return
@@ -76,7 +76,7 @@ async def _write(response: web.StreamResponse, piece: memoryview, pace: Response
         began_s = time.monotonic()
         async with asyncio.timeout(pace.allowed_s(len(chunk))):
             await response.write(chunk)
-        pace.took(len(chunk), time.monotonic() - began_s)
+        pace.record(len(chunk), time.monotonic() - began_s)
 
 
 async def whole(body: bytes) -> AsyncIterator[bytes]:
@@ -84,7 +84,7 @@ async def whole(body: bytes) -> AsyncIterator[bytes]:
 
 
 def is_long(request: web.Request, response: web.StreamResponse) -> bool:
-    """Whether an answer is one to send in pieces; shorter ones fit into buffers that are there."""
+    """Whether to send the response in pieces; up to CHUNK_BYTES fits into the write buffers."""
     return (
         isinstance(response, web.Response)
         and request.method != hdrs.METH_HEAD
@@ -97,7 +97,7 @@ def is_long(request: web.Request, response: web.StreamResponse) -> bool:
 async def send_long(
     request: web.Request, response: web.Response, config: ApiConfig
 ) -> web.StreamResponse:
-    """A whole answer, for which `is_long`."""
+    """Send a response for which `is_long` is true."""
     body = response.body
     assert isinstance(body, bytes)
     streamed = web.StreamResponse(status=response.status, headers=response.headers)

@@ -1,4 +1,4 @@
-"""Security headers on every answer: nothing is framed, sniffed, cached or shared with a site."""
+"""Security headers of every response: no framing, sniffing, caching or cross-site use."""
 
 from aiohttp import hdrs, web
 
@@ -12,7 +12,7 @@ PAGE_CSP = (
     "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-HSTS = "max-age=31536000"  # a year (RFC 6797); this host alone, its subdomains are not ours
+HSTS = "max-age=31536000"  # a year (RFC 6797), without subdomains: they may not be ours
 HEADERS = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
@@ -24,12 +24,12 @@ HEADERS = {
 }
 
 
-async def secure(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal before an answer's headers go out; an answer's own values stay."""
+async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers before a response is sent; headers that the response has are kept."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.update(request.get(RATES, {}))
-    client = request.get(CLIENT)  # absent when aiohttp refuses before anything of ours runs
+    client = request.get(CLIENT)  # absent when aiohttp refuses the request before our middleware
     if client is not None and client.https:
         response.headers["Strict-Transport-Security"] = HSTS
     response.headers.pop(hdrs.SERVER, None)

@@ -1,4 +1,4 @@
-"""Slots and memory for long answers, shared so that no user takes all."""
+"""Slots and memory for downloads and long responses, shared so that no user takes all."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from api.problems import too_many
 
 
 class DownloadSlots:
-    """Answers that take their reader's time, and the memory that they hold meanwhile."""
+    """Counts of downloads in progress and of their memory, by user."""
 
     def __init__(self, config: ApiConfig) -> None:
         self._config = config
@@ -18,9 +18,9 @@ class DownloadSlots:
 
     @contextmanager
     def slot(self, user_id: str, size_bytes: int) -> Iterator[None]:
-        """One slot, and `size_bytes` of memory. 429: the user has too much, or all have.
+        """Hold one slot and `size_bytes` of memory. Raises Problem 429: none left for the user.
 
-        Beyond the first slot a user gets at most half of what is left.
+        A user's second and later slots may use at most half of what is free.
         """
         if not self._has_room(user_id, size_bytes):
             raise too_many("Too many downloads at once.", self._config.retry_after_s)

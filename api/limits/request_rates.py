@@ -1,7 +1,7 @@
-"""Request rates of users and peers: a bucket that refills (IETF draft ratelimit-headers).
+"""Request rates of users and peers, with RateLimit fields (IETF draft ratelimit-headers).
 
-Every answer to a signed-in user says what is left, so that a program can slow down before it is
-refused. Counted in this process; a bucket that is full again is forgotten.
+Every response to an authenticated user has the remaining quota, so that a program can slow down
+before it is refused. Each process counts by itself.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ RATES = web.RequestKey("rates", dict)
 
 
 class RequestRates:
-    """`quota` requests a minute; 0: as many as one likes."""
+    """Token buckets of `quota` requests a minute; 0: unlimited."""
 
     def __init__(self, quota: int, clock_s: Callable[[], float], *, policy: str = POLICY) -> None:
         self._policy = policy
@@ -24,7 +24,7 @@ class RequestRates:
         self._buckets = TokenBuckets(quota or 1, clock_s)
 
     def take(self, key: str) -> dict[str, str]:
-        """Count a request; the headers that say what is left. 429."""
+        """Count a request; return its RateLimit fields. Raises Problem 429 with the same fields."""
         if not self._quota:
             return {}
         each_s = self._buckets.each_s
@@ -37,8 +37,8 @@ class RequestRates:
         self._buckets.take(key, 1)
         return self._headers(int(-wait_s / each_s + 1e-6), full_in_s)
 
-    def _headers(self, left: int, seconds: float) -> dict[str, str]:
+    def _headers(self, remaining: int, seconds: float) -> dict[str, str]:
         return {
             "RateLimit-Policy": f'"{self._policy}";q={self._quota};w={WINDOW_S}',
-            "RateLimit": f'"{self._policy}";r={left};t={max(1, round(seconds))}',
+            "RateLimit": f'"{self._policy}";r={remaining};t={max(1, round(seconds))}',
         }

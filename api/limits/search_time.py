@@ -1,8 +1,7 @@
-"""What the searches of one user may cost the others: one at a time, and a share of the time.
+"""Limits of a user's searches: one at a time, and `search_s_per_minute` of index time.
 
-The index has a thread for a sixteenth of all users. A search holds it for the time of
-mail/query/time_budget.py at most: so whoever searches waits for one search of each other user, and
-not for all that one of them sends.
+One index thread serves a sixteenth of all users, and a search holds it for at most the time of
+mail/query/time_budget.py. So a search waits for at most one search of each other user.
 """
 
 import asyncio
@@ -17,27 +16,30 @@ from mail.query.time_budget import TimeBudget
 
 
 class SearchTime:
-    """Counted in this process. Of a user without searches nothing but the share is remembered."""
+    """Locks and shares by user, in this process; the lock of a user without searches is dropped."""
 
     def __init__(self, config: ApiConfig, clock_s: Callable[[], float]) -> None:
         self._config = config
         self._shares = TokenBuckets(config.search_s_per_minute, clock_s)
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._asking: Counter[str] = Counter()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: Counter[str] = Counter()
 
     @asynccontextmanager
     async def turn(self, user_id: str) -> AsyncIterator[TimeBudget]:
-        """The time of one search, when it is its turn. 429: the user has too many, or had."""
-        if self._asking[user_id] >= self._config.searches_per_user:
+        """Wait for the user's turn; yield the time budget of one search.
+
+        Raises Problem 429: too many searches wait, or the share is used up.
+        """
+        if self._waiting[user_id] >= self._config.searches_per_user:
             raise too_many("Too many searches at once.", self._config.retry_after_s)
-        self._asking[user_id] += 1
+        self._waiting[user_id] += 1
         try:
-            async with self._turns[user_id], self._charged(user_id) as budget:
+            async with self._locks[user_id], self._charged(user_id) as budget:
                 yield budget
         finally:
-            self._asking[user_id] -= 1
-            if not self._asking[user_id]:
-                del self._asking[user_id], self._turns[user_id]
+            self._waiting[user_id] -= 1
+            if not self._waiting[user_id]:
+                del self._waiting[user_id], self._locks[user_id]
 
     @asynccontextmanager
     async def _charged(self, user_id: str) -> AsyncIterator[TimeBudget]:

@@ -1,7 +1,7 @@
-"""The share of this process's time that one user may take: its event loop, and parsing of mails.
+"""The share of this process's time that one user may take: event loop time and mail parsing.
 
-A request counts as one, whatever it costs (api/limits/request_rates.py); here its cost counts.
-Searches have a share of their own (api/limits/search_time.py).
+api/limits/request_rates.py counts requests; this module counts their cost. Searches have a share
+of their own (api/limits/search_time.py).
 """
 
 import time
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 class WorkShares:
-    """`work_s_per_minute` of each user. What is taken beyond it has to be waited for."""
+    """`work_s_per_minute` of each user; a user who has taken more must wait."""
 
     def __init__(self, config: ApiConfig, clock_s: Callable[[], float]) -> None:
         self._shares = TokenBuckets(config.work_s_per_minute, clock_s)
 
     def admit(self, user_id: str) -> None:
-        """429: the user's requests have taken too much time."""
+        """Raises Problem 429: the user's share is used up."""
         over_s = self._shares.empty_for_s(user_id)
         if over_s > 0:
             raise too_many("Your requests have taken too much time; wait.", over_s)
@@ -34,7 +34,7 @@ class WorkShares:
 
     @contextmanager
     def charged(self, user_id: str) -> Iterator[None]:
-        """Charge the time that the block takes, for work on a thread or in a child."""
+        """Charge the duration of the block, for work on a thread or in a child process."""
         began_s = time.perf_counter()
         try:
             yield
@@ -43,10 +43,10 @@ class WorkShares:
 
 
 @types.coroutine
-def on_the_loop(
+def measure_loop_time(
     work: Coroutine[Any, Any, T], charge: Callable[[float], None]
 ) -> Generator[Any, Any, T]:
-    """Await `work`; then `charge` the seconds for which it held the event loop, not its waiting."""
+    """Await `work`, then `charge` the seconds for which it held the event loop, without waits."""
     spent_s = 0.0
     step: Callable[[Any], Any] = work.send
     value: Any = None
@@ -63,7 +63,7 @@ def on_the_loop(
             except GeneratorExit:
                 work.close()
                 raise
-            except BaseException as error:  # noqa: BLE001 - it goes on into `work`
+            except BaseException as error:  # noqa: BLE001 - it is raised in `work`
                 step, value = work.throw, error
     except StopIteration as end:
         return cast("T", end.value)

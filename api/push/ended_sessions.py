@@ -1,6 +1,6 @@
-"""Close the sockets of sessions that ended anywhere: another edge, the command line, their time.
+"""Close the sockets of sessions that another process or the command line ended, or that expired.
 
-The directory lists the ends of sessions; each edge asks it twice a second for those that came.
+The directory records ended sessions in order. Each API process polls it twice a second.
 """
 
 import asyncio
@@ -10,20 +10,20 @@ from mail.ports import Sessions
 
 
 class EndedSessions:
-    """One per process; sockets that opened before the first look are covered from then on."""
+    """Poller of the directory's ended sessions, from the first poll on; one per process."""
 
-    def __init__(self, sessions: Sessions, sockets: PushConnections) -> None:
+    def __init__(self, sessions: Sessions, connections: PushConnections) -> None:
         self._sessions = sessions
-        self._sockets = sockets
-        self._place: int | None = None
-        self._turn = asyncio.Lock()
+        self._connections = connections
+        self._position: int | None = None
+        self._lock = asyncio.Lock()
 
-    async def look(self) -> None:
-        """Close what ended since the last look. StoreUnavailable."""
-        async with self._turn:
+    async def close_sockets(self) -> None:
+        """Close the sockets of sessions that ended since the last poll. Raises StoreUnavailable."""
+        async with self._lock:
             while True:
-                found, self._place = await self._sessions.session_ends(self._place)
-                for token_sha256 in found:
-                    self._sockets.end_session(token_sha256)
-                if not found:
+                ended, self._position = await self._sessions.session_ends(self._position)
+                for token_sha256 in ended:
+                    self._connections.end_session(token_sha256)
+                if not ended:
                     return

@@ -1,8 +1,8 @@
-"""What a socket is told: what it missed, from the journal, then each change as it happens.
+"""Send one WebSocket the changes since `since` from the journal, then live events.
 
-The subscription stands before the journal is read. While it is read, the outbox only notes how far
-the feed has come; it keeps events from the moment on at which the journal has told all of that.
-So nothing falls between the two, and a client that was away for long fills no queue.
+No change is missing or repeated: the subscription to live events begins before the journal is read.
+During the replay the send queue only records the latest seq; it stores events once the replay has
+reached that seq. So a long replay does not fill the queue.
 """
 
 import asyncio
@@ -18,102 +18,102 @@ from api.rest.changes import steps_since
 from mail.errors import JournalTruncated, Transient
 from schemas.events.mailbox_events import MailboxChanged
 
-_BEHIND_S = 0.05  # pause until the store is asked again for a step that the feed announced
+_POLL_S = 0.05  # between reads of the journal for a step that a live event announced
 
 
 class EventStream:
-    """One socket's frames, in the order of `seq`."""
+    """Sends the frames of one socket in order of `seq`."""
 
     def __init__(
         self,
-        edge: AppContext,
+        context: AppContext,
         ws: web.WebSocketResponse,
         user_id: str,
-        outbox: SendQueue,
+        queue: SendQueue,
         since: int | None,
     ) -> None:
-        """`since`: the last seq that the client knows; None: it wants what happens from now on."""
-        self.outbox = outbox
-        self._edge = edge
+        """`since`: the last seq that the client has processed; None: live events only."""
+        self.queue = queue
+        self._context = context
         self._ws = ws
         self._user_id = user_id
-        self._told_seq = since
-        self._seen: Sequence[MailboxChanged] | None = None
+        self._sent_seq = since
+        self._first_steps: Sequence[MailboxChanged] | None = None
 
-    async def look(self) -> None:
-        """Read the first steps while the handshake can still be refused.
+    async def read_first_steps(self) -> None:
+        """Read the first steps of the replay while the handshake can still be refused.
 
         Raises JournalTruncated.
         """
-        if self._told_seq is not None:
-            self._seen = await self._next(self._told_seq)
+        if self._sent_seq is not None:
+            self._first_steps = await self._read_steps(self._sent_seq)
 
-    async def tell(self) -> CloseReason:
-        """Until something is in the way; the client's end is noticed elsewhere."""
+    async def run(self) -> CloseReason:
+        """Send until a failure; return its close reason. Does not notice that the client left."""
         try:
-            if self._told_seq is not None:
-                await self._catch_up(self._told_seq)
+            if self._sent_seq is not None:
+                await self._replay(self._sent_seq)
             while True:
-                await self._step(await self.outbox.take())
+                await self._send_live(await self.queue.take())
         except JournalTruncated:
             return FEED_GONE, "take the snapshot"
         except Transient:
-            return TRY_AGAIN_LATER, "a store is away"
+            return TRY_AGAIN_LATER, "a store is unavailable"
         except TimeoutError:
             return TRY_AGAIN_LATER, "the journal is behind"
         except ConnectionError:
             return 1006, ""
 
-    async def _catch_up(self, seq: int) -> None:
+    async def _replay(self, seq: int) -> None:
         while True:
-            if told := await self._from_journal(seq):
-                seq = told
-            elif self.outbox.go_live(seq):
+            if sent_seq := await self._send_from_journal(seq):
+                seq = sent_seq
+            elif self.queue.go_live(seq):
                 break
             else:
-                await asyncio.sleep(_BEHIND_S)
-        await self._send(LiveFrame(state=self._edge.config.state(seq), seq=seq))
+                await asyncio.sleep(_POLL_S)
+        await self._send(LiveFrame(state=self._context.config.state(seq), seq=seq))
 
-    async def _from_journal(self, seq: int) -> int | None:
+    async def _send_from_journal(self, seq: int) -> int | None:
         """Send the next steps after `seq`; return the last one's seq, or None.
 
         Raises JournalTruncated.
         """
-        steps = await self._next(seq) if self._seen is None else self._seen
-        self._seen = None
+        steps = await self._read_steps(seq) if self._first_steps is None else self._first_steps
+        self._first_steps = None
         for step in steps:
-            await self._frames(step)
-        return self._told_seq if steps else None
+            await self._send_step(step)
+        return self._sent_seq if steps else None
 
-    async def _next(self, seq: int) -> Sequence[MailboxChanged]:
-        steps, _ = await steps_since(self._edge.ports.store, self._user_id, seq)
+    async def _read_steps(self, seq: int) -> Sequence[MailboxChanged]:
+        steps, _ = await steps_since(self._context.ports.store, self._user_id, seq)
         return steps
 
-    async def _step(self, step: MailboxChanged) -> None:
-        """Send a step of the feed, after the steps that the feed skipped; a sent one is dropped.
+    async def _send_live(self, step: MailboxChanged) -> None:
+        """Send a live step, after the steps that live events skipped; drop a step already sent.
 
-        Seqs are dense. TimeoutError: the journal does not show a skipped step within
+        Seqs are dense. Raises TimeoutError: the journal does not show a skipped step within
         `socket_behind_s`; the client then continues from its last `state` on a new socket.
         """
-        if self._told_seq is not None and step.seq > self._told_seq + 1:
-            async with asyncio.timeout(self._edge.config.socket_behind_s):
+        if self._sent_seq is not None and step.seq > self._sent_seq + 1:
+            async with asyncio.timeout(self._context.config.socket_behind_s):
                 await self._fill_gap(step.seq)
-        if self._told_seq is None or step.seq > self._told_seq:
-            await self._frames(step)
+        if self._sent_seq is None or step.seq > self._sent_seq:
+            await self._send_step(step)
 
     async def _fill_gap(self, seq: int) -> None:
-        """Send what the journal has, until the step before `seq` is sent."""
-        while self._told_seq is not None and seq > self._told_seq + 1:
-            if not await self._from_journal(self._told_seq):
-                await asyncio.sleep(_BEHIND_S)
+        """Send steps of the journal until the step before `seq` is sent."""
+        while self._sent_seq is not None and seq > self._sent_seq + 1:
+            if not await self._send_from_journal(self._sent_seq):
+                await asyncio.sleep(_POLL_S)
 
-    async def _frames(self, step: MailboxChanged) -> None:
+    async def _send_step(self, step: MailboxChanged) -> None:
         ids = [change.message_id for change in step.changes]
-        rows = await self._edge.ports.store.messages(self._user_id, ids) if ids else {}
-        for frame in frames_of(step, rows, self._edge.config.state(step.seq)):
+        rows = await self._context.ports.store.messages(self._user_id, ids) if ids else {}
+        for frame in frames_of(step, rows, self._context.config.state(step.seq)):
             await self._send(frame)
-        self._told_seq = step.seq
+        self._sent_seq = step.seq
 
     async def _send(self, frame: msgspec.Struct) -> None:
         await self._ws.send_str(msgspec.json.encode(frame).decode())
-        self._edge.metrics.frames += 1
+        self._context.metrics.frames += 1

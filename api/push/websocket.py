@@ -1,7 +1,8 @@
-"""push: a mailbox's changes on a WebSocket, in order, none twice, and after `since` none missing.
+"""GET /v1/push: a WebSocket with the changes of the caller's mailbox, in order, without repeats.
 
-Without `since` a socket begins with what happens from now on: with header or cookie when the
-handshake is answered, with a token in the first frame when a `ping` after it is answered.
+With `since` no change after it is missing. Without `since` the socket has the changes from a moment
+on: authenticated by header or cookie, from the handshake response; by a token in the first frame,
+from the response to a `ping` sent after it.
 """
 
 import asyncio
@@ -43,46 +44,46 @@ from mail.errors import JournalTruncated, Transient
 
 
 class ClientFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frame of the client: first `token`, if not yet authenticated; then `ping`."""
+    """A frame of the client: first `token`, unless authenticated; `ping`, answered by `pong`."""
 
     type: str = "token"
     token: ShortText = ""
 
 
 _DECODER = msgspec.json.Decoder(ClientFrame)
-_WRITER_LIMIT_BYTES = 16 * 1024  # written before a send waits for the peer
+_WRITER_LIMIT_BYTES = 16 * 1024  # buffered before a send waits for the client
 _PONG = '{"type":"pong"}'
 
 
 async def push(call: RequestContext) -> web.StreamResponse:
-    """Sign in by header, by cookie, or by the first frame."""
-    since = since_of(query(call.request, "since"), call.edge.config)
-    ws = _socket(call.edge)
+    """Authenticate by header, by cookie, or by the first frame; then serve the socket."""
+    since = since_of(query(call.request, "since"), call.context.config)
+    ws = _socket(call.context)
     if not ws.can_prepare(call.request):
         raise Problem(
             426, "upgrade_required", "This is a WebSocket.", headers={"Upgrade": "websocket"}
         )
     caller = await _caller_of_handshake(call)
     if caller is None:
-        await _first_frame(call, ws, since)
+        await _serve_after_token(call, ws, since)
         return ws
-    if not call.edge.sockets.may_open(caller.user.user_id):
-        raise too_many("Too many sockets are open.", call.edge.config.retry_after_s)
-    async with _subscribed(call.edge, ws, caller, since) as teller:
+    if not call.context.push_connections.may_open(caller.user.user_id):
+        raise too_many("Too many open sockets.", call.context.config.retry_after_s)
+    async with _subscribed(call.context, ws, caller, since) as stream:
         try:
-            await teller.look()
-        except JournalTruncated as gone:
-            raise feed_gone() from gone
+            await stream.read_first_steps()
+        except JournalTruncated as error:
+            raise feed_gone() from error
         await ws.prepare(call.request)
-        await _serve(call, ws, caller, teller)
+        await _serve(call, ws, caller, stream)
     return ws
 
 
-def _socket(edge: AppContext) -> web.WebSocketResponse:
+def _socket(context: AppContext) -> web.WebSocketResponse:
     return web.WebSocketResponse(
-        timeout=edge.config.socket_goodbye_s,
-        heartbeat=edge.config.socket_ping_s,
-        max_msg_size=edge.config.socket_message_max_bytes,
+        timeout=context.config.socket_goodbye_s,
+        heartbeat=context.config.socket_ping_s,
+        max_msg_size=context.config.socket_message_max_bytes,
         compress=False,
         autoping=False,  # PING frames count as frames, see _listen
         writer_limit=_WRITER_LIMIT_BYTES,
@@ -90,8 +91,11 @@ def _socket(edge: AppContext) -> web.WebSocketResponse:
 
 
 async def _caller_of_handshake(call: RequestContext) -> AuthenticatedUser | None:
-    """Who signed in by header or cookie; None when neither is there."""
-    config, request = call.edge.config, call.request
+    """The user by header or cookie; None if the request has neither.
+
+    Raises Problem: 401 without a valid session; 403 for a cookie sent by another site's page.
+    """
+    config, request = call.context.config, call.request
     token = bearer_of(request)
     if token is None:
         cookie = cookie_of(request, config)
@@ -100,81 +104,86 @@ async def _caller_of_handshake(call: RequestContext) -> AuthenticatedUser | None
         if hdrs.ORIGIN not in request.headers or not own_origin(request):
             raise cross_site()
         token = request.cookies[cookie]
-    caller = await caller_of_token(call.edge.ports, token, now_ms())
+    caller = await caller_of_token(call.context.ports, token, now_ms())
     if caller is None:
         raise unauthorized()
     return caller
 
 
-async def _first_frame(call: RequestContext, ws: web.WebSocketResponse, since: int | None) -> None:
-    edge = call.edge
-    with edge.sockets.unsigned(call.request[CLIENT].address):
+async def _serve_after_token(
+    call: RequestContext, ws: web.WebSocketResponse, since: int | None
+) -> None:
+    """Complete the handshake, authenticate by the first frame, then serve the socket."""
+    context = call.context
+    with context.push_connections.unsigned(call.request[CLIENT].address):
         await ws.prepare(call.request)
-        caller = await _caller_of_frame(edge, ws)
+        caller = await _caller_of_frame(context, ws)
     if caller is None:
         await _close(call, ws, (SIGNED_OUT, "sign in first"))
-    elif not edge.sockets.may_open(caller.user.user_id):
+    elif not context.push_connections.may_open(caller.user.user_id):
         await _close(call, ws, (TRY_AGAIN_LATER, "too many sockets"))
     else:
-        async with _subscribed(edge, ws, caller, since) as teller:
-            await _serve(call, ws, caller, teller)
+        async with _subscribed(context, ws, caller, since) as stream:
+            await _serve(call, ws, caller, stream)
 
 
-async def _caller_of_frame(edge: AppContext, ws: web.WebSocketResponse) -> AuthenticatedUser | None:
+async def _caller_of_frame(
+    context: AppContext, ws: web.WebSocketResponse
+) -> AuthenticatedUser | None:
     try:
-        async with asyncio.timeout(edge.config.socket_token_s):
+        async with asyncio.timeout(context.config.socket_token_s):
             message = await ws.receive()
         if message.type is not WSMsgType.TEXT:
             return None
         frame = _DECODER.decode(message.data)
-        return await caller_of_token(edge.ports, frame.token, now_ms())
+        return await caller_of_token(context.ports, frame.token, now_ms())
     except (TimeoutError, msgspec.DecodeError, Transient):
         return None
 
 
 @asynccontextmanager
 async def _subscribed(
-    edge: AppContext, ws: web.WebSocketResponse, caller: AuthenticatedUser, since: int | None
+    context: AppContext, ws: web.WebSocketResponse, caller: AuthenticatedUser, since: int | None
 ) -> AsyncIterator[EventStream]:
-    config = edge.config
-    outbox = SendQueue(config.socket_queue, config.socket_queue_bytes, live=since is None)
+    config = context.config
+    queue = SendQueue(config.socket_queue, config.socket_queue_bytes, live=since is None)
     user_id = caller.user.user_id
-    edge.sockets.add(outbox, user_id=user_id, token_sha256=caller.session.token_sha256)
-    unsubscribe = edge.ports.feed.subscribe(user_id, outbox.sink)
+    context.push_connections.add(queue, user_id=user_id, token_sha256=caller.session.token_sha256)
+    unsubscribe = context.ports.feed.subscribe(user_id, queue.sink)
     try:
-        yield EventStream(edge, ws, user_id, outbox, since)
+        yield EventStream(context, ws, user_id, queue, since)
     finally:
         unsubscribe()
-        edge.sockets.remove(outbox)
+        context.push_connections.remove(queue)
 
 
 async def _serve(
-    call: RequestContext, ws: web.WebSocketResponse, caller: AuthenticatedUser, teller: EventStream
+    call: RequestContext, ws: web.WebSocketResponse, caller: AuthenticatedUser, stream: EventStream
 ) -> None:
-    """Until the first of: the client leaves, falls behind, is signed out; or a store is away."""
+    """Serve until the client leaves or falls behind, the session ends, or a store fails."""
     _bound_kernel_buffer(call)
     ending = await _first_of(
-        teller.tell(),
-        _listen(call.edge, ws),
-        _check(call.edge, caller),
-        _wait(teller.outbox),
+        stream.run(),
+        _listen(call.context, ws),
+        _check_session(call.context, caller),
+        _wait_for_end(stream.queue),
     )
     if ending == TOO_SLOW:
-        call.edge.metrics.sockets_closed_slow += 1
+        call.context.metrics.sockets_closed_slow += 1
     await _close(call, ws, ending)
 
 
 def _bound_kernel_buffer(call: RequestContext) -> None:
-    """Else the kernel keeps megabytes for a peer that reads nothing."""
+    """Limit the kernel's send buffer, which otherwise takes megabytes for a client that stalls."""
     transport = call.request.transport
     raw = transport.get_extra_info("socket") if transport else None
     if raw is not None:
-        size_bytes = call.edge.config.socket_send_buffer_bytes
+        size_bytes = call.context.config.socket_send_buffer_bytes
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
 
 
 async def _first_of(*endings: Coroutine[Any, Any, CloseReason]) -> CloseReason:
-    tasks = [asyncio.create_task(one) for one in endings]
+    tasks = [asyncio.create_task(ending) for ending in endings]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return next(task for task in tasks if task in done).result()
@@ -184,16 +193,16 @@ async def _first_of(*endings: Coroutine[Any, Any, CloseReason]) -> CloseReason:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wait(outbox: SendQueue) -> CloseReason:
-    return await outbox.ending
+async def _wait_for_end(queue: SendQueue) -> CloseReason:
+    return await queue.ending
 
 
-async def _listen(edge: AppContext, ws: web.WebSocketResponse) -> CloseReason:
-    """Answer pings, both our JSON ones and PING frames; a client has nothing else to say.
+async def _listen(context: AppContext, ws: web.WebSocketResponse) -> CloseReason:
+    """Answer JSON pings and PING frames; any other frame is a violation (close code 1008).
 
-    Every frame counts, as each costs as much as a small request.
+    Every frame is counted: its cost is that of a small request.
     """
-    frames = TokenBuckets(edge.config.socket_frames_per_minute, time.monotonic)
+    frames = TokenBuckets(context.config.socket_frames_per_minute, time.monotonic)
     async for message in ws:
         frames.take("", 1)
         if frames.empty_for_s("") > 0:
@@ -205,7 +214,7 @@ async def _listen(edge: AppContext, ws: web.WebSocketResponse) -> CloseReason:
         elif message.type is not WSMsgType.TEXT:
             return POLICY, "text only"
         elif not _is_ping(message.data):
-            return POLICY, "not understood"
+            return POLICY, "unknown frame"
         else:
             await ws.send_str(_PONG)
     return ws.close_code or 1000, ""
@@ -218,20 +227,20 @@ def _is_ping(text: str) -> bool:
         return False
 
 
-async def _check(edge: AppContext, caller: AuthenticatedUser) -> CloseReason:
-    """A sign-in may end elsewhere: another process, the command line, its own time."""
+async def _check_session(context: AppContext, caller: AuthenticatedUser) -> CloseReason:
+    """Poll the session every `session_check_s`; return when it has ended."""
     while True:
-        await asyncio.sleep(edge.config.session_check_s)
+        await asyncio.sleep(context.config.session_check_s)
         try:
-            found = await caller_of_hash(edge.ports, caller.session.token_sha256, now_ms())
+            current = await caller_of_hash(context.ports, caller.session.token_sha256, now_ms())
         except Transient:
             continue
-        if found is None:
+        if current is None:
             return SIGNED_OUT, "signed out"
 
 
 async def _close(call: RequestContext, ws: web.WebSocketResponse, ending: CloseReason) -> None:
-    """Say why, and do not wait long for one who does not listen: its buffer is thrown away."""
+    """Send a close frame, wait at most `socket_goodbye_s` for the reply, discard unsent data."""
     if ws.closed:
         return
     code, reason = ending

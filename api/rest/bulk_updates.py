@@ -97,7 +97,7 @@ async def _delete_commands(call: AuthenticatedRequest, ids: Sequence[str]) -> li
 
     The mailbox's seq is read before the messages: no message read after it can be older.
     """
-    store = call.edge.ports.store
+    store = call.context.ports.store
     seq = (await store.state(call.user_id)).seq
     rows = await store.messages(call.user_id, ids)
     discarded = [id_ for id_ in ids if id_ in rows and is_discarded(rows[id_])]
@@ -149,7 +149,7 @@ async def _retry_without_faults(
 
     The writer refuses a command as a whole.
     """
-    rows = await call.edge.ports.store.messages(call.user_id, command.message_ids)
+    rows = await call.context.ports.store.messages(call.user_id, command.message_ids)
     faults = {id_: fault for id_, row in rows.items() if (fault := fault_in(row, command))}
     rest = tuple(id_ for id_ in command.message_ids if id_ not in faults)
     refused = {

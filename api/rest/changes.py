@@ -97,7 +97,7 @@ async def steps_since(
 async def list_changes(call: AuthenticatedRequest) -> web.StreamResponse:
     """Whole steps until `limit` changes are reached; the last step may exceed it."""
     values = query(call.request, "since", "limit")
-    since, limit = since_of(values, call.edge.config), limit_of(values, call.edge.config)
+    since, limit = since_of(values, call.context.config), limit_of(values, call.context.config)
     try:
         return json_response(await _changes_page(call, since or 0, limit))
     except JournalTruncated as error:
@@ -109,7 +109,9 @@ async def _changes_page(call: AuthenticatedRequest, seq: int, limit: int) -> Cha
     latest_seq = seq
     while len(changes) < limit:
         count = min(STEPS_MAX, limit - len(changes))  # most steps have at least one change
-        steps, latest_seq = await steps_since(call.edge.ports.store, call.user_id, seq, limit=count)
+        steps, latest_seq = await steps_since(
+            call.context.ports.store, call.user_id, seq, limit=count
+        )
         for step in steps:
             changes += _change_resources(step)
             seq = step.seq
@@ -117,7 +119,7 @@ async def _changes_page(call: AuthenticatedRequest, seq: int, limit: int) -> Cha
                 break
         if not steps:
             break
-    state = call.edge.config.state(seq)
+    state = call.context.config.state(seq)
     return ChangesPage(
         changes=changes, state=state, seq=seq, latest_seq=latest_seq, more=seq < latest_seq
     )
@@ -152,7 +154,7 @@ async def get_snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
     mailbox.
     """
     values = query(call.request, "limit", "cursor")
-    store, config = call.edge.ports.store, call.edge.config
+    store, config = call.context.ports.store, call.context.config
     limit, cursor = limit_of(values, config), cursor_of(values, config)
     scope = ("snapshot", call.user_id, str(config.epoch))
     try:

@@ -21,7 +21,7 @@ def message_etag(call: AuthenticatedRequest, row: Message) -> str:
 
 
 def _etag(call: AuthenticatedRequest, seq: int) -> str:
-    return f'"{call.edge.config.state(seq)}"'
+    return f'"{call.context.config.state(seq)}"'
 
 
 def not_modified(request: web.Request, etag: str) -> web.Response | None:
@@ -60,7 +60,7 @@ def with_mailbox_etag(handler: AuthenticatedHandler) -> AuthenticatedHandler:
     """
 
     async def conditional(call: AuthenticatedRequest) -> web.StreamResponse:
-        etag = _etag(call, (await call.edge.ports.store.state(call.user_id)).seq)
+        etag = _etag(call, (await call.context.ports.store.state(call.user_id)).seq)
         unchanged = not_modified(call.request, etag)
         if unchanged is not None and not _matches_any(call.request):
             return unchanged

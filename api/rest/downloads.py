@@ -37,7 +37,7 @@ async def get_raw(call: AuthenticatedRequest) -> web.StreamResponse:
     unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
-    with call.edge.downloads.slot(call.user_id, PIECE_BYTES):
+    with call.context.download_slots.slot(call.user_id, PIECE_BYTES):
         size_bytes, pieces = row.content.size_bytes, _pieces(call, row)
         return await _send(call, pieces, size_bytes, "message/rfc822", f"{row.mail_id}.eml", etag)
 
@@ -53,8 +53,8 @@ async def get_attachment(call: AuthenticatedRequest) -> web.StreamResponse:
     unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
-    with call.edge.downloads.slot(call.user_id, row.content.size_bytes):
-        part, data = await parse_attachment(call.edge, row, n)
+    with call.context.download_slots.slot(call.user_id, row.content.size_bytes):
+        part, data = await parse_attachment(call.context, row, n)
         content_type = part.content_type.lower()
         content_type = content_type if content_type in PASSIVE_TYPES else OCTET_STREAM
         filename = safe_filename(part.filename, f"attachment-{n}")
@@ -66,7 +66,7 @@ async def _pieces(call: AuthenticatedRequest, row: Message) -> AsyncIterator[byt
     ref, size_bytes = row.content.ref, row.content.size_bytes
     for start in range(0, size_bytes, PIECE_BYTES):
         size = min(PIECE_BYTES, size_bytes - start)
-        yield await call.edge.ports.contents.part(ref, start=start, size_bytes=size)
+        yield await call.context.ports.contents.part(ref, start=start, size_bytes=size)
 
 
 async def _send(
@@ -86,7 +86,7 @@ async def _send(
             "Content-Security-Policy": SANDBOX_CSP,
         }
     )
-    return await send(call.request, response, pieces, call.edge.config)
+    return await send(call.request, response, pieces, call.context.config)
 
 
 def safe_filename(filename: str, default: str) -> str:

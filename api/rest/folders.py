@@ -82,7 +82,7 @@ def folder_resource(row: Folder) -> FolderResource:
 
 async def list_folders(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
-    rows = await call.edge.ports.store.folders(call.user_id)
+    rows = await call.context.ports.store.folders(call.user_id)
     return json_response(FolderList(folders=[folder_resource(row) for row in rows]))
 
 
@@ -167,7 +167,7 @@ async def _folder_response(call: AuthenticatedRequest, folder_id: str) -> web.Re
 
 async def _read_folder(call: AuthenticatedRequest, folder_id: str) -> Folder:
     """Raises Problem 404: the owner has no such folder."""
-    rows = await call.edge.ports.store.folders(call.user_id)
+    rows = await call.context.ports.store.folders(call.user_id)
     folder = next((row for row in rows if row.counts.id == folder_id), None)
     if folder is None:
         raise not_found()

@@ -8,10 +8,8 @@ from api.http.authentication import (
     clear_cookie,
     device_of,
     from_own_page,
-    new_token,
     set_cookie,
     set_device,
-    token_sha256,
 )
 from api.http.client_address import login_client
 from api.http.cors import is_allowed
@@ -20,6 +18,7 @@ from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_response
 from api.route import AuthenticatedRoute, OpenRoute
 from edge.authenticator import LoginClient, WrongCredentials
+from edge.session_tokens import new_token, token_sha256
 from mail.clock import DAY_MS, now_ms, rfc3339
 from schemas.directory import Session, User
 
@@ -40,17 +39,17 @@ async def login(call: RequestContext) -> web.StreamResponse:
     Raises Problem 403: a page of another site sent the request.
     """
     query(call.request)
-    if not from_own_page(call.request) and not is_allowed(call.request, call.edge.config):
+    if not from_own_page(call.request) and not is_allowed(call.request, call.context.config):
         raise cross_site()
     body = await read_body(call.request, LoginRequest)
-    device = device_of(call.request, call.edge.config) or new_token()
+    device = device_of(call.request, call.context.config) or new_token()
     client = login_client(call.request, device=token_sha256(device))
-    user = await call.edge.authenticator.authenticate(body.address, body.password, client)
+    user = await call.context.authenticator.authenticate(body.address, body.password, client)
     token, session = _new_session(call, user, client)
     await _begin_session(call, user, session)
     response = json_response(LoginResponse(token=token, expires_at=rfc3339(session.expires_at_ms)))
-    set_cookie(response, call.request, call.edge.config, token)
-    set_device(response, call.request, call.edge.config, device)
+    set_cookie(response, call.request, call.context.config, token)
+    set_device(response, call.request, call.context.config, device)
     return response
 
 
@@ -60,9 +59,9 @@ async def _begin_session(call: RequestContext, user: User, session: Session) -> 
     A change of password ends the sessions that are stored, so the check follows the storing.
     Raises WrongCredentials.
     """
-    sessions = call.edge.ports.sessions
+    sessions = call.context.ports.sessions
     await sessions.add_session(session)
-    if not await call.edge.authenticator.is_current(user):
+    if not await call.context.authenticator.is_current(user):
         await sessions.end_session(session.token_sha256)
         raise WrongCredentials
 
@@ -73,7 +72,7 @@ def _new_session(call: RequestContext, user: User, client: LoginClient) -> tuple
     return token, Session(
         token_sha256=token_sha256(token),
         user_id=user.user_id,
-        expires_at_ms=at_ms + call.edge.config.session_days * DAY_MS,
+        expires_at_ms=at_ms + call.context.config.session_days * DAY_MS,
         created_at_ms=at_ms,
         used_at_ms=at_ms,
         user_agent=client.user_agent,
@@ -85,10 +84,10 @@ async def logout(call: AuthenticatedRequest) -> web.StreamResponse:
     """End the current session, and close the sockets that it opened."""
     query(call.request)
     sha256 = call.caller.session.token_sha256
-    await call.edge.ports.sessions.end_session(sha256)
-    call.edge.sockets.end_session(sha256)
+    await call.context.ports.sessions.end_session(sha256)
+    call.context.push_connections.end_session(sha256)
     response = web.Response(status=204)
-    clear_cookie(response, call.request, call.edge.config)
+    clear_cookie(response, call.request, call.context.config)
     return response
 
 

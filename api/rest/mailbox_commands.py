@@ -58,10 +58,10 @@ async def execute_all(
         if answer is not None and not answer.done():
             answer.set_result(event)
 
-    unsubscribe = call.edge.ports.feed.subscribe(call.user_id, sink)
+    unsubscribe = call.context.ports.feed.subscribe(call.user_id, sink)
     try:
-        await call.edge.ports.publisher.publish(*commands)
-        await asyncio.wait(answers.values(), timeout=call.edge.config.answer_timeout_s)
+        await call.context.ports.publisher.publish(*commands)
+        await asyncio.wait(answers.values(), timeout=call.context.config.answer_timeout_s)
     finally:
         unsubscribe()
     return [answer.result() if answer.done() else None for answer in answers.values()]

@@ -54,17 +54,17 @@ async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
     """
     query(call.request)
     body = await read_body(call.request, NewPassword)
-    edge, user, own = call.edge, call.caller.user, call.caller.session.token_sha256
+    context, user, own = call.context, call.caller.user, call.caller.session.token_sha256
     if fault := fault_in(body.password, address=user.address):
         raise bad_request("weak_password", fault, "$.password")
     client = login_client(call.request)
     try:
-        await edge.authenticator.confirm(user, body.old_password, client, session_sha256=own)
+        await context.authenticator.confirm(user, body.old_password, client, session_sha256=own)
     except WrongCredentials:
         raise wrong_password() from None
-    password_hash = await edge.authenticator.hash(body.password, client)
-    await edge.ports.users.set_password(user.user_id, password_hash, keep_session=own)
-    await edge.session_ends.look()
+    password_hash = await context.authenticator.hash(body.password, client)
+    await context.ports.users.set_password(user.user_id, password_hash, keep_session=own)
+    await context.ended_sessions.close_sockets()
     return web.Response(status=204)
 
 
@@ -81,19 +81,19 @@ async def get_account(call: AuthenticatedRequest) -> web.StreamResponse:
 
 
 async def _own_quota(call: AuthenticatedRequest) -> OwnQuota:
-    edge, user = call.edge, call.caller.user
-    usage = await edge.ports.store.usage(user.user_id)
-    own = _quota_info(usage, effective_quota(user.quota, edge.config.quota))
+    context, user = call.context, call.caller.user
+    usage = await context.ports.store.usage(user.user_id)
+    own = _quota_info(usage, effective_quota(user.quota, context.config.quota))
     return OwnQuota(bytes=own.bytes, mails=own.mails, domain=await _domain_quota(call))
 
 
 async def _domain_quota(call: AuthenticatedRequest) -> QuotaInfo | None:
     """None if the domain has no quota. The usage is a cached sum, up to some seconds old."""
-    domain = await call.edge.ports.domains.domain_by_id(call.caller.user.domain_id)
+    domain = await call.context.ports.domains.domain_by_id(call.caller.user.domain_id)
     quota = effective_quota(domain.quota if domain else QUOTA_UNSET, QUOTA_UNSET)
     if domain is None or not is_limited(quota):
         return None
-    return _quota_info(await call.edge.domain_usages.of(domain.domain_id), quota)
+    return _quota_info(await call.context.domain_usages.of(domain.domain_id), quota)
 
 
 def _quota_info(usage: Usage, quota: Quota) -> QuotaInfo:

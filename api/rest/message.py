@@ -75,8 +75,8 @@ async def get_message(call: AuthenticatedRequest) -> web.StreamResponse:
     unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
-    parsed = await parse_for_display(call.edge, row)
-    detail = _message_detail(row, parsed, call.edge.config.text_max_chars)
+    parsed = await parse_for_display(call.context, row)
+    detail = _message_detail(row, parsed, call.context.config.text_max_chars)
     return json_response(detail, headers={hdrs.ETAG: etag})
 
 
@@ -85,7 +85,7 @@ async def read_message(call: AuthenticatedRequest) -> Message:
 
     Raises Problem 404: the id is malformed, unknown, destroyed or of another user.
     """
-    row = await call.edge.ports.store.message(call.user_id, id_of(call.request))
+    row = await call.context.ports.store.message(call.user_id, id_of(call.request))
     if row is None or row.destroyed:
         raise not_found()
     return row

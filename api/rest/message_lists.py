@@ -59,15 +59,15 @@ async def list_folder_by_uid(call: AuthenticatedRequest) -> web.StreamResponse:
     """Messages of a folder in order of arrival in it, after the uid `after_uid`."""
     folder_id = call.request.match_info["id"]
     values = query(call.request, "after_uid", "limit")
-    after_uid, limit = uid_of(values), limit_of(values, call.edge.config)
+    after_uid, limit = uid_of(values), limit_of(values, call.context.config)
     state = await _read_state(call, folder_id)
-    rows = await call.edge.ports.store.by_uid(
+    rows = await call.context.ports.store.by_uid(
         call.user_id, folder_id, after_uid=after_uid, limit=limit
     )
     counts = state.folders.get(folder_id) or FolderCounts(folder_id)
     return json_response(
         UidPage(
-            uidvalidity=call.edge.config.epoch,
+            uidvalidity=call.context.config.epoch,
             next_uid=counts.next_uid,
             messages=[UidMessage(**summary_fields(row), uid=row.places[folder_id]) for row in rows],
         )
@@ -78,9 +78,9 @@ async def list_thread(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of a thread, oldest first, from all folders."""
     values = query(call.request, "limit", "cursor")
     thread_id = id_of(call.request)
-    limit, cursor = limit_of(values, call.edge.config), cursor_of(values, call.edge.config)
+    limit, cursor = limit_of(values, call.context.config), cursor_of(values, call.context.config)
     try:
-        page = await call.edge.ports.store.thread(
+        page = await call.context.ports.store.thread(
             call.user_id, thread_id, limit=limit, cursor=cursor
         )
     except Refused as error:
@@ -93,12 +93,12 @@ async def list_thread(call: AuthenticatedRequest) -> web.StreamResponse:
 async def _list(call: AuthenticatedRequest, folder_id: str | None) -> web.StreamResponse:
     values = query(call.request, *FILTERS, "limit", "cursor")
     try:
-        page = await call.edge.ports.store.page(
+        page = await call.context.ports.store.page(
             call.user_id,
             folder_id,
             wanted=filter_of(values),
-            limit=limit_of(values, call.edge.config),
-            cursor=cursor_of(values, call.edge.config),
+            limit=limit_of(values, call.context.config),
+            cursor=cursor_of(values, call.context.config),
         )
     except Refused as error:
         raise bad_cursor() from error
@@ -107,7 +107,7 @@ async def _list(call: AuthenticatedRequest, folder_id: str | None) -> web.Stream
 
 async def _read_state(call: AuthenticatedRequest, folder_id: str) -> MailboxState:
     """The state of the caller's mailbox. Raises Problem 404: it has no folder `folder_id`."""
-    state = await call.edge.ports.store.state(call.user_id)
+    state = await call.context.ports.store.state(call.user_id)
     if not exists(state, folder_id):
         raise not_found()
     return state

@@ -2,7 +2,7 @@
 
 The size of a mail does not bound the work of parsing it, so small mails are parsed on a thread too.
 Large mails and mails of unusual structure go to the parser's child processes, which have resource
-limits. Small mails do not wait for large ones, and no user can hold all slots of either kind.
+limits. Small mails do not wait for large mails, and no user can hold all slots of either kind.
 """
 
 import asyncio
@@ -21,55 +21,55 @@ from schemas.mailbox import Message
 T = TypeVar("T")
 
 
-async def parse_for_display(edge: AppContext, row: Message) -> ParsedMessage:
+async def parse_for_display(context: AppContext, row: Message) -> ParsedMessage:
     """The content as the message resource shows it; a longer text has `text_max_chars` + 1."""
-    max_chars = edge.config.text_max_chars
+    max_chars = context.config.text_max_chars
     return await _parse(
-        edge,
+        context,
         row,
         on_thread=lambda content: read_shown(content, text_max_chars=max_chars),
-        in_child=lambda content: edge.ports.parser.shown(content, text_max_chars=max_chars),
+        in_child=lambda content: context.ports.parser.shown(content, text_max_chars=max_chars),
     )
 
 
-async def parse_attachment(edge: AppContext, row: Message, n: int) -> tuple[Attachment, bytes]:
+async def parse_attachment(context: AppContext, row: Message, n: int) -> tuple[Attachment, bytes]:
     """Attachment `n` and its decoded content. Raises NotFound: the mail has fewer attachments."""
     return await _parse(
-        edge,
+        context,
         row,
         on_thread=lambda content: attachment_of(content, n),
-        in_child=lambda content: edge.ports.parser.attachment(content, n),
+        in_child=lambda content: context.ports.parser.attachment(content, n),
     )
 
 
 async def _parse(
-    edge: AppContext,
+    context: AppContext,
     row: Message,
     *,
     on_thread: Callable[[bytes], T],
     in_child: Callable[[bytes], Awaitable[T]],
 ) -> T:
-    contents, ref = edge.ports.contents, row.content.ref
-    if row.content.size_bytes > edge.config.quick_max_bytes:
-        async with _turn(edge, edge.reads, row.user_id):
+    contents, ref = context.ports.contents, row.content.ref
+    if row.content.size_bytes > context.config.quick_max_bytes:
+        async with _turn(context, context.parse_turns, row.user_id):
             return await in_child(await contents.get(ref))
     content = await contents.get(ref)
-    if is_quick(content, edge.config.quick_max_bytes):
-        async with _turn(edge, edge.quick_reads, row.user_id):
+    if is_quick(content, context.config.quick_max_bytes):
+        async with _turn(context, context.quick_parse_turns, row.user_id):
             return await asyncio.to_thread(on_thread, content)
-    async with _turn(edge, edge.reads, row.user_id):
+    async with _turn(context, context.parse_turns, row.user_id):
         return await in_child(content)
 
 
 @asynccontextmanager
-async def _turn(edge: AppContext, turns: FairTurns, user_id: str) -> AsyncIterator[None]:
+async def _turn(context: AppContext, turns: FairTurns, user_id: str) -> AsyncIterator[None]:
     """Wait for a slot of `turns`; charge the time of the block to the user.
 
     Raises Problem 503: too many requests wait.
     """
     try:
         async with turns.turn(user_id):
-            with edge.work.charged(user_id):
+            with context.work_shares.charged(user_id):
                 yield
     except QueueFull:
-        raise unavailable(edge.config.retry_after_s) from None
+        raise unavailable(context.config.retry_after_s) from None

@@ -87,14 +87,14 @@ async def _execute(call: AuthenticatedRequest, command: MessageCommand) -> web.S
     (message_id,) = command.message_ids
     if event is None:
         return accepted(f"/v1/messages/{message_id}")
-    row = await call.edge.ports.store.message(call.user_id, message_id)
+    row = await call.context.ports.store.message(call.user_id, message_id)
     if row is None or row.destroyed:
         return web.Response(status=204)
     return json_response(message_summary(row), headers={hdrs.ETAG: message_etag(call, row)})
 
 
 def change_fields(patch: MessagePatch) -> dict[str, Any]:
-    """Fields of ChangeMessages. Raises Problem 400: no change, or a contradictory one."""
+    """Fields of ChangeMessages. Raises Problem 400: no change, or a contradiction."""
     keywords = _keywords(patch)
     optional_folders = {
         "set_folder_ids": patch.folder_ids,

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from api.config import ApiConfig
-from api.context import EDGE
+from api.context import CONTEXT
 from api.problems import Problem, bad_request, not_found
 from mail.errors import Refused
 from mail.query import values as query_values
@@ -54,7 +54,7 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body:
 
 async def _read_in_time(request: web.Request) -> bytes:
     try:
-        async with asyncio.timeout(request.app[EDGE].config.body_max_s):
+        async with asyncio.timeout(request.app[CONTEXT].config.body_max_s):
             return await request.read()
     except TimeoutError:
         raise Problem(408, "timeout", "The body did not come in time.") from None

@@ -37,7 +37,7 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
 
 async def search(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of hits. BadQuery passes through: it becomes a problem with the error's position."""
-    config, ports = call.edge.config, call.edge.ports
+    config, ports = call.context.config, call.context.ports
     values = query(call.request, "q", "order", "tz", "limit", "cursor")
     folders = await ports.store.folders(call.user_id)
     context = QueryContext(
@@ -51,7 +51,7 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
         cursor=cursor_of(values, config),
     )
     try:
-        async with call.edge.searches.turn(call.user_id) as budget:
+        async with call.context.search_time.turn(call.user_id) as budget:
             result = await execute_search(ports.search, ports.store, request, budget)
     except Refused as error:
         raise bad_cursor() from error

@@ -81,13 +81,13 @@ async def end_other_sessions(call: AuthenticatedRequest) -> web.StreamResponse:
 async def list_login_attempts(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of attempts to log in as the caller, newest first."""
     values = query(call.request, "limit", "cursor")
-    limit, cursor = limit_of(values, call.edge.config), cursor_of(values, call.edge.config)
+    limit, cursor = limit_of(values, call.context.config), cursor_of(values, call.context.config)
     scope = ("sign_ins", call.user_id)
     try:
         before = decode_cursor(cursor, *scope) if cursor is not None else NEWEST
     except Refused as error:
         raise bad_cursor() from error
-    rows = await call.edge.ports.sign_ins.sign_ins(call.user_id, limit=limit, before=before)
+    rows = await call.context.ports.sign_ins.sign_ins(call.user_id, limit=limit, before=before)
     last = (rows[-1].at_ms, rows[-1].sign_in_id) if len(rows) == limit else None
     next_cursor = None if last is None else encode_cursor(last, *scope)
     logins = [_sign_in_info(row) for row in rows]
@@ -95,12 +95,12 @@ async def list_login_attempts(call: AuthenticatedRequest) -> web.StreamResponse:
 
 
 async def _read_sessions(call: AuthenticatedRequest) -> list[Session]:
-    return await call.edge.ports.sessions.sessions(call.user_id, limit=SESSIONS_MAX)
+    return await call.context.ports.sessions.sessions(call.user_id, limit=SESSIONS_MAX)
 
 
 async def _end(call: AuthenticatedRequest, row: Session) -> None:
-    await call.edge.ports.sessions.end_session(row.token_sha256)
-    call.edge.sockets.end_session(row.token_sha256)
+    await call.context.ports.sessions.end_session(row.token_sha256)
+    call.context.push_connections.end_session(row.token_sha256)
 
 
 def _public_id(row: Session) -> str:

@@ -1,4 +1,4 @@
-"""The one small page and its files, read once at start."""
+"""Static files of the webmail, read once at start."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# A mail's frame has an opaque origin, and may load this one style of ours.
-_SHARED = {"mail.css"}
+# The frame of a mail has an opaque origin and may load this style sheet only.
+_CROSS_ORIGIN_FILES = {"mail.css"}
 FILES = {
     "/": "index.html",
     "/web/app.js": "app.js",
@@ -31,7 +31,7 @@ FILES = {
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """One file of the page, with a validator (RFC 9110 §8.8.3)."""
+    """A file with an entity tag (RFC 9110 §8.8.3)."""
 
     body: bytes
     headers: dict[str, str]
@@ -50,11 +50,11 @@ def load(name: str) -> StaticFile:
         hdrs.ETAG: f'"{hashlib.sha256(body).hexdigest()[:32]}"',
         "Content-Security-Policy": PAGE_CSP,
     }
-    if name in _SHARED:
+    if name in _CROSS_ORIGIN_FILES:
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return StaticFile(body, headers)
 
 
-def add_page(app: web.Application) -> None:
+def add_static_files(app: web.Application) -> None:
     for path, name in FILES.items():
         app.router.add_get(path, load(name).answer)

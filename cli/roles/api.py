@@ -7,7 +7,7 @@ from typing import Any
 from agents.background.housekeeping import Housekeeping
 from api.app import make_app, start
 from api.config import ApiConfig
-from api.context import EDGE, AppContext
+from api.context import CONTEXT, AppContext
 from api.http.authentication import SIGN_INS_KEPT_MS
 from api.ports import ApiPorts
 from cli.config.config import Config
@@ -78,7 +78,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     await _ports(opened, directory, attempts, publisher, tail),
                     lambda: _reasons(serving),
                 )
-                serving.append((tail, app[EDGE], housekeeping))
+                serving.append((tail, app[CONTEXT], housekeeping))
                 runner, _ = await start(app, tls=certificate.context if config.https else None)
                 await stop.wait()
                 await runner.cleanup()

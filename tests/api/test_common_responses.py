@@ -125,7 +125,7 @@ async def test_requests_are_counted_by_route_and_never_by_path(world: World) -> 
     for path in ("/v1/messages/x", "/v1/messages/y", "/nowhere", "/elsewhere"):
         async with client.get(path):
             pass
-    counts = world.edge.metrics.requests
+    counts = world.context.metrics.requests
     assert counts["GET", "/v1/messages/{id}", 404] == 2
     assert counts["any", "unmatched", 404] == 2
     assert counts["POST", "/v1/login", 200] == 1

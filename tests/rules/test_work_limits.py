@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from api.http.client_address import _FORWARDED_MAX_CHARS
-from api.http.compression import takes_gzip
+from api.http.compression import accepts_gzip
 from mail.html import sanitizer, text_extraction
 from mail.mime import charsets, encoded_words, format_flowed, parameters, transfer_encoding
 from mail.mime.address_list_parser import parse_address_list
@@ -151,7 +151,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "tokens of search": tokenizer.tokens,
     "query": lambda made: _tried(lambda: parse_query(made, ASKER)),
     "log line": octets(strike_out),
-    "accept-encoding": takes_gzip,
+    "accept-encoding": accepts_gzip,
     "smtp command": octets(lambda value: _tried(lambda: split_line(value))),
     "smtp path": lambda made: _tried(lambda: split_path("FROM:<" + made, "FROM")),
     **{

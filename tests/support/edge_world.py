@@ -13,7 +13,7 @@ from aiohttp import web
 from agents.mailbox import mailbox
 from api.app import make_app, start
 from api.config import ApiConfig
-from api.context import EDGE, AppContext
+from api.context import CONTEXT, AppContext
 from api.ports import ApiPorts
 from mail.directory.passwords import hash_password
 from mail.errors import BrokerUnavailable
@@ -155,7 +155,7 @@ class World:
             parser=self.parser,
         )
         app = make_app(self.config, ports, lambda: self.reasons)
-        self.edge: AppContext = app[EDGE]
+        self.context: AppContext = app[CONTEXT]
         self.runner: web.AppRunner
         self.runner, self.port = await start(app, tls=self.tls)
         self.url = f"http{'s' * bool(self.tls)}://127.0.0.1:{self.port}"

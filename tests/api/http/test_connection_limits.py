@@ -58,7 +58,7 @@ async def test_everything_works_over_tls_and_says_so(https) -> None:
         async with client.ws_connect("/v1/push", headers=bearer) as socket:
             await world.deliver()
             assert (await socket.receive_json(timeout=10))["type"] == "change"
-            assert world.edge.connections.open >= 1
+            assert world.context.connections.open >= 1
 
 
 async def test_old_tls_and_no_tls_are_refused_and_nobody_else_suffers(https) -> None:
@@ -77,7 +77,7 @@ async def test_old_tls_and_no_tls_are_refused_and_nobody_else_suffers(https) -> 
     silent, writer = await asyncio.open_connection("127.0.0.1", world.port)
     assert await ending(silent) == b""
     writer.close()
-    await until(lambda: world.edge.connections.open == 0)
+    await until(lambda: world.context.connections.open == 0)
     async with aiohttp.ClientSession(world.url, connector=pinned(pair)) as client:
         assert (await client.get("/healthz")).status == 200
 
@@ -108,13 +108,13 @@ async def test_a_new_certificate_is_presented_without_a_restart(https, tmp_path)
 async def test_a_peer_may_have_so_many_connections() -> None:
     world = await opened(connections_per_peer_max=2)
     held = [await asyncio.open_connection("127.0.0.1", world.port) for _ in range(2)]
-    await until(lambda: world.edge.connections.open == 2)
+    await until(lambda: world.context.connections.open == 2)
     third, writer = await asyncio.open_connection("127.0.0.1", world.port)
     assert await ending(third) == b""
     writer.close()
-    assert world.edge.connections.refused_total == 1
+    assert world.context.connections.refused_total == 1
     held[0][1].close()
-    await until(lambda: world.edge.connections.open == 1)
+    await until(lambda: world.context.connections.open == 1)
     async with world.client().get("/healthz") as response:
         assert response.status == 200
     held[1][1].close()
@@ -124,7 +124,7 @@ async def test_a_peer_may_have_so_many_connections() -> None:
 async def test_all_peers_together_may_have_so_many() -> None:
     world = await opened(connections_max=1, proxies=Networks.parse("127.0.0.1"))
     _, held = await asyncio.open_connection("127.0.0.1", world.port)
-    await until(lambda: world.edge.connections.open == 1)
+    await until(lambda: world.context.connections.open == 1)
     second, writer = await asyncio.open_connection("127.0.0.1", world.port)
     assert await ending(second) == b""
     for each in (held, writer):
@@ -142,7 +142,7 @@ async def test_behind_a_proxy_requests_of_one_peer_are_capped() -> None:
             assert response.status == 429
         async with other.get("/healthz") as response:
             assert response.status == 200
-    await until(lambda: world.edge.connections._of_peer.total() == 0)
+    await until(lambda: world.context.connections._of_peer.total() == 0)
     async with one.get("/healthz") as response:
         assert response.status == 200
     await world.close()
@@ -158,7 +158,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(said: bytes) -> None:
     drip.cancel()
     await asyncio.gather(drip, return_exceptions=True)
     writer.close()
-    await until(lambda: world.edge.connections.open == 0)
+    await until(lambda: world.context.connections.open == 0)
     await world.close()
 
 

@@ -46,12 +46,12 @@ async def test_an_answer_that_is_not_read_goes_with_its_connection(make_world) -
     body = b"\r\n".join([b"0123456789" * 90] * 13_000)  # more than a kernel takes for a peer
     row = await world.deliver(PLAIN % b"long" + body)
     token = await world.token()
-    before = world.edge.connections.open
+    before = world.context.connections.open
     held = [asking(world, token, f"/v1/messages/{row.message_id}") for _ in range(3)]
     try:
-        await until(lambda: world.edge.downloads._of_user.total() == 3)
-        await until(lambda: world.edge.connections.open <= before)
-        assert not world.edge.downloads._of_user
+        await until(lambda: world.context.download_slots._of_user.total() == 3)
+        await until(lambda: world.context.connections.open <= before)
+        assert not world.context.download_slots._of_user
     finally:
         for each in held:
             each.close()
@@ -89,7 +89,7 @@ async def test_a_reader_below_the_least_rate_is_cut_off(make_world) -> None:
     finally:
         raw.close()
     assert read < row.content.size_bytes
-    await until(lambda: not world.edge.downloads._of_user)
+    await until(lambda: not world.context.download_slots._of_user)
 
 
 def test_a_fast_beginning_is_no_credit_for_a_stall() -> None:
@@ -107,7 +107,7 @@ async def test_a_raw_mail_is_streamed_from_the_store(make_world) -> None:
     row = await world.deliver(PLAIN % b"big" + bytes(range(256)) * 80_000)
     client = await world.signed()
     async with client.get(f"/v1/messages/{row.message_id}/raw") as response:
-        await until(lambda: world.edge.downloads._bytes_of_user.total() == PIECE_BYTES)
+        await until(lambda: world.context.download_slots._bytes_of_user.total() == PIECE_BYTES)
         assert await response.read() == world.contents.contents[row.content.ref]
 
 

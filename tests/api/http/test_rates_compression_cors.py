@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from api.config import ApiConfig
-from api.http.compression import takes_gzip
+from api.http.compression import accepts_gzip
 from api.limits.request_rates import RequestRates
 from api.problems import Problem
 from tests.support.edge_world import World
@@ -87,7 +87,7 @@ async def test_what_is_long_comes_in_gzip_to_who_can_read_it(world: World) -> No
     ],
 )  # fmt: skip
 def test_accept_encoding_is_read(header, takes) -> None:
-    assert takes_gzip(header) is takes
+    assert accepts_gzip(header) is takes
 
 
 ASKS = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "if-match"}

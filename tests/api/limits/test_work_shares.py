@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from api.config import ApiConfig
-from api.limits.work_shares import on_the_loop
+from api.limits.work_shares import measure_loop_time
 from edge.fair_turns import FairTurns, QueueFull
 from mail.mime.message_parser import ParsedMessage
 from parsing.in_process import InProcessParser
@@ -106,7 +106,7 @@ async def test_one_users_large_mails_hold_up_neither_his_small_ones_nor_others()
     assert parser.begun == 2, "one for each"
     parser.may.set()
     assert {one["subject"] for one in await asyncio.gather(bobs, *waiting)} == {"large"}
-    assert not world.edge.reads._running
+    assert not world.context.parse_turns._running
     await world.close()
 
 
@@ -154,12 +154,12 @@ async def test_parsing_counts_too(make_world) -> None:
     world = await make_world(work_s_per_minute=0.15)
     row = await world.deliver(SMALL * 2)
     client = await world.signed()
-    before_s = world.edge.work._shares.full_in_s("alice")
+    before_s = world.context.work_shares._shares.full_in_s("alice")
     await opened(client, row.message_id)
-    assert world.edge.work._shares.full_in_s("alice") - before_s > 1
+    assert world.context.work_shares._shares.full_in_s("alice") - before_s > 1
 
 
-async def test_the_time_on_the_loop_is_that_of_holding_it() -> None:
+async def test_the_time_measure_loop_time_is_that_of_holding_it() -> None:
     charged: list[float] = []
 
     async def work(end: BaseException | None) -> str:
@@ -169,10 +169,10 @@ async def test_the_time_on_the_loop_is_that_of_holding_it() -> None:
             raise end
         return "done"
 
-    assert await on_the_loop(work(None), charged.append) == "done"
+    assert await measure_loop_time(work(None), charged.append) == "done"
     with pytest.raises(RuntimeError, match="broken"):
-        await on_the_loop(work(RuntimeError("broken")), charged.append)
-    task = asyncio.ensure_future(on_the_loop(work(None), charged.append))
+        await measure_loop_time(work(RuntimeError("broken")), charged.append)
+    task = asyncio.ensure_future(measure_loop_time(work(None), charged.append))
     await asyncio.sleep(0.1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -153,7 +153,7 @@ async def test_a_token_that_does_not_come_is_not_waited_for(make_world) -> None:
     ws = await world.client().ws_connect("/v1/push")
     assert await refusal(world.client()) == 503
     assert await close_code(ws) == 4401
-    await until(lambda: world.edge.sockets._unsigned.total() == 0)
+    await until(lambda: world.context.push_connections._unsigned.total() == 0)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ async def test_a_user_has_so_many_sockets_and_gets_room_back(make_world) -> None
     assert await close_code(by_frame) == 1013
     bobs = await (await world.signed("bob")).ws_connect("/v1/push")
     await first.close()
-    await until(lambda: world.edge.metrics.sockets == 2)
+    await until(lambda: world.context.metrics.sockets == 2)
     third = await client.ws_connect("/v1/push")
     assert not any(ws.closed for ws in (second, bobs, third))
 
@@ -316,15 +316,15 @@ async def test_a_slow_socket_is_closed_and_holds_up_nobody(make_world) -> None:
     ws = await (await world.signed()).ws_connect("/v1/push")
     raw = slow_socket(world, await world.token())
     try:
-        await until(lambda: world.edge.metrics.sockets == 2)
+        await until(lambda: world.context.metrics.sockets == 2)
         connections = len(world.runner.server.connections)
         sent = 0
-        while world.edge.metrics.sockets_closed_slow == 0:
+        while world.context.metrics.sockets_closed_slow == 0:
             assert sent < 2000
             await world.deliver(PLAIN % (b"s" * 900))
             sent += 1
             assert (await frame(ws))["seq"] == sent
-        await until(lambda: world.edge.metrics.sockets == 1)
+        await until(lambda: world.context.metrics.sockets == 1)
         await until(lambda: world.feed.subscribers("alice") == 1)
         await until(lambda: len(world.runner.server.connections) == connections - 1)
         await world.deliver()

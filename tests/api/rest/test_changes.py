@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api.http.authentication import new_token, token_sha256
+from edge.session_tokens import new_token, token_sha256
 from mail.ids import new_id
 from schemas.directory import Session, User
 from schemas.events.mailbox_commands import (
@@ -230,7 +230,7 @@ async def test_two_thousand_sockets(make_world) -> None:
                 head = {"Authorization": f"Bearer {token}"}
                 ws = await client.ws_connect("/v1/push?since=0", headers=head)
                 sockets.append((f"u{number}", ws))
-        assert world.edge.metrics.sockets == SOCKETS
+        assert world.context.metrics.sockets == SOCKETS
         await asyncio.gather(*(world.deliver(name=f"u{n}") for n in range(len(tokens))))
         rows = {name: (await world.store.by_id(name, after_id="", limit=9)) for name, _ in sockets}
         for name, ws in sockets:

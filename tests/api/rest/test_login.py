@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from api.config import ApiConfig
-from api.http.authentication import new_token, token_sha256
+from edge.session_tokens import new_token, token_sha256
 from edge.trusted_networks import Networks
 from mail.directory.passwords import hash_password, verify_password
 from mail.errors import StoreUnavailable
@@ -78,9 +78,9 @@ async def test_a_restart_and_another_edge_know_the_failures(make_world) -> None:
 async def test_a_busy_server_locks_nobody_out(make_world) -> None:
     world = await make_world(logins_at_once=1, logins_waiting=1, login_failures_per_address=2)
     async with AsyncExitStack() as busy:
-        await busy.enter_async_context(world.edge.authenticator._turns.turn("someone"))
+        await busy.enter_async_context(world.context.authenticator._turns.turn("someone"))
         waiting = asyncio.create_task(sign_in(world, RIGHT))
-        while not world.edge.authenticator._turns.waiting:
+        while not world.context.authenticator._turns.waiting:
             await asyncio.sleep(0.01)
         assert await statuses(world, RIGHT, *[""] * 5) == [503] * 5
     assert (await waiting).status == 200
@@ -103,12 +103,12 @@ async def test_one_network_does_not_hold_the_line_to_the_password_check(make_wor
         done.append(f"{peer} {status}")
         return status
 
-    async with world.edge.authenticator._turns.turn("someone"):
+    async with world.context.authenticator._turns.turn("someone"):
         flood = [asyncio.create_task(tried(f"2001:db8:1:{n:x}::1", "wrong")) for n in range(4)]
-        while world.edge.authenticator._turns.waiting < 4:
+        while world.context.authenticator._turns.waiting < 4:
             await asyncio.sleep(0.01)
         honest = asyncio.create_task(tried(FRESH, RIGHT))
-        while FRESH not in world.edge.authenticator._turns._queues:
+        while FRESH not in world.context.authenticator._turns._queues:
             await asyncio.sleep(0.01)
     assert await honest == 200
     assert sorted(await asyncio.gather(*flood)) == [401, 401, 401, 503], "one gave up its place"
@@ -124,9 +124,12 @@ async def test_sign_ins_that_succeed_are_limited_by_user_and_peer(make_world) ->
 
 
 async def test_a_password_changed_meanwhile_begins_no_session(world: World) -> None:
-    async with world.edge.authenticator._turns.turn("a"), world.edge.authenticator._turns.turn("b"):
+    async with (
+        world.context.authenticator._turns.turn("a"),
+        world.context.authenticator._turns.turn("b"),
+    ):
         late = asyncio.create_task(sign_in(world, RIGHT))
-        while not world.edge.authenticator._turns.waiting:
+        while not world.context.authenticator._turns.waiting:
             await asyncio.sleep(0.01)
         await world.directory.set_password("alice", hash_password(NEW))
     assert (await late).status == 401
@@ -159,7 +162,7 @@ async def test_an_end_that_another_process_caused_closes_sockets_at_once(make_wo
 async def test_a_session_that_ended_while_its_socket_opened_is_noticed(make_world) -> None:
     world = await make_world(session_check_s=3600.0)
     token = await world.token()
-    world.edge.sockets.end_session(token_sha256(token))  # its row is there still
+    world.context.push_connections.end_session(token_sha256(token))  # its row is there still
     assert await ended_with(await world.client(token).ws_connect("/v1/push")) == 4401
 
 

@@ -140,7 +140,7 @@ async def test_the_page_says_when_it_is_cut_off_and_catches_up(browser, world) -
     missed = await world.deliver(PLAIN % b"missed")
     for sinks in kept.values():
         assert len(sinks) == 1
-    world.edge.sockets.end_all()
+    world.context.push_connections.end_all()
     await expect(page.get_by_text("Not connected.")).to_be_visible()
     await expect(page.locator("#list button")).to_have_count(1)
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
@@ -166,7 +166,7 @@ async def test_the_page_shows_what_a_restore_has_put_back(browser, world) -> Non
     )  # fmt: skip
     await Mailboxes(backup, MemoryLiveEvents(), offset=9).carry_out(again)
     vars(world.store).update(vars(backup))
-    world.edge.sockets.end_all()
+    world.context.push_connections.end_all()
     await expect(page.locator("#list button")).to_have_count(1)
     await expect(page.locator("#list .subject")).to_have_text("kept")
     await expect(page.locator("#unread")).to_be_hidden()
