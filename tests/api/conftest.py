@@ -1,4 +1,4 @@
-"""Worlds for the edge's tests."""
+"""Fixtures: a running API over memory adapters (tests/support/edge_world.py)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,14 +12,14 @@ from tests.support.edge_world import World
 
 
 def pytest_asyncio_loop_factories(config, item):
-    """Doors are tried on both loops: TLS and closing differ."""
+    """Run connection limit tests on both event loops: TLS and closing differ."""
     loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-    return loops if "doors" in item.path.name else {"asyncio": loops["asyncio"]}
+    return loops if item.path.name == "test_connection_limits.py" else {"asyncio": loops["asyncio"]}
 
 
 @pytest.fixture
 async def make_world() -> AsyncIterator[Callable[..., Awaitable[World]]]:
-    """Open a world with these settings of ApiConfig."""
+    """Return a function that opens a world with the given settings of ApiConfig."""
     worlds: list[World] = []
 
     async def make(**settings: Any) -> World:

@@ -94,11 +94,11 @@ async def test_a_reader_below_the_least_rate_is_cut_off(make_world) -> None:
 
 def test_a_fast_beginning_is_no_credit_for_a_stall() -> None:
     pace = ResponsePace(ApiConfig(download_stall_s=10.0, download_least_bytes_per_s=1_000))
-    pace.took(1_000_000, 0.5)
+    pace.record(1_000_000, 0.5)
     assert pace.allowed_s(1_000) == 11.0
-    pace.took(1_000, 9.0)
+    pace.record(1_000, 9.0)
     assert pace.allowed_s(1_000) == pytest.approx(3.0)
-    pace.took(5_000, 1.0)
+    pace.record(5_000, 1.0)
     assert pace.allowed_s(0) == pytest.approx(6.0)
 
 
