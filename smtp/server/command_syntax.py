@@ -1,6 +1,6 @@
-"""Command lines, and the arguments of MAIL and RCPT (RFC 5321 §4.1.1.2, §4.1.1.3), pure.
+"""Syntax of command lines, MAIL and RCPT (RFC 5321 §4.1.1.2, §4.1.1.3); pure.
 
-Every function raises Rejection with the reply that the client gets.
+Every function raises Rejection with the reply to the client.
 """
 
 import re
@@ -31,18 +31,21 @@ _SIZE_MAX_DIGITS = 20  # RFC 1870 §4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailParameters:
-    """What a client declares of its mail. BODY changes nothing: 8-bit is taken with or without."""
+    """Parameters of MAIL. BODY has no effect: 8-bit data is accepted with or without it."""
 
     size_bytes: int | None = None
     utf8: bool = False  # SMTPUTF8 (RFC 6531)
 
 
 def split_line(line: bytes | None) -> tuple[str, str | None]:
-    """Verb in upper case, and argument, of a line with its end; None is one beyond every limit."""
+    """The upper-case verb and the argument of `line`, which includes its line end.
+
+    `line` is None when it was longer than the read buffer.
+    """
     if line is None:
         raise Rejection(replies.LINE_TOO_LONG)
     try:
-        # A client's name for itself decides nothing: Latin-1 and the like are taken in a greeting.
+        # The name in a greeting has no effect, so octets that are not UTF-8 are accepted there.
         text = line.decode(errors="replace" if line[:4].upper() in _GREETINGS else "strict")
     except UnicodeDecodeError:
         raise Rejection(replies.BAD_LINE) from None
@@ -58,40 +61,41 @@ def split_line(line: bytes | None) -> tuple[str, str | None]:
 def split_path(arg: str | None, keyword: str) -> tuple[str, dict[str, str | None]]:
     """The path without brackets and source route, and the parameters by upper-case name.
 
-    `keyword` is FROM: or TO:. A space after the colon and missing brackets are taken, as elsewhere.
+    `keyword`: FROM: or TO:. A space after the colon and missing brackets are accepted, as other
+    servers do.
     """
     syntax = Rejection(f"501 5.5.4 syntax: {keyword}<address> [parameters]")
     if arg is None or arg[: len(keyword)].upper() != keyword:
         raise syntax
     rest = arg[len(keyword) :].strip(" ")
-    found = _PATH.match(rest) or _NAKED_PATH.match(rest)
-    if found is None:
+    match = _PATH.match(rest) or _NAKED_PATH.match(rest)
+    if match is None:
         raise syntax
-    path, parameters = found.groups()
+    path, parameters = match.groups()
     if path.startswith("@"):
         path = path.partition(":")[2] or "@"  # source routes are ignored (RFC 5321 appendix C)
     return path, _parameters(parameters) if parameters else {}
 
 
 def _parameters(text: str) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
+    parameters: dict[str, str | None] = {}
     for word in text.split():
         parameter = _PARAMETER.match(word)
-        if parameter is None or parameter[1].upper() in found:
+        if parameter is None or parameter[1].upper() in parameters:
             raise Rejection("501 5.5.4 bad or repeated parameter")
-        found[parameter[1].upper()] = parameter[2]
-    return found
+        parameters[parameter[1].upper()] = parameter[2]
+    return parameters
 
 
 def mail_parameters(given: dict[str, str | None]) -> MailParameters:
-    """Read SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531). Others: Rejection.
+    """SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531) as values; others are rejected.
 
-    AUTH=<> and AUTH=xtext (RFC 4954 §5) are taken and ignored, since many servers send them to
-    everybody. RET and ENVID are refused (RFC 5321 §4.1.1.11): a sender that asks for a DSN learns
-    that none will come (RFC 3461 §5.2.2).
+    AUTH=<> and AUTH=xtext (RFC 4954 §5) are accepted and ignored: many servers send them to every
+    server. RET and ENVID are refused (RFC 5321 §4.1.1.11), so that a sender that requests a DSN
+    learns that no DSN will come (RFC 3461 §5.2.2).
     """
     if not given:
-        return _NONE
+        return _NO_PARAMETERS
     if given.keys() - {"SIZE", "BODY", "SMTPUTF8", "AUTH"}:
         raise Rejection(replies.UNKNOWN_PARAMETER)
     if "AUTH" in given and not given["AUTH"]:
@@ -112,22 +116,22 @@ def _size(value: str | None) -> int:
 
 
 def check_reverse_path(path: str, *, utf8: bool) -> None:
-    """The null reverse-path, or local-part@domain. Rejection."""
+    """Raise Rejection unless `path` is the null reverse-path or local-part@domain."""
     if len(path.encode()) > _REVERSE_PATH_MAX_BYTES or (path and not _MAILBOX.match(path)):
         raise Rejection(replies.BAD_SENDER)
-    check_letters(path, utf8=utf8)
+    check_charset(path, utf8=utf8)
 
 
-def check_letters(path: str, *, utf8: bool) -> None:
-    """Beyond ASCII only after SMTPUTF8 (RFC 6531 §3.5)."""
+def check_charset(path: str, *, utf8: bool) -> None:
+    """Raise Rejection for a non-ASCII `path` without SMTPUTF8 (RFC 6531 §3.5)."""
     if not utf8 and not path.isascii():
         raise Rejection(replies.NEEDS_SMTPUTF8)
 
 
-def same_mailbox(path: str) -> str:
-    """A key that is equal for two spellings of one forward-path: domains have no case."""
+def path_key(path: str) -> str:
+    """A key that is equal for all spellings of a forward-path: the domain in lower case."""
     local, at, domain = path.rpartition("@")
     return f"{local}{at}{domain.lower().removesuffix('.')}"
 
 
-_NONE = MailParameters()
+_NO_PARAMETERS = MailParameters()

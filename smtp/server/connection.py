@@ -1,9 +1,9 @@
-"""One connection: its life, its lines, its limits. The commands are in session.py.
+"""One SMTP connection: its lifetime, command loop and limits. The commands are in session.py.
 
-The ground is aiosmtpd's SMTP: transports, session and envelope, reset rules, plain commands.
-Replaced are its constructor (it looks through all its attributes, for every connection) and its
-command loop: that one takes bare LF, drops what a client pipelined before it shut its side, and
-shares the limits of lines among connections.
+aiosmtpd's SMTP provides transports, session and envelope, reset rules and plain commands. Replaced
+are its constructor, which inspects all attributes for every connection, and its command loop, which
+accepts bare LF, drops commands that a client pipelined before it closed its side, and shares line
+limits among connections.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _CHATTER = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
 
 
 class SmtpConnection(SMTP):
-    """A connection to a client, with a table of verbs."""
+    """A connection to a client. `verbs`: the method of each command."""
 
     verbs: ClassVar[dict[str, CommandVerb]] = {}
     event_handler: ClassVar[None] = None
@@ -51,10 +51,12 @@ class SmtpConnection(SMTP):
         self.transport: asyncio.Transport | None = None
         self.session: Any = None
         self.client = ""
-        self._counted_as: str | None = None  # None: a proxy that has sent no header yet
+        self._counted_as: str | None = (
+            None  # address in the limiter; None: a proxy before its header
+        )
         self.encrypted = False
         self.in_data = False
-        self.leaving = False  # the last reply is said
+        self.leaving = False  # the last reply is sent
         self.bad_commands = 0
         self.unknown_recipients = 0  # replies 550 to RCPT
         self.chatter = 0
@@ -79,15 +81,15 @@ class SmtpConnection(SMTP):
             return
         super().connection_made(transport)
         self.site.connections.add(self)
-        self.task.add_done_callback(self._left)
+        self.task.add_done_callback(self._release)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._handler_coroutine is None:
             return
         super().connection_lost(error)
 
-    def _left(self, task: "asyncio.Task[None]") -> None:
-        """The end of the task is the end of the connection, however it came to it."""
+    def _release(self, task: "asyncio.Task[None]") -> None:
+        """Release the connection; runs once its task has ended for any reason."""
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         self.site.connections.discard(self)
@@ -97,14 +99,14 @@ class SmtpConnection(SMTP):
         self._close()
 
     def eof_received(self) -> bool:
-        """The client has said all it will say, and may still read the answers."""
+        """The client has closed its sending side, and may still read replies."""
         if self._handler_coroutine is None:
             return False
         self.reader.feed_eof()
         return not self.encrypted
 
     def _timeout_cb(self) -> None:
-        self._tell(replies.TOO_SLOW if self.in_data else replies.IDLE)
+        self._send_last(replies.TOO_SLOW if self.in_data else replies.IDLE)
         self._close()
 
     @property
@@ -113,39 +115,39 @@ class SmtpConnection(SMTP):
         return self._handler_coroutine
 
     def bow_out(self) -> None:
-        """The server stops: leave now, or after the mail whose data is being read."""
+        """The server stops: close now, or after the mail whose data is being read."""
         if not self.in_data:
-            self._tell(replies.GOODBYE)
+            self._send_last(replies.GOODBYE)
             self._close()
 
     def abort(self) -> None:
-        """The server's grace is over."""
+        """Close and cancel the task: the server's grace period is over."""
         if self.in_data:
-            self._tell(replies.GOODBYE)
+            self._send_last(replies.GOODBYE)
         self._close()
         self.task.cancel()
 
     def give_way(self) -> None:
-        """The mail whose data is being read ends for the sake of others."""
-        self._tell(replies.GIVE_WAY)
+        """End the mail whose data is being read, so that others get its slot and memory."""
+        self._send_last(replies.GIVE_WAY)
         self._close()
         self.task.cancel()
 
     def _close(self) -> None:
-        """Close once what was written is read; a client that reads nothing is not waited for."""
+        """Close after the client has read what was written; abort after `linger_s`."""
         for transport in (self.transport, self._original_transport):
             if transport is not None and not transport.is_closing():
                 transport.close()
                 self.loop.call_later(self.site.config.linger_s, transport.abort)
 
     def allow(self, idle_s: float) -> None:
-        """Close unless something happens within `idle_s`."""
+        """Set the idle timeout: close unless data comes within `idle_s`."""
         self._reset_timeout(idle_s)
 
     # replies
 
-    def _tell(self, reply: str) -> None:
-        """Send a last reply, if the client can still be told anything."""
+    def _send_last(self, reply: str) -> None:
+        """Write the last reply, unless the transport is closing or a last reply was sent."""
         if self.transport is None or self.transport.is_closing() or self.leaving:
             return
         self.leaving = True
@@ -153,7 +155,7 @@ class SmtpConnection(SMTP):
         self.transport.write(reply.encode() + b"\r\n")
 
     async def push(self, status: str) -> None:
-        """Send one reply; every reply of ours and of aiosmtpd goes through here."""
+        """Send and count one reply. Replies of aiosmtpd pass here too."""
         reply = replies.with_code(status)
         if reply[0] in "45":
             self.site.stats.refused_total[reply[:9]] += 1
@@ -166,7 +168,10 @@ class SmtpConnection(SMTP):
         await self._writer.drain()
 
     async def hang_up(self, reply: str) -> None:
-        """Say why and close, reading on for a moment: unread bytes would reset the reply away."""
+        """Send `reply`, read on for up to `linger_s`, and close.
+
+        Unread bytes would cause a TCP reset, and the client could lose the reply.
+        """
         await self.push(reply)
         self.leaving = True
         with contextlib.suppress(TimeoutError):
@@ -180,17 +185,17 @@ class SmtpConnection(SMTP):
     # commands
 
     async def _handle_client(self) -> None:
-        """The connection's task; aiosmtpd starts it."""
+        """The connection's task, started by aiosmtpd."""
         with contextlib.suppress(EOFError, OSError):
-            if not await self._settled():
+            if not await self._identify_peer():
                 return
             await self.send(f"220 {self.hostname} ESMTP Postriver\r\n".encode())
             while await self._command():
                 pass
         self._close()
 
-    async def _settled(self) -> bool:
-        """Know whose connection it is; False when that ends it."""
+    async def _identify_peer(self) -> bool:
+        """Read the PROXY header of a trusted proxy; False when the connection has to end."""
         if self._counted_as is not None:
             return True
         try:
@@ -200,18 +205,18 @@ class SmtpConnection(SMTP):
             self.client = await header or self.client
         except proxy_protocol.BadProxyHeader as error:
             self.site.stats.bad_proxy_headers_total += 1
-            log.warning("a proxy's connection is closed, no PROXY header: %s", error)
+            log.warning("connection of a trusted proxy closed: bad PROXY header: %s", error)
             self._close()
             return False
         if not self.site.limiter.acquire(self.client):
-            self._tell(replies.TOO_MANY_CONNECTIONS)
+            self._send_last(replies.TOO_MANY_CONNECTIONS)
             self._close()
             return False
         self._counted_as = self.client
         return True
 
     async def _command(self) -> bool:
-        """Read and answer one; False when the connection is to end."""
+        """Read and answer one command; False when the connection has to end."""
         self._reset_timeout()
         line = await self.reader.line()
         try:
@@ -224,9 +229,10 @@ class SmtpConnection(SMTP):
             log.exception("command failed")
             await self.hang_up(replies.BROKEN)
             return False
-        return await self._stays()
+        return await self._may_continue()
 
-    async def _stays(self) -> bool:
+    async def _may_continue(self) -> bool:
+        """False after 421: the server stops, or the client is beyond a limit."""
         config = self.site.config
         if self.transport is None or self.transport.is_closing():
             return False
@@ -245,7 +251,7 @@ class SmtpConnection(SMTP):
         method = self.verbs.get(verb)
         if method is None:
             if verb in _HTTP and not self.session.host_name:
-                await self.hang_up(replies.NOT_HTTP)  # a browser led here by somebody's page
+                await self.hang_up(replies.NOT_HTTP)  # a web page made a browser connect
                 return
             raise Rejection(replies.NOT_RECOGNIZED)
         self.chatter += verb in _CHATTER
@@ -253,7 +259,7 @@ class SmtpConnection(SMTP):
 
 
 def _client(transport: Any) -> str:
-    """The peer's address as text; "" for a unix socket."""
+    """The peer's IP address; "" for a unix socket."""
     peer = transport.get_extra_info("peername")
     address = str(peer[0]) if isinstance(peer, tuple) else ""
     return address.removeprefix("::ffff:") if "." in address else address

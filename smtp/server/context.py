@@ -1,4 +1,4 @@
-"""What all connections of one server share."""
+"""Context that all connections of one server share."""
 
 import asyncio
 import logging
@@ -18,8 +18,8 @@ from smtp.server.transfers import Transfers
 log = logging.getLogger(__name__)
 
 
-class Leavable(Protocol):
-    """A connection, as the server sees it when it stops."""
+class StoppableConnection(Protocol):
+    """A connection, as the stopping server uses it."""
 
     @property
     def task(self) -> "asyncio.Task[None]": ...
@@ -31,7 +31,7 @@ class Leavable(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class ServerContext:
-    """Set up once by the server, read by its connections."""
+    """Created once by the server, read by its connections."""
 
     config: SmtpConfig
     resolver: Resolver
@@ -41,7 +41,7 @@ class ServerContext:
     stats: SmtpStats
     tls: ssl.SSLContext | None
     stopping: bool = False
-    connections: set[Leavable] = field(default_factory=set)
+    connections: set[StoppableConnection] = field(default_factory=set)
     limiter: ConnectionLimiter = field(init=False)
     transfers: Transfers = field(init=False)
     probing: RecipientProbing = field(init=False)
@@ -58,7 +58,7 @@ class ServerContext:
         self.shares = ScanShares(self.config)
 
     def closed(self) -> bool:
-        """Whether the gate is closed; each change of its reason is logged once."""
+        """Whether the gate is closed. Logs each change of its reason."""
         reason = self.gate.closed()
         if reason != self._closed_for:
             self._closed_for = reason
@@ -66,7 +66,7 @@ class ServerContext:
         return reason is not None
 
     def capabilities(self, *, tls: bool) -> bytes:
-        """The reply to EHLO; `tls` when the connection is encrypted already (RFC 3207 §4.2)."""
+        """The reply to EHLO; without STARTTLS when the connection has `tls` (RFC 3207 §4.2)."""
         lines = [
             f"{self.config.hostname} at your service",
             "PIPELINING",

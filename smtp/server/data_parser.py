@@ -1,8 +1,8 @@
-"""The mail data of DATA, read in pieces (RFC 5321 §4.1.1.4, §4.5.2), pure.
+"""Parser of the mail data of DATA, fed in pieces (RFC 5321 §4.1.1.4, §4.5.2); pure.
 
-aiosmtpd reads line by line: 20 MB of short lines hold its loop for seconds. Here a piece is judged
-by a few searches in C, and its bytes are copied once. The result does not depend on how the bytes
-were split. Only CR LF . CR LF ends a mail; whatever looks like another ending makes it refused.
+aiosmtpd reads line by line: 20 MB of short lines hold the event loop for seconds. This parser
+checks a piece by a few searches in C, and copies its bytes once. The result does not depend on how
+the bytes were split. Only CR LF . CR LF ends a mail; a mail with a bare CR or LF is refused.
 """
 
 import io
@@ -17,7 +17,7 @@ PIECE_MAX_BYTES = 256 * 1024
 
 
 class DataFault(Enum):
-    """Why a mail is refused, the gravest first."""
+    """Reason to refuse a mail, the gravest first."""
 
     TOO_BIG = 1
     BARE = 2  # CR without LF or LF without CR (RFC 5321 §2.3.8)
@@ -27,10 +27,10 @@ class DataFault(Enum):
 
 
 class DataReader:
-    """Takes mail data as it comes; `content` is what it was before dots were stuffed.
+    """Incremental parser; `content` is `prefix` and the mail without dot stuffing.
 
-    `prefix` is put before it. When a mail is too big its bytes are dropped and the end is still
-    looked for; beyond twice the limit, counted as on the wire, `cut` says that it is not worth it.
+    The bytes of a mail that is too big are dropped, and parsing goes on to the end of the mail.
+    Beyond twice the limit, in bytes on the wire, `cut` is set: the connection should be closed.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class DataReader:
     ) -> None:
         self.ended = False
         self.cut = False
-        self.rest = b""  # what came after the end: the client's next commands
+        self.rest = b""  # bytes after the end of the mail: the client's next commands
         self.size_bytes = 0  # of the mail data, without `prefix`
         self._content: io.BytesIO | None = io.BytesIO()
         self._content.write(prefix)
@@ -49,14 +49,14 @@ class DataReader:
         self._held = CRLF  # the CR LF of the DATA command itself: the first line may be the end
         self._first = True
         self._wire_bytes = 0
-        self._line_bytes = 0  # of the line that the last piece left open
+        self._line_bytes = 0  # of the unfinished line at the end of the last piece
         self._header_tail: bytes | None = CRLF  # None: past the header
         self._received = 0
         self._faults: set[DataFault] = set()
 
     @property
     def fault(self) -> DataFault | None:
-        """The gravest one, known when `ended`."""
+        """The gravest fault, None without any; final once `ended`."""
         return min(self._faults, key=lambda fault: fault.value, default=None)
 
     @property
@@ -64,36 +64,36 @@ class DataReader:
         return self._content is None
 
     def content(self) -> bytes:
-        """`prefix` and the mail; empty when dropped. Copies nothing: BytesIO gives its buffer."""
+        """`prefix` and the mail; empty when dropped. Does not copy: BytesIO gives its buffer."""
         return self._content.getvalue() if self._content else b""
 
     def drop(self, fault: DataFault) -> None:
-        """Keep no bytes of this mail any more."""
+        """Record `fault` and drop the bytes of this mail, now and later."""
         self._faults.add(fault)
         self._content = None
 
     def feed(self, chunk: bytes) -> None:
-        """Take any number of bytes. Pieces are so short that no whole line in one is too long."""
+        """Parse any number of bytes. No piece is longer than a line may be."""
         for start in range(0, len(chunk), self._piece_bytes):
-            self._take(chunk[start : start + self._piece_bytes])
+            self._parse(chunk[start : start + self._piece_bytes])
             if self.ended or self.cut:
                 self.rest += chunk[start + self._piece_bytes :]
                 return
 
-    def _take(self, piece: bytes) -> None:
+    def _parse(self, piece: bytes) -> None:
         window = self._held + piece if self._held else piece
         end = window.find(END)
         if end >= 0:
             self.ended = True
             self.rest = window[end + len(END) :]
-            self._judge(window[: end + len(CRLF)])
+            self._check(window[: end + len(CRLF)])
             return
         kept = _open_end(window)
         self._held = window[len(window) - kept :]
-        self._judge(window[: len(window) - kept] if kept else window)
+        self._check(window[: len(window) - kept] if kept else window)
 
-    def _judge(self, wire: bytes) -> None:
-        """`wire` never ends within a CR LF or right after one, except at the end of the mail."""
+    def _check(self, wire: bytes) -> None:
+        """Check and keep `wire`, which ends in CR or CR LF only at the end of the mail."""
         if not wire:
             return
         self._wire_bytes += len(wire)
@@ -119,7 +119,7 @@ class DataReader:
             self._content.write(plain)
 
     def _measure_line(self, plain: bytes) -> None:
-        """Only a line that began in an earlier piece can be too long."""
+        """Count the bytes of lines: only a line that began in an earlier piece can be too long."""
         first = plain.find(CRLF)
         self._line_bytes += len(plain) if first < 0 else first
         if self._line_bytes > self._line_max_bytes:
@@ -128,7 +128,7 @@ class DataReader:
             self._line_bytes = len(plain) - plain.rfind(CRLF) - len(CRLF)
 
     def _read_header(self, window: bytes) -> None:
-        """Count Received: fields. The tail kept is too short to hold one that was counted."""
+        """Count Received: fields. The tail that is kept is shorter than one field name."""
         end = window.find(_HEADER_END)
         header = window if end < 0 else window[:end]
         self._received += header.lower().count(_RECEIVED)
@@ -138,13 +138,13 @@ class DataReader:
 
 
 def _has_bare(wire: bytes) -> bool:
-    """CR or LF outside of a CR LF. Faster by half than to count all three."""
-    letters = wire.replace(CRLF, b"")
-    return b"\r" in letters or b"\n" in letters
+    """Whether CR or LF occurs outside of CR LF. Twice as fast as counting all three."""
+    rest = wire.replace(CRLF, b"")
+    return b"\r" in rest or b"\n" in rest
 
 
 def _open_end(window: bytes) -> int:
-    """How many of the last bytes may be the beginning of the end."""
+    """The number of last bytes that may begin END."""
     for length in range(len(END) - 1, 0, -1):
         if window.endswith(END[:length]):
             return length

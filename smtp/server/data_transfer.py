@@ -1,4 +1,4 @@
-"""One DATA: from the 354 to the answer after the final dot."""
+"""One DATA command: from the 354 to the reply after the final dot."""
 
 import time
 
@@ -10,24 +10,24 @@ from smtp.server.transfers import Transfer
 
 
 class DataTransfer:
-    """Reads one mail into memory, within every limit, and asks for its acceptance."""
+    """Reads one mail into memory within all limits, and hands it to Acceptance."""
 
     def __init__(
-        self, connection: SmtpConnection, arrival: IncomingMail, transfer: Transfer
+        self, connection: SmtpConnection, incoming: IncomingMail, transfer: Transfer
     ) -> None:
         self._transfer = transfer
         self._connection = connection
         self._site = connection.site
-        self._arrival = arrival
+        self._incoming = incoming
 
     async def run(self) -> None:
-        """Answer the client in any case but a lost connection (EOFError, OSError)."""
-        config, arrival = self._site.config, self._arrival
+        """Read the mail and send the reply. Raises EOFError, OSError: the connection was lost."""
+        config, incoming = self._site.config, self._incoming
         header = trace_header.trace_header(
-            arrival.envelope,
+            incoming.envelope,
             hostname=config.hostname,
-            mail_id=arrival.mail_id,
-            at_s=arrival.started_at_s,
+            mail_id=incoming.mail_id,
+            at_s=incoming.started_at_s,
         )
         data = DataReader(
             header,
@@ -49,21 +49,21 @@ class DataTransfer:
         try:
             while not (data.ended or data.cut):
                 left_s = ends_at_s - connection.loop.time()
-                patience_s = self._transfer.patience_s(time.monotonic())
-                connection.allow(max(min(patience_s, left_s), 0.001))
+                silent_s = self._transfer.silence_max_s(time.monotonic())
+                connection.allow(max(min(silent_s, left_s), 0.001))
                 chunk = await connection.reader.read(PIECE_MAX_BYTES)
                 if not chunk:
                     raise EOFError
-                self._transfer.got(len(chunk), time.monotonic())
+                self._transfer.add(len(chunk), time.monotonic())
                 data.feed(chunk)
-                self._account(data)
+                self._reserve(data)
         finally:
             self._transfer.reading = False
             connection.reader.resize(COMMAND_BUFFER_BYTES)
         connection.reader.unread(data.rest)
 
-    def _account(self, data: DataReader) -> None:
-        """Bring the budget up to `data`; all is given back once its bytes are dropped."""
+    def _reserve(self, data: DataReader) -> None:
+        """Reserve memory for `data`; release all of it once the bytes are dropped."""
         if not data.dropped and not self._site.transfers.hold(self._transfer, data.size_bytes):
             data.drop(DataFault.BUSY)
         if data.dropped:
@@ -77,10 +77,10 @@ class DataTransfer:
         self._connection.chatter = 0
         content = data.content()
         reply = await self._site.acceptance.accept(
-            self._arrival, content, trace_size_bytes=trace_size_bytes
+            self._incoming, content, trace_size_bytes=trace_size_bytes
         )
         if reply.startswith("250"):
-            envelope = self._arrival.envelope
+            envelope = self._incoming.envelope
             self._site.shares.count(envelope.client, envelope.reverse_path, len(content))
         return reply
 

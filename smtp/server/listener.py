@@ -1,10 +1,11 @@
-"""ingress: mail comes in by SMTP, and is ours from the 250 on.
+"""SMTP server: listening sockets and their connections. From the 250 on a mail is our duty.
 
-Reads sockets, the directory (Resolver) and usage (Room). Emits mail.received; larger content goes
-to the content store before it. Refuses in the dialogue only: unknown user, foreign domain, too big,
-a loop, broken line ends. Low disk or a backlog (Gate): 452 at MAIL; a full mailbox: 452 at RCPT.
-The broker, the content store or the directory does not answer: 451, within a bound. The mail store
-does not: quotas are not looked at. Killed at any line: what got no 250 comes again.
+Reads the directory (Resolver) and usage (QuotaCheck). Emits mail.received; content over
+`inline_max_bytes` is stored before. Refuses in the dialogue alone: unknown user, other domain, too
+big, a loop, bare CR or LF. Low disk or backlog (IntakeGate): 452 at MAIL. Full mailbox: 452 at
+RCPT.
+Broker, content store or directory unavailable: 451 within a time limit. Mail store unavailable:
+quotas are not checked. Killed at any line: the client sends again what got no 250.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from smtp.server.stats import SmtpStats
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-_LAST_WORDS_S = 1.0  # for connections that were told to go
+_ABORT_S = 1.0  # for connections whose tasks were cancelled
 
 
 class SmtpServer:
@@ -60,22 +61,22 @@ class SmtpServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on, known after `start`."""
+        """The listening port; known after `start`."""
         return int(self._listeners[0].sockets[0].getsockname()[1])
 
     async def start(self) -> None:
-        """Listen. OSError: the port is taken."""
-        aiosmtpd.log.setLevel(logging.WARNING)  # it names peers at INFO, for every connection
+        """Start to listen. Raises OSError: the port is taken."""
+        aiosmtpd.log.setLevel(logging.WARNING)  # at INFO it logs the peer of every connection
         loop = asyncio.get_running_loop()
-        for place in self._places():
+        for socket_arguments in self._listening_sockets():
             listener = await loop.create_server(
-                lambda: SmtpSession(self._site, loop), backlog=BACKLOG, **place
+                lambda: SmtpSession(self._site, loop), backlog=BACKLOG, **socket_arguments
             )
             self._listeners.append(listener)
         log.info("smtp listens on %s port %d", self._config.host, self.port)
 
-    def _places(self) -> list[dict[str, Any]]:
-        """Arguments of create_server, one set for each listening socket."""
+    def _listening_sockets(self) -> list[dict[str, Any]]:
+        """Arguments of create_server for each listening socket."""
         config = self._config
         if config.descriptors:
             return [{"sock": socket.socket(fileno=os.dup(each))} for each in config.descriptors]
@@ -83,7 +84,7 @@ class SmtpServer:
         return [{"host": config.host, "port": config.port, "reuse_port": reuse_port}]
 
     async def stop(self) -> None:
-        """Take no connection; let mails under way end within the grace; close all with 421."""
+        """Stop listening; let mails in progress end within `stop_grace_s`; close all with 421."""
         if not self._listeners:
             return
         self._site.stopping = True
@@ -91,13 +92,14 @@ class SmtpServer:
             listener.close()
         for connection in tuple(self._site.connections):
             connection.bow_out()
-        await self._empty(within_s=self._config.stop_grace_s)
+        await self._wait_closed(within_s=self._config.stop_grace_s)
         for connection in tuple(self._site.connections):
             connection.abort()
-        await self._empty(within_s=_LAST_WORDS_S)
+        await self._wait_closed(within_s=_ABORT_S)
         self._listeners.clear()
 
-    async def _empty(self, *, within_s: float) -> None:
+    async def _wait_closed(self, *, within_s: float) -> None:
+        """Wait until all connections have ended, at most `within_s`."""
         tasks = [connection.task for connection in self._site.connections]
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)

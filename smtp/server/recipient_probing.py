@@ -1,7 +1,7 @@
-"""Peers that ask for recipients who are not here: how many 550 one may hear at RCPT.
+"""Limit of recipient probing: how many 550 a peer may get at RCPT.
 
-Beyond a limit every RCPT is answered by 421, for known and unknown recipients alike, so that it
-tells nothing. Counted in memory, by each ingress process on its own.
+Beyond the limit every RCPT is answered by 421, for known and unknown recipients alike, so that the
+reply reveals nothing. Each ingress process counts on its own, in memory.
 """
 
 from edge.sliding_window import SlidingSums
@@ -12,14 +12,14 @@ WINDOW_S = 3600.0
 
 
 class RecipientProbing:
-    """550 replies to RCPT, by peer. Peers of trusted networks have no limit."""
+    """550 replies to RCPT by peer. Trusted networks have no limit."""
 
     def __init__(self, config: SmtpConfig) -> None:
         self._config = config
         self._peers = SlidingSums(window_s=WINDOW_S)
 
     def ended(self, client: str, refused: int) -> bool:
-        """Whether `client` may ask no more; it was refused `refused` times in this connection."""
+        """Whether `client` is at its limit, after `refused` replies 550 in this connection."""
         config = self._config
         if client in config.trusted:
             return False
@@ -28,7 +28,7 @@ class RecipientProbing:
         return self._peers.of(one_peer(client)) >= config.unknown_per_peer_max
 
     def count(self, client: str, refused: int) -> float:
-        """Count a refusal, the `refused`th of its connection. Returns the delay of its reply, s."""
+        """Count a 550, number `refused` of its connection; return the delay of its reply, s."""
         if client in self._config.trusted:
             return 0.0
         self._peers.add(one_peer(client))

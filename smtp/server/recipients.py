@@ -1,4 +1,4 @@
-"""RCPT: whom a forward-path reaches, and whether they have room."""
+"""RCPT: the users that a forward-path resolves to, and whether they have quota left."""
 
 import asyncio
 import logging
@@ -15,11 +15,16 @@ from smtp.server.replies import Rejection
 log = logging.getLogger(__name__)
 
 
-async def take(site: ServerContext, path: str, *, size_bytes: int) -> tuple[Recipient, ...]:
-    """A recipient for each user whom `path` reaches. Rejection. `size_bytes`: 0 is not known."""
+async def accept_recipient(
+    site: ServerContext, path: str, *, size_bytes: int
+) -> tuple[Recipient, ...]:
+    """A recipient for each user that `path` resolves to. Raises Rejection.
+
+    `size_bytes`: the declared size of the mail; 0: unknown.
+    """
     try:
         async with asyncio.timeout(site.config.resolve_max_s):
-            return await _take(site, path, size_bytes)
+            return await _resolve(site, path, size_bytes)
     except NotFound:
         reply = replies.UNKNOWN_USER
     except BadAddress:
@@ -39,10 +44,11 @@ async def take(site: ServerContext, path: str, *, size_bytes: int) -> tuple[Reci
     raise Rejection(reply)
 
 
-async def _take(site: ServerContext, path: str, size_bytes: int) -> tuple[Recipient, ...]:
-    """postmaster@ and abuse@ can be reached when their owner has no room left (RFC 5321 §4.5.1).
+async def _resolve(site: ServerContext, path: str, size_bytes: int) -> tuple[Recipient, ...]:
+    """As `accept_recipient`, without its time limit and its mapping of errors.
 
-    A group takes mail while one of its members has room: one who has none stops no other.
+    postmaster@ and abuse@ accept mail beyond the quota of their owner (RFC 5321 §4.5.1). A group
+    accepts mail while any of its members has quota left.
     """
     owners: tuple[Owner, ...] = await site.resolver.resolve(path)
     if not is_role(path) and not await site.room.has_room(owners, size_bytes=size_bytes):

@@ -49,7 +49,7 @@ _DEFAULT_CODES = {
 
 
 class Rejection(Exception):
-    """A command that is answered by `reply` and changes nothing else."""
+    """The command fails with `reply` and has no other effect."""
 
     def __init__(self, reply: str) -> None:
         super().__init__(reply)
@@ -57,14 +57,14 @@ class Rejection(Exception):
 
 
 def too_big(max_bytes: int) -> str:
-    """At MAIL when SIZE says so (RFC 1870 §6.1), at the final dot otherwise."""
+    """The reply to MAIL with too large a SIZE (RFC 1870 §6.1), or else to the final dot."""
     return f"552 5.3.4 message larger than {max_bytes} bytes"
 
 
 def with_code(reply: str) -> str:
-    """`reply` with an enhanced code, its own or the usual one of its basic code.
+    """`reply` with an enhanced code: its own, or the default of its basic code.
 
-    aiosmtpd's own replies carry none. 3yz replies never do (RFC 2034 §4).
+    Replies of aiosmtpd have no enhanced code. 3yz replies never have one (RFC 2034 §4).
     """
     if reply[0] == "3" or reply[5:6] == ".":
         return reply
@@ -74,5 +74,5 @@ def with_code(reply: str) -> str:
 
 
 def is_bad_command(reply: str) -> bool:
-    """True for the replies to a client that does not speak SMTP well (500 to 504)."""
+    """Whether the reply is of 500 to 504: the client broke the syntax or the sequence of SMTP."""
     return reply[:2] == "50"

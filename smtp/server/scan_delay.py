@@ -1,8 +1,8 @@
-"""How long mail that is taken now will wait for the scanners: an estimate, pure.
+"""Estimate of how long a mail accepted now will wait for the scanners; pure.
 
-Work is counted in units: a small mail is one, and each 256 KiB one more. The log says how many
-mails wait. Which ones they are is known of those that this process accepted: the last ones. Others,
-of an earlier life or another process, count as small.
+Work is counted in units: 1 for a mail, and 1 for each 256 KiB. The log gives the number of waiting
+mails. This process knows the sizes of the mails that it accepted last; other waiting mails, from
+before its start or of another process, count as small.
 """
 
 from collections import deque
@@ -12,17 +12,18 @@ from mail.ports import ScanProgress
 UNIT_BYTES = 256 * 1024
 FIRST_RATE = 5.0  # units a second until it is measured
 _LEAST_RATE = 0.2
-_MEASURED_S = (3.0, 10.0)  # of busy time: the least for a rate, and what it looks back
-_OUTAGE_S = 5.0  # without a scanned mail: the scanners are away, not slow
+_MEASURED_S = (3.0, 10.0)  # of busy time: least for a measurement, and most that it covers
+_OUTAGE_S = 5.0  # without a scanned mail: the scanners are down, not slow
 _REMEMBERED = 20_000  # accepted mails
 
 
 def units_of(size_bytes: int) -> float:
+    """The work of a mail of `size_bytes`."""
     return 1.0 + size_bytes / UNIT_BYTES
 
 
 class ScanDelay:
-    """Units that wait, and the measured rate of scanning."""
+    """Waiting units, and the measured rate of scanning in units per second."""
 
     def __init__(self) -> None:
         self.rate = FIRST_RATE
@@ -32,25 +33,27 @@ class ScanDelay:
         self._last: tuple[float, ScanProgress] | None = None
         self._busy_s = 0.0
         self._busy_units = 0.0
-        self._still_s = 0.0  # since something was scanned
+        self._idle_s = 0.0  # since a mail was scanned
 
     @property
     def waiting_s(self) -> float:
+        """Seconds until a mail accepted now is scanned."""
         return (self._accepted_units + self._others) / self.rate
 
     @property
     def is_known_idle(self) -> bool:
-        """Nothing waited at the last look, and no mail came since."""
+        """Whether nothing waited at the last observation and no mail was accepted since."""
         return self._last is not None and not self._accepted and not self._others
 
     def accepted(self, units: float) -> None:
+        """Add a mail that this process accepted."""
         self._accepted.append(units)
         self._accepted_units += units
         if len(self._accepted) > _REMEMBERED:
             self._forget_first()
 
     def seen(self, progress: ScanProgress, now_s: float) -> None:
-        """Take what the log says at `now_s`, a monotonic clock."""
+        """Update from the log's `progress` at `now_s`, a monotonic clock."""
         done, units = 0, 0.0
         while len(self._accepted) > progress.waiting:
             units += self._forget_first()
@@ -65,22 +68,24 @@ class ScanDelay:
         return units
 
     def _measure(self, progress: ScanProgress, now_s: float, units_each: float) -> None:
-        """Only time in which mail waited and was scanned tells a rate, and an outage does not."""
+        """Measure the rate over time in which mail waited and was scanned; leave outages out."""
         if self._last is None:
             return
         last_s, last = self._last
         passed_s = now_s - last_s
         units = max(0, progress.scanned - last.scanned) * units_each
         if not progress.waiting and passed_s > 0:
-            self.rate = max(self.rate, units / passed_s)  # it did so much, and could do more
+            self.rate = max(
+                self.rate, units / passed_s
+            )  # a lower bound: the scanners were not always busy
         if not (last.waiting and progress.waiting):
-            self._busy_s = self._busy_units = self._still_s = 0.0
+            self._busy_s = self._busy_units = self._idle_s = 0.0
             return
-        self._still_s += passed_s
+        self._idle_s += passed_s
         if not units:
             return
-        self._busy_s += self._still_s if self._still_s < _OUTAGE_S else passed_s
-        self._still_s = 0.0
+        self._busy_s += self._idle_s if self._idle_s < _OUTAGE_S else passed_s
+        self._idle_s = 0.0
         self._busy_units += units
         least_s, most_s = _MEASURED_S
         if self._busy_s >= least_s:

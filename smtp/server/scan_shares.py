@@ -1,10 +1,10 @@
-"""Fair shares of the scanners: who sends most is told to wait before others have to.
+"""Fair shares of the scanners: the heaviest senders are delayed first.
 
-The log is first come, first served, and scanning is slow. So while more than `scan_wait_s` of
-scanning waits, a peer's site or a reverse-path's domain that had its share in the last
-`scan_window_s` hears 451. A share is max-min fair: the scanners' rate is given to all who sent,
-none gets more than it wants nor more than half. Who sent nothing in the window may send one mail.
-Counted by each ingress process on its own, in memory that the rate of accepting bounds.
+The log is first come, first served, and scanning is slow. While more than `scan_wait_s` of scanning
+waits, a peer's site or a reverse-path's domain that used its share in the last `scan_window_s` gets
+451. Shares are max-min fair: the scanners' rate is divided among all senders of the window, and a
+sender gets at most its demand and at most half. A sender without mail in the window may send one
+mail. Each ingress process counts on its own, in memory bounded by the rate of acceptance.
 """
 
 import time
@@ -16,11 +16,11 @@ from mail.ports import ScanLog
 from smtp.server.config import SmtpConfig
 from smtp.server.scan_delay import ScanDelay, units_of
 
-_LEVEL_S = 0.25  # how long a computed level holds
+_LEVEL_S = 0.25  # for which a computed level is reused
 
 
 class ScanShares:
-    """One server's counts. Until it follows a log, nothing ever waits."""
+    """The shares of one server. Before `follow`, every mail is admitted."""
 
     def __init__(self, config: SmtpConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self.work = ScanDelay()
@@ -31,15 +31,19 @@ class ScanShares:
         self._domains = _Level(config, clock)
 
     def follow(self, log: ScanLog) -> None:
+        """Estimate the waiting work from `log`."""
         self._log = log
 
     async def look(self) -> None:
-        """Bring the estimate up to the log; once a second. BrokerUnavailable: it stays."""
+        """Update the estimate from the log; called once a second.
+
+        Raises BrokerUnavailable: the estimate is unchanged.
+        """
         if self._log is not None and not self.work.is_known_idle:
             self.work.seen(await self._log.progress(), self._clock())
 
     def admits(self, client: str, reverse_path: str, size_bytes: int) -> bool:
-        """Whether a mail may be taken now; `size_bytes`: 0 when it is not known."""
+        """Whether a mail may be accepted now. `size_bytes`: 0 when unknown."""
         if self._log is None or client in self._config.trusted:
             return True
         if self.work.waiting_s <= self._config.scan_wait_s:
@@ -51,7 +55,7 @@ class ScanShares:
         )
 
     def count(self, client: str, reverse_path: str, size_bytes: int) -> None:
-        """A mail was accepted."""
+        """Count an accepted mail."""
         units = units_of(size_bytes)
         self.work.accepted(units)
         if client in self._config.trusted:
@@ -62,17 +66,17 @@ class ScanShares:
 
 
 class _Level:
-    """What each key of one kind sent in the window, and the share of each."""
+    """Units that each key (site or domain) sent in the window, and the share of a key."""
 
     def __init__(self, config: SmtpConfig, clock: Callable[[], float]) -> None:
         self.sums = SlidingSums(window_s=config.scan_window_s, clock=clock)
         self._window_s = config.scan_window_s
         self._clock = clock
-        self._level = (float("-inf"), 0.0)  # when, and what
+        self._level = (float("-inf"), 0.0)  # time of computation, level
 
     def admits(self, key: str, units: float, rate: float) -> bool:
-        had = self.sums.of(key)
-        return not had or had + units <= self._share(rate * self._window_s)
+        sent = self.sums.of(key)
+        return not sent or sent + units <= self._share(rate * self._window_s)
 
     def _share(self, capacity: float) -> float:
         at_s, level = self._level
@@ -82,17 +86,17 @@ class _Level:
         return level
 
 
-def fair_level(wanted: Collection[float], capacity: float) -> float:
-    """The level at which all, cut to it, need `capacity`; infinite when all fit uncut."""
+def fair_level(demands: Collection[float], capacity: float) -> float:
+    """The level at which all demands, capped at it, add up to `capacity`; infinite if all fit."""
     left = capacity
-    for number, want in enumerate(sorted(wanted)):
-        share = left / (len(wanted) - number)
-        if want > share:
+    for number, demand in enumerate(sorted(demands)):
+        share = left / (len(demands) - number)
+        if demand > share:
             return share
-        left -= want
+        left -= demand
     return float("inf")
 
 
 def _domain_of(reverse_path: str) -> str:
-    """Lower case; "" for the null reverse-path, which has a peer only."""
+    """The domain in lower case; "" for the null reverse-path, which counts by site alone."""
     return reverse_path.rpartition("@")[2].lower().removesuffix(".")

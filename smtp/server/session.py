@@ -14,45 +14,45 @@ from schemas.mail import Envelope, Recipient
 from smtp.server import replies, trace_header
 from smtp.server.acceptance import IncomingMail
 from smtp.server.command_syntax import (
-    check_letters,
+    check_charset,
     check_reverse_path,
     mail_parameters,
-    same_mailbox,
+    path_key,
     split_path,
 )
 from smtp.server.connection import SmtpConnection
 from smtp.server.data_transfer import DataTransfer
-from smtp.server.recipients import take
+from smtp.server.recipients import accept_recipient
 from smtp.server.replies import Rejection
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _syntax(text: str, extended: str | None = None, when: str | None = None) -> Callable[[_F], _F]:
-    """What HELP says of a command, when the attribute `when` of the session is true."""
+    """The text of HELP for a command, given when the session's attribute `when` is true."""
     return cast("Callable[[_F], _F]", _untyped_syntax(text, extended, when))
 
 
 class Transaction:
-    """A mail transaction: what aiosmtpd calls an envelope, made anew after each mail and RSET."""
+    """A mail transaction (aiosmtpd: envelope), created again after each mail and RSET."""
 
     __slots__ = ("any_recipient", "recipients", "reverse_path", "size_bytes", "utf8")
 
     def __init__(self) -> None:
         self.reverse_path: str | None = None  # None: no MAIL yet
         self.utf8 = False
-        self.size_bytes = 0  # as MAIL declared it; 0: it did not
-        self.recipients: dict[str, tuple[Recipient, ...]] = {}  # by same_mailbox
-        self.any_recipient = False  # RCPT was said, perhaps in vain
+        self.size_bytes = 0  # as declared in MAIL; 0: not declared
+        self.recipients: dict[str, tuple[Recipient, ...]] = {}  # by path_key
+        self.any_recipient = False  # a RCPT came, accepted or not
 
     @property
     def owners(self) -> int:
-        """Users so far; who is reached twice counts twice."""
+        """Users of all recipients; a user of two recipients counts twice."""
         return sum(map(len, self.recipients.values()))
 
 
 class SmtpSession(SmtpConnection):
-    """A dialogue; its state is aiosmtpd's session and our transaction."""
+    """The commands; the state is aiosmtpd's session and a Transaction."""
 
     envelope: Transaction
 
@@ -78,7 +78,7 @@ class SmtpSession(SmtpConnection):
 
     @_syntax("STARTTLS", when="tls_context")
     async def starttls(self, arg: str | None) -> None:
-        """RFC 3207. What came before the handshake and after the command is forgotten."""
+        """Start TLS (RFC 3207); bytes that came before the handshake are discarded."""
         if arg is not None:
             raise Rejection("501 5.5.4 syntax: STARTTLS")
         if self.encrypted:
@@ -144,7 +144,7 @@ class SmtpSession(SmtpConnection):
         self.envelope.any_recipient = True
         if given:
             raise Rejection(replies.UNKNOWN_PARAMETER)
-        check_letters(path, utf8=self.envelope.utf8)
+        check_charset(path, utf8=self.envelope.utf8)
         if self.site.probing.ended(self.client, self.unknown_recipients):
             await self.hang_up(replies.TOO_MANY_UNKNOWN)
             return
@@ -156,22 +156,24 @@ class SmtpSession(SmtpConnection):
         await self.push("250 2.1.5 recipient ok")
 
     async def _count_unknown(self, reply: str) -> None:
-        """Delay a 550 that is one of many."""
+        """Count a 550, and delay it when there were many."""
         if reply.startswith("550"):
             self.unknown_recipients += 1
             delay_s = self.site.probing.count(self.client, self.unknown_recipients)
             await asyncio.sleep(delay_s)
 
     async def _add_recipient(self, path: str) -> None:
-        recipients, key = self.envelope.recipients, same_mailbox(path)
+        recipients, key = self.envelope.recipients, path_key(path)
         if key in recipients:
             return
         if len(recipients) >= self.site.config.recipients_max:
             raise Rejection(replies.TOO_MANY_RECIPIENTS)
-        reached = await take(self.site, path, size_bytes=self.envelope.size_bytes)
-        if self.envelope.owners + len(reached) > self.site.config.owners_max:
+        recipients_of_path = await accept_recipient(
+            self.site, path, size_bytes=self.envelope.size_bytes
+        )
+        if self.envelope.owners + len(recipients_of_path) > self.site.config.owners_max:
             raise Rejection(replies.TOO_MANY_RECIPIENTS)
-        recipients[key] = reached
+        recipients[key] = recipients_of_path
 
     @_syntax("DATA")
     async def data(self, arg: str | None) -> None:
@@ -182,11 +184,11 @@ class SmtpSession(SmtpConnection):
         if transfer is None:
             raise Rejection(replies.BUSY)
         transfer.give_way = self.give_way
-        intake = DataTransfer(self, self._arrival(), transfer)
+        data_transfer = DataTransfer(self, self._incoming_mail(), transfer)
         self._set_post_data_state()
         self.in_data = True
         try:
-            await intake.run()
+            await data_transfer.run()
         finally:
             self.in_data = False
             self.site.transfers.end(transfer)
@@ -200,7 +202,7 @@ class SmtpSession(SmtpConnection):
             raise Rejection(replies.NO_RECIPIENT)
         self._check_share(self.envelope.reverse_path, self.envelope.size_bytes)
 
-    def _arrival(self) -> IncomingMail:
+    def _incoming_mail(self) -> IncomingMail:
         envelope = Envelope(
             reverse_path=self.envelope.reverse_path or "",
             recipients=tuple(chain.from_iterable(self.envelope.recipients.values())),
@@ -219,13 +221,13 @@ class SmtpSession(SmtpConnection):
 
     @_syntax("VRFY <address>")
     async def vrfy(self, arg: str | None) -> None:
-        """Who is here is told to nobody (RFC 5321 §7.3)."""
+        """Reveal no addresses (RFC 5321 §7.3)."""
         if arg is None:
             raise Rejection("501 5.5.4 syntax: VRFY <address>")
         await self.push("252 2.0.0 cannot verify, but will take a message and try to deliver")
 
     async def unimplemented(self, _arg: str | None) -> None:
-        """Known to the RFCs, and not to us (RFC 5321 §4.2.4)."""
+        """A command of the RFCs that is not implemented (RFC 5321 §4.2.4)."""
         raise Rejection(replies.NOT_IMPLEMENTED)
 
 

@@ -1,30 +1,33 @@
-"""The stream of one connection: asyncio's, with what a dialogue needs besides."""
+"""Stream reader of one connection: asyncio's, with unread, discard, resizing and whole lines."""
 
 import asyncio
 
 
 class SmtpStreamReader(asyncio.StreamReader):
-    """A stream that takes bytes back and whose buffer can be sized to what is being read."""
+    """StreamReader that takes bytes back and whose limit can change."""
 
     def unread(self, data: bytes) -> None:
-        """The next read begins with `data`."""
+        """Put `data` back: the next read begins with it."""
         self._buffer[:0] = data  # type: ignore[attr-defined]
 
     def discard(self) -> None:
-        """Forget what has come and was not read."""
+        """Drop all buffered bytes."""
         self._buffer.clear()  # type: ignore[attr-defined]
         self._maybe_resume_transport()  # type: ignore[attr-defined]
 
     def resize(self, limit_bytes: int) -> None:
-        """The longest line, and half of what is buffered before the client is slowed down."""
+        """Set the longest line; reading from the client pauses at twice as many buffered bytes."""
         self._limit = limit_bytes
 
     def move_to(self, transport: asyncio.Transport) -> None:
-        """Slow down `transport` from now on: the stream goes on over it."""
+        """Read from `transport` from now on: flow control applies to it."""
         self._transport = transport
 
     async def line(self) -> bytes | None:
-        """Up to LF; None for one longer than the limit, read away. EOFError at the end."""
+        """The next line with its LF; None for a line beyond the limit, which is dropped.
+
+        Raises EOFError: the stream ended.
+        """
         try:
             return await self.readuntil(b"\n")
         except asyncio.LimitOverrunError as error:

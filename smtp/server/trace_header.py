@@ -1,4 +1,4 @@
-"""The trace header that a mail gets on its way in (RFC 5321 §4.4)."""
+"""Trace header of an accepted mail: Return-Path and Received (RFC 5321 §4.4)."""
 
 import re
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ _HELO_MAX_CHARS = 255  # RFC 5321 §4.5.3.1.2
 
 
 def clean_helo(given: str) -> str:
-    """The client's name for itself, harmless in a header: anything unusual becomes `?`."""
+    """The name in EHLO or HELO, safe in a header: unusual characters become `?`."""
     return _NOT_IN_HELO.sub("?", given[:_HELO_MAX_CHARS]) or "unknown"
 
 
@@ -21,15 +21,16 @@ def protocol(*, extended: bool, tls: bool, utf8: bool) -> str:
     if utf8:
         return "UTF8SMTPS" if tls else "UTF8SMTP"
     if tls:
-        return "ESMTPS"  # STARTTLS is an extension, whatever greeting came after it
+        return "ESMTPS"  # STARTTLS is an ESMTP extension, also after HELO
     return "ESMTP" if extended else "SMTP"
 
 
 def trace_header(envelope: Envelope, *, hostname: str, mail_id: str, at_s: float) -> bytes:
-    """Return-Path and Received, folded. A recipient is named only when there is no other one.
+    """Return-Path and Received, folded. `for` names the recipient of a mail with one recipient.
 
-    Paths hold no control letters (the command loop refuses them), so none can end a line early.
-    A mail whose first line begins with a space continues our last line, and can say no more there.
+    Paths hold no control characters (the command loop refuses them), so a path cannot end a line. A
+    mail whose first line begins with a space continues the last line, where it can only add to the
+    date.
     """
     tcp = f" ({_literal(envelope.client)})" if envelope.client else ""
     to = f"\r\n\tfor <{envelope.recipients[0].address}>" if len(envelope.recipients) == 1 else ""
@@ -42,7 +43,7 @@ def trace_header(envelope: Envelope, *, hostname: str, mail_id: str, at_s: float
     ).encode()
 
 
-@lru_cache(maxsize=1)  # many mails come in one second
+@lru_cache(maxsize=1)  # mails of the same second share it
 def _date(at_s: int) -> str:
     return format_datetime(datetime.fromtimestamp(at_s, UTC))
 

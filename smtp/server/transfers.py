@@ -1,8 +1,8 @@
-"""Mails under way: who may begin one, what memory it may take, and which one gives way.
+"""Slots and memory of mails in progress, and which mail gives way when all are taken.
 
-Of slots and memory one peer has at most a quarter, and one IPv6 site (/48) half. An eighth is for
-mails that declare a SIZE under 1 MiB. When all is taken the slowest mail ends with 421, so that
-connections which hold much and send little do not keep others out. Trusted networks have no share.
+One peer gets at most a quarter of slots and memory, one IPv6 site (/48) half. An eighth is kept for
+mails that declare a SIZE under 1 MiB. When all are taken, the slowest mail ends with 421: else
+connections that hold much and send little would block others. Trusted networks have no limit.
 """
 
 import time
@@ -15,40 +15,42 @@ from smtp.server.stats import SmtpStats
 
 
 class Transfer:
-    """One mail: its owner's share, the memory it holds, and how fast its data comes."""
+    """One mail in progress: the shares it counts in, the memory it holds, the rate of its data."""
 
     def __init__(self, client: str, declared_bytes: int, config: SmtpConfig, now_s: float) -> None:
         self.trusted = client in config.trusted
         shares = (one_peer(client), one_network(client))
-        self.keys = () if self.trusted else tuple(dict.fromkeys(shares))  # one for IPv4
+        self.keys = () if self.trusted else tuple(dict.fromkeys(shares))  # one key for IPv4
         self.small = 0 < declared_bytes < config.data_small_bytes
         self.held_bytes = 0
-        self.reading = True  # False: all has come, and it is being published
+        self.reading = True  # False: all data has come, the mail is being published
         self.give_way: Callable[[], None] = lambda: None
         self._config = config
         self._began_s = now_s
-        self._window_s = now_s  # where the present window began
-        self._windows_bytes = (0, 0)  # of the one before, of the present one
+        self._window_s = now_s  # begin of the current window
+        self._windows_bytes = (0, 0)  # of the previous and the current window
 
-    def got(self, size_bytes: int, now_s: float) -> None:
+    def add(self, size_bytes: int, now_s: float) -> None:
+        """Count `size_bytes` of data that came at `now_s`."""
         if now_s - self._window_s >= self._config.data_window_s:
             self._window_s += self._config.data_window_s
             self._windows_bytes = (self._windows_bytes[1], 0)
-        before, present = self._windows_bytes
-        self._windows_bytes = (before, present + size_bytes)
+        previous, current = self._windows_bytes
+        self._windows_bytes = (previous, current + size_bytes)
 
-    def patience_s(self, now_s: float) -> float:
-        """Until when it may stay silent: to the end of the window, or of the next one.
+    def silence_max_s(self, now_s: float) -> float:
+        """Seconds for which the mail may send nothing: to the end of the window, or of the next.
 
-        A window of `data_window_s` wants `data_least_bytes_s`, and more of what holds more.
+        The next window is granted when the current one met the least rate: `data_least_bytes_s`,
+        or more for a mail that holds much memory.
         """
         config = self._config
         least_bytes_s = max(config.data_least_bytes_s, self.held_bytes / config.data_hold_max_s)
-        served = self._windows_bytes[1] >= least_bytes_s * config.data_window_s
-        return self._window_s + config.data_window_s * (1 + served) - now_s
+        met = self._windows_bytes[1] >= least_bytes_s * config.data_window_s
+        return self._window_s + config.data_window_s * (1 + met) - now_s
 
     def slow_bytes_s(self, now_s: float) -> float | None:
-        """Its rate over one to two windows; None: it is too young or too fast to give way."""
+        """Its rate over one to two windows; None: it does not give way."""
         config = self._config
         if self.trusted or not self.reading or now_s - self._began_s < config.data_spared_s:
             return None
@@ -58,7 +60,7 @@ class Transfer:
 
 
 class Transfers:
-    """Slots and memory of one server."""
+    """Slots and memory of all mails in progress of one server."""
 
     def __init__(
         self, config: SmtpConfig, stats: SmtpStats, clock: Callable[[], float] = time.monotonic
@@ -66,27 +68,30 @@ class Transfers:
         self._config = config
         self._stats = stats
         self._clock = clock
-        self._under_way: dict[Transfer, None] = {}  # in the order of their beginning
+        self._in_progress: dict[Transfer, None] = {}  # in the order of their begin
         self._slots: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
     def begin(self, client: str, declared_bytes: int) -> Transfer | None:
-        """None: no slot for `client`. `declared_bytes`: 0 when MAIL had no SIZE. Then `end` it."""
+        """Take a slot for a mail of `client`; None: no slot is free. `end` must follow.
+
+        `declared_bytes`: 0 when MAIL had no SIZE.
+        """
         transfer = Transfer(client, declared_bytes, self._config, self._clock())
         most = self._config.data_max
         if not _within_shares(self._slots, transfer, 1, most):
             return None
         if not self._make_room(
-            lambda: len(self._under_way) + 1 <= _open_to(most, small=transfer.small)
+            lambda: len(self._in_progress) + 1 <= _open_to(most, small=transfer.small)
         ):
             return None
-        self._under_way[transfer] = None
+        self._in_progress[transfer] = None
         self._slots.update(transfer.keys)
         self._stats.data_in_progress += 1
         return transfer
 
     def hold(self, transfer: Transfer, size_bytes: int) -> bool:
-        """Let the mail hold `size_bytes` in all; False, and nothing changed: no memory for it."""
+        """Let the mail hold `size_bytes` in total; False without memory, and nothing changes."""
         more = size_bytes - transfer.held_bytes
         most = self._config.held_max_bytes
         small = transfer.small and size_bytes < self._config.data_small_bytes
@@ -94,17 +99,18 @@ class Transfers:
             if not _within_shares(self._bytes, transfer, more, most):
                 return False
             if not self._make_room(
-                lambda: self._stats.held_bytes + more <= _open_to(most, small=small), but=transfer
+                lambda: self._stats.held_bytes + more <= _open_to(most, small=small),
+                exempt=transfer,
             ):
                 return False
         self._add_bytes(transfer, more)
         return True
 
     def end(self, transfer: Transfer) -> None:
-        """The mail is done, or given up; repeating it changes nothing."""
-        if transfer not in self._under_way:
+        """Release slot and memory of the mail. Safe to repeat."""
+        if transfer not in self._in_progress:
             return
-        del self._under_way[transfer]
+        del self._in_progress[transfer]
         self._slots.subtract(transfer.keys)
         self._add_bytes(transfer, -transfer.held_bytes)
         for key in transfer.keys:
@@ -118,12 +124,14 @@ class Transfers:
         for key in transfer.keys:
             self._bytes[key] += more
 
-    def _make_room(self, fits: Callable[[], bool], but: Transfer | None = None) -> bool:
-        """End slow mails, the slowest first, until `fits`; False when there is none to end."""
+    def _make_room(self, fits: Callable[[], bool], exempt: Transfer | None = None) -> bool:
+        """End slow mails, the slowest first, until `fits`; False when no slow mail is left."""
         while not fits():
             now_s = self._clock()
-            rates = {one: one.slow_bytes_s(now_s) for one in self._under_way if one is not but}
-            slow = [(rate, one) for one, rate in rates.items() if rate is not None]
+            rates = {
+                each: each.slow_bytes_s(now_s) for each in self._in_progress if each is not exempt
+            }
+            slow = [(rate, each) for each, rate in rates.items() if rate is not None]
             if not slow:
                 return False
             _, slowest = min(slow, key=lambda pair: pair[0])
@@ -133,7 +141,7 @@ class Transfers:
 
 
 def _within_shares(used: Counter[str], transfer: Transfer, more: int, most: int) -> bool:
-    """A quarter of `most` for a peer, half for a site; at least one slot."""
+    """Whether `more` fits a quarter of `most` for the peer and half for the site; at least 1."""
     limits = (most // 4, most // 2)
     return all(
         used[key] + more <= max(limit, 1) for key, limit in zip(transfer.keys, limits, strict=False)
@@ -141,4 +149,5 @@ def _within_shares(used: Counter[str], transfer: Transfer, more: int, most: int)
 
 
 def _open_to(most: int, *, small: bool) -> int:
+    """The part of `most` that a mail may use: an eighth is kept for small mails."""
     return most if small else most - most // 8

@@ -57,7 +57,7 @@ def test_the_end_of_a_certificate_is_told_two_weeks_before(tmp_path: Path) -> No
 
 
 class Server:
-    """Handshakes with whatever the certificate's context presents."""
+    """Handshakes against the context of the certificate."""
 
     def __init__(self, certificate: Certificate) -> None:
         self.certificate = certificate

@@ -27,7 +27,7 @@ CODED = re.compile(r"([245])\d\d[ -]([245])\.\d{1,3}\.\d{1,3} \S")
 
 
 def pytest_asyncio_loop_factories(config, item):
-    """Every dialogue runs on both loops: TLS and closing differ."""
+    """Every dialogue runs on asyncio and on uvloop: TLS and closing differ."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -55,7 +55,7 @@ class SettableGate:
 
 
 class Filled(MemoryMailStore):
-    """Mailboxes and domains of which only is known how much lies in them."""
+    """A mail store that knows only the usage of mailboxes and domains."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Client:
         return await self.ask(f"EHLO {name}", coded=False)
 
     async def begin(self, *recipients: str, sender: str = "s@remote.example") -> None:
-        """As far as DATA's 354."""
+        """Begin a mail, up to the 354 of DATA."""
         await self.greet()
         assert (await self.ask(f"MAIL FROM:<{sender}>")).startswith("250 ")
         for recipient in recipients or ("alice@postriver.test",):
@@ -114,7 +114,7 @@ class Client:
         assert (await self.ask("DATA")).startswith("354 ")
 
     async def send_mail(self, wire: bytes, *recipients: str) -> str:
-        """The answer to the final dot; `wire` holds it."""
+        """The reply to the final dot, which `wire` includes."""
         await self.begin(*recipients)
         await self.send(wire)
         return await self.reply()
@@ -126,7 +126,7 @@ class Client:
 
 
 class Rig:
-    """Makes servers and clients, and ends them."""
+    """Starts servers and clients, and stops them."""
 
     def __init__(self, directory: MemoryDirectory) -> None:
         self.directory = directory
@@ -154,7 +154,7 @@ class Rig:
         return self.server
 
     async def dial(self, peer: str = "127.0.0.1") -> Client:
-        """A connection from `peer`, whose greeting was not read."""
+        """A connection from `peer`, before its greeting is read."""
         assert self.server is not None
         client = Client(
             *await asyncio.open_connection("127.0.0.1", self.server.port, local_addr=(peer, 0))
@@ -173,7 +173,7 @@ class Rig:
         return events  # type: ignore[return-value]
 
     async def bytes_of(self, mail: MailReceived) -> bytes:
-        """A mail as it was accepted, without its trace header."""
+        """The content of an accepted mail without its trace header."""
         content = mail.content
         data = content.data if hasattr(content, "data") else await self.contents.get(content.ref)
         return data[mail.trace_size_bytes :]

@@ -1,4 +1,4 @@
-"""From the final dot to the answer: what is published, and when 250 may be said."""
+"""Acceptance: the published event, and the conditions of a 250."""
 
 import logging
 import re

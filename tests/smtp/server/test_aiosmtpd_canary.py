@@ -1,4 +1,4 @@
-"""What we know of aiosmtpd's inside; fails when an upgrade changes the ground that we stand on."""
+"""Internals of aiosmtpd that the server relies on; fails when an upgrade changes them."""
 
 import ast
 import asyncio
@@ -35,7 +35,7 @@ def test_our_constructor_sets_what_its_methods_need():
     lacking = {name for name in stock if not hasattr(SmtpSession, name)} - set_by(
         SmtpConnection.__init__
     )
-    assert lacking - {"envelope"} <= NOT_NEEDED  # connection_made makes the envelope
+    assert lacking - {"envelope"} <= NOT_NEEDED  # connection_made creates the envelope
 
 
 def test_the_methods_that_we_replace_and_call_are_there():

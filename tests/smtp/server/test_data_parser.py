@@ -1,4 +1,4 @@
-"""Mail data: the end, the dots, the line ends, whatever the pieces."""
+"""Data parser: end of mail, dot stuffing and line ends, for all ways to split the data."""
 
 import itertools
 
@@ -32,7 +32,7 @@ def outcome(reader: DataReader) -> tuple:
 
 
 def reference(wire: bytes) -> tuple:
-    """Slow and plain: RFC 5321 §4.5.2 by lines."""
+    """A slow reference parser: RFC 5321 §4.5.2 line by line."""
     body, _, rest = (b"\r\n" + wire).partition(END)
     if len(body) > 2 * MAX_BYTES - 2:  # the body's own CR LF counts too
         return ("cut",)

@@ -1,4 +1,4 @@
-"""A big mail must not hold the loop: others are served meanwhile (stock aiosmtpd freezes here)."""
+"""A big mail does not block the event loop, as it does in stock aiosmtpd."""
 
 import asyncio
 import hashlib
@@ -34,7 +34,7 @@ class OffLoopStore:
 
 
 async def longest_pause_s(work) -> float:
-    """The most CPU time that the loop's thread spent while another task wanted to run."""
+    """The most CPU time that the loop's thread spent while another task was ready."""
     task = asyncio.ensure_future(work)
     longest_s, before_s = 0.0, time.thread_time()
     while not task.done():

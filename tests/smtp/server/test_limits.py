@@ -1,4 +1,4 @@
-"""Limits: what is too much, too slow, too many, and how the server stops."""
+"""Limits of size, time and number, and the stop of the server."""
 
 import asyncio
 
@@ -103,7 +103,7 @@ async def test_single_letters_do_not_keep_a_connection(rig):
     for _ in range(200):
         try:
             await client.send(b"x")
-        except (OSError, RuntimeError):  # uvloop's word for a closed transport
+        except (OSError, RuntimeError):  # RuntimeError: uvloop, for a closed transport
             break
         if server.connections.open == 0:
             break
@@ -128,7 +128,7 @@ async def test_a_mail_that_goes_on_for_ever(rig):
     for _ in range(200):
         try:
             await client.send(b"drip\r\n")
-        except (OSError, RuntimeError):  # uvloop's word for a closed transport
+        except (OSError, RuntimeError):  # RuntimeError: uvloop, for a closed transport
             break
         if server.connections.open == 0:
             break

@@ -1,4 +1,4 @@
-"""The PROXY protocol: only a trusted proxy names a peer, and it must."""
+"""The PROXY protocol: a trusted proxy must send a header, and no other peer can."""
 
 import ipaddress
 import struct
@@ -88,7 +88,7 @@ async def test_a_broken_header_closes_without_a_word(rig, header, caplog):
     await smtp.send(header)
     assert await smtp.reply() == "closed"
     assert server.stats.bad_proxy_headers_total == 1
-    assert "no PROXY header" in caplog.text
+    assert "bad PROXY header" in caplog.text
     assert "192.0.2.7" not in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""RCPT for unknown users: few are answered, then slowly, then not at all."""
+"""Recipient probing: prompt 550, then delayed 550, then 421."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ ALICE, UNKNOWN, FOREIGN = "alice@postriver.test", "nobody@postriver.test", "x@el
 
 
 async def ask_for(client, count: int, path: str = UNKNOWN) -> list[str]:
-    """Replies to `count` RCPT of one new mail, the last one may be `closed`."""
+    """Replies to `count` RCPT of a new mail; the last may be `closed`."""
     await client.greet()
     await client.ask("MAIL FROM:<>")
     return [(await client.ask(f"RCPT TO:<{path}>"))[:9] for _ in range(count)]

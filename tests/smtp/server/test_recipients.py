@@ -1,4 +1,4 @@
-"""RCPT with aliases, groups and quotas, in the dialogue and in what is taken."""
+"""RCPT with aliases, groups and quotas: replies and accepted recipients."""
 
 from mail.directory import aliases
 from mail.errors import StoreUnavailable

@@ -1,4 +1,4 @@
-"""Shares of the scanners: who sent much waits, others do not, and only while scanning is behind."""
+"""Scan shares: heavy senders are delayed, others are not, and only while scanning is behind."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ BURST, OTHER = "192.0.2.1", "198.51.100.9"
 
 
 class Scanning:
-    """Scanners of a set rate behind an ingress, under a clock that the test moves."""
+    """Scanners of a fixed rate behind an ingress, with a clock that the test moves."""
 
     def __init__(self, *, rate: float = 10.0, **settings) -> None:
         self.now_s, self.rate = 1000.0, rate
@@ -140,7 +140,7 @@ def test_mail_of_an_earlier_life_counts_too() -> None:
     assert work.rate == pytest.approx(20, rel=0.3)
     work.seen(ScanProgress(waiting=0, scanned=10_600), 9.0)
     assert work.is_known_idle
-    work.seen(ScanProgress(waiting=5, scanned=0), 10.0)  # the log was made anew
+    work.seen(ScanProgress(waiting=5, scanned=0), 10.0)  # the log was created again
     assert work.rate > 0
 
 

@@ -1,4 +1,4 @@
-"""Dialogue by dialogue: what a client says, and what it gets (RFC 5321, RFC 2034)."""
+"""SMTP dialogues: commands and their replies (RFC 5321, RFC 2034)."""
 
 import asyncio
 import smtplib

@@ -1,4 +1,4 @@
-"""STARTTLS (RFC 3207): the certificate, the handshake, and what must not survive it."""
+"""STARTTLS (RFC 3207): certificate, handshake, and the state that it resets."""
 
 import asyncio
 import smtplib
@@ -17,7 +17,7 @@ def trusting() -> ssl.SSLContext:
 
 
 async def encrypt(client) -> None:
-    """After the 220 of STARTTLS."""
+    """A client after the 220 of STARTTLS."""
     loop = asyncio.get_running_loop()
     transport = client.writer.transport
     protocol = transport.get_protocol()
@@ -60,7 +60,7 @@ async def test_what_was_pipelined_in_clear_is_forgotten(rig, tmp_path):
     assert (await client.reply()).startswith("220 2.0.0")
     await encrypt(client)
     assert (await client.ask("VRFY x")).startswith("252")  # the first answer is to this
-    assert (await client.ask("MAIL FROM:<>")).startswith("503 5.5.1")  # the greeting is forgotten
+    assert (await client.ask("MAIL FROM:<>")).startswith("503 5.5.1")  # the greeting is reset
     await client.greet()
     assert (await client.ask("MAIL FROM:<>")).startswith("250")  # and the transaction too
 

@@ -1,4 +1,4 @@
-"""Slots and memory for mails under way: nobody has all of them, and the slow give way."""
+"""Slots and memory of mails in progress: no peer gets all of them, and slow mails give way."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def ask_for_data(client, declared: str = "") -> str:
 
 
 async def hold_slots(rig, peer: str, count: int) -> list:
-    """Clients of `peer` in DATA, as many of `count` as are let in."""
+    """Clients of `peer` in DATA: those of `count` that get a slot."""
     clients = [await rig.connect(peer) for _ in range(count)]
     return [one for one in clients if (await ask_for_data(one)).startswith("354")]
 
@@ -92,7 +92,7 @@ async def test_when_all_memory_is_taken_the_slowest_gives_it_back(rig):
 
 
 async def test_a_trickle_ends_within_a_window(rig):
-    """Single lines keep no slot, however regular they come."""
+    """Single lines at regular intervals do not keep a slot."""
     server = await rig.serve(data_window_s=0.5, data_least_bytes_s=1000.0)
     client = await rig.connect()
     await client.begin()
@@ -106,8 +106,8 @@ async def test_a_trickle_ends_within_a_window(rig):
     assert server.stats.data_in_progress == 0
 
 
-class Clocked(Transfers):
-    """Transfers whose clock the test sets."""
+class ClockedTransfers(Transfers):
+    """Transfers with a clock that the test sets."""
 
     def __init__(self, **settings) -> None:
         self.now_s = 100.0
@@ -117,17 +117,17 @@ class Clocked(Transfers):
 
 
 def test_the_least_rate_rises_with_what_is_held():
-    transfers = Clocked()
+    transfers = ClockedTransfers()
     one = transfers.begin("192.0.2.1", 0)
-    assert one.patience_s(100.0) == 30.0
-    one.got(31 * 1024, 101.0)
-    assert one.patience_s(101.0) == 59.0, "this window is served"
+    assert one.silence_max_s(100.0) == 30.0
+    one.add(31 * 1024, 101.0)
+    assert one.silence_max_s(101.0) == 59.0, "this window is served"
     assert transfers.hold(one, 45 * MIB)
-    assert one.patience_s(101.0) == 29.0, "45 MiB want 51 KiB/s"
-    one.got(1600 * 1024, 110.0)
-    assert one.patience_s(110.0) == 50.0
-    one.got(1, 131.0)
-    assert one.patience_s(131.0) == 29.0, "the next window"
+    assert one.silence_max_s(101.0) == 29.0, "45 MiB want 51 KiB/s"
+    one.add(1600 * 1024, 110.0)
+    assert one.silence_max_s(110.0) == 50.0
+    one.add(1, 131.0)
+    assert one.silence_max_s(131.0) == 29.0, "the next window"
     transfers.end(one)
     transfers.end(one)
     assert (transfers.stats.data_in_progress, transfers.stats.held_bytes) == (0, 0)
@@ -142,7 +142,7 @@ def test_the_least_rate_rises_with_what_is_held():
     ],
 )
 def test_shares_of_a_peer_a_site_and_all(addresses, slots):
-    transfers = Clocked()
+    transfers = ClockedTransfers()
     for _ in range(2):
         begun = list(filter(None, (transfers.begin(address, 0) for address in addresses)))
         assert len(begun) == slots
@@ -151,15 +151,15 @@ def test_shares_of_a_peer_a_site_and_all(addresses, slots):
 
 
 def test_who_comes_fast_or_has_just_begun_gives_way_to_nobody():
-    transfers = Clocked(data_max=8)
+    transfers = ClockedTransfers(data_max=8)
     ended = []
     for n in range(7):
         one = transfers.begin(f"192.0.2.{n}", 0)
         one.give_way = lambda n=n: ended.append(n)
     assert transfers.begin("192.0.2.99", 0) is None
     transfers.now_s += 10.0
-    for n, one in enumerate(list(transfers._under_way)):
-        one.got(10 * MIB if n != 4 else 10_000, transfers.now_s)
+    for n, one in enumerate(list(transfers._in_progress)):
+        one.add(10 * MIB if n != 4 else 10_000, transfers.now_s)
     assert transfers.begin("192.0.2.99", 0) is not None
     assert ended == [4]
     assert transfers.begin("192.0.2.98", 0) is None
