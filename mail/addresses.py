@@ -1,7 +1,7 @@
-"""Addresses: their syntax, and the one form under which they are equal.
+"""Email addresses: syntax, and the normal form in which they are compared.
 
 RFC 5321 §4.1.2 (Mailbox), RFC 6531 §3.3 (the same in UTF-8), RFC 5890 (domain names). Lengths are
-counted in octets of UTF-8 (RFC 5321 §4.5.3.1; 254 for a whole address follows from its errata).
+counted in octets of UTF-8 (RFC 5321 §4.5.3.1; the limit of 254 octets is from its errata).
 """
 
 import ipaddress
@@ -30,10 +30,10 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zs", "Zl", "Zp"})
 
 
 def normal_domain(name: str) -> str:
-    """The name in lower-case A-labels; an address literal ([192.0.2.1]) in its shortest form.
+    """The domain name in lower-case A-labels; an address literal ([192.0.2.1]) in shortest form.
 
-    Two names of one domain have the same normal form: the dot of the root (RFC 1034 §3.1) is left
-    out. BadAddress: not a domain name.
+    All names of a domain have the same normal form; the root's dot (RFC 1034 §3.1) is removed.
+    Raises BadAddress: not a domain name.
     """
     if name.startswith("["):
         return _normal_literal(name)
@@ -51,7 +51,10 @@ def normal_domain(name: str) -> str:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """Local part and domain, as they are written. BadAddress: not a Mailbox of RFC 5321 §4.1.2."""
+    """Local part and domain as written.
+
+    Raises BadAddress: not a Mailbox in the syntax of RFC 5321 §4.1.2.
+    """
     local, at, domain = address.rpartition("@")
     if not at:
         raise BadAddress("an address has the form local-part@domain")
@@ -62,10 +65,11 @@ def split_address(address: str) -> tuple[str, str]:
 
 
 def normal_address(address: str) -> str:
-    """The form under which addresses are compared: A-label domain, case-folded local part.
+    """The normal form in which addresses are compared: A-label domain, case-folded local part.
 
-    RFC 5321 §2.4 lets the owner of a domain say what its local parts mean: here case, composition
-    (NFC) and needless quotes say nothing. Applying it again changes nothing. BadAddress.
+    RFC 5321 §2.4 leaves the meaning of local parts to their host. This host ignores case, Unicode
+    composition (NFC) and unnecessary quotes. The function is idempotent.
+    Raises BadAddress: not an address.
     """
     local, domain = split_address(address)
     normal = address_at(folded_local(local), normal_domain(domain))
@@ -74,23 +78,23 @@ def normal_address(address: str) -> str:
 
 
 def folded_local(local: str) -> str:
-    """A local part as it is compared: without quotes and letter case."""
+    """The local part as it is compared: unquoted and case-folded."""
     return _folded(_unquoted(local))
 
 
 def address_at(folded: str, domain_name: str) -> str:
-    """The normal form of the address with this folded local part. BadAddress: it is too long."""
+    """The normal form of the address with a folded local part. Raises BadAddress: too long."""
     return f"{_quoted(folded)}@{domain_name}"
 
 
 def is_role(forward_path: str) -> bool:
-    """Postmaster or abuse, with or without a detail, here or wherever."""
+    """Whether the local part is postmaster or abuse, with or without +detail, at any domain."""
     base, _, _ = folded_local(forward_path.rpartition("@")[0] or forward_path).partition("+")
     return base in ROLES
 
 
 def _normal_literal(literal: str) -> str:
-    """RFC 5321 §4.1.3: [IPv4] or [IPv6:…]."""
+    """The normal form of an address literal (RFC 5321 §4.1.3): [IPv4] or [IPv6:…]."""
     inner = literal[1:-1]
     if not literal.endswith("]"):
         raise BadAddress("the address literal lacks its closing bracket")
@@ -100,7 +104,7 @@ def _normal_literal(literal: str) -> str:
             return f"[IPv6:{ipaddress.IPv6Address(rest)}]"
         return f"[{ipaddress.IPv4Address(inner)}]"
     except ValueError as error:
-        raise BadAddress("the address literal is no IP address") from error
+        raise BadAddress("the address literal is not an IP address") from error
 
 
 def _check_local(local: str) -> None:
@@ -124,7 +128,7 @@ def _unquoted(local: str) -> str:
 
 
 def _folded(local: str) -> str:
-    """Canonical caseless matching (Unicode §3.13, D145), in its composed form."""
+    """The local part for canonical caseless matching (Unicode §3.13, D145), composed."""
     if local.isascii():
         return local.lower()
     folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", local).casefold())
@@ -132,7 +136,7 @@ def _folded(local: str) -> str:
 
 
 def _quoted(local: str) -> str:
-    """As it is, or in quotes when it is no dot-string."""
+    """The local part as it is if it is a dot-string, else as a quoted string."""
     written = local
     if not _DOT_STRING.fullmatch(local):
         written = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'

@@ -1,8 +1,8 @@
 """Clock guard: whether the wall clock can be trusted for a step that cannot be undone.
 
 Housekeeping that deletes by age (contents, ledger, journal entries, sessions) asks the guard before
-each turn and skips the turn when the guard has a reason. A wall clock that jumps ahead would make
-everything old at once.
+each turn, and skips the turn if the guard gives a reason. A wall clock that jumps ahead would make
+all data old at once.
 """
 
 import time
@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 from mail.clock import DAY_MS, now_ms
 
-MOVED_MAX_MS = 3_600_000  # wall clock against boot clock, since the guard was made
+MOVED_MAX_MS = 3_600_000  # change between wall clock and boot clock since the guard was created
 SILENCE_MAX_DAYS = 30  # without an accepted mail, before the wall clock is doubted
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def boot_ms() -> int:
-    """Milliseconds since this machine started, time in suspend included; never set by anybody."""
+    """Milliseconds since this machine started, time in suspend included; cannot be set."""
     return time.clock_gettime_ns(_BOOT_CLOCK) // 1_000_000
 
 
 class ClockGuard:
-    """Make one at the start of the process. Both clocks are parameters for tests only."""
+    """Create one at the start of the process. Both clocks are parameters only for tests."""
 
     def __init__(
         self, wall_ms: Callable[[], int] = now_ms, boot_clock_ms: Callable[[], int] = boot_ms
@@ -37,7 +37,7 @@ class ClockGuard:
     def moved(self) -> str | None:
         """Why the wall clock is not trusted: it was set by more than MOVED_MAX_MS. None: it is.
 
-        A clock that was set stays doubted until the process starts again.
+        A clock that was set stays in doubt until the process starts again.
         """
         moved_ms = self._wall_ms() - self._boot_clock_ms() - self._apart_ms
         if abs(moved_ms) <= MOVED_MAX_MS:

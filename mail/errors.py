@@ -1,23 +1,23 @@
-"""Failures by what is done about them. streams/worker/harness.py acts on the class.
+"""Errors, classified by the reaction of the worker (streams/worker/harness.py).
 
-Transient: nothing is wrong with the mail; hold until the engine answers.
-Poison: this event can never be handled; parked unchanged in dead.letters.
-Fatal: going on could do harm; the process exits without acknowledging, the supervisor restarts it.
-Anything else is unexpected: bounded tries, then dead.letters.
+Transient: an engine does not answer, the mail is not the cause; hold until the engine answers.
+Poison: this event can never be handled; park it unchanged in dead.letters.
+Fatal: to continue could do harm; exit without acknowledging, and let the supervisor restart.
+Any other error is unexpected: a limited number of attempts, then dead.letters.
 """
 
 from schemas.events.mailbox_commands import BulkFolderCommand
 
 
 class PostriverError(Exception):
-    """Base of every failure that we name."""
+    """Base class of all expected errors."""
 
 
 class Transient(PostriverError):
     """`engine` does not answer: hold.
 
-    `served_s`: when it last answered another request of the kind that failed (monotonic), where
-    the failure may be due to what was asked for; 0 when that is not known.
+    `served_s`: monotonic time of the engine's last answer to a request of the same kind, given if
+    the request itself may be the cause of the failure; 0 if not known.
     """
 
     def __init__(self, engine: str, detail: str = "", *, served_s: float = 0.0) -> None:
@@ -31,15 +31,15 @@ class StoreUnavailable(Transient):
 
 
 class ScannerUnavailable(Transient):
-    """A scanner does not answer, or answers that it cannot scan now."""
+    """A scanner does not answer, or reports that it cannot scan now."""
 
 
 class ScannerSick(ScannerUnavailable):
-    """A scanner says that it lacks something of its own, such as room: no mail is to blame."""
+    """A scanner lacks a resource of its own, such as disk space; the mail is not the cause."""
 
 
 class ParserUnavailable(Transient):
-    """The process that parses mail cannot be started; no mail is to blame."""
+    """The process that parses mail cannot be started; the mail is not the cause."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__("parser", detail)
@@ -53,50 +53,50 @@ class BrokerUnavailable(Transient):
 
 
 class Poison(PostriverError):
-    """This event, and it alone, cannot be handled."""
+    """This event cannot be handled; other events can."""
 
 
 class Undecodable(Poison):
-    """Bytes on a topic that are not an event of that topic."""
+    """A record whose value is not an event of its topic."""
 
     def __init__(self, topic: str, offset: int, cause: Exception) -> None:
         super().__init__(f"{topic}@{offset}: {cause}; parked unchanged in dead.letters")
 
 
 class ContentMissing(Poison):
-    """A content reference leads nowhere."""
+    """The content store has no content for a reference."""
 
     def __init__(self, ref: str) -> None:
         super().__init__(f"content {ref} is not in the content store")
 
 
 class EndsProcess(Poison):
-    """Processes ended while they handled this event and nothing else."""
+    """Three processes ended while they handled this event, two of them without other events."""
 
     def __init__(self) -> None:
         super().__init__("three processes ended while they handled this event, two of them alone")
 
 
 class SetAside(Poison):
-    """An operator does not want this event handled."""
+    """An operator asked to park this event instead of handling it."""
 
     def __init__(self) -> None:
         super().__init__("set aside by an operator")
 
 
 class Fatal(PostriverError):
-    """Stop this process now, acknowledge nothing."""
+    """Stop this process now, without acknowledging events."""
 
 
 class JournalConflict(Fatal):
-    """The journal holds another command at this seq: a second writer is or was at work."""
+    """The journal has another command at this seq: a second writer is or was at work."""
 
     def __init__(self, user_id: str, seq: int) -> None:
         super().__init__(f"user {user_id} seq {seq} is journalled for another command")
 
 
 class Refused(PostriverError):
-    """A request that cannot be met as asked; `detail` is fit for the person who asked."""
+    """A request that cannot be met; `detail` is written for its author."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -104,9 +104,9 @@ class Refused(PostriverError):
 
 
 class JournalTruncated(PostriverError):
-    """Entries up to `seq` are folded: start from the snapshot, then read on after it.
+    """Journal entries up to `seq` are folded: read the snapshot, then the entries after it.
 
-    `follow_up`: the next chunk of an order to a folder, if the entry asked for had one.
+    `follow_up`: the next chunk of a bulk command, if the requested entry had one.
     """
 
     def __init__(self, seq: int, follow_up: BulkFolderCommand | None = None) -> None:
@@ -116,7 +116,7 @@ class JournalTruncated(PostriverError):
 
 
 class BadQuery(Refused):
-    """A search that cannot be read; `position` is a character index into it, from 0."""
+    """A search query with an error at `position`, a character index from 0."""
 
     def __init__(self, detail: str, position: int) -> None:
         super().__init__(detail)
@@ -124,16 +124,16 @@ class BadQuery(Refused):
 
 
 class BadAddress(Refused):
-    """Not an addr-spec that we take (RFC 5321 §4.1.2, RFC 6531)."""
+    """Not an addr-spec that this server accepts (RFC 5321 §4.1.2, RFC 6531)."""
 
 
 class AlreadyExists(Refused):
-    """A domain or an address that is there already."""
+    """A domain or an address exists already."""
 
 
 class NotFound(Refused):
-    """No such domain, user, message."""
+    """A domain, user or message does not exist."""
 
 
 class Unscannable(PostriverError):
-    """The scanner is healthy and cannot scan this one content: a verdict, not an outage."""
+    """A healthy scanner cannot scan this content: a verdict, not an outage."""

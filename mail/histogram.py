@@ -1,4 +1,4 @@
-"""How long something took, counted into buckets: what a percentile is made from."""
+"""Histogram of durations in buckets, as Prometheus reads it."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -10,20 +10,21 @@ SLOW_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
 
 @dataclass(slots=True)
 class Histogram:
-    """Durations in seconds. Written by one thread; a reader in another sees it a moment old."""
+    """Durations in seconds. One thread writes; another may read slightly older values."""
 
     bounds_s: tuple[float, ...] = QUICK_S
     sum_s: float = 0.0
-    counts: list[int] = field(init=False)  # up to each bound, then the rest
+    counts: list[int] = field(init=False)  # durations up to each bound, then above the last
 
     def __post_init__(self) -> None:
         self.counts = [0] * (len(self.bounds_s) + 1)
 
     def seen(self, took_s: float) -> None:
+        """Count one duration."""
         self.counts[bisect_left(self.bounds_s, took_s)] += 1
         self.sum_s += took_s
 
     def cumulative(self) -> list[tuple[str, int]]:
-        """Pairs of upper bound and how many took at most so long; the last bound is +Inf."""
+        """Pairs of upper bound and number of durations up to it; the last bound is +Inf."""
         names = [*map(str, self.bounds_s), "+Inf"]
         return list(zip(names, accumulate(self.counts), strict=True))

@@ -1,4 +1,7 @@
-"""Ids, made before the work and carried with it, so that repeated work finds itself done."""
+"""Ids of mails, messages, commands and holders.
+
+Ids are made before the work and travel with it, so that repeated work finds its earlier result.
+"""
 
 import hashlib
 import re
@@ -10,12 +13,12 @@ _NAMESPACE = UUID("6f1d3a52-6a0e-5c7b-9d5b-0f5d7c8a4e11")
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562 §5.7): unique, and telling its millisecond."""
+    """A new UUIDv7 (RFC 9562 §5.7), which contains its time in milliseconds."""
     return str(uuid7())
 
 
 def time_ms(id_: str) -> int:
-    """The Unix millisecond in a UUIDv7. ValueError when it is no UUIDv7."""
+    """The Unix time of a UUIDv7 in milliseconds. Raises ValueError: not a UUIDv7."""
     value = uuid.UUID(id_)
     if value.version != 7:
         msg = f"{id_} is not a UUIDv7"
@@ -24,26 +27,26 @@ def time_ms(id_: str) -> int:
 
 
 def derived_id(parent: str, *names: str) -> str:
-    """UUIDv5 of a parent and what was derived: the same inputs give the same id, always."""
+    """A UUIDv5 of the parent id and names: the same arguments always give the same id."""
     return str(uuid5(_NAMESPACE, "\x00".join((parent, *names))))
 
 
 def message_id(mail_id: str, user_id: str, *, kind: str = "received") -> str:
-    """The message that a mail becomes in a mailbox; `kind` is received or sent."""
+    """The id of a mail's message in the user's mailbox; `kind` is received or sent."""
     return derived_id(mail_id, user_id, kind)
 
 
 def dated_id(at_ms: int, *names: str) -> str:
-    """A UUIDv7 of the millisecond `at_ms` whose random part follows from `names`."""
-    drawn = int.from_bytes(hashlib.sha256("\x00".join(names).encode()).digest()[:10], "big")
-    high, low = drawn >> 68, drawn & (1 << 62) - 1
+    """A UUIDv7 of the time `at_ms` whose random part is derived from `names`."""
+    random_bits = int.from_bytes(hashlib.sha256("\x00".join(names).encode()).digest()[:10], "big")
+    high, low = random_bits >> 68, random_bits & (1 << 62) - 1
     return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
 
 
 def holder_of(mail_id: str, user_id: str, message: str) -> str:
-    """`user:ID` for a mail that the user received; any other message has a name of its own.
+    """The holder name of a message: `user:ID` for received mail, else `message:ID`.
 
-    So a mail to oneself, which is two messages, is held until both are destroyed.
+    A mail to oneself makes two messages with two names, and is held until both are destroyed.
     """
     received = message_id(mail_id, user_id)
     return f"user:{user_id}" if message == received else f"message:{message}"
@@ -53,7 +56,7 @@ CONTENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
 def check_content_id(mail_id: str) -> str:
-    """`mail_id`, fit to be a name. ValueError: not 1 to 64 of the characters 0-9A-Za-z_-."""
+    """`mail_id`, checked. Raises ValueError: not 1 to 64 characters of 0-9A-Za-z_-."""
     if not is_content_id(mail_id):
         msg = f"{mail_id!r} is no mail id"
         raise ValueError(msg)
@@ -61,4 +64,5 @@ def check_content_id(mail_id: str) -> str:
 
 
 def is_content_id(ref: str) -> bool:
+    """Whether `ref` has the syntax of a mail id."""
     return CONTENT_ID.fullmatch(ref) is not None

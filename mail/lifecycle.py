@@ -1,4 +1,4 @@
-"""Parts of a process that start and stop, as blocks: what started last stops first."""
+"""Lifecycle of the parts of a process, as context managers: the last started stops first."""
 
 import asyncio
 import logging
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 class Periodic:
-    """Run `work` after `first_s` and then every `interval_s` after its end.
+    """Run `work` after `first_s`, then again `interval_s` after each end.
 
-    An engine that does not answer is logged once per outage; anything else at every failure.
+    A Transient error is logged once per outage, any other error each time; the loop continues.
     """
 
     def __init__(
@@ -30,14 +30,15 @@ class Periodic:
         self._interval_s = interval_s
         self._first_s = first_s
         self._task: asyncio.Task[None] | None = None
-        self._out = False
+        self._is_failing = False
 
     def start(self) -> None:
+        """Start the loop, unless it is running."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self) -> None:
-        """Cancel the work wherever it is, and wait until it is gone."""
+        """Cancel the loop, also during the work, and wait until it has ended."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -53,18 +54,20 @@ class Periodic:
         try:
             await self._work()
         except Transient as error:
-            if not self._out:
+            if not self._is_failing:
                 log.warning("%s: %s; trying again every %g s", self._name, error, self._interval_s)
-            self._out = True
+            self._is_failing = True
         except Exception:
             log.exception("%s failed; trying again in %g s", self._name, self._interval_s)
         else:
-            if self._out:
+            if self._is_failing:
                 log.info("%s: works again", self._name)
-            self._out = False
+            self._is_failing = False
 
 
 class Component(Protocol):
+    """A part of a process that starts and stops."""
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
@@ -75,7 +78,7 @@ P = TypeVar("P", bound=Component)
 
 @asynccontextmanager
 async def running(part: P) -> AsyncIterator[P]:
-    """`part`, started; stopped at the end of the block, however it ends."""
+    """Start `part` for the block; stop it at the end, also after an error."""
     await part.start()
     try:
         yield part
@@ -87,10 +90,7 @@ async def running(part: P) -> AsyncIterator[P]:
 async def repeating(
     name: str, work: Callable[[], Awaitable[object]], interval_s: float, first_s: float = 0.0
 ) -> AsyncIterator[None]:
-    """Do `work` within the block again and again; its failures are logged and end nothing.
-
-    The first time is `first_s` seconds after the block was entered.
-    """
+    """Run `work` repeatedly during the block, as Periodic; the first time after `first_s`."""
     periodic = Periodic(name, work, interval_s=interval_s, first_s=first_s)
     periodic.start()
     try:

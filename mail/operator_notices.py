@@ -1,4 +1,4 @@
-"""What an operator is told unasked: which causes there are, and the mail that tells one. Pure."""
+"""Operator notices: their causes, and the mail that reports a cause; pure functions."""
 
 import hashlib
 import re
@@ -15,20 +15,20 @@ from schemas.content import Inline
 from schemas.events.mail import MailScanned
 from schemas.mail import Envelope, Hop, Recipient, Verdict
 
-HELD_MS = 15 * 60_000
+HELD_MS = 15 * 60_000  # a hold of this length is reported
 _FIGURES = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`cause` is the same for as long as the trouble is; `text` may hold figures of the moment."""
+    """A problem to report. `cause` is the same while it lasts; figures in `text` may change."""
 
     cause: str
     text: str
 
 
 def notices_of(status: Mapping[str, Any], now_ms: int) -> Iterator[Notice]:
-    """Of /status: its warnings, and what has been held for a quarter of an hour."""
+    """The notices for a /status document: its warnings, and holds of HELD_MS or longer."""
     for text in status.get("warnings", []):
         yield Notice(f"warning-{_digest(_FIGURES.sub('', text))}", text)
     for role in status.get("roles", []):
@@ -47,9 +47,9 @@ def _digest(text: str) -> str:
 
 
 def notice_mail(notice: Notice, *, hostname: str, to: Recipient, now_ms: int) -> MailScanned:
-    """The same cause on the same day is the same mail, whoever tells it and however often.
+    """The mail of a notice. The same cause on the same day gives the same mail id.
 
-    It enters behind the scanners, one of which may be what is wrong; its text is of our own making.
+    The mail is not scanned: a scanner may be the problem, and the text is made here.
     """
     day_ms = now_ms // DAY_MS * DAY_MS
     mail_id = dated_id(day_ms, hostname, notice.cause)
@@ -74,7 +74,7 @@ def notice_mail(notice: Notice, *, hostname: str, to: Recipient, now_ms: int) ->
 
 
 def _text(notice: Notice, hostname: str, to: Recipient, mail_id: str, date: str) -> bytes:
-    """RFC 5322, with the mark of RFC 3834 §5 that keeps machines from answering."""
+    """The message (RFC 5322), with the field of RFC 3834 §5 against automatic replies."""
     text = " ".join(notice.text.split())
     return (
         f"From: Postriver <postmaster@{hostname}>\r\n"

@@ -1,8 +1,8 @@
-"""Cursors of message lists: where the last page ended, and of which list.
+"""Pagination: cursors of message lists, and pages of rows.
 
-A cursor is opaque to its owner: URL-safe base64 of msgpack and a checksum over place and list. The
-checksum finds what we did not give and cursors of another list; it keeps no secret, since a made-up
-place would only lead into the caller's own list.
+A cursor is opaque to the client: URL-safe base64 of msgpack and a checksum over position and list.
+The checksum detects cursors of another list or of another origin. It is not a secret: a forged
+position would only point into the caller's own list.
 """
 
 import base64
@@ -22,9 +22,9 @@ _CHECKSUM_BYTES = 8
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _PAYLOAD = msgspec.msgpack.Decoder(tuple[_Int64, str])
 
-ListPosition = tuple[int, str]  # received_at_ms, message_id: the last row of the page before
-NEWEST: ListPosition = (2**63 - 1, "\U0010ffff")  # behind which every message lies
-OLDEST: ListPosition = (-(2**63), "")  # before all of them
+ListPosition = tuple[int, str]  # received_at_ms, message_id of the last row of a page
+NEWEST: ListPosition = (2**63 - 1, "\U0010ffff")  # before the first message of a list, newest first
+OLDEST: ListPosition = (-(2**63), "")  # after the last message
 T = TypeVar("T")
 
 
@@ -68,14 +68,14 @@ async def all_rows(list_rows: ListRows[T], *, limit: int = PAGE_MAX) -> AsyncIte
         page = await list_rows(cursor=page.cursor, limit=limit)
 
 
-def encode_cursor(place: ListPosition, *scope: str) -> str:
-    """The cursor of `place` in the list that `scope` names (user, folder, filter)."""
-    payload = msgspec.msgpack.encode(place)
+def encode_cursor(position: ListPosition, *scope: str) -> str:
+    """The cursor of a position in the list that `scope` names (user, folder, filter)."""
+    payload = msgspec.msgpack.encode(position)
     return base64.urlsafe_b64encode(payload + _checksum(payload, scope)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, *scope: str) -> ListPosition:
-    """The place in `cursor`. Refused: not ours, or of another list."""
+    """The position in `cursor`. Raises Refused: not a cursor of this list."""
     try:
         raw = _unpadded(cursor)
         payload, checksum = raw[:-_CHECKSUM_BYTES], raw[-_CHECKSUM_BYTES:]
@@ -87,23 +87,24 @@ def decode_cursor(cursor: str, *scope: str) -> ListPosition:
 
 
 def check_limit(limit: int) -> None:
-    """Refused: not 1 to PAGE_MAX."""
+    """Raises Refused: `limit` is not 1 to PAGE_MAX."""
     if not 1 <= limit <= PAGE_MAX:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
 
 
 def place_of(row: Message) -> ListPosition:
+    """The position of a message in lists."""
     return row.received_at_ms, row.message_id
 
 
-def page_of(found: Sequence[Message], limit: int, *scope: str) -> Page:
-    """The first `limit` of what was found; one more than that tells that the list goes on."""
-    shown, more = tuple(found[:limit]), len(found) > limit
-    return Page(shown, encode_cursor(place_of(shown[-1]), *scope) if more else None)
+def page_of(rows: Sequence[Message], limit: int, *scope: str) -> Page:
+    """The page of the first `limit` rows; a further row means that there is a next page."""
+    page, has_next = tuple(rows[:limit]), len(rows) > limit
+    return Page(page, encode_cursor(place_of(page[-1]), *scope) if has_next else None)
 
 
 def list_scope(user_id: str, folder_id: str | None, wanted: Filter) -> tuple[str, ...]:
-    """What names one list: its owner, its folder, its filter."""
+    """The scope of a list for its cursors: owner, folder, filter."""
     return user_id, folder_id or "", repr(wanted)
 
 

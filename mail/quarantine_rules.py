@@ -1,4 +1,4 @@
-"""What becomes of a quarantined row when an operator acts on it; the same for every adapter."""
+"""Quarantine rules: the row after an operator releases or deletes it, for all adapters."""
 
 import msgspec
 
@@ -8,18 +8,24 @@ from schemas.quarantine import Quarantined
 
 
 def released(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Quarantined:
-    """The first release stays; each is to be published. NotFound."""
-    kept = _there(row, mail_id)
+    """The row after a release: the first release is kept, and each is to be published.
+
+    Raises NotFound: the mail is not in quarantine.
+    """
+    kept = _existing(row, mail_id)
     if kept.released_at_ms is not None:
         return msgspec.structs.replace(kept, unpublished=True)
     return msgspec.structs.replace(kept, released_at_ms=at_ms, released_by=by, unpublished=True)
 
 
 def deleted(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Quarantined:
-    """Only its end, its verdict and its hops are kept. NotFound."""
+    """The row after deletion: without envelope and header summary.
+
+    Raises NotFound: the mail is not in quarantine.
+    """
     nothing = Envelope(reverse_path="", recipients=())
     return msgspec.structs.replace(
-        _there(row, mail_id),
+        _existing(row, mail_id),
         envelope=nothing,
         head=HeaderSummary(),
         unpublished=False,
@@ -28,11 +34,12 @@ def deleted(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Qu
     )
 
 
-def _there(row: Quarantined | None, mail_id: str) -> Quarantined:
+def _existing(row: Quarantined | None, mail_id: str) -> Quarantined:
     if row is None or row.deleted_at_ms is not None:
         raise NotFound(f"mail {mail_id} is not in quarantine")
     return row
 
 
 def is_listed(row: Quarantined, reason: str | None) -> bool:
+    """Whether lists show the row; `reason` None shows all reasons."""
     return row.deleted_at_ms is None and reason in {None, row.reason}

@@ -171,7 +171,7 @@ async def test_steps_and_users_have_bounds_from_wherever_they_are_seen(office: O
     assert await office.reaches(f"s{STEPS_MAX - 1}") == ["ann"]
     for address, member in (("top", f"s{STEPS_MAX - 1}"), ("s0", "more")):
         await office.group("more", "bob")
-        with pytest.raises(Refused, match="behind each other"):
+        with pytest.raises(Refused, match="nested more than"):
             await office.group(address, member)
     names = [f"p{n}" for n in range(USERS_MAX)]
     for name in names:
