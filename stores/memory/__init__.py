@@ -1,8 +1,8 @@
-"""The ports in memory: for tests and for trying things out; nothing survives the process.
+"""Adapters in memory, for tests and experiments; the data ends with the process.
 
-They pass the same contract suites as the real adapters. Each calls its optional `fault` with the
-name of the step that it is about to take; a fault that raises stands for an engine that is away
-(raise what the port raises) or for a process that ends right there (raise anything else).
+They pass the same contract suites as the other adapters. Each adapter calls its optional `fault`
+with the name of the next step. A fault that raises an error of the port simulates an unavailable
+engine; a fault that raises any other error simulates a process that dies before the step.
 May import: mail, schemas.
 """
 

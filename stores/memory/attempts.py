@@ -8,7 +8,7 @@ from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class MemoryAttempts(Attempts):
-    """Steps that `fault` meets: read, write."""
+    """Steps for `fault`: read, write."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -32,8 +32,8 @@ class MemoryAttempts(Attempts):
     async def prune(self, *, before_ms: int) -> int:
         await take_step(self.fault, "write")
         kept = {row for row in self._counted if row[1] >= before_ms}
-        gone, self._counted = len(self._counted) - len(kept), kept
-        return gone
+        pruned, self._counted = len(self._counted) - len(kept), kept
+        return pruned
 
     def _wait_ms(self, limits: Sequence[AttemptLimit], at_ms: int) -> int:
         return max((self._wait_for_ms(limit, at_ms) for limit in limits), default=0)

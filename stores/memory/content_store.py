@@ -14,7 +14,7 @@ from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class MemoryContentStore(ContentStore, ContentSweep):
-    """Steps that `fault` meets: put, get, sweep, lease. The contents are in `contents`, by ref."""
+    """Steps for `fault`: put, get, sweep, lease. The contents are in `contents`, by ref."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -45,8 +45,8 @@ class MemoryContentStore(ContentStore, ContentSweep):
 
     async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
         await take_step(self.fault, "get")
-        found = [ref for ref in sorted(self.contents) if ref > (place or "")][:limit]
-        return found, found[-1] if len(found) == limit else None
+        refs = [ref for ref in sorted(self.contents) if ref > (place or "")][:limit]
+        return refs, refs[-1] if len(refs) == limit else None
 
     async def loose(self, *, after: str, limit: int) -> list[str]:
         await take_step(self.fault, "get")
@@ -62,11 +62,11 @@ class MemoryContentStore(ContentStore, ContentSweep):
             self._turns.pop(ref, None)
         for ref in loose:
             self._turns[ref] = self._turns.get(ref, 0) + 1
-        gone = [ref for ref in loose if self._turns[ref] >= turns]
-        for ref in gone:
+        expired = [ref for ref in loose if self._turns[ref] >= turns]
+        for ref in expired:
             self.contents.pop(ref, None)
             del self._turns[ref]
-        return gone
+        return expired
 
     async def take_lease(self, lease_id: str, purpose: str) -> None:
         await take_step(self.fault, "lease")

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class MemoryDirectory(Directory):
-    """Steps that `fault` meets: read, write."""
+    """Steps for `fault`: read, write."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -238,7 +238,7 @@ class MemoryDirectory(Directory):
             raise NotFound("there is no such domain") from None
 
     def _put_user(self, user: User) -> None:
-        """AlreadyExists: the address is somebody else's, or the id has another address."""
+        """Raises AlreadyExists: the address is taken, or the user id has another address."""
         normal, known = normal_address(user.address), self._users.get(user.user_id)
         same = known is None or normal_address(known.address) == normal
         if self._ids.get(normal, user.user_id) != user.user_id or not same:

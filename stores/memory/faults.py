@@ -1,4 +1,4 @@
-"""The hook by which a test makes a memory adapter fail at a named step."""
+"""Fault hook: a test makes a memory adapter fail at a named step."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ FaultHook = Callable[[str], None]
 
 
 def no_fault(step: str) -> None:
-    """Nothing goes wrong at `step`."""
+    """Do nothing: the step succeeds."""
 
 
 async def take_step(fault: FaultHook, step: str) -> None:
-    """Let others run, as an engine's answer would, then meet the fault before `step`."""
+    """Let other tasks run, as waiting for an engine would, then call `fault` before `step`."""
     await asyncio.sleep(0)
     fault(step)

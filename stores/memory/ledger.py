@@ -22,7 +22,7 @@ HEADERS_MAX = 100
 
 
 class MemoryLedger(Ledger):
-    """Steps that `fault` meets: write, read. `look_at_ms` has the open mails alone."""
+    """Steps for `fault`: write, read. `look_at_ms` contains the open mails only."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -33,8 +33,8 @@ class MemoryLedger(Ledger):
 
     async def add(self, mails: Iterable[AcceptedMail]) -> int:
         await take_step(self.fault, "write")
-        fresh = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
-        for mail_id, mail in fresh.items():
+        new = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
+        for mail_id, mail in new.items():
             states = dict.fromkeys(mail.user_ids, OPEN)
             at_ms = mail.accepted_at_ms
             self._entries[mail_id] = LedgerEntry(
@@ -42,7 +42,7 @@ class MemoryLedger(Ledger):
             )
             self._headers[mail_id] = mail.message_id_header
             self.look_at_ms[mail_id] = at_ms
-        return len(fresh)
+        return len(new)
 
     async def record_dead_letters(self, letters: Iterable[DeadLetterState]) -> None:
         await take_step(self.fault, "write")
@@ -72,30 +72,31 @@ class MemoryLedger(Ledger):
     async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
         await take_step(self.fault, "read")
         times = sorted((at_ms, id_) for id_, at_ms in self.look_at_ms.items())
-        found = [id_ for at_ms, id_ in times if at_ms <= now_ms]
-        found += [id_ for at_ms, id_ in times if at_ms > now_ms + horizon_ms]
-        return [self._entries[id_] for id_ in found[:limit]]
+        ids = [id_ for at_ms, id_ in times if at_ms <= now_ms]
+        ids += [id_ for at_ms, id_ in times if at_ms > now_ms + horizon_ms]
+        return [self._entries[id_] for id_ in ids[:limit]]
 
     async def record(self, observations: Iterable[Observation]) -> set[str]:
         await take_step(self.fault, "write")
-        marked = set()
-        for look in observations:
-            if look.mail_id not in self.look_at_ms:
+        recorded = set()
+        for observation in observations:
+            mail_id = observation.mail_id
+            if mail_id not in self.look_at_ms:
                 continue
-            if look.reopened != self._entries[look.mail_id].reopened:
+            if observation.reopened != self._entries[mail_id].reopened:
                 continue
-            marked.add(look.mail_id)
-            self._entries[look.mail_id] = msgspec.structs.replace(
-                self._entries[look.mail_id],
-                states=look.states,
-                missing_since_ms=look.missing_since_ms,
+            recorded.add(mail_id)
+            self._entries[mail_id] = msgspec.structs.replace(
+                self._entries[mail_id],
+                states=observation.states,
+                missing_since_ms=observation.missing_since_ms,
             )
-            self.look_at_ms.pop(look.mail_id, None)
-            if look.look_at_ms is not None:
-                self.look_at_ms[look.mail_id] = look.look_at_ms
-            if look.message_id_header:
-                self._headers[look.mail_id] = look.message_id_header
-        return marked
+            self.look_at_ms.pop(mail_id, None)
+            if observation.look_at_ms is not None:
+                self.look_at_ms[mail_id] = observation.look_at_ms
+            if observation.message_id_header:
+                self._headers[mail_id] = observation.message_id_header
+        return recorded
 
     async def get(self, mail_id: str) -> LedgerEntry | None:
         await take_step(self.fault, "read")
@@ -105,20 +106,20 @@ class MemoryLedger(Ledger):
         self, *, since_ms: int, until_ms: int, limit: int, after: tuple[int, str] | None = None
     ) -> list[LedgerEntry]:
         begin = after or (since_ms, "")
-        found = await self._where(lambda e: _order(e) > begin and e.accepted_at_ms < until_ms)
-        return found[:limit]
+        entries = await self._where(lambda e: _order(e) > begin and e.accepted_at_ms < until_ms)
+        return entries[:limit]
 
     async def list_of_user(
         self, user_id: str, *, since_ms: int, until_ms: int, limit: int
     ) -> list[LedgerEntry]:
-        found = await self._where(
+        entries = await self._where(
             lambda e: user_id in e.states and since_ms <= e.accepted_at_ms < until_ms
         )
-        return found[::-1][:limit]
+        return entries[::-1][:limit]
 
     async def list_by_header(self, message_id_header: str) -> list[LedgerEntry]:
-        found = await self._where(lambda e: self._headers[e.mail_id] == message_id_header != "")
-        return found[::-1][:HEADERS_MAX]
+        entries = await self._where(lambda e: self._headers[e.mail_id] == message_id_header != "")
+        return entries[::-1][:HEADERS_MAX]
 
     async def by_message(self, message_id: str) -> tuple[str, str] | None:
         await take_step(self.fault, "read")
@@ -126,9 +127,9 @@ class MemoryLedger(Ledger):
         return next((pair for pair in pairs if id_of_message(*pair) == message_id), None)
 
     async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
-        wanted = frozenset(mail_ids)
+        ids = frozenset(mail_ids)
         await take_step(self.fault, "read")
-        return [letter for letter in self._letters.values() if letter.mail_id in wanted]
+        return [letter for letter in self._letters.values() if letter.mail_id in ids]
 
     async def totals(self) -> LedgerTotals:
         await take_step(self.fault, "read")
@@ -147,17 +148,17 @@ class MemoryLedger(Ledger):
         old = await self._where(
             lambda e: e.accepted_at_ms < before_ms and e.mail_id not in self.look_at_ms
         )
-        gone = {entry.mail_id for entry in old[:limit]}
-        for mail_id in gone:
+        pruned = {entry.mail_id for entry in old[:limit]}
+        for mail_id in pruned:
             del self._entries[mail_id], self._headers[mail_id]
-        kept = {id_: one for id_, one in self._letters.items() if one.mail_id not in gone}
-        self._letters = kept
-        return len(gone)
+        letters = self._letters.items()
+        self._letters = {id_: row for id_, row in letters if row.mail_id not in pruned}
+        return len(pruned)
 
-    async def _where(self, fits: Callable[[LedgerEntry], bool]) -> list[LedgerEntry]:
-        """Oldest first."""
+    async def _where(self, is_match: Callable[[LedgerEntry], bool]) -> list[LedgerEntry]:
+        """Return the matching entries, oldest first."""
         await take_step(self.fault, "read")
-        return sorted((entry for entry in self._entries.values() if fits(entry)), key=_order)
+        return sorted((entry for entry in self._entries.values() if is_match(entry)), key=_order)
 
     def _put(self, letter: DeadLetterState) -> None:
         self._letters[letter.letter_id] = letter

@@ -1,9 +1,10 @@
 """MailStore in memory, in the steps of a store without transactions: journal, rows, state.
 
-A commit's journal step keeps the whole Commit beside the entry as pending, since an entry alone
-holds no Head; when rows and state are written, the pending Commit goes and the entry stays. So a
-crash between any two steps leaves something that `load` and a repeated `commit` can finish.
-A row or state is never replaced by an older one (by seq): late steps of a lost owner do no harm.
+The journal step of a commit also keeps the whole Commit as pending, because an entry has no header
+summary. When rows and state are written, the pending Commit is deleted and the entry stays. So
+`load` and a repeated `commit` can complete a commit that a crash has interrupted between any steps.
+A row or a state is never replaced by an older row or state (by seq), so late steps of a worker that
+lost the partition do no harm.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,11 +28,11 @@ from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class _Mailbox:
-    """One user's part of the store."""
+    """The mailbox of one user."""
 
     def __init__(self) -> None:
         self.domain_id = ""
-        self.journal: dict[int, MailboxChanged] = {}  # by seq, those that are not folded
+        self.journal: dict[int, MailboxChanged] = {}  # by seq; entries that are not folded
         self.commands: dict[str, int] = {}
         self.pending: dict[int, Commit] = {}
         self.messages: dict[str, Message] = {}
@@ -47,14 +48,14 @@ class _Mailbox:
         return self.folded.state.seq + len(self.journal)
 
     def due(self, before_ms: int, to_seq: int) -> MailboxChanged | None:
-        """The first entry, if it is to be folded and its views are written."""
+        """Return the first entry if it may be folded and its views are written."""
         first = self.journal.get(self.folded.state.seq + 1)
         is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
         return first if is_due else None
 
 
 class MemoryMailStore(MailStore):
-    """Steps that `fault` meets: read, journal, row, state, fold."""
+    """Steps for `fault`: read, journal, row, state, fold."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -95,8 +96,8 @@ class MemoryMailStore(MailStore):
         return {id_: rows[id_] for id_ in message_ids if id_ in rows}
 
     async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
-        found = await self.rows(user_id, message_ids)
-        return {id_: row for id_, row in found.items() if not row.destroyed}
+        rows = await self.rows(user_id, message_ids)
+        return {id_: row for id_, row in rows.items() if not row.destroyed}
 
     async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
         check_limit(limit)
@@ -154,8 +155,9 @@ class MemoryMailStore(MailStore):
     async def domain_usage(self, domain_id: str) -> Usage:
         await take_step(self.fault, "read")
         boxes = self._mailboxes.values()
-        each = [box.state.usage for box in boxes if box.domain_id == domain_id]
-        return Usage(sum(one.size_bytes for one in each), sum(one.messages for one in each))
+        usages = [box.state.usage for box in boxes if box.domain_id == domain_id]
+        size_bytes = sum(usage.size_bytes for usage in usages)
+        return Usage(size_bytes, sum(usage.messages for usage in usages))
 
     async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
         await take_step(self.fault, "read")
@@ -212,10 +214,10 @@ class MemoryMailStore(MailStore):
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
 
     async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
-        wanted = frozenset(mail_ids)
+        ids = frozenset(mail_ids)
         await take_step(self.fault, "read")
         rows = [row for box in self._mailboxes.values() for row in box.messages.values()]
-        return [row for row in rows if row.mail_id in wanted]
+        return [row for row in rows if row.mail_id in ids]
 
     def _of(self, user_id: str) -> _Mailbox:
         return self._mailboxes.get(user_id) or _Mailbox()
@@ -234,7 +236,7 @@ class MemoryMailStore(MailStore):
         box.commands[entry.command_id] = entry.seq
 
     async def _finish(self, user_id: str) -> None:
-        """Bring rows and state up to the journal, oldest entry first."""
+        """Write rows and state of the pending commits, oldest first."""
         box = self._of(user_id)
         for seq in sorted(box.pending):
             commit = box.pending.get(seq)

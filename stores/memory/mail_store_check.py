@@ -1,4 +1,4 @@
-"""The memory store's views compared with its journal, and rewritten from it."""
+"""Compare the views of MemoryMailStore with its journal, and rewrite them from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from schemas.snapshot import Snapshot
 
 
 class MemoryMailbox(Protocol):
-    """One user's part of the store."""
+    """The mailbox of one user."""
 
     domain_id: str
     journal: dict[int, MailboxChanged]
@@ -40,7 +40,7 @@ class MemoryMailbox(Protocol):
 
 @dataclass(slots=True)
 class _Views:
-    """As they should be, and where they are not."""
+    """The views that follow from the journal, and their differences from the stored views."""
 
     rows: dict[str, Message] = field(default_factory=dict)
     threads: dict[bytes, str] = field(default_factory=dict)
@@ -53,17 +53,17 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
         history = _history(box)
     except rules.JournalDamaged as error:
         return ConsistencyReport(differences=(rules.journal_difference(error),))
-    views = _wanted(box, "", history, {})
-    told = rules.state_differences(box.state, rules.expected_state(history))
+    views = _expected_views(box, "", history, {})
+    differences = rules.state_differences(box.state, rules.expected_state(history))
     return ConsistencyReport(
-        differences=tuple(sorted({*views.differences, *told})),
+        differences=tuple(sorted({*views.differences, *differences})),
         messages=tuple(map(rules.expected_message, history.records.values())),
         without_row=tuple(views.lost),
     )
 
 
 def rebuild(box: MemoryMailbox, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
-    """All in one step, or in two when heads of lost rows are needed."""
+    """Rebuild in one step, or in two if header summaries of lost rows are needed."""
     before = box.rebuild
     if before is None or before.rebuild_id != order.rebuild_id:
         if order.step:
@@ -80,16 +80,17 @@ def _step(
     history, mended = _history(box), 0
     after = msgspec.structs.replace(before, step=before.step + 1, lacking=())
     if LISTS in before.parts:
-        views = _wanted(box, order.user_id, history, heads)
-        lacking = [one for one in views.lost if not one.destroyed and one.message_id not in heads]
+        views = _expected_views(box, order.user_id, history, heads)
+        alive = [message for message in views.lost if not message.destroyed]
+        lacking = [message for message in alive if message.message_id not in heads]
         if lacking:
             return msgspec.structs.replace(after, lacking=tuple(lacking))
         box.messages, mended = views.rows, len(views.differences)
         box.threads |= views.threads
     if COUNTS in before.parts:
-        wanted = rules.expected_state(history)
-        mended += len(rules.state_differences(box.state, wanted))
-        box.state = wanted
+        state = rules.expected_state(history)
+        mended += len(rules.state_differences(box.state, state))
+        box.state = state
     return msgspec.structs.replace(after, mended=mended, is_finished=True)
 
 
@@ -98,7 +99,7 @@ def _history(box: MemoryMailbox) -> JournalReplay:
     return rules.replay(Snapshot(state=box.folded.state), records, box.journal.values())
 
 
-def _wanted(
+def _expected_views(
     box: MemoryMailbox, user_id: str, history: JournalReplay, heads: Mapping[str, HeaderSummary]
 ) -> _Views:
     views = _Views()
@@ -106,8 +107,8 @@ def _wanted(
         row = box.messages[message_id]
         views.differences += rules.row_differences(message_id, None, row)
     for record in sorted(history.records.values(), key=lambda record: record.created_seq):
-        found = box.messages.get(record.message_id)
-        if found is None:
+        stored = box.messages.get(record.message_id)
+        if stored is None:
             views.lost.append(rules.expected_message(record))
             views.differences.append(rules.missing_row(record.message_id))
             head = heads.get(record.message_id, HeaderSummary())
@@ -115,8 +116,8 @@ def _wanted(
                 record, user_id=user_id, domain_id=box.domain_id, head=head, bound=box.threads
             )
         else:
-            views.differences += rules.row_differences(record.message_id, record, found)
-            row = rules.expected_row(record, found)
+            views.differences += rules.row_differences(record.message_id, record, stored)
+            row = rules.expected_row(record, stored)
         views.rows[record.message_id] = row
     _bind(box, views)
     return views
@@ -131,10 +132,10 @@ def _bind(box: MemoryMailbox, views: _Views) -> None:
         for key in thread_keys(row.head):
             first.setdefault(key, row)
     for key, row in first.items():
-        found = box.threads.get(key)
-        destroyed_seq = destroyed.get(found or "")
+        bound_to = box.threads.get(key)
+        destroyed_seq = destroyed.get(bound_to or "")
         if not rules.is_bound(
-            found, thread_id=row.thread_id, created_seq=row.created_seq,
+            bound_to, thread_id=row.thread_id, created_seq=row.created_seq,
             destroyed_seq=destroyed_seq,
         ):  # fmt: skip
             views.threads[key] = row.thread_id

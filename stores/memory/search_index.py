@@ -1,4 +1,4 @@
-"""SearchIndex in memory: for tests, and the definition of what a search means put to work."""
+"""SearchIndex in memory, for tests: applies the definition of matches in mail/query/matcher.py."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,15 +14,15 @@ from schemas.search import IndexDocument
 
 
 class MemorySearchIndex:
-    """Nothing survives the process. While `down` is set, every call raises StoreUnavailable.
+    """SearchIndex of one process. While `down` is set, every call raises StoreUnavailable.
 
-    `slow_s`: what a search would take by the clock.
+    `slow_s`: time that each search spends from its budget.
     """
 
     def __init__(self) -> None:
         self.down = False
         self.slow_s = 0.0
-        self.lost: set[str] = set()  # users that are unfilled
+        self.lost: set[str] = set()  # unfilled users
         self._documents: dict[tuple[str, str], tuple[IndexDocument, FieldTokens]] = {}
 
     async def add(self, document: IndexDocument) -> None:
@@ -44,8 +44,8 @@ class MemorySearchIndex:
         budget: TimeBudget | None = None,
     ) -> IndexMatches:
         self._check(budget)
-        found = sorted(place for place in self._matches(user_id, query) if place < before)
-        return IndexMatches(found[::-1][:limit], has_more=len(found) > limit)
+        positions = sorted(match for match in self._matches(user_id, query) if match < before)
+        return IndexMatches(positions[::-1][:limit], has_more=len(positions) > limit)
 
     async def matching(
         self,
@@ -56,7 +56,7 @@ class MemorySearchIndex:
         budget: TimeBudget | None = None,
     ) -> set[str]:
         self._check(budget)
-        return {one for _, one in self._matches(user_id, query)}.intersection(message_ids)
+        return {id_ for _, id_ in self._matches(user_id, query)}.intersection(message_ids)
 
     async def count(
         self, user_id: str, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
@@ -69,13 +69,13 @@ class MemorySearchIndex:
     ) -> dict[str, HighlightedText]:
         self._check()
         highlighter = Highlighter(node)
-        asked = [(user_id, message_id) for message_id in message_ids]
-        held = [self._documents[key][0] for key in asked if key in self._documents]
-        return {one.message_id: highlighter.highlight(one.subject, one.body) for one in held}
+        keys = [(user_id, message_id) for message_id in message_ids]
+        documents = [self._documents[key][0] for key in keys if key in self._documents]
+        return {row.message_id: highlighter.highlight(row.subject, row.body) for row in documents}
 
     async def indexed(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
         self._check()
-        return {one for one in message_ids if (user_id, one) in self._documents}
+        return {id_ for id_ in message_ids if (user_id, id_) in self._documents}
 
     async def clear(self, user_id: str) -> None:
         self._check()
@@ -92,7 +92,7 @@ class MemorySearchIndex:
         self.lost.discard(user_id)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
     def _matches(self, user_id: str, query: IndexQuery) -> Iterable[ListPosition]:
         node = node_of(query)

@@ -14,7 +14,7 @@ from stores.memory.faults import FaultHook, no_fault, take_step
 
 
 class MemoryQuarantine(Quarantine):
-    """Steps that `fault` meets: put, read."""
+    """Steps for `fault`: put, read."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -38,8 +38,8 @@ class MemoryQuarantine(Quarantine):
         check_limit(limit)
         await take_step(self.fault, "read")
         ids = sorted((id_ for id_ in self.rows if before is None or id_ < before), reverse=True)
-        found = [self.rows[id_] for id_ in ids if is_listed(self.rows[id_], reason)]
-        return found[:limit]
+        rows = [self.rows[id_] for id_ in ids if is_listed(self.rows[id_], reason)]
+        return rows[:limit]
 
     async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
         await take_step(self.fault, "put")
@@ -61,7 +61,7 @@ class MemoryQuarantine(Quarantine):
 
 
 class MemoryHolders(Holders):
-    """Steps that `fault` meets: hold, read, release."""
+    """Steps for `fault`: hold, read, release."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -90,7 +90,7 @@ class MemoryHolders(Holders):
         await self.release_all([(mail_id, holder)])
 
     async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
-        gone = list(pairs)
+        keys = tuple(pairs)
         await take_step(self.fault, "release")
-        for pair in gone:
-            self.rows.pop(pair, None)
+        for key in keys:
+            self.rows.pop(key, None)

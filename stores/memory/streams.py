@@ -1,4 +1,4 @@
-"""Publisher, Unread and Feed in memory: a river that one test can look into."""
+"""Publisher, MailboxStates and LiveEvents in memory, with contents that a test can read."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Sink = Callable[[MailboxEvent], None]
 
 
 class MemoryPublisher(Publisher):
-    """Keeps what was published in `events`, in order. Steps that `fault` meets: publish."""
+    """Keeps the published events in `events`, in order. Steps for `fault`: publish."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -24,7 +24,7 @@ class MemoryPublisher(Publisher):
 
 
 class MemoryMailboxStates(MailboxStates):
-    """The table: `states` outlives an assignment, the proofs do not."""
+    """Mailbox states. `reassign` keeps `states`, but every state has to be proven again."""
 
     def __init__(self) -> None:
         self.states: dict[str, MailboxState] = {}
@@ -41,12 +41,12 @@ class MemoryMailboxStates(MailboxStates):
         self._proven.discard(user_id)
 
     def reassign(self) -> None:
-        """A new assignment: every copy has to be proven again."""
+        """Begin a new partition assignment: forget which states are proven."""
         self._proven.clear()
 
 
 class MemoryLiveEvents(LiveEvents):
-    """Hands each event that is given to `emit` to its user's sinks."""
+    """Passes each event given to `emit` to the sinks of its user."""
 
     def __init__(self) -> None:
         self._sinks: dict[str, dict[object, Sink]] = {}
@@ -62,7 +62,7 @@ class MemoryLiveEvents(LiveEvents):
                 sink(event)
 
     def subscribers(self, user_id: str) -> int:
-        """How many sinks listen to this user."""
+        """Return the number of sinks of the user."""
         return len(self._sinks.get(user_id, {}))
 
     def _leave(self, user_id: str, key: object) -> None:

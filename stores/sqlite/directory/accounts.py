@@ -1,6 +1,6 @@
-"""The directory's statements for domains and users; aliases are in aliases.py.
+"""Statements of the directory for domains and users; aliases are in aliases.py.
 
-Everything here runs in a thread of SqliteFile, in a transaction.
+Every function runs in a thread of SqliteFile, inside a transaction.
 """
 
 from collections.abc import Callable
@@ -89,7 +89,7 @@ def _user(  # noqa: PLR0913, PLR0917  a row's columns, in the order of the query
 
 
 def put_domain(connection: Connection, domain: Domain, name: str) -> None:
-    """The same domain again changes nothing; id and name belong together for ever."""
+    """Insert the domain, unless it exists. Raises AlreadyExists: its id or name is taken."""
     row = (domain.domain_id, name, domain.created_at_ms)
     connection.execute(_ADD_DOMAIN, row)
     query = "SELECT 1 FROM domain WHERE domain_id = ? AND name = ?"
@@ -98,13 +98,16 @@ def put_domain(connection: Connection, domain: Domain, name: str) -> None:
 
 
 def adding(user: User) -> Callable[[Connection], None]:
-    """The work of adding `user`. BadAddress, here and now."""
+    """Return the statement that adds `user`. Raises BadAddress at once."""
     normal = normal_address(user.address)
     return lambda connection: _put_user(connection, user, normal)
 
 
 def _put_user(connection: Connection, user: User, normal: str) -> None:
-    """The same user again changes nothing; id and address belong together."""
+    """Insert the user, unless it exists.
+
+    Raises AlreadyExists: its id or address is taken. NotFound: no such domain.
+    """
     if connection.execute("SELECT 1 FROM alias WHERE address = ?", (normal,)).fetchone():
         raise AlreadyExists(f"the address {user.address} exists already")
     row = (
@@ -118,7 +121,7 @@ def _put_user(connection: Connection, user: User, normal: str) -> None:
     )
     try:
         connection.execute(_ADD_USER, row)
-    except IntegrityError as error:  # INSERT OR IGNORE ignores no foreign key
+    except IntegrityError as error:  # OR IGNORE does not cover foreign keys
         raise NotFound("there is no such domain") from error
     query = "SELECT 1 FROM user WHERE user_id = ? AND normal_address = ?"
     if connection.execute(query, (user.user_id, normal)).fetchone() is None:

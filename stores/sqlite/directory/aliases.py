@@ -1,6 +1,6 @@
-"""The directory's statements for aliases and groups, and for who or what an address is.
+"""Statements of the directory for aliases and groups, and for the lookup of addresses.
 
-Everything here runs in a thread of SqliteFile, in a transaction. Addresses: in normal form.
+Every function runs in a thread of SqliteFile, inside a transaction. Addresses are in normal form.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,15 @@ def page(connection: Connection, cursor: str | None, limit: int) -> RowPage[Alia
 
 
 def add(connection: Connection, alias: Alias) -> None:
-    """Adds the targets to those of a group; an alias has one, which stays."""
+    """Insert an alias, or a group, or add targets to an existing group.
+
+    Raises AlreadyExists: the address is taken, or is an alias to another target. NotFound: no such
+    domain.
+    """
     row = (alias.address, alias.domain_id, int(alias.is_group), alias.created_at_ms)
     try:
         connection.execute("INSERT OR IGNORE INTO alias VALUES (?, ?, ?, ?)", row)
-    except IntegrityError as error:  # INSERT OR IGNORE ignores no foreign key
+    except IntegrityError as error:  # OR IGNORE does not cover foreign keys
         raise NotFound("there is no such domain") from error
     connection.executemany(
         "INSERT OR IGNORE INTO alias_target VALUES (?, ?)",

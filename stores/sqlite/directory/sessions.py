@@ -1,4 +1,4 @@
-"""The directory's statements about sign-ins: sessions, and the tries before them."""
+"""Statements of the directory for sessions and sign-ins, successful and failed."""
 
 from sqlite3 import Connection, IntegrityError
 
@@ -42,7 +42,7 @@ def put_session(connection: Connection, row: Session) -> None:
     )  # fmt: skip
     try:
         connection.execute("INSERT OR IGNORE INTO session VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-    except IntegrityError as error:  # INSERT OR IGNORE ignores no foreign key
+    except IntegrityError as error:  # OR IGNORE does not cover foreign keys
         raise NotFound("there is no such user") from error
     connection.execute(_BEYOND_THE_NEWEST, (row.user_id, SESSIONS_KEPT))
 
