@@ -20,7 +20,7 @@ from schemas.directory import Session, User
 SESSION_MS = 12 * 3600 * 1000
 
 
-class EdgeUnreachable(Refused):
+class ApiUnreachable(Refused):
     """The role api does not answer."""
 
     def __init__(self, config: Config) -> None:
@@ -56,7 +56,7 @@ class PushClient:
 async def live(config: Config, address: str) -> AsyncIterator[PushClient]:
     """Open a session for `address` in the directory, without a password; end it with the block.
 
-    Raises NotFound; Refused: the push socket was refused; EdgeUnreachable.
+    Raises NotFound; Refused: the push socket was refused; ApiUnreachable.
     """
     async with open_directory() as directory:
         user = await get_user(directory, address)
@@ -76,7 +76,7 @@ async def live(config: Config, address: str) -> AsyncIterator[PushClient]:
             ):
                 yield PushClient(user, socket, http)
         except aiohttp.ClientConnectionError as error:
-            raise EdgeUnreachable(config) from error
+            raise ApiUnreachable(config) from error
         except aiohttp.WSServerHandshakeError as error:
             why = "disabled?" if error.status == HTTPStatus.UNAUTHORIZED else error.message
             raise Refused(f"{address}: push refused with {error.status} ({why})") from error

@@ -136,7 +136,7 @@ def _refs(location: MailLocation) -> set[str]:
 def _missing(
     location: MailLocation, absent_refs: frozenset[str], counts: Counter[str]
 ) -> list[MissingDelivery]:
-    """Return the missing deliveries of one mail: the open ones, or all if a content is absent.
+    """Return the missing deliveries of one mail: its open deliveries, or all without the content.
 
     The other deliveries are added to `counts` by their state.
     """

@@ -1,19 +1,19 @@
-"""A backup of a running Postriver: everything that was accepted before it began is in it.
+"""Backup of a running Postriver. It contains every mail that was accepted before the backup began.
 
-The order is what makes it whole. A mail's content is written before anything that refers to it, and
-each stage's output before its input is committed; so:
-1. most contents are copied, which takes long and hurts nobody;
-2. what readers have committed is asked. A record that is committed by now has its outputs further
-   down the log, or in the stores, before what follows;
-3. SQLite files are taken as of one instant (stores/sqlite/consistent_copy.py), but for contents;
-4. the log is read, from what was committed to its end (streams/readers/log_snapshot.py). What it
-has and the
-   stores have too is recognised when it is put back;
-5. the file of small contents and the contents that came meanwhile are copied;
-6. the rest of the folder; everything synced; the manifest.
-From before the first step to after the last a lease (cli/backup/content_lease.py) stops the sweep:
-no content that a copy refers to can go before it is copied itself. A backup that loses its lease
-fails. Left out: the broker's own files, engines, logs, sockets: a restored folder makes them anew.
+The order of the steps makes the backup complete. The content of a mail is written before any record
+or row that refers to it, and the output of a stage before its input is committed. So:
+1. most contents are copied; this takes long and locks nothing;
+2. the committed offsets are read. A record committed by then has its outputs in the log or in the
+   stores before the steps that follow;
+3. the SQLite files, without the file of small contents, are copied as of one instant
+   (stores/sqlite/consistent_copy.py);
+4. the log is read from the committed offsets to its end (streams/readers/log_snapshot.py). Records
+   whose result is in the stores too are recognised when they are published again;
+5. the file of small contents, and contents written in the meantime, are copied;
+6. the rest of the folder is copied, everything is synced, and the manifest is written.
+A lease (cli/backup/content_lease.py) from before step 1 to after step 6 stops the sweep, so no
+content is deleted before it is copied. A backup that loses its lease fails. Not in the backup: the
+broker's own files, engines, logs and sockets, which a restored folder creates again.
 """
 
 import asyncio
@@ -42,32 +42,33 @@ LEFT_OUT = frozenset({
     "run", "log", "kafka", "engines", "signatures", "secrets", "lock", "content", "version",
     "stores",
 })  # fmt: skip
-ROOM_LEFT_BYTES, ROOM_LEFT_SHARE = 2 * 1024**3, 0.1  # the smaller; on the disk of the state folder
-_FICLONE = 0x40049409  # ioctl_ficlone(2): Btrfs, XFS and others share the blocks, copied on write
-BACKUP_LOG = "log/backup.log"  # a line for each; its date tells how old the last one is
-_Log = dict[str, int] | None  # waiting records by topic
+FREE_LEFT_BYTES, FREE_LEFT_SHARE = 2 * 1024**3, 0.1  # the smaller; on the state folder's disk
+_FICLONE = 0x40049409  # ioctl_ficlone(2): shared blocks, copied on write (Btrfs, XFS and others)
+BACKUP_LOG = "log/backup.log"  # a line a backup; the file's date is that of the last backup
+_Log = dict[str, int] | None  # unconsumed records by topic
 
 
 @dataclass
 class Backup:
-    """One backup under way, from `home` into the empty folder `target`."""
+    """A backup from `home` into the empty folder `target`."""
 
     home: Path
     target: Path
     sums: Sums
 
     def contents(self) -> None:
-        """Every content that is not in the backup yet."""
+        """Copy every content that is not in the backup yet."""
         for folder in _folders(self.home / "content"):
-            into = self._made(Path("content") / folder.name)
+            into = self._make_folder(Path("content") / folder.name)
             for path in folder.iterdir():
-                with suppress(FileNotFoundError):  # swept since it was listed
+                with suppress(FileNotFoundError):  # deleted since it was listed
                     self._content(path, into / path.name)
 
     def databases_and_log(self, bootstrap: Bootstrap | None) -> tuple[dict[str, int], _Log]:
-        """Schemas' versions by file; waiting records by topic, None when there is no `bootstrap`.
+        """Copy the SQLite files and the log; return schema versions by file, records by topic.
 
-        BrokerUnavailable.
+        Without `bootstrap` the log is left out and its result is None.
+        Raises BrokerUnavailable.
         """
         paths = sorted({*(self.home / "data").rglob("*.sqlite")} - {*self._small_contents})
         first = asyncio.run(log_snapshot.unfinished(bootstrap)) if bootstrap else {}
@@ -83,15 +84,15 @@ class Backup:
     @property
     def _small_contents(self) -> list[Path]:
         path = self.home / "data" / "content.sqlite"
-        return [path] if path.exists() else []  # no start of this version has made it yet
+        return [path] if path.exists() else []  # not created by a start of this version yet
 
     def rest(self) -> None:
-        """Certificates, and whatever else lies in the folder."""
+        """Copy certificates and every other file of the folder."""
         for path in sorted(self.home.rglob("*")):
             inside = path.relative_to(self.home)
             if inside.parts[0] in LEFT_OUT or ".sqlite" in path.name or not path.is_file():
                 continue
-            copied = self._made(inside.parent) / path.name
+            copied = self._make_folder(inside.parent) / path.name
             self.sums.add(copied, _copied(path, copied))
 
     async def _log(self, bootstrap: Bootstrap, first: Offsets) -> dict[str, int]:
@@ -104,44 +105,45 @@ class Backup:
         return path.relative_to(self.home / "data").as_posix()
 
     def _database(self, path: Path, view: DatabaseSnapshot) -> int:
-        copied = self._made(path.parent.relative_to(self.home)) / path.name
-        self._check_room(path.stat().st_size)
+        copied = self._make_folder(path.parent.relative_to(self.home)) / path.name
+        self._check_free_space(path.stat().st_size)
         schema = view.copy_to(copied)
         self.sums.add(copied)
         return schema
 
     def _content(self, path: Path, copied: Path) -> None:
-        """No hard link: a new owner or mode of the backup would be that of the live content."""
+        """Copy one content; no hard link, since owner and mode would change on both files."""
         if copied.exists():
             return
         if _cloned(path, copied):
             self.sums.add(copied)
         else:
-            self._check_room(path.stat().st_size)
+            self._check_free_space(path.stat().st_size)
             self.sums.add(copied, _copied(path, copied))
 
-    def _check_room(self, size_bytes: int) -> None:
-        """Refused: `size_bytes` more would leave the disk of the state folder nearly full."""
+    def _check_free_space(self, size_bytes: int) -> None:
+        """Raises Refused: `size_bytes` more would leave the state folder's disk nearly full."""
         if self.target.stat().st_dev != self.home.stat().st_dev:
             return
         disk = shutil.disk_usage(self.target)
-        left = min(ROOM_LEFT_BYTES, int(disk.total * ROOM_LEFT_SHARE))
-        if disk.free - size_bytes < left:
+        least = min(FREE_LEFT_BYTES, int(disk.total * FREE_LEFT_SHARE))
+        if disk.free - size_bytes < least:
             raise Refused(
-                f"no backup was made: it would leave less than {left // 1024**2} MiB on the disk "
+                f"no backup was made: it would leave less than {least // 1024**2} MiB on the disk "
                 f"of {self.home}, and new mail would be refused; use another disk"
             )
 
-    def _made(self, inside: Path) -> Path:
+    def _make_folder(self, inside: Path) -> Path:
         folder = self.target / form.HOME / inside
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
 
 def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Manifest:
-    """Fill the empty folder `target`; without `bootstrap` the log is left out.
+    """Make a backup in the empty folder `target`; without `bootstrap` the log is left out.
 
-    Refused: not empty, or a file cannot be read or written; then nothing is left in it.
+    Raises Refused: the folder is not empty, or a file cannot be read or written. After a failure
+    the folder is emptied.
     """
     began_at = rfc3339(now_ms())
     with _emptied_on_failure(target):
@@ -172,7 +174,7 @@ def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Man
 
 @contextmanager
 def _emptied_on_failure(target: Path) -> Iterator[None]:
-    """What is not whole is no backup, and must not fill a disk. Refused: it was not empty."""
+    """Empty `target` if the block fails. Raises Refused: it was not empty; an OSError."""
     old_mask = os.umask(0o077)
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -202,7 +204,7 @@ def _folders(content: Path) -> Iterator[Path]:
 
 
 def _cloned(path: Path, copied: Path) -> bool:
-    """Whether the disk made a copy that shares its blocks; False leaves nothing behind."""
+    """Clone the file; return False, without a copy, if the file system cannot share blocks."""
     with path.open("rb") as source, copied.open("xb") as target:
         os.fchmod(target.fileno(), 0o600)
         try:
@@ -214,7 +216,7 @@ def _cloned(path: Path, copied: Path) -> bool:
 
 
 def _copied(path: Path, copied: Path) -> str:
-    """Copy byte for byte, readable for us alone; the SHA-256."""
+    """Copy the file, with mode 0600; return its SHA-256."""
     with path.open("rb") as source, copied.open("xb") as target:
         os.fchmod(target.fileno(), 0o600)
         return form.pour(source, target)

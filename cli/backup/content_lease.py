@@ -1,6 +1,6 @@
-"""The lease on the contents while a backup copies them: a thread that beats for it.
+"""Lease on the contents while a backup copies them; a thread renews it.
 
-The copying blocks for minutes, so the beat has a thread and an event loop of its own.
+Copying blocks for minutes, so the renewal has a thread and an event loop of its own.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from schemas.sqlite.small_stores import CONTENT
 from stores.sqlite.database_file import SqliteConfig, connect
 
 log = logging.getLogger(__name__)
-BEAT_S = 10.0  # the sweep ends a lease after SweepConfig.lease_s without a beat
+BEAT_S = 10.0  # between renewals; the sweep ends a lease after SweepConfig.lease_s without one
 READY_LIMIT_S = 30.0
 
 
 @contextmanager
 def contents_kept(home: Path, purpose: str, *, beat_s: float = BEAT_S) -> Iterator[None]:
-    """No content is deleted within the block.
+    """Within the block, no content is deleted.
 
-    Refused: the lease cannot be had; at the end of the block: it was lost meanwhile.
+    Raises Refused: the lease cannot be taken; at the end of the block: the lease was lost.
     """
     if not _has_leases(home / "data" / "content.sqlite"):
         yield  # no process of this version has run here, so there is no sweep
         return
-    keeper = _Keeper(home, purpose, beat_s)
+    keeper = _LeaseThread(home, purpose, beat_s)
     keeper.start()
     try:
         keeper.wait_taken()
@@ -43,8 +43,8 @@ def contents_kept(home: Path, purpose: str, *, beat_s: float = BEAT_S) -> Iterat
         raise Refused(f"no backup was made: {keeper.failure}")
 
 
-class _Keeper(threading.Thread):
-    """`failure` is why contents may have been deleted; None: they were not."""
+class _LeaseThread(threading.Thread):
+    """Takes and renews the lease. `failure`: why contents may have been deleted, else None."""
 
     def __init__(self, home: Path, purpose: str, beat_s: float) -> None:
         super().__init__(name="lease", daemon=True)
@@ -57,7 +57,7 @@ class _Keeper(threading.Thread):
         self.failure: str | None = None
 
     def wait_taken(self) -> None:
-        """Refused: no lease within READY_LIMIT_S."""
+        """Raises Refused: no lease within READY_LIMIT_S."""
         if not self._taken.wait(READY_LIMIT_S) or self.failure is not None:
             raise Refused(f"no backup was made: {self.failure or 'the contents cannot be locked'}")
 
@@ -75,13 +75,16 @@ class _Keeper(threading.Thread):
             await contents.take_lease(self._lease_id, self._purpose)
             self._taken.set()
             while not await asyncio.to_thread(self.ended.wait, self._beat_s):
-                await self._beat(contents)
+                await self._renew(contents)
             if not await contents.renew_lease(self._lease_id):
-                self.failure = "it stood still for too long, and contents may have been deleted"
+                self.failure = "the lease expired, and contents may have been deleted"
             await contents.end_lease(self._lease_id)
 
-    async def _beat(self, contents: ContentSweep) -> None:
-        """A store that is busy now is asked again; the last beat tells whether that was in time."""
+    async def _renew(self, contents: ContentSweep) -> None:
+        """Renew the lease; a busy store is tried again at the next renewal.
+
+        The last renewal fails if the lease has expired.
+        """
         try:
             await contents.renew_lease(self._lease_id)
         except StoreUnavailable as error:
@@ -89,7 +92,7 @@ class _Keeper(threading.Thread):
 
 
 def _has_leases(path: Path) -> bool:
-    """Whether the file is of this version; an older one is left as it is."""
+    """Whether the file has the tables of this version; an older file is not migrated here."""
     if not path.exists():
         return False
     with closing(connect(path, SqliteConfig(), read_only=True)) as connection:

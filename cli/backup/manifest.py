@@ -1,9 +1,9 @@
-"""What a backup is: its versions, its files and their sums, written last and checked first.
+"""Manifest and checksums of a backup: written last, checked first.
 
-DIR/manifest.json   versions, times, settings, and the sum of the list of sums
-DIR/SHA256SUMS      one line a file, as `sha256sum -c` reads it
-DIR/log.records     what waited in the log (streams/readers/log_snapshot.py)
-DIR/home/           the rest, as it lies in a state folder
+DIR/manifest.json   versions, times, settings, and the SHA-256 of SHA256SUMS
+DIR/SHA256SUMS      one line a file, in the format of `sha256sum -c`
+DIR/log.records     unconsumed records of the log (streams/readers/log_snapshot.py)
+DIR/home/           the other files, as in a state folder
 """
 
 import hashlib
@@ -17,36 +17,38 @@ import msgspec
 from mail.errors import Refused
 from stack.state_folder import VERSION
 
-FORMAT = 1  # of the backup itself
+FORMAT = 1  # of the backup
 MANIFEST, SUMS, RECORDS, HOME = "manifest.json", "SHA256SUMS", "log.records", "home"
-PUT_BACK = "put-back.records"  # in the state folder, from a restore until the log has them
+PUT_BACK = "put-back.records"  # in HOME, from a restore until setup has published the records
 _CHUNK_BYTES = 1024 * 1024
 _JSON = msgspec.json.Encoder()
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the whole backup is."""
+    """Contents of manifest.json."""
 
     format: int
-    postriver: str  # the version of the program that made it
-    state: int  # the version of the state folder
+    postriver: str  # version of the program that made the backup
+    state: int  # version of the state folder
     began_at: str  # every mail accepted before it is in the backup
     ended_at: str
     files: int
     size_bytes: int
     sums_sha256: str
-    schemas: dict[str, int]  # SQLite file, its schema's version
-    log: dict[str, int] | None  # topic, waiting records; None: the log was left out
+    schemas: dict[str, int]  # SQLite file to schema version
+    log: dict[str, int] | None  # topic to number of records; None: the log was left out
     settings: dict[str, str]
 
 
 class NotABackup(Refused):
+    """A folder that cannot be restored."""
+
     def __init__(self, folder: Path, why: str) -> None:
         super().__init__(f"{folder} is no backup that can be restored: {why}")
 
 
 class Sums:
-    """Writes SHA256SUMS, a line for each file as it is added."""
+    """Writes SHA256SUMS, a line for each added file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,7 +57,7 @@ class Sums:
         self.size_bytes = 0
 
     def add(self, path: Path, sha256: str | None = None) -> None:
-        """`path` is in the backup; `sha256`, where its bytes were read already."""
+        """Add the line of `path`; `sha256` saves reading the file again."""
         digest = sha256_of(path) if sha256 is None else sha256
         self._file.write(f"{digest}  {path.relative_to(self._folder).as_posix()}\n")
         self.files += 1
@@ -71,7 +73,7 @@ def sha256_of(path: Path) -> str:
 
 
 def pour(source: BinaryIO, target: BinaryIO) -> str:
-    """Copy to the end; the SHA-256 of what was copied."""
+    """Copy `source` to its end; return the SHA-256 of the copied bytes."""
     digest = hashlib.sha256()
     while chunk := source.read(_CHUNK_BYTES):
         digest.update(chunk)
@@ -80,7 +82,7 @@ def pour(source: BinaryIO, target: BinaryIO) -> str:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """On disk with all that was written before it, or not there at all."""
+    """Write the manifest after a sync of all files, so that it never exists without them."""
     fresh = folder / f"{MANIFEST}.new"
     fresh.write_bytes(msgspec.json.format(_JSON.encode(manifest), indent=2) + b"\n")
     os.sync()
@@ -89,7 +91,10 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def read(folder: Path, known: dict[str, int]) -> Manifest:
-    """The manifest, if we can restore what it describes; `known`: our schemas. NotABackup."""
+    """Return the manifest. Raises NotABackup: the folder cannot be restored.
+
+    `known`: SQLite files of this version and their schema versions.
+    """
     try:
         raw = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
@@ -97,9 +102,9 @@ def read(folder: Path, known: dict[str, int]) -> Manifest:
     except OSError as error:
         raise NotABackup(folder, str(error)) from error
     try:
-        form = msgspec.json.decode(raw, type=_Form)
-        if form.format > FORMAT:
-            raise NotABackup(folder, f"its format {form.format} is newer than ours, {FORMAT}")
+        header = msgspec.json.decode(raw, type=_FormatOnly)
+        if header.format > FORMAT:
+            raise NotABackup(folder, f"its format {header.format} is newer than ours, {FORMAT}")
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.MsgspecError as error:
         raise NotABackup(folder, f"{MANIFEST}: {error}") from error
@@ -107,25 +112,27 @@ def read(folder: Path, known: dict[str, int]) -> Manifest:
     return manifest
 
 
-class _Form(msgspec.Struct):
+class _FormatOnly(msgspec.Struct):
     format: int
 
 
 def _check_versions(folder: Path, manifest: Manifest, known: dict[str, int]) -> None:
-    made = f"it was made by Postriver {manifest.postriver}; use that or a newer one"
+    origin = f"it was made by Postriver {manifest.postriver}; use that or a newer one"
     if manifest.state > VERSION:
-        raise NotABackup(folder, f"its state has version {manifest.state}, ours {VERSION}; {made}")
+        raise NotABackup(
+            folder, f"its state has version {manifest.state}, ours {VERSION}; {origin}"
+        )
     for name, version in manifest.schemas.items():
         if name not in known:
-            raise NotABackup(folder, f"{name} is a file that this version does not know; {made}")
+            raise NotABackup(folder, f"{name} is a file that this version does not know; {origin}")
         if version > known[name]:
             raise NotABackup(
-                folder, f"{name} has schema {version}, ours goes to {known[name]}; {made}"
+                folder, f"{name} has schema {version}, ours goes to {known[name]}; {origin}"
             )
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Read every file. NotABackup names the first one that is missing or damaged."""
+    """Read and check every file. Raises NotABackup with the first missing or damaged file."""
     try:
         if sha256_of(folder / SUMS) != manifest.sums_sha256:
             raise NotABackup(folder, f"{SUMS} is damaged")
@@ -137,7 +144,10 @@ def check_files(folder: Path, manifest: Manifest) -> None:
 
 
 def listed(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
-    """Each file's name below `folder` and its sum. NotABackup: a name that leads elsewhere."""
+    """Yield file names below `folder` with their SHA-256.
+
+    Raises NotABackup: a name leads out of the folder.
+    """
     with (folder / SUMS).open(encoding="utf-8") as lines:
         for line in lines:
             sha256, _, text = line.rstrip("\n").partition("  ")

@@ -1,8 +1,9 @@
-"""A state folder made of a backup: checked whole before the first byte is written.
+"""Restore a state folder from a backup, which is checked whole before the first byte is written.
 
-The broker begins anew: topics get new ids and so new epochs, which is why no position of the old
-log can swallow a mail. What waited in the old log lies in HOME/put-back.records until the first
-start (cli/roles/setup.py). `version` is written last: a folder without it does not start.
+The broker starts empty: topics get new ids and so new epochs, and a position in the old log cannot
+be mistaken for a position in the new log. The unconsumed records of the old log are in
+HOME/put-back.records until the first start (cli/roles/setup.py). `version` is written last: a
+folder without it does not start.
 """
 
 import os
@@ -32,9 +33,9 @@ SCHEMAS = {
 
 
 def restore(config: Config, source: Path) -> Manifest:
-    """Make `config.home` of the backup in `source`.
+    """Fill `config.home`, which must be empty, from the backup in `source`.
 
-    Refused: the home is not empty; the backup is not whole, of a newer version, or damaged.
+    Raises Refused: the home is not empty; the backup is incomplete, damaged or of a newer version.
     """
     manifest = form.read(source, SCHEMAS)
     form.check_files(source, manifest)

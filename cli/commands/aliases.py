@@ -1,4 +1,4 @@
-"""postriver alias, postriver group: addresses that lead to users here. Known at once everywhere."""
+"""postriver alias, postriver group. Every process uses a change when the command returns."""
 
 import click
 
@@ -12,44 +12,44 @@ from schemas.directory import Alias
 
 @click.group()
 def alias() -> None:
-    """Addresses that lead to another one here."""
+    """Other addresses of a user, an alias or a group."""
 
 
 @alias.command("add")
 @click.argument("address")
 @click.argument("target")
 def alias_add(address: str, target: str) -> None:
-    """Mail for ADDRESS goes to TARGET: a user, an alias or a group here."""
-    made = with_directory(lambda d: aliases.add_alias(d, address, target, at_ms=now_ms()))
-    click.echo(_line(made))
+    """Deliver mail for ADDRESS to TARGET: a user, an alias or a group here."""
+    row = with_directory(lambda d: aliases.add_alias(d, address, target, at_ms=now_ms()))
+    click.echo(_line(row))
 
 
 @alias.command("list")
 def alias_list() -> None:
-    """One alias a line, with where it leads."""
+    """One alias a line, with its target."""
     _list(is_group=False)
 
 
 @alias.command("remove")
 @click.argument("address")
 def alias_remove(address: str) -> None:
-    """Mail for ADDRESS is refused from now on."""
+    """Refuse mail for ADDRESS from now on."""
     with_directory(lambda directory: aliases.remove(directory, address, is_group=False))
     click.echo(f"{address} removed")
 
 
 @click.group()
 def group() -> None:
-    """Addresses that lead to several others here."""
+    """Addresses with several members."""
 
 
 @group.command("add")
 @click.argument("address")
 @click.argument("members", nargs=-1, required=True)
 def group_add(address: str, members: tuple[str, ...]) -> None:
-    """Mail for ADDRESS goes to all MEMBERS; to those that it has already, these are added."""
-    made = with_directory(lambda d: aliases.add_members(d, address, members, at_ms=now_ms()))
-    click.echo(_line(made))
+    """Deliver mail for ADDRESS to all MEMBERS; they are added to an existing group."""
+    row = with_directory(lambda d: aliases.add_members(d, address, members, at_ms=now_ms()))
+    click.echo(_line(row))
 
 
 @group.command("list")
@@ -62,7 +62,7 @@ def group_list() -> None:
 @click.argument("address")
 @click.argument("members", nargs=-1)
 def group_remove(address: str, members: tuple[str, ...]) -> None:
-    """Take MEMBERS out; without any, remove the whole group: its mail is refused from now on."""
+    """Remove MEMBERS; without MEMBERS, remove the group and refuse its mail from now on."""
 
     async def act(directory: Directory) -> str:
         if members:
@@ -82,5 +82,5 @@ def _list(*, is_group: bool) -> None:
     with_directory(act)
 
 
-def _line(one: Alias) -> str:
-    return f"{one.address}: {' '.join(one.targets)}"
+def _line(row: Alias) -> str:
+    return f"{row.address}: {' '.join(row.targets)}"

@@ -1,4 +1,4 @@
-"""postriver backup, restore, verify, rebuild: copies of everything, and whether they agree."""
+"""postriver backup, restore, verify, rebuild."""
 
 import asyncio
 import os
@@ -28,26 +28,28 @@ MIB = 1024 * 1024
 
 @click.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--without-log", is_flag=True, help="Leave out mail on its way: the broker is gone.")
+@click.option(
+    "--without-log", is_flag=True, help="Leave out mail that is in the log: the broker is gone."
+)
 def backup(folder: Path, *, without_log: bool) -> None:
     """Copy everything into the empty FOLDER while Postriver runs."""
     config, folder = load_running(), folder.absolute()
     _give_to_owner(folder, config.home)
     become_owner(config)
     try:
-        made = back_up(config, folder, bootstrap=None if without_log else bootstrap())
+        manifest = back_up(config, folder, bootstrap=None if without_log else bootstrap())
     except BrokerUnavailable as error:
         raise Refused(
-            f"{error}: mail on its way is read from the running broker. Start with postriver up, "
-            "or say --without-log to save everything else"
+            f"{error}: mail in the log is read from the running broker. Start with postriver up, "
+            "or use --without-log to save everything else"
         ) from error
-    click.echo(f"backup in {folder}: {_told(made)}")
+    click.echo(f"backup in {folder}: {_summary(manifest)}")
 
 
 @click.command()
 @click.argument("folder", type=FOLDER)
 def restore(folder: Path) -> None:
-    """Make the empty state folder anew from the backup in FOLDER."""
+    """Fill the empty state folder from the backup in FOLDER."""
     config, folder = load(), folder.absolute()
     if (pid := lock_holder(config.home)) is not None:
         raise Refused(f"{config.home} is in use by pid {pid}: postriver down")
@@ -55,9 +57,9 @@ def restore(folder: Path) -> None:
         become(config.home)
     except PrivilegeError as error:
         raise Refused(str(error)) from error
-    made = restore_into(config, folder)
-    click.echo(f"restored into {config.home}: {_told(made)}")
-    for name, value in sorted(made.settings.items()):
+    manifest = restore_into(config, folder)
+    click.echo(f"restored into {config.home}: {_summary(manifest)}")
+    for name, value in sorted(manifest.settings.items()):
         if config.as_settings().get(name) != value and not name.endswith(("HOME", "TOOLS", "PORT")):
             click.echo(f"  note  {name} was {value!r}")
     click.echo("next: postriver up")
@@ -67,7 +69,7 @@ def restore(folder: Path) -> None:
 @click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
 @click.option("--content", "all_contents", is_flag=True, help="Read every content, not a sample.")
 def verify(*, address: str | None, all_contents: bool) -> None:
-    """Hold views, contents, holders and index against the journals; exit code 1 if any differ."""
+    """Compare views, contents, holders and index with the journals; exit code 1 if any differ."""
     raise SystemExit(
         1 if asyncio.run(_verify(load_running(), address, all_contents=all_contents)) else 0
     )
@@ -77,7 +79,7 @@ def verify(*, address: str | None, all_contents: bool) -> None:
 @click.argument("part", type=click.Choice([LISTS, COUNTS, INDEX]))
 @click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
 def rebuild(part: str, address: str | None) -> None:
-    """Write PART anew from the journals, while Postriver runs: what agrees stays as it is."""
+    """Write PART again from the journals, while Postriver runs; correct rows stay unchanged."""
     work = (
         _rebuild_index(load_running(), address)
         if part == INDEX
@@ -87,7 +89,7 @@ def rebuild(part: str, address: str | None) -> None:
 
 
 async def _verify(config: Config, address: str | None, *, all_contents: bool) -> int:
-    """The number of differences."""
+    """Print the differences; return their number."""
     async with adapters(config) as opened:
         verifier = MailboxVerifier(
             store=await opened.mail_store(),
@@ -99,10 +101,10 @@ async def _verify(config: Config, address: str | None, *, all_contents: bool) ->
         users = await get_users(await opened.directory(), address)
         messages = differences = 0
         for user in users:
-            count, found = await verifier.differences(user.user_id)
-            messages, differences = messages + count, differences + len(found)
-            for one in found:
-                click.echo(f"{user.address}  {one.part}: {one.what}")
+            count, rows = await verifier.differences(user.user_id)
+            messages, differences = messages + count, differences + len(rows)
+            for row in rows:
+                click.echo(f"{user.address}  {row.part}: {row.what}")
     click.echo(f"{len(users)} mailboxes, {messages} messages: {differences} differences")
     return differences
 
@@ -115,7 +117,7 @@ async def _rebuild(config: Config, address: str | None, part: str) -> None:
         refused += answer.outcome == REFUSED
         if answer.outcome != UNCHANGED:
             click.echo(f"{user.address}  {answer.outcome}: {answer.detail}")
-    click.echo(f"{len(users)} mailboxes gone through")
+    click.echo(f"{len(users)} mailboxes checked")
     if refused:
         raise Refused(f"{refused} cannot be rebuilt: see docs/operations.md")
 
@@ -131,11 +133,11 @@ async def _rebuild_index(config: Config, address: str | None) -> None:
         documents = 0
         for user in users:
             documents += await rebuild_index(user.user_id, ports)
-    click.echo(f"{len(users)} mailboxes, {documents} messages indexed anew")
+    click.echo(f"{len(users)} mailboxes, {documents} messages indexed")
 
 
 def _give_to_owner(folder: Path, home: Path) -> None:
-    """As root: the folder is written by the user who owns the state, who cannot make it himself."""
+    """As root, create the folder for the owner of the state folder, who may not be able to."""
     if os.geteuid() != 0 or not home.exists():
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -148,12 +150,12 @@ def _give_to_owner(folder: Path, home: Path) -> None:
         raise Refused(str(error)) from error
 
 
-def _told(made: Manifest) -> str:
-    log = "without the log: mail on its way is not in it"
-    if made.log is not None:
-        letters = made.log.get("dead.letters", 0)
-        log = f"{sum(made.log.values()) - letters} events on their way, {letters} dead letters"
+def _summary(manifest: Manifest) -> str:
+    log = "without the log: mail in the log is not in the backup"
+    if manifest.log is not None:
+        letters = manifest.log.get("dead.letters", 0)
+        log = f"{sum(manifest.log.values()) - letters} events in the log, {letters} dead letters"
     return (
-        f"{made.files} files, {made.size_bytes / MIB:.1f} MiB, as of {made.began_at}; {log}; "
-        f"Postriver {made.postriver}"
+        f"{manifest.files} files, {manifest.size_bytes / MIB:.1f} MiB, as of {manifest.began_at}; "
+        f"{log}; Postriver {manifest.postriver}"
     )

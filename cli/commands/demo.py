@@ -1,4 +1,4 @@
-"""postriver demo, postriver watch: see mail arrive, as its owner would."""
+"""postriver demo, postriver watch: show mail as it arrives, through the API of its owner."""
 
 import asyncio
 import json
@@ -27,13 +27,13 @@ DEMO_WAIT_S = 30.0
 @click.option("--to", "address", default=f"alice@{FIRST_DOMAIN}", show_default=True)
 @click.option("--timeout", "timeout_s", default=DEMO_WAIT_S, show_default=True, help="Seconds.")
 def demo(address: str, timeout_s: float) -> None:
-    """Send a mail by SMTP, wait for its push, print the frame and its way."""
+    """Send a mail by SMTP, wait for its push frame, print the frame and the hops."""
     asyncio.run(_demo(load_running(), address, timeout_s))
 
 
 @click.command()
 @click.argument("address")
-@click.option("--json", "as_json", is_flag=True, help="Frames as they come, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print push frames, one a line.")
 def watch(address: str, *, as_json: bool) -> None:
     """Show each change of ADDRESS's mailbox as it happens; Ctrl-C ends."""
     asyncio.run(_watch(load_running(), address, as_json=as_json))
@@ -41,16 +41,16 @@ def watch(address: str, *, as_json: bool) -> None:
 
 async def _demo(config: Config, address: str, timeout_s: float) -> None:
     async with live(config, address) as mailbox:
-        mark = new_id()
+        marker = new_id()
         started = time.monotonic()
-        reply = await asyncio.to_thread(_send, config, address, mark)
+        reply = await asyncio.to_thread(_send, config, address, marker)
         accepted = time.monotonic()
         click.echo(f"SMTP   {reply}")
         try:
-            frame = await asyncio.wait_for(_frame_of(mailbox, mark), timeout_s)
+            frame = await asyncio.wait_for(_frame_of(mailbox, marker), timeout_s)
         except TimeoutError:
             raise Refused(
-                f"accepted, not yet delivered after {timeout_s:g} s; it waits in the log: "
+                f"accepted, but not delivered after {timeout_s:g} s; the mail waits in the log: "
                 f"postriver status, postriver trace {_mail_id(reply)}"
             ) from None
         pushed = time.monotonic()
@@ -64,24 +64,24 @@ async def _demo(config: Config, address: str, timeout_s: float) -> None:
         )
 
 
-async def _frame_of(mailbox: PushClient, mark: str) -> dict[str, Any]:
+async def _frame_of(mailbox: PushClient, marker: str) -> dict[str, Any]:
     async for frame in mailbox.changes():
-        if frame["change"] == "created" and mark in frame["message"]["subject"]:
+        if frame["change"] == "created" and marker in frame["message"]["subject"]:
             return frame
     raise Refused("the push socket was closed")
 
 
-def _send(config: Config, address: str, mark: str) -> str:
-    """The server's answer to the mail."""
+def _send(config: Config, address: str, marker: str) -> str:
+    """Send the mail; return the server's reply to it. Raises Refused."""
     mail = EmailMessage()
     mail["From"] = "Postriver demo <demo@sender.example>"
     mail["To"] = address
-    mail["Subject"] = f"A mail on its way ({mark})"
+    mail["Subject"] = f"A mail on its way ({marker})"
     mail["Date"] = format_datetime(datetime.now(UTC))
-    mail["Message-ID"] = f"<{mark}@sender.example>"
+    mail["Message-ID"] = f"<{marker}@sender.example>"
     mail.set_content("It came by SMTP, was scanned twice, stored, indexed and pushed to you.\n")
     try:
-        with _dialogue(config) as client:
+        with _connect(config) as client:
             client.ehlo()
             _expect(client.mail("demo@sender.example"))
             _expect(client.rcpt(address))
@@ -90,13 +90,13 @@ def _send(config: Config, address: str, mark: str) -> str:
         raise Refused(f"SMTP at {config.bind}:{config.ports.smtp}: {error}") from error
 
 
-def _dialogue(config: Config) -> smtplib.SMTP:
-    """Greeted. Where we count as a proxy, the connection says that it is nobody else's."""
-    kind = _Proxied if config.bind in config.smtp_proxies else smtplib.SMTP
-    return kind(config.bind, config.ports.smtp, "sender.example", timeout=30)
+def _connect(config: Config) -> smtplib.SMTP:
+    """Connect to ingress; with a PROXY header where this host is a trusted proxy."""
+    client = _ProxiedSmtp if config.bind in config.smtp_proxies else smtplib.SMTP
+    return client(config.bind, config.ports.smtp, "sender.example", timeout=30)
 
 
-class _Proxied(smtplib.SMTP):
+class _ProxiedSmtp(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None:  # nothing has been read yet
             self.send(b"PROXY UNKNOWN\r\n")
@@ -107,12 +107,12 @@ def _expect(reply: tuple[int, bytes]) -> str:
     code, text = reply
     line = f"{code} {text.decode(errors='replace')}"
     if code != 250:
-        raise Refused(f"SMTP said {line}")
+        raise Refused(f"SMTP reply: {line}")
     return line
 
 
 def _mail_id(reply: str) -> str:
-    """The mail id in an answer such as `250 2.0.0 ID accepted`."""
+    """Return the mail id of a reply such as `250 2.0.0 ID accepted`."""
     for word in reply.split():
         try:
             time_ms(word)
@@ -132,7 +132,7 @@ async def _watch(config: Config, address: str, *, as_json: bool) -> None:
 
 def _line(frame: dict[str, Any]) -> str:
     message = frame["message"]
-    counts = ", ".join(f"{one['id']} {one['unread']}/{one['total']}" for one in frame["folders"])
+    counts = ", ".join(f"{row['id']} {row['unread']}/{row['total']}" for row in frame["folders"])
     sender = (message.get("from") or {}).get("address", "")
     head = f"{frame['seq']:>6} {frame['change']:<9}"
     return f"{head} {sender}  {message.get('subject', message['id'])}  [{counts}]"

@@ -1,4 +1,4 @@
-"""postriver up, down, status: the whole stack on this machine."""
+"""postriver up, down, status: start, stop and show the stack of this machine."""
 
 import asyncio
 import json
@@ -54,17 +54,17 @@ from stack.supervision.supervisor_log import supervisor_log
 START_TIMEOUT_S = 180.0
 Seed = Callable[[Config], Coroutine[Any, Any, list[accounts.CreatedUser]]]
 NOT_RUNNING = 3  # exit code of `status`, as LSB has it
-STARTING_FAILS = (
+START_FAILURES = (
     BadHandover, StateFolderError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing,
     SpamdMissing, KafkaMissing, JavaMissing,
 )  # fmt: skip
 
 
 @click.command()
-@click.option("--detach", is_flag=True, help="Return when ready, leave it running.")
-@click.option("--no-users", is_flag=True, help="Make no first domain and users.")
+@click.option("--detach", is_flag=True, help="Return when the stack is ready; leave it running.")
+@click.option("--no-users", is_flag=True, help="Create no first domain and users.")
 def up(*, detach: bool, no_users: bool) -> None:
-    """Start everything; in the foreground unless --detach."""
+    """Start engines and roles; in the foreground unless --detach."""
     config = load()
     try:
         config = with_handed(config)
@@ -79,13 +79,13 @@ def up(*, detach: bool, no_users: bool) -> None:
         _detached(config, seed) if detach else _foreground(config, seed)
     except AlreadyRunning as error:
         click.echo(f"already running, pid {error.pid}")
-    except STARTING_FAILS as error:
+    except START_FAILURES as error:
         raise Refused(str(error)) from error
 
 
 @click.command()
 def down() -> None:
-    """Stop everything; no process is left."""
+    """Stop engines and roles; no process is left."""
     config = load()
     try:
         if config.home.exists():
@@ -99,28 +99,29 @@ def down() -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(*, as_json: bool) -> None:
-    """What runs, what is held and how far behind; exit code 3 when nothing runs."""
+    """Show processes, held partitions and lag; exit code 3 when the stack is down."""
     config = load()
     try:
-        found = read_status(config.home)
+        report = read_status(config.home)
     except (NotRunning, StateFolderError) as error:
-        found = {"state": "stopped", "processes": [], "engines": [], "roles": []}
-        found |= HostMetrics(config, StateFolder(config.home)).facts()
-        click.echo(json.dumps(found) if as_json else str(error))
+        report = {"state": "stopped", "processes": [], "engines": [], "roles": []}
+        report |= HostMetrics(config, StateFolder(config.home)).facts()
+        click.echo(json.dumps(report) if as_json else str(error))
         sys.exit(NOT_RUNNING)
-    click.echo(json.dumps(found) if as_json else _table(found))
+    click.echo(json.dumps(report) if as_json else _table(report))
 
 
 def listening_ports(config: Config) -> list[ListenPort]:
-    open_ones = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
-    given = zip(open_ones, (config.smtp_fds, config.http_fds), strict=True)
-    had = {setting for setting, descriptors in given if descriptors}
+    """Return the ports that `up` opens, without those with a passed socket."""
+    public = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
+    sockets = zip(public, (config.smtp_fds, config.http_fds), strict=True)
+    passed = {setting for setting, descriptors in sockets if descriptors}
     return [
-        ListenPort(setting, port, config.bind if setting in open_ones else "127.0.0.1")
+        ListenPort(setting, port, config.bind if setting in public else "127.0.0.1")
         for setting, port in config.ports.named().items()
-        if setting not in had
+        if setting not in passed
     ]
 
 
@@ -128,13 +129,13 @@ def _foreground(config: Config, seed: Seed) -> None:
     with claimed(config.home) as home:
         click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
         write_settings(home, published_settings(config))
-        certificate_of(config)  # a pair that cannot be used is told before anything starts
-        made = asyncio.run(_prepared(config, seed))
+        certificate_of(config)  # a pair that cannot be used ends the start here
+        users = asyncio.run(_prepare(config, seed))
         machine = HostMetrics(config, home)
         shown: list[bool] = []
 
         def greet() -> None:
-            click.echo(_greeting(config, made))
+            click.echo(_greeting(config, users))
             shown.append(True)
 
         supervisor = Supervisor(
@@ -148,31 +149,33 @@ def _foreground(config: Config, seed: Seed) -> None:
         )
         with supervisor_log(home, formatter(config.log_format, "supervisor")):
             code = asyncio.run(supervisor.run())
-        if made and not shown:  # stopped before it was ready: they are in no other place
-            click.echo(_passwords(made))
+        if (
+            users and not shown
+        ):  # stopped before it was ready: the passwords are stored nowhere else
+            click.echo(_passwords(users))
         sys.exit(code)
 
 
 def _detached(config: Config, seed: Seed) -> None:
-    """The parent makes the first users, so that their passwords never reach a log."""
+    """Start in the background. This process creates the first users: passwords reach no log."""
     with claimed(config.home):
-        made = asyncio.run(_prepared(config, seed))
+        users = asyncio.run(_prepare(config, seed))
     argv = [sys.executable, "-P", "-m", "cli", "up", "--no-users"]
     try:
         spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=START_TIMEOUT_S)
     except StartFailed as error:
-        shown = f"\n{_passwords(made)}" if made else ""
+        shown = f"\n{_passwords(users)}" if users else ""
         raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
-    click.echo(_greeting(config, made))
+    click.echo(_greeting(config, users))
 
 
-async def _prepared(config: Config, seed: Seed) -> list[accounts.CreatedUser]:
+async def _prepare(config: Config, seed: Seed) -> list[accounts.CreatedUser]:
     await prepare_stores(config.home)
     return await seed(config)
 
 
 async def _no_users(_: Config) -> list[accounts.CreatedUser]:
-    """For a service: passwords must not be printed into a journal."""
+    """Create no users. For a service: passwords must not be in the journal of systemd."""
     return []
 
 
@@ -181,7 +184,7 @@ async def _seed(config: Config) -> list[accounts.CreatedUser]:
         return await accounts.seed(await opened.directory())
 
 
-def _greeting(config: Config, made: list[accounts.CreatedUser]) -> str:
+def _greeting(config: Config, users: list[accounts.CreatedUser]) -> str:
     lines = [
         "ready",
         f"  web   {config.http_url}/",
@@ -189,33 +192,34 @@ def _greeting(config: Config, made: list[accounts.CreatedUser]) -> str:
         f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
     ]
     notes = HostMetrics(config, StateFolder(config.home)).warnings()
-    notes += [f"{one.what}: {one.do}" for one in settings(given()) if one.level is not Level.OK]
+    notes += [f"{row.what}: {row.do}" for row in settings(given()) if row.level is not Level.OK]
     lines += [f"  note  {note}" for note in notes]
-    if made:
-        lines.append(_passwords(made))
-    lines.append(f"next: {Path(sys.argv[0]).name if made else 'postriver'} demo")
+    if users:
+        lines.append(_passwords(users))
+    lines.append(f"next: {Path(sys.argv[0]).name if users else 'postriver'} demo")
     return "\n".join(lines)
 
 
-def _passwords(made: list[accounts.CreatedUser]) -> str:
-    rows = [f"  user  {one.address}  password {one.password}" for one in made]
+def _passwords(users: list[accounts.CreatedUser]) -> str:
+    rows = [f"  user  {user.address}  password {user.password}" for user in users]
     return "\n".join([*rows, "  shown once; change with: postriver user passwd ADDRESS"])
 
 
-def _table(found: dict[str, Any]) -> str:
-    lines = [f"state {found['state']}, virus signatures: {found['signatures']}"]
-    lines += [f"  note: {warning}" for warning in found["warnings"]]
+def _table(report: dict[str, Any]) -> str:
+    lines = [f"state {report['state']}, virus signatures: {report['signatures']}"]
+    lines += [f"  note: {warning}" for warning in report["warnings"]]
     lines += [
-        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}" for row in found["processes"]
+        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}" for row in report["processes"]
     ]
     lines += [
         f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}  {row['detail']}"
-        for row in found["engines"]
+        for row in report["engines"]
     ]
-    for row in found["roles"]:
+    for row in report["roles"]:
         lines.append(f"  {row['name']:<9} lag {row['lag']}")
         lines += [
-            f"    held: {one['engine']}, {one['detail']}; at {event_of(one)}" for one in row["held"]
+            f"    held: {event['engine']}, {event['detail']}; at {event_of(event)}"
+            for event in row["held"]
         ]
         if sweep := row.get("detail", {}).get("sweep"):
             lines.append(f"    sweep: {sweep}")

@@ -1,4 +1,4 @@
-"""The stores' files: made at a start of the stack, and only opened by everybody else."""
+"""Files of the stores: created at a start of the stack, only opened by other processes."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""The audit over memory adapters: states, sums, and what moves while it counts."""
+"""audit over memory adapters: states, sums, and mail that moves during the audit."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""One mail is removed by hand at each stage, and the audit names exactly that one.
+"""The audit names exactly the mail that was removed by hand, at each stage.
 
-The log, the ledger, the stores and the contents are the real ones; nobody reads the topics.
+Log, ledger, stores and contents are real adapters; no process reads the topics.
 """
 
 import os
@@ -51,7 +51,7 @@ EACH = 4
 
 @dataclass
 class Place:
-    """Everything a mail may be in, and a hand that takes it out."""
+    """Every place where a mail can be; `remove` deletes one mail from a place."""
 
     bootstrap: Bootstrap
     prefix: str
@@ -84,7 +84,7 @@ class Place:
             await self.ports.quarantine.put(quarantined(mail_id, "u1", content=content))
 
     async def remove(self, stage: str) -> str:
-        """The mail that is gone now."""
+        """Remove one mail of the stage; return its id."""
         if stage in ROLES:
             return await self._from_log(stage)
         mail_id = self.dice.choice(self.mails[stage])
@@ -99,11 +99,11 @@ class Place:
         return mail_id
 
     async def _from_log(self, topic: str) -> str:
-        """The first of a partition: its reader steps over it, or it is deleted."""
+        """Remove the first mail of a partition: its reader skips it, or the record is deleted."""
         places = await self._places(topic)
         part = self.dice.choice(sorted(places))
         offset, mail_id = places[part][0]
-        if topic != DEAD_LETTERS and self.dice.random() < 0.5:  # letters wait without a reader
+        if topic != DEAD_LETTERS and self.dice.random() < 0.5:  # a dead letter has no reader
             await commit(self.bootstrap, self.prefix + ROLES[topic], {tuple(part): offset + 1})
         else:
             async with LogClient(self.bootstrap) as log:

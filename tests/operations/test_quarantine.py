@@ -1,4 +1,4 @@
-"""What an operator does with a mail in quarantine, down to the mailbox."""
+"""release and discard of a mail in quarantine, down to the mailbox."""
 
 import pytest
 
@@ -26,7 +26,7 @@ PEOPLE = ("ann", "bob")
 
 
 class Desk:
-    """An operator's ports, and the river behind the scanners."""
+    """The ports of an operator, and the stages after the scanners."""
 
     def __init__(self) -> None:
         self.river, self.store = MemoryPublisher(), MemoryMailStore()

@@ -1,4 +1,4 @@
-"""release and discard, killed before each call to a port: repeated, or left to custody."""
+"""release and discard, killed before each call of a port, then repeated or left to custody."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ class Killed(BaseException):
 
 
 class Killing:
-    """A port whose calls count down to the end of the process."""
+    """A port that counts its calls and kills the process before one of them."""
 
     def __init__(self, port: Any, countdown: Callable[[], None]) -> None:
         self._port = port
@@ -51,7 +51,7 @@ class Killing:
 
 
 class Place:
-    """A mail in quarantine, an operator, custody, and whoever reads the river."""
+    """A mail in quarantine, an operator, custody, and the stages after the scanners."""
 
     def __init__(self) -> None:
         self.quarantine, self.contents = MemoryQuarantine(), MemoryContentStore()
@@ -82,7 +82,7 @@ class Place:
         )
 
     async def release(self, kill_at: int = CALLS_MAX) -> bool:
-        """Killed before call `kill_at`, counted from 1. Whether it came to its end."""
+        """Release, killed before call `kill_at` (from 1). Returns whether the release finished."""
         countdown = itertools.count(1)
         return await ended(
             release(
@@ -109,7 +109,7 @@ class Place:
         self.river.events.clear()
 
     async def custody(self) -> None:
-        """A few minutes of it: looks, releases that were cut short, the sweep."""
+        """Some minutes of custody: the custodian, unfinished releases, the sweep."""
         for _ in range(5):
             self.now_ms += 70_000
             plain = self.ports(lambda: None)
@@ -220,7 +220,7 @@ async def test_a_release_that_was_cut_short_and_then_discarded_is_delivered_whol
     published = bool(place.river.events)
     place.log.there = {"m1": frozenset({""})} if published else {}
     await place.discard()
-    await place.sweep()  # the river's readers are slow
+    await place.sweep()  # the released mail is still in the log
     place.log.there = {}
     await place.custody()
     if not published:

@@ -1,4 +1,4 @@
-"""verify over real stores: whatever is taken away or spoilt outside the mail store is named."""
+"""verify over real stores: each loss and damage outside the mail store is named."""
 
 import asyncio
 import hashlib
@@ -27,7 +27,7 @@ from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, 
 
 
 class Mailbox:
-    """Bob's, led by the agents on real stores."""
+    """Bob's mailbox, written by the agents on real stores."""
 
     def __init__(self, verifier: MailboxVerifier) -> None:
         self.verifier = verifier
@@ -122,14 +122,14 @@ async def test_a_rebuilt_index_holds_what_it_held(bob: Mailbox) -> None:
 
 
 class Forgetless(MemorySearchIndex):
-    """An index that nothing leaves."""
+    """An index that removes no document."""
 
     async def remove(self, user_id: str, message_id: str) -> None:
         pass
 
 
 async def surplus(bob: Mailbox):
-    """The document of a message that is destroyed."""
+    """Return the index document of a destroyed message."""
     row = await bob.verifier.store.message("bob", id_of("m2"))
     assert row.destroyed
     made = Forgetless()

@@ -209,7 +209,7 @@ def test_contents_are_leased_until_the_backup_ends(home: Path) -> None:
                 await contents.end_lease(lease.lease_id)
 
     with (
-        pytest.raises(Refused, match="stood still"),
+        pytest.raises(Refused, match="the lease expired"),
         contents_kept(home, "a test"),
     ):
         asyncio.run(end_all())

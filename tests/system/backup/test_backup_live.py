@@ -94,7 +94,7 @@ def backed_up(running: World, folder: Path) -> tuple[dict, list, dict, list]:
         load.stop.set()
         sender.join()
     assert "2 dead letters" in said
-    assert int(said.split(" events on their way")[0].split()[-1]) > 5, said
+    assert int(said.split(" events in the log")[0].split()[-1]) > 5, said
     assert infected
     return before, letters(running), clean, infected
 

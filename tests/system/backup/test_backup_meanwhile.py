@@ -136,7 +136,7 @@ def test_without_a_lease_the_count_alone_keeps_contents_and_no_backup_is_made(
         on(home, destroy)
         assert on(home, lambda opened: sweep(opened, turns=288, count=287)) == 0
 
-    with pytest.raises(Refused, match="stood still"):
+    with pytest.raises(Refused, match="the lease expired"):
         backed_up(tmp_path, monkeypatch, meanwhile)
     assert list((tmp_path / "backup").iterdir()) == []
     on(tmp_path / "home", check_contents_are_there)
