@@ -19,7 +19,7 @@ from mail.errors import Refused
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 5.0
+CHECK_EVERY_S = 5.0
 WARN_BEFORE_DAYS = 14
 _PEM_MAX_BYTES = 1024 * 1024
 
@@ -77,10 +77,10 @@ class Certificate:
         self._seen = self._tried = _stamp(pair)
         self.context = context(pair)
 
-    async def look(self) -> None:
-        """Reload a changed pair; called every LOOK_EVERY_S.
+    async def reload_if_changed(self) -> None:
+        """Reload a changed pair; called every CHECK_EVERY_S.
 
-        Files are replaced one by one: a change is loaded once a second look finds the same files.
+        Files are replaced one by one: a change is loaded once two checks find the same files.
         """
         stamp = _stamp(self._pair)
         is_stable, self._seen = stamp == self._seen, stamp

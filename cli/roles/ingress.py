@@ -128,7 +128,7 @@ def _notices(
 def _measuring_scans(server: SmtpServer, meter: LagMeter) -> AbstractAsyncContextManager[None]:
     """Within the block, the server's shares follow the backlog of the scanners."""
     server.shares.follow(KafkaScanLog(meter))
-    return repeating("scan work", server.shares.look, SCANS_EVERY_S)
+    return repeating("scan work", server.shares.refresh, SCANS_EVERY_S)
 
 
 class DomainCheck:

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 from cli.config.config import Config
 from edge.self_signed_certificate import CERTIFICATE, KEY, ensure_own
-from edge.tls_certificate import LOOK_EVERY_S, Certificate, CertificatePaths
+from edge.tls_certificate import CHECK_EVERY_S, Certificate, CertificatePaths
 from mail.lifecycle import repeating
 
 
@@ -26,5 +26,5 @@ def certificate_of(config: Config) -> Certificate:
 
 
 def presenting(certificate: Certificate) -> AbstractAsyncContextManager[None]:
-    """Within the block, reload the certificate within LOOK_EVERY_S of a change of its files."""
-    return repeating("certificate", certificate.look, LOOK_EVERY_S)
+    """Within the block, reload the certificate within CHECK_EVERY_S of a change of its files."""
+    return repeating("certificate", certificate.reload_if_changed, CHECK_EVERY_S)

@@ -52,7 +52,7 @@ class ScanDelay:
         if len(self._accepted) > _REMEMBERED:
             self._forget_first()
 
-    def seen(self, progress: ScanProgress, now_s: float) -> None:
+    def observe(self, progress: ScanProgress, now_s: float) -> None:
         """Update from the log's `progress` at `now_s`, a monotonic clock."""
         done, units = 0, 0.0
         while len(self._accepted) > progress.waiting:

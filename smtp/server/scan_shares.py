@@ -34,13 +34,13 @@ class ScanShares:
         """Estimate the waiting work from `log`."""
         self._log = log
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Update the estimate from the log; called once a second.
 
         Raises BrokerUnavailable: the estimate is unchanged.
         """
         if self._log is not None and not self.work.is_known_idle:
-            self.work.seen(await self._log.progress(), self._clock())
+            self.work.observe(await self._log.progress(), self._clock())
 
     def admits(self, client: str, reverse_path: str, size_bytes: int) -> bool:
         """Whether a mail may be accepted now. `size_bytes`: 0 when unknown."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mail import ports
-from tests.rules.test_tidy import LAYERS, name_of
+from tests.rules.test_tidy import LAYERS, imports, name_of
 from tests.support import ROOT
 
 FOLDER_MAX_FILES = 20
@@ -16,6 +16,7 @@ PACKAGES = sorted(
     init.parent for layer in LAYERS for init in (ROOT / layer).rglob("__init__.py")
 )  # fmt: skip
 DOCSTRING_LINES = range(3, 9)
+PROTOCOLS = {"aiohttp", "aiosmtpd", "api", "smtp"}  # edge/ is the ground of every server
 PORT_MAX_METHODS = 10
 PORT_MAX_EXCEPTIONS = {"MailStore"}
 PORTS = sorted(
@@ -102,3 +103,8 @@ def classes(path: Path) -> dict[str, ast.ClassDef]:
 
 def python_files(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
+
+
+def test_edge_is_free_of_protocols() -> None:
+    users = [path for path in (ROOT / "edge").rglob("*.py") if PROTOCOLS & set(imports(path))]
+    assert users == []

@@ -99,7 +99,7 @@ async def test_a_new_certificate_is_presented_without_a_restart(https, tmp_path)
         for source, target in ((new.certificate, old.certificate), (new.key, old.key)):
             shutil.copy(source, target)
         for _ in range(2):
-            await certificate.look()
+            await certificate.reload_if_changed()
         async with aiohttp.ClientSession(world.url, connector=pinned(new)) as client:
             assert (await client.get("/healthz")).status == 200
         assert (await kept.get("/healthz")).status == 200  # its connection goes on

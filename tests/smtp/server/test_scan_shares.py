@@ -43,7 +43,7 @@ class Scanning:
     async def second(self) -> None:
         self.now_s += 1.0
         self.scanned = min(self.accepted, self.scanned + self.rate)
-        await self.shares.look()
+        await self.shares.refresh()
 
 
 @pytest.mark.parametrize("rate", [3.0, 10.0, 40.0])
@@ -131,16 +131,16 @@ async def test_an_outage_of_the_scanners_leaves_the_last_rate_and_its_end_is_see
 def test_mail_of_an_earlier_life_counts_too() -> None:
     work = ScanDelay()
     assert not work.is_known_idle
-    work.seen(ScanProgress(waiting=500, scanned=10_000), 1.0)
+    work.observe(ScanProgress(waiting=500, scanned=10_000), 1.0)
     assert work.waiting_s == 500 / FIRST_RATE
     work.accepted(units_of(MIB))
     assert work.waiting_s == 505 / FIRST_RATE
     for second in range(2, 8):
-        work.seen(ScanProgress(waiting=501, scanned=10_000 + 20 * second), float(second))
+        work.observe(ScanProgress(waiting=501, scanned=10_000 + 20 * second), float(second))
     assert work.rate == pytest.approx(20, rel=0.3)
-    work.seen(ScanProgress(waiting=0, scanned=10_600), 9.0)
+    work.observe(ScanProgress(waiting=0, scanned=10_600), 9.0)
     assert work.is_known_idle
-    work.seen(ScanProgress(waiting=5, scanned=0), 10.0)  # the log was created again
+    work.observe(ScanProgress(waiting=5, scanned=0), 10.0)  # the log was created again
     assert work.rate > 0
 
 
