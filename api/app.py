@@ -95,11 +95,11 @@ async def start(
 def _openapi_handler(config: ApiConfig) -> Handler:
     body = msgspec.json.encode(document(config))
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         del request
         return web.Response(body=body, content_type="application/json")
 
-    return answer
+    return respond
 
 
 @web.middleware

@@ -49,7 +49,7 @@ class EventStream:
             self._first_steps = await self._read_steps(self._sent_seq)
 
     async def run(self) -> CloseReason:
-        """Send until a failure; return its close reason. Does not notice that the client left."""
+        """Send until a failure; return the close reason. websocket.py detects a client exit."""
         try:
             if self._sent_seq is not None:
                 await self._replay(self._sent_seq)

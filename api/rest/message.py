@@ -1,4 +1,4 @@
-"""GET /v1/messages/{id}: one message with its parsed content; scripts cannot run from it."""
+"""GET /v1/messages/{id}: one message with its parsed content and sanitised HTML."""
 
 import msgspec
 from aiohttp import hdrs, web

@@ -36,7 +36,7 @@ class StaticFile:
     body: bytes
     headers: dict[str, str]
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def respond(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get(hdrs.IF_NONE_MATCH) == self.headers[hdrs.ETAG]:
             return web.Response(status=304, headers=self.headers)
         return web.Response(body=self.body, headers=self.headers)
@@ -57,4 +57,4 @@ def load(name: str) -> StaticFile:
 
 def add_static_files(app: web.Application) -> None:
     for path, name in FILES.items():
-        app.router.add_get(path, load(name).answer)
+        app.router.add_get(path, load(name).respond)

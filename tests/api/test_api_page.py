@@ -1,4 +1,4 @@
-"""docs/api.md: its commands run as they stand, and its table has every code that there is."""
+"""docs/api.md: its commands run unchanged, and its table has every problem code."""
 
 import asyncio
 import re

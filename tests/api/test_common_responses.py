@@ -1,4 +1,4 @@
-"""What every answer has in common: headers, problems, health, the description of itself."""
+"""Common to all responses: headers and problem details. Health checks, OpenAPI document."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Two owners, and every operation that the description of the API names: none reaches over."""
+"""Isolation of users: every operation of the API description, tried on another user's data."""
 
 import base64
 import re
@@ -33,7 +33,7 @@ MAIL = (
 
 @dataclass
 class Owner:
-    """Somebody with one of everything that has an id."""
+    """A client of one user, with the id of one message, thread, folder and session."""
 
     client: aiohttp.ClientSession
     ids: dict[str, str]
@@ -47,7 +47,7 @@ class Owner:
         async with self.client.request(method, path, json=json) as response:
             return response.status, await response.text(errors="replace")
 
-    async def found(self, path: str, **params: str) -> dict:
+    async def get(self, path: str, **params: str) -> dict:
         async with self.client.get(path, params=params) as response:
             assert response.status == 200, await response.text()
             return await response.json()
@@ -61,15 +61,15 @@ async def owner(world: World, name: str) -> Owner:
         row = await world.deliver(mail, name=name, at_ms=at)
     async with client.post("/v1/folders", json={"name": f"Of {name}"}) as response:
         folder = (await response.json())["id"]
-    found = Owner(client, {}, 0)
-    message = await found.found(f"/v1/messages/{row.message_id}")
-    sessions = (await found.found("/v1/sessions"))["sessions"]
-    found.n = message["attachments"][0]["n"]
-    found.ids = {
+    user = Owner(client, {}, 0)
+    message = await user.get(f"/v1/messages/{row.message_id}")
+    sessions = (await user.get("/v1/sessions"))["sessions"]
+    user.n = message["attachments"][0]["n"]
+    user.ids = {
         "messages": row.message_id, "threads": row.thread_id, "folders": folder,
         "sessions": sessions[0]["id"],
     }  # fmt: skip
-    return found
+    return user
 
 
 @pytest.fixture
@@ -113,33 +113,33 @@ async def test_ids_of_another_in_a_body_do_nothing(world: World, two) -> None:
         ("POST", "/v1/folders", "parent_id"),
         ("PATCH", f"/v1/folders/{bob.ids['folders']}", "parent_id"),
     ):  # fmt: skip
-        told = [
+        responses = [
             await bob.ask(method, path, {"name": "x", name: id_} if name == "parent_id" else
                           {name: [id_]})
             for id_ in (folder, UNKNOWN)
         ]  # fmt: skip
-        assert told[0][0] == 409
-        assert told[0] == told[1]
+        assert responses[0][0] == 409
+        assert responses[0] == responses[1]
     assert await world.store.load("alice") == before
 
 
 async def test_a_cursor_of_another_is_no_cursor(world: World, two) -> None:
     alice, bob = two
-    tried = set()
+    templates = set()
     for method, template, operation in OPERATIONS:
-        names = {one["name"] for one in operation["parameters"]}
+        names = {parameter["name"] for parameter in operation["parameters"]}
         if "cursor" not in names:
             continue
-        asked = {"limit": "1"} | ({"q": "otter"} if "q" in names else {})
+        params = {"limit": "1"} | ({"q": "otter"} if "q" in names else {})
         folder = "inbox" if template.startswith("/v1/folders") else None
-        cursor = (await alice.found(alice.path(template, folder), **asked))["next_cursor"]
+        cursor = (await alice.get(alice.path(template, folder), **params))["next_cursor"]
         assert cursor, template
         path = bob.path(template, folder)
-        asked_by_bob = "&".join(f"{name}={value}" for name, value in asked.items())
-        status, answer = await bob.ask(method, f"{path}?{asked_by_bob}&cursor={cursor}")
+        query_of_bob = "&".join(f"{name}={value}" for name, value in params.items())
+        status, answer = await bob.ask(method, f"{path}?{query_of_bob}&cursor={cursor}")
         assert (status, "bad_cursor" in answer) == (400, True), (template, answer)
-        tried.add(template)
-    assert len(tried) >= 6
+        templates.add(template)
+    assert len(templates) >= 6
 
 
 async def test_nothing_that_is_listed_names_another(two) -> None:
@@ -149,7 +149,7 @@ async def test_nothing_that_is_listed_names_another(two) -> None:
     for method, template, operation in OPERATIONS:
         if method != "GET" or not operation["security"]:
             continue
-        names = {one["name"] for one in operation["parameters"]}
+        names = {parameter["name"] for parameter in operation["parameters"]}
         status, answer = await bob.ask("GET", bob.path(template) + "?q=otter" * ("q" in names))
         assert status == 200, (template, answer)
         assert not hidden.search(answer), (template, answer)
@@ -162,5 +162,7 @@ async def test_who_is_not_signed_in_learns_nothing(world: World, two) -> None:
     stranger = Owner(world.client(), alice.ids, alice.n)
     for method, template, operation in OPERATIONS:
         if operation["security"]:
-            told = {await stranger.ask(method, stranger.path(template, id_)) for id_ in (None, "x")}
-            assert [status for status, _ in told] == [401], (method, template)
+            responses = {
+                await stranger.ask(method, stranger.path(template, id_)) for id_ in (None, "x")
+            }
+            assert [status for status, _ in responses] == [401], (method, template)

@@ -1,4 +1,4 @@
-"""An edge on a real port over memory adapters, and a mailbox behind it that carries out orders."""
+"""An API on a real port over memory adapters, with a mailbox agent that executes its commands."""
 
 import asyncio
 import ssl
@@ -51,12 +51,12 @@ PLAIN = (
 )
 
 
-class OneTry(Attempt):
-    """A try that succeeds: what was to follow the publishing follows at `finish`."""
+class SuccessfulAttempt(Attempt):
+    """An attempt that succeeds; `finish` calls what the agent registered by `after_publish`."""
 
     def __init__(self, offset: int) -> None:
         self._offset = offset
-        self._then: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
 
     @property
     def position(self) -> Position:
@@ -74,24 +74,24 @@ class OneTry(Attempt):
         raise NotImplementedError(verdict)
 
     def after_publish(self, then: Callable[[], None]) -> None:
-        self._then.append(then)
+        self._callbacks.append(then)
 
     def finish(self) -> None:
-        for then in self._then:
-            then()
+        for callback in self._callbacks:
+            callback()
 
 
 class Mailboxes(Publisher):
-    """The mailbox agent behind a log of its own, which begins behind `offset`.
+    """Publisher that runs the mailbox agent on each command; the log begins after `offset`.
 
-    `deaf` leaves commands in the log unread. `ahead`: commands of others that reach the log before
-    the next one that is published.
+    `deaf`: commands are recorded but not executed. `ahead`: commands of other publishers, which the
+    log gets before the next published command.
     """
 
     def __init__(self, store: MemoryMailStore, feed: MemoryLiveEvents, offset: int = 0) -> None:
         self._ports = mailbox_ports(store=store)
         self._feed = feed
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._offset = offset
         self.commands: list[Command] = []
         self.ahead: list[Command] = []
@@ -105,25 +105,25 @@ class Mailboxes(Publisher):
             assert isinstance(event, Command)
             self.commands.append(event)
             if not self.deaf:
-                told = await self.carry_out(event)
-                self._feed.emit(told)
-                if isinstance(told, MailboxChanged) and told.follow_up:
-                    await self.publish(told.follow_up)
+                result = await self.carry_out(event)
+                self._feed.emit(result)
+                if isinstance(result, MailboxChanged) and result.follow_up:
+                    await self.publish(result.follow_up)
 
     async def carry_out(self, command: Command) -> MailboxEvent:
-        """One command after the other, as the partition's owner does."""
-        async with self._turn:
+        """Execute commands one at a time, as the partition's owner does; return the event."""
+        async with self._lock:
             self._offset += 1
-            work = OneTry(self._offset)
-            event, *_ = await mailbox(command, work, self._ports)
-            work.finish()
+            attempt = SuccessfulAttempt(self._offset)
+            event, *_ = await mailbox(command, attempt, self._ports)
+            attempt.finish()
         assert isinstance(event, MailboxChanged | CommandAnswered)
         return event
 
 
 @dataclass
 class World:
-    """Everything behind one edge, and clients in front of it."""
+    """One API process with its memory adapters and its clients."""
 
     config: ApiConfig = field(default_factory=lambda: ApiConfig(port=0))
     contents: MemoryContentStore = field(default_factory=MemoryContentStore)
@@ -183,7 +183,7 @@ class World:
         await self.runner.cleanup()
 
     def client(self, token: str | None = None, **headers: str) -> aiohttp.ClientSession:
-        """A client without cookies, unless a header gives them."""
+        """A client without a cookie jar; `headers` may have a Cookie."""
         if token:
             headers["Authorization"] = f"Bearer {token}"
         client = aiohttp.ClientSession(
@@ -211,7 +211,7 @@ class World:
         at_ms: int | None = None,
         **fields: Any,
     ) -> Message:
-        """As `route` and `mailbox` would: content, journal, views, search, then the event."""
+        """Deliver as `route` and `mailbox` do: content, journal, views, index, then the event."""
         row, entry = await self.place(content, name=name, at_ms=at_ms, **fields)
         self.feed.emit(entry)
         return row
@@ -219,7 +219,7 @@ class World:
     async def place(
         self, content: bytes, *, name: str = "alice", at_ms: int | None = None, **fields: Any
     ) -> tuple[Message, MailboxChanged]:
-        """All of `deliver` but the event, which is given back."""
+        """As `deliver`, but return the event instead of emitting it."""
         command = await self._deliver(content, name, at_ms, fields)
         entry = await self.mailboxes.carry_out(command)
         row = await self.store.message(name, command.message_id)

@@ -1,4 +1,4 @@
-"""Who may do what: sign-ins, their ends, and what a page of another site may not."""
+"""Authentication: sessions, logout, and requests from pages of other sites."""
 
 import asyncio
 import re
@@ -94,7 +94,7 @@ async def test_a_disabled_user_is_told_no_more_than_a_stranger_and_is_signed_out
     _, expected = await login(world, password="wrong")
     await world.directory.set_disabled("alice", disabled=True)
     assert await login(world) == (401, expected)
-    late = "l" * 43  # a sign-in that was under way when the user was disabled
+    late = "l" * 43  # a login in progress when the user was disabled
     await world.directory.add_session(
         Session(token_sha256=token_sha256(late), user_id="alice", expires_at_ms=2**45)
     )

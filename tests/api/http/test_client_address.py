@@ -1,4 +1,4 @@
-"""Behind a proxy: whose word about address and scheme is taken, and whose is not."""
+"""Client address and scheme behind proxies: which headers are trusted."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ LOCALHOST = Networks.parse("127.0.0.0/8,10.0.0.0/8")
 
 
 async def guess(world: World, **headers: str) -> int:
-    """A wrong sign-in; the answer tells whether the peer may still try."""
+    """Status of a failed login: 401, or 429 if the peer is locked out."""
     body = {"address": "nobody@postriver.test", "password": "wrong"}
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     async with world.client(**names).post("/v1/login", json=body) as response:
@@ -19,7 +19,7 @@ async def guess(world: World, **headers: str) -> int:
 
 
 async def same_peer(world: World, one: dict[str, str], other: dict[str, str]) -> bool:
-    """Whether two requests count as one peer's, in a world that allows one failure."""
+    """Whether two requests count for the same peer, in a world that allows one failure."""
     assert await guess(world, **one) == 401
     return await guess(world, **other) == 429
 
@@ -28,12 +28,16 @@ async def same_peer(world: World, one: dict[str, str], other: dict[str, str]) ->
     ("one", "other", "same"),
     [
         ("198.51.100.1", "198.51.100.2", False),
-        ("198.51.100.1", "203.0.113.9, 198.51.100.1", True),  # the client's own words before it
-        ("198.51.100.1, 10.0.0.3", "198.51.100.1", True),  # two proxies of ours
+        ("198.51.100.1", "203.0.113.9, 198.51.100.1", True),  # preceded by a forged entry
+        ("198.51.100.1, 10.0.0.3", "198.51.100.1", True),  # two trusted proxies
         ("198.51.100.1:4711", "198.51.100.1", True),
         ("[2001:db8::1]:4711", "2001:db8::2", True),  # one /64
         ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("198.51.100.1, garbage", "198.51.100.2, unknown", True),  # the proxy itself, then
+        (
+            "198.51.100.1, garbage",
+            "198.51.100.2, unknown",
+            True,
+        ),  # malformed: the proxy counts as the client
     ],
 )
 async def test_the_last_stranger_is_the_peer(make_world, one, other, same) -> None:
@@ -53,7 +57,7 @@ async def test_the_last_stranger_is_the_peer(make_world, one, other, same) -> No
 )
 async def test_rfc_7239_when_it_is_chosen(make_world, one, other, same) -> None:
     world = await make_world(proxies=LOCALHOST, proxy_header="forwarded", login_failures_per_peer=1)
-    spoof = {"X-Forwarded-For": "203.0.113.1"}  # the other kind is not read
+    spoof = {"X-Forwarded-For": "203.0.113.1"}  # this header is ignored
     heads = [{"Forwarded": one}, {"Forwarded": other, **spoof}]
     assert await same_peer(world, *heads) == same
 
@@ -85,7 +89,7 @@ async def test_the_scheme_that_the_proxy_names_makes_cookies_secure(make_world) 
         async with client.patch(path, json={"flagged": True}) as response:
             assert response.status == status
     async with world.client(Cookie=f"__Host-postriver={token}").get("/v1/me") as response:
-        assert response.status == 401  # a cookie of HTTPS says nothing in clear
+        assert response.status == 401  # the HTTPS cookie is not valid over HTTP
 
 
 async def test_a_refusal_of_the_servers_own_needs_no_client(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Connections: TLS on the port itself, caps overall and per peer, and clients that say nothing."""
+"""Connections: TLS on the port, limits in total and per peer, silent clients."""
 
 import asyncio
 import shutil
@@ -83,7 +83,7 @@ async def test_old_tls_and_no_tls_are_refused_and_nobody_else_suffers(https) -> 
 
 
 async def ending(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the server ends the connection, in whatever way."""
+    """Read until the server closes or resets the connection."""
     try:
         return await asyncio.wait_for(reader.read(), 10)
     except ConnectionError:
@@ -102,7 +102,7 @@ async def test_a_new_certificate_is_presented_without_a_restart(https, tmp_path)
             await certificate.reload_if_changed()
         async with aiohttp.ClientSession(world.url, connector=pinned(new)) as client:
             assert (await client.get("/healthz")).status == 200
-        assert (await kept.get("/healthz")).status == 200  # its connection goes on
+        assert (await kept.get("/healthz")).status == 200  # on its open connection
 
 
 async def test_a_peer_may_have_so_many_connections() -> None:

@@ -1,4 +1,4 @@
-"""Long answers: sent at their reader's pace, streamed, and shared among users."""
+"""Long responses: sent at the client's pace, streamed, and limited by user."""
 
 import asyncio
 import socket
@@ -18,8 +18,8 @@ from tests.support.edge_world import PLAIN, World
 MIB = 1024 * 1024
 
 
-def asking(world: World, token: str, path: str) -> socket.socket:
-    """A client with a small window that has asked, and has read nothing."""
+def open_request(world: World, token: str, path: str) -> socket.socket:
+    """Send a request with a small receive window, and read nothing."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(10)
@@ -39,15 +39,15 @@ async def until(true) -> None:
 
 
 async def test_an_answer_that_is_not_read_goes_with_its_connection(make_world) -> None:
-    """For ever before: 17 MB a connection."""
+    """Regression: an unread response held 17 MB without a time limit."""
     world = await make_world(
         download_stall_s=0.3, download_least_bytes_per_s=100 * MIB, text_max_chars=16 * MIB
     )
-    body = b"\r\n".join([b"0123456789" * 90] * 13_000)  # more than a kernel takes for a peer
+    body = b"\r\n".join([b"0123456789" * 90] * 13_000)  # more than the kernel buffers for a peer
     row = await world.deliver(PLAIN % b"long" + body)
     token = await world.token()
     before = world.context.connections.open
-    held = [asking(world, token, f"/v1/messages/{row.message_id}") for _ in range(3)]
+    held = [open_request(world, token, f"/v1/messages/{row.message_id}") for _ in range(3)]
     try:
         await until(lambda: world.context.download_slots._of_user.total() == 3)
         await until(lambda: world.context.connections.open <= before)
@@ -60,9 +60,9 @@ async def test_an_answer_that_is_not_read_goes_with_its_connection(make_world) -
 
 
 async def test_a_short_answer_that_is_not_read_goes_too(make_world) -> None:
-    """The kernel ends a connection whose peer keeps its window shut."""
+    """The kernel ends a connection whose peer keeps its receive window at zero."""
     world = await make_world(download_stall_s=0.5)
-    raw = asking(world, await world.token(), "/v1/me")
+    raw = open_request(world, await world.token(), "/v1/me")
     try:
         await until(lambda: len(world.runner.server.connections) >= 2)
         for each in world.runner.server.connections:
@@ -75,14 +75,14 @@ async def test_a_short_answer_that_is_not_read_goes_too(make_world) -> None:
 async def test_a_reader_below_the_least_rate_is_cut_off(make_world) -> None:
     world = await make_world(download_stall_s=0.3, download_least_bytes_per_s=4 * MIB)
     row = await world.deliver(PLAIN % b"big" + b"x" * 20_000_000)
-    raw = asking(world, await world.token(), f"/v1/messages/{row.message_id}/raw")
+    raw = open_request(world, await world.token(), f"/v1/messages/{row.message_id}/raw")
     raw.setblocking(False)
     read, began_s = 0, time.monotonic()
     loop = asyncio.get_running_loop()
     try:
         while piece := await loop.sock_recv(raw, 64 * 1024):
             read += len(piece)
-            await asyncio.sleep(0.1)  # never silent as long as a stall, and far too slow
+            await asyncio.sleep(0.1)  # pauses shorter than a stall, but far below the least rate
             assert time.monotonic() - began_s < 30
     except ConnectionError:
         pass
@@ -122,7 +122,7 @@ async def test_content_that_is_lost_while_it_is_sent_is_no_whole_answer(make_wor
 
 
 def taken(downloads: DownloadSlots, held: ExitStack, user_id: str, size_bytes: int) -> int:
-    """How many slots the user gets, which he keeps."""
+    """Take all slots that the user may have; return their number."""
     for count in range(100):
         try:
             held.enter_context(downloads.slot(user_id, size_bytes))

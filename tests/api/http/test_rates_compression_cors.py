@@ -1,4 +1,4 @@
-"""What an edge owes its clients: how much they may ask, small answers, other origins' pages."""
+"""Request rates, compression and CORS."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""What one user's mails and requests cost the others: parsing, the loop's time, a share of both."""
+"""Work shares: one user's parsing and event loop time does not delay other users."""
 
 import asyncio
 import time
@@ -18,8 +18,8 @@ from stores.memory import MemoryMailStore
 from tests.support.edge_world import PLAIN, World
 
 HTML = b"Subject: h\r\nContent-Type: text/html\r\n\r\n"
-SMALL = HTML + b"<a href=x>" * 1_999  # of a common shape, and still 0.2 s of work
-LARGE = HTML + b"<b></p>" * 9_900  # 69 KB: 0.4 s on the loop
+SMALL = HTML + b"<a href=x>" * 1_999  # usual structure, still 0.2 s of parsing
+LARGE = HTML + b"<b></p>" * 9_900  # 69 KB: 0.4 s of parsing
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def opened(client: aiohttp.ClientSession, message_id: str) -> dict:
 
 
 class Heartbeat:
-    """The longest time for which the loop did nothing else."""
+    """The longest time for which the event loop was blocked."""
 
     longest_s = 0.0
 
@@ -73,7 +73,7 @@ async def test_opening_a_mail_leaves_the_loop_to_others(pooled: World, content: 
 
 
 class Slow(InProcessParser):
-    """A parser that waits until it may, for tests of what waits behind it."""
+    """A parser that blocks until it is released, to test requests that wait for it."""
 
     def __init__(self) -> None:
         self.may = asyncio.Event()
@@ -92,7 +92,7 @@ async def test_one_users_large_mails_hold_up_neither_his_small_ones_nor_others()
     large, small = PLAIN % b"large" + b"x" * 100_000, PLAIN % b"small"
     ids = {}
     for name in ("alice", "bob"):
-        ids[name] = [(await world.deliver(one, name=name)).message_id for one in (large, small)]
+        ids[name] = [(await world.deliver(mail, name=name)).message_id for mail in (large, small)]
     alice, bob = await world.signed("alice"), await world.signed("bob")
     waiting = [asyncio.create_task(opened(alice, ids["alice"][0])) for _ in range(6)]
     while parser.begun < 1:
@@ -105,7 +105,7 @@ async def test_one_users_large_mails_hold_up_neither_his_small_ones_nor_others()
     await asyncio.sleep(0.05)
     assert parser.begun == 2, "one for each"
     parser.may.set()
-    assert {one["subject"] for one in await asyncio.gather(bobs, *waiting)} == {"large"}
+    assert {message["subject"] for message in await asyncio.gather(bobs, *waiting)} == {"large"}
     assert not world.context.parse_turns._running
     await world.close()
 
@@ -178,17 +178,17 @@ async def test_the_time_measure_loop_time_is_that_of_holding_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(charged) == 3
-    assert all(one >= 0.02 for one in charged)
+    assert all(spent_s >= 0.02 for spent_s in charged)
     assert min(charged) < 0.15
 
 
 class Counting(MemoryMailStore):
-    """How many steps of a journal were asked for."""
+    """Counts the steps that are read from journals."""
 
-    asked = 0
+    requested = 0
 
     async def journal(self, user_id: str, *, since_seq: int, limit: int):
-        self.asked += limit
+        self.requested += limit
         return await super().journal(user_id, since_seq=since_seq, limit=limit)
 
 
@@ -200,8 +200,8 @@ async def test_a_page_of_changes_reads_as_many_steps_as_it_needs() -> None:
         await world.deliver()
     client = await world.signed()
     for limit in (1, 5):
-        store.asked = 0
+        store.requested = 0
         async with client.get(f"/v1/changes?since=3&limit={limit}") as response:
             assert len((await response.json())["changes"]) == limit
-        assert store.asked == limit
+        assert store.requested == limit
     await world.close()

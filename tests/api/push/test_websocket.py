@@ -1,4 +1,4 @@
-"""Push: in order, none twice, nobody else's; and sockets that must be closed."""
+"""Push: order, no repeats, isolation of users; and sockets that the server closes."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ async def frame(ws: Socket) -> dict:
 
 
 async def close_code(ws: Socket) -> int | None:
-    """The code that the server closes with, whatever comes before."""
+    """Skip frames until the server closes; return the close code."""
     while not ws.closed:
         await ws.receive(timeout=10)
     return ws.close_code
@@ -77,10 +77,10 @@ async def test_every_seq_comes_once_in_order_though_the_feed_repeats_itself(worl
         await asyncio.sleep(0.01)
     world.feed.emit(*entries)
     await ws.send_json({"type": "ping"})
-    seen = []
-    while (told := await frame(ws))["type"] == "change":
-        seen.append(told["seq"])
-    assert seen == list(range(1, 31))
+    seqs = []
+    while (received := await frame(ws))["type"] == "change":
+        seqs.append(received["seq"])
+    assert seqs == list(range(1, 31))
 
 
 async def test_nobody_hears_of_anothers_mail(world: World) -> None:
@@ -94,7 +94,7 @@ GONE = "11111111-1111-5111-8111-111111111111"
 
 
 async def test_a_step_that_changed_nothing_is_passed_over(world: World) -> None:
-    """A chunk of an order to a folder that found only messages which are so already."""
+    """A chunk of a bulk command that found only messages with the requested state."""
     rows = [await world.deliver(keywords=(SEEN,)) for _ in range(READ_FACTOR)]
     rows.append(await world.deliver())
     world.mailboxes._ports = replace(world.mailboxes._ports, chunk_max=1)
@@ -106,9 +106,9 @@ async def test_a_step_that_changed_nothing_is_passed_over(world: World) -> None:
     seq = (await world.store.load("alice")).seq
     back = await (await world.signed()).ws_connect(f"/v1/push?since={len(rows)}")
     for ws in (live, back):
-        told = await frame(ws)
-        assert (told["seq"], told["message"]["id"]) == (seq, rows[-1].message_id)
-        assert told["state"] == world.config.state(seq)
+        received = await frame(ws)
+        assert (received["seq"], received["message"]["id"]) == (seq, rows[-1].message_id)
+        assert received["state"] == world.config.state(seq)
     assert seq == len(rows) + 2, "the first chunk is a step without changes"
 
 
@@ -126,8 +126,8 @@ async def test_of_a_destroyed_message_the_id_is_left(world: World) -> None:
     )
     answered = CommandAnswered(user_id="alice", domain_id="d", command_id="c", outcome="unchanged")
     world.feed.emit(answered, gone)
-    told = await frame(ws)
-    assert (told["change"], told["message"]) == ("destroyed", {"id": GONE})
+    received = await frame(ws)
+    assert (received["change"], received["message"]) == ("destroyed", {"id": GONE})
 
 
 async def test_a_token_may_come_in_the_first_frame(world: World) -> None:
@@ -241,7 +241,7 @@ async def test_steps_that_the_feed_skipped_come_once_from_the_journal(world: Wor
     entries = [(await world.place(PLAIN % b"n", name="alice"))[1] for _ in range(6)]
     world.feed.emit(entries[0], entries[3])
     assert [(await frame(ws))["seq"] for _ in range(6)] == [1, 2, 3, 4, 5, 6]
-    world.feed.emit(entries[4], entries[5])  # they came from the journal already
+    world.feed.emit(entries[4], entries[5])  # already sent from the journal
     await ws.send_json({"type": "ping"})
     assert await frame(ws) == {"type": "pong"}
     await world.deliver()
@@ -257,9 +257,9 @@ async def test_a_journal_behind_the_feed_is_waited_for(make_world) -> None:
     world.feed.emit(msgspec.structs.replace(first, seq=3, command_id=new_id()))
     await asyncio.sleep(0.1)
     await world.place(PLAIN % b"second", name="alice")
-    told = [await frame(ws) for _ in range(2)]
-    assert [one["seq"] for one in told] == [2, 3]
-    assert told[1]["message"]["id"] == row.message_id
+    frames = [await frame(ws) for _ in range(2)]
+    assert [received["seq"] for received in frames] == [2, 3]
+    assert frames[1]["message"]["id"] == row.message_id
 
 
 async def test_a_journal_that_stays_behind_the_feed_ends_the_socket(make_world) -> None:
@@ -284,20 +284,20 @@ async def test_what_waits_for_a_socket_is_bounded_in_bytes_too() -> None:
             position=Position("e", 0, seq), changes=(change,) * changes, folders=(), at_ms=0,
         )  # fmt: skip
 
-    outbox = SendQueue(256, 1024 * 1024)
-    outbox.sink(step(1, 100))  # 2.5 MB: alone it may wait
-    assert not outbox.ending.done()
-    outbox.sink(step(2, 1))
-    assert outbox.ending.result()[0] == 1013
-    outbox = SendQueue(256, 1024 * 1024)
-    for seq in range(1, 1000):  # taken as they come, they are not counted any more
-        outbox.sink(step(seq, 1))
-        assert (await outbox.take()).seq == seq
-    assert not outbox.ending.done()
+    queue = SendQueue(256, 1024 * 1024)
+    queue.sink(step(1, 100))  # 2.5 MB: accepted into an empty queue
+    assert not queue.ending.done()
+    queue.sink(step(2, 1))
+    assert queue.ending.result()[0] == 1013
+    queue = SendQueue(256, 1024 * 1024)
+    for seq in range(1, 1000):  # taken at once, so they do not add up
+        queue.sink(step(seq, 1))
+        assert (await queue.take()).seq == seq
+    assert not queue.ending.done()
 
 
 def slow_socket(world: World, token: str) -> socket.socket:
-    """A client that shakes hands and then reads nothing."""
+    """Complete the handshake, then read nothing."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(10)
@@ -333,7 +333,7 @@ async def test_a_slow_socket_is_closed_and_holds_up_nobody(make_world) -> None:
         raw.close()
 
 
-async def test_when_the_edge_goes_its_sockets_are_told(make_world) -> None:
+async def test_when_the_edge_goes_its_sockets_are_received(make_world) -> None:
     world = await make_world()
     ws = await (await world.signed()).ws_connect("/v1/push")
     stopping = asyncio.create_task(world.runner.cleanup())

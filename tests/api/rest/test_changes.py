@@ -1,4 +1,4 @@
-"""The change feed: whole steps, a horizon, a snapshot, and sockets that miss nothing."""
+"""Change feed: whole steps, truncation, snapshot, and sockets without gaps."""
 
 import asyncio
 import random
@@ -34,22 +34,24 @@ async def carry_out(world: World, kind: type, **fields: Any) -> None:
         command = getattr(step, "follow_up", None)
 
 
-async def changes(client: aiohttp.ClientSession, **asked: int | str) -> dict[str, Any]:
-    async with client.get("/v1/changes", params=asked) as response:
+async def changes(client: aiohttp.ClientSession, **params: int | str) -> dict[str, Any]:
+    async with client.get("/v1/changes", params=params) as response:
         assert response.status == 200, await response.text()
         return await response.json()
 
 
 async def all_changes(client: aiohttp.ClientSession, since: str, limit: int) -> list[dict]:
-    found: list[dict] = []
+    listed: list[dict] = []
     while True:
         page = await changes(client, since=since, limit=limit)
-        assert {one["seq"] for one in found}.isdisjoint(one["seq"] for one in page["changes"])
-        found += page["changes"]
+        assert {change["seq"] for change in listed}.isdisjoint(
+            change["seq"] for change in page["changes"]
+        )
+        listed += page["changes"]
         since = page["state"]
         if not page["more"]:
             assert page["seq"] == page["latest_seq"]
-            return found
+            return listed
 
 
 async def status(client: aiohttp.ClientSession, path: str) -> tuple[int, dict[str, Any]]:
@@ -57,20 +59,21 @@ async def status(client: aiohttp.ClientSession, path: str) -> tuple[int, dict[st
         return response.status, await response.json()
 
 
-def seen_through(told: list[dict], mailbox: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What a client knows of the messages after these changes."""
+def apply_changes(changes: list[dict], mailbox: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What a client derives about messages from these changes."""
     mailbox = dict(mailbox or {})
-    for one in told:
-        if one.get("message_id") and one["change"] == "destroyed":
-            mailbox.pop(one["message_id"], None)
-        elif one.get("message_id"):
-            mailbox[one["message_id"]] = (one["folder_ids"], one["keywords"], one["thread_id"])
+    for change in changes:
+        id_ = change.get("message_id")
+        if id_ and change["change"] == "destroyed":
+            mailbox.pop(id_, None)
+        elif id_:
+            mailbox[id_] = (change["folder_ids"], change["keywords"], change["thread_id"])
     return mailbox
 
 
 async def snapshot(client: aiohttp.ClientSession, limit: int, between=None) -> tuple[str, dict]:
-    """The state and the snapshot page by page, and `between` carried out after each."""
-    found, state, cursor = {}, None, ""
+    """Read the snapshot page by page and run `between` after each page."""
+    messages, state, cursor = {}, None, ""
     while True:
         async with client.get(f"/v1/snapshot?limit={limit}{cursor}") as response:
             page = await response.json()
@@ -78,9 +81,9 @@ async def snapshot(client: aiohttp.ClientSession, limit: int, between=None) -> t
         assert (state is None) == bool(page["folders"])
         state = page["state"]
         for row in page["messages"]:
-            found[row["id"]] = (row["folder_ids"], row["keywords"], row["thread_id"])
+            messages[row["id"]] = (row["folder_ids"], row["keywords"], row["thread_id"])
         if page["next_cursor"] is None:
-            return state, found
+            return state, messages
         cursor = f"&cursor={page['next_cursor']}"
         if between is not None:
             await between()
@@ -100,11 +103,24 @@ async def test_whole_steps_come_in_order_and_say_what_is_true_after_them(world, 
     await carry_out(world, TrashMessages, message_ids=ids[:2])
     await carry_out(world, DestroyMessages, message_ids=ids[:2], unchanged_since_seq=9)
     for limit in (1, 3, 500):
-        told = await all_changes(client, "0", limit)
-        assert [one["seq"] for one in told] == [1, 2, 3, 4, 5, 6, *[7] * 4, *[8] * 4, 9, 9, 10, 10]
-        assert told[5]["folder"] == {"id": "f1", "name": "Work", "parent_id": ""}
-        assert told[-1] == {"seq": 10, "change": "destroyed", "message_id": ids[1]}
-    assert (await snapshot(client, 2))[1] == seen_through(told)
+        listed = await all_changes(client, "0", limit)
+        assert [change["seq"] for change in listed] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            *[7] * 4,
+            *[8] * 4,
+            9,
+            9,
+            10,
+            10,
+        ]
+        assert listed[5]["folder"] == {"id": "f1", "name": "Work", "parent_id": ""}
+        assert listed[-1] == {"seq": 10, "change": "destroyed", "message_id": ids[1]}
+    assert (await snapshot(client, 2))[1] == apply_changes(listed)
     bob = await world.signed("bob")
     assert await changes(bob) == {
         "changes": [], "state": "1-0", "seq": 0, "latest_seq": 0, "more": False
@@ -123,14 +139,14 @@ async def test_beyond_the_horizon_a_snapshot_is_named(world, client) -> None:
     while await world.store.fold("alice", before_ms=FOREVER_MS, to_seq=99):
         pass
     await world.deliver()
-    for since in (0, 3):  # too old, and of a mailbox that was more than this one
+    for since in (0, 3):  # truncated; beyond the last seq
         code, problem = await status(client, f"/v1/changes?since={since}")
         assert (code, problem["code"]) == (410, "feed_gone")
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await client.ws_connect(f"/v1/push?since={since}")
         assert refused.value.status == 410
-    state, found = await snapshot(client, 1)
-    assert row.message_id in found
+    state, messages = await snapshot(client, 1)
+    assert row.message_id in messages
     assert problem["snapshot"] == "/v1/snapshot"
     assert await all_changes(client, state, 1) == []
     ws = await world.client().ws_connect("/v1/push?since=0")
@@ -149,8 +165,8 @@ async def test_a_snapshot_taken_while_mail_changes_is_mended_by_what_follows(wor
         await carry_out(world, ChangeMessages, message_ids=(left[0],), add_keywords=(SEEN,))
         await carry_out(world, EmptyFolder, folder_id="trash", bound_uid=99)
 
-    state, found = await snapshot(client, 3, between)
-    mended = seen_through(await all_changes(client, state, 2), found)
+    state, messages = await snapshot(client, 3, between)
+    mended = apply_changes(await all_changes(client, state, 2), messages)
     assert mended == (await snapshot(client, 500))[1]
     assert (await status(client, "/v1/snapshot?cursor=AAAA"))[0] == 400
 
@@ -162,7 +178,7 @@ async def frames(ws: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict]:
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_socket_that_was_away_misses_nothing_and_hears_nothing_twice(world, seed) -> None:
-    """Mail comes before, while and after the socket catches up, and events come late or twice."""
+    """Mail arrives before, during and after the replay; events are late or repeated."""
     chance, client = random.Random(seed), await world.signed()
     held: list = []
 
@@ -171,7 +187,7 @@ async def test_a_socket_that_was_away_misses_nothing_and_hears_nothing_twice(wor
         held.append(step)
         if chance.random() < 0.5:
             chance.shuffle(held)
-            world.feed.emit(*sorted(held, key=lambda one: one.seq), *held[:1])
+            world.feed.emit(*sorted(held, key=lambda step: step.seq), *held[:1])
             held.clear()
         await asyncio.sleep(chance.choice([0, 0, 0.002]))
 
@@ -182,16 +198,16 @@ async def test_a_socket_that_was_away_misses_nothing_and_hears_nothing_twice(wor
     for _ in range(60):
         await another()
     world.feed.emit(*held, (await world.place(PLAIN % b"last"))[1])
-    last, told, live = (await world.store.load("alice")).seq, [], 0
+    last, seqs, live = (await world.store.load("alice")).seq, [], 0
     async for frame in frames(ws):
         if frame["type"] == "live":
             live += 1
-            assert frame["seq"] == (told[-1] if told else since)
+            assert frame["seq"] == (seqs[-1] if seqs else since)
             continue
-        told.append(frame["seq"])
+        seqs.append(frame["seq"])
         if frame["seq"] == last:
             break
-    assert told == list(range(since + 1, last + 1))
+    assert seqs == list(range(since + 1, last + 1))
     assert live <= 1
 
 
@@ -204,7 +220,7 @@ async def test_folders_are_pushed_too(world, client) -> None:
 
 
 async def _sign_in(world: World, number: int) -> str:
-    """A new user and a token of hers, without the work of a password."""
+    """Create a user with a session and without a password; return the token."""
     name, token = f"u{number}", new_token()
     await world.directory.add_user(
         User(
@@ -218,7 +234,7 @@ async def _sign_in(world: World, number: int) -> str:
 
 
 async def test_two_thousand_sockets(make_world) -> None:
-    """Each hears of its owner's mail and of nobody else's."""
+    """Each socket gets the changes of its own user only."""
     world = await make_world(socket_ping_s=300, connections_per_peer_max=SOCKETS + 100)
     tokens = [await _sign_in(world, number) for number in range(SOCKETS // SOCKETS_A_USER)]
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -234,9 +250,9 @@ async def test_two_thousand_sockets(make_world) -> None:
         await asyncio.gather(*(world.deliver(name=f"u{n}") for n in range(len(tokens))))
         rows = {name: (await world.store.by_id(name, after_id="", limit=9)) for name, _ in sockets}
         for name, ws in sockets:
-            told = [await ws.receive_json(timeout=60) for _ in range(2)]
-            (frame,) = (one for one in told if one["type"] == "change")
+            frames = [await ws.receive_json(timeout=60) for _ in range(2)]
+            (frame,) = (frame for frame in frames if frame["type"] == "change")
             assert [frame["message"]["id"]] == [row.message_id for row in rows[name]]
         grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
-        assert grown_kib / SOCKETS < 256  # both ends of a socket are in this process
+        assert grown_kib / SOCKETS < 256  # with client and server in this process
         await asyncio.gather(*(ws.close() for _, ws in sockets))

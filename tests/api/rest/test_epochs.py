@@ -1,4 +1,4 @@
-"""Epochs: after a restore seqs and uids are given again, and nobody may mix the two histories."""
+"""Epochs: a restore reuses seqs and uids, and clients must not mix the two histories."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ async def test_a_state_of_another_epoch_is_gone_however_far_the_mailbox_is(make_
 
 
 async def test_tags_uids_and_cursors_of_another_epoch_are_of_no_use(make_world) -> None:
-    """The same mailbox once more after a restore: whatever a client holds of it is void."""
+    """The same mailbox in a later epoch: tags, uids and cursors of the earlier epoch are void."""
     before = await make_world()
     row = await before.deliver()
     await before.deliver()
@@ -79,12 +79,16 @@ async def test_a_step_is_seen_through_with_its_last_frame(world) -> None:
     ws = await client.ws_connect("/v1/push")
     answer = await client.patch("/v1/messages", json={"ids": ids, "unread": False})
     assert answer.status == 200
-    told = [await ws.receive_json(timeout=20) for _ in ids]
-    assert [(one["seq"], one["state"]) for one in told] == [(4, None), (4, None), (4, "1-4")]
+    frames = [await ws.receive_json(timeout=20) for _ in ids]
+    assert [(frame["seq"], frame["state"]) for frame in frames] == [
+        (4, None),
+        (4, None),
+        (4, "1-4"),
+    ]
 
 
-class Counted(MemoryMailStore):
-    """Notes from where its journals are read."""
+class RecordingStore(MemoryMailStore):
+    """Records the `since_seq` of each read of a journal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,15 +100,15 @@ class Counted(MemoryMailStore):
 
 
 async def test_what_a_socket_missed_is_read_once() -> None:
-    store = Counted()
+    store = RecordingStore()
     world = World(store=store)
     await world.open()
     try:
         await world.deliver()
         store.read_since.clear()
         ws = await (await world.signed()).ws_connect("/v1/push?since=1-0")
-        told = [(await ws.receive_json(timeout=20))["type"] for _ in range(2)]
-        assert told == ["change", "live"]
+        types = [(await ws.receive_json(timeout=20))["type"] for _ in range(2)]
+        assert types == ["change", "live"]
         assert store.read_since == [0, 1]
     finally:
         await world.close()

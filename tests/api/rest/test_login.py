@@ -1,4 +1,4 @@
-"""Signing in under attack and under load; a new password; ends of sessions that others caused."""
+"""Login under attack and under load; change of password; sessions ended by other processes."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -31,16 +31,16 @@ async def sign_in(
 
 
 async def statuses(world: World, password: str, *peers: str, cookie: str = "") -> list[int]:
-    found = [(await sign_in(world, password, peer, cookie)).status for peer in peers]
-    return sorted(found)
+    codes = [(await sign_in(world, password, peer, cookie)).status for peer in peers]
+    return sorted(codes)
 
 
 def device_cookie(response: aiohttp.ClientResponse) -> str:
-    (found,) = (one for name, one in response.cookies.items() if name.endswith("_device"))
-    assert found["httponly"]
-    assert found["samesite"] == "Strict"
-    assert int(found["max-age"]) == 90 * 86_400
-    return f"{found.key}={found.value}"
+    (cookie,) = (cookie for name, cookie in response.cookies.items() if name.endswith("_device"))
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Strict"
+    assert int(cookie["max-age"]) == 90 * 86_400
+    return f"{cookie.key}={cookie.value}"
 
 
 async def test_an_attack_from_many_peers_leaves_the_owners_machine_alone(make_world) -> None:
@@ -98,16 +98,16 @@ async def test_one_network_does_not_hold_the_line_to_the_password_check(make_wor
     world = await make_world(proxies=BY_PROXY, logins_at_once=1, logins_waiting=4)
     done: list[str] = []
 
-    async def tried(peer: str, password: str) -> int:
+    async def attempt(peer: str, password: str) -> int:
         status = (await sign_in(world, password, peer)).status
         done.append(f"{peer} {status}")
         return status
 
     async with world.context.authenticator._turns.turn("someone"):
-        flood = [asyncio.create_task(tried(f"2001:db8:1:{n:x}::1", "wrong")) for n in range(4)]
+        flood = [asyncio.create_task(attempt(f"2001:db8:1:{n:x}::1", "wrong")) for n in range(4)]
         while world.context.authenticator._turns.waiting < 4:
             await asyncio.sleep(0.01)
-        honest = asyncio.create_task(tried(FRESH, RIGHT))
+        honest = asyncio.create_task(attempt(FRESH, RIGHT))
         while FRESH not in world.context.authenticator._turns._queues:
             await asyncio.sleep(0.01)
     assert await honest == 200
@@ -162,7 +162,7 @@ async def test_an_end_that_another_process_caused_closes_sockets_at_once(make_wo
 async def test_a_session_that_ended_while_its_socket_opened_is_noticed(make_world) -> None:
     world = await make_world(session_check_s=3600.0)
     token = await world.token()
-    world.context.push_connections.end_session(token_sha256(token))  # its row is there still
+    world.context.push_connections.end_session(token_sha256(token))  # the stored session remains
     assert await ended_with(await world.client(token).ws_connect("/v1/push")) == 4401
 
 
@@ -205,8 +205,8 @@ async def test_a_password_that_cannot_be_is_refused_and_the_old_one_stays(world:
 async def test_a_stolen_session_is_no_way_to_guess_the_password(make_world) -> None:
     world = await make_world(login_failures_per_address=2)
     client = await world.signed()
-    tried = [await change(client, "a guess", NEW) for _ in range(3)]
-    assert tried == [(403, "wrong_password")] * 2 + [(429, "too_many")]
+    failures = [await change(client, "a guess", NEW) for _ in range(3)]
+    assert failures == [(403, "wrong_password")] * 2 + [(429, "too_many")]
     assert await change(client, RIGHT, NEW) == (429, "too_many")
     assert await statuses(world, RIGHT, "") == [200], "the owner is not held to it"
     outcomes = [row.outcome for row in await world.directory.sign_ins("alice", limit=9)]

@@ -1,4 +1,4 @@
-"""Orders to messages and folders, filters of lists, conversations, conditional requests."""
+"""Commands to messages and folders, list filters, threads, conditional requests."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ REPLY = (
 
 
 class Asking:
-    """A client's calls, short."""
+    """Client with short calls for JSON requests."""
 
     def __init__(self, client: ClientSession) -> None:
         self.client = client
@@ -35,11 +35,11 @@ class Asking:
             return await response.json(content_type=None) if "json" in response.content_type else {}
 
     async def listed(self, path: str) -> list[str]:
-        return [one["id"] for one in (await self("GET", path))["messages"]]
+        return [message["id"] for message in (await self("GET", path))["messages"]]
 
     async def outcomes(self, method: str, path: str, json: object, *, status: int = 200) -> list:
         answer = await self(method, path, json, status=status)
-        return [one["outcome"] for one in answer["outcomes"]]
+        return [result["outcome"] for result in answer["outcomes"]]
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ async def test_many_are_changed_at_once_and_each_is_told_of(world: World, ask: A
     seen = await world.deliver(keywords=("$seen",))
     other = await world.deliver(name="bob")
     ids = [*(row.message_id for row in rows), seen.message_id, other.message_id, NOBODY, "x" * 9]
-    wanted = ["updated"] * 3 + ["unchanged"] + ["not_found"] * 3
-    assert await ask.outcomes("PATCH", "/v1/messages", {"ids": ids, "unread": False}) == wanted
+    expected = ["updated"] * 3 + ["unchanged"] + ["not_found"] * 3
+    assert await ask.outcomes("PATCH", "/v1/messages", {"ids": ids, "unread": False}) == expected
     assert (await ask("GET", "/v1/folders/inbox"))["unread"] == 0
     repeated = {"ids": [ids[0], ids[0]], "flagged": True}
     assert await ask.outcomes("PATCH", "/v1/messages", repeated) == ["updated"]
@@ -115,8 +115,8 @@ async def test_one_that_refuses_does_not_hold_up_the_others(world: World, ask: A
     row = await world.deliver()
     ids = [full.message_id, NOBODY, row.message_id]
     answer = await ask("PATCH", "/v1/messages", {"ids": ids, "flagged": True})
-    found = [(one["outcome"], one.get("detail", "")) for one in answer["outcomes"]]
-    assert found == [
+    results = [(row["outcome"], row.get("detail", "")) for row in answer["outcomes"]]
+    assert results == [
         ("refused", "The message has as many keywords as it can have."),
         ("not_found", ""),
         ("updated", ""),
@@ -134,8 +134,8 @@ async def test_deleting_is_to_the_trash_and_from_there_for_good(world: World, as
         assert (await ask(method, path, status=404))["code"] == "not_found"
     ids = {"ids": [one.message_id, two.message_id, three.message_id]}
     await ask("DELETE", f"/v1/messages/{three.message_id}")
-    told = await ask.outcomes("POST", "/v1/messages/delete", ids)
-    assert told == ["not_found", "trashed", "destroyed"]
+    outcomes = await ask.outcomes("POST", "/v1/messages/delete", ids)
+    assert outcomes == ["not_found", "trashed", "destroyed"]
     assert await ask.listed("/v1/messages") == []
     assert (await ask("GET", "/v1/folders/trash"))["total"] == 1
 
@@ -143,7 +143,7 @@ async def test_deleting_is_to_the_trash_and_from_there_for_good(world: World, as
 async def test_a_repeated_delete_destroys_nothing(
     make_world: Callable[..., World],
 ) -> None:
-    """The mailbox is slow, so the edge reads the inbox at each repeat."""
+    """The mailbox is slow: at each repeat the API still reads the message in the inbox."""
     world = await make_world(answer_timeout_s=0.05)
     one, two = await world.deliver(), await world.deliver()
     ask = Asking(await world.signed())
@@ -160,7 +160,7 @@ async def test_a_repeated_delete_destroys_nothing(
 async def test_what_changed_since_it_was_read_is_not_destroyed(
     make_world: Callable[..., World],
 ) -> None:
-    """From trash and junk it is for good, but never of a message that its owner brought back."""
+    """DELETE destroys in trash and junk, but not a message that its owner has moved back."""
     world = await make_world(answer_timeout_s=0.05)
     mails = [await world.deliver(folder_id=name) for name in ("trash", "junk", "trash", "junk")]
     one, two, three, four = (mail.message_id for mail in mails)
@@ -170,14 +170,14 @@ async def test_what_changed_since_it_was_read_is_not_destroyed(
     await ask("POST", "/v1/messages/delete", {"ids": [one, two]}, status=202)
     await ask("DELETE", f"/v1/messages/{three}", status=202)
     await ask("DELETE", f"/v1/messages/{four}", status=202)
-    told = [await world.mailboxes.carry_out(command) for command in world.mailboxes.commands]
-    assert [getattr(event, "outcome", "") for event in told] == ["", "", "conflict", ""]
+    events = [await world.mailboxes.carry_out(command) for command in world.mailboxes.commands]
+    assert [getattr(event, "outcome", "") for event in events] == ["", "", "conflict", ""]
     assert set(await ask.listed("/v1/folders/inbox/messages")) == {one, three}
     assert (await world.store.load("alice")).usage.messages == 2
 
 
 async def test_a_message_that_changes_meanwhile_is_passed_over(world: World, ask: Asking) -> None:
-    """The mailbox carries out another command between the edge's look and the edge's order."""
+    """The mailbox runs another command between the API's read and the API's command."""
     mails = [await world.deliver(folder_id="trash") for _ in range(3)]
     one, two, three = (mail.message_id for mail in mails)
     flagged = [
@@ -189,8 +189,8 @@ async def test_a_message_that_changes_meanwhile_is_passed_over(world: World, ask
     ]  # fmt: skip
     world.mailboxes.ahead = flagged[:1]
     ids = {"ids": [one, two, NOBODY]}
-    told = await ask.outcomes("POST", "/v1/messages/delete", ids)
-    assert told == ["conflict", "destroyed", "not_found"]
+    outcomes = await ask.outcomes("POST", "/v1/messages/delete", ids)
+    assert outcomes == ["conflict", "destroyed", "not_found"]
     world.mailboxes.ahead = flagged[1:]
     answer = await ask("DELETE", f"/v1/messages/{three}", status=409)
     assert answer["code"] == "changed_meanwhile"
@@ -243,14 +243,14 @@ async def test_lists_are_filtered(world: World, ask: Asking) -> None:
     await world.deliver(at_ms=day_ms + 1, folder_id="junk")
     await world.deliver(at_ms=day_ms + 2, folder_id="trash")
     one, two = first.message_id, second.message_id
-    for asked, found in {
+    for query, ids in {
         "": [two, one], "flagged=true": [one], "flagged=false": [two],
         "from=Kim@Elsewhere.test": [two], "from=nobody": [], "has_attachments=true": [],
         "after=2026-01-01": [two], "before=2026-01-01": [one],
         "after=2026-01-01&tz=Asia/Seoul": [two, one],
         "before=2025-12-31T23:59:59.999Z": [], "unread=true&limit=1": [two],
     }.items():  # fmt: skip
-        assert await ask.listed(f"/v1/messages?{asked}") == found, asked
+        assert await ask.listed(f"/v1/messages?{query}") == ids, query
     assert await ask.listed("/v1/folders/inbox/messages?flagged=true") == [one]
     for name in ("flagged", "has_attachments", "after", "before", "from"):
         bad = await ask("GET", f"/v1/messages?{name}=", status=400)
@@ -260,26 +260,26 @@ async def test_lists_are_filtered(world: World, ask: Asking) -> None:
 async def test_uids_tell_the_order_of_coming(world: World, ask: Asking) -> None:
     rows = [await world.deliver(at_ms=9 - at) for at in range(3)]
     page = await ask("GET", "/v1/folders/inbox/uids?limit=2")
-    assert [(one["uid"], one["id"]) for one in page["messages"]] == [
+    assert [(message["uid"], message["id"]) for message in page["messages"]] == [
         (1, rows[0].message_id), (2, rows[1].message_id)
     ]  # fmt: skip
     assert (page["uidvalidity"], page["next_uid"]) == (1, 4)
     rest = await ask("GET", "/v1/folders/inbox/uids?after_uid=2")
-    assert [one["uid"] for one in rest["messages"]] == [3]
+    assert [message["uid"] for message in rest["messages"]] == [3]
     assert (await ask("GET", "/v1/folders/inbox/uids?after_uid=-1", status=400))["place"]
     await ask("GET", "/v1/folders/nowhere/uids", status=404)
 
 
 async def test_a_conversation_is_read_whole(world: World, ask: Asking) -> None:
     root = PLAIN.replace(b"\r\n\r\n", b"\r\nMessage-ID: <root@elsewhere.test>\r\n\r\n") % b"root"
-    made = [await world.deliver(root, at_ms=1), await world.deliver(REPLY % 1, at_ms=2)]
-    made.append(await world.deliver(REPLY % 2, at_ms=3, folder_id="archive"))
+    rows = [await world.deliver(root, at_ms=1), await world.deliver(REPLY % 1, at_ms=2)]
+    rows.append(await world.deliver(REPLY % 2, at_ms=3, folder_id="archive"))
     await world.deliver(at_ms=4)
-    thread_id = (await ask("GET", f"/v1/messages/{made[0].message_id}"))["thread_id"]
+    thread_id = (await ask("GET", f"/v1/messages/{rows[0].message_id}"))["thread_id"]
     page = await ask("GET", f"/v1/threads/{thread_id}?limit=2")
     rest = await ask("GET", f"/v1/threads/{thread_id}?cursor={page['next_cursor']}")
-    found = [one["id"] for one in (*page["messages"], *rest["messages"])]
-    assert found == [row.message_id for row in made]
+    ids = [message["id"] for message in (*page["messages"], *rest["messages"])]
+    assert ids == [row.message_id for row in rows]
     assert rest["next_cursor"] is None
     for id_ in (NOBODY, "rubbish"):
         await ask("GET", f"/v1/threads/{id_}", status=404)

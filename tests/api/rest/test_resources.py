@@ -1,4 +1,4 @@
-"""Folders, lists, reading, changing, searching; and every way to ask for them wrongly."""
+"""Folders, lists, messages, changes of messages, search; and invalid requests."""
 
 import asyncio
 import base64
@@ -54,7 +54,14 @@ async def test_folders_come_in_their_order_with_counts(world: World) -> None:
     await world.deliver()
     await world.deliver(folder_id="junk")
     folders = (await get(await world.signed(), "/v1/folders"))["folders"]
-    assert [one["id"] for one in folders] == ["inbox", "sent", "drafts", "junk", "trash", "archive"]
+    assert [folder["id"] for folder in folders] == [
+        "inbox",
+        "sent",
+        "drafts",
+        "junk",
+        "trash",
+        "archive",
+    ]
     assert folders[0] == {
         "id": "inbox",
         "name": "Inbox",
@@ -68,16 +75,16 @@ async def test_folders_come_in_their_order_with_counts(world: World) -> None:
 async def test_a_summary_has_what_lists_show(world: World) -> None:
     row = await world.deliver(MIXED, at_ms=1_767_225_600_007)
     page = await get(await world.signed(), "/v1/folders/inbox/messages")
-    (one,) = page["messages"]
-    assert set(one) == SUMMARY
+    (summary,) = page["messages"]
+    assert set(summary) == SUMMARY
     assert page["next_cursor"] is None
-    assert one["id"] == row.message_id
-    assert one["from"] == {"name": "밥", "address": "bob@postriver.test"}
-    assert one["to"] == [{"name": "", "address": "alice@postriver.test"}]
-    assert one["received_at"] == "2026-01-01T00:00:00.007Z"
-    assert (one["unread"], one["flagged"], one["keywords"]) == (True, False, [])
-    assert (one["folder_ids"], one["size_bytes"]) == (["inbox"], len(MIXED))
-    assert one["spam_score"] == 1.5
+    assert summary["id"] == row.message_id
+    assert summary["from"] == {"name": "밥", "address": "bob@postriver.test"}
+    assert summary["to"] == [{"name": "", "address": "alice@postriver.test"}]
+    assert summary["received_at"] == "2026-01-01T00:00:00.007Z"
+    assert (summary["unread"], summary["flagged"], summary["keywords"]) == (True, False, [])
+    assert (summary["folder_ids"], summary["size_bytes"]) == (["inbox"], len(MIXED))
+    assert summary["spam_score"] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -93,29 +100,29 @@ async def test_a_summary_has_what_lists_show(world: World) -> None:
 async def test_the_date_that_a_mail_claims_is_shown(world: World, field: bytes, date) -> None:
     row = await world.deliver(field + PLAIN % b"late")
     client = await world.signed()
-    (one,) = (await get(client, "/v1/messages"))["messages"]
-    assert one["date"] == (await get(client, f"/v1/messages/{row.message_id}"))["date"] == date
+    (summary,) = (await get(client, "/v1/messages"))["messages"]
+    assert summary["date"] == (await get(client, f"/v1/messages/{row.message_id}"))["date"] == date
 
 
 async def test_a_mail_without_a_sender_still_has_one_in_its_summary(world: World) -> None:
     await world.deliver(b"\r\nnothing but a body")
-    (one,) = (await get(await world.signed(), "/v1/folders/inbox/messages"))["messages"]
-    assert one["from"] == {"name": "", "address": ""}
+    (summary,) = (await get(await world.signed(), "/v1/folders/inbox/messages"))["messages"]
+    assert summary["from"] == {"name": "", "address": ""}
 
 
 async def test_pages_are_whole_and_stable_while_mail_arrives(world: World) -> None:
     rows = [await world.deliver(PLAIN % b"n", at_ms=1000 + at // 2) for at in range(7)]
     client = await world.signed()
     expected = sorted(rows, key=lambda row: (row.received_at_ms, row.message_id), reverse=True)
-    seen, cursor = [], ""
+    ids, cursor = [], ""
     while cursor is not None:
         page = await get(
             client, f"/v1/folders/inbox/messages?limit=2{cursor and '&cursor='}{cursor}"
         )
-        seen += [one["id"] for one in page["messages"]]
+        ids += [message["id"] for message in page["messages"]]
         cursor = page["next_cursor"]
         await world.deliver(at_ms=9999)
-    assert seen == [row.message_id for row in expected]
+    assert ids == [row.message_id for row in expected]
 
 
 async def test_unread_filters(world: World) -> None:
@@ -125,7 +132,7 @@ async def test_unread_filters(world: World) -> None:
         assert response.status == 200
     for unread, row in (("true", second), ("false", first)):
         page = await get(client, f"/v1/folders/inbox/messages?unread={unread}")
-        assert [one["id"] for one in page["messages"]] == [row.message_id]
+        assert [message["id"] for message in page["messages"]] == [row.message_id]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +187,7 @@ async def test_searches_of_one_user_take_turns_and_a_share_of_the_time() -> None
     turns = SearchTime(ApiConfig(searches_per_user=2, search_s_per_minute=3.0), lambda: now_s[0])
     under_way, most = 0, 0
 
-    async def one(user_id: str) -> None:
+    async def run_search(user_id: str) -> None:
         nonlocal under_way, most
         async with turns.turn(user_id) as budget:
             under_way += 1
@@ -189,15 +196,15 @@ async def test_searches_of_one_user_take_turns_and_a_share_of_the_time() -> None
             under_way -= 1
             budget.spend(2.0)
 
-    outcomes = await asyncio.gather(*(one("ann") for _ in range(3)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(run_search("ann") for _ in range(3)), return_exceptions=True)
     refused = [each for each in outcomes if isinstance(each, Problem)]
     assert (most, [each.status for each in refused]) == (1, [429])
     with pytest.raises(Problem) as caught:
-        await one("ann")
+        await run_search("ann")
     assert caught.value.headers["Retry-After"] == "20"
-    await one("bob")
+    await run_search("bob")
     now_s[0] += 20.5
-    await one("ann")
+    await run_search("ann")
 
 
 async def test_a_search_that_takes_too_long_is_told_what_helps(world: World) -> None:
@@ -214,17 +221,23 @@ async def test_search_gives_rows_newest_first_and_drops_hits_without_one(world: 
     await world.deliver(PLAIN % b"heron")
     client = await world.signed()
     first = await get(client, "/v1/search?q=subject:otter&limit=2")
-    assert [one["id"] for one in first["messages"]] == [rows[2].message_id, rows[1].message_id]
+    assert [message["id"] for message in first["messages"]] == [
+        rows[2].message_id,
+        rows[1].message_id,
+    ]
     assert (first["total"], first["total_is_exact"]) == (3, True)
     marked = {"subject": "<mark>otter</mark> &lt;b&gt;", "preview": None}
     assert set(first["messages"][0]) == SUMMARY | {"highlights"}
     assert first["messages"][0]["highlights"] == marked
     rest = await get(client, f"/v1/search?q=subject:otter&limit=2&cursor={first['next_cursor']}")
-    assert [one["id"] for one in rest["messages"]] == [rows[0].message_id]
+    assert [message["id"] for message in rest["messages"]] == [rows[0].message_id]
     assert rest["next_cursor"] is None
     world.store._mailboxes["alice"].messages.pop(rows[2].message_id)
     again = await get(client, "/v1/search?q=subject:otter")
-    assert [one["id"] for one in again["messages"]] == [rows[1].message_id, rows[0].message_id]
+    assert [message["id"] for message in again["messages"]] == [
+        rows[1].message_id,
+        rows[0].message_id,
+    ]
 
 
 async def test_search_knows_zones_orders_and_what_changes(world: World) -> None:
@@ -235,18 +248,18 @@ async def test_search_knows_zones_orders_and_what_changes(world: World) -> None:
     )
     client = await world.signed()
 
-    async def found(**params: str) -> list[str]:
+    async def search_ids(**params: str) -> list[str]:
         async with client.get("/v1/search", params=params) as response:
             assert response.status == 200, await response.text()
-            return [one["id"] for one in (await response.json())["messages"]]
+            return [message["id"] for message in (await response.json())["messages"]]
 
-    assert await found(q="otter") == [late.message_id, early.message_id]
-    assert await found(q="otter", order="relevance") == [early.message_id, late.message_id]
-    assert await found(q="otter after:2026-01-01", tz="Asia/Seoul") == [late.message_id]
-    assert await found(q="otter after:2026-01-01") == []
+    assert await search_ids(q="otter") == [late.message_id, early.message_id]
+    assert await search_ids(q="otter", order="relevance") == [early.message_id, late.message_id]
+    assert await search_ids(q="otter after:2026-01-01", tz="Asia/Seoul") == [late.message_id]
+    assert await search_ids(q="otter after:2026-01-01") == []
     async with client.patch(f"/v1/messages/{late.message_id}", json={"flagged": True}) as response:
         assert response.status == 200
-    assert await found(q="otter is:flagged in:Inbox") == [late.message_id]
+    assert await search_ids(q="otter is:flagged in:Inbox") == [late.message_id]
 
 
 async def test_reading_gives_everything_and_nothing_that_runs(world: World) -> None:

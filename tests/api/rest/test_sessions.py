@@ -1,4 +1,4 @@
-"""Where somebody is signed in, and who tried to."""
+"""Sessions and login attempts of a user."""
 
 import logging
 
@@ -20,42 +20,42 @@ async def delete(client: aiohttp.ClientSession, path: str) -> int:
         return response.status
 
 
-async def tried(world: World, password: str, **headers: str) -> int:
+async def log_in(world: World, password: str, **headers: str) -> int:
     body = {"address": "alice@postriver.test", "password": password}
     async with world.client(**headers).post("/v1/login", json=body) as response:
         return response.status
 
 
 async def test_sessions_are_listed_and_ended_one_by_one(world: World) -> None:
-    here, there = await world.signed(), await world.signed()
-    found = (await get(here, "/v1/sessions"))["sessions"]
-    assert sorted(one["current"] for one in found) == [False, True]
-    (other,) = [one for one in found if not one["current"]]
+    current, second = await world.signed(), await world.signed()
+    sessions = (await get(current, "/v1/sessions"))["sessions"]
+    assert sorted(session["current"] for session in sessions) == [False, True]
+    (other,) = [session for session in sessions if not session["current"]]
     assert other["peer"] == "127.0.0.1"
     assert other["user_agent"].startswith("Python/")
     assert other["created_at"] == other["last_used_at"] < other["expires_at"]
-    async with there.ws_connect("/v1/push") as socket:
-        assert await delete(here, f"/v1/sessions/{other['id']}") == 204
+    async with second.ws_connect("/v1/push") as socket:
+        assert await delete(current, f"/v1/sessions/{other['id']}") == 204
         assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 4401
-    async with there.get("/v1/me") as response:
+    async with second.get("/v1/me") as response:
         assert response.status == 401
-    assert await delete(here, f"/v1/sessions/{other['id']}") == 404
-    (own,) = (await get(here, "/v1/sessions"))["sessions"]
-    assert await delete(here, f"/v1/sessions/{own['id']}") == 204
-    async with here.get("/v1/me") as response:
+    assert await delete(current, f"/v1/sessions/{other['id']}") == 404
+    (own,) = (await get(current, "/v1/sessions"))["sessions"]
+    assert await delete(current, f"/v1/sessions/{own['id']}") == 204
+    async with current.get("/v1/me") as response:
         assert response.status == 401
 
 
 async def test_all_others_are_ended_at_once_and_nobody_elses(world: World) -> None:
-    here, there, bob = [await world.signed(name) for name in ("alice", "alice", "bob")]
+    current, second, bob = [await world.signed(name) for name in ("alice", "alice", "bob")]
     await world.signed()
-    assert await delete(here, "/v1/sessions") == 204
-    assert len((await get(here, "/v1/sessions"))["sessions"]) == 1
+    assert await delete(current, "/v1/sessions") == 204
+    assert len((await get(current, "/v1/sessions"))["sessions"]) == 1
     (of_bob,) = (await get(bob, "/v1/sessions"))["sessions"]
-    assert await delete(here, f"/v1/sessions/{of_bob['id']}") == 404
+    assert await delete(current, f"/v1/sessions/{of_bob['id']}") == 404
     assert len((await get(bob, "/v1/sessions"))["sessions"]) == 1
-    async with there.get("/v1/me") as response:
+    async with second.get("/v1/me") as response:
         assert response.status == 401
 
 
@@ -75,13 +75,13 @@ async def test_the_owner_sees_who_tried_to_sign_in(make_world, caplog) -> None:
     caplog.set_level(logging.INFO)
     client = await world.signed()
     for status in (401, 401, 429):
-        assert await tried(world, "s3cret guess", **{"User-Agent": "Evil\t/1 한" + "x" * 300}) == (
+        assert await log_in(world, "s3cret guess", **{"User-Agent": "Evil\t/1 한" + "x" * 300}) == (
             status
         )
     page = await get(client, "/v1/me/logins?limit=3")
-    assert [one["outcome"] for one in page["logins"]] == ["lockout", "failure", "failure"]
+    assert [login["outcome"] for login in page["logins"]] == ["lockout", "failure", "failure"]
     rest = await get(client, f"/v1/me/logins?cursor={page['next_cursor']}")
-    assert [one["outcome"] for one in rest["logins"]] == ["success"]
+    assert [login["outcome"] for login in rest["logins"]] == ["success"]
     assert rest["next_cursor"] is None
     failed = page["logins"][0]
     assert failed["peer"] == "127.0.0.1"
@@ -90,7 +90,9 @@ async def test_the_owner_sees_who_tried_to_sign_in(make_world, caplog) -> None:
     assert "guess" not in str(page)
     assert not any(word in caplog.text for word in ("alice", "guess", "127.0.0.1"))
     bob = await world.signed("bob")
-    assert [one["outcome"] for one in (await get(bob, "/v1/me/logins"))["logins"]] == ["success"]
+    assert [login["outcome"] for login in (await get(bob, "/v1/me/logins"))["logins"]] == [
+        "success"
+    ]
     async with bob.get(f"/v1/me/logins?cursor={page['next_cursor']}") as response:
         assert response.status == 400
 

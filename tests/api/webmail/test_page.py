@@ -1,4 +1,4 @@
-"""The page in a real browser: live, usable by keyboard, and deaf to what mails say."""
+"""The webmail in a real browser: live updates, keyboard use, isolation of mail content."""
 
 import base64
 import copy
@@ -53,7 +53,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 class Watched:
-    """A page, with all that must not happen in it."""
+    """A browser page, and a record of what must not happen in it."""
 
     def __init__(self, page: Page, world: World) -> None:
         self.page = page
@@ -70,7 +70,7 @@ class Watched:
 
 
 async def opened(browser: Browser, world: World, **context: object) -> Watched:
-    """Signed in as alice, the line up."""
+    """Log in as alice and wait for the push connection."""
     page = await (await browser.new_context(**context)).new_page()
     watched = Watched(page, world)
     await page.expose_function("pwned", lambda what: watched.bad.append(f"ran {what}"))
@@ -151,7 +151,7 @@ async def test_the_page_says_when_it_is_cut_off_and_catches_up(browser, world) -
 
 
 async def test_the_page_shows_what_a_restore_has_put_back(browser, world) -> None:
-    """The row is at the seq at which the page had seen it in another way."""
+    """The row has the seq at which the page showed it with other values."""
     row = await world.deliver(PLAIN % b"kept")
     backup = copy.deepcopy(world.store)
     watched, client = await opened(browser, world), await world.signed()
