@@ -95,6 +95,7 @@ async def _quarantine(event: MailValidated, verdict: Verdict, hop: Hop, ports: S
     content = await keep_content(event.mail_id, event.content, ports.contents)
     holder = Holder(mail_id=event.mail_id, holder=QUARANTINE_HOLDER, ref=content.ref)
     await ports.holders.hold([holder])
+    assert verdict.outcome != "clean", "a clean mail is not quarantined"
     row = Quarantined(
         mail_id=event.mail_id,
         reason=verdict.outcome,

@@ -26,7 +26,11 @@ from mail.directory.passwords import hash_password, verify_password
 from mail.errors import BadAddress, Refused, Transient
 from mail.ids import new_id
 from mail.ports import SignIns, Users
-from schemas.directory import SignIn, User
+from schemas.directory import (
+    SignIn,
+    SignInOutcome,
+    User,
+)
 
 USER_AGENT_MAX_CHARS = 200
 T = TypeVar("T")
@@ -179,7 +183,7 @@ class Authenticator:
         except LoginRateLimited:
             await self._record("lockout", user, client)
 
-    async def _record(self, outcome: str, user: User | None, client: LoginClient) -> None:
+    async def _record(self, outcome: SignInOutcome, user: User | None, client: LoginClient) -> None:
         """Add a row to the sign-ins of `user`.
 
         An unknown address gets a row too: else the time would reveal which addresses exist. The

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from schemas.mail import Verdict
+from schemas.mail import (
+    Verdict,
+    VerdictOutcome,
+)
 from schemas.mailbox import INBOX, JUNK
 
 
@@ -22,7 +25,7 @@ class SpamPolicy:
             msg = f"junk score {self.junk_score} is over quarantine score {self.quarantine_score}"
             raise ValueError(msg)
 
-    def outcome(self, spam_score: float) -> str:
+    def outcome(self, spam_score: float) -> VerdictOutcome:
         """The outcome of a mail without a virus: clean or spam."""
         return "spam" if spam_score >= self.junk_score else "clean"
 

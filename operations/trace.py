@@ -8,7 +8,7 @@ Reads only.
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -23,7 +23,9 @@ from schemas.quarantine import Quarantined
 from streams.readers.mail_finder import LocatedRecord
 from streams.topology import DEAD_LETTERS
 
-WAITING, PASSED = "waiting", "passed"  # states of a mail that was found in the log only
+WAITING: Final = "waiting"  # found in the log only, not finished by its reader
+PASSED: Final = "passed"  # found in the log only, finished by its reader
+EndState = Literal["stored", "quarantined", "parked", "waiting", "passed"]
 CANDIDATES_MAX = 100
 _MAIL_ID = 7  # the version of a mail's UUID; the version of a message's UUID is 5
 _NOT_YET = ". A mail over 32 KiB has one once it is delivered: try --recipient and --around"
@@ -32,7 +34,7 @@ _NOT_YET = ". A mail over 32 KiB has one once it is delivered: try --recipient a
 class DeliveryEnd(msgspec.Struct, frozen=True, kw_only=True):
     """A place where the mail is, or was seen last (`passed`)."""
 
-    state: str  # stored | quarantined | parked | waiting | passed
+    state: EndState
     where: str  # a sentence for the operator
     hops: tuple[Hop, ...] = ()
     verdict: Verdict | None = None
@@ -254,7 +256,7 @@ def _headers(messages: Iterable[Message], row: Quarantined | None) -> Iterator[H
         yield row.head
 
 
-def _place_in_log(record: LocatedRecord, held: Sequence[HeldPartition]) -> tuple[str, str]:
+def _place_in_log(record: LocatedRecord, held: Sequence[HeldPartition]) -> tuple[EndState, str]:
     """State and sentence of a record."""
     position = f"{record.topic} partition {record.partition} offset {record.offset}"
     if record.topic == DEAD_LETTERS:

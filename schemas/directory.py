@@ -1,5 +1,7 @@
 """Rows of the directory: domains, users, aliases, sessions, sign-ins, login attempts."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -60,13 +62,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     peer: str = ""  # client address of that request
 
 
+SignInOutcome = Literal["success", "failure", "lockout"]
+
+
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to sign in, kept for its owner and for operators. It has no password."""
 
     sign_in_id: str
     user_id: str  # "": the address belongs to no user
     at_ms: int
-    outcome: str  # success | failure | lockout
+    outcome: SignInOutcome
     peer: str
     user_agent: str
     device: str = ""  # SHA-256 of the browser's device token; "": no token

@@ -1,21 +1,29 @@
 """Rows of the ledger: accepted mails and the state of each for every recipient."""
 
+from typing import Final, Literal
+
 import msgspec
 
-STORED = "stored"  # in the mailbox, or destroyed there by its owner
-QUARANTINED = "quarantined"
-REJECTED = "rejected"  # submissions only: reported to the sender
-PARKED = "parked"  # a dead letter, until an operator acts
-DISCARDED = "discarded"  # by an operator, or by a rule of the owner
-IN_FLIGHT = "in_flight"  # its event is in the log
-MISSING = "missing"  # in no store and not in the log
-TERMINAL = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED)
-OPEN = ""  # not terminal, and not located
+STORED: Final = "stored"  # in the mailbox, or destroyed there by its owner
+QUARANTINED: Final = "quarantined"
+REJECTED: Final = "rejected"  # submissions only: reported to the sender
+PARKED: Final = "parked"  # a dead letter, until an operator acts
+DISCARDED: Final = "discarded"  # by an operator, or by a rule of the owner
+IN_FLIGHT: Final = "in_flight"  # its event is in the log
+MISSING: Final = "missing"  # in no store and not in the log
+TERMINAL: Final = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED)
+OPEN: Final = ""  # not terminal, and not located
 EVERYONE = ""  # instead of a user id: all recipients of the mail
 
-GONE = "gone"  # dead letters only: parked in a log that no longer exists
-REDRIVEN = "redriven"  # dead letters only: its event was published again
-RELEASED = "released"  # quarantine rows only: the mail was published again
+GONE: Final = "gone"  # dead letters only: parked in a log that no longer exists
+REDRIVEN: Final = "redriven"  # dead letters only: its event was published again
+RELEASED: Final = "released"  # quarantine rows only: the mail was published again
+
+RecipientState = Literal[
+    "", "stored", "quarantined", "rejected", "parked", "discarded", "in_flight", "missing"
+]
+QuarantineState = Literal["", "quarantined", "released", "discarded"]
+DeadLetterStatus = Literal["parked", "redriven", "discarded", "gone"]
 
 
 class AcceptedMail(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +40,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     mail_id: str
     accepted_at_ms: int
-    states: dict[str, str]  # user id -> one of TERMINAL, or OPEN
+    states: dict[str, RecipientState]  # user id -> one of TERMINAL, or OPEN
     missing_since_ms: int | None = None
     reopened: int = 0  # number of times
 
@@ -45,7 +53,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     mail_id: str
-    states: dict[str, str]
+    states: dict[str, RecipientState]
     look_at_ms: int | None = None
     missing_since_ms: int | None = None
     message_id_header: str = ""  # "" keeps the known value
@@ -56,7 +64,7 @@ class DeadLetterState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a dead letter in the ledger; without `mail_id`: an operator's action on it."""
 
     letter_id: str
-    state: str  # parked | redriven | discarded | gone
+    state: DeadLetterStatus
     at_ms: int
     mail_id: str = ""
     user_id: str = EVERYONE

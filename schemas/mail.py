@@ -1,5 +1,7 @@
 """Parts of a mail in events and rows: envelope (RFC 5321), header summary (RFC 5322), verdict."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -45,10 +47,13 @@ class HeaderSummary(msgspec.Struct, frozen=True, kw_only=True):
     parse_failed: bool = False  # the structure could not be parsed; shown raw
 
 
+VerdictOutcome = Literal["clean", "infected", "spam", "unscannable"]
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of the scanners on one mail, with the versions of their rules."""
 
-    outcome: str  # clean | infected | spam | unscannable
+    outcome: VerdictOutcome
     virus: str = ""
     signatures: str = ""  # version of the virus signatures
     spam_score: float = 0.0

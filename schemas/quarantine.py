@@ -1,16 +1,20 @@
 """The quarantine row: a mail that was accepted and must not be delivered."""
 
+from typing import Literal
+
 import msgspec
 
 from schemas.content import Stored
 from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
+
+QuarantineReason = Literal["infected", "spam", "unscannable"]
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that ended in quarantine: infected, far over the spam threshold, or unscannable."""
 
     mail_id: str
-    reason: str  # infected | spam | unscannable
+    reason: QuarantineReason
     verdict: Verdict
     envelope: Envelope
     head: HeaderSummary

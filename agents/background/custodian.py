@@ -20,7 +20,11 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import (
+    Callable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 
 import msgspec
@@ -41,6 +45,7 @@ from schemas.ledger import (
     LedgerEntry,
     LedgerTotals,
     Observation,
+    RecipientState,
 )
 
 log = logging.getLogger(__name__)
@@ -266,9 +271,9 @@ class Custodian:
                 await self.ports.holders.release(observation.mail_id, holder)
 
 
-def _is_terminal(states: dict[str, str]) -> bool:
+def _is_terminal(states: Mapping[str, RecipientState]) -> bool:
     return not NOT_TERMINAL & set(states.values())
 
 
-def _recorded(state: str) -> str:
+def _recorded(state: RecipientState) -> RecipientState:
     return OPEN if state in NOT_TERMINAL else state

@@ -14,6 +14,8 @@ from schemas.ledger import (
     RELEASED,
     DeadLetterState,
     LedgerEntry,
+    QuarantineState,
+    RecipientState,
 )
 from schemas.mailbox import Message
 from schemas.quarantine import Quarantined
@@ -31,7 +33,7 @@ class MailLocation:
     dead_letters: tuple[DeadLetterState, ...]
     waiting: frozenset[str]  # users whose record is in the log; EVERYONE: all
 
-    def states(self) -> dict[str, str]:
+    def states(self) -> dict[str, RecipientState]:
         """The mail's state by user id; OPEN if the mail was not found for the user."""
         evidence = MailEvidence(
             stored=frozenset(message.user_id for message in self.messages),
@@ -60,7 +62,7 @@ def _pending(row: Quarantined | None) -> frozenset[str]:
     return frozenset({EVERYONE}) if row is not None and row.unpublished else NO_USERS
 
 
-def _quarantine_state(row: Quarantined | None) -> str:
+def _quarantine_state(row: Quarantined | None) -> QuarantineState:
     if row is None:
         return OPEN
     if row.deleted_at_ms is not None:

@@ -16,6 +16,8 @@ from schemas.ledger import (
     QUARANTINED,
     STORED,
     DeadLetterState,
+    QuarantineState,
+    RecipientState,
 )
 
 _HEADER_END = b"\r\n\r\n"
@@ -30,11 +32,11 @@ class MailEvidence:
         frozenset()
     )  # users in whose mailbox it is, or was before they destroyed it
     dead_letters: tuple[DeadLetterState, ...] = ()
-    quarantine: str = OPEN  # quarantined | released | discarded
+    quarantine: QuarantineState = OPEN
     waiting: frozenset[str] = frozenset()  # users whose record is in the log; EVERYONE: all
 
 
-def state_of(user_id: str, evidence: MailEvidence) -> str:
+def state_of(user_id: str, evidence: MailEvidence) -> RecipientState:
     """The mail's state for one owner; OPEN if there is no evidence.
 
     A record in the log takes precedence over quarantine: a released mail keeps its quarantine row.

@@ -31,6 +31,7 @@ from schemas.events.mailbox_events import (
     UNCHANGED,
     CommandAnswered,
     FolderChange,
+    FolderChangeKind,
     Position,
 )
 from schemas.mailbox import FOLDERS, INBOX, JUNK, TRASH, MailboxState, Message, OwnFolder
@@ -192,7 +193,7 @@ def _put_folder(
     command: CreateFolder | ChangeFolder,
     position: Position,
     folder: OwnFolder,
-    change: str,
+    change: FolderChangeKind,
 ) -> CommandOutcome:
     fault = fault_of(state, command.folder_id, folder)
     if fault:

@@ -12,6 +12,7 @@ from schemas.events.mailbox_events import (
     FolderChange,
     MailboxChanged,
     MessageChange,
+    MessageChangeKind,
     Position,
 )
 from schemas.mail import HeaderSummary
@@ -133,7 +134,11 @@ class CommitBuilder:
         return {id_: before.get(id_) or self._counts(id_).next_uid for id_ in folder_ids}
 
     def _add(
-        self, before: Message | None, after: Message, change: str, delivered: Delivered | None
+        self,
+        before: Message | None,
+        after: Message,
+        change: MessageChangeKind,
+        delivered: Delivered | None,
     ) -> None:
         self._rows.append(after)
         self._changes.append(

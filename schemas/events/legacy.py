@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 
 from schemas.events.mailbox_commands import ChangeMessages, TrashMessages
-from schemas.events.mailbox_events import Delivered, MailboxChanged, MessageChange, Position
+from schemas.events.mailbox_events import (
+    Delivered,
+    MailboxChanged,
+    MessageChange,
+    MessageChangeKind,
+    Position,
+)
 from schemas.mailbox import FolderCounts
 
 
@@ -48,7 +54,7 @@ class MailboxChangedV1(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.c
     seq: int
     command_id: str
     position: Position
-    change: str
+    change: MessageChangeKind
     message_id: str
     places: dict[str, int]
     keywords: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Events of a mailbox: the changes of one command, or the answer to a command without changes."""
 
-from typing import Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -16,11 +16,15 @@ from schemas.events.mailbox_commands import (
 from schemas.mail import Hop, Verdict
 from schemas.mailbox import FolderCounts, Usage
 
-UNCHANGED = "unchanged"  # the mailbox already was as the command asked
-NOT_FOUND = "not_found"
-REFUSED = "refused"  # `detail` says why, fit for the author of the command
-CONFLICT = "conflict"  # a message has another `changed_seq` than the author read
-REBUILT = "rebuilt"  # `detail` says how many differences were repaired
+UNCHANGED: Final = "unchanged"  # the mailbox already was as the command asked
+NOT_FOUND: Final = "not_found"
+REFUSED: Final = "refused"  # `detail` says why, fit for the author of the command
+CONFLICT: Final = "conflict"  # a message has another `changed_seq` than the author read
+REBUILT: Final = "rebuilt"  # `detail` says how many differences were repaired
+
+AnswerOutcome = Literal["unchanged", "not_found", "refused", "conflict", "rebuilt"]
+MessageChangeKind = Literal["created", "updated", "destroyed"]
+FolderChangeKind = Literal["created", "renamed", "destroyed"]
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -47,7 +51,7 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The change of one message."""
 
-    change: str  # created | updated | destroyed
+    change: MessageChangeKind
     message_id: str
     places: dict[str, int] = {}  # folder id -> uid, after the change
     keywords: tuple[str, ...] = ()  # sorted, after the change
@@ -58,7 +62,7 @@ class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class FolderChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The change of a folder that the owner created; name and parent after the change."""
 
-    change: str  # created | renamed (or moved) | destroyed
+    change: FolderChangeKind  # a moved folder is `renamed`
     id: str
     name: str = ""
     parent_id: str = ""
@@ -101,14 +105,19 @@ class CommandAnswered(
     user_id: str
     domain_id: str
     command_id: str
-    outcome: str  # unchanged | not_found | refused | conflict | rebuilt: the constants above
+    outcome: AnswerOutcome
     detail: str = ""
     not_found: tuple[str, ...] = ()  # message ids of the command that do not exist
     origin_id: str = ""  # command_id of the first chunk or step; "" in the first
 
     @classmethod
     def to(
-        cls, command: Command, outcome: str, detail: str = "", *, not_found: tuple[str, ...] = ()
+        cls,
+        command: Command,
+        outcome: AnswerOutcome,
+        detail: str = "",
+        *,
+        not_found: tuple[str, ...] = (),
     ) -> Self:
         """The answer `outcome` to `command`."""
         origin_id = command.origin_id if isinstance(command, FolderCommand | RebuildViews) else ""

@@ -15,6 +15,7 @@ from schemas.ledger import (
     LedgerEntry,
     LedgerTotals,
     Observation,
+    RecipientState,
 )
 from stores.memory.faults import FaultHook, no_fault, take_step
 
@@ -35,7 +36,7 @@ class MemoryLedger(Ledger):
         await take_step(self.fault, "write")
         new = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
         for mail_id, mail in new.items():
-            states = dict.fromkeys(mail.user_ids, OPEN)
+            states: dict[str, RecipientState] = dict.fromkeys(mail.user_ids, OPEN)
             at_ms = mail.accepted_at_ms
             self._entries[mail_id] = LedgerEntry(
                 mail_id=mail_id, accepted_at_ms=at_ms, states=states

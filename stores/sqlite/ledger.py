@@ -21,13 +21,14 @@ from schemas.ledger import (
     LedgerEntry,
     LedgerTotals,
     Observation,
+    RecipientState,
 )
 from schemas.sqlite.small_stores import LEDGER
 from stores.sqlite.single_file_store import SingleFileStore, reads, writes
 
 HEADERS_MAX = 100
 _encode = msgspec.msgpack.Encoder().encode
-_decode_states = msgspec.msgpack.Decoder(dict[str, str]).decode
+_decode_states = msgspec.msgpack.Decoder(dict[str, RecipientState]).decode
 _decode_letter = msgspec.msgpack.Decoder(DeadLetterState).decode
 
 _ADD = """INSERT OR IGNORE INTO accepted

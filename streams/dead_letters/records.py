@@ -6,7 +6,7 @@ what an operator did with the dead letter: redrive or discard.
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,7 +27,7 @@ class DeadLetterMark(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator did with a dead letter."""
 
     letter_id: str
-    done: str  # redriven | discarded
+    done: Literal["redriven", "discarded"]
     at_ms: int
     reason: str = ""
 
@@ -85,7 +85,10 @@ def id_of(record: Any) -> str:
 def mark_of(record: Any) -> DeadLetterMark | None:
     """Return the mark of a record, or None for a dead letter."""
     texts = headers.texts(record.headers)
-    ids = {REDRIVEN: texts.get(headers.REDRIVEN_OF), DISCARDED: texts.get(headers.DISCARDED_OF)}
+    ids: dict[Literal["redriven", "discarded"], str | None] = {
+        REDRIVEN: texts.get(headers.REDRIVEN_OF),
+        DISCARDED: texts.get(headers.DISCARDED_OF),
+    }
     done = next((done for done, letter_id in ids.items() if letter_id is not None), None)
     if done is None:
         return None
