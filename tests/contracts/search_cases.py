@@ -87,7 +87,7 @@ ROWS = tuple(
 )
 
 # query, what it finds (newest first); what the index alone can answer
-LASTING = (
+FIXED_FACTS = (
     ("invoice", "fresh old"),
     ("INVOICE tea", "fresh"),
     ("invoi*", "fresh evening old ancient"),
@@ -193,7 +193,7 @@ IN_ZONES = (
     ("after:2000", "Asia/Tokyo", " ".join(NAMES)),
 )
 # what rows decide, alone and with the index
-PASSING = (
+ROW_FACTS = (
     ("is:unread", "fresh korean japanese chinese arabic old"),
     ("is:read", "night evening german french turkish ancient"),
     ("-is:read is:flagged", "arabic"),

@@ -22,12 +22,12 @@ from schemas.mailbox import FolderCounts, MailboxState, Message
 from stores.memory import MemoryMailStore
 from tests.contracts.search_cases import (
     DOCUMENTS,
+    FIXED_FACTS,
     IN_ZONES,
-    LASTING,
     NAME_OF,
     NOW_MS,
-    PASSING,
     RELEVANT,
+    ROW_FACTS,
     ROWS,
     document,
     ids,
@@ -259,7 +259,7 @@ class SearchIndexContract:
         assert await index.matching("ann", index_query("x"), ids(*"abc")) == set(ids("a"))
 
     async def test_the_table_of_what_queries_find(self, filled):
-        assert await outcomes(filled, LASTING) == dict(LASTING)
+        assert await outcomes(filled, FIXED_FACTS) == dict(FIXED_FACTS)
 
     async def test_days_begin_in_the_askers_zone(self, filled):
         for query, zone, names in IN_ZONES:
@@ -268,7 +268,7 @@ class SearchIndexContract:
     @pytest.mark.parametrize("examined_max", [1, 3, 100])
     async def test_rows_tell_what_changes(self, filled, examined_max):
         """However little one call looks at, and whether it looks into the index or into lists."""
-        assert await outcomes(filled, PASSING, examined_max=examined_max) == dict(PASSING)
+        assert await outcomes(filled, ROW_FACTS, examined_max=examined_max) == dict(ROW_FACTS)
 
     async def test_the_subject_comes_first_by_relevance(self, filled):
         assert await outcomes(filled, RELEVANT, order="relevance") == dict(RELEVANT)

@@ -1,7 +1,7 @@
-"""The long form: new inputs for each target in turn, by chance, until the time is over.
+"""Long fuzz run: random inputs for each target in turn until the time is over.
 
-Whatever fails is made small and put into the corpus. Besides, a few words repeated to 64 KiB must
-not cost seconds: what grows faster than a mail is found so.
+A failing input is minimised and added to the corpus. The run also repeats a few words to 64 KiB,
+which must not take seconds: this finds work that grows faster than the input.
 """
 
 import argparse
@@ -18,48 +18,50 @@ from hypothesis import strategies as st
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
-PUMPED = ("mail", "walk", "html", "query", "address")
-PUMPED_MAX_S = 5.0  # of the processor
-AT_A_TIME = 300
+REPEATED_TARGETS = ("mail", "walk", "html", "query", "address")
+REPEATED_MAX_S = 5.0  # of the processor
+EXAMPLES = 300
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seconds", type=float, default=600.0)
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    given_ = arguments.parse_args()
+    options = arguments.parse_args()
     logging.disable(logging.WARNING)
-    ends_s = time.monotonic() + given_.seconds
-    number, failed = given_.seed, 0
+    ends_s = time.monotonic() + options.seconds
+    seed_number, failed = options.seed, 0
     while time.monotonic() < ends_s and not failed:
-        print(f"seed {number}", flush=True)
-        failed = sum(_fails(target, number) for target in TARGETS if time.monotonic() < ends_s)
-        number += 1
+        print(f"seed {seed_number}", flush=True)
+        failed = sum(_fails(target, seed_number) for target in TARGETS if time.monotonic() < ends_s)
+        seed_number += 1
     return min(failed, 1)
 
 
-def _fails(target: Target, number: int) -> bool:
-    failed = _tried(target, target.check, target.inputs(), number, AT_A_TIME)
-    if target.name in PUMPED:
-        failed |= _tried(target, _cheap(target), target.pumped(), number, AT_A_TIME // 10)
+def _fails(target: Target, seed_number: int) -> bool:
+    failed = _fails_on(target, target.check, target.inputs(), seed_number, EXAMPLES)
+    if target.name in REPEATED_TARGETS:
+        failed |= _fails_on(
+            target, _with_time_limit(target), target.repeated(), seed_number, EXAMPLES // 10
+        )
     return failed
 
 
-def _cheap(target: Target) -> Callable[[bytes], None]:
+def _with_time_limit(target: Target) -> Callable[[bytes], None]:
     def check(data: bytes) -> None:
         started_s = time.process_time()
         target.check(data)
         took_s = time.process_time() - started_s
-        assert took_s < PUMPED_MAX_S, f"{took_s:.1f} s for {len(data)} bytes"
+        assert took_s < REPEATED_MAX_S, f"{took_s:.1f} s for {len(data)} bytes"
 
     return check
 
 
-def _tried(
+def _fails_on(
     target: Target,
     check: Callable[[bytes], None],
     inputs: st.SearchStrategy[bytes],
-    number: int,
+    seed_number: int,
     examples: int,
 ) -> bool:
     last = b""
@@ -68,7 +70,7 @@ def _tried(
         max_examples=examples, database=None, deadline=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @seed(number)
+    @seed(seed_number)
     @given(inputs)
     def passes(data: bytes) -> None:
         nonlocal last
@@ -80,7 +82,7 @@ def _tried(
             passes()
     except Exception:
         traceback.print_exc()
-        print(f"{target.name} fails; kept as {target.keep(last)}", file=sys.stderr)
+        print(f"{target.name} fails; the input is in {target.add_to_corpus(last)}", file=sys.stderr)
         return True
     return False
 

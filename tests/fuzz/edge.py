@@ -1,4 +1,4 @@
-"""HTTP and push: any octets as requests and frames at a real edge. Refused in words, never 5xx."""
+"""Fuzz targets for HTTP and push: any octets as requests and frames to a real edge, never a 5xx."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ from tests.support.edge_world import World
 ENDINGS = frozenset({1000, 1002, 1007, 1008, 1009, 4401})
 
 
-class Complaints(logging.Handler):
-    """What the edge logs as its own mistake."""
+class ErrorRecords(logging.Handler):
+    """Collects the errors that the edge logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -27,8 +27,8 @@ class Complaints(logging.Handler):
 
 
 @dataclass
-class Running:
-    """An edge, alice's token, and a message of hers."""
+class RunningEdge:
+    """An edge, the token of a user, and a message of this user."""
 
     world: World
     token: str
@@ -36,33 +36,33 @@ class Running:
     loop: asyncio.Runner
 
 
-_RUNNING: list[Running] = []
+_EDGES: list[RunningEdge] = []
 
 
 @contextmanager
-def an_edge() -> Iterator[None]:
-    complaints = Complaints()
-    logging.getLogger().addHandler(complaints)
+def running_edge() -> Iterator[None]:
+    errors = ErrorRecords()
+    logging.getLogger().addHandler(errors)
     with asyncio.Runner() as loop:
         world = World()
         loop.run(world.open())
         row, token = loop.run(world.deliver()), loop.run(world.token())
-        _RUNNING.append(Running(world, token, row.message_id, loop))
+        _EDGES.append(RunningEdge(world, token, row.message_id, loop))
         try:
             yield
         finally:
-            _RUNNING.clear()
+            _EDGES.clear()
             loop.run(world.close())
-            logging.getLogger().removeHandler(complaints)
-    assert [record.getMessage() for record in complaints.records] == []
+            logging.getLogger().removeHandler(errors)
+    assert [record.getMessage() for record in errors.records] == []
 
 
 def request(data: bytes) -> None:
-    """`METHOD TARGET`, a line end, the body; M stands for a message of the caller's."""
-    _RUNNING[0].loop.run(_request(data, _RUNNING[0]))
+    """Send one request: `METHOD TARGET`, a line end, the body. M is replaced by a message id."""
+    _EDGES[0].loop.run(_request(data, _EDGES[0]))
 
 
-async def _request(data: bytes, running: Running) -> None:
+async def _request(data: bytes, running: RunningEdge) -> None:
     message_id = running.message_id.encode()
     line, body = (part.replace(b"M", message_id) for part in data.partition(b"\n")[::2])
     head = b"%s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" % line
@@ -70,13 +70,13 @@ async def _request(data: bytes, running: Running) -> None:
     head += b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
     reader, writer = await asyncio.open_connection("127.0.0.1", running.world.port)
     writer.write(head + body)
-    said = await asyncio.wait_for(reader.read(), 20)
+    response = await asyncio.wait_for(reader.read(), 20)
     writer.close()
-    _check(said)
+    _check(response)
 
 
-def _check(said: bytes) -> None:
-    head, _, body = said.partition(b"\r\n\r\n")
+def _check(response: bytes) -> None:
+    head, _, body = response.partition(b"\r\n\r\n")
     version, status, *_ = head.split(b" ")
     assert version.startswith(b"HTTP/1.")
     assert b"200" <= status < b"500", head
@@ -87,11 +87,11 @@ def _check(said: bytes) -> None:
 
 
 def frames(data: bytes) -> None:
-    """Frames of a signed-in socket, one a line: pongs, or a close with a reason."""
-    _RUNNING[0].loop.run(_frames(data, _RUNNING[0]))
+    """Send the lines as frames of an authenticated WebSocket: it pongs, or closes with a reason."""
+    _EDGES[0].loop.run(_frames(data, _EDGES[0]))
 
 
-async def _frames(data: bytes, running: Running) -> None:
+async def _frames(data: bytes, running: RunningEdge) -> None:
     async with running.world.client(running.token) as client:
         socket = await client.ws_connect("/v1/push?since=0")
         pings = await _send(socket, data.split(b"\n"))
@@ -106,7 +106,7 @@ async def _frames(data: bytes, running: Running) -> None:
 
 
 async def _send(socket: aiohttp.ClientWebSocketResponse, lines: list[bytes]) -> int:
-    """How many pongs there will be if nothing ends the socket."""
+    """Return the number of pongs to expect if the socket is not closed."""
     for line in lines:
         text = line.decode("utf-8", "surrogateescape")
         if text.isprintable() or not text:
@@ -148,6 +148,6 @@ FRAME_WORDS = (
     b"\xff",
 )  # fmt: skip
 TARGETS = (
-    Target("request", request, REQUEST_WORDS, REQUEST_BEGINS, an_edge, examples=120),
-    Target("frames", frames, FRAME_WORDS, (b"",), an_edge, examples=40),
+    Target("request", request, REQUEST_WORDS, REQUEST_BEGINS, running_edge, examples=120),
+    Target("frames", frames, FRAME_WORDS, (b"",), running_edge, examples=40),
 )

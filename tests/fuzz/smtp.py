@@ -1,5 +1,8 @@
-"""SMTP: any octets in any pieces at the real protocol. One reply for one command, and what is
-accepted is what was sent: told by a reader of the wire that shares no code with ingress/."""
+"""Fuzz target for SMTP: any octets, in any pieces, to the real protocol.
+
+Each command has one reply, and each accepted mail equals the mail that was sent. The checker reads
+the wire and shares no code with smtp/.
+"""
 
 import asyncio
 import random
@@ -33,11 +36,11 @@ _REPLY = re.compile(rb"(?:\d{3}-[^\r\n]*\r\n)*\d{3}(?: [^\r\n]*)?\r\n")
 
 
 class Wire(asyncio.Transport):
-    """What a connection says."""
+    """Transport that records the output of a connection."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = b""
+        self.output = b""
         self.may_read = asyncio.Event()
         self.may_read.set()
         self._closing = False
@@ -46,7 +49,7 @@ class Wire(asyncio.Transport):
         return ("192.0.2.7", 12345) if name == "peername" else default
 
     def write(self, data: Any) -> None:
-        self.said += bytes(data)
+        self.output += bytes(data)
 
     def pause_reading(self) -> None:
         self.may_read.clear()
@@ -70,12 +73,12 @@ class Wire(asyncio.Transport):
     abort = close
 
 
-class Gate:
+class OpenGate:
     def closed(self) -> str | None:
         return None
 
 
-async def _site() -> tuple[ServerContext, MemoryPublisher, MemoryContentStore]:
+async def _server_context() -> tuple[ServerContext, MemoryPublisher, MemoryContentStore]:
     directory = MemoryDirectory()
     user = User(user_id="u", domain_id="d", address="ann@a.test", disabled=False, created_at_ms=1)
     await directory.add_domain(Domain(domain_id="d", name="a.test", created_at_ms=1), user)
@@ -84,7 +87,7 @@ async def _site() -> tuple[ServerContext, MemoryPublisher, MemoryContentStore]:
         config=CONFIG,
         resolver=DirectoryResolver(directory, CONFIG.hostname),
         room=StoredQuotaCheck(MemoryMailStore(), Quota()),
-        gate=Gate(),
+        gate=OpenGate(),
         acceptance=Acceptance(CONFIG, stats, publisher=publisher, contents=contents),
         stats=stats,
         tls=None,
@@ -93,8 +96,8 @@ async def _site() -> tuple[ServerContext, MemoryPublisher, MemoryContentStore]:
 
 
 async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]]]:
-    """All replies, and the mails that were accepted with their bytes."""
-    site, publisher, contents = await _site()
+    """Return all replies, and the accepted mails with their octets."""
+    site, publisher, contents = await _server_context()
     wire, session = Wire(), SmtpSession(site, asyncio.get_running_loop())
     session.connection_made(wire)
     for piece in _pieces(data):
@@ -105,7 +108,7 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]
         await asyncio.sleep(0)
     session.eof_received()
     done, _ = await asyncio.wait([session.task], timeout=20)
-    assert done, "it waits for more than was sent"
+    assert done, "the session waits for more input after the end"
     session.connection_lost(None)
     stats = site.stats
     assert (site.limiter.open, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
@@ -115,7 +118,7 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]
         inline = getattr(event.content, "data", None)
         whole = await contents.get(event.content.ref) if inline is None else inline
         mails.append((event, whole[event.trace_size_bytes :]))
-    return wire.said, mails
+    return wire.output, mails
 
 
 def _pieces(data: bytes) -> list[bytes]:
@@ -128,8 +131,8 @@ def _pieces(data: bytes) -> list[bytes]:
 
 
 @dataclass
-class Client:
-    """Goes along what was sent with what was answered."""
+class ReplyChecker:
+    """Follows the sent octets, and compares the replies and mails with them."""
 
     wire: bytes
     replies: list[bytes]
@@ -159,11 +162,11 @@ class Client:
         return code not in {b"221", b"421"}
 
     def _data(self) -> bool:
-        body, found, _ = (b"\r\n" + self.wire[self.at :]).partition(END)
+        body, end, _ = (b"\r\n" + self.wire[self.at :]).partition(END)
         if self.replies and self.replies[0].startswith(b"421"):
             self.replies.pop(0)
             return False
-        if not found:
+        if not end:
             return False
         self.at += len(body) - 2 + len(END)
         reply = self.replies.pop(0)
@@ -178,16 +181,16 @@ class Client:
         assert content == b"".join(line.removeprefix(b".") + b"\r\n" for line in lines)
         assert not any(b"\r" in line or b"\n" in line for line in lines)
         assert event.envelope.recipients
-        for one in event.envelope.recipients:
-            assert any(one.address.lower().encode() in line for line in self.recipients)
+        for recipient in event.envelope.recipients:
+            assert any(recipient.address.lower().encode() in line for line in self.recipients)
 
 
 def dialogue(data: bytes) -> None:
-    said, mails = asyncio.run(_converse(data))
-    replies = _REPLY.findall(said)
-    assert b"".join(replies) == said
+    output, mails = asyncio.run(_converse(data))
+    replies = _REPLY.findall(output)
+    assert b"".join(replies) == output
     assert not any(b"421 4.3.0 internal" in reply for reply in replies)
-    Client(data, replies, mails).check()
+    ReplyChecker(data, replies, mails).check()
 
 
 WORDS = (

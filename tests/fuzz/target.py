@@ -1,6 +1,6 @@
-"""What is fuzzed: a check that any octets must pass, and what its inputs are made of.
+"""A fuzz target: a check that any octets must pass, and the words that its inputs consist of.
 
-Inputs that once failed stand in corpus/NAME/, one octet string a file, and are tried in every run.
+Inputs that failed before are in corpus/NAME/, one input per file; every run includes them.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 CORPUS = Path(__file__).parent / "corpus"
-PUMPED_BYTES = 64 * 1024
+REPEATED_BYTES = 64 * 1024
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ class Target:
     check: Callable[[bytes], Any]
     words: tuple[bytes, ...]
     begins: tuple[bytes, ...] = (b"",)
-    around: Callable[[], AbstractContextManager[Any]] = nullcontext  # what checks need running
-    examples: int = 300  # of the short form
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext  # the environment of checks
+    examples: int = 300  # of the short run
 
-    def kept(self) -> dict[str, bytes]:
+    def corpus(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted((CORPUS / self.name).glob("*"))}
 
-    def keep(self, data: bytes) -> Path:
+    def add_to_corpus(self, data: bytes) -> Path:
         path = CORPUS / self.name / hashlib.sha256(data).hexdigest()[:12]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -41,15 +41,15 @@ class Target:
         word = st.sampled_from(self.words)
         some = st.lists(word | word | word | st.binary(max_size=3), max_size=40).map(b"".join)
         new = st.tuples(st.sampled_from(self.begins), some).map(b"".join)
-        kept = sorted(self.kept().values())
-        return new | st.builds(_spliced, st.sampled_from(kept), some, _CUTS) if kept else new
+        corpus = sorted(self.corpus().values())
+        return new | st.builds(_splice, st.sampled_from(corpus), some, _CUTS) if corpus else new
 
-    def pumped(self) -> st.SearchStrategy[bytes]:
-        """A few words again and again: what costs more than its length shows."""
+    def repeated(self) -> st.SearchStrategy[bytes]:
+        """A few words repeated to REPEATED_BYTES: finds work that grows faster than its input."""
         few = st.lists(st.sampled_from(self.words), min_size=1, max_size=5).map(b"".join)
         return st.builds(
             lambda start, before, again, after: (
-                start + before + again * (PUMPED_BYTES // len(again)) + after
+                start + before + again * (REPEATED_BYTES // len(again)) + after
             ),
             st.sampled_from(self.begins), few, few.filter(bool), few,
         )  # fmt: skip
@@ -58,14 +58,14 @@ class Target:
 _CUTS = st.tuples(st.floats(0, 1), st.floats(0, 0.3))
 
 
-def _spliced(kept: bytes, new: bytes, cut: tuple[float, float]) -> bytes:
-    """`new` in place of a part of `kept`."""
-    at, length = int(cut[0] * len(kept)), int(cut[1] * len(kept))
-    return kept[:at] + new + kept[at + length :]
+def _splice(base: bytes, new: bytes, cut: tuple[float, float]) -> bytes:
+    """Replace a part of `base` by `new`."""
+    at, length = int(cut[0] * len(base)), int(cut[1] * len(base))
+    return base[:at] + new + base[at + length :]
 
 
 def work_of(do: Callable[[], T]) -> tuple[T, int]:
-    """What `do` gives, and how many calls it took: the same on every machine."""
+    """Return the result of `do`, and its number of function calls: equal on every machine."""
     calls = 0
 
     def count(_frame: object, event: str, _what: object) -> None:
@@ -86,5 +86,5 @@ def encoded(*texts: str) -> tuple[bytes, ...]:
 
 
 def is_text(texts: Iterable[str]) -> bool:
-    """Valid Unicode, as UTF-8 can say it."""
+    """Whether all texts are valid Unicode, which UTF-8 can encode."""
     return all(text.encode() is not None for text in texts)

@@ -1,4 +1,4 @@
-"""All targets."""
+"""All fuzz targets."""
 
 from tests.fuzz import edge, mails, smtp, texts
 

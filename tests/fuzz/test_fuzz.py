@@ -1,4 +1,4 @@
-"""Every kept input, and the same new ones in each run; `make fuzz` is the long form."""
+"""Short fuzz run: the corpus and the same generated inputs in each run (long run: `make fuzz`)."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +10,9 @@ targets = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.n
 
 
 @targets
-def test_what_was_found_once_passes(target: Target) -> None:
+def test_the_corpus_passes(target: Target) -> None:
     with target.around():
-        for data in target.kept().values():
+        for data in target.corpus().values():
             target.check(data)
 
 

@@ -1,4 +1,4 @@
-"""What people and machines type: queries, addresses, PROXY headers, cursors, JSON."""
+"""Fuzz targets for short texts: queries, addresses, SMTP and PROXY lines, cursors, JSON bodies."""
 
 import asyncio
 import ipaddress
@@ -37,11 +37,11 @@ NOW_MS = 1_767_225_600_000
 
 
 def query(data: bytes) -> None:
-    """Refused with a place, or a tree that is the same when it is written down and read again."""
+    """A query is refused with a position, or its tree survives formatting and parsing."""
     text = data.decode("utf-8", "replace")
-    asker = QueryContext(now_ms=NOW_MS, zone=_zone(text))
+    context = QueryContext(now_ms=NOW_MS, zone=_zone(text))
     try:
-        read, calls = work_of(lambda: parse(text, asker))
+        read, calls = work_of(lambda: parse(text, context))
     except BadQuery as error:
         assert 0 <= error.position <= min(len(text), QUERY_MAX_CHARS)
         return
@@ -49,13 +49,13 @@ def query(data: bytes) -> None:
     assert len(list(leaves(read.node))) <= TERMS_MAX
     written = format_query(read.node)
     if len(written) <= QUERY_MAX_CHARS:
-        assert parse(written, asker).node == read.node
+        assert parse(written, context).node == read.node
     plan = plan_of(read.node)
     assert node_of(plan.index_query) is not None
     for order in ("date", "relevance"):
-        wish = SearchRequest(user_id="u", query=read, order=order, limit=1)
-        found = asyncio.run(execute_search(MemorySearchIndex(), MemoryMailStore(), wish))
-        assert found.hits == ()
+        request = SearchRequest(user_id="u", query=read, order=order, limit=1)
+        result = asyncio.run(execute_search(MemorySearchIndex(), MemoryMailStore(), request))
+        assert result.hits == ()
     assert tiers(read.node)
 
 
@@ -67,7 +67,7 @@ def _zone(text: str) -> Any:
 
 
 def address(data: bytes) -> None:
-    """Refused, or a normal form that is bounded, clean and its own normal form."""
+    """An address is refused, or its normal form is limited, clean and stable."""
     text = data.decode("utf-8", "replace")
     try:
         normal = normal_address(text)
@@ -82,7 +82,7 @@ def address(data: bytes) -> None:
 
 
 def command(data: bytes) -> None:
-    """A line of SMTP is refused by a reply, or has a path without control characters."""
+    """An SMTP line is refused by a reply, or has a path without control characters."""
     try:
         verb, arg = split_line(data)
         path, given = split_path(arg, "FROM:")
@@ -96,13 +96,13 @@ def command(data: bytes) -> None:
 
 
 def proxy_header(data: bytes) -> None:
-    """Refused, or an address in its plain form, and not a byte behind the header is read."""
-    behind = b"EHLO behind\r\n"
-    result, left = asyncio.run(_read_proxy(data + behind))
+    """A header is refused, or gives an address, and no octet after the header is consumed."""
+    following = b"EHLO behind\r\n"
+    result, left = asyncio.run(_read_proxy(data + following))
     if result == "refused":
         return
-    assert (data + behind).endswith(left)
-    assert len(left) >= len(behind) or not data.endswith(b"\n")
+    assert (data + following).endswith(left)
+    assert len(left) >= len(following) or not data.endswith(b"\n")
     if result is not None:
         assert str(ipaddress.ip_address(result)) == result
 
@@ -112,38 +112,38 @@ async def _read_proxy(data: bytes) -> tuple[str | None, bytes]:
     reader.feed_data(data)
     reader.feed_eof()
     try:
-        found = await proxy_protocol.read_header(reader, within_s=5.0)
+        address = await proxy_protocol.read_header(reader, within_s=5.0)
     except proxy_protocol.BadProxyHeader as error:
         assert not CONTROLS.search(str(error))
         return "refused", b""
-    return found, await reader.read()
+    return address, await reader.read()
 
 
 def cursor(data: bytes) -> None:
-    """Whatever is made up is refused or leads somewhere in the caller's own list."""
+    """A forged cursor is refused, or is a position in the list of its own user."""
     text = data.decode("utf-8", "replace")
-    _refused_or(lambda: decode_cursor(text, "u", "inbox"))
-    wish = SearchRequest(
+    _result_or_refused(lambda: decode_cursor(text, "u", "inbox"))
+    request = SearchRequest(
         user_id="u", query=parse("riverbank", QueryContext(now_ms=NOW_MS)), limit=5, cursor=text
     )
-    _refused_or(lambda: _search(wish))
+    _result_or_refused(lambda: _search(request))
     for order in ("date", "relevance"):
         for way, in_lists in (("i", False), ("l", True)):
             for tier in range(4):
-                scope = ("search", "u", wish.query.cursor_scope, order, f"{in_lists} {tier} 7")
+                scope = ("search", "u", request.query.cursor_scope, order, f"{in_lists} {tier} 7")
                 signed = encode_cursor((len(text), text), *scope)
                 forged = msgspec.structs.replace(
-                    wish, order=order, cursor=f"{way}{tier}.7.{signed}"
+                    request, order=order, cursor=f"{way}{tier}.7.{signed}"
                 )
-                _refused_or(lambda forged=forged: _search(forged))
+                _result_or_refused(lambda forged=forged: _search(forged))
 
 
-def _search(wish: SearchRequest) -> None:
-    found = asyncio.run(execute_search(MemorySearchIndex(), MemoryMailStore(), wish))
-    assert found.hits == ()
+def _search(request: SearchRequest) -> None:
+    result = asyncio.run(execute_search(MemorySearchIndex(), MemoryMailStore(), request))
+    assert result.hits == ()
 
 
-def _refused_or(do: Callable[[], object]) -> None:
+def _result_or_refused(do: Callable[[], object]) -> None:
     try:
         do()
     except Refused:
@@ -151,7 +151,7 @@ def _refused_or(do: Callable[[], object]) -> None:
 
 
 def body(data: bytes) -> None:
-    """Refused with words that can be sent back, or what the same JSON means elsewhere."""
+    """A body is refused with a detail that is valid text, or decodes to valid values."""
     for kind in KINDS:
         try:
             read = msgspec.json.decode(data, type=kind)
@@ -160,7 +160,7 @@ def body(data: bytes) -> None:
             continue
         fields = msgspec.to_builtins(read)
         assert is_text(text for text in fields.values() if isinstance(text, str))
-        assert not any(isinstance(each, float) and math.isnan(each) for each in fields.values())
+        assert not any(isinstance(value, float) and math.isnan(value) for value in fields.values())
 
 
 QUERY_WORDS = encoded(

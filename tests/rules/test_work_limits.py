@@ -1,8 +1,8 @@
-"""What reads a stranger's octets takes time linear in their length.
+"""Parsers of untrusted input take time linear in its length.
 
-Every regular expression that is a global of a module is found by itself and pumped with its own
-letters. Functions stand in READERS: add yours with what drives it. Both run quickly while work is
-linear: only what takes longer than the noise is measured at three sizes.
+All regular expressions that are globals of modules are found automatically, and run on repetitions
+of their own characters. Functions are listed in READERS: add new parsers there. The tests are fast
+while work is linear: only times above the noise are measured at three sizes.
 """
 
 import re
@@ -24,7 +24,7 @@ from mail.query.parser import parse as parse_query
 from mail.query.tree import QueryContext
 from smtp.server.command_syntax import split_line, split_path
 from stack.log_format import strike_out
-from tests.support.regex_inputs import Found, patterns, pumps
+from tests.support.regex_inputs import ModulePattern, patterns, pumps
 from tests.support.work_growth import NOISE_S, assert_linear, cpu_s
 
 PACKAGES = (
@@ -42,17 +42,17 @@ PACKAGES = (
     "stack",
 )
 CHARS = 4_000
-# Patterns that are not linear, and whose input is cut where they are used.
+# Patterns that are not linear; their callers limit the input to this length.
 INPUT_MAX_CHARS = {
     "api.http.client_address._ELEMENTS": _FORWARDED_MAX_CHARS,
     "api.http.client_address._PAIRS": _FORWARDED_MAX_CHARS,
 }
 CUT_INPUT_MAX_S = 0.5
-FOUND = patterns(*PACKAGES)
+PATTERNS = patterns(*PACKAGES)
 
 
 def test_patterns_are_found() -> None:
-    names = {one.name for one in FOUND}
+    names = {named.name for named in PATTERNS}
     assert {
         "mail.mime.header_fields._FIELD",
         "mail.mime.parameters._PIECE",
@@ -61,43 +61,45 @@ def test_patterns_are_found() -> None:
     assert set(INPUT_MAX_CHARS) <= names
 
 
-@pytest.mark.parametrize("found", FOUND, ids=lambda one: one.name)
-def test_a_pattern_takes_linear_time(found: Found) -> None:
-    for start, pump, end in pumps(found.pattern):
-        make = partial(_pumped, found.pattern, start, pump, end)
-        for method in found.methods:
-            work = partial(_run, found.pattern, method)
-            if found.name not in INPUT_MAX_CHARS:
+@pytest.mark.parametrize("named", PATTERNS, ids=lambda named: named.name)
+def test_a_pattern_takes_linear_time(named: ModulePattern) -> None:
+    for start, pump, end in pumps(named.pattern):
+        make = partial(_make_input, named.pattern, start, pump, end)
+        for method in named.methods:
+            work = partial(_run, named.pattern, method)
+            if named.name not in INPUT_MAX_CHARS:
                 _check(make, work, CHARS)
                 continue
-            longest = make(INPUT_MAX_CHARS[found.name])
+            longest = make(INPUT_MAX_CHARS[named.name])
             assert cpu_s(partial(work, longest), runs=1) < CUT_INPUT_MAX_S
 
 
-def _pumped(pattern: re.Pattern[Any], start: str, pump: str, end: str, chars: int) -> str | bytes:
-    made = start + pump * (chars // len(pump)) + end
-    return made if isinstance(pattern.pattern, str) else made.encode("latin-1", "replace")
+def _make_input(
+    pattern: re.Pattern[Any], start: str, pump: str, end: str, chars: int
+) -> str | bytes:
+    text = start + pump * (chars // len(pump)) + end
+    return text if isinstance(pattern.pattern, str) else text.encode("latin-1", "replace")
 
 
-def _run(pattern: re.Pattern[Any], method: str, made: Any) -> None:
+def _run(pattern: re.Pattern[Any], method: str, text: Any) -> None:
     if method in {"sub", "subn"}:
-        pattern.sub(made[:0], made)
+        pattern.sub(text[:0], text)
     elif method == "finditer":
-        for _ in pattern.finditer(made):
+        for _ in pattern.finditer(text):
             pass
     else:
-        getattr(pattern, method)(made)
+        getattr(pattern, method)(text)
 
 
 def _check(make: Callable[[int], Any], work: Callable[[Any], object], longest: int) -> None:
-    """Small sizes first: what is exponential ends there."""
+    """Measure small sizes first, so that exponential work fails early."""
     for size in (longest // 100, longest // 10, longest):
         if cpu_s(partial(work, make(size)), runs=1) > NOISE_S:
             assert_linear(make, work, (size, 2 * size, 4 * size))
             return
 
 
-ASKER = QueryContext(now_ms=1_700_000_000_000)
+CONTEXT = QueryContext(now_ms=1_700_000_000_000)
 TOKENS = (
     "a", " ", "\t", "\n", "\r\n", ":", ";", ",", "=", '"', "\\", '\\"', "'", "(", ")", "()", "<",
     ">", "<>", "@", "a@", "a, ", "<a@b>,", "?", "=?", "?=", "=?a?q?", "=?a?q?b?=",
@@ -110,7 +112,7 @@ TOKENS = (
 
 
 def octets(read: Callable[[bytes], object]) -> Callable[[str], object]:
-    return lambda made: read(made.encode("utf-8", "surrogatepass"))
+    return lambda text: read(text.encode("utf-8", "surrogatepass"))
 
 
 def field(name: str) -> Callable[[str], object]:
@@ -147,25 +149,25 @@ READERS: dict[str, Callable[[str], object]] = {
     "guess": octets(charsets.guess_text),
     "to_text": text_extraction.to_text,
     "sanitise": sanitizer.sanitise,
-    "unflow": lambda made: format_flowed.unflow(made, delete_space=True),
+    "unflow": lambda text: format_flowed.unflow(text, delete_space=True),
     "tokens of search": tokenizer.tokens,
-    "query": lambda made: _tried(lambda: parse_query(made, ASKER)),
+    "query": lambda text: _ignoring_errors(lambda: parse_query(text, CONTEXT)),
     "log line": octets(strike_out),
     "accept-encoding": accepts_gzip,
-    "smtp command": octets(lambda value: _tried(lambda: split_line(value))),
-    "smtp path": lambda made: _tried(lambda: split_path("FROM:<" + made, "FROM")),
+    "smtp command": octets(lambda value: _ignoring_errors(lambda: split_line(value))),
+    "smtp path": lambda text: _ignoring_errors(lambda: split_path("FROM:<" + text, "FROM")),
     **{
         f"charset {label}": octets(partial(charsets.decode_text, label=label))
         for label in ("utf-8", "utf-7", "iso-2022-jp", "euc-jp", "euc-kr", "gbk", "hz", "cp1252")
     },
 }
 READER_CHARS = 4_000
-# Known not to be linear, until they are mended: none.
-NOT_YET: frozenset[str] = frozenset()
+# Known not to be linear.
+NOT_LINEAR: frozenset[str] = frozenset()
 
 
-def _tried(read: Callable[[], object]) -> None:
-    """Refusing is an answer."""
+def _ignoring_errors(read: Callable[[], object]) -> None:
+    """Run a parser; an error is a valid result, except running out of stack or memory."""
     try:
         read()
     except Exception as error:  # noqa: BLE001
@@ -173,14 +175,14 @@ def _tried(read: Callable[[], object]) -> None:
 
 
 def drivers() -> Iterator[tuple[str, str, str]]:
-    for one in TOKENS:
-        yield "", one, ""
-        yield '<a b="' if one == "'" else '"', one, "\x00"
-    for one, other in zip(TOKENS, TOKENS[7:], strict=False):
-        yield one, one + other, "x"
+    for token in TOKENS:
+        yield "", token, ""
+        yield '<a b="' if token == "'" else '"', token, "\x00"
+    for token, other in zip(TOKENS, TOKENS[7:], strict=False):
+        yield token, token + other, "x"
 
 
-@pytest.mark.parametrize("name", [name for name in READERS if name not in NOT_YET])
+@pytest.mark.parametrize("name", [name for name in READERS if name not in NOT_LINEAR])
 def test_a_reader_takes_linear_time(name: str) -> None:
     for start, pump, end in drivers():
         make = partial(_repeated, start, pump, end)

@@ -1,4 +1,4 @@
-"""Random queries, documents and rows."""
+"""Hypothesis strategies for query trees, index documents and message rows."""
 
 from hypothesis import strategies as st
 
@@ -18,13 +18,13 @@ from mail.query.tree import (
 )
 from schemas.mailbox import FLAGGED, SEEN
 
-SAID = (
+SAMPLES = (
     *("Crème", "creme", "Łódź", "naïve", "bob.li@example.org", "x" * 70, "don't", "bob", "b"),
     *("한국어", "한국", "어", "국어", "회의록", "서울2024년"),
     *("日本語", "本語", "テスト", "ﾃｽﾄ", "食べる", "北京开会", "京开", "京"),
     *("2024", "10:30", "🎉", "—", "İstanbul", "и̑", "हिन्दी", "ประชุม", "OR", "-not", "x*"),
 )
-TEXT = st.lists(st.sampled_from(SAID), max_size=6).map(" ".join) | st.text(max_size=12)
+TEXT = st.lists(st.sampled_from(SAMPLES), max_size=6).map(" ".join) | st.text(max_size=12)
 MOMENTS = st.integers(0, 3)
 SIZES = st.integers(0, 9)
 DOCUMENT = st.fixed_dictionaries(
@@ -44,17 +44,17 @@ WORDS = st.builds(
     st.sampled_from([None, None, *SEARCHED_FIELDS]),
     st.booleans(),
 )
-LASTING = st.one_of(
+FIXED_FACTS = st.one_of(
     st.builds(ReceivedBefore, MOMENTS), st.builds(LargerThan, SIZES), st.just(HasAttachment())
 )
-PASSING = st.one_of(
+ROW_FACTS = st.one_of(
     st.builds(InFolder, st.sampled_from(["inbox", "junk", "archive", "trash"])),
     st.builds(HasState, st.sampled_from(["unread", "flagged"])),
 )
 
 
 def trees(leaves: st.SearchStrategy) -> st.SearchStrategy:
-    """In normal form."""
+    """Query trees in normal form."""
     return st.recursive(
         leaves,
         lambda parts: st.one_of(

@@ -1,7 +1,7 @@
-"""Strings that drive a regular expression: its own letters repeated, and ends that do not fit.
+"""Inputs that provoke backtracking: characters of a pattern repeated, and ends that do not match.
 
-A pattern is taken apart by `re`'s own parser. Each letter or class of letters gives one character
-that it accepts.
+The parser of `re` takes a pattern apart. Each literal or character class gives one character that
+it accepts.
 """
 
 import ast
@@ -29,33 +29,34 @@ _ATOMS_MAX = 8
 
 
 @dataclass(frozen=True)
-class Found:
-    """A pattern of a module, and the methods of it that the code calls."""
+class ModulePattern:
+    """A pattern that is a global of a module, and the methods that the code calls on it."""
 
     name: str
     pattern: re.Pattern[Any]
     methods: tuple[str, ...]
 
 
-def patterns(*packages: str) -> list[Found]:
-    """All patterns that are globals of these packages' modules, alone or in a collection."""
-    found: dict[int, Found] = {}
+def patterns(*packages: str) -> list[ModulePattern]:
+    """Return all patterns that are globals of modules in `packages`, alone or in a collection."""
+    patterns: dict[int, ModulePattern] = {}
     used = _methods_used(packages)
     for module in chain.from_iterable(map(_modules, packages)):
         for name, value in vars(module).items():
             for pattern in _patterns_in(value):
                 where = module.__name__ if name.startswith("_") else ""
                 methods = tuple(sorted(used.get((where, name), ()))) or ("match", "search")
-                found.setdefault(id(pattern), Found(f"{module.__name__}.{name}", pattern, methods))
-    return sorted(found.values(), key=lambda one: one.name)
+                named = ModulePattern(f"{module.__name__}.{name}", pattern, methods)
+                patterns.setdefault(id(pattern), named)
+    return sorted(patterns.values(), key=lambda named: named.name)
 
 
 def _modules(package: str) -> Iterator[ModuleType]:
     root = importlib.import_module(package)
     yield root
-    for one in pkgutil.walk_packages(root.__path__, f"{package}."):
-        if not one.name.endswith("__main__"):
-            yield importlib.import_module(one.name)
+    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+        if not module.name.endswith("__main__"):
+            yield importlib.import_module(module.name)
 
 
 def _patterns_in(value: object) -> list[re.Pattern[Any]]:
@@ -64,12 +65,12 @@ def _patterns_in(value: object) -> list[re.Pattern[Any]]:
     if isinstance(value, dict):
         value = tuple(value.values())
     if isinstance(value, tuple | list | frozenset | set):
-        return [one for one in value if isinstance(one, re.Pattern)]
+        return [item for item in value if isinstance(item, re.Pattern)]
     return []
 
 
 def _methods_used(packages: tuple[str, ...]) -> dict[tuple[str, str], set[str]]:
-    """By module and variable, which methods of a pattern are called; module "": in any."""
+    """Return the methods called on a pattern, by module and variable; module "": in any module."""
     used: dict[tuple[str, str], set[str]] = {}
     for path in chain.from_iterable((ROOT / package).rglob("*.py") for package in packages):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -83,7 +84,7 @@ def _methods_used(packages: tuple[str, ...]) -> dict[tuple[str, str], set[str]]:
 
 
 def pumps(pattern: re.Pattern[Any]) -> list[tuple[str, str, str]]:
-    """Beginnings, what to repeat, and ends."""
+    """Return triples of a start, a text to repeat, and an end."""
     tree = parser.parse(_text(pattern.pattern), pattern.flags & ~re.DEBUG)
     whole = _sample(tree)
     atoms = list(dict.fromkeys(filter(None, _atoms(tree))))[:_ATOMS_MAX]
@@ -109,7 +110,7 @@ def _atoms(tree: Any) -> Iterator[str]:
 
 
 def _sample(tree: Any) -> str:
-    """A string that the pattern is likely to match, each repetition as short as can be, or once."""
+    """Return a string that the pattern is likely to match, with the fewest repetitions, or one."""
     pieces = []
     for op, argument in tree:
         if op in (sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY):
@@ -131,17 +132,19 @@ def _accepted(op: Any, argument: Any) -> str:
     if op is sre.NOT_LITERAL:
         return "a" if argument != ord("a") else "b"
     if argument[0][0] is sre.NEGATE:
-        return next((one for one in "a0 -\n" if not _is_in(one, argument[1:])), "")
+        return next(
+            (character for character in "a0 -\n" if not _is_in(character, argument[1:])), ""
+        )
     kind, what = argument[0]
     if kind is sre.CATEGORY:
         return _CATEGORIES.get(what, "a")
     return chr(what if kind is sre.LITERAL else what[0])
 
 
-def _is_in(one: str, items: Any) -> bool:
+def _is_in(character: str, items: Any) -> bool:
     return any(
-        (kind is sre.LITERAL and ord(one) == what)
-        or (kind is sre.RANGE and what[0] <= ord(one) <= what[1])
-        or (kind is sre.CATEGORY and _CATEGORIES.get(what) == one)
+        (kind is sre.LITERAL and ord(character) == what)
+        or (kind is sre.RANGE and what[0] <= ord(character) <= what[1])
+        or (kind is sre.CATEGORY and _CATEGORIES.get(what) == character)
         for kind, what in items
     )

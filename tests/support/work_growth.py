@@ -1,7 +1,7 @@
-"""Measure how work grows with the size of its input, on a machine that is busy with other work.
+"""Measurement of how work grows with its input, on a machine that is busy with other work.
 
-CPU time of this thread, the least of some runs; a growth that looks too steep is measured again,
-for an interruption looks like work and work never looks like less.
+Measures the CPU time of the thread, the minimum of several runs. A growth that is too steep is
+measured again: an interruption can only increase a measured time.
 """
 
 import time
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 RUNS = 3
 RETRIES = 4
-NOISE_S = 0.004  # less than this tells nothing
-STEEPEST = 2.9  # times the work for twice the input: linear is 2, n log n 2.2, quadratic 4
+NOISE_S = 0.004  # shorter times are not significant
+STEEPEST = 2.9  # ratio of work for twice the input: linear is 2, n log n 2.2, quadratic 4
 
 
 def cpu_s(work: Callable[[], object], runs: int = RUNS) -> float:
-    """The least CPU seconds that `work` took."""
+    """Return the minimum of the CPU seconds of `work`."""
     taken = []
     for _ in range(runs):
         started_s = time.thread_time()
@@ -31,9 +31,9 @@ def cpu_s(work: Callable[[], object], runs: int = RUNS) -> float:
 
 
 def growth(make: Callable[[int], T], work: Callable[[T], object], sizes: Sequence[int]) -> float:
-    """How many times the work grows when the input doubles; less than 1 within the noise."""
+    """Return the largest ratio of work when the input doubles; below 1: within the noise."""
     inputs = [make(size) for size in sizes]
-    took_s = [cpu_s(partial(work, one)) for one in inputs]
+    took_s = [cpu_s(partial(work, item)) for item in inputs]
     steps = pairwise(took_s)
     return max((after / max(before, NOISE_S) for before, after in steps), default=1.0)
 
@@ -41,10 +41,13 @@ def growth(make: Callable[[int], T], work: Callable[[T], object], sizes: Sequenc
 def assert_linear(
     make: Callable[[int], T], work: Callable[[T], object], sizes: Sequence[int]
 ) -> None:
-    """`sizes` double. AssertionError: the work grew by more than STEEPEST at each try."""
-    found = []
+    """Assert that work grows linearly; each of `sizes` is twice the size before.
+
+    Raises AssertionError: every measurement showed a growth of more than STEEPEST.
+    """
+    ratios = []
     for _ in range(RETRIES):
-        found.append(growth(make, work, sizes))
-        if found[-1] <= STEEPEST:
+        ratios.append(growth(make, work, sizes))
+        if ratios[-1] <= STEEPEST:
             return
-    raise AssertionError(f"work grows {min(found):.1f} times when the input doubles: {sizes}")
+    raise AssertionError(f"work grows {min(ratios):.1f} times when the input doubles: {sizes}")

@@ -1,4 +1,4 @@
-"""Address lists with the faults that senders make."""
+"""Address lists with the mistakes that senders make."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from mail.mime.message_parser import read_head
 
 
 @pytest.mark.parametrize(
-    ("written", "mailboxes"),
+    ("written", "expected"),
     [
         ("Acme Garden, Inc. <s@x>", [("Acme Garden, Inc.", "s@x")]),
         ("Lee, Kim <k@x>, Bob <b@x>", [("Lee, Kim", "k@x"), ("Bob", "b@x")]),
@@ -29,9 +29,9 @@ from mail.mime.message_parser import read_head
         ("k@[IPv6:::1]", [("", "k@[IPv6:::1]")]),
     ],
 )
-def test_names_and_addresses(written: str, mailboxes: list[tuple[str, str]]) -> None:
-    found = parse_address_list([written.encode()])
-    assert [(one.name, one.address) for one in found] == mailboxes
+def test_names_and_addresses(written: str, expected: list[tuple[str, str]]) -> None:
+    addresses = parse_address_list([written.encode()])
+    assert [(address.name, address.address) for address in addresses] == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Charsets: labels, guesses, and nothing that is no charset."""
+"""Charsets: labels, guesses, and labels that must not select other codecs of Python."""
 
 import codecs
 
@@ -50,7 +50,7 @@ def test_other_codecs_of_python_are_out_of_reach(label: str) -> None:
     assert decode_text(b"\\x41 eJw= uryyb", label) == "\\x41 eJw= uryyb"
 
 
-def test_every_label_of_the_web_names_a_codec_of_ours() -> None:
+def test_every_label_of_the_web_has_a_codec() -> None:
     undeclared = {"ascii", "us-ascii", "ansi_x3.4-1968"}
     no_codec = {"iso-2022-cn", "iso-2022-cn-ext", "replacement", "x-user-defined"}
     assert {label for label in LABELS if codec_of(label) is None} == undeclared | no_codec
@@ -70,7 +70,7 @@ def test_every_label_of_the_web_names_a_codec_of_ours() -> None:
     ],
 )  # fmt: skip
 def test_labels_of_the_web_and_of_iana(label: str, codec: str) -> None:
-    text = "".join(bytes([one]).decode(codec, "ignore") for one in range(0xE0, 0xF0)) or "Ж你"
+    text = "".join(bytes([code]).decode(codec, "ignore") for code in range(0xE0, 0xF0)) or "Ж你"
     assert decode_text(text.encode(codec), label) == text
 
 
@@ -79,16 +79,16 @@ NEC_AND_IBM = [("①②㈱Ⅲ№", b"\xad\xa1\xad\xa2\xad\xea\xad\xb7\xad\xe2"),
 
 @pytest.mark.parametrize(("text", "pairs"), NEC_AND_IBM)
 @pytest.mark.parametrize("label", ["iso-2022-jp", "cp50220", "ISO-2022-JP-MS", "csISO2022JP"])
-def test_japanese_of_seven_bits_has_the_rows_of_windows(
+def test_iso_2022_jp_includes_the_characters_of_windows(
     text: str, pairs: bytes, label: str
 ) -> None:
-    seven = bytes(one & 0x7F for one in pairs)
+    seven = bytes(octet & 0x7F for octet in pairs)
     octets = b"a\x1b$B" + seven + b"$N\x1b(I1\x1b(Bz\n\x1b$B" + seven + b"\x1b(J"
     assert decode_text(octets, label) == f"a{text}のｱz\n{text}"
 
 
 @pytest.mark.parametrize(("text", "pairs"), NEC_AND_IBM)
-def test_japanese_of_eight_bits_has_the_rows_of_windows_and_keeps_step(
+def test_euc_jp_includes_the_characters_of_windows_and_stays_in_step(
     text: str, pairs: bytes
 ) -> None:
     around = "会議の"
@@ -131,16 +131,16 @@ def test_short_words_that_are_utf_8_by_chance_keep_their_label(text: str, codec:
 
 
 @given(st.sampled_from(["cp1252", "cp1251", "koi8-r", "cp949", "gb18030", "cp932"]), st.data())
-def test_words_in_their_own_charset_are_read_by_it(codec: str, data: st.DataObject) -> None:
-    letters = {
+def test_words_are_decoded_by_their_declared_charset(codec: str, data: st.DataObject) -> None:
+    alphabet = {
         "cp1252": "aeé ßüàñ", "cp1251": "абвгд её", "koi8-r": "абвгд её", "cp949": "가나다 안녕",
         "gb18030": "你好会议在四 点", "cp932": "会議の件です ア",
     }[codec]  # fmt: skip
-    text = data.draw(st.text(letters, min_size=1, max_size=40))
+    text = data.draw(st.text(alphabet, min_size=1, max_size=40))
     assert decode_text(text.encode(codec), codec) == text
 
 
-def test_what_stands_beside_is_asked_before_the_guess() -> None:
+def test_the_fallback_charset_is_used_before_the_guess() -> None:
     russian, chinese = "Десять писем", "您的订单已发货"
     assert guess_text(russian.encode("koi8-r"), "koi8-r") == russian
     assert guess_text(chinese.encode("gbk"), "gb2312") == chinese
@@ -161,10 +161,10 @@ def test_what_stands_beside_is_asked_before_the_guess() -> None:
         (b"<p>charset=gbk</p>", ""),
     ],
 )
-def test_what_a_page_says_of_its_charset(html: bytes, charset: str) -> None:
+def test_the_charset_declared_in_a_page(html: bytes, charset: str) -> None:
     assert meta_charset(html) == charset
 
 
 @given(st.binary(max_size=60), st.sampled_from(sorted(_CODEC_OF)) | st.text(max_size=8))
-def test_no_octets_and_no_label_fail(octets: bytes, label: str) -> None:
+def test_any_octets_and_any_label_are_decoded(octets: bytes, label: str) -> None:
     assert isinstance(decode_text(octets, label), str)

@@ -1,4 +1,4 @@
-"""The corpus of broken mails: what a reader sees of each."""
+"""The corpus of malformed mails: what a user sees of each."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from mail.mime.message_parser import read_head, read_mail
 from tests.mail.mime.write_corpus import CHINESE, CORPUS, JAPANESE, KOREAN, MAILS
 
 KIM = "Kim <kim@example.kr>"
-# name: subject, sender, text, attachments. Where nothing else is said, Kim sent it.
-SEEN: dict[str, tuple[str, str, str, list[str]]] = {
+# name: subject, sender, text, attachments. The usual sender is Kim.
+EXPECTED: dict[str, tuple[str, str, str, list[str]]] = {
     "address-comments": ("comments", KIM, "hi", []),
     "address-encoded-comma": ("commas", "Kim, Chul <kim@example.kr>", "hi", []),
     "address-groups": ("groups", " <kim@example.kr>", "hi", []),
@@ -71,17 +71,17 @@ def test_the_files_are_what_the_script_writes() -> None:
     assert files == MAILS
 
 
-@pytest.mark.parametrize("name", sorted(SEEN))
-def test_what_a_reader_sees(name: str) -> None:
-    reading = read_mail(MAILS[name])
-    sender = reading.head.sender
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_what_a_user_sees(name: str) -> None:
+    message = read_mail(MAILS[name])
+    sender = message.head.sender
     shown = f"{sender.name} <{sender.address}>" if sender else ""
-    attached = [one.filename for one in reading.attachments]
-    assert (reading.head.subject, shown, reading.text.strip(), attached) == SEEN[name]
+    attached = [file.filename for file in message.attachments]
+    assert (message.head.subject, shown, message.text.strip(), attached) == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_mail_is_told_and_bounded(name: str) -> None:
+def test_every_mail_is_parsed_within_the_limits(name: str) -> None:
     head = read_head(MAILS[name])
     assert head == read_mail(MAILS[name]).head
     assert head.parse_failed == (name in FAILED)
@@ -89,7 +89,7 @@ def test_every_mail_is_told_and_bounded(name: str) -> None:
     assert msgspec.json.decode(msgspec.json.encode(read_mail(MAILS[name])))
 
 
-def test_an_attachment_is_what_a_person_calls_so() -> None:
+def test_inline_images_and_signatures_are_not_attachments_for_users() -> None:
     has = {name: read_head(octets).has_attachments for name, octets in MAILS.items()}
     assert has["attached-message"]
     assert has["base64-broken"]
@@ -99,7 +99,7 @@ def test_an_attachment_is_what_a_person_calls_so() -> None:
 
 def test_addresses_of_groups_are_kept_and_their_names_are_not() -> None:
     head = read_head(MAILS["address-groups"])
-    assert [(one.name, one.address) for one in head.to] == [
+    assert [(address.name, address.address) for address in head.to] == [
         ("", "bob@postriver.test"),
         ("Ann", "ann@x.test"),
     ]

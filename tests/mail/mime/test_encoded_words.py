@@ -1,4 +1,4 @@
-"""Encoded words by the rules and against them, ids in them, and octets that say no charset."""
+"""Encoded words, valid and malformed; message ids in them; octets without a declared charset."""
 
 import base64
 
@@ -30,7 +30,7 @@ from mail.mime.message_parser import read_head, read_mail
         ("a =?x?= b =?utf-8?z?c?=", "a =?x?= b =?utf-8?z?c?="),
     ],
 )
-def test_words(written: str, text: str) -> None:
+def test_encoded_words(written: str, text: str) -> None:
     assert decode_field(written.encode()) == text
 
 
@@ -38,9 +38,9 @@ def test_words(written: str, text: str) -> None:
     st.text("aé한 글x?", min_size=1, max_size=40),
     st.lists(st.integers(1, 20), max_size=6),
 )
-def test_base64_is_joined_wherever_it_was_cut(text: str, cuts: list[int]) -> None:
-    letters = base64.b64encode(text.encode()).decode()
-    pieces, rest = [], letters
+def test_base64_cut_between_words_is_joined(text: str, cuts: list[int]) -> None:
+    encoded = base64.b64encode(text.encode()).decode()
+    pieces, rest = [], encoded
     for cut in cuts:
         pieces, rest = [*pieces, rest[:cut]], rest[cut:]
     words = " ".join(f"=?utf-8?B?{piece}?=" for piece in [*pieces, rest] if piece)
@@ -48,7 +48,7 @@ def test_base64_is_joined_wherever_it_was_cut(text: str, cuts: list[int]) -> Non
 
 
 @pytest.mark.parametrize("charset", ["koi8-r", "windows-1251", "utf-8"])
-def test_octets_within_a_word_are_of_its_charset(charset: str) -> None:
+def test_octets_within_a_word_are_in_its_charset(charset: str) -> None:
     word = b"=?" + charset.encode() + b"?Q?" + "Десять".encode(charset) + b"_=31?="
     assert decode_field(word) == "Десять 1"
     assert decode_field(b"\xe9 " + word).endswith(" Десять 1")
@@ -67,23 +67,23 @@ UNDECLARED = "Борис".encode("koi8-r")
 @pytest.mark.parametrize(
     "body", [KOI8, META, PARTS % (KOI8, UNDECLARED, UNDECLARED)], ids=["text", "page", "parts"]
 )
-def test_undeclared_octets_are_of_the_charset_of_the_text(body: bytes) -> None:
+def test_undeclared_octets_are_decoded_by_the_charset_of_the_text(body: bytes) -> None:
     content = b"From: %b <b@x.test>\r\nSubject: %b\r\n" % (UNDECLARED, UNDECLARED) + body
-    reading = read_mail(content)
-    assert reading.head.subject == "Борис"
-    assert reading.head.sender
-    assert reading.head.sender.name == "Борис"
-    assert ("Subject", "Борис") in reading.headers
-    assert "текст" in reading.text
-    assert "текст" in (reading.html or reading.text)
-    if reading.attachments:
-        assert reading.attachments[0].filename == "Борис.txt"
-        assert "Борис" in reading.text
+    message = read_mail(content)
+    assert message.head.subject == "Борис"
+    assert message.head.sender
+    assert message.head.sender.name == "Борис"
+    assert ("Subject", "Борис") in message.headers
+    assert "текст" in message.text
+    assert "текст" in (message.html or message.text)
+    if message.attachments:
+        assert message.attachments[0].filename == "Борис.txt"
+        assert "Борис" in message.text
 
 
 def test_utf_8_and_declared_text_come_before_the_charset_of_the_mail() -> None:
-    reading = read_mail("Subject: Борис\r\n".encode() + KOI8)
-    assert (reading.head.subject, reading.text) == ("Борис", "текст")
+    message = read_mail("Subject: Борис\r\n".encode() + KOI8)
+    assert (message.head.subject, message.text) == ("Борис", "текст")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,9 @@ def test_utf_8_and_declared_text_come_before_the_charset_of_the_mail() -> None:
         ("=?utf-8?q?a=40b?=", ("a@b",)),
     ],
 )
-def test_ids_in_words_and_beside_comments(written: str, ids: tuple[str, ...]) -> None:
+def test_message_ids_in_encoded_words_and_next_to_comments(
+    written: str, ids: tuple[str, ...]
+) -> None:
     head = read_head(f"References: {written}\r\nMessage-ID: {written}\r\n\r\n".encode())
     assert head.references == ids
     assert head.message_id == ids[0]

@@ -1,4 +1,4 @@
-"""format=flowed: what was one paragraph is one again, and nothing else is joined."""
+"""format=flowed: the lines of a paragraph are joined, and no other lines."""
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ def test_no_letter_is_lost_or_moved(text: str) -> None:
         assert joined.count("\n") <= text.count("\n")
 
 
-def test_a_word_that_a_soft_break_cut_is_read_and_found() -> None:
+def test_a_word_cut_by_a_soft_break_is_displayed_and_searchable() -> None:
     header = "Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\r\n\r\n"
     content = (header + "내일 회 \r\n의실에서 만나요.\r\n").encode()
     assert read_mail(content).text.strip() == "내일 회의실에서 만나요."

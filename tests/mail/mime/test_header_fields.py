@@ -1,4 +1,4 @@
-"""Where a header ends, and what stands in it that is no field."""
+"""The end of a header, and lines in it that are not fields."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ TRACE = (
     b"Return-Path: <kim@x.test>\r\nReceived: from a by b;\r\n\tFri, 27 Nov 2026 09:00:00 +0000\r\n"
 )
 FIELDS = b"From: Kim <kim@x.test>\r\nSubject: of junk\r\nContent-Type: text/html\r\n"
-JUNK = [
+STRAY_LINES = [
     b"\xef\xbb\xbf",
     b"\xef\xbb\xbf\r\n",
     b"From kim@x.test Fri Nov 27 09:00:00 2026\r\n",
@@ -27,21 +27,21 @@ JUNK = [
 ]
 
 
-@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
+@pytest.mark.parametrize("stray", STRAY_LINES, ids=range(len(STRAY_LINES)))
 @pytest.mark.parametrize("trace", [b"", TRACE], ids=["alone", "traced"])
-def test_a_line_that_is_no_field_ends_no_header(junk: bytes, trace: bytes) -> None:
+def test_a_stray_line_does_not_end_a_header(stray: bytes, trace: bytes) -> None:
     lines = FIELDS.splitlines(keepends=True)
-    for at in range(len(lines)):
-        broken = b"".join([trace, *lines[:at], junk, *lines[at:], b"\r\n<p>body</p>\r\n"])
-        reading = read_mail(broken)
-        assert reading.head.subject == "of junk", at
-        assert reading.head.sender
-        assert reading.head.sender.address == "kim@x.test"
-        assert reading.text.strip() == "body"
-        assert not reading.head.parse_failed
+    for index in range(len(lines)):
+        broken = b"".join([trace, *lines[:index], stray, *lines[index:], b"\r\n<p>body</p>\r\n"])
+        message = read_mail(broken)
+        assert message.head.subject == "of junk", index
+        assert message.head.sender
+        assert message.head.sender.address == "kim@x.test"
+        assert message.text.strip() == "body"
+        assert not message.head.parse_failed
 
 
-def test_the_same_holds_for_parts() -> None:
+def test_a_stray_line_does_not_end_the_header_of_a_part() -> None:
     part = (
         b"--x\r\nContent-Type: text/html\r\nno field\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     )
@@ -79,9 +79,9 @@ def test_a_continuation_that_lost_its_white_space_still_counts() -> None:
         b"To: a@x.test,\r\nKim <b@x.test>,\r\n c@x.test\r\n"
         b"Content-Type: text/plain;\r\nformat=flowed;\r\ncharset=koi8-r\r\n\r\n\xf4\xc5\xcb\xd3\xd4"
     )
-    reading = read_mail(content)
-    assert [one.address for one in reading.head.to] == ["a@x.test", "b@x.test", "c@x.test"]
-    assert reading.text == "Текст"
+    message = read_mail(content)
+    assert [address.address for address in message.head.to] == ["a@x.test", "b@x.test", "c@x.test"]
+    assert message.text == "Текст"
 
 
 @given(
@@ -91,18 +91,18 @@ def test_a_continuation_that_lost_its_white_space_still_counts() -> None:
     st.integers(0, 30),
     st.sampled_from([b"\r\n", b"\n"]),
 )
-def test_a_header_within_a_mail_reads_as_it_does_alone(
+def test_a_header_within_a_mail_is_parsed_like_a_separate_header(
     lines: list[bytes], before: int, end: bytes
 ) -> None:
     alone = end.join(lines)
     within = b"x" * before + alone + b"\nZ: z\n\n"
-    one, other = read_header(alone), read_header(within, before, before + len(alone))
-    assert one.fields == other.fields
-    assert (one.body_start + before, one.complete) == (other.body_start, other.complete)
-    assert 0 <= one.body_start <= len(alone)
+    header, other = read_header(alone), read_header(within, before, before + len(alone))
+    assert header.fields == other.fields
+    assert (header.body_start + before, header.complete) == (other.body_start, other.complete)
+    assert 0 <= header.body_start <= len(alone)
 
 
-def test_a_header_without_an_end_is_read_within_its_limit() -> None:
+def test_a_header_without_an_end_is_parsed_up_to_its_limit() -> None:
     assert not read_head(b"A: b\r\n" * 200_000).message_id
     assert read_header(b"A: b\r\n" * 200_000).complete is False
     assert read_header(b"words without a field\r\n" * 100_000).complete is True

@@ -1,4 +1,4 @@
-"""Any octets are read, sane mail as the standard library reads it, hostile mail cheaply."""
+"""Any octets are parsed; valid mail as by the standard library; malicious mail at bounded cost."""
 
 import re
 import time
@@ -30,37 +30,37 @@ TOKENS = st.sampled_from(
         b"References: ", b"multipart/alternative", b"Content-Type: ",
     ]
 )  # fmt: skip
-MAILISH = st.lists(TOKENS | st.binary(max_size=4), max_size=60).map(b"".join)
+MAIL_LIKE = st.lists(TOKENS | st.binary(max_size=4), max_size=60).map(b"".join)
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=9)
 NAMES = WORDS.filter(lambda word: not set(word) & set("/\\"))
 LINES = st.lists(WORDS, min_size=1, max_size=5).map(" ".join)
 
 
-def texts_of(content: bytes) -> list[str]:
-    reading, words = read_mail(content), read_words(content)
-    head = reading.head
-    named = (*head.to, *head.cc, *head.reply_to, *((head.sender,) if head.sender else ()))
+def text_values(content: bytes) -> list[str]:
+    message, words = read_mail(content), read_words(content)
+    head = message.head
+    addresses = (*head.to, *head.cc, *head.reply_to, *((head.sender,) if head.sender else ()))
     return [
         head.subject, head.preview, head.message_id, *head.references, *head.in_reply_to,
-        reading.text, reading.html or "", words.text, *words.filenames,
-        *(text for one in named for text in (one.name, one.address)),
-        *(text for field in reading.headers for text in field),
-        *(text for one in reading.attachments for text in (one.filename, one.content_type)),
+        message.text, message.html or "", words.text, *words.filenames,
+        *(text for address in addresses for text in (address.name, address.address)),
+        *(text for field in message.headers for text in field),
+        *(text for file in message.attachments for text in (file.filename, file.content_type)),
     ]  # fmt: skip
 
 
-@given(st.binary(max_size=300) | MAILISH)
+@given(st.binary(max_size=300) | MAIL_LIKE)
 @example(b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x")
 @example(b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-")
 @settings(max_examples=600, deadline=None)
 def test_any_octets_are_read_into_clean_text(content: bytes) -> None:
-    assert [text for text in texts_of(content) if UNCLEAN.search(text)] == []
+    assert [text for text in text_values(content) if UNCLEAN.search(text)] == []
     head = read_head(content)
     assert head == read_mail(content).head
     assert len(head.preview) <= 200
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(head), type=type(head)) == head
-    for one in read_mail(content).attachments:
-        assert attachment(content, one.n)[0] == one
+    for file in read_mail(content).attachments:
+        assert attachment(content, file.n)[0] == file
 
 
 @given(
@@ -77,16 +77,16 @@ def test_sane_mail_reads_as_the_standard_library_reads_it(
     subject, name, text, html, files, cte, ends
 ) -> None:
     content = _composed(subject, name, text, html, files, cte, ends)
-    theirs = message_from_bytes(content, policy=policy.default)
-    ours = read_mail(content)
-    assert not ours.head.parse_failed
-    assert ours.head.subject == " ".join(str(theirs["subject"]).split())
-    assert ours.head.to[0].name == " ".join(theirs["to"].addresses[0].display_name.split())
+    expected = message_from_bytes(content, policy=policy.default)
+    message = read_mail(content)
+    assert not message.head.parse_failed
+    assert message.head.subject == " ".join(str(expected["subject"]).split())
+    assert message.head.to[0].name == " ".join(expected["to"].addresses[0].display_name.split())
     shown = text if text.strip() or html is None else to_text(html)
-    assert ours.text.split() == shown.split()
-    assert (ours.html is None) == (html is None)
-    assert [one.filename for one in ours.attachments] == [file for file, _ in files]
-    octets = [attachment(content, one.n)[1] for one in ours.attachments]
+    assert message.text.split() == shown.split()
+    assert (message.html is None) == (html is None)
+    assert [file.filename for file in message.attachments] == [name for name, _ in files]
+    octets = [attachment(content, file.n)[1] for file in message.attachments]
     assert octets == [data for _, data in files]
 
 
@@ -146,7 +146,7 @@ def test_hostile_mail_costs_seconds_at_most(content: bytes) -> None:
     assert time.process_time() - started_s < 20.0  # minutes, or the process, without the limits
 
 
-def test_limits_mark_what_they_cut_off() -> None:
+def test_a_mail_beyond_a_limit_is_marked_parse_failed() -> None:
     at_limit = HEADER + b"--x\r\n\r\na\r\n" * PARTS_MAX + b"--x--\r\n"
     beyond = HEADER + b"--x\r\n\r\na\r\n" * (PARTS_MAX + 1) + b"--x--\r\n"
     assert not read_head(at_limit).parse_failed
@@ -155,7 +155,7 @@ def test_limits_mark_what_they_cut_off() -> None:
     assert read_head(long_header).parse_failed
 
 
-def test_heads_are_bounded_whatever_the_header_says() -> None:
+def test_the_size_of_a_header_summary_is_limited() -> None:
     many = b", ".join(b'"%s" <%s@x>' % (b"n" * 300, b"a" * 300) for _ in range(200))
     content = b"".join(
         b"%s: %s\r\n" % (name, many) for name in (b"From", b"To", b"Cc", b"Reply-To")
@@ -170,7 +170,7 @@ def test_heads_are_bounded_whatever_the_header_says() -> None:
     assert len(msgspec.msgpack.encode(head)) < 48 * 1024
 
 
-def test_of_ids_beyond_the_bounds_the_last_are_kept() -> None:
+def test_beyond_the_limit_the_last_message_ids_are_kept() -> None:
     ids = [f"{n}{'x' * 200}@y" for n in range(100)]
     head = read_head(f"References: {' '.join(f'<{id_}>' for id_ in ids)}\r\n\r\n".encode())
     assert 20 <= len(head.references) < 60
@@ -183,7 +183,7 @@ def test_an_attachment_beyond_the_last_is_not_found() -> None:
             attachment(b"Subject: x\r\n\r\nhi", n)
 
 
-def test_dates_are_read_or_none() -> None:
+def test_dates() -> None:
     def date_ms(value: str) -> int | None:
         return read_head(f"Date: {value}\r\n\r\n".encode()).date_ms
 
@@ -194,8 +194,8 @@ def test_dates_are_read_or_none() -> None:
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\r"])
-def test_fields_are_unfolded_whatever_ends_their_lines(line_end: bytes) -> None:
-    """The line that mbox files put first is no field, and ` From : ` is one."""
+def test_fields_are_unfolded_with_any_line_end(line_end: bytes) -> None:
+    """The first line of a mailbox file is not a field; ` From : ` is a field."""
     lines = [b"From a@example.org Mon Jan  1", b" Subject\t: one", b"\ttwo", b"   ", b"From : x"]
     header = read_header(line_end.join([*lines, b"", b"body: no"]))
     assert header.fields == [("Subject", b"one\ttwo"), ("From", b"x")]
@@ -219,9 +219,9 @@ def alternative(plain: bytes, html: bytes) -> bytes:
 def test_a_blank_alternative_hides_nothing(blank: bytes) -> None:
     content = alternative(blank, b"<p>The invoice is due.</p>")
     assert read_head(content).preview == "The invoice is due."
-    reading = read_mail(content)
-    assert reading.text == "The invoice is due."
-    assert reading.html is not None
+    message = read_mail(content)
+    assert message.text == "The invoice is due."
+    assert message.html is not None
     assert "invoice" in read_words(content).text
     related = content.replace(
         b"Content-Type: text/html\r\n\r\n",
@@ -252,8 +252,8 @@ def test_words_of_the_html_that_the_plain_text_lacks_are_found() -> None:
     "source", [b"<html><body><p>hi", b" \r\n<!DOCTYPE HTML>\n<p>hi", b"\xef\xbb\xbf<HTML ><p>hi"]
 )
 def test_html_source_that_is_called_plain_text_is_read_as_html(source: bytes) -> None:
-    reading = read_mail(b"Content-Type: text/plain\r\n\r\n" + source)
-    assert reading.text == "hi"
-    assert reading.html is not None
+    message = read_mail(b"Content-Type: text/plain\r\n\r\n" + source)
+    assert message.text == "hi"
+    assert message.html is not None
     assert read_head(b"\r\n" + source).preview == "hi"
     assert read_mail(b"\r\nOf <html> I know nothing").html is None

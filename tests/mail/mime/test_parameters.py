@@ -1,4 +1,4 @@
-"""Content-Type and Content-Disposition as senders write them."""
+"""Content-Type and Content-Disposition, valid and malformed."""
 
 import pytest
 from hypothesis import given
@@ -37,8 +37,8 @@ from mail.mime.parameters import parse_parameterized_field
     ],
 )  # fmt: skip
 def test_values_and_parameters(written: str, value: str, parameters: dict[str, str]) -> None:
-    found = parse_parameterized_field(written)
-    assert (found.value, dict(found.parameters)) == (value, parameters)
+    field = parse_parameterized_field(written)
+    assert (field.value, dict(field.parameters)) == (value, parameters)
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_values_and_parameters(written: str, value: str, parameters: dict[str, s
 )
 def test_names_of_files(written: str, name: str) -> None:
     content = f"Content-Type: a/b\r\nContent-Disposition: attachment; {written}\r\n\r\nx"
-    assert [one.filename for one in read_mail(content.encode()).attachments] == [name]
+    assert [file.filename for file in read_mail(content.encode()).attachments] == [name]
 
 
 @given(st.text("ab=;*0'%\"\\() \t,é/", max_size=60))
-def test_whatever_is_written_is_read(written: str) -> None:
-    found = parse_parameterized_field(written)
-    assert found.value == found.value.strip().lower()
-    assert all(isinstance(text, str) for text in found.parameters.values())
+def test_any_text_is_parsed(written: str) -> None:
+    field = parse_parameterized_field(written)
+    assert field.value == field.value.strip().lower()
+    assert all(isinstance(text, str) for text in field.parameters.values())
 
 
-def test_what_a_comment_hid_is_found_in_the_mail() -> None:
+def test_fields_with_comments_are_used_in_a_mail() -> None:
     content = (
         b"Content-Type: text/html (rich); charset=iso-8859-2 (Latin 2)\r\n"
         b"Content-Transfer-Encoding: quoted-printable (safe)\r\n\r\n<p>za=BF=F3=B3=E6</p>"

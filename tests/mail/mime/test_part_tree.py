@@ -1,4 +1,4 @@
-"""The walk finds the parts of a mail, and no mail costs more than its size explains."""
+"""Part tree: time and memory are linear in the size of the mail."""
 
 import tracemalloc
 
@@ -11,7 +11,7 @@ MULTIPART = b'Content-Type: multipart/mixed; boundary="%s"\r\n\r\n'
 SIZES = (50_000, 100_000, 200_000)
 
 
-def filled(before: bytes, piece: bytes, after: bytes, size_bytes: int) -> bytes:
+def repeated(before: bytes, piece: bytes, after: bytes, size_bytes: int) -> bytes:
     return before + piece * (size_bytes // len(piece)) + after
 
 
@@ -30,13 +30,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_walk_is_linear(name: str) -> None:
-    assert_linear(lambda n: filled(*HOSTILE[name], n), read_head, SIZES)
+def test_the_walk_takes_linear_time(name: str) -> None:
+    assert_linear(lambda n: repeated(*HOSTILE[name], n), read_head, SIZES)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_walk_takes_a_small_multiple_of_the_mail(name: str) -> None:
-    mail = filled(*HOSTILE[name], 2_000_000)
+def test_the_walk_takes_memory_linear_in_the_mail(name: str) -> None:
+    mail = repeated(*HOSTILE[name], 2_000_000)
     tracemalloc.start()
     try:
         read_mail(mail)
@@ -51,7 +51,7 @@ def deep(levels: int, filler: bytes) -> bytes:
     return MULTIPART % b"b0" + b"".join(parts) + filler
 
 
-def test_big_mails_of_many_levels_are_read_within_the_budget() -> None:
+def test_large_mails_with_many_levels_are_parsed_within_the_limits() -> None:
     big = deep(90, b"x\r\n" * 1_000_000)
     assert read_head(big).parse_failed
     assert not read_head(deep(90, b"x\r\n")).parse_failed

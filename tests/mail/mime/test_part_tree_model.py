@@ -1,4 +1,4 @@
-"""Trees that a test made are found again: nested multiparts, broken headers, odd boundaries."""
+"""Part tree against a model: generated nested multiparts, malformed headers, unusual boundaries."""
 
 import base64
 import binascii
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mail.mime.part_tree import walk_tree
 from mail.mime.parts import MimePart
 
-# What stands around a leaf's fields: nothing, or what senders and gateways put there.
-JUNK = st.sampled_from(
+# Text around the fields of a leaf: none, or text that senders and gateways add.
+STRAY_LINES = st.sampled_from(
     [b"", b"no field\r\n", b">From a b\r\n", b"\xef\xbb\xbf", b"X-A: b\r\n c\r\n"]
 )
 TYPES = st.sampled_from(["%s", "%s (a; comment)", "(a)%s", "%s;"])
@@ -30,7 +30,7 @@ def leaves(draw: st.DrawFn) -> tuple[bytes, object]:
     parameter = f'; name="{name}"' if name else ""
     written = (draw(TYPES) % kind).rstrip(";") + parameter
     header = b"Content-Type: %b\r\n%bContent-Transfer-Encoding: %b (x)\r\n" % (
-        written.encode(), draw(JUNK), encoding.encode()
+        written.encode(), draw(STRAY_LINES), encoding.encode()
     )  # fmt: skip
     body = ENCODERS[encoding](data).replace(b"\n", b"\r\n")
     return header + b"\r\n" + body, (kind, name, data)
@@ -48,7 +48,7 @@ def mails(draw: st.DrawFn, depth: int = 3) -> tuple[bytes, object]:
     header = b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n' % boundary.encode()
     body = b"".join(delimiter + blank + b"\r\n" + part for part, _ in parts)
     return header + draw(st.sampled_from([b"", b"preamble"])) + body + delimiter + end, [
-        made for _, made in parts
+        tree for _, tree in parts
     ]
 
 
@@ -60,23 +60,23 @@ def described(part: MimePart) -> object:
 
 @given(mails(), st.sampled_from([b"Subject: s\r\n", b"", b"From a b\r\nSubject: s\r\n"]))
 @settings(max_examples=150, deadline=None)
-def test_the_tree_that_was_made_is_found(mail: tuple[bytes, object], before: bytes) -> None:
-    content, made = mail
-    assert described(walk_tree(before + content).root) == made
+def test_a_generated_tree_is_parsed(mail: tuple[bytes, object], before: bytes) -> None:
+    content, tree = mail
+    assert described(walk_tree(before + content).root) == tree
 
 
 @given(mails())
 @settings(max_examples=60, deadline=None)
-def test_there_are_as_many_parts_as_the_standard_library_finds(
+def test_the_number_of_parts_equals_that_of_the_standard_library(
     mail: tuple[bytes, object],
 ) -> None:
     content, _ = mail
-    theirs = [one for one in message_from_bytes(content).walk() if not one.is_multipart()]
-    if any(one.defects for one in message_from_bytes(content).walk()):
-        return  # it ends a header where ours does not
-    ours, waiting = [], [walk_tree(content).root]
-    while waiting:
-        part = waiting.pop()
-        waiting += reversed(part.children)
-        ours += [] if part.children else [part]
-    assert len(ours) == len(theirs)
+    expected = [part for part in message_from_bytes(content).walk() if not part.is_multipart()]
+    if any(part.defects for part in message_from_bytes(content).walk()):
+        return  # the standard library ends such a header elsewhere
+    leaves_found, stack = [], [walk_tree(content).root]
+    while stack:
+        part = stack.pop()
+        stack += reversed(part.children)
+        leaves_found += [] if part.children else [part]
+    assert len(leaves_found) == len(expected)

@@ -1,7 +1,7 @@
-"""Writes tests/corpus/*.eml: mails broken in the ways that real ones are. Run it to change them.
+"""Write tests/corpus/*.eml: malformed mails as real senders produce them. Run it to change them.
 
-They are kept as files too, so that a reader sees octets and a change of this script shows as a
-change of mails: tests/mail/mime/test_corpus.py compares.
+The mails are also committed as files, so that a change of this script is visible as a change of
+mails: tests/mail/mime/test_corpus.py compares both.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""What is shown of a hit: the right words marked, and nothing that could run."""
+"""Search snippets: the matching words are marked, and the text is escaped."""
 
 import html
 import re
@@ -13,15 +13,15 @@ from mail.query.matcher import has_words
 from mail.query.parser import parse
 from mail.query.tokenizer import tokens
 from mail.query.tree import QueryContext, WordsNode
-from tests.support.query_trees import SAID, WORDS, trees
+from tests.support.query_trees import SAMPLES, WORDS, trees
 
 
-def marker(query: str) -> Highlighter:
+def highlighter(query: str) -> Highlighter:
     return Highlighter(parse(query, QueryContext(now_ms=0)).node)
 
 
 def preview(query: str, body: str) -> str | None:
-    return marker(query).highlight("", body).preview
+    return highlighter(query).highlight("", body).preview
 
 
 @pytest.mark.parametrize(
@@ -53,38 +53,40 @@ def test_matches_are_marked_and_text_is_escaped(query, body, expected):
 
 
 def test_a_preview_is_short_and_begins_at_a_word_before_the_match():
-    found = preview("needle", "lorem ipsum " * 500 + "needle" + " dolor sit" * 500)
-    assert re.match(r"(lorem|ipsum) ", found)
-    assert "ipsum <mark>needle</mark> dolor" in found
-    assert len(found) <= PREVIEW_MAX_CHARS + len("<mark></mark>")
+    snippet = preview("needle", "lorem ipsum " * 500 + "needle" + " dolor sit" * 500)
+    assert re.match(r"(lorem|ipsum) ", snippet)
+    assert "ipsum <mark>needle</mark> dolor" in snippet
+    assert len(snippet) <= PREVIEW_MAX_CHARS + len("<mark></mark>")
 
 
-def test_what_stands_far_behind_is_not_looked_at():
+def test_text_beyond_the_limit_is_not_examined():
     assert preview("late", "x " * EXAMINED_CHARS + "late") is None
 
 
-@given(trees(WORDS), st.lists(st.sampled_from([*SAID, "<b>", "&amp;", "\n"]) | st.text(max_size=9)))
-def test_whatever_is_marked_stands_in_the_text(node, parts):
+@given(
+    trees(WORDS), st.lists(st.sampled_from([*SAMPLES, "<b>", "&amp;", "\n"]) | st.text(max_size=9))
+)
+def test_marked_text_is_part_of_the_body(node, parts):
     body = " ".join(parts)
-    found = Highlighter(node).highlight(body, body)
-    for shown in filter(None, (found.subject, found.preview)):
-        plain = html.unescape(re.sub("</?mark>", "", shown))
+    highlights = Highlighter(node).highlight(body, body)
+    for text in filter(None, (highlights.subject, highlights.preview)):
+        plain = html.unescape(re.sub("</?mark>", "", text))
         assert plain.strip() in re.sub(r"\s+", " ", body)
-        assert "<" not in re.sub("</?mark>", "", shown)
-        assert shown.count("<mark>") == shown.count("</mark>") > 0
+        assert "<" not in re.sub("</?mark>", "", text)
+        assert text.count("<mark>") == text.count("</mark>") > 0
 
 
-@given(WORDS, st.lists(st.sampled_from(SAID), max_size=8).map(" ".join))
-def test_words_are_marked_where_they_are_found(words, body):
-    asked = WordsNode(words.pieces, None, words.prefix)
-    found = has_words(asked, {"subject": [], "sender": [], "to": [], "cc": [], "filenames": [],
+@given(WORDS, st.lists(st.sampled_from(SAMPLES), max_size=8).map(" ".join))
+def test_a_text_has_marks_exactly_if_it_matches(words, body):
+    node = WordsNode(words.pieces, None, words.prefix)
+    matches = has_words(node, {"subject": [], "sender": [], "to": [], "cc": [], "filenames": [],
                               "body": tokens(body)})  # fmt: skip
-    assert (Highlighter(asked).highlight("", body).preview is not None) == found
+    assert (Highlighter(node).highlight("", body).preview is not None) == matches
 
 
 def test_a_page_of_long_texts_takes_a_bounded_time():
-    """Fifty texts of the worst kind; the bound is far above what any machine needs."""
-    marking, began_s = marker("한국 국어"), time.process_time()
+    """Fifty texts of the most expensive kind; the limit is generous for any machine."""
+    page, began_s = highlighter("한국 국어"), time.process_time()
     for _ in range(50):
-        marking.highlight("x" * 998, "한국 e\u0301 " * 40_000)
+        page.highlight("x" * 998, "한국 e\u0301 " * 40_000)
     assert time.process_time() - began_s < 10

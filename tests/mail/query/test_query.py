@@ -25,17 +25,17 @@ from mail.query.tree import (
 )
 from mail.query.values import age_ms, moment_ms, size_bytes, zone_of
 from tests.contracts.search_cases import at
-from tests.support.query_trees import LASTING, PASSING, WORDS, trees
+from tests.support.query_trees import FIXED_FACTS, ROW_FACTS, WORDS, trees
 
 NOW_MS = at(2026, 3, 31, 12)
-ASKER = QueryContext(
+CONTEXT = QueryContext(
     now_ms=NOW_MS, folders={"inbox": ("inbox",), "projects": ("f1", "f2"), "grosse": ("f3",)}
 )
 A, B, C = WordsNode(("a",)), WordsNode(("b",)), WordsNode(("c",))
 
 
 def read(query: str):
-    return parse(query, ASKER).node
+    return parse(query, CONTEXT).node
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def read(query: str):
         ("after:1970-01-01T00:00:00.0015z", Not(ReceivedBefore(1))),
     ],
 )
-def test_what_a_query_means(query, expected):
+def test_query_trees(query, expected):
     assert read(query) == expected
 
 
 @pytest.mark.parametrize(
-    ("query", "position", "names"),
+    ("query", "position", "detail"),
     [
         ("", 0, "no word"),
         (" \t", 0, "no word"),
@@ -151,14 +151,14 @@ def test_what_a_query_means(query, expected):
         ("x " * (TERMS_MAX + 1), 2 * TERMS_MAX, str(TERMS_MAX)),
     ],
 )
-def test_what_cannot_be_read_says_where_and_why(query, position, names):
+def test_a_malformed_query_is_refused_with_position_and_detail(query, position, detail):
     with pytest.raises(BadQuery) as caught:
         read(query)
     assert caught.value.position == position
-    assert names in caught.value.detail
+    assert detail in caught.value.detail
 
 
-def test_the_limits_themselves_are_taken():
+def test_a_query_at_the_limits_is_accepted():
     distinct = " ".join(f"x{n}" for n in range(TERMS_MAX))
     assert len(list(leaves(read(distinct)))) == TERMS_MAX
     assert read("x" * QUERY_MAX_CHARS)
@@ -183,15 +183,15 @@ def test_any_query_is_read_or_refused_within_itself(query):
     else:
         assert simplified(node) == node
         assert all(phrase(leaf)[0] for leaf in leaves(node) if isinstance(leaf, WordsNode))
-        again = format_query(node)
-        if len(again) <= QUERY_MAX_CHARS:
-            assert read(again) == node
+        text = format_query(node)
+        if len(text) <= QUERY_MAX_CHARS:
+            assert read(text) == node
 
 
-@given(trees(WORDS | LASTING | PASSING))
-def test_a_tree_that_is_written_down_is_read_as_it_was(node):
-    asker = QueryContext(now_ms=NOW_MS)
-    assert parse(format_query(node), asker).node == node
+@given(trees(WORDS | FIXED_FACTS | ROW_FACTS))
+def test_a_formatted_tree_is_parsed_to_the_same_tree(node):
+    context = QueryContext(now_ms=NOW_MS)
+    assert parse(format_query(node), context).node == node
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,13 @@ def test_a_tree_that_is_written_down_is_read_as_it_was(node):
         ("2026-11", "Europe/Berlin", at(2026, 10, 31, 23)),
         ("2026", "Asia/Seoul", at(2025, 12, 31, 15)),
         ("2026-07-01", "America/New_York", at(2026, 7, 1, 4)),
-        ("2025-09-07", "America/Santiago", at(2025, 9, 7, 4)),  # it has no midnight
+        ("2025-09-07", "America/Santiago", at(2025, 9, 7, 4)),  # a day without a midnight
         ("0001-01-01", "Asia/Seoul", None),
         ("0000-01-01", "UTC", None),
         ("2026-13", "UTC", None),
     ],
 )
-def test_a_day_begins_at_its_zones_midnight(text, zone, expected):
+def test_a_day_begins_at_midnight_in_its_time_zone(text, zone, expected):
     assert moment_ms(text, zone_of(zone)) == expected
 
 
@@ -226,7 +226,7 @@ def test_a_day_begins_at_its_zones_midnight(text, zone, expected):
         ("7h", "UTC", None),
     ],
 )
-def test_ages_go_by_the_calendar(age, zone, expected):
+def test_ages_are_counted_by_the_calendar(age, zone, expected):
     assert age_ms(age, NOW_MS, zone_of(zone)) == expected
 
 
@@ -240,6 +240,6 @@ def test_sizes():
     "name",
     ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Europe", "x" * 65, "a\0b", "é"],
 )
-def test_a_zone_that_is_none_is_refused(name):
+def test_an_unknown_time_zone_is_refused(name):
     with pytest.raises(Refused):
         zone_of(name)

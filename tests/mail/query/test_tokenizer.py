@@ -42,11 +42,11 @@ def test_ascii_alone_is_cut_at_everything_but_letters_and_digits(text):
 
 
 @given(st.text())
-def test_a_token_is_bounded_and_safe_to_join_and_to_quote(text):
+def test_a_token_is_limited_and_safe_to_join_and_to_quote(text):
     for token in tokens(text):
         assert 1 <= len(token) <= TOKEN_MAX_CHARS
         assert all(c.isalnum() if c.isascii() else not c.isspace() for c in token)
-        assert "\ue000" not in token  # what marks owners in the embedded index
+        assert "\ue000" not in token  # marks the owner in the embedded index
         token.encode()
 
 
@@ -62,7 +62,7 @@ def test_a_long_text_is_folded_as_its_words_are(words):
     assert tokens(text * many) == tokens(text) * many
 
 
-def test_what_stands_behind_the_bound_is_not_read():
+def test_text_beyond_the_limit_has_no_tokens():
     assert tokens("x " * TEXT_MAX_CHARS + "late")[-1] == "x"
     assert len(tokens("\ufdfa" * TEXT_MAX_CHARS)) < TEXT_MAX_CHARS
 
@@ -71,7 +71,7 @@ def test_what_stands_behind_the_bound_is_not_read():
     "unit", ["\u0300\u0316", "\u0e38\u3099", "\ufdfa", "a", "ㅋ", "\u00c5\u0323"]
 )
 def test_hostile_runs_take_no_quadratic_time(unit):
-    """Whole, they would take a minute; the bound is far above what any machine needs."""
+    """Folded at once, a run would take a minute; the limit is generous for any machine."""
     began_s = time.process_time()
     tokens(unit * (TEXT_MAX_CHARS // len(unit)))
     assert time.process_time() - began_s < 10

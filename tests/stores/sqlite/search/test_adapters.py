@@ -13,7 +13,7 @@ from mail.query.tree import Query
 from stores.memory.search_index import MemorySearchIndex
 from tests.contracts.search_cases import document, row
 from tests.contracts.search_index import SearchIndexContract, hits
-from tests.support.query_trees import DOCUMENT, LASTING, PASSING, ROW, WORDS, trees
+from tests.support.query_trees import DOCUMENT, FIXED_FACTS, ROW, ROW_FACTS, WORDS, trees
 
 users = itertools.count()
 
@@ -36,7 +36,7 @@ class TestSqliteSearchIndex(SearchIndexContract):
 @given(
     steps=st.lists(DOCUMENT | st.sampled_from("abcdef"), max_size=10),
     rows=st.lists(ROW, min_size=6, max_size=6),
-    nodes=st.lists(trees(WORDS | LASTING | PASSING), min_size=1, max_size=4),
+    nodes=st.lists(trees(WORDS | FIXED_FACTS | ROW_FACTS), min_size=1, max_size=4),
 )
 async def test_both_find_what_matches_by_definition(fts, steps, rows, nodes):
     user, memory, kept = f"user{next(users)}", MemorySearchIndex(), {}
