@@ -1,8 +1,8 @@
-"""The long run: `make chaos SEEDS=200 [FROM=1] [FROZEN=60] [ROUNDS=4]`.
+"""Long chaos run: `make chaos SEEDS=200 [FROM=1] [FROZEN=60] [ROUNDS=4]`.
 
-Each seed is a line of RESULTS/seeds.jsonl as soon as it is done, and is not done again with the
-same ROUNDS and FROZEN unless it failed. One that fails says so with its plan and keeps the logs in
-RESULTS/logs/SEED. The table at the end is over the last line of each.
+Each seed adds a line to RESULTS/seeds.jsonl when it is finished. A later run with the same ROUNDS
+and FROZEN repeats only failed seeds. A failed seed prints its plan, and its logs are copied to
+RESULTS/logs/SEED. The table at the end covers the last line of each seed.
 """
 
 import argparse
@@ -14,25 +14,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .plan import impossible, long_plan, told
+from .plan import description, impossible, long_plan
 from .table import by_fault, verdict
 from .trial import Report, trial
 
-Key = tuple[Any, ...]  # seed, rounds, seconds of frost
+Key = tuple[Any, ...]  # seed, rounds, seconds that frozen processes stay frozen
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the stack too
-    asked = arguments()
-    done = read(asked.results)
-    print(f"results: {lines(asked.results).resolve()}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exit also stops the stack
+    options = arguments()
+    done = read_results(options.results)
+    print(f"results: {results_file(options.results).resolve()}", flush=True)
     for why in impossible():
         print(f"not tried here: {why}", flush=True)
-    for seed in range(asked.first, asked.first + asked.seeds):
-        key = (seed, asked.rounds, asked.frozen)
+    for seed in range(options.first, options.first + options.seeds):
+        key = (seed, options.rounds, options.frozen)
         if key not in done or done[key]["findings"]:
-            done[key] = one(seed, asked)
-            with lines(asked.results).open("a") as file:
+            done[key] = run_seed(seed, options)
+            with results_file(options.results).open("a") as file:
                 file.write(json.dumps(done[key]) + "\n")
         print(verdict(done[key]), flush=True)
     print(by_fault(done.values()))
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    """As `make` passes them on, whose names the messages use."""
+    """Parse the arguments that `make` passes; messages use the names of the make variables."""
     parser = argparse.ArgumentParser(
         prog="chaos", usage="make chaos SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4"
     )
@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
 
 
 def bounded(kind: type[int] | type[float], least: int, most: int) -> Callable[[str], float]:
-    """A number within the bounds, or a sentence; `nan` is in none."""
+    """Return an argument type for numbers within the bounds, which exclude `nan`."""
 
     def read_number(text: str) -> float:
         try:
@@ -69,30 +69,30 @@ def bounded(kind: type[int] | type[float], least: int, most: int) -> Callable[[s
     return read_number
 
 
-def one(seed: int, asked: argparse.Namespace) -> dict[str, Any]:
-    """The seed's report; a run that could not be finished is a finding."""
-    plan = long_plan(seed, rounds=asked.rounds, frozen_s=asked.frozen)
+def run_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one seed and return its report; a run that cannot be finished is a finding."""
+    plan = long_plan(seed, rounds=options.rounds, frozen_s=options.frozen)
     report = Report(seed)
     try:
-        trial(report, plan, logs=asked.results / "logs" / str(seed))
-    except Exception as error:  # noqa: BLE001 whatever broke, the next seed is another stack
+        trial(report, plan, logs=options.results / "logs" / str(seed))
+    except Exception as error:  # noqa: BLE001 the next seed runs on a new stack
         traceback.print_exc()
         report.findings.append(f"not finished: {error}")
     if report.findings:
-        print(told(seed, plan), *report.findings, sep="\n", flush=True)
-    return report.plain() | {"asked": [asked.rounds, asked.frozen]}
+        print(description(seed, plan), *report.findings, sep="\n", flush=True)
+    return report.plain() | {"asked": [options.rounds, options.frozen]}
 
 
-def lines(results: Path) -> Path:
+def results_file(results: Path) -> Path:
     results.mkdir(parents=True, exist_ok=True)
     return results / "seeds.jsonl"
 
 
-def read(results: Path) -> dict[Key, dict[str, Any]]:
-    """The last line of each seed, by what was asked for."""
-    if not lines(results).exists():
+def read_results(results: Path) -> dict[Key, dict[str, Any]]:
+    """Return the last line of each seed, by seed and options."""
+    if not results_file(results).exists():
         return {}
-    rows = map(json.loads, lines(results).read_text().splitlines())
+    rows = map(json.loads, results_file(results).read_text().splitlines())
     return {(row["seed"], *row.get("asked", ())): row for row in rows}
 
 

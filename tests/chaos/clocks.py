@@ -1,9 +1,9 @@
-"""Wall clocks of single processes, set by Debian's libfaketime while they run.
+"""Wall clocks of single processes, changed at run time by libfaketime (Debian package faketime).
 
-The stack is started by a Python of its own: a folder that looks like a virtual environment, whose
-`bin/python` loads the library into each role and names a file that says how far its clock is off.
-Monotonic clocks stay as they are. Each look at a clock costs more with the library, so it is
-loaded only where a plan sets a clock.
+The stack is started by a special Python: a folder that looks like a virtual environment, whose
+`bin/python` loads the library into each role and names a file with the offset of its clock.
+Monotonic clocks are not changed. The library makes reading a clock slower, so it is loaded only if
+a plan sets a clock.
 """
 
 import os
@@ -24,7 +24,7 @@ exec -a "$0" {python} "$@"
 
 
 def why_not() -> str | None:
-    """Why clocks cannot be set here; None: they can."""
+    """Return the reason why clocks cannot be set on this machine; None: they can."""
     return None if _library() else "libfaketime is not installed (Debian package faketime)"
 
 
@@ -34,7 +34,7 @@ def _library() -> Path | None:
 
 
 class Clocks:
-    """The clocks of one stack. `python` starts it; roles read their offset once a second."""
+    """The clocks of one stack, which `python` must start. Roles read their offset every second."""
 
     def __init__(self, folder: Path, roles: tuple[str, ...]) -> None:
         self._folder = folder / "clocks"
@@ -53,7 +53,7 @@ class Clocks:
         self.python.chmod(self.python.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
     def set(self, role: str, offset_s: int) -> None:
-        """From within a second on the role's wall clock is so far ahead."""
+        """Set the wall clock of a role `offset_s` seconds ahead; effective within a second."""
         path = self._folder / role
         path.write_text(f"{offset_s:+d}\n")
         path.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Backups that are made during a run, and whether a stack restored from one is whole."""
+"""Backups taken during a run, and the check that a stack restored from a backup is complete."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,34 +12,36 @@ from .proof import wait_until_drained
 
 
 @dataclass(slots=True)
-class Copies:
-    """Below `folder`. `accepted`: ids of the mails that had their 250 before the last one began."""
+class Backups:
+    """Backups in `folder`. `accepted`: ids of mails accepted before the last backup began."""
 
     folder: Path
     load: Load | None = None
     accepted: set[str] = field(default_factory=set)
     last: Path | None = None
 
-    def make(self, world: World) -> None:
+    def take(self, world: World) -> None:
         assert self.load is not None
-        before = {one.mail_id for one in self.load.answers if one.outcome == "accepted"}
+        accepted = {
+            attempt.mail_id for attempt in self.load.attempts if attempt.outcome == "accepted"
+        }
         folder = self.folder / "backup"
         shutil.rmtree(folder, ignore_errors=True)
         world.cli("backup", str(folder), timeout_s=300)
-        self.last, self.accepted = folder, before
+        self.last, self.accepted = folder, accepted
 
     def findings(self) -> Iterator[str]:
-        """The last backup restored on ports of its own: nothing missing, nothing that differs."""
+        """Restore the last backup as a second stack; report missing mails and differences."""
         if self.last is None:
             return
-        again = World(self.folder / "restored", free_port_base())
-        again.cli("restore", str(self.last), timeout_s=300)
-        with started(again):
-            wait_until_drained(again)
+        restored = World(self.folder / "restored", free_port_base())
+        restored.cli("restore", str(self.last), timeout_s=300)
+        with started(restored):
+            wait_until_drained(restored)
             for command in (("audit", "--json"), ("verify", "--content")):
-                done = again.cli(*command, check=False, timeout_s=300)
+                done = restored.cli(*command, check=False, timeout_s=300)
                 if done.returncode != 0:
                     yield f"restored: {command[0]}: {done.stdout[-800:]}{done.stderr[-500:]}"
             for mail_id in sorted(self.accepted):
-                if again.cli("trace", mail_id, "--json", check=False).returncode != 0:
-                    yield f"restored: {mail_id} had its 250 before the backup and is unknown"
+                if restored.cli("trace", mail_id, "--json", check=False).returncode != 0:
+                    yield f"restored: {mail_id} was accepted before the backup and is unknown"

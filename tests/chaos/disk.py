@@ -1,10 +1,10 @@
-"""A disk of its own for a state folder: it can be filled, and its power can be cut.
+"""A separate disk for a state folder, which can be filled and whose power can be cut.
 
-An ext4 in a file on a loop device. The cut is the kernel's own (FS_IOC_SHUTDOWN without a flush of
-the journal, as file systems are tested with): from that instant nothing reaches the disk, all that
-was in memory only is gone, and the next mount replays the journal as after a real loss of power.
-Syncs go on to the file below, so their order is kept. `noauto_da_alloc` and a long `commit` take
-away the kindness by which ext4 writes out early what nobody synced.
+The disk is an ext4 file system in a file on a loop device. The power cut is FS_IOC_SHUTDOWN without
+a flush of the journal, which file system developers use for tests: from then on nothing reaches the
+disk, data that was only in memory is lost, and the next mount replays the journal as after a real
+power failure. Syncs are passed on to the file, so their order is kept. `noauto_da_alloc` and a long
+`commit` interval prevent ext4 from writing data early that no process has synced.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from pathlib import Path
 SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32), linux/fs.h
 NO_FLUSH = (2).to_bytes(4, "little")
 OPTIONS = "loop,noauto_da_alloc,commit=300"
-SIZE_MIB = 1536  # more than the gate's least free space by far
+SIZE_MIB = 1536  # far more than the free space that the intake gate requires
 
 
 class Disk:
@@ -38,24 +38,24 @@ class Disk:
         self.root.chmod(0o711)
 
     def fill(self) -> None:
-        """Until not a byte is left, as a stranger's runaway log would."""
-        with self._ballast.open("ab") as file, suppress(OSError):
+        """Fill the disk to the last byte, as the log of another program could."""
+        with self._filler.open("ab") as file, suppress(OSError):
             for size_bytes in (16 * 1024**2, 64 * 1024, 4096):
                 self._write(file.fileno(), b"x" * size_bytes)
 
-    def empty(self) -> None:
-        self._ballast.unlink(missing_ok=True)
+    def free(self) -> None:
+        self._filler.unlink(missing_ok=True)
 
     def cut_power(self) -> None:
-        """Nothing that is not on disk now will ever be; writers get EIO from here on."""
+        """Discard all data that is not on disk; writes fail with EIO from here on."""
         handle = os.open(self.root, os.O_RDONLY)
         try:
             fcntl.ioctl(handle, SHUTDOWN, NO_FLUSH)
         finally:
             os.close(handle)
 
-    def come_back(self) -> None:
-        """Mount it again; nobody may have anything open there."""
+    def restore_power(self) -> None:
+        """Mount the disk again; no process may have a file open on it."""
         self._unmount()
         self._mount()
 
@@ -64,7 +64,7 @@ class Disk:
         self._image.unlink()
 
     @property
-    def _ballast(self) -> Path:
+    def _filler(self) -> Path:
         return self.root / "ballast"
 
     @staticmethod
@@ -77,7 +77,7 @@ class Disk:
         _run("mount", "-o", OPTIONS, str(self._image), str(self.root))
 
     def _unmount(self) -> None:
-        """The last closer may still be on its way out."""
+        """Unmount, with retries: a process that used the disk may still be exiting."""
         for _ in range(100):
             with suppress(subprocess.CalledProcessError):
                 _run("umount", str(self.root))
@@ -88,7 +88,7 @@ class Disk:
 
 @cache
 def why_not() -> str | None:
-    """Why there can be no such disk on this machine; None when there can."""
+    """Return the reason why this machine cannot have such a disk; None: it can."""
     if os.geteuid() != 0:
         return "only root mounts a disk"
     if missing := [tool for tool in ("mkfs.ext4", "mount", "umount") if not shutil.which(tool)]:
@@ -107,15 +107,15 @@ def why_not() -> str | None:
 
 @contextmanager
 def disk(folder: Path) -> Iterator[Disk | None]:
-    """A disk in `folder`, or None where there can be none."""
+    """A disk in `folder`; None if this machine cannot have a disk."""
     if why_not():
         yield None
         return
-    mine = Disk(folder)
+    mounted = Disk(folder)
     try:
-        yield mine
+        yield mounted
     finally:
-        mine.close()
+        mounted.close()
 
 
 def _run(*argv: str) -> None:

@@ -1,4 +1,4 @@
-"""How each fault is made and undone. What has ended meanwhile is not looked for again."""
+"""Fault injection: how each fault begins and ends. Processes that have ended are ignored."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -11,27 +11,27 @@ from stack.state_folder import socket_path
 from tests.support.stack_world import World, eventually
 
 from .clocks import Clocks
-from .copies import Copies
+from .copies import Backups
 from .disk import Disk
 from .plan import EVERYTHING, SUPERVISOR, Fault
-from .wire import cut_off
+from .wire import blocked_port
 
 PORTS = {"ingress": 0, "api": 1, "kafka": 3}  # after the first of a World
 
 
 @dataclass(frozen=True, slots=True)
-class Saboteur:
-    """Does to `world` what a plan says."""
+class FaultInjector:
+    """Injects the faults of a plan into `world`."""
 
     world: World
     disk: Disk | None
     clocks: Clocks | None
-    copies: Copies
+    backups: Backups
 
     @contextmanager
-    def fault(self, fault: Fault) -> Iterator[None]:
-        """The fault stands within the block; afterwards it is mended."""
-        ways: dict[str, Callable[[str], Iterator[None]]] = {
+    def inject(self, fault: Fault) -> Iterator[None]:
+        """The fault lasts for the block, and is repaired afterwards."""
+        injections: dict[str, Callable[[str], Iterator[None]]] = {
             "killed": self._killed,
             "frozen": self._frozen,
             "cut off": self._cut_off,
@@ -40,34 +40,34 @@ class Saboteur:
             "clock set": lambda role: self._clock_set(role, fault.offset_s),
             "backed up": self._backed_up,
         }
-        yield from ways[fault.kind](fault.victim)
+        yield from injections[fault.kind](fault.victim)
 
     def _killed(self, victim: str) -> Iterator[None]:
-        for each in self._processes(victim):
-            _signal(each, signal.SIGKILL)
+        for process in self._processes(victim):
+            _signal(process, signal.SIGKILL)
         yield
         if victim in {SUPERVISOR, EVERYTHING}:
-            self._start_again()
+            self._start_stack()
 
     def _frozen(self, victim: str) -> Iterator[None]:
-        """With everything frozen the supervisor is too: a laptop's lid."""
-        frozen = [each for one in self._processes(victim) for each in (one, *_children(one))]
-        for each in frozen:
-            _signal(each, signal.SIGSTOP)
+        """`everything` includes the supervisor, as when a laptop sleeps."""
+        frozen = self._process_trees(victim)
+        for process in frozen:
+            _signal(process, signal.SIGSTOP)
         yield
-        for each in frozen:
-            _signal(each, signal.SIGCONT)
+        for process in frozen:
+            _signal(process, signal.SIGCONT)
 
     def _cut_off(self, victim: str) -> Iterator[None]:
         if victim in PORTS:
-            with cut_off(self.world.base + PORTS[victim]):
+            with blocked_port(self.world.base + PORTS[victim]):
                 yield
             return
         path = socket_path(self.world.home, victim)
         aside = path.with_suffix(".aside")
         path.rename(aside)
         yield
-        if path.exists():  # it was started again meanwhile
+        if path.exists():  # the engine was restarted during the fault
             aside.unlink()
         else:
             aside.rename(path)
@@ -77,46 +77,52 @@ class Saboteur:
         assert self.disk is not None
         self.disk.fill()
         yield
-        self.disk.empty()
+        self.disk.free()
 
     def _power_cut(self, victim: str) -> Iterator[None]:
-        """Promises made between the cut and the end of the processes count: none could be kept."""
+        """A mail accepted between the cut and the kill would be lost: nothing reaches the disk."""
         assert self.disk is not None
-        processes = self._processes(victim)
-        tree = [each for one in processes for each in (one, *_children(one))]
+        processes = self._process_trees(victim)
         self.disk.cut_power()
-        for each in tree:
-            _signal(each, signal.SIGKILL)
-        psutil.wait_procs(tree, timeout=20)
-        self.disk.come_back()
+        for process in processes:
+            _signal(process, signal.SIGKILL)
+        psutil.wait_procs(processes, timeout=20)
+        self.disk.restore_power()
         yield
-        self._start_again()
+        self._start_stack()
 
     def _clock_set(self, role: str, offset_s: int) -> Iterator[None]:
-        """A clock that is set while its process runs, and set back afterwards."""
+        """Set the clock of a running process, and set it back afterwards."""
         assert self.clocks is not None
         self.clocks.set(role, offset_s)
         yield
         self.clocks.set(role, 0)
 
     def _backed_up(self, victim: str) -> Iterator[None]:
-        """While everything goes on; what it holds is looked at when the run has ended."""
+        """Take a backup while the stack runs; it is checked after the run."""
         del victim
-        self.copies.make(self.world)
+        self.backups.take(self.world)
         yield
 
-    def _start_again(self) -> None:
-        """As an operator would: until the old one has let go of its folder, and once more."""
+    def _start_stack(self) -> None:
+        """Start the stack, with retries until the old supervisor has released its folder."""
         eventually(lambda: self.world.up().startswith("ready"), within_s=240, what="up")
 
     def _processes(self, victim: str) -> list[psutil.Process]:
-        """A process that is just being started again is waited for."""
+        """Return the processes of `victim`; wait for a process that is being restarted."""
         if victim == SUPERVISOR:
             return [psutil.Process(self.world.supervisor_pid())]
         if victim == EVERYTHING:
             pids = [self.world.supervisor_pid(), *self.world.pids().values()]
-            return [one for pid in pids if (one := _alive(pid)) is not None]
+            return [process for pid in pids if (process := _alive(pid)) is not None]
         return [eventually(lambda: _alive(self.world.pids().get(victim, 0)), what=victim)]
+
+    def _process_trees(self, victim: str) -> list[psutil.Process]:
+        return [
+            process
+            for parent in self._processes(victim)
+            for process in (parent, *_children(parent))
+        ]
 
 
 def _alive(pid: int) -> psutil.Process | None:

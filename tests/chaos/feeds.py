@@ -1,6 +1,6 @@
-"""Prints, for each user of the stack in the environment, what the store itself holds, as JSON.
+"""Print the journal of each user as the store holds it, as JSON, for the stack of the environment.
 
-A process of its own, as it becomes the state's owner for good.
+A separate process, because it switches permanently to the user that owns the state folder.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ async def feeds() -> dict[str, Any]:
 
 
 async def feed(store: MailStore, user_id: str) -> dict[str, Any]:
-    """Every `seq` of the journal in order, and the one in the state row."""
+    """Return every `seq` of the journal in order, and the `seq` of the state row."""
     seqs: list[int] = []
     while page := await store.journal(user_id, since_seq=seqs[-1] if seqs else 0, limit=PAGE):
         seqs += [entry.seq for entry in page]

@@ -1,11 +1,11 @@
-"""The mails of a run: each has a token in its subject by which it is known everywhere."""
+"""The mails of a run; each has a unique token in its subject."""
 
 import random
 from dataclasses import dataclass
 
 from tests.support.mails import compose, eicar, gtube
 
-WORD = "riverbank"  # in the text of every mail that is delivered, for search
+WORD = "riverbank"  # in the text of every delivered mail, for search
 OWNERS = tuple(f"{name}@postriver.test" for name in ("ann", "ben", "cho", "dee"))
 SCAM = "Dear Friend,\nthis is risk free, with a money back guarantee of one million US dollars.\n"
 FOLDER_OF = {"plain": "inbox", "big": "inbox", "junk": "junk", "virus": None, "spam": None}
@@ -13,11 +13,11 @@ FOLDER_OF = {"plain": "inbox", "big": "inbox", "junk": "junk", "virus": None, "s
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail to be sent. `folder`: where each owner must find it; None: in quarantine only."""
+    """A mail to send. `folder`: the folder it is delivered to; None: it must be in quarantine."""
 
     token: str
     kind: str
-    to: tuple[str, ...]  # as the sender writes them
+    to: tuple[str, ...]  # forward-paths
     data: bytes
 
     @property
@@ -32,7 +32,9 @@ class Mail:
 def next_mail(chance: random.Random, token: str) -> Mail:
     kind = chance.choices(("plain", "big", "junk", "virus", "spam"), weights=(70, 12, 8, 8, 2))[0]
     owners = chance.sample(OWNERS, chance.choice((1, 1, 1, 2, 3, 4)))
-    to = [one.replace("@", "+river@") if chance.random() < 0.1 else one for one in owners]
+    to = [
+        address.replace("@", "+river@") if chance.random() < 0.1 else address for address in owners
+    ]
     return Mail(token, kind, tuple(to), _data(chance, token, kind))
 
 

@@ -1,9 +1,9 @@
-"""What owners do while things break: mark, move, delete and restore mails, one or all, and whole
-folders.
+"""Actions of owners during the faults, and a model of the states that their mailboxes may have.
 
-One thread for all, so that their orders have an order. An order without an answer may have been
-carried out or not: from then on both are possible, until an answer settles it. An order to a large
-folder goes on behind later ones, chunk by chunk: what it is still to mark stays in doubt.
+Owners mark, move, delete and restore single mails, many mails and folders. One thread runs all
+actions, so that the requests have an order. A request without a response may or may not have been
+applied: the model then contains both states, until a later response excludes one. A request for a
+large folder is applied in chunks after later requests: its remaining changes stay possible.
 """
 
 import random
@@ -19,215 +19,226 @@ GONE = "gone"
 NO_CHANGE = frozenset({404, 409})
 NOT_DONE = frozenset({"not_found", "refused", "conflict"})
 OWN_FOLDERS = 3  # of one owner, at most
-LOOKED_AT = ("inbox", "inbox", "inbox", "junk", "trash")
-MANY = 500  # messages in one order
-Key = tuple[str, str]  # owner's address, token of the mail
+READ_FOLDERS = ("inbox", "inbox", "inbox", "junk", "trash")
+MANY = 500  # messages in one request
+Key = tuple[str, str]  # address of the owner, token of the mail
 Row = dict[str, Any]
-Places = set[str]
+PossibleFolders = set[str]
 
 
 @dataclass(slots=True)
-class OwnFolder:
+class FolderModel:
     names: set[str]
-    there: set[bool] = field(default_factory=lambda: {True})
+    exists: set[bool] = field(default_factory=lambda: {True})
 
 
 class Owner:
-    """One owner's mailbox as it may be now."""
+    """The mailbox of one owner, with all states that it may have."""
 
     def __init__(self, address: str, client: Client, chance: random.Random) -> None:
         self.address = address
-        self.places: dict[str, Places] = {}  # by token, of mails that were ordered about
+        self.places: dict[str, PossibleFolders] = {}  # by token
         self.keywords: dict[str, dict[str, set[bool]]] = {}  # by token
-        self.folders: dict[str, OwnFolder] = {}
-        self.names_in_doubt: set[str] = set()
-        self.being_read: set[str] = set()  # tokens of mails that an open order may mark yet
-        self.strange: list[str] = []
-        self.good_at_s: list[float] = []
+        self.folders: dict[str, FolderModel] = {}
+        self.uncertain_names: set[str] = set()
+        self.pending_read: set[str] = set()  # tokens of mails that an open request may still mark
+        self.contradictions: list[str] = []
+        self.success_at_s: list[float] = []
         self.done: Counter[str] = Counter()
         self._client = client
         self._chance = chance
         self._names = 0
 
     def act(self) -> None:
-        """One thing of many. OSError: no answer, or none that settles anything."""
+        """Run one random action. Raises OSError: no response, or an error response."""
         acts = {
-            self._mark: 6, self._move: 4, self._delete: 4, self._restore: 3, self._gather: 2,
-            self._clear: 1, self._empty: 1, self._make: 2, self._rename: 1, self._read: 2,
-            self._drop: 1,
+            self._mark: 6, self._move: 4, self._delete: 4, self._restore: 3, self._collect: 2,
+            self._delete_many: 1, self._empty_trash: 1, self._create_folder: 2, self._rename: 1,
+            self._mark_folder_read: 2, self._delete_folder: 1,
         }  # fmt: skip
         act = self._chance.choices(list(acts), weights=list(acts.values()))[0]
         act()
         self.done[act.__name__.strip("_")] += 1
 
-    def _pick(self, folder: str = "") -> tuple[str, Row] | None:
-        """A message from the folder, or from one that is looked at: its token and its row."""
-        own = [id_ for id_, it in self.folders.items() if it.there == {True}]
-        found = self._look(folder or self._chance.choice((*LOOKED_AT, *own)), limit=30)
-        return self._chance.choice(list(found.items())) if found else None
+    def _choose_message(self, folder: str = "") -> tuple[str, Row] | None:
+        """Return the token and row of a random message in `folder`, or in a random folder."""
+        own = [id_ for id_, model in self.folders.items() if model.exists == {True}]
+        rows = self._read_rows(folder or self._chance.choice((*READ_FOLDERS, *own)), limit=30)
+        return self._chance.choice(list(rows.items())) if rows else None
 
-    def _look(self, folder: str, *, limit: int) -> dict[str, Row]:
-        """The newest rows of a folder by token; each is known from here on."""
+    def _read_rows(self, folder: str, *, limit: int) -> dict[str, Row]:
+        """Return the newest rows of a folder by token, and add new mails to the model."""
         path = f"/v1/folders/{folder}/messages?limit={limit}"
         rows = self._client.call("GET", path)["messages"]
-        self.good_at_s.append(time.monotonic())
-        found = {row["subject"].rpartition(" ")[2]: row for row in rows}
-        for token in found:
+        self.success_at_s.append(time.monotonic())
+        rows_by_token = {row["subject"].rpartition(" ")[2]: row for row in rows}
+        for token in rows_by_token:
             if folder not in self.places.setdefault(token, {folder}):
-                self.strange.append(f"{token} is seen in {folder}, and was {self.places[token]}")
+                self.contradictions.append(
+                    f"{token} is in {folder}, possible are {self.places[token]}"
+                )
             self.keywords.setdefault(token, {"unread": {True}, "flagged": {False}})
-        return found
+        return rows_by_token
 
     def _mark(self) -> None:
-        if (found := self._pick()) is None:
+        if (message := self._choose_message()) is None:
             return
-        token, row = found
+        token, row = message
         change = {name: self._chance.random() < 0.5 for name in ("unread", "flagged")}
         before = {name: set(values) for name, values in self.keywords[token].items()}
         for name, value in change.items():
-            self.keywords[token][name].add(value)  # in doubt from here on
-        match self._asked("PATCH", f"/v1/messages/{row['id']}", change):
+            self.keywords[token][name].add(value)  # both values are possible from here on
+        match self._request("PATCH", f"/v1/messages/{row['id']}", change):
             case True:
                 self.keywords[token] = {name: {value} for name, value in change.items()}
-                if token in self.being_read:
+                if token in self.pending_read:
                     self.keywords[token]["unread"].add(False)
             case False:
                 self.keywords[token] = before
 
     def _move(self) -> None:
-        self._move_one(self._pick(), self._chance.choice(("archive", "inbox", *self.folders)))
+        self._move_one(
+            self._choose_message(), self._chance.choice(("archive", "inbox", *self.folders))
+        )
 
     def _restore(self) -> None:
-        """Out of the trash."""
-        self._move_one(self._pick("trash"), "inbox")
+        """Move a message from Trash to the inbox."""
+        self._move_one(self._choose_message("trash"), "inbox")
 
-    def _move_one(self, found: tuple[str, Row] | None, to: str) -> None:
-        if found is None:
+    def _move_one(self, message: tuple[str, Row] | None, to: str) -> None:
+        if message is None:
             return
-        token, row = found
+        token, row = message
         path, change = f"/v1/messages/{row['id']}", {"folder_ids": [to]}
-        self._ordered([token], lambda place: to if place != GONE else GONE, "PATCH", path, change)
+        self._request_move(
+            [token], lambda place: to if place != GONE else GONE, "PATCH", path, change
+        )
 
     def _delete(self) -> None:
-        """To the trash; from there and from junk for good."""
-        if (found := self._pick()) is None:
+        """Delete a message: move it to Trash, or destroy it in Trash and Junk."""
+        if (message := self._choose_message()) is None:
             return
-        token, row = found
-        self._ordered([token], _deleted, "DELETE", f"/v1/messages/{row['id']}")
+        token, row = message
+        self._request_move([token], _folder_after_delete, "DELETE", f"/v1/messages/{row['id']}")
 
-    def _gather(self) -> None:
-        """All of the inbox into a folder, which becomes large."""
-        if (folder := self._own()) is None:
+    def _collect(self) -> None:
+        """Move all messages of the inbox to one folder, which becomes large."""
+        if (folder := self._choose_folder()) is None:
             return
-        there = self._look("inbox", limit=MANY)
-        self._order_many(
-            there, lambda place: folder if place != GONE else GONE,
+        rows = self._read_rows("inbox", limit=MANY)
+        self._request_moves(
+            rows, lambda place: folder if place != GONE else GONE,
             "PATCH", "/v1/messages", {"folder_ids": [folder]},
         )  # fmt: skip
 
-    def _clear(self) -> None:
-        """Half of a folder at once: to the trash, from there and from junk for good."""
-        there = self._look(self._chance.choice((*LOOKED_AT, "archive")), limit=MANY)
-        some = self._chance.sample(list(there.items()), len(there) // 2)
-        self._order_many(dict(some), _deleted, "POST", "/v1/messages/delete", {})
+    def _delete_many(self) -> None:
+        """Delete half of the messages of a folder by one request."""
+        rows = self._read_rows(self._chance.choice((*READ_FOLDERS, "archive")), limit=MANY)
+        some = self._chance.sample(list(rows.items()), len(rows) // 2)
+        self._request_moves(dict(some), _folder_after_delete, "POST", "/v1/messages/delete", {})
 
-    def _empty(self) -> None:
-        """What may be in the trash or elsewhere may come there behind the order, and stay."""
+    def _empty_trash(self) -> None:
+        """Empty Trash. A message that may be in Trash may also arrive there later, and stay."""
         tokens = [token for token, places in self.places.items() if places == {"trash"}]
-        in_doubt = [it for it in self.places.values() if "trash" in it and it != {"trash"}]
+        in_doubt = [
+            places for places in self.places.values() if "trash" in places and places != {"trash"}
+        ]
         for places in in_doubt:
             places.add(GONE)
-        self._ordered(
+        self._request_move(
             tokens, lambda place: GONE if place == "trash" else place,
             "POST", "/v1/folders/trash/empty",
         )  # fmt: skip
 
-    def _make(self) -> None:
+    def _create_folder(self) -> None:
         if len(self.folders) >= OWN_FOLDERS:
             return
-        name = self._name()
-        self.names_in_doubt.add(name)
-        made = self._client.call("POST", "/v1/folders", {"name": name})
-        if "location" not in made:
-            self.names_in_doubt.discard(name)
-            self.folders[made["id"]] = OwnFolder({name})
+        name = self._new_name()
+        self.uncertain_names.add(name)
+        folder = self._client.call("POST", "/v1/folders", {"name": name})
+        if "location" not in folder:
+            self.uncertain_names.discard(name)
+            self.folders[folder["id"]] = FolderModel({name})
 
     def _rename(self) -> None:
-        if (folder := self._own()) is None:
+        if (folder := self._choose_folder()) is None:
             return
-        name, it = self._name(), self.folders[folder]
-        before = set(it.names)
-        it.names.add(name)
-        match self._asked("PATCH", f"/v1/folders/{folder}", {"name": name}):
+        name, model = self._new_name(), self.folders[folder]
+        before = set(model.names)
+        model.names.add(name)
+        match self._request("PATCH", f"/v1/folders/{folder}", {"name": name}):
             case True:
-                it.names = {name}
+                model.names = {name}
             case False:
-                it.names = before
+                model.names = before
 
-    def _read(self) -> None:
-        """All of a folder as read."""
-        if (folder := self._own()) is None:
+    def _mark_folder_read(self) -> None:
+        """Mark all messages of a folder as read."""
+        if (folder := self._choose_folder()) is None:
             return
-        there = [token for token, places in self.places.items() if folder in places]
-        for token in there:
+        tokens = [token for token, places in self.places.items() if folder in places]
+        for token in tokens:
             self.keywords[token]["unread"].add(False)
-        fresh = set(there) - self.being_read
-        self.being_read |= fresh
-        if self._asked("POST", f"/v1/folders/{folder}/read"):
-            self.being_read -= fresh
-            for token in there:
+        fresh = set(tokens) - self.pending_read
+        self.pending_read |= fresh
+        if self._request("POST", f"/v1/folders/{folder}/read"):
+            self.pending_read -= fresh
+            for token in tokens:
                 if self.places[token] == {folder}:
                     self.keywords[token]["unread"] = {False}
 
-    def _drop(self) -> None:
-        """Delete a folder; what lies in it goes to the trash."""
-        if (folder := self._own()) is None:
+    def _delete_folder(self) -> None:
+        """Delete a folder; its messages are moved to Trash."""
+        if (folder := self._choose_folder()) is None:
             return
         tokens = [token for token, places in self.places.items() if folder in places]
-        self.folders[folder].there.add(False)
-        done = self._ordered(
+        self.folders[folder].exists.add(False)
+        done = self._request_move(
             tokens, lambda place: "trash" if place == folder else place,
             "DELETE", f"/v1/folders/{folder}",
         )  # fmt: skip
         if done is not None:
-            self.folders[folder].there = {not done}
+            self.folders[folder].exists = {not done}
 
-    def _ordered(
+    def _request_move(
         self, tokens: Iterable[str], effect: Callable[[str], str], *asked: Any
     ) -> bool | None:
-        """An order that may change places; as `_asked`."""
-        before, after = self._doubt(tokens, effect)
-        done = self._asked(*asked)
+        """Send a request that may move messages; returns as `_request`."""
+        before, after = self._apply_to_model(tokens, effect)
+        done = self._request(*asked)
         if done is not None:
             self.places |= after if done else before
         return done
 
-    def _doubt(
+    def _apply_to_model(
         self, tokens: Iterable[str], effect: Callable[[str], str]
-    ) -> tuple[dict[str, Places], dict[str, Places]]:
-        """Places before and after an order; both are possible from here on."""
+    ) -> tuple[dict[str, PossibleFolders], dict[str, PossibleFolders]]:
+        """Return the folders before and after a request, and make both possible in the model."""
         before = {token: set(self.places[token]) for token in tokens}
         after = {token: set(map(effect, places)) for token, places in before.items()}
         self.places |= {token: before[token] | after[token] for token in before}
         return before, after
 
-    def _order_many(
+    def _request_moves(
         self, rows: dict[str, Row], effect: Callable[[str], str],
         method: str, path: str, body: dict[str, Any],
     ) -> None:  # fmt: skip
-        """An order to all of these, each of which has an outcome of its own."""
+        """Send one request for many messages; each message has an outcome of its own."""
         if not rows:
             return
-        before, after = self._doubt(rows, effect)
+        before, after = self._apply_to_model(rows, effect)
         ids = {row["id"]: token for token, row in rows.items()}
         answer = self._client.call(method, path, {"ids": list(ids), **body})
-        for one in answer["outcomes"]:
-            token = ids[one["id"]]
-            if one["outcome"] != "accepted":
-                self.places[token] = (before if one["outcome"] in NOT_DONE else after)[token]
+        for result in answer["outcomes"]:
+            token = ids[result["id"]]
+            if result["outcome"] != "accepted":
+                self.places[token] = (before if result["outcome"] in NOT_DONE else after)[token]
 
-    def _asked(self, method: str, path: str, body: object = None) -> bool | None:
-        """Whether it was carried out; None: it will be, or will be refused. OSError: in doubt."""
+    def _request(self, method: str, path: str, body: object = None) -> bool | None:
+        """Return whether the request was applied; None: it was accepted, and applied later or not.
+
+        Raises OSError: it may have been applied.
+        """
         try:
             answer = self._client.call(method, path, body)
         except Unwilling as error:
@@ -236,14 +247,14 @@ class Owner:
             raise
         return None if answer and "location" in answer else True
 
-    def _own(self) -> str | None:
-        there = [id_ for id_, it in self.folders.items() if it.there == {True}]
-        return self._chance.choice(there) if there else None
+    def _choose_folder(self) -> str | None:
+        folders = [id_ for id_, model in self.folders.items() if model.exists == {True}]
+        return self._chance.choice(folders) if folders else None
 
-    def _name(self) -> str:
+    def _new_name(self) -> str:
         self._names += 1
         return f"Box {self._names}"
 
 
-def _deleted(place: str) -> str:
+def _folder_after_delete(place: str) -> str:
     return GONE if place in {"trash", "junk", GONE} else "trash"

@@ -1,4 +1,4 @@
-"""What is done to a stack, when and for how long: all of it follows from a seed."""
+"""Plan of a chaos run: the faults, their times and durations, all derived from a seed."""
 
 import random
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ SUPERVISOR = "supervisor"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to whom.
+    """A kind of fault and its victim.
 
-    `kind` is killed, frozen, cut off, full, power cut, clock set or backed up; a clock is off by
-    `offset_s` for as long as the fault stands.
+    `kind` is killed, frozen, cut off, full, power cut, clock set or backed up. During the fault
+    "clock set" a clock is `offset_s` seconds ahead.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """After `wait_s` of quiet the fault stands for `for_s`."""
+    """A fault that begins after `wait_s` seconds and lasts `for_s` seconds."""
 
     fault: Fault
     wait_s: float
@@ -51,7 +51,7 @@ DISK = [Fault("full", "disk"), Fault("power cut", EVERYTHING)]
 
 
 def possible() -> dict[str, list[Fault]]:
-    """The faults that this machine lets us make, by kind; each kind is as likely as another."""
+    """Return the possible faults on this machine by kind; all kinds are equally likely."""
     cut = CUT_SOCKETS + (CUT_PORTS if wire.why_not() is None else [])
     kinds = {"killed": KILLED, "frozen": FROZEN, "cut off": cut, "backed up": BACKED_UP}
     kinds |= {} if clocks.why_not() else {"clock set": CLOCKS}
@@ -59,17 +59,17 @@ def possible() -> dict[str, list[Fault]]:
 
 
 def impossible() -> list[str]:
-    """What cannot be tried here, and why."""
+    """Return the kinds of faults that are not possible on this machine, with the reasons."""
     reasons = {
         "full, power cut": disk.why_not(),
         "cut off by port": wire.why_not(),
         "clock set": clocks.why_not(),
     }
-    return [f"{what}: {why}" for what, why in reasons.items() if why]
+    return [f"{kind}: {why}" for kind, why in reasons.items() if why]
 
 
 def long_plan(seed: int, *, rounds: int, frozen_s: float) -> list[Round]:
-    """`rounds` faults of any kind, for a run that takes its time."""
+    """Return `rounds` faults of any kind, for a long run."""
     chance = random.Random(seed)
     kinds = possible()
     chosen = [chance.choice(kinds[chance.choice(sorted(kinds))]) for _ in range(rounds)]
@@ -77,7 +77,7 @@ def long_plan(seed: int, *, rounds: int, frozen_s: float) -> list[Round]:
 
 
 def short_plan(seed: int) -> list[Round]:
-    """What every run of the tests can afford: two minutes, no clocks and no second stack."""
+    """Return a plan for every test run: two minutes, without clocks and without a second stack."""
     chance = random.Random(seed)
     kinds = possible()
     lasting = [*kinds["cut off"], *kinds.get("full", ())]
@@ -88,16 +88,16 @@ def short_plan(seed: int) -> list[Round]:
 
 
 def timed(fault: Fault, chance: random.Random, frozen_s: float) -> Round:
-    """A kill is done at once; the rest lasts."""
-    lasts = {
+    """Return the round of a fault, with random times; a kill has no duration."""
+    duration_s = {
         "frozen": frozen_s,
         "cut off": chance.uniform(4, 12),
         "full": chance.uniform(4, 10),
         "clock set": chance.uniform(8, 20),
     }
-    return Round(fault, chance.uniform(2, 5), lasts.get(fault.kind, 0.0))
+    return Round(fault, chance.uniform(2, 5), duration_s.get(fault.kind, 0.0))
 
 
-def told(seed: int, plan: Sequence[Round]) -> str:
-    lines = [f"seed {seed}", *(f"  {one}" for one in plan)]
+def description(seed: int, plan: Sequence[Round]) -> str:
+    lines = [f"seed {seed}", *(f"  {round_}" for round_ in plan)]
     return "\n".join([*lines, *(f"  not tried here: {why}" for why in impossible())])

@@ -1,6 +1,6 @@
-"""What must hold at the end of any run, whatever was done to the stack meanwhile.
+"""Invariants that must hold after every run, for any faults.
 
-Every check gives sentences; no sentence means that it holds.
+Each check yields one sentence per violation.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from tests.support import ROOT
 from tests.support.stack_world import Client, World, eventually
 
-from .load import Answer, Load
+from .load import Attempt, Load
 from .mails import WORD
 from .owning import GONE
 
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Findings:
-    """All mailboxes as their owners see them, by the token of each mail."""
+    """The mailboxes as the API shows them to their owners, by the token of each mail."""
 
     load: Load
     world: World
@@ -33,7 +33,7 @@ class Findings:
     folders: dict[str, list[tuple[str, Row]]] = field(default_factory=dict)
 
     def all(self) -> list[str]:
-        """Waits until the stack is at rest, then looks at everything."""
+        """Wait until the stack is idle, then run all checks."""
         wait_until_drained(self.world)
         self._read()
         checks = (
@@ -46,26 +46,33 @@ class Findings:
     def _read(self) -> None:
         for address, owner in self.owners.items():
             ids = [folder["id"] for folder in owner.call("GET", "/v1/folders")["folders"]]
-            here = [(folder, row) for folder in ids for row in owner.messages(folder)]
-            self.folders[address] = here
+            rows = [(folder, row) for folder in ids for row in owner.messages(folder)]
+            self.folders[address] = rows
             self.rows[address] = defaultdict(list)
-            for folder, row in here:
+            for folder, row in rows:
                 token = row["subject"].rpartition(" ")[2]
                 self.rows[address][token].append({**row, "folder": folder})
 
     def mails(self) -> Iterator[str]:
-        """Each mail exactly where it should be: there if it got 250, nowhere twice."""
-        for answer in self.load.answers:
+        """Each mail is in a possible folder: exactly once if it was accepted, else at most once."""
+        for attempt in self.load.attempts:
             for address in self.owners:
-                yield from self._one(answer, address, self.rows[address].get(answer.mail.token, []))
-        known = {answer.mail.token for answer in self.load.answers}
-        for address, found in self.rows.items():
-            yield from (f"{address} has {token}, sent by nobody" for token in found.keys() - known)
+                yield from self._check_mail(
+                    attempt, address, self.rows[address].get(attempt.mail.token, [])
+                )
+        known = {attempt.mail.token for attempt in self.load.attempts}
+        for address, tokens in self.rows.items():
+            yield from (
+                f"{address} has {token}, which was not sent" for token in tokens.keys() - known
+            )
 
-    def _one(self, answer: Answer, address: str, found: list[Row]) -> Iterator[str]:
-        mail, name = answer.mail, f"{answer.mail.kind} mail {answer.mail.token} {answer.mail_id}"
+    def _check_mail(self, attempt: Attempt, address: str, found: list[Row]) -> Iterator[str]:
+        mail, name = (
+            attempt.mail,
+            f"{attempt.mail.kind} mail {attempt.mail.token} {attempt.mail_id}",
+        )
         if address not in mail.owners:
-            yield from (f"{name} is {address}'s, who is no recipient" for _ in found)
+            yield from (f"{name} is in the mailbox of {address}, not a recipient" for _ in found)
         elif mail.folder is None:
             yield from (f"{name} was delivered to {address}" for _ in found)
         elif len(found) > 1:
@@ -73,26 +80,26 @@ class Findings:
         else:
             places = self.load.owners[address].places.get(mail.token, {mail.folder})
             place = found[0]["folder"] if found else GONE
-            if place not in places and (found or answer.outcome == "accepted"):
-                yield f"{name} got {answer.reply}; {address} has it in {place}, not in {places}"
+            if place not in places and (found or attempt.outcome == "accepted"):
+                yield f"{name} got {attempt.reply}; {address} has it in {place}, not in {places}"
 
     def quarantine(self) -> Iterator[str]:
         rows = self._cli("quarantine", "list", "--json", "--limit", "500")
-        there = {row["mail_id"] for row in rows}
-        for answer in self.load.answers:
-            if answer.outcome != "accepted":
+        quarantined = {row["mail_id"] for row in rows}
+        for attempt in self.load.attempts:
+            if attempt.outcome != "accepted":
                 continue
-            if answer.mail.folder is None and answer.mail_id not in there:
-                yield f"{answer.mail.kind} mail {answer.mail_id} is not in quarantine"
-            if answer.mail.folder is not None and answer.mail_id in there:
-                yield f"{answer.mail.kind} mail {answer.mail_id} is in quarantine"
+            if attempt.mail.folder is None and attempt.mail_id not in quarantined:
+                yield f"{attempt.mail.kind} mail {attempt.mail_id} is not in quarantine"
+            if attempt.mail.folder is not None and attempt.mail_id in quarantined:
+                yield f"{attempt.mail.kind} mail {attempt.mail_id} is in quarantine"
 
     def bytes_and_scans(self) -> Iterator[str]:
-        """What was sent is what is read, and a scanner has seen it."""
-        sent = {answer.mail.token: answer.mail.data for answer in self.load.answers}
-        for address, found in self.rows.items():
+        """Each delivered mail equals the mail that was sent, and has been scanned."""
+        sent = {attempt.mail.token: attempt.mail.data for attempt in self.load.attempts}
+        for address, rows_by_token in self.rows.items():
             owner = self.owners[address]
-            for token, rows in found.items():
+            for token, rows in rows_by_token.items():
                 path = f"/v1/messages/{rows[0]['id']}"
                 if not owner.raw("GET", f"{path}/raw").endswith(sent[token]):
                     yield f"{token} of {address} has other bytes than were sent"
@@ -102,25 +109,25 @@ class Findings:
 
     def keywords(self) -> Iterator[str]:
         for address, owner in self.load.owners.items():
-            yield from (f"{address}: {what}" for what in owner.strange)
-            for token, wanted in owner.keywords.items():
+            yield from (f"{address}: {sentence}" for sentence in owner.contradictions)
+            for token, keywords in owner.keywords.items():
                 for row in self.rows[address].get(token, []):
-                    for name, possible in wanted.items():
+                    for name, possible in keywords.items():
                         if row[name] not in possible:
                             yield f"{token} of {address}: {name} is {row[name]}"
 
     def own_folders(self) -> Iterator[str]:
-        """Those that were made and not deleted, under the name that was given last."""
+        """Exactly the created and not deleted folders exist, with their last names."""
         for address, owner in self.load.owners.items():
             rows = self.owners[address].call("GET", "/v1/folders")["folders"]
             names = {row["id"]: row["name"] for row in rows if not row.get("role")}
-            for id_, it in owner.folders.items():
-                if (id_ in names) not in it.there:
-                    yield f"the folder {it.names} of {address}: there is {names}"
-                if id_ in names and names[id_] not in it.names:
-                    yield f"a folder of {address} is {names[id_]}, not {it.names}"
+            for id_, model in owner.folders.items():
+                if (id_ in names) not in model.exists:
+                    yield f"the folder {model.names} of {address}: the folders are {names}"
+                if id_ in names and names[id_] not in model.names:
+                    yield f"a folder of {address} is {names[id_]}, not {model.names}"
             unknown = {name for id_, name in names.items() if id_ not in owner.folders}
-            yield from (f"{address} has {each}" for each in unknown - owner.names_in_doubt)
+            yield from (f"{address} has {name}" for name in unknown - owner.uncertain_names)
 
     def counts(self) -> Iterator[str]:
         for address, owner in self.owners.items():
@@ -128,11 +135,11 @@ class Findings:
                 rows = [row for place, row in self.folders[address] if place == folder["id"]]
                 recount = len(rows), sum(row["unread"] for row in rows)
                 if recount != (folder["total"], folder["unread"]):
-                    told = folder["total"], folder["unread"]
-                    yield f"{folder['id']} of {address} counts {told}, a recount {recount}"
+                    counts = folder["total"], folder["unread"]
+                    yield f"{folder['id']} of {address} counts {counts}, a recount {recount}"
 
     def feeds(self) -> Iterator[str]:
-        """Every number from 1 on, and the state at the last."""
+        """Each journal has every seq from 1 on, and the state row has the last seq."""
         for address, feed in self._feeds().items():
             seqs = feed["seqs"]
             if seqs != list(range(1, len(seqs) + 1)):
@@ -141,35 +148,35 @@ class Findings:
                 yield f"the state of {address} is at {feed['state']}, its feed at {len(seqs)}"
 
     def search(self) -> Iterator[str]:
-        """The index has every delivered mail, and has caught up with the rest."""
+        """The index has exactly the messages of each mailbox."""
         for address, owner in self.owners.items():
-            there = {row["id"] for _, row in self.folders[address]}
-            found = set(search_all(owner, WORD))
-            if found != there:
-                yield f"search of {address} finds {len(found & there)} of {len(there)} mails"
+            ids = {row["id"] for _, row in self.folders[address]}
+            hits = set(search_all(owner, WORD))
+            if hits != ids:
+                yield f"search of {address} finds {len(hits & ids)} of {len(ids)} mails"
 
     def words(self) -> Iterator[str]:
-        """Each mail is found by the word that only it has; no destroyed one, and nobody else's."""
+        """A search for the unique word of a mail finds the message of this owner, or nothing."""
         for address, owner in self.owners.items():
-            for answer in self.load.answers:
-                token = answer.mail.token
-                there = {row["id"] for row in self.rows[address].get(token, [])}
-                found = list(search_all(owner, token))
-                if sorted(found) != sorted(there):
-                    yield f"search of {address} for {token} finds {found}, not {there}"
+            for attempt in self.load.attempts:
+                token = attempt.mail.token
+                ids = {row["id"] for row in self.rows[address].get(token, [])}
+                hits = list(search_all(owner, token))
+                if sorted(hits) != sorted(ids):
+                    yield f"search of {address} for {token} finds {hits}, not {ids}"
 
     def dead_letters(self) -> Iterator[str]:
         for row in self._cli("dead-letters", "list", "--json"):
             yield f"dead letter {row['id']}: {row.get('stage')}: {row.get('cause')}"
 
     def audit(self) -> Iterator[str]:
-        """The product's own proof agrees, knowing nothing of ours."""
+        """The audit of the product finds no missing mail; it shares no code with these checks."""
         done = self.world.cli("audit", "--json", check=False)
         if done.returncode != 0:
             yield f"audit: {done.stdout[-500:]}{done.stderr[-500:]}"
 
     def verify(self) -> Iterator[str]:
-        """Views, contents, holders and index are what the journals say, to the byte."""
+        """Views, contents, holders and index agree with the journals, to the byte."""
         done = self.world.cli("verify", "--content", check=False)
         if done.returncode != 0:
             yield f"verify: {done.stdout[-1000:]}{done.stderr[-500:]}"
@@ -196,15 +203,18 @@ def search_all(owner: Client, word: str) -> Iterator[str]:
 
 
 def wait_until_drained(world: World) -> None:
-    """Ready, nothing held, nothing behind: seen twice, as a lag is a second old."""
-    seen = 0
+    """Wait until the stack is ready without lag and held events, in 31 consecutive observations.
 
-    def at_rest() -> bool:
-        nonlocal seen
-        found = world.look()
-        roles = found["roles"]
-        rest = found["state"] == "ready" and not any(r["lag"] or r["held"] for r in roles)
-        seen = seen + 1 if rest else 0
-        return seen > 30
+    One observation is not enough, because a reported lag is a second old.
+    """
+    idle_count = 0
 
-    eventually(at_rest, within_s=DRAINED_WITHIN_S, what="at rest")
+    def is_idle() -> bool:
+        nonlocal idle_count
+        status = world.look()
+        roles = status["roles"]
+        idle = status["state"] == "ready" and not any(r["lag"] or r["held"] for r in roles)
+        idle_count = idle_count + 1 if idle else 0
+        return idle_count > 30
+
+    eventually(is_idle, within_s=DRAINED_WITHIN_S, what="idle")

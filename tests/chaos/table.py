@@ -1,4 +1,4 @@
-"""Runs as lines and as the table of docs/failure-modes.md."""
+"""Formatting of results: one line per run, and the table of docs/failure-modes.md."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -14,36 +14,37 @@ HEAD = (
 
 
 def verdict(row: Row) -> str:
-    what = ", ".join(one["fault"] for one in row["rounds"])
-    good = "ok " if not row["findings"] else f"BAD ({len(row['findings'])})"
+    faults = ", ".join(round_["fault"] for round_ in row["rounds"])
+    result = "ok " if not row["findings"] else f"BAD ({len(row['findings'])})"
     return (
-        f"seed {row['seed']:>4}  {good}  {row['accepted']:>4} accepted  {row['took_s']} s  {what}"
+        f"seed {row['seed']:>4}  {result}  {row['accepted']:>4} accepted  {row['took_s']} s  "
+        f"{faults}"
     )
 
 
 def by_fault(rows: Iterable[Row]) -> str:
-    seen: dict[str, list[Row]] = defaultdict(list)
+    rounds: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        for one in row["rounds"]:
-            seen[one["fault"]].append(one)
-    return "\n".join([HEAD, *(_line(fault, seen[fault]) for fault in sorted(seen))])
+        for round_ in row["rounds"]:
+            rounds[round_["fault"]].append(round_)
+    return "\n".join([HEAD, *(_line(fault, rounds[fault]) for fault in sorted(rounds))])
 
 
 def _line(fault: str, rounds: list[Row]) -> str:
     cells = (
-        fault, len(rounds), _said(rounds, "replies"), _spread(rounds, "no_250_s"),
-        _said(rounds, "reading"), _spread(rounds, "no_reading_s"),
-        _spread(rounds, "ready_after_s"),
+        fault, len(rounds), _most_frequent(rounds, "replies"), _median_and_max(rounds, "no_250_s"),
+        _most_frequent(rounds, "reading"), _median_and_max(rounds, "no_reading_s"),
+        _median_and_max(rounds, "ready_after_s"),
     )  # fmt: skip
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
-def _said(rounds: list[Row], who: str) -> str:
-    """What was said most, besides what is good."""
-    words = sum((Counter(one[who]) for one in rounds), Counter[str]())
-    return ", ".join(word for word, _ in words.most_common(3)) or "nothing"
+def _most_frequent(rounds: list[Row], name: str) -> str:
+    """Return the three most frequent problems."""
+    problems = sum((Counter(round_[name]) for round_ in rounds), Counter[str]())
+    return ", ".join(problem for problem, _ in problems.most_common(3)) or "nothing"
 
 
-def _spread(rounds: list[Row], name: str) -> str:
-    values = [one[name] for one in rounds]
+def _median_and_max(rounds: list[Row], name: str) -> str:
+    values = [round_[name] for round_ in rounds]
     return f"{median(values):.0f}, {max(values):.0f}"

@@ -1,4 +1,4 @@
-"""One seed from start to end: a stack of its own, a plan, the proof, and what was seen."""
+"""Trial of one seed: start a stack, carry out the plan, check the invariants, and report."""
 
 import re
 import shutil
@@ -17,31 +17,31 @@ import psutil
 from tests.support.stack_world import World, eventually, free_port_base, started
 
 from .clocks import Clocks
-from .copies import Copies
+from .copies import Backups
 from .disk import Disk, disk
-from .faults import Saboteur
+from .faults import FaultInjector
 from .load import Load
 from .mails import OWNERS
 from .plan import ENGINES, ROLES, Round
 from .proof import Findings
 
-MAILS_S = 3.0  # what two shared cores take with SpamAssassin, with some to spare
+MAILS_S = 3.0  # less than two shared cores process with SpamAssassin
 READY_WITHIN_S = 240.0
-NOTICED_AFTER_S = 1.0  # the supervisor takes a moment to see that a process has ended
-RESTARTS_MAX = 12  # of one process in one run: more is a storm
+NOTICED_AFTER_S = 1.0  # until the supervisor notices the end of a process
+RESTARTS_MAX = 12  # of one process in one run; more is a restart loop
 MIB = 1024**2
 MEMORY_MAX_MIB = {"kafka": 1500, "clamd": 2500, "spamd": 400}
 ROLE_MEMORY_MAX_MIB = 400
 
 
 @dataclass(slots=True)
-class Seen:
-    """One round as its sender and its owner saw it."""
+class RoundReport:
+    """One round, as observed by the senders and owners."""
 
     fault: str
     for_s: float
     ready_after_s: float  # from the end of the fault until the supervisor says ready
-    no_250_s: float  # the longest time in which nothing was accepted
+    no_250_s: float  # longest time without an accepted mail
     replies: dict[str, int]
     no_reading_s: float
     reading: dict[str, int]
@@ -51,11 +51,11 @@ class Seen:
 class Report:
     seed: int
     findings: list[str] = field(default_factory=list)
-    rounds: list[Seen] = field(default_factory=list)
+    rounds: list[RoundReport] = field(default_factory=list)
     accepted: int = 0
     refused: int = 0
     doubt: int = 0
-    orders: dict[str, int] = field(default_factory=dict)  # of owners, that were answered
+    orders: dict[str, int] = field(default_factory=dict)  # answered requests of owners
     restarts: dict[str, int] = field(default_factory=dict)
     memory_mib: dict[str, int] = field(default_factory=dict)
     took_s: float = 0.0
@@ -65,20 +65,20 @@ class Report:
 
 
 class Memory:
-    """The most that each process was seen to hold."""
+    """Sampler of the peak memory of each process."""
 
     def __init__(self, world: World) -> None:
         self.most_mib: Counter[str] = Counter()
         self._world = world
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look_on)
+        self._thread = threading.Thread(target=self._sample)
         self._thread.start()
 
     def stop(self) -> None:
         self._end.set()
         self._thread.join()
 
-    def _look_on(self) -> None:
+    def _sample(self) -> None:
         while not self._end.wait(2.0):
             for name, pid in self._world.pids().items():
                 try:
@@ -94,33 +94,34 @@ class Memory:
 
 
 @contextmanager
-def place() -> Iterator[tuple[Path, Disk | None]]:
-    """A folder for a home: on a disk of its own where that can be."""
+def state_parent() -> Iterator[tuple[Path, Disk | None]]:
+    """A folder for the state folder, on a separate disk if this machine can have one."""
     top = Path(tempfile.mkdtemp(prefix="postriver-chaos-"))
     top.chmod(0o711)
     try:
-        with disk(top) as mine:
-            yield (mine.root if mine else top), mine
+        with disk(top) as mounted:
+            yield (mounted.root if mounted else top), mounted
     finally:
         shutil.rmtree(top, ignore_errors=True)
 
 
 def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
-    """Carry out `plan` and fill in the report; its findings stay empty when all is well.
+    """Carry out `plan` and fill in the report; no findings: all invariants hold.
 
-    With findings, or when it could not be finished, HOME/log is copied to `logs`.
+    With findings, or if the run cannot be finished, HOME/log is copied to `logs`.
     """
     began_s = time.monotonic()
-    with place() as (folder, disk):
-        clocks = Clocks(folder, ROLES) if any(one.fault.offset_s for one in plan) else None
+    with state_parent() as (folder, disk):
+        sets_clock = any(round_.fault.offset_s for round_ in plan)
+        clocks = Clocks(folder, ROLES) if sets_clock else None
         world = World(folder / "home", free_port_base())
         if clocks:
             world.program = (str(clocks.python), "-P", "-m", "cli")
-        copies = Copies(folder)
+        backups = Backups(folder)
         try:
             with started(world):
-                _run(report, plan, Saboteur(world, disk, clocks, copies))
-            report.findings += copies.findings()
+                _run(report, plan, FaultInjector(world, disk, clocks, backups))
+            report.findings += backups.findings()
         except BaseException:
             keep_logs(world, logs)
             raise
@@ -129,29 +130,29 @@ def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
     report.took_s = round(time.monotonic() - began_s, 1)
 
 
-def _run(report: Report, plan: Sequence[Round], saboteur: Saboteur) -> None:
-    world = saboteur.world
+def _run(report: Report, plan: Sequence[Round], injector: FaultInjector) -> None:
+    world = injector.world
     unknown = world.pids().keys() - {*ENGINES, *ROLES}
-    assert not unknown, f"nothing in plan.py breaks {unknown}"
+    assert not unknown, f"plan.py has no faults for {unknown}"
     owners = {address: world.add_user(address) for address in OWNERS}
     load = Load(world, owners, report.seed, MAILS_S)
-    saboteur.copies.load = load
+    injector.backups.load = load
     with ExitStack() as running:
         memory = Memory(world)
         running.callback(memory.stop)
         load.start()
         running.callback(load.stop)
-        for one in plan:
-            time.sleep(one.wait_s)
-            report.rounds.append(_round(one, saboteur, load))
+        for round_ in plan:
+            time.sleep(round_.wait_s)
+            report.rounds.append(_run_round(round_, injector, load))
         time.sleep(2.0)
     report.findings += Findings(load, world, owners).all()
     report.findings += memory.findings()
     report.memory_mib = dict(memory.most_mib)
-    outcomes = Counter(answer.outcome for answer in load.answers)
+    outcomes = Counter(attempt.outcome for attempt in load.attempts)
     report.accepted, report.refused = outcomes["accepted"], outcomes["refused"]
     report.doubt = outcomes["doubt"]
-    report.orders = dict(sum((one.done for one in load.owners.values()), Counter()))
+    report.orders = dict(sum((owner.done for owner in load.owners.values()), Counter()))
     report.restarts = restarts(world)
     report.findings += [
         f"{name} was started {times} times" for name, times in report.restarts.items()
@@ -159,29 +160,29 @@ def _run(report: Report, plan: Sequence[Round], saboteur: Saboteur) -> None:
     ]  # fmt: skip
 
 
-def _round(one: Round, saboteur: Saboteur, load: Load) -> Seen:
+def _run_round(round_: Round, injector: FaultInjector, load: Load) -> RoundReport:
     since_s = time.monotonic()
-    with saboteur.fault(one.fault):
-        time.sleep(one.for_s)
+    with injector.inject(round_.fault):
+        time.sleep(round_.for_s)
     ended_s = time.monotonic()
     time.sleep(NOTICED_AFTER_S)
-    eventually(lambda: saboteur.world.look()["state"] == "ready", within_s=READY_WITHIN_S)
+    eventually(lambda: injector.world.look()["state"] == "ready", within_s=READY_WITHIN_S)
     ready_s = time.monotonic()
-    eventually(lambda: load.sending.good_since(ready_s), within_s=READY_WITHIN_S, what="a 250")
+    eventually(lambda: load.sending.succeeded_since(ready_s), within_s=READY_WITHIN_S, what="a 250")
     until_s = time.monotonic()
-    return Seen(
-        fault=str(one.fault),
-        for_s=round(one.for_s, 1),
+    return RoundReport(
+        fault=str(round_.fault),
+        for_s=round(round_.for_s, 1),
         ready_after_s=round(ready_s - ended_s, 1),
         no_250_s=round(load.sending.longest_gap_s(since_s, until_s), 1),
-        replies=dict(load.sending.said(since_s, until_s)),
+        replies=dict(load.sending.problems(since_s, until_s)),
         no_reading_s=round(load.reading.longest_gap_s(since_s, until_s), 1),
-        reading=dict(load.reading.said(since_s, until_s)),
+        reading=dict(load.reading.problems(since_s, until_s)),
     )
 
 
 def restarts(world: World) -> dict[str, int]:
-    """How often each process ended on its own or was killed, by the supervisor's log."""
+    """Return how often each process ended or was killed, from the log of the supervisor."""
     log = (world.home / "log" / "supervisor.log").read_text(errors="replace")
     return dict(Counter(re.findall(r"WARNING (?:\S+ )?(\w+) ended by", log)))
 

@@ -1,8 +1,8 @@
-"""Cutting a port off: its packets vanish, as behind a firewall or a pulled cable.
+"""Fault "cut off": the packets of one TCP port are dropped, as by a firewall or a pulled cable.
 
-No answer and no reset comes, which is what clients find hardest. A filter of thirteen instructions
-at the root of the control groups drops what comes from or goes to the one port; it is bound to this
-process and gone when that ends, however it ends. Needs root, cgroup2 and a kernel that runs BPF.
+Clients get no answer and no reset, the hardest case for them. A BPF filter of thirteen instructions
+at the root of the control groups drops all packets from and to the port. The filter is bound to
+this process, and removed by the kernel when the process ends. Needs root, cgroup2 and BPF.
 """
 
 import ctypes
@@ -19,18 +19,18 @@ _PROG_LOAD, _LINK_CREATE = 5, 28
 _CGROUP_SKB = 8
 _DIRECTIONS = (0, 1)  # in, out
 _SKB_DATA, _SKB_DATA_END = 76, 80  # struct __sk_buff
-_SOURCE_PORT, _TARGET_PORT = 20, 22  # behind an IPv4 header without options
+_SOURCE_PORT, _TARGET_PORT = 20, 22  # offsets after an IPv4 header without options
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def cut_off(port: int) -> Iterator[None]:
-    """Nothing passes to or from the TCP port within the block. OSError."""
+def blocked_port(port: int) -> Iterator[None]:
+    """Drop all packets from and to the TCP port within the block. Raises OSError: not possible."""
     with ExitStack() as links:
-        group = os.open(_group(), os.O_RDONLY)
+        group = os.open(_cgroup_root(), os.O_RDONLY)
         links.callback(os.close, group)
         for direction in _DIRECTIONS:
-            program = _load(_drops(port), direction)
+            program = _load(_drop_program(port), direction)
             links.callback(os.close, program)
             link = _bpf(_LINK_CREATE, struct.pack("<IIII", program, group, direction, 0))
             links.callback(os.close, link)
@@ -39,12 +39,12 @@ def cut_off(port: int) -> Iterator[None]:
 
 @cache
 def why_not() -> str | None:
-    """Why no port can be cut off here; None when one can."""
+    """Return the reason why a port cannot be cut off on this machine; None: it can."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         try:
-            with cut_off(listener.getsockname()[1]), suppress(TimeoutError):
+            with blocked_port(listener.getsockname()[1]), suppress(TimeoutError):
                 socket.create_connection(listener.getsockname(), timeout=0.3).close()
                 return "the filter lets packets pass"
         except OSError as error:
@@ -52,37 +52,39 @@ def why_not() -> str | None:
     return None
 
 
-def _group() -> Path:
-    """Where cgroup2 is mounted."""
+def _cgroup_root() -> Path:
+    """Return the mount point of cgroup2."""
     for line in Path("/proc/mounts").read_text().splitlines():
         if line.split()[2] == "cgroup2":
             return Path(line.split()[1])
     raise OSError("cgroup2 is not mounted")
 
 
-def _drops(port: int) -> bytes:
-    """`return 0` for a packet from or to `port`, else `return 1`."""
+def _drop_program(port: int) -> bytes:
+    """Return a BPF program: `return 0` for a packet from or to `port`, else `return 1`."""
     wire_port = socket.htons(port)
     return b"".join(
         (
-            _step(0x61, to=2, source=1, offset=_SKB_DATA),
-            _step(0x61, to=3, source=1, offset=_SKB_DATA_END),
-            _step(0xBF, to=4, source=2),
-            _step(0x07, to=4, value=_TARGET_PORT + 2),
-            _step(0x2D, to=4, source=3, offset=4),  # shorter than its ports: passes
-            _step(0x69, to=5, source=2, offset=_SOURCE_PORT),
-            _step(0x15, to=5, offset=4, value=wire_port),
-            _step(0x69, to=5, source=2, offset=_TARGET_PORT),
-            _step(0x15, to=5, offset=2, value=wire_port),
-            _step(0xB7, to=0, value=1),
-            _step(0x95),
-            _step(0xB7, to=0, value=0),
-            _step(0x95),
+            _instruction(0x61, to=2, source=1, offset=_SKB_DATA),
+            _instruction(0x61, to=3, source=1, offset=_SKB_DATA_END),
+            _instruction(0xBF, to=4, source=2),
+            _instruction(0x07, to=4, value=_TARGET_PORT + 2),
+            _instruction(0x2D, to=4, source=3, offset=4),  # too short for ports: pass
+            _instruction(0x69, to=5, source=2, offset=_SOURCE_PORT),
+            _instruction(0x15, to=5, offset=4, value=wire_port),
+            _instruction(0x69, to=5, source=2, offset=_TARGET_PORT),
+            _instruction(0x15, to=5, offset=2, value=wire_port),
+            _instruction(0xB7, to=0, value=1),
+            _instruction(0x95),
+            _instruction(0xB7, to=0, value=0),
+            _instruction(0x95),
         )
     )
 
 
-def _step(code: int, *, to: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
+def _instruction(
+    code: int, *, to: int = 0, source: int = 0, offset: int = 0, value: int = 0
+) -> bytes:
     return struct.pack("<BBhi", code, to | source << 4, offset, value)
 
 
@@ -98,13 +100,13 @@ def _load(steps: bytes, direction: int) -> int:
     )  # fmt: skip
 
 
-def _bpf(command: int, asked: bytes) -> int:
-    """The system call; a new descriptor."""
+def _bpf(command: int, attributes: bytes) -> int:
+    """Call bpf(2) and return the new descriptor."""
     number = _BPF_CALL.get(os.uname().machine)
     if number is None:
         raise OSError(f"no number of bpf() known for {os.uname().machine}")
-    room = ctypes.create_string_buffer(asked.ljust(144, b"\0"), 144)
-    found = _libc.syscall(number, command, room, 144)
-    if found < 0:
+    buffer = ctypes.create_string_buffer(attributes.ljust(144, b"\0"), 144)
+    descriptor = _libc.syscall(number, command, buffer, 144)
+    if descriptor < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return int(found)
+    return int(descriptor)
