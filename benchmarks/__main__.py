@@ -1,10 +1,10 @@
-"""`make bench`: what a mail costs in a whole stack, and how long everything takes.
+"""`make bench`: cost of a mail in a whole stack, and latencies.
 
     python -m benchmarks [--size full|quick|tiny] [--seed N] [--json FILE] [--update-docs]
 
-Two starts of one state folder, with nothing faked but spamd in the first: SpamAssassin needs so
-much CPU that nothing else could be seen beside it, so benchmarks/spamc.py answers in its place.
-Progress goes to stderr, the result as JSON to stdout and FILE.
+Starts one state folder twice. In the first run benchmarks/spamc.py replaces spamd, because the CPU
+of SpamAssassin would hide all other costs; everything else is real.
+Progress goes to stderr; the result goes to stdout and FILE as JSON.
 """
 
 import argparse
@@ -27,22 +27,22 @@ from benchmarks.stack import Stack, running, stack
 from streams.topology import ROLES
 
 USERS = 20
-LOADED_SHARE = 0.7  # of what was stored a second
-QUIET_PER_S = 5.0  # a mail every 200 ms meets an idle stack
-SETTLE_S = 3.0  # after a start, before anything is measured
+LOADED_SHARE = 0.7  # of the measured rate of stored mails
+QUIET_PER_S = 5.0  # a mail every 200 ms finds the stack idle
+SETTLE_S = 3.0  # after a start, before the first measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is done; `tiny` only shows that the meter works."""
+    """Amount of work; `tiny` only tests that the benchmark runs."""
 
-    warm_up: int  # mails before the first that count: Java compiles meanwhile
+    warm_up: int  # mails before the measurement, for the just-in-time compiler of Java
     mails: int
     spam_mails: int  # with the real spam engine; 0: not measured
     idle_s: float
     quiet_mails: int
     loaded_s: float
-    filled: tuple[int, ...]  # mails in the mailboxes that are listed
+    filled: tuple[int, ...]  # numbers of mails in the mailboxes of the API measurements
     calls: int
     hop_events: int = 0
     peer_rounds: int = 0
@@ -69,7 +69,7 @@ SIZES = {
 
 
 class Bench:
-    """One run; `result` grows as it goes."""
+    """One run; each measurement adds its figures to `result`."""
 
     def __init__(self, size: Size, seed: int) -> None:
         self._size = size
@@ -78,91 +78,91 @@ class Bench:
 
     def run(self) -> None:
         size = self._size
-        with stack() as made:
-            say(f"filling mailboxes of {size.filled} mails")
+        with stack() as stack_:
+            log(f"filling mailboxes of {size.filled} mails")
             filled = ",".join(map(str, size.filled))
             users, boxes = end_to_end.tokens_of(
-                made.run("benchmarks.seed", "--users", str(USERS), "--filled", filled)
+                stack_.run("benchmarks.seed", "--users", str(USERS), "--filled", filled)
             )
-            with running(made, "--stand-in") as first_s:
+            with running(stack_, "--stand-in") as first_s:
                 self.result["start_up_s"] = {"first": round(first_s, 1)}
-                uvloop.run(self._without_spam(made, users, boxes))
-                self._hop(made)
+                uvloop.run(self._without_spam(stack_, users, boxes))
+                self._hop(stack_)
             if size.spam_mails:
-                with running(made) as again_s:
+                with running(stack_) as again_s:
                     self.result["start_up_s"]["again"] = round(again_s, 1)
-                    uvloop.run(self._with_spam(made, users))
+                    uvloop.run(self._with_spam(stack_, users))
             if size.peer_rounds:
-                self._peers(made)
+                self._peers(stack_)
 
     async def _without_spam(
-        self, made: Stack, users: Mapping[str, str], boxes: dict[int, str]
+        self, stack_: Stack, users: Mapping[str, str], boxes: dict[int, str]
     ) -> None:
         size, result = self._size, self.result
-        sender = end_to_end.Sender(made, self._corpus, list(users))
+        sender = end_to_end.Sender(stack_, self._corpus, list(users))
         if size.warm_up:
-            say(f"warming up with {size.warm_up} mails")
-            await end_to_end.throughput(made, sender, size.warm_up)
-        say(f"idle for {size.idle_s:g} s")
-        time.sleep(min(SETTLE_S, size.idle_s))  # noqa: ASYNC251 nothing else is to happen
-        result["idle_cpu_ms_per_s"] = await end_to_end.idle(made, size.idle_s)
-        say(f"{size.mails} mails at once")
-        before = end_to_end.stored_bytes(made)
-        found = await end_to_end.throughput(made, sender, size.mails)
-        result["flow"] = found
-        after = end_to_end.stored_bytes(made)
+            log(f"warming up with {size.warm_up} mails")
+            await end_to_end.throughput(stack_, sender, size.warm_up)
+        log(f"idle for {size.idle_s:g} s")
+        time.sleep(min(SETTLE_S, size.idle_s))  # noqa: ASYNC251 nothing else must run
+        result["idle_cpu_ms_per_s"] = await end_to_end.idle(stack_, size.idle_s)
+        log(f"{size.mails} mails at once")
+        before = end_to_end.stored_bytes(stack_)
+        flow = await end_to_end.throughput(stack_, sender, size.mails)
+        result["flow"] = flow
+        after = end_to_end.stored_bytes(stack_)
         result["bytes_per_mail"] = end_to_end.bytes_per_mail(before, after, size.mails)
-        result["memory_mib"] = memory_mib(made.pids())
-        say("accept to push")
-        loaded_per_s = found["per_s"]["stored"] * LOADED_SHARE
+        result["memory_mib"] = memory_mib(stack_.pids())
+        log("accept to push")
+        loaded_per_s = flow["per_s"]["stored"] * LOADED_SHARE
         result["push"] = {
             "idle": await end_to_end.latency(
-                made, sender, users, count=size.quiet_mails, per_s=QUIET_PER_S
+                stack_, sender, users, count=size.quiet_mails, per_s=QUIET_PER_S
             ),
             "loaded": await end_to_end.latency(
-                made, sender, users, per_s=loaded_per_s, count=int(size.loaded_s * loaded_per_s)
+                stack_, sender, users, per_s=loaded_per_s, count=int(size.loaded_s * loaded_per_s)
             ),
         }
-        say("answers of the edge")
-        result["api"] = await api.answers(made, boxes, calls=size.calls)
+        log("HTTP calls")
+        result["api"] = await api.measure_calls(stack_, boxes, calls=size.calls)
         result["takeover_s"] = {
-            role: await end_to_end.takeover(made, sender, users, role) for role in size.takeovers
+            role: await end_to_end.takeover(stack_, sender, users, role) for role in size.takeovers
         }
 
-    async def _with_spam(self, made: Stack, users: Mapping[str, str]) -> None:
-        say(f"{self._size.spam_mails} mails at once, SpamAssassin included")
-        sender = end_to_end.Sender(made, self._corpus, list(users))
-        found = await end_to_end.throughput(made, sender, self._size.spam_mails)
-        self.result["flow_with_spam_engine"] = found
-        self.result["memory_mib"]["spamd"] = memory_mib(made.pids())["spamd"]
+    async def _with_spam(self, stack_: Stack, users: Mapping[str, str]) -> None:
+        log(f"{self._size.spam_mails} mails at once, SpamAssassin included")
+        sender = end_to_end.Sender(stack_, self._corpus, list(users))
+        flow = await end_to_end.throughput(stack_, sender, self._size.spam_mails)
+        self.result["flow_with_spam_engine"] = flow
+        self.result["memory_mib"]["spamd"] = memory_mib(stack_.pids())["spamd"]
 
-    def _hop(self, made: Stack) -> None:
+    def _hop(self, stack_: Stack) -> None:
         if self._size.hop_events:
-            say("one hop")
-            words = (_everything(made), str(self._size.hop_events))
-            self.result["hop"] = json.loads(made.run("benchmarks.stream_hop", *words))
+            log("one hop")
+            words = (_everything(stack_), str(self._size.hop_events))
+            self.result["hop"] = json.loads(stack_.run("benchmarks.stream_hop", *words))
 
-    def _peers(self, made: Stack) -> None:
-        """A broker and nothing that reads from it, so that accepting is all that happens."""
+    def _peers(self, stack_: Stack) -> None:
+        """Measure accepting alone: a broker without consumers."""
         self.result["peers_absent"] = {"postfix": why} if (why := postfix.absent()) else {}
-        with running(made, "--only", "kafka,setup"):
+        with running(stack_, "--only", "kafka,setup"):
             args = SimpleNamespace(
                 rounds=self._size.peer_rounds, seconds=self._size.peer_s,
-                sessions=end_to_end.SESSIONS, kafka=_everything(made),
+                sessions=end_to_end.SESSIONS, kafka=_everything(stack_),
             )  # fmt: skip
             self.result["accept"] = []
             for row in smtp_accept.compare(args):
-                say(f"accepting: {row}")
+                log(f"accepting: {row}")
                 self.result["accept"].append(row)
 
 
-def _everything(made: Stack) -> str:
-    """The broker, with every right: benchmarks make topics of their own."""
-    return replace(made.config, user="setup").bootstrap.written()
+def _everything(stack_: Stack) -> str:
+    """Return the bootstrap address of a broker user with all rights, to create topics."""
+    return replace(stack_.config, user="setup").bootstrap.written()
 
 
-def say(words: str) -> None:
-    print(f"bench: {words}", file=sys.stderr, flush=True)
+def log(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -171,28 +171,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--update-docs", action="store_true")
-    asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way that stops the stack
-    found: dict[str, Any] = {
-        "size": asked.size,
-        "seed": asked.seed,
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit also stops the stack
+    result: dict[str, Any] = {
+        "size": options.size,
+        "seed": options.seed,
         "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": machine.machine(),
         "versions": machine.versions(),
         "load_average": [machine.load_average()],
     }
-    began_s, bench = time.monotonic(), Bench(SIZES[asked.size], asked.seed)
+    began_s, bench = time.monotonic(), Bench(SIZES[options.size], options.seed)
     try:
         bench.run()
-    finally:  # what was measured until then is told all the same
-        found["load_average"].append(machine.load_average())
-        found |= {"took_s": round(time.monotonic() - began_s), **bench.result}
-        text = json.dumps(found, indent=1)
+    finally:  # an aborted run reports the figures that it has
+        result["load_average"].append(machine.load_average())
+        result |= {"took_s": round(time.monotonic() - began_s), **bench.result}
+        text = json.dumps(result, indent=1)
         print(text)
-        if asked.json:
-            asked.json.write_text(f"{text}\n", encoding="utf-8")
-    if asked.update_docs:
-        report.update_docs(found)
+        if options.json:
+            options.json.write_text(f"{text}\n", encoding="utf-8")
+    if options.update_docs:
+        report.update_docs(result)
 
 
 if __name__ == "__main__":

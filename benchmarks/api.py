@@ -1,6 +1,6 @@
-"""What the edge costs: latency of its answers for mailboxes of different sizes, in a whole stack.
+"""Latency and CPU of HTTP calls for mailboxes of different sizes, in a whole stack.
 
-One client asks one thing at a time over loopback. CPU is the api process's, per answer.
+One client sends one request at a time over loopback. CPU is that of the api process, per response.
 """
 
 import random
@@ -16,8 +16,10 @@ from benchmarks.stack import Stack
 PAGE = 50
 
 
-async def answers(stack: Stack, filled: dict[int, str], *, calls: int) -> list[dict[str, Any]]:
-    """A row for each kind of call and size of mailbox."""
+async def measure_calls(
+    stack: Stack, filled: dict[int, str], *, calls: int
+) -> list[dict[str, Any]]:
+    """Return one row for each kind of call and size of mailbox."""
     return [
         row
         for mails, token in filled.items()
@@ -32,20 +34,20 @@ async def _mailbox(stack: Stack, token: str, *, mails: int, calls: int) -> list[
         first = await _json(client, listing)
         ids = [row["id"] for row in first["messages"]]
         deep = await _deep_cursor(client, listing, mails)
-        asked = {
+        calls_by_name = {
             "folders": ["/v1/folders"],
             "list": [f"{listing}?limit={PAGE}"],
             "list, deep": [f"{listing}?limit={PAGE}&cursor={deep}"],
-            "get": [f"/v1/messages/{one}" for one in ids],
+            "get": [f"/v1/messages/{id_}" for id_ in ids],
         }
         return [
             {"mails": mails, "call": name, **await _measure(stack, client, paths, calls)}
-            for name, paths in asked.items()
+            for name, paths in calls_by_name.items()
         ]
 
 
 async def _deep_cursor(client: aiohttp.ClientSession, listing: str, mails: int) -> str:
-    """Where half of the mailbox, at most 10,000 mails, lies above."""
+    """Return a cursor after half of the mailbox, or 10,000 mails if that is less."""
     cursor = ""
     for _ in range(max(1, min(mails // 2, 10_000) // 500)):
         page = await _json(client, f"{listing}?limit={min(500, mails // 2)}{cursor}")
@@ -67,6 +69,6 @@ async def _measure(
 
 
 async def _json(client: aiohttp.ClientSession, path: str) -> Any:
-    async with client.get(path) as answer:
-        answer.raise_for_status()
-        return await answer.json()
+    async with client.get(path) as response:
+        response.raise_for_status()
+        return await response.json()

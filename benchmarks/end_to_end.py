@@ -1,4 +1,4 @@
-"""Mails through a whole stack: rates, CPU of every process, bytes, and the time to the owner."""
+"""Mails through a whole stack: rates, CPU per process, stored bytes, and latency to the owner."""
 
 import asyncio
 import itertools
@@ -16,18 +16,18 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.fixtures import Corpus, Mail
-from benchmarks.load import flood, hand_in, paced
+from benchmarks.load import flood, paced, send_all
 from benchmarks.processes import Meter
 from benchmarks.stack import Stack
 
 SESSIONS = 20
 POLL_S = 0.1
-LIMIT_S = 300.0  # nothing takes so long; then something is wrong
+LIMIT_S = 300.0  # of any wait; a longer wait is an error
 EVENTS = "postriver_stage_events_total"
 
 
 class Sender:
-    """Mails to the stack's users in turn; notes when each was accepted, by mail id."""
+    """Sends mails to the users in turn, and records when each mail id was accepted."""
 
     def __init__(self, stack: Stack, corpus: Corpus, users: Sequence[str]) -> None:
         self._port = stack.config.ports.smtp
@@ -40,22 +40,22 @@ class Sender:
         make = self._corpus.mail
         return [make(next(self._users), next(self._number), size_bytes) for _ in range(count)]
 
-    def _told(self, _: Mail, reply: bytes) -> None:
+    def _on_accepted(self, _: Mail, reply: bytes) -> None:
         mail_id = next(word for word in reply.decode().split() if word.count("-") == 4)
         self.accepted_s[mail_id] = time.perf_counter()
 
     async def flood(self, mails: Sequence[Mail]) -> None:
-        await flood(self._port, mails, self._told, keep=False, sessions=SESSIONS)
+        await flood(self._port, mails, self._on_accepted, keep_open=False, sessions=SESSIONS)
 
     async def paced(self, mails: Sequence[Mail], per_s: float) -> int:
-        return await paced(self._port, mails, self._told, per_s=per_s)
+        return await paced(self._port, mails, self._on_accepted, per_s=per_s)
 
-    async def one(self, mail: Mail) -> None:
-        await hand_in(self._port, iter([mail, None]).__next__, self._told)
+    async def send_one(self, mail: Mail) -> None:
+        await send_all(self._port, iter([mail, None]).__next__, self._on_accepted)
 
 
 class Owners:
-    """The push sockets of users: when each mail arrived, by mail id."""
+    """WebSockets of users; records when each mail id arrived."""
 
     def __init__(self, stack: Stack, tokens: Mapping[str, str]) -> None:
         self._url = stack.config.http_url
@@ -65,13 +65,13 @@ class Owners:
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(self._url)
         self._sockets = [await self._open(token) for token in self._tokens.values()]
-        self._tasks = [asyncio.create_task(self._listen(one)) for one in self._sockets]
+        self._tasks = [asyncio.create_task(self._listen(socket)) for socket in self._sockets]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*(one.close() for one in self._sockets))
+        await asyncio.gather(*(socket.close() for socket in self._sockets))
         await self._http.close()
 
     async def _open(self, token: str) -> aiohttp.ClientWebSocketResponse:
@@ -84,45 +84,51 @@ class Owners:
             if body.get("change") == "created":
                 self.arrived_s.setdefault(body["message"]["mail_id"], now_s)
 
-    async def all_of(self, mail_ids: Mapping[str, float]) -> None:
-        """Wait until every one of `mail_ids` arrived. TimeoutError."""
+    async def wait_for(self, mail_ids: Mapping[str, float]) -> None:
+        """Wait until all `mail_ids` have arrived. Raises TimeoutError after LIMIT_S."""
         async with asyncio.timeout(LIMIT_S):
             while not mail_ids.keys() <= self.arrived_s.keys():  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
 
 
-async def done(stack: Stack, stage: str, role: str) -> int:
-    """Events that `stage` has done since its process began, as the process itself counts them."""
+async def events_done(stack: Stack, stage: str, role: str) -> int:
+    """Return the number of events that `stage` has finished, from the metrics of its process."""
     path = str(stack.home / "run" / f"{role}.sock")
     connector = aiohttp.UnixConnector(path=path)
     async with (
         aiohttp.ClientSession(connector=connector) as session,
-        session.get("http://localhost/metrics") as answer,
+        session.get("http://localhost/metrics") as response,
     ):
-        text = await answer.text()
-    samples = (one for family in text_string_to_metric_families(text) for one in family.samples)
-    asked = {"stage": stage, "outcome": "done"}
-    wanted = (one.value for one in samples if one.name == EVENTS and one.labels == asked)
-    return int(sum(wanted))
+        text = await response.text()
+    families = text_string_to_metric_families(text)
+    samples = (sample for family in families for sample in family.samples)
+    labels = {"stage": stage, "outcome": "done"}
+    values = (
+        sample.value for sample in samples if sample.name == EVENTS and sample.labels == labels
+    )
+    return int(sum(values))
 
 
 async def when_done(stack: Stack, stage: str, count: int) -> float:
-    """The moment (perf_counter) at which `stage` has done `count` events. TimeoutError."""
+    """Wait until `stage` has finished `count` events, and return the time (perf_counter).
+
+    Raises TimeoutError after LIMIT_S.
+    """
     async with asyncio.timeout(LIMIT_S):
         while True:
-            with suppress(aiohttp.ClientError):  # a process that is being started
-                if await done(stack, stage, stage) >= count:
+            with suppress(aiohttp.ClientError):  # the process is starting
+                if await events_done(stack, stage, stage) >= count:
                     return time.perf_counter()
             await asyncio.sleep(POLL_S)
 
 
 async def throughput(stack: Stack, sender: Sender, count: int) -> dict[str, Any]:
-    """As many mails as `count`, as fast as they are taken; rates count from the first to the last.
+    """Send `count` mails as fast as they are accepted; rates are averages over all mails.
 
-    The load generator shares the machine's cores; CPU per mail is of the stack's processes alone.
+    The load generator shares the cores of the machine. CPU per mail covers the stack only.
     """
     mails = sender.mails(count)
-    before = {stage: await done(stack, stage, stage) for stage in ("mailbox", "index")}
+    before = {stage: await events_done(stack, stage, stage) for stage in ("mailbox", "index")}
     meter, began_s = Meter(stack.pids()), time.perf_counter()
     ends = [asyncio.create_task(when_done(stack, stage, n + count)) for stage, n in before.items()]
     await sender.flood(mails)
@@ -140,26 +146,26 @@ async def throughput(stack: Stack, sender: Sender, count: int) -> dict[str, Any]
 async def latency(
     stack: Stack, sender: Sender, tokens: Mapping[str, str], *, count: int, per_s: float
 ) -> dict[str, Any]:
-    """From the `250` to the frame on the owner's socket, at a steady rate."""
+    """Measure the time from the `250` to the frame on the owner's WebSocket, at a steady rate."""
     before = set(sender.accepted_s)
     async with Owners(stack, tokens) as owners:
         refused = await sender.paced(sender.mails(count), per_s)
-        sent = {one: at for one, at in sender.accepted_s.items() if one not in before}
-        await owners.all_of(sent)
-    took_ms = [(owners.arrived_s[one] - at_s) * 1000 for one, at_s in sent.items()]
+        sent = {id_: at_s for id_, at_s in sender.accepted_s.items() if id_ not in before}
+        await owners.wait_for(sent)
+    took_ms = [(owners.arrived_s[id_] - at_s) * 1000 for id_, at_s in sent.items()]
     about = {"mails": len(took_ms), "refused": refused, "per_s": round(per_s, 1)}
     return {**about, **percentiles(took_ms)}
 
 
 async def idle(stack: Stack, seconds: float) -> dict[str, float]:
-    """CPU in milliseconds a second of a stack that nobody asks anything."""
+    """Return the CPU of an idle stack by process, in milliseconds per second."""
     meter = Meter(stack.pids())
     await asyncio.sleep(seconds)
     return meter.ms_per_s()
 
 
 def percentiles(took_ms: Sequence[float]) -> dict[str, float]:
-    """p50, p99 and the most, in milliseconds."""
+    """Return the median, the 99th percentile and the maximum, in milliseconds."""
     ranked = sorted(took_ms)
     p99 = ranked[min(len(ranked) - 1, int(len(ranked) * 0.99))]
     return {
@@ -170,7 +176,7 @@ def percentiles(took_ms: Sequence[float]) -> dict[str, float]:
 
 
 def stored_bytes(stack: Stack) -> dict[str, int]:
-    """Bytes in the log by topic, and in the state folder by store."""
+    """Return the sizes of the log by topic, and of the state folder by store, in bytes."""
     home = stack.home
     sizes: dict[str, int] = {}
     for segment in (home / "kafka" / "log").glob("*/*.log"):
@@ -199,24 +205,25 @@ def bytes_per_mail(
 
 
 async def takeover(stack: Stack, sender: Sender, tokens: Mapping[str, str], role: str) -> float:
-    """Seconds from `kill -9` of a role's only process to the next mail on its owner's socket.
+    """Return the seconds from `kill -9` of the only process of a role to the next delivered mail.
 
-    Of index, which nothing on that way waits for, to the next mail in the index.
+    Delivered means on the WebSocket of its owner. For `index`, which delivery does not wait for, it
+    means in the index.
     """
     async with Owners(stack, tokens) as owners:
         pid, began_s = stack.pids()[role], time.perf_counter()
         os.kill(pid, signal.SIGKILL)
         before = set(sender.accepted_s)
-        await sender.one(sender.mails(1)[0])
-        sent = {one: at for one, at in sender.accepted_s.items() if one not in before}
-        await owners.all_of(sent)
-    ends_s = [owners.arrived_s[one] for one in sent]
+        await sender.send_one(sender.mails(1)[0])
+        sent = {id_: at_s for id_, at_s in sender.accepted_s.items() if id_ not in before}
+        await owners.wait_for(sent)
+    ends_s = [owners.arrived_s[id_] for id_ in sent]
     if role == "index":
-        ends_s.append(await when_done(stack, role, 1))  # of its new process, which counts from 0
+        ends_s.append(await when_done(stack, role, 1))  # the new process counts from 0
     return round(max(ends_s) - began_s, 2)
 
 
 def tokens_of(seeded: str) -> tuple[dict[str, str], dict[int, str]]:
-    """What benchmarks/seed.py printed: tokens by address, and by size of mailbox."""
-    found = json.loads(seeded)
-    return found["users"], {int(mails): token for mails, token in found["filled"].items()}
+    """Parse the output of benchmarks/seed.py: tokens by address, and by size of mailbox."""
+    tokens = json.loads(seeded)
+    return tokens["users"], {int(mails): token for mails, token in tokens["filled"].items()}

@@ -1,4 +1,4 @@
-"""What the benchmarks measure with: words, mails and mailbox rows that repeat with the seed."""
+"""Test data of the benchmarks: words, mails and mailbox rows, reproducible by a seed."""
 
 import itertools
 import random
@@ -40,20 +40,20 @@ HEAD = HeaderSummary(
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What a session hands in; `data` ends with the final dot."""
+    """A mail to send; `data` ends with the final dot."""
 
     recipient: str
     data: bytes
 
 
 class Corpus:
-    """Words by Zipf's law, and what is made of them."""
+    """Random words distributed by Zipf's law, and documents and mails of such words."""
 
     def __init__(self, seed: int = 1, *, bodies: int = 2_000) -> None:
         self._random = random.Random(seed)  # noqa: S311 no secrets here
-        letters = "abcdefghijklmnopqrstuvwxyz"
+        alphabet = "abcdefghijklmnopqrstuvwxyz"
         self.words = [
-            "".join(self._random.choices(letters, k=self._random.randint(2, 10)))
+            "".join(self._random.choices(alphabet, k=self._random.randint(2, 10)))
             for _ in range(WORDS)
         ]
         self._weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(WORDS)))
@@ -76,7 +76,7 @@ class Corpus:
         )
 
     def mail(self, recipient: str, number: int, size_bytes: int = 4096) -> Mail:
-        """Text and the same as HTML, no two alike: `size_bytes` of them, header included."""
+        """Return a mail of `size_bytes` with a text and an HTML part; every mail is different."""
         head = (
             f"From: Person {number % 300} <person{number % 300}@example.org>\r\n"
             f"To: <{recipient}>\r\nSubject: {' '.join(self.draw(6))}\r\n"
@@ -112,7 +112,7 @@ def address(number: int) -> str:
 
 
 def delivery(owner: str, seq: int, content: Stored | None = None) -> Commit:
-    """A delivery as `mailbox` commits it: about 1.2 KB of entry, 1.6 KB of row."""
+    """Return a delivery as the mailbox stage commits it: 1.2 KB of entry, 1.6 KB of row."""
     mail_id = ids.new_id()
     content = content or Stored(mail_id, 4096, "0" * 64)
     command = Deliver(

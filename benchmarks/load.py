@@ -1,4 +1,4 @@
-"""SMTP load: sessions that wait for each reply, as many at once as asked for, or mails on time."""
+"""SMTP load generator without pipelining: concurrent sessions, or mails at a fixed rate."""
 
 import asyncio
 import time
@@ -8,32 +8,34 @@ from typing import Any
 from benchmarks.fixtures import Mail
 
 Next = Callable[[], Mail | None]
-Told = Callable[[Mail, bytes], None]
+OnReply = Callable[[Mail, bytes], None]
 
 
 class Refused(Exception):
-    """The server did not take a mail."""
+    """The server refused a mail."""
 
 
 class Session(asyncio.Protocol):
-    """One connection: hands in what `take` gives, tells `told` each reply to a final dot."""
+    """One connection: sends the mails of `next_mail`, and passes each final reply to `on_reply`."""
 
-    def __init__(self, take: Next, told: Told, *, keep: bool) -> None:
-        self._dialogue = self._speak(take, told, keep=keep)
+    def __init__(self, next_mail: Next, on_reply: OnReply, *, keep_open: bool) -> None:
+        self._dialogue = self._commands(next_mail, on_reply, keep_open=keep_open)
         next(self._dialogue)
-        self._got = b""
+        self._received = b""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def _speak(self, take: Next, told: Told, *, keep: bool) -> Generator[bytes, bytes, None]:
-        """Gives commands, is sent replies; the first one is the greeting."""
+    def _commands(
+        self, next_mail: Next, on_reply: OnReply, *, keep_open: bool
+    ) -> Generator[bytes, bytes, None]:
+        """Yield commands and receive replies; the first reply is the greeting."""
         yield b""
         yield b"EHLO load.example\r\n"
-        while (mail := take()) is not None:
+        while (mail := next_mail()) is not None:
             yield b"MAIL FROM:<sender@example.org>\r\n"
             yield b"RCPT TO:<%b>\r\n" % mail.recipient.encode()
             yield b"DATA\r\n"
-            told(mail, (yield mail.data))
-            if not keep:
+            on_reply(mail, (yield mail.data))
+            if not keep_open:
                 break
         yield b"QUIT\r\n"
 
@@ -41,12 +43,12 @@ class Session(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """One reply, whole, or nothing yet."""
-        self._got += data
-        last = self._got[self._got.rfind(b"\n", 0, -1) + 1 :]
-        if not self._got.endswith(b"\n") or last[3:4] != b" ":
+        """Collect a whole reply, then send the next command."""
+        self._received += data
+        last = self._received[self._received.rfind(b"\n", 0, -1) + 1 :]
+        if not self._received.endswith(b"\n") or last[3:4] != b" ":
             return
-        reply, self._got = self._got, b""
+        reply, self._received = self._received, b""
         if last[:1] not in b"23":
             self._end(Refused(last.decode(errors="replace").strip()))
             self._transport.abort()
@@ -68,55 +70,62 @@ class Session(asyncio.Protocol):
             self.ended.set_exception(error)
 
 
-async def hand_in(port: int, take: Next, told: Told, *, keep: bool = False) -> None:
-    """One connection, until it ends. Refused; OSError."""
+async def send_all(
+    port: int, next_mail: Next, on_reply: OnReply, *, keep_open: bool = False
+) -> None:
+    """Send the mails of `next_mail` over one connection. Raises Refused, or OSError."""
     loop = asyncio.get_running_loop()
     _, session = await loop.create_connection(
-        lambda: Session(take, told, keep=keep), "127.0.0.1", port
+        lambda: Session(next_mail, on_reply, keep_open=keep_open), "127.0.0.1", port
     )
     await session.ended
 
 
-async def flood(port: int, mails: Iterable[Mail], told: Told, *, keep: bool, sessions: int) -> None:
-    """Hand in all `mails`, `sessions` at a time; without `keep` each on a connection of its own."""
+async def flood(
+    port: int, mails: Iterable[Mail], on_reply: OnReply, *, keep_open: bool, sessions: int
+) -> None:
+    """Send `mails` by `sessions` concurrent sessions.
+
+    Without `keep_open`, each mail has a connection of its own.
+    """
     rest = iter(mails)
     left = [True]
 
-    def take() -> Mail | None:
+    def next_mail() -> Mail | None:
         mail = next(rest, None)
         left[0] = mail is not None
         return mail
 
     async def work() -> None:
         while left[0]:
-            await hand_in(port, take, told, keep=keep)
+            await send_all(port, next_mail, on_reply, keep_open=keep_open)
 
     await asyncio.gather(*(work() for _ in range(sessions)))
 
 
 def until(ends_s: float, mail: Mail) -> Iterator[Mail]:
-    """The same mail again and again, until the monotonic time `ends_s`."""
+    """Repeat `mail` until the monotonic time `ends_s`."""
     while time.monotonic() < ends_s:
         yield mail
 
 
-async def paced(port: int, mails: Iterable[Mail], told: Told, *, per_s: float) -> int:
-    """Each mail at its time on a connection of its own, however long the others take.
+async def paced(port: int, mails: Iterable[Mail], on_reply: OnReply, *, per_s: float) -> int:
+    """Send each mail at its time over a new connection, without waiting for the others.
 
-    How many were refused: a server that cannot keep up says so, and that is a result.
+    Return the number of refused mails: a server that is too slow may refuse some.
     """
     loop = asyncio.get_running_loop()
     began_s, refused = loop.time(), 0
 
-    async def one(mail: Mail) -> None:
+    async def send(mail: Mail) -> None:
         nonlocal refused
         try:
-            await hand_in(port, iter([mail, None]).__next__, told)
+            await send_all(port, iter([mail, None]).__next__, on_reply)
         except Refused:
             refused += 1
 
     async with asyncio.TaskGroup() as group:
         for number, mail in enumerate(mails):
             await asyncio.sleep(began_s + number / per_s - loop.time())
-            group.create_task(one(mail))
+            group.create_task(send(mail))
     return refused

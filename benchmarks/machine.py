@@ -1,4 +1,4 @@
-"""Where and with what a run was made."""
+"""Machine and versions of a benchmark run."""
 
 import os
 import platform
@@ -29,25 +29,24 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    found = {name: version(name) for name in PACKAGES}
     return {
-        "commit": _says("git", "describe", "--always", "--dirty", "--exclude=*"),
+        "commit": _output("git", "describe", "--always", "--dirty", "--exclude=*"),
         "python": sys.version.split()[0],
         "kafka": _kafka(),
-        "java": _says("java", "--version").partition("\n")[0],
-        "clamd": _says("/usr/sbin/clamd", "--version"),
-        **found,
+        "java": _output("java", "--version").partition("\n")[0],
+        "clamd": _output("/usr/sbin/clamd", "--version"),
+        **{name: version(name) for name in PACKAGES},
     }
 
 
 def load_average() -> list[float]:
-    return [round(one, 2) for one in os.getloadavg()]
+    return [round(average, 2) for average in os.getloadavg()]
 
 
 def _cpu_model() -> str:
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return model[1].strip() if model else platform.machine()
 
 
 def _kafka() -> str:
@@ -55,7 +54,7 @@ def _kafka() -> str:
     return jars[0].rpartition("-")[2] if jars else "unknown"
 
 
-def _says(*command: str) -> str:
+def _output(*command: str) -> str:
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

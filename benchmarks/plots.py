@@ -1,4 +1,4 @@
-"""Pictures of a result as SVG, by hand: bars need no library."""
+"""Bar charts of a result as SVG, written without a library."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -11,12 +11,10 @@ BARS = ("#9db4c0", "#253237")  # budget, measured
 TEXT = 'font-family="sans-serif" font-size="12" fill="#253237"'
 
 
-def pictures(
-    found: Mapping[str, Any], budget_ms: Mapping[str, tuple[float, str]]
-) -> dict[str, str]:
-    """SVG by name."""
-    spent = found["flow"]["cpu_ms_per_mail"]
-    push = found["push"]
+def charts(result: Mapping[str, Any], budget_ms: Mapping[str, tuple[float, str]]) -> dict[str, str]:
+    """Return the SVG charts by name."""
+    spent = result["flow"]["cpu_ms_per_mail"]
+    push = result["push"]
     return {
         "cpu": bars(
             "CPU a mail, ms: budget and measured",
@@ -24,14 +22,14 @@ def pictures(
         ),
         "push": bars(
             "From 250 to the owner's screen, ms: p50 and p99",
-            [(f"{name}, {one['per_s']}/s", (one["p50_ms"], one["p99_ms"]))
-             for name, one in push.items()],
+            [(f"{name}, {figures['per_s']}/s", (figures["p50_ms"], figures["p99_ms"]))
+             for name, figures in push.items()],
         ),
     }  # fmt: skip
 
 
 def bars(title: str, rows: Sequence[tuple[str, tuple[float, float]]]) -> str:
-    """Two bars for each label, the first value above the second."""
+    """Return a chart with two bars for each label, the first value above the second."""
     most = max(max(values) for _, values in rows) or 1.0
     scale = (WIDTH - LABEL_WIDTH - 60) / most
     height = ROW * (2 * len(rows) + 2)

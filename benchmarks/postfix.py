@@ -1,7 +1,7 @@
-"""Postfix as a peer: Debian's own, in a folder of its own, on a free port of the loopback.
+"""Postfix for comparison: the Debian package, in a separate folder, on a free loopback port.
 
-It takes mail as it would from the internet: queue file synced before the `250`, then thrown away
-by discard(8). Nothing of the machine's own Postfix is read, written or stopped.
+Postfix accepts mail as from the internet: it syncs the queue file before the `250`, and discard(8)
+then drops the mail. An installed Postfix of the machine is not read, written or stopped.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 from stack.ports import free_port
 
 POSTFIX = Path("/usr/sbin/postfix")
-SHARED = Path("/etc/postfix")  # what the package brings; only read
+SHARED = Path("/etc/postfix")  # files of the package; only read
 START_LIMIT_S = 20.0
 _MAIN = """\
 compatibility_level = 3.6
@@ -44,7 +44,7 @@ relay_transport = discard:
 
 
 def absent() -> str | None:
-    """Why there is no Postfix to compare with; None when there is."""
+    """Return the reason why Postfix cannot run on this machine; None: it can."""
     if not POSTFIX.exists():
         return "not installed (apt install postfix)"
     if os.geteuid() != 0:
@@ -54,7 +54,7 @@ def absent() -> str | None:
 
 @contextmanager
 def running() -> Iterator[tuple[int, int]]:
-    """Port and pid of its master for the length of the block."""
+    """Run Postfix for the length of the block; yields the port and the pid of its master."""
     with tempfile.TemporaryDirectory(prefix="postriver-peer-") as name:
         folder, port = Path(name), free_port()
         _configure(folder, port)
@@ -71,11 +71,11 @@ def running() -> Iterator[tuple[int, int]]:
 
 def _configure(folder: Path, port: int) -> None:
     folder.chmod(0o755)
-    for each in ("etc", "queue", "data", "log"):
-        (folder / each).mkdir()
+    for name in ("etc", "queue", "data", "log"):
+        (folder / name).mkdir()
     shutil.chown(folder / "data", "postfix")
-    for each in ("postfix-files", "dynamicmaps.cf"):
-        shutil.copy(SHARED / each, folder / "etc")
+    for name in ("postfix-files", "dynamicmaps.cf"):
+        shutil.copy(SHARED / name, folder / "etc")
     (folder / "etc" / "main.cf").write_text(_MAIN.format(folder=folder), encoding="ascii")
     services = (SHARED / "master.cf").read_text(encoding="utf-8").splitlines()
     master = "\n".join(_service(line, port) for line in services)
@@ -83,7 +83,7 @@ def _configure(folder: Path, port: int) -> None:
 
 
 def _service(line: str, port: int) -> str:
-    """A line of master.cf: SMTP on our port, and no chroot, which would want a copy of /etc."""
+    """Return a line of master.cf with our SMTP port, and without chroot, which needs files."""
     fields = line.split()
     if line[:1] in {"#", " ", ""} or len(fields) < 8:
         return line

@@ -8,16 +8,16 @@ from pathlib import Path
 import psutil
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-SUPERVISOR = "supervisor"  # the others are its children, and counted by themselves
+SUPERVISOR = "supervisor"  # its children are counted as processes of their own
 
 
 def cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
-    """User and system time so far by name, of children too, ended ones included."""
+    """Return user and system time by name, including running and ended children."""
     return {name: _cpu_s(pid, children=name != SUPERVISOR) for name, pid in pids.items()}
 
 
 def _cpu_s(pid: int, *, children: bool) -> float:
-    """A child that ends while it is looked at counts as its parent's, from the next look on."""
+    """Return the CPU seconds of one process; 0: it has ended, and now counts for its parent."""
     try:
         process = psutil.Process(pid)
         spent = process.cpu_times()
@@ -32,7 +32,7 @@ def _cpu_s(pid: int, *, children: bool) -> float:
 
 
 class Meter:
-    """CPU by name since it was made."""
+    """CPU time by name since the meter was created."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._pids = pids
@@ -51,7 +51,7 @@ class Meter:
 
 
 def memory_mib(pids: Mapping[str, int]) -> dict[str, float]:
-    """Proportional set size: a page that n processes share counts as 1/n in each."""
+    """Return the proportional set size: a page shared by n processes counts as 1/n in each."""
     return {
         name: round(sum(map(_pss_bytes, _tree(pid, alone=name == SUPERVISOR))) / 2**20, 1)
         for name, pid in pids.items()

@@ -1,7 +1,7 @@
-"""A run's result as tables and pictures in docs/performance.md.
+"""Tables and charts of a benchmark result in docs/performance.md.
 
-Parts of that page between `<!-- bench: NAME -->` and `<!-- end -->` are written here, the rest by
-hand. `python -m benchmarks.report FILE` writes them from a result that was kept.
+This module writes the parts between `<!-- bench: NAME -->` and `<!-- end -->`; the rest is written
+by hand. `python -m benchmarks.report FILE` writes the parts from a saved result.
 """
 
 import json
@@ -15,7 +15,7 @@ from benchmarks import plots
 from benchmarks.stack import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
-# What a mail may cost, in milliseconds of CPU, by process: six stages of 0.1, and
+# Budget of a mail in milliseconds of CPU, by process: six stages of 0.1, and
 # accept 0.5, broker 0.5, parse 0.03, virus scan 1.1, content 0.1, store 0.1, index 0.2, push 0.05.
 BUDGET_MS = {
     "ingress": (0.5, "accept"),
@@ -31,18 +31,18 @@ BUDGET_MS = {
 _SCREEN = "on its owner's screen"
 _SEEN = {"index": "in the index"}
 _PART = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-Found = dict[str, Any]
+Result = dict[str, Any]
 
 
-def update_docs(found: Found, page: Path = PAGE) -> None:
-    """The parts of `page`, and beside it in a folder of its name the pictures and the result."""
+def update_docs(result: Result, page: Path = PAGE) -> None:
+    """Write the parts of `page`; write the charts and the result to the folder of its name."""
     text = page.read_text(encoding="utf-8")
-    page.write_text(_PART.sub(lambda m: f"{m[1]}{PARTS[m[2]](found)}\n{m[3]}", text), "utf-8")
+    page.write_text(_PART.sub(lambda m: f"{m[1]}{PARTS[m[2]](result)}\n{m[3]}", text), "utf-8")
     folder = page.with_suffix("")
     folder.mkdir(exist_ok=True)
-    for name, picture in plots.pictures(found, BUDGET_MS).items():
-        (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
-    (folder / "result.json").write_text(f"{json.dumps(found, indent=1)}\n", encoding="utf-8")
+    for name, chart in plots.charts(result, BUDGET_MS).items():
+        (folder / f"{name}.svg").write_text(chart, encoding="utf-8")
+    (folder / "result.json").write_text(f"{json.dumps(result, indent=1)}\n", encoding="utf-8")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -50,33 +50,33 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def run(found: Found) -> str:
-    versions = ", ".join(f"{name} {what}" for name, what in found["versions"].items())
-    machine = found["machine"]
+def run(result: Result) -> str:
+    versions = ", ".join(f"{name} {what}" for name, what in result["versions"].items())
+    machine = result["machine"]
     return (
-        f"{found['at']}, {found['size']} run of {found['took_s']} s, seed {found['seed']}. "
+        f"{result['at']}, {result['size']} run of {result['took_s']} s, seed {result['seed']}. "
         f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, "
-        f"Linux {machine['kernel']}; load average before {found['load_average'][0][0]}, "
-        f"after {found['load_average'][1][0]}. {versions}."
+        f"Linux {machine['kernel']}; load average before {result['load_average'][0][0]}, "
+        f"after {result['load_average'][1][0]}. {versions}."
     )
 
 
-def rates(found: Found) -> str:
+def rates(result: Result) -> str:
     rows = [
         [name, flow["mails"], *(flow["per_s"][what] for what in ("accepted", "stored", "indexed"))]
         for name, flow in (
-            ("without the spam engine", found["flow"]),
-            ("with SpamAssassin", found.get("flow_with_spam_engine")),
+            ("without the spam engine", result["flow"]),
+            ("with SpamAssassin", result.get("flow_with_spam_engine")),
         )
         if flow
     ]
     return table(["", "mails", "accepted/s", "stored/s", "indexed/s"], rows)
 
 
-def cost(found: Found) -> str:
-    """Every process that ran; one without a budget is there too, and counts."""
-    spent = found["flow"]["cpu_ms_per_mail"]
-    idle, memory = found["idle_cpu_ms_per_s"], found["memory_mib"]
+def cost(result: Result) -> str:
+    """Return the table of all processes; processes without a budget count too."""
+    spent = result["flow"]["cpu_ms_per_mail"]
+    idle, memory = result["idle_cpu_ms_per_s"], result["memory_mib"]
     ours = [*BUDGET_MS, *sorted(spent.keys() - BUDGET_MS.keys() - {"spamd"})]
     rows: list[Sequence[Any]] = []
     for name in ours:
@@ -86,56 +86,56 @@ def cost(found: Found) -> str:
     total = sum(spent[name] for name in ours)
     sums = [round(sum(idle[name] for name in ours), 1), round(sum(memory[name] for name in ours))]
     rows.append(["**all**", "", f"**{budget:.2f}**", f"**{total:.2f}**", *sums])
-    if scanned := found.get("flow_with_spam_engine"):
+    if scanned := result.get("flow_with_spam_engine"):
         spamd = scanned["cpu_ms_per_mail"]["spamd"]
         rows.append(["spamd", "spam scan, measured apart", "", f"{spamd:.0f}", "", memory["spamd"]])
     return table(["process", "for", "budget", "measured", "idle, ms/s", "MiB"], rows)
 
 
-def push(found: Found) -> str:
+def push(result: Result) -> str:
     fields = ("per_s", "mails", "refused", "p50_ms", "p99_ms", "most_ms")
-    rows = [[name, *map(one.__getitem__, fields)] for name, one in found["push"].items()]
+    rows = [[name, *map(figures.__getitem__, fields)] for name, figures in result["push"].items()]
     return table(["", "mails/s", "mails", "refused", "p50 ms", "p99 ms", "most ms"], rows)
 
 
-def api(found: Found) -> str:
+def api(result: Result) -> str:
     rows = [
-        [f"{one['mails']:,}", one["call"], one["p50_ms"], one["p99_ms"], one["cpu_ms"]]
-        for one in found["api"]
+        [f"{row['mails']:,}", row["call"], row["p50_ms"], row["p99_ms"], row["cpu_ms"]]
+        for row in result["api"]
     ]
     return table(["mails in the mailbox", "call", "p50 ms", "p99 ms", "CPU ms"], rows)
 
 
-def size(found: Found) -> str:
-    return table(["where", "bytes a mail"], found["bytes_per_mail"].items())
+def size(result: Result) -> str:
+    return table(["where", "bytes a mail"], result["bytes_per_mail"].items())
 
 
-def times(found: Found) -> str:
-    rows = [[f"start-up, {name}", f"{took} s"] for name, took in found["start_up_s"].items()]
+def times(result: Result) -> str:
+    rows = [[f"start-up, {name}", f"{took} s"] for name, took in result["start_up_s"].items()]
     rows += [
         [f"`kill -9` of {role} to the next mail {_SEEN.get(role, _SCREEN)}", f"{took} s"]
-        for role, took in found["takeover_s"].items()
+        for role, took in result["takeover_s"].items()
     ]
-    if hop := found.get("hop"):
-        told = f"{hop['cpu_us']} µs of CPU, {hop['per_s']:,}/s, p50 {hop['p50_ms']} ms"
-        rows.append(["one hop of a 1 KB event (a trivial stage)", told])
+    if hop := result.get("hop"):
+        figures = f"{hop['cpu_us']} µs of CPU, {hop['per_s']:,}/s, p50 {hop['p50_ms']} ms"
+        rows.append(["one hop of a 1 KB event (a trivial stage)", figures])
     return table(["what", ""], rows)
 
 
-def accept(found: Found) -> str:
+def accept(result: Result) -> str:
     rows = [
         [
-            one["server"], one["size_bytes"] // 1024, one["connection"], f"{one['per_s']:,}",
-            one["cpu_ms"], one["ours_by_this"],
+            row["server"], row["size_bytes"] // 1024, row["connection"], f"{row['per_s']:,}",
+            row["cpu_ms"], row["ours_by_this"],
         ]
-        for one in found.get("accept", [])
+        for row in result.get("accept", [])
     ]  # fmt: skip
     head = ["server", "KB", "connection", "mails/s", "CPU ms/mail", "ours / this"]
-    absent = [f"\n{name} was {why}." for name, why in found.get("peers_absent", {}).items()]
+    absent = [f"\n{name} was {why}." for name, why in result.get("peers_absent", {}).items()]
     return table(head, rows) + "".join(absent)
 
 
-PARTS: dict[str, Callable[[Found], str]] = {
+PARTS: dict[str, Callable[[Result], str]] = {
     part.__name__: part for part in (run, rates, cost, push, api, size, times, accept)
 }
 

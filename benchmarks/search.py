@@ -1,8 +1,8 @@
-"""What the embedded search index costs: adding, and searching a large mailbox among others.
+"""Cost of the embedded search index: adding mails, and searching one large mailbox of many.
 
-`python -m benchmarks.search [--mails N] [--others N] [--folder DIR]`, from the checkout's root.
-Mails have 4 KB of words by Zipf's law. One user owns N of them; `others` users have 20 each and
-share the buckets. CPU is user and system time of this process, all threads.
+`python -m benchmarks.search [--mails N] [--others N] [--folder DIR]`, in the root of the checkout.
+Mails have 4 KB of words by Zipf's law. One user owns N mails; `others` users have 20 mails each in
+the same buckets. CPU is user and system time of this process, all threads.
 """
 
 import argparse
@@ -40,7 +40,7 @@ ROWS_IN_STEP = 500
 async def add_all(
     index: SqliteSearchIndex, documents: Iterator[IndexDocument], *, workers: int
 ) -> int:
-    """`workers` callers that each wait for one add before the next; how many were added."""
+    """Add documents by `workers` callers, one document at a time each; return their number."""
     done = 0
 
     async def work() -> None:
@@ -56,9 +56,11 @@ async def add_all(
 async def measure_adding(
     index: SqliteSearchIndex, corpus: Corpus, *, workers: int, users: int
 ) -> None:
-    made = [corpus.document(f"w{workers}-{n % users}", n) for n in range(min(4_000, 60 * workers))]
+    documents = [
+        corpus.document(f"w{workers}-{n % users}", n) for n in range(min(4_000, 60 * workers))
+    ]
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    count = await add_all(index, iter(made), workers=workers)
+    count = await add_all(index, iter(documents), workers=workers)
     took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
     print(
         f"add: {workers:4} at once, {users:4} users: {count / took_s:7.0f}/s, "
@@ -67,11 +69,12 @@ async def measure_adding(
 
 
 async def put_rows(store: SqliteMailStore, documents: Iterator[IndexDocument]) -> None:
-    """Message rows beside the documents, each step of the mailbox with ROWS_IN_STEP of them."""
+    """Store the message rows of the documents, with ROWS_IN_STEP rows in each mailbox step."""
     state = MailboxState(folders={id_: FolderCounts(id_) for id_ in FOLDERS})
     numbered = enumerate(documents)
     for seq in itertools.count(1):
-        rows = [_row(one, n, seq) for n, one in itertools.islice(numbered, ROWS_IN_STEP)]
+        batch = itertools.islice(numbered, ROWS_IN_STEP)
+        rows = [_row(document, number, seq) for number, document in batch]
         if not rows:
             return
         state = msgspec.structs.replace(state, seq=seq)
@@ -105,7 +108,7 @@ async def put_rows(store: SqliteMailStore, documents: Iterator[IndexDocument]) -
 
 
 def _row(document: IndexDocument, number: int, seq: int) -> Message:
-    """Half of them are unread, one in a thousand is flagged; three folders hold them in turn."""
+    """Return a row: half of all are unread, one in a thousand is flagged, in three folders."""
     keywords = (() if number % 2 else (SEEN,)) + ((FLAGGED,) if number % 1000 == 0 else ())
     return Message(
         message_id=document.message_id,
@@ -125,7 +128,7 @@ def _row(document: IndexDocument, number: int, seq: int) -> Message:
 
 
 def queries(words: list[str], mails: int) -> dict[str, Callable[[int], str]]:
-    """Kinds of searches, and the `n`th of each."""
+    """Return the kinds of searches; each maps a number n to its nth query."""
     return {
         "frequent word": lambda n: words[n % 10],
         "middling word": lambda n: words[500 + n],
@@ -144,7 +147,7 @@ def queries(words: list[str], mails: int) -> dict[str, Callable[[int], str]]:
         "only an exclusion": lambda n: f"-{words[n % 10]}",
         "frequent but not": lambda n: f"{words[n % 10]} -{words[(n + 1) % 10]}",
         "any of 20": lambda n: " OR ".join(words[n * 20 : n * 20 + 20]),
-        "any of 50 fields": lambda n: " OR ".join(f"subject:{one}" for one in words[n : n + 50]),
+        "any of 50 fields": lambda n: " OR ".join(f"subject:{word}" for word in words[n : n + 50]),
         "a day": lambda n: f"{words[n % 10]} before:2023-12-{n % 28 + 1:02} after:2023-11-20",
         "larger:": lambda n: f"larger:{7_900 + n}",
         "has:attachment": lambda n: f"has:attachment {words[n % 10]}",
@@ -164,23 +167,23 @@ async def measure_searching(
     for name, query in queries(corpus.words, mails).items():
         took, hits = Times(), 0
         for number in range(SEARCHES):
-            with took.one():
-                found = await carry_out(index, store, query(number))
-            hits += len(found.hits)
+            with took.measured():
+                result = await search(index, store, query(number))
+            hits += len(result.hits)
         everything.add(took)
         print(f"search: {name:20} {took}, {hits / SEARCHES:5.1f} hits")
     print(f"search: {'all of these':20} {everything}")
 
 
 class Times:
-    """Of many calls, by the clock and by CPU."""
+    """Elapsed time and CPU time of many calls."""
 
     def __init__(self) -> None:
         self.took_ms: list[float] = []
         self.cpu_ms: list[float] = []
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def measured(self) -> Iterator[None]:
         began_s, began_cpu_s = time.perf_counter(), time.process_time()
         yield
         self.cpu_ms.append((time.process_time() - began_cpu_s) * 1e3)
@@ -194,11 +197,11 @@ class Times:
         return f"{_percentiles(self.took_ms)}; CPU {_percentiles(self.cpu_ms)}"
 
 
-async def carry_out(index: SqliteSearchIndex, store: SqliteMailStore, text: str) -> SearchResult:
+async def search(index: SqliteSearchIndex, store: SqliteMailStore, text: str) -> SearchResult:
     order: Order = "relevance" if text.startswith("relevance ") else "date"
-    asked = parse(text.removeprefix("relevance "), QueryContext(now_ms=0))
+    query = parse(text.removeprefix("relevance "), QueryContext(now_ms=0))
     return await execute_search(
-        index, store, SearchRequest(user_id=OWNER, query=asked, order=order, limit=50)
+        index, store, SearchRequest(user_id=OWNER, query=query, order=order, limit=50)
     )
 
 
@@ -222,9 +225,11 @@ async def run(folder: Path, mails: int, others: int) -> None:
     store = await SqliteMailStore.open(folder / "mail.sqlite")
     owned = [corpus.document(OWNER, number) for number in range(mails)]
     await put_rows(store, iter(owned))
-    strangers = (corpus.document(f"other{n % others}", n) for n in range(others * MAILS_OF_OTHERS))
+    documents_of_others = (
+        corpus.document(f"other{n % others}", n) for n in range(others * MAILS_OF_OTHERS)
+    )
     began_s = time.perf_counter()
-    count = await add_all(index, itertools.chain(strangers, owned), workers=768)
+    count = await add_all(index, itertools.chain(documents_of_others, owned), workers=768)
     print(f"filled: {count} mails in {time.perf_counter() - began_s:.0f} s")
     print(sizes(folder))
     await measure_searching(index, store, corpus, mails)

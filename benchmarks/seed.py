@@ -1,15 +1,15 @@
-"""Users, sessions and filled mailboxes in a state folder that nothing runs in.
+"""Create users, sessions and filled mailboxes in a state folder whose stack is stopped.
 
-`python -m benchmarks.seed --users N --filled 1000,200000`, with a stack's settings. Prints JSON:
-`{"users": {address: token}, "filled": {mails: token}}`. Rows are written straight into the store
-and all name one content: what is measured on them is reading.
+`python -m benchmarks.seed --users N --filled 1000,200000`, with the settings of a stack. Prints
+JSON: `{"users": {address: token}, "filled": {mails: token}}`. The rows are written directly to the
+store and share one content, because only reading is measured on them.
 """
 
 import argparse
 import asyncio
 
 from benchmarks import fixtures
-from benchmarks.stack import in_home, say
+from benchmarks.stack import print_json, run_in_home
 from cli.config.config import Config
 from cli.wiring.profile import adapters
 from edge.session_tokens import new_token, token_sha256
@@ -21,12 +21,12 @@ from schemas.content import Stored
 from schemas.directory import Session, User
 from stack.state_folder import StateFolder
 
-AT_ONCE = 1_000
+CONCURRENT_COMMITS = 1_000
 DAY_MS = 24 * 3600 * 1000
 
 
 async def add_user(directory: Directory, domain_id: str, number: int) -> str:
-    """A user who cannot sign in, and the token of a session all the same."""
+    """Add a user without a password, and a session; return the token of the session."""
     owner = fixtures.user_id(number)
     await directory.add_user(
         User(
@@ -43,8 +43,8 @@ async def add_user(directory: Directory, domain_id: str, number: int) -> str:
 
 
 async def fill(store: MailStore, owner: str, mails: int, content: Stored) -> None:
-    for first in range(0, mails, AT_ONCE):
-        seqs = range(first + 1, min(first + AT_ONCE, mails) + 1)
+    for first in range(0, mails, CONCURRENT_COMMITS):
+        seqs = range(first + 1, min(first + CONCURRENT_COMMITS, mails) + 1)
         await asyncio.gather(
             *(store.commit(fixtures.delivery(owner, seq, content)) for seq in seqs)
         )
@@ -60,7 +60,7 @@ async def seed(config: Config, users: int, filled: list[int]) -> None:
         content = await (await opened.contents()).put(new_id(), mail.data)
         for number, mails in enumerate(filled, start=users):
             await fill(store, fixtures.user_id(number), mails, content)
-    say(
+    print_json(
         {
             "users": {fixtures.address(number): tokens[number] for number in range(users)},
             "filled": dict(zip(filled, tokens[users:], strict=True)),
@@ -72,13 +72,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, required=True)
     parser.add_argument("--filled", default="")
-    asked = parser.parse_args()
-    filled = [int(mails) for mails in asked.filled.split(",") if mails]
+    options = parser.parse_args()
+    filled = [int(mails) for mails in options.filled.split(",") if mails]
 
     def work(_: StateFolder, config: Config) -> None:
-        asyncio.run(seed(config, asked.users, filled))
+        asyncio.run(seed(config, options.users, filled))
 
-    in_home(work)
+    run_in_home(work)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What accepting a mail costs: ours beside stock aiosmtpd and Postfix, by the same load.
+"""Cost of accepting a mail: Postriver, stock aiosmtpd and Postfix under the same load.
 
 `python -m benchmarks.smtp_accept [--rounds 3] [--sessions 20] [--seconds 4] [--kafka HOST:PORT]`.
-Servers take turns within a round, so that ratios within a run hold on a noisy machine. Ours and
-stock aiosmtpd publish to a broker that flushes each batch to disk before it answers (without
-`--kafka`: to nothing); Postfix syncs its queue file, then throws the mail away. The load is one
-more process, which does not pipeline. CPU is user and system time of the server's processes, the
-broker's not counted.
+Each round measures all servers, so that ratios are valid on a noisy machine. Postriver and stock
+aiosmtpd publish to a broker that flushes each batch to disk before it responds (without `--kafka`:
+to a null publisher). Postfix syncs its queue file, then drops the mail. The load generator is
+another process and does not pipeline. CPU is user and system time of the processes of the server,
+without the broker.
 """
 
 import argparse
@@ -45,8 +45,8 @@ HOSTNAME = "mx.bench.test"
 WARM_UP_S = 0.5
 
 
-class Everybody:
-    """One user, whose mailbox is never full."""
+class SingleUser:
+    """Resolver and quota check for a single user with an unlimited mailbox."""
 
     def __init__(self) -> None:
         user = User(user_id="u1", domain_id="d1", address="", disabled=False, created_at_ms=0)
@@ -60,26 +60,26 @@ class Everybody:
         return bool(owners) and size_bytes >= 0
 
 
-class AtOnce:
+class NullPublisher:
     async def publish(self, *_events: Any) -> None:
         await asyncio.sleep(0)
 
 
-class Nowhere:
-    """Content leaves with the reference and is on no disk."""
+class NullContents:
+    """Content store that stores nothing."""
 
     async def put(self, mail_id: str, content: bytes) -> Stored:
         await asyncio.sleep(0)
         return Stored(mail_id, len(content), "0" * 64)
 
 
-class Open:
+class OpenGate:
     def closed(self) -> None:
         return None
 
 
 class StockHandler:
-    """The least that stock aiosmtpd has to do to publish the same."""
+    """The minimal handler of stock aiosmtpd that publishes the same event."""
 
     def __init__(self, publisher: Any, contents: Any) -> None:
         self._publisher = publisher
@@ -87,15 +87,15 @@ class StockHandler:
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
         mail_id = new_id()
-        place = Inline(envelope.content)
-        if place.size_bytes > 32 * 1024:
-            place = await self._contents.put(mail_id, envelope.content)
+        content = Inline(envelope.content)
+        if content.size_bytes > 32 * 1024:
+            content = await self._contents.put(mail_id, envelope.content)
         recipients = tuple(Recipient(path, "u1", "d1") for path in envelope.rcpt_tos)
         await self._publisher.publish(
             MailReceived(
                 mail_id=mail_id,
                 envelope=Envelope(reverse_path=envelope.mail_from, recipients=recipients),
-                content=place,
+                content=content,
                 trace_size_bytes=0,
                 received_at_ms=time.time_ns() // 1_000_000,
             )
@@ -105,7 +105,7 @@ class StockHandler:
 
 async def publisher_for(kafka: str) -> Any:
     if not kafka:
-        return AtOnce()
+        return NullPublisher()
     publisher = KafkaPublisher(PublisherConfig(bootstrap=Bootstrap.parse(kafka)))
     await publisher.start()
     return publisher
@@ -116,19 +116,19 @@ async def _store(folder: Path) -> SqliteContentStore:
 
 
 async def serve(name: str, kafka: str, content: Path) -> None:
-    """Serve until killed; the first line of output is the port. Big mails go to `content`."""
+    """Serve until killed. Prints the port as its first line; large mails go to `content`."""
     publisher = await publisher_for(kafka)
-    contents = await _store(content) if kafka else Nowhere()
+    contents = await _store(content) if kafka else NullContents()
     if name == "ours":
         config = SmtpConfig(hostname=HOSTNAME, port=0, trusted=Networks.parse("127.0.0.0/8"))
-        everybody = Everybody()
+        single_user = SingleUser()
         server = SmtpServer(
             config,
-            resolver=everybody,
-            room=everybody,
+            resolver=single_user,
+            room=single_user,
             publisher=publisher,
             contents=contents,
-            gate=Open(),
+            gate=OpenGate(),
         )
         await server.start()
         port = server.port
@@ -147,7 +147,7 @@ async def serve(name: str, kafka: str, content: Path) -> None:
 
 @contextlib.contextmanager
 def python_server(name: str, kafka: str) -> Iterator[tuple[int, int]]:
-    """Port and pid of a server of this file, for the length of the block."""
+    """Run a server of this module for the length of the block; yields its port and pid."""
     command = [sys.executable, "-m", "benchmarks.smtp_accept", "--serve", name, "--kafka", kafka]
     with (
         tempfile.TemporaryDirectory(prefix="postriver-bench-") as content,
@@ -166,47 +166,52 @@ def server(name: str, kafka: str) -> Any:
     return postfix.running() if name == "postfix" else python_server(name, kafka)
 
 
-def measure(name: str, args: Any, mail: Mail, *, keep: bool) -> tuple[float, float]:
-    """Mails per second, and the server's CPU milliseconds per mail."""
+def measure(name: str, args: Any, mail: Mail, *, keep_open: bool) -> tuple[float, float]:
+    """Return mails per second, and the CPU milliseconds of the server per mail."""
     with server(name, args.kafka) as (port, pid):
-        uvloop.run(accepted(port, mail, args, keep=keep, seconds=WARM_UP_S))
+        uvloop.run(count_accepted(port, mail, args, keep_open=keep_open, seconds=WARM_UP_S))
         meter, began_s = Meter({name: pid}), time.monotonic()
-        mails = uvloop.run(accepted(port, mail, args, keep=keep, seconds=args.seconds))
+        mails = uvloop.run(
+            count_accepted(port, mail, args, keep_open=keep_open, seconds=args.seconds)
+        )
         took_s = time.monotonic() - began_s
         return mails / took_s, meter.spent_ms()[name] / mails
 
 
-async def accepted(port: int, mail: Mail, args: Any, *, keep: bool, seconds: float) -> int:
+async def count_accepted(
+    port: int, mail: Mail, args: Any, *, keep_open: bool, seconds: float
+) -> int:
     count = [0]
 
-    def told(_: Mail, __: bytes) -> None:
+    def on_reply(_: Mail, __: bytes) -> None:
         count[0] += 1
 
     ends_s = time.monotonic() + seconds
-    await flood(port, until(ends_s, mail), told, keep=keep, sessions=args.sessions)
+    await flood(port, until(ends_s, mail), on_reply, keep_open=keep_open, sessions=args.sessions)
     return count[0]
 
 
 def compare(args: Any) -> Iterator[dict[str, Any]]:
-    """A row for each size, kind of connection and server; medians of the rounds."""
+    """Iterate over one row for each size, kind of connection and server; medians of the rounds."""
     servers = ["ours", "aiosmtpd", *(["postfix"] if postfix.absent() is None else [])]
     corpus = Corpus(bodies=0)
     for size_bytes in SIZES_BYTES:
         mail = corpus.mail("someone@example.com", 0, size_bytes)
-        for keep in (False, True):
+        for keep_open in (False, True):
             rounds = [
-                {name: measure(name, args, mail, keep=keep) for name in servers}
+                {name: measure(name, args, mail, keep_open=keep_open) for name in servers}
                 for _ in range(args.rounds)
             ]
             for name in servers:
                 yield {
                     "server": name,
                     "size_bytes": size_bytes,
-                    "connection": "kept" if keep else "new",
-                    "per_s": round(statistics.median(each[name][0] for each in rounds)),
-                    "cpu_ms": round(statistics.median(each[name][1] for each in rounds), 3),
+                    "connection": "kept" if keep_open else "new",
+                    "per_s": round(statistics.median(result[name][0] for result in rounds)),
+                    "cpu_ms": round(statistics.median(result[name][1] for result in rounds), 3),
                     "ours_by_this": round(
-                        statistics.median(each["ours"][0] / each[name][0] for each in rounds), 2
+                        statistics.median(result["ours"][0] / result[name][0] for result in rounds),
+                        2,
                     ),
                 }
 

@@ -1,7 +1,7 @@
-"""A stand-in for spamd that finds nothing: `python spamc.py SOCKET`.
+"""Replacement of spamd that reports no spam: `python spamc.py SOCKET`. For benchmarks only.
 
-SpamAssassin needs so much CPU for a mail that nothing else could be seen beside it. This speaks
-its protocol (SPAMC/1.5: PING, SYMBOLS, HEADERS) and answers at once. For measuring only.
+The CPU of SpamAssassin would hide all other costs of a mail. This program implements its protocol
+(SPAMC/1.5: PING, SYMBOLS, HEADERS) and responds at once.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ _LENGTH = re.compile(rb"^content-length:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(ConnectionError, asyncio.IncompleteReadError):
         head = await reader.readuntil(b"\r\n\r\n")
-        if found := _LENGTH.search(head):
-            await reader.readexactly(int(found[1]))
+        if length := _LENGTH.search(head):
+            await reader.readexactly(int(length[1]))
         writer.write(reply(head.split(b" ", 1)[0]))
         await writer.drain()
     writer.close()
@@ -28,7 +28,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 def reply(verb: bytes) -> bytes:
     if verb == b"PING":
         return b"SPAMD/1.5 0 PONG\r\n"
-    body = VERSION if verb == b"HEADERS" else b""  # no test hit, as spamd says it
+    body = VERSION if verb == b"HEADERS" else b""  # an empty body means no test matched
     return SCORE % (len(body), body)
 
 

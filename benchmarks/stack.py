@@ -1,7 +1,7 @@
-"""A stack of the benchmarks' own: the product's programs, all or some, with or without spamd.
+"""A separate stack for benchmarks: all or some programs of the product, with or without spamd.
 
-`python -m benchmarks.stack [--stand-in] [--only NAME,NAME]` runs it in the foreground by the same
-settings as `postriver up`; `--stand-in` puts benchmarks/spamc.py in spamd's place.
+`python -m benchmarks.stack [--stand-in] [--only NAME,NAME]` runs the stack in the foreground with
+the same settings as `postriver up`; `--stand-in` replaces spamd by benchmarks/spamc.py.
 """
 
 import argparse
@@ -34,7 +34,7 @@ POLL_S = 0.05
 
 
 class Stack:
-    """One state folder and what runs in it."""
+    """One state folder and its stack."""
 
     def __init__(self, folder: Path) -> None:
         self.config: Config = load(
@@ -54,7 +54,7 @@ class Stack:
         return self.config.home
 
     def run(self, module: str, *words: str) -> str:
-        """What `python -m module words` prints, run with this stack's settings."""
+        """Run `python -m module words` with the settings of this stack, and return its output."""
         done = subprocess.run(
             [sys.executable, "-m", module, *words],
             env=self._env(), cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
@@ -62,7 +62,10 @@ class Stack:
         return done.stdout
 
     def up(self, *how: str) -> float:
-        """Start, wait until ready; seconds that it took. RuntimeError with the last words."""
+        """Start the stack, and return the seconds until it is ready.
+
+        Raises RuntimeError with the end of the log: the stack did not become ready.
+        """
         began_s = time.monotonic()
         with (self.home.parent / "stack.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -82,7 +85,7 @@ class Stack:
             process.wait(60)
 
     def pids(self) -> dict[str, int]:
-        """Every process of the stack, the supervisor among them."""
+        """Return the pids of all processes of the stack, including the supervisor."""
         status = self._status()
         rows = status["processes"] + status["engines"]
         assert self._process is not None
@@ -103,40 +106,40 @@ class Stack:
 
 @contextmanager
 def stack() -> Iterator[Stack]:
-    """A folder for a stack, removed at the end; what runs in it is stopped."""
+    """A stack in a temporary folder; it is stopped and the folder removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="postriver-bench-"))
     folder.chmod(0o711)  # as root the stack runs as a user of its own
-    made = Stack(folder)
+    stack_ = Stack(folder)
     try:
-        yield made
+        yield stack_
     finally:
-        made.down()
+        stack_.down()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def running(made: Stack, *how: str) -> Iterator[float]:
-    """`made`, up for the length of the block; gives the seconds until it was ready."""
-    took_s = made.up(*how)
+def running(stack_: Stack, *how: str) -> Iterator[float]:
+    """Run `stack_` for the length of the block; yields the seconds until it was ready."""
+    took_s = stack_.up(*how)
     try:
         yield took_s
     finally:
-        made.down()
+        stack_.down()
 
 
-def in_home(work: Callable[[StateFolder, Config], Any]) -> Any:
-    """`work` as the owner of the state folder that the settings name, while nothing else has it.
+def run_in_home(run: Callable[[StateFolder, Config], Any]) -> Any:
+    """Call `run` as the owner of the state folder of the settings, with the folder locked.
 
-    The stores are made first, as `postriver up` does.
+    Creates the stores first, as `postriver up` does.
     """
     config = load()
     become(config.home)
     with claimed(config.home) as home:
         asyncio.run(prepare_stores(config.home))
-        return work(home, config)
+        return run(home, config)
 
 
-def stand_in(spamd: Program, home: StateFolder) -> Program:
+def replacement(spamd: Program, home: StateFolder) -> Program:
     script = Path(__file__).with_name("spamc.py")
     argv = (sys.executable, "-I", str(script), str(home.socket("spamd")))
     return dataclasses.replace(spamd, argv=argv, detail="a stand-in that finds nothing")
@@ -146,22 +149,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stand-in", action="store_true")
     parser.add_argument("--only", default="")
-    asked = parser.parse_args()
+    options = parser.parse_args()
 
     def supervise(home: StateFolder, config: Config) -> int:
         chosen = [
-            stand_in(each, home) if asked.stand_in and each.name == "spamd" else each
-            for each in programs(config, home)
-            if not asked.only or each.name in asked.only.split(",")
+            replacement(program, home) if options.stand_in and program.name == "spamd" else program
+            for program in programs(config, home)
+            if not options.only or program.name in options.only.split(",")
         ]
         supervisor = Supervisor(chosen, home, ops=("127.0.0.1", config.ports.ops))
         return asyncio.run(supervisor.run())
 
-    sys.exit(in_home(supervise))
+    sys.exit(run_in_home(supervise))
 
 
-def say(what: Any) -> None:
-    """One JSON line: how the programs beside this one hand back what they found."""
+def print_json(what: Any) -> None:
+    """Print a result as one JSON line, for the process that started this program."""
     print(json.dumps(what))
 
 

@@ -1,8 +1,8 @@
-"""What the embedded stores cost: calls per second, and CPU per call.
+"""Cost of the embedded stores: calls per second, and CPU per call.
 
-`python -m benchmarks.stores [--calls N] [--folder DIR]`, from the checkout's root. CPU is user and
-system time of this process, all threads; the line `nothing` is what the loop and the making of a
-commit cost without a store. DIR should be on the disk that will hold the mail.
+`python -m benchmarks.stores [--calls N] [--folder DIR]`, from the root of the checkout. CPU is user
+and system time of this process, all threads. The line `nothing` is the cost of the event loop and
+of creating a commit, without a store. DIR should be on the disk that will hold the mail.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Call = Callable[[int, int], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`workers` tasks that make `calls` calls together; call(worker, n)."""
+    """`calls` calls of call(worker, n), divided among `workers` tasks."""
 
     name: str
     workers: int

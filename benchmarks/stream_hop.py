@@ -1,8 +1,8 @@
-"""What one stage costs: CPU per event, events a second, and the time from publish to answer.
+"""Cost of one stage: CPU per event, events per second, and latency from publish to result.
 
-Needs a running broker: `python -m benchmarks.stream_hop BOOTSTRAP [EVENTS]`; prints JSON. One
-worker process in which a trivial handler answers every event; the broker's own CPU is not counted.
-Topics are made under a fresh name and stay.
+`python -m benchmarks.stream_hop BOOTSTRAP [EVENTS]` needs a running broker and prints JSON. A
+trivial handler in one worker process emits one event for each event; the CPU of the broker is not
+counted. The topics get new names and are not deleted.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer
 
 from benchmarks.end_to_end import percentiles
-from benchmarks.stack import say
+from benchmarks.stack import print_json
 from streams.codec import decode_of
 from streams.config import Bootstrap, PublisherConfig, StreamsConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
@@ -29,20 +29,20 @@ from streams.worker.stage_handler import bind
 from streams.worker.worker import Worker
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True, tag="bench.note.v1"):
+class BenchInput(msgspec.Struct, frozen=True, kw_only=True, tag="bench.note.v1"):
     key: str
     at_s: float
     filler: bytes = b""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="bench.answer.v1"):
+class BenchOutput(msgspec.Struct, frozen=True, kw_only=True, tag="bench.answer.v1"):
     key: str
     at_s: float
     filler: bytes = b""
 
 
-class Facts:
-    """Settings that nobody keeps."""
+class NullSettings:
+    """Settings that are not stored."""
 
     async def setting(self, _: str) -> str | None:
         return None
@@ -58,8 +58,8 @@ def topic(name: str, carries: tuple[type, ...]) -> Topic:
     )  # fmt: skip
 
 
-async def answer(note: Note, _: Any, __: Any) -> list[Any]:
-    return [Answer(key=note.key, at_s=note.at_s, filler=note.filler)]
+async def answer(note: BenchInput, _: Any, __: Any) -> list[Any]:
+    return [BenchOutput(key=note.key, at_s=note.at_s, filler=note.filler)]
 
 
 def cpu_s() -> float:
@@ -72,19 +72,24 @@ class Bench:
         name = f"bench.{time.time_ns() // 1_000_000}"
         self.bootstrap = bootstrap
         self.name = name
-        self.notes, self.answers = topic(f"{name}.notes", (Note,)), topic(f"{name}.out", (Answer,))
+        self.notes, self.answers = (
+            topic(f"{name}.notes", (BenchInput,)),
+            topic(f"{name}.out", (BenchOutput,)),
+        )
         self.publisher = KafkaPublisher(
             PublisherConfig(bootstrap=bootstrap),
-            topic_of={Note: self.notes, Answer: self.answers},
+            topic_of={BenchInput: self.notes, BenchOutput: self.answers},
         )
         self.done = 0
 
     async def worker(self) -> Worker:
         epochs = await ensure_topics(
-            TopicsConfig(bootstrap=self.bootstrap), Facts(), topics=(self.notes, self.answers)
+            TopicsConfig(bootstrap=self.bootstrap),
+            NullSettings(),
+            topics=(self.notes, self.answers),
         )
         stage = Stage(
-            name="answer", role=self.name, reads=self.notes.name, emits=(Answer,),
+            name="answer", role=self.name, reads=self.notes.name, emits=(BenchOutput,),
             in_flight=16, ordered=False,
         )  # fmt: skip
         config = StreamsConfig(
@@ -98,7 +103,7 @@ class Bench:
     async def put(self, count: int) -> None:
         for first in range(0, count, 500):
             await self.publisher.publish(
-                *(Note(key=str(n), at_s=time.time(), filler=bytes(1000))
+                *(BenchInput(key=str(n), at_s=time.time(), filler=bytes(1000))
                   for n in range(first, min(first + 500, count)))
             )  # fmt: skip
 
@@ -112,18 +117,18 @@ class Bench:
         await self.until(worker, events)
         took_s, used_s = time.monotonic() - began_s, cpu_s() - began_cpu_s
         done = events - first
-        found = {
+        result = {
             "events": done,
             "per_s": round(done / took_s),
             "cpu_us": round(used_s / done * 1e6),
         }
-        say(found | await self.latency())
+        print_json(result | await self.latency())
         stop.set()
         await running
         await self.publisher.stop()
 
     async def latency(self) -> dict[str, float]:
-        """At 50 a second: from publish to the answer's arrival at a plain consumer."""
+        """Measure the time from publish to arrival at a plain consumer, at 50 events per second."""
         consumer = AIOKafkaConsumer(
             self.answers.name, **self.bootstrap.options, auto_offset_reset="latest"
         )
@@ -133,8 +138,8 @@ class Bench:
         putting = asyncio.create_task(self.trickle(300))
         while len(took_ms) < 300:
             for records in (await consumer.getmany(timeout_ms=1000)).values():
-                for each in records:
-                    note = decode_of(self.answers, each.offset, each.value)
+                for record in records:
+                    note = decode_of(self.answers, record.offset, record.value)
                     took_ms.append((time.time() - note.at_s) * 1000)
         await putting
         await consumer.stop()
@@ -142,7 +147,7 @@ class Bench:
 
     async def trickle(self, count: int) -> None:
         for number in range(count):
-            await self.publisher.publish(Note(key=str(number), at_s=time.time()))
+            await self.publisher.publish(BenchInput(key=str(number), at_s=time.time()))
             await asyncio.sleep(0.02)
 
     def count(self, worker: Worker) -> int:

@@ -2,7 +2,7 @@
 
 The codecs of Python decode JIS X 0208 only. Senders also use the NEC row 13 and the IBM kanji
 (① ㈱ 髙) of windows-31j. Pairs that the codecs of Python reject are decoded by the table of cp932.
-Accepts any octets and never raises; octets without a meaning become U+FFFD. Linear time.
+Accepts any octets; octets without a meaning become U+FFFD. Linear time.
 """
 
 import codecs

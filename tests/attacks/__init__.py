@@ -1,5 +1,5 @@
-"""What a hostile stranger or user does to a running stack, and what others still get.
+"""Attacks of outsiders and users on a running stack, and the service that other users still get.
 
-Each scenario is many times stronger than a healthy stack needs: where a defence is missing the
-victim waits minutes, so that no limit of time has to be tight.
+Each attack is many times stronger than necessary: without the defence, the victim would wait for
+minutes. The time limits of the tests can therefore be generous.
 """

@@ -1,4 +1,4 @@
-"""One running Postriver for the attacks that must leave it as it was."""
+"""Fixtures: one running Postriver for all attacks, which must not change its state."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ from tests.support.stack_world import Client, World, world
 @pytest.fixture(scope="session")
 def attacked() -> Iterator[World]:
     """`World.send` comes from a trusted network; attackers have other addresses of 127.0.0.0/8."""
-    with world() as mine:
-        yield mine
+    with world() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Peers on the loopback network, known by their source addresses, that speak raw SMTP and HTTP."""
+"""Clients with raw SMTP and HTTP sockets, each with a loopback source address of its own."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from tests.support.stack_world import World
 
 
 class SmtpPeer:
-    """One SMTP connection; each line goes out as it is given."""
+    """One SMTP connection that sends lines unchanged."""
 
     def __init__(
         self, attacked: World, source: str = "127.0.0.1", *, timeout_s: float = 60
@@ -26,14 +26,14 @@ class SmtpPeer:
         self.greeting = self.reply()
 
     def reply(self) -> str:
-        """The last line of a reply; "" when the server closed the connection."""
+        """Return the last line of a reply; "": the server closed the connection."""
         line = b""
         with contextlib.suppress(ConnectionError):
             while (line := self._file.readline()) and line[3:4] == b"-":
                 pass
         return line.decode("latin-1").rstrip()
 
-    def say(self, line: str) -> str:
+    def command(self, line: str) -> str:
         try:
             self.socket.sendall(line.encode() + b"\r\n")
         except ConnectionError:
@@ -41,10 +41,13 @@ class SmtpPeer:
         return self.reply()
 
     def begin(self, *, to: str) -> str:
-        """EHLO up to DATA; the reply to DATA, or the first refusal. Each peer has a domain."""
+        """Send EHLO to DATA, and return the reply to DATA or the first refusal.
+
+        The EHLO and sender domains are derived from the source address.
+        """
         reply, domain = "", f"host-{self.source.replace('.', '-')}.example"
         for line in (f"EHLO {domain}", f"MAIL FROM:<a@{domain}>", f"RCPT TO:<{to}>", "DATA"):
-            reply = self.say(line)
+            reply = self.command(line)
             if reply[:1] not in {"2", "3"}:
                 break
         return reply
@@ -85,7 +88,7 @@ def http_request(
     source: str = "127.0.0.1",
     timeout_s: float = 60,
 ) -> tuple[int, bytes]:
-    """Status and body of one request on a connection of its own; (0, b"") when it is refused."""
+    """Return status and body of one request on a new connection; (0, b""): connection refused."""
     data = b"" if body is None else json.dumps(body).encode()
     lines = [
         f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close",
@@ -95,10 +98,10 @@ def http_request(
     try:
         with http_socket(attacked, source, timeout_s=timeout_s) as peer:
             peer.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
-            answer = b"".join(iter(lambda: peer.recv(65536), b""))
+            response = b"".join(iter(lambda: peer.recv(65536), b""))
     except ConnectionError:
         return 0, b""
-    head, _, content = answer.partition(b"\r\n\r\n")
+    head, _, content = response.partition(b"\r\n\r\n")
     return (int(head.split()[1]) if head else 0), content
 
 
@@ -108,27 +111,27 @@ def login_status(attacked: World, address: str, password: str, source: str = "12
 
 
 @contextmanager
-def all_of(peers: Iterator[SmtpPeer]) -> Iterator[list[SmtpPeer]]:
+def connected(peers: Iterator[SmtpPeer]) -> Iterator[list[SmtpPeer]]:
     with ExitStack() as stack:
         yield [stack.enter_context(peer) for peer in peers]
 
 
 class Victim:
-    """Asks `look` again and again; `longest_s` is the longest time that an answer took."""
+    """Calls `probe` repeatedly; `longest_s` is the longest time of a call."""
 
-    def __init__(self, look: Callable[[], object]) -> None:
+    def __init__(self, probe: Callable[[], object]) -> None:
         self.longest_s = 0.0
-        self.looks = 0
-        self._look = look
+        self.probes = 0
+        self._probe = probe
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         while not self._ended.is_set():
             began_s = time.monotonic()
-            self._look()
+            self._probe()
             self.longest_s = max(self.longest_s, time.monotonic() - began_s)
-            self.looks += 1
+            self.probes += 1
             self._ended.wait(0.05)
 
     def __enter__(self) -> Self:
@@ -140,8 +143,8 @@ class Victim:
         self._thread.join()
 
 
-def at_once(count: int, act: Callable[[int], object]) -> list[object]:
-    """`act(0)` to `act(count - 1)`, each on a thread of its own; their results."""
+def run_concurrently(count: int, act: Callable[[int], object]) -> list[object]:
+    """Run `act(0)` to `act(count - 1)` in threads, and return the results."""
     results: list[object] = [None] * count
 
     def run(number: int) -> None:

@@ -1,4 +1,4 @@
-"""A burst of 600 mails of one peer does not delay another peer's mail."""
+"""Fairness between peers: a burst of 600 mails from one peer does not delay mail of another."""
 
 import smtplib
 import threading
@@ -11,13 +11,13 @@ from tests.support.stack_world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 MAILS = 600
-DELIVERY_LIMIT_S = 15.0  # beyond what a mail takes while nothing else is on its way
+DELIVERY_LIMIT_S = 15.0  # in addition to the time without a burst
 BURST, OTHER = "127.0.0.2", "127.0.0.3"
 MAIL = b"Subject: %s\r\nFrom: <a@sender.example>\r\n\r\nNothing of interest.\r\n"
 
 
 class Burst(threading.Thread):
-    """Offers mails as fast as they are answered, and offers what was refused again."""
+    """Sends mails as fast as they are answered, and sends refused mails again."""
 
     def __init__(self, attacked: World, address: str) -> None:
         super().__init__(daemon=True)
@@ -40,7 +40,7 @@ class Burst(threading.Thread):
 
 
 def send(attacked: World, peer: str, address: str) -> str:
-    """The mail id; accepted at the first try."""
+    """Send one mail, which must be accepted at the first attempt, and return its mail id."""
     with smtplib.SMTP("127.0.0.1", attacked.base, "o.example", 60, (peer, 0)) as client:
         client.ehlo()
         assert client.mail("b@other.example")[0] == 250
@@ -69,7 +69,7 @@ def test_mail_of_another_peer_is_delivered_meanwhile(attacked: World) -> None:
     finally:
         burst.end.set()
         burst.join(60)
-    print(f"alone {alone_s:.1f} s, beside a burst {taken_s}; the burst heard {burst.replies}")
+    print(f"alone {alone_s:.1f} s, during a burst {taken_s}; replies to the burst {burst.replies}")
     assert max(taken_s) < DELIVERY_LIMIT_S + alone_s
-    assert burst.replies["451 4.7.1"], "the burst was held to its share"
+    assert burst.replies["451 4.7.1"], "the burst was limited to its share"
     assert set(burst.replies) == {"250 2.0.0", "451 4.7.1"}

@@ -1,4 +1,4 @@
-"""HTTP clients, strangers and users, who take the edge's time, memory, places and sign-ins."""
+"""HTTP attacks of outsiders and users on CPU time, memory, connections and sign-ins."""
 
 import base64
 import contextlib
@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.attacks.peers import Victim, at_once, http_request, http_socket, login_status
+from tests.attacks.peers import Victim, http_request, http_socket, login_status, run_concurrently
 from tests.attacks.test_mails import memory_bytes
 from tests.support.stack_world import Client, World, eventually
 
@@ -24,7 +24,7 @@ def healthz(attacked: World) -> int:
 
 
 def test_no_header_takes_the_time_of_others(attacked: World, ann: Client) -> None:
-    """Two hundred requests, each of which once took a quarter of a second of CPU."""
+    """Two hundred requests; without the limits each takes a quarter of a second of CPU."""
     fields = [
         ("Accept-Encoding", "a" + " " * 7_900 + "x"),
         ("Accept-Encoding", "gzip;" * 1_500 + "q"),
@@ -37,17 +37,17 @@ def test_no_header_takes_the_time_of_others(attacked: World, ann: Client) -> Non
     with Victim(lambda: healthz(attacked)) as victim:
         began_s = time.monotonic()
         for name, value in fields:
-            at_once(
+            run_concurrently(
                 30,
                 lambda _, field=(name, value): http_request(attacked, "GET", "/", headers=[field]),
             )
         took_s = time.monotonic() - began_s
     print(f"{len(fields) * 30} requests took {took_s:.1f} s")
     assert victim.longest_s < ANSWER_MAX_S
-    assert victim.looks > 1
+    assert victim.probes > 1
 
 
-def test_answers_that_nobody_reads_are_not_kept(attacked: World, ann: Client) -> None:
+def test_responses_that_are_not_read_do_not_take_memory(attacked: World, ann: Client) -> None:
     text = b"Subject: wide\r\n\r\n" + (b"wide words " * 90 + b"\r\n") * 2_000
     mail_id = attacked.send(text, ANN)
     message = eventually(lambda: ann.message_of(mail_id) or ann.message_of(mail_id, "junk"))
@@ -69,7 +69,7 @@ def test_answers_that_nobody_reads_are_not_kept(attacked: World, ann: Client) ->
 
 
 def test_strangers_do_not_lock_an_owner_out(attacked: World) -> None:
-    """220 wrong passwords from 22 peers: where she signed in before, she signs in."""
+    """220 wrong passwords from 22 peers; the owner can sign in from an address used before."""
     attacked.cli("user", "add", "eve@postriver.test", "--password-stdin", given="the right words\n")
     home = "127.0.1.1"
     assert login_status(attacked, "eve@postriver.test", "the right words", home) == 200
@@ -89,7 +89,7 @@ def test_sign_ins_that_succeed_have_a_limit(attacked: World, ann: Client) -> Non
 
 
 def open_socket(attacked: World, source: str, token: str = "") -> tuple[int, socket.socket]:
-    """The status of a WebSocket handshake, and its socket."""
+    """Open a WebSocket; return the status of the handshake, and the socket."""
     peer = http_socket(attacked, source, timeout_s=20)
     key = base64.b64encode(os.urandom(16)).decode()
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
@@ -97,8 +97,8 @@ def open_socket(attacked: World, source: str, token: str = "") -> tuple[int, soc
         f"GET /v1/push HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{authorization}\r\n".encode()
     )
-    answer = peer.recv(4096)
-    return (int(answer.split()[1]) if answer else 0), peer
+    response = peer.recv(4096)
+    return (int(response.split()[1]) if response else 0), peer
 
 
 def frame(payload: bytes, opcode: int = 1) -> bytes:

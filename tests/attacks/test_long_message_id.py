@@ -1,4 +1,4 @@
-"""Mails with a Message-ID of 60 KB do not delay the mails of others, nor stop the supervisor."""
+"""Mails with a Message-ID of 60 KB do not delay other mails or the supervisor."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.stack_world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
-DELIVERY_LIMIT_S = 60.0  # of a small mail behind them; it takes about 2 s
+DELIVERY_LIMIT_S = 60.0  # of a small mail after them, which takes about 2 s
 ANSWER_LIMIT_S = 5.0  # of the supervisor
 
 
@@ -31,7 +31,7 @@ def _answers(attacked: World) -> bool:
 
 
 def _every_line_is_short(attacked: World, owner: Client) -> None:
-    """The long mails came through as well, and their ids are cut in the scanner's log."""
+    """The long mails are delivered too, and the log of the scanner has their ids cut."""
     eventually(lambda: len(owner.messages("inbox") + owner.messages("junk")) == 7, within_s=120)
     lines = (attacked.home / "log" / "spamd.log").read_bytes().splitlines()
     assert any(line.endswith(b"(cut)") for line in lines)

@@ -1,4 +1,4 @@
-"""Mails made to stop a parser, to take its memory, or to carry a virus past the scanner."""
+"""Mails that attack a parser or its memory, or hide a virus from the scanner."""
 
 import base64
 import binascii
@@ -63,7 +63,7 @@ def restarts(attacked: World) -> dict[str, int]:
 
 
 def memory_bytes(attacked: World) -> int:
-    """Of the process of ours that holds most."""
+    """Return the resident memory of the largest process of the stack."""
     sizes = []
     for row in attacked.look()["processes"]:
         pages = Path(f"/proc/{row['pid']}/statm").read_text(encoding="ascii").split()[1]
@@ -71,12 +71,12 @@ def memory_bytes(attacked: World) -> int:
     return max(sizes)
 
 
-def everything(owner: Client) -> list[dict]:
+def all_rows(owner: Client) -> list[dict]:
     return owner.messages("inbox") + owner.messages("junk")
 
 
 def test_no_mail_stops_the_mail_of_others(attacked: World, ann: Client) -> None:
-    """They are delivered themselves, opened by their owner, and nobody waits meanwhile."""
+    """The hostile mails are delivered and opened by their owner, without delays for others."""
     before = restarts(attacked)
     ids = {attacked.send(mail, ANN): name for name, mail in HOSTILE.items()}
     honest = attacked.send(b"Subject: honest\r\n\r\nhi\r\n", ANN)
@@ -85,20 +85,24 @@ def test_no_mail_stops_the_mail_of_others(attacked: World, ann: Client) -> None:
     print(f"the honest mail took {time.monotonic() - began_s:.1f} s")
 
     def missing() -> set[str]:
-        """Names of mails that are neither in the mailbox nor, as unscannable, in quarantine."""
+        """Names of mails that are neither in the mailbox nor in quarantine as unscannable."""
         quarantined = attacked.cli("quarantine", "list").stdout
-        there = {row["mail_id"] for row in everything(ann)}
-        return {name for one, name in ids.items() if one not in there and one not in quarantined}
+        delivered = {row["mail_id"] for row in all_rows(ann)}
+        return {
+            name
+            for mail_id, name in ids.items()
+            if mail_id not in delivered and mail_id not in quarantined
+        }
 
     deadline_s = time.monotonic() + 180
     while missing() and time.monotonic() < deadline_s:
         time.sleep(1.0)
     assert not missing()
-    rows = [row for row in everything(ann) if row["mail_id"] in ids]
+    rows = [row for row in all_rows(ann) if row["mail_id"] in ids]
     with Victim(lambda: http_request(attacked, "GET", "/healthz")) as victim:
         for row in rows:
-            shown = ann.call("GET", f"/v1/messages/{row['id']}")
-            assert shown["subject"].startswith("hostile"), ids[row["mail_id"]]
+            message = ann.call("GET", f"/v1/messages/{row['id']}")
+            assert message["subject"].startswith("hostile"), ids[row["mail_id"]]
             ann.raw("GET", f"/v1/messages/{row['id']}/raw")
     assert victim.longest_s < ANSWER_MAX_S
     assert restarts(attacked) == before
@@ -106,7 +110,7 @@ def test_no_mail_stops_the_mail_of_others(attacked: World, ann: Client) -> None:
 
 
 def part(encoding: str, body: bytes, *, kind: str = "application/octet-stream") -> bytes:
-    """A text and an attachment; `body` begins with the line end that ends the header, if any."""
+    """A mail with a text and an attachment; `body` includes the empty line after the header."""
     head = (
         "Subject: infected\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
         "--x\r\n\r\nhi\r\n--x\r\n"
@@ -148,36 +152,36 @@ def infected() -> dict[str, bytes]:
 
 def uuencoded(data: bytes) -> bytes:
     return b"".join(
-        binascii.b2a_uu(data[at : at + 45]).rstrip(b"\n") + b"\r\n"
-        for at in range(0, len(data), 45)
+        binascii.b2a_uu(data[start : start + 45]).rstrip(b"\n") + b"\r\n"
+        for start in range(0, len(data), 45)
     )
 
 
-def test_no_wrapping_brings_a_virus_to_its_reader(attacked: World, ann: Client) -> None:
-    """Each is in quarantine, or its reader gets nothing of it."""
+def test_no_wrapping_delivers_a_virus(attacked: World, ann: Client) -> None:
+    """Each infected mail is in quarantine, or clients receive no octets of the virus."""
     ids = {attacked.send(mail, ANN): name for name, mail in infected().items()}
 
     def quarantined() -> str:
         return attacked.cli("quarantine", "list").stdout
 
-    def settled() -> bool:
-        there = {row["mail_id"] for row in everything(ann)}
+    def all_decided() -> bool:
+        delivered = {row["mail_id"] for row in all_rows(ann)}
         listed = quarantined()
-        return all(one in there or one in listed for one in ids)
+        return all(mail_id in delivered or mail_id in listed for mail_id in ids)
 
-    eventually(settled, within_s=120)
+    eventually(all_decided, within_s=120)
     listed = quarantined()
-    assert next(one for one, name in ids.items() if name == "plainly") in listed
-    passed = [row for row in everything(ann) if row["mail_id"] in ids]
+    assert next(mail_id for mail_id, name in ids.items() if name == "plainly") in listed
+    passed = [row for row in all_rows(ann) if row["mail_id"] in ids]
     for row in passed:
-        assert EICAR not in handed_out(ann, row["id"]), ids[row["mail_id"]]
+        assert EICAR not in downloads(ann, row["id"]), ids[row["mail_id"]]
 
 
-def handed_out(owner: Client, id_: str) -> bytes:
-    """All octets of a message that the API gives in decoded form."""
-    shown = owner.call("GET", f"/v1/messages/{id_}")
-    pieces = [shown["text"].encode(), (shown["html"] or "").encode()]
-    for attached in shown["attachments"]:
+def downloads(owner: Client, id_: str) -> bytes:
+    """Return all decoded octets of a message that the API provides."""
+    message = owner.call("GET", f"/v1/messages/{id_}")
+    pieces = [message["text"].encode(), (message["html"] or "").encode()]
+    for attached in message["attachments"]:
         try:
             pieces.append(owner.raw("GET", f"/v1/messages/{id_}/attachments/{attached['n']}"))
         except Unwilling:
@@ -185,15 +189,15 @@ def handed_out(owner: Client, id_: str) -> bytes:
     return b"\n".join(pieces)
 
 
-def test_a_mail_that_nobody_reads_well_is_still_a_mail(attacked: World, ann: Client) -> None:
-    """Ten thousand random octets in every place: accepted, delivered, unchanged."""
+def test_a_mail_of_random_octets_is_delivered_unchanged(attacked: World, ann: Client) -> None:
+    """Ten thousand random octets in a header field."""
     noise = random.Random(11).randbytes(10_000).replace(b"\r", b"").replace(b"\n", b"\r\n")
     with SmtpPeer(attacked) as peer:
         reply = peer.send(b"Subject: noise\r\nContent-Type: " + noise + b"\r\n", to=ANN)
     assert reply.startswith("250"), reply
     mail_id = next(word for word in reply.split() if word.count("-") == 4)
     row = eventually(
-        lambda: next((one for one in everything(ann) if one["mail_id"] == mail_id), None),
+        lambda: next((row for row in all_rows(ann) if row["mail_id"] == mail_id), None),
         within_s=120,
     )
     assert ann.raw("GET", f"/v1/messages/{row['id']}/raw").endswith(noise + b"\r\n")

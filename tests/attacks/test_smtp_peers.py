@@ -1,10 +1,10 @@
-"""SMTP peers who take slots, memory and time, or who ask which mailboxes there are."""
+"""SMTP attacks on connections, memory and time, and enumeration of mailboxes by RCPT."""
 
 import time
 
 import pytest
 
-from tests.attacks.peers import SmtpPeer, all_of
+from tests.attacks.peers import SmtpPeer, connected
 from tests.support.stack_world import Client, World, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -12,12 +12,12 @@ ANN = "ann@postriver.test"
 
 
 def test_two_peers_cannot_hold_every_transaction(attacked: World, ann: Client) -> None:
-    """Fifty connections each, all in DATA, a line now and then: a third peer's mail is taken."""
+    """Fifty connections each, all in DATA and slow; a mail of a third peer is accepted."""
 
     def greedy() -> list[SmtpPeer]:
         return [SmtpPeer(attacked, f"127.0.0.{host}") for host in (2, 3) for _ in range(50)]
 
-    with all_of(iter(greedy())) as peers:
+    with connected(iter(greedy())) as peers:
         taken = sum(peer.begin(to=ANN).startswith("354") for peer in peers)
         assert taken > 0
         for peer in peers:
@@ -31,9 +31,9 @@ def test_two_peers_cannot_hold_every_transaction(attacked: World, ann: Client) -
 
 
 def test_one_peer_cannot_hold_all_memory(attacked: World, ann: Client) -> None:
-    """Eleven mails of almost the largest size, unfinished: another peer's small mail is taken."""
+    """Eleven unfinished mails of nearly the maximum size; another peer can send a small mail."""
     block = b"y" * 998 + b"\r\n"
-    with all_of(SmtpPeer(attacked, "127.0.0.2") for _ in range(11)) as peers:
+    with connected(SmtpPeer(attacked, "127.0.0.2") for _ in range(11)) as peers:
         for peer in peers:
             if not peer.begin(to=ANN).startswith("354"):
                 continue
@@ -47,7 +47,7 @@ def test_one_peer_cannot_hold_all_memory(attacked: World, ann: Client) -> None:
 
 
 def test_mailboxes_cannot_be_counted_by_rcpt(attacked: World, ann: Client) -> None:
-    """A thousand guesses: each connection ends after a few, and the peer after some more."""
+    """A thousand guesses; the server ends each connection after a few, then refuses the peer."""
     refused, connections = 0, 0
     began_s = time.monotonic()
     while connections < 60 and time.monotonic() - began_s < 60:
@@ -55,9 +55,9 @@ def test_mailboxes_cannot_be_counted_by_rcpt(attacked: World, ann: Client) -> No
             connections += 1
             if not peer.greeting.startswith("220"):
                 break
-            peer.say("EHLO guess.example")
-            peer.say("MAIL FROM:<guess@sender.example>")
-            while peer.say(f"RCPT TO:<user{refused}@postriver.test>").startswith("550"):
+            peer.command("EHLO guess.example")
+            peer.command("MAIL FROM:<guess@sender.example>")
+            while peer.command(f"RCPT TO:<user{refused}@postriver.test>").startswith("550"):
                 refused += 1
                 assert refused < 1000, "no end of guesses"
     assert refused <= 150
