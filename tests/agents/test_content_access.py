@@ -1,4 +1,4 @@
-"""Big mails wait for memory in the order they came, and give it back however they end."""
+"""Memory budget: large contents wait in order of request, and always free their memory."""
 
 import asyncio
 

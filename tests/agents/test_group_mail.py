@@ -1,4 +1,4 @@
-"""A group's mail: each owner holds the content, and the last to destroy the message lets it go."""
+"""Mail to a group: each owner holds the content, and the last destroyed message releases it."""
 
 from collections.abc import Callable, Sequence
 

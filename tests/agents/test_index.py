@@ -1,4 +1,4 @@
-"""index: what can be found, and how often a mail is read."""
+"""index: what is searchable, and how often a mail is read."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""index, the real stores and a window: what is destroyed never stays, and one user is not slow."""
+"""index with real stores: destroyed messages never stay, and one user is not slow."""
 
 import asyncio
 import random
@@ -87,7 +87,7 @@ class Worker:
         tasks, search = self._window.close(), self.search
         if tasks:
             await asyncio.wait(tasks)
-        await search.close()  # what nobody waits for is not written any more
+        await search.close()  # an operation without a waiting caller is no longer written
         self._begin()
 
     async def done(self) -> None:

@@ -1,4 +1,4 @@
-"""validate and route."""
+"""validate and route: outputs, stored contents and holders."""
 
 import pytest
 

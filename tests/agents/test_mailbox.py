@@ -1,4 +1,4 @@
-"""mailbox: single commands; its whole life is in test_mailbox_history.py."""
+"""mailbox: single commands; random histories are in test_mailbox_history.py."""
 
 import msgspec
 import pytest
@@ -61,7 +61,7 @@ async def test_seen_moves_the_unread_count_and_flagged_does_not(ports: MailboxPo
         (change("c1", add=[f"k{number}" for number in range(KEYWORDS_MAX + 1)]), "refused"),
     ],
 )
-async def test_what_changes_nothing_is_answered(ports: MailboxPorts, command, outcome) -> None:
+async def test_a_command_without_changes_is_answered(ports: MailboxPorts, command, outcome) -> None:
     await handle(deliver(), ports)
     answer = await handle(command, ports, offset=1)
     assert isinstance(answer, CommandAnswered)
@@ -77,7 +77,9 @@ async def test_another_users_message_is_not_found(ports: MailboxPorts) -> None:
     assert (await handle(command, ports, offset=1)).outcome == "not_found"
 
 
-async def test_a_topic_made_anew_repeats_by_id_not_by_position(ports: MailboxPorts) -> None:
+async def test_in_a_recreated_topic_repeats_are_found_by_id_not_by_position(
+    ports: MailboxPorts,
+) -> None:
     first = await handle(deliver(), ports, offset=5)
     seen = await handle(change("c1", add=["$seen"]), ports, offset=6)
     assert await handle(deliver(), ports, offset=0, epoch="e2") == first
@@ -85,8 +87,8 @@ async def test_a_topic_made_anew_repeats_by_id_not_by_position(ports: MailboxPor
     assert (await handle(deliver("m2"), ports, offset=2, epoch="e2")).seq == 3
 
 
-async def test_what_is_put_back_after_a_restore_stands_where_it_stood(ports: MailboxPorts) -> None:
-    """A command that changed nothing is not carried out behind what followed it."""
+async def test_a_restored_command_keeps_its_place_in_the_order(ports: MailboxPorts) -> None:
+    """A command that changed nothing is not applied after the commands that followed it."""
     empty = order(EmptyFolder, "c1", folder_id="trash", bound_uid=9)
     trash, new = order(TrashMessages, "c2", "m1"), order(MarkAllRead, "c3", folder_id="trash")
     await handle(deliver(), ports)
@@ -110,7 +112,7 @@ async def test_what_is_put_back_after_a_restore_stands_where_it_stood(ports: Mai
     assert (await ports.store.load("bob")).epoch == "e2"
 
 
-async def test_the_table_is_proven_only_when_the_output_is_out(ports: MailboxPorts) -> None:
+async def test_the_table_is_proven_only_after_the_output_is_published(ports: MailboxPorts) -> None:
     work = OneTry()
     await mailbox(deliver(), work, ports)
     assert ports.states.get("bob") is None
@@ -129,18 +131,18 @@ async def test_a_proven_copy_spares_the_store(ports: MailboxPorts) -> None:
     assert steps == ["read", "journal", "row", "state"]  # row and conversation, then the commit
 
 
-async def test_a_folder_that_is_gone_means_the_inbox(ports: MailboxPorts) -> None:
+async def test_a_message_for_a_missing_folder_goes_to_the_inbox(ports: MailboxPorts) -> None:
     entry = await handle(deliver(folder_id="attic"), ports)
     assert entry.changes[0].places == {"inbox": 1}
 
 
-async def test_a_keyword_that_is_none_is_parked_before_the_journal(ports: MailboxPorts) -> None:
+async def test_an_invalid_keyword_is_parked_before_the_journal(ports: MailboxPorts) -> None:
     with pytest.raises(Poison):
         await handle(msgspec.structs.replace(deliver(), keywords=("two words",)), ports)
     assert await ports.store.journal("bob", since_seq=0, limit=9) == []
 
 
-async def test_a_store_that_is_away_holds(ports: MailboxPorts) -> None:
+async def test_an_unreachable_store_holds(ports: MailboxPorts) -> None:
     def away(_step: str) -> None:
         raise StoreUnavailable("sqlite")
 
@@ -155,8 +157,8 @@ def test_keywords_are_those_of_rfc_8621() -> None:
     assert normal_keywords(["x" * 256]) is None
 
 
-async def test_a_position_never_swallows_a_mail(ports: MailboxPorts) -> None:
-    """The log came back shorter than the store: a new mail stands at an offset used before."""
+async def test_a_position_never_suppresses_a_mail(ports: MailboxPorts) -> None:
+    """The log came back shorter than the store: a new mail has an offset that was used before."""
     await handle(deliver("m1"), ports, offset=500)
     entry = await handle(deliver("m2"), ports, offset=400)
     assert (entry.changes[0].change, entry.seq) == ("created", 2)

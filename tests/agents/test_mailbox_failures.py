@@ -1,4 +1,4 @@
-"""mailbox: damage and surprises in one mailbox stay that mailbox's; nothing of it is lost."""
+"""mailbox: damage and unexpected errors stay within one mailbox, and its mail is kept."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -133,7 +133,7 @@ REPEAT = deliver("m1")
 async def test_damage_is_mended_in_the_mailboxs_own_turn(
     sqlite: Life, tmp_path: Path, kind: str, command
 ) -> None:
-    """Whatever breaks the command; nothing else of the mailbox is wrong then either."""
+    """The cause that breaks the command does no other damage to the mailbox."""
     damage(tmp_path, *DAMAGES[kind])
     event = await sqlite.do(command)
     assert event.seq == (1 if command is REPEAT else 3)
@@ -154,7 +154,7 @@ async def test_a_journal_that_ends_too_early_is_not_written_on(
 
 
 async def test_what_cannot_be_mended_sets_its_user_aside(sqlite: Life, tmp_path: Path) -> None:
-    """His commands wait in dead letters, whatever life comes; nobody else notices."""
+    """The user's commands are parked in every life of the process; other users are not affected."""
     entry = "UPDATE journal SET entry = ? WHERE journal_key = KEY << 32 | 1"
     (first, _) = await sqlite.store.journal("bob", since_seq=0, limit=2)
     damage(tmp_path, entry, b"\xc1")

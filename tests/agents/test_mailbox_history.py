@@ -1,4 +1,4 @@
-"""The mailbox over its whole life: random commands, repeats, crashes at every await, two owners."""
+"""mailbox: random histories of commands, repeats, crashes at every await, and two owners."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -305,7 +305,7 @@ TestMailboxHistory.settings = settings(max_examples=400, stateful_step_count=40,
 
 
 def test_a_lost_owner_never_publishes_ahead_of_what_it_missed() -> None:
-    """It stands before a row that the new owner changes, in the journal but not yet published."""
+    """Its entry precedes a row that the new owner changes, in the journal but not published yet."""
     river = River()
     river.log += [deliver(), change("c1", add=["$seen"]), change("c2", remove=["$seen"])]
     run(river.chains(river.owner, window=1)[0])

@@ -1,4 +1,4 @@
-"""Beyond its journal a command is never parked; one that is to be set aside asks the journal."""
+"""mailbox, before parking: a journalled command is published and never parked."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tests.support.agent_builders import OneTry, deliver, mailbox_ports, order
 
 
 class Failing(MemoryHolders):
-    """Lets go of holders after some failures that nobody foresaw."""
+    """Releases holders after some unexpected errors."""
 
     failures = 7
 

@@ -1,4 +1,4 @@
-"""Views rebuilt in the mailbox's own turn: the live copy of the counts is right afterwards too."""
+"""mailbox, rebuild: views rewritten by the single writer; the state table is right afterwards."""
 
 import hashlib
 

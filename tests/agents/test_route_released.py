@@ -1,4 +1,4 @@
-"""route of mail that an operator released: delivered whole, or parked."""
+"""route: mail released by an operator is delivered with its content, or parked."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""scan: verdicts, quarantine, engines that are away and mails that break them."""
+"""scan: verdicts, quarantine, scanners that are down, and mails that break a scanner."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ KILLER = PLAIN + b"KILLER"
 
 
 class FragileScanner(MemoryVirusScanner):
-    """An engine that ends at KILLER, and stays down until somebody starts it again."""
+    """An engine that ends at KILLER, and stays down until it is started again."""
 
     async def scan(self, content: bytes) -> VirusReport:
         await asyncio.sleep(0)
@@ -119,7 +119,7 @@ async def test_a_mail_that_breaks_the_engine_twice_alone_is_unscannable(ports: S
     with pytest.raises(ScannerUnavailable):  # down: says nothing about the mail
         await scan(validated(stored), OneTry(attempt=3), ports)
     ports.virus.down = False
-    with pytest.raises(ScannerUnavailable):  # has just ended again, and cannot tell its version
+    with pytest.raises(ScannerUnavailable):  # has just ended again, and cannot report its version
         await scan(validated(stored), OneTry(attempt=4), ports)
     ports.virus.down = False
     assert await scan(validated(stored), OneTry(attempt=5), ports) == ()

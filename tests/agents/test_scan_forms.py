@@ -1,4 +1,4 @@
-"""What readers are given was scanned in that form, whatever the mail looks like."""
+"""scan: each form in which a reader receives a part was scanned, for any shape of mail."""
 
 import base64
 
@@ -42,7 +42,7 @@ def ports_of(virus: MemoryVirusScanner | None = None, **given_ports) -> ScanPort
 
 
 def attachments(mail: bytes) -> list[bytes]:
-    """The first ones and the last one: each call decodes all."""
+    """The first parts and the last part: each call decodes all parts."""
     count = len(read_mail(mail).attachments)
     with pytest.raises(NotFound):
         attachment(mail, count + 1)
@@ -68,7 +68,7 @@ async def test_every_attachment_and_text_is_among_the_streams(name: str) -> None
     await check(MAILS[name])
 
 
-ALWAYS_READ = {  # whatever our reader makes of broken base64
+ALWAYS_READ = {  # as our parser decodes broken base64
     "base64", "no padding", "lines of one letter", "quoted-printable", "lower-case hexadecimal",
     "no empty line before base64", "encoding in capitals", "as it is", "unknown encoding",
     "UTF-16", "HTML entities",

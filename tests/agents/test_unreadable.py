@@ -1,4 +1,4 @@
-"""One content that cannot be read does not hold its partition; a store that is away does."""
+"""A content that cannot be read does not hold its partition; an unreachable store does."""
 
 import asyncio
 import sqlite3

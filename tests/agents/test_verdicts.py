@@ -1,4 +1,4 @@
-"""One verdict per mail: scan and route repeated, in any order, with scanners that change."""
+"""One verdict per mail: scan and route repeated in any order, with changing scanners."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Addresses: syntax, the normal form, and who owns one."""
+"""Addresses: syntax, normal form, and owners."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The clock guard: a wall clock that was set is named; time that passes, asleep or not, is not."""
+"""Clock guard: a wall clock that was set is reported; elapsed time, also in suspend, is not."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the agents' tests are made of: events with defaults, and a try without a river."""
+"""Builders for tests of the stages: events with defaults, ports in memory, an attempt."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ TEA = HeaderSummary(subject="Tea")
 
 
 def mailbox_ports(**given) -> MailboxPorts:
-    """Ports in memory, but for those that are `given`."""
+    """Ports in memory, except those in `given`."""
     plain = {
         "store": MemoryMailStore(),
         "states": MemoryMailboxStates(),
@@ -36,7 +36,7 @@ def mailbox_ports(**given) -> MailboxPorts:
 
 
 class OneTry:
-    """The Work of one try, whose clock is the attempt."""
+    """An Attempt without a worker; its clock is the attempt number."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ def change(command_id: str, mail_id: str = "m1", *, user_id: str = "bob", add=()
 
 
 def order(kind, command_id: str, *mail_ids: str, user_id: str = "bob", **fields):
-    """Any other command; `mail_ids` name the messages that it touches."""
+    """A command of any kind; `mail_ids` name its messages."""
     if mail_ids:
         fields["message_ids"] = tuple(message_id(each, user_id) for each in mail_ids)
     return kind(**_ordered(command_id, user_id), **fields)

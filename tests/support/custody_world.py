@@ -1,4 +1,4 @@
-"""Mails in every place where a mail may be, over whatever adapters a test gives."""
+"""Mails in every place where an accepted mail may be, over the adapters of a test."""
 
 import msgspec
 

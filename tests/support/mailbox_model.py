@@ -1,7 +1,7 @@
-"""What a mailbox is after commands, said as simply as can be: the tests' own word on it.
+"""An independent model of a mailbox after commands, as simple as possible.
 
-It shares no code with mail/: one clerk, who reads the log in order, does each command once, and
-writes down what changed by comparing before and after.
+The model shares no code with mail/. It reads the log in order, applies each command once, and
+records the changes by comparing the mailbox before and after.
 """
 
 import copy
@@ -27,12 +27,12 @@ STANDARD = ("inbox", "sent", "drafts", "junk", "trash", "archive")
 
 
 class Refused(Exception):
-    """Nothing changes."""
+    """The command is refused: nothing changes."""
 
 
 @dataclass
 class Kept:
-    """A message; without places it is destroyed."""
+    """A message; one without places is destroyed."""
 
     places: dict[str, int]
     keywords: tuple[str, ...]
@@ -44,7 +44,7 @@ class Kept:
 
 @dataclass
 class Box:
-    """All of a mailbox that a command may change."""
+    """The parts of a mailbox that commands change."""
 
     messages: dict[str, Kept] = field(default_factory=dict)
     own: dict[str, tuple[str, str]] = field(default_factory=dict)  # id -> name, parent
@@ -55,7 +55,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Step:
-    """What the journal must say at one seq."""
+    """The expected journal entry of one seq."""
 
     command: Command
     changed: dict[str, tuple[dict[str, int], tuple[str, ...]]]
@@ -66,7 +66,7 @@ class Step:
 
 
 class Model:
-    """One mailbox, command after command."""
+    """A mailbox that applies commands one by one."""
 
     def __init__(self, *, chunk_max: int = 500) -> None:
         self.box = Box()
@@ -80,7 +80,7 @@ class Model:
         return len(self.steps)
 
     def apply(self, command: Command) -> bool:
-        """Whether it made a step."""
+        """Apply the command; return whether it made a step."""
         if command.command_id in self._done:
             return False
         before, self._goes_on = copy.deepcopy(self.box), False
@@ -118,7 +118,7 @@ class Model:
         )
 
     def _bury(self) -> None:
-        """A folder that is gone for its owner goes when it is empty."""
+        """Remove deleted folders that are empty."""
         used = {folder for kept in self.box.messages.values() for folder in kept.places}
         for folder in self.box.dying - used:
             del self.box.uids[folder]
@@ -237,7 +237,7 @@ class Model:
                 self._goes_on = True
                 return
             changed += self._swept(order, self.box.messages[id_])
-        # It cannot know that nothing is left without looking once more.
+        # Only another read shows that no message is left.
         full = changed == self._chunk_max or len(due) == 10 * self._chunk_max
         self._goes_on = full
 
@@ -275,7 +275,7 @@ _DO = {
 
 
 def counted(messages) -> dict[str, tuple[int, int]]:
-    """Total and unread of each folder that has a message."""
+    """Total and unread count of each folder that has a message."""
     rows = [(folder, kept.keywords) for kept in messages for folder in kept.places]
     total = Counter(folder for folder, _ in rows)
     unread = Counter(folder for folder, keywords in rows if "$seen" not in keywords)

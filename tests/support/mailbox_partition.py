@@ -1,7 +1,7 @@
-"""A river for one partition of mailbox.commands, driven step by step without an event loop.
+"""One partition of mailbox.commands, driven step by step without an event loop.
 
 The memory adapters await nothing but asyncio.sleep(0), so a coroutine can be advanced by one await
-at a time, left standing there, or ended there as a `kill -9` would end it.
+at a time, stopped there, or ended there as by `kill -9`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ CHUNK_MAX = 2  # so that a few messages make several chunks
 
 
 class Owner:
-    """A worker that holds the partition, or believes so."""
+    """A worker that owns the partition, or believes that it does."""
 
     def __init__(self, river: "River", unread: MemoryMailboxStates) -> None:
         self._river = river
@@ -32,7 +32,7 @@ class Owner:
         self.done: set[int] = set()
 
     async def handle_in_order(self, offsets: Iterable[int]) -> None:
-        """What the harness does with the commands of one user."""
+        """Handle the commands of one user as the harness does."""
         for offset in offsets:
             work, outputs = await self._outputs(offset)
             await self._river.publish(outputs)
@@ -44,7 +44,7 @@ class Owner:
                 self._river.acknowledge(self)
 
     async def _outputs(self, offset: int) -> tuple[OneTry, Sequence[Event]]:
-        """Held while the store falters: the same owner tries again."""
+        """The outputs of a command; while the store fails, the same owner tries again."""
         for attempt in itertools.count(1):
             work = OneTry(offset=offset, attempt=attempt)
             with suppress(StoreUnavailable):
@@ -53,14 +53,14 @@ class Owner:
 
 
 class River:
-    """The log, what is committed of it, the store, and what was published."""
+    """The log with its committed offsets, the store, and the published events."""
 
     def __init__(self) -> None:
         self.log: list[Command] = []
         self.committed = 0
         self.store = MemoryMailStore(fault=self._falter)
         self.holders = MemoryHolders()
-        self.falters_in: list[int] = []  # steps of the store until it fails once, each time
+        self.falters_in: list[int] = []  # steps of the store until it fails once, for each failure
         self.publisher = MemoryPublisher()
         self.owner = Owner(self, MemoryMailboxStates())
 
@@ -76,24 +76,24 @@ class River:
         return [event for event in self.publisher.events if not isinstance(event, Command)]
 
     async def publish(self, outputs: Sequence[Event]) -> None:
-        """What is a command goes to the log's end."""
+        """Publish events; commands go to the end of the log."""
         await self.publisher.publish(*outputs)
         self.log += [output for output in outputs if isinstance(output, Command)]
 
     def acknowledge(self, owner: Owner) -> None:
-        """Offsets are committed strictly in arrival order."""
+        """Commit offsets strictly in order of arrival."""
         while self.committed in owner.done:
             self.committed += 1
 
     def take_over(self, *, stale: dict[str, Any]) -> Owner:
-        """A new owner, whose table was recovered from an older moment."""
+        """A new owner, whose table was recovered from an older state."""
         unread = MemoryMailboxStates()
         unread.states = stale
         self.owner = Owner(self, unread)
         return self.owner
 
     def chains(self, owner: Owner, *, window: int) -> list[Generator[Any, None, None]]:
-        """The pending commands, as one coroutine for each user."""
+        """The pending commands, as one coroutine per user."""
         by_user: dict[str, list[int]] = {}
         for offset in range(self.committed, min(len(self.log), self.committed + window)):
             if offset not in owner.done:
@@ -102,7 +102,7 @@ class River:
 
 
 def advance(chain: Any, *, steps: int = 1) -> bool:
-    """Let `chain` pass `steps` awaits; True when it has ended."""
+    """Let `chain` pass `steps` awaits; return True if it has ended."""
     for _ in range(steps):
         try:
             chain.send(None)
@@ -112,7 +112,7 @@ def advance(chain: Any, *, steps: int = 1) -> bool:
 
 
 def run(coroutine: Any) -> Any:
-    """The coroutine to its end."""
+    """Run the coroutine to its end."""
     while True:
         try:
             coroutine.send(None)

@@ -1,4 +1,4 @@
-"""sweep: what nobody needs goes, what anybody needs stays; on real stores and a real broker."""
+"""Content sweep: contents without holder are deleted, others stay; real stores and broker."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The role custody over memory adapters and a clock of its own."""
+"""The ledger job over memory adapters and a clock of its own."""
 
 import asyncio
 
@@ -319,7 +319,7 @@ async def test_the_old_is_forgotten(stage: Stage) -> None:
 
 @pytest.mark.parametrize("is_set", [True, False])
 async def test_a_clock_that_jumps_forgets_nothing(stage: Stage, *, is_set: bool) -> None:
-    """Set while custody runs, or wrong when it starts: then the silence tells."""
+    """A clock that is set during the run, or was wrong at the start: then silence shows it."""
     await stage.custodian.take([accepted("m1")], [])
     await stage.stored("m1")
     await stage.after(12_000)

@@ -1,4 +1,4 @@
-"""refill: what an older index held is found again, and nothing is read twice."""
+"""Index backfill: documents of an older index are added again, and no mail is read twice."""
 
 import asyncio
 import sqlite3
@@ -87,7 +87,7 @@ async def test_what_is_destroyed_meanwhile_does_not_come_back() -> None:
 async def test_a_folder_of_a_former_version_is_filled_again(
     tmp_path: Path, opener: str, version: int
 ) -> None:
-    """Buckets as a former version wrote them: emptied when opened, by whichever process."""
+    """Buckets of a former version are emptied by the first process that opens them."""
     store, contents = await filled_store(20)
     write_version(version, tmp_path / f"search-{bucket_of('bob'):02d}.sqlite")
     if opener == "api":
@@ -107,7 +107,7 @@ async def test_a_folder_of_a_former_version_is_filled_again(
 
 
 async def index_all(ports: IndexPorts, count: int) -> None:
-    """The stage beside it, reading its events once more."""
+    """The index stage at the same time, handling its events again."""
     for entry in await ports.store.journal("bob", since_seq=0, limit=count):
         await index(entry, OneTry(), ports)
 

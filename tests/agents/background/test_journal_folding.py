@@ -1,4 +1,4 @@
-"""The journal folds in its mailbox's own turn, and never what may still have to be published."""
+"""Journal folding: done by the single writer, and never for events that may be unpublished."""
 
 import dataclasses
 
@@ -94,7 +94,7 @@ async def test_every_64th_change_is_followed_by_a_step(ports: MailboxPorts) -> N
 async def test_what_may_not_be_published_yet_is_not_folded(
     ports: MailboxPorts, offset: int, epoch: str
 ) -> None:
-    """The last change stands at this place or behind it, or in another log."""
+    """The last change has this position, a later position, or is in another log."""
     assert await do(ports, folding(), offset, epoch=epoch) == ()
     assert await first_seq(ports) == 1
 

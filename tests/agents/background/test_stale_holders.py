@@ -1,4 +1,4 @@
-"""Holders of quarantine and dead letters that outlive what they are for."""
+"""Stale holders of quarantine and dead letters are released, and no needed holder is."""
 
 import pytest
 
@@ -75,7 +75,7 @@ async def test_a_mail_that_is_parked_again_meanwhile_keeps_its_content(place: Pl
 
 
 async def test_what_the_ledger_looks_for_keeps_its_content(place: Place) -> None:
-    """Its letter went with a log: the content is the last that is left of a missing mail."""
+    """Its dead letter was in a lost log: the content is all that is left of a missing mail."""
     await place.ledger.add([accepted("missing"), accepted("stored")])
     await place.ledger.record([Observation(mail_id="stored", states={"ann": STORED})])
     await place.hold(DEAD_LETTERS_HOLDER, "missing", "stored")

@@ -1,4 +1,4 @@
-"""Aliases, groups, catch-all: what may be made, and whom it reaches."""
+"""Aliases, groups, catch-all: what an operator may create, and the users that receive the mail."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Passwords that may be set, and those that everybody tries first."""
+"""Password rules: accepted passwords, and common passwords that are refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Passwords."""
+"""Password hashes: round trip, normal form, and equal cost for unknown users."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Quotas: what fits, what is read for it, and what a store that is away stops."""
+"""Quotas: what fits, which usages are read, and the effect of an unreachable store."""
 
 import asyncio
 
