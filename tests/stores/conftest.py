@@ -1,4 +1,4 @@
-"""Stores on a folder of their own, closed again; writers in processes of their own, ended again."""
+"""Fixtures: stores in a temporary folder, and writer processes, closed after each test."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ async def sqlite_mail(tmp_path: Path) -> AsyncIterator[SqliteMailStore]:
 
 @pytest.fixture
 async def start_writer(tmp_path: Path) -> AsyncIterator[StartWriter]:
-    """Start tests/stores/writer.py of a kind on `tmp_path`; its stdout is a pipe."""
+    """Start tests/stores/writer.py with a kind of store in `tmp_path`; its stdout is a pipe."""
     started: list[Process] = []
 
     async def start(kind: str) -> Process:
@@ -43,7 +43,7 @@ async def start_writer(tmp_path: Path) -> AsyncIterator[StartWriter]:
 
 @pytest.fixture
 def seeded() -> random.Random:
-    """POSTRIVER_SEED repeats a run; the seed is printed when the test fails."""
+    """Random generator; POSTRIVER_SEED repeats a run, and a failed test prints its seed."""
     seed = int(os.environ.get("POSTRIVER_SEED") or random.randrange(2**32))
     print(f"POSTRIVER_SEED={seed}")
     return random.Random(seed)

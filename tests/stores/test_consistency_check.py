@@ -1,4 +1,4 @@
-"""Views held against the journal: broken by hand, named, and rebuilt as they were."""
+"""Consistency check and rebuild of views that a test has damaged."""
 
 import contextlib
 import sqlite3
@@ -38,7 +38,7 @@ SCRATCH = {"rebuild", "rebuild_record", "rebuild_binding", "message_counter"}
 
 
 async def test_every_view_is_compared_and_rebuilt(broken) -> None:
-    """A table of mail.sqlite is the truth, scratch, or a view whose loss is seen and mended."""
+    """Each table is the journal, scratch, or a view whose loss is found and repaired."""
     store, writer, spoil, dump = broken
     head = msgspec.structs.replace(writer.row("one").head, message_id="<m@x>")
     row = msgspec.structs.replace(writer.row("one"), head=head)
@@ -64,7 +64,7 @@ async def test_every_view_is_compared_and_rebuilt(broken) -> None:
 
 
 async def test_a_row_of_another_mailbox_is_never_shown(broken) -> None:
-    """Whatever keys a damaged list holds."""
+    """A list with wrong keys does not show messages of other mailboxes."""
     store, writer, spoil, _ = broken
     other = Writer("other").deliver("of another").messages[0]
     for name in LISTED:
@@ -97,7 +97,7 @@ async def test_the_key_of_a_lost_row_is_never_given_again(broken) -> None:
 
 @pytest.fixture
 async def broken(tmp_path: Path):
-    """A store, its writer, and a way to spoil its file."""
+    """A store, its writer, and functions that damage and dump its file."""
     path = tmp_path / "mail.sqlite"
     store, writer = await SqliteMailStore.open(path), Writer()
     await lead(store, writer)
@@ -122,7 +122,7 @@ def another_row(writer: Writer, **changes: object) -> bytes:
 
 
 def statements(writer: Writer) -> list[tuple[str, tuple, str, str]]:
-    """What is spoilt, the part that shows it, and the words that name it."""
+    """Damaging statements, each with the part and a text of the difference that it causes."""
     one = writer.id("one")
     state = pack(msgspec.structs.replace(writer.state, folders={}))
     row = "UPDATE message SET message = ? WHERE message_id = ?"

@@ -1,4 +1,4 @@
-"""The mail stores, held to their contract."""
+"""Contract suite of MailStore for every adapter."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Directory, quarantine, holders and contents, each adapter held to its contract."""
+"""Contract suites of the small stores for every adapter."""
 
 import pytest
 

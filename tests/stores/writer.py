@@ -1,4 +1,4 @@
-"""A process that writes, and tells of each write once it has returned.
+"""Process that writes to a store, and prints a line when each write has returned.
 
 `python -m tests.stores.writer KIND FOLDER`
 KIND mail, content: prints a line per write, `user seq` or a mail id, until it is killed.

@@ -1,4 +1,4 @@
-"""Local content beyond the contract: what dead writers left, what a missing disk is."""
+"""FilesystemContentStore beyond the contract: files of dead writers, a disk that is missing."""
 
 import os
 import shutil

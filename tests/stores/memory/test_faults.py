@@ -1,4 +1,4 @@
-"""The memory fakes at their faults: a commit may end at any step, and is finished later."""
+"""Faults of the memory adapters: a commit that ends at any step is completed later."""
 
 import contextlib
 
@@ -24,11 +24,11 @@ from tests.contracts.mailboxes import Writer, another_command
 
 
 class Ended(Exception):
-    """The process ended here."""
+    """The process died at this step."""
 
 
 class EndAt:
-    """A fault that ends the process before its `nth` step named `step`, then never again."""
+    """Return a fault that ends the process once, before its `nth` step named `step`."""
 
     def __init__(self, step: str, nth: int = 1) -> None:
         self.step, self.left = step, nth
@@ -94,7 +94,7 @@ async def test_views_lag_behind_a_journal_that_nobody_loaded():
 
 @pytest.mark.parametrize("steps", [2, 3])
 async def test_a_late_step_of_a_lost_owner_overwrites_nothing_newer(steps):
-    """The lost owner stands before its row, or before its state, while a new one goes on."""
+    """A worker that lost the partition writes its row or state after the new owner's commits."""
     ann = Writer()
     store = MemoryMailStore()
     first, second = ann.deliver("a"), ann.mark("a", SEEN)

@@ -1,4 +1,4 @@
-"""Reads made together: one job for many, and each with an outcome of its own."""
+"""BatchedReads: one job for many keys, and an outcome for each key."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ SCHEMA = (("CREATE TABLE t (a TEXT PRIMARY KEY)", "INSERT INTO t VALUES ('a')"),
 
 
 class Counted(SqliteFile):
-    """A file that counts what it is asked."""
+    """A file that counts its reads."""
 
     reads = 0
 

@@ -1,4 +1,4 @@
-"""Rows and files of one content store: which is which, and what an older version left."""
+"""SqliteContentStore: which contents are rows or files, and contents of an older version."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""SQLite files: opening, versions, batches, outages, and a loop that never waits for a disk."""
+"""SqliteFile: open, schema versions, group commit, outages, an event loop that never blocks."""
 
 import asyncio
 import sqlite3
@@ -124,7 +124,7 @@ async def test_writes_asked_at_once_fail_alone_even_after_they_wrote(notes):
 
 
 async def test_writes_asked_at_once_share_transactions(tmp_path):
-    """What group commit is for: far fewer transactions than writes."""
+    """Group commit: far fewer transactions than writes."""
     file = await SqliteFile.open(tmp_path / "notes.sqlite", NOTES, SqliteConfig(batch_max=100))
     began: list[str] = []
     await file.write(lambda c: c.set_trace_callback(began.append))
@@ -221,7 +221,7 @@ async def test_a_damaged_page_is_an_outage_for_its_readers(tmp_path):
     await store.close()
     assert list(tmp_path.iterdir()) == [path], "closing clears the WAL away"
     whole = path.read_bytes()
-    half = len(whole) // 2  # the first pages hold the schema, without which nothing opens
+    half = len(whole) // 2  # the first pages hold the schema, which every open needs
     path.write_bytes(whole[:half] + b"\xff" * (len(whole) - half))
     store = await SqliteMailStore.open(path)
     with pytest.raises(StoreUnavailable, match="SQLITE_CORRUPT"):

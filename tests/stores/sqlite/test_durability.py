@@ -1,4 +1,4 @@
-"""What returned is there: after kill -9, for another process, and when a disk was full."""
+"""A returned write is durable: after kill -9, for another process, and after a full disk."""
 
 import asyncio
 from asyncio.subprocess import Process
@@ -13,7 +13,7 @@ from tests.stores.writer import USERS, content_of
 
 
 async def lines_until_killed(process: Process, *, lines: int) -> list[str]:
-    """Kill -9 after `lines` lines; also those that it still wrote."""
+    """Send SIGKILL after `lines` lines; return all lines that the process has written."""
     assert process.stdout
     told = [await process.stdout.readline() for _ in range(lines)]
     process.kill()
@@ -75,7 +75,7 @@ async def test_another_process_is_seen_as_soon_as_its_write_returned(sqlite_mail
 
 
 async def test_reading_goes_on_while_another_process_writes(sqlite_mail, start_writer):
-    """State and list of one moment agree: a reader sees whole commits only."""
+    """A reader sees whole commits only: state and list of one read agree."""
     process = await start_writer("mail")
     assert process.stdout
     await process.stdout.readline()

@@ -1,4 +1,4 @@
-"""mail.sqlite as the first version wrote it: opened by this one, it is whole and goes on."""
+"""Upgrade of mail.sqlite from the first version: complete, and usable afterwards."""
 
 import contextlib
 import sqlite3
@@ -30,7 +30,7 @@ class StateV1(msgspec.Struct, kw_only=True):
 
 
 def write_v1(connection, key: int, commit: Commit) -> None:
-    """As the first version did, but for the lists, which are made anew."""
+    """Write a commit as the first version did, without the lists, which the upgrade rebuilds."""
     entry, state = commit.entry, commit.state
     (change,), (row,) = entry.changes, commit.messages
     told = {
@@ -65,7 +65,7 @@ def write_v1(connection, key: int, commit: Commit) -> None:
 
 
 def told_apart(commit: Commit, message_id: str, *references: str) -> Commit:
-    """Its mail with ids in its head."""
+    """Build a mail with message ids in its header."""
     (row,) = commit.messages
     head = msgspec.structs.replace(row.head, message_id=message_id, references=references)
     return msgspec.structs.replace(commit, messages=(msgspec.structs.replace(row, head=head),))
@@ -73,7 +73,7 @@ def told_apart(commit: Commit, message_id: str, *references: str) -> Commit:
 
 @pytest.fixture
 async def left(tmp_path):
-    """Ann has a conversation of two and a mail alone, one is read; Bob has one mail."""
+    """Ann has a conversation of two and a single mail, one of them read; Bob has one mail."""
     ann, bob = Writer("ann"), Writer("bob")
     made = [
         (1, told_apart(ann.deliver("a"), "first@x")),
@@ -90,7 +90,7 @@ async def left(tmp_path):
 
 async def test_all_that_was_there_is_there(tmp_path, left):
     ann, bob = left
-    for _ in range(2):  # the second time nothing is left to do
+    for _ in range(2):  # the second open has nothing to upgrade
         store = await SqliteMailStore.open(tmp_path / "mail.sqlite")
         for writer in left:
             assert await store.load(writer.user_id) == writer.state

@@ -41,15 +41,15 @@ from schemas.mailbox import JUNK, TRASH, Message
 from stores.sqlite.mail_store.store import SqliteMailStore
 from tests.support.agent_builders import OneTry, change, deliver, mailbox_ports, order
 
-MEMORY = Path("/dev/shm")  # an example writes some hundred times
-MAILS = tuple(f"m{number}" for number in range(7))  # delivered at the beginning
+MEMORY = Path("/dev/shm")  # an example makes some hundred writes
+MAILS = tuple(f"m{number}" for number in range(7))  # delivered first
 LATE = ("m7", "m8", "m9")
 SEQ_MAX = 2**31
 BOTH = (LISTS, COUNTS)
 mails = st.sampled_from(MAILS + LATE)
 some = st.lists(mails, min_size=1, max_size=3)
 ways = st.sampled_from(["add", "remove"])
-works = st.integers(0, 6)  # records of the log that are handled then
+works = st.integers(0, 6)  # records of the log to handle
 folders = st.sampled_from(["inbox", "junk", "trash", "archive"])
 DAMAGE = (
     "DELETE FROM message WHERE message_id = ?1",
@@ -72,7 +72,7 @@ DAMAGE = (
 
 
 def content_of(mail: str) -> bytes:
-    """Each mail answers the next one."""
+    """Each mail answers the next mail."""
     parent = f"m{(int(mail[1:]) + 1) % 10}"
     return (
         f"From: Kim <kim@example.kr>\r\nSubject: {mail}\r\nMessage-ID: <{mail}@x>\r\n"
@@ -96,8 +96,8 @@ class Steps(RuleBasedStateMachine):
         self.log: list[Command] = []
         self.done = 0
         self.commands = 0
-        self.is_damaged = False  # and not rebuilt as a whole since
-        self.mending = ""  # a whole rebuild that began after the last damage
+        self.is_damaged = False  # and no full rebuild since
+        self.mending = ""  # id of a full rebuild that began after the last damage
         self.answers: dict[str, str] = {}
         for mail in MAILS:
             self._deliver(mail, "inbox")
@@ -159,7 +159,7 @@ class Steps(RuleBasedStateMachine):
 
     @rule()
     def work_is_done_again(self) -> None:
-        """Killed before its outputs were out, or the record came twice."""
+        """Repeat a record: the worker died before it published the outputs, or it came twice."""
         if self.done:
             self.log += self._carried_out(self.done - 1)
 
@@ -176,7 +176,7 @@ class Steps(RuleBasedStateMachine):
         self.mending = ""
 
     def _carried_out(self, offset: int) -> list[Command]:
-        """The commands that follow. In a damaged mailbox one may fail, and is parked."""
+        """Handle a record; return the commands that follow. It may fail in a damaged mailbox."""
         work = OneTry(offset=offset)
         try:
             outputs = self.run(mailbox(self.log[offset], work, self.ports))
@@ -279,7 +279,7 @@ TestSteps.settings = settings(max_examples=30, stateful_step_count=30, deadline=
 
 @pytest.mark.parametrize("steps", range(0, 36, 3))
 def test_commands_stand_between_any_two_steps(steps: int) -> None:
-    """Of an undamaged mailbox, which a wrong step would damage."""
+    """Run steps on an undamaged mailbox, which a wrong step would damage."""
     machine = Steps()
     machine.begin(step_max=2)
     machine.rebuild(parts=BOTH, count=steps)

@@ -1,4 +1,4 @@
-"""The small stores' files as the first version wrote them: opened by this one, they go on."""
+"""Upgrades of the small stores from the first version: usable afterwards."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Both search indexes against the contract, against each other, and against the definition."""
+"""Search indexes: contract suite, and comparison with each other and with the definition."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""What the embedded index promises beyond the contract: disk, other processes, failures."""
+"""SqliteSearchIndex beyond the contract: durability, other processes, failures."""
 
 import asyncio
 import itertools
@@ -93,7 +93,7 @@ async def test_what_takes_too_long_is_broken_off_and_goes_on_behind_what_was_fou
 
 
 async def test_what_was_added_survives_kill_9(tmp_path):
-    """The child tells each document after `add` returned; what it told must be there."""
+    """The child prints each document after `add` has returned; the index must hold all of them."""
     child = subprocess.Popen(
         [sys.executable, "-c", ADD_AND_TELL, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -210,7 +210,7 @@ async def test_the_files_stay_consistent_under_changes(fts, tmp_path):
 
 
 async def test_ids_that_agree_in_time_and_beginning_are_all_found(fts):
-    """21 bits of the id order equal times; beyond them any order will do, but nothing is lost."""
+    """21 bits of the id order messages of equal time; further ties are found in any order."""
     base = document("a", body="x")
     made = [msgspec.structs.replace(base, message_id=f"abcdef{n}") for n in range(20)]
     for added in made:
