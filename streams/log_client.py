@@ -91,11 +91,13 @@ class LogClient:
 
     async def begins(self, partitions: Iterable[TopicPartition]) -> Offsets:
         """Return the first offset that the log still has, by partition."""
-        return await self._offsets("beginning_offsets", list(partitions))
+        parts = list(partitions)
+        return await self._offsets(parts, lambda consumer: consumer.beginning_offsets(parts))
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> Offsets:
         """Return the offset that the next record will get, by partition."""
-        return await self._offsets("end_offsets", list(partitions))
+        parts = list(partitions)
+        return await self._offsets(parts, lambda consumer: consumer.end_offsets(parts))
 
     async def since(self, partitions: Iterable[TopicPartition], at_ms: int) -> Offsets:
         """Return the first offset written at or after `at_ms` (Unix epoch), by partition.
@@ -104,7 +106,8 @@ class LogClient:
         """
         parts = list(partitions)
         ends = await self.ends(parts)
-        firsts = await self._offsets("offsets_for_times", dict.fromkeys(parts, at_ms))
+        times = dict.fromkeys(parts, at_ms)
+        firsts = await self._offsets(parts, lambda consumer: consumer.offsets_for_times(times))
         return {part: firsts[part].offset if firsts.get(part) else ends[part] for part in parts}
 
     async def committed(self, group: str) -> Offsets:
@@ -196,11 +199,16 @@ class LogClient:
             raise BrokerUnavailable(f"no record for {self._timeout_s:g} s while reading")
         return since_s
 
-    async def _offsets(self, method: str, partitions: Any) -> dict[TopicPartition, Any]:
+    async def _offsets(
+        self,
+        partitions: Collection[TopicPartition],
+        method: Callable[[AIOKafkaConsumer], Awaitable[dict[TopicPartition, Any]]],
+    ) -> dict[TopicPartition, Any]:
+        """Return the answer of a consumer's `method`; no request for no partitions."""
+
         async def request() -> dict[TopicPartition, Any]:
             consumer, _ = await self._connected()
-            answer: dict[TopicPartition, Any] = await getattr(consumer, method)(partitions)
-            return answer
+            return await method(consumer)
 
         return await self._bounded(request) if partitions else {}
 

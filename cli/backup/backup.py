@@ -71,7 +71,7 @@ class Backup:
         Raises BrokerUnavailable.
         """
         paths = sorted({*(self.home / "data").rglob("*.sqlite")} - {*self._small_contents})
-        first = asyncio.run(log_snapshot.unfinished(bootstrap)) if bootstrap else {}
+        first = asyncio.run(log_snapshot.first_unconsumed(bootstrap)) if bootstrap else {}
         with consistent_snapshots(paths) as views:
             log = asyncio.run(self._log(bootstrap, first)) if bootstrap else None
             schemas = {self._name(path): self._database(path, views[path]) for path in paths}
@@ -97,7 +97,7 @@ class Backup:
 
     async def _log(self, bootstrap: Bootstrap, first: Offsets) -> dict[str, int]:
         path = self.target / form.RECORDS
-        counts = await log_snapshot.write(path, log_snapshot.take(bootstrap, first))
+        counts = await log_snapshot.write(path, log_snapshot.export(bootstrap, first))
         self.sums.add(path)
         return counts
 

@@ -73,7 +73,7 @@ async def _put_back(config: Config, topics: TopicsConfig, settings: Settings) ->
     epochs = await _ended_epochs(topics, settings)
     publisher_config = PublisherConfig(bootstrap=config.bootstrap, client_id="setup")
     async with running(KafkaPublisher(publisher_config)) as publisher:
-        count = await log_snapshot.put_back(config.bootstrap, publisher, records, epochs=epochs)
+        count = await log_snapshot.restore(config.bootstrap, publisher, records, epochs=epochs)
     records.unlink()
     sync(records.parent)  # a power cut must not bring the file, and so its records, back
     log.info("published %d records of the backup's log again", count)

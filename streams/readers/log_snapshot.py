@@ -56,7 +56,7 @@ class SnapshotTrimmed(BrokerUnavailable):
         )
 
 
-async def unfinished(bootstrap: Bootstrap, *, groups: GroupsTopics | None = None) -> Offsets:
+async def first_unconsumed(bootstrap: Bootstrap, *, groups: GroupsTopics | None = None) -> Offsets:
     """Return the first offset to export, by partition. Raises BrokerUnavailable.
 
     `groups`: consumer groups and their topics; None: `reading_groups`. Of several groups that read
@@ -75,7 +75,7 @@ async def unfinished(bootstrap: Bootstrap, *, groups: GroupsTopics | None = None
     return first | dead_letters
 
 
-async def take(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[UnconsumedRecord]:
+async def export(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[UnconsumedRecord]:
     """Yield every record from `first` to the end of each partition.
 
     Raises BrokerUnavailable. Raises SnapshotTrimmed, after the last record: records from `first` on
@@ -110,7 +110,7 @@ def reading_groups() -> GroupsTopics:
     return groups
 
 
-async def put_back(
+async def restore(
     bootstrap: Bootstrap, publisher: KafkaPublisher, path: Path, *, epochs: Mapping[str, str]
 ) -> int:
     """Publish the records of a file made by `write`, in file order; return how many were published.

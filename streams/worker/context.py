@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.events.unions import Event
+from mail.ports import Publisher
 from streams.config import StreamsConfig
 from streams.dead_letters.parking import RawPublisher
 from streams.dead_letters.set_aside import ParkRequests
@@ -12,12 +12,8 @@ from streams.worker.attempt_turns import AttemptTurns
 from streams.worker.status import RoleStatus
 
 
-class EventPublisher(RawPublisher, Protocol):
+class EventPublisher(Publisher, RawPublisher, Protocol):
     """Publishes events and raw records; streams.publisher.KafkaPublisher implements it."""
-
-    async def publish(self, *events: Event) -> None:
-        """Return once the broker has acknowledged all. Raises BrokerUnavailable: in doubt."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

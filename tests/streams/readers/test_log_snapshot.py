@@ -43,8 +43,8 @@ async def ends(broker) -> dict[tuple[str, int], int]:
 
 
 async def taken(broker, groups) -> list[log_snapshot.UnconsumedRecord]:
-    first = await log_snapshot.unfinished(broker.bootstrap, groups=groups)
-    return [one async for one in log_snapshot.take(broker.bootstrap, first)]
+    first = await log_snapshot.first_unconsumed(broker.bootstrap, groups=groups)
+    return [one async for one in log_snapshot.export(broker.bootstrap, first)]
 
 
 async def test_unconsumed_records_are_exported_in_order(broker, publisher):
@@ -94,7 +94,7 @@ async def test_dead_letters_are_restored_to_their_partitions_once(
     counts = await log_snapshot.write(tmp_path / "records", once_more())
     assert counts[DEAD_LETTERS] < len(everything)
     assert (
-        await log_snapshot.put_back(broker.bootstrap, publisher, tmp_path / "records", epochs={})
+        await log_snapshot.restore(broker.bootstrap, publisher, tmp_path / "records", epochs={})
         == 1
     )
     assert await letters(broker) == everything
@@ -132,7 +132,7 @@ async def test_a_restore_publishes_the_exported_records(broker, publisher, tmp_p
     await commit(broker.bootstrap, group, await ends(broker))
     epochs = {TOPIC: "1:old"}
     path = tmp_path / "records"
-    assert await log_snapshot.put_back(broker.bootstrap, publisher, path, epochs=epochs) == 251
+    assert await log_snapshot.restore(broker.bootstrap, publisher, path, epochs=epochs) == 251
     after = [one for one in await taken(broker, {group: [TOPIC]}) if one.topic == TOPIC]
     assert [bytes_of(one) for one in after if one.key == key.encode()] == [
         bytes_of(one) for one in before if one.key == key.encode()
@@ -165,8 +165,8 @@ async def test_a_log_trimmed_during_the_export_raises(broker, publisher):
     group = fresh("waiting")
     await commit(broker.bootstrap, group, await ends(broker))
     await publisher.publish(*[validated(new_id()) for _ in range(50)])
-    first = await log_snapshot.unfinished(broker.bootstrap, groups={group: [TOPIC]})
-    reading = log_snapshot.take(broker.bootstrap, first)
+    first = await log_snapshot.first_unconsumed(broker.bootstrap, groups={group: [TOPIC]})
+    reading = log_snapshot.export(broker.bootstrap, first)
     assert (await anext(reading)).topic in BY_NAME
     async with LogClient(broker.bootstrap) as log:
         await log.delete_before({TopicPartition(*part): at for part, at in
