@@ -191,7 +191,7 @@ async def test_a_mailbox_too_large_for_a_turn_waits_for_an_operator(
     """A turn of minutes would pass for a partition that has come to a stand."""
     damage(tmp_path, *DAMAGES["uid"])
     sqlite.ports = replace(sqlite.ports, repair_max_messages=1)
-    sqlite.handling = replace(sqlite.handling, ports=sqlite.ports)
+    sqlite.handling = replace(sqlite.handling, handler=bind(mailbox, sqlite.ports))
     assert await sqlite.do(deliver("m3")) is None
     assert (await sqlite.do(order(RebuildViews, "r1", parts=(LISTS,)))).outcome == REBUILT
     assert (await sqlite.redrive(sqlite.river.letters[0].value)).seq == 3
