@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mail.ports import Publisher
+from schemas.events.unions import Event
 from streams.config import StreamsConfig
 from streams.dead_letters.parking import RawPublisher
 from streams.dead_letters.set_aside import ParkRequests
@@ -12,8 +12,12 @@ from streams.worker.attempt_turns import AttemptTurns
 from streams.worker.status import RoleStatus
 
 
-class EventPublisher(Publisher, RawPublisher, Protocol):
+class EventPublisher(RawPublisher, Protocol):
     """Publishes events and raw records; streams.publisher.KafkaPublisher implements it."""
+
+    async def publish(self, *events: Event) -> None:
+        """As mail.ports.Publisher."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
