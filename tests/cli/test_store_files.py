@@ -46,7 +46,7 @@ async def start(home: Path) -> None:
 
 
 async def test_a_new_home_gets_every_file_and_the_next_start_keeps_them(home: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="not there"):
+    with pytest.raises(StoreUnavailable, match="does not exist"):
         await domains(home)
     assert list((home / "data").iterdir()) == [], "a command makes no file"
     await start(home)
@@ -72,7 +72,7 @@ async def test_a_lost_file_stops_the_start_and_is_not_made_again(home: Path, nam
 async def test_a_lost_directory_is_an_outage_to_a_process_that_opens_it(home: Path) -> None:
     await start(home)
     (home / "data" / "directory.sqlite").unlink()
-    with pytest.raises(StoreUnavailable, match="not there"):
+    with pytest.raises(StoreUnavailable, match="does not exist"):
         await domains(home)
 
 

@@ -89,7 +89,7 @@ def test_the_way_there_and_back(home: Path, kept: Path, tmp_path: Path) -> None:
     async def holders() -> list[Holder]:
         store = await SqliteHolders.open(tmp_path / "again" / "data" / "holders.sqlite")
         try:
-            return await store.of(MAIL)
+            return await store.list(MAIL)
         finally:
             await store.close()
 
@@ -179,8 +179,8 @@ def test_what_is_done_to_a_backup_is_not_done_to_the_state(kept: Path, home: Pat
 def test_a_backup_does_not_fill_the_disk_of_the_state(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup, "ROOM_LEFT_BYTES", 2**62)
-    monkeypatch.setattr(backup, "ROOM_LEFT_SHARE", 1.0)
+    monkeypatch.setattr(backup, "FREE_LEFT_BYTES", 2**62)
+    monkeypatch.setattr(backup, "FREE_LEFT_SHARE", 1.0)
     with pytest.raises(Refused, match="use another disk"):
         back_up(config_of(home), tmp_path / "backup", bootstrap=None)
     assert list((tmp_path / "backup").iterdir()) == []
