@@ -1,4 +1,4 @@
-"""Shares of one client: request rates, download slots, search time, parsing work.
+"""Limits of one user or peer: request rates, download slots, search time, work shares.
 
 May import: api, edge, mail, schemas.
 """

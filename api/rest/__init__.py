@@ -1,4 +1,6 @@
-"""REST resources under /v1: request and response types, and handlers.
+"""REST resources under /v1: a file has the types, handlers and routes of one resource.
+
+Shared: parameters, responses, conditional_requests, mailbox_commands, message_parsing.
 
 May import: api, mail, schemas.
 """
