@@ -27,6 +27,18 @@ class TokenBuckets:
         """Seconds until the bucket holds anything; 0 when it holds something now."""
         return max(0.0, self.full_in_s(key) - WINDOW_S)
 
+    def try_take(self, key: str) -> float:
+        """Take one token and return 0, or return the seconds until the bucket holds one."""
+        wait_s = self.full_in_s(key) + self.each_s - WINDOW_S
+        if wait_s > self.each_s * 1e-6:  # rounding of the clock's sums
+            return wait_s
+        self.take(key, 1)
+        return 0.0
+
+    def remaining(self, key: str) -> int:
+        """Whole tokens in the bucket."""
+        return max(0, int((WINDOW_S - self.full_in_s(key)) / self.each_s + 1e-6))
+
     def take(self, key: str, amount: float) -> None:
         """Take `amount` tokens. The bucket may be overdrawn."""
         now_s, full_in_s = self._clock_s(), self.full_in_s(key)

@@ -27,15 +27,12 @@ class RequestRates:
         """Count a request; return its RateLimit fields. Raises Problem 429 with the same fields."""
         if not self._quota:
             return {}
-        each_s = self._buckets.each_s
-        full_in_s = self._buckets.full_in_s(key) + each_s
-        wait_s = full_in_s - WINDOW_S
-        if wait_s > each_s * 1e-6:
+        wait_s = self._buckets.try_take(key)
+        if wait_s:
             refused = too_many("Too many requests; wait.", wait_s)
             refused.headers |= self._headers(0, wait_s)
             raise refused
-        self._buckets.take(key, 1)
-        return self._headers(int(-wait_s / each_s + 1e-6), full_in_s)
+        return self._headers(self._buckets.remaining(key), self._buckets.full_in_s(key))
 
     def _headers(self, remaining: int, seconds: float) -> dict[str, str]:
         return {

@@ -75,9 +75,8 @@ class ScanDelay:
         passed_s = now_s - last_s
         units = max(0, progress.scanned - last.scanned) * units_each
         if not progress.waiting and passed_s > 0:
-            self.rate = max(
-                self.rate, units / passed_s
-            )  # a lower bound: the scanners were not always busy
+            # A lower bound: the scanners were not always busy.
+            self.rate = max(self.rate, units / passed_s)
         if not (last.waiting and progress.waiting):
             self._busy_s = self._busy_units = self._idle_s = 0.0
             return
