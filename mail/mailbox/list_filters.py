@@ -30,14 +30,14 @@ def sender_key(address: str) -> str:
         return address.casefold()
 
 
-def matches(row: Message, wanted: Filter) -> bool:
-    """Whether a list with the filter `wanted` shows the message."""
+def matches(row: Message, conditions: Filter) -> bool:
+    """Whether the message meets all conditions of the filter."""
     at_ms = row.received_at_ms
     return (
-        wanted.unread in (None, is_unread(row.keywords))
-        and wanted.flagged in (None, is_flagged(row.keywords))
-        and wanted.has_attachments in (None, row.head.has_attachments)
-        and (wanted.sender is None or sender_key(wanted.sender) == sender_of(row))
-        and (wanted.after_ms is None or at_ms >= wanted.after_ms)
-        and (wanted.before_ms is None or at_ms < wanted.before_ms)
+        conditions.unread in (None, is_unread(row.keywords))
+        and conditions.flagged in (None, is_flagged(row.keywords))
+        and conditions.has_attachments in (None, row.head.has_attachments)
+        and (conditions.sender is None or sender_key(conditions.sender) == sender_of(row))
+        and (conditions.after_ms is None or at_ms >= conditions.after_ms)
+        and (conditions.before_ms is None or at_ms < conditions.before_ms)
     )

@@ -26,15 +26,20 @@ BANNED = re.compile(
     rf"\b(?:{PRONOUNS}|{SPEECH}|{OLD}|{ONE}|ones|{NONE}|{STAND}|{LETTER})\b", re.IGNORECASE
 )
 
+STATEMENT_STARTS = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}  # tokens before a docstring
+
 
 def prose_of_python(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines of docstrings and comments, with their numbers."""
+    """Lines of docstrings and comments, with their numbers; other strings are not prose."""
     text = path.read_text(encoding="utf-8")
+    is_statement_start = True
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
-        elif token.type == tokenize.STRING and token.string.startswith('"""'):
+        elif token.type == tokenize.STRING and is_statement_start:
             yield from enumerate(token.string.splitlines(), token.start[0])
+        if token.type not in {tokenize.COMMENT, tokenize.NL}:
+            is_statement_start = token.type in STATEMENT_STARTS
 
 
 def prose_of_markdown(path: Path) -> Iterator[tuple[int, str]]:
