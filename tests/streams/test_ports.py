@@ -33,7 +33,7 @@ from tests.contracts.mailbox_states import MailboxStatesContract
 from tests.contracts.publisher import PublisherContract
 from tests.contracts.scan_log import ScanLogContract
 from tests.streams.conftest import read_all
-from tests.streams.readers.test_in_flight_search import Client, River
+from tests.streams.readers.test_in_flight_search import Client, FakeLog
 from tests.support.event_builders import validated
 from tests.support.log import fresh, make, until
 
@@ -135,7 +135,7 @@ class TestMailboxStatesTable(MailboxStatesContract):
 class TestLogInFlightMails(InFlightMailsContract):
     @pytest.fixture
     def log(self):
-        class Log(River):
+        class Log(FakeLog):
             def append(self, topic, mail_id):
                 self.logs[topic].append(mail_id)
 
@@ -200,7 +200,7 @@ class TestEventAttempt(AttemptContract):
     def make_attempt(self):
         def first_try(offset):
             attempt = EventAttempt(Position("e1", 0, offset), stage="scan", worker="w1")
-            attempt.again()
+            attempt.begin()
             return attempt
 
         return first_try
