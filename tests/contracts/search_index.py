@@ -1,4 +1,4 @@
-"""What every SearchIndex does. Inherit, give an `index` fixture, and the adapter is held to it."""
+"""Contract of SearchIndex: inherit, and provide a fixture `index` with the adapter."""
 
 import asyncio
 from collections import defaultdict
@@ -44,57 +44,57 @@ def index_query(query: str, zone: str = "UTC") -> IndexQuery:
 
 
 async def find(index: SearchIndex, query: str, *, user: str = "ann") -> list[str]:
-    """All message ids in order, by pages of 3."""
-    asked, found, before = index_query(query), [], NEWEST
-    while page := (await index.find(user, asked, limit=3, before=before)).positions:
-        found += [message_id for _, message_id in page]
+    """Return all matching message ids in order, read by pages of 3."""
+    parsed, matches, before = index_query(query), [], NEWEST
+    while page := (await index.find(user, parsed, limit=3, before=before)).positions:
+        matches += [message_id for _, message_id in page]
         before = page[-1]
-    assert await index.count(user, asked, limit=MATCHES_MAX) == len(found)
-    return found
+    assert await index.count(user, parsed, limit=MATCHES_MAX) == len(matches)
+    return matches
 
 
 async def store_of(rows: Iterable[Message]) -> MemoryMailStore:
-    """A mail store that holds these rows."""
+    """Return a mail store that holds `rows`."""
     store, by_user = MemoryMailStore(), defaultdict(list)
     for row in rows:
         by_user[row.user_id].append(row)
-    for user_id, ones in by_user.items():
+    for user_id, messages in by_user.items():
         entry = MailboxChanged(
             user_id=user_id, domain_id="d", seq=1, command_id="c", position=Position("e", 0, 0),
             changes=tuple(
-                MessageChange(change="created", message_id=one.message_id, places=one.places,
-                              keywords=one.keywords)
-                for one in ones
+                MessageChange(change="created", message_id=row.message_id, places=row.places,
+                              keywords=row.keywords)
+                for row in messages
             ),
             folders=(), at_ms=0,
         )  # fmt: skip
-        folders = {id_: FolderCounts(id_) for one in ones for id_ in one.places}
+        folders = {id_: FolderCounts(id_) for row in messages for id_ in row.places}
         state = MailboxState(seq=1, folders=folders, usage=None)
-        await store.commit(Commit(entry=entry, messages=tuple(ones), state=state))
+        await store.commit(Commit(entry=entry, messages=tuple(messages), state=state))
     return store
 
 
 async def hits(
-    index: SearchIndex, query: Query, *, rows=ROWS, limit=2, user="ann", **wishes
+    index: SearchIndex, query: Query, *, rows=ROWS, limit=2, user="ann", **options
 ) -> list[str]:
-    """Message ids of a whole search, by pages."""
-    found, cursor, store = [], None, await store_of(rows)
+    """Return the message ids of a whole search, read by pages."""
+    ids_, cursor, store = [], None, await store_of(rows)
     while True:
-        wish = SearchRequest(user_id=user, query=query, limit=limit, cursor=cursor, **wishes)
-        page = await execute_search(index, store, wish)
+        request = SearchRequest(user_id=user, query=query, limit=limit, cursor=cursor, **options)
+        page = await execute_search(index, store, request)
         assert len(page.hits) <= limit
-        found += [hit.row.message_id for hit in page.hits]
-        assert page.total >= len(found)
+        ids_ += [hit.row.message_id for hit in page.hits]
+        assert page.total >= len(ids_)
         cursor = page.next_cursor
         if cursor is None:
-            assert (page.total, page.total_is_exact) == (len(found), True)
-            return found
+            assert (page.total, page.total_is_exact) == (len(ids_), True)
+            return ids_
 
 
-async def outcomes(index: SearchIndex, table, **wishes) -> dict[str, str]:
-    """The names that each query of the table finds."""
-    found = {query: await hits(index, read(query), **wishes) for query, _ in table}
-    return {query: " ".join(NAME_OF[id_] for id_ in ids_) for query, ids_ in found.items()}
+async def outcomes(index: SearchIndex, table, **options) -> dict[str, str]:
+    """Return the names of the documents that each query of the table finds."""
+    matches = {query: await hits(index, read(query), **options) for query, _ in table}
+    return {query: " ".join(NAME_OF[id_] for id_ in ids_) for query, ids_ in matches.items()}
 
 
 class SearchIndexContract:
@@ -198,19 +198,19 @@ class SearchIndexContract:
         last = (await index.find("ann", index_query("x"), limit=4, before=second[-1])).positions
         assert [name for _, name in first + second + last] == ids(*"76543210")
 
-    async def test_time_budget_is_charged_and_ends(self, index):
+    async def test_calls_spend_the_time_budget_and_end_with_it(self, index):
         await index.add(document("a", body="x"))
         budget = TimeBudget()
         assert (await index.find("ann", index_query("x"), limit=3, budget=budget)).positions
         assert await index.count("ann", index_query("x"), limit=3, budget=budget) == 1
         budget.spend(budget.left_s)
-        for asked in (
+        for call in (
             index.find("ann", index_query("x"), limit=3, budget=budget),
             index.count("ann", index_query("x"), limit=3, budget=budget),
             index.matching("ann", index_query("x"), ids("a"), budget=budget),
         ):
             with pytest.raises(SearchTimedOut):
-                await asked
+                await call
         assert len((await index.find("ann", index_query("x"), limit=3)).positions) == 1
 
     async def test_a_count_ends_at_its_limit(self, index):
@@ -221,31 +221,35 @@ class SearchIndexContract:
         assert await index.count("ann", index_query("x larger:2"), limit=9) == 2
         assert await index.count("ann", index_query("x -in:anywhere"), limit=9) == 0
 
-    async def test_among_some_only_these_are_found(self, index):
+    async def test_matching_finds_only_the_given_messages(self, index):
         for name in "abcd":
             await index.add(document(name, at=ord(name), body="x" if name != "b" else "y"))
         await index.add(document("e", user="bob", body="x"))
-        asked = ids("a", "b", "d", "e", "nobody's")
-        assert await index.matching("ann", index_query("x"), asked) == set(ids("a", "d"))
-        assert await index.matching("ann", index_query("x larger:99"), asked) == set(ids("a", "d"))
-        assert await index.matching("ann", index_query("-x"), asked) == set(ids("b"))
+        message_ids = ids("a", "b", "d", "e", "nobody's")
+        assert await index.matching("ann", index_query("x"), message_ids) == set(ids("a", "d"))
+        assert await index.matching("ann", index_query("x larger:99"), message_ids) == set(
+            ids("a", "d")
+        )
+        assert await index.matching("ann", index_query("-x"), message_ids) == set(ids("b"))
         assert await index.matching("ann", index_query("x"), []) == set()
 
-    async def test_few_are_told_from_many_between_them(self, index):
+    async def test_matching_distinguishes_few_messages_from_many_between_them(self, index):
         for n in range(60):
             await index.add(document(str(n), at=n, body=f"x n{n}"))
-        asked = ids("0", "30", "59")
-        assert await index.matching("ann", index_query("x -n30"), asked) == set(ids("0", "59"))
-        assert await index.matching("ann", index_query("n30"), asked) == set(ids("30"))
+        message_ids = ids("0", "30", "59")
+        assert await index.matching("ann", index_query("x -n30"), message_ids) == set(
+            ids("0", "59")
+        )
+        assert await index.matching("ann", index_query("n30"), message_ids) == set(ids("30"))
 
-    async def test_what_is_known_and_what_was_lost(self, index):
+    async def test_indexed_lists_the_documents_of_one_user(self, index):
         await index.add(document("a"))
         await index.add(document("b", user="bob"))
         assert await index.indexed("ann", ids("a", "b", "c")) == set(ids("a"))
         assert await index.unfilled() == []
         await index.mark_filled("ann")
 
-    async def test_one_users_documents_are_lost_until_filled(self, index):
+    async def test_a_cleared_user_is_unfilled_until_marked_filled(self, index):
         for name in "abcdefgh":
             await index.add(document(name, body="x"))
         await index.add(document("other", user="bob", body="x"))
@@ -258,16 +262,16 @@ class SearchIndexContract:
         assert await index.unfilled() == []
         assert await index.matching("ann", index_query("x"), ids(*"abc")) == set(ids("a"))
 
-    async def test_the_table_of_what_queries_find(self, filled):
+    async def test_the_table_of_queries_and_their_matches(self, filled):
         assert await outcomes(filled, FIXED_FACTS) == dict(FIXED_FACTS)
 
-    async def test_days_begin_in_the_askers_zone(self, filled):
+    async def test_days_begin_in_the_time_zone_of_the_user(self, filled):
         for query, zone, names in IN_ZONES:
             assert await hits(filled, read(query, zone)) == ids(*names.split()), (query, zone)
 
     @pytest.mark.parametrize("examined_max", [1, 3, 100])
-    async def test_rows_tell_what_changes(self, filled, examined_max):
-        """However little one call looks at, and whether it looks into the index or into lists."""
+    async def test_rows_decide_folders_and_states(self, filled, examined_max):
+        """For any number of examined candidates, from the index or from lists."""
         assert await outcomes(filled, ROW_FACTS, examined_max=examined_max) == dict(ROW_FACTS)
 
     async def test_the_subject_comes_first_by_relevance(self, filled):
@@ -280,10 +284,10 @@ class SearchIndexContract:
 
     async def test_a_cursor_belongs_to_its_search(self, filled):
         async def page(query: str, cursor: str | None, user: str = "ann", order="date"):
-            wish = SearchRequest(
+            request = SearchRequest(
                 user_id=user, query=read(query), limit=1, cursor=cursor, order=order
             )
-            return (await execute_search(filled, await store_of(ROWS), wish)).next_cursor
+            return (await execute_search(filled, await store_of(ROWS), request)).next_cursor
 
         cursor = await page("in:anywhere", None)
         assert cursor is not None
@@ -302,21 +306,21 @@ class SearchIndexContract:
             with pytest.raises(Refused):
                 await page(query, given, user, order)
 
-    async def test_hits_are_marked(self, filled):
-        async def marked(query: str, name: str) -> HighlightedText:
+    async def test_hits_are_highlighted(self, filled):
+        async def highlights(query: str, name: str) -> HighlightedText:
             (id_,) = ids(name)
             return (await filled.highlight("ann", read(query).node, [id_, "nobody's"]))[id_]
 
-        assert await marked("invoi* -tea", "fresh") == HighlightedText(
+        assert await highlights("invoi* -tea", "fresh") == HighlightedText(
             "<mark>Invoice</mark> 42 for tea", "see the <mark>invoice</mark>"
         )
-        assert await marked("subject:invoice from:bob", "fresh") == HighlightedText(
+        assert await highlights("subject:invoice from:bob", "fresh") == HighlightedText(
             "<mark>Invoice</mark> 42 for tea", None
         )
-        assert (await marked("회의", "korean")).preview == (
+        assert (await highlights("회의", "korean")).preview == (
             "<mark>회의</mark>는 서울2024년 빌딩에서 합니다. 의회 자료도"
         )
-        assert await marked("creme cafe", "french") == HighlightedText(
+        assert await highlights("creme cafe", "french") == HighlightedText(
             "<mark>Crème</mark> brûlée d'été", "<mark>cafe\u0301</mark> \u0153uvre"
         )
         assert await filled.highlight("bob", read("invoice").node, ids("fresh")) == {}

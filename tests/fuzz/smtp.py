@@ -83,7 +83,7 @@ async def _server_context() -> tuple[ServerContext, MemoryPublisher, MemoryConte
     user = User(user_id="u", domain_id="d", address="ann@a.test", disabled=False, created_at_ms=1)
     await directory.add_domain(Domain(domain_id="d", name="a.test", created_at_ms=1), user)
     publisher, contents, stats = MemoryPublisher(), MemoryContentStore(), SmtpStats()
-    site = ServerContext(
+    context = ServerContext(
         config=CONFIG,
         resolver=DirectoryResolver(directory, CONFIG.hostname),
         room=StoredQuotaCheck(MemoryMailStore(), Quota()),
@@ -92,13 +92,13 @@ async def _server_context() -> tuple[ServerContext, MemoryPublisher, MemoryConte
         stats=stats,
         tls=None,
     )
-    return site, publisher, contents
+    return context, publisher, contents
 
 
 async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]]]:
     """Return all replies, and the accepted mails with their octets."""
-    site, publisher, contents = await _server_context()
-    wire, session = Wire(), SmtpSession(site, asyncio.get_running_loop())
+    context, publisher, contents = await _server_context()
+    wire, session = Wire(), SmtpSession(context, asyncio.get_running_loop())
     session.connection_made(wire)
     for piece in _pieces(data):
         await wire.may_read.wait()
@@ -110,8 +110,8 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]
     done, _ = await asyncio.wait([session.task], timeout=20)
     assert done, "the session waits for more input after the end"
     session.connection_lost(None)
-    stats = site.stats
-    assert (site.limiter.open, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
+    stats = context.stats
+    assert (context.limiter.open, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
     mails = []
     for event in publisher.events:
         assert isinstance(event, MailReceived)
