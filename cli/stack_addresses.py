@@ -7,7 +7,7 @@ setting of the shell that contradicts them is refused.
 
 from collections.abc import Mapping
 
-from cli.config.config import DEFAULT_PORTS, PREFIX, Config, given, load
+from cli.config.config import DEFAULT_PORTS, PREFIX, Config, environment, load
 from cli.config.setting_reader import BadSetting
 from stack.supervision.client import read_settings
 
@@ -26,7 +26,7 @@ def load_running(environ: Mapping[str, str] | None = None) -> Config:
 
     Raises BadSetting: a value cannot be used, or contradicts an address of the running stack.
     """
-    environ = given() if environ is None else environ
+    environ = environment() if environ is None else environ
     config = load(environ)
     running = read_settings(config.home)
     published = {name: running[name] for name in published_settings(config) if name in running}
@@ -41,11 +41,11 @@ def _check(
     """Raises BadSetting: `environ` sets `name` to another value than the running stack."""
     chosen = _variable_of(name, environ)
     if chosen and name in published and published[name] != config.as_settings()[name]:
-        wanted = (
+        expected = (
             f"the stack that runs on {config.home} has {name}={published[name]}; "
             f"unset {chosen}, or start that stack again with it"
         )
-        raise BadSetting(chosen, environ[chosen], wanted)
+        raise BadSetting(chosen, environ[chosen], expected)
 
 
 def _variable_of(name: str, environ: Mapping[str, str]) -> str | None:

@@ -38,5 +38,5 @@ def moment_ms(text: str) -> int:
         at = datetime.fromisoformat(text.rstrip("Z") + ":00" if _HOUR.fullmatch(text) else text)
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
-        wanted = "2026-11-24T10:15, 2026-11-24T10, an age such as 2h, or now"
-        raise click.BadParameter(f"{text!r} is no time: {wanted}") from None
+        expected = "2026-11-24T10:15, 2026-11-24T10, an age such as 2h, or now"
+        raise click.BadParameter(f"{text!r} is no time: {expected}") from None

@@ -148,11 +148,11 @@ def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Man
     began_at = rfc3339(now_ms())
     with _emptied_on_failure(target):
         with contents_kept(config.home, f"backup to {target}"), closing(Sums(target)) as sums:
-            made = Backup(config.home.resolve(), target, sums)
-            made.contents()
-            schemas, log = made.databases_and_log(bootstrap)
-            made.contents()
-            made.rest()
+            backup = Backup(config.home.resolve(), target, sums)
+            backup.contents()
+            schemas, log = backup.databases_and_log(bootstrap)
+            backup.contents()
+            backup.rest()
         manifest = Manifest(
             format=form.FORMAT,
             postriver=version("postriver"),

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import click
 
 from cli.commands.up_down_status import listening_ports
-from cli.config.config import Config, given
+from cli.config.config import Config, environment
 from cli.config.setting_reader import BadSetting
 from cli.doctor import hardware
 from cli.doctor.finding import Finding, Level, problem
@@ -29,7 +29,7 @@ def doctor(*, as_json: bool) -> None:
 
     Works with the stack up and down. Changes nothing.
     """
-    findings = [*settings(given()), *_findings()]
+    findings = [*settings(environment()), *_findings()]
     click.echo(_as_json(findings) if as_json else _table(findings))
     sys.exit(1 if any(row.level is Level.PROBLEM for row in findings) else 0)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from cli.config.config import Config, given, load
+from cli.config.config import Config, environment, load
 from cli.config.exposure import refuse_in_clear
-from cli.config.socket_activation import with_handed
+from cli.config.socket_activation import with_passed_sockets
 from cli.doctor.finding import Level
 from cli.doctor.settings import settings
 from cli.formatting import event_of
@@ -67,7 +67,7 @@ def up(*, detach: bool, no_users: bool) -> None:
     """Start engines and roles; in the foreground unless --detach."""
     config = load()
     try:
-        config = with_handed(config)
+        config = with_passed_sockets(config)
         if (pid := lock_holder(config.home)) is not None:
             url = load_running().http_url
             click.echo(f"already running, pid {pid}; {url}/ — postriver status")
@@ -192,7 +192,9 @@ def _greeting(config: Config, users: list[accounts.CreatedUser]) -> str:
         f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
     ]
     notes = HostMetrics(config, StateFolder(config.home)).warnings()
-    notes += [f"{row.what}: {row.do}" for row in settings(given()) if row.level is not Level.OK]
+    notes += [
+        f"{row.what}: {row.do}" for row in settings(environment()) if row.level is not Level.OK
+    ]
     lines += [f"  note  {note}" for note in notes]
     if users:
         lines.append(_passwords(users))

@@ -129,17 +129,17 @@ KNOWN_SETTINGS = frozenset(
 )  # fmt: skip
 
 
-def given() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the POSTRIVER_* variables of the environment, known or not."""
     return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
 
 
 def _mirror(read: SettingReader) -> str:
-    given = read.text("SIGNATURES_MIRROR", PUBLIC_MIRROR)
-    return given if given in {PUBLIC_MIRROR, NO_MIRROR} else read.urls("SIGNATURES_MIRROR")
+    mirror = read.text("SIGNATURES_MIRROR", PUBLIC_MIRROR)
+    return mirror if mirror in {PUBLIC_MIRROR, NO_MIRROR} else read.urls("SIGNATURES_MIRROR")
 
 
-def handed() -> dict[str, tuple[int, ...]]:
+def passed_sockets() -> dict[str, tuple[int, ...]]:
     """Return the listening sockets that the service manager passed. Raises BadHandover."""
     return handed_over(os.environ)
 
@@ -204,12 +204,12 @@ def _ports(read: SettingReader) -> PortNumbers:
 
 
 def _hostname(read: SettingReader) -> str:
-    given = read.text("HOSTNAME", "")
+    setting = read.text("HOSTNAME", "")
     try:
-        return normal_domain(given or _own_name())
+        return normal_domain(setting or _own_name())
     except Refused as error:
-        if given:
-            raise BadSetting("POSTRIVER_HOSTNAME", given, error.detail) from error
+        if setting:
+            raise BadSetting("POSTRIVER_HOSTNAME", setting, error.detail) from error
         return "localhost.localdomain"
 
 

@@ -13,8 +13,8 @@ _ORIGIN = re.compile(r"https?://(?:[a-z0-9]+(?:[.-][a-z0-9]+)*|\[[0-9a-f:.]+\])(
 class BadSetting(Refused):
     """A value that cannot be used; the text names the setting and what is expected."""
 
-    def __init__(self, name: str, value: str, wanted: str) -> None:
-        super().__init__(f"{name}={value!r}: {wanted}")
+    def __init__(self, name: str, value: str, expected: str) -> None:
+        super().__init__(f"{name}={value!r}: {expected}")
 
 
 class SettingReader:
@@ -54,16 +54,16 @@ class SettingReader:
         try:
             return Networks.parse(value)
         except ValueError as error:
-            wanted = f"networks such as 10.0.0.0/8,::1/128 ({error})"
-            raise BadSetting(f"POSTRIVER_{name}", value, wanted) from error
+            expected = f"networks such as 10.0.0.0/8,::1/128 ({error})"
+            raise BadSetting(f"POSTRIVER_{name}", value, expected) from error
 
     def origins(self, name: str) -> tuple[str, ...]:
         """Return origins as browsers write them (RFC 6454 §6.2); comma-separated, may be empty."""
         words = [word.strip() for word in self.text(name, "").split(",")]
         for word in filter(None, words):
             if not _ORIGIN.fullmatch(word):
-                wanted = "origins such as https://mail.example.org, without a path"
-                raise BadSetting(f"POSTRIVER_{name}", word, wanted)
+                expected = "origins such as https://mail.example.org, without a path"
+                raise BadSetting(f"POSTRIVER_{name}", word, expected)
         return tuple(filter(None, words))
 
     def choice(self, name: str, default: str, of: tuple[str, ...]) -> str:

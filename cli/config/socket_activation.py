@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from cli.config.config import Config, handed
+from cli.config.config import Config, passed_sockets
 from stack.socket_activation import BadHandover, port_of
 
 
-def with_handed(config: Config) -> Config:
+def with_passed_sockets(config: Config) -> Config:
     """Return `config` with the passed sockets. Raises BadHandover: a socket is on another port."""
-    sockets = handed()
+    sockets = passed_sockets()
     for name, descriptors in sockets.items():
         expected = getattr(config.ports, name)
         for port in map(port_of, descriptors):

@@ -137,13 +137,14 @@ def _reachable(bind: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104  (not bound to)
 
 
-def virus_signatures(found: signatures.Signatures, *, update: bool) -> list[Finding]:
+def virus_signatures(current: signatures.Signatures, *, update: bool) -> list[Finding]:
+    """Check the age of the signatures. `update`: freshclam is to fetch them."""
     fetch = "tail HOME/log/freshclam.log" if update else "POSTRIVER_SIGNATURES=update, then restart"
-    if found.age_s is None:  # updates were asked for and are missing, or local signatures only
+    if current.age_s is None:  # updates were asked for and are missing, or local signatures only
         finding = problem if update else note
-        return [finding("signatures", f"{found}: no real virus would be found", fetch)]
-    if found.age_s > VERY_OLD_S:
-        return [problem("signatures", str(found), fetch)]
-    if found.age_s > signatures.OLD_S:
-        return [note("signatures", str(found), fetch)]
-    return [ok("signatures", str(found))]
+        return [finding("signatures", f"{current}: no real virus would be found", fetch)]
+    if current.age_s > VERY_OLD_S:
+        return [problem("signatures", str(current), fetch)]
+    if current.age_s > signatures.OLD_S:
+        return [note("signatures", str(current), fetch)]
+    return [ok("signatures", str(current))]

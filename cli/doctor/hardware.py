@@ -87,7 +87,7 @@ def log_room(disk: Disk) -> list[Finding]:
 
     Two segments of each partition: the active one, and the one before it until it is deleted.
     """
-    kept_bytes = 2 * SEGMENT_BYTES * PARTITIONS * sum(one.settings == FOREVER for one in TOPICS)
+    kept_bytes = 2 * SEGMENT_BYTES * PARTITIONS * sum(topic.settings == FOREVER for topic in TOPICS)
     what = f"consumed records in the log may take {kept_bytes / GIB:.1f} GiB"
     do = f"{4 * kept_bytes // GIB} GiB or more for the state folder"
     if kept_bytes > disk.size_bytes // 2:
@@ -133,14 +133,16 @@ def clock(newest_s: float, now_s: float, *, synchronised: bool) -> list[Finding]
 
 
 def ports(
-    wanted: Iterable[ListenPort], listens: Callable[[int], str | None] = listener
+    listen_ports: Iterable[ListenPort], listens: Callable[[int], str | None] = listener
 ) -> list[Finding]:
     """Check, while the stack is down, that its ports are free or held by the service manager."""
-    wanted = list(wanted)
+    listen_ports = list(listen_ports)
     activated = [
-        port for port in wanted if port.setting in ACTIVATED_PORTS and listens(port.port) == MANAGER
+        port
+        for port in listen_ports
+        if port.setting in ACTIVATED_PORTS and listens(port.port) == MANAGER
     ]
-    ours = [port for port in wanted if port not in activated]
+    ours = [port for port in listen_ports if port not in activated]
     findings = [ok("ports", f"{MANAGER} holds {port.port} and passes it on") for port in activated]
     try:
         check_ports(ours)
