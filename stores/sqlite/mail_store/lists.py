@@ -118,11 +118,11 @@ def _move_uids(
 
 def _values(mailbox_key: int, part: ListPart, ranges: int) -> dict[str, Any]:
     """The values of the statements' parameters, except those of a range."""
-    wanted = part.filter
-    below = (_LATEST_MS if wanted.before_ms is None else wanted.before_ms, "")
+    filter_ = part.filter
+    below = (_LATEST_MS if filter_.before_ms is None else filter_.before_ms, "")
     below = below if part.before is None else min(below, part.before)
-    first = _FIRST if wanted.after_ms is None else (wanted.after_ms, "")
-    flags = ((wanted.flagged, FLAG_FLAGGED), (wanted.has_attachments, FLAG_ATTACHMENTS))
+    first = _FIRST if filter_.after_ms is None else (filter_.after_ms, "")
+    flags = ((filter_.flagged, FLAG_FLAGGED), (filter_.has_attachments, FLAG_ATTACHMENTS))
     return {
         "mailbox": mailbox_key,
         "below_ms": below[0],
@@ -131,7 +131,7 @@ def _values(mailbox_key: int, part: ListPart, ranges: int) -> dict[str, Any]:
         "from_id": first[1],
         "mask": sum(flag for is_set, flag in flags if is_set is not None),
         "flags": sum(flag for is_set, flag in flags if is_set),
-        "sender": None if wanted.sender is None else sender_key(wanted.sender),
+        "sender": None if filter_.sender is None else sender_key(filter_.sender),
         "limit": part.limit + 1,
         "scan": max(part.scan_max // max(ranges, 1), part.limit + 1),
     }
