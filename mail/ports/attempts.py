@@ -20,13 +20,13 @@ class Attempts(Protocol):
         ...
 
     async def wait_ms(self, limits: Sequence[AttemptLimit], *, at_ms: int) -> int:
-        """What `begin` would return at `at_ms`; nothing is counted."""
+        """Return what `begin` would return at `at_ms`, without counting."""
         ...
 
     async def withdraw(self, attempt: CountedAttempt) -> None:
-        """Uncount it. Not counted: no error."""
+        """Remove the attempt from its counts; no error if it is not counted."""
         ...
 
     async def prune(self, *, before_ms: int) -> int:
-        """Forget attempts from before; returns how many counts there were."""
+        """Drop attempts from before; return the number of counts."""
         ...

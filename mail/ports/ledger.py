@@ -14,16 +14,18 @@ class LedgerWriter(Protocol):
         ...
 
     async def record_dead_letters(self, letters: Iterable[DeadLetterState]) -> None:
-        """Record the state of dead letters, by letter id; no state goes back to `parked`.
+        """Record the state of dead letters, by id; no state goes back to `parked`.
 
-        Reopens the mails of these letters, due at once.
+        Reopens the mails of these dead letters, due at once.
         """
         ...
 
     async def mark_dead_letters_gone(self, *, epoch: str) -> int:
-        """Set parked letters whose id does not begin with `epoch`/ to GONE; return their number.
+        """Set parked dead letters of other epochs to GONE; return their number.
 
-        Reopens the mails of these letters, due at once.
+        An id begins with EPOCH/.
+
+        Reopens the mails of these dead letters, due at once.
         """
         ...
 
@@ -119,7 +121,7 @@ class DeadLetters(Protocol):
     """Parked events, read from the log itself."""
 
     async def since(self, at_ms: int) -> list[DeadLetterState]:
-        """Return each letter written since then, in its present state.
+        """Return each dead letter written since then, in its present state.
 
         Raises BrokerUnavailable.
         """

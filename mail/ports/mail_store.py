@@ -33,7 +33,7 @@ class MailStore(Protocol):
         ...
 
     async def state(self, user_id: str) -> MailboxState:
-        """The state as it is stored; reads only, for everybody. A new user: MailboxState().
+        """Return the stored state; reads only, for any caller. A new user: MailboxState().
 
         Every change up to its seq can be read; a commit under way is not in it.
         """
@@ -121,13 +121,13 @@ class MailStore(Protocol):
         ...
 
     async def snapshot(self, user_id: str) -> Snapshot:
-        """What the folded entries left; Snapshot() when none are."""
+        """Return the result of the folded entries; Snapshot() before the first fold."""
         ...
 
     async def snapshot_records(
         self, user_id: str, *, after_id: str, limit: int
     ) -> list[MessageRecord]:
-        """The snapshot's messages with an id above `after_id`, by id; destroyed ones too.
+        """The snapshot's messages with an id above `after_id`, by id; tombstones too.
 
         1 <= limit <= 500. Records are of the moment of the call: fold and read do not go together.
         """
@@ -155,14 +155,14 @@ class MailStore(Protocol):
         """Do one bounded step: rewrite from the journal the views that differ from it.
 
         `heads`, by message id: of the progress's `lacking`, those whose row is gone. A step that is
-        done, or is not the next one, changes nothing. Commits may stand between the steps. For the
+        done, or is not the next one, changes nothing. Commits may happen between the steps. For the
         writer of the mailbox only. JournalDamaged (mail/mailbox/consistency_check.py), Refused:
         nothing was written.
         """
         ...
 
     async def by_mail(self, mail_id: str) -> list[Message]:
-        """Every message that came of a mail, destroyed ones too; for operators."""
+        """Return every message of a mail, tombstones too; for operators."""
         ...
 
     async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:

@@ -24,7 +24,7 @@ class Sessions(Protocol):
         ...
 
     async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
-        """Return the user's sessions, newest first, expired ones too."""
+        """Return the user's sessions, newest first, also if expired."""
         ...
 
     async def use_session(self, token_sha256: str, *, at_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""How a handler, an edge and the river meet."""
+"""Events: one attempt at an event, publishing, live events, and the state of the intake."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -12,93 +12,99 @@ from schemas.mailbox import MailboxState
 
 
 class Attempt(Protocol):
-    """One try at one event, as a handler sees it."""
+    """One attempt at one event, as the handler sees it."""
 
     @property
     def position(self) -> Position: ...
 
     @property
     def origins(self) -> tuple[Position, ...]:
-        """Where the event stood in logs that backups were taken of, the oldest first."""
+        """Positions of the event in logs that backups were taken of, the oldest first."""
         ...
 
     @property
     def attempt(self) -> int:
-        """1 for the first try since this process got the event."""
+        """1 for the first attempt since this process got the event."""
         ...
 
     def hop(self, verdict: str) -> Hop:
-        """The hop of this stage so far."""
+        """Return the hop of this stage up to now."""
         ...
 
     def after_publish(self, then: Callable[[], None]) -> None:
-        """Call `then` once this try's outputs are acknowledged, before the event is.
+        """Call `then` once this attempt's outputs are acknowledged, before the event is.
 
-        It must not block and must not fail. The next event of the same key, where the stage is
-        ordered, is not handled before it. Dropped when the try ends in any other way, or when the
-        partition has been revoked meanwhile.
+        `then` must not block and must not fail. In an ordered stage the next event of the same key
+        is not handled before it. `then` is dropped when the attempt ends in any other way, or when
+        the partition has been revoked meanwhile.
         """
         ...
 
     def committed(self) -> None:
-        """The command's effect is journalled: from now on the event waits, and is never parked."""
+        """Report that the command is in the journal: from now on its event is never parked."""
         ...
 
     def beat(self) -> None:
-        """Progress of a long handler; without one for 300 s the process is taken for stalled."""
+        """Report progress of a long handler; without progress for 300 s the process is stalled."""
         ...
 
 
 class Publisher(Protocol):
-    """The way into the river. Topic and key follow from the event (streams/topology.py)."""
+    """Writes events to the log. Topic and key follow from the event (streams/topology.py)."""
 
     async def publish(self, *events: Event) -> None:
-        """Return once the broker acknowledged all. BrokerUnavailable: in doubt, repeat."""
+        """Return once the broker has acknowledged all events, in order within a key.
+
+        Raises BrokerUnavailable: the events may be in the log or not; repeat with the same ids.
+        """
         ...
 
 
 class MailboxStates(Protocol):
-    """The live copy of mailbox states (the Faust table): a cache of the store, never the truth."""
+    """The live copy of mailbox states (the Faust table): a cache of the mail store."""
 
     def get(self, user_id: str) -> MailboxState | None:
-        """None when this assignment has not yet proven its copy against the store."""
+        """Return the state; None until it is set in this assignment of the partition."""
         ...
 
     def set(self, user_id: str, state: MailboxState) -> None:
-        """Keep `state` as proven."""
+        """Keep `state`, which the mail store has confirmed."""
         ...
 
     def doubt(self, user_id: str) -> None:
-        """Forget the proof: the next command of this user loads from the store again."""
+        """Drop the confirmation: the next command of this user loads from the mail store."""
         ...
 
 
 class LiveEvents(Protocol):
-    """Mailbox events as they come, from the moment of subscription on; nothing is kept."""
+    """Mailbox events from the moment of subscription on; no event is kept."""
 
     def subscribe(self, user_id: str, sink: Callable[[MailboxEvent], None]) -> Callable[[], None]:
-        """Call `sink`, which must not block, for each event of the user; returns the way out."""
+        """Call `sink` for each event of the user; return the function that unsubscribes.
+
+        `sink` must not block and must not fail.
+        """
         ...
 
 
 class ScanProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """Mails that wait for the scanners, and mails that have passed them since the log began."""
+    """Mails that wait for the scanners, and mails scanned since the topic was created."""
 
     waiting: int
     scanned: int
 
 
 class ScanLog(Protocol):
-    """How far the scanners are behind."""
+    """The backlog of the scanners."""
 
     async def progress(self) -> ScanProgress:
-        """BrokerUnavailable: it cannot be said now."""
+        """Raises BrokerUnavailable."""
         ...
 
 
 class IntakeGate(Protocol):
-    """Whether new mail may be taken now."""
+    """Whether new mail may be accepted now."""
 
     def closed(self) -> str | None:
-        """None when open, else why not (low disk, backlog), fit for an operator's eye."""
+        """Return why the gate is closed (low disk, backlog), for an operator; None when open."""
         ...

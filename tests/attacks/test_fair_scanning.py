@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tests.support.stack_world import Client, World, eventually
+from tests.support.stack_world import Client, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 MAILS = 600

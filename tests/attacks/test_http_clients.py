@@ -11,7 +11,8 @@ import pytest
 
 from tests.attacks.peers import Victim, http_request, http_socket, login_status, run_concurrently
 from tests.attacks.test_mails import memory_bytes
-from tests.support.stack_world import Client, World, eventually
+from tests.support.stack_world import Client, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 ANN = "ann@postriver.test"

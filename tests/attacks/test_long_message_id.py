@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.support.stack_world import Client, World, eventually
+from tests.support.stack_world import Client, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 DELIVERY_LIMIT_S = 60.0  # of a small mail after them, which takes about 2 s

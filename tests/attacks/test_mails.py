@@ -11,7 +11,8 @@ import pytest
 
 from tests.attacks.peers import SmtpPeer, Victim, http_request
 from tests.support.mails import EICAR
-from tests.support.stack_world import Client, Unwilling, World, eventually
+from tests.support.stack_world import Client, Unwilling, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 ANN = "ann@postriver.test"

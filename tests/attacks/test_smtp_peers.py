@@ -5,7 +5,8 @@ import time
 import pytest
 
 from tests.attacks.peers import SmtpPeer, connected
-from tests.support.stack_world import Client, World, eventually
+from tests.support.stack_world import Client, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 ANN = "ann@postriver.test"

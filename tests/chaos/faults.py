@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import psutil
 
 from stack.state_folder import socket_path
-from tests.support.stack_world import World, eventually
+from tests.support.stack_world import World
+from tests.support.waiting import eventually
 
 from .clocks import Clocks
 from .copies import Backups

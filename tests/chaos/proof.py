@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support import ROOT
-from tests.support.stack_world import Client, World, eventually
+from tests.support.stack_world import Client, World
+from tests.support.waiting import eventually
 
 from .load import Attempt, Load
 from .mails import WORD

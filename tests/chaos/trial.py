@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from tests.support.stack_world import World, eventually, free_port_base, started
+from tests.support.stack_world import World, free_port_base, started
+from tests.support.waiting import eventually
 
 from .clocks import Clocks
 from .copies import Backups

@@ -1,6 +1,6 @@
 """Contract of the MailboxStates port.
 
-Fixtures: `states`; `reassign`, a function that gives the partitions to this process anew.
+Fixtures: `states`; `reassign`, a function that assigns the partitions to this process again.
 """
 
 from schemas.mailbox import MailboxState

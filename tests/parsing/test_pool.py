@@ -19,6 +19,7 @@ from parsing.pool import ParserPool
 from schemas.mail import HeaderSummary
 from tests.contracts.parser import ParserContract, with_attachment
 from tests.support import ROOT
+from tests.support.waiting import until
 
 FAILING_CHILD = "tests.parsing.dying_child"
 
@@ -56,12 +57,6 @@ async def make_pool() -> AsyncIterator:
     yield make
     for pool in pools:
         await pool.close()
-
-
-async def until(condition, *, within_s: float = 30.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def is_running(pid: int) -> bool:

@@ -22,6 +22,7 @@ from streams.topics.admin import ensure_topics
 from tests.streams.small import Answer, Note, SmallTopology
 from tests.support import ROOT
 from tests.support.broker import Broker, started
+from tests.support.waiting import until
 
 
 class MemorySettings:
@@ -53,13 +54,6 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
 @pytest.fixture
 def topics_config(broker: Broker) -> TopicsConfig:
     return TopicsConfig(bootstrap=broker.bootstrap, partitions=3)
-
-
-async def until(condition, *, within_s: float = 30.0) -> None:
-    """Wait for `condition()` to hold; generous, because machines differ."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 class Workers:

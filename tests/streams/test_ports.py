@@ -35,7 +35,8 @@ from tests.contracts.scan_log import ScanLogContract
 from tests.streams.conftest import read_all
 from tests.streams.readers.test_in_flight_search import Client, FakeLog
 from tests.support.event_builders import validated
-from tests.support.log import fresh, make, until
+from tests.support.log import fresh, make
+from tests.support.waiting import until
 
 NOWHERE = Bootstrap("127.0.0.1:1")
 

@@ -17,8 +17,9 @@ from streams.dead_letters.parking import park
 from streams.publisher import TOGETHER_MAX, KafkaPublisher
 from streams.topics.admin import ensure_topics
 from streams.topology import EVENT_MAX_BYTES
-from tests.streams.conftest import MemorySettings, until
+from tests.streams.conftest import MemorySettings
 from tests.streams.small import Note, SmallTopology
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.kafka
 _numbers = itertools.count()

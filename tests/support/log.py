@@ -50,10 +50,3 @@ async def commit(bootstrap: Bootstrap, group: str, offsets: dict[tuple[str, int]
         )
     finally:
         await consumer.stop()
-
-
-async def until(condition, *, within_s: float = 20.0) -> None:
-    """Wait for `condition()` to hold; generous, because machines differ."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)

@@ -10,10 +10,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 
 from stack.secrets import known
 from streams.config import Bootstrap
+from tests.support.waiting import eventually
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
 T = TypeVar("T")
@@ -38,21 +38,6 @@ def free_port_base() -> int:
             continue
         return base
     raise AssertionError("no five free ports in a row")
-
-
-def eventually(look: Callable[[], T], *, within_s: float = 60.0, what: str = "") -> T:
-    """Look until the answer is true; the last answer (or failure) is in the message."""
-    deadline = time.monotonic() + within_s
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            last = answer = look()
-            if answer:
-                return answer
-        except (OSError, AssertionError) as error:
-            last = error
-        time.sleep(0.1)
-    raise AssertionError(f"not within {within_s} s: {what or look}; last: {last!r}")
 
 
 class Unwilling(OSError):

@@ -21,7 +21,8 @@ from stack.supervision.probes import http_get
 from stores.sqlite.directory.store import SqliteDirectory
 from tests.support import ROOT
 from tests.support.broker import Broker, free_ports, started
-from tests.support.stack_world import eventually, folder_of
+from tests.support.stack_world import folder_of
+from tests.support.waiting import eventually
 
 PROCESSES = ("api", "api-2", "ingress", "ingress-2")
 ADDRESS, PASSWORD = "ann@postriver.test", "correct horse"

@@ -13,6 +13,7 @@ from edge.self_signed_certificate import ensure_own
 from edge.tls_certificate import Certificate
 from edge.trusted_networks import Networks
 from tests.support.edge_world import World
+from tests.support.waiting import until
 
 
 async def opened(**settings: object) -> World:
@@ -34,12 +35,6 @@ async def https(tmp_path):
 
 def pinned(pair) -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(ssl=aiohttp.Fingerprint(pair.sha256()))
-
-
-async def until(condition, *, within_s: float = 10.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_everything_works_over_tls_and_says_so(https) -> None:

@@ -14,6 +14,7 @@ from api.limits.downloads import DownloadSlots
 from api.problems import Problem
 from api.rest.downloads import PIECE_BYTES
 from tests.support.edge_world import PLAIN, World
+from tests.support.waiting import until
 
 MIB = 1024 * 1024
 
@@ -29,13 +30,6 @@ def open_request(world: World, token: str, path: str) -> socket.socket:
         f"Authorization: Bearer {token}\r\n\r\n".encode()
     )
     return raw
-
-
-async def until(true) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 async def test_an_answer_that_is_not_read_goes_with_its_connection(make_world) -> None:

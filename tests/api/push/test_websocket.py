@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import socket
-import time
 from dataclasses import replace
 
 import aiohttp
@@ -19,6 +18,7 @@ from schemas.events.mailbox_commands import MarkAllRead
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MessageChange, Position
 from schemas.mailbox import SEEN, FolderCounts
 from tests.support.edge_world import PLAIN, World
+from tests.support.waiting import until
 
 Socket = aiohttp.ClientWebSocketResponse
 
@@ -38,13 +38,6 @@ async def refusal(client: aiohttp.ClientSession) -> int:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await client.ws_connect("/v1/push")
     return refused.value.status
-
-
-async def until(true) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 async def test_a_frame_tells_the_change_and_the_counts(world: World) -> None:

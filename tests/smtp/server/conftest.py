@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -208,11 +208,3 @@ async def rig() -> AsyncIterator[Rig]:
     made = Rig(directory)
     yield made
     await made.end()
-
-
-async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    """Wait for `condition`; the time is an upper bound, not an expectation."""
-    ends_at_s = asyncio.get_running_loop().time() + within_s
-    while not condition():
-        assert asyncio.get_running_loop().time() < ends_at_s, "it did not happen"
-        await asyncio.sleep(0.01)

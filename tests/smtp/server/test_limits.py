@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from edge.trusted_networks import Networks
-from tests.smtp.server.conftest import until
+from tests.support.waiting import until
 
 WIRE = b"Subject: x\r\n\r\nhello\r\n.\r\n"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.proxy_protocol import BadProxyHeader, parse_v1, parse_v2
 from edge.trusted_networks import Networks
-from tests.smtp.server.conftest import until
+from tests.support.waiting import until
 
 LOCALHOST = Networks.parse("127.0.0.0/8")
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

@@ -6,7 +6,7 @@ import ssl
 
 from edge.self_signed_certificate import ensure_own
 from edge.tls_certificate import context
-from tests.smtp.server.conftest import until
+from tests.support.waiting import until
 
 
 def trusting() -> ssl.SSLContext:

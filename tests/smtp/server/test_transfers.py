@@ -7,7 +7,8 @@ import pytest
 from smtp.server.config import SmtpConfig
 from smtp.server.stats import SmtpStats
 from smtp.server.transfers import Transfers
-from tests.smtp.server.conftest import HOSTNAME, until
+from tests.smtp.server.conftest import HOSTNAME
+from tests.support.waiting import until
 
 LINE = b"y" * 98 + b"\r\n"
 WIRE = b"Subject: x\r\n\r\nhello\r\n.\r\n"

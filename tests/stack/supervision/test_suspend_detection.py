@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from stack.state_folder import claimed
@@ -19,6 +18,7 @@ from stack.supervision.probes import PROBE_TIMEOUT_S
 from stack.supervision.program import Program, ProgramKind
 from stack.supervision.supervised_process import SupervisedProcess
 from stack.supervision.suspend_detection import WAKING_S, SuspendDetector
+from tests.support.waiting import until
 
 
 def test_a_gap_is_time_asleep_and_a_slow_round_is_not() -> None:
@@ -77,12 +77,6 @@ async def test_what_wakes_late_is_not_killed_and_what_stays_deaf_is(home_path: P
         assert clock.ahead_s >= 3600.0 + WAKING_S / 2, "it was given time"
         await child.stop(at_once=True)
         await running
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def test_a_session_is_known_by_its_start_whatever_the_clock_says() -> None:

@@ -9,7 +9,8 @@ from streams.codec import encode
 from streams.readers.event_tail import EventTail, EventTailConfig
 from tests.support.broker import Broker
 from tests.support.event_builders import answered
-from tests.support.log import fresh, make, remake, until
+from tests.support.log import fresh, make, remake
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.kafka
 

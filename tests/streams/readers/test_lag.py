@@ -10,7 +10,8 @@ from streams.config import Bootstrap
 from streams.readers import lag
 from streams.readers.backlog_gate import BacklogGate, GateConfig, low_disk
 from streams.readers.lag import LagMeter, lags
-from tests.support.log import commit, fresh, make, until
+from tests.support.log import commit, fresh, make
+from tests.support.waiting import until
 
 
 async def fill(producer, topic: str, *, each: int, partitions: int = 3) -> None:

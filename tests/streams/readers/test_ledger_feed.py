@@ -1,7 +1,6 @@
 """Ledger feed and in-flight search on a real broker."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -22,6 +21,7 @@ from streams.readers.ledger_feed import LedgerFeed, LedgerFeedConfig
 from streams.topics.admin import make_topics
 from tests.support.event_builders import deliver, received, validated
 from tests.support.log import commit, fresh
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.kafka
 
@@ -66,12 +66,6 @@ async def feeding(
         yield feed
     finally:
         await feed.stop()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(40):
-        while not holds():
-            await asyncio.sleep(0.05)
 
 
 def a_letter(mail_id: str, event, topic: str, stage: str) -> DeadLetter:

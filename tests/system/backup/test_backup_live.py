@@ -24,12 +24,12 @@ from tests.support.stack_world import (
     Client,
     Unwilling,
     World,
-    eventually,
     folder_of,
     free_port_base,
     started,
     world,
 )
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 ANN, BEN, CAI = (f"{name}@postriver.test" for name in ("ann", "ben", "cai"))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support import mails
-from tests.support.stack_world import Client, World, eventually
+from tests.support.stack_world import Client, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 CARA, DORA = "cara@postriver.test", "dora@postriver.test"

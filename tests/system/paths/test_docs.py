@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaProducer
 from streams.config import Bootstrap
 from tests.rules.test_alerts import NAME
 from tests.support import ROOT, mails
-from tests.support.stack_world import POSTRIVER, World, eventually
+from tests.support.stack_world import POSTRIVER, World
+from tests.support.waiting import eventually
 from tests.system.docs.pages import PAGES, name_of, shell_commands
 from tests.system.paths.test_operator import families, series
 

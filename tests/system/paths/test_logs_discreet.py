@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from tests.support import mails
-from tests.support.stack_world import Client, Unwilling, World, eventually
+from tests.support.stack_world import Client, Unwilling, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 TELLING = "Quokkabird"  # in every name, subject and text below; no program of ours says it itself

@@ -17,7 +17,8 @@ from streams.topics.settings import required_settings
 from streams.topology import BY_NAME
 from tests.rules.test_alerts import NAME, expressions
 from tests.support import mails
-from tests.support.stack_world import Client, World, eventually
+from tests.support.stack_world import Client, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 # Checks of the machine that runs the tests.

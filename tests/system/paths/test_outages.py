@@ -15,7 +15,8 @@ import pytest
 from stack.engines.kafka import client_path
 from stack.state_folder import StateFolder
 from tests.support import ROOT, mails
-from tests.support.stack_world import Client, World, eventually, world
+from tests.support.stack_world import Client, World, world
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 ANN = "ann@postriver.test"

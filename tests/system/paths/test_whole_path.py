@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support import mails
-from tests.support.stack_world import POSTRIVER, Client, Unwilling, World, eventually
+from tests.support.stack_world import POSTRIVER, Client, Unwilling, World
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 ANN = "ann@postriver.test"

@@ -18,7 +18,8 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 
 from tests.support import mails
-from tests.support.stack_world import Client, World, eventually, free_port_base
+from tests.support.stack_world import Client, World, free_port_base
+from tests.support.waiting import eventually
 
 ANN, BEN = "ann@postriver.test", "ben@postriver.test"
 FIVE = (ANN, BEN, "alice@postriver.test", "bob@postriver.test", "cleo@postriver.test")

@@ -15,15 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.stack_world import (
-    Client,
-    Unwilling,
-    World,
-    eventually,
-    folder_of,
-    free_port_base,
-    started,
-)
+from tests.support.stack_world import Client, Unwilling, World, folder_of, free_port_base, started
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 STATES = sorted(Path(__file__).parent.glob("*.tar.xz"))
