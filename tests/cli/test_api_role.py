@@ -1,4 +1,4 @@
-"""What the role api deletes by age, and that it does so by a clock that can be trusted only."""
+"""Role api deletes expired rows, and only while the clock is trusted."""
 
 import pytest
 

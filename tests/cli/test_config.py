@@ -1,4 +1,4 @@
-"""Settings: every bad value is refused by name, and a configuration gives itself again."""
+"""Settings: a bad value is refused by name; as_settings() gives the configuration again."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""HTTP in clear beyond the loopback is refused before anything starts, unless a setting says so."""
+"""HTTP in clear beyond the loopback is refused at the start, unless a setting allows it."""
 
 import socket
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Notices: which causes, once a day each, in the log and in the named operator's mailbox."""
+"""Notices: each cause once a day, in the log and in the postmaster's mailbox."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ STATUS = {
 
 
 class Desk:
-    """A notifier over memory, with a clock and a broker that may be away."""
+    """A notifier over memory adapters, with a clock, and a broker that can be down."""
 
     def __init__(self, folder: Path, directory: MemoryDirectory) -> None:
         self.folder, self.directory, self.now_ms = folder, directory, NOW_MS

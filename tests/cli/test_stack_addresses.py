@@ -18,14 +18,14 @@ OTHERS = {"POSTRIVER_PORT_BASE": "4000", "POSTRIVER_HTTPS": "yes", "POSTRIVER_TL
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[StateFolder]:
-    """A state folder that this process holds, as a supervisor does."""
+    """A state folder locked by this process, as by a supervisor."""
     with claimed(tmp_path / "home") as mine:
         yield mine
 
 
 @pytest.fixture
 def shell(home: StateFolder) -> dict[str, str]:
-    """What a shell says in which a command is typed."""
+    """Return the environment of a shell that runs a command."""
     write_settings(home, published_settings(load({**OTHERS, "POSTRIVER_HOME": str(home.path)})))
     return {"POSTRIVER_HOME": str(home.path)}
 

@@ -26,7 +26,7 @@ def home(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def opening(home: Path) -> AsyncIterator[Adapters]:
-    """As commands and roles open what a start has made."""
+    """Open the stores as commands and roles do, after a start created them."""
     async with AsyncExitStack() as stack:
         yield Adapters(home, stack, existing=True)
 
@@ -37,7 +37,7 @@ async def domains(home: Path) -> list[str]:
 
 
 async def start(home: Path) -> None:
-    """What a start does to the stores, and the operator's first domain."""
+    """Prepare the stores as a start does, and add the first domain."""
     await prepare_stores(home)
     async with opening(home) as opened:
         directory = await opened.directory()

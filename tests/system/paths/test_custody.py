@@ -1,4 +1,4 @@
-"""Operators account for every mail, find any of them, and overrule the scanners."""
+"""audit, trace and quarantine on a running stack."""
 
 import json
 import re
@@ -21,23 +21,23 @@ def cara(running: World) -> Client:
 
 def audit(running: World) -> dict[str, Any]:
     done = running.cli("audit", "--since", "1h", "--json", check=False)
-    account = json.loads(done.stdout)
-    assert done.returncode == (1 if account["lost"] else 0)
-    assert sum(account["counts"].values()) == account["deliveries"]
-    return account
+    report = json.loads(done.stdout)
+    assert done.returncode == (1 if report["lost"] else 0)
+    assert sum(report["counts"].values()) == report["deliveries"]
+    return report
 
 
-def traced(running: World, *what: str) -> list[dict[str, Any]]:
-    return json.loads(running.cli("trace", *what, "--json").stdout).get("ends", [])
+def trace_ends(running: World, *name: str) -> list[dict[str, Any]]:
+    return json.loads(running.cli("trace", *name, "--json").stdout).get("ends", [])
 
 
 def rows(running: World, *filters: str) -> dict[str, dict[str, Any]]:
-    found = json.loads(running.cli("quarantine", "list", "--json", *filters).stdout)
-    return {row["mail_id"]: row for row in found}
+    listed = json.loads(running.cli("quarantine", "list", "--json", *filters).stdout)
+    return {row["mail_id"]: row for row in listed}
 
 
 def candidates(running: World) -> list[str]:
-    """Subjects, as they are listed."""
+    """Return the subjects of the listed mails, in order."""
     lines = running.cli("trace", "--recipient", DORA, "--subject").stdout.splitlines()
     return [line.rpartition("stored  ")[2] for line in lines]
 
@@ -49,9 +49,9 @@ def test_a_mail_is_found_by_each_of_its_names(running: World) -> None:
     mail_id = running.send(mail, DORA)
     message = eventually(lambda: dora.message_of(mail_id))
     eventually(lambda: running.cli("trace", header, check=False).returncode == 0)
-    for what in ([mail_id], [header], [message["id"]], ["--recipient", "dora+tag@postriver.test"]):
-        (end,) = traced(running, *what)
-        assert end["state"] == "stored", what
+    for name in ([mail_id], [header], [message["id"]], ["--recipient", "dora+tag@postriver.test"]):
+        (end,) = trace_ends(running, *name)
+        assert end["state"] == "stored", name
         assert DORA in end["where"]
         assert end["subject"] is None
         assert end["verdict"]["outcome"] == "clean"
@@ -69,7 +69,7 @@ def test_a_lost_content_is_named_by_the_audit(running: World, cara: Client) -> N
     content.rename(aside)
     lost = audit(running)["lost"]
     aside.rename(content)
-    assert [(one["mail_id"], one["why"]) for one in lost] == [
+    assert [(delivery["mail_id"], delivery["why"]) for delivery in lost] == [
         (mail_id, f"content {mail_id} is gone")
     ]
     assert audit(running)["lost"] == []
@@ -95,7 +95,7 @@ def test_quarantine_is_released_once_and_deleted_for_good(running: World, cara: 
     running.cli("quarantine", "release", spam)
     assert rows(running)[spam]["released_by"]
     assert "deleted from quarantine" in running.cli("trace", bad).stdout
-    account = audit(running)
-    assert account["counts"]["discarded"] == before + 1
-    assert account["lost"] == []
+    report = audit(running)
+    assert report["counts"]["discarded"] == before + 1
+    assert report["lost"] == []
     assert cara.message_of(spam), "still there once"
