@@ -19,7 +19,7 @@ from .load import Attempt, Load
 from .mails import WORD
 from .owning import GONE
 
-DRAINED_WITHIN_S = 300.0
+DRAINED_WITHIN_S = 600.0  # a stalled worker is restarted after 300 s
 Row = dict[str, Any]
 
 

@@ -155,3 +155,28 @@ async def test_any_order_of_ends_gives_one_order_of_acks() -> None:
     for key in range(5):
         of_key = [n for n in gates.begun if n % 5 == key]
         assert of_key == sorted(of_key), f"seed {seed}"
+
+
+async def test_the_age_is_that_of_the_oldest_unacknowledged_event() -> None:
+    gates = Gates(limit=2, ordered=False)
+    assert gates.window.oldest_s == 0.0
+    gates.feed(1)
+    await asyncio.sleep(0.2)
+    gates.feed(1)
+    assert 0.2 <= gates.window.oldest_s < 60.0
+    await gates.open(0)
+    age_s = gates.window.oldest_s
+    await asyncio.sleep(0.2)
+    assert 0.2 <= gates.window.oldest_s - age_s < 60.0
+    await gates.open(1)
+    assert gates.window.oldest_s == 0.0
+
+
+async def test_waiting_bytes_are_those_of_events_that_have_not_begun() -> None:
+    gates = Gates(limit=1, ordered=False)
+    gates.feed(3)
+    assert gates.window.waiting_bytes == 20
+    await gates.open(0)
+    assert gates.window.waiting_bytes == 10
+    gates.window.close()
+    assert gates.window.waiting_bytes == 0
