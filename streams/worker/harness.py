@@ -71,9 +71,9 @@ class RewindingConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         """Give the fetching thread a uvloop; upstream gives it asyncio's."""
-        loop = uvloop.new_event_loop()
+        self.fetch_loop = uvloop.new_event_loop()
         return driver.AIOKafkaConsumerThread(
-            self, loop=self.loop, beacon=self.beacon, thread_loop=loop
+            self, loop=self.loop, beacon=self.beacon, thread_loop=self.fetch_loop
         )
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109

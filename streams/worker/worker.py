@@ -27,6 +27,7 @@ from streams.worker.event_handling import EventHandling
 from streams.worker.harness import Harness, RewindingConsumer
 from streams.worker.mailbox_table import MailboxStatesTable
 from streams.worker.stage_handler import StageHandler
+from streams.worker.stall_report import task_stacks
 
 log = logging.getLogger(__name__)
 RETRY_S = 0.5
@@ -82,6 +83,7 @@ class Worker:
             park_requests=ParkRequests(config.requests_folder),
         )
         self.status = self._context.status
+        self._was_unhealthy = False
         self._states: MailboxStatesTable | None = None
         if with_mailbox_states:
             self._states = MailboxStatesTable(self._app, partitions=config.partitions)
@@ -110,7 +112,16 @@ class Worker:
         reasons.append(
             self.status.unhealthy(start_limit_s=self._config.start_limit_s, stall_limit_s=limit_s)
         )
-        return next((reason for reason in reasons if reason is not None), None)
+        reason = next((reason for reason in reasons if reason is not None), None)
+        if reason is not None and not self._was_unhealthy:
+            log.error("%s makes no progress: %s\n%s", self._role, reason, self._stacks())
+        self._was_unhealthy = reason is not None
+        return reason
+
+    def _stacks(self) -> str:
+        """Return the stacks of the tasks of this loop and of the thread that fetches."""
+        fetching = getattr(self._app.consumer, "fetch_loop", None)
+        return task_stacks([asyncio.get_running_loop(), *([fetching] if fetching else [])])
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set. Raises Fatal: the process must end without acknowledging."""

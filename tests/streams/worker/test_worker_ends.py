@@ -106,6 +106,10 @@ async def test_a_handler_that_never_returns_is_reported_while_another_partition_
     await put(workers, *(Note(key=f"k{n}", number=n, word="slow:600000") for n in range(1, 10)))
     await workers.until(lambda: workers.status(process)["unhealthy"])
     assert f"/{held['partition']} " not in workers.status(process)["unhealthy"]
+    report = (workers.folder / "stderr").read_text()
+    assert "makes no progress" in report
+    assert "sleep tasks.py" in report.replace("asyncio/", "")
+    assert "small_role.py" in report  # a handler, and where it waits
 
 
 async def test_a_worker_ends_when_its_topic_was_created_again(make_workers, put, broker) -> None:
