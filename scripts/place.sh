@@ -9,7 +9,7 @@ make_service_user() {
 }
 
 service_can_read() { # the code, as a sample, and every folder above it
-    as_service test -r "$1/pyproject.toml" -a -r "$1/stack/home.py" -a -x "$1/stack" 2>/dev/null
+    as_service test -r "$1/pyproject.toml" -a -r "$1/stack/state_folder.py" -a -x "$1/stack" 2>/dev/null
 }
 
 copy_of() { # a folder per checkout, so that two of them stay apart
@@ -36,6 +36,8 @@ only_root_writes_above() { # only_root_writes_above FOLDER
 
 move_to_copy() { # move_to_copy TARGET: update the copy, go on there; does not return
     local here=$PWD copy
+    [ -z "${POSTRIVER_CHECKOUT:-}" ] ||
+        die 1 "user $SERVICE_USER cannot read the copy $here either: look at the folders above it"
     copy=$(copy_of "$here")
     only_root_writes_above "$copy"
     refresh_copy "$here" "$copy"

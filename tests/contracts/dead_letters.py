@@ -1,7 +1,7 @@
 """Contract of the DeadLetters port.
 
 Fixtures: `dead_letters`; `park`, an async function that parks an event of a mail, with its time;
-`redrive`, an async function that redrives a letter by id; `unreachable_dead_letters`.
+`redrive`, an async function that redrives a dead letter by id; `unreachable_dead_letters`.
 """
 
 import pytest

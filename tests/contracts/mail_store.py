@@ -326,7 +326,7 @@ class MailStoreContract:
     async def test_pages_stay_in_order_while_mail_arrives(
         self, store, before, between, limit, unread
     ):
-        """What was there at the first page is shown once, in order, whatever comes in meanwhile."""
+        """Messages of the first page's time are shown once, in order, while others arrive."""
         ann = a_new_user()
         await commit_all(store, *arrivals(ann, "early", before))
         then = ann.listed(unread=unread)

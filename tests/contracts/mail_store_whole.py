@@ -1,4 +1,4 @@
-"""What every MailStore does besides single steps: large ones, filters, threads, usage, the fold."""
+"""Contract of MailStore beyond single steps: large steps, filters, threads, usage, folding."""
 
 import msgspec
 import pytest

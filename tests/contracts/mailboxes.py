@@ -110,7 +110,7 @@ class Writer:
         return sorted(rows, key=lambda row: row.places[folder])
 
     def recount(self, folder: str) -> tuple[int, int]:
-        """Total and unread, counted anew."""
+        """Return total and unread, counted from the messages."""
         return len(self.listed(folder)), len(self.listed(folder, unread=True))
 
     def _counts(self, folder: str) -> FolderCounts:
@@ -202,7 +202,7 @@ def a_new_user() -> Writer:
 
 
 def with_row(commit: Commit, **changes: object) -> Commit:
-    """The same step with another effect on its one message, told alike by entry and row."""
+    """Return the same step with another effect on its one message, in entry and row."""
     told = {name: value for name, value in changes.items() if name != "user_id"}
     (change,), (row,) = commit.entry.changes, commit.messages
     entry = msgspec.structs.replace(

@@ -34,7 +34,7 @@ def ids(*names: str) -> list[str]:
 
 
 def row(of: IndexDocument, *, folders: tuple[str, ...] = ("inbox",), keywords=()) -> Message:
-    """The message row beside a document."""
+    """Return the message row of a document."""
     return Message(
         message_id=of.message_id, user_id=of.user_id, domain_id=of.domain_id,
         mail_id=of.message_id, places=dict.fromkeys(folders, 1), keywords=tuple(keywords),

@@ -71,7 +71,7 @@ def test_a_python_is_found_that_can_make_environments() -> None:
 
 @pytest.fixture
 def jars(tmp_path: Path) -> Path:
-    """A folder with two jars, and beside it the list that they are held to."""
+    """A folder with two jars, and the list of their checksums."""
     folder = tmp_path / "lib"
     folder.mkdir()
     for name in ("a.jar", "b.jar"):
@@ -123,3 +123,16 @@ def test_no_copy_is_run_below_a_folder_that_is_not_roots(tmp_path: Path) -> None
     assert bash("only_root_writes_above /usr/local/lib/postriver/one").returncode == 0
     os.chown(copy.parent, 65534, 65534)
     assert f"{copy.parent} can be changed" in bash(above).stderr
+
+
+def test_files_that_the_scripts_name_exist() -> None:
+    """A missing sample file would make every checkout look unreadable to the service user."""
+    names = {
+        name
+        for script in (ROOT / "scripts").iterdir()
+        for name in re.findall(
+            r"(?<![\w./])(?:\$1/|\$PWD/)?((?:stack|scripts)/[\w/-]+\.\w+)", script.read_text()
+        )
+    }
+    assert "stack/state_folder.py" in names
+    assert [name for name in names if not (ROOT / name).exists()] == []

@@ -97,7 +97,7 @@ def test_a_long_home_has_its_sockets_in_a_private_short_folder(home_path: Path) 
     assert len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES
     assert path == socket_path(deep, "scan") != socket_path(home_path / ("e" * 90), "scan")
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    path.parent.chmod(0o755)  # somebody else may have made it
+    path.parent.chmod(0o755)  # another program may have made it
     with pytest.raises(StateFolderError):
         socket_path(deep, "scan")
     path.parent.rmdir()

@@ -1,4 +1,4 @@
-"""The browser that tests drive: Debian's Chromium, which asks nobody outside for anything."""
+"""The browser of the tests: Debian's Chromium, without requests to the network."""
 
 import shutil
 

@@ -86,7 +86,7 @@ def test_engines_check_mail_survive_a_kill_and_leave_nothing(
 
 
 def nothing_is_written(folder: Path, for_s: float = 1.5) -> bool:
-    """A broker that nobody uses lets its disk sleep."""
+    """An idle broker does not write to its disk."""
     before = [path.stat().st_size for path in folder.glob("*.log")]
     time.sleep(for_s)
     return before == [path.stat().st_size for path in folder.glob("*.log")]

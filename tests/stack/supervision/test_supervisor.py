@@ -227,7 +227,7 @@ def test_children_die_with_a_killed_supervisor_and_the_next_start_ends_the_rest(
     worker = next(int(word) for word in machine.lines() if word.isdigit() and word != "0")
     machine.kill()
     wait_until(lambda: not alive(child))
-    assert alive(worker)  # nobody can tell it; that is what the record is for
+    assert alive(worker)  # its parent is gone; the record still names the session
     machine.start(named("other"))
     machine.wait_ready()
     assert not alive(worker)

@@ -1,4 +1,4 @@
-"""A watcher that was frozen together with what it watches blames nobody; a set clock is no clue."""
+"""Suspension of a watcher with its processes: no failure counts; a set clock is no suspension."""
 
 import asyncio
 import subprocess
@@ -35,7 +35,7 @@ def test_a_gap_is_time_asleep_and_a_slow_round_is_not() -> None:
 
 
 class Clock:
-    """A monotonic clock that jumps when told, as it does over a machine's pause."""
+    """A monotonic clock that the test advances, as over a machine's pause."""
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
@@ -44,7 +44,7 @@ class Clock:
         return time.monotonic() + self.ahead_s
 
     def passes(self, more_s: float) -> bool:
-        """Faster than real time, yet in steps that nobody takes for a pause."""
+        """Faster than real time, in steps too short for a suspension."""
         self.ahead_s += more_s
         return True
 

@@ -193,7 +193,7 @@ async def leases_of(home: Path) -> list[Lease]:
 
 
 def test_contents_are_leased_until_the_backup_ends(home: Path) -> None:
-    """The beat is heard by whoever sweeps; what is not alive when it ends was no backup."""
+    """The sweep notices the lease's beat; a backup without a live lease at its end fails."""
     with contents_kept(home, "a test", beat_s=0.02):
         (first,) = asyncio.run(leases_of(home))
         deadline = time.monotonic() + 30

@@ -232,7 +232,7 @@ def verified(running: World) -> str:
 
 
 def spoil(running: World, statement: str) -> None:
-    """By hand, in ben's mailbox, beside all processes."""
+    """Write to ben's mailbox by hand, while all processes run."""
     data = running.home / "data"
     with contextlib.closing(sqlite3.connect(data / "directory.sqlite")) as connection:
         query = "SELECT user_id FROM user WHERE address = ?"

@@ -25,7 +25,7 @@ class Block:
     text: str
 
     def commands(self) -> Iterator[str]:
-        """The lines of a shell block, continued ones joined, without comments."""
+        """Return the lines of a shell block, continuations joined, without comments."""
         for line in self.text.replace("\\\n", " ").splitlines():
             if bare := _COMMENT.sub("", f" {line}").strip():
                 yield " ".join(bare.split())
@@ -61,7 +61,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def code(page: Path) -> list[str]:
-    """What stands between single backticks."""
+    """Return the text between single backticks."""
     return _CODE.findall(prose(page))
 
 

@@ -1,4 +1,4 @@
-"""Run the role `intake` of this tree on a broker, send it mail, print what the mailboxes are told.
+"""Run the role `intake` of this tree on a broker, send it mail, print the mailbox commands.
 
 `python -m tests.system.docs.screened_role BOOTSTRAP FOLDER`; the stage of extending.md is built in.
 """

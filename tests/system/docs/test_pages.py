@@ -22,8 +22,8 @@ from tests.system.docs.pages import (
 
 LANGUAGES = {"sh", "text", "python", "diff", "json", "mermaid", "haproxy", "nginx"}
 NOT_FOR_OPERATORS = {
-    "POSTRIVER_SMTP_FDS", "POSTRIVER_HTTP_FDS",  # told to our own processes
-    "POSTRIVER_CHECKOUT",  # told by scripts/ to themselves
+    "POSTRIVER_SMTP_FDS", "POSTRIVER_HTTP_FDS",  # set for Postriver's own processes
+    "POSTRIVER_CHECKOUT",  # set by scripts/ for themselves
     "POSTRIVER_PROFILE",  # one value so far
 }  # fmt: skip
 CALLED = re.compile(r"(?:[A-Z_]+=\S+ )*(?:\S*bin/)?postriver (.*)")

@@ -1,4 +1,4 @@
-"""A stranger types what the documents say, and it works; metrics that they name are there."""
+"""Commands of the documents work as typed; metrics that the documents name exist."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ TYPED = [
 
 
 class Stranger:
-    """Whoever follows a page: puts names of his own where the page has examples."""
+    """A reader of a page, who replaces the page's example names."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -73,7 +73,7 @@ class Stranger:
         return line
 
     def _letter(self) -> str:
-        """One that waits for somebody."""
+        """A mail that waits for an operator."""
         return eventually(self._waiting, what="a dead letter")
 
     def _waiting(self) -> str | None:

@@ -43,7 +43,7 @@ def test_no_log_tells_of_anybody(running: World) -> None:
     assert {"ingress", "intake", "scan", "mailbox", "index", "api"} <= {log.stem for log in logs}
     ours = {row["name"] for row in running.look()["processes"]} | {"supervisor"}
     assert "ingress" in ours
-    for log in logs:  # what else lies there: engines' logs, and lists such as that of backups
+    for log in logs:  # other files: engines' logs, and lists such as that of backups
         text = log.read_text(errors="replace")
         assert TELLING.lower() not in text.lower(), log.name
         if log.stem in ours:

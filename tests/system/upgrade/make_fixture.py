@@ -1,9 +1,9 @@
-"""Make state.tar.xz: a small, telling state folder as one version of Postriver left it.
+"""Make state.tar.xz: a small state folder of one version, with every kind of state.
 
     cd CHECKOUT_OF_THAT_VERSION
     PYTHONPATH=. .venv/bin/python THIS_FILE OUT.tar.xz
 
-Uses that version's own tests/e2e. What it puts in stands in tests/system/upgrade/test_upgrade.py.
+Uses that version's own tests/e2e. Its content is listed in tests/system/upgrade/test_upgrade.py.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 
 ANN, BEN = "ann@postriver.test", "ben@postriver.test"
 FIVE = (ANN, BEN, "alice@postriver.test", "bob@postriver.test", "cleo@postriver.test")
-LEFT_OUT = {"run", "log", "engines", "lock"}  # made anew at each start
+LEFT_OUT = {"run", "log", "engines", "lock"}  # made at each start
 JUNK = {"POSTRIVER_JUNK_SCORE": "3", "POSTRIVER_QUARANTINE_SCORE": "1000"}
 SHADY = b"Subject: MAKE MONEY FAST\r\nReply-To: x@y.example\r\n\r\nVIAGRA! http://192.0.2.1/\r\n"
 
