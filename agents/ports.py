@@ -111,7 +111,7 @@ class StaleHolderPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPorts:
-    """Ports of the content sweep."""
+    """Ports of the content sweep, which deletes contents that no message needs."""
 
     contents: ContentSweep
     holders: Holders

@@ -8,8 +8,8 @@ from edge.trusted_networks import one_peer
 class ConnectionLimiter:
     """Counts of open connections, held to `total_max` in total and to `per_peer_max` of one peer.
 
-    A peer is an IPv4 address or an IPv6 /64. The peer of a connection from a trusted proxy is None:
-    the connection counts in total, and the server counts the clients behind the proxy itself, by
+    A peer is an IPv4 address or an IPv6 /64. A connection from a trusted proxy has no peer and
+    counts in total only. A server that knows the client behind the proxy counts that client by
     `acquire` and `release`.
     """
 

@@ -38,7 +38,7 @@ class RowPage(NamedTuple, Generic[T]):
     cursor: str | None
 
 
-class ListRows(Protocol[T]):
+class PagedList(Protocol[T]):
     """A paged list, such as `Users.list_users`.
 
     Rows that are there from the first page to the last are each on exactly one page; rows added
@@ -57,7 +57,7 @@ def row_page(rows: Sequence[T], limit: int, key: Callable[[T], str]) -> RowPage[
     return RowPage(shown, key(shown[-1]) if len(rows) > limit else None)
 
 
-async def all_rows(list_rows: ListRows[T], *, limit: int = PAGE_MAX) -> AsyncIterator[T]:
+async def all_rows(list_rows: PagedList[T], *, limit: int = PAGE_MAX) -> AsyncIterator[T]:
     """Yield every row of a paged list, reading `limit` rows at a time."""
     page = await list_rows(limit=limit)
     while True:

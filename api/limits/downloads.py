@@ -18,9 +18,11 @@ class DownloadSlots:
 
     @contextmanager
     def slot(self, user_id: str, size_bytes: int) -> Iterator[None]:
-        """Hold one slot and `size_bytes` of memory. Raises Problem 429: none left for the user.
+        """Reserve one slot and `size_bytes` of memory within the block.
 
-        A user's second and later slots may use at most half of what is free.
+        Raises Problem 429: no slot or not enough memory is free, or the user's share is used up.
+        A user with slots in use gets a further slot only while his slots are fewer than half of the
+        free slots, and his memory is at most half of the free memory.
         """
         if not self._has_room(user_id, size_bytes):
             raise too_many("Too many downloads at once.", self._config.retry_after_s)

@@ -1,8 +1,8 @@
 """Send one WebSocket the changes since `since` from the journal, then live events.
 
 No change is missing or repeated: the subscription to live events begins before the journal is read.
-During the replay the send queue only records the latest seq; it stores events once the replay has
-reached that seq. So a long replay does not fill the queue.
+During the replay the send queue drops live events and remembers the highest seq among them. The
+replay ends at that seq; from then on the queue stores events. So a long replay does not fill it.
 """
 
 import asyncio

@@ -22,14 +22,14 @@ class Highlights(msgspec.Struct, frozen=True, kw_only=True):
     preview: str | None
 
 
-class SearchResult(MessageSummary, frozen=True, kw_only=True):
+class FoundMessage(MessageSummary, frozen=True, kw_only=True):
     highlights: Highlights
 
 
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     """`total` is the number of hits, or a lower bound if `total_is_exact` is false."""
 
-    messages: list[SearchResult]
+    messages: list[FoundMessage]
     total: int
     total_is_exact: bool
     next_cursor: str | None
@@ -65,9 +65,9 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
     )
 
 
-def _result(hit: SearchHit) -> SearchResult:
+def _result(hit: SearchHit) -> FoundMessage:
     highlights = Highlights(subject=hit.highlights.subject, preview=hit.highlights.preview)
-    return SearchResult(**summary_fields(hit.row), highlights=highlights)
+    return FoundMessage(**summary_fields(hit.row), highlights=highlights)
 
 
 ROUTES = (

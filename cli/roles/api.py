@@ -32,7 +32,7 @@ from streams.topology import TOPIC_OF
 
 MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is the epoch of the mailboxes' seqs
 PRUNE_EVERY_S = 3600.0  # an expired session is refused before it is deleted
-Serving = list[tuple[EventTail, AppContext, Housekeeping]]  # empty until the role serves
+ApiParts = list[tuple[EventTail, AppContext, Housekeeping]]  # empty until the role serves
 METRICS: tuple[Metric[AppContext], ...] = (
     Metric("postriver_http_requests", COUNTER, "Responses.",
            lambda app: app.metrics.requests, ("method", "route", "status")),
@@ -52,7 +52,7 @@ METRICS: tuple[Metric[AppContext], ...] = (
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Serve once the topics exist, until `stop`. Ready while the event tail follows the log."""
-    serving: Serving = []
+    serving: ApiParts = []
     commit_times = CommitTimes()
     health = await serve_health(
         existing(config.home).socket(config.process), _report(serving), commit_times
@@ -138,11 +138,11 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
     )
 
 
-def _reasons(serving: Serving) -> list[str]:
+def _reasons(serving: ApiParts) -> list[str]:
     return [] if serving and serving[0][0].ready else ["the event tail does not follow the log yet"]
 
 
-def _report(serving: Serving) -> HealthReport:
+def _report(serving: ApiParts) -> HealthReport:
     def status() -> dict[str, Any]:
         sockets = serving[0][1].metrics.sockets if serving else 0
         warnings = serving[0][2].warnings() if serving else []

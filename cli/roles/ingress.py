@@ -30,14 +30,14 @@ SCANS_EVERY_S = 1.0  # while mail waits for the scanners
 DOMAINS_EVERY_S = 2.0
 
 
-class Serving(NamedTuple):
+class IngressParts(NamedTuple):
     """The parts of the role once the server listens."""
 
     server: SmtpServer
     gate: BacklogGate
 
 
-METRICS: tuple[Metric[Serving], ...] = (
+METRICS: tuple[Metric[IngressParts], ...] = (
     Metric("postriver_smtp_accepted_mails", COUNTER, "Mails that got 250.",
            lambda role: role.server.stats.accepted_total),
     Metric("postriver_smtp_accepted_bytes", COUNTER, "Bytes of mails that got 250.",
@@ -70,7 +70,7 @@ METRICS: tuple[Metric[Serving], ...] = (
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Listen once the topics exist, until `stop`. Ready when it listens and there is a domain."""
-    listening: list[Serving] = []
+    listening: list[IngressParts] = []
     path = existing(config.home).socket(config.process)
     domains, commit_times = DomainCheck(), CommitTimes()
     health = await serve_health(path, _report(listening, domains), commit_times)
@@ -98,7 +98,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     )
                 ) as server,
             ):
-                listening.append(Serving(server, gate))
+                listening.append(IngressParts(server, gate))
                 async with (
                     _notices(config, resolver, publisher),
                     _measuring_scans(server, meter),
@@ -141,7 +141,7 @@ class DomainCheck:
         self.has_domain = self.has_domain or bool((await directory.list_domains(limit=1)).rows)
 
 
-def _report(listening: list[Serving], domains: DomainCheck) -> HealthReport:
+def _report(listening: list[IngressParts], domains: DomainCheck) -> HealthReport:
     def reasons() -> list[str]:
         if not listening:
             return ["waiting for the broker"]

@@ -1,6 +1,6 @@
 """Metrics of a process as a table: name, kind, help text, how to read the value, labels.
 
-A page of metrics always has every name of the table, also while there is no value.
+The Prometheus text of a process has the help and type of every name, also without a value.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -121,7 +121,7 @@ class MailStore(Protocol):
         ...
 
     async def snapshot(self, user_id: str) -> Snapshot:
-        """Return the result of the folded entries; Snapshot() before the first fold."""
+        """Return the snapshot of the mailbox's folded journal; Snapshot() before the first fold."""
         ...
 
     async def snapshot_records(

@@ -39,10 +39,11 @@ class Transfer:
         self._windows_bytes = (previous, current + size_bytes)
 
     def silence_max_s(self, now_s: float) -> float:
-        """Seconds for which the mail may send nothing: to the end of the window, or of the next.
+        """Return the seconds for which the client may send no octet of this mail.
 
-        The next window is granted when the current one met the least rate: `data_least_bytes_s`,
-        or more for a mail that holds much memory.
+        The rate of a mail is measured in windows of `data_window_s`. The silence may last to the
+        end of the present window, or of the next window if the present window met the least rate.
+        The least rate is `data_least_bytes_s`; it is higher for a mail that holds much memory.
         """
         config = self._config
         least_bytes_s = max(config.data_least_bytes_s, self.held_bytes / config.data_hold_max_s)

@@ -2,8 +2,8 @@
 
 `consistent_snapshots` takes the write lock of every file, begins a read transaction on each, and
 releases the locks after some milliseconds. The copies made from these transactions show one moment
-across all files, in which every message has its holder. Writers wait for the locks only; their WALs
-grow until the copies are made.
+across all files, so a row in one file has its related row in another file. Writers wait only while
+the locks are held; their WALs grow until the copies are made.
 """
 
 import os

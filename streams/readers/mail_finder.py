@@ -66,7 +66,7 @@ async def find_in_flight(
     config = config or MailFinderConfig()
     since_ms = _since_ms(mail_id, config.margin_ms)
     async with LogClient(bootstrap) as client:
-        return await _Search(client, mail_id, config).run(since_ms)
+        return await _MailSearch(client, mail_id, config).run(since_ms)
 
 
 def _since_ms(mail_id: str, margin_ms: int) -> int:
@@ -77,7 +77,7 @@ def _since_ms(mail_id: str, margin_ms: int) -> int:
     return max(0, time_ms(mail_id) - margin_ms) if version == 7 else 0
 
 
-class _Search:
+class _MailSearch:
     """The state of one search."""
 
     def __init__(self, client: LogClient, mail_id: str, config: MailFinderConfig) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from mail.pagination import PAGE_MAX, ListRows, all_rows
+from mail.pagination import PAGE_MAX, PagedList, all_rows
 from mail.ports import Directory
 from schemas.directory import Alias, Domain, Session, SignIn, User
 
@@ -55,5 +55,5 @@ async def settle(directory: Directory) -> Directory:
     return directory
 
 
-async def rows(list_rows: ListRows[T], *, limit: int = PAGE_MAX) -> list[T]:
+async def rows(list_rows: PagedList[T], *, limit: int = PAGE_MAX) -> list[T]:
     return [row async for row in all_rows(list_rows, limit=limit)]

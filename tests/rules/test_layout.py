@@ -108,3 +108,12 @@ def python_files(folder: str) -> list[Path]:
 def test_edge_is_free_of_protocols() -> None:
     users = [path for path in (ROOT / "edge").rglob("*.py") if PROTOCOLS & set(imports(path))]
     assert users == []
+
+
+def test_a_class_name_has_one_meaning_in_the_whole_tree() -> None:
+    places: dict[str, list[str]] = {}
+    for layer in LAYERS:
+        for path in python_files(layer):
+            for name in classes(path):
+                places.setdefault(name, []).append(name_of(path))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}

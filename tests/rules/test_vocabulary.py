@@ -18,8 +18,9 @@ def test_prose_has_no_banned_word(folder: str) -> None:
     assert [f"{path.relative_to(ROOT)}:{hit}" for path in paths for hit in hits(path)] == []
 
 
-def test_the_readme_has_no_banned_word() -> None:
-    assert list(hits(ROOT / "README.md")) == []
+def test_readme_and_changelog_have_no_banned_word() -> None:
+    for page in ("README.md", "CHANGELOG.md"):
+        assert list(hits(ROOT / page)) == [], page
 
 
 @pytest.mark.parametrize(
