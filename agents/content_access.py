@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from mail.mime.message_parser import SearchableText
 from mail.ports import ContentStore
 from schemas.content import Content, Inline, Stored
+from schemas.ids import MailId
 
 BUDGET_MAX_BYTES = 256 * 1024 * 1024  # stored contents in memory at the same time, per process
 
@@ -56,7 +57,7 @@ async def reading(
         yield await contents.get(content.ref)
 
 
-async def keep_content(mail_id: str, content: Content, contents: ContentStore) -> Stored:
+async def keep_content(mail_id: MailId, content: Content, contents: ContentStore) -> Stored:
     """Put inline content into the content store; return the reference, once it is durable."""
     if isinstance(content, Stored):
         return content
@@ -74,7 +75,7 @@ class TextCache:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def of(
-        self, mail_id: str, read: Callable[[], Awaitable[SearchableText]]
+        self, mail_id: MailId, read: Callable[[], Awaitable[SearchableText]]
     ) -> SearchableText:
         """The text from the cache or from `read`; concurrent callers share one `read`."""
         lock = self._locks.get(mail_id)

@@ -24,6 +24,7 @@ from mail.mime.message_parser import SearchableText
 from mail.ports import Attempt
 from schemas.events.mailbox_events import MailboxChanged, MailboxEvent
 from schemas.events.unions import Event
+from schemas.ids import MessageId, UserId
 from schemas.mail import EmailAddress
 from schemas.mailbox import Message
 from schemas.search import IndexDocument
@@ -43,7 +44,7 @@ async def index(event: MailboxEvent, _work: Attempt, ports: IndexPorts) -> Seque
     return ()
 
 
-async def _add(user_id: str, message_id: str, ports: IndexPorts) -> None:
+async def _add(user_id: UserId, message_id: MessageId, ports: IndexPorts) -> None:
     """Add a created message. A missing row means it was destroyed: rows precede their events."""
     row = await ports.store.message(user_id, message_id)
     if _exists(row):

@@ -61,6 +61,7 @@ from schemas.events.mailbox_events import (
     Position,
 )
 from schemas.events.unions import Event
+from schemas.ids import UserId
 from schemas.mailbox import MailboxState, Message
 
 RecordedOutcome = MailboxChanged | CommandAnswered | BulkFolderCommand  # is published as it is
@@ -112,7 +113,7 @@ async def _apply(
     return state, outcome
 
 
-async def _proven_state(user_id: str, ports: MailboxPorts) -> MailboxState:
+async def _proven_state(user_id: UserId, ports: MailboxPorts) -> MailboxState:
     """The table's state if it is proven, else the store's; the table entry is in doubt from now on.
 
     Raises MailboxSetAside: the user is set aside. Such a user has no proven state.
@@ -151,7 +152,7 @@ async def _resolve(
     return outcome
 
 
-async def _store_is_ahead(state: MailboxState, user_id: str, ports: MailboxPorts) -> bool:
+async def _store_is_ahead(state: MailboxState, user_id: UserId, ports: MailboxPorts) -> bool:
     """Whether the store's state differs from `state`. The journal does not fence an answer."""
     return (await ports.store.load(user_id)).seq != state.seq
 

@@ -23,6 +23,7 @@ from schemas.consistency import COUNTS, LISTS
 from schemas.events.mailbox_commands import Deliver, RebuildViews, SequencedCommand
 from schemas.events.mailbox_events import REBUILT, REFUSED, CommandAnswered
 from schemas.events.unions import Event
+from schemas.ids import UserId
 
 T = TypeVar("T")
 ATTEMPTS_MAX = 3  # within about 3 s; after five the harness would park the command alone
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 class MailboxSetAside(Poison):
     """The user's commands are parked until the mailbox has been rebuilt."""
 
-    def __init__(self, user_id: str, why: str) -> None:
+    def __init__(self, user_id: UserId, why: str) -> None:
         super().__init__(f"mailbox of user {user_id} is set aside {why}")
 
 

@@ -25,6 +25,7 @@ from schemas.events.mail import MailScanned
 from schemas.events.mailbox_commands import Deliver
 from schemas.events.unions import Event
 from schemas.holders import Holder
+from schemas.ids import MailId
 from schemas.mail import Hop, Recipient
 from schemas.mailbox import INBOX
 
@@ -54,7 +55,7 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
     )
 
 
-async def _is_quarantined(mail_id: str, quarantine: Quarantine) -> bool:
+async def _is_quarantined(mail_id: MailId, quarantine: Quarantine) -> bool:
     """Whether another scan of this mail was stricter, or an operator discarded the mail."""
     row = await quarantine.get(mail_id)
     return row is not None and row.released_at_ms is None

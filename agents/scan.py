@@ -25,6 +25,7 @@ from mail.ports import Attempt, VirusReport, VirusScanner
 from schemas.events.mail import MailScanned, MailValidated
 from schemas.events.unions import Event
 from schemas.holders import QUARANTINE_HOLDER, Holder
+from schemas.ids import MailId
 from schemas.mail import ENCRYPTED, PARTS, Hop, Verdict
 from schemas.quarantine import Quarantined
 
@@ -42,7 +43,7 @@ async def scan(event: MailValidated, work: Attempt, ports: ScanPorts) -> Sequenc
     return (_scanned(event, verdict, hop),)
 
 
-async def _judge(content: bytes, mail_id: str, ports: ScanPorts, *, alone: bool) -> Verdict:
+async def _judge(content: bytes, mail_id: MailId, ports: ScanPorts, *, alone: bool) -> Verdict:
     """The verdict: virus scan first. A scanner that cannot read the mail makes it unscannable."""
     signatures = ""
     forms = await ports.parser.forms(content)

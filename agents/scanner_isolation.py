@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
+from schemas.ids import MailId
 
 PROBE = b"From: <>\r\nSubject: probe\r\n\r\nAre you there?\r\n"
 BLAMES_MAX = 2  # failures of a mail alone that make it unscannable
@@ -37,7 +38,7 @@ class ScannerIsolation:
         call: Callable[[bytes], Awaitable[T]],
         content: bytes,
         *,
-        mail_id: str,
+        mail_id: MailId,
         alone: bool,
     ) -> T:
         """The result of `call(content)`. `alone`: the last attempt for this mail failed.
@@ -61,7 +62,7 @@ class ScannerIsolation:
         self._blames.pop(mail_id, None)
         return answer
 
-    def _refuse_if_blamed(self, mail_id: str) -> None:
+    def _refuse_if_blamed(self, mail_id: MailId) -> None:
         """Raises Unscannable: the mail failed BLAMES_MAX times alone.
 
         The count stays, so that an attempt that fails later for another reason is not followed by
@@ -70,7 +71,7 @@ class ScannerIsolation:
         if self._blames.get(mail_id, 0) >= BLAMES_MAX:
             raise Unscannable(f"a healthy scanner broke on it {BLAMES_MAX} times")
 
-    def _blame(self, mail_id: str) -> None:
+    def _blame(self, mail_id: MailId) -> None:
         """Count a failure of the mail; forget the mail whose failure is the oldest."""
         self._blames[mail_id] = self._blames.pop(mail_id, 0) + 1
         if len(self._blames) > SUSPECTS_KEPT:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mail.clock import now_ms, rfc3339
 from mail.ports import Settings
+from schemas.ids import UserId
 
 _PREFIX = "set-aside:"
 
@@ -33,17 +34,17 @@ class SuspendedMailboxes:
         self._failing: dict[str, FailingCommand] = {}
         self._reasons: dict[str, str] = {}
 
-    async def reason(self, user_id: str) -> str | None:
+    async def reason(self, user_id: UserId) -> str | None:
         """Since when and why the user is set aside; None if the user is not."""
         return await self._settings.setting(_PREFIX + user_id)
 
-    async def add(self, user_id: str, why: str) -> None:
+    async def add(self, user_id: UserId, why: str) -> None:
         """Set the user aside from now on."""
         why = f"since {rfc3339(now_ms())}: {why}"
         await self._settings.set_setting(_PREFIX + user_id, why)
         self._reasons[user_id] = why
 
-    async def remove(self, user_id: str) -> None:
+    async def remove(self, user_id: UserId) -> None:
         """End the suspension of the user."""
         await self._settings.remove_setting(_PREFIX + user_id)
         self._reasons.pop(user_id, None)
@@ -61,13 +62,13 @@ class SuspendedMailboxes:
             for user_id, why in sorted(self._reasons.items())
         ]
 
-    def failing_command(self, user_id: str, command_id: str) -> FailingCommand:
+    def failing_command(self, user_id: UserId, command_id: str) -> FailingCommand:
         """The record of the user's failing command; a new record if another command failed."""
         failing = self._failing.get(user_id)
         if failing is None or failing.command_id != command_id:
             failing = self._failing[user_id] = FailingCommand(command_id)
         return failing
 
-    def clear_failure(self, user_id: str) -> None:
+    def clear_failure(self, user_id: UserId) -> None:
         """Forget the user's failing command: a command was applied, or the user is set aside."""
         self._failing.pop(user_id, None)

@@ -24,6 +24,7 @@ from edge.fair_turns import FairTurns
 from edge.login_limiter import LoginLimiter
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
+from schemas.ids import DomainId, UserId
 
 NotReadyReasons = Callable[[], list[str]]
 
@@ -69,13 +70,13 @@ class AuthenticatedRequest(RequestContext):
     caller: AuthenticatedUser
 
     @property
-    def user_id(self) -> str:
+    def user_id(self) -> UserId:
         return self.caller.user.user_id
 
 
 RequestHandler = Callable[[RequestContext], Awaitable[web.StreamResponse]]
 AuthenticatedHandler = Callable[[AuthenticatedRequest], Coroutine[Any, Any, web.StreamResponse]]
-USER_ID = web.RequestKey("user_id", str)  # of the authenticated user
+USER_ID = web.RequestKey("user_id", UserId)  # of the authenticated user
 CONTEXT: web.AppKey[AppContext] = web.AppKey("context", AppContext)
 
 
@@ -112,5 +113,5 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
             slots_per_key=config.quick_reads_per_user,
         ),
         work_shares=WorkShares(config, time.monotonic),
-        domain_usages=UsageCache(ports.store.domain_usage),
+        domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )

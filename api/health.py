@@ -12,6 +12,7 @@ from api.context import RequestContext
 from api.rest.responses import json_response
 from api.route import OpenRoute
 from mail.errors import Transient
+from schemas.ids import UserId
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +38,8 @@ async def readyz(call: RequestContext) -> web.StreamResponse:
 async def _stores_answer(call: RequestContext) -> bool:
     """Whether directory and mail store answer a cheap read, of a user that does not exist."""
     try:
-        await call.context.ports.users.user("nobody")
-        await call.context.ports.store.folders("nobody")
+        await call.context.ports.users.user(UserId("nobody"))
+        await call.context.ports.store.folders(UserId("nobody"))
     except Transient:
         return False
     return True

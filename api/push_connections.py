@@ -10,6 +10,7 @@ from api.metrics import ApiMetrics
 from api.problems import too_many, unavailable
 from edge.trusted_networks import one_peer
 from schemas.events.mailbox_events import MailboxChanged, MailboxEvent
+from schemas.ids import UserId
 
 GOING_AWAY = 1001  # RFC 6455 §7.4.1
 POLICY = 1008
@@ -102,7 +103,7 @@ class PushConnections:
             OrderedDict()
         )  # token hashes of ended sessions, latest last
 
-    def may_open(self, user_id: str) -> bool:
+    def may_open(self, user_id: UserId) -> bool:
         return (
             len(self._open) < self._config.sockets
             and self._count_of_user[user_id] < self._config.sockets_per_user
@@ -127,7 +128,7 @@ class PushConnections:
             if not self._unsigned[peer]:
                 del self._unsigned[peer]
 
-    def add(self, queue: SendQueue, *, user_id: str, token_sha256: str) -> None:
+    def add(self, queue: SendQueue, *, user_id: UserId, token_sha256: str) -> None:
         """Register a socket; end it if its session has ended since it was authenticated."""
         self._open[queue] = (user_id, token_sha256)
         self._queues_of_session[token_sha256].add(queue)

@@ -16,6 +16,7 @@ from mail.clock import now_ms
 from mail.errors import Refused
 from operations.accounts import get_user
 from schemas.directory import Session, User
+from schemas.ids import MessageId
 
 SESSION_MS = 12 * 3600 * 1000
 
@@ -35,7 +36,7 @@ class PushClient:
     socket: aiohttp.ClientWebSocketResponse
     http: aiohttp.ClientSession
 
-    async def message(self, message_id: str) -> dict[str, Any]:
+    async def message(self, message_id: MessageId) -> dict[str, Any]:
         """GET /v1/messages/{id}."""
         async with self.http.get(f"/v1/messages/{message_id}") as response:
             response.raise_for_status()

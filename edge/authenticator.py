@@ -31,6 +31,7 @@ from schemas.directory import (
     SignInOutcome,
     User,
 )
+from schemas.ids import UserId
 
 USER_AGENT_MAX_CHARS = 200
 T = TypeVar("T")
@@ -192,7 +193,7 @@ class Authenticator:
         await self._sign_ins.add_sign_in(
             SignIn(
                 sign_in_id=new_id(),
-                user_id=user.user_id if user else "",
+                user_id=user.user_id if user else UserId(""),
                 at_ms=now_ms(),
                 outcome=outcome,
                 peer=client.peer,

@@ -25,6 +25,7 @@ from mail.errors import Refused
 from mail.ids import new_id
 from mail.ports import Attempts, SignIns
 from schemas.directory import AttemptLimit, CountedAttempt, User
+from schemas.ids import UserId
 
 KNOWN_FOR_MS = 90 * DAY_MS  # as long as sign-ins are kept
 SUCCESS_WINDOW_MS = 3_600_000
@@ -86,7 +87,7 @@ class LoginLimiter:
         "" without a device.
         """
         known = await self._sign_ins.sign_in_sources(
-            user.user_id if user else "", since_ms=now_ms() - KNOWN_FOR_MS
+            user.user_id if user else UserId(""), since_ms=now_ms() - KNOWN_FOR_MS
         )
         source = _known_source(known, peer, device) if user else ()
         return LoginAttempt(address=address, protocol=protocol, peer=peer, source=source)

@@ -7,6 +7,7 @@ Any other error is unexpected: a limited number of attempts, then dead.letters.
 """
 
 from schemas.events.mailbox_commands import BulkFolderCommand
+from schemas.ids import UserId
 
 
 class PostriverError(Exception):
@@ -91,7 +92,7 @@ class Fatal(PostriverError):
 class JournalConflict(Fatal):
     """The journal has another command at this seq: a second writer is or was at work."""
 
-    def __init__(self, user_id: str, seq: int) -> None:
+    def __init__(self, user_id: UserId, seq: int) -> None:
         super().__init__(f"user {user_id} seq {seq} is journalled for another command")
 
 

@@ -9,6 +9,8 @@ import uuid
 
 from uuid_utils import UUID, uuid5, uuid7
 
+from schemas.ids import MailId, MessageId, UserId
+
 _NAMESPACE = UUID("6f1d3a52-6a0e-5c7b-9d5b-0f5d7c8a4e11")
 
 
@@ -31,9 +33,9 @@ def derived_id(parent: str, *names: str) -> str:
     return str(uuid5(_NAMESPACE, "\x00".join((parent, *names))))
 
 
-def message_id(mail_id: str, user_id: str, *, kind: str = "received") -> str:
+def message_id(mail_id: MailId, user_id: UserId, *, kind: str = "received") -> MessageId:
     """The id of a mail's message in the user's mailbox; `kind` is received or sent."""
-    return derived_id(mail_id, user_id, kind)
+    return MessageId(derived_id(mail_id, user_id, kind))
 
 
 def dated_id(at_ms: int, *names: str) -> str:
@@ -43,7 +45,7 @@ def dated_id(at_ms: int, *names: str) -> str:
     return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
 
 
-def holder_of(mail_id: str, user_id: str, message: str) -> str:
+def holder_of(mail_id: MailId, user_id: UserId, message: MessageId) -> str:
     """The holder name of a message: `user:ID` for received mail, else `message:ID`.
 
     A mail to oneself makes two messages with two names, and is held until both are destroyed.
@@ -55,7 +57,7 @@ def holder_of(mail_id: str, user_id: str, message: str) -> str:
 CONTENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
-def check_content_id(mail_id: str) -> str:
+def check_content_id(mail_id: MailId) -> str:
     """`mail_id`, checked. Raises ValueError: not 1 to 64 characters of 0-9A-Za-z_-."""
     if not is_content_id(mail_id):
         msg = f"{mail_id!r} is no mail id"

@@ -13,6 +13,7 @@ from mail.ids import dated_id
 from mail.mime.message_parser import read_head
 from schemas.content import Inline
 from schemas.events.mail import MailScanned
+from schemas.ids import MailId
 from schemas.mail import Envelope, Hop, Recipient, Verdict
 
 HELD_MS = 15 * 60_000  # a hold of this length is reported
@@ -52,7 +53,7 @@ def notice_mail(notice: Notice, *, hostname: str, to: Recipient, now_ms: int) ->
     The mail is not scanned: a scanner may be the problem, and the text is made here.
     """
     day_ms = now_ms // DAY_MS * DAY_MS
-    mail_id = dated_id(day_ms, hostname, notice.cause)
+    mail_id = MailId(dated_id(day_ms, hostname, notice.cause))
     date = format_datetime(datetime.fromtimestamp(now_ms / 1000, UTC))
     trace = (
         f"Return-Path: <>\r\nReceived: by {hostname} (a notice)\r\n\tid {mail_id};\r\n\t{date}\r\n"
@@ -73,7 +74,7 @@ def notice_mail(notice: Notice, *, hostname: str, to: Recipient, now_ms: int) ->
     )  # fmt: skip
 
 
-def _text(notice: Notice, hostname: str, to: Recipient, mail_id: str, date: str) -> bytes:
+def _text(notice: Notice, hostname: str, to: Recipient, mail_id: MailId, date: str) -> bytes:
     """The message (RFC 5322), with the field of RFC 3834 §5 against automatic replies."""
     text = " ".join(notice.text.split())
     return (

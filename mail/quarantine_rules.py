@@ -3,11 +3,12 @@
 import msgspec
 
 from mail.errors import NotFound
+from schemas.ids import MailId
 from schemas.mail import Envelope, HeaderSummary
 from schemas.quarantine import Quarantined
 
 
-def released(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Quarantined:
+def released(row: Quarantined | None, mail_id: MailId, *, by: str, at_ms: int) -> Quarantined:
     """The row after a release: the first release is kept, and each is to be published.
 
     Raises NotFound: the mail is not in quarantine.
@@ -18,7 +19,7 @@ def released(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Q
     return msgspec.structs.replace(kept, released_at_ms=at_ms, released_by=by, unpublished=True)
 
 
-def deleted(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Quarantined:
+def deleted(row: Quarantined | None, mail_id: MailId, *, by: str, at_ms: int) -> Quarantined:
     """The row after deletion: without envelope and header summary.
 
     Raises NotFound: the mail is not in quarantine.
@@ -34,7 +35,7 @@ def deleted(row: Quarantined | None, mail_id: str, *, by: str, at_ms: int) -> Qu
     )
 
 
-def _existing(row: Quarantined | None, mail_id: str) -> Quarantined:
+def _existing(row: Quarantined | None, mail_id: MailId) -> Quarantined:
     if row is None or row.deleted_at_ms is not None:
         raise NotFound(f"mail {mail_id} is not in quarantine")
     return row

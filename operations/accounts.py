@@ -17,6 +17,7 @@ from mail.ids import new_id
 from mail.pagination import all_rows
 from mail.ports import Directory, Domains, Users
 from schemas.directory import Domain, SignIn, User
+from schemas.ids import DomainId, UserId
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
 FIRST_USERS = ("alice", "bob")
@@ -35,9 +36,9 @@ class CreatedUser:
 
 async def add_domain(domains: Domains, name: str) -> Domain:
     """Add a domain and its postmaster@ (RFC 5321 §4.5.1), who cannot sign in without a password."""
-    domain = Domain(domain_id=new_id(), name=normal_domain(name), created_at_ms=now_ms())
+    domain = Domain(domain_id=DomainId(new_id()), name=normal_domain(name), created_at_ms=now_ms())
     postmaster = User(
-        user_id=new_id(),
+        user_id=UserId(new_id()),
         domain_id=domain.domain_id,
         address=f"postmaster@{domain.name}",
         disabled=False,
@@ -51,7 +52,7 @@ async def postmaster_of(directory: Directory, name: str) -> User:
     """Return the user who reads postmaster@ and abuse@ of the domain. Raises NotFound."""
     domain = await get_domain(directory, name)
     user_id = await directory.setting(postmaster_setting(domain))
-    user = await directory.user(user_id) if user_id else None
+    user = await directory.user(UserId(user_id)) if user_id else None
     return user or await get_user(directory, f"{POSTMASTER}@{domain.name}")
 
 
@@ -86,7 +87,7 @@ async def add_user(directory: Directory, address: str, password: str | None) -> 
     secret = random_password() if password is None else _checked_password(password, normal)
     await directory.add_user(
         User(
-            user_id=new_id(),
+            user_id=UserId(new_id()),
             domain_id=domain.domain_id,
             address=normal,
             disabled=False,

@@ -13,6 +13,7 @@ from mail.ports import Publisher, Quarantine
 from operations.ports import ReleasePorts
 from schemas.events.mail import MailScanned
 from schemas.holders import QUARANTINE_HOLDER
+from schemas.ids import MailId
 from schemas.mail import Hop
 from schemas.quarantine import Quarantined
 
@@ -37,7 +38,7 @@ async def list_quarantined(
     return rows
 
 
-async def get_quarantined(mail_id: str, quarantine: Quarantine) -> Quarantined:
+async def get_quarantined(mail_id: MailId, quarantine: Quarantine) -> Quarantined:
     """Return the row of a mail. Raises NotFound: no such mail, or it was discarded."""
     row = await quarantine.get(mail_id)
     if row is None or row.deleted_at_ms is not None:
@@ -46,7 +47,7 @@ async def get_quarantined(mail_id: str, quarantine: Quarantine) -> Quarantined:
 
 
 async def release(
-    mail_id: str,
+    mail_id: MailId,
     ports: ReleasePorts,
     publisher: Publisher,
     *,
@@ -87,7 +88,7 @@ async def publish_pending(
     return len(pending)
 
 
-async def discard(mail_id: str, ports: ReleasePorts, *, by: str, at_ms: int) -> None:
+async def discard(mail_id: MailId, ports: ReleasePorts, *, by: str, at_ms: int) -> None:
     """Delete the mail from quarantine without delivery. Raises NotFound.
 
     The row is marked last: until then the command can be repeated. The ledger is reopened before

@@ -19,6 +19,7 @@ from mail.lifecycle import running
 from schemas.directory import User
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
+from schemas.ids import UserId
 from streams.config import Bootstrap, PublisherConfig
 from streams.publisher import KafkaPublisher
 from streams.readers.event_tail import EventTail
@@ -42,7 +43,7 @@ async def rebuild_views(
             yield user, await _rebuild_mailbox(tail, publisher, user, part)
 
 
-async def rebuild_index(user_id: str, ports: IndexPorts) -> int:
+async def rebuild_index(user_id: UserId, ports: IndexPorts) -> int:
     """Rebuild the search index of one mailbox; return the number of documents.
 
     If this is cut short, the role `index` adds the missing documents.

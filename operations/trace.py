@@ -16,6 +16,7 @@ from mail.clock import now_ms, rfc3339
 from mail.errors import BadAddress, NotFound, Refused, Transient
 from mail.ledger.locator import locate
 from operations.ports import TracePorts
+from schemas.ids import MailId, MessageId, UserId
 from schemas.ledger import OPEN, PARKED, QUARANTINED, STORED, LedgerEntry
 from schemas.mail import HeaderSummary, Hop, Verdict
 from schemas.mailbox import Message
@@ -39,7 +40,7 @@ class DeliveryEnd(msgspec.Struct, frozen=True, kw_only=True):
     hops: tuple[Hop, ...] = ()
     verdict: Verdict | None = None
     subject: str | None = None
-    user_id: str = ""  # "": the place is not that of one owner
+    user_id: UserId = UserId("")  # "": the place is not that of one owner
     address: str = ""
     deleted: bool = False  # by its owner
 
@@ -47,7 +48,7 @@ class DeliveryEnd(msgspec.Struct, frozen=True, kw_only=True):
 class TraceCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that matches the search."""
 
-    mail_id: str
+    mail_id: MailId
     accepted_at_ms: int
     states: tuple[str, ...]  # of its deliveries, each state once
     subject: str | None = None
@@ -118,7 +119,7 @@ class Tracer:
         ends = await self.ends(candidates[0].mail_id) if len(candidates) == 1 else []
         return TraceResult(candidates=candidates, ends=ends)
 
-    async def ends(self, mail_id: str) -> list[DeliveryEnd]:
+    async def ends(self, mail_id: MailId) -> list[DeliveryEnd]:
         """Return every place where the mail is, else where it was seen last. Raises NotFound."""
         messages = await self.ports.store.by_mail(mail_id)
         row = await self.ports.quarantine.get(mail_id)
@@ -130,7 +131,7 @@ class Tracer:
             raise NotFound(f"no trace of mail {mail_id}")
         return ends
 
-    async def _mail_ids(self, name: str) -> list[str]:
+    async def _mail_ids(self, name: str) -> list[MailId]:
         """Ids of the mails that `name` means, newest first."""
         if (version := uuid_version(name)) is None:
             header = name.removeprefix("<").removesuffix(">")
@@ -138,8 +139,10 @@ class Tracer:
             if not entries:
                 raise NotFound(f"no mail with the Message-ID {name} is known{_NOT_YET}")
             return [entry.mail_id for entry in entries]
-        message = None if version == _MAIL_ID else await self.ports.ledger.by_message(name)
-        return [message[0] if message else name]
+        message = (
+            None if version == _MAIL_ID else await self.ports.ledger.by_message(MessageId(name))
+        )
+        return [MailId(message[0] if message else name)]
 
     async def _candidates(self, entries: Sequence[LedgerEntry]) -> list[TraceCandidate]:
         letters = await self.ports.ledger.dead_letters(entry.mail_id for entry in entries)
@@ -157,7 +160,7 @@ class Tracer:
         ]
 
     async def _may_be_in_log(
-        self, mail_id: str, messages: Sequence[Message], row: Quarantined | None
+        self, mail_id: MailId, messages: Sequence[Message], row: Quarantined | None
     ) -> bool:
         entry = await self.ports.ledger.get(mail_id)
         if entry is not None:
@@ -197,7 +200,7 @@ class Tracer:
             subject=self._subject(row.head),
         )
 
-    async def _in_log(self, mail_id: str, *, in_no_store: bool) -> list[DeliveryEnd]:
+    async def _in_log(self, mail_id: MailId, *, in_no_store: bool) -> list[DeliveryEnd]:
         """Return the records that wait; if no store has the mail, else the last consumed record.
 
         Without a broker: Refused if no store has the mail, else [].
@@ -222,7 +225,7 @@ class Tracer:
             hops=getattr(event, "hops", ()),
             verdict=getattr(event, "verdict", None),
             subject=self._subject(getattr(event, "head", None)),
-            user_id=getattr(event, "user_id", ""),
+            user_id=UserId(getattr(event, "user_id", "")),
         )
 
     def _subject(self, head: HeaderSummary | None) -> str | None:

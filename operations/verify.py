@@ -23,6 +23,7 @@ from schemas.consistency import (
     ExpectedMessage,
     ViewDifference,
 )
+from schemas.ids import UserId
 
 T = TypeVar("T")
 CHECKS = 3
@@ -41,7 +42,7 @@ class MailboxVerifier:
     all_contents: bool = False
     pause_s: float = 2.0  # between checks
 
-    async def differences(self, user_id: str) -> tuple[int, list[ViewDifference]]:
+    async def differences(self, user_id: UserId) -> tuple[int, list[ViewDifference]]:
         """Return the number of messages, and the differences that the last check found."""
         for _ in range(CHECKS - 1):
             messages, differences = await self._check(user_id)
@@ -50,7 +51,7 @@ class MailboxVerifier:
             await asyncio.sleep(self.pause_s)
         return await self._check(user_id)
 
-    async def _check(self, user_id: str) -> tuple[int, list[ViewDifference]]:
+    async def _check(self, user_id: UserId) -> tuple[int, list[ViewDifference]]:
         report = await self.store.check(user_id)
         live = [message for message in report.messages if not message.destroyed]
         differences = [*report.differences]
@@ -90,7 +91,7 @@ class MailboxVerifier:
         return differences
 
     async def _holder_differences(
-        self, user_id: str, report: ConsistencyReport
+        self, user_id: UserId, report: ConsistencyReport
     ) -> list[ViewDifference]:
         """Every live message must hold its content, and no destroyed message may."""
         differences = []
@@ -104,7 +105,7 @@ class MailboxVerifier:
         return differences
 
     async def _index_differences(
-        self, user_id: str, report: ConsistencyReport
+        self, user_id: UserId, report: ConsistencyReport
     ) -> list[ViewDifference]:
         """Every live message must be in the index, and no destroyed message may."""
         differences = []

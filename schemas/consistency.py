@@ -3,6 +3,7 @@
 import msgspec
 
 from schemas.content import Stored
+from schemas.ids import MailId, MessageId
 from schemas.mailbox import FolderCounts, MailboxState, Usage
 
 JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # parts of a mail store
@@ -22,8 +23,8 @@ class ViewDifference(msgspec.Struct, frozen=True, order=True):
 class ExpectedMessage(msgspec.Struct, frozen=True):
     """A message of the journal, and what it needs in other stores."""
 
-    message_id: str
-    mail_id: str
+    message_id: MessageId
+    mail_id: MailId
     content: Stored
     destroyed: bool
 

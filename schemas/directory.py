@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from schemas.ids import DomainId, UserId
+
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """Limit on stored mail. None: not set, the default applies; 0: no limit."""
@@ -16,7 +18,7 @@ QUOTA_UNSET = Quota()
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
-    domain_id: str  # opaque, never reused
+    domain_id: DomainId  # opaque, never reused
     name: str  # lower case, A-labels (RFC 5890)
     created_at_ms: int
     quota: Quota = QUOTA_UNSET  # for all users of the domain together
@@ -24,8 +26,8 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    user_id: str  # opaque, never reused
-    domain_id: str
+    user_id: UserId  # opaque, never reused
+    domain_id: DomainId
     address: str  # local-part@domain as the operator wrote it
     disabled: bool
     created_at_ms: int
@@ -37,7 +39,7 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     """An address that stands for other local addresses: an alias for one, a group for members."""
 
     address: str  # in normal form (mail/addresses.py), like the targets
-    domain_id: str
+    domain_id: DomainId
     is_group: bool
     targets: tuple[str, ...]  # sorted addresses of users, aliases and groups
     created_at_ms: int
@@ -54,7 +56,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """A session. The token itself is never stored, only its SHA-256."""
 
     token_sha256: str
-    user_id: str
+    user_id: UserId
     expires_at_ms: int
     created_at_ms: int = 0  # 0: created by a version that did not record it
     used_at_ms: int = 0  # last use, accurate to minutes
@@ -69,7 +71,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to sign in, kept for its owner and for operators. It has no password."""
 
     sign_in_id: str
-    user_id: str  # "": the address belongs to no user
+    user_id: UserId  # "": the address belongs to no user
     at_ms: int
     outcome: SignInOutcome
     peer: str

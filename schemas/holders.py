@@ -2,11 +2,13 @@
 
 import msgspec
 
+from schemas.ids import MailId
+
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """One reason to keep a content: a user's message, quarantine, a dead letter."""
 
-    mail_id: str
+    mail_id: MailId
     holder: str  # user:ID, message:ID, or a constant below
     ref: str
 

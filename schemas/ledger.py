@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from schemas.ids import MailId, UserId
+
 STORED: Final = "stored"  # in the mailbox, or destroyed there by its owner
 QUARANTINED: Final = "quarantined"
 REJECTED: Final = "rejected"  # submissions only: reported to the sender
@@ -13,7 +15,7 @@ IN_FLIGHT: Final = "in_flight"  # its event is in the log
 MISSING: Final = "missing"  # in no store and not in the log
 TERMINAL: Final = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED)
 OPEN: Final = ""  # not terminal, and not located
-EVERYONE = ""  # instead of a user id: all recipients of the mail
+EVERYONE = UserId("")  # instead of a user id: all recipients of the mail
 
 GONE: Final = "gone"  # dead letters only: parked in a log that no longer exists
 REDRIVEN: Final = "redriven"  # dead letters only: its event was published again
@@ -29,18 +31,18 @@ DeadLetterStatus = Literal["parked", "redriven", "discarded", "gone"]
 class AcceptedMail(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that was accepted with a 250 reply."""
 
-    mail_id: str
+    mail_id: MailId
     accepted_at_ms: int
-    user_ids: tuple[str, ...]  # each recipient once
+    user_ids: tuple[UserId, ...]  # each recipient once
     message_id_header: str = ""  # "" if not known yet
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A mail in the ledger."""
 
-    mail_id: str
+    mail_id: MailId
     accepted_at_ms: int
-    states: dict[str, RecipientState]  # user id -> one of TERMINAL, or OPEN
+    states: dict[UserId, RecipientState]  # user id -> one of TERMINAL, or OPEN
     missing_since_ms: int | None = None
     reopened: int = 0  # number of times
 
@@ -52,8 +54,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     `reopened` is that of the checked LedgerEntry.
     """
 
-    mail_id: str
-    states: dict[str, RecipientState]
+    mail_id: MailId
+    states: dict[UserId, RecipientState]
     look_at_ms: int | None = None
     missing_since_ms: int | None = None
     message_id_header: str = ""  # "" keeps the known value
@@ -66,8 +68,8 @@ class DeadLetterState(msgspec.Struct, frozen=True, kw_only=True):
     letter_id: str
     state: DeadLetterStatus
     at_ms: int
-    mail_id: str = ""
-    user_id: str = EVERYONE
+    mail_id: MailId = MailId("")
+    user_id: UserId = EVERYONE
     ref: str = ""  # of the content that the dead letter needs
 
 
@@ -82,8 +84,8 @@ class LedgerTotals(msgspec.Struct, frozen=True, kw_only=True):
 class MissingDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that is missing for one recipient."""
 
-    mail_id: str
-    user_id: str
+    mail_id: MailId
+    user_id: UserId
     accepted_at_ms: int
     why: str
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from schemas.ids import DomainId, UserId
+
 
 class EmailAddress(msgspec.Struct, frozen=True):
     """A display name and an addr-spec (RFC 5322 §3.4); both may be empty in malformed mail."""
@@ -16,8 +18,8 @@ class Recipient(msgspec.Struct, frozen=True):
     """A forward-path as the client sent it, resolved to one user at ingress."""
 
     address: str
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

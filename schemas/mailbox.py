@@ -5,6 +5,7 @@ from collections.abc import Collection
 import msgspec
 
 from schemas.content import Stored
+from schemas.ids import DomainId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
 
 INBOX, JUNK, TRASH = "inbox", "junk", "trash"
@@ -75,10 +76,10 @@ class MailboxState(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message in a mailbox: the row from which lists, the reader and search results are made."""
 
-    message_id: str
-    user_id: str
-    domain_id: str
-    mail_id: str
+    message_id: MessageId
+    user_id: UserId
+    domain_id: DomainId
+    mail_id: MailId
     places: dict[str, int]  # folder id -> uid
     keywords: tuple[str, ...]
     created_seq: int

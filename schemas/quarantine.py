@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from schemas.content import Stored
+from schemas.ids import MailId
 from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
 
 QuarantineReason = Literal["infected", "spam", "unscannable"]
@@ -13,7 +14,7 @@ QuarantineReason = Literal["infected", "spam", "unscannable"]
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that ended in quarantine: infected, far over the spam threshold, or unscannable."""
 
-    mail_id: str
+    mail_id: MailId
     reason: QuarantineReason
     verdict: Verdict
     envelope: Envelope

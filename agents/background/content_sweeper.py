@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from agents.ports import SweepPorts
 from schemas.content import Lease
+from schemas.ids import MailId
 
 log = logging.getLogger(__name__)
 _DELETED_AT_ONCE = 100  # per transaction, for which other writers of the content store wait
@@ -56,7 +57,9 @@ class ContentSweeper:
     _next_s: float = field(init=False)
     _place: str | None = None  # where the walk continues
     _counted_place: str = ""  # where the check of counted contents continues
-    _begun: tuple[list[str], list[str]] | None = None  # first check, if the search after it failed
+    _begun: tuple[list[MailId], list[MailId]] | None = (
+        None  # first check, if the search after it failed
+    )
     _beats: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,16 +93,16 @@ class ContentSweeper:
         still_loose = frozenset(loose)
         await self._sweep(loose, [ref for ref in counted if ref not in still_loose])
 
-    async def _sweep(self, loose: Sequence[str], held: Sequence[str]) -> None:
+    async def _sweep(self, loose: Sequence[MailId], held: Sequence[MailId]) -> None:
         sweep, turns = self.ports.contents.sweep, self.config.turns
         for some in _pieces(held, self.config.page):
             await sweep(loose=(), held=some, turns=turns)
         for some in _pieces(loose, _DELETED_AT_ONCE):
             self.deleted += len(await sweep(loose=some, turns=turns))
 
-    async def _candidates(self) -> tuple[list[str], list[str]]:
+    async def _candidates(self) -> tuple[list[MailId], list[MailId]]:
         """The contents that have a count; and those together with the next part of the walk."""
-        counted: list[str] = []
+        counted: list[MailId] = []
         while len(counted) < self.config.counted_max:
             page = await self.ports.contents.loose(
                 after=self._counted_place, limit=self.config.page
@@ -118,9 +121,9 @@ class ContentSweeper:
                 break
         return counted, list(candidates)
 
-    async def _unheld(self, refs: Sequence[str]) -> list[str]:
+    async def _unheld(self, refs: Sequence[MailId]) -> list[MailId]:
         """The contents without holder and quarantine row; a reference is the mail's id."""
-        unheld: list[str] = []
+        unheld: list[MailId] = []
         for some in _pieces(refs, self.config.page):
             held = await self.ports.holders.any_held(some)
             rows = await self.ports.quarantine.get_many([ref for ref in some if ref not in held])
@@ -147,6 +150,6 @@ class ContentSweeper:
         self.leases = alive
 
 
-def _pieces(refs: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def _pieces(refs: Sequence[MailId], size: int) -> Iterator[Sequence[MailId]]:
     for first in range(0, len(refs), size):
         yield refs[first : first + size]

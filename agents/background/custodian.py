@@ -35,6 +35,7 @@ from mail.clock import DAY_MS, now_ms
 from mail.clock_guard import SILENCE_MAX_DAYS, ClockGuard
 from mail.ledger.locator import MailLocation, locate
 from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
+from schemas.ids import UserId
 from schemas.ledger import (
     IN_FLIGHT,
     OPEN,
@@ -271,7 +272,7 @@ class Custodian:
                 await self.ports.holders.release(observation.mail_id, holder)
 
 
-def _is_terminal(states: Mapping[str, RecipientState]) -> bool:
+def _is_terminal(states: Mapping[UserId, RecipientState]) -> bool:
     return not NOT_TERMINAL & set(states.values())
 
 

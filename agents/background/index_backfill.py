@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator
 from agents.index import add
 from agents.ports import IndexPorts
 from mail.errors import ContentMissing
+from schemas.ids import UserId
 from schemas.mailbox import Filter, Message
 
 CONCURRENT_MAX = 32  # mails read at the same time: as many as the index writes together
@@ -37,7 +38,7 @@ async def refill(ports: IndexPorts) -> int:
     return added
 
 
-async def fill(user_id: str, ports: IndexPorts) -> int:
+async def fill(user_id: UserId, ports: IndexPorts) -> int:
     """Add the missing documents of one mailbox; return their number."""
     added, missing = 0, set[str]()
     while count := await _walk(user_id, ports, missing):
@@ -45,7 +46,7 @@ async def fill(user_id: str, ports: IndexPorts) -> int:
     return added
 
 
-async def _walk(user_id: str, ports: IndexPorts, missing: set[str]) -> int:
+async def _walk(user_id: UserId, ports: IndexPorts, missing: set[str]) -> int:
     """Walk all folders once; return the number of added documents.
 
     `missing` collects the ids of messages without content.
@@ -68,7 +69,7 @@ async def _walk(user_id: str, ports: IndexPorts, missing: set[str]) -> int:
     return added
 
 
-async def _pages(user_id: str, ports: IndexPorts) -> AsyncIterator[tuple[Message, ...]]:
+async def _pages(user_id: UserId, ports: IndexPorts) -> AsyncIterator[tuple[Message, ...]]:
     for folder in await ports.store.folders(user_id):
         cursor = None
         while True:

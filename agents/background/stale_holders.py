@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from agents.ports import StaleHolderPorts
 from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER
+from schemas.ids import MailId
 from schemas.ledger import OPEN, PARKED
 
 PAGE = 500  # rows
@@ -47,8 +48,8 @@ class StaleHolders:
         await self._release(QUARANTINE_HOLDER, quarantined)
         await self._release(DEAD_LETTERS_HOLDER, parked)
 
-    async def _held_by(self, holder: str) -> list[str]:
-        mail_ids: list[str] = []
+    async def _held_by(self, holder: str) -> list[MailId]:
+        mail_ids: list[MailId] = []
         while page := await self.ports.holders.held_by(
             holder, after=mail_ids[-1] if mail_ids else "", limit=PAGE
         ):
@@ -56,8 +57,8 @@ class StaleHolders:
         return mail_ids
 
     async def _unneeded(
-        self, quarantined: Sequence[str], parked: Sequence[str]
-    ) -> tuple[list[str], list[str]]:
+        self, quarantined: Sequence[MailId], parked: Sequence[MailId]
+    ) -> tuple[list[MailId], list[MailId]]:
         """The mail ids, by holder, that no row, no dead letter and no open entry needs."""
         rows: set[str] = set()
         for first in range(0, len(quarantined), PAGE):
@@ -67,7 +68,7 @@ class StaleHolders:
         waiting = {letter.mail_id for letter in letters if letter.state == PARKED}
         return await self._closed(quarantined, rows), await self._closed(parked, waiting)
 
-    async def _closed(self, mail_ids: Sequence[str], needed: Collection[str]) -> list[str]:
+    async def _closed(self, mail_ids: Sequence[MailId], needed: Collection[str]) -> list[MailId]:
         """The mail ids that are not in `needed` and have no open entry in the ledger."""
         closed = []
         for mail_id in mail_ids:
@@ -78,6 +79,6 @@ class StaleHolders:
                 closed.append(mail_id)
         return closed
 
-    async def _release(self, holder: str, mail_ids: Sequence[str]) -> None:
+    async def _release(self, holder: str, mail_ids: Sequence[MailId]) -> None:
         await self.ports.holders.release_all((mail_id, holder) for mail_id in mail_ids)
         self.released += len(mail_ids)

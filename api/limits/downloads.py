@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from api.config import ApiConfig
 from api.problems import too_many
+from schemas.ids import UserId
 
 
 class DownloadSlots:
@@ -17,7 +18,7 @@ class DownloadSlots:
         self._bytes_of_user: Counter[str] = Counter()
 
     @contextmanager
-    def slot(self, user_id: str, size_bytes: int) -> Iterator[None]:
+    def slot(self, user_id: UserId, size_bytes: int) -> Iterator[None]:
         """Reserve one slot and `size_bytes` of memory within the block.
 
         Raises Problem 429: no slot or not enough memory is free, or the user's share is used up.
@@ -32,7 +33,7 @@ class DownloadSlots:
         finally:
             self._take(user_id, -1, -size_bytes)
 
-    def _has_room(self, user_id: str, size_bytes: int) -> bool:
+    def _has_room(self, user_id: UserId, size_bytes: int) -> bool:
         config, own = self._config, self._of_user[user_id]
         free = config.downloads_at_once - self._of_user.total()
         free_bytes = config.downloads_max_bytes - self._bytes_of_user.total()
@@ -41,7 +42,7 @@ class DownloadSlots:
         own_bytes = self._bytes_of_user[user_id] + size_bytes
         return not own or (own < free / 2 and own_bytes <= free_bytes / 2)
 
-    def _take(self, user_id: str, count: int, size_bytes: int) -> None:
+    def _take(self, user_id: UserId, count: int, size_bytes: int) -> None:
         self._of_user[user_id] += count
         self._bytes_of_user[user_id] += size_bytes
         if not self._of_user[user_id]:

@@ -13,6 +13,7 @@ from api.config import ApiConfig
 from api.problems import too_many
 from edge.token_bucket import TokenBuckets
 from mail.query.time_budget import TimeBudget
+from schemas.ids import UserId
 
 
 class SearchTime:
@@ -25,7 +26,7 @@ class SearchTime:
         self._waiting: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def turn(self, user_id: str) -> AsyncIterator[TimeBudget]:
+    async def turn(self, user_id: UserId) -> AsyncIterator[TimeBudget]:
         """Wait for the user's turn; yield the time budget of one search.
 
         Raises Problem 429: too many searches wait, or the share is used up.
@@ -42,7 +43,7 @@ class SearchTime:
                 del self._waiting[user_id], self._locks[user_id]
 
     @asynccontextmanager
-    async def _charged(self, user_id: str) -> AsyncIterator[TimeBudget]:
+    async def _charged(self, user_id: UserId) -> AsyncIterator[TimeBudget]:
         over_s = self._shares.empty_for_s(user_id)
         if over_s > 0:
             raise too_many("Your searches have taken too much time; wait.", over_s)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from api.config import ApiConfig
 from api.problems import too_many
 from edge.token_bucket import TokenBuckets
+from schemas.ids import UserId
 
 T = TypeVar("T")
 
@@ -23,17 +24,17 @@ class WorkShares:
     def __init__(self, config: ApiConfig, clock_s: Callable[[], float]) -> None:
         self._shares = TokenBuckets(config.work_s_per_minute, clock_s)
 
-    def admit(self, user_id: str) -> None:
+    def admit(self, user_id: UserId) -> None:
         """Raises Problem 429: the user's share is used up."""
         over_s = self._shares.empty_for_s(user_id)
         if over_s > 0:
             raise too_many("Your requests have taken too much time; wait.", over_s)
 
-    def charge(self, user_id: str, spent_s: float) -> None:
+    def charge(self, user_id: UserId, spent_s: float) -> None:
         self._shares.take(user_id, spent_s)
 
     @contextmanager
-    def charged(self, user_id: str) -> Iterator[None]:
+    def charged(self, user_id: UserId) -> Iterator[None]:
         """Charge the duration of the block, for work on a thread or in a child process."""
         began_s = time.perf_counter()
         try:

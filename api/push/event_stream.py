@@ -17,6 +17,7 @@ from api.push_connections import FEED_GONE, TRY_AGAIN_LATER, CloseReason, SendQu
 from api.rest.changes import steps_since
 from mail.errors import JournalTruncated, Transient
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import UserId
 
 _POLL_S = 0.05  # between reads of the journal for a step that a live event announced
 
@@ -28,7 +29,7 @@ class EventStream:
         self,
         context: AppContext,
         ws: web.WebSocketResponse,
-        user_id: str,
+        user_id: UserId,
         queue: SendQueue,
         since: int | None,
     ) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from api.rest.changes import FolderInfo, folder_info
 from api.rest.responses import message_summary
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import MessageId
 from schemas.mailbox import Message
 
 
@@ -63,7 +64,7 @@ class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def frames_of(
-    step: MailboxChanged, rows: dict[str, Message], state: str
+    step: MailboxChanged, rows: dict[MessageId, Message], state: str
 ) -> Iterator[FolderFrame | ChangeFrame]:
     """A frame for each change of `step`; only the last has `state`, as a step is atomic.
 
@@ -77,7 +78,7 @@ def frames_of(
 
 
 def _stateless_frames(
-    step: MailboxChanged, rows: dict[str, Message]
+    step: MailboxChanged, rows: dict[MessageId, Message]
 ) -> Iterator[FolderFrame | ChangeFrame]:
     counts = [
         CountsFrame(id=folder.id, total=folder.total, unread=folder.unread)

@@ -32,6 +32,7 @@ from schemas.events.mailbox_events import (
     CommandAnswered,
     MailboxEvent,
 )
+from schemas.ids import MessageId
 
 PENDING = "accepted"  # the outcome of a command whose event was not seen in time
 IDS_MAX = 2 * CHANGES_MAX
@@ -92,7 +93,9 @@ async def delete_messages(call: AuthenticatedRequest) -> web.StreamResponse:
     return _response(results | await _execute(call, commands))
 
 
-async def _delete_commands(call: AuthenticatedRequest, ids: Sequence[str]) -> list[MessageCommand]:
+async def _delete_commands(
+    call: AuthenticatedRequest, ids: Sequence[MessageId]
+) -> list[MessageCommand]:
     """Destroy the messages that are in trash or junk, move the others to the trash.
 
     The mailbox's seq is read before the messages: no message read after it can be older.
@@ -110,24 +113,26 @@ async def _delete_commands(call: AuthenticatedRequest, ids: Sequence[str]) -> li
     return [*destroy, *trash]
 
 
-def _initial_results(call: AuthenticatedRequest, ids: Sequence[str]) -> dict[str, UpdateResult]:
+def _initial_results(
+    call: AuthenticatedRequest, ids: Sequence[str]
+) -> dict[MessageId, UpdateResult]:
     """Each distinct id as not found. Raises Problem 400: the request has If-Match."""
     if hdrs.IF_MATCH in call.request.headers:
         detail = "If-Match applies to a change of one message only."
         raise bad_request("if_match_of_many", detail, "header:If-Match")
-    return {id_: UpdateResult(id=id_, outcome=NOT_FOUND) for id_ in ids}
+    return {MessageId(id_): UpdateResult(id=id_, outcome=NOT_FOUND) for id_ in ids}
 
 
-def _well_formed(ids: Iterable[str]) -> list[str]:
+def _well_formed(ids: Iterable[MessageId]) -> list[MessageId]:
     return [id_ for id_ in ids if is_id(id_)]
 
 
-def _batches(ids: Sequence[str]) -> list[tuple[str, ...]]:
+def _batches(ids: Sequence[MessageId]) -> list[tuple[MessageId, ...]]:
     """Split `ids` into batches of one command each."""
     return [tuple(ids[at : at + CHANGES_MAX]) for at in range(0, len(ids), CHANGES_MAX)]
 
 
-def _response(results: dict[str, UpdateResult]) -> web.Response:
+def _response(results: dict[MessageId, UpdateResult]) -> web.Response:
     """202 if any message is pending, else 200."""
     is_pending = any(result.outcome == PENDING for result in results.values())
     body = UpdateResults(outcomes=list(results.values()))
@@ -136,15 +141,15 @@ def _response(results: dict[str, UpdateResult]) -> web.Response:
 
 async def _execute(
     call: AuthenticatedRequest, commands: Sequence[MessageCommand]
-) -> dict[str, UpdateResult]:
+) -> dict[MessageId, UpdateResult]:
     events = await execute_all(call, commands) if commands else []
     pairs = zip(commands, events, strict=True)
-    return {result.id: result for pair in pairs for result in _results(*pair)}
+    return {MessageId(result.id): result for pair in pairs for result in _results(*pair)}
 
 
 async def _retry_without_faults(
     call: AuthenticatedRequest, command: ChangeMessages
-) -> dict[str, UpdateResult]:
+) -> dict[MessageId, UpdateResult]:
     """Repeat a refused command without the messages that caused the refusal.
 
     The writer refuses a command as a whole.
@@ -176,7 +181,7 @@ def _results(command: MessageCommand, event: MailboxEvent | None) -> Iterator[Up
             yield UpdateResult(id=id_, outcome=default, detail=detail)
 
 
-def _named_outcomes(command: MessageCommand, event: MailboxEvent | None) -> dict[str, str]:
+def _named_outcomes(command: MessageCommand, event: MailboxEvent | None) -> dict[MessageId, str]:
     """Outcomes of the messages that the event names, by id."""
     if event is None:
         return {}

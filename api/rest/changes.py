@@ -20,6 +20,7 @@ from mail.errors import JournalTruncated, Refused
 from mail.pagination import decode_cursor, encode_cursor
 from mail.ports import MailStore
 from schemas.events.mailbox_events import FolderChange, MailboxChanged
+from schemas.ids import MessageId, UserId
 from schemas.mailbox import Message
 
 STEPS_MAX = 32  # of one read; bounds memory, a step has up to 500 messages
@@ -41,7 +42,7 @@ class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     seq: int
     change: str  # created | updated | destroyed; of folders: created | renamed | destroyed
-    message_id: str | None = None
+    message_id: MessageId | None = None
     folder_ids: list[str] | None = None
     keywords: list[str] | None = None
     thread_id: str | None = None
@@ -80,7 +81,7 @@ class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def steps_since(
-    store: MailStore, user_id: str, since_seq: int, *, limit: int = STEPS_MAX
+    store: MailStore, user_id: UserId, since_seq: int, *, limit: int = STEPS_MAX
 ) -> tuple[list[MailboxChanged], int]:
     """At most `limit` steps after `since_seq`, and the mailbox's last seq.
 

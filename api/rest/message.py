@@ -19,6 +19,7 @@ from api.rest.responses import (
 from api.route import AuthenticatedRoute
 from mail.clock import rfc3339
 from mail.mime.message_parser import ParsedMessage
+from schemas.ids import MessageId
 from schemas.mail import PARTS, Hop
 from schemas.mailbox import Message
 
@@ -85,7 +86,7 @@ async def read_message(call: AuthenticatedRequest) -> Message:
 
     Raises Problem 404: the id is malformed, unknown, destroyed or of another user.
     """
-    row = await call.context.ports.store.message(call.user_id, id_of(call.request))
+    row = await call.context.ports.store.message(call.user_id, MessageId(id_of(call.request)))
     if row is None or row.destroyed:
         raise not_found()
     return row

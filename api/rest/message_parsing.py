@@ -16,6 +16,7 @@ from edge.fair_turns import FairTurns, QueueFull
 from mail.mime.message_parser import Attachment, ParsedMessage
 from mail.mime.message_parser import attachment as attachment_of
 from mail.mime.parse_requests import is_quick, read_shown
+from schemas.ids import UserId
 from schemas.mailbox import Message
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ async def _parse(
 
 
 @asynccontextmanager
-async def _turn(context: AppContext, turns: FairTurns, user_id: str) -> AsyncIterator[None]:
+async def _turn(context: AppContext, turns: FairTurns, user_id: UserId) -> AsyncIterator[None]:
     """Wait for a slot of `turns`; charge the time of the block to the user.
 
     Raises Problem 503: too many requests wait.

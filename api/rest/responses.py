@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from mail.clock import rfc3339
+from schemas.ids import MailId
 from schemas.mail import EmailAddress
 from schemas.mailbox import FOLDERS, Message, is_flagged, is_unread
 
@@ -27,7 +28,7 @@ class MessageSummary(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    mail_id: str
+    mail_id: MailId
     thread_id: str
     folder_ids: list[str]
     created_seq: int

@@ -18,6 +18,7 @@ from mail.clock import now_ms, rfc3339
 from mail.lifecycle import running
 from operations.ports import ReleasePorts
 from operations.quarantine import discard, get_quarantined, list_quarantined, release
+from schemas.ids import MailId
 from schemas.quarantine import Quarantined
 from streams.config import PublisherConfig
 from streams.publisher import KafkaPublisher
@@ -47,7 +48,7 @@ def quarantine_list(*, as_json: bool, limit: int, cause: str | None) -> None:
 @quarantine.command("show")
 @click.argument("mail_id")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def quarantine_show(mail_id: str, *, as_json: bool) -> None:
+def quarantine_show(mail_id: MailId, *, as_json: bool) -> None:
     """Show everything that is known of one mail in quarantine."""
     row = asyncio.run(_get(mail_id))
     plain = _plain(row)
@@ -62,7 +63,7 @@ def quarantine_show(mail_id: str, *, as_json: bool) -> None:
 @quarantine.command("release")
 @click.argument("mail_ids", nargs=-1, required=True)
 @click.option("--force", is_flag=True, help="Release infected mail too.")
-def quarantine_release(mail_ids: tuple[str, ...], *, force: bool) -> None:
+def quarantine_release(mail_ids: tuple[MailId, ...], *, force: bool) -> None:
     """Deliver mail to the inboxes of its recipients, against its verdict; safe to repeat."""
     for line in asyncio.run(_release(mail_ids, _operator(), force=force)):
         click.echo(line)
@@ -71,7 +72,7 @@ def quarantine_release(mail_ids: tuple[str, ...], *, force: bool) -> None:
 @quarantine.command("delete")
 @click.argument("mail_ids", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def quarantine_delete(mail_ids: tuple[str, ...], *, yes: bool) -> None:
+def quarantine_delete(mail_ids: tuple[MailId, ...], *, yes: bool) -> None:
     """Delete mail for good; its envelope and its verdict stay known."""
     if not yes:
         click.confirm(f"delete {len(mail_ids)} mails for good?", abort=True)
@@ -84,7 +85,7 @@ async def _list(limit: int, cause: str | None) -> list[Quarantined]:
         return await list_quarantined(quarantine, limit=limit, reason=cause)
 
 
-async def _release(mail_ids: Sequence[str], by: str, *, force: bool) -> list[str]:
+async def _release(mail_ids: Sequence[MailId], by: str, *, force: bool) -> list[str]:
     """Release mails in order, and stop at the first mail that cannot be released."""
     config, lines = load_running(), []
     settings = PublisherConfig(bootstrap=config.bootstrap, linger_ms=0, connect_limit_s=10)
@@ -105,7 +106,7 @@ async def _release(mail_ids: Sequence[str], by: str, *, force: bool) -> list[str
     return lines
 
 
-async def _delete(mail_ids: Sequence[str], by: str) -> None:
+async def _delete(mail_ids: Sequence[MailId], by: str) -> None:
     async with adapters(load()) as opened:
         ports = await _ports(opened)
         for mail_id in mail_ids:
@@ -121,7 +122,7 @@ async def _ports(opened: Adapters) -> ReleasePorts:
     )
 
 
-async def _get(mail_id: str) -> Quarantined:
+async def _get(mail_id: MailId) -> Quarantined:
     async with open_quarantine() as quarantine:
         return await get_quarantined(mail_id, quarantine)
 

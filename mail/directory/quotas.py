@@ -12,6 +12,7 @@ from mail.directory.usage_cache import UsageCache
 from mail.errors import Transient
 from mail.ports import MailStore, QuotaCheck
 from schemas.directory import QUOTA_UNSET, Owner, Quota
+from schemas.ids import DomainId, UserId
 from schemas.mailbox import Usage
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ class StoredQuotaCheck(QuotaCheck):
 
     def __init__(self, store: MailStore, default: Quota) -> None:
         self._default = default
-        self._users = UsageCache(store.usage)
-        self._domains = UsageCache(store.domain_usage)
+        self._users = UsageCache(lambda id_: store.usage(UserId(id_)))
+        self._domains = UsageCache(lambda id_: store.domain_usage(DomainId(id_)))
         self._silent_until_s = 0.0
 
     async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:

@@ -20,6 +20,7 @@ from mail.errors import NotFound, Refused, StoreUnavailable
 from mail.pagination import all_rows
 from mail.ports import Addresses, Domains, Resolver, Settings, Users
 from schemas.directory import Domain, Owner, User
+from schemas.ids import UserId
 from schemas.mail import Recipient
 
 NO_DOMAINS = "no domain yet: postriver domain add NAME"
@@ -119,7 +120,7 @@ class DirectoryResolver(Resolver):
     async def _appointed_user(self, domain: Domain) -> User | None:
         """The user that the operator appointed to read mail for the domain's postmaster."""
         user_id = await self._directory.setting(postmaster_setting(domain))
-        return None if user_id is None else await self._directory.user(user_id)
+        return None if user_id is None else await self._directory.user(UserId(user_id))
 
     async def _host_postmaster(self) -> tuple[Owner, ...]:
         """The owners of `postmaster` without a domain or at the host name (RFC 5321 §4.5.1).

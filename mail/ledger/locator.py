@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mail.ledger.states import MailEvidence, state_of
 from mail.ports import MailStore, Quarantine
+from schemas.ids import UserId
 from schemas.ledger import (
     DISCARDED,
     EVERYONE,
@@ -33,7 +34,7 @@ class MailLocation:
     dead_letters: tuple[DeadLetterState, ...]
     waiting: frozenset[str]  # users whose record is in the log; EVERYONE: all
 
-    def states(self) -> dict[str, RecipientState]:
+    def states(self) -> dict[UserId, RecipientState]:
         """The mail's state by user id; OPEN if the mail was not found for the user."""
         evidence = MailEvidence(
             stored=frozenset(message.user_id for message in self.messages),

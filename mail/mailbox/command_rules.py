@@ -34,6 +34,7 @@ from schemas.events.mailbox_events import (
     FolderChangeKind,
     Position,
 )
+from schemas.ids import MessageId
 from schemas.mailbox import FOLDERS, INBOX, JUNK, TRASH, MailboxState, Message, OwnFolder
 
 CHANGED_MEANWHILE = "It was changed meanwhile."
@@ -81,7 +82,7 @@ def deliver(
 
 def change_messages(
     state: MailboxState,
-    rows: Mapping[str, Message],
+    rows: Mapping[MessageId, Message],
     command: ChangeMessages,
     position: Position,
 ) -> CommandOutcome:
@@ -123,7 +124,7 @@ def is_discarded(row: Message) -> bool:
 
 def trash_messages(
     state: MailboxState,
-    rows: Mapping[str, Message],
+    rows: Mapping[MessageId, Message],
     command: TrashMessages,
     position: Position,
 ) -> CommandOutcome:
@@ -139,7 +140,7 @@ def trash_messages(
 
 def destroy_messages(
     state: MailboxState,
-    rows: Mapping[str, Message],
+    rows: Mapping[MessageId, Message],
     command: DestroyMessages,
     position: Position,
 ) -> CommandOutcome:
@@ -208,7 +209,7 @@ def _put_folder(
 
 
 def _select_messages(
-    rows: Mapping[str, Message], command: MessageCommand
+    rows: Mapping[MessageId, Message], command: MessageCommand
 ) -> Sequence[Message] | CommandAnswered:
     """The command's messages that exist, each once; or the answer if nothing can change."""
     if len(command.message_ids) > CHANGES_MAX:
@@ -257,7 +258,7 @@ def _commit_or_unchanged(
     return builder.commit(not_found=not_found)
 
 
-def _not_found(command: MessageCommand, messages: Sequence[Message]) -> tuple[str, ...]:
+def _not_found(command: MessageCommand, messages: Sequence[Message]) -> tuple[MessageId, ...]:
     """The command's message ids that are not among `messages`, each once."""
     existing = {row.message_id for row in messages}
     return tuple(id_ for id_ in dict.fromkeys(command.message_ids) if id_ not in existing)

@@ -15,6 +15,7 @@ from schemas.events.mailbox_events import (
     MessageChangeKind,
     Position,
 )
+from schemas.ids import MessageId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import FolderCounts, MailboxState, Message, Usage, is_unread
 
@@ -100,7 +101,7 @@ class CommitBuilder:
     def commit(
         self,
         *,
-        not_found: tuple[str, ...] = (),
+        not_found: tuple[MessageId, ...] = (),
         threads: Mapping[bytes, str] | None = None,
         origin_id: str = "",
         follow_up: BulkFolderCommand | None = None,

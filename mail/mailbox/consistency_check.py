@@ -16,6 +16,7 @@ from mail.mailbox.journal_replay import JournalReplay, row_of
 from mail.mailbox.threads import thread_for, thread_keys
 from schemas.consistency import COUNTS, JOURNAL, LISTS, ExpectedMessage, ViewDifference
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import DomainId, MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord, Snapshot
@@ -93,8 +94,8 @@ def expected_row(record: MessageRecord, row: Message) -> Message:
 def rebuilt_row(
     record: MessageRecord,
     *,
-    user_id: str,
-    domain_id: str,
+    user_id: UserId,
+    domain_id: DomainId,
     head: HeaderSummary,
     bound: Mapping[bytes, str],
 ) -> Message:
@@ -105,7 +106,7 @@ def rebuilt_row(
 
 
 def row_differences(
-    message_id: str, record: MessageRecord | None, row: Message | None
+    message_id: MessageId, record: MessageRecord | None, row: Message | None
 ) -> list[ViewDifference]:
     """How an existing row differs from the journal's record of the message.
 
@@ -122,7 +123,7 @@ def row_differences(
     return [_of(message_id, f"has a row with wrong {', '.join(wrong)}")] if wrong else []
 
 
-def missing_row(message_id: str) -> ViewDifference:
+def missing_row(message_id: MessageId) -> ViewDifference:
     """The difference of a message without a row."""
     return _of(message_id, "has no row")
 
@@ -154,7 +155,7 @@ def journal_difference(error: JournalDamaged) -> ViewDifference:
     return ViewDifference(JOURNAL, error.detail)
 
 
-def _of(message_id: str, what: str) -> ViewDifference:
+def _of(message_id: MessageId, what: str) -> ViewDifference:
     return ViewDifference(LISTS, f"message {message_id} {what}")
 
 

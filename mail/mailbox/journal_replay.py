@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from schemas.events.mailbox_events import FolderChange, MailboxChanged, MessageChange
+from schemas.ids import DomainId, MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import FolderCounts, MailboxState, Message, OwnFolder, Usage
 from schemas.snapshot import MessageRecord
@@ -36,8 +37,8 @@ def state_after(state: MailboxState, entry: MailboxChanged, usage: Usage) -> Mai
 
 
 def records_after(
-    entry: MailboxChanged, known: Mapping[str, MessageRecord]
-) -> dict[str, MessageRecord]:
+    entry: MailboxChanged, known: Mapping[MessageId, MessageRecord]
+) -> dict[MessageId, MessageRecord]:
     """The records of the entry's messages after it; `known` has their records before it."""
     return {
         change.message_id: _record_after(entry.seq, change, known.get(change.message_id))
@@ -45,7 +46,9 @@ def records_after(
     }
 
 
-def usage_after(usage: Usage, entry: MailboxChanged, known: Mapping[str, MessageRecord]) -> Usage:
+def usage_after(
+    usage: Usage, entry: MailboxChanged, known: Mapping[MessageId, MessageRecord]
+) -> Usage:
     """The usage after `entry`, computed from records: entries of the first version lack it."""
     size_bytes, messages = usage.size_bytes, usage.messages
     for change in entry.changes:
@@ -57,7 +60,9 @@ def usage_after(usage: Usage, entry: MailboxChanged, known: Mapping[str, Message
     return Usage(size_bytes, messages)
 
 
-def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: HeaderSummary) -> Message:
+def row_of(
+    record: MessageRecord, *, user_id: UserId, domain_id: DomainId, head: HeaderSummary
+) -> Message:
     """The row of a record and the header summary of its content.
 
     A tombstone has no header summary and no hops.
@@ -85,7 +90,7 @@ def row_of(record: MessageRecord, *, user_id: str, domain_id: str, head: HeaderS
 class JournalReplay:
     """A mailbox replayed in memory, entry by entry: for rebuilds, checks and tests."""
 
-    def __init__(self, state: MailboxState, records: Mapping[str, MessageRecord]) -> None:
+    def __init__(self, state: MailboxState, records: Mapping[MessageId, MessageRecord]) -> None:
         self.state = state
         self.records = dict(records)
 

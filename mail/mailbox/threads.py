@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 
 from mail.ids import derived_id
+from schemas.ids import MessageId
 from schemas.mail import HeaderSummary
 
 REFERENCES_MAX = 20  # the last ids of References: the nearest ancestors
@@ -30,7 +31,7 @@ def thread_keys(head: HeaderSummary) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(_key(id_) for id_ in ids if id_))
 
 
-def thread_for(message_id: str, keys: tuple[bytes, ...], bound: Mapping[bytes, str]) -> str:
+def thread_for(message_id: MessageId, keys: tuple[bytes, ...], bound: Mapping[bytes, str]) -> str:
     """The thread id of the first bound key, in the order of `keys`; else a new thread id."""
     thread_id = next((bound[key] for key in keys if key in bound), None)
     return thread_id or derived_id(message_id, "thread")

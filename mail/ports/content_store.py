@@ -6,13 +6,14 @@ from typing import Protocol
 
 from schemas.content import Lease, Stored
 from schemas.holders import Holder
+from schemas.ids import MailId
 from schemas.quarantine import Quarantined
 
 
 class ContentStore(Protocol):
     """Contents of mails, byte for byte."""
 
-    async def put(self, mail_id: str, content: bytes) -> Stored:
+    async def put(self, mail_id: MailId, content: bytes) -> Stored:
         """Return once `content` is durable; the same id again changes nothing."""
         ...
 
@@ -39,7 +40,7 @@ class ContentSweep(Protocol):
     content ends its count.
     """
 
-    async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
+    async def walk(self, *, place: str | None, limit: int) -> tuple[list[MailId], str | None]:
         """Return at most `limit` references and the next `place`; None after the last.
 
         A complete walk has every content that exists from its first call to its last.
@@ -47,7 +48,7 @@ class ContentSweep(Protocol):
         """
         ...
 
-    async def loose(self, *, after: str, limit: int) -> list[str]:
+    async def loose(self, *, after: str, limit: int) -> list[MailId]:
         """Return references that have a count, ascending, those after `after` ("": all)."""
         ...
 
@@ -86,9 +87,9 @@ class Holders(Protocol):
 
     async def hold(self, holders: Iterable[Holder]) -> None: ...
 
-    async def list(self, mail_id: str) -> list[Holder]: ...
+    async def list(self, mail_id: MailId) -> list[Holder]: ...
 
-    async def any_held(self, mail_ids: Sequence[str]) -> set[str]:
+    async def any_held(self, mail_ids: Sequence[MailId]) -> set[str]:
         """Return those of `mail_ids` that have a holder."""
         ...
 
@@ -99,7 +100,7 @@ class Holders(Protocol):
         """
         ...
 
-    async def release(self, mail_id: str, holder: str) -> None:
+    async def release(self, mail_id: MailId, holder: str) -> None:
         """Release a holder; no error if the mail is not held."""
         ...
 
@@ -115,9 +116,9 @@ class Quarantine(Protocol):
         """Add a row, keyed by mail id; the first row of a mail stays."""
         ...
 
-    async def get(self, mail_id: str) -> Quarantined | None: ...
+    async def get(self, mail_id: MailId) -> Quarantined | None: ...
 
-    async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:
+    async def get_many(self, mail_ids: Iterable[MailId]) -> list[Quarantined]:
         """Return the rows that exist, also if deleted, in no order."""
         ...
 
@@ -130,14 +131,14 @@ class Quarantine(Protocol):
         """
         ...
 
-    async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
+    async def release(self, mail_id: MailId, *, by: str, at_ms: int) -> None:
         """Record who released the mail and when; the first release stays.
 
         Sets `unpublished`, also at a repeated release. Raises NotFound: no row, or deleted.
         """
         ...
 
-    async def mark_published(self, mail_id: str) -> None:
+    async def mark_published(self, mail_id: MailId) -> None:
         """Clear `unpublished`: the released mail is in the log. No error if there is no row."""
         ...
 
@@ -145,6 +146,6 @@ class Quarantine(Protocol):
         """Return released mails that may not be in the log yet, lowest mail id first."""
         ...
 
-    async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:
+    async def delete(self, mail_id: MailId, *, by: str, at_ms: int) -> None:
         """Drop envelope and header; the row stays. Raises NotFound: no row, or deleted."""
         ...

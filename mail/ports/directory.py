@@ -7,6 +7,7 @@ from mail.pagination import RowPage
 from mail.ports.sessions import Sessions, SignIns
 from mail.ports.settings import Settings
 from schemas.directory import Alias, Domain, Owner, Quota, User
+from schemas.ids import DomainId, UserId
 
 
 class Domains(Protocol):
@@ -24,13 +25,13 @@ class Domains(Protocol):
         """Return a domain by its normal form (mail/addresses.py)."""
         ...
 
-    async def domain_by_id(self, domain_id: str) -> Domain | None: ...
+    async def domain_by_id(self, domain_id: DomainId) -> Domain | None: ...
 
-    async def set_catch_all(self, domain_id: str, address: str) -> None:
+    async def set_catch_all(self, domain_id: DomainId, address: str) -> None:
         """Set the address for mail without another owner; "": none. Raises NotFound."""
         ...
 
-    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
+    async def set_domain_quota(self, domain_id: DomainId, quota: Quota) -> None:
         """Raises NotFound."""
         ...
 
@@ -46,18 +47,18 @@ class Users(Protocol):
         """Return a page of users, by the normal form of their address. 1 <= limit <= PAGE_MAX."""
         ...
 
-    async def user(self, user_id: str) -> User | None: ...
+    async def user(self, user_id: UserId) -> User | None: ...
 
     async def user_by_address(self, address: str) -> User | None:
         """Return a user by the normal form of `address`; plus-addresses are not resolved."""
         ...
 
-    async def set_user_quota(self, user_id: str, quota: Quota) -> None:
+    async def set_user_quota(self, user_id: UserId, quota: Quota) -> None:
         """Raises NotFound."""
         ...
 
     async def set_password(
-        self, user_id: str, password_hash: str, *, keep_session: str | None = None
+        self, user_id: UserId, password_hash: str, *, keep_session: str | None = None
     ) -> None:
         """Set the hash and end the user's sessions, except that of token SHA-256 `keep_session`.
 
@@ -65,7 +66,7 @@ class Users(Protocol):
         """
         ...
 
-    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
+    async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
         """Disable or enable sign-in; disabling ends the user's sessions. Mail is still accepted.
 
         Raises NotFound.

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
+from schemas.ids import MailId, MessageId, UserId
 from schemas.ledger import AcceptedMail, DeadLetterState, LedgerEntry, LedgerTotals, Observation
 
 
@@ -29,7 +30,7 @@ class LedgerWriter(Protocol):
         """
         ...
 
-    async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
+    async def reopen(self, mail_ids: Iterable[MailId], *, at_ms: int) -> None:
         """Open the mails again, due at `at_ms`; ids that are not in the ledger are ignored."""
         ...
 
@@ -52,7 +53,7 @@ class OpenMails(Protocol):
         """
         ...
 
-    async def record(self, observations: Iterable[Observation]) -> set[str]:
+    async def record(self, observations: Iterable[Observation]) -> set[MailId]:
         """Write down observations of mails that are open and were not reopened meanwhile.
 
         Returns the ids of these mails. Observations of other mails are ignored.
@@ -65,7 +66,7 @@ class OpenMails(Protocol):
 class LedgerReader(Protocol):
     """Queries on the ledger."""
 
-    async def get(self, mail_id: str) -> LedgerEntry | None: ...
+    async def get(self, mail_id: MailId) -> LedgerEntry | None: ...
 
     async def accepted(
         self, *, since_ms: int, until_ms: int, limit: int, after: tuple[int, str] | None = None
@@ -77,7 +78,7 @@ class LedgerReader(Protocol):
         ...
 
     async def list_of_user(
-        self, user_id: str, *, since_ms: int, until_ms: int, limit: int
+        self, user_id: UserId, *, since_ms: int, until_ms: int, limit: int
     ) -> list[LedgerEntry]:
         """Return mails to one user accepted in [since_ms, until_ms), newest first."""
         ...
@@ -86,11 +87,11 @@ class LedgerReader(Protocol):
         """Return mails with this Message-ID, newest first, at most 100; senders may repeat it."""
         ...
 
-    async def by_message(self, message_id: str) -> tuple[str, str] | None:
+    async def by_message(self, message_id: MessageId) -> tuple[MailId, UserId] | None:
         """Return mail id and user id of a message in a mailbox."""
         ...
 
-    async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+    async def dead_letters(self, mail_ids: Iterable[MailId]) -> list[DeadLetterState]:
         """Return the recorded dead letters of these mails."""
         ...
 
@@ -106,7 +107,7 @@ class Ledger(LedgerWriter, OpenMails, LedgerReader, Protocol):
 class InFlightMails(Protocol):
     """Mails whose events are in the log, seen from outside the stages."""
 
-    async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    async def waiting(self, mail_ids: Collection[MailId]) -> dict[str, frozenset[str]]:
         """Return those mails with a record that its reader has not finished, and their user ids.
 
         EVERYONE stands for all recipients. A mail that moves on during the call is in the result,

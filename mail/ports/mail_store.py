@@ -8,6 +8,7 @@ import msgspec
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import DomainId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
@@ -25,14 +26,14 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 class MailStore(Protocol):
     """Journal, state, message rows and lists of every mailbox. One writer per user: `mailbox`."""
 
-    async def load(self, user_id: str) -> MailboxState:
+    async def load(self, user_id: UserId) -> MailboxState:
         """The state, after views are brought up to the journal. A new user: MailboxState().
 
         Writes what a commit that was cut short left undone: for the mailbox's writer only.
         """
         ...
 
-    async def state(self, user_id: str) -> MailboxState:
+    async def state(self, user_id: UserId) -> MailboxState:
         """Return the stored state; reads only, for any caller. A new user: MailboxState().
 
         Every change up to its seq can be read; a commit under way is not in it.
@@ -47,33 +48,37 @@ class MailStore(Protocol):
         """
         ...
 
-    async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None:
+    async def by_command(self, user_id: UserId, command_id: str) -> MailboxChanged | None:
         """FeedGone, with the entry's follow-up: it was carried out, and its entry is folded."""
         ...
 
-    async def message(self, user_id: str, message_id: str) -> Message | None:
+    async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         """Tombstones too (`destroyed`). Another user's message: None."""
         ...
 
-    async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+    async def rows(
+        self, user_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
         """Those that exist, tombstones too, by id."""
         ...
 
-    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+    async def messages(
+        self, user_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
         """Those that exist and are not destroyed, by id."""
         ...
 
-    async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+    async def by_id(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
         """Messages that are not destroyed with an id above `after_id`, by id; 1 <= limit <= 500."""
         ...
 
-    async def folders(self, user_id: str) -> tuple[Folder, ...]:
+    async def folders(self, user_id: UserId) -> tuple[Folder, ...]:
         """The standard folders in the order of FOLDERS, then the owner's by name."""
         ...
 
     async def page(
         self,
-        user_id: str,
+        user_id: UserId,
         folder_id: str | None,
         *,
         wanted: Filter,
@@ -89,13 +94,13 @@ class MailStore(Protocol):
         ...
 
     async def by_uid(
-        self, user_id: str, folder_id: str, *, after_uid: int, limit: int
+        self, user_id: UserId, folder_id: str, *, after_uid: int, limit: int
     ) -> list[Message]:
         """Messages of a folder with uid > after_uid, by uid. Refused: limit is not 1 to 500."""
         ...
 
     async def before_delivery(
-        self, user_id: str, message_id: str, keys: Sequence[bytes]
+        self, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
     ) -> tuple[Message | None, dict[bytes, str]]:
         """The message if it is there, tombstones too, and which of `keys` are bound to a thread.
 
@@ -103,29 +108,31 @@ class MailStore(Protocol):
         """
         ...
 
-    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+    async def thread(
+        self, user_id: UserId, thread_id: str, *, limit: int, cursor: str | None
+    ) -> Page:
         """A conversation's messages in the order of their arrival, wherever they lie.
 
         Refused: a cursor that this store did not give. 1 <= limit <= 500.
         """
         ...
 
-    async def usage(self, user_id: str) -> Usage: ...
+    async def usage(self, user_id: UserId) -> Usage: ...
 
-    async def domain_usage(self, domain_id: str) -> Usage:
+    async def domain_usage(self, domain_id: DomainId) -> Usage:
         """Of all its users together."""
         ...
 
-    async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
+    async def journal(self, user_id: UserId, *, since_seq: int, limit: int) -> list[MailboxChanged]:
         """Entries with seq > since_seq, in order. FeedGone: some of them are folded."""
         ...
 
-    async def snapshot(self, user_id: str) -> Snapshot:
+    async def snapshot(self, user_id: UserId) -> Snapshot:
         """Return the snapshot of the mailbox's folded journal; Snapshot() before the first fold."""
         ...
 
     async def snapshot_records(
-        self, user_id: str, *, after_id: str, limit: int
+        self, user_id: UserId, *, after_id: str, limit: int
     ) -> list[MessageRecord]:
         """The snapshot's messages with an id above `after_id`, by id; tombstones too.
 
@@ -133,7 +140,7 @@ class MailStore(Protocol):
         """
         ...
 
-    async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
+    async def fold(self, user_id: UserId, *, before_ms: int, to_seq: int) -> int:
         """Fold the journal's first entries into the snapshot; the number of folded entries.
 
         Stops before the first entry from `before_ms` or later, and after `to_seq`: the caller, the
@@ -143,15 +150,17 @@ class MailStore(Protocol):
         """
         ...
 
-    async def check(self, user_id: str) -> ConsistencyReport:
+    async def check(self, user_id: UserId) -> ConsistencyReport:
         """Views compared with the journal, all of one moment."""
         ...
 
-    async def rebuilding(self, user_id: str) -> Rebuild | None:
+    async def rebuilding(self, user_id: UserId) -> Rebuild | None:
         """Progress of the mailbox's last rebuild."""
         ...
 
-    async def rebuild(self, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
+    async def rebuild(
+        self, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]
+    ) -> Rebuild:
         """Do one bounded step: rewrite from the journal the views that differ from it.
 
         `heads`, by message id: of the progress's `lacking`, those whose row is gone. A step that is
@@ -161,10 +170,10 @@ class MailStore(Protocol):
         """
         ...
 
-    async def by_mail(self, mail_id: str) -> list[Message]:
+    async def by_mail(self, mail_id: MailId) -> list[Message]:
         """Return every message of a mail, tombstones too; for operators."""
         ...
 
-    async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
+    async def by_mails(self, mail_ids: Iterable[MailId]) -> list[Message]:
         """As `by_mail`, for many mails at once, in no order."""
         ...

@@ -8,6 +8,7 @@ from mail.query.highlighter import HighlightedText
 from mail.query.planner import IndexQuery
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
+from schemas.ids import MessageId, UserId
 from schemas.search import IndexDocument
 
 MATCHES_MAX = 1_000  # of one call of SearchIndex.find
@@ -38,11 +39,11 @@ class SearchIndex(Protocol):
         """
         ...
 
-    async def remove(self, user_id: str, message_id: str) -> None: ...
+    async def remove(self, user_id: UserId, message_id: MessageId) -> None: ...
 
     async def find(
         self,
-        user_id: str,
+        user_id: UserId,
         query: IndexQuery,
         *,
         limit: int,
@@ -57,23 +58,23 @@ class SearchIndex(Protocol):
 
     async def matching(
         self,
-        user_id: str,
+        user_id: UserId,
         query: IndexQuery,
-        message_ids: Sequence[str],
+        message_ids: Sequence[MessageId],
         *,
         budget: TimeBudget | None = None,
-    ) -> set[str]:
+    ) -> set[MessageId]:
         """Return those of `message_ids`, at most MATCHES_MAX, that match `query`."""
         ...
 
     async def count(
-        self, user_id: str, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
+        self, user_id: UserId, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
     ) -> int:
         """Return the number of matches, at most `limit`."""
         ...
 
     async def highlight(
-        self, user_id: str, node: Node, message_ids: Sequence[str]
+        self, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
     ) -> dict[str, HighlightedText]:
         """Highlight the matches of `node` in the texts of messages, keyed by message id.
 
@@ -81,18 +82,18 @@ class SearchIndex(Protocol):
         """
         ...
 
-    async def indexed(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+    async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
         """Return those of `message_ids` that the index holds."""
         ...
 
-    async def clear(self, user_id: str) -> None:
+    async def clear(self, user_id: UserId) -> None:
         """Drop every document of the user, and list the user as unfilled until `mark_filled`."""
         ...
 
-    async def unfilled(self) -> list[str]:
+    async def unfilled(self) -> list[UserId]:
         """Return the users whose documents were dropped, by `clear` or by a change of format."""
         ...
 
-    async def mark_filled(self, user_id: str) -> None:
+    async def mark_filled(self, user_id: UserId) -> None:
         """Record that all documents of the user have been added again."""
         ...

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from mail.pagination import NEWEST, ListPosition
 from schemas.directory import Session, SignIn
+from schemas.ids import UserId
 
 SIGN_INS_KEPT = 1_000  # of one user and outcome
 SESSIONS_KEPT = 200  # of one user
@@ -23,7 +24,7 @@ class Sessions(Protocol):
         """Return the session, also if it has expired; None if it has ended."""
         ...
 
-    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
+    async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:
         """Return the user's sessions, newest first, also if expired."""
         ...
 
@@ -57,7 +58,7 @@ class SignIns(Protocol):
         ...
 
     async def sign_ins(
-        self, user_id: str, *, limit: int, before: ListPosition = NEWEST
+        self, user_id: UserId, *, limit: int, before: ListPosition = NEWEST
     ) -> list[SignIn]:
         """Return sign-ins, newest first.
 
@@ -65,7 +66,7 @@ class SignIns(Protocol):
         """
         ...
 
-    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
+    async def sign_in_sources(self, user_id: UserId, *, since_ms: int) -> list[tuple[str, str]]:
         """Return each (peer, device) of a successful sign-in since then, in no order."""
         ...
 

@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.events.mailbox_events import MailboxEvent, Position
 from schemas.events.unions import Event
+from schemas.ids import UserId
 from schemas.mail import Hop
 from schemas.mailbox import MailboxState
 
@@ -63,15 +64,15 @@ class Publisher(Protocol):
 class MailboxStates(Protocol):
     """The live copy of mailbox states (the Faust table): a cache of the mail store."""
 
-    def get(self, user_id: str) -> MailboxState | None:
+    def get(self, user_id: UserId) -> MailboxState | None:
         """Return the state; None until it is set in this assignment of the partition."""
         ...
 
-    def set(self, user_id: str, state: MailboxState) -> None:
+    def set(self, user_id: UserId, state: MailboxState) -> None:
         """Keep `state`, which the mail store has confirmed."""
         ...
 
-    def doubt(self, user_id: str) -> None:
+    def doubt(self, user_id: UserId) -> None:
         """Drop the confirmation: the next command of this user loads from the mail store."""
         ...
 
@@ -79,7 +80,9 @@ class MailboxStates(Protocol):
 class LiveEvents(Protocol):
     """Mailbox events from the moment of subscription on; no event is kept."""
 
-    def subscribe(self, user_id: str, sink: Callable[[MailboxEvent], None]) -> Callable[[], None]:
+    def subscribe(
+        self, user_id: UserId, sink: Callable[[MailboxEvent], None]
+    ) -> Callable[[], None]:
         """Call `sink` for each event of the user; return the function that unsubscribes.
 
         `sink` must not block and must not fail.

@@ -16,6 +16,7 @@ from mail.ports import IndexMatches, SearchIndex
 from mail.query.planner import IndexQuery
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import And, HasState, InFolder, Node, Not, Or
+from schemas.ids import MessageId, UserId
 from schemas.mailbox import JUNK, TRASH, Filter, Message, Page
 
 _EVERYWHERE = (None, JUNK, TRASH)  # None: the list of all folders but Junk and Trash
@@ -24,11 +25,13 @@ _EVERYWHERE = (None, JUNK, TRASH)  # None: the list of all folders but Junk and 
 class MessageRows(Protocol):
     """The two methods of MailStore that a search calls."""
 
-    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]: ...
+    async def messages(
+        self, user_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]: ...
 
     async def page(
         self,
-        user_id: str,
+        user_id: UserId,
         folder_id: str | None,
         *,
         wanted: Filter,
@@ -59,7 +62,7 @@ class IndexSession(msgspec.Struct, frozen=True):
     """The index calls of one search of one user, charged to one time budget."""
 
     index: SearchIndex
-    user_id: str
+    user_id: UserId
     budget: TimeBudget
 
     async def find(self, query: IndexQuery, *, limit: int, before: ListPosition) -> IndexMatches:
@@ -67,7 +70,7 @@ class IndexSession(msgspec.Struct, frozen=True):
             self.user_id, query, limit=limit, before=before, budget=self.budget
         )
 
-    async def matching(self, query: IndexQuery, message_ids: Sequence[str]) -> set[str]:
+    async def matching(self, query: IndexQuery, message_ids: Sequence[MessageId]) -> set[MessageId]:
         return await self.index.matching(self.user_id, query, message_ids, budget=self.budget)
 
     async def count(self, query: IndexQuery, *, limit: int) -> int:
@@ -83,9 +86,13 @@ class IndexSource(msgspec.Struct, frozen=True):
 
     async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
         positions, has_more = await self.session.find(self.query, limit=limit, before=before)
-        rows = await self.store.messages(self.session.user_id, [id_ for _, id_ in positions])
+        rows = await self.store.messages(
+            self.session.user_id, [MessageId(id_) for _, id_ in positions]
+        )
         candidates = tuple(
-            (position, rows[position[1]]) for position in positions if position[1] in rows
+            (position, rows[MessageId(position[1])])
+            for position in positions
+            if position[1] in rows
         )
         return Candidates(candidates, positions[-1] if has_more else None, len(positions))
 
@@ -101,7 +108,7 @@ class ListSource(msgspec.Struct, frozen=True):
     """Candidates from several lists, merged by position."""
 
     store: MessageRows
-    user_id: str
+    user_id: UserId
     lists: CandidateLists
 
     async def next_batch(self, before: ListPosition, limit: int) -> Candidates:

@@ -36,6 +36,7 @@ from mail.search.candidates import (
     MessageRows,
     candidate_lists,
 )
+from schemas.ids import MessageId, UserId
 from schemas.mailbox import Message
 
 EXAMINED_MAX = 1_000
@@ -63,7 +64,7 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A query of one user, and the page to return."""
 
-    user_id: str
+    user_id: UserId
     query: Query
     order: Order = "date"
     limit: int
@@ -186,11 +187,11 @@ class _CandidateWalk:
             if row.message_id in matching_ids
         ]
 
-    async def _matching(self, condition: Node | None, rows: list[Message]) -> set[str]:
+    async def _matching(self, condition: Node | None, rows: list[Message]) -> set[MessageId]:
         """Return the ids of the rows that fulfil `condition`."""
         if condition is None:
             return {row.message_id for row in rows}
-        matching_ids: set[str] = set()
+        matching_ids: set[MessageId] = set()
         for words, ids in _grouped_by_residual(condition, rows).items():
             if words == EVERYTHING:
                 matching_ids.update(ids)
@@ -218,18 +219,18 @@ async def _start(session: IndexSession, request: SearchRequest) -> _Progress:
     return _Progress(in_lists=count == request.examined_max)
 
 
-def _grouped_by_residual(condition: Node, rows: Iterable[Message]) -> dict[Node, list[str]]:
+def _grouped_by_residual(condition: Node, rows: Iterable[Message]) -> dict[Node, list[MessageId]]:
     """Put the facts of each row into `condition`; group message ids by the condition that is left.
 
     What is left is about words only. There are few groups, so the index is called few times.
     """
     facts = facts_in(condition)
-    ids_by_truth: dict[tuple[bool, ...], list[str]] = {}
+    ids_by_truth: dict[tuple[bool, ...], list[MessageId]] = {}
     for row in rows:
         row_facts = facts_of(row)
         truth = tuple(is_true(fact, row_facts) for fact in facts)
         ids_by_truth.setdefault(truth, []).append(row.message_id)
-    ids_by_residual: dict[Node, list[str]] = {}
+    ids_by_residual: dict[Node, list[MessageId]] = {}
     for truth, ids in ids_by_truth.items():
         words = residual(condition, dict(zip(facts, truth, strict=True)))
         ids_by_residual.setdefault(words, []).extend(ids)

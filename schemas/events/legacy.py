@@ -16,6 +16,7 @@ from schemas.events.mailbox_events import (
     MessageChangeKind,
     Position,
 )
+from schemas.ids import DomainId, MessageId, UserId
 from schemas.mailbox import FolderCounts
 
 
@@ -23,9 +24,9 @@ class ChangeKeywords(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.cha
     """Change keywords of one message."""
 
     command_id: str
-    user_id: str
-    domain_id: str
-    message_id: str
+    user_id: UserId
+    domain_id: DomainId
+    message_id: MessageId
     add: tuple[str, ...]
     remove: tuple[str, ...]
     at_ms: int
@@ -39,9 +40,9 @@ class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.del
     """
 
     command_id: str
-    user_id: str
-    domain_id: str
-    message_ids: tuple[str, ...]
+    user_id: UserId
+    domain_id: DomainId
+    message_ids: tuple[MessageId, ...]
     if_changed_seq: int | None = None
     at_ms: int
 
@@ -49,13 +50,13 @@ class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.del
 class MailboxChangedV1(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.changed.v1"):
     """A step of the first version: one message, without usage and thread id."""
 
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     seq: int
     command_id: str
     position: Position
     change: MessageChangeKind
-    message_id: str
+    message_id: MessageId
     places: dict[str, int]
     keywords: tuple[str, ...]
     folders: tuple[FolderCounts, ...]

@@ -3,13 +3,14 @@
 import msgspec
 
 from schemas.content import Content
+from schemas.ids import MailId
 from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
 
 
 class MailReceived(msgspec.Struct, frozen=True, kw_only=True, tag="mail.received.v1"):
     """We answered 250: the mail is durable and ours (RFC 5321 §6.1)."""
 
-    mail_id: str  # UUIDv7, assigned at ingress
+    mail_id: MailId  # UUIDv7, assigned at ingress
     envelope: Envelope
     content: Content  # trace header (Return-Path, Received), then the octets as accepted
     trace_size_bytes: int
@@ -20,7 +21,7 @@ class MailReceived(msgspec.Struct, frozen=True, kw_only=True, tag="mail.received
 class MailValidated(msgspec.Struct, frozen=True, kw_only=True, tag="mail.validated.v1"):
     """The mail was parsed; or its header summary is marked `parse_failed`."""
 
-    mail_id: str
+    mail_id: MailId
     envelope: Envelope
     content: Content
     trace_size_bytes: int
@@ -35,7 +36,7 @@ class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v
     Or the operator `released_by` released it from quarantine, contrary to its `verdict`.
     """
 
-    mail_id: str
+    mail_id: MailId
     envelope: Envelope
     content: Content
     trace_size_bytes: int

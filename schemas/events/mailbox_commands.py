@@ -3,6 +3,7 @@
 import msgspec
 
 from schemas.content import Stored
+from schemas.ids import DomainId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
 
 
@@ -16,8 +17,8 @@ class RebuildViews(
     """
 
     command_id: str
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     parts: tuple[str, ...]  # lists, counts (schemas/consistency.py)
     at_ms: int
     origin_id: str = ""  # the first step's command_id; "" in the first step
@@ -37,8 +38,8 @@ class FoldJournal(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.fold_j
     """
 
     command_id: str
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     at_ms: int  # of the step; the age of entries is measured from here
 
 
@@ -46,10 +47,10 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1
     """Add one message to one mailbox. Idempotent by `message_id`."""
 
     command_id: str
-    user_id: str
-    domain_id: str
-    message_id: str  # UUIDv5(mail_id, user, received | sent)
-    mail_id: str
+    user_id: UserId
+    domain_id: DomainId
+    message_id: MessageId  # UUIDv5(mail_id, user, received | sent)
+    mail_id: MailId
     folder_id: str
     keywords: tuple[str, ...]
     content: Stored
@@ -69,9 +70,9 @@ class ChangeMessages(
     """
 
     command_id: str
-    user_id: str
-    domain_id: str
-    message_ids: tuple[str, ...]
+    user_id: UserId
+    domain_id: DomainId
+    message_ids: tuple[MessageId, ...]
     add_keywords: tuple[str, ...] = ()
     remove_keywords: tuple[str, ...] = ()
     set_folder_ids: tuple[str, ...] | None = None
@@ -85,9 +86,9 @@ class TrashMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.tras
     """Move up to 500 messages to the trash. Never destroys, so a repeat changes nothing."""
 
     command_id: str
-    user_id: str
-    domain_id: str
-    message_ids: tuple[str, ...]
+    user_id: UserId
+    domain_id: DomainId
+    message_ids: tuple[MessageId, ...]
     if_changed_seq: int | None = None
     at_ms: int
 
@@ -99,9 +100,9 @@ class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.de
     """
 
     command_id: str
-    user_id: str
-    domain_id: str
-    message_ids: tuple[str, ...]
+    user_id: UserId
+    domain_id: DomainId
+    message_ids: tuple[MessageId, ...]
     unchanged_since_seq: int  # the mailbox's seq that the author read before the messages
     at_ms: int
 
@@ -110,8 +111,8 @@ class CreateFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.creat
     """Create a folder."""
 
     command_id: str
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     folder_id: str  # made by the sender of the command; never used before
     name: str
     parent_id: str = ""
@@ -122,8 +123,8 @@ class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.chang
     """Rename or move a folder that the owner created; None keeps the name or the parent."""
 
     command_id: str
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     folder_id: str
     name: str | None = None
     parent_id: str | None = None
@@ -138,8 +139,8 @@ class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """
 
     command_id: str
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     folder_id: str
     at_ms: int
     origin_id: str = ""  # the first chunk's command_id; "" in the first chunk

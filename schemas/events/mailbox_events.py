@@ -13,6 +13,7 @@ from schemas.events.mailbox_commands import (
     MarkAllRead,
     RebuildViews,
 )
+from schemas.ids import DomainId, MailId, MessageId, UserId
 from schemas.mail import Hop, Verdict
 from schemas.mailbox import FolderCounts, Usage
 
@@ -41,7 +42,7 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     With places, keywords and the header in the content it is enough to rebuild the message row.
     """
 
-    mail_id: str
+    mail_id: MailId
     content: Stored
     received_at_ms: int
     verdict: Verdict
@@ -52,7 +53,7 @@ class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """The change of one message."""
 
     change: MessageChangeKind
-    message_id: str
+    message_id: MessageId
     places: dict[str, int] = {}  # folder id -> uid, after the change
     keywords: tuple[str, ...] = ()  # sorted, after the change
     thread_id: str = ""
@@ -77,8 +78,8 @@ class MailboxChanged(
     step with one `seq`, however many messages it changes.
     """
 
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     seq: int  # dense per user, from 1
     command_id: str
     position: Position
@@ -87,7 +88,7 @@ class MailboxChanged(
     folders: tuple[FolderCounts, ...]  # of the changed folders, after the change
     usage: Usage | None = None  # after the change; None in entries of the first version
     at_ms: int
-    not_found: tuple[str, ...] = ()  # message ids of the command that do not exist
+    not_found: tuple[MessageId, ...] = ()  # message ids of the command that do not exist
     origin_id: str = ""  # command_id of a bulk command's first chunk; "" in the first chunk
     follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the next chunk
 
@@ -102,12 +103,12 @@ class CommandAnswered(
 ):
     """The answer to a command that changed nothing, or to a rebuild. It takes no seq."""
 
-    user_id: str
-    domain_id: str
+    user_id: UserId
+    domain_id: DomainId
     command_id: str
     outcome: AnswerOutcome
     detail: str = ""
-    not_found: tuple[str, ...] = ()  # message ids of the command that do not exist
+    not_found: tuple[MessageId, ...] = ()  # message ids of the command that do not exist
     origin_id: str = ""  # command_id of the first chunk or step; "" in the first
 
     @classmethod
@@ -117,7 +118,7 @@ class CommandAnswered(
         outcome: AnswerOutcome,
         detail: str = "",
         *,
-        not_found: tuple[str, ...] = (),
+        not_found: tuple[MessageId, ...] = (),
     ) -> Self:
         """The answer `outcome` to `command`."""
         origin_id = command.origin_id if isinstance(command, FolderCommand | RebuildViews) else ""

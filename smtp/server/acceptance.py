@@ -15,6 +15,7 @@ from mail.errors import Transient
 from mail.ports import ContentStore, Publisher
 from schemas.content import Inline
 from schemas.events.mail import MailReceived
+from schemas.ids import MailId
 from schemas.mail import Envelope, Hop
 from smtp.server import replies
 from smtp.server.config import SmtpConfig
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 class IncomingMail:
     """A mail whose data is being read. Its id is assigned before the first byte."""
 
-    mail_id: str
+    mail_id: MailId
     envelope: Envelope
     started_at_s: float  # Unix time
     started_s: float  # the monotonic clock

@@ -10,6 +10,7 @@ from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import syntax as _untyped_syntax
 
 from mail.ids import new_id
+from schemas.ids import MailId
 from schemas.mail import Envelope, Recipient
 from smtp.server import replies, trace_header
 from smtp.server.acceptance import IncomingMail
@@ -213,7 +214,7 @@ class SmtpSession(SmtpConnection):
             ),
         )
         return IncomingMail(
-            mail_id=new_id(),
+            mail_id=MailId(new_id()),
             envelope=envelope,
             started_at_s=time.time(),
             started_s=time.perf_counter(),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
+from schemas.ids import MailId
 from schemas.mail import Envelope
 
 _NOT_IN_HELO = re.compile(r"[^A-Za-z0-9._:\[\]-]")
@@ -25,7 +26,7 @@ def protocol(*, extended: bool, tls: bool, utf8: bool) -> str:
     return "ESMTP" if extended else "SMTP"
 
 
-def trace_header(envelope: Envelope, *, hostname: str, mail_id: str, at_s: float) -> bytes:
+def trace_header(envelope: Envelope, *, hostname: str, mail_id: MailId, at_s: float) -> bytes:
     """Return-Path and Received, folded. `for` names the recipient of a mail with one recipient.
 
     Paths hold no control characters (the command loop refuses them), so a path cannot end a line. A

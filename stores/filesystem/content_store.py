@@ -27,6 +27,7 @@ from mail.durable_files import sync_folder, write_new_file
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id
 from schemas.content import Stored
+from schemas.ids import MailId
 
 T = TypeVar("T")
 _FOLDER_CHARS = 2
@@ -63,7 +64,7 @@ class FilesystemContentStore:
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
 
-    async def put(self, mail_id: str, content: bytes) -> Stored:
+    async def put(self, mail_id: MailId, content: bytes) -> Stored:
         check_content_id(mail_id)
         return await self._run(functools.partial(self._put, mail_id, content))
 
@@ -77,11 +78,11 @@ class FilesystemContentStore:
             raise ContentMissing(ref)
         return await self._run(functools.partial(self._part, ref, start, size_bytes))
 
-    async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
+    async def walk(self, *, place: str | None, limit: int) -> tuple[list[MailId], str | None]:
         """See ContentSweep.walk. One call reads one folder."""
         return await self._run(functools.partial(self._walk, place or "", limit))
 
-    def _walk(self, place: str, limit: int) -> tuple[list[str], str | None]:
+    def _walk(self, place: str, limit: int) -> tuple[list[MailId], str | None]:
         """A position is FOLDER/NAME, after that file, or FOLDER~, after that folder."""
         name, _, after = place.partition("/")
         folders = sorted(path for path in self._folder.iterdir() if len(path.name) == _FOLDER_CHARS)
@@ -90,17 +91,17 @@ class FilesystemContentStore:
             return [], None
         after = after if folder.name == name else ""
         names = sorted(path.name for path in folder.iterdir() if path.name > after)[:limit]
-        refs = [name for name in names if is_content_id(name)]
+        refs = [MailId(name) for name in names if is_content_id(name)]
         is_last = len(names) < limit
         return refs, folder.name + _BEHIND if is_last else f"{folder.name}/{names[-1]}"
 
     def remove(self, ref: str) -> None:
         """Delete the file, if it exists; blocking, and not synced. Raises OSError."""
-        self._path(ref).unlink(missing_ok=True)
+        self._path(MailId(ref)).unlink(missing_ok=True)
 
     def has(self, ref: str) -> bool:
         """Return whether the file exists; blocking. Raises OSError."""
-        return self._path(ref).is_file()
+        return self._path(MailId(ref)).is_file()
 
     async def missing(self, refs: Iterable[str]) -> list[str]:
         return await self._run(functools.partial(self._missing, tuple(refs)))
@@ -122,7 +123,7 @@ class FilesystemContentStore:
                 if leftover.stat().st_mtime < oldest_s:
                     leftover.unlink()
 
-    def _put(self, mail_id: str, content: bytes) -> Stored:
+    def _put(self, mail_id: MailId, content: bytes) -> Stored:
         """Write the file, unless the id has a content already, which is kept.
 
         The folder is synced in both cases, because an earlier writer may have died before its sync.
@@ -146,7 +147,7 @@ class FilesystemContentStore:
         is not mounted, or if the file cannot be read.
         """
         try:
-            with self._path(ref).open("rb") as file:
+            with self._path(MailId(ref)).open("rb") as file:
                 file.seek(start)
                 return file.read(size_bytes)
         except FileNotFoundError:
@@ -175,7 +176,7 @@ class FilesystemContentStore:
             self._incoming.stat()  # raises if the whole folder is gone
         return missing
 
-    def _path(self, mail_id: str) -> Path:
+    def _path(self, mail_id: MailId) -> Path:
         return self._folder / mail_id.rjust(_FOLDER_CHARS, "0")[-_FOLDER_CHARS:] / mail_id
 
     def _write(self, path: Path, content: bytes) -> None:

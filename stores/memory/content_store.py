@@ -10,6 +10,7 @@ from mail.errors import ContentMissing
 from mail.ids import check_content_id
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Lease, Stored
+from schemas.ids import MailId
 from stores.memory.faults import FaultHook, no_fault, take_step
 
 
@@ -22,7 +23,7 @@ class MemoryContentStore(ContentStore, ContentSweep):
         self._turns: dict[str, int] = {}
         self._leases: dict[str, Lease] = {}
 
-    async def put(self, mail_id: str, content: bytes) -> Stored:
+    async def put(self, mail_id: MailId, content: bytes) -> Stored:
         check_content_id(mail_id)
         await take_step(self.fault, "put")
         kept = self.contents.setdefault(mail_id, bytes(content))
@@ -43,14 +44,14 @@ class MemoryContentStore(ContentStore, ContentSweep):
         await take_step(self.fault, "get")
         return [ref for ref in refs if ref not in self.contents]
 
-    async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
+    async def walk(self, *, place: str | None, limit: int) -> tuple[list[MailId], str | None]:
         await take_step(self.fault, "get")
-        refs = [ref for ref in sorted(self.contents) if ref > (place or "")][:limit]
+        refs = [MailId(ref) for ref in sorted(self.contents) if ref > (place or "")][:limit]
         return refs, refs[-1] if len(refs) == limit else None
 
-    async def loose(self, *, after: str, limit: int) -> list[str]:
+    async def loose(self, *, after: str, limit: int) -> list[MailId]:
         await take_step(self.fault, "get")
-        return [ref for ref in sorted(self._turns) if ref > after][:limit]
+        return [MailId(ref) for ref in sorted(self._turns) if ref > after][:limit]
 
     async def sweep(
         self, *, loose: Sequence[str], held: Sequence[str] = (), turns: int

@@ -10,6 +10,7 @@ from mail.errors import AlreadyExists, NotFound
 from mail.pagination import NEWEST, ListPosition, RowPage, check_limit, row_page
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
 from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
+from schemas.ids import DomainId, UserId
 from stores.memory.faults import FaultHook, no_fault, take_step
 
 T = TypeVar("T")
@@ -48,17 +49,17 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "read")
         return next((known for known in self._domains.values() if known.name == normal), None)
 
-    async def domain_by_id(self, domain_id: str) -> Domain | None:
+    async def domain_by_id(self, domain_id: DomainId) -> Domain | None:
         await take_step(self.fault, "read")
         return self._domains.get(domain_id)
 
-    async def set_catch_all(self, domain_id: str, address: str) -> None:
+    async def set_catch_all(self, domain_id: DomainId, address: str) -> None:
         await self._change_domain(domain_id, catch_all=address)
 
-    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
+    async def set_domain_quota(self, domain_id: DomainId, quota: Quota) -> None:
         await self._change_domain(domain_id, quota=quota)
 
-    async def _change_domain(self, domain_id: str, **fields: Any) -> None:
+    async def _change_domain(self, domain_id: DomainId, **fields: Any) -> None:
         await take_step(self.fault, "write")
         changed = msgspec.structs.replace(self._known_domain(domain_id), **fields)
         self._domains[domain_id] = changed
@@ -73,7 +74,7 @@ class MemoryDirectory(Directory):
         rows = {address: self._users[user_id] for address, user_id in self._ids.items()}
         return _page(rows, cursor, limit)
 
-    async def user(self, user_id: str) -> User | None:
+    async def user(self, user_id: UserId) -> User | None:
         await take_step(self.fault, "read")
         return self._users.get(user_id)
 
@@ -125,20 +126,20 @@ class MemoryDirectory(Directory):
         return sorted(caught + [a.address for a in self._aliases.values() if target in a.targets])
 
     async def set_password(
-        self, user_id: str, password_hash: str, *, keep_session: str | None = None
+        self, user_id: UserId, password_hash: str, *, keep_session: str | None = None
     ) -> None:
         await self._change_user(user_id, password_hash=password_hash)
         self._end_sessions(user_id, but=keep_session)
 
-    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
+    async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
         await self._change_user(user_id, disabled=disabled)
         if disabled:
             self._end_sessions(user_id)
 
-    async def set_user_quota(self, user_id: str, quota: Quota) -> None:
+    async def set_user_quota(self, user_id: UserId, quota: Quota) -> None:
         await self._change_user(user_id, quota=quota)
 
-    async def _change_user(self, user_id: str, **fields: Any) -> None:
+    async def _change_user(self, user_id: UserId, **fields: Any) -> None:
         await take_step(self.fault, "write")
         self._users[user_id] = msgspec.structs.replace(self._known(user_id), **fields)
 
@@ -153,7 +154,7 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "read")
         return self._sessions.get(token_sha256)
 
-    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
+    async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:
         await take_step(self.fault, "read")
         return self._newest_first(user_id)[:limit]
 
@@ -189,12 +190,12 @@ class MemoryDirectory(Directory):
             del self._sign_ins[row.sign_in_id]
 
     async def sign_ins(
-        self, user_id: str, *, limit: int, before: ListPosition = NEWEST
+        self, user_id: UserId, *, limit: int, before: ListPosition = NEWEST
     ) -> list[SignIn]:
         await take_step(self.fault, "read")
         return [row for row in self._sorted(user_id) if _place(row) < before][:limit]
 
-    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
+    async def sign_in_sources(self, user_id: UserId, *, since_ms: int) -> list[tuple[str, str]]:
         await take_step(self.fault, "read")
         rows = (row for row in self._sorted(user_id) if row.at_ms >= since_ms)
         return list({(row.peer, row.device) for row in rows if row.outcome == "success"})
@@ -221,17 +222,17 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "write")
         self._settings.pop(name, None)
 
-    def _sorted(self, user_id: str) -> list[SignIn]:
+    def _sorted(self, user_id: UserId) -> list[SignIn]:
         rows = [row for row in self._sign_ins.values() if row.user_id == user_id]
         return sorted(rows, key=_place, reverse=True)
 
-    def _known(self, user_id: str) -> User:
+    def _known(self, user_id: UserId) -> User:
         try:
             return self._users[user_id]
         except KeyError:
             raise NotFound("there is no such user") from None
 
-    def _known_domain(self, domain_id: str) -> Domain:
+    def _known_domain(self, domain_id: DomainId) -> Domain:
         try:
             return self._domains[domain_id]
         except KeyError:
@@ -248,7 +249,7 @@ class MemoryDirectory(Directory):
         self._users.setdefault(user.user_id, user)
         self._ids[normal] = user.user_id
 
-    def _end_sessions(self, user_id: str, *, but: str | None = None) -> None:
+    def _end_sessions(self, user_id: UserId, *, but: str | None = None) -> None:
         for row in self._newest_first(user_id):
             if row.token_sha256 != but:
                 self._end(row.token_sha256)
@@ -257,7 +258,7 @@ class MemoryDirectory(Directory):
         if self._sessions.pop(token_sha256, None) is not None:
             self._session_ends.append(token_sha256)
 
-    def _newest_first(self, user_id: str) -> list[Session]:
+    def _newest_first(self, user_id: UserId) -> list[Session]:
         found = [row for row in self._sessions.values() if row.user_id == user_id]
         return sorted(found, key=lambda row: (-row.created_at_ms, row.token_sha256))
 

@@ -6,6 +6,7 @@ import msgspec
 
 from mail.ids import message_id as id_of_message
 from mail.ports import Ledger
+from schemas.ids import MailId, MessageId, UserId
 from schemas.ledger import (
     GONE,
     OPEN,
@@ -36,7 +37,7 @@ class MemoryLedger(Ledger):
         await take_step(self.fault, "write")
         new = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
         for mail_id, mail in new.items():
-            states: dict[str, RecipientState] = dict.fromkeys(mail.user_ids, OPEN)
+            states: dict[UserId, RecipientState] = dict.fromkeys(mail.user_ids, OPEN)
             at_ms = mail.accepted_at_ms
             self._entries[mail_id] = LedgerEntry(
                 mail_id=mail_id, accepted_at_ms=at_ms, states=states
@@ -65,7 +66,7 @@ class MemoryLedger(Ledger):
             self._put(msgspec.structs.replace(letter, state=GONE))
         return len(lost)
 
-    async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
+    async def reopen(self, mail_ids: Iterable[MailId], *, at_ms: int) -> None:
         await take_step(self.fault, "write")
         for mail_id in mail_ids:
             self._reopen(mail_id, at_ms)
@@ -77,7 +78,7 @@ class MemoryLedger(Ledger):
         ids += [id_ for at_ms, id_ in times if at_ms > now_ms + horizon_ms]
         return [self._entries[id_] for id_ in ids[:limit]]
 
-    async def record(self, observations: Iterable[Observation]) -> set[str]:
+    async def record(self, observations: Iterable[Observation]) -> set[MailId]:
         await take_step(self.fault, "write")
         recorded = set()
         for observation in observations:
@@ -99,7 +100,7 @@ class MemoryLedger(Ledger):
                 self._headers[mail_id] = observation.message_id_header
         return recorded
 
-    async def get(self, mail_id: str) -> LedgerEntry | None:
+    async def get(self, mail_id: MailId) -> LedgerEntry | None:
         await take_step(self.fault, "read")
         return self._entries.get(mail_id)
 
@@ -111,7 +112,7 @@ class MemoryLedger(Ledger):
         return entries[:limit]
 
     async def list_of_user(
-        self, user_id: str, *, since_ms: int, until_ms: int, limit: int
+        self, user_id: UserId, *, since_ms: int, until_ms: int, limit: int
     ) -> list[LedgerEntry]:
         entries = await self._where(
             lambda e: user_id in e.states and since_ms <= e.accepted_at_ms < until_ms
@@ -122,12 +123,12 @@ class MemoryLedger(Ledger):
         entries = await self._where(lambda e: self._headers[e.mail_id] == message_id_header != "")
         return entries[::-1][:HEADERS_MAX]
 
-    async def by_message(self, message_id: str) -> tuple[str, str] | None:
+    async def by_message(self, message_id: MessageId) -> tuple[MailId, UserId] | None:
         await take_step(self.fault, "read")
         pairs = ((e.mail_id, user_id) for e in self._entries.values() for user_id in e.states)
         return next((pair for pair in pairs if id_of_message(*pair) == message_id), None)
 
-    async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+    async def dead_letters(self, mail_ids: Iterable[MailId]) -> list[DeadLetterState]:
         ids = frozenset(mail_ids)
         await take_step(self.fault, "read")
         return [letter for letter in self._letters.values() if letter.mail_id in ids]
@@ -165,7 +166,7 @@ class MemoryLedger(Ledger):
         self._letters[letter.letter_id] = letter
         self._reopen(letter.mail_id, 0)
 
-    def _reopen(self, mail_id: str, at_ms: int) -> None:
+    def _reopen(self, mail_id: MailId, at_ms: int) -> None:
         if mail_id in self._entries:
             entry = self._entries[mail_id]
             self._entries[mail_id] = msgspec.structs.replace(entry, reopened=entry.reopened + 1)

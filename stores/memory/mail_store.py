@@ -20,6 +20,7 @@ from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import BulkFolderCommand, RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import DomainId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
@@ -31,11 +32,11 @@ class _Mailbox:
     """The mailbox of one user."""
 
     def __init__(self) -> None:
-        self.domain_id = ""
+        self.domain_id = DomainId("")
         self.journal: dict[int, MailboxChanged] = {}  # by seq; entries that are not folded
         self.commands: dict[str, int] = {}
         self.pending: dict[int, Commit] = {}
-        self.messages: dict[str, Message] = {}
+        self.messages: dict[MessageId, Message] = {}
         self.threads: dict[bytes, str] = {}
         self.state = MailboxState()
         self.folded = JournalReplay(MailboxState(), {})
@@ -61,12 +62,12 @@ class MemoryMailStore(MailStore):
         self.fault = fault
         self._mailboxes: dict[str, _Mailbox] = {}
 
-    async def load(self, user_id: str) -> MailboxState:
+    async def load(self, user_id: UserId) -> MailboxState:
         await take_step(self.fault, "read")
         await self._finish(user_id)
         return self._of(user_id).state
 
-    async def state(self, user_id: str) -> MailboxState:
+    async def state(self, user_id: UserId) -> MailboxState:
         await take_step(self.fault, "read")
         return self._of(user_id).state
 
@@ -76,7 +77,7 @@ class MemoryMailStore(MailStore):
         self._journal(commit)
         await self._finish(commit.entry.user_id)
 
-    async def by_command(self, user_id: str, command_id: str) -> MailboxChanged | None:
+    async def by_command(self, user_id: UserId, command_id: str) -> MailboxChanged | None:
         await take_step(self.fault, "read")
         box = self._of(user_id)
         seq = box.commands.get(command_id)
@@ -86,32 +87,36 @@ class MemoryMailStore(MailStore):
             raise JournalTruncated(box.folded.state.seq, box.follow_ups.get(seq))
         return box.journal[seq]
 
-    async def message(self, user_id: str, message_id: str) -> Message | None:
+    async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         await take_step(self.fault, "read")
         return self._of(user_id).messages.get(message_id)
 
-    async def rows(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+    async def rows(
+        self, user_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
         await take_step(self.fault, "read")
         rows = self._of(user_id).messages
         return {id_: rows[id_] for id_ in message_ids if id_ in rows}
 
-    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+    async def messages(
+        self, user_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
         rows = await self.rows(user_id, message_ids)
         return {id_: row for id_, row in rows.items() if not row.destroyed}
 
-    async def by_id(self, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+    async def by_id(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
         check_limit(limit)
         await take_step(self.fault, "read")
         rows = sorted(self._alive(user_id), key=lambda row: row.message_id)
         return [row for row in rows if row.message_id > after_id][:limit]
 
-    async def folders(self, user_id: str) -> tuple[Folder, ...]:
+    async def folders(self, user_id: UserId) -> tuple[Folder, ...]:
         await take_step(self.fault, "read")
         return all_folders(self._of(user_id).state)
 
     async def page(
         self,
-        user_id: str,
+        user_id: UserId,
         folder_id: str | None,
         *,
         wanted: Filter,
@@ -127,7 +132,7 @@ class MemoryMailStore(MailStore):
         return page_of(sorted(rest, key=place_of, reverse=True), limit, *scope)
 
     async def by_uid(
-        self, user_id: str, folder_id: str, *, after_uid: int, limit: int
+        self, user_id: UserId, folder_id: str, *, after_uid: int, limit: int
     ) -> list[Message]:
         check_limit(limit)
         await take_step(self.fault, "read")
@@ -135,12 +140,14 @@ class MemoryMailStore(MailStore):
         return sorted(rows, key=lambda row: row.places[folder_id])[:limit]
 
     async def before_delivery(
-        self, user_id: str, message_id: str, keys: Sequence[bytes]
+        self, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
     ) -> tuple[Message | None, dict[bytes, str]]:
         row, threads = await self.message(user_id, message_id), self._of(user_id).threads
         return row, {key: threads[key] for key in keys if key in threads}
 
-    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+    async def thread(
+        self, user_id: UserId, thread_id: str, *, limit: int, cursor: str | None
+    ) -> Page:
         check_limit(limit)
         after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
         await take_step(self.fault, "read")
@@ -148,38 +155,38 @@ class MemoryMailStore(MailStore):
         rest = [row for row in rows if row.thread_id == thread_id and place_of(row) > after]
         return page_of(rest, limit, user_id, thread_id)
 
-    async def usage(self, user_id: str) -> Usage:
+    async def usage(self, user_id: UserId) -> Usage:
         await take_step(self.fault, "read")
         return self._of(user_id).state.usage
 
-    async def domain_usage(self, domain_id: str) -> Usage:
+    async def domain_usage(self, domain_id: DomainId) -> Usage:
         await take_step(self.fault, "read")
         boxes = self._mailboxes.values()
         usages = [box.state.usage for box in boxes if box.domain_id == domain_id]
         size_bytes = sum(usage.size_bytes for usage in usages)
         return Usage(size_bytes, sum(usage.messages for usage in usages))
 
-    async def journal(self, user_id: str, *, since_seq: int, limit: int) -> list[MailboxChanged]:
+    async def journal(self, user_id: UserId, *, since_seq: int, limit: int) -> list[MailboxChanged]:
         await take_step(self.fault, "read")
         box, after = self._of(user_id), max(since_seq, 0)
         if after < box.folded.state.seq:
             raise JournalTruncated(box.folded.state.seq)
         return [entry for seq, entry in box.journal.items() if seq > after][:limit]
 
-    async def snapshot(self, user_id: str) -> Snapshot:
+    async def snapshot(self, user_id: UserId) -> Snapshot:
         await take_step(self.fault, "read")
         box = self._of(user_id)
         return Snapshot(state=box.folded.state, at_ms=box.folded_at_ms)
 
     async def snapshot_records(
-        self, user_id: str, *, after_id: str, limit: int
+        self, user_id: UserId, *, after_id: str, limit: int
     ) -> list[MessageRecord]:
         check_limit(limit)
         await take_step(self.fault, "read")
         records = self._of(user_id).folded.records
         return [records[id_] for id_ in sorted(records) if id_ > after_id][:limit]
 
-    async def fold(self, user_id: str, *, before_ms: int, to_seq: int) -> int:
+    async def fold(self, user_id: UserId, *, before_ms: int, to_seq: int) -> int:
         await take_step(self.fault, "fold")
         box, folded = self._of(user_id), 0
         if box.rebuild and not box.rebuild.is_finished:
@@ -196,30 +203,32 @@ class MemoryMailStore(MailStore):
             folded += 1
         return folded
 
-    async def check(self, user_id: str) -> ConsistencyReport:
+    async def check(self, user_id: UserId) -> ConsistencyReport:
         await take_step(self.fault, "read")
         await self._finish(user_id)
         return mail_store_check.check(self._of(user_id))
 
-    async def rebuilding(self, user_id: str) -> Rebuild | None:
+    async def rebuilding(self, user_id: UserId) -> Rebuild | None:
         await take_step(self.fault, "read")
         return self._of(user_id).rebuild
 
-    async def rebuild(self, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
+    async def rebuild(
+        self, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]
+    ) -> Rebuild:
         await take_step(self.fault, "state")
         await self._finish(order.user_id)
         return mail_store_check.rebuild(self._of(order.user_id), order, heads)
 
-    async def by_mail(self, mail_id: str) -> list[Message]:
+    async def by_mail(self, mail_id: MailId) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
 
-    async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
+    async def by_mails(self, mail_ids: Iterable[MailId]) -> list[Message]:
         ids = frozenset(mail_ids)
         await take_step(self.fault, "read")
         rows = [row for box in self._mailboxes.values() for row in box.messages.values()]
         return [row for row in rows if row.mail_id in ids]
 
-    def _of(self, user_id: str) -> _Mailbox:
+    def _of(self, user_id: UserId) -> _Mailbox:
         return self._mailboxes.get(user_id) or _Mailbox()
 
     def _journal(self, commit: Commit) -> None:
@@ -235,7 +244,7 @@ class MemoryMailStore(MailStore):
         box.journal[entry.seq] = entry
         box.commands[entry.command_id] = entry.seq
 
-    async def _finish(self, user_id: str) -> None:
+    async def _finish(self, user_id: UserId) -> None:
         """Write rows and state of the pending commits, oldest first."""
         box = self._of(user_id)
         for seq in sorted(box.pending):
@@ -256,9 +265,9 @@ class MemoryMailStore(MailStore):
         if box.state.seq < commit.state.seq:
             box.state = commit.state
 
-    def _listed(self, user_id: str, folder_id: str | None) -> Iterator[Message]:
+    def _listed(self, user_id: UserId, folder_id: str | None) -> Iterator[Message]:
         shown = set(folders_of(self._of(user_id).state, folder_id))
         return (row for row in self._alive(user_id) if shown & row.places.keys())
 
-    def _alive(self, user_id: str) -> Iterator[Message]:
+    def _alive(self, user_id: UserId) -> Iterator[Message]:
         return (row for row in self._of(user_id).messages.values() if not row.destroyed)

@@ -21,6 +21,7 @@ from schemas.consistency import (
 )
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import DomainId, MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import Snapshot
@@ -29,9 +30,9 @@ from schemas.snapshot import Snapshot
 class MemoryMailbox(Protocol):
     """The mailbox of one user."""
 
-    domain_id: str
+    domain_id: DomainId
     journal: dict[int, MailboxChanged]
-    messages: dict[str, Message]
+    messages: dict[MessageId, Message]
     threads: dict[bytes, str]
     state: MailboxState
     folded: JournalReplay
@@ -42,7 +43,7 @@ class MemoryMailbox(Protocol):
 class _Views:
     """The views that follow from the journal, and their differences from the stored views."""
 
-    rows: dict[str, Message] = field(default_factory=dict)
+    rows: dict[MessageId, Message] = field(default_factory=dict)
     threads: dict[bytes, str] = field(default_factory=dict)
     lost: list[ExpectedMessage] = field(default_factory=list)
     differences: list[ViewDifference] = field(default_factory=list)
@@ -53,7 +54,7 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
         history = _history(box)
     except rules.JournalDamaged as error:
         return ConsistencyReport(differences=(rules.journal_difference(error),))
-    views = _expected_views(box, "", history, {})
+    views = _expected_views(box, UserId(""), history, {})
     differences = rules.state_differences(box.state, rules.expected_state(history))
     return ConsistencyReport(
         differences=tuple(sorted({*views.differences, *differences})),
@@ -62,7 +63,9 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
     )
 
 
-def rebuild(box: MemoryMailbox, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
+def rebuild(
+    box: MemoryMailbox, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]
+) -> Rebuild:
     """Rebuild in one step, or in two if header summaries of lost rows are needed."""
     before = box.rebuild
     if before is None or before.rebuild_id != order.rebuild_id:
@@ -75,7 +78,10 @@ def rebuild(box: MemoryMailbox, order: RebuildViews, heads: Mapping[str, HeaderS
 
 
 def _step(
-    box: MemoryMailbox, order: RebuildViews, before: Rebuild, heads: Mapping[str, HeaderSummary]
+    box: MemoryMailbox,
+    order: RebuildViews,
+    before: Rebuild,
+    heads: Mapping[MessageId, HeaderSummary],
 ) -> Rebuild:
     history, mended = _history(box), 0
     after = msgspec.structs.replace(before, step=before.step + 1, lacking=())
@@ -100,7 +106,10 @@ def _history(box: MemoryMailbox) -> JournalReplay:
 
 
 def _expected_views(
-    box: MemoryMailbox, user_id: str, history: JournalReplay, heads: Mapping[str, HeaderSummary]
+    box: MemoryMailbox,
+    user_id: UserId,
+    history: JournalReplay,
+    heads: Mapping[MessageId, HeaderSummary],
 ) -> _Views:
     views = _Views()
     for message_id in box.messages.keys() - history.records.keys():

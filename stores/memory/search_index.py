@@ -10,6 +10,7 @@ from mail.query.matcher import FieldTokens, document_facts, field_tokens, matche
 from mail.query.planner import IndexQuery, node_of
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
+from schemas.ids import MessageId, UserId
 from schemas.search import IndexDocument
 
 
@@ -22,7 +23,7 @@ class MemorySearchIndex:
     def __init__(self) -> None:
         self.down = False
         self.slow_s = 0.0
-        self.lost: set[str] = set()  # unfilled users
+        self.lost: set[UserId] = set()  # unfilled users
         self._documents: dict[tuple[str, str], tuple[IndexDocument, FieldTokens]] = {}
 
     async def add(self, document: IndexDocument) -> None:
@@ -30,13 +31,13 @@ class MemorySearchIndex:
         key = document.user_id, document.message_id
         self._documents[key] = document, field_tokens(document)
 
-    async def remove(self, user_id: str, message_id: str) -> None:
+    async def remove(self, user_id: UserId, message_id: MessageId) -> None:
         self._check()
         self._documents.pop((user_id, message_id), None)
 
     async def find(
         self,
-        user_id: str,
+        user_id: UserId,
         query: IndexQuery,
         *,
         limit: int,
@@ -49,23 +50,24 @@ class MemorySearchIndex:
 
     async def matching(
         self,
-        user_id: str,
+        user_id: UserId,
         query: IndexQuery,
-        message_ids: Sequence[str],
+        message_ids: Sequence[MessageId],
         *,
         budget: TimeBudget | None = None,
-    ) -> set[str]:
+    ) -> set[MessageId]:
         self._check(budget)
-        return {id_ for _, id_ in self._matches(user_id, query)}.intersection(message_ids)
+        matching_ids = {id_ for _, id_ in self._matches(user_id, query)}
+        return {message_id for message_id in message_ids if message_id in matching_ids}
 
     async def count(
-        self, user_id: str, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
+        self, user_id: UserId, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
     ) -> int:
         self._check(budget)
         return min(limit, sum(1 for _ in self._matches(user_id, query)))
 
     async def highlight(
-        self, user_id: str, node: Node, message_ids: Sequence[str]
+        self, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
     ) -> dict[str, HighlightedText]:
         self._check()
         highlighter = Highlighter(node)
@@ -73,28 +75,28 @@ class MemorySearchIndex:
         documents = [self._documents[key][0] for key in keys if key in self._documents]
         return {row.message_id: highlighter.highlight(row.subject, row.body) for row in documents}
 
-    async def indexed(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+    async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
         self._check()
         return {id_ for id_ in message_ids if (user_id, id_) in self._documents}
 
-    async def clear(self, user_id: str) -> None:
+    async def clear(self, user_id: UserId) -> None:
         self._check()
         self.lost.add(user_id)
         for key in [key for key in self._documents if key[0] == user_id]:
             del self._documents[key]
 
-    async def unfilled(self) -> list[str]:
+    async def unfilled(self) -> list[UserId]:
         self._check()
         return sorted(self.lost)
 
-    async def mark_filled(self, user_id: str) -> None:
+    async def mark_filled(self, user_id: UserId) -> None:
         self._check()
         self.lost.discard(user_id)
 
     async def close(self) -> None:
         """Do nothing."""
 
-    def _matches(self, user_id: str, query: IndexQuery) -> Iterable[ListPosition]:
+    def _matches(self, user_id: UserId, query: IndexQuery) -> Iterable[ListPosition]:
         node = node_of(query)
         for document, texts in self._documents.values():
             if document.user_id == user_id and matches(node, texts, document_facts(document)):

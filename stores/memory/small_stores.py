@@ -9,6 +9,7 @@ from mail.pagination import check_limit
 from mail.ports import Holders, Quarantine
 from mail.quarantine_rules import deleted, is_listed, released
 from schemas.holders import Holder
+from schemas.ids import MailId
 from schemas.quarantine import Quarantined
 from stores.memory.faults import FaultHook, no_fault, take_step
 
@@ -24,11 +25,11 @@ class MemoryQuarantine(Quarantine):
         await take_step(self.fault, "put")
         self.rows.setdefault(row.mail_id, row)
 
-    async def get(self, mail_id: str) -> Quarantined | None:
+    async def get(self, mail_id: MailId) -> Quarantined | None:
         await take_step(self.fault, "read")
         return self.rows.get(mail_id)
 
-    async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:
+    async def get_many(self, mail_ids: Iterable[MailId]) -> list[Quarantined]:
         await take_step(self.fault, "read")
         return [self.rows[mail_id] for mail_id in mail_ids if mail_id in self.rows]
 
@@ -41,11 +42,11 @@ class MemoryQuarantine(Quarantine):
         rows = [self.rows[id_] for id_ in ids if is_listed(self.rows[id_], reason)]
         return rows[:limit]
 
-    async def release(self, mail_id: str, *, by: str, at_ms: int) -> None:
+    async def release(self, mail_id: MailId, *, by: str, at_ms: int) -> None:
         await take_step(self.fault, "put")
         self.rows[mail_id] = released(self.rows.get(mail_id), mail_id, by=by, at_ms=at_ms)
 
-    async def mark_published(self, mail_id: str) -> None:
+    async def mark_published(self, mail_id: MailId) -> None:
         await take_step(self.fault, "put")
         if mail_id in self.rows:
             row = self.rows[mail_id]
@@ -55,7 +56,7 @@ class MemoryQuarantine(Quarantine):
         await take_step(self.fault, "read")
         return [row for _, row in sorted(self.rows.items()) if row.unpublished][:limit]
 
-    async def delete(self, mail_id: str, *, by: str, at_ms: int) -> None:
+    async def delete(self, mail_id: MailId, *, by: str, at_ms: int) -> None:
         await take_step(self.fault, "put")
         self.rows[mail_id] = deleted(self.rows.get(mail_id), mail_id, by=by, at_ms=at_ms)
 
@@ -73,11 +74,11 @@ class MemoryHolders(Holders):
         for row in rows:
             self.rows.setdefault((row.mail_id, row.holder), row)
 
-    async def list(self, mail_id: str) -> list[Holder]:
+    async def list(self, mail_id: MailId) -> list[Holder]:
         await take_step(self.fault, "read")
         return [self.rows[key] for key in sorted(self.rows) if key[0] == mail_id]
 
-    async def any_held(self, mail_ids: Sequence[str]) -> set[str]:
+    async def any_held(self, mail_ids: Sequence[MailId]) -> set[str]:
         await take_step(self.fault, "read")
         return {mail_id for mail_id, _ in self.rows} & set(mail_ids)
 
@@ -86,7 +87,7 @@ class MemoryHolders(Holders):
         keys = [key for key in sorted(self.rows) if key[1] == holder and key[0] > after]
         return [self.rows[key] for key in keys[:limit]]
 
-    async def release(self, mail_id: str, holder: str) -> None:
+    async def release(self, mail_id: MailId, holder: str) -> None:
         await self.release_all([(mail_id, holder)])
 
     async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mail.ports import LiveEvents, MailboxStates, Publisher
 from schemas.events.mailbox_events import MailboxEvent
 from schemas.events.unions import Event
+from schemas.ids import UserId
 from schemas.mailbox import MailboxState
 from stores.memory.faults import FaultHook, no_fault, take_step
 
@@ -30,14 +31,14 @@ class MemoryMailboxStates(MailboxStates):
         self.states: dict[str, MailboxState] = {}
         self._proven: set[str] = set()
 
-    def get(self, user_id: str) -> MailboxState | None:
+    def get(self, user_id: UserId) -> MailboxState | None:
         return self.states.get(user_id) if user_id in self._proven else None
 
-    def set(self, user_id: str, state: MailboxState) -> None:
+    def set(self, user_id: UserId, state: MailboxState) -> None:
         self.states[user_id] = state
         self._proven.add(user_id)
 
-    def doubt(self, user_id: str) -> None:
+    def doubt(self, user_id: UserId) -> None:
         self._proven.discard(user_id)
 
     def reassign(self) -> None:
@@ -51,7 +52,7 @@ class MemoryLiveEvents(LiveEvents):
     def __init__(self) -> None:
         self._sinks: dict[str, dict[object, Sink]] = {}
 
-    def subscribe(self, user_id: str, sink: Sink) -> Callable[[], None]:
+    def subscribe(self, user_id: UserId, sink: Sink) -> Callable[[], None]:
         key = object()
         self._sinks.setdefault(user_id, {})[key] = sink
         return lambda: self._leave(user_id, key)
@@ -61,11 +62,11 @@ class MemoryLiveEvents(LiveEvents):
             for sink in tuple(self._sinks.get(event.user_id, {}).values()):
                 sink(event)
 
-    def subscribers(self, user_id: str) -> int:
+    def subscribers(self, user_id: UserId) -> int:
         """Return the number of sinks of the user."""
         return len(self._sinks.get(user_id, {}))
 
-    def _leave(self, user_id: str, key: object) -> None:
+    def _leave(self, user_id: UserId, key: object) -> None:
         sinks = self._sinks.get(user_id, {})
         sinks.pop(key, None)
         if not sinks:

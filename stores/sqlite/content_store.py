@@ -19,6 +19,7 @@ from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Stored
+from schemas.ids import MailId
 from schemas.sqlite.small_stores import CONTENT
 from stores.filesystem.content_store import FilesystemContentStore
 from stores.sqlite import content_sweep
@@ -45,19 +46,19 @@ class SqliteContentConfig:
     sqlite: SqliteConfig = field(default_factory=lambda: SqliteConfig(cache_kib=CACHE_KIB))
 
 
-def _row(connection: Connection, mail_id: str) -> bytes | None:
+def _row(connection: Connection, mail_id: MailId) -> bytes | None:
     row = connection.execute(_FIND, (mail_id,)).fetchone()
     return row[0] if row else None
 
 
-def _page(connection: Connection, after: int, limit: int) -> tuple[list[str], str]:
+def _page(connection: Connection, after: int, limit: int) -> tuple[list[MailId], str | None]:
     """Return mail ids of rows above the key `after`, and the next position of the walk."""
     rows = connection.execute(_PAGE, (after, limit)).fetchall()
     mail_ids = [mail_id for _, mail_id in rows]
     return mail_ids, f"{_ROW}{rows[-1][0]}" if len(rows) == limit else _FILES
 
 
-def _is_row(connection: Connection, mail_id: str) -> bool:
+def _is_row(connection: Connection, mail_id: MailId) -> bool:
     row = connection.execute("SELECT 1 FROM content WHERE mail_id = ?", (mail_id,)).fetchone()
     return row is not None
 
@@ -97,7 +98,7 @@ class SqliteContentStore(ContentStore, ContentSweep):
     end_lease = writes(content_sweep.end_lease)
     leases = reads(content_sweep.leases)
 
-    async def put(self, mail_id: str, content: bytes) -> Stored:
+    async def put(self, mail_id: MailId, content: bytes) -> Stored:
         check_content_id(mail_id)
         if len(content) > self._row_max_bytes:
             kept = await self._existing_row(mail_id)
@@ -110,18 +111,18 @@ class SqliteContentStore(ContentStore, ContentSweep):
     async def get(self, ref: str) -> bytes:
         if not is_content_id(ref):
             raise ContentMissing(ref)
-        content = await self._batched_rows.of(ref)
+        content = await self._batched_rows.of(MailId(ref))
         return await self._files.get(ref) if content is None else content
 
     async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
         if not is_content_id(ref):
             raise ContentMissing(ref)
-        content = await self._batched_rows.of(ref)
+        content = await self._batched_rows.of(MailId(ref))
         if content is not None:
             return content[start : start + size_bytes]
         return await self._files.part(ref, start=start, size_bytes=size_bytes)
 
-    async def walk(self, *, place: str | None, limit: int) -> tuple[list[str], str | None]:
+    async def walk(self, *, place: str | None, limit: int) -> tuple[list[MailId], str | None]:
         """Walk the rows, then the files; a position is "row KEY" or "file FILE_POSITION"."""
         if place is None or place.startswith(_ROW):
             after = int((place or f"{_ROW}-1").removeprefix(_ROW))
@@ -139,10 +140,10 @@ class SqliteContentStore(ContentStore, ContentSweep):
 
     async def missing(self, refs: Iterable[str]) -> list[str]:
         ids = tuple(refs)
-        rows = await self.file.read(lambda c: {ref for ref in ids if _is_row(c, ref)})
+        rows = await self.file.read(lambda c: {ref for ref in ids if _is_row(c, MailId(ref))})
         return await self._files.missing(ref for ref in ids if ref not in rows)
 
-    async def _existing_row(self, mail_id: str) -> bytes | None:
+    async def _existing_row(self, mail_id: MailId) -> bytes | None:
         """Return the content of the row of `mail_id`; None: no row. End the count of that id.
 
         The count ends before a file is written, so that the sweep cannot delete the new file.
@@ -154,7 +155,7 @@ class SqliteContentStore(ContentStore, ContentSweep):
             await self.file.write(lambda c: content_sweep.end_count(c, mail_id))
         return content
 
-    def _put_row(self, connection: Connection, mail_id: str, content: bytes) -> bytes | None:
+    def _put_row(self, connection: Connection, mail_id: MailId, content: bytes) -> bytes | None:
         """Insert the row, or end the count of an existing content; return the row's content.
 
         None: a file has that id. Raises StoreUnavailable.
@@ -178,7 +179,7 @@ class SqliteContentStore(ContentStore, ContentSweep):
         except OSError as error:
             raise StoreUnavailable("content", str(error)) from error
 
-    def _is_file(self, mail_id: str) -> bool:
+    def _is_file(self, mail_id: MailId) -> bool:
         try:
             return self._files.has(mail_id)
         except OSError as error:

@@ -8,6 +8,7 @@ from sqlite3 import Connection
 
 from mail.clock import now_ms
 from schemas.content import Lease
+from schemas.ids import MailId
 
 _COUNT = """INSERT INTO loose VALUES (?, 1) ON CONFLICT DO UPDATE SET turns = turns + 1
     RETURNING turns"""
@@ -29,7 +30,7 @@ def is_counted(connection: Connection, ref: str) -> bool:
     )
 
 
-def loose(connection: Connection, *, after: str, limit: int) -> list[str]:
+def loose(connection: Connection, *, after: str, limit: int) -> list[MailId]:
     return [ref for (ref,) in connection.execute(_LOOSE, (after, limit))]
 
 

@@ -5,6 +5,7 @@ from sqlite3 import Connection
 
 from mail.ports import Holders
 from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
+from schemas.ids import MailId
 from schemas.sqlite.small_stores import HOLDERS
 from stores.sqlite.single_file_store import SingleFileStore, reads
 
@@ -21,11 +22,11 @@ _BY_ANY_NAME = _NAMED.format(holder=":holder")
 _RELEASE = "DELETE FROM holder WHERE mail_id = ? AND holder = ?"
 
 
-def _list(connection: Connection, mail_id: str) -> list[Holder]:
+def _list(connection: Connection, mail_id: MailId) -> list[Holder]:
     return _holders(connection.execute(_OF, (mail_id,)))
 
 
-def _any_held(connection: Connection, mail_ids: Sequence[str]) -> set[str]:
+def _any_held(connection: Connection, mail_ids: Sequence[MailId]) -> set[str]:
     return {mail_id for mail_id in mail_ids if _list(connection, mail_id)}
 
 
@@ -35,7 +36,7 @@ def _held_by(connection: Connection, holder: str, *, after: str, limit: int) -> 
     return _holders(connection.execute(query, values))
 
 
-def _holders(rows: Iterable[tuple[str, str, str]]) -> list[Holder]:
+def _holders(rows: Iterable[tuple[MailId, str, str]]) -> list[Holder]:
     return [Holder(mail_id=mail_id, holder=holder, ref=ref) for mail_id, holder, ref in rows]
 
 
@@ -51,7 +52,7 @@ class SqliteHolders(SingleFileStore, Holders):
         rows = [(row.mail_id, row.holder, row.ref) for row in holders]
         await self.file.write(lambda connection: connection.executemany(_HOLD, rows).rowcount)
 
-    async def release(self, mail_id: str, holder: str) -> None:
+    async def release(self, mail_id: MailId, holder: str) -> None:
         await self.release_all([(mail_id, holder)])
 
     async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from mail.ids import message_id as id_of_message
 from mail.ledger.states import short_hash
 from mail.ports import Ledger
+from schemas.ids import MailId, MessageId, UserId
 from schemas.ledger import (
     GONE,
     OPEN,
@@ -28,7 +29,7 @@ from stores.sqlite.single_file_store import SingleFileStore, reads, writes
 
 HEADERS_MAX = 100
 _encode = msgspec.msgpack.Encoder().encode
-_decode_states = msgspec.msgpack.Decoder(dict[str, RecipientState]).decode
+_decode_states = msgspec.msgpack.Decoder(dict[UserId, RecipientState]).decode
 _decode_letter = msgspec.msgpack.Decoder(DeadLetterState).decode
 
 _ADD = """INSERT OR IGNORE INTO accepted
@@ -112,7 +113,7 @@ def _mark_dead_letters_gone(connection: Connection, *, epoch: str) -> int:
     return len(lost)
 
 
-def _reopen(connection: Connection, mail_ids: Iterable[str], *, at_ms: int) -> None:
+def _reopen(connection: Connection, mail_ids: Iterable[MailId], *, at_ms: int) -> None:
     connection.executemany(_REOPEN, [(at_ms, mail_id) for mail_id in mail_ids])
 
 
@@ -136,7 +137,7 @@ def _record(connection: Connection, observation: Observation) -> int:
     return connection.execute(_RECORD, row).rowcount
 
 
-def _get(connection: Connection, mail_id: str) -> LedgerEntry | None:
+def _get(connection: Connection, mail_id: MailId) -> LedgerEntry | None:
     return next(iter(_entries(connection.execute(_GET, (mail_id,)))), None)
 
 
@@ -153,7 +154,7 @@ def _accepted(
 
 
 def _list_of_user(
-    connection: Connection, user_id: str, *, since_ms: int, until_ms: int, limit: int
+    connection: Connection, user_id: UserId, *, since_ms: int, until_ms: int, limit: int
 ) -> list[LedgerEntry]:
     return _entries(connection.execute(_OF_USER, (user_id, since_ms, until_ms, limit)))
 
@@ -163,12 +164,12 @@ def _list_by_header(connection: Connection, message_id_header: str) -> list[Ledg
     return _entries(connection.execute(_BY_HEADER, key))
 
 
-def _by_message(connection: Connection, message_id: str) -> tuple[str, str] | None:
+def _by_message(connection: Connection, message_id: MessageId) -> tuple[MailId, UserId] | None:
     owners = connection.execute(_BY_MESSAGE, (short_hash(message_id),))
     return next((owner for owner in owners if id_of_message(*owner) == message_id), None)
 
 
-def _dead_letters(connection: Connection, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+def _dead_letters(connection: Connection, mail_ids: Iterable[MailId]) -> list[DeadLetterState]:
     return [
         _decode_letter(blob)
         for mail_id in mail_ids
@@ -198,7 +199,7 @@ def _prune(connection: Connection, *, before_ms: int, limit: int) -> int:
     return len(old)
 
 
-def _entries(rows: Iterable[tuple[str, int, bytes, int | None, int]]) -> list[LedgerEntry]:
+def _entries(rows: Iterable[tuple[MailId, int, bytes, int | None, int]]) -> list[LedgerEntry]:
     return [
         LedgerEntry(
             mail_id=mail_id,
@@ -235,14 +236,14 @@ class SqliteLedger(SingleFileStore, Ledger):
         rows = tuple(letters)
         await self.file.write(lambda c: _record_dead_letters(c, rows))
 
-    async def reopen(self, mail_ids: Iterable[str], *, at_ms: int) -> None:
+    async def reopen(self, mail_ids: Iterable[MailId], *, at_ms: int) -> None:
         ids = tuple(mail_ids)
         await self.file.write(lambda c: _reopen(c, ids, at_ms=at_ms))
 
-    async def record(self, observations: Iterable[Observation]) -> set[str]:
+    async def record(self, observations: Iterable[Observation]) -> set[MailId]:
         rows = tuple(observations)
         return await self.file.write(lambda c: {row.mail_id for row in rows if _record(c, row)})
 
-    async def dead_letters(self, mail_ids: Iterable[str]) -> list[DeadLetterState]:
+    async def dead_letters(self, mail_ids: Iterable[MailId]) -> list[DeadLetterState]:
         ids = tuple(mail_ids)
         return await self.file.read(lambda c: _dead_letters(c, ids))

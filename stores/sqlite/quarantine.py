@@ -9,6 +9,7 @@ import msgspec
 from mail import quarantine_rules as rules
 from mail.pagination import check_limit
 from mail.ports import Quarantine
+from schemas.ids import MailId
 from schemas.quarantine import Quarantined
 from schemas.sqlite.small_stores import QUARANTINE
 from stores.sqlite.single_file_store import SingleFileStore, reads, writes
@@ -29,7 +30,7 @@ def _put(connection: Connection, row: Quarantined) -> None:
     connection.execute(_PUT, (row.mail_id, _encode(row)))
 
 
-def _get(connection: Connection, mail_id: str) -> Quarantined | None:
+def _get(connection: Connection, mail_id: MailId) -> Quarantined | None:
     row = connection.execute(_GET, (mail_id,)).fetchone()
     return _decode(row[0]) if row else None
 
@@ -43,12 +44,12 @@ def _list(
     return list(islice((row for row in rows if rules.is_listed(row, reason)), limit))
 
 
-def _release(connection: Connection, mail_id: str, *, by: str, at_ms: int) -> None:
+def _release(connection: Connection, mail_id: MailId, *, by: str, at_ms: int) -> None:
     row = rules.released(_get(connection, mail_id), mail_id, by=by, at_ms=at_ms)
     _replace(connection, row)
 
 
-def _mark_published(connection: Connection, mail_id: str) -> None:
+def _mark_published(connection: Connection, mail_id: MailId) -> None:
     row = _get(connection, mail_id)
     if row is not None and row.unpublished:
         _replace(connection, msgspec.structs.replace(row, unpublished=False))
@@ -58,7 +59,7 @@ def _list_unpublished(connection: Connection, *, limit: int) -> list[Quarantined
     return [_decode(blob) for (blob,) in connection.execute(_UNPUBLISHED, (limit,))]
 
 
-def _delete(connection: Connection, mail_id: str, *, by: str, at_ms: int) -> None:
+def _delete(connection: Connection, mail_id: MailId, *, by: str, at_ms: int) -> None:
     row = rules.deleted(_get(connection, mail_id), mail_id, by=by, at_ms=at_ms)
     _replace(connection, row)
 
@@ -79,7 +80,7 @@ class SqliteQuarantine(SingleFileStore, Quarantine):
     list_unpublished = reads(_list_unpublished)
     delete = writes(_delete)
 
-    async def get_many(self, mail_ids: Iterable[str]) -> list[Quarantined]:
+    async def get_many(self, mail_ids: Iterable[MailId]) -> list[Quarantined]:
         ids = tuple(mail_ids)
         rows = await self.file.read(lambda connection: [_get(connection, id_) for id_ in ids])
         return [row for row in rows if row is not None]

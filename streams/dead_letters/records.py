@@ -14,6 +14,7 @@ from mail.errors import Undecodable
 from schemas.content import Content, Stored
 from schemas.dead_letters import DeadLetter
 from schemas.events.mailbox_commands import Deliver, FoldJournal, RebuildViews
+from schemas.ids import MailId, UserId
 from schemas.ledger import DISCARDED, PARKED, REDRIVEN, DeadLetterState
 from streams.codec import decode_of
 from streams.dead_letters import headers
@@ -69,8 +70,8 @@ class DeadLetterFilter:
 class _EventIds(msgspec.Struct):
     """The fields of any event that identify a mail."""
 
-    mail_id: str = ""
-    user_id: str = ""
+    mail_id: MailId = MailId("")
+    user_id: UserId = UserId("")
     content: Content | None = None
 
 
@@ -160,8 +161,8 @@ def ledger_state(record: Any) -> DeadLetterState | None:
         letter_id=id_of(record),
         state=PARKED,
         at_ms=record.timestamp,
-        mail_id=mail_id,
-        user_id=user_id,
+        mail_id=MailId(mail_id),
+        user_id=UserId(user_id),
         ref=ref,
     )
 

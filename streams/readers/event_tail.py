@@ -20,6 +20,7 @@ from aiokafka.client import AIOKafkaClient
 from mail.errors import Undecodable
 from mail.ports import LiveEvents
 from schemas.events.mailbox_events import MailboxEvent
+from schemas.ids import UserId
 from streams.codec import decode
 from streams.config import Bootstrap
 from streams.log_client import close_consumer
@@ -79,7 +80,7 @@ class EventTail(LiveEvents):
         """Stop listening; `start` continues at the same position."""
         await self._reader.stop()
 
-    def subscribe(self, user_id: str, sink: EventSink) -> Callable[[], None]:
+    def subscribe(self, user_id: UserId, sink: EventSink) -> Callable[[], None]:
         """Call `sink` for each event of the user; return the function that ends the subscription.
 
         A sink that raises is unsubscribed.
@@ -88,7 +89,7 @@ class EventTail(LiveEvents):
         self._sinks.setdefault(user_id, {})[token] = sink
         return lambda: self._unsubscribe(user_id, token)
 
-    def _unsubscribe(self, user_id: str, token: object) -> None:
+    def _unsubscribe(self, user_id: UserId, token: object) -> None:
         sinks = self._sinks.get(user_id, {})
         sinks.pop(token, None)
         if not sinks:
@@ -175,7 +176,7 @@ class EventTail(LiveEvents):
 
         The key is the user id, so only events of subscribed users are decoded.
         """
-        user_id = (record.key or b"").decode("utf-8", "replace")
+        user_id = UserId((record.key or b"").decode("utf-8", "replace"))
         sinks = self._sinks.get(user_id)
         if not sinks:
             return
@@ -189,7 +190,7 @@ class EventTail(LiveEvents):
                 log.exception("a subscriber of user %s failed and is unsubscribed", user_id)
                 self._unsubscribe(user_id, token)
 
-    def _decoded(self, record: Any, user_id: str) -> MailboxEvent | None:
+    def _decoded(self, record: Any, user_id: UserId) -> MailboxEvent | None:
         try:
             event = decode(MAILBOX_EVENTS, record.offset, record.value)
         except Undecodable as error:

@@ -19,6 +19,7 @@ from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable
 from mail.ports import DeadLetters, InFlightMails
+from schemas.ids import MailId
 from schemas.ledger import DeadLetterState
 from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
 from streams.dead_letters.records import ids_in, ledger_state
@@ -33,7 +34,7 @@ _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
 class _Search:
     """The state of one search; a record that was read is not read again."""
 
-    mail_ids: frozenset[str]
+    mail_ids: frozenset[MailId]
     users: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by mail
     topics: list[str] = field(default_factory=lambda: list(_SEARCHED))  # the first one is current
     spans: Spans | None = None  # what is left of the current topic; None: not begun
@@ -56,7 +57,7 @@ class LogInFlightMails(InFlightMails):
         self._client = client
         self._search: _Search | None = None
 
-    async def waiting(self, mail_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    async def waiting(self, mail_ids: Collection[MailId]) -> dict[str, frozenset[str]]:
         ids = frozenset(mail_ids)
         if self._search is None or self._search.mail_ids != ids:
             self._search = _Search(ids)

@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 from mail.errors import Refused, Undecodable
 from mail.ids import time_ms
 from schemas.events.unions import Event
+from schemas.ids import MailId
 from streams.codec import decode
 from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
 from streams.dead_letters import headers
@@ -55,7 +56,7 @@ class LocatedRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find_in_flight(
-    bootstrap: Bootstrap, mail_id: str, config: MailFinderConfig | None = None
+    bootstrap: Bootstrap, mail_id: MailId, config: MailFinderConfig | None = None
 ) -> list[LocatedRecord]:
     """Return the records that name the mail: unconsumed records first, latest topic first.
 
@@ -69,7 +70,7 @@ async def find_in_flight(
         return await _MailSearch(client, mail_id, config).run(since_ms)
 
 
-def _since_ms(mail_id: str, margin_ms: int) -> int:
+def _since_ms(mail_id: MailId, margin_ms: int) -> int:
     try:
         version = uuid.UUID(mail_id).version
     except ValueError:
@@ -80,7 +81,7 @@ def _since_ms(mail_id: str, margin_ms: int) -> int:
 class _MailSearch:
     """The state of one search."""
 
-    def __init__(self, client: LogClient, mail_id: str, config: MailFinderConfig) -> None:
+    def __init__(self, client: LogClient, mail_id: MailId, config: MailFinderConfig) -> None:
         self._client = client
         self._needle = mail_id.encode()  # the encoded event contains its ids as plain bytes
         self._config = config

@@ -11,6 +11,7 @@ import faust
 import msgspec
 
 from mail.ports import MailboxStates
+from schemas.ids import UserId
 from schemas.mailbox import MailboxState
 
 UNREAD_CHANGELOG = "mailbox-unread-changelog"
@@ -47,19 +48,19 @@ class MailboxStatesTable(MailboxStates):
             ),
         )
 
-    def get(self, user_id: str) -> MailboxState | None:
+    def get(self, user_id: UserId) -> MailboxState | None:
         if user_id not in self._proven:
             return None
         raw = self._table.get(user_id.encode())
         return None if raw is None else self._decode(raw)
 
-    def set(self, user_id: str, state: MailboxState) -> None:
+    def set(self, user_id: UserId, state: MailboxState) -> None:
         # Faust takes the partition from the stream's current event. A handler's task finds it in
         # the context of its own event's arrival (streams/worker/in_flight_window.py).
         self._table[user_id.encode()] = self._encode(state)
         self._proven.add(user_id)
 
-    def doubt(self, user_id: str) -> None:
+    def doubt(self, user_id: UserId) -> None:
         self._proven.discard(user_id)
 
     def doubt_all(self) -> None:

@@ -10,6 +10,7 @@ from mail.addresses import normal_address
 from mail.errors import AlreadyExists, NotFound
 from mail.pagination import RowPage, row_page
 from schemas.directory import Domain, Quota, User
+from schemas.ids import DomainId, UserId
 
 _DOMAIN = (
     "SELECT domain_id, name, created_at_ms, catch_all, quota_bytes, quota_messages FROM domain"
@@ -68,8 +69,8 @@ def users_page(connection: Connection, cursor: str | None, limit: int) -> RowPag
 
 
 def _user(  # noqa: PLR0913, PLR0917  a row's columns, in the order of the query
-    user_id: str,
-    domain_id: str,
+    user_id: UserId,
+    domain_id: DomainId,
     address: str,
     disabled: int,
     created_at_ms: int,

@@ -6,6 +6,7 @@ from mail.errors import NotFound
 from mail.pagination import ListPosition
 from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT
 from schemas.directory import Session, SignIn
+from schemas.ids import UserId
 
 _SESSION = (
     "SELECT token_sha256, user_id, expires_at_ms, created_at_ms, used_at_ms, user_agent, peer"
@@ -52,7 +53,7 @@ def session(connection: Connection, token_sha256: str) -> Session | None:
     return _session(*found) if found else None
 
 
-def sessions(connection: Connection, user_id: str, limit: int) -> list[Session]:
+def sessions(connection: Connection, user_id: UserId, limit: int) -> list[Session]:
     order = "user_id = ? ORDER BY created_at_ms DESC, token_sha256 LIMIT ?"
     return [_session(*row) for row in connection.execute(_SESSION + order, (user_id, limit))]
 
@@ -62,7 +63,7 @@ def use_session(connection: Connection, token_sha256: str, at_ms: int) -> None:
     connection.execute(statement, (at_ms, token_sha256))
 
 
-def end_sessions(connection: Connection, user_id: str, *, but: str | None = None) -> None:
+def end_sessions(connection: Connection, user_id: UserId, *, but: str | None = None) -> None:
     statement = "DELETE FROM session WHERE user_id = ? AND token_sha256 IS NOT ?"
     connection.execute(statement, (user_id, but))
 
@@ -91,7 +92,7 @@ def put_sign_in(connection: Connection, row: SignIn) -> None:
 
 
 def sign_ins(
-    connection: Connection, user_id: str, before: ListPosition, limit: int
+    connection: Connection, user_id: UserId, before: ListPosition, limit: int
 ) -> list[SignIn]:
     found = connection.execute(_SIGN_INS, (user_id, *before, limit))
     return [
@@ -103,12 +104,12 @@ def sign_ins(
     ]  # fmt: skip
 
 
-def sources(connection: Connection, user_id: str, since_ms: int) -> list[tuple[str, str]]:
+def sources(connection: Connection, user_id: UserId, since_ms: int) -> list[tuple[str, str]]:
     return [(peer, device) for peer, device in connection.execute(_SOURCES, (user_id, since_ms))]
 
 
 def _session(
-    token_sha256: str, user_id: str, expires_at_ms: int, created_at_ms: int, used_at_ms: int,
+    token_sha256: str, user_id: UserId, expires_at_ms: int, created_at_ms: int, used_at_ms: int,
     user_agent: str, peer: str,
 ) -> Session:  # fmt: skip
     return Session(

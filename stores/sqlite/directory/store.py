@@ -12,6 +12,7 @@ from mail.addresses import normal_address, normal_domain
 from mail.pagination import NEWEST, ListPosition, RowPage, check_limit
 from mail.ports import Directory
 from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
+from schemas.ids import DomainId, UserId
 from schemas.sqlite.directory import DIRECTORY
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.directory import accounts as rows
@@ -53,21 +54,21 @@ class SqliteDirectory(Directory):
         found = await self._file.read(lambda c: rows.domains(c, rows.DOMAIN_BY_NAME, normal))
         return found[0] if found else None
 
-    async def domain_by_id(self, domain_id: str) -> Domain | None:
+    async def domain_by_id(self, domain_id: DomainId) -> Domain | None:
         found = await self._file.read(lambda c: rows.domains(c, rows.DOMAIN_BY_ID, domain_id))
         return found[0] if found else None
 
-    async def set_catch_all(self, domain_id: str, address: str) -> None:
+    async def set_catch_all(self, domain_id: DomainId, address: str) -> None:
         await self._file.write(lambda c: rows.change(c, rows.SET_CATCH_ALL, (address, domain_id)))
 
-    async def set_domain_quota(self, domain_id: str, quota: Quota) -> None:
+    async def set_domain_quota(self, domain_id: DomainId, quota: Quota) -> None:
         row = (quota.size_bytes, quota.messages, domain_id)
         await self._file.write(lambda c: rows.change(c, rows.SET_DOMAIN_QUOTA, row))
 
     async def add_user(self, user: User) -> None:
         await self._file.write(rows.adding(user))
 
-    async def set_user_quota(self, user_id: str, quota: Quota) -> None:
+    async def set_user_quota(self, user_id: UserId, quota: Quota) -> None:
         row = (quota.size_bytes, quota.messages, user_id)
         await self._file.write(lambda c: rows.change(c, rows.SET_USER_QUOTA, row))
 
@@ -75,7 +76,7 @@ class SqliteDirectory(Directory):
         check_limit(limit)
         return await self._file.read(lambda c: rows.users_page(c, cursor, limit))
 
-    async def user(self, user_id: str) -> User | None:
+    async def user(self, user_id: UserId) -> User | None:
         found = await self._file.read(lambda c: rows.users(c, rows.USER_BY_ID, user_id))
         return found[0] if found else None
 
@@ -104,7 +105,7 @@ class SqliteDirectory(Directory):
         return await self._file.read(lambda c: aliases.addresses_leading_to(c, target))
 
     async def set_password(
-        self, user_id: str, password_hash: str, *, keep_session: str | None = None
+        self, user_id: UserId, password_hash: str, *, keep_session: str | None = None
     ) -> None:
         def work(connection: Connection) -> None:
             rows.change(connection, rows.SET_HASH, (password_hash, user_id))
@@ -112,7 +113,7 @@ class SqliteDirectory(Directory):
 
         await self._file.write(work)
 
-    async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
+    async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
         def work(connection: Connection) -> None:
             rows.change(connection, rows.SET_DISABLED, (int(disabled), user_id))
             if disabled:
@@ -126,7 +127,7 @@ class SqliteDirectory(Directory):
     async def session(self, token_sha256: str) -> Session | None:
         return await self._file.read(lambda c: signing.session(c, token_sha256))
 
-    async def sessions(self, user_id: str, *, limit: int) -> list[Session]:
+    async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:
         return await self._file.read(lambda c: signing.sessions(c, user_id, limit))
 
     async def use_session(self, token_sha256: str, *, at_ms: int) -> None:
@@ -146,11 +147,11 @@ class SqliteDirectory(Directory):
         await self._file.write(lambda c: signing.put_sign_in(c, sign_in))
 
     async def sign_ins(
-        self, user_id: str, *, limit: int, before: ListPosition = NEWEST
+        self, user_id: UserId, *, limit: int, before: ListPosition = NEWEST
     ) -> list[SignIn]:
         return await self._file.read(lambda c: signing.sign_ins(c, user_id, before, limit))
 
-    async def sign_in_sources(self, user_id: str, *, since_ms: int) -> list[tuple[str, str]]:
+    async def sign_in_sources(self, user_id: UserId, *, since_ms: int) -> list[tuple[str, str]]:
         return await self._file.read(lambda c: signing.sources(c, user_id, since_ms))
 
     async def prune_sign_ins(self, *, before_ms: int) -> int:

@@ -17,6 +17,7 @@ from mail.mailbox.counts import Recount
 from mail.mailbox.threads import thread_keys
 from schemas.consistency import COUNTS, LISTS, THREADS, ExpectedMessage, ViewDifference
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord
@@ -40,7 +41,7 @@ class CheckStep:
     """
 
     connection: Connection
-    user_id: str
+    user_id: UserId
     mailbox: journal_and_rows.MailboxHeader
     parts: tuple[str, ...]
     repair: bool
@@ -48,7 +49,9 @@ class CheckStep:
     state: MailboxState  # after the journal's entries up to state.seq
     recount: Recount
     after: tuple[Any, ...] = ()  # position of the last row that the phase has read
-    heads: Mapping[str, HeaderSummary] = field(default_factory=dict)  # of messages without a row
+    heads: Mapping[MessageId, HeaderSummary] = field(
+        default_factory=dict
+    )  # of messages without a row
     lacking: tuple[ExpectedMessage, ...] = ()
     differences: list[ViewDifference] = field(default_factory=list)
     without_row: list[ExpectedMessage] = field(default_factory=list)
@@ -132,7 +135,7 @@ def message_rows(step: CheckStep) -> bool:
     limit, (after_id,) = step.rows_left, step.after or ("",)
     found = REBUILD_RECORDS.after(step.connection, step.mailbox.key, after_id, limit)
     records = {record.message_id: record for record in found}
-    stored: dict[str, _StoredRow] = {
+    stored: dict[MessageId, _StoredRow] = {
         message_id: (key, mail_id, blob)
         for message_id, key, mail_id, blob in step.connection.execute(
             _ROWS, (step.mailbox.key, after_id, limit)
@@ -196,7 +199,7 @@ def bindings(step: CheckStep) -> bool:
     return len(found) < limit
 
 
-def read_state(connection: Connection, user_id: str) -> MailboxState | None:
+def read_state(connection: Connection, user_id: UserId) -> MailboxState | None:
     """Return the state; None: it cannot be read."""
     return _readable(lambda id_: journal_and_rows.state(connection, id_), user_id)
 
@@ -224,7 +227,7 @@ def _command(step: CheckStep, entry: MailboxChanged) -> None:
 
 
 def _message(
-    step: CheckStep, message_id: str, record: MessageRecord | None, stored: _StoredRow | None
+    step: CheckStep, message_id: MessageId, record: MessageRecord | None, stored: _StoredRow | None
 ) -> bool:
     """Compare one message row. False: the head of a lost row is needed first."""
     row = _read(message_id, stored) if stored else None
@@ -307,7 +310,7 @@ def _owner(step: CheckStep, message_key: int) -> tuple[str, Message | None]:
     return message_id, rules.expected_row(record, row) if record and row else None
 
 
-def _read(message_id: str, stored: _StoredRow) -> Message | None:
+def _read(message_id: MessageId, stored: _StoredRow) -> Message | None:
     """Decode the row. None: it cannot be read, or its ids differ from its columns."""
     _, mail_id, blob = stored
     row = _readable(journal_and_rows.decode_message, blob)

@@ -12,6 +12,7 @@ from mail.mailbox.consistency_check import JournalDamaged
 from mail.mailbox.journal_replay import records_after, state_after, usage_after
 from mail.pagination import check_limit
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import MessageId, UserId
 from schemas.mailbox import MailboxState
 from schemas.snapshot import MessageRecord, Snapshot
 from stores.sqlite.mail_store import journal_and_rows
@@ -23,7 +24,7 @@ SNAPSHOT_RECORDS = RecordTable("snapshot_record")
 _snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 
 
-def fold(connection: Connection, user_id: str, *, before_ms: int, to_seq: int) -> int:
+def fold(connection: Connection, user_id: UserId, *, before_ms: int, to_seq: int) -> int:
     """Return the number of folded entries; 0 during a rebuild. Raises JournalDamaged."""
     mailbox = journal_and_rows.header_of(connection, user_id)
     if is_rebuilding(connection, mailbox.key):
@@ -41,7 +42,7 @@ def fold(connection: Connection, user_id: str, *, before_ms: int, to_seq: int) -
     return len(due)
 
 
-def snapshot(connection: Connection, user_id: str) -> Snapshot:
+def snapshot(connection: Connection, user_id: UserId) -> Snapshot:
     row = connection.execute(
         "SELECT snapshot FROM mailbox JOIN snapshot USING (mailbox_key) WHERE user_id = ?",
         (user_id,),
@@ -50,7 +51,7 @@ def snapshot(connection: Connection, user_id: str) -> Snapshot:
 
 
 def records(
-    connection: Connection, user_id: str, *, after_id: str, limit: int
+    connection: Connection, user_id: UserId, *, after_id: str, limit: int
 ) -> list[MessageRecord]:
     """Return the snapshot's records with a message id above `after_id`, in the order of the ids."""
     check_limit(limit)
@@ -64,7 +65,7 @@ def apply(
     key: int,
     before: MailboxState,
     entry: MailboxChanged,
-) -> tuple[MailboxState, dict[str, MessageRecord]]:
+) -> tuple[MailboxState, dict[MessageId, MessageRecord]]:
     """Write the records of `entry` to `table`; return the state after it and the records before it.
 
     Raises ValueError, KeyError: the entry does not follow `before`.

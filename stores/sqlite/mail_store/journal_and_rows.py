@@ -18,6 +18,7 @@ from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1, current
 from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import DomainId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
 from stores.sqlite.mail_store import lists, threads
@@ -54,7 +55,7 @@ def decode_entry(blob: bytes) -> MailboxChanged:
     return entry
 
 
-def header_of(connection: Connection, user_id: str) -> MailboxHeader:
+def header_of(connection: Connection, user_id: UserId) -> MailboxHeader:
     row = connection.execute(
         "SELECT mailbox_key, seq, folded_seq FROM mailbox WHERE user_id = ?",
         (user_id,),
@@ -62,12 +63,12 @@ def header_of(connection: Connection, user_id: str) -> MailboxHeader:
     return MailboxHeader(*row) if row else MailboxHeader()
 
 
-def state(connection: Connection, user_id: str) -> MailboxState:
+def state(connection: Connection, user_id: UserId) -> MailboxState:
     row = connection.execute("SELECT state FROM mailbox WHERE user_id = ?", (user_id,)).fetchone()
     return decode_state(row[0]) if row else MailboxState()
 
 
-def by_command(connection: Connection, user_id: str, command_id: str) -> MailboxChanged | None:
+def by_command(connection: Connection, user_id: UserId, command_id: str) -> MailboxChanged | None:
     """Return the command's entry. Raises JournalTruncated, with the follow-up: it is folded."""
     row = connection.execute(
         "SELECT mailbox_key, command.seq, folded_seq, follow_up"
@@ -85,7 +86,7 @@ def by_command(connection: Connection, user_id: str, command_id: str) -> Mailbox
 
 
 def journal(
-    connection: Connection, user_id: str, *, since_seq: int, limit: int
+    connection: Connection, user_id: UserId, *, since_seq: int, limit: int
 ) -> list[MailboxChanged]:
     """Return the entries after `since_seq`. Raises JournalTruncated: some of them are folded."""
     mailbox = header_of(connection, user_id)
@@ -106,7 +107,7 @@ def entries(
     return [decode_entry(blob) for (blob,) in rows]
 
 
-def message(connection: Connection, user_id: str, message_id: str) -> Message | None:
+def message(connection: Connection, user_id: UserId, message_id: MessageId) -> Message | None:
     row = connection.execute(
         "SELECT message FROM mailbox JOIN message USING (mailbox_key)"
         " WHERE user_id = ? AND message_id = ?",
@@ -116,14 +117,14 @@ def message(connection: Connection, user_id: str, message_id: str) -> Message | 
 
 
 def messages(
-    connection: Connection, user_id: str, message_ids: Sequence[str]
-) -> dict[str, Message]:
+    connection: Connection, user_id: UserId, message_ids: Sequence[MessageId]
+) -> dict[MessageId, Message]:
     """The rows with these ids, tombstones included."""
     rows = (message(connection, user_id, message_id) for message_id in message_ids)
     return {row.message_id: row for row in rows if row is not None}
 
 
-def by_id(connection: Connection, user_id: str, *, after_id: str, limit: int) -> list[Message]:
+def by_id(connection: Connection, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
     """Skips tombstones, without a limit on how many it reads."""
     check_limit(limit)
     blobs = connection.execute(
@@ -134,7 +135,7 @@ def by_id(connection: Connection, user_id: str, *, after_id: str, limit: int) ->
     return list(islice(alive, limit))
 
 
-def by_mails(connection: Connection, mail_ids: Iterable[str]) -> list[Message]:
+def by_mails(connection: Connection, mail_ids: Iterable[MailId]) -> list[Message]:
     return [
         decode_message(blob)
         for mail_id in mail_ids
@@ -142,11 +143,11 @@ def by_mails(connection: Connection, mail_ids: Iterable[str]) -> list[Message]:
     ]
 
 
-def usage(connection: Connection, user_id: str) -> Usage:
+def usage(connection: Connection, user_id: UserId) -> Usage:
     return Usage(*connection.execute(_USAGE + "user_id = ?", (user_id,)).fetchone())
 
 
-def domain_usage(connection: Connection, domain_id: str) -> Usage:
+def domain_usage(connection: Connection, domain_id: DomainId) -> Usage:
     return Usage(*connection.execute(_USAGE + "domain_id = ?", (domain_id,)).fetchone())
 
 

@@ -12,6 +12,7 @@ from mail.mailbox import consistency_check as rules
 from mail.mailbox.counts import Recount
 from schemas.consistency import COUNTS, LISTS, ConsistencyReport, ExpectedMessage, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
+from schemas.ids import MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState
 from stores.sqlite.mail_store import consistency_check as checks
@@ -46,7 +47,7 @@ _PHASES: dict[str, tuple[str, _Phase]] = {  # in order; the part that needs the 
 _COMPARING = ("counts", "rows", "place", "uid", "member", "threads")
 
 
-def check(connection: Connection, user_id: str) -> ConsistencyReport:
+def check(connection: Connection, user_id: UserId) -> ConsistencyReport:
     """Return every difference of one mailbox, as of the snapshot that `connection` reads."""
     mailbox = journal_and_rows.header_of(connection, user_id)
     if not mailbox.key:
@@ -77,7 +78,10 @@ def check(connection: Connection, user_id: str) -> ConsistencyReport:
 
 
 def rebuild(
-    connection: Connection, order: RebuildViews, heads: Mapping[str, HeaderSummary], step_max: int
+    connection: Connection,
+    order: RebuildViews,
+    heads: Mapping[MessageId, HeaderSummary],
+    step_max: int,
 ) -> Rebuild:
     """Run the step of `order`; return the progress, unchanged if that step is not the next step.
 

@@ -11,6 +11,7 @@ import msgspec
 
 from mail.mailbox.threads import thread_keys
 from schemas.consistency import Rebuild
+from schemas.ids import MessageId
 from schemas.mailbox import Message
 from schemas.snapshot import MessageRecord
 from schemas.sqlite.mail_store import SCRATCH
@@ -38,7 +39,7 @@ class RecordTable:
 
     name: str
 
-    def get(self, connection: Connection, key: int, message_id: str) -> MessageRecord | None:
+    def get(self, connection: Connection, key: int, message_id: MessageId) -> MessageRecord | None:
         query = f"SELECT record FROM {self.name} WHERE mailbox_key = ? AND message_id = ?"  # noqa: S608
         row = connection.execute(query, (key, message_id)).fetchone()
         return _record(row[0]) if row else None

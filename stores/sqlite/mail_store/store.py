@@ -17,6 +17,7 @@ from mail.pagination import OLDEST, check_limit, decode_cursor, encode_cursor, l
 from mail.ports import MailStore
 from schemas.consistency import Rebuild
 from schemas.events.mailbox_commands import RebuildViews
+from schemas.ids import MailId, MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, Message, Page
 from schemas.sqlite.mail_store import MAIL
@@ -36,36 +37,36 @@ MIGRATIONS = (
 )
 
 
-def _message(connection: Connection, key: tuple[str, str]) -> Message | None:
+def _message(connection: Connection, key: tuple[UserId, MessageId]) -> Message | None:
     return journal_and_rows.message(connection, *key)
 
 
 def _before_delivery(
-    connection: Connection, user_id: str, message_id: str, keys: Sequence[bytes]
+    connection: Connection, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
 ) -> tuple[Message | None, dict[bytes, str]]:
     row = journal_and_rows.message(connection, user_id, message_id)
     return row, threads.threads_of(connection, _key_of(connection, user_id), keys)
 
 
 def _by_uid(
-    connection: Connection, user_id: str, folder_id: str, *, after_uid: int, limit: int
+    connection: Connection, user_id: UserId, folder_id: str, *, after_uid: int, limit: int
 ) -> list[Message]:
     check_limit(limit)
     return lists.by_uid(connection, _key_of(connection, user_id), folder_id, after_uid, limit)
 
 
 def _list_rows(
-    connection: Connection, user_id: str, folder_id: str | None, part: lists.ListPart
+    connection: Connection, user_id: UserId, folder_id: str | None, part: lists.ListPart
 ) -> lists.ListRows:
     folder_ids = folders_of(journal_and_rows.state(connection, user_id), folder_id)
     return lists.page(connection, _key_of(connection, user_id), folder_ids, part)
 
 
-def _rebuilding(connection: Connection, user_id: str) -> Rebuild | None:
+def _rebuilding(connection: Connection, user_id: UserId) -> Rebuild | None:
     return rebuild_tables.progress(connection, _key_of(connection, user_id))
 
 
-def _key_of(connection: Connection, user_id: str) -> int:
+def _key_of(connection: Connection, user_id: UserId) -> int:
     return journal_and_rows.header_of(connection, user_id).key
 
 
@@ -114,19 +115,21 @@ class SqliteMailStore(SingleFileStore, MailStore):
     check = reads(mailbox_rebuild.check)
     rebuilding = reads(_rebuilding)
 
-    async def message(self, user_id: str, message_id: str) -> Message | None:
+    async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         return await self._batched_messages.of((user_id, message_id))
 
-    async def messages(self, user_id: str, message_ids: Sequence[str]) -> dict[str, Message]:
+    async def messages(
+        self, user_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
         rows = await self.rows(user_id, message_ids)
         return {message_id: row for message_id, row in rows.items() if not row.destroyed}
 
-    async def folders(self, user_id: str) -> tuple[Folder, ...]:
+    async def folders(self, user_id: UserId) -> tuple[Folder, ...]:
         return all_folders(await self.state(user_id))
 
     async def page(
         self,
-        user_id: str,
+        user_id: UserId,
         folder_id: str | None,
         *,
         wanted: Filter,
@@ -142,7 +145,9 @@ class SqliteMailStore(SingleFileStore, MailStore):
         next_cursor = None if next_position is None else encode_cursor(next_position, *scope)
         return Page(part_rows.rows, next_cursor)
 
-    async def thread(self, user_id: str, thread_id: str, *, limit: int, cursor: str | None) -> Page:
+    async def thread(
+        self, user_id: UserId, thread_id: str, *, limit: int, cursor: str | None
+    ) -> Page:
         check_limit(limit)
         after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
         rows = await self.file.read(
@@ -150,13 +155,15 @@ class SqliteMailStore(SingleFileStore, MailStore):
         )
         return page_of(rows, limit, user_id, thread_id)
 
-    async def rebuild(self, order: RebuildViews, heads: Mapping[str, HeaderSummary]) -> Rebuild:
+    async def rebuild(
+        self, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]
+    ) -> Rebuild:
         step_max = self._step_max
         return await self.file.write(lambda c: mailbox_rebuild.rebuild(c, order, heads, step_max))
 
-    async def by_mail(self, mail_id: str) -> list[Message]:
+    async def by_mail(self, mail_id: MailId) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)
 
-    async def by_mails(self, mail_ids: Iterable[str]) -> list[Message]:
+    async def by_mails(self, mail_ids: Iterable[MailId]) -> list[Message]:
         ids = tuple(mail_ids)
         return await self.file.read(lambda c: journal_and_rows.by_mails(c, ids))

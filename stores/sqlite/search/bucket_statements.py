@@ -19,6 +19,7 @@ from mail.query.highlighter import HighlightedText, Highlighter
 from mail.query.planner import IndexQuery
 from mail.query.tokenizer import TEXT_MAX_CHARS
 from mail.query.tree import SEARCHED_FIELDS, Node
+from schemas.ids import MessageId, UserId
 from schemas.search import IndexDocument
 from stores.sqlite.search.fts5_query import COLUMNS, columns, expression
 from stores.sqlite.search.time_limit import is_interrupt
@@ -59,8 +60,8 @@ _unpack = msgspec.msgpack.Decoder(IndexDocument).decode
 class IndexChange:
     """A document to add; None: remove the document of the message."""
 
-    user_id: str
-    message_id: str
+    user_id: UserId
+    message_id: MessageId
     document: IndexDocument | None
 
 
@@ -83,7 +84,7 @@ def write(connection: sqlite3.Connection, changes: Sequence[IndexChange]) -> Non
 
 
 def find(
-    connection: sqlite3.Connection, user_id: str, query: IndexQuery, *, before: int, limit: int
+    connection: sqlite3.Connection, user_id: UserId, query: IndexQuery, *, before: int, limit: int
 ) -> IndexMatches:
     """Return ids and message ids of the first `limit` matches below the id `before`, newest first.
 
@@ -104,8 +105,11 @@ def find(
 
 
 def matching(
-    connection: sqlite3.Connection, user_id: str, query: IndexQuery, message_ids: Sequence[str]
-) -> set[str]:
+    connection: sqlite3.Connection,
+    user_id: UserId,
+    query: IndexQuery,
+    message_ids: Sequence[MessageId],
+) -> set[MessageId]:
     """Return those of `message_ids` that match.
 
     One search covers the range from the lowest to the highest id, if few other messages match in
@@ -125,10 +129,10 @@ def matching(
         matches = connection.execute(
             _SEARCH_START + has_id + _SEARCH_END, (*values, *ids, len(ids))
         ).fetchall()
-    return {message_id for id_, message_id in matches if id_ in ids}
+    return {MessageId(message_id) for id_, message_id in matches if id_ in ids}
 
 
-def count(connection: sqlite3.Connection, user_id: str, query: IndexQuery, *, limit: int) -> int:
+def count(connection: sqlite3.Connection, user_id: UserId, query: IndexQuery, *, limit: int) -> int:
     """Return the number of matches, at most `limit`."""
     low, high = _times(query)
     values: tuple[str | int, ...] = (expression(user_id, query), low, high)
@@ -142,9 +146,10 @@ def count(connection: sqlite3.Connection, user_id: str, query: IndexQuery, *, li
 
 
 def highlight(
-    connection: sqlite3.Connection, user_id: str, node: Node, message_ids: Sequence[str]
+    connection: sqlite3.Connection, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
 ) -> dict[str, HighlightedText]:
-    highlighter, texts = Highlighter(node), {}
+    highlighter = Highlighter(node)
+    texts: dict[str, HighlightedText] = {}
     for message_id in message_ids:
         row = connection.execute(_TEXT, (user_id, message_id)).fetchone()
         if row is not None:
@@ -153,25 +158,27 @@ def highlight(
     return texts
 
 
-def indexed(connection: sqlite3.Connection, user_id: str, message_ids: Sequence[str]) -> set[str]:
+def indexed(
+    connection: sqlite3.Connection, user_id: UserId, message_ids: Sequence[MessageId]
+) -> set[str]:
     return {id_ for id_ in message_ids if connection.execute(_FIND, (user_id, id_)).fetchone()}
 
 
-def first_ids(connection: sqlite3.Connection, user_id: str, *, limit: int) -> list[str]:
+def first_ids(connection: sqlite3.Connection, user_id: UserId, *, limit: int) -> list[MessageId]:
     """Return message ids of up to `limit` documents of the user, in any order."""
     rows = connection.execute(_FIRST_IDS, (user_id, limit))
     return [message_id for (message_id,) in rows]
 
 
-def mark_unfilled(connection: sqlite3.Connection, user_id: str) -> None:
+def mark_unfilled(connection: sqlite3.Connection, user_id: UserId) -> None:
     connection.execute("INSERT OR IGNORE INTO unfilled VALUES (?)", (user_id,))
 
 
-def unfilled(connection: sqlite3.Connection) -> list[str]:
+def unfilled(connection: sqlite3.Connection) -> list[UserId]:
     return [user_id for (user_id,) in connection.execute("SELECT user_id FROM unfilled")]
 
 
-def mark_filled(connection: sqlite3.Connection, user_id: str) -> None:
+def mark_filled(connection: sqlite3.Connection, user_id: UserId) -> None:
     connection.execute("DELETE FROM unfilled WHERE user_id=?", (user_id,))
 
 
@@ -235,7 +242,7 @@ def _free_id(connection: sqlite3.Connection, document: IndexDocument) -> int:
     return id_
 
 
-def _tie(message_id: str) -> int:
+def _tie(message_id: MessageId) -> int:
     """Return the first 21 bits of a UUID, which sort like its text; 0 for another id."""
     try:
         return int(message_id[:6], 16) >> (24 - _TIE_BITS)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from mail.query.planner import IndexQuery
 from mail.query.tokenizer import tokens
 from mail.query.tree import SEARCHED_FIELDS, And, Node, Not, Or, WordsNode, phrase
+from schemas.ids import UserId
 from schemas.search import IndexDocument
 
 _MARK = "\ue000"  # private use: no text yields it
@@ -29,7 +30,7 @@ def columns(document: IndexDocument) -> tuple[str, ...]:
     return tuple(map(" ".join, (about, *texts)))
 
 
-def expression(user_id: str, query: IndexQuery) -> str:
+def expression(user_id: UserId, query: IndexQuery) -> str:
     """Return the FTS5 expression of `query`, without times, and with sizes by number of bits."""
     owner = f'about : "{_owner(user_id)}"'
     required = [owner]
@@ -86,5 +87,5 @@ def _bit_length(size_bytes: int) -> int:
     return min(max(size_bytes, 0).bit_length(), _BITS_MAX)
 
 
-def _owner(user_id: str) -> str:
+def _owner(user_id: UserId) -> str:
     return _MARK + hashlib.blake2b(user_id.encode(), digest_size=16).hexdigest()

@@ -20,6 +20,7 @@ from mail.query.highlighter import HighlightedText
 from mail.query.planner import IndexQuery, is_nothing
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
+from schemas.ids import MessageId, UserId
 from schemas.search import IndexDocument
 from stores.sqlite.search import bucket_statements
 from stores.sqlite.search.bucket_file import BucketFile, SqliteSearchConfig
@@ -50,12 +51,12 @@ class SqliteSearchIndex:
     async def add(self, document: IndexDocument) -> None:
         await self._write(document.user_id, document.message_id, document)
 
-    async def remove(self, user_id: str, message_id: str) -> None:
+    async def remove(self, user_id: UserId, message_id: MessageId) -> None:
         await self._write(user_id, message_id, None)
 
     async def find(
         self,
-        user_id: str,
+        user_id: UserId,
         query: IndexQuery,
         *,
         limit: int,
@@ -70,45 +71,45 @@ class SqliteSearchIndex:
 
     async def matching(
         self,
-        user_id: str,
+        user_id: UserId,
         query: IndexQuery,
-        message_ids: Sequence[str],
+        message_ids: Sequence[MessageId],
         *,
         budget: TimeBudget | None = None,
-    ) -> set[str]:
+    ) -> set[MessageId]:
         if is_nothing(query):
             return set()
         return await self._search(user_id, budget, bucket_statements.matching, query, message_ids)
 
     async def count(
-        self, user_id: str, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
+        self, user_id: UserId, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
     ) -> int:
         if is_nothing(query):
             return 0
         return await self._search(user_id, budget, bucket_statements.count, query, limit=limit)
 
     async def highlight(
-        self, user_id: str, node: Node, message_ids: Sequence[str]
+        self, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
     ) -> dict[str, HighlightedText]:
         return await self._read(user_id, bucket_statements.highlight, node, message_ids)
 
-    async def indexed(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
+    async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
         return await self._read(user_id, bucket_statements.indexed, message_ids)
 
-    async def clear(self, user_id: str) -> None:
+    async def clear(self, user_id: UserId) -> None:
         file = await self._bucket(user_id).file()
         await file.write(lambda connection: bucket_statements.mark_unfilled(connection, user_id))
         limit = self._batch_max
         while ids := await self._read(user_id, bucket_statements.first_ids, limit=limit):
             await asyncio.gather(*(self.remove(user_id, message_id) for message_id in ids))
 
-    async def unfilled(self) -> list[str]:
+    async def unfilled(self) -> list[UserId]:
         files = [await bucket.file() for bucket in self._buckets]
         return [
             user_id for file in files for user_id in await file.read(bucket_statements.unfilled)
         ]
 
-    async def mark_filled(self, user_id: str) -> None:
+    async def mark_filled(self, user_id: UserId) -> None:
         file = await self._bucket(user_id).file()
         await file.write(lambda connection: bucket_statements.mark_filled(connection, user_id))
 
@@ -118,13 +119,13 @@ class SqliteSearchIndex:
 
     async def _search(
         self,
-        user_id: str,
+        user_id: UserId,
         budget: TimeBudget | None,
-        statement: Callable[Concatenate[sqlite3.Connection, str, P], T],
+        statement: Callable[Concatenate[sqlite3.Connection, UserId, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        def search(connection: sqlite3.Connection, user_id: str) -> T:
+        def search(connection: sqlite3.Connection, user_id: UserId) -> T:
             with time_limit(connection, budget):
                 return statement(connection, user_id, *args, **kwargs)
 
@@ -132,22 +133,24 @@ class SqliteSearchIndex:
 
     async def _read(
         self,
-        user_id: str,
-        statement: Callable[Concatenate[sqlite3.Connection, str, P], T],
+        user_id: UserId,
+        statement: Callable[Concatenate[sqlite3.Connection, UserId, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         file = await self._bucket(user_id).file()
         return await file.read(lambda connection: statement(connection, user_id, *args, **kwargs))
 
-    async def _write(self, user_id: str, message_id: str, document: IndexDocument | None) -> None:
+    async def _write(
+        self, user_id: UserId, message_id: MessageId, document: IndexDocument | None
+    ) -> None:
         change = IndexChange(user_id=user_id, message_id=message_id, document=document)
         await self._bucket(user_id).write(change)
 
-    def _bucket(self, user_id: str) -> BucketFile:
+    def _bucket(self, user_id: UserId) -> BucketFile:
         return self._buckets[bucket_of(user_id)]
 
 
-def bucket_of(user_id: str) -> int:
+def bucket_of(user_id: UserId) -> int:
     """Return the number of the user's bucket, from 0; it never changes."""
     return hashlib.blake2b(user_id.encode(), digest_size=1).digest()[0] % BUCKETS
