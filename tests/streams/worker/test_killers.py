@@ -86,6 +86,7 @@ async def test_a_request_ends_a_crash_loop_and_a_hold(make_workers, put) -> None
 async def test_what_cannot_be_set_aside_is_refused(own_broker, tmp_path) -> None:
     facts = MemorySettings()
     await ensure_topics(TopicsConfig(bootstrap=own_broker.bootstrap), facts, topics=TOPICS)
+    first = await write_two_and_commit_one(own_broker.bootstrap)  # a new broker makes its group
 
     async def ask(place: RecordPosition, settings=facts) -> None:
         await park_requests.request(own_broker.bootstrap, settings, tmp_path, place, wait_s=0.1)
@@ -101,7 +102,6 @@ async def test_what_cannot_be_set_aside_is_refused(own_broker, tmp_path) -> None
     with pytest.raises(Refused, match="never created here"):
         await ask(RecordPosition("mail.received", 0, 0), MemorySettings())
     assert set_aside.requests_in(tmp_path) == {}
-    first = await write_two_and_commit_one(own_broker.bootstrap)
     with pytest.raises(Refused, match=f"handled already: its reader goes on at {first + 1}"):
         await ask(RecordPosition("mail.received", 0, first))
     await ask(RecordPosition("mail.received", 0, first + 1))
