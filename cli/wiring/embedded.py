@@ -1,8 +1,10 @@
 """Adapters of the embedded profile: SQLite files and a folder of contents."""
 
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from mail.ports import (
     Attempts,
@@ -35,6 +37,13 @@ from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
 from stores.sqlite.search.index import SqliteSearchIndex
 
 
+class _Store(Protocol):
+    async def close(self) -> None: ...
+
+
+S = TypeVar("S", bound=_Store)
+
+
 class Adapters:
     """Opens adapters on demand and closes them together, in reverse order.
 
@@ -57,35 +66,27 @@ class Adapters:
         self._sqlite = SqliteConfig(existing=existing, commit_times=self.commit_times)
 
     async def mail_store(self) -> MailStore:
-        store = await SqliteMailStore.open(self._data / "mail.sqlite", self._sqlite)
-        self._stack.push_async_callback(store.close)
-        return store
+        return await self._opened(SqliteMailStore.open(self._data / "mail.sqlite", self._sqlite))
 
     async def directory(self) -> Directory:
-        store = await SqliteDirectory.open(self._data / "directory.sqlite", self._sqlite)
-        self._stack.push_async_callback(store.close)
-        return store
+        return await self._opened(
+            SqliteDirectory.open(self._data / "directory.sqlite", self._sqlite)
+        )
 
     async def attempts(self) -> Attempts:
         config = replace(self._sqlite, readers=1, cache_kib=1024)
-        store = await SqliteAttempts.open(self._data / "attempts.sqlite", config)
-        self._stack.push_async_callback(store.close)
-        return store
+        return await self._opened(SqliteAttempts.open(self._data / "attempts.sqlite", config))
 
     async def quarantine(self) -> Quarantine:
-        store = await SqliteQuarantine.open(self._data / "quarantine.sqlite", self._sqlite)
-        self._stack.push_async_callback(store.close)
-        return store
+        return await self._opened(
+            SqliteQuarantine.open(self._data / "quarantine.sqlite", self._sqlite)
+        )
 
     async def holders(self) -> Holders:
-        store = await SqliteHolders.open(self._data / "holders.sqlite", self._sqlite)
-        self._stack.push_async_callback(store.close)
-        return store
+        return await self._opened(SqliteHolders.open(self._data / "holders.sqlite", self._sqlite))
 
     async def ledger(self) -> Ledger:
-        store = await SqliteLedger.open(self._data / "ledger.sqlite", self._sqlite)
-        self._stack.push_async_callback(store.close)
-        return store
+        return await self._opened(SqliteLedger.open(self._data / "ledger.sqlite", self._sqlite))
 
     async def contents(self) -> ContentStore:
         return await self._contents()
@@ -95,11 +96,9 @@ class Adapters:
 
     async def _contents(self) -> SqliteContentStore:
         config = SqliteContentConfig(sqlite=replace(self._sqlite, cache_kib=CONTENT_CACHE_KIB))
-        store = await SqliteContentStore.open(
-            self._data / "content.sqlite", self._home / "content", config
+        return await self._opened(
+            SqliteContentStore.open(self._data / "content.sqlite", self._home / "content", config)
         )
-        self._stack.push_async_callback(store.close)
-        return store
 
     async def search(self) -> SearchIndex:
         sqlite = replace(SEARCH_SQLITE, commit_times=self.commit_times)
@@ -111,6 +110,12 @@ class Adapters:
         parser = ParserPool()
         self._stack.push_async_callback(parser.close)
         return parser
+
+    async def _opened(self, opening: Awaitable[S]) -> S:
+        """Return the store once it is open; `stack` closes it."""
+        store = await opening
+        self._stack.push_async_callback(store.close)
+        return store
 
     def _socket(self, engine: str) -> Path:
         return existing(self._home).socket(engine)
