@@ -50,6 +50,7 @@ class SmtpConfig:
 
     scan_wait_s: float = 5.0  # of scanner work that may wait before shares apply
     scan_window_s: float = 10.0  # over which shares are counted
+    share_used_delay_s: float = 0.5  # of each reply that refuses a mail beyond its share
 
     unknown_max: int = 20  # replies 550 to RCPT in one connection
     unknown_per_peer_max: int = 100  # the same per hour of one peer

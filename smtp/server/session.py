@@ -125,14 +125,16 @@ class SmtpSession(SmtpConnection):
             raise Rejection(replies.too_big(self.site.config.message_max_bytes))
         if self.site.closed():
             raise Rejection(replies.NO_STORAGE)
-        self._check_share(path, parameters.size_bytes or 0)
+        await self._check_share(path, parameters.size_bytes or 0)
         self.envelope.reverse_path = path
         self.envelope.utf8 = parameters.utf8
         self.envelope.size_bytes = parameters.size_bytes or 0
         await self.push("250 2.1.0 sender ok")
 
-    def _check_share(self, reverse_path: str, size_bytes: int) -> None:
+    async def _check_share(self, reverse_path: str, size_bytes: int) -> None:
+        """Raises Rejection, after a delay: the share of the client or its domain is used."""
         if not self.site.shares.admits(self.client, reverse_path, size_bytes):
+            await asyncio.sleep(self.site.config.share_used_delay_s)
             raise Rejection(replies.SHARE_USED)
 
     @_syntax("RCPT TO:<address>")
@@ -180,7 +182,7 @@ class SmtpSession(SmtpConnection):
     async def data(self, arg: str | None) -> None:
         if await self.check_helo_needed():
             return
-        self._check_data(arg)
+        await self._check_data(arg)
         transfer = self.site.transfers.begin(self.client, self.envelope.size_bytes)
         if transfer is None:
             raise Rejection(replies.BUSY)
@@ -194,14 +196,14 @@ class SmtpSession(SmtpConnection):
             self.in_data = False
             self.site.transfers.end(transfer)
 
-    def _check_data(self, arg: str | None) -> None:
+    async def _check_data(self, arg: str | None) -> None:
         if arg is not None:
             raise Rejection("501 5.5.4 syntax: DATA")
         if self.envelope.reverse_path is None or not self.envelope.any_recipient:
             raise Rejection(replies.BAD_SEQUENCE)
         if not self.envelope.recipients:
             raise Rejection(replies.NO_RECIPIENT)
-        self._check_share(self.envelope.reverse_path, self.envelope.size_bytes)
+        await self._check_share(self.envelope.reverse_path, self.envelope.size_bytes)
 
     def _incoming_mail(self) -> IncomingMail:
         envelope = Envelope(

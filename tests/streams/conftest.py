@@ -38,12 +38,6 @@ class MemorySettings:
         self.values[name] = value
 
 
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with started(tmp_path_factory.mktemp("streams")) as made:
-        yield made
-
-
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """A broker for tests that stop it."""

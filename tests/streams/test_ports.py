@@ -61,17 +61,17 @@ class KafkaEvents:
         return topic
 
     @pytest.fixture
-    async def publisher(self, shared_broker, topic):
-        async with connected(shared_broker.bootstrap, {CommandAnswered: topic}) as publisher:
+    async def publisher(self, broker, topic):
+        async with connected(broker.bootstrap, {CommandAnswered: topic}) as publisher:
             yield publisher
 
 
 @pytest.mark.kafka
 class TestKafkaPublisher(KafkaEvents, PublisherContract):
     @pytest.fixture
-    def published(self, shared_broker, topic):
+    def published(self, broker, topic):
         async def events_of(user_id):
-            records = await read_all(shared_broker.bootstrap, topic.name)
+            records = await read_all(broker.bootstrap, topic.name)
             events = [decode_of(topic, record.offset, record.value) for record in records]
             return [event for event in events if event.user_id == user_id]
 
@@ -85,9 +85,9 @@ class TestKafkaPublisher(KafkaEvents, PublisherContract):
 @pytest.mark.kafka
 class TestEventTail(KafkaEvents, LiveEventsContract):
     @pytest.fixture
-    async def live_events(self, shared_broker, topic):
+    async def live_events(self, broker, topic):
         config = EventTailConfig(topic=topic.name, check_interval_s=0.5, retry_s=0.2)
-        tail = EventTail(shared_broker.bootstrap, config)
+        tail = EventTail(broker.bootstrap, config)
         await tail.start()
         try:
             async with asyncio.timeout(30):
@@ -160,13 +160,13 @@ class TestLogInFlightMails(InFlightMailsContract):
 @pytest.mark.kafka
 class TestLogDeadLetters(DeadLettersContract):
     @pytest.fixture
-    async def dead_letters(self, shared_broker):
-        await make_topics(TopicsConfig(bootstrap=shared_broker.bootstrap, partitions=3))
-        return LogDeadLetters(shared_broker.bootstrap)
+    async def dead_letters(self, broker):
+        await make_topics(TopicsConfig(bootstrap=broker.bootstrap, partitions=3))
+        return LogDeadLetters(broker.bootstrap)
 
     @pytest.fixture
-    async def park(self, shared_broker, dead_letters):
-        async with connected(shared_broker.bootstrap) as publisher:
+    async def park(self, broker, dead_letters):
+        async with connected(broker.bootstrap) as publisher:
 
             async def park_mail(mail_id):
                 letter = DeadLetter(
@@ -185,9 +185,9 @@ class TestLogDeadLetters(DeadLettersContract):
             yield park_mail
 
     @pytest.fixture
-    def redrive(self, shared_broker):
+    def redrive(self, broker):
         async def redrive_letter(letter_id):
-            await redrive(shared_broker.bootstrap, [letter_id])
+            await redrive(broker.bootstrap, [letter_id])
 
         return redrive_letter
 

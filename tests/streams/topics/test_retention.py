@@ -8,7 +8,7 @@ from streams.config import TopicsConfig
 from streams.topics.admin import make_topics
 from streams.topics.retention import LogTrimmer, TrimConfig, trim_goals, trimmed_topics
 from streams.topology import BY_NAME, DEAD_LETTERS, Topic
-from tests.support.broker import Broker, started
+from tests.support.broker import started
 from tests.support.log import commit, fresh, make
 
 KIB = 1024
@@ -17,11 +17,6 @@ MARGIN = TrimConfig(margin_records=5, interval_s=0.2)
 
 def a_topic(like: str = "mail.received", *, watchers: tuple[str, ...] = ()) -> Topic:
     return replace(BY_NAME[like], name=fresh("work"), watchers=watchers)
-
-
-@pytest.fixture
-def broker(shared_broker: Broker) -> Broker:
-    return shared_broker
 
 
 async def begins(broker, topic: str) -> list[int]:

@@ -11,6 +11,7 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -188,13 +189,19 @@ def test_every_mail_accepted_before_is_there_once(restored: Restored) -> None:
         return restored.clean.keys() - set(found)
 
     eventually(lambda: not missing(), within_s=120)
-    rows = ann.messages("inbox")
+    rows: list[dict[str, Any]] = []
+
+    def counted() -> bool:
+        """Whether list and counts agree; mails in transit are still arriving."""
+        rows[:] = ann.messages("inbox")
+        folder = ann.folder("inbox")
+        return (folder["total"], folder["unread"]) == (len(rows), len(rows))
+
+    eventually(counted, within_s=120)
     for row in rows:
         if row["mail_id"] in restored.clean:
             raw = ann.raw("GET", f"/v1/messages/{row['id']}/raw")
             assert raw.endswith(restored.clean[row["mail_id"]])
-    folder = ann.folder("inbox")
-    assert (folder["total"], folder["unread"]) == (len(rows), len(rows))
     listed = restored.world.cli("quarantine", "list").stdout
     assert all(mail_id in listed for mail_id in restored.infected)
 

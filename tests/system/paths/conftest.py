@@ -7,12 +7,12 @@ import pytest
 from tests.support.stack_world import Client, World, world
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running() -> Iterator[World]:
     with world(POSTRIVER_LOG_FORMAT="json") as mine:
         yield mine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ann(running: World) -> Client:
     return running.add_user("ann@postriver.test")
