@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 MAILS = 600  # offered by the burst
-CONNECTIONS = 20  # of the burst
+CONNECTIONS = 10  # of the burst; fewer than its share of mails being read
 DELIVERY_LIMIT_S = 15.0  # in addition to the time without a burst
 BURST, OTHER = "127.0.0.2", "127.0.0.3"
 MAIL = b"Subject: %s\r\nFrom: <a@sender.example>\r\n\r\nNothing of interest.\r\n"
