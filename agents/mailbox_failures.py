@@ -18,7 +18,7 @@ import msgspec
 from agents.mailbox_rebuild import repair
 from agents.ports import MailboxPorts
 from mail.errors import Fatal, Poison, Transient
-from mail.ids import derived_id
+from mail.ids import derived_command_id
 from schemas.consistency import COUNTS, LISTS
 from schemas.events.mailbox_commands import Deliver, RebuildViews, SequencedCommand
 from schemas.events.mailbox_events import REBUILT, REFUSED, CommandAnswered
@@ -90,7 +90,7 @@ async def _recover(
 async def _rebuild_views(event: SequencedCommand, ports: MailboxPorts) -> bool:
     """Rebuild all views unless the mailbox is too large; return whether it was sound before."""
     command = RebuildViews(
-        command_id=derived_id(event.command_id, "mend"),
+        command_id=derived_command_id(event.command_id, "mend"),
         user_id=event.user_id,
         domain_id=event.domain_id,
         parts=(LISTS, COUNTS),

@@ -16,7 +16,7 @@ import msgspec
 from agents.content_access import reading
 from agents.ports import MailboxPorts
 from mail.errors import ContentMissing, Refused
-from mail.ids import derived_id, new_id
+from mail.ids import derived_command_id, new_command_id
 from mail.mailbox.consistency_check import UNKNOWN
 from mail.ports import Attempt
 from schemas.consistency import ExpectedMessage, Rebuild
@@ -46,7 +46,7 @@ async def repair(event: RebuildViews, ports: MailboxPorts) -> int:
     Raises Refused: the mailbox cannot be rebuilt.
     """
     event = msgspec.structs.replace(
-        event, command_id=new_id()
+        event, command_id=new_command_id()
     )  # not a repeat of an earlier rebuild
     progress = await rebuild_step(event, ports)
     while not progress.is_finished:
@@ -70,7 +70,7 @@ def next_step(event: RebuildViews, progress: Rebuild) -> RebuildViews:
     """The command of the next step; its id is derived, so a repeat makes the same command."""
     return msgspec.structs.replace(
         event,
-        command_id=derived_id(progress.rebuild_id, "step", str(progress.step)),
+        command_id=derived_command_id(progress.rebuild_id, "step", str(progress.step)),
         origin_id=progress.rebuild_id,
         step=progress.step,
     )

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from agents.content_access import keep_content
 from agents.ports import IntakePorts
 from mail.errors import ContentMissing, Poison
-from mail.ids import derived_id, holder_of, message_id
+from mail.ids import derived_command_id, holder_of, message_id
 from mail.ports import Attempt, ContentStore, Quarantine
 from mail.spam_policy import folder_for
 from schemas.content import Content, Stored
@@ -25,7 +25,7 @@ from schemas.events.mail import MailScanned
 from schemas.events.mailbox_commands import Deliver
 from schemas.events.unions import Event
 from schemas.holders import Holder
-from schemas.ids import MailId
+from schemas.ids import FolderId, MailId
 from schemas.mail import Hop, Recipient
 from schemas.mailbox import INBOX
 
@@ -71,10 +71,14 @@ async def _check_content(content: Content, contents: ContentStore) -> None:
 
 
 def _deliver(
-    event: MailScanned, owner: Recipient, content: Stored, folder_id: str, hops: tuple[Hop, ...]
+    event: MailScanned,
+    owner: Recipient,
+    content: Stored,
+    folder_id: FolderId,
+    hops: tuple[Hop, ...],
 ) -> Deliver:
     return Deliver(
-        command_id=derived_id(event.mail_id, owner.user_id, "deliver"),
+        command_id=derived_command_id(event.mail_id, owner.user_id, "deliver"),
         user_id=owner.user_id,
         domain_id=owner.domain_id,
         message_id=message_id(event.mail_id, owner.user_id),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mail.clock import now_ms, rfc3339
 from mail.ports import Settings
-from schemas.ids import UserId
+from schemas.ids import CommandId, UserId
 
 _PREFIX = "set-aside:"
 
@@ -17,7 +17,7 @@ _PREFIX = "set-aside:"
 class FailingCommand:
     """A command that failed with an unexpected error in this process."""
 
-    command_id: str
+    command_id: CommandId
     failures: int = 0
     mailbox_is_sound: bool = False  # no view differed from the journal
 
@@ -62,7 +62,7 @@ class SuspendedMailboxes:
             for user_id, why in sorted(self._reasons.items())
         ]
 
-    def failing_command(self, user_id: UserId, command_id: str) -> FailingCommand:
+    def failing_command(self, user_id: UserId, command_id: CommandId) -> FailingCommand:
         """The record of the user's failing command; a new record if another command failed."""
         failing = self._failing.get(user_id)
         if failing is None or failing.command_id != command_id:

@@ -9,7 +9,7 @@ import uuid
 
 from uuid_utils import UUID, uuid5, uuid7
 
-from schemas.ids import MailId, MessageId, UserId
+from schemas.ids import CommandId, MailId, MessageId, UserId
 
 _NAMESPACE = UUID("6f1d3a52-6a0e-5c7b-9d5b-0f5d7c8a4e11")
 
@@ -31,6 +31,16 @@ def time_ms(id_: str) -> int:
 def derived_id(parent: str, *names: str) -> str:
     """A UUIDv5 of the parent id and names: the same arguments always give the same id."""
     return str(uuid5(_NAMESPACE, "\x00".join((parent, *names))))
+
+
+def new_command_id() -> CommandId:
+    """A new UUIDv7 for a command."""
+    return CommandId(new_id())
+
+
+def derived_command_id(parent: str, *names: str) -> CommandId:
+    """The UUIDv5 of a command that follows from `parent`: a repeat makes the same command."""
+    return CommandId(derived_id(parent, *names))
 
 
 def message_id(mail_id: MailId, user_id: UserId, *, kind: str = "received") -> MessageId:

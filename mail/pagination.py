@@ -14,6 +14,7 @@ from typing import Annotated, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from mail.errors import Refused
+from schemas.ids import FolderId
 from schemas.mailbox import Filter, Message, Page
 
 CURSOR_MAX_CHARS = 512
@@ -103,7 +104,7 @@ def page_of(rows: Sequence[Message], limit: int, *scope: str) -> Page:
     return Page(page, encode_cursor(place_of(page[-1]), *scope) if has_next else None)
 
 
-def list_scope(user_id: str, folder_id: str | None, wanted: Filter) -> tuple[str, ...]:
+def list_scope(user_id: str, folder_id: FolderId | None, wanted: Filter) -> tuple[str, ...]:
     """The scope of a list for its cursors: owner, folder, filter."""
     return user_id, folder_id or "", repr(wanted)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from schemas.ids import FolderId
 from schemas.mail import (
     Verdict,
     VerdictOutcome,
@@ -36,6 +37,6 @@ class SpamPolicy:
         return verdict.outcome != "clean"
 
 
-def folder_for(verdict: Verdict) -> str:
+def folder_for(verdict: Verdict) -> FolderId:
     """The folder id for a mail that is delivered."""
     return JUNK if verdict.outcome == "spam" else INBOX

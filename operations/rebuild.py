@@ -14,7 +14,7 @@ from agents.background.index_backfill import fill
 from agents.ports import IndexPorts
 from mail.clock import now_ms
 from mail.errors import Refused
-from mail.ids import new_id
+from mail.ids import new_command_id
 from mail.lifecycle import running
 from schemas.directory import User
 from schemas.events.mailbox_commands import RebuildViews
@@ -58,7 +58,7 @@ async def _rebuild_mailbox(
     tail: EventTail, publisher: KafkaPublisher, user: User, part: str
 ) -> CommandAnswered:
     command = RebuildViews(
-        command_id=new_id(),
+        command_id=new_command_id(),
         user_id=user.user_id,
         domain_id=user.domain_id,
         parts=(part,),

@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.content import Stored
-from schemas.ids import MailId, MessageId
+from schemas.ids import CommandId, FolderId, MailId, MessageId
 from schemas.mailbox import FolderCounts, MailboxState, Usage
 
 JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # parts of a mail store
@@ -42,13 +42,13 @@ class ConsistencyReport(msgspec.Struct, frozen=True, kw_only=True):
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
     """Progress of a rebuild in steps; its result when `is_finished`."""
 
-    rebuild_id: str  # the command_id of its first step
+    rebuild_id: CommandId  # the command_id of its first step
     parts: tuple[str, ...]
     step: int = 0  # the next step
     phase: str = ""  # the phase of the next step; "" at the beginning
     after: tuple[str | int, ...] = ()  # the last row that the phase has read; bytes as hex
     state: MailboxState = MailboxState()  # according to the journal up to state.seq
-    counts: dict[str, FolderCounts] = {}  # of the records at state.seq
+    counts: dict[FolderId, FolderCounts] = {}  # of the records at state.seq
     usage: Usage = Usage()
     lacking: tuple[
         ExpectedMessage, ...

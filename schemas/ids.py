@@ -1,4 +1,4 @@
-"""Ids of mails, users, domains and messages, one type each: the type checker finds swapped ids.
+"""Ids of records, one type for each kind of record: the type checker finds swapped ids.
 
 All are text at run time and in storage. mail/ids.py makes ids and derives ids from ids.
 """
@@ -9,3 +9,6 @@ MailId = NewType("MailId", str)
 UserId = NewType("UserId", str)
 DomainId = NewType("DomainId", str)
 MessageId = NewType("MessageId", str)
+FolderId = NewType("FolderId", str)
+ThreadId = NewType("ThreadId", str)
+CommandId = NewType("CommandId", str)

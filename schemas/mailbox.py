@@ -5,11 +5,14 @@ from collections.abc import Collection
 import msgspec
 
 from schemas.content import Stored
-from schemas.ids import DomainId, MailId, MessageId, UserId
+from schemas.ids import DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
 
-INBOX, JUNK, TRASH = "inbox", "junk", "trash"
-FOLDERS = (INBOX, "sent", "drafts", JUNK, TRASH, "archive")  # standard folders (RFC 6154)
+INBOX, SENT, DRAFTS = FolderId("inbox"), FolderId("sent"), FolderId("drafts")
+JUNK, TRASH, ARCHIVE = FolderId("junk"), FolderId("trash"), FolderId("archive")
+FOLDERS = (INBOX, SENT, DRAFTS, JUNK, TRASH, ARCHIVE)  # standard folders (RFC 6154)
+TOP = FolderId("")  # instead of a parent's id: the folder is in no other folder
+NO_THREAD = ThreadId("")  # instead of a thread's id, in entries of the first version
 SEEN = "$seen"
 FLAGGED = "$flagged"
 
@@ -27,7 +30,7 @@ def is_flagged(keywords: Collection[str]) -> bool:
 class FolderCounts(msgspec.Struct, frozen=True):
     """Message counts of one folder, and the uid of its next message (RFC 9051 §2.3.1.1)."""
 
-    id: str
+    id: FolderId
     total: int = 0
     unread: int = 0
     next_uid: int = 1
@@ -41,7 +44,7 @@ class OwnFolder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     name: str
-    parent_id: str = ""  # "" at the top
+    parent_id: FolderId = TOP
     deleting: bool = False
 
 
@@ -50,7 +53,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
 
     counts: FolderCounts
     name: str
-    parent_id: str = ""
+    parent_id: FolderId = TOP
     role: str = ""  # special use of a standard folder (RFC 6154)
 
 
@@ -68,8 +71,8 @@ class MailboxState(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str = ""  # position of the last command applied; "" before the first
     partition: int = -1
     offset: int = -1
-    folders: dict[str, FolderCounts] = {}
-    own: dict[str, OwnFolder] = {}  # by folder id
+    folders: dict[FolderId, FolderCounts] = {}
+    own: dict[FolderId, OwnFolder] = {}  # by folder id
     usage: Usage = Usage()
 
 
@@ -80,7 +83,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UserId
     domain_id: DomainId
     mail_id: MailId
-    places: dict[str, int]  # folder id -> uid
+    places: dict[FolderId, int]  # folder id -> uid
     keywords: tuple[str, ...]
     created_seq: int
     changed_seq: int
@@ -89,7 +92,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     head: HeaderSummary
     verdict: Verdict
     hops: tuple[Hop, ...]
-    thread_id: str = ""  # never changes (RFC 8621 §3)
+    thread_id: ThreadId = NO_THREAD  # never changes (RFC 8621 §3)
     destroyed: bool = False  # the row is a tombstone: a `deliver` of its id changes nothing
 
 

@@ -6,17 +6,17 @@ Snapshot and later entries together are enough to rebuild every view.
 import msgspec
 
 from schemas.events.mailbox_events import Delivered
-from schemas.ids import MessageId
-from schemas.mailbox import MailboxState
+from schemas.ids import FolderId, MessageId, ThreadId
+from schemas.mailbox import NO_THREAD, MailboxState
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message according to the journal; with its header summary this makes the message row."""
 
     message_id: MessageId
-    places: dict[str, int] = {}
+    places: dict[FolderId, int] = {}
     keywords: tuple[str, ...] = ()
-    thread_id: str = ""  # "" in the first version: computed from the headers, in order
+    thread_id: ThreadId = NO_THREAD  # in the first version: computed from the headers, in order
     created_seq: int
     changed_seq: int
     delivered: Delivered

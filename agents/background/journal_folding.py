@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agents.ports import MailboxPorts
-from mail.ids import derived_id
+from mail.ids import derived_command_id
 from mail.mailbox.consistency_check import JournalDamaged
 from mail.ports import Attempt
 from schemas.events.mailbox_commands import FoldJournal
@@ -36,7 +36,7 @@ def fold_after(entry: MailboxChanged) -> tuple[FoldJournal, ...]:
     if entry.seq % FOLD_EVERY or entry.seq <= KEPT:
         return ()
     command = FoldJournal(
-        command_id=derived_id(entry.command_id, "fold"),
+        command_id=derived_command_id(entry.command_id, "fold"),
         user_id=entry.user_id,
         domain_id=entry.domain_id,
         at_ms=entry.at_ms,
@@ -60,7 +60,9 @@ async def fold(event: FoldJournal, work: Attempt, ports: MailboxPorts) -> Sequen
         return ()
     if not count:
         return ()
-    return (msgspec.structs.replace(event, command_id=derived_id(event.command_id, "fold")),)
+    return (
+        msgspec.structs.replace(event, command_id=derived_command_id(event.command_id, "fold")),
+    )
 
 
 def _is_published(state: MailboxState, position: Position) -> bool:

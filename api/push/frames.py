@@ -8,12 +8,12 @@ import msgspec
 from api.rest.changes import FolderInfo, folder_info
 from api.rest.responses import message_summary
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import MessageId
+from schemas.ids import FolderId, MessageId
 from schemas.mailbox import Message
 
 
 class CountsFrame(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
+    id: FolderId
     total: int
     unread: int
 

@@ -20,7 +20,7 @@ from mail.errors import JournalTruncated, Refused
 from mail.pagination import decode_cursor, encode_cursor
 from mail.ports import MailStore
 from schemas.events.mailbox_events import FolderChange, MailboxChanged
-from schemas.ids import MessageId, UserId
+from schemas.ids import FolderId, MessageId, ThreadId, UserId
 from schemas.mailbox import Message
 
 STEPS_MAX = 32  # of one read; bounds memory, a step has up to 500 messages
@@ -29,9 +29,9 @@ STEPS_MAX = 32  # of one read; bounds memory, a step has up to 500 messages
 class FolderInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A folder that the owner created, after a change."""
 
-    id: str
+    id: FolderId
     name: str
-    parent_id: str
+    parent_id: FolderId
 
 
 class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,9 +43,9 @@ class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     seq: int
     change: str  # created | updated | destroyed; of folders: created | renamed | destroyed
     message_id: MessageId | None = None
-    folder_ids: list[str] | None = None
+    folder_ids: list[FolderId] | None = None
     keywords: list[str] | None = None
-    thread_id: str | None = None
+    thread_id: ThreadId | None = None
     folder: FolderInfo | None = None
 
 
@@ -63,9 +63,9 @@ class SnapshotRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a message that changes can carry."""
 
     id: str
-    folder_ids: list[str]
+    folder_ids: list[FolderId]
     keywords: list[str]
-    thread_id: str
+    thread_id: ThreadId
     created_seq: int
     changed_seq: int
 

@@ -17,7 +17,7 @@ from api.rest.mailbox_commands import (
     command_fields,
     execute,
 )
-from api.rest.parameters import ResourceId, query, read_body
+from api.rest.parameters import FolderIdValue, folder_id_of, query, read_body
 from api.rest.responses import json_response
 from api.route import AuthenticatedRoute
 from mail.ids import new_id
@@ -30,7 +30,8 @@ from schemas.events.mailbox_commands import (
     EmptyFolder,
     MarkAllRead,
 )
-from schemas.mailbox import Folder
+from schemas.ids import FolderId
+from schemas.mailbox import TOP, Folder
 
 FolderName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_CHARS)]
 
@@ -39,14 +40,14 @@ class NewFolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A folder to create; `parent_id` null: at the top level."""
 
     name: FolderName
-    parent_id: ResourceId | None = None
+    parent_id: FolderIdValue | None = None
 
 
 class FolderPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new name, a new parent, or both; `parent_id` null: move to the top level."""
 
     name: FolderName | UnsetType = UNSET
-    parent_id: ResourceId | UnsetType | None = UNSET
+    parent_id: FolderIdValue | UnsetType | None = UNSET
 
 
 class FolderResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,10 +57,10 @@ class FolderResource(msgspec.Struct, frozen=True, kw_only=True):
     only these may have a parent.
     """
 
-    id: str
+    id: FolderId
     name: str
     role: str
-    parent_id: str | None
+    parent_id: FolderId | None
     total: int
     unread: int
 
@@ -88,7 +89,7 @@ async def list_folders(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def get_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
-    return await _folder_response(call, call.request.match_info["id"])
+    return await _folder_response(call, folder_id_of(call.request))
 
 
 async def create_folder(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -97,9 +98,9 @@ async def create_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     body = await read_body(call.request, NewFolder)
     command = CreateFolder(
         **command_fields(call),
-        folder_id=new_id(),
+        folder_id=FolderId(new_id()),
         name=body.name,
-        parent_id=body.parent_id or "",
+        parent_id=body.parent_id or TOP,
     )
     location = f"/v1/folders/{command.folder_id}"
     if await execute(call, command) is None:
@@ -115,10 +116,10 @@ async def patch_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     if body.name is not UNSET:
         change["name"] = body.name
     if body.parent_id is not UNSET:
-        change["parent_id"] = body.parent_id or ""
+        change["parent_id"] = body.parent_id or TOP
     if not change:
         raise bad_request("nothing_to_change", "Give name, parent_id or both.", "$")
-    folder_id = call.request.match_info["id"]
+    folder_id = folder_id_of(call.request)
     command = ChangeFolder(**command_fields(call), folder_id=folder_id, **change)
     if await execute(call, command) is None:
         return accepted(f"/v1/folders/{folder_id}")
@@ -143,7 +144,7 @@ async def _bulk_response(
     call: AuthenticatedRequest, kind: type[BulkFolderCommand]
 ) -> web.StreamResponse:
     """200 with the folder when the command is complete; 202 while its counts show the progress."""
-    folder_id = call.request.match_info["id"]
+    folder_id = folder_id_of(call.request)
     if not await _execute_bulk(call, kind):
         return accepted(f"/v1/folders/{folder_id}")
     return await _folder_response(call, folder_id)
@@ -156,16 +157,16 @@ async def _execute_bulk(call: AuthenticatedRequest, kind: type[BulkFolderCommand
     Raises Problem 404.
     """
     query(call.request)
-    counts = (await _read_folder(call, call.request.match_info["id"])).counts
+    counts = (await _read_folder(call, folder_id_of(call.request))).counts
     command = kind(**command_fields(call), folder_id=counts.id, bound_uid=counts.next_uid)
     return await execute(call, command) is not None
 
 
-async def _folder_response(call: AuthenticatedRequest, folder_id: str) -> web.Response:
+async def _folder_response(call: AuthenticatedRequest, folder_id: FolderId) -> web.Response:
     return json_response(folder_resource(await _read_folder(call, folder_id)))
 
 
-async def _read_folder(call: AuthenticatedRequest, folder_id: str) -> Folder:
+async def _read_folder(call: AuthenticatedRequest, folder_id: FolderId) -> Folder:
     """Raises Problem 404: the owner has no such folder."""
     rows = await call.context.ports.store.folders(call.user_id)
     folder = next((row for row in rows if row.counts.id == folder_id), None)

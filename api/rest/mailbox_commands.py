@@ -16,10 +16,11 @@ from api.problems import Problem, not_found
 from api.rest.conditional_requests import changed_meanwhile
 from api.rest.responses import json_response
 from mail.clock import now_ms
-from mail.ids import new_id
+from mail.ids import new_command_id
 from schemas.events import mailbox_events
 from schemas.events.mailbox_commands import Command
 from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
+from schemas.ids import CommandId
 
 
 class CommandAccepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +38,7 @@ COMMAND_PROBLEMS = (403, 404, 409)
 def command_fields(call: AuthenticatedRequest) -> dict[str, Any]:
     """Fields that every command of the caller has, with a new command id."""
     return {
-        "command_id": new_id(),
+        "command_id": new_command_id(),
         "user_id": call.user_id,
         "domain_id": call.caller.user.domain_id,
         "at_ms": now_ms(),
@@ -49,7 +50,7 @@ async def execute_all(
 ) -> list[MailboxEvent | None]:
     """Publish `commands`; return the event of each, None where it took over `answer_timeout_s`."""
     loop = asyncio.get_running_loop()
-    answers: dict[str, asyncio.Future[MailboxEvent]] = {
+    answers: dict[CommandId, asyncio.Future[MailboxEvent]] = {
         command.command_id: loop.create_future() for command in commands
     }
 

@@ -11,6 +11,7 @@ from api.rest.parameters import (
     bad_cursor,
     cursor_of,
     filter_of,
+    folder_id_of,
     id_of,
     limit_of,
     query,
@@ -20,6 +21,7 @@ from api.rest.responses import MessageSummary, json_response, message_summary, s
 from api.route import AuthenticatedRoute
 from mail.errors import Refused
 from mail.mailbox.folders import exists
+from schemas.ids import FolderId, ThreadId
 from schemas.mailbox import FolderCounts, MailboxState, Page
 
 
@@ -50,14 +52,14 @@ async def list_messages(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def list_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of a folder, newest first."""
-    folder_id = call.request.match_info["id"]
+    folder_id = folder_id_of(call.request)
     await _read_state(call, folder_id)
     return await _list(call, folder_id)
 
 
 async def list_folder_by_uid(call: AuthenticatedRequest) -> web.StreamResponse:
     """Messages of a folder in order of arrival in it, after the uid `after_uid`."""
-    folder_id = call.request.match_info["id"]
+    folder_id = folder_id_of(call.request)
     values = query(call.request, "after_uid", "limit")
     after_uid, limit = uid_of(values), limit_of(values, call.context.config)
     state = await _read_state(call, folder_id)
@@ -77,7 +79,7 @@ async def list_folder_by_uid(call: AuthenticatedRequest) -> web.StreamResponse:
 async def list_thread(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of a thread, oldest first, from all folders."""
     values = query(call.request, "limit", "cursor")
-    thread_id = id_of(call.request)
+    thread_id = ThreadId(id_of(call.request))
     limit, cursor = limit_of(values, call.context.config), cursor_of(values, call.context.config)
     try:
         page = await call.context.ports.store.thread(
@@ -90,7 +92,7 @@ async def list_thread(call: AuthenticatedRequest) -> web.StreamResponse:
     return _page_response(page)
 
 
-async def _list(call: AuthenticatedRequest, folder_id: str | None) -> web.StreamResponse:
+async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
     values = query(call.request, *FILTERS, "limit", "cursor")
     try:
         page = await call.context.ports.store.page(
@@ -105,7 +107,7 @@ async def _list(call: AuthenticatedRequest, folder_id: str | None) -> web.Stream
     return _page_response(page)
 
 
-async def _read_state(call: AuthenticatedRequest, folder_id: str) -> MailboxState:
+async def _read_state(call: AuthenticatedRequest, folder_id: FolderId) -> MailboxState:
     """The state of the caller's mailbox. Raises Problem 404: it has no folder `folder_id`."""
     state = await call.context.ports.store.state(call.user_id)
     if not exists(state, folder_id):

@@ -18,7 +18,7 @@ from api.rest.mailbox_commands import (
     execute,
 )
 from api.rest.message import read_message
-from api.rest.parameters import ResourceId, query, read_body
+from api.rest.parameters import FolderIdValue, query, read_body
 from api.rest.responses import MessageSummary, json_response, message_summary
 from api.route import AuthenticatedRoute
 from mail.mailbox.command_rules import PLACES_MAX, is_discarded
@@ -31,7 +31,7 @@ from schemas.events.mailbox_commands import (
 )
 from schemas.mailbox import FLAGGED, SEEN
 
-FolderIds = Annotated[list[ResourceId], msgspec.Meta(min_length=1, max_length=PLACES_MAX)]
+FolderIds = Annotated[list[FolderIdValue], msgspec.Meta(min_length=1, max_length=PLACES_MAX)]
 KeywordName = Annotated[str, msgspec.Meta(min_length=1, max_length=KEYWORD_MAX_CHARS)]
 KeywordNames = Annotated[
     dict[KeywordName, bool], msgspec.Meta(min_length=1, max_length=KEYWORDS_MAX)

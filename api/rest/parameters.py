@@ -14,6 +14,7 @@ from api.problems import Problem, bad_request, not_found
 from mail.errors import Refused
 from mail.query import values as query_values
 from mail.search.executor import Order
+from schemas.ids import FolderId
 from schemas.mailbox import Filter
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -29,7 +30,9 @@ FIRST_EPOCH = 1
 FILTERS = ("unread", "flagged", "has_attachments", "from", "after", "before", "tz")
 
 ShortText = Annotated[str, msgspec.Meta(max_length=1024)]
-ResourceId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_ID_LENGTH = msgspec.Meta(min_length=1, max_length=64)
+ResourceId = Annotated[str, _ID_LENGTH]
+FolderIdValue = Annotated[FolderId, _ID_LENGTH]
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
@@ -181,6 +184,11 @@ def id_of(request: web.Request) -> str:
     if not is_id(id_):
         raise not_found()
     return id_
+
+
+def folder_id_of(request: web.Request) -> FolderId:
+    """The folder id in the path, unchecked: a standard folder's id is a word."""
+    return FolderId(request.match_info["id"])
 
 
 def attachment_number_of(request: web.Request) -> int:

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from mail.clock import rfc3339
-from schemas.ids import MailId
+from schemas.ids import FolderId, MailId, ThreadId
 from schemas.mail import EmailAddress
 from schemas.mailbox import FOLDERS, Message, is_flagged, is_unread
 
@@ -29,8 +29,8 @@ class MessageSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     mail_id: MailId
-    thread_id: str
-    folder_ids: list[str]
+    thread_id: ThreadId
+    folder_ids: list[FolderId]
     created_seq: int
     changed_seq: int
     keywords: list[str]
@@ -92,12 +92,12 @@ def address_resources(addresses: tuple[EmailAddress, ...]) -> list[AddressResour
     return [AddressResource(address.name, address.address) for address in addresses]
 
 
-def folder_ids(places: dict[str, int]) -> list[str]:
+def folder_ids(places: dict[FolderId, int]) -> list[FolderId]:
     """Keys of `places` (folder id to uid): standard folders in their order, then the owner's."""
     return sorted(places, key=_folder_order)
 
 
-def _folder_order(folder_id: str) -> tuple[int, str]:
+def _folder_order(folder_id: FolderId) -> tuple[int, str]:
     return (FOLDERS.index(folder_id) if folder_id in FOLDERS else len(FOLDERS)), folder_id
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from mail.ids import derived_id
+from mail.ids import derived_command_id
 from mail.mailbox.command_rules import CommandOutcome
 from mail.mailbox.commit_builder import CommitBuilder
 from mail.mailbox.folders import exists, has_folders_inside
@@ -27,6 +27,7 @@ from schemas.events.mailbox_events import (
     FolderChange,
     Position,
 )
+from schemas.ids import FolderId
 from schemas.mailbox import FOLDERS, JUNK, SEEN, TRASH, MailboxState, Message
 
 CHUNK_MAX = 200  # messages; about 15 ms of the store's time, while other mailboxes wait
@@ -87,7 +88,7 @@ class CommandChunk:
         origin_id, chunk = command.origin_id or command.command_id, command.chunk + 1
         return msgspec.structs.replace(
             command,
-            command_id=derived_id(origin_id, "chunk", str(chunk)),
+            command_id=derived_command_id(origin_id, "chunk", str(chunk)),
             origin_id=origin_id,
             chunk=chunk,
             after_uid=self.after_uid,
@@ -138,6 +139,6 @@ def _fault_of(state: MailboxState, command: BulkFolderCommand) -> str:
     return ""
 
 
-def _next_uid(state: MailboxState, folder_id: str) -> int:
+def _next_uid(state: MailboxState, folder_id: FolderId) -> int:
     counts = state.folders.get(folder_id)
     return counts.next_uid if counts else 1

@@ -34,7 +34,7 @@ from schemas.events.mailbox_events import (
     FolderChangeKind,
     Position,
 )
-from schemas.ids import MessageId
+from schemas.ids import FolderId, MessageId, ThreadId
 from schemas.mailbox import FOLDERS, INBOX, JUNK, TRASH, MailboxState, Message, OwnFolder
 
 CHANGED_MEANWHILE = "It was changed meanwhile."
@@ -61,7 +61,7 @@ def deliver(
     command: Deliver,
     position: Position,
     keys: tuple[bytes, ...],
-    bound: Mapping[bytes, str],
+    bound: Mapping[bytes, ThreadId],
 ) -> Commit:
     """Add a message to its folder, or to the inbox if the folder no longer exists.
 
@@ -224,7 +224,7 @@ def _select_messages(
     return messages
 
 
-def _folders_after(row: Message, command: ChangeMessages) -> tuple[str, ...]:
+def _folders_after(row: Message, command: ChangeMessages) -> tuple[FolderId, ...]:
     """The message's folders after the command: replace, then remove, then add; each folder once."""
     base = row.places if command.set_folder_ids is None else command.set_folder_ids
     removed = frozenset(command.remove_folder_ids)
@@ -233,7 +233,7 @@ def _folders_after(row: Message, command: ChangeMessages) -> tuple[str, ...]:
     )
 
 
-def _fault_of_message(keywords: Collection[str], folder_ids: Sequence[str]) -> str:
+def _fault_of_message(keywords: Collection[str], folder_ids: Sequence[FolderId]) -> str:
     """Why a message cannot have these keywords and folders; "" if it can."""
     if not folder_ids:
         return "A message is always in at least one folder."
@@ -264,7 +264,9 @@ def _not_found(command: MessageCommand, messages: Sequence[Message]) -> tuple[Me
     return tuple(id_ for id_ in dict.fromkeys(command.message_ids) if id_ not in existing)
 
 
-def _new_message(command: Deliver, seq: int, keywords: tuple[str, ...], thread_id: str) -> Message:
+def _new_message(
+    command: Deliver, seq: int, keywords: tuple[str, ...], thread_id: ThreadId
+) -> Message:
     """The row of a delivered message; the commit builder sets its places."""
     return Message(
         message_id=command.message_id,

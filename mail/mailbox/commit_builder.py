@@ -6,7 +6,7 @@ import msgspec
 
 from mail.mailbox.journal_replay import state_after
 from mail.ports import Commit
-from schemas.events.mailbox_commands import BulkFolderCommand, Command, Deliver
+from schemas.events.mailbox_commands import NO_COMMAND, BulkFolderCommand, Command, Deliver
 from schemas.events.mailbox_events import (
     Delivered,
     FolderChange,
@@ -15,7 +15,7 @@ from schemas.events.mailbox_events import (
     MessageChangeKind,
     Position,
 )
-from schemas.ids import MessageId
+from schemas.ids import CommandId, FolderId, MessageId, ThreadId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import FolderCounts, MailboxState, Message, Usage, is_unread
 
@@ -34,7 +34,7 @@ class CommitBuilder:
         self._state = state
         self._command = command
         self._position = position
-        self._folders: dict[str, FolderCounts] = {}
+        self._folders: dict[FolderId, FolderCounts] = {}
         self._usage = state.usage
         self._rows: list[Message] = []
         self._changes: list[MessageChange] = []
@@ -57,7 +57,7 @@ class CommitBuilder:
         """Whether a limit of the commit is reached: add no further change."""
         return len(self._changes) >= CHANGES_MAX or self._size_bytes >= CHANGES_MAX_BYTES
 
-    def create(self, command: Deliver, row: Message, folder_id: str) -> None:
+    def create(self, command: Deliver, row: Message, folder_id: FolderId) -> None:
         """Add the new message `row`, which has no places yet, to one folder."""
         after = msgspec.structs.replace(row, places=self._assign_uids({}, (folder_id,)))
         self._add(None, after, "created", _delivered(command))
@@ -66,7 +66,7 @@ class CommitBuilder:
         self,
         before: Message,
         *,
-        folder_ids: Iterable[str] | None = None,
+        folder_ids: Iterable[FolderId] | None = None,
         keywords: tuple[str, ...] | None = None,
     ) -> None:
         """Set a message's folders and its keywords (sorted); None keeps them as they are."""
@@ -102,8 +102,8 @@ class CommitBuilder:
         self,
         *,
         not_found: tuple[MessageId, ...] = (),
-        threads: Mapping[bytes, str] | None = None,
-        origin_id: str = "",
+        threads: Mapping[bytes, ThreadId] | None = None,
+        origin_id: CommandId = NO_COMMAND,
         follow_up: BulkFolderCommand | None = None,
     ) -> Commit:
         """The commit of all changes so far. `threads`: thread ids to bind, by thread key."""
@@ -127,7 +127,9 @@ class CommitBuilder:
             entry=entry, messages=tuple(self._rows), state=after, threads=dict(threads or {})
         )
 
-    def _assign_uids(self, before: Mapping[str, int], folder_ids: Iterable[str]) -> dict[str, int]:
+    def _assign_uids(
+        self, before: Mapping[FolderId, int], folder_ids: Iterable[FolderId]
+    ) -> dict[FolderId, int]:
         """The message's uid in each folder: the present uid, or the next one of a new folder.
 
         A uid does not change while the message stays in its folder (RFC 9051 §2.3.1.1).
@@ -168,7 +170,7 @@ class CommitBuilder:
             self._usage.messages + alive,
         )
 
-    def _add_counts(self, folder_id: str, *, total: int, unread: int, uid: int = 0) -> None:
+    def _add_counts(self, folder_id: FolderId, *, total: int, unread: int, uid: int = 0) -> None:
         before = self._counts(folder_id)
         self._folders[folder_id] = FolderCounts(
             folder_id,
@@ -177,7 +179,7 @@ class CommitBuilder:
             max(before.next_uid, uid + 1),
         )
 
-    def _counts(self, folder_id: str) -> FolderCounts:
+    def _counts(self, folder_id: FolderId) -> FolderCounts:
         counts = self._folders.get(folder_id) or self._state.folders.get(folder_id)
         return counts or FolderCounts(folder_id)
 

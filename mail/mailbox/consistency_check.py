@@ -16,7 +16,7 @@ from mail.mailbox.journal_replay import JournalReplay, row_of
 from mail.mailbox.threads import thread_for, thread_keys
 from schemas.consistency import COUNTS, JOURNAL, LISTS, ExpectedMessage, ViewDifference
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import DomainId, MessageId, UserId
+from schemas.ids import DomainId, FolderId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord, Snapshot
@@ -97,7 +97,7 @@ def rebuilt_row(
     user_id: UserId,
     domain_id: DomainId,
     head: HeaderSummary,
-    bound: Mapping[bytes, str],
+    bound: Mapping[bytes, ThreadId],
 ) -> Message:
     """The row of a message whose row is missing; `bound` maps its thread keys to thread ids."""
     row = row_of(record, user_id=user_id, domain_id=domain_id, head=head)
@@ -129,7 +129,7 @@ def missing_row(message_id: MessageId) -> ViewDifference:
 
 
 def is_bound(
-    bound_id: str | None, *, thread_id: str, created_seq: int, destroyed_seq: int | None
+    bound_id: ThreadId | None, *, thread_id: ThreadId, created_seq: int, destroyed_seq: int | None
 ) -> bool:
     """Whether a Message-ID is bound to the right thread; `bound_id` is the thread it is bound to.
 
@@ -159,7 +159,7 @@ def _of(message_id: MessageId, what: str) -> ViewDifference:
     return ViewDifference(LISTS, f"message {message_id} {what}")
 
 
-def _counts(state: MailboxState, folder_id: str) -> str:
+def _counts(state: MailboxState, folder_id: FolderId) -> str:
     counts = state.folders.get(folder_id)
     if counts is None:
         return "missing"

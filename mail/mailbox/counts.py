@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from schemas.ids import FolderId
 from schemas.mailbox import FolderCounts, MailboxState, Usage, is_unread
 from schemas.snapshot import MessageRecord
 
@@ -10,7 +11,7 @@ class Recount:
     """Running counts: `move` each record, then read `state`."""
 
     def __init__(
-        self, counts: Mapping[str, FolderCounts] | None = None, usage: Usage | None = None
+        self, counts: Mapping[FolderId, FolderCounts] | None = None, usage: Usage | None = None
     ) -> None:
         self.counts = dict(counts or {})  # without next_uid
         self.usage = usage or Usage()
@@ -42,7 +43,7 @@ class Recount:
             usage=self.usage,
         )
 
-    def _total_and_unread(self, id_: str) -> tuple[int, int]:
+    def _total_and_unread(self, id_: FolderId) -> tuple[int, int]:
         counts = self.counts.get(id_) or FolderCounts(id_)
         return counts.total, counts.unread
 

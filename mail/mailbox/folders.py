@@ -6,7 +6,8 @@ Limits are in docs/limits.md.
 import re
 import unicodedata
 
-from schemas.mailbox import FOLDERS, Folder, FolderCounts, MailboxState, OwnFolder
+from schemas.ids import FolderId
+from schemas.mailbox import FOLDERS, TOP, Folder, FolderCounts, MailboxState, OwnFolder
 
 FOLDERS_MAX = 500  # folders that the owner created
 DEPTH_MAX = 10  # a folder at the top has depth 1
@@ -20,7 +21,7 @@ _INVISIBLE = re.compile(
 )
 
 
-def exists(state: MailboxState, folder_id: str) -> bool:
+def exists(state: MailboxState, folder_id: FolderId) -> bool:
     """Whether the folder exists for its owner; a folder that is being deleted does not."""
     own = state.own.get(folder_id)
     return folder_id in FOLDERS or (own is not None and not own.deleting)
@@ -45,7 +46,7 @@ def normal_name(name: str) -> str | None:
     return normal
 
 
-def fault_of(state: MailboxState, folder_id: str, folder: OwnFolder) -> str:
+def fault_of(state: MailboxState, folder_id: FolderId, folder: OwnFolder) -> str:
     """Why the folder `folder_id` cannot become `folder`, whose name is normal; "" if it can."""
     if folder.parent_id and not exists(state, folder.parent_id):
         return "There is no such parent folder."
@@ -61,43 +62,43 @@ def fault_of(state: MailboxState, folder_id: str, folder: OwnFolder) -> str:
     return ""
 
 
-def has_folders_inside(state: MailboxState, folder_id: str) -> bool:
+def has_folders_inside(state: MailboxState, folder_id: FolderId) -> bool:
     """Whether the folder has subfolders."""
     return bool(_children(state, folder_id))
 
 
-def _standard(state: MailboxState, id_: str) -> Folder:
+def _standard(state: MailboxState, id_: FolderId) -> Folder:
     counts = state.folders.get(id_) or FolderCounts(id_)
     return Folder(counts=counts, name=id_.capitalize(), role=id_)
 
 
-def _own(state: MailboxState, id_: str, own: OwnFolder) -> Folder:
+def _own(state: MailboxState, id_: FolderId, own: OwnFolder) -> Folder:
     counts = state.folders.get(id_) or FolderCounts(id_)
     return Folder(counts=counts, name=own.name, parent_id=own.parent_id)
 
 
-def _path(state: MailboxState, folder_id: str) -> list[str]:
-    """Ids of the folder and its ancestors, from the folder up; empty for the top ("")."""
-    path: list[str] = []
+def _path(state: MailboxState, folder_id: FolderId) -> list[FolderId]:
+    """Ids of the folder and its ancestors, from the folder up; empty for TOP."""
+    path: list[FolderId] = []
     while folder_id:
         path.append(folder_id)
         own = state.own.get(folder_id)
-        folder_id = own.parent_id if own else ""
+        folder_id = own.parent_id if own else TOP
     return path
 
 
-def _children(state: MailboxState, folder_id: str) -> list[str]:
+def _children(state: MailboxState, folder_id: FolderId) -> list[FolderId]:
     return [
         id_ for id_, own in state.own.items() if own.parent_id == folder_id and not own.deleting
     ]
 
 
-def _height(state: MailboxState, folder_id: str) -> int:
+def _height(state: MailboxState, folder_id: FolderId) -> int:
     """Levels of the tree under the folder, the folder included."""
     return 1 + max((_height(state, id_) for id_ in _children(state, folder_id)), default=0)
 
 
-def _is_taken(state: MailboxState, folder_id: str, folder: OwnFolder) -> bool:
+def _is_taken(state: MailboxState, folder_id: FolderId, folder: OwnFolder) -> bool:
     """Whether another folder with the same parent has a name that looks the same.
 
     Names that differ only in case or in invisible characters look the same. The standard

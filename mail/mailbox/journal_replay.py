@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import msgspec
 
 from schemas.events.mailbox_events import FolderChange, MailboxChanged, MessageChange
-from schemas.ids import DomainId, MessageId, UserId
+from schemas.ids import DomainId, FolderId, MessageId, UserId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import FolderCounts, MailboxState, Message, OwnFolder, Usage
+from schemas.mailbox import NO_THREAD, FolderCounts, MailboxState, Message, OwnFolder, Usage
 from schemas.snapshot import MessageRecord
 
 
@@ -113,7 +113,7 @@ def _own_after(before: OwnFolder | None, change: FolderChange) -> OwnFolder:
     return OwnFolder(name=change.name, parent_id=change.parent_id)
 
 
-def _total(folders: Mapping[str, FolderCounts], id_: str) -> int:
+def _total(folders: Mapping[FolderId, FolderCounts], id_: FolderId) -> int:
     return folders[id_].total if id_ in folders else 0
 
 
@@ -129,7 +129,7 @@ def _record_after(seq: int, change: MessageChange, before: MessageRecord | None)
         message_id=change.message_id,
         places=change.places,
         keywords=change.keywords,
-        thread_id=change.thread_id or (before.thread_id if before else ""),
+        thread_id=change.thread_id or (before.thread_id if before else NO_THREAD),
         created_seq=before.created_seq if before else seq,
         changed_seq=seq,
         delivered=delivered,

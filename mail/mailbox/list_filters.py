@@ -4,12 +4,13 @@ from functools import lru_cache
 
 from mail.addresses import normal_address
 from mail.errors import BadAddress
+from schemas.ids import FolderId
 from schemas.mailbox import JUNK, TRASH, Filter, MailboxState, Message, is_flagged, is_unread
 
 NO_FILTER = Filter()
 
 
-def folders_of(state: MailboxState, folder_id: str | None) -> tuple[str, ...]:
+def folders_of(state: MailboxState, folder_id: FolderId | None) -> tuple[FolderId, ...]:
     """Ids of the folders that a list shows: `folder_id`, or for None all except junk and trash."""
     if folder_id is not None:
         return (folder_id,)

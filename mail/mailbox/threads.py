@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 
 from mail.ids import derived_id
-from schemas.ids import MessageId
+from schemas.ids import MessageId, ThreadId
 from schemas.mail import HeaderSummary
 
 REFERENCES_MAX = 20  # the last ids of References: the nearest ancestors
@@ -31,15 +31,17 @@ def thread_keys(head: HeaderSummary) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(_key(id_) for id_ in ids if id_))
 
 
-def thread_for(message_id: MessageId, keys: tuple[bytes, ...], bound: Mapping[bytes, str]) -> str:
+def thread_for(
+    message_id: MessageId, keys: tuple[bytes, ...], bound: Mapping[bytes, ThreadId]
+) -> ThreadId:
     """The thread id of the first bound key, in the order of `keys`; else a new thread id."""
     thread_id = next((bound[key] for key in keys if key in bound), None)
-    return thread_id or derived_id(message_id, "thread")
+    return thread_id or ThreadId(derived_id(message_id, "thread"))
 
 
 def bindings(
-    thread_id: str, keys: tuple[bytes, ...], bound: Mapping[bytes, str]
-) -> dict[bytes, str]:
+    thread_id: ThreadId, keys: tuple[bytes, ...], bound: Mapping[bytes, ThreadId]
+) -> dict[bytes, ThreadId]:
     """The keys to bind to the thread: those of `keys` that are not in `bound`."""
     return {key: thread_id for key in keys if key not in bound}
 

@@ -8,7 +8,7 @@ import msgspec
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import DomainId, MailId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
@@ -20,7 +20,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     entry: MailboxChanged
     messages: tuple[Message, ...]  # the rows after the change, one for each of the entry's changes
     state: MailboxState  # after the change; its seq is the entry's
-    threads: dict[bytes, str] = {}  # to bind: hash of a message id -> thread id
+    threads: dict[bytes, ThreadId] = {}  # to bind: hash of a message id -> thread id
 
 
 class MailStore(Protocol):
@@ -48,7 +48,7 @@ class MailStore(Protocol):
         """
         ...
 
-    async def by_command(self, user_id: UserId, command_id: str) -> MailboxChanged | None:
+    async def by_command(self, user_id: UserId, command_id: CommandId) -> MailboxChanged | None:
         """FeedGone, with the entry's follow-up: it was carried out, and its entry is folded."""
         ...
 
@@ -79,7 +79,7 @@ class MailStore(Protocol):
     async def page(
         self,
         user_id: UserId,
-        folder_id: str | None,
+        folder_id: FolderId | None,
         *,
         wanted: Filter,
         limit: int,
@@ -94,14 +94,14 @@ class MailStore(Protocol):
         ...
 
     async def by_uid(
-        self, user_id: UserId, folder_id: str, *, after_uid: int, limit: int
+        self, user_id: UserId, folder_id: FolderId, *, after_uid: int, limit: int
     ) -> list[Message]:
         """Messages of a folder with uid > after_uid, by uid. Refused: limit is not 1 to 500."""
         ...
 
     async def before_delivery(
         self, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
-    ) -> tuple[Message | None, dict[bytes, str]]:
+    ) -> tuple[Message | None, dict[bytes, ThreadId]]:
         """The message if it is there, tombstones too, and which of `keys` are bound to a thread.
 
         A key is the hash of a message id (mail/mailbox/threads.py).
@@ -109,7 +109,7 @@ class MailStore(Protocol):
         ...
 
     async def thread(
-        self, user_id: UserId, thread_id: str, *, limit: int, cursor: str | None
+        self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
     ) -> Page:
         """A conversation's messages in the order of their arrival, wherever they lie.
 

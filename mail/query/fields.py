@@ -19,6 +19,7 @@ from mail.query.tree import (
     ReceivedBefore,
 )
 from mail.query.values import age_ms, moment_ms, size_bytes
+from schemas.ids import FolderId
 from schemas.mailbox import Folder
 
 # The name in a query: the field of IndexDocument.
@@ -52,9 +53,9 @@ class ValueField:
     parse_value: Callable[[str, QueryContext], Node | None]
 
 
-def folder_ids_by_name(folders: Iterable[Folder]) -> dict[str, tuple[str, ...]]:
+def folder_ids_by_name(folders: Iterable[Folder]) -> dict[str, tuple[FolderId, ...]]:
     """Return folder ids by folded id and folded name, for `in:`. Folders may share a name."""
-    ids: dict[str, tuple[str, ...]] = {}
+    ids: dict[str, tuple[FolderId, ...]] = {}
     for folder in folders:
         for name in {fold(folder.counts.id), fold(folder.name)}:
             ids[name] = (*ids.get(name, ()), folder.counts.id)

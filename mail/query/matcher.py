@@ -22,6 +22,7 @@ from mail.query.tree import (
     evaluated,
     phrase,
 )
+from schemas.ids import FolderId
 from schemas.mailbox import Message, is_flagged, is_unread
 from schemas.search import IndexDocument
 
@@ -32,7 +33,7 @@ class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
     received_at_ms: int
     size_bytes: int
     has_attachments: bool
-    folder_ids: frozenset[str] = frozenset()
+    folder_ids: frozenset[FolderId] = frozenset()
     unread: bool = False
     flagged: bool = False
 

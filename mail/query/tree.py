@@ -11,6 +11,7 @@ from datetime import UTC, tzinfo
 import msgspec
 
 from mail.query.tokenizer import is_unspaced, pairs, tokens_of
+from schemas.ids import FolderId
 from schemas.mailbox import FOLDERS
 
 QUERY_MAX_CHARS = 1_000
@@ -50,7 +51,7 @@ class HasAttachment(msgspec.Struct, frozen=True, tag=True):
 class InFolder(msgspec.Struct, frozen=True, tag=True):
     """The message is in this folder."""
 
-    folder_id: str
+    folder_id: FolderId
 
 
 class HasState(msgspec.Struct, frozen=True, tag=True):
@@ -96,7 +97,7 @@ class Query(msgspec.Struct, frozen=True):
     cursor_scope: str
 
 
-def _standard_folders() -> dict[str, tuple[str, ...]]:
+def _standard_folders() -> dict[str, tuple[FolderId, ...]]:
     return {id_: (id_,) for id_ in FOLDERS}
 
 
@@ -106,7 +107,7 @@ class QueryContext:
 
     now_ms: int
     zone: tzinfo = UTC
-    folders: dict[str, tuple[str, ...]] = field(  # ids by folded name
+    folders: dict[str, tuple[FolderId, ...]] = field(  # ids by folded name
         default_factory=_standard_folders
     )
 

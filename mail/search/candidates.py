@@ -16,7 +16,7 @@ from mail.ports import IndexMatches, SearchIndex
 from mail.query.planner import IndexQuery
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import And, HasState, InFolder, Node, Not, Or
-from schemas.ids import MessageId, UserId
+from schemas.ids import FolderId, MessageId, UserId
 from schemas.mailbox import JUNK, TRASH, Filter, Message, Page
 
 _EVERYWHERE = (None, JUNK, TRASH)  # None: the list of all folders but Junk and Trash
@@ -32,7 +32,7 @@ class MessageRows(Protocol):
     async def page(
         self,
         user_id: UserId,
-        folder_id: str | None,
+        folder_id: FolderId | None,
         *,
         wanted: Filter,
         limit: int,
@@ -100,7 +100,7 @@ class IndexSource(msgspec.Struct, frozen=True):
 class CandidateLists(msgspec.Struct, frozen=True):
     """Lists under one filter. Every match of the query is in at least one of the lists."""
 
-    folder_ids: tuple[str | None, ...]
+    folder_ids: tuple[FolderId | None, ...]
     filter: Filter
 
 
@@ -157,7 +157,7 @@ def candidate_lists(node: Node, index_query: IndexQuery) -> CandidateLists | Non
     )
 
 
-def _required_folders(part: Node) -> tuple[str, ...] | None:
+def _required_folders(part: Node) -> tuple[FolderId, ...] | None:
     """The folders of `part`, if it requires a message to be in any of them and nothing else."""
     alternatives = part.of if isinstance(part, Or) else (part,)
     folder_ids = tuple(node.folder_id for node in alternatives if isinstance(node, InFolder))

@@ -16,14 +16,14 @@ from schemas.events.mailbox_events import (
     MessageChangeKind,
     Position,
 )
-from schemas.ids import DomainId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, FolderId, MessageId, UserId
 from schemas.mailbox import FolderCounts
 
 
 class ChangeKeywords(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_keywords.v1"):
     """Change keywords of one message."""
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     message_id: MessageId
@@ -39,7 +39,7 @@ class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.del
     to TrashMessages, which destroys nothing.
     """
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     message_ids: tuple[MessageId, ...]
@@ -53,11 +53,11 @@ class MailboxChangedV1(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.c
     user_id: UserId
     domain_id: DomainId
     seq: int
-    command_id: str
+    command_id: CommandId
     position: Position
     change: MessageChangeKind
     message_id: MessageId
-    places: dict[str, int]
+    places: dict[FolderId, int]
     keywords: tuple[str, ...]
     folders: tuple[FolderCounts, ...]
     at_ms: int

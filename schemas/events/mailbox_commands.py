@@ -3,8 +3,11 @@
 import msgspec
 
 from schemas.content import Stored
-from schemas.ids import DomainId, MailId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
+from schemas.mailbox import TOP
+
+NO_COMMAND = CommandId("")  # instead of the id of another command
 
 
 class RebuildViews(
@@ -16,16 +19,16 @@ class RebuildViews(
     publishes the command of the next step; the last step is answered.
     """
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     parts: tuple[str, ...]  # lists, counts (schemas/consistency.py)
     at_ms: int
-    origin_id: str = ""  # the first step's command_id; "" in the first step
+    origin_id: CommandId = NO_COMMAND  # the first step's command_id; "" in the first step
     step: int = 0  # the first step is 0
 
     @property
-    def rebuild_id(self) -> str:
+    def rebuild_id(self) -> CommandId:
         """The command_id of the first step."""
         return self.origin_id or self.command_id
 
@@ -37,7 +40,7 @@ class FoldJournal(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.fold_j
     due.
     """
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     at_ms: int  # of the step; the age of entries is measured from here
@@ -46,12 +49,12 @@ class FoldJournal(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.fold_j
 class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1"):
     """Add one message to one mailbox. Idempotent by `message_id`."""
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     message_id: MessageId  # UUIDv5(mail_id, user, received | sent)
     mail_id: MailId
-    folder_id: str
+    folder_id: FolderId
     keywords: tuple[str, ...]
     content: Stored
     received_at_ms: int
@@ -69,15 +72,15 @@ class ChangeMessages(
     The folders of a message: first `set_folder_ids`, if given, then removal, then addition.
     """
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     message_ids: tuple[MessageId, ...]
     add_keywords: tuple[str, ...] = ()
     remove_keywords: tuple[str, ...] = ()
-    set_folder_ids: tuple[str, ...] | None = None
-    add_folder_ids: tuple[str, ...] = ()
-    remove_folder_ids: tuple[str, ...] = ()
+    set_folder_ids: tuple[FolderId, ...] | None = None
+    add_folder_ids: tuple[FolderId, ...] = ()
+    remove_folder_ids: tuple[FolderId, ...] = ()
     if_changed_seq: int | None = None  # the required changed_seq of each message, else `conflict`
     at_ms: int
 
@@ -85,7 +88,7 @@ class ChangeMessages(
 class TrashMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.trash_messages.v1"):
     """Move up to 500 messages to the trash. Never destroys, so a repeat changes nothing."""
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     message_ids: tuple[MessageId, ...]
@@ -99,7 +102,7 @@ class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.de
     Messages that changed after `unchanged_since_seq`, or are in another folder, are skipped.
     """
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
     message_ids: tuple[MessageId, ...]
@@ -110,24 +113,24 @@ class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.de
 class CreateFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.create_folder.v1"):
     """Create a folder."""
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
-    folder_id: str  # made by the sender of the command; never used before
+    folder_id: FolderId  # made by the sender of the command; never used before
     name: str
-    parent_id: str = ""
+    parent_id: FolderId = TOP
     at_ms: int
 
 
 class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_folder.v1"):
     """Rename or move a folder that the owner created; None keeps the name or the parent."""
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
-    folder_id: str
+    folder_id: FolderId
     name: str | None = None
-    parent_id: str | None = None
+    parent_id: FolderId | None = None
     at_ms: int
 
 
@@ -138,12 +141,12 @@ class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     folder after the author read the folder have a uid of `bound_uid` or more; they do not change.
     """
 
-    command_id: str
+    command_id: CommandId
     user_id: UserId
     domain_id: DomainId
-    folder_id: str
+    folder_id: FolderId
     at_ms: int
-    origin_id: str = ""  # the first chunk's command_id; "" in the first chunk
+    origin_id: CommandId = NO_COMMAND  # the first chunk's command_id; "" in the first chunk
     chunk: int = 0  # the first chunk is 0
     after_uid: int = 0  # messages up to this uid are done
     bound_uid: int = 0  # next_uid that the author read; 0: first chunk by an older version

@@ -6,6 +6,7 @@ import msgspec
 
 from schemas.content import Stored
 from schemas.events.mailbox_commands import (
+    NO_COMMAND,
     Command,
     DeleteFolder,
     EmptyFolder,
@@ -13,9 +14,9 @@ from schemas.events.mailbox_commands import (
     MarkAllRead,
     RebuildViews,
 )
-from schemas.ids import DomainId, MailId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import Hop, Verdict
-from schemas.mailbox import FolderCounts, Usage
+from schemas.mailbox import NO_THREAD, TOP, FolderCounts, Usage
 
 UNCHANGED: Final = "unchanged"  # the mailbox already was as the command asked
 NOT_FOUND: Final = "not_found"
@@ -54,9 +55,9 @@ class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     change: MessageChangeKind
     message_id: MessageId
-    places: dict[str, int] = {}  # folder id -> uid, after the change
+    places: dict[FolderId, int] = {}  # folder id -> uid, after the change
     keywords: tuple[str, ...] = ()  # sorted, after the change
-    thread_id: str = ""
+    thread_id: ThreadId = NO_THREAD
     delivered: Delivered | None = None  # with `created` only
 
 
@@ -64,9 +65,9 @@ class FolderChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The change of a folder that the owner created; name and parent after the change."""
 
     change: FolderChangeKind  # a moved folder is `renamed`
-    id: str
+    id: FolderId
     name: str = ""
-    parent_id: str = ""
+    parent_id: FolderId = TOP
 
 
 class MailboxChanged(
@@ -81,7 +82,7 @@ class MailboxChanged(
     user_id: UserId
     domain_id: DomainId
     seq: int  # dense per user, from 1
-    command_id: str
+    command_id: CommandId
     position: Position
     changes: tuple[MessageChange, ...] = ()  # at most 500
     folder_changes: tuple[FolderChange, ...] = ()
@@ -89,13 +90,13 @@ class MailboxChanged(
     usage: Usage | None = None  # after the change; None in entries of the first version
     at_ms: int
     not_found: tuple[MessageId, ...] = ()  # message ids of the command that do not exist
-    origin_id: str = ""  # command_id of a bulk command's first chunk; "" in the first chunk
+    origin_id: CommandId = NO_COMMAND  # of a bulk command's first chunk; "" in the first chunk
     follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the next chunk
 
     @property
-    def answers(self) -> str:
+    def answers(self) -> CommandId:
         """The id of the command that is complete with this step; "" while chunks follow."""
-        return "" if self.follow_up else self.origin_id or self.command_id
+        return NO_COMMAND if self.follow_up else self.origin_id or self.command_id
 
 
 class CommandAnswered(
@@ -105,11 +106,11 @@ class CommandAnswered(
 
     user_id: UserId
     domain_id: DomainId
-    command_id: str
+    command_id: CommandId
     outcome: AnswerOutcome
     detail: str = ""
     not_found: tuple[MessageId, ...] = ()  # message ids of the command that do not exist
-    origin_id: str = ""  # command_id of the first chunk or step; "" in the first
+    origin_id: CommandId = NO_COMMAND  # command_id of the first chunk or step; "" in the first
 
     @classmethod
     def to(
@@ -121,7 +122,9 @@ class CommandAnswered(
         not_found: tuple[MessageId, ...] = (),
     ) -> Self:
         """The answer `outcome` to `command`."""
-        origin_id = command.origin_id if isinstance(command, FolderCommand | RebuildViews) else ""
+        origin_id = (
+            command.origin_id if isinstance(command, FolderCommand | RebuildViews) else NO_COMMAND
+        )
         return cls(
             user_id=command.user_id,
             domain_id=command.domain_id,
@@ -133,7 +136,7 @@ class CommandAnswered(
         )
 
     @property
-    def answers(self) -> str:
+    def answers(self) -> CommandId:
         """The id of the command as its author sent it."""
         return self.origin_id or self.command_id
 

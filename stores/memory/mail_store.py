@@ -20,7 +20,7 @@ from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import BulkFolderCommand, RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import DomainId, MailId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
@@ -34,10 +34,10 @@ class _Mailbox:
     def __init__(self) -> None:
         self.domain_id = DomainId("")
         self.journal: dict[int, MailboxChanged] = {}  # by seq; entries that are not folded
-        self.commands: dict[str, int] = {}
+        self.commands: dict[CommandId, int] = {}
         self.pending: dict[int, Commit] = {}
         self.messages: dict[MessageId, Message] = {}
-        self.threads: dict[bytes, str] = {}
+        self.threads: dict[bytes, ThreadId] = {}
         self.state = MailboxState()
         self.folded = JournalReplay(MailboxState(), {})
         self.folded_at_ms = 0
@@ -77,7 +77,7 @@ class MemoryMailStore(MailStore):
         self._journal(commit)
         await self._finish(commit.entry.user_id)
 
-    async def by_command(self, user_id: UserId, command_id: str) -> MailboxChanged | None:
+    async def by_command(self, user_id: UserId, command_id: CommandId) -> MailboxChanged | None:
         await take_step(self.fault, "read")
         box = self._of(user_id)
         seq = box.commands.get(command_id)
@@ -117,7 +117,7 @@ class MemoryMailStore(MailStore):
     async def page(
         self,
         user_id: UserId,
-        folder_id: str | None,
+        folder_id: FolderId | None,
         *,
         wanted: Filter,
         limit: int,
@@ -132,7 +132,7 @@ class MemoryMailStore(MailStore):
         return page_of(sorted(rest, key=place_of, reverse=True), limit, *scope)
 
     async def by_uid(
-        self, user_id: UserId, folder_id: str, *, after_uid: int, limit: int
+        self, user_id: UserId, folder_id: FolderId, *, after_uid: int, limit: int
     ) -> list[Message]:
         check_limit(limit)
         await take_step(self.fault, "read")
@@ -141,12 +141,12 @@ class MemoryMailStore(MailStore):
 
     async def before_delivery(
         self, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
-    ) -> tuple[Message | None, dict[bytes, str]]:
+    ) -> tuple[Message | None, dict[bytes, ThreadId]]:
         row, threads = await self.message(user_id, message_id), self._of(user_id).threads
         return row, {key: threads[key] for key in keys if key in threads}
 
     async def thread(
-        self, user_id: UserId, thread_id: str, *, limit: int, cursor: str | None
+        self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
     ) -> Page:
         check_limit(limit)
         after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
@@ -265,7 +265,7 @@ class MemoryMailStore(MailStore):
         if box.state.seq < commit.state.seq:
             box.state = commit.state
 
-    def _listed(self, user_id: UserId, folder_id: str | None) -> Iterator[Message]:
+    def _listed(self, user_id: UserId, folder_id: FolderId | None) -> Iterator[Message]:
         shown = set(folders_of(self._of(user_id).state, folder_id))
         return (row for row in self._alive(user_id) if shown & row.places.keys())
 

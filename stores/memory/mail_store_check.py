@@ -21,9 +21,9 @@ from schemas.consistency import (
 )
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import DomainId, MessageId, UserId
+from schemas.ids import DomainId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import MailboxState, Message
+from schemas.mailbox import NO_THREAD, MailboxState, Message
 from schemas.snapshot import Snapshot
 
 
@@ -33,7 +33,7 @@ class MemoryMailbox(Protocol):
     domain_id: DomainId
     journal: dict[int, MailboxChanged]
     messages: dict[MessageId, Message]
-    threads: dict[bytes, str]
+    threads: dict[bytes, ThreadId]
     state: MailboxState
     folded: JournalReplay
     rebuild: Rebuild | None
@@ -44,7 +44,7 @@ class _Views:
     """The views that follow from the journal, and their differences from the stored views."""
 
     rows: dict[MessageId, Message] = field(default_factory=dict)
-    threads: dict[bytes, str] = field(default_factory=dict)
+    threads: dict[bytes, ThreadId] = field(default_factory=dict)
     lost: list[ExpectedMessage] = field(default_factory=list)
     differences: list[ViewDifference] = field(default_factory=list)
 
@@ -134,7 +134,7 @@ def _expected_views(
 
 def _bind(box: MemoryMailbox, views: _Views) -> None:
     first: dict[bytes, Message] = {}
-    destroyed: dict[str, int] = {}  # created_seq of the first destroyed message, by thread
+    destroyed: dict[ThreadId, int] = {}  # created_seq of the first destroyed message, by thread
     for row in views.rows.values():
         if row.destroyed:
             destroyed.setdefault(row.thread_id, row.created_seq)
@@ -142,7 +142,7 @@ def _bind(box: MemoryMailbox, views: _Views) -> None:
             first.setdefault(key, row)
     for key, row in first.items():
         bound_to = box.threads.get(key)
-        destroyed_seq = destroyed.get(bound_to or "")
+        destroyed_seq = destroyed.get(bound_to or NO_THREAD)
         if not rules.is_bound(
             bound_to, thread_id=row.thread_id, created_seq=row.created_seq,
             destroyed_seq=destroyed_seq,

@@ -18,7 +18,7 @@ from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1, current
 from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import DomainId, MailId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
 from stores.sqlite.mail_store import lists, threads
@@ -68,7 +68,9 @@ def state(connection: Connection, user_id: UserId) -> MailboxState:
     return decode_state(row[0]) if row else MailboxState()
 
 
-def by_command(connection: Connection, user_id: UserId, command_id: str) -> MailboxChanged | None:
+def by_command(
+    connection: Connection, user_id: UserId, command_id: CommandId
+) -> MailboxChanged | None:
     """Return the command's entry. Raises JournalTruncated, with the follow-up: it is folded."""
     row = connection.execute(
         "SELECT mailbox_key, command.seq, folded_seq, follow_up"

@@ -13,6 +13,7 @@ import msgspec
 
 from mail.mailbox.list_filters import sender_key, sender_of
 from mail.pagination import ListPosition
+from schemas.ids import FolderId, MessageId
 from schemas.mailbox import Filter, Message, is_flagged, is_unread
 from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED
 
@@ -50,7 +51,7 @@ class ListRows:
 
 
 def page(
-    connection: Connection, mailbox_key: int, folder_ids: tuple[str, ...], part: ListPart
+    connection: Connection, mailbox_key: int, folder_ids: tuple[FolderId, ...], part: ListPart
 ) -> ListRows:
     """Return one page of the messages that are in any of the folders.
 
@@ -75,7 +76,7 @@ def page(
 
 
 def by_uid(
-    connection: Connection, mailbox_key: int, folder_id: str, after_uid: int, limit: int
+    connection: Connection, mailbox_key: int, folder_id: FolderId, after_uid: int, limit: int
 ) -> list[Message]:
     blobs = connection.execute(
         "SELECT message FROM uid JOIN message USING (mailbox_key, message_key)"
@@ -103,7 +104,11 @@ def move(
 
 
 def _move_uids(
-    connection: Connection, key: int, message_key: int, old: dict[str, int], new: dict[str, int]
+    connection: Connection,
+    key: int,
+    message_key: int,
+    old: dict[FolderId, int],
+    new: dict[FolderId, int],
 ) -> None:
     for folder_id, uid in old.items() - new.items():
         connection.execute(
@@ -145,7 +150,7 @@ def _scan_end(
     return max((end for end in ends if end is not None), default=None)
 
 
-_PlaceRow = tuple[int, str, int, int, str, int, int, str]
+_PlaceRow = tuple[int, FolderId, int, int, MessageId, int, int, str]
 
 
 def places(key: int, message_key: int, row: Message) -> set[_PlaceRow]:

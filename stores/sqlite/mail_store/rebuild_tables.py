@@ -11,7 +11,7 @@ import msgspec
 
 from mail.mailbox.threads import thread_keys
 from schemas.consistency import Rebuild
-from schemas.ids import MessageId
+from schemas.ids import MessageId, ThreadId
 from schemas.mailbox import Message
 from schemas.snapshot import MessageRecord
 from schemas.sqlite.mail_store import SCRATCH
@@ -112,8 +112,8 @@ class ThreadBinding:
 
     key: bytes
     created_seq: int
-    thread_id: str
-    bound_to: str | None  # the thread in the table `thread`
+    thread_id: ThreadId
+    bound_to: ThreadId | None  # the thread in the table `thread`
     destroyed_seq: int | None  # created_seq of the first destroyed message of `bound_to`
 
 

@@ -17,7 +17,7 @@ from mail.pagination import OLDEST, check_limit, decode_cursor, encode_cursor, l
 from mail.ports import MailStore
 from schemas.consistency import Rebuild
 from schemas.events.mailbox_commands import RebuildViews
-from schemas.ids import MailId, MessageId, UserId
+from schemas.ids import FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, Message, Page
 from schemas.sqlite.mail_store import MAIL
@@ -43,20 +43,20 @@ def _message(connection: Connection, key: tuple[UserId, MessageId]) -> Message |
 
 def _before_delivery(
     connection: Connection, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
-) -> tuple[Message | None, dict[bytes, str]]:
+) -> tuple[Message | None, dict[bytes, ThreadId]]:
     row = journal_and_rows.message(connection, user_id, message_id)
     return row, threads.threads_of(connection, _key_of(connection, user_id), keys)
 
 
 def _by_uid(
-    connection: Connection, user_id: UserId, folder_id: str, *, after_uid: int, limit: int
+    connection: Connection, user_id: UserId, folder_id: FolderId, *, after_uid: int, limit: int
 ) -> list[Message]:
     check_limit(limit)
     return lists.by_uid(connection, _key_of(connection, user_id), folder_id, after_uid, limit)
 
 
 def _list_rows(
-    connection: Connection, user_id: UserId, folder_id: str | None, part: lists.ListPart
+    connection: Connection, user_id: UserId, folder_id: FolderId | None, part: lists.ListPart
 ) -> lists.ListRows:
     folder_ids = folders_of(journal_and_rows.state(connection, user_id), folder_id)
     return lists.page(connection, _key_of(connection, user_id), folder_ids, part)
@@ -130,7 +130,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     async def page(
         self,
         user_id: UserId,
-        folder_id: str | None,
+        folder_id: FolderId | None,
         *,
         wanted: Filter,
         limit: int,
@@ -146,7 +146,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
         return Page(part_rows.rows, next_cursor)
 
     async def thread(
-        self, user_id: UserId, thread_id: str, *, limit: int, cursor: str | None
+        self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
     ) -> Page:
         check_limit(limit)
         after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST

@@ -6,6 +6,7 @@ from sqlite3 import Connection
 import msgspec
 
 from mail.pagination import ListPosition
+from schemas.ids import MessageId, ThreadId
 from schemas.mailbox import Message
 
 _message = msgspec.msgpack.Decoder(Message).decode
@@ -15,7 +16,9 @@ _MEMBERS = """SELECT message FROM member JOIN message USING (mailbox_key, messag
     ORDER BY member.received_at_ms, member.message_id LIMIT ?"""
 
 
-def threads_of(connection: Connection, mailbox_key: int, keys: Sequence[bytes]) -> dict[bytes, str]:
+def threads_of(
+    connection: Connection, mailbox_key: int, keys: Sequence[bytes]
+) -> dict[bytes, ThreadId]:
     """Return the thread of each key that is bound."""
     marks = ",".join("?" * len(keys))
     rows = connection.execute(
@@ -25,7 +28,7 @@ def threads_of(connection: Connection, mailbox_key: int, keys: Sequence[bytes]) 
     return dict(rows.fetchall())
 
 
-def bind(connection: Connection, mailbox_key: int, threads: Mapping[bytes, str]) -> None:
+def bind(connection: Connection, mailbox_key: int, threads: Mapping[bytes, ThreadId]) -> None:
     """Bind the keys to their threads; a key that is bound already keeps its thread."""
     for key, thread_id in threads.items():
         row = (mailbox_key, key, thread_id)
@@ -33,7 +36,7 @@ def bind(connection: Connection, mailbox_key: int, threads: Mapping[bytes, str])
 
 
 def members(
-    connection: Connection, mailbox_key: int, thread_id: str, after: ListPosition, limit: int
+    connection: Connection, mailbox_key: int, thread_id: ThreadId, after: ListPosition, limit: int
 ) -> list[Message]:
     """Return the messages of a thread after a position, in the order of their arrival."""
     blobs = connection.execute(_MEMBERS, (mailbox_key, thread_id, *after, limit))
@@ -47,7 +50,7 @@ def join(connection: Connection, mailbox_key: int, message_key: int, row: Messag
 
 def members_of(
     mailbox_key: int, message_key: int, row: Message
-) -> set[tuple[int, str, int, str, int]]:
+) -> set[tuple[int, ThreadId, int, MessageId, int]]:
     """The rows of `member` for a message; a destroyed message has no rows."""
     if row.destroyed:
         return set()
