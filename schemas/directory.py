@@ -1,4 +1,4 @@
-"""Rows of the directory: domains, users, aliases, sessions, sign-ins, login attempts."""
+"""Rows of the directory: domains, users, aliases, sessions, passwords, sign-ins, attempts."""
 
 from typing import Literal
 
@@ -64,6 +64,26 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     peer: str = ""  # client address of that request
 
 
+AppPasswordScope = Literal["read", "send"]  # fetch and change mail; submit mail
+
+
+class AppPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """An application password. The password itself is never stored, only its hash.
+
+    The last use is accurate to one hour, with the protocol and the network of that use.
+    """
+
+    app_password_id: str
+    user_id: UserId
+    name: str  # by which the owner recognizes it, such as `Phone`
+    scopes: tuple[AppPasswordScope, ...]  # sorted, at least one
+    secret_sha256: str  # see mail/directory/app_passwords.py
+    created_at_ms: int
+    used_at_ms: int = 0  # 0: never used
+    used_protocol: str = ""
+    used_network: str = ""  # an IPv4 address, or an IPv6 /48
+
+
 SignInOutcome = Literal["success", "failure", "lockout"]
 
 
@@ -77,6 +97,10 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     peer: str
     user_agent: str
     device: str = ""  # SHA-256 of the browser's device token; "": no token
+    protocol: str = ""  # http, submission, pop3, imap; "": noted by a version without protocols
+    app_password_id: str = ""  # "": by the account's password, or by a wrong password
+    app_password_name: str = ""  # at the time of the attempt; the password may be revoked since
+    missing_scope: str = ""  # of a failure: the right application password, without this scope
 
 
 class CountedAttempt(msgspec.Struct, frozen=True, kw_only=True):

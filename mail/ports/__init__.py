@@ -6,6 +6,7 @@ may then be repeated as it was. Every write is durable when it returns, and idem
 May import: mail.query, mail.mime, the base modules of mail, schemas.
 """
 
+from mail.ports.app_passwords import APP_PASSWORDS_MAX, AppPasswords, TooManyAppPasswords
 from mail.ports.attempts import CLOCK_SKEW_MS, Attempts
 from mail.ports.content_store import ContentStore, ContentSweep, Holders, Quarantine
 from mail.ports.directory import Addresses, Directory, Domains, QuotaCheck, Resolver, Users
@@ -34,11 +35,13 @@ from mail.ports.streams import (
 )
 
 __all__ = [
+    "APP_PASSWORDS_MAX",
     "CLOCK_SKEW_MS",
     "MATCHES_MAX",
     "SESSIONS_KEPT",
     "SIGN_INS_KEPT",
     "Addresses",
+    "AppPasswords",
     "Attempt",
     "Attempts",
     "Commit",
@@ -71,6 +74,7 @@ __all__ = [
     "SignIns",
     "SpamReport",
     "SpamScanner",
+    "TooManyAppPasswords",
     "Users",
     "VirusReport",
     "VirusScanner",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mail.pagination import RowPage
+from mail.ports.app_passwords import AppPasswords
 from mail.ports.sessions import Sessions, SignIns
 from mail.ports.settings import Settings
 from schemas.directory import Alias, Domain, Owner, Quota, User
@@ -58,11 +59,16 @@ class Users(Protocol):
         ...
 
     async def set_password(
-        self, user_id: UserId, password_hash: str, *, keep_session: str | None = None
+        self,
+        user_id: UserId,
+        password_hash: str,
+        *,
+        keep_session: str | None = None,
+        revoke_app_passwords: bool = False,
     ) -> None:
         """Set the hash and end the user's sessions, except that of token SHA-256 `keep_session`.
 
-        Raises NotFound.
+        Application passwords are kept unless `revoke_app_passwords`. Atomic. Raises NotFound.
         """
         ...
 
@@ -108,7 +114,7 @@ class Addresses(Protocol):
         ...
 
 
-class Directory(Domains, Users, Addresses, Sessions, SignIns, Settings, Protocol):
+class Directory(Domains, Users, Addresses, AppPasswords, Sessions, SignIns, Settings, Protocol):
     """All ports of the directory, for the composition root; callers name the ports they use."""
 
 

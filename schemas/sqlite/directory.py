@@ -80,4 +80,23 @@ DIRECTORY: tuple[Statements, ...] = (
             VALUES (OLD.token_sha256, CAST(strftime('%s', 'now') AS INTEGER) * 1000);
         END""",
     ),
+    # An application password is looked up by its hash at each sign-in.
+    (
+        """CREATE TABLE app_password (
+            app_password_id TEXT PRIMARY KEY NOT NULL,
+            user_id TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            scopes TEXT NOT NULL,
+            secret_sha256 TEXT NOT NULL,
+            created_at_ms INTEGER NOT NULL,
+            used_at_ms INTEGER NOT NULL,
+            used_protocol TEXT NOT NULL,
+            used_network TEXT NOT NULL,
+            UNIQUE (user_id, secret_sha256)
+        ) STRICT, WITHOUT ROWID""",
+        "ALTER TABLE sign_in ADD COLUMN protocol TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE sign_in ADD COLUMN app_password_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE sign_in ADD COLUMN app_password_name TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE sign_in ADD COLUMN missing_scope TEXT NOT NULL DEFAULT ''",
+    ),
 )

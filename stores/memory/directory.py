@@ -8,8 +8,14 @@ import msgspec
 from mail.addresses import normal_address, normal_domain
 from mail.errors import AlreadyExists, NotFound
 from mail.pagination import NEWEST, ListPosition, RowPage, check_limit, row_page
-from mail.ports import SESSIONS_KEPT, SIGN_INS_KEPT, Directory
-from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
+from mail.ports import (
+    APP_PASSWORDS_MAX,
+    SESSIONS_KEPT,
+    SIGN_INS_KEPT,
+    Directory,
+    TooManyAppPasswords,
+)
+from schemas.directory import Alias, AppPassword, Domain, Quota, Session, SignIn, User
 from schemas.ids import DomainId, UserId
 from stores.memory.faults import FaultHook, no_fault, take_step
 
@@ -25,6 +31,7 @@ class MemoryDirectory(Directory):
         self._users: dict[str, User] = {}
         self._ids: dict[str, str] = {}  # of users, by address
         self._aliases: dict[str, Alias] = {}
+        self._app_passwords: dict[str, AppPassword] = {}
         self._sessions: dict[str, Session] = {}
         self._session_ends: list[str] = []
         self._sign_ins: dict[str, SignIn] = {}
@@ -126,10 +133,17 @@ class MemoryDirectory(Directory):
         return sorted(caught + [a.address for a in self._aliases.values() if target in a.targets])
 
     async def set_password(
-        self, user_id: UserId, password_hash: str, *, keep_session: str | None = None
+        self,
+        user_id: UserId,
+        password_hash: str,
+        *,
+        keep_session: str | None = None,
+        revoke_app_passwords: bool = False,
     ) -> None:
         await self._change_user(user_id, password_hash=password_hash)
         self._end_sessions(user_id, but=keep_session)
+        if revoke_app_passwords:
+            self._revoke_app_passwords(user_id)
 
     async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
         await self._change_user(user_id, disabled=disabled)
@@ -142,6 +156,40 @@ class MemoryDirectory(Directory):
     async def _change_user(self, user_id: UserId, **fields: Any) -> None:
         await take_step(self.fault, "write")
         self._users[user_id] = msgspec.structs.replace(self._known(user_id), **fields)
+
+    async def add_app_password(self, app_password: AppPassword) -> None:
+        await take_step(self.fault, "write")
+        self._known(app_password.user_id)
+        if app_password.app_password_id not in self._app_passwords:
+            if len(self._app_passwords_of(app_password.user_id)) >= APP_PASSWORDS_MAX:
+                raise TooManyAppPasswords
+            self._app_passwords[app_password.app_password_id] = app_password
+
+    async def app_password(self, user_id: UserId, secret_sha256: str) -> AppPassword | None:
+        await take_step(self.fault, "read")
+        rows = self._app_passwords_of(user_id)
+        return next((row for row in rows if row.secret_sha256 == secret_sha256), None)
+
+    async def app_passwords(self, user_id: UserId) -> list[AppPassword]:
+        await take_step(self.fault, "read")
+        return self._app_passwords_of(user_id)
+
+    async def use_app_password(
+        self, app_password_id: str, *, at_ms: int, protocol: str, network: str
+    ) -> None:
+        await take_step(self.fault, "write")
+        row = self._app_passwords.get(app_password_id)
+        if row is not None and row.used_at_ms < at_ms:
+            self._app_passwords[app_password_id] = msgspec.structs.replace(
+                row, used_at_ms=at_ms, used_protocol=protocol, used_network=network
+            )
+
+    async def revoke_app_password(self, user_id: UserId, app_password_id: str) -> None:
+        await take_step(self.fault, "write")
+        row = self._app_passwords.get(app_password_id)
+        if row is None or row.user_id != user_id:
+            raise NotFound("there is no such application password")
+        del self._app_passwords[app_password_id]
 
     async def add_session(self, session: Session) -> None:
         await take_step(self.fault, "write")
@@ -248,6 +296,14 @@ class MemoryDirectory(Directory):
             raise AlreadyExists(f"the address {user.address} exists already")
         self._users.setdefault(user.user_id, user)
         self._ids[normal] = user.user_id
+
+    def _app_passwords_of(self, user_id: UserId) -> list[AppPassword]:
+        rows = [row for row in self._app_passwords.values() if row.user_id == user_id]
+        return sorted(rows, key=lambda r: (r.created_at_ms, r.app_password_id), reverse=True)
+
+    def _revoke_app_passwords(self, user_id: UserId) -> None:
+        for row in self._app_passwords_of(user_id):
+            del self._app_passwords[row.app_password_id]
 
     def _end_sessions(self, user_id: UserId, *, but: str | None = None) -> None:
         for row in self._newest_first(user_id):

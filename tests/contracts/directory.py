@@ -9,6 +9,7 @@ from mail.errors import Refused
 from mail.pagination import PAGE_MAX
 from schemas.directory import Domain
 from tests.contracts.addresses import AddressesContract
+from tests.contracts.app_passwords import AppPasswordsContract
 from tests.contracts.directory_rows import (
     ANN,
     BOB,
@@ -30,6 +31,7 @@ class DirectoryContract(
     DomainsContract,
     UsersContract,
     AddressesContract,
+    AppPasswordsContract,
     SessionsContract,
     SignInsContract,
     SettingsContract,

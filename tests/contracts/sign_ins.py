@@ -23,6 +23,14 @@ class SignInsContract:
         assert await directory.prune_sign_ins(before_ms=2) == 4 + 2
         assert await directory.sign_ins("u1", limit=9) == [made[4]]
 
+    async def test_a_sign_in_names_protocol_and_app_password(self, directory):
+        row = structs.replace(
+            sign_in(1, "u1", outcome="failure"), protocol="submission", app_password_id="a1",
+            app_password_name="Phone", missing_scope="send",
+        )  # fmt: skip
+        await directory.add_sign_in(row)
+        assert await directory.sign_ins("u1", limit=9) == [row]
+
     async def test_sign_ins_are_bounded_for_each_outcome(self, directory):
         many = [sign_in(n, "u1", at_ms=n, outcome="failure") for n in range(SIGN_INS_KEPT + 2)]
         first = sign_in(9_999, "u1", at_ms=0, outcome="success")

@@ -13,10 +13,12 @@ _SESSION = (
     " FROM session WHERE "
 )
 _SIGN_INS = (
-    "SELECT sign_in_id, user_id, at_ms, outcome, peer, user_agent, device FROM sign_in"
+    "SELECT sign_in_id, user_id, at_ms, outcome, peer, user_agent, device, protocol,"
+    " app_password_id, app_password_name, missing_scope FROM sign_in"
     " WHERE user_id = ? AND (at_ms, sign_in_id) < (?, ?)"
     " ORDER BY at_ms DESC, sign_in_id DESC LIMIT ?"
 )
+_ADD_SIGN_IN = "INSERT OR IGNORE INTO sign_in VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _BEYOND_THE_LAST = (
     "DELETE FROM sign_in WHERE user_id = ? AND sign_in_id IN ("
     "SELECT sign_in_id FROM sign_in WHERE user_id = ? AND outcome = ?"
@@ -85,8 +87,9 @@ def prune_sessions(connection: Connection, now_ms: int) -> int:
 def put_sign_in(connection: Connection, row: SignIn) -> None:
     values = (
         row.sign_in_id, row.user_id, row.at_ms, row.outcome, row.peer, row.user_agent, row.device,
+        row.protocol, row.app_password_id, row.app_password_name, row.missing_scope,
     )  # fmt: skip
-    connection.execute("INSERT OR IGNORE INTO sign_in VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute(_ADD_SIGN_IN, values)
     last = (row.user_id, row.user_id, row.outcome, SIGN_INS_KEPT)
     connection.execute(_BEYOND_THE_LAST, last)
 
@@ -98,9 +101,11 @@ def sign_ins(
     return [
         SignIn(
             sign_in_id=id_, user_id=user, at_ms=at_ms, outcome=outcome, peer=peer,
-            user_agent=user_agent, device=device,
+            user_agent=user_agent, device=device, protocol=protocol, app_password_id=app_id,
+            app_password_name=app_name, missing_scope=missing_scope,
         )
-        for id_, user, at_ms, outcome, peer, user_agent, device in found
+        for id_, user, at_ms, outcome, peer, user_agent, device, protocol, app_id, app_name,
+            missing_scope in found
     ]  # fmt: skip
 
 

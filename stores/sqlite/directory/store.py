@@ -11,12 +11,12 @@ from typing import Self
 from mail.addresses import normal_address, normal_domain
 from mail.pagination import NEWEST, ListPosition, RowPage, check_limit
 from mail.ports import Directory
-from schemas.directory import Alias, Domain, Quota, Session, SignIn, User
+from schemas.directory import Alias, AppPassword, Domain, Quota, Session, SignIn, User
 from schemas.ids import DomainId, UserId
 from schemas.sqlite.directory import DIRECTORY
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.directory import accounts as rows
-from stores.sqlite.directory import aliases
+from stores.sqlite.directory import aliases, app_passwords
 from stores.sqlite.directory import sessions as signing
 from stores.sqlite.group_commit import SqliteFile
 
@@ -105,11 +105,18 @@ class SqliteDirectory(Directory):
         return await self._file.read(lambda c: aliases.addresses_leading_to(c, target))
 
     async def set_password(
-        self, user_id: UserId, password_hash: str, *, keep_session: str | None = None
+        self,
+        user_id: UserId,
+        password_hash: str,
+        *,
+        keep_session: str | None = None,
+        revoke_app_passwords: bool = False,
     ) -> None:
         def work(connection: Connection) -> None:
             rows.change(connection, rows.SET_HASH, (password_hash, user_id))
             signing.end_sessions(connection, user_id, but=keep_session)
+            if revoke_app_passwords:
+                app_passwords.revoke_all(connection, user_id)
 
         await self._file.write(work)
 
@@ -120,6 +127,24 @@ class SqliteDirectory(Directory):
                 signing.end_sessions(connection, user_id)
 
         await self._file.write(work)
+
+    async def add_app_password(self, app_password: AppPassword) -> None:
+        await self._file.write(lambda c: app_passwords.add(c, app_password))
+
+    async def app_password(self, user_id: UserId, secret_sha256: str) -> AppPassword | None:
+        return await self._file.read(lambda c: app_passwords.find(c, user_id, secret_sha256))
+
+    async def app_passwords(self, user_id: UserId) -> list[AppPassword]:
+        return await self._file.read(lambda c: app_passwords.of_user(c, user_id))
+
+    async def use_app_password(
+        self, app_password_id: str, *, at_ms: int, protocol: str, network: str
+    ) -> None:
+        values = (at_ms, protocol, network, app_password_id)
+        await self._file.write(lambda c: app_passwords.use(c, values))
+
+    async def revoke_app_password(self, user_id: UserId, app_password_id: str) -> None:
+        await self._file.write(lambda c: app_passwords.revoke(c, user_id, app_password_id))
 
     async def add_session(self, session: Session) -> None:
         await self._file.write(lambda c: signing.put_session(c, session))

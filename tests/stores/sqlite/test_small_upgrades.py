@@ -6,10 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from schemas.directory import AppPassword
 from schemas.holders import QUARANTINE_HOLDER, Holder
 from schemas.ledger import OPEN, STORED, LedgerEntry, Observation
+from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, QUARANTINE
 from stores.sqlite.content_store import SqliteContentStore
+from stores.sqlite.directory.store import SqliteDirectory
 from stores.sqlite.holders import _BY_NAME, SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.quarantine import SqliteQuarantine
@@ -81,3 +84,40 @@ async def test_content(tmp_path: Path) -> None:
     assert await store.sweep(loose=["m1"], turns=2) == ["m1"]
     assert await store.missing(["m1"]) == ["m1"]
     await store.close()
+
+
+async def test_directory_and_what_a_deleted_user_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "directory.sqlite"
+    user = ("u1", "d1", "ann@example.org", "ann@example.org", 0, 7, "hash")
+    first_version(
+        path, DIRECTORY,
+        ("INSERT INTO domain VALUES (?, ?, ?)", ("d1", "example.org", 1)),
+        ("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?)", user),
+    )  # fmt: skip
+    row = AppPassword(
+        app_password_id="a1", user_id="u1", name="Phone", scopes=("read",), secret_sha256="hash",
+        created_at_ms=7,
+    )  # fmt: skip
+    directory = await SqliteDirectory.open(path)
+    await directory.add_app_password(row)
+    assert await directory.app_password("u1", "hash") == row
+    await directory.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("DELETE FROM user")
+        assert connection.execute("SELECT count(*) FROM app_password").fetchone() == (0,)
+
+
+async def test_sign_ins_of_the_version_before_protocols(tmp_path: Path) -> None:
+    path = tmp_path / "directory.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statements in DIRECTORY[:4]:
+            for statement in statements:
+                connection.execute(statement)
+        row = ("s1", "u1", 5, "success", "192.0.2.7", "Mail/1.0", "")
+        connection.execute("INSERT INTO sign_in VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("PRAGMA user_version=4")
+    directory = await SqliteDirectory.open(path)
+    (found,) = await directory.sign_ins("u1", limit=9)
+    assert (found.peer, found.protocol, found.app_password_id) == ("192.0.2.7", "", "")
+    await directory.close()
