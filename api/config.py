@@ -37,6 +37,8 @@ class ApiConfig:
     login_failures_per_peer: int = 30
     login_window_s: float = 900.0
     logins_per_hour: int = 20  # successful, of one user from one peer
+    password_cache_s: float = 300.0  # a successful password check is remembered; 0: never
+    password_cache_max: int = 10_000  # users
     logins_at_once: int = 2  # argon2 takes 64 MiB and a core each
     logins_waiting: int = 64  # in fair turns among networks, see edge/fair_turns.py
 
@@ -97,7 +99,7 @@ class ApiConfig:
             per_peer=self.login_failures_per_peer,
             per_address=self.login_failures_everywhere,
             window_ms=int(self.login_window_s * 1000),
-            successes=self.logins_per_hour,
+            sessions=self.logins_per_hour,
         )
 
     def cookie(self, *, https: bool) -> str:

@@ -18,10 +18,12 @@ from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.push.ended_sessions import EndedSessions
 from api.push_connections import PushConnections
-from edge.authenticator import Authenticator
+from edge.authenticator import Authenticator, SignInPorts
 from edge.connection_limits import ConnectionLimiter
 from edge.fair_turns import FairTurns
 from edge.login_limiter import LoginLimiter
+from edge.password_cache import PasswordCache
+from edge.password_checks import PasswordChecks
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
 from schemas.ids import DomainId, UserId
@@ -88,13 +90,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ports=ports,
         not_ready=not_ready,
         metrics=metrics,
-        authenticator=Authenticator(
-            ports.users,
-            ports.sign_ins,
-            LoginLimiter(ports.attempts, ports.sign_ins, config.sign_ins),
-            at_once=config.logins_at_once,
-            waiting_max=config.logins_waiting,
-        ),
+        authenticator=_authenticator(config, ports),
         download_slots=DownloadSlots(config),
         request_rates=RequestRates(config.requests_per_minute, time.monotonic),
         anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
@@ -114,4 +110,13 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
+    )
+
+
+def _authenticator(config: ApiConfig, ports: ApiPorts) -> Authenticator:
+    return Authenticator(
+        SignInPorts(users=ports.users, app_passwords=ports.app_passwords, sign_ins=ports.sign_ins),
+        LoginLimiter(ports.attempts, ports.sign_ins, config.sign_ins),
+        PasswordChecks(at_once=config.logins_at_once, waiting_max=config.logins_waiting),
+        PasswordCache(keep_s=config.password_cache_s, entries_max=config.password_cache_max),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from mail.ports import (
+    AppPasswords,
     Attempts,
     ContentStore,
     Domains,
@@ -26,6 +27,7 @@ class ApiPorts:
     contents: ContentStore
     domains: Domains
     users: Users
+    app_passwords: AppPasswords
     sessions: Sessions
     sign_ins: SignIns
     attempts: Attempts

@@ -1,6 +1,7 @@
 """Components that all client-facing servers share, free of HTTP and SMTP.
 
 TLS certificate, PROXY protocol, trusted networks, connection limits, token buckets, sliding
-windows, fair turns, login limiter, authenticator, SASL exchanges, session tokens.
+windows, fair turns, login limiter, authenticator with password cache and sign-in log, SASL
+exchanges, session tokens.
 May import: mail, schemas.
 """

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from edge.login_client import SignInScope
 from edge.trusted_networks import networks_of, one_peer
 from mail.clock import DAY_MS, now_ms
 from mail.errors import Refused
@@ -48,7 +49,9 @@ class LoginLimits:
     per_peer: int = 30  # of one peer for all addresses; an IPv6 /56 twice as many, a /48 four times
     per_address: int = 200  # of all peers for one address
     window_ms: int = 900_000  # of the failures
-    successes: int = 20  # an hour, of one user from one peer by one protocol
+    # Successes are limited per hour, for one user from one peer by one protocol:
+    sessions: int = 20  # sign-ins that begin a session
+    connections: int = 1_200  # sign-ins for one connection: five a minute by each of four programs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +59,14 @@ class LoginAttempt:
     """One attempt: the address as typed, the protocol, the peer, and the source if it is known.
 
     `source`: kind and name of the known source; () when the source is unknown.
+    `scope`: what the client asks for, on which the limit of successes depends.
     """
 
     address: str
     protocol: str
     peer: str
     source: tuple[str, ...] = ()
+    scope: SignInScope = "account"
 
 
 class PasswordResult:
@@ -79,7 +84,14 @@ class LoginLimiter:
         self._rules = rules
 
     async def attempt_of(
-        self, address: str, user: User | None, *, protocol: str, peer: str, device: str = ""
+        self,
+        address: str,
+        user: User | None,
+        *,
+        protocol: str,
+        peer: str,
+        device: str = "",
+        scope: SignInScope = "account",
     ) -> LoginAttempt:
         """The attempt for `address`, with the source if `user` has signed in from it.
 
@@ -90,7 +102,9 @@ class LoginLimiter:
             user.user_id if user else UserId(""), since_ms=now_ms() - KNOWN_FOR_MS
         )
         source = _known_source(known, peer, device) if user else ()
-        return LoginAttempt(address=address, protocol=protocol, peer=peer, source=source)
+        return LoginAttempt(
+            address=address, protocol=protocol, peer=peer, source=source, scope=scope
+        )
 
     async def admit(self, attempt: LoginAttempt) -> None:
         """Count nothing. Raises LoginRateLimited: `attempt` would be refused now."""
@@ -117,8 +131,11 @@ class LoginLimiter:
                 await self._attempts.withdraw(counted)
 
     async def succeeded(self, attempt: LoginAttempt) -> None:
-        """Count a successful sign-in."""
-        await self._attempts.begin(_counted(self._successes(attempt)), ())
+        """Count a successful sign-in. Raises LoginRateLimited: too many in the last hour."""
+        limits = self._successes(attempt)
+        wait_ms = await self._attempts.begin(_counted(limits), limits)
+        if wait_ms:
+            raise LoginRateLimited(wait_ms)
 
     def _limits(self, attempt: LoginAttempt) -> list[AttemptLimit]:
         return self._failures(attempt) + self._successes(attempt)
@@ -139,7 +156,8 @@ class LoginLimiter:
     def _successes(self, attempt: LoginAttempt) -> list[AttemptLimit]:
         """The key under which the attempt counts as a success, with its limit."""
         key = _key("success", attempt.protocol, one_peer(attempt.peer), attempt.address)
-        most = self._rules.successes
+        rules = self._rules
+        most = rules.sessions if attempt.scope == "account" else rules.connections
         return [AttemptLimit(key=key, most=most, window_ms=SUCCESS_WINDOW_MS)]
 
     def _limit(self, most: int, *words: str) -> AttemptLimit:

@@ -17,7 +17,8 @@ from api.problems import cross_site
 from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_response
 from api.route import AuthenticatedRoute, OpenRoute
-from edge.authenticator import LoginClient, WrongCredentials
+from edge.authenticator import SignedIn, WrongCredentials
+from edge.login_client import LoginClient
 from edge.session_tokens import new_token, token_sha256
 from mail.clock import DAY_MS, now_ms, rfc3339
 from schemas.directory import Session, User
@@ -36,6 +37,7 @@ class LoginResponse(msgspec.Struct, frozen=True, kw_only=True):
 async def login(call: RequestContext) -> web.StreamResponse:
     """Begin a session; programs use the token of the body, browsers the cookie.
 
+    An application password begins no session: it could read and change what it has no scope for.
     Raises Problem 403: a page of another site sent the request.
     """
     query(call.request)
@@ -44,16 +46,18 @@ async def login(call: RequestContext) -> web.StreamResponse:
     body = await read_body(call.request, LoginRequest)
     device = device_of(call.request, call.context.config) or new_token()
     client = login_client(call.request, device=token_sha256(device))
-    user = await call.context.authenticator.authenticate(body.address, body.password, client)
-    token, session = _new_session(call, user, client)
-    await _begin_session(call, user, session)
+    signed_in = await call.context.authenticator.authenticate(
+        body.address, body.password, client, scope="account"
+    )
+    token, session = _new_session(call, signed_in.user, client)
+    await _begin_session(call, signed_in, session)
     response = json_response(LoginResponse(token=token, expires_at=rfc3339(session.expires_at_ms)))
     set_cookie(response, call.request, call.context.config, token)
     set_device(response, call.request, call.context.config, device)
     return response
 
 
-async def _begin_session(call: RequestContext, user: User, session: Session) -> None:
+async def _begin_session(call: RequestContext, signed_in: SignedIn, session: Session) -> None:
     """Store the session; end it if the password or the user has changed since the check.
 
     A change of password ends the sessions that are stored, so the check follows the storing.
@@ -61,7 +65,7 @@ async def _begin_session(call: RequestContext, user: User, session: Session) -> 
     """
     sessions = call.context.ports.sessions
     await sessions.add_session(session)
-    if not await call.context.authenticator.is_current(user):
+    if not await call.context.authenticator.is_current(signed_in):
         await sessions.end_session(session.token_sha256)
         raise WrongCredentials
 

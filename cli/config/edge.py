@@ -8,6 +8,7 @@ from cli.config.setting_reader import BadSetting, SettingReader
 from edge.trusted_networks import Networks
 
 PROCESSES_MAX = 32  # of one role on one machine
+PASSWORD_CACHE_MAX_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class EdgeSettings:
     http_proxies: Networks  # their header names the client and its scheme
     http_proxy_header: str
     http_requests_per_minute: int  # of one user; 0: unlimited
+    password_cache_s: int  # a successful password check is remembered; 0: never
     cors_origins: tuple[str, ...]  # origins of other pages that may use the API
     secure_cookies: str  # yes: also when no proxy reports HTTPS
     smtp_fds: tuple[int, ...]  # inherited listening sockets, instead of a port
@@ -55,6 +57,9 @@ def edge_settings(read: SettingReader) -> dict[str, Any]:
         ),
         "http_requests_per_minute": read.number(
             "HTTP_REQUESTS_PER_MINUTE", 6_000, least=0, most=1_000_000
+        ),
+        "password_cache_s": read.number(
+            "PASSWORD_CACHE_S", 300, least=0, most=PASSWORD_CACHE_MAX_S
         ),
         "cors_origins": read.origins("CORS_ORIGINS"),
         "secure_cookies": read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),

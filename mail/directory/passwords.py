@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 PASSWORD_MAX_BYTES = 1024
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # without characters that look alike
+ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # without characters that look alike
 _RANDOM_LENGTH = 20  # 100 bits
 _HASHER = PasswordHasher()  # RFC 9106 §4, the low-memory choice
 # No password matches this hash, and checking it takes as long as checking a real hash.
@@ -28,7 +28,7 @@ def hash_password(password: str) -> str:
 
     Raises ValueError: the password is empty or longer than PASSWORD_MAX_BYTES.
     """
-    octets = _normal(password).encode()
+    octets = normal_password(password).encode()
     if not 0 < len(octets) <= PASSWORD_MAX_BYTES:
         msg = f"a password has 1 to {PASSWORD_MAX_BYTES} octets"
         raise ValueError(msg)
@@ -40,11 +40,12 @@ def verify_password(password_hash: str, password: str) -> bool:
 
     Earlier versions hashed the password as it was typed; that form is tried second.
     """
-    forms = dict.fromkeys((_normal(password), password))
+    forms = dict.fromkeys((normal_password(password), password))
     return any(_verify(password_hash, form) for form in forms)
 
 
-def _normal(password: str) -> str:
+def normal_password(password: str) -> str:
+    """The form in which passwords are compared (NFC)."""
     return unicodedata.normalize("NFC", password)
 
 
@@ -61,5 +62,5 @@ def _verify(password_hash: str, password: str) -> bool:
 
 def random_password() -> str:
     """A random password of 100 bits, in groups of five characters."""
-    chars = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
+    chars = "".join(secrets.choice(ALPHABET) for _ in range(_RANDOM_LENGTH))
     return "-".join(chars[start : start + 5] for start in range(0, _RANDOM_LENGTH, 5))

@@ -7,19 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from api.config import ApiConfig
-from edge.authenticator import (
-    Authenticator,
-    AuthenticatorBusy,
-    LoginClient,
-    WrongCredentials,
-    clean_user_agent,
-)
-from edge.login_limiter import LoginLimiter, LoginLimits, LoginRateLimited
+from edge.authenticator import Authenticator, AuthenticatorBusy, SignedIn, WrongCredentials
+from edge.login_client import LoginClient, clean_user_agent
+from edge.login_limiter import LoginLimits, LoginRateLimited
 from edge.sasl import Challenge, begin
 from mail.directory.passwords import hash_password
 from schemas.directory import Domain, User
 from stores.memory import MemoryAttempts, MemoryDirectory
 from tests.support.edge_world import World
+from tests.support.sign_in import authenticator_of
 
 PEER = "192.0.2.1"
 ADDRESS, PASSWORD = "alice@example.org", "correct horse"
@@ -27,7 +23,8 @@ POSTMASTER = User(user_id="pm", domain_id="d", address="pm@example.org", disable
                   created_at_ms=0)  # fmt: skip
 ALICE = User(user_id="u1", domain_id="d", address=ADDRESS, disabled=False, created_at_ms=0,
              password_hash=hash_password(PASSWORD))  # fmt: skip
-LIMITS = LoginLimits(per_source=3, successes=2)
+SIGNED_IN = SignedIn(user=ALICE)
+LIMITS = LoginLimits(per_source=3, sessions=2, connections=3)
 
 
 def client(protocol: str = "imap", peer: str = PEER) -> LoginClient:
@@ -45,8 +42,7 @@ async def directory() -> MemoryDirectory:
 
 @pytest.fixture
 def authenticator(directory: MemoryDirectory) -> Iterator[Authenticator]:
-    limiter = LoginLimiter(MemoryAttempts(), directory, LIMITS)
-    authenticator = Authenticator(directory, directory, limiter, at_once=1, waiting_max=1)
+    authenticator = authenticator_of(directory, MemoryAttempts(), LIMITS)
     yield authenticator
     authenticator.close()
 
@@ -57,7 +53,7 @@ async def outcomes(directory: MemoryDirectory, user_id: str = "u1") -> list[tupl
 
 
 async def test_the_user_of_an_address_in_any_spelling(authenticator, directory) -> None:
-    assert await authenticator.authenticate("Alice@EXAMPLE.org", PASSWORD, client()) == ALICE
+    assert await authenticator.authenticate("Alice@EXAMPLE.org", PASSWORD, client()) == SIGNED_IN
     assert await outcomes(directory) == [("success", "phone")]
 
 
@@ -77,26 +73,31 @@ async def test_failures_end_in_a_lockout(authenticator, directory) -> None:
             await authenticator.authenticate(ADDRESS, "wrong", client())
     with pytest.raises(LoginRateLimited):
         await authenticator.authenticate(ADDRESS, PASSWORD, client())
-    assert await authenticator.authenticate(ADDRESS, PASSWORD, client(peer="192.0.2.2")) == ALICE
+    assert (
+        await authenticator.authenticate(ADDRESS, PASSWORD, client(peer="192.0.2.2")) == SIGNED_IN
+    )
     expected = [("failure", "")] * 3 + [("lockout", ""), ("success", "phone")]
     assert await outcomes(directory) == expected
 
 
 async def test_successes_are_limited_for_each_protocol(authenticator) -> None:
-    for _ in range(2):
-        await authenticator.authenticate(ADDRESS, PASSWORD, client("imap"))
+    for _ in range(3):
+        await authenticator.authenticate(ADDRESS, PASSWORD, client("imap"), scope="read")
     with pytest.raises(LoginRateLimited):
-        await authenticator.authenticate(ADDRESS, PASSWORD, client("imap"))
-    assert await authenticator.authenticate(ADDRESS, PASSWORD, client("http")) == ALICE
+        await authenticator.authenticate(ADDRESS, PASSWORD, client("imap"), scope="read")
+    for _ in range(2):
+        await authenticator.authenticate(ADDRESS, PASSWORD, client("http"))
+    with pytest.raises(LoginRateLimited):
+        await authenticator.authenticate(ADDRESS, PASSWORD, client("http"))
 
 
 @pytest.mark.parametrize("change", ["password", "disabled"])
 async def test_a_change_during_the_check_refuses_the_sign_in(
     authenticator, directory, change
 ) -> None:
-    async with authenticator._turns.turn("other"):
+    async with authenticator._checks.turn("other"):
         late = asyncio.create_task(authenticator.authenticate(ADDRESS, PASSWORD, client()))
-        while not authenticator._turns.waiting:
+        while not authenticator._checks.waiting:
             await asyncio.sleep(0)
         if change == "password":
             await directory.set_password("u1", "another hash")
@@ -108,16 +109,16 @@ async def test_a_change_during_the_check_refuses_the_sign_in(
 
 
 async def test_a_full_line_counts_no_failure(authenticator, directory) -> None:
-    async with authenticator._turns.turn("other"):
+    async with authenticator._checks.turn("other"):
         waiting = asyncio.create_task(authenticator.authenticate(ADDRESS, PASSWORD, client()))
-        while not authenticator._turns.waiting:
+        while not authenticator._checks.waiting:
             await asyncio.sleep(0)
         for _ in range(4):
             with pytest.raises(AuthenticatorBusy):
                 await authenticator.authenticate(ADDRESS, "wrong", client())
         with pytest.raises(AuthenticatorBusy):
             await authenticator.hash(PASSWORD, client())
-    assert await waiting == ALICE
+    assert await waiting == SIGNED_IN
 
 
 async def test_a_stolen_session_guesses_no_more_than_a_peer(authenticator) -> None:
@@ -140,7 +141,7 @@ async def http_login(world: World, password: str) -> int:
         return response.status
 
 
-async def sasl_login(authenticator: Authenticator, password: str) -> User:
+async def sasl_login(authenticator: Authenticator, password: str) -> SignedIn:
     """An exchange of LOGIN and its check, as a server of another protocol carries them out."""
     step = begin("LOGIN")
     for answer in ("alice@postriver.test", password):
@@ -148,14 +149,13 @@ async def sasl_login(authenticator: Authenticator, password: str) -> User:
         step = step.respond(base64.b64encode(answer.encode()))
     assert not isinstance(step, Challenge)
     peer = LoginClient(protocol="submission", peer="127.0.0.1")
-    return await authenticator.authenticate(step.address, step.password, peer)
+    return await authenticator.authenticate(step.address, step.password, peer, scope="send")
 
 
 async def test_wrong_passwords_by_http_and_by_sasl_add_up() -> None:
     world = World(config=ApiConfig(port=0, login_failures_per_address=3))
     await world.open()
-    limiter = LoginLimiter(world.attempts, world.directory, world.config.sign_ins)
-    submission = Authenticator(world.directory, world.directory, limiter, at_once=1, waiting_max=1)
+    submission = authenticator_of(world.directory, world.attempts, world.config.sign_ins)
     assert await http_login(world, "wrong") == 401
     for _ in range(2):
         with pytest.raises(WrongCredentials):

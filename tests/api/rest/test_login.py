@@ -78,9 +78,9 @@ async def test_a_restart_and_another_edge_know_the_failures(make_world) -> None:
 async def test_a_busy_server_locks_nobody_out(make_world) -> None:
     world = await make_world(logins_at_once=1, logins_waiting=1, login_failures_per_address=2)
     async with AsyncExitStack() as busy:
-        await busy.enter_async_context(world.context.authenticator._turns.turn("someone"))
+        await busy.enter_async_context(world.context.authenticator._checks.turn("someone"))
         waiting = asyncio.create_task(sign_in(world, RIGHT))
-        while not world.context.authenticator._turns.waiting:
+        while not world.context.authenticator._checks.waiting:
             await asyncio.sleep(0.01)
         assert await statuses(world, RIGHT, *[""] * 5) == [503] * 5
     assert (await waiting).status == 200
@@ -103,12 +103,12 @@ async def test_one_network_does_not_hold_the_line_to_the_password_check(make_wor
         done.append(f"{peer} {status}")
         return status
 
-    async with world.context.authenticator._turns.turn("someone"):
+    async with world.context.authenticator._checks.turn("someone"):
         flood = [asyncio.create_task(attempt(f"2001:db8:1:{n:x}::1", "wrong")) for n in range(4)]
-        while world.context.authenticator._turns.waiting < 4:
+        while world.context.authenticator._checks.waiting < 4:
             await asyncio.sleep(0.01)
         honest = asyncio.create_task(attempt(FRESH, RIGHT))
-        while FRESH not in world.context.authenticator._turns._queues:
+        while FRESH not in world.context.authenticator._checks._turns._queues:
             await asyncio.sleep(0.01)
     assert await honest == 200
     assert sorted(await asyncio.gather(*flood)) == [401, 401, 401, 503], "one gave up its place"
@@ -125,11 +125,11 @@ async def test_sign_ins_that_succeed_are_limited_by_user_and_peer(make_world) ->
 
 async def test_a_password_changed_meanwhile_begins_no_session(world: World) -> None:
     async with (
-        world.context.authenticator._turns.turn("a"),
-        world.context.authenticator._turns.turn("b"),
+        world.context.authenticator._checks.turn("a"),
+        world.context.authenticator._checks.turn("b"),
     ):
         late = asyncio.create_task(sign_in(world, RIGHT))
-        while not world.context.authenticator._turns.waiting:
+        while not world.context.authenticator._checks.waiting:
             await asyncio.sleep(0.01)
         await world.directory.set_password("alice", hash_password(NEW))
     assert (await late).status == 401
