@@ -95,7 +95,7 @@ def wrong_credentials() -> Problem:
 
 def wrong_password() -> Problem:
     """403, since 401 would mean that the session has ended."""
-    return Problem(403, "wrong_password", "The old password is wrong.")
+    return Problem(403, "wrong_password", "The password of the account is wrong.")
 
 
 def cross_site() -> Problem:

@@ -3,6 +3,7 @@
 from api import health
 from api.push import websocket
 from api.rest import (
+    app_passwords,
     bulk_updates,
     changes,
     downloads,
@@ -21,6 +22,7 @@ ROUTES: tuple[Route, ...] = (
     *login.ROUTES,
     *me.ROUTES,
     *sessions.ROUTES,
+    *app_passwords.ROUTES,
     *folders.ROUTES,
     *message_lists.ROUTES,
     *message.ROUTES,

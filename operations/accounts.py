@@ -16,7 +16,7 @@ from mail.errors import NotFound, Refused
 from mail.ids import new_id
 from mail.pagination import all_rows
 from mail.ports import Directory, Domains, Users
-from schemas.directory import Domain, SignIn, User
+from schemas.directory import AppPassword, Domain, SignIn, User
 from schemas.ids import DomainId, UserId
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
@@ -98,14 +98,21 @@ async def add_user(directory: Directory, address: str, password: str | None) -> 
     return CreatedUser(normal, secret if password is None else None)
 
 
-async def set_password(users: Users, address: str, password: str | None) -> CreatedUser:
+async def set_password(
+    users: Users, address: str, password: str | None, *, revoke_app_passwords: bool = False
+) -> CreatedUser:
     """Change the password and end the user's sessions; None generates a random password.
 
+    Application passwords are kept unless `revoke_app_passwords`.
     Raises NotFound; Refused: the password is against the rules.
     """
     user = await get_user(users, address)
     secret = random_password() if password is None else _checked_password(password, user.address)
-    await users.set_password(user.user_id, await asyncio.to_thread(hash_password, secret))
+    await users.set_password(
+        user.user_id,
+        await asyncio.to_thread(hash_password, secret),
+        revoke_app_passwords=revoke_app_passwords,
+    )
     return CreatedUser(user.address, secret if password is None else None)
 
 
@@ -123,6 +130,24 @@ async def sign_ins(directory: Directory, address: str, *, limit: int) -> list[Si
     """Return the latest attempts to sign in as the user, newest first. Raises NotFound."""
     user = await get_user(directory, address)
     return await directory.sign_ins(user.user_id, limit=limit)
+
+
+async def app_passwords(directory: Directory, address: str) -> list[AppPassword]:
+    """Return the user's application passwords, newest first. Raises NotFound."""
+    user = await get_user(directory, address)
+    return await directory.app_passwords(user.user_id)
+
+
+async def revoke_app_password(directory: Directory, address: str, app_password_id: str) -> None:
+    """Revoke one application password of the user. Raises NotFound."""
+    user = await get_user(directory, address)
+    try:
+        await directory.revoke_app_password(user.user_id, app_password_id)
+    except NotFound:
+        raise NotFound(
+            f"{address} has no application password {app_password_id}:"
+            f" see postriver user app-passwords {address}"
+        ) from None
 
 
 async def get_user(users: Users, address: str) -> User:

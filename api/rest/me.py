@@ -43,8 +43,11 @@ class OwnAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`revoke_app_passwords`: mail programs have to get new application passwords too."""
+
     old_password: ShortText
     password: ShortText
+    revoke_app_passwords: bool = False
 
 
 async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -63,7 +66,12 @@ async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
     except WrongCredentials:
         raise wrong_password() from None
     password_hash = await context.authenticator.hash(body.password, client)
-    await context.ports.users.set_password(user.user_id, password_hash, keep_session=own)
+    await context.ports.users.set_password(
+        user.user_id,
+        password_hash,
+        keep_session=own,
+        revoke_app_passwords=body.revoke_app_passwords,
+    )
     await context.ended_sessions.close_sockets()
     return web.Response(status=204)
 

@@ -57,6 +57,11 @@ def json_response(
     )
 
 
+def optional_timestamp(at_ms: int) -> str | None:
+    """None for 0: the time was not recorded."""
+    return rfc3339(at_ms) if at_ms else None
+
+
 def message_summary(row: Message) -> MessageSummary:
     head = row.head
     sender = head.sender or EmailAddress(name="", address="")

@@ -6,7 +6,7 @@ from aiohttp import web
 from api.context import AuthenticatedRequest
 from api.problems import not_found
 from api.rest.parameters import bad_cursor, cursor_of, limit_of, query
-from api.rest.responses import Timestamp, json_response
+from api.rest.responses import Timestamp, json_response, optional_timestamp
 from api.route import AuthenticatedRoute
 from mail.clock import rfc3339
 from mail.errors import Refused
@@ -35,13 +35,26 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     sessions: list[SessionInfo]
 
 
+class UsedAppPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """An application password at the time of the attempt; it may be revoked since."""
+
+    id: str
+    name: str
+
+
 class SignInInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`outcome`: success, failure, or lockout: a failure after which attempts are refused."""
+    """`outcome`: success, failure, or lockout: a failure after which attempts are refused.
+
+    Repeated sign-ins of a mail program are listed once an hour.
+    """
 
     at: Timestamp
     outcome: str
     peer: str
     user_agent: str
+    protocol: str | None  # null: recorded by a version that did not record the protocol
+    app_password: UsedAppPassword | None  # null: by the account's password, or a wrong password
+    missing_scope: str | None  # of a failure with an application password that lacks this scope
 
 
 class SignInList(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,22 +124,24 @@ def _session_info(row: Session, *, own_sha256: str) -> SessionInfo:
     return SessionInfo(
         id=_public_id(row),
         current=row.token_sha256 == own_sha256,
-        created_at=_timestamp(row.created_at_ms),
-        last_used_at=_timestamp(row.used_at_ms),
+        created_at=optional_timestamp(row.created_at_ms),
+        last_used_at=optional_timestamp(row.used_at_ms),
         expires_at=rfc3339(row.expires_at_ms),
         user_agent=row.user_agent,
         peer=row.peer,
     )
 
 
-def _timestamp(at_ms: int) -> str | None:
-    """None for 0: the time was not recorded."""
-    return rfc3339(at_ms) if at_ms else None
-
-
 def _sign_in_info(row: SignIn) -> SignInInfo:
+    used = UsedAppPassword(id=row.app_password_id, name=row.app_password_name)
     return SignInInfo(
-        at=rfc3339(row.at_ms), outcome=row.outcome, peer=row.peer, user_agent=row.user_agent
+        at=rfc3339(row.at_ms),
+        outcome=row.outcome,
+        peer=row.peer,
+        user_agent=row.user_agent,
+        protocol=row.protocol or None,
+        app_password=used if row.app_password_id else None,
+        missing_scope=row.missing_scope or None,
     )
 
 

@@ -14,6 +14,7 @@ from mail.errors import Refused
 from mail.pagination import all_rows
 from mail.ports import Directory
 from operations import accounts
+from schemas.directory import AppPassword, SignIn
 
 T = TypeVar("T")
 
@@ -106,10 +107,29 @@ def user_add(address: str, *, password_stdin: bool) -> None:
 @user.command("passwd")
 @click.argument("address")
 @PASSWORD_STDIN
-def user_passwd(address: str, *, password_stdin: bool) -> None:
+@click.option("--revoke-app-passwords", is_flag=True, help="Revoke all application passwords too.")
+def user_passwd(address: str, *, password_stdin: bool, revoke_app_passwords: bool) -> None:
     """Set a new password and end the user's sessions."""
     password = _from_stdin() if password_stdin else None
-    _echo_user("changed", with_directory(lambda d: accounts.set_password(d, address, password)))
+    changed = with_directory(
+        lambda directory: accounts.set_password(
+            directory, address, password, revoke_app_passwords=revoke_app_passwords
+        )
+    )
+    _echo_user("changed", changed)
+
+
+@user.command("app-passwords")
+@click.argument("address")
+@click.option("--revoke", "revoked_id", metavar="ID", help="Revoke the one with this id.")
+def user_app_passwords(address: str, revoked_id: str | None) -> None:
+    """Application passwords of this user, newest first: id, scopes, creation, last use, name."""
+    if revoked_id is not None:
+        with_directory(lambda d: accounts.revoke_app_password(d, address, revoked_id))
+        click.echo(f"{revoked_id} revoked")
+        return
+    for row in with_directory(lambda directory: accounts.app_passwords(directory, address)):
+        click.echo(app_password_line(row))
 
 
 @user.command("disable")
@@ -127,11 +147,12 @@ def user_disable(address: str, *, undo: bool) -> None:
 @click.argument("address")
 @click.option("--limit", default=50, type=click.IntRange(1, 3_000), show_default=True)
 def user_logins(address: str, limit: int) -> None:
-    """Attempts to sign in as this user, newest first: time, outcome, client address, program."""
+    """Attempts to sign in as this user, newest first.
+
+    Each line has time, outcome, protocol, client address, program, and the application password.
+    """
     for row in with_directory(lambda directory: accounts.sign_ins(directory, address, limit=limit)):
-        click.echo(
-            f"{rfc3339(row.at_ms)} {row.outcome:8} {row.peer or '-'} {row.user_agent or '-'}"
-        )
+        click.echo(sign_in_line(row))
 
 
 @user.command("list")
@@ -157,3 +178,22 @@ def _from_stdin() -> str:
 
 def _echo_user(done: str, user: accounts.CreatedUser) -> None:
     click.echo(f"{user.address} {done}" + (f", password {user.password}" if user.password else ""))
+
+
+def app_password_line(row: AppPassword) -> str:
+    """Id, scopes, creation, last use, name."""
+    used = f"{rfc3339(row.used_at_ms)} {row.used_protocol} {row.used_network or '-'}"
+    return (
+        f"{row.app_password_id} {','.join(row.scopes):9} {rfc3339(row.created_at_ms)}"
+        f" {used if row.used_at_ms else 'never used'} {row.name}"
+    )
+
+
+def sign_in_line(row: SignIn) -> str:
+    """Time, outcome, protocol, client address, program, application password."""
+    used = f" by {row.app_password_name}" if row.app_password_id else ""
+    missing = f", which has no scope {row.missing_scope}" if row.missing_scope else ""
+    return (
+        f"{rfc3339(row.at_ms)} {row.outcome:8} {row.protocol or '-'} {row.peer or '-'}"
+        f" {row.user_agent or '-'}{used}{missing}"
+    )

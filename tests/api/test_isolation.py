@@ -9,7 +9,7 @@ import pytest
 
 from api.config import ApiConfig
 from api.openapi import document
-from tests.support.edge_world import World
+from tests.support.edge_world import PASSWORDS, World
 
 PATHS = document(ApiConfig(port=0))["paths"]
 OPERATIONS = [
@@ -33,14 +33,14 @@ MAIL = (
 
 @dataclass
 class Owner:
-    """A client of one user, with the id of one message, thread, folder and session."""
+    """A client of one user, with the id of one resource of each kind."""
 
     client: aiohttp.ClientSession
     ids: dict[str, str]
     n: int
 
     def path(self, template: str, id_: str | None = None) -> str:
-        kind = template.split("/")[2]
+        kind = template.split("/{id}", maxsplit=1)[0].removeprefix("/v1/")
         return template.replace("{id}", id_ or self.ids.get(kind, "")).replace("{n}", str(self.n))
 
     async def ask(self, method: str, path: str, json: object = None) -> tuple[int, str]:
@@ -61,13 +61,16 @@ async def owner(world: World, name: str) -> Owner:
         row = await world.deliver(mail, name=name, at_ms=at)
     async with client.post("/v1/folders", json={"name": f"Of {name}"}) as response:
         folder = (await response.json())["id"]
+    new = {"name": f"Phone of {name}", "scopes": ["read"], "password": PASSWORDS[name]}
+    async with client.post("/v1/me/app-passwords", json=new) as response:
+        app_password = (await response.json())["id"]
     user = Owner(client, {}, 0)
     message = await user.get(f"/v1/messages/{row.message_id}")
     sessions = (await user.get("/v1/sessions"))["sessions"]
     user.n = message["attachments"][0]["n"]
     user.ids = {
         "messages": row.message_id, "threads": row.thread_id, "folders": folder,
-        "sessions": sessions[0]["id"],
+        "sessions": sessions[0]["id"], "me/app-passwords": app_password,
     }  # fmt: skip
     return user
 
@@ -78,7 +81,8 @@ async def two(world: World) -> tuple[Owner, Owner]:
 
 
 def secrets_of(someone: Owner, name: str) -> list[str]:
-    return [*someone.ids.values(), f"otter of {name}", f"Of {name}", f"{name}@postriver.test"]
+    return [*someone.ids.values(), f"otter of {name}", f"Of {name}", f"Phone of {name}",
+            f"{name}@postriver.test"]  # fmt: skip
 
 
 async def test_an_id_of_another_is_as_unknown_as_any(world: World, two) -> None:
