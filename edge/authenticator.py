@@ -5,9 +5,9 @@ A client asks for a scope. The account's password has every scope; an applicatio
 its hash. Every other password is compared with the password cache, then checked by argon2.
 
 Wrong passwords by all protocols count in one LoginLimiter. An unknown address, a wrong password and
-a disabled user cost the same time and raise the same error; so does an application password
-without the scope, except that it costs less time: its holder knows that it exists. A server maps
-the errors to replies of its protocol:
+a disabled user cost the same time and raise the same error. An application password without the
+scope raises the same error sooner: its holder knows that the password is right. A server maps the
+errors to replies of its protocol:
 
 | error | HTTP | SMTP (RFC 4954 §6) | IMAP (RFC 5530) |
 | --- | --- | --- | --- |
@@ -50,7 +50,10 @@ class WrongCredentials(Refused):
 
 
 class AuthenticatorBusy(Transient):
-    """All places to wait for a password check are taken. The attempt is not counted."""
+    """All places to wait for a password check are taken.
+
+    The attempt is not counted, unless the password cache shows that the password is wrong.
+    """
 
     def __init__(self) -> None:
         super().__init__("password check", "too many wait")
@@ -192,8 +195,10 @@ class Authenticator:
         """
         async with self._checks.turn(attempt.peer), self._limiter.attempt(attempt) as result:
             cached = self._cache.of(user) if user else None
-            if cached and cached.matches(password):
-                return True
+            if cached is not None:
+                result.is_wrong = not cached.matches(password)
+                if not result.is_wrong:
+                    return True
             matches = await self._checks.matches(user.password_hash if user else "", password)
             result.is_wrong = not matches
         if matches and user:

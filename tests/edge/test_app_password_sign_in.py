@@ -9,10 +9,12 @@ from msgspec import structs
 from edge.authenticator import Authenticator, SignedIn, WrongCredentials
 from edge.login_client import LoginClient, SignInScope
 from edge.login_limiter import LoginLimits, LoginRateLimited
+from edge.password_cache import PasswordCache
 from mail.clock import now_ms
 from mail.directory.app_passwords import new_app_password
 from schemas.directory import AppPassword, Domain, User
 from stores.memory import MemoryAttempts, MemoryDirectory
+from stores.sqlite.attempts import SqliteAttempts
 from stores.sqlite.directory.store import SqliteDirectory
 from tests.support.sign_in import CountedHasher, authenticator_of, fast_hash
 
@@ -209,22 +211,40 @@ async def test_it_does_not_confirm_the_accounts_password(rig: Rig) -> None:
 
 
 async def test_what_one_process_changes_another_sees_at_once(tmp_path: Path) -> None:
+    """Two processes with caches of their own share the files of the directory and of attempts."""
     directories = [await SqliteDirectory.open(tmp_path / "directory.sqlite") for _ in range(2)]
+    attempts = [await SqliteAttempts.open(tmp_path / "attempts.sqlite") for _ in range(2)]
+    hashers = [CountedHasher(), CountedHasher()]
     await settled(directories[0])
-    attempts = MemoryAttempts()
+    rules = LoginLimits(per_source=9, connections=99)
     processes: list[Authenticator] = [
-        authenticator_of(directory, attempts, LIMITS, hasher=CountedHasher())
-        for directory in directories
+        authenticator_of(*ports, rules, hasher=hasher, cache=PasswordCache())
+        for *ports, hasher in zip(directories, attempts, hashers, strict=True)
     ]
-    client = LoginClient(protocol="imap", peer=PEER)
     row, secret = new_app_password("u1", "Phone", ["read"])
     await directories[0].add_app_password(row)
-    for process in processes:
-        assert await process.authenticate(ADDRESS, secret, client, scope="read")
+
+    async def admitted(password: str) -> list[bool]:
+        client, results = LoginClient(protocol="imap", peer=PEER), []
+        for process in processes:
+            try:
+                await process.authenticate(ADDRESS, password, client, scope="read")
+            except WrongCredentials:
+                results.append(False)
+            else:
+                results.append(True)
+        return results
+
+    for password in (secret, PASSWORD, PASSWORD):
+        assert await admitted(password) == [True, True]
+    assert [len(hasher.checked) for hasher in hashers] == [1, 1], "the second time is cached"
     await directories[0].revoke_app_password("u1", row.app_password_id)
-    for process in processes:
-        with pytest.raises(WrongCredentials):
-            await process.authenticate(ADDRESS, secret, client, scope="read")
-        process.close()
-    for directory in directories:
-        await directory.close()
+    assert await admitted(secret) == [False, False]
+    await directories[0].set_password("u1", fast_hash("a new one"))
+    assert await admitted(PASSWORD) == [False, False]
+    assert await admitted("a new one") == [True, True]
+    await directories[0].set_disabled("u1", disabled=True)
+    assert await admitted("a new one") == [False, False]
+    for closed in (*processes, *directories, *attempts):
+        if (closing := closed.close()) is not None:
+            await closing
