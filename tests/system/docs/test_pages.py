@@ -31,7 +31,7 @@ PATH = re.compile(  # of the project; state folders and the like are others
     r"(?:agents|api|benchmarks|cli|deploy|docker|docs|ingress|mail|schemas|scripts|stack|stores"
     r"|streams|tests)/[\w./*-]*"
 )
-REQUEST = re.compile(r"([A-Z]+) (/v1/[\w/{}]+)")
+REQUEST = re.compile(r"([A-Z]+) (/v1/[\w/{}-]+)")
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
