@@ -22,7 +22,7 @@ MAIL = b"Subject: %s\r\nFrom: <a@sender.example>\r\n\r\nNothing of interest.\r\n
 
 
 class Burst:
-    """Offers mails on many connections until the end, whatever the replies are."""
+    """Offers mails on many connections until the end, also after refusals."""
 
     def __init__(self, attacked: World, address: str) -> None:
         self.replies: Counter[str] = Counter()
