@@ -5,7 +5,7 @@ are a view that may be lost. A content and its outline are therefore deleted one
 (agents/background/content_sweeper.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from sqlite3 import Connection
 
@@ -19,23 +19,20 @@ from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.single_file_store import SingleFileStore, reads
 
 CACHE_KIB = 4 * 1024  # of the file, per connection
+_as_json = msgspec.json.Encoder().encode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(MailOutline).decode
 _PUT = """INSERT INTO outline (mail_id, outline) VALUES (?, ?)
     ON CONFLICT (mail_id) DO UPDATE SET outline = excluded.outline"""
-_GET = "SELECT mail_id, outline FROM outline WHERE mail_id = ?"
+_GET = """SELECT mail_id, outline FROM outline
+    WHERE mail_id IN (SELECT value FROM json_each(?))"""
 _DELETE = "DELETE FROM outline WHERE mail_id = ?"
 _IDS = "SELECT mail_id FROM outline WHERE mail_id > ? ORDER BY mail_id LIMIT ?"
 
 
-def _rows(connection: Connection, mail_ids: Sequence[MailId]) -> Iterator[tuple[MailId, bytes]]:
-    for mail_id in mail_ids:
-        yield from connection.execute(_GET, (mail_id,))
-
-
 def _get(connection: Connection, mail_ids: Sequence[MailId]) -> Mapping[MailId, MailOutline]:
     outlines = {}
-    for mail_id, encoded in _rows(connection, mail_ids):
+    for mail_id, encoded in connection.execute(_GET, (_as_json(mail_ids).decode(),)):
         with suppress(msgspec.MsgspecError):
             outlines[mail_id] = _decode(encoded)
     return outlines

@@ -1,7 +1,8 @@
 """Outline of a mail from its octets, without recursion and without decoding of bodies.
 
-Accepts any octets and never raises. A multipart or an attached mail that is itself encoded as
-base64 or quoted-printable has no children, because offsets into the content cannot reach them.
+Accepts any octets and never raises. An attached mail that is encoded, and a multipart whose
+delimiters are encoded (RFC 2045 §6.4 forbids both), have no children: offsets into the content
+cannot reach them. A multipart with readable delimiters has children, with any declared encoding.
 Limits: those of the part tree (mail/mime/part_tree.py), with the parts of attached mails counted;
 OUTLINE_MAX_BYTES of the encoded outline. Beyond a limit the outline is not `complete`. Linear time:
 each header is parsed once, and line feeds are counted in one pass.
@@ -53,7 +54,7 @@ def bare_outline(size_bytes: int) -> MailOutline:
 
 
 @dataclass(slots=True)
-class _Entity:
+class _FoundPart:
     """A part that was found: its header, and the span of its body."""
 
     parent: int
@@ -81,12 +82,12 @@ class _Builder:
 
     def outline(self) -> MailOutline:
         """Return the outline."""
-        entities = self._walk()
-        lines = _count_lines(self._content, entities)
+        all_found = self._walk()
+        lines = _count_lines(self._content, all_found)
         parts: list[OutlinePart] = []
         left_bytes = OUTLINE_MAX_BYTES - _FRAME_BYTES
-        for entity, count in zip(entities, lines, strict=True):
-            part = self._part(entity, count)
+        for found, count in zip(all_found, lines, strict=True):
+            part = self._part(found, count)
             left_bytes -= len(_encode(part))
             if left_bytes < 0 and parts:
                 self._complete = False
@@ -95,36 +96,34 @@ class _Builder:
         complete = self._complete and self._headers_complete and not self._search.exhausted
         return MailOutline(len(self._content), _with_leaves_as_text(parts), complete)
 
-    def _walk(self) -> list[_Entity]:
+    def _walk(self) -> list[_FoundPart]:
         """Return the parts, breadth first."""
-        root = self._entity(-1, 1, 0, len(self._content))
-        entities, queue = [root], deque([] if self._raw else [0])
+        root = self._read_part(-1, 1, 0, len(self._content))
+        all_found, queue = [root], deque([] if self._raw else [0])
         while queue and self._complete:
             index = queue.popleft()
-            for child in self._children(index, entities[index]):
-                if child.depth > DEPTH_MAX + 1 or len(entities) > PARTS_MAX:
+            for child in self._children(index, all_found[index]):
+                if child.depth > DEPTH_MAX + 1 or len(all_found) > PARTS_MAX:
                     self._complete = False
                     break
-                queue.append(len(entities))
-                entities.append(child)
-        return entities
+                queue.append(len(all_found))
+                all_found.append(child)
+        return all_found
 
-    def _children(self, index: int, entity: _Entity) -> Iterator[_Entity]:
+    def _children(self, index: int, found: _FoundPart) -> Iterator[_FoundPart]:
         """Iterate over the direct children of a part; most parts have none."""
-        kind = entity.part.content_type
-        if is_encoded(entity.encoding):
-            return
-        if kind in ATTACHED_MAILS:
-            yield self._entity(index, entity.depth + 1, entity.start, entity.stop)
-        elif entity.part.is_multipart and entity.part.boundary:
+        kind = found.part.content_type
+        if kind in ATTACHED_MAILS and not is_encoded(found.encoding):
+            yield self._read_part(index, found.depth + 1, found.start, found.stop)
+        elif found.part.is_multipart and found.part.boundary:
             for begin, end in self._search.spans(
-                self._content, entity.part.boundary, entity.start, entity.stop
+                self._content, found.part.boundary, found.start, found.stop
             ):
-                yield self._entity(index, entity.depth + 1, begin, end, parent_type=kind)
+                yield self._read_part(index, found.depth + 1, begin, end, parent_type=kind)
 
-    def _entity(
+    def _read_part(
         self, parent: int, depth: int, start: int, stop: int, *, parent_type: str = ""
-    ) -> _Entity:
+    ) -> _FoundPart:
         """Read the header at `start`; the body ends at `stop`."""
         content = self._content
         if parent < 0:
@@ -134,7 +133,7 @@ class _Builder:
         self._headers_complete &= header.complete
         part = part_of(header, in_digest=parent_type == "multipart/digest")
         body_start = _line_end(content, start, stop) or header.body_start
-        return _Entity(
+        return _FoundPart(
             parent=parent,
             depth=depth,
             header=header,
@@ -146,24 +145,24 @@ class _Builder:
             is_mail=not parent_type,
         )
 
-    def _part(self, entity: _Entity, lines: int) -> OutlinePart:
-        header, values = entity.header, PartValues(entity.header)
-        if entity.is_mail and needs_charset(header):
+    def _part(self, found: _FoundPart, lines: int) -> OutlinePart:
+        header, values = found.header, PartValues(found.header)
+        if found.is_mail and needs_charset(header):
             header.charset = self._guessed_charset()
-        filename = entity.part.filename
+        filename = found.part.filename
         if not filename.isascii():
             filename = filename_in(header, self._guessed_charset())
         _, parameters = values.parameterized("content-type")
         disposition, disposition_parameters = values.parameterized("content-disposition")
         return OutlinePart(
-            parent=entity.parent,
-            header_start=entity.header_start,
-            body_start=entity.start,
-            size_bytes=entity.stop - entity.start,
+            parent=found.parent,
+            header_start=found.header_start,
+            body_start=found.start,
+            size_bytes=found.stop - found.start,
             lines=lines,
-            content_type="text/plain" if self._raw else entity.part.content_type,
+            content_type="text/plain" if self._raw else found.part.content_type,
             parameters=parameters,
-            encoding=entity.encoding,
+            encoding=found.encoding,
             disposition=disposition,
             disposition_parameters=disposition_parameters,
             content_id=values.octets("content-id"),
@@ -172,7 +171,7 @@ class _Builder:
             language=values.octets("content-language"),
             location=values.octets("content-location"),
             filename=filename,
-            envelope=envelope_of(header) if entity.is_mail else None,
+            envelope=envelope_of(header) if found.is_mail else None,
             cut=values.cut,
         )
 
@@ -191,14 +190,14 @@ def _line_end(content: bytes, start: int, stop: int) -> int:
     return start + 1 if first[:1] in (b"\r", b"\n") and first else 0
 
 
-def _count_lines(content: bytes, entities: Sequence[_Entity]) -> list[int]:
+def _count_lines(content: bytes, all_found: Sequence[_FoundPart]) -> list[int]:
     """Return the number of line feeds in each body, by one pass over the content."""
-    offsets = sorted({offset for each in entities for offset in (each.start, each.stop)})
+    offsets = sorted({offset for each in all_found for offset in (each.start, each.stop)})
     before, count = {offsets[0]: 0}, 0
     for first, second in pairwise(offsets):
         count += content.count(b"\n", first, second)
         before[second] = count
-    return [before[each.stop] - before[each.start] for each in entities]
+    return [before[each.stop] - before[each.start] for each in all_found]
 
 
 def _with_leaves_as_text(parts: list[OutlinePart]) -> tuple[OutlinePart, ...]:

@@ -1,5 +1,7 @@
 """Values of parts for BODYSTRUCTURE and JMAP, the limits of an outline, and its sections."""
 
+import base64
+
 import msgspec
 import pytest
 
@@ -68,6 +70,15 @@ def test_sizes_and_lines_are_those_of_the_body_alone() -> None:
 def test_a_multipart_without_parts_is_text() -> None:
     assert only_part(MULTIPART % b"b" + b"no delimiter").content_type == "text/plain"
     assert only_part(b"Content-Type: multipart/mixed\r\n\r\n--x\r\n").content_type == "text/plain"
+
+
+@pytest.mark.parametrize("encoding", [b"base64", b"quoted-printable"])
+def test_a_multipart_whose_delimiters_are_readable_is_not_encoded(encoding: bytes) -> None:
+    header = b"Content-Transfer-Encoding: %b\r\n" % encoding + MULTIPART % b"b"
+    outline = outline_of(header + b"--b\r\n\r\none\r\n--b--\r\n")
+    assert [part.content_type for part in outline.parts] == ["multipart/mixed", "text/plain"]
+    encoded = base64.encodebytes(b"--b\r\n\r\none\r\n--b--\r\n")
+    assert only_part(header + encoded).content_type == "text/plain"
 
 
 @pytest.mark.parametrize("encoding", [b"base64", b"quoted-printable"])
