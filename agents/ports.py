@@ -18,6 +18,7 @@ from mail.ports import (
     LedgerReader,
     MailboxStates,
     MailStore,
+    OutlineStore,
     Parser,
     Quarantine,
     SearchIndex,
@@ -33,6 +34,7 @@ class IntakePorts:
     """Ports of the stages validate and route."""
 
     contents: ContentStore
+    outlines: OutlineStore
     holders: Holders
     quarantine: Quarantine
     parser: Parser = field(default_factory=InProcessParser)
@@ -114,6 +116,7 @@ class SweepPorts:
     """Ports of the content sweep, which deletes contents that no message needs."""
 
     contents: ContentSweep
+    outlines: OutlineStore
     holders: Holders
     quarantine: Quarantine
     in_flight: InFlightMails

@@ -4,6 +4,7 @@ Reads mail.scanned. Emits mailbox.deliver, one per distinct user among the recip
 plus-address and a group that lead to the same user make one message.
 A mail that an operator released goes to the inbox, regardless of its verdict. A mail with a
 quarantine row that is not released ends here: of two scans the stricter verdict applies.
+A mail that entered behind `validate`, such as a notice, gets its outline here.
 Puts inline content into the content store, then writes all holders, then emits. The content sweep
 therefore cannot delete the content of a message before the message exists.
 
@@ -14,7 +15,7 @@ Safe to repeat: message and command ids are derived from mail and user; times ar
 
 from collections.abc import Sequence
 
-from agents.content_access import keep_content
+from agents.content_access import keep_content, reading
 from agents.ports import IntakePorts
 from mail.errors import ContentMissing, Poison
 from mail.ids import derived_command_id, holder_of, message_id
@@ -39,6 +40,7 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
         return ()
     if event.released_by:
         await _check_content(event.content, ports.contents)
+    await _outline_if_new(event, ports)
     content = await keep_content(event.mail_id, event.content, ports.contents)
     await ports.holders.hold(
         Holder(
@@ -59,6 +61,15 @@ async def _is_quarantined(mail_id: MailId, quarantine: Quarantine) -> bool:
     """Whether another scan of this mail was stricter, or an operator discarded the mail."""
     row = await quarantine.get(mail_id)
     return row is not None and row.released_at_ms is None
+
+
+async def _outline_if_new(event: MailScanned, ports: IntakePorts) -> None:
+    """Write the outline of a mail that did not pass `validate`, which writes all others."""
+    if any(hop.stage == "validate" for hop in event.hops):
+        return
+    async with reading(event.content, ports.contents, ports.budget) as content:
+        outline = await ports.parser.outline(content)
+    await ports.outlines.put(event.mail_id, outline)
 
 
 async def _check_content(content: Content, contents: ContentStore) -> None:

@@ -1,12 +1,13 @@
-"""validate: header summary of each mail; no mail is refused.
+"""validate: header summary and outline of each mail; no mail is refused.
 
-Reads mail.received. Emits mail.validated for every mail. A mail that cannot be parsed is marked
-`parse_failed` and shown raw: after the 250 reply it can no longer be refused.
+Reads mail.received. Writes the outline; then emits mail.validated, for every mail. A mail that
+cannot be parsed is marked `parse_failed` and shown raw: after the 250 reply it can no longer be
+refused.
 A mail that ends this process, even when handled alone, is parsed in a separate process.
 
 Content that is not in the store: Poison.
 A store unreachable: Transient, the partition holds.
-Safe to repeat: the stage writes nothing.
+Safe to repeat: the outline is keyed by mail id, and a repeat writes the same outline.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ from schemas.mail import HeaderSummary
 async def validate(event: MailReceived, work: Attempt, ports: IntakePorts) -> Sequence[Event]:
     """The mail with its header summary."""
     async with reading(event.content, ports.contents, ports.budget) as content:
-        head = await ports.parser.head(content)
-    return (_validated(event, work, head),)
+        parsed = await ports.parser.outlined_head(content)
+    await ports.outlines.put(event.mail_id, parsed.outline)
+    return (_validated(event, work, parsed.head),)
 
 
 async def parsed_apart(
@@ -34,8 +36,9 @@ async def parsed_apart(
     if not isinstance(cause, EndsProcess):
         return None
     async with reading(event.content, ports.contents, ports.budget) as content:
-        head = await ports.parser.head(content, isolated=True)
-    return (_validated(event, work, head),)
+        parsed = await ports.parser.outlined_head(content, isolated=True)
+    await ports.outlines.put(event.mail_id, parsed.outline)
+    return (_validated(event, work, parsed.head),)
 
 
 def _validated(event: MailReceived, work: Attempt, head: HeaderSummary) -> MailValidated:

@@ -16,13 +16,16 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.fixtures import delivery, user_id
+from benchmarks.outlines import small_mail
 from mail import ids
 from mail.mailbox.list_filters import NO_FILTER
+from mail.mime.outline.builder import outline_of
 from schemas.holders import Holder
 from stores.filesystem.content_store import FilesystemContentStore
 from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.mail_store.store import SqliteMailStore
+from stores.sqlite.outline_store import SqliteOutlineStore
 
 Call = Callable[[int, int], Awaitable[object]]
 
@@ -124,8 +127,23 @@ async def holders(folder: Path, calls: int) -> None:
     await store.close()
 
 
+async def outlines(folder: Path, calls: int) -> None:
+    store = await SqliteOutlineStore.open(folder / "outlines.sqlite")
+    outline, kept = outline_of(small_mail()), [ids.new_id() for _ in range(500)]
+
+    async def put(worker: int, n: int) -> None:
+        await store.put(kept[(worker * 37 + n) % 500], outline)
+
+    async def get(_worker: int, _n: int) -> None:
+        await store.get(kept)
+
+    await measure(Case(name="outlines: put, 16 at once", workers=16, calls=calls, call=put))
+    await measure(Case(name="outlines: get 500, 1 at once", workers=1, calls=20, call=get))
+    await store.close()
+
+
 async def main(calls: int, folder: Path) -> None:
-    for area in (mail_store, contents, holders):
+    for area in (mail_store, contents, outlines, holders):
         with tempfile.TemporaryDirectory(dir=folder) as fresh:
             await area(Path(fresh), calls)
 

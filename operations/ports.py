@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from mail.ports import (
     ContentStore,
+    ContentSweep,
     DeadLetters,
     Holders,
     InFlightMails,
     LedgerReader,
     LedgerWriter,
     MailStore,
+    OutlineStore,
+    Parser,
     Quarantine,
     Resolver,
     Users,
@@ -47,3 +50,14 @@ class ReleasePorts:
     contents: ContentStore
     holders: Holders
     ledger: LedgerWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlinePorts:
+    """Ports of the rebuild of outlines. `walk`: of all contents."""
+
+    store: MailStore
+    contents: ContentStore
+    walk: ContentSweep
+    outlines: OutlineStore
+    parser: Parser

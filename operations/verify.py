@@ -1,4 +1,4 @@
-"""verify: compare views, contents, holders and index of a mailbox with its journal.
+"""verify: compare views, contents, outlines, holders and index of a mailbox with its journal.
 
 Runs while Postriver runs. The mail store is read in one transaction, the other stores after it.
 Each mailbox is checked up to CHECKS times: a difference that exists only because a change is under
@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from mail.errors import ContentMissing
 from mail.ids import holder_of
-from mail.ports import ContentStore, Holders, MailStore, SearchIndex
+from mail.ports import ContentStore, Holders, MailStore, OutlineStore, Parser, SearchIndex
 from schemas.consistency import (
     CONTENT,
     HOLDERS,
     INDEX,
+    OUTLINES,
     ConsistencyReport,
     ExpectedMessage,
     ViewDifference,
@@ -33,10 +34,15 @@ _BATCH = 1_000  # messages asked for in one call of a store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxVerifier:
-    """Verifies mailboxes. `all_contents`: read every content, not a sample of SAMPLE."""
+    """Verifies mailboxes.
+
+    `all_contents`: read every content, not a sample of SAMPLE, and compare its outline.
+    """
 
     store: MailStore
     contents: ContentStore
+    outlines: OutlineStore
+    parser: Parser
     holders: Holders
     search: SearchIndex
     all_contents: bool = False
@@ -77,7 +83,7 @@ class MailboxVerifier:
         return random.sample(live, SAMPLE)
 
     async def _damaged_contents(self, sample: Sequence[ExpectedMessage]) -> list[ViewDifference]:
-        """Compare size and SHA-256 of the contents; an absent content is skipped."""
+        """Compare size, SHA-256 and outline of the contents; an absent content is skipped."""
         differences = []
         for message in sample:
             try:
@@ -88,7 +94,20 @@ class MailboxVerifier:
             if (len(content), sha256) != (message.content.size_bytes, message.content.sha256):
                 what = f"message {message.message_id}: content {message.content.ref} is damaged"
                 differences.append(ViewDifference(CONTENT, what))
+            elif self.all_contents:
+                differences += await self._outline_differences(message, content)
         return differences
+
+    async def _outline_differences(
+        self, message: ExpectedMessage, content: bytes
+    ) -> list[ViewDifference]:
+        """Compare the stored outline with the outline of `content`."""
+        stored = (await self.outlines.get([message.mail_id])).get(message.mail_id)
+        if stored == await self.parser.outline(content):
+            return []
+        fault = "is missing" if stored is None else "differs from its content"
+        what = f"message {message.message_id}: outline of mail {message.mail_id} {fault}"
+        return [ViewDifference(OUTLINES, what)]
 
     async def _holder_differences(
         self, user_id: UserId, report: ConsistencyReport

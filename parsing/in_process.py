@@ -4,15 +4,19 @@ from collections.abc import Sequence
 
 from mail.mime.message_parser import (
     Attachment,
+    OutlinedHead,
     ParsedMessage,
     SearchableText,
     attachment,
     read_head,
+    read_outlined_head,
     read_words,
 )
+from mail.mime.outline.builder import outline_of
 from mail.mime.parse_requests import TEXT_MAX_CHARS, read_forms, read_shown
 from mail.ports.parser import Parser
 from schemas.mail import HeaderSummary
+from schemas.outline import MailOutline
 
 
 class InProcessParser(Parser):
@@ -21,6 +25,13 @@ class InProcessParser(Parser):
     async def head(self, content: bytes, *, isolated: bool = False) -> HeaderSummary:
         del isolated
         return read_head(content)
+
+    async def outlined_head(self, content: bytes, *, isolated: bool = False) -> OutlinedHead:
+        del isolated
+        return read_outlined_head(content)
+
+    async def outline(self, content: bytes) -> MailOutline:
+        return outline_of(content)
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         return read_shown(content, text_max_chars=text_max_chars)

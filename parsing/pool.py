@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from mail.errors import NotFound, ParserUnavailable
-from mail.mime.message_parser import Attachment, ParsedMessage, SearchableText
+from mail.mime.message_parser import Attachment, OutlinedHead, ParsedMessage, SearchableText
 from mail.mime.parse_requests import (
     TEXT_MAX_CHARS,
     FormSizes,
@@ -33,6 +33,7 @@ from mail.ports import Parser
 from parsing.limits import ParserLimits
 from parsing.process import PROGRAM, ParseLimitExceeded, ParserExited, ParserProcess
 from schemas.mail import HeaderSummary
+from schemas.outline import MailOutline
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,6 +42,8 @@ CHILDREN_PER_MAIL_MAX = 6  # tried for one mail; an idle child may end just befo
 KILLS_MAX = 2  # children killed during one mail
 _DECODERS: dict[str, msgspec.msgpack.Decoder[ParseResponse]] = {
     "head": msgspec.msgpack.Decoder(HeaderSummary),
+    "outlined_head": msgspec.msgpack.Decoder(OutlinedHead),
+    "outline": msgspec.msgpack.Decoder(MailOutline),
     "shown": msgspec.msgpack.Decoder(ParsedMessage),
     "words": msgspec.msgpack.Decoder(SearchableText),
     "attachment": msgspec.msgpack.Decoder(Attachment | None),
@@ -77,6 +80,14 @@ class ParserPool(Parser):
         return await self._response(
             HeaderSummary, ParseRequest(operation="head"), content, isolated=isolated
         )
+
+    async def outlined_head(self, content: bytes, *, isolated: bool = False) -> OutlinedHead:
+        return await self._response(
+            OutlinedHead, ParseRequest(operation="outlined_head"), content, isolated=isolated
+        )
+
+    async def outline(self, content: bytes) -> MailOutline:
+        return await self._response(MailOutline, ParseRequest(operation="outline"), content)
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         request = ParseRequest(operation="shown", text_max_chars=text_max_chars)
@@ -130,7 +141,7 @@ class ParserPool(Parser):
                 return self._by_child(msgspec.structs.replace(request, raw=True), content)
             except ParseLimitExceeded as reason:
                 log.warning("a mail of %d bytes is not parsed at all: %s", len(content), reason)
-        return failed_response(request.operation), b""
+        return failed_response(request.operation, len(content)), b""
 
     def _by_child(self, request: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
         kills = 0

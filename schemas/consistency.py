@@ -7,7 +7,8 @@ from schemas.ids import CommandId, FolderId, MailId, MessageId
 from schemas.mailbox import FolderCounts, MailboxState, Usage
 
 JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # parts of a mail store
-CONTENT, INDEX, HOLDERS = "content", "index", "holders"  # parts in other stores
+CONTENT, OUTLINES = "content", "outlines"  # parts in other stores
+INDEX, HOLDERS = "index", "holders"
 
 
 class ViewDifference(msgspec.Struct, frozen=True, order=True):

@@ -1,12 +1,15 @@
-"""Content sweep: delete contents that had no holder in many consecutive turns.
+"""Content sweep: delete contents, and their outlines, without a holder in many consecutive turns.
 
-Reads the content store (a bounded part each turn), holders, quarantine rows and the log. A content
-is loose if neither a holder nor a quarantine row names its mail, both before and after a search of
-the log, and no unconsumed record in the log names it. A content that moves from a holder to the log
-meanwhile was held at the first check; a content that moves from the log to a holder is held at the
-second. The content store counts the consecutive turns at which a content was loose, and deletes it
-at `SweepConfig.turns`. The job reads no wall clock: the monotonic clock separates turns, and a new
+Reads the content store and the outlines (a bounded part each turn), holders, quarantine rows and
+the log. A content is loose if neither a holder nor a quarantine row names its mail, both before and
+after a search of the log, and no unconsumed record in the log names it. A content that moves from a
+holder to the log meanwhile was held at the first check; a content that moves from the log to a
+holder is held at the second. The content store counts the consecutive turns at which a content was
+loose, and deletes it at `SweepConfig.turns`.
+The job reads no wall clock: the monotonic clock separates turns, and a new
 process waits one interval before its first turn.
+An outline is deleted after its content. If the process ends in between, or the mail never had a
+content, the outline is found by the walk of outlines, counted in the same way, and deleted.
 Turns are skipped while a lease on the content store is renewed, as by a running backup. The sweep
 ends a lease that was not renewed for `lease_s` of the monotonic clock.
 
@@ -56,6 +59,7 @@ class ContentSweeper:
     leases: list[Lease] = field(default_factory=list)
     _next_s: float = field(init=False)
     _place: str | None = None  # where the walk continues
+    _outline_place: str = ""  # where the walk of outlines continues
     _counted_place: str = ""  # where the check of counted contents continues
     _begun: tuple[list[MailId], list[MailId]] | None = (
         None  # first check, if the search after it failed
@@ -98,7 +102,9 @@ class ContentSweeper:
         for some in _pieces(held, self.config.page):
             await sweep(loose=(), held=some, turns=turns)
         for some in _pieces(loose, _DELETED_AT_ONCE):
-            self.deleted += len(await sweep(loose=some, turns=turns))
+            expired = await sweep(loose=some, turns=turns)
+            await self.ports.outlines.delete(expired)
+            self.deleted += len(expired)
 
     async def _candidates(self) -> tuple[list[MailId], list[MailId]]:
         """The contents that have a count; and those together with the next part of the walk."""
@@ -119,7 +125,19 @@ class ContentSweeper:
             candidates.update(dict.fromkeys(refs))
             if self._place is None:
                 break
+        candidates.update(dict.fromkeys(await self._outlined()))
         return counted, list(candidates)
+
+    async def _outlined(self) -> list[MailId]:
+        """The mails of the next part of the walk of outlines."""
+        mail_ids: list[MailId] = []
+        for _ in range(self.config.pages):
+            page = await self.ports.outlines.ids(after=self._outline_place, limit=self.config.page)
+            mail_ids += page
+            self._outline_place = page[-1] if len(page) == self.config.page else ""
+            if not self._outline_place:
+                break
+        return mail_ids
 
     async def _unheld(self, refs: Sequence[MailId]) -> list[MailId]:
         """The contents without holder and quarantine row; a reference is the mail's id."""

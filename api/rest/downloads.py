@@ -66,7 +66,7 @@ async def _pieces(call: AuthenticatedRequest, row: Message) -> AsyncIterator[byt
     ref, size_bytes = row.content.ref, row.content.size_bytes
     for start in range(0, size_bytes, PIECE_BYTES):
         size = min(PIECE_BYTES, size_bytes - start)
-        yield await call.context.ports.contents.part(ref, start=start, size_bytes=size)
+        yield await call.context.ports.contents.read(ref, start=start, size_bytes=size)
 
 
 async def _send(

@@ -17,7 +17,7 @@ from schemas.sqlite.attempts import ATTEMPTS
 from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.mail_store import MAIL
 from schemas.sqlite.search import SEARCH
-from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, QUARANTINE
+from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, OUTLINES, QUARANTINE
 from stores.sqlite.search.index import BUCKETS
 
 SCHEMAS = {
@@ -26,6 +26,7 @@ SCHEMAS = {
     "attempts.sqlite": len(ATTEMPTS),
     "quarantine.sqlite": len(QUARANTINE),
     "content.sqlite": len(CONTENT),
+    "outlines.sqlite": len(OUTLINES),
     "holders.sqlite": len(HOLDERS),
     "ledger.sqlite": len(LEDGER),
     **{f"search/search-{number:02d}.sqlite": len(SEARCH) for number in range(BUCKETS)},

@@ -15,9 +15,11 @@ from cli.stack_addresses import load_running
 from cli.wiring.profile import adapters, become_owner, bootstrap
 from mail.errors import BrokerUnavailable, Refused
 from operations.accounts import get_users
+from operations.ports import OutlinePorts
 from operations.rebuild import rebuild_index, rebuild_views
+from operations.rebuild_outlines import rebuild_all_outlines, rebuild_outlines
 from operations.verify import MailboxVerifier
-from schemas.consistency import COUNTS, INDEX, LISTS
+from schemas.consistency import COUNTS, INDEX, LISTS, OUTLINES
 from schemas.events.mailbox_events import REFUSED, UNCHANGED
 from stack.privileges import PrivilegeError, become, opened_folder
 from stack.state_folder import lock_holder
@@ -67,7 +69,9 @@ def restore(folder: Path) -> None:
 
 @click.command()
 @click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
-@click.option("--content", "all_contents", is_flag=True, help="Read every content, not a sample.")
+@click.option(
+    "--content", "all_contents", is_flag=True, help="Read every content, and compare its outline."
+)
 def verify(*, address: str | None, all_contents: bool) -> None:
     """Compare views, contents, holders and index with the journals; exit code 1 if any differ."""
     raise SystemExit(
@@ -76,16 +80,20 @@ def verify(*, address: str | None, all_contents: bool) -> None:
 
 
 @click.command()
-@click.argument("part", type=click.Choice([LISTS, COUNTS, INDEX]))
+@click.argument("part", type=click.Choice([LISTS, COUNTS, INDEX, OUTLINES]))
 @click.option("--user", "address", metavar="ADDRESS", help="This mailbox only.")
 def rebuild(part: str, address: str | None) -> None:
-    """Write PART again from the journals, while Postriver runs; correct rows stay unchanged."""
-    work = (
-        _rebuild_index(load_running(), address)
-        if part == INDEX
-        else _rebuild(load_running(), address, part)
-    )
-    asyncio.run(work)
+    """Write PART again from journals and contents, while Postriver runs.
+
+    Correct rows stay unchanged.
+    """
+    config = load_running()
+    if part == INDEX:
+        asyncio.run(_rebuild_index(config, address))
+    elif part == OUTLINES:
+        asyncio.run(_rebuild_outlines(config, address))
+    else:
+        asyncio.run(_rebuild(config, address, part))
 
 
 async def _verify(config: Config, address: str | None, *, all_contents: bool) -> int:
@@ -94,6 +102,8 @@ async def _verify(config: Config, address: str | None, *, all_contents: bool) ->
         verifier = MailboxVerifier(
             store=await opened.mail_store(),
             contents=await opened.contents(),
+            outlines=await opened.outlines(),
+            parser=opened.parser(),
             holders=await opened.holders(),
             search=await opened.search(),
             all_contents=all_contents,
@@ -134,6 +144,23 @@ async def _rebuild_index(config: Config, address: str | None) -> None:
         for user in users:
             documents += await rebuild_index(user.user_id, ports)
     click.echo(f"{len(users)} mailboxes, {documents} messages indexed")
+
+
+async def _rebuild_outlines(config: Config, address: str | None) -> None:
+    async with adapters(config) as opened:
+        ports = OutlinePorts(
+            store=await opened.mail_store(),
+            contents=await opened.contents(),
+            walk=await opened.content_sweep(),
+            outlines=await opened.outlines(),
+            parser=opened.parser(),
+        )
+        if address is None:
+            contents, changed = await rebuild_all_outlines(ports)
+        else:
+            (user,) = await get_users(await opened.directory(), address)
+            contents, changed = await rebuild_outlines(user.user_id, ports)
+    click.echo(f"{contents} contents, {changed} outlines were missing or different")
 
 
 def _give_to_owner(folder: Path, home: Path) -> None:

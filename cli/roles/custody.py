@@ -118,6 +118,7 @@ async def _ports(config: Config, opened: Adapters) -> tuple[CustodyPorts, SweepP
     )
     sweep = SweepPorts(
         contents=await opened.content_sweep(),
+        outlines=await opened.outlines(),
         holders=holders,
         quarantine=quarantine,
         in_flight=LogInFlightMails(config.bootstrap),

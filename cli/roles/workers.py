@@ -62,6 +62,7 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
         ports = IntakePorts(
             contents=await opened.contents(),
+            outlines=await opened.outlines(),
             holders=await opened.holders(),
             quarantine=await opened.quarantine(),
             parser=opened.parser(),

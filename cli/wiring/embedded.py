@@ -14,6 +14,7 @@ from mail.ports import (
     Holders,
     Ledger,
     MailStore,
+    OutlineStore,
     Parser,
     Quarantine,
     SearchIndex,
@@ -32,6 +33,8 @@ from stores.sqlite.directory.store import SqliteDirectory
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.mail_store.store import SqliteMailStore
+from stores.sqlite.outline_store import CACHE_KIB as OUTLINES_CACHE_KIB
+from stores.sqlite.outline_store import SqliteOutlineStore
 from stores.sqlite.quarantine import SqliteQuarantine
 from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
 from stores.sqlite.search.index import SqliteSearchIndex
@@ -99,6 +102,10 @@ class Adapters:
         return await self._opened(
             SqliteContentStore.open(self._data / "content.sqlite", self._home / "content", config)
         )
+
+    async def outlines(self) -> OutlineStore:
+        config = replace(self._sqlite, cache_kib=OUTLINES_CACHE_KIB)
+        return await self._opened(SqliteOutlineStore.open(self._data / "outlines.sqlite", config))
 
     async def search(self) -> SearchIndex:
         sqlite = replace(SEARCH_SQLITE, commit_times=self.commit_times)

@@ -35,6 +35,7 @@ async def prepare_stores(home: Path) -> None:
         await opened.holders()
         await opened.ledger()
         await opened.contents()
+        await opened.outlines()
         await opened.attempts()
     write(home / LIST, "".join(f"{name}\n" for name in FILES))
 

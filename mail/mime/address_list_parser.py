@@ -1,20 +1,25 @@
-"""Parser of address lists in header fields (RFC 5322 §3.4, §4.4).
+"""Parser of address lists in header fields (RFC 5322 §3.4, §4.4): mailboxes and groups.
 
 Accepts any text and never raises: quoted strings, comments, groups, obsolete routes, and encoded
 words in the wrong places. Text without an address is kept as a name, so that users see it.
-Limits: ADDRESSES_MAX addresses and ADDRESSES_MAX_BYTES of each field. One pass, linear time.
+Limits: those of the caller; events have ADDRESSES_MAX and ADDRESSES_MAX_BYTES. Linear time.
 """
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from mail.mime.encoded_words import decode_words, field_text
 from mail.text_cleaning import fitting, one_line
 from schemas.mail import EmailAddress
+from schemas.outline import OutlineAddress
 
 ADDRESSES_MAX = 100
 ADDRESSES_MAX_BYTES = 8 * 1024  # of one field: every event of the mail carries these addresses
 NAME_MAX_CHARS = 200
+SENT_NAME_MAX_CHARS = 1_000  # encoded words are longer than what they encode
 ADDRESS_MAX_CHARS = 254
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -33,16 +38,33 @@ def parse_address_list(
     Returns at most `limit` addresses and ADDRESSES_MAX_BYTES of text. Names in octets without a
     declared charset are decoded by `fallback_charset`, the charset of the mail.
     """
-    addresses: list[EmailAddress] = []
-    for value in values:
-        _parse_value(addresses, field_text(value, fallback_charset), limit)
+    entries = parse_address_entries(values, limit=limit, fallback_charset=fallback_charset)
+    addresses = (EmailAddress(entry.name, entry.address) for entry in entries if not entry.group)
     return tuple(
         fitting(
-            addresses[:limit],
-            lambda address: address.name + address.address,
-            max_bytes=ADDRESSES_MAX_BYTES,
+            addresses, lambda address: address.name + address.address, max_bytes=ADDRESSES_MAX_BYTES
         )
     )
+
+
+def parse_address_entries(
+    values: list[bytes], *, limit: int, fallback_charset: str = ""
+) -> list[OutlineAddress]:
+    """Return the mailboxes, and the starts and ends of groups, in the values of one field.
+
+    Returns at most `limit` mailboxes and `limit` groups.
+    """
+    parser = _ListParser(limit)
+    for value in values:
+        parser.add(field_text(value, fallback_charset))
+    return parser.entries
+
+
+class _Name(NamedTuple):
+    """A display name, decoded and with its encoded words as sent."""
+
+    decoded: str = ""
+    sent: str = ""
 
 
 @dataclass(slots=True)
@@ -55,35 +77,95 @@ class _PartialAddress:
     depth: int = 0  # of nested comments
 
 
-def _parse_value(addresses: list[EmailAddress], text: str, limit: int) -> None:
-    pieces = _PIECE.findall(text)
-    last_group_end = max((index for index, piece in enumerate(pieces) if piece == ";"), default=-1)
-    partial = _PartialAddress()
-    names: list[str] = []  # names without an address, until the next address
-    for index, piece in enumerate(pieces):
-        if len(addresses) >= limit:
+@dataclass(slots=True)
+class _ListParser:
+    """Parses the values of one field into `entries`."""
+
+    limit: int
+    entries: list[OutlineAddress] = field(default_factory=list)
+    _addresses: int = 0  # entries that are no start or end of a group
+    _names: list[_Name] = field(default_factory=list)  # without an address, until the next address
+    _in_group: bool = False
+
+    def add(self, text: str) -> None:
+        """Add the entries of one value."""
+        pieces = _PIECE.findall(text)
+        last_group_end = max(
+            (index for index, piece in enumerate(pieces) if piece == ";"), default=-1
+        )
+        partial = _PartialAddress()
+        for index, piece in enumerate(pieces):
+            if self._is_full():
+                return
+            if partial.depth or piece == "(":
+                _add_comment(partial, piece)
+            elif piece in {",", ";"}:
+                self._finish(partial)
+                partial = _PartialAddress()
+                if piece == ";":
+                    self._end_group()
+            elif piece == ":" and partial.angle is None and index < last_group_end:
+                self._start_group(partial)
+            elif piece.startswith("<") and partial.angle is None:
+                partial.angle = piece
+            else:
+                partial.words.append(piece)
+        self._finish(partial)
+        self._end_group()
+
+    def _is_full(self) -> bool:
+        return self._addresses >= self.limit
+
+    def _start_group(self, partial: _PartialAddress) -> None:
+        """Take the words before the colon as the name of a group; at most `limit` groups."""
+        name = _name(partial.words)
+        partial.words.clear()
+        if len(self.entries) - self._addresses >= 2 * self.limit:
             return
-        if partial.depth or piece == "(":
-            _add_comment(partial, piece)
-        elif piece in {",", ";"}:
-            _finish(partial, addresses, names)
-            partial = _PartialAddress()
-            if piece == ";":
-                _add_names(names, addresses)
-        elif piece == ":" and partial.angle is None and index < last_group_end:
-            partial.words.clear()  # the words were the name of a group
-        elif piece.startswith("<") and partial.angle is None:
-            partial.angle = piece
+        self._add_group_end()
+        self.entries.append(OutlineAddress(name.decoded, "", _differing(name), group="start"))
+        self._in_group = True
+
+    def _end_group(self) -> None:
+        """Add the names that are not followed by an address, and the end of the group."""
+        for name in self._names:
+            self._append(name, "")
+        self._names.clear()
+        self._add_group_end()
+
+    def _add_group_end(self) -> None:
+        if self._in_group:
+            self.entries.append(OutlineAddress("", "", group="end"))
+            self._in_group = False
+
+    def _finish(self, partial: _PartialAddress) -> None:
+        """Add the parsed address. A name without an address is joined to the next name.
+
+        Senders write `Doe, Jane <jane@example.org>` without quotes.
+        """
+        route = ""
+        if partial.angle is not None:
+            name = _name(partial.words)
+            route, _, address = partial.angle.strip("<>").rpartition(":")
         else:
-            partial.words.append(piece)
-    _finish(partial, addresses, names)
-    _add_names(names, addresses)
+            name, address = _name_and_address(partial.words)
+        name = name if name.decoded else _clean(" ".join(partial.comments))
+        address = one_line(address, limit=ADDRESS_MAX_CHARS)
+        if address:
+            whole = _joined([*self._names, name]) if self._names else name
+            self._names.clear()
+            self._append(whole, address, route if route.startswith("@") else "")
+        elif name.decoded:
+            self._names.append(name)
 
-
-def _add_names(names: list[str], addresses: list[EmailAddress]) -> None:
-    """Add the names that are not followed by an address."""
-    addresses += [EmailAddress(name=name, address="") for name in names]
-    names.clear()
+    def _append(self, name: _Name, address: str, route: str = "") -> None:
+        if self._is_full():
+            return
+        entry = OutlineAddress(name.decoded, address, _differing(name))
+        if route:
+            entry = replace(entry, route=one_line(route, limit=ADDRESS_MAX_CHARS))
+        self.entries.append(entry)
+        self._addresses += 1
 
 
 def _add_comment(partial: _PartialAddress, piece: str) -> None:
@@ -92,26 +174,7 @@ def _add_comment(partial: _PartialAddress, piece: str) -> None:
         partial.comments.append(_ESCAPED.sub(r"\1", piece))
 
 
-def _finish(partial: _PartialAddress, addresses: list[EmailAddress], names: list[str]) -> None:
-    """Add the parsed address. A name without an address is joined to the next name.
-
-    Senders write `Doe, Jane <jane@example.org>` without quotes.
-    """
-    if partial.angle is not None:
-        name, address = _name(partial.words), partial.angle.strip("<>").rpartition(":")[2]
-    else:
-        name, address = _name_and_address(partial.words)
-    name = name or one_line(decode_words(" ".join(partial.comments)), limit=NAME_MAX_CHARS)
-    address = one_line(address, limit=ADDRESS_MAX_CHARS)
-    if address:
-        whole = ", ".join(filter(None, [*names, name])) if names else name
-        names.clear()
-        addresses.append(EmailAddress(name=one_line(whole, limit=NAME_MAX_CHARS), address=address))
-    elif name:
-        names.append(name)
-
-
-def _name_and_address(words: list[str]) -> tuple[str, str]:
+def _name_and_address(words: list[str]) -> tuple[_Name, str]:
     """Split text without angle brackets into name and address; "": there is no address."""
     text = " ".join("".join(words).split()).replace(" @", "@").replace("@ ", "@")
     at = text.find("@")
@@ -126,9 +189,23 @@ def _name_and_address(words: list[str]) -> tuple[str, str]:
     return _name([before, text[end:]]), text[start:end]
 
 
-def _name(words: list[str]) -> str:
-    plain = "".join(_unquoted(word) for word in words)
-    return one_line(decode_words(plain), limit=NAME_MAX_CHARS)
+def _name(words: list[str]) -> _Name:
+    return _clean("".join(_unquoted(word) for word in words))
+
+
+def _clean(text: str) -> _Name:
+    decoded = one_line(decode_words(text), limit=NAME_MAX_CHARS)
+    return _Name(decoded, one_line(text, limit=SENT_NAME_MAX_CHARS) if "=?" in text else decoded)
+
+
+def _joined(names: list[_Name]) -> _Name:
+    decoded = ", ".join(name.decoded for name in names if name.decoded)
+    sent = ", ".join(name.sent for name in names if name.decoded)
+    return _Name(one_line(decoded, limit=NAME_MAX_CHARS), one_line(sent, limit=SENT_NAME_MAX_CHARS))
+
+
+def _differing(name: _Name) -> str:
+    return "" if name.sent == name.decoded else name.sent
 
 
 def _unquoted(word: str) -> str:

@@ -73,8 +73,18 @@ class Header:
 
     def date_ms(self) -> int | None:
         """Return the Date field (RFC 5322 §3.3) as Unix milliseconds; None: absent or malformed."""
+        return self._date()[0]
+
+    def date_zone_min(self) -> int | None:
+        """Return the minutes that the zone of the Date field is ahead of UTC.
+
+        None: the zone is unknown (-0000), or the field absent or malformed.
+        """
+        return self._date()[1]
+
+    def _date(self) -> tuple[int | None, int | None]:
         values = self.all("date")
-        return _date_ms(values[0]) if values else None
+        return _date_and_zone(values[0]) if values else (None, None)
 
 
 def read_header(
@@ -139,10 +149,12 @@ def _ids(text: str) -> list[str]:
     return ids or "".join(plain).split()
 
 
-def _date_ms(value: bytes) -> int | None:
+def _date_and_zone(value: bytes) -> tuple[int | None, int | None]:
     try:
         moment = parsedate_to_datetime(value[:DATE_MAX_CHARS].decode("latin-1"))
+        offset = moment.utcoffset()
         zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return int(zoned.timestamp() * 1000)
+        at_ms = int(zoned.timestamp() * 1000)
     except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+        return None, None
+    return at_ms, None if offset is None else int(offset.total_seconds()) // 60

@@ -1,4 +1,4 @@
-"""Parser of a whole mail (RFC 5322, MIME): summary for lists, message for display, attachments.
+"""Parser of a whole mail (RFC 5322, MIME): summary, outline, message for display, attachments.
 
 Accepts any octets and never raises for malformed input: a mail that cannot be parsed is marked
 `parse_failed` and returned as raw text. All text is valid Unicode without control characters and
@@ -18,10 +18,12 @@ from mail.mime import body_selection as body
 from mail.mime.address_list_parser import parse_address_list
 from mail.mime.encoded_words import decode_field
 from mail.mime.header_fields import Header, read_header
+from mail.mime.outline.builder import outline_of
 from mail.mime.part_tree import walk_tree
 from mail.mime.parts import MimePart, PartTree
 from mail.text_cleaning import one_line
 from schemas.mail import HeaderSummary
+from schemas.outline import MailOutline
 
 SUBJECT_MAX_CHARS = 998
 PREVIEW_MAX_CHARS = 200
@@ -70,6 +72,13 @@ class SearchableText(msgspec.Struct, frozen=True):
     filenames: tuple[str, ...]
 
 
+class OutlinedHead(msgspec.Struct, frozen=True):
+    """The header summary and the outline of a mail, made from one parsed header."""
+
+    head: HeaderSummary
+    outline: MailOutline
+
+
 class _Mail(msgspec.Struct, frozen=True):
     header: Header
     body: body.BodyParts
@@ -79,6 +88,15 @@ class _Mail(msgspec.Struct, frozen=True):
 def read_head(content: bytes, *, raw: bool = False) -> HeaderSummary:
     """Return the summary for lists, notifications and search; decodes no attachment."""
     return _read(content, _head, raw=raw)
+
+
+def read_outlined_head(content: bytes, *, raw: bool = False) -> OutlinedHead:
+    """Return the results of read_head and outline_of."""
+
+    def both(mail: _Mail) -> OutlinedHead:
+        return OutlinedHead(_head(mail), outline_of(content, raw=raw, header=mail.header))
+
+    return _read(content, both, raw=raw)
 
 
 def read_mail(content: bytes, *, raw: bool = False) -> ParsedMessage:

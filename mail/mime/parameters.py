@@ -39,19 +39,27 @@ class ParameterizedField:
 @lru_cache(maxsize=64)  # few values are common, and fields with a boundary are parsed twice
 def parse_parameterized_field(value: str) -> ParameterizedField:
     """Parse the first VALUE_MAX_CHARS of `value`."""
+    token, pairs = split_parameters(value)
+    forms: dict[str, _ParameterForms] = {}
+    for name, text in pairs:
+        form = _FORM.fullmatch(name)
+        if form:
+            forms.setdefault(form[1], _ParameterForms()).add(form[2], form[3], text)
+    return ParameterizedField(
+        token, {name: parameter.value(name) for name, parameter in forms.items()}
+    )
+
+
+def split_parameters(value: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return the leading token, and the names and undecoded values of all parameters, in order.
+
+    Token and names are in lower case. Pieces of one parameter (RFC 2231 §3) are not joined.
+    """
     sections = _sections(value[:VALUE_MAX_CHARS])
     token = _TOKEN.match(sections[0].plain)
     sections[0].drop_start(token.end() if token else 0)
-    forms: dict[str, _ParameterForms] = {}
-    for section in sections:
-        for name, text in _split_pairs(section):
-            form = _FORM.fullmatch(name.lower())
-            if form:
-                forms.setdefault(form[1], _ParameterForms()).add(form[2], form[3], text)
-    value = token[1].lower() if token else ""
-    return ParameterizedField(
-        value, {name: parameter.value(name) for name, parameter in forms.items()}
-    )
+    pairs = [(name.lower(), text) for each in sections for name, text in _split_pairs(each)]
+    return token[1].lower() if token else "", pairs
 
 
 @dataclass(slots=True)

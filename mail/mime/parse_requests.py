@@ -12,17 +12,23 @@ from mail.errors import NotFound
 from mail.html.sanitizer import sanitise
 from mail.mime.message_parser import (
     Attachment,
+    OutlinedHead,
     ParsedMessage,
     SearchableText,
     attachment,
     every_attachment,
     read_head,
     read_mail,
+    read_outlined_head,
     read_words,
 )
+from mail.mime.outline.builder import bare_outline, outline_of
 from schemas.mail import HeaderSummary
+from schemas.outline import MailOutline
 
-ParseOperation = Literal["head", "shown", "words", "attachment", "forms"]
+ParseOperation = Literal[
+    "head", "outlined_head", "outline", "shown", "words", "attachment", "forms"
+]
 TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text for display
 
 # A mail with more of these is not `is_quick`.
@@ -42,7 +48,14 @@ class FormSizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ParseResponse = (
-    HeaderSummary | ParsedMessage | SearchableText | FormSizes | Attachment | None
+    HeaderSummary
+    | OutlinedHead
+    | MailOutline
+    | ParsedMessage
+    | SearchableText
+    | FormSizes
+    | Attachment
+    | None
 )  # None: no such attachment
 
 
@@ -99,6 +112,8 @@ def read_forms(content: bytes, *, text_max_chars: int) -> list[bytes]:
 
 _READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
     "head": lambda request, content: read_head(content, raw=request.raw),
+    "outlined_head": lambda request, content: read_outlined_head(content, raw=request.raw),
+    "outline": lambda request, content: outline_of(content, raw=request.raw),
     "words": lambda request, content: read_words(content, raw=request.raw),
     "shown": lambda request, content: read_shown(
         content, text_max_chars=request.text_max_chars, raw=request.raw
@@ -106,20 +121,18 @@ _READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
 }
 
 
-def failed_response(operation: ParseOperation) -> ParseResponse:
+def failed_response(operation: ParseOperation, size_bytes: int) -> ParseResponse:
     """Return the response for a mail that cannot be parsed within the limits, not even raw."""
-    failed = HeaderSummary(parse_failed=True)
-    match operation:
-        case "head":
-            return failed
-        case "words":
-            return SearchableText("", ())
-        case "forms":
-            return FormSizes(whole=False)
-        case "shown":
-            return ParsedMessage(head=failed, headers=(), text="", html=None, attachments=())
-        case _:
-            return None
+    failed, outline = HeaderSummary(parse_failed=True), bare_outline(size_bytes)
+    responses: dict[ParseOperation, ParseResponse] = {
+        "head": failed,
+        "outlined_head": OutlinedHead(failed, outline),
+        "outline": outline,
+        "words": SearchableText("", ()),
+        "forms": FormSizes(whole=False),
+        "shown": ParsedMessage(head=failed, headers=(), text="", html=None, attachments=()),
+    }
+    return responses.get(operation)
 
 
 def is_quick(content: bytes, max_bytes: int) -> bool:

@@ -37,6 +37,11 @@ def decode_transfer(body: bytes, encoding: str, *, is_text: bool = False) -> byt
     return body
 
 
+def is_encoded(encoding: str) -> bool:
+    """Whether decode_transfer changes a body of this encoding."""
+    return encoding in {"base64", "quoted-printable"} or encoding in _UUENCODINGS
+
+
 @dataclass(slots=True)
 class DecodedBody:
     """The decoded octets of a body within `_octets`; decoded at the first call, and cached."""

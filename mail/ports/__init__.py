@@ -19,6 +19,7 @@ from mail.ports.ledger import (
     OpenMails,
 )
 from mail.ports.mail_store import Commit, MailStore
+from mail.ports.outline_store import OutlineStore
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
 from mail.ports.search_index import MATCHES_MAX, IndexMatches, SearchIndex
@@ -61,6 +62,7 @@ __all__ = [
     "MailStore",
     "MailboxStates",
     "OpenMails",
+    "OutlineStore",
     "Parser",
     "Publisher",
     "Quarantine",

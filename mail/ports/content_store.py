@@ -21,10 +21,11 @@ class ContentStore(Protocol):
         """Raises ContentMissing."""
         ...
 
-    async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+    async def read(self, ref: str, *, start: int, size_bytes: int) -> bytes:
         """Return `size_bytes` octets from `start` (0: the first), fewer at the end.
 
-        Raises ContentMissing.
+        Reads about as much as it returns of a large content. Raises as `get`; ValueError: `start`
+        or `size_bytes` is negative.
         """
         ...
 

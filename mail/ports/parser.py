@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from mail.mime.message_parser import Attachment, ParsedMessage, SearchableText
+from mail.mime.message_parser import Attachment, OutlinedHead, ParsedMessage, SearchableText
 from schemas.mail import HeaderSummary
+from schemas.outline import MailOutline
 
 
 class Parser(Protocol):
@@ -17,6 +18,14 @@ class Parser(Protocol):
 
     async def head(self, content: bytes, *, isolated: bool = False) -> HeaderSummary:
         """As message_parser.read_head. `isolated`: in another process even if the mail is small."""
+        ...
+
+    async def outlined_head(self, content: bytes, *, isolated: bool = False) -> OutlinedHead:
+        """As `head` and `outline`, for the cost of parsing the mail once."""
+        ...
+
+    async def outline(self, content: bytes) -> MailOutline:
+        """As outline.builder.outline_of. Beyond the limits it has one part and is incomplete."""
         ...
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:

@@ -1,4 +1,4 @@
-"""Tables of quarantine.sqlite, ledger.sqlite, holders.sqlite and content.sqlite, as migrations."""
+"""Tables of the small stores: quarantine, ledger, holders, content, outlines; as migrations."""
 
 from schemas.sqlite.migrations import Statements
 
@@ -94,5 +94,16 @@ CONTENT: tuple[Statements, ...] = (
             taken_at_ms INTEGER NOT NULL,
             beats INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID""",
+    ),
+)
+
+
+OUTLINES: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE outline (
+            outline_key INTEGER PRIMARY KEY,
+            mail_id TEXT NOT NULL UNIQUE,
+            outline BLOB NOT NULL
+        ) STRICT""",
     ),
 )

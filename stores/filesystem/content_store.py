@@ -15,6 +15,8 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import os
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -26,6 +28,7 @@ from typing import Self, TypeVar
 from mail.durable_files import sync_folder, write_new_file
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id
+from mail.pagination import check_range
 from schemas.content import Stored
 from schemas.ids import MailId
 
@@ -73,10 +76,11 @@ class FilesystemContentStore:
             raise ContentMissing(ref)
         return await self._run(functools.partial(self._get, ref))
 
-    async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+    async def read(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+        check_range(start, size_bytes)
         if not is_content_id(ref):
             raise ContentMissing(ref)
-        return await self._run(functools.partial(self._part, ref, start, size_bytes))
+        return await self._run(functools.partial(self._read, ref, start, size_bytes))
 
     async def walk(self, *, place: str | None, limit: int) -> tuple[list[MailId], str | None]:
         """See ContentSweep.walk. One call reads one folder."""
@@ -138,18 +142,19 @@ class FilesystemContentStore:
         return Stored(mail_id, len(kept), hashlib.sha256(kept).hexdigest())
 
     def _get(self, ref: str) -> bytes:
-        return self._part(ref, 0, -1)
+        return self._read(ref, 0, sys.maxsize)
 
-    def _part(self, ref: str, start: int, size_bytes: int) -> bytes:
-        """Return a part of the file; `size_bytes` -1: to the end.
+    def _read(self, ref: str, start: int, size_bytes: int) -> bytes:
+        """Return `size_bytes` octets of the file from `start`, fewer at its end.
 
         Raises ContentMissing; but StoreUnavailable if the whole folder is gone, such as a disk that
         is not mounted, or if the file cannot be read.
         """
         try:
             with self._path(MailId(ref)).open("rb") as file:
+                left_bytes = os.fstat(file.fileno()).st_size - start
                 file.seek(start)
-                return file.read(size_bytes)
+                return file.read(max(0, min(size_bytes, left_bytes)))  # allocates what it is given
         except FileNotFoundError:
             self._incoming.stat()  # raises if the whole folder is gone
             raise ContentMissing(ref) from None

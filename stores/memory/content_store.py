@@ -8,6 +8,7 @@ import msgspec
 from mail.clock import now_ms
 from mail.errors import ContentMissing
 from mail.ids import check_content_id
+from mail.pagination import check_range
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Lease, Stored
 from schemas.ids import MailId
@@ -37,7 +38,8 @@ class MemoryContentStore(ContentStore, ContentSweep):
         except KeyError:
             raise ContentMissing(ref) from None
 
-    async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+    async def read(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+        check_range(start, size_bytes)
         return (await self.get(ref))[start : start + size_bytes]
 
     async def missing(self, refs: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Self
 from mail.clock import now_ms
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id
+from mail.pagination import check_range
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Stored
 from schemas.ids import MailId
@@ -114,13 +115,14 @@ class SqliteContentStore(ContentStore, ContentSweep):
         content = await self._batched_rows.of(MailId(ref))
         return await self._files.get(ref) if content is None else content
 
-    async def part(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+    async def read(self, ref: str, *, start: int, size_bytes: int) -> bytes:
+        check_range(start, size_bytes)
         if not is_content_id(ref):
             raise ContentMissing(ref)
         content = await self._batched_rows.of(MailId(ref))
         if content is not None:
             return content[start : start + size_bytes]
-        return await self._files.part(ref, start=start, size_bytes=size_bytes)
+        return await self._files.read(ref, start=start, size_bytes=size_bytes)
 
     async def walk(self, *, place: str | None, limit: int) -> tuple[list[MailId], str | None]:
         """Walk the rows, then the files; a position is "row KEY" or "file FILE_POSITION"."""

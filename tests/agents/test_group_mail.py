@@ -20,6 +20,7 @@ from stores.memory import (
     MemoryHolders,
     MemoryLedger,
     MemoryMailStore,
+    MemoryOutlineStore,
     MemoryPublisher,
     MemoryQuarantine,
 )
@@ -35,6 +36,7 @@ class Place:
 
     def __init__(self) -> None:
         self.contents, self.holders = MemoryContentStore(), MemoryHolders()
+        self.outlines = MemoryOutlineStore()
         self.quarantine, self.river = MemoryQuarantine(), MemoryPublisher()
         self.boxes = mailbox_ports(
             store=MemoryMailStore(), holders=self.holders, contents=self.contents
@@ -43,7 +45,10 @@ class Place:
 
     async def deliver(self, event: MailScanned) -> None:
         intake = IntakePorts(
-            contents=self.contents, holders=self.holders, quarantine=self.quarantine
+            contents=self.contents,
+            outlines=self.outlines,
+            holders=self.holders,
+            quarantine=self.quarantine,
         )
         for command in await route(event, OneTry(), intake):
             await self.do(command)
@@ -61,7 +66,8 @@ class Place:
 
     async def sweep(self) -> None:
         ports = SweepPorts(
-            contents=self.contents, holders=self.holders, quarantine=self.quarantine,
+            contents=self.contents, outlines=self.outlines, holders=self.holders,
+            quarantine=self.quarantine,
             in_flight=Log(),
         )  # fmt: skip
         now_s = 0.0

@@ -1,5 +1,6 @@
 """validate and route: outputs, stored contents and holders."""
 
+import msgspec
 import pytest
 
 from agents.ports import IntakePorts
@@ -7,17 +8,28 @@ from agents.route import route
 from agents.validate import parsed_apart, validate
 from mail.errors import ContentMissing, EndsProcess, Poison, SetAside, StoreUnavailable
 from mail.ids import message_id
+from mail.mime.message_parser import OutlinedHead
+from mail.mime.outline.builder import outline_of
+from mail.operator_notices import Notice, notice_mail
 from parsing.in_process import InProcessParser
 from schemas.content import Stored
-from schemas.mail import HeaderSummary, Verdict
-from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
+from schemas.mail import Verdict
+from stores.memory import (
+    MemoryContentStore,
+    MemoryHolders,
+    MemoryOutlineStore,
+    MemoryQuarantine,
+)
 from tests.support.agent_builders import OneTry, received, scanned
 
 
 @pytest.fixture
 def ports() -> IntakePorts:
     return IntakePorts(
-        contents=MemoryContentStore(), holders=MemoryHolders(), quarantine=MemoryQuarantine()
+        contents=MemoryContentStore(),
+        outlines=MemoryOutlineStore(),
+        holders=MemoryHolders(),
+        quarantine=MemoryQuarantine(),
     )
 
 
@@ -39,16 +51,16 @@ class IsolationCounter(InProcessParser):
 
     isolated = 0
 
-    async def head(self, content: bytes, *, isolated: bool = False) -> HeaderSummary:
+    async def outlined_head(self, content: bytes, *, isolated: bool = False) -> OutlinedHead:
         self.isolated += isolated
-        return await super().head(content)
+        return await super().outlined_head(content)
 
 
 async def test_validate_has_a_mail_that_ends_the_process_parsed_by_another_one() -> None:
     parser = IsolationCounter()
     ports = IntakePorts(
-        contents=MemoryContentStore(), holders=MemoryHolders(), quarantine=MemoryQuarantine(),
-        parser=parser,
+        contents=MemoryContentStore(), outlines=MemoryOutlineStore(), holders=MemoryHolders(),
+        quarantine=MemoryQuarantine(), parser=parser,
     )  # fmt: skip
     assert await parsed_apart(received(), OneTry(), ports, EndsProcess()) == tuple(
         await validate(received(), OneTry(), ports)
@@ -64,6 +76,39 @@ async def test_validate_reads_a_big_mail_from_the_store(ports: IntakePorts) -> N
     (event,) = await validate(received(stored), OneTry(), ports)
     assert event.head.subject == "big"
     assert event.content == stored
+
+
+async def test_validate_writes_the_outline_before_the_mail_goes_on(ports: IntakePorts) -> None:
+    for _ in range(2):  # a repeat changes nothing
+        await validate(received(), OneTry(), ports)
+        assert await ports.outlines.get(["m1"]) == {"m1": outline_of(received().content.data)}
+
+    def away(_step: str) -> None:
+        raise StoreUnavailable("outlines")
+
+    ports.outlines.fault = away
+    with pytest.raises(StoreUnavailable):
+        await validate(received(), OneTry(), ports)
+
+
+async def test_route_writes_the_outline_of_a_mail_that_did_not_pass_validate(
+    ports: IntakePorts,
+) -> None:
+    notice = notice_mail(
+        Notice("cause", "text"), hostname="x.test", to=scanned().envelope.recipients[0], now_ms=1
+    )
+    await route(notice, OneTry(), ports)
+    assert await ports.outlines.get([notice.mail_id]) == {
+        notice.mail_id: outline_of(notice.content.data)
+    }
+
+
+async def test_route_writes_no_outline_of_other_mails(ports: IntakePorts) -> None:
+    (mail,) = await validate(received(), OneTry(), ports)
+    await ports.outlines.delete(["m1"])
+    hop = msgspec.structs.replace(mail.hops[0], stage="validate")
+    await route(msgspec.structs.replace(scanned(), hops=(hop,)), OneTry(), ports)
+    assert await ports.outlines.get(["m1"]) == {}
 
 
 async def test_validate_parks_a_mail_whose_content_is_gone(ports: IntakePorts) -> None:

@@ -8,14 +8,22 @@ from agents.route import route
 from mail.errors import ContentMissing
 from schemas.content import Stored
 from schemas.mail import Verdict
-from stores.memory import MemoryContentStore, MemoryHolders, MemoryQuarantine
+from stores.memory import (
+    MemoryContentStore,
+    MemoryHolders,
+    MemoryOutlineStore,
+    MemoryQuarantine,
+)
 from tests.support.agent_builders import PLAIN, OneTry, scanned
 
 
 @pytest.fixture
 def ports() -> IntakePorts:
     return IntakePorts(
-        contents=MemoryContentStore(), holders=MemoryHolders(), quarantine=MemoryQuarantine()
+        contents=MemoryContentStore(),
+        outlines=MemoryOutlineStore(),
+        holders=MemoryHolders(),
+        quarantine=MemoryQuarantine(),
     )
 
 

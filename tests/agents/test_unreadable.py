@@ -9,7 +9,7 @@ import pytest
 from agents.ports import IntakePorts
 from agents.validate import validate
 from mail.errors import StoreUnavailable
-from stores.memory import MemoryHolders, MemoryQuarantine
+from stores.memory import MemoryHolders, MemoryOutlineStore, MemoryQuarantine
 from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.database_file import translate_error
 from streams.codec import encode
@@ -38,7 +38,12 @@ class Partition:
             epoch="e",
             handler=bind(
                 validate,
-                IntakePorts(contents=store, holders=MemoryHolders(), quarantine=MemoryQuarantine()),
+                IntakePorts(
+                    contents=store,
+                    outlines=MemoryOutlineStore(),
+                    holders=MemoryHolders(),
+                    quarantine=MemoryQuarantine(),
+                ),
             ),
             worker=WorkerContext(
                 publisher=self.publisher,

@@ -13,6 +13,7 @@ from stores.memory import (
     MemoryContentStore,
     MemoryHolders,
     MemoryLedger,
+    MemoryOutlineStore,
     MemoryPublisher,
     MemoryQuarantine,
 )
@@ -45,7 +46,10 @@ class Pipeline:
 
     async def route(self, *events):
         ports = IntakePorts(
-            contents=self.contents, holders=self.holders, quarantine=self.quarantine
+            contents=self.contents,
+            outlines=MemoryOutlineStore(),
+            holders=self.holders,
+            quarantine=self.quarantine,
         )
         return [one for event in events for one in await route(event, OneTry(), ports)]
 

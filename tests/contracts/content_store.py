@@ -70,13 +70,44 @@ class ContentStoreContract:
             content = bytes(n % 251 for n in range(size))
             stored = await contents.put(f"mail-{size}", content)
             parts = [
-                await contents.part(stored.ref, start=at, size_bytes=1_000)
+                await contents.read(stored.ref, start=at, size_bytes=1_000)
                 for at in range(0, size, 1_000)
             ]
             assert b"".join(parts) == content
-            assert await contents.part(stored.ref, start=size, size_bytes=5) == b""
+            assert await contents.read(stored.ref, start=size, size_bytes=5) == b""
         with pytest.raises(ContentMissing):
-            await contents.part("mail-missing", start=0, size_bytes=5)
+            await contents.read("mail-missing", start=0, size_bytes=5)
+
+    @pytest.mark.parametrize("size", [0, 1, 5_000, 131_072, 131_073, 400_000])
+    async def test_a_range_is_a_slice_of_the_content(self, contents, size):
+        """Sizes on both sides of the largest row; ranges over the blocks of rows and files."""
+        content = bytes(n % 251 for n in range(size))
+        ref = (await contents.put(new_id(), content)).ref
+        for start, size_bytes in (
+            (0, 0), (0, 1), (0, size), (0, size + 1), (size // 2, 0), (size // 2, size),
+            (max(size - 1, 0), 9), (size, 1), (size + 1, 1), (10**12, 1), (4_090, 20),
+            (65_530, 20), (131_070, 5), (1, 10**15),
+        ):  # fmt: skip
+            wanted = content[start : start + size_bytes]
+            assert await contents.read(ref, start=start, size_bytes=size_bytes) == wanted
+
+    async def test_ranges_of_unknown_contents_and_ranges_that_are_none(self, contents):
+        for ref in (new_id(), "../x", ""):
+            with pytest.raises(ContentMissing):
+                await contents.read(ref, start=0, size_bytes=0)
+        ref = (await contents.put(new_id(), b"abc")).ref
+        for start, size_bytes in ((-1, 1), (0, -1)):
+            with pytest.raises(ValueError, match="no range"):
+                await contents.read(ref, start=start, size_bytes=size_bytes)
+
+    async def test_ranges_are_read_at_once(self, contents):
+        content = hashlib.sha256(b"seed").digest() * 20_000
+        ref = (await contents.put(new_id(), content)).ref
+        starts = range(0, len(content), 64_000)
+        parts = await asyncio.gather(
+            *(contents.read(ref, start=start, size_bytes=64_000) for start in starts)
+        )
+        assert b"".join(parts) == content
 
     async def test_what_is_absent_is_named(self, contents):
         there, gone = (await contents.put(new_id(), b"here")).ref, new_id()

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mail.errors import NotFound
-from mail.mime.message_parser import attachment, read_head, read_words
+from mail.mime.message_parser import attachment, read_head, read_outlined_head, read_words
+from mail.mime.outline.builder import outline_of
 from mail.mime.parse_requests import read_shown
 from mail.ports import Parser
 from tests.mail.mime.write_corpus import MAILS
@@ -32,6 +33,8 @@ class ParserContract:
     async def _compare(self, parser: Parser, content: bytes) -> None:
         shown = read_shown(content, text_max_chars=TEXT_MAX_CHARS)
         assert await parser.head(content) == read_head(content)
+        assert await parser.outlined_head(content) == read_outlined_head(content)
+        assert await parser.outline(content) == outline_of(content)
         assert await parser.words(content) == read_words(content)
         assert await parser.shown(content, text_max_chars=TEXT_MAX_CHARS) == shown
         for n in range(1, len(shown.attachments) + 1):

@@ -6,10 +6,12 @@ from mail.errors import NotFound
 from mail.html.sanitizer import sanitise, to_text
 from mail.mime.header_fields import read_header
 from mail.mime.message_parser import attachment, read_head, read_mail
+from mail.mime.outline.builder import outline_of
 from mail.mime.part_tree import walk_tree
 from mail.mime.parts import PARTS_MAX, MimePart
 from tests.fuzz.target import Target, encoded, work_of
 from tests.mail.html.test_html import inspect
+from tests.mail.mime.outline.test_offsets import check_limits
 from tests.mail.mime.test_message_parser import UNCLEAN, text_values
 
 CALLS_MIN = 5_000
@@ -67,6 +69,13 @@ def walk(data: bytes) -> None:
     assert 0 <= read_header(data).body_start <= len(data)
 
 
+def outline(data: bytes) -> None:
+    """An outline keeps its limits, and its offsets are in the mail."""
+    found, calls = work_of(lambda: outline_of(data))
+    assert calls <= CALLS_MIN + CALLS_PER_BYTE * len(data)
+    check_limits(data, found)
+
+
 def _leaves(root: MimePart) -> list[MimePart]:
     leaves, stack = [], [root]
     while stack:
@@ -102,5 +111,6 @@ HTML_WORDS = encoded(
 TARGETS = (
     Target("mail", mail, WORDS, BEGINS),
     Target("walk", walk, WORDS, BEGINS),
+    Target("outline", outline, WORDS, BEGINS),
     Target("html", html, HTML_WORDS),
 )

@@ -15,6 +15,7 @@ from stores.memory import (
     MemoryHolders,
     MemoryLedger,
     MemoryMailStore,
+    MemoryOutlineStore,
     MemoryPublisher,
     MemoryQuarantine,
 )
@@ -53,6 +54,7 @@ class Desk:
         """Every published event through route and mailbox."""
         intake = IntakePorts(
             contents=self.ports.contents,
+            outlines=MemoryOutlineStore(),
             holders=self.ports.holders,
             quarantine=self.ports.quarantine,
         )

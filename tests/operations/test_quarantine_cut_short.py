@@ -21,6 +21,7 @@ from stores.memory import (
     MemoryHolders,
     MemoryLedger,
     MemoryMailStore,
+    MemoryOutlineStore,
     MemoryPublisher,
     MemoryQuarantine,
 )
@@ -99,7 +100,10 @@ class Place:
 
     async def flow(self) -> None:
         intake = IntakePorts(
-            contents=self.contents, holders=self.holders, quarantine=self.quarantine
+            contents=self.contents,
+            outlines=MemoryOutlineStore(),
+            holders=self.holders,
+            quarantine=self.quarantine,
         )
         box = mailbox_ports(store=self.store, holders=self.holders)
         for event in self.river.events:
@@ -120,7 +124,8 @@ class Place:
 
     async def sweep(self) -> None:
         ports = SweepPorts(
-            contents=self.contents, holders=self.holders, quarantine=self.quarantine,
+            contents=self.contents, outlines=MemoryOutlineStore(), holders=self.holders,
+            quarantine=self.quarantine,
             in_flight=self.log,
         )  # fmt: skip
         now_s = 0.0

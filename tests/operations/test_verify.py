@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,11 +14,15 @@ from agents.mailbox import mailbox
 from agents.ports import IndexPorts
 from cli.wiring.embedded import Adapters
 from mail.ids import message_id
+from mail.mime.outline.builder import outline_of
 from mail.query.parser import parse
 from mail.query.planner import plan_of
 from mail.query.tree import QueryContext
+from operations.ports import OutlinePorts
 from operations.rebuild import rebuild_index
+from operations.rebuild_outlines import rebuild_all_outlines, rebuild_outlines
 from operations.verify import MailboxVerifier
+from parsing.in_process import InProcessParser
 from schemas.content import Stored
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
 from schemas.holders import Holder
@@ -47,6 +52,7 @@ class Mailbox:
         content = PLAIN + mail_id.encode()
         stored = await self.verifier.contents.put(mail_id, content)
         assert stored == Stored(mail_id, len(content), hashlib.sha256(content).hexdigest())
+        await self.verifier.outlines.put(mail_id, outline_of(content))
         await self.verifier.holders.hold([Holder(mail_id=mail_id, holder="user:bob", ref=mail_id)])
         await self.do(msgspec.structs.replace(deliver(mail_id), content=stored))
 
@@ -63,6 +69,8 @@ async def bob(tmp_path: Path):
             verifier = MailboxVerifier(
                 store=await opened.mail_store(),
                 contents=await opened.contents(),
+                outlines=await opened.outlines(),
+                parser=InProcessParser(),
                 holders=await opened.holders(),
                 search=await opened.search(),
                 pause_s=0.05,
@@ -89,6 +97,44 @@ async def test_a_content_that_is_gone_or_another(bob: Mailbox) -> None:
     assert await bob.found() == [f"content: message {id_of('m0')}: content m0 is not there"]
     await bob.verifier.contents.put("m0", b"forged")
     assert await bob.found() == [f"content: message {id_of('m0')}: content m0 is damaged"]
+
+
+def all_contents(bob: Mailbox) -> None:
+    bob.verifier = replace(bob.verifier, all_contents=True)
+
+
+async def test_an_outline_that_is_missing_or_different(bob: Mailbox) -> None:
+    await bob.verifier.outlines.delete(["m0"])
+    await bob.verifier.outlines.put("m1", outline_of(b"Subject: forged\r\n\r\n"))
+    assert await bob.found() == [], "a sample does not compare outlines"
+    all_contents(bob)
+    assert sorted(await bob.found()) == sorted([
+        f"outlines: message {id_of('m0')}: outline of mail m0 is missing",
+        f"outlines: message {id_of('m1')}: outline of mail m1 differs from its content",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("all_mailboxes", [True, False])
+async def test_rebuilt_outlines_agree(bob: Mailbox, all_mailboxes) -> None:
+    verifier, home = bob.verifier, bob.index_ports
+    await verifier.outlines.delete(["m0", "m1", "m2"])
+    ports = OutlinePorts(
+        store=home.store, contents=home.contents, walk=home.contents, outlines=verifier.outlines,
+        parser=verifier.parser,
+    )  # fmt: skip
+
+    async def rebuild() -> tuple[int, int]:
+        if all_mailboxes:
+            return await rebuild_all_outlines(ports)
+        return await rebuild_outlines("bob", ports)
+
+    contents = 3 if all_mailboxes else 2  # m2 is destroyed and not swept
+    assert await rebuild() == (contents, contents)
+    assert await rebuild() == (contents, 0)
+    await verifier.outlines.put("m0", outline_of(b"Subject: forged\r\n\r\n"))
+    assert await rebuild() == (contents, 1)
+    all_contents(bob)
+    assert await bob.found() == []
 
 
 async def test_holders_that_lack_or_stay(bob: Mailbox) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mail.errors import ParserUnavailable
+from mail.mime.outline.builder import bare_outline, outline_of
 from mail.ports import Parser
 from parsing.in_process import InProcessParser
 from parsing.limits import ParserLimits
@@ -82,6 +83,9 @@ async def test_a_mail_that_cannot_even_be_shown_raw_is_empty(make_pool) -> None:
     pool = make_pool()
     assert await pool.head(mail("always-abort")) == HeaderSummary(parse_failed=True)
     assert (await pool.words(mail("always-abort"))).text == ""
+    assert await pool.outline(mail("always-abort")) == bare_outline(len(mail("always-abort")))
+    assert (await pool.outlined_head(mail("always-abort"))).head.parse_failed
+    assert await pool.outline(mail("abort")) == outline_of(mail("abort"), raw=True)
     assert (await pool.shown(mail("always-abort"), text_max_chars=9)).head.parse_failed
     assert (await pool.head(mail("good"))).subject == "good"
 

@@ -19,6 +19,7 @@ from mail.mime import charsets, encoded_words, format_flowed, parameters, transf
 from mail.mime.address_list_parser import parse_address_list
 from mail.mime.header_fields import Header, read_header
 from mail.mime.message_parser import read_head, read_mail
+from mail.mime.outline.builder import outline_of
 from mail.query import tokenizer
 from mail.query.parser import parse as parse_query
 from mail.query.tree import QueryContext
@@ -119,9 +120,15 @@ def field(name: str) -> Callable[[str], object]:
     return octets(lambda value: read_head(name.encode() + b": " + value + b"\r\n\r\nx"))
 
 
-def of_type(content_type: str, *more: str) -> Callable[[str], object]:
+def outlined_field(name: str) -> Callable[[str], object]:
+    return octets(lambda value: outline_of(name.encode() + b": " + value + b"\r\n\r\nx"))
+
+
+def of_type(
+    content_type: str, *more: str, read: Callable[[bytes], object] = read_mail
+) -> Callable[[str], object]:
     head = "".join(f"{line}\r\n" for line in (f"Content-Type: {content_type}", *more)) + "\r\n"
-    return octets(lambda value: read_mail(head.encode() + value))
+    return octets(lambda value: read(head.encode() + value))
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -138,6 +145,13 @@ READERS: dict[str, Callable[[str], object]] = {
     "multipart, wholly encoded": of_type(
         "multipart/mixed; boundary=x", "Content-Transfer-Encoding: base64"
     ),
+    "outline": octets(outline_of),
+    "outline of a multipart": of_type("multipart/mixed; boundary=x", read=outline_of),
+    "outline of a digest": of_type("multipart/digest; boundary=x", read=outline_of),
+    "outline of an attached mail": of_type("message/rfc822", read=outline_of),
+    "outline of parameters": outlined_field("Content-Type"),
+    "outline of a disposition": outlined_field("Content-Disposition"),
+    "outline of addresses": outlined_field("To"),
     "text": of_type("text/plain"),
     "flowed text": of_type("text/plain; format=flowed; delsp=yes"),
     "page": of_type("text/html"),

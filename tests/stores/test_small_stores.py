@@ -9,6 +9,7 @@ from stores.memory import (
     MemoryDirectory,
     MemoryHolders,
     MemoryLedger,
+    MemoryOutlineStore,
     MemoryQuarantine,
 )
 from stores.sqlite.attempts import SqliteAttempts
@@ -16,6 +17,7 @@ from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.directory.store import SqliteDirectory
 from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
+from stores.sqlite.outline_store import SqliteOutlineStore
 from stores.sqlite.quarantine import SqliteQuarantine
 from tests.contracts.attempts import AttemptsContract, attempt, limit
 from tests.contracts.content_store import ContentStoreContract
@@ -23,6 +25,7 @@ from tests.contracts.content_sweep import ContentSweepContract
 from tests.contracts.directory import DirectoryContract
 from tests.contracts.holders import HoldersContract
 from tests.contracts.ledger import LedgerContract
+from tests.contracts.outline_store import OutlineStoreContract, outline
 from tests.contracts.quarantine import QuarantineContract
 
 
@@ -102,6 +105,32 @@ class TestSqliteLedger(LedgerContract):
         ledger = await SqliteLedger.open(tmp_path / "ledger.sqlite")
         yield ledger
         await ledger.close()
+
+
+class TestMemoryOutlineStore(OutlineStoreContract):
+    @pytest.fixture
+    def outlines(self):
+        return MemoryOutlineStore()
+
+
+class TestSqliteOutlineStore(OutlineStoreContract):
+    @pytest.fixture
+    async def outlines(self, tmp_path):
+        outlines = await SqliteOutlineStore.open(tmp_path / "outlines.sqlite")
+        yield outlines
+        await outlines.close()
+
+    async def test_an_outline_that_cannot_be_decoded_is_missing(self, outlines):
+        await outlines.put("m1", outline("one"))
+        await outlines.put("m2", outline("two"))
+        await outlines.file.write(
+            lambda connection: (
+                connection.execute(
+                    "UPDATE outline SET outline = x'93' WHERE mail_id = 'm1'"
+                ).rowcount
+            )
+        )
+        assert list(await outlines.get(["m1", "m2"])) == ["m2"]
 
 
 class TestMemoryContentStore(ContentStoreContract, ContentSweepContract):

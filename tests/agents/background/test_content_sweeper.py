@@ -6,13 +6,16 @@ import pytest
 
 from agents.background.content_sweeper import ContentSweeper, SweepConfig
 from agents.ports import SweepPorts
-from mail.errors import BrokerUnavailable
+from mail.errors import BrokerUnavailable, StoreUnavailable
 from mail.ids import dated_id, holder_of, message_id, new_id
+from mail.mime.outline.builder import outline_of
 from schemas.content import Stored
 from schemas.holders import QUARANTINE_HOLDER, Holder
 from smtp.server.config import SmtpConfig
+from stores.memory import MemoryOutlineStore
 from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.holders import SqliteHolders
+from stores.sqlite.outline_store import SqliteOutlineStore
 from stores.sqlite.quarantine import SqliteQuarantine
 from streams.config import PublisherConfig, TopicsConfig
 from streams.log_client import LogClient
@@ -33,8 +36,12 @@ async def ports(tmp_path) -> AsyncIterator[SweepPorts]:
     contents = await SqliteContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
     holders = await SqliteHolders.open(tmp_path / "holders.sqlite")
     quarantine = await SqliteQuarantine.open(tmp_path / "quarantine.sqlite")
-    yield SweepPorts(contents=contents, holders=holders, quarantine=quarantine, in_flight=Log())
-    for store in (contents, holders, quarantine):
+    outlines = await SqliteOutlineStore.open(tmp_path / "outlines.sqlite")
+    yield SweepPorts(
+        contents=contents, outlines=outlines, holders=holders, quarantine=quarantine,
+        in_flight=Log(),
+    )  # fmt: skip
+    for store in (contents, outlines, holders, quarantine):
         await store.close()
 
 
@@ -75,6 +82,52 @@ async def test_only_what_was_loose_for_all_turns_goes(ports: SweepPorts, content
     await sweeping.turns()
     assert await ports.contents.missing([*gone, young, *kept]) == gone
     assert sweeping.sweeper.deleted == 5
+
+
+class DiesBeforeDelete(MemoryOutlineStore):
+    """Fails at the first deletion of outlines."""
+
+    died = False
+
+    async def delete(self, mail_ids) -> None:
+        if mail_ids and not self.died:
+            self.died = True
+            raise StoreUnavailable("outlines")
+        await super().delete(mail_ids)
+
+
+@pytest.mark.parametrize("content", [SMALL, BIG])
+async def test_outlines_go_with_their_contents(ports: SweepPorts, content: bytes) -> None:
+    gone, kept, waiting = [await put(ports, content) for _ in range(3)]
+    alone, in_log = new_id(), new_id()  # outlines of mails without a content
+    await hold(ports, kept, "user:u1")
+    for mail_id in (gone, kept, waiting, alone, in_log):
+        await ports.outlines.put(mail_id, outline_of(b"Subject: a\r\n\r\nhi"))
+    ports.in_flight.there = {waiting: frozenset({""}), in_log: frozenset({""})}
+    sweeping = Sweeping(ports)
+    await sweeping.turns(TURNS - 1)
+    assert len(await ports.outlines.ids(after="", limit=9)) == 5
+    await sweeping.turns()
+    assert await ports.outlines.ids(after="", limit=9) == sorted([kept, waiting, in_log])
+
+
+async def test_an_outline_that_outlived_its_content_is_deleted_later(ports: SweepPorts) -> None:
+    outlines = DiesBeforeDelete()
+    ref = await put(ports)
+    await outlines.put(ref, outline_of(b"Subject: a\r\n\r\nhi"))
+    sweeping = Sweeping(
+        SweepPorts(
+            contents=ports.contents, outlines=outlines, holders=ports.holders,
+            quarantine=ports.quarantine, in_flight=Log(),
+        )
+    )  # fmt: skip
+    await sweeping.turns(TURNS - 1)
+    with pytest.raises(StoreUnavailable):
+        await sweeping.turns()
+    assert await ports.contents.missing([ref]) == [ref]
+    assert list(outlines.outlines) == [ref]
+    await sweeping.turns(TURNS)
+    assert outlines.outlines == {}
 
 
 async def test_turns_are_apart_by_the_monotonic_clock_and_a_restart_shortens_nothing(
@@ -243,7 +296,8 @@ async def test_mail_held_by_a_scanner_for_days_keeps_its_content(broker, ports) 
     prefix = fresh("prefix")
     search = LogInFlightMails(broker.bootstrap, group_prefix=prefix)
     ports = SweepPorts(
-        contents=ports.contents, holders=ports.holders, quarantine=ports.quarantine,
+        contents=ports.contents, outlines=ports.outlines, holders=ports.holders,
+        quarantine=ports.quarantine,
         in_flight=search,
     )  # fmt: skip
     held, orphan = await put(ports, BIG), await put(ports, BIG)

@@ -19,7 +19,7 @@ from schemas.events.mailbox_commands import (
     FoldJournal,
 )
 from schemas.events.mailbox_events import MailboxChanged
-from stores.memory import MemoryQuarantine
+from stores.memory import MemoryOutlineStore, MemoryQuarantine
 from tests.support.agent_builders import OneTry, change, deliver, mailbox_ports, order, scanned
 
 NOW_MS = 1_900_000_000_000
@@ -129,7 +129,10 @@ async def test_a_damaged_journal_is_left_to_verify(ports: MailboxPorts) -> None:
 async def test_mail_that_waited_for_a_month_is_journalled_as_of_its_scan() -> None:
     ports = mailbox_ports()
     intake = IntakePorts(
-        contents=ports.contents, holders=ports.holders, quarantine=MemoryQuarantine()
+        contents=ports.contents,
+        outlines=MemoryOutlineStore(),
+        holders=ports.holders,
+        quarantine=MemoryQuarantine(),
     )
     mail = scanned()
     for at_ms, wanted in ((0, mail.received_at_ms), (NOW_MS, NOW_MS)):

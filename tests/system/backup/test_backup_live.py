@@ -226,8 +226,11 @@ def test_what_is_spoilt_is_named_and_rebuilt_while_live(restored: Restored) -> N
     assert told.returncode == 1
     assert f"{BEN}  counts: the state cannot be read" in told.stdout
     assert f"{BEN}  lists: folder inbox: uid 1" in told.stdout
-    for part in ("counts", "lists", "index"):
+    forget_outlines(running)
+    assert "outlines: message" in running.cli("verify", "--content", check=False).stdout
+    for part in ("counts", "lists", "index", "outlines"):
         running.cli("rebuild", part, "--user", BEN)
+    assert "outlines were missing" in running.cli("rebuild", "outlines").stdout  # of the others
     assert verified(running)
     assert seen(running.login(BEN)) == restored.before
 
@@ -236,6 +239,12 @@ def verified(running: World) -> str:
     told = running.cli("verify", "--content", check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
+
+
+def forget_outlines(running: World) -> None:
+    path = running.home / "data" / "outlines.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        assert connection.execute("DELETE FROM outline").rowcount > 0
 
 
 def spoil(running: World, statement: str) -> None:

@@ -19,6 +19,7 @@ from mail.ids import dated_id, message_id
 from operations.audit import audit
 from operations.ports import AuditPorts
 from operations.verify import MailboxVerifier
+from parsing.in_process import InProcessParser
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
 from schemas.ledger import STORED, AcceptedMail
 from stack.state_folder import claimed
@@ -34,6 +35,8 @@ async def verifier_of(opened: Adapters) -> MailboxVerifier:
     return MailboxVerifier(
         store=await opened.mail_store(),
         contents=await opened.contents(),
+        outlines=await opened.outlines(),
+        parser=InProcessParser(),
         holders=await opened.holders(),
         search=await opened.search(),
         pause_s=0,
@@ -60,6 +63,7 @@ async def sweep(opened: Adapters, *, turns: int, count: int) -> int:
     now_s = 0.0
     ports = SweepPorts(
         contents=await opened.content_sweep(),
+        outlines=await opened.outlines(),
         holders=await opened.holders(),
         quarantine=await opened.quarantine(),
         in_flight=Log(),

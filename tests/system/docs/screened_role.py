@@ -18,6 +18,7 @@ from stores.memory import (
     MemoryContentStore,
     MemoryDirectory,
     MemoryHolders,
+    MemoryOutlineStore,
     MemoryQuarantine,
 )
 from streams.codec import decode
@@ -48,6 +49,7 @@ async def main(bootstrap: Bootstrap, folder: Path) -> None:
     await publisher.start()
     ports = IntakePorts(
         contents=MemoryContentStore(),
+        outlines=MemoryOutlineStore(),
         holders=MemoryHolders(),
         quarantine=MemoryQuarantine(),
         blocked=read_blocked(folder / "blocked-senders"),
