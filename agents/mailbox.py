@@ -33,27 +33,28 @@ from agents.mailbox_rebuild import rebuild
 from agents.ports import MailboxPorts
 from mail.errors import JournalConflict, JournalTruncated, PostriverError
 from mail.ids import holder_of
-from mail.mailbox import bulk_commands
-from mail.mailbox import command_rules as rules
-from mail.mailbox.command_rules import CommandOutcome
+from mail.mailbox import bulk_commands, delivery_rules, folder_rules, message_rules
+from mail.mailbox.command_rules import CHANGED_MEANWHILE, CommandOutcome, was_applied
 from mail.mailbox.commit_builder import CHANGES_MAX
-from mail.mailbox.threads import thread_keys
 from mail.ports import Attempt, Commit
 from schemas.events.mailbox_commands import (
+    Batch,
     BulkFolderCommand,
     ChangeFolder,
-    ChangeMessages,
+    ChangeSubscriptions,
     Command,
     CreateFolder,
+    DeleteFolder,
     Deliver,
-    DestroyMessages,
+    EmptyFolder,
     FoldJournal,
+    MarkAllRead,
     MessageCommand,
     RebuildViews,
     SequencedCommand,
-    TrashMessages,
 )
 from schemas.events.mailbox_events import (
+    CONFLICT,
     NOT_FOUND,
     UNCHANGED,
     CommandAnswered,
@@ -167,7 +168,7 @@ async def _previous_outcome(
     A new `deliver` is recognised by its message id alone, which `_decide` looks up anyway: a
     position must never suppress a mail, even if the log came back shorter than the store.
     """
-    applied = rules.was_applied(state, positions)
+    applied = was_applied(state, positions)
     if isinstance(event, Deliver) and not applied:
         return None
     try:
@@ -187,6 +188,8 @@ async def _repeated_answer(event: SequencedCommand, ports: MailboxPorts) -> Comm
     if isinstance(event, MessageCommand):
         messages = await ports.store.messages(event.user_id, event.message_ids)
         return CommandAnswered.to(event, UNCHANGED if messages else NOT_FOUND)
+    if isinstance(event, Batch):  # its author reads the messages again, and loses nothing
+        return CommandAnswered.to(event, CONFLICT, CHANGED_MEANWHILE)
     return CommandAnswered.to(event, UNCHANGED)
 
 
@@ -200,23 +203,24 @@ async def _decide(
     match event:
         case Deliver():
             return await _decide_delivery(event, state, position, ports)
-        case ChangeMessages() | TrashMessages() | DestroyMessages():
-            return await _decide_on_messages(event, state, position, ports)
-        case CreateFolder():
-            return rules.create_folder(state, event, position)
-        case ChangeFolder():
-            return rules.change_folder(state, event, position)
-        case _:
+        case Batch():
+            return await _decide_batch(event, state, position, ports)
+        case CreateFolder() | ChangeFolder() | ChangeSubscriptions():
+            return folder_rules.decide(state, event, position)
+        case DeleteFolder() | EmptyFolder() | MarkAllRead():
             return await _decide_chunk(event, state, position, ports)
+        case _:
+            return await _decide_on_messages(event, state, position, ports)
 
 
 async def _decide_delivery(
     event: Deliver, state: MailboxState, position: Position, ports: MailboxPorts
 ) -> CommandOutcome | MailboxChanged:
-    keys = thread_keys(event.head)
-    row, bound = await ports.store.before_delivery(event.user_id, event.message_id, keys)
+    keys = delivery_rules.keys_of(event)
+    rows, bound = await ports.store.rows_and_threads(event.user_id, [event.message_id], keys)
+    row = rows.get(event.message_id)
     if row is None:
-        return rules.deliver(state, event, position, keys, bound)
+        return delivery_rules.deliver(state, event, position, bound)
     _check_rows([row], state)
     if row.destroyed:  # `route` holds the content again
         await _release_contents([row], ports)
@@ -239,13 +243,21 @@ async def _decide_on_messages(
 ) -> CommandOutcome:
     rows = await ports.store.rows(event.user_id, event.message_ids[: CHANGES_MAX + 1])
     _check_rows(rows.values(), state)
-    match event:
-        case ChangeMessages():
-            return rules.change_messages(state, rows, event, position)
-        case TrashMessages():
-            return rules.trash_messages(state, rows, event, position)
-        case DestroyMessages():
-            return rules.destroy_messages(state, rows, event, position)
+    return message_rules.change_messages(state, rows, event, position)
+
+
+async def _decide_batch(
+    event: Batch, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome:
+    ids = [message_id for part in event.parts for message_id in delivery_rules.ids_of(part)]
+    rows, bound = await ports.store.rows_and_threads(
+        event.user_id, ids[: CHANGES_MAX + 1], delivery_rules.keys_of(event)
+    )
+    _check_rows(rows.values(), state)
+    delivered = {part.message_id for part in event.parts if isinstance(part, Deliver)}
+    destroyed = [row for id_, row in rows.items() if row.destroyed and id_ in delivered]
+    await _release_contents(destroyed, ports)  # their sender holds them again
+    return delivery_rules.batch(state, rows, bound, event, position)
 
 
 async def _decide_chunk(

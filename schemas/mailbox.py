@@ -27,13 +27,28 @@ def is_flagged(keywords: Collection[str]) -> bool:
     return FLAGGED in keywords
 
 
+def shown(places: dict[FolderId, int], deleted_in: Collection[FolderId]) -> dict[FolderId, int]:
+    """The places where a message is not marked as deleted."""
+    if not deleted_in:
+        return places
+    return {id_: uid for id_, uid in places.items() if id_ not in deleted_in}
+
+
 class FolderCounts(msgspec.Struct, frozen=True):
-    """Message counts of one folder, and the uid of its next message (RFC 9051 §2.3.1.1)."""
+    """Counts of one folder, and the values by which its clients recognise changes.
+
+    A message that is marked as deleted in the folder counts as `deleted`, and neither in `total`
+    nor in `unread`. `size_bytes` is of all messages in the folder.
+    """
 
     id: FolderId
     total: int = 0
     unread: int = 0
-    next_uid: int = 1
+    next_uid: int = 1  # uid of its next message (RFC 9051 §2.3.1.1)
+    uidvalidity: int = 0  # 0: the folder was never created or renamed by its owner
+    modseq: int = 0  # seq of its last change (RFC 7162 §3.1.2.1); 0: before this was recorded
+    size_bytes: int = 0
+    deleted: int = 0
 
 
 class OwnFolder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,11 +63,19 @@ class OwnFolder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deleting: bool = False
 
 
+class FolderSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the owner may set for any folder, also for a standard folder."""
+
+    subscribed: bool = True  # RFC 9051 §6.3.7, RFC 8621 §2
+    sort_order: int = 0  # RFC 8621 §2: folders with a lower number come first
+
+
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """A folder as its owner sees it."""
 
     counts: FolderCounts
     name: str
+    settings: FolderSettings = FolderSettings()
     parent_id: FolderId = TOP
     role: str = ""  # special use of a standard folder (RFC 6154)
 
@@ -62,6 +85,15 @@ class Usage(msgspec.Struct, frozen=True):
 
     size_bytes: int = 0
     messages: int = 0
+
+
+class TypeSeqs(msgspec.Struct, frozen=True, array_like=True):
+    """The seq of the last change of each JMAP type (RFC 8620 §1.6.2); 0: not recorded yet."""
+
+    messages: int = 0  # Email
+    folders: int = 0  # Mailbox
+    threads: int = 0  # Thread
+    deliveries: int = 0  # EmailDelivery (RFC 8621 §1.5)
 
 
 class MailboxState(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +106,10 @@ class MailboxState(msgspec.Struct, frozen=True, kw_only=True):
     folders: dict[FolderId, FolderCounts] = {}
     own: dict[FolderId, OwnFolder] = {}  # by folder id
     usage: Usage = Usage()
+    settings: dict[FolderId, FolderSettings] = {}  # of folders with other than default settings
+    subscribed_names: tuple[str, ...] = ()  # sorted full names that no folder has (RFC 9051 §6.3.7)
+    last_uidvalidity: int = 0  # the highest that was given to a folder
+    type_seqs: TypeSeqs = TypeSeqs()
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +130,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     hops: tuple[Hop, ...]
     thread_id: ThreadId = NO_THREAD  # never changes (RFC 8621 §3)
     destroyed: bool = False  # the row is a tombstone: a `deliver` of its id changes nothing
+    deleted_in: tuple[FolderId, ...] = ()  # sorted: folders where it is marked as deleted
+
+    @property
+    def shown_places(self) -> dict[FolderId, int]:
+        """The places where the message is not marked as deleted; only these are shown and counted.
+
+        A message without such a place is hidden from lists (RFC 8621 §4.1.1).
+        """
+        return shown(self.places, self.deleted_in)
 
 
 class Page(msgspec.Struct, frozen=True):

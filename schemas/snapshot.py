@@ -21,6 +21,7 @@ class MessageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     changed_seq: int
     delivered: Delivered
     destroyed: bool = False
+    deleted_in: tuple[FolderId, ...] = ()  # sorted
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,12 +31,12 @@ _SUMMARY_OR_GONE = [
 
 
 class FolderFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder of the owner was created, renamed, moved or destroyed. `state`: see ChangeFrame."""
+    """A change of a folder or of its settings. `state`: see ChangeFrame."""
 
     type: str = "folder"
     state: str | None = None
     seq: int
-    change: str  # created | renamed | destroyed
+    change: str  # created | renamed | updated | destroyed
     folder: FolderInfo
     folders: list[CountsFrame]
 

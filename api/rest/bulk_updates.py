@@ -16,8 +16,8 @@ from api.rest.message_updates import MessagePatch, change_fields
 from api.rest.parameters import ResourceId, is_id, query, read_body
 from api.rest.responses import json_response
 from api.route import AuthenticatedRoute
-from mail.mailbox.command_rules import fault_in, is_discarded
 from mail.mailbox.commit_builder import CHANGES_MAX
+from mail.mailbox.message_rules import is_discarded
 from schemas.events.mailbox_commands import (
     ChangeMessages,
     DestroyMessages,
@@ -77,11 +77,7 @@ async def patch_messages(call: AuthenticatedRequest) -> web.StreamResponse:
         ChangeMessages(**command_fields(call), **change, message_ids=ids)
         for ids in _batches(_well_formed(results))
     ]
-    results |= await _execute(call, commands)
-    for command in commands:
-        if all(results[id_].outcome == REFUSED for id_ in command.message_ids):
-            results |= await _retry_without_faults(call, command)
-    return _response(results)
+    return _response(results | await _execute(call, commands))
 
 
 async def delete_messages(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -147,51 +143,32 @@ async def _execute(
     return {MessageId(result.id): result for pair in pairs for result in _results(*pair)}
 
 
-async def _retry_without_faults(
-    call: AuthenticatedRequest, command: ChangeMessages
-) -> dict[MessageId, UpdateResult]:
-    """Repeat a refused command without the messages that caused the refusal.
-
-    The writer refuses a command as a whole.
-    """
-    rows = await call.context.ports.store.messages(call.user_id, command.message_ids)
-    faults = {id_: fault for id_, row in rows.items() if (fault := fault_in(row, command))}
-    rest = tuple(id_ for id_ in command.message_ids if id_ not in faults)
-    refused = {
-        id_: UpdateResult(id=id_, outcome=REFUSED, detail=fault) for id_, fault in faults.items()
-    }
-    if not faults or not rest:
-        return refused
-    retry = msgspec.structs.replace(command, **command_fields(call), message_ids=rest)
-    return await _execute(call, [retry]) | refused
-
-
 def _results(command: MessageCommand, event: MailboxEvent | None) -> Iterator[UpdateResult]:
     """The outcome for each message of `command`, in its order; `event` None: not seen in time."""
-    named = _named_outcomes(command, event)
-    default, detail = CONFLICT if isinstance(command, DestroyMessages) else UNCHANGED, ""
+    named = _named_results(command, event) if event else {}
+    default, detail = UNCHANGED, ""
     if event is None:
         default = PENDING
-    elif isinstance(event, CommandAnswered):
+    elif isinstance(event, CommandAnswered) and not named:
         default, detail = event.outcome, event.detail
     for id_ in command.message_ids:
-        if id_ in named:
-            yield UpdateResult(id=id_, outcome=named[id_])
-        else:
-            yield UpdateResult(id=id_, outcome=default, detail=detail)
+        yield named.get(id_) or UpdateResult(id=id_, outcome=default, detail=detail)
 
 
-def _named_outcomes(command: MessageCommand, event: MailboxEvent | None) -> dict[MessageId, str]:
-    """Outcomes of the messages that the event names, by id."""
-    if event is None:
-        return {}
+def _named_results(command: MessageCommand, event: MailboxEvent) -> dict[MessageId, UpdateResult]:
+    """The outcomes of the messages that the event names."""
     updated = "trashed" if isinstance(command, TrashMessages) else "updated"
     changes = () if isinstance(event, CommandAnswered) else event.changes
-    outcomes = {
+    outcomes: dict[MessageId, str] = {
         change.message_id: updated if change.change == "updated" else change.change
         for change in changes
     }
-    return outcomes | dict.fromkeys(event.not_found, NOT_FOUND)
+    outcomes |= dict.fromkeys(event.not_found, NOT_FOUND) | dict.fromkeys(event.conflicts, CONFLICT)
+    refused = {
+        id_: UpdateResult(id=id_, outcome=REFUSED, detail=detail)
+        for id_, detail in event.refusals.items()
+    }
+    return {id_: UpdateResult(id=id_, outcome=text) for id_, text in outcomes.items()} | refused
 
 
 ROUTES = (

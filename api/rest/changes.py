@@ -21,31 +21,35 @@ from mail.pagination import decode_cursor, encode_cursor
 from mail.ports import MailStore
 from schemas.events.mailbox_events import FolderChange, MailboxChanged
 from schemas.ids import FolderId, MessageId, ThreadId, UserId
-from schemas.mailbox import Message
+from schemas.mailbox import Message, shown
 
 STEPS_MAX = 32  # of one read; bounds memory, a step has up to 500 messages
 
 
-class FolderInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder that the owner created, after a change."""
+class FolderInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A folder after a change; `name` is "" for a standard folder, whose name cannot change."""
 
     id: FolderId
     name: str
     parent_id: FolderId
+    subscribed: bool | None = None  # missing: not changed
+    sort_order: int | None = None
 
 
 class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A change of one message, or of one `folder` that the owner created.
 
-    All changes of one step have its `seq`. A destroyed message has only its id.
+    All changes of one step have its `seq`. A destroyed message has only its id and `left`. A
+    message without folder ids is hidden: a mail program marked it as deleted.
     """
 
     seq: int
-    change: str  # created | updated | destroyed; of folders: created | renamed | destroyed
+    change: str  # created | updated | destroyed; of folders also renamed
     message_id: MessageId | None = None
     folder_ids: list[FolderId] | None = None
     keywords: list[str] | None = None
     thread_id: ThreadId | None = None
+    left: dict[FolderId, int] = {}  # folders that the message left, with its former uid
     folder: FolderInfo | None = None
 
 
@@ -132,20 +136,33 @@ def _change_resources(step: MailboxChanged) -> Iterator[ChangeResource]:
         yield ChangeResource(seq=step.seq, change=change.change, folder=folder_info(change))
     for message in step.changes:
         if message.change == "destroyed":
-            yield ChangeResource(seq=step.seq, change=message.change, message_id=message.message_id)
+            yield ChangeResource(
+                seq=step.seq,
+                change=message.change,
+                message_id=message.message_id,
+                left=message.left,
+            )
         else:
             yield ChangeResource(
                 seq=step.seq,
                 change=message.change,
                 message_id=message.message_id,
-                folder_ids=folder_ids(message.places),
+                folder_ids=folder_ids(shown(message.places, message.deleted_in)),
                 keywords=list(message.keywords),
                 thread_id=message.thread_id,
+                left=message.left,
             )
 
 
 def folder_info(change: FolderChange) -> FolderInfo:
-    return FolderInfo(id=change.id, name=change.name, parent_id=change.parent_id)
+    settings = change.settings
+    return FolderInfo(
+        id=change.id,
+        name=change.name,
+        parent_id=change.parent_id,
+        subscribed=settings.subscribed if settings else None,
+        sort_order=settings.sort_order if settings else None,
+    )
 
 
 async def get_snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -172,7 +189,7 @@ async def get_snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
             state=config.state(seq),
             seq=seq,
             folders=[folder_resource(row) for row in folders],
-            messages=[_snapshot_record(row) for row in rows],
+            messages=[_snapshot_record(row) for row in rows if row.shown_places],
             next_cursor=encode_cursor((seq, rows[-1].message_id), *scope) if is_full else None,
         )
     )
@@ -181,7 +198,7 @@ async def get_snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
 def _snapshot_record(row: Message) -> SnapshotRecord:
     return SnapshotRecord(
         id=row.message_id,
-        folder_ids=folder_ids(row.places),
+        folder_ids=folder_ids(row.shown_places),
         keywords=list(row.keywords),
         thread_id=row.thread_id,
         created_seq=row.created_seq,

@@ -35,6 +35,8 @@ from schemas.mailbox import TOP, Folder
 
 FolderName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_CHARS)]
 
+SortOrder = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # RFC 8621 §2
+
 
 class NewFolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A folder to create; `parent_id` null: at the top level."""
@@ -44,10 +46,12 @@ class NewFolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class FolderPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new name, a new parent, or both; `parent_id` null: move to the top level."""
+    """New values; `parent_id` null: move to the top level. Standard folders keep both."""
 
     name: FolderName | UnsetType = UNSET
     parent_id: FolderIdValue | UnsetType | None = UNSET
+    subscribed: bool | UnsetType = UNSET
+    sort_order: SortOrder | UnsetType = UNSET
 
 
 class FolderResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +67,9 @@ class FolderResource(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: FolderId | None
     total: int
     unread: int
+    size_bytes: int
+    subscribed: bool
+    sort_order: int
 
 
 class FolderList(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +85,9 @@ def folder_resource(row: Folder) -> FolderResource:
         parent_id=row.parent_id or None,
         total=counts.total,
         unread=counts.unread,
+        size_bytes=counts.size_bytes,
+        subscribed=row.settings.subscribed,
+        sort_order=row.settings.sort_order,
     )
 
 
@@ -117,8 +127,12 @@ async def patch_folder(call: AuthenticatedRequest) -> web.StreamResponse:
         change["name"] = body.name
     if body.parent_id is not UNSET:
         change["parent_id"] = body.parent_id or TOP
+    if body.subscribed is not UNSET:
+        change["subscribed"] = body.subscribed
+    if body.sort_order is not UNSET:
+        change["sort_order"] = body.sort_order
     if not change:
-        raise bad_request("nothing_to_change", "Give name, parent_id or both.", "$")
+        raise bad_request("nothing_to_change", "Give at least one value.", "$")
     folder_id = folder_id_of(call.request)
     command = ChangeFolder(**command_fields(call), folder_id=folder_id, **change)
     if await execute(call, command) is None:
@@ -211,7 +225,7 @@ ROUTES = (
         method="PATCH",
         path="/v1/folders/{id}",
         name="patch_folder",
-        summary="Rename or move a folder; standard folders cannot be changed.",
+        summary="Rename or move a folder, or change its settings.",
         handler=patch_folder,
         body=FolderPatch,
         response=FolderResource,

@@ -84,10 +84,10 @@ async def get_message(call: AuthenticatedRequest) -> web.StreamResponse:
 async def read_message(call: AuthenticatedRequest) -> Message:
     """The caller's message of the id in the path.
 
-    Raises Problem 404: the id is malformed, unknown, destroyed or of another user.
+    Raises Problem 404: the id is malformed, unknown, hidden, destroyed or of another user.
     """
     row = await call.context.ports.store.message(call.user_id, MessageId(id_of(call.request)))
-    if row is None or row.destroyed:
+    if row is None or not row.shown_places:
         raise not_found()
     return row
 

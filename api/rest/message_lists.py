@@ -22,7 +22,7 @@ from api.route import AuthenticatedRoute
 from mail.errors import Refused
 from mail.mailbox.folders import exists
 from schemas.ids import FolderId, ThreadId
-from schemas.mailbox import FolderCounts, MailboxState, Page
+from schemas.mailbox import FolderCounts, MailboxState, Message, Page
 
 
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class UidMessage(MessageSummary, frozen=True, kw_only=True):
 class UidPage(msgspec.Struct, frozen=True, kw_only=True):
     """A folder by uid (RFC 9051 §2.3.1.1). A changed `uidvalidity` invalidates all cached uids.
 
-    `uidvalidity` is the epoch of the service, equal for all folders: a restore reuses uids.
+    A folder gets another `uidvalidity` when it is renamed or moved; a restore changes all of them.
     """
 
     uidvalidity: int
@@ -63,17 +63,30 @@ async def list_folder_by_uid(call: AuthenticatedRequest) -> web.StreamResponse:
     values = query(call.request, "after_uid", "limit")
     after_uid, limit = uid_of(values), limit_of(values, call.context.config)
     state = await _read_state(call, folder_id)
-    rows = await call.context.ports.store.by_uid(
-        call.user_id, folder_id, after_uid=after_uid, limit=limit
-    )
+    rows = await _shown_by_uid(call, folder_id, after_uid=after_uid, limit=limit)
     counts = state.folders.get(folder_id) or FolderCounts(folder_id)
     return json_response(
         UidPage(
-            uidvalidity=call.context.config.epoch,
+            uidvalidity=max(counts.uidvalidity, call.context.config.epoch),
             next_uid=counts.next_uid,
             messages=[UidMessage(**summary_fields(row), uid=row.places[folder_id]) for row in rows],
         )
     )
+
+
+async def _shown_by_uid(
+    call: AuthenticatedRequest, folder_id: FolderId, *, after_uid: int, limit: int
+) -> list[Message]:
+    """The next messages that are not marked as deleted: at least one unless the folder ends."""
+    shown: list[Message] = []
+    rows: list[Message] | None = None
+    while not shown and rows != []:
+        rows = await call.context.ports.store.by_uid(
+            call.user_id, folder_id, after_uid=after_uid, limit=limit
+        )
+        shown = [row for row in rows if folder_id in row.shown_places]
+        after_uid = rows[-1].places[folder_id] if rows else after_uid
+    return shown
 
 
 async def list_thread(call: AuthenticatedRequest) -> web.StreamResponse:

@@ -21,8 +21,8 @@ from api.rest.message import read_message
 from api.rest.parameters import FolderIdValue, query, read_body
 from api.rest.responses import MessageSummary, json_response, message_summary
 from api.route import AuthenticatedRoute
-from mail.mailbox.command_rules import PLACES_MAX, is_discarded
 from mail.mailbox.keywords import KEYWORD_MAX_CHARS, KEYWORDS_MAX, normal_keywords
+from mail.mailbox.message_rules import PLACES_MAX, is_discarded
 from schemas.events.mailbox_commands import (
     ChangeMessages,
     DestroyMessages,
@@ -63,7 +63,7 @@ async def patch_message(call: AuthenticatedRequest) -> web.StreamResponse:
         **command_fields(call),
         **change,
         message_ids=(row.message_id,),
-        if_changed_seq=required_seq(call, row),
+        unchanged_since_seq=required_seq(call, row),
     )
     return await _execute(call, command)
 
@@ -79,7 +79,7 @@ async def delete_message(call: AuthenticatedRequest) -> web.StreamResponse:
     fields = {**command_fields(call), "message_ids": (row.message_id,)}
     if is_discarded(row):
         return await _execute(call, DestroyMessages(**fields, unchanged_since_seq=row.changed_seq))
-    return await _execute(call, TrashMessages(**fields, if_changed_seq=if_changed_seq))
+    return await _execute(call, TrashMessages(**fields, unchanged_since_seq=if_changed_seq))
 
 
 async def _execute(call: AuthenticatedRequest, command: MessageCommand) -> web.StreamResponse:
@@ -88,7 +88,7 @@ async def _execute(call: AuthenticatedRequest, command: MessageCommand) -> web.S
     if event is None:
         return accepted(f"/v1/messages/{message_id}")
     row = await call.context.ports.store.message(call.user_id, message_id)
-    if row is None or row.destroyed:
+    if row is None or not row.shown_places:
         return web.Response(status=204)
     return json_response(message_summary(row), headers={hdrs.ETAG: message_etag(call, row)})
 

@@ -69,7 +69,7 @@ def message_summary(row: Message) -> MessageSummary:
         id=row.message_id,
         mail_id=row.mail_id,
         thread_id=row.thread_id,
-        folder_ids=folder_ids(row.places),
+        folder_ids=folder_ids(row.shown_places),
         created_seq=row.created_seq,
         changed_seq=row.changed_seq,
         keywords=list(row.keywords),

@@ -44,6 +44,7 @@ class CommandChunk:
         self._chunk_max = chunk_max
         self._builder = CommitBuilder(state, command, position)
         self._bound_uid = command.bound_uid or _next_uid(state, command.folder_id)
+        self._destroys_rest = isinstance(command, DeleteFolder) and command.rest == "destroy"
         self._rows_read = 0
         self._finished = False
         self._change: Callable[[Message], None] = {
@@ -104,7 +105,7 @@ class CommandChunk:
         other_folders = [id_ for id_ in row.places if id_ != folder_id]
         if other_folders:
             self._builder.put(row, folder_ids=other_folders)
-        elif folder_id in (TRASH, JUNK):
+        elif folder_id in (TRASH, JUNK) or self._destroys_rest:
             self._builder.destroy(row)
         else:
             self._builder.put(row, folder_ids=(TRASH,))
@@ -129,8 +130,11 @@ def _fault_of(state: MailboxState, command: BulkFolderCommand) -> str:
     """Why the first chunk must not begin; "" if it may."""
     match command:
         case DeleteFolder():
+            counts = state.folders.get(command.folder_id)
             if has_folders_inside(state, command.folder_id):
                 return "There are folders inside."
+            if command.rest == "refuse" and counts and counts.total + counts.deleted:
+                return "There are messages inside."
             # The folder is deleted with all its messages, so a new message cannot stay in it.
             if 0 < command.bound_uid < _next_uid(state, command.folder_id):
                 return "A message came into the folder meanwhile: read the folder again."

@@ -1,14 +1,16 @@
 """Builder of one commit: collects message and folder changes, and keeps the counts up to date."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
+from mail.mailbox.folders import descendants
 from mail.mailbox.journal_replay import state_after
 from mail.ports import Commit
-from schemas.events.mailbox_commands import NO_COMMAND, BulkFolderCommand, Command, Deliver
+from schemas.events.mailbox_commands import NO_COMMAND, BulkFolderCommand, Command
 from schemas.events.mailbox_events import (
     Delivered,
+    Failures,
     FolderChange,
     MailboxChanged,
     MessageChange,
@@ -17,7 +19,7 @@ from schemas.events.mailbox_events import (
 )
 from schemas.ids import CommandId, FolderId, MessageId, ThreadId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import FolderCounts, MailboxState, Message, Usage, is_unread
+from schemas.mailbox import FolderCounts, MailboxState, Message, TypeSeqs, Usage, is_unread
 
 CHANGES_MAX = 500  # messages changed by one commit
 CHANGES_MAX_BYTES = 1024 * 1024  # estimated size of the entry; half of an event's maximum
@@ -30,17 +32,29 @@ class CommitBuilder:
     A change that changes nothing leaves the builder empty.
     """
 
-    def __init__(self, state: MailboxState, command: Command, position: Position) -> None:
+    def __init__(
+        self,
+        state: MailboxState,
+        command: Command,
+        position: Position,
+        failures: Failures | None = None,
+    ) -> None:
+        """`failures`: messages that the command has failed to change before."""
         self._state = state
         self._command = command
         self._position = position
         self._folders: dict[FolderId, FolderCounts] = {}
+        self._uidvalidity = state.last_uidvalidity
         self._usage = state.usage
         self._rows: list[Message] = []
         self._changes: list[MessageChange] = []
         self._folder_changes: list[FolderChange] = []
+        self._subscribed_names: tuple[str, ...] | None = None
+        self._threads: dict[bytes, ThreadId] = {}
         self._size_bytes = 0
         self.seq = state.seq + 1
+        self.failures = failures or Failures()
+        self.unchanged = 0  # messages that were already as the command asked
 
     @property
     def size(self) -> int:
@@ -49,18 +63,18 @@ class CommitBuilder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no message and no folder changes."""
-        return not self._changes and not self._folder_changes
+        """Whether nothing changes."""
+        return not (self._changes or self._folder_changes) and self._subscribed_names is None
 
     @property
     def is_full(self) -> bool:
         """Whether a limit of the commit is reached: add no further change."""
         return len(self._changes) >= CHANGES_MAX or self._size_bytes >= CHANGES_MAX_BYTES
 
-    def create(self, command: Deliver, row: Message, folder_id: FolderId) -> None:
-        """Add the new message `row`, which has no places yet, to one folder."""
-        after = msgspec.structs.replace(row, places=self._assign_uids({}, (folder_id,)))
-        self._add(None, after, "created", _delivered(command))
+    def create(self, row: Message, folder_ids: Iterable[FolderId]) -> None:
+        """Add the new message `row`, which has no places yet, to the folders."""
+        places = self._assign_uids({}, dict.fromkeys(folder_ids))
+        self._add(None, msgspec.structs.replace(row, places=places), "created", _delivered(row))
 
     def put(
         self,
@@ -68,17 +82,28 @@ class CommitBuilder:
         *,
         folder_ids: Iterable[FolderId] | None = None,
         keywords: tuple[str, ...] | None = None,
+        deleted_in: Collection[FolderId] | None = None,
+        renew_uids_in: Collection[FolderId] = (),
     ) -> None:
-        """Set a message's folders and its keywords (sorted); None keeps them as they are."""
+        """Set a message's folders, keywords (sorted) and marks; None keeps them as they are.
+
+        A mark ends with its place. A place in one of `renew_uids_in` gets a new uid.
+        """
         folders = before.places if folder_ids is None else dict.fromkeys(folder_ids)
-        keywords = before.keywords if keywords is None else keywords
-        if folders.keys() == before.places.keys() and keywords == before.keywords:
-            return
-        places = self._assign_uids(before.places, folders)
+        kept = {id_: uid for id_, uid in before.places.items() if id_ not in renew_uids_in}
+        marked = before.deleted_in if deleted_in is None else deleted_in
+        renewed = before.places.keys() - kept.keys() & folders.keys()
         after = msgspec.structs.replace(
-            before, places=places, keywords=keywords, changed_seq=self.seq
-        )
-        self._add(before, after, "updated", None)
+            before,
+            places=before.places if not renewed and folders.keys() == before.places.keys()
+            else self._assign_uids(kept, folders),
+            keywords=before.keywords if keywords is None else keywords,
+            deleted_in=tuple(sorted(id_ for id_ in set(marked) if id_ in folders)),
+        )  # fmt: skip
+        if after == before:
+            self.unchanged += 1
+            return
+        self._add(before, msgspec.structs.replace(after, changed_seq=self.seq), "updated", None)
 
     def destroy(self, before: Message) -> None:
         """Destroy a message. Its tombstone has no folders, keywords, header summary or hops."""
@@ -86,6 +111,7 @@ class CommitBuilder:
             before,
             places={},
             keywords=(),
+            deleted_in=(),
             changed_seq=self.seq,
             head=HeaderSummary(),
             hops=(),
@@ -93,20 +119,41 @@ class CommitBuilder:
         )
         self._add(before, after, "destroyed", None)
 
+    def bind(self, threads: Mapping[bytes, ThreadId]) -> None:
+        """Bind thread keys to threads."""
+        self._threads |= threads
+
     def change_folder(self, change: FolderChange) -> None:
-        """Change a folder that the owner created."""
+        """Change a folder. A new full name gets a new uidvalidity (RFC 9051 §2.3.1.1)."""
         self._folder_changes.append(change)
-        self._folders[change.id] = self._counts(change.id)
+        renamed = [change.id] if change.change in ("created", "renamed") else []
+        if change.change == "renamed":
+            renamed += descendants(self._state, change.id)
+        for folder_id in renamed:
+            self._uidvalidity = max(self._command.at_ms // 1000, self._uidvalidity + 1)
+            self._put_counts(folder_id, uidvalidity=self._uidvalidity)
+        self._put_counts(change.id)
+
+    def subscribe(self, names: tuple[str, ...]) -> None:
+        """Set the subscribed names that no folder has."""
+        self._subscribed_names = names
+
+    def not_found(self, message_id: MessageId) -> None:
+        """Record that the command names a message that does not exist."""
+        self._fail(not_found=(*self.failures.not_found, message_id))
+
+    def conflict(self, message_id: MessageId) -> None:
+        """Record that a message changed after the command's author read it."""
+        self._fail(conflicts=(*self.failures.conflicts, message_id))
+
+    def refuse(self, message_id: MessageId, why: str) -> None:
+        """Record that a message cannot be changed as the command asks."""
+        self._fail(refusals={**self.failures.refusals, message_id: why})
 
     def commit(
-        self,
-        *,
-        not_found: tuple[MessageId, ...] = (),
-        threads: Mapping[bytes, ThreadId] | None = None,
-        origin_id: CommandId = NO_COMMAND,
-        follow_up: BulkFolderCommand | None = None,
+        self, *, origin_id: CommandId = NO_COMMAND, follow_up: BulkFolderCommand | None = None
     ) -> Commit:
-        """The commit of all changes so far. `threads`: thread ids to bind, by thread key."""
+        """The commit of all changes so far."""
         entry = MailboxChanged(
             user_id=self._command.user_id,
             domain_id=self._command.domain_id,
@@ -118,13 +165,27 @@ class CommitBuilder:
             folders=tuple(self._folders.values()),
             usage=self._usage,
             at_ms=self._command.at_ms,
-            not_found=not_found,
+            not_found=self.failures.not_found,
+            conflicts=self.failures.conflicts,
+            refusals=self.failures.refusals,
+            subscribed_names=self._subscribed_names,
+            type_seqs=self._type_seqs(),
             origin_id=origin_id,
             follow_up=follow_up,
         )
         after = state_after(self._state, entry, self._usage)
-        return Commit(
-            entry=entry, messages=tuple(self._rows), state=after, threads=dict(threads or {})
+        return Commit(entry=entry, messages=tuple(self._rows), state=after, threads=self._threads)
+
+    def _fail(self, **failures: object) -> None:
+        self.failures = msgspec.structs.replace(self.failures, **failures)
+
+    def _type_seqs(self) -> TypeSeqs:
+        before, kinds = self._state.type_seqs, {change.change for change in self._changes}
+        return TypeSeqs(
+            messages=self.seq if kinds else before.messages,
+            folders=self.seq if self._folders else before.folders,
+            threads=self.seq if kinds & {"created", "destroyed"} else before.threads,
+            deliveries=self.seq if "created" in kinds else before.deliveries,
         )
 
     def _assign_uids(
@@ -144,6 +205,7 @@ class CommitBuilder:
         delivered: Delivered | None,
     ) -> None:
         self._rows.append(after)
+        places_before = before.places if before else {}
         self._changes.append(
             MessageChange(
                 change=change,
@@ -152,31 +214,43 @@ class CommitBuilder:
                 keywords=after.keywords,
                 thread_id=after.thread_id,
                 delivered=delivered,
+                deleted_in=after.deleted_in,
+                left={
+                    id_: uid for id_, uid in places_before.items() if after.places.get(id_) != uid
+                },
             )
         )
-        self._size_bytes += _CHANGE_BYTES + sum(map(len, (*after.places, *after.keywords)))
+        names = (*after.places, *after.deleted_in, *after.keywords, *places_before)
+        self._size_bytes += _CHANGE_BYTES + sum(map(len, names))
         self._recount(before, after)
 
     def _recount(self, before: Message | None, after: Message) -> None:
         if before is not None:
-            unread = int(is_unread(before.keywords))
-            for id_ in before.places:
-                self._add_counts(id_, total=-1, unread=-unread)
-        for id_, uid in after.places.items():
-            self._add_counts(id_, total=1, unread=int(is_unread(after.keywords)), uid=uid)
+            self._count(before, -1)
+        self._count(after, 1)
         alive = int(not after.destroyed) - int(before is not None)
         self._usage = Usage(
             self._usage.size_bytes + alive * after.content.size_bytes,
             self._usage.messages + alive,
         )
 
-    def _add_counts(self, folder_id: FolderId, *, total: int, unread: int, uid: int = 0) -> None:
-        before = self._counts(folder_id)
-        self._folders[folder_id] = FolderCounts(
-            folder_id,
-            before.total + total,
-            before.unread + unread,
-            max(before.next_uid, uid + 1),
+    def _count(self, row: Message, sign: int) -> None:
+        """Add the message to the counts of its folders, or subtract it."""
+        unread = int(is_unread(row.keywords))
+        for folder_id, uid in row.places.items():
+            counts, deleted = self._counts(folder_id), int(folder_id in row.deleted_in)
+            self._put_counts(
+                folder_id,
+                total=counts.total + sign * (1 - deleted),
+                unread=counts.unread + sign * unread * (1 - deleted),
+                next_uid=max(counts.next_uid, uid + 1),
+                size_bytes=counts.size_bytes + sign * row.content.size_bytes,
+                deleted=counts.deleted + sign * deleted,
+            )
+
+    def _put_counts(self, folder_id: FolderId, **values: int) -> None:
+        self._folders[folder_id] = msgspec.structs.replace(
+            self._counts(folder_id), modseq=self.seq, **values
         )
 
     def _counts(self, folder_id: FolderId) -> FolderCounts:
@@ -184,11 +258,11 @@ class CommitBuilder:
         return counts or FolderCounts(folder_id)
 
 
-def _delivered(command: Deliver) -> Delivered:
+def _delivered(row: Message) -> Delivered:
     return Delivered(
-        mail_id=command.mail_id,
-        content=command.content,
-        received_at_ms=command.received_at_ms,
-        verdict=command.verdict,
-        hops=command.hops,
+        mail_id=row.mail_id,
+        content=row.content,
+        received_at_ms=row.received_at_ms,
+        verdict=row.verdict,
+        hops=row.hops,
     )

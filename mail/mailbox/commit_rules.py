@@ -43,6 +43,7 @@ def _describes(entry: MailboxChanged, change: MessageChange, row: Message) -> bo
         and change.message_id == row.message_id
         and change.places == row.places
         and change.keywords == row.keywords
+        and change.deleted_in == row.deleted_in
         and change.thread_id == row.thread_id
         and (change.change == "destroyed") == row.destroyed
     )

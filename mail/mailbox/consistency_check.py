@@ -24,6 +24,9 @@ from schemas.snapshot import MessageRecord, Snapshot
 UNKNOWN = HeaderSummary(parse_failed=True)  # for a message without row and without content
 
 
+_STATE_FIELDS = tuple(name for name in MailboxState.__struct_fields__ if name != "folders")
+
+
 class JournalDamaged(Refused):
     """The journal cannot be replayed, so no view can be checked against it or rebuilt from it."""
 
@@ -75,7 +78,7 @@ def state_differences(state: MailboxState | None, expected: MailboxState) -> lis
         ViewDifference(
             COUNTS, f"{name}: {getattr(state, name)}, expected {getattr(expected, name)}"
         )
-        for name in ("seq", "epoch", "partition", "offset", "own", "usage")
+        for name in _STATE_FIELDS
         if getattr(state, name) != getattr(expected, name)
     ]
     return differences
@@ -163,4 +166,5 @@ def _counts(state: MailboxState, folder_id: FolderId) -> str:
     counts = state.folders.get(folder_id)
     if counts is None:
         return "missing"
-    return f"total {counts.total}, unread {counts.unread}, next uid {counts.next_uid}"
+    fields = (name for name in counts.__struct_fields__ if name != "id")
+    return ", ".join(f"{name} {getattr(counts, name)}" for name in fields)

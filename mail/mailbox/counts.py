@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from schemas.ids import FolderId
 from schemas.mailbox import FolderCounts, MailboxState, Usage, is_unread
 from schemas.snapshot import MessageRecord
@@ -13,7 +15,7 @@ class Recount:
     def __init__(
         self, counts: Mapping[FolderId, FolderCounts] | None = None, usage: Usage | None = None
     ) -> None:
-        self.counts = dict(counts or {})  # without next_uid
+        self.counts = dict(counts or {})  # only what follows from the messages
         self.usage = usage or Usage()
 
     def move(self, before: MessageRecord | None, after: MessageRecord) -> None:
@@ -23,38 +25,44 @@ class Recount:
         self._add(after, 1)
 
     def state(self, journalled: MailboxState) -> MailboxState:
-        """The journal's state with the counts of the records; each next_uid is the journal's."""
-        uids = {id_: counts.next_uid for id_, counts in journalled.folders.items()}
-        ids = [
-            *uids,
-            *(id_ for id_, counts in self.counts.items() if counts.total and id_ not in uids),
-        ]
-        folders = {
-            id_: FolderCounts(id_, *self._total_and_unread(id_), next_uid=uids.get(id_, 1))
-            for id_ in ids
-        }
-        return MailboxState(
-            seq=journalled.seq,
-            epoch=journalled.epoch,
-            partition=journalled.partition,
-            offset=journalled.offset,
-            folders=folders,
-            own=journalled.own,
-            usage=self.usage,
-        )
+        """The journal's state with the counts of the records.
 
-    def _total_and_unread(self, id_: FolderId) -> tuple[int, int]:
+        What does not follow from the messages is the journal's: next_uid, uidvalidity, modseq.
+        """
+        known = journalled.folders
+        ids = [
+            *known,
+            *(
+                id_
+                for id_, counts in self.counts.items()
+                if counts.total + counts.deleted and id_ not in known
+            ),
+        ]
+        folders = {id_: self._counts(id_, known.get(id_) or FolderCounts(id_)) for id_ in ids}
+        return msgspec.structs.replace(journalled, folders=folders, usage=self.usage)
+
+    def _counts(self, id_: FolderId, journalled: FolderCounts) -> FolderCounts:
         counts = self.counts.get(id_) or FolderCounts(id_)
-        return counts.total, counts.unread
+        return msgspec.structs.replace(
+            journalled,
+            total=counts.total,
+            unread=counts.unread,
+            size_bytes=counts.size_bytes,
+            deleted=counts.deleted,
+        )
 
     def _add(self, record: MessageRecord, sign: int) -> None:
         if record.destroyed:
             return
-        unread = sign * int(is_unread(record.keywords))
+        unread, size_bytes = int(is_unread(record.keywords)), record.delivered.content.size_bytes
         for id_ in record.places:
-            total_before, unread_before = self._total_and_unread(id_)
-            self.counts[id_] = FolderCounts(id_, total_before + sign, unread_before + unread)
-        self.usage = Usage(
-            self.usage.size_bytes + sign * record.delivered.content.size_bytes,
-            self.usage.messages + sign,
-        )
+            before = self.counts.get(id_) or FolderCounts(id_)
+            deleted = int(id_ in record.deleted_in)
+            self.counts[id_] = FolderCounts(
+                id_,
+                total=before.total + sign * (1 - deleted),
+                unread=before.unread + sign * unread * (1 - deleted),
+                size_bytes=before.size_bytes + sign * size_bytes,
+                deleted=before.deleted + sign * deleted,
+            )
+        self.usage = Usage(self.usage.size_bytes + sign * size_bytes, self.usage.messages + sign)

@@ -7,7 +7,15 @@ import re
 import unicodedata
 
 from schemas.ids import FolderId
-from schemas.mailbox import FOLDERS, TOP, Folder, FolderCounts, MailboxState, OwnFolder
+from schemas.mailbox import (
+    FOLDERS,
+    TOP,
+    Folder,
+    FolderCounts,
+    FolderSettings,
+    MailboxState,
+    OwnFolder,
+)
 
 FOLDERS_MAX = 500  # folders that the owner created
 DEPTH_MAX = 10  # a folder at the top has depth 1
@@ -62,6 +70,12 @@ def fault_of(state: MailboxState, folder_id: FolderId, folder: OwnFolder) -> str
     return ""
 
 
+def descendants(state: MailboxState, folder_id: FolderId) -> list[FolderId]:
+    """The folders inside the folder, at every depth."""
+    inside = _children(state, folder_id)
+    return inside + [id_ for child in inside for id_ in descendants(state, child)]
+
+
 def has_folders_inside(state: MailboxState, folder_id: FolderId) -> bool:
     """Whether the folder has subfolders."""
     return bool(_children(state, folder_id))
@@ -69,12 +83,18 @@ def has_folders_inside(state: MailboxState, folder_id: FolderId) -> bool:
 
 def _standard(state: MailboxState, id_: FolderId) -> Folder:
     counts = state.folders.get(id_) or FolderCounts(id_)
-    return Folder(counts=counts, name=id_.capitalize(), role=id_)
+    return Folder(counts=counts, name=id_.capitalize(), role=id_, settings=_settings(state, id_))
 
 
 def _own(state: MailboxState, id_: FolderId, own: OwnFolder) -> Folder:
     counts = state.folders.get(id_) or FolderCounts(id_)
-    return Folder(counts=counts, name=own.name, parent_id=own.parent_id)
+    return Folder(
+        counts=counts, name=own.name, parent_id=own.parent_id, settings=_settings(state, id_)
+    )
+
+
+def _settings(state: MailboxState, id_: FolderId) -> FolderSettings:
+    return state.settings.get(id_) or FolderSettings()
 
 
 def _path(state: MailboxState, folder_id: FolderId) -> list[FolderId]:

@@ -11,7 +11,16 @@ import msgspec
 from schemas.events.mailbox_events import FolderChange, MailboxChanged, MessageChange
 from schemas.ids import DomainId, FolderId, MessageId, UserId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import NO_THREAD, FolderCounts, MailboxState, Message, OwnFolder, Usage
+from schemas.mailbox import (
+    FOLDERS,
+    NO_THREAD,
+    FolderCounts,
+    FolderSettings,
+    MailboxState,
+    Message,
+    OwnFolder,
+    Usage,
+)
 from schemas.snapshot import MessageRecord
 
 
@@ -19,9 +28,11 @@ def state_after(state: MailboxState, entry: MailboxChanged, usage: Usage) -> Mai
     """The state after `entry`, which follows `state`; `usage` is the usage after `entry`."""
     own = state.own
     for change in entry.folder_changes:
-        own = {**own, change.id: _own_after(own.get(change.id), change)}
+        if change.id not in FOLDERS:
+            own = {**own, change.id: _own_after(own.get(change.id), change)}
     folders = state.folders | {counts.id: counts for counts in entry.folders}
-    removed = {id_ for id_, folder in own.items() if folder.deleting and not _total(folders, id_)}
+    settings = _settings_after(state.settings, entry)
+    removed = {id_ for id_, folder in own.items() if folder.deleting and _is_empty(folders, id_)}
     if removed:
         own = {id_: folder for id_, folder in own.items() if id_ not in removed}
         folders = {id_: counts for id_, counts in folders.items() if id_ not in removed}
@@ -33,6 +44,14 @@ def state_after(state: MailboxState, entry: MailboxChanged, usage: Usage) -> Mai
         folders=folders,
         own=own,
         usage=usage,
+        settings={id_: value for id_, value in settings.items() if id_ not in removed},
+        subscribed_names=(
+            state.subscribed_names if entry.subscribed_names is None else entry.subscribed_names
+        ),
+        last_uidvalidity=max(
+            state.last_uidvalidity, *(counts.uidvalidity for counts in entry.folders), 0
+        ),
+        type_seqs=entry.type_seqs or state.type_seqs,
     )
 
 
@@ -84,6 +103,7 @@ def row_of(
         hops=() if destroyed else delivered.hops,
         thread_id=record.thread_id,
         destroyed=destroyed,
+        deleted_in=record.deleted_in,
     )
 
 
@@ -107,14 +127,25 @@ class JournalReplay:
         self.records |= records_after(entry, self.records)
 
 
+def _settings_after(
+    settings: dict[FolderId, FolderSettings], entry: MailboxChanged
+) -> dict[FolderId, FolderSettings]:
+    changed = {
+        change.id: change.settings for change in entry.folder_changes if change.settings is not None
+    }
+    after = settings | changed
+    return {id_: value for id_, value in after.items() if value != FolderSettings()}
+
+
 def _own_after(before: OwnFolder | None, change: FolderChange) -> OwnFolder:
     if change.change == "destroyed" and before is not None:
         return msgspec.structs.replace(before, deleting=True)
     return OwnFolder(name=change.name, parent_id=change.parent_id)
 
 
-def _total(folders: Mapping[FolderId, FolderCounts], id_: FolderId) -> int:
-    return folders[id_].total if id_ in folders else 0
+def _is_empty(folders: Mapping[FolderId, FolderCounts], id_: FolderId) -> bool:
+    counts = folders.get(id_) or FolderCounts(id_)
+    return not counts.total + counts.deleted
 
 
 def _record_after(seq: int, change: MessageChange, before: MessageRecord | None) -> MessageRecord:
@@ -129,6 +160,7 @@ def _record_after(seq: int, change: MessageChange, before: MessageRecord | None)
         message_id=change.message_id,
         places=change.places,
         keywords=change.keywords,
+        deleted_in=change.deleted_in,
         thread_id=change.thread_id or (before.thread_id if before else NO_THREAD),
         created_seq=before.created_seq if before else seq,
         changed_seq=seq,

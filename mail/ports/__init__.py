@@ -18,7 +18,15 @@ from mail.ports.ledger import (
     LedgerWriter,
     OpenMails,
 )
-from mail.ports.mail_store import Commit, MailStore
+from mail.ports.mail_store import (
+    Commit,
+    FolderViews,
+    MailboxHistory,
+    MailboxReader,
+    MailboxWriter,
+    MailLookup,
+    MailStore,
+)
 from mail.ports.outline_store import OutlineStore
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
@@ -51,6 +59,7 @@ __all__ = [
     "DeadLetters",
     "Directory",
     "Domains",
+    "FolderViews",
     "Holders",
     "InFlightMails",
     "IndexMatches",
@@ -59,8 +68,12 @@ __all__ = [
     "LedgerReader",
     "LedgerWriter",
     "LiveEvents",
+    "MailLookup",
     "MailStore",
+    "MailboxHistory",
+    "MailboxReader",
     "MailboxStates",
+    "MailboxWriter",
     "OpenMails",
     "OutlineStore",
     "Parser",

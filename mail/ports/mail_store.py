@@ -1,4 +1,4 @@
-"""Journal, state, rows and lists of every mailbox."""
+"""Journal, state, rows and lists of every mailbox, by what their callers need."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -8,6 +8,7 @@ import msgspec
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.folder_slots import FolderSlots
 from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
@@ -23,15 +24,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     threads: dict[bytes, ThreadId] = {}  # to bind: hash of a message id -> thread id
 
 
-class MailStore(Protocol):
-    """Journal, state, message rows and lists of every mailbox. One writer per user: `mailbox`."""
-
-    async def load(self, user_id: UserId) -> MailboxState:
-        """The state, after views are brought up to the journal. A new user: MailboxState().
-
-        Writes what a commit that was cut short left undone: for the mailbox's writer only.
-        """
-        ...
+class MailboxReader(Protocol):
+    """State, message rows and lists of every mailbox, for any caller."""
 
     async def state(self, user_id: UserId) -> MailboxState:
         """Return the stored state; reads only, for any caller. A new user: MailboxState().
@@ -40,40 +34,18 @@ class MailStore(Protocol):
         """
         ...
 
-    async def commit(self, commit: Commit) -> None:
-        """Journal first, then views and state. The same commit again changes nothing.
-
-        JournalConflict: the journal holds another command_id at (user, seq), or `seq` leaves a gap.
-        Calls of many users may be written together; each fails or succeeds alone.
-        """
-        ...
-
-    async def by_command(self, user_id: UserId, command_id: CommandId) -> MailboxChanged | None:
-        """FeedGone, with the entry's follow-up: it was carried out, and its entry is folded."""
+    async def folders(self, user_id: UserId) -> tuple[Folder, ...]:
+        """The standard folders in the order of FOLDERS, then the owner's by name."""
         ...
 
     async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         """Tombstones too (`destroyed`). Another user's message: None."""
         ...
 
-    async def rows(
-        self, user_id: UserId, message_ids: Sequence[MessageId]
-    ) -> dict[MessageId, Message]:
-        """Those that exist, tombstones too, by id."""
-        ...
-
     async def messages(
         self, user_id: UserId, message_ids: Sequence[MessageId]
     ) -> dict[MessageId, Message]:
         """Those that exist and are not destroyed, by id."""
-        ...
-
-    async def by_id(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
-        """Messages that are not destroyed with an id above `after_id`, by id; 1 <= limit <= 500."""
-        ...
-
-    async def folders(self, user_id: UserId) -> tuple[Folder, ...]:
-        """The standard folders in the order of FOLDERS, then the owner's by name."""
         ...
 
     async def page(
@@ -99,13 +71,8 @@ class MailStore(Protocol):
         """Messages of a folder with uid > after_uid, by uid. Refused: limit is not 1 to 500."""
         ...
 
-    async def before_delivery(
-        self, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
-    ) -> tuple[Message | None, dict[bytes, ThreadId]]:
-        """The message if it is there, tombstones too, and which of `keys` are bound to a thread.
-
-        A key is the hash of a message id (mail/mailbox/threads.py).
-        """
+    async def by_id(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
+        """Messages that are not destroyed with an id above `after_id`, by id; 1 <= limit <= 500."""
         ...
 
     async def thread(
@@ -119,9 +86,35 @@ class MailStore(Protocol):
 
     async def usage(self, user_id: UserId) -> Usage: ...
 
-    async def domain_usage(self, domain_id: DomainId) -> Usage:
-        """Of all its users together."""
+
+class FolderViews(Protocol):
+    """Compact views of the folders, for protocols that show whole folders."""
+
+    async def slots(self, user_id: UserId, folder_id: FolderId) -> FolderSlots:
+        """Every message of the folder, by uid."""
         ...
+
+    async def changed(self, user_id: UserId, folder_id: FolderId, *, since_seq: int) -> FolderSlots:
+        """The messages of the folder that changed after `since_seq`, by uid."""
+        ...
+
+    async def vanished(
+        self, user_id: UserId, folder_id: FolderId, *, since_seq: int
+    ) -> tuple[int, ...]:
+        """Uids of the folder that ended after `since_seq`, in ascending order.
+
+        A uid also ends when its message gets a new uid in the same folder (RFC 7162 §3.2.10).
+        Raises JournalTruncated: steps after `since_seq` are folded.
+        """
+        ...
+
+    async def keywords(self, user_id: UserId) -> tuple[str, ...]:
+        """Every keyword of a message that lists show, sorted; without $seen."""
+        ...
+
+
+class MailboxHistory(Protocol):
+    """The journal of every mailbox, its snapshot, and the views compared with it."""
 
     async def journal(self, user_id: UserId, *, since_seq: int, limit: int) -> list[MailboxChanged]:
         """Entries with seq > since_seq, in order. FeedGone: some of them are folded."""
@@ -140,6 +133,48 @@ class MailStore(Protocol):
         """
         ...
 
+    async def check(self, user_id: UserId) -> ConsistencyReport:
+        """Views compared with the journal, all of one moment."""
+        ...
+
+
+class MailboxWriter(Protocol):
+    """Writes of every mailbox. One writer per user: the stage `mailbox`."""
+
+    async def load(self, user_id: UserId) -> MailboxState:
+        """The state, after views are brought up to the journal. A new user: MailboxState().
+
+        Writes what a commit that was cut short left undone: for the mailbox's writer only.
+        """
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Journal first, then views and state. The same commit again changes nothing.
+
+        JournalConflict: the journal holds another command_id at (user, seq), or `seq` leaves a gap.
+        Calls of many users may be written together; each fails or succeeds alone.
+        """
+        ...
+
+    async def by_command(self, user_id: UserId, command_id: CommandId) -> MailboxChanged | None:
+        """FeedGone, with the entry's follow-up: it was carried out, and its entry is folded."""
+        ...
+
+    async def rows(
+        self, user_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
+        """Those that exist, tombstones too, by id."""
+        ...
+
+    async def rows_and_threads(
+        self, user_id: UserId, message_ids: Sequence[MessageId], keys: Sequence[bytes]
+    ) -> tuple[dict[MessageId, Message], dict[bytes, ThreadId]]:
+        """The rows as `rows` returns them, and which of `keys` are bound to which thread.
+
+        A key is the hash of a Message-ID (mail/mailbox/threads.py). All are of one moment.
+        """
+        ...
+
     async def fold(self, user_id: UserId, *, before_ms: int, to_seq: int) -> int:
         """Fold the journal's first entries into the snapshot; the number of folded entries.
 
@@ -148,10 +183,6 @@ class MailStore(Protocol):
         bounded number of entries, and at least one that is due; none during a rebuild.
         JournalDamaged (mail/mailbox/consistency_check.py): nothing was written.
         """
-        ...
-
-    async def check(self, user_id: UserId) -> ConsistencyReport:
-        """Views compared with the journal, all of one moment."""
         ...
 
     async def rebuilding(self, user_id: UserId) -> Rebuild | None:
@@ -170,6 +201,10 @@ class MailStore(Protocol):
         """
         ...
 
+
+class MailLookup(Protocol):
+    """Messages by mail, and sums over a domain."""
+
     async def by_mail(self, mail_id: MailId) -> list[Message]:
         """Return every message of a mail, tombstones too; for operators."""
         ...
@@ -177,3 +212,11 @@ class MailStore(Protocol):
     async def by_mails(self, mail_ids: Iterable[MailId]) -> list[Message]:
         """As `by_mail`, for many mails at once, in no order."""
         ...
+
+    async def domain_usage(self, domain_id: DomainId) -> Usage:
+        """Of all its users together."""
+        ...
+
+
+class MailStore(MailboxReader, FolderViews, MailboxHistory, MailboxWriter, MailLookup, Protocol):
+    """Journal, state, message rows and lists of every mailbox."""

@@ -51,7 +51,7 @@ def facts_of(row: Message) -> MessageFacts:
         received_at_ms=row.received_at_ms,
         size_bytes=row.content.size_bytes,
         has_attachments=row.head.has_attachments,
-        folder_ids=frozenset(row.places),
+        folder_ids=frozenset(row.shown_places),
         unread=is_unread(row.keywords),
         flagged=is_flagged(row.keywords),
     )

@@ -92,7 +92,7 @@ class IndexSource(msgspec.Struct, frozen=True):
         candidates = tuple(
             (position, rows[MessageId(position[1])])
             for position in positions
-            if position[1] in rows
+            if position[1] in rows and rows[MessageId(position[1])].shown_places
         )
         return Candidates(candidates, positions[-1] if has_more else None, len(positions))
 

@@ -79,7 +79,14 @@ def current(event: Any) -> Any:
         case ChangeKeywords():
             return _change(event)
         case DeleteMessages():
-            return TrashMessages(**msgspec.structs.asdict(event))
+            return TrashMessages(
+                command_id=event.command_id,
+                user_id=event.user_id,
+                domain_id=event.domain_id,
+                message_ids=event.message_ids,
+                unchanged_since_seq=event.if_changed_seq,
+                at_ms=event.at_ms,
+            )
     return event
 
 

@@ -1,5 +1,7 @@
 """Commands to one user's mailbox: delivery, changes by its owner, and maintenance."""
 
+from typing import Literal
+
 import msgspec
 
 from schemas.content import Stored
@@ -47,7 +49,10 @@ class FoldJournal(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.fold_j
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1"):
-    """Add one message to one mailbox. Idempotent by `message_id`."""
+    """Add one message to one mailbox. Idempotent by `message_id`.
+
+    A folder that does not exist is replaced by the inbox; with `strict` the command is refused.
+    """
 
     command_id: CommandId
     user_id: UserId
@@ -62,14 +67,18 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1
     head: HeaderSummary
     verdict: Verdict
     hops: tuple[Hop, ...]
+    more_folder_ids: tuple[FolderId, ...] = ()  # in addition to `folder_id`
+    strict: bool = False
 
 
 class ChangeMessages(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.change_messages.v1"
 ):
-    """Change keywords (RFC 8621 §4.1.1) and folders of up to 500 messages; all or nothing.
+    """Change keywords (RFC 8621 §4.1.1) and folders of up to 500 messages, each for itself.
 
-    The folders of a message: first `set_folder_ids`, if given, then removal, then addition.
+    Keywords and folders of a message: first the values to set, if given, then removal, then
+    addition. A mark of deletion (RFC 9051 §2.3.2) belongs to one folder of the message; it ends
+    when the message leaves the folder.
     """
 
     command_id: CommandId
@@ -78,10 +87,14 @@ class ChangeMessages(
     message_ids: tuple[MessageId, ...]
     add_keywords: tuple[str, ...] = ()
     remove_keywords: tuple[str, ...] = ()
+    set_keywords: tuple[str, ...] | None = None
     set_folder_ids: tuple[FolderId, ...] | None = None
     add_folder_ids: tuple[FolderId, ...] = ()
     remove_folder_ids: tuple[FolderId, ...] = ()
-    if_changed_seq: int | None = None  # the required changed_seq of each message, else `conflict`
+    mark_deleted_in: tuple[FolderId, ...] = ()
+    unmark_deleted_in: tuple[FolderId, ...] = ()
+    renew_uids_in: tuple[FolderId, ...] = ()  # new uids: a move to the same folder (RFC 6851 §3.2)
+    unchanged_since_seq: int | None = msgspec.field(default=None, name="if_changed_seq")
     at_ms: int
 
 
@@ -92,14 +105,14 @@ class TrashMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.tras
     user_id: UserId
     domain_id: DomainId
     message_ids: tuple[MessageId, ...]
-    if_changed_seq: int | None = None
+    unchanged_since_seq: int | None = msgspec.field(default=None, name="if_changed_seq")
     at_ms: int
 
 
 class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.destroy_messages.v1"):
     """Destroy up to 500 messages that the author saw in trash or junk.
 
-    Messages that changed after `unchanged_since_seq`, or are in another folder, are skipped.
+    A message that is in another folder is left as it is: `conflict`.
     """
 
     command_id: CommandId
@@ -107,6 +120,44 @@ class DestroyMessages(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.de
     domain_id: DomainId
     message_ids: tuple[MessageId, ...]
     unchanged_since_seq: int  # the mailbox's seq that the author read before the messages
+    at_ms: int
+
+
+class ExpungeMessages(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.expunge_messages.v1"
+):
+    """Remove up to 500 messages from a folder, and destroy those that are in no other folder.
+
+    For IMAP EXPUNGE (RFC 9051 §6.4.3), POP3 DELE and JMAP destroy; nothing moves to the trash.
+    """
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    message_ids: tuple[MessageId, ...]
+    folder_id: FolderId = TOP  # TOP: remove from every folder
+    only_marked: bool = False  # else `conflict`: the message is not marked as deleted in the folder
+    unchanged_since_seq: int | None = None
+    at_ms: int
+
+
+MessageCommand = ChangeMessages | TrashMessages | DestroyMessages | ExpungeMessages  # by id
+BatchPart = Deliver | MessageCommand
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.batch.v1"):
+    """Deliveries and changes of up to 500 messages in one step: one seq and one event.
+
+    No message is named twice. Each message succeeds or fails for itself; with `is_atomic`, one
+    failure leaves the mailbox as it is. The command ids of the parts have no meaning.
+    """
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    parts: tuple[BatchPart, ...]
+    is_atomic: bool = False
+    if_messages_seq: int | None = None  # `conflict` if a message changed later (RFC 8620 §5.3)
     at_ms: int
 
 
@@ -123,7 +174,7 @@ class CreateFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.creat
 
 
 class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_folder.v1"):
-    """Rename or move a folder that the owner created; None keeps the name or the parent."""
+    """Change a folder; None keeps a value. Standard folders keep their name and place."""
 
     command_id: CommandId
     user_id: UserId
@@ -131,6 +182,21 @@ class ChangeFolder(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.chang
     folder_id: FolderId
     name: str | None = None
     parent_id: FolderId | None = None
+    subscribed: bool | None = None
+    sort_order: int | None = None
+    at_ms: int
+
+
+class ChangeSubscriptions(
+    msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_subscriptions.v1"
+):
+    """Subscribe to names that no folder has, or end such subscriptions (RFC 9051 §6.3.7)."""
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
     at_ms: int
 
 
@@ -153,10 +219,12 @@ class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class DeleteFolder(FolderCommand, frozen=True, kw_only=True, tag="mailbox.delete_folder.v1"):
-    """Delete the folder; its messages that are in no other folder go to the trash.
+    """Delete the folder; `rest` says what becomes of its messages that are in no other folder.
 
     Refused if a message came into the folder after the author read the folder.
     """
+
+    rest: Literal["trash", "destroy", "refuse"] = "trash"  # refuse: if there is a message at all
 
 
 class EmptyFolder(FolderCommand, frozen=True, kw_only=True, tag="mailbox.empty_folder.v1"):
@@ -167,7 +235,7 @@ class MarkAllRead(FolderCommand, frozen=True, kw_only=True, tag="mailbox.mark_al
     """Set $seen on every message of the folder."""
 
 
-MessageCommand = ChangeMessages | TrashMessages | DestroyMessages  # of messages by id
 BulkFolderCommand = DeleteFolder | EmptyFolder | MarkAllRead
-SequencedCommand = Deliver | MessageCommand | CreateFolder | ChangeFolder | BulkFolderCommand
+FolderSettingsCommand = CreateFolder | ChangeFolder | ChangeSubscriptions
+SequencedCommand = BatchPart | Batch | FolderSettingsCommand | BulkFolderCommand
 Command = SequencedCommand | RebuildViews | FoldJournal

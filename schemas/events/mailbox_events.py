@@ -16,7 +16,7 @@ from schemas.events.mailbox_commands import (
 )
 from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import Hop, Verdict
-from schemas.mailbox import NO_THREAD, TOP, FolderCounts, Usage
+from schemas.mailbox import NO_THREAD, TOP, FolderCounts, FolderSettings, TypeSeqs, Usage
 
 UNCHANGED: Final = "unchanged"  # the mailbox already was as the command asked
 NOT_FOUND: Final = "not_found"
@@ -26,7 +26,7 @@ REBUILT: Final = "rebuilt"  # `detail` says how many differences were repaired
 
 AnswerOutcome = Literal["unchanged", "not_found", "refused", "conflict", "rebuilt"]
 MessageChangeKind = Literal["created", "updated", "destroyed"]
-FolderChangeKind = Literal["created", "renamed", "destroyed"]
+FolderChangeKind = Literal["created", "renamed", "updated", "destroyed"]
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -59,15 +59,29 @@ class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     keywords: tuple[str, ...] = ()  # sorted, after the change
     thread_id: ThreadId = NO_THREAD
     delivered: Delivered | None = None  # with `created` only
+    deleted_in: tuple[FolderId, ...] = ()  # sorted: where it is marked as deleted, after the change
+    left: dict[FolderId, int] = {}  # folders that it left -> the uid that ended
+
+
+class Failures(msgspec.Struct, frozen=True, kw_only=True):
+    """The messages that a command does not change, by reason."""
+
+    not_found: tuple[MessageId, ...] = ()
+    conflicts: tuple[MessageId, ...] = ()
+    refusals: dict[MessageId, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.not_found or self.conflicts or self.refusals)
 
 
 class FolderChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The change of a folder that the owner created; name and parent after the change."""
+    """The change of a folder; name and parent after the change, "" for a standard folder."""
 
-    change: FolderChangeKind  # a moved folder is `renamed`
+    change: FolderChangeKind  # a moved folder is `renamed`; `updated`: settings only
     id: FolderId
     name: str = ""
     parent_id: FolderId = TOP
+    settings: FolderSettings | None = None  # None: not changed
 
 
 class MailboxChanged(
@@ -90,6 +104,10 @@ class MailboxChanged(
     usage: Usage | None = None  # after the change; None in entries of the first version
     at_ms: int
     not_found: tuple[MessageId, ...] = ()  # message ids of the command that do not exist
+    conflicts: tuple[MessageId, ...] = ()  # not changed: they changed after the author read them
+    refusals: dict[MessageId, str] = {}  # not changed, and why
+    subscribed_names: tuple[str, ...] | None = None  # after the change; None: not changed
+    type_seqs: TypeSeqs | None = None  # after the change; None in entries of earlier versions
     origin_id: CommandId = NO_COMMAND  # of a bulk command's first chunk; "" in the first chunk
     follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the next chunk
 
@@ -110,6 +128,8 @@ class CommandAnswered(
     outcome: AnswerOutcome
     detail: str = ""
     not_found: tuple[MessageId, ...] = ()  # message ids of the command that do not exist
+    conflicts: tuple[MessageId, ...] = ()
+    refusals: dict[MessageId, str] = {}  # why each message is refused
     origin_id: CommandId = NO_COMMAND  # command_id of the first chunk or step; "" in the first
 
     @classmethod
@@ -119,9 +139,10 @@ class CommandAnswered(
         outcome: AnswerOutcome,
         detail: str = "",
         *,
-        not_found: tuple[MessageId, ...] = (),
+        failures: Failures | None = None,
     ) -> Self:
         """The answer `outcome` to `command`."""
+        failures = failures or Failures()
         origin_id = (
             command.origin_id if isinstance(command, FolderCommand | RebuildViews) else NO_COMMAND
         )
@@ -131,7 +152,9 @@ class CommandAnswered(
             command_id=command.command_id,
             outcome=outcome,
             detail=detail,
-            not_found=not_found,
+            not_found=failures.not_found,
+            conflicts=failures.conflicts,
+            refusals=failures.refusals,
             origin_id=origin_id,
         )
 

@@ -152,6 +152,40 @@ MAIL: tuple[Statements, ...] = (
         ) STRICT""",
         *SCRATCH,
     ),
+    # uid: the columns of schemas/folder_slots.py. keyword: messages by keyword, without $seen.
+    # vanished: uids that ended, from the journal's entries that are not folded. The rows of uid and
+    # keyword, and the sizes of folders in the state, are computed from messages
+    # (stores/sqlite/mail_store/upgrade.py).
+    (
+        "DROP TABLE uid",
+        """CREATE TABLE uid (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            uid INTEGER NOT NULL,
+            message_key INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            changed_seq INTEGER NOT NULL,
+            flags INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            received_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, uid)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE keyword (
+            mailbox_key INTEGER NOT NULL,
+            keyword TEXT NOT NULL,
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, keyword, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE vanished (
+            mailbox_key INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            uid INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, seq, folder_id, uid)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 
 

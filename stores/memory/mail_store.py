@@ -20,9 +20,10 @@ from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import BulkFolderCommand, RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
+from schemas.folder_slots import FolderSlots, slot_of, slots_of
 from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
+from schemas.mailbox import SEEN, Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from stores.memory import mail_store_check
 from stores.memory.faults import FaultHook, no_fault, take_step
@@ -139,11 +140,11 @@ class MemoryMailStore(MailStore):
         rows = [row for row in self._alive(user_id) if row.places.get(folder_id, 0) > after_uid]
         return sorted(rows, key=lambda row: row.places[folder_id])[:limit]
 
-    async def before_delivery(
-        self, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
-    ) -> tuple[Message | None, dict[bytes, ThreadId]]:
-        row, threads = await self.message(user_id, message_id), self._of(user_id).threads
-        return row, {key: threads[key] for key in keys if key in threads}
+    async def rows_and_threads(
+        self, user_id: UserId, message_ids: Sequence[MessageId], keys: Sequence[bytes]
+    ) -> tuple[dict[MessageId, Message], dict[bytes, ThreadId]]:
+        rows, threads = await self.rows(user_id, message_ids), self._of(user_id).threads
+        return rows, {key: threads[key] for key in keys if key in threads}
 
     async def thread(
         self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
@@ -151,7 +152,7 @@ class MemoryMailStore(MailStore):
         check_limit(limit)
         after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
         await take_step(self.fault, "read")
-        rows = sorted(self._alive(user_id), key=place_of)
+        rows = sorted(self._shown(user_id), key=place_of)
         rest = [row for row in rows if row.thread_id == thread_id and place_of(row) > after]
         return page_of(rest, limit, user_id, thread_id)
 
@@ -202,6 +203,42 @@ class MemoryMailStore(MailStore):
                 box.follow_ups[entry.seq] = entry.follow_up
             folded += 1
         return folded
+
+    async def slots(self, user_id: UserId, folder_id: FolderId) -> FolderSlots:
+        return await self.changed(user_id, folder_id, since_seq=-1)
+
+    async def changed(self, user_id: UserId, folder_id: FolderId, *, since_seq: int) -> FolderSlots:
+        await take_step(self.fault, "read")
+        rows = [
+            row
+            for row in self._alive(user_id)
+            if folder_id in row.places and row.changed_seq > since_seq
+        ]
+        slots = (slot_of(row, folder_id) for row in rows)
+        return slots_of(sorted(slots))
+
+    async def vanished(
+        self, user_id: UserId, folder_id: FolderId, *, since_seq: int
+    ) -> tuple[int, ...]:
+        await take_step(self.fault, "read")
+        box = self._of(user_id)
+        if since_seq < box.folded.state.seq:
+            raise JournalTruncated(box.folded.state.seq)
+        changes = (
+            change
+            for entry in box.journal.values()
+            if since_seq < entry.seq <= box.state.seq
+            for change in entry.changes
+        )
+        return tuple(
+            sorted({change.left[folder_id] for change in changes if folder_id in change.left})
+        )
+
+    async def keywords(self, user_id: UserId) -> tuple[str, ...]:
+        await take_step(self.fault, "read")
+        return tuple(
+            sorted({word for row in self._shown(user_id) for word in row.keywords} - {SEEN})
+        )
 
     async def check(self, user_id: UserId) -> ConsistencyReport:
         await take_step(self.fault, "read")
@@ -267,7 +304,10 @@ class MemoryMailStore(MailStore):
 
     def _listed(self, user_id: UserId, folder_id: FolderId | None) -> Iterator[Message]:
         shown = set(folders_of(self._of(user_id).state, folder_id))
-        return (row for row in self._alive(user_id) if shown & row.places.keys())
+        return (row for row in self._alive(user_id) if shown & row.shown_places.keys())
+
+    def _shown(self, user_id: UserId) -> Iterator[Message]:
+        return (row for row in self._alive(user_id) if row.shown_places)
 
     def _alive(self, user_id: UserId) -> Iterator[Message]:
         return (row for row in self._of(user_id).messages.values() if not row.destroyed)

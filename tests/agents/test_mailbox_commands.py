@@ -3,12 +3,11 @@
 import pytest
 
 from agents.mailbox import mailbox
-from mail.ids import holder_of, message_id
+from mail.ids import message_id
 from schemas.events.legacy import DeleteMessages, current
 from schemas.events.mailbox_commands import (
     ChangeFolder,
     ChangeMessages,
-    CreateFolder,
     DeleteFolder,
     DestroyMessages,
     EmptyFolder,
@@ -16,50 +15,9 @@ from schemas.events.mailbox_commands import (
     TrashMessages,
 )
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged
-from schemas.holders import Holder
 from schemas.mail import HeaderSummary
-from tests.support.agent_builders import OneTry, change, deliver, mailbox_ports, order
-
-
-class MailboxWorld:
-    """A mailbox and its log; follow-up commands go to the end of the log."""
-
-    def __init__(self) -> None:
-        self.ports = mailbox_ports(chunk_max=3)
-        self._offset = 0
-        self._ids = 0
-
-    async def do(self, command):
-        """The event that answers the command."""
-        log = [command]
-        while True:
-            work = OneTry(offset=self._offset)
-            self._offset += 1
-            event, *follow_ups = await mailbox(log.pop(0), work, self.ports)
-            work.published()
-            log += follow_ups
-            if event.answers:
-                assert event.answers == command.command_id
-                return event
-
-    async def order(self, kind, *mails: str, **fields):
-        self._ids += 1
-        return await self.do(order(kind, f"c{self._ids}", *mails, **fields))
-
-    async def deliver(self, *mails: str, folder: str = "inbox") -> None:
-        for mail in mails:
-            name = holder_of(mail, "bob", message_id(mail, "bob"))
-            await self.ports.holders.hold([Holder(mail_id=mail, holder=name, ref=mail)])
-            await self.do(deliver(mail, folder_id=folder))
-
-    async def folder(self, id_: str, name: str, parent_id: str = ""):
-        return await self.order(CreateFolder, folder_id=id_, name=name, parent_id=parent_id)
-
-    async def row(self, mail: str):
-        return await self.ports.store.message("bob", message_id(mail, "bob"))
-
-    async def places(self, *mails: str) -> list[set[str]]:
-        return [set((await self.row(mail)).places) for mail in mails]
+from tests.support.agent_builders import OneTry, change, deliver, order
+from tests.support.mailbox_world import MailboxWorld
 
 
 @pytest.fixture
@@ -83,9 +41,12 @@ async def test_a_message_is_always_in_a_folder(world: MailboxWorld) -> None:
     await world.deliver("m1", "m2")
     await world.order(ChangeMessages, "m1", add_folder_ids=("archive",))
     for fields in ({"set_folder_ids": ()}, {"remove_folder_ids": ("inbox",)}):
-        answer = await world.order(ChangeMessages, "m1", "m2", **fields)
+        answer = await world.order(ChangeMessages, "m2", **fields)
         assert (answer.outcome, bool(answer.detail)) == ("refused", True)
-    assert await world.places("m1", "m2") == [{"inbox", "archive"}, {"inbox"}]
+        assert answer.refusals == {message_id("m2", "bob"): answer.detail}
+    entry = await world.order(ChangeMessages, "m1", "m2", remove_folder_ids=("inbox",))
+    assert list(entry.refusals) == [message_id("m2", "bob")]
+    assert await world.places("m1", "m2") == [{"archive"}, {"inbox"}]
 
 
 @pytest.mark.parametrize("folder", ["attic", "", "all"])
@@ -96,14 +57,16 @@ async def test_a_missing_folder_is_refused(world: MailboxWorld, folder: str) -> 
         assert answer.outcome == "refused"
 
 
-async def test_if_changed_seq_holds_for_every_message(world: MailboxWorld) -> None:
+async def test_a_message_that_changed_since_it_was_read_is_left_as_it_is(
+    world: MailboxWorld,
+) -> None:
     await world.deliver("m1", "m2")
     words = {"add_keywords": ("Work",)}
-    assert (
-        await world.order(ChangeMessages, "m1", if_changed_seq=2, **words)
-    ).outcome == "conflict"
-    assert (await world.order(TrashMessages, "m1", "m2", if_changed_seq=1)).outcome == "conflict"
-    assert (await world.order(ChangeMessages, "m1", if_changed_seq=1, **words)).seq == 3
+    answer = await world.order(ChangeMessages, "m2", unchanged_since_seq=1, **words)
+    assert (answer.outcome, answer.conflicts) == ("conflict", (message_id("m2", "bob"),))
+    entry = await world.order(TrashMessages, "m1", "m2", unchanged_since_seq=1)
+    assert (entry.seq, entry.conflicts) == (3, (message_id("m2", "bob"),))
+    assert await world.places("m1", "m2") == [{"trash"}, {"inbox"}]
 
 
 async def test_more_messages_than_one_step_may_change_are_refused(world: MailboxWorld) -> None:

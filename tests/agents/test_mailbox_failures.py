@@ -104,7 +104,7 @@ def damage(path: Path, statement: str, *values) -> None:
 
 STATE = msgspec.msgpack.encode(MailboxState())
 DAMAGES = {
-    "uid": ("INSERT INTO uid VALUES (KEY, 'inbox', 3, 1)",),
+    "uid": ("INSERT INTO uid VALUES (KEY, 'inbox', 3, 1, 'm', 1, 0, 1, 1)",),
     "state": ("UPDATE mailbox SET state = x'c1' WHERE mailbox_key = KEY",),
     "state of the beginning": ("UPDATE mailbox SET state = ? WHERE mailbox_key = KEY", STATE),
     "state behind": ("UPDATE mailbox SET state = ?, seq = 0 WHERE mailbox_key = KEY", STATE),
@@ -202,10 +202,10 @@ async def test_a_mail_that_cannot_be_handled_is_parked_alone(memory: Life) -> No
     bad = message_id("bad", "bob")
 
     class Surprised(MemoryMailStore):
-        async def before_delivery(self, user_id, message_id, keys):
-            if message_id == bad:
+        async def rows_and_threads(self, user_id, message_ids, keys):
+            if bad in message_ids:
                 raise ZeroDivisionError
-            return await super().before_delivery(user_id, message_id, keys)
+            return await super().rows_and_threads(user_id, message_ids, keys)
 
     life = Life(Surprised(), memory.directory)
     assert (await life.do(deliver("m1"))).seq == 1

@@ -13,6 +13,7 @@ from mail.errors import JournalConflict
 from mail.ids import holder_of
 from mail.mailbox.journal_replay import JournalReplay, row_of
 from schemas.events.mailbox_commands import (
+    Batch,
     ChangeFolder,
     ChangeMessages,
     CreateFolder,
@@ -20,6 +21,7 @@ from schemas.events.mailbox_commands import (
     Deliver,
     DestroyMessages,
     EmptyFolder,
+    ExpungeMessages,
     MarkAllRead,
     SequencedCommand,
     TrashMessages,
@@ -43,6 +45,15 @@ folder_lists = st.lists(folders, max_size=2)
 names = st.sampled_from(["Work", " work", "Inbox", "a/b"])
 parents = st.sampled_from(["", "", "inbox", *OWN])
 keyword_lists = st.lists(st.sampled_from(["$seen", "Work", "not a keyword"]), max_size=2)
+
+
+BATCH_FIELDS = {
+    ChangeMessages: {"add_keywords": ("work",), "mark_deleted_in": ("inbox",)},
+    TrashMessages: {},
+    DestroyMessages: {"unchanged_since_seq": 9},
+    ExpungeMessages: {"folder_id": "inbox", "only_marked": True},
+}
+BATCH_PARTS = [Deliver, *BATCH_FIELDS]
 
 
 def head_of(mail: str) -> HeaderSummary:
@@ -73,10 +84,13 @@ class MailboxHistory(RuleBasedStateMachine):
 
     def _deliver(self, command: Deliver) -> None:
         """As `route` does: the holder first."""
+        self._hold(command)
+        self.river.log.append(command)
+
+    def _hold(self, command: Deliver) -> None:
         mail, user = command.mail_id, command.user_id
         name = holder_of(mail, user, command.message_id)
         run(self.river.holders.hold([Holder(mail_id=mail, holder=name, ref=mail)]))
-        self.river.log.append(command)
 
     @rule(user=users, folder=folders)
     def order_deliveries(self, user: str, folder: str) -> None:
@@ -107,8 +121,49 @@ class MailboxHistory(RuleBasedStateMachine):
         self._order(
             ChangeMessages, user, *ids,
             set_folder_ids=None if to is None else tuple(to),
-            add_folder_ids=tuple(add), remove_folder_ids=tuple(remove), if_changed_seq=seq,
+            add_folder_ids=tuple(add), remove_folder_ids=tuple(remove), unchanged_since_seq=seq,
         )  # fmt: skip
+
+    @rule(
+        user=users,
+        ids=many,
+        mark=folder_lists,
+        unmark=folder_lists,
+        renew=folder_lists,
+        words=st.none() | keyword_lists,
+    )
+    def order_marks(
+        self, user: str, ids: list[str], mark: Any, unmark: Any, renew: Any, words: Any
+    ) -> None:
+        self._order(
+            ChangeMessages, user, *ids, mark_deleted_in=tuple(mark),
+            unmark_deleted_in=tuple(unmark), renew_uids_in=tuple(renew),
+            set_keywords=None if words is None else tuple(words),
+        )  # fmt: skip
+
+    @rule(user=users, ids=many, folder=st.just("") | folders, only_marked=st.booleans())
+    def order_expunge(self, user: str, ids: list[str], folder: str, only_marked: Any) -> None:
+        self._order(ExpungeMessages, user, *ids, folder_id=folder, only_marked=only_marked)
+
+    @rule(
+        user=users,
+        parts=st.lists(st.tuples(mails, st.sampled_from(BATCH_PARTS)), min_size=1, max_size=4),
+        folder=folders,
+        is_atomic=st.booleans(),
+    )
+    def order_batch(self, user: str, parts: Any, folder: str, is_atomic: Any) -> None:
+        made = []
+        for number, (mail, kind) in enumerate(parts):
+            if kind is not Deliver:
+                made.append(order(kind, f"p{number}", mail, user_id=user, **BATCH_FIELDS[kind]))
+                continue
+            part = deliver(
+                mail, user_id=user, folder_id="inbox", more_folder_ids=(folder,),
+                strict=True, head=head_of(mail),
+            )  # fmt: skip
+            self._hold(part)
+            made.append(part)
+        self._order(Batch, user, parts=tuple(made), is_atomic=is_atomic)
 
     @rule(user=users, ids=many)
     def order_removal(self, user: str, ids: list[str]) -> None:
@@ -127,18 +182,26 @@ class MailboxHistory(RuleBasedStateMachine):
         folder=st.sampled_from(["inbox", *OWN]),
         name=st.none() | names,
         parent=st.none() | parents,
+        subscribed=st.none() | st.booleans(),
     )
-    def order_rename(self, user: str, folder: str, name: Any, parent: Any) -> None:
-        self._order(ChangeFolder, user, folder_id=folder, name=name, parent_id=parent)
+    def order_rename(self, user: str, folder: str, name: Any, parent: Any, subscribed: Any) -> None:
+        self._order(
+            ChangeFolder, user, folder_id=folder, name=name, parent_id=parent,
+            subscribed=subscribed,
+        )  # fmt: skip
 
     @rule(
         user=users,
         folder=folders,
         kind=st.sampled_from([MarkAllRead, EmptyFolder, EmptyFolder, DeleteFolder]),
         bound_uid=st.sampled_from([0, 2, 9, 99]),  # 0: an older version's
+        rest=st.sampled_from(["trash", "destroy", "refuse"]),
     )
-    def order_to_a_folder(self, user: str, folder: str, kind: Any, bound_uid: int) -> None:
-        self._order(kind, user, folder_id=folder, bound_uid=bound_uid)
+    def order_to_a_folder(
+        self, user: str, folder: str, kind: Any, bound_uid: int, rest: str
+    ) -> None:
+        more = {"rest": rest} if kind is DeleteFolder else {}
+        self._order(kind, user, folder_id=folder, bound_uid=bound_uid, **more)
 
     @rule(user=users, mail=mails, times=st.integers(1, 4))
     def order_to_and_fro(self, user: str, mail: str, times: int) -> None:
@@ -243,8 +306,11 @@ class MailboxHistory(RuleBasedStateMachine):
         journal = run(self.river.store.journal(user, since_seq=0, limit=10_000))
         assert [entry.seq for entry in journal] == list(range(1, len(journal) + 1))
         for entry, step in zip(journal, model.steps, strict=True):
-            told = {one.message_id: (one.places, one.keywords) for one in entry.changes}
+            told = {
+                one.message_id: (one.places, one.keywords, one.deleted_in) for one in entry.changes
+            }
             assert (entry.command_id, told) == (step.command.command_id, step.changed)
+            assert {one.message_id: one.left for one in entry.changes if one.left} == step.left
             assert entry.usage is not None
             assert (entry.usage.size_bytes, entry.usage.messages) == step.usage
             assert bool(entry.follow_up) == step.goes_on
@@ -258,21 +324,47 @@ class MailboxHistory(RuleBasedStateMachine):
         assert rows.keys() == box.messages.keys()
         for id_, row in rows.items():
             kept = box.messages[id_]
-            assert (row.places, row.keywords) == (kept.places, kept.keywords)
+            assert (row.places, row.keywords, row.deleted_in) == kept.told
             assert (row.thread_id, row.created_seq) == (kept.thread_id, kept.created_seq)
             assert (row.changed_seq, row.destroyed) == (kept.changed_seq, not kept.places)
             name = holder_of(row.mail_id, user, id_)
             assert ((row.mail_id, name) in self.river.holders.rows) != row.destroyed
         if model.steps:
-            counts = {id_: (one.total, one.unread) for id_, one in state.folders.items()}
-            assert {id_: each for id_, each in counts.items() if each[0]} == model.steps[-1].counts
+            counts = {
+                id_: (one.total, one.unread, one.deleted, one.size_bytes)
+                for id_, one in state.folders.items()
+            }
+            some = {id_: each for id_, each in counts.items() if each[0] + each[2]}
+            assert some == model.steps[-1].counts
         alive = {id_: (it.name, it.parent_id) for id_, it in state.own.items() if not it.deleting}
         assert alive == box.own
         assert {id_ for id_, it in state.own.items() if it.deleting} == box.dying
         assert {id_: one.next_uid - 1 for id_, one in state.folders.items()} == {
             id_: box.uids[id_] for id_ in state.folders
         }
+        assert {
+            id_: one.uidvalidity for id_, one in state.folders.items() if one.uidvalidity
+        } == box.validity
+        settings = {id_: (it.subscribed, it.sort_order) for id_, it in state.settings.items()}
+        assert settings == box.settings
+        self._check_views(user, model, journal)
         self._check_journal_alone(user, state, rows, journal)
+
+    def _check_views(self, user: str, model: Model, journal: list[MailboxChanged]) -> None:
+        """Slots, uids that ended, and modseqs, by a way of their own."""
+        for folder in ("inbox", "trash", *OWN):
+            slots = run(self.river.store.slots(user, folder))
+            kept = {it.places[folder]: it for it in model.alive().values() if folder in it.places}
+            assert dict(zip(slots.uids, slots.changed_seqs, strict=True)) == {
+                uid: it.changed_seq for uid, it in sorted(kept.items())
+            }
+            ended = [
+                (entry.seq, one.left[folder])
+                for entry in journal for one in entry.changes if folder in one.left
+            ]  # fmt: skip
+            for since in (0, len(journal) // 2):
+                gone = run(self.river.store.vanished(user, folder, since_seq=since))
+                assert gone == tuple(sorted({uid for seq, uid in ended if seq > since}))
 
     def _check_journal_alone(self, user: str, state: Any, rows: Any, journal: Any) -> None:
         """Journal and heads are enough to make state and rows again."""

@@ -47,7 +47,8 @@ async def lead(store: MailStore, writer: Writer) -> None:
         writer.mark("one", SEEN, "$flagged"),
         writer.folder("created", "f1", "Work"),
         writer.move("two", "inbox", "f1"),
-        writer.several("one", "two", keywords=(SEEN,)),
+        writer.several("one", "two", keywords=("$flagged", SEEN)),
+        writer.mark_deleted("two", "f1"),
         writer.destroy("three"),
     ):
         await store.commit(commit)

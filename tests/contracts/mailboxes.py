@@ -78,13 +78,22 @@ class Writer:
     def move(self, name: str, *folders: str) -> Commit:
         before = self.row(name)
         places = {folder: self._counts(folder).next_uid for folder in folders}
-        return self._commit("updated", before, self._after(before, places=places))
+        kept = tuple(id_ for id_ in before.deleted_in if id_ in places)
+        return self._commit("updated", before, self._after(before, places=places, deleted_in=kept))
+
+    def mark_deleted(self, name: str, *folders: str) -> Commit:
+        """It is marked as deleted in `folders`, and only there."""
+        before = self.row(name)
+        return self._commit(
+            "updated", before, self._after(before, deleted_in=tuple(sorted(folders)))
+        )
 
     def destroy(self, name: str) -> Commit:
         before = self.row(name)
         after = self._after(
-            before, places={}, keywords=(), head=HeaderSummary(), hops=(), destroyed=True
-        )
+            before, places={}, keywords=(), deleted_in=(), head=HeaderSummary(), hops=(),
+            destroyed=True,
+        )  # fmt: skip
         return self._commit("destroyed", before, after)
 
     def row(self, name: str) -> Message:
@@ -97,13 +106,16 @@ class Writer:
         """Ids in the order that a list must have, by a way of its own."""
         every = self.messages.values()
         if folder is None:
-            rows = [row for row in every if set(row.places) - {"junk", "trash"}]
+            rows = [row for row in every if self._shown(row) - {"junk", "trash"}]
         else:
-            rows = [row for row in every if folder in row.places]
+            rows = [row for row in every if folder in self._shown(row)]
         shown = [row for row in rows if unread is None or (SEEN not in row.keywords) == unread]
         by_id = sorted(shown, key=lambda row: row.message_id, reverse=True)
         by_arrival = sorted(by_id, key=lambda row: -row.received_at_ms)
         return [row.message_id for row in by_arrival]
+
+    def _shown(self, row: Message) -> set[str]:
+        return set(row.places) - set(row.deleted_in)
 
     def by_uid(self, folder: str) -> list[Message]:
         rows = [row for row in self.messages.values() if folder in row.places]
@@ -172,7 +184,7 @@ class Writer:
             seq=seq,
             command_id=ids.derived_id(self.user_id, "command", str(seq)),
             position=Position("epoch", 3, seq * 2),
-            changes=tuple(_change(change, after) for _, after in pairs),
+            changes=tuple(_change(change, before, after) for before, after in pairs),
             folder_changes=folder_changes,
             folders=(*counted.values(), *folders),
             usage=usage,
@@ -193,8 +205,16 @@ class Writer:
 
     def _recounted(self, folder: str, after: Message) -> FolderCounts:
         total, unread = self.recount(folder)
-        next_uid = max(self._counts(folder).next_uid, after.places.get(folder, 0) + 1)
-        return FolderCounts(folder, total, unread, next_uid)
+        before, rows = self._counts(folder), self.by_uid(folder)
+        return msgspec.structs.replace(
+            before,
+            total=total,
+            unread=unread,
+            next_uid=max(before.next_uid, after.places.get(folder, 0) + 1),
+            modseq=self.state.seq + 1,
+            size_bytes=sum(row.content.size_bytes for row in rows),
+            deleted=sum(folder in row.deleted_in for row in rows),
+        )
 
 
 def a_new_user() -> Writer:
@@ -240,7 +260,8 @@ def seen_and_flagged(*, seen: bool, flagged: bool) -> tuple[str, ...]:
     return ((FLAGGED,) if flagged else ()) + ((SEEN,) if seen else ())
 
 
-def _change(change: str, row: Message) -> MessageChange:
+def _change(change: str, before: Message | None, row: Message) -> MessageChange:
+    old = before.places if before else {}
     return MessageChange(
         change=change,
         message_id=row.message_id,
@@ -248,6 +269,8 @@ def _change(change: str, row: Message) -> MessageChange:
         keywords=row.keywords,
         thread_id=row.thread_id,
         delivered=_delivered(row) if change == "created" else None,
+        deleted_in=row.deleted_in,
+        left={id_: uid for id_, uid in old.items() if row.places.get(id_) != uid},
     )
 
 

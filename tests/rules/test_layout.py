@@ -18,7 +18,7 @@ PACKAGES = sorted(
 DOCSTRING_LINES = range(3, 9)
 PROTOCOLS = {"aiohttp", "aiosmtpd", "api", "smtp"}  # edge/ is the ground of every server
 PORT_MAX_METHODS = 10
-PORT_MAX_EXCEPTIONS = {"MailStore"}
+PORT_MAX_EXCEPTIONS: set[str] = set()
 PORTS = sorted(
     name for name in ports.__all__ if getattr(getattr(ports, name), "_is_protocol", False)
 )

@@ -17,7 +17,7 @@ from stores.sqlite.mail_store.store import SqliteMailStore
 from tests.contracts.mailbox_checks import BOTH, MailboxChecksContract, lead, rebuilt
 from tests.contracts.mailboxes import Writer
 
-LISTED = ("place", "uid", "member")
+LISTED = ("place", "uid", "keyword", "member")
 pack = msgspec.msgpack.encode
 
 
@@ -46,7 +46,7 @@ async def test_every_view_is_compared_and_rebuilt(broken) -> None:
     await rebuilt(store, "ann", BOTH)
     heads = {id_: row.head for id_, row in writer.messages.items()} | {row.message_id: head}
     views = [name for name in dump() if name not in TRUTH | SCRATCH]
-    assert {"mailbox", "command", "message", "thread", *LISTED} == set(views)
+    assert {"mailbox", "command", "message", "thread", "vanished", *LISTED} == set(views)
     for name in views:
         before = dump()
         if name == "mailbox":
@@ -206,7 +206,7 @@ async def test_threads_are_bound_again(broken) -> None:
     ("statement", "words"),
     [
         ("DELETE FROM journal WHERE journal_key = (1 << 32 | 3)", "after seq 2"),
-        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 8)", "ends at seq 7"),
+        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 9)", "ends at seq 8"),
         ("UPDATE journal SET entry = x'c1' WHERE journal_key = (1 << 32 | 5)", "after seq"),
         ("DELETE FROM journal WHERE journal_key = (1 << 32 | 1)", "after seq 0"),
     ],

@@ -4,16 +4,15 @@ import pytest
 
 from stores.memory import MemoryMailStore
 from tests.contracts.mail_store import MailStoreContract
-from tests.contracts.mail_store_whole import WholeMailStoreContract
 
 
-class TestMemoryMailStore(MailStoreContract, WholeMailStoreContract):
+class TestMemoryMailStore(MailStoreContract):
     @pytest.fixture
     def store(self):
         return MemoryMailStore()
 
 
-class TestSqliteMailStore(MailStoreContract, WholeMailStoreContract):
+class TestSqliteMailStore(MailStoreContract):
     @pytest.fixture
     def store(self, sqlite_mail):
         return sqlite_mail

@@ -57,7 +57,12 @@ def test_what_the_last_version_wrote_reads_as_this_one_writes() -> None:
         command_id="c", user_id="u", domain_id="d", message_ids=("m",), if_changed_seq=2, at_ms=1
     )
     assert decode("mailbox.commands", 0, msgspec.msgpack.encode(removal)) == TrashMessages(
-        command_id="c", user_id="u", domain_id="d", message_ids=("m",), if_changed_seq=2, at_ms=1
+        command_id="c",
+        user_id="u",
+        domain_id="d",
+        message_ids=("m",),
+        unchanged_since_seq=2,
+        at_ms=1,
     )
     told = MailboxChangedV1(
         user_id="u", domain_id="d", seq=3, command_id="c", position=Position("e", 0, 1),

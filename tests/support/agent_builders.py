@@ -126,6 +126,7 @@ def deliver(
     folder_id: str = "inbox",
     again: str = "",
     head: HeaderSummary = TEA,
+    **fields,
 ):
     return Deliver(
         command_id=derived_id(mail_id, user_id, "deliver" + again),
@@ -141,6 +142,7 @@ def deliver(
         head=head,
         verdict=CLEAN,
         hops=(),
+        **fields,
     )
 
 

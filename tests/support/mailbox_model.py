@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mail.ids import derived_id
 from schemas.events.mailbox_commands import (
+    Batch,
     ChangeFolder,
     ChangeMessages,
     Command,
@@ -18,6 +19,7 @@ from schemas.events.mailbox_commands import (
     Deliver,
     DestroyMessages,
     EmptyFolder,
+    ExpungeMessages,
     MarkAllRead,
     MessageCommand,
     TrashMessages,
@@ -40,6 +42,11 @@ class Kept:
     thread_id: str
     created_seq: int
     changed_seq: int
+    deleted_in: frozenset[str] = frozenset()
+
+    @property
+    def told(self) -> tuple[dict[str, int], tuple[str, ...], tuple[str, ...]]:
+        return self.places, self.keywords, tuple(sorted(self.deleted_in))
 
 
 @dataclass
@@ -48,6 +55,9 @@ class Box:
 
     messages: dict[str, Kept] = field(default_factory=dict)
     own: dict[str, tuple[str, str]] = field(default_factory=dict)  # id -> name, parent
+    validity: dict[str, int] = field(default_factory=dict)
+    last_validity: int = 0
+    settings: dict[str, tuple[bool, int]] = field(default_factory=dict)
     dying: set[str] = field(default_factory=set)
     uids: Counter[str] = field(default_factory=Counter)
     threads: dict[str, str] = field(default_factory=dict)
@@ -58,8 +68,9 @@ class Step:
     """The expected journal entry of one seq."""
 
     command: Command
-    changed: dict[str, tuple[dict[str, int], tuple[str, ...]]]
-    counts: dict[str, tuple[int, int]]  # of all folders that have messages, after it
+    changed: dict[str, tuple[dict[str, int], tuple[str, ...], tuple[str, ...]]]
+    left: dict[str, dict[str, int]]  # by message id
+    counts: dict[str, tuple[int, int, int, int]]  # of all folders that have messages, after it
     own: dict[str, tuple[str, str]]
     usage: tuple[int, int]
     goes_on: bool
@@ -73,6 +84,7 @@ class Model:
         self.steps: list[Step] = []
         self._chunk_max = chunk_max
         self._done: set[str] = set()
+        self._failed = False  # a message of the present command was not changed
         self._goes_on = False
 
     @property
@@ -101,9 +113,14 @@ class Model:
 
     def _step(self, command: Command, before: Box) -> Step:
         changed = {
-            id_: (kept.places, kept.keywords)
+            id_: kept.told
             for id_, kept in self.box.messages.items()
             if kept != before.messages.get(id_)
+        }
+        places = {id_: before.messages[id_].places for id_ in changed if id_ in before.messages}
+        left = {
+            id_: {key: uid for key, uid in old.items() if changed[id_][0].get(key) != uid}
+            for id_, old in places.items()
         }
         for id_ in changed:
             self.box.messages[id_].changed_seq = self.seq + 1
@@ -111,6 +128,7 @@ class Model:
         return Step(
             command=command,
             changed=copy.deepcopy(changed),
+            left={id_: ended for id_, ended in left.items() if ended},
             counts=counted(alive),
             own=dict(self.box.own),
             usage=(sum(kept.size_bytes for kept in alive), len(alive)),
@@ -122,6 +140,8 @@ class Model:
         used = {folder for kept in self.box.messages.values() for folder in kept.places}
         for folder in self.box.dying - used:
             del self.box.uids[folder]
+            del self.box.validity[folder]
+            self.box.settings.pop(folder, None)
         self.box.dying &= used
 
     def _there(self, folder: str) -> bool:
@@ -133,14 +153,21 @@ class Model:
 
     def _put(self, kept: Kept, folders: list[str]) -> None:
         kept.places = {id_: kept.places.get(id_) or self._uid(id_) for id_ in folders}
+        kept.deleted_in &= kept.places.keys()
+
+    def _bury_message(self, kept: Kept) -> None:
+        kept.places, kept.keywords, kept.deleted_in = {}, (), frozenset()
 
     def _deliver(self, command: Deliver) -> None:
         if command.message_id in self.box.messages:
             raise Refused
-        folder = command.folder_id if self._there(command.folder_id) else "inbox"
+        wanted = (command.folder_id, *command.more_folder_ids)
+        if command.strict and not all(map(self._there, wanted)):
+            raise Refused
+        folders = dict.fromkeys(id_ if self._there(id_) else "inbox" for id_ in wanted)
         words = tuple(sorted({word.lower() for word in command.keywords}))
         self.box.messages[command.message_id] = Kept(
-            {folder: self._uid(folder)}, words, command.content.size_bytes,
+            {folder: self._uid(folder) for folder in folders}, words, command.content.size_bytes,
             self._thread(command), self.seq + 1, self.seq + 1,
         )  # fmt: skip
 
@@ -154,27 +181,38 @@ class Model:
         return thread
 
     def _chosen(self, command: MessageCommand) -> list[Kept]:
+        """The messages that exist and have not changed since the command's author read them."""
         ids = [id_ for id_ in dict.fromkeys(command.message_ids) if id_ in self.alive()]
+        self._failed |= len(ids) < len(command.message_ids)
+        since = command.unchanged_since_seq
         chosen = [self.box.messages[id_] for id_ in ids]
-        wanted = getattr(command, "if_changed_seq", None)
-        if wanted is not None and any(kept.changed_seq != wanted for kept in chosen):
-            raise Refused
-        return chosen
+        fresh = [kept for kept in chosen if since is None or kept.changed_seq <= since]
+        self._failed |= len(fresh) < len(chosen)
+        return fresh
 
     def _change(self, command: ChangeMessages) -> None:
         add, remove = command.add_keywords, command.remove_keywords
         named = {*(command.set_folder_ids or ()), *command.add_folder_ids}
-        if any(" " in word for word in (*add, *remove)) or not all(map(self._there, named)):
+        given = (*add, *remove, *(command.set_keywords or ()))
+        if any(" " in word for word in given) or not all(map(self._there, named)):
             raise Refused
         for kept in self._chosen(command):
-            words = set(kept.keywords) - {word.lower() for word in remove}
-            kept.keywords = tuple(sorted(words | {word.lower() for word in add}))
+            base = kept.keywords if command.set_keywords is None else command.set_keywords
+            words = {word.lower() for word in base} - {word.lower() for word in remove}
             kept_in = kept.places if command.set_folder_ids is None else command.set_folder_ids
             stays = [id_ for id_ in kept_in if id_ not in command.remove_folder_ids]
             folders = list(dict.fromkeys([*stays, *command.add_folder_ids]))
             if not folders:
-                raise Refused
+                self._failed = True
+                continue
+            kept.keywords = tuple(sorted(words | {word.lower() for word in add}))
+            renewed = set(command.renew_uids_in) & set(folders)
+            kept.deleted_in -= renewed
+            kept.places = {id_: uid for id_, uid in kept.places.items() if id_ not in renewed}
+            kept.deleted_in &= kept.places.keys()
+            marks = kept.deleted_in | set(command.mark_deleted_in)
             self._put(kept, folders)
+            kept.deleted_in = frozenset(marks - set(command.unmark_deleted_in)) & set(folders)
 
     def _trash(self, command: TrashMessages) -> None:
         for kept in self._chosen(command):
@@ -182,24 +220,63 @@ class Model:
 
     def _destroy(self, command: DestroyMessages) -> None:
         for kept in self._chosen(command):
-            as_seen = kept.changed_seq <= command.unchanged_since_seq
-            if as_seen and not set(kept.places) - {"trash", "junk"}:
-                kept.places, kept.keywords = {}, ()
+            if set(kept.places) - {"trash", "junk"}:
+                self._failed = True
+            else:
+                self._bury_message(kept)
+
+    def _expunge(self, command: ExpungeMessages) -> None:
+        for kept in self._chosen(command):
+            removed = {command.folder_id} if command.folder_id else set(kept.places)
+            unmarked = command.only_marked and removed - kept.deleted_in
+            if removed - set(kept.places) or unmarked:
+                self._failed = True
+            elif rest := [id_ for id_ in kept.places if id_ not in removed]:
+                self._put(kept, rest)
+            else:
+                self._bury_message(kept)
+
+    def _batch(self, command: Batch) -> None:
+        ids = [id_ for part in command.parts for id_ in getattr(part, "message_ids", ())]
+        ids += [part.message_id for part in command.parts if isinstance(part, Deliver)]
+        if len(set(ids)) < len(ids):
+            raise Refused
+        self._failed = False
+        for part in command.parts:
+            if isinstance(part, Deliver) and part.message_id in self.box.messages:
+                continue
+            try:
+                _DO[type(part)](self, part)
+            except Refused:
+                self._failed = True
+        if command.is_atomic and self._failed:
+            raise Refused
 
     def _create(self, command: CreateFolder) -> None:
         if command.folder_id in {*self.box.own, *self.box.dying}:
             raise Refused
-        self._name(command.folder_id, command.name, command.parent_id)
+        self._name(command.folder_id, command.name, command.parent_id, at_ms=command.at_ms)
 
     def _rename(self, command: ChangeFolder) -> None:
-        if command.folder_id not in self.box.own:
+        id_ = command.folder_id
+        if not self._there(id_):
             raise Refused
-        name, parent = self.box.own[command.folder_id]
+        on, order = self.box.settings.get(id_, (True, 0))
+        on = on if command.subscribed is None else command.subscribed
+        order = order if command.sort_order is None else command.sort_order
+        self.box.settings[id_] = on, order
+        if (on, order) == (True, 0):
+            del self.box.settings[id_]
+        if (command.name, command.parent_id) == (None, None):
+            return
+        if id_ not in self.box.own:
+            raise Refused
+        name, parent = self.box.own[id_]
         name = name if command.name is None else command.name
         parent = parent if command.parent_id is None else command.parent_id
-        self._name(command.folder_id, name, parent)
+        self._name(command.folder_id, name, parent, at_ms=command.at_ms)
 
-    def _name(self, id_: str, name: str, parent: str) -> None:
+    def _name(self, id_: str, name: str, parent: str, *, at_ms: int) -> None:
         name, above = name.strip(), parent
         while above in self.box.own:
             if above == id_:
@@ -213,13 +290,27 @@ class Model:
         taken = others | (set() if parent else set(STANDARD))
         if not name or "/" in name or name.lower() in taken or (above and above not in STANDARD):
             raise Refused
+        if self.box.own.get(id_) == (name, parent):
+            return
         self.box.own[id_] = name, parent
+        self._validate(id_, at_ms)
+
+    def _validate(self, id_: str, at_ms: int) -> None:
+        """A folder of a new full name, and all inside it, get a new uidvalidity."""
+        self.box.last_validity = max(at_ms // 1000, self.box.last_validity + 1)
+        self.box.validity[id_] = self.box.last_validity
+        for child, (_, parent) in self.box.own.items():
+            if parent == id_:
+                self._validate(child, at_ms)
 
     def _sweep(self, order: MarkAllRead | EmptyFolder | DeleteFolder) -> None:
         if not order.chunk and not self._there(order.folder_id):
             raise Refused
         if isinstance(order, DeleteFolder) and not order.chunk:
             if 0 < order.bound_uid <= self.box.uids[order.folder_id]:
+                raise Refused
+            lying = any(order.folder_id in kept.places for kept in self.box.messages.values())
+            if order.rest == "refuse" and lying:
                 raise Refused
             self._close(order.folder_id)
         for_good = isinstance(order, EmptyFolder) and order.folder_id in ("trash", "junk")
@@ -254,8 +345,8 @@ class Model:
             kept.keywords = tuple(sorted({*kept.keywords, "$seen"}))
         elif elsewhere:
             self._put(kept, elsewhere)
-        elif order.folder_id in ("trash", "junk"):
-            kept.places, kept.keywords = {}, ()
+        elif order.folder_id in ("trash", "junk") or getattr(order, "rest", "") == "destroy":
+            self._bury_message(kept)
         else:
             self._put(kept, ["trash"])
         return kept != before
@@ -266,6 +357,8 @@ _DO = {
     ChangeMessages: Model._change,
     TrashMessages: Model._trash,
     DestroyMessages: Model._destroy,
+    ExpungeMessages: Model._expunge,
+    Batch: Model._batch,
     CreateFolder: Model._create,
     ChangeFolder: Model._rename,
     MarkAllRead: Model._sweep,
@@ -274,9 +367,15 @@ _DO = {
 }
 
 
-def counted(messages) -> dict[str, tuple[int, int]]:
-    """Total and unread count of each folder that has a message."""
-    rows = [(folder, kept.keywords) for kept in messages for folder in kept.places]
-    total = Counter(folder for folder, _ in rows)
-    unread = Counter(folder for folder, keywords in rows if "$seen" not in keywords)
-    return {folder: (total[folder], unread[folder]) for folder in total}
+def counted(messages) -> dict[str, tuple[int, int, int, int]]:
+    """Total, unread, deleted and size of each folder that has a message."""
+    counts: dict[str, list[int]] = {}
+    for kept in messages:
+        for folder in kept.places:
+            each = counts.setdefault(folder, [0, 0, 0, 0])
+            shown = folder not in kept.deleted_in
+            each[0] += shown
+            each[1] += shown and "$seen" not in kept.keywords
+            each[2] += not shown
+            each[3] += kept.size_bytes
+    return {folder: tuple(each) for folder, each in counts.items()}

@@ -21,7 +21,7 @@ from schemas.ids import MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord
-from stores.sqlite.mail_store import folding, journal_and_rows, rebuild_tables, threads
+from stores.sqlite.mail_store import folding, journal_and_rows, rebuild_tables, threads, vanished
 from stores.sqlite.mail_store.list_rows import LIST_TABLES, ListTable
 from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
@@ -214,6 +214,7 @@ def _apply(step: CheckStep, entry: MailboxChanged) -> None:
     step.rows_left -= 1 + len(entry.changes)
     if LISTS in step.parts:
         _command(step, entry)
+        _vanished(step, entry)
 
 
 def _command(step: CheckStep, entry: MailboxChanged) -> None:
@@ -224,6 +225,18 @@ def _command(step: CheckStep, entry: MailboxChanged) -> None:
         step.differs(LISTS, f"command {entry.command_id} has a wrong seq or no row")
         insert = "INSERT OR REPLACE INTO command (mailbox_key, command_id, seq) VALUES (?, ?, ?)"
         step.execute(insert, (*key, entry.seq))
+
+
+def _vanished(step: CheckStep, entry: MailboxChanged) -> None:
+    """Compare the uids that ended with the entry."""
+    key = step.mailbox.key
+    expected = vanished.rows_of(key, entry)
+    if sorted(vanished.read(step.connection, key, entry.seq)) != sorted(expected):
+        step.differs(LISTS, f"the uids that ended with seq {entry.seq} are wrong")
+        query = "DELETE FROM vanished WHERE mailbox_key = ? AND seq = ?"
+        step.execute(query, (key, entry.seq))
+        if step.repair:
+            vanished.put(step.connection, expected)
 
 
 def _message(

@@ -15,7 +15,7 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import MessageId, UserId
 from schemas.mailbox import MailboxState
 from schemas.snapshot import MessageRecord, Snapshot
-from stores.sqlite.mail_store import journal_and_rows
+from stores.sqlite.mail_store import journal_and_rows, vanished
 from stores.sqlite.mail_store.rebuild_tables import RecordTable, is_rebuilding
 
 FOLD_MAX = 100  # entries in one call
@@ -39,6 +39,7 @@ def fold(connection: Connection, user_id: UserId, *, before_ms: int, to_seq: int
         raise JournalDamaged(f"after seq {mailbox.folded_seq}: {error}") from error
     if due:
         _put(connection, mailbox.key, folded)
+        vanished.delete(connection, mailbox.key, to_seq=folded.seq)
     return len(due)
 
 

@@ -21,7 +21,7 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import CommandId, DomainId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
-from stores.sqlite.mail_store import lists, threads
+from stores.sqlite.mail_store import list_rows, threads, vanished
 
 encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -167,6 +167,7 @@ def write(connection: Connection, commit: Commit) -> None:
         return
     key = _put_state(connection, mailbox, commit)
     _put_entry(connection, key, entry)
+    vanished.put(connection, vanished.rows_of(key, entry))
     for change, row in zip(entry.changes, commit.messages, strict=True):
         put = _create_message if change.delivered else _change_message
         put(connection, key, row)
@@ -195,12 +196,11 @@ def insert_message(connection: Connection, key: int, row: Message) -> int:
 
 def _create_message(connection: Connection, key: int, row: Message) -> None:
     message_key = insert_message(connection, key, row)
-    lists.move(connection, key, message_key, None, row)
-    threads.join(connection, key, message_key, row)
+    list_rows.move(connection, key, message_key, None, row)
 
 
 def _change_message(connection: Connection, key: int, row: Message) -> None:
-    """Replace the message row, and update the lists and the thread that it belongs to."""
+    """Replace the message row, and update its rows in every list."""
     message_key, blob = connection.execute(
         "SELECT message_key, message FROM message WHERE mailbox_key = ? AND message_id = ?",
         (key, row.message_id),
@@ -208,9 +208,7 @@ def _change_message(connection: Connection, key: int, row: Message) -> None:
     connection.execute(
         "UPDATE message SET message = ? WHERE message_key = ?", (encode(row), message_key)
     )
-    lists.move(connection, key, message_key, decode_message(blob), row)
-    if row.destroyed:
-        threads.leave(connection, key, row)
+    list_rows.move(connection, key, message_key, decode_message(blob), row)
 
 
 def _put_state(connection: Connection, mailbox: MailboxHeader, commit: Commit) -> int:

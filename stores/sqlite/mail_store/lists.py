@@ -1,4 +1,4 @@
-"""Lists of the mail store: by arrival with filters (table place), and by uid (table uid).
+"""Lists of the mail store by arrival, with filters (table place), and messages by uid.
 
 Each folder has one range of rows for read and one for unread messages. A list of several ranges,
 such as a list of all mail, merges them, so a delivery writes one row only. Other filters are
@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from mail.mailbox.list_filters import sender_key, sender_of
+from mail.mailbox.list_filters import sender_key
 from mail.pagination import ListPosition
-from schemas.ids import FolderId, MessageId
-from schemas.mailbox import Filter, Message, is_flagged, is_unread
+from schemas.ids import FolderId
+from schemas.mailbox import Filter, Message
 from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED
 
 SCAN_MAX = 20_000  # about 5 ms
@@ -86,41 +86,6 @@ def by_uid(
     return [_message(blob) for (blob,) in blobs]
 
 
-def move(
-    connection: Connection, key: int, message_key: int, before: Message | None, after: Message
-) -> None:
-    """Update the list rows of a changed message; `before` is None for a new message."""
-    old = places(key, message_key, before) if before else set()
-    new = places(key, message_key, after)
-    for place in old - new:
-        connection.execute(
-            "DELETE FROM place WHERE mailbox_key = ? AND folder_id = ? AND unread = ?"
-            " AND received_at_ms = ? AND message_id = ?",
-            place[:5],
-        )
-    for place in new - old:
-        connection.execute("INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?)", place)
-    _move_uids(connection, key, message_key, before.places if before else {}, after.places)
-
-
-def _move_uids(
-    connection: Connection,
-    key: int,
-    message_key: int,
-    old: dict[FolderId, int],
-    new: dict[FolderId, int],
-) -> None:
-    for folder_id, uid in old.items() - new.items():
-        connection.execute(
-            "DELETE FROM uid WHERE mailbox_key = ? AND folder_id = ? AND uid = ?",
-            (key, folder_id, uid),
-        )
-    for folder_id, uid in new.items() - old.items():
-        connection.execute(
-            "INSERT INTO uid VALUES (?, ?, ?, ?)", (key, folder_id, uid, message_key)
-        )
-
-
 def _values(mailbox_key: int, part: ListPart, ranges: int) -> dict[str, Any]:
     """The values of the statements' parameters, except those of a range."""
     filter_ = part.filter
@@ -148,21 +113,6 @@ def _scan_end(
     """The oldest position that one call reads, in every range; None: to the end of the list."""
     ends = [connection.execute(_SCAN_END, values | range_).fetchone() for range_ in ranges]
     return max((end for end in ends if end is not None), default=None)
-
-
-_PlaceRow = tuple[int, FolderId, int, int, MessageId, int, int, str]
-
-
-def places(key: int, message_key: int, row: Message) -> set[_PlaceRow]:
-    """The rows of `place` for a message; a destroyed message has no rows."""
-    if row.destroyed:
-        return set()
-    unread, sender = int(is_unread(row.keywords)), sender_of(row)
-    flags = is_flagged(row.keywords) * FLAG_FLAGGED + row.head.has_attachments * FLAG_ATTACHMENTS
-    at_ms, id_ = row.received_at_ms, row.message_id
-    return {
-        (key, folder_id, unread, at_ms, id_, message_key, flags, sender) for folder_id in row.places
-    }
 
 
 def _message_at(connection: Connection, mailbox_key: int, message_key: int) -> Message | None:

@@ -18,7 +18,7 @@ from schemas.mailbox import MailboxState
 from stores.sqlite.mail_store import consistency_check as checks
 from stores.sqlite.mail_store import journal_and_rows, rebuild_tables
 from stores.sqlite.mail_store.consistency_check import CheckStep
-from stores.sqlite.mail_store.list_rows import MEMBER, PLACE, UID
+from stores.sqlite.mail_store.list_rows import KEYWORD, MEMBER, PLACE, UID
 from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
 STEP_MAX = 200  # rows in one step: 40 ms of the store's time on a busy machine
@@ -40,11 +40,12 @@ _PHASES: dict[str, tuple[str, _Phase]] = {  # in order; the part that needs the 
     "rows": (LISTS, checks.message_rows),
     "place": (LISTS, checks.list_table(PLACE)),
     "uid": (LISTS, checks.list_table(UID)),
+    "keyword": (LISTS, checks.list_table(KEYWORD)),
     "member": (LISTS, checks.list_table(MEMBER)),
     "threads": (LISTS, checks.bindings),
     "end": ("", _clear),
 }
-_COMPARING = ("counts", "rows", "place", "uid", "member", "threads")
+_COMPARING = ("counts", "rows", "place", "uid", "keyword", "member", "threads")
 
 
 def check(connection: Connection, user_id: UserId) -> ConsistencyReport:

@@ -24,16 +24,29 @@ from schemas.sqlite.mail_store import MAIL
 from stores.sqlite.batched_reads import BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
-from stores.sqlite.mail_store import folding, journal_and_rows, lists, rebuild_tables, threads
+from stores.sqlite.mail_store import (
+    folder_views,
+    folding,
+    journal_and_rows,
+    lists,
+    rebuild_tables,
+    threads,
+)
 from stores.sqlite.mail_store import rebuild as mailbox_rebuild
-from stores.sqlite.mail_store.upgrade import empty_tombstones, upgrade
+from stores.sqlite.mail_store.upgrade import (
+    empty_tombstones,
+    fill_folder_views,
+    join_threads,
+    upgrade,
+)
 from stores.sqlite.single_file_store import SingleFileStore, reads, writes
 
 MIGRATIONS = (
     MAIL[0],
     (*MAIL[1], upgrade),
-    (*MAIL[2], threads.join_all),
+    (*MAIL[2], join_threads),
     (*MAIL[3], empty_tombstones),
+    (*MAIL[4], fill_folder_views),
 )
 
 
@@ -41,11 +54,14 @@ def _message(connection: Connection, key: tuple[UserId, MessageId]) -> Message |
     return journal_and_rows.message(connection, *key)
 
 
-def _before_delivery(
-    connection: Connection, user_id: UserId, message_id: MessageId, keys: Sequence[bytes]
-) -> tuple[Message | None, dict[bytes, ThreadId]]:
-    row = journal_and_rows.message(connection, user_id, message_id)
-    return row, threads.threads_of(connection, _key_of(connection, user_id), keys)
+def _rows_and_threads(
+    connection: Connection,
+    user_id: UserId,
+    message_ids: Sequence[MessageId],
+    keys: Sequence[bytes],
+) -> tuple[dict[MessageId, Message], dict[bytes, ThreadId]]:
+    rows = journal_and_rows.messages(connection, user_id, message_ids)
+    return rows, threads.threads_of(connection, _key_of(connection, user_id), keys)
 
 
 def _by_uid(
@@ -105,7 +121,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     rows = reads(journal_and_rows.messages)
     by_id = reads(journal_and_rows.by_id)
     by_uid = reads(_by_uid)
-    before_delivery = reads(_before_delivery)
+    rows_and_threads = reads(_rows_and_threads)
     usage = reads(journal_and_rows.usage)
     domain_usage = reads(journal_and_rows.domain_usage)
     journal = reads(journal_and_rows.journal)
@@ -114,6 +130,10 @@ class SqliteMailStore(SingleFileStore, MailStore):
     fold = writes(folding.fold)
     check = reads(mailbox_rebuild.check)
     rebuilding = reads(_rebuilding)
+    slots = reads(folder_views.slots)
+    changed = reads(folder_views.changed)
+    vanished = reads(folder_views.vanished)
+    keywords = reads(folder_views.keywords)
 
     async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         return await self._batched_messages.of((user_id, message_id))

@@ -1,11 +1,14 @@
-"""Migrations of mail.sqlite to schemas 2 and 4, where SQL alone is not enough.
+"""Migrations of mail.sqlite, where SQL alone is not enough.
 
 Schema 2: assign threads by the rule of mail/mailbox/threads.py, in the order of arrival; write the
-lists; count the usage. Schema 4: remove heads and hops from tombstones. Both run in the transaction
+lists; count the usage. Schema 3: write the messages of each thread. Schema 4: remove heads and hops
+from tombstones. Schema 5: write the slots of the folders, count sizes. All run in the transaction
 that changes the schema, so an upgrade is complete or has not happened.
 """
 
 import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from sqlite3 import Connection
 
 import msgspec
@@ -13,7 +16,8 @@ import msgspec
 from mail.mailbox.threads import bindings, thread_for, thread_keys
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Message, Usage
-from stores.sqlite.mail_store import journal_and_rows, lists, threads
+from stores.sqlite.mail_store import journal_and_rows, threads
+from stores.sqlite.mail_store.list_rows import KEYWORD, MEMBER, PLACE, UID
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,39 @@ def empty_tombstones(connection: Connection) -> None:
         )
 
 
+def join_threads(connection: Connection) -> None:
+    for key, message_key, row in _rows(connection):
+        for member in set(MEMBER.rows_of(key, message_key, row)):
+            MEMBER.put(connection, member)
+
+
+def fill_folder_views(connection: Connection) -> None:
+    """Write the rows of `uid` and `keyword`, and the size of each folder into the states."""
+    sizes: dict[int, Counter[str]] = defaultdict(Counter)
+    for key, message_key, row in _rows(connection):
+        for table in (UID, KEYWORD):
+            for list_row in set(table.rows_of(key, message_key, row)):
+                table.put(connection, list_row)
+        for folder_id in row.places:
+            sizes[key][folder_id] += row.content.size_bytes
+    for key, blob in connection.execute("SELECT mailbox_key, state FROM mailbox").fetchall():
+        state = journal_and_rows.decode_state(blob)
+        folders = {
+            id_: msgspec.structs.replace(counts, size_bytes=sizes[key][id_])
+            for id_, counts in state.folders.items()
+        }
+        after = msgspec.structs.replace(state, folders=folders)
+        update = "UPDATE mailbox SET state = ? WHERE mailbox_key = ?"
+        connection.execute(update, (journal_and_rows.encode(after), key))
+
+
+def _rows(connection: Connection) -> Iterator[tuple[int, int, Message]]:
+    """mailbox_key, message_key and row of every message, tombstones too."""
+    rows = connection.execute("SELECT mailbox_key, message_key, message FROM message")
+    for key, message_key, blob in rows:
+        yield key, message_key, journal_and_rows.decode_message(blob)
+
+
 def _upgrade_messages(connection: Connection, key: int) -> tuple[str, Usage]:
     """Upgrade the messages of a mailbox, in the order of arrival; return its domain and usage."""
     size_bytes = messages = 0
@@ -75,7 +112,8 @@ def _upgrade_message(connection: Connection, key: int, message_key: int) -> Mess
     row = msgspec.structs.replace(row, thread_id=thread_id)
     _replace(connection, message_key, row)
     threads.bind(connection, key, bindings(thread_id, keys, bound))
-    lists.move(connection, key, message_key, None, row)
+    for place in set(PLACE.rows_of(key, message_key, row)):
+        PLACE.put(connection, place)
     return row
 
 

@@ -69,7 +69,11 @@ async def test_folders_come_in_their_order_with_counts(world: World) -> None:
         "parent_id": None,
         "total": 1,
         "unread": 1,
+        "size_bytes": folders[0]["size_bytes"],
+        "subscribed": True,
+        "sort_order": 0,
     }
+    assert folders[0]["size_bytes"] > 0
 
 
 async def test_a_summary_has_what_lists_show(world: World) -> None:
@@ -451,9 +455,8 @@ async def test_many_changes_at_once_are_each_answered(world: World) -> None:
 
     statuses = await asyncio.gather(*(read(row.message_id) for row in rows))
     assert statuses == [200] * 10
-    assert (await get(client, "/v1/folders"))["folders"][0] == {
-        "id": "inbox", "name": "Inbox", "role": "inbox", "parent_id": None, "total": 10, "unread": 0
-    }  # fmt: skip
+    inbox = (await get(client, "/v1/folders"))["folders"][0]
+    assert (inbox["id"], inbox["total"], inbox["unread"]) == ("inbox", 10, 0)
 
 
 async def test_an_engine_that_is_away_is_503_and_comes_back(world: World) -> None:

@@ -10,7 +10,6 @@ from mail.directory.app_passwords import (
     new_app_password,
     secret_sha256,
 )
-from mail.directory.passwords import random_password
 from mail.errors import Refused
 
 
@@ -44,7 +43,7 @@ def test_dashes_spaces_and_case_do_not_matter(typed: str) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        "", "correct horse", random_password(), "abcd-efgh-jkmn-pqrs-tuvw-xyz",
+        "", "correct horse", "k7qfp-2mxwd-9tzhb-c4nrv", "abcd-efgh-jkmn-pqrs-tuvw-xyz",
         "abcd-efgh-jkmn-pqrs-tuvw-xyz23", "abcd-efgh-jkmn-pqrs-tuvw-xyz1",
         "lbcd-efgh-jkmn-pqrs-tuvw-xyz2", "a" * 24 + "\0", "-" * 24, "é" * 24, "\ud800" * 24,
         "-" * 100 + "a" * 24, "a" * 1_000_000,

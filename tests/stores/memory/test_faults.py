@@ -19,7 +19,7 @@ from stores.memory import (
     MemoryQuarantine,
 )
 from stores.memory.faults import no_fault
-from tests.contracts.mail_store import holds_what
+from tests.contracts.mail_store_reads import holds_what
 from tests.contracts.mailboxes import Writer, another_command
 
 

@@ -12,7 +12,7 @@ from mail.errors import Fatal, StoreUnavailable
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 from stores.sqlite.mail_store.store import SqliteMailStore
-from tests.contracts.mail_store import holds_what
+from tests.contracts.mail_store_reads import holds_what
 from tests.contracts.mailboxes import Writer
 from tests.support import ROOT
 

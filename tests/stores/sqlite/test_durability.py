@@ -7,7 +7,7 @@ from itertools import pairwise
 from schemas.mailbox import Filter
 from stores.filesystem.content_store import FilesystemContentStore
 from stores.sqlite.mail_store.store import SqliteMailStore
-from tests.contracts.mail_store import holds_what
+from tests.contracts.mail_store_reads import holds_what
 from tests.contracts.mailboxes import Writer
 from tests.stores.writer import USERS, content_of
 

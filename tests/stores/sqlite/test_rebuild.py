@@ -60,7 +60,7 @@ DAMAGE = (
     """INSERT OR IGNORE INTO place SELECT mailbox_key, 'archive', 1, 9, message_id, 77, 0, ''
         FROM message WHERE message_id = ?1""",
     "DELETE FROM uid WHERE message_key = (SELECT message_key FROM message WHERE message_id = ?1)",
-    """INSERT OR IGNORE INTO uid SELECT mailbox_key, 'archive', 999, 77
+    """INSERT OR IGNORE INTO uid SELECT mailbox_key, 'archive', 999, 77, message_id, 1, 0, 1, 1
         FROM message WHERE message_id = ?1""",
     "DELETE FROM member WHERE message_id = ?1",
     "UPDATE member SET thread_id = 'x' WHERE message_id = ?1",

@@ -1,16 +1,28 @@
-"""Contract of MailStore beyond single steps: large steps, filters, threads, usage, folding."""
+"""Contract of MailboxReader: pages, cursors, filters, folders, threads, usage."""
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mail.errors import JournalTruncated, Refused
-from mail.mailbox.journal_replay import JournalReplay
+from mail.errors import Refused
+from mail.mailbox.list_filters import NO_FILTER
 from mail.ports import Commit, MailStore
-from schemas.events.mailbox_commands import EmptyFolder
-from schemas.mailbox import FLAGGED, SEEN, Filter, MailboxState, Usage
-from tests.contracts.mailboxes import NOON_MS, Writer, a_new_user
+from schemas.mailbox import FLAGGED, SEEN, Filter, Usage
+from tests.contracts.mail_store_reads import commit_all, listed
+from tests.contracts.mailboxes import (
+    NOON_MS,
+    Writer,
+    a_new_user,
+    seen_and_flagged,
+)
+
+HARD = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
+ARRIVALS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), max_size=12)
+
 
 FEW = settings(
     deadline=None,
@@ -22,9 +34,13 @@ FOREVER_MS = 2**50
 either = st.none() | st.booleans()
 
 
-async def commit_all(store: MailStore, *made: Commit) -> None:
-    for commit in made:
-        await store.commit(commit)
+def arrivals(writer: Writer, prefix: str, given_: list[tuple[int, bool]]) -> list[Commit]:
+    return [
+        writer.deliver(
+            f"{prefix}{number}", at_ms=at_ms, keywords=seen_and_flagged(seen=seen, flagged=False)
+        )
+        for number, (at_ms, seen) in enumerate(given_)
+    ]
 
 
 async def all_pages(store: MailStore, user: str, folder: str | None, wanted: Filter) -> list[str]:
@@ -38,28 +54,81 @@ async def all_pages(store: MailStore, user: str, folder: str | None, wanted: Fil
             return found
 
 
-async def folded(store: MailStore, user: str) -> JournalReplay:
-    """The snapshot as a whole."""
-    records, after = {}, ""
-    while some := await store.snapshot_records(user, after_id=after, limit=2):
-        records |= {record.message_id: record for record in some}
-        after = some[-1].message_id
-    return JournalReplay((await store.snapshot(user)).state, records)
-
-
-class WholeMailStoreContract:
-    async def test_a_step_may_touch_many_messages_or_none(self, store):
+class MailboxReaderContract:
+    async def test_a_message_of_two_folders_is_in_both_lists(self, store):
         ann = Writer()
-        made = [ann.deliver(name) for name in ("a", "b", "c")]
-        made.append(ann.several("a", "b", "c", keywords=(SEEN,)))
-        made.append(ann.folder("created", "f1", "Work"))
-        await commit_all(store, *made, made[3], made[4])
-        assert await store.load("ann") == ann.state
-        for name in ("a", "b", "c"):
-            row = await store.message("ann", ann.id(name))
-            assert (row.keywords, row.changed_seq) == ((SEEN,), 4)
-        assert await all_pages(store, "ann", "inbox", Filter(unread=True)) == []
-        assert await store.journal("ann", since_seq=3, limit=9) == ann.entries[3:]
+        await commit_all(store, ann.deliver("a"), ann.move("a", "inbox", "archive"))
+        assert await listed(store, "ann", "inbox") == [ann.id("a")]
+        assert await listed(store, "ann", "archive") == [ann.id("a")]
+
+    async def test_a_cursor_is_refused_elsewhere(self, store):
+        for user in ("ann", "bob"):
+            writer = Writer(user)
+            await commit_all(store, *(writer.deliver(str(number)) for number in range(3)))
+        page = await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=None)
+        cursor = page.next_cursor
+        for user, folder, unread in (
+            ("bob", "inbox", None),
+            ("ann", "junk", None),
+            ("ann", "inbox", True),
+            ("ann", "inbox", False),
+        ):
+            with pytest.raises(Refused):
+                await store.page(user, folder, wanted=Filter(unread=unread), limit=1, cursor=cursor)
+        await store.page("ann", "inbox", wanted=NO_FILTER, limit=500, cursor=cursor)
+
+    @pytest.mark.parametrize(
+        "rubbish", ["", "x", "0", "é", "\x00", "AAAA", "A" * 10_000, "....", "null", "=", "ab cd"]
+    )
+    async def test_rubbish_is_no_cursor(self, store, rubbish):
+        with pytest.raises(Refused):
+            await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=rubbish)
+
+    async def test_a_changed_cursor_is_refused(self, store):
+        ann = Writer()
+        await commit_all(store, ann.deliver("a"), ann.deliver("b"))
+        page = await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=None)
+        cursor = page.next_cursor
+        for at in range(0, len(cursor), 5):
+            other = cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :]
+            with pytest.raises(Refused):
+                await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=other)
+
+    @pytest.mark.parametrize("limit", [0, -1, 501])
+    async def test_a_page_has_1_to_500_messages(self, store, limit):
+        with pytest.raises(Refused):
+            await store.page("ann", "inbox", wanted=NO_FILTER, limit=limit, cursor=None)
+
+    @HARD
+    @given(
+        before=ARRIVALS,
+        between=ARRIVALS,
+        limit=st.integers(1, 5),
+        unread=st.sampled_from([None, True, False]),
+    )
+    async def test_pages_stay_in_order_while_mail_arrives(
+        self, store, before, between, limit, unread
+    ):
+        """Messages of the first page's time are shown once, in order, while others arrive."""
+        ann = a_new_user()
+        await commit_all(store, *arrivals(ann, "early", before))
+        then = ann.listed(unread=unread)
+        late = arrivals(ann, "late", between)
+        shown: list[str] = []
+        cursor = None
+        while True:
+            page = await store.page(
+                ann.user_id, "inbox", wanted=Filter(unread=unread), limit=limit, cursor=cursor
+            )
+            shown += [row.message_id for row in page.messages]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+            await commit_all(store, *(late[:2]))
+            late = late[2:]
+        assert len(set(shown)) == len(shown)
+        assert shown == [id_ for id_ in ann.listed(unread=unread) if id_ in set(shown)]
+        assert [id_ for id_ in shown if id_ in set(then)] == then
 
     async def test_folders_are_the_standard_ones_then_the_owners_by_name(self, store):
         ann = Writer()
@@ -152,18 +221,6 @@ class WholeMailStoreContract:
             with pytest.raises(Refused):
                 await store.by_id("ann", after_id="", limit=limit)
 
-    async def test_a_thread_stays_bound_to_the_first(self, store):
-        ann, key = Writer(), b"k" * 16
-        first, second = ann.deliver("a"), ann.deliver("b")
-        await store.commit(msgspec.structs.replace(first, threads={key: "t1", b"other": "t1"}))
-        await store.commit(msgspec.structs.replace(second, threads={key: "t2", b"third": "t2"}))
-        await store.commit(ann.destroy("b"))
-        found = await store.before_delivery("ann", ann.id("b"), [key, b"third", b"unknown"])
-        assert found == (ann.row("b"), {key: "t1", b"third": "t2"})
-        assert found[0].destroyed
-        assert await store.before_delivery("bob", ann.id("b"), [key]) == (None, {})
-        assert await store.before_delivery("ann", ann.id("c"), []) == (None, {})
-
     async def test_a_thread_is_read_in_the_order_of_arrival_wherever_its_mails_lie(self, store):
         ann, bob = Writer("ann"), Writer("bob")
         made = [ann.deliver(str(at), at_ms=NOON_MS - at // 2, thread="t") for at in range(6)]
@@ -192,72 +249,3 @@ class WholeMailStoreContract:
         await commit_all(store, bob.deliver("a"), bob.deliver("b"), bob.destroy("a"))
         assert await store.usage("ann") == await store.usage("bob") == Usage(1234, 1)
         assert await store.domain_usage("domain") == Usage(2468, 2)
-
-    async def test_what_is_folded_is_gone_from_the_feed_and_stays_in_the_snapshot(self, store):
-        ann = Writer()
-        await commit_all(
-            store,
-            ann.deliver("a"), ann.deliver("b"), ann.folder("created", "f1", "Work"),
-            ann.several("a", "b", keywords=(SEEN,)), ann.destroy("a"), ann.move("b", "f1"),
-            ann.deliver("c"),
-        )  # fmt: skip
-        state_then = JournalReplay(MailboxState(), {})
-        for entry in ann.entries[:5]:
-            state_then.add(entry)
-        assert await store.fold("ann", before_ms=NOON_MS + 1, to_seq=99) == 0
-        assert await store.fold("ann", before_ms=FOREVER_MS, to_seq=0) == 0
-        due = {"before_ms": NOON_MS + 6, "to_seq": 99}
-        while await store.fold("ann", **due):
-            pass
-        found = await folded(store, "ann")
-        assert (found.state, found.records) == (state_then.state, state_then.records)
-        assert (await store.snapshot("ann")).at_ms == NOON_MS + 5
-        for since_seq in (0, 4):
-            with pytest.raises(JournalTruncated) as gone:
-                await store.journal("ann", since_seq=since_seq, limit=9)
-            assert gone.value.seq == 5
-        rest = await store.journal("ann", since_seq=5, limit=9)
-        assert rest == ann.entries[5:]
-        for entry in rest:
-            found.add(entry)
-        assert found.state == ann.state == await store.load("ann")
-        with pytest.raises(JournalTruncated):
-            await store.by_command("ann", ann.entries[0].command_id)
-        assert await store.by_command("ann", ann.entries[6].command_id) == ann.entries[6]
-
-    async def test_nothing_is_folded_behind_a_seq(self, store):
-        ann = Writer()
-        await commit_all(store, *(ann.deliver(name) for name in "abcd"))
-        while await store.fold("ann", before_ms=FOREVER_MS, to_seq=2):
-            pass
-        assert await store.journal("ann", since_seq=2, limit=9) == ann.entries[2:]
-
-    async def test_a_folded_chunk_still_names_the_next_one(self, store):
-        ann = Writer()
-        first = ann.deliver("a")
-        follow_up = EmptyFolder(
-            command_id="next", user_id="ann", domain_id="domain", folder_id="trash", at_ms=1,
-            origin_id="first", chunk=1, after_uid=7, bound_uid=9,
-        )  # fmt: skip
-        entry = msgspec.structs.replace(first.entry, follow_up=follow_up)
-        await store.commit(msgspec.structs.replace(first, entry=entry))
-        await store.commit(ann.deliver("b"))
-        assert await store.fold("ann", before_ms=FOREVER_MS, to_seq=99) == 2
-        for command_id, wanted in (
-            (entry.command_id, follow_up),
-            (ann.entries[1].command_id, None),
-        ):
-            with pytest.raises(JournalTruncated) as gone:
-                await store.by_command("ann", command_id)
-            assert gone.value.follow_up == wanted
-
-    async def test_writing_goes_on_after_a_fold(self, store):
-        ann, bob = Writer("ann"), Writer("bob")
-        await commit_all(store, ann.deliver("a"), bob.deliver("a"))
-        while await store.fold("ann", before_ms=FOREVER_MS, to_seq=99):
-            pass
-        last = ann.mark("a", SEEN)
-        await commit_all(store, last, last)
-        assert await store.journal("ann", since_seq=1, limit=9) == [last.entry]
-        assert len(await store.journal("bob", since_seq=0, limit=9)) == 1
-        assert await store.load("ann") == ann.state
