@@ -103,7 +103,7 @@ async def _apply(
     Raises MailboxSetAside: the user is set aside. CommitFailed: the commit was not written.
     StateBehind: the store has newer rows or entries than its own state.
     """
-    state = await _proven_state(event.user_id, ports)
+    state = await proven_state(event.user_id, ports)
     positions = (*work.origins, work.position)
     while (outcome := await _resolve(event, state, positions, ports)) is None:
         before, state = state, await ports.store.load(event.user_id)
@@ -114,7 +114,7 @@ async def _apply(
     return state, outcome
 
 
-async def _proven_state(user_id: UserId, ports: MailboxPorts) -> MailboxState:
+async def proven_state(user_id: UserId, ports: MailboxPorts) -> MailboxState:
     """The table's state if it is proven, else the store's; the table entry is in doubt from now on.
 
     Raises MailboxSetAside: the user is set aside. Such a user has no proven state.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.background.index_backfill import refill
+from agents.delivery_batch import deliver_together
 from agents.index import index
 from agents.mailbox import mailbox
 from agents.mailbox_parking import journalled
@@ -51,7 +52,9 @@ def scan_handlers(ports: ScanPorts) -> dict[str, StageHandler]:
 
 
 def mailbox_handlers(ports: MailboxPorts) -> dict[str, StageHandler]:
-    return {"mailbox": bind(mailbox, ports, instead_of_parking=journalled)}
+    return {
+        "mailbox": bind(mailbox, ports, instead_of_parking=journalled, together=deliver_together)
+    }
 
 
 def index_handlers(ports: IndexPorts) -> dict[str, StageHandler]:

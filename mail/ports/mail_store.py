@@ -156,6 +156,13 @@ class MailboxWriter(Protocol):
         """
         ...
 
+    async def commit_all(self, commits: Sequence[Commit]) -> None:
+        """Write successive commits of one user together. Raises as `commit` does.
+
+        After an error the first of them may be written, and the others not.
+        """
+        ...
+
     async def by_command(self, user_id: UserId, command_id: CommandId) -> MailboxChanged | None:
         """FeedGone, with the entry's follow-up: it was carried out, and its entry is folded."""
         ...

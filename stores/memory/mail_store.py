@@ -78,6 +78,10 @@ class MemoryMailStore(MailStore):
         self._journal(commit)
         await self._finish(commit.entry.user_id)
 
+    async def commit_all(self, commits: Sequence[Commit]) -> None:
+        for commit in commits:
+            await self.commit(commit)
+
     async def by_command(self, user_id: UserId, command_id: CommandId) -> MailboxChanged | None:
         await take_step(self.fault, "read")
         box = self._of(user_id)

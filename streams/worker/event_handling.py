@@ -21,6 +21,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 from mail.clock import now_ms
@@ -101,14 +102,65 @@ class EventHandling:
             if not await self._published_instead(event, attempt, cause):
                 await self._park(received, attempt, cause)
         else:
-            if is_current():
-                attempt.published()
-            self.worker.status.done(
-                self.stage.name,
-                attempt.took_s,
-                accepted_at_ms=event.received_at_ms if isinstance(event, MailInTransit) else None,
-            )
+            self._done(event, attempt, is_current)
         self._clear_suspicion(received)
+
+    async def handle_together(
+        self, received: Sequence[ReceivedEvent], is_current: Callable[[], bool]
+    ) -> bool:
+        """Handle events of one key and partition at once; return whether all may be acknowledged.
+
+        False after any failure: `handle` each of them, in their order. Raises Fatal.
+        """
+        try:
+            events = [decode_of(self.topic, one.offset, one.value) for one in received]
+        except Poison:
+            return False
+        attempts = [self._attempt(one) for one in received]
+        outputs = await self._call_together(events, received, attempts)
+        if outputs is None:
+            return False
+        try:
+            await self.worker.publisher.publish(*chain.from_iterable(outputs))
+        except Fatal:
+            raise
+        except Exception as cause:  # noqa: BLE001  (each is published again by itself)
+            self._log_unexpected(attempts[0], cause)
+            return False
+        for event, attempt in zip(events, attempts, strict=True):
+            self._done(event, attempt, is_current)
+        return True
+
+    async def _call_together(
+        self,
+        events: Sequence[Event],
+        received: Sequence[ReceivedEvent],
+        attempts: Sequence[EventAttempt],
+    ) -> Sequence[Sequence[Event]] | None:
+        """Return the outputs of each event; None: handle them one by one.
+
+        Events that may be to blame for the end of a process are never handled together.
+        """
+        notes, turns = self._notes_of(received[0].partition), self.worker.turns
+        together = self.handler.handle_together
+        may_begin = turns.is_open and self.worker.park_requests.is_empty
+        if together is None or not may_begin or notes.suspects or notes.guilty:
+            return None
+        turns.begin_now()
+        for one, attempt in zip(received, attempts, strict=True):
+            attempt.begin()
+            notes.begin(one.offset, len(one.value), alone=False)
+        try:
+            return await together(events, attempts)
+        except Fatal:
+            raise
+        except Exception as cause:  # noqa: BLE001  (each is handled again by itself)
+            self._log_unexpected(attempts[0], cause)
+            return None
+        finally:
+            for one in received:
+                notes.end(one.offset, handled=False)
+            turns.end(alone=False)
 
     def wake(self) -> None:
         """Try every held event at once: an operator may have asked to set some of them aside."""
@@ -118,6 +170,16 @@ class EventHandling:
         """Close the notes of a revoked partition, once no attempt at its events runs."""
         if (notes := self._notes.pop(partition, None)) is not None:
             notes.close()
+
+    def _done(self, event: Event, attempt: EventAttempt, is_current: Callable[[], bool]) -> None:
+        """Record that the event's outputs are published."""
+        if is_current():
+            attempt.published()
+        self.worker.status.done(
+            self.stage.name,
+            attempt.took_s,
+            accepted_at_ms=event.received_at_ms if isinstance(event, MailInTransit) else None,
+        )
 
     def _attempt(self, received: ReceivedEvent) -> EventAttempt:
         part = (self.topic.name, received.partition)

@@ -163,11 +163,29 @@ class Harness:
         entry = InFlightEvent(
             key=received.key,
             size_bytes=len(received.value),
-            work=lambda: self._handling.handle(received, lambda: not window.closed),
+            work=lambda: self._handle(entry, window),
             ack=lambda: self._ack(event, tp, window),
+            received=received,
         )
         window.feed(entry)
         self._limit_buffer(tp, window)
+
+    async def _handle(self, entry: InFlightEvent, window: InFlightWindow) -> None:
+        """Handle an event, together with those of its key that wait for it if the stage can."""
+
+        def is_current() -> bool:
+            return not window.closed
+
+        if self._handling.handler.handle_together is not None:
+            group = [entry, *window.followers(entry)]
+            received = [member.received for member in group]
+            if len(group) > 1 and await self._handling.handle_together(received, is_current):
+                for member in group:
+                    member.is_done = True
+                return
+            for member in group:
+                member.alone = len(group) > 1
+        await self._handling.handle(entry.received, is_current)
 
     def _is_expected(self, tp: TP, offset: int) -> bool:
         """Return whether no offset before `offset` is missing; a lower offset may come again."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 Acknowledge = Callable[[], None]
@@ -18,12 +19,18 @@ Acknowledge = Callable[[], None]
 
 @dataclass(slots=True, eq=False)
 class InFlightEvent:
-    """An event of the window: `work` handles it, `ack` acknowledges it."""
+    """An event of the window: `work` handles it, `ack` acknowledges it.
+
+    `is_done`: it was handled together with an event before it. `alone`: that was tried and failed.
+    """
 
     key: bytes
     size_bytes: int
     work: Callable[[], Coroutine[Any, Any, None]]
     ack: Acknowledge
+    received: Any = None
+    is_done: bool = False
+    alone: bool = False
     context: Context = field(
         default_factory=copy_context
     )  # at arrival: Faust's tables need the current event
@@ -103,7 +110,16 @@ class InFlightWindow:
     async def _run(self, entry: InFlightEvent, predecessor: "asyncio.Task[None] | None") -> None:
         if predecessor is not None and not predecessor.done():
             await asyncio.wait([predecessor])  # its failure is fatal by its own callback
-        await entry.work()
+        if not entry.is_done:
+            await entry.work()
+
+    def followers(self, entry: InFlightEvent) -> list[InFlightEvent]:
+        """The events of the same key that have begun and wait for `entry`, in arrival order."""
+        if entry.alone:
+            return []
+        same_key = [other for other in self._running if other.key == entry.key]
+        after = same_key[same_key.index(entry) + 1 :]
+        return list(takewhile(lambda other: not other.alone, after))
 
     def _advance(self, task: "asyncio.Task[None]") -> None:
         """Acknowledge the finished events at the front.

@@ -18,6 +18,10 @@ PortsT = TypeVar("PortsT")
 Outputs = Sequence[Event]
 
 Handler = Callable[[EventT, Attempt, PortsT], Awaitable[Outputs]]
+HandleTogether = Callable[[Sequence[Event], Sequence[Attempt]], Awaitable[Sequence[Outputs] | None]]
+Together = Callable[
+    [Sequence[Event], Sequence[Attempt], PortsT], Awaitable[Sequence[Outputs] | None]
+]
 InsteadOfParking = Callable[[EventT, Attempt, PortsT, Poison], Awaitable[Outputs | None]]
 
 
@@ -31,10 +35,13 @@ class StageHandler:
 
     `handle` returns the events to publish. `instead_of_parking` gets an event that would be parked,
     and why; it returns the events to publish instead, or None when the event must be parked.
+    `handle_together` gets several events of one key, in their order, and returns the outputs of
+    each; None: they must be handled one by one, which repeats what it has done.
     """
 
     handle: Callable[[Event, Attempt], Awaitable[Outputs]]
     instead_of_parking: Callable[[Event, Attempt, Poison], Awaitable[Outputs | None]] = _always_park
+    handle_together: HandleTogether | None = None
 
 
 def bind(
@@ -42,17 +49,26 @@ def bind(
     ports: PortsT,
     *,
     instead_of_parking: InsteadOfParking[EventT, PortsT] | None = None,
+    together: Together[PortsT] | None = None,
 ) -> StageHandler:
     """Return `handler` as the handler of a stage, called with `ports`."""
+    handle_together: HandleTogether | None = None
+    if together is not None:
+        several = together
+
+        def handle_together(
+            events: Sequence[Event], attempts: Sequence[Attempt]
+        ) -> Awaitable[Sequence[Outputs] | None]:
+            return several(events, attempts, ports)
 
     def handle(event: Event, attempt: Attempt) -> Awaitable[Outputs]:
         return handler(cast("EventT", event), attempt, ports)
 
     if instead_of_parking is None:
-        return StageHandler(handle=handle)
+        return StageHandler(handle=handle, handle_together=handle_together)
     replace = instead_of_parking
 
     def instead(event: Event, attempt: Attempt, cause: Poison) -> Awaitable[Outputs | None]:
         return replace(cast("EventT", event), attempt, ports, cause)
 
-    return StageHandler(handle=handle, instead_of_parking=instead)
+    return StageHandler(handle=handle, instead_of_parking=instead, handle_together=handle_together)

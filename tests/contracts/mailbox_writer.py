@@ -101,6 +101,18 @@ class MailboxWriterContract:
             await store.commit(commit)
             await holds_what(store, ann)
 
+    async def test_successive_commits_are_written_together(self, store):
+        ann = Writer()
+        await store.commit(ann.deliver("a"))
+        commits = [ann.deliver("b"), ann.mark("b", SEEN), ann.deliver("c"), ann.destroy("b")]
+        await store.commit_all(commits)
+        await store.commit_all(commits)
+        await store.commit_all([])
+        await holds_what(store, ann)
+        with pytest.raises(JournalConflict):
+            await store.commit_all([another_command(commits[0])])
+        await holds_what(store, ann)
+
     async def test_the_same_commit_twice_at_once_is_one(self, store):
         ann = Writer()
         for commit in (ann.deliver("a"), ann.mark("a", SEEN)):

@@ -6,13 +6,14 @@ at a time, stopped there, or ended there as by `kill -9`.
 
 import asyncio
 import itertools
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from agents.delivery_batch import deliver_together
 from agents.mailbox import mailbox
 from mail.errors import StoreUnavailable
-from schemas.events.mailbox_commands import Command
+from schemas.events.mailbox_commands import Command, Deliver
 from schemas.events.unions import Event
 from stores.memory import MemoryHolders, MemoryMailboxStates, MemoryMailStore, MemoryPublisher
 from tests.support.agent_builders import OneTry, mailbox_ports
@@ -31,17 +32,43 @@ class Owner:
         self.unread = unread
         self.done: set[int] = set()
 
-    async def handle_in_order(self, offsets: Iterable[int]) -> None:
-        """Handle the commands of one user as the harness does."""
-        for offset in offsets:
-            work, outputs = await self._outputs(offset)
-            await self._river.publish(outputs)
-            if self._river.owner is self:
+    async def handle_in_order(self, offsets: Sequence[int]) -> None:
+        """Handle the commands of one user as the harness does, deliveries together if they can."""
+        alone: set[int] = set()
+        while offsets:
+            group = [] if offsets[0] in alone else self._deliveries(offsets)
+            if len(group) > 1 and await self._handle_together(group):
+                offsets = offsets[len(group) :]
+                continue
+            alone.update(group)
+            work, outputs = await self._outputs(offsets[0])
+            await self._finish([work], outputs)
+            offsets = offsets[1:]
+
+    def _deliveries(self, offsets: Sequence[int]) -> list[int]:
+        log = self._river.log
+        return list(itertools.takewhile(lambda at: isinstance(log[at], Deliver), offsets))
+
+    async def _handle_together(self, offsets: Sequence[int]) -> bool:
+        works = [OneTry(offset=offset, attempt=1) for offset in offsets]
+        commands = [self._river.log[offset] for offset in offsets]
+        try:
+            outputs = await deliver_together(commands, works, self._ports)
+        except StoreUnavailable:
+            return False
+        if outputs is not None:
+            await self._finish(works, [event for each in outputs for event in each])
+        return outputs is not None
+
+    async def _finish(self, works: Sequence[OneTry], outputs: Sequence[Event]) -> None:
+        await self._river.publish(outputs)
+        if self._river.owner is self:
+            for work in works:
                 work.published()
-            await asyncio.sleep(0)
-            if self._river.owner is self:
-                self.done.add(offset)
-                self._river.acknowledge(self)
+        await asyncio.sleep(0)
+        if self._river.owner is self:
+            self.done.update(work.position.offset for work in works)
+            self._river.acknowledge(self)
 
     async def _outputs(self, offset: int) -> tuple[OneTry, Sequence[Event]]:
         """The outputs of a command; while the store fails, the same owner tries again."""

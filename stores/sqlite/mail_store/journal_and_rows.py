@@ -174,6 +174,12 @@ def write(connection: Connection, commit: Commit) -> None:
     threads.bind(connection, key, commit.threads)
 
 
+def write_all(connection: Connection, commits: Sequence[Commit]) -> None:
+    """Write the commits in their order; all or none of them. Raises as `write` does."""
+    for commit in commits:
+        write(connection, commit)
+
+
 def journal_key(mailbox_key: int, seq: int) -> int:
     return mailbox_key << JOURNAL_KEY_SHIFT | seq
 

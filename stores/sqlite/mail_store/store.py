@@ -117,6 +117,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     load = reads(journal_and_rows.state)
     state = reads(journal_and_rows.state)
     commit = writes(journal_and_rows.write)
+    commit_all = writes(journal_and_rows.write_all)
     by_command = reads(journal_and_rows.by_command)
     rows = reads(journal_and_rows.messages)
     by_id = reads(journal_and_rows.by_id)

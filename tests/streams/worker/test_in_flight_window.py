@@ -180,3 +180,31 @@ async def test_waiting_bytes_are_those_of_events_that_have_not_begun() -> None:
     assert gates.window.waiting_bytes == 10
     gates.window.close()
     assert gates.window.waiting_bytes == 0
+
+
+async def test_followers_are_the_waiting_events_of_the_same_key() -> None:
+    window = InFlightWindow(limit=5, ordered=True, on_fatal=lambda _: None)
+    entries, begun = [], []
+    gate = asyncio.Event()
+
+    async def work(number: int) -> None:
+        begun.append(number)
+        await gate.wait()
+
+    for number, key in enumerate((b"a", b"b", b"a", b"a", b"a", b"a")):
+        entry = InFlightEvent(
+            key=key, size_bytes=1, work=lambda n=number: work(n), ack=lambda: None
+        )
+        entries.append(entry)
+        window.feed(entry)
+    await asyncio.sleep(0)
+    assert window.followers(entries[0]) == [entries[2], entries[3], entries[4]]
+    assert window.followers(entries[1]) == []
+    entries[3].alone = True
+    assert window.followers(entries[0]) == [entries[2]]
+    assert window.followers(entries[3]) == []
+    entries[2].is_done = True
+    gate.set()
+    while window.running:
+        await asyncio.sleep(0)
+    assert begun == [0, 1, 3, 4, 5], "an event that was handled together is not handled again"
