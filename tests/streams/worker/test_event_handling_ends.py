@@ -268,6 +268,14 @@ async def test_an_event_waits_for_the_end_of_an_outage(tmp_path, failures) -> No
     assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
 
 
+async def test_failures_of_one_event_within_a_short_time_do_not_park_it(tmp_path) -> None:
+    stage = Equipped(
+        tmp_path, *[Served() for _ in range(20)], unreadable_tries=3, unreadable_s=600.0
+    )
+    await stage.run()
+    assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
+
+
 async def test_an_unreadable_journalled_command_is_not_parked_either(tmp_path) -> None:
     stage = Committed(tmp_path, *[Served() for _ in range(40)], **QUICK)
     await stage.run()

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
 import random
+import weakref
 
 import pytest
 
@@ -138,6 +140,34 @@ async def test_each_handler_runs_in_the_context_of_its_own_arrival() -> None:
     while window.running:
         await asyncio.sleep(0)
     assert seen == [0, 1, 2, 3]
+
+
+class _Held:
+    """An object whose lifetime a test observes."""
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_the_context_of_an_acknowledged_event_is_released(ordered) -> None:
+    """The context of an arrival refers to the event, and so to a whole mail."""
+    here: contextvars.ContextVar[_Held | None] = contextvars.ContextVar("here")
+    window = InFlightWindow(limit=4, ordered=ordered, on_fatal=lambda _: None)
+    kept = []
+    for number in range(8):
+        held = _Held()
+        kept.append(weakref.ref(held))
+        here.set(held)
+        window.feed(
+            InFlightEvent(
+                key=b"%d" % number, size_bytes=1, work=lambda: asyncio.sleep(0), ack=lambda: None
+            )
+        )
+    here.set(None)
+    del held
+    while window.running:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 8
 
 
 async def test_any_order_of_ends_gives_one_order_of_acks() -> None:
