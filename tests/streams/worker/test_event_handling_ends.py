@@ -82,6 +82,19 @@ async def test_a_suspect_is_handled_alone_and_then_cleared(tmp_path) -> None:
     assert not noted(tmp_path).suspects
 
 
+async def test_the_notes_of_a_revoked_partition_are_left_to_the_next_owner(tmp_path) -> None:
+    stage = Equipped(tmp_path)
+    await stage.run()
+    stage.handling.forget(2)
+    stage.handling.forget(3)  # a partition without events
+    notes = noted(tmp_path)  # notes nothing while another owner has the lock
+    notes.begin(9, 10)
+    notes._close_file()
+    await stage.run()
+    assert stage.handling._notes[2].suspects == {9}
+    stage.handling.forget(2)
+
+
 async def test_an_attempt_is_noted_while_it_runs_and_not_while_the_event_is_held(tmp_path) -> None:
     stage = Equipped(tmp_path, *[StoreUnavailable("store")] * 999)
     file = tmp_path / "tries" / "unit.notes-2"
