@@ -234,11 +234,13 @@ async def test_an_event_cancelled_while_its_handler_runs_is_not_tried_again() ->
     stage = Stage()
     calls: list[int] = []
 
-    async def endless(event, work):
+    async def slow_once(event, work):
         calls.append(work.attempt)
-        await asyncio.Event().wait()
+        if len(calls) == 1:
+            await asyncio.Event().wait()
+        return []
 
-    object.__setattr__(stage.handling, "handler", StageHandler(handle=endless))
+    object.__setattr__(stage.handling, "handler", StageHandler(handle=slow_once))
     running = asyncio.create_task(stage.run())
     while not calls:
         await asyncio.sleep(0)

@@ -82,6 +82,22 @@ async def test_a_suspect_is_handled_alone_and_then_cleared(tmp_path) -> None:
     assert not noted(tmp_path).suspects
 
 
+@pytest.mark.parametrize("failing", [None, Poison("spoilt"), StoreUnavailable("store")])
+@pytest.mark.parametrize("suspect", [False, True])
+async def test_an_attempt_ends_its_turn_whatever_its_outcome(tmp_path, suspect, failing) -> None:
+    if suspect:
+        notes = noted(tmp_path)
+        notes.begin(7, 10)
+        notes._close_file()
+    stage = Equipped(tmp_path, *([failing] if failing else []))
+    await stage.run()
+    turns = stage.handling.worker.turns
+    assert turns.is_open
+    async with asyncio.timeout(10):
+        await turns.begin(alone=True)
+    turns.end(alone=True)
+
+
 async def test_the_notes_of_a_revoked_partition_are_left_to_the_next_owner(tmp_path) -> None:
     stage = Equipped(tmp_path)
     await stage.run()
