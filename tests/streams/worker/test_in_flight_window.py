@@ -104,6 +104,23 @@ async def test_a_failure_is_fatal_at_once_and_acks_no_more(failing) -> None:
     assert gates.acked == []
 
 
+async def test_a_cancelled_task_of_an_open_window_is_fatal_and_is_not_acked() -> None:
+    gates = Gates(limit=3, ordered=False)
+    gates.feed(3)
+    await asyncio.sleep(0)
+    gates.gates[0].cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    for gate in gates.gates[1:]:
+        if not gate.done():
+            gate.set_result(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [type(each) for each in gates.fatal] == [asyncio.CancelledError]
+    assert gates.window.closed
+    assert gates.acked == []
+
+
 async def test_an_error_of_a_task_that_a_revoke_cancels_is_not_reported() -> None:
     fatal: list[BaseException] = []
     acked: list[int] = []
