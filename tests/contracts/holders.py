@@ -35,7 +35,8 @@ class HoldersContract:
     async def test_holding_again_changes_nothing(self, holders):
         row = holder("m1", "user:u1")
         await holders.hold([row, row])
-        await holders.hold([row, holder("m1", "user:u2")])
+        other_ref = Holder(mail_id="m1", holder="user:u1", ref="other")
+        await holders.hold([other_ref, holder("m1", "user:u2")])
         assert await holders.list("m1") == [row, holder("m1", "user:u2")]
 
     async def test_nothing_to_hold(self, holders):

@@ -110,6 +110,25 @@ async def test_who_reads_abuse_is_said_by_its_own_address_first(office: Office) 
     assert await office.reaches("postmaster") == ["ann"]
 
 
+async def test_an_appointed_postmaster_reads_the_mail_of_one_domain_only(office: Office) -> None:
+    roles = ("postmaster", "abuse")
+    before = [await office.reaches(f"{role}@{THERE}") for role in roles]
+    await accounts.set_postmaster(office.directory, HERE, "ann@here.test")
+    assert [await office.reaches(role) for role in roles] == [["ann"], ["ann"]]
+    assert [await office.reaches(f"{role}@{THERE}") for role in roles] == before
+    await accounts.set_postmaster(office.directory, THERE, f"eve@{THERE}")
+    assert [await office.reaches(role) for role in roles] == [["ann"], ["ann"]]
+    assert [await office.reaches(f"{role}@{THERE}") for role in roles] == [[f"eve@{THERE}"]] * 2
+
+
+async def test_abuse_without_an_owner_is_read_by_the_postmaster(office: Office) -> None:
+    """RFC 2142 §4."""
+    postmaster = await office.reaches("postmaster")
+    assert len(postmaster) == 1
+    for path in ("abuse", "Abuse+x"):
+        assert await office.reaches(path) == postmaster
+
+
 @pytest.mark.parametrize(
     ("address", "target", "error", "words"),
     [

@@ -123,6 +123,18 @@ def test_a_folder_that_cannot_be_written_notes_nothing_and_fails_nothing(tmp_pat
         notes.close()
 
 
+def test_a_full_disk_ends_the_notes_and_fails_nothing(path) -> None:
+    notes = AttemptNotes(path, STAMP)
+    notes.begin(1, 1)
+    full = os.open("/dev/full", os.O_RDWR)
+    os.dup2(full, notes._file)
+    os.close(full)
+    notes.begin(2, 1)
+    notes.end(2, handled=True)
+    notes.end(1, handled=False)
+    notes.close()
+
+
 def test_the_file_stays_small_and_correct_in_any_order_of_attempts(path) -> None:
     chance = random.Random(7)
     notes, there = AttemptNotes(path, STAMP), set()

@@ -1,6 +1,9 @@
 """Event handling without a broker: every outcome of a handler."""
 
 import asyncio
+import dataclasses
+import itertools
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from streams.dead_letters.headers import letter, texts
 from streams.dead_letters.set_aside import ParkRequests
 from streams.worker.context import WorkerContext
 from streams.worker.event_handling import EventHandling, ReceivedEvent
-from streams.worker.stage_handler import bind
+from streams.worker.stage_handler import StageHandler, bind
 from streams.worker.status import RoleStatus
 from tests.streams.small import Answer, Note, SmallTopology
 
@@ -183,6 +186,27 @@ async def test_an_unexpected_failure_is_tried_five_times_not_counting_holds() ->
     assert (stage.count("retried"), stage.count("parked")) == (4, 1)
 
 
+async def test_the_delay_between_unexpected_failures_doubles() -> None:
+    first_s = 0.02
+    stage = Stage(
+        *[ZeroDivisionError()] * 4,
+        config=dataclasses.replace(CONFIG, unexpected_first_s=first_s),
+    )
+    handle, times_s = stage.handling.handler.handle, []
+
+    async def timed(event, work):
+        times_s.append(time.monotonic())
+        return await handle(event, work)
+
+    object.__setattr__(stage.handling, "handler", StageHandler(handle=timed))
+    await stage.run()
+    assert stage.publisher.events == [ANSWER]
+    delays_s = [later - earlier for earlier, later in itertools.pairwise(times_s)]
+    assert all(delay_s >= first_s * 2**number * 0.95 for number, delay_s in enumerate(delays_s)), (
+        delays_s
+    )
+
+
 async def test_an_unexpected_failure_may_pass() -> None:
     stage = Stage(*[ZeroDivisionError()] * 4)
     await stage.run()
@@ -204,6 +228,27 @@ async def test_a_cancelled_event_leaves_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (stage.status.held, stage.publisher.dead, stage.after) == ([], [], [])
+
+
+async def test_an_event_cancelled_while_its_handler_runs_is_not_tried_again() -> None:
+    stage = Stage()
+    calls: list[int] = []
+
+    async def slow_once(event, work):
+        calls.append(work.attempt)
+        if len(calls) == 1:
+            await asyncio.Event().wait()
+        return []
+
+    object.__setattr__(stage.handling, "handler", StageHandler(handle=slow_once))
+    running = asyncio.create_task(stage.run())
+    while not calls:
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert calls == [1]
+    assert (stage.publisher.dead, stage.count("retried")) == ([], 0)
 
 
 async def test_fatal_leaves_handle() -> None:

@@ -82,6 +82,35 @@ async def test_a_suspect_is_handled_alone_and_then_cleared(tmp_path) -> None:
     assert not noted(tmp_path).suspects
 
 
+@pytest.mark.parametrize("failing", [None, Poison("spoilt"), StoreUnavailable("store")])
+@pytest.mark.parametrize("suspect", [False, True])
+async def test_an_attempt_ends_its_turn_whatever_its_outcome(tmp_path, suspect, failing) -> None:
+    if suspect:
+        notes = noted(tmp_path)
+        notes.begin(7, 10)
+        notes._close_file()
+    stage = Equipped(tmp_path, *([failing] if failing else []))
+    await stage.run()
+    turns = stage.handling.worker.turns
+    assert turns.is_open
+    async with asyncio.timeout(10):
+        await turns.begin(alone=True)
+    turns.end(alone=True)
+
+
+async def test_the_notes_of_a_revoked_partition_are_left_to_the_next_owner(tmp_path) -> None:
+    stage = Equipped(tmp_path)
+    await stage.run()
+    stage.handling.forget(2)
+    stage.handling.forget(3)  # a partition without events
+    notes = noted(tmp_path)  # notes nothing while another owner has the lock
+    notes.begin(9, 10)
+    notes._close_file()
+    await stage.run()
+    assert stage.handling._notes[2].suspects == {9}
+    stage.handling.forget(2)
+
+
 async def test_an_attempt_is_noted_while_it_runs_and_not_while_the_event_is_held(tmp_path) -> None:
     stage = Equipped(tmp_path, *[StoreUnavailable("store")] * 999)
     file = tmp_path / "tries" / "unit.notes-2"
@@ -264,6 +293,14 @@ async def test_an_event_is_parked_if_its_engine_fails_for_it_alone(tmp_path) -> 
 )
 async def test_an_event_waits_for_the_end_of_an_outage(tmp_path, failures) -> None:
     stage = Equipped(tmp_path, *failures(), **QUICK)
+    await stage.run()
+    assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
+
+
+async def test_failures_of_one_event_within_a_short_time_do_not_park_it(tmp_path) -> None:
+    stage = Equipped(
+        tmp_path, *[Served() for _ in range(20)], unreadable_tries=3, unreadable_s=600.0
+    )
     await stage.run()
     assert (stage.publisher.events, stage.publisher.dead) == ([ANSWER], [])
 

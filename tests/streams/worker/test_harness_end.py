@@ -80,6 +80,36 @@ async def test_a_gap_ends_the_worker_and_is_never_counted_as_done() -> None:
     assert consumer._gap == {}
 
 
+class CommittedOffsets:
+    """The thread of a consumer: answers committed offsets, and records seeks."""
+
+    def __init__(self, offsets: dict[TP, int | None]) -> None:
+        self.offsets = offsets
+        self.rewound: list[tuple[TP, ...]] = []
+
+    async def seek_to_committed(self) -> dict[TP, int | None]:
+        return self.offsets
+
+    async def seek_to_beginning(self, *partitions: TP) -> None:
+        self.rewound.append(partitions)
+
+
+async def rewound(offsets: dict[TP, int | None]) -> list[tuple[TP, ...]]:
+    thread = CommittedOffsets(offsets)
+    topics = SimpleNamespace(acks_enabled_for=lambda topic: topic == "t")
+    consumer = RewindingConsumer.__new__(RewindingConsumer)
+    consumer.app, consumer._thread = SimpleNamespace(topics=topics), thread
+    assert await consumer.seek_to_committed() == offsets
+    return thread.rewound
+
+
+async def test_partitions_without_a_commit_are_read_from_their_beginning_and_no_others() -> None:
+    offsets = {TP("t", 0): 7, TP("t", 1): None, TP("t", 2): 0, TP("changelog", 1): None}
+    assert await rewound(offsets) == [(TP("t", 1), TP("t", 2))]
+    # A seek without partitions would rewind every assigned partition.
+    assert await rewound({TP("t", 0): 7, TP("changelog", 0): None}) == []
+
+
 class DeliveringConsumer(RewindingConsumer):
     """A consumer without a broker; deliveries wait for `gate`, `stops` stops the flow."""
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
 import random
+import weakref
 
 import pytest
 
@@ -102,6 +104,23 @@ async def test_a_failure_is_fatal_at_once_and_acks_no_more(failing) -> None:
     assert gates.acked == []
 
 
+async def test_a_cancelled_task_of_an_open_window_is_fatal_and_is_not_acked() -> None:
+    gates = Gates(limit=3, ordered=False)
+    gates.feed(3)
+    await asyncio.sleep(0)
+    gates.gates[0].cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    for gate in gates.gates[1:]:
+        if not gate.done():
+            gate.set_result(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [type(each) for each in gates.fatal] == [asyncio.CancelledError]
+    assert gates.window.closed
+    assert gates.acked == []
+
+
 async def test_an_error_of_a_task_that_a_revoke_cancels_is_not_reported() -> None:
     fatal: list[BaseException] = []
     acked: list[int] = []
@@ -138,6 +157,34 @@ async def test_each_handler_runs_in_the_context_of_its_own_arrival() -> None:
     while window.running:
         await asyncio.sleep(0)
     assert seen == [0, 1, 2, 3]
+
+
+class _Held:
+    """An object whose lifetime a test observes."""
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_the_context_of_an_acknowledged_event_is_released(ordered) -> None:
+    """The context of an arrival refers to the event, and so to a whole mail."""
+    here: contextvars.ContextVar[_Held | None] = contextvars.ContextVar("here")
+    window = InFlightWindow(limit=4, ordered=ordered, on_fatal=lambda _: None)
+    kept = []
+    for number in range(8):
+        held = _Held()
+        kept.append(weakref.ref(held))
+        here.set(held)
+        window.feed(
+            InFlightEvent(
+                key=b"%d" % number, size_bytes=1, work=lambda: asyncio.sleep(0), ack=lambda: None
+            )
+        )
+    here.set(None)
+    del held
+    while window.running:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 8
 
 
 async def test_any_order_of_ends_gives_one_order_of_acks() -> None:
