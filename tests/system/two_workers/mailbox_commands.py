@@ -3,8 +3,11 @@
 import random
 from typing import Any
 
+import msgspec
+
 from schemas.content import Stored
 from schemas.events.mailbox_commands import (
+    Batch,
     ChangeFolder,
     ChangeMessages,
     Command,
@@ -13,7 +16,9 @@ from schemas.events.mailbox_commands import (
     Deliver,
     DestroyMessages,
     EmptyFolder,
+    ExpungeMessages,
     MarkAllRead,
+    MessageCommand,
     TrashMessages,
 )
 from schemas.mail import HeaderSummary, Verdict
@@ -34,7 +39,7 @@ class CommandGenerator:
         self._given: list[Command] = []
         self._kinds = (
             (45, self._delivery), (30, self._change), (8, self._removal), (4, self._creation),
-            (3, self._renaming), (10, self._folder_order),
+            (3, self._renaming), (10, self._folder_order), (8, self._batch),
         )  # fmt: skip
         self.repeats = 0
 
@@ -84,6 +89,9 @@ class CommandGenerator:
         if self._dice.random() < 0.4:
             name = self._dice.choice(["set_folder_ids", "add_folder_ids", "remove_folder_ids"])
             places[name] = (self._dice.choice(FOLDERS_USED),)
+        if self._dice.random() < 0.3:
+            mark = self._dice.choice(["mark_deleted_in", "unmark_deleted_in", "renew_uids_in"])
+            places[mark] = ("inbox",)
         return ChangeMessages(
             **self._ids(user),
             **places,
@@ -92,12 +100,27 @@ class CommandGenerator:
             remove_keywords=self._words(refusable=True),
         )
 
-    def _removal(self, user: str) -> TrashMessages | DestroyMessages:
+    def _removal(self, user: str) -> MessageCommand:
         fields = {**self._ids(user), "message_ids": self._messages(user)}
-        if self._dice.random() < 0.5:
+        kind = self._dice.choice([TrashMessages, DestroyMessages, ExpungeMessages])
+        if kind is TrashMessages:
             return TrashMessages(**fields)
+        if kind is ExpungeMessages:
+            return ExpungeMessages(**fields, folder_id="inbox", only_marked=True)
         seen_seq = self._dice.randrange(2 * len(self._known[user]) + 1)
         return DestroyMessages(**fields, unchanged_since_seq=seen_seq)
+
+    def _batch(self, user: str) -> Batch:
+        """A delivery and changes of other messages, in one step."""
+        delivery, taken, parts = self._delivery(user), set[str](), []
+        taken.add(delivery.message_id)
+        for make in (self._change, self._removal):
+            part = make(user)
+            ids = tuple(id_ for id_ in dict.fromkeys(part.message_ids) if id_ not in taken)
+            taken.update(ids)
+            parts += [msgspec.structs.replace(part, message_ids=ids)] if ids else []
+        is_atomic = self._dice.random() < 0.3
+        return Batch(**self._ids(user), parts=(delivery, *parts), is_atomic=is_atomic)
 
     def _creation(self, user: str) -> CreateFolder:
         folder_id = f"own-{self._dice.randrange(2)}"

@@ -169,13 +169,17 @@ def _replayed(
 def _check_journal(model: Model, positions: list[Position], journal: list[MailboxChanged]) -> None:
     assert [entry.seq for entry in journal] == list(range(1, len(model.steps) + 1))
     for entry, step, position in zip(journal, model.steps, positions, strict=True):
-        changes = {change.message_id: (change.places, change.keywords) for change in entry.changes}
+        changes = {
+            change.message_id: (change.places, change.keywords, change.deleted_in)
+            for change in entry.changes
+        }
         assert (entry.command_id, entry.position) == (step.command.command_id, position)
         assert changes == step.changed
         assert entry.usage == Usage(*step.usage)
         assert bool(entry.follow_up) == step.goes_on
         for one in entry.folders:
-            assert (one.total, one.unread) == step.counts.get(one.id, (0, 0))
+            expected = step.counts.get(one.id, (0, 0, 0, 0))
+            assert (one.total, one.unread, one.deleted, one.size_bytes) == expected
 
 
 async def _check_views(store: SqliteMailStore, user: str, model: Model) -> None:
@@ -185,11 +189,12 @@ async def _check_views(store: SqliteMailStore, user: str, model: Model) -> None:
     for folder in {*FOLDERS, *state.folders}:
         listed = await _listed(store, user, folder)
         by_uid = await store.by_uid(user, folder, after_uid=0, limit=500)
-        assert sorted(row.message_id for row in listed) == sorted(row.message_id for row in by_uid)
-        assert len(listed) == sum(folder in kept.places for kept in model.alive().values())
-        found |= {row.message_id: row for row in listed}
-    assert {id_: (row.places, row.keywords) for id_, row in found.items()} == {
-        id_: (kept.places, kept.keywords) for id_, kept in model.alive().items()
+        shown = {row.message_id for row in by_uid if folder in row.shown_places}
+        assert sorted(row.message_id for row in listed) == sorted(shown)
+        assert len(by_uid) == sum(folder in kept.places for kept in model.alive().values())
+        found |= {row.message_id: row for row in by_uid}
+    assert {id_: (row.places, row.keywords, row.deleted_in) for id_, row in found.items()} == {
+        id_: kept.told for id_, kept in model.alive().items()
     }
     assert {id_: row.thread_id for id_, row in found.items()} == {
         id_: kept.thread_id for id_, kept in model.alive().items()
@@ -211,8 +216,12 @@ async def _listed(store: SqliteMailStore, user: str, folder: str) -> list[Messag
             return found
 
 
-def _counts(state: MailboxState) -> dict[str, tuple[int, int]]:
-    return {id_: (one.total, one.unread) for id_, one in state.folders.items() if one.total}
+def _counts(state: MailboxState) -> dict[str, tuple[int, int, int, int]]:
+    return {
+        id_: (one.total, one.unread, one.deleted, one.size_bytes)
+        for id_, one in state.folders.items()
+        if one.total + one.deleted
+    }
 
 
 async def _check_events(
