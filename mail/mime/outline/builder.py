@@ -54,8 +54,8 @@ def bare_outline(size_bytes: int) -> MailOutline:
 
 
 @dataclass(slots=True)
-class _FoundPart:
-    """A part that was found: its header, and the span of its body."""
+class _PartSpan:
+    """A part of the mail: its header, and the span of its body."""
 
     parent: int
     depth: int
@@ -82,12 +82,12 @@ class _Builder:
 
     def outline(self) -> MailOutline:
         """Return the outline."""
-        all_found = self._walk()
-        lines = _count_lines(self._content, all_found)
+        spans = self._walk()
+        lines = _count_lines(self._content, spans)
         parts: list[OutlinePart] = []
         left_bytes = OUTLINE_MAX_BYTES - _FRAME_BYTES
-        for found, count in zip(all_found, lines, strict=True):
-            part = self._part(found, count)
+        for span, count in zip(spans, lines, strict=True):
+            part = self._part(span, count)
             left_bytes -= len(_encode(part))
             if left_bytes < 0 and parts:
                 self._complete = False
@@ -96,34 +96,34 @@ class _Builder:
         complete = self._complete and self._headers_complete and not self._search.exhausted
         return MailOutline(len(self._content), _with_leaves_as_text(parts), complete)
 
-    def _walk(self) -> list[_FoundPart]:
+    def _walk(self) -> list[_PartSpan]:
         """Return the parts, breadth first."""
         root = self._read_part(-1, 1, 0, len(self._content))
-        all_found, queue = [root], deque([] if self._raw else [0])
+        spans, queue = [root], deque([] if self._raw else [0])
         while queue and self._complete:
             index = queue.popleft()
-            for child in self._children(index, all_found[index]):
-                if child.depth > DEPTH_MAX + 1 or len(all_found) > PARTS_MAX:
+            for child in self._children(index, spans[index]):
+                if child.depth > DEPTH_MAX + 1 or len(spans) > PARTS_MAX:
                     self._complete = False
                     break
-                queue.append(len(all_found))
-                all_found.append(child)
-        return all_found
+                queue.append(len(spans))
+                spans.append(child)
+        return spans
 
-    def _children(self, index: int, found: _FoundPart) -> Iterator[_FoundPart]:
+    def _children(self, index: int, span: _PartSpan) -> Iterator[_PartSpan]:
         """Iterate over the direct children of a part; most parts have none."""
-        kind = found.part.content_type
-        if kind in ATTACHED_MAILS and not is_encoded(found.encoding):
-            yield self._read_part(index, found.depth + 1, found.start, found.stop)
-        elif found.part.is_multipart and found.part.boundary:
+        kind = span.part.content_type
+        if kind in ATTACHED_MAILS and not is_encoded(span.encoding):
+            yield self._read_part(index, span.depth + 1, span.start, span.stop)
+        elif span.part.is_multipart and span.part.boundary:
             for begin, end in self._search.spans(
-                self._content, found.part.boundary, found.start, found.stop
+                self._content, span.part.boundary, span.start, span.stop
             ):
-                yield self._read_part(index, found.depth + 1, begin, end, parent_type=kind)
+                yield self._read_part(index, span.depth + 1, begin, end, parent_type=kind)
 
     def _read_part(
         self, parent: int, depth: int, start: int, stop: int, *, parent_type: str = ""
-    ) -> _FoundPart:
+    ) -> _PartSpan:
         """Read the header at `start`; the body ends at `stop`."""
         content = self._content
         if parent < 0:
@@ -133,7 +133,7 @@ class _Builder:
         self._headers_complete &= header.complete
         part = part_of(header, in_digest=parent_type == "multipart/digest")
         body_start = _line_end(content, start, stop) or header.body_start
-        return _FoundPart(
+        return _PartSpan(
             parent=parent,
             depth=depth,
             header=header,
@@ -145,24 +145,24 @@ class _Builder:
             is_mail=not parent_type,
         )
 
-    def _part(self, found: _FoundPart, lines: int) -> OutlinePart:
-        header, values = found.header, PartValues(found.header)
-        if found.is_mail and needs_charset(header):
+    def _part(self, span: _PartSpan, lines: int) -> OutlinePart:
+        header, values = span.header, PartValues(span.header)
+        if span.is_mail and needs_charset(header):
             header.charset = self._guessed_charset()
-        filename = found.part.filename
+        filename = span.part.filename
         if not filename.isascii():
             filename = filename_in(header, self._guessed_charset())
         _, parameters = values.parameterized("content-type")
         disposition, disposition_parameters = values.parameterized("content-disposition")
         return OutlinePart(
-            parent=found.parent,
-            header_start=found.header_start,
-            body_start=found.start,
-            size_bytes=found.stop - found.start,
+            parent=span.parent,
+            header_start=span.header_start,
+            body_start=span.start,
+            size_bytes=span.stop - span.start,
             lines=lines,
-            content_type="text/plain" if self._raw else found.part.content_type,
+            content_type="text/plain" if self._raw else span.part.content_type,
             parameters=parameters,
-            encoding=found.encoding,
+            encoding=span.encoding,
             disposition=disposition,
             disposition_parameters=disposition_parameters,
             content_id=values.octets("content-id"),
@@ -171,7 +171,7 @@ class _Builder:
             language=values.octets("content-language"),
             location=values.octets("content-location"),
             filename=filename,
-            envelope=envelope_of(header) if found.is_mail else None,
+            envelope=envelope_of(header) if span.is_mail else None,
             cut=values.cut,
         )
 
@@ -190,14 +190,14 @@ def _line_end(content: bytes, start: int, stop: int) -> int:
     return start + 1 if first[:1] in (b"\r", b"\n") and first else 0
 
 
-def _count_lines(content: bytes, all_found: Sequence[_FoundPart]) -> list[int]:
+def _count_lines(content: bytes, spans: Sequence[_PartSpan]) -> list[int]:
     """Return the number of line feeds in each body, by one pass over the content."""
-    offsets = sorted({offset for each in all_found for offset in (each.start, each.stop)})
+    offsets = sorted({offset for each in spans for offset in (each.start, each.stop)})
     before, count = {offsets[0]: 0}, 0
     for first, second in pairwise(offsets):
         count += content.count(b"\n", first, second)
         before[second] = count
-    return [before[each.stop] - before[each.start] for each in all_found]
+    return [before[each.stop] - before[each.start] for each in spans]
 
 
 def _with_leaves_as_text(parts: list[OutlinePart]) -> tuple[OutlinePart, ...]:
