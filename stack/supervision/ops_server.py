@@ -14,8 +14,8 @@ import aiohttp
 from aiohttp import web
 from prometheus_client.metrics_core import Metric
 
+from stack.supervision.http_probe import http_get
 from stack.supervision.metrics import render
-from stack.supervision.probes import http_get
 from stack.supervision.program import ProgramKind
 from stack.supervision.supervised_process import ProcessState, SupervisedProcess
 

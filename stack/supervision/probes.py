@@ -1,4 +1,4 @@
-"""Health probes of a process: TCP accept, ping, Kafka's ApiVersions, or HTTP.
+"""Health probes of a process: TCP accept, ping, or Kafka's ApiVersions; HTTP: http_probe.py.
 
 A probe returns None for a healthy process, else the reason. It never raises, and takes at most
 PROBE_TIMEOUT_S.
@@ -10,10 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 PROBE_TIMEOUT_S = 5.0
 REPLY_MAX_BYTES = 4096
+NOT_LISTENING = "not listening yet"
 CORRELATION = b"ping"  # comes back with the answer
 API_VERSIONS = b"\0\0\0\x0a" + b"\0\x12\0\0" + CORRELATION + b"\xff\xff"  # v0, no client id
 
@@ -33,7 +32,7 @@ class TcpProbe:
                 _, writer = await asyncio.open_connection(self.host, self.port)
                 await _close(writer)
         except (OSError, TimeoutError) as cause:
-            return f"port {self.port}: {_reason(cause)}"
+            return f"port {self.port}: {reason(cause)}"
         return None
 
 
@@ -54,7 +53,7 @@ class KafkaProbe:
                 finally:
                     await _close(writer)
         except (OSError, TimeoutError, EOFError) as cause:
-            return f"port {self.port}: {_reason(cause)}"
+            return f"port {self.port}: {reason(cause)}"
         return None if reply[4:] == CORRELATION else f"port {self.port}: answered {reply!r}"
 
 
@@ -71,7 +70,7 @@ class PingProbe:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 reply = await self._ping()
         except (OSError, TimeoutError) as cause:
-            return f"{self.path.name}: {_reason(cause)}"
+            return f"{self.path.name}: {reason(cause)}"
         return None if self.expect in reply else f"{self.path.name}: answered {reply[:60]!r}"
 
     async def _ping(self) -> bytes:
@@ -84,40 +83,12 @@ class PingProbe:
             await _close(writer)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpProbe:
-    """Ready when `GET page` on the unix socket `path` answers 200; else the body is the reason."""
-
-    path: Path
-    page: str = "/readyz"
-
-    async def __call__(self) -> str | None:
-        try:
-            status, body = await http_get(self.path, self.page)
-        except (OSError, TimeoutError, aiohttp.ClientError) as cause:
-            return _reason(cause)
-        return None if status == 200 else f"{status} {body[:200].decode('utf-8', 'replace')}"
-
-
-async def http_get(path: Path, page: str) -> tuple[int, bytes]:
-    """Return status and body of `page` on the unix socket `path`.
-
-    Raises OSError, TimeoutError, ClientError.
-    """
-    limit = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
-    connector = aiohttp.UnixConnector(path=str(path))
-    async with (
-        aiohttp.ClientSession(connector=connector, timeout=limit) as session,
-        session.get(f"http://localhost{page}") as answer,
-    ):
-        return answer.status, await answer.read()
-
-
-def _reason(cause: BaseException) -> str:
+def reason(cause: BaseException) -> str:
+    """Why a process did not answer, for an operator."""
     if isinstance(cause, TimeoutError):
         return f"no answer within {PROBE_TIMEOUT_S:.0f} s"
-    if isinstance(cause, FileNotFoundError | ConnectionRefusedError | aiohttp.ClientConnectorError):
-        return "not listening yet"
+    if isinstance(cause, FileNotFoundError | ConnectionRefusedError):
+        return NOT_LISTENING
     return str(cause) or type(cause).__name__
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from stack.state_folder import StateFolder
-from stack.supervision.probes import HttpProbe, Probe
+from stack.supervision.probes import Probe
 
 
 class ProgramKind(StrEnum):
@@ -41,11 +41,17 @@ class Program:
 
     def readiness(self) -> Probe | None:
         if self.ready is None and self.http is not None:
-            return HttpProbe(self.http)
+            return _http_probe(self.http, "/readyz")
         return self.ready
 
     def liveness(self) -> Probe | None:
-        return self.readiness() if self.http is None else HttpProbe(self.http, "/healthz")
+        return self.readiness() if self.http is None else _http_probe(self.http, "/healthz")
+
+
+def _http_probe(socket: Path, page: str) -> Probe:
+    from stack.supervision.http_probe import HttpProbe  # noqa: PLC0415  see there
+
+    return HttpProbe(socket, page)
 
 
 def base_env(home: StateFolder, extra: Mapping[str, str] | None = None) -> dict[str, str]:

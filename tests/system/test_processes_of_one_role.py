@@ -17,7 +17,7 @@ from cli.wiring.store_files import prepare_stores
 from mail.directory.passwords import hash_password
 from schemas.directory import Domain, User
 from stack.state_folder import StateFolder, claimed
-from stack.supervision.probes import http_get
+from stack.supervision.http_probe import http_get
 from stores.sqlite.directory.store import SqliteDirectory
 from tests.support import ROOT
 from tests.support.broker import Broker, free_ports, started
