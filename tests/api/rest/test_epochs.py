@@ -85,6 +85,9 @@ async def test_a_step_is_seen_through_with_its_last_frame(world) -> None:
         (4, None),
         (4, "1-4"),
     ]
+    assert sorted(frame["message"]["id"] for frame in frames) == sorted(ids)
+    await ws.send_json({"type": "ping"})
+    assert await ws.receive_json(timeout=20) == {"type": "pong"}
 
 
 class RecordingStore(MemoryMailStore):

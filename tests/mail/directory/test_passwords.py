@@ -27,6 +27,10 @@ def test_nobody_signs_in_without_a_hash_or_with_a_broken_one() -> None:
     assert not verify_password(stored, "\ud800")
 
 
+def test_an_empty_password_verifies_against_no_hash() -> None:
+    assert not verify_password(PasswordHasher().hash(b""), "")
+
+
 def test_a_password_is_one_whatever_its_normal_form() -> None:
     composed, decomposed = (unicodedata.normalize(form, "Škoda 말 ñ") for form in ("NFC", "NFD"))
     assert verify_password(hash_password(composed), decomposed)

@@ -187,6 +187,28 @@ async def test_a_suspect_runs_when_all_others_have_ended_and_before_the_next() -
     assert turns.is_open
 
 
+async def test_a_suspect_waits_for_an_attempt_that_waited_for_another_suspect() -> None:
+    turns = AttemptTurns()
+    turns.begin_now()
+    first = asyncio.create_task(turns.begin(alone=True))
+    await pause()
+    turns.end(alone=False)
+    await first
+    other = asyncio.create_task(turns.begin(alone=False))
+    await pause()
+    assert not other.done()
+    turns.end(alone=True)
+    await other
+    second = asyncio.create_task(turns.begin(alone=True))
+    await pause()
+    assert not second.done()
+    turns.end(alone=False)
+    async with asyncio.timeout(10):
+        await second
+    turns.end(alone=True)
+    assert turns.is_open
+
+
 async def test_a_cancelled_suspect_lets_others_begin() -> None:
     turns = AttemptTurns()
     turns.begin_now()
