@@ -14,6 +14,8 @@ from api.rest.parameters import ADDRESS_MAX_CHARS, SEQ_MAX, STATE
 from api.rest.responses import MessageSummary
 from api.route import JSON, Route
 from api.routes import ROUTES
+from mail.mailbox.keywords import KEYWORD_MAX_CHARS
+from mail.pagination import POSITION_MAX
 from mail.query.tree import QUERY_MAX_CHARS
 from mail.query.values import ZONE_MAX_CHARS
 
@@ -88,6 +90,7 @@ def _path_schema(name: str) -> dict[str, Any]:
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
     return {
         **{name: {"type": "boolean"} for name in ("unread", "flagged", "has_attachments")},
+        "keyword": {"type": "string", "minLength": 1, "maxLength": KEYWORD_MAX_CHARS},
         "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},
         "after": {"type": "string", "description": f"{_TIME} Received at that time or later."},
         "before": {"type": "string", "description": f"{_TIME} Received before that time."},
@@ -104,6 +107,13 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
             "default": config.page_default,
         },
         "cursor": {"type": "string", "maxLength": config.cursor_max_chars},
+        "position": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": POSITION_MAX,
+            "description": "Of the first row, 0 is the newest; instead of `cursor`.",
+        },
+        "bodies": {"type": "string", "enum": ["open"]},
         "q": {
             "type": "string",
             "minLength": 1,

@@ -15,6 +15,7 @@ from api.rest import (
     message_updates,
     search,
     sessions,
+    threads,
 )
 from api.route import Route
 
@@ -25,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     *app_passwords.ROUTES,
     *folders.ROUTES,
     *message_lists.ROUTES,
+    *threads.ROUTES,
     *message.ROUTES,
     *message_updates.ROUTES,
     *bulk_updates.ROUTES,

@@ -9,17 +9,21 @@ import base64
 import binascii
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from mail.errors import Refused
+from schemas.conversations import ConversationFilter
 from schemas.ids import FolderId
 from schemas.mailbox import Filter, Message, Page
 
 CURSOR_MAX_CHARS = 512
 PAGE_MAX = 500
+POSITION_MAX = 200_000  # rows before a position, and rows that an exact total counts
 _CHECKSUM_BYTES = 8
+_NEWER = "newer"  # the last part of the scope of cursors that go back
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _PAYLOAD = msgspec.msgpack.Decoder(tuple[_Int64, str])
 
@@ -87,10 +91,58 @@ def decode_cursor(cursor: str, *scope: str) -> ListPosition:
         raise Refused("the cursor cannot be read") from error
 
 
-def check_limit(limit: int) -> None:
-    """Raises Refused: `limit` is not 1 to PAGE_MAX."""
+@dataclass(frozen=True, slots=True)
+class ListStart:
+    """Where a page of a list begins: after `before`, or for None at the newest row.
+
+    `is_newer`: the page ends before that position instead, so the cursor goes back.
+    """
+
+    before: ListPosition | None = None
+    is_newer: bool = False
+
+
+FROM_NEWEST = ListStart()
+
+
+def start_of(cursor: str | None, *scope: str) -> ListStart:
+    """The start of the page of a cursor. Raises Refused: not a cursor of this list."""
+    if cursor is None:
+        return FROM_NEWEST
+    try:
+        return ListStart(decode_cursor(cursor, *scope))
+    except Refused:
+        return ListStart(decode_cursor(cursor, *scope, _NEWER), is_newer=True)
+
+
+def cursors_of(
+    start: ListStart,
+    positions: Sequence[ListPosition],
+    end: ListPosition | None,
+    *scope: str,
+) -> tuple[str | None, str | None]:
+    """The next and the previous cursor of a page with rows at `positions`, newest first.
+
+    `end`: where the list goes on in the direction of reading; None: it ends with this page.
+    """
+    if start.is_newer:
+        assert start.before is not None
+        # Without a newer row the next page begins with the row of the cursor.
+        last = positions[-1] if positions else (start.before[0], start.before[1] + "\0")
+        newer = None if end is None else encode_cursor(end, *scope, _NEWER)
+        return encode_cursor(last, *scope), newer
+    older = None if end is None else encode_cursor(end, *scope)
+    first = positions[0] if positions else start.before
+    if start.before is None or first is None:
+        return older, None
+    return older, encode_cursor(first, *scope, _NEWER)
+
+
+def check_limit(limit: int) -> int:
+    """Return `limit`. Raises Refused: it is not 1 to PAGE_MAX."""
     if not 1 <= limit <= PAGE_MAX:
         raise Refused(f"limit must be 1 to {PAGE_MAX}")
+    return limit
 
 
 def check_range(start: int, size_bytes: int) -> None:
@@ -112,8 +164,30 @@ def page_of(rows: Sequence[Message], limit: int, *scope: str) -> Page:
 
 
 def list_scope(user_id: str, folder_id: FolderId | None, wanted: Filter) -> tuple[str, ...]:
-    """The scope of a list for its cursors: owner, folder, filter."""
-    return user_id, folder_id or "", repr(wanted)
+    """The scope of a list for its cursors: owner, folder, filter.
+
+    Without a keyword it is that of versions without this condition, so that their cursors go on.
+    """
+    name = repr(msgspec.structs.replace(wanted, keyword=None)).replace(", keyword=None)", ")")
+    return user_id, folder_id or "", name, *((wanted.keyword,) if wanted.keyword else ())
+
+
+def conversation_scope(
+    user_id: str, folder_id: FolderId | None, wanted: ConversationFilter
+) -> tuple[str, ...]:
+    """The scope of a list of conversations for its cursors."""
+    return user_id, folder_id or "", "threads", repr(wanted)
+
+
+def check_position(position: int, rows: int, *, is_filtered: bool) -> None:
+    """Raises Refused: a negative position, or too many rows to count to it.
+
+    `rows`: of the list without a filter.
+    """
+    if position < 0 or max(position, rows * is_filtered) > POSITION_MAX:
+        raise Refused(
+            f"positions are exact from 0 to {POSITION_MAX}, with a filter in as many rows"
+        )
 
 
 def _unpadded(cursor: str) -> bytes:

@@ -149,6 +149,10 @@ class Page(msgspec.Struct, frozen=True):
 
     messages: tuple[Message, ...]
     next_cursor: str | None
+    previous_cursor: str | None = None  # of the page before, with newer messages
+    seq: int = 0  # of the mailbox, at or before the moment of the page
+    position: int | None = None  # of the first message; with `total` if asked for by position
+    total: int | None = None  # messages of the list that meet the filter
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,3 +164,4 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     sender: str | None = None  # addr-spec of the first author, in upper or lower case
     after_ms: int | None = None  # received at this Unix time or later
     before_ms: int | None = None  # received before this Unix time
+    keyword: str | None = None  # in lower case

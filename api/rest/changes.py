@@ -184,11 +184,12 @@ async def get_snapshot(call: AuthenticatedRequest) -> web.StreamResponse:
     rows = await store.by_id(call.user_id, after_id=after_id, limit=limit)
     is_full = len(rows) == limit
     folders = [] if after_id else await store.folders(call.user_id)
+    threads = {} if after_id else await store.thread_counts(call.user_id)
     return json_response(
         SnapshotPage(
             state=config.state(seq),
             seq=seq,
-            folders=[folder_resource(row) for row in folders],
+            folders=[folder_resource(row, threads) for row in folders],
             messages=[_snapshot_record(row) for row in rows if row.shown_places],
             next_cursor=encode_cursor((seq, rows[-1].message_id), *scope) if is_full else None,
         )

@@ -22,6 +22,7 @@ from api.rest.responses import json_response
 from api.route import AuthenticatedRoute
 from mail.ids import new_id
 from mail.mailbox.folders import NAME_MAX_CHARS
+from schemas.conversations import ThreadCounts
 from schemas.events.mailbox_commands import (
     BulkFolderCommand,
     ChangeFolder,
@@ -67,6 +68,8 @@ class FolderResource(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: FolderId | None
     total: int
     unread: int
+    threads: int
+    unread_threads: int
     size_bytes: int
     subscribed: bool
     sort_order: int
@@ -76,8 +79,9 @@ class FolderList(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[FolderResource]
 
 
-def folder_resource(row: Folder) -> FolderResource:
+def folder_resource(row: Folder, thread_counts: dict[FolderId, ThreadCounts]) -> FolderResource:
     counts = row.counts
+    threads = thread_counts.get(counts.id) or ThreadCounts()
     return FolderResource(
         id=counts.id,
         name=row.name,
@@ -85,6 +89,8 @@ def folder_resource(row: Folder) -> FolderResource:
         parent_id=row.parent_id or None,
         total=counts.total,
         unread=counts.unread,
+        threads=threads.threads,
+        unread_threads=threads.unread_threads,
         size_bytes=counts.size_bytes,
         subscribed=row.settings.subscribed,
         sort_order=row.settings.sort_order,
@@ -94,7 +100,8 @@ def folder_resource(row: Folder) -> FolderResource:
 async def list_folders(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     rows = await call.context.ports.store.folders(call.user_id)
-    return json_response(FolderList(folders=[folder_resource(row) for row in rows]))
+    threads = await call.context.ports.store.thread_counts(call.user_id)
+    return json_response(FolderList(folders=[folder_resource(row, threads) for row in rows]))
 
 
 async def get_folder(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -115,7 +122,7 @@ async def create_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     location = f"/v1/folders/{command.folder_id}"
     if await execute(call, command) is None:
         return accepted(location)
-    folder = folder_resource(await _read_folder(call, command.folder_id))
+    folder = folder_resource(await _read_folder(call, command.folder_id), {})
     return json_response(folder, status=201, headers={hdrs.LOCATION: location})
 
 
@@ -177,7 +184,9 @@ async def _execute_bulk(call: AuthenticatedRequest, kind: type[BulkFolderCommand
 
 
 async def _folder_response(call: AuthenticatedRequest, folder_id: FolderId) -> web.Response:
-    return json_response(folder_resource(await _read_folder(call, folder_id)))
+    row = await _read_folder(call, folder_id)
+    threads = await call.context.ports.store.thread_counts(call.user_id)
+    return json_response(folder_resource(row, threads))
 
 
 async def _read_folder(call: AuthenticatedRequest, folder_id: FolderId) -> Folder:

@@ -52,8 +52,8 @@ class HopInfo(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
 
 
-class MessageDetail(MessageSummary, frozen=True, kw_only=True):
-    """A message with its content; `html` is sanitised, and null if the mail has no HTML."""
+class MessageBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of a message; `html` is sanitised, and null if the mail has no HTML."""
 
     cc: list[AddressResource]
     reply_to: list[AddressResource]
@@ -69,6 +69,23 @@ class MessageDetail(MessageSummary, frozen=True, kw_only=True):
     hops: list[HopInfo]
 
 
+class MessageDetail(MessageSummary, frozen=True, kw_only=True):
+    """A message with its content: the fields of MessageSummary and of MessageBody."""
+
+    cc: list[AddressResource]
+    reply_to: list[AddressResource]
+    message_id: str
+    in_reply_to: list[str]
+    references: list[str]
+    headers: list[HeaderField]
+    text: str
+    html: str | None
+    attachments: list[AttachmentInfo]
+    spam: SpamResource
+    unchecked: list[str]
+    hops: list[HopInfo]
+
+
 async def get_message(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     row = await read_message(call)
@@ -77,7 +94,9 @@ async def get_message(call: AuthenticatedRequest) -> web.StreamResponse:
     if unchanged is not None:
         return unchanged
     parsed = await parse_for_display(call.context, row)
-    detail = _message_detail(row, parsed, call.context.config.text_max_chars)
+    body = message_body(row, parsed, call.context.config.text_max_chars)
+    fields = {name: getattr(body, name) for name in MessageBody.__struct_fields__}
+    detail = MessageDetail(**summary_fields(row), **fields)
     return json_response(detail, headers={hdrs.ETAG: etag})
 
 
@@ -92,12 +111,11 @@ async def read_message(call: AuthenticatedRequest) -> Message:
     return row
 
 
-def _message_detail(row: Message, parsed: ParsedMessage, text_max_chars: int) -> MessageDetail:
-    """The response body; `parsed.html` must be sanitised already."""
+def message_body(row: Message, parsed: ParsedMessage, text_max_chars: int) -> MessageBody:
+    """The content as responses show it; `parsed.html` must be sanitised already."""
     head = row.head
     is_cut = len(parsed.text) > text_max_chars
-    return MessageDetail(
-        **summary_fields(row),
+    return MessageBody(
         cc=address_resources(head.cc),
         reply_to=address_resources(head.reply_to),
         message_id=head.message_id,

@@ -1,4 +1,4 @@
-"""Lists of messages: a folder, all mail, a thread. Read from the mail store, never the index."""
+"""Lists of messages: a folder, all mail. Read from the mail store, never the index."""
 
 import msgspec
 from aiohttp import hdrs, web
@@ -9,11 +9,12 @@ from api.rest.conditional_requests import with_mailbox_etag
 from api.rest.parameters import (
     FILTERS,
     bad_cursor,
+    bad_position,
     cursor_of,
     filter_of,
     folder_id_of,
-    id_of,
     limit_of,
+    position_of,
     query,
     uid_of,
 )
@@ -21,13 +22,21 @@ from api.rest.responses import MessageSummary, json_response, message_summary, s
 from api.route import AuthenticatedRoute
 from mail.errors import Refused
 from mail.mailbox.folders import exists
-from schemas.ids import FolderId, ThreadId
+from schemas.ids import FolderId
 from schemas.mailbox import FolderCounts, MailboxState, Message, Page
+
+_LISTED = (*FILTERS, "limit", "cursor", "position")
 
 
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of messages. `position` and `total` are null unless asked for by position."""
+
     messages: list[MessageSummary]
+    position: int | None
+    total: int | None
     next_cursor: str | None
+    previous_cursor: str | None
+    state: str
 
 
 class UidMessage(MessageSummary, frozen=True, kw_only=True):
@@ -53,7 +62,7 @@ async def list_messages(call: AuthenticatedRequest) -> web.StreamResponse:
 async def list_folder(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of a folder, newest first."""
     folder_id = folder_id_of(call.request)
-    await _read_state(call, folder_id)
+    await read_state(call, folder_id)
     return await _list(call, folder_id)
 
 
@@ -62,7 +71,7 @@ async def list_folder_by_uid(call: AuthenticatedRequest) -> web.StreamResponse:
     folder_id = folder_id_of(call.request)
     values = query(call.request, "after_uid", "limit")
     after_uid, limit = uid_of(values), limit_of(values, call.context.config)
-    state = await _read_state(call, folder_id)
+    state = await read_state(call, folder_id)
     rows = await _shown_by_uid(call, folder_id, after_uid=after_uid, limit=limit)
     counts = state.folders.get(folder_id) or FolderCounts(folder_id)
     return json_response(
@@ -89,38 +98,26 @@ async def _shown_by_uid(
     return shown
 
 
-async def list_thread(call: AuthenticatedRequest) -> web.StreamResponse:
-    """A page of a thread, oldest first, from all folders."""
-    values = query(call.request, "limit", "cursor")
-    thread_id = ThreadId(id_of(call.request))
-    limit, cursor = limit_of(values, call.context.config), cursor_of(values, call.context.config)
-    try:
-        page = await call.context.ports.store.thread(
-            call.user_id, thread_id, limit=limit, cursor=cursor
-        )
-    except Refused as error:
-        raise bad_cursor() from error
-    if not page.messages and cursor is None:
-        raise not_found()
-    return _page_response(page)
-
-
 async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
-    values = query(call.request, *FILTERS, "limit", "cursor")
+    values, config = query(call.request, *_LISTED), call.context.config
+    wanted, limit = filter_of(values), limit_of(values, config)
+    position, cursor = position_of(values), cursor_of(values, config)
+    store = call.context.ports.store
     try:
-        page = await call.context.ports.store.page(
-            call.user_id,
-            folder_id,
-            wanted=filter_of(values),
-            limit=limit_of(values, call.context.config),
-            cursor=cursor_of(values, call.context.config),
-        )
+        if position is None:
+            page = await store.page(
+                call.user_id, folder_id, wanted=wanted, limit=limit, cursor=cursor
+            )
+        else:
+            page = await store.page_at(
+                call.user_id, folder_id, wanted=wanted, limit=limit, position=position
+            )
     except Refused as error:
-        raise bad_cursor() from error
-    return _page_response(page)
+        raise (bad_cursor() if position is None else bad_position()) from error
+    return _page_response(call, page)
 
 
-async def _read_state(call: AuthenticatedRequest, folder_id: FolderId) -> MailboxState:
+async def read_state(call: AuthenticatedRequest, folder_id: FolderId) -> MailboxState:
     """The state of the caller's mailbox. Raises Problem 404: it has no folder `folder_id`."""
     state = await call.context.ports.store.state(call.user_id)
     if not exists(state, folder_id):
@@ -128,9 +125,17 @@ async def _read_state(call: AuthenticatedRequest, folder_id: FolderId) -> Mailbo
     return state
 
 
-def _page_response(page: Page) -> web.Response:
-    summaries = [message_summary(row) for row in page.messages]
-    return json_response(MessagePage(messages=summaries, next_cursor=page.next_cursor))
+def _page_response(call: AuthenticatedRequest, page: Page) -> web.Response:
+    return json_response(
+        MessagePage(
+            messages=[message_summary(row) for row in page.messages],
+            position=page.position,
+            total=page.total,
+            next_cursor=page.next_cursor,
+            previous_cursor=page.previous_cursor,
+            state=call.context.config.state(page.seq),
+        )
+    )
 
 
 ROUTES = (
@@ -140,7 +145,7 @@ ROUTES = (
         name="messages",
         summary="List all mail except junk and trash, newest first; stable while mail arrives.",
         handler=with_mailbox_etag(list_messages),
-        query=(*FILTERS, "limit", "cursor"),
+        query=_LISTED,
         response=MessagePage,
         conditions=(hdrs.IF_NONE_MATCH,),
     ),
@@ -150,7 +155,7 @@ ROUTES = (
         name="folder_messages",
         summary="List a folder, newest first; stable while mail arrives.",
         handler=with_mailbox_etag(list_folder),
-        query=(*FILTERS, "limit", "cursor"),
+        query=_LISTED,
         response=MessagePage,
         problems=(404,),
         conditions=(hdrs.IF_NONE_MATCH,),
@@ -163,17 +168,6 @@ ROUTES = (
         handler=with_mailbox_etag(list_folder_by_uid),
         query=("after_uid", "limit"),
         response=UidPage,
-        problems=(404,),
-        conditions=(hdrs.IF_NONE_MATCH,),
-    ),
-    AuthenticatedRoute(
-        method="GET",
-        path="/v1/threads/{id}",
-        name="thread",
-        summary="List a thread, oldest first, from all folders.",
-        handler=with_mailbox_etag(list_thread),
-        query=("limit", "cursor"),
-        response=MessagePage,
         problems=(404,),
         conditions=(hdrs.IF_NONE_MATCH,),
     ),

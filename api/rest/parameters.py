@@ -12,13 +12,17 @@ from api.config import ApiConfig
 from api.context import CONTEXT
 from api.problems import Problem, bad_request, not_found
 from mail.errors import Refused
+from mail.mailbox.keywords import normal_keywords
+from mail.pagination import POSITION_MAX
 from mail.query import values as query_values
 from mail.search.executor import Order
+from schemas.conversations import ConversationFilter
 from schemas.ids import FolderId
 from schemas.mailbox import Filter
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
+_POSITION = re.compile(r"[0-9]{1,7}")
 _SEQ = re.compile(r"[0-9]{1,15}")
 _VALIDATION_ERROR = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<place>\$[^`]*)`)?$", re.DOTALL)
 
@@ -27,7 +31,8 @@ STATE = "([0-9]{1,15}-)?[0-9]{1,15}"  # epoch and seq; a seq alone is of the fir
 SEQ_MAX = 10**15 - 1
 GONE_SEQ = SEQ_MAX + 1  # greater than any mailbox's last seq, so its steps count as truncated
 FIRST_EPOCH = 1
-FILTERS = ("unread", "flagged", "has_attachments", "from", "after", "before", "tz")
+THREAD_FILTERS = ("unread", "flagged", "has_attachments", "keyword")
+FILTERS = (*THREAD_FILTERS, "from", "after", "before", "tz")
 
 ShortText = Annotated[str, msgspec.Meta(max_length=1024)]
 _ID_LENGTH = msgspec.Meta(min_length=1, max_length=64)
@@ -120,10 +125,42 @@ def filter_of(values: dict[str, str]) -> Filter:
         unread=_flag_of(values, "unread"),
         flagged=_flag_of(values, "flagged"),
         has_attachments=_flag_of(values, "has_attachments"),
+        keyword=_keyword_of(values),
         sender=_sender_of(values),
         after_ms=_moment_of(values, "after", zone),
         before_ms=_moment_of(values, "before", zone),
     )
+
+
+def thread_filter_of(values: dict[str, str]) -> ConversationFilter:
+    """The filter of a list of conversations, from the parameters THREAD_FILTERS."""
+    return ConversationFilter(
+        unread=_flag_of(values, "unread"),
+        flagged=_flag_of(values, "flagged"),
+        has_attachments=_flag_of(values, "has_attachments"),
+        keyword=_keyword_of(values),
+    )
+
+
+def position_of(values: dict[str, str]) -> int | None:
+    """The position of a page. Raises Problem 400: it is no number, or `cursor` is given too."""
+    text = values.get("position")
+    if text is not None and ("cursor" in values or not _POSITION.fullmatch(text)):
+        raise bad_position()
+    return None if text is None else int(text)
+
+
+def bad_position() -> Problem:
+    detail = f"From 0 to {POSITION_MAX}, without a cursor; a filtered list of at most as many rows."
+    return bad_request("bad_position", detail, "query:position")
+
+
+def _keyword_of(values: dict[str, str]) -> str | None:
+    text = values.get("keyword")
+    keywords = normal_keywords(() if text is None else (text,))
+    if keywords is None:
+        raise bad_request("bad_keyword", "A keyword of messages.", "query:keyword")
+    return next(iter(keywords), None)
 
 
 def _flag_of(values: dict[str, str], name: str) -> bool | None:

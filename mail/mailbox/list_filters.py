@@ -38,6 +38,7 @@ def matches(row: Message, conditions: Filter) -> bool:
         conditions.unread in (None, is_unread(row.keywords))
         and conditions.flagged in (None, is_flagged(row.keywords))
         and conditions.has_attachments in (None, row.head.has_attachments)
+        and (conditions.keyword is None or conditions.keyword in row.keywords)
         and (conditions.sender is None or sender_key(conditions.sender) == sender_of(row))
         and (conditions.after_ms is None or at_ms >= conditions.after_ms)
         and (conditions.before_ms is None or at_ms < conditions.before_ms)

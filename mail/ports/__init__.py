@@ -20,6 +20,7 @@ from mail.ports.ledger import (
 )
 from mail.ports.mail_store import (
     Commit,
+    ConversationLists,
     FolderViews,
     MailboxHistory,
     MailboxReader,
@@ -56,6 +57,7 @@ __all__ = [
     "Commit",
     "ContentStore",
     "ContentSweep",
+    "ConversationLists",
     "DeadLetters",
     "Directory",
     "Domains",

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.consistency import ConsistencyReport, Rebuild
+from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.folder_slots import FolderSlots
@@ -65,6 +66,23 @@ class MailboxReader(Protocol):
         """
         ...
 
+    async def page_at(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: Filter,
+        limit: int,
+        position: int,
+    ) -> Page:
+        """The messages of the list from `position` on, 0 is the newest, and their exact number.
+
+        A message of several folders counts once in all mail. Refused: a position above
+        POSITION_MAX (mail/pagination.py); a filter on a list that has more messages than that.
+        1 <= limit <= 500.
+        """
+        ...
+
     async def by_uid(
         self, user_id: UserId, folder_id: FolderId, *, after_uid: int, limit: int
     ) -> list[Message]:
@@ -85,6 +103,49 @@ class MailboxReader(Protocol):
         ...
 
     async def usage(self, user_id: UserId) -> Usage: ...
+
+
+class ConversationLists(Protocol):
+    """Lists of conversations: the threads that a folder, or all mail, shows, newest first.
+
+    A thread is at the position of its newest message in the list, and counts only messages there.
+    `folder_id` None: all mail but junk and trash. All of an answer is of one moment.
+    """
+
+    async def conversations(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: ConversationFilter,
+        limit: int,
+        cursor: str | None,
+    ) -> ConversationPage:
+        """Stable under arrivals. A filter that finds little is bounded as in `page`.
+
+        Refused: a cursor that this store did not give. 1 <= limit <= 500.
+        """
+        ...
+
+    async def conversations_at(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: ConversationFilter,
+        limit: int,
+        position: int,
+    ) -> ConversationPage:
+        """The conversations from `position` on, 0 is the newest, and their exact number.
+
+        Refused: a position above POSITION_MAX (mail/pagination.py); a filter on a list that has
+        more conversations than that. 1 <= limit <= 500.
+        """
+        ...
+
+    async def thread_counts(self, user_id: UserId) -> dict[FolderId, ThreadCounts]:
+        """By folder; ALL_MAIL too. A folder that shows no message may be missing."""
+        ...
 
 
 class FolderViews(Protocol):
@@ -225,5 +286,13 @@ class MailLookup(Protocol):
         ...
 
 
-class MailStore(MailboxReader, FolderViews, MailboxHistory, MailboxWriter, MailLookup, Protocol):
+class MailStore(
+    MailboxReader,
+    ConversationLists,
+    FolderViews,
+    MailboxHistory,
+    MailboxWriter,
+    MailLookup,
+    Protocol,
+):
     """Journal, state, message rows and lists of every mailbox."""

@@ -122,7 +122,7 @@ MAIL: tuple[Statements, ...] = (
             PRIMARY KEY (mailbox_key, message_id)
         ) STRICT, WITHOUT ROWID""",
     ),
-    # member: the messages of a thread; its rows are computed (stores/sqlite/mail_store/threads.py).
+    # member: the messages of a thread; schema 6 has another table of this name, and its rows.
     (
         """CREATE TABLE member (
             mailbox_key INTEGER NOT NULL,
@@ -186,8 +186,54 @@ MAIL: tuple[Statements, ...] = (
             PRIMARY KEY (mailbox_key, seq, folder_id, uid)
         ) STRICT, WITHOUT ROWID""",
     ),
+    # member: one row for each folder that shows the message; flags are those of
+    # mail/mailbox/conversations.py, keywords are separated by spaces, without $seen.
+    # conversation: one row for each thread and list, at the position of the thread's newest message
+    # in the list, with sums over its messages there; folder_id '' is the list of all mail, and
+    # keywords is a JSON object with the number of messages of each keyword, '' if it is empty.
+    # conversation_count: sums over the rows of a list, and the number of its messages.
+    # place.flags gets FLAG_REPEATED. All rows are computed from messages
+    # (stores/sqlite/mail_store/upgrade.py).
+    (
+        "DROP TABLE member",
+        """CREATE TABLE member (
+            mailbox_key INTEGER NOT NULL,
+            thread_id TEXT NOT NULL,
+            folder_id TEXT NOT NULL,
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            message_key INTEGER NOT NULL,
+            flags INTEGER NOT NULL,
+            keywords TEXT NOT NULL,
+            PRIMARY KEY (mailbox_key, thread_id, folder_id, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE conversation (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            received_at_ms INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            thread_id TEXT NOT NULL,
+            total INTEGER NOT NULL,
+            unread INTEGER NOT NULL,
+            flagged INTEGER NOT NULL,
+            attachments INTEGER NOT NULL,
+            drafts INTEGER NOT NULL,
+            keywords TEXT NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id, received_at_ms, message_id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE conversation_count (
+            mailbox_key INTEGER NOT NULL,
+            folder_id TEXT NOT NULL,
+            threads INTEGER NOT NULL,
+            unread_threads INTEGER NOT NULL,
+            messages INTEGER NOT NULL,
+            unread_messages INTEGER NOT NULL,
+            PRIMARY KEY (mailbox_key, folder_id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 
 
 FLAG_FLAGGED = 1  # bits of place.flags
 FLAG_ATTACHMENTS = 2
+FLAG_REPEATED = 4  # all mail shows the message by its place in another folder

@@ -9,51 +9,44 @@ lost the partition do no harm.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import msgspec
+
 from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
 from mail.mailbox.consistency_check import damaged
 from mail.mailbox.folders import all_folders
-from mail.mailbox.journal_replay import JournalReplay
-from mail.mailbox.list_filters import folders_of, matches
-from mail.pagination import OLDEST, check_limit, decode_cursor, list_scope, page_of, place_of
+from mail.mailbox.list_filters import NO_FILTER, folders_of, matches
+from mail.pagination import (
+    OLDEST,
+    check_limit,
+    check_position,
+    conversation_scope,
+    cursors_of,
+    decode_cursor,
+    list_scope,
+    page_of,
+    place_of,
+    start_of,
+)
 from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
-from schemas.events.mailbox_commands import BulkFolderCommand, RebuildViews
+from schemas.conversations import (
+    ALL_MAIL,
+    ConversationFilter,
+    ConversationPage,
+    ThreadCounts,
+)
+from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.folder_slots import FolderSlots, slot_of, slots_of
 from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import SEEN, Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
-from stores.memory import mail_store_check
+from stores.memory import conversations, mail_store_check
 from stores.memory.faults import FaultHook, no_fault, take_step
-
-
-class _Mailbox:
-    """The mailbox of one user."""
-
-    def __init__(self) -> None:
-        self.domain_id = DomainId("")
-        self.journal: dict[int, MailboxChanged] = {}  # by seq; entries that are not folded
-        self.commands: dict[CommandId, int] = {}
-        self.pending: dict[int, Commit] = {}
-        self.messages: dict[MessageId, Message] = {}
-        self.threads: dict[bytes, ThreadId] = {}
-        self.state = MailboxState()
-        self.folded = JournalReplay(MailboxState(), {})
-        self.folded_at_ms = 0
-        self.follow_ups: dict[int, BulkFolderCommand] = {}  # of folded entries, by seq
-        self.rebuild: Rebuild | None = None
-
-    @property
-    def last_seq(self) -> int:
-        return self.folded.state.seq + len(self.journal)
-
-    def due(self, before_ms: int, to_seq: int) -> MailboxChanged | None:
-        """Return the first entry if it may be folded and its views are written."""
-        first = self.journal.get(self.folded.state.seq + 1)
-        is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
-        return first if is_due else None
+from stores.memory.list_pages import rows_at, rows_from
+from stores.memory.mailbox import MemoryMailbox
 
 
 class MemoryMailStore(MailStore):
@@ -61,7 +54,7 @@ class MemoryMailStore(MailStore):
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
-        self._mailboxes: dict[str, _Mailbox] = {}
+        self._mailboxes: dict[str, MemoryMailbox] = {}
 
     async def load(self, user_id: UserId) -> MailboxState:
         await take_step(self.fault, "read")
@@ -130,11 +123,74 @@ class MemoryMailStore(MailStore):
     ) -> Page:
         check_limit(limit)
         scope = list_scope(user_id, folder_id, wanted)
-        place = decode_cursor(cursor, *scope) if cursor is not None else None
+        start = start_of(cursor, *scope)
         await take_step(self.fault, "read")
-        rows = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
-        rest = [row for row in rows if place is None or place_of(row) < place]
-        return page_of(sorted(rest, key=place_of, reverse=True), limit, *scope)
+        rows, end = rows_from(self._matching(user_id, folder_id, wanted), start, limit, place_of)
+        cursors = cursors_of(start, list(map(place_of, rows)), end, *scope)
+        return Page(tuple(rows), *cursors, seq=self._of(user_id).state.seq)
+
+    async def page_at(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: Filter,
+        limit: int,
+        position: int,
+    ) -> Page:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        every = self._matching(user_id, folder_id, NO_FILTER)
+        check_position(position, len(every), is_filtered=wanted != NO_FILTER)
+        found = [row for row in every if matches(row, wanted)]
+        rows, start, end = rows_at(found, position, limit, place_of)
+        scope = list_scope(user_id, folder_id, wanted)
+        cursors = cursors_of(start, list(map(place_of, rows)), end, *scope)
+        seq = self._of(user_id).state.seq
+        return Page(tuple(rows), *cursors, seq=seq, position=position, total=len(found))
+
+    async def conversations(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: ConversationFilter,
+        limit: int,
+        cursor: str | None,
+    ) -> ConversationPage:
+        check_limit(limit)
+        scope, list_id = conversation_scope(user_id, folder_id, wanted), folder_id or ALL_MAIL
+        start = start_of(cursor, *scope)
+        await take_step(self.fault, "read")
+        every = conversations.listed(self._shown(user_id), list_id, wanted)
+        threads, end = rows_from(every, start, limit, conversations.position_of)
+        page = conversations.page(threads, list_id, (start, end), scope)
+        return msgspec.structs.replace(page, seq=self._of(user_id).state.seq)
+
+    async def conversations_at(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: ConversationFilter,
+        limit: int,
+        position: int,
+    ) -> ConversationPage:
+        check_limit(limit)
+        scope, list_id = conversation_scope(user_id, folder_id, wanted), folder_id or ALL_MAIL
+        await take_step(self.fault, "read")
+        rows, no_filter = list(self._shown(user_id)), ConversationFilter()
+        total = len(conversations.listed(rows, list_id, no_filter))
+        check_position(position, total, is_filtered=wanted != no_filter)
+        every = conversations.listed(rows, list_id, wanted)
+        threads, start, end = rows_at(every, position, limit, conversations.position_of)
+        page = conversations.page(threads, list_id, (start, end), scope)
+        seq = self._of(user_id).state.seq
+        return msgspec.structs.replace(page, seq=seq, position=position, total=len(every))
+
+    async def thread_counts(self, user_id: UserId) -> dict[FolderId, ThreadCounts]:
+        await take_step(self.fault, "read")
+        return conversations.counts(self._shown(user_id))
 
     async def by_uid(
         self, user_id: UserId, folder_id: FolderId, *, after_uid: int, limit: int
@@ -269,12 +325,12 @@ class MemoryMailStore(MailStore):
         rows = [row for box in self._mailboxes.values() for row in box.messages.values()]
         return [row for row in rows if row.mail_id in ids]
 
-    def _of(self, user_id: UserId) -> _Mailbox:
-        return self._mailboxes.get(user_id) or _Mailbox()
+    def _of(self, user_id: UserId) -> MemoryMailbox:
+        return self._mailboxes.get(user_id) or MemoryMailbox()
 
     def _journal(self, commit: Commit) -> None:
         entry = commit.entry
-        box = self._mailboxes.setdefault(entry.user_id, _Mailbox())
+        box = self._mailboxes.setdefault(entry.user_id, MemoryMailbox())
         journalled = box.journal.get(entry.seq)
         if commit_rules.is_repeated(entry, last_seq=box.last_seq, journalled=journalled):
             return
@@ -294,7 +350,7 @@ class MemoryMailStore(MailStore):
                 await self._views(box, commit)
                 box.pending.pop(seq, None)
 
-    async def _views(self, box: _Mailbox, commit: Commit) -> None:
+    async def _views(self, box: MemoryMailbox, commit: Commit) -> None:
         for row in commit.messages:
             await take_step(self.fault, "row")
             known = box.messages.get(row.message_id)
@@ -305,6 +361,13 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "state")
         if box.state.seq < commit.state.seq:
             box.state = commit.state
+
+    def _matching(
+        self, user_id: UserId, folder_id: FolderId | None, wanted: Filter
+    ) -> list[Message]:
+        """The messages of a list, newest first."""
+        rows = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
+        return sorted(rows, key=place_of, reverse=True)
 
     def _listed(self, user_id: UserId, folder_id: FolderId | None) -> Iterator[Message]:
         shown = set(folders_of(self._of(user_id).state, folder_id))

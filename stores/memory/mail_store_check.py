@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
@@ -20,23 +19,11 @@ from schemas.consistency import (
     ViewDifference,
 )
 from schemas.events.mailbox_commands import RebuildViews
-from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import DomainId, MessageId, ThreadId, UserId
+from schemas.ids import MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import NO_THREAD, MailboxState, Message
+from schemas.mailbox import NO_THREAD, Message
 from schemas.snapshot import Snapshot
-
-
-class MemoryMailbox(Protocol):
-    """The mailbox of one user."""
-
-    domain_id: DomainId
-    journal: dict[int, MailboxChanged]
-    messages: dict[MessageId, Message]
-    threads: dict[bytes, ThreadId]
-    state: MailboxState
-    folded: JournalReplay
-    rebuild: Rebuild | None
+from stores.memory.mailbox import MemoryMailbox
 
 
 @dataclass(slots=True)

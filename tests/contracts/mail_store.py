@@ -1,5 +1,6 @@
 """Contract of MailStore: the contracts of all its parts."""
 
+from tests.contracts.conversation_lists import ConversationListsContract
 from tests.contracts.folder_views import FolderViewsContract
 from tests.contracts.mail_lookup import MailLookupContract
 from tests.contracts.mailbox_history import MailboxHistoryContract
@@ -9,6 +10,7 @@ from tests.contracts.mailbox_writer import MailboxWriterContract
 
 class MailStoreContract(
     MailboxReaderContract,
+    ConversationListsContract,
     FolderViewsContract,
     MailboxHistoryContract,
     MailboxWriterContract,

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mail.errors import Refused
 from mail.mailbox.list_filters import NO_FILTER
+from mail.pagination import POSITION_MAX
 from mail.ports import Commit, MailStore
 from schemas.mailbox import FLAGGED, SEEN, Filter, Usage
 from tests.contracts.mail_store_reads import commit_all, listed
@@ -52,6 +53,37 @@ async def all_pages(store: MailStore, user: str, folder: str | None, wanted: Fil
         cursor = page.next_cursor
         if cursor is None:
             return found
+
+
+async def pages_back(store: MailStore, user: str, folder, wanted: Filter, every: list) -> None:
+    """The previous cursors lead back to the first page."""
+    page = await store.page(user, folder, wanted=wanted, limit=2, cursor=None)
+    assert page.previous_cursor is None
+    while page.next_cursor is not None:
+        page = await store.page(user, folder, wanted=wanted, limit=2, cursor=page.next_cursor)
+    ids = [row.message_id for row in page.messages]
+    while page.previous_cursor is not None:
+        page = await store.page(user, folder, wanted=wanted, limit=2, cursor=page.previous_cursor)
+        ids = [row.message_id for row in page.messages] + ids
+    assert ids == every
+
+
+async def positions_are_slices(
+    store: MailStore, user: str, folder: str | None, wanted: Filter, every: list[str]
+) -> None:
+    for position in range(len(every) + 2):
+        page = await store.page_at(user, folder, wanted=wanted, limit=2, position=position)
+        shown = [row.message_id for row in page.messages]
+        assert (shown, page.position) == (every[position : position + 2], position)
+        assert (page.total, page.seq) == (len(every), (await store.state(user)).seq)
+        if page.next_cursor is not None:
+            after = await store.page(user, folder, wanted=wanted, limit=9, cursor=page.next_cursor)
+            assert [row.message_id for row in after.messages] == every[position + 2 :][:9]
+        if page.previous_cursor is not None:
+            before = await store.page(
+                user, folder, wanted=wanted, limit=1, cursor=page.previous_cursor
+            )
+            assert [row.message_id for row in before.messages] == every[position - 1 : position]
 
 
 class MailboxReaderContract:
@@ -161,10 +193,12 @@ class MailboxReaderContract:
         mails=st.lists(
             st.tuples(
                 st.integers(0, 4), st.sampled_from(SENDERS), st.booleans(),
-                st.sampled_from([(), (SEEN,), (FLAGGED,), (FLAGGED, SEEN)]),
+                st.sampled_from([(), (SEEN,), (FLAGGED,), (FLAGGED, SEEN), ("work",)]),
+                st.sampled_from(["", "archive", "trash", "f1"]),
             ),
             max_size=10,
         ),
+        keyword=st.sampled_from([None, None, "work", SEEN, FLAGGED]),
         unread=either,
         flagged=either,
         has_attachments=either,
@@ -176,13 +210,16 @@ class MailboxReaderContract:
     async def test_filters_show_what_they_say(self, store, mails, folder, **asked):
         ann = a_new_user()
         shown = []
-        for number, (at_ms, sender, attached, keywords) in enumerate(mails):
+        for number, (at_ms, sender, attached, keywords, also_in) in enumerate(mails):
             ann_mail = ann.deliver(
                 str(number), at_ms=at_ms, sender=sender, has_attachments=attached,
                 keywords=keywords,
             )  # fmt: skip
             await store.commit(ann_mail)
+            if also_in:
+                await store.commit(ann.move(str(number), "inbox", also_in))
             told = (
+                (asked["keyword"], asked["keyword"] if asked["keyword"] in keywords else ""),
                 (asked["unread"], SEEN not in keywords),
                 (asked["flagged"], FLAGGED in keywords),
                 (asked["has_attachments"], attached),
@@ -196,6 +233,25 @@ class MailboxReaderContract:
         wanted = Filter(**asked, after_ms=after_ms, before_ms=before_ms)
         found = await all_pages(store, ann.user_id, folder, wanted)
         assert found == [id_ for id_ in ann.listed() if id_ in shown]
+        await pages_back(store, ann.user_id, folder, wanted, found)
+        await positions_are_slices(store, ann.user_id, folder, wanted, found)
+
+    async def test_a_position_is_within_bounds(self, store):
+        for position in (-1, POSITION_MAX + 1):
+            with pytest.raises(Refused):
+                await store.page_at("ann", None, wanted=NO_FILTER, limit=1, position=position)
+        with pytest.raises(Refused):
+            await store.page_at("ann", None, wanted=NO_FILTER, limit=501, position=0)
+
+    async def test_positions_in_very_many_folders(self, store):
+        ann = Writer()
+        for number in range(70):
+            await store.commit(ann.deliver(str(number), folder=f"f{number}", at_ms=number % 7))
+        await commit_all(store, ann.move("3", "f3", "f4"), ann.move("5", "inbox", "trash"))
+        await positions_are_slices(store, "ann", None, NO_FILTER, ann.listed(None))
+        await positions_are_slices(
+            store, "ann", None, Filter(unread=True), ann.listed(None, unread=True)
+        )
 
     async def test_uids_are_walked_in_order(self, store):
         ann = Writer()

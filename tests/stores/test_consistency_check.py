@@ -18,6 +18,7 @@ from tests.contracts.mailbox_checks import BOTH, MailboxChecksContract, lead, re
 from tests.contracts.mailboxes import Writer
 
 LISTED = ("place", "uid", "keyword", "member")
+SUMMED = ("conversation", "conversation_count")
 pack = msgspec.msgpack.encode
 
 
@@ -46,7 +47,7 @@ async def test_every_view_is_compared_and_rebuilt(broken) -> None:
     await rebuilt(store, "ann", BOTH)
     heads = {id_: row.head for id_, row in writer.messages.items()} | {row.message_id: head}
     views = [name for name in dump() if name not in TRUTH | SCRATCH]
-    assert {"mailbox", "command", "message", "thread", "vanished", *LISTED} == set(views)
+    assert {"mailbox", "command", "message", "thread", "vanished", *LISTED, *SUMMED} == set(views)
     for name in views:
         before = dump()
         if name == "mailbox":
@@ -144,10 +145,16 @@ def statements(writer: Writer) -> list[tuple[str, tuple, str, str]]:
         ("UPDATE member SET thread_id = 't' WHERE message_id = ?", (one,), THREADS, "thread t:"),
         ("UPDATE member SET message_key = 77 WHERE message_id = ?", (one,), THREADS, "thread "),
         ("UPDATE place SET message_key = 77 WHERE message_id = ?", (one,), LISTS, "list row of"),
+        ("UPDATE conversation SET unread = 9 WHERE message_id = ?", (one,), THREADS,
+         "its conversation in all mail is wrong or missing"),
+        ("UPDATE conversation SET received_at_ms = 9 WHERE message_id = ?", (one,), THREADS,
+         "its conversation in folder inbox has a row at a wrong position"),
+        ("UPDATE conversation_count SET threads = 9 WHERE mailbox_key = 1 AND folder_id = ''", (),
+         THREADS, "the counts of conversations of all mail are wrong"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(15))
+@pytest.mark.parametrize("number", range(18))
 async def test_what_is_spoilt_is_named_and_rebuilt(broken, number: int) -> None:
     store, writer, spoil, dump = broken
     before = dump()

@@ -1,7 +1,8 @@
 """Compare a mailbox's views with its journal, range by range, and repair differences.
 
-Compared are the state and its columns, commands, message rows, lists (place, uid), conversations
-(member) and bindings (thread). They are compared with the rebuild tables (rebuild_tables.py), which
+Compared are the state and its columns, commands, message rows, lists (place, uid, keyword), the
+messages of threads (member) and bindings (thread); conversation_check.py compares the lists of
+conversations. They are compared with the rebuild tables (rebuild_tables.py), which
 hold the journal's records at the seq of the mailbox. Each function reads one bounded range of rows.
 """
 

@@ -21,7 +21,7 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import CommandId, DomainId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
-from stores.sqlite.mail_store import list_rows, threads, vanished
+from stores.sqlite.mail_store import conversations, list_rows, threads, vanished
 
 encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -168,9 +168,7 @@ def write(connection: Connection, commit: Commit) -> None:
     key = _put_state(connection, mailbox, commit)
     _put_entry(connection, key, entry)
     vanished.put(connection, vanished.rows_of(key, entry))
-    for change, row in zip(entry.changes, commit.messages, strict=True):
-        put = _create_message if change.delivered else _change_message
-        put(connection, key, row)
+    _put_messages(connection, key, commit)
     threads.bind(connection, key, commit.threads)
 
 
@@ -200,13 +198,23 @@ def insert_message(connection: Connection, key: int, row: Message) -> int:
     return int(message_key)
 
 
-def _create_message(connection: Connection, key: int, row: Message) -> None:
-    message_key = insert_message(connection, key, row)
-    list_rows.move(connection, key, message_key, None, row)
+def _put_messages(connection: Connection, key: int, commit: Commit) -> None:
+    """Write the message rows, and update their rows in every list and in the conversations."""
+    changes: list[tuple[int, Message | None, Message]] = []
+    for change, row in zip(commit.entry.changes, commit.messages, strict=True):
+        if change.delivered:
+            changes.append((insert_message(connection, key, row), None, row))
+        else:
+            changes.append((*_replace_message(connection, key, row), row))
+    pairs = [(before, row) for _, before, row in changes]
+    newest = conversations.newest_of_all(connection, key, pairs)
+    for message_key, before, row in changes:
+        list_rows.move(connection, key, message_key, before, row)
+    conversations.update(connection, key, pairs, newest)
 
 
-def _change_message(connection: Connection, key: int, row: Message) -> None:
-    """Replace the message row, and update its rows in every list."""
+def _replace_message(connection: Connection, key: int, row: Message) -> tuple[int, Message]:
+    """Replace the message row; return its message_key and the row before."""
     message_key, blob = connection.execute(
         "SELECT message_key, message FROM message WHERE mailbox_key = ? AND message_id = ?",
         (key, row.message_id),
@@ -214,7 +222,7 @@ def _change_message(connection: Connection, key: int, row: Message) -> None:
     connection.execute(
         "UPDATE message SET message = ? WHERE message_key = ?", (encode(row), message_key)
     )
-    list_rows.move(connection, key, message_key, decode_message(blob), row)
+    return message_key, decode_message(blob)
 
 
 def _put_state(connection: Connection, mailbox: MailboxHeader, commit: Commit) -> int:

@@ -9,26 +9,23 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
 
+from mail.mailbox.conversations import flags_of, in_all_mail, keywords_of
 from mail.mailbox.list_filters import sender_of
 from schemas.consistency import LISTS, THREADS
 from schemas.folder_slots import slot_of
 from schemas.mailbox import SEEN, Message, is_flagged, is_unread
-from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED
+from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED, FLAG_REPEATED
 
 ListRow = tuple[Any, ...]
 RowChange = tuple[Message | None, Message]  # before (None: a new message) and after
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListTable:
-    """A list table. Its primary key, which is its first columns, begins with mailbox_key."""
+class KeyedTable:
+    """A table whose primary key, which is its first columns, begins with mailbox_key."""
 
     table: str
-    part: str  # of schemas/consistency.py
     key: tuple[str, ...]  # the columns of the primary key after mailbox_key
-    message_key: int  # index of that column
-    rows_of: Callable[[int, int, Message], Iterable[ListRow]]  # by mailbox_key, message_key, row
-    difference: Callable[[ListRow, str], str]  # text for an operator, by list row and message id
     _get: str = field(init=False)
     _delete: str = field(init=False)
 
@@ -57,6 +54,26 @@ class ListTable:
     def delete(self, connection: Connection, row: ListRow) -> None:
         connection.execute(self._delete, self.key_of(row))
 
+    def after(self, connection: Connection, key: int, after: ListRow, limit: int) -> list[ListRow]:
+        """Return the mailbox's rows after a position, in key order; `after` () is the beginning."""
+        columns, marks = ",".join(self.key), ",".join("?" * len(self.key))
+        bound = f" AND ({columns}) > ({marks})" if after else ""
+        query = (
+            f"SELECT * FROM {self.table} WHERE mailbox_key = ?{bound}"  # noqa: S608
+            f" ORDER BY mailbox_key,{columns} LIMIT ?"
+        )
+        return connection.execute(query, (key, *after, limit)).fetchall()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListTable(KeyedTable):
+    """A list table: each row follows from one message row."""
+
+    part: str  # of schemas/consistency.py
+    message_key: int  # index of that column
+    rows_of: Callable[[int, int, Message], Iterable[ListRow]]  # by mailbox_key, message_key, row
+    difference: Callable[[ListRow, str], str]  # text for an operator, by list row and message id
+
     def move(self, connection: Connection, key: int, message_key: int, change: RowChange) -> None:
         """Update the rows of a changed message.
 
@@ -74,16 +91,6 @@ class ListTable:
             elif row != old[row_key]:
                 self.put(connection, row)
 
-    def after(self, connection: Connection, key: int, after: ListRow, limit: int) -> list[ListRow]:
-        """Return the mailbox's rows after a position, in key order; `after` () is the beginning."""
-        columns, marks = ",".join(self.key), ",".join("?" * len(self.key))
-        bound = f" AND ({columns}) > ({marks})" if after else ""
-        query = (
-            f"SELECT * FROM {self.table} WHERE mailbox_key = ?{bound}"  # noqa: S608
-            f" ORDER BY mailbox_key,{columns} LIMIT ?"
-        )
-        return connection.execute(query, (key, *after, limit)).fetchall()
-
     def _rows(self, key: int, message_key: int, row: Message | None) -> Iterable[ListRow]:
         return self.rows_of(key, message_key, row) if row else ()
 
@@ -99,9 +106,12 @@ def move(
 def _places(key: int, message_key: int, row: Message) -> Iterable[ListRow]:
     unread, sender = int(is_unread(row.keywords)), sender_of(row)
     flags = is_flagged(row.keywords) * FLAG_FLAGGED + row.head.has_attachments * FLAG_ATTACHMENTS
-    at_ms, id_ = row.received_at_ms, row.message_id
-    for folder_id in row.shown_places:
-        yield (key, folder_id, unread, at_ms, id_, message_key, flags, sender)
+    at_ms, id_, is_repeated = row.received_at_ms, row.message_id, False
+    for folder_id in sorted(row.shown_places):
+        repeated = is_repeated and in_all_mail(folder_id)
+        list_flags = flags + repeated * FLAG_REPEATED
+        yield (key, folder_id, unread, at_ms, id_, message_key, list_flags, sender)
+        is_repeated = is_repeated or in_all_mail(folder_id)
 
 
 def _uids(key: int, message_key: int, row: Message) -> Iterable[ListRow]:
@@ -118,8 +128,10 @@ def _keywords(key: int, message_key: int, row: Message) -> Iterable[ListRow]:
 
 
 def _members(key: int, message_key: int, row: Message) -> Iterable[ListRow]:
-    if row.shown_places:
-        yield (key, row.thread_id, row.received_at_ms, row.message_id, message_key)
+    flags, keywords = flags_of(row), " ".join(keywords_of(row))
+    at_ms, id_, thread_id = row.received_at_ms, row.message_id, row.thread_id
+    for folder_id in row.shown_places:
+        yield (key, thread_id, folder_id, at_ms, id_, message_key, flags, keywords)
 
 
 PLACE = ListTable(
@@ -151,9 +163,9 @@ KEYWORD = ListTable(
 MEMBER = ListTable(
     table="member",
     part=THREADS,
-    key=("thread_id", "received_at_ms", "message_id"),
-    message_key=4,
+    key=("thread_id", "folder_id", "received_at_ms", "message_id"),
+    message_key=5,
     rows_of=_members,
-    difference=lambda row, _: f"thread {row[1]}: list row of message {row[3]} is wrong or missing",
+    difference=lambda row, _: f"thread {row[1]}: list row of message {row[4]} is wrong or missing",
 )
 LIST_TABLES = (PLACE, UID, KEYWORD, MEMBER)

@@ -16,7 +16,7 @@ from schemas.ids import MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState
 from stores.sqlite.mail_store import consistency_check as checks
-from stores.sqlite.mail_store import journal_and_rows, rebuild_tables
+from stores.sqlite.mail_store import conversation_check, journal_and_rows, rebuild_tables
 from stores.sqlite.mail_store.consistency_check import CheckStep
 from stores.sqlite.mail_store.list_rows import KEYWORD, MEMBER, PLACE, UID
 from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
@@ -42,10 +42,13 @@ _PHASES: dict[str, tuple[str, _Phase]] = {  # in order; the part that needs the 
     "uid": (LISTS, checks.list_table(UID)),
     "keyword": (LISTS, checks.list_table(KEYWORD)),
     "member": (LISTS, checks.list_table(MEMBER)),
+    "conversations": (LISTS, conversation_check.threads),
+    "conversation rows": (LISTS, conversation_check.rows),
+    "conversation counts": (LISTS, conversation_check.counts),
     "threads": (LISTS, checks.bindings),
     "end": ("", _clear),
 }
-_COMPARING = ("counts", "rows", "place", "uid", "keyword", "member", "threads")
+_COMPARING = tuple(_PHASES)[3:-1]
 
 
 def check(connection: Connection, user_id: UserId) -> ConsistencyReport:

@@ -12,10 +12,18 @@ from sqlite3 import Connection
 from typing import Self
 
 from mail.mailbox.folders import all_folders
-from mail.mailbox.list_filters import folders_of
-from mail.pagination import OLDEST, check_limit, decode_cursor, encode_cursor, list_scope, page_of
+from mail.pagination import (
+    OLDEST,
+    check_limit,
+    conversation_scope,
+    decode_cursor,
+    list_scope,
+    page_of,
+    start_of,
+)
 from mail.ports import MailStore
 from schemas.consistency import Rebuild
+from schemas.conversations import ConversationFilter, ConversationPage
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.ids import FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
@@ -25,18 +33,21 @@ from stores.sqlite.batched_reads import BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 from stores.sqlite.mail_store import (
+    conversation_lists,
     folder_views,
     folding,
     journal_and_rows,
     lists,
+    message_pages,
     rebuild_tables,
     threads,
 )
 from stores.sqlite.mail_store import rebuild as mailbox_rebuild
+from stores.sqlite.mail_store.conversation_lists import ConversationPart
 from stores.sqlite.mail_store.upgrade import (
     empty_tombstones,
+    fill_conversations,
     fill_folder_views,
-    join_threads,
     upgrade,
 )
 from stores.sqlite.single_file_store import SingleFileStore, reads, writes
@@ -44,9 +55,10 @@ from stores.sqlite.single_file_store import SingleFileStore, reads, writes
 MIGRATIONS = (
     MAIL[0],
     (*MAIL[1], upgrade),
-    (*MAIL[2], join_threads),
+    MAIL[2],
     (*MAIL[3], empty_tombstones),
     (*MAIL[4], fill_folder_views),
+    (*MAIL[5], fill_conversations),
 )
 
 
@@ -69,13 +81,6 @@ def _by_uid(
 ) -> list[Message]:
     check_limit(limit)
     return lists.by_uid(connection, _key_of(connection, user_id), folder_id, after_uid, limit)
-
-
-def _list_rows(
-    connection: Connection, user_id: UserId, folder_id: FolderId | None, part: lists.ListPart
-) -> lists.ListRows:
-    folder_ids = folders_of(journal_and_rows.state(connection, user_id), folder_id)
-    return lists.page(connection, _key_of(connection, user_id), folder_ids, part)
 
 
 def _rebuilding(connection: Connection, user_id: UserId) -> Rebuild | None:
@@ -135,6 +140,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     changed = reads(folder_views.changed)
     vanished = reads(folder_views.vanished)
     keywords = reads(folder_views.keywords)
+    thread_counts = reads(conversation_lists.thread_counts)
 
     async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         return await self._batched_messages.of((user_id, message_id))
@@ -157,14 +163,27 @@ class SqliteMailStore(SingleFileStore, MailStore):
         limit: int,
         cursor: str | None,
     ) -> Page:
-        check_limit(limit)
-        scope = list_scope(user_id, folder_id, wanted)
-        before = decode_cursor(cursor, *scope) if cursor is not None else None
-        part = lists.ListPart(filter=wanted, before=before, limit=limit, scan_max=self._scan_max)
-        part_rows = await self.file.read(lambda c: _list_rows(c, user_id, folder_id, part))
-        next_position = part_rows.next_position
-        next_cursor = None if next_position is None else encode_cursor(next_position, *scope)
-        return Page(part_rows.rows, next_cursor)
+        part = message_pages.PagePart(
+            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
+            start=start_of(cursor, *list_scope(user_id, folder_id, wanted)),
+            scan_max=self._scan_max,
+        )  # fmt: skip
+        return await self.file.read(lambda c: message_pages.page(c, part))
+
+    async def page_at(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: Filter,
+        limit: int,
+        position: int,
+    ) -> Page:
+        part = message_pages.PagePart(
+            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
+            position=position, scan_max=self._scan_max,
+        )  # fmt: skip
+        return await self.file.read(lambda c: message_pages.page(c, part))
 
     async def thread(
         self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
@@ -175,6 +194,37 @@ class SqliteMailStore(SingleFileStore, MailStore):
             lambda c: threads.members(c, _key_of(c, user_id), thread_id, after, limit + 1)
         )
         return page_of(rows, limit, user_id, thread_id)
+
+    async def conversations(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: ConversationFilter,
+        limit: int,
+        cursor: str | None,
+    ) -> ConversationPage:
+        part = ConversationPart(
+            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
+            start=start_of(cursor, *conversation_scope(user_id, folder_id, wanted)),
+            scan_max=self._scan_max,
+        )  # fmt: skip
+        return await self.file.read(lambda c: conversation_lists.page(c, part))
+
+    async def conversations_at(
+        self,
+        user_id: UserId,
+        folder_id: FolderId | None,
+        *,
+        wanted: ConversationFilter,
+        limit: int,
+        position: int,
+    ) -> ConversationPage:
+        part = ConversationPart(
+            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
+            position=position, scan_max=self._scan_max,
+        )  # fmt: skip
+        return await self.file.read(lambda c: conversation_lists.page(c, part))
 
     async def rebuild(
         self, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]

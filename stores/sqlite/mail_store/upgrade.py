@@ -1,9 +1,9 @@
 """Migrations of mail.sqlite, where SQL alone is not enough.
 
 Schema 2: assign threads by the rule of mail/mailbox/threads.py, in the order of arrival; write the
-lists; count the usage. Schema 3: write the messages of each thread. Schema 4: remove heads and hops
-from tombstones. Schema 5: write the slots of the folders, count sizes. All run in the transaction
-that changes the schema, so an upgrade is complete or has not happened.
+lists; count the usage. Schema 4: remove heads and hops from tombstones. Schema 5: write the slots
+of the folders, count sizes. Schema 6: write the messages of each thread and the conversations. All
+run in the transaction that changes the schema, so an upgrade is complete or has not happened.
 """
 
 import logging
@@ -16,7 +16,7 @@ import msgspec
 from mail.mailbox.threads import bindings, thread_for, thread_keys
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Message, Usage
-from stores.sqlite.mail_store import journal_and_rows, threads
+from stores.sqlite.mail_store import conversations, journal_and_rows, threads
 from stores.sqlite.mail_store.list_rows import KEYWORD, MEMBER, PLACE, UID
 
 log = logging.getLogger(__name__)
@@ -53,12 +53,6 @@ def empty_tombstones(connection: Connection) -> None:
         )
 
 
-def join_threads(connection: Connection) -> None:
-    for key, message_key, row in _rows(connection):
-        for member in set(MEMBER.rows_of(key, message_key, row)):
-            MEMBER.put(connection, member)
-
-
 def fill_folder_views(connection: Connection) -> None:
     """Write the rows of `uid` and `keyword`, and the size of each folder into the states."""
     sizes: dict[int, Counter[str]] = defaultdict(Counter)
@@ -77,6 +71,17 @@ def fill_folder_views(connection: Connection) -> None:
         after = msgspec.structs.replace(state, folders=folders)
         update = "UPDATE mailbox SET state = ? WHERE mailbox_key = ?"
         connection.execute(update, (journal_and_rows.encode(after), key))
+
+
+def fill_conversations(connection: Connection) -> None:
+    """Write the rows of `member`, `conversation` and `conversation_count`, and place.flags."""
+    for key, message_key, row in _rows(connection):
+        for member in MEMBER.rows_of(key, message_key, row):
+            MEMBER.put(connection, member)
+        if len(row.shown_places) > 1:
+            for place in PLACE.rows_of(key, message_key, row):
+                PLACE.put(connection, place)
+    conversations.fill(connection)
 
 
 def _rows(connection: Connection) -> Iterator[tuple[int, int, Message]]:

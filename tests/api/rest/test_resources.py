@@ -69,6 +69,8 @@ async def test_folders_come_in_their_order_with_counts(world: World) -> None:
         "parent_id": None,
         "total": 1,
         "unread": 1,
+        "threads": 1,
+        "unread_threads": 1,
         "size_bytes": folders[0]["size_bytes"],
         "subscribed": True,
         "sort_order": 0,

@@ -142,7 +142,7 @@ _AS_SCHEMA_3 = (
     "INSERT INTO command SELECT mailbox_key, command_id, seq FROM new.command",
     *(
         f"INSERT INTO {name} SELECT * FROM new.{name}"
-        for name in ("journal", "message", "place", "thread", "member")
+        for name in ("journal", "message", "place", "thread")
     ),
     "INSERT INTO uid SELECT mailbox_key, folder_id, uid, message_key FROM new.uid",
 )

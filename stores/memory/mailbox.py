@@ -1,0 +1,36 @@
+"""One user's mailbox in MemoryMailStore."""
+
+from mail.mailbox.journal_replay import JournalReplay
+from mail.ports import Commit
+from schemas.consistency import Rebuild
+from schemas.events.mailbox_commands import BulkFolderCommand
+from schemas.events.mailbox_events import MailboxChanged
+from schemas.ids import CommandId, DomainId, MessageId, ThreadId
+from schemas.mailbox import MailboxState, Message
+
+
+class MemoryMailbox:
+    """The mailbox of one user."""
+
+    def __init__(self) -> None:
+        self.domain_id = DomainId("")
+        self.journal: dict[int, MailboxChanged] = {}  # by seq; entries that are not folded
+        self.commands: dict[CommandId, int] = {}
+        self.pending: dict[int, Commit] = {}
+        self.messages: dict[MessageId, Message] = {}
+        self.threads: dict[bytes, ThreadId] = {}
+        self.state = MailboxState()
+        self.folded = JournalReplay(MailboxState(), {})
+        self.folded_at_ms = 0
+        self.follow_ups: dict[int, BulkFolderCommand] = {}  # of folded entries, by seq
+        self.rebuild: Rebuild | None = None
+
+    @property
+    def last_seq(self) -> int:
+        return self.folded.state.seq + len(self.journal)
+
+    def due(self, before_ms: int, to_seq: int) -> MailboxChanged | None:
+        """Return the first entry if it may be folded and its views are written."""
+        first = self.journal.get(self.folded.state.seq + 1)
+        is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
+        return first if is_due else None
