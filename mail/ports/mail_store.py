@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from mail.ports.owner_views import OwnerViews
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
@@ -218,5 +219,7 @@ class MailLookup(Protocol):
         ...
 
 
-class MailStore(MailboxReader, FolderViews, MailboxHistory, MailboxWriter, MailLookup, Protocol):
+class MailStore(
+    MailboxReader, FolderViews, OwnerViews, MailboxHistory, MailboxWriter, MailLookup, Protocol
+):
     """Journal, state, message rows and lists of every mailbox."""

@@ -186,6 +186,13 @@ MAIL: tuple[Statements, ...] = (
             PRIMARY KEY (mailbox_key, seq, folder_id, uid)
         ) STRICT, WITHOUT ROWID""",
     ),
+    # settings: StoredSettings of schemas/user_settings.py; no row: never changed.
+    (
+        """CREATE TABLE settings (
+            mailbox_key INTEGER PRIMARY KEY,
+            settings BLOB NOT NULL
+        ) STRICT""",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from mail.mailbox.consistency_check import damaged
 from mail.mailbox.folders import all_folders
 from mail.mailbox.journal_replay import JournalReplay
 from mail.mailbox.list_filters import folders_of, matches
+from mail.mailbox.user_settings import stored_after
 from mail.pagination import OLDEST, check_limit, decode_cursor, list_scope, page_of, place_of
 from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
@@ -25,6 +26,7 @@ from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, Thread
 from schemas.mail import HeaderSummary
 from schemas.mailbox import SEEN, Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
+from schemas.user_settings import StoredSettings
 from stores.memory import mail_store_check
 from stores.memory.faults import FaultHook, no_fault, take_step
 
@@ -40,6 +42,7 @@ class _Mailbox:
         self.messages: dict[MessageId, Message] = {}
         self.threads: dict[bytes, ThreadId] = {}
         self.state = MailboxState()
+        self.settings = StoredSettings()
         self.folded = JournalReplay(MailboxState(), {})
         self.folded_at_ms = 0
         self.follow_ups: dict[int, BulkFolderCommand] = {}  # of folded entries, by seq
@@ -177,7 +180,8 @@ class MemoryMailStore(MailStore):
     async def snapshot(self, user_id: UserId) -> Snapshot:
         await take_step(self.fault, "read")
         box = self._of(user_id)
-        return Snapshot(state=box.folded.state, at_ms=box.folded_at_ms)
+        folded = box.folded
+        return Snapshot(state=folded.state, at_ms=box.folded_at_ms, settings=folded.settings)
 
     async def snapshot_records(
         self, user_id: UserId, *, after_id: str, limit: int
@@ -240,6 +244,10 @@ class MemoryMailStore(MailStore):
             sorted({word for row in self._shown(user_id) for word in row.keywords} - {SEEN})
         )
 
+    async def settings(self, user_id: UserId) -> StoredSettings:
+        await take_step(self.fault, "read")
+        return self._of(user_id).settings
+
     async def check(self, user_id: UserId) -> ConsistencyReport:
         await take_step(self.fault, "read")
         await self._finish(user_id)
@@ -298,6 +306,7 @@ class MemoryMailStore(MailStore):
                 box.messages[row.message_id] = row
         for key, thread_id in commit.threads.items():
             box.threads.setdefault(key, thread_id)
+        box.settings = stored_after(box.settings, commit.entry)
         await take_step(self.fault, "state")
         if box.state.seq < commit.state.seq:
             box.state = commit.state

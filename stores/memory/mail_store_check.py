@@ -25,6 +25,7 @@ from schemas.ids import DomainId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import NO_THREAD, MailboxState, Message
 from schemas.snapshot import Snapshot
+from schemas.user_settings import StoredSettings
 
 
 class MemoryMailbox(Protocol):
@@ -35,6 +36,7 @@ class MemoryMailbox(Protocol):
     messages: dict[MessageId, Message]
     threads: dict[bytes, ThreadId]
     state: MailboxState
+    settings: StoredSettings
     folded: JournalReplay
     rebuild: Rebuild | None
 
@@ -56,6 +58,7 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
         return ConsistencyReport(differences=(rules.journal_difference(error),))
     views = _expected_views(box, UserId(""), history, {})
     differences = rules.state_differences(box.state, rules.expected_state(history))
+    differences += rules.settings_differences(box.settings, history.settings)
     return ConsistencyReport(
         differences=tuple(sorted({*views.differences, *differences})),
         messages=tuple(map(rules.expected_message, history.records.values())),
@@ -91,8 +94,10 @@ def _step(
         lacking = [message for message in alive if message.message_id not in heads]
         if lacking:
             return msgspec.structs.replace(after, lacking=tuple(lacking))
-        box.messages, mended = views.rows, len(views.differences)
+        settings = rules.settings_differences(box.settings, history.settings)
+        box.messages, mended = views.rows, len(views.differences) + len(settings)
         box.threads |= views.threads
+        box.settings = history.settings
     if COUNTS in before.parts:
         state = rules.expected_state(history)
         mended += len(rules.state_differences(box.state, state))
@@ -102,7 +107,8 @@ def _step(
 
 def _history(box: MemoryMailbox) -> JournalReplay:
     records = box.folded.records.values()
-    return rules.replay(Snapshot(state=box.folded.state), records, box.journal.values())
+    snapshot = Snapshot(state=box.folded.state, settings=box.folded.settings)
+    return rules.replay(snapshot, records, box.journal.values())
 
 
 def _expected_views(

@@ -10,8 +10,9 @@ import pytest
 from mail.errors import Refused
 from mail.mailbox.consistency_check import UNKNOWN, JournalDamaged
 from mail.mailbox.list_filters import NO_FILTER
-from schemas.consistency import COUNTS, JOURNAL, LISTS, THREADS
+from schemas.consistency import COUNTS, JOURNAL, LISTS, SETTINGS, THREADS
 from schemas.mailbox import Message
+from schemas.user_settings import StoredSettings
 from stores.memory import MemoryMailStore
 from stores.sqlite.mail_store.store import SqliteMailStore
 from tests.contracts.mailbox_checks import BOTH, MailboxChecksContract, lead, rebuilt
@@ -46,7 +47,9 @@ async def test_every_view_is_compared_and_rebuilt(broken) -> None:
     await rebuilt(store, "ann", BOTH)
     heads = {id_: row.head for id_, row in writer.messages.items()} | {row.message_id: head}
     views = [name for name in dump() if name not in TRUTH | SCRATCH]
-    assert {"mailbox", "command", "message", "thread", "vanished", *LISTED} == set(views)
+    assert {"mailbox", "command", "message", "thread", "vanished", "settings", *LISTED} == set(
+        views
+    )
     for name in views:
         before = dump()
         if name == "mailbox":
@@ -144,10 +147,13 @@ def statements(writer: Writer) -> list[tuple[str, tuple, str, str]]:
         ("UPDATE member SET thread_id = 't' WHERE message_id = ?", (one,), THREADS, "thread t:"),
         ("UPDATE member SET message_key = 77 WHERE message_id = ?", (one,), THREADS, "thread "),
         ("UPDATE place SET message_key = 77 WHERE message_id = ?", (one,), LISTS, "list row of"),
+        ("UPDATE settings SET settings = x'c1'", (), SETTINGS, "cannot be read"),
+        ("UPDATE settings SET settings = ?", (pack(StoredSettings(changed_seq=10)),),
+         SETTINGS, "wrong settings: theme, image_senders"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(15))
+@pytest.mark.parametrize("number", range(17))
 async def test_what_is_spoilt_is_named_and_rebuilt(broken, number: int) -> None:
     store, writer, spoil, dump = broken
     before = dump()
@@ -206,7 +212,7 @@ async def test_threads_are_bound_again(broken) -> None:
     ("statement", "words"),
     [
         ("DELETE FROM journal WHERE journal_key = (1 << 32 | 3)", "after seq 2"),
-        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 9)", "ends at seq 8"),
+        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 10)", "ends at seq 9"),
         ("UPDATE journal SET entry = x'c1' WHERE journal_key = (1 << 32 | 5)", "after seq"),
         ("DELETE FROM journal WHERE journal_key = (1 << 32 | 1)", "after seq 0"),
     ],

@@ -1,8 +1,9 @@
 """Compare a mailbox's views with its journal, range by range, and repair differences.
 
 Compared are the state and its columns, commands, message rows, lists (place, uid), conversations
-(member) and bindings (thread). They are compared with the rebuild tables (rebuild_tables.py), which
-hold the journal's records at the seq of the mailbox. Each function reads one bounded range of rows.
+(member), bindings (thread) and settings. They are compared with the rebuild tables
+(rebuild_tables.py), which hold the journal's records at the seq of the mailbox. Each function reads
+one bounded range of rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +16,22 @@ import msgspec
 from mail.mailbox import consistency_check as rules
 from mail.mailbox.counts import Recount
 from mail.mailbox.threads import thread_keys
+from mail.mailbox.user_settings import stored_after
 from schemas.consistency import COUNTS, LISTS, THREADS, ExpectedMessage, ViewDifference
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord
-from stores.sqlite.mail_store import folding, journal_and_rows, rebuild_tables, threads, vanished
+from schemas.user_settings import StoredSettings
+from stores.sqlite.mail_store import (
+    folding,
+    journal_and_rows,
+    owner_settings,
+    rebuild_tables,
+    threads,
+    vanished,
+)
 from stores.sqlite.mail_store.list_rows import LIST_TABLES, ListTable
 from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
@@ -48,6 +58,7 @@ class CheckStep:
     rows_left: int
     state: MailboxState  # after the journal's entries up to state.seq
     recount: Recount
+    settings: StoredSettings = field(default_factory=StoredSettings)  # likewise
     after: tuple[Any, ...] = ()  # position of the last row that the phase has read
     heads: Mapping[MessageId, HeaderSummary] = field(
         default_factory=dict
@@ -75,7 +86,8 @@ def copy_records(step: CheckStep) -> bool:
     try:
         records = folding.SNAPSHOT_RECORDS.after(connection, key, after_id, step.rows_left)
         if not step.after:
-            step.state = folding.snapshot(connection, step.user_id).state
+            snapshot = folding.snapshot(connection, step.user_id)
+            step.state, step.settings = snapshot.state, snapshot.settings
     except (msgspec.MsgspecError, ValueError) as error:
         raise rules.JournalDamaged(f"the snapshot cannot be read: {error}") from error
     for record in records:
@@ -127,6 +139,18 @@ def counts(step: CheckStep) -> bool:
         "UPDATE mailbox SET seq = ?, size_bytes = ?, messages = ?, state = ? WHERE mailbox_key = ?",
         (*usage, journal_and_rows.encode(expected), step.mailbox.key),
     )
+    return True
+
+
+def settings(step: CheckStep) -> bool:
+    """Compare the settings of the mailbox's owner."""
+    step.rows_left -= 1
+    connection, key = step.connection, step.mailbox.key
+    stored = _readable(lambda mailbox_key: owner_settings.read(connection, mailbox_key), key)
+    differences = rules.settings_differences(stored, step.settings)
+    step.differences += differences
+    if differences and step.repair:
+        owner_settings.put(connection, key, step.settings)
     return True
 
 
@@ -207,6 +231,7 @@ def read_state(connection: Connection, user_id: UserId) -> MailboxState | None:
 def _apply(step: CheckStep, entry: MailboxChanged) -> None:
     connection, key = step.connection, step.mailbox.key
     step.state, known = folding.apply(connection, REBUILD_RECORDS, key, step.state, entry)
+    step.settings = stored_after(step.settings, entry)
     for change in entry.changes:
         after = REBUILD_RECORDS.get(connection, key, change.message_id)
         assert after is not None

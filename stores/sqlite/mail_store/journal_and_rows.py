@@ -21,7 +21,7 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import CommandId, DomainId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
-from stores.sqlite.mail_store import list_rows, threads, vanished
+from stores.sqlite.mail_store import list_rows, owner_settings, threads, vanished
 
 encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -172,6 +172,7 @@ def write(connection: Connection, commit: Commit) -> None:
         put = _create_message if change.delivered else _change_message
         put(connection, key, row)
     threads.bind(connection, key, commit.threads)
+    owner_settings.apply(connection, key, entry)
 
 
 def journal_key(mailbox_key: int, seq: int) -> int:

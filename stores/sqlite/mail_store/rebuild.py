@@ -42,10 +42,11 @@ _PHASES: dict[str, tuple[str, _Phase]] = {  # in order; the part that needs the 
     "uid": (LISTS, checks.list_table(UID)),
     "keyword": (LISTS, checks.list_table(KEYWORD)),
     "member": (LISTS, checks.list_table(MEMBER)),
+    "settings": (LISTS, checks.settings),
     "threads": (LISTS, checks.bindings),
     "end": ("", _clear),
 }
-_COMPARING = ("counts", "rows", "place", "uid", "keyword", "member", "threads")
+_COMPARING = ("counts", "rows", "place", "uid", "keyword", "member", "settings", "threads")
 
 
 def check(connection: Connection, user_id: UserId) -> ConsistencyReport:
@@ -103,7 +104,8 @@ def rebuild(
     step = CheckStep(
         connection=connection, user_id=order.user_id, mailbox=mailbox, parts=before.parts,
         repair=True, rows_left=step_max, state=before.state,
-        recount=Recount(before.counts, before.usage), after=before.after, heads=heads,
+        settings=before.settings, recount=Recount(before.counts, before.usage),
+        after=before.after, heads=heads,
     )  # fmt: skip
     progress = _progress_after(before, step, _run_phases(step, before.phase))
     rebuild_tables.put_progress(connection, mailbox.key, progress)
@@ -133,6 +135,7 @@ def _progress_after(before: Rebuild, step: CheckStep, phase: str | None) -> Rebu
         phase=phase or "",
         after=step.after,
         state=step.state,
+        settings=step.settings,
         counts=step.recount.counts,
         usage=step.recount.usage,
         lacking=step.lacking,

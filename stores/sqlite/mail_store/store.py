@@ -29,6 +29,7 @@ from stores.sqlite.mail_store import (
     folding,
     journal_and_rows,
     lists,
+    owner_settings,
     rebuild_tables,
     threads,
 )
@@ -47,6 +48,7 @@ MIGRATIONS = (
     (*MAIL[2], join_threads),
     (*MAIL[3], empty_tombstones),
     (*MAIL[4], fill_folder_views),
+    MAIL[5],
 )
 
 
@@ -134,6 +136,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     changed = reads(folder_views.changed)
     vanished = reads(folder_views.vanished)
     keywords = reads(folder_views.keywords)
+    settings = reads(owner_settings.settings)
 
     async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         return await self._batched_messages.of((user_id, message_id))
