@@ -16,6 +16,7 @@ from api.rest import (
     search,
     sessions,
 )
+from api.rest.settings import document, identities
 from api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -23,6 +24,8 @@ ROUTES: tuple[Route, ...] = (
     *me.ROUTES,
     *sessions.ROUTES,
     *app_passwords.ROUTES,
+    *document.ROUTES,
+    *identities.ROUTES,
     *folders.ROUTES,
     *message_lists.ROUTES,
     *message.ROUTES,

@@ -1,9 +1,8 @@
 """Choices and limits of a user's settings.
 
 The mailbox's writer refuses a value beyond them; the edge checks the same before it publishes. What
-depends on data of the installation is checked by the edge alone, since the writer must decide the
-same at any time: time zones, the user's addresses, the syntax of searches. The edge also sanitises
-HTML.
+depends on other data is checked by the edge alone, since the writer must decide the same at any
+time: time zones and the user's addresses. The edge also sanitises HTML.
 """
 
 import re
@@ -98,7 +97,7 @@ def _choice(place: str, value: str, choices: Sequence[str]) -> _Faults:
 
 def _line(place: str, value: str, most: int, *, least: int = 0) -> _Faults:
     if not least <= len(value) <= most or _CONTROL.search(value):
-        yield SettingsFault(place, f"{least} to {most} characters, none of them a control.")
+        yield SettingsFault(place, f"{least} to {most} characters without control characters.")
 
 
 def _text(place: str, value: str) -> _Faults:
