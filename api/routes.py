@@ -16,7 +16,7 @@ from api.rest import (
     search,
     sessions,
 )
-from api.rest.settings import document, identities
+from api.rest.settings import addresses, document, identities
 from api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -26,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     *app_passwords.ROUTES,
     *document.ROUTES,
     *identities.ROUTES,
+    *addresses.ROUTES,
     *folders.ROUTES,
     *message_lists.ROUTES,
     *message.ROUTES,

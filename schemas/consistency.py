@@ -8,7 +8,7 @@ from schemas.mailbox import FolderCounts, MailboxState, Usage
 from schemas.user_settings import StoredSettings
 
 JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # parts of a mail store
-SETTINGS = "settings"  # likewise; rebuilt with the lists
+SETTINGS, CORRESPONDENTS = "settings", "correspondents"  # likewise; rebuilt with the lists
 CONTENT, OUTLINES = "content", "outlines"  # parts in other stores
 INDEX, HOLDERS = "index", "holders"
 

@@ -14,7 +14,15 @@ from mail.errors import Refused
 from mail.mailbox.counts import Recount
 from mail.mailbox.journal_replay import JournalReplay, row_of
 from mail.mailbox.threads import thread_for, thread_keys
-from schemas.consistency import COUNTS, JOURNAL, LISTS, SETTINGS, ExpectedMessage, ViewDifference
+from schemas.consistency import (
+    CORRESPONDENTS,
+    COUNTS,
+    JOURNAL,
+    LISTS,
+    SETTINGS,
+    ExpectedMessage,
+    ViewDifference,
+)
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import DomainId, FolderId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
@@ -103,6 +111,12 @@ def settings_differences(
     if stored.changed_seq != expected.changed_seq:
         names.append("changed_seq")
     return [ViewDifference(SETTINGS, f"wrong settings: {', '.join(names)}")] if names else []
+
+
+def correspondent_differences(number: int) -> list[ViewDifference]:
+    """The difference of `number` correspondents that messages prove and the store lacks."""
+    what = f"{number} correspondents are missing or counted too low"
+    return [ViewDifference(CORRESPONDENTS, what)] if number else []
 
 
 def expected_row(record: MessageRecord, row: Message) -> Message:

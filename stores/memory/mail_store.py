@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
 from mail.mailbox.consistency_check import damaged
+from mail.mailbox.correspondents import is_drop_due
 from mail.mailbox.folders import all_folders
 from mail.mailbox.journal_replay import JournalReplay
 from mail.mailbox.list_filters import folders_of, matches
@@ -19,6 +20,7 @@ from mail.mailbox.user_settings import stored_after
 from mail.pagination import OLDEST, check_limit, decode_cursor, list_scope, page_of, place_of
 from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
+from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import BulkFolderCommand, RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.folder_slots import FolderSlots, slot_of, slots_of
@@ -27,7 +29,7 @@ from schemas.mail import HeaderSummary
 from schemas.mailbox import SEEN, Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from schemas.user_settings import StoredSettings
-from stores.memory import mail_store_check
+from stores.memory import mail_store_check, owner_views
 from stores.memory.faults import FaultHook, no_fault, take_step
 
 
@@ -43,6 +45,7 @@ class _Mailbox:
         self.threads: dict[bytes, ThreadId] = {}
         self.state = MailboxState()
         self.settings = StoredSettings()
+        self.correspondents: dict[str, Correspondent] = {}
         self.folded = JournalReplay(MailboxState(), {})
         self.folded_at_ms = 0
         self.follow_ups: dict[int, BulkFolderCommand] = {}  # of folded entries, by seq
@@ -248,6 +251,12 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "read")
         return self._of(user_id).settings
 
+    async def correspondents(
+        self, user_id: UserId, prefix: str, *, limit: int
+    ) -> list[Correspondent]:
+        await take_step(self.fault, "read")
+        return owner_views.correspondents(self._of(user_id).correspondents, prefix, limit)
+
     async def check(self, user_id: UserId) -> ConsistencyReport:
         await take_step(self.fault, "read")
         await self._finish(user_id)
@@ -304,9 +313,12 @@ class MemoryMailStore(MailStore):
             known = box.messages.get(row.message_id)
             if known is None or known.changed_seq < row.changed_seq:
                 box.messages[row.message_id] = row
+                owner_views.count(box.correspondents, known, row)
         for key, thread_id in commit.threads.items():
             box.threads.setdefault(key, thread_id)
         box.settings = stored_after(box.settings, commit.entry)
+        if is_drop_due(commit.entry.seq):
+            owner_views.drop(box.correspondents)
         await take_step(self.fault, "state")
         if box.state.seq < commit.state.seq:
             box.state = commit.state

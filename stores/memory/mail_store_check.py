@@ -19,6 +19,7 @@ from schemas.consistency import (
     Rebuild,
     ViewDifference,
 )
+from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import DomainId, MessageId, ThreadId, UserId
@@ -26,6 +27,7 @@ from schemas.mail import HeaderSummary
 from schemas.mailbox import NO_THREAD, MailboxState, Message
 from schemas.snapshot import Snapshot
 from schemas.user_settings import StoredSettings
+from stores.memory import owner_views
 
 
 class MemoryMailbox(Protocol):
@@ -37,6 +39,7 @@ class MemoryMailbox(Protocol):
     threads: dict[bytes, ThreadId]
     state: MailboxState
     settings: StoredSettings
+    correspondents: dict[str, Correspondent]
     folded: JournalReplay
     rebuild: Rebuild | None
 
@@ -59,6 +62,8 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
     views = _expected_views(box, UserId(""), history, {})
     differences = rules.state_differences(box.state, rules.expected_state(history))
     differences += rules.settings_differences(box.settings, history.settings)
+    lacking = owner_views.lacking(box.correspondents, views.rows.values())
+    differences += rules.correspondent_differences(len(lacking))
     return ConsistencyReport(
         differences=tuple(sorted({*views.differences, *differences})),
         messages=tuple(map(rules.expected_message, history.records.values())),
@@ -98,6 +103,9 @@ def _step(
         box.messages, mended = views.rows, len(views.differences) + len(settings)
         box.threads |= views.threads
         box.settings = history.settings
+        correspondents = owner_views.lacking(box.correspondents, views.rows.values())
+        mended += len(rules.correspondent_differences(len(correspondents)))
+        box.correspondents |= correspondents
     if COUNTS in before.parts:
         state = rules.expected_state(history)
         mended += len(rules.state_differences(box.state, state))

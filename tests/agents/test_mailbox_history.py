@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from mail.errors import JournalConflict
-from mail.ids import holder_of
+from mail.ids import holder_of, message_id
 from mail.mailbox.journal_replay import JournalReplay, row_of
 from schemas.events.mailbox_commands import (
     Batch,
@@ -30,7 +30,7 @@ from schemas.events.mailbox_commands import (
 )
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged
 from schemas.holders import Holder
-from schemas.mail import HeaderSummary
+from schemas.mail import EmailAddress, HeaderSummary
 from schemas.mailbox import MailboxState
 from schemas.user_settings import Label, SettingsPatch
 from tests.support.agent_builders import change, deliver, order
@@ -65,7 +65,8 @@ def head_of(mail: str) -> HeaderSummary:
     m4 answers m2, which m1 may have tied to another conversation than its own.
     """
     parent = "m2" if mail == "m4" else f"m{(int(mail[1:]) + 1) % 4}"
-    return HeaderSummary(message_id=mail, references=(parent,))
+    sender = EmailAddress("", f"sender{int(mail[1:]) % 2}@x.test")
+    return HeaderSummary(message_id=mail, references=(parent,), sender=sender)
 
 
 class MailboxHistory(RuleBasedStateMachine):
@@ -366,6 +367,7 @@ class MailboxHistory(RuleBasedStateMachine):
         assert settings == box.settings
         self._check_views(user, model, journal)
         self._check_settings(user, model)
+        self._check_correspondents(user, model)
         self._check_journal_alone(user, state, rows, journal)
 
     def _check_views(self, user: str, model: Model, journal: list[MailboxChanged]) -> None:
@@ -390,6 +392,19 @@ class MailboxHistory(RuleBasedStateMachine):
         assert {name: chosen[name] for name in PLAIN} == PLAIN | model.box.chosen
         assert stored.changed_seq == model.box.chosen_seq
         assert run(self.river.store.load(user)).type_seqs.settings == model.box.chosen_seq
+
+    def _check_correspondents(self, user: str, model: Model) -> None:
+        """A sender counts when a message comes out of junk and trash."""
+        counts: Counter[str] = Counter()
+        placed: dict[str, bool] = {}
+        senders = {message_id(mail, user): head_of(mail).sender for mail in mail_ids}
+        for step in model.steps:
+            for id_, (places, _, _) in step.changed.items():
+                is_placed = bool(set(places) - {"junk", "trash"})
+                counts[senders[id_].address] += is_placed and not placed.get(id_, False)
+                placed[id_] = is_placed
+        rows = run(self.river.store.correspondents(user, "sender", limit=9))
+        assert {one.address: one.received for one in rows} == +counts
 
     def _check_journal_alone(self, user: str, state: Any, rows: Any, journal: Any) -> None:
         """Journal and heads are enough to make state and rows again."""

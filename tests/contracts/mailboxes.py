@@ -55,6 +55,7 @@ class Writer:
         sender: str = "ann@example.org",
         has_attachments: bool = False,
         thread: str = "",
+        to: tuple[EmailAddress, ...] = (),
     ) -> Commit:
         """A message whose ids follow from `name`."""
         mail_id = ids.derived_id(name)
@@ -72,6 +73,7 @@ class Writer:
             head=HeaderSummary(
                 subject=f"제목 {name}",
                 sender=EmailAddress("Ann", sender),
+                to=to,
                 has_attachments=has_attachments,
             ),
             verdict=VERDICT,

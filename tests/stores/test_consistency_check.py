@@ -10,7 +10,7 @@ import pytest
 from mail.errors import Refused
 from mail.mailbox.consistency_check import UNKNOWN, JournalDamaged
 from mail.mailbox.list_filters import NO_FILTER
-from schemas.consistency import COUNTS, JOURNAL, LISTS, SETTINGS, THREADS
+from schemas.consistency import CORRESPONDENTS, COUNTS, JOURNAL, LISTS, SETTINGS, THREADS
 from schemas.mailbox import Message
 from schemas.user_settings import StoredSettings
 from stores.memory import MemoryMailStore
@@ -35,7 +35,9 @@ class TestSqliteChecks(MailboxChecksContract):
 
 
 TRUTH = {"journal", "snapshot", "snapshot_record"}
-SCRATCH = {"rebuild", "rebuild_record", "rebuild_binding", "message_counter"}
+SCRATCH = {
+    "rebuild", "rebuild_record", "rebuild_binding", "rebuild_correspondent", "message_counter",
+}  # fmt: skip
 
 
 async def test_every_view_is_compared_and_rebuilt(broken) -> None:
@@ -47,9 +49,16 @@ async def test_every_view_is_compared_and_rebuilt(broken) -> None:
     await rebuilt(store, "ann", BOTH)
     heads = {id_: row.head for id_, row in writer.messages.items()} | {row.message_id: head}
     views = [name for name in dump() if name not in TRUTH | SCRATCH]
-    assert {"mailbox", "command", "message", "thread", "vanished", "settings", *LISTED} == set(
-        views
-    )
+    assert {
+        "mailbox",
+        "command",
+        "message",
+        "thread",
+        "vanished",
+        "settings",
+        "correspondent",
+        *LISTED,
+    } == set(views)
     for name in views:
         before = dump()
         if name == "mailbox":
@@ -150,10 +159,13 @@ def statements(writer: Writer) -> list[tuple[str, tuple, str, str]]:
         ("UPDATE settings SET settings = x'c1'", (), SETTINGS, "cannot be read"),
         ("UPDATE settings SET settings = ?", (pack(StoredSettings(changed_seq=10)),),
          SETTINGS, "wrong settings: theme, image_senders"),
+        ("DELETE FROM correspondent WHERE mailbox_key = 1", (), CORRESPONDENTS, "1 correspondents"),
+        ("UPDATE correspondent SET correspondent = x'c1' WHERE mailbox_key = 1", (),
+         CORRESPONDENTS, "1 correspondents"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(17))
+@pytest.mark.parametrize("number", range(19))
 async def test_what_is_spoilt_is_named_and_rebuilt(broken, number: int) -> None:
     store, writer, spoil, dump = broken
     before = dump()

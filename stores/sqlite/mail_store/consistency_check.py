@@ -1,7 +1,7 @@
 """Compare a mailbox's views with its journal, range by range, and repair differences.
 
 Compared are the state and its columns, commands, message rows, lists (place, uid), conversations
-(member), bindings (thread) and settings. They are compared with the rebuild tables
+(member), bindings (thread), settings and correspondents. They are compared with the rebuild tables
 (rebuild_tables.py), which hold the journal's records at the seq of the mailbox. Each function reads
 one bounded range of rows.
 """
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mail.mailbox import consistency_check as rules
+from mail.mailbox.correspondents import lacking
 from mail.mailbox.counts import Recount
 from mail.mailbox.threads import thread_keys
 from mail.mailbox.user_settings import stored_after
@@ -32,6 +33,7 @@ from stores.sqlite.mail_store import (
     threads,
     vanished,
 )
+from stores.sqlite.mail_store.correspondents import CORRESPONDENTS, EXPECTED
 from stores.sqlite.mail_store.list_rows import LIST_TABLES, ListTable
 from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
@@ -154,6 +156,19 @@ def settings(step: CheckStep) -> bool:
     return True
 
 
+def correspondents(step: CheckStep) -> bool:
+    """Compare the correspondents with those that were counted from the message rows."""
+    step.rows_left -= 1
+    connection, key = step.connection, step.mailbox.key
+    wrong = lacking(CORRESPONDENTS.all(connection, key), EXPECTED.all(connection, key))
+    step.differences += rules.correspondent_differences(len(wrong))
+    if step.repair:
+        for address, row in wrong.items():
+            CORRESPONDENTS.put(connection, key, address, row)
+        CORRESPONDENTS.drop(connection, key)
+    return True
+
+
 def message_rows(step: CheckStep) -> bool:
     """Compare the rows of a range of message ids, and the rows of these messages in every list."""
     limit, (after_id,) = step.rows_left, step.after or ("",)
@@ -178,6 +193,7 @@ def message_rows(step: CheckStep) -> bool:
         step.after = (message_id,)
         step.rows_left -= 1
     step.rows_left -= 1
+    EXPECTED.drop(step.connection, step.mailbox.key)
     return not ends
 
 
@@ -331,6 +347,7 @@ def _list_rows(step: CheckStep, message_key: int, row: Message) -> None:
                 if step.repair:
                     table.put(step.connection, list_row)
     rebuild_tables.bind(step.connection, step.mailbox.key, row)
+    EXPECTED.count(step.connection, step.mailbox.key, (None, row))
 
 
 def _owner(step: CheckStep, message_key: int) -> tuple[str, Message | None]:

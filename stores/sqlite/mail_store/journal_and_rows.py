@@ -13,6 +13,7 @@ import msgspec
 
 from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
+from mail.mailbox.correspondents import is_drop_due
 from mail.pagination import check_limit
 from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1, current
@@ -22,6 +23,7 @@ from schemas.ids import CommandId, DomainId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
 from stores.sqlite.mail_store import list_rows, owner_settings, threads, vanished
+from stores.sqlite.mail_store.correspondents import CORRESPONDENTS
 
 encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -173,6 +175,8 @@ def write(connection: Connection, commit: Commit) -> None:
         put(connection, key, row)
     threads.bind(connection, key, commit.threads)
     owner_settings.apply(connection, key, entry)
+    if is_drop_due(entry.seq):
+        CORRESPONDENTS.drop(connection, key)
 
 
 def journal_key(mailbox_key: int, seq: int) -> int:
@@ -198,6 +202,7 @@ def insert_message(connection: Connection, key: int, row: Message) -> int:
 def _create_message(connection: Connection, key: int, row: Message) -> None:
     message_key = insert_message(connection, key, row)
     list_rows.move(connection, key, message_key, None, row)
+    CORRESPONDENTS.count(connection, key, (None, row))
 
 
 def _change_message(connection: Connection, key: int, row: Message) -> None:
@@ -209,7 +214,9 @@ def _change_message(connection: Connection, key: int, row: Message) -> None:
     connection.execute(
         "UPDATE message SET message = ? WHERE message_key = ?", (encode(row), message_key)
     )
-    list_rows.move(connection, key, message_key, decode_message(blob), row)
+    before = decode_message(blob)
+    list_rows.move(connection, key, message_key, before, row)
+    CORRESPONDENTS.count(connection, key, (before, row))
 
 
 def _put_state(connection: Connection, mailbox: MailboxHeader, commit: Commit) -> int:

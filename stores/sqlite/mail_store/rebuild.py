@@ -43,10 +43,21 @@ _PHASES: dict[str, tuple[str, _Phase]] = {  # in order; the part that needs the 
     "keyword": (LISTS, checks.list_table(KEYWORD)),
     "member": (LISTS, checks.list_table(MEMBER)),
     "settings": (LISTS, checks.settings),
+    "correspondents": (LISTS, checks.correspondents),
     "threads": (LISTS, checks.bindings),
     "end": ("", _clear),
 }
-_COMPARING = ("counts", "rows", "place", "uid", "keyword", "member", "settings", "threads")
+_COMPARING = (
+    "counts",
+    "rows",
+    "place",
+    "uid",
+    "keyword",
+    "member",
+    "settings",
+    "correspondents",
+    "threads",
+)
 
 
 def check(connection: Connection, user_id: UserId) -> ConsistencyReport:

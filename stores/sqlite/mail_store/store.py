@@ -25,6 +25,7 @@ from stores.sqlite.batched_reads import BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 from stores.sqlite.mail_store import (
+    correspondents,
     folder_views,
     folding,
     journal_and_rows,
@@ -35,6 +36,7 @@ from stores.sqlite.mail_store import (
 )
 from stores.sqlite.mail_store import rebuild as mailbox_rebuild
 from stores.sqlite.mail_store.upgrade import (
+    count_correspondents,
     empty_tombstones,
     fill_folder_views,
     join_threads,
@@ -48,7 +50,7 @@ MIGRATIONS = (
     (*MAIL[2], join_threads),
     (*MAIL[3], empty_tombstones),
     (*MAIL[4], fill_folder_views),
-    MAIL[5],
+    (*MAIL[5], count_correspondents),
 )
 
 
@@ -137,6 +139,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     vanished = reads(folder_views.vanished)
     keywords = reads(folder_views.keywords)
     settings = reads(owner_settings.settings)
+    correspondents = reads(correspondents.correspondents)
 
     async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         return await self._batched_messages.of((user_id, message_id))

@@ -1,4 +1,4 @@
-"""/v1/me/settings and /v1/identities: changes, refusals, conditions, the feed."""
+"""/v1/me/settings, /v1/identities, /v1/addresses: changes, refusals, conditions, the feed."""
 
 from typing import Any
 
@@ -187,3 +187,23 @@ async def test_a_change_that_is_not_seen_in_time_is_accepted(make_world) -> None
     assert (await patch(alice, {"theme": "dark"}))[0] == 202
     body = {"address": "alice@postriver.test"}
     assert (await ask(alice, "POST", "/v1/identities", body))[0] == 202
+
+
+async def test_addresses_are_completed(world: World) -> None:
+    mail = 'From: =?utf-8?b?6rmA7ZWY64qY?= <kim@x.test>\r\nTo: "Lee, K" <lee@x.test>\r\n\r\n'
+    await world.deliver(mail.encode(), at_ms=1_767_225_600_000)
+    await world.deliver(mail.encode(), at_ms=1_767_225_700_000, folder_id="sent")
+    await world.deliver(mail.replace("kim", "spam").encode(), folder_id="junk")
+    alice, bob = await world.signed(), await world.signed("bob")
+    status, found = await ask(alice, "GET", "/v1/addresses?q=하늘")
+    assert (status, found["addresses"]) == (
+        200,
+        [{"name": "김하늘", "address": "kim@x.test", "written_to": 0, "received": 1,
+          "last_at": "2026-01-01T00:00:00.000Z"}],
+    )  # fmt: skip
+    _, found = await ask(alice, "GET", "/v1/addresses?q=X.TEST&limit=1")
+    assert [one["address"] for one in found["addresses"]] == ["lee@x.test"]
+    assert await ask(alice, "GET", "/v1/addresses?q=spam") == (200, {"addresses": []})
+    assert await ask(bob, "GET", "/v1/addresses?q=kim") == (200, {"addresses": []})
+    for wrong in ("", "?q=", f"?q={'x' * 129}", "?q=x&limit=0"):
+        assert (await ask(alice, "GET", f"/v1/addresses{wrong}"))[0] == 400
