@@ -33,7 +33,7 @@ from agents.mailbox_rebuild import rebuild
 from agents.ports import MailboxPorts
 from mail.errors import JournalConflict, JournalTruncated, PostriverError
 from mail.ids import holder_of
-from mail.mailbox import bulk_commands, delivery_rules, folder_rules, message_rules
+from mail.mailbox import bulk_commands, delivery_rules, folder_rules, message_rules, settings_rules
 from mail.mailbox.command_rules import CHANGED_MEANWHILE, CommandOutcome, was_applied
 from mail.mailbox.commit_builder import CHANGES_MAX
 from mail.ports import Attempt, Commit
@@ -41,6 +41,7 @@ from schemas.events.mailbox_commands import (
     Batch,
     BulkFolderCommand,
     ChangeFolder,
+    ChangeSettings,
     ChangeSubscriptions,
     Command,
     CreateFolder,
@@ -188,7 +189,7 @@ async def _repeated_answer(event: SequencedCommand, ports: MailboxPorts) -> Comm
     if isinstance(event, MessageCommand):
         messages = await ports.store.messages(event.user_id, event.message_ids)
         return CommandAnswered.to(event, UNCHANGED if messages else NOT_FOUND)
-    if isinstance(event, Batch):  # its author reads the messages again, and loses nothing
+    if isinstance(event, Batch | ChangeSettings):  # its author reads again, and loses nothing
         return CommandAnswered.to(event, CONFLICT, CHANGED_MEANWHILE)
     return CommandAnswered.to(event, UNCHANGED)
 
@@ -207,6 +208,8 @@ async def _decide(
             return await _decide_batch(event, state, position, ports)
         case CreateFolder() | ChangeFolder() | ChangeSubscriptions():
             return folder_rules.decide(state, event, position)
+        case ChangeSettings():
+            return await _decide_settings(event, state, position, ports)
         case DeleteFolder() | EmptyFolder() | MarkAllRead():
             return await _decide_chunk(event, state, position, ports)
         case _:
@@ -258,6 +261,15 @@ async def _decide_batch(
     destroyed = [row for id_, row in rows.items() if row.destroyed and id_ in delivered]
     await _release_contents(destroyed, ports)  # their sender holds them again
     return delivery_rules.batch(state, rows, bound, event, position)
+
+
+async def _decide_settings(
+    event: ChangeSettings, state: MailboxState, position: Position, ports: MailboxPorts
+) -> CommandOutcome:
+    stored = await ports.store.settings(event.user_id)
+    if stored.changed_seq > state.seq:
+        raise RowNewerThanState
+    return settings_rules.change_settings(state, stored, event, position)
 
 
 async def _decide_chunk(

@@ -12,6 +12,8 @@ from api.problems import MEDIA_TYPE, ProblemDetails
 from api.push.frames import GoneMessage
 from api.rest.parameters import ADDRESS_MAX_CHARS, SEQ_MAX, STATE
 from api.rest.responses import MessageSummary
+from api.rest.settings.addresses import PATH as ADDRESSES_PATH
+from api.rest.settings.addresses import PREFIX_MAX_CHARS
 from api.route import JSON, Route
 from api.routes import ROUTES
 from mail.mailbox.keywords import KEYWORD_MAX_CHARS
@@ -26,6 +28,12 @@ QUERY_HELP = (
     "is:unread|read|flagged has:attachment before: after: older_than:7d newer_than: larger:5M "
     "smaller:"
 )
+_ADDRESS_QUERY = {  # of /v1/addresses
+    "type": "string",
+    "minLength": 1,
+    "maxLength": PREFIX_MAX_CHARS,
+    "description": "The beginning of a name, of a part of a name, of an address or of a domain.",
+}
 _TIME = "A day such as 2026-11-24, or an RFC 3339 timestamp."
 _REF = "#/components/schemas/{name}"
 
@@ -72,6 +80,8 @@ def _parameters(route: Route, config: ApiConfig) -> list[dict[str, Any]]:
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     schemas = _query_schemas(config)
+    if route.path == ADDRESSES_PATH:
+        schemas["q"] = _ADDRESS_QUERY
     in_query = [
         {"name": name, "in": "query", "required": name == "q", "schema": schemas[name]}
         for name in route.query

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from mail.ports import (
+    Addresses,
     AppPasswords,
     Attempts,
     ContentStore,
@@ -27,6 +28,7 @@ class ApiPorts:
     contents: ContentStore
     domains: Domains
     users: Users
+    addresses: Addresses
     app_passwords: AppPasswords
     sessions: Sessions
     sign_ins: SignIns

@@ -17,6 +17,7 @@ from api.rest import (
     sessions,
     threads,
 )
+from api.rest.settings import addresses, document, identities
 from api.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -24,6 +25,9 @@ ROUTES: tuple[Route, ...] = (
     *me.ROUTES,
     *sessions.ROUTES,
     *app_passwords.ROUTES,
+    *document.ROUTES,
+    *identities.ROUTES,
+    *addresses.ROUTES,
     *folders.ROUTES,
     *message_lists.ROUTES,
     *threads.ROUTES,

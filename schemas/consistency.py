@@ -5,8 +5,10 @@ import msgspec
 from schemas.content import Stored
 from schemas.ids import CommandId, FolderId, MailId, MessageId
 from schemas.mailbox import FolderCounts, MailboxState, Usage
+from schemas.user_settings import StoredSettings
 
 JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # parts of a mail store
+SETTINGS, CORRESPONDENTS = "settings", "correspondents"  # likewise; rebuilt with the lists
 CONTENT, OUTLINES = "content", "outlines"  # parts in other stores
 INDEX, HOLDERS = "index", "holders"
 
@@ -49,6 +51,7 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
     phase: str = ""  # the phase of the next step; "" at the beginning
     after: tuple[str | int, ...] = ()  # the last row that the phase has read; bytes as hex
     state: MailboxState = MailboxState()  # according to the journal up to state.seq
+    settings: StoredSettings = StoredSettings()  # at state.seq
     counts: dict[FolderId, FolderCounts] = {}  # of the records at state.seq
     usage: Usage = Usage()
     lacking: tuple[

@@ -94,6 +94,7 @@ class TypeSeqs(msgspec.Struct, frozen=True, array_like=True):
     folders: int = 0  # Mailbox
     threads: int = 0  # Thread
     deliveries: int = 0  # EmailDelivery (RFC 8621 §1.5)
+    settings: int = 0  # Identity, VacationResponse; 0: never changed
 
 
 class MailboxState(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 from schemas.events.mailbox_events import Delivered
 from schemas.ids import FolderId, MessageId, ThreadId
 from schemas.mailbox import NO_THREAD, MailboxState
+from schemas.user_settings import StoredSettings
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,6 +30,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     state: MailboxState = MailboxState()
     at_ms: int = 0  # time of the last folded entry
+    settings: StoredSettings = StoredSettings()
 
     @property
     def seq(self) -> int:

@@ -1,4 +1,4 @@
-"""Frames that a WebSocket sends: a changed message, a changed folder, the start of live events."""
+"""Frames that a WebSocket sends: changed messages, folders and settings, start of live events."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from api.rest.responses import message_summary
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import FolderId, MessageId
 from schemas.mailbox import Message
+from schemas.user_settings import SettingsPatch
 
 
 class CountsFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,15 @@ class FolderFrame(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[CountsFrame]
 
 
+class SettingsFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """New values of the settings that changed. `state`: see ChangeFrame."""
+
+    type: str = "settings"
+    state: str | None = None
+    seq: int
+    settings: SettingsPatch
+
+
 class LiveFrame(msgspec.Struct, frozen=True, kw_only=True):
     """All changes through `seq` have been sent; changes that follow are sent as they happen."""
 
@@ -63,9 +73,12 @@ class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[CountsFrame]
 
 
+StepFrame = SettingsFrame | FolderFrame | ChangeFrame
+
+
 def frames_of(
     step: MailboxChanged, rows: dict[MessageId, Message], state: str
-) -> Iterator[FolderFrame | ChangeFrame]:
+) -> Iterator[StepFrame]:
     """A frame for each change of `step`; only the last has `state`, as a step is atomic.
 
     `rows` may be newer than the step, never older. A step without changes has no frames: a chunk of
@@ -77,13 +90,13 @@ def frames_of(
         yield msgspec.structs.replace(last, state=state)
 
 
-def _stateless_frames(
-    step: MailboxChanged, rows: dict[MessageId, Message]
-) -> Iterator[FolderFrame | ChangeFrame]:
+def _stateless_frames(step: MailboxChanged, rows: dict[MessageId, Message]) -> Iterator[StepFrame]:
     counts = [
         CountsFrame(id=folder.id, total=folder.total, unread=folder.unread)
         for folder in step.folders
     ]
+    if step.settings is not None:
+        yield SettingsFrame(seq=step.seq, settings=step.settings)
     for folder in step.folder_changes:
         yield FolderFrame(
             seq=step.seq, change=folder.change, folder=folder_info(folder), folders=counts

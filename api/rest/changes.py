@@ -22,6 +22,7 @@ from mail.ports import MailStore
 from schemas.events.mailbox_events import FolderChange, MailboxChanged
 from schemas.ids import FolderId, MessageId, ThreadId, UserId
 from schemas.mailbox import Message, shown
+from schemas.user_settings import SettingsPatch
 
 STEPS_MAX = 32  # of one read; bounds memory, a step has up to 500 messages
 
@@ -37,7 +38,7 @@ class FolderInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A change of one message, or of one `folder` that the owner created.
+    """A change of one message, of one `folder`, or of the `settings` that it names.
 
     All changes of one step have its `seq`. A destroyed message has only its id and `left`. A
     message without folder ids is hidden: a mail program marked it as deleted.
@@ -51,6 +52,7 @@ class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     thread_id: ThreadId | None = None
     left: dict[FolderId, int] = {}  # folders that the message left, with its former uid
     folder: FolderInfo | None = None
+    settings: SettingsPatch | None = None
 
 
 class ChangesPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +134,8 @@ async def _changes_page(call: AuthenticatedRequest, seq: int, limit: int) -> Cha
 
 def _change_resources(step: MailboxChanged) -> Iterator[ChangeResource]:
     """Folders first: messages of the step may be in a folder that it created."""
+    if step.settings is not None:
+        yield ChangeResource(seq=step.seq, change="updated", settings=step.settings)
     for change in step.folder_changes:
         yield ChangeResource(seq=step.seq, change=change.change, folder=folder_info(change))
     for message in step.changes:

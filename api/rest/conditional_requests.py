@@ -17,10 +17,10 @@ _ANY = "*"
 
 
 def message_etag(call: AuthenticatedRequest, row: Message) -> str:
-    return _etag(call, row.changed_seq)
+    return seq_etag(call, row.changed_seq)
 
 
-def _etag(call: AuthenticatedRequest, seq: int) -> str:
+def seq_etag(call: AuthenticatedRequest, seq: int) -> str:
     return f'"{call.context.config.state(seq)}"'
 
 
@@ -35,22 +35,27 @@ def not_modified(request: web.Request, etag: str) -> web.Response | None:
 
 
 def required_seq(call: AuthenticatedRequest, row: Message) -> int | None:
-    """The `changed_seq` that If-Match requires; None for no If-Match or `*`.
+    """As `required_seq_of`, for a message."""
+    return required_seq_of(call, row.changed_seq)
 
-    Raises Problem 412: If-Match does not list the tag of `row`.
+
+def required_seq_of(call: AuthenticatedRequest, changed_seq: int) -> int | None:
+    """`changed_seq` if If-Match requires it; None for no If-Match or `*`.
+
+    Raises Problem 412: If-Match does not list the tag of `changed_seq`.
     """
     header = call.request.headers.get(hdrs.IF_MATCH)
     if header is None or header.strip() == _ANY:
         return None
-    if message_etag(call, row) not in _etags(header, accept_weak=False):
+    if seq_etag(call, changed_seq) not in _etags(header, accept_weak=False):
         raise changed_meanwhile(call.request)
-    return row.changed_seq
+    return changed_seq
 
 
 def changed_meanwhile(request: web.Request) -> Problem:
-    """412 if the request has If-Match; else 409: a message changed before it was destroyed."""
+    """412 if the request has If-Match; else 409: it changed after the API read it."""
     status = 412 if hdrs.IF_MATCH in request.headers else 409
-    return Problem(status, "changed_meanwhile", "The message has changed: read it again.")
+    return Problem(status, "changed_meanwhile", "It has changed meanwhile: read it again.")
 
 
 def with_mailbox_etag(handler: AuthenticatedHandler) -> AuthenticatedHandler:
@@ -60,7 +65,7 @@ def with_mailbox_etag(handler: AuthenticatedHandler) -> AuthenticatedHandler:
     """
 
     async def conditional(call: AuthenticatedRequest) -> web.StreamResponse:
-        etag = _etag(call, (await call.context.ports.store.state(call.user_id)).seq)
+        etag = seq_etag(call, (await call.context.ports.store.state(call.user_id)).seq)
         unchanged = not_modified(call.request, etag)
         if unchanged is not None and not _matches_any(call.request):
             return unchanged

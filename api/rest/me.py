@@ -1,4 +1,4 @@
-"""/v1/me: the caller's address, quota and usage; change of the password."""
+"""/v1/me: the caller's name, addresses, quota and usage; change of the password."""
 
 import msgspec
 from aiohttp import web
@@ -8,9 +8,11 @@ from api.http.client_address import login_client
 from api.problems import bad_request, wrong_password
 from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_response
+from api.rest.settings.identities import default_of, identities_of
 from api.route import AuthenticatedRoute
 from edge.authenticator import WrongCredentials
 from mail.clock import rfc3339
+from mail.directory.own_addresses import own_addresses
 from mail.directory.password_rules import fault_in
 from mail.directory.quotas import effective_quota, is_limited
 from schemas.directory import QUOTA_UNSET, Quota
@@ -36,8 +38,12 @@ class OwnQuota(QuotaInfo, frozen=True, kw_only=True):
 
 
 class OwnAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """`name` is that of the default identity; `addresses` begins with `address`."""
+
     id: str
+    name: str
     address: str
+    addresses: list[str]
     expires_at: Timestamp
     quota: OwnQuota
 
@@ -78,10 +84,14 @@ async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def get_account(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
+    ports, user = call.context.ports, call.caller.user
+    stored = await ports.store.settings(user.user_id)
     return json_response(
         OwnAccount(
             id=call.user_id,
-            address=call.caller.user.address,
+            name=default_of(identities_of(stored.settings, user)).name,
+            address=user.address,
+            addresses=list(await own_addresses(ports.addresses, user)),
             expires_at=rfc3339(call.caller.session.expires_at_ms),
             quota=await _own_quota(call),
         )
@@ -116,7 +126,7 @@ ROUTES = (
         method="GET",
         path="/v1/me",
         name="me",
-        summary="Get the caller's address, quota and usage.",
+        summary="Get the caller's name, addresses, quota and usage.",
         handler=get_account,
         response=OwnAccount,
     ),

@@ -98,6 +98,7 @@ async def _ports(
         contents=await opened.contents(),
         domains=directory,
         users=directory,
+        addresses=directory,
         app_passwords=directory,
         sessions=directory,
         sign_ins=directory,

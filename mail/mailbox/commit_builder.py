@@ -20,6 +20,7 @@ from schemas.events.mailbox_events import (
 from schemas.ids import CommandId, FolderId, MessageId, ThreadId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import FolderCounts, MailboxState, Message, TypeSeqs, Usage, is_unread
+from schemas.user_settings import SettingsPatch
 
 CHANGES_MAX = 500  # messages changed by one commit
 CHANGES_MAX_BYTES = 1024 * 1024  # estimated size of the entry; half of an event's maximum
@@ -50,6 +51,7 @@ class CommitBuilder:
         self._changes: list[MessageChange] = []
         self._folder_changes: list[FolderChange] = []
         self._subscribed_names: tuple[str, ...] | None = None
+        self._settings: SettingsPatch | None = None
         self._threads: dict[bytes, ThreadId] = {}
         self._size_bytes = 0
         self.seq = state.seq + 1
@@ -64,7 +66,9 @@ class CommitBuilder:
     @property
     def is_empty(self) -> bool:
         """Whether nothing changes."""
-        return not (self._changes or self._folder_changes) and self._subscribed_names is None
+        return not (self._changes or self._folder_changes or self._settings) and (
+            self._subscribed_names is None
+        )
 
     @property
     def is_full(self) -> bool:
@@ -138,6 +142,10 @@ class CommitBuilder:
         """Set the subscribed names that no folder has."""
         self._subscribed_names = names
 
+    def change_settings(self, patch: SettingsPatch) -> None:
+        """Change the user's settings by `patch`, which changes at least one of them."""
+        self._settings = patch
+
     def not_found(self, message_id: MessageId) -> None:
         """Record that the command names a message that does not exist."""
         self._fail(not_found=(*self.failures.not_found, message_id))
@@ -170,6 +178,7 @@ class CommitBuilder:
             refusals=self.failures.refusals,
             subscribed_names=self._subscribed_names,
             type_seqs=self._type_seqs(),
+            settings=self._settings,
             origin_id=origin_id,
             follow_up=follow_up,
         )
@@ -186,6 +195,7 @@ class CommitBuilder:
             folders=self.seq if self._folders else before.folders,
             threads=self.seq if kinds & {"created", "destroyed"} else before.threads,
             deliveries=self.seq if "created" in kinds else before.deliveries,
+            settings=self.seq if self._settings else before.settings,
         )
 
     def _assign_uids(

@@ -14,12 +14,21 @@ from mail.errors import Refused
 from mail.mailbox.counts import Recount
 from mail.mailbox.journal_replay import JournalReplay, row_of
 from mail.mailbox.threads import thread_for, thread_keys
-from schemas.consistency import COUNTS, JOURNAL, LISTS, ExpectedMessage, ViewDifference
+from schemas.consistency import (
+    CORRESPONDENTS,
+    COUNTS,
+    JOURNAL,
+    LISTS,
+    SETTINGS,
+    ExpectedMessage,
+    ViewDifference,
+)
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import DomainId, FolderId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord, Snapshot
+from schemas.user_settings import StoredSettings
 
 UNKNOWN = HeaderSummary(parse_failed=True)  # for a message without row and without content
 
@@ -38,7 +47,8 @@ def replay(
 
     Raises JournalDamaged: an entry does not follow the one before it, or cannot be decoded.
     """
-    history = JournalReplay(snapshot.state, {record.message_id: record for record in records})
+    by_id = {record.message_id: record for record in records}
+    history = JournalReplay(snapshot.state, by_id, snapshot.settings)
     try:
         for entry in entries:
             history.add(entry)
@@ -82,6 +92,31 @@ def state_differences(state: MailboxState | None, expected: MailboxState) -> lis
         if getattr(state, name) != getattr(expected, name)
     ]
     return differences
+
+
+def settings_differences(
+    stored: StoredSettings | None, expected: StoredSettings
+) -> list[ViewDifference]:
+    """The difference of settings that differ from the journal; `stored` None: cannot be read.
+
+    No value is named: settings are the owner's own words.
+    """
+    if stored is None:
+        return [ViewDifference(SETTINGS, "the settings cannot be read")]
+    names = [
+        name
+        for name in stored.settings.__struct_fields__
+        if getattr(stored.settings, name) != getattr(expected.settings, name)
+    ]
+    if stored.changed_seq != expected.changed_seq:
+        names.append("changed_seq")
+    return [ViewDifference(SETTINGS, f"wrong settings: {', '.join(names)}")] if names else []
+
+
+def correspondent_differences(number: int) -> list[ViewDifference]:
+    """The difference of `number` correspondents that messages prove and the store lacks."""
+    what = f"{number} correspondents are missing or counted too low"
+    return [ViewDifference(CORRESPONDENTS, what)] if number else []
 
 
 def expected_row(record: MessageRecord, row: Message) -> Message:

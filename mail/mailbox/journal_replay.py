@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mail.mailbox.user_settings import stored_after
 from schemas.events.mailbox_events import FolderChange, MailboxChanged, MessageChange
 from schemas.ids import DomainId, FolderId, MessageId, UserId
 from schemas.mail import HeaderSummary
@@ -22,6 +23,7 @@ from schemas.mailbox import (
     Usage,
 )
 from schemas.snapshot import MessageRecord
+from schemas.user_settings import StoredSettings
 
 
 def state_after(state: MailboxState, entry: MailboxChanged, usage: Usage) -> MailboxState:
@@ -110,9 +112,15 @@ def row_of(
 class JournalReplay:
     """A mailbox replayed in memory, entry by entry: for rebuilds, checks and tests."""
 
-    def __init__(self, state: MailboxState, records: Mapping[MessageId, MessageRecord]) -> None:
+    def __init__(
+        self,
+        state: MailboxState,
+        records: Mapping[MessageId, MessageRecord],
+        settings: StoredSettings | None = None,
+    ) -> None:
         self.state = state
         self.records = dict(records)
+        self.settings = settings or StoredSettings()
 
     def add(self, entry: MailboxChanged) -> None:
         """Apply the next entry.
@@ -125,6 +133,7 @@ class JournalReplay:
         usage = usage_after(self.state.usage, entry, self.records)
         self.state = state_after(self.state, entry, usage)
         self.records |= records_after(entry, self.records)
+        self.settings = stored_after(self.settings, entry)
 
 
 def _settings_after(

@@ -29,6 +29,7 @@ from mail.ports.mail_store import (
     MailStore,
 )
 from mail.ports.outline_store import OutlineStore
+from mail.ports.owner_views import OwnerViews
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
 from mail.ports.search_index import MATCHES_MAX, IndexMatches, SearchIndex
@@ -78,6 +79,7 @@ __all__ = [
     "MailboxWriter",
     "OpenMails",
     "OutlineStore",
+    "OwnerViews",
     "Parser",
     "Publisher",
     "Quarantine",

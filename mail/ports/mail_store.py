@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from mail.ports.owner_views import OwnerViews
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts
 from schemas.events.mailbox_commands import RebuildViews
@@ -290,6 +291,7 @@ class MailStore(
     MailboxReader,
     ConversationLists,
     FolderViews,
+    OwnerViews,
     MailboxHistory,
     MailboxWriter,
     MailLookup,

@@ -8,6 +8,7 @@ from schemas.content import Stored
 from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
 from schemas.mailbox import TOP
+from schemas.user_settings import SettingsPatch
 
 NO_COMMAND = CommandId("")  # instead of the id of another command
 
@@ -200,6 +201,17 @@ class ChangeSubscriptions(
     at_ms: int
 
 
+class ChangeSettings(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.change_settings.v1"):
+    """Replace some of the user's settings, each as a whole."""
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    patch: SettingsPatch
+    unchanged_since_seq: int | None = None  # `conflict` if the settings changed later
+    at_ms: int
+
+
 class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A bulk command: a change of all messages of a folder, applied in chunks.
 
@@ -237,5 +249,5 @@ class MarkAllRead(FolderCommand, frozen=True, kw_only=True, tag="mailbox.mark_al
 
 BulkFolderCommand = DeleteFolder | EmptyFolder | MarkAllRead
 FolderSettingsCommand = CreateFolder | ChangeFolder | ChangeSubscriptions
-SequencedCommand = BatchPart | Batch | FolderSettingsCommand | BulkFolderCommand
+SequencedCommand = BatchPart | Batch | FolderSettingsCommand | ChangeSettings | BulkFolderCommand
 Command = SequencedCommand | RebuildViews | FoldJournal

@@ -17,6 +17,7 @@ from schemas.events.mailbox_commands import (
 from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import Hop, Verdict
 from schemas.mailbox import NO_THREAD, TOP, FolderCounts, FolderSettings, TypeSeqs, Usage
+from schemas.user_settings import SettingsPatch
 
 UNCHANGED: Final = "unchanged"  # the mailbox already was as the command asked
 NOT_FOUND: Final = "not_found"
@@ -108,6 +109,7 @@ class MailboxChanged(
     refusals: dict[MessageId, str] = {}  # not changed, and why
     subscribed_names: tuple[str, ...] | None = None  # after the change; None: not changed
     type_seqs: TypeSeqs | None = None  # after the change; None in entries of earlier versions
+    settings: SettingsPatch | None = None  # the settings that changed, after the change
     origin_id: CommandId = NO_COMMAND  # of a bulk command's first chunk; "" in the first chunk
     follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the next chunk
 

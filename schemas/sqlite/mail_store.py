@@ -19,6 +19,19 @@ SCRATCH: Statements = (  # scratch tables of a rebuild; of a check as temporary 
 )
 
 
+SCRATCH_CORRESPONDENTS: Statements = (  # likewise
+    """CREATE TABLE rebuild_correspondent (
+        mailbox_key INTEGER NOT NULL,
+        address TEXT NOT NULL,
+        sent INTEGER NOT NULL,
+        last_ms INTEGER NOT NULL,
+        words TEXT NOT NULL,
+        correspondent BLOB NOT NULL,
+        PRIMARY KEY (mailbox_key, address)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+
 # A user is a small number (mailbox_key) in these tables, which halves the file. The journal's key
 # is made of user and seq, so that its large rows are in their B-tree in the order of the feed.
 # place: lists by arrival; read and unread messages are apart, and a list of both merges them.
@@ -230,6 +243,26 @@ MAIL: tuple[Statements, ...] = (
             unread_messages INTEGER NOT NULL,
             PRIMARY KEY (mailbox_key, folder_id)
         ) STRICT, WITHOUT ROWID""",
+    ),
+    # settings: StoredSettings of schemas/user_settings.py; no row: never changed.
+    # correspondent: by the normal form of the address; words is the text that a search looks in
+    # (mail/mailbox/correspondents.py). The rows are counted from messages
+    # (stores/sqlite/mail_store/upgrade.py).
+    (
+        """CREATE TABLE settings (
+            mailbox_key INTEGER PRIMARY KEY,
+            settings BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE correspondent (
+            mailbox_key INTEGER NOT NULL,
+            address TEXT NOT NULL,
+            sent INTEGER NOT NULL,
+            last_ms INTEGER NOT NULL,
+            words TEXT NOT NULL,
+            correspondent BLOB NOT NULL,
+            PRIMARY KEY (mailbox_key, address)
+        ) STRICT, WITHOUT ROWID""",
+        *SCRATCH_CORRESPONDENTS,
     ),
 )
 

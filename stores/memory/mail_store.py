@@ -14,8 +14,10 @@ import msgspec
 from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
 from mail.mailbox.consistency_check import damaged
+from mail.mailbox.correspondents import is_drop_due
 from mail.mailbox.folders import all_folders
 from mail.mailbox.list_filters import NO_FILTER, folders_of, matches
+from mail.mailbox.user_settings import stored_after
 from mail.pagination import (
     OLDEST,
     check_limit,
@@ -36,6 +38,7 @@ from schemas.conversations import (
     ConversationPage,
     ThreadCounts,
 )
+from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.folder_slots import FolderSlots, slot_of, slots_of
@@ -43,7 +46,8 @@ from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, Thread
 from schemas.mail import HeaderSummary
 from schemas.mailbox import SEEN, Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
-from stores.memory import conversations, mail_store_check
+from schemas.user_settings import StoredSettings
+from stores.memory import conversations, mail_store_check, owner_views
 from stores.memory.faults import FaultHook, no_fault, take_step
 from stores.memory.list_pages import rows_at, rows_from
 from stores.memory.mailbox import MemoryMailbox
@@ -237,7 +241,8 @@ class MemoryMailStore(MailStore):
     async def snapshot(self, user_id: UserId) -> Snapshot:
         await take_step(self.fault, "read")
         box = self._of(user_id)
-        return Snapshot(state=box.folded.state, at_ms=box.folded_at_ms)
+        folded = box.folded
+        return Snapshot(state=folded.state, at_ms=box.folded_at_ms, settings=folded.settings)
 
     async def snapshot_records(
         self, user_id: UserId, *, after_id: str, limit: int
@@ -300,6 +305,16 @@ class MemoryMailStore(MailStore):
             sorted({word for row in self._shown(user_id) for word in row.keywords} - {SEEN})
         )
 
+    async def settings(self, user_id: UserId) -> StoredSettings:
+        await take_step(self.fault, "read")
+        return self._of(user_id).settings
+
+    async def correspondents(
+        self, user_id: UserId, prefix: str, *, limit: int
+    ) -> list[Correspondent]:
+        await take_step(self.fault, "read")
+        return owner_views.correspondents(self._of(user_id).correspondents, prefix, limit)
+
     async def check(self, user_id: UserId) -> ConsistencyReport:
         await take_step(self.fault, "read")
         await self._finish(user_id)
@@ -356,8 +371,12 @@ class MemoryMailStore(MailStore):
             known = box.messages.get(row.message_id)
             if known is None or known.changed_seq < row.changed_seq:
                 box.messages[row.message_id] = row
+                owner_views.count(box.correspondents, known, row)
         for key, thread_id in commit.threads.items():
             box.threads.setdefault(key, thread_id)
+        box.settings = stored_after(box.settings, commit.entry)
+        if is_drop_due(commit.entry.seq):
+            owner_views.drop(box.correspondents)
         await take_step(self.fault, "state")
         if box.state.seq < commit.state.seq:
             box.state = commit.state

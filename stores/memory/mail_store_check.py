@@ -23,6 +23,7 @@ from schemas.ids import MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import NO_THREAD, Message
 from schemas.snapshot import Snapshot
+from stores.memory import owner_views
 from stores.memory.mailbox import MemoryMailbox
 
 
@@ -43,6 +44,9 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
         return ConsistencyReport(differences=(rules.journal_difference(error),))
     views = _expected_views(box, UserId(""), history, {})
     differences = rules.state_differences(box.state, rules.expected_state(history))
+    differences += rules.settings_differences(box.settings, history.settings)
+    lacking = owner_views.lacking(box.correspondents, views.rows.values())
+    differences += rules.correspondent_differences(len(lacking))
     return ConsistencyReport(
         differences=tuple(sorted({*views.differences, *differences})),
         messages=tuple(map(rules.expected_message, history.records.values())),
@@ -78,8 +82,13 @@ def _step(
         lacking = [message for message in alive if message.message_id not in heads]
         if lacking:
             return msgspec.structs.replace(after, lacking=tuple(lacking))
-        box.messages, mended = views.rows, len(views.differences)
+        settings = rules.settings_differences(box.settings, history.settings)
+        box.messages, mended = views.rows, len(views.differences) + len(settings)
         box.threads |= views.threads
+        box.settings = history.settings
+        correspondents = owner_views.lacking(box.correspondents, views.rows.values())
+        mended += len(rules.correspondent_differences(len(correspondents)))
+        box.correspondents |= correspondents
     if COUNTS in before.parts:
         state = rules.expected_state(history)
         mended += len(rules.state_differences(box.state, state))
@@ -89,7 +98,8 @@ def _step(
 
 def _history(box: MemoryMailbox) -> JournalReplay:
     records = box.folded.records.values()
-    return rules.replay(Snapshot(state=box.folded.state), records, box.journal.values())
+    snapshot = Snapshot(state=box.folded.state, settings=box.folded.settings)
+    return rules.replay(snapshot, records, box.journal.values())
 
 
 def _expected_views(

@@ -3,10 +3,12 @@
 from mail.mailbox.journal_replay import JournalReplay
 from mail.ports import Commit
 from schemas.consistency import Rebuild
+from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import CommandId, DomainId, MessageId, ThreadId
 from schemas.mailbox import MailboxState, Message
+from schemas.user_settings import StoredSettings
 
 
 class MemoryMailbox:
@@ -20,6 +22,8 @@ class MemoryMailbox:
         self.messages: dict[MessageId, Message] = {}
         self.threads: dict[bytes, ThreadId] = {}
         self.state = MailboxState()
+        self.settings = StoredSettings()
+        self.correspondents: dict[str, Correspondent] = {}
         self.folded = JournalReplay(MailboxState(), {})
         self.folded_at_ms = 0
         self.follow_ups: dict[int, BulkFolderCommand] = {}  # of folded entries, by seq

@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from mail.errors import JournalConflict
-from mail.ids import holder_of
+from mail.ids import holder_of, message_id
 from mail.mailbox.journal_replay import JournalReplay, row_of
 from schemas.events.mailbox_commands import (
     Batch,
     ChangeFolder,
     ChangeMessages,
+    ChangeSettings,
     CreateFolder,
     DeleteFolder,
     Deliver,
@@ -28,10 +30,11 @@ from schemas.events.mailbox_commands import (
 )
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged
 from schemas.holders import Holder
-from schemas.mail import HeaderSummary
+from schemas.mail import EmailAddress, HeaderSummary
 from schemas.mailbox import MailboxState
+from schemas.user_settings import Label, SettingsPatch
 from tests.support.agent_builders import change, deliver, order
-from tests.support.mailbox_model import Model
+from tests.support.mailbox_model import PLAIN, Model
 from tests.support.mailbox_partition import CHUNK_MAX, River, advance, run
 
 USERS = ("ann", "bob")
@@ -62,7 +65,8 @@ def head_of(mail: str) -> HeaderSummary:
     m4 answers m2, which m1 may have tied to another conversation than its own.
     """
     parent = "m2" if mail == "m4" else f"m{(int(mail[1:]) + 1) % 4}"
-    return HeaderSummary(message_id=mail, references=(parent,))
+    sender = EmailAddress("", f"sender{int(mail[1:]) % 2}@x.test")
+    return HeaderSummary(message_id=mail, references=(parent,), sender=sender)
 
 
 class MailboxHistory(RuleBasedStateMachine):
@@ -192,6 +196,19 @@ class MailboxHistory(RuleBasedStateMachine):
 
     @rule(
         user=users,
+        theme=st.sampled_from(["dark", "system", "pink"]),
+        undo_s=st.none() | st.sampled_from([0, 10, 99]),
+        words=st.none() | st.lists(st.sampled_from(["work", "home"]), max_size=2),
+        seq=st.none() | st.integers(0, 6),
+    )
+    def order_settings(self, user: str, theme: str, undo_s: Any, words: Any, seq: Any) -> None:
+        patch = {"theme": theme} | ({} if undo_s is None else {"undo_send_s": undo_s})
+        if words is not None:
+            patch["labels"] = tuple(Label(keyword=word, name="Word") for word in words)
+        self._order(ChangeSettings, user, patch=SettingsPatch(**patch), unchanged_since_seq=seq)
+
+    @rule(
+        user=users,
         folder=folders,
         kind=st.sampled_from([MarkAllRead, EmptyFolder, EmptyFolder, DeleteFolder]),
         bound_uid=st.sampled_from([0, 2, 9, 99]),  # 0: an older version's
@@ -314,6 +331,7 @@ class MailboxHistory(RuleBasedStateMachine):
             assert entry.usage is not None
             assert (entry.usage.size_bytes, entry.usage.messages) == step.usage
             assert bool(entry.follow_up) == step.goes_on
+            assert msgspec.to_builtins(entry.settings or SettingsPatch()) == step.chosen
             assert entry.follow_up is None or entry.follow_up in self.river.log
         self._check_rows(user, model, journal)
         self._check_feed(user, journal)
@@ -348,6 +366,8 @@ class MailboxHistory(RuleBasedStateMachine):
         settings = {id_: (it.subscribed, it.sort_order) for id_, it in state.settings.items()}
         assert settings == box.settings
         self._check_views(user, model, journal)
+        self._check_settings(user, model)
+        self._check_correspondents(user, model)
         self._check_journal_alone(user, state, rows, journal)
 
     def _check_views(self, user: str, model: Model, journal: list[MailboxChanged]) -> None:
@@ -366,12 +386,33 @@ class MailboxHistory(RuleBasedStateMachine):
                 gone = run(self.river.store.vanished(user, folder, since_seq=since))
                 assert gone == tuple(sorted({uid for seq, uid in ended if seq > since}))
 
+    def _check_settings(self, user: str, model: Model) -> None:
+        stored = run(self.river.store.settings(user))
+        chosen = msgspec.to_builtins(stored.settings)
+        assert {name: chosen[name] for name in PLAIN} == PLAIN | model.box.chosen
+        assert stored.changed_seq == model.box.chosen_seq
+        assert run(self.river.store.load(user)).type_seqs.settings == model.box.chosen_seq
+
+    def _check_correspondents(self, user: str, model: Model) -> None:
+        """A sender counts when a message comes out of junk and trash."""
+        counts: Counter[str] = Counter()
+        placed: dict[str, bool] = {}
+        senders = {message_id(mail, user): head_of(mail).sender for mail in mail_ids}
+        for step in model.steps:
+            for id_, (places, _, _) in step.changed.items():
+                is_placed = bool(set(places) - {"junk", "trash"})
+                counts[senders[id_].address] += is_placed and not placed.get(id_, False)
+                placed[id_] = is_placed
+        rows = run(self.river.store.correspondents(user, "sender", limit=9))
+        assert {one.address: one.received for one in rows} == +counts
+
     def _check_journal_alone(self, user: str, state: Any, rows: Any, journal: Any) -> None:
         """Journal and heads are enough to make state and rows again."""
         told = JournalReplay(MailboxState(), {})
         for entry in journal:
             told.add(entry)
         assert told.state == state
+        assert told.settings == run(self.river.store.settings(user))
         assert self.river.owner.unread.get(user) in (None, state)
         made = {
             id_: row_of(record, user_id=user, domain_id="d1", head=rows[id_].head)

@@ -20,6 +20,7 @@ OPERATIONS = [
 BODIES = {
     "patch_message": {"unread": False},
     "patch_folder": {"name": "Taken over"},
+    "patch_identity": {"name": "Taken over"},
 }
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 MAIL = (
@@ -65,6 +66,11 @@ async def owner(world: World, name: str) -> Owner:
     new = {"name": f"Phone of {name}", "scopes": ["read"], "password": PASSWORDS[name]}
     async with client.post("/v1/me/app-passwords", json=new) as response:
         app_password = (await response.json())["id"]
+    async with client.patch("/v1/me/settings", json={"image_senders": [f"{name}@trusted.test"]}):
+        pass
+    new = {"address": f"{name}+of@postriver.test", "name": f"Of {name}"}
+    async with client.post("/v1/identities", json=new) as response:
+        identity = (await response.json())["id"]
     user = Owner(client, {}, 0)
     message = await user.get(f"/v1/messages/{row.message_id}")
     sessions = (await user.get("/v1/sessions"))["sessions"]
@@ -72,6 +78,7 @@ async def owner(world: World, name: str) -> Owner:
     user.ids = {
         "messages": row.message_id, "threads": row.thread_id, "folders": folder,
         "sessions": sessions[0]["id"], "me/app-passwords": app_password,
+        "identities": identity,
     }  # fmt: skip
     return user
 
@@ -83,7 +90,7 @@ async def two(world: World) -> tuple[Owner, Owner]:
 
 def secrets_of(someone: Owner, name: str) -> list[str]:
     return [*someone.ids.values(), f"otter of {name}", f"Of {name}", f"Phone of {name}",
-            f"{name}@postriver.test"]  # fmt: skip
+            f"{name}@postriver.test", f"{name}@trusted.test"]  # fmt: skip
 
 
 async def test_an_id_of_another_is_as_unknown_as_any(world: World, two) -> None:

@@ -6,12 +6,14 @@ from tests.contracts.mail_lookup import MailLookupContract
 from tests.contracts.mailbox_history import MailboxHistoryContract
 from tests.contracts.mailbox_reader import MailboxReaderContract
 from tests.contracts.mailbox_writer import MailboxWriterContract
+from tests.contracts.owner_views import OwnerViewsContract
 
 
 class MailStoreContract(
     MailboxReaderContract,
     ConversationListsContract,
     FolderViewsContract,
+    OwnerViewsContract,
     MailboxHistoryContract,
     MailboxWriterContract,
     MailLookupContract,

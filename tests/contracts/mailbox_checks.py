@@ -50,6 +50,7 @@ async def lead(store: MailStore, writer: Writer) -> None:
         writer.several("one", "two", keywords=("$flagged", SEEN)),
         writer.mark_deleted("two", "f1"),
         writer.destroy("three"),
+        writer.change_settings(theme="dark", image_senders=("kim@example.org",)),
     ):
         await store.commit(commit)
 

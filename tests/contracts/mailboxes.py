@@ -15,7 +15,17 @@ from schemas.events.mailbox_events import (
     Position,
 )
 from schemas.mail import EmailAddress, HeaderSummary, Hop, Verdict
-from schemas.mailbox import FLAGGED, SEEN, FolderCounts, MailboxState, Message, OwnFolder, Usage
+from schemas.mailbox import (
+    FLAGGED,
+    SEEN,
+    FolderCounts,
+    MailboxState,
+    Message,
+    OwnFolder,
+    TypeSeqs,
+    Usage,
+)
+from schemas.user_settings import SettingsPatch, StoredSettings
 
 HOPS = (Hop(stage="scan", started_at_ms=5, took_ms=1.5, verdict="clean", attempt=1, worker="w"),)
 VERDICT = Verdict(outcome="clean", signatures="local 1", spam_tests=("A", "B"), spam_score=0.5)
@@ -33,6 +43,7 @@ class Writer:
         self.state = MailboxState()
         self.messages: dict[str, Message] = {}
         self.entries: list[MailboxChanged] = []
+        self.settings = StoredSettings()
 
     def deliver(
         self,
@@ -44,6 +55,7 @@ class Writer:
         sender: str = "ann@example.org",
         has_attachments: bool = False,
         thread: str = "",
+        to: tuple[EmailAddress, ...] = (),
     ) -> Commit:
         """A message whose ids follow from `name`."""
         mail_id = ids.derived_id(name)
@@ -61,6 +73,7 @@ class Writer:
             head=HeaderSummary(
                 subject=f"제목 {name}",
                 sender=EmailAddress("Ann", sender),
+                to=to,
                 has_attachments=has_attachments,
             ),
             verdict=VERDICT,
@@ -151,6 +164,14 @@ class Writer:
             all_folders=before | folders,
         )  # fmt: skip
 
+    def change_settings(self, **values: object) -> Commit:
+        """The settings named in `values` change."""
+        self.settings = StoredSettings(
+            settings=msgspec.structs.replace(self.settings.settings, **values),
+            changed_seq=self.state.seq + 1,
+        )
+        return self._step("", [], settings=SettingsPatch(**values))
+
     def _commit(
         self, change: str, before: Message | None, after: Message, **more: object
     ) -> Commit:
@@ -166,8 +187,9 @@ class Writer:
         own: dict[str, OwnFolder] | None = None,
         all_folders: dict[str, FolderCounts] | None = None,
         threads: dict[bytes, str] | None = None,
+        settings: SettingsPatch | None = None,
     ) -> Commit:
-        seq = self.state.seq + 1
+        seq, before_seqs = self.state.seq + 1, self.state.type_seqs
         for _, after in pairs:
             self.messages[after.message_id] = after
         touched = {
@@ -189,6 +211,8 @@ class Writer:
             folders=(*counted.values(), *folders),
             usage=usage,
             at_ms=NOON_MS + seq,
+            settings=settings,
+            type_seqs=TypeSeqs(settings=seq) if settings else None,
         )
         self.entries.append(entry)
         self.state = MailboxState(
@@ -199,6 +223,7 @@ class Writer:
             folders=(self.state.folders if all_folders is None else all_folders) | counted,
             own=self.state.own if own is None else own,
             usage=usage,
+            type_seqs=entry.type_seqs or before_seqs,
         )
         rows = tuple(after for _, after in pairs)
         return Commit(entry=entry, messages=rows, state=self.state, threads=threads or {})

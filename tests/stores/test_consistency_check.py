@@ -10,8 +10,9 @@ import pytest
 from mail.errors import Refused
 from mail.mailbox.consistency_check import UNKNOWN, JournalDamaged
 from mail.mailbox.list_filters import NO_FILTER
-from schemas.consistency import COUNTS, JOURNAL, LISTS, THREADS
+from schemas.consistency import CORRESPONDENTS, COUNTS, JOURNAL, LISTS, SETTINGS, THREADS
 from schemas.mailbox import Message
+from schemas.user_settings import StoredSettings
 from stores.memory import MemoryMailStore
 from stores.sqlite.mail_store.store import SqliteMailStore
 from tests.contracts.mailbox_checks import BOTH, MailboxChecksContract, lead, rebuilt
@@ -35,7 +36,9 @@ class TestSqliteChecks(MailboxChecksContract):
 
 
 TRUTH = {"journal", "snapshot", "snapshot_record"}
-SCRATCH = {"rebuild", "rebuild_record", "rebuild_binding", "message_counter"}
+SCRATCH = {
+    "rebuild", "rebuild_record", "rebuild_binding", "rebuild_correspondent", "message_counter",
+}  # fmt: skip
 
 
 async def test_every_view_is_compared_and_rebuilt(broken) -> None:
@@ -47,7 +50,17 @@ async def test_every_view_is_compared_and_rebuilt(broken) -> None:
     await rebuilt(store, "ann", BOTH)
     heads = {id_: row.head for id_, row in writer.messages.items()} | {row.message_id: head}
     views = [name for name in dump() if name not in TRUTH | SCRATCH]
-    assert {"mailbox", "command", "message", "thread", "vanished", *LISTED, *SUMMED} == set(views)
+    assert {
+        "mailbox",
+        "command",
+        "message",
+        "thread",
+        "vanished",
+        "settings",
+        "correspondent",
+        *LISTED,
+        *SUMMED,
+    } == set(views)
     for name in views:
         before = dump()
         if name == "mailbox":
@@ -151,10 +164,16 @@ def statements(writer: Writer) -> list[tuple[str, tuple, str, str]]:
          "its conversation in folder inbox has a row at a wrong position"),
         ("UPDATE conversation_count SET threads = 9 WHERE mailbox_key = 1 AND folder_id = ''", (),
          THREADS, "the counts of conversations of all mail are wrong"),
+        ("UPDATE settings SET settings = x'c1'", (), SETTINGS, "cannot be read"),
+        ("UPDATE settings SET settings = ?", (pack(StoredSettings(changed_seq=10)),),
+         SETTINGS, "wrong settings: theme, image_senders"),
+        ("DELETE FROM correspondent WHERE mailbox_key = 1", (), CORRESPONDENTS, "1 correspondents"),
+        ("UPDATE correspondent SET correspondent = x'c1' WHERE mailbox_key = 1", (),
+         CORRESPONDENTS, "1 correspondents"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(18))
+@pytest.mark.parametrize("number", range(22))
 async def test_what_is_spoilt_is_named_and_rebuilt(broken, number: int) -> None:
     store, writer, spoil, dump = broken
     before = dump()
@@ -213,7 +232,7 @@ async def test_threads_are_bound_again(broken) -> None:
     ("statement", "words"),
     [
         ("DELETE FROM journal WHERE journal_key = (1 << 32 | 3)", "after seq 2"),
-        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 9)", "ends at seq 8"),
+        ("DELETE FROM journal WHERE journal_key = (1 << 32 | 10)", "ends at seq 9"),
         ("UPDATE journal SET entry = x'c1' WHERE journal_key = (1 << 32 | 5)", "after seq"),
         ("DELETE FROM journal WHERE journal_key = (1 << 32 | 1)", "after seq 0"),
     ],

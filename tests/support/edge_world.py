@@ -146,6 +146,7 @@ class World:
             contents=self.contents,
             domains=self.directory,
             users=self.directory,
+            addresses=self.directory,
             app_passwords=self.directory,
             sessions=self.directory,
             sign_ins=self.directory,

@@ -7,12 +7,16 @@ records the changes by comparing the mailbox before and after.
 import copy
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from mail.ids import derived_id
 from schemas.events.mailbox_commands import (
     Batch,
     ChangeFolder,
     ChangeMessages,
+    ChangeSettings,
     Command,
     CreateFolder,
     DeleteFolder,
@@ -25,6 +29,7 @@ from schemas.events.mailbox_commands import (
     TrashMessages,
 )
 
+PLAIN: dict[str, Any] = {"theme": "system", "undo_send_s": 10, "labels": ()}  # settings, unchanged
 STANDARD = ("inbox", "sent", "drafts", "junk", "trash", "archive")
 
 
@@ -61,6 +66,8 @@ class Box:
     dying: set[str] = field(default_factory=set)
     uids: Counter[str] = field(default_factory=Counter)
     threads: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)  # settings that were ever changed
+    chosen_seq: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ class Step:
     own: dict[str, tuple[str, str]]
     usage: tuple[int, int]
     goes_on: bool
+    chosen: dict[str, Any]  # settings that changed
 
 
 class Model:
@@ -133,7 +141,11 @@ class Model:
             own=dict(self.box.own),
             usage=(sum(kept.size_bytes for kept in alive), len(alive)),
             goes_on=self._goes_on,
-        )
+            chosen={
+                name: value for name, value in self.box.chosen.items()
+                if before.chosen.get(name, PLAIN[name]) != value
+            },
+        )  # fmt: skip
 
     def _bury(self) -> None:
         """Remove deleted folders that are empty."""
@@ -332,6 +344,24 @@ class Model:
         full = changed == self._chunk_max or len(due) == 10 * self._chunk_max
         self._goes_on = full
 
+    def _choose(self, command: ChangeSettings) -> None:
+        since = command.unchanged_since_seq
+        if since is not None and self.box.chosen_seq > since:
+            raise Refused
+        known = PLAIN | self.box.chosen
+        wanted = msgspec.to_builtins(command.patch)
+        new = {name: value for name, value in wanted.items() if known[name] != value}
+        words = [label["keyword"] for label in new.get("labels", ())]
+        if (
+            new.get("theme") == "pink"
+            or new.get("undo_send_s", 0) > 60
+            or len(set(words)) < len(words)
+        ):
+            raise Refused
+        if new:
+            self.box.chosen |= new
+            self.box.chosen_seq = self.seq + 1
+
     def _close(self, folder: str) -> None:
         if folder not in self.box.own or any(up == folder for _, up in self.box.own.values()):
             raise Refused
@@ -361,6 +391,7 @@ _DO = {
     Batch: Model._batch,
     CreateFolder: Model._create,
     ChangeFolder: Model._rename,
+    ChangeSettings: Model._choose,
     MarkAllRead: Model._sweep,
     EmptyFolder: Model._sweep,
     DeleteFolder: Model._sweep,

@@ -1,9 +1,10 @@
 """Compare a mailbox's views with its journal, range by range, and repair differences.
 
 Compared are the state and its columns, commands, message rows, lists (place, uid, keyword), the
-messages of threads (member) and bindings (thread); conversation_check.py compares the lists of
-conversations. They are compared with the rebuild tables (rebuild_tables.py), which
-hold the journal's records at the seq of the mailbox. Each function reads one bounded range of rows.
+messages of threads (member), bindings (thread), settings and correspondents. The lists of
+conversations are compared by conversation_check.py. They are compared with the rebuild tables
+(rebuild_tables.py), which hold the journal's records at the seq of the mailbox. Each function reads
+one bounded range of rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,15 +15,26 @@ from typing import Any, TypeVar
 import msgspec
 
 from mail.mailbox import consistency_check as rules
+from mail.mailbox.correspondents import lacking
 from mail.mailbox.counts import Recount
 from mail.mailbox.threads import thread_keys
+from mail.mailbox.user_settings import stored_after
 from schemas.consistency import COUNTS, LISTS, THREADS, ExpectedMessage, ViewDifference
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from schemas.snapshot import MessageRecord
-from stores.sqlite.mail_store import folding, journal_and_rows, rebuild_tables, threads, vanished
+from schemas.user_settings import StoredSettings
+from stores.sqlite.mail_store import (
+    folding,
+    journal_and_rows,
+    owner_settings,
+    rebuild_tables,
+    threads,
+    vanished,
+)
+from stores.sqlite.mail_store.correspondents import CORRESPONDENTS, EXPECTED
 from stores.sqlite.mail_store.list_rows import LIST_TABLES, ListTable
 from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
@@ -49,6 +61,7 @@ class CheckStep:
     rows_left: int
     state: MailboxState  # after the journal's entries up to state.seq
     recount: Recount
+    settings: StoredSettings = field(default_factory=StoredSettings)  # likewise
     after: tuple[Any, ...] = ()  # position of the last row that the phase has read
     heads: Mapping[MessageId, HeaderSummary] = field(
         default_factory=dict
@@ -76,7 +89,8 @@ def copy_records(step: CheckStep) -> bool:
     try:
         records = folding.SNAPSHOT_RECORDS.after(connection, key, after_id, step.rows_left)
         if not step.after:
-            step.state = folding.snapshot(connection, step.user_id).state
+            snapshot = folding.snapshot(connection, step.user_id)
+            step.state, step.settings = snapshot.state, snapshot.settings
     except (msgspec.MsgspecError, ValueError) as error:
         raise rules.JournalDamaged(f"the snapshot cannot be read: {error}") from error
     for record in records:
@@ -131,6 +145,31 @@ def counts(step: CheckStep) -> bool:
     return True
 
 
+def settings(step: CheckStep) -> bool:
+    """Compare the settings of the mailbox's owner."""
+    step.rows_left -= 1
+    connection, key = step.connection, step.mailbox.key
+    stored = _readable(lambda mailbox_key: owner_settings.read(connection, mailbox_key), key)
+    differences = rules.settings_differences(stored, step.settings)
+    step.differences += differences
+    if differences and step.repair:
+        owner_settings.put(connection, key, step.settings)
+    return True
+
+
+def correspondents(step: CheckStep) -> bool:
+    """Compare the correspondents with those that were counted from the message rows."""
+    step.rows_left -= 1
+    connection, key = step.connection, step.mailbox.key
+    wrong = lacking(CORRESPONDENTS.all(connection, key), EXPECTED.all(connection, key))
+    step.differences += rules.correspondent_differences(len(wrong))
+    if step.repair:
+        for address, row in wrong.items():
+            CORRESPONDENTS.put(connection, key, address, row)
+        CORRESPONDENTS.drop(connection, key)
+    return True
+
+
 def message_rows(step: CheckStep) -> bool:
     """Compare the rows of a range of message ids, and the rows of these messages in every list."""
     limit, (after_id,) = step.rows_left, step.after or ("",)
@@ -155,6 +194,7 @@ def message_rows(step: CheckStep) -> bool:
         step.after = (message_id,)
         step.rows_left -= 1
     step.rows_left -= 1
+    EXPECTED.drop(step.connection, step.mailbox.key)
     return not ends
 
 
@@ -208,6 +248,7 @@ def read_state(connection: Connection, user_id: UserId) -> MailboxState | None:
 def _apply(step: CheckStep, entry: MailboxChanged) -> None:
     connection, key = step.connection, step.mailbox.key
     step.state, known = folding.apply(connection, REBUILD_RECORDS, key, step.state, entry)
+    step.settings = stored_after(step.settings, entry)
     for change in entry.changes:
         after = REBUILD_RECORDS.get(connection, key, change.message_id)
         assert after is not None
@@ -307,6 +348,7 @@ def _list_rows(step: CheckStep, message_key: int, row: Message) -> None:
                 if step.repair:
                     table.put(step.connection, list_row)
     rebuild_tables.bind(step.connection, step.mailbox.key, row)
+    EXPECTED.count(step.connection, step.mailbox.key, (None, row))
 
 
 def _owner(step: CheckStep, message_key: int) -> tuple[str, Message | None]:

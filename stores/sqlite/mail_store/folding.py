@@ -10,6 +10,7 @@ import msgspec
 
 from mail.mailbox.consistency_check import JournalDamaged
 from mail.mailbox.journal_replay import records_after, state_after, usage_after
+from mail.mailbox.user_settings import stored_after
 from mail.pagination import check_limit
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import MessageId, UserId
@@ -103,7 +104,8 @@ def _fold_entry(
             "UPDATE command SET follow_up = ? WHERE mailbox_key = ? AND command_id = ?",
             (journal_and_rows.encode(entry.follow_up), key, entry.command_id),
         )
-    return Snapshot(state=state, at_ms=entry.at_ms)
+    settings = stored_after(before.settings, entry)
+    return Snapshot(state=state, at_ms=entry.at_ms, settings=settings)
 
 
 def _put(connection: Connection, key: int, folded: Snapshot) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
+from mail.mailbox.correspondents import is_drop_due
 from mail.pagination import check_limit
 from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1, current
@@ -21,7 +22,8 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import CommandId, DomainId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
-from stores.sqlite.mail_store import conversations, list_rows, threads, vanished
+from stores.sqlite.mail_store import conversations, list_rows, owner_settings, threads, vanished
+from stores.sqlite.mail_store.correspondents import CORRESPONDENTS
 
 encode = msgspec.msgpack.Encoder().encode
 decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -170,6 +172,9 @@ def write(connection: Connection, commit: Commit) -> None:
     vanished.put(connection, vanished.rows_of(key, entry))
     _put_messages(connection, key, commit)
     threads.bind(connection, key, commit.threads)
+    owner_settings.apply(connection, key, entry)
+    if is_drop_due(entry.seq):
+        CORRESPONDENTS.drop(connection, key)
 
 
 def write_all(connection: Connection, commits: Sequence[Commit]) -> None:
@@ -210,6 +215,7 @@ def _put_messages(connection: Connection, key: int, commit: Commit) -> None:
     newest = conversations.newest_of_all(connection, key, pairs)
     for message_key, before, row in changes:
         list_rows.move(connection, key, message_key, before, row)
+        CORRESPONDENTS.count(connection, key, (before, row))
     conversations.update(connection, key, pairs, newest)
 
 

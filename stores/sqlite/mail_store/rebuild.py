@@ -45,6 +45,8 @@ _PHASES: dict[str, tuple[str, _Phase]] = {  # in order; the part that needs the 
     "conversations": (LISTS, conversation_check.threads),
     "conversation rows": (LISTS, conversation_check.rows),
     "conversation counts": (LISTS, conversation_check.counts),
+    "settings": (LISTS, checks.settings),
+    "correspondents": (LISTS, checks.correspondents),
     "threads": (LISTS, checks.bindings),
     "end": ("", _clear),
 }
@@ -106,7 +108,8 @@ def rebuild(
     step = CheckStep(
         connection=connection, user_id=order.user_id, mailbox=mailbox, parts=before.parts,
         repair=True, rows_left=step_max, state=before.state,
-        recount=Recount(before.counts, before.usage), after=before.after, heads=heads,
+        settings=before.settings, recount=Recount(before.counts, before.usage),
+        after=before.after, heads=heads,
     )  # fmt: skip
     progress = _progress_after(before, step, _run_phases(step, before.phase))
     rebuild_tables.put_progress(connection, mailbox.key, progress)
@@ -136,6 +139,7 @@ def _progress_after(before: Rebuild, step: CheckStep, phase: str | None) -> Rebu
         phase=phase or "",
         after=step.after,
         state=step.state,
+        settings=step.settings,
         counts=step.recount.counts,
         usage=step.recount.usage,
         lacking=step.lacking,

@@ -14,7 +14,7 @@ from schemas.consistency import Rebuild
 from schemas.ids import MessageId, ThreadId
 from schemas.mailbox import Message
 from schemas.snapshot import MessageRecord
-from schemas.sqlite.mail_store import SCRATCH
+from schemas.sqlite.mail_store import SCRATCH, SCRATCH_CORRESPONDENTS
 
 _encode = msgspec.msgpack.Encoder().encode
 _record = msgspec.msgpack.Decoder(MessageRecord).decode
@@ -30,6 +30,11 @@ _BINDINGS = """SELECT wanted.key, wanted.created_seq, wanted.thread_id, thread.t
     LEFT JOIN rebuild_binding AS gone ON gone.mailbox_key = wanted.mailbox_key
         AND gone.key = CAST('destroyed ' || thread.thread_id AS BLOB)
     WHERE wanted.mailbox_key = ? AND wanted.key > ? ORDER BY wanted.key LIMIT ?"""
+_SCRATCH_KEYS = (
+    ("rebuild_record", "message_id"),
+    ("rebuild_binding", "key"),
+    ("rebuild_correspondent", "address"),
+)
 _DESTROYED = b"destroyed "  # prefix of a thread id; such a key is longer than a message id's hash
 
 
@@ -78,14 +83,14 @@ def is_rebuilding(connection: Connection, key: int) -> bool:
 
 
 def make_temporary(connection: Connection) -> None:
-    for statement in SCRATCH:
+    for statement in (*SCRATCH, *SCRATCH_CORRESPONDENTS):
         connection.execute(str(statement).replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
 
 
 def clear(connection: Connection, key: int, limit: int) -> int:
     """Delete up to `limit` rows of the mailbox from each table; return the number of rows."""
     deleted = 0
-    for name, column in (("rebuild_record", "message_id"), ("rebuild_binding", "key")):
+    for name, column in _SCRATCH_KEYS:
         deleted += connection.execute(
             f"DELETE FROM {name} WHERE mailbox_key = ? AND {column} IN"  # noqa: S608
             f" (SELECT {column} FROM {name} WHERE mailbox_key = ? ORDER BY {column} LIMIT ?)",

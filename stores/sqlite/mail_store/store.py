@@ -34,17 +34,20 @@ from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
 from stores.sqlite.mail_store import (
     conversation_lists,
+    correspondents,
     folder_views,
     folding,
     journal_and_rows,
     lists,
     message_pages,
+    owner_settings,
     rebuild_tables,
     threads,
 )
 from stores.sqlite.mail_store import rebuild as mailbox_rebuild
 from stores.sqlite.mail_store.conversation_lists import ConversationPart
 from stores.sqlite.mail_store.upgrade import (
+    count_correspondents,
     empty_tombstones,
     fill_conversations,
     fill_folder_views,
@@ -59,6 +62,7 @@ MIGRATIONS = (
     (*MAIL[3], empty_tombstones),
     (*MAIL[4], fill_folder_views),
     (*MAIL[5], fill_conversations),
+    (*MAIL[6], count_correspondents),
 )
 
 
@@ -141,6 +145,8 @@ class SqliteMailStore(SingleFileStore, MailStore):
     vanished = reads(folder_views.vanished)
     keywords = reads(folder_views.keywords)
     thread_counts = reads(conversation_lists.thread_counts)
+    settings = reads(owner_settings.settings)
+    correspondents = reads(correspondents.correspondents)
 
     async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
         return await self._batched_messages.of((user_id, message_id))

@@ -2,8 +2,9 @@
 
 Schema 2: assign threads by the rule of mail/mailbox/threads.py, in the order of arrival; write the
 lists; count the usage. Schema 4: remove heads and hops from tombstones. Schema 5: write the slots
-of the folders, count sizes. Schema 6: write the messages of each thread and the conversations. All
-run in the transaction that changes the schema, so an upgrade is complete or has not happened.
+of the folders, count sizes. Schema 6: write the messages of each thread and the
+conversations. Schema 7: count correspondents. All run in the transaction that changes the schema,
+so an upgrade is complete or has not happened.
 """
 
 import logging
@@ -17,6 +18,7 @@ from mail.mailbox.threads import bindings, thread_for, thread_keys
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Message, Usage
 from stores.sqlite.mail_store import conversations, journal_and_rows, threads
+from stores.sqlite.mail_store.correspondents import CORRESPONDENTS
 from stores.sqlite.mail_store.list_rows import KEYWORD, MEMBER, PLACE, UID
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,14 @@ def fill_conversations(connection: Connection) -> None:
             for place in PLACE.rows_of(key, message_key, row):
                 PLACE.put(connection, place)
     conversations.fill(connection)
+
+
+def count_correspondents(connection: Connection) -> None:
+    """Count the correspondents of the messages that exist."""
+    for key, _, row in _rows(connection):
+        CORRESPONDENTS.count(connection, key, (None, row))
+    for (key,) in connection.execute("SELECT mailbox_key FROM mailbox").fetchall():
+        CORRESPONDENTS.drop(connection, key)
 
 
 def _rows(connection: Connection) -> Iterator[tuple[int, int, Message]]:
