@@ -77,6 +77,7 @@ class Pop3Connection(asyncio.StreamReaderProtocol):
     def _begin(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self._limit_buffer()
+        self.site.stats.tls_total += self.is_encrypted
         self.site.connections.add(self)
         self._task = self.loop.create_task(self._run())
         self._task.add_done_callback(self._release)
