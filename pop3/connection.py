@@ -110,10 +110,10 @@ class Pop3Connection(asyncio.StreamReaderProtocol):
     def is_updating(self) -> bool:
         return self._session.is_updating
 
-    async def ended(self) -> None:
-        """Wait until the connection has ended."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+    @property
+    def task(self) -> "asyncio.Task[None]":
+        assert self._task is not None
+        return self._task
 
     @property
     def writer(self) -> asyncio.StreamWriter:
@@ -130,8 +130,8 @@ class Pop3Connection(asyncio.StreamReaderProtocol):
     def abort(self) -> None:
         """End the connection at once, so that no client takes what it has for complete."""
         self.writer.transport.abort()
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
+        if self.task is not asyncio.current_task():
+            self.task.cancel()
 
     # bytes
 

@@ -1,5 +1,6 @@
 """Context that all connections of one POP3 server share."""
 
+import asyncio
 import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,7 +23,8 @@ class OpenConnection(Protocol):
     @property
     def is_updating(self) -> bool: ...
 
-    async def ended(self) -> None: ...
+    @property
+    def task(self) -> "asyncio.Task[None]": ...
 
     def close(self) -> None: ...
 

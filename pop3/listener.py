@@ -18,7 +18,7 @@ from edge.authenticator import Authenticator
 from mail.lifecycle import Periodic
 from pop3.config import Pop3Config
 from pop3.connection import Pop3Connection
-from pop3.context import OpenConnection, Pop3Context
+from pop3.context import Pop3Context
 from pop3.ports import Pop3Ports
 from pop3.session import Pop3Session
 
@@ -100,24 +100,18 @@ class Pop3Server:
         await self._checks.stop()
         for listener in (*self._listeners, *self._tls_listeners):
             listener.close()
-        connections = tuple(self._site.connections)
-        updating = [connection for connection in connections if connection.is_updating]
-        for connection in connections:
-            if connection not in updating:
-                connection.abort()
-        await self._wait(updating, within_s=self._config.stop_grace_s)
+        for connection in tuple(self._site.connections):
+            if not connection.is_updating:
+                connection.close()
+        await self._wait_ended(within_s=self._config.stop_grace_s)
         for connection in tuple(self._site.connections):
             connection.abort()
-        await self._wait(tuple(self._site.connections), within_s=_ABORT_S)
+        await self._wait_ended(within_s=_ABORT_S)
         self._listeners.clear()
         self._tls_listeners.clear()
 
-    @staticmethod
-    async def _wait(
-        connections: "list[OpenConnection] | tuple[OpenConnection, ...]", *, within_s: float
-    ) -> None:
-        if connections:
-            waits = [asyncio.ensure_future(connection.ended()) for connection in connections]
-            _, late = await asyncio.wait(waits, timeout=within_s)
-            for wait in late:
-                wait.cancel()
+    async def _wait_ended(self, *, within_s: float) -> None:
+        """Wait until all connections have ended, at most `within_s`."""
+        tasks = [connection.task for connection in self._site.connections]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)

@@ -105,7 +105,7 @@ class Pop3Session:
     async def _may_continue(self) -> bool:
         """False: the session is over, the server stops, or the client is beyond a limit."""
         config = self._site.config
-        if self._is_over:
+        if self._is_over or self._site.stopping:
             return False
         if self._bad_commands > config.bad_commands_max:
             await self._connection.hang_up(replies.TOO_MANY_ERRORS)

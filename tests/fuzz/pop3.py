@@ -73,8 +73,8 @@ async def _converse(data: bytes) -> bytes:
         connection.data_received(piece)
         await asyncio.sleep(0)
     connection.eof_received()
-    async with asyncio.timeout(20):
-        await connection.ended()
+    done, _ = await asyncio.wait([connection.task], timeout=20)
+    assert done, "the session waits for more input after the end"
     connection.connection_lost(None)
     site.authenticator.close()
     assert (site.limiter.open, site.stats.maildrops, site.stats.held_messages) == (0, 0, 0)
