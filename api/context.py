@@ -18,12 +18,10 @@ from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.push.ended_sessions import EndedSessions
 from api.push_connections import PushConnections
-from edge.authenticator import Authenticator, SignInPorts
+from edge.authenticator import Authenticator, AuthenticatorConfig, SignInPorts, make_authenticator
 from edge.connection_limits import ConnectionLimiter
 from edge.fair_turns import FairTurns
-from edge.login_limiter import LoginLimiter
-from edge.password_cache import PasswordCache
-from edge.password_checks import PasswordChecks
+from edge.mailbox_commands import MailboxCommands
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
 from schemas.ids import DomainId, UserId
@@ -40,6 +38,7 @@ class AppContext:
     not_ready: NotReadyReasons
     metrics: ApiMetrics
     authenticator: Authenticator
+    commands: MailboxCommands
     download_slots: DownloadSlots
     request_rates: RequestRates
     anonymous_rates: RequestRates  # by client address
@@ -91,6 +90,9 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         not_ready=not_ready,
         metrics=metrics,
         authenticator=_authenticator(config, ports),
+        commands=MailboxCommands(
+            ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s
+        ),
         download_slots=DownloadSlots(config),
         request_rates=RequestRates(config.requests_per_minute, time.monotonic),
         anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
@@ -114,9 +116,14 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
 
 
 def _authenticator(config: ApiConfig, ports: ApiPorts) -> Authenticator:
-    return Authenticator(
+    return make_authenticator(
         SignInPorts(users=ports.users, app_passwords=ports.app_passwords, sign_ins=ports.sign_ins),
-        LoginLimiter(ports.attempts, ports.sign_ins, config.sign_ins),
-        PasswordChecks(at_once=config.logins_at_once, waiting_max=config.logins_waiting),
-        PasswordCache(keep_s=config.password_cache_s, entries_max=config.password_cache_max),
+        ports.attempts,
+        AuthenticatorConfig(
+            limits=config.sign_ins,
+            checks_at_once=config.logins_at_once,
+            checks_waiting=config.logins_waiting,
+            cache_s=config.password_cache_s,
+            cache_max=config.password_cache_max,
+        ),
     )

@@ -12,7 +12,7 @@ from stack.supervision.program import Program, ProgramKind, base_env
 from streams.topics.access_rules import USERS
 from streams.topology import CUSTODY, ROLES
 
-EDGES = ("ingress", "api", CUSTODY)
+EDGES = ("ingress", "api", "pop3", CUSTODY)
 SETUP = "setup"
 MEMORY_MAX_BYTES = 8 * 1024**3  # address space of a role, most of it never touched
 
@@ -28,7 +28,11 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         spamd(home),
         *_updater(config, home),
     ]
-    numbers = {"ingress": config.ingress_processes, "api": config.api_processes}
+    numbers = {
+        "ingress": config.ingress_processes,
+        "api": config.api_processes,
+        "pop3": config.pop3_processes,
+    }
     roles = [
         _process(config, home, role, number)
         for role in (*ROLES, *EDGES)
@@ -88,8 +92,17 @@ def _process(config: Config, home: StateFolder, role: str, number: int) -> Progr
         cwd=home.path,
         http=home.socket(name),
         stop_timeout_s=25.0,
-        descriptors={"ingress": config.smtp_fds, "api": config.http_fds}.get(role, ()),
+        descriptors=_descriptors(config, role),
     )
+
+
+def _descriptors(config: Config, role: str) -> tuple[int, ...]:
+    """The listening sockets that a role inherits."""
+    return {
+        "ingress": config.smtp_fds,
+        "api": config.http_fds,
+        "pop3": (*config.pop3_fds, *config.pop3s_fds),
+    }.get(role, ())
 
 
 def _argv(role: str, number: int = 1) -> tuple[str, ...]:

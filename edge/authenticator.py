@@ -9,21 +9,21 @@ a disabled user cost the same time and raise the same error. An application pass
 scope raises the same error sooner: its holder knows that the password is right. A server maps the
 errors to replies of its protocol:
 
-| error | HTTP | SMTP (RFC 4954 §6) | IMAP (RFC 5530) |
-| --- | --- | --- | --- |
-| WrongCredentials | 401 | 535 5.7.8 | NO [AUTHENTICATIONFAILED] |
-| LoginRateLimited | 429 | 454 4.7.0 | NO [LIMIT] |
-| Transient | 503 | 454 4.7.0 | NO [UNAVAILABLE] |
+| error | HTTP | SMTP (RFC 4954 §6) | IMAP (RFC 5530) | POP3 (RFC 2449, RFC 3206) |
+| --- | --- | --- | --- | --- |
+| WrongCredentials | 401 | 535 5.7.8 | NO [AUTHENTICATIONFAILED] | -ERR [AUTH] |
+| LoginRateLimited | 429 | 454 4.7.0 | NO [LIMIT] | -ERR [LOGIN-DELAY] |
+| Transient | 503 | 454 4.7.0 | NO [UNAVAILABLE] | -ERR [SYS/TEMP] |
 
 A long connection calls `is_current` every 30 s, as push sockets check their session, and ends when
 the answer is False.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.fair_turns import FairTurns, QueueFull
 from edge.login_client import LoginClient, SignInScope
-from edge.login_limiter import LoginAttempt, LoginLimiter, LoginRateLimited
+from edge.login_limiter import LoginAttempt, LoginLimiter, LoginLimits, LoginRateLimited
 from edge.password_cache import CachedPassword, PasswordCache
 from edge.password_checks import PasswordChecks
 from edge.sign_in_log import SignInLog, sign_in_of
@@ -31,7 +31,7 @@ from edge.trusted_networks import one_network
 from mail.addresses import normal_address
 from mail.directory.app_passwords import canonical_secret, secret_sha256
 from mail.errors import BadAddress, Refused, Transient
-from mail.ports import AppPasswords, SignIns, Users
+from mail.ports import AppPasswords, Attempts, SignIns, Users
 from schemas.directory import AppPassword, User
 from schemas.ids import UserId
 
@@ -74,6 +74,17 @@ class SignedIn:
 
     user: User
     app_password: AppPassword | None = None  # None: the account's password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticatorConfig:
+    """Limits of sign-ins, of password checks and of the password cache of one process."""
+
+    limits: LoginLimits = field(default_factory=LoginLimits)
+    checks_at_once: int = 2  # argon2 takes 64 MiB and a core each
+    checks_waiting: int = 64  # in fair turns among networks
+    cache_s: float = 300.0  # 0: no cache
+    cache_max: int = 10_000  # users
 
 
 class Authenticator:
@@ -254,6 +265,18 @@ class Authenticator:
             await self._limiter.admit(attempt)
         except LoginRateLimited:
             await self._log.add(sign_in_of("lockout", user, client))
+
+
+def make_authenticator(
+    ports: SignInPorts, attempts: Attempts, config: AuthenticatorConfig
+) -> Authenticator:
+    """The authenticator of a server process."""
+    return Authenticator(
+        ports,
+        LoginLimiter(attempts, ports.sign_ins, config.limits),
+        PasswordChecks(at_once=config.checks_at_once, waiting_max=config.checks_waiting),
+        PasswordCache(keep_s=config.cache_s, entries_max=config.cache_max),
+    )
 
 
 def _may_sign_in(user: User) -> bool:

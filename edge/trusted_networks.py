@@ -15,6 +15,12 @@ def plain_address(text: str) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether the address is of this host; False for text that is no address."""
+    plain = plain_address(address)
+    return plain is not None and ipaddress.ip_address(plain).is_loopback
+
+
 def one_peer(address: str) -> str:
     """The peer that limits count: an IPv4 address, or an IPv6 /64, which one host has (RFC 6177).
 

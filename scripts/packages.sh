@@ -9,6 +9,9 @@ missing_packages() { # missing_packages run|test: names, on one line
     [ -x /usr/sbin/spamd ] || wanted+=("$(spamd_package)" spamassassin)
     if [ "$1" = test ]; then
         command -v chromium >/dev/null || command -v chromium-browser >/dev/null || wanted+=(chromium)
+        command -v fetchmail >/dev/null || wanted+=(fetchmail)
+        command -v getmail >/dev/null || wanted+=(getmail6)
+        command -v mpop >/dev/null || wanted+=(mpop)
         compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || wanted+=(faketime)
     fi
     printf '%s\n' "${wanted[*]}"

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Mapping
 
 FIRST_FD = 3
-NAMES = ("smtp", "http")  # FileDescriptorName= in the socket units
+NAMES = ("smtp", "http", "pop3", "pop3s")  # FileDescriptorName= in the socket units
 
 
 class BadHandover(Exception):
@@ -28,7 +28,9 @@ def handed_over(environ: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for descriptor, name in enumerate(names, FIRST_FD):
         if name not in NAMES:
-            raise BadHandover(f"a socket named {name!r}: FileDescriptorName= is smtp or http")
+            raise BadHandover(
+                f"a socket named {name!r}: FileDescriptorName= is {' or '.join(NAMES)}"
+            )
         port_of(descriptor)
         found[name] = (*found.get(name, ()), descriptor)
     return found

@@ -123,7 +123,7 @@ TOPICS: tuple[Topic, ...] = (
         carries=get_args(mailbox_commands.Command),
         key=_user,
         keyed_by="user id",
-        writers=("route", "api", "mailbox"),
+        writers=("route", "api", "pop3", "mailbox"),
         reader="mailbox",
         only_copy=True,
     ),

@@ -14,6 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "topology.md"
 SOURCE = "streams/topology.py"
 EDGES = {  # writers and readers that are not stages
     "ingress": "SMTP in",
+    "pop3": "POP3",
     "api": "REST, WebSocket",
     CUSTODY: "ledger",
 }

@@ -1,10 +1,8 @@
-"""Send commands to the mailbox's single writer and wait until their effect can be read.
+"""Commands of the caller to the mailbox's writer, and the HTTP responses to their outcomes.
 
-The subscription to live events begins before the commands are published, so no event is missed.
-The writer emits an event after the mail store has the change: a read after the event shows it.
+edge/mailbox_commands.py publishes the commands and waits for their events.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,12 +13,11 @@ from api.context import AuthenticatedRequest
 from api.problems import Problem, not_found
 from api.rest.conditional_requests import changed_meanwhile
 from api.rest.responses import json_response
-from mail.clock import now_ms
-from mail.ids import new_command_id
+from edge import mailbox_commands
+from edge.mailbox_commands import CommandFailed
 from schemas.events import mailbox_events
 from schemas.events.mailbox_commands import Command
-from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
-from schemas.ids import CommandId
+from schemas.events.mailbox_events import MailboxEvent
 
 
 class CommandAccepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,35 +34,14 @@ COMMAND_PROBLEMS = (403, 404, 409)
 
 def command_fields(call: AuthenticatedRequest) -> dict[str, Any]:
     """Fields that every command of the caller has, with a new command id."""
-    return {
-        "command_id": new_command_id(),
-        "user_id": call.user_id,
-        "domain_id": call.caller.user.domain_id,
-        "at_ms": now_ms(),
-    }
+    return mailbox_commands.command_fields(call.caller.user)
 
 
 async def execute_all(
     call: AuthenticatedRequest, commands: Sequence[Command]
 ) -> list[MailboxEvent | None]:
     """Publish `commands`; return the event of each, None where it took over `answer_timeout_s`."""
-    loop = asyncio.get_running_loop()
-    answers: dict[CommandId, asyncio.Future[MailboxEvent]] = {
-        command.command_id: loop.create_future() for command in commands
-    }
-
-    def sink(event: MailboxEvent) -> None:
-        answer = answers.get(event.answers)
-        if answer is not None and not answer.done():
-            answer.set_result(event)
-
-    unsubscribe = call.context.ports.feed.subscribe(call.user_id, sink)
-    try:
-        await call.context.ports.publisher.publish(*commands)
-        await asyncio.wait(answers.values(), timeout=call.context.config.answer_timeout_s)
-    finally:
-        unsubscribe()
-    return [answer.result() if answer.done() else None for answer in answers.values()]
+    return await call.context.commands.execute_all(call.user_id, commands)
 
 
 async def execute(call: AuthenticatedRequest, command: Command) -> MailboxEvent | None:
@@ -74,10 +50,10 @@ async def execute(call: AuthenticatedRequest, command: Command) -> MailboxEvent 
     The outcome `unchanged` is a success. Raises Problem: 404 not found; 409 refused, or changed
     meanwhile; 412 changed meanwhile, when the request has If-Match.
     """
-    (event,) = await execute_all(call, [command])
-    if isinstance(event, CommandAnswered):
-        _raise_for_outcome(call.request, event)
-    return event
+    try:
+        return await call.context.commands.execute(command)
+    except CommandFailed as failure:
+        raise _problem(call.request, failure) from failure
 
 
 def accepted(location: str) -> web.Response:
@@ -87,11 +63,11 @@ def accepted(location: str) -> web.Response:
     )
 
 
-def _raise_for_outcome(request: web.Request, answer: CommandAnswered) -> None:
-    match answer.outcome:
+def _problem(request: web.Request, failure: CommandFailed) -> Problem:
+    match failure.outcome:
         case mailbox_events.NOT_FOUND:
-            raise not_found()
+            return not_found()
         case mailbox_events.CONFLICT:
-            raise changed_meanwhile(request)
-        case mailbox_events.REFUSED:
-            raise Problem(409, "refused", answer.detail)
+            return changed_meanwhile(request)
+        case _:
+            return Problem(409, "refused", failure.detail)

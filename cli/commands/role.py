@@ -22,8 +22,8 @@ from streams.topology import CUSTODY
 
 Runner = Callable[[Config, asyncio.Event], Awaitable[None]]
 LOGGERS = (
-    "postriver", "agents", "api", "cli", "edge", "mail", "operations", "parsing", "scanners",
-    "smtp", "stack", "stores", "streams",
+    "postriver", "agents", "api", "cli", "edge", "mail", "operations", "parsing", "pop3",
+    "scanners", "smtp", "stack", "stores", "streams",
 )  # fmt: skip
 
 
@@ -38,6 +38,7 @@ class Role:
 ROLES = {
     "ingress": Role("cli.roles.ingress:run", "accept mail by SMTP; mail notices to operators"),
     "api": Role("cli.roles.api:run", "serve the HTTP API, push and the web page"),
+    "pop3": Role("cli.roles.pop3:run", "serve mailboxes by POP3"),
     "intake": Role("cli.roles.workers:run_intake", "validate accepted mail; route scanned mail"),
     "scan": Role("cli.roles.workers:run_scan", "scan mail for viruses and spam"),
     "mailbox": Role("cli.roles.workers:run_mailbox", "apply commands to mailboxes"),
@@ -74,7 +75,7 @@ class _RoleName(click.Choice[str]):
     "--number",
     type=click.IntRange(1, PROCESSES_MAX),
     default=1,
-    help="The number of this process among the processes of ingress or api; 2 of api is api-2.",
+    help="The number of this process among those of ingress, api or pop3; 2 of api is api-2.",
 )
 def role(name: str, number: int) -> None:
     config = replace(load(), user=name, number=number)

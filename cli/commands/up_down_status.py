@@ -115,9 +115,13 @@ def status(*, as_json: bool) -> None:
 
 def listening_ports(config: Config) -> list[ListenPort]:
     """Return the ports that `up` opens, without those with a passed socket."""
-    public = ("POSTRIVER_SMTP_PORT", "POSTRIVER_HTTP_PORT")
-    sockets = zip(public, (config.smtp_fds, config.http_fds), strict=True)
-    passed = {setting for setting, descriptors in sockets if descriptors}
+    public = {
+        "POSTRIVER_SMTP_PORT": config.smtp_fds,
+        "POSTRIVER_HTTP_PORT": config.http_fds,
+        "POSTRIVER_POP3_PORT": config.pop3_fds,
+        "POSTRIVER_POP3S_PORT": config.pop3s_fds,
+    }
+    passed = {setting for setting, descriptors in public.items() if descriptors}
     return [
         ListenPort(setting, port, config.bind if setting in public else "127.0.0.1")
         for setting, port in config.ports.named().items()
@@ -189,6 +193,7 @@ def _greeting(config: Config, users: list[accounts.CreatedUser]) -> str:
         "ready",
         f"  web   {config.http_url}/",
         f"  smtp  {config.bind}:{config.ports.smtp}",
+        f"  pop3  {config.bind}:{config.ports.pop3} (STLS), {config.ports.pop3s} (TLS)",
         f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
     ]
     notes = HostMetrics(config, StateFolder(config.home)).warnings()

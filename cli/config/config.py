@@ -23,7 +23,12 @@ from stack.socket_activation import handed_over
 from streams.config import Bootstrap
 from streams.topics.access_rules import OPERATOR
 
-DEFAULT_PORTS = {"SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093}
+DEFAULT_PORTS = {
+    "SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093,
+    "POP3": 2110, "POP3S": 2995,
+}  # fmt: skip
+# The place of each port behind POSTRIVER_PORT_BASE; 5 and 6 are kept for submission.
+_STEPS = {"SMTP": 0, "HTTP": 1, "OPS": 2, "KAFKA": 3, "CONTROLLER": 4, "POP3": 7, "POP3S": 8}
 PREFIX = "POSTRIVER_"
 SCRIPT_SETTINGS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
 DEPRECATED: Mapping[str, str] = {}  # old name to new name
@@ -32,13 +37,15 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortNumbers:
-    """TCP ports. SMTP and HTTP listen on `bind`, the others on the loopback."""
+    """TCP ports. SMTP, HTTP and POP3 listen on `bind`, the others on the loopback."""
 
     smtp: int
     http: int
     ops: int
     kafka: int
     controller: int
+    pop3: int
+    pop3s: int
 
     def named(self) -> dict[str, int]:
         """Return ports by setting name, for messages about ports in use."""
@@ -194,12 +201,14 @@ def _ports(read: SettingReader) -> PortNumbers:
         raise BadSetting("POSTRIVER_PORT_BASE", str(base), "1024 to 65000")
     ports = {
         name.lower(): read.number(
-            f"{name}_PORT", base + step if base else default, least=1, most=65_535
+            f"{name}_PORT", base + _STEPS[name] if base else default, least=1, most=65_535
         )
-        for step, (name, default) in enumerate(DEFAULT_PORTS.items())
+        for name, default in DEFAULT_PORTS.items()
     }
     if len(set(ports.values())) < len(ports):
-        raise BadSetting("POSTRIVER_*_PORT", str(sorted(ports.values())), "five different ports")
+        raise BadSetting(
+            "POSTRIVER_*_PORT", str(sorted(ports.values())), f"{len(ports)} different ports"
+        )
     return PortNumbers(**ports)
 
 

@@ -13,17 +13,22 @@ PASSWORD_CACHE_MAX_S = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeSettings:
-    """The part of Config that SMTP and HTTP read."""
+    """The part of Config that SMTP, HTTP and POP3 read."""
 
     ingress_processes: int  # that share the SMTP port
     api_processes: int  # that share the HTTP port
+    pop3_processes: int  # that share both POP3 ports
     http_connections_max: int  # of each api process
     http_connections_per_peer_max: int
+    pop3_connections_max: int  # of each pop3 process
+    pop3_connections_per_peer_max: int
     tls_cert: Path | None  # None: self-signed, in HOME/tls
     tls_key: Path | None
     https: bool  # True: the HTTP port speaks TLS only
     http_in_clear: bool  # True: beyond the loopback too, see cli/config/exposure.py
     smtp_proxies: Networks  # connections from here begin with a PROXY header
+    pop3_proxies: Networks  # the same for the POP3 port, not for the port with TLS
+    pop3_in_clear: bool  # True: passwords without TLS from beyond the loopback too
     smtp_trusted: Networks  # peers that are not held to shares, such as own relays
     http_proxies: Networks  # their header names the client and its scheme
     http_proxy_header: str
@@ -33,6 +38,8 @@ class EdgeSettings:
     secure_cookies: str  # yes: also when no proxy reports HTTPS
     smtp_fds: tuple[int, ...]  # inherited listening sockets, instead of a port
     http_fds: tuple[int, ...]
+    pop3_fds: tuple[int, ...]
+    pop3s_fds: tuple[int, ...]
 
 
 def edge_settings(read: SettingReader) -> dict[str, Any]:
@@ -41,15 +48,22 @@ def edge_settings(read: SettingReader) -> dict[str, Any]:
     return {
         "ingress_processes": read.number("INGRESS_PROCESSES", 1, least=1, most=PROCESSES_MAX),
         "api_processes": read.number("API_PROCESSES", 1, least=1, most=PROCESSES_MAX),
+        "pop3_processes": read.number("POP3_PROCESSES", 1, least=1, most=PROCESSES_MAX),
         "http_connections_max": read.number("HTTP_CONNECTIONS_MAX", 12_000, least=1, most=50_000),
         "http_connections_per_peer_max": read.number(
             "HTTP_CONNECTIONS_PER_PEER_MAX", 256, least=1, most=50_000
+        ),
+        "pop3_connections_max": read.number("POP3_CONNECTIONS_MAX", 500, least=1, most=20_000),
+        "pop3_connections_per_peer_max": read.number(
+            "POP3_CONNECTIONS_PER_PEER_MAX", 50, least=1, most=20_000
         ),
         "tls_cert": certificate,
         "tls_key": key,
         "https": read.choice("HTTPS", "no", ("yes", "no")) == "yes",
         "http_in_clear": read.choice("HTTP_IN_CLEAR", "no", ("yes", "no")) == "yes",
         "smtp_proxies": read.networks("SMTP_PROXIES"),
+        "pop3_proxies": read.networks("POP3_PROXIES"),
+        "pop3_in_clear": read.choice("POP3_IN_CLEAR", "no", ("yes", "no")) == "yes",
         "smtp_trusted": read.networks("SMTP_TRUSTED"),
         "http_proxies": read.networks("HTTP_PROXIES"),
         "http_proxy_header": read.choice(
@@ -65,6 +79,8 @@ def edge_settings(read: SettingReader) -> dict[str, Any]:
         "secure_cookies": read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         "smtp_fds": read.numbers("SMTP_FDS"),
         "http_fds": read.numbers("HTTP_FDS"),
+        "pop3_fds": read.numbers("POP3_FDS"),
+        "pop3s_fds": read.numbers("POP3S_FDS"),
     }
 
 

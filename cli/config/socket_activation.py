@@ -19,4 +19,6 @@ def with_passed_sockets(config: Config) -> Config:
         config,
         smtp_fds=sockets.get("smtp", config.smtp_fds),
         http_fds=sockets.get("http", config.http_fds),
+        pop3_fds=sockets.get("pop3", config.pop3_fds),
+        pop3s_fds=sockets.get("pop3s", config.pop3s_fds),
     )

@@ -113,19 +113,24 @@ def _compare(check: str, path: Path, expected: Mapping[str, str], separator: str
     return [problem(check, f"{path}: {difference}", do) for difference in differences]
 
 
+_ROLE_OF = {"smtp": "ingress", "http": "api", "pop3s": "pop3"}  # of a probe
+
+
 async def answering(config: Config, home: StateFolder) -> list[Finding]:
-    """Probe engines, SMTP and HTTP of a running stack."""
+    """Probe engines, SMTP, HTTP and POP3 of a running stack."""
     probes: dict[str, Probe] = {
         "kafka": KafkaProbe(config.ports.kafka),
         "clamd": clamd.ping(home),
         "spamd": spamd.ping(home),
         "smtp": TcpProbe(config.ports.smtp, _reachable(config.bind)),
         "http": TcpProbe(config.ports.http, _reachable(config.bind)),
+        "pop3": TcpProbe(config.ports.pop3, _reachable(config.bind)),
+        "pop3s": TcpProbe(config.ports.pop3s, _reachable(config.bind)),
     }
     findings = []
     for name, probe in probes.items():
         reason = await probe()
-        log = home.log / f"{ {'smtp': 'ingress', 'http': 'api'}.get(name, name) }.log"
+        log = home.log / f"{_ROLE_OF.get(name, name)}.log"
         what = f"{name} answers" if reason is None else f"{name}: {reason}"
         findings.append(
             ok("answers", what) if reason is None else problem("answers", what, f"tail {log}")

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from aiosmtpd.smtp import SMTP
 
 from edge import proxy_protocol
+from edge.line_reader import LineReader
 from smtp.server import replies
 from smtp.server.command_syntax import split_line
 from smtp.server.context import ServerContext
 from smtp.server.replies import Rejection
-from smtp.server.stream_reader import SmtpStreamReader
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class SmtpConnection(SMTP):
     _handle_hooks: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, site: ServerContext, loop: asyncio.AbstractEventLoop) -> None:
-        reader = SmtpStreamReader(limit=COMMAND_BUFFER_BYTES, loop=loop)
+        reader = LineReader(limit=COMMAND_BUFFER_BYTES, loop=loop)
         asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop)
         self.site = site
         self.loop = loop

@@ -14,8 +14,8 @@ from schemas.events.mailbox_events import MailboxChanged
 from streams.topology import CUSTODY, GROUP_PREFIX, ROLES, STAGES, TOPIC_OF, TOPICS, Topic
 
 OPERATOR = "operator"  # the command line
-API, INGRESS = "api", "ingress"
-USERS = (*ROLES, INGRESS, API, CUSTODY, OPERATOR)
+API, INGRESS, POP3 = "api", "ingress", "pop3"
+USERS = (*ROLES, INGRESS, API, POP3, CUSTODY, OPERATOR)
 ANY = "*"
 
 
@@ -60,7 +60,8 @@ def _common() -> Iterator[Grant]:
             yield Grant(user, AclOperation.DESCRIBE, kind, ANY)
     for user in (CUSTODY, OPERATOR):  # search all topics for mails
         yield Grant(user, AclOperation.READ, ResourceKind.TOPIC, ANY)
-    yield Grant(API, AclOperation.READ, ResourceKind.TOPIC, TOPIC_OF[MailboxChanged].name)
+    for user in (API, POP3):  # follow all events of mailboxes
+        yield Grant(user, AclOperation.READ, ResourceKind.TOPIC, TOPIC_OF[MailboxChanged].name)
     # custody publishes the releases from quarantine that an operator's command left unfinished.
     yield Grant(CUSTODY, AclOperation.WRITE, ResourceKind.TOPIC, TOPIC_OF[MailScanned].name)
 

@@ -12,14 +12,16 @@ def test_defaults_need_no_settings() -> None:
     config = load({})
     assert config.home.name == ".postriver"
     assert (config.ports.smtp, config.ports.http) == (2525, 8080)
+    assert (config.ports.pop3, config.ports.pop3s) == (2110, 2995)
     assert config.bind == "127.0.0.1"
 
 
-def test_a_base_gives_five_ports_in_a_row() -> None:
+def test_a_base_gives_ports_behind_each_other() -> None:
     ports = load({"POSTRIVER_PORT_BASE": "4000"}).ports
     assert [ports.smtp, ports.http, ports.ops, ports.kafka, ports.controller] == [
         4000, 4001, 4002, 4003, 4004,
     ]  # fmt: skip
+    assert (ports.pop3, ports.pop3s) == (4007, 4008)
 
 
 def test_one_port_may_differ_from_its_base() -> None:

@@ -100,7 +100,7 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]
     context, publisher, contents = await _server_context()
     wire, session = Wire(), SmtpSession(context, asyncio.get_running_loop())
     session.connection_made(wire)
-    for piece in _pieces(data):
+    for piece in pieces(data):
         await wire.may_read.wait()
         if wire.is_closing():
             break
@@ -121,13 +121,14 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]
     return wire.output, mails
 
 
-def _pieces(data: bytes) -> list[bytes]:
-    chance, pieces = random.Random(zlib.crc32(data)), []
+def pieces(data: bytes) -> list[bytes]:
+    """`data` in pieces of several sizes, the same in each run."""
+    chance, found = random.Random(zlib.crc32(data)), []
     while data:
         size = chance.choice((1, 2, 5, 30, 200, 5000))
-        pieces.append(data[:size])
+        found.append(data[:size])
         data = data[size:]
-    return pieces
+    return found
 
 
 @dataclass

@@ -1,5 +1,5 @@
 """All fuzz targets."""
 
-from tests.fuzz import edge, mails, smtp, texts
+from tests.fuzz import edge, mails, pop3, smtp, texts
 
-TARGETS = (*mails.TARGETS, *smtp.TARGETS, *texts.TARGETS, *edge.TARGETS)
+TARGETS = (*mails.TARGETS, *smtp.TARGETS, *pop3.TARGETS, *texts.TARGETS, *edge.TARGETS)

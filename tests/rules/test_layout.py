@@ -16,7 +16,7 @@ PACKAGES = sorted(
     init.parent for layer in LAYERS for init in (ROOT / layer).rglob("__init__.py")
 )  # fmt: skip
 DOCSTRING_LINES = range(3, 9)
-PROTOCOLS = {"aiohttp", "aiosmtpd", "api", "smtp"}  # edge/ is the ground of every server
+PROTOCOLS = {"aiohttp", "aiosmtpd", "api", "pop3", "smtp"}  # edge/ is the ground of every server
 PORT_MAX_METHODS = 10
 PORT_MAX_EXCEPTIONS: set[str] = set()
 PORTS = sorted(

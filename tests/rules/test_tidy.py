@@ -93,7 +93,7 @@ def test_only_the_configuration_reads_the_environment() -> None:
 
 def test_every_topic_has_its_writers_and_its_reader() -> None:
     stages = {stage.name for stage in topology.STAGES}
-    edges = {"ingress", "api"}
+    edges = {"ingress", "api", "pop3"}
     for topic in topology.TOPICS:
         assert topic.writers, topic.name
         assert set(topic.writers) <= stages | edges, topic.name

@@ -37,6 +37,7 @@ PACKAGES = (
     "stores",
     "streams",
     "agents",
+    "pop3",
     "smtp",
     "operations",
     "api",

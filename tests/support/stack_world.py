@@ -27,17 +27,17 @@ T = TypeVar("T")
 
 
 def free_port_base() -> int:
-    """The first of five neighbouring free ports."""
+    """The first of nine neighbouring ports, all of them free."""
     for _ in range(200):
         base = random.SystemRandom().randrange(20_000, 32_000)
         try:
-            for port in range(base, base + 5):
+            for port in range(base, base + 9):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
             continue
         return base
-    raise AssertionError("no five free ports in a row")
+    raise AssertionError("no nine free ports in a row")
 
 
 class Unwilling(OSError):

@@ -37,7 +37,7 @@ WRITERS = {
         "ingress",
         "custody",
     },  # ingress: notices; custody: unfinished releases
-    "mailbox.commands": {"intake", "api", "mailbox"},
+    "mailbox.commands": {"intake", "api", "pop3", "mailbox"},
     "mailbox.events": {"mailbox"},
     "mailbox-unread-changelog": {"mailbox"},
 }

@@ -18,8 +18,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 PAGE = ROOT / "docs" / "extending.md"
 TREE = (
     "agents", "api", "cli", "docs", "edge", "mail", "operations", "parsing", "scanners", "schemas",
-    "smtp", "stack", "stores", "streams",
-    "tests",
+    "pop3", "smtp", "stack", "stores", "streams", "tests",
 )  # fmt: skip
 
 

@@ -22,13 +22,14 @@ from tests.system.docs.pages import (
 
 LANGUAGES = {"sh", "text", "python", "diff", "json", "mermaid", "haproxy", "nginx"}
 NOT_FOR_OPERATORS = {
-    "POSTRIVER_SMTP_FDS", "POSTRIVER_HTTP_FDS",  # set for Postriver's own processes
+    # set for Postriver's own processes:
+    "POSTRIVER_SMTP_FDS", "POSTRIVER_HTTP_FDS", "POSTRIVER_POP3_FDS", "POSTRIVER_POP3S_FDS",
     "POSTRIVER_CHECKOUT",  # set by scripts/ for themselves
     "POSTRIVER_PROFILE",  # one value so far
 }  # fmt: skip
-CALLED = re.compile(r"(?:[A-Z_]+=\S+ )*(?:\S*bin/)?postriver (.*)")
+CALLED = re.compile(r"(?:[A-Z0-9_]+=\S+ )*(?:\S*bin/)?postriver (.*)")
 PATH = re.compile(  # of the project; state folders and the like are others
-    r"(?:agents|api|benchmarks|cli|deploy|docker|docs|ingress|mail|schemas|scripts|stack|stores"
+    r"(?:agents|api|benchmarks|cli|deploy|docker|docs|ingress|mail|pop3|schemas|scripts|stack|stores"
     r"|streams|tests)/[\w./*-]*"
 )
 REQUEST = re.compile(r"([A-Z]+) (/v1/[\w/{}-]+)")
@@ -122,7 +123,7 @@ def _rows(title: str) -> list[list[str]]:
 
 def _settings(cell: str) -> list[str]:
     """Names in a cell; `_NAME` stands for POSTRIVER_NAME."""
-    names = re.findall(r"`([A-Z_]+)`", cell)
+    names = re.findall(r"`([A-Z0-9_]+)`", cell)
     return [f"POSTRIVER{name}" if name.startswith("_") else name for name in names]
 
 
@@ -140,5 +141,5 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 
 @each_page
 def test_settings_are_those_that_there_are(page) -> None:
-    named = set(re.findall(r"POSTRIVER_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8")))
+    named = set(re.findall(r"POSTRIVER_[A-Z0-9_]*[A-Z]", page.read_text(encoding="utf-8")))
     assert named <= KNOWN_SETTINGS

@@ -3,8 +3,8 @@
 import asyncio
 
 
-class SmtpStreamReader(asyncio.StreamReader):
-    """StreamReader that takes bytes back and whose limit can change."""
+class LineReader(asyncio.StreamReader):
+    """asyncio.StreamReader that takes bytes back and whose limit can change."""
 
     def unread(self, data: bytes) -> None:
         """Put `data` back: the next read begins with it."""
