@@ -69,9 +69,9 @@ async def test_a_lost_row_is_read_from_its_content(ports: MailboxPorts) -> None:
 
 
 async def test_a_mailbox_is_mended_within_the_turn_of_another_command(ports: MailboxPorts) -> None:
-    for _ in range(2):
+    for mended in (3, 2):  # two rows, and once the sender that the content names
         ports.store._mailboxes["bob"].messages.clear()
-        assert await repair(rebuild(LISTS, COUNTS), ports) == 2
+        assert await repair(rebuild(LISTS, COUNTS), ports) == mended
         assert (await ports.store.check("bob")).differences == ()
     assert await repair(rebuild(LISTS, COUNTS), ports) == 0
 

@@ -101,6 +101,9 @@ async def test_all_that_was_there_is_there(tmp_path, left):
         assert [r.message_id for r in await store.by_uid("ann", "junk", after_uid=0, limit=9)] == [
             ann.id("c")
         ]
+        (sender,) = await store.correspondents("ann", "ann@", limit=9)
+        assert (sender.received, sender.sent) == (2, 0)  # without the message in junk
+        assert (await store.settings("ann")).changed_seq == 0
         threads = {name: await thread(store, ann, name) for name in "abc"}
         assert threads["a"] == threads["b"] != threads["c"]
         assert "" not in {*threads.values(), await thread(store, bob, "a")}
