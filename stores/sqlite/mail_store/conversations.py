@@ -144,7 +144,7 @@ def update(
 
 
 def thread_rows(connection: Connection, key: int, thread_id: ThreadId) -> list[ListRow]:
-    """Compute the rows of a thread from all its rows of `member`: 1 µs for each."""
+    """Compute the rows of a thread from all its rows of `member`."""
     return _rows_of(key, thread_id, connection.execute(_MEMBERS, (key, thread_id)))
 
 
