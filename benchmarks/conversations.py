@@ -1,59 +1,68 @@
 """Lists of conversations, and positions of lists, in a large mailbox.
 
 `python -m benchmarks.conversations [--mails N] [--calls N] [--folder DIR]`, from the root of the
-checkout. Every third mail begins a conversation, and every tenth is unread. The last line is the
-CPU of a delivery, all threads of this process, without the fixtures.
+checkout. Every third mail begins a conversation, and every tenth is unread. The rows are written
+directly to the tables; `benchmarks.stores` measures deliveries.
 """
 
 import argparse
-import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import uvloop
 
 from benchmarks.end_to_end import percentiles
-from benchmarks.fixtures import delivery, user_id
-from mail import ids
+from benchmarks.fixtures import NOW_MS, delivery, user_id
+from mail.ids import derived_id, new_id
 from mail.mailbox.list_filters import NO_FILTER
 from mail.ports import Commit
 from schemas.conversations import ConversationFilter
-from schemas.ids import ThreadId
-from schemas.mailbox import Filter
+from schemas.ids import MessageId, ThreadId
+from schemas.mailbox import INBOX, Filter, FolderCounts, Message
+from stores.sqlite.database_file import SqliteConfig, connect
+from stores.sqlite.mail_store import conversations, journal_and_rows, list_rows
 from stores.sqlite.mail_store.store import SqliteMailStore
 
-BATCH = 1_000  # commits at once
-STEP = 20_000  # commits in memory
 PAGE = 50
 OWNER = user_id(0)
 Call = Callable[[], Awaitable[object]]
 
 
-def conversation_delivery(seq: int) -> Commit:
-    """A delivery to the thread of its third; every tenth message is read."""
-    commit = delivery(OWNER, seq)
-    (change,), (row,) = commit.entry.changes, commit.messages
-    thread_id = ThreadId(ids.derived_id("thread", str(seq // 3)))
-    keywords = ("$seen",) if seq % 10 else ()
-    changed = msgspec.structs.replace(change, thread_id=thread_id, keywords=keywords)
-    return msgspec.structs.replace(
-        commit,
-        entry=msgspec.structs.replace(commit.entry, changes=(changed,)),
-        messages=(msgspec.structs.replace(row, thread_id=thread_id, keywords=keywords),),
-    )
+def messages_of(commit: Commit, mails: int) -> Iterator[Message]:
+    """Copies of one delivered message, three to a thread."""
+    (row,) = commit.messages
+    for seq in range(1, mails + 1):
+        yield msgspec.structs.replace(
+            row,
+            message_id=MessageId(new_id()),
+            places={INBOX: seq},
+            keywords=("$seen",) if seq % 10 else (),
+            thread_id=ThreadId(derived_id("thread", str(seq // 3))),
+            received_at_ms=NOW_MS + seq,
+        )
 
 
-async def fill(store: SqliteMailStore, first: int, last: int) -> float:
-    """Commit deliveries; return the seconds of CPU of this process."""
-    made = [conversation_delivery(seq) for seq in range(first, last + 1)]
-    began_s = time.process_time()
-    for at in range(0, len(made), BATCH):
-        await asyncio.gather(*(store.commit(commit) for commit in made[at : at + BATCH]))
-    return time.process_time() - began_s
+def fill(path: Path, mails: int) -> None:
+    """Write a mailbox of `mails` messages in its inbox, without a journal."""
+    connection = connect(path, SqliteConfig())
+    connection.execute("BEGIN")
+    commit = delivery(OWNER, 1)
+    journal_and_rows.write(connection, commit)
+    for table in ("message", "place", "uid", "member", "conversation", "conversation_count"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608  (constants only)
+    for row in messages_of(commit, mails):
+        message_key = journal_and_rows.insert_message(connection, 1, row)
+        list_rows.move(connection, 1, message_key, None, row)
+    conversations.fill(connection)
+    counts = FolderCounts(INBOX, mails, mails // 10, mails + 1)
+    state = msgspec.structs.replace(commit.state, folders={INBOX: counts})
+    connection.execute("UPDATE mailbox SET state = ?", (journal_and_rows.encode(state),))
+    connection.execute("COMMIT")
+    connection.close()
 
 
 async def reads(store: SqliteMailStore, mails: int, calls: int) -> None:
@@ -96,13 +105,12 @@ async def reads(store: SqliteMailStore, mails: int, calls: int) -> None:
 
 async def main(mails: int, calls: int, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
-        store = await SqliteMailStore.open(Path(fresh) / "mail.sqlite")
-        spent_s = 0.0
-        for first in range(1, mails + 1, STEP):
-            spent_s += await fill(store, first, min(first + STEP - 1, mails))
+        path = Path(fresh) / "mail.sqlite"
+        await (await SqliteMailStore.open(path)).close()
+        fill(path, mails)
+        store = await SqliteMailStore.open(path)
         await reads(store, mails, calls)
         await store.close()
-        print(f"{'delivery':46} {spent_s / mails * 1000:.4f} ms CPU")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mail import ids
-from mail.mailbox.command_rules import deliver
-from mail.mailbox.threads import thread_keys
+from mail.mailbox.delivery_rules import deliver
 from mail.ports import Commit
 from schemas.content import Stored
 from schemas.events.mailbox_commands import Deliver
@@ -137,4 +136,6 @@ def delivery(owner: str, seq: int, content: Stored | None = None) -> Commit:
         usage=Usage(before * content.size_bytes, before),
     )
     position = Position("epoch-1", 3, seq)
-    return deliver(state, command, position, thread_keys(command.head), {})
+    commit = deliver(state, command, position, {})
+    assert isinstance(commit, Commit)
+    return commit

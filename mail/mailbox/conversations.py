@@ -3,7 +3,6 @@
 A list is a folder, or all mail (ALL_MAIL): every folder but junk and trash. Pure, for all stores.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -27,24 +26,28 @@ class ConversationSums:
     flagged: int = 0
     attachments: int = 0
     drafts: int = 0
-    keywords: Counter[str] = field(default_factory=Counter)  # without $seen
+    keywords: dict[str, int] = field(default_factory=dict)  # without $seen
 
     def add(self, flags: int, keywords: Iterable[str], sign: int = 1) -> None:
         """Add one message with these flag bits and keywords; `sign` -1: subtract it."""
         self.total += sign
-        self.unread += sign * bool(flags & UNREAD_BIT)
-        self.flagged += sign * bool(flags & FLAGGED_BIT)
-        self.attachments += sign * bool(flags & ATTACHMENTS_BIT)
-        self.drafts += sign * bool(flags & DRAFT_BIT)
+        if flags & UNREAD_BIT:
+            self.unread += sign
+        if flags & FLAGGED_BIT:
+            self.flagged += sign
+        if flags & ATTACHMENTS_BIT:
+            self.attachments += sign
+        if flags & DRAFT_BIT:
+            self.drafts += sign
         for keyword in keywords:
-            self.keywords[keyword] += sign
+            self.keywords[keyword] = self.keywords.get(keyword, 0) + sign
 
     def meets(self, wanted: ConversationFilter) -> bool:
         return (
             wanted.unread in (None, self.unread > 0)
             and wanted.flagged in (None, self.flagged > 0)
             and wanted.has_attachments in (None, self.attachments > 0)
-            and (wanted.keyword is None or self.keywords[wanted.keyword] > 0)
+            and (wanted.keyword is None or self.keywords.get(wanted.keyword, 0) > 0)
         )
 
 

@@ -9,9 +9,10 @@ import pytest
 from mail.mailbox.journal_replay import JournalReplay
 from mail.mailbox.list_filters import NO_FILTER
 from mail.ports import Commit
+from schemas.conversations import ConversationFilter, ConversationPage
 from schemas.events.legacy import MailboxChangedV1
 from schemas.mail import HeaderSummary
-from schemas.mailbox import FLAGGED, SEEN, Filter, FolderCounts, MailboxState
+from schemas.mailbox import FLAGGED, SEEN, Filter, FolderCounts, MailboxState, Page
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT, MAIL
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
@@ -19,6 +20,7 @@ from stores.sqlite.mail_store.store import MIGRATIONS, SqliteMailStore
 from tests.contracts.mailboxes import Writer
 
 encode = msgspec.msgpack.encode
+NEW_TABLES = ("place", "conversation", "conversation_count", "member")  # changed by schema 6
 
 
 class StateV1(msgspec.Struct, kw_only=True):
@@ -210,3 +212,57 @@ async def test_a_filter_that_finds_little_looks_at_a_bounded_part(tmp_path):
     everything = await store.page("ann", "inbox", wanted=NO_FILTER, limit=100, cursor=None)
     assert len(everything.messages) == 100
     await store.close()
+
+
+async def test_pages_of_a_bounded_scan_go_on_in_both_directions(tmp_path):
+    store = await SqliteMailStore.open(tmp_path / "mail.sqlite", scan_max=7)
+    ann = Writer()
+    for number in range(60):
+        keywords = (FLAGGED, "work") if number % 20 == 3 else (SEEN,)
+        await store.commit(ann.deliver(str(number), at_ms=number, keywords=keywords))
+    expected = [ann.id(str(number)) for number in (43, 23, 3)]
+    lists = (
+        (store.page, Filter(flagged=True)),
+        (store.page, Filter(keyword="work", flagged=True)),
+        (store.conversations, ConversationFilter(flagged=True)),
+    )
+    for read, wanted in lists:
+        found, backwards = [], []
+        page = await read("ann", None, wanted=wanted, limit=2, cursor=None)
+        found += ids_of(page)
+        while page.next_cursor is not None:
+            page = await read("ann", None, wanted=wanted, limit=2, cursor=page.next_cursor)
+            found += ids_of(page)
+        backwards = ids_of(page)
+        while page.previous_cursor is not None:
+            page = await read("ann", None, wanted=wanted, limit=2, cursor=page.previous_cursor)
+            backwards = ids_of(page) + backwards
+        assert found == backwards == expected
+    await store.close()
+
+
+def ids_of(page: Page | ConversationPage) -> list[str]:
+    if isinstance(page, Page):
+        return [row.message_id for row in page.messages]
+    return [row.latest_id for row in page.conversations]
+
+
+async def test_conversations_of_schema_5_are_those_of_the_messages(tmp_path):
+    store, ann = await SqliteMailStore.open(tmp_path / "mail.sqlite"), Writer()
+    for number in range(6):
+        await store.commit(ann.deliver(str(number), at_ms=number, thread=str(number % 2)))
+    for commit in (ann.move("3", "inbox", "archive"), ann.mark("4", SEEN), ann.destroy("5")):
+        await store.commit(commit)
+    await store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "mail.sqlite")) as old, old:
+        before = {name: list(old.execute(f"SELECT * FROM {name}")) for name in NEW_TABLES}
+        for name in NEW_TABLES[1:]:
+            old.execute(f"DROP TABLE {name}")
+        old.execute("CREATE TABLE member (mailbox_key INTEGER)")
+        old.execute("UPDATE place SET flags = flags & 3")
+        old.execute("PRAGMA user_version = 5")
+    store = await SqliteMailStore.open(tmp_path / "mail.sqlite")
+    assert (await store.check("ann")).differences == ()
+    await store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "mail.sqlite")) as new:
+        assert before == {name: list(new.execute(f"SELECT * FROM {name}")) for name in NEW_TABLES}
