@@ -72,12 +72,14 @@ async def reads(store: SqliteMailStore, mails: int, calls: int) -> None:
 
     def threads(folder: str | None, wanted: ConversationFilter, position: int) -> Call:
         return lambda: store.conversations_at(
-            OWNER, folder, wanted=wanted, limit=PAGE, position=position
+            OWNER, folder, conditions=wanted, limit=PAGE, position=position
         )
 
     def messages(folder: str | None, wanted: Filter) -> Call:
         position = chance.randrange(middle, middle + 100)
-        return lambda: store.page_at(OWNER, folder, wanted=wanted, limit=PAGE, position=position)
+        return lambda: store.page_at(
+            OWNER, folder, conditions=wanted, limit=PAGE, position=position
+        )
 
     cases: dict[str, Call] = {
         "conversations of the inbox, first 50": threads("inbox", every, 0),
@@ -90,7 +92,7 @@ async def reads(store: SqliteMailStore, mails: int, calls: int) -> None:
         "messages, flagged (none), total": messages("inbox", flagged_mail),
         "counts of threads": lambda: store.thread_counts(OWNER),
         "messages of the inbox, first 50, by cursor": lambda: store.page(
-            OWNER, "inbox", wanted=NO_FILTER, limit=PAGE, cursor=None
+            OWNER, "inbox", conditions=NO_FILTER, limit=PAGE, cursor=None
         ),
     }
     for name, call in cases.items():

@@ -68,7 +68,9 @@ async def mail_store(folder: Path, calls: int) -> None:
         await store.commit(delivery(ids.derived_id(str(worker), str(n)), 1))
 
     async def page(worker: int, n: int) -> None:
-        await store.page(user_id(worker + n % 50), "inbox", wanted=NO_FILTER, limit=50, cursor=None)
+        await store.page(
+            user_id(worker + n % 50), "inbox", conditions=NO_FILTER, limit=50, cursor=None
+        )
 
     async def load(worker: int, n: int) -> None:
         await store.load(user_id(worker + n % 50))

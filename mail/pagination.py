@@ -163,20 +163,20 @@ def page_of(rows: Sequence[Message], limit: int, *scope: str) -> Page:
     return Page(page, encode_cursor(place_of(page[-1]), *scope) if has_next else None)
 
 
-def list_scope(user_id: str, folder_id: FolderId | None, wanted: Filter) -> tuple[str, ...]:
+def list_scope(user_id: str, folder_id: FolderId | None, conditions: Filter) -> tuple[str, ...]:
     """The scope of a list for its cursors: owner, folder, filter.
 
     Without a keyword it is that of versions without this condition, so that their cursors go on.
     """
-    name = repr(msgspec.structs.replace(wanted, keyword=None)).replace(", keyword=None)", ")")
-    return user_id, folder_id or "", name, *((wanted.keyword,) if wanted.keyword else ())
+    name = repr(msgspec.structs.replace(conditions, keyword=None)).replace(", keyword=None)", ")")
+    return user_id, folder_id or "", name, *((conditions.keyword,) if conditions.keyword else ())
 
 
 def conversation_scope(
-    user_id: str, folder_id: FolderId | None, wanted: ConversationFilter
+    user_id: str, folder_id: FolderId | None, conditions: ConversationFilter
 ) -> tuple[str, ...]:
     """The scope of a list of conversations for its cursors."""
-    return user_id, folder_id or "", "threads", repr(wanted)
+    return user_id, folder_id or "", "threads", repr(conditions)
 
 
 def check_position(position: int, rows: int, *, is_filtered: bool) -> None:

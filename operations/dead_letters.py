@@ -31,28 +31,32 @@ class CauseCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_newest(
-    bootstrap: Bootstrap, limit: int, *, wanted: DeadLetterFilter = EVERY, topic: str = DEAD_LETTERS
+    bootstrap: Bootstrap,
+    limit: int,
+    *,
+    conditions: DeadLetterFilter = EVERY,
+    topic: str = DEAD_LETTERS,
 ) -> list[ParkedRecord]:
     """Return the newest dead letters, newest first, in any state; at most LIST_MAX."""
     async with LogClient(bootstrap) as log:
-        return await DeadLetterAdmin(log, topic=topic).newest(min(limit, LIST_MAX), wanted)
+        return await DeadLetterAdmin(log, topic=topic).newest(min(limit, LIST_MAX), conditions)
 
 
 async def list_waiting(
-    bootstrap: Bootstrap, *, wanted: DeadLetterFilter = EVERY, topic: str = DEAD_LETTERS
+    bootstrap: Bootstrap, *, conditions: DeadLetterFilter = EVERY, topic: str = DEAD_LETTERS
 ) -> list[ParkedRecord]:
     """Return every dead letter that was neither redriven nor discarded, without its value."""
     async with LogClient(bootstrap) as log:
-        records = await DeadLetterAdmin(log, topic=topic).index(wanted)
+        records = await DeadLetterAdmin(log, topic=topic).index(conditions)
     return [record for record in records.values() if record.waits]
 
 
 async def count_by_cause(
-    bootstrap: Bootstrap, *, wanted: DeadLetterFilter = EVERY
+    bootstrap: Bootstrap, *, conditions: DeadLetterFilter = EVERY
 ) -> list[CauseCount]:
     """Count the dead letters that wait by stage and cause, the most frequent first."""
     groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for record in await list_waiting(bootstrap, wanted=wanted):
+    for record in await list_waiting(bootstrap, conditions=conditions):
         letter = record.letter
         kind = (letter.stage, kind_of(letter.cause)) if letter else ("?", "unreadable")
         groups[kind].append(record.id)
@@ -72,22 +76,23 @@ async def redrive(
     bootstrap: Bootstrap,
     ids: Sequence[str] | None,
     *,
-    wanted: DeadLetterFilter = EVERY,
+    conditions: DeadLetterFilter = EVERY,
     dry_run: bool = False,
     force: bool = False,
     topic: str = DEAD_LETTERS,
 ) -> list[DeadLetterResult]:
     """Publish dead letters again to their topics of origin, in order within a partition.
 
-    `ids` None: all that wait and match `wanted`. `force`: also those redriven or discarded before.
+    `ids` None: all that wait and match `conditions`. `force`: also those
+    redriven or discarded before.
     Stops at the first failure; the dead letters before it are marked, so repeat the same call.
     """
     async with LogClient(bootstrap) as log:
         admin = DeadLetterAdmin(log, topic=topic)
         if dry_run:
-            return await admin.redrive(ids, publisher=None, force=force, wanted=wanted)
+            return await admin.redrive(ids, publisher=None, force=force, conditions=conditions)
         async with _publisher(bootstrap) as publisher:
-            return await admin.redrive(ids, publisher=publisher, force=force, wanted=wanted)
+            return await admin.redrive(ids, publisher=publisher, force=force, conditions=conditions)
 
 
 async def discard(

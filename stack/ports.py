@@ -25,10 +25,10 @@ class PortsTaken(Exception):
 
 def check_ports(ports: Iterable[ListenPort]) -> None:
     """Raise PortsTaken if a program holds one of `ports`, or two settings name the same port."""
-    wanted: dict[tuple[str, int], str] = {}
+    listeners: dict[tuple[str, int], str] = {}
     problems = []
     for each in ports:
-        other = wanted.setdefault((each.host, each.port), each.setting)
+        other = listeners.setdefault((each.host, each.port), each.setting)
         if other != each.setting:
             problems.append(f"{each.setting}: port {each.port} is also {other}")
         elif problem := _problem(each):

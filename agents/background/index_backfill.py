@@ -74,7 +74,7 @@ async def _pages(user_id: UserId, ports: IndexPorts) -> AsyncIterator[tuple[Mess
         cursor = None
         while True:
             page = await ports.store.page(
-                user_id, folder.counts.id, wanted=Filter(), limit=PAGE, cursor=cursor
+                user_id, folder.counts.id, conditions=Filter(), limit=PAGE, cursor=cursor
             )
             yield page.messages
             cursor = page.next_cursor

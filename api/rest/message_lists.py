@@ -100,17 +100,17 @@ async def _shown_by_uid(
 
 async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
     values, config = query(call.request, *_LISTED), call.context.config
-    wanted, limit = filter_of(values), limit_of(values, config)
+    conditions, limit = filter_of(values), limit_of(values, config)
     position, cursor = position_of(values), cursor_of(values, config)
     store = call.context.ports.store
     try:
         if position is None:
             page = await store.page(
-                call.user_id, folder_id, wanted=wanted, limit=limit, cursor=cursor
+                call.user_id, folder_id, conditions=conditions, limit=limit, cursor=cursor
             )
         else:
             page = await store.page_at(
-                call.user_id, folder_id, wanted=wanted, limit=limit, position=position
+                call.user_id, folder_id, conditions=conditions, limit=limit, position=position
             )
     except Refused as error:
         raise (bad_cursor() if position is None else bad_position()) from error

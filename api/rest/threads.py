@@ -134,17 +134,17 @@ async def get_thread(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
     values, config = query(call.request, *_LISTED), call.context.config
-    wanted, limit = thread_filter_of(values), limit_of(values, config)
+    conditions, limit = thread_filter_of(values), limit_of(values, config)
     position, cursor = position_of(values), cursor_of(values, config)
     store = call.context.ports.store
     try:
         if position is None:
             page = await store.conversations(
-                call.user_id, folder_id, wanted=wanted, limit=limit, cursor=cursor
+                call.user_id, folder_id, conditions=conditions, limit=limit, cursor=cursor
             )
         else:
             page = await store.conversations_at(
-                call.user_id, folder_id, wanted=wanted, limit=limit, position=position
+                call.user_id, folder_id, conditions=conditions, limit=limit, position=position
             )
     except Refused as error:
         raise (bad_cursor() if position is None else bad_position()) from error

@@ -61,12 +61,12 @@ def dead_letters_list(
     *, as_json: bool, limit: int, by_cause: bool, cause: str, stage: str | None, since: int | None
 ) -> None:
     """Newest first: id, time, origin, stage, cause."""
-    wanted = _filter(cause, stage, since)
+    conditions = _filter(cause, stage, since)
     if by_cause:
-        counts = asyncio.run(count_by_cause(bootstrap(), wanted=wanted))
+        counts = asyncio.run(count_by_cause(bootstrap(), conditions=conditions))
         rows, lines = msgspec.to_builtins(counts), [_count_line(count) for count in counts]
     else:
-        records = asyncio.run(list_newest(bootstrap(), limit, wanted=wanted))
+        records = asyncio.run(list_newest(bootstrap(), limit, conditions=conditions))
         rows, lines = [_plain(record) for record in records], [_line(record) for record in records]
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
@@ -107,11 +107,11 @@ def dead_letters_redrive(
 
     The command of a mailbox owner is redriven only by its id.
     """
-    wanted = _filter(cause, stage, since)
-    if bool(letter_ids) == (everything or wanted != DeadLetterFilter()):
+    conditions = _filter(cause, stage, since)
+    if bool(letter_ids) == (everything or conditions != DeadLetterFilter()):
         raise click.UsageError("give ids, or --all, or one of --cause, --stage, --since")
     ids = list(letter_ids) or None
-    results = redrive(bootstrap(), ids, wanted=wanted, dry_run=dry_run, force=force)
+    results = redrive(bootstrap(), ids, conditions=conditions, dry_run=dry_run, force=force)
     _report(asyncio.run(results), "nothing to redrive")
 
 

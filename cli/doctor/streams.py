@@ -69,7 +69,7 @@ async def topics(config: Config) -> list[Finding]:
     admin = TopicsConfig(bootstrap=config.bootstrap, request_limit_s=LIMIT_S)
     findings = [
         problem(
-            "topics", f"{row.topic}: {row.setting} is {row.found}, expected {row.wanted}",
+            "topics", f"{row.topic}: {row.setting} is {row.actual}, expected {row.expected}",
             "postriver down; postriver up corrects it, or says why it must not",
         )
         for row in await topic_differences(admin)

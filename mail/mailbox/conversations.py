@@ -42,12 +42,12 @@ class ConversationSums:
         for keyword in keywords:
             self.keywords[keyword] = self.keywords.get(keyword, 0) + sign
 
-    def meets(self, wanted: ConversationFilter) -> bool:
+    def meets(self, conditions: ConversationFilter) -> bool:
         return (
-            wanted.unread in (None, self.unread > 0)
-            and wanted.flagged in (None, self.flagged > 0)
-            and wanted.has_attachments in (None, self.attachments > 0)
-            and (wanted.keyword is None or self.keywords.get(wanted.keyword, 0) > 0)
+            conditions.unread in (None, self.unread > 0)
+            and conditions.flagged in (None, self.flagged > 0)
+            and conditions.has_attachments in (None, self.attachments > 0)
+            and (conditions.keyword is None or self.keywords.get(conditions.keyword, 0) > 0)
         )
 
 

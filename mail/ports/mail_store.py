@@ -55,7 +55,7 @@ class MailboxReader(Protocol):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: Filter,
+        conditions: Filter,
         limit: int,
         cursor: str | None,
     ) -> Page:
@@ -72,7 +72,7 @@ class MailboxReader(Protocol):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: Filter,
+        conditions: Filter,
         limit: int,
         position: int,
     ) -> Page:
@@ -118,7 +118,7 @@ class ConversationLists(Protocol):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: ConversationFilter,
+        conditions: ConversationFilter,
         limit: int,
         cursor: str | None,
     ) -> ConversationPage:
@@ -133,7 +133,7 @@ class ConversationLists(Protocol):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: ConversationFilter,
+        conditions: ConversationFilter,
         limit: int,
         position: int,
     ) -> ConversationPage:

@@ -34,7 +34,7 @@ class MessageRows(Protocol):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: Filter,
+        conditions: Filter,
         limit: int,
         cursor: str | None,
     ) -> Page: ...
@@ -123,7 +123,7 @@ class ListSource(msgspec.Struct, frozen=True):
             page = await self.store.page(
                 self.user_id,
                 folder_id,
-                wanted=self.lists.filter,
+                conditions=self.lists.filter,
                 limit=limit,
                 cursor=encode_cursor(before, *scope),
             )

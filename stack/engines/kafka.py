@@ -62,11 +62,11 @@ def kafka(home: StateFolder, config: KafkaConfig) -> Program:
     java = find_java(config.java_home)
     if not any(config.lib.glob("kafka_*.jar")):
         raise KafkaMissing(f"no Kafka in {config.lib}; `make run` fetches it")
-    wanted = properties(home, config)
-    path = _write_properties(properties_path(home), wanted)
+    settings = properties(home, config)
+    path = _write_properties(properties_path(home), settings)
     write_private(_logins_path(home), _logins(home, config))
     write_private(client_path(home), _client(secret(home, "setup")))
-    _format_once(home, config, java, wanted)
+    _format_once(home, config, java, settings)
     return Program(
         name=NAME,
         kind=ProgramKind.ENGINE,
@@ -204,8 +204,8 @@ def properties_path(home: StateFolder) -> Path:
     return home.engine(NAME) / "server.properties"
 
 
-def _write_properties(path: Path, wanted: dict[str, str]) -> Path:
-    lines = [f"{key}={value}" for key, value in wanted.items()]
+def _write_properties(path: Path, settings: dict[str, str]) -> Path:
+    lines = [f"{key}={value}" for key, value in settings.items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -218,7 +218,7 @@ def new_cluster_id() -> str:
 
 
 def _format_once(
-    home: StateFolder, config: KafkaConfig, java: Path, wanted: dict[str, str]
+    home: StateFolder, config: KafkaConfig, java: Path, settings: dict[str, str]
 ) -> None:
     """Format the log folder with a cluster id; an existing id stays, since a new id orphans mail.
 
@@ -230,7 +230,9 @@ def _format_once(
         return
     fresh = home.kafka / "log.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    aside = _write_properties(home.engine(NAME) / "format.properties", {**wanted, LOGS: str(fresh)})
+    aside = _write_properties(
+        home.engine(NAME) / "format.properties", {**settings, LOGS: str(fresh)}
+    )
     run = subprocess.run(
         [
             str(java), *_options(home, config), "kafka.tools.StorageTool",

@@ -99,8 +99,8 @@ def _confine(program: Program, parent_pid: int) -> Callable[[], None]:
     return ask_kernel
 
 
-def _lower(limit: int, wanted: int) -> None:
+def _lower(limit: int, target: int) -> None:
     """Lower a limit; a limit that is lower already stays."""
     _, hard = resource.getrlimit(limit)
-    wanted = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    resource.setrlimit(limit, (wanted, wanted))
+    target = target if hard == resource.RLIM_INFINITY else min(hard, target)
+    resource.setrlimit(limit, (target, target))

@@ -43,7 +43,7 @@ def counts(shown: Iterable[Message]) -> dict[FolderId, ThreadCounts]:
 
 
 def listed(
-    shown: Iterable[Message], list_id: FolderId, wanted: ConversationFilter
+    shown: Iterable[Message], list_id: FolderId, conditions: ConversationFilter
 ) -> list[MemoryThread]:
     """The threads of a list that meet the filter, newest first."""
     threads: dict[ThreadId, list[Message]] = defaultdict(list)
@@ -55,7 +55,7 @@ def listed(
         sums = ConversationSums()
         for row in rows:
             sums.add(flags_of(row), keywords_of(row))
-        if rows and sums.meets(wanted):
+        if rows and sums.meets(conditions):
             found.append(MemoryThread(rows, sums, every))
     return sorted(found, key=position_of, reverse=True)
 

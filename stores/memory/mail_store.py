@@ -121,15 +121,17 @@ class MemoryMailStore(MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: Filter,
+        conditions: Filter,
         limit: int,
         cursor: str | None,
     ) -> Page:
         check_limit(limit)
-        scope = list_scope(user_id, folder_id, wanted)
+        scope = list_scope(user_id, folder_id, conditions)
         start = start_of(cursor, *scope)
         await take_step(self.fault, "read")
-        rows, end = rows_from(self._matching(user_id, folder_id, wanted), start, limit, place_of)
+        rows, end = rows_from(
+            self._matching(user_id, folder_id, conditions), start, limit, place_of
+        )
         cursors = cursors_of(start, list(map(place_of, rows)), end, *scope)
         return Page(tuple(rows), *cursors, seq=self._of(user_id).state.seq)
 
@@ -138,17 +140,17 @@ class MemoryMailStore(MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: Filter,
+        conditions: Filter,
         limit: int,
         position: int,
     ) -> Page:
         check_limit(limit)
         await take_step(self.fault, "read")
         every = self._matching(user_id, folder_id, NO_FILTER)
-        check_position(position, len(every), is_filtered=wanted != NO_FILTER)
-        found = [row for row in every if matches(row, wanted)]
+        check_position(position, len(every), is_filtered=conditions != NO_FILTER)
+        found = [row for row in every if matches(row, conditions)]
         rows, start, end = rows_at(found, position, limit, place_of)
-        scope = list_scope(user_id, folder_id, wanted)
+        scope = list_scope(user_id, folder_id, conditions)
         cursors = cursors_of(start, list(map(place_of, rows)), end, *scope)
         seq = self._of(user_id).state.seq
         return Page(tuple(rows), *cursors, seq=seq, position=position, total=len(found))
@@ -158,15 +160,15 @@ class MemoryMailStore(MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: ConversationFilter,
+        conditions: ConversationFilter,
         limit: int,
         cursor: str | None,
     ) -> ConversationPage:
         check_limit(limit)
-        scope, list_id = conversation_scope(user_id, folder_id, wanted), folder_id or ALL_MAIL
+        scope, list_id = conversation_scope(user_id, folder_id, conditions), folder_id or ALL_MAIL
         start = start_of(cursor, *scope)
         await take_step(self.fault, "read")
-        every = conversations.listed(self._shown(user_id), list_id, wanted)
+        every = conversations.listed(self._shown(user_id), list_id, conditions)
         threads, end = rows_from(every, start, limit, conversations.position_of)
         page = conversations.page(threads, list_id, (start, end), scope)
         return msgspec.structs.replace(page, seq=self._of(user_id).state.seq)
@@ -176,17 +178,17 @@ class MemoryMailStore(MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: ConversationFilter,
+        conditions: ConversationFilter,
         limit: int,
         position: int,
     ) -> ConversationPage:
         check_limit(limit)
-        scope, list_id = conversation_scope(user_id, folder_id, wanted), folder_id or ALL_MAIL
+        scope, list_id = conversation_scope(user_id, folder_id, conditions), folder_id or ALL_MAIL
         await take_step(self.fault, "read")
         rows, no_filter = list(self._shown(user_id)), ConversationFilter()
         total = len(conversations.listed(rows, list_id, no_filter))
-        check_position(position, total, is_filtered=wanted != no_filter)
-        every = conversations.listed(rows, list_id, wanted)
+        check_position(position, total, is_filtered=conditions != no_filter)
+        every = conversations.listed(rows, list_id, conditions)
         threads, start, end = rows_at(every, position, limit, conversations.position_of)
         page = conversations.page(threads, list_id, (start, end), scope)
         seq = self._of(user_id).state.seq
@@ -382,10 +384,10 @@ class MemoryMailStore(MailStore):
             box.state = commit.state
 
     def _matching(
-        self, user_id: UserId, folder_id: FolderId | None, wanted: Filter
+        self, user_id: UserId, folder_id: FolderId | None, conditions: Filter
     ) -> list[Message]:
         """The messages of a list, newest first."""
-        rows = [row for row in self._listed(user_id, folder_id) if matches(row, wanted)]
+        rows = [row for row in self._listed(user_id, folder_id) if matches(row, conditions)]
         return sorted(rows, key=place_of, reverse=True)
 
     def _listed(self, user_id: UserId, folder_id: FolderId | None) -> Iterator[Message]:

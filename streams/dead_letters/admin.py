@@ -60,19 +60,19 @@ class DeadLetterAdmin:
         self._log = log
         self._topic = topic
 
-    async def newest(self, limit: int, wanted: DeadLetterFilter = EVERY) -> list[ParkedRecord]:
+    async def newest(self, limit: int, conditions: DeadLetterFilter = EVERY) -> list[ParkedRecord]:
         """Return the newest `limit` dead letters, newest first.
 
         Reads the tail of each partition, twice as far at each step, until every partition has
         yielded `limit` dead letters or is read to its beginning.
         """
-        whole = await self._spans(wanted)
+        whole = await self._spans(conditions)
         tail_records = 2 * limit  # every dead letter may have a mark
         while True:
             spans = {
                 part: (max(first, end - tail_records), end) for part, (first, end) in whole.items()
             }
-            letters = await self._letters(spans, wanted)
+            letters = await self._letters(spans, conditions)
             if spans == whole or _is_enough(letters, spans, whole, limit):
                 return sorted(letters, key=_age_key, reverse=True)[:limit]
             tail_records *= 2
@@ -88,10 +88,10 @@ class DeadLetterAdmin:
             raise NotFound(f"no dead letter {id_}")
         return letters[0]
 
-    async def index(self, wanted: DeadLetterFilter = EVERY) -> dict[str, ParkedRecord]:
+    async def index(self, conditions: DeadLetterFilter = EVERY) -> dict[str, ParkedRecord]:
         """Return every dead letter by id, without values, in order within a partition."""
-        spans = await self._spans(wanted)
-        letters = await self._letters(spans, wanted, without_values=True)
+        spans = await self._spans(conditions)
+        letters = await self._letters(spans, conditions, without_values=True)
         return {letter.id: letter for letter in letters}
 
     async def redrive(
@@ -100,13 +100,13 @@ class DeadLetterAdmin:
         *,
         publisher: RawPublisher | None,
         force: bool,
-        wanted: DeadLetterFilter = EVERY,
+        conditions: DeadLetterFilter = EVERY,
     ) -> list[DeadLetterResult]:
         """Redrive through `publisher`, in order within a partition; None: a dry run.
 
-        `ids` None: every dead letter that waits and that `wanted` matches.
+        `ids` None: every dead letter that waits and that `conditions` matches.
         """
-        known = await self.index(wanted if ids is None else EVERY)
+        known = await self.index(conditions if ids is None else EVERY)
         are_named = ids is not None
         if ids is None:
             ids = [id_ for id_, parked in known.items() if force or parked.waits]
@@ -159,12 +159,12 @@ class DeadLetterAdmin:
         partition = self._parse_id(parked.id)[0].partition
         await publisher.publish_raw(self._topic, key or None, None, mark, partition=partition)
 
-    async def _spans(self, wanted: DeadLetterFilter = EVERY) -> Spans:
-        """Return the whole topic, or its part from shortly before `wanted.since_ms`."""
+    async def _spans(self, conditions: DeadLetterFilter = EVERY) -> Spans:
+        """Return the whole topic, or its part from shortly before `conditions.since_ms`."""
         parts = await self._log.partitions([self._topic])
         begins = (
-            await self._log.since(parts, max(0, wanted.since_ms - CLOCK_SKEW_MAX_MS))
-            if wanted.since_ms
+            await self._log.since(parts, max(0, conditions.since_ms - CLOCK_SKEW_MAX_MS))
+            if conditions.since_ms
             else await self._log.begins(parts)
         )
         ends = await self._log.ends(parts)
@@ -173,7 +173,7 @@ class DeadLetterAdmin:
     async def _letters(
         self,
         spans: Spans,
-        wanted: DeadLetterFilter = EVERY,
+        conditions: DeadLetterFilter = EVERY,
         *,
         only: Collection[str] | None = None,
         without_values: bool = False,
@@ -185,7 +185,7 @@ class DeadLetterAdmin:
                 letters[mark.letter_id] = marked(letters[mark.letter_id], mark)
             elif mark is None and (only is None or id_of(record) in only):
                 parked = parked_of(record, without_value=without_values)
-                if wanted.matches(parked.letter):
+                if conditions.matches(parked.letter):
                     letters[parked.id] = parked
         return list(letters.values())
 

@@ -31,8 +31,8 @@ _EVERYWHERE = "*"  # host
 _Row = tuple[int, str, int, str, str, int, int]  # in the order of requests and answers
 
 
-async def ensure_access(config: TopicsConfig, *, wanted: Collection[Grant] = grants()) -> None:
-    """Return once the broker's access lists are exactly `wanted`. Raises BrokerUnavailable.
+async def ensure_access(config: TopicsConfig, *, required: Collection[Grant] = grants()) -> None:
+    """Return once the broker's access lists are exactly `required`. Raises BrokerUnavailable.
 
     `config.bootstrap` must name a super user. After topics are created the broker takes some
     seconds to apply access lists.
@@ -42,7 +42,7 @@ async def ensure_access(config: TopicsConfig, *, wanted: Collection[Grant] = gra
         async with asyncio.timeout(config.request_limit_s):
             await client.bootstrap()
             existing = await _existing(client)
-            rows = {_row(grant) for grant in wanted}
+            rows = {_row(grant) for grant in required}
             await _create(client, sorted(rows - existing))
             await _delete(client, sorted(existing - rows))
             while await _existing(client) != rows:  # noqa: ASYNC110  (the broker has no event)

@@ -13,11 +13,11 @@ class SettingDifference:
 
     topic: str
     setting: str
-    found: str
-    wanted: str
+    actual: str
+    expected: str
 
     def __str__(self) -> str:
-        return f"{self.topic}: {self.setting} is {self.found}, wanted {self.wanted}"
+        return f"{self.topic}: {self.setting} is {self.actual}, expected {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)

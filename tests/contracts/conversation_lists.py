@@ -131,7 +131,7 @@ async def shows_what(store: MailStore, writer: Writer) -> None:
         for wanted in FILTERS:
             rows = [row for row in every if meets(row, wanted)]
             whole = await store.conversations_at(
-                user, list_id or None, wanted=wanted, limit=500, position=0
+                user, list_id or None, conditions=wanted, limit=500, position=0
             )
             assert [as_expected(row) for row in whole.conversations] == rows
             assert (whole.total, whole.position, whole.seq) == (len(rows), 0, writer.state.seq)
@@ -141,18 +141,22 @@ async def shows_what(store: MailStore, writer: Writer) -> None:
 
 async def _pages(store: MailStore, user: str, folder: str | None, wanted, every: list) -> None:
     """By cursor there and back, and by each position."""
-    pages = [await store.conversations(user, folder, wanted=wanted, limit=2, cursor=None)]
+    pages = [await store.conversations(user, folder, conditions=wanted, limit=2, cursor=None)]
     assert pages[0].previous_cursor is None
     while (cursor := pages[-1].next_cursor) is not None:
-        pages.append(await store.conversations(user, folder, wanted=wanted, limit=2, cursor=cursor))
+        pages.append(
+            await store.conversations(user, folder, conditions=wanted, limit=2, cursor=cursor)
+        )
     assert [id_ for page in pages for id_ in ids(page)] == every
     for before, page in zip(reversed(pages[:-1]), reversed(pages[1:]), strict=True):
         again = await store.conversations(
-            user, folder, wanted=wanted, limit=2, cursor=page.previous_cursor
+            user, folder, conditions=wanted, limit=2, cursor=page.previous_cursor
         )
         assert ids(again) == ids(before)
     for position in range(len(every) + 1):
-        at = await store.conversations_at(user, folder, wanted=wanted, limit=2, position=position)
+        at = await store.conversations_at(
+            user, folder, conditions=wanted, limit=2, position=position
+        )
         assert ids(at) == every[position : position + 2]
         assert (at.next_cursor is None) == (position + 2 >= len(every))
         assert (at.previous_cursor is None) == (position in (0, len(every)))
@@ -182,13 +186,13 @@ class ConversationListsContract:
             ann.deliver("c", thread="t", folder="trash", at_ms=NOON_MS + 2),
         )
         (row,) = (
-            await store.conversations("ann", "inbox", wanted=NO_CONDITION, limit=9, cursor=None)
+            await store.conversations("ann", "inbox", conditions=NO_CONDITION, limit=9, cursor=None)
         ).conversations
         assert row.folder_ids == ("inbox", "sent", "trash")
         assert (row.total, row.message_ids) == (1, (ann.id("a"),))
         assert [one.message_id for one in row.recent] == [ann.id("b"), ann.id("a")]
         (row,) = (
-            await store.conversations("ann", None, wanted=NO_CONDITION, limit=9, cursor=None)
+            await store.conversations("ann", None, conditions=NO_CONDITION, limit=9, cursor=None)
         ).conversations
         assert row.message_ids == (ann.id("b"), ann.id("a"))
 
@@ -196,7 +200,7 @@ class ConversationListsContract:
         ann = Writer()
         made = [ann.deliver(str(n), at_ms=NOON_MS + n, thread="t") for n in range(110)]
         await commit_all(store, *made)
-        page = await store.conversations("ann", None, wanted=NO_CONDITION, limit=9, cursor=None)
+        page = await store.conversations("ann", None, conditions=NO_CONDITION, limit=9, cursor=None)
         (row,) = page.conversations
         assert (row.total, row.unread, row.latest_id) == (110, 110, ann.id("109"))
         assert row.message_ids == tuple(ann.id(str(n)) for n in range(109, 9, -1))
@@ -206,7 +210,9 @@ class ConversationListsContract:
         for user in ("ann", "bob"):
             writer = Writer(user)
             await commit_all(store, *(writer.deliver(str(number)) for number in range(3)))
-        page = await store.conversations("ann", "inbox", wanted=NO_CONDITION, limit=1, cursor=None)
+        page = await store.conversations(
+            "ann", "inbox", conditions=NO_CONDITION, limit=1, cursor=None
+        )
         unread = ConversationFilter(unread=True)
         for user, folder, wanted, cursor in (
             ("bob", "inbox", NO_CONDITION, page.next_cursor),
@@ -215,9 +221,9 @@ class ConversationListsContract:
             ("ann", "inbox", NO_CONDITION, "rubbish"),
         ):
             with pytest.raises(Refused):
-                await store.conversations(user, folder, wanted=wanted, limit=1, cursor=cursor)
+                await store.conversations(user, folder, conditions=wanted, limit=1, cursor=cursor)
         for limit, position in ((0, 0), (501, 0), (1, -1), (1, POSITION_MAX + 1)):
             with pytest.raises(Refused):
                 await store.conversations_at(
-                    "ann", "inbox", wanted=NO_CONDITION, limit=limit, position=position
+                    "ann", "inbox", conditions=NO_CONDITION, limit=limit, position=position
                 )

@@ -45,7 +45,7 @@ async def filtered(
     found: list[str] = []
     cursor = None
     while True:
-        page = await store.page(user, folder, wanted=wanted, limit=limit, cursor=cursor)
+        page = await store.page(user, folder, conditions=wanted, limit=limit, cursor=cursor)
         found += [row.message_id for row in page.messages]
         if page.next_cursor is None:
             return found

@@ -48,7 +48,7 @@ async def all_pages(store: MailStore, user: str, folder: str | None, wanted: Fil
     found: list[str] = []
     cursor = None
     while True:
-        page = await store.page(user, folder, wanted=wanted, limit=2, cursor=cursor)
+        page = await store.page(user, folder, conditions=wanted, limit=2, cursor=cursor)
         found += [row.message_id for row in page.messages]
         cursor = page.next_cursor
         if cursor is None:
@@ -57,13 +57,15 @@ async def all_pages(store: MailStore, user: str, folder: str | None, wanted: Fil
 
 async def pages_back(store: MailStore, user: str, folder, wanted: Filter, every: list) -> None:
     """The previous cursors lead back to the first page."""
-    page = await store.page(user, folder, wanted=wanted, limit=2, cursor=None)
+    page = await store.page(user, folder, conditions=wanted, limit=2, cursor=None)
     assert page.previous_cursor is None
     while page.next_cursor is not None:
-        page = await store.page(user, folder, wanted=wanted, limit=2, cursor=page.next_cursor)
+        page = await store.page(user, folder, conditions=wanted, limit=2, cursor=page.next_cursor)
     ids = [row.message_id for row in page.messages]
     while page.previous_cursor is not None:
-        page = await store.page(user, folder, wanted=wanted, limit=2, cursor=page.previous_cursor)
+        page = await store.page(
+            user, folder, conditions=wanted, limit=2, cursor=page.previous_cursor
+        )
         ids = [row.message_id for row in page.messages] + ids
     assert ids == every
 
@@ -72,16 +74,18 @@ async def positions_are_slices(
     store: MailStore, user: str, folder: str | None, wanted: Filter, every: list[str]
 ) -> None:
     for position in range(len(every) + 2):
-        page = await store.page_at(user, folder, wanted=wanted, limit=2, position=position)
+        page = await store.page_at(user, folder, conditions=wanted, limit=2, position=position)
         shown = [row.message_id for row in page.messages]
         assert (shown, page.position) == (every[position : position + 2], position)
         assert (page.total, page.seq) == (len(every), (await store.state(user)).seq)
         if page.next_cursor is not None:
-            after = await store.page(user, folder, wanted=wanted, limit=9, cursor=page.next_cursor)
+            after = await store.page(
+                user, folder, conditions=wanted, limit=9, cursor=page.next_cursor
+            )
             assert [row.message_id for row in after.messages] == every[position + 2 :][:9]
         if page.previous_cursor is not None:
             before = await store.page(
-                user, folder, wanted=wanted, limit=1, cursor=page.previous_cursor
+                user, folder, conditions=wanted, limit=1, cursor=page.previous_cursor
             )
             assert [row.message_id for row in before.messages] == every[position - 1 : position]
 
@@ -97,7 +101,7 @@ class MailboxReaderContract:
         for user in ("ann", "bob"):
             writer = Writer(user)
             await commit_all(store, *(writer.deliver(str(number)) for number in range(3)))
-        page = await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=None)
+        page = await store.page("ann", "inbox", conditions=NO_FILTER, limit=1, cursor=None)
         cursor = page.next_cursor
         for user, folder, unread in (
             ("bob", "inbox", None),
@@ -106,30 +110,32 @@ class MailboxReaderContract:
             ("ann", "inbox", False),
         ):
             with pytest.raises(Refused):
-                await store.page(user, folder, wanted=Filter(unread=unread), limit=1, cursor=cursor)
-        await store.page("ann", "inbox", wanted=NO_FILTER, limit=500, cursor=cursor)
+                await store.page(
+                    user, folder, conditions=Filter(unread=unread), limit=1, cursor=cursor
+                )
+        await store.page("ann", "inbox", conditions=NO_FILTER, limit=500, cursor=cursor)
 
     @pytest.mark.parametrize(
         "rubbish", ["", "x", "0", "é", "\x00", "AAAA", "A" * 10_000, "....", "null", "=", "ab cd"]
     )
     async def test_rubbish_is_no_cursor(self, store, rubbish):
         with pytest.raises(Refused):
-            await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=rubbish)
+            await store.page("ann", "inbox", conditions=NO_FILTER, limit=1, cursor=rubbish)
 
     async def test_a_changed_cursor_is_refused(self, store):
         ann = Writer()
         await commit_all(store, ann.deliver("a"), ann.deliver("b"))
-        page = await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=None)
+        page = await store.page("ann", "inbox", conditions=NO_FILTER, limit=1, cursor=None)
         cursor = page.next_cursor
         for at in range(0, len(cursor), 5):
             other = cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :]
             with pytest.raises(Refused):
-                await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=other)
+                await store.page("ann", "inbox", conditions=NO_FILTER, limit=1, cursor=other)
 
     @pytest.mark.parametrize("limit", [0, -1, 501])
     async def test_a_page_has_1_to_500_messages(self, store, limit):
         with pytest.raises(Refused):
-            await store.page("ann", "inbox", wanted=NO_FILTER, limit=limit, cursor=None)
+            await store.page("ann", "inbox", conditions=NO_FILTER, limit=limit, cursor=None)
 
     @HARD
     @given(
@@ -150,7 +156,7 @@ class MailboxReaderContract:
         cursor = None
         while True:
             page = await store.page(
-                ann.user_id, "inbox", wanted=Filter(unread=unread), limit=limit, cursor=cursor
+                ann.user_id, "inbox", conditions=Filter(unread=unread), limit=limit, cursor=cursor
             )
             shown += [row.message_id for row in page.messages]
             cursor = page.next_cursor
@@ -239,9 +245,9 @@ class MailboxReaderContract:
     async def test_a_position_is_within_bounds(self, store):
         for position in (-1, POSITION_MAX + 1):
             with pytest.raises(Refused):
-                await store.page_at("ann", None, wanted=NO_FILTER, limit=1, position=position)
+                await store.page_at("ann", None, conditions=NO_FILTER, limit=1, position=position)
         with pytest.raises(Refused):
-            await store.page_at("ann", None, wanted=NO_FILTER, limit=501, position=0)
+            await store.page_at("ann", None, conditions=NO_FILTER, limit=501, position=0)
 
     async def test_positions_in_very_many_folders(self, store):
         ann = Writer()

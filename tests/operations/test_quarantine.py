@@ -76,7 +76,7 @@ async def test_released_twice_is_delivered_once_to_every_inbox(desk: Desk) -> No
     assert (await desk.release("m1", by="pavel")).released_by == "olga"
     await desk.flow()
     for user in PEOPLE:
-        page = await desk.store.page(user, "inbox", wanted=NO_FILTER, limit=9, cursor=None)
+        page = await desk.store.page(user, "inbox", conditions=NO_FILTER, limit=9, cursor=None)
         (message,) = page.messages
         assert message.verdict.outcome == "spam", "the verdict stays what it was"
         (hop,) = [hop for hop in message.hops if hop.stage == "release"]

@@ -89,7 +89,7 @@ async def test_a_row_of_another_mailbox_is_never_shown(broken) -> None:
         )
     shown = list(await store.by_uid("ann", "inbox", after_uid=0, limit=9))
     for folder in (None, "inbox", "f1"):
-        page = await store.page("ann", folder, wanted=NO_FILTER, limit=9, cursor=None)
+        page = await store.page("ann", folder, conditions=NO_FILTER, limit=9, cursor=None)
         shown += page.messages
     for row in writer.messages.values():
         page = await store.thread("ann", row.thread_id, limit=9, cursor=None)

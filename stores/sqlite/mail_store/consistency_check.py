@@ -135,7 +135,7 @@ def counts(step: CheckStep) -> bool:
     ).fetchone()
     usage = (expected.seq, expected.usage.size_bytes, expected.usage.messages)
     if columns != usage:
-        what = f"the columns seq, size_bytes, messages are {columns}, wanted {usage}"
+        what = f"the columns seq, size_bytes, messages are {columns}, expected {usage}"
         differences.append(ViewDifference(COUNTS, what))
     step.differences += differences
     step.execute(

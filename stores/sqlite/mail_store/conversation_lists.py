@@ -53,7 +53,7 @@ class ConversationPart:
 
     user_id: UserId
     folder_id: FolderId | None
-    wanted: ConversationFilter
+    conditions: ConversationFilter
     limit: int
     start: ListStart = FROM_NEWEST
     position: int | None = None
@@ -65,13 +65,17 @@ class ConversationPart:
 
     @property
     def is_filtered(self) -> bool:
-        return self.wanted != ConversationFilter()
+        return self.conditions != ConversationFilter()
 
 
 def page(connection: Connection, part: ConversationPart) -> ConversationPage:
     """Return a page. Raises Refused: the position cannot be counted."""
     mailbox = header_of(connection, part.user_id)
-    values = {"mailbox": mailbox.key, "list": part.list_id, "keyword": f'"{part.wanted.keyword}":'}
+    values = {
+        "mailbox": mailbox.key,
+        "list": part.list_id,
+        "keyword": f'"{part.conditions.keyword}":',
+    }
     total = None
     if part.position is not None:
         total = _total(connection, mailbox, part, values)
@@ -84,7 +88,7 @@ def page(connection: Connection, part: ConversationPart) -> ConversationPage:
     start = part.start
     if part.position:
         start = ListStart(_position(rows[0]) if rows else None)
-    scope = conversation_scope(part.user_id, part.folder_id, part.wanted)
+    scope = conversation_scope(part.user_id, part.folder_id, part.conditions)
     next_cursor, previous_cursor = cursors_of(start, list(map(_position, rows)), end, *scope)
     return ConversationPage(
         conversations=tuple(_conversation(connection, mailbox.key, row) for row in rows),
@@ -101,14 +105,14 @@ def thread_counts(connection: Connection, user_id: UserId) -> dict[FolderId, Thr
     return {folder_id: ThreadCounts(*counts) for folder_id, *counts in rows}
 
 
-def _conditions(wanted: ConversationFilter) -> str:
+def _conditions(conditions: ConversationFilter) -> str:
     """The conditions of a filter in SQL; each begins with AND."""
     has = [
         f"AND {column} {'>' if value else '='} 0"
         for name, column in _CONDITIONS.items()
-        if (value := getattr(wanted, name)) is not None
+        if (value := getattr(conditions, name)) is not None
     ]
-    keyword = [] if wanted.keyword is None else ["AND instr(keywords, :keyword) > 0"]
+    keyword = [] if conditions.keyword is None else ["AND instr(keywords, :keyword) > 0"]
     return " ".join((*has, *keyword))
 
 
@@ -133,7 +137,7 @@ def _scanned(
         comparison = ">=" if order == _ORDER else "<="
         bound += f" AND (received_at_ms, message_id) {comparison} (:end_ms, :end_id)"
         values |= {"end_ms": scan_end[0], "end_id": scan_end[1]}
-    query = f"SELECT * {_FROM} {bound} {_conditions(part.wanted)} {order}"
+    query = f"SELECT * {_FROM} {bound} {_conditions(part.conditions)} {order}"
     rows = connection.execute(query, values).fetchall()
     shown = rows[: part.limit]
     return shown, _position(shown[-1]) if len(rows) > part.limit else scan_end
@@ -143,7 +147,7 @@ def _rows_at(
     connection: Connection, part: ConversationPart, values: dict[str, Any]
 ) -> tuple[list[ListRow], ListPosition | None]:
     """Return the rows from the position on, and where the list goes on."""
-    query = f"SELECT * {_FROM} {_conditions(part.wanted)} {_ORDER} OFFSET :position"
+    query = f"SELECT * {_FROM} {_conditions(part.conditions)} {_ORDER} OFFSET :position"
     values = values | {"limit": part.limit + 1, "position": part.position}
     rows = connection.execute(query, values).fetchall()
     shown = rows[: part.limit]
@@ -159,11 +163,11 @@ def _total(
     row = connection.execute(query, (mailbox.key, part.list_id)).fetchone()
     counts = ThreadCounts(*row[1:]) if row else ThreadCounts()
     check_position(part.position, counts.threads, is_filtered=part.is_filtered)
-    if msgspec.structs.replace(part.wanted, unread=None) == ConversationFilter():
+    if msgspec.structs.replace(part.conditions, unread=None) == ConversationFilter():
         unread = counts.unread_threads
         known = {None: counts.threads, True: unread, False: counts.threads - unread}
-        return known[part.wanted.unread]
-    query = f"SELECT count(*) {_FROM} {_conditions(part.wanted)}"
+        return known[part.conditions.unread]
+    query = f"SELECT count(*) {_FROM} {_conditions(part.conditions)}"
     ((total,),) = connection.execute(query, values).fetchall()
     return int(total)
 

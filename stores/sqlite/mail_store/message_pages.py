@@ -22,7 +22,7 @@ class PagePart:
 
     user_id: UserId
     folder_id: FolderId | None
-    wanted: Filter
+    conditions: Filter
     limit: int
     start: ListStart = FROM_NEWEST
     position: int | None = None
@@ -38,11 +38,11 @@ def page(connection: Connection, part: PagePart) -> Page:
         found = lists.page(connection, list_, part.start, part.limit, part.scan_max)
         return _page(part, found, part.start, state.seq)
     total, unread = _counts(connection, key, state, part.folder_id)
-    check_position(part.position, total, is_filtered=part.wanted != NO_FILTER)
+    check_position(part.position, total, is_filtered=part.conditions != NO_FILTER)
     list_ = _list(key, _with_messages(state, part.folder_id), part)
     known = {None: total, True: unread, False: total - unread}
-    is_counted = msgspec.structs.replace(part.wanted, unread=None) == NO_FILTER
-    total = known[part.wanted.unread] if is_counted else lists.count(connection, list_)
+    is_counted = msgspec.structs.replace(part.conditions, unread=None) == NO_FILTER
+    total = known[part.conditions.unread] if is_counted else lists.count(connection, list_)
     found = lists.page_at(connection, list_, part.position, part.limit)
     start = ListStart(place_of(found.rows[0]) if part.position and found.rows else None)
     made = _page(part, found, start, state.seq)
@@ -53,13 +53,13 @@ def _list(key: int, folder_ids: tuple[FolderId, ...], part: PagePart) -> lists.F
     return lists.FilteredList(
         mailbox_key=key,
         folder_ids=folder_ids,
-        filter=part.wanted,
+        filter=part.conditions,
         is_all_mail=part.folder_id is None,
     )
 
 
 def _page(part: PagePart, found: lists.ListRows, start: ListStart, seq: int) -> Page:
-    scope = list_scope(part.user_id, part.folder_id, part.wanted)
+    scope = list_scope(part.user_id, part.folder_id, part.conditions)
     cursors = cursors_of(start, list(map(place_of, found.rows)), found.end, *scope)
     return Page(found.rows, *cursors, seq=seq)
 

@@ -23,13 +23,13 @@ _BIND = """INSERT INTO rebuild_binding VALUES (?, ?, ?, ?)
     ON CONFLICT (mailbox_key, key) DO UPDATE
     SET created_seq = excluded.created_seq, thread_id = excluded.thread_id
     WHERE excluded.created_seq < created_seq"""
-_BINDINGS = """SELECT wanted.key, wanted.created_seq, wanted.thread_id, thread.thread_id,
+_BINDINGS = """SELECT expected.key, expected.created_seq, expected.thread_id, thread.thread_id,
         gone.created_seq
-    FROM rebuild_binding AS wanted
-    LEFT JOIN thread ON thread.mailbox_key = wanted.mailbox_key AND thread.key = wanted.key
-    LEFT JOIN rebuild_binding AS gone ON gone.mailbox_key = wanted.mailbox_key
+    FROM rebuild_binding AS expected
+    LEFT JOIN thread ON thread.mailbox_key = expected.mailbox_key AND thread.key = expected.key
+    LEFT JOIN rebuild_binding AS gone ON gone.mailbox_key = expected.mailbox_key
         AND gone.key = CAST('destroyed ' || thread.thread_id AS BLOB)
-    WHERE wanted.mailbox_key = ? AND wanted.key > ? ORDER BY wanted.key LIMIT ?"""
+    WHERE expected.mailbox_key = ? AND expected.key > ? ORDER BY expected.key LIMIT ?"""
 _SCRATCH_KEYS = (
     ("rebuild_record", "message_id"),
     ("rebuild_binding", "key"),

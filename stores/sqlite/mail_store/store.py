@@ -165,13 +165,13 @@ class SqliteMailStore(SingleFileStore, MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: Filter,
+        conditions: Filter,
         limit: int,
         cursor: str | None,
     ) -> Page:
         part = message_pages.PagePart(
-            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
-            start=start_of(cursor, *list_scope(user_id, folder_id, wanted)),
+            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
+            start=start_of(cursor, *list_scope(user_id, folder_id, conditions)),
             scan_max=self._scan_max,
         )  # fmt: skip
         return await self.file.read(lambda c: message_pages.page(c, part))
@@ -181,12 +181,12 @@ class SqliteMailStore(SingleFileStore, MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: Filter,
+        conditions: Filter,
         limit: int,
         position: int,
     ) -> Page:
         part = message_pages.PagePart(
-            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
+            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
             position=position, scan_max=self._scan_max,
         )  # fmt: skip
         return await self.file.read(lambda c: message_pages.page(c, part))
@@ -206,13 +206,13 @@ class SqliteMailStore(SingleFileStore, MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: ConversationFilter,
+        conditions: ConversationFilter,
         limit: int,
         cursor: str | None,
     ) -> ConversationPage:
         part = ConversationPart(
-            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
-            start=start_of(cursor, *conversation_scope(user_id, folder_id, wanted)),
+            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
+            start=start_of(cursor, *conversation_scope(user_id, folder_id, conditions)),
             scan_max=self._scan_max,
         )  # fmt: skip
         return await self.file.read(lambda c: conversation_lists.page(c, part))
@@ -222,12 +222,12 @@ class SqliteMailStore(SingleFileStore, MailStore):
         user_id: UserId,
         folder_id: FolderId | None,
         *,
-        wanted: ConversationFilter,
+        conditions: ConversationFilter,
         limit: int,
         position: int,
     ) -> ConversationPage:
         part = ConversationPart(
-            user_id=user_id, folder_id=folder_id, wanted=wanted, limit=check_limit(limit),
+            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
             position=position, scan_max=self._scan_max,
         )  # fmt: skip
         return await self.file.read(lambda c: conversation_lists.page(c, part))

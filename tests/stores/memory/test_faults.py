@@ -84,7 +84,7 @@ async def test_views_lag_behind_a_journal_that_nobody_loaded():
     store = MemoryMailStore(fault=EndAt("row"))
     with pytest.raises(Ended):
         await store.commit(ann.deliver("a"))
-    page = await store.page("ann", "inbox", wanted=NO_FILTER, limit=1, cursor=None)
+    page = await store.page("ann", "inbox", conditions=NO_FILTER, limit=1, cursor=None)
     assert page.messages == ()
     with pytest.raises(JournalConflict):
         await store.commit(another_command(Writer().deliver("a")))

@@ -69,7 +69,7 @@ async def test_another_process_is_seen_as_soon_as_its_write_returned(sqlite_mail
         assert len(entries) >= int(seq)
         assert all(b.seq == a.seq + 1 for a, b in pairwise(entries))
         page = await sqlite_mail.page(
-            user, "inbox", wanted=Filter(unread=True), limit=500, cursor=None
+            user, "inbox", conditions=Filter(unread=True), limit=500, cursor=None
         )
         assert len(page.messages) >= min(len(entries), 500)
 
@@ -83,7 +83,9 @@ async def test_reading_goes_on_while_another_process_writes(sqlite_mail, start_w
     async def look(user: str) -> None:
         for _ in range(25):
             before = (await sqlite_mail.load(user)).seq
-            page = await sqlite_mail.page(user, "inbox", wanted=Filter(), limit=500, cursor=None)
+            page = await sqlite_mail.page(
+                user, "inbox", conditions=Filter(), limit=500, cursor=None
+            )
             after = (await sqlite_mail.load(user)).seq
             assert min(before, 500) <= len(page.messages) <= after
 

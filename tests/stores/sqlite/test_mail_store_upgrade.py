@@ -98,7 +98,7 @@ async def test_all_that_was_there_is_there(tmp_path, left):
             assert await store.load(writer.user_id) == writer.state
             assert await store.usage(writer.user_id) == writer.state.usage
         assert (await store.domain_usage("domain")).messages == 4
-        page = await store.page("ann", None, wanted=Filter(unread=True), limit=9, cursor=None)
+        page = await store.page("ann", None, conditions=Filter(unread=True), limit=9, cursor=None)
         assert {row.message_id for row in page.messages} == {ann.id("a"), ann.id("b")}
         assert [r.message_id for r in await store.by_uid("ann", "junk", after_uid=0, limit=9)] == [
             ann.id("c")
@@ -204,12 +204,12 @@ async def test_a_filter_that_finds_little_looks_at_a_bounded_part(tmp_path):
     found, cursor, pages = [], None, 0
     wanted = Filter(flagged=True)
     while pages == 0 or cursor is not None:
-        page = await store.page("ann", "inbox", wanted=wanted, limit=5, cursor=cursor)
+        page = await store.page("ann", "inbox", conditions=wanted, limit=5, cursor=cursor)
         found += [row.message_id for row in page.messages]
         cursor, pages = page.next_cursor, pages + 1
     assert found == [ann.id("3")]
     assert pages >= 3
-    everything = await store.page("ann", "inbox", wanted=NO_FILTER, limit=100, cursor=None)
+    everything = await store.page("ann", "inbox", conditions=NO_FILTER, limit=100, cursor=None)
     assert len(everything.messages) == 100
     await store.close()
 
@@ -228,14 +228,14 @@ async def test_pages_of_a_bounded_scan_go_on_in_both_directions(tmp_path):
     )
     for read, wanted in lists:
         found, backwards = [], []
-        page = await read("ann", None, wanted=wanted, limit=2, cursor=None)
+        page = await read("ann", None, conditions=wanted, limit=2, cursor=None)
         found += ids_of(page)
         while page.next_cursor is not None:
-            page = await read("ann", None, wanted=wanted, limit=2, cursor=page.next_cursor)
+            page = await read("ann", None, conditions=wanted, limit=2, cursor=page.next_cursor)
             found += ids_of(page)
         backwards = ids_of(page)
         while page.previous_cursor is not None:
-            page = await read("ann", None, wanted=wanted, limit=2, cursor=page.previous_cursor)
+            page = await read("ann", None, conditions=wanted, limit=2, cursor=page.previous_cursor)
             backwards = ids_of(page) + backwards
         assert found == backwards == expected
     await store.close()

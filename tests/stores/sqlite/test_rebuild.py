@@ -249,7 +249,7 @@ class Steps(RuleBasedStateMachine):
 
         for folder in (None, "inbox", JUNK, TRASH, "archive"):
             page = self.run(
-                self.store.page("bob", folder, wanted=NO_FILTER, limit=500, cursor=None)
+                self.store.page("bob", folder, conditions=NO_FILTER, limit=500, cursor=None)
             )
             here = [
                 row

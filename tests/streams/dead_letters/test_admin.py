@@ -143,7 +143,7 @@ async def test_an_owners_command_is_redriven_by_its_id_alone(broker, box, admin,
     left = {command: "by_id_only", other: "by_id_only"}
     assert await outcomes(broker, box, None, dry_run=True) == {delivery: "would_redrive"} | left
     assert await outcomes(broker, box, None) == {delivery: "redriven"} | left
-    assert await outcomes(broker, box, None, wanted=DeadLetterFilter(stage="validate")) == left
+    assert await outcomes(broker, box, None, conditions=DeadLetterFilter(stage="validate")) == left
     assert await outcomes(broker, box, [command]) == {command: "redriven"}
     assert await outcomes(broker, box, None) == {other: "by_id_only"}
 
@@ -210,8 +210,12 @@ async def test_dead_letters_are_selected_by_cause_stage_and_time(broker, box, pu
         await park(publisher, a_letter(at_ms, stage=stage, cause=cause), topic=box)
 
     async def chosen(**wanted) -> list[int]:
-        found = await list_newest(broker.bootstrap, 1, wanted=DeadLetterFilter(**wanted), topic=box)
-        whole = await list_waiting(broker.bootstrap, wanted=DeadLetterFilter(**wanted), topic=box)
+        found = await list_newest(
+            broker.bootstrap, 1, conditions=DeadLetterFilter(**wanted), topic=box
+        )
+        whole = await list_waiting(
+            broker.bootstrap, conditions=DeadLetterFilter(**wanted), topic=box
+        )
         assert all(not one.letter.value for one in whole)
         times = sorted((one.letter.at_ms for one in whole), reverse=True)
         assert [one.letter.at_ms for one in found] == times[:1]
@@ -221,7 +225,7 @@ async def test_dead_letters_are_selected_by_cause_stage_and_time(broker, box, pu
     assert await chosen(cause="contentmissing") == [2_000]
     assert await chosen(stage="scan", since_ms=2_000) == [4_000, 2_000]
     assert await chosen(stage="index") == []
-    done = await outcomes(broker, box, None, wanted=DeadLetterFilter(cause="odd", stage="scan"))
+    done = await outcomes(broker, box, None, conditions=DeadLetterFilter(cause="odd", stage="scan"))
     assert sorted(done.values()) == ["redriven"] * 2
     left = await list_waiting(broker.bootstrap, topic=box)
     assert {one.letter.at_ms for one in left} == {2_000, 3_000}

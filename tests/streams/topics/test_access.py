@@ -74,7 +74,7 @@ async def asked(broker):
     config = TopicsConfig(bootstrap=broker.bootstrap)
     await make_topics(config)
     old = Grant("scan", AclOperation.WRITE, ResourceKind.TOPIC, "mail.received")
-    await ensure_access(config, wanted=[*grants(), old])
+    await ensure_access(config, required=[*grants(), old])
     await ensure_access(config)
     await ensure_access(config)  # to repeat it changes nothing
     return broker

@@ -71,7 +71,7 @@ async def test_a_lost_setting_is_repaired_and_logged(admin, topics_config, caplo
     found = await settings_of(admin, work.name)
     assert (found["retention.ms"], found["segment.bytes"]) == ("-1", str(SEGMENT_BYTES))
     assert found["file.delete.delay.ms"] == "9", "what the table does not name stays"
-    assert f"topic {work.name}: retention.ms is 1000, wanted -1: repaired" in caplog.text
+    assert f"topic {work.name}: retention.ms is 1000, expected -1: repaired" in caplog.text
 
 
 async def test_a_difference_that_cannot_be_repaired_stops_the_start(admin, topics_config) -> None:
@@ -82,9 +82,9 @@ async def test_a_difference_that_cannot_be_repaired_stops_the_start(admin, topic
             NewTopic(narrow.name, 2, 1),
         ]
     )
-    with pytest.raises(WrongTopic, match=r"cleanup\.policy is compact, wanted delete"):
+    with pytest.raises(WrongTopic, match=r"cleanup\.policy is compact, expected delete"):
         await ensure_topics(topics_config, MemorySettings(), topics=(compacted,))
-    with pytest.raises(WrongTopic, match="partitions is 2, wanted 3"):
+    with pytest.raises(WrongTopic, match="partitions is 2, expected 3"):
         await ensure_topics(topics_config, MemorySettings(), topics=(narrow,))
 
 

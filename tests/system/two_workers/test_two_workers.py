@@ -209,7 +209,7 @@ async def _check_views(store: SqliteMailStore, user: str, model: Model) -> None:
 async def _listed(store: SqliteMailStore, user: str, folder: str) -> list[Message]:
     found, cursor = [], None
     while True:
-        page = await store.page(user, folder, wanted=NO_FILTER, limit=500, cursor=cursor)
+        page = await store.page(user, folder, conditions=NO_FILTER, limit=500, cursor=cursor)
         found += page.messages
         cursor = page.next_cursor
         if cursor is None:
