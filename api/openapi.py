@@ -98,7 +98,7 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
-    return {
+    return _page_schemas(config) | {
         **{name: {"type": "boolean"} for name in ("unread", "flagged", "has_attachments")},
         "keyword": {"type": "string", "minLength": 1, "maxLength": KEYWORD_MAX_CHARS},
         "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},
@@ -109,19 +109,6 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
             "type": "string",
             "pattern": f"^{STATE}$",
             "description": "The last `state` processed; 0: from the beginning.",
-        },
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": config.page_max,
-            "default": config.page_default,
-        },
-        "cursor": {"type": "string", "maxLength": config.cursor_max_chars},
-        "position": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": POSITION_MAX,
-            "description": "Of the first row, 0 is the newest; instead of `cursor`.",
         },
         "bodies": {"type": "string", "enum": ["open"]},
         "q": {
@@ -136,6 +123,24 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
             "maxLength": ZONE_MAX_CHARS,
             "default": "UTC",
             "description": "The time zone of days (IANA).",
+        },
+    }
+
+
+def _page_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
+    return {
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": config.page_max,
+            "default": config.page_default,
+        },
+        "cursor": {"type": "string", "maxLength": config.cursor_max_chars},
+        "position": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": POSITION_MAX,
+            "description": "Of the first row, 0 is the newest; instead of `cursor`.",
         },
     }
 
