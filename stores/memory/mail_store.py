@@ -291,15 +291,7 @@ class MemoryMailStore(MailStore):
         box = self._of(user_id)
         if since_seq < box.folded.state.seq:
             raise JournalTruncated(box.folded.state.seq)
-        changes = (
-            change
-            for entry in box.journal.values()
-            if since_seq < entry.seq <= box.state.seq
-            for change in entry.changes
-        )
-        return tuple(
-            sorted({change.left[folder_id] for change in changes if folder_id in change.left})
-        )
+        return box.ended_uids(folder_id, since_seq)
 
     async def keywords(self, user_id: UserId) -> tuple[str, ...]:
         await take_step(self.fault, "read")

@@ -6,7 +6,7 @@ from schemas.consistency import Rebuild
 from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import CommandId, DomainId, MessageId, ThreadId
+from schemas.ids import CommandId, DomainId, FolderId, MessageId, ThreadId
 from schemas.mailbox import MailboxState, Message
 from schemas.user_settings import StoredSettings
 
@@ -38,3 +38,13 @@ class MemoryMailbox:
         first = self.journal.get(self.folded.state.seq + 1)
         is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
         return first if is_due else None
+
+    def ended_uids(self, folder_id: FolderId, since_seq: int) -> tuple[int, ...]:
+        """The uids of the folder that entries after `since_seq` ended, in ascending order."""
+        changes = (
+            change
+            for entry in self.journal.values()
+            if since_seq < entry.seq <= self.state.seq
+            for change in entry.changes
+        )
+        return tuple(sorted({one.left[folder_id] for one in changes if folder_id in one.left}))

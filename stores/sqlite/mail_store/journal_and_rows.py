@@ -178,7 +178,7 @@ def write(connection: Connection, commit: Commit) -> None:
 
 
 def write_all(connection: Connection, commits: Sequence[Commit]) -> None:
-    """Write the commits in their order; all or none of them. Raises as `write` does."""
+    """Write the commits in their order; if one fails, nothing is written. Raises as `write`."""
     for commit in commits:
         write(connection, commit)
 
