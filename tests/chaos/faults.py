@@ -17,7 +17,7 @@ from .disk import Disk
 from .plan import EVERYTHING, SUPERVISOR, Fault
 from .wire import blocked_port
 
-PORTS = {"ingress": 0, "api": 1, "kafka": 3}  # after the first of a World
+PORTS = {"ingress": 0, "api": 1, "kafka": 3, "pop3": 7}  # after the first of a World
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from . import clocks, disk, wire
 
 ENGINES = ("kafka", "clamd", "spamd")
-ROLES = ("ingress", "intake", "scan", "mailbox", "index", "custody", "api")
+ROLES = ("ingress", "intake", "scan", "mailbox", "index", "custody", "api", "pop3")
 EVERYTHING = "everything"
 SUPERVISOR = "supervisor"
 
@@ -44,7 +44,7 @@ class Round:
 KILLED = [Fault("killed", name) for name in (*ENGINES, *ROLES, SUPERVISOR, EVERYTHING)]
 FROZEN = [Fault("frozen", name) for name in (*ENGINES, *ROLES, EVERYTHING)]
 CUT_SOCKETS = [Fault("cut off", name) for name in ("clamd", "spamd")]
-CUT_PORTS = [Fault("cut off", name) for name in ("kafka", "ingress", "api")]
+CUT_PORTS = [Fault("cut off", name) for name in ("kafka", "ingress", "api", "pop3")]
 CLOCKS = [Fault("clock set", name, by) for name in ROLES for by in clocks.OFFSETS_S]
 BACKED_UP = [Fault("backed up", EVERYTHING)]
 DISK = [Fault("full", "disk"), Fault("power cut", EVERYTHING)]

@@ -8,7 +8,7 @@ import yaml
 from tests.support import ROOT
 
 DOCKER = ROOT / "docker"
-NAME = re.compile(r"\bpostriver_[a-z_]+")
+NAME = re.compile(r"\bpostriver_[a-z0-9_]+")
 
 
 def rules() -> list[dict]:

@@ -51,7 +51,7 @@ def test_metrics_follow_the_conventions(running: World, ann: Client) -> None:
     eventually(lambda: {"mail", "holders", "search"} <= files(families(running)), what="commits")
     found = families(running)
     for name, family in found.items():
-        assert re.fullmatch(r"postriver_[a-z_]+", name)
+        assert re.fullmatch(r"postriver_[a-z0-9_]+", name)
         assert family.documentation, name
         assert not NO_BASE_UNIT.search(name), name
         assert family.type != "histogram" or name.endswith("_seconds"), name
