@@ -45,7 +45,7 @@ class FolderCounts(msgspec.Struct, frozen=True):
     total: int = 0
     unread: int = 0
     next_uid: int = 1  # uid of its next message (RFC 9051 §2.3.1.1)
-    uidvalidity: int = 0  # 0: the folder was never created or renamed by its owner
+    uidvalidity: int = msgspec.field(default=0, name="validity")  # 0: never created or renamed
     modseq: int = 0  # seq of its last change (RFC 7162 §3.1.2.1); 0: before this was recorded
     size_bytes: int = 0
     deleted: int = 0

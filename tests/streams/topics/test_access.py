@@ -1,5 +1,6 @@
 """Access rules: the table, and a real broker that enforces it."""
 
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -28,6 +29,7 @@ from streams.topics.access_rules import (
 )
 from streams.topics.admin import make_topics, topic_differences
 from streams.topology import BY_NAME, CUSTODY, STAGES, TOPICS
+from tests.support.broker import Broker, started
 
 WRITERS = {
     "mail.received": {"ingress"},
@@ -66,6 +68,13 @@ def test_the_text_of_a_bootstrap_holds_no_secret() -> None:
     assert Bootstrap.parse(whole.written()) == whole
     assert Bootstrap.parse("127.0.0.1:1") == Bootstrap("127.0.0.1:1")
     assert "s3cret" not in f"{whole} {whole!r} {PublisherConfig(bootstrap=whole)!r}"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A node of its own: access lists and the real topics would be seen by all other tests."""
+    with started(tmp_path_factory.mktemp("access")) as node:
+        yield node
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ class Handling:
     def __init__(self, folder: Path, **config) -> None:
         self.stage = SimpleNamespace(name="s", in_flight=1, ordered=False)
         self.topic = SimpleNamespace(name="t")
+        self.handler = SimpleNamespace(handle_together=None)
         streams = StreamsConfig(
             bootstrap=Bootstrap("-"), worker="w", data_folder=folder, revoke_limit_s=20.0, **config
         )

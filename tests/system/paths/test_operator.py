@@ -80,8 +80,14 @@ def test_alerts_and_dashboard_use_what_there_is(running: World) -> None:
 
 
 def test_the_doctor_on_a_running_stack_names_a_changed_topic(running: World) -> None:
-    before = examined(running)
-    assert {one["check"] for one in before if one["level"] == "problem"} <= OF_THE_MACHINE
+    before: list[dict] = []
+
+    def is_well() -> bool:
+        """Whether the machine is all that is wrong: a busy engine answers at the next look."""
+        before[:] = examined(running)
+        return {one["check"] for one in before if one["level"] == "problem"} <= OF_THE_MACHINE
+
+    eventually(is_well)
     assert {"answers", "clamd.conf", "server.properties", "topics", "lag"} <= {
         one["check"] for one in before if one["level"] == "ok"
     }
