@@ -18,6 +18,7 @@ class Handling:
     def __init__(self, folder, held: set[int]) -> None:
         self.stage = SimpleNamespace(name="s", in_flight=4, ordered=False)
         self.topic = SimpleNamespace(name="t")
+        self.handler = SimpleNamespace(handle_together=None)
         config = StreamsConfig(bootstrap=Bootstrap("-"), worker="w", data_folder=folder)
         self.worker = SimpleNamespace(config=config, status=RoleStatus())
         self._held = held
