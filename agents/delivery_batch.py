@@ -6,6 +6,7 @@ any failure the stage handles them one by one (agents/mailbox.py), which recogni
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 from agents.mailbox import outputs_of, proven_state
 from agents.mailbox_failures import MailboxSetAside
@@ -13,6 +14,7 @@ from agents.ports import MailboxPorts
 from mail.errors import JournalConflict, Poison
 from mail.mailbox import delivery_rules
 from mail.mailbox.command_rules import was_applied
+from mail.mailbox.threads import thread_keys
 from mail.ports import Attempt, Commit
 from schemas.events.mailbox_commands import Deliver
 from schemas.events.unions import Event
@@ -49,17 +51,18 @@ async def _commits(
     """
     user_id = deliveries[0].user_id
     state = await proven_state(user_id, ports)
-    if any(was_applied(state, (*attempt.origins, attempt.position)) for attempt in attempts):
+    positions = [(*attempt.origins, attempt.position) for attempt in attempts]
+    if was_applied(state, chain.from_iterable(positions)):
         return None
     ids = [delivery.message_id for delivery in deliveries]
-    keys = {key for delivery in deliveries for key in delivery_rules.keys_of(delivery)}
-    rows, bound = await ports.store.rows_and_threads(user_id, ids, tuple(sorted(keys)))
+    keys = [thread_keys(delivery.head) for delivery in deliveries]
+    all_keys = tuple(dict.fromkeys(chain.from_iterable(keys)))
+    rows, bound = await ports.store.rows_and_threads(user_id, ids, all_keys)
     if rows or len(set(ids)) < len(ids):
         return None
     commits: list[Commit] = []
-    for delivery, attempt in zip(deliveries, attempts, strict=True):
-        position = (*attempt.origins, attempt.position)[0]
-        outcome = delivery_rules.deliver(state, delivery, position, bound)
+    for delivery, (position, *_), own_keys in zip(deliveries, positions, keys, strict=True):
+        outcome = delivery_rules.deliver(state, delivery, position, own_keys, bound)
         if not isinstance(outcome, Commit):
             return None
         bound = bound | outcome.threads

@@ -36,6 +36,7 @@ from mail.ids import holder_of
 from mail.mailbox import bulk_commands, delivery_rules, folder_rules, message_rules, settings_rules
 from mail.mailbox.command_rules import CHANGED_MEANWHILE, CommandOutcome, was_applied
 from mail.mailbox.commit_builder import CHANGES_MAX
+from mail.mailbox.threads import thread_keys
 from mail.ports import Attempt, Commit
 from schemas.events.mailbox_commands import (
     Batch,
@@ -219,11 +220,11 @@ async def _decide(
 async def _decide_delivery(
     event: Deliver, state: MailboxState, position: Position, ports: MailboxPorts
 ) -> CommandOutcome | MailboxChanged:
-    keys = delivery_rules.keys_of(event)
+    keys = thread_keys(event.head)
     rows, bound = await ports.store.rows_and_threads(event.user_id, [event.message_id], keys)
     row = rows.get(event.message_id)
     if row is None:
-        return delivery_rules.deliver(state, event, position, bound)
+        return delivery_rules.deliver(state, event, position, keys, bound)
     _check_rows([row], state)
     if row.destroyed:  # `route` holds the content again
         await _release_contents([row], ports)

@@ -8,6 +8,7 @@ import msgspec
 
 from mail import ids
 from mail.mailbox.delivery_rules import deliver
+from mail.mailbox.threads import thread_keys
 from mail.ports import Commit
 from schemas.content import Stored
 from schemas.events.mailbox_commands import Deliver
@@ -136,6 +137,6 @@ def delivery(owner: str, seq: int, content: Stored | None = None) -> Commit:
         usage=Usage(before * content.size_bytes, before),
     )
     position = Position("epoch-1", 3, seq)
-    commit = deliver(state, command, position, {})
+    commit = deliver(state, command, position, thread_keys(command.head), {})
     assert isinstance(commit, Commit)
     return commit

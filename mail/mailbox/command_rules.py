@@ -18,6 +18,7 @@ from schemas.events.mailbox_events import (
     REFUSED,
     UNCHANGED,
     CommandAnswered,
+    Failures,
     Position,
 )
 from schemas.mailbox import MailboxState
@@ -44,12 +45,16 @@ def outcome_of(builder: CommitBuilder, command: Command) -> CommandOutcome:
     """The commit of the builder's changes; without changes the answer, with all failures."""
     if not builder.is_empty:
         return builder.commit()
-    failures = builder.failures
+    return answer_of(command, builder.failures, unchanged=builder.unchanged)
+
+
+def answer_of(command: Command, failures: Failures, *, unchanged: int = 0) -> CommandAnswered:
+    """The answer to a command without changes; `unchanged`: messages that were as it asked."""
     if failures.conflicts:
         return CommandAnswered.to(command, CONFLICT, CHANGED_MEANWHILE, failures=failures)
     if failures.refusals:
         detail = next(iter(failures.refusals.values()))
         return CommandAnswered.to(command, REFUSED, detail, failures=failures)
-    if failures.not_found and not builder.unchanged:
+    if failures.not_found and not unchanged:
         return CommandAnswered.to(command, NOT_FOUND, failures=failures)
     return CommandAnswered.to(command, UNCHANGED, failures=failures)

@@ -33,14 +33,7 @@ class CommitBuilder:
     A change that changes nothing leaves the builder empty.
     """
 
-    def __init__(
-        self,
-        state: MailboxState,
-        command: Command,
-        position: Position,
-        failures: Failures | None = None,
-    ) -> None:
-        """`failures`: messages that the command has failed to change before."""
+    def __init__(self, state: MailboxState, command: Command, position: Position) -> None:
         self._state = state
         self._command = command
         self._position = position
@@ -53,9 +46,11 @@ class CommitBuilder:
         self._subscribed_names: tuple[str, ...] | None = None
         self._settings: SettingsPatch | None = None
         self._threads: dict[bytes, ThreadId] = {}
+        self._not_found: list[MessageId] = []
+        self._conflicts: list[MessageId] = []
+        self._refusals: dict[MessageId, str] = {}
         self._size_bytes = 0
         self.seq = state.seq + 1
-        self.failures = failures or Failures()
         self.unchanged = 0  # messages that were already as the command asked
 
     @property
@@ -68,6 +63,15 @@ class CommitBuilder:
         """Whether nothing changes."""
         return not (self._changes or self._folder_changes or self._settings) and (
             self._subscribed_names is None
+        )
+
+    @property
+    def failures(self) -> Failures:
+        """The messages that the command does not change, so far."""
+        return Failures(
+            not_found=tuple(self._not_found),
+            conflicts=tuple(self._conflicts),
+            refusals=self._refusals,
         )
 
     @property
@@ -96,14 +100,12 @@ class CommitBuilder:
         folders = before.places if folder_ids is None else dict.fromkeys(folder_ids)
         kept = {id_: uid for id_, uid in before.places.items() if id_ not in renew_uids_in}
         marked = before.deleted_in if deleted_in is None else deleted_in
-        renewed = before.places.keys() - kept.keys() & folders.keys()
         after = msgspec.structs.replace(
             before,
-            places=before.places if not renewed and folders.keys() == before.places.keys()
-            else self._assign_uids(kept, folders),
+            places=self._assign_uids(kept, folders),
             keywords=before.keywords if keywords is None else keywords,
-            deleted_in=tuple(sorted(id_ for id_ in set(marked) if id_ in folders)),
-        )  # fmt: skip
+            deleted_in=tuple(sorted(folders.keys() & set(marked))),
+        )
         if after == before:
             self.unchanged += 1
             return
@@ -148,20 +150,21 @@ class CommitBuilder:
 
     def not_found(self, message_id: MessageId) -> None:
         """Record that the command names a message that does not exist."""
-        self._fail(not_found=(*self.failures.not_found, message_id))
+        self._not_found.append(message_id)
 
     def conflict(self, message_id: MessageId) -> None:
         """Record that a message changed after the command's author read it."""
-        self._fail(conflicts=(*self.failures.conflicts, message_id))
+        self._conflicts.append(message_id)
 
     def refuse(self, message_id: MessageId, why: str) -> None:
         """Record that a message cannot be changed as the command asks."""
-        self._fail(refusals={**self.failures.refusals, message_id: why})
+        self._refusals[message_id] = why
 
     def commit(
         self, *, origin_id: CommandId = NO_COMMAND, follow_up: BulkFolderCommand | None = None
     ) -> Commit:
         """The commit of all changes so far."""
+        failures = self.failures
         entry = MailboxChanged(
             user_id=self._command.user_id,
             domain_id=self._command.domain_id,
@@ -173,9 +176,9 @@ class CommitBuilder:
             folders=tuple(self._folders.values()),
             usage=self._usage,
             at_ms=self._command.at_ms,
-            not_found=self.failures.not_found,
-            conflicts=self.failures.conflicts,
-            refusals=self.failures.refusals,
+            not_found=failures.not_found,
+            conflicts=failures.conflicts,
+            refusals=failures.refusals,
             subscribed_names=self._subscribed_names,
             type_seqs=self._type_seqs(),
             settings=self._settings,
@@ -184,9 +187,6 @@ class CommitBuilder:
         )
         after = state_after(self._state, entry, self._usage)
         return Commit(entry=entry, messages=tuple(self._rows), state=after, threads=self._threads)
-
-    def _fail(self, **failures: object) -> None:
-        self.failures = msgspec.structs.replace(self.failures, **failures)
 
     def _type_seqs(self) -> TypeSeqs:
         before, kinds = self._state.type_seqs, {change.change for change in self._changes}

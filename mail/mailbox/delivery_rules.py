@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mail.errors import Poison
 from mail.mailbox import message_rules
-from mail.mailbox.command_rules import CHANGED_MEANWHILE, CommandOutcome, outcome_of
+from mail.mailbox.command_rules import CHANGED_MEANWHILE, CommandOutcome, answer_of, outcome_of
 from mail.mailbox.commit_builder import CHANGES_MAX, CommitBuilder
 from mail.mailbox.folders import exists
 from mail.mailbox.keywords import normal_keywords
@@ -17,11 +17,15 @@ from schemas.mailbox import INBOX, MailboxState, Message
 
 
 def deliver(
-    state: MailboxState, command: Deliver, position: Position, bound: Mapping[bytes, ThreadId]
+    state: MailboxState,
+    command: Deliver,
+    position: Position,
+    keys: tuple[bytes, ...],
+    bound: Mapping[bytes, ThreadId],
 ) -> CommandOutcome:
     """Add a message that does not exist yet to its folders.
 
-    `bound` maps those thread keys of the message that belong to a thread to the thread's id.
+    `keys` are the message's thread keys; `bound` maps those that belong to a thread to its id.
     Raises Poison: a keyword is invalid, or there are too many keywords or folders.
     """
     builder = CommitBuilder(state, command, position)
@@ -30,7 +34,7 @@ def deliver(
         raise Poison(f"command {command.command_id}: {fault}")
     if not _folders_exist(state, command):
         return CommandAnswered.to(command, REFUSED, NO_FOLDER)
-    _create(builder, state, command, dict(bound))
+    _create(builder, state, command, keys, dict(bound))
     return builder.commit()
 
 
@@ -54,7 +58,7 @@ def batch(
         elif part.message_id not in rows:
             _deliver_part(builder, state, part, threads)
     if command.is_atomic and builder.failures:
-        return outcome_of(CommitBuilder(state, command, position, builder.failures), command)
+        return answer_of(command, builder.failures)
     return outcome_of(builder, command)
 
 
@@ -63,10 +67,10 @@ def ids_of(part: BatchPart) -> tuple[MessageId, ...]:
     return (part.message_id,) if isinstance(part, Deliver) else part.message_ids
 
 
-def keys_of(command: Deliver | Batch) -> tuple[bytes, ...]:
-    """The thread keys of the messages that a command delivers, each once."""
-    parts = command.parts if isinstance(command, Batch) else (command,)
-    keys = (key for part in parts if isinstance(part, Deliver) for key in thread_keys(part.head))
+def keys_of(command: Batch) -> tuple[bytes, ...]:
+    """The thread keys of the messages that a batch delivers, each once."""
+    delivered = (part for part in command.parts if isinstance(part, Deliver))
+    keys = (key for part in delivered for key in thread_keys(part.head))
     return tuple(dict.fromkeys(keys))
 
 
@@ -90,14 +94,17 @@ def _deliver_part(
     if fault:
         builder.refuse(part.message_id, fault)
     else:
-        _create(builder, state, part, threads)
+        _create(builder, state, part, thread_keys(part.head), threads)
 
 
 def _create(
-    builder: CommitBuilder, state: MailboxState, command: Deliver, threads: dict[bytes, ThreadId]
+    builder: CommitBuilder,
+    state: MailboxState,
+    command: Deliver,
+    keys: tuple[bytes, ...],
+    threads: dict[bytes, ThreadId],
 ) -> None:
     """Add the message, and bind its thread keys in `threads`."""
-    keys = thread_keys(command.head)
     thread_id = thread_for(command.message_id, keys, threads)
     new_bindings = bindings(thread_id, keys, threads)
     threads |= new_bindings

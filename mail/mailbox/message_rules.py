@@ -7,6 +7,8 @@ use the same rules. `rows` may have tombstones; a message without a row does not
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from mail.mailbox.command_rules import CommandOutcome, outcome_of
 from mail.mailbox.commit_builder import CHANGES_MAX, CommitBuilder
 from mail.mailbox.folders import exists
@@ -59,6 +61,8 @@ def apply(
     builder: CommitBuilder, rows: Mapping[MessageId, Message], command: MessageCommand
 ) -> None:
     """Add the change or the failure of each message of `command`, which has no fault."""
+    if isinstance(command, ChangeMessages):
+        command = _with_normal_keywords(command)
     change: Callable[[CommitBuilder, Message, Any], None] = _RULES[type(command)]
     for message_id in dict.fromkeys(command.message_ids):
         row = rows.get(message_id)
@@ -94,7 +98,7 @@ def _change(builder: CommitBuilder, row: Message, command: ChangeMessages) -> No
     if fault:
         builder.refuse(row.message_id, fault)
         return
-    marked = frozenset(row.deleted_in) & row.places.keys() - set(command.renew_uids_in)
+    marked = set(row.deleted_in) - set(command.renew_uids_in)
     builder.put(
         row,
         folder_ids=folder_ids,
@@ -135,14 +139,22 @@ _RULES: dict[type, Callable[[CommitBuilder, Message, Any], None]] = {
 }
 
 
-def _keywords_after(row: Message, command: ChangeMessages) -> frozenset[str]:
+def _with_normal_keywords(command: ChangeMessages) -> ChangeMessages:
+    """The command with its keywords, which are valid, in their normal form."""
+    add, remove = normal_keywords(command.add_keywords), normal_keywords(command.remove_keywords)
+    base = command.set_keywords
+    return msgspec.structs.replace(
+        command,
+        add_keywords=tuple(add or ()),
+        remove_keywords=tuple(remove or ()),
+        set_keywords=None if base is None else tuple(normal_keywords(base) or ()),
+    )
+
+
+def _keywords_after(row: Message, command: ChangeMessages) -> set[str]:
     """The message's keywords after the command: replace, then remove, then add."""
     base = row.keywords if command.set_keywords is None else command.set_keywords
-    add, remove, kept = map(normal_keywords, (command.add_keywords, command.remove_keywords, base))
-    assert add is not None
-    assert remove is not None
-    assert kept is not None
-    return (kept - remove) | add
+    return (set(base) - set(command.remove_keywords)) | set(command.add_keywords)
 
 
 def _folders_after(row: Message, command: ChangeMessages) -> tuple[FolderId, ...]:

@@ -90,9 +90,9 @@ class IndexSource(msgspec.Struct, frozen=True):
             self.session.user_id, [MessageId(id_) for _, id_ in positions]
         )
         candidates = tuple(
-            (position, rows[MessageId(position[1])])
+            (position, row)
             for position in positions
-            if position[1] in rows and rows[MessageId(position[1])].shown_places
+            if (row := rows.get(MessageId(position[1]))) and row.shown_places
         )
         return Candidates(candidates, positions[-1] if has_more else None, len(positions))
 
