@@ -9,8 +9,8 @@ from typing import Any, Protocol, cast
 
 from edge import proxy_protocol
 from edge.authenticator import SignedIn
+from edge.connections import linger, peer_address
 from edge.line_reader import LineReader
-from edge.trusted_networks import plain_address
 from pop3 import replies
 from pop3.context import Pop3Context
 
@@ -63,7 +63,7 @@ class Pop3Connection(asyncio.StreamReaderProtocol):
     # life
 
     def connection_made(self, transport: Any) -> None:
-        self.client = _client(transport)
+        self.client = peer_address(transport)
         if self.is_encrypted or self.client not in self.site.config.proxies:
             self._counted_as = self.client
         if self.site.stopping or not self.site.limiter.connect(self._counted_as):
@@ -166,17 +166,9 @@ class Pop3Connection(asyncio.StreamReaderProtocol):
         await self.send(reply.encode() + b"\r\n")
 
     async def hang_up(self, reply: str) -> None:
-        """Send `reply`, read on for up to `linger_s`, and close.
-
-        Unread bytes would cause a TCP reset, and the client could lose the reply.
-        """
+        """Send `reply`, read on for up to `linger_s`, and close."""
         await self.reply(reply)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.site.config.linger_s):
-                if self.writer.can_write_eof():
-                    self.writer.write_eof()
-                while await self.reader.read(READ_BUFFER_BYTES):
-                    pass
+        await linger(self.reader, self.writer, within_s=self.site.config.linger_s)
         self.close()
 
     async def start_tls(self) -> None:
@@ -224,12 +216,6 @@ class Pop3Connection(asyncio.StreamReaderProtocol):
             return False
         self._counted_as = self.client
         return True
-
-
-def _client(transport: Any) -> str:
-    """The peer's IP address; "" for a unix socket."""
-    peer = transport.get_extra_info("peername")
-    return plain_address(str(peer[0])) or "" if isinstance(peer, tuple) else ""
 
 
 def _keep_alive(transport: Any) -> None:

@@ -8,13 +8,11 @@ at any line: nothing is deleted, or what a QUIT has asked for.
 
 import asyncio
 import logging
-import os
-import socket
 import ssl
 from functools import partial
-from typing import Any
 
 from edge.authenticator import Authenticator
+from edge.connections import SocketArguments, listening_sockets, wait_ended
 from mail.lifecycle import Periodic
 from pop3.config import Pop3Config
 from pop3.connection import Pop3Connection
@@ -62,23 +60,17 @@ class Pop3Server:
     async def start(self) -> None:
         """Start to listen. Raises OSError: a port is taken."""
         config = self._config
-        plain = self._listening(config.descriptors, config.port)
+        shared: SocketArguments = {"host": config.host, "reuse_port": config.reuse_port}
+        plain = listening_sockets(config.descriptors, port=config.port, **shared)
         self._listeners = [await self._listen(plain_socket) for plain_socket in plain]
         if self._site.tls is not None:
             tls = {"ssl": self._site.tls, "ssl_handshake_timeout": config.tls_handshake_s}
-            encrypted = self._listening(config.tls_descriptors, config.tls_port)
+            encrypted = listening_sockets(config.tls_descriptors, port=config.tls_port, **shared)
             self._tls_listeners = [await self._listen(each | tls) for each in encrypted]
         self._checks.start()
         log.info("pop3 listens on %s port %d", config.host, self.port)
 
-    def _listening(self, descriptors: tuple[int, ...], port: int) -> list[dict[str, Any]]:
-        """Arguments of create_server for each listening socket."""
-        if descriptors:
-            return [{"sock": socket.socket(fileno=os.dup(each))} for each in descriptors]
-        reuse_port = self._config.reuse_port or None
-        return [{"host": self._config.host, "port": port, "reuse_port": reuse_port}]
-
-    async def _listen(self, arguments: dict[str, Any]) -> asyncio.Server:
+    async def _listen(self, arguments: SocketArguments) -> asyncio.Server:
         make = partial(Pop3Connection, self._site, Pop3Session, implicit_tls="ssl" in arguments)
         return await asyncio.get_running_loop().create_server(make, backlog=BACKLOG, **arguments)
 
@@ -113,5 +105,4 @@ class Pop3Server:
     async def _wait_ended(self, *, within_s: float) -> None:
         """Wait until all connections have ended, at most `within_s`."""
         tasks = [connection.task for connection in self._site.connections]
-        if tasks:
-            await asyncio.wait(tasks, timeout=within_s)
+        await wait_ended(tasks, within_s=within_s)

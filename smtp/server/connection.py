@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from aiosmtpd.smtp import SMTP
 
 from edge import proxy_protocol
+from edge.connections import linger, peer_address
 from edge.line_reader import LineReader
 from smtp.server import replies
 from smtp.server.command_syntax import split_line
@@ -70,7 +71,7 @@ class SmtpConnection(SMTP):
     # life
 
     def connection_made(self, transport: Any) -> None:
-        self.client = _client(transport)
+        self.client = peer_address(transport)
         if self.client not in self.site.config.proxies:
             self._counted_as = self.client
         if self.site.stopping or not self.site.limiter.connect(self._counted_as):
@@ -168,18 +169,10 @@ class SmtpConnection(SMTP):
         await self._writer.drain()
 
     async def hang_up(self, reply: str) -> None:
-        """Send `reply`, read on for up to `linger_s`, and close.
-
-        Unread bytes would cause a TCP reset, and the client could lose the reply.
-        """
+        """Send `reply`, read on for up to `linger_s`, and close."""
         await self.push(reply)
         self.leaving = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.site.config.linger_s):
-                if self._writer.can_write_eof():
-                    self._writer.write_eof()
-                while await self.reader.read(65536):
-                    pass
+        await linger(self.reader, self._writer, within_s=self.site.config.linger_s)
         self._close()
 
     # commands
@@ -256,10 +249,3 @@ class SmtpConnection(SMTP):
             raise Rejection(replies.NOT_RECOGNIZED)
         self.chatter += verb in _CHATTER
         await method(self, arg)
-
-
-def _client(transport: Any) -> str:
-    """The peer's IP address; "" for a unix socket."""
-    peer = transport.get_extra_info("peername")
-    address = str(peer[0]) if isinstance(peer, tuple) else ""
-    return address.removeprefix("::ffff:") if "." in address else address

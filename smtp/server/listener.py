@@ -10,13 +10,11 @@ quotas are not checked. Killed at any line: the client sends again what got no 2
 
 import asyncio
 import logging
-import os
-import socket
 import ssl
-from typing import Any
 
 from aiosmtpd import smtp as aiosmtpd
 
+from edge.connections import listening_sockets, wait_ended
 from mail.ports import ContentStore, IntakeGate, Publisher, QuotaCheck, Resolver
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
@@ -68,20 +66,15 @@ class SmtpServer:
         """Start to listen. Raises OSError: the port is taken."""
         aiosmtpd.log.setLevel(logging.WARNING)  # at INFO it logs the peer of every connection
         loop = asyncio.get_running_loop()
-        for socket_arguments in self._listening_sockets():
+        config = self._config
+        for socket_arguments in listening_sockets(
+            config.descriptors, host=config.host, port=config.port, reuse_port=config.reuse_port
+        ):
             listener = await loop.create_server(
                 lambda: SmtpSession(self._site, loop), backlog=BACKLOG, **socket_arguments
             )
             self._listeners.append(listener)
         log.info("smtp listens on %s port %d", self._config.host, self.port)
-
-    def _listening_sockets(self) -> list[dict[str, Any]]:
-        """Arguments of create_server for each listening socket."""
-        config = self._config
-        if config.descriptors:
-            return [{"sock": socket.socket(fileno=os.dup(each))} for each in config.descriptors]
-        reuse_port = config.reuse_port or None
-        return [{"host": config.host, "port": config.port, "reuse_port": reuse_port}]
 
     async def stop(self) -> None:
         """Stop listening; let mails in progress end within `stop_grace_s`; close all with 421."""
@@ -101,5 +94,4 @@ class SmtpServer:
     async def _wait_closed(self, *, within_s: float) -> None:
         """Wait until all connections have ended, at most `within_s`."""
         tasks = [connection.task for connection in self._site.connections]
-        if tasks:
-            await asyncio.wait(tasks, timeout=within_s)
+        await wait_ended(tasks, within_s=within_s)
