@@ -1,5 +1,9 @@
 """Lists of messages: a folder, all mail. Read from the mail store, never the index."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
 import msgspec
 from aiohttp import hdrs, web
 
@@ -25,6 +29,7 @@ from mail.mailbox.folders import exists
 from schemas.ids import FolderId
 from schemas.mailbox import FolderCounts, MailboxState, Message, Page
 
+PageT = TypeVar("PageT")
 _LISTED = (*FILTERS, "limit", "cursor", "position")
 
 
@@ -99,22 +104,36 @@ async def _shown_by_uid(
 
 
 async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
-    values, config = query(call.request, *_LISTED), call.context.config
-    conditions, limit = filter_of(values), limit_of(values, config)
-    position, cursor = position_of(values), cursor_of(values, config)
-    store = call.context.ports.store
+    values, store = query(call.request, *_LISTED), call.context.ports.store
+    conditions = filter_of(values)
+    page = await read_page(
+        call,
+        values,
+        partial(store.page, call.user_id, folder_id, conditions=conditions),
+        partial(store.page_at, call.user_id, folder_id, conditions=conditions),
+    )
+    return _page_response(call, page)
+
+
+async def read_page(
+    call: AuthenticatedRequest,
+    values: dict[str, str],
+    by_cursor: Callable[..., Awaitable[PageT]],
+    by_position: Callable[..., Awaitable[PageT]],
+) -> PageT:
+    """The page of a list that the query's `cursor` or `position` asks for.
+
+    Raises Problem 400: the cursor is of another list, or the position is too far.
+    """
+    config = call.context.config
+    limit, position = limit_of(values, config), position_of(values)
+    cursor = cursor_of(values, config)
     try:
         if position is None:
-            page = await store.page(
-                call.user_id, folder_id, conditions=conditions, limit=limit, cursor=cursor
-            )
-        else:
-            page = await store.page_at(
-                call.user_id, folder_id, conditions=conditions, limit=limit, position=position
-            )
+            return await by_cursor(limit=limit, cursor=cursor)
+        return await by_position(limit=limit, position=position)
     except Refused as error:
         raise (bad_cursor() if position is None else bad_position()) from error
-    return _page_response(call, page)
 
 
 async def read_state(call: AuthenticatedRequest, folder_id: FolderId) -> MailboxState:

@@ -1,5 +1,7 @@
 """Conversations: lists of a folder and of all mail, and the messages of one thread."""
 
+from functools import partial
+
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET, UnsetType
@@ -8,17 +10,15 @@ from api.context import AuthenticatedRequest
 from api.problems import bad_request, not_found
 from api.rest.conditional_requests import with_mailbox_etag
 from api.rest.message import MessageBody, message_body
-from api.rest.message_lists import read_state
+from api.rest.message_lists import read_page, read_state
 from api.rest.message_parsing import parse_for_display
 from api.rest.parameters import (
     THREAD_FILTERS,
     bad_cursor,
-    bad_position,
     cursor_of,
     folder_id_of,
     id_of,
     limit_of,
-    position_of,
     query,
     thread_filter_of,
 )
@@ -133,21 +133,14 @@ async def get_thread(call: AuthenticatedRequest) -> web.StreamResponse:
 
 
 async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
-    values, config = query(call.request, *_LISTED), call.context.config
-    conditions, limit = thread_filter_of(values), limit_of(values, config)
-    position, cursor = position_of(values), cursor_of(values, config)
-    store = call.context.ports.store
-    try:
-        if position is None:
-            page = await store.conversations(
-                call.user_id, folder_id, conditions=conditions, limit=limit, cursor=cursor
-            )
-        else:
-            page = await store.conversations_at(
-                call.user_id, folder_id, conditions=conditions, limit=limit, position=position
-            )
-    except Refused as error:
-        raise (bad_cursor() if position is None else bad_position()) from error
+    values, store = query(call.request, *_LISTED), call.context.ports.store
+    conditions = thread_filter_of(values)
+    page = await read_page(
+        call,
+        values,
+        partial(store.conversations, call.user_id, folder_id, conditions=conditions),
+        partial(store.conversations_at, call.user_id, folder_id, conditions=conditions),
+    )
     return json_response(_thread_list(call, page))
 
 
