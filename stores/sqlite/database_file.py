@@ -4,6 +4,7 @@ WAL with synchronous=FULL: a write is on disk when its transaction has ended. Re
 process then see it, and never wait for a writer.
 """
 
+import logging
 import os
 import sqlite3
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from mail.errors import Fatal, StoreUnavailable
 from mail.histogram import Histogram
 from schemas.sqlite.migrations import Statements
+
+log = logging.getLogger(__name__)
 
 _WAL_RETRY_S = 0.02  # between attempts to switch a new file to WAL
 _UNAVAILABLE = frozenset(
@@ -171,6 +174,9 @@ def _migrate(
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
         raise _newer(path, version, len(migrations))
+    if 0 < version < len(migrations):
+        text = "%s: migrating from schema %d to %d, which takes minutes if it has many rows"
+        log.warning(text, path.name, version, len(migrations))
     for statement in (statement for step in migrations[version:] for statement in step):
         if isinstance(statement, str):
             connection.execute(statement)

@@ -7,7 +7,6 @@ conversations. Schema 7: count correspondents. All run in the transaction that c
 so an upgrade is complete or has not happened.
 """
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from sqlite3 import Connection
@@ -21,13 +20,9 @@ from stores.sqlite.mail_store import conversations, journal_and_rows, threads
 from stores.sqlite.mail_store.correspondents import CORRESPONDENTS
 from stores.sqlite.mail_store.list_rows import KEYWORD, MEMBER, PLACE, UID
 
-log = logging.getLogger(__name__)
-
 
 def upgrade(connection: Connection) -> None:
     mailboxes = connection.execute("SELECT mailbox_key, state FROM mailbox").fetchall()
-    if mailboxes:
-        log.warning("mail.sqlite: upgrading %d mailboxes, which may take minutes", len(mailboxes))
     for key, state in mailboxes:
         domain_id, usage = _upgrade_messages(connection, key)
         after = msgspec.structs.replace(journal_and_rows.decode_state(state), usage=usage)
