@@ -52,23 +52,14 @@ def bind(
     together: Together[PortsT] | None = None,
 ) -> StageHandler:
     """Return `handler` as the handler of a stage, called with `ports`."""
-    handle_together: HandleTogether | None = None
-    if together is not None:
-        several = together
-
-        def handle_together(
-            events: Sequence[Event], attempts: Sequence[Attempt]
-        ) -> Awaitable[Sequence[Outputs] | None]:
-            return several(events, attempts, ports)
-
-    def handle(event: Event, attempt: Attempt) -> Awaitable[Outputs]:
-        return handler(cast("EventT", event), attempt, ports)
-
-    if instead_of_parking is None:
-        return StageHandler(handle=handle, handle_together=handle_together)
-    replace = instead_of_parking
-
-    def instead(event: Event, attempt: Attempt, cause: Poison) -> Awaitable[Outputs | None]:
-        return replace(cast("EventT", event), attempt, ports, cause)
-
-    return StageHandler(handle=handle, instead_of_parking=instead, handle_together=handle_together)
+    return StageHandler(
+        handle=lambda event, attempt: handler(cast("EventT", event), attempt, ports),
+        instead_of_parking=_always_park
+        if instead_of_parking is None
+        else lambda event, attempt, cause: instead_of_parking(
+            cast("EventT", event), attempt, ports, cause
+        ),
+        handle_together=None
+        if together is None
+        else lambda events, attempts: together(events, attempts, ports),
+    )
