@@ -145,13 +145,6 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-def check_range(start: int, size_bytes: int) -> None:
-    """Check a range of octets. Raises ValueError: `start` or `size_bytes` is negative."""
-    if start < 0 or size_bytes < 0:
-        msg = f"no range of octets: {size_bytes} from {start}"
-        raise ValueError(msg)
-
-
 def place_of(row: Message) -> ListPosition:
     """The position of a message in lists."""
     return row.received_at_ms, row.message_id

@@ -28,7 +28,7 @@ from typing import Self, TypeVar
 from mail.durable_files import sync_folder, write_new_file
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id
-from mail.pagination import check_range
+from mail.octet_ranges import check_range
 from schemas.content import Stored
 from schemas.ids import MailId
 

@@ -8,7 +8,7 @@ import msgspec
 from mail.clock import now_ms
 from mail.errors import ContentMissing
 from mail.ids import check_content_id
-from mail.pagination import check_range
+from mail.octet_ranges import check_range
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Lease, Stored
 from schemas.ids import MailId

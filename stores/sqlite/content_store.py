@@ -17,7 +17,7 @@ from typing import Self
 from mail.clock import now_ms
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id
-from mail.pagination import check_range
+from mail.octet_ranges import check_range
 from mail.ports import ContentStore, ContentSweep
 from schemas.content import Stored
 from schemas.ids import MailId
