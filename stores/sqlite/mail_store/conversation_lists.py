@@ -4,11 +4,8 @@ A list is one range of rows. One call with a cursor reads about SCAN_MAX of them
 with a position reads at most POSITION_MAX.
 """
 
-from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
-
-import msgspec
 
 from mail.mailbox.conversations import (
     MESSAGE_IDS_MAX,
@@ -17,7 +14,6 @@ from mail.mailbox.conversations import (
     sent_beside,
 )
 from mail.pagination import (
-    FROM_NEWEST,
     ListPosition,
     ListStart,
     check_position,
@@ -36,6 +32,7 @@ from stores.sqlite.mail_store import threads
 from stores.sqlite.mail_store.conversations import decode_keywords, newest
 from stores.sqlite.mail_store.journal_and_rows import MailboxHeader, header_of
 from stores.sqlite.mail_store.list_rows import ListRow
+from stores.sqlite.mail_store.page_part import PagePart
 
 _FROM = "FROM conversation WHERE mailbox_key = :mailbox AND folder_id = :list"
 _ORDER = "ORDER BY received_at_ms DESC, message_id DESC LIMIT :limit"
@@ -47,25 +44,7 @@ _COUNTS = """SELECT folder_id, threads, unread_threads FROM conversation_count
 _CONDITIONS = {"unread": "unread", "flagged": "flagged", "has_attachments": "attachments"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationPart:
-    """What to read of one list: `limit` rows from a start, or from a position."""
-
-    user_id: UserId
-    folder_id: FolderId | None
-    conditions: ConversationFilter
-    limit: int
-    start: ListStart = FROM_NEWEST
-    position: int | None = None
-    scan_max: int
-
-    @property
-    def list_id(self) -> FolderId:
-        return self.folder_id or ALL_MAIL
-
-    @property
-    def is_filtered(self) -> bool:
-        return self.conditions != ConversationFilter()
+ConversationPart = PagePart[ConversationFilter]
 
 
 def page(connection: Connection, part: ConversationPart) -> ConversationPage:
@@ -73,7 +52,7 @@ def page(connection: Connection, part: ConversationPart) -> ConversationPage:
     mailbox = header_of(connection, part.user_id)
     values = {
         "mailbox": mailbox.key,
-        "list": part.list_id,
+        "list": part.folder_id or ALL_MAIL,
         "keyword": f'"{part.conditions.keyword}":',
     }
     total = None
@@ -160,13 +139,12 @@ def _total(
     """The number of conversations that meet the filter; one row if it is of `unread` alone."""
     assert part.position is not None
     query = f"{_COUNTS} AND folder_id = ?"
-    row = connection.execute(query, (mailbox.key, part.list_id)).fetchone()
+    row = connection.execute(query, (mailbox.key, values["list"])).fetchone()
     counts = ThreadCounts(*row[1:]) if row else ThreadCounts()
     check_position(part.position, counts.threads, is_filtered=part.is_filtered)
-    if msgspec.structs.replace(part.conditions, unread=None) == ConversationFilter():
-        unread = counts.unread_threads
-        known = {None: counts.threads, True: unread, False: counts.threads - unread}
-        return known[part.conditions.unread]
+    known = part.known_total(counts.threads, counts.unread_threads)
+    if known is not None:
+        return known
     query = f"SELECT count(*) {_FROM} {_conditions(part.conditions)}"
     ((total,),) = connection.execute(query, values).fetchall()
     return int(total)

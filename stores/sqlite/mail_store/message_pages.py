@@ -1,35 +1,22 @@
 """Pages of message lists, by cursor or by position, with their cursors and totals."""
 
-from dataclasses import dataclass
 from sqlite3 import Connection
 
 import msgspec
 
-from mail.mailbox.list_filters import NO_FILTER, folders_of
-from mail.pagination import FROM_NEWEST, ListStart, check_position, cursors_of, list_scope, place_of
+from mail.mailbox.list_filters import folders_of
+from mail.pagination import ListStart, check_position, cursors_of, list_scope, place_of
 from schemas.conversations import ALL_MAIL
-from schemas.ids import FolderId, UserId
+from schemas.ids import FolderId
 from schemas.mailbox import Filter, FolderCounts, MailboxState, Page
 from stores.sqlite.mail_store import journal_and_rows, lists
+from stores.sqlite.mail_store.page_part import PagePart
 
 _ALL_MAIL = """SELECT messages, unread_messages FROM conversation_count
     WHERE mailbox_key = ? AND folder_id = ?"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PagePart:
-    """What to read of one list: `limit` rows from a start, or from a position."""
-
-    user_id: UserId
-    folder_id: FolderId | None
-    conditions: Filter
-    limit: int
-    start: ListStart = FROM_NEWEST
-    position: int | None = None
-    scan_max: int
-
-
-def page(connection: Connection, part: PagePart) -> Page:
+def page(connection: Connection, part: PagePart[Filter]) -> Page:
     """Return a page. Raises Refused: the position cannot be counted."""
     key = journal_and_rows.header_of(connection, part.user_id).key
     state = journal_and_rows.state(connection, part.user_id)
@@ -38,18 +25,17 @@ def page(connection: Connection, part: PagePart) -> Page:
         found = lists.page(connection, list_, part.start, part.limit, part.scan_max)
         return _page(part, found, part.start, state.seq)
     total, unread = _counts(connection, key, state, part.folder_id)
-    check_position(part.position, total, is_filtered=part.conditions != NO_FILTER)
+    check_position(part.position, total, is_filtered=part.is_filtered)
     list_ = _list(key, _with_messages(state, part.folder_id), part)
-    known = {None: total, True: unread, False: total - unread}
-    is_counted = msgspec.structs.replace(part.conditions, unread=None) == NO_FILTER
-    total = known[part.conditions.unread] if is_counted else lists.count(connection, list_)
+    known = part.known_total(total, unread)
     found = lists.page_at(connection, list_, part.position, part.limit)
     start = ListStart(place_of(found.rows[0]) if part.position and found.rows else None)
     made = _page(part, found, start, state.seq)
+    total = lists.count(connection, list_) if known is None else known
     return msgspec.structs.replace(made, position=part.position, total=total)
 
 
-def _list(key: int, folder_ids: tuple[FolderId, ...], part: PagePart) -> lists.FilteredList:
+def _list(key: int, folder_ids: tuple[FolderId, ...], part: PagePart[Filter]) -> lists.FilteredList:
     return lists.FilteredList(
         mailbox_key=key,
         folder_ids=folder_ids,
@@ -58,7 +44,7 @@ def _list(key: int, folder_ids: tuple[FolderId, ...], part: PagePart) -> lists.F
     )
 
 
-def _page(part: PagePart, found: lists.ListRows, start: ListStart, seq: int) -> Page:
+def _page(part: PagePart[Filter], found: lists.ListRows, start: ListStart, seq: int) -> Page:
     scope = list_scope(part.user_id, part.folder_id, part.conditions)
     cursors = cursors_of(start, list(map(place_of, found.rows)), found.end, *scope)
     return Page(found.rows, *cursors, seq=seq)

@@ -45,7 +45,7 @@ from stores.sqlite.mail_store import (
     threads,
 )
 from stores.sqlite.mail_store import rebuild as mailbox_rebuild
-from stores.sqlite.mail_store.conversation_lists import ConversationPart
+from stores.sqlite.mail_store.page_part import PagePart
 from stores.sqlite.mail_store.upgrade import (
     count_correspondents,
     empty_tombstones,
@@ -169,7 +169,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
         limit: int,
         cursor: str | None,
     ) -> Page:
-        part = message_pages.PagePart(
+        part = PagePart(
             user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
             start=start_of(cursor, *list_scope(user_id, folder_id, conditions)),
             scan_max=self._scan_max,
@@ -185,7 +185,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
         limit: int,
         position: int,
     ) -> Page:
-        part = message_pages.PagePart(
+        part = PagePart(
             user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
             position=position, scan_max=self._scan_max,
         )  # fmt: skip
@@ -210,7 +210,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
         limit: int,
         cursor: str | None,
     ) -> ConversationPage:
-        part = ConversationPart(
+        part = PagePart(
             user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
             start=start_of(cursor, *conversation_scope(user_id, folder_id, conditions)),
             scan_max=self._scan_max,
@@ -226,7 +226,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
         limit: int,
         position: int,
     ) -> ConversationPage:
-        part = ConversationPart(
+        part = PagePart(
             user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
             position=position, scan_max=self._scan_max,
         )  # fmt: skip
