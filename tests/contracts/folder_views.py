@@ -13,17 +13,13 @@ from schemas.folder_slots import (
     FolderSlots,
 )
 from schemas.mailbox import FLAGGED, SEEN
+from tests.contracts.mail_store_reads import commit_all
 from tests.contracts.mailboxes import NOON_MS, Writer
 
 
 def rows_of(slots: FolderSlots) -> list[tuple]:
     columns = (slots.uids, slots.message_ids, slots.changed_seqs, slots.flags)
     return list(zip(*columns, strict=True))
-
-
-async def commit_all(store, *commits) -> None:
-    for commit in commits:
-        await store.commit(commit)
 
 
 class FolderViewsContract:

@@ -1,7 +1,6 @@
 """What the contract suites of a mail store share: whole lists, page by page, and all views."""
 
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
 
 from mail.ports import Commit, MailStore
 from schemas.mailbox import Filter
@@ -14,7 +13,11 @@ HARD = settings(
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
-ARRIVALS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), max_size=12)
+FEW = settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
 
 
 async def commit_all(store: MailStore, *made: Commit) -> None:

@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from mail.errors import JournalTruncated
@@ -13,11 +12,6 @@ from schemas.mailbox import SEEN, MailboxState
 from tests.contracts.mail_store_reads import commit_all
 from tests.contracts.mailboxes import NOON_MS, Writer
 
-FEW = settings(
-    deadline=None,
-    max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
 SENDERS = ("Kim@example.org", "lee@example.org")
 FOREVER_MS = 2**50
 either = st.none() | st.booleans()

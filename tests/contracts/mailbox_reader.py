@@ -1,7 +1,7 @@
 """Contract of MailboxReader: pages, cursors, filters, folders, threads, usage."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mail.errors import Refused
@@ -9,7 +9,7 @@ from mail.mailbox.list_filters import NO_FILTER
 from mail.pagination import POSITION_MAX
 from mail.ports import Commit, MailStore
 from schemas.mailbox import FLAGGED, SEEN, Filter, Usage
-from tests.contracts.mail_store_reads import commit_all, listed
+from tests.contracts.mail_store_reads import FEW, HARD, commit_all, listed
 from tests.contracts.mailboxes import (
     NOON_MS,
     Writer,
@@ -17,19 +17,9 @@ from tests.contracts.mailboxes import (
     seen_and_flagged,
 )
 
-HARD = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
 ARRIVALS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), max_size=12)
 
 
-FEW = settings(
-    deadline=None,
-    max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
 SENDERS = ("Kim@example.org", "lee@example.org")
 FOREVER_MS = 2**50
 either = st.none() | st.booleans()

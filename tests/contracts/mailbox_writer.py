@@ -4,14 +4,14 @@ import asyncio
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mail.errors import JournalConflict
 from mail.ports import Commit
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN, Filter, FolderCounts, MailboxState, Usage
 from schemas.snapshot import Snapshot
-from tests.contracts.mail_store_reads import commit_all, filtered, holds_what, listed
+from tests.contracts.mail_store_reads import HARD, commit_all, filtered, holds_what, listed
 from tests.contracts.mailboxes import (
     NOON_MS,
     Writer,
@@ -22,13 +22,6 @@ from tests.contracts.mailboxes import (
     used_command,
     with_row,
 )
-
-HARD = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
-ARRIVALS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), max_size=12)
 
 
 def arrivals(writer: Writer, prefix: str, given_: list[tuple[int, bool]]) -> list[Commit]:

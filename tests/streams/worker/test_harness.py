@@ -21,8 +21,8 @@ PART, OTHER = TP("t", 0), TP("t", 1)
 class Handling:
     """EventHandling whose events end when the test calls `end`."""
 
-    def __init__(self, folder: Path, **config) -> None:
-        self.stage = SimpleNamespace(name="s", in_flight=1, ordered=False)
+    def __init__(self, folder: Path, *, in_flight: int = 1, **config) -> None:
+        self.stage = SimpleNamespace(name="s", in_flight=in_flight, ordered=False)
         self.topic = SimpleNamespace(name="t")
         self.handler = SimpleNamespace(handle_together=None)
         streams = StreamsConfig(

@@ -7,28 +7,15 @@ from types import SimpleNamespace
 from faust.types import TP
 from mode import Service
 
-from streams.config import Bootstrap, StreamsConfig
 from streams.worker.harness import Harness, RecordsSkipped, RewindingConsumer
-from streams.worker.status import RoleStatus
+from tests.streams.worker.test_harness import Handling
 
 
-class Handling:
-    """EventHandling in which events with an offset in `held` never end."""
-
-    def __init__(self, folder, held: set[int]) -> None:
-        self.stage = SimpleNamespace(name="s", in_flight=4, ordered=False)
-        self.topic = SimpleNamespace(name="t")
-        self.handler = SimpleNamespace(handle_together=None)
-        config = StreamsConfig(bootstrap=Bootstrap("-"), worker="w", data_folder=folder)
-        self.worker = SimpleNamespace(config=config, status=RoleStatus())
-        self._held = held
-
-    def forget(self, partition: int) -> None:
-        pass
-
-    async def handle(self, received, is_current) -> None:
-        if received.offset in self._held:
-            await asyncio.Event().wait()
+def ended_but(folder, held: set[int]) -> Handling:
+    """Handling in which only the events with an offset in `held` do not end."""
+    handling = Handling(folder, in_flight=4)
+    handling.end(*({*range(21)} - held))
+    return handling
 
 
 def event(offset: int, acked: list[int]):
@@ -41,7 +28,7 @@ def event(offset: int, acked: list[int]):
 async def test_an_event_that_comes_after_the_end_is_not_acknowledged(tmp_path) -> None:
     acked: list[int] = []
     app = SimpleNamespace(consumer=SimpleNamespace(on_buffer_full=list, on_buffer_drop=list))
-    harness = Harness(app, Handling(tmp_path, held={2}), on_fatal=lambda error: None)
+    harness = Harness(app, ended_but(tmp_path, {2}), on_fatal=lambda error: None)
     for offset in (1, 2):
         harness._take(event(offset, acked))
     await asyncio.sleep(0.01)
@@ -57,7 +44,7 @@ async def test_a_skipped_record_is_fatal_and_what_follows_is_not_acknowledged(tm
     acked: list[int] = []
     fatal: list[BaseException] = []
     app = SimpleNamespace(consumer=SimpleNamespace(on_buffer_full=list, on_buffer_drop=list))
-    harness = Harness(app, Handling(tmp_path, held=set()), on_fatal=fatal.append)
+    harness = Harness(app, ended_but(tmp_path, set()), on_fatal=fatal.append)
     for offset in (4, 5, 4, 5, 7):  # a repeat is harmless, 6 is missing
         harness._take(event(offset, acked))
     await asyncio.sleep(0.01)
