@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edge.login_limiter import LoginLimits
+from edge.sign_in.login_limiter import LoginLimits
 from edge.trusted_networks import NONE, Networks
 from schemas.directory import QUOTA_UNSET, Quota
 
@@ -32,7 +32,7 @@ class ApiConfig:
 
     session_days: int = 30
     session_use_s: int = 300  # least time between updates of a session's last use
-    login_failures_per_address: int = 10  # for these limits see edge/login_limiter.py
+    login_failures_per_address: int = 10  # for these limits see edge/sign_in/login_limiter.py
     login_failures_everywhere: int = 200
     login_failures_per_peer: int = 30
     login_window_s: float = 900.0

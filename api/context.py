@@ -18,10 +18,15 @@ from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.push.ended_sessions import EndedSessions
 from api.push_connections import PushConnections
-from edge.authenticator import Authenticator, AuthenticatorConfig, SignInPorts, make_authenticator
 from edge.connection_limits import ConnectionLimiter
 from edge.fair_turns import FairTurns
 from edge.mailbox_commands import MailboxCommands
+from edge.sign_in.authenticator import (
+    Authenticator,
+    AuthenticatorConfig,
+    SignInPorts,
+    make_authenticator,
+)
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
 from schemas.ids import DomainId, UserId

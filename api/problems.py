@@ -10,8 +10,8 @@ from typing import TypedDict, Unpack
 import msgspec
 from aiohttp import web
 
-from edge.authenticator import WrongCredentials
-from edge.login_limiter import LoginRateLimited
+from edge.sign_in.authenticator import WrongCredentials
+from edge.sign_in.login_limiter import LoginRateLimited
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
 from mail.query.time_budget import SearchTimedOut
 

@@ -12,7 +12,7 @@ from benchmarks import fixtures
 from benchmarks.stack import print_json, run_in_home
 from cli.config.config import Config
 from cli.wiring.profile import adapters
-from edge.session_tokens import new_token, token_sha256
+from edge.sign_in.session_tokens import new_token, token_sha256
 from mail.clock import now_ms
 from mail.ids import new_id
 from mail.ports import Directory, MailStore

@@ -11,7 +11,7 @@ import aiohttp
 from cli.config.config import Config
 from cli.wiring.certificates import pair_of
 from cli.wiring.profile import open_directory
-from edge.session_tokens import new_token, token_sha256
+from edge.sign_in.session_tokens import new_token, token_sha256
 from mail.clock import now_ms
 from mail.errors import Refused
 from operations.accounts import get_user

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from edge import proxy_protocol
-from edge.authenticator import SignedIn
 from edge.connections import linger, peer_address
 from edge.line_reader import LineReader
+from edge.sign_in.authenticator import SignedIn
 from pop3 import replies
 from pop3.context import Pop3Context
 
 log = logging.getLogger(__name__)
 
-READ_BUFFER_BYTES = 16 * 1024  # holds the longest line of an exchange (edge/sasl.py)
+READ_BUFFER_BYTES = 16 * 1024  # holds the longest line of an exchange (edge/sign_in/sasl.py)
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}  # a lost peer: 2 minutes
 
 

@@ -5,9 +5,9 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edge.authenticator import Authenticator, SignedIn
 from edge.connection_limits import ConnectionLimiter
 from edge.mailbox_commands import MailboxCommands
+from edge.sign_in.authenticator import Authenticator, SignedIn
 from pop3.config import Pop3Config
 from pop3.maildrop_leases import MaildropLeases
 from pop3.ports import Pop3Ports

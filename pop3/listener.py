@@ -11,8 +11,8 @@ import logging
 import ssl
 from functools import partial
 
-from edge.authenticator import Authenticator
 from edge.connections import SocketArguments, listening_sockets, wait_ended
+from edge.sign_in.authenticator import Authenticator
 from mail.lifecycle import Periodic
 from pop3.config import Pop3Config
 from pop3.connection import Pop3Connection

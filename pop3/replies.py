@@ -42,7 +42,7 @@ def bad_command(reply: str) -> Pop3Refusal:
 
 
 def login_delay(wait_ms: int) -> str:
-    """The reply to a sign-in beyond a limit of edge/login_limiter.py (RFC 2449 §8.1.1)."""
+    """The reply to a sign-in beyond a limit of edge/sign_in/login_limiter.py (RFC 2449 §8.1.1)."""
     return f"-ERR [LOGIN-DELAY] too many attempts, try again in {-(-wait_ms // 1000)} s"
 
 

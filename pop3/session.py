@@ -6,9 +6,9 @@ A command that fails leaves the session as it is. An unexpected error ends the c
 import logging
 from collections.abc import Awaitable, Callable
 
-from edge import sasl
-from edge.authenticator import SignedIn
-from edge.sasl import Challenge, Credentials, SaslError, SaslFault
+from edge.sign_in import sasl
+from edge.sign_in.authenticator import SignedIn
+from edge.sign_in.sasl import Challenge, Credentials, SaslError, SaslFault
 from edge.trusted_networks import is_loopback
 from pop3 import replies
 from pop3.command_syntax import Pop3Command, no_argument, parse_command

@@ -1,9 +1,9 @@
 """Sign-in: credentials in, an open maildrop out."""
 
-from edge.authenticator import SignedIn, WrongCredentials
-from edge.login_client import LoginClient
-from edge.login_limiter import LoginRateLimited
-from edge.sasl import Credentials
+from edge.sign_in.authenticator import SignedIn, WrongCredentials
+from edge.sign_in.login_client import LoginClient
+from edge.sign_in.login_limiter import LoginRateLimited
+from edge.sign_in.sasl import Credentials
 from mail.errors import Transient
 from pop3 import replies
 from pop3.context import Pop3Context

@@ -13,7 +13,7 @@ from api.config import ApiConfig
 from api.http.client_address import CLIENT
 from api.ports import ApiPorts
 from api.problems import cross_site, unauthorized
-from edge.session_tokens import is_token, token_sha256
+from edge.sign_in.session_tokens import is_token, token_sha256
 from mail.clock import DAY_MS
 from schemas.directory import Session, User
 
@@ -126,7 +126,7 @@ def device_of(request: web.Request, config: ApiConfig) -> str | None:
 def set_device(
     response: web.StreamResponse, request: web.Request, config: ApiConfig, device: str
 ) -> None:
-    """Set the device token; it outlives the session, see edge/login_limiter.py."""
+    """Set the device token; it outlives the session, see edge/sign_in/login_limiter.py."""
     response.set_cookie(
         _device_cookie(request, config),
         device,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from api.config import ApiConfig
-from edge.login_client import LoginClient, clean_user_agent
+from edge.sign_in.login_client import LoginClient, clean_user_agent
 from edge.trusted_networks import Networks, plain_address
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"

@@ -12,7 +12,7 @@ from api.problems import Problem, bad_request, wrong_password
 from api.rest.parameters import ShortText, id_of, query, read_body
 from api.rest.responses import Timestamp, json_response, optional_timestamp
 from api.route import AuthenticatedRoute
-from edge.authenticator import SignedIn, WrongCredentials
+from edge.sign_in.authenticator import SignedIn, WrongCredentials
 from mail.clock import rfc3339
 from mail.directory.app_passwords import checked_name, new_app_password
 from mail.errors import NotFound, Refused

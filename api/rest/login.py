@@ -17,9 +17,9 @@ from api.problems import cross_site
 from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_response
 from api.route import AuthenticatedRoute, OpenRoute
-from edge.authenticator import SignedIn, WrongCredentials
-from edge.login_client import LoginClient
-from edge.session_tokens import new_token, token_sha256
+from edge.sign_in.authenticator import SignedIn, WrongCredentials
+from edge.sign_in.login_client import LoginClient
+from edge.sign_in.session_tokens import new_token, token_sha256
 from mail.clock import DAY_MS, now_ms, rfc3339
 from schemas.directory import Session, User
 

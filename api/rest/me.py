@@ -10,7 +10,7 @@ from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_response
 from api.rest.settings.identities import default_of, identities_of
 from api.route import AuthenticatedRoute
-from edge.authenticator import WrongCredentials
+from edge.sign_in.authenticator import WrongCredentials
 from mail.clock import rfc3339
 from mail.directory.own_addresses import own_addresses
 from mail.directory.password_rules import fault_in

@@ -16,7 +16,7 @@ from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
-from edge.login_limiter import ATTEMPTS_KEPT_MS
+from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
 from mail.lifecycle import repeating, running
 from mail.ports import Attempts, Directory, LiveEvents, Publisher

@@ -9,7 +9,7 @@ from cli.roles.metrics import COUNTER, GAUGE, Metric, collect
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
-from edge.authenticator import (
+from edge.sign_in.authenticator import (
     Authenticator,
     AuthenticatorConfig,
     SignInPorts,

@@ -8,7 +8,7 @@ import asyncio
 import re
 from typing import Any
 
-from edge.login_limiter import LoginLimits
+from edge.sign_in.login_limiter import LoginLimits
 from pop3.config import Pop3Config
 from pop3.connection import Pop3Connection
 from pop3.context import Pop3Context

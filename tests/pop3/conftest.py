@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from edge.login_limiter import LoginLimits
+from edge.sign_in.login_limiter import LoginLimits
 from mail.directory.app_passwords import new_app_password
 from pop3.config import Pop3Config
 from pop3.listener import Pop3Server

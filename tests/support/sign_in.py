@@ -1,9 +1,9 @@
 """Authenticators over given adapters, with a hasher that counts its calls."""
 
-from edge.authenticator import Authenticator, SignInPorts
-from edge.login_limiter import LoginLimiter, LoginLimits
-from edge.password_cache import PasswordCache
-from edge.password_checks import PasswordChecks
+from edge.sign_in.authenticator import Authenticator, SignInPorts
+from edge.sign_in.login_limiter import LoginLimiter, LoginLimits
+from edge.sign_in.password_cache import PasswordCache
+from edge.sign_in.password_checks import PasswordChecks
 from mail.directory.passwords import verify_password
 from mail.ports import Attempts, Directory
 

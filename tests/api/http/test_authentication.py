@@ -6,7 +6,7 @@ import re
 import aiohttp
 import pytest
 
-from edge.session_tokens import token_sha256
+from edge.sign_in.session_tokens import token_sha256
 from schemas.directory import Quota, Session
 from tests.support.edge_world import PLAIN, World
 

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from msgspec import structs
 
-from edge.login_client import LoginClient
+from edge.sign_in.login_client import LoginClient
 from mail.ports import APP_PASSWORDS_MAX
 from tests.contracts.app_passwords import app_password
 from tests.support.edge_world import PASSWORDS, World

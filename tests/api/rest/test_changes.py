@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from edge.session_tokens import new_token, token_sha256
+from edge.sign_in.session_tokens import new_token, token_sha256
 from mail.ids import new_id
 from schemas.directory import Session, User
 from schemas.events.mailbox_commands import (

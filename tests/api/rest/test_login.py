@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from api.config import ApiConfig
-from edge.session_tokens import new_token, token_sha256
+from edge.sign_in.session_tokens import new_token, token_sha256
 from edge.trusted_networks import Networks
 from mail.directory.passwords import hash_password, verify_password
 from mail.errors import StoreUnavailable

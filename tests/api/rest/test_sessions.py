@@ -5,7 +5,7 @@ import logging
 import aiohttp
 import msgspec
 
-from edge.session_tokens import new_token, token_sha256
+from edge.sign_in.session_tokens import new_token, token_sha256
 from tests.support.edge_world import World
 
 

@@ -1,15 +1,8 @@
 """SASL exchanges (RFC 4422) for PLAIN (RFC 4616) and LOGIN, as pure state machines.
 
-An exchange turns base64 lines of a client into Credentials, which edge/authenticator.py checks. A
-server passes lines without CRLF, and sends each challenge behind the prefix of its protocol: `334 `
-in SMTP (RFC 4954), `+ ` in POP3 (RFC 5034) and IMAP (RFC 9051).
-
-    step = begin("PLAIN", initial_response)
-    while isinstance(step, Challenge):
-        step = step.respond(await ask(step.text))
-    user = await authenticator.authenticate(step.address, step.password, client)
-
-PLAIN and LOGIN send the password in clear: a server offers them over TLS alone (RFC 4616 §4).
+An exchange turns base64 lines of a client into Credentials, which edge/sign_in/authenticator.py
+checks. A server passes lines without CRLF, and sends each challenge behind the prefix of its
+protocol: `334 ` in SMTP (RFC 4954), `+ ` in POP3 (RFC 5034) and IMAP (RFC 9051).
 """
 
 import binascii

@@ -22,11 +22,11 @@ the answer is False.
 from dataclasses import dataclass, field
 
 from edge.fair_turns import FairTurns, QueueFull
-from edge.login_client import LoginClient, SignInScope
-from edge.login_limiter import LoginAttempt, LoginLimiter, LoginLimits, LoginRateLimited
-from edge.password_cache import CachedPassword, PasswordCache
-from edge.password_checks import PasswordChecks
-from edge.sign_in_log import SignInLog, sign_in_of
+from edge.sign_in.login_client import LoginClient, SignInScope
+from edge.sign_in.login_limiter import LoginAttempt, LoginLimiter, LoginLimits, LoginRateLimited
+from edge.sign_in.password_cache import CachedPassword, PasswordCache
+from edge.sign_in.password_checks import PasswordChecks
+from edge.sign_in.sign_in_log import SignInLog, sign_in_of
 from edge.trusted_networks import one_network
 from mail.addresses import normal_address
 from mail.directory.app_passwords import canonical_secret, secret_sha256

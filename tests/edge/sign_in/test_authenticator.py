@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from api.config import ApiConfig
-from edge.authenticator import Authenticator, AuthenticatorBusy, SignedIn, WrongCredentials
-from edge.login_client import LoginClient, clean_user_agent
-from edge.login_limiter import LoginLimits, LoginRateLimited
-from edge.sasl import Challenge, begin
+from edge.sign_in.authenticator import Authenticator, AuthenticatorBusy, SignedIn, WrongCredentials
+from edge.sign_in.login_client import LoginClient, clean_user_agent
+from edge.sign_in.login_limiter import LoginLimits, LoginRateLimited
+from edge.sign_in.sasl import Challenge, begin
 from mail.directory.passwords import hash_password
 from schemas.directory import Domain, User
 from stores.memory import MemoryAttempts, MemoryDirectory

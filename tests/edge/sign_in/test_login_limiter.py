@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.login_limiter import LoginLimiter, LoginLimits, LoginRateLimited
+from edge.sign_in.login_limiter import LoginLimiter, LoginLimits, LoginRateLimited
 from mail.clock import DAY_MS, now_ms
 from mail.ids import new_id
 from schemas.directory import SignIn, User

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from edge.expiring_dict import ExpiringDict
-from edge.login_client import LoginClient
+from edge.sign_in.login_client import LoginClient
 from mail.clock import now_ms
 from mail.ids import new_id
 from mail.ports import SignIns

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from edge.login_client import SignInScope
+from edge.sign_in.login_client import SignInScope
 from edge.trusted_networks import networks_of, one_peer
 from mail.clock import DAY_MS, now_ms
 from mail.errors import Refused

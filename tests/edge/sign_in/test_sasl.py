@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.sasl import (
+from edge.sign_in.sasl import (
     MECHANISMS,
     RESPONSE_MAX_CHARS,
     Challenge,

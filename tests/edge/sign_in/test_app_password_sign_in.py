@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from edge.authenticator import Authenticator, SignedIn, WrongCredentials
-from edge.login_client import LoginClient, SignInScope
-from edge.login_limiter import LoginLimits, LoginRateLimited
-from edge.password_cache import PasswordCache
+from edge.sign_in.authenticator import Authenticator, SignedIn, WrongCredentials
+from edge.sign_in.login_client import LoginClient, SignInScope
+from edge.sign_in.login_limiter import LoginLimits, LoginRateLimited
+from edge.sign_in.password_cache import PasswordCache
 from mail.clock import now_ms
 from mail.directory.app_passwords import new_app_password
 from schemas.directory import AppPassword, Domain, User

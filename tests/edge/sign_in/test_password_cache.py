@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 from msgspec import structs
 
-from edge.authenticator import Authenticator, AuthenticatorBusy, SignedIn, WrongCredentials
-from edge.login_client import LoginClient
-from edge.login_limiter import LoginLimits, LoginRateLimited
-from edge.password_cache import PasswordCache
+from edge.sign_in.authenticator import Authenticator, AuthenticatorBusy, SignedIn, WrongCredentials
+from edge.sign_in.login_client import LoginClient
+from edge.sign_in.login_limiter import LoginLimits, LoginRateLimited
+from edge.sign_in.password_cache import PasswordCache
 from schemas.directory import Domain, User
 from stores.memory import MemoryAttempts, MemoryDirectory
 from tests.support.sign_in import CountedHasher, authenticator_of, fast_hash
