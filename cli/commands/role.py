@@ -23,7 +23,7 @@ from streams.topology import CUSTODY
 Runner = Callable[[Config, asyncio.Event], Awaitable[None]]
 LOGGERS = (
     "postriver", "agents", "api", "cli", "edge", "mail", "operations", "parsing", "pop3",
-    "scanners", "smtp", "stack", "stores", "streams",
+    "resolving", "scanners", "smtp", "stack", "stores", "streams",
 )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from mail.ports.mail_store import (
     MailLookup,
     MailStore,
 )
+from mail.ports.mail_transport import MailTransport
+from mail.ports.mx_resolver import MxResolver
 from mail.ports.outline_store import OutlineStore
 from mail.ports.owner_views import OwnerViews
 from mail.ports.parser import Parser
@@ -73,10 +75,12 @@ __all__ = [
     "LiveEvents",
     "MailLookup",
     "MailStore",
+    "MailTransport",
     "MailboxHistory",
     "MailboxReader",
     "MailboxStates",
     "MailboxWriter",
+    "MxResolver",
     "OpenMails",
     "OutlineStore",
     "OwnerViews",

@@ -11,6 +11,7 @@ from stores.memory.content_store import MemoryContentStore
 from stores.memory.directory import MemoryDirectory
 from stores.memory.ledger import MemoryLedger
 from stores.memory.mail_store import MemoryMailStore
+from stores.memory.mail_transport import MemoryMailTransport
 from stores.memory.outline_store import MemoryOutlineStore
 from stores.memory.small_stores import MemoryHolders, MemoryQuarantine
 from stores.memory.streams import MemoryLiveEvents, MemoryMailboxStates, MemoryPublisher
@@ -23,6 +24,7 @@ __all__ = [
     "MemoryLedger",
     "MemoryLiveEvents",
     "MemoryMailStore",
+    "MemoryMailTransport",
     "MemoryMailboxStates",
     "MemoryOutlineStore",
     "MemoryPublisher",

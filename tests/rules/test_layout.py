@@ -22,7 +22,7 @@ PORT_MAX_EXCEPTIONS: set[str] = set()
 PORTS = sorted(
     name for name in ports.__all__ if getattr(getattr(ports, name), "_is_protocol", False)
 )
-ADAPTER_LAYERS = ("stores", "scanners", "parsing", "streams")
+ADAPTER_LAYERS = ("stores", "scanners", "parsing", "resolving", "smtp", "streams")
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=name_of)

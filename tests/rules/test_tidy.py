@@ -35,6 +35,7 @@ ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can 
     "sqlite3": under("stores/sqlite"),
     "aiospamc": {"scanners/spamd.py"},
     "aiosmtpd": under("smtp/server"),
+    "dns": {"resolving/dns_client.py"},
     "webencodings": {"mail/mime/charsets.py"},
     "nh3": {"mail/html/sanitizer.py"},
     "argon2": {"mail/directory/passwords.py"},

@@ -34,6 +34,7 @@ PACKAGES = (
     "edge",
     "scanners",
     "parsing",
+    "resolving",
     "stores",
     "streams",
     "agents",

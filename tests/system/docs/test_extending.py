@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 PAGE = ROOT / "docs" / "extending.md"
 TREE = (
     "agents", "api", "cli", "docs", "edge", "mail", "operations", "parsing", "scanners", "schemas",
-    "pop3", "smtp", "stack", "stores", "streams", "tests",
+    "pop3", "resolving", "smtp", "stack", "stores", "streams", "tests",
 )  # fmt: skip
 
 
