@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from agents.content_access import MemoryBudget, TextCache
-from agents.scanner_isolation import ScannerIsolation
 from agents.suspended_mailboxes import SuspendedMailboxes
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
@@ -25,6 +24,7 @@ from mail.ports import (
     SpamScanner,
     VirusScanner,
 )
+from mail.scanning.isolation import ScannerIsolation
 from mail.spam_policy import SpamPolicy
 from parsing.in_process import InProcessParser
 

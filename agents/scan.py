@@ -8,20 +8,19 @@ The virus scanner gets the octets of the mail, and each form in which a reader c
 it, because scanners parse MIME in their own way. `verdict.unchecked` names what was not readable.
 
 A scanner unreachable: Transient, the partition holds and the mail stays in the log.
-A scanner that fails twice on this mail alone (agents/scanner_isolation.py): `unscannable`,
+A scanner that fails twice on this mail alone (mail/scanning/isolation.py): `unscannable`,
 quarantined.
 Safe to repeat: a mail with a quarantine row has its verdict and is not scanned again, so a later
 scan with other signatures cannot let it pass.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-
-import msgspec
+from collections.abc import Sequence
 
 from agents.content_access import keep_content, reading
 from agents.ports import ScanPorts
 from mail.errors import Unscannable
-from mail.ports import Attempt, VirusReport, VirusScanner
+from mail.ports import Attempt
+from mail.scanning.virus_scan import scan_of
 from schemas.events.mail import MailScanned, MailValidated
 from schemas.events.unions import Event
 from schemas.holders import QUARANTINE_HOLDER, Holder
@@ -49,9 +48,9 @@ async def _judge(content: bytes, mail_id: MailId, ports: ScanPorts, *, alone: bo
     forms = await ports.parser.forms(content)
     try:
         virus = await ports.virus_engine.ask(
-            _scan_all_forms(content, forms or (), ports.virus),
+            scan_of(content, forms or (), ports.virus),
             content,
-            mail_id=mail_id,
+            key=mail_id,
             alone=alone,
         )
         signatures = virus.signatures
@@ -62,7 +61,7 @@ async def _judge(content: bytes, mail_id: MailId, ports: ScanPorts, *, alone: bo
             return Verdict(
                 outcome="unscannable", signatures=signatures, detail=detail, unchecked=unchecked
             )
-        spam = await ports.spam_engine.ask(ports.spam.check, content, mail_id=mail_id, alone=alone)
+        spam = await ports.spam_engine.ask(ports.spam.check, content, key=mail_id, alone=alone)
     except Unscannable as error:
         signatures = signatures or await ports.virus.signatures()
         return Verdict(outcome="unscannable", signatures=signatures, detail=str(error))
@@ -75,21 +74,6 @@ async def _judge(content: bytes, mail_id: MailId, ports: ScanPorts, *, alone: bo
         spam_scanned_bytes=spam.scanned_bytes,
         unchecked=(ENCRYPTED,) * virus.encrypted + (PARTS,) * (forms is None),
     )
-
-
-def _scan_all_forms(
-    mail: bytes, forms: Sequence[bytes], scanner: VirusScanner
-) -> Callable[[bytes], Awaitable[VirusReport]]:
-    """A function that scans octets; if they are `mail`, it scans `forms` after them."""
-
-    async def scan_octets(octets: bytes) -> VirusReport:
-        whole = await scanner.scan(octets)
-        if whole.virus or octets is not mail or not forms:
-            return whole
-        parts = await scanner.scan_forms(forms)
-        return msgspec.structs.replace(parts, encrypted=whole.encrypted or parts.encrypted)
-
-    return scan_octets
 
 
 async def _quarantine(event: MailValidated, verdict: Verdict, hop: Hop, ports: ScanPorts) -> None:

@@ -29,6 +29,9 @@ class ApiConfig:
     body_max_s: float = 20.0  # to receive a request body
 
     quota: Quota = QUOTA_UNSET  # of users without a quota of their own
+    worker: str = "api"  # the name of this process in hops
+    message_max_bytes: int = 50 * 1024 * 1024  # of a mail that its owner deposits
+    deliver_encrypted: bool = True  # what no scanner can read is marked, else refused
 
     session_days: int = 30
     session_use_s: int = 300  # least time between updates of a session's last use

@@ -19,6 +19,9 @@ from api.ports import ApiPorts
 from api.push.ended_sessions import EndedSessions
 from api.push_connections import PushConnections
 from edge.connection_limits import ConnectionLimiter
+from edge.deposits.depositor import DepositConfig, Depositor, DepositPorts
+from edge.deposits.room import OwnerRoom
+from edge.deposits.virus_check import VirusCheck
 from edge.fair_turns import FairTurns
 from edge.mailbox_commands import MailboxCommands
 from edge.sign_in.authenticator import (
@@ -44,6 +47,9 @@ class AppContext:
     metrics: ApiMetrics
     authenticator: Authenticator
     commands: MailboxCommands
+    depositor: Depositor
+    virus: VirusCheck
+    room: OwnerRoom
     download_slots: DownloadSlots
     request_rates: RequestRates
     anonymous_rates: RequestRates  # by client address
@@ -89,15 +95,21 @@ CONTEXT: web.AppKey[AppContext] = web.AppKey("context", AppContext)
 def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons) -> AppContext:
     metrics = ApiMetrics()
     push_connections = PushConnections(config, metrics)
+    commands = MailboxCommands(
+        ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s
+    )
+    virus = VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
+    room = OwnerRoom(ports.store, ports.domains, config.quota)
     return AppContext(
         config=config,
         ports=ports,
         not_ready=not_ready,
         metrics=metrics,
         authenticator=_authenticator(config, ports),
-        commands=MailboxCommands(
-            ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s
-        ),
+        commands=commands,
+        depositor=_depositor(config, ports, commands, virus, room),
+        virus=virus,
+        room=room,
         download_slots=DownloadSlots(config),
         request_rates=RequestRates(config.requests_per_minute, time.monotonic),
         anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
@@ -117,6 +129,28 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
+    )
+
+
+def _depositor(
+    config: ApiConfig,
+    ports: ApiPorts,
+    commands: MailboxCommands,
+    virus: VirusCheck,
+    room: OwnerRoom,
+) -> Depositor:
+    return Depositor(
+        DepositPorts(
+            store=ports.store,
+            contents=ports.contents,
+            outlines=ports.outlines,
+            holders=ports.holders,
+            parser=ports.parser,
+        ),
+        DepositConfig(worker=config.worker, size_max_bytes=config.message_max_bytes),
+        commands=commands,
+        virus=virus,
+        room=room,
     )
 
 

@@ -8,24 +8,33 @@ from mail.ports import (
     Attempts,
     ContentStore,
     Domains,
+    Holders,
     LiveEvents,
     MailStore,
+    OutlineStore,
     Parser,
     Publisher,
     SearchIndex,
     Sessions,
     SignIns,
     Users,
+    VirusScanner,
 )
 from parsing.in_process import InProcessParser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiPorts:
-    """The API reads stores, writes sessions and login records, and publishes mailbox commands."""
+    """The API reads stores, writes sessions and login records, and publishes mailbox commands.
+
+    For deposits it asks the virus scanner, and writes contents, outlines and holders.
+    """
 
     store: MailStore
     contents: ContentStore
+    outlines: OutlineStore
+    holders: Holders
+    virus: VirusScanner
     domains: Domains
     users: Users
     addresses: Addresses

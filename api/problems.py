@@ -10,6 +10,9 @@ from typing import TypedDict, Unpack
 import msgspec
 from aiohttp import web
 
+from edge.deposits.deposit import NoSuchFolder, TooLarge
+from edge.deposits.room import OverQuota
+from edge.deposits.virus_check import CannotBeScanned, Infected
 from edge.sign_in.authenticator import WrongCredentials
 from edge.sign_in.login_limiter import LoginRateLimited
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
@@ -30,6 +33,7 @@ class ProblemDetails(msgspec.Struct, kw_only=True):
     place: str | msgspec.UnsetType = msgspec.UNSET  # JSON path, or parameter, of the fault
     incident: str | msgspec.UnsetType = msgspec.UNSET  # id of the log entry
     snapshot: str | msgspec.UnsetType = msgspec.UNSET  # resource to start from instead
+    virus: str | msgspec.UnsetType = msgspec.UNSET  # name of the signature that was found
 
 
 class Members(TypedDict, total=False):
@@ -39,6 +43,7 @@ class Members(TypedDict, total=False):
     place: str
     incident: str
     snapshot: str
+    virus: str
 
 
 class Problem(Exception):
@@ -151,10 +156,24 @@ def _of_refused(error: Refused) -> Problem:
             return too_many("Too many login attempts; wait.", error.wait_ms / 1000)
         case NotFound():
             return not_found()
+        case Infected() | CannotBeScanned() | OverQuota() | TooLarge() | NoSuchFolder():
+            return _of_deposit(error)
         case BadQuery():
             return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
         case _:
             return Problem(400, "refused", error.detail)
+
+
+def _of_deposit(error: Refused) -> Problem:
+    if isinstance(error, Infected):
+        return Problem(422, "infected", error.detail, virus=error.virus)
+    statuses = {
+        CannotBeScanned: (422, "cannot_be_scanned"),
+        OverQuota: (507, "over_quota"),
+        TooLarge: (413, "too_large"),
+        NoSuchFolder: (409, "refused"),
+    }
+    return Problem(*statuses[type(error)], error.detail)
 
 
 _HTTP_DETAILS = {

@@ -13,5 +13,8 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     ref: str
 
 
+DEPOSIT_HOLDER = (
+    "deposit"  # until custody has found the message (agents/background/stale_holders.py)
+)
 QUARANTINE_HOLDER = "quarantine"
 DEAD_LETTERS_HOLDER = "dead_letters"

@@ -5,13 +5,14 @@ from collections.abc import Collection
 import msgspec
 
 from schemas.content import Stored
-from schemas.ids import DomainId, FolderId, MailId, MessageId, ThreadId, UserId
+from schemas.ids import DomainId, DraftId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
 
 INBOX, SENT, DRAFTS = FolderId("inbox"), FolderId("sent"), FolderId("drafts")
 JUNK, TRASH, ARCHIVE = FolderId("junk"), FolderId("trash"), FolderId("archive")
 FOLDERS = (INBOX, SENT, DRAFTS, JUNK, TRASH, ARCHIVE)  # standard folders (RFC 6154)
 TOP = FolderId("")  # instead of a parent's id: the folder is in no other folder
+NO_DRAFT = DraftId("")  # of a message that is not a version of a draft
 NO_THREAD = ThreadId("")  # instead of a thread's id, in entries of the first version
 SEEN = "$seen"
 FLAGGED = "$flagged"
@@ -132,6 +133,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     thread_id: ThreadId = NO_THREAD  # never changes (RFC 8621 §3)
     destroyed: bool = False  # the row is a tombstone: a `deliver` of its id changes nothing
     deleted_in: tuple[FolderId, ...] = ()  # sorted: folders where it is marked as deleted
+    draft_id: DraftId = NO_DRAFT  # the same for all messages that are versions of one draft
 
     @property
     def shown_places(self) -> dict[FolderId, int]:

@@ -14,6 +14,7 @@ from api.problems import Problem, not_found
 from api.rest.conditional_requests import changed_meanwhile
 from api.rest.responses import json_response
 from edge import mailbox_commands
+from edge.deposits.deposit import Deposit, Deposited
 from edge.mailbox_commands import CommandFailed
 from schemas.events import mailbox_events
 from schemas.events.mailbox_commands import Command
@@ -29,6 +30,7 @@ class CommandAccepted(msgspec.Struct, frozen=True, kw_only=True):
 
 ACCEPTED = (202, CommandAccepted)  # for Route.also
 BODY_PROBLEMS = (413, 415)  # of a request with a body
+DEPOSIT_PROBLEMS = (413, 422, 507)  # of a request that stores what the client sends
 COMMAND_PROBLEMS = (403, 404, 409)
 
 
@@ -52,6 +54,18 @@ async def execute(call: AuthenticatedRequest, command: Command) -> MailboxEvent 
     """
     try:
         return await call.context.commands.execute(command)
+    except CommandFailed as failure:
+        raise _problem(call.request, failure) from failure
+
+
+async def deposit(call: AuthenticatedRequest, new: Deposit) -> Deposited:
+    """Put a mail into the caller's mailbox; return its message.
+
+    Raises Problem as `execute` does; errors of the depositor (edge/deposits/deposit.py) become 413,
+    422, 503 and 507 in api/problems.py.
+    """
+    try:
+        return await call.context.depositor.deposit(call.caller.user, new)
     except CommandFailed as failure:
         raise _problem(call.request, failure) from failure
 

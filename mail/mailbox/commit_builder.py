@@ -275,4 +275,5 @@ def _delivered(row: Message) -> Delivered:
         received_at_ms=row.received_at_ms,
         verdict=row.verdict,
         hops=row.hops,
+        draft_id=row.draft_id,
     )

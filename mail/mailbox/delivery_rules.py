@@ -1,6 +1,6 @@
 """Rules of deliveries and of batches: new messages, alone or together with changes of others."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mail.errors import Poison
 from mail.mailbox import message_rules
@@ -29,7 +29,7 @@ def deliver(
     Raises Poison: a keyword is invalid, or there are too many keywords or folders.
     """
     builder = CommitBuilder(state, command, position)
-    fault = _fault_of(command)
+    fault = fault_of(_folders(command), command.keywords)
     if fault:
         raise Poison(f"command {command.command_id}: {fault}")
     if not _folders_exist(state, command):
@@ -62,6 +62,16 @@ def batch(
     return outcome_of(builder, command)
 
 
+def fault_of(folder_ids: Collection[FolderId], keywords: Iterable[str]) -> str:
+    """Why a new message cannot have these folders and keywords; "" if it can."""
+    normal = normal_keywords(keywords)
+    if normal is None:
+        return "a keyword is invalid"
+    if len(folder_ids) > PLACES_MAX:
+        return "there are too many folders"
+    return message_rules.fault_of_keywords(normal)
+
+
 def ids_of(part: BatchPart) -> tuple[MessageId, ...]:
     """The messages that a part names."""
     return (part.message_id,) if isinstance(part, Deliver) else part.message_ids
@@ -90,7 +100,9 @@ def _apply(
 def _deliver_part(
     builder: CommitBuilder, state: MailboxState, part: Deliver, threads: dict[bytes, ThreadId]
 ) -> None:
-    fault = _fault_of(part) or ("" if _folders_exist(state, part) else NO_FOLDER)
+    fault = fault_of(_folders(part), part.keywords) or (
+        "" if _folders_exist(state, part) else NO_FOLDER
+    )
     if fault:
         builder.refuse(part.message_id, fault)
     else:
@@ -124,6 +136,7 @@ def _create(
         verdict=command.verdict,
         hops=command.hops,
         thread_id=thread_id,
+        draft_id=command.draft_id,
     )
     builder.create(row, (id_ if exists(state, id_) else INBOX for id_ in _folders(command)))
     builder.bind(new_bindings)
@@ -136,16 +149,6 @@ def _folders(command: Deliver) -> tuple[FolderId, ...]:
 def _folders_exist(state: MailboxState, command: Deliver) -> bool:
     """Whether the command may be carried out: without `strict` the inbox replaces a folder."""
     return not command.strict or all(exists(state, id_) for id_ in _folders(command))
-
-
-def _fault_of(command: Deliver) -> str:
-    """Why the message cannot be stored in any folder; "" if it can."""
-    keywords = normal_keywords(command.keywords)
-    if keywords is None:
-        return "a keyword is invalid"
-    if len(_folders(command)) > PLACES_MAX:
-        return "there are too many folders"
-    return message_rules.fault_of_keywords(keywords)
 
 
 def _fault_of_batch(command: Batch) -> str:

@@ -106,6 +106,7 @@ def row_of(
         thread_id=record.thread_id,
         destroyed=destroyed,
         deleted_in=record.deleted_in,
+        draft_id=delivered.draft_id,
     )
 
 

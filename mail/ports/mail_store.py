@@ -11,7 +11,7 @@ from schemas.conversations import ConversationFilter, ConversationPage, ThreadCo
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.folder_slots import FolderSlots
-from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
+from schemas.ids import CommandId, DomainId, DraftId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
@@ -272,7 +272,14 @@ class MailboxWriter(Protocol):
 
 
 class MailLookup(Protocol):
-    """Messages by mail, and sums over a domain."""
+    """Messages by mail or by draft, and sums over a domain."""
+
+    async def by_draft(self, user_id: UserId, draft_id: DraftId) -> Message | None:
+        """Return the user's message that is the present version of a draft.
+
+        The newest, if several are not destroyed. None: there is no such draft.
+        """
+        ...
 
     async def by_mail(self, mail_id: MailId) -> list[Message]:
         """Return every message of a mail, tombstones too; for operators."""

@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 
 from schemas.content import Stored
-from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, DraftId, FolderId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
-from schemas.mailbox import TOP
+from schemas.mailbox import NO_DRAFT, TOP
 from schemas.user_settings import SettingsPatch
 
 NO_COMMAND = CommandId("")  # instead of the id of another command
@@ -70,6 +70,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.deliver.v1
     hops: tuple[Hop, ...]
     more_folder_ids: tuple[FolderId, ...] = ()  # in addition to `folder_id`
     strict: bool = False
+    draft_id: DraftId = NO_DRAFT  # of a new version: that of the message that it replaces
 
 
 class ChangeMessages(

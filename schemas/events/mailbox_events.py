@@ -14,9 +14,9 @@ from schemas.events.mailbox_commands import (
     MarkAllRead,
     RebuildViews,
 )
-from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
+from schemas.ids import CommandId, DomainId, DraftId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import Hop, Verdict
-from schemas.mailbox import NO_THREAD, TOP, FolderCounts, FolderSettings, TypeSeqs, Usage
+from schemas.mailbox import NO_DRAFT, NO_THREAD, TOP, FolderCounts, FolderSettings, TypeSeqs, Usage
 from schemas.user_settings import SettingsPatch
 
 UNCHANGED: Final = "unchanged"  # the mailbox already was as the command asked
@@ -38,7 +38,7 @@ class Position(msgspec.Struct, frozen=True):
     offset: int
 
 
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+class Delivered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The part of a created message that its later journal entries do not repeat.
 
     With places, keywords and the header in the content it is enough to rebuild the message row.
@@ -49,6 +49,7 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     received_at_ms: int
     verdict: Verdict
     hops: tuple[Hop, ...]
+    draft_id: DraftId = NO_DRAFT
 
 
 class MessageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -264,6 +264,13 @@ MAIL: tuple[Statements, ...] = (
         ) STRICT, WITHOUT ROWID""",
         *SCRATCH_CORRESPONDENTS,
     ),
+    # message.draft_id: copied from the message; NULL if the message is no version of a draft, or is
+    # destroyed.
+    (
+        "ALTER TABLE message ADD COLUMN draft_id TEXT",
+        """CREATE INDEX message_by_draft ON message (mailbox_key, draft_id)
+            WHERE draft_id IS NOT NULL""",
+    ),
 )
 
 

@@ -42,7 +42,7 @@ from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.folder_slots import FolderSlots, slot_of, slots_of
-from schemas.ids import CommandId, DomainId, FolderId, MailId, MessageId, ThreadId, UserId
+from schemas.ids import CommandId, DomainId, DraftId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import SEEN, Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
@@ -324,6 +324,10 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "state")
         await self._finish(order.user_id)
         return mail_store_check.rebuild(self._of(order.user_id), order, heads)
+
+    async def by_draft(self, user_id: UserId, draft_id: DraftId) -> Message | None:
+        await take_step(self.fault, "read")
+        return self._of(user_id).by_draft(draft_id)
 
     async def by_mail(self, mail_id: MailId) -> list[Message]:
         return sorted(await self.by_mails([mail_id]), key=lambda row: row.user_id)

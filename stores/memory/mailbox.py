@@ -6,8 +6,8 @@ from schemas.consistency import Rebuild
 from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import CommandId, DomainId, FolderId, MessageId, ThreadId
-from schemas.mailbox import MailboxState, Message
+from schemas.ids import CommandId, DomainId, DraftId, FolderId, MessageId, ThreadId
+from schemas.mailbox import NO_DRAFT, MailboxState, Message
 from schemas.user_settings import StoredSettings
 
 
@@ -39,6 +39,11 @@ class MemoryMailbox:
         is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
         return first if is_due else None
 
+    def by_draft(self, draft_id: DraftId) -> Message | None:
+        """The newest message that is a version of the draft and is not destroyed."""
+        rows = (row for row in self.messages.values() if row.draft_id == draft_id != NO_DRAFT)
+        return max((row for row in rows if not row.destroyed), key=_created, default=None)
+
     def ended_uids(self, folder_id: FolderId, since_seq: int) -> tuple[int, ...]:
         """The uids of the folder that entries after `since_seq` ended, in ascending order."""
         changes = (
@@ -48,3 +53,7 @@ class MemoryMailbox:
             for change in entry.changes
         )
         return tuple(sorted({one.left[folder_id] for one in changes if folder_id in one.left}))
+
+
+def _created(row: Message) -> int:
+    return row.created_seq

@@ -161,15 +161,15 @@ async def test_a_try_cancelled_while_it_waits_leaves_the_engine_usable(ports: Sc
         return "read"
 
     ask = ports.virus_engine.ask
-    first = asyncio.create_task(ask(slow, b"", mail_id="a", alone=False))
-    second = asyncio.create_task(ask(slow, b"", mail_id="b", alone=True))
+    first = asyncio.create_task(ask(slow, b"", key="a", alone=False))
+    second = asyncio.create_task(ask(slow, b"", key="b", alone=True))
     await asyncio.sleep(0.01)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     gate.set()
     assert await first == "read"
-    assert await ask(slow, b"", mail_id="c", alone=True) == "read"
-    assert await ask(slow, b"", mail_id="d", alone=False) == "read"
+    assert await ask(slow, b"", key="c", alone=True) == "read"
+    assert await ask(slow, b"", key="d", alone=False) == "read"
 
 
 def test_thresholds_the_wrong_way_round_stop_the_start() -> None:

@@ -28,3 +28,18 @@ class MailLookupContract:
         both = await store.by_mails([derived_id("b"), derived_id("none"), derived_id("a")])
         assert len(both) == len(found) + 1
         assert await store.by_mails([]) == []
+
+    async def test_by_draft_finds_the_present_version_of_a_draft_of_that_user_alone(self, store):
+        ann, bob = Writer("ann"), Writer("bob")
+        await commit_all(
+            store, ann.deliver("v1", draft_id="d"), bob.deliver("other", draft_id="d"),
+            ann.deliver("mail"), ann.deliver("v2", draft_id="d"), ann.mark("v2", "$draft"),
+        )  # fmt: skip
+        assert await store.by_draft("ann", "d") == ann.row("v2")
+        await commit_all(store, ann.destroy("v1"))
+        assert await store.by_draft("ann", "d") == ann.row("v2")
+        await commit_all(store, ann.destroy("v2"))
+        assert await store.by_draft("ann", "d") is None
+        assert await store.by_draft("ann", "") is None, "no message has an empty draft id"
+        assert await store.by_draft("bob", "d") == bob.row("other")
+        assert (await store.check("ann")).differences == ()

@@ -56,6 +56,7 @@ class Writer:
         has_attachments: bool = False,
         thread: str = "",
         to: tuple[EmailAddress, ...] = (),
+        draft_id: str = "",
     ) -> Commit:
         """A message whose ids follow from `name`."""
         mail_id = ids.derived_id(name)
@@ -79,6 +80,7 @@ class Writer:
             verdict=VERDICT,
             hops=HOPS,
             thread_id=ids.derived_id("thread", thread or name),
+            draft_id=draft_id,
         )
         key = name.encode().rjust(16)
         return self._commit("created", None, message, threads={key: message.thread_id})
@@ -306,4 +308,5 @@ def _delivered(row: Message) -> Delivered:
         received_at_ms=row.received_at_ms,
         verdict=row.verdict,
         hops=row.hops,
+        draft_id=row.draft_id,
     )

@@ -22,6 +22,7 @@ from mail.ids import new_id
 from mail.mime.message_parser import read_head
 from mail.ports import Attempt, Parser, Publisher
 from parsing.in_process import InProcessParser
+from scanners.memory import MemoryVirusScanner
 from schemas.directory import Domain, User
 from schemas.events.mailbox_commands import Command, Deliver
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MailboxEvent, Position
@@ -33,8 +34,10 @@ from stores.memory import (
     MemoryAttempts,
     MemoryContentStore,
     MemoryDirectory,
+    MemoryHolders,
     MemoryLiveEvents,
     MemoryMailStore,
+    MemoryOutlineStore,
 )
 from stores.memory.search_index import MemorySearchIndex
 from tests.support.agent_builders import mailbox_ports
@@ -127,6 +130,9 @@ class World:
 
     config: ApiConfig = field(default_factory=lambda: ApiConfig(port=0))
     contents: MemoryContentStore = field(default_factory=MemoryContentStore)
+    outlines: MemoryOutlineStore = field(default_factory=MemoryOutlineStore)
+    holders: MemoryHolders = field(default_factory=MemoryHolders)
+    virus: MemoryVirusScanner = field(default_factory=MemoryVirusScanner)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
     attempts: MemoryAttempts = field(default_factory=MemoryAttempts)
     store: MemoryMailStore = field(default_factory=MemoryMailStore)
@@ -144,6 +150,9 @@ class World:
         ports = ApiPorts(
             store=self.store,
             contents=self.contents,
+            outlines=self.outlines,
+            holders=self.holders,
+            virus=self.virus,
             domains=self.directory,
             users=self.directory,
             addresses=self.directory,

@@ -35,15 +35,16 @@ from stores.sqlite.mail_store import (
     vanished,
 )
 from stores.sqlite.mail_store.correspondents import CORRESPONDENTS, EXPECTED
+from stores.sqlite.mail_store.journal_and_rows import draft_column, encode
 from stores.sqlite.mail_store.list_rows import LIST_TABLES, ListTable
 from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
 T = TypeVar("T")
 HEADS_MAX = 20  # contents that the caller reads for one step
 _ENTRIES = 100
-_ROWS = """SELECT message_id, message_key, mail_id, message FROM message
+_ROWS = """SELECT message_id, message_key, mail_id, message, draft_id FROM message
     WHERE mailbox_key = ? AND message_id > ? ORDER BY message_id LIMIT ?"""
-_StoredRow = tuple[int, str, bytes]  # message_key, mail_id, message
+_StoredRow = tuple[int, str, bytes, str | None]  # message_key, mail_id, message, draft_id
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,8 +177,8 @@ def message_rows(step: CheckStep) -> bool:
     found = REBUILD_RECORDS.after(step.connection, step.mailbox.key, after_id, limit)
     records = {record.message_id: record for record in found}
     stored: dict[MessageId, _StoredRow] = {
-        message_id: (key, mail_id, blob)
-        for message_id, key, mail_id, blob in step.connection.execute(
+        message_id: (key, mail_id, blob, draft_id)
+        for message_id, key, mail_id, blob, draft_id in step.connection.execute(
             _ROWS, (step.mailbox.key, after_id, limit)
         )
     }
@@ -294,6 +295,9 @@ def _message(
         step.execute("DELETE FROM message WHERE message_key = ?", (stored[0],))
         return True
     expected = rules.expected_row(record, row)
+    if not differences and stored[3] != draft_column(expected):
+        step.differs(LISTS, f"message {message_id} has a wrong draft id in its column")
+        differences = step.differences[-1:]
     if differences:
         _replace(step, stored[0], expected)
     _list_rows(step, stored[0], expected)
@@ -334,8 +338,8 @@ def _restored_row(step: CheckStep, record: MessageRecord, head: HeaderSummary) -
 
 def _replace(step: CheckStep, message_key: int, row: Message) -> None:
     step.execute(
-        "UPDATE message SET message = ?, mail_id = ? WHERE message_key = ?",
-        (journal_and_rows.encode(row), row.mail_id, message_key),
+        "UPDATE message SET message = ?, mail_id = ?, draft_id = ? WHERE message_key = ?",
+        (encode(row), row.mail_id, draft_column(row), message_key),
     )
 
 
@@ -362,13 +366,13 @@ def _owner(step: CheckStep, message_key: int) -> tuple[str, Message | None]:
         return "unknown", None
     message_id, mail_id, blob = stored
     record = REBUILD_RECORDS.get(step.connection, step.mailbox.key, message_id)
-    row = _read(message_id, (message_key, mail_id, blob))
+    row = _read(message_id, (message_key, mail_id, blob, None))
     return message_id, rules.expected_row(record, row) if record and row else None
 
 
 def _read(message_id: MessageId, stored: _StoredRow) -> Message | None:
     """Decode the row. None: it cannot be read, or its ids differ from its columns."""
-    _, mail_id, blob = stored
+    _, mail_id, blob, _ = stored
     row = _readable(journal_and_rows.decode_message, blob)
     is_whole = row is not None and (row.message_id, row.mail_id) == (message_id, mail_id)
     return row if is_whole else None

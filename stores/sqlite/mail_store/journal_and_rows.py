@@ -19,7 +19,7 @@ from mail.ports import Commit
 from schemas.events.legacy import MailboxChangedV1, current
 from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import CommandId, DomainId, MailId, MessageId, UserId
+from schemas.ids import CommandId, DomainId, DraftId, MailId, MessageId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from schemas.sqlite.mail_store import JOURNAL_KEY_SHIFT
 from stores.sqlite.mail_store import conversations, list_rows, owner_settings, threads, vanished
@@ -37,6 +37,11 @@ _NEXT_KEY = """INSERT INTO message_counter
     ON CONFLICT (id) DO UPDATE SET last_key = max(last_key + 1, excluded.last_key)
     RETURNING last_key"""
 _BY_MAIL = "SELECT message FROM message WHERE mail_id = ?"
+_BY_DRAFT = """SELECT message FROM mailbox JOIN message USING (mailbox_key)
+    WHERE user_id = ? AND draft_id = ? ORDER BY message_key DESC LIMIT 1"""
+_INSERT = """INSERT INTO message
+    (message_key, mailbox_key, message_id, mail_id, message, draft_id) VALUES (?, ?, ?, ?, ?, ?)"""
+_UPDATE = "UPDATE message SET message = ?, draft_id = ? WHERE message_key = ?"
 _USAGE = """SELECT coalesce(sum(size_bytes), 0), coalesce(sum(messages), 0) FROM mailbox
     WHERE """
 SEQ_MAX = (1 << JOURNAL_KEY_SHIFT) - 1
@@ -147,6 +152,16 @@ def by_mails(connection: Connection, mail_ids: Iterable[MailId]) -> list[Message
     ]
 
 
+def by_draft(connection: Connection, user_id: UserId, draft_id: DraftId) -> Message | None:
+    row = connection.execute(_BY_DRAFT, (user_id, draft_id)).fetchone()
+    return decode_message(row[0]) if row else None
+
+
+def draft_column(row: Message) -> str | None:
+    """The value of message.draft_id."""
+    return None if row.destroyed else row.draft_id or None
+
+
 def usage(connection: Connection, user_id: UserId) -> Usage:
     return Usage(*connection.execute(_USAGE + "user_id = ?", (user_id,)).fetchone())
 
@@ -197,8 +212,7 @@ def insert_message(connection: Connection, key: int, row: Message) -> int:
     """Insert the message row; return its message_key."""
     ((message_key,),) = connection.execute(_NEXT_KEY).fetchall()
     connection.execute(
-        "INSERT INTO message VALUES (?, ?, ?, ?, ?)",
-        (message_key, key, row.message_id, row.mail_id, encode(row)),
+        _INSERT, (message_key, key, row.message_id, row.mail_id, encode(row), draft_column(row))
     )
     return int(message_key)
 
@@ -225,9 +239,7 @@ def _replace_message(connection: Connection, key: int, row: Message) -> tuple[in
         "SELECT message_key, message FROM message WHERE mailbox_key = ? AND message_id = ?",
         (key, row.message_id),
     ).fetchone()
-    connection.execute(
-        "UPDATE message SET message = ? WHERE message_key = ?", (encode(row), message_key)
-    )
+    connection.execute(_UPDATE, (encode(row), draft_column(row), message_key))
     return message_key, decode_message(blob)
 
 

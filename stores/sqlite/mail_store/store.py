@@ -63,6 +63,7 @@ MIGRATIONS = (
     (*MAIL[4], fill_folder_views),
     (*MAIL[5], fill_conversations),
     (*MAIL[6], count_correspondents),
+    MAIL[7],
 )
 
 
@@ -133,6 +134,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     by_uid = reads(_by_uid)
     rows_and_threads = reads(_rows_and_threads)
     usage = reads(journal_and_rows.usage)
+    by_draft = reads(journal_and_rows.by_draft)
     domain_usage = reads(journal_and_rows.domain_usage)
     journal = reads(journal_and_rows.journal)
     snapshot = reads(folding.snapshot)

@@ -145,10 +145,9 @@ _AS_SCHEMA_3 = (
         " size_bytes, messages, state FROM new.mailbox"
     ),
     "INSERT INTO command SELECT mailbox_key, command_id, seq FROM new.command",
-    *(
-        f"INSERT INTO {name} SELECT * FROM new.{name}"
-        for name in ("journal", "message", "place", "thread")
-    ),
+    *(f"INSERT INTO {name} SELECT * FROM new.{name}" for name in ("journal", "place", "thread")),
+    """INSERT INTO message
+        SELECT message_key, mailbox_key, message_id, mail_id, message FROM new.message""",
     "INSERT INTO uid SELECT mailbox_key, folder_id, uid, message_key FROM new.uid",
 )
 
@@ -262,6 +261,8 @@ async def test_conversations_of_schema_5_are_those_of_the_messages(tmp_path):
         for name in (*NEW_TABLES[1:], *LATER_TABLES):
             old.execute(f"DROP TABLE {name}")
         old.execute("CREATE TABLE member (mailbox_key INTEGER)")
+        old.execute("DROP INDEX message_by_draft")  # of schema 8
+        old.execute("ALTER TABLE message DROP COLUMN draft_id")
         old.execute("UPDATE place SET flags = flags & 3")
         old.execute("PRAGMA user_version = 5")
     store = await SqliteMailStore.open(tmp_path / "mail.sqlite")

@@ -55,6 +55,7 @@ DAMAGE = (
     "DELETE FROM message WHERE message_id = ?1",
     "UPDATE message SET message = x'c1' WHERE message_id = ?1",
     "UPDATE message SET mail_id = 'x' WHERE message_id = ?1",
+    "UPDATE message SET draft_id = 'x' WHERE message_id = ?1",
     "DELETE FROM place WHERE message_id = ?1",
     "UPDATE place SET flags = 3, sender = 'x' WHERE message_id = ?1",
     """INSERT OR IGNORE INTO place SELECT mailbox_key, 'archive', 1, 9, message_id, 77, 0, ''

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mail.errors import ScannerSick, ScannerUnavailable, Unscannable
-from schemas.ids import MailId
 
 PROBE = b"From: <>\r\nSubject: probe\r\n\r\nAre you there?\r\n"
 BLAMES_MAX = 2  # failures of a mail alone that make it unscannable
@@ -38,17 +37,19 @@ class ScannerIsolation:
         call: Callable[[bytes], Awaitable[T]],
         content: bytes,
         *,
-        mail_id: MailId,
+        key: str,
         alone: bool,
     ) -> T:
         """The result of `call(content)`. `alone`: the last attempt for this mail failed.
+
+        `key` names the mail in all its attempts.
 
         Raises ScannerUnavailable: hold. Unscannable: the mail breaks the scanner.
         """
         if not alone:
             async with self._shared():
                 return await call(content)
-        self._refuse_if_blamed(mail_id)
+        self._refuse_if_blamed(key)
         async with self._exclusive():
             await self._probe(call)
             try:
@@ -56,24 +57,24 @@ class ScannerIsolation:
             except ScannerSick:
                 raise
             except ScannerUnavailable:
-                self._blame(mail_id)
-                self._refuse_if_blamed(mail_id)
+                self._blame(key)
+                self._refuse_if_blamed(key)
                 raise
-        self._blames.pop(mail_id, None)
+        self._blames.pop(key, None)
         return answer
 
-    def _refuse_if_blamed(self, mail_id: MailId) -> None:
+    def _refuse_if_blamed(self, key: str) -> None:
         """Raises Unscannable: the mail failed BLAMES_MAX times alone.
 
         The count stays, so that an attempt that fails later for another reason is not followed by
         another scan.
         """
-        if self._blames.get(mail_id, 0) >= BLAMES_MAX:
+        if self._blames.get(key, 0) >= BLAMES_MAX:
             raise Unscannable(f"a healthy scanner broke on it {BLAMES_MAX} times")
 
-    def _blame(self, mail_id: MailId) -> None:
+    def _blame(self, key: str) -> None:
         """Count a failure of the mail; forget the mail whose failure is the oldest."""
-        self._blames[mail_id] = self._blames.pop(mail_id, 0) + 1
+        self._blames[key] = self._blames.pop(key, 0) + 1
         if len(self._blames) > SUSPECTS_KEPT:
             self._blames.popitem(last=False)
 
