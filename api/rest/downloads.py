@@ -1,7 +1,6 @@
 """Downloads: raw messages and attachments, which browsers save or open in a sandbox."""
 
 import re
-import unicodedata
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
@@ -16,17 +15,16 @@ from api.rest.message import read_message
 from api.rest.message_parsing import parse_attachment
 from api.rest.parameters import attachment_number_of, query
 from api.route import AuthenticatedRoute
+from mail.filenames import safe_filename
 from schemas.mail import PARTS
 from schemas.mailbox import Message
 
 PIECE_BYTES = 256 * 1024  # of one read from the content store
-FILENAME_MAX_CHARS = 120
 OCTET_STREAM = "application/octet-stream"
 # Types without active content. SVG, HTML and XML can carry scripts and are sent as octet streams.
 PASSIVE_TYPES = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/pdf"}
 )
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Cf: bidi overrides can disguise a name
 
 
 async def get_raw(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -87,21 +85,6 @@ async def _send(
         }
     )
     return await send(call.request, response, pieces, call.context.config)
-
-
-def safe_filename(filename: str, default: str) -> str:
-    """The last path component of `filename`, or `default` if nothing remains.
-
-    Unprintable characters and leading dots are removed. The length is limited to
-    FILENAME_MAX_CHARS; the extension is kept.
-    """
-    component = re.split(r"[/\\]", unicodedata.normalize("NFC", filename))[-1]
-    name = "".join(c for c in component if unicodedata.category(c) not in _UNPRINTABLE)
-    name = name.strip().lstrip(".").strip()
-    stem, dot, extension = name.rpartition(".")
-    if dot and len(extension) <= 16:
-        name = f"{stem[: FILENAME_MAX_CHARS - len(extension) - 1]}.{extension}"
-    return name[:FILENAME_MAX_CHARS] or default
 
 
 def disposition(filename: str) -> str:

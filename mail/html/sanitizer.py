@@ -5,11 +5,15 @@ resources, submit forms or cover the page. All images are blocked, remote or not
 reveals to the sender when and where a mail is read. Links within the mail are kept; their targets
 get the prefix NAME_PREFIX.
 Accepts any text and never raises. Beyond the limits below it returns the text only.
+`sanitise_outgoing` does the same for mail that a user writes: images of the mail itself stay.
 """
 
 import html as entities
 import re
 from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
 
 import nh3
 
@@ -37,7 +41,6 @@ _LAYOUT = {"align", "valign", "width", "height", "bgcolor", "dir", "lang", "titl
 _ATTRIBUTES = {
     "*": _LAYOUT,
     "a": {"href", "name"},
-    "img": {"alt"},
     "table": {"border", "cellpadding", "cellspacing", "summary"},
     "td": {"colspan", "rowspan", "nowrap"},
     "th": {"colspan", "rowspan", "nowrap", "scope"},
@@ -74,6 +77,7 @@ _NODE_BYTES = 256  # memory of the parser and of the output, per node
 _FOREIGN = re.compile(r"<(?:svg|math)[\s/>]", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _NAME = re.compile(rf"[^\s\"'<>&]{{1,{NAME_MAX_CHARS}}}")
+_ID_LITERAL = "@!$&'*+=~"  # in the URL of a content id (RFC 2392)
 _LINK_TAG = re.compile("<a |</a>")
 _SELECT = re.compile(r"<(?:select|option)[\s/>]", re.IGNORECASE)  # hides the nesting of lists
 _APPENDED_ATTRIBUTES = {
@@ -91,6 +95,33 @@ def sanitise(html: str) -> str:
     displaced. HTML beyond the limits of this module, which could take minutes to parse, is
     returned as its text in a <pre>.
     """
+    return _sanitise(html, _CLEANER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingHtml:
+    """Safe HTML, the content ids of the images that it shows, and those that are not there."""
+
+    html: str
+    shown_ids: frozenset[str] = frozenset()
+    missing_ids: frozenset[str] = frozenset()
+
+
+def sanitise_outgoing(html: str, content_ids: Mapping[str, str]) -> OutgoingHtml:
+    """Return the HTML of a mail that is sent, as `sanitise`, with images of the mail (RFC 2392).
+
+    `content_ids`: the Content-ID of each attachment by the id that `html` refers to. The source of
+    every other image is removed. HTML beyond the limits of this module becomes its text.
+    """
+    images = _Images({**content_ids, **{id_: id_ for id_ in content_ids.values()}})
+    cleaner = _outgoing_cleaner(images.safe_attribute)
+    clean = _sanitise(html, cleaner)
+    return OutgoingHtml(
+        html=clean, shown_ids=frozenset(images.shown), missing_ids=frozenset(images.missing)
+    )
+
+
+def _sanitise(html: str, cleaner: nh3.Cleaner) -> str:
     too_big = len(html) > HTML_MAX_CHARS
     if too_big or html.count("<") > TAGS_MAX or html.count("&") > ENTITIES_MAX:
         return preformatted(to_text(html))
@@ -104,15 +135,34 @@ def sanitise(html: str) -> str:
             body = item
         if item.name in RAW_TEXT and is_self_closing(item.inner):
             self_closed.append(item)
-    clean = _clean(_without_tags(html, self_closed))
+    clean = _clean(_without_tags(html, self_closed), cleaner)
     style = body_style(_decoded_attributes(body)) if body else ""
     return _with_body_style(clean, style) if style else clean
 
 
-def _clean(html: str) -> str:
-    clean = _CLEANER.clean(html)
+@dataclass(frozen=True, slots=True)
+class _Images:
+    """The images of the mail: which of them its HTML shows."""
+
+    content_ids: Mapping[str, str]
+    shown: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+
+    def safe_attribute(self, tag: str, name: str, value: str) -> str | None:
+        if tag != "img" or name != "src":
+            return _safe_attribute(tag, name, value)
+        scheme, _, id_ = value.strip().partition(":")
+        if scheme.lower() != "cid":
+            return None
+        content_id = self.content_ids.get(unquote(id_))
+        (self.missing if content_id is None else self.shown).add(content_id or id_)
+        return None if content_id is None else f"cid:{quote(content_id, safe=_ID_LITERAL)}"
+
+
+def _clean(html: str, cleaner: nh3.Cleaner) -> str:
+    clean = cleaner.clean(html)
     if not _has_stable_order(clean) or _has_nested_links(clean) or _SELECT.search(html):
-        clean = _CLEANER.clean(clean)
+        clean = cleaner.clean(clean)
     if f'href="#{NAME_PREFIX}' in clean:
         clean = _INNER_LINK.sub(lambda link: link[0].replace(' target="_blank"', "", 1), clean)
     return lines(clean, limit=len(clean))  # an entity may have encoded a control character
@@ -141,7 +191,7 @@ def _has_nested_links(clean: str) -> bool:
 
 def _with_body_style(clean: str, style: str) -> str:
     """Wrap the content of the body in an element with the colours of the body."""
-    wrapper = _clean(f'<div style="{entities.escape(style)}"></div>')
+    wrapper = _clean(f'<div style="{entities.escape(style)}"></div>', _CLEANER)
     return wrapper.replace("></div>", f">{clean}</div>") if "style=" in wrapper else clean
 
 
@@ -222,15 +272,39 @@ def _prefixed(name: str) -> str | None:
     return name if name.startswith(NAME_PREFIX) else NAME_PREFIX + name
 
 
-_CLEANER = nh3.Cleaner(
-    tags=_TAGS,
-    clean_content_tags=_REMOVED_WITH_CONTENT,
-    attributes=_ATTRIBUTES,
-    attribute_filter=_safe_attribute,
-    filter_style_properties=_STYLE_PROPERTIES,
-    url_schemes={"http", "https", "mailto"},
-    url_relative="pass_through",
-    link_rel="noopener noreferrer nofollow",
-    set_tag_attribute_values={"a": {"target": "_blank"}, "img": {"data-blocked": "image"}},
-    strip_comments=True,
+def _cleaner(
+    attribute_filter: Callable[[str, str, str], str | None],
+    *,
+    image_attributes: set[str],
+    image_schemes: set[str],
+    added_attributes: dict[str, dict[str, str]],
+) -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=_TAGS,
+        clean_content_tags=_REMOVED_WITH_CONTENT,
+        attributes={**_ATTRIBUTES, "img": image_attributes},
+        attribute_filter=attribute_filter,
+        filter_style_properties=_STYLE_PROPERTIES,
+        url_schemes={"http", "https", "mailto"} | image_schemes,
+        url_relative="pass_through",
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}, **added_attributes},
+        strip_comments=True,
+    )
+
+
+def _outgoing_cleaner(attribute_filter: Callable[[str, str, str], str | None]) -> nh3.Cleaner:
+    return _cleaner(
+        attribute_filter,
+        image_attributes={"alt", "src"},
+        image_schemes={"cid"},
+        added_attributes={},
+    )
+
+
+_CLEANER = _cleaner(
+    _safe_attribute,
+    image_attributes={"alt"},
+    image_schemes=set(),
+    added_attributes={"img": {"data-blocked": "image"}},
 )

@@ -7,9 +7,10 @@ import pytest
 
 from api.config import ApiConfig
 from api.openapi import PATH, document
-from api.rest.downloads import disposition, safe_filename
+from api.rest.downloads import disposition
 from api.webmail.static_files import FILES
 from mail.errors import StoreUnavailable
+from mail.filenames import safe_filename
 from tests.support.edge_world import World
 
 EVERYWHERE = ["/", "/web/app.js", "/healthz", "/v1/me", "/nowhere", "/v1/openapi.json", "/v1/push"]
