@@ -39,7 +39,10 @@ def folded(name: str, tokens: Iterable[str]) -> bytes:
         if CONTROL.search(token) or size > TOKEN_MAX_BYTES:
             msg = f"a token of {name} cannot be written"
             raise ValueError(msg)
-        if length + 1 + size > LINE_MAX and (position or size < LINE_MAX):
+        is_foldable = position or token.startswith(
+            "=?"
+        )  # some readers take an empty first line ill
+        if length + 1 + size > LINE_MAX and is_foldable:
             lines.append("")
             length = 0
         lines[-1] += f" {token}"

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 LINE_MAX = 998
-_FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*): ([^\r\n]*(?:\r\n [^\r\n]*)*)\r\n")
+_FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):(?: |(?=\r\n =\?))([^\r\n]*(?:\r\n [^\r\n]*)*)\r\n")
 _BOUNDARY = re.compile(rb'boundary="([^"]+)"')
 
 
@@ -43,8 +43,9 @@ def _part(octets: bytes) -> StrictPart:
         assert match, f"no field: {octets[position : position + 80]!r}"
         name = match[1].decode().lower()
         assert name not in fields, f"{name} is repeated"
-        assert all(line.strip() for line in match[2].split(b"\r\n")), "a folded line of white space"
-        fields[name] = match[2].replace(b"\r\n", b"")
+        folded = match[2].removeprefix(b"\r\n").split(b"\r\n")
+        assert all(line.strip() for line in folded), "a folded line of white space"
+        fields[name] = match[2].replace(b"\r\n", b"").strip()
         position = match.end()
     part = StrictPart(fields, octets[position + 2 :])
     if part.content_type.startswith("multipart/"):
