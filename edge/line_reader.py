@@ -15,6 +15,11 @@ class LineReader(asyncio.StreamReader):
         self._buffer.clear()  # type: ignore[attr-defined]
         self._maybe_resume_transport()  # type: ignore[attr-defined]
 
+    @property
+    def has_data(self) -> bool:
+        """Whether bytes have come that were not read."""
+        return bool(self._buffer)  # type: ignore[attr-defined]
+
     def resize(self, limit_bytes: int) -> None:
         """Set the longest line; reading from the client pauses at twice as many buffered bytes."""
         self._limit = limit_bytes

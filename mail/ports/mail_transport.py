@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 RECIPIENTS_MAX = 100  # of one transmission (RFC 5321 §4.5.3.1.8)
-REPLY_TEXT_MAX_CHARS = 1024
+REPLY_TEXT_MAX_BYTES = 1024  # of UTF-8
 
 ContentReader = Callable[[int, int], Awaitable[bytes]]  # (start, size_bytes), as ContentStore.read
 BeforeFinalDot = Callable[[Sequence[str]], Awaitable[None]]  # addresses that the peer accepted
@@ -80,7 +80,7 @@ class RecipientOutcome:
     phase: Phase
     code: int = 0  # of the SMTP reply; 0: there was no reply, `text` is of this host
     status: str  # enhanced status code (RFC 3463), the peer's or one that says the same
-    text: str = ""  # one printable line of at most REPLY_TEXT_MAX_CHARS
+    text: str = ""  # one printable line of at most REPLY_TEXT_MAX_BYTES
     server_name: str = ""  # the mail host; "": no connection was tried
     server_address: str = ""
     tls: str = ""  # version and cipher; "": in clear
