@@ -3,11 +3,12 @@
 import asyncio
 import logging
 
+from mail.dot_stuffing import DotStuffing
 from mail.errors import ContentMissing, Transient
 from pop3 import replies
 from pop3.connection import Pop3Connection
 from pop3.replies import Pop3Refusal
-from pop3.wire_format import DotStuffing, LineEnds, TopCut
+from pop3.wire_format import LineEnds, TopCut
 from schemas.content import Stored
 from schemas.ids import MessageId, UserId
 

@@ -1,4 +1,4 @@
-"""Messages on the wire: CRLF line ends, dot-stuffing (RFC 1939 §3) and the cut of TOP (§7); pure.
+"""Messages on the wire: CRLF line ends and the cut of TOP (RFC 1939 §7); pure.
 
 A stream of pieces of any size goes through each step, with a few bytes of state between pieces.
 """
@@ -6,7 +6,6 @@ A stream of pieces of any size goes through each step, with a few bytes of state
 import re
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-END = b".\r\n"
 
 
 class LineEnds:
@@ -74,24 +73,3 @@ class TopCut:
             end = piece.index(b"\n", end) + 1
         self._left, self.is_complete = 0, True
         return end
-
-
-class DotStuffing:
-    """Doubles each dot at the start of a line, and ends the message. Pieces are of LineEnds."""
-
-    def __init__(self) -> None:
-        self._at_line_start = True
-
-    def feed(self, piece: bytes) -> bytes:
-        """`piece` with doubled dots."""
-        if not piece:
-            return b""
-        stuffed = piece.replace(b"\r\n.", b"\r\n..")
-        if self._at_line_start and piece.startswith(b"."):
-            stuffed = b"." + stuffed
-        self._at_line_start = piece.endswith(b"\r\n")
-        return stuffed
-
-    def end(self) -> bytes:
-        """The end of the message; CRLF before it if the last line has no line end."""
-        return END if self._at_line_start else b"\r\n" + END

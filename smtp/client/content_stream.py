@@ -2,22 +2,10 @@
 
 from collections.abc import AsyncIterator
 
+from mail.dot_stuffing import DotStuffing
 from mail.errors import ContentMissing
 from mail.ports.mail_transport import Transmission
 from mail.sending.sendable_content import ContentCheck
-
-
-class DotStuffing:
-    """Doubles the dot that begins a line, across blocks. Input: CRLF line ends only."""
-
-    def __init__(self) -> None:
-        self._end = b"\r\n"  # the last two octets before the next block
-
-    def feed(self, block: bytes) -> bytes:
-        """Return the octets to send for `block`."""
-        stuffed = (self._end + block).replace(b"\r\n.", b"\r\n..")
-        start, self._end = len(self._end), (self._end + block)[-2:]
-        return stuffed[start:]
 
 
 async def stuffed(transmission: Transmission, *, block_bytes: int) -> AsyncIterator[bytes]:

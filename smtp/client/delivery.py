@@ -10,7 +10,7 @@ from smtp.client.connection import Target
 from smtp.client.envelope_commands import check_path
 from smtp.client.replies import HostFault, bounded_text, kind_of
 from smtp.client.session import PeerSession
-from smtp.client.transaction import MailRefused, Transaction
+from smtp.client.transaction import MailRefused, MailTransaction
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Delivery:
         recipients = list(self.waiting)
         keeps = True
         while recipients and keeps:
-            transaction = Transaction(session, self.transmission)
+            transaction = MailTransaction(session, self.transmission)
             try:
                 await transaction.run(recipients)
             except MailRefused as refusal:

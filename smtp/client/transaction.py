@@ -25,7 +25,7 @@ class MailRefused(Exception):
         self.fault = fault
 
 
-class Transaction:
+class MailTransaction:
     """One transaction for some recipients; `outcomes` has those that are decided, by recipient."""
 
     def __init__(self, session: PeerSession, transmission: Transmission) -> None:

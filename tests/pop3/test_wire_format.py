@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pop3.wire_format import DotStuffing, LineEnds, TopCut
+from mail.dot_stuffing import DotStuffing
+from pop3.wire_format import LineEnds, TopCut
 
 WORDS = st.sampled_from([b"\r\n", b"\n", b"\r", b".", b"..", b"a", b"\r\n.\r\n", b"x: y\r\n"])
 CONTENTS = st.lists(WORDS, max_size=30).map(b"".join)

@@ -2,7 +2,7 @@
 
 `actions[STEP]` replaces the answer at a step: a reply line, raw octets, DROP, HANG, NORMAL, or a
 coroutine function of the connection. STEPS: GREETING, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA,
-CONTENT (amid the content), DOT, RSET, QUIT. A list of actions is used up in order, its last one stays.
+CONTENT (amid the content), DOT, RSET, QUIT. Actions in a list are used up, the last one stays.
 """
 
 import asyncio
