@@ -33,7 +33,14 @@ from agents.mailbox_rebuild import rebuild
 from agents.ports import MailboxPorts
 from mail.errors import JournalConflict, JournalTruncated, PostriverError
 from mail.ids import holder_of
-from mail.mailbox import bulk_commands, delivery_rules, folder_rules, message_rules, settings_rules
+from mail.mailbox import (
+    bulk_commands,
+    delivery_rules,
+    folder_rules,
+    message_rules,
+    settings_rules,
+    submission_notes,
+)
 from mail.mailbox.command_rules import CHANGED_MEANWHILE, CommandOutcome, was_applied
 from mail.mailbox.commit_builder import CHANGES_MAX
 from mail.mailbox.threads import thread_keys
@@ -49,9 +56,11 @@ from schemas.events.mailbox_commands import (
     DeleteFolder,
     Deliver,
     EmptyFolder,
+    FolderSettingsCommand,
     FoldJournal,
     MarkAllRead,
     MessageCommand,
+    NoteSubmission,
     RebuildViews,
     SequencedCommand,
 )
@@ -207,14 +216,23 @@ async def _decide(
             return await _decide_delivery(event, state, position, ports)
         case Batch():
             return await _decide_batch(event, state, position, ports)
-        case CreateFolder() | ChangeFolder() | ChangeSubscriptions():
-            return folder_rules.decide(state, event, position)
+        case CreateFolder() | ChangeFolder() | ChangeSubscriptions() | NoteSubmission():
+            return _decide_by_state(event, state, position)
         case ChangeSettings():
             return await _decide_settings(event, state, position, ports)
         case DeleteFolder() | EmptyFolder() | MarkAllRead():
             return await _decide_chunk(event, state, position, ports)
         case _:
             return await _decide_on_messages(event, state, position, ports)
+
+
+def _decide_by_state(
+    event: FolderSettingsCommand | NoteSubmission, state: MailboxState, position: Position
+) -> CommandOutcome:
+    """The outcome of a command that depends on no message."""
+    if isinstance(event, NoteSubmission):
+        return submission_notes.decide(state, event, position)
+    return folder_rules.decide(state, event, position)
 
 
 async def _decide_delivery(

@@ -20,13 +20,18 @@ from mail.ports import (
     OutlineStore,
     Parser,
     Quarantine,
+    Resolver,
     SearchIndex,
     SpamScanner,
     VirusScanner,
 )
+from mail.ports.submissions import Submissions
 from mail.scanning.isolation import ScannerIsolation
-from mail.spam_policy import SpamPolicy
+from mail.sending.relay_setting import RelaySetting
+from mail.sending.sender_check import SenderCheck
+from mail.spam_policy import SpamPolicy, draft_policy, outgoing_policy
 from parsing.in_process import InProcessParser
+from schemas.submissions import Outgoing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +57,16 @@ class ScanPorts:
     holders: Holders
     parser: Parser = field(default_factory=InProcessParser)
     policy: SpamPolicy = field(default_factory=SpamPolicy)
+    outgoing_policy: SpamPolicy = field(default_factory=outgoing_policy)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     virus_engine: ScannerIsolation = field(default_factory=ScannerIsolation)
     spam_engine: ScannerIsolation = field(default_factory=ScannerIsolation)
+
+    def policy_for(self, outgoing: Outgoing | None) -> SpamPolicy:
+        """The policy for a mail from the internet, for a mail that a user sends, or for a draft."""
+        if outgoing is None:
+            return self.policy
+        return draft_policy(self.outgoing_policy) if outgoing.is_draft else self.outgoing_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,4 +131,36 @@ class SweepPorts:
     outlines: OutlineStore
     holders: Holders
     quarantine: Quarantine
+    in_flight: InFlightMails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionPorts:
+    """Ports of the stages submission and reject."""
+
+    submissions: Submissions
+    contents: ContentStore
+    holders: Holders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmittedPorts:
+    """Ports of the stage validate_submitted."""
+
+    contents: ContentStore
+    outlines: OutlineStore
+    resolver: Resolver
+    senders: SenderCheck
+    relay: RelaySetting = field(default_factory=RelaySetting)
+    parser: Parser = field(default_factory=InProcessParser)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledSubmissionsPorts:
+    """Ports of the release of the contents of settled submissions."""
+
+    submissions: Submissions
+    quarantine: Quarantine
+    holders: Holders
     in_flight: InFlightMails

@@ -4,6 +4,8 @@ Reads mail.scanned. Emits mailbox.deliver, one per distinct user among the recip
 plus-address and a group that lead to the same user make one message.
 A mail that an operator released goes to the inbox, regardless of its verdict. A mail with a
 quarantine row that is not released ends here: of two scans the stricter verdict applies.
+A mail that a user sends also makes the copy in Sent, and submission.report for local recipients; a
+mail that was not sent goes back to Drafts instead.
 A mail that entered behind `validate`, such as a notice, gets its outline here.
 Puts inline content into the content store, then writes all holders, then emits. The content sweep
 therefore cannot delete the content of a message before the message exists.
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 
 from agents.content_access import keep_content, reading
 from agents.ports import IntakePorts
+from agents.sent_mail import own_copy, told
 from mail.errors import ContentMissing, Poison
 from mail.ids import derived_command_id, holder_of, message_id
 from mail.ports import Attempt, ContentStore, Quarantine
@@ -30,11 +33,13 @@ from schemas.ids import FolderId, MailId
 from schemas.mail import Hop, Recipient
 from schemas.mailbox import INBOX
 
+VALIDATED = frozenset({"validate", "validate_submitted"})  # stages that write outlines
+
 
 async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequence[Event]:
     """The deliver commands of one mail, in the order of user ids."""
     owners = {recipient.user_id: recipient for recipient in reversed(event.envelope.recipients)}
-    if not owners:
+    if not owners and event.outgoing is None:
         raise Poison(f"mail {event.mail_id} has no recipients")
     if not event.released_by and await _is_quarantined(event.mail_id, ports.quarantine):
         return ()
@@ -42,19 +47,21 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
         await _check_content(event.content, ports.contents)
     await _outline_if_new(event, ports)
     content = await keep_content(event.mail_id, event.content, ports.contents)
-    await ports.holders.hold(
-        Holder(
-            mail_id=event.mail_id,
-            holder=holder_of(event.mail_id, user_id, message_id(event.mail_id, user_id)),
-            ref=content.ref,
-        )
-        for user_id in sorted(owners)
-    )
     folder_id = INBOX if event.released_by else folder_for(event.verdict)
     hops = (*event.hops, work.hop(folder_id))
-    return tuple(
+    deliveries = [
         _deliver(event, owner, content, folder_id, hops) for _, owner in sorted(owners.items())
-    )
+    ]
+    if event.outgoing is not None:
+        copy = own_copy(event, event.outgoing, content, work.hop("sent"))
+        deliveries += [copy] if copy else []
+    await ports.holders.hold(map(_holder, deliveries))
+    return (*deliveries, *(told(event, event.outgoing) if event.outgoing else ()))
+
+
+def _holder(command: Deliver) -> Holder:
+    name = holder_of(command.mail_id, command.user_id, command.message_id)
+    return Holder(mail_id=command.mail_id, holder=name, ref=command.content.ref)
 
 
 async def _is_quarantined(mail_id: MailId, quarantine: Quarantine) -> bool:
@@ -65,7 +72,7 @@ async def _is_quarantined(mail_id: MailId, quarantine: Quarantine) -> bool:
 
 async def _outline_if_new(event: MailScanned, ports: IntakePorts) -> None:
     """Write the outline of a mail that did not pass `validate`, which writes all others."""
-    if any(hop.stage == "validate" for hop in event.hops):
+    if any(hop.stage in VALIDATED for hop in event.hops):
         return
     async with reading(event.content, ports.contents, ports.budget) as content:
         outline = await ports.parser.outline(content)

@@ -1,6 +1,7 @@
 """scan: verdict of the virus and spam scanners; no infected and no unscanned mail passes.
 
 Reads mail.validated. Emits mail.scanned for clean mail, and for spam that goes to the Junk folder.
+A mail that a user sends is clean or ends in quarantine, with submission.report for its sender.
 Infected mail, unscannable mail and spam above the quarantine threshold end in quarantine, which
 holds the content. One scan per mail, regardless of the number of recipients. Infected mail is not
 given to the spam scanner.
@@ -18,9 +19,11 @@ from collections.abc import Sequence
 
 from agents.content_access import keep_content, reading
 from agents.ports import ScanPorts
+from agents.sent_mail import refusal
 from mail.errors import Unscannable
 from mail.ports import Attempt
 from mail.scanning.virus_scan import scan_of
+from mail.spam_policy import SpamPolicy
 from schemas.events.mail import MailScanned, MailValidated
 from schemas.events.unions import Event
 from schemas.holders import QUARANTINE_HOLDER, Holder
@@ -31,18 +34,22 @@ from schemas.quarantine import Quarantined
 
 async def scan(event: MailValidated, work: Attempt, ports: ScanPorts) -> Sequence[Event]:
     """The scanned mail; nothing if it is in quarantine."""
-    if await ports.quarantine.get(event.mail_id) is not None:
-        return ()
+    row = await ports.quarantine.get(event.mail_id)
+    if row is not None:
+        return refusal(event, row.verdict)
+    policy = ports.policy_for(event.outgoing)
     async with reading(event.content, ports.contents, ports.budget) as content:
-        verdict = await _judge(content, event.mail_id, ports, alone=work.attempt > 1)
+        verdict = await _judge(content, event.mail_id, ports, policy, alone=work.attempt > 1)
     hop = work.hop(verdict.outcome)
-    if ports.policy.quarantines(verdict):
+    if policy.quarantines(verdict):
         await _quarantine(event, verdict, hop, ports)
-        return ()
+        return refusal(event, verdict)
     return (_scanned(event, verdict, hop),)
 
 
-async def _judge(content: bytes, mail_id: MailId, ports: ScanPorts, *, alone: bool) -> Verdict:
+async def _judge(
+    content: bytes, mail_id: MailId, ports: ScanPorts, policy: SpamPolicy, *, alone: bool
+) -> Verdict:
     """The verdict: virus scan first. A scanner that cannot read the mail makes it unscannable."""
     signatures = ""
     forms = await ports.parser.forms(content)
@@ -56,7 +63,7 @@ async def _judge(content: bytes, mail_id: MailId, ports: ScanPorts, *, alone: bo
         signatures = virus.signatures
         if virus.virus:
             return Verdict(outcome="infected", virus=virus.virus, signatures=signatures)
-        if virus.encrypted and not ports.policy.deliver_encrypted:
+        if virus.encrypted and not policy.deliver_encrypted:
             detail, unchecked = "something in it is encrypted", (ENCRYPTED,)
             return Verdict(
                 outcome="unscannable", signatures=signatures, detail=detail, unchecked=unchecked
@@ -66,7 +73,7 @@ async def _judge(content: bytes, mail_id: MailId, ports: ScanPorts, *, alone: bo
         signatures = signatures or await ports.virus.signatures()
         return Verdict(outcome="unscannable", signatures=signatures, detail=str(error))
     return Verdict(
-        outcome=ports.policy.outcome(spam.score),
+        outcome=policy.outcome(spam.score),
         signatures=signatures,
         spam_score=spam.score,
         spam_tests=spam.tests,
@@ -91,6 +98,7 @@ async def _quarantine(event: MailValidated, verdict: Verdict, hop: Hop, ports: S
         received_at_ms=event.received_at_ms,
         quarantined_at_ms=hop.started_at_ms,
         hops=(*event.hops, hop),
+        outgoing=event.outgoing,
     )
     await ports.quarantine.put(row)
 
@@ -106,4 +114,5 @@ def _scanned(event: MailValidated, verdict: Verdict, hop: Hop) -> MailScanned:
         verdict=verdict,
         hops=(*event.hops, hop),
         scanned_at_ms=hop.started_at_ms,
+        outgoing=event.outgoing,
     )

@@ -43,6 +43,11 @@ def derived_command_id(parent: str, *names: str) -> CommandId:
     return CommandId(derived_id(parent, *names))
 
 
+def note_id(command_id: CommandId) -> CommandId:
+    """The id of the mailbox command that answers a command to a submission."""
+    return derived_command_id(command_id, "note")
+
+
 def message_id(mail_id: MailId, user_id: UserId, *, kind: str = "received") -> MessageId:
     """The id of a mail's message in the user's mailbox; `kind` is received or sent."""
     return MessageId(derived_id(mail_id, user_id, kind))

@@ -1,6 +1,7 @@
 """Spam policy: what happens to a mail by its verdict; operators set the thresholds."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from schemas.ids import FolderId
 from schemas.mail import (
@@ -35,6 +36,16 @@ class SpamPolicy:
         if verdict.outcome == "spam":
             return verdict.spam_score >= self.quarantine_score
         return verdict.outcome != "clean"
+
+
+def outgoing_policy(score: float = 8.0, *, deliver_encrypted: bool = True) -> SpamPolicy:
+    """The policy for mail that users send: from `score` on it is not sent, below it is clean."""
+    return SpamPolicy(junk_score=score, quarantine_score=score, deliver_encrypted=deliver_encrypted)
+
+
+def draft_policy(policy: SpamPolicy) -> SpamPolicy:
+    """The policy for a mail that returns to its sender's Drafts: no spam threshold."""
+    return replace(policy, junk_score=math.inf, quarantine_score=math.inf)
 
 
 def folder_for(verdict: Verdict) -> FolderId:

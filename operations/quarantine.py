@@ -130,4 +130,5 @@ def _released_event(row: Quarantined, *, by: str, at_ms: int, worker: str) -> Ma
         hops=(*row.hops, hop),
         released_by=by,
         scanned_at_ms=at_ms,
+        outgoing=row.outgoing,
     )

@@ -18,3 +18,4 @@ DEPOSIT_HOLDER = (
 )
 QUARANTINE_HOLDER = "quarantine"
 DEAD_LETTERS_HOLDER = "dead_letters"
+SUBMISSION_HOLDER = "submission"  # until the submission is final

@@ -13,3 +13,4 @@ FolderId = NewType("FolderId", str)
 ThreadId = NewType("ThreadId", str)
 CommandId = NewType("CommandId", str)
 DraftId = NewType("DraftId", str)
+SubmissionId = NewType("SubmissionId", str)  # equal to the id of the submitted mail

@@ -16,6 +16,9 @@ NO_DRAFT = DraftId("")  # of a message that is not a version of a draft
 NO_THREAD = ThreadId("")  # instead of a thread's id, in entries of the first version
 SEEN = "$seen"
 FLAGGED = "$flagged"
+DRAFT = "$draft"
+ANSWERED = "$answered"
+FORWARDED = "$forwarded"
 
 
 def is_unread(keywords: Collection[str]) -> bool:
@@ -96,6 +99,7 @@ class TypeSeqs(msgspec.Struct, frozen=True, array_like=True):
     threads: int = 0  # Thread
     deliveries: int = 0  # EmailDelivery (RFC 8621 §1.5)
     settings: int = 0  # Identity, VacationResponse; 0: never changed
+    submissions: int = 0  # EmailSubmission (RFC 8621 §7); 0: never changed
 
 
 class MailboxState(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import msgspec
 from schemas.content import Stored
 from schemas.ids import MailId
 from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
+from schemas.submissions import Outgoing
 
 QuarantineReason = Literal["infected", "spam", "unscannable"]
 
@@ -28,3 +29,4 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     unpublished: bool = False  # released, and possibly not published yet
     deleted_at_ms: int | None = None  # when set, envelope and head are empty
     deleted_by: str = ""
+    outgoing: Outgoing | None = None  # of a mail that a user sends

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
 from schemas.content import Inline
-from schemas.events import mail, mailbox_commands, mailbox_events
+from schemas.events import mail, mailbox_commands, mailbox_events, sending
 
 PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
 EVENT_MAX_BYTES = 2 * 1024 * 1024
 GROUP_PREFIX = "postriver-"  # consumer group: this prefix and the name of the role
 DEAD_LETTERS = "dead.letters"
+SUBMISSIONS = "mail.submissions"
 CUSTODY = "custody"  # the role that keeps the ledger; has no stages
 
 SEGMENT_BYTES = 32 * 1024 * 1024
@@ -86,7 +87,7 @@ def _user(event: Any) -> str:
     return str(event.user_id)
 
 
-TOPICS: tuple[Topic, ...] = (
+TOPICS: tuple[Topic, ...] = (  # in the order in which a mail passes them
     Topic(
         name="mail.received",
         carries=(mail.MailReceived,),
@@ -99,12 +100,48 @@ TOPICS: tuple[Topic, ...] = (
         watchers=(CUSTODY,),
     ),
     Topic(
+        name=SUBMISSIONS,
+        carries=get_args(sending.SubmissionCommand),
+        key=_user,
+        keyed_by="user id",
+        writers=(
+            "api",
+            "submission",
+            "validate_submitted",
+            "reject",
+            "scan",
+            "route",
+        ),
+        reader="submission",
+        only_copy=True,
+    ),
+    Topic(
+        name="mail.submitted",
+        carries=(sending.MailSubmitted,),
+        key=_mail,
+        keyed_by="mail id; any partition",
+        any_partition=True,
+        writers=("submission",),
+        reader="validate_submitted",
+        only_copy=True,
+    ),
+    Topic(
+        name="mail.rejected",
+        carries=(sending.MailRejected,),
+        key=_mail,
+        keyed_by="mail id; any partition",
+        any_partition=True,
+        writers=("validate_submitted",),
+        reader="reject",
+        only_copy=True,
+    ),
+    Topic(
         name="mail.validated",
         carries=(mail.MailValidated,),
         key=_mail,
         keyed_by="mail id; any partition",
         any_partition=True,
-        writers=("validate",),
+        writers=("validate", "validate_submitted", "reject", "submission"),
         reader="scan",
         only_copy=True,
     ),
@@ -123,7 +160,7 @@ TOPICS: tuple[Topic, ...] = (
         carries=get_args(mailbox_commands.Command),
         key=_user,
         keyed_by="user id",
-        writers=("route", "api", "pop3", "mailbox"),
+        writers=("route", "api", "pop3", "mailbox", "submission"),
         reader="mailbox",
         only_copy=True,
     ),
@@ -141,7 +178,16 @@ TOPICS: tuple[Topic, ...] = (
         carries=(),
         key=_mail,
         keyed_by="the origin's key",
-        writers=("validate", "scan", "route", "mailbox", "index"),
+        writers=(
+            "validate",
+            "submission",
+            "validate_submitted",
+            "reject",
+            "scan",
+            "route",
+            "mailbox",
+            "index",
+        ),
         reader=None,
         only_copy=True,
         watchers=(CUSTODY,),
@@ -168,10 +214,40 @@ STAGES: tuple[Stage, ...] = (
         ordered=False,
     ),
     Stage(
+        name="submission",
+        role="intake",
+        reads=SUBMISSIONS,
+        emits=(
+            sending.MailSubmitted,
+            mail.MailValidated,
+            mailbox_commands.NoteSubmission,
+            mailbox_commands.Deliver,
+            mailbox_commands.ExpungeMessages,
+        ),
+        in_flight=16,
+        ordered=True,
+    ),
+    Stage(
+        name="validate_submitted",
+        role="intake",
+        reads="mail.submitted",
+        emits=(mail.MailValidated, sending.MailRejected, sending.ReportOutcomes),
+        in_flight=16,
+        ordered=False,
+    ),
+    Stage(
+        name="reject",
+        role="intake",
+        reads="mail.rejected",
+        emits=(mail.MailValidated, sending.ReportOutcomes),
+        in_flight=16,
+        ordered=False,
+    ),
+    Stage(
         name="scan",
         role="scan",
         reads="mail.validated",
-        emits=(mail.MailScanned,),
+        emits=(mail.MailScanned, sending.ReportOutcomes),
         in_flight=4,
         ordered=False,
     ),
@@ -179,7 +255,11 @@ STAGES: tuple[Stage, ...] = (
         name="route",
         role="intake",
         reads="mail.scanned",
-        emits=(mailbox_commands.Deliver,),
+        emits=(
+            mailbox_commands.Deliver,
+            mailbox_commands.ChangeMessages,
+            sending.ReportOutcomes,
+        ),
         in_flight=16,
         ordered=False,
     ),

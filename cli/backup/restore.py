@@ -18,6 +18,7 @@ from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.mail_store import MAIL
 from schemas.sqlite.search import SEARCH
 from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, OUTLINES, QUARANTINE
+from schemas.sqlite.submissions import SUBMISSIONS
 from stores.sqlite.search.index import BUCKETS
 
 SCHEMAS = {
@@ -29,6 +30,7 @@ SCHEMAS = {
     "outlines.sqlite": len(OUTLINES),
     "holders.sqlite": len(HOLDERS),
     "ledger.sqlite": len(LEDGER),
+    "submissions.sqlite": len(SUBMISSIONS),
     **{f"search/search-{number:02d}.sqlite": len(SEARCH) for number in range(BUCKETS)},
 }
 

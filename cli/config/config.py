@@ -10,7 +10,7 @@ from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cli.config.edge import EdgeSettings, edge_settings
+from cli.config.sending import SendingSettings, sending_settings
 from cli.config.setting_reader import BadSetting, SettingReader, written
 from mail.addresses import normal_domain
 from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
@@ -53,7 +53,7 @@ class PortNumbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(EdgeSettings):
+class Config(SendingSettings):
     """The settings. README.md and docs/limits.md list the same names."""
 
     home: Path
@@ -165,7 +165,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     if quarantine < junk:
         raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
     return Config(
-        **edge_settings(read),
+        **sending_settings(read),
         home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
         tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
         bind=read.text("BIND", "127.0.0.1"),

@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 
 from agents.background.content_sweeper import ContentSweeper
 from agents.background.custodian import Custodian, CustodyConfig
+from agents.background.housekeeping import Housekeeping
+from agents.background.settled_submissions import SettledSubmissions
 from agents.background.stale_holders import StaleHolders
-from agents.ports import CustodyPorts, StaleHolderPorts, SweepPorts
+from agents.ports import CustodyPorts, SettledSubmissionsPorts, StaleHolderPorts, SweepPorts
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
 from cli.roles.metrics import COUNTER, GAUGE, Metric, collect
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
-from mail.clock import now_ms, rfc3339
+from mail.clock import DAY_MS, now_ms, rfc3339
 from mail.lifecycle import repeating, running
 from operations.ports import ReleasePorts
 from operations.quarantine import publish_pending
@@ -38,6 +40,7 @@ CUSTODIAN_INTERVAL_S = 5.0
 STALL_LIMIT_S = 300.0
 STALE_HOLDERS_FIRST_S, STALE_HOLDERS_INTERVAL_S = 3600.0, 86_400.0
 RELEASE_INTERVAL_S = 60.0
+SETTLED_INTERVAL_S = 600.0
 SWEEP_INTERVAL_S = 30.0  # of the check for leases; the sweeper limits its own rounds
 
 
@@ -88,6 +91,7 @@ async def run(config: Config, stop: Event) -> None:
             )
             sweeper = ContentSweeper(sweep_ports)
             stale_holders = StaleHolders(_stale_holder_ports(config, ports))
+            settled = await _settled_submissions(config, opened, ports)
             async with (
                 running(LedgerFeed(config.bootstrap, custodian.take)) as feed,
                 repeating(CUSTODY, custodian.turn, CUSTODIAN_INTERVAL_S),
@@ -99,6 +103,7 @@ async def run(config: Config, stop: Event) -> None:
                     STALE_HOLDERS_INTERVAL_S,
                     first_s=STALE_HOLDERS_FIRST_S,
                 ),
+                repeating("settled submissions", settled.turn, SETTLED_INTERVAL_S),
             ):
                 at_work.append(Parts(feed, custodian, sweeper))
                 await stop.wait()
@@ -134,6 +139,21 @@ def _stale_holder_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts
         dead_letters=LogDeadLetters(config.bootstrap),
         ledger=ports.ledger,
         in_flight=LogInFlightMails(config.bootstrap),
+    )
+
+
+async def _settled_submissions(
+    config: Config, opened: Adapters, ports: CustodyPorts
+) -> SettledSubmissions:
+    return SettledSubmissions(
+        ports=SettledSubmissionsPorts(
+            submissions=await opened.submissions(),
+            quarantine=ports.quarantine,
+            holders=ports.holders,
+            in_flight=LogInFlightMails(config.bootstrap),
+        ),
+        housekeeping=Housekeeping(ledger=ports.ledger, what="submissions"),
+        keep_ms=config.ledger_days * DAY_MS,
     )
 
 

@@ -2,18 +2,30 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from agents.background.index_backfill import refill
+from agents.background.submission_timer import SubmissionTimer
 from agents.delivery_batch import deliver_together
 from agents.index import index
 from agents.mailbox import mailbox
 from agents.mailbox_parking import journalled
-from agents.ports import IndexPorts, IntakePorts, MailboxPorts, ScanPorts
+from agents.ports import (
+    IndexPorts,
+    IntakePorts,
+    MailboxPorts,
+    ScanPorts,
+    SubmissionPorts,
+    SubmittedPorts,
+)
+from agents.reject import reject
 from agents.route import route
 from agents.scan import scan
+from agents.submission import submission
 from agents.suspended_mailboxes import SuspendedMailboxes
 from agents.validate import parsed_apart, validate
+from agents.validate_submitted import validate_submitted
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
 from cli.roles.metrics import collect
@@ -22,8 +34,11 @@ from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
+from mail.directory.recipient_resolver import DirectoryResolver
 from mail.lifecycle import repeating, running
-from mail.spam_policy import SpamPolicy
+from mail.ports import Publisher
+from mail.sending.sender_check import SenderCheck
+from mail.spam_policy import SpamPolicy, outgoing_policy
 from stack.state_folder import existing
 from streams.config import PublisherConfig, StreamsConfig, TopicsConfig
 from streams.dead_letters.set_aside import requests_folder
@@ -31,19 +46,30 @@ from streams.publisher import KafkaPublisher
 from streams.readers.backlog_gate import GateConfig, low_disk
 from streams.topics.admin import wait_for_topics
 from streams.topics.retention import LogTrimmer, TrimConfig
-from streams.topology import stages_of
+from streams.topology import PARTITIONS, stages_of
 from streams.worker.mailbox_table import MailboxStatesTable
 from streams.worker.stage_handler import StageHandler, bind
 from streams.worker.worker import HandlersOf, Worker
 
 REFILL_INTERVAL_S = 600.0  # if every index is filled, a refill only reads sixteen files
+TIMER_INTERVAL_S = 0.5  # a held submission is sent at most so much later than it is due
 REFRESH_INTERVAL_S = 60.0  # of warnings; mailboxes suspended by this process are known at once
+
+RoleJob = Callable[[Publisher], AbstractAsyncContextManager[None]]
 
 
 def intake_handlers(ports: IntakePorts) -> dict[str, StageHandler]:
     return {
         "validate": bind(validate, ports, instead_of_parking=parsed_apart),
         "route": bind(route, ports),
+    }
+
+
+def sending_handlers(ports: SubmissionPorts, submitted: SubmittedPorts) -> dict[str, StageHandler]:
+    return {
+        "submission": bind(submission, ports),
+        "validate_submitted": bind(validate_submitted, submitted),
+        "reject": bind(reject, ports),
     }
 
 
@@ -63,6 +89,7 @@ def index_handlers(ports: IndexPorts) -> dict[str, StageHandler]:
 
 async def run_intake(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
+        directory = await opened.directory()
         ports = IntakePorts(
             contents=await opened.contents(),
             outlines=await opened.outlines(),
@@ -70,7 +97,26 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             quarantine=await opened.quarantine(),
             parser=opened.parser(),
         )
-        await _work("intake", config, stop, opened, lambda _: intake_handlers(ports))
+        sending = SubmissionPorts(
+            submissions=await opened.submissions(), contents=ports.contents, holders=ports.holders
+        )
+        submitted = SubmittedPorts(
+            contents=ports.contents,
+            outlines=ports.outlines,
+            resolver=DirectoryResolver(directory, config.hostname),
+            senders=SenderCheck(directory),
+            parser=ports.parser,
+            budget=ports.budget,
+        )
+
+        def timer(publisher: Publisher) -> AbstractAsyncContextManager[None]:
+            job = SubmissionTimer(sending.submissions, publisher, lambda: range(PARTITIONS))
+            return repeating("submission timer", job.turn, TIMER_INTERVAL_S)
+
+        def handlers(_: MailboxStatesTable | None) -> dict[str, StageHandler]:
+            return intake_handlers(ports) | sending_handlers(sending, submitted)
+
+        await _work("intake", config, stop, opened, handlers, job=timer)
 
 
 async def run_scan(config: Config, stop: asyncio.Event) -> None:
@@ -87,6 +133,7 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
                 quarantine_score=config.quarantine_score,
                 deliver_encrypted=config.encrypted == "deliver",
             ),
+            outgoing_policy=outgoing_policy(config.outgoing_spam_score),
         )
         await _work("scan", config, stop, opened, lambda _: scan_handlers(ports))
 
@@ -141,10 +188,12 @@ async def _work(
     handlers: HandlersOf,
     *,
     warnings: Callable[[], list[str]] = list,
+    job: RoleJob = lambda _: nullcontext(),
 ) -> None:
     """Serve health, wait for topics, then run the role's worker until `stop`.
 
-    `warnings`: the role's own warnings for /status. A Fatal of the worker ends the process.
+    `warnings`: the role's own warnings for /status. `job`: runs as long as the worker. A Fatal of
+    the worker ends the process.
     """
     at_work: list[Worker] = []
     path = existing(config.home).socket(config.process)
@@ -167,7 +216,8 @@ async def _work(
                 with_mailbox_states=role == "mailbox",
             )
             at_work.append(worker)
-            await worker.run(stop)
+            async with job(publisher):
+                await worker.run(stop)
     finally:
         await health.cleanup()
 

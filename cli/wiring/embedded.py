@@ -21,6 +21,7 @@ from mail.ports import (
     SpamScanner,
     VirusScanner,
 )
+from mail.ports.submissions import Submissions
 from parsing.pool import ParserPool
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
 from scanners.spamd import SpamdScanner, SpamdScannerConfig
@@ -38,6 +39,7 @@ from stores.sqlite.outline_store import SqliteOutlineStore
 from stores.sqlite.quarantine import SqliteQuarantine
 from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
 from stores.sqlite.search.index import SqliteSearchIndex
+from stores.sqlite.submissions import SqliteSubmissions
 
 
 class _Store(Protocol):
@@ -83,6 +85,11 @@ class Adapters:
     async def quarantine(self) -> Quarantine:
         return await self._opened(
             SqliteQuarantine.open(self._data / "quarantine.sqlite", self._sqlite)
+        )
+
+    async def submissions(self) -> Submissions:
+        return await self._opened(
+            SqliteSubmissions.open(self._data / "submissions.sqlite", self._sqlite)
         )
 
     async def holders(self) -> Holders:

@@ -16,7 +16,7 @@ from stack.durable_files import write
 LIST = "stores"  # in HOME
 FILES = (  # without these, mail is lost
     "mail.sqlite", "directory.sqlite", "quarantine.sqlite", "holders.sqlite", "ledger.sqlite",
-    "content.sqlite",
+    "content.sqlite", "submissions.sqlite",
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ async def prepare_stores(home: Path) -> None:
         await opened.contents()
         await opened.outlines()
         await opened.attempts()
+        await opened.submissions()
     write(home / LIST, "".join(f"{name}\n" for name in FILES))
 
 

@@ -20,6 +20,7 @@ from schemas.events.mailbox_events import (
 from schemas.ids import CommandId, FolderId, MessageId, ThreadId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import FolderCounts, MailboxState, Message, TypeSeqs, Usage, is_unread
+from schemas.submissions import SubmissionNote
 from schemas.user_settings import SettingsPatch
 
 CHANGES_MAX = 500  # messages changed by one commit
@@ -45,6 +46,7 @@ class CommitBuilder:
         self._folder_changes: list[FolderChange] = []
         self._subscribed_names: tuple[str, ...] | None = None
         self._settings: SettingsPatch | None = None
+        self._submission: SubmissionNote | None = None
         self._threads: dict[bytes, ThreadId] = {}
         self._not_found: list[MessageId] = []
         self._conflicts: list[MessageId] = []
@@ -61,9 +63,8 @@ class CommitBuilder:
     @property
     def is_empty(self) -> bool:
         """Whether nothing changes."""
-        return not (self._changes or self._folder_changes or self._settings) and (
-            self._subscribed_names is None
-        )
+        changed = self._changes or self._folder_changes or self._settings or self._submission
+        return not changed and self._subscribed_names is None
 
     @property
     def failures(self) -> Failures:
@@ -148,6 +149,10 @@ class CommitBuilder:
         """Change the user's settings by `patch`, which changes at least one of them."""
         self._settings = patch
 
+    def note_submission(self, note: SubmissionNote) -> None:
+        """Report the state of a submission."""
+        self._submission = note
+
     def not_found(self, message_id: MessageId) -> None:
         """Record that the command names a message that does not exist."""
         self._not_found.append(message_id)
@@ -182,6 +187,7 @@ class CommitBuilder:
             subscribed_names=self._subscribed_names,
             type_seqs=self._type_seqs(),
             settings=self._settings,
+            submission=self._submission,
             origin_id=origin_id,
             follow_up=follow_up,
         )
@@ -196,6 +202,7 @@ class CommitBuilder:
             threads=self.seq if kinds & {"created", "destroyed"} else before.threads,
             deliveries=self.seq if "created" in kinds else before.deliveries,
             settings=self.seq if self._settings else before.settings,
+            submissions=self.seq if self._submission else before.submissions,
         )
 
     def _assign_uids(

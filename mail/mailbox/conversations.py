@@ -11,7 +11,6 @@ from schemas.ids import FolderId
 from schemas.mailbox import JUNK, SEEN, SENT, TRASH, Message, is_flagged, is_unread
 
 UNREAD_BIT, FLAGGED_BIT, ATTACHMENTS_BIT, DRAFT_BIT = 1, 2, 4, 8
-DRAFT = "$draft"
 MESSAGE_IDS_MAX = 100  # of the newest messages of a conversation
 RECENT_MAX = 20  # messages that are read for the row of a conversation; as many of `sent`
 _NOT_IN_ALL_MAIL = frozenset((JUNK, TRASH))

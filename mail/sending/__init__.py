@@ -1,6 +1,7 @@
-"""Sending mail to other servers: rules without network.
+"""Sending mail: rules of submissions, and of delivery to other servers, without network.
 
-When an attempt is repeated (retry_schedule), which octets may be sent (sendable_content), the
-reverse-path to which bounces come back (reverse_path).
-May import: mail.ports, mail.mime, the base modules of mail, schemas.
+The states of a submission (submission_rows), who may send as whom (sender_check), when an attempt is
+repeated (retry_schedule), which octets may be sent (sendable_content), the reverse-path to which
+bounces come back (reverse_path).
+May import: mail, schemas.
 """

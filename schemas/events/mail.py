@@ -5,6 +5,7 @@ import msgspec
 from schemas.content import Content
 from schemas.ids import MailId
 from schemas.mail import Envelope, HeaderSummary, Hop, Verdict
+from schemas.submissions import Outgoing
 
 
 class MailReceived(msgspec.Struct, frozen=True, kw_only=True, tag="mail.received.v1"):
@@ -28,6 +29,7 @@ class MailValidated(msgspec.Struct, frozen=True, kw_only=True, tag="mail.validat
     received_at_ms: int
     head: HeaderSummary
     hops: tuple[Hop, ...] = ()
+    outgoing: Outgoing | None = None  # of a mail that a user sends
 
 
 class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v1"):
@@ -46,3 +48,4 @@ class MailScanned(msgspec.Struct, frozen=True, kw_only=True, tag="mail.scanned.v
     hops: tuple[Hop, ...] = ()
     released_by: str = ""
     scanned_at_ms: int = 0  # or released; 0 in what earlier versions wrote, and in notices
+    outgoing: Outgoing | None = None  # of a mail that a user sends

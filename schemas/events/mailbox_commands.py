@@ -8,6 +8,7 @@ from schemas.content import Stored
 from schemas.ids import CommandId, DomainId, DraftId, FolderId, MailId, MessageId, UserId
 from schemas.mail import HeaderSummary, Hop, Verdict
 from schemas.mailbox import NO_DRAFT, TOP
+from schemas.submissions import SubmissionNote
 from schemas.user_settings import SettingsPatch
 
 NO_COMMAND = CommandId("")  # instead of the id of another command
@@ -213,6 +214,23 @@ class ChangeSettings(msgspec.Struct, frozen=True, kw_only=True, tag="mailbox.cha
     at_ms: int
 
 
+class NoteSubmission(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mailbox.note_submission.v1"
+):
+    """Report the state of a submission to the owner, as a step of the mailbox.
+
+    Without `note` it is the answer to a command that changed no submission, and no step.
+    """
+
+    command_id: CommandId  # mail/ids.py derives it from the command to the submission
+    user_id: UserId
+    domain_id: DomainId
+    note: SubmissionNote | None = None
+    outcome: Literal["", "refused", "conflict", "not_found"] = ""
+    detail: str = ""  # fit for the author of the command
+    at_ms: int
+
+
 class FolderCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A bulk command: a change of all messages of a folder, applied in chunks.
 
@@ -250,5 +268,7 @@ class MarkAllRead(FolderCommand, frozen=True, kw_only=True, tag="mailbox.mark_al
 
 BulkFolderCommand = DeleteFolder | EmptyFolder | MarkAllRead
 FolderSettingsCommand = CreateFolder | ChangeFolder | ChangeSubscriptions
-SequencedCommand = BatchPart | Batch | FolderSettingsCommand | ChangeSettings | BulkFolderCommand
+SequencedCommand = (
+    BatchPart | Batch | FolderSettingsCommand | ChangeSettings | BulkFolderCommand | NoteSubmission
+)
 Command = SequencedCommand | RebuildViews | FoldJournal

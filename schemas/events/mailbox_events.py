@@ -17,6 +17,7 @@ from schemas.events.mailbox_commands import (
 from schemas.ids import CommandId, DomainId, DraftId, FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import Hop, Verdict
 from schemas.mailbox import NO_DRAFT, NO_THREAD, TOP, FolderCounts, FolderSettings, TypeSeqs, Usage
+from schemas.submissions import SubmissionNote
 from schemas.user_settings import SettingsPatch
 
 UNCHANGED: Final = "unchanged"  # the mailbox already was as the command asked
@@ -111,6 +112,7 @@ class MailboxChanged(
     subscribed_names: tuple[str, ...] | None = None  # after the change; None: not changed
     type_seqs: TypeSeqs | None = None  # after the change; None in entries of earlier versions
     settings: SettingsPatch | None = None  # the settings that changed, after the change
+    submission: SubmissionNote | None = None  # the submission that changed, after the change
     origin_id: CommandId = NO_COMMAND  # of a bulk command's first chunk; "" in the first chunk
     follow_up: DeleteFolder | EmptyFolder | MarkAllRead | None = None  # the next chunk
 

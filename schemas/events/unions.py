@@ -7,6 +7,9 @@ repeated work finds the same id.
 from schemas.events.mail import MailReceived, MailScanned, MailValidated
 from schemas.events.mailbox_commands import Command, Deliver
 from schemas.events.mailbox_events import MailboxEvent
+from schemas.events.sending import MailRejected, MailSubmitted, SendingEvent
 
-Event = MailReceived | MailValidated | MailScanned | Command | MailboxEvent
-MailInTransit = MailReceived | MailValidated | MailScanned | Deliver  # with received_at_ms
+Event = MailReceived | MailValidated | MailScanned | Command | MailboxEvent | SendingEvent
+MailInTransit = (  # with received_at_ms
+    MailReceived | MailValidated | MailScanned | Deliver | MailSubmitted | MailRejected
+)

@@ -15,6 +15,7 @@ from stores.memory.mail_transport import MemoryMailTransport
 from stores.memory.outline_store import MemoryOutlineStore
 from stores.memory.small_stores import MemoryHolders, MemoryQuarantine
 from stores.memory.streams import MemoryLiveEvents, MemoryMailboxStates, MemoryPublisher
+from stores.memory.submissions import MemorySubmissions
 
 __all__ = [
     "MemoryAttempts",
@@ -29,4 +30,5 @@ __all__ = [
     "MemoryOutlineStore",
     "MemoryPublisher",
     "MemoryQuarantine",
+    "MemorySubmissions",
 ]

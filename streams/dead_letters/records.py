@@ -18,7 +18,7 @@ from schemas.ids import MailId, UserId
 from schemas.ledger import DISCARDED, PARKED, REDRIVEN, DeadLetterState
 from streams.codec import decode_of
 from streams.dead_letters import headers
-from streams.topology import TOPIC_OF
+from streams.topology import BY_NAME, TOPIC_OF
 
 _VARIABLE_PART = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 KIND_MAX_CHARS = 120
@@ -67,12 +67,22 @@ class DeadLetterFilter:
         )
 
 
+class _Contents(msgspec.Struct):
+    """The contents of a submission, with their mail ids."""
+
+    mail_id: MailId
+    content: Content
+    sent_mail_id: MailId = MailId("")
+
+
 class _EventIds(msgspec.Struct):
     """The fields of any event that identify a mail."""
 
     mail_id: MailId = MailId("")
+    submission_id: MailId = MailId("")  # the id of the submitted mail
     user_id: UserId = UserId("")
     content: Content | None = None
+    mail: _Contents | None = None
 
 
 _decode_ids = msgspec.msgpack.Decoder(_EventIds).decode
@@ -139,8 +149,19 @@ def ids_in(value: bytes | None) -> tuple[str, str, str]:
         ids = _decode_ids(value or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return "", "", ""
-    ref = ids.content.ref if isinstance(ids.content, Stored) else ""
-    return ids.mail_id, ids.user_id, ref
+    content = ids.mail.content if ids.mail else ids.content
+    ref = content.ref if isinstance(content, Stored) else ""
+    mail_id = ids.mail.mail_id if ids.mail else ids.mail_id or ids.submission_id
+    return mail_id, ids.user_id, ref
+
+
+def sent_copy_in(value: bytes | None) -> str:
+    """Return the mail id of the copy for Sent in a new submission's bytes; "" if it has none."""
+    try:
+        ids = _decode_ids(value or b"")
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ""
+    return ids.mail.sent_mail_id if ids.mail else ""
 
 
 def ledger_state(record: Any) -> DeadLetterState | None:
@@ -153,7 +174,7 @@ def ledger_state(record: Any) -> DeadLetterState | None:
         return DeadLetterState(letter_id=mark.letter_id, state=mark.done, at_ms=mark.at_ms)
     texts = headers.texts(record.headers)
     mail_id, user_id, ref = ids_in(record.value)
-    if not mail_id and texts.get(headers.ORIGIN_TOPIC, "").startswith("mail."):
+    if not mail_id and is_keyed_by_mail(texts.get(headers.ORIGIN_TOPIC, "")):
         mail_id = (record.key or b"").decode("utf-8", "replace")
     if not mail_id:
         return None
@@ -165,6 +186,11 @@ def ledger_state(record: Any) -> DeadLetterState | None:
         user_id=UserId(user_id),
         ref=ref,
     )
+
+
+def is_keyed_by_mail(topic: str) -> bool:
+    """Return whether the key of a record of `topic` is the id of its mail."""
+    return topic in BY_NAME and BY_NAME[topic].any_partition
 
 
 def kind_of(cause: str) -> str:

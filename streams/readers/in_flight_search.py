@@ -11,7 +11,7 @@ an earlier topic, or to mails that are newer than the search.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,9 @@ from mail.ports import DeadLetters, InFlightMails
 from schemas.ids import MailId
 from schemas.ledger import DeadLetterState
 from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
-from streams.dead_letters.records import ids_in, ledger_state
+from streams.dead_letters.records import ids_in, is_keyed_by_mail, ledger_state, sent_copy_in
 from streams.log_client import LogClient, Spans
-from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, STAGES, TOPICS
+from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, STAGES, SUBMISSIONS, TOPICS
 
 _ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
 _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
@@ -79,9 +79,9 @@ class LogInFlightMails(InFlightMails):
         topic = search.topics[0]
         search.spans = await self._spans_left(client, topic, search.spans)
         async for record in client.read(dict(search.spans)):
-            mail_id, user_id = _names(topic, record)
-            if mail_id in search.mail_ids:
-                search.users[mail_id].add(user_id)
+            for mail_id, user_id in _names(topic, record):
+                if mail_id in search.mail_ids:
+                    search.users[mail_id].add(user_id)
             part = TopicPartition(topic, record.partition)
             search.spans[part] = (record.offset + 1, search.spans[part][1])
 
@@ -98,17 +98,21 @@ class LogInFlightMails(InFlightMails):
         }
 
 
-def _names(topic: str, record: Any) -> tuple[str, str]:
-    """Return the mail id and user id of a record; "" where the record does not say.
+def _names(topic: str, record: Any) -> Iterator[tuple[str, str]]:
+    """The mail ids of a record with their user id; "" where the record does not say.
 
-    On topics of mails the key is the mail id, so the value is not decoded.
+    Where the key is the mail id, the value is not decoded. A submission waits for every recipient.
     """
-    if topic.startswith("mail."):
-        return (record.key or b"").decode("utf-8", "replace"), ""
-    if topic == DEAD_LETTERS:
+    if is_keyed_by_mail(topic):
+        yield (record.key or b"").decode("utf-8", "replace"), ""
+    elif topic == DEAD_LETTERS:
         letter = ledger_state(record)
-        return (letter.mail_id, letter.user_id) if letter else ("", "")
-    return ids_in(record.value)[:2]
+        yield (letter.mail_id, letter.user_id) if letter else ("", "")
+    elif topic == SUBMISSIONS:
+        yield ids_in(record.value)[0], ""
+        yield sent_copy_in(record.value), ""
+    else:
+        yield ids_in(record.value)[:2]
 
 
 class LogDeadLetters(DeadLetters):

@@ -11,6 +11,7 @@ from stores.memory import (
     MemoryLedger,
     MemoryOutlineStore,
     MemoryQuarantine,
+    MemorySubmissions,
 )
 from stores.sqlite.attempts import SqliteAttempts
 from stores.sqlite.content_store import SqliteContentStore
@@ -19,6 +20,7 @@ from stores.sqlite.holders import SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.outline_store import SqliteOutlineStore
 from stores.sqlite.quarantine import SqliteQuarantine
+from stores.sqlite.submissions import SqliteSubmissions
 from tests.contracts.attempts import AttemptsContract, attempt, limit
 from tests.contracts.content_store import ContentStoreContract
 from tests.contracts.content_sweep import ContentSweepContract
@@ -27,6 +29,7 @@ from tests.contracts.holders import HoldersContract
 from tests.contracts.ledger import LedgerContract
 from tests.contracts.outline_store import OutlineStoreContract, outline
 from tests.contracts.quarantine import QuarantineContract
+from tests.contracts.submissions import SubmissionsContract
 
 
 class TestMemoryDirectory(DirectoryContract):
@@ -105,6 +108,20 @@ class TestSqliteLedger(LedgerContract):
         ledger = await SqliteLedger.open(tmp_path / "ledger.sqlite")
         yield ledger
         await ledger.close()
+
+
+class TestMemorySubmissions(SubmissionsContract):
+    @pytest.fixture
+    def submissions(self):
+        return MemorySubmissions()
+
+
+class TestSqliteSubmissions(SubmissionsContract):
+    @pytest.fixture
+    async def submissions(self, tmp_path):
+        submissions = await SqliteSubmissions.open(tmp_path / "submissions.sqlite")
+        yield submissions
+        await submissions.close()
 
 
 class TestMemoryOutlineStore(OutlineStoreContract):

@@ -57,7 +57,7 @@ async def main(bootstrap: Bootstrap, folder: Path) -> None:
     worker = Worker(
         "intake",
         lambda _: intake_handlers(ports),
-        stages=stages_of("intake"),
+        stages=[stage for stage in stages_of("intake") if stage.name in intake_handlers(ports)],
         config=StreamsConfig(bootstrap=bootstrap, worker="w1", data_folder=folder / "faust"),
         publisher=publisher,
         epochs=epochs,

@@ -1,0 +1,183 @@
+"""Rows of submissions after each command: pure functions.
+
+A command may be applied twice, and outcomes may arrive in another order than they happened. The
+row after a repeat is equal to the row before it.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from mail.ids import message_id
+from schemas.events.sending import CancelSubmission, FireSubmission, MailSubmitted, Submit
+from schemas.ids import CommandId, MailId, SubmissionId
+from schemas.mail import Envelope, Hop
+from schemas.submissions import (
+    CANCELED,
+    DELIVERED,
+    FAILED,
+    FINAL_STATUSES,
+    HELD,
+    PARTIAL,
+    QUEUED,
+    RELAYED,
+    SENT,
+    Outgoing,
+    RecipientOutcome,
+    RecipientState,
+    Submission,
+    SubmissionNote,
+    SubmissionStatus,
+    SubmittedMail,
+)
+
+
+def new_submission(command: Submit, mail: SubmittedMail, *, partition: int) -> Submission:
+    """The row of a new submission; `mail` is that of the command, with stored contents."""
+    is_held = command.fire_at_ms > command.at_ms
+    return Submission(
+        submission_id=SubmissionId(mail.mail_id),
+        user_id=command.user_id,
+        domain_id=command.domain_id,
+        message_id=message_id(mail.mail_id, command.user_id, kind="sent"),
+        mail=mail,
+        status=HELD if is_held else QUEUED,
+        recipients=tuple(RecipientState(address=each.address) for each in mail.recipients),
+        created_at_ms=command.at_ms,
+        partition=partition,
+        fire_at_ms=command.fire_at_ms if is_held else 0,
+        fired_by=CommandId("") if is_held else command.command_id,
+        idempotency_key=command.idempotency_key,
+        body_hash=command.body_hash,
+        hops=command.hops,
+    )
+
+
+def fired(row: Submission, command: FireSubmission) -> Submission:
+    """The row after a held submission is sent; other rows stay as they are."""
+    if row.status != HELD:
+        return row
+    return _next(row, status=QUEUED, fired_by=command.command_id)
+
+
+def canceled(row: Submission, command: CancelSubmission) -> Submission:
+    """The row after a held submission is canceled; other rows stay as they are."""
+    if row.status != HELD:
+        return row
+    recipients = tuple(
+        msgspec.structs.replace(each, status=CANCELED, changed_at_ms=command.at_ms)
+        for each in row.recipients
+    )
+    return _next(row, status=CANCELED, canceled_by=command.command_id, recipients=recipients)
+
+
+def reported(row: Submission, outcomes: Iterable[RecipientOutcome]) -> Submission:
+    """The row after outcomes of some recipients; an outcome older than the known one is ignored."""
+    if row.status in {HELD, CANCELED}:
+        return row
+    latest = {each.address: each for each in sorted(outcomes, key=_order)}
+    recipients = tuple(_after(each, latest.get(each.address)) for each in row.recipients)
+    if recipients == row.recipients:
+        return row
+    return _next(row, recipients=recipients, status=_status(recipients))
+
+
+def is_latest(row: Submission, outcome: RecipientOutcome) -> bool:
+    """Whether `outcome` is the last outcome of its recipient."""
+    return any(
+        each.address == outcome.address and each == _after(each, outcome) for each in row.recipients
+    )
+
+
+def is_final(row: Submission) -> bool:
+    """Whether nothing more happens to the submission."""
+    return row.status not in {HELD, QUEUED}
+
+
+def contents_of(mail: SubmittedMail) -> tuple[MailId, ...]:
+    """The mail ids of the contents that the submission holds."""
+    return (mail.mail_id, mail.sent_mail_id) if mail.sent_copy else (mail.mail_id,)
+
+
+def settled_at_ms(row: Submission) -> int | None:
+    """When the last recipient became final; None: the submission is not final."""
+    return max(each.changed_at_ms for each in row.recipients) if is_final(row) else None
+
+
+def note_of(row: Submission) -> SubmissionNote:
+    """The state of the submission for the feed of the sender's mailbox."""
+    return SubmissionNote(
+        submission_id=row.submission_id,
+        message_id=row.message_id,
+        status=row.status,
+        version=row.version,
+        held_until_ms=row.fire_at_ms if row.status == HELD else 0,
+        draft_id=row.mail.draft_id,
+    )
+
+
+def submitted_mail(row: Submission, hop: Hop, *, as_draft: bool = False) -> MailSubmitted:
+    """The mail on its way out; `as_draft`: on its way back to Drafts, through the scanners."""
+    mail = row.mail
+    return MailSubmitted(
+        mail_id=mail.mail_id,
+        envelope=Envelope(
+            reverse_path=mail.reverse_path,
+            recipients=(),
+            client=mail.client,
+            helo=mail.helo,
+            protocol=mail.protocol,
+        ),
+        content=row.content,
+        received_at_ms=row.created_at_ms,
+        outgoing=Outgoing(
+            submission_id=row.submission_id,
+            user_id=row.user_id,
+            domain_id=row.domain_id,
+            message_id=row.message_id,
+            recipients=mail.recipients,
+            sent_copy=row.sent_copy,
+            is_saved=mail.is_saved,
+            needs_smtputf8=mail.needs_smtputf8,
+            envelope_id=mail.envelope_id,
+            returned=mail.returned,
+            answers=mail.answers,
+            forwards=mail.forwards,
+            draft_id=mail.draft_id,
+            is_draft=as_draft,
+        ),
+        hops=(*row.hops, hop),
+    )
+
+
+def _next(row: Submission, **changes: object) -> Submission:
+    return msgspec.structs.replace(row, version=row.version + 1, **changes)
+
+
+def _order(outcome: RecipientOutcome) -> tuple[int, int]:
+    return (outcome.attempts, outcome.at_ms)
+
+
+def _after(state: RecipientState, outcome: RecipientOutcome | None) -> RecipientState:
+    if outcome is None or _order(outcome) < (state.attempts, state.changed_at_ms):
+        return state
+    return RecipientState(
+        address=state.address,
+        status=outcome.status,
+        code=outcome.code,
+        detail=outcome.detail,
+        attempts=outcome.attempts,
+        next_attempt_at_ms=outcome.next_attempt_at_ms,
+        server=outcome.server,
+        changed_at_ms=outcome.at_ms,
+        is_delay_notified=state.is_delay_notified or outcome.is_delay,
+    )
+
+
+def _status(recipients: tuple[RecipientState, ...]) -> SubmissionStatus:
+    statuses = {each.status for each in recipients}
+    if not statuses <= set(FINAL_STATUSES):
+        return QUEUED
+    if statuses <= {DELIVERED, RELAYED}:
+        return SENT
+    return FAILED if statuses == {FAILED} else PARTIAL

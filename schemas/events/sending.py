@@ -1,0 +1,89 @@
+"""Events of a mail that a user sends: commands to a submission, and the mail on its way out."""
+
+import msgspec
+
+from schemas.content import Stored
+from schemas.ids import CommandId, DomainId, MailId, SubmissionId, UserId
+from schemas.mail import Envelope, HeaderSummary, Hop
+from schemas.submissions import Outgoing, RecipientOutcome, SubmittedMail
+
+
+class Submit(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="submission.submit.v1"
+):
+    """Send a mail. A repeat with the same idempotency key is answered with the first submission.
+
+    Once the broker has the event, the mail is ours.
+    """
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    mail: SubmittedMail
+    at_ms: int
+    fire_at_ms: int = 0  # hold the mail until then; not after `at_ms`: send at once
+    idempotency_key: str = ""  # unique per user for 24 h; "": none
+    body_hash: str = ""  # of the request; another hash under the same key is refused
+    hops: tuple[Hop, ...] = ()
+
+
+class CancelSubmission(msgspec.Struct, frozen=True, kw_only=True, tag="submission.cancel.v1"):
+    """Do not send a held submission; its mail returns to Drafts. Refused once it was sent."""
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    submission_id: SubmissionId
+    at_ms: int
+
+
+class FireSubmission(msgspec.Struct, frozen=True, kw_only=True, tag="submission.fire.v1"):
+    """Send a held submission now. Without effect on a submission that is not held."""
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    submission_id: SubmissionId
+    at_ms: int
+
+
+class ReportOutcomes(msgspec.Struct, frozen=True, kw_only=True, tag="submission.report.v1"):
+    """What became of recipients of a submission; `command_id` is derived from the work."""
+
+    command_id: CommandId
+    user_id: UserId
+    domain_id: DomainId
+    submission_id: SubmissionId
+    outcomes: tuple[RecipientOutcome, ...]
+    at_ms: int
+
+
+SubmissionCommand = Submit | CancelSubmission | FireSubmission | ReportOutcomes
+
+
+class MailSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag="mail.submitted.v1"):
+    """A submission is sent: its mail enters the checks."""
+
+    mail_id: MailId
+    envelope: Envelope  # without recipients
+    content: Stored
+    received_at_ms: int  # when the sender submitted it
+    outgoing: Outgoing
+    hops: tuple[Hop, ...] = ()
+
+
+class MailRejected(msgspec.Struct, frozen=True, kw_only=True, tag="mail.rejected.v1"):
+    """Validation rejected the whole mail: no recipient is left, or the mail may not be sent."""
+
+    mail_id: MailId
+    envelope: Envelope
+    content: Stored
+    received_at_ms: int
+    outgoing: Outgoing
+    head: HeaderSummary
+    outcomes: tuple[RecipientOutcome, ...]  # `failed`, for every recipient
+    rejected_at_ms: int
+    hops: tuple[Hop, ...] = ()
+
+
+SendingEvent = SubmissionCommand | MailSubmitted | MailRejected

@@ -1,0 +1,1 @@
+"""The sending half without a broker: submissions, validation, error queue, scanners, route."""
