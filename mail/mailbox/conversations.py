@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from schemas.conversations import ALL_MAIL, ConversationFilter
 from schemas.ids import FolderId
-from schemas.mailbox import JUNK, SEEN, SENT, TRASH, Message, is_flagged, is_unread
+from schemas.mailbox import DRAFT, JUNK, SEEN, SENT, TRASH, Message, is_flagged, is_unread
 
 UNREAD_BIT, FLAGGED_BIT, ATTACHMENTS_BIT, DRAFT_BIT = 1, 2, 4, 8
 MESSAGE_IDS_MAX = 100  # of the newest messages of a conversation
