@@ -14,7 +14,7 @@ from schemas.events.unions import Event
 from schemas.ids import CommandId, FolderId, MailId, MessageId
 from schemas.mail import Hop, Verdict
 from schemas.mailbox import ANSWERED, DRAFT, DRAFTS, FORWARDED, NO_DRAFT, SEEN, SENT
-from schemas.submissions import DELIVERED, FAILED, Outgoing, RecipientOutcome, RecipientStatus
+from schemas.submissions import DELIVERED, FAILED, Outgoing, RecipientResult, RecipientStatus
 
 NOT_SENT = "5.7.1"  # RFC 3463 §3.8
 
@@ -94,7 +94,7 @@ def _report(
     event: MailValidated | MailScanned,
     outgoing: Outgoing,
     stage: str,
-    outcomes: Iterable[RecipientOutcome],
+    outcomes: Iterable[RecipientResult],
 ) -> ReportOutcomes:
     return ReportOutcomes(
         command_id=_command_id(event, outgoing, stage),
@@ -112,8 +112,8 @@ def _outcome(
     event: MailValidated | MailScanned,
     code: str = "",
     detail: str = "",
-) -> RecipientOutcome:
-    return RecipientOutcome(
+) -> RecipientResult:
+    return RecipientResult(
         address=address, status=status, code=code, detail=detail, at_ms=_at_ms(event)
     )
 

@@ -27,7 +27,7 @@ from schemas.events.sending import MailRejected, MailSubmitted, ReportOutcomes
 from schemas.events.unions import Event
 from schemas.ids import MailId
 from schemas.mail import HeaderSummary, Recipient
-from schemas.submissions import FAILED, RecipientOutcome, RequestedRecipient
+from schemas.submissions import FAILED, RecipientResult, RequestedRecipient
 
 NO_SUCH_USER = "5.1.1"
 BAD_SYNTAX = "5.1.3"
@@ -46,11 +46,11 @@ async def validate_submitted(
         return (_rejected(event, work, head, outcomes),)
     local: list[Recipient] = []
     remote: list[RequestedRecipient] = []
-    failures: list[RecipientOutcome] = []
+    failures: list[RecipientResult] = []
     for each in event.outgoing.recipients:
         result = await _resolve(event, each, ports)
         match result:
-            case RecipientOutcome():
+            case RecipientResult():
                 failures.append(result)
             case None:
                 remote.append(each)
@@ -82,7 +82,7 @@ def _senders(event: MailSubmitted, head: HeaderSummary) -> list[str]:
 
 async def _resolve(
     event: MailSubmitted, each: RequestedRecipient, ports: SubmittedPorts
-) -> tuple[Recipient, ...] | RecipientOutcome | None:
+) -> tuple[Recipient, ...] | RecipientResult | None:
     """The local recipients of an address; None: another domain's; or why it cannot be reached."""
     try:
         normal_address(each.address)
@@ -97,8 +97,8 @@ async def _resolve(
 
 def _failed(
     event: MailSubmitted, each: RequestedRecipient, code: str, detail: str
-) -> RecipientOutcome:
-    return RecipientOutcome(
+) -> RecipientResult:
+    return RecipientResult(
         address=each.address, status=FAILED, code=code, detail=detail, at_ms=event.received_at_ms
     )
 
@@ -124,7 +124,7 @@ def _validated(
 
 
 def _rejected(
-    event: MailSubmitted, work: Attempt, head: HeaderSummary, outcomes: Sequence[RecipientOutcome]
+    event: MailSubmitted, work: Attempt, head: HeaderSummary, outcomes: Sequence[RecipientResult]
 ) -> MailRejected:
     hop = work.hop("rejected")
     return MailRejected(
@@ -140,7 +140,7 @@ def _rejected(
     )
 
 
-def _report(event: MailSubmitted, failures: Sequence[RecipientOutcome]) -> ReportOutcomes:
+def _report(event: MailSubmitted, failures: Sequence[RecipientResult]) -> ReportOutcomes:
     return ReportOutcomes(
         command_id=derived_command_id(event.mail_id, "validate_submitted"),
         user_id=event.outgoing.user_id,

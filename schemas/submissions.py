@@ -69,7 +69,7 @@ class SubmittedMail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     protocol: str = "HTTP"  # or RFC 3848: ESMTPSA, UTF8SMTPSA
 
 
-class RecipientOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RecipientResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one recipient: the result of a check, of a delivery or of an attempt."""
 
     address: str

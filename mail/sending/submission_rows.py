@@ -23,7 +23,7 @@ from schemas.submissions import (
     RELAYED,
     SENT,
     Outgoing,
-    RecipientOutcome,
+    RecipientResult,
     RecipientState,
     Submission,
     SubmissionNote,
@@ -71,7 +71,7 @@ def canceled(row: Submission, command: CancelSubmission) -> Submission:
     return _next(row, status=CANCELED, canceled_by=command.command_id, recipients=recipients)
 
 
-def reported(row: Submission, outcomes: Iterable[RecipientOutcome]) -> Submission:
+def reported(row: Submission, outcomes: Iterable[RecipientResult]) -> Submission:
     """The row after outcomes of some recipients; an outcome older than the known one is ignored."""
     if row.status in {HELD, CANCELED}:
         return row
@@ -82,7 +82,7 @@ def reported(row: Submission, outcomes: Iterable[RecipientOutcome]) -> Submissio
     return _next(row, recipients=recipients, status=_status(recipients))
 
 
-def is_latest(row: Submission, outcome: RecipientOutcome) -> bool:
+def is_latest(row: Submission, outcome: RecipientResult) -> bool:
     """Whether `outcome` is the last outcome of its recipient."""
     return any(
         each.address == outcome.address and each == _after(each, outcome) for each in row.recipients
@@ -154,11 +154,11 @@ def _next(row: Submission, **changes: object) -> Submission:
     return msgspec.structs.replace(row, version=row.version + 1, **changes)
 
 
-def _order(outcome: RecipientOutcome) -> tuple[int, int]:
+def _order(outcome: RecipientResult) -> tuple[int, int]:
     return (outcome.attempts, outcome.at_ms)
 
 
-def _after(state: RecipientState, outcome: RecipientOutcome | None) -> RecipientState:
+def _after(state: RecipientState, outcome: RecipientResult | None) -> RecipientState:
     if outcome is None or _order(outcome) < (state.attempts, state.changed_at_ms):
         return state
     return RecipientState(

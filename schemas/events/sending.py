@@ -5,7 +5,7 @@ import msgspec
 from schemas.content import Stored
 from schemas.ids import CommandId, DomainId, MailId, SubmissionId, UserId
 from schemas.mail import Envelope, HeaderSummary, Hop
-from schemas.submissions import Outgoing, RecipientOutcome, SubmittedMail
+from schemas.submissions import Outgoing, RecipientResult, SubmittedMail
 
 
 class Submit(
@@ -54,7 +54,7 @@ class ReportOutcomes(msgspec.Struct, frozen=True, kw_only=True, tag="submission.
     user_id: UserId
     domain_id: DomainId
     submission_id: SubmissionId
-    outcomes: tuple[RecipientOutcome, ...]
+    outcomes: tuple[RecipientResult, ...]
     at_ms: int
 
 
@@ -81,7 +81,7 @@ class MailRejected(msgspec.Struct, frozen=True, kw_only=True, tag="mail.rejected
     received_at_ms: int
     outgoing: Outgoing
     head: HeaderSummary
-    outcomes: tuple[RecipientOutcome, ...]  # `failed`, for every recipient
+    outcomes: tuple[RecipientResult, ...]  # `failed`, for every recipient
     rejected_at_ms: int
     hops: tuple[Hop, ...] = ()
 
