@@ -18,7 +18,7 @@ from mail.ledger.locator import locate
 from operations.ports import TracePorts
 from schemas.ids import MailId, MessageId, UserId
 from schemas.ledger import OPEN, PARKED, QUARANTINED, STORED, LedgerEntry
-from schemas.mail import HeaderSummary, Hop, Verdict
+from schemas.mail import APPEND, HeaderSummary, Hop, Verdict
 from schemas.mailbox import Message
 from schemas.quarantine import Quarantined
 from streams.readers.mail_finder import LocatedRecord
@@ -94,8 +94,7 @@ class Tracer:
         if len(mail_ids) > 1:
             return TraceResult(candidates=candidates, ends=[])
         ends = await self.ends(mail_ids[0])
-        not_in_ledger = TraceCandidate(mail_id=mail_ids[0], accepted_at_ms=0, states=())
-        return TraceResult(candidates=candidates or [not_in_ledger], ends=ends)
+        return TraceResult(candidates=candidates or [_not_in_ledger(mail_ids[0], ends)], ends=ends)
 
     async def by_recipient(self, address: str, *, around_ms: int, within_ms: int) -> TraceResult:
         """Trace mail to `address` that was accepted within `within_ms` before or after a moment.
@@ -171,7 +170,9 @@ class Tracer:
     async def _stored(self, message: Message) -> DeliveryEnd:
         owner = await self.ports.users.user(message.user_id)
         address = f" ({owner.address})" if owner else ""
-        did = "deleted by" if message.destroyed else "stored for"
+        deposited = bool(message.hops) and message.hops[0].stage == APPEND
+        stored = "put there by" if deposited else "stored for"
+        did = "deleted by" if message.destroyed else stored
         folders = ", ".join(sorted(message.places)) or "no folder"
         return DeliveryEnd(
             state=STORED,
@@ -251,6 +252,16 @@ def of_owner(ends: Iterable[DeliveryEnd], user: str) -> list[DeliveryEnd]:
     if not own:
         raise NotFound(f"{user} is no owner of this mail whose message or command is known")
     return own
+
+
+def _not_in_ledger(mail_id: MailId, ends: Sequence[DeliveryEnd]) -> TraceCandidate:
+    """The candidate of a mail without `mail.received`: its owner's deposit, or not known."""
+    first_hops = [end.hops[0] for end in ends if end.hops and end.hops[0].stage == APPEND]
+    if not first_hops:
+        return TraceCandidate(mail_id=mail_id, accepted_at_ms=0, states=())
+    states = tuple(sorted({end.state for end in ends}))
+    at_ms = first_hops[0].started_at_ms
+    return TraceCandidate(mail_id=mail_id, accepted_at_ms=at_ms, states=states)
 
 
 def _headers(messages: Iterable[Message], row: Quarantined | None) -> Iterator[HeaderSummary]:

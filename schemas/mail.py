@@ -66,6 +66,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     unchecked: tuple[str, ...] = ()  # parts that no scanner could read: ENCRYPTED, PARTS
 
 
+APPEND = "append"  # stage of the first hop of a mail that its owner put into the mailbox
 ENCRYPTED = "encrypted"  # the mail has an encrypted part
 PARTS = "parts"  # the parts exceed the parser's limits; the parts cannot be downloaded
 

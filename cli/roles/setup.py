@@ -12,8 +12,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from cli.backup.deposit_holders import hold_deposits
 from cli.backup.manifest import PUT_BACK
 from cli.config.config import Config
+from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.errors import BrokerUnavailable
 from mail.lifecycle import running
@@ -42,6 +44,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         directory = await opened.directory()
         await _retry(lambda: make_topics(topics))
         await _retry(lambda: ensure_access(topics))
+        await _hold_deposits(config, opened)
         await _put_back(config, topics, directory)
         await _retry(lambda: begin_epochs(topics, directory))
 
@@ -64,6 +67,12 @@ async def _ended_epochs(topics: TopicsConfig, settings: Settings) -> dict[str, s
         return {}
     epochs = {COMMANDS: epoch}
     return epochs if await _retry(lambda: ended_epochs(topics, epochs)) else {}
+
+
+async def _hold_deposits(config: Config, opened: Adapters) -> None:
+    records = config.home / PUT_BACK
+    if records.exists():
+        await hold_deposits(records, await opened.holders())
 
 
 async def _put_back(config: Config, topics: TopicsConfig, settings: Settings) -> None:

@@ -35,10 +35,9 @@ from schemas.events.mailbox_commands import Batch, Deliver, ExpungeMessages
 from schemas.events.mailbox_events import CONFLICT, MailboxChanged, MailboxEvent
 from schemas.holders import DEPOSIT_HOLDER, Holder
 from schemas.ids import FolderId, MailId, MessageId
-from schemas.mail import HeaderSummary, Hop, Verdict
+from schemas.mail import APPEND, HeaderSummary, Hop, Verdict
 from schemas.mailbox import NO_DRAFT, Message, Usage
 
-STAGE = "append"  # of the first hop of a mail that its owner put into the mailbox
 _THREAD_BYTES = 256 * 1024  # line ends of larger mails are counted on a thread
 
 
@@ -154,7 +153,7 @@ class Depositor:
             for holder in (DEPOSIT_HOLDER, name)
         )
         hop = Hop(
-            stage=STAGE,
+            stage=APPEND,
             started_at_ms=started_at_ms,
             took_ms=round((time.perf_counter() - started_s) * 1000, 3),
             verdict=verdict.outcome,
@@ -250,7 +249,7 @@ def _message_id(user: User, deposit: Deposit, mail_id: MailId) -> MessageId:
 
 def _named(user: User, client_id: str) -> MessageId:
     """The id of the message of all deposits with this id of the client."""
-    return MessageId(derived_id(user.user_id, STAGE, client_id))
+    return MessageId(derived_id(user.user_id, APPEND, client_id))
 
 
 def _found(row: Message) -> Deposited:

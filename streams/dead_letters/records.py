@@ -75,7 +75,7 @@ class _Contents(msgspec.Struct):
     sent_mail_id: MailId = MailId("")
 
 
-class _EventIds(msgspec.Struct):
+class _Ids(msgspec.Struct):
     """The fields of any event that identify a mail."""
 
     mail_id: MailId = MailId("")
@@ -83,6 +83,10 @@ class _EventIds(msgspec.Struct):
     user_id: UserId = UserId("")
     content: Content | None = None
     mail: _Contents | None = None
+
+
+class _EventIds(_Ids):
+    parts: tuple[_Ids, ...] = ()  # of a batch
 
 
 _decode_ids = msgspec.msgpack.Decoder(_EventIds).decode
@@ -144,15 +148,30 @@ def is_owners_command(letter: DeadLetter) -> bool:
 
 
 def ids_in(value: bytes | None) -> tuple[str, str, str]:
-    """Return mail id, user id and content reference in an event's bytes; "" where absent."""
+    """Return mail id, user id and content reference in an event's bytes; "" where absent.
+
+    Of a batch: those of the first mail that it delivers.
+    """
+    return next(iter(all_ids_in(value)), ("", "", ""))
+
+
+def all_ids_in(value: bytes | None) -> list[tuple[str, str, str]]:
+    """As `ids_in`, for every mail that the event names; a batch may deliver several mails."""
     try:
-        ids = _decode_ids(value or b"")
+        event = _decode_ids(value or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return "", "", ""
+        return []
+    named = [ids for ids in event.parts if ids.mail_id] or [event]
+    return [(_mail_id(ids), ids.user_id, _ref(ids)) for ids in named]
+
+
+def _mail_id(ids: _Ids) -> MailId:
+    return ids.mail.mail_id if ids.mail else ids.mail_id or ids.submission_id
+
+
+def _ref(ids: _Ids) -> str:
     content = ids.mail.content if ids.mail else ids.content
-    ref = content.ref if isinstance(content, Stored) else ""
-    mail_id = ids.mail.mail_id if ids.mail else ids.mail_id or ids.submission_id
-    return mail_id, ids.user_id, ref
+    return content.ref if isinstance(content, Stored) else ""
 
 
 def sent_copy_in(value: bytes | None) -> str:

@@ -22,7 +22,13 @@ from mail.ports import DeadLetters, InFlightMails
 from schemas.ids import MailId
 from schemas.ledger import DeadLetterState
 from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
-from streams.dead_letters.records import ids_in, is_keyed_by_mail, ledger_state, sent_copy_in
+from streams.dead_letters.records import (
+    all_ids_in,
+    ids_in,
+    is_keyed_by_mail,
+    ledger_state,
+    sent_copy_in,
+)
 from streams.log_client import LogClient, Spans
 from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, STAGES, SUBMISSIONS, TOPICS
 
@@ -112,7 +118,7 @@ def _names(topic: str, record: Any) -> Iterator[tuple[str, str]]:
         yield ids_in(record.value)[0], ""
         yield sent_copy_in(record.value), ""
     else:
-        yield ids_in(record.value)[:2]
+        yield from (ids[:2] for ids in all_ids_in(record.value))
 
 
 class LogDeadLetters(DeadLetters):

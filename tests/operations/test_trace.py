@@ -17,6 +17,7 @@ from operations.trace import (
     uuid_version,
 )
 from schemas.ledger import PARKED, QUARANTINED, STORED
+from schemas.mail import APPEND, Hop
 from stores.memory import (
     MemoryContentStore,
     MemoryDirectory,
@@ -200,3 +201,20 @@ def test_one_owner_is_found_by_address_and_by_id() -> None:
     assert of_owner(ends, "U7@a.test") == of_owner(ends, "u7") == [ends[7]]
     with pytest.raises(NotFound, match="nobody"):
         of_owner(ends, "nobody@a.test")
+
+
+async def test_a_deposit_begins_with_its_message(world: World) -> None:
+    """No `mail.received` and no ledger entry: edge, owner, verdict and time come from the row."""
+    mail_id = new_id()
+    hop = Hop(
+        stage=APPEND, started_at_ms=77, took_ms=3, verdict="clean", attempt=1, worker="api@here"
+    )
+    await store_message(world.ports.store, world.contents, mail_id, "ann", hops=(hop,))
+    result = await world.tracer.by_name(mail_id)
+    assert [(each.accepted_at_ms, each.states) for each in result.candidates] == [(77, (STORED,))]
+    (end,) = result.ends
+    assert end.where.startswith("put there by user ann as message ")
+    assert [(each.stage, each.worker, each.verdict) for each in end.hops] == [
+        ("append", "api@here", "clean")
+    ]
+    assert world.searches == 0

@@ -6,7 +6,7 @@ from agents.mailbox import mailbox
 from mail.ports import ContentStore, InFlightMails, MailStore
 from schemas.content import Stored
 from schemas.ledger import PARKED, AcceptedMail, DeadLetterState
-from schemas.mail import Envelope, HeaderSummary, Recipient, Verdict
+from schemas.mail import Envelope, HeaderSummary, Hop, Recipient, Verdict
 from schemas.quarantine import Quarantined
 from tests.support.agent_builders import OneTry, deliver, mailbox_ports
 
@@ -41,12 +41,20 @@ def quarantined(mail_id: str, *users: str, content: Stored, reason: str = "spam"
     )
 
 
-async def store_message(store: MailStore, contents: ContentStore, mail_id: str, user: str) -> None:
+async def store_message(
+    store: MailStore,
+    contents: ContentStore,
+    mail_id: str,
+    user: str,
+    *,
+    hops: tuple[Hop, ...] = (),
+) -> None:
     """As the mailbox stage would."""
     command = msgspec.structs.replace(
         deliver(mail_id, user_id=user),
         content=await contents.put(mail_id, b"bytes"),
         head=HeaderSummary(subject="s", message_id=f"{mail_id}@m"),
+        hops=hops,
     )
     offset = (await store.load(user)).offset + 1
     await mailbox(command, OneTry(offset=offset), mailbox_ports(store=store))

@@ -5,13 +5,17 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import msgspec
 import pytest
 from aiokafka import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mail.errors import BrokerUnavailable
+from schemas.content import Stored
+from schemas.events.mailbox_commands import Batch, ExpungeMessages
 from streams.codec import encode
+from streams.dead_letters.records import all_ids_in, ids_in
 from streams.log_client import LogClient
 from streams.readers.in_flight_search import LogInFlightMails
 from streams.topology import GROUP_PREFIX
@@ -167,3 +171,17 @@ async def test_a_log_trimmed_during_the_search_ends_it(left: int) -> None:
     del log.logs["mail.received"][left:]
     assert (await search.waiting({"m3"})).keys() == {"m3"}
     assert log.reads == 50
+
+
+def test_a_batch_names_every_mail_that_it_delivers() -> None:
+    content = Stored("m1", 5, "0" * 64)
+    first = msgspec.structs.replace(deliver("m1", "ann"), content=content)
+    common = {"user_id": "ann", "domain_id": "d", "at_ms": 1}
+    expunge = ExpungeMessages(command_id="c", message_ids=("x",), **common)
+    batch = Batch(command_id="b", parts=(expunge, first, deliver("m2", "ann")), **common)
+    value = encode(batch)
+    assert [ids[:2] for ids in all_ids_in(value)] == [("m1", "ann"), ("m2", "ann")]
+    assert ids_in(value) == ("m1", "ann", "m1"), "custody holds it while the batch is parked"
+    other = encode(Batch(command_id="b", parts=(expunge,), **common))
+    assert ids_in(other)[0] == ""
+    assert all_ids_in(b"\xc1") == []
