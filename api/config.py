@@ -1,7 +1,8 @@
 """Settings and limits of the API; cli/config builds them from the environment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from edge.deposits.uploader import UploadConfig
 from edge.sign_in.login_limiter import LoginLimits
 from edge.trusted_networks import NONE, Networks
 from schemas.directory import QUOTA_UNSET, Quota
@@ -66,6 +67,12 @@ class ApiConfig:
     downloads_at_once: int = 32  # raw mails, attachments and long responses
     downloads_per_user: int = 8
     downloads_max_bytes: int = 256 * 1024 * 1024  # memory for these downloads
+    uploads: UploadConfig = field(default_factory=UploadConfig)
+    uploads_at_once: int = 16  # uploads whose body is read or stored
+    uploads_per_user: int = 4
+    uploads_max_bytes: int = 256 * 1024 * 1024  # memory for their bodies
+    upload_least_bytes_per_s: float = 8 * 1024  # average that a client must send
+    upload_stall_s: float = 60.0  # how far a client may fall behind that rate
     download_least_bytes_per_s: float = 8 * 1024  # average that a client must read
     download_stall_s: float = 60.0  # how far a client may fall behind that rate
     long_answer_bytes: int = 256 * 1024  # a response over this size takes a download slot

@@ -10,9 +10,9 @@ from aiohttp import web
 from api.config import ApiConfig
 from api.http.authentication import AuthenticatedUser
 from api.http.client_address import CLIENT
-from api.limits.downloads import DownloadSlots
 from api.limits.request_rates import RequestRates
 from api.limits.search_time import SearchTime
+from api.limits.transfer_slots import TransferSlots, download_slots, upload_slots
 from api.limits.work_shares import WorkShares
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
@@ -21,6 +21,7 @@ from api.push_connections import PushConnections
 from edge.connection_limits import ConnectionLimiter
 from edge.deposits.depositor import DepositConfig, Depositor, DepositPorts
 from edge.deposits.room import OwnerRoom
+from edge.deposits.uploader import Uploader, UploadPorts
 from edge.deposits.virus_check import VirusCheck
 from edge.fair_turns import FairTurns
 from edge.mailbox_commands import MailboxCommands
@@ -48,9 +49,10 @@ class AppContext:
     authenticator: Authenticator
     commands: MailboxCommands
     depositor: Depositor
-    virus: VirusCheck
+    uploader: Uploader
     room: OwnerRoom
-    download_slots: DownloadSlots
+    upload_slots: TransferSlots
+    download_slots: TransferSlots
     request_rates: RequestRates
     anonymous_rates: RequestRates  # by client address
     search_time: SearchTime
@@ -99,7 +101,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s
     )
     virus = VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
-    room = OwnerRoom(ports.store, ports.domains, config.quota)
+    room = OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads)
     return AppContext(
         config=config,
         ports=ports,
@@ -108,9 +110,10 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         authenticator=_authenticator(config, ports),
         commands=commands,
         depositor=_depositor(config, ports, commands, virus, room),
-        virus=virus,
+        uploader=_uploader(config, ports, virus, room),
         room=room,
-        download_slots=DownloadSlots(config),
+        upload_slots=upload_slots(config),
+        download_slots=download_slots(config),
         request_rates=RequestRates(config.requests_per_minute, time.monotonic),
         anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
         search_time=SearchTime(config, time.monotonic),
@@ -149,6 +152,15 @@ def _depositor(
         ),
         DepositConfig(worker=config.worker, size_max_bytes=config.message_max_bytes),
         commands=commands,
+        virus=virus,
+        room=room,
+    )
+
+
+def _uploader(config: ApiConfig, ports: ApiPorts, virus: VirusCheck, room: OwnerRoom) -> Uploader:
+    return Uploader(
+        UploadPorts(uploads=ports.uploads, contents=ports.contents, holders=ports.holders),
+        config.uploads,
         virus=virus,
         room=room,
     )

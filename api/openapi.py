@@ -35,6 +35,7 @@ _ADDRESS_QUERY = {  # of /v1/addresses
     "description": "The beginning of a name, of a part of a name, of an address or of a domain.",
 }
 _TIME = "A day such as 2026-11-24, or an RFC 3339 timestamp."
+OCTETS = "application/octet-stream"  # an example of a media type
 _REF = "#/components/schemas/{name}"
 
 
@@ -61,6 +62,9 @@ def _operation(route: Route, config: ApiConfig) -> dict[str, Any]:
     }
     if route.body:
         operation["requestBody"] = {"required": True, "content": _json(route.body)}
+    if route.octets:
+        file = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": {OCTETS: file}}
     return operation
 
 
@@ -88,7 +92,7 @@ def _parameters(route: Route, config: ApiConfig) -> list[dict[str, Any]]:
     ]
     in_header = [
         {"name": str(name), "in": "header", "required": False, "schema": {"type": "string"}}
-        for name in route.conditions
+        for name in (*route.headers, *route.conditions)
     ]
     return in_path + in_query + in_header
 

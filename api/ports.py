@@ -17,6 +17,7 @@ from mail.ports import (
     SearchIndex,
     Sessions,
     SignIns,
+    Uploads,
     Users,
     VirusScanner,
 )
@@ -34,6 +35,7 @@ class ApiPorts:
     contents: ContentStore
     outlines: OutlineStore
     holders: Holders
+    uploads: Uploads
     virus: VirusScanner
     domains: Domains
     users: Users

@@ -16,6 +16,7 @@ from edge.deposits.virus_check import CannotBeScanned, Infected
 from edge.sign_in.authenticator import WrongCredentials
 from edge.sign_in.login_limiter import LoginRateLimited
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
+from mail.ports import TooManyUploads
 from mail.query.time_budget import SearchTimedOut
 
 MEDIA_TYPE = "application/problem+json"
@@ -156,7 +157,14 @@ def _of_refused(error: Refused) -> Problem:
             return too_many("Too many login attempts; wait.", error.wait_ms / 1000)
         case NotFound():
             return not_found()
-        case Infected() | CannotBeScanned() | OverQuota() | TooLarge() | NoSuchFolder():
+        case (
+            Infected()
+            | CannotBeScanned()
+            | OverQuota()
+            | TooManyUploads()
+            | TooLarge()
+            | NoSuchFolder()
+        ):
             return _of_deposit(error)
         case BadQuery():
             return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
@@ -170,6 +178,7 @@ def _of_deposit(error: Refused) -> Problem:
     statuses = {
         CannotBeScanned: (422, "cannot_be_scanned"),
         OverQuota: (507, "over_quota"),
+        TooManyUploads: (507, "too_many_uploads"),
         TooLarge: (413, "too_large"),
         NoSuchFolder: (409, "refused"),
     }

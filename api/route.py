@@ -41,6 +41,8 @@ class Route(ABC):
     summary: str
     query: tuple[str, ...] = ()  # names of the parameters; api/openapi.py has their schemas
     body: type[msgspec.Struct] | None = None
+    octets: bool = False  # the body is a file of any media type
+    headers: tuple[str, ...] = ()  # request fields that the handler reads, with `conditions`
     status: int = 200
     response: type[msgspec.Struct] | None = None
     media_type: str = JSON  # of the response without a type

@@ -16,6 +16,7 @@ from api.rest import (
     search,
     sessions,
     threads,
+    uploads,
 )
 from api.rest.settings import addresses, document, identities
 from api.route import Route
@@ -35,6 +36,7 @@ ROUTES: tuple[Route, ...] = (
     *message_updates.ROUTES,
     *bulk_updates.ROUTES,
     *downloads.ROUTES,
+    *uploads.ROUTES,
     *search.ROUTES,
     *changes.ROUTES,
     *websocket.ROUTES,

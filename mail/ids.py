@@ -9,7 +9,7 @@ import uuid
 
 from uuid_utils import UUID, uuid5, uuid7
 
-from schemas.ids import CommandId, MailId, MessageId, UserId
+from schemas.ids import CommandId, MailId, MessageId, UploadId, UserId
 
 _NAMESPACE = UUID("6f1d3a52-6a0e-5c7b-9d5b-0f5d7c8a4e11")
 
@@ -67,6 +67,11 @@ def holder_of(mail_id: MailId, user_id: UserId, message: MessageId) -> str:
     """
     received = message_id(mail_id, user_id)
     return f"user:{user_id}" if message == received else f"message:{message}"
+
+
+def upload_holder(user_id: UserId, upload_id: UploadId) -> str:
+    """The holder name of an upload."""
+    return f"upload:{user_id}:{upload_id}"
 
 
 CONTENT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")

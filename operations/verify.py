@@ -1,5 +1,6 @@
 """verify: compare views, contents, outlines, holders and index of a mailbox with its journal.
 
+The owner's uploads are compared with contents and holders.
 Runs while Postriver runs. The mail store is read in one transaction, the other stores after it.
 Each mailbox is checked up to CHECKS times: a difference that exists only because a change is under
 way (a release, a document that is not indexed yet) is gone at the next check.
@@ -12,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mail.clock import now_ms
 from mail.errors import ContentMissing
-from mail.ids import holder_of
-from mail.ports import ContentStore, Holders, MailStore, OutlineStore, Parser, SearchIndex
+from mail.ids import holder_of, upload_holder
+from mail.ports import ContentStore, Holders, MailStore, OutlineStore, Parser, SearchIndex, Uploads
 from schemas.consistency import (
     CONTENT,
     HOLDERS,
@@ -24,7 +26,7 @@ from schemas.consistency import (
     ExpectedMessage,
     ViewDifference,
 )
-from schemas.ids import UserId
+from schemas.ids import MailId, UserId
 
 T = TypeVar("T")
 CHECKS = 3
@@ -45,6 +47,7 @@ class MailboxVerifier:
     parser: Parser
     holders: Holders
     search: SearchIndex
+    uploads: Uploads
     all_contents: bool = False
     pause_s: float = 2.0  # between checks
 
@@ -65,6 +68,7 @@ class MailboxVerifier:
         differences += await self._damaged_contents(self._sample(live))
         differences += await self._holder_differences(user_id, report)
         differences += await self._index_differences(user_id, report)
+        differences += await self._upload_differences(user_id)
         return len(live), differences
 
     async def _absent_contents(self, live: Sequence[ExpectedMessage]) -> list[ViewDifference]:
@@ -138,6 +142,21 @@ class MailboxVerifier:
                     )
                     what = f"message {message.message_id}: {fault}"
                     differences.append(ViewDifference(INDEX, what))
+        return differences
+
+    async def _upload_differences(self, user_id: UserId) -> list[ViewDifference]:
+        """Every finished upload must have a content, and hold it."""
+        rows = await self.uploads.uploads(user_id, now_ms=now_ms())
+        absent = set(await self.contents.missing(row.upload_id for row in rows))
+        differences = []
+        for row in rows:
+            held = {each.holder for each in await self.holders.list(MailId(row.upload_id))}
+            if row.upload_id in absent:
+                what = f"upload {row.upload_id}: its content is not there"
+                differences.append(ViewDifference(CONTENT, what))
+            if upload_holder(user_id, row.upload_id) not in held:
+                what = f"upload {row.upload_id}: does not hold its content"
+                differences.append(ViewDifference(HOLDERS, what))
         return differences
 
 

@@ -9,7 +9,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """One reason to keep a content: a user's message, quarantine, a dead letter."""
 
     mail_id: MailId
-    holder: str  # user:ID, message:ID, or a constant below
+    holder: str  # user:ID, message:ID, upload:USER:ID, or a constant below
     ref: str
 
 

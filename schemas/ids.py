@@ -14,3 +14,4 @@ ThreadId = NewType("ThreadId", str)
 CommandId = NewType("CommandId", str)
 DraftId = NewType("DraftId", str)
 SubmissionId = NewType("SubmissionId", str)  # equal to the id of the submitted mail
+UploadId = NewType("UploadId", str)

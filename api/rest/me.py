@@ -100,7 +100,7 @@ async def get_account(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def _own_quota(call: AuthenticatedRequest) -> OwnQuota:
     context, user = call.context, call.caller.user
-    usage = await context.ports.store.usage(user.user_id)
+    usage = await context.room.usage(user.user_id)
     own = _quota_info(usage, effective_quota(user.quota, context.config.quota))
     return OwnQuota(bytes=own.bytes, mails=own.mails, domain=await _domain_quota(call))
 

@@ -17,7 +17,7 @@ from schemas.sqlite.attempts import ATTEMPTS
 from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.mail_store import MAIL
 from schemas.sqlite.search import SEARCH
-from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, OUTLINES, QUARANTINE
+from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, OUTLINES, QUARANTINE, UPLOADS
 from schemas.sqlite.submissions import SUBMISSIONS
 from stores.sqlite.search.index import BUCKETS
 
@@ -31,6 +31,7 @@ SCHEMAS = {
     "holders.sqlite": len(HOLDERS),
     "ledger.sqlite": len(LEDGER),
     "submissions.sqlite": len(SUBMISSIONS),
+    "uploads.sqlite": len(UPLOADS),
     **{f"search/search-{number:02d}.sqlite": len(SEARCH) for number in range(BUCKETS)},
 }
 

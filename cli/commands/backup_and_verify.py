@@ -106,6 +106,7 @@ async def _verify(config: Config, address: str | None, *, all_contents: bool) ->
             parser=opened.parser(),
             holders=await opened.holders(),
             search=await opened.search(),
+            uploads=await opened.uploads(),
             all_contents=all_contents,
         )
         users = await get_users(await opened.directory(), address)

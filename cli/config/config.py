@@ -70,6 +70,7 @@ class Config(SendingSettings):
     encrypted: str  # deliver (marked) | quarantine
     backlog_max_mails: int
     session_days: int
+    upload_hours: int  # after its last use an upload expires
     ledger_days: int
     feed_days: int  # how far back /v1/changes reaches
     quota_bytes: int  # of a user without a quota; 0: no limit
@@ -182,6 +183,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         encrypted=read.choice("ENCRYPTED", "deliver", ("deliver", "quarantine")),
         backlog_max_mails=read.number("BACKLOG_MAX_MAILS", 1_000_000, least=1, most=10**9),
         session_days=read.number("SESSION_DAYS", 30, least=1, most=365),
+        upload_hours=read.number("UPLOAD_HOURS", 24, least=1, most=24 * 365),
         feed_days=read.number("FEED_DAYS", 30, least=1, most=3650),
         quota_bytes=read.number("QUOTA_BYTES", 0, least=0, most=SIZE_MAX_BYTES),
         quota_mails=read.number("QUOTA_MAILS", 0, least=0, most=MESSAGES_MAX),

@@ -16,6 +16,7 @@ from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
+from edge.deposits.uploader import UploadConfig, Uploader
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
 from mail.lifecycle import repeating, running
@@ -31,6 +32,8 @@ from streams.topics.epochs import counter_of
 from streams.topology import TOPIC_OF
 
 MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is the epoch of the mailboxes' seqs
+HOUR_MS = 3_600_000
+PRUNED = "sessions, sign-ins and uploads"
 PRUNE_EVERY_S = 3600.0  # an expired session is refused before it is deleted
 ApiParts = list[tuple[EventTail, AppContext, Housekeeping]]  # empty until the role serves
 METRICS: tuple[Metric[AppContext], ...] = (
@@ -60,8 +63,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     try:
         async with adapters(config, commit_times) as opened:
             directory, attempts = await opened.directory(), await opened.attempts()
-            housekeeping = Housekeeping(ledger=await opened.ledger(), what="sessions and sign-ins")
-            prune = partial(_prune, directory, attempts, housekeeping)
+            housekeeping = Housekeeping(
+                ledger=await opened.ledger(), what="sessions, sign-ins and uploads"
+            )
             epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             settings = PublisherConfig(
@@ -71,16 +75,18 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(KafkaPublisher(settings)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
                 presenting(certificate),
-                repeating("sessions", prune, PRUNE_EVERY_S),
             ):
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
                     await _ports(opened, directory, attempts, publisher, tail),
                     lambda: _reasons(serving),
                 )
-                serving.append((tail, app[CONTEXT], housekeeping))
+                context = app[CONTEXT]
+                serving.append((tail, context, housekeeping))
                 runner, _ = await start(app, tls=certificate.context if config.https else None)
-                await stop.wait()
+                prune = partial(_prune, directory, attempts, context.uploader, housekeeping)
+                async with repeating("expired rows", prune, PRUNE_EVERY_S):
+                    await stop.wait()
                 await runner.cleanup()
     finally:
         await health.cleanup()
@@ -98,6 +104,7 @@ async def _ports(
         contents=await opened.contents(),
         outlines=await opened.outlines(),
         holders=await opened.holders(),
+        uploads=await opened.uploads(),
         virus=opened.virus(),
         domains=directory,
         users=directory,
@@ -113,13 +120,16 @@ async def _ports(
     )
 
 
-async def _prune(directory: Directory, attempts: Attempts, housekeeping: Housekeeping) -> None:
-    """Delete expired rows; sessions and sign-ins only while the clock is trusted.
+async def _prune(
+    directory: Directory, attempts: Attempts, uploader: Uploader, housekeeping: Housekeeping
+) -> None:
+    """Delete expired rows; sessions, sign-ins and uploads only while the clock is trusted.
 
     Failed sign-ins are deleted in any case: they count for minutes only, and would fill the disk.
     """
     if await housekeeping.allowed():
         await directory.prune_sessions(now_ms())
+        await uploader.remove_expired()
         await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
     await attempts.prune(before_ms=now_ms() - ATTEMPTS_KEPT_MS)
 
@@ -135,6 +145,9 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
         session_days=config.session_days,
         password_cache_s=config.password_cache_s,
         quota=config.quota,
+        uploads=UploadConfig(
+            size_max_bytes=config.message_max_bytes, keep_ms=config.upload_hours * HOUR_MS
+        ),
         worker=f"{config.process}@{config.hostname}",
         message_max_bytes=config.message_max_bytes,
         deliver_encrypted=config.encrypted == "deliver",

@@ -19,6 +19,7 @@ from mail.ports import (
     Quarantine,
     SearchIndex,
     SpamScanner,
+    Uploads,
     VirusScanner,
 )
 from mail.ports.submissions import Submissions
@@ -40,6 +41,7 @@ from stores.sqlite.quarantine import SqliteQuarantine
 from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
 from stores.sqlite.search.index import SqliteSearchIndex
 from stores.sqlite.submissions import SqliteSubmissions
+from stores.sqlite.uploads import SqliteUploads
 
 
 class _Store(Protocol):
@@ -113,6 +115,10 @@ class Adapters:
     async def outlines(self) -> OutlineStore:
         config = replace(self._sqlite, cache_kib=OUTLINES_CACHE_KIB)
         return await self._opened(SqliteOutlineStore.open(self._data / "outlines.sqlite", config))
+
+    async def uploads(self) -> Uploads:
+        config = replace(self._sqlite, readers=1, cache_kib=1024)
+        return await self._opened(SqliteUploads.open(self._data / "uploads.sqlite", config))
 
     async def search(self) -> SearchIndex:
         sqlite = replace(SEARCH_SQLITE, commit_times=self.commit_times)

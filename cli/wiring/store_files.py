@@ -38,6 +38,7 @@ async def prepare_stores(home: Path) -> None:
         await opened.outlines()
         await opened.attempts()
         await opened.submissions()
+        await opened.uploads()
     write(home / LIST, "".join(f"{name}\n" for name in FILES))
 
 

@@ -4,13 +4,13 @@ Ingress accepts mail while the stores do not answer (mail/directory/quotas.py), 
 would try again for days. The owner of a mailbox gets the error at once instead.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from mail.clock import now_ms
 from mail.directory.quotas import effective_quota, fits, is_limited
 from mail.directory.usage_cache import UsageCache
 from mail.errors import Refused
-from mail.ports import Domains, MailStore
+from mail.ports import Domains, MailStore, Uploads
 from schemas.directory import QUOTA_UNSET, Quota, User
 from schemas.ids import DomainId, UserId
 from schemas.mailbox import Usage
@@ -25,25 +25,27 @@ class OverQuota(Refused):
         super().__init__("The quota is used up: delete messages first.")
 
 
-async def _nothing(_user_id: UserId) -> int:
-    return 0
-
-
 @dataclass(slots=True)
 class OwnerRoom:
     """The quotas of all users of one process. `default`: of users without a quota of their own.
 
-    `uploaded` returns the octets of a user's uploads, which count too.
+    A user's uploads count in the size. They do not count in the usage of the domain.
     """
 
     store: MailStore
     domains: Domains
     default: Quota
-    uploaded: Callable[[UserId], Awaitable[int]] = _nothing
+    uploads: Uploads
     _domain_usages: UsageCache = field(init=False)
 
     def __post_init__(self) -> None:
         self._domain_usages = UsageCache(lambda id_: self.store.domain_usage(DomainId(id_)))
+
+    async def usage(self, user_id: UserId) -> Usage:
+        """Messages and their size, with the size of the user's uploads."""
+        usage = await self.store.usage(user_id)
+        uploaded = await self.uploads.usage(user_id, now_ms=now_ms())
+        return Usage(usage.size_bytes + uploaded.size_bytes, usage.messages)
 
     async def check(self, user: User, *, size_bytes: int, replaced: Usage = NOTHING) -> None:
         """Check that `size_bytes` more fit, when `replaced` goes. The domain's usage is cached.
@@ -52,9 +54,8 @@ class OwnerRoom:
         """
         quota = effective_quota(user.quota, self.default)
         if is_limited(quota):
-            usage = await self.store.usage(user.user_id)
-            uploaded_bytes = await self.uploaded(user.user_id)
-            _check(usage, quota, size_bytes=size_bytes + uploaded_bytes, replaced=replaced)
+            usage = await self.usage(user.user_id)
+            _check(usage, quota, size_bytes=size_bytes, replaced=replaced)
         domain = await self.domains.domain_by_id(user.domain_id)
         quota = effective_quota(domain.quota if domain else QUOTA_UNSET, QUOTA_UNSET)
         if is_limited(quota):

@@ -46,6 +46,7 @@ from mail.ports.streams import (
     ScanLog,
     ScanProgress,
 )
+from mail.ports.uploads import TooManyUploads, Uploads
 
 __all__ = [
     "APP_PASSWORDS_MAX",
@@ -98,6 +99,8 @@ __all__ = [
     "SpamReport",
     "SpamScanner",
     "TooManyAppPasswords",
+    "TooManyUploads",
+    "Uploads",
     "Users",
     "VirusReport",
     "VirusScanner",

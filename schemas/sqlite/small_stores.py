@@ -1,4 +1,7 @@
-"""Tables of the small stores: quarantine, ledger, holders, content, outlines; as migrations."""
+"""Tables of the small stores, as migrations.
+
+Quarantine, ledger, holders, content, outlines, uploads.
+"""
 
 from schemas.sqlite.migrations import Statements
 
@@ -105,5 +108,24 @@ OUTLINES: tuple[Statements, ...] = (
             mail_id TEXT NOT NULL UNIQUE,
             outline BLOB NOT NULL
         ) STRICT""",
+    ),
+)
+
+
+# The columns are the fields of schemas/uploads.py.
+UPLOADS: tuple[Statements, ...] = (
+    (
+        """CREATE TABLE upload (
+            upload_id TEXT PRIMARY KEY NOT NULL,
+            user_id TEXT NOT NULL,
+            filename TEXT NOT NULL,
+            content_type TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            used_at_ms INTEGER NOT NULL,
+            expires_at_ms INTEGER NOT NULL,
+            sha256 TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX upload_by_user ON upload (user_id, expires_at_ms)",
+        "CREATE INDEX upload_by_expiry ON upload (expires_at_ms, upload_id)",
     ),
 )

@@ -16,6 +16,7 @@ from stores.memory.outline_store import MemoryOutlineStore
 from stores.memory.small_stores import MemoryHolders, MemoryQuarantine
 from stores.memory.streams import MemoryLiveEvents, MemoryMailboxStates, MemoryPublisher
 from stores.memory.submissions import MemorySubmissions
+from stores.memory.uploads import MemoryUploads
 
 __all__ = [
     "MemoryAttempts",
@@ -31,4 +32,5 @@ __all__ = [
     "MemoryPublisher",
     "MemoryQuarantine",
     "MemorySubmissions",
+    "MemoryUploads",
 ]

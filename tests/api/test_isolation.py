@@ -71,6 +71,8 @@ async def owner(world: World, name: str) -> Owner:
     new = {"address": f"{name}+of@postriver.test", "name": f"Of {name}"}
     async with client.post("/v1/identities", json=new) as response:
         identity = (await response.json())["id"]
+    async with client.post("/v1/uploads", data=word) as response:
+        upload = (await response.json())["id"]
     user = Owner(client, {}, 0)
     message = await user.get(f"/v1/messages/{row.message_id}")
     sessions = (await user.get("/v1/sessions"))["sessions"]
@@ -78,7 +80,7 @@ async def owner(world: World, name: str) -> Owner:
     user.ids = {
         "messages": row.message_id, "threads": row.thread_id, "folders": folder,
         "sessions": sessions[0]["id"], "me/app-passwords": app_password,
-        "identities": identity,
+        "identities": identity, "uploads": upload,
     }  # fmt: skip
     return user
 

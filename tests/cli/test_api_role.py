@@ -10,6 +10,7 @@ from schemas.directory import SignIn
 from schemas.ledger import AcceptedMail
 from stores.memory import MemoryAttempts, MemoryDirectory, MemoryLedger
 from tests.contracts.directory_rows import ANN, session, settle
+from tests.edge.deposits.test_uploader import Desk
 
 
 @pytest.mark.parametrize(
@@ -38,10 +39,14 @@ async def test_old_sessions_and_sign_ins_go_unless_the_clock_is_doubted(
     guard = ClockGuard(now_ms, lambda: now_ms() - moved[0])
     housekeeping = Housekeeping(ledger=ledger, what="sessions", guard=guard)
     moved[0] = set_ms
+    desk = Desk(now_ms=now_ms())
+    await desk.upload()
+    desk.now_ms += 2 * DAY_MS
     for _ in range(2):
-        await _prune(directory, MemoryAttempts(), housekeeping)
+        await _prune(directory, MemoryAttempts(), desk.uploader, housekeeping)
     kept = why is not None
     assert (await directory.session("t") is not None) is kept
+    assert bool(desk.uploads.rows) is kept
     assert bool(await directory.sign_ins(ANN.user_id, limit=9)) is kept
     assert [why in one for one in housekeeping.warnings()] == [True] * kept
     assert caplog.text.count("not deleted by age") == kept, "once"

@@ -13,7 +13,10 @@ from agents.index import add, index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts
 from cli.wiring.embedded import Adapters
-from mail.ids import message_id
+from edge.deposits.room import OwnerRoom
+from edge.deposits.uploader import UploadConfig, Uploader, UploadPorts
+from edge.deposits.virus_check import VirusCheck
+from mail.ids import message_id, upload_holder
 from mail.mime.outline.builder import outline_of
 from mail.query.parser import parse
 from mail.query.planner import plan_of
@@ -23,10 +26,13 @@ from operations.rebuild import rebuild_index
 from operations.rebuild_outlines import rebuild_all_outlines, rebuild_outlines
 from operations.verify import MailboxVerifier
 from parsing.in_process import InProcessParser
+from scanners.memory import MemoryVirusScanner
 from schemas.content import Stored
+from schemas.directory import QUOTA_UNSET, User
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
 from schemas.holders import Holder
 from stack.state_folder import claimed
+from stores.memory import MemoryDirectory
 from stores.memory.search_index import MemorySearchIndex
 from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, order
 
@@ -73,6 +79,7 @@ async def bob(tmp_path: Path):
                 parser=InProcessParser(),
                 holders=await opened.holders(),
                 search=await opened.search(),
+                uploads=await opened.uploads(),
                 pause_s=0.05,
             )
             made = Mailbox(verifier)
@@ -192,3 +199,26 @@ async def test_what_is_on_its_way_is_no_difference(bob: Mailbox) -> None:
     await bob.do(order(TrashMessages, "late", "m1"))
     await bob.do(order(DestroyMessages, "late too", "m1", unchanged_since_seq=99))
     assert await found == []
+
+
+async def test_uploads_have_a_content_and_hold_it(bob) -> None:
+    verifier = bob.verifier
+    uploader = Uploader(
+        UploadPorts(uploads=verifier.uploads, contents=verifier.contents, holders=verifier.holders),
+        UploadConfig(),
+        virus=VirusCheck(MemoryVirusScanner()),
+        room=OwnerRoom(verifier.store, MemoryDirectory(), QUOTA_UNSET, verifier.uploads),
+    )
+    user = User(user_id="bob", domain_id="d", address="b@p.test", disabled=False, created_at_ms=0)
+    rows = [
+        await uploader.upload(user, b"file", filename="a", content_type="a/b") for _ in range(3)
+    ]
+    assert await bob.found() == []
+    loose, gone, deleted = (row.upload_id for row in rows)
+    await verifier.holders.release(loose, upload_holder("bob", loose))
+    await verifier.contents.sweep(loose=[gone], turns=1)
+    await uploader.delete("bob", deleted)
+    assert await bob.found() == [
+        f"holders: upload {loose}: does not hold its content",
+        f"content: upload {gone}: its content is not there",
+    ]

@@ -12,6 +12,7 @@ from stores.memory import (
     MemoryOutlineStore,
     MemoryQuarantine,
     MemorySubmissions,
+    MemoryUploads,
 )
 from stores.sqlite.attempts import SqliteAttempts
 from stores.sqlite.content_store import SqliteContentStore
@@ -21,6 +22,7 @@ from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.outline_store import SqliteOutlineStore
 from stores.sqlite.quarantine import SqliteQuarantine
 from stores.sqlite.submissions import SqliteSubmissions
+from stores.sqlite.uploads import SqliteUploads
 from tests.contracts.attempts import AttemptsContract, attempt, limit
 from tests.contracts.content_store import ContentStoreContract
 from tests.contracts.content_sweep import ContentSweepContract
@@ -30,6 +32,7 @@ from tests.contracts.ledger import LedgerContract
 from tests.contracts.outline_store import OutlineStoreContract, outline
 from tests.contracts.quarantine import QuarantineContract
 from tests.contracts.submissions import SubmissionsContract
+from tests.contracts.uploads import UploadsContract
 
 
 class TestMemoryDirectory(DirectoryContract):
@@ -170,3 +173,17 @@ class TestSqliteContentStore(ContentStoreContract, ContentSweepContract):
         contents = await SqliteContentStore.open(tmp_path / "content.sqlite", tmp_path / "content")
         yield contents
         await contents.close()
+
+
+class TestMemoryUploads(UploadsContract):
+    @pytest.fixture
+    def uploads(self):
+        return MemoryUploads()
+
+
+class TestSqliteUploads(UploadsContract):
+    @pytest.fixture
+    async def uploads(self, tmp_path):
+        uploads = await SqliteUploads.open(tmp_path / "uploads.sqlite")
+        yield uploads
+        await uploads.close()

@@ -38,6 +38,7 @@ from stores.memory import (
     MemoryLiveEvents,
     MemoryMailStore,
     MemoryOutlineStore,
+    MemoryUploads,
 )
 from stores.memory.search_index import MemorySearchIndex
 from tests.support.agent_builders import mailbox_ports
@@ -132,6 +133,7 @@ class World:
     contents: MemoryContentStore = field(default_factory=MemoryContentStore)
     outlines: MemoryOutlineStore = field(default_factory=MemoryOutlineStore)
     holders: MemoryHolders = field(default_factory=MemoryHolders)
+    uploads: MemoryUploads = field(default_factory=MemoryUploads)
     virus: MemoryVirusScanner = field(default_factory=MemoryVirusScanner)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
     attempts: MemoryAttempts = field(default_factory=MemoryAttempts)
@@ -153,6 +155,7 @@ class World:
             outlines=self.outlines,
             holders=self.holders,
             virus=self.virus,
+            uploads=self.uploads,
             domains=self.directory,
             users=self.directory,
             addresses=self.directory,

@@ -10,7 +10,7 @@ import pytest
 
 from api.config import ApiConfig
 from api.http.paced_response import ResponsePace
-from api.limits.downloads import DownloadSlots
+from api.limits.transfer_slots import TransferSlots, download_slots
 from api.problems import Problem
 from api.rest.downloads import PIECE_BYTES
 from tests.support.edge_world import PLAIN, World
@@ -115,7 +115,7 @@ async def test_content_that_is_lost_while_it_is_sent_is_no_whole_answer(make_wor
             await response.read()
 
 
-def taken(downloads: DownloadSlots, held: ExitStack, user_id: str, size_bytes: int) -> int:
+def taken(downloads: TransferSlots, held: ExitStack, user_id: str, size_bytes: int) -> int:
     """Take all slots that the user may have; return their number."""
     for count in range(100):
         try:
@@ -126,7 +126,7 @@ def taken(downloads: DownloadSlots, held: ExitStack, user_id: str, size_bytes: i
 
 
 def test_a_few_users_do_not_take_all_slots_or_all_memory() -> None:
-    downloads = DownloadSlots(ApiConfig())
+    downloads = download_slots(ApiConfig())
     with ExitStack() as held:
         counts = [taken(downloads, held, f"u{n}", 0) for n in range(8)]
     assert counts[:2] == [8, 8]

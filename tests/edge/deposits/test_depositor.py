@@ -30,6 +30,7 @@ from stores.memory import (
     MemoryLiveEvents,
     MemoryMailStore,
     MemoryOutlineStore,
+    MemoryUploads,
 )
 from tests.support import mails
 from tests.support.edge_world import Mailboxes
@@ -56,6 +57,7 @@ class Desk:
     outlines: MemoryOutlineStore = field(default_factory=MemoryOutlineStore)
     holders: MemoryHolders = field(default_factory=MemoryHolders)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
+    uploads: MemoryUploads = field(default_factory=MemoryUploads)
     feed: MemoryLiveEvents = field(default_factory=MemoryLiveEvents)
     virus: MemoryVirusScanner = field(default_factory=MemoryVirusScanner)
 
@@ -69,7 +71,7 @@ class Desk:
             self.config,
             commands=MailboxCommands(self.mailboxes, self.feed, answer_timeout_s=0.2),
             virus=VirusCheck(self.virus, deliver_encrypted=self.deliver_encrypted),
-            room=OwnerRoom(self.store, self.directory, self.quota),
+            room=OwnerRoom(self.store, self.directory, self.quota, self.uploads),
         )  # fmt: skip
 
     async def deposit(self, deposit: Deposit = DRAFT, **changes: object):

@@ -39,6 +39,7 @@ async def verifier_of(opened: Adapters) -> MailboxVerifier:
         parser=InProcessParser(),
         holders=await opened.holders(),
         search=await opened.search(),
+        uploads=await opened.uploads(),
         pause_s=0,
     )
 
