@@ -16,6 +16,7 @@ from mail.ports import (
     Ledger,
     LedgerReader,
     MailboxStates,
+    MailLookup,
     MailStore,
     OutlineStore,
     Parser,
@@ -120,6 +121,16 @@ class StaleHolderPorts:
     quarantine: Quarantine
     dead_letters: DeadLetters
     ledger: LedgerReader
+    in_flight: InFlightMails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepositHolderPorts:
+    """Ports of the release of the first holders of deposits."""
+
+    holders: Holders
+    store: MailLookup
+    dead_letters: DeadLetters
     in_flight: InFlightMails
 
 

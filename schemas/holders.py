@@ -13,9 +13,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     ref: str
 
 
-DEPOSIT_HOLDER = (
-    "deposit"  # until custody has found the message (agents/background/stale_holders.py)
-)
+DEPOSIT_HOLDER = "deposit"  # until agents/background/deposit_holders.py has looked for the message
 QUARANTINE_HOLDER = "quarantine"
 DEAD_LETTERS_HOLDER = "dead_letters"
 SUBMISSION_HOLDER = "submission"  # until the submission is final

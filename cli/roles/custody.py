@@ -11,10 +11,17 @@ from typing import Any, NamedTuple
 
 from agents.background.content_sweeper import ContentSweeper
 from agents.background.custodian import Custodian, CustodyConfig
+from agents.background.deposit_holders import DepositHolders
 from agents.background.housekeeping import Housekeeping
 from agents.background.settled_submissions import SettledSubmissions
 from agents.background.stale_holders import StaleHolders
-from agents.ports import CustodyPorts, SettledSubmissionsPorts, StaleHolderPorts, SweepPorts
+from agents.ports import (
+    CustodyPorts,
+    DepositHolderPorts,
+    SettledSubmissionsPorts,
+    StaleHolderPorts,
+    SweepPorts,
+)
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
 from cli.roles.metrics import COUNTER, GAUGE, Metric, collect
@@ -39,6 +46,7 @@ log = logging.getLogger("postriver.custody")
 CUSTODIAN_INTERVAL_S = 5.0
 STALL_LIMIT_S = 300.0
 STALE_HOLDERS_FIRST_S, STALE_HOLDERS_INTERVAL_S = 3600.0, 86_400.0
+DEPOSITS_INTERVAL_S = 3600.0
 RELEASE_INTERVAL_S = 60.0
 SETTLED_INTERVAL_S = 600.0
 SWEEP_INTERVAL_S = 30.0  # of the check for leases; the sweeper limits its own rounds
@@ -98,6 +106,11 @@ async def run(config: Config, stop: Event) -> None:
                 repeating("sweep", sweeper.turn, SWEEP_INTERVAL_S),
                 repeating("releases", lambda: _release(config, release_ports), RELEASE_INTERVAL_S),
                 repeating(
+                    "deposits",
+                    DepositHolders(_deposit_holder_ports(config, ports)).turn,
+                    DEPOSITS_INTERVAL_S,
+                ),
+                repeating(
                     "stale holders",
                     stale_holders.turn,
                     STALE_HOLDERS_INTERVAL_S,
@@ -154,6 +167,15 @@ async def _settled_submissions(
         ),
         housekeeping=Housekeeping(ledger=ports.ledger, what="submissions"),
         keep_ms=config.ledger_days * DAY_MS,
+    )
+
+
+def _deposit_holder_ports(config: Config, ports: CustodyPorts) -> DepositHolderPorts:
+    return DepositHolderPorts(
+        holders=ports.holders,
+        store=ports.store,
+        dead_letters=LogDeadLetters(config.bootstrap),
+        in_flight=LogInFlightMails(config.bootstrap),
     )
 
 

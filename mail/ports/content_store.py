@@ -97,7 +97,7 @@ class Holders(Protocol):
     async def held_by(self, holder: str, *, after: str, limit: int) -> builtins.list[Holder]:
         """Return the rows of `holder` by ascending mail id, those after `after` ("": all).
 
-        Fast for QUARANTINE_HOLDER and DEAD_LETTERS_HOLDER only.
+        Fast for QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER and DEPOSIT_HOLDER only.
         """
         ...
 

@@ -71,6 +71,7 @@ HOLDERS: tuple[Statements, ...] = (
         "CREATE INDEX holder_quarantine ON holder (mail_id) WHERE holder = 'quarantine'",
         "CREATE INDEX holder_dead_letters ON holder (mail_id) WHERE holder = 'dead_letters'",
     ),
+    ("CREATE INDEX holder_deposit ON holder (mail_id) WHERE holder = 'deposit'",),
 )
 
 

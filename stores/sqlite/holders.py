@@ -1,10 +1,10 @@
-"""Holders in holders.sqlite, written by the roles `intake` (hold) and `mailbox` (release)."""
+"""Holders in holders.sqlite, written by every role that keeps a content or releases one."""
 
 from collections.abc import Iterable, Sequence
 from sqlite3 import Connection
 
 from mail.ports import Holders
-from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
+from schemas.holders import DEAD_LETTERS_HOLDER, DEPOSIT_HOLDER, QUARANTINE_HOLDER, Holder
 from schemas.ids import MailId
 from schemas.sqlite.small_stores import HOLDERS
 from stores.sqlite.single_file_store import SingleFileStore, reads
@@ -16,7 +16,7 @@ _NAMED = """SELECT mail_id, holder, ref FROM holder WHERE holder = {holder} AND 
 # A partial index is used only if the statement contains the holder's name as a literal.
 _BY_NAME = {
     holder: _NAMED.format(holder=f"'{holder}'")
-    for holder in (QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER)
+    for holder in (QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER, DEPOSIT_HOLDER)
 }
 _BY_ANY_NAME = _NAMED.format(holder=":holder")
 _RELEASE = "DELETE FROM holder WHERE mail_id = ? AND holder = ?"
