@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -26,6 +26,11 @@ class ExpiringDict(Generic[K, V]):
     def __len__(self) -> int:
         self._expire()
         return len(self._entries)
+
+    def __iter__(self) -> Iterator[K]:
+        """The keys, in the order in which they were set."""
+        self._expire()
+        return iter(tuple(self._entries))
 
     def set(self, key: K, value: V) -> None:
         """Set or replace the entry of `key`; its time begins."""

@@ -1,12 +1,15 @@
 """Settings of mail that users send."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cli.config.edge import EdgeSettings, edge_settings
 from cli.config.setting_reader import SettingReader
+from mail.sending.sending_limits import SendingLimit, SendingLimits
 
 UNDO_MAX_S = 3600
+SENDING_MAX = 10_000_000  # the largest limit of a period
+_DEFAULTS = SendingLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +18,33 @@ class SendingSettings(EdgeSettings):
 
     outgoing_spam_score: float  # from this score on a mail is not sent
     undo_s: int  # how long a mail that is sent by the API can be canceled
+    send_mails_per_minute: int  # of one user; 0: any number
+    send_mails_per_hour: int
+    send_mails_per_day: int
+    send_recipients_per_minute: int  # of all mails of one user
+    send_recipients_per_hour: int
+    send_recipients_per_day: int
+
+    @property
+    def sending_limits(self) -> SendingLimits:
+        """What one user may send, by the API and by SMTP together."""
+        return SendingLimits(
+            minute=replace(
+                _DEFAULTS.minute,
+                mails=self.send_mails_per_minute,
+                recipients=self.send_recipients_per_minute,
+            ),
+            hour=replace(
+                _DEFAULTS.hour,
+                mails=self.send_mails_per_hour,
+                recipients=self.send_recipients_per_hour,
+            ),
+            day=replace(
+                _DEFAULTS.day,
+                mails=self.send_mails_per_day,
+                recipients=self.send_recipients_per_day,
+            ),
+        )
 
 
 def sending_settings(read: SettingReader) -> dict[str, Any]:
@@ -23,4 +53,17 @@ def sending_settings(read: SettingReader) -> dict[str, Any]:
         **edge_settings(read),
         "outgoing_spam_score": read.score("OUTGOING_SPAM_SCORE", 8.0),
         "undo_s": read.number("UNDO_S", 10, least=0, most=UNDO_MAX_S),
+        **_limits(read, _DEFAULTS.minute),
+        **_limits(read, _DEFAULTS.hour),
+        **_limits(read, _DEFAULTS.day),
+    }
+
+
+def _limits(read: SettingReader, default: SendingLimit) -> dict[str, int]:
+    """The settings of one period."""
+    return {
+        f"send_{what}_per_{default.name}": read.number(
+            f"SEND_{what.upper()}_PER_{default.name.upper()}", most, least=0, most=SENDING_MAX
+        )
+        for what, most in (("mails", default.mails), ("recipients", default.recipients))
     }
