@@ -101,7 +101,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s
     )
     virus = VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
-    room = OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads)
+    room = OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads, ports.gate)
     return AppContext(
         config=config,
         ports=ports,

@@ -9,6 +9,7 @@ from mail.ports import (
     ContentStore,
     Domains,
     Holders,
+    IntakeGate,
     LiveEvents,
     MailStore,
     OutlineStore,
@@ -28,7 +29,7 @@ from parsing.in_process import InProcessParser
 class ApiPorts:
     """The API reads stores, writes sessions and login records, and publishes mailbox commands.
 
-    For deposits it asks the virus scanner, and writes contents, outlines and holders.
+    For deposits it asks the gate and the virus scanner, and writes contents, outlines and holders.
     """
 
     store: MailStore
@@ -36,6 +37,7 @@ class ApiPorts:
     outlines: OutlineStore
     holders: Holders
     uploads: Uploads
+    gate: IntakeGate
     virus: VirusScanner
     domains: Domains
     users: Users

@@ -1,6 +1,7 @@
 """Role api: the REST API, push over WebSocket and the web page."""
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,12 +21,13 @@ from edge.deposits.uploader import UploadConfig, Uploader
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
 from mail.lifecycle import repeating, running
-from mail.ports import Attempts, Directory, LiveEvents, Publisher
+from mail.ports import Attempts, Directory, IntakeGate, LiveEvents, Publisher
 from schemas.events.mailbox_commands import Deliver
 from stack.state_folder import existing
 from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
+from streams.readers.backlog_gate import DiskGate, GateConfig
 from streams.readers.event_tail import EventTail
 from streams.topics.admin import wait_for_topics
 from streams.topics.epochs import counter_of
@@ -74,11 +76,12 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             async with (
                 running(KafkaPublisher(settings)) as publisher,
                 running(EventTail(config.bootstrap)) as tail,
+                running(DiskGate(GateConfig(folder=config.home))) as gate,
                 presenting(certificate),
             ):
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
-                    await _ports(opened, directory, attempts, publisher, tail),
+                    await _ports(opened, directory, attempts, Links(publisher, tail, gate)),
                     lambda: _reasons(serving),
                 )
                 context = app[CONTEXT]
@@ -92,12 +95,20 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await health.cleanup()
 
 
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The parts of the role that run while it serves."""
+
+    publisher: Publisher
+    feed: LiveEvents
+    gate: IntakeGate
+
+
 async def _ports(
     opened: Adapters,
     directory: Directory,
     attempts: Attempts,
-    publisher: Publisher,
-    feed: LiveEvents,
+    links: Links,
 ) -> ApiPorts:
     return ApiPorts(
         store=await opened.mail_store(),
@@ -114,8 +125,9 @@ async def _ports(
         sign_ins=directory,
         attempts=attempts,
         search=await opened.search(),
-        publisher=publisher,
-        feed=feed,
+        publisher=links.publisher,
+        feed=links.feed,
+        gate=links.gate,
         parser=opened.parser(),
     )
 

@@ -1,4 +1,4 @@
-"""Room for a deposit: the quotas of a user and of the user's domain, before anything is stored.
+"""Room for a deposit: free disk, and the quotas of a user and of the user's domain.
 
 Ingress accepts mail while the stores do not answer (mail/directory/quotas.py), because a sender
 would try again for days. The owner of a mailbox gets the error at once instead.
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from mail.clock import now_ms
 from mail.directory.quotas import effective_quota, fits, is_limited
 from mail.directory.usage_cache import UsageCache
-from mail.errors import Refused
-from mail.ports import Domains, MailStore, Uploads
+from mail.errors import Refused, StoreUnavailable
+from mail.ports import Domains, IntakeGate, MailStore, Uploads
 from schemas.directory import QUOTA_UNSET, Quota, User
 from schemas.ids import DomainId, UserId
 from schemas.mailbox import Usage
@@ -36,6 +36,7 @@ class OwnerRoom:
     domains: Domains
     default: Quota
     uploads: Uploads
+    gate: IntakeGate
     _domain_usages: UsageCache = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,8 +51,11 @@ class OwnerRoom:
     async def check(self, user: User, *, size_bytes: int, replaced: Usage = NOTHING) -> None:
         """Check that `size_bytes` more fit, when `replaced` goes. The domain's usage is cached.
 
-        Several deposits at once may together exceed the quota. Raises OverQuota; StoreUnavailable.
+        Several deposits at once may together exceed the quota. Raises OverQuota; StoreUnavailable:
+        also while the gate is closed, as by a disk that is nearly full.
         """
+        if reason := self.gate.closed():
+            raise StoreUnavailable("intake", reason)
         quota = effective_quota(user.quota, self.default)
         if is_limited(quota):
             usage = await self.usage(user.user_id)

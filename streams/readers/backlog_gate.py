@@ -26,7 +26,33 @@ class GateConfig:
     groups_topics: GroupsTopics = field(default_factory=mail_groups)
 
 
-class BacklogGate(IntakeGate):
+class DiskGate(IntakeGate):
+    """The IntakeGate port over free disk space; at most refresh_interval_s old."""
+
+    def __init__(self, config: GateConfig) -> None:
+        self._config = config
+        self._disk_reason: str | None = None
+        self._disk_watch = Periodic(
+            "gate: disk", self._check_disk, interval_s=config.refresh_interval_s
+        )
+
+    async def start(self) -> None:
+        """Read the disk, and begin to read it in the background."""
+        await self._check_disk()
+        self._disk_watch.start()
+
+    async def stop(self) -> None:
+        await self._disk_watch.stop()
+
+    def closed(self) -> str | None:
+        """Return why the gate is closed, or None when it is open. Does not block."""
+        return self._disk_reason
+
+    async def _check_disk(self) -> None:
+        self._disk_reason = await asyncio.to_thread(low_disk, self._config)
+
+
+class BacklogGate(DiskGate):
     """The IntakeGate port over lag and free disk space.
 
     The backlog counts records on topics that hold a mail's only copy. After `route`, a mail with
@@ -36,31 +62,23 @@ class BacklogGate(IntakeGate):
     """
 
     def __init__(self, meter: LagMeter, config: GateConfig) -> None:
+        super().__init__(config)
         self._meter = meter
-        self._config = config
-        self._disk_reason: str | None = None
         self._backlog_reason: str | None = None
-        self._watches = (
-            Periodic("gate: disk", self._check_disk, interval_s=config.refresh_interval_s),
-            Periodic("gate: backlog", self._check_backlog, interval_s=config.refresh_interval_s),
+        self._backlog_watch = Periodic(
+            "gate: backlog", self._check_backlog, interval_s=config.refresh_interval_s
         )
 
     async def start(self) -> None:
-        """Read the disk, and begin to read the backlog in the background."""
-        await self._check_disk()
-        for watch in self._watches:
-            watch.start()
+        await super().start()
+        self._backlog_watch.start()
 
     async def stop(self) -> None:
-        for watch in self._watches:
-            await watch.stop()
+        await super().stop()
+        await self._backlog_watch.stop()
 
     def closed(self) -> str | None:
-        """Return why the gate is closed, or None when it is open. Does not block."""
         return self._disk_reason or self._backlog_reason
-
-    async def _check_disk(self) -> None:
-        self._disk_reason = await asyncio.to_thread(low_disk, self._config)
 
     async def _check_backlog(self) -> None:
         try:

@@ -35,6 +35,7 @@ from stack.state_folder import claimed
 from stores.memory import MemoryDirectory
 from stores.memory.search_index import MemorySearchIndex
 from tests.support.agent_builders import PLAIN, OneTry, deliver, mailbox_ports, order
+from tests.support.edge_world import Gate
 
 
 class Mailbox:
@@ -207,7 +208,7 @@ async def test_uploads_have_a_content_and_hold_it(bob) -> None:
         UploadPorts(uploads=verifier.uploads, contents=verifier.contents, holders=verifier.holders),
         UploadConfig(),
         virus=VirusCheck(MemoryVirusScanner()),
-        room=OwnerRoom(verifier.store, MemoryDirectory(), QUOTA_UNSET, verifier.uploads),
+        room=OwnerRoom(verifier.store, MemoryDirectory(), QUOTA_UNSET, verifier.uploads, Gate()),
     )
     user = User(user_id="bob", domain_id="d", address="b@p.test", disabled=False, created_at_ms=0)
     rows = [

@@ -15,7 +15,7 @@ from streams.codec import decode_of, encode
 from streams.config import Bootstrap, PublisherConfig, TopicsConfig
 from streams.dead_letters import parking
 from streams.publisher import KafkaPublisher
-from streams.readers.backlog_gate import BacklogGate, GateConfig
+from streams.readers.backlog_gate import BacklogGate, DiskGate, GateConfig
 from streams.readers.event_tail import EventTail, EventTailConfig
 from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
 from streams.readers.lag import LagMeter
@@ -220,6 +220,19 @@ class TestBacklogGate(IntakeGateContract):
     async def closed_gate(self, tmp_path):
         config = GateConfig(folder=tmp_path, disk_min_bytes=2**62, disk_min_share=2.0)
         gate = BacklogGate(LagMeter(NOWHERE), config)
+        await gate.start()
+        yield gate
+        await gate.stop()
+
+
+class TestDiskGate(IntakeGateContract):
+    @pytest.fixture
+    async def open_gate(self, tmp_path):
+        return DiskGate(GateConfig(folder=tmp_path))
+
+    @pytest.fixture
+    async def closed_gate(self, tmp_path):
+        gate = DiskGate(GateConfig(folder=tmp_path, disk_min_bytes=2**62, disk_min_share=2.0))
         await gate.start()
         yield gate
         await gate.stop()

@@ -20,7 +20,7 @@ from mail.errors import BrokerUnavailable
 from mail.ids import message_id as message_id_of
 from mail.ids import new_id
 from mail.mime.message_parser import read_head
-from mail.ports import Attempt, Parser, Publisher
+from mail.ports import Attempt, IntakeGate, Parser, Publisher
 from parsing.in_process import InProcessParser
 from scanners.memory import MemoryVirusScanner
 from schemas.directory import Domain, User
@@ -85,6 +85,16 @@ class SuccessfulAttempt(Attempt):
             callback()
 
 
+class Gate(IntakeGate):
+    """A gate that is closed while it has a reason."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+
+    def closed(self) -> str | None:
+        return self.reason
+
+
 class Mailboxes(Publisher):
     """Publisher that runs the mailbox agent on each command; the log begins after `offset`.
 
@@ -133,6 +143,7 @@ class World:
     contents: MemoryContentStore = field(default_factory=MemoryContentStore)
     outlines: MemoryOutlineStore = field(default_factory=MemoryOutlineStore)
     holders: MemoryHolders = field(default_factory=MemoryHolders)
+    gate: Gate = field(default_factory=Gate)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
     virus: MemoryVirusScanner = field(default_factory=MemoryVirusScanner)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
@@ -156,6 +167,7 @@ class World:
             holders=self.holders,
             virus=self.virus,
             uploads=self.uploads,
+            gate=self.gate,
             domains=self.directory,
             users=self.directory,
             addresses=self.directory,

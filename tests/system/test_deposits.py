@@ -186,5 +186,7 @@ def test_a_backup_has_drafts_and_uploads(running: World, ann: Client, top: Path)
         n = message["attachments"][0]["n"]
         path = f"/v1/messages/{saved['message_id']}/attachments/{n}"
         assert owner.raw("GET", path) == b"kept in the backup"
-        eventually(lambda: ": 0 differences" in again.cli("verify", "--content", check=False).stdout)
+        eventually(
+            lambda: ": 0 differences" in again.cli("verify", "--content", check=False).stdout
+        )
         assert lost(again) == []

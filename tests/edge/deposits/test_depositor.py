@@ -33,7 +33,7 @@ from stores.memory import (
     MemoryUploads,
 )
 from tests.support import mails
-from tests.support.edge_world import Mailboxes
+from tests.support.edge_world import Gate, Mailboxes
 
 ALICE = User(user_id="alice", domain_id="d", address="a@p.test", disabled=False, created_at_ms=0)
 DRAFT = Deposit(octets=mails.plain(), folder_ids=("drafts",), keywords=("$draft", "$seen"))
@@ -57,6 +57,7 @@ class Desk:
     outlines: MemoryOutlineStore = field(default_factory=MemoryOutlineStore)
     holders: MemoryHolders = field(default_factory=MemoryHolders)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
+    gate: Gate = field(default_factory=Gate)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
     feed: MemoryLiveEvents = field(default_factory=MemoryLiveEvents)
     virus: MemoryVirusScanner = field(default_factory=MemoryVirusScanner)
@@ -71,7 +72,7 @@ class Desk:
             self.config,
             commands=MailboxCommands(self.mailboxes, self.feed, answer_timeout_s=0.2),
             virus=VirusCheck(self.virus, deliver_encrypted=self.deliver_encrypted),
-            room=OwnerRoom(self.store, self.directory, self.quota, self.uploads),
+            room=OwnerRoom(self.store, self.directory, self.quota, self.uploads, self.gate),
         )  # fmt: skip
 
     async def deposit(self, deposit: Deposit = DRAFT, **changes: object):
@@ -331,6 +332,13 @@ async def test_a_store_that_is_away_is_an_outage(desk, step):
     assert await desk.listed("drafts") == []
     if step in {"contents", "outlines", "holders"}:
         assert not desk.mailboxes.commands
+
+
+async def test_while_the_gate_is_closed_nothing_is_accepted(desk):
+    desk.gate.reason = "low disk"
+    with pytest.raises(StoreUnavailable, match="low disk"):
+        await desk.deposit()
+    assert desk.is_empty()
 
 
 async def test_a_user_who_deposits_much_waits_alone():

@@ -23,6 +23,7 @@ from stores.memory import (
     MemoryMailStore,
     MemoryUploads,
 )
+from tests.support.edge_world import Gate
 
 ALICE = User(user_id="alice", domain_id="d", address="a@p.test", disabled=False, created_at_ms=0)
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -47,7 +48,7 @@ class Desk:
             UploadPorts(uploads=self.uploads, contents=self.contents, holders=self.holders),
             self.config,
             virus=VirusCheck(self.virus),
-            room=OwnerRoom(MemoryMailStore(), MemoryDirectory(), self.quota, self.uploads),
+            room=OwnerRoom(MemoryMailStore(), MemoryDirectory(), self.quota, self.uploads, Gate()),
             clock_ms=lambda: self.now_ms,
         )
 
