@@ -61,6 +61,7 @@ class AppContext:
     ended_sessions: EndedSessions
     parse_turns: FairTurns  # of the parser's child processes, among users
     quick_parse_turns: FairTurns  # of threads for small mails, among users
+    compose_turns: FairTurns  # of mails that are composed, among users
     work_shares: WorkShares
     domain_usages: UsageCache
 
@@ -130,6 +131,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
             config.reads_waiting,
             slots_per_key=config.quick_reads_per_user,
         ),
+        compose_turns=FairTurns(config.composes_at_once, config.composes_waiting, slots_per_key=1),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )

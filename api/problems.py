@@ -15,6 +15,7 @@ from edge.deposits.room import OverQuota
 from edge.deposits.virus_check import CannotBeScanned, Infected
 from edge.sign_in.authenticator import WrongCredentials
 from edge.sign_in.login_limiter import LoginRateLimited
+from mail.composing.faults import ComposingFault
 from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
 from mail.ports import TooManyUploads
 from mail.query.time_budget import SearchTimedOut
@@ -164,6 +165,7 @@ def _of_refused(error: Refused) -> Problem:
             | TooManyUploads()
             | TooLarge()
             | NoSuchFolder()
+            | ComposingFault()
         ):
             return _of_deposit(error)
         case BadQuery():
@@ -175,6 +177,8 @@ def _of_refused(error: Refused) -> Problem:
 def _of_deposit(error: Refused) -> Problem:
     if isinstance(error, Infected):
         return Problem(422, "infected", error.detail, virus=error.virus)
+    if isinstance(error, ComposingFault):
+        return Problem(422, "invalid_mail", error.detail, place=error.place)
     statuses = {
         CannotBeScanned: (422, "cannot_be_scanned"),
         OverQuota: (507, "over_quota"),

@@ -13,7 +13,7 @@ from mail.mime.message_parser import (
     read_words,
 )
 from mail.mime.outline.builder import outline_of
-from mail.mime.parse_requests import TEXT_MAX_CHARS, read_forms, read_shown
+from mail.mime.parse_requests import TEXT_MAX_CHARS, read_editable, read_forms, read_shown
 from mail.ports.parser import Parser
 from schemas.mail import HeaderSummary
 from schemas.outline import MailOutline
@@ -35,6 +35,9 @@ class InProcessParser(Parser):
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         return read_shown(content, text_max_chars=text_max_chars)
+
+    async def editable(self, content: bytes) -> ParsedMessage:
+        return read_editable(content)
 
     async def words(self, content: bytes) -> SearchableText:
         return read_words(content)

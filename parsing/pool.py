@@ -45,6 +45,7 @@ _DECODERS: dict[str, msgspec.msgpack.Decoder[ParseResponse]] = {
     "outlined_head": msgspec.msgpack.Decoder(OutlinedHead),
     "outline": msgspec.msgpack.Decoder(MailOutline),
     "shown": msgspec.msgpack.Decoder(ParsedMessage),
+    "editable": msgspec.msgpack.Decoder(ParsedMessage),
     "words": msgspec.msgpack.Decoder(SearchableText),
     "attachment": msgspec.msgpack.Decoder(Attachment | None),
     "forms": msgspec.msgpack.Decoder(FormSizes),
@@ -92,6 +93,9 @@ class ParserPool(Parser):
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         request = ParseRequest(operation="shown", text_max_chars=text_max_chars)
         return await self._response(ParsedMessage, request, content)
+
+    async def editable(self, content: bytes) -> ParsedMessage:
+        return await self._response(ParsedMessage, ParseRequest(operation="editable"), content)
 
     async def words(self, content: bytes) -> SearchableText:
         return await self._response(SearchableText, ParseRequest(operation="words"), content)

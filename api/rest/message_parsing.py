@@ -15,7 +15,7 @@ from api.problems import unavailable
 from edge.fair_turns import FairTurns, QueueFull
 from mail.mime.message_parser import Attachment, ParsedMessage
 from mail.mime.message_parser import attachment as attachment_of
-from mail.mime.parse_requests import is_quick, read_shown
+from mail.mime.parse_requests import is_quick, read_editable, read_shown
 from schemas.ids import UserId
 from schemas.mailbox import Message
 
@@ -30,6 +30,13 @@ async def parse_for_display(context: AppContext, row: Message) -> ParsedMessage:
         row,
         on_thread=lambda content: read_shown(content, text_max_chars=max_chars),
         in_child=lambda content: context.ports.parser.shown(content, text_max_chars=max_chars),
+    )
+
+
+async def parse_for_editing(context: AppContext, row: Message) -> ParsedMessage:
+    """The whole content of a mail that its owner goes on writing."""
+    return await _parse(
+        context, row, on_thread=read_editable, in_child=context.ports.parser.editable
     )
 
 

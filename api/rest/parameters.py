@@ -41,15 +41,18 @@ FolderIdValue = Annotated[FolderId, _ID_LENGTH]
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
-async def read_body(request: web.Request, kind: type[Body]) -> Body:
-    """The JSON body as `kind`.
+async def read_body(
+    request: web.Request, kind: type[Body], *, max_bytes: int = 0, max_s: float = 0.0
+) -> Body:
+    """The JSON body as `kind`. `max_bytes`, `max_s`: limits of the route; 0: those of all routes.
 
-    Raises Problem: 415 for another media type; 408 if the body takes over `body_max_s`; 400 with
-    the JSON path of the fault.
+    Raises Problem: 413 for a longer body; 415 for another media type; 408 if the body takes over
+    `max_s`; 400 with the JSON path of the fault.
     """
     if request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "Send application/json.")
-    content = await _read_in_time(request)
+    limited = request.clone(client_max_size=max_bytes) if max_bytes else request
+    content = await _read_in_time(limited, max_s or request.app[CONTEXT].config.body_max_s)
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
@@ -60,9 +63,9 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body:
         raise bad_request("invalid_json", str(error), "body") from error
 
 
-async def _read_in_time(request: web.Request) -> bytes:
+async def _read_in_time(request: web.Request, max_s: float) -> bytes:
     try:
-        async with asyncio.timeout(request.app[CONTEXT].config.body_max_s):
+        async with asyncio.timeout(max_s):
             return await request.read()
     except TimeoutError:
         raise Problem(408, "timeout", "The body did not come in time.") from None

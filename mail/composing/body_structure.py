@@ -11,15 +11,15 @@ from mail.composing.faults import ComposingFault
 from mail.composing.outgoing_mail import TEXT_MAX_CHARS, OutgoingAttachment, OutgoingMail
 from mail.composing.quotation import quoted_html, quoted_text
 from mail.filenames import safe_filename
-from mail.html.sanitizer import OutgoingHtml, sanitise_outgoing
+from mail.html.sanitizer import OutgoingHtml, is_within_limits, sanitise_outgoing
 from mail.html.text_extraction import preformatted, to_text
 from mail.text_cleaning import lines
 
 _PAGE = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n{}\n</body></html>\n'
 
 
-def body_of(mail: OutgoingMail, *, size_max_bytes: int) -> BodyPart:
-    """Return the root part of `mail`, whose fields are checked.
+def body_of(mail: OutgoingMail, *, size_max_bytes: int) -> tuple[BodyPart, tuple[int, ...]]:
+    """Return the root part of `mail`, whose fields are checked, and the order of its attachments.
 
     Raises ComposingFault: the HTML shows an image that is not attached; the parts have more than
     `size_max_bytes` together.
@@ -28,12 +28,13 @@ def body_of(mail: OutgoingMail, *, size_max_bytes: int) -> BodyPart:
     text = text_part(_text_of(mail), "plain")
     files.count(text, "text")
     if mail.html is None:
-        return multipart("mixed", [text, *files.parts(frozenset())])
+        return multipart("mixed", [text, *files.parts(frozenset())]), tuple(files.order)
     html, shown_ids = _html_of(mail, mail.html, files.content_ids)
     page = text_part(_PAGE.format(html), "html")
     files.count(page, "html")
     related = multipart("related", [page, *files.images(shown_ids)])
-    return multipart("mixed", [multipart("alternative", [text, related]), *files.parts(shown_ids)])
+    body = multipart("alternative", [text, related])
+    return multipart("mixed", [body, *files.parts(shown_ids)]), tuple(files.order)
 
 
 def _text_of(mail: OutgoingMail) -> str:
@@ -51,7 +52,11 @@ def _html_of(
     mail: OutgoingMail, html: str, content_ids: dict[str, str]
 ) -> tuple[str, frozenset[str]]:
     """Return the safe HTML with the quotation below it, and the ids of the images it shows."""
-    own = sanitise_outgoing(lines(html, limit=len(html)), content_ids)
+    html = lines(html, limit=len(html))
+    own = sanitise_outgoing(html, content_ids)
+    # What was made of it must be within the limits too, so that a draft can be read again.
+    if not (is_within_limits(html) and is_within_limits(_PAGE.format(own.html))):
+        raise ComposingFault("html", "It is too large or too complex: make it shorter.")
     for id_ in sorted(own.missing_ids):
         raise ComposingFault("html", f"No attachment has the content_id {id_[:100]}.")
     quote = mail.quote
@@ -71,6 +76,7 @@ class _Files:
     mail: OutgoingMail
     size_max_bytes: int
     content_ids: dict[str, str] = field(init=False)  # as written, by the id that HTML refers to
+    order: list[int] = field(default_factory=list)  # indexes of the attachments written so far
     _size_bytes: int = 0
 
     def __post_init__(self) -> None:
@@ -110,6 +116,7 @@ class _Files:
             content_id=self._id_of(file),
         )
         self.count(part, f"attachments[{number}]")
+        self.order.append(number)
         return part
 
     def _id_of(self, file: OutgoingAttachment) -> str:

@@ -4,7 +4,7 @@ Only addresses with a local part that is not ASCII are written in UTF-8 (RFC 653
 The mail has a Bcc field, for the sender's own copy: `for_recipients` removes it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -24,28 +24,30 @@ from mail.composing.outgoing_mail import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComposedMail:
-    """The octets of a mail. `needs_smtputf8`: its header has UTF-8 (RFC 6531 §3.4)."""
+    """The octets of a mail. `needs_smtputf8`: its header has UTF-8 (RFC 6531 §3.4).
+
+    `order`: indexes of the attachments of the OutgoingMail in the order of their parts.
+    """
 
     octets: bytes
     needs_smtputf8: bool
+    order: tuple[int, ...] = ()
 
 
-def compose(
-    mail: OutgoingMail, *, own_fields: Sequence[bytes] = (), size_max_bytes: int = SIZE_MAX_BYTES
-) -> ComposedMail:
-    """Return the octets of `mail`. `own_fields`: written fields of this server.
+def compose(mail: OutgoingMail, *, size_max_bytes: int = SIZE_MAX_BYTES) -> ComposedMail:
+    """Return the octets of `mail`.
 
     The same arguments give the same octets. Raises ComposingFault: a field cannot be sent, or the
     mail has more than `size_max_bytes`.
     """
     check(mail)
-    root = body_of(mail, size_max_bytes=size_max_bytes)
-    header = b"".join([*_fields(mail), *own_fields, folded("MIME-Version", ["1.0"])])
+    root, order = body_of(mail, size_max_bytes=size_max_bytes)
+    header = b"".join([*_fields(mail), folded("MIME-Version", ["1.0"])])
     octets = b"".join([header, *written_part(root, seed=mail.mail_id)])
     if len(octets) > size_max_bytes:
         detail = f"The whole mail has at most {size_max_bytes} bytes as it is sent."
         raise ComposingFault("attachments" if mail.attachments else "text", detail)
-    return ComposedMail(octets=octets, needs_smtputf8=not header.isascii())
+    return ComposedMail(octets=octets, needs_smtputf8=not header.isascii(), order=order)
 
 
 def _fields(mail: OutgoingMail) -> Iterator[bytes]:

@@ -167,19 +167,25 @@ def _headers(headers: tuple[tuple[str, str], ...]) -> _Faults:
     known: set[str] = set()
     for name, value in headers:
         place, lower = f"headers.{name[:64]}", name.lower()
-        if not _HEADER_NAME.fullmatch(name) or not _is_allowed(lower):
+        if not _is_allowed(name):
             yield ComposingFault(place, "This header field cannot be set.")
         if lower in known:
             yield ComposingFault(place, "Give it once.")
         if not value.strip():
             yield ComposingFault(place, "A value is missing.")
-        if not lower.startswith("x-") and not value.isascii():
+        if not is_settable(name, value):
             yield ComposingFault(place, "ASCII characters only.")
         yield from _line(place, value, HEADER_VALUE_MAX_CHARS)
         known.add(lower)
 
 
+def is_settable(name: str, value: str) -> bool:
+    """Whether a sender may set the header field to `value`, apart from its length."""
+    return _is_allowed(name) and (name.lower().startswith("x-") or value.isascii())
+
+
 def _is_allowed(name: str) -> bool:
-    if name.startswith(_SERVER_PREFIXES):
+    lower = name.lower()
+    if not _HEADER_NAME.fullmatch(name) or lower.startswith(_SERVER_PREFIXES):
         return False
-    return name in _ALLOWED_NAMES or name.startswith(_ALLOWED_PREFIXES)
+    return lower in _ALLOWED_NAMES or lower.startswith(_ALLOWED_PREFIXES)

@@ -29,11 +29,16 @@ async def own_addresses(addresses: Addresses, user: User) -> tuple[str, ...]:
     return (user.address, *sorted(known - {account}))
 
 
-def is_own(address: str, own: tuple[str, ...]) -> bool:
-    """Whether `address` is one of `own`, or one of them with a detail."""
+async def is_own(addresses: Addresses, address: str, own: tuple[str, ...]) -> bool:
+    """Whether `address` is one of `own`, or one of them with a detail.
+
+    An address with a detail that stands in the directory itself may lead to another user.
+    """
     try:
-        local, domain = split_address(normal_address(address))
+        normal = normal_address(address)
+        local, domain = split_address(normal)
         base = address_at(local.partition(_DETAIL)[0] or local, domain)
-        return not {normal_address(address), base}.isdisjoint(map(normal_address, own))
     except BadAddress:
         return False
+    known = set(map(normal_address, own))
+    return normal in known or (base in known and not await addresses.find([normal]))

@@ -115,22 +115,17 @@ def sanitise_outgoing(html: str, content_ids: Mapping[str, str]) -> OutgoingHtml
     """
     images = _Images({**content_ids, **{id_: id_ for id_ in content_ids.values()}})
     cleaner = _outgoing_cleaner(images.safe_attribute)
-    clean = _sanitise(html, cleaner)
+    clean = _sanitise(html, cleaner).replace("<img>", "")  # without source and text
     return OutgoingHtml(
         html=clean, shown_ids=frozenset(images.shown), missing_ids=frozenset(images.missing)
     )
 
 
 def _sanitise(html: str, cleaner: nh3.Cleaner) -> str:
-    too_big = len(html) > HTML_MAX_CHARS
-    if too_big or html.count("<") > TAGS_MAX or html.count("&") > ENTITIES_MAX:
-        return preformatted(to_text(html))
-    if _reopened_bytes(html) > REOPENED_MAX_BYTES or _has_large_foreign_content(html):
+    if not is_within_limits(html):
         return preformatted(to_text(html))
     body, self_closed = None, []
     for item in markup(html):
-        if item.inner and _has_too_many_attributes(item):
-            return preformatted(to_text(html))
         if item.name == "body" and body is None:
             body = item
         if item.name in RAW_TEXT and is_self_closing(item.inner):
@@ -138,6 +133,16 @@ def _sanitise(html: str, cleaner: nh3.Cleaner) -> str:
     clean = _clean(_without_tags(html, self_closed), cleaner)
     style = body_style(_decoded_attributes(body)) if body else ""
     return _with_body_style(clean, style) if style else clean
+
+
+def is_within_limits(html: str) -> bool:
+    """Whether `html` can be sanitised in bounded time; else only its text is kept."""
+    too_big = len(html) > HTML_MAX_CHARS
+    if too_big or html.count("<") > TAGS_MAX or html.count("&") > ENTITIES_MAX:
+        return False
+    if _reopened_bytes(html) > REOPENED_MAX_BYTES or _has_large_foreign_content(html):
+        return False
+    return not any(item.inner and _has_too_many_attributes(item) for item in markup(html))
 
 
 @dataclass(frozen=True, slots=True)

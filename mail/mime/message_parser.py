@@ -53,6 +53,8 @@ class Attachment(msgspec.Struct, frozen=True):
     filename: str
     content_type: str
     size_bytes: int
+    content_id: str = ""
+    attached: bool = False  # Content-Disposition: attachment (RFC 2183)
 
 
 class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +225,12 @@ def _header_text(name: str, value: bytes, charset: str) -> tuple[str, str]:
 def _attachments(mail: _Mail) -> tuple[Attachment, ...]:
     return tuple(
         Attachment(
-            n, part.filename or _generated_name(n, part), part.content_type, len(part.decode())
+            n,
+            part.filename or _generated_name(n, part),
+            part.content_type,
+            len(part.decode()),
+            part.content_id,
+            part.attached,
         )
         for n, part in enumerate(mail.body.attachments, start=1)
     )

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from mail.errors import NotFound
-from mail.html.sanitizer import sanitise
+from mail.html.sanitizer import sanitise, sanitise_outgoing
 from mail.mime.message_parser import (
     Attachment,
     OutlinedHead,
@@ -27,7 +27,7 @@ from schemas.mail import HeaderSummary
 from schemas.outline import MailOutline
 
 ParseOperation = Literal[
-    "head", "outlined_head", "outline", "shown", "words", "attachment", "forms"
+    "head", "outlined_head", "outline", "shown", "editable", "words", "attachment", "forms"
 ]
 TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text for display
 
@@ -93,6 +93,18 @@ def read_shown(content: bytes, *, text_max_chars: int, raw: bool = False) -> Par
     return msgspec.structs.replace(message, text=message.text[: text_max_chars + 1], html=html)
 
 
+def read_editable(content: bytes, *, raw: bool = False) -> ParsedMessage:
+    """Return the message of read_mail with HTML for an editor: safe, with the mail's own images.
+
+    Neither text nor HTML is cut below the limits of read_mail.
+    """
+    message = read_mail(content, raw=raw)
+    if message.html is None:
+        return message
+    ids = {part.content_id: part.content_id for part in message.attachments if part.content_id}
+    return msgspec.structs.replace(message, html=sanitise_outgoing(message.html, ids).html)
+
+
 def read_forms(content: bytes, *, text_max_chars: int) -> list[bytes]:
     """Return the forms of a mail: all octets that clients can download besides the mail itself.
 
@@ -115,6 +127,7 @@ _READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
     "outlined_head": lambda request, content: read_outlined_head(content, raw=request.raw),
     "outline": lambda request, content: outline_of(content, raw=request.raw),
     "words": lambda request, content: read_words(content, raw=request.raw),
+    "editable": lambda request, content: read_editable(content, raw=request.raw),
     "shown": lambda request, content: read_shown(
         content, text_max_chars=request.text_max_chars, raw=request.raw
     ),
@@ -124,13 +137,15 @@ _READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
 def failed_response(operation: ParseOperation, size_bytes: int) -> ParseResponse:
     """Return the response for a mail that cannot be parsed within the limits, not even raw."""
     failed, outline = HeaderSummary(parse_failed=True), bare_outline(size_bytes)
+    nothing = ParsedMessage(head=failed, headers=(), text="", html=None, attachments=())
     responses: dict[ParseOperation, ParseResponse] = {
         "head": failed,
         "outlined_head": OutlinedHead(failed, outline),
         "outline": outline,
         "words": SearchableText("", ()),
         "forms": FormSizes(whole=False),
-        "shown": ParsedMessage(head=failed, headers=(), text="", html=None, attachments=()),
+        "shown": nothing,
+        "editable": nothing,
     }
     return responses.get(operation)
 

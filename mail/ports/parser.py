@@ -32,6 +32,10 @@ class Parser(Protocol):
         """As parse_requests.read_shown: safe HTML, at most `text_max_chars` + 1 of each text."""
         ...
 
+    async def editable(self, content: bytes) -> ParsedMessage:
+        """As parse_requests.read_editable: a mail that its owner goes on writing."""
+        ...
+
     async def words(self, content: bytes) -> SearchableText:
         """As message_parser.read_words."""
         ...

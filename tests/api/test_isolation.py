@@ -21,6 +21,7 @@ BODIES = {
     "patch_message": {"unread": False},
     "patch_folder": {"name": "Taken over"},
     "patch_identity": {"name": "Taken over"},
+    "put_draft": {"subject": "Taken over"},
 }
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 MAIL = (
@@ -73,6 +74,8 @@ async def owner(world: World, name: str) -> Owner:
         identity = (await response.json())["id"]
     async with client.post("/v1/uploads", data=word) as response:
         upload = (await response.json())["id"]
+    async with client.post("/v1/drafts", json={"subject": f"Of {name}"}) as response:
+        draft = (await response.json())["id"]
     user = Owner(client, {}, 0)
     message = await user.get(f"/v1/messages/{row.message_id}")
     sessions = (await user.get("/v1/sessions"))["sessions"]
@@ -80,7 +83,7 @@ async def owner(world: World, name: str) -> Owner:
     user.ids = {
         "messages": row.message_id, "threads": row.thread_id, "folders": folder,
         "sessions": sessions[0]["id"], "me/app-passwords": app_password,
-        "identities": identity, "uploads": upload,
+        "identities": identity, "uploads": upload, "drafts": draft,
     }  # fmt: skip
     return user
 

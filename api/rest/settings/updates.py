@@ -82,7 +82,7 @@ async def _address_fault(call: AuthenticatedRequest, patch: SettingsPatch) -> Se
         return None
     own = await own_addresses(call.context.ports.addresses, call.caller.user)
     for number, identity in enumerate(patch.identities):
-        if not is_own(identity.address, own):
+        if not await is_own(call.context.ports.addresses, identity.address, own):
             place = f"$.identities[{number}].address"
             return SettingsFault(place, f"One of your addresses: {', '.join(own)}.")
     return None

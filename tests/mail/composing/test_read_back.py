@@ -111,7 +111,7 @@ def test_the_standard_library_reads_it_back(mail: OutgoingMail) -> None:
 @given(MAILS)
 @settings(deadline=None, max_examples=40)
 def test_recipients_get_the_same_mail_without_bcc(mail: OutgoingMail) -> None:
-    octets = compose(mail, own_fields=[b"X-Postriver-Draft: a\r\n b\r\n"]).octets
+    octets = b"X-Postriver-Draft: a\r\n b\r\n" + compose(mail).octets
     own, sent = read_strictly(octets), read_strictly(for_recipients(octets))
     removed = {"bcc", "x-postriver-draft"}
     kept = {name: value for name, value in own.fields.items() if name not in removed}
@@ -119,4 +119,4 @@ def test_recipients_get_the_same_mail_without_bcc(mail: OutgoingMail) -> None:
         kept["to"] = b"undisclosed-recipients:;"
     assert sent.fields == kept
     assert sent.body == own.body
-    assert octets == compose(mail, own_fields=[b"X-Postriver-Draft: a\r\n b\r\n"]).octets
+    assert octets.endswith(compose(mail).octets)

@@ -1,0 +1,24 @@
+"""The user who writes a mail, with what the process knows of the user's mailbox."""
+
+from dataclasses import dataclass
+
+from api.context import AppContext
+from mail.composing.faults import ComposingFault
+from schemas.directory import User
+from schemas.ids import MessageId
+from schemas.mailbox import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """A user, and the process that serves the user."""
+
+    context: AppContext
+    user: User
+
+    async def message(self, id_: str, place: str) -> Message:
+        """The author's message of this id. Raises ComposingFault: there is no such message."""
+        row = await self.context.ports.store.message(self.user.user_id, MessageId(id_))
+        if row is None or not row.shown_places:
+            raise ComposingFault(place, "There is no such message.")
+        return row
