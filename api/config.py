@@ -51,7 +51,6 @@ class ApiConfig:
     keepalive_s: float = 75.0  # idle connection; also to receive a request head
     body_max_bytes: int = 64 * 1024
     compose_body_max_bytes: int = 8 * 1024 * 1024  # of a draft or a mail, without its uploads
-    compose_body_max_s: float = 90.0  # to receive it
     composes_at_once: int = 2  # drafts and mails that are composed; each holds its files in memory
     composes_waiting: int = 256
 

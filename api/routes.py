@@ -1,13 +1,13 @@
 """All routes. The file of each resource declares ROUTES next to the handlers."""
 
 from api import health
+from api.composing import drafts
 from api.push import websocket
 from api.rest import (
     app_passwords,
     bulk_updates,
     changes,
     downloads,
-    drafts,
     folders,
     login,
     me,

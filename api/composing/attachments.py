@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from api.composing.author import Author
@@ -11,8 +12,10 @@ from mail.composing.body_parts import OCTET_STREAM
 from mail.composing.faults import ComposingFault
 from mail.composing.outgoing_mail import ATTACHMENTS_MAX, OutgoingAttachment
 from mail.errors import NotFound
+from schemas.ids import UploadId
 from schemas.mail import PARTS
 from schemas.mailbox import Message
+from schemas.uploads import Upload
 
 _SOURCES = "Give an upload_id, or content_base64, or message_id and n."
 
@@ -37,11 +40,15 @@ class AttachmentReader:
     draft: Message | None
     size_max_bytes: int
     _size_bytes: int = field(init=False, default=0)
+    _uploads: Mapping[str, Upload] = field(init=False, default_factory=dict)
 
     async def read(self, given: tuple[AttachmentInput, ...]) -> tuple[OutgoingAttachment, ...]:
         """Return the files, in order. Raises ComposingFault: a file does not exist; too large."""
         if len(given) > ATTACHMENTS_MAX:
             raise ComposingFault("attachments", f"At most {ATTACHMENTS_MAX}.")
+        if upload_ids := [UploadId(one.upload_id) for one in given if one.upload_id]:
+            uploader = self.author.context.uploader
+            self._uploads = await uploader.use(self.author.user.user_id, upload_ids)
         files = []
         for number, one in enumerate(given):
             place = f"attachments[{number}]"
@@ -66,23 +73,36 @@ class AttachmentReader:
         if one.content_base64 is not None:
             return _decoded(one.content_base64, f"{place}.content_base64")
         if one.upload_id is not None:
-            raise ComposingFault(f"{place}.upload_id", "There is no such upload.")
-        return await self._part(one, place)
-
-    async def _part(self, one: AttachmentInput, place: str) -> _File:
+            return await self._upload(one.upload_id, place)
         row = self.draft
         if one.message_id is not None:
             row = await self.author.message(one.message_id, f"{place}.message_id")
         if row is None:
             raise ComposingFault(f"{place}.n", "There is no saved draft with this part.")
+        if one.n is not None:
+            return await self._part(row, one.n, place)
         self._check(row.content.size_bytes, place)
-        if one.n is None:
-            content = await self.author.context.ports.contents.get(row.content.ref)
-            return _File(f"{row.head.subject or 'message'}.eml", "message/rfc822", content)
+        content = await self.author.context.ports.contents.get(row.content.ref)
+        return _File(f"{row.head.subject or 'message'}.eml", "message/rfc822", content)
+
+    async def _upload(self, upload_id: str, place: str) -> _File:
+        """The file of an upload; if it has expired, as the present version of the draft has it."""
+        upload = self._uploads.get(upload_id)
+        if upload is not None:
+            self._check(upload.size_bytes, place)
+            content = await self.author.context.uploader.content(upload)
+            return _File(upload.filename, upload.content_type, content)
+        if self.draft is not None:
+            state = (await self.author.written_fields(self.draft)).state
+            if upload_id and upload_id in state.upload_ids:
+                return await self._part(self.draft, state.upload_ids.index(upload_id) + 1, place)
+        raise ComposingFault(f"{place}.upload_id", "There is no such upload.")
+
+    async def _part(self, row: Message, n: int, place: str) -> _File:
         if PARTS in row.verdict.unchecked:  # no scanner saw this attachment as it would be sent
             raise ComposingFault(f"{place}.n", "This attachment could not be scanned.")
         try:
-            part, content = await parse_attachment(self.author.context, row, one.n)
+            part, content = await parse_attachment(self.author.context, row, n)
         except NotFound as error:
             raise ComposingFault(f"{place}.n", "There is no such attachment.") from error
         return _File(part.filename, part.content_type, content)

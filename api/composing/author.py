@@ -1,9 +1,12 @@
 """The user who writes a mail, with what the process knows of the user's mailbox."""
 
+import asyncio
 from dataclasses import dataclass
 
 from api.context import AppContext
 from mail.composing.faults import ComposingFault
+from mail.composing.written_fields import WrittenFields, written_fields
+from mail.mime.header_fields import HEADER_MAX_BYTES
 from schemas.directory import User
 from schemas.ids import MessageId
 from schemas.mailbox import Message
@@ -22,3 +25,11 @@ class Author:
         if row is None or not row.shown_places:
             raise ComposingFault(place, "There is no such message.")
         return row
+
+    async def written_fields(self, row: Message) -> WrittenFields:
+        """The fields in the header of a draft's version."""
+        size_bytes = min(row.content.size_bytes, HEADER_MAX_BYTES)
+        header = await self.context.ports.contents.read(
+            row.content.ref, start=0, size_bytes=size_bytes
+        )
+        return await asyncio.to_thread(written_fields, header)

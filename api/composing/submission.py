@@ -40,7 +40,7 @@ class ComposedSubmission:
     """A mail that can be sent, with its envelope (RFC 5321 §2.3.1)."""
 
     octets: bytes  # as recipients get it
-    own_copy: bytes  # for Sent, with Bcc
+    own_copy: bytes | None  # for Sent, if it has Bcc; None: as recipients get it
     envelope_from: str
     recipients: tuple[str, ...]  # forward-paths, at least one, each once
     needs_smtputf8: bool
@@ -70,7 +70,7 @@ async def compose_submission(
         composed = await writer.composed(mail)
     return ComposedSubmission(
         octets=for_recipients(composed.octets),
-        own_copy=composed.octets,
+        own_copy=composed.octets if mail.bcc else None,
         envelope_from=written_address(mail.sender.address),
         recipients=forward_paths(mail),
         needs_smtputf8=composed.needs_smtputf8,

@@ -41,18 +41,24 @@ FolderIdValue = Annotated[FolderId, _ID_LENGTH]
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
-async def read_body(
-    request: web.Request, kind: type[Body], *, max_bytes: int = 0, max_s: float = 0.0
-) -> Body:
-    """The JSON body as `kind`. `max_bytes`, `max_s`: limits of the route; 0: those of all routes.
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
+    """The JSON body as `kind`.
 
-    Raises Problem: 413 for a longer body; 415 for another media type; 408 if the body takes over
-    `max_s`; 400 with the JSON path of the fault.
+    Raises Problem: 415 for another media type; 408 if the body takes over `body_max_s`; 400 with
+    the JSON path of the fault.
     """
+    check_is_json(request)
+    return decode_body(await _read_in_time(request), kind)
+
+
+def check_is_json(request: web.Request) -> None:
+    """Raises Problem 415: the body has another media type."""
     if request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "Send application/json.")
-    limited = request.clone(client_max_size=max_bytes) if max_bytes else request
-    content = await _read_in_time(limited, max_s or request.app[CONTEXT].config.body_max_s)
+
+
+def decode_body(content: bytes, kind: type[Body]) -> Body:
+    """The JSON `content` as `kind`. Raises Problem 400 with the JSON path of the fault."""
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
@@ -63,9 +69,9 @@ async def read_body(
         raise bad_request("invalid_json", str(error), "body") from error
 
 
-async def _read_in_time(request: web.Request, max_s: float) -> bytes:
+async def _read_in_time(request: web.Request) -> bytes:
     try:
-        async with asyncio.timeout(max_s):
+        async with asyncio.timeout(request.app[CONTEXT].config.body_max_s):
             return await request.read()
     except TimeoutError:
         raise Problem(408, "timeout", "The body did not come in time.") from None

@@ -14,7 +14,7 @@ from mail.composing.header_fields import folded
 from mail.composing.sent_copies import DRAFT_FIELD
 
 FIELD_MAX_BYTES = 16 * 1024  # of JSON; 100 ids of uploads take 4 KiB
-_PIECE_CHARS = 72  # of base64 on one line
+_PIECE_CHARS = 56  # of base64 on one line
 
 
 class DraftQuote(msgspec.Struct, frozen=True, kw_only=True):

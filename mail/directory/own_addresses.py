@@ -32,7 +32,7 @@ async def own_addresses(addresses: Addresses, user: User) -> tuple[str, ...]:
 async def is_own(addresses: Addresses, address: str, own: tuple[str, ...]) -> bool:
     """Whether `address` is one of `own`, or one of them with a detail.
 
-    An address with a detail that stands in the directory itself may lead to another user.
+    The directory may have such an address of its own, which leads to another user.
     """
     try:
         normal = normal_address(address)

@@ -35,4 +35,7 @@ class SenderCheck:
         if user is None or user.disabled:
             return DISABLED
         own = await own_addresses(self._directory, user)
-        return None if all(is_own(address, own) for address in addresses) else NOT_OWN
+        for address in addresses:
+            if not await is_own(self._directory, address, own):
+                return NOT_OWN
+        return None

@@ -74,8 +74,9 @@ async def owner(world: World, name: str) -> Owner:
         identity = (await response.json())["id"]
     async with client.post("/v1/uploads", data=word) as response:
         upload = (await response.json())["id"]
-    async with client.post("/v1/drafts", json={"subject": f"Of {name}"}) as response:
-        draft = (await response.json())["id"]
+    for subject in (f"Of {name}", f"Also of {name}"):
+        async with client.post("/v1/drafts", json={"subject": subject}) as response:
+            draft = (await response.json())["id"]
     user = Owner(client, {}, 0)
     message = await user.get(f"/v1/messages/{row.message_id}")
     sessions = (await user.get("/v1/sessions"))["sessions"]

@@ -54,6 +54,7 @@ async def test_envelope_and_copies(world: World) -> None:
         "bob@example.org", "carol@xn--bcher-kva.example", "dave@example.org"
     )  # fmt: skip
     assert not sent.needs_smtputf8
+    assert sent.own_copy
     assert b"dave" in sent.own_copy
     assert b"dave" not in sent.octets
     assert read_head(sent.octets).message_id == sent.message_id == f"{MAIL_ID}@postriver.test"
@@ -65,7 +66,9 @@ async def test_envelope_and_copies(world: World) -> None:
         bcc=["dave@example.org", "BOB@example.org"],
         subject="hi",
     ) == sent  # fmt: skip
-    assert (await compose(world, to=["하늘@example.org"])).needs_smtputf8
+    plain = await compose(world, to=["하늘@example.org"])
+    assert plain.needs_smtputf8
+    assert plain.own_copy is None
 
 
 async def test_an_answer_has_references_and_quotes(world: World) -> None:

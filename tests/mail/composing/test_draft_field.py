@@ -12,7 +12,8 @@ STATES = st.builds(
     DraftState,
     identity_id=TEXTS,
     in_reply_to=TEXTS,
-    quote=st.none() | st.builds(DraftQuote, message_id=st.text(), kind=st.text(), include=st.text()),
+    quote=st.none()
+    | st.builds(DraftQuote, message_id=st.text(), kind=st.text(), include=st.text()),
     client_id=TEXTS,
     upload_ids=st.lists(st.text(max_size=36), max_size=9).map(tuple),
     is_text_made=st.booleans(),

@@ -5,8 +5,6 @@ message that another program saved in Drafts is a draft too: its id is that of t
 stays with all its versions.
 """
 
-import asyncio
-
 import msgspec
 from aiohttp import hdrs, web
 
@@ -39,16 +37,13 @@ from api.rest.responses import MessageSummary, json_response, message_summary
 from api.route import AuthenticatedRoute
 from edge.deposits.deposit import Deposit, Deposited, Replaced
 from mail.clock import now_ms
-from mail.composing.written_fields import written_fields
 from mail.errors import Refused
 from mail.ids import derived_id, new_id
-from mail.mime.header_fields import HEADER_MAX_BYTES
 from schemas.events.mailbox_commands import ExpungeMessages
 from schemas.ids import DraftId, MessageId
-from schemas.mailbox import DRAFTS, SEEN, Filter, Message
+from schemas.mailbox import DRAFT, DRAFTS, SEEN, Filter, Message
 
 PATH = "/v1/drafts"
-DRAFT = "$draft"  # RFC 8621 §4.1.1
 _PROBLEMS = (*COMMAND_PROBLEMS, 408, *BODY_PROBLEMS, *DEPOSIT_PROBLEMS)
 
 
@@ -116,10 +111,7 @@ async def get_draft(call: AuthenticatedRequest) -> web.StreamResponse:
     if unchanged := not_modified(call.request, etag):
         return unchanged
     parsed = await parse_for_editing(call.context, row)
-    header = await call.context.ports.contents.read(
-        row.content.ref, start=0, size_bytes=min(row.content.size_bytes, HEADER_MAX_BYTES)
-    )
-    fields = await asyncio.to_thread(written_fields, header)
+    fields = await Author(context=call.context, user=call.caller.user).written_fields(row)
     return json_response(draft_form(row, fields, parsed), headers={hdrs.ETAG: etag})
 
 
