@@ -271,6 +271,39 @@ async def test_parts_and_whole_messages_are_attached(world: World) -> None:
     assert (status, problem["place"]) == (422, "attachments[0].n")
 
 
+async def test_uploads_are_attached_and_outlive_their_end(world: World) -> None:
+    alice = await world.signed()
+    named = {"Content-Type": "image/png", "Content-Disposition": "attachment; filename=p.png"}
+    async with alice.post("/v1/uploads", data=b"picture", headers=named) as response:
+        upload = (await response.json())["id"]
+    body = {
+        "attachments": [
+            {"content_base64": PNG, "filename": "z.png"},
+            {"upload_id": upload, "content_id": "one", "inline": True},
+        ],
+        "html": "<img src=cid:one>",
+    }
+    new = await saved(alice, **body)
+    expected = {
+        "n": 1, "upload_id": upload, "filename": "p.png", "content_type": "image/png",
+        "size_bytes": 7, "inline": True, "content_id": "one@postriver.test",
+    }  # fmt: skip
+    assert (await get(alice, new["id"]))["attachments"][0] == expected
+    assert (await ask(alice, "DELETE", f"/v1/uploads/{upload}"))[0] == 204
+    path = f"/v1/drafts/{new['id']}"
+    assert (await ask(alice, "PUT", path, body))[0] == 200
+    assert (await get(alice, new["id"]))["attachments"][0] == expected
+    status, problem = await ask(alice, "POST", "/v1/drafts", body)
+    assert (status, problem["place"]) == (422, "attachments[1].upload_id")
+    bob = await world.signed("bob")
+    async with bob.post("/v1/uploads", data=b"x") as response:
+        of_bob = (await response.json())["id"]
+    status, problem = await ask(
+        alice, "POST", "/v1/drafts", {"attachments": [{"upload_id": of_bob}]}
+    )
+    assert (status, problem["place"]) == (422, "attachments[0].upload_id")
+
+
 async def test_large_bodies_are_read_and_larger_ones_are_not(make_world) -> None:
     world = await make_world(compose_body_max_bytes=200_000, message_max_bytes=150_000)
     alice = await world.signed()
