@@ -1,12 +1,15 @@
 """index: the search index follows created and destroyed messages.
 
 Reads mailbox.events, in no order. Emits nothing. Writes the search index.
-A created message is added with its header summary, its text (at most 256 Ki characters) and the
-names of its attachments. A mail with many recipients is parsed once. Changes of keywords and
-folders, and answers, do not concern the index: search reads them from message rows.
+A created message is added with its header summary, its text (at most 256 Ki characters), the
+names of its attachments, and the fields of its header (mail/search/documents.py). A mail with many
+recipients is parsed once. Changes of keywords and folders, and answers, do not concern the index:
+search reads them from message rows.
 A destroyed message never stays in the index, even if its two events are handled at the same time or
 in reverse order (decision 0027): after a message is added its row is read again, and the document
 is removed if the message has been destroyed.
+Now and then the stage records up to which seq the index holds every message of the mailbox
+(agents/index_progress.py).
 
 A store unreachable: Transient, the partition holds.
 Content that is not in the store: Poison.
@@ -19,15 +22,15 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from agents.content_access import reading
+from agents.index_progress import look
 from agents.ports import IndexPorts
 from mail.mime.message_parser import SearchableText
 from mail.ports import Attempt
+from mail.search.documents import document_of
 from schemas.events.mailbox_events import MailboxChanged, MailboxEvent
 from schemas.events.unions import Event
 from schemas.ids import MessageId, UserId
-from schemas.mail import EmailAddress
 from schemas.mailbox import Message
-from schemas.search import IndexDocument
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,6 +44,10 @@ async def index(event: MailboxEvent, _work: Attempt, ports: IndexPorts) -> Seque
     destroyed = [change.message_id for change in changes if change.change == "destroyed"]
     if destroyed:  # up to 500, written together
         await asyncio.gather(*(ports.search.remove(event.user_id, id_) for id_ in destroyed))
+    created = sum(change.change == "created" for change in changes)
+    if ports.progress.begin_look(event.user_id, created=created, changed=len(changes)):
+        raised = await look(event.user_id, ports.store, ports.search)
+        ports.progress.end_look(event.user_id, raised=raised)
     return ()
 
 
@@ -67,33 +74,10 @@ async def add(row: Message, ports: IndexPorts) -> None:
         async with reading(row.content, ports.contents, ports.budget) as content:
             return await ports.parser.words(content)
 
-    await ports.search.add(_document(row, await ports.texts.of(row.mail_id, read)))
+    await ports.search.add(document_of(row, await ports.texts.of(row.mail_id, read)))
     if not _exists(await ports.store.message(row.user_id, row.message_id)):
         await ports.search.remove(row.user_id, row.message_id)
 
 
 def _exists(row: Message | None) -> TypeGuard[Message]:
     return row is not None and not row.destroyed
-
-
-def _document(row: Message, text: SearchableText) -> IndexDocument:
-    head = row.head
-    return IndexDocument(
-        message_id=row.message_id,
-        user_id=row.user_id,
-        domain_id=row.domain_id,
-        received_at_ms=row.received_at_ms,
-        size_bytes=row.content.size_bytes,
-        has_attachments=head.has_attachments,
-        subject=head.subject,
-        sender=_names(head.sender) if head.sender else "",
-        to=_names(*head.to),
-        cc=_names(*head.cc),
-        body=text.text,
-        filenames="\n".join(text.filenames),
-    )
-
-
-def _names(*addresses: EmailAddress) -> str:
-    """Display names and addresses, one line each."""
-    return "\n".join(f"{each.name} {each.address}".strip() for each in addresses)

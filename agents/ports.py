@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from agents.content_access import MemoryBudget, TextCache
+from agents.index_progress import IndexProgress
 from agents.suspended_mailboxes import SuspendedMailboxes
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
@@ -92,7 +93,10 @@ class MailboxPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPorts:
-    """Ports of the stage index. `texts` caches the text of mails with many recipients."""
+    """Ports of the stage index. `texts` caches the text of mails with many recipients.
+
+    `progress` counts changes until the next look at a mailbox (agents/index_progress.py).
+    """
 
     store: MailStore
     contents: ContentStore
@@ -100,6 +104,7 @@ class IndexPorts:
     parser: Parser = field(default_factory=InProcessParser)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     texts: TextCache = field(default_factory=TextCache)
+    progress: IndexProgress = field(default_factory=IndexProgress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

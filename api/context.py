@@ -33,6 +33,7 @@ from edge.sign_in.authenticator import (
 )
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
+from mail.search.unindexed import UnindexedReader
 from schemas.ids import DomainId, UserId
 
 NotReadyReasons = Callable[[], list[str]]
@@ -56,6 +57,7 @@ class AppContext:
     request_rates: RequestRates
     anonymous_rates: RequestRates  # by client address
     search_time: SearchTime
+    unindexed: UnindexedReader
     push_connections: PushConnections
     connections: ConnectionLimiter
     ended_sessions: EndedSessions
@@ -118,6 +120,9 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         request_rates=RequestRates(config.requests_per_minute, time.monotonic),
         anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
         search_time=SearchTime(config, time.monotonic),
+        unindexed=UnindexedReader(
+            index=ports.search, store=ports.store, contents=ports.contents, parser=ports.parser
+        ),
         push_connections=push_connections,
         connections=ConnectionLimiter(
             total_max=config.connections_max, per_peer_max=config.connections_per_peer_max

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import TypeVar
 
-from agents.background.index_backfill import fill
+from agents.background.index_backfill import fill_and_mark
 from agents.ports import IndexPorts
 from mail.clock import now_ms
 from mail.errors import Refused
@@ -49,9 +49,7 @@ async def rebuild_index(user_id: UserId, ports: IndexPorts) -> int:
     If this is cut short, the role `index` adds the missing documents.
     """
     await ports.search.clear(user_id)
-    documents = await fill(user_id, ports)
-    await ports.search.mark_filled(user_id)
-    return documents
+    return await fill_and_mark(user_id, ports)
 
 
 async def _rebuild_mailbox(

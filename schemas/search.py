@@ -20,3 +20,17 @@ class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
     cc: str
     body: str
     filenames: str
+    bcc: str = ""  # only the sender's own copy of a mail has this field (RFC 5322 §3.6.3)
+    headers: tuple[tuple[str, str], ...] = ()  # name in lower case, decoded value; in order
+    header_ids: dict[str, tuple[str, ...]] = {}  # by ID_FIELDS of mail/query/tree.py
+    sent_day: int | None = None  # of the Date field in its zone, from 1970-01-01; None: no such day
+
+
+class IndexedTo(msgspec.Struct, frozen=True):
+    """The moment of a mailbox at which the index held all of its messages.
+
+    The epoch is that of MailboxState: a restored mailbox has another one, with lower seqs.
+    """
+
+    epoch: str = ""
+    seq: int = 0

@@ -1,9 +1,9 @@
 """Index backfill: add documents that the search index has lost, while the index stage runs.
 
-Reads the mail store, contents, and the search index. The index names the users whose documents were
-dropped when its format changed. Writes the search index. A mailbox is walked until a walk adds
-nothing, because messages may be moved during a walk. No document is removed: search ignores
-documents without a message.
+Reads the mail store, contents, and the search index. The index names users whose documents were
+dropped when its format changed, the stage those whose mailbox has a message that stays lacking.
+Writes the search index. A mailbox is walked until a walk adds nothing, because messages may be
+moved during a walk. No document is removed: search ignores documents without a message.
 
 A store unreachable: Transient, the rest is done at the next turn.
 Content that is not in the content store: logged and skipped.
@@ -20,6 +20,7 @@ from agents.ports import IndexPorts
 from mail.errors import ContentMissing
 from schemas.ids import UserId
 from schemas.mailbox import Filter, Message
+from schemas.search import IndexedTo
 
 CONCURRENT_MAX = 32  # mails read at the same time: as many as the index writes together
 PAGE = 64  # messages
@@ -28,13 +29,24 @@ _LOG = logging.getLogger(__name__)
 
 
 async def refill(ports: IndexPorts) -> int:
-    """Fill the index for all users that it has lost; return the number of added documents."""
+    """Fill the index for all users that it has lost, and for mailboxes that it lags behind.
+
+    Returns the number of added documents.
+    """
     added = 0
-    for user_id in await ports.search.unfilled():
+    for user_id in dict.fromkeys((*await ports.search.unfilled(), *ports.progress.lagging())):
         _LOG.info("user %s: filling the search index again", user_id)
-        added += await fill(user_id, ports)
-        await ports.search.mark_filled(user_id)
+        added += await fill_and_mark(user_id, ports)
         _LOG.info("user %s: the search index is filled; %d documents so far", user_id, added)
+    return added
+
+
+async def fill_and_mark(user_id: UserId, ports: IndexPorts) -> int:
+    """Add the missing documents of one mailbox, and mark it as filled; return their number."""
+    state = await ports.store.state(user_id)
+    added = await fill(user_id, ports)
+    await ports.search.mark_filled(user_id, IndexedTo(state.epoch, state.seq))
+    ports.progress.end_look(user_id, raised=True)
     return added
 
 

@@ -27,11 +27,15 @@ class FoundMessage(MessageSummary, frozen=True, kw_only=True):
 
 
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
-    """`total` is the number of hits, or a lower bound if `total_is_exact` is false."""
+    """`total` is the number of hits, or a lower bound if `total_is_exact` is false.
+
+    Not `is_complete`: the index lacks new messages, too many for this search to read.
+    """
 
     messages: list[FoundMessage]
     total: int
     total_is_exact: bool
+    is_complete: bool
     next_cursor: str | None
 
 
@@ -52,6 +56,8 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
     )
     try:
         async with call.context.search_time.turn(call.user_id) as budget:
+            unindexed = await call.context.unindexed.read(call.user_id, budget)
+            request = msgspec.structs.replace(request, unindexed=unindexed)
             result = await execute_search(ports.search, ports.store, request, budget)
     except Refused as error:
         raise bad_cursor() from error
@@ -60,6 +66,7 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
             messages=[_result(hit) for hit in result.hits],
             total=result.total,
             total_is_exact=result.total_is_exact,
+            is_complete=result.is_complete,
             next_cursor=result.next_cursor,
         )
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from mail.clock import DAY_MS
 from mail.mime.encoded_words import decode_field
 from mail.mime.stray_header_lines import StrayLines
 from mail.text_cleaning import fitting, one_line
@@ -20,6 +21,7 @@ IDS_MAX = 100
 IDS_MAX_BYTES = 8 * 1024
 ID_MAX_CHARS = 250
 DATE_MAX_CHARS = 200
+_MINUTE_MS = 60_000
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _EMPTY_LINES = re.compile(rb"[\r\n]+")
@@ -81,6 +83,11 @@ class Header:
         None: the zone is unknown (-0000), or the field absent or malformed.
         """
         return self._date()[1]
+
+    def date_day(self) -> int | None:
+        """Return the day of the Date field in its zone, from 1970-01-01; None: no valid field."""
+        at_ms, zone_min = self._date()
+        return None if at_ms is None else (at_ms + (zone_min or 0) * _MINUTE_MS) // DAY_MS
 
     def _date(self) -> tuple[int | None, int | None]:
         values = self.all("date")

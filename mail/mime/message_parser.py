@@ -22,7 +22,7 @@ from mail.mime.outline.builder import outline_of
 from mail.mime.part_tree import walk_tree
 from mail.mime.parts import MimePart, PartTree
 from mail.text_cleaning import one_line
-from schemas.mail import HeaderSummary
+from schemas.mail import EmailAddress, HeaderSummary
 from schemas.outline import MailOutline
 
 SUBJECT_MAX_CHARS = 998
@@ -32,6 +32,9 @@ HEADER_NAME_MAX_CHARS = 100
 HEADER_VALUE_MAX_CHARS = 8 * 1024
 HEADERS_MAX = 1_000
 WORDS_MAX_CHARS = 256 * 1024
+WORDS_HEADERS_MAX = 200  # fields of a header that are searchable
+WORDS_HEADER_MAX_CHARS = 4 * 1024  # of one field
+WORDS_HEADERS_MAX_CHARS = 32 * 1024  # of all of them
 
 log = logging.getLogger(__name__)
 _EXTENSIONS = {
@@ -68,10 +71,14 @@ class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchableText(msgspec.Struct, frozen=True):
-    """The text of a mail for the search index, without the fields of HeaderSummary."""
+    """What the search index needs of a mail besides its HeaderSummary."""
 
     text: str
     filenames: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...] = ()  # name in lower case, decoded value; in order
+    authors: tuple[EmailAddress, ...] = ()  # every mailbox of From
+    bcc: tuple[EmailAddress, ...] = ()
+    sent_day: int | None = None  # day of Date in its own zone, from 1970-01-01; None: no valid Date
 
 
 class OutlinedHead(msgspec.Struct, frozen=True):
@@ -107,7 +114,7 @@ def read_mail(content: bytes, *, raw: bool = False) -> ParsedMessage:
 
 
 def read_words(content: bytes, *, raw: bool = False) -> SearchableText:
-    """Return the first WORDS_MAX_CHARS of text, and the names of the attachments."""
+    """Return the first WORDS_MAX_CHARS of text, names of attachments, and fields of the header."""
     return _read(content, _words, raw=raw)
 
 
@@ -204,7 +211,25 @@ def _words(mail: _Mail) -> SearchableText:
     if html_parts and len(text) < WORDS_MAX_CHARS:
         text = _with_missing_lines(text, body.text_of(html_parts, limit=WORDS_MAX_CHARS))
     names = (part.filename for part in parts.attachments)
-    return SearchableText(text[:WORDS_MAX_CHARS], tuple(name for name in names if name))
+    return SearchableText(
+        text=text[:WORDS_MAX_CHARS],
+        filenames=tuple(name for name in names if name),
+        headers=_searched_headers(mail.header),
+        authors=parse_address_list(mail.header.all("from"), fallback_charset=mail.header.charset),
+        bcc=parse_address_list(mail.header.all("bcc"), fallback_charset=mail.header.charset),
+        sent_day=mail.header.date_day(),
+    )
+
+
+def _searched_headers(header: Header) -> tuple[tuple[str, str], ...]:
+    """Return the first fields, within the limits of what is searchable."""
+    fields, left_chars = [], WORDS_HEADERS_MAX_CHARS
+    for name, value in header.fields[:WORDS_HEADERS_MAX]:
+        text = decode_field(value[: 4 * WORDS_HEADER_MAX_CHARS], header.charset)
+        text = one_line(text, limit=min(WORDS_HEADER_MAX_CHARS, left_chars))
+        left_chars -= len(text)
+        fields.append((name[:HEADER_NAME_MAX_CHARS].lower(), text))
+    return tuple(fields)
 
 
 def _with_missing_lines(text: str, html_text: str) -> str:

@@ -34,7 +34,13 @@ from mail.ports.outline_store import OutlineStore
 from mail.ports.owner_views import OwnerViews
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
-from mail.ports.search_index import MATCHES_MAX, IndexMatches, SearchIndex
+from mail.ports.search_index import (
+    MATCHES_MAX,
+    IndexMatches,
+    SearchIndex,
+    SearchReader,
+    SearchWriter,
+)
 from mail.ports.sessions import SESSIONS_KEPT, SIGN_INS_KEPT, Sessions, SignIns
 from mail.ports.settings import Settings
 from mail.ports.streams import (
@@ -93,6 +99,8 @@ __all__ = [
     "ScanLog",
     "ScanProgress",
     "SearchIndex",
+    "SearchReader",
+    "SearchWriter",
     "Sessions",
     "Settings",
     "SignIns",

@@ -9,37 +9,29 @@ from mail.query.planner import IndexQuery
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
 from schemas.ids import MessageId, UserId
-from schemas.search import IndexDocument
+from schemas.search import IndexDocument, IndexedTo
 
 MATCHES_MAX = 1_000  # of one call of SearchIndex.find
 
 
 class IndexMatches(NamedTuple):
-    """Positions of matches, newest first, then by message id. `has_more`: more may follow.
+    """Positions of matches, newest first, then by message id.
 
-    The number of a position is assigned by the index; its text is the message id.
+    The number of a position is assigned by the index; its text is the message id. More matches may
+    follow after `next_position`; None: there are no more.
     """
 
     positions: list[ListPosition]
-    has_more: bool
+    next_position: ListPosition | None
 
 
-class SearchIndex(Protocol):
-    """Index of the words, size and arrival time of messages.
+class SearchReader(Protocol):
+    """Searches in the texts, header fields, sizes and arrival times of messages.
 
     mail/query/matcher.py defines the matches of a query for every adapter. The time of a call is
     bounded by the size of one user's mailbox and independent of other users. A call with `budget`
     spends its time from it, and raises SearchTimedOut if the budget ends before there is a result.
     """
-
-    async def add(self, document: IndexDocument) -> None:
-        """Add or replace the document of a message id; adding an equal document changes nothing.
-
-        An adapter may write several concurrent calls together.
-        """
-        ...
-
-    async def remove(self, user_id: UserId, message_id: MessageId) -> None: ...
 
     async def find(
         self,
@@ -52,7 +44,8 @@ class SearchIndex(Protocol):
     ) -> IndexMatches:
         """Return the first `limit` matches after `before`, 1 <= limit <= MATCHES_MAX.
 
-        Returns fewer matches, with `has_more`, when `budget` ends after the first match.
+        Returns fewer matches, perhaps none, when `budget` ends after the first candidate; the
+        search continues at `next_position`.
         """
         ...
 
@@ -82,9 +75,30 @@ class SearchIndex(Protocol):
         """
         ...
 
+    def position(self, document: IndexDocument) -> ListPosition:
+        """Return the position that the index would give to a document that it does not hold."""
+        ...
+
     async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
         """Return those of `message_ids` that the index holds."""
         ...
+
+    async def indexed_to(self, user_id: UserId) -> IndexedTo:
+        """Return what was marked last for the user and not cleared since; IndexedTo(): nothing."""
+        ...
+
+
+class SearchWriter(Protocol):
+    """Writes of the index. A change is durable when the call returns."""
+
+    async def add(self, document: IndexDocument) -> None:
+        """Add or replace the document of a message id; adding an equal document changes nothing.
+
+        An adapter may write several concurrent calls together.
+        """
+        ...
+
+    async def remove(self, user_id: UserId, message_id: MessageId) -> None: ...
 
     async def clear(self, user_id: UserId) -> None:
         """Drop every document of the user, and list the user as unfilled until `mark_filled`."""
@@ -94,6 +108,17 @@ class SearchIndex(Protocol):
         """Return the users whose documents were dropped, by `clear` or by a change of format."""
         ...
 
-    async def mark_filled(self, user_id: UserId) -> None:
-        """Record that all documents of the user have been added again."""
+    async def mark_indexed(self, user_id: UserId, to: IndexedTo) -> None:
+        """Record that the index holds every message created up to `to`.
+
+        A lower seq of the same epoch is ignored.
+        """
         ...
+
+    async def mark_filled(self, user_id: UserId, to: IndexedTo) -> None:
+        """As `mark_indexed`; the user is no longer unfilled."""
+        ...
+
+
+class SearchIndex(SearchReader, SearchWriter, Protocol):
+    """Full-text search over the messages of each user."""

@@ -1,5 +1,6 @@
 """The fields of the search language, and the tree that each field and value stand for."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +18,13 @@ from mail.query.tree import (
     Or,
     QueryContext,
     ReceivedBefore,
+    RelatedTo,
+    SentBefore,
+    containing,
+    header_with,
+    with_keyword,
 )
-from mail.query.values import age_ms, moment_ms, size_bytes
+from mail.query.values import age_ms, day_number, moment_ms, size_bytes
 from schemas.ids import FolderId
 from schemas.mailbox import Folder
 
@@ -27,11 +33,18 @@ TEXT_FIELDS: Final = {
     "from": "sender",
     "to": "to",
     "cc": "cc",
+    "bcc": "bcc",
     "subject": "subject",
     "body": "body",
     "filename": "filenames",
 }
+PARTICIPANT: Final = "with"  # words in any of PARTICIPANTS
+CONTAINS: Final = "contains"  # in the parentheses of a text field: in that field
 ANYWHERE: Final = "anywhere"
+KEYWORD_MAX_CHARS: Final = 255
+_NOT_IN_KEYWORDS = frozenset('(){]%*"\\ ')  # RFC 8621 §4.1.1
+_MESSAGE_ID = re.compile(r"[^\s<>]{1,1000}")
+_HEADER = re.compile(r"([!-9;-~]{0,100})(?::(.*))?", re.ASCII | re.DOTALL)
 _STATES: dict[str, Node] = {
     "unread": HasState("unread"),
     "read": Not(HasState("unread")),
@@ -112,6 +125,37 @@ def _has(text: str, _context: QueryContext) -> Node | None:
     return HasAttachment() if text.lower() in {"attachment", "attachments"} else None
 
 
+def _keyword(text: str, _context: QueryContext) -> Node | None:
+    is_keyword = 0 < len(text) <= KEYWORD_MAX_CHARS and text.isascii()
+    return with_keyword(text) if is_keyword and _NOT_IN_KEYWORDS.isdisjoint(text) else None
+
+
+def _header(text: str, _context: QueryContext) -> Node | None:
+    match = _HEADER.fullmatch(text.strip())
+    node = match and header_with(match[1], match[2] or "")
+    return None if node == EVERYTHING else node
+
+
+def _message_id(text: str, _context: QueryContext) -> Node | None:
+    id_ = text.strip().removeprefix("<").removesuffix(">")
+    return RelatedTo(id_) if _MESSAGE_ID.fullmatch(id_) else None
+
+
+def _sent_before(text: str, _context: QueryContext) -> Node | None:
+    day = day_number(text)
+    return None if day is None else SentBefore(day)
+
+
+def _sent_after(text: str, _context: QueryContext) -> Node | None:
+    day = day_number(text)
+    return None if day is None else Not(SentBefore(day))
+
+
+def _contains(text: str, _context: QueryContext) -> Node | None:
+    node = containing(text)
+    return None if node == EVERYTHING else node
+
+
 VALUE_FIELDS: Final = {
     "in": ValueField("the name of one of your folders, or by anywhere", _in),
     "is": ValueField("unread, read or flagged", _is),
@@ -122,5 +166,11 @@ VALUE_FIELDS: Final = {
     "newer_than": ValueField(_AGE, _newer_than),
     "larger": ValueField(_SIZE, _larger),
     "smaller": ValueField(_SIZE, _smaller),
+    "keyword": ValueField("a keyword such as $forwarded or work", _keyword),
+    "header": ValueField('the name of a header field, with a text as "name: text"', _header),
+    "msgid": ValueField("the Message-ID of a mail", _message_id),
+    "sent_before": ValueField(_DAY, _sent_before),
+    "sent_after": ValueField(_DAY, _sent_after),
+    CONTAINS: ValueField("a text", _contains),
 }
-FIELDS: Final = (*TEXT_FIELDS, *VALUE_FIELDS)
+FIELDS: Final = (*TEXT_FIELDS, PARTICIPANT, *VALUE_FIELDS)

@@ -1,26 +1,40 @@
 """Format a query tree as query text. Parsing the text returns the same tree."""
 
+from datetime import date, timedelta
+
 from mail.clock import rfc3339
 from mail.query.fields import ANYWHERE, TEXT_FIELDS
 from mail.query.tree import (
     And,
+    Contains,
+    DocumentLeaf,
     FactNode,
     HasAttachment,
+    HasKeyword,
     HasState,
+    HeaderContains,
     InFolder,
     LargerThan,
+    MessageIn,
     Node,
     Not,
     Or,
     ReceivedBefore,
+    RelatedTo,
+    SentBefore,
     WordsNode,
 )
 
 _FIELD_NAMES = {field: name for name, field in TEXT_FIELDS.items()}
+_EPOCH = date(1970, 1, 1)
 
 
 def format_query(node: Node) -> str:
-    """Return the query text of `node`, which is in normal form."""
+    """Return the query text of `node`, which is in normal form.
+
+    Texts with quotes, MessageIn, and RelatedTo one field have no query text: ValueError, or another
+    tree when parsed.
+    """
     match node:
         case And(()):
             return f"in:{ANYWHERE}"
@@ -32,7 +46,7 @@ def format_query(node: Node) -> str:
             return " OR ".join(map(_operand, of))
         case Not(of):
             return f"-{_operand(of)}"
-    return _words(node) if isinstance(node, WordsNode) else _fact(node)
+    return _document(node) if isinstance(node, DocumentLeaf) else _fact(node)
 
 
 def _fact(fact: FactNode) -> str:
@@ -47,6 +61,27 @@ def _fact(fact: FactNode) -> str:
             return f'in:"{folder_id}"'
         case HasState(state):
             return f"is:{state}"
+        case HasKeyword(keyword):
+            return f"keyword:{keyword}"
+        case MessageIn():
+            raise ValueError("the search language has no ids of messages")
+
+
+def _document(leaf: DocumentLeaf) -> str:
+    match leaf:
+        case WordsNode():
+            return _words(leaf)
+        case Contains(text, None):
+            return f'contains:"{text}"'
+        case Contains(text, str(field)):
+            return f'{_FIELD_NAMES[field]}:(contains:"{text}")'
+        case HeaderContains(name, text):
+            return f'header:"{name}:{text}"' if text else f'header:"{name}"'
+        case RelatedTo(id_, None):
+            return f'msgid:"{id_}"'
+        case SentBefore(day):
+            return f"sent_before:{_EPOCH + timedelta(days=day)}"
+    raise ValueError(f"the search language has no text for {leaf}")
 
 
 def _operand(node: Node) -> str:

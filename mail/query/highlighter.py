@@ -12,8 +12,9 @@ from itertools import islice
 
 import msgspec
 
+from mail.query.narrowing import words_in
 from mail.query.tokenizer import TOKEN_MAX_CHARS, fold, is_unspaced, pieces, tokens, tokens_of
-from mail.query.tree import And, Node, Or, WordsNode, phrase
+from mail.query.tree import And, Contains, Node, Or, WordsNode, phrase
 
 PREVIEW_MAX_CHARS = 200  # before escaping
 BEFORE_CHARS = 50  # of the preview, before the first match
@@ -72,6 +73,10 @@ def _included_words(node: Node) -> Iterator[WordsNode]:
     match node:
         case WordsNode():
             yield node
+        case Contains():
+            words = words_in(node)
+            if words is not None:
+                yield words
         case And(of) | Or(of):
             for part in of:
                 yield from _included_words(part)

@@ -7,11 +7,17 @@
     word         = up to white space, quote or parenthesis; "*" at the end: a prefix
     phrase       = <"> any text without quotes <"> [ "*" ]  ; typographic quotes count as quotes
 
-    from: to: cc: subject: body: filename:   words in that field, `from:(ann OR bob)` too
+    from: to: cc: bcc: subject: body: filename:   words in that field, `from:(ann OR bob)` too
+    with:                     words in any of from, to, cc and bcc
+    contains:                 a text anywhere, inside words too; `subject:(contains:"a b")`
+    header:list-id header:"list-id: some text"    a header field exists, or contains the text
+    msgid:                    a Message-ID: that mail, its answers, and mails that refer to it
+    keyword:                  a keyword (RFC 8621 §4.1.1)
     in: the id or name of a folder, or anywhere   is: unread read flagged   has: attachment
     before: after:            2026, 2026-11, 2026-11-24 (or 2026/11/24): the first moment of it in
                               the user's time zone; or a moment in the format of RFC 3339
     older_than: newer_than:   7d 2w 3m 1y before now, by the calendar
+    sent_before: sent_after:  a day of the Date field, as written there
     larger: smaller:          5000 20K 5M 1.5G octets
 
 A word or phrase matches a field that has its tokens (mail/query/tokenizer.py) as neighbours, in
@@ -28,13 +34,15 @@ https://a.example, mailto:a@b.example, std::vector).
 import re
 
 from mail.errors import BadQuery
-from mail.query.fields import FIELDS, TEXT_FIELDS, VALUE_FIELDS
+from mail.query.fields import CONTAINS, FIELDS, PARTICIPANT, TEXT_FIELDS, VALUE_FIELDS
 from mail.query.tokenizer import pieces
 from mail.query.tree import (
     DEPTH_MAX,
+    PARTICIPANTS,
     QUERY_MAX_CHARS,
     TERMS_MAX,
     And,
+    Contains,
     Node,
     Not,
     Or,
@@ -155,9 +163,12 @@ class _Parser:
     def _operand(self, field: str | None, depth: int) -> Node | None:
         start = self.position
         if self._is_field():
+            inner = self._field()
+            if inner == CONTAINS and field in TEXT_FIELDS:
+                return self._text_in(TEXT_FIELDS[field], start)
             if field is not None:
                 raise BadQuery(f"{field}: cannot have another field in its parentheses", start)
-            field = self._field()
+            field = inner
         if self._text[self.position] == "(":
             return self._group(field, depth)
         return self._term(field, start)
@@ -180,8 +191,7 @@ class _Parser:
     def _term(self, field: str | None, start: int) -> Node | None:
         position = self.position
         if field in VALUE_FIELDS:
-            text = self._phrase()[0] if self._text[position] in _QUOTES else self._bare(field)
-            node = VALUE_FIELDS[field].parse_value(text, self._context)
+            node = VALUE_FIELDS[field].parse_value(self._value(field), self._context)
             if node is None:
                 raise BadQuery(f"{field}: is followed by {VALUE_FIELDS[field].takes}", position)
         else:
@@ -190,6 +200,18 @@ class _Parser:
                 raise BadQuery(f"{field}: has nothing to search for", position)
         self._count(start)
         return node
+
+    def _text_in(self, field: str, start: int) -> Node | None:
+        """Parse the value of `contains:` in the parentheses of a text field."""
+        node = self._term(CONTAINS, start)
+        return Contains(node.text, field) if isinstance(node, Contains) else node
+
+    def _value(self, field: str) -> str:
+        if self._text[self.position] in _QUOTES:
+            return self._phrase()[0]
+        text = self._bare(field)
+        is_open = text.endswith(":") and self._text[self.position : self.position + 1] in {*_QUOTES}
+        return text + self._phrase()[0] if is_open else text  # header:list-id:"some text"
 
     def _count(self, start: int) -> None:
         self._terms += 1
@@ -206,7 +228,12 @@ class _Parser:
             if within := _STAR_WITHIN.search(text):
                 raise BadQuery("a * is allowed only at the end of a word", start + within.start())
         words = tuple(pieces(text))
-        return WordsNode(words, TEXT_FIELDS.get(field or ""), prefix) if words else None
+        if not words:
+            return None
+        if field == PARTICIPANT:
+            self._terms += len(PARTICIPANTS) - 1
+            return Or(tuple(WordsNode(words, each, prefix) for each in PARTICIPANTS))
+        return WordsNode(words, TEXT_FIELDS.get(field or ""), prefix)
 
     def _bare(self, field: str | None) -> str:
         """Read up to white space, a quote or a parenthesis."""

@@ -2,10 +2,13 @@
 
 import msgspec
 
+from mail.query.narrowing import implied
 from mail.query.tree import (
     EVERYTHING,
     NOTHING,
     And,
+    Contains,
+    DocumentLeaf,
     FactNode,
     HasAttachment,
     LargerThan,
@@ -14,6 +17,7 @@ from mail.query.tree import (
     Not,
     Or,
     ReceivedBefore,
+    SentBefore,
     WordsNode,
     leaves,
     map_leaves,
@@ -21,18 +25,20 @@ from mail.query.tree import (
     simplified,
 )
 
-HEAD = ("subject", "sender", "to", "cc", "filenames")  # all of SEARCHED_FIELDS but the body
+HEAD = ("subject", "sender", "to", "cc", "bcc", "filenames")  # all of SEARCHED_FIELDS but the body
 
 
 class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A query for the index: words, and bounds that a match must meet too. None: no bound."""
+    """A query for the index: texts, and bounds that a match must meet too. None: no bound."""
 
-    text: Node = EVERYTHING  # its leaves are WordsNode
+    text: Node = EVERYTHING  # its leaves are DocumentLeaf
     since_ms: int | None = None  # received then or later
     before_ms: int | None = None  # received earlier
     min_bytes: int | None = None
     max_bytes: int | None = None
     has_attachments: bool | None = None
+    sent_since_day: int | None = None  # day of the Date field, as SentBefore counts days
+    sent_before_day: int | None = None
 
 
 class SearchPlan(msgspec.Struct, frozen=True):
@@ -52,10 +58,10 @@ def plan_of(node: Node) -> SearchPlan:
         bounded = _with_bound(index_query, part)
         if bounded is not None:
             index_query = bounded
-        elif all(isinstance(leaf, WordsNode) for leaf in leaves(part)):
+        elif all(isinstance(leaf, DocumentLeaf) for leaf in leaves(part)):
             texts.append(part)
         else:
-            texts.append(_implied_words(part, sign=True))
+            texts.append(_implied_texts(part))
             conditions.append(part)
     text = simplified(And(tuple(texts)))
     return SearchPlan(
@@ -78,6 +84,10 @@ def node_of(query: IndexQuery) -> Node:
     if query.has_attachments is not None:
         has = HasAttachment()
         parts.append(has if query.has_attachments else Not(has))
+    if query.sent_since_day is not None:
+        parts.append(Not(SentBefore(query.sent_since_day)))
+    if query.sent_before_day is not None:
+        parts.append(SentBefore(query.sent_before_day))
     return And(tuple(parts))
 
 
@@ -88,10 +98,10 @@ def is_nothing(query: IndexQuery) -> bool:
 
 
 def residual(node: Node, truth: dict[FactNode, bool]) -> Node:
-    """Replace each fact in `node` by its truth, and return the condition on words that is left."""
+    """Replace each fact in `node` by its truth, and return the condition on texts that is left."""
 
     def constant(leaf: Leaf) -> Node:
-        if isinstance(leaf, WordsNode):
+        if isinstance(leaf, DocumentLeaf):
             return leaf
         return EVERYTHING if truth[leaf] else NOTHING
 
@@ -99,8 +109,9 @@ def residual(node: Node, truth: dict[FactNode, bool]) -> Node:
 
 
 def facts_in(node: Node) -> tuple[FactNode, ...]:
-    """Return the leaves of `node` that are not about words, without repeats."""
-    return tuple(dict.fromkeys(leaf for leaf in leaves(node) if not isinstance(leaf, WordsNode)))
+    """Return the leaves of `node` that the document does not decide, without repeats."""
+    facts = (leaf for leaf in leaves(node) if not isinstance(leaf, DocumentLeaf))
+    return tuple(dict.fromkeys(facts))
 
 
 def tiers(node: Node) -> tuple[Node, ...]:
@@ -125,6 +136,8 @@ def _narrowed(node: Node, fields: tuple[str, ...]) -> Node:
     match node:
         case WordsNode(pieces, None, prefix):
             return simplified(Or(tuple(WordsNode(pieces, field, prefix) for field in fields)))
+        case Contains(text, None):
+            return simplified(Or(tuple(Contains(text, field) for field in fields)))
         case And(of):
             return simplified(And(tuple(_narrowed(part, fields) for part in of)))
         case Or(of):
@@ -150,7 +163,14 @@ def _with_bound(query: IndexQuery, part: Node) -> IndexQuery | None:
     return msgspec.structs.replace(query, **{name: value})
 
 
-_TIGHTER = {"since_ms": max, "before_ms": min, "min_bytes": max, "max_bytes": min}
+_TIGHTER = {
+    "since_ms": max,
+    "before_ms": min,
+    "min_bytes": max,
+    "max_bytes": min,
+    "sent_since_day": max,
+    "sent_before_day": min,
+}
 
 
 def _bound(part: Node) -> tuple[str, int] | None:
@@ -163,23 +183,16 @@ def _bound(part: Node) -> tuple[str, int] | None:
             return ("min_bytes", size_bytes + 1) if sign else ("max_bytes", size_bytes)
         case HasAttachment():
             return "has_attachments", sign
+        case SentBefore(day):
+            return ("sent_before_day" if sign else "sent_since_day"), day
         case _:
             return None
 
 
-def _implied_words(node: Node, *, sign: bool) -> Node:
-    """Return a condition on words that every match of `node` fulfils.
-
-    With `sign` False: a condition on words that no message fulfils unless it matches `node`.
-    """
-    match node:
-        case And(of):
-            return simplified(And(tuple(_implied_words(part, sign=sign) for part in of)))
-        case Or(of):
-            return simplified(Or(tuple(_implied_words(part, sign=sign) for part in of)))
-        case Not(of):
-            return negated(_implied_words(of, sign=not sign))
-        case WordsNode():
-            return node
-        case _:
-            return EVERYTHING if sign else NOTHING
+def _implied_texts(node: Node) -> Node:
+    """Return a condition on texts that every match of `node` fulfils."""
+    return implied(
+        node,
+        lambda leaf: leaf if isinstance(leaf, DocumentLeaf) else EVERYTHING,
+        lambda leaf: leaf if isinstance(leaf, DocumentLeaf) else NOTHING,
+    )

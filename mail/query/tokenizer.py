@@ -94,11 +94,28 @@ def pieces(text: str) -> list[str]:
     text = text[:TEXT_MAX_CHARS]
     if text.isascii():
         return _shortened(text.encode().translate(_ASCII_FOLDED).decode().split())
-    text = fold(text)[:TEXT_MAX_CHARS]  # one character can become 18
+    return folded_pieces(fold(text)[:TEXT_MAX_CHARS])  # one character can become 18
+
+
+def folded_pieces(text: str) -> list[str]:
+    """Return the words of a text that is folded already."""
     words = _WORD.findall(text)
     if _UNSPACED_ANY.search(text) is not None:
         words = list(chain.from_iterable(map(_PIECE.findall, words)))
     return _shortened(words)
+
+
+def comparable(text: str) -> str:
+    """Return the form in which texts are compared by substring, of the first TEXT_MAX_CHARS.
+
+    It is folded as words are, so an underscore is a space; white space is one space each.
+    """
+    text = text[:TEXT_MAX_CHARS]
+    folded = text.lower().replace("_", " ") if text.isascii() else fold(text)[:TEXT_MAX_CHARS]
+    joined = " ".join(folded.split())
+    if not joined:
+        return " " if folded else ""
+    return f"{' ' * folded[0].isspace()}{joined}{' ' * folded[-1].isspace()}"
 
 
 def tokens_of(piece: str) -> Sequence[str]:

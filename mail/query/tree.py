@@ -1,23 +1,29 @@
 """Query tree: the meaning of a search, independent of its text.
 
-The search index decides leaves about words. It also knows arrival time, size and attachments,
-because they never change. Only message rows know `InFolder` and `HasState`.
+The search index decides `DocumentLeaf`, from the texts and header fields of a message. It also
+knows arrival time, size and attachments, which never change. Only message rows know `RowFact`.
+IMAP and JMAP build trees with the functions `containing`, `header_with` and `with_keyword`, which
+return leaves in normal form, and make a Query of a tree with `query_of`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
 import msgspec
 
-from mail.query.tokenizer import is_unspaced, pairs, tokens_of
-from schemas.ids import FolderId
-from schemas.mailbox import FOLDERS
+from mail.query.tokenizer import comparable, is_unspaced, pairs, tokens_of
+from schemas.ids import FolderId, MessageId
+from schemas.mailbox import FLAGGED, FOLDERS, SEEN
 
 QUERY_MAX_CHARS = 1_000
 TERMS_MAX = 50  # leaves of a tree
 DEPTH_MAX = 20  # parentheses within parentheses
-SEARCHED_FIELDS = ("subject", "sender", "to", "cc", "body", "filenames")  # fields of IndexDocument
+IDS_MAX = 1_000  # of one MessageIn
+SEARCHED_FIELDS = ("subject", "sender", "to", "cc", "bcc", "body", "filenames")  # of IndexDocument
+ID_FIELDS = ("message-id", "in-reply-to", "references")
+PARTICIPANTS = ("sender", "to", "cc", "bcc")
 
 
 class WordsNode(msgspec.Struct, frozen=True, tag=True):
@@ -30,6 +36,46 @@ class WordsNode(msgspec.Struct, frozen=True, tag=True):
     pieces: tuple[str, ...]
     field: str | None = None
     prefix: bool = False
+
+
+class Contains(msgspec.Struct, frozen=True, tag=True):
+    """A field contains `text` anywhere, inside a word too (RFC 9051 §6.4.4).
+
+    `text` is not empty and in the form of `comparable`. `field` is in SEARCHED_FIELDS; None: any
+    field.
+    """
+
+    text: str
+    field: str | None = None
+
+
+class HeaderContains(msgspec.Struct, frozen=True, tag=True):
+    """A header field of this name has `text` in its value (SEARCH HEADER of RFC 9051 §6.4.4).
+
+    `name` is in lower case; "": any field. `text` as in Contains; "": the field exists.
+    """
+
+    name: str
+    text: str = ""
+
+
+class RelatedTo(msgspec.Struct, frozen=True, tag=True):
+    """A field of message ids has this id, without angle brackets (RFC 5322 §3.6.4).
+
+    `field` is in ID_FIELDS; None: any of them.
+    """
+
+    id: str
+    field: str | None = None
+
+
+class SentBefore(msgspec.Struct, frozen=True, tag=True):
+    """The day of the Date field, in the zone of that field, is earlier (SENTBEFORE of RFC 9051).
+
+    `day` counts from 1970-01-01. Without a valid Date field it is the day of arrival in UTC.
+    """
+
+    day: int
 
 
 class ReceivedBefore(msgspec.Struct, frozen=True, tag=True):
@@ -60,6 +106,18 @@ class HasState(msgspec.Struct, frozen=True, tag=True):
     state: str
 
 
+class HasKeyword(msgspec.Struct, frozen=True, tag=True):
+    """The message has this keyword, in lower case (RFC 8621 §4.1.1)."""
+
+    keyword: str
+
+
+class MessageIn(msgspec.Struct, frozen=True, tag=True):
+    """The message is one of these, at most IDS_MAX."""
+
+    message_ids: tuple[MessageId, ...]
+
+
 class And(msgspec.Struct, frozen=True, tag=True):
     """Every part matches. Without parts: matches everything."""
 
@@ -76,12 +134,27 @@ class Not(msgspec.Struct, frozen=True, tag=True):
     of: "Node"
 
 
+DocumentLeaf = WordsNode | Contains | HeaderContains | RelatedTo | SentBefore
 FixedFact = ReceivedBefore | LargerThan | HasAttachment  # a property of the mail, never changes
-RowFact = InFolder | HasState  # a property of the message row, changed by commands
+RowFact = InFolder | HasState | HasKeyword | MessageIn  # a property of the message row
 FactNode = FixedFact | RowFact
-Leaf = WordsNode | FactNode
+Leaf = DocumentLeaf | FactNode
 Node = (
-    WordsNode | ReceivedBefore | LargerThan | HasAttachment | InFolder | HasState | And | Or | Not
+    WordsNode
+    | Contains
+    | HeaderContains
+    | RelatedTo
+    | SentBefore
+    | ReceivedBefore
+    | LargerThan
+    | HasAttachment
+    | InFolder
+    | HasState
+    | HasKeyword
+    | MessageIn
+    | And
+    | Or
+    | Not
 )
 EVERYTHING = And(())
 NOTHING = Or(())
@@ -95,6 +168,33 @@ class Query(msgspec.Struct, frozen=True):
 
     node: Node
     cursor_scope: str
+
+
+def query_of(node: Node) -> Query:
+    """Return the query of a tree; its cursors belong to equal trees."""
+    node = simplified(node)
+    digest = hashlib.blake2b(repr(node).encode("utf-8", "replace"), digest_size=16).hexdigest()
+    return Query(node, digest)
+
+
+def containing(text: str, field: str | None = None) -> Node:
+    """Return the leaf for messages whose `field` contains `text`; every text contains ""."""
+    text = comparable(text)
+    return Contains(text, field) if text else EVERYTHING
+
+
+def header_with(name: str, text: str = "") -> Node:
+    """Return the leaf for messages with `text` in a header field; `name` "": in any field."""
+    text = comparable(text).strip()
+    return HeaderContains(name.lower(), text) if name or text else EVERYTHING
+
+
+def with_keyword(keyword: str) -> Node:
+    """Return the tree for messages with a keyword, in upper or lower case."""
+    keyword = keyword.lower()
+    if keyword == SEEN:
+        return Not(HasState("unread"))
+    return HasState("flagged") if keyword == FLAGGED else HasKeyword(keyword)
 
 
 def _standard_folders() -> dict[str, tuple[FolderId, ...]]:

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from mail.clock import DAY_MS
 from mail.errors import Refused
 
 ZONE_MAX_CHARS = 64
@@ -50,6 +51,12 @@ def moment_ms(text: str, zone: tzinfo) -> int | None:
     except (ValueError, OverflowError):
         return None
     return None
+
+
+def day_number(text: str) -> int | None:
+    """Return the number of a day from 1970-01-01, of a date as in `moment_ms`; else None."""
+    at_ms = moment_ms(text, UTC) if _DATE.fullmatch(text) else None
+    return None if at_ms is None else at_ms // DAY_MS
 
 
 def age_ms(text: str, now_ms: int, zone: tzinfo) -> int | None:

@@ -1,4 +1,5 @@
 """Execution of a search over a SearchIndex and a MailStore.
 
-May import: mail.query, mail.ports, the base modules of mail, schemas.
+unindexed.py finds and decides messages that the index lacks, documents.py makes documents.
+May import: mail.query, mail.mime, mail.ports, the base modules of mail, schemas.
 """

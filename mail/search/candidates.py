@@ -7,15 +7,16 @@ hits.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Protocol
 
 import msgspec
 
 from mail.pagination import ListPosition, decode_cursor, encode_cursor, list_scope
-from mail.ports import IndexMatches, SearchIndex
+from mail.ports import IndexMatches, SearchReader
 from mail.query.planner import IndexQuery
 from mail.query.time_budget import TimeBudget
-from mail.query.tree import And, HasState, InFolder, Node, Not, Or
+from mail.query.tree import And, HasKeyword, HasState, InFolder, MessageIn, Node, Not, Or
 from schemas.ids import FolderId, MessageId, UserId
 from schemas.mailbox import JUNK, TRASH, Filter, Message, Page
 
@@ -61,7 +62,7 @@ class CandidateSource(Protocol):
 class IndexSession(msgspec.Struct, frozen=True):
     """The index calls of one search of one user, charged to one time budget."""
 
-    index: SearchIndex
+    index: SearchReader
     user_id: UserId
     budget: TimeBudget
 
@@ -83,18 +84,56 @@ class IndexSource(msgspec.Struct, frozen=True):
     session: IndexSession
     store: MessageRows
     query: IndexQuery
+    with_deleted: bool = False  # messages too that are marked as deleted in all their folders
 
     async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
-        positions, has_more = await self.session.find(self.query, limit=limit, before=before)
+        positions, next_position = await self.session.find(self.query, limit=limit, before=before)
         rows = await self.store.messages(
             self.session.user_id, [MessageId(id_) for _, id_ in positions]
         )
         candidates = tuple(
             (position, row)
             for position in positions
-            if (row := rows.get(MessageId(position[1]))) and row.shown_places
+            if (row := rows.get(MessageId(position[1]))) and (self.with_deleted or row.shown_places)
         )
-        return Candidates(candidates, positions[-1] if has_more else None, len(positions))
+        return Candidates(candidates, next_position, len(positions))
+
+
+class MergedSource(msgspec.Struct, frozen=True):
+    """Candidates from the index, and messages that the index lacks, at their future positions."""
+
+    source: IndexSource
+    lacking: tuple[tuple[ListPosition, Message], ...]
+
+    async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
+        batch = await self.source.next_batch(before, limit)
+        end, held = batch.next_position, {row.message_id for _, row in batch.rows}
+        added = [
+            (position, row)
+            for position, row in self.lacking
+            if position < before and (end is None or position >= end) and row.message_id not in held
+        ]
+        rows = sorted((*batch.rows, *added), key=itemgetter(0), reverse=True)
+        return Candidates(tuple(rows), end, batch.examined + len(added))
+
+
+class IdSource(msgspec.Struct, frozen=True):
+    """Candidates from a set of message ids, by position."""
+
+    store: MessageRows
+    user_id: UserId
+    message_ids: tuple[MessageId, ...]
+    with_deleted: bool = False
+
+    async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
+        """Return up to `limit` of the messages; the rows of all are read, at most IDS_MAX."""
+        rows = await self.store.messages(self.user_id, self.message_ids)
+        positions = ((row.received_at_ms, row.message_id) for row in rows.values())
+        older = sorted((position for position in positions if position < before), reverse=True)
+        candidates = [(position, rows[MessageId(position[1])]) for position in older[:limit]]
+        shown = ((at, row) for at, row in candidates if self.with_deleted or row.shown_places)
+        has_more = len(older) > limit
+        return Candidates(tuple(shown), older[limit - 1] if has_more else None, len(candidates))
 
 
 class CandidateLists(msgspec.Struct, frozen=True):
@@ -143,18 +182,26 @@ def candidate_lists(node: Node, index_query: IndexQuery) -> CandidateLists | Non
     parts = node.of if isinstance(node, And) else (node,)
     folder_ids = next(filter(None, map(_required_folders, parts)), None)
     states = dict(filter(None, map(_required_state, parts)))
-    if folder_ids is None and not states:
+    keyword = next((part.keyword for part in parts if isinstance(part, HasKeyword)), None)
+    if folder_ids is None and not states and keyword is None:
         return None
     return CandidateLists(
         folder_ids or _EVERYWHERE,
         Filter(
             unread=states.get("unread"),
             flagged=states.get("flagged"),
+            keyword=keyword,
             has_attachments=index_query.has_attachments,
             after_ms=index_query.since_ms,
             before_ms=index_query.before_ms,
         ),
     )
+
+
+def required_ids(node: Node) -> tuple[MessageId, ...] | None:
+    """Return ids that hold every match of `node`; None if `node` does not name its messages."""
+    parts = node.of if isinstance(node, And) else (node,)
+    return next((part.message_ids for part in parts if isinstance(part, MessageIn)), None)
 
 
 def _required_folders(part: Node) -> tuple[FolderId, ...] | None:

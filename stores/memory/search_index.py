@@ -6,12 +6,12 @@ from mail.errors import StoreUnavailable
 from mail.pagination import NEWEST, ListPosition
 from mail.ports import IndexMatches
 from mail.query.highlighter import HighlightedText, Highlighter
-from mail.query.matcher import FieldTokens, document_facts, field_tokens, matches
+from mail.query.matcher import SearchedDocument, document_facts, matches
 from mail.query.planner import IndexQuery, node_of
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
 from schemas.ids import MessageId, UserId
-from schemas.search import IndexDocument
+from schemas.search import IndexDocument, IndexedTo
 
 
 class MemorySearchIndex:
@@ -24,12 +24,12 @@ class MemorySearchIndex:
         self.down = False
         self.slow_s = 0.0
         self.lost: set[UserId] = set()  # unfilled users
-        self._documents: dict[tuple[str, str], tuple[IndexDocument, FieldTokens]] = {}
+        self._documents: dict[tuple[str, str], SearchedDocument] = {}
+        self._indexed_to: dict[UserId, IndexedTo] = {}
 
     async def add(self, document: IndexDocument) -> None:
         self._check()
-        key = document.user_id, document.message_id
-        self._documents[key] = document, field_tokens(document)
+        self._documents[document.user_id, document.message_id] = SearchedDocument(document)
 
     async def remove(self, user_id: UserId, message_id: MessageId) -> None:
         self._check()
@@ -46,7 +46,8 @@ class MemorySearchIndex:
     ) -> IndexMatches:
         self._check(budget)
         positions = sorted(match for match in self._matches(user_id, query) if match < before)
-        return IndexMatches(positions[::-1][:limit], has_more=len(positions) > limit)
+        found = positions[::-1][:limit]
+        return IndexMatches(found, found[-1] if len(positions) > limit else None)
 
     async def matching(
         self,
@@ -72,8 +73,11 @@ class MemorySearchIndex:
         self._check()
         highlighter = Highlighter(node)
         keys = [(user_id, message_id) for message_id in message_ids]
-        documents = [self._documents[key][0] for key in keys if key in self._documents]
+        documents = [self._documents[key].document for key in keys if key in self._documents]
         return {row.message_id: highlighter.highlight(row.subject, row.body) for row in documents}
+
+    def position(self, document: IndexDocument) -> ListPosition:
+        return document.received_at_ms, document.message_id
 
     async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
         self._check()
@@ -82,6 +86,7 @@ class MemorySearchIndex:
     async def clear(self, user_id: UserId) -> None:
         self._check()
         self.lost.add(user_id)
+        self._indexed_to.pop(user_id, None)
         for key in [key for key in self._documents if key[0] == user_id]:
             del self._documents[key]
 
@@ -89,8 +94,18 @@ class MemorySearchIndex:
         self._check()
         return sorted(self.lost)
 
-    async def mark_filled(self, user_id: UserId) -> None:
+    async def indexed_to(self, user_id: UserId) -> IndexedTo:
         self._check()
+        return self._indexed_to.get(user_id, IndexedTo())
+
+    async def mark_indexed(self, user_id: UserId, to: IndexedTo) -> None:
+        self._check()
+        before = self._indexed_to.get(user_id, IndexedTo())
+        if before.epoch != to.epoch or before.seq < to.seq:
+            self._indexed_to[user_id] = to
+
+    async def mark_filled(self, user_id: UserId, to: IndexedTo) -> None:
+        await self.mark_indexed(user_id, to)
         self.lost.discard(user_id)
 
     async def close(self) -> None:
@@ -98,9 +113,10 @@ class MemorySearchIndex:
 
     def _matches(self, user_id: UserId, query: IndexQuery) -> Iterable[ListPosition]:
         node = node_of(query)
-        for document, texts in self._documents.values():
-            if document.user_id == user_id and matches(node, texts, document_facts(document)):
-                yield document.received_at_ms, document.message_id
+        for searched in self._documents.values():
+            document = searched.document
+            if document.user_id == user_id and matches(node, searched, document_facts(document)):
+                yield self.position(document)
 
     def _check(self, budget: TimeBudget | None = None) -> None:
         if self.down:

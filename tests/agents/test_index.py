@@ -126,3 +126,23 @@ async def test_headers_sizes_and_attachments_have_their_fields(ports: IndexPorts
         assert await found(ports, query) == [change.message_id], query
     for query in ("to:c@x.example", "cc:bob", "larger:10"):
         assert await found(ports, query) == [], query
+
+
+async def test_fields_of_the_header_are_searchable(ports: IndexPorts) -> None:
+    content = (
+        b"From: Ann <ann@x.example>, =?utf-8?q?J=C3=B6rg?= <joerg@x.example>\r\n"
+        b"Bcc: Secret <eve@x.example>\r\nList-Id: =?utf-8?q?Caf=C3=A9?= <cafe.x.example>\r\n"
+        b"Date: Tue, 24 Nov 2026 23:30:00 -0800\r\n\r\nfour"
+    )
+    head = replace(TEA, message_id="1@x", references=("0@x",))
+    event = await delivered(ports, content=content, head=head)
+    await index(event, OneTry(), ports)
+    (change,) = event.changes
+    for query in (
+        "from:jorg", "from:ann", "bcc:eve", "with:secret", "header:list-id:cafe", "header:BCC",
+        "msgid:1@x", "msgid:0@x", "sent_after:2026-11-24 sent_before:2026-11-25",
+        "contains:our", "subject:(contains:ea)",
+    ):  # fmt: skip
+        assert await found(ports, query) == [change.message_id], query
+    for query in ("to:eve", "header:x-list", "header:list-id:tea", "msgid:x", "contains:fourx"):
+        assert await found(ports, query) == [], query

@@ -21,7 +21,7 @@ def at(*moment: int) -> int:
 
 def document(name: str, *, user: str = "ann", at: int = 1_700_000_000_000, **fields):
     """A document whose message id follows from `name`; empty but for `fields`."""
-    texts = dict.fromkeys(("subject", "sender", "to", "cc", "body", "filenames"), "")
+    texts = dict.fromkeys(("subject", "sender", "to", "cc", "bcc", "body", "filenames"), "")
     given = {"size_bytes": 1000, "has_attachments": False}
     return IndexDocument(
         message_id=derived_id(name), user_id=user, domain_id="domain", received_at_ms=at,
@@ -50,13 +50,21 @@ MIB = 1024 * 1024
 MAILBOX = (
     ("fresh", "inbox", "", {"at": at(2026, 11, 24, 11), "subject": "Invoice 42 for tea",
         "sender": "Bob Li <bob.li@example.org>", "to": "ann@example.net", "body": "see the invoice",
+        "headers": (("list-id", "Tea Lovers <tea.example.org>"), ("x-rating", "5")),
+        "header_ids": {"message-id": ("1@x",)}, "sent_day": 20_781,  # 2026-11-24
         "filenames": "invoice-42.pdf", "size_bytes": 2 * MIB, "has_attachments": True}),
     # 2026-11-24 00:30 in Berlin and 08:30 in Seoul
     ("night", "inbox", SEEN, {"at": at(2026, 11, 23, 23, 30), "subject": "Night train",
-        "sender": "Carol <carol@example.org>", "cc": "bob.li@example.org", "body": "to Berlin"}),
+        "sender": "Carol <carol@example.org>", "cc": "bob.li@example.org",
+        "bcc": "Eve <eve@example.org>", "body": "to Berlin",
+        "headers": (("list-id", ""), ("x-rating", "4 of 5"), ("x-rating", "Sehr gut\u00e9")),
+        "header_ids": {"message-id": ("2@x",), "references": ("0@x", "1@x")},
+        "sent_day": 20_780}),
     # 2026-11-23 23:59:59.999 in Berlin
-    ("evening", "archive", f"{SEEN} {FLAGGED}", {"at": at(2026, 11, 23, 22, 59, 59) + 999,
-        "subject": "Evening news", "body": "the invoices were paid"}),
+    ("evening", "archive", f"{SEEN} {FLAGGED} work $forwarded", {
+        "at": at(2026, 11, 23, 22, 59, 59) + 999,
+        "subject": "Evening news", "body": "the invoices were paid",
+        "header_ids": {"in-reply-to": ("2@x",)}, "sent_day": 20_781}),
     # 2026-11-24 00:00 in Seoul
     ("korean", "inbox", "", {"at": at(2026, 11, 23, 15), "subject": "다음 주 회의록",
         "sender": "김철수 <kim@example.kr>",
@@ -154,6 +162,44 @@ FIXED_FACTS = (
     ("diyarbakır", "turkish"),
     ("محمد", "arabic"),
     ("القاهرة مرحبا", "arabic"),
+    ("bcc:eve", "night"),
+    ("eve", "night"),
+    ("with:bob.li", "fresh night"),
+    ("-with:example", "evening japanese chinese german french turkish arabic ancient"),
+    ("contains:nvoic", "fresh evening old ancient"),
+    ("contains:NVOICE", "fresh evening old"),
+    ('contains:"nvoices were pai"', "evening"),
+    ('contains:"ice 42 for"', "fresh"),
+    ("subject:(contains:nvoic)", "fresh old"),
+    ("subject:(contains:nvoic -42)", "old"),
+    ("filename:(contains:oice-4)", "fresh"),
+    ("from:(contains:ob.l)", "fresh"),
+    ("contains:lovers", ""),
+    ("contains:렇", ""),
+    ("contains:2024년", "korean"),
+    ("contains:24년", "korean"),
+    ("contains:의", "korean"),
+    ('contains:"의록"', "korean"),
+    ("contains:RASSE", "german"),
+    ("contains:itz OR contains:zmi", "turkish"),
+    ("-contains:e -contains:i", "japanese chinese arabic"),
+    ("invoice -contains:ea", "old"),
+    ("header:list-id", "fresh night"),
+    ("header:LIST-ID:lovers", "fresh"),
+    ('header:"list-id: ea.example"', "fresh"),
+    ("header:x-rating:5", "fresh night"),
+    ("header:x-rating:gute", "night"),
+    ("header:subject", ""),
+    ("train -header:x-rating", ""),
+    ("-header:x-rating:4 header:list-id", "fresh"),
+    ("msgid:1@x", "fresh night"),
+    ("msgid:2@x", "night evening"),
+    ("msgid:x", ""),
+    ("sent_after:2026-11-24", "fresh evening"),
+    ("sent_before:2026-11-24 after:2026-11-23", "night korean"),
+    ("sent_before:2026-11-24 sent_after:2026-11-23", "night korean"),
+    ("sent_before:2000", "ancient"),
+    ("(sent_before:2000 OR sent_after:2026-11-24) invoi*", "fresh evening ancient"),
     ("has:attachment", "fresh arabic"),
     ("invoice -has:attachment", "old"),
     ("has:attachment -has:attachment", ""),
@@ -215,6 +261,12 @@ ROW_FACTS = (
     ("is:unread OR -is:unread", " ".join(NAMES)),
     ("is:unread -is:unread", ""),
     ("in:drafts", ""),
+    ("keyword:work", "evening"),
+    ("keyword:$forwarded -keyword:work", ""),
+    ("keyword:WORK OR header:x-rating:4", "night evening"),
+    ("-keyword:work contains:invoi", "fresh old ancient"),
+    ("keyword:nobodys", ""),
+    ("in:inbox contains:rai", "night"),
 )
 # by relevance: the subject first, then names and files, then the text
 RELEVANT = (

@@ -189,8 +189,8 @@ async def surplus(bob: Mailbox):
     made = Forgetless()
     ports = IndexPorts(store=bob.verifier.store, contents=bob.verifier.contents, search=made)
     await add(row, ports)
-    ((document, _),) = made._documents.values()
-    return document
+    (searched,) = made._documents.values()
+    return searched.document
 
 
 async def test_what_is_on_its_way_is_no_difference(bob: Mailbox) -> None:

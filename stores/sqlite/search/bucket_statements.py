@@ -1,4 +1,4 @@
-"""Statements on one bucket of the full-text index: write a batch of changes, run searches.
+"""Statements on one bucket of the full-text index: write changes, list documents, keep progress.
 
 The id of a document is its arrival time followed by the first bits of its message id. So SQLite
 reads matches newest first without sorting, and stops at the end of the page.
@@ -6,54 +6,37 @@ reads matches newest first without sorting, and stops at the end of the page.
 
 import hashlib
 import sqlite3
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-import msgspec
-
-from mail.pagination import ListPosition
-from mail.ports import IndexMatches
-from mail.query.highlighter import HighlightedText, Highlighter
-from mail.query.planner import IndexQuery
-from mail.query.tokenizer import TEXT_MAX_CHARS
-from mail.query.tree import SEARCHED_FIELDS, Node
+from mail.query.matcher import sent_day
 from schemas.ids import MessageId, UserId
-from schemas.search import IndexDocument
-from stores.sqlite.search.fts5_query import COLUMNS, columns, expression
-from stores.sqlite.search.time_limit import is_interrupt
+from schemas.search import IndexDocument, IndexedTo
+from stores.sqlite.search.documents import compressed, packed, unpacked
+from stores.sqlite.search.fts5_query import COLUMNS, columns
 
 _TIE_BITS = 21  # of the message id, after the time
 _TIME_MAX_MS = (1 << 42) - 1  # the year 2109
-_ID_MAX = (1 << 63) - 1
-_ZLIB_LEVEL = 1  # three times faster than the default level, and a tenth larger
+ID_MAX = (1 << 63) - 1
 
 _FIRST_IDS = "SELECT message_id FROM doc WHERE user_id=? LIMIT ?"
-_FIND = "SELECT id, digest FROM doc WHERE user_id=? AND message_id=?"
+FIND = "SELECT id, digest FROM doc WHERE user_id=? AND message_id=?"
 _TAKEN = "SELECT 1 FROM doc WHERE id=?"
-_ADD_DOC = "INSERT INTO doc (id, user_id, message_id, size_bytes, digest) VALUES (?,?,?,?,?)"
-_ADD_TEXT = "INSERT INTO text (id, packed) VALUES (?,?)"
+_ADD_DOC = (
+    "INSERT INTO doc (id, user_id, message_id, size_bytes, sent_day, digest) VALUES (?,?,?,?,?,?)"
+)
+_ADD_TEXT = "INSERT INTO text (id, head, body) VALUES (?,?,?)"
 _NAMES, _VALUES = ", ".join(COLUMNS), ",".join("?" * len(COLUMNS))
 _ADD_FTS = f"INSERT INTO fts (rowid, {_NAMES}) VALUES (?,{_VALUES})"
 _REMOVE_FTS = f"INSERT INTO fts (fts, rowid, {_NAMES}) VALUES ('delete',?,{_VALUES})"
+_PROGRESS = "SELECT epoch, seq FROM progress WHERE user_id=?"
+_MARK_PROGRESS = """INSERT INTO progress (user_id, epoch, seq) VALUES (?,?,?)
+    ON CONFLICT (user_id) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq
+    WHERE epoch <> excluded.epoch OR seq < excluded.seq"""
 _REMOVE_DOC = "DELETE FROM doc WHERE id=?"
 _REMOVE_TEXT = "DELETE FROM text WHERE id=?"
-_TEXT = (
-    "SELECT packed FROM doc JOIN text ON text.id = doc.id WHERE doc.user_id=? AND doc.message_id=?"
-)
-# CROSS JOIN makes SQLite read the matches first, in their order, and then join `doc`, which has the
-# message ids and the exact owner and size.
-_JOINED = "fts CROSS JOIN doc ON doc.id = fts.rowid"
-_BOUNDS = "fts MATCH ? AND fts.rowid >= ? AND fts.rowid < ?"
-_FULL_BOUNDS = f"{_BOUNDS} AND doc.user_id = ? AND doc.size_bytes BETWEEN ? AND ?"
-_SEARCH_START = f"SELECT fts.rowid, doc.message_id FROM {_JOINED} WHERE {_FULL_BOUNDS}"
-_SEARCH_END = " ORDER BY fts.rowid DESC LIMIT ?"
-_SEARCH = _SEARCH_START + _SEARCH_END
-_READ_PER_ID = 8  # matches that `matching` reads for each message id, before it searches by id
-
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(IndexDocument).decode
+_TEXT = "SELECT head, body FROM text WHERE id=?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,85 +66,10 @@ def write(connection: sqlite3.Connection, changes: Sequence[IndexChange]) -> Non
         connection.execute(statement, (id_, *texts))
 
 
-def find(
-    connection: sqlite3.Connection, user_id: UserId, query: IndexQuery, *, before: int, limit: int
-) -> IndexMatches:
-    """Return ids and message ids of the first `limit` matches below the id `before`, newest first.
-
-    An interrupted search returns the matches found so far. Raises sqlite3.Error if there are no
-    matches yet.
-    """
-    low, high = _times(query)
-    values = (expression(user_id, query), low, min(before, high), user_id, *_sizes(query))
-    positions: list[ListPosition] = []
-    try:
-        for row in connection.execute(_SEARCH, (*values, limit)):
-            positions.append(row)  # noqa: PERF402  (an interrupt must keep the matches before it)
-    except sqlite3.OperationalError as error:
-        if not (positions and is_interrupt(error)):
-            raise
-        return IndexMatches(positions, has_more=True)
-    return IndexMatches(positions, has_more=len(positions) == limit)
-
-
-def matching(
-    connection: sqlite3.Connection,
-    user_id: UserId,
-    query: IndexQuery,
-    message_ids: Sequence[MessageId],
-) -> set[MessageId]:
-    """Return those of `message_ids` that match.
-
-    One search covers the range from the lowest to the highest id, if few other messages match in
-    that range. Otherwise FTS5 searches for each id, and each takes as long as a search.
-    """
-    rows = [connection.execute(_FIND, (user_id, id_)).fetchone() for id_ in message_ids]
-    ids = {row[0] for row in rows if row}
-    if not ids:
-        return set()
-    low, high = _times(query)
-    low, high = max(low, min(ids)), min(high, max(ids) + 1)
-    values = (expression(user_id, query), low, high, user_id, *_sizes(query))
-    limit = _READ_PER_ID * len(ids)
-    matches: list[ListPosition] = connection.execute(_SEARCH, (*values, limit)).fetchall()
-    if len(matches) == limit:
-        has_id = f" AND fts.rowid IN ({','.join('?' * len(ids))})"
-        matches = connection.execute(
-            _SEARCH_START + has_id + _SEARCH_END, (*values, *ids, len(ids))
-        ).fetchall()
-    return {MessageId(message_id) for id_, message_id in matches if id_ in ids}
-
-
-def count(connection: sqlite3.Connection, user_id: UserId, query: IndexQuery, *, limit: int) -> int:
-    """Return the number of matches, at most `limit`."""
-    low, high = _times(query)
-    values: tuple[str | int, ...] = (expression(user_id, query), low, high)
-    matches = f"SELECT 1 FROM fts WHERE {_BOUNDS}"
-    if query.min_bytes is not None or query.max_bytes is not None:
-        values = (*values, user_id, *_sizes(query))
-        matches = f"SELECT 1 FROM {_JOINED} WHERE {_FULL_BOUNDS}"
-    query_count = f"SELECT count(*) FROM ({matches} LIMIT ?)"
-    (number,) = connection.execute(query_count, (*values, limit)).fetchone()
-    return int(number)
-
-
-def highlight(
-    connection: sqlite3.Connection, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
-) -> dict[str, HighlightedText]:
-    highlighter = Highlighter(node)
-    texts: dict[str, HighlightedText] = {}
-    for message_id in message_ids:
-        row = connection.execute(_TEXT, (user_id, message_id)).fetchone()
-        if row is not None:
-            document = _unpack(zlib.decompress(row[0]))
-            texts[message_id] = highlighter.highlight(document.subject, document.body)
-    return texts
-
-
 def indexed(
     connection: sqlite3.Connection, user_id: UserId, message_ids: Sequence[MessageId]
 ) -> set[str]:
-    return {id_ for id_ in message_ids if connection.execute(_FIND, (user_id, id_)).fetchone()}
+    return {id_ for id_ in message_ids if connection.execute(FIND, (user_id, id_)).fetchone()}
 
 
 def first_ids(connection: sqlite3.Connection, user_id: UserId, *, limit: int) -> list[MessageId]:
@@ -171,22 +79,34 @@ def first_ids(connection: sqlite3.Connection, user_id: UserId, *, limit: int) ->
 
 
 def mark_unfilled(connection: sqlite3.Connection, user_id: UserId) -> None:
+    """List the user as unfilled, and forget how far the index was filled."""
     connection.execute("INSERT OR IGNORE INTO unfilled VALUES (?)", (user_id,))
+    connection.execute("DELETE FROM progress WHERE user_id=?", (user_id,))
 
 
 def unfilled(connection: sqlite3.Connection) -> list[UserId]:
     return [user_id for (user_id,) in connection.execute("SELECT user_id FROM unfilled")]
 
 
-def mark_filled(connection: sqlite3.Connection, user_id: UserId) -> None:
+def indexed_to(connection: sqlite3.Connection, user_id: UserId) -> IndexedTo:
+    row = connection.execute(_PROGRESS, (user_id,)).fetchone()
+    return IndexedTo(*row) if row else IndexedTo()
+
+
+def mark_indexed(connection: sqlite3.Connection, user_id: UserId, to: IndexedTo) -> None:
+    connection.execute(_MARK_PROGRESS, (user_id, to.epoch, to.seq))
+
+
+def mark_filled(connection: sqlite3.Connection, user_id: UserId, to: IndexedTo) -> None:
+    mark_indexed(connection, user_id, to)
     connection.execute("DELETE FROM unfilled WHERE user_id=?", (user_id,))
 
 
 def _change(connection: sqlite3.Connection, change: IndexChange) -> Iterator[_FtsStatement]:
     """Write one change to `doc` and `text`; yield the statements that it needs on `fts`."""
-    row = connection.execute(_FIND, (change.user_id, change.message_id)).fetchone()
-    packed = _packed(change.document) if change.document is not None else b""
-    digest = hashlib.blake2b(packed, digest_size=16).digest()
+    row = connection.execute(FIND, (change.user_id, change.message_id)).fetchone()
+    head, body = packed(change.document) if change.document is not None else (b"", b"")
+    digest = hashlib.blake2b(head + body, digest_size=16).digest()
     if row is not None and change.document is not None and row[1] == digest:
         return
     if row is not None:
@@ -196,38 +116,20 @@ def _change(connection: sqlite3.Connection, change: IndexChange) -> Iterator[_Ft
         connection.execute(_REMOVE_TEXT, (old_id,))
     if change.document is not None:
         id_ = _free_id(connection, change.document)
-        new_row = (id_, change.user_id, change.message_id, change.document.size_bytes, digest)
-        connection.execute(_ADD_DOC, new_row)
-        connection.execute(_ADD_TEXT, (id_, zlib.compress(packed, _ZLIB_LEVEL)))
+        document = change.document
+        properties = (document.size_bytes, sent_day(document), digest)
+        connection.execute(_ADD_DOC, (id_, change.user_id, change.message_id, *properties))
+        connection.execute(_ADD_TEXT, (id_, compressed(head), compressed(body)))
         yield _ADD_FTS, id_, columns(change.document)
 
 
-def _packed(document: IndexDocument) -> bytes:
-    """Encode the document with its searchable texts cut to TEXT_MAX_CHARS, in valid Unicode."""
-    texts = {
-        field: getattr(document, field)[:TEXT_MAX_CHARS].encode("utf-8", "replace").decode()
-        for field in SEARCHED_FIELDS
-    }
-    return _pack(msgspec.structs.replace(document, **texts))
-
-
 def _stored(connection: sqlite3.Connection, id_: int) -> IndexDocument:
-    (packed,) = connection.execute("SELECT packed FROM text WHERE id=?", (id_,)).fetchone()
-    return _unpack(zlib.decompress(packed))
+    return unpacked(*connection.execute(_TEXT, (id_,)).fetchone())
 
 
-def _sizes(query: IndexQuery) -> tuple[int, int]:
-    return query.min_bytes or 0, _ID_MAX if query.max_bytes is None else query.max_bytes
-
-
-def _times(query: IndexQuery) -> tuple[int, int]:
-    """Return the lowest id in the query's time range, and the lowest id after the range."""
-    low = 0 if query.since_ms is None else _first_id(query.since_ms)
-    return low, _ID_MAX if query.before_ms is None else _first_id(query.before_ms)
-
-
-def _first_id(time_ms: int) -> int:
-    return min(max(time_ms, 0) << _TIE_BITS, _ID_MAX)
+def first_id(time_ms: int) -> int:
+    """Return the lowest id of a document that arrived at `time_ms` or later."""
+    return min(max(time_ms, 0) << _TIE_BITS, ID_MAX)
 
 
 def _free_id(connection: sqlite3.Connection, document: IndexDocument) -> int:
@@ -235,11 +137,16 @@ def _free_id(connection: sqlite3.Connection, document: IndexDocument) -> int:
 
     If that id is taken (same millisecond, same 21 bits), return the next lower free id.
     """
-    time_ms = min(max(document.received_at_ms, 0), _TIME_MAX_MS)
-    id_ = time_ms << _TIE_BITS | _tie(document.message_id)
+    id_ = id_of(document)
     while connection.execute(_TAKEN, (id_,)).fetchone():
         id_ -= 1
     return id_
+
+
+def id_of(document: IndexDocument) -> int:
+    """Return the id of the document, if no other document has it."""
+    time_ms = min(max(document.received_at_ms, 0), _TIME_MAX_MS)
+    return time_ms << _TIE_BITS | _tie(document.message_id)
 
 
 def _tie(message_id: MessageId) -> int:

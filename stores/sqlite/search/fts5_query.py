@@ -1,6 +1,7 @@
 """Columns of a document in the full-text table, and the FTS5 expression of a query.
 
-The column `about` has tokens for the owner, for the size, and for attachments. They contain a
+The column `about` has tokens for the owner, the size, attachments, the names of the header fields
+and the message ids in the header; names and ids are hashed. They contain a
 character that no text yields (mail/query/tokenizer.py), so no words of a query match them. Every
 search requires the owner's token. The size token is the number of bits of the size; the table `doc`
 has the exact size, for sizes with as many bits as a bound of the query.
@@ -11,7 +12,18 @@ from collections.abc import Sequence
 
 from mail.query.planner import IndexQuery
 from mail.query.tokenizer import tokens
-from mail.query.tree import SEARCHED_FIELDS, And, Node, Not, Or, WordsNode, phrase
+from mail.query.tree import (
+    ID_FIELDS,
+    SEARCHED_FIELDS,
+    And,
+    HeaderContains,
+    Node,
+    Not,
+    Or,
+    RelatedTo,
+    WordsNode,
+    phrase,
+)
 from schemas.ids import UserId
 from schemas.search import IndexDocument
 
@@ -26,12 +38,18 @@ def columns(document: IndexDocument) -> tuple[str, ...]:
     about = [_owner(document.user_id), _bits(document.size_bytes)]
     if document.has_attachments:
         about.append(_ATTACHED)
+    about += map(_field, sorted({name for name, _ in document.headers}))
+    for field in ID_FIELDS:
+        about += (_id(field, id_) for id_ in dict.fromkeys(document.header_ids.get(field, ())))
     texts = (tokens(getattr(document, field)) for field in SEARCHED_FIELDS)
     return tuple(map(" ".join, (about, *texts)))
 
 
 def expression(user_id: UserId, query: IndexQuery) -> str:
-    """Return the FTS5 expression of `query`, without times, and with sizes by number of bits."""
+    """Return the FTS5 expression of `query`, whose leaves tokens decide (mail/query/narrowing.py).
+
+    It has no times and no days, and sizes by number of bits.
+    """
     owner = f'about : "{_owner(user_id)}"'
     required = [owner]
     if query.min_bytes is not None or query.max_bytes is not None:
@@ -54,6 +72,11 @@ def _node(node: Node, owner: str) -> str:
             return _and((node,), owner)
         case WordsNode():
             return _words(node)
+        case HeaderContains(name, ""):
+            return f'about : "{_field(name)}"'
+        case RelatedTo(id_, field):
+            fields = (field,) if field else ID_FIELDS
+            return f"about : ({' OR '.join(_quoted(_id(each, id_)) for each in fields)})"
         case _:
             msg = f"the index cannot search for {node}"
             raise ValueError(msg)
@@ -87,5 +110,21 @@ def _bit_length(size_bytes: int) -> int:
     return min(max(size_bytes, 0).bit_length(), _BITS_MAX)
 
 
+def _field(name: str) -> str:
+    return f"{_MARK}field{_hashed(name, 8)}"
+
+
+def _id(field: str, id_: str) -> str:
+    return f"{_MARK}{field.replace('-', '')}{_hashed(id_, 16)}"
+
+
+def _hashed(text: str, size_bytes: int) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=size_bytes).hexdigest()
+
+
+def _quoted(token: str) -> str:
+    return f'"{token}"'
+
+
 def _owner(user_id: UserId) -> str:
-    return _MARK + hashlib.blake2b(user_id.encode(), digest_size=16).hexdigest()
+    return _MARK + _hashed(user_id, 16)

@@ -21,9 +21,10 @@ from mail.query.planner import IndexQuery, is_nothing
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import Node
 from schemas.ids import MessageId, UserId
-from schemas.search import IndexDocument
-from stores.sqlite.search import bucket_statements
+from schemas.search import IndexDocument, IndexedTo
+from stores.sqlite.search import bucket_search, bucket_statements
 from stores.sqlite.search.bucket_file import BucketFile, SqliteSearchConfig
+from stores.sqlite.search.bucket_search import BucketSearch
 from stores.sqlite.search.bucket_statements import IndexChange
 from stores.sqlite.search.time_limit import time_limit
 
@@ -64,9 +65,9 @@ class SqliteSearchIndex:
         budget: TimeBudget | None = None,
     ) -> IndexMatches:
         if is_nothing(query):
-            return IndexMatches([], has_more=False)
+            return IndexMatches([], None)
         return await self._search(
-            user_id, budget, bucket_statements.find, query, limit=limit, before=before[0]
+            user_id, query, budget, lambda search: search.find(before=before[0], limit=limit)
         )
 
     async def matching(
@@ -79,19 +80,24 @@ class SqliteSearchIndex:
     ) -> set[MessageId]:
         if is_nothing(query):
             return set()
-        return await self._search(user_id, budget, bucket_statements.matching, query, message_ids)
+        return await self._search(
+            user_id, query, budget, lambda search: search.matching(message_ids)
+        )
 
     async def count(
         self, user_id: UserId, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
     ) -> int:
         if is_nothing(query):
             return 0
-        return await self._search(user_id, budget, bucket_statements.count, query, limit=limit)
+        return await self._search(user_id, query, budget, lambda search: search.count(limit=limit))
 
     async def highlight(
         self, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
     ) -> dict[str, HighlightedText]:
-        return await self._read(user_id, bucket_statements.highlight, node, message_ids)
+        return await self._read(user_id, bucket_search.highlight, node, message_ids)
+
+    def position(self, document: IndexDocument) -> ListPosition:
+        return bucket_statements.id_of(document), document.message_id
 
     async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
         return await self._read(user_id, bucket_statements.indexed, message_ids)
@@ -109,9 +115,16 @@ class SqliteSearchIndex:
             user_id for file in files for user_id in await file.read(bucket_statements.unfilled)
         ]
 
-    async def mark_filled(self, user_id: UserId) -> None:
+    async def indexed_to(self, user_id: UserId) -> IndexedTo:
+        return await self._read(user_id, bucket_statements.indexed_to)
+
+    async def mark_indexed(self, user_id: UserId, to: IndexedTo) -> None:
         file = await self._bucket(user_id).file()
-        await file.write(lambda connection: bucket_statements.mark_filled(connection, user_id))
+        await file.write(lambda connection: bucket_statements.mark_indexed(connection, user_id, to))
+
+    async def mark_filled(self, user_id: UserId, to: IndexedTo) -> None:
+        file = await self._bucket(user_id).file()
+        await file.write(lambda connection: bucket_statements.mark_filled(connection, user_id, to))
 
     async def close(self) -> None:
         """Finish the writes under way, then close; later calls raise StoreUnavailable."""
@@ -120,14 +133,13 @@ class SqliteSearchIndex:
     async def _search(
         self,
         user_id: UserId,
+        query: IndexQuery,
         budget: TimeBudget | None,
-        statement: Callable[Concatenate[sqlite3.Connection, UserId, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
+        run: Callable[[BucketSearch], T],
     ) -> T:
         def search(connection: sqlite3.Connection, user_id: UserId) -> T:
-            with time_limit(connection, budget):
-                return statement(connection, user_id, *args, **kwargs)
+            with time_limit(connection, budget) as ends_s:
+                return run(BucketSearch(connection, user_id, query, ends_s))
 
         return await self._read(user_id, search)
 

@@ -11,17 +11,20 @@ _STEPS = 500  # SQLite instructions between checks of the clock: some tenths of 
 
 
 @contextmanager
-def time_limit(connection: sqlite3.Connection, budget: TimeBudget | None) -> Iterator[None]:
-    """Spend the time of the block from `budget`. Raises SearchTimedOut: the budget ends in it."""
+def time_limit(connection: sqlite3.Connection, budget: TimeBudget | None) -> Iterator[float]:
+    """Spend the time of the block from `budget`; yield the perf_counter() at which it ends.
+
+    Raises SearchTimedOut: the budget ends in the block.
+    """
     if budget is None:
-        yield
+        yield float("inf")
         return
     budget.check()
     began_s = time.perf_counter()
     ends_s = began_s + budget.left_s
     connection.set_progress_handler(lambda: time.perf_counter() > ends_s, _STEPS)
     try:
-        yield
+        yield ends_s
     except sqlite3.OperationalError as error:
         raise SearchTimedOut if is_interrupt(error) else error from error
     finally:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mail.query.highlighter import EXAMINED_CHARS, PREVIEW_MAX_CHARS, Highlighter
-from mail.query.matcher import has_words
+from mail.query.matcher import SearchedDocument, fits
 from mail.query.parser import parse
-from mail.query.tokenizer import tokens
 from mail.query.tree import QueryContext, WordsNode
+from tests.contracts.search_cases import document
 from tests.support.query_trees import SAMPLES, WORDS, trees
 
 
@@ -79,8 +79,7 @@ def test_marked_text_is_part_of_the_body(node, parts):
 @given(WORDS, st.lists(st.sampled_from(SAMPLES), max_size=8).map(" ".join))
 def test_a_text_has_marks_exactly_if_it_matches(words, body):
     node = WordsNode(words.pieces, None, words.prefix)
-    matches = has_words(node, {"subject": [], "sender": [], "to": [], "cc": [], "filenames": [],
-                              "body": tokens(body)})  # fmt: skip
+    matches = fits(node, SearchedDocument(document("a", body=body)))
     assert (Highlighter(node).highlight("", body).preview is not None) == matches
 
 

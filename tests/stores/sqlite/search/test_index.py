@@ -17,9 +17,11 @@ import pytest
 from mail.errors import Fatal, StoreUnavailable
 from mail.pagination import NEWEST
 from mail.ports import IndexMatches
+from mail.query.planner import IndexQuery
 from mail.query.time_budget import SearchTimedOut, TimeBudget
-from stores.sqlite.search import bucket_statements
+from mail.query.tree import containing
 from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
+from stores.sqlite.search.bucket_search import BucketSearch
 from stores.sqlite.search.index import BUCKETS, SqliteSearchIndex, bucket_of
 from tests.contracts.search_cases import document, ids
 from tests.contracts.search_index import find, index_query
@@ -74,18 +76,13 @@ async def test_what_takes_too_long_is_broken_off_and_goes_on_behind_what_was_fou
         await index.count("ann", index_query("often"), limit=9_999, budget=TimeBudget(left_s=1e-9))
     assert await index.count("ann", index_query("often"), limit=9_999, budget=TimeBudget()) == 2_000
     await index.close()
-    found, calls, page = [], 0, IndexMatches([NEWEST], has_more=True)
+    found, calls, page = [], 0, IndexMatches([], NEWEST)
     with closing(sqlite3.connect(bucket_file(tmp_path))) as connection:
-        while page.has_more:
+        while page.next_position is not None:
             looks = itertools.count()
             connection.set_progress_handler(lambda looks=looks: next(looks) == 99, 100)
-            page = bucket_statements.find(
-                connection,
-                "ann",
-                index_query("often"),
-                before=(found or [NEWEST])[-1][0],
-                limit=9_999,
-            )
+            search = BucketSearch(connection, "ann", index_query("often"))
+            page = search.find(before=page.next_position[0], limit=9_999)
             found += page.positions
             calls += 1
     assert (len(found), len(set(found))) == (2_000, 2_000)
@@ -227,3 +224,20 @@ async def test_a_quiet_bucket_is_written_at_once_and_a_busy_one_together(tmp_pat
     await asyncio.gather(*waiting)
     assert sorted(await find(index, "x")) == sorted(ids("1", "2", "3", "4"))
     await index.close()
+
+
+async def test_a_search_inside_words_of_expensive_mails_ends_with_its_time(fts):
+    """The search goes on after the last mail that it examined, although it found none."""
+    for n in range(12):
+        await fts.add(document(str(n), at=n, body="\u0e38\u3099" * 130_000 + str(n)))
+    absent = IndexQuery(text=containing("absent"))
+    before, calls = NEWEST, 0
+    while before is not None:
+        budget = TimeBudget(left_s=0.2)
+        page = await fts.find("ann", absent, limit=9, before=before, budget=budget)
+        assert page.positions == []
+        assert budget.spent_s < 2.0  # one mail more than the budget allows, on any machine
+        before, calls = page.next_position, calls + 1
+    assert calls > 1
+    with pytest.raises(SearchTimedOut):
+        await fts.count("ann", absent, limit=9, budget=TimeBudget(left_s=0.1))
