@@ -60,12 +60,17 @@ class Corpus:
         self._bodies = [" ".join(self.draw(BODY_WORDS)) for _ in range(bodies)]
 
     def document(self, user: str, number: int) -> IndexDocument:
+        subject = " ".join(self.draw(6))
         return IndexDocument(
             message_id=ids.derived_id(user, str(number)),
             user_id=user,
             domain_id="domain",
             received_at_ms=NOW_MS + number * 60_000,
-            subject=" ".join(self.draw(6)),
+            subject=subject,
+            headers=self._headers(user, number, subject),
+            header_ids={"message-id": (f"{number}@example.org",)}
+            | ({"references": (f"{number - 1}@example.org",)} if number % 3 == 0 else {}),
+            sent_day=(NOW_MS + number * 60_000) // 86_400_000,
             sender=f"Person {number % 300} <person{number % 300}@example.org>",
             size_bytes=4_000 + number % 4_000,
             has_attachments=number % 10 == 0,
@@ -73,6 +78,37 @@ class Corpus:
             cc="",
             body=f"{self._random.choice(self._bodies)} serial{number}",
             filenames="",
+        )
+
+    def _headers(self, user: str, number: int, subject: str) -> tuple[tuple[str, str], ...]:
+        """Return fields as a mail of the internet has them: about 1.6 KB, much of it random."""
+        hops = tuple(("received", self._trace(hop)) for hop in range(3))
+        listed = (("list-id", f"<list{number % 50}.example.org>"),) if number % 10 == 0 else ()
+        return (
+            ("return-path", "<bounces@example.org>"),
+            *hops,
+            ("dkim-signature", self._signature()),
+            ("from", f"Person {number % 300} <person{number % 300}@example.org>"),
+            ("to", f"{user}@example.net"),
+            ("subject", subject),
+            ("message-id", f"<{number}@example.org>"),
+            ("date", "Tue, 24 Nov 2026 10:00:00 +0000"),
+            ("mime-version", "1.0"),
+            ("content-type", 'multipart/alternative; boundary="b"'),
+            ("x-mailer", "Example Mailer 4.2"),
+            *listed,
+        )
+
+    def _trace(self, hop: int) -> str:
+        return (
+            f"from mx{hop}.example.org (mx{hop}.example.org [192.0.2.{hop}]) by in{hop}.example.net "
+            f"with ESMTPS id {self._random.getrandbits(64):x}; Tue, 24 Nov 2026 10:00:00 +0000"
+        )
+
+    def _signature(self) -> str:
+        return (
+            "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.org; s=2026; h=from:to:subject; "
+            f"bh={self._random.getrandbits(256):x}; b={self._random.getrandbits(1376):x}"
         )
 
     def mail(self, recipient: str, number: int, size_bytes: int = 4096) -> Mail:

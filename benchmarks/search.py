@@ -156,6 +156,16 @@ def queries(words: list[str], mails: int) -> dict[str, Callable[[int], str]]:
         "is:flagged": lambda _: "is:flagged",
         "in: or word": lambda n: f"in:sent OR {words[n % 500]}",
         "unread nowhere": lambda _: "is:unread in:trash",
+        "keyword:": lambda _: "keyword:$flagged",
+        "with:": lambda n: f"with:person{n}",
+        "msgid:": lambda n: f"msgid:{n * (mails // SEARCHES)}@example.org",
+        "a header field": lambda _: "header:list-id",
+        "text of a field": lambda n: f"header:list-id:ist{n % 50}.ex",
+        "a sent day": lambda n: f"{words[n % 10]} sent_before:2023-12-{n % 28 + 1:02}",
+        "contains: frequent": lambda n: f"contains:{words[100 + n][1:5]}",
+        "contains: two words": lambda n: f'contains:"{words[n % 10]} {words[500 + n][:3]}"',
+        "contains: in subject": lambda n: f"subject:(contains:{words[500 + n][1:5]})",
+        "word and contains:": lambda n: f"{words[5_000 + n]} contains:{words[n % 10][1:3]}",
         "by relevance": lambda n: f"relevance {words[n % 500]}",
     }
 
@@ -173,6 +183,18 @@ async def measure_searching(
         everything.add(took)
         print(f"search: {name:20} {took}, {hits / SEARCHES:5.1f} hits")
     print(f"search: {'all of these':20} {everything}")
+
+
+async def measure_whole_mailbox(index: SqliteSearchIndex, store: SqliteMailStore) -> None:
+    """Search for a text that no mail has, call after call, as a protocol server does."""
+    for field, text in (("subject", "subject:(contains:qqqqqq)"), ("all texts", "contains:qqqqqq")):
+        calls, cursor = 0, None
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
+        while calls == 0 or cursor is not None:
+            result = await search(index, store, text, cursor)
+            calls, cursor = calls + 1, result.next_cursor
+        took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+        print(f"absent text, {field}: {calls} calls, {took_s:.1f} s, CPU {cpu_s:.1f} s")
 
 
 class Times:
@@ -197,11 +219,15 @@ class Times:
         return f"{_percentiles(self.took_ms)}; CPU {_percentiles(self.cpu_ms)}"
 
 
-async def search(index: SqliteSearchIndex, store: SqliteMailStore, text: str) -> SearchResult:
+async def search(
+    index: SqliteSearchIndex, store: SqliteMailStore, text: str, cursor: str | None = None
+) -> SearchResult:
     order: Order = "relevance" if text.startswith("relevance ") else "date"
     query = parse(text.removeprefix("relevance "), QueryContext(now_ms=0))
     return await execute_search(
-        index, store, SearchRequest(user_id=OWNER, query=query, order=order, limit=50)
+        index,
+        store,
+        SearchRequest(user_id=OWNER, query=query, order=order, limit=50, cursor=cursor),
     )
 
 
@@ -233,6 +259,7 @@ async def run(folder: Path, mails: int, others: int) -> None:
     print(f"filled: {count} mails in {time.perf_counter() - began_s:.0f} s")
     print(sizes(folder))
     await measure_searching(index, store, corpus, mails)
+    await measure_whole_mailbox(index, store)
     await index.close()
     await store.close()
 

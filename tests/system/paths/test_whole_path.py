@@ -1,6 +1,7 @@
 """A mail's whole way on real engines: SMTP, Kafka, clamd, spamd, stores, index, edge."""
 
 import json
+import signal
 import subprocess
 import urllib.parse
 import urllib.request
@@ -69,9 +70,35 @@ def test_korean(running: World, ann: Client) -> None:
     assert message["subject"] == "안녕하세요 반갑습니다"
     assert "세 시에 시작합니다" in message["text"]
     for query in ("회의", "subject:안녕", '"시에 시작"'):
-        path = f"/v1/search?q={urllib.parse.quote(query)}"
-        ids = eventually(lambda path=path: [m["id"] for m in ann.call("GET", path)["messages"]])
-        assert message["id"] in ids
+        assert message["id"] in found(ann, query)
+
+
+def found(owner: Client, query: str) -> list[str]:
+    """Return the ids that one search finds; it must have looked at everything."""
+    page = owner.call("GET", f"/v1/search?limit=500&q={urllib.parse.quote(query)}")
+    assert page["is_complete"]
+    return [message["id"] for message in page["messages"]]
+
+
+def test_a_search_finds_what_was_just_stored_while_the_index_stands_still(
+    running: World, ann: Client
+) -> None:
+    queries = ("otterwort", "contains:tterwor", "header:message-id:sender.example otterwort",
+               "is:unread with:sender otterwort", "sent_after:2026-11-24 otterwort")  # fmt: skip
+    running.kill("index", signal.SIGSTOP)
+    try:
+        stored = [
+            arrive(running, ann, mails.compose(f"Otter {n}", f"An otterwort{n} otterwort.\n"))["id"]
+            for n in range(3)
+        ]
+        for query in queries:
+            assert sorted(found(ann, query)) == sorted(stored), query
+        assert found(ann, "otterwort2") == stored[2:]
+    finally:
+        running.kill("index", signal.SIGCONT)
+    eventually(lambda: ann.call("GET", "/v1/search?q=otterwort&limit=2")["total_is_exact"])
+    for query in queries:
+        assert sorted(found(ann, query)) == sorted(stored), query
 
 
 @pytest.mark.parametrize("make", [mails.broken_mime, mails.eight_bit, mails.long_line])
