@@ -101,7 +101,7 @@ class Corpus:
 
     def _trace(self, hop: int) -> str:
         return (
-            f"from mx{hop}.example.org (mx{hop}.example.org [192.0.2.{hop}]) by in{hop}.example.net "
+            f"from mx{hop}.example.org (mx{hop}.example.org [192.0.2.{hop}]) by in.example.net "
             f"with ESMTPS id {self._random.getrandbits(64):x}; Tue, 24 Nov 2026 10:00:00 +0000"
         )
 
