@@ -120,9 +120,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         request_rates=RequestRates(config.requests_per_minute, time.monotonic),
         anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
         search_time=SearchTime(config, time.monotonic),
-        unindexed=UnindexedReader(
-            index=ports.search, store=ports.store, contents=ports.contents, parser=ports.parser
-        ),
+        unindexed=_unindexed(ports),
         push_connections=push_connections,
         connections=ConnectionLimiter(
             total_max=config.connections_max, per_peer_max=config.connections_per_peer_max
@@ -170,6 +168,12 @@ def _uploader(config: ApiConfig, ports: ApiPorts, virus: VirusCheck, room: Owner
         config.uploads,
         virus=virus,
         room=room,
+    )
+
+
+def _unindexed(ports: ApiPorts) -> UnindexedReader:
+    return UnindexedReader(
+        index=ports.search, store=ports.store, contents=ports.contents, parser=ports.parser
     )
 
 
