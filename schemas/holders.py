@@ -6,14 +6,29 @@ from schemas.ids import MailId
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """One reason to keep a content: a user's message, quarantine, a dead letter."""
+    """One reason to keep a content: a user's message, quarantine, a dead letter.
+
+    A holder is used once: after its release it never holds the content again. A reason that can
+    come again has an id in its name, so that each occurrence is a holder of its own.
+    """
 
     mail_id: MailId
-    holder: str  # user:ID, message:ID, upload:USER:ID, or a constant below
+    holder: str  # KIND or KIND:ID, as user:ID, message:ID, upload:USER:ID, or a kind below
     ref: str
 
 
-DEPOSIT_HOLDER = "deposit"  # until agents/background/deposit_holders.py has looked for the message
-QUARANTINE_HOLDER = "quarantine"
-DEAD_LETTERS_HOLDER = "dead_letters"
-SUBMISSION_HOLDER = "submission"  # until the submission is final
+# A kind without ids: until agents/background/deposit_holders.py has looked for the message.
+DEPOSIT_HOLDER = "deposit"
+QUARANTINE_HOLDER = "quarantine"  # a kind without ids: a mail has one quarantine row at most
+DEAD_LETTERS_HOLDER = "dead_letters"  # a kind; a name without id was written by earlier versions
+SUBMISSION_HOLDER = "submission"  # a kind without ids: until the submission is final
+
+
+def dead_letter_holder(letter_id: str) -> str:
+    """Return the holder of one dead letter; a mail may be parked again after a redrive."""
+    return f"{DEAD_LETTERS_HOLDER}:{letter_id}"
+
+
+def kind_of_holder(holder: str) -> str:
+    """Return the part of a holder's name before its id."""
+    return holder.partition(":")[0]

@@ -8,8 +8,9 @@ holder is held at the second. The content store counts the consecutive turns at 
 loose, and deletes it at `SweepConfig.turns`.
 The job reads no wall clock: the monotonic clock separates turns, and a new
 process waits one interval before its first turn.
-An outline is deleted after its content. If the process ends in between, or the mail never had a
-content, the outline is found by the walk of outlines, counted in the same way, and deleted.
+The released holders of a mail are deleted after its content, and then its outline. If the process
+ends in between, or the mail never had a content, the outline is found by the walk of outlines,
+counted in the same way, and deleted with the released holders.
 Turns are skipped while a lease on the content store is renewed, as by a running backup. The sweep
 ends a lease that was not renewed for `lease_s` of the monotonic clock.
 
@@ -103,6 +104,7 @@ class ContentSweeper:
             await sweep(loose=(), held=some, turns=turns)
         for some in _pieces(loose, _DELETED_AT_ONCE):
             expired = await sweep(loose=some, turns=turns)
+            await self.ports.holders.forget_released(expired)
             await self.ports.outlines.delete(expired)
             self.deleted += len(expired)
 

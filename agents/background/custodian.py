@@ -34,7 +34,13 @@ from agents.ports import CustodyPorts
 from mail.clock import DAY_MS, now_ms
 from mail.clock_guard import SILENCE_MAX_DAYS, ClockGuard
 from mail.ledger.locator import MailLocation, locate
-from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
+from schemas.holders import (
+    DEAD_LETTERS_HOLDER,
+    QUARANTINE_HOLDER,
+    Holder,
+    dead_letter_holder,
+    kind_of_holder,
+)
 from schemas.ids import UserId
 from schemas.ledger import (
     IN_FLIGHT,
@@ -51,7 +57,7 @@ from schemas.ledger import (
 
 log = logging.getLogger(__name__)
 NOT_TERMINAL = {OPEN, IN_FLIGHT}
-HOLDER_OF_STATE = {QUARANTINED: QUARANTINE_HOLDER, PARKED: DEAD_LETTERS_HOLDER}
+KIND_OF_STATE = {QUARANTINED: QUARANTINE_HOLDER, PARKED: DEAD_LETTERS_HOLDER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +112,18 @@ class Custodian:
         if mails:
             self.accepted += await self.ports.ledger.add(mails)
         if letters:
+            known = [self._in_epoch(letter) for letter in letters]
             async with self._acting:
                 await self.ports.holders.hold(
-                    Holder(mail_id=letter.mail_id, holder=DEAD_LETTERS_HOLDER, ref=letter.ref)
-                    for letter in letters
+                    Holder(
+                        mail_id=letter.mail_id,
+                        holder=dead_letter_holder(letter.letter_id),
+                        ref=letter.ref,
+                    )
+                    for letter in known
                     if letter.ref
                 )
-                await self.ports.ledger.record_dead_letters(map(self._in_epoch, letters))
+                await self.ports.ledger.record_dead_letters(known)
 
     async def turn(self) -> None:
         """Check the open mails that are due, search the log if that is due, delete old entries."""
@@ -267,9 +278,16 @@ class Custodian:
     async def _release_holders(self, location: MailLocation, observation: Observation) -> None:
         """Release the holders of quarantine and dead letters that no terminal state needs."""
         earlier = {*location.entry.states.values(), *(PARKED for _ in location.dead_letters)}
-        for state, holder in HOLDER_OF_STATE.items():
-            if state in earlier and state not in observation.states.values():
-                await self.ports.holders.release(observation.mail_id, holder)
+        ended = {
+            kind
+            for state, kind in KIND_OF_STATE.items()
+            if state in earlier and state not in observation.states.values()
+        }
+        if ended:
+            held = await self.ports.holders.list(observation.mail_id)
+            await self.ports.holders.release_all(
+                (row.mail_id, row.holder) for row in held if kind_of_holder(row.holder) in ended
+            )
 
 
 def _is_terminal(states: Mapping[UserId, RecipientState]) -> bool:

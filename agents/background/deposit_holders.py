@@ -44,9 +44,9 @@ class DepositHolders:
         self.released += len(stale)
 
     async def _pages(self) -> AsyncIterator[list[MailId]]:
-        after = ""
+        after = ("", "")
         while page := await self.ports.holders.held_by(DEPOSIT_HOLDER, after=after, limit=PAGE):
-            after = page[-1].mail_id
+            after = page[-1].mail_id, page[-1].holder
             yield [row.mail_id for row in page]
 
     async def _without_message(self, mail_ids: Sequence[MailId]) -> list[MailId]:

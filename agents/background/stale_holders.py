@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agents.ports import StaleHolderPorts
-from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER
+from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
 from schemas.ids import MailId
 from schemas.ledger import OPEN, PARKED
 
@@ -40,45 +40,49 @@ class StaleHolders:
         quarantined, parked = await self._unneeded(quarantined, parked)
         if not quarantined and not parked:
             return
-        waiting = await self.ports.in_flight.waiting({*quarantined, *parked})
+        waiting = await self.ports.in_flight.waiting(_mail_ids([*quarantined, *parked]))
         quarantined, parked = await self._unneeded(
-            [mail_id for mail_id in quarantined if mail_id not in waiting],
-            [mail_id for mail_id in parked if mail_id not in waiting],
+            [row for row in quarantined if row.mail_id not in waiting],
+            [row for row in parked if row.mail_id not in waiting],
         )
-        await self._release(QUARANTINE_HOLDER, quarantined)
-        await self._release(DEAD_LETTERS_HOLDER, parked)
+        await self._release([*quarantined, *parked])
 
-    async def _held_by(self, holder: str) -> list[MailId]:
-        mail_ids: list[MailId] = []
-        while page := await self.ports.holders.held_by(
-            holder, after=mail_ids[-1] if mail_ids else "", limit=PAGE
-        ):
-            mail_ids += [holder_row.mail_id for holder_row in page]
-        return mail_ids
+    async def _held_by(self, kind: str) -> list[Holder]:
+        holders: list[Holder] = []
+        after = ("", "")
+        while page := await self.ports.holders.held_by(kind, after=after, limit=PAGE):
+            holders += page
+            after = page[-1].mail_id, page[-1].holder
+        return holders
 
     async def _unneeded(
-        self, quarantined: Sequence[MailId], parked: Sequence[MailId]
-    ) -> tuple[list[MailId], list[MailId]]:
-        """The mail ids, by holder, that no row, no dead letter and no open entry needs."""
+        self, quarantined: Sequence[Holder], parked: Sequence[Holder]
+    ) -> tuple[list[Holder], list[Holder]]:
+        """The holders, by kind, that no row, no dead letter and no open entry needs."""
+        mail_ids = sorted(_mail_ids(quarantined))
         rows: set[str] = set()
-        for first in range(0, len(quarantined), PAGE):
-            some = await self.ports.quarantine.get_many(quarantined[first : first + PAGE])
+        for first in range(0, len(mail_ids), PAGE):
+            some = await self.ports.quarantine.get_many(mail_ids[first : first + PAGE])
             rows |= {row.mail_id for row in some if row.deleted_at_ms is None}
         letters = await self.ports.dead_letters.since(0) if parked else []
         waiting = {letter.mail_id for letter in letters if letter.state == PARKED}
         return await self._closed(quarantined, rows), await self._closed(parked, waiting)
 
-    async def _closed(self, mail_ids: Sequence[MailId], needed: Collection[str]) -> list[MailId]:
-        """The mail ids that are not in `needed` and have no open entry in the ledger."""
+    async def _closed(self, holders: Sequence[Holder], needed: Collection[str]) -> list[Holder]:
+        """The holders of mails that are not in `needed` and have no open entry in the ledger."""
         closed = []
-        for mail_id in mail_ids:
-            if mail_id in needed:
+        for row in holders:
+            if row.mail_id in needed:
                 continue
-            entry = await self.ports.ledger.get(mail_id)
+            entry = await self.ports.ledger.get(row.mail_id)
             if entry is None or OPEN not in entry.states.values():
-                closed.append(mail_id)
+                closed.append(row)
         return closed
 
-    async def _release(self, holder: str, mail_ids: Sequence[MailId]) -> None:
-        await self.ports.holders.release_all((mail_id, holder) for mail_id in mail_ids)
-        self.released += len(mail_ids)
+    async def _release(self, holders: Sequence[Holder]) -> None:
+        await self.ports.holders.release_all((row.mail_id, row.holder) for row in holders)
+        self.released += len(holders)
+
+
+def _mail_ids(holders: Sequence[Holder]) -> set[MailId]:
+    return {row.mail_id for row in holders}

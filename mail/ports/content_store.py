@@ -84,29 +84,47 @@ class ContentSweep(Protocol):
 
 
 class Holders(Protocol):
-    """Named reasons to keep a content."""
+    """Named reasons to keep a content.
 
-    async def hold(self, holders: Iterable[Holder]) -> None: ...
+    A holder is held or released, and `released` is final: holding it again changes nothing, and a
+    release that comes before the hold wins over that hold. So the result does not depend on the
+    order of writes, and neither a late write nor a repeated one changes it. Reads return held ones.
+    """
 
-    async def list(self, mail_id: MailId) -> list[Holder]: ...
+    async def hold(self, holders: Iterable[Holder]) -> None:
+        """Hold each one unless it was released; all or none. The first `ref` stays."""
+        ...
+
+    async def list(self, mail_id: MailId) -> list[Holder]:
+        """Return the holders of a mail by name."""
+        ...
 
     async def any_held(self, mail_ids: Sequence[MailId]) -> set[str]:
         """Return those of `mail_ids` that have a holder."""
         ...
 
-    async def held_by(self, holder: str, *, after: str, limit: int) -> builtins.list[Holder]:
-        """Return the rows of `holder` by ascending mail id, those after `after` ("": all).
+    async def held_by(
+        self, kind: str, *, after: tuple[str, str] = ("", ""), limit: int
+    ) -> builtins.list[Holder]:
+        """Return holders of a kind by ascending (mail id, name), those after `after`.
 
         Fast for QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER and DEPOSIT_HOLDER only.
         """
         ...
 
     async def release(self, mail_id: MailId, holder: str) -> None:
-        """Release a holder; no error if the mail is not held."""
+        """Release a holder for good, whether or not it was held before."""
         ...
 
     async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Release each (mail id, holder) in one write."""
+        ...
+
+    async def forget_released(self, mail_ids: Sequence[str]) -> None:
+        """Delete the released holders of mails whose content was deleted; held ones stay.
+
+        For the content sweep only. A hold that arrives later would hold again.
+        """
         ...
 
 

@@ -72,6 +72,19 @@ HOLDERS: tuple[Statements, ...] = (
         "CREATE INDEX holder_dead_letters ON holder (mail_id) WHERE holder = 'dead_letters'",
     ),
     ("CREATE INDEX holder_deposit ON holder (mail_id) WHERE holder = 'deposit'",),
+    # released: final; the row is deleted with the content. A dead letter's id follows its kind.
+    (
+        "ALTER TABLE holder ADD COLUMN released INTEGER NOT NULL DEFAULT 0",
+        "DROP INDEX holder_quarantine",
+        "DROP INDEX holder_dead_letters",
+        "DROP INDEX holder_deposit",
+        """CREATE INDEX holder_quarantine ON holder (mail_id, holder)
+            WHERE holder >= 'quarantine' AND holder < 'quarantine;' AND released = 0""",
+        """CREATE INDEX holder_dead_letters ON holder (mail_id, holder)
+            WHERE holder >= 'dead_letters' AND holder < 'dead_letters;' AND released = 0""",
+        """CREATE INDEX holder_deposit ON holder (mail_id, holder)
+            WHERE holder >= 'deposit' AND holder < 'deposit;' AND released = 0""",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from mail.pagination import check_limit
 from mail.ports import Holders, Quarantine
 from mail.quarantine_rules import deleted, is_listed, released
-from schemas.holders import Holder
+from schemas.holders import Holder, kind_of_holder
 from schemas.ids import MailId
 from schemas.quarantine import Quarantined
 from stores.memory.faults import FaultHook, no_fault, take_step
@@ -62,17 +62,19 @@ class MemoryQuarantine(Quarantine):
 
 
 class MemoryHolders(Holders):
-    """Steps for `fault`: hold, read, release."""
+    """Steps for `fault`: hold, read, release. `rows` has the holders that are held."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
         self.rows: dict[tuple[str, str], Holder] = {}
+        self.released: set[tuple[str, str]] = set()
 
     async def hold(self, holders: Iterable[Holder]) -> None:
         rows = list(holders)
         await take_step(self.fault, "hold")
         for row in rows:
-            self.rows.setdefault((row.mail_id, row.holder), row)
+            if (row.mail_id, row.holder) not in self.released:
+                self.rows.setdefault((row.mail_id, row.holder), row)
 
     async def list(self, mail_id: MailId) -> list[Holder]:
         await take_step(self.fault, "read")
@@ -82,9 +84,11 @@ class MemoryHolders(Holders):
         await take_step(self.fault, "read")
         return {mail_id for mail_id, _ in self.rows} & set(mail_ids)
 
-    async def held_by(self, holder: str, *, after: str, limit: int) -> builtins.list[Holder]:
+    async def held_by(
+        self, kind: str, *, after: tuple[str, str] = ("", ""), limit: int
+    ) -> builtins.list[Holder]:
         await take_step(self.fault, "read")
-        keys = [key for key in sorted(self.rows) if key[1] == holder and key[0] > after]
+        keys = [key for key in sorted(self.rows) if kind_of_holder(key[1]) == kind and key > after]
         return [self.rows[key] for key in keys[:limit]]
 
     async def release(self, mail_id: MailId, holder: str) -> None:
@@ -95,3 +99,8 @@ class MemoryHolders(Holders):
         await take_step(self.fault, "release")
         for key in keys:
             self.rows.pop(key, None)
+            self.released.add(key)
+
+    async def forget_released(self, mail_ids: Sequence[str]) -> None:
+        await take_step(self.fault, "release")
+        self.released = {key for key in self.released if key[0] not in mail_ids}

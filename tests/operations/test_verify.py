@@ -147,6 +147,7 @@ async def test_rebuilt_outlines_agree(bob: Mailbox, all_mailboxes) -> None:
 
 async def test_holders_that_lack_or_stay(bob: Mailbox) -> None:
     await bob.verifier.holders.release("m0", "user:bob")
+    await bob.verifier.holders.forget_released(["m2"])
     await bob.verifier.holders.hold([Holder(mail_id="m2", holder="user:bob", ref="m2")])
     assert await bob.found() == [
         f"holders: message {id_of('m0')}: does not hold content m0",

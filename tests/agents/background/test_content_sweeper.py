@@ -63,6 +63,11 @@ async def put(ports: SweepPorts, content: bytes = SMALL) -> str:
     return (await ports.contents.put(new_id(), content)).ref
 
 
+async def holder_rows(ports: SweepPorts) -> int:
+    count = "SELECT count(*) FROM holder"
+    return await ports.holders.file.read(lambda c: c.execute(count).fetchone()[0])
+
+
 async def hold(ports: SweepPorts, ref: str, holder: str) -> None:
     await ports.holders.hold([Holder(mail_id=ref, holder=holder, ref=ref)])
 
@@ -114,6 +119,7 @@ async def test_outlines_go_with_their_contents(ports: SweepPorts, content: bytes
 async def test_an_outline_that_outlived_its_content_is_deleted_later(ports: SweepPorts) -> None:
     outlines = DiesBeforeDelete()
     ref = await put(ports)
+    await ports.holders.release(ref, "user:u1")
     await outlines.put(ref, outline_of(b"Subject: a\r\n\r\nhi"))
     sweeping = Sweeping(
         SweepPorts(
@@ -128,6 +134,7 @@ async def test_an_outline_that_outlived_its_content_is_deleted_later(ports: Swee
     assert list(outlines.outlines) == [ref]
     await sweeping.turns(TURNS)
     assert outlines.outlines == {}
+    assert await holder_rows(ports) == 0
 
 
 async def test_turns_are_apart_by_the_monotonic_clock_and_a_restart_shortens_nothing(
@@ -182,8 +189,11 @@ async def test_a_destroyed_message_leaves_its_content_unless_another_has_it(
         await sweeping.turns(TURNS)
         assert await ports.contents.missing([ref]) == []
         await ports.holders.release(ref, holder_of(ref, user, message_id(ref, user)))
-    await sweeping.turns(TURNS)
+    await sweeping.turns(TURNS - 1)
+    assert await holder_rows(ports) == 2, "a released holder is remembered"
+    await sweeping.turns()
     assert await ports.contents.missing([ref]) == [ref]
+    assert await holder_rows(ports) == 0, "until its content is deleted"
 
 
 async def test_a_content_that_is_held_again_begins_anew(ports: SweepPorts) -> None:
@@ -193,6 +203,7 @@ async def test_a_content_that_is_held_again_begins_anew(ports: SweepPorts) -> No
     await hold(ports, ref, "user:u1")
     await sweeping.turns()
     await ports.holders.release(ref, "user:u1")
+    await hold(ports, ref, "user:u1")  # a late repeat
     await sweeping.turns(TURNS - 1)
     assert await ports.contents.missing([ref]) == []
     await sweeping.turns()

@@ -10,6 +10,7 @@ from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
 from mail.errors import BrokerUnavailable
 from schemas.content import Stored
+from schemas.holders import dead_letter_holder
 from schemas.ledger import (
     DISCARDED,
     EVERYONE,
@@ -217,6 +218,14 @@ async def test_a_search_that_fails_proves_nothing_and_is_not_begun_again_at_once
     assert (await stage.ledger.totals()).missing_mails == 0
 
 
+async def held(stage: Stage) -> set[str]:
+    """The ids of the dead letters that hold the mail m1."""
+    rows = await stage.holders.list("m1")
+    prefix = dead_letter_holder(f"{stage.custodian.epoch}/")
+    assert all(row.holder.startswith(prefix) for row in rows)
+    return {row.holder.removeprefix(prefix) for row in rows}
+
+
 async def test_a_mail_that_is_sent_back_while_it_is_looked_at_stays_open(stage: Stage) -> None:
     class Slow(MemoryQuarantine):
         async def get_many(self, mail_ids):
@@ -235,7 +244,7 @@ async def test_a_mail_that_is_sent_back_while_it_is_looked_at_stays_open(stage: 
     for _ in range(4):
         await stage.after(2 * MINUTE_MS)
     assert stage.custodian.totals.missing_mails == 1, "nothing of it is in the log"
-    assert [one.holder for one in await stage.holders.list("m1")] == ["dead_letters"]
+    assert await held(stage) == {"0-1"}
 
 
 async def test_a_letter_that_comes_while_a_mail_is_closed_keeps_its_content(stage: Stage) -> None:
@@ -252,7 +261,13 @@ async def test_a_letter_that_comes_while_a_mail_is_closed_keeps_its_content(stag
     await stage.stored("m1")
     stage.custodian.ports = stage.ports(store=Slow())
     await stage.after(12_000)
-    assert [one.holder for one in await stage.holders.list("m1")] == ["dead_letters"]
+    assert await held(stage) == {"0-1", "0-2"}
+    stage.custodian.ports = stage.ports()
+    await stage.custodian.take([], [DeadLetterState(letter_id="0-2", state=REDRIVEN, at_ms=2)])
+    await stage.after(12_000)
+    assert await held(stage) == set(), "each of its letters was redriven"
+    await stage.custodian.take([], [letter("m1", "0-1", ref="m1"), letter("m1", "0-3", ref="m1")])
+    assert await held(stage) == {"0-3"}, "a repeated record of the log holds nothing again"
 
 
 async def test_letters_of_a_log_that_is_gone_are_no_ends(

@@ -5,15 +5,16 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from schemas.directory import AppPassword
-from schemas.holders import QUARANTINE_HOLDER, Holder
+from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
 from schemas.ledger import OPEN, STORED, LedgerEntry, Observation
 from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, QUARANTINE
 from stores.sqlite.content_store import SqliteContentStore
 from stores.sqlite.directory.store import SqliteDirectory
-from stores.sqlite.holders import _BY_NAME, SqliteHolders
+from stores.sqlite.holders import _BY_KIND, SqliteHolders
 from stores.sqlite.ledger import SqliteLedger
 from stores.sqlite.quarantine import SqliteQuarantine
 from tests.contracts.quarantine import quarantined
@@ -47,16 +48,32 @@ async def test_quarantine(tmp_path: Path) -> None:
 
 async def test_holders(tmp_path: Path) -> None:
     insert = "INSERT INTO holder VALUES (?, ?, ?)"
-    rows = [(insert, ("m1", who, "m1")) for who in ("user:u1", QUARANTINE_HOLDER)]
+    names = ("user:u1", QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER)
+    rows = [(insert, ("m1", who, "m1")) for who in names]
     first_version(tmp_path / "holders.sqlite", HOLDERS, *rows)
     store = await SqliteHolders.open(tmp_path / "holders.sqlite")
-    kept = Holder(mail_id="m1", holder=QUARANTINE_HOLDER, ref="m1")
-    assert await store.held_by(QUARANTINE_HOLDER, after="", limit=9) == [kept]
+    for kind in (QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER):
+        kept = Holder(mail_id="m1", holder=kind, ref="m1")
+        assert await store.held_by(kind, limit=9) == [kept]
+    assert [row.holder for row in await store.list("m1")] == sorted(names)
+    for name in names:
+        await store.release("m1", name)
+        await store.hold([Holder(mail_id="m1", holder=name, ref="m1")])
+    assert await store.list("m1") == []
     await store.close()
+
+
+@pytest.mark.parametrize("kind", [QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER])
+async def test_holders_that_wait_for_an_operator_are_listed_by_their_index(
+    tmp_path: Path, kind: str
+) -> None:
+    await (await SqliteHolders.open(tmp_path / "holders.sqlite")).close()
     with closing(sqlite3.connect(tmp_path / "holders.sqlite")) as connection:
-        for name, query in _BY_NAME.items():
-            plan = str(connection.execute(f"EXPLAIN QUERY PLAN {query}", ("", 9)).fetchall())
-            assert f"USING INDEX holder_{name}" in plan, plan
+        values = {"kind": kind, "mail_id": "", "holder": "", "limit": 9}
+        explained = connection.execute(f"EXPLAIN QUERY PLAN {_BY_KIND[kind]}", values)
+        plan = str(explained.fetchall())
+    assert f"SEARCH holder USING INDEX holder_{kind}" in plan, plan
+    assert "TEMP B-TREE" not in plan, plan
 
 
 async def test_ledger(tmp_path: Path) -> None:
