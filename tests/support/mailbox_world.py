@@ -10,8 +10,9 @@ from tests.support.agent_builders import OneTry, deliver, mailbox_ports, order
 class MailboxWorld:
     """A mailbox and its log; follow-up commands go to the end of the log."""
 
-    def __init__(self) -> None:
-        self.ports = mailbox_ports(chunk_max=3)
+    def __init__(self, **ports) -> None:
+        """`ports`: those that are not in memory."""
+        self.ports = mailbox_ports(chunk_max=3, **ports)
         self._offset = 0
         self._ids = 0
 
