@@ -17,13 +17,12 @@ from operations.ports import AuditPorts
 from schemas.ledger import MISSING, OPEN, PARKED, AuditReport, LedgerEntry, MissingDelivery
 from streams.config import Bootstrap
 from streams.readers.lag import lags
-from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX
+from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, RECEIVED
 
 PAGE = 500  # ledger entries read at once
 TRIES = 3
 PAUSE_S = 1.0  # between tries
 ENTRY_WAIT_S = 15.0
-RECEIVED = "mail.received"
 
 
 @dataclass(slots=True)

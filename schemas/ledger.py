@@ -28,6 +28,14 @@ QuarantineState = Literal["", "quarantined", "released", "discarded"]
 DeadLetterStatus = Literal["parked", "redriven", "discarded", "gone"]
 
 
+class LogPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the record of a mail is on mail.received."""
+
+    epoch: str  # of the topic
+    partition: int
+    offset: int
+
+
 class AcceptedMail(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that was accepted with a 250 reply."""
 
@@ -35,6 +43,7 @@ class AcceptedMail(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at_ms: int
     user_ids: tuple[UserId, ...]  # each recipient once
     message_id_header: str = ""  # "" if not known yet
+    place: LogPlace | None = None  # None: not known
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from schemas.events import mail, mailbox_commands, mailbox_events, sending
 PARTITIONS = 12  # divides evenly among 1, 2, 3, 4, 6 workers
 EVENT_MAX_BYTES = 2 * 1024 * 1024
 GROUP_PREFIX = "postriver-"  # consumer group: this prefix and the name of the role
+RECEIVED = "mail.received"
 DEAD_LETTERS = "dead.letters"
 SUBMISSIONS = "mail.submissions"
 CUSTODY = "custody"  # the role that keeps the ledger; has no stages
@@ -89,7 +90,7 @@ def _user(event: Any) -> str:
 
 TOPICS: tuple[Topic, ...] = (  # in the order in which a mail passes them
     Topic(
-        name="mail.received",
+        name=RECEIVED,
         carries=(mail.MailReceived,),
         key=_mail,
         keyed_by="mail id; any partition",

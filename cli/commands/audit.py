@@ -28,7 +28,11 @@ from schemas.ledger import (
     AuditReport,
     MissingDelivery,
 )
-from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
+from streams.readers.in_flight_search import (
+    LogDeadLetters,
+    LogInFlightMails,
+    received_places,
+)
 
 SHOWN = (STORED, QUARANTINED, REJECTED, PARKED, DISCARDED, IN_FLIGHT, MISSING)
 
@@ -65,13 +69,15 @@ def _span(hour: int | None, since: int | None, until: int | None) -> tuple[int, 
 async def _audit(config: Config, since_ms: int, until_ms: int) -> tuple[AuditReport, int]:
     async with adapters(config) as opened:
         unentered = await not_entered(config.bootstrap)
+        ledger = await opened.ledger()
+        places = await received_places(ledger.places, await opened.directory())
         ports = AuditPorts(
-            ledger=await opened.ledger(),
+            ledger=ledger,
             store=await opened.mail_store(),
             quarantine=await opened.quarantine(),
             contents=await opened.contents(),
             letters=LogDeadLetters(config.bootstrap),
-            in_flight=LogInFlightMails(config.bootstrap),
+            in_flight=LogInFlightMails(config.bootstrap, places=places),
         )
         return await run_audit(ports, since_ms=since_ms, until_ms=until_ms), unentered
 

@@ -31,6 +31,7 @@ from operations.trace import (
 from schemas.ledger import STORED
 from stack.state_folder import StateFolderError
 from stack.supervision.client import NotRunning, read_status
+from streams.readers.in_flight_search import received_places
 from streams.readers.mail_finder import find_in_flight
 
 MINUTE_MS = 60_000
@@ -83,9 +84,11 @@ async def _trace(
 ) -> TraceResult:
     config = load_running()
     async with adapters(config) as opened:
+        ports = await _ports(config, opened)
+        places = await received_places(ports.ledger.places, await opened.directory())
         tracer = Tracer(
-            ports=await _ports(config, opened),
-            find_records=partial(find_in_flight, config.bootstrap),
+            ports=ports,
+            find_records=partial(find_in_flight, config.bootstrap, places=places),
             held=lambda: asyncio.to_thread(_held_partitions, config),
             subjects=subjects,
         )

@@ -29,6 +29,7 @@ from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import DAY_MS, now_ms, rfc3339
 from mail.lifecycle import repeating, running
+from mail.ports import InFlightMails
 from operations.ports import ReleasePorts
 from operations.quarantine import publish_pending
 from schemas.content import Lease
@@ -37,10 +38,10 @@ from stack.state_folder import existing
 from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
-from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
-from streams.readers.ledger_feed import LedgerFeed
+from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails, ReceivedPlaces
+from streams.readers.ledger_feed import LedgerFeed, LedgerFeedConfig
 from streams.topics.admin import wait_for_topics
-from streams.topology import CUSTODY, DEAD_LETTERS
+from streams.topology import CUSTODY, DEAD_LETTERS, RECEIVED
 
 log = logging.getLogger("postriver.custody")
 CUSTODIAN_INTERVAL_S = 5.0
@@ -93,7 +94,11 @@ async def run(config: Config, stop: Event) -> None:
         async with adapters(config, commit_times) as opened:
             topics = TopicsConfig(bootstrap=config.bootstrap)
             epochs = await wait_for_topics(topics, await opened.directory())
-            ports, sweep_ports, release_ports = await _ports(config, opened)
+            ledger = await opened.ledger()
+            places = ReceivedPlaces(read=ledger.places, epoch=epochs[RECEIVED])
+            in_flight = LogInFlightMails(config.bootstrap, places=places)
+            ports, sweep_ports, release_ports = await _ports(opened, in_flight)
+            feed_config = LedgerFeedConfig(received_epoch=epochs[RECEIVED])
             custodian = Custodian(
                 ports, epochs[DEAD_LETTERS], CustodyConfig(keep_days=config.ledger_days)
             )
@@ -101,7 +106,7 @@ async def run(config: Config, stop: Event) -> None:
             stale_holders = StaleHolders(_stale_holder_ports(config, ports))
             settled = await _settled_submissions(config, opened, ports)
             async with (
-                running(LedgerFeed(config.bootstrap, custodian.take)) as feed,
+                running(LedgerFeed(config.bootstrap, custodian.take, feed_config)) as feed,
                 repeating(CUSTODY, custodian.turn, CUSTODIAN_INTERVAL_S),
                 repeating("sweep", sweeper.turn, SWEEP_INTERVAL_S),
                 repeating("releases", lambda: _release(config, release_ports), RELEASE_INTERVAL_S),
@@ -124,7 +129,10 @@ async def run(config: Config, stop: Event) -> None:
         await health.cleanup()
 
 
-async def _ports(config: Config, opened: Adapters) -> tuple[CustodyPorts, SweepPorts, ReleasePorts]:
+async def _ports(
+    opened: Adapters, in_flight: InFlightMails
+) -> tuple[CustodyPorts, SweepPorts, ReleasePorts]:
+    """The ports of the jobs, with one search: a record that one job read is not read again."""
     ledger, quarantine = await opened.ledger(), await opened.quarantine()
     holders, contents = await opened.holders(), await opened.contents()
     ports = CustodyPorts(
@@ -132,14 +140,14 @@ async def _ports(config: Config, opened: Adapters) -> tuple[CustodyPorts, SweepP
         store=await opened.mail_store(),
         quarantine=quarantine,
         holders=holders,
-        in_flight=LogInFlightMails(config.bootstrap),
+        in_flight=in_flight,
     )
     sweep = SweepPorts(
         contents=await opened.content_sweep(),
         outlines=await opened.outlines(),
         holders=holders,
         quarantine=quarantine,
-        in_flight=LogInFlightMails(config.bootstrap),
+        in_flight=in_flight,
     )
     release = ReleasePorts(quarantine=quarantine, contents=contents, holders=holders, ledger=ledger)
     return ports, sweep, release
@@ -151,7 +159,7 @@ def _stale_holder_ports(config: Config, ports: CustodyPorts) -> StaleHolderPorts
         quarantine=ports.quarantine,
         dead_letters=LogDeadLetters(config.bootstrap),
         ledger=ports.ledger,
-        in_flight=LogInFlightMails(config.bootstrap),
+        in_flight=ports.in_flight,
     )
 
 

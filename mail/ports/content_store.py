@@ -88,7 +88,7 @@ class Holders(Protocol):
 
     A holder is held or released, and `released` is final: holding it again changes nothing, and a
     release that comes before the hold wins over that hold. So the result does not depend on the
-    order of writes, and neither a late write nor a repeated one changes it. Reads return held ones.
+    order of writes, and neither a late write nor a repeated one changes it. Reads return held holders.
     """
 
     async def hold(self, holders: Iterable[Holder]) -> None:
@@ -121,7 +121,7 @@ class Holders(Protocol):
         ...
 
     async def forget_released(self, mail_ids: Sequence[str]) -> None:
-        """Delete the released holders of mails whose content was deleted; held ones stay.
+        """Delete the released holders of mails whose content was deleted, no others.
 
         For the content sweep only. A hold that arrives later would hold again.
         """

@@ -4,14 +4,24 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from schemas.ids import MailId, MessageId, UserId
-from schemas.ledger import AcceptedMail, DeadLetterState, LedgerEntry, LedgerTotals, Observation
+from schemas.ledger import (
+    AcceptedMail,
+    DeadLetterState,
+    LedgerEntry,
+    LedgerTotals,
+    LogPlace,
+    Observation,
+)
 
 
 class LedgerWriter(Protocol):
     """Accepted mails and dead letters, as the log reports them."""
 
     async def add(self, mails: Iterable[AcceptedMail]) -> int:
-        """Add mails that are not in the ledger yet; return their number."""
+        """Add mails that are not in the ledger yet; return their number.
+
+        A known mail that comes from another place of the log loses its place: it has several.
+        """
         ...
 
     async def record_dead_letters(self, letters: Iterable[DeadLetterState]) -> None:
@@ -95,6 +105,10 @@ class LedgerReader(Protocol):
         """Return the recorded dead letters of these mails."""
         ...
 
+    async def places(self, mail_ids: Iterable[MailId]) -> dict[MailId, LogPlace]:
+        """Return the place of each mail whose only record on mail.received is known."""
+        ...
+
     async def newest_accepted_ms(self) -> int | None:
         """Return the acceptance time of the newest mail; None for an empty ledger."""
         ...
@@ -111,8 +125,8 @@ class InFlightMails(Protocol):
         """Return those mails with a record that its reader has not finished, and their user ids.
 
         EVERYONE stands for all recipients. A mail that moves on during the call is in the result,
-        or is in the stores when the call returns. After Transient, a call for the same mails
-        continues the search where it ended, and may name mails that have moved on meanwhile.
+        or is in the stores when the call returns. A record is read once: after Transient, or for
+        other mails, a call continues where the last call ended.
         Raises Transient: the log could not be searched to its end.
         """
         ...

@@ -54,6 +54,16 @@ LEDGER: tuple[Statements, ...] = (
         "CREATE INDEX letter_by_mail ON letter (mail_id)",
     ),
     ("ALTER TABLE accepted ADD COLUMN reopened INTEGER NOT NULL DEFAULT 0",),
+    # Place of the record on mail.received; NULL: not known, or the mail has several records.
+    (
+        """CREATE TABLE received_epoch (
+            epoch_key INTEGER PRIMARY KEY,
+            epoch TEXT NOT NULL UNIQUE
+        ) STRICT""",
+        "ALTER TABLE accepted ADD COLUMN epoch_key INTEGER",
+        "ALTER TABLE accepted ADD COLUMN log_partition INTEGER",
+        "ALTER TABLE accepted ADD COLUMN log_offset INTEGER",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from schemas.ledger import (
     DeadLetterState,
     LedgerEntry,
     LedgerTotals,
+    LogPlace,
     Observation,
     RecipientState,
 )
@@ -32,10 +33,17 @@ class MemoryLedger(Ledger):
         self._entries: dict[str, LedgerEntry] = {}
         self._headers: dict[str, str] = {}
         self._letters: dict[str, DeadLetterState] = {}
+        self._places: dict[MailId, LogPlace | None] = {}
 
     async def add(self, mails: Iterable[AcceptedMail]) -> int:
+        rows = list(mails)
         await take_step(self.fault, "write")
-        new = {mail.mail_id: mail for mail in mails if mail.mail_id not in self._entries}
+        new: dict[MailId, AcceptedMail] = {}
+        for mail in rows:
+            place = self._places.setdefault(mail.mail_id, mail.place)
+            self._places[mail.mail_id] = place if place == mail.place else None
+            if mail.mail_id not in self._entries:
+                new.setdefault(mail.mail_id, mail)
         for mail_id, mail in new.items():
             states: dict[UserId, RecipientState] = dict.fromkeys(mail.user_ids, OPEN)
             at_ms = mail.accepted_at_ms
@@ -133,6 +141,11 @@ class MemoryLedger(Ledger):
         await take_step(self.fault, "read")
         return [letter for letter in self._letters.values() if letter.mail_id in ids]
 
+    async def places(self, mail_ids: Iterable[MailId]) -> dict[MailId, LogPlace]:
+        ids = frozenset(mail_ids)
+        await take_step(self.fault, "read")
+        return {id_: place for id_, place in self._places.items() if place and id_ in ids}
+
     async def totals(self) -> LedgerTotals:
         await take_step(self.fault, "read")
         opened = [self._entries[mail_id] for mail_id in self.look_at_ms]
@@ -152,7 +165,7 @@ class MemoryLedger(Ledger):
         )
         pruned = {entry.mail_id for entry in old[:limit]}
         for mail_id in pruned:
-            del self._entries[mail_id], self._headers[mail_id]
+            del self._entries[mail_id], self._headers[mail_id], self._places[mail_id]
         letters = self._letters.items()
         self._letters = {id_: row for id_, row in letters if row.mail_id not in pruned}
         return len(pruned)

@@ -21,6 +21,7 @@ from schemas.ledger import (
     DeadLetterState,
     LedgerEntry,
     LedgerTotals,
+    LogPlace,
     Observation,
     RecipientState,
 )
@@ -33,7 +34,14 @@ _decode_states = msgspec.msgpack.Decoder(dict[UserId, RecipientState]).decode
 _decode_letter = msgspec.msgpack.Decoder(DeadLetterState).decode
 
 _ADD = """INSERT OR IGNORE INTO accepted
-    (mail_id, accepted_at_ms, header_hash, look_at_ms, states) VALUES (?, ?, ?, ?, ?)"""
+    (mail_id, accepted_at_ms, header_hash, look_at_ms, states, epoch_key, log_partition, log_offset)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+_EPOCH = "SELECT epoch_key FROM received_epoch WHERE epoch = ?"
+_NEW_EPOCH = "INSERT INTO received_epoch (epoch) VALUES (?)"
+_SEVERAL = """UPDATE accepted SET epoch_key = NULL WHERE mail_id = ?
+    AND (epoch_key, log_partition, log_offset) IS NOT (?, ?, ?)"""
+_PLACE = """SELECT epoch, log_partition, log_offset FROM accepted JOIN received_epoch
+    USING (epoch_key) WHERE mail_id = ?"""
 _OWN = "INSERT INTO owner VALUES (?, ?, ?, ?)"
 _RECORD = """UPDATE accepted SET states = ?, look_at_ms = ?, missing_since_ms = ?,
     header_hash = coalesce(?, header_hash)
@@ -68,11 +76,24 @@ def _add(connection: Connection, mail: AcceptedMail) -> int:
     """Return 1 if the mail is new, else 0. The first check of a new mail is due at once."""
     at_ms, header = mail.accepted_at_ms, mail.message_id_header
     states = _encode(dict.fromkeys(mail.user_ids, OPEN))
-    row = (mail.mail_id, at_ms, short_hash(header) if header else None, at_ms, states)
+    place = _place_columns(connection, mail.place)
+    row = (mail.mail_id, at_ms, short_hash(header) if header else None, at_ms, states, *place)
     added = connection.execute(_ADD, row)
     if added.rowcount:
         connection.executemany(_OWN, _owners(mail, added.lastrowid or 0))
+    else:
+        connection.execute(_SEVERAL, (mail.mail_id, *place))
     return added.rowcount
+
+
+def _place_columns(
+    connection: Connection, place: LogPlace | None
+) -> tuple[int | None, int | None, int | None]:
+    if place is None:
+        return None, None, None
+    known = connection.execute(_EPOCH, (place.epoch,)).fetchone()
+    epoch_key = known[0] if known else connection.execute(_NEW_EPOCH, (place.epoch,)).lastrowid
+    return epoch_key, place.partition, place.offset
 
 
 def _owners(mail: AcceptedMail, mail_key: int) -> Iterable[tuple[str, int, int, int]]:
@@ -177,6 +198,14 @@ def _dead_letters(connection: Connection, mail_ids: Iterable[MailId]) -> list[De
     ]
 
 
+def _places(connection: Connection, mail_ids: Iterable[MailId]) -> dict[MailId, LogPlace]:
+    return {
+        mail_id: LogPlace(epoch=epoch, partition=partition, offset=offset)
+        for mail_id in mail_ids
+        for epoch, partition, offset in connection.execute(_PLACE, (mail_id,))
+    }
+
+
 def _totals(connection: Connection) -> LedgerTotals:
     open_mails, missing, oldest = connection.execute(_TOTALS).fetchone()
     return LedgerTotals(open_mails=open_mails, missing_mails=missing, oldest_open_at_ms=oldest)
@@ -247,3 +276,7 @@ class SqliteLedger(SingleFileStore, Ledger):
     async def dead_letters(self, mail_ids: Iterable[MailId]) -> list[DeadLetterState]:
         ids = tuple(mail_ids)
         return await self.file.read(lambda c: _dead_letters(c, ids))
+
+    async def places(self, mail_ids: Iterable[MailId]) -> dict[MailId, LogPlace]:
+        ids = tuple(mail_ids)
+        return await self.file.read(lambda c: _places(c, ids))

@@ -3,24 +3,25 @@
 Searches the topics in the order in which a mail passes them, each from the offset that its reading
 group has committed to the end. A mail that moves on during the search is then on a later topic,
 which the search has still to read. Records of dead.letters count until custody has read them.
-Reads only; the cost grows with the backlog.
-A failed search continues when the same mails are searched again. The end offset of a topic stays
-what it was when the search began that topic: later records belong to mails that the search saw on
-an earlier topic, or to mails that are newer than the search.
+Reads only. Each record is read once in the life of the search object (unconsumed_index.py); a
+search that failed, and the next search, continue there. A mail that is found on a topic of mails is
+not searched on the later topics.
+
+mail.received is not read for mails whose place is in the ledger: a place at or after the committed
+offset is unconsumed. Only the records that custody has not entered yet are read.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from mail.errors import BrokerUnavailable
-from mail.ports import DeadLetters, InFlightMails
+from mail.ports import DeadLetters, InFlightMails, Settings
 from schemas.ids import MailId
-from schemas.ledger import DeadLetterState
+from schemas.ledger import EVERYONE, DeadLetterState, LogPlace
 from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
 from streams.dead_letters.records import (
     all_ids_in,
@@ -29,79 +30,111 @@ from streams.dead_letters.records import (
     ledger_state,
     sent_copy_in,
 )
-from streams.log_client import LogClient, Spans
-from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, STAGES, SUBMISSIONS, TOPICS
+from streams.log_client import LogClient
+from streams.readers.unconsumed_index import UnconsumedIndex
+from streams.topics.epochs import epoch_of
+from streams.topology import (
+    CUSTODY,
+    DEAD_LETTERS,
+    GROUP_PREFIX,
+    RECEIVED,
+    STAGES,
+    SUBMISSIONS,
+    TOPICS,
+)
 
 _ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
 _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
 
+ReadPlaces = Callable[[Iterable[MailId]], Awaitable[dict[MailId, LogPlace]]]
 
-@dataclass
-class _Search:
-    """The state of one search; a record that was read is not read again."""
 
-    mail_ids: frozenset[MailId]
-    users: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by mail
-    topics: list[str] = field(default_factory=lambda: list(_SEARCHED))  # the first one is current
-    spans: Spans | None = None  # what is left of the current topic; None: not begun
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedPlaces:
+    """The ledger's places of mails on mail.received, and the epoch in which they are valid."""
+
+    read: ReadPlaces
+    epoch: str
+
+
+async def received_places(read: ReadPlaces, settings: Settings) -> ReceivedPlaces | None:
+    """Return the places in the present epoch of mail.received; None before its first epoch."""
+    epoch = await epoch_of(settings, RECEIVED)
+    return ReceivedPlaces(read=read, epoch=epoch) if epoch is not None else None
 
 
 class LogInFlightMails(InFlightMails):
-    """The InFlightMails port over Kafka. One search at a time."""
+    """The InFlightMails port over Kafka. Concurrent searches take turns."""
 
     def __init__(
         self,
         bootstrap: Bootstrap,
         *,
+        places: ReceivedPlaces | None = None,
         limit_s: float = 600.0,
         group_prefix: str = GROUP_PREFIX,
         client: Callable[[Bootstrap], LogClient] = LogClient,
     ) -> None:
         self._bootstrap = bootstrap
+        self._places = places
         self._limit_s = limit_s
         self._group_prefix = group_prefix
         self._client = client
-        self._search: _Search | None = None
+        self._turn = asyncio.Lock()
+        self._indexes = {
+            topic: UnconsumedIndex(topic, group_prefix + _ROLE[topic], _names)
+            for topic in _SEARCHED
+        }
 
     async def waiting(self, mail_ids: Collection[MailId]) -> dict[str, frozenset[str]]:
-        ids = frozenset(mail_ids)
-        if self._search is None or self._search.mail_ids != ids:
-            self._search = _Search(ids)
-        search = self._search
-        try:
-            async with asyncio.timeout(self._limit_s), self._client(self._bootstrap) as client:
-                while search.topics:
-                    await self._read_topic(client, search)
-                    search.topics.pop(0)
-                    search.spans = None
-        except TimeoutError:
-            limit = f"the log was not searched to its end within {self._limit_s:g} s"
-            raise BrokerUnavailable(limit) from None
-        self._search = None
-        return {mail_id: frozenset(users) for mail_id, users in search.users.items()}
+        users: dict[str, set[str]] = {}
+        left = frozenset(mail_ids)
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._limit_s), self._client(self._bootstrap) as client:
+                    for topic in _SEARCHED:
+                        for mail_id, found in (await self._on_topic(client, topic, left)).items():
+                            users.setdefault(mail_id, set()).update(found)
+                        left -= {id_ for id_ in left if EVERYONE in users.get(id_, ())}
+                        if not left:
+                            break
+            except TimeoutError:
+                limit = f"the log was not searched to its end within {self._limit_s:g} s"
+                raise BrokerUnavailable(limit) from None
+        return {mail_id: frozenset(found) for mail_id, found in users.items()}
 
-    async def _read_topic(self, client: LogClient, search: _Search) -> None:
-        """Read what is left of the current topic."""
-        topic = search.topics[0]
-        search.spans = await self._spans_left(client, topic, search.spans)
-        async for record in client.read(dict(search.spans)):
-            for mail_id, user_id in _names(topic, record):
-                if mail_id in search.mail_ids:
-                    search.users[mail_id].add(user_id)
-            part = TopicPartition(topic, record.partition)
-            search.spans[part] = (record.offset + 1, search.spans[part][1])
+    async def _on_topic(
+        self, client: LogClient, topic: str, mail_ids: frozenset[MailId]
+    ) -> dict[MailId, set[str]]:
+        index = self._indexes[topic]
+        if topic == RECEIVED and self._places is not None:
+            return await self._received(client, index, mail_ids, self._places)
+        await index.update(client)
+        return index.users(mail_ids)
 
-    async def _spans_left(self, client: LogClient, topic: str, spans: Spans | None) -> Spans:
-        """Return the unconsumed records of `topic`, limited to `spans` if given."""
-        group = self._group_prefix + _ROLE[topic]
-        unconsumed = (await client.unconsumed({group: [topic]}))[group]
-        if spans is None:
-            return unconsumed
-        return {
-            part: (max(first, unconsumed[part][0]), min(end, unconsumed[part][1]))
-            for part, (first, end) in spans.items()
-            if part in unconsumed
-        }
+    async def _received(
+        self,
+        client: LogClient,
+        index: UnconsumedIndex,
+        mail_ids: frozenset[MailId],
+        places: ReceivedPlaces,
+    ) -> dict[MailId, set[str]]:
+        """Search mail.received by the ledger's places.
+
+        Custody commits a record after the ledger has it. So a mail of which every record has been
+        entered is unconsumed at its place or nowhere, unless the ledger does not know the place.
+        """
+        entered = await client.committed(self._group_prefix + CUSTODY)
+        found = await places.read(mail_ids)
+        known = {id_: place for id_, place in found.items() if place.epoch == places.epoch}
+        is_all = len(known) == len(mail_ids)
+        spans = await index.update(client, entered=entered if is_all else None)
+        users = index.users(mail_ids)
+        for mail_id, place in known.items():
+            first, end = spans.get(TopicPartition(RECEIVED, place.partition), (0, 0))
+            if first <= place.offset < end:
+                users.setdefault(mail_id, set()).add(EVERYONE)
+        return users
 
 
 def _names(topic: str, record: Any) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from mail.errors import Undecodable
 from mail.ledger.states import message_id_header
 from schemas.content import Inline
 from schemas.events.mail import MailReceived
-from schemas.ledger import AcceptedMail, DeadLetterState
+from schemas.ledger import AcceptedMail, DeadLetterState, LogPlace
 from streams.codec import decode
 from streams.config import Bootstrap
 from streams.dead_letters.records import ledger_state
@@ -39,6 +39,7 @@ class LedgerFeedConfig:
     """Large, late fetches: no request waits for the ledger, so the broker may collect records."""
 
     group: str = GROUP_PREFIX + CUSTODY
+    received_epoch: str = ""  # of mail.received; "": places of mails are not recorded
     batch_records: int = 1_000
     gather_bytes: int = 256 * 1024
     gather_ms: int = 1_000
@@ -153,7 +154,14 @@ class LedgerFeed(ConsumerRebalanceListener):
             accepted_at_ms=event.received_at_ms,
             user_ids=tuple(owners),
             message_id_header=message_id_header(content),
+            place=self._place(record),
         )
+
+    def _place(self, record: Any) -> LogPlace | None:
+        epoch = self._config.received_epoch
+        if not epoch:
+            return None
+        return LogPlace(epoch=epoch, partition=record.partition, offset=record.offset)
 
     async def _count_skipped(
         self, consumer: AIOKafkaConsumer, batch: Mapping[TopicPartition, Sequence[Any]]

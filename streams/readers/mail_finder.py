@@ -2,6 +2,8 @@
 
 A mail id contains its time of creation. The finder reads each partition of the work topics and of
 dead.letters from shortly before that time to its end, and returns the records that name the mail.
+If the ledger knows the mail's place on mail.received, only that record of the topic is read, with
+those that custody has not entered yet; and if it is unconsumed, the mail is on no other topic.
 Limited by time and by number of records. Reads only.
 """
 
@@ -18,12 +20,14 @@ from mail.errors import Refused, Undecodable
 from mail.ids import time_ms
 from schemas.events.unions import Event
 from schemas.ids import MailId
+from schemas.ledger import LogPlace
 from streams.codec import decode
 from streams.config import CLOCK_SKEW_MAX_MS, Bootstrap
 from streams.dead_letters import headers
 from streams.dead_letters.records import mark_of
 from streams.log_client import LogClient, Offsets, Spans
-from streams.topology import BY_NAME, DEAD_LETTERS, GROUP_PREFIX, STAGES
+from streams.readers.in_flight_search import ReceivedPlaces
+from streams.topology import BY_NAME, CUSTODY, DEAD_LETTERS, GROUP_PREFIX, RECEIVED, STAGES
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +60,11 @@ class LocatedRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find_in_flight(
-    bootstrap: Bootstrap, mail_id: MailId, config: MailFinderConfig | None = None
+    bootstrap: Bootstrap,
+    mail_id: MailId,
+    config: MailFinderConfig | None = None,
+    *,
+    places: ReceivedPlaces | None = None,
 ) -> list[LocatedRecord]:
     """Return the records that name the mail: unconsumed records first, latest topic first.
 
@@ -66,8 +74,14 @@ async def find_in_flight(
     """
     config = config or MailFinderConfig()
     since_ms = _since_ms(mail_id, config.margin_ms)
+    place = (await places.read([mail_id])).get(mail_id) if places else None
     async with LogClient(bootstrap) as client:
-        return await _MailSearch(client, mail_id, config).run(since_ms)
+        search = _MailSearch(client, mail_id, config)
+        if places is None or place is None or place.epoch != places.epoch:
+            return await search.run(since_ms)
+        at_place = await search.run_at(place)
+        waits = any(not record.committed for record in at_place)
+        return at_place if waits else await search.run(since_ms, without=RECEIVED)
 
 
 def _since_ms(mail_id: MailId, margin_ms: int) -> int:
@@ -89,12 +103,25 @@ class _MailSearch:
         self._matches: list[LocatedRecord] = []
         self._handled_letters: set[str] = set()  # ids of redriven or discarded dead letters
 
-    async def run(self, since_ms: int) -> list[LocatedRecord]:
-        parts = await self._client.partitions(self._config.topics)
+    async def run(self, since_ms: int, *, without: str = "") -> list[LocatedRecord]:
+        """Return all records found since then, without the topic that was searched before."""
+        parts = await self._client.partitions(set(self._config.topics) - {without})
         firsts, ends = await self._client.since(parts, since_ms), await self._client.ends(parts)
+        return await self._search({part: (firsts[part], ends[part]) for part in parts})
+
+    async def run_at(self, place: LogPlace) -> list[LocatedRecord]:
+        """Return the records on mail.received: at its place, and where the ledger is behind."""
+        custody = self._config.group_prefix + CUSTODY
+        spans = (await self._client.unconsumed({custody: [RECEIVED]}))[custody]
+        part = TopicPartition(RECEIVED, place.partition)
+        if part in spans and place.offset < spans[part][0]:
+            await self._search({part: (place.offset, place.offset + 1)})
+        return await self._search(spans)
+
+    async def _search(self, spans: Spans) -> list[LocatedRecord]:
         try:
             async with asyncio.timeout(self._config.limit_s):
-                await self._read({part: (firsts[part], ends[part]) for part in parts})
+                await self._read(spans)
         except TimeoutError:
             self._warn_of_limit(f"{self._config.limit_s:g} s")
         committed = await self._committed()

@@ -15,17 +15,25 @@ from schemas.ledger import (
     DeadLetterState,
     LedgerEntry,
     LedgerTotals,
+    LogPlace,
     Observation,
 )
 
 
-def mail(name: str, at_ms: int, *user_ids: str, header: str = "") -> AcceptedMail:
+def mail(
+    name: str, at_ms: int, *user_ids: str, header: str = "", place: LogPlace | None = None
+) -> AcceptedMail:
     return AcceptedMail(
         mail_id=name,
         accepted_at_ms=at_ms,
         user_ids=user_ids or ("ann",),
         message_id_header=header,
+        place=place,
     )
+
+
+def place(epoch: str, partition: int, offset: int) -> LogPlace:
+    return LogPlace(epoch=epoch, partition=partition, offset=offset)
 
 
 def closed(name: str, *user_ids: str, header: str = "", reopened: int = 0) -> Observation:
@@ -180,6 +188,25 @@ class LedgerReaderContract:
         assert await ledger.by_message(message_id("m2", "bob")) == ("m2", "bob")
         assert await ledger.by_message(message_id("m1", "ann")) == ("m1", "ann")
         assert await ledger.by_message(message_id("m2", "ann")) is None
+
+    async def test_the_place_in_the_log_of_a_mail_that_came_once(self, ledger):
+        first, second = place("e1", 2, 7), place("e2", 2, 7)
+        await ledger.add([mail("m1", 1, place=first), mail("m2", 2), mail("m3", 3, place=second)])
+        await ledger.add([mail("m1", 1, place=first)])
+        assert await ledger.places(["m1", "m2", "m3", "m4"]) == {"m1": first, "m3": second}
+
+    @pytest.mark.parametrize("other", [("e2", 2, 7), ("e1", 3, 7), ("e1", 2, 8), None])
+    async def test_a_mail_with_several_records_has_no_place(self, ledger, other):
+        later = place(*other) if other else None
+        await ledger.add([mail("m1", 1, place=place("e1", 2, 7))])
+        assert await ledger.add([mail("m1", 1, place=later)]) == 0
+        assert await ledger.places(["m1"]) == {}
+        await ledger.add([mail("m1", 1, place=place("e1", 2, 7))])
+        assert await ledger.places(["m1"]) == {}, "the other record may still be there"
+        await ledger.record([closed("m1")])
+        assert await ledger.prune(before_ms=9, limit=9) == 1
+        assert await ledger.add([mail("m1", 1, place=later)]) == 1
+        assert await ledger.places(["m1"]) == ({"m1": later} if later else {})
 
 
 class LedgerContract(LedgerWriterContract, OpenMailsContract, LedgerReaderContract):

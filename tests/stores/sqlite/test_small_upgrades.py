@@ -9,7 +9,7 @@ import pytest
 
 from schemas.directory import AppPassword
 from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
-from schemas.ledger import OPEN, STORED, LedgerEntry, Observation
+from schemas.ledger import OPEN, STORED, AcceptedMail, LedgerEntry, LogPlace, Observation
 from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, QUARANTINE
 from stores.sqlite.content_store import SqliteContentStore
@@ -88,6 +88,10 @@ async def test_ledger(tmp_path: Path) -> None:
     entry = LedgerEntry(mail_id="m1", accepted_at_ms=5, states={"ann": OPEN})
     assert await ledger.due(now_ms=9, limit=9, horizon_ms=9) == [entry]
     assert await ledger.record([Observation(mail_id="m1", states={"ann": STORED})]) == {"m1"}
+    place = LogPlace(epoch="1:t", partition=0, offset=5)
+    owner = {"accepted_at_ms": 7, "user_ids": ("ann",), "place": place}
+    await ledger.add([AcceptedMail(mail_id=mail_id, **owner) for mail_id in ("m2", "m3")])
+    assert await ledger.places(["m1", "m2", "m3"]) == {"m3": place}, "m1 and m2 may be elsewhere"
     await ledger.close()
 
 

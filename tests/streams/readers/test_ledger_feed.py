@@ -18,6 +18,7 @@ from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
 from streams.readers.in_flight_search import LogDeadLetters, LogInFlightMails
 from streams.readers.ledger_feed import LedgerFeed, LedgerFeedConfig
+from streams.readers.mail_finder import find_in_flight
 from streams.topics.admin import make_topics
 from tests.support.event_builders import deliver, received, validated
 from tests.support.log import commit, fresh
@@ -58,9 +59,8 @@ class FakeLedger:
 async def feeding(
     bootstrap: Bootstrap, ledger: FakeLedger, group: str
 ) -> AsyncIterator[LedgerFeed]:
-    feed = LedgerFeed(
-        bootstrap, ledger.take, LedgerFeedConfig(group=group, gather_ms=100, retry_s=0.1)
-    )
+    config = LedgerFeedConfig(group=group, received_epoch="1:t", gather_ms=100, retry_s=0.1)
+    feed = LedgerFeed(bootstrap, ledger.take, config)
     await feed.start()
     try:
         yield feed
@@ -94,6 +94,11 @@ async def test_no_mail_is_missed_across_failures_and_restarts(broker, publisher)
         assert feed.status.skipped == 0
     (first,) = [one for one in ledger.mails if one.mail_id == ids[0]][:1]
     assert (first.user_ids, first.accepted_at_ms) == (("u1",), 1)
+    found = await find_in_flight(broker.bootstrap, ids[0])
+    assert [(first.place.partition, first.place.offset)] == [
+        (record.partition, record.offset) for record in found
+    ]
+    assert first.place.epoch == "1:t"
     told = len(ledger.mails)
     await publisher.publish(*map(received, ids[20:]))
     async with feeding(broker.bootstrap, ledger, group):

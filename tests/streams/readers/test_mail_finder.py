@@ -7,10 +7,13 @@ from mail.errors import BrokerUnavailable, Refused
 from mail.ids import new_id
 from operations.dead_letters import redrive
 from schemas.dead_letters import DeadLetter
+from schemas.ledger import LogPlace
 from streams.codec import encode
 from streams.config import Bootstrap, PublisherConfig
 from streams.dead_letters.parking import park
+from streams.log_client import LogClient
 from streams.publisher import KafkaPublisher
+from streams.readers.in_flight_search import ReceivedPlaces
 from streams.readers.mail_finder import READER, MailFinderConfig, find_in_flight
 from streams.topology import DEAD_LETTERS
 from tests.support.event_builders import deliver, received, validated
@@ -78,6 +81,52 @@ async def test_unconsumed_records_come_before_consumed_records(broker, publisher
         ("mail.validated", False),
         ("mail.received", True),
     ]
+
+
+@pytest.mark.kafka
+async def test_a_mail_whose_place_is_known_is_read_there_and_no_further(broker, publisher, caplog):
+    mail_id, config = new_id(), mine(limit_records=1)
+    (everything,) = await place_of(broker, publisher, mail_id)
+    at = LogPlace(epoch="e1", partition=everything.partition, offset=everything.offset)
+    await publisher.publish(*(received(new_id()) for _ in range(30)))
+    async with LogClient(broker.bootstrap) as log:
+        ends = await log.ends(await log.partitions(["mail.received"]))
+    custody = {tuple(part): end for part, end in ends.items()}
+    await commit(broker.bootstrap, config.group_prefix + "custody", custody)
+
+    async def find(epoch: str = "e1"):
+        async def read(_ids):
+            return {mail_id: at}
+
+        places = ReceivedPlaces(read=read, epoch=epoch)
+        return await find_in_flight(broker.bootstrap, mail_id, config, places=places)
+
+    assert await find() == [everything]
+    assert "stopped at its limit" not in caplog.text
+    await find(epoch="e2")
+    assert "stopped at its limit" in caplog.text, "its place was in another log"
+    group = config.group_prefix + "intake"
+    place = (everything.topic, everything.partition)
+    await commit(broker.bootstrap, group, {place: everything.offset + 1})
+    config = mine()
+    await commit(broker.bootstrap, config.group_prefix + "custody", custody)
+    await commit(broker.bootstrap, config.group_prefix + "intake", custody)
+    await publisher.publish(validated(mail_id))
+    assert [(one.topic, one.committed) for one in await find()] == [
+        ("mail.validated", False),
+        ("mail.received", True),
+    ]
+    await publisher.publish(received(mail_id))
+    again = await find()
+    assert [(one.topic, one.committed) for one in again] == [
+        ("mail.received", False),
+        ("mail.received", True),
+    ], "redriven, and not in the ledger yet"
+
+
+async def place_of(broker, publisher, mail_id):
+    await publisher.publish(received(mail_id))
+    return await find_in_flight(broker.bootstrap, mail_id, mine())
 
 
 @pytest.mark.kafka
