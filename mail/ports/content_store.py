@@ -88,7 +88,7 @@ class Holders(Protocol):
 
     A holder is held or released, and `released` is final: holding it again changes nothing, and a
     release that comes before the hold wins over that hold. So the result does not depend on the
-    order of writes, and neither a late write nor a repeated one changes it. Reads return held holders.
+    order of writes, and neither a late nor a repeated write changes it. Reads return held holders.
     """
 
     async def hold(self, holders: Iterable[Holder]) -> None:
