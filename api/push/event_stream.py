@@ -14,7 +14,7 @@ from aiohttp import web
 from api.context import AppContext
 from api.push.frames import LiveFrame, frames_of
 from api.push_connections import FEED_GONE, TRY_AGAIN_LATER, CloseReason, SendQueue
-from api.rest.changes import steps_since
+from mail.change_feed import steps_since
 from mail.errors import JournalTruncated, Transient
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import UserId

@@ -16,15 +16,13 @@ from api.rest.folders import FolderResource, folder_resource
 from api.rest.parameters import bad_cursor, cursor_of, limit_of, query, since_of
 from api.rest.responses import folder_ids, json_response
 from api.route import AuthenticatedRoute
+from mail.change_feed import STEPS_MAX, steps_since
 from mail.errors import JournalTruncated, Refused
 from mail.pagination import decode_cursor, encode_cursor
-from mail.ports import MailStore
 from schemas.events.mailbox_events import FolderChange, MailboxChanged
-from schemas.ids import FolderId, MessageId, ThreadId, UserId
+from schemas.ids import FolderId, MessageId, ThreadId
 from schemas.mailbox import Message, shown
 from schemas.user_settings import SettingsPatch
-
-STEPS_MAX = 32  # of one read; bounds memory, a step has up to 500 messages
 
 
 class FolderInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,21 +82,6 @@ class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[FolderResource]
     messages: list[SnapshotRecord]
     next_cursor: str | None
-
-
-async def steps_since(
-    store: MailStore, user_id: UserId, since_seq: int, *, limit: int = STEPS_MAX
-) -> tuple[list[MailboxChanged], int]:
-    """At most `limit` steps after `since_seq`, and the mailbox's last seq.
-
-    A step is included only when all views have its changes. Raises JournalTruncated: the steps are
-    folded, or `since_seq` is beyond the last seq, from another epoch or a removed mailbox.
-    """
-    latest_seq = (await store.state(user_id)).seq
-    if since_seq > latest_seq:
-        raise JournalTruncated(latest_seq)
-    steps = await store.journal(user_id, since_seq=since_seq, limit=limit)
-    return [step for step in steps if step.seq <= latest_seq], latest_seq
 
 
 async def list_changes(call: AuthenticatedRequest) -> web.StreamResponse:

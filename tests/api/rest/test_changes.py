@@ -129,7 +129,7 @@ async def test_whole_steps_come_in_order_and_say_what_is_true_after_them(world, 
 
 
 @pytest.mark.parametrize(
-    "since", ["-1", "x", "1e3", "", "9" * 16, "1-", "1-2-3", "1--2", "1&since=2"]
+    "since", ["-1", "x", "1e3", "", "9" * 16, "1-", "1-2-3", "1-2.3", "1--2", "1&since=2"]
 )
 async def test_a_seq_that_is_none_is_refused(client, since: str) -> None:
     assert (await status(client, f"/v1/changes?since={since}"))[0] == 400

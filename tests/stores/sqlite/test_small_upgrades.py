@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from schemas.directory import AppPassword
-from schemas.holders import DEAD_LETTERS_HOLDER, QUARANTINE_HOLDER, Holder
+from schemas.holders import DEAD_LETTERS_HOLDER, DEPOSIT_HOLDER, QUARANTINE_HOLDER, Holder
 from schemas.ledger import OPEN, STORED, AcceptedMail, LedgerEntry, LogPlace, Observation
 from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, QUARANTINE
@@ -63,7 +63,7 @@ async def test_holders(tmp_path: Path) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize("kind", [QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER])
+@pytest.mark.parametrize("kind", [QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER, DEPOSIT_HOLDER])
 async def test_holders_that_wait_for_an_operator_are_listed_by_their_index(
     tmp_path: Path, kind: str
 ) -> None:
