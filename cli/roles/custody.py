@@ -29,7 +29,6 @@ from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import DAY_MS, now_ms, rfc3339
 from mail.lifecycle import repeating, running
-from mail.ports import InFlightMails
 from operations.ports import ReleasePorts
 from operations.quarantine import publish_pending
 from schemas.content import Lease
@@ -94,10 +93,7 @@ async def run(config: Config, stop: Event) -> None:
         async with adapters(config, commit_times) as opened:
             topics = TopicsConfig(bootstrap=config.bootstrap)
             epochs = await wait_for_topics(topics, await opened.directory())
-            ledger = await opened.ledger()
-            places = ReceivedPlaces(read=ledger.places, epoch=epochs[RECEIVED])
-            in_flight = LogInFlightMails(config.bootstrap, places=places)
-            ports, sweep_ports, release_ports = await _ports(opened, in_flight)
+            ports, sweep_ports, release_ports = await _ports(config, opened, epochs[RECEIVED])
             feed_config = LedgerFeedConfig(received_epoch=epochs[RECEIVED])
             custodian = Custodian(
                 ports, epochs[DEAD_LETTERS], CustodyConfig(keep_days=config.ledger_days)
@@ -130,11 +126,13 @@ async def run(config: Config, stop: Event) -> None:
 
 
 async def _ports(
-    opened: Adapters, in_flight: InFlightMails
+    config: Config, opened: Adapters, received_epoch: str
 ) -> tuple[CustodyPorts, SweepPorts, ReleasePorts]:
     """The ports of the jobs, with one search: a record that one job read is not read again."""
     ledger, quarantine = await opened.ledger(), await opened.quarantine()
     holders, contents = await opened.holders(), await opened.contents()
+    places = ReceivedPlaces(read=ledger.places, epoch=received_epoch)
+    in_flight = LogInFlightMails(config.bootstrap, places=places)
     ports = CustodyPorts(
         ledger=ledger,
         store=await opened.mail_store(),
@@ -171,7 +169,7 @@ async def _settled_submissions(
             submissions=await opened.submissions(),
             quarantine=ports.quarantine,
             holders=ports.holders,
-            in_flight=LogInFlightMails(config.bootstrap),
+            in_flight=ports.in_flight,
         ),
         housekeeping=Housekeeping(ledger=ports.ledger, what="submissions"),
         keep_ms=config.ledger_days * DAY_MS,
@@ -183,7 +181,7 @@ def _deposit_holder_ports(config: Config, ports: CustodyPorts) -> DepositHolderP
         holders=ports.holders,
         store=ports.store,
         dead_letters=LogDeadLetters(config.bootstrap),
-        in_flight=LogInFlightMails(config.bootstrap),
+        in_flight=ports.in_flight,
     )
 
 
