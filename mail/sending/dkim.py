@@ -16,7 +16,7 @@ from mail.sending.relaxed_form import RelaxedBodyHash, relaxed_field
 HEADER_MAX_BYTES = 1024 * 1024
 SIGNATURES_MAX = 4  # of one mail; verifiers check few
 _LINE_CHARS = 72
-# Signed as often as they occur, and once more, so that none can be added.
+# Signed as often as they occur, and once more, so that no such field can be added.
 _OVERSIGNED = (
     "From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
     "Content-Transfer-Encoding",

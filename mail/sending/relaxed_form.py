@@ -12,7 +12,7 @@ _LINES = 4096  # empty lines hashed at once
 
 
 class RelaxedBodyHash:
-    """SHA-256 of a body in the form `relaxed`; memory of one chunk, whatever the body has."""
+    """SHA-256 of a body in the form `relaxed`; memory of one chunk."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
