@@ -153,7 +153,7 @@ def _depositor(
             contents=ports.contents,
             outlines=ports.outlines,
             holders=ports.holders,
-            parser=ports.parser,
+            parser=ports.deposit_parser,
         ),
         DepositConfig(worker=config.worker, size_max_bytes=config.message_max_bytes),
         commands=commands,

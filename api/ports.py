@@ -50,3 +50,4 @@ class ApiPorts:
     publisher: Publisher
     feed: LiveEvents
     parser: Parser = field(default_factory=InProcessParser)
+    deposit_parser: Parser = field(default_factory=InProcessParser)  # readers do not wait for it

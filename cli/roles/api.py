@@ -129,6 +129,7 @@ async def _ports(
         feed=links.feed,
         gate=links.gate,
         parser=opened.parser(),
+        deposit_parser=opened.parser(),
     )
 
 

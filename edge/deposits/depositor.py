@@ -57,7 +57,7 @@ class DepositConfig:
     worker: str  # the edge: "api", "imap@host"
     size_max_bytes: int = 50 * 1024 * 1024  # after the line ends are made CRLF
     at_once: int = 4  # deposits that are scanned and stored
-    per_user: int = 2
+    per_user: int = 1  # a mail may take the parser's limits of time
     waiting_max: int = 256  # in fair turns among users
 
 
