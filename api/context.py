@@ -31,6 +31,7 @@ from edge.sign_in.authenticator import (
     SignInPorts,
     make_authenticator,
 )
+from edge.submissions import Submitter
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
 from mail.search.unindexed import UnindexedReader
@@ -51,6 +52,7 @@ class AppContext:
     commands: MailboxCommands
     depositor: Depositor
     uploader: Uploader
+    submitter: Submitter
     room: OwnerRoom
     upload_slots: TransferSlots
     download_slots: TransferSlots
@@ -114,6 +116,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         commands=commands,
         depositor=_depositor(config, ports, commands, virus, room),
         uploader=_uploader(config, ports, virus, room),
+        submitter=Submitter(commands, ports.contents),
         room=room,
         upload_slots=upload_slots(config),
         download_slots=download_slots(config),

@@ -22,6 +22,7 @@ from mail.ports import (
     Users,
     VirusScanner,
 )
+from mail.ports.submissions import Submissions
 from parsing.in_process import InProcessParser
 
 
@@ -35,6 +36,7 @@ class ApiPorts:
     store: MailStore
     contents: ContentStore
     outlines: OutlineStore
+    submissions: Submissions
     holders: Holders
     uploads: Uploads
     gate: IntakeGate

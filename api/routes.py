@@ -19,6 +19,7 @@ from api.rest import (
     threads,
     uploads,
 )
+from api.rest.sending import submissions
 from api.rest.settings import addresses, document, identities
 from api.route import Route
 
@@ -39,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
     *bulk_updates.ROUTES,
     *downloads.ROUTES,
     *uploads.ROUTES,
+    *submissions.ROUTES,
     *search.ROUTES,
     *changes.ROUTES,
     *websocket.ROUTES,

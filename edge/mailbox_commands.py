@@ -17,6 +17,7 @@ from schemas.directory import User
 from schemas.events import mailbox_events
 from schemas.events.mailbox_commands import Command
 from schemas.events.mailbox_events import AnswerOutcome, CommandAnswered, MailboxEvent
+from schemas.events.unions import Event
 from schemas.ids import CommandId, UserId
 
 ANSWER_TIMEOUT_S = 10.0  # for the event of a command
@@ -48,9 +49,18 @@ class MailboxCommands:
 
         Raises BrokerUnavailable: the commands may be executed or not.
         """
+        return await self.publish(user_id, commands, [each.command_id for each in commands])
+
+    async def publish(
+        self, user_id: UserId, events: Sequence[Event], answer_ids: Sequence[CommandId]
+    ) -> list[MailboxEvent | None]:
+        """Publish `events` of one user; return the mailbox events that answer `answer_ids`.
+
+        None for an answer that is not seen within the time limit. Raises as `execute_all`.
+        """
         loop = asyncio.get_running_loop()
         answers: dict[CommandId, asyncio.Future[MailboxEvent]] = {
-            command.command_id: loop.create_future() for command in commands
+            answer_id: loop.create_future() for answer_id in answer_ids
         }
 
         def sink(event: MailboxEvent) -> None:
@@ -60,7 +70,7 @@ class MailboxCommands:
 
         unsubscribe = self._feed.subscribe(user_id, sink)
         try:
-            await self._publisher.publish(*commands)
+            await self._publisher.publish(*events)
             await asyncio.wait(answers.values(), timeout=self._answer_timeout_s)
         finally:
             unsubscribe()

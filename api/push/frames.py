@@ -1,11 +1,11 @@
-"""Frames that a WebSocket sends: changed messages, folders and settings, start of live events."""
+"""Frames that a WebSocket sends: changes of each kind, and the start of live events."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 
-from api.rest.changes import FolderInfo, folder_info
+from api.rest.changes import FolderInfo, SubmissionInfo, folder_info, submission_info
 from api.rest.responses import message_summary
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import FolderId, MessageId
@@ -51,6 +51,15 @@ class SettingsFrame(msgspec.Struct, frozen=True, kw_only=True):
     settings: SettingsPatch
 
 
+class SubmissionFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a submission. `state`: see ChangeFrame."""
+
+    type: str = "submission"
+    state: str | None = None
+    seq: int
+    submission: SubmissionInfo
+
+
 class LiveFrame(msgspec.Struct, frozen=True, kw_only=True):
     """All changes through `seq` have been sent; changes that follow are sent as they happen."""
 
@@ -73,7 +82,7 @@ class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[CountsFrame]
 
 
-StepFrame = SettingsFrame | FolderFrame | ChangeFrame
+StepFrame = SettingsFrame | SubmissionFrame | FolderFrame | ChangeFrame
 
 
 def frames_of(
@@ -97,6 +106,8 @@ def _stateless_frames(step: MailboxChanged, rows: dict[MessageId, Message]) -> I
     ]
     if step.settings is not None:
         yield SettingsFrame(seq=step.seq, settings=step.settings)
+    if step.submission is not None:
+        yield SubmissionFrame(seq=step.seq, submission=submission_info(step.submission))
     for folder in step.folder_changes:
         yield FolderFrame(
             seq=step.seq, change=folder.change, folder=folder_info(folder), folders=counts

@@ -27,7 +27,13 @@ from api.http.authentication import (
 from api.http.client_address import CLIENT
 from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized
 from api.push.event_stream import EventStream
-from api.push.frames import ChangeFrame, FolderFrame, LiveFrame, SettingsFrame
+from api.push.frames import (
+    ChangeFrame,
+    FolderFrame,
+    LiveFrame,
+    SettingsFrame,
+    SubmissionFrame,
+)
 from api.push_connections import (
     POLICY,
     SIGNED_OUT,
@@ -259,7 +265,7 @@ ROUTES = (
         summary="WebSocket: changes after `since`, then live changes; without `since` only these.",
         handler=push,
         query=("since",),
-        frames=(ChangeFrame, FolderFrame, SettingsFrame, LiveFrame),
+        frames=(ChangeFrame, FolderFrame, SettingsFrame, SubmissionFrame, LiveFrame),
         status=101,
         problems=(400, 401, 403, 410, 426, 429, 503),
     ),

@@ -14,14 +14,15 @@ from api.context import AuthenticatedRequest
 from api.problems import feed_gone
 from api.rest.folders import FolderResource, folder_resource
 from api.rest.parameters import bad_cursor, cursor_of, limit_of, query, since_of
-from api.rest.responses import folder_ids, json_response
+from api.rest.responses import Timestamp, folder_ids, json_response, optional_timestamp
 from api.route import AuthenticatedRoute
 from mail.change_feed import STEPS_MAX, steps_since
 from mail.errors import JournalTruncated, Refused
 from mail.pagination import decode_cursor, encode_cursor
 from schemas.events.mailbox_events import FolderChange, MailboxChanged
-from schemas.ids import FolderId, MessageId, ThreadId
+from schemas.ids import DraftId, FolderId, MessageId, SubmissionId, ThreadId
 from schemas.mailbox import Message, shown
+from schemas.submissions import SubmissionNote, SubmissionStatus
 from schemas.user_settings import SettingsPatch
 
 
@@ -35,8 +36,19 @@ class FolderInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sort_order: int | None = None
 
 
+class SubmissionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of a submission after a change; /v1/submissions/{id} has its recipients."""
+
+    id: SubmissionId
+    message_id: MessageId
+    status: SubmissionStatus
+    version: int  # grows with each change of the submission
+    held_until: Timestamp | None = None
+    draft_id: DraftId | None = None
+
+
 class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A change of one message, of one `folder`, or of the `settings` that it names.
+    """A change of one message, `folder` or `submission`, or of the `settings` that it names.
 
     All changes of one step have its `seq`. A destroyed message has only its id and `left`. A
     message without folder ids is hidden: a mail program marked it as deleted.
@@ -51,6 +63,7 @@ class ChangeResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     left: dict[FolderId, int] = {}  # folders that the message left, with its former uid
     folder: FolderInfo | None = None
     settings: SettingsPatch | None = None
+    submission: SubmissionInfo | None = None
 
 
 class ChangesPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +132,9 @@ def _change_resources(step: MailboxChanged) -> Iterator[ChangeResource]:
     """Folders first: messages of the step may be in a folder that it created."""
     if step.settings is not None:
         yield ChangeResource(seq=step.seq, change="updated", settings=step.settings)
+    if step.submission is not None:
+        info = submission_info(step.submission)
+        yield ChangeResource(seq=step.seq, change="updated", submission=info)
     for change in step.folder_changes:
         yield ChangeResource(seq=step.seq, change=change.change, folder=folder_info(change))
     for message in step.changes:
@@ -139,6 +155,17 @@ def _change_resources(step: MailboxChanged) -> Iterator[ChangeResource]:
                 thread_id=message.thread_id,
                 left=message.left,
             )
+
+
+def submission_info(note: SubmissionNote) -> SubmissionInfo:
+    return SubmissionInfo(
+        id=note.submission_id,
+        message_id=note.message_id,
+        status=note.status,
+        version=note.version,
+        held_until=optional_timestamp(note.held_until_ms),
+        draft_id=note.draft_id or None,
+    )
 
 
 def folder_info(change: FolderChange) -> FolderInfo:

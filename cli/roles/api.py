@@ -116,6 +116,7 @@ async def _ports(
         outlines=await opened.outlines(),
         holders=await opened.holders(),
         uploads=await opened.uploads(),
+        submissions=await opened.submissions(),
         virus=opened.virus(),
         domains=directory,
         users=directory,

@@ -77,6 +77,8 @@ async def owner(world: World, name: str) -> Owner:
     for subject in (f"Of {name}", f"Also of {name}"):
         async with client.post("/v1/drafts", json={"subject": subject}) as response:
             draft = (await response.json())["id"]
+    for number in (1, 2):
+        submission = await world.hold(name, f"{number}.{name}@partner.test")
     user = Owner(client, {}, 0)
     message = await user.get(f"/v1/messages/{row.message_id}")
     sessions = (await user.get("/v1/sessions"))["sessions"]
@@ -85,6 +87,7 @@ async def owner(world: World, name: str) -> Owner:
         "messages": row.message_id, "threads": row.thread_id, "folders": folder,
         "sessions": sessions[0]["id"], "me/app-passwords": app_password,
         "identities": identity, "uploads": upload, "drafts": draft,
+        "submissions": submission,
     }  # fmt: skip
     return user
 
@@ -96,7 +99,7 @@ async def two(world: World) -> tuple[Owner, Owner]:
 
 def secrets_of(someone: Owner, name: str) -> list[str]:
     return [*someone.ids.values(), f"otter of {name}", f"Of {name}", f"Phone of {name}",
-            f"{name}@postriver.test", f"{name}@trusted.test"]  # fmt: skip
+            f"{name}@postriver.test", f"{name}@trusted.test", f"{name}@partner.test"]  # fmt: skip
 
 
 async def test_an_id_of_another_is_as_unknown_as_any(world: World, two) -> None:

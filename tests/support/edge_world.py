@@ -11,6 +11,8 @@ import aiohttp
 from aiohttp import web
 
 from agents.mailbox import mailbox
+from agents.ports import SubmissionPorts
+from agents.submission import submission
 from api.app import make_app, start
 from api.config import ApiConfig
 from api.context import CONTEXT, AppContext
@@ -23,13 +25,16 @@ from mail.mime.message_parser import read_head
 from mail.ports import Attempt, IntakeGate, Parser, Publisher
 from parsing.in_process import InProcessParser
 from scanners.memory import MemoryVirusScanner
+from schemas.content import Inline
 from schemas.directory import Domain, User
 from schemas.events.mailbox_commands import Command, Deliver
 from schemas.events.mailbox_events import CommandAnswered, MailboxChanged, MailboxEvent, Position
+from schemas.events.sending import MailSubmitted, SubmissionCommand, Submit
 from schemas.events.unions import Event
 from schemas.mail import Hop, Verdict
 from schemas.mailbox import Message
 from schemas.search import IndexDocument
+from schemas.submissions import RequestedRecipient, SubmittedMail
 from stores.memory import (
     MemoryAttempts,
     MemoryContentStore,
@@ -38,10 +43,11 @@ from stores.memory import (
     MemoryLiveEvents,
     MemoryMailStore,
     MemoryOutlineStore,
+    MemorySubmissions,
     MemoryUploads,
 )
 from stores.memory.search_index import MemorySearchIndex
-from tests.support.agent_builders import mailbox_ports
+from tests.support.agent_builders import OneTry, mailbox_ports
 
 PASSWORDS = {"alice": "correct horse", "bob": "battery staple"}
 HASHES = {name: hash_password(password) for name, password in PASSWORDS.items()}
@@ -102,8 +108,16 @@ class Mailboxes(Publisher):
     log gets before the next published command.
     """
 
-    def __init__(self, store: MemoryMailStore, feed: MemoryLiveEvents, offset: int = 0) -> None:
+    def __init__(
+        self,
+        store: MemoryMailStore,
+        feed: MemoryLiveEvents,
+        offset: int = 0,
+        sending: SubmissionPorts | None = None,
+    ) -> None:
         self._ports = mailbox_ports(store=store)
+        self._sending = sending
+        self.submitted: list[MailSubmitted] = []
         self._feed = feed
         self._lock = asyncio.Lock()
         self._offset = offset
@@ -116,6 +130,9 @@ class Mailboxes(Publisher):
             raise BrokerUnavailable
         ahead, self.ahead = self.ahead, []
         for event in (*ahead, *events):
+            if isinstance(event, SubmissionCommand):
+                await self._submission(event)
+                continue
             assert isinstance(event, Command)
             self.commands.append(event)
             if not self.deaf:
@@ -123,6 +140,14 @@ class Mailboxes(Publisher):
                 self._feed.emit(result)
                 if isinstance(result, MailboxChanged) and result.follow_up:
                     await self.publish(result.follow_up)
+
+    async def _submission(self, event: SubmissionCommand) -> None:
+        """Run the agent of submissions; keep the mails that it sends."""
+        assert self._sending is not None
+        self._offset += 1
+        outputs = await submission(event, OneTry(offset=self._offset), self._sending)
+        self.submitted += [each for each in outputs if isinstance(each, MailSubmitted)]
+        await self.publish(*(each for each in outputs if isinstance(each, Command)))
 
     async def carry_out(self, command: Command) -> MailboxEvent:
         """Execute commands one at a time, as the partition's owner does; return the event."""
@@ -145,6 +170,7 @@ class World:
     holders: MemoryHolders = field(default_factory=MemoryHolders)
     gate: Gate = field(default_factory=Gate)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
+    submissions: MemorySubmissions = field(default_factory=MemorySubmissions)
     virus: MemoryVirusScanner = field(default_factory=MemoryVirusScanner)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
     attempts: MemoryAttempts = field(default_factory=MemoryAttempts)
@@ -157,7 +183,10 @@ class World:
     clients: list[aiohttp.ClientSession] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.mailboxes = Mailboxes(self.store, self.feed)
+        sending = SubmissionPorts(
+            submissions=self.submissions, contents=self.contents, holders=self.holders
+        )
+        self.mailboxes = Mailboxes(self.store, self.feed, sending=sending)
 
     async def open(self) -> None:
         ports = ApiPorts(
@@ -165,6 +194,7 @@ class World:
             contents=self.contents,
             outlines=self.outlines,
             holders=self.holders,
+            submissions=self.submissions,
             virus=self.virus,
             uploads=self.uploads,
             gate=self.gate,
@@ -228,6 +258,22 @@ class World:
 
     async def signed(self, name: str = "alice") -> aiohttp.ClientSession:
         return self.client(await self.token(name))
+
+    async def hold(self, name: str, to: str) -> str:
+        """Submit a mail that is held for a day; return the submission's id."""
+        at_ms, mail_id = time.time_ns() // 1_000_000, new_id()
+        mail = SubmittedMail(
+            mail_id=mail_id,
+            reverse_path=f"{name}@postriver.test",
+            recipients=(RequestedRecipient(address=to),),
+            content=Inline(PLAIN % b"Held"),
+        )
+        command = Submit(
+            command_id=new_id(), user_id=name, domain_id="d", mail=mail, at_ms=at_ms,
+            fire_at_ms=at_ms + 86_400_000,
+        )  # fmt: skip
+        await self.mailboxes.publish(command)
+        return mail_id
 
     async def deliver(
         self,

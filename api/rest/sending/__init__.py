@@ -1,0 +1,1 @@
+"""What a user sends: submissions and the state of their recipients."""

@@ -1,0 +1,57 @@
+"""/v1/submissions: rows, cancellation, and the notes in the change feed."""
+
+from schemas.events.sending import FireSubmission
+from tests.api.rest.test_settings import ask
+from tests.support.edge_world import World
+
+
+async def test_a_held_submission_is_listed_and_canceled_once(world: World) -> None:
+    alice = await world.signed()
+    first, second = [await world.hold("alice", f"{name}@partner.test") for name in "xy"]
+    _, page = await ask(alice, "GET", "/v1/submissions?limit=1")
+    assert [each["id"] for each in page["submissions"]] == [second]
+    _, page = await ask(alice, "GET", f"/v1/submissions?cursor={page['next_cursor']}")
+    assert [each["id"] for each in page["submissions"]] == [first]
+    status, held = await ask(alice, "GET", f"/v1/submissions/{first}")
+    assert (status, held["status"], held["version"]) == (200, "held", 1)
+    assert held["held_until"] > held["created_at"]
+    assert [each["status"] for each in held["recipients"]] == ["pending"]
+    for _ in range(2):  # a repeat is answered like the first request
+        assert (await ask(alice, "DELETE", f"/v1/submissions/{first}"))[0] == 200
+    _, canceled = await ask(alice, "GET", f"/v1/submissions/{first}")
+    assert (canceled["status"], canceled["held_until"]) == ("canceled", None)
+    assert [each.outgoing.is_draft for each in world.mailboxes.submitted] == [True]
+
+
+async def test_a_sent_submission_is_too_late_to_cancel(world: World) -> None:
+    alice = await world.signed()
+    held = await world.hold("alice", "x@partner.test")
+    row = await world.submissions.get(held)
+    assert row is not None
+    await world.mailboxes.publish(
+        FireSubmission(
+            command_id="f", user_id="alice", domain_id="d", submission_id=held, at_ms=row.fire_at_ms
+        )
+    )
+    status, problem = await ask(alice, "DELETE", f"/v1/submissions/{held}")
+    assert (status, problem["code"]) == (409, "too_late")
+
+
+async def test_the_feed_has_each_change_of_a_submission(world: World) -> None:
+    alice = await world.signed()
+    held = await world.hold("alice", "x@partner.test")
+    await ask(alice, "DELETE", f"/v1/submissions/{held}")
+    _, page = await ask(alice, "GET", "/v1/changes?since=0")
+    notes = [each["submission"] for each in page["changes"] if "submission" in each]
+    assert [(each["id"], each["status"], each["version"]) for each in notes] == [
+        (held, "held", 1), (held, "canceled", 2),
+    ]  # fmt: skip
+
+
+async def test_no_answer_in_time_is_503(make_world) -> None:
+    world = await make_world(answer_timeout_s=0.2)
+    alice = await world.signed()
+    held = await world.hold("alice", "x@partner.test")
+    world.mailboxes.deaf = True
+    status, problem = await ask(alice, "DELETE", f"/v1/submissions/{held}")
+    assert (status, problem["code"]) == (503, "unavailable")
