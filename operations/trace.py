@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from mail.addresses import normal_address
 from mail.clock import now_ms, rfc3339
 from mail.errors import BadAddress, NotFound, Refused, Transient
 from mail.ledger.locator import locate
@@ -83,12 +84,13 @@ class Tracer:
     held: Callable[[], Awaitable[Sequence[HeldPartition]]]
     subjects: bool = False
 
-    async def by_name(self, name: str) -> TraceResult:
+    async def by_name(self, name: str, *, owner: str = "") -> TraceResult:
         """Trace the mail of a mail id, a message id or a Message-ID.
 
-        Raises NotFound: no trace of it; Refused: `name` is of no such form.
+        The message id of a deposit, which the ledger does not have, is found with its `owner`
+        (address or id). Raises NotFound: no trace of it; Refused: `name` is of no such form.
         """
-        mail_ids = await self._mail_ids(name)
+        mail_ids = await self._mail_ids(name, owner)
         entries = [await self.ports.ledger.get(mail_id) for mail_id in mail_ids]
         candidates = await self._candidates([entry for entry in entries if entry])
         if len(mail_ids) > 1:
@@ -130,7 +132,7 @@ class Tracer:
             raise NotFound(f"no trace of mail {mail_id}")
         return ends
 
-    async def _mail_ids(self, name: str) -> list[MailId]:
+    async def _mail_ids(self, name: str, owner: str) -> list[MailId]:
         """Ids of the mails that `name` means, newest first."""
         if (version := uuid_version(name)) is None:
             header = name.removeprefix("<").removesuffix(">")
@@ -138,10 +140,20 @@ class Tracer:
             if not entries:
                 raise NotFound(f"no mail with the Message-ID {name} is known{_NOT_YET}")
             return [entry.mail_id for entry in entries]
-        message = (
-            None if version == _MAIL_ID else await self.ports.ledger.by_message(MessageId(name))
-        )
-        return [MailId(message[0] if message else name)]
+        if version == _MAIL_ID:
+            return [MailId(name)]
+        message = await self.ports.ledger.by_message(MessageId(name))
+        return [MailId(message[0]) if message else await self._mail_of(MessageId(name), owner)]
+
+    async def _mail_of(self, message_id: MessageId, owner: str) -> MailId:
+        """The mail of a message of `owner`; the id itself if there is no such message."""
+        users = self.ports.users
+        if "@" in owner:
+            user = await users.user_by_address(normal_address(owner))
+        else:
+            user = await users.user(UserId(owner)) if owner else None
+        row = await self.ports.store.message(user.user_id, message_id) if user else None
+        return row.mail_id if row else MailId(message_id)
 
     async def _candidates(self, entries: Sequence[LedgerEntry]) -> list[TraceCandidate]:
         letters = await self.ports.ledger.dead_letters(entry.mail_id for entry in entries)

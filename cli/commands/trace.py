@@ -68,7 +68,8 @@ def trace(
     if name is not None:
         uuid_version(name)  # refuse a malformed name before any store is opened
     span = {"around_ms": around, "within_ms": within_min * MINUTE_MS}
-    result = asyncio.run(_trace(name or "", recipient, span, subjects=subjects))
+    owner = "" if user in {None, EVERY} else str(user)
+    result = asyncio.run(_trace(name or "", recipient, span, owner=owner, subjects=subjects))
     ends = result.ends
     if ends and user is not None and user != EVERY:
         ends = of_owner(ends, user)
@@ -80,7 +81,7 @@ def trace(
 
 
 async def _trace(
-    name: str, recipient: str | None, span: dict[str, int], *, subjects: bool
+    name: str, recipient: str | None, span: dict[str, int], *, owner: str, subjects: bool
 ) -> TraceResult:
     config = load_running()
     async with adapters(config) as opened:
@@ -94,7 +95,7 @@ async def _trace(
         )
         if recipient is not None:
             return await tracer.by_recipient(recipient, **span)
-        return await tracer.by_name(name)
+        return await tracer.by_name(name, owner=owner)
 
 
 async def _ports(config: Config, opened: Adapters) -> TracePorts:

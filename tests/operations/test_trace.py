@@ -218,3 +218,19 @@ async def test_a_deposit_begins_with_its_message(world: World) -> None:
         ("append", "api@here", "clean")
     ]
     assert world.searches == 0
+
+
+async def test_a_deposit_is_found_by_its_message_id_and_its_owner(world: World) -> None:
+    await accounts.add_domain(world.directory, "here.test")
+    await accounts.add_user(world.directory, "ann@here.test", "a long password of hers")
+    ann = await world.directory.user_by_address("ann@here.test")
+    assert ann is not None
+    mail_id = new_id()
+    await store_message(world.ports.store, world.contents, mail_id, ann.user_id)
+    name = message_id(mail_id, ann.user_id)
+    for owner in ("Ann@here.test", ann.user_id):
+        (end,) = (await world.tracer.by_name(name, owner=owner)).ends
+        assert end.state == STORED
+    for owner in ("", "bob@here.test", "no id"):
+        with pytest.raises(NotFound):
+            await world.tracer.by_name(name, owner=owner)
