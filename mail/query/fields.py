@@ -126,7 +126,7 @@ def _has(text: str, _context: QueryContext) -> Node | None:
 
 
 def _keyword(text: str, _context: QueryContext) -> Node | None:
-    is_keyword = 0 < len(text) <= KEYWORD_MAX_CHARS and text.isascii()
+    is_keyword = 0 < len(text) <= KEYWORD_MAX_CHARS and text.isascii() and text.isprintable()
     return with_keyword(text) if is_keyword and _NOT_IN_KEYWORDS.isdisjoint(text) else None
 
 

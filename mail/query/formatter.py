@@ -32,8 +32,8 @@ _EPOCH = date(1970, 1, 1)
 def format_query(node: Node) -> str:
     """Return the query text of `node`, which is in normal form.
 
-    Texts with quotes, MessageIn, and RelatedTo one field have no query text: ValueError, or another
-    tree when parsed.
+    Raises ValueError: a leaf has no query text (MessageIn, RelatedTo with a field). A text with
+    quotation marks is parsed to another tree.
     """
     match node:
         case And(()):

@@ -169,7 +169,9 @@ QUERY_WORDS = encoded(
     "2026-11-24T10:00:00Z", "older_than:", "7d", "99999y", "larger:", "5M", "999999999999999G",
     "smaller:0", "OR", " OR ", " AND ", " NOT ", "-", "(", ")", '"', "“", "”", "*", " ", "  ", ":",
     "a", "word", "김치", "が", "ก", "ß", "İ", "ﬁ", "e\u0301", "\u200b", "\x00", "\ufffd", "http://",
-    "C:\\", "\u3000", "UTC", " Pacific/Apia", "Re:", "name:x", "🙂", "١", "²",
+    "with:", "bcc:", "header:", "header:x:", "contains:", "subject:(", "msgid:", "<", ">", "\t",
+    "keyword:", "sent_before:", "sent_after:", "C:\\", "\u3000", "UTC", " Pacific/Apia", "Re:",
+    "name:x", "🙂", "١", "²",
 )  # fmt: skip
 ADDRESS_WORDS = encoded(
     "a", "B", "ann", "@", "@@", ".", "..", '"', "\\", "<", ">", "+", "+x", "postmaster", "a.test",
