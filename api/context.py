@@ -132,11 +132,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         parse_turns=FairTurns(
             config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user
         ),
-        quick_parse_turns=FairTurns(
-            config.quick_reads_at_once,
-            config.reads_waiting,
-            slots_per_key=config.quick_reads_per_user,
-        ),
+        quick_parse_turns=_quick_turns(config),
         compose_turns=FairTurns(config.composes_at_once, config.composes_waiting, slots_per_key=1),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
@@ -171,6 +167,14 @@ def _uploader(config: ApiConfig, ports: ApiPorts, virus: VirusCheck, room: Owner
         config.uploads,
         virus=virus,
         room=room,
+    )
+
+
+def _quick_turns(config: ApiConfig) -> FairTurns:
+    return FairTurns(
+        config.quick_reads_at_once,
+        config.reads_waiting,
+        slots_per_key=config.quick_reads_per_user,
     )
 
 
