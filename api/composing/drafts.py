@@ -78,10 +78,10 @@ async def create_draft(call: AuthenticatedRequest) -> web.StreamResponse:
     body = await read_mail_body(call, DraftInput)
     client_id = body.client_id
     draft_id = derived_id(call.user_id, "draft", client_id) if client_id else new_id()
-    if client_id and (row := await _present(call, draft_id)):
+    if client_id and (row := await _author(call).draft(draft_id)):
         return _saved(call, row.message_id, draft_id, row.changed_seq)
     saved = await _save(call, body, draft_id, None)
-    row = await _present(call, draft_id)
+    row = await _author(call).draft(draft_id)
     if saved.changed_seq is not None and row is None:
         raise Problem(409, "refused", "The draft of this client_id has been deleted or sent.")
     return _answer(call, saved, draft_id, status=201)
@@ -111,7 +111,7 @@ async def get_draft(call: AuthenticatedRequest) -> web.StreamResponse:
     if unchanged := not_modified(call.request, etag):
         return unchanged
     parsed = await parse_for_editing(call.context, row)
-    fields = await Author(context=call.context, user=call.caller.user).written_fields(row)
+    fields = await _author(call).written_fields(row)
     return json_response(draft_form(row, fields, parsed), headers={hdrs.ETAG: etag})
 
 
@@ -145,8 +145,9 @@ async def _save(
     call: AuthenticatedRequest, body: DraftInput, draft_id: str, present: Message | None
 ) -> Deposited:
     """Compose the draft and put it into the mailbox, in place of its present version."""
-    author = Author(context=call.context, user=call.caller.user)
-    octets = await compose_draft(author, body, draft_id=draft_id, at_ms=now_ms(), draft=present)
+    octets = await compose_draft(
+        _author(call), body, draft_id=draft_id, at_ms=now_ms(), draft=present
+    )
     replaced = None
     if present is not None:
         replaced = Replaced(message_id=present.message_id, unchanged_since_seq=present.changed_seq)
@@ -164,23 +165,16 @@ async def _save(
     )
 
 
+def _author(call: AuthenticatedRequest) -> Author:
+    return Author(context=call.context, user=call.caller.user)
+
+
 async def _draft(call: AuthenticatedRequest) -> Message:
     """The present version of the draft in the path. Raises Problem 404."""
-    row = await _present(call, id_of(call.request))
+    row = await _author(call).draft(id_of(call.request))
     if row is None:
         raise not_found()
     return row
-
-
-async def _present(call: AuthenticatedRequest, draft_id: str) -> Message | None:
-    """The message that is the present version of a draft, also of one that IMAP saved."""
-    store = call.context.ports.store
-    row = await store.by_draft(call.user_id, DraftId(draft_id))
-    if row is None:
-        row = await store.message(call.user_id, MessageId(draft_id))
-        if row is not None and (row.draft_id or DRAFTS not in row.places):
-            return None
-    return row if row is not None and row.shown_places else None
 
 
 def _answer(

@@ -53,13 +53,18 @@ class ComposedSubmission:
 
 
 async def compose_submission(
-    author: Author, body: SubmissionInput, *, mail_id: MailId, at_ms: int, draft: Message | None
+    author: Author, body: SubmissionInput, *, mail_id: MailId, at_ms: int
 ) -> ComposedSubmission:
-    """Compose a mail to send. `draft`: the present version of the draft `body.draft_id`.
+    """Compose a mail to send.
 
-    Raises ComposingFault: the mail cannot be sent as it is, answered with 422 and the place;
-    Problem 503: too many wait; Transient.
+    Raises ComposingFault: the mail cannot be sent as it is, or its draft is gone, as after it was
+    sent; answered with 422 and the place. Problem 503: too many wait. Transient.
     """
+    draft = None
+    if body.draft_id is not None:
+        draft = await author.draft(body.draft_id)
+        if draft is None:
+            raise ComposingFault("draft_id", "There is no such draft; it may have been sent.")
     settings = (await author.context.ports.store.settings(author.user.user_id)).settings
     send_at_ms = None if body.send_at is None else _send_at(body.send_at, at_ms)
     if not (body.to or body.cc or body.bcc):

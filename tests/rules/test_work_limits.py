@@ -14,6 +14,11 @@ import pytest
 
 from api.http.client_address import _FORWARDED_MAX_CHARS
 from api.http.compression import accepts_gzip
+from mail.composing import header_fields
+from mail.composing.address_input import parse_address
+from mail.composing.body_parts import text_part
+from mail.composing.draft_field import draft_state
+from mail.composing.written_fields import written_fields
 from mail.html import sanitizer, text_extraction
 from mail.mime import charsets, encoded_words, format_flowed, parameters, transfer_encoding
 from mail.mime.address_list_parser import parse_address_list
@@ -165,6 +170,14 @@ READERS: dict[str, Callable[[str], object]] = {
     "guess": octets(charsets.guess_text),
     "to_text": text_extraction.to_text,
     "sanitise": sanitizer.sanitise,
+    "sanitise_outgoing": lambda text: sanitizer.sanitise_outgoing(text, {"a": "a@b"}),
+    "address as written": lambda text: _ignoring_errors(lambda: parse_address(text)),
+    "fields of a draft": octets(written_fields),
+    "state of a draft": octets(lambda value: draft_state([value])),
+    "subject as written": lambda text: header_fields.encoded_words(
+        text.encode("utf-8", "replace").decode()
+    ),
+    "text as written": lambda text: text_part(text.encode("utf-8", "replace").decode(), "plain"),
     "unflow": lambda text: format_flowed.unflow(text, delete_space=True),
     "tokens of search": tokenizer.tokens,
     "query": lambda text: _ignoring_errors(lambda: parse_query(text, CONTEXT)),

@@ -14,7 +14,7 @@ from mail.ids import dated_id, new_id
 from mail.mime.message_parser import read_head, read_mail
 from schemas.ids import MailId
 from schemas.user_settings import SenderIdentity
-from tests.api.rest.test_settings import a_command
+from tests.api.rest.test_settings import a_command, ask
 from tests.support.edge_world import World
 
 AT_MS = 1_700_000_000_000
@@ -32,7 +32,7 @@ async def compose(world: World, **values: Any) -> ComposedSubmission:
     assert user
     body = msgspec.convert({"to": ["bob@example.org"], **values}, SubmissionInput)
     author = Author(context=world.context, user=user)
-    return await compose_submission(author, body, mail_id=MAIL_ID, at_ms=AT_MS, draft=None)
+    return await compose_submission(author, body, mail_id=MAIL_ID, at_ms=AT_MS)
 
 
 async def fault(world: World, **values: Any) -> ComposingFault:
@@ -115,6 +115,19 @@ async def test_the_identity_gives_name_and_reply_to(world: World) -> None:
     explicit = await compose(world, reply_to=["x@example.org"], undo_s=5)
     assert [one.address for one in read_head(explicit.octets).reply_to] == ["x@example.org"]
     assert explicit.undo_s == 5
+
+
+async def test_a_draft_gives_its_files_and_is_named(world: World) -> None:
+    alice = await world.signed()
+    file = {"content_base64": "YWJj", "filename": "a.txt"}
+    _, draft = await ask(alice, "POST", "/v1/drafts", {"attachments": [file]})
+    sent = await compose(world, draft_id=draft["id"], attachments=[{"n": 1}])
+    assert sent.draft
+    assert sent.draft.message_id == draft["message_id"]
+    assert [part.filename for part in read_mail(sent.octets).attachments] == ["a.txt"]
+    assert b"X-Postriver" not in sent.octets
+    await ask(alice, "DELETE", f"/v1/drafts/{draft['id']}")
+    assert (await fault(world, draft_id=draft["id"])).place == "draft_id"
 
 
 async def test_a_time_to_send(world: World) -> None:
