@@ -144,7 +144,7 @@ class _Writer:
             in_reply_to=originals.in_reply_to,
             references=originals.references,
             quote=originals.quote,
-            attachments=await reader.read(body.attachments),
+            attachments=(*await reader.read(body.attachments), *originals.images),
         )
 
     async def composed(self, mail: OutgoingMail) -> ComposedMail:

@@ -103,6 +103,11 @@ def check(mail: OutgoingMail) -> None:
         raise fault
 
 
+def is_content_id(id_: str) -> bool:
+    """Whether an attachment can have the content id."""
+    return _CONTENT_ID.fullmatch(id_) is not None
+
+
 def known_ids(ids: Iterable[str]) -> list[str]:
     """Return the ids of received mails that can be written into a field; others are left out."""
     return [id_ for id_ in dict.fromkeys(ids) if _RECEIVED_ID.fullmatch(id_)]
@@ -154,7 +159,7 @@ def _attachments(attachments: tuple[OutgoingAttachment, ...]) -> _Faults:
     known: set[str] = set()
     for number, attachment in enumerate(attachments):
         id_, place = attachment.content_id, f"attachments[{number}].content_id"
-        if id_ and not _CONTENT_ID.fullmatch(id_):
+        if id_ and not is_content_id(id_):
             yield ComposingFault(place, "Letters, digits and -._ such as image1, or id@domain.")
         if id_ and id_ in known:
             yield ComposingFault(place, "Another attachment has this id.")

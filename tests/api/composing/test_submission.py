@@ -11,7 +11,7 @@ from api.composing.submission import SEND_AT_MAX_DAYS, ComposedSubmission, compo
 from mail.clock import DAY_MS, rfc3339
 from mail.composing.faults import ComposingFault
 from mail.ids import dated_id, new_id
-from mail.mime.message_parser import read_head, read_mail
+from mail.mime.message_parser import attachment, read_head, read_mail
 from schemas.ids import MailId
 from schemas.user_settings import SenderIdentity
 from tests.api.rest.test_settings import a_command, ask
@@ -91,6 +91,31 @@ async def test_an_answer_has_references_and_quotes(world: World) -> None:
     assert "<pre>Are you there?" in html
     assert sent.forward_of == row.message_id
     assert read_head(sent.octets).references == ()
+
+
+async def test_a_quotation_keeps_the_images_of_the_mail(world: World) -> None:
+    original = (
+        b"From: bob@example.org\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/related; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/html\r\n\r\nSee <img src=cid:one@x> and <img src=cid:two@x>\r\n"
+        b"--b\r\nContent-Type: image/png\r\nContent-ID: <one@x>\r\n\r\n1\r\n"
+        b"--b\r\nContent-Type: image/png\r\nContent-ID: <two@x>\r\n\r\n2\r\n"
+        b"--b\r\nContent-Type: image/png\r\nContent-ID: <hidden@x>\r\n\r\n3\r\n--b--\r\n"
+    )
+    row = await world.deliver(original)
+    mine = {"content_base64": "eA==", "filename": "x.png", "content_id": "two@x"}
+    quote = {"message_id": row.message_id}
+    sent = await compose(world, html="<img src=cid:two@x>", quote=quote, attachments=[mine])
+    html = read_mail(sent.octets).html
+    assert html
+    assert 'See <img src="cid:one@x"> and <img src="cid:two@x">' in html
+    contents = {
+        part.content_id: attachment(sent.octets, part.n)[1]
+        for part in read_mail(sent.octets).attachments
+    }
+    assert contents == {"two@x": b"x", "one@x": b"1"}
+    text = await compose(world, text="plain", quote=quote)
+    assert read_mail(text.octets).attachments == ()
 
 
 async def test_the_identity_gives_name_and_reply_to(world: World) -> None:
