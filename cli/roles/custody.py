@@ -99,7 +99,6 @@ async def run(config: Config, stop: Event) -> None:
                 ports, epochs[DEAD_LETTERS], CustodyConfig(keep_days=config.ledger_days)
             )
             sweeper = ContentSweeper(sweep_ports)
-            stale_holders = StaleHolders(_stale_holder_ports(config, ports))
             settled = await _settled_submissions(config, opened, ports)
             async with (
                 running(LedgerFeed(config.bootstrap, custodian.take, feed_config)) as feed,
@@ -113,7 +112,7 @@ async def run(config: Config, stop: Event) -> None:
                 ),
                 repeating(
                     "stale holders",
-                    stale_holders.turn,
+                    StaleHolders(_stale_holder_ports(config, ports)).turn,
                     STALE_HOLDERS_INTERVAL_S,
                     first_s=STALE_HOLDERS_FIRST_S,
                 ),
