@@ -28,7 +28,7 @@ class ConversationSums:
     keywords: dict[str, int] = field(default_factory=dict)  # without $seen
 
     def add(self, flags: int, keywords: Iterable[str], sign: int = 1) -> None:
-        """Add one message with these flag bits and keywords; `sign` -1: subtract it."""
+        """Add `sign` messages with these flag bits and keywords; a negative number subtracts."""
         self.total += sign
         if flags & UNREAD_BIT:
             self.unread += sign

@@ -59,6 +59,13 @@ BATCH_FIELDS = {
 BATCH_PARTS = [Deliver, *BATCH_FIELDS]
 
 
+def mostly(*accepted: Any, refused: Any) -> st.SearchStrategy[Any]:
+    """A value that the command accepts, and in one of ten cases one that it usually refuses."""
+    return st.integers(0, 9).flatmap(
+        lambda number: st.just(refused) if number == 9 else st.sampled_from(accepted)
+    )
+
+
 def head_of(mail: str) -> HeaderSummary:
     """Each mail answers the next one: a conversation whose beginning may come last.
 
@@ -196,10 +203,10 @@ class MailboxHistory(RuleBasedStateMachine):
 
     @rule(
         user=users,
-        theme=st.sampled_from(["dark", "system", "pink"]),
-        undo_s=st.none() | st.sampled_from([0, 10, 99]),
+        theme=mostly("dark", "system", "light", refused="pink"),
+        undo_s=st.none() | mostly(0, 10, 20, refused=99),
         words=st.none() | st.lists(st.sampled_from(["work", "home"]), max_size=2),
-        seq=st.none() | st.integers(0, 6),
+        seq=mostly(None, 30, refused=1),
     )
     def order_settings(self, user: str, theme: str, undo_s: Any, words: Any, seq: Any) -> None:
         patch = {"theme": theme} | ({} if undo_s is None else {"undo_send_s": undo_s})

@@ -26,6 +26,7 @@ from mail.mailbox.conversations import (
 from mail.pagination import ListPosition, place_of
 from schemas.conversations import ALL_MAIL
 from schemas.ids import FolderId, ThreadId
+from schemas.mailbox import JUNK, TRASH
 from stores.sqlite.mail_store.list_rows import KeyedTable, ListRow, RowChange
 
 Newest = dict[FolderId, ListPosition]  # of a thread, by list
@@ -47,8 +48,14 @@ _FEW = 50  # members of a thread that are read at once
 _FIRST_MEMBERS = f"""SELECT folder_id, received_at_ms, message_id FROM member
     WHERE mailbox_key = ? AND thread_id = ?
     ORDER BY folder_id, received_at_ms, message_id LIMIT {_FEW}"""  # noqa: S608  (constants only)
-_MEMBERS = """SELECT folder_id, received_at_ms, message_id, flags, keywords FROM member
-    WHERE mailbox_key = ? AND thread_id = ?"""
+_EQUAL_MEMBERS = """SELECT folder_id, flags, keywords, count(*) FROM member
+    WHERE mailbox_key = :mailbox AND thread_id = :thread GROUP BY folder_id, flags, keywords"""
+# A message of several folders counts once.
+_EQUAL_IN_ALL_MAIL = f"""SELECT flags, keywords, count(*) FROM (
+        SELECT DISTINCT received_at_ms, message_id, flags, keywords FROM member
+        WHERE mailbox_key = :mailbox AND thread_id = :thread
+        AND folder_id NOT IN ('{JUNK}', '{TRASH}')
+    ) GROUP BY flags, keywords"""  # noqa: S608  (constants only)
 _DELETE = """DELETE FROM conversation WHERE mailbox_key = ? AND folder_id = ?
     AND received_at_ms = ? AND message_id = ?"""
 _PUT = "INSERT OR REPLACE INTO conversation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -144,8 +151,32 @@ def update(
 
 
 def thread_rows(connection: Connection, key: int, thread_id: ThreadId) -> list[ListRow]:
-    """Compute the rows of a thread from all its rows of `member`."""
-    return _rows_of(key, thread_id, connection.execute(_MEMBERS, (key, thread_id)))
+    """Compute the rows of a thread from all its rows of `member`.
+
+    SQL counts messages with equal flags and keywords: 2 to 3 µs for each row on a busy machine.
+    """
+    positions = newest(connection, key, thread_id)
+    values = {"mailbox": key, "thread": thread_id}
+    sums: dict[FolderId, ConversationSums] = defaultdict(ConversationSums)
+    for folder_id, flags, keywords, number in connection.execute(_EQUAL_MEMBERS, values):
+        sums[folder_id].add(flags, keywords.split(), number)
+    shown = list(filter(in_all_mail, sums))
+    if len(shown) == 1:
+        sums[ALL_MAIL] = sums[shown[0]]
+    elif shown:
+        for flags, keywords, number in connection.execute(_EQUAL_IN_ALL_MAIL, values):
+            sums[ALL_MAIL].add(flags, keywords.split(), number)
+    return [
+        (
+            key,
+            list_id,
+            *positions[list_id],
+            thread_id,
+            *_values(of_list),
+            _keywords_after("", of_list),
+        )
+        for list_id, of_list in sorted(sums.items())
+    ]
 
 
 def fill(connection: Connection) -> None:
