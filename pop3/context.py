@@ -40,13 +40,14 @@ class Pop3Context:
     authenticator: Authenticator
     tls: ssl.SSLContext | None  # None: neither STLS nor the TLS port
     stats: Pop3Stats = field(default_factory=Pop3Stats)
-    leases: MaildropLeases = field(default_factory=MaildropLeases)
     connections: set[OpenConnection] = field(default_factory=set)
     stopping: bool = False
+    leases: MaildropLeases = field(init=False)
     commands: MailboxCommands = field(init=False)
     limiter: ConnectionLimiter = field(init=False)
 
     def __post_init__(self) -> None:
+        self.leases = MaildropLeases(self.ports.attempts)
         self.commands = MailboxCommands(self.ports.publisher, self.ports.feed)
         self.limiter = ConnectionLimiter(
             total_max=self.config.connections_max,

@@ -17,6 +17,7 @@ from mail.lifecycle import Periodic
 from pop3.config import Pop3Config
 from pop3.connection import Pop3Connection
 from pop3.context import Pop3Context
+from pop3.maildrop_leases import RENEWAL_S
 from pop3.ports import Pop3Ports
 from pop3.session import Pop3Session
 
@@ -44,6 +45,9 @@ class Pop3Server:
         self._checks = Periodic(
             "sign-ins of POP3", self.end_invalid_sessions, interval_s=config.check_s
         )
+        self._renewals = Periodic(
+            "leases of maildrops", self._site.leases.renew, interval_s=RENEWAL_S, first_s=RENEWAL_S
+        )
         self.stats = self._site.stats
         self.connections = self._site.limiter
 
@@ -68,6 +72,7 @@ class Pop3Server:
             encrypted = listening_sockets(config.tls_descriptors, port=config.tls_port, **shared)
             self._tls_listeners = [await self._listen(each | tls) for each in encrypted]
         self._checks.start()
+        self._renewals.start()
         log.info("pop3 listens on %s port %d", config.host, self.port)
 
     async def _listen(self, arguments: SocketArguments) -> asyncio.Server:
@@ -99,6 +104,8 @@ class Pop3Server:
         for connection in tuple(self._site.connections):
             connection.abort()
         await self._wait_ended(within_s=_ABORT_S)
+        await self._renewals.stop()
+        await self._site.leases.wait_released()
         self._listeners.clear()
         self._tls_listeners.clear()
 

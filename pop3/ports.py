@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mail.ports import ContentStore, LiveEvents, MailStore, Publisher
+from mail.ports import Attempts, ContentStore, LiveEvents, MailStore, Publisher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,3 +13,4 @@ class Pop3Ports:
     contents: ContentStore
     publisher: Publisher
     feed: LiveEvents
+    attempts: Attempts  # for the leases of maildrops

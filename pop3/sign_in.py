@@ -36,7 +36,11 @@ async def open_maildrop(site: Pop3Context, signed_in: SignedIn) -> Maildrop:
     Raises Pop3Refusal: another session has it, or it cannot be read now.
     """
     user_id = signed_in.user.user_id
-    if not site.leases.take(user_id):
+    try:
+        is_taken = await site.leases.take(user_id)
+    except Transient:
+        raise Pop3Refusal(replies.UNAVAILABLE) from None
+    if not is_taken:
         raise Pop3Refusal(replies.IN_USE)
     try:
         maildrop = await _read(site, user_id)

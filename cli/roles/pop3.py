@@ -104,6 +104,7 @@ async def _ports(opened: Adapters, publisher: Publisher, feed: LiveEvents) -> Po
         contents=await opened.contents(),
         publisher=publisher,
         feed=feed,
+        attempts=await opened.attempts(),
     )
 
 

@@ -82,6 +82,7 @@ class Rig:
     def __init__(self) -> None:
         self.world = World()  # its stores and its mailbox agent; its API is not started
         self.directory = MemoryDirectory()
+        self.attempts = MemoryAttempts()  # leases of maildrops
         self.hasher = CountedHasher()
         self.limits = LoginLimits()
         self.server: Pop3Server
@@ -102,7 +103,7 @@ class Rig:
             ),
             ports=Pop3Ports(
                 store=world.store, contents=world.contents, publisher=world.mailboxes,
-                feed=world.feed,
+                feed=world.feed, attempts=self.attempts,
             ),
             authenticator=authenticator_of(
                 self.directory, MemoryAttempts(), self.limits, hasher=self.hasher, waiting_max=64
