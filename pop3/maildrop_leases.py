@@ -3,8 +3,8 @@
 A lease is a counted attempt: one is admitted in a window of 60 s, and an open session counts a new
 attempt every 20 s before it withdraws the old one. So the lease of a killed process ends within
 60 s, and nothing has to be cleaned up. A process that did not run for a minute, or a wall clock
-that was set, lets a second session in; that session has a view of its own, and a message that one
-session deletes is gone for the other: `-ERR`.
+that was set, lets a second session in. Each session has a view of its own, and a message that the
+other session deleted gets `-ERR`.
 """
 
 import asyncio
