@@ -22,13 +22,13 @@ import msgspec
 
 from agents.content_access import keep_content
 from agents.ports import SubmissionPorts
-from mail.clock import DAY_MS
 from mail.ids import derived_command_id, note_id
 from mail.ports import Attempt
 from mail.sending.submission_rows import (
     canceled,
     contents_of,
     fired,
+    has_key,
     new_submission,
     note_of,
     reported,
@@ -50,7 +50,6 @@ from schemas.mailbox import DRAFTS
 from schemas.submissions import CANCELED, QUEUED, Submission, SubmittedMail
 
 log = logging.getLogger(__name__)
-KEY_KEPT_MS = DAY_MS  # an idempotency key may be used for another mail after this time
 KEY_REUSED = "The Idempotency-Key was used for another request."
 TOO_LATE = "The mail was sent already."
 NO_SUBMISSION = "There is no such submission."
@@ -86,13 +85,11 @@ async def _submit(event: Submit, work: Attempt, ports: SubmissionPorts) -> Seque
 
 
 async def _first_of_key(event: Submit, ports: SubmissionPorts) -> Submission | None:
-    """The submission that used the command's idempotency key within KEY_KEPT_MS before it."""
+    """The submission that used the command's idempotency key before it."""
     if not event.idempotency_key:
         return None
     first = await ports.submissions.by_key(event.user_id, event.idempotency_key)
-    if first is None or event.at_ms - first.created_at_ms > KEY_KEPT_MS:
-        return None
-    return first
+    return first if first is not None and has_key(first, at_ms=event.at_ms) else None
 
 
 async def _with_stored_contents(event: Submit, ports: SubmissionPorts) -> SubmittedMail:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from edge.deposits.uploader import UploadConfig
 from edge.sign_in.login_limiter import LoginLimits
 from edge.trusted_networks import NONE, Networks
+from mail.sending.sending_limits import SendingLimits
 from schemas.directory import QUOTA_UNSET, Quota
 
 
@@ -32,6 +33,8 @@ class ApiConfig:
     quota: Quota = QUOTA_UNSET  # of users without a quota of their own
     worker: str = "api"  # the name of this process in hops
     message_max_bytes: int = 50 * 1024 * 1024  # of a mail that its owner deposits
+    sending_limits: SendingLimits = field(default_factory=SendingLimits)
+    undo_s: int = 10  # of a user who keeps the default
     deliver_encrypted: bool = True  # what no scanner can read is marked, else refused
 
     session_days: int = 30

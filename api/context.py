@@ -25,6 +25,7 @@ from edge.deposits.uploader import Uploader, UploadPorts
 from edge.deposits.virus_check import VirusCheck
 from edge.fair_turns import FairTurns
 from edge.mailbox_commands import MailboxCommands
+from edge.sending_limiter import SendingLimiter
 from edge.sign_in.authenticator import (
     Authenticator,
     AuthenticatorConfig,
@@ -53,6 +54,7 @@ class AppContext:
     depositor: Depositor
     uploader: Uploader
     submitter: Submitter
+    sending_limiter: SendingLimiter
     room: OwnerRoom
     upload_slots: TransferSlots
     download_slots: TransferSlots
@@ -117,6 +119,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         depositor=_depositor(config, ports, commands, virus, room),
         uploader=_uploader(config, ports, virus, room),
         submitter=Submitter(commands, ports.contents),
+        sending_limiter=SendingLimiter(ports.submissions, config.sending_limits),
         room=room,
         upload_slots=upload_slots(config),
         download_slots=download_slots(config),

@@ -13,6 +13,7 @@ from aiohttp import web
 from edge.deposits.deposit import NoSuchFolder, TooLarge
 from edge.deposits.room import OverQuota
 from edge.deposits.virus_check import CannotBeScanned, Infected
+from edge.sending_limiter import SendingRateLimited
 from edge.sign_in.authenticator import WrongCredentials
 from edge.sign_in.login_limiter import LoginRateLimited
 from mail.composing.faults import ComposingFault
@@ -154,8 +155,8 @@ def _of_refused(error: Refused) -> Problem:
     match error:
         case WrongCredentials():
             return wrong_credentials()
-        case LoginRateLimited():
-            return too_many("Too many login attempts; wait.", error.wait_ms / 1000)
+        case LoginRateLimited() | SendingRateLimited():
+            return _rate_limited(error)
         case NotFound():
             return not_found()
         case (
@@ -172,6 +173,12 @@ def _of_refused(error: Refused) -> Problem:
             return Problem(400, "bad_query", error.detail, position=error.position, place="query:q")
         case _:
             return Problem(400, "refused", error.detail)
+
+
+def _rate_limited(error: LoginRateLimited | SendingRateLimited) -> Problem:
+    if isinstance(error, SendingRateLimited):
+        return too_many(error.detail, error.retry_after_s)
+    return too_many("Too many login attempts; wait.", error.wait_ms / 1000)
 
 
 def _of_deposit(error: Refused) -> Problem:

@@ -1,7 +1,7 @@
 """All routes. The file of each resource declares ROUTES next to the handlers."""
 
 from api import health
-from api.composing import drafts
+from api.composing import drafts, sending
 from api.push import websocket
 from api.rest import (
     app_passwords,
@@ -40,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
     *bulk_updates.ROUTES,
     *downloads.ROUTES,
     *uploads.ROUTES,
+    *sending.ROUTES,
     *submissions.ROUTES,
     *search.ROUTES,
     *changes.ROUTES,

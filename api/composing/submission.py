@@ -81,7 +81,7 @@ async def compose_submission(
         needs_smtputf8=composed.needs_smtputf8,
         message_id=mail.message_id,
         send_at_ms=send_at_ms,
-        undo_s=settings.undo_send_s if body.undo_s is None else body.undo_s,
+        undo_s=_undo_s(author, settings) if body.undo_s is None else body.undo_s,
         draft=draft,
         in_reply_to=None if body.in_reply_to is None else MessageId(body.in_reply_to),
         forward_of=None if body.forward_of is None else MessageId(body.forward_of),
@@ -182,6 +182,12 @@ def _state(body: DraftInput, composed: ComposedMail) -> DraftState:
         upload_ids=tuple(body.attachments[number].upload_id or "" for number in composed.order),
         is_text_made=body.text is None,
     )
+
+
+def _undo_s(author: Author, settings: UserSettings) -> int:
+    """The author's setting; a user who keeps its default gets that of the service."""
+    chosen = settings.undo_send_s != UserSettings().undo_send_s
+    return settings.undo_send_s if chosen else author.context.config.undo_s
 
 
 def _domain_of(address: str) -> str:

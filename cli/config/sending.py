@@ -7,7 +7,7 @@ from cli.config.edge import EdgeSettings, edge_settings
 from cli.config.setting_reader import SettingReader
 from mail.sending.sending_limits import SendingLimit, SendingLimits
 
-UNDO_MAX_S = 3600
+UNDO_MAX_S = 60
 SENDING_MAX = 10_000_000  # the largest limit of a period
 _DEFAULTS = SendingLimits()
 

@@ -164,6 +164,8 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
         ),
         worker=f"{config.process}@{config.hostname}",
         message_max_bytes=config.message_max_bytes,
+        sending_limits=config.sending_limits,
+        undo_s=config.undo_s,
         deliver_encrypted=config.encrypted == "deliver",
         descriptors=config.http_fds,
         proxies=config.http_proxies,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from mail.clock import DAY_MS
 from mail.ids import message_id
 from schemas.events.sending import CancelSubmission, FireSubmission, MailSubmitted, Submit
 from schemas.ids import CommandId, MailId, SubmissionId
@@ -30,6 +31,8 @@ from schemas.submissions import (
     SubmissionStatus,
     SubmittedMail,
 )
+
+KEY_KEPT_MS = DAY_MS  # an idempotency key may be used for another mail after this time
 
 
 def new_submission(command: Submit, mail: SubmittedMail, *, partition: int) -> Submission:
@@ -102,6 +105,11 @@ def contents_of(mail: SubmittedMail) -> tuple[MailId, ...]:
 def settled_at_ms(row: Submission) -> int | None:
     """When the last recipient became final; None: the submission is not final."""
     return max(each.changed_at_ms for each in row.recipients) if is_final(row) else None
+
+
+def has_key(row: Submission, *, at_ms: int) -> bool:
+    """Whether a request at `at_ms` with the row's idempotency key is a repeat of its request."""
+    return at_ms - row.created_at_ms <= KEY_KEPT_MS
 
 
 def note_of(row: Submission) -> SubmissionNote:
