@@ -21,6 +21,7 @@ import uvloop
 from benchmarks.fixtures import Corpus
 from mail.ports import Commit
 from mail.query.parser import parse
+from mail.query.time_budget import SearchTimedOut
 from mail.query.tree import QueryContext
 from mail.search.executor import Order, SearchRequest, SearchResult, execute_search
 from schemas.content import Stored
@@ -175,13 +176,16 @@ async def measure_searching(
 ) -> None:
     everything = Times()
     for name, query in queries(corpus.words, mails).items():
-        took, hits = Times(), 0
+        took, hits, refused = Times(), 0, 0
         for number in range(SEARCHES):
             with took.measured():
-                result = await search(index, store, query(number))
-            hits += len(result.hits)
+                try:
+                    hits += len((await search(index, store, query(number))).hits)
+                except SearchTimedOut:  # a busy machine: the limit is by the clock
+                    refused += 1
         everything.add(took)
-        print(f"search: {name:20} {took}, {hits / SEARCHES:5.1f} hits")
+        too_long = f", {refused} refused" if refused else ""
+        print(f"search: {name:20} {took}, {hits / SEARCHES:5.1f} hits{too_long}")
     print(f"search: {'all of these':20} {everything}")
 
 
