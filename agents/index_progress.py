@@ -1,6 +1,6 @@
 """Progress of the search index: up to which seq it holds every message of a mailbox.
 
-Events are handled in no order, so no single event tells how far the index has come. Instead the
+Events are handled in no order, so no single event says how far the index has come. Instead the
 messages that changed since the last mark are compared with the index (mail/search/unindexed.py),
 and the mark is raised to the mailbox's seq, or to the seq before the first message that is lacking.
 A look costs one more write of a bucket. It is due after CHANGES_PER_LOOK changed messages of a

@@ -29,7 +29,7 @@ class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
 class IndexedTo(msgspec.Struct, frozen=True):
     """The moment of a mailbox at which the index held all of its messages.
 
-    The epoch is that of MailboxState: a restored mailbox has another one, with lower seqs.
+    The epoch is that of MailboxState: a restored mailbox has a new epoch, with lower seqs.
     """
 
     epoch: str = ""

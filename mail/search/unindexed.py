@@ -34,7 +34,7 @@ _NO_TEXT = SearchableText("", ())
 
 
 class ChangedRows(Protocol):
-    """The three methods of MailStore that tell what the index may lack."""
+    """The three methods of MailStore that say what the index may lack."""
 
     async def state(self, user_id: UserId) -> MailboxState: ...
 

@@ -99,7 +99,7 @@ def test_a_search_finds_what_was_just_stored_while_the_index_stands_still(
         assert found(ann, "otterwort2") == stored[2:]
         assert Path(f"/proc/{index}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     finally:
-        with suppress(ProcessLookupError):  # the supervisor ends a process that stands still
+        with suppress(ProcessLookupError):  # the supervisor ends a frozen process
             os.kill(index, signal.SIGCONT)
     for query in queries:
         assert sorted(found(ann, query)) == sorted(stored), query
