@@ -24,6 +24,7 @@ from .faults import FaultInjector
 from .load import Load
 from .mails import OWNERS
 from .plan import ENGINES, ROLES, Round
+from .posting import UNLIMITED, Posting
 from .proof import Findings
 
 MAILS_S = 3.0  # less than two shared cores process with SpamAssassin
@@ -57,6 +58,7 @@ class Report:
     refused: int = 0
     doubt: int = 0
     orders: dict[str, int] = field(default_factory=dict)  # answered requests of owners
+    posts: dict[str, int] = field(default_factory=dict)  # answered requests that send by the API
     restarts: dict[str, int] = field(default_factory=dict)
     memory_mib: dict[str, int] = field(default_factory=dict)
     took_s: float = 0.0
@@ -115,7 +117,7 @@ def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
     with state_parent() as (folder, disk):
         sets_clock = any(round_.fault.offset_s for round_ in plan)
         clocks = Clocks(folder, ROLES) if sets_clock else None
-        world = World(folder / "home", free_port_base())
+        world = World(folder / "home", free_port_base(), extra=dict(UNLIMITED))
         if clocks:
             world.program = (str(clocks.python), "-P", "-m", "cli")
         backups = Backups(folder)
@@ -137,23 +139,28 @@ def _run(report: Report, plan: Sequence[Round], injector: FaultInjector) -> None
     assert not unknown, f"plan.py has no faults for {unknown}"
     owners = {address: world.add_user(address) for address in OWNERS}
     load = Load(world, owners, report.seed, MAILS_S)
+    posting = Posting(world, report.seed)
     injector.backups.load = load
     with ExitStack() as running:
         memory = Memory(world)
         running.callback(memory.stop)
         load.start()
         running.callback(load.stop)
+        posting.start()
+        running.callback(posting.stop)
         for round_ in plan:
             time.sleep(round_.wait_s)
             report.rounds.append(_run_round(round_, injector, load))
         time.sleep(2.0)
     report.findings += Findings(load, world, owners).all()
+    report.findings += posting.findings()
     report.findings += memory.findings()
     report.memory_mib = dict(memory.most_mib)
     outcomes = Counter(attempt.outcome for attempt in load.attempts)
     report.accepted, report.refused = outcomes["accepted"], outcomes["refused"]
     report.doubt = outcomes["doubt"]
     report.orders = dict(sum((owner.done for owner in load.owners.values()), Counter()))
+    report.posts = dict(posting.answered) | {"mails": len(posting.posts)}
     report.restarts = restarts(world)
     report.findings += [
         f"{name} was started {times} times" for name, times in report.restarts.items()

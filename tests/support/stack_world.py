@@ -55,15 +55,18 @@ class Client:
     base: str
     token: str
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        answer = self.raw(method, path, body)
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+        answer = self.raw(method, path, body, **headers)
         return json.loads(answer) if answer else None
 
-    def raw(self, method: str, path: str, body: object = None) -> bytes:
+    def raw(self, method: str, path: str, body: object = None, **headers: str) -> bytes:
+        """The body of the response; `headers` with _ for -. Raises Unwilling."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data, method=method)
         request.add_header("Authorization", f"Bearer {self.token}")
         request.add_header("Content-Type", "application/json")
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.read()
