@@ -60,6 +60,11 @@ def dated_id(at_ms: int, *names: str) -> str:
     return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
 
 
+def first_id_at(at_ms: int) -> str:
+    """The lowest UUIDv7 of the time `at_ms`, to begin a list of ids there."""
+    return str(uuid.UUID(int=at_ms << 80 | 7 << 76 | 2 << 62))
+
+
 def holder_of(mail_id: MailId, user_id: UserId, message: MessageId) -> str:
     """The holder name of a message: `user:ID` for received mail, else `message:ID`.
 

@@ -1,5 +1,6 @@
 """Ports of the operators' use cases."""
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from mail.ports import (
@@ -17,6 +18,13 @@ from mail.ports import (
     Resolver,
     Users,
 )
+from mail.ports.submissions import Submissions
+from schemas.ids import MailId
+
+
+async def _none_queued(_mail_id: MailId) -> Collection[str]:
+    """The relay queue of an installation that does not relay."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +40,24 @@ class AuditPorts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionAuditPorts:
+    """Ports of the audit of submissions.
+
+    `queued` returns the addresses for which the relay queue has a mail.
+    """
+
+    submissions: Submissions
+    store: MailStore
+    in_flight: InFlightMails
+    queued: Callable[[MailId], Awaitable[Collection[str]]] = _none_queued
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TracePorts:
     """Ports of trace."""
 
     ledger: LedgerReader
+    submissions: Submissions
     store: MailStore
     quarantine: Quarantine
     users: Users

@@ -7,6 +7,7 @@ Reads only.
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,18 +17,20 @@ from mail.addresses import normal_address
 from mail.clock import now_ms, rfc3339
 from mail.errors import BadAddress, NotFound, Refused, Transient
 from mail.ledger.locator import locate
+from mail.sending.submission_rows import is_final
 from operations.ports import TracePorts
-from schemas.ids import MailId, MessageId, UserId
+from schemas.ids import MailId, MessageId, SubmissionId, UserId
 from schemas.ledger import OPEN, PARKED, QUARANTINED, STORED, LedgerEntry
 from schemas.mail import APPEND, HeaderSummary, Hop, Verdict
 from schemas.mailbox import Message
 from schemas.quarantine import Quarantined
+from schemas.submissions import HELD, Submission
 from streams.readers.mail_finder import LocatedRecord
 from streams.topology import DEAD_LETTERS
 
 WAITING: Final = "waiting"  # found in the log only, not finished by its reader
 PASSED: Final = "passed"  # found in the log only, finished by its reader
-EndState = Literal["stored", "quarantined", "parked", "waiting", "passed"]
+EndState = Literal["submitted", "stored", "quarantined", "parked", "waiting", "passed"]
 CANDIDATES_MAX = 100
 _MAIL_ID = 7  # the version of a mail's UUID; the version of a message's UUID is 5
 _NOT_YET = ". A mail over 32 KiB has one once it is delivered: try --recipient and --around"
@@ -123,10 +126,15 @@ class Tracer:
     async def ends(self, mail_id: MailId) -> list[DeliveryEnd]:
         """Return every place where the mail is, else where it was seen last. Raises NotFound."""
         messages = await self.ports.store.by_mail(mail_id)
+        submission = await self.ports.submissions.get(SubmissionId(mail_id))
+        if submission and submission.mail.sent_mail_id:
+            messages += await self.ports.store.by_mail(submission.mail.sent_mail_id)
         row = await self.ports.quarantine.get(mail_id)
-        ends = [await self._stored(message) for message in messages]
+        ends = _submitted(submission) if submission else []
+        ends += [await self._stored(message) for message in messages]
         ends += [self._quarantined(row)] if row else []
-        if await self._may_be_in_log(mail_id, messages, row):
+        is_open = submission is not None and not is_final(submission)
+        if is_open or await self._may_be_in_log(mail_id, messages, row):
             ends += await self._in_log(mail_id, in_no_store=not ends)
         if not ends:
             raise NotFound(f"no trace of mail {mail_id}")
@@ -136,6 +144,8 @@ class Tracer:
         """Ids of the mails that `name` means, newest first."""
         if (version := uuid_version(name)) is None:
             header = name.removeprefix("<").removesuffix(">")
+            if own := _own_mail_id(header):
+                return [own]
             entries = await self.ports.ledger.list_by_header(header)
             if not entries:
                 raise NotFound(f"no mail with the Message-ID {name} is known{_NOT_YET}")
@@ -258,12 +268,45 @@ def uuid_version(name: str) -> int | None:
         raise Refused(f"{name} is no mail id, no message's id and no Message-ID") from None
 
 
+def _own_mail_id(header: str) -> MailId | None:
+    """The mail id in a Message-ID of a mail that was composed here; None for another Message-ID."""
+    local = header.partition("@")[0]
+    with suppress(ValueError):
+        return MailId(local) if uuid.UUID(local).version == _MAIL_ID else None
+    return None
+
+
 def of_owner(ends: Iterable[DeliveryEnd], user: str) -> list[DeliveryEnd]:
     """Return the places of one owner, named by address or id. Raises NotFound."""
     own = [end for end in ends if user.casefold() in {end.address.casefold(), end.user_id}]
     if not own:
         raise NotFound(f"{user} is no owner of this mail whose message or command is known")
     return own
+
+
+def _submitted(row: Submission) -> list[DeliveryEnd]:
+    """The recipients of a submission; the first one has the hops of the submission."""
+    ends = []
+    for number, each in enumerate(row.recipients):
+        detail = " ".join(filter(None, (each.code, each.detail)))
+        facts = (
+            f"to {each.address}: {HELD if row.status == HELD else each.status}",
+            f"until {rfc3339(row.fire_at_ms)}" if row.status == HELD else "",
+            detail,
+            f"by {each.server}" if each.server else "",
+            f"{each.attempts} attempts" if each.attempts else "",
+            f"next at {rfc3339(each.next_attempt_at_ms)}" if each.next_attempt_at_ms else "",
+        )
+        ends.append(
+            DeliveryEnd(
+                state="submitted",
+                where=", ".join(filter(None, facts)),
+                hops=() if number else row.hops,
+                address=each.address,
+                user_id=row.user_id,
+            )
+        )
+    return ends
 
 
 def _not_in_ledger(mail_id: MailId, ends: Sequence[DeliveryEnd]) -> TraceCandidate:

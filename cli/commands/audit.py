@@ -16,7 +16,8 @@ from mail.clock import now_ms, rfc3339
 from mail.errors import Refused, Transient
 from operations.audit import audit as run_audit
 from operations.audit import not_entered
-from operations.ports import AuditPorts
+from operations.ports import AuditPorts, SubmissionAuditPorts
+from operations.submission_audit import SubmissionReport, audit_submissions
 from schemas.ledger import (
     DISCARDED,
     IN_FLIGHT,
@@ -46,11 +47,14 @@ def audit(*, hour: int | None, since: int | None, until: int | None, as_json: bo
     """Prove by mail id where every accepted mail is; exit code 1 when one is missing."""
     since_ms, until_ms = _span(hour, since, until)
     try:
-        report, unentered = asyncio.run(_audit(load_running(), since_ms, until_ms))
+        report, sent, unentered = asyncio.run(_audit(load_running(), since_ms, until_ms))
     except Transient as error:
         raise Refused(f"nothing is proven: {error}") from error
-    click.echo(json.dumps(_plain(report, unentered)) if as_json else _table(report, unentered))
-    sys.exit(1 if report.lost else 0)
+    if as_json:
+        click.echo(json.dumps(_plain(report, sent, unentered)))
+    else:
+        click.echo(_table(report, sent, unentered))
+    sys.exit(1 if report.lost or sent.lost else 0)
 
 
 def _span(hour: int | None, since: int | None, until: int | None) -> tuple[int, int]:
@@ -66,33 +70,47 @@ def _span(hour: int | None, since: int | None, until: int | None) -> tuple[int, 
     return begin, end
 
 
-async def _audit(config: Config, since_ms: int, until_ms: int) -> tuple[AuditReport, int]:
+async def _audit(
+    config: Config, since_ms: int, until_ms: int
+) -> tuple[AuditReport, SubmissionReport, int]:
     async with adapters(config) as opened:
         unentered = await not_entered(config.bootstrap)
         ledger = await opened.ledger()
         places = await received_places(ledger.places, await opened.directory())
+        store = await opened.mail_store()
+        in_flight = LogInFlightMails(config.bootstrap, places=places)
         ports = AuditPorts(
             ledger=ledger,
-            store=await opened.mail_store(),
+            store=store,
             quarantine=await opened.quarantine(),
             contents=await opened.contents(),
             letters=LogDeadLetters(config.bootstrap),
-            in_flight=LogInFlightMails(config.bootstrap, places=places),
+            in_flight=in_flight,
         )
-        return await run_audit(ports, since_ms=since_ms, until_ms=until_ms), unentered
+        sent_ports = SubmissionAuditPorts(
+            submissions=await opened.submissions(), store=store, in_flight=in_flight
+        )
+        span = {"since_ms": since_ms, "until_ms": until_ms}
+        received = await run_audit(ports, **span)
+        return received, await audit_submissions(sent_ports, **span), unentered
 
 
-def _table(report: AuditReport, unentered: int) -> str:
+def _table(report: AuditReport, sent: SubmissionReport, unentered: int) -> str:
     span = f"{rfc3339(report.since_ms)} to {rfc3339(report.until_ms)}"
     lines = [f"accepted from {span}: {report.mails} mails", ""]
     lines += [f"  {state.replace('_', ' '):<12}{_count(report, state):>10}" for state in SHOWN]
     lines += [f"  {'deliveries':<12}{report.deliveries:>10}", ""]
     lines += [_missing(delivery) for delivery in report.lost]
+    lines += [f"sent by users: {sent.submissions} mails", ""] if sent.submissions else []
+    lines += [f"  {status:<12}{number:>10}" for status, number in sorted(sent.counts.items())]
+    lines += [""] if sent.submissions else []
+    lines += [f"MISSING  {each.submission_id}  sent by a user: {each.what}" for each in sent.lost]
     if unentered:
         lines.append(
             f"note: {unentered} mails are in the log and not yet in the ledger: not counted here"
         )
-    lines.append(f"{'NOT every' if report.lost else 'every'} mail is accounted for")
+    is_lost = report.lost or sent.lost
+    lines.append(f"{'NOT every' if is_lost else 'every'} mail is accounted for")
     return "\n".join(lines)
 
 
@@ -105,10 +123,10 @@ def _count(report: AuditReport, state: str) -> int:
     return report.counts.get(state, 0)
 
 
-def _plain(report: AuditReport, unentered: int) -> dict[str, Any]:
+def _plain(report: AuditReport, sent: SubmissionReport, unentered: int) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(report)
     plain["since"], plain["until"] = rfc3339(plain.pop("since_ms")), rfc3339(plain.pop("until_ms"))
     plain["counts"] = {state: _count(report, state) for state in SHOWN}
     for delivery in plain["lost"]:
         delivery["accepted_at"] = rfc3339(delivery.pop("accepted_at_ms"))
-    return plain | {"not_entered": unentered}
+    return plain | {"sent": msgspec.to_builtins(sent), "not_entered": unentered}

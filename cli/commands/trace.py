@@ -102,6 +102,7 @@ async def _ports(config: Config, opened: Adapters) -> TracePorts:
     directory = await opened.directory()
     return TracePorts(
         ledger=await opened.ledger(),
+        submissions=await opened.submissions(),
         store=await opened.mail_store(),
         quarantine=await opened.quarantine(),
         users=directory,

@@ -61,10 +61,11 @@ class Submissions(Protocol):
         """Return what the user submitted since then; canceled submissions count too."""
         ...
 
-    async def unfinished(
-        self, *, after: SubmissionId | None = None, limit: int
-    ) -> builtins.list[Submission]:
-        """Return held and queued rows by ascending id, those after `after`. 1 <= limit <= 500."""
+    async def walk(self, *, after: SubmissionId, limit: int) -> builtins.list[Submission]:
+        """Return rows of all users by ascending id, those after `after`. 1 <= limit <= 500.
+
+        Ids begin with the time of the submission (UUIDv7).
+        """
         ...
 
     async def settled(self, *, before_ms: int, limit: int) -> builtins.list[Submission]:

@@ -24,8 +24,6 @@ SUBMISSIONS: tuple[Statements, ...] = (
             ON submission (user_id, created_at_ms, recipients)""",
         """CREATE INDEX submission_held ON submission (partition, fire_at_ms)
             WHERE fire_at_ms IS NOT NULL""",
-        """CREATE INDEX submission_unfinished ON submission (submission_id)
-            WHERE settled_at_ms IS NULL""",
         """CREATE INDEX submission_settled ON submission (is_released, settled_at_ms)
             WHERE settled_at_ms IS NOT NULL""",
         """CREATE TABLE idempotency_key (

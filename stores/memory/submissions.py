@@ -68,12 +68,9 @@ class MemorySubmissions(Submissions):
         ]
         return SendingVolume(len(sizes), sum(sizes))
 
-    async def unfinished(
-        self, *, after: SubmissionId | None = None, limit: int
-    ) -> builtins.list[Submission]:
+    async def walk(self, *, after: SubmissionId, limit: int) -> builtins.list[Submission]:
         check_limit(limit)
-        rows = [row for row in await self._rows() if not is_final(row)]
-        return [row for row in rows if row.submission_id > (after or "")][:limit]
+        return [row for row in await self._rows() if row.submission_id > after][:limit]
 
     async def settled(self, *, before_ms: int, limit: int) -> builtins.list[Submission]:
         check_limit(limit)

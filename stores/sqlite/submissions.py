@@ -31,8 +31,8 @@ _HELD = """SELECT submission FROM submission
     WHERE partition = ? AND fire_at_ms <= ? ORDER BY fire_at_ms LIMIT ?"""
 _VOLUME = """SELECT count(*), coalesce(sum(recipients), 0) FROM submission
     WHERE user_id = ? AND created_at_ms >= ?"""
-_UNFINISHED = """SELECT submission FROM submission
-    WHERE settled_at_ms IS NULL AND submission_id > ? ORDER BY submission_id LIMIT ?"""
+_WALK = """SELECT submission FROM submission
+    WHERE submission_id > ? ORDER BY submission_id LIMIT ?"""
 _SETTLED = """SELECT submission FROM submission
     WHERE is_released = 0 AND settled_at_ms < ? ORDER BY settled_at_ms LIMIT ?"""
 _RELEASE = "UPDATE submission SET is_released = 1 WHERE submission_id = ?"
@@ -106,11 +106,9 @@ def _volume(connection: Connection, user_id: UserId, *, since_ms: int) -> Sendin
     return SendingVolume(mails, recipients)
 
 
-def _unfinished(
-    connection: Connection, *, after: SubmissionId | None = None, limit: int
-) -> list[Submission]:
+def _walk(connection: Connection, *, after: SubmissionId, limit: int) -> list[Submission]:
     check_limit(limit)
-    return [_decode(blob) for (blob,) in connection.execute(_UNFINISHED, (after or "", limit))]
+    return [_decode(blob) for (blob,) in connection.execute(_WALK, (after, limit))]
 
 
 def _settled(connection: Connection, *, before_ms: int, limit: int) -> list[Submission]:
@@ -140,7 +138,7 @@ class SqliteSubmissions(SingleFileStore, Submissions):
     by_key = reads(_by_key)
     held = reads(_held)
     volume = reads(_volume)
-    unfinished = reads(_unfinished)
+    walk = reads(_walk)
     settled = reads(_settled)
     set_released = writes(_set_released)
     delete_released = writes(_delete_released)

@@ -122,11 +122,12 @@ class SubmissionsContract:
         assert await submissions.volume("ann", since_ms=10) == SendingVolume(2, 3)
         assert await submissions.volume("ann", since_ms=11) == SendingVolume(1, 1)
 
-    async def test_unfinished_rows_by_id(self, submissions):
+    async def test_a_walk_has_every_row_by_id(self, submissions):
         for number, status in enumerate((QUEUED, SENT, HELD, CANCELED, QUEUED)):
-            await submissions.put(submission(f"s{number}", status=status, fire_at_ms=9))
-        assert ids(await submissions.unfinished(limit=2)) == ["s0", "s2"]
-        assert ids(await submissions.unfinished(after="s2", limit=2)) == ["s4"]
+            row = submission(f"s{number}", user_id=f"u{number}", status=status, fire_at_ms=9)
+            await submissions.put(row)
+        assert ids(await submissions.walk(after="", limit=2)) == ["s0", "s1"]
+        assert ids(await submissions.walk(after="s1", limit=9)) == ["s2", "s3", "s4"]
 
     async def test_a_settled_row_is_released_then_deleted_with_its_key(self, submissions):
         for number in range(4):
@@ -150,7 +151,7 @@ class SubmissionsContract:
         for page in (
             submissions.list("ann", limit=limit),
             submissions.held(EVERY, until_ms=1, limit=limit),
-            submissions.unfinished(limit=limit),
+            submissions.walk(after="", limit=limit),
             submissions.settled(before_ms=1, limit=limit),
             submissions.delete_released(before_ms=1, limit=limit),
         ):

@@ -65,7 +65,6 @@ class SendingWorld:
         self.submissions = MemorySubmissions()
         self.spam = MemorySpamScanner()
         self.commands: dict[str, Any] = {}  # to mailboxes, by command id: a repeat is one
-        self.repeats = 0
         self._events: list[Any] = []
         self._offset = 0
         common = {"contents": self.contents, "outlines": self.outlines}
@@ -109,17 +108,19 @@ class SendingWorld:
         Events of one user's submissions keep their order, as their partition does.
         """
         while self._events:
-            event = self._events.pop(self._next())
-            topic = TOPIC_OF[type(event)]
-            stage = stage_that_reads(topic.name)
-            if stage.name == "mailbox":
-                self._command(event)
-                continue
-            for _ in range(self.dice.choice((1, 1, 2, 3)) if self.dice else 1):
-                self._offset += 1
-                outputs = await self._stages[stage.name](event, OneTry(offset=self._offset))
-                self.publish(*outputs)
-                self.repeats += 1
+            await self.step()
+
+    async def step(self) -> None:
+        """Handle one event."""
+        event = self._events.pop(self._next())
+        stage = stage_that_reads(TOPIC_OF[type(event)].name)
+        if stage.name == "mailbox":
+            self._command(event)
+            return
+        for _ in range(self.dice.choice((1, 1, 2, 3)) if self.dice else 1):
+            self._offset += 1
+            outputs = await self._stages[stage.name](event, OneTry(offset=self._offset))
+            self.publish(*outputs)
 
     def _next(self) -> int:
         if self.dice is None:
