@@ -91,7 +91,7 @@ class SendingLimiter:
         await self._check(user, SendingVolume(1, recipients), before=None)
 
     async def admit(self, user: User, mail_id: MailId, *, recipients: int) -> None:
-        """Count a mail as in flight. Of calls at the same time, the first ones are admitted.
+        """Count a mail as in flight. Of concurrent calls, the earliest are admitted.
 
         Raises SendingRateLimited, StoreUnavailable: the mail does not count.
         """

@@ -1,10 +1,11 @@
 """trace over memory adapters: where a mail is shown, and when the log is searched."""
 
+import msgspec
 import pytest
 
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.errors import BrokerUnavailable, NotFound, Refused
-from mail.ids import message_id, new_id
+from mail.ids import dated_id, message_id, new_id
 from operations import accounts
 from operations.ports import TracePorts
 from operations.trace import (
@@ -24,9 +25,11 @@ from stores.memory import (
     MemoryLedger,
     MemoryMailStore,
     MemoryQuarantine,
+    MemorySubmissions,
 )
 from streams.readers.mail_finder import LocatedRecord
 from streams.topology import DEAD_LETTERS
+from tests.agents.sending.world import AT_MS, SendingWorld, submit
 from tests.support.custody_world import accepted, quarantined, store_message
 from tests.support.event_builders import deliver
 
@@ -48,6 +51,7 @@ class World:
         self.contents = MemoryContentStore()
         self.ports = TracePorts(
             ledger=MemoryLedger(),
+            submissions=MemorySubmissions(),
             store=MemoryMailStore(),
             quarantine=MemoryQuarantine(),
             users=directory,
@@ -234,3 +238,18 @@ async def test_a_deposit_is_found_by_its_message_id_and_its_owner(world: World) 
     for owner in ("", "bob@here.test", "no id"):
         with pytest.raises(NotFound):
             await world.tracer.by_name(name, owner=owner)
+
+
+async def test_a_submission_shows_each_recipient_and_its_hops() -> None:
+    world, sending = World(), await SendingWorld().prepare()
+    mail_id = dated_id(AT_MS, "sent")
+    sending.publish(submit(mail_id, "bob@postriver.test", "nobody@postriver.test"))
+    await sending.settle()
+    row = await sending.row(mail_id)
+    await world.ports.submissions.put(msgspec.structs.replace(row, version=1))
+    result = await world.tracer.by_name(f"<{mail_id}@postriver.test>")
+    assert [end.where.partition(",")[0] for end in result.ends] == [
+        "to bob@postriver.test: delivered", "to nobody@postriver.test: failed",
+    ]  # fmt: skip
+    assert "5.1.1" in result.ends[1].where
+    assert world.searches == 0
