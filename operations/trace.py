@@ -133,8 +133,11 @@ class Tracer:
         ends = _submitted(submission) if submission else []
         ends += [await self._stored(message) for message in messages]
         ends += [self._quarantined(row)] if row else []
-        is_open = submission is not None and not is_final(submission)
-        if is_open or await self._may_be_in_log(mail_id, messages, row):
+        if submission:
+            may_be_in_log = not is_final(submission)
+        else:
+            may_be_in_log = await self._may_be_in_log(mail_id, messages, row)
+        if may_be_in_log:
             ends += await self._in_log(mail_id, in_no_store=not ends)
         if not ends:
             raise NotFound(f"no trace of mail {mail_id}")
