@@ -22,6 +22,7 @@ from mail.ports import (
     OutlineStore,
     Parser,
     Quarantine,
+    QuotaCheck,
     Resolver,
     SearchIndex,
     SpamScanner,
@@ -167,6 +168,7 @@ class SubmittedPorts:
     outlines: OutlineStore
     resolver: Resolver
     senders: SenderCheck
+    room: QuotaCheck
     relay: RelaySetting = field(default_factory=RelaySetting)
     parser: Parser = field(default_factory=InProcessParser)
     budget: MemoryBudget = field(default_factory=MemoryBudget)

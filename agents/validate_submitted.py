@@ -2,8 +2,9 @@
 
 Reads mail.submitted. Writes the outlines of the mail and of the copy for Sent. Resolves each
 recipient: a local recipient joins the envelope, a recipient of another domain stays in `outgoing`.
-Emits mail.validated; submission.report for recipients that do not exist; mail.rejected if the
-sender may not send the mail, or no recipient is left. A draft passes without recipients.
+Emits mail.validated; submission.report for recipients that do not exist or have no room;
+mail.rejected if the sender may not send the mail, or no recipient is left. A draft passes without
+recipients.
 
 Content that is not in the store: Poison.
 A store unreachable: Transient, the partition holds.
@@ -31,6 +32,7 @@ from schemas.submissions import FAILED, RecipientResult, RequestedRecipient
 
 NO_SUCH_USER = "5.1.1"
 BAD_SYNTAX = "5.1.3"
+MAILBOX_FULL = "5.2.2"
 
 
 async def validate_submitted(
@@ -86,7 +88,10 @@ async def _resolve(
     """The local recipients of an address; None: another domain's; or why it cannot be reached."""
     try:
         normal_address(each.address)
-        return recipients(each.address, await ports.resolver.resolve(each.address))
+        owners = await ports.resolver.resolve(each.address)
+        if not await ports.room.has_room(owners, size_bytes=event.content.size_bytes):
+            return _failed(event, each, MAILBOX_FULL, "the mailbox is full")
+        return recipients(each.address, owners)
     except BadAddress as error:
         return _failed(event, each, BAD_SYNTAX, error.detail)
     except NotFound as error:

@@ -34,6 +34,7 @@ from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
+from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.lifecycle import repeating, running
 from mail.ports import Publisher
@@ -105,6 +106,7 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             outlines=ports.outlines,
             resolver=DirectoryResolver(directory, config.hostname),
             senders=SenderCheck(directory),
+            room=StoredQuotaCheck(await opened.mail_store(), config.quota),
             parser=ports.parser,
             budget=ports.budget,
         )

@@ -37,14 +37,15 @@ async def test_a_mail_reaches_local_mailboxes_and_the_folder_sent(world: Sending
 
 
 async def test_each_recipient_fails_alone(world: SendingWorld) -> None:
-    world.publish(submit("m1", BOB, "nobody@postriver.test", FAR))
+    world.room.full.add("eve")
+    world.publish(submit("m1", BOB, "nobody@postriver.test", FAR, EVE))
     await world.settle()
     assert await world.statuses("m1") == {
-        BOB: "delivered", "nobody@postriver.test": "failed", FAR: "failed",
+        BOB: "delivered", "nobody@postriver.test": "failed", FAR: "failed", EVE: "failed",
     }  # fmt: skip
     row = await world.row("m1")
     assert row.status == "partial"
-    assert [each.code for each in row.recipients] == ["", "5.1.1", "5.7.1"]
+    assert [each.code for each in row.recipients] == ["", "5.1.1", "5.7.1", "5.2.2"]
     assert "POSTRIVER_RELAY" in row.recipients[2].detail
     assert world.delivered() == {("ann", "sent"), ("bob", "inbox")}
 

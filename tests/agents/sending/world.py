@@ -4,7 +4,7 @@ Every event may be handled several times, as after a crash; outputs of a repeat 
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,10 +17,11 @@ from agents.submission import submission
 from agents.validate_submitted import validate_submitted
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.ids import note_id
+from mail.ports import QuotaCheck
 from mail.sending.sender_check import SenderCheck
 from scanners.memory import MemorySpamScanner, MemoryVirusScanner
 from schemas.content import Inline
-from schemas.directory import Domain, User
+from schemas.directory import Domain, Owner, User
 from schemas.events.mailbox_commands import Deliver, NoteSubmission
 from schemas.events.sending import CancelSubmission, FireSubmission, Submit
 from schemas.submissions import RequestedRecipient, Submission, SubmittedMail
@@ -52,6 +53,17 @@ def user(user_id: str) -> User:
     )
 
 
+class Room(QuotaCheck):
+    """Mailboxes of users, of which those in `full` have no room."""
+
+    def __init__(self) -> None:
+        self.full: set[str] = set()
+
+    async def has_room(self, owners: Sequence[Owner], *, size_bytes: int) -> bool:
+        assert size_bytes > 0
+        return any(owner.user.user_id not in self.full for owner in owners)
+
+
 class SendingWorld:
     """Users ann, bob and eve of the domain postriver.test."""
 
@@ -64,6 +76,7 @@ class SendingWorld:
         self.quarantine = MemoryQuarantine()
         self.submissions = MemorySubmissions()
         self.spam = MemorySpamScanner()
+        self.room = Room()
         self.commands: dict[str, Any] = {}  # to mailboxes, by command id: a repeat is one
         self._events: list[Any] = []
         self._offset = 0
@@ -75,6 +88,7 @@ class SendingWorld:
             **common,
             resolver=DirectoryResolver(self.directory, "mx.postriver.test"),
             senders=SenderCheck(self.directory),
+            room=self.room,
         )
         intake = IntakePorts(**common, holders=self.holders, quarantine=self.quarantine)
         scanners = ScanPorts(
