@@ -21,6 +21,7 @@ COMMANDS = {
     "group": "cli.commands.aliases:group",
     "audit": "cli.commands.audit:audit",
     "trace": "cli.commands.trace:trace",
+    "rejected": "cli.commands.rejected:rejected",
     "quarantine": "cli.commands.quarantine:quarantine",
     "dead-letters": "cli.commands.dead_letters:dead_letters",
     "backup": "cli.commands.backup_and_verify:backup",

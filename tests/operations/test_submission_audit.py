@@ -6,6 +6,7 @@ import pytest
 
 from mail.ids import dated_id
 from operations.ports import SubmissionAuditPorts
+from operations.rejected import rejected
 from operations.submission_audit import SubmissionReport, audit_submissions
 from schemas.ids import MailId
 from tests.agents.sending.world import AT_MS, SendingWorld, cancel, submit
@@ -93,3 +94,14 @@ async def test_a_missing_copy_in_sent_is_named(world: AuditedWorld) -> None:
     report = await world.audit()
     assert [each.what for each in report.lost] == ["the copy in Sent does not exist"]
     assert report.counts["missing"] == 1
+
+
+async def test_rejected_names_each_failed_recipient(world: AuditedWorld) -> None:
+    world.publish(submit(name(0), BOB, "nobody@postriver.test"), submit(name(1), "x@far.test"))
+    await world.settle()
+    rows = await rejected(world.submissions, since_ms=AT_MS - 1, limit=9)
+    assert {(each.address, each.code) for each in rows} == {
+        ("nobody@postriver.test", "5.1.1"), ("x@far.test", "5.7.1"),
+    }  # fmt: skip
+    assert len(await rejected(world.submissions, since_ms=AT_MS - 1, limit=1)) == 1
+    assert await rejected(world.submissions, since_ms=AT_MS + 1, limit=9) == []
