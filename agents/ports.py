@@ -1,9 +1,11 @@
 """Ports of each stage and background job; cli/ passes the adapters in."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from agents.content_access import MemoryBudget, TextCache
 from agents.index_progress import IndexProgress
+from agents.relaying.outbound import Outbound
 from agents.suspended_mailboxes import SuspendedMailboxes
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
@@ -19,8 +21,10 @@ from mail.ports import (
     MailboxStates,
     MailLookup,
     MailStore,
+    MailTransport,
     OutlineStore,
     Parser,
+    Publisher,
     Quarantine,
     QuotaCheck,
     Resolver,
@@ -28,9 +32,11 @@ from mail.ports import (
     SpamScanner,
     VirusScanner,
 )
+from mail.ports.relay_queue import RelayQueue
 from mail.ports.submissions import Submissions
 from mail.scanning.isolation import ScannerIsolation
 from mail.sending.relay_setting import RelaySetting
+from mail.sending.retry_schedule import RetrySchedule
 from mail.sending.sender_check import SenderCheck
 from mail.spam_policy import SpamPolicy, draft_policy, outgoing_policy
 from parsing.in_process import InProcessParser
@@ -45,6 +51,7 @@ class IntakePorts:
     outlines: OutlineStore
     holders: Holders
     quarantine: Quarantine
+    outbound: Outbound | None = None  # None: no mail leaves for other domains
     parser: Parser = field(default_factory=InProcessParser)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
 
@@ -182,3 +189,25 @@ class SettledSubmissionsPorts:
     quarantine: Quarantine
     holders: Holders
     in_flight: InFlightMails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayPorts:
+    """Ports of the stage relay. `wake` is set when there may be due rows."""
+
+    queue: RelayQueue
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayWorkPorts(RelayPorts):
+    """Ports of the relay worker and its reports. `recorded` is set when there are new results."""
+
+    contents: ContentStore
+    holders: Holders
+    senders: SenderCheck
+    transport: MailTransport
+    publisher: Publisher
+    setting: RelaySetting
+    schedule: RetrySchedule = field(default_factory=RetrySchedule)
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)

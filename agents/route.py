@@ -4,8 +4,8 @@ Reads mail.scanned. Emits mailbox.deliver, one per distinct user among the recip
 plus-address and a group that lead to the same user make one message.
 A mail that an operator released goes to the inbox, regardless of its verdict. A mail with a
 quarantine row that is not released ends here: of two scans the stricter verdict applies.
-A mail that a user sends also makes the copy in Sent, and submission.report for local recipients; a
-mail that was not sent goes back to Drafts instead.
+A mail that a user sends also makes the copy in Sent, submission.report for local recipients, and
+one mail.relay for each foreign domain; a mail that was not sent goes back to Drafts instead.
 A mail that entered behind `validate`, such as a notice, gets its outline here.
 Puts inline content into the content store, then writes all holders, then emits. The content sweep
 therefore cannot delete the content of a message before the message exists.
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from agents.content_access import keep_content, reading
 from agents.ports import IntakePorts
+from agents.relaying.outbound import holder as relay_holder_of
 from agents.sent_mail import own_copy, told
 from mail.errors import ContentMissing, Poison
 from mail.ids import derived_command_id, holder_of, message_id
@@ -27,6 +28,7 @@ from mail.spam_policy import folder_for
 from schemas.content import Content, Stored
 from schemas.events.mail import MailScanned
 from schemas.events.mailbox_commands import Deliver
+from schemas.events.sending import MailRelay
 from schemas.events.unions import Event
 from schemas.holders import Holder
 from schemas.ids import FolderId, MailId
@@ -52,11 +54,15 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
     deliveries = [
         _deliver(event, owner, content, folder_id, hops) for _, owner in sorted(owners.items())
     ]
+    relays: Sequence[MailRelay] = ()
     if event.outgoing is not None:
         copy = own_copy(event, event.outgoing, content, work.hop("sent"))
         deliveries += [copy] if copy else []
-    await ports.holders.hold(map(_holder, deliveries))
-    return (*deliveries, *(told(event, event.outgoing) if event.outgoing else ()))
+    if event.outgoing is not None and ports.outbound is not None:
+        hop = work.hop("relay")
+        relays = await ports.outbound.relays(event, event.outgoing, content, hop)
+    await ports.holders.hold([*map(_holder, deliveries), *map(relay_holder_of, relays)])
+    return (*deliveries, *relays, *(told(event, event.outgoing) if event.outgoing else ()))
 
 
 def _holder(command: Deliver) -> Holder:

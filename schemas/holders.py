@@ -13,6 +13,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     mail_id: MailId
+<<<<<<< HEAD
     holder: str  # KIND or KIND:ID, as user:ID, message:ID, upload:USER:ID, or a kind below
     ref: str
 
@@ -32,3 +33,18 @@ def dead_letter_holder(letter_id: str) -> str:
 def kind_of_holder(holder: str) -> str:
     """Return the part of a holder's name before its id."""
     return holder.partition(":")[0]
+=======
+    holder: str  # user:ID, message:ID, upload:USER:ID, relay:DOMAIN, or a constant below
+    ref: str
+
+
+DEPOSIT_HOLDER = "deposit"  # until agents/background/deposit_holders.py has looked for the message
+QUARANTINE_HOLDER = "quarantine"
+DEAD_LETTERS_HOLDER = "dead_letters"
+SUBMISSION_HOLDER = "submission"  # until the submission is final
+
+
+def relay_holder(destination: str) -> str:
+    """The holder of a mail that waits for delivery to `destination`."""
+    return f"relay:{destination}"
+>>>>>>> 0038ee6 (relay: the queue of recipients of other domains, its worker and its reports)

@@ -17,6 +17,7 @@ GROUP_PREFIX = "postriver-"  # consumer group: this prefix and the name of the r
 RECEIVED = "mail.received"
 DEAD_LETTERS = "dead.letters"
 SUBMISSIONS = "mail.submissions"
+RELAY = "mail.relay"
 CUSTODY = "custody"  # the role that keeps the ledger; has no stages
 
 SEGMENT_BYTES = 32 * 1024 * 1024
@@ -88,6 +89,10 @@ def _user(event: Any) -> str:
     return str(event.user_id)
 
 
+def _destination(event: Any) -> str:
+    return str(event.destination)
+
+
 TOPICS: tuple[Topic, ...] = (  # in the order in which a mail passes them
     Topic(
         name=RECEIVED,
@@ -112,6 +117,7 @@ TOPICS: tuple[Topic, ...] = (  # in the order in which a mail passes them
             "reject",
             "scan",
             "route",
+            "relay",
         ),
         reader="submission",
         only_copy=True,
@@ -157,6 +163,15 @@ TOPICS: tuple[Topic, ...] = (  # in the order in which a mail passes them
         only_copy=True,
     ),
     Topic(
+        name=RELAY,
+        carries=(sending.MailRelay,),
+        key=_destination,
+        keyed_by="domain of the recipients",
+        writers=("route",),
+        reader="relay",
+        only_copy=True,
+    ),
+    Topic(
         name="mailbox.commands",
         carries=get_args(mailbox_commands.Command),
         key=_user,
@@ -186,6 +201,7 @@ TOPICS: tuple[Topic, ...] = (  # in the order in which a mail passes them
             "reject",
             "scan",
             "route",
+            "relay",
             "mailbox",
             "index",
         ),
@@ -260,8 +276,17 @@ STAGES: tuple[Stage, ...] = (
             mailbox_commands.Deliver,
             mailbox_commands.ChangeMessages,
             sending.ReportOutcomes,
+            sending.MailRelay,
         ),
         in_flight=16,
+        ordered=False,
+    ),
+    Stage(
+        name="relay",
+        role="relay",
+        reads=RELAY,
+        emits=(sending.ReportOutcomes,),
+        in_flight=64,
         ordered=False,
     ),
     Stage(
@@ -288,7 +313,7 @@ STAGES: tuple[Stage, ...] = (
     ),
 )
 
-ROLES: tuple[str, ...] = ("intake", "scan", "mailbox", "index")
+ROLES: tuple[str, ...] = ("intake", "scan", "relay", "mailbox", "index")
 TOPIC_OF: dict[type, Topic] = {kind: topic for topic in TOPICS for kind in topic.carries}
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mail.ports.mail_transport import Smarthost
+
 RELAY_OFF = "5.7.1", "This server does not send to other servers (POSTRIVER_RELAY=off)."
 RelayMode = Literal["off", "mx", "smarthost"]
 
@@ -12,6 +14,7 @@ class RelaySetting:
     """How mail for recipients of other domains leaves this server."""
 
     mode: RelayMode = "off"
+    smarthost: Smarthost | None = None  # in mode `smarthost`
 
     @property
     def is_off(self) -> bool:

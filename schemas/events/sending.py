@@ -5,7 +5,13 @@ import msgspec
 from schemas.content import Stored
 from schemas.ids import CommandId, DomainId, MailId, SubmissionId, UserId
 from schemas.mail import Envelope, HeaderSummary, Hop
-from schemas.submissions import Outgoing, RecipientResult, SubmittedMail
+from schemas.submissions import (
+    Outgoing,
+    RecipientResult,
+    RequestedRecipient,
+    Returned,
+    SubmittedMail,
+)
 
 
 class Submit(
@@ -86,4 +92,25 @@ class MailRejected(msgspec.Struct, frozen=True, kw_only=True, tag="mail.rejected
     hops: tuple[Hop, ...] = ()
 
 
-SendingEvent = SubmissionCommand | MailSubmitted | MailRejected
+class MailRelay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mail.relay.v1"):
+    """A mail for recipients of one foreign domain."""
+
+    mail_id: MailId
+    submission_id: SubmissionId
+    user_id: UserId  # the sender
+    domain_id: DomainId
+    destination: str  # domain in normal form (A-labels), or an address literal
+    reverse_path: str
+    recipients: tuple[RequestedRecipient, ...]
+    content: Stored
+    prefix: bytes = b""  # header fields before the content: signatures (RFC 6376)
+    eight_bit: bool = False  # the content or the prefix has octets beyond ASCII (RFC 6152)
+    needs_smtputf8: bool = False
+    envelope_id: str = ""
+    returned: Returned = ""
+    received_at_ms: int  # when the sender submitted it
+    queued_at_ms: int  # when it passed the checks; retries end a fixed time after it
+    hops: tuple[Hop, ...] = ()
+
+
+SendingEvent = SubmissionCommand | MailSubmitted | MailRejected | MailRelay

@@ -13,6 +13,7 @@ from stores.memory.ledger import MemoryLedger
 from stores.memory.mail_store import MemoryMailStore
 from stores.memory.mail_transport import MemoryMailTransport
 from stores.memory.outline_store import MemoryOutlineStore
+from stores.memory.relay_queue import MemoryRelayQueue
 from stores.memory.small_stores import MemoryHolders, MemoryQuarantine
 from stores.memory.streams import MemoryLiveEvents, MemoryMailboxStates, MemoryPublisher
 from stores.memory.submissions import MemorySubmissions
@@ -31,6 +32,7 @@ __all__ = [
     "MemoryOutlineStore",
     "MemoryPublisher",
     "MemoryQuarantine",
+    "MemoryRelayQueue",
     "MemorySubmissions",
     "MemoryUploads",
 ]

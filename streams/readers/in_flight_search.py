@@ -30,6 +30,7 @@ from streams.dead_letters.records import (
     ledger_state,
     sent_copy_in,
 )
+<<<<<<< HEAD
 from streams.log_client import LogClient
 from streams.readers.unconsumed_index import UnconsumedIndex
 from streams.topics.epochs import epoch_of
@@ -42,6 +43,10 @@ from streams.topology import (
     SUBMISSIONS,
     TOPICS,
 )
+=======
+from streams.log_client import LogClient, Spans
+from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, RELAY, STAGES, SUBMISSIONS, TOPICS
+>>>>>>> 0038ee6 (relay: the queue of recipients of other domains, its worker and its reports)
 
 _ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
 _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
@@ -150,6 +155,8 @@ def _names(topic: str, record: Any) -> Iterator[tuple[str, str]]:
     elif topic == SUBMISSIONS:
         yield ids_in(record.value)[0], ""
         yield sent_copy_in(record.value), ""
+    elif topic == RELAY:
+        yield ids_in(record.value)[0], ""  # its user is the sender
     else:
         yield from (ids[:2] for ids in all_ids_in(record.value))
 

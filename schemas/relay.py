@@ -1,0 +1,82 @@
+"""Relay queue: recipients of other domains, and the state of the delivery to each of them."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from schemas.events.sending import MailRelay
+from schemas.ids import CommandId, MailId
+from schemas.submissions import RecipientResult, RequestedRecipient
+
+WAITING: Final = "waiting"  # for its next attempt
+HELD: Final = "held"  # by an operator
+DONE: Final = "done"  # relayed or failed: never sent again
+
+RelayState = Literal["waiting", "held", "done"]
+
+
+class RelayRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient of a mail in the queue."""
+
+    mail_id: MailId
+    destination: str
+    recipient: RequestedRecipient
+    partition: int  # of mail.relay
+    state: RelayState
+    next_attempt_at_ms: int
+    attempts: int = 0  # begun; a process that was killed leaves an attempt without a result
+    claim: str = ""  # of the process that makes an attempt now
+    marked_at_ms: int | None = None  # the final dot was or will be sent; its answer is not recorded
+    report_id: CommandId = CommandId("")  # of a result that the sender's submission lacks; "": none
+    is_delay_notified: bool = False
+    result: RecipientResult | None = None  # of the last attempt
+
+
+class RelayBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail and rows of it with the same destination."""
+
+    mail: MailRelay
+    rows: tuple[RelayRow, ...]
+
+
+class RelayOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of an attempt: the row as it was claimed, and its result."""
+
+    row: RelayRow
+    result: RecipientResult
+
+
+class RelayReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Results of one attempt that are to be reported to the submission."""
+
+    report_id: CommandId
+    mail: MailRelay
+    results: tuple[RecipientResult, ...]
+
+
+class RelayedMail(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail whose rows of one destination are all done."""
+
+    mail_id: MailId
+    destination: str
+
+
+class RelayFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows an operator means; an empty condition is met by every row."""
+
+    mail_id: MailId = MailId("")
+    address: str = ""
+    destination: str = ""
+    sender: str = ""  # reverse-path of the submission, or the end of it: "@example.org"
+    reason: str = ""  # a part of the last result's code or text
+    state: RelayState | Literal[""] = ""
+    queued_before_ms: int | None = None
+
+
+class DestinationLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of one destination that are not done, by the age of their mails."""
+
+    destination: str
+    rows: int
+    by_age: tuple[int, ...]  # one count per bucket, ages ascending
+    next_attempt_at_ms: int | None  # of the next row; None: all are held or at work
