@@ -16,6 +16,7 @@ from mail.errors import Refused
 from schemas.sqlite.attempts import ATTEMPTS
 from schemas.sqlite.directory import DIRECTORY
 from schemas.sqlite.mail_store import MAIL
+from schemas.sqlite.relay import RELAY
 from schemas.sqlite.search import SEARCH
 from schemas.sqlite.small_stores import CONTENT, HOLDERS, LEDGER, OUTLINES, QUARANTINE, UPLOADS
 from schemas.sqlite.submissions import SUBMISSIONS
@@ -31,6 +32,7 @@ SCHEMAS = {
     "holders.sqlite": len(HOLDERS),
     "ledger.sqlite": len(LEDGER),
     "submissions.sqlite": len(SUBMISSIONS),
+    "relay.sqlite": len(RELAY),
     "uploads.sqlite": len(UPLOADS),
     **{f"search/search-{number:02d}.sqlite": len(SEARCH) for number in range(BUCKETS)},
 }

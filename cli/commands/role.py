@@ -41,6 +41,7 @@ ROLES = {
     "pop3": Role("cli.roles.pop3:run", "serve mailboxes by POP3"),
     "intake": Role("cli.roles.workers:run_intake", "validate accepted mail; route scanned mail"),
     "scan": Role("cli.roles.workers:run_scan", "scan mail for viruses and spam"),
+    "relay": Role("cli.roles.relay:run", "send mail to servers of other domains"),
     "mailbox": Role("cli.roles.workers:run_mailbox", "apply commands to mailboxes"),
     "index": Role("cli.roles.workers:run_index", "keep the search index"),
     CUSTODY: Role("cli.roles.custody:run", "keep the ledger of accepted mail; sweep contents"),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cli.config.edge import EdgeSettings, edge_settings
+from cli.config.relay import RelaySettings, relay_settings
 from cli.config.setting_reader import SettingReader
 from mail.sending.sending_limits import SendingLimit, SendingLimits
 
@@ -13,8 +13,8 @@ _DEFAULTS = SendingLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendingSettings(EdgeSettings):
-    """The part of Config about submissions, after that of the edges."""
+class SendingSettings(RelaySettings):
+    """The part of Config about submissions, after that of delivery."""
 
     outgoing_spam_score: float  # from this score on a mail is not sent
     undo_s: int  # how long a mail that is sent by the API can be canceled
@@ -50,7 +50,7 @@ class SendingSettings(EdgeSettings):
 def sending_settings(read: SettingReader) -> dict[str, Any]:
     """The fields of SendingSettings. Raises BadSetting."""
     return {
-        **edge_settings(read),
+        **relay_settings(read),
         "outgoing_spam_score": read.score("OUTGOING_SPAM_SCORE", 8.0),
         "undo_s": read.number("UNDO_S", 10, least=0, most=UNDO_MAX_S),
         **_limits(read, _DEFAULTS.minute),

@@ -20,6 +20,7 @@ from agents.ports import (
     SubmittedPorts,
 )
 from agents.reject import reject
+from agents.relaying.outbound import Outbound
 from agents.route import route
 from agents.scan import scan
 from agents.submission import submission
@@ -50,13 +51,14 @@ from streams.topics.retention import LogTrimmer, TrimConfig
 from streams.topology import PARTITIONS, stages_of
 from streams.worker.mailbox_table import MailboxStatesTable
 from streams.worker.stage_handler import StageHandler, bind
+from streams.worker.status import RoleStatus
 from streams.worker.worker import HandlersOf, Worker
 
 REFILL_INTERVAL_S = 600.0  # if every index is filled, a refill only reads sixteen files
 TIMER_INTERVAL_S = 0.5  # a held submission is sent at most so much later than it is due
 REFRESH_INTERVAL_S = 60.0  # of warnings; mailboxes suspended by this process are known at once
 
-RoleJob = Callable[[Publisher], AbstractAsyncContextManager[None]]
+RoleJob = Callable[[Publisher, RoleStatus], AbstractAsyncContextManager[None]]
 
 
 def intake_handlers(ports: IntakePorts) -> dict[str, StageHandler]:
@@ -90,12 +92,13 @@ def index_handlers(ports: IndexPorts) -> dict[str, StageHandler]:
 
 async def run_intake(config: Config, stop: asyncio.Event) -> None:
     async with adapters(config) as opened:
-        directory = await opened.directory()
+        directory, contents = await opened.directory(), await opened.contents()
         ports = IntakePorts(
-            contents=await opened.contents(),
+            contents=contents,
             outlines=await opened.outlines(),
             holders=await opened.holders(),
             quarantine=await opened.quarantine(),
+            outbound=Outbound(contents=contents),
             parser=opened.parser(),
         )
         sending = SubmissionPorts(
@@ -107,18 +110,19 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             resolver=DirectoryResolver(directory, config.hostname),
             senders=SenderCheck(directory),
             room=StoredQuotaCheck(await opened.mail_store(), config.quota),
+            relay=config.relay_setting,
             parser=ports.parser,
             budget=ports.budget,
         )
 
-        def timer(publisher: Publisher) -> AbstractAsyncContextManager[None]:
+        def timer(publisher: Publisher, _: RoleStatus) -> AbstractAsyncContextManager[None]:
             job = SubmissionTimer(sending.submissions, publisher, lambda: range(PARTITIONS))
             return repeating("submission timer", job.turn, TIMER_INTERVAL_S)
 
         def handlers(_: MailboxStatesTable | None) -> dict[str, StageHandler]:
             return intake_handlers(ports) | sending_handlers(sending, submitted)
 
-        await _work("intake", config, stop, opened, handlers, job=timer)
+        await work("intake", config, stop, opened, handlers, job=timer)
 
 
 async def run_scan(config: Config, stop: asyncio.Event) -> None:
@@ -137,7 +141,7 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
             ),
             outgoing_policy=outgoing_policy(config.outgoing_spam_score),
         )
-        await _work("scan", config, stop, opened, lambda _: scan_handlers(ports))
+        await work("scan", config, stop, opened, lambda _: scan_handlers(ports))
 
 
 async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
@@ -167,7 +171,7 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
             return suspended.warnings() + clock_warning
 
         async with repeating("suspended mailboxes", suspended.refresh, REFRESH_INTERVAL_S):
-            await _work("mailbox", config, stop, opened, handlers, warnings=warnings)
+            await work("mailbox", config, stop, opened, handlers, warnings=warnings)
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:
@@ -179,10 +183,10 @@ async def run_index(config: Config, stop: asyncio.Event) -> None:
             parser=opened.parser(),
         )
         async with repeating("refill", lambda: refill(ports), REFILL_INTERVAL_S):
-            await _work("index", config, stop, opened, lambda _: index_handlers(ports))
+            await work("index", config, stop, opened, lambda _: index_handlers(ports))
 
 
-async def _work(
+async def work(
     role: str,
     config: Config,
     stop: asyncio.Event,
@@ -190,7 +194,7 @@ async def _work(
     handlers: HandlersOf,
     *,
     warnings: Callable[[], list[str]] = list,
-    job: RoleJob = lambda _: nullcontext(),
+    job: RoleJob = lambda *_: nullcontext(),
 ) -> None:
     """Serve health, wait for topics, then run the role's worker until `stop`.
 
@@ -218,7 +222,7 @@ async def _work(
                 with_mailbox_states=role == "mailbox",
             )
             at_work.append(worker)
-            async with job(publisher):
+            async with job(publisher, worker.status):
                 await worker.run(stop)
     finally:
         await health.cleanup()

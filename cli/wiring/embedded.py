@@ -22,6 +22,7 @@ from mail.ports import (
     Uploads,
     VirusScanner,
 )
+from mail.ports.relay_queue import RelayQueue
 from mail.ports.submissions import Submissions
 from parsing.pool import ParserPool
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
@@ -38,6 +39,7 @@ from stores.sqlite.mail_store.store import SqliteMailStore
 from stores.sqlite.outline_store import CACHE_KIB as OUTLINES_CACHE_KIB
 from stores.sqlite.outline_store import SqliteOutlineStore
 from stores.sqlite.quarantine import SqliteQuarantine
+from stores.sqlite.relay_queue import SqliteRelayQueue
 from stores.sqlite.search.bucket_file import SEARCH_SQLITE, SqliteSearchConfig
 from stores.sqlite.search.index import SqliteSearchIndex
 from stores.sqlite.submissions import SqliteSubmissions
@@ -93,6 +95,9 @@ class Adapters:
         return await self._opened(
             SqliteSubmissions.open(self._data / "submissions.sqlite", self._sqlite)
         )
+
+    async def relay_queue(self) -> RelayQueue:
+        return await self._opened(SqliteRelayQueue.open(self._data / "relay.sqlite", self._sqlite))
 
     async def holders(self) -> Holders:
         return await self._opened(SqliteHolders.open(self._data / "holders.sqlite", self._sqlite))

@@ -16,7 +16,7 @@ from stack.durable_files import write
 LIST = "stores"  # in HOME
 FILES = (  # without these, mail is lost
     "mail.sqlite", "directory.sqlite", "quarantine.sqlite", "holders.sqlite", "ledger.sqlite",
-    "content.sqlite", "submissions.sqlite",
+    "content.sqlite", "submissions.sqlite", "relay.sqlite",
 )  # fmt: skip
 
 
@@ -38,6 +38,7 @@ async def prepare_stores(home: Path) -> None:
         await opened.outlines()
         await opened.attempts()
         await opened.submissions()
+        await opened.relay_queue()
         await opened.uploads()
     write(home / LIST, "".join(f"{name}\n" for name in FILES))
 

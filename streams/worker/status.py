@@ -63,6 +63,10 @@ class RoleStatus:
         """Number of partitions assigned to this worker."""
         return len(self.moved_s)
 
+    def partitions_of(self, topic: str) -> frozenset[int]:
+        """The partitions of `topic` assigned to this worker; empty during a rebalance."""
+        return frozenset(part for name, part in self.moved_s if name == topic and self.ready)
+
     @property
     def held(self) -> list[HeldEvent]:
         """The event of each partition that has been held longest; the longest hold first."""

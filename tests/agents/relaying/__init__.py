@@ -1,0 +1,1 @@
+"""Tests of delivery to other servers, over ports in memory."""
