@@ -1,4 +1,4 @@
-"""RelayQueue: the recipients to whom mail is sent by SMTP, one row for each."""
+"""RelayQueue: recipients of other domains, one row for each until the mail is delivered."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
