@@ -13,8 +13,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     mail_id: MailId
-<<<<<<< HEAD
-    holder: str  # KIND or KIND:ID, as user:ID, message:ID, upload:USER:ID, or a kind below
+    holder: str  # KIND or KIND:ID: user:ID, message:ID, upload:USER:ID, relay:DOMAIN, or see below
     ref: str
 
 
@@ -25,6 +24,11 @@ DEAD_LETTERS_HOLDER = "dead_letters"  # a kind; a name without id was written by
 SUBMISSION_HOLDER = "submission"  # a kind without ids: until the submission is final
 
 
+def relay_holder(destination: str) -> str:
+    """Return the holder of a mail until it has reached the domain, or failed there."""
+    return f"relay:{destination}"
+
+
 def dead_letter_holder(letter_id: str) -> str:
     """Return the holder of one dead letter; a mail may be parked again after a redrive."""
     return f"{DEAD_LETTERS_HOLDER}:{letter_id}"
@@ -33,18 +37,3 @@ def dead_letter_holder(letter_id: str) -> str:
 def kind_of_holder(holder: str) -> str:
     """Return the part of a holder's name before its id."""
     return holder.partition(":")[0]
-=======
-    holder: str  # user:ID, message:ID, upload:USER:ID, relay:DOMAIN, or a constant below
-    ref: str
-
-
-DEPOSIT_HOLDER = "deposit"  # until agents/background/deposit_holders.py has looked for the message
-QUARANTINE_HOLDER = "quarantine"
-DEAD_LETTERS_HOLDER = "dead_letters"
-SUBMISSION_HOLDER = "submission"  # until the submission is final
-
-
-def relay_holder(destination: str) -> str:
-    """The holder of a mail that waits for delivery to `destination`."""
-    return f"relay:{destination}"
->>>>>>> 0038ee6 (relay: the queue of recipients of other domains, its worker and its reports)

@@ -30,7 +30,6 @@ from streams.dead_letters.records import (
     ledger_state,
     sent_copy_in,
 )
-<<<<<<< HEAD
 from streams.log_client import LogClient
 from streams.readers.unconsumed_index import UnconsumedIndex
 from streams.topics.epochs import epoch_of
@@ -39,14 +38,11 @@ from streams.topology import (
     DEAD_LETTERS,
     GROUP_PREFIX,
     RECEIVED,
+    RELAY,
     STAGES,
     SUBMISSIONS,
     TOPICS,
 )
-=======
-from streams.log_client import LogClient, Spans
-from streams.topology import CUSTODY, DEAD_LETTERS, GROUP_PREFIX, RELAY, STAGES, SUBMISSIONS, TOPICS
->>>>>>> 0038ee6 (relay: the queue of recipients of other domains, its worker and its reports)
 
 _ROLE = {stage.reads: stage.role for stage in STAGES} | {DEAD_LETTERS: CUSTODY}
 _SEARCHED = tuple(topic.name for topic in TOPICS if topic.only_copy)
