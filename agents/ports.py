@@ -160,11 +160,13 @@ class SweepPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionPorts:
-    """Ports of the stages submission and reject."""
+    """Ports of the stages submission and reject. `hostname` signs notices to senders."""
 
     submissions: Submissions
     contents: ContentStore
     holders: Holders
+    hostname: str
+    parser: Parser = field(default_factory=InProcessParser)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

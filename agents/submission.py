@@ -5,6 +5,7 @@ Stores and holds the contents of a new submission, then writes its row, then emi
 mailbox.note_submission for each change of a row, and as the answer to a command; mail.submitted
 when a submission is sent; mailbox.expunge_messages for the draft of an accepted submission. A
 canceled submission goes back to Drafts by way of the scanners: mail.submitted, marked as a draft.
+Failures and delays are told to the sender by a mail, mail.validated.
 The holders of the contents stay until some time after the submission is final
 (agents/background/settled_submissions.py).
 
@@ -22,6 +23,7 @@ import msgspec
 
 from agents.content_access import keep_content
 from agents.ports import SubmissionPorts
+from agents.relaying.status_notices import notices
 from mail.ids import derived_command_id, note_id
 from mail.ports import Attempt
 from mail.sending.submission_rows import (
@@ -67,7 +69,7 @@ async def submission(
         case CancelSubmission():
             return await _cancel(event, work, ports)
         case ReportOutcomes():
-            return await _report(event, ports)
+            return await _report(event, work, ports)
 
 
 async def _submit(event: Submit, work: Attempt, ports: SubmissionPorts) -> Sequence[Event]:
@@ -134,7 +136,7 @@ async def _cancel(
     return (_note(event, after), draft)
 
 
-async def _report(event: ReportOutcomes, ports: SubmissionPorts) -> Sequence[Event]:
+async def _report(event: ReportOutcomes, work: Attempt, ports: SubmissionPorts) -> Sequence[Event]:
     row = await _own(event.submission_id, event, ports)
     if row is None:
         log.warning("outcomes of the unknown submission %s are dropped", event.submission_id)
@@ -142,7 +144,7 @@ async def _report(event: ReportOutcomes, ports: SubmissionPorts) -> Sequence[Eve
     after = reported(row, event.outcomes)
     if after != row:
         await ports.submissions.put(after)
-    return (_note(event, after),)
+    return (_note(event, after), *await notices(event, after, work, ports))
 
 
 async def _own(

@@ -81,6 +81,8 @@ class RecipientResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     server: str = ""  # name and address of the peer
     at_ms: int = 0
     is_delay: bool = False  # the sender is notified that the mail is late (RFC 3464 §2.3.3)
+    reply: int = 0  # code of the SMTP reply; 0: there was none, `detail` is ours
+    is_peer_notifying: bool = False  # the peer took the parameters of RFC 3461
 
 
 class RecipientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

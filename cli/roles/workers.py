@@ -102,7 +102,11 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             parser=opened.parser(),
         )
         sending = SubmissionPorts(
-            submissions=await opened.submissions(), contents=ports.contents, holders=ports.holders
+            submissions=await opened.submissions(),
+            contents=ports.contents,
+            holders=ports.holders,
+            hostname=config.hostname,
+            parser=ports.parser,
         )
         submitted = SubmittedPorts(
             contents=ports.contents,

@@ -45,6 +45,8 @@ class AttemptResults:
             attempts=row.attempts,
             server=server_of(outcome),
             at_ms=self.now_ms,
+            reply=outcome.code,
+            is_peer_notifying=outcome.dsn_requested,
         )
 
     def _deferred(
@@ -67,6 +69,7 @@ class AttemptResults:
             server=server_of(outcome),
             at_ms=self.now_ms,
             is_delay=is_late and not is_expired and not row.is_delay_notified,
+            reply=outcome.code,
         )
 
 

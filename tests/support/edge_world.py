@@ -184,7 +184,10 @@ class World:
 
     def __post_init__(self) -> None:
         sending = SubmissionPorts(
-            submissions=self.submissions, contents=self.contents, holders=self.holders
+            submissions=self.submissions,
+            contents=self.contents,
+            holders=self.holders,
+            hostname="mx.postriver.test",
         )
         self.mailboxes = Mailboxes(self.store, self.feed, sending=sending)
 

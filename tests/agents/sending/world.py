@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
-from agents.ports import IntakePorts, ScanPorts, SubmissionPorts, SubmittedPorts
+from agents.ports import IntakePorts, RelayPorts, ScanPorts, SubmissionPorts, SubmittedPorts
 from agents.reject import reject
+from agents.relay import relay as queue_stage
+from agents.relaying.outbound import Outbound
 from agents.route import route
 from agents.scan import scan
 from agents.submission import submission
@@ -18,6 +20,7 @@ from agents.validate_submitted import validate_submitted
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.ids import note_id
 from mail.ports import QuotaCheck
+from mail.sending.relay_setting import RelaySetting
 from mail.sending.sender_check import SenderCheck
 from scanners.memory import MemorySpamScanner, MemoryVirusScanner
 from schemas.content import Inline
@@ -31,6 +34,7 @@ from stores.memory import (
     MemoryHolders,
     MemoryOutlineStore,
     MemoryQuarantine,
+    MemoryRelayQueue,
     MemorySubmissions,
 )
 from streams.topology import TOPIC_OF, stage_that_reads
@@ -65,10 +69,11 @@ class Room(QuotaCheck):
 
 
 class SendingWorld:
-    """Users ann, bob and eve of the domain postriver.test."""
+    """Users ann, bob and eve of the domain postriver.test. `relay`: mail leaves for others."""
 
-    def __init__(self, dice: random.Random | None = None) -> None:
+    def __init__(self, dice: random.Random | None = None, *, relay: bool = False) -> None:
         self.dice = dice
+        self.queue = MemoryRelayQueue()
         self.directory = MemoryDirectory()
         self.contents = MemoryContentStore()
         self.outlines = MemoryOutlineStore()
@@ -82,15 +87,25 @@ class SendingWorld:
         self._offset = 0
         common = {"contents": self.contents, "outlines": self.outlines}
         sending = SubmissionPorts(
-            submissions=self.submissions, contents=self.contents, holders=self.holders
+            submissions=self.submissions,
+            contents=self.contents,
+            holders=self.holders,
+            hostname="mx.postriver.test",
         )
         submitted = SubmittedPorts(
             **common,
             resolver=DirectoryResolver(self.directory, "mx.postriver.test"),
             senders=SenderCheck(self.directory),
             room=self.room,
+            relay=RelaySetting(mode="mx" if relay else "off"),
         )
-        intake = IntakePorts(**common, holders=self.holders, quarantine=self.quarantine)
+        intake = IntakePorts(
+            **common,
+            holders=self.holders,
+            quarantine=self.quarantine,
+            outbound=Outbound(contents=self.contents),
+        )
+        relaying = RelayPorts(queue=self.queue)
         scanners = ScanPorts(
             contents=self.contents,
             virus=MemoryVirusScanner(),
@@ -104,6 +119,7 @@ class SendingWorld:
             "reject": lambda event, work: reject(event, work, sending),
             "scan": lambda event, work: scan(event, work, scanners),
             "route": lambda event, work: route(event, work, intake),
+            "relay": lambda event, work: queue_stage(event, work, relaying),
         }
 
     async def prepare(self) -> "SendingWorld":

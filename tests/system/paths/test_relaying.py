@@ -82,6 +82,16 @@ async def settled(ann: Client, mail_id: str) -> dict:
     raise AssertionError(found)
 
 
+async def notice_of(ann: Client) -> str:
+    """The text of the notice in the inbox."""
+    for _ in range(300):
+        for one in await asyncio.to_thread(ann.messages, "inbox"):
+            message = await asyncio.to_thread(ann.raw, "GET", f"/v1/messages/{one['id']}/raw")
+            return message.decode()
+        await asyncio.sleep(0.2)
+    raise AssertionError("no notice")
+
+
 async def test_a_mail_leaves_and_its_submission_is_sent(peer: SmtpPeer, names: DnsServer) -> None:
     peer.refused["nobody@far.example"] = "550 5.1.1 no such user"
     settings = {
@@ -96,6 +106,11 @@ async def test_a_mail_leaves_and_its_submission_is_sent(peer: SmtpPeer, names: D
         row = await settled(ann, mail_id)
         assert row["status"] == "sent"
         assert row["recipients"][0]["server"] == "mx.far.example [127.0.0.1]"
+        refused_id = await submitted(running, "nobody@far.example")
+        row = await settled(ann, refused_id)
+        assert (row["status"], row["recipients"][0]["code"]) == ("failed", "5.1.1")
+        notice = await notice_of(ann)
+        assert "nobody@far.example" in notice
         (received,) = peer.received
         assert received.recipients == ("bob@far.example",)
         assert received.content.endswith(MAIL)
