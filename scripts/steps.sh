@@ -81,4 +81,5 @@ install_all() { # install_all run|test
     make_venv "$python" "$1"
     make_jars
     make_archive
+    [ "$1" != test ] || make_peers
 }

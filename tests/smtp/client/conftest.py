@@ -59,7 +59,7 @@ class World:
         table = resolver or MemoryMxResolver(
             domains={"there.test": hosts}, hosts={each.name: each for each in hosts}
         )
-        transport = SmtpTransport(replace(CONFIG, port=peer.port, **settings), table)
+        transport = SmtpTransport(replace(CONFIG, **{"port": peer.port, **settings}), table)
         self.stack.push_async_callback(transport.close)
         return transport
 
