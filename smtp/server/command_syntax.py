@@ -4,13 +4,14 @@ Every function raises Rejection with the reply to the client.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smtp.server import replies
 from smtp.server.replies import Rejection
 
 _LINE_MAX_BYTES = 512  # RFC 5321 §4.5.3.1.4, with its CRLF
-_LINE_EXTRA_BYTES = {  # SIZE, BODY, SMTPUTF8, AUTH (their RFCs)
+LINE_EXTRA_BYTES: Mapping[str, int] = {  # SIZE, BODY, SMTPUTF8, AUTH (their RFCs)
     "MAIL": 26 + 17 + 10 + 500,
     "RCPT": 10,
 }
@@ -37,10 +38,13 @@ class MailParameters:
     utf8: bool = False  # SMTPUTF8 (RFC 6531)
 
 
-def split_line(line: bytes | None) -> tuple[str, str | None]:
+def split_line(
+    line: bytes | None, extra_bytes: Mapping[str, int] = LINE_EXTRA_BYTES
+) -> tuple[str, str | None]:
     """The upper-case verb and the argument of `line`, which includes its line end.
 
-    `line` is None when it was longer than the read buffer.
+    `line` is None when it was longer than the read buffer. `extra_bytes`: what extensions add to
+    the length of a verb's line.
     """
     if line is None:
         raise Rejection(replies.LINE_TOO_LONG)
@@ -53,7 +57,7 @@ def split_line(line: bytes | None) -> tuple[str, str | None]:
         raise Rejection(replies.BAD_LINE)
     verb, _, arg = text[:-2].partition(" ")
     verb = verb.upper()
-    if len(line) > _LINE_MAX_BYTES + _LINE_EXTRA_BYTES.get(verb, 0):
+    if len(line) > _LINE_MAX_BYTES + extra_bytes.get(verb, 0):
         raise Rejection(replies.LINE_TOO_LONG)
     return verb, arg.strip(" ") or None
 

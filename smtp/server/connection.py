@@ -9,7 +9,7 @@ limits among connections.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from aiosmtpd.smtp import SMTP
@@ -18,8 +18,8 @@ from edge import proxy_protocol
 from edge.connections import linger, peer_address
 from edge.line_reader import LineReader
 from smtp.server import replies
-from smtp.server.command_syntax import split_line
-from smtp.server.context import ServerContext
+from smtp.server.command_syntax import LINE_EXTRA_BYTES, split_line
+from smtp.server.context import ConnectionContext
 from smtp.server.replies import Rejection
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,14 @@ _CHATTER = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO"})
 
 
 class SmtpConnection(SMTP):
-    """A connection to a client. `verbs`: the method of each command."""
+    """A connection to a client. `verbs`: the method of each command.
+
+    `implicit_tls`: TLS began before the first byte; no PROXY header is read then.
+    """
 
     verbs: ClassVar[dict[str, CommandVerb]] = {}
+    buffer_bytes: ClassVar[int] = COMMAND_BUFFER_BYTES
+    line_extra_bytes: ClassVar[Mapping[str, int]] = LINE_EXTRA_BYTES
     event_handler: ClassVar[None] = None
     require_starttls: ClassVar[bool] = False
     enable_SMTPUTF8: ClassVar[bool] = True  # noqa: N815  a name of aiosmtpd's
@@ -42,8 +47,14 @@ class SmtpConnection(SMTP):
     _decode_data: ClassVar[bool] = False
     _handle_hooks: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, site: ServerContext, loop: asyncio.AbstractEventLoop) -> None:
-        reader = LineReader(limit=COMMAND_BUFFER_BYTES, loop=loop)
+    def __init__(
+        self,
+        site: ConnectionContext,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        implicit_tls: bool = False,
+    ) -> None:
+        reader = LineReader(limit=self.buffer_bytes, loop=loop)
         asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop)
         self.site = site
         self.loop = loop
@@ -55,7 +66,7 @@ class SmtpConnection(SMTP):
         self._counted_as: str | None = (
             None  # address in the limiter; None: a proxy before its header
         )
-        self.encrypted = False
+        self.encrypted = implicit_tls
         self.in_data = False
         self.leaving = False  # the last reply is sent
         self.bad_commands = 0
@@ -72,7 +83,7 @@ class SmtpConnection(SMTP):
 
     def connection_made(self, transport: Any) -> None:
         self.client = peer_address(transport)
-        if self.client not in self.site.config.proxies:
+        if self.encrypted or self.client not in self.site.config.proxies:
             self._counted_as = self.client
         if self.site.stopping or not self.site.limiter.connect(self._counted_as):
             reply = replies.GOODBYE if self.site.stopping else replies.TOO_MANY_CONNECTIONS
@@ -81,6 +92,7 @@ class SmtpConnection(SMTP):
             transport.close()
             return
         super().connection_made(transport)
+        self.site.stats.tls_total += self.encrypted
         self.site.connections.add(self)
         self.task.add_done_callback(self._release)
 
@@ -240,7 +252,7 @@ class SmtpConnection(SMTP):
         return False
 
     async def _dispatch(self, line: bytes | None) -> None:
-        verb, arg = split_line(line)
+        verb, arg = split_line(line, self.line_extra_bytes)
         method = self.verbs.get(verb)
         if method is None:
             if verb in _HTTP and not self.session.host_name:

@@ -30,22 +30,19 @@ class StoppableConnection(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class ServerContext:
-    """Created once by the server, read by its connections."""
+class ConnectionContext:
+    """What connections of every SMTP server need. Created once by the server."""
 
     config: SmtpConfig
     resolver: Resolver
     room: QuotaCheck
     gate: IntakeGate
-    acceptance: Acceptance
     stats: SmtpStats
     tls: ssl.SSLContext | None
     stopping: bool = False
     connections: set[StoppableConnection] = field(default_factory=set)
     limiter: ConnectionLimiter = field(init=False)
     transfers: Transfers = field(init=False)
-    probing: RecipientProbing = field(init=False)
-    shares: ScanShares = field(init=False)
     _closed_for: str | None = None
 
     def __post_init__(self) -> None:
@@ -54,8 +51,6 @@ class ServerContext:
             per_peer_max=self.config.connections_per_peer_max,
         )
         self.transfers = Transfers(self.config, self.stats)
-        self.probing = RecipientProbing(self.config)
-        self.shares = ScanShares(self.config)
 
     def closed(self) -> bool:
         """Whether the gate is closed. Logs each change of its reason."""
@@ -65,7 +60,7 @@ class ServerContext:
             log.warning("taking mail again" if reason is None else f"taking no mail: {reason}")
         return reason is not None
 
-    def capabilities(self, *, tls: bool) -> bytes:
+    def capabilities(self, *extensions: str, tls: bool) -> bytes:
         """The reply to EHLO; without STARTTLS when the connection has `tls` (RFC 3207 §4.2)."""
         lines = [
             f"{self.config.hostname} at your service",
@@ -74,6 +69,7 @@ class ServerContext:
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
+            *extensions,
             *(["STARTTLS"] if self.tls and not tls else []),
             "HELP",
         ]
@@ -81,3 +77,17 @@ class ServerContext:
         return "".join(
             f"250{end}{line}\r\n" for end, line in zip(ends, lines, strict=True)
         ).encode()
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerContext(ConnectionContext):
+    """The context of the server that receives mail from strangers."""
+
+    acceptance: Acceptance
+    probing: RecipientProbing = field(init=False)
+    shares: ScanShares = field(init=False)
+
+    def __post_init__(self) -> None:
+        ConnectionContext.__post_init__(self)
+        self.probing = RecipientProbing(self.config)
+        self.shares = ScanShares(self.config)

@@ -1,36 +1,39 @@
 """One DATA command: from the 354 to the reply after the final dot."""
 
 import time
+from collections.abc import Awaitable, Callable
 
-from smtp.server import replies, trace_header
-from smtp.server.acceptance import IncomingMail
-from smtp.server.connection import COMMAND_BUFFER_BYTES, SmtpConnection
+from smtp.server import replies
+from smtp.server.connection import SmtpConnection
 from smtp.server.data_parser import PIECE_MAX_BYTES, DataFault, DataReader
 from smtp.server.transfers import Transfer
 
 
 class DataTransfer:
-    """Reads one mail into memory within all limits, and hands it to Acceptance."""
+    """Reads one mail into memory within all limits, and hands it to `accept`.
+
+    `prefix` is put before the mail. `accept` returns the reply to the final dot.
+    """
 
     def __init__(
-        self, connection: SmtpConnection, incoming: IncomingMail, transfer: Transfer
+        self,
+        connection: SmtpConnection,
+        transfer: Transfer,
+        *,
+        prefix: bytes,
+        accept: Callable[[bytes], Awaitable[str]],
     ) -> None:
         self._transfer = transfer
         self._connection = connection
         self._site = connection.site
-        self._incoming = incoming
+        self._prefix = prefix
+        self._accept = accept
 
     async def run(self) -> None:
         """Read the mail and send the reply. Raises EOFError, OSError: the connection was lost."""
-        config, incoming = self._site.config, self._incoming
-        header = trace_header.trace_header(
-            incoming.envelope,
-            hostname=config.hostname,
-            mail_id=incoming.mail_id,
-            at_s=incoming.started_at_s,
-        )
+        config = self._site.config
         data = DataReader(
-            header,
+            self._prefix,
             max_bytes=config.message_max_bytes,
             line_max_bytes=config.line_max_bytes,
             received_max=config.received_max,
@@ -40,7 +43,7 @@ class DataTransfer:
         if data.cut:
             await self._connection.hang_up(replies.CUT)
         else:
-            await self._connection.push(await self._answer(data, trace_size_bytes=len(header)))
+            await self._connection.push(await self._answer(data))
 
     async def _read(self, data: DataReader) -> None:
         connection, config = self._connection, self._site.config
@@ -59,7 +62,7 @@ class DataTransfer:
                 self._reserve(data)
         finally:
             self._transfer.reading = False
-            connection.reader.resize(COMMAND_BUFFER_BYTES)
+            connection.reader.resize(connection.buffer_bytes)
         connection.reader.unread(data.rest)
 
     def _reserve(self, data: DataReader) -> None:
@@ -69,20 +72,13 @@ class DataTransfer:
         if data.dropped:
             self._site.transfers.hold(self._transfer, 0)
 
-    async def _answer(self, data: DataReader, *, trace_size_bytes: int) -> str:
+    async def _answer(self, data: DataReader) -> str:
         config = self._site.config
         if data.fault is not None:
             return self._refusal(data.fault)
         self._connection.allow(config.accept_max_s + config.command_idle_s)
         self._connection.chatter = 0
-        content = data.content()
-        reply = await self._site.acceptance.accept(
-            self._incoming, content, trace_size_bytes=trace_size_bytes
-        )
-        if reply.startswith("250"):
-            envelope = self._incoming.envelope
-            self._site.shares.count(envelope.client, envelope.reverse_path, len(content))
-        return reply
+        return await self._accept(data.content())
 
     def _refusal(self, fault: DataFault) -> str:
         config = self._site.config

@@ -11,14 +11,16 @@ quotas are not checked. Killed at any line: the client sends again what got no 2
 import asyncio
 import logging
 import ssl
+from functools import partial
 
 from aiosmtpd import smtp as aiosmtpd
 
-from edge.connections import listening_sockets, wait_ended
+from edge.connections import SocketArguments, listening_sockets, wait_ended
 from mail.ports import ContentStore, IntakeGate, Publisher, QuotaCheck, Resolver
 from smtp.server.acceptance import Acceptance
 from smtp.server.config import SmtpConfig
-from smtp.server.context import ServerContext
+from smtp.server.connection import SmtpConnection
+from smtp.server.context import ConnectionContext, ServerContext
 from smtp.server.session import SmtpSession
 from smtp.server.stats import SmtpStats
 
@@ -28,8 +30,51 @@ BACKLOG = 1024
 _ABORT_S = 1.0  # for connections whose tasks were cancelled
 
 
-class SmtpServer:
-    """Listening sockets and their connections, in the running loop."""
+class SmtpListeners:
+    """Listening sockets and their connections, in the running loop: start and stop of a server."""
+
+    def __init__(self, site: ConnectionContext) -> None:
+        self._site = site
+        self._listeners: list[asyncio.Server] = []
+        self.stats = site.stats
+        self.connections = site.limiter
+
+    async def listen(
+        self, session: type[SmtpConnection], arguments: SocketArguments
+    ) -> asyncio.Server:
+        """Accept connections of `session` on a socket. Raises OSError: the port is taken."""
+        aiosmtpd.log.setLevel(logging.WARNING)  # at INFO it logs the peer of every connection
+        loop = asyncio.get_running_loop()
+        make = partial(session, self._site, loop, implicit_tls="ssl" in arguments)
+        listener = await loop.create_server(make, backlog=BACKLOG, **arguments)
+        self._listeners.append(listener)
+        return listener
+
+    async def stop(self) -> None:
+        """Stop listening; let mails in progress end within `stop_grace_s`; close all with 421."""
+        if not self._listeners:
+            return
+        self._site.stopping = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in tuple(self._site.connections):
+            connection.bow_out()
+        await self._wait_closed(within_s=self._site.config.stop_grace_s)
+        for connection in tuple(self._site.connections):
+            connection.abort()
+        await self._wait_closed(within_s=_ABORT_S)
+        self._listeners.clear()
+
+    async def _wait_closed(self, *, within_s: float) -> None:
+        """Wait until all connections have ended, at most `within_s`."""
+        tasks = [connection.task for connection in self._site.connections]
+        await wait_ended(tasks, within_s=within_s)
+
+
+class SmtpServer(SmtpListeners):
+    """The server that receives mail from strangers."""
+
+    _site: ServerContext
 
     def __init__(
         self,
@@ -42,20 +87,20 @@ class SmtpServer:
         gate: IntakeGate,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.stats = SmtpStats()
-        self._config = config
-        self._listeners: list[asyncio.Server] = []
-        self._site = ServerContext(
-            config=config,
-            resolver=resolver,
-            room=room,
-            gate=gate,
-            acceptance=Acceptance(config, self.stats, publisher=publisher, contents=contents),
-            stats=self.stats,
-            tls=tls,  # None: no STARTTLS
+        stats = SmtpStats()
+        super().__init__(
+            ServerContext(
+                config=config,
+                resolver=resolver,
+                room=room,
+                gate=gate,
+                acceptance=Acceptance(config, stats, publisher=publisher, contents=contents),
+                stats=stats,
+                tls=tls,  # None: no STARTTLS
+            )
         )
+        self._config = config
         self.shares = self._site.shares
-        self.connections = self._site.limiter
 
     @property
     def port(self) -> int:
@@ -64,34 +109,9 @@ class SmtpServer:
 
     async def start(self) -> None:
         """Start to listen. Raises OSError: the port is taken."""
-        aiosmtpd.log.setLevel(logging.WARNING)  # at INFO it logs the peer of every connection
-        loop = asyncio.get_running_loop()
         config = self._config
-        for socket_arguments in listening_sockets(
+        for arguments in listening_sockets(
             config.descriptors, host=config.host, port=config.port, reuse_port=config.reuse_port
         ):
-            listener = await loop.create_server(
-                lambda: SmtpSession(self._site, loop), backlog=BACKLOG, **socket_arguments
-            )
-            self._listeners.append(listener)
-        log.info("smtp listens on %s port %d", self._config.host, self.port)
-
-    async def stop(self) -> None:
-        """Stop listening; let mails in progress end within `stop_grace_s`; close all with 421."""
-        if not self._listeners:
-            return
-        self._site.stopping = True
-        for listener in self._listeners:
-            listener.close()
-        for connection in tuple(self._site.connections):
-            connection.bow_out()
-        await self._wait_closed(within_s=self._config.stop_grace_s)
-        for connection in tuple(self._site.connections):
-            connection.abort()
-        await self._wait_closed(within_s=_ABORT_S)
-        self._listeners.clear()
-
-    async def _wait_closed(self, *, within_s: float) -> None:
-        """Wait until all connections have ended, at most `within_s`."""
-        tasks = [connection.task for connection in self._site.connections]
-        await wait_ended(tasks, within_s=within_s)
+            await self.listen(SmtpSession, arguments)
+        log.info("smtp listens on %s port %d", config.host, self.port)

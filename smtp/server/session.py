@@ -2,12 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from functools import partial
 from itertools import chain
-from typing import Any, TypeVar, cast
-
-from aiosmtpd.smtp import SMTP
-from aiosmtpd.smtp import syntax as _untyped_syntax
 
 from mail.ids import new_id
 from schemas.ids import MailId
@@ -21,17 +17,11 @@ from smtp.server.command_syntax import (
     path_key,
     split_path,
 )
-from smtp.server.connection import SmtpConnection
+from smtp.server.common_commands import COMMON_VERBS, CommonCommands, syntax
+from smtp.server.context import ServerContext
 from smtp.server.data_transfer import DataTransfer
 from smtp.server.recipients import accept_recipient
 from smtp.server.replies import Rejection
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _syntax(text: str, extended: str | None = None, when: str | None = None) -> Callable[[_F], _F]:
-    """The text of HELP for a command, given when the session's attribute `when` is true."""
-    return cast("Callable[[_F], _F]", _untyped_syntax(text, extended, when))
 
 
 class Transaction:
@@ -52,65 +42,16 @@ class Transaction:
         return sum(map(len, self.recipients.values()))
 
 
-class SmtpSession(SmtpConnection):
+class SmtpSession(CommonCommands):
     """The commands; the state is aiosmtpd's session and a Transaction."""
 
+    site: ServerContext
     envelope: Transaction
 
     def _create_envelope(self) -> Transaction:
         return Transaction()
 
-    @_syntax("EHLO hostname")
-    async def ehlo(self, arg: str | None) -> None:
-        self._greet(arg, extended=True)
-        await self.send(self.site.capabilities(tls=self.encrypted))
-
-    @_syntax("HELO hostname")
-    async def helo(self, arg: str | None) -> None:
-        self._greet(arg, extended=False)
-        await self.send(f"250 {self.hostname}\r\n".encode())
-
-    def _greet(self, arg: str | None, *, extended: bool) -> None:
-        if arg is None:
-            raise Rejection("501 5.5.4 syntax: EHLO hostname")
-        self._set_rset_state()
-        self.session.extended_smtp = extended
-        self.session.host_name = trace_header.clean_helo(arg)
-
-    @_syntax("STARTTLS", when="tls_context")
-    async def starttls(self, arg: str | None) -> None:
-        """Start TLS (RFC 3207); bytes that came before the handshake are discarded."""
-        if arg is not None:
-            raise Rejection("501 5.5.4 syntax: STARTTLS")
-        if self.encrypted:
-            raise Rejection(replies.BAD_SEQUENCE)
-        if self.tls_context is None:
-            raise Rejection(replies.NOT_IMPLEMENTED)
-        await self.push("220 2.0.0 ready to start TLS")
-        self.reader.discard()
-        await self._encrypt()
-        self.site.stats.tls_total += 1
-
-    async def _encrypt(self) -> None:
-        plain = self.transport
-        assert plain is not None
-        assert self.tls_context is not None
-        self._original_transport = plain
-        transport: Any = await self.loop.start_tls(
-            plain,
-            self,
-            self.tls_context,
-            server_side=True,
-            ssl_handshake_timeout=self.site.config.tls_handshake_s,
-        )
-        self.reader.move_to(transport)
-        self._writer._transport = transport  # noqa: SLF001  as aiosmtpd does
-        self.transport = transport
-        self.encrypted = True
-        self.session = self._create_session()
-        self._set_rset_state()
-
-    @_syntax("MAIL FROM:<address>", extended=" [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8]")
+    @syntax("MAIL FROM:<address>", extended=" [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8]")
     async def mail(self, arg: str | None) -> None:
         if await self.check_helo_needed():
             return
@@ -137,7 +78,7 @@ class SmtpSession(SmtpConnection):
             await asyncio.sleep(self.site.config.share_used_delay_s)
             raise Rejection(replies.SHARE_USED)
 
-    @_syntax("RCPT TO:<address>")
+    @syntax("RCPT TO:<address>")
     async def rcpt(self, arg: str | None) -> None:
         if await self.check_helo_needed():
             return
@@ -178,7 +119,7 @@ class SmtpSession(SmtpConnection):
             raise Rejection(replies.TOO_MANY_RECIPIENTS)
         recipients[key] = recipients_of_path
 
-    @_syntax("DATA")
+    @syntax("DATA")
     async def data(self, arg: str | None) -> None:
         if await self.check_helo_needed():
             return
@@ -187,11 +128,13 @@ class SmtpSession(SmtpConnection):
         if transfer is None:
             raise Rejection(replies.BUSY)
         transfer.give_way = self.give_way
-        data_transfer = DataTransfer(self, self._incoming_mail(), transfer)
+        incoming = self._incoming_mail()
+        header = self._trace_header(incoming)
+        accept = partial(self._accept, incoming, len(header))
         self._set_post_data_state()
         self.in_data = True
         try:
-            await data_transfer.run()
+            await DataTransfer(self, transfer, prefix=header, accept=accept).run()
         finally:
             self.in_data = False
             self.site.transfers.end(transfer)
@@ -222,31 +165,29 @@ class SmtpSession(SmtpConnection):
             started_s=time.perf_counter(),
         )
 
-    @_syntax("VRFY <address>")
-    async def vrfy(self, arg: str | None) -> None:
-        """Reveal no addresses (RFC 5321 §7.3)."""
-        if arg is None:
-            raise Rejection("501 5.5.4 syntax: VRFY <address>")
-        await self.push("252 2.0.0 cannot verify, but will take a message and try to deliver")
+    def _trace_header(self, incoming: IncomingMail) -> bytes:
+        return trace_header.trace_header(
+            incoming.envelope,
+            hostname=self.site.config.hostname,
+            mail_id=incoming.mail_id,
+            at_s=incoming.started_at_s,
+        )
 
-    async def unimplemented(self, _arg: str | None) -> None:
-        """A command of the RFCs that is not implemented (RFC 5321 §4.2.4)."""
-        raise Rejection(replies.NOT_IMPLEMENTED)
+    async def _accept(self, incoming: IncomingMail, trace_size_bytes: int, content: bytes) -> str:
+        """Accept a mail that was read; the reply to the final dot."""
+        reply = await self.site.acceptance.accept(
+            incoming, content, trace_size_bytes=trace_size_bytes
+        )
+        if reply.startswith("250"):
+            envelope = incoming.envelope
+            self.site.shares.count(envelope.client, envelope.reverse_path, len(content))
+        return reply
 
 
-SmtpSession.verbs = {
-    "EHLO": SmtpSession.ehlo,
-    "HELO": SmtpSession.helo,
-    "STARTTLS": SmtpSession.starttls,
+SmtpSession.verbs = COMMON_VERBS | {
     "MAIL": SmtpSession.mail,
     "RCPT": SmtpSession.rcpt,
     "DATA": SmtpSession.data,
-    "RSET": SMTP.smtp_RSET,
-    "NOOP": SMTP.smtp_NOOP,
-    "QUIT": SMTP.smtp_QUIT,
-    "HELP": SMTP.smtp_HELP,
-    "VRFY": SmtpSession.vrfy,
-    "EXPN": SmtpSession.unimplemented,
     "AUTH": SmtpSession.unimplemented,
     "BDAT": SmtpSession.unimplemented,
 }
