@@ -12,7 +12,7 @@ from stack.supervision.program import Program, ProgramKind, base_env
 from streams.topics.access_rules import USERS
 from streams.topology import CUSTODY, ROLES
 
-EDGES = ("ingress", "api", "pop3", CUSTODY)
+EDGES = ("ingress", "api", "msa", "pop3", CUSTODY)
 SETUP = "setup"
 MEMORY_MAX_BYTES = 8 * 1024**3  # address space of a role, most of it never touched
 
@@ -31,6 +31,7 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
     numbers = {
         "ingress": config.ingress_processes,
         "api": config.api_processes,
+        "msa": config.msa_processes,
         "pop3": config.pop3_processes,
     }
     roles = [
@@ -101,6 +102,7 @@ def _descriptors(config: Config, role: str) -> tuple[int, ...]:
     return {
         "ingress": config.smtp_fds,
         "api": config.http_fds,
+        "msa": (*config.submission_fds, *config.submissions_fds),
         "pop3": (*config.pop3_fds, *config.pop3s_fds),
     }.get(role, ())
 

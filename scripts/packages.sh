@@ -12,6 +12,10 @@ missing_packages() { # missing_packages run|test: names, on one line
         command -v fetchmail >/dev/null || wanted+=(fetchmail)
         command -v getmail >/dev/null || wanted+=(getmail6)
         command -v mpop >/dev/null || wanted+=(mpop)
+        command -v curl >/dev/null || wanted+=(curl)
+        command -v msmtp >/dev/null || wanted+=(msmtp)
+        command -v mutt >/dev/null || wanted+=(mutt)
+        command -v swaks >/dev/null || wanted+=(swaks libnet-ssleay-perl)
         compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || wanted+=(faketime)
     fi
     printf '%s\n' "${wanted[*]}"

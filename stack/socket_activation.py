@@ -10,7 +10,14 @@ import stat
 from collections.abc import Mapping
 
 FIRST_FD = 3
-NAMES = ("smtp", "http", "pop3", "pop3s")  # FileDescriptorName= in the socket units
+NAMES = (
+    "smtp",
+    "http",
+    "submission",
+    "submissions",
+    "pop3",
+    "pop3s",
+)  # FileDescriptorName= in the socket units
 
 
 class BadHandover(Exception):

@@ -112,6 +112,7 @@ TOPICS: tuple[Topic, ...] = (  # in the order in which a mail passes them
         keyed_by="user id",
         writers=(
             "api",
+            "msa",
             "submission",
             "validate_submitted",
             "reject",

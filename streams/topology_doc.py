@@ -15,6 +15,7 @@ SOURCE = "streams/topology.py"
 EDGES = {  # writers and readers that are not stages
     "ingress": "SMTP in",
     "pop3": "POP3",
+    "msa": "SMTP submission",
     "api": "REST, WebSocket",
     CUSTODY: "ledger",
 }

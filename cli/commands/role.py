@@ -38,6 +38,7 @@ class Role:
 ROLES = {
     "ingress": Role("cli.roles.ingress:run", "accept mail by SMTP; mail notices to operators"),
     "api": Role("cli.roles.api:run", "serve the HTTP API, push and the web page"),
+    "msa": Role("cli.roles.msa:run", "take mail that users send, by SMTP submission"),
     "pop3": Role("cli.roles.pop3:run", "serve mailboxes by POP3"),
     "intake": Role("cli.roles.workers:run_intake", "validate accepted mail; route scanned mail"),
     "scan": Role("cli.roles.workers:run_scan", "scan mail for viruses and spam"),
@@ -76,7 +77,7 @@ class _RoleName(click.Choice[str]):
     "--number",
     type=click.IntRange(1, PROCESSES_MAX),
     default=1,
-    help="The number of this process among those of ingress, api or pop3; 2 of api is api-2.",
+    help="The number of this process among those of ingress, api, msa or pop3; 2 of api is api-2.",
 )
 def role(name: str, number: int) -> None:
     config = replace(load(), user=name, number=number)

@@ -118,6 +118,8 @@ def listening_ports(config: Config) -> list[ListenPort]:
     public = {
         "POSTRIVER_SMTP_PORT": config.smtp_fds,
         "POSTRIVER_HTTP_PORT": config.http_fds,
+        "POSTRIVER_SUBMISSION_PORT": config.submission_fds,
+        "POSTRIVER_SUBMISSIONS_PORT": config.submissions_fds,
         "POSTRIVER_POP3_PORT": config.pop3_fds,
         "POSTRIVER_POP3S_PORT": config.pop3s_fds,
     }
@@ -189,12 +191,14 @@ async def _seed(config: Config) -> list[accounts.CreatedUser]:
 
 
 def _greeting(config: Config, users: list[accounts.CreatedUser]) -> str:
+    ports = config.ports
     lines = [
         "ready",
         f"  web   {config.http_url}/",
-        f"  smtp  {config.bind}:{config.ports.smtp}",
-        f"  pop3  {config.bind}:{config.ports.pop3} (STLS), {config.ports.pop3s} (TLS)",
-        f"  ops   http://127.0.0.1:{config.ports.ops}/status /readyz /metrics",
+        f"  smtp  {config.bind}:{ports.smtp}",
+        f"  send  {config.bind}:{ports.submission} (STARTTLS), {ports.submissions} (TLS)",
+        f"  pop3  {config.bind}:{ports.pop3} (STLS), {ports.pop3s} (TLS)",
+        f"  ops   http://127.0.0.1:{ports.ops}/status /readyz /metrics",
     ]
     notes = HostMetrics(config, StateFolder(config.home)).warnings()
     notes += [

@@ -25,10 +25,9 @@ from streams.topics.access_rules import OPERATOR
 
 DEFAULT_PORTS = {
     "SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093,
-    "POP3": 2110, "POP3S": 2995,
+    "SUBMISSION": 2587, "SUBMISSIONS": 2465, "POP3": 2110, "POP3S": 2995,
 }  # fmt: skip
-# The place of each port behind POSTRIVER_PORT_BASE; 5 and 6 are kept for submission.
-_STEPS = {"SMTP": 0, "HTTP": 1, "OPS": 2, "KAFKA": 3, "CONTROLLER": 4, "POP3": 7, "POP3S": 8}
+_STEPS = {name: step for step, name in enumerate(DEFAULT_PORTS)}  # behind POSTRIVER_PORT_BASE
 PREFIX = "POSTRIVER_"
 SCRIPT_SETTINGS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
 DEPRECATED: Mapping[str, str] = {}  # old name to new name
@@ -37,13 +36,15 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortNumbers:
-    """TCP ports. SMTP, HTTP and POP3 listen on `bind`, the others on the loopback."""
+    """TCP ports. SMTP, HTTP, submission and POP3 listen on `bind`, the others on the loopback."""
 
     smtp: int
     http: int
     ops: int
     kafka: int
     controller: int
+    submission: int
+    submissions: int
     pop3: int
     pop3s: int
 

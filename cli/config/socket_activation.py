@@ -19,6 +19,8 @@ def with_passed_sockets(config: Config) -> Config:
         config,
         smtp_fds=sockets.get("smtp", config.smtp_fds),
         http_fds=sockets.get("http", config.http_fds),
+        submission_fds=sockets.get("submission", config.submission_fds),
+        submissions_fds=sockets.get("submissions", config.submissions_fds),
         pop3_fds=sockets.get("pop3", config.pop3_fds),
         pop3s_fds=sockets.get("pop3s", config.pop3s_fds),
     )

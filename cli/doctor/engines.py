@@ -113,17 +113,21 @@ def _compare(check: str, path: Path, expected: Mapping[str, str], separator: str
     return [problem(check, f"{path}: {difference}", do) for difference in differences]
 
 
-_ROLE_OF = {"smtp": "ingress", "http": "api", "pop3s": "pop3"}  # of a probe
+_ROLE_OF = {  # of a probe
+    "smtp": "ingress", "http": "api", "pop3s": "pop3", "submission": "msa", "submissions": "msa",
+}  # fmt: skip
 
 
 async def answering(config: Config, home: StateFolder) -> list[Finding]:
-    """Probe engines, SMTP, HTTP and POP3 of a running stack."""
+    """Probe engines, SMTP, HTTP, submission and POP3 of a running stack."""
     probes: dict[str, Probe] = {
         "kafka": KafkaProbe(config.ports.kafka),
         "clamd": clamd.ping(home),
         "spamd": spamd.ping(home),
         "smtp": TcpProbe(config.ports.smtp, _reachable(config.bind)),
         "http": TcpProbe(config.ports.http, _reachable(config.bind)),
+        "submission": TcpProbe(config.ports.submission, _reachable(config.bind)),
+        "submissions": TcpProbe(config.ports.submissions, _reachable(config.bind)),
         "pop3": TcpProbe(config.ports.pop3, _reachable(config.bind)),
         "pop3s": TcpProbe(config.ports.pop3s, _reachable(config.bind)),
     }

@@ -23,7 +23,10 @@ from streams.topology import FOREVER, PARTITIONS, SEGMENT_BYTES, TOPICS
 
 MIB = 1024**2
 GIB = 1024**3
-ACTIVATED_PORTS = tuple(f"POSTRIVER_{name}_PORT" for name in ("SMTP", "HTTP", "POP3", "POP3S"))
+ACTIVATED_PORTS = tuple(
+    f"POSTRIVER_{name}_PORT"
+    for name in ("SMTP", "HTTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S")
+)
 MANAGER = "systemd"  # its socket units listen while the stack is down
 CORES_MIN = 2
 MEMORY_MIN_BYTES = int(3.5 * GIB)  # a machine of 4 GB

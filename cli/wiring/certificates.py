@@ -1,4 +1,4 @@
-"""TLS certificate of ingress, api and pop3, by the settings."""
+"""TLS certificate of ingress, api, msa and pop3, by the settings."""
 
 from contextlib import AbstractAsyncContextManager
 

@@ -12,6 +12,7 @@ class SmtpStats:
 
     bad_proxy_headers_total: int = 0  # connections of trusted proxies closed without a valid header
     tls_total: int = 0
+    sign_ins_total: int = 0  # of the submission server
     accepted_total: int = 0  # mails that got 250
     accepted_bytes_total: int = 0  # with their trace headers
     refused_total: Counter[str] = field(default_factory=Counter)  # by "550 5.1.1"

@@ -14,8 +14,8 @@ from schemas.events.mailbox_events import MailboxChanged
 from streams.topology import CUSTODY, GROUP_PREFIX, ROLES, STAGES, TOPIC_OF, TOPICS, Topic
 
 OPERATOR = "operator"  # the command line
-API, INGRESS, POP3 = "api", "ingress", "pop3"
-USERS = (*ROLES, INGRESS, API, POP3, CUSTODY, OPERATOR)
+API, INGRESS, MSA, POP3 = "api", "ingress", "msa", "pop3"
+USERS = (*ROLES, INGRESS, API, MSA, POP3, CUSTODY, OPERATOR)
 ANY = "*"
 
 

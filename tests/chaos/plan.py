@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from . import clocks, disk, wire
 
 ENGINES = ("kafka", "clamd", "spamd")
-ROLES = ("ingress", "intake", "scan", "relay", "mailbox", "index", "custody", "api", "pop3")
+ROLES = (
+    "ingress", "intake", "scan", "relay", "mailbox", "index", "custody", "api", "msa", "pop3",
+)  # fmt: skip
 EVERYTHING = "everything"
 SUPERVISOR = "supervisor"
 

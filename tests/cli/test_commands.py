@@ -38,7 +38,7 @@ def run(home: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[
         (("dead-letters", "redrive"), 2, "give ids, or --all"),
         (("dead-letters", "park", "mail.received-7"), 1, "is not TOPIC@PARTITION-OFFSET"),
         (("dead-letters", "park", "mail.received@1-7"), 1, "no Postriver state here yet"),
-        (("role", "router"), 2, "'router' is not one of 'ingress', 'api', 'pop3'"),
+        (("role", "router"), 2, "'router' is not one of 'ingress', 'api', 'msa', 'pop3'"),
         (("role", "scan"), 1, "no Postriver state here yet"),
         (("nothing-like-it",), 2, "No such command"),
         (("down",), 0, "was not running"),

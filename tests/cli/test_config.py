@@ -12,6 +12,7 @@ def test_defaults_need_no_settings() -> None:
     config = load({})
     assert config.home.name == ".postriver"
     assert (config.ports.smtp, config.ports.http) == (2525, 8080)
+    assert (config.ports.submission, config.ports.submissions) == (2587, 2465)
     assert (config.ports.pop3, config.ports.pop3s) == (2110, 2995)
     assert config.bind == "127.0.0.1"
 
@@ -21,6 +22,7 @@ def test_a_base_gives_ports_behind_each_other() -> None:
     assert [ports.smtp, ports.http, ports.ops, ports.kafka, ports.controller] == [
         4000, 4001, 4002, 4003, 4004,
     ]  # fmt: skip
+    assert (ports.submission, ports.submissions) == (4005, 4006)
     assert (ports.pop3, ports.pop3s) == (4007, 4008)
 
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric as MetricFamily
 from prometheus_client.registry import Collector
 
-from cli.roles import api, custody, ingress, pop3, worker_metrics
+from cli.roles import api, custody, ingress, msa, pop3, worker_metrics
 from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, STORE_METRICS, Metric, collect
 from cli.roles.worker_metrics import Measured
 from mail.histogram import Histogram
@@ -15,7 +15,7 @@ from streams.topology import ROLES, stages_of
 from streams.worker.status import RoleStatus
 
 ALL = [
-    *api.METRICS, *custody.METRICS, *ingress.METRICS, *pop3.METRICS,
+    *api.METRICS, *custody.METRICS, *ingress.METRICS, *msa.METRICS, *pop3.METRICS,
     *worker_metrics.METRICS, *STORE_METRICS,
 ]  # fmt: skip
 

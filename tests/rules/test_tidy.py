@@ -94,7 +94,7 @@ def test_only_the_configuration_reads_the_environment() -> None:
 
 def test_every_topic_has_its_writers_and_its_reader() -> None:
     stages = {stage.name for stage in topology.STAGES}
-    edges = {"ingress", "api", "pop3"}
+    edges = {"ingress", "api", "msa", "pop3"}
     for topic in topology.TOPICS:
         assert topic.writers, topic.name
         assert set(topic.writers) <= stages | edges, topic.name

@@ -39,6 +39,7 @@ WRITERS = {
         "ingress",
         "custody",
     },  # ingress: notices; custody: unfinished releases
+    "mail.submissions": {"api", "msa", "intake", "scan"},
     "mailbox.commands": {"intake", "api", "pop3", "mailbox"},
     "mailbox.events": {"mailbox"},
     "mailbox-unread-changelog": {"mailbox"},

@@ -23,7 +23,8 @@ from tests.system.docs.pages import (
 LANGUAGES = {"sh", "text", "python", "diff", "json", "mermaid", "haproxy", "nginx"}
 NOT_FOR_OPERATORS = {
     # set for Postriver's own processes:
-    "POSTRIVER_SMTP_FDS", "POSTRIVER_HTTP_FDS", "POSTRIVER_POP3_FDS", "POSTRIVER_POP3S_FDS",
+    "POSTRIVER_SMTP_FDS", "POSTRIVER_HTTP_FDS", "POSTRIVER_SUBMISSION_FDS",
+    "POSTRIVER_SUBMISSIONS_FDS", "POSTRIVER_POP3_FDS", "POSTRIVER_POP3S_FDS",
     "POSTRIVER_CHECKOUT",  # set by scripts/ for themselves
     "POSTRIVER_PROFILE",  # one value so far
 }  # fmt: skip
