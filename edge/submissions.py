@@ -55,7 +55,7 @@ class Submitter:
         at_ms = fields["at_ms"]
         command = Submit(
             **fields,
-            mail=await self._with_small_contents(request.mail),
+            mail=await with_small_contents(request.mail, self._contents),
             fire_at_ms=at_ms + request.hold_ms if request.hold_ms else 0,
             idempotency_key=request.idempotency_key,
             body_hash=request.body_hash,
@@ -82,14 +82,20 @@ class Submitter:
             case _:
                 raise BrokerUnavailable("the submission was not answered in time")
 
-    async def _with_small_contents(self, mail: SubmittedMail) -> SubmittedMail:
-        """The mail with contents that fit into one event: the others are stored first."""
-        changes: dict[str, Any] = {}
-        left_bytes = INLINE_MAX_BYTES
-        for name, mail_id in (("content", mail.mail_id), ("sent_copy", mail.sent_mail_id)):
-            content: Content | None = getattr(mail, name)
-            if isinstance(content, Inline) and content.size_bytes > left_bytes:
-                changes[name] = await self._contents.put(MailId(mail_id), content.data)
-            elif isinstance(content, Inline):
-                left_bytes -= content.size_bytes
-        return msgspec.structs.replace(mail, **changes) if changes else mail
+
+async def with_small_contents(
+    mail: SubmittedMail, contents: ContentStore, *, inline_max_bytes: int = INLINE_MAX_BYTES
+) -> SubmittedMail:
+    """The mail with contents that fit into one event: the others are stored first.
+
+    Raises StoreUnavailable.
+    """
+    changes: dict[str, Any] = {}
+    left_bytes = inline_max_bytes
+    for name, mail_id in (("content", mail.mail_id), ("sent_copy", mail.sent_mail_id)):
+        content: Content | None = getattr(mail, name)
+        if isinstance(content, Inline) and content.size_bytes > left_bytes:
+            changes[name] = await contents.put(MailId(mail_id), content.data)
+        elif isinstance(content, Inline):
+            left_bytes -= content.size_bytes
+    return msgspec.structs.replace(mail, **changes) if changes else mail

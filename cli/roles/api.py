@@ -183,7 +183,10 @@ def _reasons(serving: ApiParts) -> list[str]:
 def _report(serving: ApiParts) -> HealthReport:
     def status() -> dict[str, Any]:
         sockets = serving[0][1].metrics.sockets if serving else 0
-        warnings = serving[0][2].warnings() if serving else []
+        warnings: list[str] = []
+        if serving:
+            _, context, housekeeping = serving[0]
+            warnings = housekeeping.warnings() + context.sending_limiter.warnings()
         return {"lag": 0, "held": [], "detail": {"sockets": sockets}, "warnings": warnings}
 
     return HealthReport(

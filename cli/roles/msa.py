@@ -127,7 +127,7 @@ async def _ports(
         authenticator=authenticator,
         resolver=DirectoryResolver(directory, config.hostname),
         room=StoredQuotaCheck(store, config.quota),
-        own_room=OwnerRoom(store, directory, config.quota, await opened.uploads()),
+        own_room=OwnerRoom(store, directory, config.quota, await opened.uploads(), gate),
         senders=SenderCheck(directory),
         sending=sending,
         relay=RelaySetting(),

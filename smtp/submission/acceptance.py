@@ -11,13 +11,14 @@ import time
 from dataclasses import dataclass
 
 from edge.deposits.room import OverQuota
+from edge.submissions import with_small_contents
 from mail.addresses import normal_domain
 from mail.clock import now_ms
 from mail.errors import Transient
 from mail.ids import new_command_id, new_id
 from mail.sending.sendable_content import NotSendable
 from mail.sending.submitted_content import AddedFields, SubmittedContent, submitted_content
-from schemas.content import Content, Inline
+from schemas.content import Inline
 from schemas.directory import User
 from schemas.events.sending import Submit
 from schemas.ids import MailId
@@ -122,8 +123,8 @@ class SubmissionAcceptance:
             mail_id=envelope.mail_id,
             reverse_path=envelope.reverse_path,
             recipients=envelope.recipients,
-            content=await self._put(envelope.mail_id, content.octets),
-            sent_copy=await self._put(copy_id, content.sent_copy) if content.sent_copy else None,
+            content=Inline(content.octets),
+            sent_copy=Inline(content.sent_copy) if content.sent_copy else None,
             sent_mail_id=copy_id,
             needs_smtputf8=_needs_smtputf8(envelope, content),
             envelope_id=envelope.envelope_id,
@@ -136,16 +137,13 @@ class SubmissionAcceptance:
             command_id=new_command_id(),
             user_id=envelope.user.user_id,
             domain_id=envelope.user.domain_id,
-            mail=mail,
+            mail=await with_small_contents(
+                mail, self._ports.contents, inline_max_bytes=self._config.inline_max_bytes
+            ),
             at_ms=now_ms(),
             fire_at_ms=envelope.fire_at_ms,
             hops=(self._hop(envelope),),
         )
-
-    async def _put(self, mail_id: MailId, octets: bytes) -> Content:
-        if len(octets) <= self._config.inline_max_bytes:
-            return Inline(octets)
-        return await self._ports.contents.put(mail_id, octets)
 
     def _hop(self, envelope: OutgoingEnvelope) -> Hop:
         return Hop(

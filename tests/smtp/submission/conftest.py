@@ -95,7 +95,9 @@ class Rig:
                 ),
                 resolver=DirectoryResolver(self.directory, HOSTNAME),
                 room=StoredQuotaCheck(self.store, Quota()),
-                own_room=OwnerRoom(self.store, self.directory, quota or Quota(), MemoryUploads()),
+                own_room=OwnerRoom(
+                    self.store, self.directory, quota or Quota(), MemoryUploads(), self.gate
+                ),
                 senders=SenderCheck(self.directory),
                 sending=self.limiter,
                 relay=RelaySetting(mode=relay),  # type: ignore[arg-type]
