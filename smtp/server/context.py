@@ -81,7 +81,7 @@ class ConnectionContext:
 
 @dataclass(slots=True, kw_only=True)
 class ServerContext(ConnectionContext):
-    """The context of the server that receives mail from strangers."""
+    """The context of the server that receives mail from other servers."""
 
     acceptance: Acceptance
     probing: RecipientProbing = field(init=False)

@@ -72,7 +72,7 @@ class SmtpListeners:
 
 
 class SmtpServer(SmtpListeners):
-    """The server that receives mail from strangers."""
+    """The server that receives mail from other servers."""
 
     _site: ServerContext
 

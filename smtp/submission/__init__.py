@@ -2,6 +2,6 @@
 
 session.py has the commands, sign_in.py AUTH, chunks.py BDAT, acceptance.py the step from the last
 octet to 250: content stored, event acknowledged by the broker. Connections, DATA and limits are
-those of smtp/server. The port for strangers (smtp/server) never offers AUTH.
+those of smtp/server. The port for other servers (smtp/server) never offers AUTH.
 May import: smtp.server, edge, mail, schemas.
 """

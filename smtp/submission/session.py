@@ -114,7 +114,7 @@ class SubmissionSession(CommonCommands):
         return await self.reader.line()
 
     def _user_signed_in(self) -> SignedIn:
-        """Raises Rejection: nobody has signed in."""
+        """Return who has signed in. Raises Rejection: no user has."""
         if self.signed_in is None:
             raise Rejection(replies.NEEDS_SIGN_IN if self.encrypted else replies.NEEDS_TLS)
         return self.signed_in

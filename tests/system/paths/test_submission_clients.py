@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 SUBMISSION, SUBMISSIONS = 5, 6  # behind the base of the ports
-ALICE, BOB = "alice@postriver.test", "bob@postriver.test"
+ALICE, BOB = "amy@postriver.test", "ben@postriver.test"
 Send = Callable[[World, Path, str, str], None]  # world, folder, password, subject
 
 
