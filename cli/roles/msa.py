@@ -1,7 +1,7 @@
 """Role msa: the submission server (RFC 6409), for mail that users send."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
@@ -21,7 +21,7 @@ from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.lifecycle import running
 from mail.ports import Directory, IntakeGate, Publisher
-from mail.sending.relay_setting import RelaySetting
+from mail.sending.relay_setting import RelayMode, RelaySetting
 from mail.sending.sender_check import SenderCheck
 from smtp.submission.config import SubmissionConfig
 from smtp.submission.listener import SubmissionServer
@@ -130,7 +130,7 @@ async def _ports(
         own_room=OwnerRoom(store, directory, config.quota, await opened.uploads(), gate),
         senders=SenderCheck(directory),
         sending=sending,
-        relay=RelaySetting(),
+        relay=RelaySetting(mode=cast("RelayMode", config.relay)),  # without the password
         publisher=publisher,
         contents=await opened.contents(),
         gate=gate,
