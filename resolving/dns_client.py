@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import dns.asyncbackend
 import dns.asyncresolver
@@ -80,6 +81,14 @@ class DnsClient:
             raise error
         return Records((), self._config.absent_s)
 
+    async def texts(self, name: str, kind: str) -> list[str]:
+        """Return the values of MX or TXT records as text; the strings of a TXT record are joined.
+
+        Raises NameAbsent, LookupFailed.
+        """
+        answer = await self._ask(name, dns.rdatatype.from_text(kind))
+        return [_text_of(record) for record in answer.rrset or ()]
+
     async def _records(self, name: str, kind: dns.rdatatype.RdataType) -> Records:
         answer = await self._ask(name, kind)
         if answer.rrset is None:
@@ -100,6 +109,12 @@ class DnsClient:
             raise NameAbsent from None
         except (dns.exception.DNSException, OSError) as error:
             raise LookupFailed(_in_short(error)) from error
+
+
+def _text_of(record: Any) -> str:
+    if record.rdtype == dns.rdatatype.TXT:
+        return b"".join(record.strings).decode("utf-8", "replace")
+    return str(record.to_text())
 
 
 def _in_short(error: Exception) -> str:

@@ -7,14 +7,18 @@ from typing import TypeVar
 
 import click
 
+from cli.commands.domain_records import domain_dkim, domain_dns
 from cli.commands.quotas import domain_quota, user_quota
+from cli.config.config import load
 from cli.wiring.profile import open_directory
-from mail.clock import rfc3339
+from cli.wiring.service_key import service_key
+from mail.clock import now_ms, rfc3339
 from mail.errors import Refused
 from mail.pagination import all_rows
 from mail.ports import Directory
+from mail.sending.dkim_keyring import IN_USE, DkimKeyrings
 from operations import accounts
-from schemas.directory import AppPassword, SignIn
+from schemas.directory import AppPassword, Domain, SignIn
 
 T = TypeVar("T")
 
@@ -37,9 +41,17 @@ def domain() -> None:
 @domain.command("add")
 @click.argument("name")
 def domain_add(name: str) -> None:
-    """Accept mail for NAME; its postmaster@ is created too."""
-    added = with_directory(lambda directory: accounts.add_domain(directory, name))
+    """Accept mail for NAME; its postmaster@ and its keys of signatures are created too."""
+
+    async def act(directory: Directory) -> Domain:
+        keyrings = DkimKeyrings(directory, service_key(load()))
+        added = await accounts.add_domain(directory, name)
+        await keyrings.add(added, at_ms=now_ms(), state=IN_USE)
+        return added
+
+    added = with_directory(act)
     click.echo(f"{added.name} added; next: postriver user add NAME@{added.name}")
+    click.echo(f"its DNS records: postriver domain dns {added.name}")
 
 
 @domain.command("list")
@@ -82,6 +94,8 @@ def domain_catch_all(name: str, address: str | None, *, refuse: bool) -> None:
 
 
 domain.add_command(domain_quota)
+domain.add_command(domain_dns)
+domain.add_command(domain_dkim)
 
 
 @click.group()

@@ -28,6 +28,7 @@ class RelaySettings(EdgeSettings):
     resolver: str  # HOST:PORT of a DNS server; "": those of the system
     smarthost: str
     smarthost_password_file: Path | None
+    secret_key_file: Path | None  # None: HOME/secrets/service
     outbound_allow: str  # networks that are not public and may be connected to
 
     @property
@@ -54,6 +55,7 @@ def relay_settings(read: SettingReader) -> dict[str, Any]:
     mode = read.choice("RELAY", "off", _MODES)
     smarthost, file = read.text("SMARTHOST", ""), read.text("SMARTHOST_PASSWORD_FILE", "")
     resolver, allowed = read.text("RESOLVER", ""), read.text("OUTBOUND_ALLOW", "")
+    key = read.text("SECRET_KEY_FILE", "")
     if mode == "smarthost" or smarthost:
         is_named = bool(_smarthost(smarthost, "").username)
         if is_named != bool(file):
@@ -73,6 +75,7 @@ def relay_settings(read: SettingReader) -> dict[str, Any]:
         "resolver": resolver,
         "smarthost": smarthost,
         "smarthost_password_file": Path(file).expanduser().absolute() if file else None,
+        "secret_key_file": Path(key).expanduser().absolute() if key else None,
         "outbound_allow": allowed,
     }
 

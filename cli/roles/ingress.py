@@ -10,6 +10,7 @@ from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
 from cli.roles.notifier import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.profile import adapters
+from cli.wiring.sending import bounce_addresses
 from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import NO_DOMAINS, DirectoryResolver
 from mail.lifecycle import repeating, running
@@ -79,7 +80,8 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             directory = await opened.directory()
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
-            resolver = DirectoryResolver(directory, config.hostname)
+            bounces = bounce_addresses(config, await opened.submissions(), directory)
+            resolver = DirectoryResolver(directory, config.hostname, bounces=bounces)
             settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
             async with (
                 running(KafkaPublisher(settings)) as publisher,

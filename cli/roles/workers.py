@@ -20,7 +20,6 @@ from agents.ports import (
     SubmittedPorts,
 )
 from agents.reject import reject
-from agents.relaying.outbound import Outbound
 from agents.route import route
 from agents.scan import scan
 from agents.submission import submission
@@ -33,6 +32,7 @@ from cli.roles.metrics import collect
 from cli.roles.worker_metrics import METRICS, Measured
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
+from cli.wiring.sending import outbound
 from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
 from mail.directory.quotas import StoredQuotaCheck
@@ -98,7 +98,7 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             outlines=await opened.outlines(),
             holders=await opened.holders(),
             quarantine=await opened.quarantine(),
-            outbound=Outbound(contents=contents),
+            outbound=outbound(config, contents, directory),
             parser=opened.parser(),
         )
         sending = SubmissionPorts(

@@ -10,8 +10,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from cli.wiring.embedded import Adapters
+from cli.wiring.service_key import make_service_key
 from mail.errors import Refused
 from stack.durable_files import write
+from stack.state_folder import StateFolder
 
 LIST = "stores"  # in HOME
 FILES = (  # without these, mail is lost
@@ -40,6 +42,7 @@ async def prepare_stores(home: Path) -> None:
         await opened.submissions()
         await opened.relay_queue()
         await opened.uploads()
+    make_service_key(StateFolder(home))
     write(home / LIST, "".join(f"{name}\n" for name in FILES))
 
 

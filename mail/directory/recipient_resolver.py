@@ -43,11 +43,26 @@ class RecipientDirectory(Addresses, Domains, Users, Settings, Protocol):
     """The ports that a DirectoryResolver needs."""
 
 
+class BounceAddresses(Protocol):
+    """The addresses to which other servers send bounces of mail that was sent from here."""
+
+    async def sender(self, forward_path: str) -> User | None:
+        """Return the user who sent the mail; None: it is no such address, or it has expired."""
+        ...
+
+
 class DirectoryResolver(Resolver):
     """Resolver over the directory."""
 
-    def __init__(self, directory: RecipientDirectory, hostname: str) -> None:
+    def __init__(
+        self,
+        directory: RecipientDirectory,
+        hostname: str,
+        *,
+        bounces: BounceAddresses | None = None,
+    ) -> None:
         self._directory = directory
+        self._bounces = bounces
         self._hostname = hostname.lower()
         self._has_domains = False  # once True it stays: domains are never removed
 
@@ -67,6 +82,8 @@ class DirectoryResolver(Resolver):
         if domain is None:
             await self._check_domains()
             raise Refused("relay denied")
+        if self._bounces is not None and (sender := await self._bounces.sender(forward_path)):
+            return await self._with_domains([sender], domain)
         return await self._owners(local, domain)
 
     async def _check_domains(self) -> None:

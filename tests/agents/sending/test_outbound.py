@@ -2,10 +2,15 @@
 
 import random
 
+import dkim
 import pytest
 
+from agents.relaying.outbound import Outbound
 from mail.ids import new_id
 from mail.mime.message_parser import read_head
+from mail.sending.dkim_keyring import IN_USE, DkimKeyrings
+from mail.sending.reverse_path import ReversePaths
+from mail.sending.service_key import ServiceKey
 from schemas.content import Stored
 from schemas.events.mailbox_commands import Deliver
 from schemas.events.sending import ReportOutcomes
@@ -125,3 +130,28 @@ async def test_a_null_reverse_path_gets_no_notice(world: SendingWorld) -> None:
     world.publish(report("m1", result(ZOE, "failed")))
     await world.settle()
     assert await notices(world) == []
+
+
+async def test_the_mail_of_a_domain_with_keys_is_signed_the_same_each_time() -> None:
+    key = ServiceKey(b"k" * 32)
+    world = await SendingWorld(random.Random(3), relay=True).prepare()
+    domain = await world.directory.domain("postriver.test")
+    rings = DkimKeyrings(world.directory, key)
+    await rings.add(domain, at_ms=AT_MS, state=IN_USE)
+    paths = ReversePaths((key.derived("reverse-paths"),))
+    world.outbound = Outbound(contents=world.contents, reverse_paths=paths, signers=rings)
+    name = new_id()
+    world.publish(submit(name, ZOE, content=MAIL + "Grüße\r\n".encode()))
+    await world.settle()
+    (mail,) = world.queue.mails.values()
+    assert mail.prefix.count(b"DKIM-Signature:") == 2
+    assert mail.eight_bit
+    assert paths.mail_of(mail.reverse_path, now_ms=mail.queued_at_ms) == name
+    keys = {each.record_name: each.record_text.encode() for each in await rings.keys(domain)}
+    signed = mail.prefix + await world.contents.get(name)
+
+    def record(asked: bytes, **_: object) -> bytes:
+        return keys[asked.decode().rstrip(".")]
+
+    for number in (0, 1):
+        assert dkim.DKIM(signed).verify(idx=number, dnsfunc=record)

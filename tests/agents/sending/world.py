@@ -5,6 +5,7 @@ Every event may be handled several times, as after a crash; outputs of a repeat 
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -99,12 +100,8 @@ class SendingWorld:
             room=self.room,
             relay=RelaySetting(mode="mx" if relay else "off"),
         )
-        intake = IntakePorts(
-            **common,
-            holders=self.holders,
-            quarantine=self.quarantine,
-            outbound=Outbound(contents=self.contents),
-        )
+        intake = IntakePorts(**common, holders=self.holders, quarantine=self.quarantine)
+        self.outbound = Outbound(contents=self.contents)
         relaying = RelayPorts(queue=self.queue)
         scanners = ScanPorts(
             contents=self.contents,
@@ -118,7 +115,9 @@ class SendingWorld:
             "validate_submitted": lambda event, work: validate_submitted(event, work, submitted),
             "reject": lambda event, work: reject(event, work, sending),
             "scan": lambda event, work: scan(event, work, scanners),
-            "route": lambda event, work: route(event, work, intake),
+            "route": lambda event, work: route(
+                event, work, replace(intake, outbound=self.outbound)
+            ),
             "relay": lambda event, work: queue_stage(event, work, relaying),
         }
 
