@@ -5,7 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from schemas.events.sending import MailRelay
-from schemas.ids import CommandId, MailId
+from schemas.ids import CommandId, MailId, UserId
 from schemas.submissions import RecipientResult, RequestedRecipient
 
 WAITING: Final = "waiting"  # for its next attempt
@@ -61,16 +61,27 @@ class RelayedMail(msgspec.Struct, frozen=True, kw_only=True):
     destination: str
 
 
+class QueuedRecipient(msgspec.Struct, frozen=True, kw_only=True):
+    """A row and its mail, for operators."""
+
+    row: RelayRow
+    mail: MailRelay
+
+
 class RelayFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows an operator means; an empty condition is met by every row."""
+    """Which rows an operator means; an empty condition is met by every row that is not done."""
 
     mail_id: MailId = MailId("")
     address: str = ""
     destination: str = ""
-    sender: str = ""  # reverse-path of the submission, or the end of it: "@example.org"
+    user_id: UserId = UserId("")  # the sender
     reason: str = ""  # a part of the last result's code or text
     state: RelayState | Literal[""] = ""
     queued_before_ms: int | None = None
+
+
+AGES_MS = (3_600_000, 4 * 3_600_000, 24 * 3_600_000, 72 * 3_600_000)  # 1 h, 4 h, 1 day, 3 days
+RelayKey = tuple[MailId, str, str]  # mail id, destination, address
 
 
 class DestinationLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,5 +89,6 @@ class DestinationLoad(msgspec.Struct, frozen=True, kw_only=True):
 
     destination: str
     rows: int
-    by_age: tuple[int, ...]  # one count per bucket, ages ascending
-    next_attempt_at_ms: int | None  # of the next row; None: all are held or at work
+    held: int
+    oldest_queued_at_ms: int
+    by_age: tuple[int, ...]  # rows that are at least so old, by AGES_MS

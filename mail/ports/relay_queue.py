@@ -1,12 +1,26 @@
 """RelayQueue: recipients of other domains, one row for each until the mail is delivered."""
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mail.errors import PostriverError
 from schemas.events.sending import MailRelay
-from schemas.ids import CommandId
-from schemas.relay import RelayBatch, RelayedMail, RelayOutcome, RelayReport, RelayRow
+from schemas.ids import CommandId, MailId
+from schemas.relay import (
+    DestinationLoad,
+    QueuedRecipient,
+    RelayBatch,
+    RelayedMail,
+    RelayFilter,
+    RelayKey,
+    RelayOutcome,
+    RelayReport,
+    RelayRow,
+    RelayState,
+)
+
+NO_KEY: RelayKey = (MailId(""), "", "")  # before every row
+RelayAction = Literal["retry", "hold", "release", "cancel", "bounce"]
 
 
 class ClaimLost(PostriverError):
@@ -83,4 +97,34 @@ class RelayQueue(Protocol):
 
     async def delete_released(self, *, before_ms: int, limit: int) -> int:
         """Delete at most `limit` released mails that were settled before then; return how many."""
+        ...
+
+
+class RelayQueueAdmin(Protocol):
+    """The queue as operators use it. Implemented by the queue itself."""
+
+    async def find(
+        self, conditions: RelayFilter, *, after: RelayKey = NO_KEY, limit: int
+    ) -> list[QueuedRecipient]:
+        """Return rows by ascending key, those after `after`. 1 <= limit <= 500.
+
+        Reads rows until `limit` of them meet the conditions.
+        """
+        ...
+
+    async def change(
+        self, keys: Sequence[RelayKey], action: RelayAction, *, at_ms: int
+    ) -> list[RelayKey]:
+        """Apply an operator's action (mail/sending/relay_actions.py); return the changed keys.
+
+        A row whose final dot is at work, or whose result is not reported, does not change.
+        """
+        ...
+
+    async def loads(self, *, now_ms: int, limit: int) -> list[DestinationLoad]:
+        """Return the destinations with most rows that are not done. 1 <= limit <= 500."""
+        ...
+
+    async def counts(self) -> dict[RelayState, int]:
+        """Return the numbers of rows that are not done, by state."""
         ...

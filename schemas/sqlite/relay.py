@@ -23,6 +23,7 @@ RELAY: tuple[Statements, ...] = (
             destination TEXT NOT NULL,
             address TEXT NOT NULL,
             partition INTEGER NOT NULL,
+            queued_at_ms INTEGER NOT NULL,
             state TEXT NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0,
             next_attempt_at_ms INTEGER NOT NULL,
@@ -41,6 +42,8 @@ RELAY: tuple[Statements, ...] = (
         """CREATE INDEX relay_unreported ON relay_recipient (partition, report_id)
             WHERE report_id != ''""",
         """CREATE INDEX relay_report ON relay_recipient (report_id) WHERE report_id != ''""",
+        """CREATE INDEX relay_open ON relay_recipient (destination, state, queued_at_ms)
+            WHERE state != 'done'""",
         """CREATE TABLE relay_destination (
             destination TEXT PRIMARY KEY NOT NULL,
             partition INTEGER NOT NULL,

@@ -17,12 +17,13 @@ from schemas.relay import (
     RelayRow,
 )
 from stores.memory.faults import FaultHook, no_fault, take_step
+from stores.memory.relay_administration import MemoryRelayAdministration
 
 CLAIMS_MAX = 500
 _MailKey = tuple[MailId, str]
 
 
-class MemoryRelayQueue(RelayQueue):
+class MemoryRelayQueue(MemoryRelayAdministration, RelayQueue):
     """Steps for `fault`: put, claim, mark, record, report, read, delete."""
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
@@ -155,9 +156,6 @@ class MemoryRelayQueue(RelayQueue):
             if not any(map(rules.is_open, rows.values()))
         }
         return dict(sorted(ends.items(), key=lambda item: item[1]))
-
-    def _every(self) -> Iterable[RelayRow]:
-        return [row for rows in self.rows.values() for row in rows.values()]
 
     def _rows(
         self, partitions: Collection[int], condition: Callable[[RelayRow], bool]

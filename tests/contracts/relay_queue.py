@@ -7,7 +7,7 @@ from mail.errors import Refused
 from mail.ports.relay_queue import ClaimLost
 from schemas.content import Stored
 from schemas.events.sending import MailRelay
-from schemas.relay import RelayBatch, RelayOutcome
+from schemas.relay import RelayBatch, RelayFilter, RelayOutcome
 from schemas.submissions import RecipientResult, RequestedRecipient
 
 EVERY = range(12)
@@ -225,3 +225,68 @@ class RelayQueueContract:
         assert await queue.delete_released(before_ms=3_000, limit=9) == 0
         assert await queue.delete_released(before_ms=3_001, limit=9) == 1
         assert await queue.delete_released(before_ms=FAR, limit=9) == 0
+
+    async def test_operators_find_rows_by_any_condition(self, queue):
+        late = relay("m2", "dan", destination="example.org", user_id="eve", queued_at_ms=9_000)
+        await self.put(queue, relay("m1", "bob", "cid"), late)
+        everything = await queue.find(RelayFilter(), limit=9)
+        assert [each.row.recipient.address for each in everything] == [
+            "bob@example.net", "cid@example.net", "dan@example.org",
+        ]  # fmt: skip
+        assert everything[2].mail == late
+        for conditions, found in (
+            ({"mail_id": "m1"}, 2),
+            ({"address": "BOB@example.net"}, 1),
+            ({"destination": "example.org"}, 1),
+            ({"user_id": "eve"}, 1),
+            ({"queued_before_ms": 9_000}, 2),
+            ({"state": "held"}, 0),
+            ({"reason": "busy"}, 0),
+        ):
+            assert len(await queue.find(RelayFilter(**conditions), limit=9)) == found, conditions
+        first = ("m1", "example.net", "bob@example.net")
+        assert len(await queue.find(RelayFilter(), after=first, limit=1)) == 1
+        loads = await queue.loads(now_ms=9_000 + 3_600_000, limit=9)
+        assert [(each.destination, each.rows, each.by_age[:2]) for each in loads] == [
+            ("example.net", 2, (2, 0)), ("example.org", 1, (1, 0)),
+        ]  # fmt: skip
+        assert await queue.counts() == {"waiting": 3}
+
+    async def test_an_operator_holds_and_releases(self, queue):
+        await self.put(queue, relay("m1", "bob", "cid"))
+        bob = ("m1", "example.net", "bob@example.net")
+        assert await queue.change([bob, ("m9", "x", "y")], "hold", at_ms=1_500) == [bob]
+        assert await queue.change([bob], "hold", at_ms=1_500) == []
+        (batch,) = await self.claim(queue)
+        assert [row.recipient.address for row in batch.rows] == ["cid@example.net"]
+        assert await self.claim(queue, FAR - 1) == []
+        assert await queue.counts() == {"held": 1, "waiting": 1}
+        assert await queue.change([bob], "release", at_ms=3_000) == [bob]
+        (batch,) = await self.claim(queue, 3_000)
+        assert [row.recipient.address for row in batch.rows] == ["bob@example.net"]
+
+    async def test_what_an_operator_changes_is_not_sent_by_its_claim(self, queue):
+        await self.put(queue, relay("m1"))
+        (batch,) = await self.claim(queue)
+        key = ("m1", "example.net", "bob@example.net")
+        assert await queue.change([key], "retry", at_ms=2_000) == []
+        assert await queue.change([key], "hold", at_ms=2_000) == [key]
+        with pytest.raises(ClaimLost):
+            await queue.mark(batch.rows, at_ms=2_001, until_ms=FAR)
+        assert await queue.change([key], "retry", at_ms=2_002) == [key]
+        (batch,) = await self.claim(queue, 2_002)
+        await queue.mark(batch.rows, at_ms=2_003, until_ms=FAR)
+        for action in ("hold", "cancel", "bounce", "retry"):
+            assert await queue.change([key], action, at_ms=2_004) == []
+
+    @pytest.mark.parametrize(("action", "status"), [("cancel", "canceled"), ("bounce", "failed")])
+    async def test_an_operator_ends_a_row(self, queue, action, status):
+        await self.put(queue, relay("m1"))
+        key = ("m1", "example.net", "bob@example.net")
+        assert await queue.change([key], action, at_ms=2_000) == [key]
+        assert await queue.change([key], action, at_ms=2_001) == []
+        assert await self.claim(queue, FAR) == []
+        (report,) = await queue.unreported(EVERY, limit=9)
+        assert [(result.status, result.code) for result in report.results] == [(status, "5.7.0")]
+        await self.reported(queue)
+        assert len(await queue.settled(limit=9)) == 1

@@ -11,9 +11,9 @@ from tests.contracts.relay_queue import EVERY, RelayQueueContract, outcomes, rel
 ROWS = 200_000
 LONG, AT_MS = "long.example", 1_000
 FILL = """WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)
-    INSERT INTO relay_recipient (mail_id, destination, address, partition, state,
+    INSERT INTO relay_recipient (mail_id, destination, address, partition, queued_at_ms, state,
         next_attempt_at_ms, recipient)
-    SELECT printf('m%07d', n), destination_of(n), 'bob@example.net', 3, 'waiting', n % 1000, ?
+    SELECT printf('m%07d', n), destination_of(n), 'bob@example.net', 3, 1, 'waiting', n % 1000, ?
     FROM number"""
 STEPS_MAX = 20_000  # of SQLite's virtual machine; a scan of the table takes millions
 

@@ -1,6 +1,7 @@
 """Relay queue in relay.sqlite, written by the role `relay` and by operators' commands.
 
-rows.py reads and writes rows and keeps what is derived from them; queue.py has the adapter.
+rows.py reads and writes rows and keeps what is derived from them; queue.py has the adapter,
+administration.py the part for operators.
 May import: stores.sqlite, mail, schemas.
 """
 

@@ -6,12 +6,13 @@ from sqlite3 import Connection
 
 from mail.pagination import check_limit
 from mail.ports.mail_transport import RECIPIENTS_MAX
-from mail.ports.relay_queue import RelayQueue
+from mail.ports.relay_queue import RelayQueue, RelayQueueAdmin
 from mail.sending import relay_rows as rules
 from schemas.events.sending import MailRelay
 from schemas.ids import CommandId, MailId
 from schemas.relay import RelayBatch, RelayedMail, RelayOutcome, RelayReport, RelayRow
 from schemas.sqlite.relay import RELAY
+from stores.sqlite.relay_queue import administration
 from stores.sqlite.relay_queue import rows as table
 from stores.sqlite.relay_queue.rows import COLUMNS
 from stores.sqlite.single_file_store import SingleFileStore, reads, writes
@@ -144,7 +145,7 @@ def _relayed(key: tuple[MailId, str]) -> RelayedMail:
     return RelayedMail(mail_id=key[0], destination=key[1])
 
 
-class SqliteRelayQueue(SingleFileStore, RelayQueue):
+class SqliteRelayQueue(SingleFileStore, RelayQueue, RelayQueueAdmin):
     """The relay queue over one SQLite file. Create it with `open`; `close` it."""
 
     migrations = RELAY
@@ -159,3 +160,8 @@ class SqliteRelayQueue(SingleFileStore, RelayQueue):
     settled = reads(_settled)
     set_released = writes(_set_released)
     delete_released = writes(_delete_released)
+
+    find = reads(administration.find)
+    change = writes(administration.change)
+    loads = reads(administration.loads)
+    counts = reads(administration.counts)

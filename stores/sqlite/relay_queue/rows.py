@@ -19,8 +19,8 @@ COLUMNS = """mail_id, destination, recipient, partition, state, next_attempt_at_
     marked_at_ms, report_id, is_delay_notified, result"""
 _INSERT_MAIL = "INSERT OR IGNORE INTO relay_mail (mail_id, destination, mail) VALUES (?, ?, ?)"
 _INSERT = """INSERT OR IGNORE INTO relay_recipient
-    (mail_id, destination, address, partition, state, next_attempt_at_ms, recipient)
-    VALUES (?, ?, ?, ?, 'waiting', ?, ?)"""
+    (mail_id, destination, address, partition, queued_at_ms, state, next_attempt_at_ms, recipient)
+    VALUES (?, ?, ?, ?, ?, 'waiting', ?, ?)"""
 _MAIL = "SELECT mail FROM relay_mail WHERE mail_id = ? AND destination = ?"
 _ROW = f"""SELECT {COLUMNS} FROM relay_recipient
     WHERE mail_id = ? AND destination = ? AND address = ?"""  # noqa: S608
@@ -46,10 +46,13 @@ def insert(connection: Connection, mail: MailRelay, *, partition: int, at_ms: in
     connection.executemany(
         _INSERT,
         [
-            (mail.mail_id, mail.destination, each.address, partition, at_ms, _encode(each))
+            (
+                mail.mail_id, mail.destination, each.address, partition, mail.queued_at_ms, at_ms,
+                _encode(each),
+            )
             for each in mail.recipients
         ],
-    )
+    )  # fmt: skip
     connection.execute(_SET_DESTINATION, (mail.destination, partition))
     derive(connection, [(mail.mail_id, mail.destination)])
 
