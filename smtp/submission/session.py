@@ -98,7 +98,7 @@ class SubmissionSession(CommonCommands):
                 self.site.ports.authenticator, credentials, self.client
             )
         except Rejection as rejection:
-            self.failures += rejection.reply == replies.WRONG_CREDENTIALS
+            self.failures += rejection.reply != replies.SIGN_IN_UNAVAILABLE
             if self.failures < self.site.config.sign_in_failures_max:
                 raise
             await self.push(rejection.reply)
@@ -116,6 +116,7 @@ class SubmissionSession(CommonCommands):
     def _user_signed_in(self) -> SignedIn:
         """Return who has signed in. Raises Rejection: no user has."""
         if self.signed_in is None:
+            self.chatter += 1
             raise Rejection(replies.NEEDS_SIGN_IN if self.encrypted else replies.NEEDS_TLS)
         return self.signed_in
 
@@ -126,6 +127,7 @@ class SubmissionSession(CommonCommands):
         if await self.check_helo_needed():
             return
         user = self._user_signed_in()
+        self.chatter += 1  # until a mail is accepted: each MAIL reads the directory
         path, given = split_path(arg, "FROM:")
         if self.envelope.reverse_path is not None:
             raise Rejection(common_replies.BAD_SEQUENCE)

@@ -136,6 +136,7 @@ def submit(data: bytes) -> None:
 GREETED = b"EHLO c\r\n"
 SIGNED = GREETED + b"AUTH PLAIN AGFubkBhLnRlc3QAcHc=\r\n"
 READY = SIGNED + b"MAIL FROM:<ann@a.test>\r\nRCPT TO:<bob@a.test>\r\n"
+MAIL = b"BDAT 24 LAST\r\nFrom: ann@a.test\r\n\r\nhi\r\n"
 WORDS = encoded(
     "EHLO c.example\r\n", "AUTH PLAIN AGFubkBhLnRlc3QAcHc=\r\n", "AUTH PLAIN\r\n", "AUTH LOGIN\r\n",
     "YW5uQGEudGVzdA==\r\n", "cHc=\r\n", "*\r\n", "AUTH PLAIN =\r\n", "MAIL FROM:<ann@a.test>\r\n",
@@ -145,6 +146,9 @@ WORDS = encoded(
     "BDAT 5\r\n", "BDAT 19 LAST\r\n", "BDAT 0 LAST\r\n", "BDAT 5000\r\n", "BDAT x\r\n", "\r\n.\r\n",
     ".\r\n", "From: ann@a.test\r\n", "From: bob@a.test\r\n", "From: x <ann@a.test>, ", "Sender: ",
     "bob@a.test\r\n", "Bcc: h@h.test\r\n", " folded\r\n", "\r\n", "Resent-From: ann@a.test\r\n",
+    "From: ann@a.test\r\n\r\nhi\r\n.\r\n",
+    "MAIL FROM:<ann@a.test>\r\nRCPT TO:<bob@a.test>\r\nDATA\r\n",
+    "BDAT 24 LAST\r\nFrom: ann@a.test\r\n\r\nhi\r\n",
     "Subject: é\r\n", "RSET\r\n", "NOOP\r\n", "STARTTLS\r\n", "VRFY x\r\n", "\n", "\r", "\x00",
     "x" * 999, "<", ">", '"', ",", ";", ":", "(", "Received: x\r\n", "text", "QUIT\r\n",
 )  # fmt: skip
@@ -152,6 +156,6 @@ TARGETS = (
     Target(
         "submission", submit, WORDS,
         (READY, READY + b"DATA\r\nFrom: ann@a.test\r\n", READY + b"BDAT 5\r\nFrom:", SIGNED,
-         GREETED),
+         GREETED, READY + MAIL, READY + b"DATA\r\nFrom: ann@a.test\r\nBcc: h@h.test\r\n\r\nhi\r\n.\r\n"),
     ),
 )  # fmt: skip

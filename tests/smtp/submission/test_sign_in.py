@@ -90,13 +90,22 @@ async def test_wrong_passwords_cost_the_same_and_end_the_connection(rig: Rig) ->
     assert len(rig.hasher.checked) == 2
     assert (await client.ask(f"AUTH PLAIN {plain(ALICE, 'wrong')}")).startswith("535")
     assert (await client.reply()).startswith("421 4.7.0")
-    for _ in range(3):
+    answers = []
+    for _ in range(4):
         client = await rig.connect()
-        for _ in range(3):
-            reply = await client.ask(f"AUTH PLAIN {plain(ALICE, 'wrong')}")
-            if reply.startswith("454"):
-                break
-    assert reply.startswith("454 4.7.0 too many attempts")  # the limiter of all protocols
+        answers += [await client.ask(f"AUTH PLAIN {plain(ALICE, 'wrong')}") for _ in range(3)]
+        assert (await client.reply()).startswith("421 4.7.0")
+    assert answers[-1].startswith("454 4.7.0 too many attempts")  # the limiter of all protocols
+
+
+async def test_a_client_that_does_nothing_but_ask_is_sent_away(rig: Rig) -> None:
+    await rig.serve(chatter_max=20)
+    stranger, user = await rig.connect(), await rig.signed()
+    for client in (stranger, user):
+        replies = [await client.ask("MAIL FROM:<x@y.example>") for _ in range(21)]
+        while not replies[-1].startswith("421"):
+            replies.append(await client.reply())
+        assert len(replies) <= 22
 
 
 async def test_application_passwords_need_the_scope_send(rig: Rig) -> None:
