@@ -156,6 +156,7 @@ TARGETS = (
     Target(
         "submission", submit, WORDS,
         (READY, READY + b"DATA\r\nFrom: ann@a.test\r\n", READY + b"BDAT 5\r\nFrom:", SIGNED,
-         GREETED, READY + MAIL, READY + b"DATA\r\nFrom: ann@a.test\r\nBcc: h@h.test\r\n\r\nhi\r\n.\r\n"),
+         GREETED, READY + MAIL,
+         READY + b"DATA\r\nFrom: ann@a.test\r\nBcc: h@h.test\r\n\r\nhi\r\n.\r\n"),
     ),
 )  # fmt: skip
