@@ -38,10 +38,22 @@ class PushClient:
 
     async def message(self, message_id: MessageId) -> dict[str, Any]:
         """GET /v1/messages/{id}."""
-        async with self.http.get(f"/v1/messages/{message_id}") as response:
+        return await self.get(f"/v1/messages/{message_id}")
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """GET `path`. Raises aiohttp.ClientResponseError."""
+        async with self.http.get(path) as response:
             response.raise_for_status()
             body: dict[str, Any] = await response.json()
             return body
+
+    async def post(self, path: str, body: object, headers: dict[str, str]) -> dict[str, Any]:
+        """POST `body` as JSON. Raises Refused: the answer is an error."""
+        async with self.http.post(path, json=body, headers=headers) as response:
+            answer: dict[str, Any] = await response.json(content_type=None)
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise Refused(f"{path}: {response.status} {answer.get('detail', '')}")
+            return answer
 
     async def changes(self) -> AsyncIterator[dict[str, Any]]:
         """Yield push frames of type `change` until the socket is closed."""

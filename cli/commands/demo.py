@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from cli.commands.demo_sending import demo_sending
 from cli.config.config import Config
 from cli.formatting import hop_lines
 from cli.push_client import PushClient, live
@@ -26,9 +27,11 @@ DEMO_WAIT_S = 30.0
 @click.command()
 @click.option("--to", "address", default=f"alice@{FIRST_DOMAIN}", show_default=True)
 @click.option("--timeout", "timeout_s", default=DEMO_WAIT_S, show_default=True, help="Seconds.")
-def demo(address: str, timeout_s: float) -> None:
+@click.option("--send", "sends", is_flag=True, help="Send a mail as alice, to bob and beyond.")
+def demo(*, address: str, timeout_s: float, sends: bool) -> None:
     """Send a mail by SMTP, wait for its push frame, print the frame and the hops."""
-    asyncio.run(_demo(load_running(), address, timeout_s))
+    config = load_running()
+    asyncio.run(demo_sending(config, timeout_s) if sends else _demo(config, address, timeout_s))
 
 
 @click.command()

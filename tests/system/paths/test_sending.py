@@ -70,6 +70,16 @@ def test_a_virus_is_not_sent(running: World, ann: Client, bob: Client) -> None:
     assert with_subject(bob, "inbox", "Virus") == []
 
 
+def test_the_demo_of_the_sending_half(running: World) -> None:
+    for name in ("alice", "bob"):
+        if f"{name}@postriver.test" not in running.cli("user", "list").stdout:
+            running.add_user(f"{name}@postriver.test")
+    shown = running.cli("demo", "--send").stdout
+    assert "the same key, the same submission: True" in shown
+    assert "status bob@postriver.test: delivered" in shown
+    assert "POSTRIVER_RELAY=mx" in shown, "what to set to see a mail leave"
+
+
 def test_undo_and_schedule(running: World, ann: Client, bob: Client) -> None:
     undone = send(ann, subject="Undone", undo_s=30)
     ann.call("DELETE", f"/v1/submissions/{undone['submission_id']}")
