@@ -17,7 +17,7 @@ class DemoMail:
     content: bytes
 
 
-@dataclass(slots=True)
+@dataclass
 class DemoHost:
     """Takes mail for every address. `arrived` has the mails in order."""
 

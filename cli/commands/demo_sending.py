@@ -36,16 +36,19 @@ async def demo_sending(config: Config, timeout_s: float) -> None:
     Raises Refused: a port is taken, or the mail did not arrive in time.
     """
     alice, bob = (f"{name}@{FIRST_DOMAIN}" for name in ("alice", "bob"))
-    async with _other_server(config) as other, live(config, alice) as sender:
-        async with live(config, bob) as receiver:
-            marker = new_id()
-            to = [bob] + ([f"zoe@{OUTSIDE}"] if other else [])
-            try:
-                await asyncio.wait_for(_steps(sender, receiver, other, marker, to), timeout_s)
-            except TimeoutError:
-                raise Refused(
-                    f"the mail did not arrive within {timeout_s:g} s: postriver status"
-                ) from None
+    async with (
+        _other_server(config) as other,
+        live(config, alice) as sender,
+        live(config, bob) as receiver,
+    ):
+        marker = new_id()
+        to = [bob] + ([f"zoe@{OUTSIDE}"] if other else [])
+        try:
+            await asyncio.wait_for(_steps(sender, receiver, other, marker, to), timeout_s)
+        except TimeoutError:
+            raise Refused(
+                f"the mail did not arrive within {timeout_s:g} s: postriver status"
+            ) from None
     if other is None:
         click.echo(HOW)
 
