@@ -47,8 +47,8 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
         return ()
     if event.released_by:
         await _check_content(event.content, ports.contents)
-    await _outline_if_new(event, ports)
     content = await keep_content(event.mail_id, event.content, ports.contents)
+    await _outline_if_new(event, content, ports)
     folder_id = INBOX if event.released_by else folder_for(event.verdict)
     hops = (*event.hops, work.hop(folder_id))
     deliveries = [
@@ -76,11 +76,15 @@ async def _is_quarantined(mail_id: MailId, quarantine: Quarantine) -> bool:
     return row is not None and row.released_at_ms is None
 
 
-async def _outline_if_new(event: MailScanned, ports: IntakePorts) -> None:
-    """Write the outline of a mail that did not pass `validate`, which writes all others."""
+async def _outline_if_new(event: MailScanned, stored: Stored, ports: IntakePorts) -> None:
+    """Write the outline of a mail that did not pass `validate`, which writes all others.
+
+    It is made of the stored content: a notice of the same cause on the same day has the same mail
+    id and another text, and the first text stays.
+    """
     if any(hop.stage in VALIDATED for hop in event.hops):
         return
-    async with reading(event.content, ports.contents, ports.budget) as content:
+    async with reading(stored, ports.contents, ports.budget) as content:
         outline = await ports.parser.outline(content)
     await ports.outlines.put(event.mail_id, outline)
 

@@ -6,7 +6,8 @@ import pytest
 from agents.ports import IntakePorts
 from agents.route import route
 from mail.errors import ContentMissing
-from schemas.content import Stored
+from mail.mime.outline.builder import outline_of
+from schemas.content import Inline, Stored
 from schemas.mail import Verdict
 from stores.memory import (
     MemoryContentStore,
@@ -54,3 +55,13 @@ async def test_a_delivery_is_dated_by_its_scan(ports: IntakePorts) -> None:
     (dated,) = await route(released(received_at_ms=5, scanned_at_ms=9), OneTry(), ports)
     (undated,) = await route(released(received_at_ms=5, scanned_at_ms=0), OneTry(), ports)
     assert (dated.at_ms, undated.at_ms) == (9, 5)
+
+
+async def test_the_outline_of_a_repeated_notice_is_that_of_the_text_that_stays(
+    ports: IntakePorts,
+) -> None:
+    other = PLAIN.replace(b"At four?", b"At four, or at any later time of the day?")
+    for content in (PLAIN, other):
+        await route(msgspec.structs.replace(scanned(), content=Inline(content)), OneTry(), ports)
+    assert await ports.contents.get("m1") == PLAIN
+    assert await ports.outlines.get(["m1"]) == {"m1": outline_of(PLAIN)}
