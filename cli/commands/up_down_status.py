@@ -232,6 +232,9 @@ def _table(report: dict[str, Any]) -> str:
             f"    held: {event['engine']}, {event['detail']}; at {event_of(event)}"
             for event in row["held"]
         ]
+        if queued := row.get("detail", {}).get("queue"):
+            counts = ", ".join(f"{count} {state}" for state, count in queued.items())
+            lines.append(f"    relay queue: {counts}; {row['detail']['at_work']} at work")
         if sweep := row.get("detail", {}).get("sweep"):
             lines.append(f"    sweep: {sweep}")
     return "\n".join(lines)

@@ -1,9 +1,12 @@
 """Roles intake, scan, mailbox and index: a Faust worker, its publisher and its log trimmer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
+
+from prometheus_client.core import Metric as MetricFamily
 
 from agents.background.index_backfill import refill
 from agents.background.submission_timer import SubmissionTimer
@@ -57,6 +60,16 @@ from streams.worker.worker import HandlersOf, Worker
 REFILL_INTERVAL_S = 600.0  # if every index is filled, a refill only reads sixteen files
 TIMER_INTERVAL_S = 0.5  # a held submission is sent at most so much later than it is due
 REFRESH_INTERVAL_S = 60.0  # of warnings; mailboxes suspended by this process are known at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a role adds to /status and /metrics."""
+
+    warnings: Callable[[], list[str]] = list
+    detail: Callable[[], dict[str, Any]] = dict
+    metrics: Callable[[], Iterable[MetricFamily]] = tuple
+
 
 RoleJob = Callable[[Publisher, RoleStatus], AbstractAsyncContextManager[None]]
 
@@ -175,7 +188,7 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
             return suspended.warnings() + clock_warning
 
         async with repeating("suspended mailboxes", suspended.refresh, REFRESH_INTERVAL_S):
-            await work("mailbox", config, stop, opened, handlers, warnings=warnings)
+            await work("mailbox", config, stop, opened, handlers, shown=Shown(warnings=warnings))
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:
@@ -197,17 +210,17 @@ async def work(
     opened: Adapters,
     handlers: HandlersOf,
     *,
-    warnings: Callable[[], list[str]] = list,
+    shown: Shown = Shown(),
     job: RoleJob = lambda *_: nullcontext(),
 ) -> None:
     """Serve health, wait for topics, then run the role's worker until `stop`.
 
-    `warnings`: the role's own warnings for /status. `job`: runs as long as the worker. A Fatal of
+    `shown`: what the role adds to its status. `job`: runs as long as the worker. A Fatal of
     the worker ends the process.
     """
     at_work: list[Worker] = []
     path = existing(config.home).socket(config.process)
-    health = await serve_health(path, _report(role, at_work, warnings), opened.commit_times)
+    health = await serve_health(path, _report(role, at_work, shown), opened.commit_times)
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
     settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
@@ -249,7 +262,7 @@ def _streams(config: Config, role: str) -> StreamsConfig:
     )
 
 
-def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]]) -> HealthReport:
+def _report(role: str, at_work: list[Worker], shown: Shown) -> HealthReport:
     def reasons() -> list[str]:
         if not at_work:
             return ["waiting for the broker"]
@@ -262,8 +275,8 @@ def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]])
         return {
             "lag": worker.lag,
             "held": [event.plain() for event in worker.held],
-            "detail": {"partitions": worker.partitions},
-            "warnings": warnings(),
+            "detail": {"partitions": worker.partitions, **shown.detail()},
+            "warnings": shown.warnings(),
         }
 
     return HealthReport(
@@ -271,6 +284,8 @@ def _report(role: str, at_work: list[Worker], warnings: Callable[[], list[str]])
         unhealthy=lambda: at_work[0].unhealthy() if at_work else None,
         status=status,
         metrics=lambda: (
-            collect(METRICS, Measured(stages_of(role), at_work[0].status)) if at_work else ()
+            (*collect(METRICS, Measured(stages_of(role), at_work[0].status)), *shown.metrics())
+            if at_work
+            else ()
         ),
     )

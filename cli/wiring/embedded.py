@@ -22,7 +22,6 @@ from mail.ports import (
     Uploads,
     VirusScanner,
 )
-from mail.ports.relay_queue import RelayQueue
 from mail.ports.submissions import Submissions
 from parsing.pool import ParserPool
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
@@ -96,7 +95,8 @@ class Adapters:
             SqliteSubmissions.open(self._data / "submissions.sqlite", self._sqlite)
         )
 
-    async def relay_queue(self) -> RelayQueue:
+    async def relay_queue(self) -> SqliteRelayQueue:
+        """The queue, for its role and for operators."""
         return await self._opened(SqliteRelayQueue.open(self._data / "relay.sqlite", self._sqlite))
 
     async def holders(self) -> Holders:

@@ -188,4 +188,4 @@ def _status(recipients: tuple[RecipientState, ...]) -> SubmissionStatus:
         return QUEUED
     if statuses <= {DELIVERED, RELAYED}:
         return SENT
-    return FAILED if statuses == {FAILED} else PARTIAL
+    return FAILED if statuses <= {FAILED, CANCELED} else PARTIAL

@@ -1,15 +1,17 @@
 """Mail that leaves the stack: to a scripted mail host on 127.0.0.1 that the test's DNS names."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import dkim
 import pytest
 
 from tests.support.dns_server import DnsServer
 from tests.support.dns_server import serving as dns_serving
 from tests.support.smtp_peer import SmtpPeer, peer_serving
-from tests.support.stack_world import Client, world
+from tests.support.stack_world import Client, World, world
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -51,14 +53,74 @@ async def test_a_mail_leaves_and_an_unknown_recipient_is_told(
         assert b"nobody@far.example" in notice
         (received,) = peer.received
         assert received.recipients == ("bob@far.example",)
+        assert received.reverse_path.startswith("bounce+")
         assert b"At four?" in received.content
+        await asyncio.to_thread(a_bounce_comes_back, running, ann, received.reverse_path)
+        await asyncio.to_thread(an_operator_retries, running, ann, peer)
+        await asyncio.to_thread(a_domain_is_checked, running, names)
+        await asyncio.to_thread(a_mail_is_signed, running, peer, names)
+
+
+def a_bounce_comes_back(running: World, ann: Client, reverse_path: str) -> None:
+    mail_id = running.send(b"Subject: Undeliverable\r\n\r\nLater refused.\r\n", reverse_path)
+    eventually(lambda: ann.message_of(mail_id), what="the bounce in ann's inbox")
+    with running.smtp() as client:
+        client.ehlo()
+        client.mail("")
+        assert client.rcpt(reverse_path.replace("+", "+a", 1))[0] == 550
+
+
+def an_operator_retries(running: World, ann: Client, peer: SmtpPeer) -> None:
+    peer.refused["later@far.example"] = "451 4.3.0 busy"
+    submission_id = send(ann, "later@far.example")
+
+    def queued() -> list[dict[str, Any]]:
+        listed = running.cli("queue", "list", "--domain", "far.example", "--json").stdout
+        return [each for each in json.loads(listed) if each["detail"]]
+
+    (row,) = eventually(queued, what="the first attempt")
+    assert (row["mail_id"], row["state"], row["code"]) == (submission_id, "waiting", "4.3.0")
+    del peer.refused["later@far.example"]
+    assert "1 recipients" in running.cli("queue", "retry", submission_id).stdout
+    assert settled(ann, submission_id)["status"] == "sent"
+
+
+def a_domain_is_checked(running: World, names: DnsServer) -> None:
+    running.cli("domain", "add", "signed.example")
+    missing = running.cli("domain", "dns", "signed.example", "--check", check=False)
+    assert (missing.returncode, missing.stdout.count("WRONG")) == (1, 5)
+    for line in missing.stdout.splitlines():
+        if not line.startswith(";"):
+            name, _, kind, value = line.split(" ", 3)
+            names.zone[name.rstrip("."), kind] = [value]
+    found = running.cli("domain", "dns", "signed.example", "--check")
+    assert found.stdout.count("; found") == 5
+
+
+def a_mail_is_signed(running: World, peer: SmtpPeer, names: DnsServer) -> None:
+    sent(running.add_user("sam@signed.example"), "bob@far.example")
+    signed = peer.received[-1].content
+
+    def record(name: bytes, **_: object) -> bytes:
+        (value,) = names.zone[name.decode().rstrip("."), "TXT"]
+        return value.replace('" "', "").strip('"').encode()
+
+    assert signed.count(b"DKIM-Signature:") == 2
+    assert all(dkim.DKIM(signed).verify(idx=number, dnsfunc=record) for number in (0, 1))
+
+
+def send(owner: Client, to: str) -> str:
+    """Send a mail; return the id of the submission."""
+    body = {"to": [to], "subject": "Tea", "text": "At four?", "undo_s": 0}
+    return owner.call("POST", "/v1/messages", body)["submission_id"]
 
 
 def sent(owner: Client, to: str) -> dict[str, Any]:
     """The submission of a mail to `to` once nothing of it is on its way."""
-    body = {"to": [to], "subject": "Tea", "text": "At four?", "undo_s": 0}
-    submission_id = owner.call("POST", "/v1/messages", body)["submission_id"]
+    return settled(owner, send(owner, to))
 
+
+def settled(owner: Client, submission_id: str) -> dict[str, Any]:
     def final() -> dict[str, Any] | None:
         row = owner.call("GET", f"/v1/submissions/{submission_id}")
         return row if row["status"] not in {"held", "queued"} else None

@@ -1,0 +1,54 @@
+"""Relay queue: list and change the recipients of other domains, by mail or by conditions.
+
+A change is in the queue when a function returns; the role relay sees it within a second. Changing
+again does nothing more.
+"""
+
+from collections.abc import Iterable
+
+from mail.errors import NotFound
+from mail.ports.relay_queue import NO_KEY, RelayAction, RelayQueueAdmin
+from mail.sending.relay_actions import key_of
+from schemas.ids import MailId
+from schemas.relay import QueuedRecipient, RelayFilter
+
+PAGE = 500  # rows read or changed at once
+
+
+async def found(
+    queue: RelayQueueAdmin, conditions: RelayFilter, *, limit: int
+) -> list[QueuedRecipient]:
+    """Return at most `limit` rows that meet the conditions, by mail id: the oldest mail first."""
+    rows: list[QueuedRecipient] = []
+    after = NO_KEY
+    while len(rows) < limit:
+        page_size = min(limit - len(rows), PAGE)
+        page = await queue.find(conditions, after=after, limit=page_size)
+        rows += page
+        if len(page) < page_size:
+            break
+        after = key_of(page[-1].row)
+    return rows
+
+
+async def of_mail(queue: RelayQueueAdmin, mail_id: MailId) -> list[QueuedRecipient]:
+    """Return the rows of a mail, also those that are done. Raises NotFound."""
+    rows = await found(queue, RelayFilter(mail_id=mail_id), limit=PAGE)
+    if not rows:
+        raise NotFound(f"mail {mail_id} is not in the relay queue: see postriver trace {mail_id}")
+    return rows
+
+
+async def change(
+    queue: RelayQueueAdmin, conditions: Iterable[RelayFilter], action: RelayAction, *, at_ms: int
+) -> int:
+    """Apply `action` to the rows that meet any of the conditions; return how many changed."""
+    changed = 0
+    for each in conditions:
+        after, page_size = NO_KEY, PAGE
+        while page_size == PAGE:
+            page = [key_of(one.row) for one in await queue.find(each, after=after, limit=PAGE)]
+            changed += len(await queue.change(page, action, at_ms=at_ms)) if page else 0
+            page_size = len(page)
+            after = page[-1] if page else after
+    return changed
