@@ -17,7 +17,7 @@ class TextLookup(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsRecord:
-    """A record; `strings`: of a TXT record in zone-file form, or the value of another one."""
+    """A record; `strings`: of a TXT record in zone-file form, or the value of another record."""
 
     name: str
     kind: str  # MX | TXT

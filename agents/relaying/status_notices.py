@@ -1,9 +1,9 @@
-"""Status notices: the mails that tell a sender what became of recipients (RFC 3464).
+"""Status notices: mails about recipients that failed, are late, or have the mail (RFC 3464).
 
 A notice goes to the sender's own mailbox, with the null reverse-path (RFC 5321 §4.5.5), so it is
-never answered by another notice. NOTIFY (RFC 3461 §4.1) decides what is told; without it failures
-and delays are. The ids are derived from the submission and the report, so a repeat makes the same
-mails.
+never answered by another notice. NOTIFY (RFC 3461 §4.1) decides which results are reported;
+without it failures and delays are. The ids are derived from the submission and the report, so a
+repeat makes the same mails.
 """
 
 from collections import defaultdict
@@ -72,7 +72,7 @@ async def notices(
 def _news(
     results: Iterable[RecipientResult], row: Submission
 ) -> dict[Action, list[ReportedRecipient]]:
-    """The recipients whose sender is to be told, by what is told."""
+    """The recipients that the sender gets a notice of, by action."""
     requested = {each.address: each for each in row.mail.recipients}
     news: dict[Action, list[ReportedRecipient]] = defaultdict(list)
     for result in results:
@@ -86,7 +86,7 @@ def _news(
 
 
 def _action(result: RecipientResult, recipient: RequestedRecipient) -> Action | None:
-    """What the sender is told of a result; None: nothing."""
+    """The action of the notice of a result; None: no notice."""
     notify = recipient.notify or ("failure", "delay")
     if result.status == FAILED:
         return "failed" if "failure" in notify else None
@@ -96,7 +96,7 @@ def _action(result: RecipientResult, recipient: RequestedRecipient) -> Action | 
         return None
     if result.status == DELIVERED:
         return "delivered"
-    # A peer that took NOTIFY tells of the delivery itself (RFC 3461 §5.2.2).
+    # A peer that took NOTIFY reports the delivery itself (RFC 3461 §5.2.2).
     return "relayed" if result.status == RELAYED and not result.is_peer_notifying else None
 
 

@@ -33,7 +33,7 @@ async def names() -> AsyncIterator[DnsServer]:
 async def test_a_mail_leaves_and_an_unknown_recipient_is_told(
     peer: SmtpPeer, names: DnsServer
 ) -> None:
-    """The stack is used in another thread, since the peer and the DNS server run in this one."""
+    """The stack is used in another thread, since the peer and the DNS server run in this thread."""
     peer.refused["nobody@far.example"] = "550 5.1.1 no such user"
     settings = {
         "POSTRIVER_RELAY": "mx",
