@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from mail.errors import NotFound
 from mail.ports.relay_queue import NO_KEY, RelayAction, RelayQueueAdmin
 from mail.sending.relay_actions import key_of
+from mail.sending.relay_rows import is_open
 from schemas.ids import MailId
 from schemas.relay import QueuedRecipient, RelayFilter
 
 PAGE = 500  # rows read or changed at once
+RECIPIENTS_MAX = 1_000  # of one mail, by any setting
 
 
 async def found(
@@ -33,10 +35,16 @@ async def found(
 
 async def of_mail(queue: RelayQueueAdmin, mail_id: MailId) -> list[QueuedRecipient]:
     """Return the rows of a mail, also those that are done. Raises NotFound."""
-    rows = await found(queue, RelayFilter(mail_id=mail_id), limit=PAGE)
+    rows = await found(queue, RelayFilter(mail_id=mail_id), limit=RECIPIENTS_MAX)
     if not rows:
         raise NotFound(f"mail {mail_id} is not in the relay queue: see postriver trace {mail_id}")
     return rows
+
+
+async def queued_addresses(queue: RelayQueueAdmin, mail_id: MailId) -> set[str]:
+    """Return the recipients of a mail that are not done, or whose result is not reported."""
+    rows = await found(queue, RelayFilter(mail_id=mail_id), limit=RECIPIENTS_MAX)
+    return {each.row.recipient.address for each in rows if is_open(each.row)}
 
 
 async def change(

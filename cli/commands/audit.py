@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from mail.errors import Refused, Transient
 from operations.audit import audit as run_audit
 from operations.audit import not_entered
 from operations.ports import AuditPorts, SubmissionAuditPorts
+from operations.relay_queue import queued_addresses
 from operations.submission_audit import SubmissionReport, audit_submissions
 from schemas.ledger import (
     DISCARDED,
@@ -88,7 +90,10 @@ async def _audit(
             in_flight=in_flight,
         )
         sent_ports = SubmissionAuditPorts(
-            submissions=await opened.submissions(), store=store, in_flight=in_flight
+            submissions=await opened.submissions(),
+            store=store,
+            in_flight=in_flight,
+            queued=partial(queued_addresses, await opened.relay_queue()),
         )
         span = {"since_ms": since_ms, "until_ms": until_ms}
         received = await run_audit(ports, **span)
