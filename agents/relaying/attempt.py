@@ -68,7 +68,7 @@ class RelayAttempt:
         fault = await _until_stored(lambda: self.ports.senders.fault(mail.user_id, ()))
         if fault is not None:
             return [_local(row, "failed", *fault) for row in self.batch.rows]
-        if (reason := self.unreachable.reason(mail.destination)) is not None:
+        if (reason := self.unreachable.reason(self._place)) is not None:
             return [_local(row, "deferred", *reason) for row in self.batch.rows]
         try:
             outcomes = await self._send()
@@ -76,10 +76,16 @@ class RelayAttempt:
             log.warning("%s cannot be sent: %s", mail.mail_id, error)
             return [_local(row, "failed", "5.3.0", str(error)) for row in self._unmarked()]
         if outcomes and is_unreachable(tuple(outcomes)):
-            self.unreachable.add(mail.destination, outcomes[0])
+            self.unreachable.add(self._place, outcomes[0])
         else:
-            self.unreachable.discard(mail.destination)
+            self.unreachable.discard(self._place)
         return outcomes
+
+    @property
+    def _place(self) -> str:
+        """The smarthost, or the destination."""
+        smarthost = self.ports.setting.smarthost
+        return f"{smarthost.host}:{smarthost.port}" if smarthost else self.batch.mail.destination
 
     async def _send(self) -> Sequence[RecipientOutcome]:
         """Send; while a store does not answer, again with the rows that are not marked."""

@@ -101,3 +101,28 @@ def fill(connection: sqlite3.Connection) -> None:
         """INSERT OR IGNORE INTO relay_destination (destination, partition, turn_at_ms)
         SELECT destination, 3, min(next_attempt_at_ms) FROM relay_recipient GROUP BY destination"""
     )
+
+
+async def test_destinations_are_deleted_with_their_last_mail(tmp_path) -> None:
+    queue = await SqliteRelayQueue.open(tmp_path / "relay.sqlite")
+    try:
+        for name, destination in (("m1", "a.example"), ("m2", "a.example"), ("m3", "b.example")):
+            await queue.put(relay(name, destination=destination), partition=3, at_ms=AT_MS)
+        held = ("m2", "a.example", "bob@a.example")
+        await queue.change([held], "hold", at_ms=AT_MS)
+        for batch in await queue.claim(EVERY, claim="p", now_ms=AT_MS, until_ms=10**9, limit=9):
+            await queue.record(outcomes(batch, "relayed", AT_MS))
+        reports = await queue.unreported(EVERY, limit=9)
+        await queue.set_reported([report.report_id for report in reports])
+        await queue.set_released(await queue.settled(limit=9))
+        assert await queue.delete_released(before_ms=10**9, limit=9) == 2
+        names = await queue.file.read(
+            lambda connection: connection.execute(
+                "SELECT destination FROM relay_destination"
+            ).fetchall()
+        )
+        assert names == [("a.example",)]
+        await queue.change([held], "release", at_ms=AT_MS)
+        assert len(await queue.claim(EVERY, claim="p", now_ms=AT_MS, until_ms=9, limit=9)) == 1
+    finally:
+        await queue.close()

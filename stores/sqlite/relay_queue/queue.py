@@ -42,6 +42,8 @@ _RELEASE = "UPDATE relay_mail SET is_released = 1 WHERE mail_id = ? AND destinat
 RELEASED = """SELECT mail_id, destination FROM relay_mail
     WHERE is_released = 1 AND settled_at_ms < ? ORDER BY settled_at_ms LIMIT ?"""
 _DELETE_ROWS = "DELETE FROM relay_recipient WHERE mail_id = ? AND destination = ?"
+_DELETE_DESTINATION = """DELETE FROM relay_destination WHERE destination = ?1 AND NOT EXISTS
+    (SELECT 1 FROM relay_recipient WHERE destination = ?1 AND state != 'done')"""
 _DELETE_MAIL = "DELETE FROM relay_mail WHERE mail_id = ? AND destination = ?"
 
 
@@ -138,6 +140,7 @@ def _delete_released(connection: Connection, *, before_ms: int, limit: int) -> i
     keys = connection.execute(RELEASED, (before_ms, limit)).fetchall()
     connection.executemany(_DELETE_ROWS, keys)
     connection.executemany(_DELETE_MAIL, keys)
+    connection.executemany(_DELETE_DESTINATION, {(destination,) for _, destination in keys})
     return len(keys)
 
 

@@ -39,7 +39,8 @@ WRITERS = {
         "ingress",
         "custody",
     },  # ingress: notices; custody: unfinished releases
-    "mail.submissions": {"api", "msa", "intake", "scan"},
+    "mail.submissions": {"api", "msa", "intake", "scan", "relay"},
+    "mail.relay": {"intake"},
     "mailbox.commands": {"intake", "api", "pop3", "mailbox"},
     "mailbox.events": {"mailbox"},
     "mailbox-unread-changelog": {"mailbox"},
