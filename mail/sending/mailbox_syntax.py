@@ -21,6 +21,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _WORDS = ("atom", "quoted")
+_BLANK = ("space", "comment")
 _Token = tuple[str, str]  # kind (of a special character: itself) and text
 
 
@@ -37,7 +38,7 @@ def mailboxes(field: str, value: bytes) -> list[str]:
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """The tokens but for spaces and comments; the kind `bad` for what is no token."""
+    """The tokens; the kind `bad` for what is no token."""
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -45,8 +46,7 @@ def _tokens(text: str) -> Iterator[_Token]:
             yield "bad", text[position]
             return
         kind = match.lastgroup or ""
-        if kind not in {"space", "comment"}:
-            yield (match[0] if kind == "special" else kind), match[0]
+        yield (match[0] if kind == "special" else kind), match[0]
         position = match.end()
 
 
@@ -62,20 +62,32 @@ def _elements(tokens: Iterable[_Token]) -> list[list[_Token]]:
 
 
 def _address(field: str, tokens: list[_Token]) -> str:
-    """The address of `local@domain` or `phrase <local@domain>`. Raises NotSendable."""
+    """The address of `local@domain` or `phrase <local@domain>`, without spaces and comments in it.
+
+    Raises NotSendable.
+    """
     kinds = [kind for kind, _ in tokens]
-    if "<" in kinds:
-        start = kinds.index("<")
-        is_name = all(kind in _WORDS for kind in kinds[:start])
-        tokens, kinds = tokens[start + 1 : -1], [*kinds[start + 1 :]]
-        if not is_name or kinds[-1:] != [">"]:
+    tokens = tokens[: len(tokens) - _blanks(kinds[::-1])]
+    kinds = kinds[: len(tokens)]
+    start = kinds.index("<") + 1 if "<" in kinds else _blanks(kinds)
+    if not all(kind in (*_WORDS, *_BLANK) for kind in kinds[: max(start - 1, 0)]):
+        raise _fault(field)
+    if "<" in kinds and kinds[-1] != ">":
+        raise _fault(field)
+    address = tokens[start:-1] if "<" in kinds else tokens[start:]
+    match [kind for kind, _ in address]:
+        case ["atom" | "quoted", "@", "atom" | "literal"]:
+            pass
+        case _:
             raise _fault(field)
-        kinds = kinds[:-1]
-    if len(kinds) != 3 or kinds[0] not in _WORDS or kinds[1] != "@":
-        raise _fault(field)
-    if kinds[2] not in {"atom", "literal"}:
-        raise _fault(field)
-    return "".join(text for _, text in tokens)
+    if not all(all(text.split(".")) for kind, text in address if kind == "atom"):
+        raise _fault(field)  # dots are between atoms (dot-atom, RFC 5322 §3.2.3)
+    return "".join(text for _, text in address)
+
+
+def _blanks(kinds: list[str]) -> int:
+    """The number of spaces and comments at the start."""
+    return next((index for index, kind in enumerate(kinds) if kind not in _BLANK), len(kinds))
 
 
 def _fault(field: str) -> NotSendable:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from email.utils import getaddresses
 
 import pytest
 from hypothesis import given
@@ -78,10 +79,9 @@ def test_whom_a_reader_shows_is_among_those_who_are_checked(pieces: list[str]) -
         return
     shown = {each.address.lower() for each in parse_address_list([value])}
     assert shown <= {address.lower() for address in strict}
-    by_library = email.message_from_bytes(
-        b"From: " + value + b"\r\n\r\n", policy=email.policy.default
-    )["From"]
-    assert {each.addr_spec for each in by_library.addresses} - {""} <= {*strict, *shown}
+    if value.isascii():  # the library's other parsers raise errors of their own
+        by_library = {address for _, address in getaddresses([value.decode()])}
+        assert by_library - {""} <= {*strict, *shown}
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,17 @@ def test_whom_a_reader_shows_is_among_those_who_are_checked(pieces: list[str]) -
         ("a@a.example", ["a@a.example"]),
         ("a@a.example (Ann (not really))", None),
         ("a@a.example (Ann)", ["a@a.example"]),
+        (" (Ann) a@a.example ", ["a@a.example"]),
+        ("Ann (x) B <a@a.example> (y)", ["a@a.example"]),
+        ("<(x)a@a.example>", None), ("a (x)@a.example", None), ("< a@a.example>", None),
         ('"Doe, Ann" <a@a.example>, B. C. <"b c"@b.example>', ["a@a.example", '"b c"@b.example']),
         ("안 <안@예.example>", ["안@예.example"]),
         ("<a@[192.0.2.1]>", ["a@[192.0.2.1]"]),
         ("", None), (",", None), ("a@a.example b@b.example", None), ("<a@a.example", None),
         ("a@a.example>", None), ("x: a@a.example;", None), ("<@r.example:a@a.example>", None),
-        ('"a@a.example', None), ("a@b@c", None), ("<a@a.example> b", None), ("<>", None),
+        ('"a@a.example', None), ("a@b@c", None), ("<a@a.example> b", None),
+        ("a@a.example.", None), ("a.@a.example", None), ("a..b@a.example", None),
+        (".", None), ("<>", None),
     ],
 )  # fmt: skip
 def test_lists_of_mailboxes(value: str, addresses: list[str] | None) -> None:
