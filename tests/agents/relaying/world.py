@@ -1,5 +1,6 @@
 """A relay queue, its worker and its reports over ports in memory, with clocks that tests set."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agents.ports import RelayWorkPorts
@@ -7,6 +8,7 @@ from agents.relaying.outbound import holder
 from agents.relaying.relay_reports import RelayReports
 from agents.relaying.relay_worker import RelayLimits, RelayWorker
 from mail.clock_guard import ClockGuard
+from mail.ports.relay_queue import RelayQueue
 from mail.sending.relay_setting import RelaySetting
 from mail.sending.sender_check import SenderCheck
 from schemas.content import Stored
@@ -21,7 +23,7 @@ from stores.memory import (
     MemoryPublisher,
     MemoryRelayQueue,
 )
-from stores.memory.faults import FaultHook
+from stores.memory.faults import FaultHook, no_fault, take_step
 from tests.agents.sending.world import AT_MS, MAIL, user
 from tests.contracts.relay_queue import relay
 
@@ -31,9 +33,9 @@ EVERY = range(12)
 class RelayWorld:
     """Stores and a peer that outlive processes; `process` starts another process."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: Any = None) -> None:
         self.now_ms = AT_MS
-        self.queue = MemoryRelayQueue()
+        self.queue = queue or MemoryRelayQueue()
         self.contents = MemoryContentStore()
         self.holders = MemoryHolders()
         self.directory = MemoryDirectory()
@@ -69,6 +71,23 @@ class RelayWorld:
 
     def received(self) -> list[str]:
         return [address for mail in self.transport.received for address in mail.recipients]
+
+
+class SteppedQueue:
+    """A relay queue with a step for `fault` before and after each call."""
+
+    def __init__(self, queue: RelayQueue) -> None:
+        self.queue = queue
+        self.fault: FaultHook = no_fault
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any, **fields: Any) -> Any:
+            await take_step(self.fault, name)
+            result = await getattr(self.queue, name)(*args, **fields)
+            await take_step(self.fault, f"{name} done")
+            return result
+
+        return call
 
 
 class RelayProcess:
