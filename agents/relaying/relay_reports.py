@@ -36,8 +36,12 @@ class RelayReports:
     async def turn(self) -> None:
         """Report, release, delete; then wait until there may be more to do."""
         self.ports.recorded.clear()
-        is_more = await self.report()
-        await self.release()
+        try:
+            is_more = await self.report()
+            await self.release()
+        except Exception:
+            await asyncio.sleep(POLL_S)
+            raise
         if is_more:
             return
         try:

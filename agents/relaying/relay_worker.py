@@ -106,7 +106,11 @@ class RelayWorker:
 
     async def _turn_and_wait(self) -> None:
         self.ports.wake.clear()
-        await self.turn()
+        try:
+            await self.turn()
+        except Exception:
+            await asyncio.sleep(self.limits.poll_s)
+            raise
         try:
             async with asyncio.timeout(self.limits.poll_s):
                 await self.ports.wake.wait()

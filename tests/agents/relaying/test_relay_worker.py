@@ -129,6 +129,24 @@ async def test_nothing_is_sent_while_the_mark_cannot_be_written(
     assert world.received() == [BOB]
 
 
+async def test_a_queue_that_does_not_answer_is_asked_again_after_a_pause(
+    world: RelayWorld,
+) -> None:
+    calls = 0
+
+    def fault(step: str) -> None:
+        nonlocal calls
+        calls += 1
+        raise StoreUnavailable("relay")
+
+    world.queue.fault = fault
+    process = world.process(RelayLimits(poll_s=0.05))
+    await process.worker.start()
+    await asyncio.sleep(0.3)
+    await process.worker.stop()
+    assert 2 <= calls <= 8
+
+
 async def test_a_long_queue_of_one_domain_delays_no_other(world: RelayWorld) -> None:
     """The first domain has 40 mails whose peer does not answer; the others come after them."""
     blocked, sent = asyncio.Event(), world.transport.send
