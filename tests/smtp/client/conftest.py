@@ -17,16 +17,16 @@ from tests.support.smtp_peer import SmtpPeer, peer_serving
 HOST = "mx.there.test"
 CONFIG = ClientConfig(
     hostname="us.test",
-    connect_s=2.0,
-    greeting_s=0.5,
-    command_s=0.5,
-    tls_handshake_s=0.5,
-    data_s=0.5,
-    block_s=0.5,
+    connect_s=5.0,
+    greeting_s=1.5,
+    command_s=1.5,
+    tls_handshake_s=1.5,
+    data_s=1.5,
+    block_s=1.5,
     content_s=5.0,
-    final_dot_s=0.5,
-    quit_s=0.5,
-    slot_wait_s=0.5,
+    final_dot_s=1.5,
+    quit_s=1.5,
+    slot_wait_s=1.5,
 )
 
 

@@ -13,6 +13,13 @@ from tests.support import peer_servers
 from tests.support.waiting import until
 
 STARTS_MAX = 3
+PATIENT = {  # no test here waits for a limit, and a busy machine is slow
+    f"{what}_s": 60.0
+    for what in (
+        "connect", "greeting", "command", "tls_handshake", "data", "block", "content",
+        "final_dot", "quit", "slot_wait",
+    )
+}  # fmt: skip
 CONTENT = (
     b"From: a@here.test\r\nSubject: x\r\nDate: Sun, 29 Nov 2026 12:00:00 +0000\r\n"
     b"Message-ID: <1@here.test>\r\n\r\n.dot\r\n..two\r\n.\r\n"
@@ -54,8 +61,7 @@ async def transport(world, server):
     peer = await world.peer()
     return world.transport(
         peer, port=server.port, ca_file=str(world.folder / HOST / "cert.pem"),
-        tls_required=frozenset({"there.test"}), command_s=30.0, greeting_s=30.0, data_s=30.0,
-        block_s=30.0, final_dot_s=30.0, tls_handshake_s=30.0,
+        tls_required=frozenset({"there.test"}), **PATIENT,
     )  # fmt: skip
 
 
@@ -109,16 +115,14 @@ SINKS = [
 @pytest.mark.parametrize(("options", "kind", "phase"), SINKS, ids=str)
 async def test_a_sink_with_a_fault(installed, world, options, kind, phase):
     with peer_servers.sink(world.folder, *options) as sink:
-        transport = world.transport(await world.peer(), port=sink.port, final_dot_s=5.0, data_s=5.0)
+        transport = world.transport(await world.peer(), port=sink.port, **PATIENT)
         outcome = await one(transport, CONTENT)
     assert (outcome.kind, outcome.phase) == (kind, phase)
 
 
 async def test_many_mails_at_once(installed, world):
     with peer_servers.sink(world.folder) as sink:
-        transport = world.transport(
-            await world.peer(), port=sink.port, slot_wait_s=60.0, command_s=30.0, final_dot_s=30.0
-        )
+        transport = world.transport(await world.peer(), port=sink.port, **PATIENT)
         outcomes = await asyncio.gather(*(one(transport, CONTENT[:4000]) for _ in range(300)))
     assert {each.kind for each in outcomes} == {"relayed"}
     assert transport.stats.opened_total <= 10
