@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.dns_server import DnsServer
 from tests.support.dns_server import serving as dns_serving
-from tests.support.smtp_peer import SmtpPeer, peer_serving
+from tests.support.smtp_peer import HANG, SmtpPeer, peer_serving
 from tests.support.stack_world import Client, World, world
 from tests.support.waiting import eventually
 
@@ -57,6 +57,7 @@ async def test_a_mail_leaves_and_an_unknown_recipient_is_told(
         assert b"At four?" in received.content
         await asyncio.to_thread(a_bounce_comes_back, running, ann, received.reverse_path)
         await asyncio.to_thread(an_operator_retries, running, ann, peer)
+        await asyncio.to_thread(a_killed_process_sends_on, running, ann, peer)
         await asyncio.to_thread(a_domain_is_checked, running, names)
         await asyncio.to_thread(a_mail_is_signed, running, peer, names)
 
@@ -83,6 +84,18 @@ def an_operator_retries(running: World, ann: Client, peer: SmtpPeer) -> None:
     del peer.refused["later@far.example"]
     assert "1 recipients" in running.cli("queue", "retry", submission_id).stdout
     assert settled(ann, submission_id)["status"] == "sent"
+
+
+def a_killed_process_sends_on(running: World, ann: Client, peer: SmtpPeer) -> None:
+    """The next process takes over what the killed one had claimed, at once."""
+    before = len(peer.received)
+    peer.actions["RCPT"] = HANG
+    submission_id = send(ann, "eve@far.example")
+    eventually(lambda: "eve@" in str(peer.lines[-2:]), what="the recipient's command")
+    running.kill("relay")
+    del peer.actions["RCPT"]
+    assert settled(ann, submission_id)["status"] == "sent"
+    assert [each.recipients for each in peer.received[before:]] == [("eve@far.example",)]
 
 
 def a_domain_is_checked(running: World, names: DnsServer) -> None:
