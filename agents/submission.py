@@ -5,7 +5,7 @@ Stores and holds the contents of a new submission, then writes its row, then emi
 mailbox.note_submission for each change of a row, and as the answer to a command; mail.submitted
 when a submission is sent; mailbox.expunge_messages for the draft of an accepted submission. A
 canceled submission goes back to Drafts by way of the scanners: mail.submitted, marked as a draft.
-Failures and delays are told to the sender by a mail, mail.validated.
+The sender gets a mail about failures and delays: mail.validated.
 The holders of the contents stay until some time after the submission is final
 (agents/background/settled_submissions.py).
 

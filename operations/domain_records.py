@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mail.sending.dkim_keys import SigningKey
+from mail.sending.dkim.keys import SigningKey
 
 
 class TextLookup(Protocol):

@@ -1,9 +1,9 @@
 """Audit of submissions: prove what became of every recipient of the mails that users sent.
 
 The rows of the submission store are the list of what was accepted. A recipient that is not final
-needs evidence: the submission is held, or the mail waits in a topic, in the relay queue or in dead
-letters. A mail that was sent needs its copy in Sent, unless the sender destroyed the copy. What has
-no evidence is searched three times in all, since mail moves during the audit.
+needs evidence: the submission is held, or the mail is in a topic or in the relay queue. A mail that
+was sent needs its copy in Sent, unless the sender destroyed the copy. What has no evidence is
+searched three times in all, since mail moves during the audit.
 A store or the broker does not answer: Transient, and nothing is proven. Reads only.
 """
 

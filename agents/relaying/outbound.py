@@ -8,8 +8,8 @@ from typing import Protocol
 from mail.addresses import normal_domain, split_address
 from mail.errors import BadAddress
 from mail.ports import ContentStore
-from mail.sending.dkim import MailDigester, NotSignable, signature_fields
-from mail.sending.dkim_keys import SigningKey
+from mail.sending.dkim.keys import SigningKey
+from mail.sending.dkim.signer import MailDigester, NotSignable, signature_fields
 from mail.sending.reverse_path import ReversePaths
 from mail.sending.service_key import CannotOpen
 from schemas.content import Stored

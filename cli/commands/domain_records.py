@@ -13,8 +13,8 @@ from cli.wiring.sending import DnsTexts
 from cli.wiring.service_key import service_key
 from mail.clock import now_ms
 from mail.errors import Refused
-from mail.sending.dkim_keyring import NEXT, DkimKeyrings
-from mail.sending.dkim_keys import SigningKey
+from mail.sending.dkim.keyring import NEXT, DkimKeyrings
+from mail.sending.dkim.keys import SigningKey
 from operations import accounts, domain_records
 from schemas.directory import Domain
 

@@ -16,7 +16,7 @@ from mail.clock import now_ms, rfc3339
 from mail.errors import Refused
 from mail.pagination import all_rows
 from mail.ports import Directory
-from mail.sending.dkim_keyring import IN_USE, DkimKeyrings
+from mail.sending.dkim.keyring import IN_USE, DkimKeyrings
 from operations import accounts
 from schemas.directory import AppPassword, Domain, SignIn
 

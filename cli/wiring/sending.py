@@ -8,7 +8,7 @@ from mail.ports import ContentStore, Directory, MailTransport, Users
 from mail.ports.mx_resolver import MxResolver
 from mail.ports.submissions import Submissions
 from mail.sending.bounce_addresses import SignedBounceAddresses
-from mail.sending.dkim_keyring import DkimKeyrings
+from mail.sending.dkim.keyring import DkimKeyrings
 from operations.domain_records import TextLookup
 from resolving.config import ResolverConfig
 from resolving.dns_client import DnsClient, LookupFailed, NameAbsent

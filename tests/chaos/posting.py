@@ -68,7 +68,7 @@ class Posting:
             raise
 
     def _act(self) -> None:
-        """Post a new mail, or repeat the request of an earlier one."""
+        """Post a new mail, or repeat an earlier request."""
         if self.posts and self._chance.random() < 0.4:
             self._post(self._chance.choice(self.posts[-5:]))
             return

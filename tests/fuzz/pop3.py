@@ -52,7 +52,11 @@ async def _context() -> Pop3Context:
     return Pop3Context(
         config=CONFIG,
         ports=Pop3Ports(
-            store=world.store, contents=world.contents, publisher=world.mailboxes, feed=world.feed
+            store=world.store,
+            contents=world.contents,
+            publisher=world.mailboxes,
+            feed=world.feed,
+            attempts=MemoryAttempts(),
         ),
         authenticator=authenticator_of(
             directory, MemoryAttempts(), LoginLimits(), hasher=CountedHasher()

@@ -1,6 +1,6 @@
 """Fuzz target for submission: any octets, in any pieces, to the real protocol over TLS.
 
-Whatever a client sends, each accepted mail has a reply of its own, only a user who signed in sends,
+For any input, each accepted mail has a reply of its own, only a user who signed in sends,
 only with own addresses, and nothing of Bcc reaches the recipients. The checker reads mails by
 Python's library and shares no code with smtp/ and mail/sending/.
 """

@@ -3,7 +3,7 @@
 import pytest
 
 from mail.errors import NotFound
-from mail.sending.dkim_keys import generate
+from mail.sending.dkim.keys import generate
 from operations import domain_records, relay_queue
 from schemas.relay import RelayFilter
 from stores.memory import MemoryRelayQueue

@@ -208,7 +208,7 @@ async def test_a_row_that_the_journal_does_not_know_goes(broken) -> None:
     store, writer, spoil, dump = broken
     before = dump()
     stranger = another_row(writer, message_id="stranger")
-    spoil("INSERT INTO message VALUES (99, 1, 'stranger', 'm', ?)", stranger)
+    spoil("INSERT INTO message VALUES (99, 1, 'stranger', 'm', ?, NULL)", stranger)
     (found,) = (await store.check("ann")).differences
     assert "stranger has a row, but is not in the journal" in found.what
     await rebuilt(store, "ann", [LISTS])

@@ -8,7 +8,7 @@ import pytest
 from agents.relaying.outbound import Outbound
 from mail.ids import new_id
 from mail.mime.message_parser import read_head
-from mail.sending.dkim_keyring import IN_USE, DkimKeyrings
+from mail.sending.dkim.keyring import IN_USE, DkimKeyrings
 from mail.sending.reverse_path import ReversePaths
 from mail.sending.service_key import ServiceKey
 from schemas.content import Stored

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mail.sending import dkim_keys
-from mail.sending.dkim import MailDigester, NotSignable, signature_fields
-from mail.sending.relaxed_form import RelaxedBodyHash
+from mail.sending.dkim import keys as dkim_keys
+from mail.sending.dkim.relaxed_form import RelaxedBodyHash
+from mail.sending.dkim.signer import MailDigester, NotSignable, signature_fields
 from tests.support.dns_server import serving
 
 AT_S = 1_780_000_000  # verifiers refuse times in the future

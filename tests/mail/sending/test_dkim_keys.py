@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mail.errors import BadAddress
-from mail.sending.dkim_keys import BadKey, generate, load
+from mail.sending.dkim.keys import BadKey, generate, load
 
 SEED = base64.b64encode(bytes(range(32)))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mail.clock import now_ms
 from mail.ids import new_id
 from mail.sending.bounce_addresses import SignedBounceAddresses
-from mail.sending.dkim_keyring import IN_USE, NEXT, DkimKeyrings
+from mail.sending.dkim.keyring import IN_USE, NEXT, DkimKeyrings
 from mail.sending.reverse_path import ReversePaths
 from mail.sending.service_key import CannotOpen, ServiceKey
 from schemas.directory import Domain

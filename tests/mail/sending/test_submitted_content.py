@@ -1,4 +1,4 @@
-"""Content of submissions: what is refused, what is added and removed, and whom a header names."""
+"""Content of submissions: what is refused, added and removed, and the senders of a header."""
 
 import email
 import email.policy

@@ -113,7 +113,9 @@ def test_a_commit_beyond_the_end_trims_nothing():
 
 
 def test_a_role_trims_the_topics_that_its_stages_read():
-    assert [topic.name for topic in trimmed_topics("intake")] == ["mail.received", "mail.scanned"]
+    assert sorted(topic.name for topic in trimmed_topics("intake")) == [
+        "mail.received", "mail.rejected", "mail.scanned", "mail.submissions", "mail.submitted",
+    ]  # fmt: skip
 
 
 @pytest.mark.kafka

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mail.errors import Refused
-from mail.sending.dkim_keys import SigningKey
-from mail.sending.relaxed_form import RelaxedBodyHash, relaxed_field
+from mail.sending.dkim.keys import SigningKey
+from mail.sending.dkim.relaxed_form import RelaxedBodyHash, relaxed_field
 
 HEADER_MAX_BYTES = 1024 * 1024
 SIGNATURES_MAX = 4  # of one mail; verifiers check few

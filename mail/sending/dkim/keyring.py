@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from mail.ports import Domains, Settings
-from mail.sending.dkim_keys import Algorithm, SigningKey, generate, load
+from mail.sending.dkim.keys import Algorithm, SigningKey, generate, load
 from mail.sending.service_key import ServiceKey
 from schemas.directory import Domain
 
