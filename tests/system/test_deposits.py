@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from mail.ids import new_id
 from tests.support import mails
 from tests.support.stack_world import Client, Unwilling, World, folder_of, free_port_base, started
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
-ANN = "ann@postriver.test"
 DEPOSITS = 50
 PACKED = b"x" * 58 + mails.EICAR  # found in the decoded attachment alone
 
@@ -34,9 +34,15 @@ def running(top: Path) -> Iterator[World]:
         yield mine
 
 
-@pytest.fixture(scope="module")
-def ann(running: World) -> Client:
-    return running.add_user(ANN)
+@pytest.fixture
+def address() -> str:
+    """Of a user of this test alone."""
+    return f"ann.{new_id()}@postriver.test"
+
+
+@pytest.fixture
+def ann(running: World, address: str) -> Client:
+    return running.add_user(address)
 
 
 def upload(owner: Client, octets: bytes, name: str = "a.bin") -> dict[str, Any]:
@@ -66,7 +72,9 @@ def lost(running: World) -> list[Any]:
     return json.loads(running.cli("audit", "--since", "1h", "--json").stdout)["lost"]
 
 
-def test_a_draft_is_in_its_folder_and_its_life_can_be_traced(running: World, ann: Client) -> None:
+def test_a_draft_is_in_its_folder_and_its_life_can_be_traced(
+    running: World, ann: Client, address: str
+) -> None:
     octets = bytes(range(256)) * 4_000
     sent = upload(ann, octets)
     saved = ann.call("POST", "/v1/drafts", {
@@ -82,7 +90,7 @@ def test_a_draft_is_in_its_folder_and_its_life_can_be_traced(running: World, ann
     (end,) = traced["ends"]
     assert end["state"] == "stored"
     assert end["where"].startswith("put there by user")
-    assert ANN in end["where"]
+    assert address in end["where"]
     hop = end["hops"][0]
     assert (hop["stage"], hop["verdict"]) == ("append", "clean")
     assert hop["worker"].startswith("api")
@@ -169,15 +177,25 @@ def test_kills_of_the_api_lose_and_double_nothing_that_was_answered(
     eventually(lambda: ": 0 differences" in running.cli("verify", "--content", check=False).stdout)
 
 
-def test_a_backup_has_drafts_and_uploads(running: World, ann: Client, top: Path) -> None:
+def test_a_backup_has_drafts_and_uploads(
+    running: World, ann: Client, address: str, top: Path
+) -> None:
     made = upload(ann, b"kept in the backup", "kept.txt")
+    ann.call("POST", "/v1/drafts", {"subject": "Kept"})
     running.cli("backup", str(top / "backup"))
     running.cli("down")
+    try:
+        _check_restored(top, address, made)
+    finally:
+        running.up()
+
+
+def _check_restored(top: Path, address: str, made: dict[str, Any]) -> None:
     again = World(top / "again", free_port_base())
     again.cli("restore", str(top / "backup"))
     with started(again):
-        owner = again.login(ANN)
-        assert len(drafts(owner)) == DEPOSITS
+        owner = again.login(address)
+        assert [row["subject"] for row in drafts(owner)] == ["Kept"]
         assert owner.call("GET", f"/v1/uploads/{made['id']}")["sha256"] == made["sha256"]
         saved = owner.call(
             "POST", "/v1/drafts", {"subject": "Again", "attachments": [{"upload_id": made["id"]}]}
