@@ -51,7 +51,7 @@ from streams.publisher import KafkaPublisher
 from streams.readers.backlog_gate import GateConfig, low_disk
 from streams.topics.admin import wait_for_topics
 from streams.topics.retention import LogTrimmer, TrimConfig
-from streams.topology import PARTITIONS, stages_of
+from streams.topology import SUBMISSIONS, stages_of
 from streams.worker.mailbox_table import MailboxStatesTable
 from streams.worker.stage_handler import StageHandler, bind
 from streams.worker.status import RoleStatus
@@ -132,8 +132,10 @@ async def run_intake(config: Config, stop: asyncio.Event) -> None:
             budget=ports.budget,
         )
 
-        def timer(publisher: Publisher, _: RoleStatus) -> AbstractAsyncContextManager[None]:
-            job = SubmissionTimer(sending.submissions, publisher, lambda: range(PARTITIONS))
+        def timer(publisher: Publisher, status: RoleStatus) -> AbstractAsyncContextManager[None]:
+            job = SubmissionTimer(
+                sending.submissions, publisher, lambda: status.partitions_of(SUBMISSIONS)
+            )
             return repeating("submission timer", job.turn, TIMER_INTERVAL_S)
 
         def handlers(_: MailboxStatesTable | None) -> dict[str, StageHandler]:
@@ -156,7 +158,9 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
                 quarantine_score=config.quarantine_score,
                 deliver_encrypted=config.encrypted == "deliver",
             ),
-            outgoing_policy=outgoing_policy(config.outgoing_spam_score),
+            outgoing_policy=outgoing_policy(
+                config.outgoing_spam_score, deliver_encrypted=config.encrypted == "deliver"
+            ),
         )
         await work("scan", config, stop, opened, lambda _: scan_handlers(ports))
 
