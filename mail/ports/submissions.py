@@ -25,6 +25,10 @@ class SendingVolume(msgspec.Struct, frozen=True):
     recipients: int = 0
 
 
+SettledPlace = tuple[int, SubmissionId]  # when a row became final, and its id
+FIRST: SettledPlace = (0, SubmissionId(""))
+
+
 class Submissions(Protocol):
     """Rows of submissions, each written by the owner of its user's partition."""
 
@@ -68,8 +72,13 @@ class Submissions(Protocol):
         """
         ...
 
-    async def settled(self, *, before_ms: int, limit: int) -> builtins.list[Submission]:
-        """Return rows that became final before then, earliest first, unless `set_released`."""
+    async def settled(
+        self, *, after: SettledPlace = FIRST, before_ms: int, limit: int
+    ) -> builtins.list[Submission]:
+        """Return rows that became final before then, unless `set_released`.
+
+        Earliest first, those behind the place `after`. 1 <= limit <= 500.
+        """
         ...
 
     async def set_released(self, submission_ids: Sequence[SubmissionId]) -> None:

@@ -5,7 +5,13 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import itemgetter
 
 from mail.pagination import check_limit
-from mail.ports.submissions import SendingVolume, SubmissionChanged, Submissions
+from mail.ports.submissions import (
+    FIRST,
+    SendingVolume,
+    SettledPlace,
+    SubmissionChanged,
+    Submissions,
+)
 from mail.sending.submission_rows import is_final, settled_at_ms
 from schemas.ids import SubmissionId, UserId
 from schemas.submissions import HELD, Submission
@@ -72,9 +78,11 @@ class MemorySubmissions(Submissions):
         check_limit(limit)
         return [row for row in await self._rows() if row.submission_id > after][:limit]
 
-    async def settled(self, *, before_ms: int, limit: int) -> builtins.list[Submission]:
+    async def settled(
+        self, *, after: SettledPlace = FIRST, before_ms: int, limit: int
+    ) -> builtins.list[Submission]:
         check_limit(limit)
-        rows = await self._settled(before_ms)
+        rows = [row for place, row in await self._settled(before_ms) if place > after]
         return [row for row in rows if row.submission_id not in self.released][:limit]
 
     async def set_released(self, submission_ids: Sequence[SubmissionId]) -> None:
@@ -84,7 +92,7 @@ class MemorySubmissions(Submissions):
     async def delete_released(self, *, before_ms: int, limit: int) -> int:
         check_limit(limit)
         await take_step(self.fault, "delete")
-        rows = await self._settled(before_ms)
+        rows = [row for _, row in await self._settled(before_ms)]
         released = [row.submission_id for row in rows if row.submission_id in self.released]
         old = set(released[:limit])
         for submission_id in old:
@@ -92,10 +100,13 @@ class MemorySubmissions(Submissions):
         self.keys = {key: id_ for key, id_ in self.keys.items() if id_ not in old}
         return len(old)
 
-    async def _settled(self, before_ms: int) -> builtins.list[Submission]:
-        settled = [(settled_at_ms(row), row) for row in await self._rows()]
-        old = [(at_ms, row) for at_ms, row in settled if at_ms is not None and at_ms < before_ms]
-        return [row for _, row in sorted(old, key=itemgetter(0))]
+    async def _settled(self, before_ms: int) -> builtins.list[tuple[SettledPlace, Submission]]:
+        settled = [
+            ((at_ms, row.submission_id), row)
+            for row in await self._rows()
+            if (at_ms := settled_at_ms(row)) is not None and at_ms < before_ms
+        ]
+        return sorted(settled, key=itemgetter(0))
 
     async def _rows(self) -> Iterable[Submission]:
         await take_step(self.fault, "read")

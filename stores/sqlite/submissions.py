@@ -6,7 +6,13 @@ from sqlite3 import Connection
 import msgspec
 
 from mail.pagination import check_limit
-from mail.ports.submissions import SendingVolume, SubmissionChanged, Submissions
+from mail.ports.submissions import (
+    FIRST,
+    SendingVolume,
+    SettledPlace,
+    SubmissionChanged,
+    Submissions,
+)
 from mail.sending.submission_rows import settled_at_ms
 from schemas.ids import SubmissionId, UserId
 from schemas.sqlite.submissions import SUBMISSIONS
@@ -34,7 +40,8 @@ _VOLUME = """SELECT count(*), coalesce(sum(recipients), 0) FROM submission
 _WALK = """SELECT submission FROM submission
     WHERE submission_id > ? ORDER BY submission_id LIMIT ?"""
 _SETTLED = """SELECT submission FROM submission
-    WHERE is_released = 0 AND settled_at_ms < ? ORDER BY settled_at_ms LIMIT ?"""
+    WHERE is_released = 0 AND settled_at_ms < ? AND (settled_at_ms, submission_id) > (?, ?)
+    ORDER BY settled_at_ms, submission_id LIMIT ?"""
 _RELEASE = "UPDATE submission SET is_released = 1 WHERE submission_id = ?"
 _RELEASED = """SELECT submission_id FROM submission
     WHERE is_released = 1 AND settled_at_ms < ? ORDER BY settled_at_ms LIMIT ?"""
@@ -111,9 +118,12 @@ def _walk(connection: Connection, *, after: SubmissionId, limit: int) -> list[Su
     return [_decode(blob) for (blob,) in connection.execute(_WALK, (after, limit))]
 
 
-def _settled(connection: Connection, *, before_ms: int, limit: int) -> list[Submission]:
+def _settled(
+    connection: Connection, *, after: SettledPlace = FIRST, before_ms: int, limit: int
+) -> list[Submission]:
     check_limit(limit)
-    return [_decode(blob) for (blob,) in connection.execute(_SETTLED, (before_ms, limit))]
+    rows = connection.execute(_SETTLED, (before_ms, *after, limit))
+    return [_decode(blob) for (blob,) in rows]
 
 
 def _set_released(connection: Connection, submission_ids: Sequence[SubmissionId]) -> None:

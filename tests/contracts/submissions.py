@@ -137,6 +137,9 @@ class SubmissionsContract:
                 await submissions.put(after(row, at_ms=40 - number, status=SENT))
         assert ids(await submissions.settled(before_ms=40, limit=2)) == ["s3", "s2"]
         assert ids(await submissions.settled(before_ms=38, limit=9)) == ["s3"]
+        assert ids(await submissions.settled(after=(37, "s3"), before_ms=99, limit=9)) == [
+            "s2", "s1",
+        ]  # fmt: skip
         assert await submissions.delete_released(before_ms=99, limit=9) == 0
         await submissions.set_released(["s3", "s1"])
         assert ids(await submissions.settled(before_ms=99, limit=9)) == ["s2"]
