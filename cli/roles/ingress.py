@@ -9,6 +9,7 @@ from cli.roles.health_endpoint import HealthReport, serve_health
 from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
 from cli.roles.notifier import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
 from cli.wiring.certificates import certificate_of, presenting
+from cli.wiring.edges import gate_config
 from cli.wiring.profile import adapters
 from cli.wiring.sending import bounce_addresses
 from mail.directory.quotas import StoredQuotaCheck
@@ -22,7 +23,7 @@ from stack.supervision.client import read_status
 from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
-from streams.readers.backlog_gate import BacklogGate, GateConfig
+from streams.readers.backlog_gate import BacklogGate
 from streams.readers.lag import LagMeter
 from streams.readers.scan_backlog import KafkaScanLog
 from streams.topics.admin import wait_for_topics
@@ -87,7 +88,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(KafkaPublisher(settings)) as publisher,
                 presenting(certificate),
                 running(LagMeter(config.bootstrap)) as meter,
-                running(BacklogGate(meter, _gate(config))) as gate,
+                running(BacklogGate(meter, gate_config(config))) as gate,
                 running(
                     SmtpServer(
                         _smtp(config),
@@ -158,10 +159,6 @@ def _report(listening: list[IngressParts], domains: DomainCheck) -> HealthReport
         status=status,
         metrics=lambda: collect(METRICS, listening[0]) if listening else (),
     )
-
-
-def _gate(config: Config) -> GateConfig:
-    return GateConfig(folder=config.home, backlog_max_mails=config.backlog_max_mails)
 
 
 def _smtp(config: Config) -> SmtpConfig:

@@ -7,16 +7,12 @@ from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
 from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
 from cli.wiring.certificates import certificate_of, presenting
+from cli.wiring.edges import authenticator_of, gate_config
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from edge.deposits.room import OwnerRoom
 from edge.sending_limiter import SendingLimiter
-from edge.sign_in.authenticator import (
-    Authenticator,
-    AuthenticatorConfig,
-    SignInPorts,
-    make_authenticator,
-)
+from edge.sign_in.authenticator import Authenticator
 from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.lifecycle import running
@@ -30,7 +26,7 @@ from stack.state_folder import existing
 from stores.sqlite.database_file import CommitTimes
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
-from streams.readers.backlog_gate import BacklogGate, GateConfig
+from streams.readers.backlog_gate import BacklogGate
 from streams.readers.lag import LagMeter
 from streams.topics.admin import wait_for_topics
 
@@ -79,7 +75,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     try:
         async with adapters(config, commit_times) as opened:
             directory = await opened.directory()
-            authenticator = await _authenticator(config, opened, directory)
+            sign_in = await authenticator_of(config, opened, directory)
             sending = SendingLimiter(await opened.submissions(), config.sending_limits)
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
@@ -87,12 +83,12 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(KafkaPublisher(_publisher(config))) as publisher,
                 presenting(certificate),
                 running(LagMeter(config.bootstrap)) as meter,
-                running(BacklogGate(meter, _gate(config))) as gate,
+                running(BacklogGate(meter, gate_config(config))) as gate,
                 running(
                     SubmissionServer(
                         _submission(config),
                         ports=await _ports(
-                            config, opened, directory, authenticator, sending, publisher, gate
+                            config, opened, directory, sign_in, sending, publisher, gate
                         ),
                         tls=certificate.context,
                     )
@@ -100,17 +96,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             ):
                 listening.append(MsaParts(server, gate, sending))
                 await stop.wait()
-            authenticator.close()
+            sign_in.close()
     finally:
         await health.cleanup()
-
-
-async def _authenticator(config: Config, opened: Adapters, directory: Directory) -> Authenticator:
-    return make_authenticator(
-        SignInPorts(users=directory, app_passwords=directory, sign_ins=directory),
-        await opened.attempts(),
-        AuthenticatorConfig(cache_s=config.password_cache_s),
-    )
 
 
 async def _ports(
@@ -139,10 +127,6 @@ async def _ports(
 
 def _publisher(config: Config) -> PublisherConfig:
     return PublisherConfig(bootstrap=config.bootstrap, client_id=config.process, linger_ms=0)
-
-
-def _gate(config: Config) -> GateConfig:
-    return GateConfig(folder=config.home, backlog_max_mails=config.backlog_max_mails)
 
 
 def _submission(config: Config) -> SubmissionConfig:

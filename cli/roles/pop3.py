@@ -7,16 +7,11 @@ from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
 from cli.roles.metrics import COUNTER, GAUGE, Metric, collect
 from cli.wiring.certificates import certificate_of, presenting
+from cli.wiring.edges import authenticator_of
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
-from edge.sign_in.authenticator import (
-    Authenticator,
-    AuthenticatorConfig,
-    SignInPorts,
-    make_authenticator,
-)
 from mail.lifecycle import running
-from mail.ports import Directory, LiveEvents, Publisher
+from mail.ports import LiveEvents, Publisher
 from pop3.config import Pop3Config
 from pop3.listener import Pop3Server
 from pop3.ports import Pop3Ports
@@ -64,7 +59,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     try:
         async with adapters(config, commit_times) as opened:
             directory = await opened.directory()
-            authenticator = await _authenticator(config, opened, directory)
+            sign_in = await authenticator_of(config, opened, directory)
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             settings = PublisherConfig(
@@ -78,24 +73,16 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                     Pop3Server(
                         _pop3(config),
                         ports=await _ports(opened, publisher, tail),
-                        authenticator=authenticator,
+                        authenticator=sign_in,
                         tls=certificate.context,
                     )
                 ) as server,
             ):
                 serving.append((tail, server))
                 await stop.wait()
-            authenticator.close()
+            sign_in.close()
     finally:
         await health.cleanup()
-
-
-async def _authenticator(config: Config, opened: Adapters, directory: Directory) -> Authenticator:
-    return make_authenticator(
-        SignInPorts(users=directory, app_passwords=directory, sign_ins=directory),
-        await opened.attempts(),
-        AuthenticatorConfig(cache_s=config.password_cache_s),
-    )
 
 
 async def _ports(opened: Adapters, publisher: Publisher, feed: LiveEvents) -> Pop3Ports:
