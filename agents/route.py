@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from agents.content_access import keep_content, reading
 from agents.ports import IntakePorts
 from agents.relaying.outbound import holder as relay_holder_of
-from agents.sent_mail import own_copy, told
+from agents.sent_mail import marks_and_report, own_copy
 from mail.errors import ContentMissing, Poison
 from mail.ids import derived_command_id, holder_of, message_id
 from mail.ports import Attempt, ContentStore, Quarantine
@@ -54,15 +54,16 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
     deliveries = [
         _deliver(event, owner, content, folder_id, hops) for _, owner in sorted(owners.items())
     ]
+    outgoing = event.outgoing
     relays: Sequence[MailRelay] = ()
-    if event.outgoing is not None:
-        copy = own_copy(event, event.outgoing, content, work.hop("sent"))
+    if outgoing is not None:
+        copy = own_copy(event, outgoing, content, work.hop("sent"))
         deliveries += [copy] if copy else []
-    if event.outgoing is not None and ports.outbound is not None:
-        hop = work.hop("relay")
-        relays = await ports.outbound.relays(event, event.outgoing, content, hop)
+        if ports.outbound is not None:
+            relays = await ports.outbound.relays(event, outgoing, content, work.hop("relay"))
     await ports.holders.hold([*map(_holder, deliveries), *map(relay_holder_of, relays)])
-    return (*deliveries, *relays, *(told(event, event.outgoing) if event.outgoing else ()))
+    reports = marks_and_report(event, outgoing) if outgoing is not None else ()
+    return (*deliveries, *relays, *reports)
 
 
 def _holder(command: Deliver) -> Holder:

@@ -66,7 +66,7 @@ def own_message_id(outgoing: Outgoing) -> MessageId:
     return MessageId(derived_command_id(outgoing.submission_id, "returned draft"))
 
 
-def told(event: MailScanned, outgoing: Outgoing) -> tuple[Event, ...]:
+def marks_and_report(event: MailScanned, outgoing: Outgoing) -> tuple[Event, ...]:
     """The marks on the message that was answered or forwarded; the report of local deliveries."""
     marks = ((outgoing.answers, ANSWERED), (outgoing.forwards, FORWARDED))
     changes = [

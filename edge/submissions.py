@@ -21,9 +21,6 @@ from schemas.ids import MailId, SubmissionId
 from schemas.mail import Hop
 from schemas.submissions import SubmissionNote, SubmittedMail
 
-# Sizes of both contents together that one event may carry.
-INLINE_MAX_BYTES = CONTENT_INLINE_MAX_BYTES
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRequest:
@@ -84,9 +81,9 @@ class Submitter:
 
 
 async def with_small_contents(
-    mail: SubmittedMail, contents: ContentStore, *, inline_max_bytes: int = INLINE_MAX_BYTES
+    mail: SubmittedMail, contents: ContentStore, *, inline_max_bytes: int = CONTENT_INLINE_MAX_BYTES
 ) -> SubmittedMail:
-    """The mail with contents that fit into one event: the others are stored first.
+    """The mail with contents of `inline_max_bytes` together; others are stored first.
 
     Raises StoreUnavailable.
     """

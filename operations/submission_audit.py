@@ -99,11 +99,12 @@ async def _missing(row: Submission, ports: SubmissionAuditPorts) -> list[Missing
     """What of a submission has no evidence in the stores."""
     if row.status == HELD:
         return []
-    queued = await ports.queued(row.mail.mail_id)
+    unfinished = [each for each in row.recipients if each.status not in FINAL_STATUSES]
+    queued = await ports.queued(row.mail.mail_id) if unfinished else ()
     missing = [
         f"{each.address} is {each.status}, and no topic or queue has the mail"
-        for each in row.recipients
-        if each.status not in FINAL_STATUSES and each.address not in queued
+        for each in unfinished
+        if each.address not in queued
     ]
     was_sent = any(each.status in {DELIVERED, RELAYED} for each in row.recipients)
     if was_sent and row.mail.is_saved:

@@ -16,7 +16,7 @@ from mail.ids import new_id
 from operations.accounts import FIRST_DOMAIN
 from resolving.demo_zone import DemoZone
 from resolving.demo_zone import serving as serving_zone
-from smtp.demo_host import DemoHost
+from smtp.demo_host import DemoHost, DemoMail
 from smtp.demo_host import serving as serving_mail
 
 OUTSIDE = "demo.example"
@@ -81,7 +81,7 @@ async def _steps(
     click.echo(f"trace  postriver trace {answer['submission_id']}")
 
 
-def _show(mail: Any) -> None:
+def _show(mail: DemoMail) -> None:
     """What the other server got."""
     click.echo(f"MX     mx.{OUTSIDE} got {len(mail.content)} octets")
     click.echo(f"  MAIL FROM:<{mail.reverse_path}>")

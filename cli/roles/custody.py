@@ -1,7 +1,8 @@
 """Role custody: the ledger of accepted mails, and the background jobs that use it.
 
-Runs the custodian, the content sweep, the removal of stale holders, and the publication of
-releases from quarantine whose command was cut short.
+Runs the custodian, the content sweep, the release of holders that deposits, submissions, quarantine
+and dead letters no longer need, and the publication of releases from quarantine whose command was
+cut short.
 """
 
 import logging
