@@ -16,7 +16,7 @@ from pop3.ports import Pop3Ports
 from pop3.session import Pop3Session
 from schemas.directory import Domain, User
 from stores.memory import MemoryAttempts, MemoryDirectory
-from tests.fuzz.smtp import Wire, pieces
+from tests.fuzz.smtp import Wire, converse
 from tests.fuzz.target import Target, encoded
 from tests.support.edge_world import World
 from tests.support.sign_in import CountedHasher, authenticator_of, fast_hash
@@ -69,17 +69,7 @@ async def _converse(data: bytes) -> bytes:
     """Return all replies."""
     site, wire = await _context(), Pop3Wire()
     connection = Pop3Connection(site, Pop3Session, implicit_tls=False)
-    connection.connection_made(wire)
-    for piece in pieces(data):
-        await wire.may_read.wait()
-        if wire.is_closing():
-            break
-        connection.data_received(piece)
-        await asyncio.sleep(0)
-    connection.eof_received()
-    done, _ = await asyncio.wait([connection.task], timeout=20)
-    assert done, "the session waits for more input after the end"
-    connection.connection_lost(None)
+    await converse(connection, wire, data)
     site.authenticator.close()
     assert (site.limiter.open, site.stats.maildrops, site.stats.held_messages) == (0, 0, 0)
     return wire.output

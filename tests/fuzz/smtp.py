@@ -73,6 +73,21 @@ class Wire(asyncio.Transport):
     abort = close
 
 
+async def converse(server: Any, wire: Wire, data: bytes) -> None:
+    """Send `data` in pieces to the protocol `server`, which then must end by itself."""
+    server.connection_made(wire)
+    for piece in pieces(data):
+        await wire.may_read.wait()
+        if wire.is_closing():
+            break
+        server.data_received(piece)
+        await asyncio.sleep(0)
+    server.eof_received()
+    done, _ = await asyncio.wait([server.task], timeout=20)
+    assert done, "the session waits for more input after the end"
+    server.connection_lost(None)
+
+
 class OpenGate:
     def closed(self) -> str | None:
         return None
@@ -99,17 +114,7 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[MailReceived, bytes]
     """Return all replies, and the accepted mails with their octets."""
     context, publisher, contents = await _server_context()
     wire, session = Wire(), SmtpSession(context, asyncio.get_running_loop())
-    session.connection_made(wire)
-    for piece in pieces(data):
-        await wire.may_read.wait()
-        if wire.is_closing():
-            break
-        session.data_received(piece)
-        await asyncio.sleep(0)
-    session.eof_received()
-    done, _ = await asyncio.wait([session.task], timeout=20)
-    assert done, "the session waits for more input after the end"
-    session.connection_lost(None)
+    await converse(session, wire, data)
     stats = context.stats
     assert (context.limiter.open, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
     mails = []

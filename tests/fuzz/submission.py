@@ -34,7 +34,7 @@ from stores.memory.directory import MemoryDirectory
 from stores.memory.mail_store import MemoryMailStore
 from stores.memory.streams import MemoryPublisher
 from stores.memory.submissions import MemorySubmissions
-from tests.fuzz.smtp import OpenGate, Wire, pieces
+from tests.fuzz.smtp import OpenGate, Wire, converse
 from tests.fuzz.target import Target, encoded
 from tests.support.sign_in import CountedHasher, authenticator_of, fast_hash
 
@@ -83,17 +83,7 @@ async def _converse(data: bytes) -> tuple[bytes, list[tuple[Submit, bytes]]]:
     context, publisher, contents = await _context()
     wire = Wire()
     session = SubmissionSession(context, asyncio.get_running_loop(), implicit_tls=True)
-    session.connection_made(wire)
-    for piece in pieces(data):
-        await wire.may_read.wait()
-        if wire.is_closing():
-            break
-        session.data_received(piece)
-        await asyncio.sleep(0)
-    session.eof_received()
-    done, _ = await asyncio.wait([session.task], timeout=20)
-    assert done, "the session waits for more input after the end"
-    session.connection_lost(None)
+    await converse(session, wire, data)
     context.ports.authenticator.close()
     stats = context.stats
     assert (context.limiter.open, stats.data_in_progress, stats.held_bytes) == (0, 0, 0)
