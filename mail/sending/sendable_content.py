@@ -54,8 +54,11 @@ class ContentCheck:
         return b"\r\n" if self._line_bytes else b""
 
     def _check_lines(self, data: bytes) -> None:
-        first, *others = data.split(b"\r\n")
-        longest = max((self._line_bytes + len(first), *map(len, others)))
-        if longest > LINE_MAX_BYTES:
+        """Go to the last line end within LINE_MAX_BYTES, again and again."""
+        position, room = 0, LINE_MAX_BYTES - self._line_bytes
+        while (end := data.rfind(b"\r\n", position, position + room + 2)) >= 0:
+            position, room = end + 2, LINE_MAX_BYTES
+        left = len(data) - position
+        if left > room:
             raise NotSendable(f"a line of more than {LINE_MAX_BYTES} octets")
-        self._line_bytes = len(others[-1]) if others else self._line_bytes + len(first)
+        self._line_bytes = LINE_MAX_BYTES - room + left
