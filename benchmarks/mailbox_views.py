@@ -1,24 +1,26 @@
 """Views of large mailboxes that protocols ask for, each as a multiple of a control of the same run.
 
 `python -m benchmarks.mailbox_views [--messages N] [--calls N] [--folder DIR]`, from the root of the
-checkout. The control is the SHA-256 of 16 MiB, taken before and after each row: times depend on
-the machine and on its other work, ratios less so. DIR should be on the disk that will hold the
-mail: deliveries are flushed.
+checkout; `make bench` runs it too. The control is the SHA-256 of 16 MiB, taken before and after
+each row: times depend on the machine and on its other work, ratios less so. DIR should be on the
+disk that will hold the mail: deliveries are flushed.
 """
 
 import argparse
 import asyncio
+import gc
 import hashlib
-import os
+import json
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from benchmarks.conversations import OWNER, fill
-from benchmarks.end_to_end import percentiles
 from benchmarks.fixtures import delivery, user_id
 from benchmarks.outlines import small_mail
 from mail import ids
@@ -36,6 +38,7 @@ TOGETHER = 32  # deliveries of one commit
 PAGE = 500  # outlines read at once
 PEOPLE = 64
 Call = Callable[[], Awaitable[object]]
+Row = dict[str, Any]
 
 
 def control_ms() -> float:
@@ -45,39 +48,57 @@ def control_ms() -> float:
     return (time.process_time() - began_s) * 1000
 
 
-async def row(name: str, call: Call, *, calls: int, goal_ms: float | None = None) -> None:
-    """Print the least CPU of a call, and its multiple of the control."""
-    took_ms, controls = [], [control_ms()]
-    for _ in range(calls):
-        began_s = time.process_time()
-        await call()
-        took_ms.append((time.process_time() - began_s) * 1000)
-    controls.append(control_ms())
-    least, control = min(took_ms), min(controls)
-    goal = f"  goal {goal_ms:g} ms" if goal_ms is not None else ""
-    print(f"{name:44} {least:9.1f} ms CPU {least / control:8.2f} controls{goal}")
+class Rows:
+    """The rows measured so far."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    @contextmanager
+    def row(self, what: str, goal: str = "") -> Iterator[Row]:
+        """A row; the block sets its `cpu_ms`, and controls are taken around the block."""
+        row: Row = {"what": what, "goal": goal}
+        before = control_ms()
+        yield row
+        row["controls"] = round(row["cpu_ms"] / min(before, control_ms()), 4)
+        self.rows.append(row)
+
+    async def least(self, what: str, call: Call, *, calls: int, goal: str = "") -> None:
+        """Measure the least CPU of a call."""
+        with self.row(what, goal) as row:
+            row["cpu_ms"] = min([await cpu_ms(call) for _ in range(calls)])
 
 
-async def views(folder: Path, messages: int, calls: int) -> None:
+async def cpu_ms(call: Call) -> float:
+    began_s = time.process_time()
+    await call()
+    return round((time.process_time() - began_s) * 1000, 2)
+
+
+async def views(rows: Rows, folder: Path, messages: int, calls: int) -> None:
     """Measure whole folders: all messages, and a fifth of them."""
-    for count, goals in ((messages, (150.0, None)), (messages // 5, (None, 100.0))):
+    for count, goals in ((messages, ("150 ms", "")), (messages // 5, ("", "100 ms"))):
         path = folder / f"mail-{count}.sqlite"
         await (await SqliteMailStore.open(path)).close()
         fill(path, count)
         store = await SqliteMailStore.open(path)
-        for name, call, goal in (
-            (f"view of a folder of {count}", lambda s=store: s.slots(OWNER, INBOX), goals[0]),
-            (
-                f"flags of {count} that changed",
-                lambda s=store: s.changed(OWNER, INBOX, since_seq=0),
-                goals[1],
-            ),
-        ):
-            await row(name, call, calls=calls, goal_ms=goal)
+        view, flags = goals
+        await rows.least(
+            f"view of a folder of {count:,}",
+            lambda s=store: s.slots(OWNER, INBOX),  # type: ignore[misc]
+            calls=calls,
+            goal=view,
+        )
+        await rows.least(
+            f"flags of {count:,} that changed",
+            lambda s=store: s.changed(OWNER, INBOX, since_seq=0),  # type: ignore[misc]
+            calls=calls,
+            goal=flags,
+        )
         await store.close()
 
 
-async def outlines(folder: Path, messages: int, calls: int) -> None:
+async def outlines(rows: Rows, folder: Path, messages: int, calls: int) -> None:
     """Measure envelopes and structures, which one outline has both."""
     store = await SqliteOutlineStore.open(folder / "outlines.sqlite")
     outline = outline_of(small_mail())
@@ -89,31 +110,31 @@ async def outlines(folder: Path, messages: int, calls: int) -> None:
         for first in range(0, messages, PAGE):
             await store.get(mail_ids[first : first + PAGE])
 
-    await row(f"envelopes and structures of {messages}", read, calls=calls, goal_ms=300.0)
+    what = f"envelopes and structures of {messages:,}"
+    await rows.least(what, read, calls=calls, goal="300 ms")
     await store.close()
 
 
-async def lists(folder: Path, messages: int, calls: int) -> None:
-    """Measure pages of conversations: wall time, because readers wait for it."""
+async def lists(rows: Rows, folder: Path, messages: int, calls: int) -> None:
+    """Measure pages of conversations, in turn of the inbox and of all mail."""
     path = folder / "conversations.sqlite"
     await (await SqliteMailStore.open(path)).close()
     fill(path, messages)
     store = await SqliteMailStore.open(path)
-    took_ms, before = [], control_ms()
-    for number in range(calls):
-        began_s = time.perf_counter()
+
+    async def page(number: int) -> None:
+        list_ = (INBOX, None)[number % 2]
         await store.conversations(
-            OWNER, (INBOX, None)[number % 2], conditions=ConversationFilter(), limit=50, cursor=None
+            OWNER, list_, conditions=ConversationFilter(), limit=50, cursor=None
         )
-        took_ms.append((time.perf_counter() - began_s) * 1000)
-    figures = percentiles(took_ms)
-    control = min(before, control_ms())
-    shown = " ".join(f"{key} {value}" for key, value in figures.items())
-    print(f"page of conversations of {messages} mails, wall ms: {shown}; control {control:.1f} ms")
+
+    with rows.row(f"page of conversations of {messages:,} mails, p99", "20 ms") as row:
+        took_ms = sorted([await cpu_ms(lambda n=n: page(n)) for n in range(calls)])  # type: ignore[misc]
+        row["cpu_ms"] = took_ms[int(len(took_ms) * 0.99)]
     await store.close()
 
 
-async def deliveries(folder: Path, count: int) -> None:
+async def deliveries(rows: Rows, folder: Path, count: int) -> None:
     """Measure flushed deliveries: into one mailbox one by one and together, into many at once."""
     for name, users, together in (
         ("into one mailbox, one by one", 1, 1),
@@ -124,15 +145,12 @@ async def deliveries(folder: Path, count: int) -> None:
         store = await SqliteMailStore.open(folder / f"deliveries-{users}-{together}.sqlite")
         each = max(count // users // together, 1)
         commits = {n: _commits(user_id(n), each * together, together) for n in range(users)}
-        wall_s, cpu_s, before = time.perf_counter(), time.process_time(), control_ms()
-        await asyncio.gather(*(_write(store, of_user) for of_user in commits.values()))
-        wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-        done = users * each * together
-        cpu_ms, control = cpu_s / done * 1000, min(before, control_ms())
-        print(
-            f"deliveries {name:36} {done / wall_s:7.0f}/s {cpu_ms:7.3f} ms CPU each,"
-            f" {cpu_ms / control:6.4f} controls"
-        )
+        with rows.row(f"delivery {name}") as row:
+            wall_s, cpu_s = time.perf_counter(), time.process_time()
+            await asyncio.gather(*(_write(store, of_user) for of_user in commits.values()))
+            wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+            done = users * each * together
+            row |= {"cpu_ms": round(cpu_s / done * 1000, 3), "per_s": round(done / wall_s)}
         await store.close()
 
 
@@ -146,16 +164,16 @@ async def _write(store: SqliteMailStore, commits: Sequence[Sequence[Commit]]) ->
         await store.commit_all(group)
 
 
-async def main(messages: int, calls: int, folder: Path) -> None:
-    print(
-        f"control: {CONTROL}, {control_ms():.1f} ms; load of the machine {os.getloadavg()[0]:.1f}"
-    )
+async def measure(messages: int, calls: int, folder: Path | None) -> list[Row]:
+    """Return all rows: what, cpu_ms, controls, goal, and per_s where many run at once."""
+    gc.freeze()  # as a role does
+    rows = Rows()
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
-        await views(Path(fresh), messages, calls)
-        await outlines(Path(fresh), messages // 5, calls)
-        await lists(Path(fresh), messages * 4, calls * 40)
-        await deliveries(Path(fresh), messages // 10)
-    print(f"load of the machine {os.getloadavg()[0]:.1f}")
+        await views(rows, Path(fresh), messages, calls)
+        await outlines(rows, Path(fresh), messages // 5, calls)
+        await lists(rows, Path(fresh), messages * 4, calls * 40)
+        await deliveries(rows, Path(fresh), messages // 10)
+    return rows.rows
 
 
 if __name__ == "__main__":
@@ -164,4 +182,5 @@ if __name__ == "__main__":
     parser.add_argument("--calls", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=Path.cwd())
     options = parser.parse_args()
-    uvloop.run(main(options.messages, options.calls, options.folder))
+    measured = uvloop.run(measure(options.messages, options.calls, options.folder))
+    print("\n".join(map(json.dumps, measured)))

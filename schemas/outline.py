@@ -2,7 +2,7 @@
 
 Enough for ENVELOPE, BODYSTRUCTURE and BODY[section] (RFC 9051 §7.5.2, §6.4.5) and for bodyStructure
 (RFC 8621 §4.1.4) without reading the content. Rows are msgpack arrays: a new field is added at the
-end of its struct and has a default.
+end of its struct and has a default. Outlines have no cycles, so the garbage collector skips them.
 """
 
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 
-class OutlineAddress(msgspec.Struct, frozen=True, array_like=True):
+class OutlineAddress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An entry of an address list (RFC 5322 §3.4): a mailbox, or the start or end of a group.
 
     The start of a group has the name of the group; the end has no name.
@@ -23,14 +23,14 @@ class OutlineAddress(msgspec.Struct, frozen=True, array_like=True):
     group: Literal["", "start", "end"] = ""
 
 
-class OutlineField(msgspec.Struct, frozen=True, array_like=True):
+class OutlineField(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A header field: the octets of its value as sent, unfolded, 8-bit octets included."""
 
     name: str  # lower case
     value: bytes
 
 
-class OutlineEnvelope(msgspec.Struct, frozen=True, array_like=True):
+class OutlineEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The envelope fields of a mail or of an attached mail, raw and decoded.
 
     Date, Subject, From, Sender, Reply-To, To, Cc, Bcc, In-Reply-To, Message-ID; repeated fields are
@@ -47,7 +47,7 @@ class OutlineEnvelope(msgspec.Struct, frozen=True, array_like=True):
     cut: bool = False
 
 
-class OutlinePart(msgspec.Struct, frozen=True, array_like=True):
+class OutlinePart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A MIME part (RFC 2045), or the header and body of a mail or of an attached mail.
 
     The header is content[header_start:body_start], with the empty line that ends it; the body is
@@ -78,7 +78,7 @@ class OutlinePart(msgspec.Struct, frozen=True, array_like=True):
     cut: bool = False  # a value was cut: read the header
 
 
-class MailOutline(msgspec.Struct, frozen=True, array_like=True):
+class MailOutline(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The outline of one mail. `parts[0]` is the mail itself; parts are breadth first, in order.
 
     Not `complete`: parts beyond a limit are missing.

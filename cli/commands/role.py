@@ -1,6 +1,7 @@
 """postriver role NAME: run one process of the stack in the foreground."""
 
 import asyncio
+import gc
 import importlib
 import logging
 import signal
@@ -88,6 +89,7 @@ def role(name: str, number: int) -> None:
     _configure_log(config)
     module, function = ROLES[name].runner.split(":")
     run: Runner = getattr(importlib.import_module(module), function)
+    gc.freeze()  # collections skip what imports made; a full one took 60 ms of every request
     uvloop.run(_until_signal(run, config))
 
 

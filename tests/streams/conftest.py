@@ -93,7 +93,7 @@ class Workers:
     def status(self, process: subprocess.Popen[bytes]) -> dict:
         try:
             return json.loads(self.log.with_suffix(f".{process.pid}").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+        except FileNotFoundError:
             return {"ready": False, "held": [], "partitions": 0, "lag": -1, "unhealthy": None}
 
     def errors(self) -> str:

