@@ -6,6 +6,7 @@ A mail that an operator released goes to the inbox, regardless of its verdict. A
 quarantine row that is not released ends here: of two scans the stricter verdict applies.
 A mail that a user sends also makes the copy in Sent, submission.report for local recipients, and
 one mail.relay for each foreign domain; a mail that was not sent goes back to Drafts instead.
+A bounce that came to the signed reverse-path of a mail also makes submission.bounce.
 A mail that entered behind `validate`, such as a notice, gets its outline here.
 Puts inline content into the content store, then writes all holders, then emits. The content sweep
 therefore cannot delete the content of a message before the message exists.
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 
 from agents.content_access import keep_content, reading
 from agents.ports import IntakePorts
+from agents.relaying.incoming_bounces import bounces
 from agents.relaying.outbound import holder as relay_holder_of
 from agents.sent_mail import marks_and_report, own_copy
 from mail.errors import ContentMissing, Poison
@@ -62,8 +64,10 @@ async def route(event: MailScanned, work: Attempt, ports: IntakePorts) -> Sequen
         if ports.outbound is not None:
             relays = await ports.outbound.relays(event, outgoing, content, work.hop("relay"))
     await ports.holders.hold([*map(_holder, deliveries), *map(relay_holder_of, relays)])
-    reports = marks_and_report(event, outgoing) if outgoing is not None else ()
-    return (*deliveries, *relays, *reports)
+    if outgoing is not None:
+        return (*deliveries, *relays, *marks_and_report(event, outgoing))
+    paths = ports.outbound.reverse_paths if ports.outbound is not None else None
+    return (*deliveries, *await bounces(event, content, ports.contents, paths))
 
 
 def _holder(command: Deliver) -> Holder:

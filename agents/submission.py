@@ -5,7 +5,8 @@ Stores and holds the contents of a new submission, then writes its row, then emi
 mailbox.note_submission for each change of a row, and as the answer to a command; mail.submitted
 when a submission is sent; mailbox.expunge_messages for the draft of an accepted submission. A
 canceled submission goes back to Drafts by way of the scanners: mail.submitted, marked as a draft.
-The sender gets a mail about failures and delays: mail.validated.
+The sender gets a mail about failures and delays: mail.validated; not about what a bounce reports,
+which is in the sender's inbox itself.
 The holders of the contents stay until some time after the submission is final
 (agents/background/settled_submissions.py).
 
@@ -26,6 +27,7 @@ from agents.ports import SubmissionPorts
 from agents.relaying.status_notices import notices
 from mail.ids import derived_command_id, note_id
 from mail.ports import Attempt
+from mail.sending.bounced_recipients import bounce_results
 from mail.sending.submission_rows import (
     canceled,
     contents_of,
@@ -41,6 +43,7 @@ from schemas.events.mailbox_events import CONFLICT, NOT_FOUND, REFUSED
 from schemas.events.sending import (
     CancelSubmission,
     FireSubmission,
+    ReportBounce,
     ReportOutcomes,
     SubmissionCommand,
     Submit,
@@ -70,6 +73,8 @@ async def submission(
             return await _cancel(event, work, ports)
         case ReportOutcomes():
             return await _report(event, work, ports)
+        case ReportBounce():
+            return await _bounce(event, ports)
 
 
 async def _submit(event: Submit, work: Attempt, ports: SubmissionPorts) -> Sequence[Event]:
@@ -145,6 +150,19 @@ async def _report(event: ReportOutcomes, work: Attempt, ports: SubmissionPorts) 
     if after != row:
         await ports.submissions.put(after)
     return (_note(event, after), *await notices(event, after, work, ports))
+
+
+async def _bounce(event: ReportBounce, ports: SubmissionPorts) -> Sequence[Event]:
+    """Record a bounce; the sender got it as a mail, so no notice is made."""
+    row = await _own(event.submission_id, event, ports)
+    results = bounce_results(row, event) if row is not None else ()
+    if row is None or not results:
+        log.warning("bounce of %s: no such submission or recipient", event.submission_id)
+        return ()
+    after = reported(row, results)
+    if after != row:
+        await ports.submissions.put(after)
+    return (_note(event, after),)
 
 
 async def _own(

@@ -83,6 +83,20 @@ class RecipientResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     is_delay: bool = False  # the sender is notified that the mail is late (RFC 3464 §2.3.3)
     reply: int = 0  # code of the SMTP reply; 0: there was none, `detail` is ours
     is_peer_notifying: bool = False  # the peer took the parameters of RFC 3461
+    is_bounce: bool = False  # of a notification of another server, behind the peer
+
+
+class BouncedRecipient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a notification of another server says of one recipient (RFC 3464 §2.3).
+
+    Nothing of it is proven, but that a server that got the mail knew where to send it.
+    """
+
+    action: Literal["failed", "delayed"]
+    final: str  # Final-Recipient, without its type
+    original: str = ""  # Original-Recipient, without its type
+    code: str = ""  # Status; "" if it is malformed
+    detail: str = ""  # Diagnostic-Code, one line
 
 
 class RecipientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -97,6 +111,7 @@ class RecipientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     server: str = ""
     changed_at_ms: int = 0
     is_delay_notified: bool = False
+    is_bounced: bool = False  # a server behind the peer notified us of the failure
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

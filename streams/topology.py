@@ -277,6 +277,7 @@ STAGES: tuple[Stage, ...] = (
             mailbox_commands.Deliver,
             mailbox_commands.ChangeMessages,
             sending.ReportOutcomes,
+            sending.ReportBounce,
             sending.MailRelay,
         ),
         in_flight=16,

@@ -141,8 +141,14 @@ class RelayAttempt:
 
 
 def _forward_path(row: RelayRow) -> ForwardPath:
-    notify = tuple(word.upper() for word in row.recipient.notify)
-    return ForwardPath(address=row.recipient.address, notify=notify, orcpt=row.recipient.original)
+    """The forward-path; with ORCPT, a bounce names this address also behind a forwarder."""
+    recipient = row.recipient
+    kind = "rfc822" if recipient.address.isascii() else "utf-8"
+    return ForwardPath(
+        address=recipient.address,
+        notify=tuple(word.upper() for word in recipient.notify),
+        orcpt=recipient.original or f"{kind};{recipient.address}",  # RFC 3461 §5.2.1
+    )
 
 
 def _local(row: RelayRow, kind: str, status: str, text: str) -> RecipientOutcome:

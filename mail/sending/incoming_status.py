@@ -6,7 +6,6 @@ came says which mail it is about (reverse_path.py).
 """
 
 import re
-from collections import deque
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +16,7 @@ from mail.mime.parts import MimePart
 from mail.sending.delivery_status import MAIL_ID_FIELD, Action
 from mail.text_cleaning import one_line
 
-READ_MAX_BYTES = 256 * 1024
+READ_MAX_BYTES = 128 * 1024
 RECIPIENTS_MAX = 100
 FIELDS_MAX = 100  # of one group
 VALUE_MAX_CHARS = 1024
@@ -49,7 +48,7 @@ class IncomingStatus:
 
 
 def read_status(content: bytes) -> IncomingStatus | None:
-    """Return what a notification says; None: the mail has no part with a delivery status."""
+    """Return what a notification says; None: the mail is no multipart/report with one."""
     part = _status_part(walk_tree(content[:READ_MAX_BYTES]).root)
     if part is None:
         return None
@@ -64,13 +63,10 @@ def read_status(content: bytes) -> IncomingStatus | None:
 
 
 def _status_part(root: MimePart) -> MimePart | None:
-    parts = deque([root])
-    while parts:
-        part = parts.popleft()
-        if part.content_type in _STATUS_TYPES:
-            return part
-        parts.extend(part.children)
-    return None
+    """The status of a report. One in another mail, such as a forwarded report, is not meant."""
+    if root.content_type != "multipart/report":
+        return None
+    return next((part for part in root.children if part.content_type in _STATUS_TYPES), None)
 
 
 def _groups(octets: bytes) -> list[Header]:

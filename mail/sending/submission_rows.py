@@ -88,7 +88,10 @@ def reported(row: Submission, outcomes: Iterable[RecipientResult]) -> Submission
 def is_latest(row: Submission, outcome: RecipientResult) -> bool:
     """Whether `outcome` is the last outcome of its recipient."""
     return any(
-        each.address == outcome.address and each == _after(each, outcome) for each in row.recipients
+        each.address == outcome.address
+        and not _is_superseded(each, outcome)
+        and each == _after(each, outcome)
+        for each in row.recipients
     )
 
 
@@ -166,9 +169,24 @@ def _order(outcome: RecipientResult) -> tuple[int, int]:
     return (outcome.attempts, outcome.at_ms)
 
 
+def _is_superseded(state: RecipientState, outcome: RecipientResult) -> bool:
+    """Whether the state is of a later outcome.
+
+    Attempts are counted, so their results need no clock. A bounce follows an attempt that its
+    server answered with 250, also if that answer is reported here after the bounce. It says
+    nothing of a recipient that failed here, and none follows a delivery into a mailbox of ours.
+    """
+    if outcome.is_bounce:
+        is_old = outcome.status != FAILED and outcome.at_ms < state.changed_at_ms
+        return is_old or state.status in {DELIVERED, FAILED, CANCELED}
+    return state.is_bounced or _order(outcome) < (state.attempts, state.changed_at_ms)
+
+
 def _after(state: RecipientState, outcome: RecipientResult | None) -> RecipientState:
-    if outcome is None or _order(outcome) < (state.attempts, state.changed_at_ms):
+    if outcome is None or _is_superseded(state, outcome):
         return state
+    if outcome.is_bounce:
+        return _bounced(state, outcome)
     return RecipientState(
         address=state.address,
         status=outcome.status,
@@ -179,6 +197,21 @@ def _after(state: RecipientState, outcome: RecipientResult | None) -> RecipientS
         server=outcome.server,
         changed_at_ms=outcome.at_ms,
         is_delay_notified=state.is_delay_notified or outcome.is_delay,
+    )
+
+
+def _bounced(state: RecipientState, outcome: RecipientResult) -> RecipientState:
+    """The state after a bounce; a delay behind the peer leaves the status as it is."""
+    is_failure = outcome.status == FAILED
+    return msgspec.structs.replace(
+        state,
+        status=FAILED if is_failure else state.status,
+        code=outcome.code,
+        detail=outcome.detail,
+        next_attempt_at_ms=None if is_failure else state.next_attempt_at_ms,
+        server=outcome.server,
+        changed_at_ms=outcome.at_ms,
+        is_bounced=is_failure,
     )
 
 

@@ -6,6 +6,7 @@ from schemas.content import Stored
 from schemas.ids import CommandId, DomainId, MailId, SubmissionId, UserId
 from schemas.mail import Envelope, HeaderSummary, Hop
 from schemas.submissions import (
+    BouncedRecipient,
     Outgoing,
     RecipientResult,
     RequestedRecipient,
@@ -64,7 +65,21 @@ class ReportOutcomes(msgspec.Struct, frozen=True, kw_only=True, tag="submission.
     at_ms: int
 
 
-SubmissionCommand = Submit | CancelSubmission | FireSubmission | ReportOutcomes
+class ReportBounce(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="submission.bounce.v1"
+):
+    """A delivery status notification came to the signed reverse-path of a submission's mail."""
+
+    command_id: CommandId  # derived from the notification and its recipient
+    user_id: UserId
+    domain_id: DomainId
+    submission_id: SubmissionId
+    recipients: tuple[BouncedRecipient, ...]
+    server: str = ""  # Reporting-MTA, without its type
+    at_ms: int  # when the notification came
+
+
+SubmissionCommand = Submit | CancelSubmission | FireSubmission | ReportOutcomes | ReportBounce
 
 
 class MailSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag="mail.submitted.v1"):

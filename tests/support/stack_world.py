@@ -171,11 +171,17 @@ class World:
     def smtp(self) -> smtplib.SMTP:
         return smtplib.SMTP("127.0.0.1", self.base, "sender.example", timeout=60)
 
-    def send(self, mail: bytes, *to: str, options: tuple[str, ...] = ()) -> str:
+    def send(
+        self,
+        mail: bytes,
+        *to: str,
+        options: tuple[str, ...] = (),
+        sender: str = "sender@sender.example",
+    ) -> str:
         """Hand in `mail`; the id in the 250."""
         with self.smtp() as client:
             client.ehlo()
-            assert client.mail("sender@sender.example", options)[0] == 250
+            assert client.mail(sender, options)[0] == 250
             for address in to:
                 reply = client.rcpt(address)
                 assert reply[0] == 250, reply

@@ -8,6 +8,7 @@ from typing import Any
 import dkim
 import pytest
 
+from mail.sending.delivery_status import ReportedRecipient, StatusReport, notification
 from tests.support.dns_server import DnsServer
 from tests.support.dns_server import serving as dns_serving
 from tests.support.smtp_peer import HANG, SmtpPeer, peer_serving
@@ -44,6 +45,7 @@ async def test_a_mail_leaves_and_an_unknown_recipient_is_told(
     with world(**settings) as running:
         ann = running.add_user("ann@postriver.test")
         row = await asyncio.to_thread(sent, ann, "bob@far.example")
+        first = row["id"]
         assert row["status"] == "sent"
         assert row["recipients"][0]["server"] == "mx.far.example [127.0.0.1]"
         row = await asyncio.to_thread(sent, ann, "nobody@far.example")
@@ -55,20 +57,38 @@ async def test_a_mail_leaves_and_an_unknown_recipient_is_told(
         assert received.recipients == ("bob@far.example",)
         assert received.reverse_path.startswith("bounce+")
         assert b"At four?" in received.content
-        await asyncio.to_thread(a_bounce_comes_back, running, ann, received.reverse_path)
+        await asyncio.to_thread(a_bounce_comes_back, running, ann, first, received.reverse_path)
         await asyncio.to_thread(an_operator_retries, running, ann, peer)
         await asyncio.to_thread(a_killed_process_sends_on, running, ann, peer)
         await asyncio.to_thread(a_domain_is_checked, running, names)
         await asyncio.to_thread(a_mail_is_signed, running, peer, names)
 
 
-def a_bounce_comes_back(running: World, ann: Client, reverse_path: str) -> None:
-    mail_id = running.send(b"Subject: Undeliverable\r\n\r\nLater refused.\r\n", reverse_path)
+def a_bounce_comes_back(running: World, ann: Client, submission_id: str, reverse_path: str) -> None:
+    mail_id = running.send(report_of(submission_id), reverse_path, sender="")
     eventually(lambda: ann.message_of(mail_id), what="the bounce in ann's inbox")
+
+    def failed() -> dict[str, Any] | None:
+        row = ann.call("GET", f"/v1/submissions/{submission_id}")
+        return row if row["status"] == "failed" else None
+
+    (recipient,) = eventually(failed, what="the recipient's state")["recipients"]
+    assert (recipient["code"], recipient["server"]) == ("5.2.2", "mx.far.example")
     with running.smtp() as client:
         client.ehlo()
         client.mail("")
         assert client.rcpt(reverse_path.replace("+", "+a", 1))[0] == 550
+
+
+def report_of(submission_id: str) -> bytes:
+    full = ReportedRecipient(address="bob@far.example", status="5.2.2", text="mailbox full")
+    report = StatusReport(
+        report_id="r1", mail_id=submission_id, action="failed", reverse_path="x@postriver.test",
+        hostname="mx.far.example", recipients=(full,), reported_ms=0, arrived_ms=0,
+    )  # fmt: skip
+    content = notification(report)
+    assert content is not None
+    return content
 
 
 def an_operator_retries(running: World, ann: Client, peer: SmtpPeer) -> None:
