@@ -1,10 +1,10 @@
 # Every target installs what it needs first; see scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run up down test check chaos fuzz bench reset uninstall
+.PHONY: help run up down test test-distributed check chaos fuzz bench reset uninstall
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 run: ## Install what is missing, start everything, stay in the foreground
 	@scripts/make-target run
@@ -17,6 +17,9 @@ down: ## Stop what `up` or `run` started
 
 test: ## Install what tests need and run all of them
 	@scripts/make-target test
+
+test-distributed: ## Contract suites on the engines of the distributed profile
+	@scripts/make-target test-distributed
 
 check: ## Formatting, lint, types, layers, generated pages
 	@scripts/make-target check

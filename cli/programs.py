@@ -3,6 +3,7 @@
 import sys
 
 from cli.config.config import Config, process_name
+from stack.engines.cassandra import CassandraConfig, cassandra
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import FreshclamConfig, freshclam
 from stack.engines.kafka import KafkaConfig, kafka
@@ -26,6 +27,7 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         kafka(home, kafka_config(config)),
         clamd(home, clamd_config(config)),
         spamd(home),
+        *([cassandra(home, cassandra_config(config))] if config.profile == "distributed" else []),
         *_updater(config, home),
     ]
     numbers = {
@@ -48,6 +50,14 @@ def kafka_config(config: Config) -> KafkaConfig:
         port=config.ports.kafka,
         controller_port=config.ports.controller,
         users=(SETUP, *USERS),
+    )
+
+
+def cassandra_config(config: Config) -> CassandraConfig:
+    return CassandraConfig(
+        lib=config.tools / "cassandra" / "lib",
+        port=config.cassandra_port,
+        storage_port=config.cassandra_storage_port,
     )
 
 

@@ -42,22 +42,37 @@ make_jars() {
         [ -e .tools/stamps/jars ] || check_jars .tools/kafka/lib
     fi
     say "fetching Kafka with Maven into .tools/kafka (80 MB, once)"
-    rm -rf .tools/kafka.new
-    quietly mvn -q -B --strict-checksums -f stack/engines/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
-        -DoutputDirectory="$PWD/.tools/kafka.new/lib"
-    check_jars .tools/kafka.new/lib
-    rm -rf .tools/kafka
-    mv .tools/kafka.new .tools/kafka
+    fetch_jars stack/engines/pom.xml .tools/kafka stack/engines/jars.sha256
     note_done jars "$key"
 }
 
+make_cassandra() {
+    local key lib=.tools/cassandra/lib pom=stack/engines/cassandra_pom.xml list=stack/engines/cassandra_jars.sha256
+    key=$(hash_of "$pom" "$list")
+    done_before cassandra "$key" && compgen -G "$lib/cassandra-all-*.jar" >/dev/null && return
+    command -v mvn >/dev/null || die 2 "Cassandra's jars are fetched with Maven: apt install maven"
+    say "fetching Cassandra with Maven into .tools/cassandra (66 MB, once)"
+    fetch_jars "$pom" .tools/cassandra "$list"
+    note_done cassandra "$key"
+}
+
+fetch_jars() { # fetch_jars POM FOLDER LIST: into FOLDER/lib, if the jars are those of LIST
+    rm -rf "$2.new"
+    quietly mvn -q -B --strict-checksums -f "$1" dependency:copy-dependencies -DincludeScope=runtime \
+        -DoutputDirectory="$PWD/$2.new/lib"
+    check_jars "$2.new/lib" "$3"
+    rm -rf "$2"
+    mv "$2.new" "$2"
+}
+
 # A jar is code that will read all mail: nothing but what is listed is put in place.
-check_jars() { # check_jars FOLDER
-    local list=$PWD/stack/engines/jars.sha256 wrong
+check_jars() { # check_jars FOLDER [LIST]
+    local name=${2:-stack/engines/jars.sha256} list wrong
+    list=$PWD/$name
     wrong=$(cd "$1" && sha256sum --check --strict --quiet "$list" 2>&1) ||
-        die 1 "not as stack/engines/jars.sha256 lists them, so not installed; look into $1:" "$wrong"
+        die 1 "not as $name lists them, so not installed; look into $1:" "$wrong"
     [ "$(entries_of "$1")" -eq "$(wc -l <"$list")" ] ||
-        die 1 "more files than stack/engines/jars.sha256 lists, so not installed; look into $1"
+        die 1 "more files than $name lists, so not installed; look into $1"
 }
 
 entries_of() { find "$1" -mindepth 1 -printf x | wc -c; } # entries_of FOLDER: however they are named

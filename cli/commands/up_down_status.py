@@ -19,6 +19,7 @@ from cli.programs import programs
 from cli.roles.host_metrics import HostMetrics
 from cli.stack_addresses import load_running, published_settings
 from cli.wiring.certificates import certificate_of
+from cli.wiring.distributed import refuse_incomplete
 from cli.wiring.profile import adapters
 from cli.wiring.store_files import prepare_stores
 from mail.errors import Refused
@@ -72,6 +73,7 @@ def up(*, detach: bool, no_users: bool) -> None:
             url = load_running().http_url
             click.echo(f"already running, pid {pid}; {url}/ — postriver status")
             return
+        refuse_incomplete(config.profile)
         refuse_in_clear(config)
         check_ports(listening_ports(config))  # before `become`: root may see who holds a port
         become(config.home)

@@ -57,8 +57,9 @@ class PortNumbers:
 class Config(SendingSettings):
     """The settings. README.md and docs/limits.md list the same names."""
 
+    profile: str  # embedded | distributed, which is not complete (cli/wiring/distributed.py)
     home: Path
-    tools: Path  # uv, the broker's jars, and packages installed by apt
+    tools: Path  # uv, the engines' jars, and packages installed by apt
     bind: str
     ports: PortNumbers
     hostname: str  # in Received, greeting and EHLO
@@ -82,6 +83,8 @@ class Config(SendingSettings):
     signatures_mirror: str
     signatures_urls: str  # of single databases, comma-separated
     signatures_checks: int  # per day
+    cassandra_port: int  # of the distributed profile, as cassandra_storage_port
+    cassandra_storage_port: int
     user: str = OPERATOR  # the role of this process, as the broker's user; not a setting
     number: int = 1  # of this process among the processes of its role; not a setting
 
@@ -133,7 +136,7 @@ KNOWN_SETTINGS = frozenset(
     for name in (
         *(field.name.upper() for field in _settings() if field.name != "ports"),
         *(f"{name}_PORT" for name in DEFAULT_PORTS),
-        "PORT_BASE", "PROFILE", *SCRIPT_SETTINGS,
+        "PORT_BASE", *SCRIPT_SETTINGS,
     )
 )  # fmt: skip
 
@@ -162,12 +165,12 @@ def checkout() -> Path:
 def load(environ: Mapping[str, str] | None = None) -> Config:
     """Return the configuration. Raises BadSetting with the first value that cannot be used."""
     read = SettingReader(os.environ if environ is None else environ)
-    read.choice("PROFILE", "embedded", ("embedded",))
     junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
     if quarantine < junk:
         raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
     return Config(
         **sending_settings(read),
+        profile=read.choice("PROFILE", "embedded", ("embedded", "distributed")),
         home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
         tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
         bind=read.text("BIND", "127.0.0.1"),
@@ -195,6 +198,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         signatures_mirror=_mirror(read),
         signatures_urls=read.urls("SIGNATURES_URLS"),
         signatures_checks=read.number("SIGNATURES_CHECKS", 12, least=1, most=50),
+        cassandra_port=read.number("CASSANDRA_PORT", 29_042, least=1, most=65_535),
+        cassandra_storage_port=read.number("CASSANDRA_STORAGE_PORT", 29_043, least=1, most=65_535),
     )
 
 

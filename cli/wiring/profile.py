@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from cli.config.config import Config, load
 from cli.stack_addresses import load_running
+from cli.wiring.distributed import refuse_incomplete
 from cli.wiring.embedded import Adapters
 from mail.errors import Refused
 from mail.ports import Directory, MailStore, Quarantine
@@ -44,8 +45,9 @@ async def adapters(
 
     The adapters use the files that the start of the stack created (cli/wiring/store_files.py), and
     count their transactions in `commit_times`. They are closed at the end of the block.
-    Raises Refused: there is no state folder, or it cannot be used.
+    Raises Refused: there is no state folder, or it cannot be used; the profile is not complete.
     """
+    refuse_incomplete(config.profile)
     become_owner(config)
     async with AsyncExitStack() as stack:
         yield Adapters(config.home, stack, existing=True, commit_times=commit_times)

@@ -1,26 +1,42 @@
-"""Search for a Java for the broker; the version is read from its `release` file if possible."""
+"""Search for a Java for an engine; the version is read from its `release` file if possible."""
 
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 JAVA_MIN_VERSION = 17
+INSTALLED = Path("/usr/lib/jvm")  # Debian's folder of all Javas
 
 
 class JavaMissing(Exception):
     """No usable Java; the message says what was found and what to install."""
 
 
-def find_java(java_home: Path | None = None) -> Path:
-    """Return the `java` of JAVA_HOME, else of the path. Raises JavaMissing: older than 17."""
+def find_java(
+    java_home: Path | None = None,
+    *,
+    program: str = "Kafka",
+    versions: range = range(JAVA_MIN_VERSION, sys.maxsize),
+) -> Path:
+    """Return the `java` of JAVA_HOME, else of the path, else of Debian's folder.
+
+    Raises JavaMissing: no Java of `versions` is installed.
+    """
     java = _candidate(java_home)
     if java is None:
         raise JavaMissing("no java found; install one: apt install default-jre-headless")
     version = java_version(java)
-    if version < JAVA_MIN_VERSION:
-        raise JavaMissing(f"{java} is Java {version}, Kafka needs {JAVA_MIN_VERSION} or newer")
-    return java
+    if version in versions:
+        return java
+    others = sorted(INSTALLED.glob("*/bin/java")) if java_home is None else []
+    suitable = (other for other in others if java_version(other) in versions)
+    if (other := next(suitable, None)) is not None:
+        return other
+    last = "or newer" if versions.stop == sys.maxsize else f"to {versions.stop - 1}"
+    needed = f"{program} needs {versions.start} {last}"
+    raise JavaMissing(f"{java} is Java {version}, {needed}")
 
 
 def java_version(java: Path) -> int:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from stack.durable_files import sync, sync_tree
+from stack.engines import disk_room
 from stack.engines.java import find_java
 from stack.secrets import FOLDER, secret, write_private
 from stack.state_folder import StateFolder
@@ -88,10 +89,7 @@ def no_room(folder: Path) -> str | None:
     is truncated to zero, the metadata segment too, and then every topic is lost. So the broker is
     never started on a full disk, which may be the cause of the crash.
     """
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes >= START_ROOM_BYTES:
-        return None
-    return f"{free_bytes // MIB} MiB free on its disk, {START_ROOM_BYTES // MIB} MiB needed"
+    return disk_room.no_room(folder, START_ROOM_BYTES)
 
 
 def archive_path(lib: Path) -> Path:

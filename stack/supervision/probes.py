@@ -1,4 +1,4 @@
-"""Health probes of a process: TCP accept, ping, or Kafka's ApiVersions; HTTP: http_probe.py.
+"""Health probes of a process: TCP accept, ping, Kafka's ApiVersions, CQL; HTTP: http_probe.py.
 
 A probe returns None for a healthy process, else the reason. It never raises, and takes at most
 PROBE_TIMEOUT_S.
@@ -15,6 +15,8 @@ REPLY_MAX_BYTES = 4096
 NOT_LISTENING = "not listening yet"
 CORRELATION = b"ping"  # comes back with the answer
 API_VERSIONS = b"\0\0\0\x0a" + b"\0\x12\0\0" + CORRELATION + b"\xff\xff"  # v0, no client id
+CQL_OPTIONS = b"\x04\0\0\0\x05\0\0\0\0"  # version 4, no flags, stream 0, no body
+CQL_SUPPORTED = 6  # the opcode of its answer
 
 Probe = Callable[[], Awaitable[str | None]]
 
@@ -45,16 +47,25 @@ class KafkaProbe:
 
     async def __call__(self) -> str | None:
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(self.host, self.port)
-                try:
-                    writer.write(API_VERSIONS)
-                    reply = await reader.readexactly(8)
-                finally:
-                    await _close(writer)
+            reply = await _reply(self.host, self.port, API_VERSIONS, 8)
         except (OSError, TimeoutError, EOFError) as cause:
             return f"port {self.port}: {reason(cause)}"
         return None if reply[4:] == CORRELATION else f"port {self.port}: answered {reply!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class CassandraProbe:
+    """Ready when the node at the port answers OPTIONS of the CQL protocol."""
+
+    port: int
+    host: str = "127.0.0.1"
+
+    async def __call__(self) -> str | None:
+        try:
+            reply = await _reply(self.host, self.port, CQL_OPTIONS, 9)
+        except (OSError, TimeoutError, EOFError) as cause:
+            return f"port {self.port}: {reason(cause)}"
+        return None if reply[4] == CQL_SUPPORTED else f"port {self.port}: answered {reply!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,17 @@ def reason(cause: BaseException) -> str:
     if isinstance(cause, FileNotFoundError | ConnectionRefusedError):
         return NOT_LISTENING
     return str(cause) or type(cause).__name__
+
+
+async def _reply(host: str, port: int, request: bytes, size_bytes: int) -> bytes:
+    """Return the first octets of the answer. Raises OSError, TimeoutError, EOFError."""
+    async with asyncio.timeout(PROBE_TIMEOUT_S):
+        reader, writer = await asyncio.open_connection(host, port)
+        try:
+            writer.write(request)
+            return await reader.readexactly(size_bytes)
+        finally:
+            await _close(writer)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -42,7 +42,7 @@ def test_one_port_may_differ_from_its_base() -> None:
         ("MESSAGE_MAX_BYTES", "99999999999"),
         ("JUNK_SCORE", "nan"),
         ("QUARANTINE_SCORE", "1"),
-        ("PROFILE", "distributed"),
+        ("PROFILE", "fleet"),
         ("LOG_LEVEL", "loud"),
         ("HOSTNAME", "not a name"),
         ("RECIPIENTS_MAX", "0"),

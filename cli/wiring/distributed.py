@@ -1,0 +1,26 @@
+"""Parts of the distributed profile: those that exist and those that are missing.
+
+A stack of this profile is not started before all parts exist: a role without the adapter of a port
+could only use another profile's store.
+"""
+
+from mail.errors import Refused
+
+EXISTING = ("the engine Cassandra",)
+MISSING = (
+    "the mail store and the other stores on Cassandra",
+    "contents on S3",
+    "search on OpenSearch",
+    "limits and caches on Redis",
+    "roles that use these stores",
+)
+
+
+def refuse_incomplete(profile: str) -> None:
+    """Raise Refused, with the parts, for the profile `distributed`."""
+    if profile == "distributed":
+        raise Refused(
+            "POSTRIVER_PROFILE=distributed is not complete, and nothing was started.\n"
+            f"  exists:  {', '.join(EXISTING)}\n"
+            f"  missing: {', '.join(MISSING)}"
+        )

@@ -1,0 +1,68 @@
+"""Cassandra as an engine of the stack: which Java, when it is started, and a real node."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from cli.config.config import load
+from cli.programs import programs
+from cli.wiring.distributed import refuse_incomplete
+from mail.errors import Refused
+from stack.engines.cassandra import CassandraConfig, CassandraMissing, cassandra
+from stack.engines.java import JavaMissing
+from stack.state_folder import StateFolder, claimed
+from tests.support.cassandra import started
+
+
+def settings(**more: object) -> CassandraConfig:
+    return CassandraConfig(**{"lib": Path("/none"), "port": 1, "storage_port": 2} | more)
+
+
+def a_java(folder: Path, version: int) -> Path:
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "java").touch()
+    (folder / "release").write_text(f'JAVA_VERSION="{version}.0.1"\n')
+    return folder
+
+
+def test_a_java_that_it_does_not_run_on_is_refused(tmp_path: Path) -> None:
+    home = StateFolder(tmp_path / "home")
+    with pytest.raises(JavaMissing, match="Java 25, Cassandra needs 11 to 17"):
+        cassandra(home, settings(java_home=a_java(tmp_path / "25", 25)))
+    with pytest.raises(CassandraMissing, match="test-distributed"):
+        cassandra(home, settings(java_home=a_java(tmp_path / "17", 17)))
+
+
+def test_only_the_distributed_profile_starts_it(tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    for jar in (
+        "kafka/lib/kafka_2.jar",
+        "cassandra/lib/cassandra-all-5.jar",
+        "cassandra/lib/jamm-0.jar",
+    ):
+        (tools / jar).parent.mkdir(parents=True, exist_ok=True)
+        (tools / jar).touch()
+    for profile in ("embedded", "distributed"):
+        given = {"POSTRIVER_PROFILE": profile, "POSTRIVER_TOOLS": str(tools)}
+        with claimed(tmp_path / profile) as home:
+            (home.kafka / "log").mkdir()
+            (home.kafka / "log" / "meta.properties").touch()  # as if it were formatted
+            names = {each.name for each in programs(load(given), home)}
+        assert ("cassandra" in names) == (profile == "distributed")
+
+
+def test_an_incomplete_profile_names_its_parts_and_is_not_started() -> None:
+    refuse_incomplete("embedded")
+    with pytest.raises(Refused, match=r"(?s)exists:.*Cassandra.*missing:.*S3"):
+        refuse_incomplete("distributed")
+
+
+@pytest.mark.distributed
+def test_a_node_answers_and_starts_again_after_a_kill(tmp_path: Path) -> None:
+    with started(tmp_path) as node:
+        assert node.trouble() is None
+        node.stop(signal.SIGKILL)
+        assert node.trouble() == f"port {node.port}: not listening yet"
+        node.start()
+        assert node.stop() in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
