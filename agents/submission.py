@@ -146,7 +146,7 @@ async def _report(event: ReportOutcomes, work: Attempt, ports: SubmissionPorts) 
     if row is None:
         log.warning("outcomes of the unknown submission %s are dropped", event.submission_id)
         return ()
-    after = reported(row, event.outcomes)
+    after = reported(row, event.outcomes, by=event.command_id)
     if after != row:
         await ports.submissions.put(after)
     return (_note(event, after), *await notices(event, after, work, ports))
@@ -159,7 +159,7 @@ async def _bounce(event: ReportBounce, ports: SubmissionPorts) -> Sequence[Event
     if row is None or not results:
         log.warning("bounce of %s: no such submission or recipient", event.submission_id)
         return ()
-    after = reported(row, results)
+    after = reported(row, results, by=event.command_id)
     if after != row:
         await ports.submissions.put(after)
     return (_note(event, after),)

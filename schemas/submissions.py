@@ -130,6 +130,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fire_at_ms: int = 0  # when it is sent, if it is held
     fired_by: CommandId = CommandId("")  # the command that sent it; "": it is held, or was canceled
     canceled_by: CommandId = CommandId("")
+    changed_by: CommandId = CommandId("")  # the command that made this version; "": not recorded
     idempotency_key: str = ""
     body_hash: str = ""
     hops: tuple[Hop, ...] = ()

@@ -182,6 +182,15 @@ class MailboxHistory(Protocol):
         """Entries with seq > since_seq, in order. FeedGone: some of them are folded."""
         ...
 
+    async def command_seqs(
+        self, user_id: UserId, command_ids: Sequence[CommandId]
+    ) -> dict[CommandId, int]:
+        """The seq of the step that each command made, also if it is folded.
+
+        A command that made no step, or none yet, is missing. At most 500 commands.
+        """
+        ...
+
     async def snapshot(self, user_id: UserId) -> Snapshot:
         """Return the snapshot of the mailbox's folded journal; Snapshot() before the first fold."""
         ...

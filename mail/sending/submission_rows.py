@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from mail.clock import DAY_MS
-from mail.ids import message_id
+from mail.ids import message_id, note_id
 from schemas.events.sending import CancelSubmission, FireSubmission, MailSubmitted, Submit
 from schemas.ids import CommandId, MailId, SubmissionId
 from schemas.mail import Envelope, Hop
@@ -50,6 +50,7 @@ def new_submission(command: Submit, mail: SubmittedMail, *, partition: int) -> S
         partition=partition,
         fire_at_ms=command.fire_at_ms if is_held else 0,
         fired_by=CommandId("") if is_held else command.command_id,
+        changed_by=command.command_id,
         idempotency_key=command.idempotency_key,
         body_hash=command.body_hash,
         hops=command.hops,
@@ -60,7 +61,7 @@ def fired(row: Submission, command: FireSubmission) -> Submission:
     """The row after a held submission is sent; other rows stay as they are."""
     if row.status != HELD:
         return row
-    return _next(row, status=QUEUED, fired_by=command.command_id)
+    return _next(row, command.command_id, status=QUEUED, fired_by=command.command_id)
 
 
 def canceled(row: Submission, command: CancelSubmission) -> Submission:
@@ -71,18 +72,22 @@ def canceled(row: Submission, command: CancelSubmission) -> Submission:
         msgspec.structs.replace(each, status=CANCELED, changed_at_ms=command.at_ms)
         for each in row.recipients
     )
-    return _next(row, status=CANCELED, canceled_by=command.command_id, recipients=recipients)
+    changes = {"canceled_by": command.command_id, "recipients": recipients}
+    return _next(row, command.command_id, status=CANCELED, **changes)
 
 
-def reported(row: Submission, outcomes: Iterable[RecipientResult]) -> Submission:
-    """The row after outcomes of some recipients; an outcome older than the known one is ignored."""
+def reported(row: Submission, outcomes: Iterable[RecipientResult], *, by: CommandId) -> Submission:
+    """The row after outcomes of some recipients, which the command `by` reports.
+
+    An outcome that is older than the known one is ignored.
+    """
     if row.status in {HELD, CANCELED}:
         return row
     latest = {each.address: each for each in sorted(outcomes, key=_order)}
     recipients = tuple(_after(each, latest.get(each.address)) for each in row.recipients)
     if recipients == row.recipients:
         return row
-    return _next(row, recipients=recipients, status=_status(recipients))
+    return _next(row, by, recipients=recipients, status=_status(recipients))
 
 
 def is_latest(row: Submission, outcome: RecipientResult) -> bool:
@@ -161,8 +166,13 @@ def submitted_mail(row: Submission, hop: Hop, *, as_draft: bool = False) -> Mail
     )
 
 
-def _next(row: Submission, **changes: object) -> Submission:
-    return msgspec.structs.replace(row, version=row.version + 1, **changes)
+def noted_by(row: Submission) -> CommandId:
+    """The command to the sender's mailbox that notes this version; "": not recorded."""
+    return note_id(row.changed_by) if row.changed_by else CommandId("")
+
+
+def _next(row: Submission, command_id: CommandId, **changes: object) -> Submission:
+    return msgspec.structs.replace(row, version=row.version + 1, changed_by=command_id, **changes)
 
 
 def _order(outcome: RecipientResult) -> tuple[int, int]:

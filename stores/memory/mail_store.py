@@ -240,11 +240,15 @@ class MemoryMailStore(MailStore):
             raise JournalTruncated(box.folded.state.seq)
         return [entry for seq, entry in box.journal.items() if seq > after][:limit]
 
+    async def command_seqs(
+        self, user_id: UserId, command_ids: Sequence[CommandId]
+    ) -> dict[CommandId, int]:
+        await take_step(self.fault, "read")
+        return self._of(user_id).seqs_of(command_ids)
+
     async def snapshot(self, user_id: UserId) -> Snapshot:
         await take_step(self.fault, "read")
-        box = self._of(user_id)
-        folded = box.folded
-        return Snapshot(state=folded.state, at_ms=box.folded_at_ms, settings=folded.settings)
+        return self._of(user_id).snapshot()
 
     async def snapshot_records(
         self, user_id: UserId, *, after_id: str, limit: int
@@ -261,13 +265,9 @@ class MemoryMailStore(MailStore):
             return 0
         while entry := box.due(before_ms, to_seq):
             try:
-                box.folded.add(entry)
+                box.fold(entry)
             except (ValueError, KeyError) as error:
                 raise damaged(box.folded.state.seq, error) from error
-            del box.journal[entry.seq]
-            box.folded_at_ms = entry.at_ms
-            if entry.follow_up is not None:
-                box.follow_ups[entry.seq] = entry.follow_up
             folded += 1
         return folded
 

@@ -1,5 +1,7 @@
 """One user's mailbox in MemoryMailStore."""
 
+from collections.abc import Iterable
+
 from mail.mailbox.journal_replay import JournalReplay
 from mail.ports import Commit
 from schemas.consistency import Rebuild
@@ -8,6 +10,7 @@ from schemas.events.mailbox_commands import BulkFolderCommand
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import CommandId, DomainId, DraftId, FolderId, MessageId, ThreadId
 from schemas.mailbox import NO_DRAFT, MailboxState, Message
+from schemas.snapshot import Snapshot
 from schemas.user_settings import StoredSettings
 
 
@@ -38,6 +41,26 @@ class MemoryMailbox:
         first = self.journal.get(self.folded.state.seq + 1)
         is_due = first and first.at_ms < before_ms and first.seq <= min(to_seq, self.state.seq)
         return first if is_due else None
+
+    def fold(self, entry: MailboxChanged) -> None:
+        """Move the first entry into the snapshot. Raises ValueError, KeyError: damaged."""
+        self.folded.add(entry)
+        del self.journal[entry.seq]
+        self.folded_at_ms = entry.at_ms
+        if entry.follow_up is not None:
+            self.follow_ups[entry.seq] = entry.follow_up
+
+    def snapshot(self) -> Snapshot:
+        folded = self.folded
+        return Snapshot(state=folded.state, at_ms=self.folded_at_ms, settings=folded.settings)
+
+    def seqs_of(self, command_ids: Iterable[CommandId]) -> dict[CommandId, int]:
+        """The seqs of commands whose views are written."""
+        return {
+            id_: self.commands[id_]
+            for id_ in command_ids
+            if 0 < self.commands.get(id_, 0) <= self.state.seq
+        }
 
     def by_draft(self, draft_id: DraftId) -> Message | None:
         """The newest message that is a version of the draft and is not destroyed."""

@@ -68,6 +68,9 @@ class MailboxHistoryContract:
         with pytest.raises(JournalTruncated):
             await store.by_command("ann", ann.entries[0].command_id)
         assert await store.by_command("ann", ann.entries[6].command_id) == ann.entries[6]
+        seqs = {entry.command_id: entry.seq for entry in ann.entries}
+        assert await store.command_seqs("ann", [*seqs, "unknown"]) == seqs
+        assert await store.command_seqs("bob", [*seqs]) == {}
 
     async def test_nothing_is_folded_behind_a_seq(self, store):
         ann = Writer()

@@ -1,7 +1,7 @@
 """/v1/submissions: the mails that the caller sends, with the state of each recipient.
 
 A row is read from the submission store, which its single writer updates before the change feed
-shows the change.
+shows the change. The seq of the change is read from the mailbox, which gives it.
 """
 
 import msgspec
@@ -16,6 +16,7 @@ from edge.mailbox_commands import CommandFailed
 from mail.clock import rfc3339
 from mail.errors import Refused
 from mail.pagination import decode_cursor, encode_cursor
+from mail.sending.submission_rows import noted_by
 from schemas.events.mailbox_events import NOT_FOUND
 from schemas.ids import DraftId, MessageId, SubmissionId
 from schemas.submissions import HELD, RecipientState, RecipientStatus, Submission, SubmissionStatus
@@ -39,7 +40,8 @@ class RecipientResource(msgspec.Struct, frozen=True, kw_only=True):
 class SubmissionResource(msgspec.Struct, frozen=True, kw_only=True):
     """`message_id` is the message in Sent, once the mail has passed the checks.
 
-    `version` grows with each change, also in the change feed.
+    `version` grows with each change, also in the change feed, where `changed_seq` is the seq of
+    this version; null: not yet in the feed, or of an earlier release.
     """
 
     id: SubmissionId
@@ -49,6 +51,7 @@ class SubmissionResource(msgspec.Struct, frozen=True, kw_only=True):
     held_until: Timestamp | None
     draft_id: DraftId | None
     version: int
+    changed_seq: int | None
     recipients: list[RecipientResource]
 
 
@@ -78,7 +81,7 @@ async def list_submissions(call: AuthenticatedRequest) -> web.StreamResponse:
     last = rows[-1].submission_id if len(rows) == limit else None
     return json_response(
         SubmissionList(
-            submissions=[submission_resource(row) for row in rows],
+            submissions=await _resources(call, rows),
             next_cursor=encode_cursor((0, last), *scope) if last else None,
         )
     )
@@ -89,7 +92,8 @@ async def get_submission(call: AuthenticatedRequest) -> web.StreamResponse:
     row = await call.context.ports.submissions.get(SubmissionId(id_of(call.request)))
     if row is None or row.user_id != call.user_id:
         raise not_found()
-    return json_response(submission_resource(row))
+    (resource,) = await _resources(call, [row])
+    return json_response(resource)
 
 
 async def cancel_submission(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -105,7 +109,15 @@ async def cancel_submission(call: AuthenticatedRequest) -> web.StreamResponse:
     return json_response(Cancellation(draft_id=note.draft_id or None))
 
 
-def submission_resource(row: Submission) -> SubmissionResource:
+async def _resources(
+    call: AuthenticatedRequest, rows: list[Submission]
+) -> list[SubmissionResource]:
+    noted = {row.submission_id: noted_by(row) for row in rows}
+    seqs = await call.context.ports.store.command_seqs(call.user_id, list(noted.values()))
+    return [_resource(row, seqs.get(noted[row.submission_id])) for row in rows]
+
+
+def _resource(row: Submission, changed_seq: int | None) -> SubmissionResource:
     return SubmissionResource(
         id=row.submission_id,
         message_id=row.message_id,
@@ -114,6 +126,7 @@ def submission_resource(row: Submission) -> SubmissionResource:
         held_until=optional_timestamp(row.fire_at_ms) if row.status == HELD else None,
         draft_id=row.mail.draft_id or None,
         version=row.version,
+        changed_seq=changed_seq,
         recipients=[_recipient(state) for state in row.recipients],
     )
 

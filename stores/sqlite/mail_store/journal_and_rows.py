@@ -94,6 +94,15 @@ def by_command(
     return entry_at(connection, key, seq)
 
 
+def command_seqs(
+    connection: Connection, user_id: UserId, command_ids: Sequence[CommandId]
+) -> dict[CommandId, int]:
+    key = header_of(connection, user_id).key
+    statement = "SELECT seq FROM command WHERE mailbox_key = ? AND command_id = ?"
+    rows = {id_: connection.execute(statement, (key, id_)).fetchone() for id_ in command_ids}
+    return {id_: row[0] for id_, row in rows.items() if row}
+
+
 def journal(
     connection: Connection, user_id: UserId, *, since_seq: int, limit: int
 ) -> list[MailboxChanged]:

@@ -129,6 +129,7 @@ class SqliteMailStore(SingleFileStore, MailStore):
     commit = writes(journal_and_rows.write)
     commit_all = writes(journal_and_rows.write_all)
     by_command = reads(journal_and_rows.by_command)
+    command_seqs = reads(journal_and_rows.command_seqs)
     rows = reads(journal_and_rows.messages)
     by_id = reads(journal_and_rows.by_id)
     by_uid = reads(_by_uid)

@@ -1,6 +1,7 @@
 """/v1/submissions: rows, cancellation, and the notes in the change feed."""
 
-from schemas.events.sending import FireSubmission
+from mail.sending.submission_rows import canceled
+from schemas.events.sending import CancelSubmission, FireSubmission
 from tests.api.rest.test_settings import ask
 from tests.support.edge_world import World
 
@@ -42,10 +43,26 @@ async def test_the_feed_has_each_change_of_a_submission(world: World) -> None:
     held = await world.hold("alice", "x@partner.test")
     await ask(alice, "DELETE", f"/v1/submissions/{held}")
     _, page = await ask(alice, "GET", "/v1/changes?since=0")
-    notes = [each["submission"] for each in page["changes"] if "submission" in each]
+    changes = [each for each in page["changes"] if "submission" in each]
+    notes = [each["submission"] for each in changes]
     assert [(each["id"], each["status"], each["version"]) for each in notes] == [
         (held, "held", 1), (held, "canceled", 2),
     ]  # fmt: skip
+    _, row = await ask(alice, "GET", f"/v1/submissions/{held}")
+    assert (row["version"], row["changed_seq"]) == (2, changes[1]["seq"])
+
+
+async def test_a_change_that_the_feed_lacks_has_no_seq(world: World) -> None:
+    alice = await world.signed()
+    held = await world.hold("alice", "x@partner.test")
+    row = await world.submissions.get(held)
+    assert row is not None
+    cancel = CancelSubmission(
+        command_id="c", user_id="alice", domain_id="d", submission_id=held, at_ms=row.created_at_ms
+    )
+    await world.submissions.put(canceled(row, cancel))
+    _, page = await ask(alice, "GET", "/v1/submissions")
+    assert [(each["version"], each["changed_seq"]) for each in page["submissions"]] == [(2, None)]
 
 
 async def test_no_answer_in_time_is_503(make_world) -> None:

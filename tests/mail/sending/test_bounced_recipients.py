@@ -58,8 +58,8 @@ def test_results_and_bounces_in_any_order(events: list) -> None:
         results = bounce_results(now, event) if isinstance(event, ReportBounce) else event
         assert {each.address for each in results} <= {ZOE, LOCAL}
         assert all(each.code[:2] in {"4.", "5."} for each in results if each.is_bounce)
-        before, now = now, reported(now, results)
-        assert reported(now, results) == now
+        before, now = now, reported(now, results, by="b")
+        assert reported(now, results, by="b") == now
         zoe, local = now.recipients
         assert local == STATES[1]
         if has_failed:
