@@ -20,10 +20,22 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import api, end_to_end, machine, postfix, report, smtp_accept
+from benchmarks import (
+    api,
+    end_to_end,
+    machine,
+    mailbox_views,
+    outside,
+    postfix,
+    relay_queue,
+    report,
+    sending,
+    smtp_accept,
+)
 from benchmarks.fixtures import Corpus
 from benchmarks.processes import memory_mib
 from benchmarks.stack import Stack, running, stack
+from stack.ports import free_port
 from streams.topology import ROLES
 
 USERS = 20
@@ -44,6 +56,11 @@ class Size:
     loaded_s: float
     filled: tuple[int, ...]  # numbers of mails in the mailboxes of the API measurements
     calls: int
+    sent_mails: int  # local, and as many to other servers
+    sent_slowly: int  # one at a time
+    stuck_mails: int = 0  # at a tarpit, while others are sent
+    queued_mails: int = 0  # in the relay queue
+    viewed_mails: int = 0  # in the folder of the mailbox views
     hop_events: int = 0
     peer_rounds: int = 0
     peer_s: float = 0.0
@@ -53,17 +70,19 @@ class Size:
 SIZES = {
     "full": Size(
         warm_up=3_000, mails=6_000, spam_mails=150, idle_s=20, quiet_mails=100, loaded_s=20,
-        filled=(1_000, 200_000), calls=400, hop_events=20_000, peer_rounds=3, peer_s=2.0,
-        takeovers=ROLES,
+        filled=(1_000, 200_000), calls=400, sent_mails=2_000, sent_slowly=50, stuck_mails=1_000,
+        queued_mails=20_000, viewed_mails=50_000, hop_events=20_000, peer_rounds=3,
+        peer_s=2.0, takeovers=ROLES,
     ),
     "quick": Size(
         warm_up=1_000, mails=2_000, spam_mails=40, idle_s=5, quiet_mails=25, loaded_s=5,
-        filled=(1_000, 20_000), calls=100, hop_events=5_000, peer_rounds=1, peer_s=1.0,
-        takeovers=("mailbox",),
+        filled=(1_000, 20_000), calls=100, sent_mails=500, sent_slowly=20, stuck_mails=200,
+        queued_mails=2_000, viewed_mails=10_000, hop_events=5_000, peer_rounds=1,
+        peer_s=1.0, takeovers=("mailbox",),
     ),
     "tiny": Size(
         warm_up=0, mails=60, spam_mails=0, idle_s=0.5, quiet_mails=3, loaded_s=0.5,
-        filled=(50, 600), calls=5,
+        filled=(50, 600), calls=5, sent_mails=20, sent_slowly=2,
     ),
 }  # fmt: skip
 
@@ -77,8 +96,13 @@ class Bench:
         self.result: dict[str, Any] = {}
 
     def run(self) -> None:
-        size = self._size
-        with stack() as stack_:
+        size, relay_port = self._size, free_port()
+        with (
+            outside.sink(outside.FAST, relay_port),
+            outside.sink(outside.STUCK, relay_port, "-W", "mail:600"),
+            outside.dns() as dns_port,
+            stack(sending.UNLIMITED | outside.settings(relay_port, dns_port)) as stack_,
+        ):
             log(f"filling mailboxes of {size.filled} mails")
             filled = ",".join(map(str, size.filled))
             users, boxes = end_to_end.tokens_of(
@@ -87,6 +111,7 @@ class Bench:
             with running(stack_, "--stand-in") as first_s:
                 self.result["start_up_s"] = {"first": round(first_s, 1)}
                 uvloop.run(self._without_spam(stack_, users, boxes))
+                uvloop.run(self._sending(stack_, users))
                 self._hop(stack_)
             if size.spam_mails:
                 with running(stack_) as again_s:
@@ -94,6 +119,12 @@ class Bench:
                     uvloop.run(self._with_spam(stack_, users))
             if size.peer_rounds:
                 self._peers(stack_)
+        if size.queued_mails:
+            log(f"{size.queued_mails} mails in the relay queue")
+            self.result["relay"] = relay_queue.compare(size.queued_mails)
+        if size.viewed_mails:
+            log(f"views of {size.viewed_mails} mails")
+            self.result["views"] = uvloop.run(mailbox_views.measure(size.viewed_mails, 5, None))
 
     async def _without_spam(
         self, stack_: Stack, users: Mapping[str, str], boxes: dict[int, str]
@@ -128,6 +159,29 @@ class Bench:
         result["takeover_s"] = {
             role: await end_to_end.takeover(stack_, sender, users, role) for role in size.takeovers
         }
+
+    async def _sending(self, stack_: Stack, users: Mapping[str, str]) -> None:
+        size, result = self._size, self.result
+        poster = sending.Poster(stack_, self._corpus, users)
+        before = end_to_end.stored_bytes(stack_)
+        result["sending"] = {}
+        for name, recipient in (
+            ("to users", sending.local(list(users))), ("to other servers", sending.remote)
+        ):  # fmt: skip
+            log(f"{size.sent_mails} mails that users send {name}")
+            flow = await sending.throughput(stack_, poster, users, size.sent_mails, recipient)
+            result["sending"][name] = flow
+        after = end_to_end.stored_bytes(stack_)
+        result["bytes_per_sent_mail"] = end_to_end.bytes_per_mail(
+            before, after, 2 * size.sent_mails
+        )
+        log("POST to push")
+        result["post_to_push"] = await sending.latency(stack_, poster, users, size.sent_slowly)
+        if size.stuck_mails:
+            log(f"mails beside {size.stuck_mails} at a tarpit")
+            result["beside_stuck"] = await sending.beside_stuck(
+                stack_, poster, users, count=size.sent_slowly, stuck_mails=size.stuck_mails
+            )
 
     async def _with_spam(self, stack_: Stack, users: Mapping[str, str]) -> None:
         log(f"{self._size.spam_mails} mails at once, SpamAssassin included")

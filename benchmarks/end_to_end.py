@@ -7,7 +7,7 @@ import os
 import signal
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from benchmarks.stack import Stack
 
 SESSIONS = 20
 POLL_S = 0.1
+SETTLED = frozenset({"sent", "partial", "failed", "canceled"})
 LIMIT_S = 300.0  # of any wait; a longer wait is an error
 EVENTS = "postriver_stage_events_total"
 
@@ -55,12 +56,13 @@ class Sender:
 
 
 class Owners:
-    """WebSockets of users; records when each mail id arrived."""
+    """WebSockets of users; records when each mail id arrived, and when each submission was sent."""
 
     def __init__(self, stack: Stack, tokens: Mapping[str, str]) -> None:
         self._url = stack.config.http_url
         self._tokens = tokens
         self.arrived_s: dict[str, float] = {}
+        self.sent_s: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(self._url)
@@ -83,11 +85,24 @@ class Owners:
             now_s, body = time.perf_counter(), frame.json()
             if body.get("change") == "created":
                 self.arrived_s.setdefault(body["message"]["mail_id"], now_s)
+            elif body.get("type") == "submission" and body["submission"]["status"] in SETTLED:
+                assert body["submission"]["status"] == "sent", body
+                self.sent_s.setdefault(body["submission"]["id"], now_s)
 
     async def wait_for(self, mail_ids: Mapping[str, float]) -> None:
         """Wait until all `mail_ids` have arrived. Raises TimeoutError after LIMIT_S."""
+        await self._until(lambda: mail_ids.keys() <= self.arrived_s.keys())
+
+    async def wait_for_sent(self, ids: Mapping[str, float]) -> None:
+        """Wait until all submissions of `ids` are sent. Raises TimeoutError after LIMIT_S."""
+        await self._until(lambda: ids.keys() <= self.sent_s.keys())
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(LIMIT_S):
-            while not mail_ids.keys() <= self.arrived_s.keys():  # noqa: ASYNC110
+            while not condition():
+                for task in self._tasks:
+                    if task.done():
+                        task.result()
                 await asyncio.sleep(POLL_S)
 
 

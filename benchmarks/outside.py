@@ -51,6 +51,16 @@ def dns() -> Iterator[int]:
         loop.close()
 
 
+def settings(relay_port: int, dns_port: int) -> dict[str, str]:
+    """The settings of a stack that sends to this outside."""
+    return {
+        "POSTRIVER_RELAY": "mx",
+        "POSTRIVER_RESOLVER": f"127.0.0.1:{dns_port}",
+        "POSTRIVER_RELAY_PORT": str(relay_port),
+        "POSTRIVER_OUTBOUND_ALLOW": "127.0.0.0/8",
+    }
+
+
 @dataclass(slots=True)
 class Sink:
     """smtp-sink. `taken_s` has the times (perf_counter) at which it showed its counter."""

@@ -135,8 +135,54 @@ def accept(result: Result) -> str:
     return table(head, rows) + "".join(absent)
 
 
+def views(result: Result) -> str:
+    rows = [
+        [row["what"], row["cpu_ms"], row["controls"], row["goal"], row.get("per_s", "")]
+        for row in result.get("views", [])
+    ]
+    return table(["what", "CPU ms", "controls", "goal", "a second"], rows)
+
+
+def sending(result: Result) -> str:
+    """Return rates and the CPU of the processes that spend most on a sent mail."""
+    flows = result["sending"] | {
+        f"{name}, with SpamAssassin": flow
+        for name, flow in result.get("sending_with_spam_engine", {}).items()
+    }
+    names = ("api", "intake", "scan", "mailbox", "relay", "index", "kafka", "clamd", "spamd")
+    rows = []
+    for name, flow in flows.items():
+        spent = flow["cpu_ms_per_mail"]
+        shown = [f"{spent[process]:.2f}" for process in names]
+        total = f"{sum(spent.values()):.2f}"
+        per_s = flow["per_s"]
+        rows.append([name, flow["mails"], per_s["answered"], per_s["sent"], *shown, total])
+    head = ["mails of users", "mails", "answered/s", "sent/s", *names, "all, CPU ms a mail"]
+    return table(head, rows)
+
+
+def sent(result: Result) -> str:
+    slow = {"POST to the recipient's screen": result["post_to_push"]}
+    slow |= {
+        f"POST to the other server's 250, {name}": took
+        for name, took in result.get("beside_stuck", {}).items()
+    }
+    fields = ("mails", "p50_ms", "p99_ms", "most_ms")
+    rows = [[name, *map(took.__getitem__, fields)] for name, took in slow.items()]
+    return table(["", "mails", "p50 ms", "p99 ms", "most ms"], rows)
+
+
+def relay(result: Result) -> str:
+    rows = [
+        [row["server"], row["mails"], f"{row['per_s']:,}", row["cpu_ms"], row["ours_by_this"]]
+        for row in result.get("relay", [])
+    ]
+    return table(["server", "mails", "mails/s", "CPU ms/mail", "ours / this"], rows)
+
+
 PARTS: dict[str, Callable[[Result], str]] = {
-    part.__name__: part for part in (run, rates, cost, push, api, size, times, accept)
+    part.__name__: part
+    for part in (run, rates, cost, push, api, size, times, accept, views, sending, sent, relay)
 }
 
 if __name__ == "__main__":

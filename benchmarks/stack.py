@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ POLL_S = 0.05
 class Stack:
     """One state folder and its stack."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.config: Config = load(
             {
                 "POSTRIVER_HOME": str(folder / "home"),
@@ -45,6 +45,7 @@ class Stack:
                 "POSTRIVER_CONNECTIONS_PER_PEER_MAX": "500",  # the load stands for many peers
                 "POSTRIVER_SMTP_TRUSTED": "127.0.0.0/8",
                 "POSTRIVER_HTTP_REQUESTS_PER_MINUTE": "0",
+                **settings,
             }
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -105,11 +106,11 @@ class Stack:
 
 
 @contextmanager
-def stack() -> Iterator[Stack]:
+def stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A stack in a temporary folder; it is stopped and the folder removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="postriver-bench-"))
     folder.chmod(0o711)  # as root the stack runs as a user of its own
-    stack_ = Stack(folder)
+    stack_ = Stack(folder, settings or {})
     try:
         yield stack_
     finally:

@@ -89,7 +89,7 @@ def role(name: str, number: int) -> None:
     _configure_log(config)
     module, function = ROLES[name].runner.split(":")
     run: Runner = getattr(importlib.import_module(module), function)
-    gc.freeze()  # collections skip what imports made; a full one took 60 ms of every request
+    gc.freeze()  # a full collection of what imports made would stop the loop for 60 ms
     uvloop.run(_until_signal(run, config))
 
 

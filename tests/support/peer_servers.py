@@ -42,8 +42,6 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 alias_maps =
 local_recipient_maps =
-smtpd_tls_security_level = may
-smtpd_tls_chain_files = {folder}/chain.pem
 smtpd_recipient_limit = 50
 smtpd_client_restrictions =
 smtpd_recipient_restrictions = inline:{{ {{later@there.test=450 4.2.1 later}} }},
@@ -55,6 +53,11 @@ virtual_mailbox_limit = 0
 virtual_mailbox_base = {folder}/mail
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
+{more}
+"""
+TLS_CF = """
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {folder}/chain.pem
 """
 MASTER_CF = """
 {port} inet n - n - - smtpd
@@ -69,6 +72,11 @@ proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
+smtp unix - - n - - smtp
+discard unix - - n - - discard
+flush unix n - n 1000? 0 flush
+pickup unix n - n 60 1 pickup
+showq unix n - n - - showq
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -103,10 +111,11 @@ take:
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PeerServer:
     port: int
     folder: Path
+    pid: int = 0
 
     def mails(self) -> list[bytes]:
         """The octets of each delivered or queued mail, with the trace fields of the server."""
@@ -143,6 +152,7 @@ def running(command: list[str], server: PeerServer, **environment: str) -> Itera
             env=os.environ | environment,
             start_new_session=True,
         )
+    server.pid = process.pid
     deadline = time.monotonic() + LISTENS_WITHIN_S
     while process.poll() is None and not answers(server) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -161,8 +171,11 @@ def answers(server: PeerServer) -> bool:
 
 
 @contextlib.contextmanager
-def postfix(folder: Path, chain: Path) -> Iterator[PeerServer]:
-    """Postfix that delivers into a Maildir. Its master process must be root."""
+def postfix(folder: Path, chain: Path | None = None, main: str = "") -> Iterator[PeerServer]:
+    """Postfix that delivers into a Maildir, with TLS if there is a chain; `main` has the last word.
+
+    Its master process must be root.
+    """
     if os.geteuid() != 0:
         pytest.skip("Postfix starts as root only")
     libraries = PEERS / "usr" / "lib" / "postfix"
@@ -183,17 +196,24 @@ def postfix(folder: Path, chain: Path) -> Iterator[PeerServer]:
     subprocess.run(["chown", "root", folder / "queue" / "pid"], check=True)
     for name in ("public", "maildrop"):
         shutil.chown(folder / "queue" / name, group="operator")
-    shutil.copy(chain, folder / "chain.pem")
+    if chain:
+        shutil.copy(chain, folder / "chain.pem")
     values = {
+        "more": (TLS_CF if chain else "").format(folder=folder) + main,
         "folder": folder, "sbin": PEERS / "usr" / "sbin", "libraries": libraries,
         "daemons": libraries / "sbin", "port": server.port,
     }  # fmt: skip
     (folder / "conf" / "main.cf").write_text(MAIN_CF.format(**values))
     (folder / "conf" / "master.cf").write_text(MASTER_CF.format(**values))
     command = [str(libraries / "sbin" / "master"), "-c", str(folder / "conf"), "-d"]
-    environment = {"MAIL_CONFIG": str(folder / "conf"), "LD_LIBRARY_PATH": str(libraries)}
-    with running(command, server, **environment):
+    with running(command, server, **environment_of(folder)):
         yield server
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """The environment of Postfix's programs."""
+    libraries = str(PEERS / "usr" / "lib" / "postfix")
+    return {"MAIL_CONFIG": str(folder / "conf"), "LD_LIBRARY_PATH": libraries}
 
 
 @contextlib.contextmanager
