@@ -103,7 +103,9 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
     return _page_schemas(config) | {
-        **{name: {"type": "boolean"} for name in ("unread", "flagged", "has_attachments")},
+        **{
+            name: {"type": "boolean"} for name in ("unread", "flagged", "has_attachments", "inline")
+        },
         "keyword": {"type": "string", "minLength": 1, "maxLength": KEYWORD_MAX_CHARS},
         "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},
         "after": {"type": "string", "description": f"{_TIME} Received at that time or later."},

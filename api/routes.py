@@ -7,11 +7,9 @@ from api.rest import (
     app_passwords,
     bulk_updates,
     changes,
-    downloads,
     folders,
     login,
     me,
-    message,
     message_lists,
     message_updates,
     search,
@@ -19,6 +17,7 @@ from api.rest import (
     threads,
     uploads,
 )
+from api.rest.reading import downloads, message, view
 from api.rest.sending import submissions
 from api.rest.settings import addresses, document, identities
 from api.route import Route
@@ -36,6 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *message_lists.ROUTES,
     *threads.ROUTES,
     *message.ROUTES,
+    *view.ROUTES,
     *message_updates.ROUTES,
     *bulk_updates.ROUTES,
     *downloads.ROUTES,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mail.html.view_document import ViewDocument
 from mail.mime.message_parser import (
     Attachment,
     OutlinedHead,
@@ -13,7 +14,13 @@ from mail.mime.message_parser import (
     read_words,
 )
 from mail.mime.outline.builder import outline_of
-from mail.mime.parse_requests import TEXT_MAX_CHARS, read_editable, read_forms, read_shown
+from mail.mime.parse_requests import (
+    TEXT_MAX_CHARS,
+    read_editable,
+    read_forms,
+    read_shown,
+    read_viewed,
+)
 from mail.ports.parser import Parser
 from schemas.mail import HeaderSummary
 from schemas.outline import MailOutline
@@ -35,6 +42,9 @@ class InProcessParser(Parser):
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         return read_shown(content, text_max_chars=text_max_chars)
+
+    async def viewed(self, content: bytes, *, text_max_chars: int) -> ViewDocument:
+        return read_viewed(content, text_max_chars=text_max_chars)
 
     async def editable(self, content: bytes) -> ParsedMessage:
         return read_editable(content)

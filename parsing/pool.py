@@ -19,6 +19,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from mail.errors import NotFound, ParserUnavailable
+from mail.html.view_document import ViewDocument
 from mail.mime.message_parser import Attachment, OutlinedHead, ParsedMessage, SearchableText
 from mail.mime.parse_requests import (
     TEXT_MAX_CHARS,
@@ -45,6 +46,7 @@ _DECODERS: dict[str, msgspec.msgpack.Decoder[ParseResponse]] = {
     "outlined_head": msgspec.msgpack.Decoder(OutlinedHead),
     "outline": msgspec.msgpack.Decoder(MailOutline),
     "shown": msgspec.msgpack.Decoder(ParsedMessage),
+    "viewed": msgspec.msgpack.Decoder(ViewDocument),
     "editable": msgspec.msgpack.Decoder(ParsedMessage),
     "words": msgspec.msgpack.Decoder(SearchableText),
     "attachment": msgspec.msgpack.Decoder(Attachment | None),
@@ -93,6 +95,10 @@ class ParserPool(Parser):
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         request = ParseRequest(operation="shown", text_max_chars=text_max_chars)
         return await self._response(ParsedMessage, request, content)
+
+    async def viewed(self, content: bytes, *, text_max_chars: int) -> ViewDocument:
+        request = ParseRequest(operation="viewed", text_max_chars=text_max_chars)
+        return await self._response(ViewDocument, request, content)
 
     async def editable(self, content: bytes) -> ParsedMessage:
         return await self._response(ParsedMessage, ParseRequest(operation="editable"), content)

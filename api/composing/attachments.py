@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from api.composing.author import Author
 from api.composing.requests import AttachmentInput
-from api.rest.message_parsing import parse_attachment
+from api.rest.reading.message_parsing import parse_attachment
 from mail.composing.body_parts import OCTET_STREAM
 from mail.composing.faults import ComposingFault
 from mail.composing.outgoing_mail import ATTACHMENTS_MAX, OutgoingAttachment

@@ -31,8 +31,8 @@ from api.rest.mailbox_commands import (
     deposit,
     execute,
 )
-from api.rest.message_parsing import parse_for_editing
 from api.rest.parameters import bad_cursor, cursor_of, id_of, limit_of, query
+from api.rest.reading.message_parsing import parse_for_editing
 from api.rest.responses import MessageSummary, json_response, message_summary
 from api.route import AuthenticatedRoute
 from edge.deposits.deposit import Deposit, Deposited, Replaced

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from api.composing.author import Author
 from api.composing.requests import MailInput, QuoteInput
-from api.rest.message_parsing import parse_attachment, parse_for_editing
+from api.rest.reading.message_parsing import parse_attachment, parse_for_editing
 from mail.composing.outgoing_mail import OutgoingAttachment, QuotedMail, is_content_id
 from mail.html.sanitizer import sanitise_outgoing
 from mail.mime.message_parser import ParsedMessage

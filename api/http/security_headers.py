@@ -7,11 +7,30 @@ from api.limits.request_rates import RATES
 
 CSP = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SANDBOX_CSP = f"{CSP}; sandbox"
+INLINE_CSP = (  # of a file that our page displays
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox"
+)
+NO_OPENER_POLICY = {"Cross-Origin-Opener-Policy": "unsafe-none"}  # HTML refuses it with sandbox
 PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+
+
+def view_csp(style_sha256: str) -> str:
+    """The policy of a view document, whose only style sheet has this hash.
+
+    Scripts are never allowed, and `sandbox` has no `allow-scripts`: the page may read the document
+    (`allow-same-origin`), and the document can do nothing.
+    """
+    return (
+        "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; "
+        f"default-src 'none'; style-src 'sha256-{style_sha256}'; img-src 'self'; "
+        "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    )
+
+
 HSTS = "max-age=31536000"  # a year (RFC 6797), without subdomains: they may not be ours
 HEADERS = {
     "Content-Security-Policy": CSP,

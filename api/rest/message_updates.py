@@ -17,8 +17,8 @@ from api.rest.mailbox_commands import (
     command_fields,
     execute,
 )
-from api.rest.message import read_message
 from api.rest.parameters import FolderIdValue, query, read_body
+from api.rest.reading.message import read_message
 from api.rest.responses import MessageSummary, json_response, message_summary
 from api.route import AuthenticatedRoute
 from mail.mailbox.keywords import KEYWORD_MAX_CHARS, KEYWORDS_MAX, normal_keywords

@@ -131,9 +131,9 @@ def filter_of(values: dict[str, str]) -> Filter:
     """The filter of a list, from the parameters FILTERS."""
     zone = zone_of(values)
     return Filter(
-        unread=_flag_of(values, "unread"),
-        flagged=_flag_of(values, "flagged"),
-        has_attachments=_flag_of(values, "has_attachments"),
+        unread=flag_of(values, "unread"),
+        flagged=flag_of(values, "flagged"),
+        has_attachments=flag_of(values, "has_attachments"),
         keyword=_keyword_of(values),
         sender=_sender_of(values),
         after_ms=_moment_of(values, "after", zone),
@@ -144,9 +144,9 @@ def filter_of(values: dict[str, str]) -> Filter:
 def thread_filter_of(values: dict[str, str]) -> ConversationFilter:
     """The filter of a list of conversations, from the parameters THREAD_FILTERS."""
     return ConversationFilter(
-        unread=_flag_of(values, "unread"),
-        flagged=_flag_of(values, "flagged"),
-        has_attachments=_flag_of(values, "has_attachments"),
+        unread=flag_of(values, "unread"),
+        flagged=flag_of(values, "flagged"),
+        has_attachments=flag_of(values, "has_attachments"),
         keyword=_keyword_of(values),
     )
 
@@ -172,7 +172,8 @@ def _keyword_of(values: dict[str, str]) -> str | None:
     return next(iter(keywords), None)
 
 
-def _flag_of(values: dict[str, str], name: str) -> bool | None:
+def flag_of(values: dict[str, str], name: str) -> bool | None:
+    """The value of `name`. Raises Problem 400: it is neither true nor false."""
     text = values.get(name)
     if text not in {None, "true", "false"}:
         raise bad_request(f"bad_{name}", "Either true or false.", f"query:{name}")

@@ -9,9 +9,7 @@ from msgspec import UNSET, UnsetType
 from api.context import AuthenticatedRequest
 from api.problems import bad_request, not_found
 from api.rest.conditional_requests import with_mailbox_etag
-from api.rest.message import MessageBody, message_body
 from api.rest.message_lists import read_page, read_state
-from api.rest.message_parsing import parse_for_display
 from api.rest.parameters import (
     THREAD_FILTERS,
     bad_cursor,
@@ -22,6 +20,8 @@ from api.rest.parameters import (
     query,
     thread_filter_of,
 )
+from api.rest.reading.message import MessageBody, message_body
+from api.rest.reading.message_parsing import parse_for_display
 from api.rest.responses import (
     MessageSummary,
     Timestamp,

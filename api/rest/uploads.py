@@ -8,9 +8,9 @@ from aiohttp import hdrs, web
 from api.context import AuthenticatedRequest
 from api.http.request_octets import announced_bytes, read_octets
 from api.problems import Problem, bad_request
-from api.rest.downloads import OCTET_STREAM
 from api.rest.mailbox_commands import BODY_PROBLEMS, DEPOSIT_PROBLEMS
 from api.rest.parameters import id_of, query
+from api.rest.reading.downloads import OCTET_STREAM
 from api.rest.responses import Timestamp, json_response
 from api.route import AuthenticatedRoute
 from mail.clock import rfc3339

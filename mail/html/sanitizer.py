@@ -6,6 +6,7 @@ reveals to the sender when and where a mail is read. Links within the mail are k
 get the prefix NAME_PREFIX.
 Accepts any text and never raises. Beyond the limits below it returns the text only.
 `sanitise_outgoing` does the same for mail that a user writes: images of the mail itself stay.
+`sanitise_viewed` does the same for the view document: images of the mail are its attachments.
 """
 
 import html as entities
@@ -17,6 +18,7 @@ from urllib.parse import quote, unquote
 
 import nh3
 
+from mail.html.quotes import QUOTE_CLASS, is_quote_class
 from mail.html.style_declarations import body_style, safe_style
 from mail.html.text_extraction import preformatted, to_text
 from mail.html.tokenizer import RAW_TEXT, HtmlTokens, is_self_closing, markup
@@ -119,6 +121,26 @@ def sanitise_outgoing(html: str, content_ids: Mapping[str, str]) -> OutgoingHtml
     return OutgoingHtml(
         html=clean, shown_ids=frozenset(images.shown), missing_ids=frozenset(images.missing)
     )
+
+
+def sanitise_viewed(html: str, image_urls: Mapping[str, str]) -> str:
+    """Return safe HTML for the view document, as `sanitise`, with images of the mail (RFC 2392).
+
+    `image_urls`: the URL of each image by its Content-ID. Other images have no source. Quotations
+    that a mail program marked have the class QUOTE_CLASS; every other class is removed.
+    """
+    kept_urls = frozenset(image_urls.values())
+
+    def safe_attribute(tag: str, name: str, value: str) -> str | None:
+        if tag == "img" and name == "src":
+            scheme, _, id_ = value.strip().partition(":")
+            own = value if value in kept_urls else None
+            return image_urls.get(unquote(id_)) if scheme.lower() == "cid" else own
+        if name == "class":
+            return QUOTE_CLASS if is_quote_class(value) else None
+        return _safe_attribute(tag, name, value)
+
+    return _sanitise(html, _viewed_cleaner(safe_attribute))
 
 
 def _sanitise(html: str, cleaner: nh3.Cleaner) -> str:
@@ -283,11 +305,12 @@ def _cleaner(
     image_attributes: set[str],
     image_schemes: set[str],
     added_attributes: dict[str, dict[str, str]],
+    layout: set[str] = _LAYOUT,
 ) -> nh3.Cleaner:
     return nh3.Cleaner(
         tags=_TAGS,
         clean_content_tags=_REMOVED_WITH_CONTENT,
-        attributes={**_ATTRIBUTES, "img": image_attributes},
+        attributes={**_ATTRIBUTES, "*": layout, "img": image_attributes},
         attribute_filter=attribute_filter,
         filter_style_properties=_STYLE_PROPERTIES,
         url_schemes={"http", "https", "mailto"} | image_schemes,
@@ -304,6 +327,16 @@ def _outgoing_cleaner(attribute_filter: Callable[[str, str, str], str | None]) -
         image_attributes={"alt", "src"},
         image_schemes={"cid"},
         added_attributes={},
+    )
+
+
+def _viewed_cleaner(attribute_filter: Callable[[str, str, str], str | None]) -> nh3.Cleaner:
+    return _cleaner(
+        attribute_filter,
+        image_attributes={"alt", "src"},
+        image_schemes={"cid"},
+        added_attributes={},
+        layout=_LAYOUT | {"class"},
     )
 
 

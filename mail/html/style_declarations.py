@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 DECLARATIONS_MAX = 200  # of one style attribute
-_REFUSED = ("url", "\\", "@", "expression", "/*", "image", "var(", "attr(", "src(", "<", ">")
+_REFUSED = (
+    "url", "\\", "@", "expression", "/*", "image", "var(", "attr(", "src(", "<", ">", "{", "}",
+)  # fmt: skip
 _COLOUR = re.compile(
     r"#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([0-9a-z.,%/ +-]{1,64}\)|[a-z]{3,30}", re.IGNORECASE
 )

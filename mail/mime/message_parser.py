@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from mail.errors import NotFound
+from mail.html.features import NO_FEATURES, HtmlFeatures
 from mail.mime import body_selection as body
 from mail.mime.address_list_parser import parse_address_list
 from mail.mime.encoded_words import decode_field
@@ -60,6 +61,11 @@ class Attachment(msgspec.Struct, frozen=True):
     attached: bool = False  # Content-Disposition: attachment (RFC 2183)
 
 
+def is_inline_image(part: Attachment) -> bool:
+    """Whether `part` is an image of the HTML, not a file that its sender attached."""
+    return bool(part.content_id) and not part.attached and part.content_type.startswith("image/")
+
+
 class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a mail for display."""
 
@@ -68,6 +74,7 @@ class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     html: str | None  # from read_mail: not sanitised (mail/html/sanitizer.py)
     attachments: tuple[Attachment, ...]
+    features: HtmlFeatures = NO_FEATURES  # of the HTML, or of the text without HTML
 
 
 class SearchableText(msgspec.Struct, frozen=True):

@@ -9,7 +9,10 @@ from typing import Literal
 import msgspec
 
 from mail.errors import NotFound
-from mail.html.sanitizer import sanitise, sanitise_outgoing
+from mail.html.features import HtmlFeatures, features_of
+from mail.html.plain_text_view import has_quotation, text_view
+from mail.html.sanitizer import is_within_limits, sanitise, sanitise_outgoing, sanitise_viewed
+from mail.html.view_document import ViewDocument, view_document
 from mail.mime.message_parser import (
     Attachment,
     OutlinedHead,
@@ -23,11 +26,20 @@ from mail.mime.message_parser import (
     read_words,
 )
 from mail.mime.outline.builder import bare_outline, outline_of
+from mail.mime.passive_types import preview_of
 from schemas.mail import HeaderSummary
 from schemas.outline import MailOutline
 
 ParseOperation = Literal[
-    "head", "outlined_head", "outline", "shown", "editable", "words", "attachment", "forms"
+    "head",
+    "outlined_head",
+    "outline",
+    "shown",
+    "viewed",
+    "editable",
+    "words",
+    "attachment",
+    "forms",
 ]
 TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text for display
 
@@ -52,6 +64,7 @@ ParseResponse = (
     | OutlinedHead
     | MailOutline
     | ParsedMessage
+    | ViewDocument
     | SearchableText
     | FormSizes
     | Attachment
@@ -90,7 +103,43 @@ def read_shown(content: bytes, *, text_max_chars: int, raw: bool = False) -> Par
     """
     message = read_mail(content, raw=raw)
     html = None if message.html is None else sanitise(message.html[:text_max_chars])
-    return msgspec.structs.replace(message, text=message.text[: text_max_chars + 1], html=html)
+    text = message.text[: text_max_chars + 1]
+    features = _features(message, text_max_chars)
+    return msgspec.structs.replace(message, text=text, html=html, features=features)
+
+
+def _features(message: ParsedMessage, text_max_chars: int) -> HtmlFeatures:
+    """Return the features of what `read_viewed` displays."""
+    if message.html is None:
+        return HtmlFeatures(quoted=has_quotation(message.text[:text_max_chars]))
+    html = message.html[:text_max_chars]
+    return features_of(html) if is_within_limits(html) else HtmlFeatures()
+
+
+def read_viewed(content: bytes, *, text_max_chars: int, raw: bool = False) -> ViewDocument:
+    """Return the view document of a mail; its HTML, else its text, is cut at `text_max_chars`.
+
+    Images of the mail are links relative to the message resource.
+    """
+    message = read_mail(content, raw=raw)
+    source = message.text if message.html is None else message.html
+    shown = source[:text_max_chars]
+    body = text_view(shown) if message.html is None else sanitise_viewed(shown, _images(message))
+    return view_document(
+        body,
+        title=message.head.subject,
+        own_colours=_features(message, text_max_chars).own_colours,
+        is_cut=len(source) > text_max_chars,
+    )
+
+
+def _images(message: ParsedMessage) -> dict[str, str]:
+    """Return the URL of each image that browsers may display, by its Content-ID."""
+    return {
+        part.content_id: f"attachments/{part.n}?inline=true"
+        for part in message.attachments
+        if part.content_id and preview_of(part.content_type) == "image"
+    }
 
 
 def read_editable(content: bytes, *, raw: bool = False) -> ParsedMessage:
@@ -131,6 +180,9 @@ _READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
     "shown": lambda request, content: read_shown(
         content, text_max_chars=request.text_max_chars, raw=request.raw
     ),
+    "viewed": lambda request, content: read_viewed(
+        content, text_max_chars=request.text_max_chars, raw=request.raw
+    ),
 }
 
 
@@ -145,6 +197,7 @@ def failed_response(operation: ParseOperation, size_bytes: int) -> ParseResponse
         "words": SearchableText("", ()),
         "forms": FormSizes(whole=False),
         "shown": nothing,
+        "viewed": view_document("", title="", is_cut=True),
         "editable": nothing,
     }
     return responses.get(operation)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from mail.html.view_document import ViewDocument
 from mail.mime.message_parser import Attachment, OutlinedHead, ParsedMessage, SearchableText
 from schemas.mail import HeaderSummary
 from schemas.outline import MailOutline
@@ -30,6 +31,10 @@ class Parser(Protocol):
 
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         """As parse_requests.read_shown: safe HTML, at most `text_max_chars` + 1 of each text."""
+        ...
+
+    async def viewed(self, content: bytes, *, text_max_chars: int) -> ViewDocument:
+        """As parse_requests.read_viewed. Beyond the limits the document is empty."""
         ...
 
     async def editable(self, content: bytes) -> ParsedMessage:

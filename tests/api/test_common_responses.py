@@ -7,7 +7,7 @@ import pytest
 
 from api.config import ApiConfig
 from api.openapi import PATH, document
-from api.rest.downloads import disposition
+from api.rest.reading.downloads import disposition
 from api.webmail.static_files import FILES
 from mail.errors import StoreUnavailable
 from mail.filenames import safe_filename

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mail.errors import NotFound
 from mail.mime.message_parser import attachment, read_head, read_outlined_head, read_words
 from mail.mime.outline.builder import outline_of
-from mail.mime.parse_requests import read_editable, read_shown
+from mail.mime.parse_requests import read_editable, read_shown, read_viewed
 from mail.ports import Parser
 from tests.mail.mime.write_corpus import MAILS
 
@@ -37,6 +37,8 @@ class ParserContract:
         assert await parser.outline(content) == outline_of(content)
         assert await parser.words(content) == read_words(content)
         assert await parser.shown(content, text_max_chars=TEXT_MAX_CHARS) == shown
+        viewed = read_viewed(content, text_max_chars=TEXT_MAX_CHARS)
+        assert await parser.viewed(content, text_max_chars=TEXT_MAX_CHARS) == viewed
         assert await parser.editable(content) == read_editable(content)
         for n in range(1, len(shown.attachments) + 1):
             assert await parser.attachment(content, n) == attachment(content, n)

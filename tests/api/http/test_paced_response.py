@@ -12,7 +12,7 @@ from api.config import ApiConfig
 from api.http.paced_response import ResponsePace
 from api.limits.transfer_slots import TransferSlots, download_slots
 from api.problems import Problem
-from api.rest.downloads import PIECE_BYTES
+from api.rest.reading.downloads import PIECE_BYTES
 from tests.support.edge_world import PLAIN, World
 from tests.support.waiting import until
 

@@ -23,7 +23,7 @@ SUMMARY = {
 }  # fmt: skip
 DETAIL = SUMMARY | {
     "cc", "reply_to", "message_id", "in_reply_to", "references", "headers", "text", "html",
-    "attachments", "spam", "unchecked", "hops",
+    "attachments", "spam", "unchecked", "hops", "view", "unsubscribe",
 }  # fmt: skip
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
 MIXED = (

@@ -13,9 +13,10 @@ from typing import TypeVar
 from api.context import AppContext
 from api.problems import unavailable
 from edge.fair_turns import FairTurns, QueueFull
+from mail.html.view_document import ViewDocument
 from mail.mime.message_parser import Attachment, ParsedMessage
 from mail.mime.message_parser import attachment as attachment_of
-from mail.mime.parse_requests import is_quick, read_editable, read_shown
+from mail.mime.parse_requests import is_quick, read_editable, read_shown, read_viewed
 from schemas.ids import UserId
 from schemas.mailbox import Message
 
@@ -30,6 +31,17 @@ async def parse_for_display(context: AppContext, row: Message) -> ParsedMessage:
         row,
         on_thread=lambda content: read_shown(content, text_max_chars=max_chars),
         in_child=lambda content: context.ports.parser.shown(content, text_max_chars=max_chars),
+    )
+
+
+async def parse_for_view(context: AppContext, row: Message) -> ViewDocument:
+    """The document that displays the message; a longer content is cut at `text_max_chars`."""
+    max_chars = context.config.text_max_chars
+    return await _parse(
+        context,
+        row,
+        on_thread=lambda content: read_viewed(content, text_max_chars=max_chars),
+        in_child=lambda content: context.ports.parser.viewed(content, text_max_chars=max_chars),
     )
 
 

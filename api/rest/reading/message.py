@@ -6,8 +6,8 @@ from aiohttp import hdrs, web
 from api.context import AuthenticatedRequest
 from api.problems import not_found
 from api.rest.conditional_requests import message_etag, not_modified
-from api.rest.message_parsing import parse_for_display
 from api.rest.parameters import id_of, query
+from api.rest.reading.message_parsing import parse_for_display
 from api.rest.responses import (
     AddressResource,
     MessageSummary,
@@ -18,7 +18,9 @@ from api.rest.responses import (
 )
 from api.route import AuthenticatedRoute
 from mail.clock import rfc3339
-from mail.mime.message_parser import ParsedMessage
+from mail.mime.list_unsubscribe import unsubscribe_offer
+from mail.mime.message_parser import ParsedMessage, is_inline_image
+from mail.mime.passive_types import Preview, preview_of
 from schemas.ids import MessageId
 from schemas.mail import PARTS, Hop
 from schemas.mailbox import Message
@@ -32,10 +34,40 @@ class HeaderField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttachmentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`inline`: an image of the HTML. `preview`: how `?inline=true` may be displayed; null: not."""
+
     n: int
     filename: str
     content_type: str
     size_bytes: int
+    content_id: str
+    inline: bool
+    preview: Preview | None
+
+
+class ViewInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/v1/messages/{id}/view` displays.
+
+    `html` false: plain text. `remote_images` are not loaded; `trackers` are those of them that are
+    invisible. `own_colours`: the mail sets colours, so it is displayed on white.
+    """
+
+    html: bool
+    remote_images: int
+    trackers: int
+    own_colours: bool
+    quoted: bool
+
+
+class UnsubscribeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """List-Unsubscribe (RFC 2369 §3.2): the first HTTPS link and the first address.
+
+    `one_click`: the link accepts the request of RFC 8058.
+    """
+
+    one_click: bool
+    url: str | None
+    mailto: str | None
 
 
 class SpamResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +96,8 @@ class MessageBody(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     html: str | None
     attachments: list[AttachmentInfo]
+    view: ViewInfo
+    unsubscribe: UnsubscribeInfo | None
     spam: SpamResource
     unchecked: list[str]  # what no scanner could read: `encrypted`, `parts`
     hops: list[HopInfo]
@@ -81,6 +115,8 @@ class MessageDetail(MessageSummary, frozen=True, kw_only=True):
     text: str
     html: str | None
     attachments: list[AttachmentInfo]
+    view: ViewInfo
+    unsubscribe: UnsubscribeInfo | None
     spam: SpamResource
     unchecked: list[str]
     hops: list[HopInfo]
@@ -125,6 +161,8 @@ def message_body(row: Message, parsed: ParsedMessage, text_max_chars: int) -> Me
         text=parsed.text[:text_max_chars] + TRUNCATION_NOTE if is_cut else parsed.text,
         html=parsed.html,
         attachments=[] if PARTS in row.verdict.unchecked else _attachments(parsed),
+        view=_view_info(parsed),
+        unsubscribe=_unsubscribe_info(parsed),
         spam=SpamResource(score=row.verdict.spam_score, tests=list(row.verdict.spam_tests)),
         unchecked=list(row.verdict.unchecked),
         hops=[_hop_info(hop) for hop in row.hops],
@@ -138,9 +176,28 @@ def _attachments(parsed: ParsedMessage) -> list[AttachmentInfo]:
             filename=part.filename,
             content_type=part.content_type,
             size_bytes=part.size_bytes,
+            content_id=part.content_id,
+            inline=is_inline_image(part),
+            preview=preview_of(part.content_type),
         )
         for part in parsed.attachments
     ]
+
+
+def _view_info(parsed: ParsedMessage) -> ViewInfo:
+    features = parsed.features
+    return ViewInfo(
+        html=parsed.html is not None,
+        remote_images=features.remote_images,
+        trackers=features.trackers,
+        own_colours=features.own_colours,
+        quoted=features.quoted,
+    )
+
+
+def _unsubscribe_info(parsed: ParsedMessage) -> UnsubscribeInfo | None:
+    offer = unsubscribe_offer(parsed.headers)
+    return offer and UnsubscribeInfo(one_click=offer.one_click, url=offer.url, mailto=offer.mailto)
 
 
 def _hop_info(hop: Hop) -> HopInfo:

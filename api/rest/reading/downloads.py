@@ -8,23 +8,20 @@ from aiohttp import hdrs, web
 
 from api.context import AuthenticatedRequest
 from api.http.paced_response import send, whole
-from api.http.security_headers import SANDBOX_CSP
+from api.http.security_headers import INLINE_CSP, NO_OPENER_POLICY, SANDBOX_CSP
 from api.problems import not_found
 from api.rest.conditional_requests import not_modified
-from api.rest.message import read_message
-from api.rest.message_parsing import parse_attachment
-from api.rest.parameters import attachment_number_of, query
+from api.rest.parameters import attachment_number_of, flag_of, query
+from api.rest.reading.message import read_message
+from api.rest.reading.message_parsing import parse_attachment
 from api.route import AuthenticatedRoute
 from mail.filenames import safe_filename
+from mail.mime.passive_types import PASSIVE_TYPES
 from schemas.mail import PARTS
 from schemas.mailbox import Message
 
 PIECE_BYTES = 256 * 1024  # of one read from the content store
 OCTET_STREAM = "application/octet-stream"
-# Types without active content. SVG, HTML and XML can carry scripts and are sent as octet streams.
-PASSIVE_TYPES = frozenset(
-    {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/pdf"}
-)
 
 
 async def get_raw(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -37,26 +34,34 @@ async def get_raw(call: AuthenticatedRequest) -> web.StreamResponse:
         return unchanged
     with call.context.download_slots.slot(call.user_id, PIECE_BYTES):
         size_bytes, pieces = row.content.size_bytes, _pieces(call, row)
-        return await _send(call, pieces, size_bytes, "message/rfc822", f"{row.mail_id}.eml", etag)
+        headers = _headers(size_bytes, "message/rfc822", f"{row.mail_id}.eml", etag)
+        return await _send(call, pieces, headers)
 
 
 async def get_attachment(call: AuthenticatedRequest) -> web.StreamResponse:
-    """Attachment `n`, decoded. Raises Problem 404: no such attachment, or mail parts unscanned."""
-    query(call.request)
+    """Attachment `n`, decoded; `inline=true`: for display in our page, if its type is passive.
+
+    Raises Problem 404: no such attachment, or mail parts unscanned.
+    """
+    inline = flag_of(query(call.request, "inline"), "inline") or False
     n = attachment_number_of(call.request)
     row = await read_message(call)
     if PARTS in row.verdict.unchecked:  # no scanner saw this attachment as it would be sent
         raise not_found()
-    etag = f'"{row.content.sha256}.{n}"'
+    etag = f'"{row.content.sha256}.{n}{".inline" if inline else ""}"'
     unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
     with call.context.download_slots.slot(call.user_id, row.content.size_bytes):
         part, data = await parse_attachment(call.context, row, n)
         content_type = part.content_type.lower()
-        content_type = content_type if content_type in PASSIVE_TYPES else OCTET_STREAM
+        is_passive = content_type in PASSIVE_TYPES
         filename = safe_filename(part.filename, f"attachment-{n}")
-        return await _send(call, whole(data), len(data), content_type, filename, etag)
+        headers = {
+            **_headers(len(data), content_type if is_passive else OCTET_STREAM, filename, etag),
+            **(_inline_headers(filename) if inline and is_passive else {}),
+        }
+        return await _send(call, whole(data), headers)
 
 
 async def _pieces(call: AuthenticatedRequest, row: Message) -> AsyncIterator[bytes]:
@@ -68,29 +73,35 @@ async def _pieces(call: AuthenticatedRequest, row: Message) -> AsyncIterator[byt
 
 
 async def _send(
-    call: AuthenticatedRequest,
-    pieces: AsyncIterator[bytes],
-    size_bytes: int,
-    content_type: str,
-    filename: str,
-    etag: str,
+    call: AuthenticatedRequest, pieces: AsyncIterator[bytes], headers: dict[str, str]
 ) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            hdrs.CONTENT_TYPE: content_type,
-            hdrs.CONTENT_LENGTH: str(size_bytes),
-            hdrs.CONTENT_DISPOSITION: disposition(filename),
-            hdrs.ETAG: etag,
-            "Content-Security-Policy": SANDBOX_CSP,
-        }
-    )
+    response = web.StreamResponse(headers=headers)
     return await send(call.request, response, pieces, call.context.config)
 
 
-def disposition(filename: str) -> str:
+def _headers(size_bytes: int, content_type: str, filename: str, etag: str) -> dict[str, str]:
+    return {
+        hdrs.CONTENT_TYPE: content_type,
+        hdrs.CONTENT_LENGTH: str(size_bytes),
+        hdrs.CONTENT_DISPOSITION: disposition(filename),
+        hdrs.ETAG: etag,
+        "Content-Security-Policy": SANDBOX_CSP,
+    }
+
+
+def _inline_headers(filename: str) -> dict[str, str]:
+    """Headers of a file in a frame or an image of our page; it is as dead when opened alone."""
+    return {
+        hdrs.CONTENT_DISPOSITION: disposition(filename, kind="inline"),
+        "Content-Security-Policy": INLINE_CSP,
+        **NO_OPENER_POLICY,
+    }
+
+
+def disposition(filename: str, *, kind: str = "attachment") -> str:
     """Content-Disposition (RFC 6266 §4.3): ASCII for old clients, then the name by RFC 8187."""
     plain = re.sub(r"[^A-Za-z0-9 ._()+,=@-]", "_", filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 ROUTES = (
@@ -108,8 +119,9 @@ ROUTES = (
         method="GET",
         path="/v1/messages/{id}/attachments/{n}",
         name="attachment",
-        summary="Download an attachment.",
+        summary="Download an attachment, or display it if its type has no active content.",
         handler=get_attachment,
+        query=("inline",),
         media_type=OCTET_STREAM,
         problems=(404,),
         conditions=(hdrs.IF_NONE_MATCH,),
