@@ -14,6 +14,7 @@ from api.rest import (
     message_updates,
     search,
     sessions,
+    start,
     threads,
     uploads,
 )
@@ -24,6 +25,7 @@ from api.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *login.ROUTES,
+    *start.ROUTES,
     *me.ROUTES,
     *sessions.ROUTES,
     *app_passwords.ROUTES,

@@ -104,12 +104,18 @@ def cookie_of(request: web.Request, config: ApiConfig) -> str:
 
 
 def set_cookie(
-    response: web.StreamResponse, request: web.Request, config: ApiConfig, token: str
+    response: web.StreamResponse,
+    request: web.Request,
+    config: ApiConfig,
+    token: str,
+    *,
+    remember: bool,
 ) -> None:
+    """Set the session cookie; without `remember` it ends with the browser (RFC 6265 §4.1.2)."""
     response.set_cookie(
         cookie_of(request, config),
         token,
-        max_age=config.session_days * DAY_MS // 1000,
+        max_age=config.session_days * DAY_MS // 1000 if remember else None,
         path="/",
         httponly=True,
         secure=request[CLIENT].https,

@@ -99,9 +99,14 @@ def folder_resource(row: Folder, thread_counts: dict[FolderId, ThreadCounts]) ->
 
 async def list_folders(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
+    return json_response(FolderList(folders=await folder_resources(call)))
+
+
+async def folder_resources(call: AuthenticatedRequest) -> list[FolderResource]:
+    """All folders, in their order."""
     rows = await call.context.ports.store.folders(call.user_id)
     threads = await call.context.ports.store.thread_counts(call.user_id)
-    return json_response(FolderList(folders=[folder_resource(row, threads) for row in rows]))
+    return [folder_resource(row, threads) for row in rows]
 
 
 async def get_folder(call: AuthenticatedRequest) -> web.StreamResponse:

@@ -23,10 +23,15 @@ from edge.sign_in.session_tokens import new_token, token_sha256
 from mail.clock import DAY_MS, now_ms, rfc3339
 from schemas.directory import Session, User
 
+SHORT_SESSION_DAYS = 1  # of a session that the browser does not remember
+
 
 class LoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`remember` false: the cookie ends with the browser, and the session after a day."""
+
     address: ShortText
     password: ShortText
+    remember: bool = True
 
 
 class LoginResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +54,10 @@ async def login(call: RequestContext) -> web.StreamResponse:
     signed_in = await call.context.authenticator.authenticate(
         body.address, body.password, client, scope="account"
     )
-    token, session = _new_session(call, signed_in.user, client)
+    token, session = _new_session(call, signed_in.user, client, remember=body.remember)
     await _begin_session(call, signed_in, session)
     response = json_response(LoginResponse(token=token, expires_at=rfc3339(session.expires_at_ms)))
-    set_cookie(response, call.request, call.context.config, token)
+    set_cookie(response, call.request, call.context.config, token, remember=body.remember)
     set_device(response, call.request, call.context.config, device)
     return response
 
@@ -70,13 +75,16 @@ async def _begin_session(call: RequestContext, signed_in: SignedIn, session: Ses
         raise WrongCredentials
 
 
-def _new_session(call: RequestContext, user: User, client: LoginClient) -> tuple[str, Session]:
+def _new_session(
+    call: RequestContext, user: User, client: LoginClient, *, remember: bool
+) -> tuple[str, Session]:
     """A new token, and the session to store for it."""
     token, at_ms = new_token(), now_ms()
+    days = call.context.config.session_days if remember else SHORT_SESSION_DAYS
     return token, Session(
         token_sha256=token_sha256(token),
         user_id=user.user_id,
-        expires_at_ms=at_ms + call.context.config.session_days * DAY_MS,
+        expires_at_ms=at_ms + days * DAY_MS,
         created_at_ms=at_ms,
         used_at_ms=at_ms,
         user_agent=client.user_agent,

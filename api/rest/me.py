@@ -17,6 +17,7 @@ from mail.directory.password_rules import fault_in
 from mail.directory.quotas import effective_quota, is_limited
 from schemas.directory import QUOTA_UNSET, Quota
 from schemas.mailbox import Usage
+from schemas.user_settings import UserSettings
 
 
 class UsedStorage(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,17 +85,19 @@ async def change_password(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def get_account(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
-    ports, user = call.context.ports, call.caller.user
-    stored = await ports.store.settings(user.user_id)
-    return json_response(
-        OwnAccount(
-            id=call.user_id,
-            name=default_of(identities_of(stored.settings, user)).name,
-            address=user.address,
-            addresses=list(await own_addresses(ports.addresses, user)),
-            expires_at=rfc3339(call.caller.session.expires_at_ms),
-            quota=await _own_quota(call),
-        )
+    stored = await call.context.ports.store.settings(call.user_id)
+    return json_response(await own_account(call, stored.settings))
+
+
+async def own_account(call: AuthenticatedRequest, settings: UserSettings) -> OwnAccount:
+    user = call.caller.user
+    return OwnAccount(
+        id=call.user_id,
+        name=default_of(identities_of(settings, user)).name,
+        address=user.address,
+        addresses=list(await own_addresses(call.context.ports.addresses, user)),
+        expires_at=rfc3339(call.caller.session.expires_at_ms),
+        quota=await _own_quota(call),
     )
 
 

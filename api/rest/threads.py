@@ -141,10 +141,10 @@ async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.S
         partial(store.conversations, call.user_id, folder_id, conditions=conditions),
         partial(store.conversations_at, call.user_id, folder_id, conditions=conditions),
     )
-    return json_response(_thread_list(call, page))
+    return json_response(thread_list(call, page))
 
 
-def _thread_list(call: AuthenticatedRequest, page: ConversationPage) -> ThreadList:
+def thread_list(call: AuthenticatedRequest, page: ConversationPage) -> ThreadList:
     return ThreadList(
         threads=[_thread_summary(row, page.seq) for row in page.conversations],
         position=page.position,

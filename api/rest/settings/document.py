@@ -43,10 +43,14 @@ async def patch_settings(call: AuthenticatedRequest) -> web.StreamResponse:
     return accepted(PATH) if after is None else _response(call, after)
 
 
-def _response(call: AuthenticatedRequest, stored: StoredSettings) -> web.Response:
+def settings_resource(stored: StoredSettings) -> SettingsResource:
     values = {name: getattr(stored.settings, name) for name in UserSettings.__struct_fields__}
+    return SettingsResource(**values, changed_seq=stored.changed_seq)
+
+
+def _response(call: AuthenticatedRequest, stored: StoredSettings) -> web.Response:
     return json_response(
-        SettingsResource(**values, changed_seq=stored.changed_seq),
+        settings_resource(stored),
         headers={hdrs.ETAG: seq_etag(call, stored.changed_seq)},
     )
 
