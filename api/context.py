@@ -36,6 +36,7 @@ from edge.submissions import Submitter
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
 from mail.search.unindexed import UnindexedReader
+from mail.sending.own_limits import OwnLimits
 from schemas.ids import DomainId, UserId
 
 NotReadyReasons = Callable[[], list[str]]
@@ -119,7 +120,9 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         depositor=_depositor(config, ports, commands, virus, room),
         uploader=_uploader(config, ports, virus, room),
         submitter=Submitter(commands, ports.contents),
-        sending_limiter=SendingLimiter(ports.submissions, config.sending_limits),
+        sending_limiter=SendingLimiter(
+            ports.submissions, OwnLimits(ports.settings, config.sending_limits)
+        ),
         room=room,
         upload_slots=upload_slots(config),
         download_slots=download_slots(config),

@@ -17,6 +17,7 @@ from mail.ports import (
     Publisher,
     SearchIndex,
     Sessions,
+    Settings,
     SignIns,
     Uploads,
     Users,
@@ -43,6 +44,7 @@ class ApiPorts:
     virus: VirusScanner
     domains: Domains
     users: Users
+    settings: Settings
     addresses: Addresses
     app_passwords: AppPasswords
     sessions: Sessions

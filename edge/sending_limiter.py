@@ -1,5 +1,8 @@
 """Sending limiter: holds every user to the limits of mails and recipients, before any work.
 
+Limits are the user's, the domain's, or the configured ones (mail/sending/own_limits.py), read for
+each mail.
+
 The store has what all edges submitted. A mail is in the store some milliseconds after its event is
 in the log, or later while the stage `submission` waits; until then the limiter of its process
 counts it as in flight. So one process never admits more than the limits, and several together
@@ -20,6 +23,7 @@ from edge.expiring_dict import ExpiringDict
 from mail.clock import DAY_MS, now_ms
 from mail.errors import Refused
 from mail.ports.submissions import SendingVolume, Submissions
+from mail.sending.own_limits import OwnLimits
 from mail.sending.sending_limits import SendingLimit, SendingLimits, total
 from schemas.directory import User
 from schemas.ids import MailId, SubmissionId, UserId
@@ -66,7 +70,7 @@ class SendingLimiter:
     """Admits mails for one process."""
 
     def __init__(
-        self, submissions: Submissions, limits: SendingLimits, *, now_ms: Callable[[], int] = now_ms
+        self, submissions: Submissions, limits: OwnLimits, *, now_ms: Callable[[], int] = now_ms
     ) -> None:
         self._submissions = submissions
         self._limits = limits
@@ -74,21 +78,16 @@ class SendingLimiter:
         self._in_flight: dict[UserId, OrderedDict[MailId, _InFlight]] = {}
         self._users: dict[MailId, UserId] = {}
         self._refusals: OrderedDict[UserId, _Refusal] = OrderedDict()
-        self._at_day_limit: ExpiringDict[str, None] = ExpiringDict(
+        self._at_day_limit: ExpiringDict[str, SendingLimit] = ExpiringDict(
             keep_s=DAY_MS / 1000, entries_max=REPORTED_MAX, clock=lambda: self._now_ms() / 1000
         )
 
-    @property
-    def recipients_max(self) -> int | None:
-        """The most recipients that one mail can ever have; None: no limit."""
-        return self._limits.recipients_max()
+    async def check(self, user: User, *, recipients: int = 1) -> SendingLimits:
+        """The limits of the user, which allow a mail now; count nothing.
 
-    async def check(self, user: User, *, recipients: int = 1) -> None:
-        """Raise SendingRateLimited if a mail cannot be sent now; count nothing.
-
-        Raises StoreUnavailable.
+        Raises SendingRateLimited, StoreUnavailable.
         """
-        await self._check(user, SendingVolume(1, recipients), before=None)
+        return await self._check(user, SendingVolume(1, recipients), before=None)
 
     async def admit(self, user: User, mail_id: MailId, *, recipients: int) -> None:
         """Count a mail as in flight. Of concurrent calls, the earliest are admitted.
@@ -118,19 +117,24 @@ class SendingLimiter:
     def warnings(self) -> list[str]:
         """A sentence for each user that reached the limit of a day within the last day."""
         return [
-            f"{address} reached the limit of {self._limits.day}: a program, or a stolen password?"
+            f"{address} reached the limit of {limit}: a program, or a stolen password?"
             for address in self._at_day_limit
+            if (limit := self._at_day_limit.get(address))
         ]
 
-    async def _check(self, user: User, more: SendingVolume, before: MailId | None) -> None:
-        """Raise SendingRateLimited unless `more` fits besides mails in flight `before` it."""
-        if not self._limits.all:
-            return
+    async def _check(self, user: User, more: SendingVolume, before: MailId | None) -> SendingLimits:
+        """The limits, if `more` fits besides mails in flight `before` it.
+
+        Raises SendingRateLimited, StoreUnavailable.
+        """
         self._repeat_refusal(user.user_id, more.recipients)
-        await self._forget_stored(user.user_id, before)
-        for limit in self._limits.all:
+        limits = await self._limits.of(user)
+        if limits.all:
+            await self._forget_stored(user.user_id, before)
+        for limit in limits.all:
             if not await self._fits(user.user_id, limit, more, before, waited_ms=0):
                 raise await self._refused(user, limit, more, before)
+        return limits
 
     def _repeat_refusal(self, user_id: UserId, recipients: int) -> None:
         """Raise the last refusal again while it holds: a client that repeats costs no reading."""
@@ -193,8 +197,8 @@ class SendingLimiter:
                 fits_ms = middle_ms
             else:
                 fails_ms = middle_ms
-        if limit is self._limits.day:
-            self._at_day_limit.set(user.address, None)
+        if limit.period_ms == DAY_MS:
+            self._at_day_limit.set(user.address, limit)
         now_ms = self._now_ms()
         remembered_ms = min(fits_ms, REMEMBERED_MAX_MS)
         self._refusals[user.user_id] = _Refusal(

@@ -17,6 +17,20 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 QUOTA_UNSET = Quota()
 
 
+class OwnSendingLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Limits of what a user sends in a sliding period. None: not set; 0: no limit."""
+
+    mails_per_minute: int | None = None
+    mails_per_hour: int | None = None
+    mails_per_day: int | None = None
+    recipients_per_minute: int | None = None
+    recipients_per_hour: int | None = None
+    recipients_per_day: int | None = None
+
+
+NO_OWN_LIMITS = OwnSendingLimits()
+
+
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
     domain_id: DomainId  # opaque, never reused
     name: str  # lower case, A-labels (RFC 5890)

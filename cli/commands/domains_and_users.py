@@ -9,6 +9,7 @@ import click
 
 from cli.commands.domain_records import domain_dkim, domain_dns
 from cli.commands.quotas import domain_quota, user_quota
+from cli.commands.sending_limits import domain_limits, user_limits
 from cli.config.config import load
 from cli.wiring.profile import open_directory
 from cli.wiring.service_key import service_key
@@ -94,6 +95,7 @@ def domain_catch_all(name: str, address: str | None, *, refuse: bool) -> None:
 
 
 domain.add_command(domain_quota)
+domain.add_command(domain_limits)
 domain.add_command(domain_dns)
 domain.add_command(domain_dkim)
 
@@ -104,6 +106,7 @@ def user() -> None:
 
 
 user.add_command(user_quota)
+user.add_command(user_limits)
 PASSWORD_STDIN = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input."
 )

@@ -120,6 +120,7 @@ async def _ports(
         virus=opened.virus(),
         domains=directory,
         users=directory,
+        settings=directory,
         addresses=directory,
         app_passwords=directory,
         sessions=directory,

@@ -17,6 +17,7 @@ from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
 from mail.lifecycle import running
 from mail.ports import Directory, IntakeGate, Publisher
+from mail.sending.own_limits import OwnLimits
 from mail.sending.relay_setting import RelayMode, RelaySetting
 from mail.sending.sender_check import SenderCheck
 from smtp.submission.config import SubmissionConfig
@@ -76,7 +77,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         async with adapters(config, commit_times) as opened:
             directory = await opened.directory()
             sign_in = await authenticator_of(config, opened, directory)
-            sending = SendingLimiter(await opened.submissions(), config.sending_limits)
+            sending = SendingLimiter(
+                await opened.submissions(), OwnLimits(directory, config.sending_limits)
+            )
             await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
             async with (

@@ -10,6 +10,7 @@ from mail.addresses import POSTMASTER, normal_address
 from mail.clock import now_ms
 from mail.errors import BadAddress, Transient
 from mail.ids import new_id
+from mail.sending.sending_limits import SendingLimits
 from schemas.ids import MailId
 from schemas.submissions import RequestedRecipient
 from smtp.server import replies as common_replies
@@ -58,6 +59,7 @@ class SubmissionSession(CommonCommands):
     line_extra_bytes = SUBMISSION_LINE_EXTRA_BYTES
     signed_in: SignedIn | None = None
     failures = 0  # to sign in
+    limits = SendingLimits()  # of the user, read at MAIL
     _transaction: SubmissionTransaction | None = None  # the same as `envelope`, once there is one
 
     def _create_envelope(self) -> SubmissionTransaction:
@@ -148,7 +150,7 @@ class SubmissionSession(CommonCommands):
     async def _may_send(self, user: SignedIn, path: str) -> bool:
         """Whether the session goes on. Raises Rejection: this mail cannot be sent."""
         try:
-            await self.site.ports.sending.check(user.user)
+            self.limits = await self.site.ports.sending.check(user.user)
             if not await self.site.ports.authenticator.is_current(user):
                 await self.hang_up(replies.NO_LONGER_VALID)
                 return False
@@ -197,7 +199,7 @@ class SubmissionSession(CommonCommands):
             return
         if len(recipients) >= self.site.config.recipients_max:
             raise Rejection(common_replies.TOO_MANY_RECIPIENTS)
-        of_limits = self.site.ports.sending.recipients_max
+        of_limits = self.limits.recipients_max()
         if of_limits is not None and len(recipients) >= of_limits:
             raise Rejection(common_replies.TOO_MANY_RECIPIENTS)
         size_bytes = self.envelope.parameters.size_bytes

@@ -34,6 +34,8 @@ def run(home: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[
         (("user", "add"), 2, "Missing argument"),
         (("user", "quota", "a@b.test", "--bytes", "5X"), 2, "no size such as 5G"),
         (("user", "quota", "a@b.test", "--none", "--default"), 1, "exclude each other"),
+        (("domain", "limits", "b.test", "--none", "--default"), 1, "exclude each other"),
+        (("user", "limits", "a@b.test", "--mails-per-day", "-1"), 2, "--mails-per-day"),
         (("domain", "catch-all", "b.test", "a@b.test", "--none"), 1, "exclude each other"),
         (("dead-letters", "redrive"), 2, "give ids, or --all"),
         (("dead-letters", "park", "mail.received-7"), 1, "is not TOPIC@PARTITION-OFFSET"),

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from edge.sending_limiter import IN_FLIGHT_MAX_MS, SendingLimiter, SendingRateLimited
 from mail.clock import DAY_MS
+from mail.sending.own_limits import OwnLimits
 from mail.sending.sending_limits import HOUR_MS, MINUTE_MS, SendingLimit, SendingLimits
-from schemas.directory import User
+from schemas.directory import NO_OWN_LIMITS, Domain, OwnSendingLimits, User
 from schemas.submissions import RecipientState
+from stores.memory.directory import MemoryDirectory
 from stores.memory.submissions import MemorySubmissions
 from tests.contracts.submissions import submission
 
@@ -32,6 +34,7 @@ class World:
     limits: SendingLimits = LIMITS
     at_ms: int = 10 * DAY_MS
     store: MemorySubmissions = field(default_factory=MemorySubmissions)
+    directory: MemoryDirectory = field(default_factory=MemoryDirectory)
     reads: int = 0
 
     def __post_init__(self) -> None:
@@ -42,7 +45,11 @@ class World:
         self.reads += step == "read"
 
     def limiter_of_a_process(self) -> SendingLimiter:
-        return SendingLimiter(self.store, self.limits, now_ms=lambda: self.at_ms)
+        return SendingLimiter(self.store, self.own_limits, now_ms=lambda: self.at_ms)
+
+    @property
+    def own_limits(self) -> OwnLimits:
+        return OwnLimits(self.directory, self.limits)
 
     async def send(self, name: str, *, recipients: int = 1, user: User = ANN) -> None:
         await self.limiter.admit(user, name, recipients=recipients)
@@ -78,7 +85,7 @@ async def test_recipients_of_all_mails_count_together() -> None:
 
 async def test_a_mail_with_more_recipients_than_a_limit_is_never_admitted() -> None:
     world = World()
-    assert world.limiter.recipients_max == 10
+    assert (await world.limiter.check(ANN)).recipients_max() == 10
     with pytest.raises(SendingRateLimited) as refused:
         await world.limiter.admit(ANN, "m0", recipients=11)
     assert refused.value.retry_after_s == 60
@@ -164,7 +171,30 @@ async def test_without_limits_nothing_is_read() -> None:
     for number in range(50):
         await world.limiter.admit(ANN, f"m{number}", recipients=100)
     assert world.reads == 0
-    assert world.limiter.recipients_max is None
+    assert (await world.limiter.check(ANN)).recipients_max() is None
+
+
+async def test_the_most_specific_limit_is_in_force_at_once() -> None:
+    world = World()
+    domain = Domain(domain_id="d", name="example.org", created_at_ms=0)
+    own = world.own_limits
+    await own.set_for_domain(domain, OwnSendingLimits(mails_per_minute=1, recipients_per_day=50))
+    await own.set_for_user(ANN, OwnSendingLimits(mails_per_minute=2, mails_per_hour=0))
+    limits = await world.limiter.check(ANN)
+    assert (limits.minute.mails, limits.minute.recipients) == (2, 10)
+    assert [(each.mails, each.recipients) for each in limits.all] == [(7, 50), (2, 10)]
+    for name in ("a", "b"):
+        await world.send(name)
+    with pytest.raises(SendingRateLimited, match="2 mails and 10 recipients per minute"):
+        await world.limiter.check(ANN)
+    await world.send("c", user=BOB)
+    with pytest.raises(SendingRateLimited, match="1 mails"):
+        await world.limiter.check(BOB)
+    await own.set_for_domain(domain, NO_OWN_LIMITS)
+    await own.set_for_user(ANN, NO_OWN_LIMITS)
+    assert await world.directory.settings("") == {}
+    world.at_ms += MINUTE_MS
+    assert await world.limiter.check(ANN) == await world.limiter.check(BOB) == LIMITS
 
 
 @given(

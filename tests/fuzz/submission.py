@@ -17,6 +17,7 @@ from edge.sign_in.login_limiter import LoginLimits
 from edge.sign_in.password_cache import PasswordCache
 from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
+from mail.sending.own_limits import OwnLimits
 from mail.sending.relay_setting import RelaySetting
 from mail.sending.sender_check import SenderCheck
 from mail.sending.sending_limits import SendingLimits
@@ -68,7 +69,7 @@ async def _context() -> tuple[SubmissionContext, MemoryPublisher, MemoryContentS
         resolver=resolver, room=room,
         own_room=OwnerRoom(store, directory, Quota(), MemoryUploads(), gate),
         senders=SenderCheck(directory),
-        sending=SendingLimiter(MemorySubmissions(), SendingLimits()),
+        sending=SendingLimiter(MemorySubmissions(), OwnLimits(MemoryDirectory(), SendingLimits())),
         relay=RelaySetting(), publisher=publisher, contents=contents, gate=gate,
     )  # fmt: skip
     context = SubmissionContext(

@@ -203,6 +203,7 @@ class World:
             gate=self.gate,
             domains=self.directory,
             users=self.directory,
+            settings=self.directory,
             addresses=self.directory,
             app_passwords=self.directory,
             sessions=self.directory,

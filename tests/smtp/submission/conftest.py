@@ -17,6 +17,7 @@ from edge.tls_certificate import context
 from mail.directory.app_passwords import new_app_password
 from mail.directory.quotas import StoredQuotaCheck
 from mail.directory.recipient_resolver import DirectoryResolver
+from mail.sending.own_limits import OwnLimits
 from mail.sending.relay_setting import RelaySetting
 from mail.sending.sender_check import SenderCheck
 from mail.sending.sending_limits import SendingLimits
@@ -83,7 +84,9 @@ class Rig:
         quota: Quota | None = None,
         **settings: Any,
     ) -> SubmissionServer:
-        self.limiter = SendingLimiter(self.submissions, limits or SendingLimits())
+        self.limiter = SendingLimiter(
+            self.submissions, OwnLimits(self.directory, limits or SendingLimits())
+        )
         self.server = SubmissionServer(
             SubmissionConfig(
                 hostname=HOSTNAME, port=0, tls_port=0, **{"linger_s": 0.3, **settings}
