@@ -120,9 +120,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         depositor=_depositor(config, ports, commands, virus, room),
         uploader=_uploader(config, ports, virus, room),
         submitter=Submitter(commands, ports.contents),
-        sending_limiter=SendingLimiter(
-            ports.submissions, OwnLimits(ports.settings, config.sending_limits)
-        ),
+        sending_limiter=_sending_limiter(config, ports),
         room=room,
         upload_slots=upload_slots(config),
         download_slots=download_slots(config),
@@ -143,6 +141,10 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )
+
+
+def _sending_limiter(config: ApiConfig, ports: ApiPorts) -> SendingLimiter:
+    return SendingLimiter(ports.submissions, OwnLimits(ports.settings, config.sending_limits))
 
 
 def _depositor(
