@@ -1,6 +1,6 @@
 """Sending limiter: holds every user to the limits of mails and recipients, before any work.
 
-Limits are the user's, the domain's, or the configured ones (mail/sending/own_limits.py), read for
+The limits of the user, the domain, or the configuration (mail/sending/own_limits.py) are read for
 each mail.
 
 The store has what all edges submitted. A mail is in the store some milliseconds after its event is

@@ -17,7 +17,7 @@ UNLIMITED = OwnSendingLimits(**dict.fromkeys(OwnSendingLimits.__struct_fields__,
 class LimitsChange:
     """Limits to set, by the fields of OwnSendingLimits. 0 is no limit.
 
-    `start`: the limits that they are applied to instead of the present ones.
+    `start`: the limits that they are applied to instead of the present limits.
     """
 
     limits: dict[str, int]

@@ -30,7 +30,7 @@ class OwnLimits:
         return in_force(self._configured, *levels)
 
     async def of_domain_users(self, domain: Domain) -> SendingLimits:
-        """The limits in force for users of the domain without own ones. Raises StoreUnavailable."""
+        """The limits in force for other users of the domain. Raises StoreUnavailable."""
         return in_force(self._configured, await self.of_domain(domain.domain_id))
 
     async def of_user(self, user: User) -> OwnSendingLimits:
