@@ -14,7 +14,7 @@ make_uv() {
 }
 
 make_venv() { # make_venv PYTHON run|test; --inexact: a start after tests keeps what tests need
-    local key options=(--frozen --inexact --quiet)
+    local key options=(--frozen --inexact --quiet --compile-bytecode)
     key="$(hash_of uv.lock pyproject.toml) $1"
     [ -x .venv/bin/postriver ] && { done_before venv-test "$key" || done_before "venv-$2" "$key"; } && return
     say "installing Python packages into .venv (a minute the first time)"
@@ -22,6 +22,12 @@ make_venv() { # make_venv PYTHON run|test; --inexact: a start after tests keeps 
     drop_foreign_venv "$1"
     UV_PYTHON_DOWNLOADS=never .tools/uv/bin/uv sync --python "$1" "${options[@]}"
     note_done "venv-$2" "$key"
+}
+
+# Roles run as a user that may not write here, and would compile 900 modules at each start.
+compile_packages() {
+    local modules=(*/__init__.py)
+    .venv/bin/python -m compileall -q "${modules[@]%/*}"
 }
 
 drop_foreign_venv() { # an environment on another Python cannot be mended
@@ -94,6 +100,7 @@ install_all() { # install_all run|test
     mkdir -p .tools
     make_uv "$python"
     make_venv "$python" "$1"
+    compile_packages
     make_jars
     make_archive
     [ "$1" != test ] || make_peers
