@@ -69,6 +69,7 @@ class AppContext:
     parse_turns: FairTurns  # of the parser's child processes, among users
     quick_parse_turns: FairTurns  # of threads for small mails, among users
     compose_turns: FairTurns  # of mails that are composed, among users
+    batch_turns: FairTurns  # of batches whose messages are looked for, among users
     work_shares: WorkShares
     domain_usages: UsageCache
 
@@ -138,6 +139,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ),
         quick_parse_turns=_quick_turns(config),
         compose_turns=FairTurns(config.composes_at_once, config.composes_waiting, slots_per_key=1),
+        batch_turns=FairTurns(config.batches_at_once, config.batches_waiting, slots_per_key=1),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )

@@ -12,13 +12,14 @@ from api.rest import (
     me,
     message_lists,
     message_updates,
-    search,
     sessions,
     start,
     threads,
     uploads,
 )
+from api.rest.batches import resource as batches
 from api.rest.reading import downloads, message, view
+from api.rest.searching import search
 from api.rest.sending import submissions
 from api.rest.settings import addresses, document, identities
 from api.route import Route
@@ -40,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     *view.ROUTES,
     *message_updates.ROUTES,
     *bulk_updates.ROUTES,
+    *batches.ROUTES,
     *downloads.ROUTES,
     *uploads.ROUTES,
     *sending.ROUTES,

@@ -79,6 +79,12 @@ def apply(
             change(builder, row, command)
 
 
+def changes_row(row: Message, command: ChangeMessages) -> bool:
+    """Whether `command`, which has normal keywords, would change keywords or folders of `row`."""
+    keywords, folder_ids = _keywords_after(row, command), _folders_after(row, command)
+    return keywords != set(row.keywords) or set(folder_ids) != row.places.keys()
+
+
 def is_discarded(row: Message) -> bool:
     """Whether the message is in trash or junk and in no other folder: only then it is destroyed."""
     return bool(row.places) and row.places.keys() <= {TRASH, JUNK}

@@ -1,5 +1,7 @@
 """GET /v1/search: parse `q` (mail/query/parser.py), then execute it (mail/search/executor.py)."""
 
+from datetime import tzinfo
+
 import msgspec
 from aiohttp import web
 
@@ -11,8 +13,8 @@ from mail.clock import now_ms
 from mail.errors import Refused
 from mail.query.fields import folder_ids_by_name
 from mail.query.parser import parse
-from mail.query.tree import QueryContext
-from mail.search.executor import SearchHit, SearchRequest, execute_search
+from mail.query.tree import Query, QueryContext
+from mail.search.executor import SearchHit, SearchRequest, SearchResult, execute_search
 
 
 class Highlights(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,26 +43,16 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
 
 async def search(call: AuthenticatedRequest) -> web.StreamResponse:
     """A page of hits. BadQuery passes through: it becomes a problem with the error's position."""
-    config, ports = call.context.config, call.context.ports
+    config = call.context.config
     values = query(call.request, "q", "order", "tz", "limit", "cursor")
-    folders = await ports.store.folders(call.user_id)
-    context = QueryContext(
-        now_ms=now_ms(), zone=zone_of(values), folders=folder_ids_by_name(folders)
-    )
     request = SearchRequest(
         user_id=call.user_id,
-        query=parse(values.get("q", ""), context),
+        query=await parsed_query(call, values.get("q", ""), zone_of(values)),
         order=order_of(values),
         limit=limit_of(values, config),
         cursor=cursor_of(values, config),
     )
-    try:
-        async with call.context.search_time.turn(call.user_id) as budget:
-            unindexed = await call.context.unindexed.read(call.user_id, budget)
-            request = msgspec.structs.replace(request, unindexed=unindexed)
-            result = await execute_search(ports.search, ports.store, request, budget)
-    except Refused as error:
-        raise bad_cursor() from error
+    result = await run_search(call, request)
     return json_response(
         SearchPage(
             messages=[_result(hit) for hit in result.hits],
@@ -70,6 +62,25 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
             next_cursor=result.next_cursor,
         )
     )
+
+
+async def parsed_query(call: AuthenticatedRequest, text: str, zone: tzinfo) -> Query:
+    """The query of the caller. Raises BadQuery."""
+    folders = await call.context.ports.store.folders(call.user_id)
+    context = QueryContext(now_ms=now_ms(), zone=zone, folders=folder_ids_by_name(folders))
+    return parse(text, context)
+
+
+async def run_search(call: AuthenticatedRequest, request: SearchRequest) -> SearchResult:
+    """A page of hits, in the turn of the caller. Raises Problem: 400 for the cursor; 429."""
+    ports = call.context.ports
+    try:
+        async with call.context.search_time.turn(call.user_id) as budget:
+            unindexed = await call.context.unindexed.read(call.user_id, budget)
+            request = msgspec.structs.replace(request, unindexed=unindexed)
+            return await execute_search(ports.search, ports.store, request, budget)
+    except Refused as error:
+        raise bad_cursor() from error
 
 
 def _result(hit: SearchHit) -> FoundMessage:
