@@ -20,7 +20,7 @@ SUBMISSIONS = "mail.submissions"
 RELAY = "mail.relay"
 CUSTODY = "custody"  # the role that keeps the ledger; has no stages
 
-SEGMENT_BYTES = 32 * 1024 * 1024
+SEGMENT_BYTES = 16 * 1024 * 1024
 FOREVER = {  # Kafka frees space by whole segments, and never the segment that it appends to
     "retention.ms": "-1",
     "retention.bytes": "-1",

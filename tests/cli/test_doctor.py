@@ -247,7 +247,7 @@ def test_ports_that_a_service_manager_holds_for_us_are_no_problem() -> None:
 def test_the_logs_last_segments_are_held_to_the_disk() -> None:
     def level(gib: int) -> str:
         (found,) = hardware.log_room(disk(size_bytes=gib * GIB))
-        assert "7.5 GiB" in found.what
+        assert "3.8 GiB" in found.what
         return found.level.value
 
-    assert [level(gib) for gib in (8, 16, 40)] == ["problem", "note", "ok"]
+    assert [level(gib) for gib in (4, 8, 40)] == ["problem", "note", "ok"]
