@@ -16,7 +16,7 @@ import msgspec
 
 from mail.errors import Refused
 from schemas.conversations import ConversationFilter
-from schemas.ids import FolderId
+from schemas.ids import FolderId, UserId
 from schemas.mailbox import Filter, Message, Page
 
 CURSOR_MAX_CHARS = 512
@@ -31,6 +31,7 @@ ListPosition = tuple[int, str]  # received_at_ms, message_id of the last row of 
 NEWEST: ListPosition = (2**63 - 1, "\U0010ffff")  # before the first message of a list, newest first
 OLDEST: ListPosition = (-(2**63), "")  # after the last message
 T = TypeVar("T")
+FilterT = TypeVar("FilterT", Filter, ConversationFilter)
 
 
 class RowPage(NamedTuple, Generic[T]):
@@ -103,6 +104,35 @@ class ListStart:
 
 
 FROM_NEWEST = ListStart()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagePart(Generic[FilterT]):
+    """What to read of one list: `limit` rows from a start or from a position.
+
+    `folder_id` None: the list of all mail. `scan_max`: rows that one page with a filter reads.
+    """
+
+    user_id: UserId
+    folder_id: FolderId | None
+    conditions: FilterT
+    limit: int
+    start: ListStart = FROM_NEWEST
+    position: int | None = None
+    scan_max: int
+
+    @property
+    def is_filtered(self) -> bool:
+        return self.conditions != type(self.conditions)()
+
+    def known_total(self, total: int, unread: int) -> int | None:
+        """The number of rows that meet the filter; None: not known from the counts of the list.
+
+        `total`, `unread`: of the list without a filter.
+        """
+        if msgspec.structs.replace(self.conditions, unread=None) != type(self.conditions)():
+            return None
+        return {None: total, True: unread, False: total - unread}[self.conditions.unread]
 
 
 def start_of(cursor: str | None, *scope: str) -> ListStart:

@@ -6,9 +6,9 @@ could only use another profile's store.
 
 from mail.errors import Refused
 
-EXISTING = ("the engine Cassandra",)
+EXISTING = ("the engine Cassandra", "the mail store on Cassandra")
 MISSING = (
-    "the mail store and the other stores on Cassandra",
+    "the other stores on Cassandra",
     "contents on S3",
     "search on OpenSearch",
     "limits and caches on Redis",

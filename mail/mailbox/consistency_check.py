@@ -7,6 +7,7 @@ row's is taken as correct.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,13 +21,14 @@ from schemas.consistency import (
     JOURNAL,
     LISTS,
     SETTINGS,
+    THREADS,
     ExpectedMessage,
     ViewDifference,
 )
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import DomainId, FolderId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import MailboxState, Message
+from schemas.mailbox import NO_THREAD, MailboxState, Message
 from schemas.snapshot import MessageRecord, Snapshot
 from schemas.user_settings import StoredSettings
 
@@ -141,6 +143,75 @@ def rebuilt_row(
     row = row_of(record, user_id=user_id, domain_id=domain_id, head=head)
     thread_id = row.thread_id or thread_for(row.message_id, thread_keys(head), bound)
     return msgspec.structs.replace(row, thread_id=thread_id)
+
+
+@dataclass(slots=True)
+class ExpectedViews:
+    """The message rows and thread bindings that follow from the journal, and what differs."""
+
+    rows: dict[MessageId, Message] = field(default_factory=dict)
+    threads: dict[bytes, ThreadId] = field(default_factory=dict)  # to bind: wrong or missing
+    lost: list[ExpectedMessage] = field(default_factory=list)  # without a row
+    differences: list[ViewDifference] = field(default_factory=list)
+
+    def lacking(self, heads: Mapping[MessageId, HeaderSummary]) -> list[ExpectedMessage]:
+        """The lost messages that exist and whose header summary is not in `heads`."""
+        alive = (message for message in self.lost if not message.destroyed)
+        return [message for message in alive if message.message_id not in heads]
+
+
+def expected_views(
+    history: JournalReplay,
+    stored: Mapping[MessageId, Message],
+    bound: Mapping[bytes, ThreadId],
+    heads: Mapping[MessageId, HeaderSummary],
+    *,
+    user_id: UserId,
+    domain_id: DomainId,
+) -> ExpectedViews:
+    """Compare a whole mailbox: `stored` are its rows, `bound` its thread keys.
+
+    `heads`: header summaries of lost rows.
+    """
+    views = ExpectedViews()
+    for message_id in stored.keys() - history.records.keys():
+        views.differences += row_differences(message_id, None, stored[message_id])
+    for record in sorted(history.records.values(), key=lambda record: record.created_seq):
+        row = stored.get(record.message_id)
+        if row is None:
+            views.lost.append(expected_message(record))
+            views.differences.append(missing_row(record.message_id))
+            head = heads.get(record.message_id, HeaderSummary())
+            expected = rebuilt_row(
+                record, user_id=user_id, domain_id=domain_id, head=head, bound=bound
+            )
+        else:
+            views.differences += row_differences(record.message_id, record, row)
+            expected = expected_row(record, row)
+        views.rows[record.message_id] = expected
+    _bind(views, bound)
+    return views
+
+
+def _bind(views: ExpectedViews, bound: Mapping[bytes, ThreadId]) -> None:
+    first: dict[bytes, Message] = {}
+    destroyed: dict[ThreadId, int] = {}  # created_seq of the first destroyed message, by thread
+    for row in views.rows.values():
+        if row.destroyed:
+            destroyed.setdefault(row.thread_id, row.created_seq)
+        for key in thread_keys(row.head):
+            first.setdefault(key, row)
+    for key, row in first.items():
+        bound_to = bound.get(key)
+        destroyed_seq = destroyed.get(bound_to or NO_THREAD)
+        if not is_bound(
+            bound_to, thread_id=row.thread_id, created_seq=row.created_seq,
+            destroyed_seq=destroyed_seq,
+        ):  # fmt: skip
+            views.threads[key] = row.thread_id
+    if views.threads:
+        what = f"{len(views.threads)} message ids have a wrong thread or no thread"
+        views.differences.append(ViewDifference(THREADS, what))
 
 
 def row_differences(

@@ -86,6 +86,17 @@ def searched_prefix(text: str) -> str | None:
     return SEPARATOR + folded if folded else None
 
 
+def found(known: Correspondents, prefix: str, limit: int) -> list[Correspondent]:
+    """Those of `known` that a search for `prefix` finds, in its order."""
+    text = searched_prefix(prefix)
+    matching = [
+        (-one.sent, -one.last_ms, address)
+        for address, one in known.items()
+        if text and text in searched_text(one)
+    ]
+    return [known[address] for _, _, address in sorted(matching)[:limit]]
+
+
 def lacking(stored: Correspondents, expected: Correspondents) -> dict[str, Correspondent]:
     """The correct rows of correspondents that the messages prove, and that are missing or too low.
 

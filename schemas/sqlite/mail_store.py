@@ -77,8 +77,8 @@ MAIL: tuple[Statements, ...] = (
     ),
     # mailbox: small columns before the state, so that sums over a domain do not read states.
     # feed_from_ms is the time of the first entry that is not folded; NULL if all are.
-    # place: flags are FLAG_* below, sender is an address in its normal form
-    # (mail/mailbox/list_filters.py). The rows of place, uid and thread are computed from messages
+    # place: flags are FLAG_*, and sender is an address in its normal form, both of
+    # mail/mailbox/list_filters.py. The rows of place, uid and thread are computed from messages
     # (stores/sqlite/mail_store/upgrade.py).
     (
         "ALTER TABLE mailbox RENAME TO mailbox_before",
@@ -272,8 +272,3 @@ MAIL: tuple[Statements, ...] = (
             WHERE draft_id IS NOT NULL""",
     ),
 )
-
-
-FLAG_FLAGGED = 1  # bits of place.flags
-FLAG_ATTACHMENTS = 2
-FLAG_REPEATED = 4  # all mail shows the message by its place in another folder

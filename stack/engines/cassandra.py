@@ -85,23 +85,12 @@ def cassandra(home: StateFolder, config: CassandraConfig) -> Program:
 
 def settings(home: StateFolder, config: CassandraConfig) -> dict[str, object]:
     """Return cassandra.yaml as a mapping; JSON is YAML too."""
-    data, seed = data_path(home), f"127.0.0.1:{config.storage_port}"
-    return {
+    data = data_path(home)
+    return _addresses(config) | {
         "cluster_name": "postriver",
         "num_tokens": 1,
         "initial_token": "0",
         "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
-        "seed_provider": [
-            {
-                "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
-                "parameters": [{"seeds": seed}],
-            }
-        ],
-        "endpoint_snitch": "SimpleSnitch",
-        "listen_address": "127.0.0.1",
-        "rpc_address": "127.0.0.1",
-        "native_transport_port": config.port,
-        "storage_port": config.storage_port,
         "authenticator": "PasswordAuthenticator",
         "authorizer": "CassandraAuthorizer",
         "role_manager": "CassandraRoleManager",
@@ -118,9 +107,25 @@ def settings(home: StateFolder, config: CassandraConfig) -> dict[str, object]:
         "file_cache_size": "32MiB",
         "networking_cache_size": "16MiB",
         "key_cache_size": "16MiB",
+        "batch_size_warn_threshold": "64KiB",  # a step's views are one batch: 5 to 40 KiB
+        "batch_size_fail_threshold": "1MiB",
+        "unlogged_batch_across_partitions_warn_threshold": 200,
         "concurrent_reads": 8,
         "concurrent_writes": 16,
         "concurrent_compactors": 1,
+    }
+
+
+def _addresses(config: CassandraConfig) -> dict[str, object]:
+    seeds = {"seeds": f"127.0.0.1:{config.storage_port}"}
+    provider = "org.apache.cassandra.locator.SimpleSeedProvider"
+    return {
+        "seed_provider": [{"class_name": provider, "parameters": [seeds]}],
+        "endpoint_snitch": "SimpleSnitch",
+        "listen_address": "127.0.0.1",
+        "rpc_address": "127.0.0.1",
+        "native_transport_port": config.port,
+        "storage_port": config.storage_port,
     }
 
 

@@ -14,7 +14,7 @@ import msgspec
 from mail.errors import JournalConflict, JournalTruncated
 from mail.mailbox import commit_rules
 from mail.mailbox.consistency_check import damaged
-from mail.mailbox.correspondents import is_drop_due
+from mail.mailbox.correspondents import found, is_drop_due
 from mail.mailbox.folders import all_folders
 from mail.mailbox.list_filters import NO_FILTER, folders_of, matches
 from mail.mailbox.user_settings import stored_after
@@ -148,12 +148,12 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "read")
         every = self._matching(user_id, folder_id, NO_FILTER)
         check_position(position, len(every), is_filtered=conditions != NO_FILTER)
-        found = [row for row in every if matches(row, conditions)]
-        rows, start, end = rows_at(found, position, limit, place_of)
+        shown = [row for row in every if matches(row, conditions)]
+        rows, start, end = rows_at(shown, position, limit, place_of)
         scope = list_scope(user_id, folder_id, conditions)
         cursors = cursors_of(start, list(map(place_of, rows)), end, *scope)
         seq = self._of(user_id).state.seq
-        return Page(tuple(rows), *cursors, seq=seq, position=position, total=len(found))
+        return Page(tuple(rows), *cursors, seq=seq, position=position, total=len(shown))
 
     async def conversations(
         self,
@@ -307,7 +307,7 @@ class MemoryMailStore(MailStore):
         self, user_id: UserId, prefix: str, *, limit: int
     ) -> list[Correspondent]:
         await take_step(self.fault, "read")
-        return owner_views.correspondents(self._of(user_id).correspondents, prefix, limit)
+        return found(self._of(user_id).correspondents, prefix, limit)
 
     async def check(self, user_id: UserId) -> ConsistencyReport:
         await take_step(self.fault, "read")

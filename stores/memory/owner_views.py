@@ -20,16 +20,6 @@ def drop(known: dict[str, Correspondent]) -> None:
         del known[address]
 
 
-def correspondents(known: dict[str, Correspondent], prefix: str, limit: int) -> list[Correspondent]:
-    text = rules.searched_prefix(prefix)
-    found = [
-        (-one.sent, -one.last_ms, address)
-        for address, one in known.items()
-        if text and text in rules.searched_text(one)
-    ]
-    return [known[address] for _, _, address in sorted(found)[:limit]]
-
-
 def lacking(stored: dict[str, Correspondent], rows: Iterable[Message]) -> dict[str, Correspondent]:
     """The correct correspondents that `rows` prove, and that are missing or counted too low."""
     expected: dict[str, Correspondent] = {}

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mail.errors import Refused
@@ -17,14 +17,9 @@ from schemas.conversations import (
     ThreadCounts,
 )
 from schemas.mailbox import FLAGGED, SEEN, Message
-from tests.contracts.mail_store_reads import commit_all
+from tests.contracts.mail_store_reads import FEW, commit_all
 from tests.contracts.mailboxes import NOON_MS, Writer, a_new_user
 
-FEW = settings(
-    deadline=None,
-    max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
 FOLDERS = ("inbox", "sent", "junk", "trash", "f1")
 NAMES = "abcdefgh"
 WORDS = (SEEN, FLAGGED, "$draft", "work", "home")

@@ -1,5 +1,7 @@
 """What the contract suites of a mail store share: whole lists, page by page, and all views."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 from mail.ports import Commit, MailStore
@@ -8,14 +10,20 @@ from tests.contracts.mailboxes import (
     Writer,
 )
 
+
+def examples(number: int) -> int:
+    """The number of examples of a property; POSTRIVER_EXAMPLES_PERCENT makes it smaller."""
+    return max(1, number * int(os.environ.get("POSTRIVER_EXAMPLES_PERCENT", "100")) // 100)
+
+
 HARD = settings(
     deadline=None,
-    max_examples=40,
+    max_examples=examples(40),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
 FEW = settings(
     deadline=None,
-    max_examples=25,
+    max_examples=examples(25),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
 

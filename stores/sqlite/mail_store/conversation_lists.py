@@ -16,6 +16,7 @@ from mail.mailbox.conversations import (
 from mail.pagination import (
     ListPosition,
     ListStart,
+    PagePart,
     check_position,
     conversation_scope,
     cursors_of,
@@ -32,7 +33,6 @@ from stores.sqlite.mail_store import threads
 from stores.sqlite.mail_store.conversations import decode_keywords, newest
 from stores.sqlite.mail_store.journal_and_rows import MailboxHeader, header_of
 from stores.sqlite.mail_store.list_rows import ListRow
-from stores.sqlite.mail_store.page_part import PagePart
 
 _FROM = "FROM conversation WHERE mailbox_key = :mailbox AND folder_id = :list"
 _ORDER = "ORDER BY received_at_ms DESC, message_id DESC LIMIT :limit"

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
 
-from mail.mailbox.conversations import flags_of, in_all_mail, keywords_of
-from mail.mailbox.list_filters import sender_of
+from mail.mailbox.conversations import flags_of, keywords_of
+from mail.mailbox.list_filters import places_of, sender_of
 from schemas.consistency import LISTS, THREADS
 from schemas.folder_slots import slot_of
-from schemas.mailbox import SEEN, Message, is_flagged, is_unread
-from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED, FLAG_REPEATED
+from schemas.mailbox import SEEN, Message, is_unread
 
 ListRow = tuple[Any, ...]
 RowChange = tuple[Message | None, Message]  # before (None: a new message) and after
@@ -105,13 +104,9 @@ def move(
 
 def _places(key: int, message_key: int, row: Message) -> Iterable[ListRow]:
     unread, sender = int(is_unread(row.keywords)), sender_of(row)
-    flags = is_flagged(row.keywords) * FLAG_FLAGGED + row.head.has_attachments * FLAG_ATTACHMENTS
-    at_ms, id_, is_repeated = row.received_at_ms, row.message_id, False
-    for folder_id in sorted(row.shown_places):
-        repeated = is_repeated and in_all_mail(folder_id)
-        list_flags = flags + repeated * FLAG_REPEATED
-        yield (key, folder_id, unread, at_ms, id_, message_key, list_flags, sender)
-        is_repeated = is_repeated or in_all_mail(folder_id)
+    at_ms, id_ = row.received_at_ms, row.message_id
+    for folder_id, flags in places_of(row):
+        yield (key, folder_id, unread, at_ms, id_, message_key, flags, sender)
 
 
 def _uids(key: int, message_key: int, row: Message) -> Iterable[ListRow]:

@@ -14,11 +14,15 @@ from typing import Any
 
 import msgspec
 
-from mail.mailbox.list_filters import sender_key
+from mail.mailbox.list_filters import (
+    FLAG_ATTACHMENTS,
+    FLAG_FLAGGED,
+    FLAG_REPEATED,
+    sender_key,
+)
 from mail.pagination import FROM_NEWEST, ListPosition, ListStart
 from schemas.ids import FolderId
 from schemas.mailbox import SEEN, Filter, Message
-from schemas.sqlite.mail_store import FLAG_ATTACHMENTS, FLAG_FLAGGED, FLAG_REPEATED
 
 SCAN_MAX = 20_000  # about 5 ms
 _MERGED_MAX = 60  # ranges that a statement merges; more are sorted

@@ -5,12 +5,11 @@ from sqlite3 import Connection
 import msgspec
 
 from mail.mailbox.list_filters import folders_of
-from mail.pagination import ListStart, check_position, cursors_of, list_scope, place_of
+from mail.pagination import ListStart, PagePart, check_position, cursors_of, list_scope, place_of
 from schemas.conversations import ALL_MAIL
 from schemas.ids import FolderId
 from schemas.mailbox import Filter, FolderCounts, MailboxState, Page
 from stores.sqlite.mail_store import journal_and_rows, lists
-from stores.sqlite.mail_store.page_part import PagePart
 
 _ALL_MAIL = """SELECT messages, unread_messages FROM conversation_count
     WHERE mailbox_key = ? AND folder_id = ?"""

@@ -14,6 +14,7 @@ from typing import Self
 from mail.mailbox.folders import all_folders
 from mail.pagination import (
     OLDEST,
+    PagePart,
     check_limit,
     conversation_scope,
     decode_cursor,
@@ -45,7 +46,6 @@ from stores.sqlite.mail_store import (
     threads,
 )
 from stores.sqlite.mail_store import rebuild as mailbox_rebuild
-from stores.sqlite.mail_store.page_part import PagePart
 from stores.sqlite.mail_store.upgrade import (
     count_correspondents,
     empty_tombstones,

@@ -1,0 +1,200 @@
+"""Plan of a step: every row that a commit writes, computed before anything is written.
+
+The plan is stored with the journal's entry (Redo). Its rows are absolute, so that writing them
+twice, or after a part of them was written, leaves the same mailbox.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from mail.mailbox import correspondents as correspondent_rules
+from mail.mailbox.user_settings import stored_after
+from mail.ports import Commit
+from schemas.correspondents import Correspondent
+from schemas.cql.mail_store import (
+    COMMAND,
+    CORRESPONDENT,
+    DOMAIN_BUCKETS,
+    DOMAIN_USAGE,
+    DRAFT,
+    MAILBOX,
+    MESSAGE,
+    MESSAGE_BY_MAIL,
+    MESSAGE_ID,
+    SETTINGS,
+    THREAD,
+    THREAD_KEY,
+)
+from schemas.ids import DomainId, MessageId, UserId
+from schemas.mailbox import MailboxState, Message, Usage
+from stores.cassandra.mail_store.lists import (
+    CONVERSATIONS,
+    HeadChanges,
+    ListHead,
+    RowChange,
+    encode,
+    rows_of,
+)
+from stores.cassandra.mail_store.mailbox_reads import MailboxReads
+from stores.cassandra.mail_store.stamps import RowWrite, delete, put
+from stores.cassandra.mail_store.threads import (
+    StoredThread,
+    by_thread,
+    conversation_rows,
+    thread_after,
+)
+
+
+class Redo(msgspec.Struct, frozen=True, array_like=True):
+    """All that a step writes after its journal entry: the views, and at last the state."""
+
+    seq: int
+    views: tuple[RowWrite, ...]
+    domain_id: DomainId
+    state: MailboxState
+
+    def last(self, user_id: UserId, generation: int) -> RowWrite:
+        """The row of the state."""
+        return put(MAILBOX, user_id, self.domain_id, generation, encode(self.state))
+
+
+decode_redo = msgspec.msgpack.Decoder(Redo).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitPlan:
+    redo: Redo
+    heads: dict[str, ListHead]  # of all lists, after the step
+
+
+def usage_row(user_id: UserId, domain_id: DomainId, usage: Usage) -> RowWrite:
+    bucket = crc32(user_id.encode()) % DOMAIN_BUCKETS
+    return put(DOMAIN_USAGE, domain_id, bucket, user_id, usage.size_bytes, usage.messages)
+
+
+def message_rows(row: Message, before: Message | None) -> list[RowWrite]:
+    """The row of a message, and those by which it is found."""
+    user_id, id_ = row.user_id, row.message_id
+    rows = [put(MESSAGE, user_id, id_, encode(row))]
+    if before is None:
+        rows.append(put(MESSAGE_ID, user_id, id_[:1], id_))
+        rows.append(put(MESSAGE_BY_MAIL, row.mail_id, user_id, id_))
+    if row.draft_id and not row.destroyed and before is None:
+        rows.append(put(DRAFT, user_id, row.draft_id, row.created_seq, id_))
+    elif row.draft_id and row.destroyed:
+        rows.append(delete(DRAFT, user_id, row.draft_id, row.created_seq))
+    return rows
+
+
+async def plan(
+    reads: MailboxReads, commit: Commit, before: MailboxState, heads: dict[str, ListHead]
+) -> CommitPlan:
+    """Plan a commit on a mailbox whose state is `before` and whose lists have `heads`."""
+    entry, user_id = commit.entry, commit.entry.user_id
+    changes = await _changes(reads, commit)
+    lists = HeadChanges(user_id, heads)
+    for old, new in changes:
+        lists.change(rows_of(old), rows_of(new))
+    parts = await asyncio.gather(
+        _threads(reads, user_id, changes, lists),
+        _thread_keys(reads, commit),
+        _correspondents(reads, commit, changes),
+        _settings(reads, commit),
+    )
+    follow_up = None if entry.follow_up is None else encode(entry.follow_up)
+    views = [
+        put(COMMAND, user_id, entry.command_id, entry.seq, follow_up),
+        *(row for old, new in changes for row in message_rows(new, old)),
+        *(row for rows in parts for row in rows),
+        *lists.writes(entry.seq),
+    ]
+    if before.usage != commit.state.usage:
+        views.append(usage_row(user_id, entry.domain_id, commit.state.usage))
+    redo = Redo(entry.seq, tuple(views), entry.domain_id, commit.state)
+    return CommitPlan(redo=redo, heads=heads | lists.after)
+
+
+async def _changes(reads: MailboxReads, commit: Commit) -> list[RowChange]:
+    pairs = list(zip(commit.entry.changes, commit.messages, strict=True))
+    changed = [row.message_id for change, row in pairs if not change.delivered]
+    known: dict[MessageId, Message] = await reads.rows(commit.entry.user_id, changed)
+    return [(None if change.delivered else known[row.message_id], row) for change, row in pairs]
+
+
+async def _threads(
+    reads: MailboxReads, user_id: UserId, changes: Sequence[RowChange], lists: HeadChanges
+) -> list[RowWrite]:
+    changed = by_thread(changes)
+    stored = await reads.threads(user_id, list(changed))
+    rows = []
+    for thread_id, of_thread in changed.items():
+        before = stored.get(thread_id, StoredThread())
+        after = await thread_after(before, of_thread, reads.newest_members(user_id))
+        if after != before:
+            _count_conversations(lists, before, after)
+            lists.change(conversation_rows(thread_id, before), conversation_rows(thread_id, after))
+            rows.append(put(THREAD, user_id, thread_id, encode(after)))
+    return rows
+
+
+def _count_conversations(lists: HeadChanges, before: StoredThread, after: StoredThread) -> None:
+    for sign, thread in ((-1, before), (1, after)):
+        for list_id, one in thread.lists.items():
+            lists.add(
+                CONVERSATIONS + list_id,
+                unread_rows=sign * (one.unread > 0),
+                messages=sign * one.total,
+                unread_messages=sign * one.unread,
+            )
+
+
+async def _thread_keys(reads: MailboxReads, commit: Commit) -> list[RowWrite]:
+    """A key that is bound already keeps its thread."""
+    user_id = commit.entry.user_id
+    bound = await reads.bound(user_id, list(commit.threads))
+    return [
+        put(THREAD_KEY, user_id, key, thread_id)
+        for key, thread_id in commit.threads.items()
+        if key not in bound
+    ]
+
+
+async def _correspondents(
+    reads: MailboxReads, commit: Commit, changes: Iterable[RowChange]
+) -> list[RowWrite]:
+    user_id, is_drop = commit.entry.user_id, correspondent_rules.is_drop_due(commit.entry.seq)
+    counted = [correspondent_rules.counted(old, new) for old, new in changes]
+    addresses = list({address: None for one in counted for address in one})
+    known = await (
+        reads.all_correspondents(user_id)
+        if is_drop
+        else reads.correspondents_of(user_id, addresses)
+    )
+    after: dict[str, Correspondent] = {}
+    for added in counted:
+        for address, one in added.items():
+            now = after.get(address) or known.get(address)
+            after[address] = correspondent_rules.merged(now, one)
+    every = known | after
+    last_seen = ((one.last_ms, address) for address, one in every.items())
+    dropped = set(correspondent_rules.least_recent(last_seen, len(every)) if is_drop else ())
+    return [
+        *(
+            put(CORRESPONDENT, user_id, address, encode(one))
+            for address, one in after.items() if address not in dropped
+        ),
+        *(delete(CORRESPONDENT, user_id, address) for address in sorted(dropped)),
+    ]  # fmt: skip
+
+
+async def _settings(reads: MailboxReads, commit: Commit) -> list[RowWrite]:
+    entry = commit.entry
+    if entry.settings is None:
+        return []
+    stored: Any = stored_after(await reads.settings(entry.user_id), entry)
+    return [put(SETTINGS, entry.user_id, encode(stored))]

@@ -1,0 +1,203 @@
+"""The one writer of a mailbox: claims it, commits steps, folds and rebuilds.
+
+What a writer knows of a mailbox (state, heads of lists, generation) is kept between steps. After
+any failure it is forgotten, and the next step claims and reads the mailbox again.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from mail.errors import Fatal, JournalConflict, Refused
+from mail.mailbox import commit_rules
+from mail.ports import Commit
+from schemas.consistency import Rebuild
+from schemas.cql.mail_store import JOURNAL, JOURNAL_SHIFT, REBUILD
+from schemas.events.mailbox_commands import RebuildViews
+from schemas.ids import DomainId, MessageId, UserId
+from schemas.mail import HeaderSummary
+from schemas.mailbox import MailboxState
+from stores.cassandra.mail_store.check import MailboxCheck
+from stores.cassandra.mail_store.commit_plan import Redo, decode_redo, plan
+from stores.cassandra.mail_store.history import History
+from stores.cassandra.mail_store.lists import ListHead, encode
+from stores.cassandra.mail_store.mailbox_reads import MailboxReads
+from stores.cassandra.mail_store.ownership import Ownership
+from stores.cassandra.mail_store.stamps import RowWrite, put, stamped
+
+KNOWN_MAX = 10_000  # mailboxes whose lists' heads are kept, about 2 KB each
+_REDO = JOURNAL.select("seq, redo", "AND seq = ?")
+_REBUILD = REBUILD.select("rebuild")
+_rebuild = msgspec.msgpack.Decoder(Rebuild).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """A mailbox that this process has claimed."""
+
+    generation: int
+    domain_id: DomainId
+    state: MailboxState
+    heads: dict[str, ListHead]
+
+
+class MailboxWrites:
+    """Writes of all mailboxes of this process, one at a time for each user."""
+
+    def __init__(self, reads: MailboxReads, history: History) -> None:
+        self._reads = reads
+        self._session = reads.session
+        self._history = history
+        self._ownership = Ownership(self._session)
+        self._owned: OrderedDict[UserId, Owned] = OrderedDict()
+        self._locks: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
+
+    async def load(self, user_id: UserId) -> MailboxState:
+        """Claim the mailbox, and finish a step that was cut short."""
+        async with self._lock(user_id):
+            self._owned.pop(user_id, None)
+            return (await self._claimed(user_id)).state
+
+    async def commit(self, commit: Commit) -> None:
+        commit_rules.check_whole(commit)
+        entry, user_id = commit.entry, commit.entry.user_id
+        async with self._lock(user_id):
+            with self._kept(user_id):
+                owned = self._owned.get(user_id) or await self._claimed(user_id)
+                last_seq = owned.state.seq
+                journalled = (
+                    await self._history.entry(user_id, entry.seq) if entry.seq <= last_seq else None
+                )
+                if commit_rules.is_repeated(entry, last_seq=last_seq, journalled=journalled):
+                    return
+                if (await self._history.command(user_id, entry.command_id))[0]:
+                    raise JournalConflict(user_id, entry.seq)
+                made = await plan(self._reads, commit, owned.state, owned.heads)
+                await self._journal(commit, made.redo, owned.generation)
+                await self._finish(user_id, made.redo, owned.generation)
+                self._keep(
+                    user_id,
+                    replace(owned, domain_id=entry.domain_id, state=commit.state, heads=made.heads),
+                )
+
+    async def fold(self, user_id: UserId, *, before_ms: int, to_seq: int) -> int:
+        progress = await self.rebuilding(user_id)
+        async with self._lock(user_id):
+            if progress is not None and not progress.is_finished:
+                return 0
+            domain_id, state = await self._reads.stored(user_id)
+            if not domain_id:
+                return 0
+            with self._kept(user_id):
+                owned = self._owned.get(user_id) or await self._claimed(user_id)
+                return await self._history.fold(
+                    user_id,
+                    before_ms=before_ms,
+                    to_seq=min(to_seq, state.seq),
+                    generation=owned.generation,
+                )
+
+    async def rebuilding(self, user_id: UserId) -> Rebuild | None:
+        rows = await self._session.read(_REBUILD, user_id)
+        return _rebuild(rows[0][0]) if rows else None
+
+    async def rebuild(
+        self, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]
+    ) -> Rebuild:
+        """Raises JournalDamaged. Refused: a later rebuild has begun."""
+        user_id = order.user_id
+        if not (await self._reads.stored(user_id))[0]:
+            return Rebuild(rebuild_id=order.rebuild_id, parts=order.parts, is_finished=True)
+        before = await self.rebuilding(user_id)
+        if before is None or before.rebuild_id != order.rebuild_id:
+            if order.step:
+                raise Refused("another rebuild of this mailbox has begun since")
+            before = Rebuild(rebuild_id=order.rebuild_id, parts=order.parts)
+        if before.is_finished or order.step != before.step:
+            return before
+        async with self._lock(user_id):
+            self._owned.pop(user_id, None)  # the next step reads what the rebuild has written
+            return await self._rebuild(user_id, before, heads)
+
+    async def _rebuild(
+        self, user_id: UserId, before: Rebuild, heads: Mapping[MessageId, HeaderSummary]
+    ) -> Rebuild:
+        """Repair under a generation of its own: its rows win over those of earlier steps."""
+        owned = await self._claimed(user_id)
+        self._owned.pop(user_id, None)
+        check = MailboxCheck(self._reads, user_id, heads)
+        found = await check.run(owned.domain_id, owned.state, owned.generation)
+        after = msgspec.structs.replace(before, step=before.step + 1, lacking=())
+        repairs: list[RowWrite] = []
+        if found.lacking and "lists" in before.parts:
+            after = msgspec.structs.replace(after, lacking=found.lacking)
+        else:
+            repairs = [row for part in before.parts for row in found.repairs[part]]
+            mended = len({one for part in before.parts for one in found.differences[part]})
+            after = msgspec.structs.replace(after, mended=mended, is_finished=True)
+        seq, generation = owned.state.seq, owned.generation
+        await self._write(repairs, seq, generation)
+        await self._write([put(REBUILD, user_id, encode(after))], seq, generation)
+        return after
+
+    async def _claimed(self, user_id: UserId) -> Owned:
+        """Claim the mailbox; then read it, and finish a step that was cut short."""
+        _, before = await self._reads.stored(user_id)
+        generation = await self._ownership.claim(user_id, seq=before.seq)
+        domain_id, state = await self._reads.stored(user_id)
+        seq = state.seq + 1
+        rows = await self._session.read(_REDO, user_id, seq >> JOURNAL_SHIFT, seq)
+        if rows:
+            redo = decode_redo(rows[0][1])
+            if redo.seq != seq:
+                raise Fatal(f"user {user_id} seq {seq}: its rows are not in the journal")
+            await self._finish(user_id, redo, generation)
+            domain_id, state = redo.domain_id, redo.state
+        owned = Owned(
+            generation=generation,
+            domain_id=domain_id,
+            state=state,
+            heads=await self._reads.heads(user_id),
+        )
+        self._keep(user_id, owned)
+        return owned
+
+    async def _journal(self, commit: Commit, redo: Redo, generation: int) -> None:
+        """Write the entry with its redo, one mutation; then check that no other owner is there."""
+        entry = commit.entry
+        bucket = entry.seq >> JOURNAL_SHIFT
+        row = put(JOURNAL, entry.user_id, bucket, entry.seq, encode(entry), encode(redo))
+        await self._write([row], entry.seq, generation)
+        await self._ownership.check(entry.user_id, seq=entry.seq, generation=generation)
+
+    async def _finish(self, user_id: UserId, redo: Redo, generation: int) -> None:
+        await self._write(redo.views, redo.seq, generation)
+        await self._write([redo.last(user_id, generation)], redo.seq, generation)
+
+    async def _write(
+        self, rows: tuple[RowWrite, ...] | list[RowWrite], seq: int, generation: int
+    ) -> None:
+        await self._session.write(stamped(rows, seq=seq, generation=generation))
+
+    @contextmanager
+    def _kept(self, user_id: UserId) -> Iterator[None]:
+        """Forget the mailbox if the block fails or is cancelled."""
+        try:
+            yield
+        except BaseException:
+            self._owned.pop(user_id, None)
+            raise
+
+    def _keep(self, user_id: UserId, owned: Owned) -> None:
+        self._owned[user_id] = owned
+        self._owned.move_to_end(user_id)
+        if len(self._owned) > KNOWN_MAX:
+            self._owned.popitem(last=False)
+
+    def _lock(self, user_id: UserId) -> asyncio.Lock:
+        return self._locks.setdefault(user_id, asyncio.Lock())

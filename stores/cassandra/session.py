@@ -1,0 +1,188 @@
+"""A session with a Cassandra cluster: prepared statements, awaited on the caller's event loop.
+
+The driver has one thread for all its connections (its asyncio reactor). An answer comes back to the
+caller's loop by one call; no thread waits for it. Every statement is LOCAL_QUORUM, and is not tried
+again here: writes carry their timestamps, so that a caller may repeat them.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from cassandra import (
+    ConsistencyLevel,
+    DriverException,
+    OperationTimedOut,
+    RequestExecutionException,
+)
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.io.asyncioreactor import AsyncioConnection
+from cassandra.policies import DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
+from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
+
+from mail.errors import StoreUnavailable
+
+Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[Any]]  # CQL and its values
+BATCH_MAX = 100  # statements in one request
+BATCH_MAX_BYTES = 40_000  # of large values; the server refuses batches above 50 KiB by default
+_PROTOCOL = 4  # the driver loses the frames of version 5 when many answers come at once
+_UNAVAILABLE = (
+    RequestExecutionException, OperationTimedOut, NoHostAvailable, ConnectionException,
+    DriverException,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """Where the cluster is. `datacenter`: whose nodes are asked, and whose quorum counts."""
+
+    port: int
+    hosts: tuple[str, ...] = ("127.0.0.1",)
+    user: str = "cassandra"
+    password: str = "cassandra"  # noqa: S105  (that of a new cluster)
+    datacenter: str = "datacenter1"
+    keyspace: str = "postriver"
+    replicas: int = 1
+    request_timeout_s: float = 10.0
+
+
+class CassandraSession:
+    """One session, for use by one event loop. Create it with `open`; `close` it."""
+
+    def __init__(self, cluster: Any, session: Any, config: ClusterConfig) -> None:
+        self._cluster = cluster
+        self._session = session
+        self.config = config
+        self._prepared: dict[str, PreparedStatement] = {}
+        self._preparing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, config: ClusterConfig) -> Self:
+        """Connect. Raises StoreUnavailable: no node answers, or the password is wrong."""
+        cluster = Cluster(
+            list(config.hosts),
+            port=config.port,
+            protocol_version=_PROTOCOL,
+            connection_class=AsyncioConnection,
+            auth_provider=PlainTextAuthProvider(config.user, config.password),
+            executor_threads=1,
+            execution_profiles={EXEC_PROFILE_DEFAULT: _profile(config)},
+        )
+        try:
+            session = await asyncio.to_thread(cluster.connect)
+        except _UNAVAILABLE as error:
+            await asyncio.to_thread(cluster.shutdown)
+            raise StoreUnavailable("cassandra", str(error)) from error
+        return cls(cluster, session, config)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._cluster.shutdown)
+
+    async def use(self, keyspace: str) -> None:
+        """Use `keyspace` for statements without one."""
+        await asyncio.to_thread(self._session.set_keyspace, keyspace)
+
+    async def read(self, cql: str, *values: Any) -> list[Row]:
+        """Return all rows of a query, or of one statement. Raises StoreUnavailable."""
+        return await self._answer((await self._statement(cql)).bind(values))
+
+    async def read_at_once(self, cql: str, *values: Any) -> list[Row]:
+        """As `read`, in one answer: for a query with a limit that the server cannot page."""
+        bound = (await self._statement(cql)).bind(values)
+        bound.fetch_size = None
+        return await self._answer(bound)
+
+    async def write(self, statements: Sequence[Statement]) -> None:
+        """Carry the statements out, in no order. Raises StoreUnavailable: some may be done."""
+        batches = [await self._batch(group) for group in _groups(statements)]
+        await asyncio.gather(*map(self._answer, batches))
+
+    async def define(self, cql: str) -> list[Row]:
+        """Run a statement that is not prepared, such as one that defines a table."""
+        return await self._answer(cql)
+
+    async def agree(self) -> None:
+        """Wait until all nodes have the same schema."""
+        control = self._cluster.control_connection
+        await asyncio.to_thread(control.wait_for_schema_agreement)
+
+    async def _statement(self, cql: str) -> PreparedStatement:
+        statement = self._prepared.get(cql)
+        if statement is None:
+            async with self._preparing:
+                try:
+                    statement = await asyncio.to_thread(self._session.prepare, cql)
+                except _UNAVAILABLE as error:
+                    raise StoreUnavailable("cassandra", str(error)) from error
+                self._prepared[cql] = statement
+        return statement
+
+    async def _batch(self, group: Sequence[Statement]) -> Any:
+        bound = [(await self._statement(cql)).bind(values) for cql, values in group]
+        if len(bound) == 1:
+            return bound[0]
+        batch = BatchStatement(BatchType.UNLOGGED)
+        for statement in bound:
+            batch.add(statement)
+        return batch
+
+    async def _answer(self, statement: Any) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[list[Row]] = loop.create_future()
+        rows: list[Row] = []
+        response = self._session.execute_async(statement)
+
+        def on_rows(page: Sequence[Row] | None) -> None:
+            rows.extend(page or ())
+            if response.has_more_pages:
+                response.start_fetching_next_page()
+            else:
+                loop.call_soon_threadsafe(_settle, waiter, rows)
+
+        def on_error(error: Exception) -> None:
+            loop.call_soon_threadsafe(_fail, waiter, error)
+
+        response.add_callbacks(on_rows, on_error)
+        try:
+            return await waiter
+        except _UNAVAILABLE as error:
+            raise StoreUnavailable("cassandra", str(error)) from error
+
+
+def _profile(config: ClusterConfig) -> ExecutionProfile:
+    return ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(config.datacenter)),
+        retry_policy=FallthroughRetryPolicy(),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
+        request_timeout=config.request_timeout_s,
+        row_factory=tuple_factory,
+    )
+
+
+def _groups(statements: Iterable[Statement]) -> list[list[Statement]]:
+    """Split into groups that one request may carry."""
+    groups: list[list[Statement]] = []
+    size = BATCH_MAX_BYTES
+    for statement in statements:
+        octets = sum(len(value) for value in statement[1] if isinstance(value, (bytes, str)))
+        if size + octets > BATCH_MAX_BYTES or len(groups[-1]) == BATCH_MAX:
+            groups.append([])
+            size = 0
+        groups[-1].append(statement)
+        size += octets
+    return groups
+
+
+def _settle(waiter: asyncio.Future[list[Row]], rows: list[Row]) -> None:
+    if not waiter.done():
+        waiter.set_result(rows)
+
+
+def _fail(waiter: asyncio.Future[list[Row]], error: Exception) -> None:
+    if not waiter.done():
+        waiter.set_exception(error)

@@ -1,0 +1,155 @@
+"""Two owners of one mailbox: the first is paused at a chosen request, the second takes over.
+
+POSTRIVER_SEED repeats a run; POSTRIVER_SEEDS is the number of seeds.
+"""
+
+import asyncio
+import copy
+import os
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from mail.errors import JournalConflict
+from mail.ports import Commit
+from schemas.mailbox import SEEN
+from stores.cassandra.mail_store.ownership import Ownership
+from stores.cassandra.mail_store.store import CassandraMailStore
+from stores.cassandra.session import CassandraSession, Row, Statement
+from tests.contracts.mail_store_reads import holds_what
+from tests.contracts.mailboxes import Writer
+from tests.stores.cassandra.conftest import ScopedSession
+
+pytestmark = pytest.mark.distributed
+SEEDS = int(os.environ.get("POSTRIVER_SEEDS", "15"))
+FIRST = int(os.environ.get("POSTRIVER_SEED", "0"))
+
+
+class PausedSession(ScopedSession):
+    """Stops before request number `at` until `go_on` is set."""
+
+    at = -1
+    requests = 0
+
+    def arm(self, at: int) -> None:
+        self.at, self.requests = at, 0
+        self.is_paused, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def read(self, cql: str, *values: Any) -> list[Row]:
+        await self._step()
+        return await super().read(cql, *values)
+
+    async def write(self, statements: Sequence[Statement]) -> None:
+        await self._step()
+        await super().write(statements)
+
+    async def _step(self) -> None:
+        self.requests += 1
+        if self.requests == self.at:
+            self.is_paused.set()
+            await self.go_on.wait()
+
+
+def a_change(writer: Writer, chance: random.Random, name: str) -> Commit:
+    """A step with what has been delivered before, or a new message."""
+    alive = [n for n in "abc" if (row := writer.messages.get(writer.id(n))) and not row.destroyed]
+    kind = chance.choice(["deliver", "mark", "move", "destroy"])
+    if kind == "deliver" or not alive:
+        return writer.deliver(name, thread=chance.choice("tu"), at_ms=chance.randrange(4))
+    target = chance.choice(alive)
+    if kind == "mark":
+        words = [word for word in (SEEN, "$flagged", "work") if chance.random() < 0.5]
+        return writer.mark(target, *words)
+    if kind == "move":
+        return writer.move(target, *chance.sample(["inbox", "archive", "trash"], 2))
+    return writer.destroy(target)
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+async def test_no_cell_of_the_late_owner_survives(
+    connected: CassandraSession, session: ScopedSession, seed: int
+) -> None:
+    chance = random.Random(seed)
+    late_session = PausedSession.of(connected, session.scope)
+    late, owner = CassandraMailStore(late_session), CassandraMailStore(session)
+    ann = Writer()
+    for name in "abc"[: chance.randrange(1, 4)]:
+        await late.commit(ann.deliver(name, thread=chance.choice("tu"), at_ms=chance.randrange(4)))
+    before = copy.deepcopy(ann)
+    command = a_change(ann, chance, "late")
+    late_session.arm(chance.randrange(1, 16))
+    paused = asyncio.create_task(late.commit(command))
+    await asyncio.wait(
+        [paused, asyncio.create_task(late_session.is_paused.wait())],
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    has_finished = (await owner.load("ann")).seq == command.entry.seq
+    winner = ann if has_finished else before
+    for number in range(chance.randrange(1, 4)):
+        await owner.commit(a_change(winner, chance, f"owner {number}"))
+    late_session.go_on.set()
+    (outcome,) = await asyncio.gather(paused, return_exceptions=True)
+    assert outcome is None or isinstance(outcome, JournalConflict), outcome
+    assert has_finished or isinstance(outcome, JournalConflict), "a lost step was acknowledged"
+    await owner.commit(a_change(winner, chance, "last"))
+    reader = CassandraMailStore(session)
+    await holds_what(reader, winner)
+    assert (await reader.check("ann")).differences == ()
+
+
+async def test_a_step_that_was_cut_short_is_finished_by_the_next_owner(
+    connected: CassandraSession, session: ScopedSession
+) -> None:
+    """At each request of a step; a reader does not finish it."""
+    for at in range(1, 16):
+        cut = PausedSession.of(connected, f"{session.scope}{at}-")
+        first, reader = CassandraMailStore(cut), CassandraMailStore(cut)
+        ann = Writer()
+        await first.commit(ann.deliver("a", thread="t"))
+        before = copy.deepcopy(ann)
+        command = ann.move("a", "archive", "trash")
+        cut.arm(at)
+        step = asyncio.create_task(first.commit(command))
+        pause = asyncio.create_task(cut.is_paused.wait())
+        await asyncio.wait([step, pause], return_when=asyncio.FIRST_COMPLETED)
+        cut.at = -1
+        step.cancel()
+        pause.cancel()
+        await asyncio.gather(step, pause, return_exceptions=True)
+        seen = await reader.state("ann")
+        assert seen in (before.state, ann.state)
+        assert len(await reader.journal("ann", since_seq=0, limit=9)) == seen.seq
+        loaded = await CassandraMailStore(cut).load("ann")
+        winner = ann if loaded.seq == command.entry.seq else before
+        await holds_what(reader, winner)
+        assert (await reader.check("ann")).differences == ()
+        await CassandraMailStore(cut).commit(command)
+        await holds_what(reader, ann)
+
+
+async def test_of_writers_that_claim_at_once_each_has_a_generation(session) -> None:
+    claims = await asyncio.gather(*(Ownership(session).claim("ann", seq=0) for _ in range(4)))
+    assert len(set(claims)) == 4
+    assert await Ownership(session).claim("ann", seq=0) > max(claims)
+
+
+async def test_an_emptied_list_begins_again_in_other_partitions(session) -> None:
+    """A folder that was emptied of many messages has no deleted rows among those it lists."""
+    store, ann = CassandraMailStore(session), Writer()
+    names = [str(number) for number in range(120)]
+    for name in names:
+        await store.commit(ann.deliver(name))
+    for name in names:
+        await store.commit(ann.destroy(name))
+    await store.commit(ann.deliver("new"))
+    rows = await session.read("SELECT list, head FROM list_head WHERE user_id = ?", "ann")
+    heads = {name for name, _ in rows}
+    assert {"u:inbox", "i:inbox", "c:inbox", "c:"} <= heads
+    for name in ("u:inbox", "i:inbox"):
+        table = "uid" if name.startswith("i") else "list_row"
+        query = f"SELECT COUNT(*) FROM {table} WHERE user_id = ? AND list = ? AND era = 0"
+        assert await session.read(f"{query} AND bucket = 0", "ann", name) == [(0,)]
+    await holds_what(store, ann)
+    assert (await store.check("ann")).differences == ()
