@@ -157,6 +157,10 @@ class SmtpConnection(SMTP):
         """Set the idle timeout: close unless data comes within `idle_s`."""
         self._reset_timeout(idle_s)
 
+    def idle_max_s(self) -> float:
+        """Seconds within which the next command must come."""
+        return self.site.config.command_idle_s
+
     # replies
 
     def _send_last(self, reply: str) -> None:
@@ -222,7 +226,7 @@ class SmtpConnection(SMTP):
 
     async def _command(self) -> bool:
         """Read and answer one command; False when the connection has to end."""
-        self._reset_timeout()
+        self._reset_timeout(self.idle_max_s())
         line = await self.reader.line()
         try:
             await self._dispatch(line)

@@ -69,6 +69,7 @@ class ConnectionContext:
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
+            "CHUNKING",
             *extensions,
             *(["STARTTLS"] if self.tls and not tls else []),
             "HELP",

@@ -4,9 +4,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 from smtp.server import replies
+from smtp.server.config import SmtpConfig
 from smtp.server.connection import SmtpConnection
-from smtp.server.data_parser import PIECE_MAX_BYTES, DataFault, DataReader
-from smtp.server.transfers import Transfer
+from smtp.server.data_parser import PIECE_MAX_BYTES, DataFault, DataReader, MailReader
+from smtp.server.transfers import Transfer, Transfers
 
 
 class DataTransfer:
@@ -59,34 +60,35 @@ class DataTransfer:
                     raise EOFError
                 self._transfer.add(len(chunk), time.monotonic())
                 data.feed(chunk)
-                self._reserve(data)
+                reserve(self._site.transfers, self._transfer, data)
         finally:
             self._transfer.reading = False
             connection.reader.resize(connection.buffer_bytes)
         connection.reader.unread(data.rest)
 
-    def _reserve(self, data: DataReader) -> None:
-        """Reserve memory for `data`; release all of it once the bytes are dropped."""
-        if not data.dropped and not self._site.transfers.hold(self._transfer, data.size_bytes):
-            data.drop(DataFault.BUSY)
-        if data.dropped:
-            self._site.transfers.hold(self._transfer, 0)
-
     async def _answer(self, data: DataReader) -> str:
         config = self._site.config
         if data.fault is not None:
-            return self._refusal(data.fault)
+            return refusal(data.fault, config)
         self._connection.allow(config.accept_max_s + config.command_idle_s)
         self._connection.chatter = 0
         return await self._accept(data.content())
 
-    def _refusal(self, fault: DataFault) -> str:
-        config = self._site.config
-        return {
-            DataFault.TOO_BIG: replies.too_big(config.message_max_bytes),
-            DataFault.BARE: "554 5.6.0 CR or LF alone in the message (RFC 5321 section 2.3.8)",
-            DataFault.LONG_LINE: f"500 5.5.2 a line is longer than {config.line_max_bytes} bytes",
-            DataFault.LOOP: "554 5.4.6 routing loop: more than "
-            f"{config.received_max} Received fields",
-            DataFault.BUSY: replies.BUSY,
-        }[fault]
+
+def reserve(transfers: Transfers, transfer: Transfer, mail: MailReader) -> None:
+    """Reserve memory for `mail`; release all of it once the bytes are dropped."""
+    if not mail.dropped and not transfers.hold(transfer, mail.size_bytes):
+        mail.drop(DataFault.BUSY)
+    if mail.dropped:
+        transfers.hold(transfer, 0)
+
+
+def refusal(fault: DataFault, config: SmtpConfig) -> str:
+    """The reply to a mail with a fault."""
+    return {
+        DataFault.TOO_BIG: replies.too_big(config.message_max_bytes),
+        DataFault.BARE: "554 5.6.0 CR or LF alone in the message (RFC 5321 section 2.3.8)",
+        DataFault.LONG_LINE: f"500 5.5.2 a line is longer than {config.line_max_bytes} bytes",
+        DataFault.LOOP: f"554 5.4.6 routing loop: more than {config.received_max} Received fields",
+        DataFault.BUSY: replies.BUSY,
+    }[fault]

@@ -10,6 +10,7 @@ TOO_SLOW = "421 4.4.2 the mail comes too slowly"
 GIVE_WAY = "421 4.3.2 too slow while others wait, try again later"
 IDLE = "421 4.4.2 idle for too long"
 BROKEN = "421 4.3.0 internal error"
+BROKEN_CHUNK = "421 4.3.0 where the next command begins is not known"
 CUT = "421 4.3.0 far too much data"
 
 TRY_LATER = "451 4.3.0 cannot take the mail now, try again later"

@@ -10,6 +10,7 @@ from schemas.ids import MailId
 from schemas.mail import Envelope, Recipient
 from smtp.server import replies, trace_header
 from smtp.server.acceptance import IncomingMail
+from smtp.server.chunks import BegunMail
 from smtp.server.command_syntax import (
     check_charset,
     check_reverse_path,
@@ -17,24 +18,23 @@ from smtp.server.command_syntax import (
     path_key,
     split_path,
 )
-from smtp.server.common_commands import COMMON_VERBS, CommonCommands, syntax
+from smtp.server.common_commands import syntax
+from smtp.server.content_commands import CONTENT_VERBS, ContentCommands, ContentTransaction
 from smtp.server.context import ServerContext
-from smtp.server.data_transfer import DataTransfer
 from smtp.server.recipients import accept_recipient
 from smtp.server.replies import Rejection
 
 
-class Transaction:
-    """A mail transaction (aiosmtpd: envelope), created again after each mail and RSET."""
+class Transaction(ContentTransaction):
+    """A transaction with its parameters and recipients."""
 
-    __slots__ = ("any_recipient", "recipients", "reverse_path", "size_bytes", "utf8")
+    __slots__ = ("recipients", "size_bytes", "utf8")
 
     def __init__(self) -> None:
-        self.reverse_path: str | None = None  # None: no MAIL yet
+        super().__init__()
         self.utf8 = False
         self.size_bytes = 0  # as declared in MAIL; 0: not declared
         self.recipients: dict[str, tuple[Recipient, ...]] = {}  # by path_key
-        self.any_recipient = False  # a RCPT came, accepted or not
 
     @property
     def owners(self) -> int:
@@ -42,7 +42,7 @@ class Transaction:
         return sum(map(len, self.recipients.values()))
 
 
-class SmtpSession(CommonCommands):
+class SmtpSession(ContentCommands):
     """The commands; the state is aiosmtpd's session and a Transaction."""
 
     site: ServerContext
@@ -82,7 +82,7 @@ class SmtpSession(CommonCommands):
     async def rcpt(self, arg: str | None) -> None:
         if await self.check_helo_needed():
             return
-        if self.envelope.reverse_path is None:
+        if self.envelope.reverse_path is None or self.envelope.chunks is not None:
             raise Rejection(replies.BAD_SEQUENCE)
         path, given = split_path(arg, "TO:")
         self.envelope.any_recipient = True
@@ -119,29 +119,22 @@ class SmtpSession(CommonCommands):
             raise Rejection(replies.TOO_MANY_RECIPIENTS)
         recipients[key] = recipients_of_path
 
-    @syntax("DATA")
-    async def data(self, arg: str | None) -> None:
-        if await self.check_helo_needed():
-            return
-        await self._check_data(arg)
+    async def begin_mail(self) -> BegunMail:
+        await self._check_transaction()
         transfer = self.site.transfers.begin(self.client, self.envelope.size_bytes)
         if transfer is None:
             raise Rejection(replies.BUSY)
         transfer.give_way = self.give_way
         incoming = self._incoming_mail()
         header = self._trace_header(incoming)
-        accept = partial(self._accept, incoming, len(header))
-        self._set_post_data_state()
-        self.in_data = True
-        try:
-            await DataTransfer(self, transfer, prefix=header, accept=accept).run()
-        finally:
-            self.in_data = False
-            self.site.transfers.end(transfer)
+        return BegunMail(
+            transfer=transfer,
+            prefix=header,
+            accept=partial(self._accept, incoming, len(header)),
+            end=partial(self.site.transfers.end, transfer),
+        )
 
-    async def _check_data(self, arg: str | None) -> None:
-        if arg is not None:
-            raise Rejection("501 5.5.4 syntax: DATA")
+    async def _check_transaction(self) -> None:
         if self.envelope.reverse_path is None or not self.envelope.any_recipient:
             raise Rejection(replies.BAD_SEQUENCE)
         if not self.envelope.recipients:
@@ -184,10 +177,8 @@ class SmtpSession(CommonCommands):
         return reply
 
 
-SmtpSession.verbs = COMMON_VERBS | {
+SmtpSession.verbs = CONTENT_VERBS | {
     "MAIL": SmtpSession.mail,
     "RCPT": SmtpSession.rcpt,
-    "DATA": SmtpSession.data,
     "AUTH": SmtpSession.unimplemented,
-    "BDAT": SmtpSession.unimplemented,
 }

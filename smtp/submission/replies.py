@@ -13,7 +13,7 @@ SIGN_IN_UNAVAILABLE = "454 4.7.0 cannot check passwords now, try again later"
 SIGNED_IN = "235 2.7.0 signed in"
 TOO_MANY_FAILURES = "421 4.7.0 too many failures to sign in"
 NO_LONGER_VALID = "421 4.7.0 the password is no longer valid"
-BROKEN_CHUNK = "421 4.3.0 where the next command begins is not known"
+
 TOO_MANY_REFUSED = "421 4.7.0 too many recipients that do not exist"
 
 NOT_OWN_SENDER = "550 5.7.1 MAIL FROM is not an address of yours"

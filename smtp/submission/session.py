@@ -1,6 +1,5 @@
 """The commands of submission (RFC 6409), in the order of a dialogue."""
 
-import asyncio
 import time
 from functools import partial
 
@@ -14,14 +13,14 @@ from mail.sending.sending_limits import SendingLimits
 from schemas.ids import MailId
 from schemas.submissions import RequestedRecipient
 from smtp.server import replies as common_replies
+from smtp.server.chunks import BegunMail
 from smtp.server.command_syntax import check_charset, check_reverse_path, split_path
-from smtp.server.common_commands import COMMON_VERBS, CommonCommands, syntax
-from smtp.server.data_transfer import DataTransfer
+from smtp.server.common_commands import syntax
+from smtp.server.content_commands import CONTENT_VERBS, ContentCommands, ContentTransaction
 from smtp.server.recipients import local_recipients
 from smtp.server.replies import Rejection
 from smtp.submission import parameters, replies
 from smtp.submission.acceptance import OutgoingEnvelope
-from smtp.submission.chunks import SYNTAX, Chunk, ChunkReader, parsed_chunk
 from smtp.submission.context import SubmissionContext
 from smtp.submission.mail_in_progress import MailInProgress, begin_mail
 from smtp.submission.parameters import SUBMISSION_LINE_EXTRA_BYTES, SubmissionParameters
@@ -30,27 +29,18 @@ from smtp.submission.sign_in import credentials_of, signed_in
 PLAIN_PROTOCOLS = {False: "ESMTPSA", True: "UTF8SMTPSA"}  # RFC 3848, RFC 6531 §4.3
 
 
-class SubmissionTransaction:
-    """A mail transaction (aiosmtpd: envelope), created again after each mail and RSET."""
+class SubmissionTransaction(ContentTransaction):
+    """A transaction with its parameters and recipients."""
 
-    __slots__ = ("any_recipient", "chunks", "parameters", "progress", "recipients", "reverse_path")
+    __slots__ = ("parameters", "recipients")
 
     def __init__(self) -> None:
-        self.reverse_path: str | None = None  # None: no MAIL yet
+        super().__init__()
         self.parameters = SubmissionParameters()
         self.recipients: dict[str, RequestedRecipient] = {}  # by normal form
-        self.any_recipient = False  # a RCPT came, accepted or not
-        self.chunks: ChunkReader | None = None  # after the first BDAT
-        self.progress: MailInProgress | None = None  # the same
-
-    def end(self) -> None:
-        """Release what a mail in chunks holds. Safe to repeat."""
-        if self.progress is not None:
-            self.progress.end()
-            self.progress = None
 
 
-class SubmissionSession(CommonCommands):
+class SubmissionSession(ContentCommands):
     """The commands; the state is aiosmtpd's session, a transaction, and who is signed in."""
 
     site: SubmissionContext
@@ -60,26 +50,14 @@ class SubmissionSession(CommonCommands):
     signed_in: SignedIn | None = None
     failures = 0  # to sign in
     limits = SendingLimits()  # of the user, read at MAIL
-    _transaction: SubmissionTransaction | None = None  # the same as `envelope`, once there is one
 
     def _create_envelope(self) -> SubmissionTransaction:
         return SubmissionTransaction()
 
-    def _set_post_data_state(self) -> None:
-        """Begin a new transaction."""
-        if self._transaction is not None:
-            self._transaction.end()
-        super()._set_post_data_state()
-        self._transaction = self.envelope
-
-    def _release(self, task: "asyncio.Task[None]") -> None:
-        self.envelope.end()
-        super()._release(task)
-
     def capabilities(self) -> bytes:
         config = self.site.config
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + config.hold_max_s))
-        extensions = ["DSN", "CHUNKING", f"FUTURERELEASE {config.hold_max_s} {until}"]
+        extensions = ["DSN", f"FUTURERELEASE {config.hold_max_s} {until}"]
         if self.encrypted:
             extensions.append("AUTH PLAIN LOGIN")
         return self.site.capabilities(*extensions, tls=self.encrypted)
@@ -212,78 +190,6 @@ class SubmissionSession(CommonCommands):
 
     # content
 
-    @syntax("DATA")
-    async def data(self, arg: str | None) -> None:
-        if await self.check_helo_needed():
-            return
-        if arg is not None:
-            raise Rejection("501 5.5.4 syntax: DATA")
-        self._check_transaction()
-        if self.envelope.chunks is not None:
-            raise Rejection(common_replies.BAD_SEQUENCE)
-        progress = await self._begin_mail()
-        self._set_post_data_state()
-        self.in_data = True
-        accept = partial(self._accept, progress)
-        try:
-            await DataTransfer(self, progress.transfer, prefix=b"", accept=accept).run()
-        finally:
-            self.in_data = False
-            progress.end()
-
-    @syntax("BDAT size [LAST]")
-    async def bdat(self, arg: str | None) -> None:
-        """Read a chunk. The octets of a refused chunk are read and dropped (RFC 3030 §2)."""
-        chunk = parsed_chunk(arg)
-        if chunk is None:
-            await self.push(SYNTAX)
-            await self.hang_up(replies.BROKEN_CHUNK)
-            return
-        chunks = await self._chunks()
-        progress = self.envelope.progress
-        self.in_data = True
-        try:
-            await chunks.read(chunk, progress.transfer if progress else None)
-            await self._after_chunk(chunk, chunks)
-        finally:
-            self.in_data = False
-
-    async def _chunks(self) -> ChunkReader:
-        """The reader of the transaction's chunks; with a fault if the mail is refused.
-
-        A fault stays until the last chunk or RSET: else the rest of a mail would be sent alone.
-        """
-        transaction = self.envelope
-        if transaction.chunks is not None:
-            return transaction.chunks
-        chunks = ChunkReader(self)
-        if transaction.reverse_path is not None:
-            transaction.chunks = chunks
-        try:
-            self._check_transaction()
-            transaction.progress = await self._begin_mail()
-        except Rejection as rejection:
-            chunks.drop(rejection.reply)
-        return chunks
-
-    async def _after_chunk(self, chunk: Chunk, chunks: ChunkReader) -> None:
-        progress = self.envelope.progress
-        if chunks.is_cut:
-            await self.hang_up(common_replies.CUT)
-        elif chunks.fault is not None or progress is None:
-            if chunk.is_last:
-                self._set_post_data_state()
-            raise Rejection(chunks.fault or common_replies.BAD_SEQUENCE)
-        elif not chunk.is_last:
-            await self.push(f"250 2.0.0 {chunk.size_bytes} octets received")
-        else:
-            self.chatter = 0
-            self.allow(self.site.config.accept_max_s + self.site.config.command_idle_s)
-            progress.transfer.reading = False
-            reply = await self._accept(progress, chunks.octets())
-            self._set_post_data_state()
-            await self.push(reply)
-
     def _check_transaction(self) -> None:
         """Raises Rejection: there is no sender or no recipient."""
         self._user_signed_in()
@@ -292,7 +198,8 @@ class SubmissionSession(CommonCommands):
         if not self.envelope.recipients:
             raise Rejection(common_replies.NO_RECIPIENT)
 
-    async def _begin_mail(self) -> MailInProgress:
+    async def begin_mail(self) -> BegunMail:
+        self._check_transaction()
         progress = await begin_mail(
             self._outgoing(),
             self.site.transfers,
@@ -300,7 +207,12 @@ class SubmissionSession(CommonCommands):
             declared_bytes=self.envelope.parameters.size_bytes,
         )
         progress.transfer.give_way = self.give_way
-        return progress
+        return BegunMail(
+            transfer=progress.transfer,
+            prefix=b"",
+            accept=partial(self._accept, progress),
+            end=progress.end,
+        )
 
     async def _accept(self, progress: MailInProgress, octets: bytes) -> str:
         return await self.site.acceptance.accept(progress.hand_over(), octets)
@@ -324,10 +236,8 @@ class SubmissionSession(CommonCommands):
         )
 
 
-SubmissionSession.verbs = COMMON_VERBS | {
+SubmissionSession.verbs = CONTENT_VERBS | {
     "AUTH": SubmissionSession.auth,
     "MAIL": SubmissionSession.mail,
     "RCPT": SubmissionSession.rcpt,
-    "DATA": SubmissionSession.data,
-    "BDAT": SubmissionSession.bdat,
 }

@@ -32,6 +32,7 @@ CONFIG = SmtpConfig(
     line_max_bytes=300, recipients_max=2, received_max=2, chatter_max=30, unknown_max=10**9,
     unknown_per_peer_max=10**9, unknown_delay_s=0.0,
 )  # fmt: skip
+_CHUNK = re.compile(rb"bdat +([0-9]{1,10})( +last)? *\r\n", re.IGNORECASE)
 _REPLY = re.compile(rb"(?:\d{3}-[^\r\n]*\r\n)*\d{3}(?: [^\r\n]*)?\r\n")
 
 
@@ -145,6 +146,7 @@ class ReplyChecker:
     mails: list[tuple[MailReceived, bytes]]
     at: int = 0
     recipients: list[bytes] = field(default_factory=list)
+    chunks: bytes = b""
 
     def check(self) -> None:
         assert self.replies.pop(0).startswith(b"220 ")
@@ -155,6 +157,8 @@ class ReplyChecker:
 
     def _command(self, end: int) -> bool:
         line, self.at = self.wire[self.at : end], end
+        if chunk := _CHUNK.fullmatch(line):
+            return self._chunk(int(chunk[1]), is_last=chunk[2] is not None)
         assert self.replies, f"no reply to {line!r}"
         reply = self.replies.pop(0)
         code, verb = reply[:3], line.strip()[:4].upper()
@@ -163,9 +167,23 @@ class ReplyChecker:
             return self._data()
         if code == b"250" and verb in {b"EHLO", b"HELO", b"RSET", b"MAIL"}:
             self.recipients.clear()
+            self.chunks = b""
         if code == b"250" and verb == b"RCPT":
             self.recipients.append(line.lower())
         return code not in {b"221", b"421"}
+
+    def _chunk(self, size_bytes: int, *, is_last: bool) -> bool:
+        self.chunks += self.wire[self.at : self.at + size_bytes]
+        self.at += size_bytes
+        if self.at > len(self.wire):
+            return bool(self.replies and not self.replies.pop(0).startswith(b"421"))
+        reply = self.replies.pop(0)
+        if is_last and reply.startswith(b"250"):
+            self._accepted(self.chunks)
+        if is_last:
+            self.recipients.clear()
+            self.chunks = b""
+        return not reply.startswith(b"421")
 
     def _data(self) -> bool:
         body, end, _ = (b"\r\n" + self.wire[self.at :]).partition(END)
@@ -177,15 +195,15 @@ class ReplyChecker:
         self.at += len(body) - 2 + len(END)
         reply = self.replies.pop(0)
         if reply.startswith(b"250"):
-            self._accepted(body)
+            lines = body.split(b"\r\n")[1:]
+            self._accepted(b"".join(line.removeprefix(b".") + b"\r\n" for line in lines))
         self.recipients.clear()
         return not reply.startswith(b"421")
 
-    def _accepted(self, body: bytes) -> None:
+    def _accepted(self, sent: bytes) -> None:
         event, content = self.mails.pop(0)
-        lines = body.split(b"\r\n")[1:]
-        assert content == b"".join(line.removeprefix(b".") + b"\r\n" for line in lines)
-        assert not any(b"\r" in line or b"\n" in line for line in lines)
+        assert content == sent
+        assert content.count(b"\r") == content.count(b"\n") == content.count(b"\r\n")
         assert event.envelope.recipients
         for recipient in event.envelope.recipients:
             assert any(recipient.address.lower().encode() in line for line in self.recipients)
@@ -206,8 +224,9 @@ WORDS = (
         "RCPT TO:<ann+x@a.test>\r\n", "RCPT TO:<no@a.test>\r\n", "DATA\r\n", "DATA\r\n", ".\r\n",
         "\r\n.\r\n", "\r\n.\r\n", "..\r\n", "Subject: x\r\n", "\r\n", "\n", "\r", "\n.\n", "\r.\r",
         "\n.\r\n", "\r\n.\n", "RSET\r\n", "NOOP x\r\n", "QUIT\r\n", "HELP\r\n", "HELP EXPN\r\n",
-        "HELP MAIL\r\n", "VRFY ann\r\n", "EXPN x\r\n", "BDAT 3 LAST\r\n", "STARTTLS\r\n",
-        "AUTH\r\n",
+        "HELP MAIL\r\n", "VRFY ann\r\n", "EXPN x\r\n", "BDAT 3 LAST\r\n", "BDAT 5\r\n",
+        "BDAT 0\r\n", "BDAT 21 LAST\r\nSubject: x\r\n\r\n.hello", "BDAT 5000\r\n", "BDAT x\r\n",
+        "STARTTLS\r\n", "AUTH\r\n",
         "GET / HTTP/1.1\r\n", "Received: x\r\n", "x" * 70, "x" * 600, "<", ">", '"', "@", ":", " ",
         "\\", "\x00", "é", "MAIL ", "RCPT TO:", "FROM:", "SIZE=", "99999999999999999999999", "=",
         "RCPT TO:<@x:ann@a.test>\r\n", 'RCPT TO:<"ann"@a.test>\r\n', "DATA x\r\n", "[1.2.3.4]",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp.server.data_parser import END, DataFault, DataReader
+from smtp.server.data_parser import END, ChunkedMailReader, DataFault, DataReader
 
 LINE_MAX_BYTES = 24
 MAX_BYTES = 200
@@ -69,6 +69,23 @@ def test_any_split_reads_as_the_reference(wire, data):
     assert outcome(read(chunks)) == expected
     assert outcome(read([wire])) == expected
     assert outcome(read([bytes([byte]) for byte in wire])) == expected
+
+
+@given(words=st.lists(st.sampled_from(BROKEN), max_size=40), data=st.data())
+def test_chunks_have_the_checks_of_data(words, data):
+    octets = b"".join(words) + b"\r\n"
+    stuffed = (b"\r\n" + octets).replace(b"\r\n.", b"\r\n..")[2:]
+    expected = reference(stuffed + b".\r\n")
+    cuts = data.draw(st.lists(st.integers(0, len(octets)), max_size=12).map(sorted))
+    for edges in ([0, *cuts, len(octets)], range(len(octets) + 1)):
+        reader = ChunkedMailReader(
+            b"", max_bytes=MAX_BYTES, line_max_bytes=LINE_MAX_BYTES, received_max=2
+        )
+        for start, end in itertools.pairwise(edges):
+            reader.feed(octets[start:end])
+        reader.finish()
+        if len(expected) > 1 and not reader.cut:
+            assert (reader.fault, reader.content()) == expected[1:3]
 
 
 @pytest.mark.parametrize(

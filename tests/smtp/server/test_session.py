@@ -16,7 +16,7 @@ DIALOGUES = {
     "hello needs a name": [("EHLO", "501 5.5.4"), ("HELO", "501 5.5.4")],
     "unknown command": [("FNORD", "500 5.5.1"), ("", "500 5.5.1"), ("MAILX FROM:<>", "500 5.5.1")],
     "known, not done": [("EXPN list", "502 5.5.1"), ("AUTH PLAIN", "502 5.5.1"), HELLO],
-    "no BDAT": [HELLO, ("BDAT 5 LAST", "502 5.5.1")],
+    "no transaction": [HELLO, ("BDAT 0 LAST", "503 5.5.1"), FROM, ("BDAT 0", "503 5.5.1")],
     "case and spaces": [("ehlo c", "250"), ("mail from: <s@r.example> ", "250"), TO],
     "no brackets": [
         HELLO,
@@ -173,6 +173,7 @@ async def test_what_ehlo_offers(rig):
         "8BITMIME",
         "SMTPUTF8",
         "ENHANCEDSTATUSCODES",
+        "CHUNKING",
         "HELP",
     }
 
@@ -212,6 +213,78 @@ async def test_pipelining_of_two_mails_in_one_write(rig):
     assert got == ["250", "250", "550", "250", "354", "250", "250", "221"]
     assert [await rig.bytes_of(mail) for mail in rig.mails()] == [b"one\r\n", b"two\r\n"]
     assert [len(mail.envelope.recipients) for mail in rig.mails()] == [1, 1]
+
+
+ENVELOPE = b"MAIL FROM:<s@r.example>\r\nRCPT TO:<alice@postriver.test>\r\n"
+
+
+async def test_chunks_make_the_same_mail_as_data(rig):
+    server = await rig.serve()
+    client = await rig.connect()
+    assert "\n250-CHUNKING\n" in await client.greet()
+    body = b"Subject: x\r\n\r\n.\r\n..dots\r"
+    await client.send(ENVELOPE + b"BDAT 12\r\n" + body[:12] + b"BDAT 0\r\n")
+    await client.send(f"BDAT {len(body) - 12}\r\n".encode() + body[12:] + b"BDAT 1 LAST\r\n\n")
+    await client.send(ENVELOPE + b"DATA\r\nSubject: x\r\n\r\n..\r\n...dots\r\n.\r\n")
+    got = [(await client.reply())[:3] for _ in range(10)]
+    assert got == ["250"] * 8 + ["354", "250"]
+    chunked, plain = rig.mails()
+    assert await rig.bytes_of(chunked) == await rig.bytes_of(plain) == body + b"\n"
+    assert chunked.trace_size_bytes == plain.trace_size_bytes
+    assert chunked.envelope == plain.envelope
+    assert (server.stats.data_in_progress, server.stats.held_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "reply"),
+    [
+        ([b"x" * 201], "552 5.3.4"),
+        ([b"x" * 150, b"x" * 51], "552 5.3.4"),
+        ([b"bare\n"], "554 5.6.0"),
+        ([b"bare\r", b"x"], "554 5.6.0"),
+        ([b"x" * 60, b"x" * 60], "500 5.5.2"),
+        ([b"Received: x\r\nRecei", b"ved: x\r\n" + b"Received: x\r\n" * 2], "554 5.4.6"),
+    ],
+)
+async def test_chunks_have_the_limits_of_data(rig, chunks, reply):
+    await rig.serve(message_max_bytes=200, line_max_bytes=110, received_max=3)
+    client = await rig.connect()
+    await client.greet()
+    await client.send(ENVELOPE)
+    await client.reply(), await client.reply()
+    for chunk in chunks:
+        await client.send(f"BDAT {len(chunk)}\r\n".encode() + chunk)
+        got = await client.reply()
+    assert got.startswith(reply)
+    assert (await client.ask("DATA")).startswith("503")
+    assert (await client.ask("RCPT TO:<bob@postriver.test>")).startswith("503")
+    assert (await client.ask("BDAT 0 LAST")).startswith(reply)
+    await client.send(ENVELOPE + b"BDAT 4 LAST\r\nhi\r\n")
+    assert [(await client.reply())[:3] for _ in range(3)] == ["250"] * 3
+    assert len(rig.mails()) == 1
+
+
+async def test_a_pause_between_chunks_ends_as_one_within_a_mail(rig):
+    server = await rig.serve(data_window_s=0.1)
+    client = await rig.connect()
+    await client.greet()
+    await client.send(ENVELOPE + b"BDAT 4\r\nhalf")
+    assert [(await client.reply())[:3] for _ in range(3)] == ["250"] * 3
+    assert (await client.reply()).startswith("421 4.4.2")
+    assert await client.reply() == "closed"
+    async with asyncio.timeout(10):
+        while server.stats.data_in_progress:
+            await asyncio.sleep(0.01)
+    assert rig.mails() == []
+
+
+async def test_small_chunks_without_an_end_are_chatter(rig):
+    await rig.serve(chatter_max=9)
+    client = await rig.connect()
+    await client.greet()
+    await client.send(ENVELOPE + b"BDAT 0\r\n" * 12)
+    got = [(await client.reply())[:3] for _ in range(13)]
+    assert got.index("421") < 12
 
 
 async def test_a_client_that_shuts_its_side_gets_every_answer(rig):
