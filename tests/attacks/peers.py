@@ -1,8 +1,10 @@
 """Clients with raw SMTP and HTTP sockets, each with a loopback source address of its own."""
 
+import base64
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,19 +13,58 @@ from typing import Self
 
 from tests.support.stack_world import World
 
+SMTP, SUBMISSION, SUBMISSIONS = 0, 5, 6  # ports in the range of a stack
+
+
+def untrusted_tls() -> ssl.SSLContext:
+    """TLS of a client that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
 
 class SmtpPeer:
     """One SMTP connection that sends lines unchanged."""
 
     def __init__(
-        self, attacked: World, source: str = "127.0.0.1", *, timeout_s: float = 60
+        self,
+        attacked: World,
+        source: str = "127.0.0.1",
+        *,
+        port: int = 0,
+        tls: bool = False,
+        timeout_s: float = 60,
     ) -> None:
+        """`port`: its number in the range of the stack. `tls`: from the first octet."""
         self.source = source
         self.socket = socket.create_connection(
-            ("127.0.0.1", attacked.base), timeout_s, source_address=(source, 0)
+            ("127.0.0.1", attacked.base + port), timeout_s, source_address=(source, 0)
         )
+        if tls:
+            self.socket = untrusted_tls().wrap_socket(self.socket)
         self._file = self.socket.makefile("rb")
         self.greeting = self.reply()
+
+    def start_tls(self) -> str:
+        """STARTTLS; return the reply."""
+        reply = self.command("STARTTLS")
+        self._file.close()
+        self.socket = untrusted_tls().wrap_socket(self.socket)
+        self._file = self.socket.makefile("rb")
+        return reply
+
+    def sign_in(self, address: str, password: str) -> str:
+        credentials = base64.b64encode(f"\0{address}\0{password}".encode()).decode()
+        return self.command(f"AUTH PLAIN {credentials}")
+
+    def capabilities(self) -> str:
+        """EHLO; return all lines of the reply."""
+        self.socket.sendall(b"EHLO attacker.example\r\n")
+        lines = [self._file.readline()]
+        while lines[-1][3:4] == b"-":
+            lines.append(self._file.readline())
+        return b"".join(lines).decode("latin-1")
 
     def reply(self) -> str:
         """Return the last line of a reply; "": the server closed the connection."""

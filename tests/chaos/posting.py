@@ -16,11 +16,6 @@ from tests.support.waiting import eventually
 
 WRITER, READER = "writer@postriver.test", "reader@postriver.test"
 ANSWERED_WITHIN_S = 240.0
-UNLIMITED = {
-    f"POSTRIVER_SEND_{what}_PER_{period}": "0"
-    for what in ("MAILS", "RECIPIENTS")
-    for period in ("MINUTE", "HOUR", "DAY")
-}
 TOO_LATE = 409
 
 

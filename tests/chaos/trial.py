@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.stack_world import World, free_port_base, started
+from tests.support.stack_world import UNLIMITED_SENDING, World, free_port_base, started
 from tests.support.waiting import eventually
 
 from .clocks import Clocks
@@ -24,7 +24,7 @@ from .faults import FaultInjector
 from .load import Load
 from .mails import OWNERS
 from .plan import ENGINES, ROLES, Round
-from .posting import UNLIMITED, Posting
+from .posting import Posting
 from .proof import Findings
 
 MAILS_S = 3.0  # less than two shared cores process with SpamAssassin
@@ -117,7 +117,7 @@ def trial(report: Report, plan: Sequence[Round], *, logs: Path) -> None:
     with state_parent() as (folder, disk):
         sets_clock = any(round_.fault.offset_s for round_ in plan)
         clocks = Clocks(folder, ROLES) if sets_clock else None
-        world = World(folder / "home", free_port_base(), extra=dict(UNLIMITED))
+        world = World(folder / "home", free_port_base(), extra=dict(UNLIMITED_SENDING))
         if clocks:
             world.program = (str(clocks.python), "-P", "-m", "cli")
         backups = Backups(folder)
@@ -192,7 +192,7 @@ def _run_round(round_: Round, injector: FaultInjector, load: Load) -> RoundRepor
 def restarts(world: World) -> dict[str, int]:
     """Return how often each process ended or was killed, from the log of the supervisor."""
     log = (world.home / "log" / "supervisor.log").read_text(errors="replace")
-    return dict(Counter(re.findall(r"WARNING (?:\S+ )?(\w+) ended by", log)))
+    return dict(Counter(re.findall(r"WARNING (?:\S+ )?([\w-]+) ended by", log)))
 
 
 def keep_logs(world: World, logs: Path) -> None:

@@ -24,6 +24,11 @@ from tests.support.waiting import eventually
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
 T = TypeVar("T")
+UNLIMITED_SENDING = {
+    f"POSTRIVER_SEND_{what}_PER_{period}": "0"
+    for what in ("MAILS", "RECIPIENTS")
+    for period in ("MINUTE", "HOUR", "DAY")
+}
 
 
 def free_port_base() -> int:

@@ -85,6 +85,7 @@ class SendingWorld:
         self.room = Room()
         self.commands: dict[str, Any] = {}  # to mailboxes, by command id: a repeat is one
         self._events: list[Any] = []
+        self._handled: list[Any] = []  # commands of submissions
         self._offset = 0
         common = {"contents": self.contents, "outlines": self.outlines}
         sending = SubmissionPorts(
@@ -131,6 +132,12 @@ class SendingWorld:
     def publish(self, *events: Any) -> None:
         self._events += events
 
+    def crash(self, count: int) -> None:
+        """Handle the last `count` commands of submissions again, before all other events."""
+        again = self._handled[max(0, len(self._handled) - count) :]
+        self._handled = self._handled[: len(self._handled) - len(again)]
+        self._events = [*again, *self._events]
+
     async def settle(self) -> None:
         """Handle all events and their outputs; with dice in random order, some of them repeatedly.
 
@@ -139,6 +146,12 @@ class SendingWorld:
         while self._events:
             await self.step()
 
+    async def handle(self, count: int) -> None:
+        """Handle at most `count` events."""
+        for _ in range(count):
+            if self._events:
+                await self.step()
+
     async def step(self) -> None:
         """Handle one event."""
         event = self._events.pop(self._next())
@@ -146,6 +159,8 @@ class SendingWorld:
         if stage.name == "mailbox":
             self._command(event)
             return
+        if stage.name == "submission":
+            self._handled.append(event)
         for _ in range(self.dice.choice((1, 1, 2, 3)) if self.dice else 1):
             self._offset += 1
             outputs = await self._stages[stage.name](event, OneTry(offset=self._offset))
@@ -161,6 +176,8 @@ class SendingWorld:
     def _command(self, command: Any) -> None:
         first = self.commands.setdefault(command.command_id, command)
         assert type(first) is type(command)
+        if isinstance(command, NoteSubmission):
+            assert first.outcome == command.outcome
         if isinstance(command, Deliver):
             assert _without_hops(first) == _without_hops(command)
 
@@ -203,8 +220,7 @@ def submit(name: str, *to: str, content: bytes = MAIL, command_id: str = "", **f
         user_id="ann",
         domain_id="d1",
         mail=SubmittedMail(**(mail | of_mail)),
-        at_ms=AT_MS,
-        **fields,
+        **({"at_ms": AT_MS} | fields),
     )
 
 
