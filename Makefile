@@ -24,7 +24,7 @@ test-distributed: ## Contract suites on the engines of the distributed profile
 check: ## Formatting, lint, types, layers, generated pages
 	@scripts/make-target check
 
-chaos: ## Break everything by seed: SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4
+chaos: ## Break everything by seed: SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4; or 2,000 posts: POSTS=2000
 	@scripts/make-target chaos
 
 fuzz: ## Throw octets at every parser and edge: SECONDS=600
