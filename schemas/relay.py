@@ -84,6 +84,13 @@ AGES_MS = (3_600_000, 4 * 3_600_000, 24 * 3_600_000, 72 * 3_600_000)  # 1 h, 4 h
 RelayKey = tuple[MailId, str, str]  # mail id, destination, address
 
 
+class OldestRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The oldest of the rows that wait; None: no row waits."""
+
+    queued_at_ms: int | None = None  # when its mail passed the checks
+    due_at_ms: int | None = None  # the earliest next attempt; may be in the future
+
+
 class DestinationLoad(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one destination that are not done, by the age of their mails."""
 

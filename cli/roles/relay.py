@@ -16,11 +16,12 @@ from cli.roles.metrics import COUNTER, GAUGE, Metric, collect
 from cli.roles.workers import Shown, work
 from cli.wiring.profile import adapters
 from cli.wiring.sending import mail_transport
+from mail.clock import now_ms
 from mail.lifecycle import repeating, running
 from mail.ports import Publisher
 from mail.ports.relay_queue import RelayQueueAdmin
 from mail.sending.sender_check import SenderCheck
-from schemas.relay import HELD, WAITING, RelayState
+from schemas.relay import HELD, WAITING, OldestRows, RelayState
 from schemas.submissions import DEFERRED, FAILED, RELAYED
 from streams.topology import RELAY
 from streams.worker.stage_handler import StageHandler, bind
@@ -32,15 +33,16 @@ COUNT_INTERVAL_S = 30.0  # reads an index of all rows that are not done
 
 @dataclass(slots=True)
 class RelayLoad:
-    """What the role shows of the queue. `rows` is COUNT_INTERVAL_S old at most."""
+    """What the role shows of the queue; `rows` and `oldest` are COUNT_INTERVAL_S old at most."""
 
     queue: RelayQueueAdmin
     mode: str
     rows: dict[RelayState, int] = field(default_factory=dict)
+    oldest: OldestRows = field(default_factory=OldestRows)
     worker: RelayWorker | None = None  # None: nothing is sent
 
     async def count(self) -> None:
-        self.rows = await self.queue.counts()
+        self.rows, self.oldest = await self.queue.counts(), await self.queue.oldest()
 
     @property
     def at_work(self) -> int:
@@ -60,10 +62,19 @@ class RelayLoad:
         return {"relay": self.mode, "queue": dict(self.rows), "at_work": self.at_work}
 
 
+def _age_s(at_ms: int | None) -> float:
+    """Seconds since then; 0 for the future, and if there is nothing."""
+    return 0.0 if at_ms is None else max(0, now_ms() - at_ms) / 1000
+
+
 METRICS: tuple[Metric[RelayLoad], ...] = (
     Metric("postriver_relay_recipients", GAUGE, "Recipients in the relay queue.",
            lambda load: {(state,): load.rows.get(state, 0) for state in (WAITING, HELD)},
            ("state",)),
+    Metric("postriver_relay_oldest_seconds", GAUGE, "Since when the oldest mail waits.",
+           lambda load: _age_s(load.oldest.queued_at_ms)),
+    Metric("postriver_relay_overdue_seconds", GAUGE, "Since when an attempt is due and not begun.",
+           lambda load: _age_s(load.oldest.due_at_ms)),
     Metric("postriver_relay_results", COUNTER, "Results of attempts, by recipient.",
            lambda load: {(each,): load.results[each] for each in (RELAYED, DEFERRED, FAILED)},
            ("status",)),

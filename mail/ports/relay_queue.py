@@ -8,6 +8,7 @@ from schemas.events.sending import MailRelay
 from schemas.ids import CommandId, MailId
 from schemas.relay import (
     DestinationLoad,
+    OldestRows,
     QueuedRecipient,
     RelayBatch,
     RelayedMail,
@@ -127,4 +128,11 @@ class RelayQueueAdmin(Protocol):
 
     async def counts(self) -> dict[RelayState, int]:
         """Return the numbers of rows that are not done, by state."""
+        ...
+
+    async def oldest(self) -> OldestRows:
+        """Return since when rows wait, and since when one of them is due.
+
+        A row that is being sent is due at the end of its claim.
+        """
         ...

@@ -12,7 +12,9 @@ from schemas.relay import (
     AGES_MS,
     DONE,
     HELD,
+    WAITING,
     DestinationLoad,
+    OldestRows,
     QueuedRecipient,
     RelayFilter,
     RelayKey,
@@ -64,6 +66,12 @@ class MemoryRelayAdministration(RelayQueueAdmin):
 
     async def counts(self) -> dict[RelayState, int]:
         return dict(Counter(row.state for row in self._every() if row.state != DONE))
+
+    async def oldest(self) -> OldestRows:
+        rows = [row for row in self._every() if row.state == WAITING]
+        queued = [self.mails[row.mail_id, row.destination].queued_at_ms for row in rows]
+        due = [row.next_attempt_at_ms for row in rows if not row.report_id]
+        return OldestRows(queued_at_ms=min(queued, default=None), due_at_ms=min(due, default=None))
 
     def _load(self, destination: str, rows: Sequence[RelayRow], now_ms: int) -> DestinationLoad:
         queued = [self.mails[row.mail_id, destination].queued_at_ms for row in rows]

@@ -7,7 +7,7 @@ from mail.errors import Refused
 from mail.ports.relay_queue import ClaimLost
 from schemas.content import Stored
 from schemas.events.sending import MailRelay
-from schemas.relay import RelayBatch, RelayFilter, RelayOutcome
+from schemas.relay import OldestRows, RelayBatch, RelayFilter, RelayOutcome
 from schemas.submissions import RecipientResult, RequestedRecipient
 
 EVERY = range(12)
@@ -251,6 +251,21 @@ class RelayQueueContract:
             ("example.net", 2, (2, 0)), ("example.org", 1, (1, 0)),
         ]  # fmt: skip
         assert await queue.counts() == {"waiting": 3}
+
+    async def test_the_oldest_rows_are_known(self, queue):
+        assert await queue.oldest() == OldestRows()
+        await self.put(queue, relay("m1", "bob", "cid"))
+        first = await queue.oldest()
+        assert first.queued_at_ms == relay("m1").queued_at_ms
+        (batch,) = await self.claim(queue)
+        assert (await queue.oldest()).due_at_ms == FAR > first.due_at_ms
+        await queue.record(outcomes(batch, "deferred", 3_000, next_attempt_at_ms=9_000))
+        assert (await queue.oldest()).due_at_ms is None  # no attempt before the report
+        await self.reported(queue)
+        assert (await queue.oldest()).due_at_ms == 9_000
+        keys = [("m1", "example.net", f"{name}@example.net") for name in ("bob", "cid")]
+        await queue.change(keys, "hold", at_ms=4_000)
+        assert await queue.oldest() == OldestRows()
 
     async def test_an_operator_holds_and_releases(self, queue):
         await self.put(queue, relay("m1", "bob", "cid"))

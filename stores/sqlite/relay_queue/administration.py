@@ -10,6 +10,7 @@ from mail.sending.relay_actions import changed, key_of, meets
 from schemas.relay import (
     AGES_MS,
     DestinationLoad,
+    OldestRows,
     QueuedRecipient,
     RelayFilter,
     RelayKey,
@@ -28,6 +29,10 @@ _LOADS = f"""SELECT destination, count(*), sum(state = 'held'), min(queued_at_ms
     FROM relay_recipient WHERE state != 'done'
     GROUP BY destination ORDER BY count(*) DESC, destination LIMIT ?2"""  # noqa: S608
 _COUNTS = "SELECT state, count(*) FROM relay_recipient WHERE state != 'done' GROUP BY state"
+
+_OLDEST = "SELECT min(queued_at_ms) FROM relay_recipient WHERE state = 'waiting'"
+_DUE = """SELECT min(next_attempt_at_ms) FROM relay_recipient
+    WHERE state = 'waiting' AND report_id = ''"""
 
 
 def find(
@@ -86,3 +91,9 @@ def loads(connection: Connection, *, now_ms: int, limit: int) -> list[Destinatio
 
 def counts(connection: Connection) -> dict[RelayState, int]:
     return dict(connection.execute(_COUNTS).fetchall())
+
+
+def oldest(connection: Connection) -> OldestRows:
+    (queued_at_ms,) = connection.execute(_OLDEST).fetchone()
+    (due_at_ms,) = connection.execute(_DUE).fetchone()
+    return OldestRows(queued_at_ms=queued_at_ms, due_at_ms=due_at_ms)

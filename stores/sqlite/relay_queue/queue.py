@@ -168,3 +168,4 @@ class SqliteRelayQueue(SingleFileStore, RelayQueue, RelayQueueAdmin):
     change = writes(administration.change)
     loads = reads(administration.loads)
     counts = reads(administration.counts)
+    oldest = reads(administration.oldest)
