@@ -6,7 +6,9 @@ again here: writes carry their timestamps, so that a caller may repeat them.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -27,6 +29,7 @@ from mail.errors import StoreUnavailable
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]  # CQL and its values
+DEFINE_TIMEOUT_S = 120.0  # a table takes a second on a busy machine
 BATCH_MAX = 100  # statements in one request
 BATCH_MAX_BYTES = 40_000  # of large values; the server refuses batches above 50 KiB by default
 _PROTOCOL = 4  # the driver loses the frames of version 5 when many answers come at once
@@ -50,6 +53,39 @@ class ClusterConfig:
     request_timeout_s: float = 10.0
 
 
+class _Calls:
+    """Calls from other threads into a loop; calls that come together wake it once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._calls: deque[tuple[Callable[..., object], Any]] = deque()
+        self._is_due = False
+
+    def add(self, call: Callable[..., object], *values: Any) -> None:
+        self._calls.append((call, values))
+        if not self._is_due:
+            self._is_due = True
+            with suppress(RuntimeError):  # a closed loop has no callers
+                self.loop.call_soon_threadsafe(self._run)
+
+    def _run(self) -> None:
+        self._is_due = False  # first, so that a call that is added meanwhile wakes the loop again
+        while self._calls:
+            call, values = self._calls.popleft()
+            call(*values)
+
+
+class _Connection(AsyncioConnection):  # type: ignore[misc]
+    """The driver's connection; it wakes the driver's loop once for requests that come together."""
+
+    def __init__(self, *values: Any, **more: Any) -> None:
+        self._calls = _Calls(self._loop)
+        super().__init__(*values, **more)
+
+    def push(self, data: bytes) -> None:
+        self._calls.add(self._write_queue.put_nowait, data)
+
+
 class CassandraSession:
     """One session, for use by one event loop. Create it with `open`; `close` it."""
 
@@ -59,6 +95,7 @@ class CassandraSession:
         self.config = config
         self._prepared: dict[str, PreparedStatement] = {}
         self._preparing = asyncio.Lock()
+        self._calls: _Calls | None = None  # into the loop of the callers
 
     @classmethod
     async def open(cls, config: ClusterConfig) -> Self:
@@ -67,7 +104,7 @@ class CassandraSession:
             list(config.hosts),
             port=config.port,
             protocol_version=_PROTOCOL,
-            connection_class=AsyncioConnection,
+            connection_class=_Connection,
             auth_provider=PlainTextAuthProvider(config.user, config.password),
             executor_threads=1,
             execution_profiles={EXEC_PROFILE_DEFAULT: _profile(config)},
@@ -103,7 +140,7 @@ class CassandraSession:
 
     async def define(self, cql: str) -> list[Row]:
         """Run a statement that is not prepared, such as one that defines a table."""
-        return await self._answer(cql)
+        return await self._answer(cql, limit_s=DEFINE_TIMEOUT_S)
 
     async def agree(self) -> None:
         """Wait until all nodes have the same schema."""
@@ -130,9 +167,12 @@ class CassandraSession:
             batch.add(statement)
         return batch
 
-    async def _answer(self, statement: Any) -> list[Row]:
+    async def _answer(self, statement: Any, *, limit_s: float | None = None) -> list[Row]:
+        limit_s = limit_s or self.config.request_timeout_s
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[list[Row]] = loop.create_future()
+        if self._calls is None or self._calls.loop is not loop:
+            self._calls = _Calls(loop)
+        calls, waiter = self._calls, loop.create_future()
         rows: list[Row] = []
         response = self._session.execute_async(statement)
 
@@ -141,14 +181,18 @@ class CassandraSession:
             if response.has_more_pages:
                 response.start_fetching_next_page()
             else:
-                loop.call_soon_threadsafe(_settle, waiter, rows)
+                calls.add(_settle, waiter, rows)
 
         def on_error(error: Exception) -> None:
-            loop.call_soon_threadsafe(_fail, waiter, error)
+            calls.add(_fail, waiter, error)
 
         response.add_callbacks(on_rows, on_error)
         try:
-            return await waiter
+            async with asyncio.timeout(limit_s):
+                answered: list[Row] = await waiter
+                return answered
+        except TimeoutError as error:
+            raise StoreUnavailable("cassandra", f"no answer within {limit_s:.0f} s") from error
         except _UNAVAILABLE as error:
             raise StoreUnavailable("cassandra", str(error)) from error
 
@@ -159,7 +203,7 @@ def _profile(config: ClusterConfig) -> ExecutionProfile:
         retry_policy=FallthroughRetryPolicy(),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
-        request_timeout=config.request_timeout_s,
+        request_timeout=None,  # `_answer` has a time limit: the driver's costs a task each
         row_factory=tuple_factory,
     )
 

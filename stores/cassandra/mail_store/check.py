@@ -43,7 +43,6 @@ from stores.cassandra.mail_store.stamps import RowWrite, delete, put
 from stores.cassandra.mail_store.threads import StoredThread, conversation_rows, thread_after
 
 _IDS = MESSAGE_ID.select("message_id")
-_COMMANDS = "SELECT command_id, seq FROM command WHERE user_id = ? AND command_id IN ?"
 
 
 @dataclass(slots=True)
@@ -161,7 +160,7 @@ class MailboxCheck:
 
     async def _commands(self, entries: Iterable[MailboxChanged]) -> None:
         by_id = {entry.command_id: entry for entry in entries}
-        stored: dict[str, int] = dict(await self._reads.by_keys(_COMMANDS, self._user_id, by_id))
+        stored = await self._history.command_seqs(self._user_id, by_id)
         for command_id, entry in by_id.items():
             if stored.get(command_id) != entry.seq:
                 what = f"command {command_id} has a wrong seq or no row"

@@ -36,6 +36,7 @@ ENTRIES_MAX = 200  # in one query
 _ENTRIES = JOURNAL.select("entry", "AND seq > ? AND seq <= ? LIMIT ?")
 _ENTRY = JOURNAL.select("entry", "AND seq = ?")
 _COMMAND = COMMAND.select("seq, follow_up")
+_COMMANDS = "SELECT command_id, seq FROM command WHERE user_id = ? AND command_id IN ?"
 _RECORDS = SNAPSHOT_RECORD.select("record", "AND message_id > ? LIMIT ?")
 _RECORDS_OF = SNAPSHOT_RECORD.select("record", "AND message_id IN ?")
 _FORGET = "DELETE FROM journal USING TIMESTAMP ? WHERE user_id = ? AND bucket = ? AND seq <= ?"
@@ -92,6 +93,12 @@ class History:
         """The seq of a command's step, 0 if there is none, and its follow-up."""
         rows = await self._session.read(_COMMAND, user_id, command_id)
         return (rows[0][0], rows[0][1]) if rows else (0, None)
+
+    async def command_seqs(
+        self, user_id: UserId, command_ids: Iterable[CommandId]
+    ) -> dict[CommandId, int]:
+        """The seq of each command's step, also if it is folded."""
+        return dict(await self._reads.by_keys(_COMMANDS, user_id, command_ids))
 
     async def vanished(
         self, user_id: UserId, folder_id: FolderId, *, since_seq: int

@@ -204,6 +204,11 @@ class CassandraMailStore(MailStore):
     async def journal(self, user_id: UserId, *, since_seq: int, limit: int) -> list[MailboxChanged]:
         return await self._history.journal(user_id, since_seq=since_seq, limit=limit)
 
+    async def command_seqs(
+        self, user_id: UserId, command_ids: Sequence[CommandId]
+    ) -> dict[CommandId, int]:
+        return await self._history.command_seqs(user_id, command_ids)
+
     async def snapshot(self, user_id: UserId) -> Snapshot:
         return await self._reads.snapshot(user_id)
 

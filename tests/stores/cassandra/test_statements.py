@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mail.ports import MailStore
 from schemas.cql.mail_store import MAIL, MAIL_TABLES
 from schemas.cql.tables import CreateTable
 from stores.cassandra import mail_store
@@ -16,6 +17,7 @@ from stores.cassandra.mail_store.stamps import (
     stamp_of,
     stamped,
 )
+from stores.cassandra.mail_store.store import CassandraMailStore
 
 SOURCES = sorted(Path(str(mail_store.__file__)).parent.glob("*.py"))
 WRITES = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM|BEGIN BATCH)\b[^\"']*")
@@ -46,6 +48,13 @@ def test_tables_have_no_counters_and_no_collections_that_are_not_frozen() -> Non
         assert isinstance(statement, CreateTable)
         assert "counter" not in statement.columns
         assert not re.search(r"(?<!frozen<)\b(?:list|set|map)<", statement.columns)
+
+
+def test_the_adapter_has_every_method_of_the_port() -> None:
+    """A method that is missing would be that of the protocol, which returns None."""
+    names = {name for name in dir(MailStore) if not name.startswith("_")}
+    assert "commit" in names
+    assert names - vars(CassandraMailStore).keys() == set()
 
 
 def test_the_order_of_timestamps_is_that_of_seqs_then_generations() -> None:
