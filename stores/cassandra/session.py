@@ -75,7 +75,7 @@ class _Calls:
             call(*values)
 
 
-class _Connection(AsyncioConnection):  # type: ignore[misc]
+class _DriverConnection(AsyncioConnection):  # type: ignore[misc]
     """The driver's connection; it wakes the driver's loop once for requests that come together."""
 
     def __init__(self, *values: Any, **more: Any) -> None:
@@ -104,7 +104,7 @@ class CassandraSession:
             list(config.hosts),
             port=config.port,
             protocol_version=_PROTOCOL,
-            connection_class=_Connection,
+            connection_class=_DriverConnection,
             auth_provider=PlainTextAuthProvider(config.user, config.password),
             executor_threads=1,
             execution_profiles={EXEC_PROFILE_DEFAULT: _profile(config)},
