@@ -5,7 +5,6 @@ whose journal entry is written. Readers repair nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Self
 
 from mail.mailbox.consistency_check import JournalDamaged, journal_difference
 from mail.mailbox.correspondents import found
@@ -33,40 +32,28 @@ from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, MailboxState, Message, Page, Usage
 from schemas.snapshot import MessageRecord, Snapshot
 from schemas.user_settings import StoredSettings
+from stores.cassandra.base import CassandraStore
 from stores.cassandra.mail_store import conversation_pages, lookups, pages
 from stores.cassandra.mail_store.check import MailboxCheck
 from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.writer import MailboxWrites
-from stores.cassandra.migrations import migrate
-from stores.cassandra.session import CassandraSession, ClusterConfig
+from stores.cassandra.session import CassandraSession
 
 SCAN_MAX = 5_000  # rows that a page with a filter reads
 
 
-class CassandraMailStore(MailStore):
+class CassandraMailStore(CassandraStore, MailStore):
     """MailStore over a session. Create it with `open`; `close` it."""
 
+    schemas = {"mail": MAIL}  # noqa: RUF012
+
     def __init__(self, session: CassandraSession, *, scan_max: int = SCAN_MAX) -> None:
-        self.session = session
+        super().__init__(session)
         self._reads = MailboxReads(session)
         self._history = History(self._reads)
         self._writes = MailboxWrites(self._reads, self._history)
         self._scan_max = scan_max
-
-    @classmethod
-    async def open(cls, config: ClusterConfig, *, scan_max: int = SCAN_MAX) -> Self:
-        """Connect; create or migrate the tables. Raises Fatal, StoreUnavailable."""
-        session = await CassandraSession.open(config)
-        try:
-            await migrate(session, {"mail": MAIL})
-        except BaseException:
-            await session.close()
-            raise
-        return cls(session, scan_max=scan_max)
-
-    async def close(self) -> None:
-        await self.session.close()
 
     # Reader
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from schemas.cql.mail_store import MAIL
+from schemas.cql.small_stores import HOLDERS
 from stores.cassandra.mail_store.store import CassandraMailStore
 from stores.cassandra.migrations import migrate
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
@@ -33,7 +34,11 @@ class ScopedSession(CassandraSession):
         return made
 
     async def read(self, cql: str, *values: Any) -> list[Row]:
-        return await super().read(cql, self.scope + values[0], *values[1:])
+        if values:
+            return await super().read(cql, self.scope + values[0], *values[1:])
+        every = await super().read(cql)
+        own = (row for row in every if row[0].startswith(self.scope))
+        return [(row[0].removeprefix(self.scope), *row[1:]) for row in own]
 
     async def read_at_once(self, cql: str, *values: Any) -> list[Row]:
         return await super().read_at_once(cql, self.scope + values[0], *values[1:])
@@ -42,7 +47,7 @@ class ScopedSession(CassandraSession):
         await super().write([self._scoped(*statement) for statement in statements])
 
     def _scoped(self, cql: str, values: Sequence[Any]) -> Statement:
-        first = 1 if cql.startswith("DELETE") else 0  # after the timestamp
+        first = 0 if cql.startswith("INSERT") else 1  # after the timestamp
         return cql, (*values[:first], self.scope + values[first], *values[first + 1 :])
 
 
@@ -60,7 +65,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterConfig]
 def connected(cluster: ClusterConfig) -> Iterator[CassandraSession]:
     async def connect() -> CassandraSession:
         session = await CassandraSession.open(cluster)
-        await migrate(session, {"mail": MAIL})
+        await migrate(session, {"mail": MAIL, "holders": HOLDERS})
         return session
 
     session = asyncio.run(connect())
