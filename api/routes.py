@@ -19,7 +19,7 @@ from api.rest import (
 )
 from api.rest.batches import resource as batches
 from api.rest.reading import downloads, message, view
-from api.rest.searching import search
+from api.rest.searching import search, suggestions
 from api.rest.sending import submissions
 from api.rest.settings import addresses, document, identities
 from api.route import Route
@@ -47,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *sending.ROUTES,
     *submissions.ROUTES,
     *search.ROUTES,
+    *suggestions.ROUTES,
     *changes.ROUTES,
     *websocket.ROUTES,
     *health.ROUTES,

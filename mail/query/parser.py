@@ -35,6 +35,7 @@ import re
 
 from mail.errors import BadQuery
 from mail.query.fields import CONTAINS, FIELDS, PARTICIPANT, TEXT_FIELDS, VALUE_FIELDS
+from mail.query.terms import QueryTerm, TermLeaf, term_of
 from mail.query.tokenizer import pieces
 from mail.query.tree import (
     DEPTH_MAX,
@@ -72,10 +73,11 @@ def parse(text: str, context: QueryContext) -> Query:
     """
     if len(text) > QUERY_MAX_CHARS:
         raise BadQuery(f"a search has at most {QUERY_MAX_CHARS} characters", QUERY_MAX_CHARS)
-    node = _Parser(_with_unpaired_removed(text), context).query(None, 0)
+    parser = _Parser(_with_unpaired_removed(text), context)
+    node = parser.query(None, 0)
     if node is None:
         raise BadQuery("there is no word to search for", 0)
-    return Query(simplified(node), f"{context.zone} {text}")
+    return Query(simplified(node), f"{context.zone} {text}", tuple(parser.terms))
 
 
 def _with_unpaired_removed(text: str) -> str:
@@ -111,13 +113,19 @@ class _Parser:
         self._text = text
         self._context = context
         self._terms = 0
+        self._leaves: list[TermLeaf] = []
+        self.terms: list[QueryTerm] = []
 
     def query(self, field: str | None, depth: int) -> Node | None:
         """Parse up to the end or a closing parenthesis."""
         parts: list[Node] = []
         while not self._at_end():
+            start, leaf = self.position, len(self._leaves)
             part = self._alternatives(field, depth)
             parts += [] if part is None else [part]
+            if not depth:
+                leaves = self._leaves[leaf:]
+                self.terms.append(term_of(self._text, start, self.position, leaves))
             self._skip_and()
         return And(tuple(parts)) if parts else None
 
@@ -165,13 +173,18 @@ class _Parser:
         if self._is_field():
             inner = self._field()
             if inner == CONTAINS and field in TEXT_FIELDS:
-                return self._text_in(TEXT_FIELDS[field], start)
+                node = self._text_in(TEXT_FIELDS[field], start)
+                self._leaves.append(TermLeaf(field, start, self.position))
+                return node
             if field is not None:
                 raise BadQuery(f"{field}: cannot have another field in its parentheses", start)
             field = inner
         if self._text[self.position] == "(":
             return self._group(field, depth)
-        return self._term(field, start)
+        value_start = self.position
+        node = self._term(field, start)
+        self._leaves.append(TermLeaf(field or "", value_start, self.position))
+        return node
 
     def _group(self, field: str | None, depth: int) -> Node | None:
         self._check_depth(depth)

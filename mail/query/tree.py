@@ -13,6 +13,7 @@ from datetime import UTC, tzinfo
 
 import msgspec
 
+from mail.query.terms import QueryTerm
 from mail.query.tokenizer import comparable, is_unspaced, pairs, tokens_of
 from schemas.ids import FolderId, MessageId
 from schemas.mailbox import FLAGGED, FOLDERS, SEEN
@@ -164,10 +165,12 @@ class Query(msgspec.Struct, frozen=True):
     """A query tree in normal form.
 
     `cursor_scope` identifies the query in cursors: text and time zone, without the current time.
+    `terms` are those of the text that the query was parsed from.
     """
 
     node: Node
     cursor_scope: str
+    terms: tuple[QueryTerm, ...] = ()
 
 
 def query_of(node: Node) -> Query:

@@ -13,6 +13,7 @@ from mail.clock import now_ms
 from mail.errors import Refused
 from mail.query.fields import folder_ids_by_name
 from mail.query.parser import parse
+from mail.query.terms import QueryTerm
 from mail.query.tree import Query, QueryContext
 from mail.search.executor import SearchHit, SearchRequest, SearchResult, execute_search
 
@@ -31,10 +32,12 @@ class FoundMessage(MessageSummary, frozen=True, kw_only=True):
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     """`total` is the number of hits, or a lower bound if `total_is_exact` is false.
 
-    Not `is_complete`: the index lacks new messages, too many for this search to read.
+    Not `is_complete`: the index lacks new messages, too many for this search to read. `terms` are
+    the parts of `q`, all of which must match.
     """
 
     messages: list[FoundMessage]
+    terms: list[QueryTerm]
     total: int
     total_is_exact: bool
     is_complete: bool
@@ -56,6 +59,7 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
     return json_response(
         SearchPage(
             messages=[_result(hit) for hit in result.hits],
+            terms=list(request.query.terms),
             total=result.total,
             total_is_exact=result.total_is_exact,
             is_complete=result.is_complete,

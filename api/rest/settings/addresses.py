@@ -37,10 +37,10 @@ async def list_addresses(call: AuthenticatedRequest) -> web.StreamResponse:
     if not 1 <= len(prefix) <= PREFIX_MAX_CHARS:
         raise bad_request("bad_q", f"1 to {PREFIX_MAX_CHARS} characters.", "query:q")
     rows = await call.context.ports.store.correspondents(call.user_id, prefix, limit=limit)
-    return json_response(CorrespondentList(addresses=[_info(row) for row in rows]))
+    return json_response(CorrespondentList(addresses=[correspondent_info(row) for row in rows]))
 
 
-def _info(row: Correspondent) -> CorrespondentInfo:
+def correspondent_info(row: Correspondent) -> CorrespondentInfo:
     return CorrespondentInfo(
         name=row.name,
         address=row.address,
