@@ -56,6 +56,7 @@ class ApiConfig:
     compose_body_max_bytes: int = 8 * 1024 * 1024  # of a draft or a mail, without its uploads
     composes_at_once: int = 2  # drafts and mails that are composed; each holds its files in memory
     composes_waiting: int = 256
+    unsubscribes_per_minute: int = 10  # of one user
     batch_max: int = 50_000  # messages of a batch; 100 commands, some 4 s of the mailbox stage
     batch_search_max: int = 5_000  # messages of a batch by search
     batches_at_once: int = 2  # whose messages are looked for

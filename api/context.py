@@ -33,6 +33,7 @@ from edge.sign_in.authenticator import (
     make_authenticator,
 )
 from edge.submissions import Submitter
+from edge.token_bucket import TokenBuckets
 from edge.trusted_networks import one_peer
 from mail.directory.usage_cache import UsageCache
 from mail.search.unindexed import UnindexedReader
@@ -70,6 +71,7 @@ class AppContext:
     quick_parse_turns: FairTurns  # of threads for small mails, among users
     compose_turns: FairTurns  # of mails that are composed, among users
     batch_turns: FairTurns  # of batches whose messages are looked for, among users
+    unsubscribe_rates: TokenBuckets
     work_shares: WorkShares
     domain_usages: UsageCache
 
@@ -140,6 +142,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         quick_parse_turns=_quick_turns(config),
         compose_turns=FairTurns(config.composes_at_once, config.composes_waiting, slots_per_key=1),
         batch_turns=FairTurns(config.batches_at_once, config.batches_waiting, slots_per_key=1),
+        unsubscribe_rates=TokenBuckets(config.unsubscribes_per_minute, time.monotonic),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from edge.one_click import OneClickClient
 from mail.ports import (
     Addresses,
     AppPasswords,
@@ -54,4 +55,5 @@ class ApiPorts:
     publisher: Publisher
     feed: LiveEvents
     parser: Parser = field(default_factory=InProcessParser)
+    one_click: OneClickClient | None = None  # None: requests to other servers are off
     deposit_parser: Parser = field(default_factory=InProcessParser)  # readers do not wait for it

@@ -18,7 +18,7 @@ from api.rest import (
     uploads,
 )
 from api.rest.batches import resource as batches
-from api.rest.reading import downloads, message, view
+from api.rest.reading import archive, downloads, message, unsubscribe, view
 from api.rest.searching import search, suggestions
 from api.rest.sending import submissions
 from api.rest.settings import addresses, document, identities
@@ -43,6 +43,8 @@ ROUTES: tuple[Route, ...] = (
     *bulk_updates.ROUTES,
     *batches.ROUTES,
     *downloads.ROUTES,
+    *archive.ROUTES,
+    *unsubscribe.ROUTES,
     *uploads.ROUTES,
     *sending.ROUTES,
     *submissions.ROUTES,

@@ -8,6 +8,7 @@ from mail.mime.message_parser import (
     OutlinedHead,
     ParsedMessage,
     SearchableText,
+    all_attachments,
     attachment,
     read_head,
     read_outlined_head,
@@ -54,6 +55,9 @@ class InProcessParser(Parser):
 
     async def attachment(self, content: bytes, n: int) -> tuple[Attachment, bytes]:
         return attachment(content, n)
+
+    async def files(self, content: bytes) -> tuple[Sequence[Attachment], Sequence[bytes]]:
+        return all_attachments(content)
 
     async def forms(self, content: bytes) -> Sequence[bytes] | None:
         return read_forms(content, text_max_chars=TEXT_MAX_CHARS)

@@ -23,6 +23,7 @@ from mail.html.view_document import ViewDocument
 from mail.mime.message_parser import Attachment, OutlinedHead, ParsedMessage, SearchableText
 from mail.mime.parse_requests import (
     TEXT_MAX_CHARS,
+    AttachmentList,
     FormSizes,
     ParseRequest,
     ParseResponse,
@@ -50,6 +51,7 @@ _DECODERS: dict[str, msgspec.msgpack.Decoder[ParseResponse]] = {
     "editable": msgspec.msgpack.Decoder(ParsedMessage),
     "words": msgspec.msgpack.Decoder(SearchableText),
     "attachment": msgspec.msgpack.Decoder(Attachment | None),
+    "files": msgspec.msgpack.Decoder(AttachmentList),
     "forms": msgspec.msgpack.Decoder(FormSizes),
 }
 
@@ -111,6 +113,13 @@ class ParserPool(Parser):
         if not isinstance(response, Attachment):
             raise NotFound("no such attachment")
         return response, octets
+
+    async def files(self, content: bytes) -> tuple[Sequence[Attachment], Sequence[bytes]]:
+        listed, octets = await self._respond(ParseRequest(operation="files"), content)
+        assert isinstance(listed, AttachmentList)
+        sizes = (part.size_bytes for part in listed.attachments)
+        ends = list(accumulate(sizes, initial=0))
+        return listed.attachments, [octets[start:end] for start, end in pairwise(ends)]
 
     async def forms(self, content: bytes) -> Sequence[bytes] | None:
         request = ParseRequest(operation="forms", text_max_chars=TEXT_MAX_CHARS)

@@ -18,6 +18,7 @@ from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from edge.deposits.uploader import UploadConfig, Uploader
+from edge.one_click import OneClickClient
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
 from mail.lifecycle import repeating, running
@@ -78,10 +79,13 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(EventTail(config.bootstrap)) as tail,
                 running(DiskGate(GateConfig(folder=config.home))) as gate,
                 presenting(certificate),
+                OneClickClient(config.outbound) as client,
             ):
+                one_click = None if config.relay == "off" else client
+                links = Links(publisher, tail, gate, one_click)
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
-                    await _ports(opened, directory, attempts, Links(publisher, tail, gate)),
+                    await _ports(opened, directory, attempts, links),
                     lambda: _reasons(serving),
                 )
                 context = app[CONTEXT]
@@ -102,6 +106,7 @@ class Links:
     publisher: Publisher
     feed: LiveEvents
     gate: IntakeGate
+    one_click: OneClickClient | None
 
 
 async def _ports(
@@ -130,6 +135,7 @@ async def _ports(
         publisher=links.publisher,
         feed=links.feed,
         gate=links.gate,
+        one_click=links.one_click,
         parser=opened.parser(),
         deposit_parser=opened.parser(),
     )

@@ -143,14 +143,21 @@ def attachment(content: bytes, n: int, *, raw: bool = False) -> tuple[Attachment
     return picked
 
 
-def every_attachment(content: bytes, *, raw: bool = False) -> list[bytes]:
-    """Return the octets of all attachments, in the order of `attachment`."""
+def all_attachments(
+    content: bytes, *, raw: bool = False
+) -> tuple[tuple[Attachment, ...], list[bytes]]:
+    """Return every attachment and the octets of each, in the order of `attachment`."""
 
-    def pick(mail: _Mail) -> list[bytes]:
-        listed = _attachments(mail)  # falls back to raw exactly where `attachment` does
-        return [part.decode() for part in mail.body.attachments[: len(listed)]]
+    def pick(mail: _Mail) -> tuple[tuple[Attachment, ...], list[bytes]]:
+        listed = _attachments(mail)
+        return listed, [part.decode() for part in mail.body.attachments[: len(listed)]]
 
     return _read(content, pick, raw=raw)
+
+
+def every_attachment(content: bytes, *, raw: bool = False) -> list[bytes]:
+    """Return the octets of all attachments, in the order of `attachment`."""
+    return all_attachments(content, raw=raw)[1]
 
 
 def _read(content: bytes, use: Callable[[_Mail], T], *, raw: bool) -> T:

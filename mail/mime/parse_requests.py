@@ -18,6 +18,7 @@ from mail.mime.message_parser import (
     OutlinedHead,
     ParsedMessage,
     SearchableText,
+    all_attachments,
     attachment,
     every_attachment,
     read_head,
@@ -39,6 +40,7 @@ ParseOperation = Literal[
     "editable",
     "words",
     "attachment",
+    "files",
     "forms",
 ]
 TEXT_MAX_CHARS = 2 * 1024 * 1024  # of each text for display
@@ -59,6 +61,12 @@ class FormSizes(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = True
 
 
+class AttachmentList(msgspec.Struct, frozen=True, kw_only=True):
+    """All attachments; their octets are sent as one sequence, in this order."""
+
+    attachments: tuple[Attachment, ...] = ()
+
+
 ParseResponse = (
     HeaderSummary
     | OutlinedHead
@@ -67,6 +75,7 @@ ParseResponse = (
     | ViewDocument
     | SearchableText
     | FormSizes
+    | AttachmentList
     | Attachment
     | None
 )  # None: no such attachment
@@ -88,6 +97,9 @@ def run_request(request: ParseRequest, content: bytes) -> tuple[ParseResponse, b
             return FormSizes(whole=False), b""
         forms = read_forms(content, text_max_chars=request.text_max_chars)
         return FormSizes(sizes=tuple(map(len, forms))), b"".join(forms)
+    if request.operation == "files":
+        attachments, files = all_attachments(content, raw=request.raw)
+        return AttachmentList(attachments=attachments), b"".join(files)
     if request.operation == "attachment":
         try:
             return attachment(content, request.n, raw=request.raw)
@@ -196,6 +208,7 @@ def failed_response(operation: ParseOperation, size_bytes: int) -> ParseResponse
         "outline": outline,
         "words": SearchableText("", ()),
         "forms": FormSizes(whole=False),
+        "files": AttachmentList(),
         "shown": nothing,
         "viewed": view_document("", title="", is_cut=True),
         "editable": nothing,

@@ -52,6 +52,10 @@ class Parser(Protocol):
         """
         ...
 
+    async def files(self, content: bytes) -> tuple[Sequence[Attachment], Sequence[bytes]]:
+        """As message_parser.all_attachments. Beyond the limits there is no attachment."""
+        ...
+
     async def forms(self, content: bytes) -> Sequence[bytes] | None:
         """As parse_requests.read_forms. None: the mail exceeds the limits of this parser."""
         ...

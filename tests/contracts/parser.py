@@ -8,7 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mail.errors import NotFound
-from mail.mime.message_parser import attachment, read_head, read_outlined_head, read_words
+from mail.mime.message_parser import (
+    all_attachments,
+    attachment,
+    read_head,
+    read_outlined_head,
+    read_words,
+)
 from mail.mime.outline.builder import outline_of
 from mail.mime.parse_requests import read_editable, read_shown, read_viewed
 from mail.ports import Parser
@@ -42,6 +48,9 @@ class ParserContract:
         assert await parser.editable(content) == read_editable(content)
         for n in range(1, len(shown.attachments) + 1):
             assert await parser.attachment(content, n) == attachment(content, n)
+        attachments, files = await parser.files(content)
+        assert (tuple(attachments), list(files)) == all_attachments(content)
+        assert tuple(attachments) == shown.attachments
         with pytest.raises(NotFound):
             await parser.attachment(content, len(shown.attachments) + 1)
 

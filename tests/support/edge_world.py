@@ -17,6 +17,7 @@ from api.app import make_app, start
 from api.config import ApiConfig
 from api.context import CONTEXT, AppContext
 from api.ports import ApiPorts
+from edge.one_click import OneClickClient
 from mail.directory.passwords import hash_password
 from mail.errors import BrokerUnavailable
 from mail.ids import message_id as message_id_of
@@ -180,6 +181,7 @@ class World:
     feed: MemoryLiveEvents = field(default_factory=MemoryLiveEvents)
     reasons: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
+    one_click: OneClickClient | None = None
     clients: list[aiohttp.ClientSession] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -213,6 +215,7 @@ class World:
             publisher=self.mailboxes,
             feed=self.feed,
             parser=self.parser,
+            one_click=self.one_click,
         )
         app = make_app(self.config, ports, lambda: self.reasons)
         self.context: AppContext = app[CONTEXT]

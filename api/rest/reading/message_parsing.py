@@ -6,7 +6,7 @@ limits. Small mails do not wait for large mails, and no user can hold all slots 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from api.context import AppContext
 from api.problems import unavailable
 from edge.fair_turns import FairTurns, QueueFull
 from mail.html.view_document import ViewDocument
-from mail.mime.message_parser import Attachment, ParsedMessage
+from mail.mime.message_parser import Attachment, ParsedMessage, all_attachments
 from mail.mime.message_parser import attachment as attachment_of
 from mail.mime.parse_requests import is_quick, read_editable, read_shown, read_viewed
 from schemas.ids import UserId
@@ -59,6 +59,15 @@ async def parse_attachment(context: AppContext, row: Message, n: int) -> tuple[A
         row,
         on_thread=lambda content: attachment_of(content, n),
         in_child=lambda content: context.ports.parser.attachment(content, n),
+    )
+
+
+async def parse_all_attachments(
+    context: AppContext, row: Message
+) -> tuple[Sequence[Attachment], Sequence[bytes]]:
+    """All attachments and the decoded content of each."""
+    return await _parse(
+        context, row, on_thread=all_attachments, in_child=context.ports.parser.files
     )
 
 

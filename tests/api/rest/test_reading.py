@@ -2,11 +2,16 @@
 
 import base64
 import hashlib
+import io
 import re
+import zipfile
 
 import pytest
 
+from api.config import ApiConfig
+from edge.one_click import OneClickClient, UnsubscribeFailed
 from mail.mime.list_unsubscribe import UnsubscribeOffer, unsubscribe_offer
+from mail.outbound_addresses import GLOBAL_ONLY
 from tests.api.rest.test_resources import get
 from tests.support.edge_world import PLAIN, World
 
@@ -132,3 +137,63 @@ async def test_only_passive_types_are_displayed(world: World) -> None:
 def test_offers_of_unsubscription(value: str, post: str, offer: tuple | None) -> None:
     headers = (("LIST-Unsubscribe", value), ("List-Unsubscribe-Post", post))
     assert unsubscribe_offer(headers) == (offer and UnsubscribeOffer(*offer))
+
+
+async def test_all_attachments_are_one_archive(world: World) -> None:
+    again = b"--b\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\n%d\r\n"
+    head = b"Subject: files/1\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    row = await world.deliver(head + b"".join(again % n for n in (1, 2)) + b"--b--\r\n")
+    client = await world.signed()
+    async with client.get(f"/v1/messages/{row.message_id}/attachments.zip") as response:
+        archive = zipfile.ZipFile(io.BytesIO(await response.read()))
+        assert response.headers["Content-Type"] == "application/zip"
+        assert 'filename="1.zip"' in response.headers["Content-Disposition"]
+        etag = {"If-None-Match": response.headers["ETag"]}
+    assert archive.testzip() is None
+    assert {name: archive.read(name) for name in archive.namelist()} == {
+        "a.txt": b"1", "a (2).txt": b"2",
+    }  # fmt: skip
+    async with client.get(f"/v1/messages/{row.message_id}/attachments.zip", headers=etag) as again:
+        assert again.status == 304
+    row = await world.deliver()
+    async with client.get(f"/v1/messages/{row.message_id}/attachments.zip") as response:
+        assert response.status == 404
+
+
+class ListSender(OneClickClient):
+    """Records the addresses that a request would be sent to; `fault`: why it fails."""
+
+    def __init__(self) -> None:
+        super().__init__(GLOBAL_ONLY)
+        self.urls: list[str] = []
+        self.fault = ""
+
+    async def unsubscribe(self, url: str) -> None:
+        self.urls.append(url)
+        if self.fault:
+            raise UnsubscribeFailed(self.fault)
+
+
+async def post_to(world: World, message_id: str) -> tuple[int, str]:
+    async with (await world.signed()).post(f"/v1/messages/{message_id}/unsubscribe") as response:
+        body = await response.json() if response.status != 204 else {}
+        return response.status, body.get("code", "")
+
+
+async def test_nothing_is_sent_where_requests_to_other_servers_are_off(world: World) -> None:
+    row = await world.deliver(LETTER)
+    assert await post_to(world, row.message_id) == (409, "outbound_off")
+
+
+async def test_a_list_is_left_by_one_request() -> None:
+    sender = ListSender()
+    world = World(config=ApiConfig(port=0, unsubscribes_per_minute=2), one_click=sender)
+    await world.open()
+    offers, none = await world.deliver(LETTER), await world.deliver()
+    assert await post_to(world, none.message_id) == (409, "no_one_click")
+    assert await post_to(world, offers.message_id) == (204, "")
+    assert sender.urls == ["https://elsewhere.test/off?u=1"]
+    sender.fault = "It answered 500."
+    assert await post_to(world, offers.message_id) == (502, "unsubscribe_failed")
+    assert await post_to(world, offers.message_id) == (429, "too_many")
+    await world.close()
