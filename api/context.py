@@ -132,16 +132,14 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         search_time=SearchTime(config, time.monotonic),
         unindexed=_unindexed(ports),
         push_connections=push_connections,
-        connections=ConnectionLimiter(
-            total_max=config.connections_max, per_peer_max=config.connections_per_peer_max
-        ),
+        connections=_connections(config),
         ended_sessions=EndedSessions(ports.sessions, push_connections),
         parse_turns=FairTurns(
             config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user
         ),
         quick_parse_turns=_quick_turns(config),
-        compose_turns=FairTurns(config.composes_at_once, config.composes_waiting, slots_per_key=1),
-        batch_turns=FairTurns(config.batches_at_once, config.batches_waiting, slots_per_key=1),
+        compose_turns=_single_turns(config.composes_at_once, config.composes_waiting),
+        batch_turns=_single_turns(config.batches_at_once, config.batches_waiting),
         unsubscribe_rates=TokenBuckets(config.unsubscribes_per_minute, time.monotonic),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
@@ -181,6 +179,17 @@ def _uploader(config: ApiConfig, ports: ApiPorts, virus: VirusCheck, room: Owner
         virus=virus,
         room=room,
     )
+
+
+def _connections(config: ApiConfig) -> ConnectionLimiter:
+    return ConnectionLimiter(
+        total_max=config.connections_max, per_peer_max=config.connections_per_peer_max
+    )
+
+
+def _single_turns(at_once: int, waiting_max: int) -> FairTurns:
+    """Turns of which a user has one at a time."""
+    return FairTurns(at_once, waiting_max, slots_per_key=1)
 
 
 def _quick_turns(config: ApiConfig) -> FairTurns:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from edge.one_click import OneClickClient
+from api.http.one_click import OneClickClient
 from mail.ports import (
     Addresses,
     AppPasswords,

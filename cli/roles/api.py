@@ -10,6 +10,7 @@ from api.app import make_app, start
 from api.config import ApiConfig
 from api.context import CONTEXT, AppContext
 from api.http.authentication import SIGN_INS_KEPT_MS
+from api.http.one_click import OneClickClient
 from api.ports import ApiPorts
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
@@ -18,7 +19,6 @@ from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from edge.deposits.uploader import UploadConfig, Uploader
-from edge.one_click import OneClickClient
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
 from mail.lifecycle import repeating, running
@@ -81,8 +81,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 presenting(certificate),
                 OneClickClient(config.outbound) as client,
             ):
-                one_click = None if config.relay == "off" else client
-                links = Links(publisher, tail, gate, one_click)
+                links = Links(publisher, tail, gate, None if config.relay == "off" else client)
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
                     await _ports(opened, directory, attempts, links),

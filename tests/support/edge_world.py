@@ -16,8 +16,8 @@ from agents.submission import submission
 from api.app import make_app, start
 from api.config import ApiConfig
 from api.context import CONTEXT, AppContext
+from api.http.one_click import OneClickClient
 from api.ports import ApiPorts
-from edge.one_click import OneClickClient
 from mail.directory.passwords import hash_password
 from mail.errors import BrokerUnavailable
 from mail.ids import message_id as message_id_of

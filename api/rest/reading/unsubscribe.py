@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from api.context import AuthenticatedRequest
+from api.http.one_click import UnsubscribeFailed
 from api.problems import Problem, too_many
 from api.rest.parameters import query
 from api.rest.reading.message import read_message
 from api.rest.reading.message_parsing import parse_for_display
 from api.route import AuthenticatedRoute
-from edge.one_click import UnsubscribeFailed
 from mail.mime.list_unsubscribe import unsubscribe_offer
 
 log = logging.getLogger(__name__)
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 async def unsubscribe(call: AuthenticatedRequest) -> web.StreamResponse:
     """204: the server of the sender accepted the request.
 
-    Raises Problem 409: the mail offers no one-click unsubscription, or requests to other servers
-    are off. 502: the server of the sender did not accept it. 429: too many in a minute.
+    Raises Problem 409: the mail does not offer it, or requests to other servers are off. 502: the
+    server of the sender did not accept it. 429: too many in a minute.
     """
     query(call.request)
     context, client = call.context, call.context.ports.one_click

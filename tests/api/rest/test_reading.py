@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from api.config import ApiConfig
-from edge.one_click import OneClickClient, UnsubscribeFailed
+from api.http.one_click import OneClickClient, UnsubscribeFailed
 from mail.mime.list_unsubscribe import UnsubscribeOffer, unsubscribe_offer
 from mail.outbound_addresses import GLOBAL_ONLY
 from tests.api.rest.test_resources import get

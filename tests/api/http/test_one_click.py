@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver
 
-from edge.one_click import OneClickClient, UnsubscribeFailed
+from api.http.one_click import OneClickClient, UnsubscribeFailed
 from edge.self_signed_certificate import ensure_own
 from mail.outbound_addresses import GLOBAL_ONLY, OutboundAddresses
 
@@ -93,7 +93,7 @@ async def test_only_success_counts_and_no_redirect_is_followed(
      NAME],
 )  # fmt: skip
 async def test_no_request_reaches_this_machine(server: ListServer, host: str) -> None:
-    """Whatever the notation: a literal is refused, a name is resolved and its address refused."""
+    """In any notation: a literal is refused; a name is resolved, and its address is refused."""
     async with client_for(server, Names("127.0.0.1"), GLOBAL_ONLY) as client:
         with pytest.raises(UnsubscribeFailed):
             await client.unsubscribe(f"https://{host}:{server.port}/")
