@@ -12,6 +12,8 @@ from mail.html.quote_folding import CLOSE_FOLD, OPEN_FOLD
 
 LEVELS_MAX = 5  # of quotation; deeper levels look the same
 LINK_MAX_CHARS = 2_000
+BLOCKS_MAX = 5_000  # changes of the level; the lines after them are one block
+LINKS_MAX = 5_000  # a text with more has no links
 _MARKS = re.compile(r"(?:> ?)+")
 _MARKS_MAX_CHARS = 200  # read of one line
 _LINK = re.compile(rf"https?://[^\s<>\"']{{1,{LINK_MAX_CHARS}}}", re.IGNORECASE)
@@ -37,7 +39,8 @@ def text_view(text: str) -> str:
     """Return `text` as HTML for the view document."""
     blocks = list(_blocks(text))
     fold_at = _fold_index(blocks)
-    parts = [_html(block) for block in blocks]
+    has_links = text.count("://") <= LINKS_MAX
+    parts = [_html(block, has_links=has_links) for block in blocks]
     if fold_at is not None:
         parts[fold_at:] = [OPEN_FOLD, *parts[fold_at:], CLOSE_FOLD]
     return f'<div class="mail-text">{"".join(parts)}</div>'
@@ -51,13 +54,14 @@ def has_quotation(text: str) -> bool:
 def _blocks(text: str) -> Iterator[_Block]:
     """Split the text by level. Lines below the heading of a whole quoted mail have level 1."""
     current = _Block(0)
-    original = 0
+    original = count = 0
     for row in text.split("\n"):
         original = original or int(bool(_ORIGINAL.fullmatch(row[:_HEADING_MAX_CHARS].strip())))
-        level, rest = _level_of(row)
+        level, rest = _level_of(row) if count < BLOCKS_MAX else (0, row)
         level = max(level, original)
         if level != current.level:
             if current.rows:
+                count += 1
                 yield current
             current = _Block(level)
         current.rows.append(rest)
@@ -83,14 +87,19 @@ def _fold_index(blocks: list[_Block]) -> int | None:
     return index if has_text_before and index < len(blocks) else None
 
 
-def _html(block: _Block) -> str:
+def _html(block: _Block, *, has_links: bool) -> str:
+    text_of = _linked if has_links else _escaped
     if block.level:
-        return f'<div class="mail-level{block.level}">{_linked(block.rows)}</div>'
+        return f'<div class="mail-level{block.level}">{text_of(block.rows)}</div>'
     start = next((at for at, row in enumerate(block.rows) if _SIGNATURE.fullmatch(row)), None)
     if start is None:
-        return f"<div>{_linked(block.rows)}</div>"
-    own, signature = _linked(block.rows[:start]), _linked(block.rows[start:])
+        return f"<div>{text_of(block.rows)}</div>"
+    own, signature = text_of(block.rows[:start]), text_of(block.rows[start:])
     return f'<div>{own}</div><div class="mail-signature">{signature}</div>'
+
+
+def _escaped(rows: list[str]) -> str:
+    return entities.escape("\n".join(rows))
 
 
 def _linked(rows: list[str]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mail.html.features import HtmlFeatures, features_of
-from mail.html.plain_text_view import text_view
+from mail.html.plain_text_view import BLOCKS_MAX, LINKS_MAX, text_view
 from mail.html.quote_folding import CLOSE_FOLD, OPEN_FOLD
 from mail.html.sanitizer import sanitise_viewed
 from mail.html.style_sheet import with_classes
@@ -156,6 +156,12 @@ def test_plain_text_has_links_levels_and_a_fold() -> None:
     assert OPEN_FOLD not in text_view("> only a quotation")
     assert OPEN_FOLD in text_view("Yes.\n-----Original Message-----\nFrom: b\n\nold")
     assert '<div class="mail-signature">-- \nKim</div>' in text_view("Hi\n-- \nKim")
+
+
+def test_the_document_of_a_text_has_a_bounded_number_of_elements() -> None:
+    assert text_view("> a\nb\n" * (BLOCKS_MAX + 1)).count("<div") <= BLOCKS_MAX + 3
+    assert "<a " not in text_view("http://a.test " * (LINKS_MAX + 1))
+    assert text_view("http://a.test " * LINKS_MAX).count("<a ") == LINKS_MAX
 
 
 def test_features_are_counted() -> None:
