@@ -6,7 +6,7 @@ could only use another profile's store.
 
 from mail.errors import Refused
 
-EXISTING = ("the engine Cassandra", "the mail store and holders on Cassandra")
+EXISTING = ("the engine Cassandra", "the mail store, holders and quarantine on Cassandra")
 MISSING = (
     "the other stores on Cassandra",
     "contents on S3",

@@ -1,4 +1,4 @@
-"""CQL tables of the small stores, as migrations. Holders.
+"""CQL tables of the small stores, as migrations: holders and quarantine.
 
 holder: one partition for each mail. `ref` is written by a hold, `released` by a release, each in a
 cell of its own, so that the result does not depend on the order or the clocks of the writers.
@@ -22,5 +22,29 @@ HOLDERS: tuple[Migration, ...] = (
         HOLDER_OF_KIND.create(
             "kind text, bucket int, mail_id text, holder text, ref text, released boolean"
         ),
+    ),
+)
+
+# quarantined: rows by mail id, changed by compare-and-set only. quarantine_day: the ids of a day of
+# mail ids, without the rows; `reason` for lists of one reason. quarantine_days: the days with ids.
+QUARANTINED = Table(name="quarantined", partition=("mail_id",), values=("quarantined",))
+QUARANTINE_DAY = Table(
+    name="quarantine_day",
+    partition=("day", "bucket"),
+    clustering=("mail_id",),
+    values=("reason",),
+)
+QUARANTINE_DAYS = Table(name="quarantine_days", partition=("name",), clustering=("day",))
+RELEASED = Table(name="quarantine_released", partition=("name",), clustering=("mail_id",))
+DAY_BUCKETS = 16
+QUARANTINE: tuple[Migration, ...] = (
+    (
+        QUARANTINED.create("mail_id text, quarantined blob"),
+        QUARANTINE_DAY.create(
+            "day text, bucket int, mail_id text, reason text",
+            "CLUSTERING ORDER BY (mail_id DESC)",
+        ),
+        QUARANTINE_DAYS.create("name text, day text", "CLUSTERING ORDER BY (day DESC)"),
+        RELEASED.create("name text, mail_id text"),
     ),
 )

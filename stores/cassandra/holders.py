@@ -8,7 +8,6 @@ written later holds again.
 
 import asyncio
 import builtins
-import time
 from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
@@ -26,6 +25,7 @@ from schemas.holders import (
 )
 from schemas.ids import MailId
 from stores.cassandra.base import CassandraStore
+from stores.cassandra.clock import now_us
 from stores.cassandra.session import Row, Statement
 
 LISTED = frozenset((QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER, DEPOSIT_HOLDER))
@@ -51,7 +51,7 @@ class CassandraHolders(CassandraStore, Holders):
     async def hold(self, holders: Iterable[Holder]) -> None:
         rows = list({(row.mail_id, row.holder): row for row in reversed(list(holders))}.values())
         known = await self._rows({row.mail_id for row in rows})
-        at_us = _now_us()
+        at_us = now_us()
         await self.session.write(
             [
                 statement
@@ -80,7 +80,7 @@ class CassandraHolders(CassandraStore, Holders):
         await self.release_all([(mail_id, holder)])
 
     async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
-        at_us = _now_us()
+        at_us = now_us()
         await self.session.write([one for pair in pairs for one in _release(pair, at_us)])
 
     async def forget_released(self, mail_ids: Sequence[str]) -> None:
@@ -159,7 +159,3 @@ def _key(row: Holder) -> _Key:
 
 def _bucket(mail_id: str) -> int:
     return crc32(mail_id.encode()) % KIND_BUCKETS
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

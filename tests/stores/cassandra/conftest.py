@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from schemas.cql.mail_store import MAIL
-from schemas.cql.small_stores import HOLDERS
+from schemas.cql.small_stores import HOLDERS, QUARANTINE
 from stores.cassandra.mail_store.store import CassandraMailStore
 from stores.cassandra.migrations import migrate
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
@@ -35,20 +35,21 @@ class ScopedSession(CassandraSession):
 
     async def read(self, cql: str, *values: Any) -> list[Row]:
         if values:
-            return await super().read(cql, self.scope + values[0], *values[1:])
+            return await super().read(cql, *self._scoped(values))
         every = await super().read(cql)
         own = (row for row in every if row[0].startswith(self.scope))
         return [(row[0].removeprefix(self.scope), *row[1:]) for row in own]
 
     async def read_at_once(self, cql: str, *values: Any) -> list[Row]:
-        return await super().read_at_once(cql, self.scope + values[0], *values[1:])
+        return await super().read_at_once(cql, *self._scoped(values))
 
     async def write(self, statements: Sequence[Statement]) -> None:
-        await super().write([self._scoped(*statement) for statement in statements])
+        await super().write([(cql, self._scoped(values)) for cql, values in statements])
 
-    def _scoped(self, cql: str, values: Sequence[Any]) -> Statement:
-        first = 0 if cql.startswith("INSERT") else 1  # after the timestamp
-        return cql, (*values[:first], self.scope + values[first], *values[first + 1 :])
+    def _scoped(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The first text among the values is the first column of the key."""
+        first = next(n for n, value in enumerate(values) if isinstance(value, str))
+        return (*values[:first], self.scope + values[first], *values[first + 1 :])
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +66,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterConfig]
 def connected(cluster: ClusterConfig) -> Iterator[CassandraSession]:
     async def connect() -> CassandraSession:
         session = await CassandraSession.open(cluster)
-        await migrate(session, {"mail": MAIL, "holders": HOLDERS})
+        await migrate(session, {"mail": MAIL, "holders": HOLDERS, "quarantine": QUARANTINE})
         return session
 
     session = asyncio.run(connect())
