@@ -18,6 +18,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _WITH_NAME = re.compile(rf'({_QUOTED}|[^"<>]*+) ?<((?:{_QUOTED}|[^"<>])*+)>')
 _ESCAPED = re.compile(r"\\(.)")
+_ENCODED_WORD = re.compile(r"=\?[^?\s]*+\?[bq]\?", re.IGNORECASE)  # its start
 
 
 def parse_address(text: str) -> EmailAddress:
@@ -42,7 +43,8 @@ def parse_address(text: str) -> EmailAddress:
 def checked_address(name: str, address: str) -> EmailAddress:
     """Return the address with its name, runs of white space collapsed.
 
-    Raises BadAddress: not an address, or a name with control characters or beyond the limit.
+    Raises BadAddress: not an address, one with an encoded word, which lenient readers decode to
+    other text, or a name with control characters or beyond the limit.
     """
     if CONTROL.search(name) or CONTROL.search(address):
         raise BadAddress("an address has no line ends or control characters")
@@ -50,6 +52,8 @@ def checked_address(name: str, address: str) -> EmailAddress:
     if len(name) > NAME_MAX_CHARS:
         raise BadAddress(f"a name has at most {NAME_MAX_CHARS} characters")
     split_address(address)
+    if _ENCODED_WORD.search(address):
+        raise BadAddress("an address has no encoded words (RFC 2047 section 5)")
     return EmailAddress(name, address)
 
 

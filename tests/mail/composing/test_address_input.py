@@ -51,6 +51,8 @@ def test_an_address(written: str, name: str, address: str) -> None:
         ("x" * 201 + " <bob@example.org>", "200 characters"),
         ("x" * 1001, "1000 characters"),
         ("bob@exa mple.org", "domain"),
+        ("bob=?utf-8?b?DQpYLUV2aWw6IDE=?=@example.org", "encoded words"),
+        ('Bob <"=?utf-8?Q?=0D=0AX-Evil:_1?="@example.org>', "encoded words"),
     ],
 )
 def test_what_is_no_address_gets_a_reason(written: str, detail: str) -> None:
