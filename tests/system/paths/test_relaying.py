@@ -1,75 +1,49 @@
 """Mail that leaves the stack: to a scripted mail host on 127.0.0.1 that the test's DNS names."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import dkim
 import pytest
 
 from mail.sending.delivery_status import ReportedRecipient, StatusReport, notification
-from tests.support.dns_server import DnsServer
-from tests.support.dns_server import serving as dns_serving
-from tests.support.smtp_peer import HANG, SmtpPeer, peer_serving
-from tests.support.stack_world import Client, World, world
+from tests.support.far_domain import FarDomain
+from tests.support.smtp_peer import HANG, SmtpPeer
+from tests.support.stack_world import Client, World
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-async def peer() -> AsyncIterator[SmtpPeer]:
-    async with peer_serving() as serving:
-        yield serving
+@pytest.fixture(scope="module")
+def rae(running: World) -> Client:
+    return running.add_user("rae@postriver.test")
 
 
 @pytest.fixture
-async def names() -> AsyncIterator[DnsServer]:
-    async with dns_serving() as serving:
-        serving.add("far.example", "mx.far.example")
-        yield serving
+def peer(far: FarDomain) -> SmtpPeer:
+    return far.peer
 
 
-async def test_a_mail_leaves_and_an_unknown_recipient_is_told(
-    peer: SmtpPeer, names: DnsServer
+def test_a_mail_leaves_and_its_bounce_comes_back(
+    running: World, rae: Client, peer: SmtpPeer
 ) -> None:
-    """The stack is used in another thread, since the peer and the DNS server run in this thread."""
-    peer.refused["nobody@far.example"] = "550 5.1.1 no such user"
-    settings = {
-        "POSTRIVER_RELAY": "mx",
-        "POSTRIVER_RELAY_PORT": str(peer.port),
-        "POSTRIVER_RESOLVER": f"127.0.0.1:{names.port}",
-        "POSTRIVER_OUTBOUND_ALLOW": "127.0.0.0/8",
-    }
-    with world(**settings) as running:
-        ann = running.add_user("ann@postriver.test")
-        row = await asyncio.to_thread(sent, ann, "bob@far.example")
-        first = row["id"]
-        assert row["status"] == "sent"
-        assert row["recipients"][0]["server"] == "mx.far.example [127.0.0.1]"
-        row = await asyncio.to_thread(sent, ann, "nobody@far.example")
-        assert (row["status"], row["recipients"][0]["code"]) == ("failed", "5.1.1")
-        notice = await asyncio.to_thread(eventually, notice_in(ann), what="the notice")
-        assert b"Action: failed" in notice
-        assert b"nobody@far.example" in notice
-        (received,) = peer.received
-        assert received.recipients == ("bob@far.example",)
-        assert received.reverse_path.startswith("bounce+")
-        assert b"At four?" in received.content
-        await asyncio.to_thread(a_bounce_comes_back, running, ann, first, received.reverse_path)
-        await asyncio.to_thread(an_operator_retries, running, ann, peer)
-        await asyncio.to_thread(a_killed_process_sends_on, running, ann, peer)
-        await asyncio.to_thread(a_domain_is_checked, running, names)
-        await asyncio.to_thread(a_mail_is_signed, running, peer, names)
-
-
-def a_bounce_comes_back(running: World, ann: Client, submission_id: str, reverse_path: str) -> None:
-    mail_id = running.send(report_of(submission_id), reverse_path, sender="")
-    eventually(lambda: ann.message_of(mail_id), what="the bounce in ann's inbox")
+    """A report of the other server changes the state of the recipient."""
+    before = len(peer.received)
+    row = sent(rae, "bob@far.example")
+    submission_id = row["id"]
+    assert row["status"] == "sent"
+    assert row["recipients"][0]["server"] == "mx.far.example [127.0.0.1]"
+    (received,) = peer.received[before:]
+    assert received.recipients == ("bob@far.example",)
+    assert received.reverse_path.startswith("bounce+")
+    assert b"At four?" in received.content
+    mail_id = running.send(report_of(submission_id), received.reverse_path, sender="")
+    eventually(lambda: rae.message_of(mail_id), what="the bounce in the sender's inbox")
 
     def failed() -> dict[str, Any] | None:
-        row = ann.call("GET", f"/v1/submissions/{submission_id}")
+        row = rae.call("GET", f"/v1/submissions/{submission_id}")
         return row if row["status"] == "failed" else None
 
     (recipient,) = eventually(failed, what="the recipient's state")["recipients"]
@@ -77,7 +51,7 @@ def a_bounce_comes_back(running: World, ann: Client, submission_id: str, reverse
     with running.smtp() as client:
         client.ehlo()
         client.mail("")
-        assert client.rcpt(reverse_path.replace("+", "+a", 1))[0] == 550
+        assert client.rcpt(received.reverse_path.replace("+", "+a", 1))[0] == 550
 
 
 def report_of(submission_id: str) -> bytes:
@@ -91,9 +65,17 @@ def report_of(submission_id: str) -> bytes:
     return content
 
 
-def an_operator_retries(running: World, ann: Client, peer: SmtpPeer) -> None:
+def test_an_unknown_recipient_is_reported_to_the_sender(rae: Client, peer: SmtpPeer) -> None:
+    peer.refused["nobody@far.example"] = "550 5.1.1 no such user"
+    row = sent(rae, "nobody@far.example")
+    assert (row["status"], row["recipients"][0]["code"]) == ("failed", "5.1.1")
+    notice = eventually(notice_in(rae, b"nobody@far.example"), what="the notice")
+    assert b"Action: failed" in notice
+
+
+def test_an_operator_retries(running: World, rae: Client, peer: SmtpPeer) -> None:
     peer.refused["later@far.example"] = "451 4.3.0 busy"
-    submission_id = send(ann, "later@far.example")
+    submission_id = send(rae, "later@far.example")
 
     def queued() -> list[dict[str, Any]]:
         listed = running.cli("queue", "list", "--domain", "far.example", "--json").stdout
@@ -103,39 +85,36 @@ def an_operator_retries(running: World, ann: Client, peer: SmtpPeer) -> None:
     assert (row["mail_id"], row["state"], row["code"]) == (submission_id, "waiting", "4.3.0")
     del peer.refused["later@far.example"]
     assert "1 recipients" in running.cli("queue", "retry", submission_id).stdout
-    assert settled(ann, submission_id)["status"] == "sent"
+    assert settled(rae, submission_id)["status"] == "sent"
 
 
-def a_killed_process_sends_on(running: World, ann: Client, peer: SmtpPeer) -> None:
+def test_a_killed_process_sends_on(running: World, rae: Client, peer: SmtpPeer) -> None:
     """The next process takes over what the killed one had claimed, at once."""
     before = len(peer.received)
     peer.actions["RCPT"] = HANG
-    submission_id = send(ann, "eve@far.example")
+    submission_id = send(rae, "eve@far.example")
     eventually(lambda: "eve@" in str(peer.lines[-2:]), what="the recipient's command")
     running.kill("relay")
     del peer.actions["RCPT"]
-    assert settled(ann, submission_id)["status"] == "sent"
+    assert settled(rae, submission_id)["status"] == "sent"
     assert [each.recipients for each in peer.received[before:]] == [("eve@far.example",)]
 
 
-def a_domain_is_checked(running: World, names: DnsServer) -> None:
+def test_the_records_of_a_domain_verify_its_signatures(running: World, far: FarDomain) -> None:
     running.cli("domain", "add", "signed.example")
     missing = running.cli("domain", "dns", "signed.example", "--check", check=False)
     assert (missing.returncode, missing.stdout.count("WRONG")) == (1, 5)
     for line in missing.stdout.splitlines():
         if not line.startswith(";"):
             name, _, kind, value = line.split(" ", 3)
-            names.zone[name.rstrip("."), kind] = [value]
+            far.names.zone[name.rstrip("."), kind] = [value]
     found = running.cli("domain", "dns", "signed.example", "--check")
     assert found.stdout.count("; found") == 5
-
-
-def a_mail_is_signed(running: World, peer: SmtpPeer, names: DnsServer) -> None:
     sent(running.add_user("sam@signed.example"), "bob@far.example")
-    signed = peer.received[-1].content
+    signed = far.received[-1].content
 
     def record(name: bytes, **_: object) -> bytes:
-        (value,) = names.zone[name.decode().rstrip("."), "TXT"]
+        (value,) = far.names.zone[name.decode().rstrip("."), "TXT"]
         return value.replace('" "', "").strip('"').encode()
 
     assert signed.count(b"DKIM-Signature:") == 2
@@ -161,10 +140,9 @@ def settled(owner: Client, submission_id: str) -> dict[str, Any]:
     return eventually(final, what=f"submission {submission_id}")
 
 
-def notice_in(owner: Client) -> Callable[[], bytes | None]:
+def notice_in(owner: Client, address: bytes) -> Callable[[], bytes | None]:
     def notice() -> bytes | None:
-        for one in owner.messages("inbox"):
-            return owner.raw("GET", f"/v1/messages/{one['id']}/raw")
-        return None
+        raw = (owner.raw("GET", f"/v1/messages/{one['id']}/raw") for one in owner.messages("inbox"))
+        return next((octets for octets in raw if address in octets), None)
 
     return notice
