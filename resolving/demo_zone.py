@@ -1,12 +1,12 @@
 """DNS server of one domain on the loopback, for `postriver demo --send` without a network.
 
-Answers MX and A of the domain by UDP; every other name does not exist.
+Answers MX and A of the domain by UDP, and TXT of given names; every other name does not exist.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import dns.exception
@@ -21,10 +21,14 @@ TTL_S = 1
 
 @dataclass(frozen=True, slots=True)
 class DemoZone:
-    """The mail host of `domain` is `mx.domain`, at `address`."""
+    """The mail host of `domain` is `mx.domain`, at `address`.
+
+    `texts`: TXT records by name in lower case, as in a zone file.
+    """
 
     domain: str
     address: str = "127.0.0.1"
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def answer(self, question: bytes) -> bytes | None:
         """Return the response to a DNS message; None if it is not one."""
@@ -40,6 +44,7 @@ class DemoZone:
         records = {
             (self.domain, dns.rdatatype.MX): f"10 mx.{self.domain}.",
             (f"mx.{self.domain}", dns.rdatatype.A): self.address,
+            **{(known, dns.rdatatype.TXT): text for known, text in self.texts.items()},
         }
         if record := records.get((name, asked.rdtype)):
             rrset = dns.rrset.from_text(asked.name, TTL_S, "IN", asked.rdtype, record)

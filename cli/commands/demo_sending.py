@@ -11,9 +11,15 @@ import click
 from cli.config.config import Config
 from cli.formatting import hop_lines
 from cli.push_client import PushClient, live
+from cli.wiring.profile import open_directory
+from cli.wiring.sending import DnsTexts
+from cli.wiring.service_key import service_key
 from mail.errors import Refused
 from mail.ids import new_id
+from mail.sending.dkim.keyring import DkimKeyrings
+from mail.sending.dkim.verifier import signatures
 from operations.accounts import FIRST_DOMAIN
+from operations.domain_records import TextLookup
 from resolving.demo_zone import DemoZone
 from resolving.demo_zone import serving as serving_zone
 from smtp.demo_host import DemoHost, DemoMail
@@ -42,9 +48,8 @@ async def demo_sending(config: Config, timeout_s: float) -> None:
         live(config, bob) as receiver,
     ):
         marker = new_id()
-        to = [bob] + ([f"zoe@{OUTSIDE}"] if other else [])
         try:
-            await asyncio.wait_for(_steps(sender, receiver, other, marker, to), timeout_s)
+            await asyncio.wait_for(_steps(config, sender, receiver, other, marker), timeout_s)
         except TimeoutError:
             raise Refused(
                 f"the mail did not arrive within {timeout_s:g} s: postriver status"
@@ -54,8 +59,13 @@ async def demo_sending(config: Config, timeout_s: float) -> None:
 
 
 async def _steps(
-    sender: PushClient, receiver: PushClient, other: DemoHost | None, marker: str, to: list[str]
+    config: Config,
+    sender: PushClient,
+    receiver: PushClient,
+    other: DemoHost | None,
+    marker: str,
 ) -> None:
+    to = [receiver.user.address] + ([f"zoe@{OUTSIDE}"] if other else [])
     body = {
         "to": to,
         "subject": f"A mail that alice sends ({marker})",
@@ -73,7 +83,10 @@ async def _steps(
     message = await receiver.message(frame["message"]["id"])
     click.echo("\n".join(hop_lines(message["hops"])))
     if other is not None:
-        _show(await other.arrived.get())
+        mail = await other.arrived.get()
+        _show(mail)
+        for line in await signature_lines(mail.content, DnsTexts(config)):
+            click.echo(line)
     row = await _final(sender, answer["submission_id"])
     for recipient in row["recipients"]:
         server = f" by {recipient['server']}" if recipient["server"] else ""
@@ -89,6 +102,27 @@ def _show(mail: DemoMail) -> None:
         click.echo(f"  RCPT TO:<{recipient}>")
     for line in mail.content.split(b"\r\n\r\n")[0].decode(errors="replace").split("\r\n"):
         click.echo(f"  {line}")
+
+
+async def signature_lines(content: bytes, records: TextLookup) -> list[str]:
+    """A line for each DKIM signature, checked with the key in DNS. Raises Refused: DNS fails."""
+    lines = []
+    for signature in signatures(content):
+        (record, *_) = [*await records.texts(signature.record_name, "TXT"), None]
+        fault = signature.fault_with(record)
+        by = f"{signature.tags.get('a')} by {signature.record_name}"
+        lines.append(f"DKIM   {by}: {fault or 'valid'}")
+    return lines or ["DKIM   the mail is not signed"]
+
+
+async def _key_records(config: Config) -> dict[str, str]:
+    """The TXT records of the sender's domain, as an operator would publish them."""
+    async with open_directory() as directory:
+        domain = await directory.domain(FIRST_DOMAIN)
+        if domain is None:
+            return {}
+        keys = await DkimKeyrings(directory, service_key(config)).keys(domain)
+    return {key.record_name: " ".join(key.record_strings) for key in keys}
 
 
 async def _final(sender: PushClient, submission_id: str) -> dict[str, Any]:
@@ -109,7 +143,8 @@ async def _other_server(config: Config) -> AsyncIterator[DemoHost | None]:
         return
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(serving_zone(DemoZone(OUTSIDE), (host, port)))
+            zone = DemoZone(OUTSIDE, texts=await _key_records(config))
+            await stack.enter_async_context(serving_zone(zone, (host, port)))
             server = await stack.enter_async_context(
                 serving_mail(f"mx.{OUTSIDE}", config.relay_port)
             )

@@ -5,7 +5,8 @@ import dns.rcode
 
 from resolving.demo_zone import DemoZone
 
-ZONE = DemoZone("demo.example")
+KEY = "k._domainkey.postriver.test"
+ZONE = DemoZone("demo.example", texts={KEY: '"v=DKIM1; " "p=x"'})
 
 
 def ask(name: str, kind: str) -> dns.message.Message:
@@ -19,6 +20,10 @@ def test_the_domain_and_its_host() -> None:
         ask("Demo.Example", "MX").answer[0].to_text().lower().endswith("in mx 10 mx.demo.example.")
     )
     assert ask("mx.demo.example", "A").answer[0].to_text().endswith("IN A 127.0.0.1")
+
+
+def test_a_text_is_found_by_its_name() -> None:
+    assert ask(KEY, "TXT").answer[0].to_text().endswith('IN TXT "v=DKIM1; " "p=x"')
 
 
 def test_other_types_are_empty_and_other_names_do_not_exist() -> None:

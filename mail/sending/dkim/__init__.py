@@ -1,4 +1,4 @@
-"""DKIM signatures (RFC 6376, RFC 8463): signer, canonical form, keys, and the keyring of domains.
+"""DKIM signatures (RFC 6376, RFC 8463): signer, canonical form, check, keys, keyring.
 
 May import: mail, schemas.
 """

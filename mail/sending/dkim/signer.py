@@ -73,7 +73,7 @@ class MailDigester:
         """The digest of the whole mail. Raises NotSignable: no From field (§5.4), or too many."""
         wanted = {name.lower() for name in (*_OVERSIGNED, *_SIGNED)}
         fields: dict[str, list[bytes]] = {}
-        for name, value in _fields(bytes(self._header)):
+        for name, value in header_fields(bytes(self._header)):
             if name in wanted:
                 fields.setdefault(name, []).append(value)
         if "from" not in fields:
@@ -125,7 +125,7 @@ def _signed_fields(digest: MailDigest) -> tuple[list[str], list[bytes]]:
     return names, signed
 
 
-def _fields(header: bytes) -> list[tuple[str, bytes]]:
+def header_fields(header: bytes) -> list[tuple[str, bytes]]:
     """Names in lower case, and what follows the colon, folded as it is; no other lines."""
     fields: list[tuple[str, list[bytes]]] = []
     for line in header.split(b"\r\n"):

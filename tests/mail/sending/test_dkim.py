@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mail.sending.dkim import keys as dkim_keys
 from mail.sending.dkim.relaxed_form import RelaxedBodyHash
 from mail.sending.dkim.signer import MailDigester, NotSignable, signature_fields
+from mail.sending.dkim.verifier import signatures as checked
 from tests.support.dns_server import serving
 
 AT_S = 1_780_000_000  # verifiers refuse times in the future
@@ -22,6 +23,7 @@ KEYS = [
     dkim_keys.generate("here.test", "rsa2026", "rsa-sha256"),
     dkim_keys.generate("here.test", "ed2026", "ed25519-sha256"),
 ]
+RECORDS_TEXT = KEYS[1].record_text
 RECORDS = {f"{key.record_name}.".encode(): key.record_text.encode() for key in KEYS}
 MAIL = (
     b"Received: by x\r\n"
@@ -46,7 +48,7 @@ def signed(mail: bytes, keys=KEYS, cuts: tuple[int, ...] = ()) -> bytes:
 
 
 def verifies(mail: bytes) -> list[bool]:
-    """What dkimpy says of each signature."""
+    """What dkimpy says of each signature, and our own check too."""
     signatures = len(re.findall(rb"(?im)^DKIM-Signature:", mail))
 
     def record(name: bytes, timeout: int = 5) -> bytes | None:
@@ -58,7 +60,38 @@ def verifies(mail: bytes) -> list[bool]:
         except dkim.ValidationError:
             return False
 
-    return [is_valid(n) for n in range(signatures)]
+    found = [is_valid(n) for n in range(signatures)]
+    ours = [each.fault_with(own_record(each.record_name)) for each in checked(mail)]
+    assert [not fault for fault in ours] == found, ours
+    return found
+
+
+def own_record(name: str) -> str | None:
+    return RECORDS.get(f"{name}.".encode(), b"").decode() or None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (b"c=relaxed/relaxed", b"c=relaxed/simple", "a form"), (b"v=1;", b"v=1; l=3;", "a form"),
+        (b"a=rsa-sha256", b"a=rsa-sha1", "a form"), (b"s=rsa2026", b"s=none", "no key"),
+        (b"s=rsa2026", b"s=ed2026", "no key"), (b"\tb=", b"\tb=*", "the key or the signature"),
+        (b"\tb=", b"\tx=", "a form"), (b"t=", b"t=1", "the signature does not fit"),
+        (b".dot", b".", "the body"), (b"h=From:From:", b"h=", "a form"),
+    ],
+)  # fmt: skip
+def test_our_check_names_the_fault(old: bytes, new: bytes, fault: str) -> None:
+    mail = signed(MAIL, KEYS[:1])
+    (signature,) = checked(mail.replace(old, new, 1))
+    assert signature.fault_with(own_record(signature.record_name)).startswith(fault)
+
+
+@given(st.lists(st.sampled_from(signed(MAIL, KEYS[1:]).split(b";")), max_size=20).map(b";".join))
+@settings(deadline=None)
+def test_our_check_never_fails_on_broken_fields(mail: bytes) -> None:
+    for signature in checked(b"DKIM-Signature:" + mail):
+        for record in (None, "", "k=rsa; p=", "p=AAAA", RECORDS_TEXT, "k=ed25519; p=" + "A" * 43):
+            assert isinstance(signature.fault_with(record), str)
 
 
 def test_both_signatures_verify() -> None:
