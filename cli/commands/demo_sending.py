@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -11,13 +11,15 @@ import click
 from cli.config.config import Config
 from cli.formatting import hop_lines
 from cli.push_client import PushClient, live
-from cli.wiring.profile import open_directory
+from cli.wiring.profile import adapters
 from cli.wiring.sending import DnsTexts
 from cli.wiring.service_key import service_key
 from mail.errors import Refused
 from mail.ids import new_id
+from mail.ports import Directory
 from mail.sending.dkim.keyring import DkimKeyrings
 from mail.sending.dkim.verifier import signatures
+from mail.sending.service_key import ServiceKey
 from operations.accounts import FIRST_DOMAIN
 from operations.domain_records import TextLookup
 from resolving.demo_zone import DemoZone
@@ -42,8 +44,10 @@ async def demo_sending(config: Config, timeout_s: float) -> None:
     Raises Refused: a port is taken, or the mail did not arrive in time.
     """
     alice, bob = (f"{name}@{FIRST_DOMAIN}" for name in ("alice", "bob"))
+    async with adapters(config) as opened:
+        texts = await key_records(await opened.directory(), service_key(config))
     async with (
-        _other_server(config) as other,
+        other_server(config, texts) as other,
         live(config, alice) as sender,
         live(config, bob) as receiver,
     ):
@@ -115,14 +119,11 @@ async def signature_lines(content: bytes, records: TextLookup) -> list[str]:
     return lines or ["DKIM   the mail is not signed"]
 
 
-async def _key_records(config: Config) -> dict[str, str]:
+async def key_records(directory: Directory, key: ServiceKey) -> dict[str, str]:
     """The TXT records of the sender's domain, as an operator would publish them."""
-    async with open_directory() as directory:
-        domain = await directory.domain(FIRST_DOMAIN)
-        if domain is None:
-            return {}
-        keys = await DkimKeyrings(directory, service_key(config)).keys(domain)
-    return {key.record_name: " ".join(key.record_strings) for key in keys}
+    domain = await directory.domain(FIRST_DOMAIN)
+    keys = await DkimKeyrings(directory, key).keys(domain) if domain else []
+    return {each.record_name: " ".join(each.record_strings) for each in keys}
 
 
 async def _final(sender: PushClient, submission_id: str) -> dict[str, Any]:
@@ -134,8 +135,11 @@ async def _final(sender: PushClient, submission_id: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _other_server(config: Config) -> AsyncIterator[DemoHost | None]:
-    """DNS and SMTP server of OUTSIDE, if the settings lead the relay to this machine."""
+async def other_server(config: Config, texts: Mapping[str, str]) -> AsyncIterator[DemoHost | None]:
+    """DNS and SMTP server of OUTSIDE, if the settings lead the relay to this machine.
+
+    `texts`: TXT records that the DNS server has too. Raises Refused: a port is taken.
+    """
     host, port = config.resolver_address
     is_here = config.relay == "mx" and host.startswith("127.") and port > PRIVILEGED_MAX
     if not is_here or config.relay_port <= PRIVILEGED_MAX:
@@ -143,7 +147,7 @@ async def _other_server(config: Config) -> AsyncIterator[DemoHost | None]:
         return
     async with AsyncExitStack() as stack:
         try:
-            zone = DemoZone(OUTSIDE, texts=await _key_records(config))
+            zone = DemoZone(OUTSIDE, texts=texts)
             await stack.enter_async_context(serving_zone(zone, (host, port)))
             server = await stack.enter_async_context(
                 serving_mail(f"mx.{OUTSIDE}", config.relay_port)
