@@ -79,6 +79,9 @@ async def owner(world: World, name: str) -> Owner:
             draft = (await response.json())["id"]
     for number in (1, 2):
         submission = await world.hold(name, f"{number}.{name}@partner.test")
+    batch = {"where": {"folder_id": "inbox"}, "change": {"keywords": {"seen-by-me": True}}}
+    async with client.post("/v1/messages/batch", json=batch) as response:
+        batch_id = (await response.json())["id"]
     user = Owner(client, {}, 0)
     message = await user.get(f"/v1/messages/{row.message_id}")
     sessions = (await user.get("/v1/sessions"))["sessions"]
@@ -87,7 +90,7 @@ async def owner(world: World, name: str) -> Owner:
         "messages": row.message_id, "threads": row.thread_id, "folders": folder,
         "sessions": sessions[0]["id"], "me/app-passwords": app_password,
         "identities": identity, "uploads": upload, "drafts": draft,
-        "submissions": submission,
+        "submissions": submission, "batches": batch_id,
     }  # fmt: skip
     return user
 

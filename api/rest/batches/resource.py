@@ -1,7 +1,8 @@
 """POST /v1/messages/batch and GET /v1/batches/{id}: one change of all messages that match.
 
 The batch becomes commands of 500 messages each, whose ids derive from the id of the batch; what
-became of them is read from the journal. The id of a batch has the number of its messages.
+became of them is read from the journal. The id of a batch has the number of its messages, and a
+check value that makes it an id of its owner only.
 Safe to repeat: a repeated request is another batch, of the messages that are not as requested yet.
 """
 
@@ -29,15 +30,16 @@ from api.route import AuthenticatedRoute
 from edge.fair_turns import QueueFull
 from mail.clock import now_ms
 from mail.errors import JournalTruncated
-from mail.ids import derived_command_id, new_id, time_ms
+from mail.ids import derived_command_id, derived_id, new_id, time_ms
 from mail.mailbox.commit_builder import CHANGES_MAX
 from mail.query.tree import QUERY_MAX_CHARS
 from schemas.events.mailbox_commands import ChangeMessages
 from schemas.events.mailbox_events import REFUSED, CommandAnswered, MailboxEvent
-from schemas.ids import CommandId
+from schemas.ids import CommandId, UserId
 
 STALLED_AFTER_MS = 600_000  # without a step
-_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})-([0-9]{1,5})")
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ID = re.compile(rf"({_UUID})-([0-9]{{1,5}})-[0-9a-f]{{8}}")
 BatchStatus = Literal["running", "done", "stalled"]
 QueryText = Annotated[str, msgspec.Meta(min_length=1, max_length=QUERY_MAX_CHARS)]
 
@@ -96,7 +98,7 @@ async def create_batch(call: AuthenticatedRequest) -> web.StreamResponse:
     for event in events:
         if event is not None:
             counts.add(event)
-    id_ = f"{batch_id}-{len(selected.ids)}"
+    id_ = _full_id(batch_id, call.user_id, len(selected.ids))
     status: BatchStatus = "running" if counts.pending else "done"
     batch = _resource(id_, status, len(selected.ids), counts, more=selected.more)
     location = {"Location": f"/v1/batches/{id_}"}
@@ -106,13 +108,17 @@ async def create_batch(call: AuthenticatedRequest) -> web.StreamResponse:
 async def get_batch(call: AuthenticatedRequest) -> web.StreamResponse:
     query(call.request)
     match = _ID.fullmatch(call.request.match_info["id"])
-    if match is None:
+    matched = int(match[2]) if match else 0
+    if match is None or match[0] != _full_id(match[1], call.user_id, matched):
         raise not_found()
-    matched = int(match[2])
     counts = await _progress(call, match[1], matched)
     is_old = now_ms() - time_ms(match[1]) > STALLED_AFTER_MS
     status: BatchStatus = "done" if not counts.pending else "stalled" if is_old else "running"
     return json_response(_resource(match[0], status, matched, counts))
+
+
+def _full_id(batch_id: str, user_id: UserId, matched: int) -> str:
+    return f"{batch_id}-{matched}-{derived_id(batch_id, user_id, str(matched))[:8]}"
 
 
 async def _selected(
