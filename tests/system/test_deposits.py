@@ -1,4 +1,4 @@
-"""Drafts and uploads on a whole stack: real scanner, outages, kills, audit, trace, backup."""
+"""Drafts and uploads on a whole stack: real scanner, outages, kills, audit, trace."""
 
 import base64
 import json
@@ -7,14 +7,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mail.ids import new_id
 from tests.support import mails
-from tests.support.stack_world import Client, Unwilling, World, folder_of, free_port_base, started
+from tests.support.stack_world import Client, Unwilling, World, world
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -23,14 +22,8 @@ PACKED = b"x" * 58 + mails.EICAR  # found in the decoded attachment alone
 
 
 @pytest.fixture(scope="module")
-def top() -> Iterator[Path]:
-    with folder_of("deposits") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def running(top: Path) -> Iterator[World]:
-    with started(World(top / "home", free_port_base())) as mine:
+def running() -> Iterator[World]:
+    with world() as mine:
         yield mine
 
 
@@ -175,36 +168,3 @@ def test_kills_of_the_api_lose_and_double_nothing_that_was_answered(
     assert (folder["total"], folder["unread"]) == (DEPOSITS, 0)
     assert lost(running) == []
     eventually(lambda: ": 0 differences" in running.cli("verify", "--content", check=False).stdout)
-
-
-def test_a_backup_has_drafts_and_uploads(
-    running: World, ann: Client, address: str, top: Path
-) -> None:
-    made = upload(ann, b"kept in the backup", "kept.txt")
-    ann.call("POST", "/v1/drafts", {"subject": "Kept"})
-    running.cli("backup", str(top / "backup"))
-    running.cli("down")
-    try:
-        _check_restored(top, address, made)
-    finally:
-        running.up()
-
-
-def _check_restored(top: Path, address: str, made: dict[str, Any]) -> None:
-    again = World(top / "again", free_port_base())
-    again.cli("restore", str(top / "backup"))
-    with started(again):
-        owner = again.login(address)
-        assert [row["subject"] for row in drafts(owner)] == ["Kept"]
-        assert owner.call("GET", f"/v1/uploads/{made['id']}")["sha256"] == made["sha256"]
-        saved = owner.call(
-            "POST", "/v1/drafts", {"subject": "Again", "attachments": [{"upload_id": made["id"]}]}
-        )
-        message = owner.call("GET", f"/v1/messages/{saved['message_id']}")
-        n = message["attachments"][0]["n"]
-        path = f"/v1/messages/{saved['message_id']}/attachments/{n}"
-        assert owner.raw("GET", path) == b"kept in the backup"
-        eventually(
-            lambda: ": 0 differences" in again.cli("verify", "--content", check=False).stdout
-        )
-        assert lost(again) == []

@@ -31,9 +31,10 @@ from tests.support.stack_world import (
     world,
 )
 from tests.support.waiting import eventually
+from tests.system.test_deposits import upload
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
-ANN, BEN, CAI = (f"{name}@postriver.test" for name in ("ann", "ben", "cai"))
+ANN, BEN, CAI, DAN = (f"{name}@postriver.test" for name in ("ann", "ben", "cai", "dan"))
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Restored:
     letters: list[dict[str, object]]
     clean: dict[str, bytes]  # accepted before the backup began
     infected: list[str]
+    upload_id: str  # of dan's upload
     late: str  # what cai's client had seen through when the old state folder was lost
     folder: Path
 
@@ -80,9 +82,9 @@ def restored() -> Iterator[Restored]:
             yield Restored(again, *made, late, top / "backup")
 
 
-def backed_up(running: World, folder: Path) -> tuple[dict, list, dict, list]:
+def backed_up(running: World, folder: Path) -> tuple[dict, list, dict, list, str]:
     """A backup while mail comes in, waits for its scanner and is marked as read."""
-    ben, load = prepared(running), Load(running)
+    (ben, upload_id), load = prepared(running), Load(running)
     sender = threading.Thread(target=load)
     sender.start()
     try:
@@ -97,11 +99,14 @@ def backed_up(running: World, folder: Path) -> tuple[dict, list, dict, list]:
     assert "2 dead letters" in said
     assert int(said.split(" events in the log")[0].split()[-1]) > 5, said
     assert infected
-    return before, letters(running), clean, infected
+    return before, letters(running), clean, infected, upload_id
 
 
-def prepared(running: World) -> Client:
-    """Ben's mailbox, at rest; and cai's, and a dead letter."""
+def prepared(running: World) -> tuple[Client, str]:
+    """Ben's mailbox, at rest; and cai's, a dead letter, and an upload and a draft of dan."""
+    dan = running.add_user(DAN)
+    upload_id = upload(dan, b"kept in the backup", "kept.txt")["id"]
+    dan.call("POST", "/v1/drafts", {"subject": "Kept"})
     running.add_user(ANN)
     cai = running.add_user(CAI)
     early = running.send(mails.plain("Before the backup"), CAI)
@@ -115,7 +120,7 @@ def prepared(running: World) -> Client:
     running.cli("dead-letters", "redrive", str(parked["id"]))  # and parked again
     eventually(lambda: len(letters(running)) == 2)
     eventually(lambda: seen(ben)["found"])
-    return ben
+    return ben, upload_id
 
 
 async def write_garbage(running: World) -> None:
@@ -173,6 +178,22 @@ def test_a_client_that_was_ahead_is_told_though_the_mailbox_grows_past_it(
     assert cai.call("GET", "/v1/folders/inbox/uids")["uidvalidity"] == int(
         latest["state"].partition("-")[0]
     )
+
+
+def test_drafts_and_uploads_are_kept(restored: Restored) -> None:
+    """The upload has the content of the backup, and can be attached."""
+    dan = restored.world.login(DAN)
+    (draft,) = dan.messages("drafts")
+    assert draft["subject"] == "Kept"
+    upload_id = restored.upload_id
+    saved = dan.call(
+        "POST", "/v1/drafts", {"subject": "Again", "attachments": [{"upload_id": upload_id}]}
+    )
+    message = dan.call("GET", f"/v1/messages/{saved['message_id']}")
+    n = message["attachments"][0]["n"]
+    path = f"/v1/messages/{saved['message_id']}/attachments/{n}"
+    assert dan.raw("GET", path) == b"kept in the backup"
+    dan.call("DELETE", f"/v1/drafts/{saved['id']}")
 
 
 def test_dead_letters_keep_their_ids_and_marks(restored: Restored) -> None:
