@@ -21,8 +21,11 @@ from cli.stack_addresses import load_running, published_settings
 from cli.wiring.certificates import certificate_of
 from cli.wiring.distributed import refuse_incomplete
 from cli.wiring.profile import adapters
+from cli.wiring.service_key import service_key
 from cli.wiring.store_files import prepare_stores
+from mail.clock import now_ms
 from mail.errors import Refused
+from mail.sending.dkim.keyring import IN_USE, DkimKeyrings
 from operations import accounts
 from stack.engines.clamd import ClamdMissing
 from stack.engines.freshclam import FreshclamMissing
@@ -188,8 +191,15 @@ async def _no_users(_: Config) -> list[accounts.CreatedUser]:
 
 
 async def _seed(config: Config) -> list[accounts.CreatedUser]:
+    """Create the first users, and the keys of their domain, as `domain add` does."""
     async with adapters(config) as opened:
-        return await accounts.seed(await opened.directory())
+        directory = await opened.directory()
+        users = await accounts.seed(directory)
+        if users:
+            domain = await accounts.get_domain(directory, accounts.FIRST_DOMAIN)
+            keyrings = DkimKeyrings(directory, service_key(config))
+            await keyrings.add(domain, at_ms=now_ms(), state=IN_USE)
+        return users
 
 
 def _greeting(config: Config, users: list[accounts.CreatedUser]) -> str:
