@@ -57,7 +57,7 @@ def make_app(
         if route.method == hdrs.METH_GET and route.name != "push":
             app.router.add_route(hdrs.METH_HEAD, route.path, route.handle)
     app.router.add_get(PATH, _openapi_handler(config))
-    add_static_files(app)
+    add_static_files(app, config.webmail_libraries)
     app.on_response_prepare.append(add_security_headers)
     app.on_response_prepare.append(_add_cors_headers)
     app.on_response_prepare.append(_mark_prepared)

@@ -1,12 +1,15 @@
 """Settings and limits of the API; cli/config builds them from the environment."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edge.deposits.uploader import UploadConfig
 from edge.sign_in.login_limiter import LoginLimits
 from edge.trusted_networks import NONE, Networks
 from mail.sending.sending_limits import SendingLimits
 from schemas.directory import QUOTA_UNSET, Quota
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class ApiConfig:
     message_max_bytes: int = 50 * 1024 * 1024  # of a mail that its owner deposits
     sending_limits: SendingLimits = field(default_factory=SendingLimits)
     undo_s: int = 10  # of a user who keeps the default
+    webmail_libraries: Path = _CHECKOUT / ".tools" / "web"  # made at installation
     deliver_encrypted: bool = True  # what no scanner can read is marked, else refused
 
     session_days: int = 30

@@ -5,6 +5,7 @@ missing_packages() { # missing_packages run|test: names, on one line
     find_python >/dev/null || wanted+=(python3-venv)
     command -v java >/dev/null || wanted+=(default-jre-headless)
     jars_there || command -v mvn >/dev/null || wanted+=(maven)
+    web_there || command -v npm >/dev/null || wanted+=(npm)
     [ -x /usr/sbin/clamd ] || wanted+=(clamav-daemon)
     [ -x /usr/sbin/spamd ] || wanted+=("$(spamd_package)" spamassassin)
     if [ "$1" = test ]; then

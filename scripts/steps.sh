@@ -103,5 +103,6 @@ install_all() { # install_all run|test
     compile_packages
     make_jars
     make_archive
+    make_web
     [ "$1" != test ] || make_peers
 }

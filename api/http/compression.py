@@ -26,6 +26,8 @@ async def compress(request: web.Request, response: web.StreamResponse) -> None:
     if not isinstance(response, web.Response) or response.content_type not in TYPES:
         return
     body = response.body
+    if hdrs.CONTENT_ENCODING in response.headers or hdrs.VARY in response.headers:
+        return  # files of the webmail are packed at start
     if not isinstance(body, bytes) or len(body) < LEAST_BYTES or response.prepared:
         return
     response.headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)

@@ -12,9 +12,10 @@ INLINE_CSP = (  # of a file that our page displays
 )
 NO_OPENER_POLICY = {"Cross-Origin-Opener-Policy": "unsafe-none"}  # HTML refuses it with sandbox
 PAGE_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types postriver dompurify"
 )
 
 

@@ -1,60 +1,86 @@
-"""Static files of the webmail, read once at start."""
+"""Routes of the webmail: the page at each of its addresses, and its files below /web/HASH/."""
 
 import hashlib
-from dataclasses import dataclass
+import logging
+import re
 from pathlib import Path
 
 from aiohttp import hdrs, web
 
+from api.http.compression import accepts_gzip
 from api.http.security_headers import PAGE_CSP
+from api.problems import Problem, not_found
+from api.webmail.file_tree import FileTree, StaticFile, WebmailNotInstalled, read_tree
 
-_FOLDER = Path(__file__).parent / "assets"
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-# The frame of a mail has an opaque origin and may load this style sheet only.
-_CROSS_ORIGIN_FILES = {"mail.css"}
-FILES = {
-    "/": "index.html",
-    "/web/app.js": "app.js",
-    "/web/actions.js": "actions.js",
-    "/web/client.js": "client.js",
-    "/web/view.js": "view.js",
-    "/web/style.css": "style.css",
-    "/web/mail.css": "mail.css",
-    "/favicon.svg": "favicon.svg",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class StaticFile:
-    """A file with an entity tag (RFC 9110 §8.8.3)."""
-
-    body: bytes
-    headers: dict[str, str]
-
-    async def respond(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get(hdrs.IF_NONE_MATCH) == self.headers[hdrs.ETAG]:
-            return web.Response(status=304, headers=self.headers)
-        return web.Response(body=self.body, headers=self.headers)
+log = logging.getLogger("postriver.api")
+PAGES = (  # the addresses of the page's router.js
+    "/",
+    "/mail/{tail:.*}",
+    "/search",
+    "/search/{tail:.*}",
+    "/compose",
+    "/compose/{tail:.*}",
+    "/settings",
+    "/settings/{tail:.*}",
+    "/admin",
+    "/admin/{tail:.*}",
+)
+FILES = "/web/{version}/{name:.+}"
+ROUTES = frozenset(re.sub(r":[^}]+", "", path) for path in (*PAGES, FILES))  # as registered
+FOREVER = "public, max-age=31536000, immutable"
 
 
-def load(name: str) -> StaticFile:
-    body = (_FOLDER / name).read_bytes()
-    headers = {
-        hdrs.CONTENT_TYPE: _TYPES[Path(name).suffix],
-        hdrs.CACHE_CONTROL: "no-cache",
-        hdrs.ETAG: f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-        "Content-Security-Policy": PAGE_CSP,
-    }
-    if name in _CROSS_ORIGIN_FILES:
-        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return StaticFile(body, headers)
+def add_static_files(app: web.Application, vendor: Path) -> None:
+    """Serve the webmail with the libraries in `vendor`; without them its page is 503."""
+    webmail = Webmail(_tree(vendor))
+    for path in PAGES:
+        app.router.add_get(path, webmail.page)
+    app.router.add_get(FILES, webmail.file)
 
 
-def add_static_files(app: web.Application) -> None:
-    for path, name in FILES.items():
-        app.router.add_get(path, load(name).respond)
+def _tree(vendor: Path) -> FileTree | None:
+    try:
+        return read_tree(vendor)
+    except WebmailNotInstalled as error:
+        log.warning("the webmail is not installed: %s; `make run` fetches what it needs", error)
+        return None
+
+
+class Webmail:
+    """Handlers of one tree of files; None: the webmail is not installed."""
+
+    def __init__(self, tree: FileTree | None) -> None:
+        self._tree = tree
+        self._etag = f'"{hashlib.sha256(tree.index.body).hexdigest()[:32]}"' if tree else ""
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """The page, or 304 (RFC 9110 §15.4.5): its entity tag is of the uncompressed body."""
+        if self._tree is None:
+            raise Problem(503, "unavailable", "The webmail is not installed; see the log.")
+        headers = {
+            hdrs.CACHE_CONTROL: "no-cache",
+            hdrs.ETAG: self._etag,
+            "Content-Security-Policy": PAGE_CSP,
+        }
+        if request.headers.get(hdrs.IF_NONE_MATCH) == self._etag:
+            return web.Response(status=304, headers=headers)
+        return _response(request, self._tree.index, headers)
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """A file of this version. Raises Problem 404: another version, or no such file."""
+        tree, info = self._tree, request.match_info
+        file = tree.files.get(info["name"]) if tree and info["version"] == tree.version else None
+        if file is None:
+            raise not_found()
+        return _response(request, file, {hdrs.CACHE_CONTROL: FOREVER})
+
+
+def _response(request: web.Request, file: StaticFile, headers: dict[str, str]) -> web.Response:
+    headers = {**headers, hdrs.CONTENT_TYPE: file.content_type}
+    if file.packed is None:
+        return web.Response(body=file.body, headers=headers)
+    headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+    if not accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
+        return web.Response(body=file.body, headers=headers)
+    headers[hdrs.CONTENT_ENCODING] = "gzip"
+    return web.Response(body=file.packed, headers=headers)

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.config.config import Config
+from cli.config.config import Config, checkout
 from cli.doctor.finding import Finding, note, ok, problem
 from cli.programs import clamd_config, kafka_config
 from stack.engines import clamd, kafka, spamd
@@ -18,12 +18,14 @@ from stack.supervision.probes import KafkaProbe, Probe, TcpProbe
 VERSION_LIMIT_S = 5.0
 VERY_OLD_S = 14 * 86_400.0
 JARS = Path(kafka.__file__).with_name("jars.sha256")
+WEB_FILES = checkout() / "web-vendor" / "files.sha256"
 RESTART = "postriver down; postriver up"
 
 
 def versions(config: Config) -> list[Finding]:
     """Check the installed versions of Java, Kafka and the scanners."""
-    return [*_java(), *_kafka(config.tools / "kafka" / "lib"), *_scanners(config)]
+    kafka_jars, libraries = config.tools / "kafka" / "lib", config.tools / "web"
+    return [*_java(), *_kafka(kafka_jars), *_webmail(libraries), *_scanners(config)]
 
 
 def _java() -> list[Finding]:
@@ -38,14 +40,24 @@ def _kafka(lib: Path) -> list[Finding]:
     jars = sorted(lib.glob("kafka_*.jar"))
     if not jars:
         return [problem("kafka", f"no Kafka in {lib}", "make run fetches it")]
-    if wrong := wrong_jars(lib):
+    if wrong := wrong_files(lib):
         what = f"{lib}: not as listed: {', '.join(wrong[:3])}, {len(wrong)} in all"
         return [problem("kafka", what, "compare them; rm -r them, then make run")]
     return [ok("kafka", jars[0].stem.rpartition("-")[2])]
 
 
-def wrong_jars(lib: Path, listed: Path = JARS) -> list[str]:
-    """Return the files in `lib` that differ from jars.sha256, are missing or are not listed."""
+def _webmail(libraries: Path) -> list[Finding]:
+    """Check the libraries that run in the browser of every user."""
+    if not libraries.is_dir():
+        return [problem("webmail", f"no libraries in {libraries}", "make run fetches them")]
+    if wrong := wrong_files(libraries, WEB_FILES):
+        what = f"{libraries}: not as listed: {', '.join(wrong[:3])}, {len(wrong)} in all"
+        return [problem("webmail", what, "compare them; rm -r them, then make run")]
+    return [ok("webmail", f"libraries as listed in {WEB_FILES.name}")]
+
+
+def wrong_files(lib: Path, listed: Path = JARS) -> list[str]:
+    """Return the files in `lib` that differ from the list, are missing or are not listed."""
     lines = listed.read_text(encoding="ascii").splitlines() if listed.exists() else []
     expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     present = {path.name: _sha256(path) for path in lib.iterdir()}

@@ -172,6 +172,7 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
         message_max_bytes=config.message_max_bytes,
         sending_limits=config.sending_limits,
         undo_s=config.undo_s,
+        webmail_libraries=config.tools / "web",
         deliver_encrypted=config.encrypted == "deliver",
         descriptors=config.http_fds,
         proxies=config.http_proxies,

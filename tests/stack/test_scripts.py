@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor.engines import wrong_jars
+from cli.doctor.engines import wrong_files
 from tests.support import ROOT
 
 SOURCES = (
     "set -euo pipefail; umask 022\n"
-    "for part in lib place packages steps removal; do . scripts/$part.sh; done\n"
+    "for part in lib place packages steps web removal; do . scripts/$part.sh; done\n"
 )
 
 
@@ -91,18 +91,18 @@ def test_a_file_that_is_not_listed_is_not_installed(jars: Path, name: str) -> No
     assert checked(jars).returncode == 0
     (jars / name).touch()
     assert "more files than" in checked(jars).stderr
-    assert wrong_jars(jars, jars.parent / "stack" / "engines" / "jars.sha256") == [name]
+    assert wrong_files(jars, jars.parent / "stack" / "engines" / "jars.sha256") == [name]
 
 
 def test_a_jar_that_differs_or_is_missing_is_not_installed(jars: Path) -> None:
     listed = jars.parent / "stack" / "engines" / "jars.sha256"
-    assert wrong_jars(jars, listed) == []
+    assert wrong_files(jars, listed) == []
     (jars / "b.jar").write_text("other")
     assert "b.jar: FAILED" in checked(jars).stderr
-    assert wrong_jars(jars, listed) == ["b.jar"]
+    assert wrong_files(jars, listed) == ["b.jar"]
     (jars / "b.jar").unlink()
     assert checked(jars).returncode == 1
-    assert wrong_jars(jars, listed) == ["b.jar"]
+    assert wrong_files(jars, listed) == ["b.jar"]
 
 
 def test_everything_that_is_fetched_is_pinned() -> None:

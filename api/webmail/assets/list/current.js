@@ -1,0 +1,172 @@
+// The list on screen: which one, the row under the keys, the selection, and what is done with them.
+
+import { computed, effect, signal, untracked } from "../vendor/preact.js";
+import { RowList } from "../store/rows.js";
+import { act, afterChange, busy, canArchive } from "../store/actions.js";
+import { messagesOf } from "../store/threads.js";
+import { go, listPath, route, threadPath } from "../router.js";
+import { settings } from "../store/state.js";
+
+const KEPT = 8;
+const REFRESH_MS = 25;
+const kept = new Map(); // address → { list, scrollTop }
+
+export const list = signal(null);
+export const selected = signal(new Map()); // row id → row
+export const cursor = signal(null); // id of the row that keys act on
+export const window_ = { value: null }; // the ListWindow while the list is on screen
+
+const address = computed(() => (route.value.name === "mail" ? JSON.stringify([listPath(route.value), settings.value.conversations]) : null));
+
+// What may be done in the list on screen.
+export const place = computed(() => {
+  const { kind, folder } = list.value?.query ?? {};
+  return { canArchive: kind !== "folder" || canArchive(folder), showsRecipients: folder === "sent" || folder === "drafts", isTrash: kind === "folder" && folder === "trash", isJunk: kind === "folder" && folder === "junk" };
+});
+
+export function followRoute() {
+  return effect(() => { if (address.value) untracked(() => show(address.value)); });
+}
+
+function show(key) {
+  const { kind, folder, query } = route.value;
+  if (list.value && window_.value) remember();
+  const filter = query.unread ? "unread" : query.starred ? "starred" : query.files ? "files" : "";
+  const known = kind === "search" ? null : kept.get(key);
+  const next = known?.list ?? new RowList({ kind, folder, filter, q: query.q ?? "", order: query.order, conversations: settings.value.conversations });
+  next.key = key;
+  kept.delete(key);
+  kept.set(key, { list: next, scrollTop: known?.scrollTop ?? 0 });
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+  selected.value = new Map();
+  cursor.value = null;
+  list.value = next;
+  if (known) refreshSoon(0);
+  else next.want(0, 30);
+}
+
+function remember() {
+  const entry = kept.get(list.value.key);
+  if (entry) entry.scrollTop = window_.value.top;
+}
+
+export const keptTop = (one) => kept.get(one.key)?.scrollTop ?? 0;
+export function forgetLists() { kept.clear(); list.value = null; selected.value = new Map(); cursor.value = null; }
+
+// --- reading again ---
+
+let timer = 0;
+export function refreshSoon(ms = REFRESH_MS) {
+  timer ||= setTimeout(() => { timer = 0; refresh(); }, ms);
+}
+
+async function refresh() {
+  const one = list.value, view = window_.value;
+  if (!one || busy.value) return;
+  const anchor = view?.anchor() ?? null;
+  one.anchor = anchor;
+  await one.refresh(view?.first ?? 0, (view?.first ?? 0) + (view?.count ?? 20));
+}
+effect(() => { if (afterChange.value) refreshSoon(0); });
+
+// --- the row under the keys ---
+
+export const currentRow = () => list.value?.rows[list.value.places.get(cursor.value)];
+
+export function moveTo(at) {
+  const rows = list.value?.rows ?? [];
+  const to = Math.max(0, Math.min(at, (list.value?.total ?? 0) - 1));
+  window_.value?.reveal(to);
+  if (!rows[to]) return list.value?.want(to, to + 1).then(() => rows !== list.value.rows && list.value.rows[to] && moveTo(to));
+  cursor.value = rows[to].id;
+  window_.value?.focus(rows[to].id);
+}
+
+export const cursorAt = () => list.value?.places.get(cursor.value) ?? -1;
+
+export function openRow(row) {
+  if (!row) return;
+  cursor.value = row.id;
+  go(row.has_draft && row.message && list.value.query.folder === "drafts" ? `/compose/${row.id}` : threadPath(row.thread_id));
+}
+
+// The row of the open conversation's neighbour: 1 is older, -1 newer.
+export function openNeighbour(step) {
+  const at = list.value.places.get(openedRow()?.id) ?? cursorAt();
+  const row = list.value.rows[at + step];
+  if (row) openRow(row);
+}
+
+// --- selection ---
+
+let lastSelected = null;
+
+export function select(row, { extend = false } = {}) {
+  const next = new Map(selected.value), rows = list.value.rows;
+  const from = list.value.places.get(lastSelected), to = list.value.places.get(row.id);
+  if (extend && from !== undefined) {
+    for (let at = Math.min(from, to); at <= Math.max(from, to); at += 1) if (rows[at]) next.set(rows[at].id, rows[at]);
+  } else if (next.has(row.id)) {
+    next.delete(row.id);
+  } else {
+    next.set(row.id, row);
+  }
+  lastSelected = row.id;
+  selected.value = next;
+}
+
+export function selectWhere(test) {
+  selected.value = new Map(list.value.rows.filter((row) => row && test(row)).map((row) => [row.id, row]));
+}
+
+export const selectNone = () => { selected.value = new Map(); };
+
+// --- acting ---
+
+// The row of the open conversation; made of its messages where the list has not read it.
+export function openedRow() {
+  const id = route.value.thread;
+  if (!id) return null;
+  const known = list.value?.rowOfThread(id);
+  if (known && !known.message) return known;
+  const messages = messagesOf(id), inside = messages.filter((message) => list.value?.covers(message.folder_ids) ?? true);
+  const all = inside.length ? inside : messages;
+  if (!all.length) return known ?? null;
+  return {
+    id: known?.id ?? id, thread_id: id, latest_id: all.at(-1).id, message_ids: all.map((message) => message.id), messages: all,
+    unread: all.filter((message) => message.unread).length, flagged: all.some((message) => message.flagged),
+    keywords: [...new Set(all.flatMap((message) => message.keywords))],
+  };
+}
+
+export function targets() {
+  if (selected.value.size) return [...selected.value.values()];
+  const row = openedRow() ?? currentRow();
+  return row ? [row] : [];
+}
+
+// Acts on the selection, the open conversation or the row under the keys; goes on to the next row.
+export function perform(what, value = {}, rows = targets(), { step = null } = {}) {
+  if (!rows.length) return;
+  const one = list.value, opened = openedRow();
+  const leaves = ["archive", "trash", "junk", "inbox", "move"].includes(what);
+  const at = one.places.get(rows[0].id) ?? cursorAt();
+  const wasOpen = leaves && opened && rows.some((row) => row.thread_id === opened.thread_id);
+  const isForGood = what === "trash" && (place.value.isTrash || place.value.isJunk);
+  act(what, rows, one, value);
+  if (selected.value.size && leaves) selectNone();
+  if (!leaves || isForGood) return;
+  if (wasOpen) goOn(at, step ?? settings.value.after_archive);
+  else if (at >= 0 && !one.places.has(cursor.value)) moveTo(at);
+}
+
+function goOn(at, step) {
+  const rows = list.value.rows;
+  const row = step === "list" ? null : step === "previous" ? rows[at - 1] ?? rows[at] : rows[at] ?? rows[at - 1];
+  if (row) {
+    cursor.value = row.id;
+    go(threadPath(row.thread_id), { replace: true });
+  } else {
+    go(listPath());
+  }
+}

@@ -1,0 +1,214 @@
+// The list's column: head with title, search and filters, or the actions of a selection; then the rows.
+
+import { html, useEffect, useRef, useSignalEffect } from "../vendor/preact.js";
+import { t, number } from "../words.js";
+import { bind } from "../keys.js";
+import { go, route, withQuery } from "../router.js";
+import { dialog, drawer, folderOf, labels, settings } from "../store/state.js";
+import { folderName, undo } from "../store/actions.js";
+import { prefetch } from "../store/threads.js";
+import { IconButton, Icon, Menu } from "../shell/parts.js";
+import { ListWindow } from "./window.js";
+import { rowNode } from "./row.js";
+import { cursor, cursorAt, currentRow, keptTop, list, moveTo, openNeighbour, openRow, perform, place, refreshSoon, select, selectNone, selectWhere, selected, targets, window_ } from "./current.js";
+
+const HEIGHTS = { comfortable: 76, compact: 56 };
+const HOVER_MS = 80;
+
+export const titleOf = ({ kind, folder, q }) => ({
+  all: () => t("folder.all"), starred: () => t("folder.starred"), search: () => t("search.title", { q }),
+  label: () => labels.value.find((label) => label.keyword === folder)?.name ?? folder,
+  folder: () => folderName(folderOf(folder)) || t("folder.missing"),
+})[kind]();
+
+export function ListPane() {
+  const one = list.value;
+  if (!one) return html`<main class="list-pane"></main>`;
+  void one.version.value;
+  return html`<main class="list-pane" aria-labelledby="list-title">
+    <${Head} list=${one} />
+    <${Rows} />
+    <${Message} list=${one} />
+  </main>`;
+}
+
+function Head({ list: one }) {
+  void one.version.value;
+  const { kind, filter } = one.query;
+  const isSearch = kind === "search", found = one.details.found;
+  const count = isSearch ? found !== undefined && t("search.found", { n: found }) : one.total !== null && number(one.total);
+  const isSelecting = selected.value.size > 0;
+  return html`<header class=${`list-head${isSelecting ? " selecting" : ""}`}>
+    ${isSelecting ? html`<${SelectionBar} />` : html`<${TitleBar} list=${one} count=${count} />`}
+    <${SearchBox} value=${isSearch ? one.query.q : ""} />
+    ${isSearch ? html`<${Order} list=${one} />` : html`<div class="filters" role="group" aria-label=${t("filter")}>
+      ${["", "unread", ...(kind === "starred" ? [] : ["starred"])].map((name) => html`<a href=${withQuery({ unread: name === "unread" && "1", starred: name === "starred" && "1" })}
+        aria-current=${filter === name ? "true" : undefined}>${t(`filter.${name || "all"}`)}</a>`)}
+    </div>`}
+  </header>`;
+}
+
+function TitleBar({ list: one, count }) {
+  const { kind, folder } = one.query;
+  return html`<div class="bar">
+      <${IconButton} icon="menu" words=${t("folders")} kind="narrow-only" onClick=${() => { drawer.value = true; }} />
+      <h1 id="list-title">${titleOf(one.query)}</h1>
+      <span class="total">${count || ""}</span>
+      <span class="grow"></span>
+      ${kind !== "search" && html`<${Menu} label=${t("list.more")} items=${[
+        kind === "folder" && { words: t("list.readAll"), icon: "mail-open", run: () => dialog.value = { name: "readAll", folder } },
+        kind === "folder" && ["trash", "junk"].includes(folder) && { words: t(`list.empty.${folder}`), icon: "trash-2", kind: "danger", run: () => dialog.value = { name: "empty", folder } },
+        { words: t("list.selectLoaded"), icon: "list-checks", run: () => selectWhere(() => true) },
+        { words: t("list.refresh"), icon: "refresh-cw", run: () => refreshSoon(0) },
+      ].filter(Boolean)} />`}
+    </div>`;
+}
+
+function SearchBox({ value }) {
+  const field = useRef();
+  useEffect(() => bind({ search: () => field.current.select() || field.current.focus() }), []);
+  useEffect(() => { field.current.value = value; }, [value]);
+  const submit = (event) => {
+    event.preventDefault();
+    const q = field.current.value.trim();
+    if (q) go(`/search?q=${encodeURIComponent(q)}`);
+  };
+  return html`<form class="search" role="search" onSubmit=${submit}>
+    <${Icon} name="search" />
+    <input ref=${field} type="search" name="q" aria-label=${t("search")} placeholder=${t("search.placeholder")} autocomplete="off" spellcheck=${false} maxlength="512" />
+    ${value && html`<${IconButton} icon="x" words=${t("search.close")} onClick=${() => go("/mail/inbox")} />`}
+  </form>`;
+}
+
+function Order({ list: one }) {
+  const { details, query } = one;
+  return html`<div class="filters" role="group" aria-label=${t("search.order")}>
+    ${["date", "relevance"].map((name) => html`<a href=${withQuery({ order: name === "relevance" && name })} aria-current=${(query.order ?? "date") === name ? "true" : undefined}>${t(`search.by.${name}`)}</a>`)}
+    ${details.isComplete === false && html`<span class="hint">${t("search.incomplete")}</span>`}
+  </div>`;
+}
+
+function SelectionBar() {
+  const rows = [...selected.value.values()];
+  const some = (test) => rows.some(test), { canArchive, isTrash, isJunk } = place.value;
+  return html`<div class="bar" role="toolbar" aria-label=${t("selection")}>
+      <${IconButton} icon="x" words=${t("selection.none")} act="selectNone" onClick=${selectNone} />
+      <h1 id="list-title">${t("selection.count", { n: rows.length })}</h1>
+      <span class="grow"></span>
+      ${canArchive && html`<${IconButton} icon="archive" words=${t("act.archive")} act="archive" onClick=${() => perform("archive")} />`}
+      <${IconButton} icon="trash-2" words=${t(isTrash || isJunk ? "act.destroy" : "act.trash")} act="trash" onClick=${() => perform("trash")} />
+      <${IconButton} icon=${some((row) => row.unread) ? "mail-open" : "mail"} words=${t(some((row) => row.unread) ? "act.read" : "act.unread")} onClick=${() => perform(some((row) => row.unread) ? "read" : "unread")} />
+      <${IconButton} icon="folder-input" words=${t("act.move")} act="move" onClick=${() => { dialog.value = { name: "move" }; }} />
+      <${Menu} label=${t("more")} items=${[
+        isJunk ? { words: t("act.notJunk"), icon: "inbox", run: () => perform("inbox") } : { words: t("act.junk"), icon: "shield-alert", run: () => perform("junk") },
+        some((row) => row.flagged) ? { words: t("act.unstar"), icon: "star", run: () => perform("unstar") } : { words: t("act.star"), icon: "star", run: () => perform("star") },
+        { words: t("act.label"), icon: "tag", run: () => { dialog.value = { name: "label" }; } },
+      ]} />
+    </div>`;
+}
+
+function Rows() {
+  const scroller = useRef(), view = useRef();
+  useEffect(() => {
+    const made = new ListWindow(scroller.current, (row) => rowNode(row, handlers, { isSelected, isOpen, isCurrent, place: place.value }));
+    view.current = window_.value = made;
+    Object.defineProperty(made, "shown", { value: null, writable: true });
+    show();
+    return () => { made.close(); window_.value = null; };
+  }, []);
+  const show = () => {
+    const made = view.current, one = list.value;
+    if (!made || !one) return;
+    void one.version.value;
+    made.rowHeight = HEIGHTS[settings.value.density] ?? HEIGHTS.comfortable;
+    if (made.shown !== one) {
+      made.shown = one;
+      made.show(one, keptTop(one));
+    } else {
+      const anchor = "anchor" in one ? one.anchor : made.anchor();
+      delete one.anchor;
+      made.keep(anchor);
+    }
+    if (cursor.peek() === null && one.rows[0]) cursor.value = one.rows[0].id;
+  };
+  useSignalEffect(show);
+  useSignalEffect(() => {
+    void [selected.value, cursor.value, route.value];
+    view.current?.restate(restate);
+  });
+  useEffect(() => bind(listKeys(view)), []);
+  void list.value.version.value;
+  const total = list.value.total ?? -1;
+  return html`<div class="rows" ref=${scroller} role="grid" aria-labelledby="list-title" aria-rowcount=${total} aria-multiselectable="true" onMouseOver=${hovered}></div>`;
+}
+
+const isSelected = (id) => selected.value.has(id);
+const isOpen = (row) => route.value.thread === row.thread_id;
+const isCurrent = (row) => cursor.value === row.id;
+
+function restate(node, row) {
+  node.setAttribute("aria-selected", String(isSelected(row.id)));
+  node.querySelector(".tick")?.setAttribute("aria-checked", String(isSelected(row.id)));
+  node.tabIndex = isCurrent(row) ? 0 : -1;
+  node.classList.toggle("current", isCurrent(row));
+  if (isOpen(row)) node.setAttribute("aria-current", "true");
+  else node.removeAttribute("aria-current");
+}
+
+const handlers = {
+  open(row, event) {
+    if (event.shiftKey) return select(row, { extend: true });
+    if (event.ctrlKey || event.metaKey) return select(row);
+    openRow(row);
+  },
+  select: (row, event) => select(row, { extend: event.shiftKey }),
+  act: (what, row) => perform(what, {}, [row]),
+};
+
+let hover = 0;
+function hovered(event) {
+  clearTimeout(hover);
+  const id = event.target.closest?.(".row")?.dataset.id, row = list.value?.rows[list.value.places.get(id)];
+  if (row) hover = setTimeout(() => prefetch(row.thread_id), HOVER_MS);
+}
+
+function listKeys(view) {
+  const step = (by) => () => {
+    if (route.value.thread) return openNeighbour(by);
+    moveTo(cursorAt() + by);
+    if (currentRow()) prefetch(currentRow().thread_id);
+  };
+  const page = (by) => () => moveTo(cursorAt() + by * Math.max(1, view.current.count - 2));
+  const extend = (by) => () => {
+    const row = currentRow();
+    if (row && !selected.value.has(row.id)) select(row);
+    moveTo(cursorAt() + by);
+    if (currentRow() && !selected.value.has(currentRow().id)) select(currentRow());
+  };
+  return {
+    next: step(1), previous: step(-1), open: () => openRow(currentRow()), first: () => moveTo(0), last: () => moveTo(list.value.total - 1),
+    pageDown: page(1), pageUp: page(-1), select: () => currentRow() && select(currentRow()), extendDown: extend(1), extendUp: extend(-1),
+    selectAll: () => selectWhere(() => true), selectNone, selectUnread: () => selectWhere((row) => row.unread), selectRead: () => selectWhere((row) => !row.unread),
+    selectStarred: () => selectWhere((row) => row.flagged), selectUnstarred: () => selectWhere((row) => !row.flagged),
+    archive: () => place.value.canArchive && perform("archive"), trash: () => perform("trash"), junk: () => perform(place.value.isJunk ? "inbox" : "junk"),
+    star: () => perform(targets().every((row) => row.flagged) ? "unstar" : "star"),
+    read: () => perform("read"), unread: () => perform("unread"), undo,
+    move: () => { dialog.value = { name: "move" }; }, label: () => { dialog.value = { name: "label" }; },
+    archiveNext: () => place.value.canArchive && perform("archive", {}, undefined, { step: "next" }),
+    archivePrevious: () => place.value.canArchive && perform("archive", {}, undefined, { step: "previous" }),
+  };
+}
+
+// What stands where no rows do: nothing yet, nothing here, or why not.
+function Message({ list: one }) {
+  void one.version.value;
+  if (one.error.value && !one.rows.length) {
+    return html`<div class="empty" role="alert"><${Icon} name="circle-alert" /><p>${t("list.failed", { why: one.error.value.message })}</p>
+      <button type="button" onClick=${() => (one.query.kind === "search" ? go(withQuery({})) : refreshSoon(0))}>${t("again")}</button></div>`;
+  }
+  if (one.total !== 0) return null;
+  const { kind, folder, filter } = one.query;
+  const key = filter ? `none.${filter}` : kind === "folder" ? (folderOf(folder)?.role ? `none.${folder}` : "none.folder") : `none.${kind}`;
+  return html`<div class="empty"><p>${t(key)}</p>${filter && html`<a class="button" href=${withQuery({ unread: "", starred: "" })}>${t("none.showAll")}</a>`}</div>`;
+}
+

@@ -1,0 +1,82 @@
+// The frame of the page: sidebar, list, reading pane, and what lies over them.
+
+import { html, useEffect, useSignal } from "../vendor/preact.js";
+import { t } from "../words.js";
+import { bind } from "../keys.js";
+import { go, listPath, route } from "../router.js";
+import { connection, dialog, drawer, inboxUnread, me, notice, session, settings } from "../store/state.js";
+import { ListPane, titleOf } from "../list/pane.js";
+import { list, selectNone, selected } from "../list/current.js";
+import { Sidebar } from "./sidebar.js";
+import { Icon, Toasts } from "./parts.js";
+
+// Parts that the first screen does not need; each is loaded once, when it is.
+const LATER = {
+  thread: () => import("../mail/thread.js"),
+  signIn: () => import("./sign-in.js"),
+  dialogs: () => import("./dialogs.js"),
+};
+
+function Later({ part, name, ...props }) {
+  const loaded = useSignal(null), failed = useSignal(false);
+  useEffect(() => { LATER[part]().then((module) => { loaded.value = module; }, () => { failed.value = true; }); }, [part]);
+  if (failed.value) return html`<div class="empty" role="alert"><p>${t("newVersion")}</p><button type="button" class="primary" onClick=${() => location.reload()}>${t("reload")}</button></div>`;
+  const Part = loaded.value?.[name];
+  return Part ? html`<${Part} ...${props} />` : null;
+}
+
+export function App({ line }) {
+  if (session.value === "starting") return html`<div class="starting" role="status"><img src=${icon()} alt="" /><p>${notice.value || t("starting")}</p></div>`;
+  if (session.value === "out") return html`<${Later} part="signIn" name="SignIn" />`;
+  return html`<${Page} line=${line} />${session.value === "expired" && html`<${Later} part="signIn" name="SignInAgain" />`}`;
+}
+
+export const icon = () => new URL("../favicon.svg", import.meta.url).pathname;
+
+function Page({ line }) {
+  const { name, thread } = route.value;
+  const isReading = name === "mail" && Boolean(thread);
+  useEffect(() => bind({
+    back: () => (selected.value.size ? selectNone() : isReading && go(listPath())), goInbox: () => go("/mail/inbox"), goStarred: () => go("/mail/starred"), goSent: () => go("/mail/sent"),
+    goDrafts: () => go("/mail/drafts"), goAll: () => go("/mail/all"), goFolder: () => { dialog.value = { name: "goto" }; }, help: () => { dialog.value = { name: "help" }; },
+    commands: () => { dialog.value = { name: "commands" }; },
+  }), [isReading]);
+  return html`<div class="page" data-reading=${isReading} data-pane=${settings.value.pane} data-drawer=${drawer.value} inert=${session.value === "expired"}>
+    <${Offline} line=${line} />
+    <${Sidebar} />
+    ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
+    <${ListPane} />
+    <section class="reader" aria-label=${t("reader")}>
+      ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
+    </section>
+    <${Toasts} />
+    <${Title} />
+    ${dialog.value && html`<${Later} part="dialogs" name="OpenDialog" />`}
+  </div>`;
+}
+
+function NothingOpen() {
+  void list.value?.version.value;
+  const total = list.value?.total;
+  return html`<div class="empty nothing-open"><${Icon} name="mail-open" /><p>${total ? t("reader.nothing", { n: total }) : t("reader.empty")}</p><p class="hint">${t("reader.keys")}</p></div>`;
+}
+
+// Says that the page is cut off, and when it tries again.
+function Offline({ line }) {
+  const { state, seconds } = connection.value;
+  if (state !== "off") return null;
+  return html`<div class="banner" role="status"><${Icon} name="cloud-off" /><p><strong>${t("off.title")}</strong> ${t("off.text")} ${t("off.again", { n: seconds })}</p>
+    <button type="button" onClick=${() => line.retry()}>${t("off.now")}</button></div>`;
+}
+
+function Title() {
+  const unread = inboxUnread.value, title = list.value ? titleOf(list.value.query) : "";
+  useEffect(() => {
+    document.title = `${unread ? `(${unread}) ` : ""}${title} · Postriver`;
+    document.querySelector("link[rel=icon]").href = new URL(unread ? "../favicon-unread.svg" : "../favicon.svg", import.meta.url).pathname;
+    navigator.setAppBadge?.(unread).catch(() => {});
+  }, [unread, title]);
+  return null;
+}
+
+export const initials = () => (me.value?.name || me.value?.address || "?").slice(0, 1).toUpperCase();

@@ -1,0 +1,162 @@
+// Signing in and out, settings, and the mailbox in step with the server by the socket.
+
+import { signal } from "../vendor/preact.js";
+import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
+import { Failure, Line, ask, onUnauthorized, request } from "../wire.js";
+import { announcement, connection, folders, identities, me, notice, reset, session, setCounts, settings, toast } from "./state.js";
+import { apply as applyToThreads, forget as forgetThreads, reloadAll } from "./threads.js";
+import { forgetUndo } from "./actions.js";
+import { forgetLists, refreshSoon } from "../list/current.js";
+import { go } from "../router.js";
+import { nameOf } from "../list/row.js";
+
+let line = null;
+export const submissions = signal({}); // id → as the last frame says
+
+export async function begin() {
+  try {
+    const [account, found, values] = await Promise.all([ask("GET", "/v1/me"), readFolders(), ask("GET", "/v1/me/settings")]);
+    me.value = account;
+    folders.value = found.folders;
+    await useSettings(values);
+    session.value = "in";
+    notice.value = "";
+    connect(found.state);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    if (error.status === 401) {
+      session.value = "out";
+    } else {
+      notice.value = t("starting.failed", { why: error.message });
+      setTimeout(begin, 3000);
+    }
+  }
+}
+
+// The folders, and the state from which changes follow.
+async function readFolders() {
+  const { body, headers } = await request("GET", "/v1/folders");
+  return { ...body, state: headers.get("ETag").replace(/^W\//, "").replaceAll('"', "") };
+}
+
+async function useSettings(values) {
+  settings.value = { ...settings.value, ...values };
+  const { theme, zone } = settings.value;
+  localStorage.setItem("theme", theme);
+  Object.assign(document.documentElement.dataset, { theme, density: settings.value.density });
+  useZone(zone);
+  if (settings.value.language) localStorage.setItem("language", settings.value.language);
+  if (preferredLanguage() !== language) {
+    await loadWords(preferredLanguage());
+    settings.value = { ...settings.value };
+  }
+  identities.value = settings.value.identities ?? [];
+}
+
+export async function saveSettings(values) {
+  const before = settings.value;
+  await useSettings(values);
+  try {
+    await ask("PATCH", "/v1/me/settings", values);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    await useSettings(before);
+    toast(t("failed.settings", { why: error.message }), { kind: "error" });
+  }
+}
+
+// --- the socket ---
+
+function connect(state) {
+  line?.stop();
+  line = new Line(state, heard, says);
+  line.open();
+}
+
+export const retry = () => line?.open();
+
+function says(state, seconds) {
+  if (state === "signed-out") return expire();
+  if (state === "gone") return readAllAgain();
+  const wasOff = connection.value.state === "off";
+  connection.value = { state: state === "connecting" && wasOff ? "off" : state, seconds };
+  if (state === "off" && seconds > 3) ask("GET", "/v1/me").catch(() => {});
+  if (state === "live") refreshSoon(0);
+}
+
+// The feed has no way from our state to the present one: everything is read again.
+async function readAllAgain() {
+  const found = await readFolders().catch(() => null);
+  if (!found) return setTimeout(readAllAgain, 3000);
+  folders.value = found.folders;
+  await useSettings(await ask("GET", "/v1/me/settings").catch(() => ({})));
+  reloadAll();
+  refreshSoon(0);
+  connect(found.state);
+}
+
+function heard(frame) {
+  if (frame.folders) setCounts(frame.folders);
+  if (frame.type === "settings") useSettings(frame.settings);
+  if (frame.type === "folder") heardFolder(frame);
+  if (frame.type === "submission") submissions.value = { ...submissions.value, [frame.submission.id]: frame.submission };
+  if (frame.type !== "change") return;
+  applyToThreads(frame.message, frame.change);
+  refreshSoon();
+  const { message } = frame;
+  if (frame.change === "created" && message.unread && message.folder_ids?.includes("inbox")) {
+    announcement.value = t("announce.new", { who: nameOf(message.from), subject: message.subject || t("no.subject") });
+  }
+}
+
+function heardFolder({ change, folder, folders: counts }) {
+  const others = folders.value.filter((one) => one.id !== folder.id);
+  const known = folders.value.find((one) => one.id === folder.id);
+  folders.value = change === "destroyed" ? others : [...others, { total: 0, unread: 0, ...known, ...folder }];
+  setCounts(counts);
+}
+
+// --- in and out ---
+
+export async function signIn(address, password) {
+  await ask("POST", "/v1/login", { address, password });
+  if (session.value === "expired" && me.value?.address === address.trim().toLowerCase()) {
+    session.value = "in";
+    return readAllAgain();
+  }
+  forgetAll();
+  await begin();
+}
+
+export async function signOut() {
+  try {
+    await ask("POST", "/v1/logout");
+  } catch (error) {
+    if (error.status !== 401) return toast(t("failed.signOut", { why: error.message }), { kind: "error" });
+  }
+  forgetAll();
+  go("/", { replace: true });
+  notice.value = t("signedOut");
+  session.value = "out";
+}
+
+// The session has ended: the page stays as it is under the sign-in, so that nothing is lost.
+function expire() {
+  if (session.value !== "in") return;
+  line?.stop();
+  notice.value = t("signedOut.meanwhile");
+  session.value = "expired";
+}
+onUnauthorized(expire);
+
+function forgetAll() {
+  line?.stop();
+  line = null;
+  reset();
+  forgetThreads();
+  forgetLists();
+  forgetUndo();
+  submissions.value = {};
+}
+
+addEventListener("online", () => { if (connection.value.state === "off") retry(); });

@@ -1,0 +1,167 @@
+// A list as the server has it, by position: rows are read where they are looked at.
+// A change of the mailbox makes the window be read again, never the whole list.
+
+import { signal } from "../vendor/preact.js";
+import { ask } from "../wire.js";
+
+export const PAGE = 100;
+const MARGIN = 50; // rows read again on each side of the window
+export const ROWS_MAX = 200_000; // positions that the server gives
+
+const FILTERS = { unread: "unread=true", starred: "flagged=true" };
+const MESSAGE_LISTS = new Set(["sent", "drafts"]); // rows show recipients, which conversations lack
+
+// `query`: { kind: folder | all | starred | label | search, folder, filter, q, conversations }
+export class RowList {
+  constructor(query) {
+    this.query = query;
+    this.rows = [];
+    this.total = null;
+    this.isShort = false; // a search: `total` grows as rows are read
+    this.cursor = undefined;
+    this.details = {}; // of a search: found, isExact, isComplete, terms
+    this.version = signal(0);
+    this.error = signal(null);
+    this.places = new Map(); // row id → position
+    this.waiting = new Map(); // page → promise
+    this.round = 0;
+  }
+
+  get byMessage() { return !this.query.conversations || MESSAGE_LISTS.has(this.query.folder); }
+
+  // Reads what is missing of the rows from `from` to `to`.
+  async want(from, to) {
+    if (this.query.kind === "search") return this.#more(to);
+    const last = Math.min(to, (this.total ?? to + 1) - 1);
+    for (let page = Math.floor(from / PAGE); page <= Math.floor(Math.max(from, last) / PAGE); page += 1) {
+      if (!this.waiting.has(page) && !this.#has(page)) this.waiting.set(page, this.#read(page * PAGE, PAGE, page));
+    }
+    await Promise.all(this.waiting.values());
+  }
+
+  #has(page) {
+    if (this.total === null) return false;
+    const end = Math.min((page + 1) * PAGE, this.total);
+    for (let at = page * PAGE; at < end; at += 1) if (!this.rows[at]) return false;
+    return true;
+  }
+
+  async #read(position, limit, page) {
+    const round = this.round;
+    try {
+      const answer = await ask("GET", this.#path(`position=${position}&limit=${limit}`));
+      if (round === this.round) this.#put(position, answer);
+    } catch (error) {
+      this.error.value = error;
+    } finally {
+      if (this.waiting.get(page) && round === this.round) this.waiting.delete(page);
+    }
+  }
+
+  // Reads the window again and forgets rows outside of it, which may have moved.
+  async refresh(from, to) {
+    if (this.query.kind === "search") return;
+    const round = ++this.round;
+    this.waiting.clear();
+    const start = Math.max(0, from - MARGIN);
+    const limit = Math.min(500, Math.max(to + MARGIN - start, PAGE / 2));
+    try {
+      const answer = await ask("GET", this.#path(`position=${start}&limit=${limit}`));
+      if (round !== this.round) return;
+      this.rows = [];
+      this.places.clear();
+      this.error.value = null;
+      this.#put(start, answer);
+    } catch (error) {
+      if (round === this.round) this.error.value = error;
+    }
+  }
+
+  #put(position, answer) {
+    const rows = answer.threads ? answer.threads.map((row) => ({ ...row, thread_id: row.id })) : answer.messages.map(rowOf);
+    rows.forEach((row, index) => { this.rows[position + index] = row; });
+    this.total = Math.min(answer.total, ROWS_MAX);
+    this.rows.length = Math.min(this.rows.length, this.total);
+    this.state = answer.state;
+    this.#index();
+  }
+
+  #index() {
+    this.places.clear();
+    this.rows.forEach((row, position) => this.places.set(row.id, position));
+    this.version.value += 1;
+  }
+
+  async #more(to) {
+    if (this.cursor === null || to < this.rows.length && this.cursor !== undefined || this.waiting.has("search")) return;
+    const { q, order } = this.query;
+    const rest = this.cursor ? `&cursor=${encodeURIComponent(this.cursor)}` : "";
+    const sorted = order ? `&order=${order}` : "";
+    const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    const reading = ask("GET", `/v1/search?q=${encodeURIComponent(q)}&limit=${PAGE / 2}&tz=${zone}${sorted}${rest}`);
+    this.waiting.set("search", reading);
+    try {
+      const answer = await reading;
+      this.rows.push(...answer.messages.map(rowOf));
+      this.cursor = answer.next_cursor;
+      this.total = this.rows.length;
+      this.details = { found: answer.total, isExact: answer.total_is_exact, isComplete: answer.is_complete, terms: answer.terms };
+      this.error.value = null;
+    } catch (error) {
+      this.cursor ??= null;
+      this.total ??= 0;
+      this.error.value = error;
+    } finally {
+      this.waiting.delete("search");
+      this.#index();
+    }
+  }
+
+  #path(page) {
+    const { kind, folder, filter } = this.query;
+    const what = this.byMessage ? "messages" : "threads";
+    const where = kind === "folder" ? `/v1/folders/${folder}/${what}` : `/v1/${what}`;
+    const conditions = [page];
+    if (kind === "starred") conditions.push(FILTERS.starred);
+    if (kind === "label") conditions.push(`keyword=${encodeURIComponent(folder)}`);
+    if (FILTERS[filter] && !(kind === "starred" && filter === "starred")) conditions.push(FILTERS[filter]);
+    return `${where}?${conditions.join("&")}`;
+  }
+
+  // Takes rows out at once, before the server has answered. Returns the smallest position of them.
+  remove(ids) {
+    const gone = [...ids].map((id) => this.places.get(id)).filter((at) => at !== undefined).sort((a, b) => b - a);
+    for (const at of gone) this.rows.splice(at, 1);
+    this.total -= gone.length;
+    this.#index();
+    return gone.at(-1) ?? 0;
+  }
+
+  patch(id, change) {
+    const at = this.places.get(id);
+    if (at === undefined) return;
+    this.rows[at] = { ...this.rows[at], ...change };
+    this.version.value += 1;
+  }
+
+  // Whether a message of `folderIds` can be in this list.
+  covers(folderIds) {
+    const { kind, folder } = this.query;
+    if (kind === "folder") return folderIds.includes(folder);
+    return folderIds.some((id) => id !== "junk" && id !== "trash");
+  }
+
+  rowOfThread(threadId) { return this.rows.find((row) => row?.thread_id === threadId); }
+}
+
+// A message in the shape of a conversation's row.
+export function rowOf(message) {
+  return {
+    id: message.id, thread_id: message.thread_id, latest_id: message.id, message_ids: [message.id], message,
+    folder_ids: message.folder_ids, subject: message.subject, preview: message.preview, count: 1,
+    unread: message.unread ? 1 : 0, flagged: message.flagged, has_attachments: message.has_attachments,
+    has_draft: message.folder_ids.includes("drafts"), keywords: message.keywords, received_at: message.received_at,
+    people: [{ ...message.from, unread: message.unread }], to: message.to, highlights: message.highlights,
+    changed_seq: message.changed_seq,
+  };
+}

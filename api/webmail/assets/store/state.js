@@ -1,0 +1,56 @@
+// What the whole page knows: who is signed in, folders, settings, the connection, toasts.
+
+import { computed, signal } from "../vendor/preact.js";
+
+export const DEFAULTS = { language: "", zone: "", theme: "system", density: "comfortable", pane: "right", conversations: true, mark_read_after_s: 1, after_archive: "next", single_keys: true, undo_send_s: 10, plain_text: false, labels: [], image_senders: [] };
+
+export const session = signal("starting"); // starting | out | in | expired (the page stays under the sign-in)
+export const notice = signal(""); // a sentence over the sign-in
+export const me = signal(null);
+export const folders = signal([]);
+export const settings = signal(DEFAULTS);
+export const identities = signal([]);
+export const connection = signal({ state: "connecting", seconds: 0 });
+export const toasts = signal([]);
+export const announcement = signal("");
+export const drawer = signal(false);
+export const dialog = signal(null); // { name, ...values } of the dialog that is open
+
+export const labels = computed(() => settings.value.labels);
+export const inboxUnread = computed(() => folderOf("inbox")?.unread ?? 0);
+
+export const folderOf = (id) => folders.value.find((folder) => folder.id === id);
+
+export function setCounts(changed) {
+  if (!changed.length) return;
+  const counts = new Map(changed.map((one) => [one.id, one]));
+  folders.value = folders.value.map((folder) => ({ ...folder, ...counts.get(folder.id) }));
+}
+
+export const isMine = (address) => me.value?.addresses.some((own) => own.toLowerCase() === address?.toLowerCase()) ?? false;
+
+// --- toasts ---
+
+const TOAST_MS = 8000;
+let toastId = 0;
+
+// Shows a sentence. `action`: { words, run }; `kind` "error" stays until it is closed. Returns its id.
+export function toast(text, { action = null, kind = "done", ms = TOAST_MS } = {}) {
+  const id = ++toastId;
+  toasts.value = [...toasts.value.filter((one) => kind === "error" || one.kind === "error"), { id, text, action, kind }].slice(-3);
+  if (kind !== "error") setTimeout(() => closeToast(id), ms);
+  return id;
+}
+
+export const closeToast = (id) => { toasts.value = toasts.value.filter((one) => one.id !== id); };
+
+export function reset() {
+  me.value = null;
+  folders.value = [];
+  settings.value = DEFAULTS;
+  identities.value = [];
+  toasts.value = [];
+  announcement.value = "";
+  dialog.value = null;
+  drawer.value = false;
+}

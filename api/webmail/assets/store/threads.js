@@ -1,0 +1,84 @@
+// Conversations that were opened or are likely to be: their messages, and contents where they were read.
+
+import { signal } from "../vendor/preact.js";
+import { ask } from "../wire.js";
+
+const KEPT = 40;
+const threads = new Map(); // id → signal, least recently used first
+
+// The conversation `id`: { state: loading | ready | gone | failed, messages, bodies, error }.
+export function threadOf(id) {
+  const known = threads.get(id) ?? signal({ state: "new", messages: [], bodies: {}, error: null });
+  threads.delete(id);
+  threads.set(id, known);
+  if (threads.size > KEPT) threads.delete(threads.keys().next().value);
+  if (known.peek().state === "new") load(id, known);
+  return known;
+}
+
+export const prefetch = (id) => { if (!threads.has(id) && navigator.onLine) threadOf(id); };
+export const forget = () => threads.clear();
+
+async function load(id, known) {
+  known.value = { ...known.peek(), state: known.peek().state === "new" ? "loading" : known.peek().state };
+  try {
+    const answer = await ask("GET", `/v1/threads/${id}?bodies=open&limit=500`);
+    const bodies = { ...known.peek().bodies };
+    for (const [message, body] of Object.entries(answer.bodies)) if (body) bodies[message] = body;
+    known.value = { state: "ready", messages: newest(known.peek().messages, answer.messages), bodies, error: null };
+  } catch (error) {
+    const was = known.peek();
+    if (error.status === 404) known.value = { ...was, messages: [], state: "gone" };
+    else if (!was.messages.length) known.value = { ...was, state: "failed", error };
+    if (error.status !== 404 && was.state !== "ready") threads.delete(id);
+  }
+}
+
+export function reload(id) {
+  const known = threads.get(id);
+  if (known) load(id, known);
+}
+
+export function reloadAll() {
+  const kept = [...threads.keys()].slice(-1);
+  for (const id of threads.keys()) if (!kept.includes(id)) threads.delete(id);
+  kept.forEach((id) => { threads.get(id).value = { ...threads.get(id).peek(), messages: [] }; reload(id); });
+}
+
+// Of two values of one message the one with the greater changed_seq is newer.
+function newest(old, fresh) {
+  const known = new Map(old.map((message) => [message.id, message]));
+  return fresh.map((message) => (known.get(message.id)?.changed_seq > message.changed_seq ? known.get(message.id) : message));
+}
+
+export async function readBody(threadId, messageId) {
+  const body = await ask("GET", `/v1/messages/${messageId}`);
+  const known = threads.get(threadId);
+  if (known) known.value = { ...known.peek(), bodies: { ...known.peek().bodies, [messageId]: body } };
+}
+
+// What a frame says of one message.
+export function apply(message, change) {
+  for (const [id, known] of threads) {
+    const was = known.peek();
+    const at = was.messages.findIndex((one) => one.id === message.id);
+    if (at < 0 && message.thread_id !== id) continue;
+    if (change === "destroyed") {
+      const left = was.messages.filter((one) => one.id !== message.id);
+      known.value = { ...was, messages: left, state: left.length ? was.state : "gone" };
+    } else if (at < 0) {
+      reload(id);
+    } else if (was.messages[at].changed_seq < message.changed_seq) {
+      patchMessage(id, message.id, message);
+    }
+  }
+}
+
+export function patchMessage(threadId, messageId, change) {
+  const known = threads.get(threadId);
+  if (!known) return;
+  const was = known.peek();
+  known.value = { ...was, messages: was.messages.map((one) => (one.id === messageId ? { ...one, ...change } : one)) };
+}
+
+export const messagesOf = (threadId) => threads.get(threadId)?.peek().messages ?? [];

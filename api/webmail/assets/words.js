@@ -1,0 +1,73 @@
+// Words in the user's language, and dates, numbers and sizes as that language writes them.
+
+const LANGUAGES = ["en", "ko"];
+const DAY_MS = 86_400_000;
+let words = {};
+let plural = new Intl.PluralRules("en");
+let zone;
+const formats = new Map();
+export let language = "en";
+
+export const preferredLanguage = () =>
+  [localStorage.getItem("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2)).find((tag) => LANGUAGES.includes(tag)) ?? "en";
+
+export async function loadWords(wanted) {
+  language = LANGUAGES.includes(wanted) ? wanted : "en";
+  words = await (await fetch(new URL(`words.${language}.json`, import.meta.url))).json();
+  plural = new Intl.PluralRules(language);
+  formats.clear();
+  document.documentElement.lang = language;
+}
+
+export function useZone(name) { zone = name || undefined; formats.clear(); }
+
+// The words of `key`; `{name}` in them is replaced by values.name, and values.n chooses the plural.
+export function t(key, values = {}) {
+  let text = words[key] ?? key;
+  if (typeof text === "object") text = text[plural.select(values.n)] ?? text.other;
+  return text.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? number(values[name]) : values[name] ?? ""));
+}
+
+function format(name, make) {
+  if (!formats.has(name)) formats.set(name, make());
+  return formats.get(name);
+}
+const dates = (name, options) => format(name, () => new Intl.DateTimeFormat(language, { timeZone: zone, ...options }));
+
+export const number = (value) => format("number", () => new Intl.NumberFormat(language)).format(value);
+const dayOf = (date) => dates("day", { year: "numeric", month: "2-digit", day: "2-digit" }).format(date);
+const yearOf = (date) => dates("year", { year: "numeric" }).format(date);
+
+// A time for a row: the hour today, the day this year, else the date.
+export function shortDate(iso) {
+  const date = new Date(iso), now = new Date();
+  if (dayOf(date) === dayOf(now)) return dates("hour", { hour: "numeric", minute: "2-digit" }).format(date);
+  if (yearOf(date) === yearOf(now)) return dates("short", { month: "short", day: "numeric" }).format(date);
+  return dates("date", { year: "numeric", month: "numeric", day: "numeric" }).format(date);
+}
+
+export const fullDate = (iso) => dates("full", { dateStyle: "full", timeStyle: "short" }).format(new Date(iso));
+export const monthYear = (iso) => dates("month", { year: "numeric", month: "long" }).format(new Date(iso));
+
+// A time for the head of a message: with "2 hours ago" for a day.
+export function headDate(iso) {
+  const date = new Date(iso), ago = Date.now() - date;
+  const text = dates("head", { dateStyle: "medium", timeStyle: "short" }).format(date);
+  return ago >= 0 && ago < DAY_MS ? `${text} (${relative(ago)})` : text;
+}
+
+function relative(ago) {
+  const formatter = format("relative", () => new Intl.RelativeTimeFormat(language, { numeric: "auto" }));
+  const minutes = Math.round(ago / 60_000);
+  return minutes < 60 ? formatter.format(-minutes, "minute") : formatter.format(-Math.round(minutes / 60), "hour");
+}
+
+export function size(bytes) {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
+  let at = 0, value = bytes;
+  while (value >= 1000 && at < 3) { value /= 1024; at += 1; }
+  const digits = at > 0 && value < 10 ? 1 : 0;
+  return format(`${units[at]}${digits}`, () => new Intl.NumberFormat(language, { style: "unit", unit: units[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: digits })).format(value);
+}
+
+export const listOf = (parts) => format("list", () => new Intl.ListFormat(language, { type: "conjunction" })).format(parts);

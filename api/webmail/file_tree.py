@@ -1,0 +1,117 @@
+"""The files of the webmail, read and packed once at start, under an address with their hash.
+
+The hash is of all files, so an address never has another content: browsers keep the files for a
+year and ask again for no file of a version that they have. Modules import each other by relative
+path, so no file is rewritten.
+"""
+
+import gzip
+import hashlib
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ASSETS = Path(__file__).parent / "assets"
+FIRST_MODULE = "main.js"
+HASH_CHARS = 12
+LEVEL = 9
+LEAST_BYTES = 256  # below it a packed body is hardly smaller
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+VENDOR_FILES = ("preact.js", "editor.js", "icons.svg", "licences.txt")  # of web-vendor/
+_STATIC_IMPORT = re.compile(
+    r"^(?:import|export)\b[^\"';]*\bfrom\s*\"(\.[^\"]+)\"|^import \"(\.[^\"]+)\"", re.MULTILINE
+)
+
+
+class WebmailNotInstalled(Exception):
+    """Libraries of the webmail are missing; `make run` fetches them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    body: bytes
+    packed: bytes | None  # gzip; None: not smaller
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileTree:
+    """`files` by path below the hash; `index` is the page for every address of the webmail."""
+
+    version: str
+    files: dict[str, StaticFile]
+    index: StaticFile
+
+
+def read_tree(vendor: Path, assets: Path = ASSETS) -> FileTree:
+    """Read the files of the webmail. Raises WebmailNotInstalled: `vendor` lacks a library."""
+    bodies = {
+        path.relative_to(assets).as_posix(): path.read_bytes()
+        for path in sorted(assets.rglob("*"))
+        if path.is_file()
+    }
+    for name in VENDOR_FILES:
+        try:
+            bodies[f"vendor/{name}"] = (vendor / name).read_bytes()
+        except OSError as error:
+            raise WebmailNotInstalled(f"{vendor / name}: {error.strerror}") from error
+    version = _hash(bodies)
+    index = _index(bodies.pop("index.html"), version, bodies)
+    return FileTree(
+        version=version,
+        files={name: _file(name, body) for name, body in bodies.items()},
+        index=_file("index.html", index),
+    )
+
+
+def first_modules(bodies: dict[str, bytes], first: str = FIRST_MODULE) -> list[str]:
+    """The modules that `first` imports statically, directly or not, `first` included."""
+    found, waiting = [first], [first]
+    while waiting:
+        name = waiting.pop()
+        text = bodies[name].decode()
+        for match in _STATIC_IMPORT.finditer(text):
+            path = match[1] or match[2]
+            imported = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+            if imported not in found:
+                found.append(imported)
+                waiting.append(imported)
+    return found
+
+
+def _hash(bodies: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, body in sorted(bodies.items()):
+        digest.update(f"{name}\0{len(body)}\0".encode() + body)
+    return digest.hexdigest()[:HASH_CHARS]
+
+
+def _index(template: bytes, version: str, bodies: dict[str, bytes]) -> bytes:
+    """The page with its version and a preload for each module, so that they come at once."""
+    preloads = "\n".join(
+        f'<link rel="modulepreload" href="/web/{version}/{name}">'
+        for name in first_modules(bodies)
+        if name != FIRST_MODULE
+    )
+    text = template.decode().replace("<!-- modules -->", preloads)
+    return text.replace("{{web}}", f"/web/{version}").encode()
+
+
+def _file(name: str, body: bytes) -> StaticFile:
+    if name.endswith(".json"):
+        body = json.dumps(json.loads(body), ensure_ascii=False, separators=(",", ":")).encode()
+    packed = gzip.compress(body, LEVEL, mtime=0)
+    return StaticFile(
+        body=body,
+        packed=packed if len(body) > LEAST_BYTES and len(packed) < len(body) else None,
+        content_type=TYPES[Path(name).suffix],
+    )

@@ -1,0 +1,118 @@
+"""Files of the webmail: their addresses, headers and sizes; words in every language."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from api.config import ApiConfig
+from api.webmail.file_tree import ASSETS, VENDOR_FILES, FileTree, first_modules, read_tree
+from tests.support.edge_world import World
+
+SOURCES = sorted(path for path in ASSETS.rglob("*") if path.suffix in {".js", ".css", ".html"})
+LANGUAGES = ("en", "ko")
+MODULES_MAX = 18  # of the first screen
+FIRST_SCREEN_MAX = {".js": 70 * 1024, ".css": 14 * 1024}  # octets in gzip
+
+
+@pytest.fixture(scope="module")
+def tree() -> FileTree:
+    return read_tree(ApiConfig().webmail_libraries)
+
+
+def packed(tree: FileTree, name: str) -> int:
+    file = tree.files[name]
+    return len(file.packed or file.body)
+
+
+async def test_files_have_the_address_of_their_version_and_are_kept(world: World, tree) -> None:
+    client = world.client(**{"Accept-Encoding": "gzip"})
+    async with client.get("/mail/inbox") as response:
+        page, etag = await response.text(), response.headers["ETag"]
+        assert response.headers["Cache-Control"] == "no-cache"
+        csp = response.headers["Content-Security-Policy"]
+    assert "require-trusted-types-for 'script'" in csp
+    assert "unsafe" not in csp
+    async with client.get("/", headers={"If-None-Match": etag}) as response:
+        assert response.status == 304
+    addresses = re.findall(r'(?:href|src)="(/web/[^"]+)"', page)
+    assert f"/web/{tree.version}/main.js" in addresses
+    for address in addresses:
+        async with client.get(address) as response:
+            assert response.status == 200
+            assert "immutable" in response.headers["Cache-Control"]
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            body = await response.read()
+        name = address.removeprefix(f"/web/{tree.version}/")
+        assert body == tree.files[name].body
+    plain = world.client(**{"Accept-Encoding": "identity"})
+    async with plain.get(f"/web/{tree.version}/main.js") as response:
+        assert "Content-Encoding" not in response.headers
+    for unknown in ("/web/000000000000/main.js", f"/web/{tree.version}/nothing.js"):
+        async with client.get(unknown) as response:
+            assert response.status == 404
+
+
+async def test_without_its_libraries_the_page_says_so(tmp_path: Path) -> None:
+    world = World(config=ApiConfig(port=0, webmail_libraries=tmp_path))
+    await world.open()
+    async with world.client().get("/") as response:
+        assert response.status == 503
+    async with world.client().get("/healthz") as response:
+        assert response.status == 200
+    await world.close()
+
+
+def test_the_first_screen_is_small(tree: FileTree) -> None:
+    bodies = {name: file.body for name, file in tree.files.items()}
+    modules = first_modules(bodies)
+    assert len(modules) <= MODULES_MAX
+    assert sum(packed(tree, name) for name in modules) <= FIRST_SCREEN_MAX[".js"]
+    index = gzip.decompress(tree.index.packed or b"").decode()
+    sheets = re.findall(rf'"/web/{tree.version}/(css/[^"]+)"', index)
+    assert sum(packed(tree, name) for name in sheets) <= FIRST_SCREEN_MAX[".css"]
+    assert packed(tree, "vendor/icons.svg") <= 4 * 1024
+    assert all(packed(tree, f"words.{language}.json") <= 6 * 1024 for language in LANGUAGES)
+
+
+def test_every_import_and_every_icon_is_there(tree: FileTree) -> None:
+    symbols = set(re.findall(r'<symbol id="([^"]+)"', tree.files["vendor/icons.svg"].body.decode()))
+    for path in SOURCES:
+        text = path.read_text()
+        for match in re.finditer(r'(?:from |import\()"(\.[^"]+)"', text):
+            assert (path.parent / match[1]).exists() or Path(match[1]).name in VENDOR_FILES
+        used = re.findall(r'\bicon(?:: |=|\()"([a-z0-9-]+)"', text)
+        used += re.findall(r'<\$\{Icon\} name="([a-z0-9-]+)"', text)
+        assert set(used) <= symbols, path
+
+
+def test_the_page_makes_no_markup_of_text_and_asks_nobody_else() -> None:
+    for path in SOURCES:
+        text = path.read_text()
+        assert not re.search(r"(src|href|url)\s*[=(]\s*[\"'`]?(https?:)?//", text), path
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
+
+
+def test_every_word_is_there_in_every_language() -> None:
+    words = {name: json.loads((ASSETS / f"words.{name}.json").read_text()) for name in LANGUAGES}
+    assert set(words["en"]) == set(words["ko"])
+    for key, text in words["en"].items():
+        for language in LANGUAGES:
+            assert _slots(text) == _slots(words[language][key]), (language, key)
+    source = "\n".join(path.read_text() for path in SOURCES)
+    used = set(re.findall(r'\bt\("([\w.]+)"', source))
+    prefixes = set(re.findall(r"`([a-zA-Z.]+\.)\$\{", source)) - {"words."}
+    assert used <= set(words["en"])
+    for key in words["en"]:
+        assert key in source or key.startswith(tuple(prefixes)), f"{key} is not used"
+    for prefix in prefixes:
+        assert any(key.startswith(prefix) for key in words["en"]), prefix
+
+
+def _slots(text: str | dict[str, str]) -> set[str]:
+    """Names in braces; a plural form may leave out its number."""
+    texts = text.values() if isinstance(text, dict) else [text]
+    found = {slot for one in texts for slot in re.findall(r"\{(\w+)\}", one)}
+    return found - {"n"} if isinstance(text, dict) else found

@@ -1,0 +1,29 @@
+"""One browser for all tests of the webmail; each test has a world and a context of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from api.config import ApiConfig
+from tests.support.browser import ARGUMENTS, CHROMIUM
+from tests.support.edge_world import World
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    assert CHROMIUM, "install chromium"
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(browser: Browser) -> AsyncIterator[World]:
+    made = World(config=ApiConfig(port=0))
+    await made.open()
+    yield made
+    for context in browser.contexts:
+        await context.close()
+    await made.close()

@@ -1,0 +1,68 @@
+"""The webmail in a browser: a page of a user, and a record of what must not happen in it."""
+
+from typing import Any
+
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, expect
+
+from tests.support.edge_world import PASSWORDS, World
+
+REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
+  console.error("POLICY", event.violatedDirective, event.blockedURI, event.sourceFile));"""
+
+
+class Watched:
+    """A page, and what must not happen in it: `bad` stays empty."""
+
+    def __init__(self, page: Page, world: World) -> None:
+        self.page = page
+        self._own = world.url
+        self.bad: list[str] = []
+        page.on("dialog", lambda dialog: self.bad.append(f"dialog {dialog.message}"))
+        page.on("pageerror", lambda error: self.bad.append(f"error {error}"))
+        page.on("popup", lambda popup: self.bad.append(f"popup {popup.url}"))
+        page.on("request", lambda request: self._asked(request.url))
+        page.on("console", self._said)
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self._own, "data:", "about:", self._own.replace("http", "ws"))):
+            self.bad.append(f"request {url}")
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if "POLICY" in message.text and "style-src" not in message.text:
+            self.bad.append(message.text)
+
+    @property
+    def rows(self) -> Locator:
+        return self.page.locator(".rows .row:not(.waiting)")
+
+    def row(self, text: str) -> Locator:
+        return self.page.locator(".rows .row", has_text=text)
+
+    @property
+    def subject(self) -> Locator:
+        return self.page.locator(".conversation h2")
+
+    async def toast(self, text: str) -> Locator:
+        found = self.page.locator(".toast", has_text=text)
+        await expect(found).to_be_visible()
+        return found
+
+
+async def opened(
+    browser: Browser, world: World, name: str = "alice", *, path: str = "/", **context: Any
+) -> Watched:
+    """Sign in as `name` and wait for the push connection."""
+    page = await (await browser.new_context(locale="en-GB", **context)).new_page()
+    watched = Watched(page, world)
+    await page.add_init_script(REPORT)
+    await page.expose_function("pwned", lambda what: watched.bad.append(f"ran {what}"))
+    await page.goto(world.url + path)
+    await sign_in(page, name)
+    return watched
+
+
+async def sign_in(page: Page, name: str = "alice") -> None:
+    await page.get_by_label("Address").fill(f"{name}@postriver.test")
+    await page.get_by_label("Password", exact=True).fill(PASSWORDS[name])
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".connection[data-state=live]")).to_be_attached()
