@@ -6,6 +6,7 @@ import { isMine } from "../store/state.js";
 import { nameOf } from "../list/row.js";
 import { Icon, Menu } from "../shell/parts.js";
 import { act } from "../store/actions.js";
+import { Delivery } from "./delivery.js";
 import { MailFrame } from "./frame.js";
 import { PlainText } from "./plain.js";
 
@@ -27,6 +28,7 @@ export function Message({ message, body, isOpen, isOnly, toggle }) {
       ${isOpen && html`<${More} message=${message} body=${body} />`}
     </div>
     ${isOpen && html`<${Recipients} message=${message} body=${body} />`}
+    ${isOpen && isMine(message.from.address) && message.folder_ids.includes("sent") && html`<${Delivery} message=${message} />`}
     ${isOpen && (body ? html`<${Content} message=${message} body=${body} />` : html`<p class="hint slow">${t("message.loading")}</p>`)}
   </article>`;
 }

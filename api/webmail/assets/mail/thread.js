@@ -2,9 +2,9 @@
 
 import { html, useEffect, useRef, useSignal } from "../vendor/preact.js";
 import { t } from "../words.js";
-import { bind, isBound, run } from "../keys.js";
+import { bind, run } from "../keys.js";
 import { go, listPath } from "../router.js";
-import { dialog, folderOf, labels, settings } from "../store/state.js";
+import { dialog, folderOf, labels, openComposer, settings } from "../store/state.js";
 import { act, folderName } from "../store/actions.js";
 import { readBody, reload, threadOf } from "../store/threads.js";
 import { list, openNeighbour, openedRow, perform, place } from "../list/current.js";
@@ -41,7 +41,15 @@ function Conversation({ id, thread, wanted }) {
   }, []);
   useMissingBodies(id, messages, bodies, open);
   useMarkRead(messages, open);
+  // Answers the message that has the focus, else the last one that is not a draft.
+  const answer = (kind) => async () => {
+    const at = document.activeElement.closest?.("article")?.dataset.id;
+    const message = messages.find((one) => one.id === at) ?? messages.filter((one) => !one.folder_ids.includes("drafts")).at(-1) ?? last;
+    const { answerTo } = await import("../compose/draft.js");
+    openComposer({ start: answerTo(kind, message, bodies[message.id]) });
+  };
   useEffect(() => bind(threadKeys(pane, open, messages, toggle)), [messages]);
+  useEffect(() => bind({ reply: answer("reply"), replyAll: answer("replyAll"), forward: answer("forward") }), [messages, bodies]);
   const newest = useRef(new Set(messages.map((one) => one.id)));
   useEffect(() => { // a message that comes while the conversation is open is open too
     for (const one of messages) if (!newest.current.has(one.id)) { newest.current.add(one.id); toggle(one.id, true); }
@@ -56,11 +64,11 @@ function Conversation({ id, thread, wanted }) {
       ${folded(messages, open.value, isUnfolded.value).map((part) => (part.count
         ? html`<button type="button" class="fold" onClick=${() => { isUnfolded.value = true; }}><${Icon} name="chevron-down" />${t("thread.earlier", { n: part.count })}</button>`
         : html`<${Message} key=${part.id} message=${part} body=${bodies[part.id]} isOpen=${open.value.has(part.id)} isOnly=${messages.length === 1} toggle=${toggle} />`))}
-      ${isBound("reply") && html`<div class="answers">
+      <div class="answers">
         <button type="button" onClick=${() => run("reply")}><${Icon} name="reply" />${t("act.reply")}</button>
         <button type="button" onClick=${() => run("replyAll")}><${Icon} name="reply-all" />${t("act.replyAll")}</button>
         <button type="button" onClick=${() => run("forward")}><${Icon} name="forward" />${t("act.forward")}</button>
-      </div>`}
+      </div>
     </div>`;
 }
 

@@ -4,7 +4,7 @@ import { html, useEffect, useSignal } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { bind } from "../keys.js";
 import { go, listPath, route } from "../router.js";
-import { connection, dialog, drawer, inboxUnread, me, notice, session, settings } from "../store/state.js";
+import { composers, connection, dialog, drawer, inboxUnread, me, notice, openComposer, session, settings } from "../store/state.js";
 import { ListPane, titleOf } from "../list/pane.js";
 import { list, selectNone, selected } from "../list/current.js";
 import { Sidebar } from "./sidebar.js";
@@ -14,6 +14,7 @@ import { Icon, Toasts } from "./parts.js";
 const LATER = {
   thread: () => import("../mail/thread.js"),
   signIn: () => import("./sign-in.js"),
+  composer: () => import("../compose/composer.js"),
   dialogs: () => import("./dialogs.js"),
 };
 
@@ -36,10 +37,17 @@ export const icon = () => new URL("../favicon.svg", import.meta.url).pathname;
 function Page({ line }) {
   const { name, thread } = route.value;
   const isReading = name === "mail" && Boolean(thread);
+  useEffect(() => {
+    if (name !== "compose") return;
+    const { draft, query } = route.value;
+    const people = (query.to ?? "").split(",").map((address) => ({ name: "", address: address.trim() })).filter((one) => one.address);
+    openComposer(draft ? { draftId: draft } : { start: { to: people, subject: query.subject ?? "", ...(query.body ? { isPlain: true, text: query.body } : {}) } });
+    go(draft ? "/mail/drafts" : "/mail/inbox", { replace: true });
+  }, [name]);
   useEffect(() => bind({
     back: () => (selected.value.size ? selectNone() : isReading && go(listPath())), goInbox: () => go("/mail/inbox"), goStarred: () => go("/mail/starred"), goSent: () => go("/mail/sent"),
     goDrafts: () => go("/mail/drafts"), goAll: () => go("/mail/all"), goFolder: () => { dialog.value = { name: "goto" }; }, help: () => { dialog.value = { name: "help" }; },
-    commands: () => { dialog.value = { name: "commands" }; },
+    compose: () => openComposer(), commands: () => { dialog.value = { name: "commands" }; },
   }), [isReading]);
   return html`<div class="page" data-reading=${isReading} data-pane=${settings.value.pane} data-drawer=${drawer.value} inert=${session.value === "expired"}>
     <${Offline} line=${line} />
@@ -49,6 +57,7 @@ function Page({ line }) {
     <section class="reader" aria-label=${t("reader")}>
       ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
     </section>
+    <div class="composers">${composers.value.map((one) => html`<${Later} key=${one.key} part="composer" name="Composer" composer=${one} />`)}</div>
     <${Toasts} />
     <${Title} />
     ${dialog.value && html`<${Later} part="dialogs" name="OpenDialog" />`}

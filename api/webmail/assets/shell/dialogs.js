@@ -15,7 +15,7 @@ const close = () => { dialog.value = null; };
 
 export function OpenDialog() {
   const { name, ...values } = dialog.value;
-  const Part = { confirm: Confirm, readAll: ReadAll, empty: Empty, move: Move, goto: GoTo, label: Labels, folder: FolderName, deleteFolder: DeleteFolder, help: Help, commands: Commands }[name];
+  const Part = { confirm: Confirm, time: Time, readAll: ReadAll, empty: Empty, move: Move, goto: GoTo, label: Labels, folder: FolderName, deleteFolder: DeleteFolder, help: Help, commands: Commands }[name];
   return html`<${Part} key=${name} ...${values} />`;
 }
 
@@ -28,12 +28,20 @@ async function attempt(work) {
   }
 }
 
-function Confirm({ title, text, verb, run: agreed }) {
+function Confirm({ title, text, verb, isSafe = false, run: agreed }) {
   return html`<${Dialog} title=${title} onClose=${close}>
     <p>${text}</p>
     <footer><button type="button" onClick=${close}>${t("cancel")}</button>
-      <button type="button" class="danger" autofocus onClick=${() => { close(); agreed(); }}>${verb}</button></footer>
+      <button type="button" class=${isSafe ? "primary" : "danger"} autofocus onClick=${() => { close(); agreed(); }}>${verb}</button></footer>
   </${Dialog}>`;
+}
+
+function Time({ run: chosen }) {
+  const soon = new Date(Date.now() + 3_600_000), local = new Date(soon - soon.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const submit = (event) => { event.preventDefault(); const at = new Date(event.target.elements.at.value); close(); chosen(at); };
+  return html`<${Dialog} title=${t("send.later")} onClose=${close}><form onSubmit=${submit}>
+    <input type="datetime-local" name="at" required autofocus aria-label=${t("send.own")} min=${local.slice(0, 10)} value=${local} />
+    <footer><button type="button" onClick=${close}>${t("cancel")}</button><button type="submit" class="primary">${t("send")}</button></footer></form></${Dialog}>`;
 }
 
 const ReadAll = ({ folder }) => html`<${Confirm} title=${t("readAll.title", { name: folderName(folderOf(folder)) })} text=${t("readAll.text")} verb=${t("readAll.verb")}

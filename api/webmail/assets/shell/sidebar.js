@@ -2,9 +2,8 @@
 
 import { html } from "../vendor/preact.js";
 import { t, number, size } from "../words.js";
-import { isBound, run } from "../keys.js";
 import { route } from "../router.js";
-import { connection, dialog, drawer, folders, labels, me, settings } from "../store/state.js";
+import { connection, dialog, drawer, folders, labels, me, openComposer, settings } from "../store/state.js";
 import { saveSettings, signOut } from "../store/account.js";
 import { folderName } from "../store/actions.js";
 import { Icon, IconButton, Menu } from "./parts.js";
@@ -18,7 +17,7 @@ export function Sidebar() {
   return html`<nav class="sidebar" aria-label=${t("folders")}>
     <div class="brand"><img src=${new URL("../favicon.svg", import.meta.url).pathname} alt="" width="24" height="24" /><span>Postriver</span>
       <${IconButton} icon="x" words=${t("close")} kind="narrow-only" onClick=${() => { drawer.value = false; }} /></div>
-    ${isBound("compose") && html`<button type="button" class="primary compose" onClick=${() => run("compose")}><${Icon} name="pencil" /><span>${t("compose")}</span></button>`}
+    <button type="button" class="primary compose" onClick=${() => openComposer()}><${Icon} name="pencil" /><span>${t("compose")}</span></button>
     <div class="places">
       <ul>${FIRST.map((id) => (id[0] === "*" ? html`<${Place} key=${id} href=${`/mail/${id.slice(1)}`} icon=${id === "*starred" ? "star" : "mails"} name=${t(`folder.${id.slice(1)}`)} on=${isAt(id.slice(1))} />`
         : byId.has(id) && html`<${Folder} key=${id} folder=${byId.get(id)} />`))}</ul>

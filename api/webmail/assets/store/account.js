@@ -3,7 +3,7 @@
 import { signal } from "../vendor/preact.js";
 import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
 import { Failure, Line, ask, onUnauthorized, request } from "../wire.js";
-import { announcement, connection, folders, identities, me, notice, reset, session, setCounts, settings, toast } from "./state.js";
+import { announcement, composers, connection, folders, identities, me, notice, openComposer, reset, session, setCounts, settings, toast } from "./state.js";
 import { apply as applyToThreads, forget as forgetThreads, reloadAll } from "./threads.js";
 import { forgetUndo } from "./actions.js";
 import { forgetLists, refreshSoon } from "../list/current.js";
@@ -22,6 +22,7 @@ export async function begin() {
     session.value = "in";
     notice.value = "";
     connect(found.state);
+    reopenDrafts();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     if (error.status === 401) {
@@ -31,6 +32,15 @@ export async function begin() {
       setTimeout(begin, 3000);
     }
   }
+}
+
+// Drafts that were not on the server when the browser ended are open again.
+async function reopenDrafts() {
+  const { kept } = await import("./device.js");
+  const found = (await kept("drafts")).filter((one) => !composers.value.some((open) => open.restored?.key === one.key));
+  if (!found.length) return;
+  found.slice(-3).forEach((one) => openComposer({ restored: one }));
+  toast(t("draft.restored", { n: found.length }));
 }
 
 // The folders, and the state from which changes follow.
@@ -134,6 +144,7 @@ export async function signOut() {
   } catch (error) {
     if (error.status !== 401) return toast(t("failed.signOut", { why: error.message }), { kind: "error" });
   }
+  await (await import("./device.js")).forgetDevice();
   forgetAll();
   go("/", { replace: true });
   notice.value = t("signedOut");

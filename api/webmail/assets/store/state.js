@@ -16,6 +16,11 @@ export const announcement = signal("");
 export const drawer = signal(false);
 export const dialog = signal(null); // { name, ...values } of the dialog that is open
 
+export const composers = signal([]); // { key, start | draftId | restored }
+
+export const openComposer = (what = {}) => { composers.value = [...composers.value, { key: crypto.randomUUID(), ...what }].slice(-3); };
+export const closeComposer = (key) => { composers.value = composers.value.filter((one) => one.key !== key); };
+
 export const labels = computed(() => settings.value.labels);
 export const inboxUnread = computed(() => folderOf("inbox")?.unread ?? 0);
 
@@ -49,6 +54,7 @@ export function reset() {
   folders.value = [];
   settings.value = DEFAULTS;
   identities.value = [];
+  composers.value = [];
   toasts.value = [];
   announcement.value = "";
   dialog.value = null;

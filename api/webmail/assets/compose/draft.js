@@ -1,0 +1,161 @@
+// A mail that is being written: its fields, saved on the device each pause, on the server behind, then sent.
+
+import { signal } from "../vendor/preact.js";
+import { t } from "../words.js";
+import { ask, request } from "../wire.js";
+import { identities, me, settings } from "../store/state.js";
+import { keep, release } from "../store/device.js";
+
+const DEVICE_MS = 300;
+const SERVER_MS = 3000;
+const SERVER_EVERY_MS = 10_000;
+
+export const EMPTY = { identity_id: null, to: [], cc: [], bcc: [], subject: "", html: "", text: "", isPlain: false, attachments: [], quote: null, in_reply_to: null, forward_of: null };
+
+export class Draft {
+  #device = 0; #server = 0; #saving = null; #savedAt = 0;
+
+  // `start`: fields that differ from an empty mail; `id`: of a draft on the server.
+  constructor(start = {}, { id = null, clientId = crypto.randomUUID(), etag = null } = {}) {
+    this.clientId = clientId;
+    this.id = id;
+    this.etag = etag;
+    this.sendTries = 0;
+    this.fields = signal({ ...EMPTY, isPlain: settings.value.plain_text, ...start });
+    this.status = signal(id ? "saved" : "new"); // new | changed | saving | saved | failed | conflict
+    this.isEmptyStart = true;
+  }
+
+  get isDirty() { return ["changed", "saving", "failed"].includes(this.status.value); }
+
+  change(values) {
+    this.fields.value = { ...this.fields.value, ...values };
+    this.isEmptyStart = false;
+    this.status.value = "changed";
+    clearTimeout(this.#device);
+    this.#device = setTimeout(() => this.keepHere(), DEVICE_MS);
+    clearTimeout(this.#server);
+    this.#server = setTimeout(() => this.save(), Math.max(SERVER_MS, SERVER_EVERY_MS - (Date.now() - this.#savedAt)));
+  }
+
+  // On this device, so that the end of the browser loses nothing.
+  keepHere() {
+    clearTimeout(this.#device);
+    return keep("drafts", this.clientId, { id: this.id, etag: this.etag, fields: this.fields.value, at: Date.now() });
+  }
+
+  async save() {
+    clearTimeout(this.#server);
+    if (this.#saving) return this.#saving.then(() => (this.status.value === "changed" ? this.save() : undefined));
+    if (this.status.value !== "changed" && this.status.value !== "failed") return undefined;
+    const fields = this.fields.value;
+    this.status.value = "saving";
+    this.#saving = this.#put(fields);
+    try {
+      await this.#saving;
+      if (this.status.value === "saving") this.status.value = this.fields.value === fields ? "saved" : "changed";
+      if (this.status.value === "saved") await release("drafts", this.clientId);
+    } catch (error) {
+      this.error = error;
+      this.status.value = "failed";
+    } finally {
+      this.#saving = null;
+      this.#savedAt = Date.now();
+    }
+    return undefined;
+  }
+
+  async #put(fields) {
+    const body = bodyOf(fields);
+    try {
+      const answer = this.id ? await request("PUT", `/v1/drafts/${this.id}`, body, this.etag ? { "If-Match": this.etag } : {})
+        : await request("POST", "/v1/drafts", { ...body, client_id: this.clientId });
+      if (answer.body) this.id = answer.body.id;
+      this.etag = answer.headers.get("ETag");
+    } catch (error) {
+      if (error.status !== 412 && error.status !== 404 && error.status !== 409) throw error;
+      // Saved elsewhere meanwhile, or deleted: this version goes on as a draft of its own.
+      this.clientId = crypto.randomUUID();
+      const copy = await request("POST", "/v1/drafts", { ...body, client_id: this.clientId });
+      this.id = copy.body.id;
+      this.etag = copy.headers.get("ETag");
+      this.isCopy = true;
+    }
+    if (fields.attachments.some((file) => file.n)) await this.#readParts();
+  }
+
+  // Parts of the draft have other numbers after each save.
+  async #readParts() {
+    const { attachments } = await ask("GET", `/v1/drafts/${this.id}`);
+    const now = this.fields.value;
+    if (attachments.length !== now.attachments.length) return;
+    this.fields.value = { ...now, attachments: now.attachments.map((file, index) => (file.n ? { ...file, n: attachments[index].n } : file)) };
+  }
+
+  // Sends; returns the answer. The same try has the same key, so a repeat makes no second mail.
+  async send(values = {}) {
+    clearTimeout(this.#server);
+    clearTimeout(this.#device);
+    await this.#saving?.catch(() => {});
+    const body = { ...bodyOf(this.fields.value), draft_id: this.id, ...values };
+    const answer = await ask("POST", "/v1/messages", body, { "Idempotency-Key": `${this.clientId}-${this.sendTries}` });
+    await release("drafts", this.clientId);
+    return answer;
+  }
+
+  async discard() {
+    clearTimeout(this.#server);
+    clearTimeout(this.#device);
+    await this.#saving?.catch(() => {});
+    await release("drafts", this.clientId);
+    if (this.id) await ask("DELETE", `/v1/drafts/${this.id}`);
+  }
+}
+
+export function bodyOf(fields) {
+  const { isPlain, html, text, attachments, quote, ...rest } = fields;
+  return {
+    ...rest, ...(isPlain ? { text } : { html }), quote: quote && { message_id: quote.message_id, kind: quote.kind, include: isPlain ? "text" : "html" },
+    attachments: attachments.filter((file) => file.upload_id || file.n || file.message_id).map(({ upload_id, n, message_id, inline, content_id }) => (upload_id ? { upload_id, inline: Boolean(inline), content_id } : { message_id, n, inline: Boolean(inline), content_id })),
+  };
+}
+
+export async function openDraft(id) {
+  const { body, headers } = await request("GET", `/v1/drafts/${id}`);
+  const fields = {
+    identity_id: body.identity_id, to: body.to, cc: body.cc, bcc: body.bcc, subject: body.subject, html: body.html ?? "", text: body.text ?? "", isPlain: body.html === null && Boolean(body.text),
+    attachments: body.attachments.map((file) => ({ ...file, state: "done" })), quote: body.quote, in_reply_to: body.in_reply_to, forward_of: body.forward_of,
+  };
+  return new Draft(fields, { id: body.id, clientId: body.client_id ?? crypto.randomUUID(), etag: headers.get("ETag") });
+}
+
+// --- answers ---
+
+const prefixed = (prefix, subject) => (new RegExp(`^${prefix}:`, "i").test(subject) ? subject : `${prefix}: ${subject}`.trim());
+const isOwn = (one) => me.value.addresses.some((own) => own.toLowerCase() === one.address.toLowerCase());
+
+// Fields of an answer to `message` with its `body`: kind reply, replyAll or forward.
+export function answerTo(kind, message, body) {
+  const identity = identities.value.find((one) => [...message.to, ...(body?.cc ?? [])].some((to) => to.address.toLowerCase() === one.address.toLowerCase()));
+  const base = { identity_id: identity?.id ?? null, html: signed(identity), quote: { message_id: message.id, kind: kind === "forward" ? "forward" : "reply" } };
+  if (kind === "forward") {
+    const files = (body?.attachments ?? []).map((file) => ({ message_id: message.id, n: file.n, filename: file.filename, size_bytes: file.size_bytes, content_type: file.content_type, state: "done" }));
+    return { ...base, subject: prefixed("Fwd", message.subject), forward_of: message.id, attachments: files };
+  }
+  const own = isOwn(message.from), authors = body?.reply_to?.length ? body.reply_to : [message.from];
+  const to = own ? message.to : authors;
+  const others = kind === "replyAll" ? [...message.to, ...(body?.cc ?? [])].filter((one) => !isOwn(one) && !to.some((known) => known.address === one.address)) : [];
+  return { ...base, subject: prefixed("Re", message.subject), to, cc: own ? (kind === "replyAll" ? body?.cc ?? [] : []) : others, in_reply_to: message.id };
+}
+
+export function signed(identity = identities.value.find((one) => one.is_default)) {
+  return identity?.signature_html ? `<div><br></div><div><br></div><div>-- </div>${identity.signature_html}` : "";
+}
+
+// What a person might have forgotten: words for a question, or null.
+export function doubts(fields) {
+  if (!fields.subject.trim()) return t("send.noSubject");
+  const text = fields.isPlain ? fields.text : fields.html.replace(/<[^>]+>/g, " ");
+  if (!fields.attachments.length && /\b(attach(ed|ment|ing)?|enclosed)\b|첨부/i.test(text)) return t("send.noFile");
+  return null;
+}
