@@ -116,8 +116,8 @@ async def test_what_is_pasted_is_cleaned_and_hangul_is_composed(browser, world) 
     editor = await editor_of(page)
     await page.evaluate("""() => {
       const data = new DataTransfer();
-      data.setData("text/html", `<b onclick="pwned('click')">bold</b><img src=x onerror="pwned('image')">
-        <script>pwned('script')</script><p style="color:red">red</p>`);
+      data.setData("text/html", `<b onclick="pwned('click')">bold</b>
+        <img src=x onerror="pwned('image')"><script>pwned('script')</script><p style="color:red">red</p>`);
       document.querySelector(".editor").dispatchEvent(
         new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
     }""")

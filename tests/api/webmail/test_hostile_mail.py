@@ -1,4 +1,4 @@
-"""A stranger's HTML in the webmail: it runs nothing, loads nothing, and stays in its frame."""
+"""Hostile HTML of a mail in the webmail: it runs nothing, loads nothing, and stays in its frame."""
 
 import base64
 
@@ -57,14 +57,11 @@ async def test_without_the_sanitiser_frame_and_policy_would_still_hold(browser, 
 
     async def unsanitised(route: Route) -> None:
         answer = await route.fetch()
-        body = await answer.json()
-        for one in body["bodies"].values():
-            one["html"] = HOSTILE
-        await route.fulfill(response=answer, json=body)
+        await route.fulfill(response=answer, body=HOSTILE)
 
     watched = await opened(browser, world)
     page = watched.page
-    await page.route("**/v1/threads/*", unsanitised)
+    await page.route("**/v1/messages/*/view", unsanitised)
     await watched.rows.first.click()
     await expect(page.frame_locator("iframe.mail").get_by_text("Good day")).to_be_visible()
     await page.wait_for_timeout(300)

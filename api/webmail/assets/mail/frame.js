@@ -1,47 +1,59 @@
-// The HTML of a mail in a document of its own: same origin, so that its height and keys are seen here,
-// and without scripts, by the frame's sandbox and by the policy of the page.
+// The HTML of a mail: a document of its own with its own policy, in a frame of the same origin, so that its
+// height and keys are seen here, and without scripts, by its header as by the sandbox.
 
 import { html, useEffect, useRef } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { handleKey } from "../keys.js";
+import { settings } from "../store/state.js";
 
-const policy = globalThis.trustedTypes?.createPolicy("postriver", { createHTML: (text) => text });
-const SHEET = new URL("../css/mail.css", import.meta.url).pathname;
+const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
+const dark = matchMedia("(prefers-color-scheme: dark)");
 
-export function MailFrame({ message, body }) {
-  const frame = useRef();
+export function MailFrame({ message, view }) {
+  const frame = useRef(), { theme } = settings.value;
+  // A mail without colours takes the theme; others stand on white paper.
+  const paint = () => {
+    const scheme = !view.own_colours && (theme === "dark" || (theme === "system" && dark.matches)) ? "dark" : "light";
+    frame.current.style.colorScheme = scheme;
+    const root = frame.current.contentDocument?.documentElement;
+    if (root) root.style.colorScheme = scheme;
+  };
   useEffect(() => {
     const node = frame.current;
-    const source = `<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="${SHEET}"><body>${body.html}`;
-    node.srcdoc = policy ? policy.createHTML(source) : source;
     let sizes;
     const loaded = () => {
       const inside = node.contentDocument;
-      if (!inside) return;
-      const fit = () => { node.style.height = `${Math.max(40, Math.ceil(inside.documentElement.getBoundingClientRect().height))}px`; };
+      if (!inside?.body) return;
+      const fit = () => { node.style.height = `${Math.max(24, Math.ceil(inside.documentElement.getBoundingClientRect().height))}px`; };
       sizes = new ResizeObserver(fit);
       sizes.observe(inside.documentElement);
+      paint();
       fit();
       inside.addEventListener("keydown", handleKey);
-      inside.addEventListener("click", followLink);
+      inside.addEventListener("click", askFirst);
     };
     node.addEventListener("load", loaded);
+    node.src = `/v1/messages/${message.id}/view`;
     return () => { sizes?.disconnect(); node.removeEventListener("load", loaded); };
-  }, [message.id, body.html]);
-  return html`<iframe ref=${frame} class="mail" sandbox="allow-same-origin" title=${t("message.frame", { subject: message.subject })} referrerpolicy="no-referrer"></iframe>`;
+  }, [message.id]);
+  useEffect(() => {
+    paint();
+    dark.addEventListener("change", paint);
+    return () => dark.removeEventListener("change", paint);
+  }, [theme]);
+  return html`<iframe ref=${frame} class=${`mail${view.own_colours ? " coloured" : ""}`} sandbox=${SANDBOX} title=${t("message.frame", { subject: message.subject })} referrerpolicy="no-referrer"></iframe>`;
 }
 
-// Links open in a tab of their own, and ask first where the text names another host.
-function followLink(event) {
+// A link whose text names another host than it leads to is opened after a question only.
+function askFirst(event) {
   const link = event.target.closest?.("a[href]");
   if (!link) return;
-  event.preventDefault();
   const target = linkOf(link.getAttribute("href"));
-  if (!target) return;
+  if (!target) return event.preventDefault();
   const named = link.textContent.trim().match(/^(?:https?:\/\/)?([\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+)(?:[/:?#]|$)/u)?.[1]?.toLowerCase();
   const isOther = named && target.hostname && named.replace(/^www\./, "") !== target.hostname.replace(/^www\./, "");
-  if (isOther && !confirm(t("link.other", { host: target.hostname, named }))) return;
-  open(target.href, "_blank", "noopener,noreferrer");
+  if (isOther && !confirm(t("link.other", { host: target.hostname, named }))) event.preventDefault();
+  return undefined;
 }
 
 export function linkOf(href) {

@@ -4,7 +4,7 @@ import { html, useSignal } from "../vendor/preact.js";
 import { t, fullDate, headDate, shortDate, size } from "../words.js";
 import { isMine } from "../store/state.js";
 import { nameOf } from "../list/row.js";
-import { Icon, Menu } from "../shell/parts.js";
+import { Dialog, Icon, Menu } from "../shell/parts.js";
 import { act } from "../store/actions.js";
 import { Delivery } from "./delivery.js";
 import { MailFrame } from "./frame.js";
@@ -33,15 +33,16 @@ export function Message({ message, body, isOpen, isOnly, toggle }) {
   </article>`;
 }
 
-function More({ message }) {
+function More({ message, body }) {
   const change = (what) => act(what, [{ id: message.id, thread_id: message.thread_id, latest_id: message.id, message_ids: [message.id], messages: [message], unread: 0, keywords: message.keywords }], null);
   return html`<${Menu} label=${t("message.more")} items=${[
     { words: t(message.flagged ? "act.unstar" : "act.star"), icon: "star", run: () => change(message.flagged ? "unstar" : "star") },
     { words: t("act.unread"), icon: "mail", run: () => change("unread") },
     { words: t("message.trash"), icon: "trash-2", run: () => change("trash") },
     null,
+    body?.unsubscribe?.url && { words: t("message.unsubscribe"), icon: "ban", href: body.unsubscribe.url },
     { words: t("message.raw"), icon: "code", href: `/v1/messages/${message.id}/raw`, download: true },
-  ]} />`;
+  ].filter((item) => item !== undefined && item !== false)} />`;
 }
 
 const addresses = (people) => people.map((one) => (one.name ? `${one.name} <${one.address}>` : one.address)).join(", ");
@@ -69,18 +70,39 @@ function Details({ message, body }) {
 }
 
 function Content({ message, body }) {
-  const plain = useSignal(false), both = body.html !== null && body.text.trim() !== "";
+  const plain = useSignal(false), isHtml = body.view.html, both = isHtml && body.text.trim() !== "";
+  const files = body.attachments.filter((file) => !file.inline || !isHtml || plain.value || !file.content_id);
   return html`
     ${body.unchecked.length > 0 && html`<p class="warning"><${Icon} name="triangle-alert" />${t(body.unchecked.includes("encrypted") ? "unchecked.encrypted" : "unchecked.parts")}</p>`}
-    ${body.html !== null && !plain.value ? html`<${MailFrame} message=${message} body=${body} />` : html`<${PlainText} text=${body.text} />`}
-    ${body.attachments.length > 0 && html`<${Attachments} message=${message} files=${body.attachments} />`}
+    ${isHtml && !plain.value ? html`<${MailFrame} message=${message} view=${body.view} />` : html`<${PlainText} text=${body.text} />`}
+    ${isHtml && !plain.value && body.view.remote_images > 0 && html`<p class="hint">${t("remote.images", { n: body.view.remote_images })}</p>`}
+    ${files.length > 0 && html`<${Attachments} message=${message} files=${files} />`}
     ${both && html`<p class="switch"><button type="button" class="quiet" onClick=${() => { plain.value = !plain.value; }}>${t(plain.value ? "message.formatted" : "message.plain")}</button></p>`}`;
 }
 
 function Attachments({ message, files }) {
+  const shown = useSignal(null);
   return html`<section class="attachments" aria-label=${t("attachments", { n: files.length })}>
     <h3>${t("attachments", { n: files.length })}</h3>
-    <ul>${files.map((file) => html`<li key=${file.n}><a class="file" href=${`/v1/messages/${message.id}/attachments/${file.n}`} download=${file.filename || ""}>
-      <${Icon} name=${ICON_OF.find(([pattern]) => pattern.test(file.content_type))?.[1] ?? "file"} /><span class="filename" dir="auto">${file.filename || t("attachment.unnamed", { n: file.n })}</span><span class="hint">${size(file.size_bytes)}</span></a></li>`)}</ul>
+    <ul>${files.map((file) => html`<li key=${file.n}><${File} message=${message} file=${file} show=${() => { shown.value = file; }} /></li>`)}</ul>
+    ${shown.value && html`<${Preview} message=${message} file=${shown.value} onClose=${() => { shown.value = null; }} />`}
   </section>`;
+}
+
+const addressOf = (message, file) => `/v1/messages/${message.id}/attachments/${file.n}`;
+const labelOf = (file) => file.filename || t("attachment.unnamed", { n: file.n });
+
+// What can be shown opens here; all else is downloaded.
+function File({ message, file, show }) {
+  const inside = html`<${Icon} name=${ICON_OF.find(([pattern]) => pattern.test(file.content_type))?.[1] ?? "file"} /><span class="filename" dir="auto">${labelOf(file)}</span><span class="hint">${size(file.size_bytes)}</span>`;
+  if (file.preview) return html`<button type="button" class="file" onClick=${show}>${inside}</button>`;
+  return html`<a class="file" href=${addressOf(message, file)} download=${file.filename || ""}>${inside}</a>`;
+}
+
+function Preview({ message, file, onClose }) {
+  const address = `${addressOf(message, file)}?inline=true`;
+  return html`<${Dialog} title=${labelOf(file)} onClose=${onClose} kind="preview">
+    ${file.preview === "image" ? html`<img src=${address} alt=${labelOf(file)} />` : html`<iframe src=${address} title=${labelOf(file)}></iframe>`}
+    <footer><a class="button" href=${addressOf(message, file)} download=${file.filename || ""}><${Icon} name="download" />${t("attachment.save")}</a></footer>
+  </${Dialog}>`;
 }

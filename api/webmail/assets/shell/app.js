@@ -14,6 +14,7 @@ import { Icon, Toasts } from "./parts.js";
 const LATER = {
   thread: () => import("../mail/thread.js"),
   signIn: () => import("./sign-in.js"),
+  settings: () => import("../settings/page.js"),
   composer: () => import("../compose/composer.js"),
   dialogs: () => import("./dialogs.js"),
 };
@@ -53,10 +54,10 @@ function Page({ line }) {
     <${Offline} line=${line} />
     <${Sidebar} />
     ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
-    <${ListPane} />
+    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : html`<${ListPane} />
     <section class="reader" aria-label=${t("reader")}>
       ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
-    </section>
+    </section>`}
     <div class="composers">${composers.value.map((one) => html`<${Later} key=${one.key} part="composer" name="Composer" composer=${one} />`)}</div>
     <${Toasts} />
     <${Title} />
@@ -79,7 +80,7 @@ function Offline({ line }) {
 }
 
 function Title() {
-  const unread = inboxUnread.value, title = list.value ? titleOf(list.value.query) : "";
+  const unread = inboxUnread.value, title = route.value.name === "settings" ? t("settings") : list.value ? titleOf(list.value.query) : "";
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ""}${title} · Postriver`;
     document.querySelector("link[rel=icon]").href = new URL(unread ? "../favicon-unread.svg" : "../favicon.svg", import.meta.url).pathname;

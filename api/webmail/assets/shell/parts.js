@@ -41,7 +41,7 @@ export function Menu({ label, icon = "ellipsis-vertical", items, children, kind 
 function Item({ words, icon, run, href, kind = "", checked, close, download }) {
   const inside = html`<${Icon} name=${checked ? "check" : icon ?? "minus"} /><span>${words}</span>`;
   const role = checked === undefined ? "menuitem" : "menuitemcheckbox";
-  if (href) return html`<a role=${role} class=${kind} href=${href} download=${download} target=${href.startsWith("/v1/") && !download ? "_blank" : undefined} onClick=${close}>${inside}</a>`;
+  if (href) return html`<a role=${role} class=${kind} href=${href} download=${download} target=${/^https?:/.test(href) ? "_blank" : undefined} rel="noopener noreferrer" onClick=${close}>${inside}</a>`;
   return html`<button type="button" role=${role} aria-checked=${checked} class=${`${kind}${icon || checked ? "" : " plain"}`} onClick=${() => { close(); run(); }}>${inside}</button>`;
 }
 

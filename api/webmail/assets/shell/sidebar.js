@@ -2,7 +2,7 @@
 
 import { html } from "../vendor/preact.js";
 import { t, number, size } from "../words.js";
-import { route } from "../router.js";
+import { go, route } from "../router.js";
 import { connection, dialog, drawer, folders, labels, me, openComposer, settings } from "../store/state.js";
 import { saveSettings, signOut } from "../store/account.js";
 import { folderName } from "../store/actions.js";
@@ -65,6 +65,7 @@ function Foot() {
   return html`<footer class="foot">
     <${Menu} kind="account" label=${t("account")} items=${[
       ...["system", "light", "dark"].map(theme), null, ...["comfortable", "compact"].map(density), null, language("en", "English"), language("ko", "한국어"), null,
+      { words: t("settings"), icon: "settings", run: () => go("/settings") },
       { words: t("keys.title"), icon: "keyboard", run: () => { dialog.value = { name: "help" }; } },
       { words: t("signOut"), icon: "log-out", run: signOut },
     ]}>

@@ -114,6 +114,7 @@ function heard(frame) {
   applyToThreads(frame.message, frame.change);
   refreshSoon();
   const { message } = frame;
+  if (frame.change === "created" && message.unread && document.hidden) import("./notify.js").then(({ notify }) => notify(message));
   if (frame.change === "created" && message.unread && message.folder_ids?.includes("inbox")) {
     announcement.value = t("announce.new", { who: nameOf(message.from), subject: message.subject || t("no.subject") });
   }

@@ -1,0 +1,1 @@
+"""Pictures of the webmail, for documents; Hangul needs the package fonts-nanum."""
