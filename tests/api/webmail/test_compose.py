@@ -117,7 +117,7 @@ async def test_what_is_pasted_is_cleaned_and_hangul_is_composed(browser, world) 
     await page.evaluate("""() => {
       const data = new DataTransfer();
       data.setData("text/html", `<b onclick="pwned('click')">bold</b>
-        <img src=x onerror="pwned('image')"><script>pwned('script')</script><p style="color:red">red</p>`);
+        <img src=x onerror="pwned(1)"><script>pwned(2)</script><p style="color:red">red</p>`);
       document.querySelector(".editor").dispatchEvent(
         new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
     }""")
