@@ -28,6 +28,10 @@ export function followRoute() {
   return effect(() => { if (address.value) untracked(() => show(address.value)); });
 }
 
+// The first page of the inbox came with the start: its list needs no request.
+let first = null;
+export function firstPage(page) { first = page; }
+
 function show(key) {
   const { kind, folder, query } = route.value;
   if (list.value && window_.value) remember();
@@ -41,8 +45,11 @@ function show(key) {
   selected.value = new Map();
   cursor.value = null;
   list.value = next;
-  if (known) refreshSoon(0);
+  if (known) return refreshSoon(0);
+  if (first && kind === "folder" && folder === "inbox" && !filter && settings.value.conversations) next.put(0, first);
   else next.want(0, 30);
+  first = null;
+  return undefined;
 }
 
 function remember() {

@@ -26,7 +26,7 @@ function Form({ address }) {
     setBusy(true);
     notice.value = "";
     try {
-      await signIn(who.value.trim(), password.value);
+      await signIn(who.value.trim(), password.value, form.current.elements.remember.checked);
     } catch (error) {
       notice.value = error.status === 401 ? t("signIn.wrong") : error.message;
       setBusy(false);
@@ -42,6 +42,7 @@ function Form({ address }) {
     <label for="password">${t("password")}</label>
     <div class="with-button"><input id="password" name="password" type=${shown ? "text" : "password"} autocomplete="current-password" required maxlength="1024" aria-describedby="notice" />
       <${IconButton} icon="eye" words=${t(shown ? "password.hide" : "password.show")} aria-pressed=${shown} onClick=${() => setShown(!shown)} /></div>
+    <label class="remember"><input type="checkbox" name="remember" checked />${t("signIn.remember")}</label>
     <button class="primary" type="submit" disabled=${busy}>${t(busy ? "signIn.busy" : "signIn")}</button>
   </form>`;
 }

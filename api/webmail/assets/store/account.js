@@ -2,11 +2,11 @@
 
 import { signal } from "../vendor/preact.js";
 import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
-import { Failure, Line, ask, onUnauthorized, request } from "../wire.js";
+import { Failure, Line, ask, onUnauthorized } from "../wire.js";
 import { announcement, composers, connection, folders, identities, me, notice, openComposer, reset, session, setCounts, settings, toast } from "./state.js";
 import { apply as applyToThreads, forget as forgetThreads, reloadAll } from "./threads.js";
 import { forgetUndo } from "./actions.js";
-import { forgetLists, refreshSoon } from "../list/current.js";
+import { firstPage, forgetLists, refreshSoon } from "../list/current.js";
 import { go } from "../router.js";
 import { nameOf } from "../list/row.js";
 
@@ -15,13 +15,14 @@ export const submissions = signal({}); // id → as the last frame says
 
 export async function begin() {
   try {
-    const [account, found, values] = await Promise.all([ask("GET", "/v1/me"), readFolders(), ask("GET", "/v1/me/settings")]);
-    me.value = account;
-    folders.value = found.folders;
-    await useSettings(values);
+    const start = await ask("GET", "/v1/start");
+    me.value = start.me;
+    folders.value = start.folders;
+    await useSettings(start.settings);
+    firstPage(start.inbox);
     session.value = "in";
     notice.value = "";
-    connect(found.state);
+    connect(start.state);
     reopenDrafts();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -41,12 +42,6 @@ async function reopenDrafts() {
   if (!found.length) return;
   found.slice(-3).forEach((one) => openComposer({ restored: one }));
   toast(t("draft.restored", { n: found.length }));
-}
-
-// The folders, and the state from which changes follow.
-async function readFolders() {
-  const { body, headers } = await request("GET", "/v1/folders");
-  return { ...body, state: headers.get("ETag").replace(/^W\//, "").replaceAll('"', "") };
 }
 
 async function useSettings(values) {
@@ -96,13 +91,15 @@ function says(state, seconds) {
 
 // The feed has no way from our state to the present one: everything is read again.
 async function readAllAgain() {
-  const found = await readFolders().catch(() => null);
-  if (!found) return setTimeout(readAllAgain, 3000);
-  folders.value = found.folders;
-  await useSettings(await ask("GET", "/v1/me/settings").catch(() => ({})));
+  const start = await ask("GET", "/v1/start").catch(() => null);
+  if (session.value !== "in") return undefined;
+  if (!start) return setTimeout(readAllAgain, 3000);
+  folders.value = start.folders;
+  await useSettings(start.settings);
   reloadAll();
   refreshSoon(0);
-  connect(found.state);
+  connect(start.state);
+  return undefined;
 }
 
 function heard(frame) {
@@ -129,8 +126,8 @@ function heardFolder({ change, folder, folders: counts }) {
 
 // --- in and out ---
 
-export async function signIn(address, password) {
-  await ask("POST", "/v1/login", { address, password });
+export async function signIn(address, password, remember = true) {
+  await ask("POST", "/v1/login", { address, password, remember });
   if (session.value === "expired" && me.value?.address === address.trim().toLowerCase()) {
     session.value = "in";
     return readAllAgain();

@@ -50,7 +50,7 @@ export class RowList {
     const round = this.round;
     try {
       const answer = await ask("GET", this.#path(`position=${position}&limit=${limit}`));
-      if (round === this.round) this.#put(position, answer);
+      if (round === this.round) this.put(position, answer);
     } catch (error) {
       this.error.value = error;
     } finally {
@@ -71,13 +71,13 @@ export class RowList {
       this.rows = [];
       this.places.clear();
       this.error.value = null;
-      this.#put(start, answer);
+      this.put(start, answer);
     } catch (error) {
       if (round === this.round) this.error.value = error;
     }
   }
 
-  #put(position, answer) {
+  put(position, answer) {
     const rows = answer.threads ? answer.threads.map((row) => ({ ...row, thread_id: row.id })) : answer.messages.map(rowOf);
     rows.forEach((row, index) => { this.rows[position + index] = row; });
     this.total = Math.min(answer.total, ROWS_MAX);
