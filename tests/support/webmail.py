@@ -10,6 +10,9 @@ REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error("POLICY", event.violatedDirective, event.blockedURI, event.sourceFile));"""
 
 
+expect.set_options(timeout=20_000)  # a busy machine
+
+
 class Watched:
     """A page, and what must not happen in it: `bad` stays empty."""
 

@@ -1,6 +1,6 @@
 // Keys of the whole page. One table drives the keys, the list of keys (`?`) and the tooltips.
 
-import { settings } from "./store/state.js";
+import { dialog, settings } from "./store/state.js";
 
 const SEQUENCE_MS = 1500;
 // What a key does has the name `act`; modules give the functions by bind().
@@ -85,7 +85,7 @@ const writes = (node) => node?.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/
 
 export function handleKey(event) {
   if (event.defaultPrevented || event.isComposing || event.keyCode === 229 && writes(event.target)) return;
-  if (event.altKey || document.querySelector("dialog[open]:modal, [popover]:popover-open")) return;
+  if (dialog.value || event.altKey || document.querySelector("dialog[open]:modal, [popover]:popover-open")) return;
   const name = nameOf(event), isChord = name.startsWith("Ctrl+");
   if (writes(event.target) && !isChord) return;
   if (/^(Enter| )$/.test(name) && event.target.closest?.("a, button, summary")) return;

@@ -16,3 +16,5 @@ session.subscribe((state) => {
   else if (state === "out") follow = follow?.();
 });
 begin();
+// What is opened by a key or a click should not wait for its module then.
+session.subscribe((state) => { if (state === "in") setTimeout(() => [import("./mail/thread.js"), import("./shell/dialogs.js")], 300); });

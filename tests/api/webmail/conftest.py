@@ -24,6 +24,6 @@ async def world(browser: Browser) -> AsyncIterator[World]:
     made = World(config=ApiConfig(port=0))
     await made.open()
     yield made
-    for context in browser.contexts:
+    for context in list(browser.contexts):
         await context.close()
     await made.close()

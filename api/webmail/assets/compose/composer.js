@@ -17,8 +17,9 @@ document.head.append(stylesheet);
 export function Composer({ composer }) {
   const [draft, setDraft] = useState(null), [error, setError] = useState("");
   useEffect(() => {
-    const { start, draftId, restored } = composer;
+    const { start, draftId, restored, canceled } = composer;
     if (restored) return setDraft(new Draft(restored.fields, { id: restored.id, clientId: restored.key, etag: restored.etag }));
+    if (canceled) return setDraft(new Draft(canceled.fields, { id: canceled.id, returning: true }));
     if (!draftId) return setDraft(new Draft({ html: signed(), ...start }));
     openDraft(draftId).then(setDraft, (failure) => setError(failure.message));
     return undefined;
@@ -124,8 +125,8 @@ async function send(draft, composer, values) {
   try {
     const answer = await draft.send(values);
     const left = answer.held_until ? new Date(answer.held_until) - Date.now() : 0;
-    if (values.send_at) toast(t("sent.scheduled", { at: new Date(values.send_at).toLocaleString(document.documentElement.lang) }), { action: { words: t("undo"), run: () => cancel(answer.submission_id) } });
-    else if (left > 500) toast(t("sent.held", { n: Math.round(left / 1000) }), { ms: left, action: { words: t("undo"), run: () => cancel(answer.submission_id) } });
+    if (values.send_at) toast(t("sent.scheduled", { at: new Date(values.send_at).toLocaleString(document.documentElement.lang) }), { action: { words: t("undo"), run: () => cancel(answer.submission_id, fields) } });
+    else if (left > 500) toast(t("sent.held", { n: Math.round(left / 1000) }), { ms: left, action: { words: t("undo"), run: () => cancel(answer.submission_id, fields) } });
     else toast(t("sent.done"));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -136,10 +137,10 @@ async function send(draft, composer, values) {
 }
 
 // Takes a held mail back: it is a draft again, opened where it was left.
-export async function cancel(submissionId) {
+async function cancel(submissionId, fields) {
   try {
     const { draft_id: id } = await ask("DELETE", `/v1/submissions/${submissionId}`);
-    openComposer({ draftId: id });
+    openComposer({ canceled: { id, fields } });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     toast(t(error.code === "too_late" ? "sent.tooLate" : "failed.change", { why: error.message }), { kind: "error" });

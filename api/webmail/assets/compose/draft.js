@@ -9,6 +9,8 @@ import { keep, release } from "../store/device.js";
 const DEVICE_MS = 300;
 const SERVER_MS = 3000;
 const SERVER_EVERY_MS = 10_000;
+const RETURN_MS = 250;
+const RETURN_TRIES = 40;
 
 export const EMPTY = { identity_id: null, to: [], cc: [], bcc: [], subject: "", html: "", text: "", isPlain: false, attachments: [], quote: null, in_reply_to: null, forward_of: null };
 
@@ -16,21 +18,31 @@ export class Draft {
   #device = 0; #server = 0; #saving = null; #savedAt = 0;
 
   // `start`: fields that differ from an empty mail; `id`: of a draft on the server.
-  constructor(start = {}, { id = null, clientId = crypto.randomUUID(), etag = null } = {}) {
+  // `returning`: a canceled mail that is on its way back to Drafts.
+  constructor(start = {}, { id = null, clientId = crypto.randomUUID(), etag = null, returning = false } = {}) {
     this.clientId = clientId;
     this.id = id;
     this.etag = etag;
     this.sendTries = 0;
     this.fields = signal({ ...EMPTY, isPlain: settings.value.plain_text, ...start });
     this.status = signal(id ? "saved" : "new"); // new | changed | saving | saved | failed | conflict
-    this.isEmptyStart = true;
+    this.ready = returning ? this.#arrival() : Promise.resolve();
+  }
+
+  async #arrival() {
+    for (let tries = 0; tries < RETURN_TRIES; tries += 1) {
+      const found = await request("GET", `/v1/drafts/${this.id}`).catch(() => null);
+      if (found) return void (this.etag = found.headers.get("ETag"));
+      await new Promise((resolve) => { setTimeout(resolve, RETURN_MS); });
+    }
+    this.id = null; // it did not come back in time: this version becomes a draft of its own
+    return undefined;
   }
 
   get isDirty() { return ["changed", "saving", "failed"].includes(this.status.value); }
 
   change(values) {
     this.fields.value = { ...this.fields.value, ...values };
-    this.isEmptyStart = false;
     this.status.value = "changed";
     clearTimeout(this.#device);
     this.#device = setTimeout(() => this.keepHere(), DEVICE_MS);
@@ -41,7 +53,9 @@ export class Draft {
   // On this device, so that the end of the browser loses nothing.
   keepHere() {
     clearTimeout(this.#device);
-    return keep("drafts", this.clientId, { id: this.id, etag: this.etag, fields: this.fields.value, at: Date.now() });
+    const { attachments, ...rest } = this.fields.value;
+    const files = attachments.filter((file) => file.state === "done").map(({ file, cancel, ...known }) => known);
+    return keep("drafts", this.clientId, { id: this.id, etag: this.etag, fields: { ...rest, attachments: files }, at: Date.now() });
   }
 
   async save() {
@@ -66,6 +80,7 @@ export class Draft {
   }
 
   async #put(fields) {
+    await this.ready;
     const body = bodyOf(fields);
     try {
       const answer = this.id ? await request("PUT", `/v1/drafts/${this.id}`, body, this.etag ? { "If-Match": this.etag } : {})
@@ -97,6 +112,7 @@ export class Draft {
     clearTimeout(this.#server);
     clearTimeout(this.#device);
     await this.#saving?.catch(() => {});
+    await this.ready;
     const body = { ...bodyOf(this.fields.value), draft_id: this.id, ...values };
     const answer = await ask("POST", "/v1/messages", body, { "Idempotency-Key": `${this.clientId}-${this.sendTries}` });
     await release("drafts", this.clientId);
@@ -120,8 +136,11 @@ export function bodyOf(fields) {
   };
 }
 
+// The draft `id`, or the draft whose present version is the message `id`, as lists have it.
 export async function openDraft(id) {
-  const { body, headers } = await request("GET", `/v1/drafts/${id}`);
+  const { drafts } = await ask("GET", "/v1/drafts?limit=500");
+  const draftId = drafts.find((one) => one.message.id === id)?.id ?? id;
+  const { body, headers } = await request("GET", `/v1/drafts/${draftId}`);
   const fields = {
     identity_id: body.identity_id, to: body.to, cc: body.cc, bcc: body.bcc, subject: body.subject, html: body.html ?? "", text: body.text ?? "", isPlain: body.html === null && Boolean(body.text),
     attachments: body.attachments.map((file) => ({ ...file, state: "done" })), quote: body.quote, in_reply_to: body.in_reply_to, forward_of: body.forward_of,

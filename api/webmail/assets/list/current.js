@@ -81,12 +81,15 @@ effect(() => { if (afterChange.value) refreshSoon(0); });
 export const currentRow = () => list.value?.rows[list.value.places.get(cursor.value)];
 
 export function moveTo(at) {
-  const rows = list.value?.rows ?? [];
-  const to = Math.max(0, Math.min(at, (list.value?.total ?? 0) - 1));
+  const one = list.value;
+  if (!one?.total) return undefined;
+  const to = Math.max(0, Math.min(at, one.total - 1));
   window_.value?.reveal(to);
-  if (!rows[to]) return list.value?.want(to, to + 1).then(() => rows !== list.value.rows && list.value.rows[to] && moveTo(to));
-  cursor.value = rows[to].id;
-  window_.value?.focus(rows[to].id);
+  if (!one.rows[to]) return one.want(to, to + 1).then(() => one === list.value && one.rows[to] && moveTo(to));
+  cursor.value = one.rows[to].id;
+  window_.value?.draw();
+  window_.value?.focus(one.rows[to].id);
+  return undefined;
 }
 
 export const cursorAt = () => list.value?.places.get(cursor.value) ?? -1;
