@@ -118,3 +118,21 @@ async def test_folders_are_made_renamed_and_deleted(browser, world) -> None:
     await expect(page.get_by_role("link", name="Lakes")).to_have_count(0)
     await expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
     assert watched.bad == []
+
+
+async def test_everything_in_a_list_is_changed_by_the_server(browser, world) -> None:
+    for at in range(130):
+        await world.deliver(PLAIN % b"mail %d" % at, at_ms=1000 + at)
+    watched = await opened(browser, world)
+    page = watched.page
+    await expect(page.locator(".total")).to_have_text("130")
+    await page.keyboard.press("*")
+    await page.keyboard.press("a")
+    await page.get_by_role("button", name="Select everything in this list").click()
+    await expect(page.get_by_role("heading", name="All selected")).to_be_visible()
+    await page.keyboard.press("Shift+I")
+    await page.get_by_role("button", name="Change everything").click()
+    await watched.toast("130 messages changed.")
+    await expect(page.locator(".row.unread")).to_have_count(0)
+    await expect(page).to_have_title("Inbox · Postriver")
+    assert watched.bad == []

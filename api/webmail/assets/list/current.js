@@ -13,6 +13,7 @@ const kept = new Map(); // address → { list, scrollTop }
 
 export const list = signal(null);
 export const selected = signal(new Map()); // row id → row
+export const allMatching = signal(false); // the selection stands for every message of the list
 export const cursor = signal(null); // id of the row that keys act on
 export const window_ = { value: null }; // the ListWindow while the list is on screen
 
@@ -130,6 +131,7 @@ export function selectWhere(test) {
 }
 
 export const selectNone = () => { selected.value = new Map(); };
+effect(() => { if (!selected.value.size) allMatching.value = false; });
 
 // --- acting ---
 
@@ -159,6 +161,7 @@ export function targets() {
 export function perform(what, value = {}, rows = targets(), { step = null } = {}) {
   if (!rows.length) return;
   const one = list.value, opened = openedRow();
+  if (allMatching.value && selected.value.size) return performOnAll(what, value, one);
   const leaves = ["archive", "trash", "junk", "inbox", "move"].includes(what);
   const at = one.places.get(rows[0].id) ?? cursorAt();
   const wasOpen = leaves && opened && rows.some((row) => row.thread_id === opened.thread_id);
@@ -168,6 +171,11 @@ export function perform(what, value = {}, rows = targets(), { step = null } = {}
   if (!leaves || isForGood) return;
   if (wasOpen) goOn(at, step ?? settings.value.after_archive);
   else if (at >= 0 && !one.places.has(cursor.value)) moveTo(at);
+}
+
+function performOnAll(what, value, one) {
+  import("../store/batches.js").then(({ actOnAll }) => actOnAll(what, one, value));
+  selectNone();
 }
 
 function goOn(at, step) {

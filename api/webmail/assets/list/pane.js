@@ -8,9 +8,10 @@ import { dialog, drawer, folderOf, labels, settings } from "../store/state.js";
 import { folderName, undo } from "../store/actions.js";
 import { prefetch } from "../store/threads.js";
 import { IconButton, Icon, Menu } from "../shell/parts.js";
+import { PAGE } from "../store/rows.js";
 import { ListWindow } from "./window.js";
 import { rowNode } from "./row.js";
-import { cursor, cursorAt, currentRow, keptTop, list, moveTo, openNeighbour, openRow, perform, place, refreshSoon, select, selectNone, selectWhere, selected, targets, window_ } from "./current.js";
+import { allMatching, cursor, cursorAt, currentRow, keptTop, list, moveTo, openNeighbour, openRow, perform, place, refreshSoon, select, selectNone, selectWhere, selected, targets, window_ } from "./current.js";
 
 const HEIGHTS = { comfortable: 76, compact: 56 };
 const HOVER_MS = 80;
@@ -39,6 +40,7 @@ function Head({ list: one }) {
   const count = isSearch ? found !== undefined && t("search.found", { n: found }) : one.total !== null && number(one.total);
   const isSelecting = selected.value.size > 0;
   return html`<header class=${`list-head${isSelecting ? " selecting" : ""}`}>
+    ${isSelecting && html`<${AllOffer} list=${one} />`}
     ${isSelecting ? html`<${SelectionBar} />` : html`<${TitleBar} list=${one} count=${count} />`}
     <${SearchBox} value=${isSearch ? one.query.q : ""} />
     ${isSearch ? html`<${Order} list=${one} />` : html`<div class="filters" role="group" aria-label=${t("filter")}>
@@ -88,12 +90,20 @@ function Order({ list: one }) {
   </div>`;
 }
 
+// Offers more than the rows that were read, once all of them are selected.
+function AllOffer({ list: one }) {
+  const read = one.rows.filter(Boolean).length, isAll = selected.value.size >= read && (one.total > read || read >= PAGE);
+  if (!isAll && !allMatching.value) return null;
+  return html`<p class="offer">${allMatching.value ? html`${t("selection.everything")} <button type="button" class="quiet" onClick=${selectNone}>${t("selection.none")}</button>`
+    : html`<button type="button" class="quiet" onClick=${() => { allMatching.value = true; }}>${t("selection.all")}</button>`}</p>`;
+}
+
 function SelectionBar() {
   const rows = [...selected.value.values()];
   const some = (test) => rows.some(test), { canArchive, isTrash, isJunk } = place.value;
   return html`<div class="bar" role="toolbar" aria-label=${t("selection")}>
       <${IconButton} icon="x" words=${t("selection.none")} act="selectNone" onClick=${selectNone} />
-      <h1 id="list-title">${t("selection.count", { n: rows.length })}</h1>
+      <h1 id="list-title">${allMatching.value ? t("selection.allCount") : t("selection.count", { n: rows.length })}</h1>
       <span class="grow"></span>
       ${canArchive && html`<${IconButton} icon="archive" words=${t("act.archive")} act="archive" onClick=${() => perform("archive")} />`}
       <${IconButton} icon="trash-2" words=${t(isTrash || isJunk ? "act.destroy" : "act.trash")} act="trash" onClick=${() => perform("trash")} />
