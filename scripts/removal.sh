@@ -18,7 +18,7 @@ uninstall() {
     if [ -f "$home/version" ]; then remove_state "$home"; fi
     list_added
     rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-    say "removed. Left: what uv and Maven keep in their caches (~/.cache/uv, ~/.m2)"
+    say "removed. Left: what uv, Maven and npm keep in their caches (~/.cache/uv, ~/.m2, ~/.npm)"
     if is_root; then remove_copy_and_user; fi
 }
 
