@@ -58,7 +58,7 @@ function Conversation({ id, thread, wanted }) {
     <${Toolbar} messages=${messages} />
     <div class="conversation" ref=${pane}>
       <header class="subject">
-        <h2 ref=${heading} tabindex="-1" dir="auto">${last.subject || t("no.subject")}</h2>
+        <h2 ref=${heading} aria-level=${matchMedia("(max-width: 719px)").matches ? 1 : undefined} tabindex="-1" dir="auto">${last.subject || t("no.subject")}</h2>
         <${Chips} messages=${messages} />
       </header>
       ${folded(messages, open.value, isUnfolded.value).map((part) => (part.count

@@ -33,6 +33,7 @@ export function App({ line }) {
   return html`<${Page} line=${line} />${session.value === "expired" && html`<${Later} part="signIn" name="SignInAgain" />`}`;
 }
 
+const isNarrow = () => matchMedia("(max-width: 719px)").matches;
 export const icon = () => new URL("../favicon.svg", import.meta.url).pathname;
 
 function Page({ line }) {
@@ -55,7 +56,7 @@ function Page({ line }) {
     <${Sidebar} />
     ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
     ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : html`<${ListPane} />
-    <section class="reader" aria-label=${t("reader")}>
+    <section class="reader" role=${isReading && isNarrow() ? "main" : undefined} aria-label=${t("reader")}>
       ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
     </section>`}
     <div class="composers">${composers.value.map((one) => html`<${Later} key=${one.key} part="composer" name="Composer" composer=${one} />`)}</div>
