@@ -35,7 +35,7 @@ const isAt = (id) => route.value.name === "mail" && route.value.kind !== "label"
 
 // Folders of the owner below their parents, in the order of names.
 function tree(own, parent = null, depth = 0) {
-  return own.filter((folder) => folder.parent_id === parent || (depth === 0 && folder.parent_id && !own.some((one) => one.id === folder.parent_id)))
+  return own.filter((folder) => (folder.parent_id || null) === parent || (depth === 0 && folder.parent_id && !own.some((one) => one.id === folder.parent_id)))
     .sort((a, b) => a.sort_order - b.sort_order || a.name.localeCompare(b.name))
     .flatMap((folder) => [{ folder, depth }, ...(depth < 8 ? tree(own, folder.id, depth + 1) : [])]);
 }
