@@ -55,6 +55,8 @@ export class Line {
     this.#says = says;
   }
 
+  get since() { return this.#since; }
+
   open() {
     this.#clear();
     if (this.#stopped) return;

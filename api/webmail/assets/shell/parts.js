@@ -1,6 +1,6 @@
 // Small parts that every screen uses: icons, buttons, menus, toasts.
 
-import { html, useEffect, useId, useRef, useState } from "../vendor/preact.js";
+import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { keyOf } from "../keys.js";
 import { announcement, closeToast, toasts } from "../store/state.js";
@@ -19,21 +19,20 @@ export const IconButton = ({ icon, words, act = "", kind = "", ...rest }) =>
 export function Menu({ label, icon = "ellipsis-vertical", items, children, kind = "icon-button" }) {
   const id = useId(), button = useRef(), menu = useRef();
   const [open, setOpen] = useState(false);
-  const place = (event) => {
-    setOpen(event.newState === "open");
-    if (event.newState !== "open") return;
+  useLayoutEffect(() => { // once its items are there, so that its height is known
+    if (!open) return;
     const at = button.current.getBoundingClientRect(), box = menu.current.getBoundingClientRect();
     const below = at.bottom + box.height + 12 < innerHeight;
     menu.current.style.left = `${Math.max(8, Math.min(at.left, innerWidth - box.width - 8))}px`;
     menu.current.style.top = `${below ? at.bottom + 4 : Math.max(8, at.top - box.height - 4)}px`;
     menu.current.querySelector("[role^=menuitem]")?.focus();
-  };
+  }, [open]);
   const close = () => menu.current?.hidePopover();
   return html`
     <button type="button" ref=${button} class=${kind} popovertarget=${id} aria-haspopup="menu" aria-expanded=${open} title=${label} aria-label=${label}>
       ${children ?? html`<${Icon} name=${icon} />`}
     </button>
-    <div id=${id} ref=${menu} popover class="menu" role="menu" aria-label=${label} onToggle=${place} onKeyDown=${moveInMenu}>
+    <div id=${id} ref=${menu} popover class="menu" role="menu" aria-label=${label} onToggle=${(event) => setOpen(event.newState === "open")} onKeyDown=${moveInMenu}>
       ${open && items.map((item) => (item ? html`<${Item} ...${item} close=${close} />` : html`<hr />`))}
     </div>`;
 }

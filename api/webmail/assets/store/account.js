@@ -85,7 +85,8 @@ function says(state, seconds) {
   if (state === "gone") return readAllAgain();
   const wasOff = connection.value.state === "off";
   connection.value = { state: state === "connecting" && wasOff ? "off" : state, seconds };
-  if (state === "off" && seconds > 3) ask("GET", "/v1/me").catch(() => {});
+  // A refused handshake says nothing: whether the state is gone, or the session, another request says.
+  if (state === "off") ask("GET", `/v1/changes?since=${encodeURIComponent(line.since)}&limit=1`).catch((error) => { if (error.status === 410) readAllAgain(); });
   if (state === "live") refreshSoon(0);
 }
 
