@@ -1,7 +1,7 @@
 // The frame of the page: sidebar, list, reading pane, and what lies over them.
 
 import { html, useEffect, useSignal } from "../vendor/preact.js";
-import { t } from "../words.js";
+import { language, t } from "../words.js";
 import { bind } from "../keys.js";
 import { go, listPath, route } from "../router.js";
 import { composers, connection, dialog, drawer, inboxUnread, me, notice, openComposer, session, settings } from "../store/state.js";
@@ -53,9 +53,9 @@ function Page({ line }) {
   }), [isReading]);
   return html`<div class="page" data-reading=${isReading} data-pane=${settings.value.pane} data-drawer=${drawer.value} inert=${session.value === "expired"}>
     <${Offline} line=${line} />
-    <${Sidebar} />
+    <${Sidebar} key=${language} />
     ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
-    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : html`<${ListPane} />
+    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : html`<${ListPane} key=${language} />
     <section class="reader" role=${isReading && isNarrow() ? "main" : undefined} aria-label=${t("reader")}>
       ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
     </section>`}
