@@ -12,8 +12,9 @@ export const preferredLanguage = () =>
   [localStorage.getItem("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2)).find((tag) => LANGUAGES.includes(tag)) ?? "en";
 
 export async function loadWords(wanted) {
-  language = LANGUAGES.includes(wanted) ? wanted : "en";
-  words = await (await fetch(new URL(`words.${language}.json`, import.meta.url))).json();
+  const known = LANGUAGES.includes(wanted) ? wanted : "en";
+  words = await (await fetch(new URL(`words.${known}.json`, import.meta.url))).json();
+  language = known; // with its words: what is drawn before is in the former language
   plural = new Intl.PluralRules(language);
   formats.clear();
   document.documentElement.lang = language;
