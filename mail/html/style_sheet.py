@@ -48,9 +48,9 @@ def _with_class(tag: str, classes: dict[str, str]) -> str:
 
 
 def _class_of(style: str, classes: dict[str, str]) -> str:
-    """Return the name of the class of `style`; "": the style is dropped."""
+    """Return the name of the class of `style`; "": the style is empty, or dropped."""
     if style not in classes:
-        classes[style] = f"s{len(classes) + 1}" if _is_closed(style) else ""
+        classes[style] = f"s{len(classes) + 1}" if style and _is_closed(style) else ""
     return classes[style]
 
 

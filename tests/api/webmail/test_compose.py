@@ -92,7 +92,7 @@ async def test_an_answer_has_quote_file_and_recipients(browser, world) -> None:
     watched = await opened(browser, world)
     page = watched.page
     await watched.row("Plan").click()
-    await expect(watched.subject).to_be_visible()
+    await expect(page.get_by_role("button", name="Reply all")).to_be_visible()
     await page.keyboard.press("a")
     await expect(page.get_by_label("Subject")).to_have_value("Re: Plan")
     await expect(page.locator(".token")).to_have_text(["Bob", "Carol"])

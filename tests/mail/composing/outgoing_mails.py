@@ -20,9 +20,11 @@ WORDS = st.text(
 MARKS = st.sampled_from(["=?utf-8?q?=0A?=", "=?", "?=", '"', "\\", "<a@b>", ",", ":"])
 LINES = st.lists(WORDS | MARKS, max_size=12).map(" ".join)
 NAMES = LINES.map(lambda text: text[:200].strip())
-LOCAL_PARTS = st.from_regex(
+LOCAL_PARTS = st.from_regex(  # without encoded words, which are refused
     r"\A[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,30}(\.[a-z]{1,9})?\Z"
-) | st.sampled_from(['"a b"', '"a\\"b<,>"', '"=?utf-8?q?x?="', "김하늘", "é.x"])
+).filter(lambda local: "=?" not in local) | st.sampled_from(
+    ['"a b"', '"a\\"b<,>"', '"= ?utf-8?q?x?="', "김하늘", "é.x"]
+)
 DOMAINS = st.sampled_from(["example.org", "[192.0.2.1]", "bücher.example", "a." * 60 + "example"])
 ADDRESSES = st.builds(
     lambda name, local, domain: EmailAddress(name, f"{local}@{domain}"), NAMES, LOCAL_PARTS, DOMAINS
