@@ -9,16 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mail.mailbox.consistency_check import JournalDamaged, journal_difference
 from mail.mailbox.correspondents import found
 from mail.mailbox.folders import all_folders
-from mail.pagination import (
-    OLDEST,
-    PagePart,
-    check_limit,
-    conversation_scope,
-    decode_cursor,
-    list_scope,
-    page_of,
-    start_of,
-)
+from mail.pagination import ListPosition, PagePart, check_limit
 from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
 from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts
@@ -39,11 +30,12 @@ from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.writer import MailboxWrites
 from stores.cassandra.session import CassandraSession
+from stores.paged_reads import PagedReads
 
 SCAN_MAX = 5_000  # rows that a page with a filter reads
 
 
-class CassandraMailStore(CassandraStore, MailStore):
+class CassandraMailStore(CassandraStore, PagedReads, MailStore):
     """MailStore over a session. Create it with `open`; `close` it."""
 
     schemas = {"mail": MAIL}  # noqa: RUF012
@@ -72,36 +64,13 @@ class CassandraMailStore(CassandraStore, MailStore):
         rows = await self.rows(user_id, message_ids)
         return {id_: row for id_, row in rows.items() if not row.destroyed}
 
-    async def page(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: Filter,
-        limit: int,
-        cursor: str | None,
-    ) -> Page:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            start=start_of(cursor, *list_scope(user_id, folder_id, conditions)),
-            scan_max=self._scan_max,
-        )  # fmt: skip
+    async def _page(self, part: PagePart[Filter]) -> Page:
         return await pages.page(self._reads, part)
 
-    async def page_at(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: Filter,
-        limit: int,
-        position: int,
-    ) -> Page:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            position=position, scan_max=self._scan_max,
-        )  # fmt: skip
-        return await pages.page(self._reads, part)
+    async def _members(
+        self, user_id: UserId, thread_id: ThreadId, after: ListPosition, limit: int
+    ) -> list[Message]:
+        return await lookups.members_after(self._reads, user_id, thread_id, after, limit)
 
     async def by_uid(
         self, user_id: UserId, folder_id: FolderId, *, after_uid: int, limit: int
@@ -113,48 +82,12 @@ class CassandraMailStore(CassandraStore, MailStore):
         check_limit(limit)
         return await lookups.by_id(self._reads, user_id, after_id, limit)
 
-    async def thread(
-        self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
-    ) -> Page:
-        check_limit(limit)
-        after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
-        rows = await lookups.members_after(self._reads, user_id, thread_id, after, limit + 1)
-        return page_of(rows, limit, user_id, thread_id)
-
     async def usage(self, user_id: UserId) -> Usage:
         return (await self.state(user_id)).usage
 
     # ConversationLists
 
-    async def conversations(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: ConversationFilter,
-        limit: int,
-        cursor: str | None,
-    ) -> ConversationPage:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            start=start_of(cursor, *conversation_scope(user_id, folder_id, conditions)),
-            scan_max=self._scan_max,
-        )  # fmt: skip
-        return await conversation_pages.page(self._reads, part)
-
-    async def conversations_at(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: ConversationFilter,
-        limit: int,
-        position: int,
-    ) -> ConversationPage:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            position=position, scan_max=self._scan_max,
-        )  # fmt: skip
+    async def _conversation_page(self, part: PagePart[ConversationFilter]) -> ConversationPage:
         return await conversation_pages.page(self._reads, part)
 
     async def thread_counts(self, user_id: UserId) -> dict[FolderId, ThreadCounts]:

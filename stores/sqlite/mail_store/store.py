@@ -12,16 +12,7 @@ from sqlite3 import Connection
 from typing import Self
 
 from mail.mailbox.folders import all_folders
-from mail.pagination import (
-    OLDEST,
-    PagePart,
-    check_limit,
-    conversation_scope,
-    decode_cursor,
-    list_scope,
-    page_of,
-    start_of,
-)
+from mail.pagination import ListPosition, PagePart, check_limit
 from mail.ports import MailStore
 from schemas.consistency import Rebuild
 from schemas.conversations import ConversationFilter, ConversationPage
@@ -30,6 +21,7 @@ from schemas.ids import FolderId, MailId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import Filter, Folder, Message, Page
 from schemas.sqlite.mail_store import MAIL
+from stores.paged_reads import PagedReads
 from stores.sqlite.batched_reads import BatchedReads
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.group_commit import SqliteFile
@@ -96,7 +88,7 @@ def _key_of(connection: Connection, user_id: UserId) -> int:
     return journal_and_rows.header_of(connection, user_id).key
 
 
-class SqliteMailStore(SingleFileStore, MailStore):
+class SqliteMailStore(SingleFileStore, PagedReads, MailStore):
     """MailStore over one SQLite file. Create it with `open`; `close` it."""
 
     migrations = MIGRATIONS
@@ -163,77 +155,18 @@ class SqliteMailStore(SingleFileStore, MailStore):
     async def folders(self, user_id: UserId) -> tuple[Folder, ...]:
         return all_folders(await self.state(user_id))
 
-    async def page(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: Filter,
-        limit: int,
-        cursor: str | None,
-    ) -> Page:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            start=start_of(cursor, *list_scope(user_id, folder_id, conditions)),
-            scan_max=self._scan_max,
-        )  # fmt: skip
+    async def _page(self, part: PagePart[Filter]) -> Page:
         return await self.file.read(lambda c: message_pages.page(c, part))
 
-    async def page_at(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: Filter,
-        limit: int,
-        position: int,
-    ) -> Page:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            position=position, scan_max=self._scan_max,
-        )  # fmt: skip
-        return await self.file.read(lambda c: message_pages.page(c, part))
+    async def _conversation_page(self, part: PagePart[ConversationFilter]) -> ConversationPage:
+        return await self.file.read(lambda c: conversation_lists.page(c, part))
 
-    async def thread(
-        self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
-    ) -> Page:
-        check_limit(limit)
-        after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
-        rows = await self.file.read(
-            lambda c: threads.members(c, _key_of(c, user_id), thread_id, after, limit + 1)
+    async def _members(
+        self, user_id: UserId, thread_id: ThreadId, after: ListPosition, limit: int
+    ) -> list[Message]:
+        return await self.file.read(
+            lambda c: threads.members(c, _key_of(c, user_id), thread_id, after, limit)
         )
-        return page_of(rows, limit, user_id, thread_id)
-
-    async def conversations(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: ConversationFilter,
-        limit: int,
-        cursor: str | None,
-    ) -> ConversationPage:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            start=start_of(cursor, *conversation_scope(user_id, folder_id, conditions)),
-            scan_max=self._scan_max,
-        )  # fmt: skip
-        return await self.file.read(lambda c: conversation_lists.page(c, part))
-
-    async def conversations_at(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: ConversationFilter,
-        limit: int,
-        position: int,
-    ) -> ConversationPage:
-        part = PagePart(
-            user_id=user_id, folder_id=folder_id, conditions=conditions, limit=check_limit(limit),
-            position=position, scan_max=self._scan_max,
-        )  # fmt: skip
-        return await self.file.read(lambda c: conversation_lists.page(c, part))
 
     async def rebuild(
         self, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]
