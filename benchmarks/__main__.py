@@ -37,6 +37,8 @@ from benchmarks.processes import memory_mib
 from benchmarks.stack import Stack, running, stack
 from stack.ports import free_port
 from streams.topology import ROLES
+from tests.support.far_domain import settings_to
+from tests.support.stack_world import UNLIMITED_SENDING
 
 USERS = 20
 LOADED_SHARE = 0.7  # of the measured rate of stored mails
@@ -101,7 +103,7 @@ class Bench:
             outside.sink(outside.FAST, relay_port),
             outside.sink(outside.STUCK, relay_port, "-W", "mail:600"),
             outside.dns() as dns_port,
-            stack(sending.UNLIMITED | outside.settings(relay_port, dns_port)) as stack_,
+            stack(UNLIMITED_SENDING | settings_to(relay_port, dns_port)) as stack_,
         ):
             log(f"filling mailboxes of {size.filled} mails")
             filled = ",".join(map(str, size.filled))

@@ -10,55 +10,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.support import dns_server
-from tests.support.peer_servers import PEERS, install
+from tests.support.in_thread import in_thread
+from tests.support.peer_servers import LIBRARIES, install, sink_command
 
 FAST, STUCK = "127.0.0.1", "127.0.0.2"  # addresses of the two MX hosts
 DOMAINS = tuple(f"out{number}.test" for number in range(100))
 STUCK_DOMAIN = "stuck.test"
-LISTENS_WITHIN_S = 20.0
+ENDS_WITHIN_S = 20.0
 _COUNTERS = re.compile(rb"mesg=(\d+)")
 
 
 @contextmanager
 def dns() -> Iterator[int]:
     """Serve the MX records in a thread; yields the port."""
-    started: threading.Event = threading.Event()
-    ended: list[asyncio.Event] = []
-    ports: list[int] = []
-    loop = asyncio.new_event_loop()
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        ended.append(stop)
-        async with dns_server.serving() as server:
-            server.ttl_s = 3600
-            for domain in DOMAINS:
-                server.add(domain, "mx.out.test", address=FAST)
-            server.add(STUCK_DOMAIN, f"mx.{STUCK_DOMAIN}", address=STUCK)
-            ports.append(server.port)
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    if not started.wait(LISTENS_WITHIN_S):
-        raise TimeoutError("no DNS server")
-    try:
-        yield ports[0]
-    finally:
-        loop.call_soon_threadsafe(ended[0].set)
-        thread.join()
-        loop.close()
-
-
-def settings(relay_port: int, dns_port: int) -> dict[str, str]:
-    """The settings of a stack that sends to this outside."""
-    return {
-        "POSTRIVER_RELAY": "mx",
-        "POSTRIVER_RESOLVER": f"127.0.0.1:{dns_port}",
-        "POSTRIVER_RELAY_PORT": str(relay_port),
-        "POSTRIVER_OUTBOUND_ALLOW": "127.0.0.0/8",
-    }
+    with in_thread(dns_server.serving()) as names:
+        names.ttl_s = 3600
+        for domain in DOMAINS:
+            names.add(domain, "mx.out.test", address=FAST)
+        names.add(STUCK_DOMAIN, f"mx.{STUCK_DOMAIN}", address=STUCK)
+        yield names.port
 
 
 @dataclass(slots=True)
@@ -92,12 +62,10 @@ class Sink:
 def sink(address: str, port: int, *options: str) -> Iterator[Sink]:
     """Run smtp-sink at `address`:`port` for the length of the block."""
     install()
-    program = str(PEERS / "usr" / "sbin" / "smtp-sink")
-    command = [program, "-c", *options, f"{address}:{port}", "1000"]
-    environment = {"LD_LIBRARY_PATH": str(PEERS / "usr" / "lib" / "postfix")}
     with subprocess.Popen(
-        [*command[:1], "-u", "nobody", *command[1:]],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+        sink_command(f"{address}:{port}", "-c", *options),
+        env={"LD_LIBRARY_PATH": str(LIBRARIES)},
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         running, stdout = Sink(process.pid), process.stdout
@@ -112,5 +80,5 @@ def sink(address: str, port: int, *options: str) -> Iterator[Sink]:
             yield running
         finally:
             process.terminate()
-            process.wait(LISTENS_WITHIN_S)
+            process.wait(ENDS_WITHIN_S)
             reader.join()

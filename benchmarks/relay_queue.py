@@ -11,7 +11,6 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import uvloop
@@ -31,11 +30,11 @@ from schemas.ids import MailId, SubmissionId
 from schemas.submissions import RequestedRecipient
 from stack.ports import free_port
 from stack.state_folder import StateFolder
-from streams.config import TopicsConfig
+from streams.topology import PARTITIONS
+from tests.support.far_domain import settings_to
 
 SIZE_BYTES = 4096
 AT_ONCE = 500
-PARTITIONS: int = next(f.default for f in fields(TopicsConfig) if f.name == "partitions")
 LIMIT_S = 900.0
 FINAL_DOT = b".\r\n"
 
@@ -114,7 +113,7 @@ def compare(count: int) -> list[dict[str, Any]]:
     with (
         outside.sink(outside.FAST, relay_port) as sink,
         outside.dns() as dns_port,
-        stack(outside.settings(relay_port, dns_port)) as stack_,
+        stack(settings_to(relay_port, dns_port)) as stack_,
     ):
         rows = [uvloop.run(ours(stack_, sink, count))]
         if postfix.absent() is None:

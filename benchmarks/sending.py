@@ -21,11 +21,6 @@ from benchmarks.stack import Stack
 
 SESSIONS = 8  # POST requests at the same time
 REPEATED_AFTER_S = 0.5  # a 429 or 503
-UNLIMITED = {
-    f"POSTRIVER_SEND_{what}_PER_{period}": "0"
-    for what in ("MAILS", "RECIPIENTS")
-    for period in ("MINUTE", "HOUR", "DAY")
-}
 Recipient = Callable[[int], str]  # of the mail with this number
 
 

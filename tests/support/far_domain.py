@@ -3,19 +3,17 @@
 Both run in a thread with an event loop of their own, so that tests may block.
 """
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support import dns_server
 from tests.support.dns_server import DnsServer
+from tests.support.in_thread import in_thread
 from tests.support.smtp_peer import Received, SmtpPeer, peer_serving
 
 FAR = "far.example"
-STARTS_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +33,25 @@ class FarDomain:
         return [each for each in tuple(self.received) if text in each.content]
 
 
+def settings_to(relay_port: int, dns_port: int) -> dict[str, str]:
+    """The settings of a stack that sends to mail hosts on the loopback at `relay_port`."""
+    return {
+        "POSTRIVER_RELAY": "mx",
+        "POSTRIVER_RELAY_PORT": str(relay_port),
+        "POSTRIVER_RESOLVER": f"127.0.0.1:{dns_port}",
+        "POSTRIVER_OUTBOUND_ALLOW": "127.0.0.0/8",
+    }
+
+
 @contextmanager
 def far_domain(**fields: Any) -> Iterator[FarDomain]:
     """Serve during the block; `fields` are those of the SmtpPeer."""
-    loop, started, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-    found: list[FarDomain] = []
+    with in_thread(_serving(**fields)) as domain:
+        yield domain
 
-    async def serve() -> None:
-        async with AsyncExitStack() as closing:
-            peer = await closing.enter_async_context(peer_serving(**fields))
-            names = await closing.enter_async_context(dns_server.serving())
-            names.add(FAR, f"mx.{FAR}")
-            settings = {
-                "POSTRIVER_RELAY": "mx",
-                "POSTRIVER_RELAY_PORT": str(peer.port),
-                "POSTRIVER_RESOLVER": f"127.0.0.1:{names.port}",
-                "POSTRIVER_OUTBOUND_ALLOW": "127.0.0.0/8",
-            }
-            found.append(FarDomain(peer, names, settings))
-            started.set()
-            await stop.wait()
 
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        assert started.wait(STARTS_WITHIN_S), "the servers of the other domain did not start"
-        yield found[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
+@asynccontextmanager
+async def _serving(**fields: Any) -> AsyncIterator[FarDomain]:
+    async with peer_serving(**fields) as peer, dns_server.serving() as names:
+        names.add(FAR, f"mx.{FAR}")
+        yield FarDomain(peer, names, settings_to(peer.port, names.port))

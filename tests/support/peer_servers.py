@@ -17,6 +17,7 @@ from stack.ports import free_port
 from tests.support import ROOT
 
 PEERS = ROOT / ".tools" / "peers"
+LIBRARIES = PEERS / "usr" / "lib" / "postfix"
 INSTALL = ". scripts/lib.sh; . scripts/packages.sh; . scripts/peers.sh; make_peers"
 QUEUES = (
     "incoming active deferred bounce defer flush hold corrupt trace saved maildrop private public"
@@ -178,7 +179,6 @@ def postfix(folder: Path, chain: Path | None = None, main: str = "") -> Iterator
     """
     if os.geteuid() != 0:
         pytest.skip("Postfix starts as root only")
-    libraries = PEERS / "usr" / "lib" / "postfix"
     server = PeerServer(free_port(), folder)
     for name in [
         "conf",
@@ -200,20 +200,19 @@ def postfix(folder: Path, chain: Path | None = None, main: str = "") -> Iterator
         shutil.copy(chain, folder / "chain.pem")
     values = {
         "more": (TLS_CF if chain else "").format(folder=folder) + main,
-        "folder": folder, "sbin": PEERS / "usr" / "sbin", "libraries": libraries,
-        "daemons": libraries / "sbin", "port": server.port,
+        "folder": folder, "sbin": PEERS / "usr" / "sbin", "libraries": LIBRARIES,
+        "daemons": LIBRARIES / "sbin", "port": server.port,
     }  # fmt: skip
     (folder / "conf" / "main.cf").write_text(MAIN_CF.format(**values))
     (folder / "conf" / "master.cf").write_text(MASTER_CF.format(**values))
-    command = [str(libraries / "sbin" / "master"), "-c", str(folder / "conf"), "-d"]
+    command = [str(LIBRARIES / "sbin" / "master"), "-c", str(folder / "conf"), "-d"]
     with running(command, server, **environment_of(folder)):
         yield server
 
 
 def environment_of(folder: Path) -> dict[str, str]:
     """The environment of Postfix's programs."""
-    libraries = str(PEERS / "usr" / "lib" / "postfix")
-    return {"MAIL_CONFIG": str(folder / "conf"), "LD_LIBRARY_PATH": libraries}
+    return {"MAIL_CONFIG": str(folder / "conf"), "LD_LIBRARY_PATH": str(LIBRARIES)}
 
 
 @contextlib.contextmanager
@@ -250,8 +249,12 @@ def exim(folder: Path, chain: Path) -> Iterator[PeerServer]:
 def sink(folder: Path, *options: str) -> Iterator[PeerServer]:
     """smtp-sink of Postfix, with faults by `options`."""
     server = PeerServer(free_port(), folder)
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    program = str(PEERS / "usr" / "sbin" / "smtp-sink")
-    command = [program, *user, *options, f"127.0.0.1:{server.port}", "100"]
-    with running(command, server, LD_LIBRARY_PATH=str(PEERS / "usr" / "lib" / "postfix")):
+    command = sink_command(f"127.0.0.1:{server.port}", *options)
+    with running(command, server, LD_LIBRARY_PATH=str(LIBRARIES)):
         yield server
+
+
+def sink_command(address: str, *options: str) -> list[str]:
+    """The command line of smtp-sink at `address` (HOST:PORT)."""
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    return [str(PEERS / "usr" / "sbin" / "smtp-sink"), *user, *options, address, "100"]
