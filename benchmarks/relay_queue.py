@@ -91,7 +91,11 @@ async def postfixs(relay_port: int, sink: outside.Sink, count: int) -> dict[str,
             while postfix.deferred(server) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         spent_ms = _cpu_ms(server.pid, count)
-        await asyncio.to_thread(postfix.release, server)
+        postfix.allow(server)
+        async with asyncio.timeout(LIMIT_S):
+            while sink.taken == before:
+                await asyncio.to_thread(postfix.flush, server)
+                await asyncio.sleep(1.0)
         row = await _row("postfix", sink, before, count)
         row["cpu_ms"] = round(_cpu_ms(server.pid, count) - spent_ms, 3)
     return row
