@@ -10,14 +10,12 @@ from cli.config.config import load
 from cli.config.sending import SENDING_MAX
 from cli.wiring.profile import open_directory
 from mail.errors import Refused
-from mail.ports import Directory
 from mail.sending.own_limits import COUNTED, PERIODS, limit_name
-from mail.sending.sending_limits import SendingLimits
 from operations import sending_limits
 from operations.sending_limits import UNLIMITED, LimitsChange, LimitsStatus
 from schemas.directory import NO_OWN_LIMITS
 
-Operation = Callable[[Directory, LimitsChange, SendingLimits], Awaitable[LimitsStatus]]
+Operation = Callable[..., Awaitable[LimitsStatus]]  # of operations/sending_limits.py
 
 
 def _with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,12 +34,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 @_with_options
 def user_limits(address: str, **options: Any) -> None:
     """Show how much ADDRESS may send; with an option, change it (0 is no limit)."""
-    _run(
-        lambda directory, change, configured: sending_limits.user_limits(
-            directory, address, change=change, configured=configured
-        ),
-        options,
-    )
+    _run(sending_limits.user_limits, address, options)
 
 
 @click.command("limits")
@@ -49,12 +42,7 @@ def user_limits(address: str, **options: Any) -> None:
 @_with_options
 def domain_limits(name: str, **options: Any) -> None:
     """Show how much each user of NAME may send; with an option, change it (0 is no limit)."""
-    _run(
-        lambda directory, change, configured: sending_limits.domain_limits(
-            directory, name, change=change, configured=configured
-        ),
-        options,
-    )
+    _run(sending_limits.domain_limits, name, options)
 
 
 def limits_text(status: LimitsStatus) -> str:
@@ -72,7 +60,7 @@ def _value_text(status: LimitsStatus, counted: str, period: str, limit: object) 
     return f"{most or 'any number of'} {counted}{' (set here)' if is_own else ''}"
 
 
-def _run(operation: Operation, options: dict[str, Any]) -> None:
+def _run(operation: Operation, name: str, options: dict[str, Any]) -> None:
     unlimited, reset = options.pop("unlimited"), options.pop("reset")
     if unlimited and reset:
         raise Refused("--none and --default exclude each other")
@@ -83,6 +71,6 @@ def _run(operation: Operation, options: dict[str, Any]) -> None:
 
     async def run() -> LimitsStatus:
         async with open_directory() as directory:
-            return await operation(directory, change, load().sending_limits)
+            return await operation(directory, name, change=change, configured=load().sending_limits)
 
     click.echo(limits_text(asyncio.run(run())))
