@@ -33,10 +33,9 @@ export async function act(what, rows, list, value = {}) {
   const target = { archive: "archive", trash: "trash", junk: "junk", inbox: "inbox", move: value.folder }[what];
   if (what === "trash" && ["trash", "junk"].includes(list?.query.folder)) return askDestroy(rows, list);
   if (target === list?.query.folder && list?.query.kind === "folder") return;
-  busy.value += 1;
-  showAtOnce(what, rows, list, target, value);
-  const done = [];
-  try {
+  await changing(async () => {
+    showAtOnce(what, rows, list, target, value);
+    const done = [];
     const messages = (await Promise.all(rows.map((row) => messagesOfRow(row, list)))).flat();
     for (const { ids, change, inverse } of plan(what, messages, rows, target, value)) {
       for (let at = 0; at < ids.length; at += IDS_MAX) {
@@ -46,10 +45,18 @@ export async function act(what, rows, list, value = {}) {
       }
     }
     remember(what, done, rows, target, value);
+  }, { takeBack: () => rows.forEach((row) => reload(row.thread_id)) });
+}
+
+// Carries out `work`, during which lists are not read again; says so if the server refuses or does not answer.
+export async function changing(work, { failed = "failed.change", takeBack } = {}) {
+  busy.value += 1;
+  try {
+    await work();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    toast(t("failed.change", { why: error.message }), { kind: "error" });
-    rows.forEach((row) => reload(row.thread_id));
+    toast(t(failed, { why: error.message }), { kind: "error" });
+    takeBack?.();
   } finally {
     busy.value -= 1;
     afterChange.value += 1;
@@ -113,17 +120,10 @@ export function folderName(folder) { return folder ? (folder.role ? t(`folder.${
 export async function undo() {
   const changes = undoStack.pop();
   if (!changes) return toast(t("undo.nothing"));
-  busy.value += 1;
-  try {
+  await changing(async () => {
     for (const { ids, change } of changes) await ask("PATCH", "/v1/messages", { ids, ...change });
     toast(t("undo.done"));
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    toast(t("failed.undo", { why: error.message }), { kind: "error" });
-  } finally {
-    busy.value -= 1;
-    afterChange.value += 1;
-  }
+  }, { failed: "failed.undo" });
 }
 
 export const forgetUndo = () => { undoStack.length = 0; };
@@ -137,18 +137,9 @@ function askDestroy(rows, list) {
   };
 }
 
-async function destroy(rows, list) {
-  busy.value += 1;
+const destroy = (rows, list) => changing(async () => {
   list.remove(rows.map((row) => row.id));
-  try {
-    const ids = (await Promise.all(rows.map((row) => messagesOfRow(row, list)))).flat().map((message) => message.id);
-    for (let at = 0; at < ids.length; at += IDS_MAX) await ask("POST", "/v1/messages/delete", { ids: ids.slice(at, at + IDS_MAX) });
-    toast(t("done.destroyed", { n: rows.length }));
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    toast(t("failed.change", { why: error.message }), { kind: "error" });
-  } finally {
-    busy.value -= 1;
-    afterChange.value += 1;
-  }
-}
+  const ids = (await Promise.all(rows.map((row) => messagesOfRow(row, list)))).flat().map((message) => message.id);
+  for (let at = 0; at < ids.length; at += IDS_MAX) await ask("POST", "/v1/messages/delete", { ids: ids.slice(at, at + IDS_MAX) });
+  toast(t("done.destroyed", { n: rows.length }));
+});

@@ -1,8 +1,8 @@
 // One change of every message of a list or a search: the server carries it out in parts.
 
 import { t } from "../words.js";
-import { Failure, ask } from "../wire.js";
-import { canArchive, afterChange, busy } from "./actions.js";
+import { ask } from "../wire.js";
+import { canArchive, changing } from "./actions.js";
 import { dialog, toast } from "./state.js";
 
 const POLL_MS = 500;
@@ -32,25 +32,16 @@ function selectionOf({ kind, folder, filter, q }) {
   } };
 }
 
-async function carryOut(change, list) {
-  busy.value += 1;
+const carryOut = (change, list) => changing(async () => {
   let changed = 0, more = true;
-  try {
-    while (more) {
-      let batch = await ask("POST", "/v1/messages/batch", { ...selectionOf(list.query), change });
-      while (batch.status === "running") {
-        await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
-        batch = await ask("GET", `/v1/batches/${batch.id}`);
-      }
-      changed += batch.changed;
-      more = batch.more && batch.changed > 0 && batch.status === "done";
+  while (more) {
+    let batch = await ask("POST", "/v1/messages/batch", { ...selectionOf(list.query), change });
+    while (batch.status === "running") {
+      await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+      batch = await ask("GET", `/v1/batches/${batch.id}`);
     }
-    toast(t("batch.done", { n: changed }));
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    toast(t("failed.change", { why: error.message }), { kind: "error" });
-  } finally {
-    busy.value -= 1;
-    afterChange.value += 1;
+    changed += batch.changed;
+    more = batch.more && batch.changed > 0 && batch.status === "done";
   }
-}
+  toast(t("batch.done", { n: changed }));
+});
