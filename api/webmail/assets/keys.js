@@ -1,9 +1,10 @@
 // Keys of the whole page. One table drives the keys, the list of keys (`?`) and the tooltips.
 
+import { useLayoutEffect } from "./vendor/preact.js";
 import { dialog, settings } from "./store/state.js";
 
 const SEQUENCE_MS = 1500;
-// What a key does has the name `act`; modules give the functions by bind().
+// What a key does has the name `act`; components give the functions by useActs().
 export const KEYS = [
   { group: "list", act: "next", keys: ["j", "ArrowDown"] },
   { group: "list", act: "previous", keys: ["k", "ArrowUp"] },
@@ -55,8 +56,10 @@ export const KEYS = [
 const acts = new Map(); // name → stack of functions: the one bound last counts
 let prefix = "", prefixAt = 0;
 
-// Gives functions for acts of the table; the answer takes them back.
-export function bind(functions) {
+// Gives functions for acts of the table from the moment the component is shown until it goes.
+export const useActs = (functions, inputs) => useLayoutEffect(() => bind(functions), inputs);
+
+function bind(functions) {
   for (const [name, run] of Object.entries(functions)) acts.set(name, [...(acts.get(name) ?? []), run]);
   return () => {
     for (const [name, run] of Object.entries(functions)) acts.set(name, acts.get(name).filter((one) => one !== run));

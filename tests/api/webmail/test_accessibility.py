@@ -71,3 +71,25 @@ async def test_the_sign_in_has_no_faults_that_axe_finds(browser, world) -> None:
         await page.goto(world.url)
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         assert await faults(page) == []
+
+
+async def test_a_key_right_after_a_dialog_or_an_opened_mail_is_not_lost(browser, world) -> None:
+    await world.deliver(PLAIN % b"river")
+    watched = await opened(browser, world)
+    page = watched.page
+    await watched.row("river").click()
+    await expect(watched.subject).to_have_text("river")
+    await page.keyboard.press("/")
+    await page.keyboard.type("rare")  # r and a would answer the mail
+    await expect(page.get_by_label("Search", exact=True)).to_have_value("rare")
+    await watched.subject.focus()
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(watched.subject).to_be_focused()
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("c")
+    await expect(page.locator(".editor[data-ready]")).to_be_visible()
+    assert watched.bad == []

@@ -1,8 +1,8 @@
 // The list's column: head with title, search and filters, or the actions of a selection; then the rows.
 
-import { html, useEffect, useRef, useSignalEffect } from "../vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useSignalEffect } from "../vendor/preact.js";
 import { t, number } from "../words.js";
-import { bind } from "../keys.js";
+import { useActs } from "../keys.js";
 import { go, route, withQuery } from "../router.js";
 import { dialog, drawer, folderOf, labels, settings } from "../store/state.js";
 import { folderName, undo } from "../store/actions.js";
@@ -68,8 +68,8 @@ function TitleBar({ list: one, count }) {
 
 function SearchBox({ value }) {
   const field = useRef();
-  useEffect(() => bind({ search: () => field.current.select() || field.current.focus() }), []);
-  useEffect(() => { field.current.value = value; }, [value]);
+  useActs({ search: () => field.current.select() || field.current.focus() }, []);
+  useLayoutEffect(() => { field.current.value = value; }, [value]);
   const submit = (event) => {
     event.preventDefault();
     const q = field.current.value.trim();
@@ -146,7 +146,7 @@ function Rows() {
     void [selected.value, cursor.value, route.value];
     view.current?.restate(restate);
   });
-  useEffect(() => bind(listKeys(view)), []);
+  useActs(listKeys(view), []);
   void list.value.version.value;
   const total = list.value.total ?? -1;
   return html`<div class="rows" ref=${scroller} role="grid" aria-labelledby="list-title" aria-rowcount=${total} aria-multiselectable="true" onMouseOver=${hovered}></div>`;

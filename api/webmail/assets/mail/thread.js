@@ -1,8 +1,8 @@
 // A conversation: its head, its messages oldest first, and what is done with it.
 
-import { html, useEffect, useRef, useSignal } from "../vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useSignal } from "../vendor/preact.js";
 import { t } from "../words.js";
-import { bind, run } from "../keys.js";
+import { run, useActs } from "../keys.js";
 import { go, listPath } from "../router.js";
 import { dialog, folderOf, labels, openComposer, settings } from "../store/state.js";
 import { act, folderName } from "../store/actions.js";
@@ -33,7 +33,7 @@ function Conversation({ id, thread, wanted }) {
     else next.delete(messageId);
     open.value = next;
   };
-  useEffect(() => {
+  useLayoutEffect(() => { // before keys can go anywhere else
     const first = messages.find((one) => one.id === wanted) ?? messages.find((one) => one.unread) ?? last;
     pane.current.querySelector(`[data-id="${first.id}"]`)?.scrollIntoView({ block: messages.length > 1 ? "start" : "nearest" });
     if (messages.length === 1 || first === messages[0]) pane.current.scrollTop = 0;
@@ -48,8 +48,8 @@ function Conversation({ id, thread, wanted }) {
     const { answerTo } = await import("../compose/draft.js");
     openComposer({ start: answerTo(kind, message, bodies[message.id]) });
   };
-  useEffect(() => bind(threadKeys(pane, open, messages, toggle)), [messages]);
-  useEffect(() => bind({ reply: answer("reply"), replyAll: answer("replyAll"), forward: answer("forward") }), [messages, bodies]);
+  useActs(threadKeys(pane, open, messages, toggle), [messages]);
+  useActs({ reply: answer("reply"), replyAll: answer("replyAll"), forward: answer("forward") }, [messages, bodies]);
   const newest = useRef(new Set(messages.map((one) => one.id)));
   useEffect(() => { // a message that comes while the conversation is open is open too
     for (const one of messages) if (!newest.current.has(one.id)) { newest.current.add(one.id); toggle(one.id, true); }

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useSignal } from "../vendor/preact.js";
 import { language, t } from "../words.js";
-import { bind } from "../keys.js";
+import { useActs } from "../keys.js";
 import { go, listPath, route } from "../router.js";
 import { composers, connection, dialog, drawer, inboxUnread, me, notice, openComposer, session, settings } from "../store/state.js";
 import { ListPane, titleOf } from "../list/pane.js";
@@ -46,11 +46,11 @@ function Page({ line }) {
     openComposer(draft ? { draftId: draft } : { start: { to: people, subject: query.subject ?? "", ...(query.body ? { isPlain: true, text: query.body } : {}) } });
     go(draft ? "/mail/drafts" : "/mail/inbox", { replace: true });
   }, [name]);
-  useEffect(() => bind({
+  useActs({
     back: () => (selected.value.size ? selectNone() : isReading && go(listPath())), goInbox: () => go("/mail/inbox"), goStarred: () => go("/mail/starred"), goSent: () => go("/mail/sent"),
     goDrafts: () => go("/mail/drafts"), goAll: () => go("/mail/all"), goFolder: () => { dialog.value = { name: "goto" }; }, help: () => { dialog.value = { name: "help" }; },
     compose: () => openComposer(), commands: () => { dialog.value = { name: "commands" }; },
-  }), [isReading]);
+  }, [isReading]);
   return html`<div class="page" data-reading=${isReading} data-pane=${settings.value.pane} data-drawer=${drawer.value} inert=${session.value === "expired"}>
     <${Offline} line=${line} />
     <${Sidebar} key=${language} />

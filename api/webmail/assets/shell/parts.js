@@ -64,18 +64,24 @@ export function Toasts() {
   </div>`;
 }
 
-// A modal dialog that is open while it is in the page. `onClose` takes it out.
+// A modal dialog that is open while it is in the page. `onClose` takes it out: at once, since the event `close` of a
+// dialog comes a frame later, and keys pressed until then would be lost.
 export function Dialog({ title, onClose, children, kind = "" }) {
   const dialog = useRef(), id = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current.showModal();
-    return () => before?.isConnected && before.focus();
+  useLayoutEffect(() => {
+    const before = document.activeElement, node = dialog.current;
+    node.showModal();
+    return () => {
+      node.close(); // nothing else can have the focus while it is open
+      if (before?.isConnected) before.focus();
+    };
   }, []);
-  const outside = (event) => { if (event.target === dialog.current) dialog.current.close(); };
-  return html`<dialog ref=${dialog} class=${`dialog ${kind}`} aria-labelledby=${id} onClose=${onClose} onMouseDown=${outside}>
+  const outside = (event) => { if (event.target === dialog.current) onClose(); };
+  const canceled = (event) => { event.preventDefault(); onClose(); };
+  const closed = () => { if (dialog.current) onClose(); }; // Chromium: a second Escape in a row has no `cancel`
+  return html`<dialog ref=${dialog} class=${`dialog ${kind}`} aria-labelledby=${id} onCancel=${canceled} onClose=${closed} onMouseDown=${outside}>
     <div class="dialog-body">
-      <header><h2 id=${id}>${title}</h2><${IconButton} icon="x" words=${t("close")} onClick=${() => dialog.current.close()} /></header>
+      <header><h2 id=${id}>${title}</h2><${IconButton} icon="x" words=${t("close")} onClick=${onClose} /></header>
       ${children}
     </div>
   </dialog>`;
