@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { Failure, ask } from "../wire.js";
 import { identities, me, toast } from "../store/state.js";
-import { Choice, Switch } from "./page.js";
+import { Choice, Switch } from "./fields.js";
 
 const escaped = (text) => text.replace(/[&<>]/g, (one) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[one]);
 

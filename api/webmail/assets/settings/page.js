@@ -3,9 +3,10 @@
 import { html, useSignal } from "../vendor/preact.js";
 import { t, size } from "../words.js";
 import { go, route } from "../router.js";
-import { labels, me, settings } from "../store/state.js";
+import { labels, me } from "../store/state.js";
 import { saveSettings } from "../store/account.js";
 import { Icon, IconButton } from "../shell/parts.js";
+import { Choice, Switch } from "./fields.js";
 import { Identities } from "./identities.js";
 import { Security } from "./security.js";
 
@@ -22,20 +23,6 @@ export function Settings() {
     <nav aria-label=${t("settings")}>${Object.keys(TABS).map((name) => html`<a key=${name} href=${`/settings/${name}`} aria-current=${name === tab ? "page" : undefined}>${t(`settings.${name}`)}</a>`)}</nav>
     <div class="tab"><${Tab} /></div>
   </main>`;
-}
-
-// A row with a choice of values; `values` are [value, words].
-export function Choice({ name, words, hint, values }) {
-  const id = `setting-${name}`, value = settings.value[name];
-  const chosen = (event) => saveSettings({ [name]: values[event.target.selectedIndex][0] });
-  return html`<div class="setting"><label for=${id}>${words}</label>${hint && html`<p class="hint">${hint}</p>`}
-    <select id=${id} onChange=${chosen}>${values.map(([one, text]) => html`<option key=${one} selected=${one === value}>${text}</option>`)}</select></div>`;
-}
-
-export function Switch({ name, words, hint }) {
-  const id = `setting-${name}`;
-  return html`<div class="setting switch-row"><label for=${id}>${words}</label>${hint && html`<p class="hint">${hint}</p>`}
-    <input id=${id} type="checkbox" role="switch" checked=${settings.value[name]} onChange=${(event) => saveSettings({ [name]: event.target.checked })} /></div>`;
 }
 
 const seconds = (values) => values.map((n) => [n, t("settings.seconds", { n })]);
