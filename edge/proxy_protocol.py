@@ -6,7 +6,9 @@ its bytes are an unknown command. So only a trusted proxy can name a peer.
 
 import asyncio
 import ipaddress
+import logging
 import struct
+from typing import Protocol
 
 from edge.trusted_networks import plain_address
 
@@ -17,8 +19,32 @@ _V1_START = b"PROXY "
 _PORTS_MAX = 65_535
 
 
+log = logging.getLogger(__name__)
+
+
+class ProxyStats(Protocol):
+    """Counters of a server behind proxies."""
+
+    bad_proxy_headers_total: int
+
+
 class BadProxyHeader(Exception):
     """The header is missing or malformed. The message gives the reason without its bytes."""
+
+
+async def client_of(
+    proxy: str, reader: asyncio.StreamReader, *, within_s: float, stats: ProxyStats
+) -> str | None:
+    """The address that the header from `proxy` names, else that of `proxy`.
+
+    None, counted and logged: the header is missing or malformed, the connection has to end.
+    """
+    try:
+        return await read_header(reader, within_s=within_s) or proxy
+    except BadProxyHeader as error:
+        stats.bad_proxy_headers_total += 1
+        log.warning("connection of a trusted proxy closed: bad PROXY header: %s", error)
+        return None
 
 
 async def read_header(reader: asyncio.StreamReader, *, within_s: float) -> str | None:

@@ -202,15 +202,13 @@ class Pop3Connection(asyncio.StreamReaderProtocol):
         """Read the PROXY header of a trusted proxy; False when the connection has to end."""
         if self._counted_as is not None:
             return True
-        try:
-            header = proxy_protocol.read_header(
-                self.reader, within_s=self.site.config.proxy_header_s
-            )
-            self.client = await header or self.client
-        except proxy_protocol.BadProxyHeader as error:
-            self.site.stats.bad_proxy_headers_total += 1
-            log.warning("connection of a trusted proxy closed: bad PROXY header: %s", error)
+        within_s, stats = self.site.config.proxy_header_s, self.site.stats
+        client = await proxy_protocol.client_of(
+            self.client, self.reader, within_s=within_s, stats=stats
+        )
+        if client is None:
             return False
+        self.client = client
         if not self.site.limiter.acquire(self.client):
             await self.reply(replies.TOO_MANY_CONNECTIONS)
             return False

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
-from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
+from cli.roles.metrics import GAUGE, Metric, collect
 from cli.roles.notifier import LOOK_EVERY_S, QUIET_AT_START_S, Notifier
+from cli.roles.smtp_metrics import smtp_metrics
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.edges import gate_config
 from cli.wiring.profile import adapters
@@ -40,28 +41,7 @@ class IngressParts(NamedTuple):
 
 
 METRICS: tuple[Metric[IngressParts], ...] = (
-    Metric("postriver_smtp_accepted_mails", COUNTER, "Mails that got 250.",
-           lambda role: role.server.stats.accepted_total),
-    Metric("postriver_smtp_accepted_bytes", COUNTER, "Bytes of mails that got 250.",
-           lambda role: role.server.stats.accepted_bytes_total),
-    Metric("postriver_smtp_connections", COUNTER, "Connections accepted.",
-           lambda role: role.server.connections.opened_total),
-    Metric("postriver_smtp_bad_proxy_headers", COUNTER,
-           "Connections of trusted proxies closed because the PROXY header was missing or bad.",
-           lambda role: role.server.stats.bad_proxy_headers_total),
-    Metric("postriver_smtp_refused_connections", COUNTER, "Connections over a limit.",
-           lambda role: role.server.connections.refused_total),
-    Metric("postriver_smtp_tls_connections", COUNTER, "Connections that switched to TLS.",
-           lambda role: role.server.stats.tls_total),
-    Metric("postriver_smtp_refusals", COUNTER, "Refusals by reply.",
-           lambda role: {(reply,): n for reply, n in role.server.stats.refused_total.items()},
-           ("reply",)),
-    Metric("postriver_smtp_accept_seconds", HISTOGRAM, "Time from DATA to the 250.",
-           lambda role: role.server.stats.accept_times),
-    Metric("postriver_smtp_open_connections", GAUGE, "Open connections.",
-           lambda role: role.server.connections.open),
-    Metric("postriver_smtp_held_bytes", GAUGE, "Memory held by mails that are being received.",
-           lambda role: role.server.stats.held_bytes),
+    *smtp_metrics("smtp"),
     Metric("postriver_smtp_scan_wait_seconds", GAUGE,
            "Estimated time until the scanners have worked off their backlog.",
            lambda role: role.server.shares.work.waiting_s),

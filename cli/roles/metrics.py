@@ -16,6 +16,7 @@ from stores.sqlite.database_file import CommitTimes
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
 Value = float | Histogram | None  # None: no value now
 S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
 
 _FAMILIES = {
     COUNTER: CounterMetricFamily,
@@ -25,7 +26,7 @@ _FAMILIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Metric(Generic[S]):
+class Metric(Generic[S_contra]):
     """One row. `read` takes the part of the process that is measured, and must not block.
 
     With `labels` it returns values by label values, which are few and bounded.
@@ -34,7 +35,7 @@ class Metric(Generic[S]):
     name: str  # without _total
     kind: str  # counter | gauge | histogram
     help: str
-    read: Callable[[S], Value | Mapping[Any, Value]]
+    read: Callable[[S_contra], Value | Mapping[Any, Value]]
     labels: tuple[str, ...] = ()
 
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple, cast
 
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
-from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
+from cli.roles.metrics import COUNTER, Metric, collect
+from cli.roles.smtp_metrics import smtp_metrics
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.edges import authenticator_of, gate_config
 from cli.wiring.embedded import Adapters
@@ -41,30 +42,9 @@ class MsaParts(NamedTuple):
 
 
 METRICS: tuple[Metric[MsaParts], ...] = (
-    Metric("postriver_submission_accepted_mails", COUNTER, "Mails of users that got 250.",
-           lambda role: role.server.stats.accepted_total),
-    Metric("postriver_submission_accepted_bytes", COUNTER, "Bytes of mails that got 250.",
-           lambda role: role.server.stats.accepted_bytes_total),
+    *smtp_metrics("submission"),
     Metric("postriver_submission_sign_ins", COUNTER, "Sign-ins.",
            lambda role: role.server.stats.sign_ins_total),
-    Metric("postriver_submission_connections", COUNTER, "Connections accepted.",
-           lambda role: role.server.connections.opened_total),
-    Metric("postriver_submission_refused_connections", COUNTER, "Connections over a limit.",
-           lambda role: role.server.connections.refused_total),
-    Metric("postriver_submission_bad_proxy_headers", COUNTER,
-           "Connections of trusted proxies closed because the PROXY header was missing or bad.",
-           lambda role: role.server.stats.bad_proxy_headers_total),
-    Metric("postriver_submission_tls_connections", COUNTER,
-           "Connections with TLS, on either port.", lambda role: role.server.stats.tls_total),
-    Metric("postriver_submission_refusals", COUNTER, "Refusals by reply.",
-           lambda role: {(reply,): n for reply, n in role.server.stats.refused_total.items()},
-           ("reply",)),
-    Metric("postriver_submission_accept_seconds", HISTOGRAM, "Time from DATA to the 250.",
-           lambda role: role.server.stats.accept_times),
-    Metric("postriver_submission_open_connections", GAUGE, "Open connections.",
-           lambda role: role.server.connections.open),
-    Metric("postriver_submission_held_bytes", GAUGE, "Memory held by mails that are being read.",
-           lambda role: role.server.stats.held_bytes),
 )  # fmt: skip
 
 
