@@ -17,6 +17,7 @@ FAST, STUCK = "127.0.0.1", "127.0.0.2"  # addresses of the two MX hosts
 DOMAINS = tuple(f"out{number}.test" for number in range(100))
 STUCK_DOMAIN = "stuck.test"
 ENDS_WITHIN_S = 20.0
+_COUNTER_MAX_BYTES = 32
 _COUNTERS = re.compile(rb"mesg=(\d+)")
 
 
@@ -38,10 +39,12 @@ class Sink:
     pid: int
     taken: int = 0
     taken_s: list[tuple[int, float]] = field(default_factory=list)  # mails so far, time
+    _rest: bytes = b""  # the end of what was read; a counter may go on in what comes next
 
     def read(self, octets: bytes) -> None:
         """Read what smtp-sink shows: its counters, over and over."""
-        shown = _COUNTERS.findall(octets)
+        shown = _COUNTERS.findall(self._rest + octets)
+        self._rest = (self._rest + octets)[-_COUNTER_MAX_BYTES:]
         if shown and int(shown[-1]) > self.taken:
             self.taken = int(shown[-1])
             self.taken_s.append((self.taken, time.perf_counter()))
