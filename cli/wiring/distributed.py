@@ -6,9 +6,13 @@ could only use another profile's store.
 
 from mail.errors import Refused
 
-EXISTING = ("the engine Cassandra", "the mail store, holders and quarantine on Cassandra")
+EXISTING = (
+    "the engine Cassandra",
+    "the mail store, directory, submissions, relay queue, ledger, quarantine, holders, outlines and"
+    " uploads on Cassandra",
+)
 MISSING = (
-    "the other stores on Cassandra",
+    "counted attempts to sign in",
     "contents on S3",
     "search on OpenSearch",
     "limits and caches on Redis",

@@ -26,5 +26,9 @@ class OutlineStore(Protocol):
         ...
 
     async def ids(self, *, after: str, limit: int) -> list[MailId]:
-        """Return at most `limit` mail ids with an outline, ascending, those after `after`."""
+        """Return at most `limit` mail ids with an outline: one part of a walk over all of them.
+
+        `after`: the last id of the part before; "": begin. The order is the store's own. An id that
+        has an outline during the whole walk is returned once; a part below `limit` is the last.
+        """
         ...

@@ -62,7 +62,10 @@ class Submissions(Protocol):
         ...
 
     async def volume(self, user_id: UserId, *, since_ms: int) -> SendingVolume:
-        """Return what the user submitted since then; canceled submissions count too."""
+        """Return what the user submitted since then; canceled submissions count too.
+
+        What was submitted more than 14 days ago may be left out.
+        """
         ...
 
     async def walk(self, *, after: SubmissionId, limit: int) -> builtins.list[Submission]:

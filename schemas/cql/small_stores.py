@@ -1,4 +1,4 @@
-"""CQL tables of the small stores, as migrations: holders and quarantine.
+"""CQL tables of the small stores, as migrations: holders, quarantine, outlines.
 
 holder: one partition for each mail. `ref` is written by a hold, `released` by a release, each in a
 cell of its own, so that the result does not depend on the order or the clocks of the writers.
@@ -48,3 +48,7 @@ QUARANTINE: tuple[Migration, ...] = (
         RELEASED.create("name text, mail_id text"),
     ),
 )
+
+# outline: one row for each mail, walked by tokens; a replaced outline is the same row.
+OUTLINE = Table(name="outline", partition=("mail_id",), values=("outline",))
+OUTLINES: tuple[Migration, ...] = ((OUTLINE.create("mail_id text, outline blob"),),)

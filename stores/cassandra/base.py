@@ -13,7 +13,7 @@ class CassandraStore:
     schemas: ClassVar[dict[str, tuple[Migration, ...]]]
 
     def __init__(self, session: CassandraSession) -> None:
-        self.session = session
+        self._session = session
 
     @classmethod
     async def open(cls, config: ClusterConfig) -> Self:
@@ -27,4 +27,4 @@ class CassandraStore:
         return cls(session)
 
     async def close(self) -> None:
-        await self.session.close()
+        await self._session.close()

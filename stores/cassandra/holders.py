@@ -52,7 +52,7 @@ class CassandraHolders(CassandraStore, Holders):
         rows = list({(row.mail_id, row.holder): row for row in reversed(list(holders))}.values())
         known = await self._rows({row.mail_id for row in rows})
         at_us = now_us()
-        await self.session.write(
+        await self._session.write(
             [
                 statement
                 for row in rows
@@ -81,18 +81,18 @@ class CassandraHolders(CassandraStore, Holders):
 
     async def release_all(self, pairs: Iterable[tuple[str, str]]) -> None:
         at_us = now_us()
-        await self.session.write([one for pair in pairs for one in _release(pair, at_us)])
+        await self._session.write([one for pair in pairs for one in _release(pair, at_us)])
 
     async def forget_released(self, mail_ids: Sequence[str]) -> None:
         rows = await self._rows(set(mail_ids))
-        await self.session.write(
+        await self._session.write(
             [one for key, row in rows.items() if row[1] for one in _forget(key, row)]
         )
 
     async def _rows(self, mail_ids: Iterable[str]) -> dict[_Key, Row]:
         """Every row of the mails: ref, released, and the times of both cells."""
         ids = list(mail_ids)
-        found = await asyncio.gather(*(self.session.read(_OF, mail_id) for mail_id in ids))
+        found = await asyncio.gather(*(self._session.read(_OF, mail_id) for mail_id in ids))
         return {
             (mail_id, row[0]): row[1:]
             for mail_id, rows in zip(ids, found, strict=True)
@@ -104,7 +104,7 @@ class CassandraHolders(CassandraStore, Holders):
     ) -> builtins.list[Holder]:
         found: list[Holder] = []
         while len(found) < limit:
-            rows = await self.session.read(_OF_KIND, kind, bucket, *after, WINDOW)
+            rows = await self._session.read(_OF_KIND, kind, bucket, *after, WINDOW)
             found += [_holder(*row[:3]) for row in rows if _is_held(row[2:])]
             if len(rows) < WINDOW:
                 break
@@ -114,7 +114,7 @@ class CassandraHolders(CassandraStore, Holders):
     async def _scanned(self, kind: str, after: _Key, limit: int) -> builtins.list[Holder]:
         every = [
             _holder(*row[:3])
-            for row in await self.session.read(_EVERY)
+            for row in await self._session.read(_EVERY)
             if _is_held(row[2:]) and kind_of_holder(row[1]) == kind and row[:2] > after
         ]
         return sorted(every, key=_key)[:limit]

@@ -8,14 +8,13 @@ whether the mail is shown.
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from zlib import crc32
 
 import msgspec
 
 from mail import quarantine_rules as rules
-from mail.errors import StoreUnavailable
 from mail.ids import time_ms
 from mail.pagination import check_limit
 from mail.ports import Quarantine
@@ -31,21 +30,16 @@ from schemas.ids import MailId
 from schemas.quarantine import Quarantined
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.clock import now_us
+from stores.cassandra.guarded_rows import GuardedRows
+from stores.cassandra.session import CassandraSession
 
 WINDOW = 500  # ids of a bucket in one query
-ATTEMPTS = 10  # to change a row that others change too
 UNDATED = ""  # the day of an id that has no time
 _NAME = "days"
-_ADD = "INSERT INTO quarantined (mail_id, quarantined) VALUES (?, ?) IF NOT EXISTS"
-_REPLACE = "UPDATE quarantined SET quarantined = ? WHERE mail_id = ? IF quarantined = ?"
-_GET = QUARANTINED.select("quarantined")
 _DAYS = QUARANTINE_DAYS.select("day", "AND day <= ?")
 _IDS = QUARANTINE_DAY.select("mail_id, reason", "AND mail_id < ? LIMIT ?")
 _RELEASED = RELEASED.select("mail_id", "AND mail_id > ? LIMIT ?")
 _LAST = "\U0010ffff"  # above every id and every day
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Quarantined).decode
-Change = Callable[[Quarantined | None], Quarantined | None]  # None: nothing to change
 
 
 class CassandraQuarantine(CassandraStore, Quarantine):
@@ -53,21 +47,24 @@ class CassandraQuarantine(CassandraStore, Quarantine):
 
     schemas = {"quarantine": QUARANTINE}  # noqa: RUF012
 
+    def __init__(self, session: CassandraSession) -> None:
+        super().__init__(session)
+        self._rows: GuardedRows[Quarantined] = GuardedRows(session, QUARANTINED, Quarantined)
+
     async def put(self, row: Quarantined) -> None:
         day, at_us = _day(row.mail_id), now_us()
         key = (day, crc32(row.mail_id.encode()) % DAY_BUCKETS, row.mail_id)
         if await self.get(row.mail_id) is None:
-            await self.session.write(
+            await self._session.write(
                 [
                     (QUARANTINE_DAYS.put, (_NAME, day, at_us)),
                     (QUARANTINE_DAY.put, (*key, row.reason, at_us)),
                 ]
             )
-            await self.session.read(_ADD, row.mail_id, _encode(row))
+            await self._rows.add(row.mail_id, row=row)
 
     async def get(self, mail_id: MailId) -> Quarantined | None:
-        rows = await self.session.read(_GET, mail_id)
-        return _decode(rows[0][0]) if rows else None
+        return await self._rows.get(mail_id)
 
     async def get_many(self, mail_ids: Iterable[MailId]) -> list[Quarantined]:
         rows = [await self.get(mail_id) for mail_id in mail_ids]
@@ -76,22 +73,22 @@ class CassandraQuarantine(CassandraStore, Quarantine):
     async def release(self, mail_id: MailId, *, by: str, at_ms: int) -> None:
         """The mail is listed before its row is changed, so that no released mail is forgotten."""
         rules.released(await self.get(mail_id), mail_id, by=by, at_ms=at_ms)
-        await self.session.write([(RELEASED.put, (_NAME, mail_id, now_us()))])
-        await self._change(mail_id, lambda row: rules.released(row, mail_id, by=by, at_ms=at_ms))
+        await self._session.write([(RELEASED.put, (_NAME, mail_id, now_us()))])
+        await self._rows.change(
+            mail_id, to=lambda row: rules.released(row, mail_id, by=by, at_ms=at_ms)
+        )
 
     async def mark_published(self, mail_id: MailId) -> None:
         def published(row: Quarantined | None) -> Quarantined | None:
-            if row is None or not row.unpublished:
-                return None
-            return msgspec.structs.replace(row, unpublished=False)
+            return row and msgspec.structs.replace(row, unpublished=False)
 
-        await self._change(mail_id, published)
+        await self._rows.change(mail_id, to=published)
 
     async def list_unpublished(self, *, limit: int) -> builtins.list[Quarantined]:
         found: list[Quarantined] = []
         after = ""
         while len(found) < limit:
-            ids = await self.session.read(_RELEASED, _NAME, after, WINDOW)
+            ids = await self._session.read(_RELEASED, _NAME, after, WINDOW)
             found += [row for row in await self.get_many(id_ for (id_,) in ids) if row.unpublished]
             if len(ids) < WINDOW:
                 break
@@ -99,20 +96,9 @@ class CassandraQuarantine(CassandraStore, Quarantine):
         return found[:limit]
 
     async def delete(self, mail_id: MailId, *, by: str, at_ms: int) -> None:
-        await self._change(mail_id, lambda row: rules.deleted(row, mail_id, by=by, at_ms=at_ms))
-
-    async def _change(self, mail_id: MailId, change: Change) -> None:
-        """Raises what `change` raises. StoreUnavailable: others change the row all the time."""
-        for _ in range(ATTEMPTS):
-            rows = await self.session.read(_GET, mail_id)
-            row = _decode(rows[0][0]) if rows else None
-            after = change(row)
-            if after is None or after == row:
-                return
-            done = await self.session.read(_REPLACE, _encode(after), mail_id, rows[0][0])
-            if done[0][0]:
-                return
-        raise StoreUnavailable("cassandra", f"the quarantine row {mail_id} is changed by others")
+        await self._rows.change(
+            mail_id, to=lambda row: rules.deleted(row, mail_id, by=by, at_ms=at_ms)
+        )
 
     async def list(  # last, because it hides the builtin
         self, *, limit: int, before: str | None = None, reason: str | None = None
@@ -131,7 +117,7 @@ class CassandraQuarantine(CassandraStore, Quarantine):
     async def _ids(self, before: str) -> AsyncIterator[tuple[MailId, str]]:
         """Ids below `before` with their reasons, newest first."""
         last_day = _LAST if before == _LAST else _day(before)
-        for (day,) in await self.session.read(_DAYS, _NAME, last_day):
+        for (day,) in await self._session.read(_DAYS, _NAME, last_day):
             async for row in self._of_day(day, before):
                 yield row
 
@@ -139,7 +125,7 @@ class CassandraQuarantine(CassandraStore, Quarantine):
         end = before
         while end:
             parts = await asyncio.gather(
-                *(self.session.read(_IDS, day, n, end, WINDOW) for n in range(DAY_BUCKETS))
+                *(self._session.read(_IDS, day, n, end, WINDOW) for n in range(DAY_BUCKETS))
             )
             end = max((rows[-1][0] for rows in parts if len(rows) == WINDOW), default="")
             every = (row for rows in parts for row in rows if row[0] >= end)

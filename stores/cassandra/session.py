@@ -26,6 +26,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, FallthroughRetryPolicy, 
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
 
 from mail.errors import StoreUnavailable
+from schemas.cql.tables import Table
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]  # CQL and its values
@@ -132,6 +133,19 @@ class CassandraSession:
         bound = (await self._statement(cql)).bind(values)
         bound.fetch_size = None
         return await self._answer(bound)
+
+    async def walk(self, table: Table, columns: str, *, after: str, limit: int) -> list[Row]:
+        """Return at most `limit` rows of all partitions, in the order of the cluster's tokens.
+
+        For a table whose only key column is the first of `columns`. `after`: the key of the last
+        row of the page before; "": begin. A row that exists all the time is on one page.
+        """
+        (key,) = table.key
+        behind = f" WHERE token({key}) > token(?)" if after else ""
+        query = f"SELECT {columns} FROM {table.name}{behind} LIMIT ?"  # noqa: S608
+        return await self._answer(
+            (await self._statement(query)).bind([after] * bool(after) + [limit])
+        )
 
     async def write(self, statements: Sequence[Statement]) -> None:
         """Carry the statements out, in no order. Raises StoreUnavailable: some may be done."""

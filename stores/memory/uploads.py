@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mail.ports import TooManyUploads, Uploads
+from mail.ports import Uploads
+from mail.upload_rules import spared
 from schemas.ids import UploadId, UserId
 from schemas.mailbox import Usage
 from schemas.uploads import Upload, UploadQuota
@@ -23,13 +24,7 @@ class MemoryUploads(Uploads):
         if upload.upload_id in self.rows:
             return
         alive = self._alive(upload.user_id, now_ms)
-        size_bytes = sum(row.size_bytes for row in alive) + upload.size_bytes
-        ended: list[Upload] = []
-        while size_bytes > quota.size_bytes or len(alive) - len(ended) + 1 > quota.uploads:
-            if len(ended) == len(alive) or alive[len(ended)].used_at_ms > now_ms - quota.keep_ms:
-                raise TooManyUploads
-            size_bytes -= alive[len(ended)].size_bytes
-            ended.append(alive[len(ended)])
+        ended = spared(alive, upload, quota=quota, now_ms=now_ms)
         for row in ended:
             self._end(row)
         self.rows[upload.upload_id] = upload

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from mail.ports import TooManyUploads, Uploads
+from mail.ports import Uploads
+from mail.upload_rules import spared
 from schemas.ids import UploadId, UserId
 from schemas.mailbox import Usage
 from schemas.sqlite.small_stores import UPLOADS
@@ -39,17 +40,7 @@ def _begin(connection: Connection, upload: Upload, *, quota: UploadQuota, now_ms
     if known.fetchone():
         return
     alive = _uploads_of(connection, _ALIVE, (upload.user_id, now_ms))
-    size_bytes, count = sum(row.size_bytes for row in alive) + upload.size_bytes, len(alive) + 1
-    ended: list[Upload] = []
-    for row in alive:
-        if size_bytes <= quota.size_bytes and count <= quota.uploads:
-            break
-        if row.used_at_ms > now_ms - quota.keep_ms:
-            raise TooManyUploads
-        size_bytes, count = size_bytes - row.size_bytes, count - 1
-        ended.append(row)
-    if size_bytes > quota.size_bytes or count > quota.uploads:
-        raise TooManyUploads
+    ended = spared(alive, upload, quota=quota, now_ms=now_ms)
     connection.executemany(_END, [(row.upload_id,) for row in ended])
     connection.execute(_INSERT, msgspec.structs.asdict(upload))
 

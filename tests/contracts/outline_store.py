@@ -60,6 +60,15 @@ class OutlineStoreContract:
     async def test_ids_are_read_by_pages(self, outlines):
         for mail_id in ("m3", "m1", "m5", "m2", "m4"):
             await outlines.put(mail_id, outline(mail_id))
-        assert await outlines.ids(after="", limit=2) == ["m1", "m2"]
-        assert await outlines.ids(after="m2", limit=9) == ["m3", "m4", "m5"]
-        assert await outlines.ids(after="m5", limit=9) == []
+        parts = [await outlines.ids(after="", limit=2)]
+        while len(parts[-1]) == 2:
+            parts.append(await outlines.ids(after=parts[-1][-1], limit=2))
+        assert [len(part) for part in parts] == [2, 2, 1]
+        assert sorted(mail_id for part in parts for mail_id in part) == [
+            "m1",
+            "m2",
+            "m3",
+            "m4",
+            "m5",
+        ]
+        assert await outlines.ids(after=parts[-1][-1], limit=9) == []

@@ -11,14 +11,36 @@ from typing import Any
 
 import pytest
 
-from schemas.cql.mail_store import MAIL
-from schemas.cql.small_stores import HOLDERS, QUARANTINE
+from schemas.cql.tables import Table
+from stores.cassandra.directory.store import CassandraDirectory
+from stores.cassandra.holders import CassandraHolders
+from stores.cassandra.ledger import CassandraLedger
 from stores.cassandra.mail_store.store import CassandraMailStore
 from stores.cassandra.migrations import migrate
+from stores.cassandra.outline_store import CassandraOutlineStore
+from stores.cassandra.quarantine import CassandraQuarantine
+from stores.cassandra.relay_queue import CassandraRelayQueue
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
+from stores.cassandra.submissions import CassandraSubmissions
+from stores.cassandra.uploads import CassandraUploads
 from tests.support.cassandra import started
 
 _scopes = count()
+SCHEMAS = {
+    name: migrations
+    for adapter in (
+        CassandraMailStore,
+        CassandraHolders,
+        CassandraQuarantine,
+        CassandraDirectory,
+        CassandraOutlineStore,
+        CassandraUploads,
+        CassandraSubmissions,
+        CassandraLedger,
+        CassandraRelayQueue,
+    )
+    for name, migrations in adapter.schemas.items()
+}
 
 
 class ScopedSession(CassandraSession):
@@ -43,6 +65,19 @@ class ScopedSession(CassandraSession):
     async def read_at_once(self, cql: str, *values: Any) -> list[Row]:
         return await super().read_at_once(cql, *self._scoped(values))
 
+    async def walk(self, table: Table, columns: str, *, after: str, limit: int) -> list[Row]:
+        """Rows of this scope: the walk goes on until it has `limit` of them."""
+        found: list[Row] = []
+        place = self.scope + after if after else ""
+        while len(found) < limit:
+            rows = await super().walk(table, columns, after=place, limit=500)
+            own = (row for row in rows if row[0].startswith(self.scope))
+            found += [(row[0].removeprefix(self.scope), *row[1:]) for row in own]
+            if len(rows) < 500:
+                break
+            place = rows[-1][0]
+        return found[:limit]
+
     async def write(self, statements: Sequence[Statement]) -> None:
         await super().write([(cql, self._scoped(values)) for cql, values in statements])
 
@@ -66,7 +101,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterConfig]
 def connected(cluster: ClusterConfig) -> Iterator[CassandraSession]:
     async def connect() -> CassandraSession:
         session = await CassandraSession.open(cluster)
-        await migrate(session, {"mail": MAIL, "holders": HOLDERS, "quarantine": QUARANTINE})
+        await migrate(session, SCHEMAS)
         return session
 
     session = asyncio.run(connect())

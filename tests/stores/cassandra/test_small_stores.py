@@ -4,12 +4,30 @@ import asyncio
 
 import pytest
 
+from mail.errors import AlreadyExists
 from mail.ids import dated_id
+from schemas.cql.directory import SESSION_END, StoredDomain
+from schemas.directory import Domain
 from schemas.holders import DEAD_LETTERS_HOLDER
+from stores.cassandra.directory.sessions import MINUTE_US
+from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.holders import CassandraHolders
+from stores.cassandra.ledger import CassandraLedger
+from stores.cassandra.outline_store import CassandraOutlineStore
 from stores.cassandra.quarantine import CassandraQuarantine
+from stores.cassandra.relay_queue import CassandraRelayQueue
+from stores.cassandra.submissions import CassandraSubmissions
+from stores.cassandra.uploads import CassandraUploads
+from tests.contracts.directory import DirectoryContract
+from tests.contracts.directory_rows import ANN, BOB, EXAMPLE, POSTMASTER, leads, settle, user
+from tests.contracts.directory_rows import session as row_of_session
 from tests.contracts.holders import HoldersContract, holder
+from tests.contracts.ledger import LedgerContract
+from tests.contracts.outline_store import OutlineStoreContract
 from tests.contracts.quarantine import QuarantineContract, quarantined
+from tests.contracts.relay_queue import RelayQueueContract
+from tests.contracts.submissions import SubmissionsContract
+from tests.contracts.uploads import UploadsContract
 
 pytestmark = pytest.mark.distributed
 
@@ -55,6 +73,119 @@ class TestCassandraQuarantine(QuarantineContract):
         await asyncio.gather(*(quarantine.release("m1", by=name, at_ms=7) for name in names))
         (row,) = await quarantine.list_unpublished(limit=9)
         assert row.released_by in names
+
+
+class TestCassandraOutlineStore(OutlineStoreContract):
+    @pytest.fixture
+    def outlines(self, session):
+        return CassandraOutlineStore(session)
+
+
+class TestCassandraUploads(UploadsContract):
+    @pytest.fixture
+    def uploads(self, session):
+        return CassandraUploads(session)
+
+
+class TestCassandraSubmissions(SubmissionsContract):
+    @pytest.fixture
+    def submissions(self, session):
+        return CassandraSubmissions(session)
+
+
+class TestCassandraLedger(LedgerContract):
+    @pytest.fixture
+    def ledger(self, session):
+        return CassandraLedger(session)
+
+
+class TestCassandraRelayQueue(RelayQueueContract):
+    @pytest.fixture
+    def queue(self, session):
+        return CassandraRelayQueue(session)
+
+
+class TestCassandraDirectory(DirectoryContract):
+    @pytest.fixture
+    def directory(self, session):
+        return CassandraDirectory(session)
+
+    async def test_a_domain_whose_writer_was_killed_is_finished_by_the_next(self, directory):
+        await interrupted(directory)
+        assert await directory.domain("example.org") is None
+        assert (await directory.list_domains(limit=9)).rows == []
+        again = Domain(domain_id="d2", name="example.org", created_at_ms=2)
+        with pytest.raises(AlreadyExists):
+            await directory.add_domain(again, user("u9", "postmaster@example.org", domain_id="d2"))
+        assert await directory.domain("example.org") == EXAMPLE
+        assert await directory.user("u0") == POSTMASTER
+
+    async def test_a_repeated_call_finishes_what_it_began(self, directory):
+        await interrupted(directory)
+        await settle(directory)
+        assert await directory.user_by_address("bob@example.org") == BOB
+
+    async def test_an_id_of_a_failed_addition_is_free(self, directory):
+        await settle(directory)
+        with pytest.raises(AlreadyExists):
+            await directory.add_user(user("u3", "bob@example.org"))
+        assert await directory.user("u3") is None
+        await directory.add_user(user("u3", "carol@example.org"))
+        assert (await directory.user("u3")).address == "carol@example.org"
+
+    async def test_of_two_hosts_who_add_members_at_once_both_have_added(self, directory, session):
+        await settle(directory)
+        other = CassandraDirectory(session)
+        names = [f"{letter}@example.org" for letter in "pqrs"]
+        await asyncio.gather(
+            *(
+                store.add_alias(leads("all@example.org", name, is_group=True))
+                for store, name in zip((directory, other) * 2, names, strict=True)
+            )
+        )
+        (group,) = (await other.list_aliases(limit=9)).rows
+        assert list(group.targets) == names
+
+    async def test_an_end_that_comes_late_is_returned_once(self, directory, session):
+        """Of a host whose clock is 5 s behind."""
+        await settle(directory)
+        for token in ("t1", "t2"):
+            await directory.add_session(row_of_session(token, ANN.user_id))
+        _, place = await directory.session_ends(None)
+        await directory.end_session("t1")
+        assert (await directory.session_ends(place))[0] == ["t1"]
+        _, place = await directory.session_ends(place)
+        await CassandraDirectory(Late(session)).end_session("t2")
+        found, place = await directory.session_ends(place)
+        assert found == ["t2"]
+        assert await directory.session_ends(place) == ([], place)
+
+
+async def interrupted(directory: CassandraDirectory) -> None:
+    """Begin to add the domain; the writer is killed before it adds the postmaster."""
+    row = StoredDomain(domain=EXAMPLE, postmaster=POSTMASTER)
+    await directory.name_of_domain.add(EXAMPLE.domain_id, row=EXAMPLE.name)
+    await directory.domains.change(
+        EXAMPLE.name, to=lambda _: row, first=lambda _: directory.domain_names.put(EXAMPLE.name)
+    )
+
+
+class Late:
+    """A session of a host that writes ends of sessions with times 5 s ago."""
+
+    def __init__(self, session) -> None:
+        self._session = session
+        self.read = session.read
+
+    async def write(self, statements) -> None:
+        await self._session.write([self._late(*statement) for statement in statements])
+
+    def _late(self, cql: str, values):
+        if cql != SESSION_END.put:
+            return cql, values
+        log, _, at_us, token, stamp = values
+        at_us -= 5_000_000
+        return cql, (log, at_us // MINUTE_US, at_us, token, stamp)
 
 
 class Skewed:
