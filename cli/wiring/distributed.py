@@ -8,8 +8,8 @@ from mail.errors import Refused
 
 EXISTING = (
     "the engine Cassandra",
-    "the mail store, directory, submissions, relay queue, ledger, quarantine, holders, outlines and"
-    " uploads on Cassandra",
+    "on Cassandra: the mail store, directory, submissions, relay queue, ledger, quarantine",
+    "holders, outlines and uploads",
 )
 MISSING = (
     "counted attempts to sign in",
