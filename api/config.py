@@ -61,6 +61,10 @@ class ApiConfig:
     composes_at_once: int = 2  # drafts and mails that are composed; each holds its files in memory
     composes_waiting: int = 256
     unsubscribes_per_minute: int = 10  # of one user
+    images_per_minute: int = 300  # remote images of one user
+    images_at_once: int = 8  # that are fetched, 5 MiB of memory each
+    images_per_user: int = 4
+    images_waiting: int = 256
     batch_max: int = 50_000  # messages of a batch; 100 commands, some 4 s of the mailbox stage
     batch_search_max: int = 5_000  # messages of a batch by search
     batches_at_once: int = 2  # whose messages are looked for

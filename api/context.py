@@ -10,6 +10,7 @@ from aiohttp import web
 from api.config import ApiConfig
 from api.http.authentication import AuthenticatedUser
 from api.http.client_address import CLIENT
+from api.image_urls import ImageUrls
 from api.limits.request_rates import RequestRates
 from api.limits.search_time import SearchTime
 from api.limits.transfer_slots import TransferSlots, download_slots, upload_slots
@@ -72,6 +73,9 @@ class AppContext:
     compose_turns: FairTurns  # of mails that are composed, among users
     batch_turns: FairTurns  # of batches whose messages are looked for, among users
     unsubscribe_rates: TokenBuckets
+    image_rates: TokenBuckets
+    image_turns: FairTurns  # of remote images that are fetched, among users
+    image_urls: ImageUrls
     work_shares: WorkShares
     domain_usages: UsageCache
 
@@ -141,6 +145,11 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         compose_turns=_single_turns(config.composes_at_once, config.composes_waiting),
         batch_turns=_single_turns(config.batches_at_once, config.batches_waiting),
         unsubscribe_rates=TokenBuckets(config.unsubscribes_per_minute, time.monotonic),
+        image_rates=TokenBuckets(config.images_per_minute, time.monotonic),
+        image_turns=FairTurns(
+            config.images_at_once, config.images_waiting, slots_per_key=config.images_per_user
+        ),
+        image_urls=ImageUrls(),
         work_shares=WorkShares(config, time.monotonic),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )

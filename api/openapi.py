@@ -104,7 +104,8 @@ def _path_schema(name: str) -> dict[str, Any]:
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
     return _page_schemas(config) | {
         **{
-            name: {"type": "boolean"} for name in ("unread", "flagged", "has_attachments", "inline")
+            name: {"type": "boolean"}
+            for name in ("unread", "flagged", "has_attachments", "inline", "images")
         },
         "keyword": {"type": "string", "minLength": 1, "maxLength": KEYWORD_MAX_CHARS},
         "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from api.http.image_proxy import ImageProxy
 from api.http.one_click import OneClickClient
 from mail.ports import (
     Addresses,
@@ -56,4 +57,5 @@ class ApiPorts:
     feed: LiveEvents
     parser: Parser = field(default_factory=InProcessParser)
     one_click: OneClickClient | None = None  # None: requests to other servers are off
+    images: ImageProxy | None = None  # None: remote images are not loaded
     deposit_parser: Parser = field(default_factory=InProcessParser)  # readers do not wait for it

@@ -18,7 +18,7 @@ from api.rest import (
     uploads,
 )
 from api.rest.batches import resource as batches
-from api.rest.reading import archive, downloads, message, unsubscribe, view
+from api.rest.reading import archive, downloads, images, message, unsubscribe, view
 from api.rest.searching import search, suggestions
 from api.rest.sending import submissions
 from api.rest.settings import addresses, document, identities
@@ -39,6 +39,7 @@ ROUTES: tuple[Route, ...] = (
     *threads.ROUTES,
     *message.ROUTES,
     *view.ROUTES,
+    *images.ROUTES,
     *message_updates.ROUTES,
     *bulk_updates.ROUTES,
     *batches.ROUTES,

@@ -44,8 +44,10 @@ class InProcessParser(Parser):
     async def shown(self, content: bytes, *, text_max_chars: int) -> ParsedMessage:
         return read_shown(content, text_max_chars=text_max_chars)
 
-    async def viewed(self, content: bytes, *, text_max_chars: int) -> ViewDocument:
-        return read_viewed(content, text_max_chars=text_max_chars)
+    async def viewed(
+        self, content: bytes, *, text_max_chars: int, remote_images: bool = False
+    ) -> ViewDocument:
+        return read_viewed(content, text_max_chars=text_max_chars, remote_images=remote_images)
 
     async def editable(self, content: bytes) -> ParsedMessage:
         return read_editable(content)

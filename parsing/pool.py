@@ -98,8 +98,12 @@ class ParserPool(Parser):
         request = ParseRequest(operation="shown", text_max_chars=text_max_chars)
         return await self._response(ParsedMessage, request, content)
 
-    async def viewed(self, content: bytes, *, text_max_chars: int) -> ViewDocument:
-        request = ParseRequest(operation="viewed", text_max_chars=text_max_chars)
+    async def viewed(
+        self, content: bytes, *, text_max_chars: int, remote_images: bool = False
+    ) -> ViewDocument:
+        request = ParseRequest(
+            operation="viewed", text_max_chars=text_max_chars, remote_images=remote_images
+        )
         return await self._response(ViewDocument, request, content)
 
     async def editable(self, content: bytes) -> ParsedMessage:

@@ -1,20 +1,17 @@
 """One-click unsubscription (RFC 8058): one HTTPS request to an address that a sender chose.
 
-The sender of a mail chooses the URL, so it must not lead into the networks of this service: every
-address that the name resolves to is checked, and the connection is made to a checked address.
-Redirects are not followed, no cookie is sent, and the response is not read. The request names
-neither the user nor the message, unless the URL does.
+The guard of guarded_session.py keeps the request out of the networks of this service. Redirects are
+not followed, no cookie is sent, and the response is not read. The request names neither the user
+nor the message, unless the URL does.
 Safe to repeat: the sender's server accepts a repeated request (RFC 8058 §3.1).
 """
 
-import ipaddress
 import ssl
-from typing import Any, Self
+from typing import Self
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
+from aiohttp.abc import AbstractResolver
 
+from api.http.guarded_session import FAILURES, NotPermitted, checked, guarded_session
 from mail.outbound_addresses import OutboundAddresses
 
 BODY = b"List-Unsubscribe=One-Click"  # RFC 8058 §3.1
@@ -49,19 +46,13 @@ class OneClickClient:
         self._resolver = resolver
 
     async def __aenter__(self) -> Self:
-        looked_up = self._resolver or aiohttp.ThreadedResolver()
-        connector = aiohttp.TCPConnector(
-            limit=AT_ONCE_MAX,
-            resolver=_PermittedResolver(looked_up, self._outbound),
-            use_dns_cache=False,
-            force_close=True,
-            ssl=self._tls or True,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+        self._session = guarded_session(
+            self._outbound,
             headers=_HEADERS,
+            timeout_s=TIMEOUT_S,
+            at_once_max=AT_ONCE_MAX,
+            tls=self._tls,
+            resolver=self._resolver,
         )
         return self
 
@@ -71,42 +62,13 @@ class OneClickClient:
     async def unsubscribe(self, url: str) -> None:
         """Send the request to `url`. Raises UnsubscribeFailed."""
         try:
-            target = URL(url)
-            port = target.port
-        except ValueError:
-            raise UnsubscribeFailed("The address in the mail is malformed.") from None
-        if target.scheme != "https" or port not in self._ports or not self._may_be(target.host):
-            raise UnsubscribeFailed("The address in the mail is not permitted.")
+            target = checked(url, self._outbound, schemes={"https"}, ports=self._ports)
+        except NotPermitted:
+            raise UnsubscribeFailed("The address in the mail is not permitted.") from None
         try:
             async with self._session.post(target, data=BODY, allow_redirects=False) as response:
                 status = response.status
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        except FAILURES:
             raise UnsubscribeFailed("The server of the sender cannot be reached.") from None
         if status not in _SUCCESS:
             raise UnsubscribeFailed(f"The server of the sender answered {status}.")
-
-    def _may_be(self, host: str | None) -> bool:
-        """Whether `host` is a name, or a permitted address, which is not resolved again."""
-        try:
-            address = str(ipaddress.ip_address(host or ""))
-        except ValueError:
-            return bool(host)
-        return self._outbound.permits(address)
-
-
-class _PermittedResolver(AbstractResolver):
-    """Returns only permitted addresses of a name. Raises OSError: it has none."""
-
-    def __init__(self, resolver: AbstractResolver, outbound: OutboundAddresses) -> None:
-        self._resolver = resolver
-        self._outbound = outbound
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        permitted = [one for one in found if self._outbound.permits(one["host"])]
-        if not permitted:
-            raise OSError(None, "the name has no permitted address")
-        return permitted
-
-    async def close(self) -> None:
-        await self._resolver.close()

@@ -24,11 +24,15 @@ VERSION = version("postriver")
 
 
 class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits that a client should know before a request; sizes in bytes."""
+    """Limits that a client should know before a request; sizes in bytes.
+
+    `remote_images`: the image proxy is on.
+    """
 
     upload_bytes: int
     recipients: int
     undo_s: int
+    remote_images: bool
 
 
 class StartResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +88,7 @@ def _limits(call: AuthenticatedRequest) -> ClientLimits:
         upload_bytes=config.uploads.size_max_bytes,
         recipients=RECIPIENTS_MAX,
         undo_s=config.undo_s,
+        remote_images=call.context.ports.images is not None,
     )
 
 

@@ -36,6 +36,7 @@ class EdgeSettings:
     password_cache_s: int  # a successful password check is remembered; 0: never
     cors_origins: tuple[str, ...]  # origins of other pages that may use the API
     secure_cookies: str  # yes: also when no proxy reports HTTPS
+    image_proxy: bool  # True: the API fetches remote images of mails
     smtp_fds: tuple[int, ...]  # inherited listening sockets, instead of a port
     http_fds: tuple[int, ...]
     pop3_fds: tuple[int, ...]
@@ -77,6 +78,7 @@ def edge_settings(read: SettingReader) -> dict[str, Any]:
         ),
         "cors_origins": read.origins("CORS_ORIGINS"),
         "secure_cookies": read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
+        "image_proxy": read.choice("IMAGE_PROXY", "no", ("yes", "no")) == "yes",
         "smtp_fds": read.numbers("SMTP_FDS"),
         "http_fds": read.numbers("HTTP_FDS"),
         "pop3_fds": read.numbers("POP3_FDS"),

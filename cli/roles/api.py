@@ -10,6 +10,7 @@ from api.app import make_app, start
 from api.config import ApiConfig
 from api.context import CONTEXT, AppContext
 from api.http.authentication import SIGN_INS_KEPT_MS
+from api.http.image_proxy import ImageProxy
 from api.http.one_click import OneClickClient
 from api.ports import ApiPorts
 from cli.config.config import Config
@@ -80,8 +81,15 @@ async def run(config: Config, stop: asyncio.Event) -> None:
                 running(DiskGate(GateConfig(folder=config.home))) as gate,
                 presenting(certificate),
                 OneClickClient(config.outbound) as client,
+                ImageProxy(config.outbound) as images,
             ):
-                links = Links(publisher, tail, gate, None if config.relay == "off" else client)
+                links = Links(
+                    publisher,
+                    tail,
+                    gate,
+                    one_click=None if config.relay == "off" else client,
+                    images=images if config.image_proxy else None,
+                )
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
                     await _ports(opened, directory, attempts, links),
@@ -106,6 +114,7 @@ class Links:
     feed: LiveEvents
     gate: IntakeGate
     one_click: OneClickClient | None
+    images: ImageProxy | None
 
 
 async def _ports(
@@ -135,6 +144,7 @@ async def _ports(
         feed=links.feed,
         gate=links.gate,
         one_click=links.one_click,
+        images=links.images,
         parser=opened.parser(),
         deposit_parser=opened.parser(),
     )

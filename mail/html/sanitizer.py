@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 import nh3
 
 from mail.html.quotes import QUOTE_CLASS, is_quote_class
+from mail.html.remote_images import RemoteImages
 from mail.html.style_declarations import body_style, safe_style
 from mail.html.text_extraction import preformatted, to_text
 from mail.html.tokenizer import RAW_TEXT, HtmlTokens, is_self_closing, markup
@@ -123,19 +124,23 @@ def sanitise_outgoing(html: str, content_ids: Mapping[str, str]) -> OutgoingHtml
     )
 
 
-def sanitise_viewed(html: str, image_urls: Mapping[str, str]) -> str:
+def sanitise_viewed(
+    html: str, image_urls: Mapping[str, str], remote: RemoteImages | None = None
+) -> str:
     """Return safe HTML for the view document, as `sanitise`, with images of the mail (RFC 2392).
 
-    `image_urls`: the URL of each image by its Content-ID. Other images have no source. Quotations
-    that a mail program marked have the class QUOTE_CLASS; every other class is removed.
+    `image_urls`: the URL of each image by its Content-ID. Remote images have the links of `remote`;
+    None: no source, as all other images. Quotations that a mail program marked have the class
+    QUOTE_CLASS; every other class is removed.
     """
     kept_urls = frozenset(image_urls.values())
 
     def safe_attribute(tag: str, name: str, value: str) -> str | None:
         if tag == "img" and name == "src":
             scheme, _, id_ = value.strip().partition(":")
-            own = value if value in kept_urls else None
-            return image_urls.get(unquote(id_)) if scheme.lower() == "cid" else own
+            if scheme.lower() == "cid":
+                return image_urls.get(unquote(id_))
+            return value if value in kept_urls else remote and remote.link(value)
         if name == "class":
             return QUOTE_CLASS if is_quote_class(value) else None
         return _safe_attribute(tag, name, value)

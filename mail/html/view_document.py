@@ -40,10 +40,14 @@ CUT_NOTE = '<p class="mail-cut">The rest is in the raw message.</p>'
 
 
 class ViewDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTML document, and the SHA-256 of its style sheet in Base64 (CSP 3 §6.7.4)."""
+    """An HTML document, and the SHA-256 of its style sheet in Base64 (CSP 3 §6.7.4).
+
+    `remote_images`: the URLs of those that the document refers to, in the order of their numbers.
+    """
 
     html: str
     style_sha256: str
+    remote_images: tuple[str, ...] = ()
 
 
 def view_document(

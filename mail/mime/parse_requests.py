@@ -11,6 +11,7 @@ import msgspec
 from mail.errors import NotFound
 from mail.html.features import HtmlFeatures, features_of
 from mail.html.plain_text_view import has_quotation, text_view
+from mail.html.remote_images import RemoteImages
 from mail.html.sanitizer import is_within_limits, sanitise, sanitise_outgoing, sanitise_viewed
 from mail.html.view_document import ViewDocument, view_document
 from mail.mime.message_parser import (
@@ -88,6 +89,7 @@ class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
     raw: bool = False
     n: int = 0
     text_max_chars: int = 0
+    remote_images: bool = False  # of `viewed`
 
 
 def run_request(request: ParseRequest, content: bytes) -> tuple[ParseResponse, bytes]:
@@ -128,21 +130,28 @@ def _features(message: ParsedMessage, text_max_chars: int) -> HtmlFeatures:
     return features_of(html) if is_within_limits(html) else HtmlFeatures()
 
 
-def read_viewed(content: bytes, *, text_max_chars: int, raw: bool = False) -> ViewDocument:
+def read_viewed(
+    content: bytes, *, text_max_chars: int, remote_images: bool = False, raw: bool = False
+) -> ViewDocument:
     """Return the view document of a mail; its HTML, else its text, is cut at `text_max_chars`.
 
-    Images of the mail are links relative to the message resource.
+    Images of the mail are links relative to the message resource, and so are remote images if
+    `remote_images` asks for them; the document has their URLs.
     """
     message = read_mail(content, raw=raw)
     source = message.text if message.html is None else message.html
-    shown = source[:text_max_chars]
-    body = text_view(shown) if message.html is None else sanitise_viewed(shown, _images(message))
-    return view_document(
+    shown, remote = source[:text_max_chars], RemoteImages()
+    if message.html is None:
+        body = text_view(shown)
+    else:
+        body = sanitise_viewed(shown, _images(message), remote if remote_images else None)
+    document = view_document(
         body,
         title=message.head.subject,
         own_colours=_features(message, text_max_chars).own_colours,
         is_cut=len(source) > text_max_chars,
     )
+    return msgspec.structs.replace(document, remote_images=remote.urls)
 
 
 def _images(message: ParsedMessage) -> dict[str, str]:
@@ -193,7 +202,10 @@ _READ: dict[str, Callable[[ParseRequest, bytes], ParseResponse]] = {
         content, text_max_chars=request.text_max_chars, raw=request.raw
     ),
     "viewed": lambda request, content: read_viewed(
-        content, text_max_chars=request.text_max_chars, raw=request.raw
+        content,
+        text_max_chars=request.text_max_chars,
+        remote_images=request.remote_images,
+        raw=request.raw,
     ),
 }
 

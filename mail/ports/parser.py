@@ -33,7 +33,9 @@ class Parser(Protocol):
         """As parse_requests.read_shown: safe HTML, at most `text_max_chars` + 1 of each text."""
         ...
 
-    async def viewed(self, content: bytes, *, text_max_chars: int) -> ViewDocument:
+    async def viewed(
+        self, content: bytes, *, text_max_chars: int, remote_images: bool = False
+    ) -> ViewDocument:
         """As parse_requests.read_viewed. Beyond the limits the document is empty."""
         ...
 

@@ -45,6 +45,10 @@ class ParserContract:
         assert await parser.shown(content, text_max_chars=TEXT_MAX_CHARS) == shown
         viewed = read_viewed(content, text_max_chars=TEXT_MAX_CHARS)
         assert await parser.viewed(content, text_max_chars=TEXT_MAX_CHARS) == viewed
+        pictured = read_viewed(content, text_max_chars=TEXT_MAX_CHARS, remote_images=True)
+        assert pictured == await parser.viewed(
+            content, text_max_chars=TEXT_MAX_CHARS, remote_images=True
+        )
         assert await parser.editable(content) == read_editable(content)
         for n in range(1, len(shown.attachments) + 1):
             assert await parser.attachment(content, n) == attachment(content, n)

@@ -16,6 +16,7 @@ from agents.submission import submission
 from api.app import make_app, start
 from api.config import ApiConfig
 from api.context import CONTEXT, AppContext
+from api.http.image_proxy import ImageProxy
 from api.http.one_click import OneClickClient
 from api.ports import ApiPorts
 from mail.directory.passwords import hash_password
@@ -182,6 +183,7 @@ class World:
     reasons: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
     one_click: OneClickClient | None = None
+    images: ImageProxy | None = None
     clients: list[aiohttp.ClientSession] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -216,6 +218,7 @@ class World:
             feed=self.feed,
             parser=self.parser,
             one_click=self.one_click,
+            images=self.images,
         )
         app = make_app(self.config, ports, lambda: self.reasons)
         self.context: AppContext = app[CONTEXT]

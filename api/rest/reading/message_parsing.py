@@ -34,14 +34,20 @@ async def parse_for_display(context: AppContext, row: Message) -> ParsedMessage:
     )
 
 
-async def parse_for_view(context: AppContext, row: Message) -> ViewDocument:
+async def parse_for_view(
+    context: AppContext, row: Message, *, remote_images: bool = False
+) -> ViewDocument:
     """The document that displays the message; a longer content is cut at `text_max_chars`."""
     max_chars = context.config.text_max_chars
     return await _parse(
         context,
         row,
-        on_thread=lambda content: read_viewed(content, text_max_chars=max_chars),
-        in_child=lambda content: context.ports.parser.viewed(content, text_max_chars=max_chars),
+        on_thread=lambda content: read_viewed(
+            content, text_max_chars=max_chars, remote_images=remote_images
+        ),
+        in_child=lambda content: context.ports.parser.viewed(
+            content, text_max_chars=max_chars, remote_images=remote_images
+        ),
     )
 
 

@@ -9,7 +9,8 @@ from aiohttp import hdrs, web
 from api.context import AuthenticatedRequest
 from api.http.security_headers import NO_OPENER_POLICY, view_csp
 from api.rest.conditional_requests import not_modified
-from api.rest.parameters import query
+from api.rest.parameters import flag_of, query
+from api.rest.reading.images import image_proxy, view_with_images
 from api.rest.reading.message import read_message
 from api.rest.reading.message_parsing import parse_for_view
 from api.route import AuthenticatedRoute
@@ -19,13 +20,20 @@ HTML = "text/html"
 
 
 async def get_view(call: AuthenticatedRequest) -> web.StreamResponse:
-    query(call.request)
+    """The document; with `images=true` its remote images are links to our image proxy.
+
+    Raises Problem 409: the proxy is off.
+    """
+    images = flag_of(query(call.request, "images"), "images") or False
+    if images:
+        image_proxy(call.context)
     row = await read_message(call)
-    etag = f'"{row.content.sha256}.view{VERSION}"'
+    etag = f'"{row.content.sha256}.view{VERSION}{".images" if images else ""}"'
     unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
-    document = await parse_for_view(call.context, row)
+    parse = view_with_images if images else parse_for_view
+    document = await parse(call.context, row)
     return web.Response(
         text=document.html,
         content_type=HTML,
@@ -45,8 +53,9 @@ ROUTES = (
         name="view",
         summary="Get a message as an HTML document that runs and loads nothing from elsewhere.",
         handler=get_view,
+        query=("images",),
         media_type=HTML,
-        problems=(404,),
+        problems=(404, 409),
         conditions=(hdrs.IF_NONE_MATCH,),
     ),
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mail.html.features import HtmlFeatures, features_of
 from mail.html.plain_text_view import BLOCKS_MAX, LINKS_MAX, text_view
 from mail.html.quote_folding import CLOSE_FOLD, OPEN_FOLD
+from mail.html.remote_images import IMAGES_MAX, URL_MAX_CHARS, RemoteImages
 from mail.html.sanitizer import sanitise_viewed
 from mail.html.style_sheet import with_classes
 from mail.html.view_document import view_document
@@ -111,6 +112,26 @@ def test_images_of_the_mail_are_attachments_and_others_have_no_source() -> None:
     assert html.count('src="attachments/2?inline=true"') == 2
     assert html.count("src=") == 2
     assert 'alt="b"' in html
+
+
+def test_remote_images_have_numbers_and_nothing_else_has() -> None:
+    """Each URL has one number, also when HTML that needs a second pass is sanitised."""
+    html = (
+        '<img src="images/0"><img src="https://x.test/1.png"><img src=" HTTP://x.test/2 ">'
+        '<img src="//x.test/3"><img src="https://x.test/1.png" alt="a"><img src="images/7">'
+        '<img src="data:image/png;base64,xx"><img src="ftp://x.test/4"><img src="/v1/me">'
+        f'<img src="https://x.test/{"a" * URL_MAX_CHARS}"><a href="https://x.test/">x</a>'
+        '<select><img src="https://x.test/5"></select><div style="background:url(//x.test/6)">'
+    )
+    remote = RemoteImages()
+    clean = sanitise_viewed(html, URLS, remote)
+    assert remote.urls == (
+        "https://x.test/1.png", "HTTP://x.test/2", "https://x.test/3",
+    )  # fmt: skip
+    assert re.findall(r'src="([^"]*)"', clean) == ["images/1", "images/2", "images/3", "images/1"]
+    many = "".join(f'<img src="https://x.test/{n}">' for n in range(IMAGES_MAX + 5))
+    remote = RemoteImages()
+    assert sanitise_viewed(many, {}, remote).count("src=") == len(remote.urls) == IMAGES_MAX
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import { settings } from "../store/state.js";
 const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-export function MailFrame({ message, view }) {
+export function MailFrame({ message, view, pictures }) {
   const frame = useRef(), { theme } = settings.value;
   // A mail without colours takes the theme; others stand on white paper.
   const paint = () => {
@@ -33,9 +33,9 @@ export function MailFrame({ message, view }) {
       inside.addEventListener("click", askFirst);
     };
     node.addEventListener("load", loaded);
-    node.src = `/v1/messages/${message.id}/view`;
+    node.src = `/v1/messages/${message.id}/view${pictures ? "?images=true" : ""}`;
     return () => { sizes?.disconnect(); node.removeEventListener("load", loaded); };
-  }, [message.id]);
+  }, [message.id, pictures]);
   useEffect(() => {
     paint();
     dark.addEventListener("change", paint);

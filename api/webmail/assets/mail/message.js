@@ -8,6 +8,7 @@ import { Dialog, Icon, Menu } from "../shell/parts.js";
 import { act } from "../store/actions.js";
 import { Delivery } from "./delivery.js";
 import { MailFrame } from "./frame.js";
+import { Pictures, usePictures } from "./pictures.js";
 import { PlainText } from "./plain.js";
 
 const ICON_OF = [[/^image\//, "file-image"], [/^text\/|pdf|document/, "file-text"], [/zip|tar|compressed/, "file-archive"]];
@@ -70,12 +71,12 @@ function Details({ message, body }) {
 }
 
 function Content({ message, body }) {
-  const plain = useSignal(false), isHtml = body.view.html, both = isHtml && body.text.trim() !== "";
+  const plain = useSignal(false), pictures = usePictures(message, body.view), isHtml = body.view.html, both = isHtml && body.text.trim() !== "";
   const files = body.attachments.filter((file) => !file.inline || !isHtml || plain.value || !file.content_id);
   return html`
     ${body.unchecked.length > 0 && html`<p class="warning"><${Icon} name="triangle-alert" />${t(body.unchecked.includes("encrypted") ? "unchecked.encrypted" : "unchecked.parts")}</p>`}
-    ${isHtml && !plain.value ? html`<${MailFrame} message=${message} view=${body.view} />` : html`<${PlainText} text=${body.text} />`}
-    ${isHtml && !plain.value && body.view.remote_images > 0 && html`<p class="hint">${t("remote.images", { n: body.view.remote_images })}</p>`}
+    ${isHtml && !plain.value ? html`<${MailFrame} message=${message} view=${body.view} pictures=${pictures.shown} />` : html`<${PlainText} text=${body.text} />`}
+    ${isHtml && !plain.value && html`<${Pictures} message=${message} view=${body.view} pictures=${pictures} />`}
     ${files.length > 0 && html`<${Attachments} message=${message} files=${files} />`}
     ${both && html`<p class="switch"><button type="button" class="quiet" onClick=${() => { plain.value = !plain.value; }}>${t(plain.value ? "message.formatted" : "message.plain")}</button></p>`}`;
 }

@@ -3,7 +3,7 @@
 import { signal } from "../vendor/preact.js";
 import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
 import { Failure, Line, ask, onUnauthorized } from "../wire.js";
-import { announcement, composers, connection, folders, identities, me, notice, openComposer, reset, session, setCounts, settings, toast } from "./state.js";
+import { announcement, composers, connection, folders, identities, limits, me, notice, openComposer, reset, session, setCounts, settings, toast } from "./state.js";
 import { apply as applyToThreads, forget as forgetThreads, reloadAll } from "./threads.js";
 import { forgetUndo } from "./actions.js";
 import { firstPage, forgetLists, refreshSoon } from "../list/current.js";
@@ -18,6 +18,7 @@ export async function begin() {
     const start = await ask("GET", "/v1/start");
     me.value = start.me;
     folders.value = start.folders;
+    limits.value = start.limits;
     await useSettings(start.settings);
     firstPage(start.inbox);
     session.value = "in";

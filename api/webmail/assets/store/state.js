@@ -2,13 +2,14 @@
 
 import { computed, signal } from "../vendor/preact.js";
 
-export const DEFAULTS = { language: "", zone: "", theme: "system", density: "comfortable", pane: "right", conversations: true, mark_read_after_s: 1, after_archive: "next", single_keys: true, undo_send_s: 10, plain_text: false, labels: [], image_senders: [] };
+export const DEFAULTS = { language: "", zone: "", theme: "system", density: "comfortable", pane: "right", conversations: true, mark_read_after_s: 1, after_archive: "next", single_keys: true, undo_send_s: 10, plain_text: false, labels: [], remote_images: "ask", image_senders: [] };
 
 export const session = signal("starting"); // starting | out | in | expired (the page stays under the sign-in)
 export const notice = signal(""); // a sentence over the sign-in
 export const me = signal(null);
 export const folders = signal([]);
 export const settings = signal(DEFAULTS);
+export const limits = signal({ remote_images: false }); // of the server
 export const identities = signal([]);
 export const connection = signal({ state: "connecting", seconds: 0 });
 export const toasts = signal([]);
