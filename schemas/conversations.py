@@ -58,6 +58,16 @@ class ConversationPage(msgspec.Struct, frozen=True, kw_only=True):
     total: int | None = None
 
 
+class ThreadLists(msgspec.Struct, frozen=True, kw_only=True):
+    """Threads in every list that shows them; a thread that no list shows is missing.
+
+    `lists`: by thread, its conversation by folder; ALL_MAIL too, first.
+    """
+
+    lists: dict[ThreadId, dict[FolderId, Conversation]]
+    seq: int  # of the mailbox: all of it shows this moment, or a later one
+
+
 class ThreadCounts(msgspec.Struct, frozen=True):
     """Threads with messages in a list, and those of them with unread messages there."""
 

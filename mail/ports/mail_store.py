@@ -7,7 +7,7 @@ import msgspec
 
 from mail.ports.owner_views import OwnerViews
 from schemas.consistency import ConsistencyReport, Rebuild
-from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts
+from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts, ThreadLists
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.folder_slots import FolderSlots
@@ -142,6 +142,10 @@ class ConversationLists(Protocol):
         Refused: a position above POSITION_MAX (mail/pagination.py); a filter on a list that has
         more conversations than that. 1 <= limit <= 500.
         """
+        ...
+
+    async def thread_lists(self, user_id: UserId, thread_ids: Sequence[ThreadId]) -> ThreadLists:
+        """The conversations of these threads in every list; at most 500 threads."""
         ...
 
     async def thread_counts(self, user_id: UserId) -> dict[FolderId, ThreadCounts]:

@@ -60,6 +60,19 @@ def listed(
     return sorted(found, key=position_of, reverse=True)
 
 
+def of_threads(
+    shown: Iterable[Message], thread_ids: Iterable[ThreadId]
+) -> dict[ThreadId, dict[FolderId, Conversation]]:
+    """The conversations of these threads in each list that shows them."""
+    wanted = set(thread_ids)
+    lists: dict[ThreadId, dict[FolderId, Conversation]] = defaultdict(dict)
+    rows = [row for row in shown if row.thread_id in wanted]
+    for list_id in sorted({id_ for row in rows for id_ in lists_of(row.shown_places)}):
+        for thread in listed(rows, list_id, ConversationFilter()):
+            lists[thread.rows[0].thread_id][list_id] = _conversation(thread, list_id)
+    return dict(lists)
+
+
 def page(
     threads: list[MemoryThread],
     list_id: FolderId,

@@ -37,6 +37,7 @@ from schemas.conversations import (
     ConversationFilter,
     ConversationPage,
     ThreadCounts,
+    ThreadLists,
 )
 from schemas.correspondents import Correspondent
 from schemas.events.mailbox_commands import RebuildViews
@@ -194,6 +195,11 @@ class MemoryMailStore(MailStore):
         seq = self._of(user_id).state.seq
         return msgspec.structs.replace(page, seq=seq, position=position, total=len(every))
 
+    async def thread_lists(self, user_id: UserId, thread_ids: Sequence[ThreadId]) -> ThreadLists:
+        await take_step(self.fault, "read")
+        lists = conversations.of_threads(self._shown(user_id), thread_ids)
+        return ThreadLists(lists=lists, seq=self._of(user_id).state.seq)
+
     async def thread_counts(self, user_id: UserId) -> dict[FolderId, ThreadCounts]:
         await take_step(self.fault, "read")
         return conversations.counts(self._shown(user_id))
@@ -276,13 +282,8 @@ class MemoryMailStore(MailStore):
 
     async def changed(self, user_id: UserId, folder_id: FolderId, *, since_seq: int) -> FolderSlots:
         await take_step(self.fault, "read")
-        rows = [
-            row
-            for row in self._alive(user_id)
-            if folder_id in row.places and row.changed_seq > since_seq
-        ]
-        slots = (slot_of(row, folder_id) for row in rows)
-        return slots_of(sorted(slots))
+        rows = (row for row in self._alive(user_id) if row.changed_seq > since_seq)
+        return slots_of(sorted(slot_of(row, folder_id) for row in rows if folder_id in row.places))
 
     async def vanished(
         self, user_id: UserId, folder_id: FolderId, *, since_seq: int
@@ -295,9 +296,8 @@ class MemoryMailStore(MailStore):
 
     async def keywords(self, user_id: UserId) -> tuple[str, ...]:
         await take_step(self.fault, "read")
-        return tuple(
-            sorted({word for row in self._shown(user_id) for word in row.keywords} - {SEEN})
-        )
+        words = {word for row in self._shown(user_id) for word in row.keywords}
+        return tuple(sorted(words - {SEEN}))
 
     async def settings(self, user_id: UserId) -> StoredSettings:
         await take_step(self.fault, "read")

@@ -132,6 +132,20 @@ async def shows_what(store: MailStore, writer: Writer) -> None:
             assert (whole.total, whole.position, whole.seq) == (len(rows), 0, writer.state.seq)
             assert whole.next_cursor is whole.previous_cursor is None
             await _pages(store, user, list_id or None, wanted, ids(whole))
+            if wanted == NO_CONDITION:
+                await _threads_of_list(store, user, list_id, whole)
+
+
+async def _threads_of_list(
+    store: MailStore, user: str, list_id: str, whole: ConversationPage
+) -> None:
+    """Each thread has the row of the list there, and no row where the list does not show it."""
+    every = await store.conversations_at(user, None, conditions=NO_CONDITION, limit=500, position=0)
+    asked = {*ids(whole), *ids(every), "unknown"}
+    found = await store.thread_lists(user, sorted(asked))
+    rows = {id_: lists[list_id] for id_, lists in found.lists.items() if list_id in lists}
+    assert rows == {row.thread_id: row for row in whole.conversations}
+    assert found.seq == whole.seq
 
 
 async def _pages(store: MailStore, user: str, folder: str | None, wanted, every: list) -> None:

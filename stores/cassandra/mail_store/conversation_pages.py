@@ -17,11 +17,12 @@ from schemas.conversations import (
     ConversationFilter,
     ConversationPage,
     ThreadCounts,
+    ThreadLists,
 )
 from schemas.ids import FolderId, MessageId, ThreadId, UserId
 from schemas.mailbox import Message
 from stores.cassandra.mail_store.list_scan import ListScan
-from stores.cassandra.mail_store.lists import CONVERSATIONS, ListHead, members
+from stores.cassandra.mail_store.lists import CONVERSATIONS, ListHead, encode, members
 from stores.cassandra.mail_store.mailbox_reads import KEYS_MAX, MailboxReads
 from stores.cassandra.mail_store.pages import FilteredRows, bounds_of
 from stores.cassandra.mail_store.threads import StoredThread, ThreadInList, decode_in_list
@@ -66,6 +67,21 @@ async def page(reads: MailboxReads, part: PagePart[ConversationFilter]) -> Conve
         position=part.position,
         total=total,
     )
+
+
+async def thread_lists(
+    reads: MailboxReads, user_id: UserId, thread_ids: Sequence[ThreadId]
+) -> ThreadLists:
+    _, state = await reads.stored(user_id)
+    by_list: dict[FolderId, list[Row]] = defaultdict(list)
+    for thread_id, thread in (await reads.threads(user_id, thread_ids)).items():
+        for list_id, one in sorted(thread.lists.items()):
+            by_list[list_id].append((*one.newest[:2], thread_id, encode(one)))
+    lists: dict[ThreadId, dict[FolderId, Conversation]] = defaultdict(dict)
+    for list_id, rows in sorted(by_list.items()):
+        for conversation in await _conversations(reads, user_id, list_id, rows):
+            lists[conversation.thread_id][list_id] = conversation
+    return ThreadLists(lists=dict(lists), seq=state.seq)
 
 
 async def thread_counts(reads: MailboxReads, user_id: UserId) -> dict[FolderId, ThreadCounts]:

@@ -12,7 +12,7 @@ from mail.mailbox.folders import all_folders
 from mail.pagination import ListPosition, PagePart, check_limit
 from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
-from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts
+from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts, ThreadLists
 from schemas.correspondents import Correspondent
 from schemas.cql.mail_store import MAIL
 from schemas.events.mailbox_commands import RebuildViews
@@ -92,6 +92,9 @@ class CassandraMailStore(CassandraStore, PagedReads, MailStore):
 
     async def thread_counts(self, user_id: UserId) -> dict[FolderId, ThreadCounts]:
         return await conversation_pages.thread_counts(self._reads, user_id)
+
+    async def thread_lists(self, user_id: UserId, thread_ids: Sequence[ThreadId]) -> ThreadLists:
+        return await conversation_pages.thread_lists(self._reads, user_id, thread_ids)
 
     # FolderViews
 

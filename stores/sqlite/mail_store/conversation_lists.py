@@ -4,6 +4,7 @@ A list is one range of rows. One call with a cursor reads about SCAN_MAX of them
 with a position reads at most POSITION_MAX.
 """
 
+from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -27,10 +28,11 @@ from schemas.conversations import (
     ConversationFilter,
     ConversationPage,
     ThreadCounts,
+    ThreadLists,
 )
-from schemas.ids import FolderId, UserId
+from schemas.ids import FolderId, ThreadId, UserId
 from stores.sqlite.mail_store import threads
-from stores.sqlite.mail_store.conversations import decode_keywords, newest
+from stores.sqlite.mail_store.conversations import CONVERSATION, decode_keywords, newest
 from stores.sqlite.mail_store.journal_and_rows import MailboxHeader, header_of
 from stores.sqlite.mail_store.list_rows import ListRow
 
@@ -77,6 +79,19 @@ def page(connection: Connection, part: ConversationPart) -> ConversationPage:
         position=part.position,
         total=total,
     )
+
+
+def thread_lists(
+    connection: Connection, user_id: UserId, thread_ids: Sequence[ThreadId]
+) -> ThreadLists:
+    mailbox, lists = header_of(connection, user_id), {}
+    for thread_id in thread_ids:
+        positions = sorted(newest(connection, mailbox.key, thread_id).items())
+        keys = [(mailbox.key, list_id, *position) for list_id, position in positions]
+        rows = [row for key in keys if (row := CONVERSATION.get(connection, key))]
+        if rows:
+            lists[thread_id] = {row[1]: _conversation(connection, mailbox.key, row) for row in rows}
+    return ThreadLists(lists=lists, seq=mailbox.seq)
 
 
 def thread_counts(connection: Connection, user_id: UserId) -> dict[FolderId, ThreadCounts]:

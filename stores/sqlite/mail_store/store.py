@@ -140,6 +140,7 @@ class SqliteMailStore(SingleFileStore, PagedReads, MailStore):
     vanished = reads(folder_views.vanished)
     keywords = reads(folder_views.keywords)
     thread_counts = reads(conversation_lists.thread_counts)
+    thread_lists = reads(conversation_lists.thread_lists)
     settings = reads(owner_settings.settings)
     correspondents = reads(correspondents.correspondents)
 

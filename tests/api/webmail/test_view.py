@@ -3,12 +3,20 @@
 import base64
 
 import pytest
+from playwright.async_api import expect
 
+from api.config import ApiConfig
+from api.http.image_proxy import RemoteImage
+from tests.api.rest.test_images import Pictures
 from tests.api.webmail.test_hostile_mail import HOSTILE, MAIL
 from tests.support.edge_world import World
+from tests.support.webmail import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+PIXEL = base64.b64decode(
+    "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+)  # a GIF of one pixel
 STYLED = "<p id='s' style='color:rgb(1, 2, 3)'>styled</p><p>text</p><blockquote>old</blockquote>"
 
 
@@ -34,3 +42,38 @@ async def test_a_hostile_mail_opened_alone_does_nothing(browser, world: World) -
     assert await page.locator("blockquote").is_visible()
     assert set(requests) <= {url, f"{world.url}/favicon.ico"}
     assert not [text for text in messages if "Content Security Policy" in text]
+
+
+async def test_pictures_are_shown_when_asked_for_and_then_always(browser) -> None:
+    """By the image proxy: the page itself asks no other server."""
+
+    class Pixels(Pictures):
+        async def fetch(self, url: str) -> RemoteImage:
+            self.urls.append(url)
+            return RemoteImage("image/gif", PIXEL)
+
+    proxy = Pixels()
+    world = World(config=ApiConfig(port=0), images=proxy)
+    await world.open()
+    html = b"<p>News</p><img id=p src='http://elsewhere.test/a.gif'>"
+    await world.deliver(MAIL + base64.encodebytes(html))
+    watched = await opened(browser, world)
+    await watched.rows.first.click()
+    picture = watched.page.frame_locator("iframe.mail").locator("#mail-p")
+    await expect(picture).to_have_count(1)
+    assert proxy.urls == []
+    await watched.page.get_by_role("button", name="Show pictures", exact=True).click()
+    await expect(picture).to_have_js_property("naturalWidth", 1)
+    assert proxy.urls == ["http://elsewhere.test/a.gif"]
+    again = await opened(browser, world)
+    await again.rows.first.click()
+    await again.page.get_by_role("button", name="Always show pictures from m@evil.test").click()
+    frame = again.page.frame_locator("iframe.mail")
+    await expect(frame.locator("#mail-p")).to_have_js_property("naturalWidth", 1)
+    settings = (await world.store.settings("alice")).settings
+    assert (settings.remote_images, settings.image_senders) == ("senders", ("m@evil.test",))
+    await expect(again.page.get_by_text("is not loaded")).to_have_count(0)
+    assert watched.bad + again.bad == []
+    for context in list(browser.contexts):
+        await context.close()
+    await world.close()
