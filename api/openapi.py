@@ -105,7 +105,7 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
     return _page_schemas(config) | {
         **{
             name: {"type": "boolean"}
-            for name in ("unread", "flagged", "has_attachments", "inline", "images")
+            for name in ("unread", "flagged", "has_attachments", "inline", "images", "threads")
         },
         "keyword": {"type": "string", "minLength": 1, "maxLength": KEYWORD_MAX_CHARS},
         "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},

@@ -7,12 +7,13 @@ replay ends at that seq; from then on the queue stores events. So a long replay 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
 
 from api.context import AppContext
-from api.push.frames import LiveFrame, frames_of
+from api.push.frames import LiveFrame, frames_of, threads_of
 from api.push_connections import FEED_GONE, TRY_AGAIN_LATER, CloseReason, SendQueue
 from mail.change_feed import steps_since
 from mail.errors import JournalTruncated, Transient
@@ -20,6 +21,18 @@ from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import UserId
 
 _POLL_S = 0.05  # between reads of the journal for a step that a live event announced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRequest:
+    """What a client asks for.
+
+    `since`: the last seq that the client has processed; None: live events only. `with_threads`:
+    frames of conversations too.
+    """
+
+    since: int | None
+    with_threads: bool = False
 
 
 class EventStream:
@@ -31,14 +44,14 @@ class EventStream:
         ws: web.WebSocketResponse,
         user_id: UserId,
         queue: SendQueue,
-        since: int | None,
+        asked: StreamRequest,
     ) -> None:
-        """`since`: the last seq that the client has processed; None: live events only."""
         self.queue = queue
         self._context = context
         self._ws = ws
         self._user_id = user_id
-        self._sent_seq = since
+        self._sent_seq = asked.since
+        self._with_threads = asked.with_threads
         self._first_steps: Sequence[MailboxChanged] | None = None
 
     async def read_first_steps(self) -> None:
@@ -110,8 +123,11 @@ class EventStream:
 
     async def _send_step(self, step: MailboxChanged) -> None:
         ids = [change.message_id for change in step.changes]
-        rows = await self._context.ports.store.messages(self._user_id, ids) if ids else {}
-        for frame in frames_of(step, rows, self._context.config.state(step.seq)):
+        store, threads = self._context.ports.store, None
+        rows = await store.messages(self._user_id, ids) if ids else {}
+        if ids and self._with_threads:
+            threads = await store.thread_lists(self._user_id, threads_of(step))
+        for frame in frames_of(step, rows, self._context.config.state(step.seq), threads):
             await self._send(frame)
         self._sent_seq = step.seq
 

@@ -7,9 +7,11 @@ import msgspec
 
 from api.rest.changes import FolderInfo, SubmissionInfo, folder_info, submission_info
 from api.rest.responses import message_summary
+from api.rest.threads import ThreadSummary, thread_summary
+from schemas.conversations import ThreadLists
 from schemas.events.mailbox_events import MailboxChanged
-from schemas.ids import FolderId, MessageId
-from schemas.mailbox import Message
+from schemas.ids import FolderId, MessageId, ThreadId
+from schemas.mailbox import NO_THREAD, Message
 from schemas.user_settings import SettingsPatch
 
 
@@ -82,21 +84,65 @@ class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[CountsFrame]
 
 
-StepFrame = SettingsFrame | SubmissionFrame | FolderFrame | ChangeFrame
+class ThreadInList(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of a conversation in the list of a folder; `folder_id` null: of all mail."""
+
+    folder_id: FolderId | None
+    thread: ThreadSummary
+
+
+class ThreadFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """The conversation of changed messages, as every list shows it now; other lists do not.
+
+    It may show later changes too, of which frames follow. `state`: see ChangeFrame.
+    """
+
+    type: str = "thread"
+    state: str | None = None
+    seq: int
+    id: ThreadId
+    lists: list[ThreadInList]
+
+
+StepFrame = SettingsFrame | SubmissionFrame | FolderFrame | ChangeFrame | ThreadFrame
 
 
 def frames_of(
-    step: MailboxChanged, rows: dict[MessageId, Message], state: str
+    step: MailboxChanged,
+    rows: dict[MessageId, Message],
+    state: str,
+    threads: ThreadLists | None = None,
 ) -> Iterator[StepFrame]:
     """A frame for each change of `step`; only the last has `state`, as a step is atomic.
 
-    `rows` may be newer than the step, never older. A step without changes has no frames: a chunk of
-    a bulk command may find only messages that already have the requested state.
+    `rows` and `threads` may be newer than the step, never older; with `threads` a frame for each
+    conversation follows. A step without changes has no frames: a chunk of a bulk command may find
+    only messages that already have the requested state.
     """
     frames = list(_stateless_frames(step, rows))
+    if threads is not None:
+        frames += [_thread_frame(step, thread_id, threads) for thread_id in threads_of(step)]
     yield from frames[:-1]
     for last in frames[-1:]:
         yield msgspec.structs.replace(last, state=state)
+
+
+def threads_of(step: MailboxChanged) -> list[ThreadId]:
+    """The conversations of the step's messages, each once."""
+    thread_ids = dict.fromkeys(change.thread_id for change in step.changes)
+    return [thread_id for thread_id in thread_ids if thread_id != NO_THREAD]
+
+
+def _thread_frame(step: MailboxChanged, thread_id: ThreadId, threads: ThreadLists) -> ThreadFrame:
+    lists = threads.lists.get(thread_id, {})
+    return ThreadFrame(
+        seq=step.seq,
+        id=thread_id,
+        lists=[
+            ThreadInList(folder_id=list_id or None, thread=thread_summary(row, threads.seq))
+            for list_id, row in lists.items()
+        ],
+    )
 
 
 def _stateless_frames(step: MailboxChanged, rows: dict[MessageId, Message]) -> Iterator[StepFrame]:

@@ -26,13 +26,14 @@ from api.http.authentication import (
 )
 from api.http.client_address import CLIENT
 from api.problems import Problem, cross_site, feed_gone, too_many, unauthorized
-from api.push.event_stream import EventStream
+from api.push.event_stream import EventStream, StreamRequest
 from api.push.frames import (
     ChangeFrame,
     FolderFrame,
     LiveFrame,
     SettingsFrame,
     SubmissionFrame,
+    ThreadFrame,
 )
 from api.push_connections import (
     POLICY,
@@ -42,7 +43,7 @@ from api.push_connections import (
     CloseReason,
     SendQueue,
 )
-from api.rest.parameters import ShortText, query, since_of
+from api.rest.parameters import ShortText, flag_of, query, since_of
 from api.route import OpenRoute
 from edge.token_bucket import TokenBuckets
 from mail.clock import now_ms
@@ -63,7 +64,11 @@ _PONG = '{"type":"pong"}'
 
 async def push(call: RequestContext) -> web.StreamResponse:
     """Authenticate by header, by cookie, or by the first frame; then serve the socket."""
-    since = since_of(query(call.request, "since"), call.context.config)
+    values = query(call.request, "since", "threads")
+    asked = StreamRequest(
+        since=since_of(values, call.context.config),
+        with_threads=flag_of(values, "threads") or False,
+    )
     ws = _socket(call.context)
     if not ws.can_prepare(call.request):
         raise Problem(
@@ -71,11 +76,11 @@ async def push(call: RequestContext) -> web.StreamResponse:
         )
     caller = await _caller_of_handshake(call)
     if caller is None:
-        await _serve_after_token(call, ws, since)
+        await _serve_after_token(call, ws, asked)
         return ws
     if not call.context.push_connections.may_open(caller.user.user_id):
         raise too_many("Too many open sockets.", call.context.config.retry_after_s)
-    async with _subscribed(call.context, ws, caller, since) as stream:
+    async with _subscribed(call.context, ws, caller, asked) as stream:
         try:
             await stream.read_first_steps()
         except JournalTruncated as error:
@@ -117,7 +122,7 @@ async def _caller_of_handshake(call: RequestContext) -> AuthenticatedUser | None
 
 
 async def _serve_after_token(
-    call: RequestContext, ws: web.WebSocketResponse, since: int | None
+    call: RequestContext, ws: web.WebSocketResponse, asked: StreamRequest
 ) -> None:
     """Complete the handshake, authenticate by the first frame, then serve the socket."""
     context = call.context
@@ -129,7 +134,7 @@ async def _serve_after_token(
     elif not context.push_connections.may_open(caller.user.user_id):
         await _close(call, ws, (TRY_AGAIN_LATER, "too many sockets"))
     else:
-        async with _subscribed(context, ws, caller, since) as stream:
+        async with _subscribed(context, ws, caller, asked) as stream:
             await _serve(call, ws, caller, stream)
 
 
@@ -149,15 +154,18 @@ async def _caller_of_frame(
 
 @asynccontextmanager
 async def _subscribed(
-    context: AppContext, ws: web.WebSocketResponse, caller: AuthenticatedUser, since: int | None
+    context: AppContext,
+    ws: web.WebSocketResponse,
+    caller: AuthenticatedUser,
+    asked: StreamRequest,
 ) -> AsyncIterator[EventStream]:
     config = context.config
-    queue = SendQueue(config.socket_queue, config.socket_queue_bytes, live=since is None)
+    queue = SendQueue(config.socket_queue, config.socket_queue_bytes, live=asked.since is None)
     user_id = caller.user.user_id
     context.push_connections.add(queue, user_id=user_id, token_sha256=caller.session.token_sha256)
     unsubscribe = context.ports.feed.subscribe(user_id, queue.sink)
     try:
-        yield EventStream(context, ws, user_id, queue, since)
+        yield EventStream(context, ws, user_id, queue, asked)
     finally:
         unsubscribe()
         context.push_connections.remove(queue)
@@ -264,8 +272,15 @@ ROUTES = (
         name="push",
         summary="WebSocket: changes after `since`, then live changes; without `since` only these.",
         handler=push,
-        query=("since",),
-        frames=(ChangeFrame, FolderFrame, SettingsFrame, SubmissionFrame, LiveFrame),
+        query=("since", "threads"),
+        frames=(
+            ChangeFrame,
+            ThreadFrame,
+            FolderFrame,
+            SettingsFrame,
+            SubmissionFrame,
+            LiveFrame,
+        ),
         status=101,
         problems=(400, 401, 403, 410, 426, 429, 503),
     ),

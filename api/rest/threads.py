@@ -146,7 +146,7 @@ async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.S
 
 def thread_list(call: AuthenticatedRequest, page: ConversationPage) -> ThreadList:
     return ThreadList(
-        threads=[_thread_summary(row, page.seq) for row in page.conversations],
+        threads=[thread_summary(row, page.seq) for row in page.conversations],
         position=page.position,
         total=page.total,
         next_cursor=page.next_cursor,
@@ -155,7 +155,8 @@ def thread_list(call: AuthenticatedRequest, page: ConversationPage) -> ThreadLis
     )
 
 
-def _thread_summary(row: Conversation, seq: int) -> ThreadSummary:
+def thread_summary(row: Conversation, seq: int) -> ThreadSummary:
+    """The row of a conversation; `seq` is that of the mailbox when it was read."""
     newest = next((one.head for one in row.recent if one.message_id == row.latest_id), None)
     return ThreadSummary(
         id=row.thread_id,

@@ -145,7 +145,10 @@ class ConversationLists(Protocol):
         ...
 
     async def thread_lists(self, user_id: UserId, thread_ids: Sequence[ThreadId]) -> ThreadLists:
-        """The conversations of these threads in every list; at most 500 threads."""
+        """The conversations of these threads in every list.
+
+        The work of a thread is that of a row of a page, for each list.
+        """
         ...
 
     async def thread_counts(self, user_id: UserId) -> dict[FolderId, ThreadCounts]:

@@ -332,3 +332,40 @@ async def test_when_the_edge_goes_its_sockets_are_received(make_world) -> None:
     stopping = asyncio.create_task(world.runner.cleanup())
     assert await close_code(ws) == 1001
     await stopping
+
+
+async def test_a_frame_of_the_conversation_follows_when_asked_for(world: World) -> None:
+    """As the lists of conversations have it; lists that it left, or that it never had, are not."""
+    client = await world.signed()
+    ws = await client.ws_connect("/v1/push?threads=true")
+    row = await world.deliver(PLAIN % b"one")
+    change, thread = await frame(ws), await frame(ws)
+    assert (change["type"], change["seq"], change["state"]) == ("change", 1, None)
+    async with client.get("/v1/folders/inbox/threads") as response:
+        (listed,) = (await response.json())["threads"]
+    assert thread == {
+        "type": "thread",
+        "state": "1-1",
+        "seq": 1,
+        "id": row.thread_id,
+        "lists": [
+            {"folder_id": None, "thread": listed},
+            {"folder_id": "inbox", "thread": listed},
+        ],
+    }
+    path = f"/v1/messages/{row.message_id}"
+    async with client.patch(path, json={"folder_ids": ["junk"]}) as response:
+        assert response.status == 200
+    assert (await frame(ws))["state"] is None
+    moved = await frame(ws)
+    assert [one["folder_id"] for one in moved["lists"]] == ["junk"]
+    async with client.delete(path) as response:
+        assert response.status == 204
+    assert (await frame(ws))["change"] == "destroyed"
+    gone = await frame(ws)
+    assert (gone["id"], gone["lists"], gone["state"]) == (row.thread_id, [], "1-3")
+    late = await client.ws_connect("/v1/push?since=0&threads=true")
+    types = [(await frame(late))["type"] for _ in range(7)]
+    assert types == [*["change", "thread"] * 3, "live"]
+    async with client.get("/v1/push?threads=perhaps") as response:
+        assert (await response.json())["code"] == "bad_threads"

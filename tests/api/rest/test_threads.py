@@ -130,3 +130,31 @@ async def test_bodies_have_two_mebibytes(world: World) -> None:
     client = await world.signed()
     bodies = (await get(client, f"/v1/threads/{large[0].thread_id}?bodies=open"))["bodies"]
     assert [bodies[row.message_id] is None for row in large] == [True, True, False, False, False]
+
+
+async def test_a_search_has_rows_of_conversations(world: World) -> None:
+    """Each at its first hit; in all mail, or in the folder of a hit that all mail does not show."""
+    rows = await talk(world, b"kim", b"lee", b"park", text=b"the river runs")
+    (junk,) = [await world.deliver(PLAIN % b"river", at_ms=9, folder_id="junk")]
+    client = await world.signed()
+    whole = await get(client, "/v1/search?q=river&threads=true")
+    assert (whole["messages"], whole["total"], whole["next_cursor"]) == ([], 4, None)
+    talked, alone = whole["threads"]
+    listed = (await get(client, "/v1/threads"))["threads"]
+    hits = [row.message_id for row in reversed(rows)]
+    assert {name: talked[name] for name in CONVERSATION} == listed[0]
+    assert set(talked) - CONVERSATION == {"hit_ids", "highlights"}
+    assert talked["hit_ids"] == hits
+    assert talked["highlights"]["subject"] == "Re: the <mark>river</mark>"
+    assert (alone["folder_ids"], alone["hit_ids"]) == (["junk"], [junk.message_id])
+    assert alone["count"] == 1
+    first = await get(client, "/v1/search?q=river&threads=true&limit=1")
+    (row,) = first["threads"]
+    assert (row["hit_ids"], row["count"]) == (hits[:1], 3)
+    path = f"/v1/search?q=river&threads=true&limit=9&cursor={first['next_cursor']}"
+    assert [row["hit_ids"] for row in (await get(client, path))["threads"]] == [
+        hits[1:], [junk.message_id],
+    ]  # fmt: skip
+    plain = await get(client, "/v1/search?q=river")
+    assert "threads" not in plain
+    assert len(plain["messages"]) == 4
