@@ -116,6 +116,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s
     )
     virus = VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
+    seconds = time.monotonic
     room = OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads, ports.gate)
     return AppContext(
         config=config,
@@ -131,26 +132,24 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         room=room,
         upload_slots=upload_slots(config),
         download_slots=download_slots(config),
-        request_rates=RequestRates(config.requests_per_minute, time.monotonic),
-        anonymous_rates=RequestRates(config.anonymous_per_minute, time.monotonic, policy="peer"),
-        search_time=SearchTime(config, time.monotonic),
+        request_rates=RequestRates(config.requests_per_minute, seconds),
+        anonymous_rates=RequestRates(config.anonymous_per_minute, seconds, policy="peer"),
+        search_time=SearchTime(config, seconds),
         unindexed=_unindexed(ports),
         push_connections=push_connections,
         connections=_connections(config),
         ended_sessions=EndedSessions(ports.sessions, push_connections),
-        parse_turns=FairTurns(
-            config.reads_at_once, config.reads_waiting, slots_per_key=config.reads_per_user
+        parse_turns=_turns(config.reads_at_once, config.reads_waiting, config.reads_per_user),
+        quick_parse_turns=_turns(
+            config.quick_reads_at_once, config.reads_waiting, config.quick_reads_per_user
         ),
-        quick_parse_turns=_quick_turns(config),
-        compose_turns=_single_turns(config.composes_at_once, config.composes_waiting),
-        batch_turns=_single_turns(config.batches_at_once, config.batches_waiting),
-        unsubscribe_rates=TokenBuckets(config.unsubscribes_per_minute, time.monotonic),
-        image_rates=TokenBuckets(config.images_per_minute, time.monotonic),
-        image_turns=FairTurns(
-            config.images_at_once, config.images_waiting, slots_per_key=config.images_per_user
-        ),
+        compose_turns=_turns(config.composes_at_once, config.composes_waiting, 1),
+        batch_turns=_turns(config.batches_at_once, config.batches_waiting, 1),
+        unsubscribe_rates=TokenBuckets(config.unsubscribes_per_minute, seconds),
+        image_rates=TokenBuckets(config.images_per_minute, seconds),
+        image_turns=_turns(config.images_at_once, config.images_waiting, config.images_per_user),
         image_urls=ImageUrls(),
-        work_shares=WorkShares(config, time.monotonic),
+        work_shares=WorkShares(config, seconds),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )
 
@@ -196,17 +195,8 @@ def _connections(config: ApiConfig) -> ConnectionLimiter:
     )
 
 
-def _single_turns(at_once: int, waiting_max: int) -> FairTurns:
-    """Turns of which a user has one at a time."""
-    return FairTurns(at_once, waiting_max, slots_per_key=1)
-
-
-def _quick_turns(config: ApiConfig) -> FairTurns:
-    return FairTurns(
-        config.quick_reads_at_once,
-        config.reads_waiting,
-        slots_per_key=config.quick_reads_per_user,
-    )
+def _turns(at_once: int, waiting_max: int, per_user: int) -> FairTurns:
+    return FairTurns(at_once, waiting_max, slots_per_key=per_user)
 
 
 def _unindexed(ports: ApiPorts) -> UnindexedReader:

@@ -65,7 +65,7 @@ class ThreadLists(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     lists: dict[ThreadId, dict[FolderId, Conversation]]
-    seq: int  # of the mailbox: all of it shows this moment, or a later one
+    seq: int  # of the mailbox, when the rows were read
 
 
 class ThreadCounts(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""HTTP to addresses that strangers choose: the guard of every such request.
+"""HTTP to addresses that senders of mail choose: the guard of every such request.
 
 The sender of a mail chooses the URL, so it must not lead into the networks of this service. A
 literal address is checked; a name is resolved once, and the connection is made to a permitted

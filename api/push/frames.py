@@ -84,7 +84,7 @@ class ChangeFrame(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[CountsFrame]
 
 
-class ThreadInList(msgspec.Struct, frozen=True, kw_only=True):
+class ThreadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The row of a conversation in the list of a folder; `folder_id` null: of all mail."""
 
     folder_id: FolderId | None
@@ -101,7 +101,7 @@ class ThreadFrame(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     seq: int
     id: ThreadId
-    lists: list[ThreadInList]
+    lists: list[ThreadRow]
 
 
 StepFrame = SettingsFrame | SubmissionFrame | FolderFrame | ChangeFrame | ThreadFrame
@@ -139,7 +139,7 @@ def _thread_frame(step: MailboxChanged, thread_id: ThreadId, threads: ThreadList
         seq=step.seq,
         id=thread_id,
         lists=[
-            ThreadInList(folder_id=list_id or None, thread=thread_summary(row, threads.seq))
+            ThreadRow(folder_id=list_id or None, thread=thread_summary(row, threads.seq))
             for list_id, row in lists.items()
         ],
     )

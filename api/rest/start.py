@@ -52,13 +52,14 @@ class StartResource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def get_start(call: AuthenticatedRequest) -> web.StreamResponse:
-    """The first screen. Its entity tag depends on the mailbox, the account and the version."""
+    """The first screen. Its entity tag depends on the mailbox, the account, limits and version."""
     query(call.request)
     store = call.context.ports.store
     state = call.context.config.state((await store.state(call.user_id)).seq)
     stored = await store.settings(call.user_id)
     me = await own_account(call, stored.settings)
-    etag = _etag(state, me)
+    limits = _limits(call)
+    etag = _etag(state, me, limits)
     unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
@@ -72,13 +73,13 @@ async def get_start(call: AuthenticatedRequest) -> web.StreamResponse:
         inbox=thread_list(call, inbox),
         state=state,
         version=VERSION,
-        limits=_limits(call),
+        limits=limits,
     )
     return json_response(start, headers={hdrs.ETAG: etag})
 
 
-def _etag(state: str, me: OwnAccount) -> str:
-    digest = hashlib.sha256(VERSION.encode() + msgspec.json.encode(me)).hexdigest()
+def _etag(state: str, me: OwnAccount, limits: ClientLimits) -> str:
+    digest = hashlib.sha256(VERSION.encode() + msgspec.json.encode((me, limits))).hexdigest()
     return f'"{state}.{digest[:16]}"'
 
 

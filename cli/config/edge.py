@@ -79,11 +79,13 @@ def edge_settings(read: SettingReader) -> dict[str, Any]:
         "cors_origins": read.origins("CORS_ORIGINS"),
         "secure_cookies": read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         "image_proxy": read.choice("IMAGE_PROXY", "no", ("yes", "no")) == "yes",
-        "smtp_fds": read.numbers("SMTP_FDS"),
-        "http_fds": read.numbers("HTTP_FDS"),
-        "pop3_fds": read.numbers("POP3_FDS"),
-        "pop3s_fds": read.numbers("POP3S_FDS"),
+        **_listening_sockets(read),
     }
+
+
+def _listening_sockets(read: SettingReader) -> dict[str, tuple[int, ...]]:
+    names = ("smtp_fds", "http_fds", "pop3_fds", "pop3s_fds")
+    return {name: read.numbers(name.upper()) for name in names}
 
 
 def _tls(read: SettingReader) -> tuple[Path | None, Path | None]:

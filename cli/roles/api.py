@@ -1,6 +1,8 @@
 """Role api: the REST API, push over WebSocket and the web page."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +25,7 @@ from edge.deposits.uploader import UploadConfig, Uploader
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.clock import now_ms
 from mail.lifecycle import repeating, running
-from mail.ports import Attempts, Directory, IntakeGate, LiveEvents, Publisher
+from mail.ports import Attempts, Directory, IntakeGate, Publisher
 from schemas.events.mailbox_commands import Deliver
 from stack.state_folder import existing
 from stores.sqlite.database_file import CommitTimes
@@ -72,31 +74,14 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             )
             epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
             certificate = certificate_of(config)
-            settings = PublisherConfig(
-                bootstrap=config.bootstrap, client_id=config.process, linger_ms=0
-            )
-            async with (
-                running(KafkaPublisher(settings)) as publisher,
-                running(EventTail(config.bootstrap)) as tail,
-                running(DiskGate(GateConfig(folder=config.home))) as gate,
-                presenting(certificate),
-                OneClickClient(config.outbound) as client,
-                ImageProxy(config.outbound) as images,
-            ):
-                links = Links(
-                    publisher,
-                    tail,
-                    gate,
-                    one_click=None if config.relay == "off" else client,
-                    images=images if config.image_proxy else None,
-                )
+            async with _links(config) as links, presenting(certificate):
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
                     await _ports(opened, directory, attempts, links),
                     lambda: _reasons(serving),
                 )
                 context = app[CONTEXT]
-                serving.append((tail, context, housekeeping))
+                serving.append((links.feed, context, housekeeping))
                 runner, _ = await start(app, tls=certificate.context if config.https else None)
                 prune = partial(_prune, directory, attempts, context.uploader, housekeeping)
                 async with repeating("expired rows", prune, PRUNE_EVERY_S):
@@ -111,10 +96,29 @@ class Links:
     """The parts of the role that run while it serves."""
 
     publisher: Publisher
-    feed: LiveEvents
+    feed: EventTail
     gate: IntakeGate
     one_click: OneClickClient | None
     images: ImageProxy | None
+
+
+@asynccontextmanager
+async def _links(config: Config) -> AsyncIterator[Links]:
+    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process, linger_ms=0)
+    async with (
+        running(KafkaPublisher(settings)) as publisher,
+        running(EventTail(config.bootstrap)) as tail,
+        running(DiskGate(GateConfig(folder=config.home))) as gate,
+        OneClickClient(config.outbound) as one_click,
+        ImageProxy(config.outbound) as images,
+    ):
+        yield Links(
+            publisher,
+            tail,
+            gate,
+            one_click=None if config.relay == "off" else one_click,
+            images=images if config.image_proxy else None,
+        )
 
 
 async def _ports(

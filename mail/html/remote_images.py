@@ -2,7 +2,7 @@
 
 import re
 
-IMAGES_MAX = 100  # different ones of one mail
+IMAGES_MAX = 100  # different URLs of one mail
 URL_MAX_CHARS = 2 * 1024
 PREFIX = "images/"
 _REMOTE = re.compile(r"(?:https?:)?//", re.IGNORECASE)

@@ -140,7 +140,9 @@ def sanitise_viewed(
             scheme, _, id_ = value.strip().partition(":")
             if scheme.lower() == "cid":
                 return image_urls.get(unquote(id_))
-            return value if value in kept_urls else remote and remote.link(value)
+            if value in kept_urls or remote is None:
+                return value if value in kept_urls else None
+            return remote.link(value)
         if name == "class":
             return QUOTE_CLASS if is_quote_class(value) else None
         return _safe_attribute(tag, name, value)

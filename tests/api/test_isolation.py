@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
@@ -9,6 +10,7 @@ import pytest
 
 from api.config import ApiConfig
 from api.openapi import document
+from tests.api.rest.test_images import Pictures
 from tests.support.edge_world import PASSWORDS, World
 
 PATHS = document(ApiConfig(port=0))["paths"]
@@ -28,6 +30,7 @@ MAIL = (
     b"From: kim@elsewhere.test\r\nMessage-ID: <%d.%s@x.test>\r\nIn-Reply-To: <root.%s@x.test>\r\n"
     b"Subject: secret otter of %s\r\nMIME-Version: 1.0\r\n"
     b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/html\r\n\r\n<img src='https://elsewhere.test/a.png'>\r\n"
     b"--b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=a.png\r\n"
     b"Content-Transfer-Encoding: base64\r\n\r\n%s\r\n--b--\r\n"
 )
@@ -93,6 +96,14 @@ async def owner(world: World, name: str) -> Owner:
         "submissions": submission, "batches": batch_id,
     }  # fmt: skip
     return user
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World(config=ApiConfig(port=0), images=Pictures())
+    await made.open()
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ async def test_private_addresses_are_refused_as_literals_and_of_names(
 async def test_a_name_is_resolved_once_and_its_checked_address_is_connected_to(
     server: Pictures, refused: list[object]
 ) -> None:
-    """The second answer of the name has no effect; of several addresses only permitted ones are."""
+    """The second answer of the name has no effect; what is not permitted is left out."""
 
     class Rebinding(Names):
         async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:

@@ -19,7 +19,9 @@ async def test_the_first_screen_is_one_response(world: World) -> None:
     assert start["inbox"] == await get(client, f"/v1/folders/inbox/threads?position=0&limit={ROWS}")
     assert (start["inbox"]["total"], len(start["inbox"]["threads"])) == (ROWS + 1, ROWS)
     assert start["state"] == (await get(client, "/v1/changes?since=0&limit=100"))["state"]
-    assert start["limits"] == {"upload_bytes": 52_428_800, "recipients": 100, "undo_s": 10}
+    assert start["limits"] == {
+        "upload_bytes": 52_428_800, "recipients": 100, "undo_s": 10, "remote_images": False,
+    }  # fmt: skip
 
 
 async def test_its_tag_changes_with_mailbox_and_account(world: World) -> None:
