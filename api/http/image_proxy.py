@@ -2,8 +2,8 @@
 
 The sender chooses the URL. The guard of guarded_session.py keeps each request out of the networks
 of this service, and each redirect is checked as the URL was. The request has one user agent for all
-users and no cookie, no credentials and no referrer. The type is that of the first octets, whatever
-the server says; SVG and HTML, which can carry scripts, are no images.
+users and no cookie, no credentials and no referrer. The type is that of the first octets; what
+the server says of it is ignored. SVG and HTML, which can carry scripts, are no images.
 """
 
 import asyncio
