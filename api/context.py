@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -75,9 +75,9 @@ class AppContext:
     unsubscribe_rates: TokenBuckets
     image_rates: TokenBuckets
     image_turns: FairTurns  # of remote images that are fetched, among users
-    image_urls: ImageUrls
     work_shares: WorkShares
     domain_usages: UsageCache
+    image_urls: ImageUrls = field(default_factory=ImageUrls)
 
     def count_anonymous(self, request: web.Request) -> None:
         """Count an unauthenticated request of this client address. Raises Problem 429."""
@@ -112,9 +112,7 @@ CONTEXT: web.AppKey[AppContext] = web.AppKey("context", AppContext)
 def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons) -> AppContext:
     metrics = ApiMetrics()
     push_connections = PushConnections(config, metrics)
-    commands = MailboxCommands(
-        ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s
-    )
+    commands = _commands(config, ports)
     virus = VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
     seconds = time.monotonic
     room = OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads, ports.gate)
@@ -148,10 +146,13 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         unsubscribe_rates=TokenBuckets(config.unsubscribes_per_minute, seconds),
         image_rates=TokenBuckets(config.images_per_minute, seconds),
         image_turns=_turns(config.images_at_once, config.images_waiting, config.images_per_user),
-        image_urls=ImageUrls(),
         work_shares=WorkShares(config, seconds),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )
+
+
+def _commands(config: ApiConfig, ports: ApiPorts) -> MailboxCommands:
+    return MailboxCommands(ports.publisher, ports.feed, answer_timeout_s=config.answer_timeout_s)
 
 
 def _sending_limiter(config: ApiConfig, ports: ApiPorts) -> SendingLimiter:
