@@ -7,6 +7,7 @@ from stack.engines.cassandra import CassandraConfig, cassandra
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import FreshclamConfig, freshclam
 from stack.engines.kafka import KafkaConfig, kafka
+from stack.engines.redis import redis
 from stack.engines.spamd import spamd
 from stack.state_folder import StateFolder
 from stack.supervision.program import Program, ProgramKind, base_env
@@ -27,8 +28,8 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         kafka(home, kafka_config(config)),
         clamd(home, clamd_config(config)),
         spamd(home),
-        *([cassandra(home, cassandra_config(config))] if config.profile == "distributed" else []),
         *_updater(config, home),
+        *(_distributed(config, home) if config.profile == "distributed" else []),
     ]
     numbers = {
         "ingress": config.ingress_processes,
@@ -42,6 +43,10 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         for number in range(1, numbers.get(role, 1) + 1)
     ]
     return [*engines, _setup(config, home), *roles]
+
+
+def _distributed(config: Config, home: StateFolder) -> list[Program]:
+    return [cassandra(home, cassandra_config(config)), redis(home)]
 
 
 def kafka_config(config: Config) -> KafkaConfig:

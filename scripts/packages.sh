@@ -10,6 +10,7 @@ missing_packages() { # missing_packages run|test: names, on one line
     [ -x /usr/sbin/spamd ] || wanted+=("$(spamd_package)" spamassassin)
     if [ "$1" = test ]; then
         command -v chromium >/dev/null || command -v chromium-browser >/dev/null || wanted+=(chromium)
+        [ -x /usr/bin/redis-server ] || wanted+=(redis-server)
         command -v fetchmail >/dev/null || wanted+=(fetchmail)
         command -v getmail >/dev/null || wanted+=(getmail6)
         command -v mpop >/dev/null || wanted+=(mpop)

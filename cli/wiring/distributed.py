@@ -7,15 +7,15 @@ could only use another profile's store.
 from mail.errors import Refused
 
 EXISTING = (
-    "the engine Cassandra",
+    "the engines Cassandra and Redis",
     "on Cassandra: the mail store, directory, submissions, relay queue, ledger, quarantine",
     "holders, outlines and uploads",
+    "limits of sign-ins on Redis",
 )
 MISSING = (
-    "counted attempts to sign in",
     "contents on S3",
     "search on OpenSearch",
-    "limits and caches on Redis",
+    "limits of requests and caches on Redis",
     "roles that use these stores",
 )
 
