@@ -7,6 +7,7 @@ from stack.engines.cassandra import CassandraConfig, cassandra
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import FreshclamConfig, freshclam
 from stack.engines.kafka import KafkaConfig, kafka
+from stack.engines.opensearch import OpenSearchConfig, opensearch
 from stack.engines.redis import redis
 from stack.engines.spamd import spamd
 from stack.state_folder import StateFolder
@@ -46,7 +47,11 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
 
 
 def _distributed(config: Config, home: StateFolder) -> list[Program]:
-    return [cassandra(home, cassandra_config(config)), redis(home)]
+    return [
+        cassandra(home, cassandra_config(config)),
+        opensearch(home, opensearch_config(config)),
+        redis(home),
+    ]
 
 
 def kafka_config(config: Config) -> KafkaConfig:
@@ -63,6 +68,15 @@ def cassandra_config(config: Config) -> CassandraConfig:
         lib=config.tools / "cassandra" / "lib",
         port=config.cassandra_port,
         storage_port=config.cassandra_storage_port,
+    )
+
+
+def opensearch_config(config: Config) -> OpenSearchConfig:
+    return OpenSearchConfig(
+        lib=config.tools / "opensearch" / "lib",
+        port=config.opensearch_port,
+        transport_port=config.opensearch_transport_port,
+        java_home=config.opensearch_java_home,
     )
 
 

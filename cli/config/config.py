@@ -85,6 +85,9 @@ class Config(SendingSettings):
     signatures_checks: int  # per day
     cassandra_port: int  # of the distributed profile, as cassandra_storage_port
     cassandra_storage_port: int
+    opensearch_port: int
+    opensearch_transport_port: int
+    opensearch_java_home: Path | None
     user: str = OPERATOR  # the role of this process, as the broker's user; not a setting
     number: int = 1  # of this process among the processes of its role; not a setting
 
@@ -200,6 +203,11 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         signatures_checks=read.number("SIGNATURES_CHECKS", 12, least=1, most=50),
         cassandra_port=read.number("CASSANDRA_PORT", 29_042, least=1, most=65_535),
         cassandra_storage_port=read.number("CASSANDRA_STORAGE_PORT", 29_043, least=1, most=65_535),
+        opensearch_port=read.number("OPENSEARCH_PORT", 9_201, least=9_201, most=9_299),
+        opensearch_transport_port=read.number(
+            "OPENSEARCH_TRANSPORT_PORT", 29_044, least=1, most=65_535
+        ),
+        opensearch_java_home=read.path("OPENSEARCH_JAVA_HOME"),
     )
 
 

@@ -91,9 +91,8 @@ def _listening_sockets(read: SettingReader) -> dict[str, tuple[int, ...]]:
 def _tls(read: SettingReader) -> tuple[Path | None, Path | None]:
     """The paths of certificate and key: both or neither. The files are checked when loaded."""
     names = ("TLS_CERT", "TLS_KEY")
-    given = [read.text(name, "") for name in names]
-    for name, value in zip(names, given, strict=True):
-        if any(given) and not value:
-            raise BadSetting(f"POSTRIVER_{name}", value, "both POSTRIVER_TLS_CERT and _TLS_KEY")
-    certificate, key = (Path(value).expanduser().absolute() if value else None for value in given)
+    certificate, key = map(read.path, names)
+    for name, path in zip(names, (certificate, key), strict=True):
+        if (certificate or key) and not path:
+            raise BadSetting(f"POSTRIVER_{name}", "", "both POSTRIVER_TLS_CERT and _TLS_KEY")
     return certificate, key

@@ -55,7 +55,6 @@ def relay_settings(read: SettingReader) -> dict[str, Any]:
     mode = read.choice("RELAY", "off", _MODES)
     smarthost, file = read.text("SMARTHOST", ""), read.text("SMARTHOST_PASSWORD_FILE", "")
     resolver, allowed = read.text("RESOLVER", ""), read.text("OUTBOUND_ALLOW", "")
-    key = read.text("SECRET_KEY_FILE", "")
     if mode == "smarthost" or smarthost:
         is_named = bool(_smarthost(smarthost, "").username)
         if is_named != bool(file):
@@ -74,8 +73,8 @@ def relay_settings(read: SettingReader) -> dict[str, Any]:
         "relay_tls_required": _domains(read, "RELAY_TLS_REQUIRED"),
         "resolver": resolver,
         "smarthost": smarthost,
-        "smarthost_password_file": Path(file).expanduser().absolute() if file else None,
-        "secret_key_file": Path(key).expanduser().absolute() if key else None,
+        "smarthost_password_file": read.path("SMARTHOST_PASSWORD_FILE"),
+        "secret_key_file": read.path("SECRET_KEY_FILE"),
         "outbound_allow": allowed,
     }
 

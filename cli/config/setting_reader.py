@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from edge.trusted_networks import Networks
 from mail.errors import Refused
@@ -25,6 +26,11 @@ class SettingReader:
 
     def text(self, name: str, default: str) -> str:
         return self._environ.get(f"POSTRIVER_{name}", "").strip() or default
+
+    def path(self, name: str) -> Path | None:
+        """Return an absolute path; None: not set. Whether it exists is seen when it is used."""
+        value = self.text(name, "")
+        return Path(value).expanduser().absolute() if value else None
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
         return self._whole(name, self.text(name, str(default)), least=least, most=most)

@@ -24,6 +24,7 @@ from mail.query.tree import (
     simplified,
 )
 
+Decides = Callable[[Leaf], bool]
 Implied = Callable[[Leaf], Node]  # a condition that a leaf implies
 
 
@@ -38,15 +39,23 @@ def is_indexed(leaf: Leaf) -> bool:
             return False
 
 
-def narrowed(node: Node) -> Node:
-    """Return a condition on tokens that every match of `node` fulfils."""
-    return implied(node, _narrowed_leaf, lambda leaf: leaf if is_indexed(leaf) else NOTHING)
+def narrowed(node: Node, decides: Decides = is_indexed) -> Node:
+    """Return a condition on tokens that every match of `node` fulfils.
+
+    `decides`: whether the index decides a leaf; a part of what tokens decide. It decides single
+    words.
+    """
+    return implied(
+        node,
+        lambda leaf: _narrowed_leaf(leaf, decides),
+        lambda leaf: leaf if decides(leaf) else NOTHING,
+    )
 
 
-def to_verify(node: Node) -> Node:
-    """Return the parts of `node` that tokens do not decide; EVERYTHING: tokens decide all of it."""
+def to_verify(node: Node, decides: Decides = is_indexed) -> Node:
+    """Return the parts of `node` that are not decided; EVERYTHING: all of it is decided."""
     parts = node.of if isinstance(node, And) else (node,)
-    return simplified(And(tuple(part for part in parts if not all(map(is_indexed, leaves(part))))))
+    return simplified(And(tuple(part for part in parts if not all(map(decides, leaves(part))))))
 
 
 def implied(node: Node, of_leaf: Implied, of_negated: Implied) -> Node:
@@ -81,12 +90,16 @@ def words_in(contains: Contains) -> WordsNode | None:
     return WordsNode(tuple(words), contains.field, prefix)
 
 
-def _narrowed_leaf(leaf: Leaf) -> Node:
-    if is_indexed(leaf):
+def _narrowed_leaf(leaf: Leaf, decides: Decides) -> Node:
+    if decides(leaf):
         return leaf
     match leaf:
+        case WordsNode(pieces, field, prefix):  # a phrase: its last word, and the words before it
+            parts = WordsNode(pieces[:-1], field), WordsNode(pieces[-1:], field, prefix)
+            return And(tuple(_narrowed_leaf(part, decides) for part in parts))
         case Contains():
-            return words_in(leaf) or EVERYTHING
+            words = words_in(leaf)
+            return EVERYTHING if words is None else _narrowed_leaf(words, decides)
         case HeaderContains(name) if name:
             return HeaderContains(name)
         case _:

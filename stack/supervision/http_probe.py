@@ -1,4 +1,4 @@
-"""Health probe of a process over HTTP. Imported where it runs: aiohttp costs half a second."""
+"""Health probes of a process over HTTP. Imported where it runs: aiohttp costs half a second."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,22 @@ class HttpProbe:
         except (OSError, TimeoutError, aiohttp.ClientError) as cause:
             return _reason(cause)
         return None if status == 200 else f"{status} {body[:200].decode('utf-8', 'replace')}"
+
+
+async def cluster_health(port: int, cluster: str) -> str | None:
+    """None if the OpenSearch cluster at the port has this name and its shards, else the reason."""
+    limit = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limit) as session,
+            session.get(f"http://127.0.0.1:{port}/_cluster/health") as answer,
+        ):
+            health = await answer.json()
+    except (OSError, TimeoutError, ValueError, aiohttp.ClientError) as cause:
+        return f"port {port}: {_reason(cause)}"
+    if health.get("cluster_name") != cluster:
+        return f"port {port}: another cluster, {str(health.get('cluster_name'))[:60]}"
+    return f"port {port}: shards are missing" if health.get("status") == "red" else None
 
 
 async def http_get(path: Path, page: str) -> tuple[int, bytes]:

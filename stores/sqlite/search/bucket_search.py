@@ -20,8 +20,8 @@ from mail.query.planner import IndexQuery
 from mail.query.time_budget import SearchTimedOut
 from mail.query.tree import EVERYTHING, NOTHING, Contains, Node, WordsNode, leaves
 from schemas.ids import MessageId, UserId
+from stores.packed_documents import unpacked
 from stores.sqlite.search.bucket_statements import FIND, ID_MAX, first_id
-from stores.sqlite.search.documents import unpacked
 from stores.sqlite.search.fts5_query import expression
 from stores.sqlite.search.time_limit import is_interrupt
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 from mail.query.matcher import sent_day
 from schemas.ids import MessageId, UserId
 from schemas.search import IndexDocument, IndexedTo
-from stores.sqlite.search.documents import compressed, packed, unpacked
+from stores.packed_documents import compressed, packed, unpacked
 from stores.sqlite.search.fts5_query import COLUMNS, columns
 
 _TIE_BITS = 21  # of the message id, after the time

@@ -1,4 +1,4 @@
-"""Documents as they are packed in the table `text`: the header and short texts, then the body."""
+"""Documents as search indexes keep them: packed head with the short texts, and packed body."""
 
 import zlib
 
@@ -28,12 +28,12 @@ def packed(document: IndexDocument) -> tuple[bytes, bytes]:
 
 
 def compressed(octets: bytes) -> bytes:
-    """Return `octets` as a value of the table `text`."""
+    """Return `octets` for storage."""
     return zlib.compress(octets, _ZLIB_LEVEL)
 
 
 def unpacked(head: bytes, body: bytes | None) -> IndexDocument:
-    """Return the document of two values of the table `text`; without `body` its text is empty."""
+    """Return the document that was packed; without `body` its text is empty."""
     document = _unpack(zlib.decompress(head))
     if body is None:
         return document

@@ -1,0 +1,138 @@
+"""An OpenSearch cluster: the calls that the search index needs, with the errors of the project."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+
+import msgspec
+from opensearchpy import AsyncOpenSearch
+from opensearchpy.exceptions import (
+    ConflictError,
+    ConnectionTimeout,
+    NotFoundError,
+    OpenSearchException,
+    RequestError,
+    TransportError,
+)
+
+from mail.errors import StoreUnavailable
+
+ENGINE = "opensearch"
+Body = dict[str, Any]
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchClusterConfig:
+    """Where the cluster is. `refresh`: how soon a write is found; a write waits for it."""
+
+    port: int
+    hosts: tuple[str, ...] = ("127.0.0.1",)
+    prefix: str = "postriver"  # of the names of indices
+    shards: int = 1
+    replicas: int = 0
+    refresh: str = "200ms"
+    timeout_s: float = 30.0
+
+    def with_prefix(self, prefix: str) -> "SearchClusterConfig":
+        return replace(self, prefix=prefix)
+
+
+class Conflict(Exception):
+    """The document was written since it was read, or exists."""
+
+
+class OpenSearchClient:
+    """Calls of one cluster. Every method raises StoreUnavailable."""
+
+    def __init__(self, client: AsyncOpenSearch) -> None:
+        self._client = client
+
+    @classmethod
+    def open(cls, config: SearchClusterConfig) -> Self:
+        """Connections are made when they are needed."""
+        hosts = [{"host": host, "port": config.port} for host in config.hosts]
+        return cls(AsyncOpenSearch(hosts=hosts, timeout=config.timeout_s, max_retries=0))
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def create_index(self, name: str, mappings: Body, settings: Body) -> bool:
+        """Make the index; False: it exists."""
+        body = {"mappings": mappings, "settings": {"index": settings}}
+        try:
+            await self._tried(self._client.indices.create(index=name, body=body))
+        except RequestError as error:
+            if error.error == "resource_already_exists_exception":
+                return False
+            raise _unavailable(error) from error
+        return True
+
+    async def bulk(self, lines: list[Body], *, refresh: str) -> list[Body]:
+        """Carry out the actions of `lines` in order; return one result each."""
+        body = b"".join(_encode(line) + b"\n" for line in lines).decode()
+        answer = await self._tried(self._client.bulk(body=body, params={"refresh": refresh}))
+        return [next(iter(item.values())) for item in answer["items"]]
+
+    async def search(self, index: str, body: Body, *, routing: str | None = None) -> Body:
+        params = {"routing": routing} if routing is not None else {}
+        try:
+            found: Body = await self._tried(
+                self._client.search(index=index, body=body, params=params)
+            )
+        except (RequestError, NotFoundError) as error:
+            raise _unavailable(error) from error
+        return found
+
+    async def many(self, index: str, ids: list[str], *, routing: str, source: Any) -> list[Body]:
+        """Return those of the documents that exist, as they are now."""
+        if not ids:
+            return []
+        body = {"docs": [{"_id": each, "routing": routing, "_source": source} for each in ids]}
+        answer = await self._tried(self._client.mget(index=index, body=body))
+        return [each for each in answer["docs"] if each.get("found")]
+
+    async def get(self, index: str, id_: str) -> Body | None:
+        """Return the document with its version (`_seq_no`, `_primary_term`), as it is now."""
+        found: list[Body] = await self.many(index, [id_], routing=id_, source=True)
+        return found[0] if found else None
+
+    async def replace(self, index: str, id_: str, source: Body, before: Body | None) -> None:
+        """Write the document if it is still as `before`; None: if it is new. Raises Conflict."""
+        params: dict[str, Any] = {"routing": id_, "refresh": "wait_for"}
+        if before is None:
+            params["op_type"] = "create"
+        else:
+            params |= {"if_seq_no": before["_seq_no"], "if_primary_term": before["_primary_term"]}
+        try:
+            await self._tried(self._client.index(index=index, id=id_, body=source, params=params))
+        except ConflictError as error:
+            raise Conflict from error
+
+    async def delete_where(self, index: str, query: Body, *, routing: str) -> None:
+        """Delete all documents of the query that a search finds now."""
+        params = {"routing": routing, "refresh": "true", "conflicts": "proceed"}
+        await self._tried(
+            self._client.delete_by_query(index=index, body={"query": query}, params=params)
+        )
+
+    async def refresh(self, index: str) -> None:
+        """Return when a search finds everything that was written."""
+        await self._tried(self._client.indices.refresh(index=index))
+
+    async def _tried(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except (RequestError, ConflictError, NotFoundError):
+            raise
+        except (OpenSearchException, OSError) as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    if isinstance(error, ConnectionTimeout):
+        return StoreUnavailable(ENGINE, "no answer in time")
+    if isinstance(error, TransportError):
+        return StoreUnavailable(ENGINE, f"{error.status_code} {error.error}"[:200])
+    return StoreUnavailable(ENGINE, str(error)[:200] or type(error).__name__)

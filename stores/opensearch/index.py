@@ -1,0 +1,269 @@
+"""SearchIndex on OpenSearch: one document for each message, on the shard of its user.
+
+The index has the version of its mapping in its name. When a new version is opened first, every user
+that an older version knows is unfilled, and is filled again from the mailboxes; searches of a user
+are complete when it is filled.
+"""
+
+import base64
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Self
+
+from mail.pagination import NEWEST, ListPosition
+from mail.ports import IndexMatches, SearchIndex
+from mail.query.highlighter import HighlightedText, Highlighter
+from mail.query.matcher import SearchedDocument, document_facts, matches
+from mail.query.narrowing import narrowed, to_verify
+from mail.query.planner import IndexQuery, is_nothing
+from mail.query.time_budget import SearchTimedOut, TimeBudget
+from mail.query.tree import EVERYTHING, NOTHING, Node
+from schemas.ids import MessageId, UserId
+from schemas.opensearch.search import PROGRESS, SEARCH, SEARCH_VERSION, settings
+from schemas.search import IndexDocument, IndexedTo
+from stores.opensearch.bulk_writer import BulkWriter
+from stores.opensearch.client import Body, Conflict, OpenSearchClient, SearchClusterConfig
+from stores.opensearch.query import decides, document_id, documents_of, source_of
+from stores.packed_documents import unpacked
+
+USERS_MAX = 10_000  # of one answer of `unfilled`
+_DECIDED_AT_ONCE = 200  # documents that are read to be decided here
+_SORT = [{"received_at_ms": "desc"}, {"message_id": "desc"}]
+
+
+class OpenSearchIndex(SearchIndex):
+    """Create it with `open`; `close` it. Every method raises StoreUnavailable."""
+
+    def __init__(self, client: OpenSearchClient, prefix: str) -> None:
+        self._client = client
+        self._writer = BulkWriter(client)
+        self._index = f"{prefix}-search-{SEARCH_VERSION}"
+        self._progress = f"{prefix}-progress-{SEARCH_VERSION}"
+
+    @classmethod
+    async def open(cls, config: SearchClusterConfig) -> Self:
+        """Make the indices that do not exist."""
+        client = OpenSearchClient.open(config)
+        made = cls(client, config.prefix)
+        try:
+            await made._create(config)
+        except BaseException:
+            await client.close()
+            raise
+        return made
+
+    async def _create(self, config: SearchClusterConfig) -> None:
+        await self._client.create_index(
+            self._index, SEARCH, settings(config.shards, config.replicas, config.refresh)
+        )
+        await self._client.create_index(
+            self._progress,
+            PROGRESS,
+            {"number_of_shards": config.shards, "number_of_replicas": config.replicas},
+        )
+
+    async def close(self) -> None:
+        """Finish the writes under way, then close."""
+        await self._writer.flush()
+        await self._client.close()
+
+    async def add(self, document: IndexDocument) -> None:
+        source, size_bytes = source_of(document)
+        action = self._action("index", document.user_id, document.message_id)
+        await self._writer.write(action, source, size_bytes=size_bytes)
+
+    async def remove(self, user_id: UserId, message_id: MessageId) -> None:
+        await self._writer.write(self._action("delete", user_id, message_id))
+
+    async def find(
+        self,
+        user_id: UserId,
+        query: IndexQuery,
+        *,
+        limit: int,
+        before: ListPosition = NEWEST,
+        budget: TimeBudget | None = None,
+    ) -> IndexMatches:
+        positions: list[ListPosition] = []
+        examined: ListPosition | None = None
+        try:
+            async for position, is_match in self._decided(user_id, query, before, limit, budget):
+                examined = position
+                if is_match:
+                    positions.append(position)
+                if len(positions) == limit:
+                    return IndexMatches(positions, examined)
+        except SearchTimedOut:
+            if examined is None:
+                raise
+            return IndexMatches(positions, examined)
+        return IndexMatches(positions, None)
+
+    async def matching(
+        self,
+        user_id: UserId,
+        query: IndexQuery,
+        message_ids: Sequence[MessageId],
+        *,
+        budget: TimeBudget | None = None,
+    ) -> set[MessageId]:
+        found = self._decided(
+            user_id, query, NEWEST, len(message_ids), budget, among=tuple(message_ids)
+        )
+        return {MessageId(id_) async for (_, id_), is_match in found if is_match}
+
+    async def count(
+        self, user_id: UserId, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
+    ) -> int:
+        if to_verify(query.text, decides) != EVERYTHING:
+            return len((await self.find(user_id, query, limit=limit, budget=budget)).positions)
+        if is_nothing(query):
+            return 0
+        body = {
+            "query": documents_of(user_id, query, query.text),
+            "size": 0,
+            "track_total_hits": limit,
+        }
+        found = await self._search(user_id, body, budget)
+        return min(limit, int(found["hits"]["total"]["value"]))
+
+    async def highlight(
+        self, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
+    ) -> dict[str, HighlightedText]:
+        highlighter = Highlighter(node)
+        source = ["message_id", "head", "body"]
+        found = await self._many(user_id, message_ids, source)
+        documents = [_document(each["_source"]) for each in found]
+        return {each.message_id: highlighter.highlight(each.subject, each.body)
+                for each in documents}  # fmt: skip
+
+    def position(self, document: IndexDocument) -> ListPosition:
+        return document.received_at_ms, document.message_id
+
+    async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
+        found = await self._many(user_id, message_ids, ["message_id"])
+        return {each["_source"]["message_id"] for each in found}
+
+    async def clear(self, user_id: UserId) -> None:
+        await self._change_progress(user_id, lambda _: {"unfilled": True})
+        await self._writer.flush()
+        await self._client.refresh(self._index)
+        await self._client.delete_where(self._index, {"term": {"user": user_id}}, routing=user_id)
+
+    async def unfilled(self) -> list[UserId]:
+        await self._client.refresh(self._progress)
+        body = {"query": {"term": {"unfilled": True}}, "size": USERS_MAX, "_source": ["user"]}
+        found = await self._client.search(self._progress, body)
+        return sorted(UserId(hit["_source"]["user"]) for hit in found["hits"]["hits"])
+
+    async def indexed_to(self, user_id: UserId) -> IndexedTo:
+        found = await self._client.get(self._progress, user_id)
+        return _indexed_to(found["_source"]) if found else IndexedTo()
+
+    async def mark_indexed(self, user_id: UserId, to: IndexedTo) -> None:
+        await self._change_progress(user_id, lambda now: _raised(now, to))
+
+    async def mark_filled(self, user_id: UserId, to: IndexedTo) -> None:
+        await self._change_progress(
+            user_id, lambda now: (_raised(now, to) or now) | {"unfilled": False}
+        )
+
+    async def _change_progress(self, user_id: UserId, change: Any) -> None:
+        """Replace the user's progress; `change` returns the new one, or None for no change."""
+        while True:
+            before = await self._client.get(self._progress, user_id)
+            changed = change(before["_source"] if before else {})
+            if changed is None:
+                return
+            try:
+                source = {"user": user_id, **changed}
+                await self._client.replace(self._progress, user_id, source, before)
+            except Conflict:
+                continue
+            return
+
+    async def _decided(
+        self,
+        user_id: UserId,
+        query: IndexQuery,
+        before: ListPosition,
+        limit: int,
+        budget: TimeBudget | None,
+        *,
+        among: Sequence[MessageId] | None = None,
+    ) -> AsyncIterator[tuple[ListPosition, bool]]:
+        """Iterate over candidates after `before`, newest first, and whether each is a match.
+
+        Raises SearchTimedOut.
+        """
+        text, node = narrowed(query.text, decides), to_verify(query.text, decides)
+        if text == NOTHING or is_nothing(query):
+            return
+        wanted = documents_of(user_id, query, text)
+        if among is not None:
+            wanted["bool"]["filter"].append({"terms": {"message_id": list(among)}})
+        source = False if node == EVERYTHING else ["head", "body"]
+        size = limit if node == EVERYTHING else _DECIDED_AT_ONCE
+        while size:
+            body = {"query": wanted, "size": size, "sort": _SORT, "_source": source,
+                    "track_total_hits": False}  # fmt: skip
+            if before != NEWEST:
+                body["search_after"] = list(before)
+            hits = (await self._search(user_id, body, budget))["hits"]["hits"]
+            for hit in hits:
+                at_ms, message_id = hit["sort"]
+                before = at_ms, message_id
+                yield before, node == EVERYTHING or _is_match(node, hit["_source"], budget)
+            if len(hits) < size:
+                return
+
+    async def _search(self, user_id: UserId, body: Body, budget: TimeBudget | None) -> Body:
+        """Search on the shard of the user; the time is spent from `budget`."""
+        if budget is None:
+            return await self._client.search(self._index, body, routing=user_id)
+        budget.check()
+        began_s = time.perf_counter()
+        body = body | {"timeout": f"{max(1, int(budget.left_s * 1000))}ms"}
+        try:
+            found = await self._client.search(self._index, body, routing=user_id)
+        finally:
+            budget.spend(time.perf_counter() - began_s)
+        if found["timed_out"]:
+            raise SearchTimedOut
+        return found
+
+    async def _many(
+        self, user_id: UserId, message_ids: Sequence[MessageId], source: list[str]
+    ) -> list[Body]:
+        ids = [document_id(user_id, each) for each in message_ids]
+        return await self._client.many(self._index, ids, routing=user_id, source=source)
+
+    def _action(self, name: str, user_id: UserId, message_id: MessageId) -> Body:
+        place = {"_index": self._index, "_id": document_id(user_id, message_id)}
+        return {name: place | {"routing": user_id}}
+
+
+def _is_match(node: Node, source: Body, budget: TimeBudget | None) -> bool:
+    began_s = time.perf_counter()
+    document = _document(source)
+    is_match = matches(node, SearchedDocument(document), document_facts(document))
+    if budget is not None:
+        budget.spend(time.perf_counter() - began_s)
+        budget.check()
+    return is_match
+
+
+def _document(source: Body) -> IndexDocument:
+    return unpacked(base64.b64decode(source["head"]), base64.b64decode(source["body"]))
+
+
+def _indexed_to(source: Body) -> IndexedTo:
+    return IndexedTo(source["epoch"], source["seq"]) if "epoch" in source else IndexedTo()
+
+
+def _raised(source: Body, to: IndexedTo) -> Body | None:
+    """The progress at `to`; None: `source` is of the same epoch and not lower."""
+    now = _indexed_to(source)
+    if "epoch" in source and now.epoch == to.epoch and now.seq >= to.seq:
+        return None
+    return source | {"epoch": to.epoch, "seq": to.seq}

@@ -1,0 +1,97 @@
+"""The search index on a real OpenSearch: contract suites, and what only a cluster can break."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from mail.errors import StoreUnavailable
+from mail.ids import new_id
+from mail.query.planner import IndexQuery
+from mail.query.tree import Not, WordsNode
+from schemas.search import IndexedTo
+from stores.opensearch.client import SearchClusterConfig
+from stores.opensearch.index import OpenSearchIndex
+from tests.contracts.search_cases import document, ids
+from tests.contracts.search_index import SearchReaderContract, find
+from tests.contracts.search_writer import SearchWriterContract
+from tests.support.broker import free_ports
+from tests.support.opensearch import given_port, started
+
+pytestmark = pytest.mark.distributed
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a node of this run, or of the one at POSTRIVER_TEST_OPENSEARCH."""
+    if port := given_port():
+        yield port
+        return
+    folder: Path = tmp_path_factory.mktemp("opensearch")
+    with started(folder) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def config(node: int) -> SearchClusterConfig:
+    return SearchClusterConfig(port=node, prefix=f"test-{new_id()}", refresh="20ms")
+
+
+@pytest.fixture
+async def index(config: SearchClusterConfig) -> AsyncIterator[OpenSearchIndex]:
+    """An empty index; to empty the one of all tests takes less than to make one."""
+    opened = await OpenSearchIndex.open(config)
+    yield opened
+    names = f"{opened._index},{opened._progress}"
+    await opened._client._client.delete_by_query(
+        index=names, body={"query": {"match_all": {}}}, params={"refresh": "true"}
+    )
+    await opened.close()
+
+
+class TestOpenSearchReader(SearchReaderContract):
+    pass
+
+
+class TestOpenSearchWriter(SearchWriterContract):
+    pass
+
+
+async def test_a_phrase_that_ends_in_a_beginning_is_decided_by_the_documents(index) -> None:
+    texts = {"a": "old river mails", "b": "river old mails", "c": "the old rivers", "d": "river"}
+    for at, (name, body) in enumerate(texts.items()):
+        await index.add(document(name, at=at, body=body))
+    leaf = WordsNode(("old", "riv"), None, prefix=True)
+
+    async def names(text) -> list[str]:
+        found = await index.find("ann", IndexQuery(text=text), limit=9)
+        return [id_ for _, id_ in found.positions]
+
+    assert await names(leaf) == ids("c", "a")
+    assert await names(Not(leaf)) == ids("d", "b")
+    assert await index.count("ann", IndexQuery(text=Not(leaf)), limit=9) == 2
+
+
+async def test_two_processes_raise_the_progress_and_it_never_falls(index, config) -> None:
+    other = await OpenSearchIndex.open(config)
+    marks = [
+        (index if n % 2 else other).mark_indexed("ann", IndexedTo("e", n)) for n in range(1, 21)
+    ]
+    await asyncio.gather(*marks)
+    assert await index.indexed_to("ann") == IndexedTo("e", 20)
+    await other.close()
+
+
+async def test_without_a_server_it_says_that_the_store_is_unavailable() -> None:
+    config = SearchClusterConfig(port=free_ports(1)[0], timeout_s=1)
+    with pytest.raises(StoreUnavailable, match="opensearch"):
+        await OpenSearchIndex.open(config)
+
+
+async def test_a_write_is_found_when_it_returns_and_many_go_together(index) -> None:
+    made = [document(str(n), at=n, body="x") for n in range(700)]
+    await asyncio.gather(*map(index.add, made))
+    assert await index.count("ann", IndexQuery(text=WordsNode(("x",))), limit=1000) == 700
+    await asyncio.gather(*(index.remove("ann", each.message_id) for each in made[1:]))
+    assert await find(index, "x") == ids("0")
