@@ -201,14 +201,23 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         signatures_mirror=_mirror(read),
         signatures_urls=read.urls("SIGNATURES_URLS"),
         signatures_checks=read.number("SIGNATURES_CHECKS", 12, least=1, most=50),
-        cassandra_port=read.number("CASSANDRA_PORT", 29_042, least=1, most=65_535),
-        cassandra_storage_port=read.number("CASSANDRA_STORAGE_PORT", 29_043, least=1, most=65_535),
-        opensearch_port=read.number("OPENSEARCH_PORT", 9_201, least=9_201, most=9_299),
-        opensearch_transport_port=read.number(
-            "OPENSEARCH_TRANSPORT_PORT", 29_044, least=1, most=65_535
-        ),
-        opensearch_java_home=read.path("OPENSEARCH_JAVA_HOME"),
+        **_engines(read),
     )
+
+
+def _engines(read: SettingReader) -> dict[str, Any]:
+    """Settings of the engines of the distributed profile."""
+
+    def port(name: str, default: int, *, least: int = 1, most: int = 65_535) -> int:
+        return read.number(name, default, least=least, most=most)
+
+    return {
+        "cassandra_port": port("CASSANDRA_PORT", 29_042),
+        "cassandra_storage_port": port("CASSANDRA_STORAGE_PORT", 29_043),
+        "opensearch_port": port("OPENSEARCH_PORT", 9_201, least=9_201, most=9_299),
+        "opensearch_transport_port": port("OPENSEARCH_TRANSPORT_PORT", 29_044),
+        "opensearch_java_home": read.path("OPENSEARCH_JAVA_HOME"),
+    }
 
 
 def _ports(read: SettingReader) -> PortNumbers:

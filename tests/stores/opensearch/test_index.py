@@ -40,7 +40,7 @@ def config(node: int) -> SearchClusterConfig:
 
 @pytest.fixture
 async def index(config: SearchClusterConfig) -> AsyncIterator[OpenSearchIndex]:
-    """An empty index; to empty the one of all tests takes less than to make one."""
+    """An empty index. One index serves all tests: it takes less time to empty it than to make it."""
     opened = await OpenSearchIndex.open(config)
     yield opened
     names = f"{opened._index},{opened._progress}"
@@ -50,11 +50,7 @@ async def index(config: SearchClusterConfig) -> AsyncIterator[OpenSearchIndex]:
     await opened.close()
 
 
-class TestOpenSearchReader(SearchReaderContract):
-    pass
-
-
-class TestOpenSearchWriter(SearchWriterContract):
+class TestOpenSearchIndex(SearchReaderContract, SearchWriterContract):
     pass
 
 
