@@ -40,7 +40,7 @@ def config(node: int) -> SearchClusterConfig:
 
 @pytest.fixture
 async def index(config: SearchClusterConfig) -> AsyncIterator[OpenSearchIndex]:
-    """An empty index. One index serves all tests: it takes less time to empty it than to make it."""
+    """An empty index. One index serves all tests: to empty it is faster than to make it."""
     opened = await OpenSearchIndex.open(config)
     yield opened
     names = f"{opened._index},{opened._progress}"
