@@ -135,6 +135,22 @@ async def test_a_full_buffer_stops_the_fetch_of_its_partition_until_it_is_half_e
     await rig.harness.revoke([PART, OTHER])
 
 
+@pytest.mark.parametrize("size", [4, 5])
+@pytest.mark.parametrize(("what", "each"), [("buffer_max_events", 1), ("buffer_max_bytes", 10)])
+async def test_a_partition_is_fetched_again_below_half_of_its_buffer_and_not_at_half(
+    tmp_path, size: int, what: str, each: int
+) -> None:
+    """Each acknowledgement decides: with four waiting events at 3 of 4, 2 of 4, then 1 of 4."""
+    rig = Rig(tmp_path, **{what: size * each})
+    await rig.take(*range(size + 1))
+    for offset in range(3):
+        await rig.end(offset)
+        assert rig.stopped == {PART}, offset
+    await rig.end(3)
+    assert rig.stopped == set()
+    await rig.harness.revoke([PART])
+
+
 async def test_a_revoke_cancels_the_events_of_the_lost_partitions_and_no_others(tmp_path) -> None:
     rig = Rig(tmp_path)
     for part in (0, 1):
