@@ -1,0 +1,92 @@
+"""Event tail, step by step on a log in memory: a topic that changes while it is read, and turns."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from streams.codec import encode
+from streams.readers.event_tail import MAILBOX_EVENTS, EventTail, EventTailConfig, _TopicChanged
+from tests.streams.readers.test_reader_steps import NOWHERE, Log
+from tests.support.event_builders import answered
+
+AT_ONCE = EventTailConfig(check_interval_s=0.001)
+
+
+class ChangingLog(Log):
+    """A log to which `between` happens before each poll."""
+
+    between: Callable[[], None] = staticmethod(lambda: None)
+
+    async def getmany(self, **limits: int) -> dict[TopicPartition, list[Any]]:
+        self.between()
+        return await super().getmany(**limits)
+
+
+def more_partitions(log: Log) -> None:
+    if len(log.records) == 2:
+        log.records.append([])
+        log.begins.append(0)
+
+
+def created_again(log: Log) -> None:
+    if log.records[0]:
+        log.recreate(2)
+
+
+@pytest.mark.parametrize("change", [created_again, more_partitions])
+async def test_a_topic_that_changes_while_it_is_read_ends_the_session(change) -> None:
+    """The next session reads the events that the first one could not see."""
+    log, got = ChangingLog(MAILBOX_EVENTS), []
+    tail = EventTail(NOWHERE, AT_ONCE)
+    log.append(0, "ann", encode(answered("ann", "old")))
+    tail.subscribe("ann", lambda event: got.append(event.command_id))
+    await tail._seek(log, log)
+    log.polls, log.between = 5_000, lambda: change(log)
+    with pytest.raises(_TopicChanged):
+        await tail._follow(log, log)
+    log.append(len(log.records) - 1, "ann", encode(answered("ann", "new")))
+    log.polls, log.between = 20, lambda: None
+    await tail._seek(log, log)
+    with pytest.raises(KafkaConnectionError):
+        await tail._follow(log, log)
+    assert got == ["new"]
+
+
+async def test_a_broker_that_does_not_answer_a_check_ends_the_session() -> None:
+    """Fetches may wait for long at a broker that is away; the check fails first."""
+
+    class Silent(Log):
+        async def send(self, _node: int, _request: object) -> Any:
+            raise KafkaConnectionError("away")
+
+    log = Log(MAILBOX_EVENTS, polls=5_000)
+    tail = EventTail(NOWHERE, AT_ONCE)
+    await tail._seek(log, log)
+    with pytest.raises(KafkaConnectionError, match="away"):
+        await tail._follow(Silent(MAILBOX_EVENTS), log)
+
+
+async def test_other_tasks_run_between_the_batches_of_a_backlog() -> None:
+    log, turns = Log(MAILBOX_EVENTS), 0
+    tail = EventTail(NOWHERE, EventTailConfig(batch_records=1))
+    await tail._seek(log, log)
+    for number in range(50):
+        log.append(0, "ann", encode(answered("ann", str(number))))
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    log.polls = 50
+    with pytest.raises(KafkaConnectionError):
+        await tail._follow(log, log)
+    task.cancel()
+    assert turns >= 49
+    assert tail._positions[0] == 50
