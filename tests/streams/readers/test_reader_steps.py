@@ -85,6 +85,7 @@ class Log:
         self.at = dict.fromkeys(parts, -1)
 
     def seek(self, part: TopicPartition, offset: int) -> None:
+        assert part in self.at, "it is assigned"
         assert self.begins[part.partition] <= offset <= self.end(part)
         self.at[part] = offset
 

@@ -90,3 +90,38 @@ async def test_other_tasks_run_between_the_batches_of_a_backlog() -> None:
     task.cancel()
     assert turns >= 49
     assert tail._positions[0] == 50
+
+
+@pytest.mark.parametrize(("cut", "left"), [(3, ["3", "4"]), (5, [])])
+async def test_a_log_that_was_cut_off_behind_the_position_is_read_from_its_beginning(
+    cut: int, left: list[str]
+) -> None:
+    log, got = Log(MAILBOX_EVENTS), []
+    tail = EventTail(NOWHERE, AT_ONCE)
+    await tail._seek(log, log)
+    tail.subscribe("ann", lambda event: got.append(event.command_id))
+    for number in range(5):
+        log.append(1, "ann", encode(answered("ann", str(number))))
+    log.trim(1, cut)
+    log.polls = 20
+    await tail._seek(log, log)
+    with pytest.raises(KafkaConnectionError):
+        await tail._follow(log, log)
+    assert got == left
+
+
+async def test_a_log_that_ends_before_the_position_is_read_from_its_beginning() -> None:
+    """As after a broker lost its last records: it gives their offsets to other events."""
+    log, got = Log(MAILBOX_EVENTS), []
+    tail = EventTail(NOWHERE, AT_ONCE)
+    for number in range(5):
+        log.append(1, "ann", encode(answered("ann", str(number))))
+    await tail._seek(log, log)
+    tail.subscribe("ann", lambda event: got.append(event.command_id))
+    del log.records[1][2:]
+    log.append(1, "ann", encode(answered("ann", "other")))
+    log.polls = 20
+    await tail._seek(log, log)
+    with pytest.raises(KafkaConnectionError):
+        await tail._follow(log, log)
+    assert got == ["0", "1", "other"]
