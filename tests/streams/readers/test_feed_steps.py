@@ -65,7 +65,7 @@ async def test_a_mail_is_entered_with_what_finds_it() -> None:
 
 
 async def test_dead_letters_and_their_marks_are_entered_in_order() -> None:
-    """A letter of no mail, or a record without a meaning, is passed over."""
+    """The feed passes over the dead letter of an event that concerns no mail."""
     log, ledger = log_of(DEAD_LETTERS), Ledger()
     letter = DeadLetter(
         topic=RECEIVED, partition=2, offset=5, stage="validate", cause="odd", attempt=1, at_ms=3,
