@@ -9,7 +9,7 @@ from mail.errors import Refused
 EXISTING = (
     "the engines Cassandra, OpenSearch and Redis",
     "on Cassandra: the mail store, directory, submissions, relay queue, ledger, quarantine",
-    "holders, outlines and uploads",
+    "holders, outlines and uploads, with a role for each process",
     "search on OpenSearch",
     "limits of sign-ins on Redis",
 )

@@ -13,14 +13,16 @@ DUE = Table(
     name="due",
     partition=("queue", "shard", "slot"),
     clustering=("due_at_ms", "key", "version"),
+    values=("mark",),
 )
-# mark: always true; its write time is that of the newest entry.
+# mark is always true: its write time is that of an entry, or of the newest entry of a slot.
 DUE_SLOT = Table(
     name="due_slot", partition=("queue", "shard"), clustering=("slot",), values=("mark",)
 )
 DUE_TABLES: Migration = (
     DUE.create(
-        "queue text, shard int, slot bigint, due_at_ms bigint, key text, version bigint",
+        "queue text, shard int, slot bigint, due_at_ms bigint, key text, version bigint,"
+        " mark boolean",
         "gc_grace_seconds = 3600",
     ),
     DUE_SLOT.create("queue text, shard int, slot bigint, mark boolean", "gc_grace_seconds = 3600"),

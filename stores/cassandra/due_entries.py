@@ -36,7 +36,8 @@ SLOTS_AT_ONCE = 16
 DRAINED_AFTER_MS = 3_600_000  # no clock of a host may be wrong by more
 _SLOTS = DUE_SLOT.select("slot, WRITETIME(mark)", "AND slot >= ? AND slot <= ?")
 _ENTRIES = DUE.select(
-    "due_at_ms, key, version", "AND (due_at_ms, key) > (?, ?) AND (due_at_ms) <= (?) LIMIT ?"
+    "due_at_ms, key, version, WRITETIME(mark)",
+    "AND (due_at_ms, key) > (?, ?) AND (due_at_ms) <= (?) LIMIT ?",
 )
 
 _COUNT = DUE.select("count(*)")
@@ -53,6 +54,7 @@ class DueEntry(NamedTuple):
     version: int
     shard: int
     slot: int
+    written_us: int  # by the clock of its writer
 
 
 class DueState(Enum):
@@ -63,9 +65,12 @@ class DueState(Enum):
 
 
 def without_row(entry: DueEntry) -> DueState:
-    """The verdict on an entry whose row is not there: it was deleted, or is being written."""
-    is_old = entry.due_at_ms < _now_ms() - DRAINED_AFTER_MS
-    return DueState.STALE if is_old else DueState.EARLY
+    """What an entry is whose row is not there: the row was deleted, or is being written.
+
+    Only the first version of a row is written where there is none.
+    """
+    is_old = entry.written_us < now_us() - DRAINED_AFTER_MS * 1000
+    return DueState.STALE if is_old or entry.version > 1 else DueState.EARLY
 
 
 def shard_of(key: str) -> int:
@@ -89,7 +94,7 @@ class DueEntries:
         slot = (due_at_ms if self._is_list else max(due_at_ms, _now_ms())) // SLOT_MS
         at_us = now_us()
         return [
-            (DUE.put, (self._queue, shard, slot, due_at_ms, key, version, at_us)),
+            (DUE.put, (self._queue, shard, slot, due_at_ms, key, version, True, at_us)),
             (DUE_SLOT.put, (self._queue, shard, slot, True, at_us)),
         ]
 
@@ -213,8 +218,8 @@ class DueEntries:
 
     @staticmethod
     def _entry(row: Row, shard: int, slot: int) -> DueEntry:
-        due_at_ms, key, version = row
-        return DueEntry(due_at_ms, key, version, shard, slot)
+        due_at_ms, key, version, written_us = row
+        return DueEntry(due_at_ms, key, version, shard, slot, written_us)
 
 
 def _now_ms() -> int:

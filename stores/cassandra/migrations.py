@@ -5,7 +5,7 @@ name, so two processes that apply one migration at the same moment leave one tab
 raised after the statements are carried out on every node, by a lightweight transaction.
 """
 
-from mail.errors import Fatal
+from mail.errors import Fatal, StoreUnavailable
 from schemas.cql.tables import CreateTable, Migration, Table
 from stores.cassandra.session import CassandraSession
 
@@ -36,11 +36,38 @@ async def migrate(session: CassandraSession, schemas: dict[str, tuple[Migration,
         await _migrate(session, name, migrations)
 
 
-async def _migrate(session: CassandraSession, name: str, migrations: tuple[Migration, ...]) -> None:
+async def check_versions(
+    session: CassandraSession, schemas: dict[str, tuple[Migration, ...]]
+) -> None:
+    """Use the keyspace. For processes that must not migrate what others use.
+
+    Raises StoreUnavailable: a schema is missing or older. Fatal: a newer version wrote a schema.
+    """
+    try:
+        await session.use(session.config.keyspace)
+    except StoreUnavailable as error:
+        raise StoreUnavailable("cassandra", "the start of the stack makes the tables") from error
+    for name, migrations in schemas.items():
+        version = await _version(session, name)
+        _check(name, version, migrations)
+        if version < len(migrations):
+            text = f"schema {name} has version {version}, not {len(migrations)}"
+            raise StoreUnavailable("cassandra", text)
+
+
+async def _version(session: CassandraSession, name: str) -> int:
     rows = await session.read(_READ, name)
-    version = rows[0][0] if rows else 0
+    return rows[0][0] if rows else 0
+
+
+def _check(name: str, version: int, migrations: tuple[Migration, ...]) -> None:
     if version > len(migrations):
         raise Fatal(f"schema {name} has version {version}, this Postriver knows {len(migrations)}")
+
+
+async def _migrate(session: CassandraSession, name: str, migrations: tuple[Migration, ...]) -> None:
+    version = await _version(session, name)
+    _check(name, version, migrations)
     for number, statements in enumerate(migrations[version:], start=version + 1):
         for statement in statements:
             await _define(session, statement)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from cassandra import (
+    AuthenticationFailed,
     ConsistencyLevel,
     DriverException,
+    InvalidRequest,
     OperationTimedOut,
     RequestExecutionException,
 )
@@ -38,6 +40,10 @@ _UNAVAILABLE = (
     RequestExecutionException, OperationTimedOut, NoHostAvailable, ConnectionException,
     DriverException,
 )  # fmt: skip
+
+
+class AccessDenied(StoreUnavailable):
+    """The cluster refuses the role or its password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,7 @@ class CassandraSession:
 
     @classmethod
     async def open(cls, config: ClusterConfig) -> Self:
-        """Connect. Raises StoreUnavailable: no node answers, or the password is wrong."""
+        """Connect. Raises AccessDenied; StoreUnavailable: no node answers."""
         cluster = Cluster(
             list(config.hosts),
             port=config.port,
@@ -114,15 +120,20 @@ class CassandraSession:
             session = await asyncio.to_thread(cluster.connect)
         except _UNAVAILABLE as error:
             await asyncio.to_thread(cluster.shutdown)
-            raise StoreUnavailable("cassandra", str(error)) from error
+            causes = getattr(error, "errors", {}).values()
+            denied = any(isinstance(cause, AuthenticationFailed) for cause in causes)
+            raise (AccessDenied if denied else StoreUnavailable)("cassandra", str(error)) from error
         return cls(cluster, session, config)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._cluster.shutdown)
 
     async def use(self, keyspace: str) -> None:
-        """Use `keyspace` for statements without one."""
-        await asyncio.to_thread(self._session.set_keyspace, keyspace)
+        """Use `keyspace` for statements without one. Raises StoreUnavailable: there is none."""
+        try:
+            await asyncio.to_thread(self._session.set_keyspace, keyspace)
+        except (*_UNAVAILABLE, InvalidRequest) as error:
+            raise StoreUnavailable("cassandra", str(error)) from error
 
     async def read(self, cql: str, *values: Any) -> list[Row]:
         """Return all rows of a query, or of one statement. Raises StoreUnavailable."""

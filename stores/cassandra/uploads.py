@@ -17,7 +17,7 @@ from schemas.mailbox import Usage
 from schemas.uploads import Upload, UploadQuota
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.clock import now_us
-from stores.cassandra.due_entries import DueEntries, DueEntry, DueState
+from stores.cassandra.due_entries import DueEntries, DueEntry, DueState, without_row
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.session import CassandraSession, Statement
 
@@ -112,7 +112,9 @@ class CassandraUploads(CassandraStore, Uploads):
             nonlocal verdict
             row = next((row for row in rows if row.upload.upload_id == upload_id), None)
             place = None if row is None else (row.version, row.upload.expires_at_ms)
-            if row is None or place is None or place[0] > entry.version:
+            if row is None or place is None:
+                verdict = without_row(entry)
+            elif place[0] > entry.version:
                 verdict = DueState.STALE
             elif place[0] < entry.version:
                 verdict = DueState.EARLY

@@ -5,42 +5,26 @@ Each test has a scope of its own: the first column of every partition key gets a
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 
+from cli.wiring.cassandra_stores import prepare_cluster, schemas, secret_name
 from schemas.cql.tables import Table
-from stores.cassandra.directory.store import CassandraDirectory
-from stores.cassandra.holders import CassandraHolders
-from stores.cassandra.ledger import CassandraLedger
+from stack.secrets import known
 from stores.cassandra.mail_store.store import CassandraMailStore
-from stores.cassandra.migrations import migrate
-from stores.cassandra.outline_store import CassandraOutlineStore
-from stores.cassandra.quarantine import CassandraQuarantine
-from stores.cassandra.relay_queue import CassandraRelayQueue
+from stores.cassandra.migrations import check_versions
+from stores.cassandra.roles import take_over
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
-from stores.cassandra.submissions import CassandraSubmissions
-from stores.cassandra.uploads import CassandraUploads
 from tests.support.cassandra import started
 
 _scopes = count()
-SCHEMAS = {
-    name: migrations
-    for adapter in (
-        CassandraMailStore,
-        CassandraHolders,
-        CassandraQuarantine,
-        CassandraDirectory,
-        CassandraOutlineStore,
-        CassandraUploads,
-        CassandraSubmissions,
-        CassandraLedger,
-        CassandraRelayQueue,
-    )
-    for name, migrations in adapter.schemas.items()
-}
+OWNER = "setup"  # the role that defines tables
+PROCESS = "custody"  # a role with the rights of a process
 
 
 class ScopedSession(CassandraSession):
@@ -89,19 +73,37 @@ class ScopedSession(CassandraSession):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterConfig]:
-    """A node of this run, or the one at the port POSTRIVER_TEST_CASSANDRA."""
-    if port := os.environ.get("POSTRIVER_TEST_CASSANDRA"):
-        yield ClusterConfig(port=int(port), keyspace="test")
-        return
-    with started(tmp_path_factory.mktemp("cassandra")) as node:
-        yield ClusterConfig(port=node.port, keyspace="test")
+    """The owner of a node of this run, or of the node at the port POSTRIVER_TEST_CASSANDRA."""
+    with ExitStack() as stack:
+        port = int(os.environ.get("POSTRIVER_TEST_CASSANDRA") or 0)
+        if not port:
+            port = stack.enter_context(started(tmp_path_factory.mktemp("cassandra"))).port
+        config = ClusterConfig(port=port, user=OWNER, password="owner's", keyspace="test")
+        asyncio.run(take_over(config))
+        yield config
 
 
 @pytest.fixture(scope="session")
-def connected(cluster: ClusterConfig) -> Iterator[CassandraSession]:
+def prepared(
+    cluster: ClusterConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], ClusterConfig]:
+    """All tables and roles; the result gives the configuration of a role."""
+    home = tmp_path_factory.mktemp("home")
+    asyncio.run(prepare_cluster(cluster, home))
+
+    def config(role: str) -> ClusterConfig:
+        return replace(cluster, user=role, password=known(home, secret_name(role)) or "")
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def connected(prepared: Callable[[str], ClusterConfig]) -> Iterator[CassandraSession]:
+    """A session with the rights of a process, which all contract suites use."""
+
     async def connect() -> CassandraSession:
-        session = await CassandraSession.open(cluster)
-        await migrate(session, SCHEMAS)
+        session = await CassandraSession.open(prepared(PROCESS))
+        await check_versions(session, schemas())
         return session
 
     session = asyncio.run(connect())

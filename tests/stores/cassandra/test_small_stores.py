@@ -1,6 +1,7 @@
 """Contract suites of the small stores on a real Cassandra node."""
 
 import asyncio
+from itertools import count
 
 import pytest
 
@@ -25,7 +26,7 @@ from tests.contracts.holders import HoldersContract, holder
 from tests.contracts.ledger import LedgerContract
 from tests.contracts.outline_store import OutlineStoreContract
 from tests.contracts.quarantine import QuarantineContract, quarantined
-from tests.contracts.relay_queue import RelayQueueContract
+from tests.contracts.relay_queue import EVERY, FAR, RelayQueueContract, outcomes, relay
 from tests.contracts.submissions import SubmissionsContract
 from tests.contracts.uploads import UploadsContract
 
@@ -103,6 +104,32 @@ class TestCassandraRelayQueue(RelayQueueContract):
     @pytest.fixture
     def queue(self, session):
         return CassandraRelayQueue(session)
+
+    async def test_mails_that_are_queued_and_claimed_at_once_are_each_sent_once(
+        self, queue, session
+    ):
+        """The role and the stage that queues mails are two processes."""
+        intake, sent = CassandraRelayQueue(session), []
+        mails = [relay(f"m{number}", destination=f"{number % 3}.example") for number in range(24)]
+
+        async def send() -> None:
+            for now_ms in count(2_000, 100):  # the clock of the role goes on
+                if len(sent) >= len(mails):
+                    return
+                for batch in await queue.claim(
+                    EVERY, claim="p1", now_ms=now_ms, until_ms=FAR, limit=9
+                ):
+                    sent.append(batch.mail.mail_id)
+                    await queue.record(outcomes(batch, "relayed", now_ms))
+
+        async def add(some) -> None:
+            for mail in some:
+                await intake.put(mail, partition=3, at_ms=1_000)
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(send(), *(add(mails[part::4]) for part in range(4)))
+        assert sorted(sent) == sorted(mail.mail_id for mail in mails)
+        assert await queue.counts() == {}
 
 
 class TestCassandraDirectory(DirectoryContract):

@@ -1,0 +1,127 @@
+"""Adapters of the distributed profile on Cassandra: all stores of a process share one session."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from cli.config.config import Config
+from mail.ports import (
+    Directory,
+    Holders,
+    Ledger,
+    MailStore,
+    OutlineStore,
+    Quarantine,
+    Uploads,
+)
+from mail.ports.submissions import Submissions
+from schemas.cql.tables import Migration
+from stack.secrets import secret
+from stack.state_folder import StateFolder
+from stores.cassandra.base import CassandraStore
+from stores.cassandra.directory.store import CassandraDirectory
+from stores.cassandra.holders import CassandraHolders
+from stores.cassandra.ledger import CassandraLedger
+from stores.cassandra.mail_store.store import CassandraMailStore
+from stores.cassandra.migrations import check_versions, migrate
+from stores.cassandra.outline_store import CassandraOutlineStore
+from stores.cassandra.quarantine import CassandraQuarantine
+from stores.cassandra.relay_queue import CassandraRelayQueue
+from stores.cassandra.roles import grant_access, take_over
+from stores.cassandra.session import CassandraSession, ClusterConfig
+from stores.cassandra.submissions import CassandraSubmissions
+from stores.cassandra.uploads import CassandraUploads
+from streams.topics.access_rules import USERS
+
+STORES: tuple[type[CassandraStore], ...] = (
+    CassandraMailStore, CassandraDirectory, CassandraSubmissions, CassandraRelayQueue,
+    CassandraLedger, CassandraQuarantine, CassandraHolders, CassandraOutlineStore,
+    CassandraUploads,
+)  # fmt: skip
+OWNER = "setup"  # the role that defines tables
+S = TypeVar("S", bound=CassandraStore)
+
+
+def schemas() -> dict[str, tuple[Migration, ...]]:
+    """All schemas by name."""
+    return {name: found for store in STORES for name, found in store.schemas.items()}
+
+
+def cluster_config(config: Config, role: str) -> ClusterConfig:
+    """The cluster, and `role` with its secret, which is made at its first use. Raises OSError."""
+    home = StateFolder(config.home)
+    return ClusterConfig(
+        port=config.cassandra_port, user=role, password=secret(home, secret_name(role))
+    )
+
+
+def secret_name(role: str) -> str:
+    """The file of a role's secret in HOME/secrets; Kafka's secrets have the bare names."""
+    return f"cassandra-{role}"
+
+
+async def prepare_cluster(owner: ClusterConfig, home: Path) -> None:
+    """Take the cluster over, create or migrate all tables, and let each process sign in.
+
+    Raises AccessDenied: the cluster has another owner. Fatal, StoreUnavailable, OSError.
+    """
+    await take_over(owner)
+    session = await CassandraSession.open(owner)
+    try:
+        await migrate(session, schemas())
+        folder = StateFolder(home)
+        passwords = {role: secret(folder, secret_name(role)) for role in USERS}
+        await grant_access(session, passwords)
+    finally:
+        await session.close()
+
+
+class CassandraAdapters:
+    """Opens stores over one session, on tables that `prepare_cluster` made.
+
+    A schema that is missing or older raises StoreUnavailable: a process never migrates what
+    processes of another version use. `stack` closes the session.
+    """
+
+    def __init__(self, config: ClusterConfig, stack: AsyncExitStack) -> None:
+        self._config = config
+        self._stack = stack
+        self._opening = asyncio.Lock()
+        self._session: CassandraSession | None = None
+
+    async def mail_store(self) -> MailStore:
+        return await self._opened(CassandraMailStore)
+
+    async def directory(self) -> Directory:
+        return await self._opened(CassandraDirectory)
+
+    async def quarantine(self) -> Quarantine:
+        return await self._opened(CassandraQuarantine)
+
+    async def submissions(self) -> Submissions:
+        return await self._opened(CassandraSubmissions)
+
+    async def relay_queue(self) -> CassandraRelayQueue:
+        """The queue, for its role and for operators."""
+        return await self._opened(CassandraRelayQueue)
+
+    async def holders(self) -> Holders:
+        return await self._opened(CassandraHolders)
+
+    async def ledger(self) -> Ledger:
+        return await self._opened(CassandraLedger)
+
+    async def outlines(self) -> OutlineStore:
+        return await self._opened(CassandraOutlineStore)
+
+    async def uploads(self) -> Uploads:
+        return await self._opened(CassandraUploads)
+
+    async def _opened(self, store: type[S]) -> S:
+        async with self._opening:
+            if self._session is None:
+                self._session = await CassandraSession.open(self._config)
+                self._stack.push_async_callback(self._session.close)
+            await check_versions(self._session, store.schemas)
+        return store(self._session)
