@@ -2,7 +2,9 @@
 
 A declaration that contains a URL, or that could hide a URL, is dropped; the others are kept. The
 `background` shorthand is reduced to its colour, so that text keeps its background colour. When a
-background is lost, because it was only an image, the text colour is dropped too.
+background is lost, because it was only an image, the text colour is dropped too. A length in parts
+of the window's height is dropped: the frame of a mail is as high as its content, so that content
+would grow without end.
 Accepts any text and never raises. Limit: DECLARATIONS_MAX.
 """
 
@@ -13,6 +15,9 @@ DECLARATIONS_MAX = 200  # of one style attribute
 _REFUSED = (
     "url", "\\", "@", "expression", "/*", "image", "var(", "attr(", "src(", "<", ">", "{", "}",
 )  # fmt: skip
+_OF_WINDOW_HEIGHT = re.compile(
+    r"[0-9](?:[sld]?v|cq)(?:h|b|min|max)(?![a-z])"
+)  # CSS Values 4 §6.1.2
 _COLOUR = re.compile(
     r"#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([0-9a-z.,%/ +-]{1,64}\)|[a-z]{3,30}", re.IGNORECASE
 )
@@ -35,11 +40,15 @@ def safe_style(style: str) -> str:
             colour = _background_colour(_URL.sub(" ", value))
             background_lost |= not colour and "url" in value.lower()
             kept += [("background-color", colour)] if colour else []
-        elif not any(part in value.lower() for part in _REFUSED):
+        elif not _is_refused(value.lower()):
             kept.append((name, value))
     if background_lost and not any(name == "background-color" for name, _ in kept):
         kept = [(name, value) for name, value in kept if name != "color"]
     return ";".join(f"{name}:{value}" for name, value in kept)
+
+
+def _is_refused(value: str) -> bool:
+    return any(part in value for part in _REFUSED) or _OF_WINDOW_HEIGHT.search(value) is not None
 
 
 def body_style(attributes: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from mail.html.quote_folding import folded
 from mail.html.style_sheet import with_classes
 
-VERSION = 1  # of the document that a mail becomes; part of its entity tag
+VERSION = 2  # of the document that a mail becomes; part of its entity tag
 _SHEET = """\
 body{margin:0;padding:1px;overflow-wrap:anywhere;line-height:1.6;font-size:15px;
 font-family:system-ui,"Apple SD Gothic Neo","Malgun Gothic","Noto Sans KR","NanumGothic",sans-serif}

@@ -2,37 +2,23 @@
 
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.support.browser_reports import ReportingBrowser
 from tests.support.edge_world import PASSWORDS, World
-
-REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
-  console.error("POLICY", event.violatedDirective, event.blockedURI, event.sourceFile));"""
-
 
 expect.set_options(timeout=20_000)  # a busy machine
 
 
 class Watched:
-    """A page, and what must not happen in it: `bad` stays empty."""
+    """A page, and what must not happen in it: `bad` stays empty. Reports: the browser's."""
 
-    def __init__(self, page: Page, world: World) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self._own = world.url
         self.bad: list[str] = []
         page.on("dialog", lambda dialog: self.bad.append(f"dialog {dialog.message}"))
         page.on("pageerror", lambda error: self.bad.append(f"error {error}"))
         page.on("popup", lambda popup: self.bad.append(f"popup {popup.url}"))
-        page.on("request", lambda request: self._asked(request.url))
-        page.on("console", self._said)
-
-    def _asked(self, url: str) -> None:
-        if not url.startswith((self._own, "data:", "about:", self._own.replace("http", "ws"))):
-            self.bad.append(f"request {url}")
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if "POLICY" in message.text:
-            self.bad.append(message.text)
 
     @property
     def rows(self) -> Locator:
@@ -52,12 +38,16 @@ class Watched:
 
 
 async def opened(
-    browser: Browser, world: World, name: str = "alice", *, path: str = "/", **context: Any
+    browser: Browser | ReportingBrowser,
+    world: World,
+    name: str = "alice",
+    *,
+    path: str = "/",
+    **context: Any,
 ) -> Watched:
     """Sign in as `name` and wait for the push connection."""
     page = await (await browser.new_context(**{"locale": "en-GB", **context})).new_page()
-    watched = Watched(page, world)
-    await page.add_init_script(REPORT)
+    watched = Watched(page)
     await page.expose_function("pwned", lambda what: watched.bad.append(f"ran {what}"))
     await page.goto(world.url + path)
     await sign_in(page, name)

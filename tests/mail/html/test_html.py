@@ -212,6 +212,8 @@ def test_control_characters_in_a_style_do_not_hide_a_url() -> None:
         ("background:none;color:red", "color:red"),
         ("color:red;width:expression(1);margin:0", "color:red;margin:0"),
         ("position:fixed;color:red", "color:red"),
+        ("height:100vh;width:50vw;padding:1.5dvh 2cqmax;margin:9VMIN", "width:50vw"),
+        ("width:calc(100% - 1e1svh);font-family:a9vhx", "font-family:a9vhx"),
     ],
 )
 def test_unsafe_declarations_are_dropped(style: str, safe: str) -> None:

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support import mails
 from tests.support.browser import ARGUMENTS, CHROMIUM
+from tests.support.browser_reports import REPORT, Reports
 from tests.support.stack_world import Client, World
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(300)]
@@ -22,8 +23,18 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def opened(browser: Browser, running: World, address: str) -> Page:
-    page = browser.new_page()
+@pytest.fixture
+def reports() -> Iterator[Reports]:
+    made = Reports()
+    yield made
+    assert made.found == []
+
+
+def opened(browser: Browser, running: World, reports: Reports, address: str) -> Page:
+    context = browser.new_context()
+    reports.watch(context)
+    context.add_init_script(REPORT)
+    page = context.new_page()
     page.goto(f"{running.http}/")
     page.get_by_label("Address").fill(address)
     page.get_by_label("Password", exact=True).fill(f"secret of {address}")
@@ -32,9 +43,11 @@ def opened(browser: Browser, running: World, address: str) -> Page:
     return page
 
 
-def test_a_mail_by_smtp_is_on_the_owners_screen(running: World, ann: Client, browser) -> None:
+def test_a_mail_by_smtp_is_on_the_owners_screen(
+    running: World, ann: Client, browser, reports
+) -> None:
     del ann  # made before the page is opened
-    page = opened(browser, running, "ann@postriver.test")
+    page = opened(browser, running, reports, "ann@postriver.test")
     running.send(mails.plain("Straight to the screen"), "ann@postriver.test")
     row = page.locator(".rows .row", has_text="Straight to the screen")
     expect(row).to_be_visible(timeout=SOON_MS)
@@ -43,12 +56,12 @@ def test_a_mail_by_smtp_is_on_the_owners_screen(running: World, ann: Client, bro
 
 
 def test_what_one_user_sends_is_on_the_screen_of_another(
-    running: World, ann: Client, browser
+    running: World, ann: Client, browser, reports
 ) -> None:
     ann.call("PATCH", "/v1/me/settings", {"undo_send_s": 0})
     running.add_user("cleo@postriver.test")
     sender, reader = (
-        opened(browser, running, f"{name}@postriver.test") for name in ("ann", "cleo")
+        opened(browser, running, reports, f"{name}@postriver.test") for name in ("ann", "cleo")
     )
     sender.keyboard.press("c")
     sender.get_by_label("To", exact=True).fill("cleo@postriver.test")

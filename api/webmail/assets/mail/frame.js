@@ -48,8 +48,13 @@ export function MailFrame({ message, view, pictures }) {
 function askFirst(event) {
   const link = event.target.closest?.("a[href]");
   if (!link) return;
-  const target = linkOf(link.getAttribute("href"));
-  if (!target) return event.preventDefault();
+  const href = link.getAttribute("href"), target = linkOf(href);
+  if (!target) {
+    event.preventDefault();
+    const name = href.startsWith("#") && href.slice(1), within = link.ownerDocument;
+    if (name) (within.getElementById(name) ?? within.getElementsByName(name)[0])?.scrollIntoView();
+    return undefined;
+  }
   const named = link.textContent.trim().match(/^(?:https?:\/\/)?([\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+)(?:[/:?#]|$)/u)?.[1]?.toLowerCase();
   const isOther = named && target.hostname && named.replace(/^www\./, "") !== target.hostname.replace(/^www\./, "");
   if (isOther && !confirm(t("link.other", { host: target.hostname, named }))) event.preventDefault();
