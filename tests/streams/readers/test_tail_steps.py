@@ -1,6 +1,7 @@
 """Event tail, step by step on a log in memory: a topic that changes while it is read, and turns."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ async def test_a_topic_that_changes_while_it_is_read_ends_the_session(change) ->
     log.append(0, "ann", encode(answered("ann", "old")))
     tail.subscribe("ann", lambda event: got.append(event.command_id))
     await tail._seek(log, log)
-    log.polls, log.between = 5_000, lambda: change(log)
+    log.polls, log.between = 20, lambda: (time.sleep(0.002), change(log))  # a check is due
     with pytest.raises(_TopicChanged):
         await tail._follow(log, log)
     log.append(len(log.records) - 1, "ann", encode(answered("ann", "new")))
@@ -86,7 +87,7 @@ async def test_other_tasks_run_between_the_batches_of_a_backlog() -> None:
     task = asyncio.create_task(other())
     log.polls = 50
     with pytest.raises(KafkaConnectionError):
-        await tail._follow(log, log)
+        await tail._follow(NOWHERE, log)  # no check is due, so the client is not asked
     task.cancel()
     assert turns >= 49
     assert tail._positions[0] == 50
@@ -125,3 +126,35 @@ async def test_a_log_that_ends_before_the_position_is_read_from_its_beginning() 
     with pytest.raises(KafkaConnectionError):
         await tail._follow(log, log)
     assert got == ["0", "1", "other"]
+
+
+async def test_a_topic_created_again_is_read_whole_though_it_has_the_old_position() -> None:
+    log, got = Log(MAILBOX_EVENTS), []
+    tail = EventTail(NOWHERE, AT_ONCE)
+    for number in range(2):
+        log.append(0, "ann", encode(answered("ann", f"old {number}")))
+    await tail._seek(log, log)
+    tail.subscribe("ann", lambda event: got.append(event.command_id))
+    log.recreate(2)
+    for number in range(4):
+        log.append(0, "ann", encode(answered("ann", str(number))))
+    log.polls = 20
+    await tail._seek(log, log)
+    with pytest.raises(KafkaConnectionError):
+        await tail._follow(log, log)
+    assert got == ["0", "1", "2", "3"]
+
+
+async def test_a_record_without_a_key_or_with_a_key_that_is_no_text_ends_nothing() -> None:
+    log, got = Log(MAILBOX_EVENTS), []
+    tail = EventTail(NOWHERE, AT_ONCE)
+    await tail._seek(log, log)
+    tail.subscribe("ann", lambda event: got.append(event.command_id))
+    for key in (None, b"\xff", b""):
+        log.append(0, "", encode(answered("ann", "odd")))
+        log.records[0][-1].key = key
+    log.append(0, "ann", encode(answered("ann", "1")))
+    log.polls = 20
+    with pytest.raises(KafkaConnectionError):
+        await tail._follow(log, log)
+    assert got == ["1"]

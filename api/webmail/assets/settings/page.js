@@ -3,7 +3,7 @@
 import { html, useSignal } from "../vendor/preact.js";
 import { t, size } from "../words.js";
 import { go, route } from "../router.js";
-import { labels, me } from "../store/state.js";
+import { labels, limits, me } from "../store/state.js";
 import { saveSettings } from "../store/account.js";
 import { Icon, IconButton } from "../shell/parts.js";
 import { Choice, Switch } from "./fields.js";
@@ -38,6 +38,7 @@ function General() {
     <${Switch} name="conversations" words=${t("settings.conversations")} hint=${t("settings.conversations.hint")} />
     <${Choice} name="mark_read_after_s" words=${t("settings.markRead")} values=${[[0, t("settings.atOnce")], ...seconds([1, 3, 10]), [null, t("settings.never")]]} />
     <${Choice} name="after_archive" words=${t("settings.afterArchive")} values=${["next", "previous", "list"].map((one) => [one, t(`settings.after.${one}`)])} />
+    ${limits.value.remote_images && html`<${Choice} name="remote_images" words=${t("settings.remoteImages")} hint=${t("settings.remoteImages.hint")} values=${["ask", "senders", "never"].map((one) => [one, t(`settings.remoteImages.${one}`)])} />`}
     <h2>${t("settings.notifications")}</h2>
     <${Choice} name="notify" words=${t("settings.notify")} values=${["all", "inbox", "off"].map((one) => [one, t(`notify.${one}`)])} />
     <${Choice} name="notify_shows" words=${t("settings.notifyShows")} values=${["all", "sender", "nothing"].map((one) => [one, t(`notify.shows.${one}`)])} />
