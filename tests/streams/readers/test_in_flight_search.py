@@ -238,6 +238,17 @@ async def test_a_log_that_became_shorter_is_read_from_its_beginning(left: int) -
     assert log.reads == 50 + left
 
 
+async def test_a_commit_that_goes_back_makes_its_records_unconsumed_again() -> None:
+    """An operator sets a group back: what it reads again is in flight, and not missing."""
+    log = FakeLog()
+    log.logs["mail.validated"] = [f"m{number}" for number in range(100)]
+    log.committed["mail.validated"] = 50
+    search = search_of(log)
+    assert (await search.waiting({"m20", "m70"})).keys() == {"m70"}
+    log.committed["mail.validated"] = 10
+    assert (await search.waiting({"m5", "m20", "m70"})).keys() == {"m20", "m70"}
+
+
 def test_a_batch_names_every_mail_that_it_delivers() -> None:
     content = Stored("m1", 5, "0" * 64)
     first = msgspec.structs.replace(deliver("m1", "ann"), content=content)
