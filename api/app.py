@@ -27,7 +27,7 @@ from api.openapi import PATH, document
 from api.ports import ApiPorts
 from api.problems import Problem, of_error, of_http
 from api.route import AuthenticatedRoute
-from api.routes import ROUTES
+from api.routes import routes_of
 from api.webmail.static_files import add_static_files
 from mail.errors import PostriverError
 from mail.ids import new_id
@@ -36,7 +36,7 @@ from mail.lifecycle import Periodic
 log = logging.getLogger("postriver.api")
 _UNREAD = logging.getLogger("aiohttp.unread")  # quotes malformed request heads
 _AUTHENTICATED_PATHS = frozenset(
-    route.path for route in ROUTES if isinstance(route, AuthenticatedRoute)
+    route.path for route in routes_of(ApiConfig()) if isinstance(route, AuthenticatedRoute)
 )
 _PREPARED = web.RequestKey("prepared", bool)
 
@@ -52,12 +52,12 @@ def make_app(
         client_max_size=config.body_max_bytes,
     )
     app[CONTEXT] = make_context(config, ports, not_ready=ready)
-    for route in ROUTES:
+    for route in routes_of(config):
         app.router.add_route(route.method, route.path, route.handle)
         if route.method == hdrs.METH_GET and route.name != "push":
             app.router.add_route(hdrs.METH_HEAD, route.path, route.handle)
     app.router.add_get(PATH, _openapi_handler(config))
-    add_static_files(app, config.webmail_libraries)
+    add_static_files(app, config.webmail_libraries, admin=config.admin)
     app.on_response_prepare.append(add_security_headers)
     app.on_response_prepare.append(_add_cors_headers)
     app.on_response_prepare.append(_mark_prepared)

@@ -39,6 +39,9 @@ class ApiConfig:
     sending_limits: SendingLimits = field(default_factory=SendingLimits)
     undo_s: int = 10  # of a user who keeps the default
     webmail_libraries: Path = _CHECKOUT / ".tools" / "web"  # made at installation
+    admin: bool = True  # the admin API and its page are there
+    act_sign_in_s: float = 900.0  # an operator's act needs a sign-in that is at most so old
+    acts_per_minute: int = 60  # of one operator
     deliver_encrypted: bool = True  # what no scanner can read is marked, else refused
 
     session_days: int = 30

@@ -75,6 +75,7 @@ class AppContext:
     unsubscribe_rates: TokenBuckets
     image_rates: TokenBuckets
     image_turns: FairTurns  # of remote images that are fetched, among users
+    act_rates: TokenBuckets  # of operators
     work_shares: WorkShares
     domain_usages: UsageCache
     image_urls: ImageUrls = field(default_factory=ImageUrls)
@@ -143,6 +144,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         ),
         compose_turns=_turns(config.composes_at_once, config.composes_waiting, 1),
         batch_turns=_turns(config.batches_at_once, config.batches_waiting, 1),
+        act_rates=TokenBuckets(config.acts_per_minute, seconds),
         unsubscribe_rates=TokenBuckets(config.unsubscribes_per_minute, seconds),
         image_rates=TokenBuckets(config.images_per_minute, seconds),
         image_turns=_turns(config.images_at_once, config.images_waiting, config.images_per_user),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp.hdrs import IF_MATCH, IF_NONE_MATCH
 
+from api.admin.query_schemas import ADMIN_QUERY
 from api.config import ApiConfig
 from api.problems import MEDIA_TYPE, ProblemDetails
 from api.push.frames import GoneMessage
@@ -15,7 +16,7 @@ from api.rest.responses import MessageSummary
 from api.rest.settings.addresses import PATH as ADDRESSES_PATH
 from api.rest.settings.addresses import PREFIX_MAX_CHARS
 from api.route import JSON, Route
-from api.routes import ROUTES
+from api.routes import routes_of
 from mail.mailbox.keywords import KEYWORD_MAX_CHARS
 from mail.pagination import POSITION_MAX
 from mail.query.tree import QUERY_MAX_CHARS
@@ -42,13 +43,13 @@ _REF = "#/components/schemas/{name}"
 def document(config: ApiConfig) -> dict[str, Any]:
     """An OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Any]] = {PATH: {"get": _own_operation()}}
-    for route in ROUTES:
+    for route in routes_of(config):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, config)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Postriver", "version": "1", "description": "Mail over HTTP."},
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": _security(config)},
+        "components": {"schemas": _schemas(config), "securitySchemes": _security(config)},
     }
 
 
@@ -102,7 +103,7 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
-    return _page_schemas(config) | {
+    return _page_schemas(config) | ADMIN_QUERY | {
         **{
             name: {"type": "boolean"}
             for name in ("unread", "flagged", "has_attachments", "inline", "images", "threads")
@@ -192,9 +193,9 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(config: ApiConfig) -> dict[str, Any]:
     kinds: set[type[msgspec.Struct]] = {ProblemDetails, MessageSummary, GoneMessage}
-    for route in ROUTES:
+    for route in routes_of(config):
         kinds |= {kind for kind in (route.body, route.response, *route.frames) if kind}
         kinds |= {kind for _, kind in route.also if kind}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)

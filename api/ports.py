@@ -26,6 +26,7 @@ from mail.ports import (
     VirusScanner,
 )
 from mail.ports.submissions import Submissions
+from operations.admin_ports import AdminPorts
 from parsing.in_process import InProcessParser
 
 
@@ -56,6 +57,7 @@ class ApiPorts:
     publisher: Publisher
     feed: LiveEvents
     parser: Parser = field(default_factory=InProcessParser)
+    admin: AdminPorts | None = None  # of the admin API; None: it is off
     one_click: OneClickClient | None = None  # None: requests to other servers are off
     images: ImageProxy | None = None  # None: remote images are not loaded
     deposit_parser: Parser = field(default_factory=InProcessParser)  # readers do not wait for it

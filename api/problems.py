@@ -17,7 +17,7 @@ from edge.sending_limiter import SendingRateLimited
 from edge.sign_in.authenticator import WrongCredentials
 from edge.sign_in.login_limiter import LoginRateLimited
 from mail.composing.faults import ComposingFault
-from mail.errors import BadQuery, NotFound, PostriverError, Refused, Transient
+from mail.errors import AlreadyExists, BadQuery, NotFound, PostriverError, Refused, Transient
 from mail.ports import TooManyUploads
 from mail.query.time_budget import SearchTimedOut
 
@@ -166,6 +166,7 @@ def _of_refused(error: Refused) -> Problem:
             | TooManyUploads()
             | TooLarge()
             | NoSuchFolder()
+            | AlreadyExists()
             | ComposingFault()
         ):
             return _of_deposit(error)
@@ -192,6 +193,7 @@ def _of_deposit(error: Refused) -> Problem:
         TooManyUploads: (507, "too_many_uploads"),
         TooLarge: (413, "too_large"),
         NoSuchFolder: (409, "refused"),
+        AlreadyExists: (409, "refused"),
     }
     return Problem(*statuses[type(error)], error.detail)
 

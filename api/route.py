@@ -86,5 +86,9 @@ class AuthenticatedRoute(Route):
         user_id = request[USER_ID] = caller.user.user_id
         request[RATES] = context.request_rates.take(user_id)
         context.work_shares.admit(user_id)
-        work = self.handler(AuthenticatedRequest(context=context, request=request, caller=caller))
+        work = self.respond(AuthenticatedRequest(context=context, request=request, caller=caller))
         return await measure_loop_time(work, partial(context.work_shares.charge, user_id))
+
+    async def respond(self, call: AuthenticatedRequest) -> web.StreamResponse:
+        """Respond to an authenticated request; its work is counted."""
+        return await self.handler(call)

@@ -1,7 +1,9 @@
 """All routes. The file of each resource declares ROUTES next to the handlers."""
 
 from api import health
+from api.admin.routes import ADMIN_ROUTES
 from api.composing import drafts, sending
+from api.config import ApiConfig
 from api.push import websocket
 from api.rest import (
     app_passwords,
@@ -54,4 +56,10 @@ ROUTES: tuple[Route, ...] = (
     *changes.ROUTES,
     *websocket.ROUTES,
     *health.ROUTES,
+    *ADMIN_ROUTES,
 )
+
+
+def routes_of(config: ApiConfig) -> tuple[Route, ...]:
+    """The routes of an API with these settings."""
+    return ROUTES if config.admin else tuple(each for each in ROUTES if each not in ADMIN_ROUTES)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from mail.clock import rfc3339
+from operations.timeline import timed
 from schemas.mail import Hop, Verdict
 
 
@@ -15,18 +16,16 @@ def event_of(held: Mapping[str, Any]) -> str:
 
 def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
     """Return a line for each stage: start, time waited before it, time worked, verdict."""
-    lines, previous_end_ms = [], None
-    for row in hops:
-        hop = row if isinstance(row, Hop) else _hop(row)
-        wait = 0 if previous_end_ms is None else max(0, hop.started_at_ms - previous_end_ms)
-        previous_end_ms = hop.started_at_ms + round(hop.took_ms)
-        lines.append(
-            f"  {hop.stage:<9} {rfc3339(hop.started_at_ms)}  waited {wait:>6} ms  "
-            f"worked {hop.took_ms:>8.1f} ms  {hop.verdict}"
-            + (f"  (try {hop.attempt})" if hop.attempt > 1 else "")
-            + f"  {hop.worker}"
+    return [
+        f"  {hop.stage:<9} {rfc3339(hop.started_at_ms)}  waited {wait:>6} ms  "
+        f"worked {hop.took_ms:>8.1f} ms  {hop.verdict}"
+        + (f"  (try {hop.attempt})" if hop.attempt > 1 else "")
+        + f"  {hop.worker}"
+        for hop, wait in (
+            (row.hop, row.waited_ms)
+            for row in timed(hop if isinstance(hop, Hop) else _hop(hop) for hop in hops)
         )
-    return lines
+    ]
 
 
 def verdict_line(verdict: Verdict) -> str:

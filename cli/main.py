@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": "cli.commands.audit:audit",
     "trace": "cli.commands.trace:trace",
     "rejected": "cli.commands.rejected:rejected",
+    "acts": "cli.commands.acts:acts",
     "queue": "cli.commands.queue:queue",
     "quarantine": "cli.commands.quarantine:quarantine",
     "dead-letters": "cli.commands.dead_letters:dead_letters",

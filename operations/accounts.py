@@ -16,7 +16,7 @@ from mail.errors import NotFound, Refused
 from mail.ids import new_id
 from mail.pagination import all_rows
 from mail.ports import Directory, Domains, Users
-from schemas.directory import AppPassword, Domain, SignIn, User
+from schemas.directory import AppPassword, Domain, SignIn, User, UserRole
 from schemas.ids import DomainId, UserId
 
 FIRST_DOMAIN = "postriver.test"  # RFC 6761: never resolves outside
@@ -123,6 +123,13 @@ async def set_disabled(users: Users, address: str, *, disabled: bool) -> User:
     """
     user = await get_user(users, address)
     await users.set_disabled(user.user_id, disabled=disabled)
+    return user
+
+
+async def set_role(users: Users, address: str, role: UserRole) -> User:
+    """Make the user an operator, or a user without special rights. Raises NotFound."""
+    user = await get_user(users, address)
+    await users.set_role(user.user_id, role)
     return user
 
 

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mail.clock import now_ms
+from mail.ports import Directory
+from mail.sending.dkim.keyring import IN_USE, NEXT, DkimKeyrings
 from mail.sending.dkim.keys import SigningKey
+from operations.accounts import add_domain
+from schemas.directory import Domain
 
 
 class TextLookup(Protocol):
@@ -78,6 +83,19 @@ async def fault_of(record: DnsRecord, lookup: TextLookup) -> str | None:
     if version == "v=DKIM1" and _squeezed(same[0]) != _squeezed(record.value):
         return "the record has another key"
     return None
+
+
+async def add_signed_domain(directory: Directory, keyrings: DkimKeyrings, name: str) -> Domain:
+    """Add a domain with its postmaster@ and with keys that sign its mail. Raises AlreadyExists."""
+    domain = await add_domain(directory, name)
+    await keyrings.add(domain, at_ms=now_ms(), state=IN_USE)
+    return domain
+
+
+async def records_of(keyrings: DkimKeyrings, domain: Domain, hostname: str) -> list[DnsRecord]:
+    """The records of a domain, those of keys that are not in use yet too."""
+    keys = [*await keyrings.keys(domain), *await keyrings.keys(domain, NEXT)]
+    return records(domain.name, hostname, keys)
 
 
 def _text(name: str, value: str, purpose: str) -> DnsRecord:

@@ -6,15 +6,79 @@ again does nothing more.
 
 from collections.abc import Iterable
 
+import msgspec
+
+from mail.addresses import normal_domain
+from mail.clock import rfc3339
 from mail.errors import NotFound
+from mail.ports import Users
 from mail.ports.relay_queue import NO_KEY, RelayAction, RelayQueueAdmin
 from mail.sending.relay_actions import key_of
 from mail.sending.relay_rows import is_open
-from schemas.ids import MailId
-from schemas.relay import QueuedRecipient, RelayFilter
+from operations.accounts import get_user
+from schemas.ids import MailId, UserId
+from schemas.relay import WAITING, QueuedRecipient, RelayFilter, RelayState
 
 PAGE = 500  # rows read or changed at once
 RECIPIENTS_MAX = 1_000  # of one mail, by any setting
+
+
+class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient in the queue, for operators; `is_in_doubt`: the peer may have taken the mail."""
+
+    mail_id: MailId
+    address: str
+    domain: str
+    user_id: UserId
+    state: RelayState
+    attempts: int
+    queued_at: str
+    next_attempt_at: str | None
+    is_in_doubt: bool
+    code: str | None
+    detail: str | None
+    server: str | None
+
+
+def queue_row(each: QueuedRecipient) -> QueueRow:
+    row, result = each.row, each.row.result
+    return QueueRow(
+        mail_id=row.mail_id,
+        address=row.recipient.address,
+        domain=row.destination,
+        user_id=each.mail.user_id,
+        state=row.state,
+        attempts=row.attempts,
+        queued_at=rfc3339(each.mail.queued_at_ms),
+        next_attempt_at=rfc3339(row.next_attempt_at_ms) if row.state == WAITING else None,
+        is_in_doubt=row.marked_at_ms is not None,
+        code=result.code if result else None,
+        detail=result.detail if result else None,
+        server=result.server if result else None,
+    )
+
+
+async def conditions_of(
+    users: Users,
+    *,
+    domain: str = "",
+    address: str = "",
+    sender: str = "",
+    before_ms: int | None = None,
+    reason: str = "",
+) -> RelayFilter:
+    """Return the filter of what an operator named.
+
+    Raises NotFound: no user has the address `sender`; BadAddress.
+    """
+    user_id = (await get_user(users, sender)).user_id if sender else UserId("")
+    return RelayFilter(
+        destination=normal_domain(domain) if domain else "",
+        address=address,
+        user_id=user_id,
+        queued_before_ms=before_ms,
+        reason=reason,
+    )
 
 
 async def found(

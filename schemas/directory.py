@@ -1,4 +1,4 @@
-"""Rows of the directory: domains, users, aliases, sessions, passwords, sign-ins, attempts."""
+"""Rows of the directory: domains, users, aliases, sessions, passwords, sign-ins, acts, attempts."""
 
 from typing import Literal
 
@@ -39,6 +39,9 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     catch_all: str = ""  # address of the catch-all user, alias or group; "": no catch-all
 
 
+UserRole = Literal["user", "operator"]  # an operator may use the admin API
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UserId  # opaque, never reused
     domain_id: DomainId
@@ -47,6 +50,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     password_hash: str = ""  # argon2id; "": the user cannot sign in
     quota: Quota = QUOTA_UNSET
+    role: UserRole = "user"
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +119,20 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     app_password_id: str = ""  # "": by the account's password, or by a wrong password
     app_password_name: str = ""  # at the time of the attempt; the password may be revoked since
     missing_scope: str = ""  # of a failure: the right application password, without this scope
+
+
+class OperatorAct(msgspec.Struct, frozen=True, kw_only=True):
+    """An act of an operator through the admin API. It has no text of a mail and no password."""
+
+    act_id: str  # UUIDv7
+    at_ms: int
+    user_id: UserId  # of the operator
+    address: str  # of the operator at that time
+    peer: str  # client address
+    verb: str  # such as `quarantine.release`
+    target: str  # an id, an address or a domain; "": what `detail` says
+    detail: str  # the request in short
+    outcome: str = ""  # `done`, or why not; "": begun, the process ended before it noted the end
 
 
 class CountedAttempt(msgspec.Struct, frozen=True, kw_only=True):

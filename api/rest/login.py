@@ -1,10 +1,11 @@
-"""POST /v1/login and /v1/logout: begin and end a session."""
+"""POST /v1/login, /v1/me/confirm and /v1/logout: begin, renew and end a session."""
 
 import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest, RequestContext
 from api.http.authentication import (
+    bearer_of,
     clear_cookie,
     device_of,
     from_own_page,
@@ -13,7 +14,7 @@ from api.http.authentication import (
 )
 from api.http.client_address import login_client
 from api.http.cors import is_allowed
-from api.problems import cross_site
+from api.problems import cross_site, unauthorized, wrong_password
 from api.rest.parameters import ShortText, query, read_body
 from api.rest.responses import Timestamp, json_response
 from api.route import AuthenticatedRoute, OpenRoute
@@ -32,6 +33,12 @@ class LoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     address: ShortText
     password: ShortText
     remember: bool = True
+
+
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The account's password, of a user who is signed in."""
+
+    password: ShortText
 
 
 class LoginResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +99,36 @@ def _new_session(
     )
 
 
+async def confirm(call: AuthenticatedRequest) -> web.StreamResponse:
+    """Replace the current session by a new one with the same end, given the password.
+
+    The old token is void, and its sockets are closed: a copy of it does not become a recent
+    sign-in. Raises Problem 403: the password is wrong.
+    """
+    query(call.request)
+    body = await read_body(call.request, Confirmation)
+    context, old, client = call.context, call.caller.session, login_client(call.request)
+    try:
+        await context.authenticator.confirm(
+            call.caller.user, body.password, client, session_sha256=old.token_sha256
+        )
+    except WrongCredentials:
+        raise wrong_password() from None
+    is_remembered = old.expires_at_ms - old.created_at_ms > SHORT_SESSION_DAYS * DAY_MS
+    token, new = _new_session(call, call.caller.user, client, remember=is_remembered)
+    new = msgspec.structs.replace(new, expires_at_ms=old.expires_at_ms)
+    await context.ports.sessions.add_session(new)
+    if await context.ports.sessions.session(old.token_sha256) is None:  # ended meanwhile
+        await context.ports.sessions.end_session(new.token_sha256)
+        raise unauthorized()
+    await context.ports.sessions.end_session(old.token_sha256)
+    context.push_connections.end_session(old.token_sha256)
+    response = json_response(LoginResponse(token=token, expires_at=rfc3339(new.expires_at_ms)))
+    if bearer_of(call.request) is None:
+        set_cookie(response, call.request, context.config, token, remember=is_remembered)
+    return response
+
+
 async def logout(call: AuthenticatedRequest) -> web.StreamResponse:
     """End the current session, and close the sockets that it opened."""
     query(call.request)
@@ -113,6 +150,16 @@ ROUTES = (
         body=LoginRequest,
         response=LoginResponse,
         problems=(400, 401, 403, 413, 415, 429, 503),
+    ),
+    AuthenticatedRoute(
+        method="POST",
+        path="/v1/me/confirm",
+        name="confirm",
+        summary="Confirm the password. The response has a token that replaces the current one.",
+        handler=confirm,
+        body=Confirmation,
+        response=LoginResponse,
+        problems=(403, 408, 413, 415),
     ),
     AuthenticatedRoute(
         method="POST",

@@ -39,12 +39,16 @@ class OwnQuota(QuotaInfo, frozen=True, kw_only=True):
 
 
 class OwnAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is that of the default identity; `addresses` begins with `address`."""
+    """`name` is that of the default identity; `addresses` begins with `address`.
+
+    `roles`: `operator` if the admin API admits the user.
+    """
 
     id: str
     name: str
     address: str
     addresses: list[str]
+    roles: list[str]
     expires_at: Timestamp
     quota: OwnQuota
 
@@ -96,6 +100,7 @@ async def own_account(call: AuthenticatedRequest, settings: UserSettings) -> Own
         name=default_of(identities_of(settings, user)).name,
         address=user.address,
         addresses=list(await own_addresses(call.context.ports.addresses, user)),
+        roles=["operator"] if call.context.config.admin and user.role == "operator" else [],
         expires_at=rfc3339(call.caller.session.expires_at_ms),
         quota=await _own_quota(call),
     )

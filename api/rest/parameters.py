@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -136,8 +136,8 @@ def filter_of(values: dict[str, str]) -> Filter:
         has_attachments=flag_of(values, "has_attachments"),
         keyword=_keyword_of(values),
         sender=_sender_of(values),
-        after_ms=_moment_of(values, "after", zone),
-        before_ms=_moment_of(values, "before", zone),
+        after_ms=moment_of(values, "after", zone),
+        before_ms=moment_of(values, "before", zone),
     )
 
 
@@ -187,7 +187,8 @@ def _sender_of(values: dict[str, str]) -> str | None:
     return text
 
 
-def _moment_of(values: dict[str, str], name: str, zone: tzinfo) -> int | None:
+def moment_of(values: dict[str, str], name: str, zone: tzinfo = UTC) -> int | None:
+    """The value of `name` in milliseconds. Raises Problem 400: it is neither day nor moment."""
     text = values.get(name)
     at_ms = query_values.moment_ms(text, zone) if text is not None else None
     if text is not None and at_ms is None:

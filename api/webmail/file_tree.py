@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
+ADMIN_FOLDER = "admin"
 FIRST_MODULE = "main.js"
 HASH_CHARS = 12
 LEVEL = 9
@@ -52,12 +53,15 @@ class FileTree:
     index: StaticFile
 
 
-def read_tree(vendor: Path, assets: Path = ASSETS) -> FileTree:
-    """Read the files of the webmail. Raises WebmailNotInstalled: `vendor` lacks a library."""
+def read_tree(vendor: Path, assets: Path = ASSETS, *, without: str = "") -> FileTree:
+    """Read the files of the webmail, but for the folder `without`.
+
+    Raises WebmailNotInstalled: `vendor` lacks a library.
+    """
     bodies = {
         path.relative_to(assets).as_posix(): path.read_bytes()
         for path in sorted(assets.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.parent != assets / (without or "/")
     }
     for name in VENDOR_FILES:
         try:

@@ -10,7 +10,13 @@ from aiohttp import hdrs, web
 from api.http.compression import accepts_gzip
 from api.http.security_headers import PAGE_CSP
 from api.problems import Problem, not_found
-from api.webmail.file_tree import FileTree, StaticFile, WebmailNotInstalled, read_tree
+from api.webmail.file_tree import (
+    ADMIN_FOLDER,
+    FileTree,
+    StaticFile,
+    WebmailNotInstalled,
+    read_tree,
+)
 
 log = logging.getLogger("postriver.api")
 PAGES = (  # the addresses of the page's router.js
@@ -22,25 +28,29 @@ PAGES = (  # the addresses of the page's router.js
     "/compose/{tail:.*}",
     "/settings",
     "/settings/{tail:.*}",
-    "/admin",
-    "/admin/{tail:.*}",
 )
+ADMIN_PAGES = ("/admin", "/admin/{tail:.*}")
 FILES = "/web/{version}/{name:.+}"
-ROUTES = frozenset(re.sub(r":[^}]+", "", path) for path in (*PAGES, FILES))  # as registered
+ROUTES = frozenset(
+    re.sub(r":[^}]+", "", path) for path in (*PAGES, *ADMIN_PAGES, FILES)
+)  # as registered
 FOREVER = "public, max-age=31536000, immutable"
 
 
-def add_static_files(app: web.Application, vendor: Path) -> None:
-    """Serve the webmail with the libraries in `vendor`; without them its page is 503."""
-    webmail = Webmail(_tree(vendor))
-    for path in PAGES:
+def add_static_files(app: web.Application, vendor: Path, *, admin: bool) -> None:
+    """Serve the webmail with the libraries in `vendor`; without them its page is 503.
+
+    `admin`: with the page of operators.
+    """
+    webmail = Webmail(_tree(vendor, admin=admin))
+    for path in (*PAGES, *(ADMIN_PAGES if admin else ())):
         app.router.add_get(path, webmail.page)
     app.router.add_get(FILES, webmail.file)
 
 
-def _tree(vendor: Path) -> FileTree | None:
+def _tree(vendor: Path, *, admin: bool) -> FileTree | None:
     try:
-        return read_tree(vendor)
+        return read_tree(vendor, without="" if admin else ADMIN_FOLDER)
     except WebmailNotInstalled as error:
         log.warning("the webmail is not installed: %s; `make run` fetches what it needs", error)
         return None

@@ -75,9 +75,9 @@ async def _dns(config: Config, name: str, *, is_check: bool) -> int:
         directory = await opened.directory()
         domain = await accounts.get_domain(directory, name)
         keyrings = DkimKeyrings(directory, service_key(config))
-        keys = [*await keyrings.keys(domain), *await keyrings.keys(domain, NEXT)]
+        records = await domain_records.records_of(keyrings, domain, config.hostname)
     lookup, faults = DnsTexts(config), 0
-    for record in domain_records.records(domain.name, config.hostname, keys):
+    for record in records:
         click.echo(f"; {record.purpose}\n{record.zone_line}")
         if is_check:
             fault = await domain_records.fault_of(record, lookup)

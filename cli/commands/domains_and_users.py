@@ -13,15 +13,16 @@ from cli.commands.sending_limits import domain_limits, user_limits
 from cli.config.config import load
 from cli.wiring.profile import open_directory
 from cli.wiring.service_key import service_key
-from mail.clock import now_ms, rfc3339
+from mail.clock import rfc3339
 from mail.errors import Refused
 from mail.pagination import all_rows
 from mail.ports import Directory
-from mail.sending.dkim.keyring import IN_USE, DkimKeyrings
-from operations import accounts
-from schemas.directory import AppPassword, Domain, SignIn
+from mail.sending.dkim.keyring import DkimKeyrings
+from operations import accounts, domain_records
+from schemas.directory import AppPassword, Domain, SignIn, UserRole
 
 T = TypeVar("T")
+ROLES = ("operator", "user", "none")  # `none` is another name of `user`
 
 
 def with_directory(act: Callable[[Directory], Awaitable[T]]) -> T:
@@ -46,9 +47,7 @@ def domain_add(name: str) -> None:
 
     async def act(directory: Directory) -> Domain:
         keyrings = DkimKeyrings(directory, service_key(load()))
-        added = await accounts.add_domain(directory, name)
-        await keyrings.add(added, at_ms=now_ms(), state=IN_USE)
-        return added
+        return await domain_records.add_signed_domain(directory, keyrings, name)
 
     added = with_directory(act)
     click.echo(f"{added.name} added; next: postriver user add NAME@{added.name}")
@@ -160,6 +159,20 @@ def user_disable(address: str, *, undo: bool) -> None:
     click.echo(f"{row.address} {'enabled' if undo else 'disabled'}")
 
 
+@user.command("role")
+@click.argument("address")
+@click.argument("role", type=click.Choice(ROLES), required=False)
+def user_role(address: str, role: str | None) -> None:
+    """Make ADDRESS an operator, who may use the admin API, or a user; without ROLE, show it."""
+    if role is None:
+        row = with_directory(lambda directory: accounts.get_user(directory, address))
+        click.echo(f"{row.address}: {row.role}")
+        return
+    given: UserRole = "operator" if role == "operator" else "user"
+    row = with_directory(lambda directory: accounts.set_role(directory, address, given))
+    click.echo(f"{row.address}: {given}")
+
+
 @user.command("logins")
 @click.argument("address")
 @click.option("--limit", default=50, type=click.IntRange(1, 3_000), show_default=True)
@@ -174,12 +187,13 @@ def user_logins(address: str, limit: int) -> None:
 
 @user.command("list")
 def user_list() -> None:
-    """One address a line, with the reason if the user cannot sign in."""
+    """One address a line, with the role and the reason if the user cannot sign in."""
 
     async def act(directory: Directory) -> None:
         async for row in all_rows(directory.list_users):
             note = " (disabled)" if row.disabled else "" if row.password_hash else " (no password)"
-            click.echo(f"{row.address}{note}")
+            role = "" if row.role == "user" else f" ({row.role})"
+            click.echo(f"{row.address}{role}{note}")
 
     with_directory(act)
 

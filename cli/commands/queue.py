@@ -11,12 +11,11 @@ import msgspec
 from cli.config.config import load
 from cli.time_arguments import MOMENT
 from cli.wiring.profile import adapters
-from mail.addresses import normal_domain
 from mail.clock import now_ms, rfc3339
 from mail.errors import Refused
 from mail.ports.relay_queue import RelayAction, RelayQueueAdmin
-from operations import accounts, relay_queue
-from schemas.ids import MailId, UserId
+from operations import relay_queue
+from schemas.ids import MailId
 from schemas.relay import AGES_MS, DestinationLoad, QueuedRecipient, RelayFilter
 
 LIST_MAX = 10_000
@@ -124,42 +123,21 @@ async def _with_queue(
     filters: dict[str, Any], act: Callable[[RelayQueueAdmin, RelayFilter], Awaitable[T]]
 ) -> T:
     async with adapters(load()) as opened:
-        user_id = UserId("")
-        if sender := filters.get("sender"):
-            user_id = (await accounts.get_user(await opened.directory(), sender)).user_id
-        conditions = RelayFilter(
-            destination=normal_domain(filters["domain"]) if filters.get("domain") else "",
-            address=filters.get("address", ""),
-            user_id=user_id,
-            queued_before_ms=filters.get("before"),
-            reason=filters.get("reason", ""),
-        )
+        named = {("before_ms" if name == "before" else name): it for name, it in filters.items()}
+        conditions = await relay_queue.conditions_of(await opened.directory(), **named)
         return await act(await opened.relay_queue(), conditions)
 
 
 def _print(rows: list[QueuedRecipient], *, as_json: bool, nothing: str) -> None:
     if as_json:
-        click.echo(json.dumps([_plain(each) for each in rows], ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                msgspec.to_builtins([relay_queue.queue_row(each) for each in rows]),
+                ensure_ascii=False,
+            )
+        )
         return
     click.echo("\n".join(map(_line, rows)) or nothing)
-
-
-def _plain(each: QueuedRecipient) -> dict[str, Any]:
-    row = each.row
-    return {
-        "mail_id": row.mail_id,
-        "address": row.recipient.address,
-        "domain": row.destination,
-        "user_id": each.mail.user_id,
-        "state": row.state,
-        "attempts": row.attempts,
-        "queued_at": rfc3339(each.mail.queued_at_ms),
-        "next_attempt_at": rfc3339(row.next_attempt_at_ms) if row.state == "waiting" else None,
-        "is_in_doubt": row.marked_at_ms is not None,
-        "code": row.result.code if row.result else None,
-        "detail": row.result.detail if row.result else None,
-        "server": row.result.server if row.result else None,
-    }
 
 
 def _line(each: QueuedRecipient) -> str:

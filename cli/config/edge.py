@@ -35,6 +35,8 @@ class EdgeSettings:
     http_requests_per_minute: int  # of one user; 0: unlimited
     password_cache_s: int  # a successful password check is remembered; 0: never
     cors_origins: tuple[str, ...]  # origins of other pages that may use the API
+    admin: str  # on | off: no admin API and no page of it
+    ops_urls: str  # of supervisors whose state the admin API shows; "": that of this machine
     secure_cookies: str  # yes: also when no proxy reports HTTPS
     image_proxy: bool  # True: the API fetches remote images of mails
     smtp_fds: tuple[int, ...]  # inherited listening sockets, instead of a port
@@ -77,9 +79,17 @@ def edge_settings(read: SettingReader) -> dict[str, Any]:
             "PASSWORD_CACHE_S", 300, least=0, most=PASSWORD_CACHE_MAX_S
         ),
         "cors_origins": read.origins("CORS_ORIGINS"),
+        **_admin(read),
         "secure_cookies": read.choice("SECURE_COOKIES", "auto", ("auto", "yes")),
         "image_proxy": read.choice("IMAGE_PROXY", "no", ("yes", "no")) == "yes",
         **_listening_sockets(read),
+    }
+
+
+def _admin(read: SettingReader) -> dict[str, str]:
+    return {
+        "admin": read.choice("ADMIN", "on", ("on", "off")),
+        "ops_urls": read.urls("OPS_URLS"),
     }
 
 

@@ -18,12 +18,13 @@ from api.ports import ApiPorts
 from cli.config.config import Config
 from cli.roles.health_endpoint import HealthReport, serve_health
 from cli.roles.metrics import COUNTER, GAUGE, HISTOGRAM, Metric, collect
+from cli.wiring.admin import admin_ports
 from cli.wiring.certificates import certificate_of, presenting
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from edge.deposits.uploader import UploadConfig, Uploader
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
-from mail.clock import now_ms
+from mail.clock import DAY_MS, now_ms
 from mail.lifecycle import repeating, running
 from mail.ports import Attempts, Directory, IntakeGate, Publisher
 from schemas.events.mailbox_commands import Deliver
@@ -40,6 +41,7 @@ from streams.topology import TOPIC_OF
 MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is the epoch of the mailboxes' seqs
 HOUR_MS = 3_600_000
 PRUNED = "sessions, sign-ins and uploads"
+ACTS_KEPT_MS = 365 * DAY_MS
 PRUNE_EVERY_S = 3600.0  # an expired session is refused before it is deleted
 ApiParts = list[tuple[EventTail, AppContext, Housekeeping]]  # empty until the role serves
 METRICS: tuple[Metric[AppContext], ...] = (
@@ -77,7 +79,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             async with _links(config) as links, presenting(certificate):
                 app = make_app(
                     _edge(config, epoch=counter_of(epochs[MAILBOX_COMMANDS])),
-                    await _ports(opened, directory, attempts, links),
+                    await _ports(config, opened, directory, attempts, links),
                     lambda: _reasons(serving),
                 )
                 context = app[CONTEXT]
@@ -122,6 +124,7 @@ async def _links(config: Config) -> AsyncIterator[Links]:
 
 
 async def _ports(
+    config: Config,
     opened: Adapters,
     directory: Directory,
     attempts: Attempts,
@@ -151,6 +154,7 @@ async def _ports(
         images=links.images,
         parser=opened.parser(),
         deposit_parser=opened.parser(),
+        admin=await admin_ports(config, opened, directory) if config.admin == "on" else None,
     )
 
 
@@ -165,6 +169,7 @@ async def _prune(
         await directory.prune_sessions(now_ms())
         await uploader.remove_expired()
         await directory.prune_sign_ins(before_ms=now_ms() - SIGN_INS_KEPT_MS)
+        await directory.prune_acts(before_ms=now_ms() - ACTS_KEPT_MS)
     await attempts.prune(before_ms=now_ms() - ATTEMPTS_KEPT_MS)
 
 
@@ -186,6 +191,7 @@ def _edge(config: Config, *, epoch: int) -> ApiConfig:
         message_max_bytes=config.message_max_bytes,
         sending_limits=config.sending_limits,
         undo_s=config.undo_s,
+        admin=config.admin == "on",
         webmail_libraries=config.tools / "web",
         deliver_encrypted=config.encrypted == "deliver",
         descriptors=config.http_fds,

@@ -1,7 +1,8 @@
 """Health endpoint of a process: HTTP over a unix socket under HOME/run, for the supervisor.
 
 /healthz: 200 if the event loop runs and no part of the process is stalled, else 503.
-/readyz: 200, or 503 with the reasons. /status: lag and held partitions. /metrics: Prometheus text.
+/readyz: 200, or 503 with the reasons. /status: lag and held partitions.
+/history: the lag of two hours. /metrics: Prometheus text.
 No mail data, no addresses.
 """
 
@@ -17,6 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from cli.roles.lag_history import LagHistory
 from cli.roles.metrics import STORE_METRICS, collect
 from stores.sqlite.database_file import CommitTimes
 
@@ -49,15 +51,17 @@ async def serve_health(
     """
     registry = CollectorRegistry()
     registry.register(_MetricsCollector(report, commit_times))
-    app = web.Application()
+    app, history = web.Application(), LagHistory(report.status)
     app.add_routes(
         [
             web.get("/healthz", _healthz(report)),
             web.get("/readyz", _readyz(report)),
             web.get("/status", _status(report)),
+            web.get("/history", history.respond),
             web.get("/metrics", _metrics(registry)),
         ]
     )
+    app.cleanup_ctx.append(history.sampling)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     await asyncio.to_thread(path.unlink, missing_ok=True)

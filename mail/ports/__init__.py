@@ -30,6 +30,7 @@ from mail.ports.mail_store import (
 )
 from mail.ports.mail_transport import MailTransport
 from mail.ports.mx_resolver import MxResolver
+from mail.ports.operator_acts import OperatorActs
 from mail.ports.outline_store import OutlineStore
 from mail.ports.owner_views import OwnerViews
 from mail.ports.parser import Parser
@@ -89,6 +90,7 @@ __all__ = [
     "MailboxWriter",
     "MxResolver",
     "OpenMails",
+    "OperatorActs",
     "OutlineStore",
     "OwnerViews",
     "Parser",

@@ -5,9 +5,10 @@ from typing import Protocol
 
 from mail.pagination import RowPage
 from mail.ports.app_passwords import AppPasswords
+from mail.ports.operator_acts import OperatorActs
 from mail.ports.sessions import Sessions, SignIns
 from mail.ports.settings import Settings
-from schemas.directory import Alias, Domain, Owner, Quota, User
+from schemas.directory import Alias, Domain, Owner, Quota, User, UserRole
 from schemas.ids import DomainId, UserId
 
 
@@ -72,6 +73,10 @@ class Users(Protocol):
         """
         ...
 
+    async def set_role(self, user_id: UserId, role: UserRole) -> None:
+        """Raises NotFound."""
+        ...
+
     async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
         """Disable or enable sign-in; disabling ends the user's sessions. Mail is still accepted.
 
@@ -114,7 +119,17 @@ class Addresses(Protocol):
         ...
 
 
-class Directory(Domains, Users, Addresses, AppPasswords, Sessions, SignIns, Settings, Protocol):
+class Directory(
+    Domains,
+    Users,
+    Addresses,
+    AppPasswords,
+    Sessions,
+    SignIns,
+    OperatorActs,
+    Settings,
+    Protocol,
+):
     """All ports of the directory, for the composition root; callers name the ports they use."""
 
 

@@ -54,6 +54,8 @@ SIGN_IN = Table(
     clustering=("at_ms", "sign_in_id"),
     values=("sign_in",),
 )
+OPERATOR_ACT = Table(name="operator_act", partition=("act_id",), values=("row",))
+ACT_TIME = Table(name="act_time", partition=("log",), clustering=("at_ms", "act_id"))
 DIRECTORY: tuple[Migration, ...] = (
     (
         *(
@@ -79,5 +81,12 @@ DIRECTORY: tuple[Migration, ...] = (
             "CLUSTERING ORDER BY (at_ms DESC, sign_in_id DESC)",
         ),
         *DUE_TABLES,
+    ),
+    (
+        OPERATOR_ACT.create("act_id text, row blob"),
+        ACT_TIME.create(
+            "log text, at_ms bigint, act_id text",
+            "CLUSTERING ORDER BY (at_ms DESC, act_id DESC)",
+        ),
     ),
 )  # fmt: skip

@@ -99,4 +99,21 @@ DIRECTORY: tuple[Statements, ...] = (
         "ALTER TABLE sign_in ADD COLUMN app_password_name TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE sign_in ADD COLUMN missing_scope TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        """ALTER TABLE user ADD COLUMN role TEXT NOT NULL DEFAULT 'user'
+            CHECK (role IN ('user', 'operator'))""",
+        """CREATE TABLE operator_act (
+            act_id TEXT NOT NULL,
+            at_ms INTEGER NOT NULL,
+            user_id TEXT NOT NULL,
+            address TEXT NOT NULL,
+            peer TEXT NOT NULL,
+            verb TEXT NOT NULL,
+            target TEXT NOT NULL,
+            detail TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            PRIMARY KEY (at_ms, act_id)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE UNIQUE INDEX operator_act_by_id ON operator_act (act_id)",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Operator's HTTP server: health, readiness, status and metrics on one port.
+"""Operator's HTTP server: health, readiness, status, lag history and metrics on one port.
 
 It reads the supervisor's state and queries each role on its unix socket. A role that does not
 answer within a probe's timeout is reported as such.
@@ -73,7 +73,7 @@ def _name_of(host: str) -> str:
 
 
 class _Pages:
-    NAMES = ("healthz", "readyz", "status", "metrics")
+    NAMES = ("healthz", "readyz", "status", "history", "metrics")
 
     def __init__(self, watched: WatchedStack) -> None:
         self._watched = watched
@@ -94,6 +94,19 @@ class _Pages:
 
     async def status(self, _: web.Request) -> web.Response:
         return _json(await self._status())
+
+    async def history(self, _: web.Request) -> web.Response:
+        """The samples that each role keeps of its lag, oldest first."""
+        roles = self._serving()
+        pages = await asyncio.gather(*(_said(child, "/history") for child in roles))
+        return _json(
+            {
+                "roles": [
+                    {"name": child.program.name, "samples": said.get("samples", [])}
+                    for child, said in zip(roles, pages, strict=True)
+                ]
+            }
+        )
 
     async def metrics(self, _: web.Request) -> web.Response:
         roles = self._serving()
@@ -141,12 +154,7 @@ def _process(child: SupervisedProcess) -> dict[str, object]:
 
 async def _role(child: SupervisedProcess) -> dict[str, Any]:
     """Return `{name, lag, held, detail, warnings}`; lag is None if the role does not answer."""
-    said: Mapping[str, Any] = {}
-    try:
-        loaded = json.loads(await _page(child, "/status") or b"{}")
-        said = loaded if isinstance(loaded, dict) else {}
-    except ValueError:
-        pass
+    said = await _said(child, "/status")
     return {
         "name": child.program.name,
         "lag": said.get("lag"),
@@ -154,6 +162,15 @@ async def _role(child: SupervisedProcess) -> dict[str, Any]:
         "detail": said.get("detail", {}),
         "warnings": said.get("warnings", []),
     }
+
+
+async def _said(child: SupervisedProcess, page: str) -> Mapping[str, Any]:
+    """The JSON object of a role's page; empty if the role gives none."""
+    try:
+        loaded = json.loads(await _page(child, page) or b"{}")
+    except ValueError:
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
 
 
 async def _page(child: SupervisedProcess, page: str) -> bytes | None:

@@ -15,7 +15,17 @@ from mail.ports import (
     Directory,
     TooManyAppPasswords,
 )
-from schemas.directory import Alias, AppPassword, Domain, Quota, Session, SignIn, User
+from schemas.directory import (
+    Alias,
+    AppPassword,
+    Domain,
+    OperatorAct,
+    Quota,
+    Session,
+    SignIn,
+    User,
+    UserRole,
+)
 from schemas.ids import DomainId, UserId
 from stores.memory.faults import FaultHook, no_fault, take_step
 
@@ -35,6 +45,7 @@ class MemoryDirectory(Directory):
         self._sessions: dict[str, Session] = {}
         self._session_ends: list[str] = []
         self._sign_ins: dict[str, SignIn] = {}
+        self._acts: dict[str, OperatorAct] = {}
         self._settings: dict[str, str] = {}
 
     async def add_domain(self, domain: Domain, postmaster: User) -> None:
@@ -150,6 +161,9 @@ class MemoryDirectory(Directory):
         if disabled:
             self._end_sessions(user_id)
 
+    async def set_role(self, user_id: UserId, role: UserRole) -> None:
+        await self._change_user(user_id, role=role)
+
     async def set_user_quota(self, user_id: UserId, quota: Quota) -> None:
         await self._change_user(user_id, quota=quota)
 
@@ -252,6 +266,27 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "write")
         kept = {id_: row for id_, row in self._sign_ins.items() if row.at_ms >= before_ms}
         gone, self._sign_ins = len(self._sign_ins) - len(kept), kept
+        return gone
+
+    async def add_act(self, act: OperatorAct) -> None:
+        await take_step(self.fault, "write")
+        self._acts.setdefault(act.act_id, act)
+
+    async def end_act(self, act_id: str, outcome: str) -> None:
+        await take_step(self.fault, "write")
+        act = self._acts.get(act_id)
+        if act is not None and not act.outcome:
+            self._acts[act_id] = msgspec.structs.replace(act, outcome=outcome)
+
+    async def acts(self, *, limit: int, before: ListPosition = NEWEST) -> list[OperatorAct]:
+        await take_step(self.fault, "read")
+        rows = sorted(self._acts.values(), key=lambda row: (row.at_ms, row.act_id), reverse=True)
+        return [row for row in rows if (row.at_ms, row.act_id) < before][:limit]
+
+    async def prune_acts(self, *, before_ms: int) -> int:
+        await take_step(self.fault, "write")
+        kept = {id_: row for id_, row in self._acts.items() if row.at_ms >= before_ms}
+        gone, self._acts = len(self._acts) - len(kept), kept
         return gone
 
     async def setting(self, name: str) -> str | None:

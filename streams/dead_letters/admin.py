@@ -43,7 +43,8 @@ _ID = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,17})", re.ASCII)
 class DeadLetterResult(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome for one id.
 
-    redriven | would_redrive | discarded | already | by_id_only | unreadable | not_found.
+    redriven | would_redrive | discarded | would_discard | already | by_id_only | unreadable
+    | not_found.
     `already`: it was redriven or discarded before. `by_id_only`: a mailbox owner's command, whose
     id must be named. `unreadable`: its headers name no origin, or no topic of work.
     """
@@ -123,16 +124,17 @@ class DeadLetterAdmin:
         ]
 
     async def discard(
-        self, ids: Sequence[str], reason: str, publisher: RawPublisher
+        self, ids: Sequence[str], reason: str, publisher: RawPublisher | None
     ) -> list[DeadLetterResult]:
-        """Mark dead letters as discarded; the records stay readable in the log."""
+        """Mark dead letters as discarded; the records stay readable in the log. None: a dry run."""
         known = await self.index()
         results = []
         for id_ in ids:
             outcome = "not_found"
             if id_ in known:
-                outcome = "discarded" if known[id_].waits else "already"
-            if outcome == "discarded":
+                outcome = "would_discard" if publisher is None else "discarded"
+                outcome = outcome if known[id_].waits else "already"
+            if outcome == "discarded" and publisher is not None:
                 mark = headers.discard_headers(id_, now_ms(), reason)
                 await self._mark(known[id_], mark, publisher)
             results.append(DeadLetterResult(id=id_, outcome=outcome))

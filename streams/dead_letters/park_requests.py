@@ -28,9 +28,11 @@ async def request(
     *,
     wait_s: float = 10.0,
     group_prefix: str = GROUP_PREFIX,
+    dry_run: bool = False,
 ) -> bool:
     """Request to park the event; return whether it was parked within `wait_s`.
 
+    `dry_run`: check that the request is possible, and return False.
     If not, the worker parks the event as soon as it reads the event.
     Raises Refused: no stage reads the topic, the event does not exist, or it is consumed already.
     Raises BrokerUnavailable.
@@ -41,6 +43,8 @@ async def request(
         raise Refused(f"{position.topic} was never created here: start Postriver once")
     async with LogClient(bootstrap) as log:
         await _check_unconsumed(log, position, group)
+        if dry_run:
+            return False
         set_aside.make_request(folder, position, epoch)
         part = TopicPartition(position.topic, position.partition)
         loop = asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from tests.contracts.directory_rows import (
     user,
 )
 from tests.contracts.domains import DomainsContract
+from tests.contracts.operator_acts import OperatorActsContract
 from tests.contracts.sessions import SessionsContract
 from tests.contracts.settings import SettingsContract
 from tests.contracts.sign_ins import SignInsContract
@@ -34,6 +35,7 @@ class DirectoryContract(
     AppPasswordsContract,
     SessionsContract,
     SignInsContract,
+    OperatorActsContract,
     SettingsContract,
 ):
     async def test_an_empty_directory_knows_nobody(self, directory):

@@ -100,3 +100,14 @@ class UsersContract:
         ):
             with pytest.raises(NotFound):
                 await act
+
+    async def test_a_role_is_kept_until_it_is_changed(self, directory):
+        await settle(directory)
+        await directory.set_role("u1", "operator")
+        await settle(directory)  # a repeated addition changes nothing
+        assert (await directory.user("u1")).role == "operator"
+        assert (await directory.user("u2")).role == "user"
+        await directory.set_role("u1", "user")
+        assert await directory.user("u1") == ANN
+        with pytest.raises(NotFound):
+            await directory.set_role("u9", "operator")

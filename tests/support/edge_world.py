@@ -49,6 +49,7 @@ from stores.memory import (
     MemoryUploads,
 )
 from stores.memory.search_index import MemorySearchIndex
+from tests.support.admin_world import AdminWorld
 from tests.support.agent_builders import OneTry, mailbox_ports
 
 PASSWORDS = {"alice": "correct horse", "bob": "battery staple"}
@@ -181,6 +182,7 @@ class World:
     parser: Parser = field(default_factory=InProcessParser)
     feed: MemoryLiveEvents = field(default_factory=MemoryLiveEvents)
     reasons: list[str] = field(default_factory=list)
+    desk: AdminWorld = field(default_factory=AdminWorld)
     tls: ssl.SSLContext | None = None
     one_click: OneClickClient | None = None
     images: ImageProxy | None = None
@@ -219,6 +221,7 @@ class World:
             parser=self.parser,
             one_click=self.one_click,
             images=self.images,
+            admin=self.desk.ports(self.directory, self.submissions, self.store),
         )
         app = make_app(self.config, ports, lambda: self.reasons)
         self.context: AppContext = app[CONTEXT]
@@ -265,6 +268,11 @@ class World:
 
     def credentials(self, name: str) -> dict[str, str]:
         return {"address": f"{name}@postriver.test", "password": PASSWORDS[name]}
+
+    async def operator(self, name: str = "alice") -> aiohttp.ClientSession:
+        """A client of an operator who has just signed in."""
+        await self.directory.set_role(name, "operator")
+        return await self.signed(name)
 
     async def signed(self, name: str = "alice") -> aiohttp.ClientSession:
         return self.client(await self.token(name))

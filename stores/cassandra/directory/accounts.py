@@ -15,7 +15,7 @@ from mail.addresses import normal_address, normal_domain
 from mail.errors import AlreadyExists, NotFound
 from mail.pagination import RowPage, check_limit, row_page
 from schemas.cql.directory import ADDRESS, StoredAddress, StoredDomain
-from schemas.directory import Domain, Quota, User
+from schemas.directory import Domain, Quota, User, UserRole
 from schemas.ids import DomainId, UserId
 from stores.cassandra.directory.part import DirectoryPart, leading
 from stores.cassandra.guarded_rows import GuardedRows
@@ -142,6 +142,9 @@ class UsersPart(DirectoryPart):
 
     async def set_user_quota(self, user_id: UserId, quota: Quota) -> None:
         await self._change_user(user_id, quota=quota)
+
+    async def set_role(self, user_id: UserId, role: UserRole) -> None:
+        await self._change_user(user_id, role=role)
 
     async def _change_user(self, user_id: UserId, **fields: Any) -> None:
         """Raises NotFound."""

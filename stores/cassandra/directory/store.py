@@ -2,6 +2,7 @@
 
 from mail.ports import Directory
 from stores.cassandra.directory.accounts import DomainsPart
+from stores.cassandra.directory.acts import ActsPart
 from stores.cassandra.directory.aliases import AddressesPart
 from stores.cassandra.directory.part import DirectoryPart
 from stores.cassandra.directory.sessions import SessionsPart
@@ -36,6 +37,6 @@ class SettingsPart(DirectoryPart):
 
 
 class CassandraDirectory(
-    DomainsPart, SessionsPart, AddressesPart, SignInsPart, SettingsPart, Directory
+    DomainsPart, SessionsPart, AddressesPart, SignInsPart, ActsPart, SettingsPart, Directory
 ):
     """Directory over a session."""

@@ -9,7 +9,7 @@ from sqlite3 import Connection, IntegrityError
 from mail.addresses import normal_address
 from mail.errors import AlreadyExists, NotFound
 from mail.pagination import RowPage, row_page
-from schemas.directory import Domain, Quota, User
+from schemas.directory import Domain, Quota, User, UserRole
 from schemas.ids import DomainId, UserId
 
 _DOMAIN = (
@@ -21,7 +21,7 @@ DOMAIN_BY_ID = _DOMAIN.format("domain_id = ?")
 DOMAIN_BY_NAME = _DOMAIN.format("name = ?")
 _USER = (
     "SELECT user_id, domain_id, address, disabled, created_at_ms, password_hash,"
-    " quota_bytes, quota_messages FROM user WHERE {} ORDER BY normal_address"
+    " quota_bytes, quota_messages, role FROM user WHERE {} ORDER BY normal_address"
 )
 USERS_AFTER = _USER.format("normal_address > ?") + " LIMIT ?"
 _NORMAL_ADDRESS = "SELECT normal_address FROM user WHERE user_id = ?"
@@ -31,9 +31,10 @@ SET_USER_QUOTA = "UPDATE user SET quota_bytes = ?, quota_messages = ? WHERE user
 SET_DOMAIN_QUOTA = "UPDATE domain SET quota_bytes = ?, quota_messages = ? WHERE domain_id = ?"
 _ADD_DOMAIN = "INSERT OR IGNORE INTO domain (domain_id, name, created_at_ms) VALUES (?, ?, ?)"
 _ADD_USER = """INSERT OR IGNORE INTO user (user_id, domain_id, address, normal_address, disabled,
-    created_at_ms, password_hash) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+    created_at_ms, password_hash, role) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 SET_CATCH_ALL = "UPDATE domain SET catch_all = ? WHERE domain_id = ?"
 SET_HASH = "UPDATE user SET password_hash = ? WHERE user_id = ?"
+SET_ROLE = "UPDATE user SET role = ? WHERE user_id = ?"
 SET_DISABLED = "UPDATE user SET disabled = ? WHERE user_id = ?"
 
 
@@ -77,6 +78,7 @@ def _user(  # noqa: PLR0913, PLR0917  a row's columns, in the order of the query
     password_hash: str,
     quota_bytes: int | None,
     quota_messages: int | None,
+    role: UserRole,
 ) -> User:
     return User(
         user_id=user_id,
@@ -86,6 +88,7 @@ def _user(  # noqa: PLR0913, PLR0917  a row's columns, in the order of the query
         created_at_ms=created_at_ms,
         password_hash=password_hash,
         quota=Quota(size_bytes=quota_bytes, messages=quota_messages),
+        role=role,
     )
 
 
@@ -119,6 +122,7 @@ def _put_user(connection: Connection, user: User, normal: str) -> None:
         int(user.disabled),
         user.created_at_ms,
         user.password_hash,
+        user.role,
     )
     try:
         connection.execute(_ADD_USER, row)

@@ -11,11 +11,22 @@ from typing import Self
 from mail.addresses import normal_address, normal_domain
 from mail.pagination import NEWEST, ListPosition, RowPage, check_limit
 from mail.ports import Directory
-from schemas.directory import Alias, AppPassword, Domain, Quota, Session, SignIn, User
+from schemas.directory import (
+    Alias,
+    AppPassword,
+    Domain,
+    OperatorAct,
+    Quota,
+    Session,
+    SignIn,
+    User,
+    UserRole,
+)
 from schemas.ids import DomainId, UserId
 from schemas.sqlite.directory import DIRECTORY
 from stores.sqlite.database_file import SqliteConfig
 from stores.sqlite.directory import accounts as rows
+from stores.sqlite.directory import acts as log_of_acts
 from stores.sqlite.directory import aliases, app_passwords
 from stores.sqlite.directory import sessions as signing
 from stores.sqlite.group_commit import SqliteFile
@@ -128,6 +139,9 @@ class SqliteDirectory(Directory):
 
         await self._file.write(work)
 
+    async def set_role(self, user_id: UserId, role: UserRole) -> None:
+        await self._file.write(lambda c: rows.change(c, rows.SET_ROLE, (role, user_id)))
+
     async def add_app_password(self, app_password: AppPassword) -> None:
         await self._file.write(lambda c: app_passwords.add(c, app_password))
 
@@ -181,6 +195,19 @@ class SqliteDirectory(Directory):
 
     async def prune_sign_ins(self, *, before_ms: int) -> int:
         statement = "DELETE FROM sign_in WHERE at_ms < ?"
+        return await self._file.write(lambda c: c.execute(statement, (before_ms,)).rowcount)
+
+    async def add_act(self, act: OperatorAct) -> None:
+        await self._file.write(lambda c: log_of_acts.add(c, act))
+
+    async def end_act(self, act_id: str, outcome: str) -> None:
+        await self._file.write(lambda c: log_of_acts.end(c, act_id, outcome))
+
+    async def acts(self, *, limit: int, before: ListPosition = NEWEST) -> list[OperatorAct]:
+        return await self._file.read(lambda c: log_of_acts.newest(c, before, limit))
+
+    async def prune_acts(self, *, before_ms: int) -> int:
+        statement = "DELETE FROM operator_act WHERE at_ms < ?"
         return await self._file.write(lambda c: c.execute(statement, (before_ms,)).rowcount)
 
     async def setting(self, name: str) -> str | None:
