@@ -17,7 +17,7 @@ from streams.topics.settings import required_settings
 from streams.topology import BY_NAME
 from tests.rules.test_alerts import NAME, expressions
 from tests.support import mails
-from tests.support.stack_world import Client, World
+from tests.support.stack_world import Client, Unwilling, World
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -117,3 +117,44 @@ async def alter(bootstrap: Bootstrap, settings: dict[str, str]) -> None:
         await admin.alter_configs([resource])
     finally:
         await admin.close()
+
+
+def test_an_operator_uses_stores_broker_and_supervisor_by_the_api(running: World) -> None:
+    """What the unit tests of api/admin have in memory, once with the engines."""
+    with pytest.raises(Unwilling) as refused:
+        running.add_user("olga@postriver.test").call("GET", "/v1/admin/status")
+    assert refused.value.code == 403
+    running.cli("user", "role", "olga@postriver.test", "operator")
+    assert "olga@postriver.test (operator)" in running.cli("user", "list").stdout
+    olga = running.login("olga@postriver.test")
+    mail_id = running.send(mails.plain("Traced"), "olga@postriver.test")
+    eventually(lambda: olga.message_of(mail_id))
+    roles = {role["name"] for role in olga.call("GET", "/v1/admin/status")["roles"]}
+    assert {"intake", "scan", "mailbox", "index", "api"} <= roles
+    history = {
+        one["name"]: one["values"] for one in olga.call("GET", "/v1/admin/history")["series"]
+    }
+    assert any(value is not None for value in history["mailbox"])
+    (end,) = olga.call("GET", f"/v1/admin/trace?name={mail_id}")["ends"]
+    assert [hop["stage"] for hop in end["hops"]][:2] == ["validate", "scan"]
+    assert olga.call("GET", "/v1/admin/queue")["domains"] == []
+    assert olga.call("GET", "/v1/admin/dead-letters/causes")["causes"] is not None
+    results = olga.call(
+        "POST", "/v1/admin/dead-letters/redrive", {"ids": ["0-999999"], "dry_run": True}
+    )["results"]
+    assert [row["outcome"] for row in results] == ["not_found"]
+    records = olga.call("GET", "/v1/admin/domains/postriver.test/records")["records"]
+    assert len(records) == 5
+    spam = running.send(mails.gtube(), "olga@postriver.test")
+    row = eventually(lambda: quarantined(olga, spam))
+    assert row["cause"] == "spam"
+    olga.call("POST", f"/v1/admin/quarantine/{spam}/release", {})
+    eventually(lambda: olga.message_of(spam))
+    noted = running.cli("acts").stdout.splitlines()
+    assert f"quarantine.release {spam}: done" in noted[0]
+    assert len(noted) == 2
+
+
+def quarantined(operator: Client, mail_id: str) -> dict | None:
+    rows = operator.call("GET", "/v1/admin/quarantine")["mails"]
+    return next((row for row in rows if row["mail_id"] == mail_id), None)
