@@ -103,36 +103,40 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 
 def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
-    return _page_schemas(config) | ADMIN_QUERY | {
-        **{
-            name: {"type": "boolean"}
-            for name in ("unread", "flagged", "has_attachments", "inline", "images", "threads")
-        },
-        "keyword": {"type": "string", "minLength": 1, "maxLength": KEYWORD_MAX_CHARS},
-        "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},
-        "after": {"type": "string", "description": f"{_TIME} Received at that time or later."},
-        "before": {"type": "string", "description": f"{_TIME} Received before that time."},
-        "after_uid": {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
-        "since": {
-            "type": "string",
-            "pattern": f"^{STATE}$",
-            "description": "The last `state` processed; 0: from the beginning.",
-        },
-        "bodies": {"type": "string", "enum": ["open"]},
-        "q": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": QUERY_MAX_CHARS,
-            "description": QUERY_HELP,
-        },
-        "order": {"type": "string", "enum": ["date", "relevance"], "default": "date"},
-        "tz": {
-            "type": "string",
-            "maxLength": ZONE_MAX_CHARS,
-            "default": "UTC",
-            "description": "The time zone of days (IANA).",
-        },
-    }
+    return (
+        _page_schemas(config)
+        | ADMIN_QUERY
+        | {
+            **{
+                name: {"type": "boolean"}
+                for name in ("unread", "flagged", "has_attachments", "inline", "images", "threads")
+            },
+            "keyword": {"type": "string", "minLength": 1, "maxLength": KEYWORD_MAX_CHARS},
+            "from": {"type": "string", "minLength": 1, "maxLength": ADDRESS_MAX_CHARS},
+            "after": {"type": "string", "description": f"{_TIME} Received at that time or later."},
+            "before": {"type": "string", "description": f"{_TIME} Received before that time."},
+            "after_uid": {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
+            "since": {
+                "type": "string",
+                "pattern": f"^{STATE}$",
+                "description": "The last `state` processed; 0: from the beginning.",
+            },
+            "bodies": {"type": "string", "enum": ["open"]},
+            "q": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": QUERY_MAX_CHARS,
+                "description": QUERY_HELP,
+            },
+            "order": {"type": "string", "enum": ["date", "relevance"], "default": "date"},
+            "tz": {
+                "type": "string",
+                "maxLength": ZONE_MAX_CHARS,
+                "default": "UTC",
+                "description": "The time zone of days (IANA).",
+            },
+        }
+    )
 
 
 def _page_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:

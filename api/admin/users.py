@@ -51,7 +51,7 @@ class UserRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserList(msgspec.Struct, frozen=True, kw_only=True):
-    """By address."""
+    """In an order of the store's own."""
 
     users: list[UserRow]
     next_cursor: str | None
@@ -255,7 +255,7 @@ ROUTES = (
         method="GET",
         path=f"{PREFIX}/users",
         name="admin_users",
-        summary="List users by address.",
+        summary="List users.",
         handler=list_users,
         query=("limit", "cursor"),
         response=UserList,
