@@ -111,11 +111,10 @@ CONTEXT: web.AppKey[AppContext] = web.AppKey("context", AppContext)
 
 
 def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReasons) -> AppContext:
-    metrics = ApiMetrics()
+    metrics, seconds = ApiMetrics(), time.monotonic
     push_connections = PushConnections(config, metrics)
     commands = _commands(config, ports)
     virus = VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
-    seconds = time.monotonic
     room = OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads, ports.gate)
     return AppContext(
         config=config,
