@@ -1,5 +1,6 @@
 """In-flight search while mails move on and the broker fails."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -215,8 +216,27 @@ async def test_a_place_of_another_epoch_or_behind_the_end_is_no_place() -> None:
     log.entered, log.committed[RECEIVED] = 2, 0
     search = search_of(log, with_places=True)
     assert (await search.waiting(["m1"])).keys() == {"m1"}
-    log.ledger = {"m9": LogPlace(epoch="e1", partition=0, offset=9)}
-    assert await search.waiting(["m9"]) == {}
+    for epoch, partition, offset in (("e0", 0, 1), ("e1", 0, 9), ("e1", 0, 2), ("e1", 7, 0)):
+        log.ledger = {"m9": LogPlace(epoch=epoch, partition=partition, offset=offset)}
+        assert await search.waiting(["m9"]) == {}, "it is nowhere in this log"
+    log.committed[RECEIVED] = 1
+    log.ledger = {"m0": LogPlace(epoch="e1", partition=0, offset=0)}
+    assert await search.waiting(["m0"]) == {}, "its reader has passed it"
+
+
+async def test_a_search_beyond_its_time_limit_says_so_and_finds_nothing() -> None:
+    """An answer of half the log would report the mails of the other half as missing."""
+
+    class Silent(Client):
+        async def read(self, spans: dict[TopicPartition, tuple[int, int]]) -> AsyncIterator[Any]:
+            await asyncio.Event().wait()
+            yield spans
+
+    log = FakeLog()
+    log.logs["mail.validated"] = ["m1"]
+    search = LogInFlightMails("nowhere", limit_s=0.01, client=lambda _: Silent(log))
+    with pytest.raises(BrokerUnavailable, match="not searched to its end"):
+        await search.waiting({"m1"})
 
 
 @pytest.mark.parametrize("left", [0, 40])
