@@ -9,12 +9,11 @@ from streams.readers.reconnecting import ReconnectingReader
 async def test_an_outage_is_one_warning_and_one_line_at_its_end(caplog) -> None:
     caplog.set_level(logging.INFO)
     ended = asyncio.Event()
-    steps = iter(["fail", "fail", "read", "fail", "end", "fail", "read"])
+    steps = iter(["fail", "read", "fail", "end", "fail", "fail", "read", "read"])
 
     async def session() -> None:
         step = next(steps, None)
         if step == "read":
-            reader.connected()
             reader.connected()
         elif step == "fail":
             raise OSError("away")
