@@ -17,7 +17,7 @@ from cli.backup.manifest import PUT_BACK
 from cli.config.config import Config
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
-from mail.errors import BrokerUnavailable
+from mail.errors import BrokerUnavailable, StoreUnavailable
 from mail.lifecycle import running
 from mail.ports import Settings
 from schemas.events.mailbox_commands import Deliver
@@ -40,6 +40,8 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     """Set up the topics. Raises Fatal: a topic differs and must not be changed."""
     del stop
     topics = TopicsConfig(bootstrap=config.bootstrap)
+    if config.profile == "distributed":
+        await _retry(lambda: _prepare_cluster(config), while_away=StoreUnavailable)
     async with adapters(config) as opened:
         directory = await opened.directory()
         await _retry(lambda: make_topics(topics))
@@ -49,15 +51,23 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await _retry(lambda: begin_epochs(topics, directory))
 
 
-async def _retry(step: Callable[[], Awaitable[T]]) -> T:
-    """Repeat `step` while the broker does not answer. Raises TimeoutError after BROKER_LIMIT_S."""
+async def _retry(
+    step: Callable[[], Awaitable[T]], *, while_away: type[Exception] = BrokerUnavailable
+) -> T:
+    """Repeat `step` while an engine does not answer. Raises TimeoutError after BROKER_LIMIT_S."""
     async with asyncio.timeout(BROKER_LIMIT_S):
         while True:
             try:
                 return await step()
-            except BrokerUnavailable as error:
+            except while_away as error:
                 log.debug("waiting: %s", error)
                 await asyncio.sleep(0.2)
+
+
+async def _prepare_cluster(config: Config) -> None:
+    from cli.wiring.cassandra_stores import OWNER, cluster_config, prepare_cluster  # noqa: PLC0415
+
+    await prepare_cluster(cluster_config(config, OWNER), config.home)
 
 
 async def _ended_epochs(topics: TopicsConfig, settings: Settings) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cli.config.config import Config
+from mail.errors import Fatal
 from mail.ports import (
     Directory,
     Holders,
@@ -15,6 +16,7 @@ from mail.ports import (
     Quarantine,
     Uploads,
 )
+from mail.ports.relay_queue import RelayQueueStore
 from mail.ports.submissions import Submissions
 from schemas.cql.tables import Migration
 from stack.secrets import secret
@@ -29,7 +31,7 @@ from stores.cassandra.outline_store import CassandraOutlineStore
 from stores.cassandra.quarantine import CassandraQuarantine
 from stores.cassandra.relay_queue import CassandraRelayQueue
 from stores.cassandra.roles import grant_access, take_over
-from stores.cassandra.session import CassandraSession, ClusterConfig
+from stores.cassandra.session import AccessDenied, CassandraSession, ClusterConfig
 from stores.cassandra.submissions import CassandraSubmissions
 from stores.cassandra.uploads import CassandraUploads
 from streams.topics.access_rules import USERS
@@ -64,9 +66,13 @@ def secret_name(role: str) -> str:
 async def prepare_cluster(owner: ClusterConfig, home: Path) -> None:
     """Take the cluster over, create or migrate all tables, and let each process sign in.
 
-    Raises AccessDenied: the cluster has another owner. Fatal, StoreUnavailable, OSError.
+    Raises Fatal: the cluster has another owner, or newer tables. StoreUnavailable, OSError.
     """
-    await take_over(owner)
+    try:
+        await take_over(owner)
+    except AccessDenied as error:
+        file = f"secrets/{secret_name(owner.user)}"
+        raise Fatal(f"Cassandra refuses the role {owner.user}: restore {file}") from error
     session = await CassandraSession.open(owner)
     try:
         await migrate(session, schemas())
@@ -102,7 +108,7 @@ class CassandraAdapters:
     async def submissions(self) -> Submissions:
         return await self._opened(CassandraSubmissions)
 
-    async def relay_queue(self) -> CassandraRelayQueue:
+    async def relay_queue(self) -> RelayQueueStore:
         """The queue, for its role and for operators."""
         return await self._opened(CassandraRelayQueue)
 

@@ -22,6 +22,7 @@ from mail.ports import (
     Uploads,
     VirusScanner,
 )
+from mail.ports.relay_queue import RelayQueueStore
 from mail.ports.submissions import Submissions
 from parsing.pool import ParserPool
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
@@ -95,7 +96,7 @@ class Adapters:
             SqliteSubmissions.open(self._data / "submissions.sqlite", self._sqlite)
         )
 
-    async def relay_queue(self) -> SqliteRelayQueue:
+    async def relay_queue(self) -> RelayQueueStore:
         """The queue, for its role and for operators."""
         return await self._opened(SqliteRelayQueue.open(self._data / "relay.sqlite", self._sqlite))
 

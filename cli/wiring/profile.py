@@ -1,6 +1,7 @@
 """Open the adapters of the configured profile for commands and roles.
 
 Embedded profile: SQLite, synced local content, FTS5, clamd and spamd over unix sockets.
+Distributed profile: distributed_adapters.py; it is refused while it is not complete.
 """
 
 from collections.abc import AsyncIterator
@@ -50,7 +51,12 @@ async def adapters(
     refuse_incomplete(config.profile)
     become_owner(config)
     async with AsyncExitStack() as stack:
-        yield Adapters(config.home, stack, existing=True, commit_times=commit_times)
+        if config.profile == "distributed":  # its drivers are 20 MB that no other process needs
+            from cli.wiring.distributed_adapters import DistributedAdapters  # noqa: PLC0415
+
+            yield DistributedAdapters(config, stack, commit_times or CommitTimes())
+        else:
+            yield Adapters(config.home, stack, existing=True, commit_times=commit_times)
 
 
 @asynccontextmanager

@@ -136,3 +136,7 @@ class RelayQueueAdmin(Protocol):
         A row that is being sent is due at the end of its claim.
         """
         ...
+
+
+class RelayQueueStore(RelayQueue, RelayQueueAdmin, Protocol):
+    """Both ports of the queue, for the composition root; callers name the port they use."""

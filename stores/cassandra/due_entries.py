@@ -101,7 +101,10 @@ class DueEntries:
     def removal(
         self, key: str, *, due_at_ms: int, version: int = 1, shard: int | None = None
     ) -> Statement:
-        """The statement that deletes an entry of a list."""
+        """The statement that deletes an entry of a list.
+
+        Of a queue, it deletes an entry that was put before its time; others wait for a reader.
+        """
         shard = shard_of(key) if shard is None else shard
         place = (shard, due_at_ms // SLOT_MS, due_at_ms, key, version)
         return DUE.delete(), (now_us(), self._queue, *place)

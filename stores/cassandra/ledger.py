@@ -126,10 +126,10 @@ class CassandraLedger(LedgerLetters, Ledger):
     def _removals(self, row: StoredEntry) -> list[Statement]:
         if row.look_at_ms is None:
             return []
-        at_ms, version = row.entry.accepted_at_ms, row.version
+        key, at_ms, version = row.mail_id, row.entry.accepted_at_ms, row.version
         return [
-            each.removal(row.mail_id, due_at_ms=at_ms, version=version)
-            for each in self._counted(row)
+            self.look.removal(key, due_at_ms=row.look_at_ms, version=version),
+            *(each.removal(key, due_at_ms=at_ms, version=version) for each in self._counted(row)),
         ]
 
     async def reopen(self, mail_ids: Iterable[MailId], *, at_ms: int) -> None:

@@ -73,7 +73,7 @@ class RelayMails(CassandraStore):
                     one.entries.removal(
                         one.key, due_at_ms=one.due_at_ms, version=before.version, shard=one.shard
                     )
-                    for one in self._listed(before)
+                    for one in (*self._listed(before), *self._queued(before))
                 ]
             )
 
@@ -82,18 +82,21 @@ class RelayMails(CassandraStore):
         key, version, found = key_of(stored), stored.version, list[Statement]()
         if version == 1:
             found += self.every.put(key, due_at_ms=id_time_ms(stored.mail.mail_id))
-        for one in self._listed(stored):
+        for one in (*self._listed(stored), *self._queued(stored)):
             found += one.entries.put(
                 one.key, due_at_ms=one.due_at_ms, version=version, shard=one.shard
             )
         place = (stored.mail.mail_id, stored.mail.destination, now_us())
         reports = {row.report_id for row in stored.rows if row.report_id}
         found += [(RELAY_REPORT.put, (report_id, *place)) for report_id in sorted(reports)]
-        if (due_ms := next_ms(stored)) is not None:
-            partition = stored.rows[0].partition
-            queue = self.turns.queue(stored.mail.destination, partition)
-            found += queue.put(key, due_at_ms=due_ms, version=version, shard=ONE_SHARD[0])
         return found
+
+    def _queued(self, stored: StoredRelay) -> list[_Leading]:
+        """The entry of a version in the queue of its destination."""
+        if (due_ms := next_ms(stored)) is None:
+            return []
+        queue = self.turns.queue(stored.mail.destination, stored.rows[0].partition)
+        return [_Leading(queue, key_of(stored), due_ms, ONE_SHARD[0])]
 
     async def _woken(self, stored: StoredRelay) -> None:
         if (due_ms := next_ms(stored)) is not None:

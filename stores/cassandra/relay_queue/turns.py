@@ -91,6 +91,19 @@ class Turns:
         partition: int,
         to: Callable[[DestinationTurn | None], DestinationTurn | None],
     ) -> None:
+        stale: list[Statement] = []
+
+        def changed(row: DestinationTurn | None) -> DestinationTurn | None:
+            after = to(row)
+            if row is not None and after != row and row.turn_at_ms is not None:
+                due_ms, version = row.turn_at_ms, row.version
+                stale[:] = [
+                    self._entries.removal(
+                        destination, due_at_ms=due_ms, version=version, shard=partition
+                    )
+                ]
+            return after
+
         def entry(row: DestinationTurn) -> list[Statement]:
             if row.turn_at_ms is None:
                 return []
@@ -99,7 +112,8 @@ class Turns:
                 destination, due_at_ms=due_ms, version=version, shard=partition
             )
 
-        await self._rows.change(destination, partition, to=to, first=entry)
+        await self._rows.change(destination, partition, to=changed, first=entry)
+        await self._session.write(stale)
 
     async def _next_ms(self, destination: str, partition: int) -> int | None:
         """When the first entry of the destination is due; it may be stale."""
