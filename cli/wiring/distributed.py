@@ -16,7 +16,8 @@ EXISTING = (
 MISSING = (
     "contents on S3",
     "limits of requests and caches on Redis",
-    "roles that use these stores",
+    "the first domain and users at a start (they are added before the engines run)",
+    "a stack that has run with all of it",
 )
 
 
