@@ -10,7 +10,7 @@ from mail.clock import DAY_MS
 from mail.clock_guard import ClockGuard
 from mail.errors import BrokerUnavailable
 from schemas.content import Stored
-from schemas.holders import dead_letter_holder
+from schemas.holders import Holder, dead_letter_holder
 from schemas.ledger import (
     DISCARDED,
     EVERYONE,
@@ -143,6 +143,18 @@ async def test_a_letter_holds_its_content_until_it_is_delivered(stage: Stage) ->
     assert await stage.holders.list("m1") == []
 
 
+async def test_the_end_of_a_dead_letter_releases_no_holder_of_another_kind(stage: Stage) -> None:
+    """A content that another owner still needs would be deleted."""
+    others = ("deposit", "quarantine", "relay:x.test", "submission")
+    await stage.holders.hold(Holder(mail_id="m1", holder=one, ref="c1") for one in others)
+    await stage.custodian.take([accepted("m1")], [letter("m1", ref="c1")])
+    await stage.after(12_000)
+    await stage.custodian.take([], [DeadLetterState(letter_id="0-1", state=DISCARDED, at_ms=9)])
+    await stage.after(12_000)
+    assert await stage.state("m1") == DISCARDED
+    assert sorted(one.holder for one in await stage.holders.list("m1")) == sorted(others)
+
+
 async def test_letters_of_another_log_do_not_count(stage: Stage) -> None:
     await stage.custodian.take([accepted("m1")], [letter("m1")])
     stage.custodian.epoch = "e2"
@@ -183,6 +195,15 @@ async def test_what_is_nowhere_twice_is_missing_and_is_looked_for_ever_after(
     await stage.after(20 * MINUTE_MS)
     assert stage.custodian.totals.missing_mails == 0
     assert "m1 is found again" in caplog.text
+
+
+async def test_one_search_of_many_mails_reports_no_mail_as_missing(stage: Stage) -> None:
+    """The mails are concluded in batches of two, each mail once."""
+    await stage.custodian.take([accepted(f"m{n}") for n in range(5)], [])
+    await stage.after(2 * MINUTE_MS)
+    assert (stage.log.searches, stage.custodian.totals.missing_mails) == (1, 0)
+    await stage.after(2 * MINUTE_MS)
+    assert (stage.log.searches, stage.custodian.totals.missing_mails) == (2, 5)
 
 
 async def test_a_search_that_fails_proves_nothing_and_is_not_begun_again_at_once(
