@@ -6,16 +6,17 @@ from contextlib import asynccontextmanager
 import msgspec
 from aiohttp import web
 
+from api.admin.paging import position_of_cursor
 from api.admin.route import PREFIX, OperatorRoute
 from api.context import AuthenticatedRequest
 from api.http.client_address import login_client
 from api.problems import Problem
-from api.rest.parameters import bad_cursor, cursor_of, limit_of, query
+from api.rest.parameters import limit_of, query
 from api.rest.responses import Timestamp, json_response
 from mail.clock import now_ms, rfc3339
 from mail.errors import PostriverError, Refused
 from mail.ids import new_id
-from mail.pagination import NEWEST, decode_cursor, encode_cursor
+from mail.pagination import NEWEST, encode_cursor
 from operations.admin_ports import AdminPorts
 from schemas.directory import OperatorAct
 
@@ -92,11 +93,8 @@ def _reason(error: Exception) -> str:
 
 async def list_acts(call: AuthenticatedRequest) -> web.StreamResponse:
     values = query(call.request, "limit", "cursor")
-    limit, cursor = limit_of(values, call.context.config), cursor_of(values, call.context.config)
-    try:
-        before = decode_cursor(cursor, SCOPE) if cursor is not None else NEWEST
-    except Refused as error:
-        raise bad_cursor() from error
+    limit = limit_of(values, call.context.config)
+    before = position_of_cursor(values, call.context.config, SCOPE) or NEWEST
     rows = await admin_ports(call).directory.acts(limit=limit, before=before)
     last = (rows[-1].at_ms, rows[-1].act_id) if len(rows) == limit else None
     acts = [_resource(row) for row in rows]

@@ -7,15 +7,16 @@ import msgspec
 from aiohttp import hdrs, web
 
 from api.admin.acts import acting, admin_ports
+from api.admin.paging import position_of_cursor
 from api.admin.quarantine import BODY_PROBLEMS
 from api.admin.route import PREFIX, OperatorRoute
 from api.context import AuthenticatedRequest
 from api.problems import Problem, bad_request
-from api.rest.parameters import bad_cursor, cursor_of, flag_of, limit_of, query, read_body
+from api.rest.parameters import flag_of, limit_of, query, read_body
 from api.rest.responses import Timestamp, json_response
 from mail.clock import rfc3339
 from mail.errors import Refused
-from mail.pagination import decode_cursor, encode_cursor
+from mail.pagination import encode_cursor
 from operations import accounts, domain_records
 from operations.domain_records import DnsRecord, TextLookup
 from schemas.directory import Domain
@@ -60,12 +61,9 @@ class RecordList(msgspec.Struct, frozen=True, kw_only=True):
 
 async def list_domains(call: AuthenticatedRequest) -> web.StreamResponse:
     values = query(call.request, "limit", "cursor")
-    limit, cursor = limit_of(values, call.context.config), cursor_of(values, call.context.config)
-    try:
-        after = decode_cursor(cursor, SCOPE)[1] if cursor is not None else None
-    except Refused as error:
-        raise bad_cursor() from error
-    page = await admin_ports(call).directory.list_domains(cursor=after, limit=limit)
+    limit = limit_of(values, call.context.config)
+    after = position_of_cursor(values, call.context.config, SCOPE)
+    page = await admin_ports(call).directory.list_domains(cursor=after and after[1], limit=limit)
     following = page.cursor and encode_cursor((0, page.cursor), SCOPE)
     rows = [_row(domain) for domain in page.rows]
     return json_response(DomainList(domains=rows, next_cursor=following))

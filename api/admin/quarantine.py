@@ -6,14 +6,15 @@ import msgspec
 from aiohttp import web
 
 from api.admin.acts import acting, admin_ports
+from api.admin.paging import position_of_cursor
 from api.admin.route import PREFIX, OperatorRoute
 from api.context import AuthenticatedRequest
 from api.problems import Problem, bad_request
-from api.rest.parameters import bad_cursor, cursor_of, id_of, limit_of, query, read_body
+from api.rest.parameters import id_of, limit_of, query, read_body
 from api.rest.responses import AddressResource, Timestamp, json_response
 from mail.clock import now_ms, rfc3339
 from mail.errors import NotFound, Refused
-from mail.pagination import decode_cursor, encode_cursor
+from mail.pagination import encode_cursor
 from operations.quarantine import discard, get_quarantined, release
 from schemas.ids import MailId
 from schemas.quarantine import Quarantined, QuarantineReason
@@ -58,13 +59,9 @@ async def list_mails(call: AuthenticatedRequest) -> web.StreamResponse:
         detail = f"One of {', '.join(get_args(QuarantineReason))}."
         raise bad_request("bad_cause", detail, "query:cause")
     scope = ("admin.quarantine", cause or "")
-    cursor = cursor_of(values, call.context.config)
-    try:
-        before = decode_cursor(cursor, *scope)[1] if cursor is not None else None
-    except Refused as error:
-        raise bad_cursor() from error
+    before = position_of_cursor(values, call.context.config, *scope)
     store = admin_ports(call).release.quarantine
-    rows = await store.list(limit=limit, before=before, reason=cause)
+    rows = await store.list(limit=limit, before=before and before[1], reason=cause)
     last = encode_cursor((0, rows[-1].mail_id), *scope) if len(rows) == limit else None
     mails = [_resource(row) for row in rows]
     return json_response(QuarantineList(mails=mails, next_cursor=last))

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from msgspec import UNSET, UnsetType
 
 from api.admin.acts import acting, admin_ports
+from api.admin.paging import position_of_cursor
 from api.admin.quarantine import BODY_PROBLEMS
 from api.admin.route import PREFIX, OperatorRoute
 from api.context import AuthenticatedRequest
@@ -14,8 +15,6 @@ from api.problems import Problem, not_found
 from api.rest.parameters import (
     ADDRESS_MAX_CHARS,
     ShortText,
-    bad_cursor,
-    cursor_of,
     limit_of,
     query,
     read_body,
@@ -23,8 +22,7 @@ from api.rest.parameters import (
 from api.rest.responses import Timestamp, json_response
 from mail.clock import rfc3339
 from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
-from mail.errors import Refused
-from mail.pagination import decode_cursor, encode_cursor
+from mail.pagination import encode_cursor
 from mail.sending.own_limits import OwnLimits
 from operations import accounts, quotas, sending_limits
 from operations.quotas import QuotaChange
@@ -126,12 +124,9 @@ class UserPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 async def list_users(call: AuthenticatedRequest) -> web.StreamResponse:
     values = query(call.request, "limit", "cursor")
-    limit, cursor = limit_of(values, call.context.config), cursor_of(values, call.context.config)
-    try:
-        after = decode_cursor(cursor, SCOPE)[1] if cursor is not None else None
-    except Refused as error:
-        raise bad_cursor() from error
-    page = await admin_ports(call).directory.list_users(cursor=after, limit=limit)
+    limit = limit_of(values, call.context.config)
+    after = position_of_cursor(values, call.context.config, SCOPE)
+    page = await admin_ports(call).directory.list_users(cursor=after and after[1], limit=limit)
     following = page.cursor and encode_cursor((0, page.cursor), SCOPE)
     users = [UserRow(**_row(user)) for user in page.rows]
     return json_response(UserList(users=users, next_cursor=following))

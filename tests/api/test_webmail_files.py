@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from api.config import ApiConfig
-from api.webmail.file_tree import ASSETS, VENDOR_FILES, FileTree, first_modules, read_tree
+from api.webmail.file_tree import (
+    ADMIN_FOLDER,
+    ASSETS,
+    VENDOR_FILES,
+    FileTree,
+    first_modules,
+    read_tree,
+)
 from tests.support.edge_world import World
 
 SOURCES = sorted(path for path in ASSETS.rglob("*") if path.suffix in {".js", ".css", ".html"})
@@ -77,6 +84,16 @@ def test_the_first_screen_is_small(tree: FileTree) -> None:
     assert all(packed(tree, f"words.{language}.json") <= 6 * 1024 for language in LANGUAGES)
 
 
+def test_the_pages_of_operators_are_small_and_loaded_for_them_only(tree: FileTree) -> None:
+    bodies = {name: file.body for name, file in tree.files.items()}
+    own = [name for name in bodies if name.startswith(("admin/", "css/admin"))]
+    code = [name for name in own if ".ko." not in name]  # a browser loads one language
+    assert sum(packed(tree, name) for name in code) <= 20 * 1024
+    assert not set(first_modules(bodies)) & set(own)
+    without = read_tree(ApiConfig().webmail_libraries, without=ADMIN_FOLDER)
+    assert not [name for name in without.files if name.startswith("admin/")]
+
+
 def test_every_import_and_every_icon_is_there(tree: FileTree) -> None:
     symbols = set(re.findall(r'<symbol id="([^"]+)"', tree.files["vendor/icons.svg"].body.decode()))
     for path in SOURCES:
@@ -96,7 +113,7 @@ def test_the_page_makes_no_markup_of_text_and_asks_nobody_else() -> None:
 
 
 def test_every_word_is_there_in_every_language() -> None:
-    words = {name: json.loads((ASSETS / f"words.{name}.json").read_text()) for name in LANGUAGES}
+    words = {name: _words(name) for name in LANGUAGES}
     assert set(words["en"]) == set(words["ko"])
     for key, text in words["en"].items():
         for language in LANGUAGES:
@@ -109,6 +126,16 @@ def test_every_word_is_there_in_every_language() -> None:
         assert key in source or key.startswith(tuple(prefixes)), f"{key} is not used"
     for prefix in prefixes:
         assert any(key.startswith(prefix) for key in words["en"]), prefix
+
+
+def _words(language: str) -> dict:
+    """The words of all screens and of parts with words of their own, each there once."""
+    found: dict = {}
+    for path in sorted(ASSETS.rglob(f"words.{language}.json")):
+        own = json.loads(path.read_text())
+        assert not found.keys() & own.keys(), path
+        found |= own
+    return found
 
 
 def _slots(text: str | dict[str, str]) -> set[str]:

@@ -5,6 +5,7 @@ const DAY_MS = 86_400_000;
 let words = {};
 let plural = new Intl.PluralRules("en");
 let zone;
+const parts = [""]; // folders with words: those of every screen, and those of parts that were loaded
 const formats = new Map();
 export let language = "en";
 
@@ -13,11 +14,19 @@ export const preferredLanguage = () =>
 
 export async function loadWords(wanted) {
   const known = LANGUAGES.includes(wanted) ? wanted : "en";
-  words = await (await fetch(new URL(`words.${known}.json`, import.meta.url))).json();
+  words = Object.assign({}, ...await Promise.all(parts.map((folder) => wordsOf(folder, known))));
   language = known; // with its words: what is drawn before is in the former language
   plural = new Intl.PluralRules(language);
   formats.clear();
   document.documentElement.lang = language;
+}
+
+const wordsOf = async (folder, tag) => (await fetch(new URL(`${folder}words.${tag}.json`, import.meta.url))).json();
+
+// Adds the words of a part of the page that is loaded later.
+export async function alsoWords(folder) {
+  parts.push(folder);
+  Object.assign(words, await wordsOf(folder, language));
 }
 
 export function useZone(name) { zone = name || undefined; formats.clear(); }

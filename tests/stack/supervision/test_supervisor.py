@@ -40,6 +40,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     body = {
       "/metrics": b'# TYPE mails_total counter\\nmails_total{stage="scan"} 3\\n',
       "/status": b'{"lag": 7, "held": [{"engine": "clamd"}], "warnings": ["odd"]}',
+      "/history": b'{"samples": [[5, 7]]}',
     }.get(self.path, b"fine")
     self.send_response(500 if sick else 200)
     self.send_header("Content-Length", str(len(body)))
@@ -117,6 +118,8 @@ def test_readiness_carries_warnings_and_status_names_everybody_but_the_superviso
         "warnings": ["odd"],
     }
     assert shown["signatures"] == "test"
+    history = json.loads(get(machine, "/history")[1])
+    assert history == {"roles": [{"name": "serves", "samples": [[5, 7]]}]}
 
 
 def test_one_page_has_the_metrics_of_all(machine: Machine) -> None:

@@ -15,6 +15,7 @@ const LATER = {
   thread: () => import("../mail/thread.js"),
   signIn: () => import("./sign-in.js"),
   settings: () => import("../settings/page.js"),
+  admin: () => import("../admin/page.js"),
   composer: () => import("../compose/composer.js"),
   dialogs: () => import("./dialogs.js"),
 };
@@ -55,7 +56,7 @@ function Page({ line }) {
     <${Offline} line=${line} />
     <${Sidebar} key=${language} />
     ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
-    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : html`<${ListPane} key=${language} />
+    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : name === "admin" ? html`<${Later} part="admin" name="Admin" key=${language} />` : html`<${ListPane} key=${language} />
     <section class="reader" role=${isReading && isNarrow() ? "main" : undefined} aria-label=${t("reader")}>
       ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
     </section>`}
@@ -81,7 +82,7 @@ function Offline({ line }) {
 }
 
 function Title() {
-  const unread = inboxUnread.value, title = route.value.name === "settings" ? t("settings") : list.value ? titleOf(list.value.query) : "";
+  const unread = inboxUnread.value, title = ["settings", "admin"].includes(route.value.name) ? t(route.value.name) : list.value ? titleOf(list.value.query) : "";
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ""}${title} · Postriver`;
     document.querySelector("link[rel=icon]").href = new URL(unread ? "../favicon-unread.svg" : "../favicon.svg", import.meta.url).pathname;

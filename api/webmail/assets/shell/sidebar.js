@@ -26,6 +26,7 @@ export function Sidebar() {
       ${labels.value.length > 0 && html`<div class="section"><h2>${t("labels")}</h2></div>
       <ul>${labels.value.map((label) => html`<${Place} key=${label.keyword} href=${`/mail/label/${encodeURIComponent(label.keyword)}`} icon="tag" colour=${label.colour} name=${label.name}
         on=${route.value.kind === "label" && route.value.folder === label.keyword} />`)}</ul>`}
+      ${me.value?.roles.includes("operator") && html`<ul class="operators"><${Place} href="/admin" icon="shield" name=${t("admin")} on=${route.value.name === "admin"} /></ul>`}
     </div>
     <${Foot} />
   </nav>`;

@@ -82,7 +82,7 @@ function connect(state) {
 export const retry = () => line?.open();
 
 function says(state, seconds) {
-  if (state === "signed-out") return expire();
+  if (state === "signed-out") return signedOut();
   if (state === "gone") return readAllAgain();
   const wasOff = connection.value.state === "off";
   connection.value = { state: state === "connecting" && wasOff ? "off" : state, seconds };
@@ -90,6 +90,9 @@ function says(state, seconds) {
   if (state === "off") ask("GET", `/v1/changes?since=${encodeURIComponent(line.since)}&limit=1`).catch((error) => { if (error.status === 410) readAllAgain(); });
   if (state === "live") refreshSoon(0);
 }
+
+// The session of the socket has ended; another tab may have replaced it by a new one.
+const signedOut = () => ask("GET", "/v1/me").then(() => line && connect(line.since), (error) => { if (error.status !== 401) setTimeout(signedOut, 3000); });
 
 // The feed has no way from our state to the present one: everything is read again.
 async function readAllAgain() {
@@ -149,6 +152,17 @@ export async function signOut() {
   go("/", { replace: true });
   notice.value = t("signedOut");
   session.value = "out";
+}
+
+// Makes a recent sign-in of this session. The socket waits: it is closed with the old session.
+export async function confirmPassword(password) {
+  const state = line?.since;
+  line?.stop();
+  try {
+    await ask("POST", "/v1/me/confirm", { password });
+  } finally {
+    if (state) connect(state);
+  }
 }
 
 // The session has ended: the page stays as it is under the sign-in, so that nothing is lost.

@@ -1,0 +1,113 @@
+"""Pages for operators: what they show, acts with a recent sign-in, and who does not see them."""
+
+import pytest
+from playwright.async_api import expect
+
+from mail.clock import now_ms
+from operations.stack_status import (
+    HeldReport,
+    LagSamples,
+    ProcessReport,
+    RoleReport,
+    StackReport,
+)
+from tests.api.admin.test_admission import ID, age_all
+from tests.api.webmail.test_accessibility import faults
+from tests.contracts.relay_queue import relay
+from tests.support.edge_world import PASSWORDS, World
+from tests.support.webmail import opened
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def filled(world: World) -> None:
+    """An operator, a stack with a held event, a mail in quarantine and one in the queue."""
+    await world.directory.set_role("alice", "operator")
+    now = now_ms()
+    held = HeldReport(stage="scan", topic="mail.validated", engine="clamd", since_ms=now)
+    world.desk.stack.now = StackReport(
+        state="ready",
+        processes=[ProcessReport(name="scan", state="running")],
+        engines=[ProcessReport(name="clamd", state="running", detail="two signatures")],
+        roles=[RoleReport(name="scan", lag=3, held=[held])],
+        warnings=["<b>TEST SET ONLY</b>"],
+    )
+    samples = [(now - 60_000, 7), (now - 30_000, 3), (now, 3)]
+    world.desk.stack.samples = [LagSamples(name="scan", samples=samples)]
+    await world.desk.keep(ID, "bob", reason="infected")
+    await world.desk.queue.put(relay("m1", "u1", "u2"), partition=1, at_ms=1)
+
+
+async def test_an_operator_looks_and_acts(browser, world) -> None:
+    await filled(world)
+    mail = await world.deliver(name="bob")
+    watched = await opened(browser, world)
+    page = watched.page
+    await page.get_by_role("link", name="Administration").click()
+    await expect(page.get_by_text("Everything runs")).to_be_visible()
+    await expect(page.get_by_text("<b>TEST SET ONLY</b>")).to_be_visible()
+    await expect(page.get_by_role("img", name="At most 7 events waited.")).to_be_visible()
+    await page.get_by_role("link", name="Queue").click()
+    await page.get_by_role("row", name="example.net").first.get_by_text("Hold").click()
+    await watched.toast("2 recipients changed.")
+    await page.get_by_role("link", name="Quarantine").click()
+    await page.get_by_role("button", name="Deliver").click()
+    for title in ("Deliver infected mail?", "Deliver it in spite of the virus?"):
+        dialog = page.get_by_role("dialog", name=title)
+        await dialog.get_by_role("button", name="Deliver").click()
+    await watched.toast("Delivered.")
+    await expect(page.get_by_text("Delivered by alice@postriver.test")).to_be_visible()
+    await page.get_by_role("link", name="Trace", exact=True).first.click()
+    await page.get_by_label("Mail id, Message-ID or address").fill(mail.mail_id)
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.get_by_role("heading", name="bob@postriver.test")).to_be_visible()
+    await expect(page.locator(".hops li")).to_contain_text("scan")
+    await page.get_by_role("link", name="Users").click()
+    await page.get_by_label("Address").fill("carol@postriver.test")
+    await page.get_by_role("button", name="Add user").click()
+    await expect(page.locator(".made code")).to_be_visible()
+    await page.get_by_role("link", name="Acts").click()
+    await expect(page.locator(".admin tbody code")).to_have_text(
+        ["user.add", "quarantine.release", "queue.hold"]
+    )
+    assert watched.bad == []
+
+
+async def test_pages_of_operators_have_no_faults_that_axe_finds(browser, world) -> None:
+    await filled(world)
+    size = {"width": 360, "height": 740}
+    watched = await opened(browser, world, path="/admin/health", viewport=size, color_scheme="dark")
+    page, found = watched.page, {}
+    for tab in ("health", "queue", "quarantine", "letters", "users", "domains"):
+        await page.goto(f"{world.url}/admin/{tab}")
+        await expect(page.locator(".admin :is(table, .nothing)").first).to_be_visible()
+        found[tab] = await faults(page)
+    assert {tab: faults for tab, faults in found.items() if faults} == {}
+    assert watched.bad == []
+
+
+async def test_an_act_after_a_while_asks_for_the_password(browser, world) -> None:
+    await filled(world)
+    watched = await opened(browser, world, path="/admin/domains")
+    page = watched.page
+    age_all(world, 15 * 60_000 + 1)
+    await page.get_by_role("textbox", name="Domain").fill("new.test")
+    await page.get_by_role("button", name="Add domain").click()
+    dialog = page.get_by_role("dialog", name="Confirm your password")
+    for word in ("wrong", PASSWORDS["alice"]):
+        await dialog.get_by_label("Password").fill(word)
+        await page.keyboard.press("Enter")
+        if word == "wrong":
+            await expect(dialog.get_by_role("alert")).not_to_be_empty()
+    await expect(page.get_by_role("heading", name="DNS records of new.test")).to_be_visible()
+    await expect(page.locator(".connection[data-state=live]")).to_be_attached()
+    await expect(page.locator("form.card")).to_have_count(0)
+    assert len(world.directory._sessions) == 1
+    assert watched.bad == []
+
+
+async def test_who_is_no_operator_sees_nothing_of_it(browser, world) -> None:
+    watched = await opened(browser, world, "bob", path="/admin/health", locale="ko-KR")
+    await expect(watched.page.get_by_text("운영자만 볼 수 있습니다.")).to_be_visible()
+    assert await watched.page.locator(".operators").count() == 0
+    assert watched.bad == []
