@@ -37,7 +37,7 @@ export function Users() {
       ["address", (row) => html`<bdi>${row.address}</bdi>`], ["admin.users.role", (row) => t(`admin.role.${row.role}`)],
       ["admin.runs", (row) => t(row.disabled ? "admin.users.disabled" : row.has_password ? "admin.users.active" : "admin.users.noPassword")],
       ["", (row) => html`<span class="acts"><${Act} words=${t("admin.users.room")} run=${() => setOpen(open === row.id ? "" : row.id)} />${isOther(row) && html`<${Act} words=${t("admin.users.password")} run=${() => password(row)} />
-        <${Act} words=${t(`admin.users.role.${other(row)}`)} run=${() => role(row)} /><${Act} kind="quiet danger" words=${t(row.disabled ? "admin.users.enable" : "admin.users.disable")} run=${() => change(row, { disabled: !row.disabled })} />`}</span>`]]} />
+        <${Act} words=${t(`admin.users.role.${other(row)}`)} run=${() => role(row)} /><${Act} kind="quiet grave" words=${t(row.disabled ? "admin.users.enable" : "admin.users.disable")} run=${() => change(row, { disabled: !row.disabled })} />`}</span>`]]} />
     ${open && html`<${UserLimits} key=${open} id=${open} />`}${pages}`;
 }
 

@@ -29,7 +29,7 @@ export function Quarantine() {
       ["admin.sender", (row) => html`<bdi>${row.from?.address || row.reverse_path || "<>"}</bdi>`], ["admin.recipient", (row) => html`<bdi>${row.recipients.join(", ")}</bdi>`],
       ["admin.subject", (row) => html`<bdi>${row.subject}</bdi>`, "long"],
       ["", (row) => html`<span class="acts">${row.released_at ? html`<span class="hint">${t("admin.quarantine.released", { who: row.released_by })}</span>` : html`<${Act} words=${t("admin.quarantine.release")} run=${() => release(row)} />`}
-        <a href=${`/admin/trace?name=${row.mail_id}`}>${t("admin.trace")}</a><${Act} kind="quiet danger" words=${t("admin.quarantine.delete")} run=${() => remove(row)} /></span>`]]} />
+        <a href=${`/admin/trace?name=${row.mail_id}`}>${t("admin.trace")}</a><${Act} kind="quiet grave" words=${t("admin.quarantine.delete")} run=${() => remove(row)} /></span>`]]} />
     <p class="pages">${cursors.length > 1 && html`<button type="button" onClick=${() => setCursors(cursors.slice(0, -1))}>${t("admin.newer")}</button>`}
       ${answer?.next_cursor && html`<button type="button" onClick=${() => setCursors([...cursors, answer.next_cursor])}>${t("admin.older")}</button>`}</p>`;
 }

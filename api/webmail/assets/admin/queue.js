@@ -18,7 +18,7 @@ export function Queue() {
     recipients.read();
   };
   const ask = (verb, selection, what) => (FINAL.includes(verb) ? sure(t(`admin.queue.${verb}.title`, { what }), t(`admin.queue.${verb}.text`), t(`admin.queue.${verb}`), () => change(verb, selection)) : change(verb, selection));
-  const verbs = (selection, what) => html`<span class="acts">${VERBS.map((verb) => html`<${Act} key=${verb} words=${t(`admin.queue.${verb}`)} kind=${FINAL.includes(verb) ? "quiet danger" : "quiet"} run=${() => ask(verb, selection, what)} />`)}</span>`;
+  const verbs = (selection, what) => html`<span class="acts">${VERBS.map((verb) => html`<${Act} key=${verb} words=${t(`admin.queue.${verb}`)} kind=${FINAL.includes(verb) ? "quiet grave" : "quiet"} run=${() => ask(verb, selection, what)} />`)}</span>`;
   return html`<${Trouble} failure=${domains.failure || recipients.failure} />
     <h2>${t("admin.queue.domains")}</h2>
     <${Rows} caption=${t("admin.queue.domains")} empty=${t("admin.queue.none")} rows=${domains.answer?.domains.map((row) => ({ id: row.domain, ...row }))} columns=${[
