@@ -1,7 +1,7 @@
 # Every target installs what it needs first; see scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run up down test test-distributed check chaos fuzz bench reset uninstall
+.PHONY: help run up down test test-distributed check chaos fuzz bench pictures reset uninstall
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -30,8 +30,11 @@ chaos: ## Break everything by seed: SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4; or 2,000
 fuzz: ## Throw octets at every parser and edge: SECONDS=600
 	@FUZZ_S="$(or $(SECONDS),600)" scripts/make-target fuzz
 
-bench: ## Measure rates, CPU, latency and memory (QUICK=1: three minutes; DOCS=1: into docs/)
+bench: ## Measure rates, CPU, latency and memory (QUICK=1: five minutes; DOCS=1: into docs/)
 	@scripts/make-target bench
+
+pictures: ## Take the pictures of docs/pictures
+	@scripts/make-target pictures
 
 reset: ## Delete all mail, users and settings (asks first)
 	@scripts/make-target reset

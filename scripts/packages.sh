@@ -1,6 +1,6 @@
 # Sourced. Finds out which Debian packages are missing and has them installed, after asking once.
 
-missing_packages() { # missing_packages run|test: names, on one line
+missing_packages() { # missing_packages run|test|pictures: names, on one line
     local wanted=()
     find_python >/dev/null || wanted+=(python3-venv)
     command -v java >/dev/null || wanted+=(default-jre-headless)
@@ -20,6 +20,7 @@ missing_packages() { # missing_packages run|test: names, on one line
         command -v swaks >/dev/null || wanted+=(swaks libnet-ssleay-perl)
         compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || wanted+=(faketime)
     fi
+    [ "$1" != pictures ] || [ -d /usr/share/fonts/truetype/nanum ] || wanted+=(fonts-nanum)
     printf '%s\n' "${wanted[*]}"
 }
 
@@ -29,7 +30,7 @@ spamd_package() { # its own package from Debian 12 on
 
 jars_there() { compgen -G '.tools/kafka/lib/kafka_*.jar' >/dev/null; }
 
-install_packages() { # install_packages run|test
+install_packages() { # install_packages run|test|pictures
     local missing
     missing=$(missing_packages "$1")
     if [ -s .tools/apt-before ]; then # a former try did not come to its end

@@ -1,1 +1,1 @@
-"""Pictures of the webmail, for documents; Hangul needs the package fonts-nanum."""
+"""Pictures of the webmail for the documents; Hangul needs the package fonts-nanum."""

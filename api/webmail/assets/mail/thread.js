@@ -12,6 +12,7 @@ import { Icon, IconButton, Menu } from "../shell/parts.js";
 import { Message } from "./message.js";
 
 const FOLD_FROM = 4; // a run of more read messages folds into one line
+const isNarrow = () => matchMedia("(max-width: 719px)").matches;
 
 export function ThreadView({ id, message: wanted }) {
   const thread = threadOf(id).value;
@@ -58,7 +59,7 @@ function Conversation({ id, thread, wanted }) {
     <${Toolbar} messages=${messages} />
     <div class="conversation" ref=${pane}>
       <header class="subject">
-        <h2 ref=${heading} aria-level=${matchMedia("(max-width: 719px)").matches ? 1 : undefined} tabindex="-1" dir="auto">${last.subject || t("no.subject")}</h2>
+        <h2 ref=${heading} aria-level=${isNarrow() ? 1 : undefined} tabindex="-1" dir="auto">${last.subject || t("no.subject")}</h2>
         <${Chips} messages=${messages} />
       </header>
       ${folded(messages, open.value, isUnfolded.value).map((part) => (part.count
@@ -129,12 +130,16 @@ function Toolbar({ messages }) {
     <${IconButton} icon=${unread ? "mail-open" : "mail"} words=${t(unread ? "act.read" : "act.unread")} act=${unread ? "read" : "unread"}
       onClick=${() => { perform(unread ? "read" : "unread", {}, [row]); if (!unread) go(listPath()); }} />
     <${IconButton} icon="star" kind=${starred ? "starred" : ""} words=${t(starred ? "act.unstar" : "act.star")} act="star" aria-pressed=${starred} onClick=${() => perform(starred ? "unstar" : "star", {}, [row])} />
-    <${IconButton} icon="folder-input" words=${t("act.move")} act="move" onClick=${() => { dialog.value = { name: "move" }; }} />
-    <${IconButton} icon="tag" words=${t("act.label")} act="label" onClick=${() => { dialog.value = { name: "label" }; }} />
+    <${IconButton} icon="folder-input" words=${t("act.move")} act="move" kind="wide-only" onClick=${() => { dialog.value = { name: "move" }; }} />
+    <${IconButton} icon="tag" words=${t("act.label")} act="label" kind="wide-only" onClick=${() => { dialog.value = { name: "label" }; }} />
     <span class="grow"></span>
     <${IconButton} icon="chevron-up" words=${t("newer")} kind="wide-only" onClick=${() => openNeighbour(-1)} />
     <${IconButton} icon="chevron-down" words=${t("older")} kind="wide-only" onClick=${() => openNeighbour(1)} />
-    <${Menu} label=${t("more")} items=${[{ words: t("act.print"), icon: "printer", run: () => print() }]} />
+    <${Menu} label=${t("more")} items=${[
+      isNarrow() && { words: t("act.move"), icon: "folder-input", run: () => { dialog.value = { name: "move" }; } },
+      isNarrow() && { words: t("act.label"), icon: "tag", run: () => { dialog.value = { name: "label" }; } },
+      { words: t("act.print"), icon: "printer", run: () => print() },
+    ].filter(Boolean)} />
   </div>`;
 }
 
