@@ -23,6 +23,7 @@ import uvloop
 from benchmarks import (
     api,
     end_to_end,
+    fixtures,
     machine,
     mailbox_views,
     outside,
@@ -35,6 +36,8 @@ from benchmarks import (
 from benchmarks.fixtures import Corpus
 from benchmarks.processes import memory_mib
 from benchmarks.stack import Stack, running, stack
+from benchmarks.webmail.measure import QUICK, Mailbox, Work
+from benchmarks.webmail.measure import measure as measure_webmail
 from stack.ports import free_port
 from streams.topology import ROLES
 from tests.support.far_domain import settings_to
@@ -63,6 +66,8 @@ class Size:
     stuck_mails: int = 0  # at a tarpit, while others are sent
     queued_mails: int = 0  # in the relay queue
     viewed_mails: int = 0  # in the folder of the mailbox views
+    webmail: Work | None = None
+    indexed_mails: int = 0  # of the largest mailbox, for the searches of the webmail
     hop_events: int = 0
     peer_rounds: int = 0
     peer_s: float = 0.0
@@ -74,13 +79,14 @@ SIZES = {
         warm_up=3_000, mails=6_000, spam_mails=150, idle_s=20, quiet_mails=100, loaded_s=20,
         filled=(1_000, 200_000), calls=400, sent_mails=2_000, sent_slowly=50, stuck_mails=1_000,
         queued_mails=20_000, viewed_mails=50_000, hop_events=20_000, peer_rounds=3,
-        peer_s=2.0, takeovers=ROLES,
+        peer_s=2.0, takeovers=ROLES, webmail=Work(), indexed_mails=1_000,
     ),
     "quick": Size(
         warm_up=1_000, mails=2_000, spam_mails=40, idle_s=5, quiet_mails=25, loaded_s=5,
         filled=(1_000, 20_000), calls=100, sent_mails=500, sent_slowly=20, stuck_mails=200,
         queued_mails=2_000, viewed_mails=10_000, hop_events=5_000, peer_rounds=1,
-        peer_s=1.0, takeovers=("mailbox",),
+        peer_s=1.0, takeovers=("mailbox",), indexed_mails=1_000,
+        webmail=QUICK,
     ),
     "tiny": Size(
         warm_up=0, mails=60, spam_mails=0, idle_s=0.5, quiet_mails=3, loaded_s=0.5,
@@ -107,8 +113,9 @@ class Bench:
         ):
             log(f"filling mailboxes of {size.filled} mails")
             filled = ",".join(map(str, size.filled))
+            indexed = ("--indexed", str(size.indexed_mails))
             users, boxes = end_to_end.tokens_of(
-                stack_.run("benchmarks.seed", "--users", str(USERS), "--filled", filled)
+                stack_.run("benchmarks.seed", "--users", str(USERS), "--filled", filled, *indexed)
             )
             with running(stack_, "--stand-in") as first_s:
                 self.result["start_up_s"] = {"first": round(first_s, 1)}
@@ -158,9 +165,24 @@ class Bench:
         }
         log("HTTP calls")
         result["api"] = await api.measure_calls(stack_, boxes, calls=size.calls)
+        await self._webmail(stack_, sender, boxes)
         result["takeover_s"] = {
             role: await end_to_end.takeover(stack_, sender, users, role) for role in size.takeovers
         }
+
+    async def _webmail(
+        self, stack_: Stack, sender: end_to_end.Sender, boxes: Mapping[int, str]
+    ) -> None:
+        if (work := self._size.webmail) is None:
+            return
+        log("webmail")
+        mails = max(boxes)
+        number = USERS + list(boxes).index(mails)  # as benchmarks/seed.py numbers its users
+        mailbox = Mailbox(
+            address=fixtures.address(number), token=boxes[mails], sender=sender, corpus=self._corpus
+        )
+        figures = await measure_webmail(stack_, mailbox, work)
+        self.result["webmail"] = {"mails": mails, "figures": figures}
 
     async def _sending(self, stack_: Stack, users: Mapping[str, str]) -> None:
         size, result = self._size, self.result

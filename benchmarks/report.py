@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks import plots
 from benchmarks.stack import ROOT
+from benchmarks.webmail import budgets
 
 PAGE = ROOT / "docs" / "performance.md"
 # Budget of a mail in milliseconds of CPU, by process: six stages of 0.1, and
@@ -143,6 +144,11 @@ def views(result: Result) -> str:
     return table(["what", "CPU ms", "controls", "goal", "a second"], rows)
 
 
+def webmail(result: Result) -> str:
+    rows = budgets.rows(result.get("webmail", {}).get("figures", {}))
+    return table(["what", "budget", "full CPU", "a quarter of it", ""], rows)
+
+
 def sending(result: Result) -> str:
     """Return rates and the CPU of the processes that spend most on a sent mail."""
     flows = result["sending"] | {
@@ -182,7 +188,21 @@ def relay(result: Result) -> str:
 
 PARTS: dict[str, Callable[[Result], str]] = {
     part.__name__: part
-    for part in (run, rates, cost, push, api, size, times, accept, views, sending, sent, relay)
+    for part in (
+        run,
+        rates,
+        cost,
+        push,
+        api,
+        size,
+        times,
+        accept,
+        views,
+        webmail,
+        sending,
+        sent,
+        relay,
+    )
 }
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Create users, sessions and filled mailboxes in a state folder whose stack is stopped.
 
-`python -m benchmarks.seed --users N --filled 1000,200000`, with the settings of a stack. Prints
-JSON: `{"users": {address: token}, "filled": {mails: token}}`. The rows are written directly to the
-store and share one content, because only reading is measured on them.
+`python -m benchmarks.seed --users N --filled 1000,200000 [--indexed N]`, with the settings of a
+stack. Prints JSON: `{"users": {address: token}, "filled": {mails: token}}`. The rows are written
+directly to the store and share one content, because only reading is measured on them. The index
+gets documents for the newest N messages of the largest mailbox.
 """
 
 import argparse
 import asyncio
+
+import msgspec
 
 from benchmarks import fixtures
 from benchmarks.stack import print_json, run_in_home
@@ -15,10 +18,11 @@ from cli.wiring.profile import adapters
 from edge.sign_in.session_tokens import new_token, token_sha256
 from mail.clock import now_ms
 from mail.ids import new_id
-from mail.ports import Directory, MailStore
+from mail.ports import Commit, Directory, MailStore, SearchIndex
 from operations.accounts import add_domain
 from schemas.content import Stored
 from schemas.directory import Session, User
+from schemas.mailbox import Message
 from stack.state_folder import StateFolder
 
 CONCURRENT_COMMITS = 1_000
@@ -42,15 +46,30 @@ async def add_user(directory: Directory, domain_id: str, number: int) -> str:
     return token
 
 
-async def fill(store: MailStore, owner: str, mails: int, content: Stored) -> None:
+async def fill(store: MailStore, owner: str, mails: int, content: Stored) -> list[Message]:
+    """Fill a mailbox; return its newest messages, at most CONCURRENT_COMMITS."""
+    commits: list[Commit] = []
     for first in range(0, mails, CONCURRENT_COMMITS):
         seqs = range(first + 1, min(first + CONCURRENT_COMMITS, mails) + 1)
-        await asyncio.gather(
-            *(store.commit(fixtures.delivery(owner, seq, content)) for seq in seqs)
+        commits = [fixtures.delivery(owner, seq, content) for seq in seqs]
+        await asyncio.gather(*map(store.commit, commits))
+    return [commit.messages[0] for commit in commits]
+
+
+async def index(search: SearchIndex, corpus: fixtures.Corpus, messages: list[Message]) -> None:
+    """Add a document of its own words for each message."""
+    documents = (
+        msgspec.structs.replace(
+            corpus.document(row.user_id, number),
+            message_id=row.message_id,
+            received_at_ms=row.received_at_ms,
         )
+        for number, row in enumerate(messages)
+    )
+    await asyncio.gather(*map(search.add, documents))
 
 
-async def seed(config: Config, users: int, filled: list[int]) -> None:
+async def seed(config: Config, users: int, filled: list[int], indexed: int) -> None:
     async with adapters(config) as opened:
         directory, store = await opened.directory(), await opened.mail_store()
         domain = await add_domain(directory, fixtures.DOMAIN)
@@ -59,7 +78,10 @@ async def seed(config: Config, users: int, filled: list[int]) -> None:
         mail = fixtures.Corpus(bodies=0).mail(fixtures.address(users), 0)
         content = await (await opened.contents()).put(new_id(), mail.data)
         for number, mails in enumerate(filled, start=users):
-            await fill(store, fixtures.user_id(number), mails, content)
+            newest = await fill(store, fixtures.user_id(number), mails, content)
+            if indexed and mails == max(filled):
+                corpus = fixtures.Corpus(bodies=indexed)
+                await index(await opened.search(), corpus, newest[-indexed:])
     print_json(
         {
             "users": {fixtures.address(number): tokens[number] for number in range(users)},
@@ -72,11 +94,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, required=True)
     parser.add_argument("--filled", default="")
+    parser.add_argument("--indexed", type=int, default=0)
     options = parser.parse_args()
     filled = [int(mails) for mails in options.filled.split(",") if mails]
 
     def work(_: StateFolder, config: Config) -> None:
-        asyncio.run(seed(config, options.users, filled))
+        asyncio.run(seed(config, options.users, filled, options.indexed))
 
     run_in_home(work)
 

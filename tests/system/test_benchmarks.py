@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.processes import Meter
+from benchmarks.webmail import budgets
 from streams.topology import TOPICS
 from tests.support import ROOT
 
@@ -56,6 +57,16 @@ def test_the_page_is_written_from_a_result(found, tmp_path):
     assert "seed 7" in text
     assert (tmp_path / "performance" / "cpu.svg").read_text().endswith("</svg>\n")
     assert json.loads((tmp_path / "performance" / "result.json").read_text()) == found
+
+
+def test_the_webmail_keeps_or_misses_each_of_its_budgets():
+    figures = {"1": {"js_kb": 70, "open_ms": 99.5, "missing_ms": 1}, "4": {"open_ms": 150.1}}
+    rows = {what: rest for what, *rest in budgets.rows(figures)}
+    assert rows["JavaScript of the first screen"] == ["70 KB", "70 KB", "", "kept"]
+    assert rows["open another mail, p95"][0] == "100 ms; 150 ms at a quarter"
+    assert rows["open another mail, p95"][-1] == "**missed**"
+    assert rows["rows missing after it stops, most"][-1] == "not measured"
+    assert len(rows) == len(budgets.BUDGETS)
 
 
 def test_children_that_ended_are_counted():

@@ -1,0 +1,105 @@
+"""From input to paint: opening a mail, keys of the list, search; and from `250` to the row."""
+
+import time
+from collections.abc import Sequence
+
+from benchmarks.end_to_end import Sender, percentiles
+from benchmarks.fixtures import Corpus
+from benchmarks.webmail.tab import ROW, Tab
+
+CALIBRATIONS = 7
+PREFETCHED_WAIT_MS = 5_000
+
+
+def p95(values: Sequence[float]) -> float:
+    ranked = sorted(values)
+    return round(ranked[min(len(ranked) - 1, int(len(ranked) * 0.95))], 1)
+
+
+async def opening(tab: Tab, rounds: int) -> dict[str, float]:
+    """Open mails by a click; a mail under the pointer was read before the click."""
+    took: dict[str, list[float]] = {"open_prefetched_ms": [], "open_ms": []}
+    ids = iter(await _many_rows(tab, 2 * rounds))
+    for _ in range(rounds):
+        for name, values in took.items():
+            id_ = next(ids)
+            row = tab.page.locator(f'{ROW}[data-id="{id_}"] .main')
+            await row.scroll_into_view_if_needed()
+            if name == "open_prefetched_ms":
+                async with tab.page.expect_response("**/v1/threads/*", timeout=PREFETCHED_WAIT_MS):
+                    await row.hover()
+            shown = tab.page.locator(".conversation article.open")
+            former = await shown.get_attribute("data-id") if await shown.count() else ""
+            values.append(await tab.input_ms(row.click(), "reading", id_, former))
+    return {name: p95(values) for name, values in took.items()}
+
+
+async def _many_rows(tab: Tab, count: int) -> list[str]:
+    """The ids of `count` rows, from above."""
+    ids: list[str] = []
+    while len(ids) < count:
+        ids += [id_ for id_ in await tab.row_ids() if id_ not in ids]
+        await tab.page.locator(".rows").evaluate("node => { node.scrollTop += 380; }")
+        await tab.run("whenever", "rows")
+        await tab.run("() => probe.result")
+    await tab.page.locator(".rows").evaluate("node => { node.scrollTop = 0; }")
+    return ids[:count]
+
+
+async def keys(tab: Tab, rounds: int) -> dict[str, float]:
+    """Press keys on rows of the list; also the worst interaction that the browser counted (INP)."""
+    took: dict[str, list[float]] = {"select_ms": [], "star_ms": [], "archive_ms": []}
+    keyboard = tab.page.keyboard
+    await keyboard.press("Home")
+    await tab.run("() => { probe.interactions.length = 0; }")
+    for _ in range(rounds):
+        id_ = await tab.run("() => document.activeElement.dataset.id")
+        for value in ("true", "false"):
+            took["select_ms"].append(
+                await tab.input_ms(keyboard.press("x"), "selected", id_, value)
+            )
+            took["star_ms"].append(await tab.input_ms(keyboard.press("s"), "starred", id_, value))
+        took["archive_ms"].append(await tab.input_ms(keyboard.press("e"), "gone", id_))
+    interactions = [*await tab.run("() => probe.interactions"), 0.0]
+    return {**{name: p95(values) for name, values in took.items()}, "inp_ms": max(interactions)}
+
+
+async def searching(tab: Tab, words: Sequence[str]) -> dict[str, float]:
+    """Search for each word."""
+    took = []
+    field = tab.page.locator(".search input")
+    for word in words:
+        await field.fill(word)
+        took.append(await tab.input_ms(field.press("Enter"), "found", word))
+    return {"search_ms": p95(took)}
+
+
+async def arriving(
+    tab: Tab, sender: Sender, corpus: Corpus, owner: str, rounds: int
+) -> dict[str, float]:
+    """Send mails one at a time to the owner of the page."""
+    took_ms = []
+    for number in range(rounds):
+        offset_ms = await _clock_offset_ms(tab)
+        first = await tab.run(
+            """() => document.querySelector('.rows [aria-rowindex="1"]').dataset.id"""
+        )
+        await tab.run("whenever", "first", first)
+        before = set(sender.accepted_s)
+        await sender.send_one(corpus.mail(owner, number))
+        (mail_id,) = set(sender.accepted_s) - before
+        shown_ms = float(await tab.run("() => probe.result")) + offset_ms
+        took_ms.append(shown_ms - sender.accepted_s[mail_id] * 1000)
+    found = percentiles(took_ms)
+    return {"screen_p50_ms": found["p50_ms"], "screen_p99_ms": found["p99_ms"]}
+
+
+async def _clock_offset_ms(tab: Tab) -> float:
+    """Our clock (perf_counter) minus that of the page, by the fastest of some questions."""
+    found = []
+    for _ in range(CALIBRATIONS):
+        asked_s = time.perf_counter()
+        page_ms = await tab.run("() => performance.now()")
+        answered_s = time.perf_counter()
+        found.append((answered_s - asked_s, (asked_s + answered_s) * 500 - page_ms))
+    return min(found)[1]
