@@ -8,8 +8,11 @@ from api.webmail.file_tree import FileTree, first_modules, read_tree
 EDITOR = "vendor/editor.js"  # loaded with the composer only
 
 
-def sizes(libraries: Path) -> dict[str, float]:
-    """Return KB (1024 octets) by figure, and the number of modules of the first screen."""
+def sizes(libraries: Path) -> dict[str, float | None]:
+    """Return KB (1024 octets) by figure, and the number of modules of the first screen.
+
+    None: there are no such files.
+    """
     tree = read_tree(libraries)
     first = first_modules({name: file.body for name, file in tree.files.items()})
     sheets = re.findall(rb'rel="stylesheet" href="/web/[^/]+/([^"]+)"', tree.index.body)
@@ -30,6 +33,6 @@ def _later(tree: FileTree, folder: str, first: list[str]) -> list[str]:
     return [name for name in names if name not in first]
 
 
-def _kb(tree: FileTree, names: list[str]) -> float:
+def _kb(tree: FileTree, names: list[str]) -> float | None:
     files = [tree.files[name] for name in names]
-    return round(sum(len(file.packed or file.body) for file in files) / 1024, 1)
+    return round(sum(len(file.packed or file.body) for file in files) / 1024, 1) or None

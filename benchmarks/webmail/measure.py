@@ -72,12 +72,12 @@ async def measure(stack: Stack, mailbox: Mailbox, work: Work) -> Found:
 
 async def _use(
     browser: Browser, stack: Stack, mailbox: Mailbox, work: Work, rate: int
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Read, change, search and scroll on one page."""
     async with signed_in(browser, stack, mailbox.token) as context:
         page = await tab(context, rate)
         await page.first_list_ms(f"{stack.config.http_url}/")
-        figures = await using.opening(page, work.opened)
+        figures: dict[str, float | None] = {**await using.opening(page, work.opened)}
         await page.first_list_ms(f"{stack.config.http_url}/mail/inbox")
         figures |= await using.keys(page, work.keys)
         figures |= await scrolling.jumping(page, work.jumps)

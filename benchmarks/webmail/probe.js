@@ -35,6 +35,10 @@ globalThis.probe = (() => {
     for (const entry of list.getEntries()) if (entry.interactionId) probe.interactions.push(entry.duration);
   }).observe({ type: "event", durationThreshold: 16 });
 
+  probe.answers = [];
+  new PerformanceObserver((list) => probe.answers.push(...list.getEntries().filter((entry) => entry.name.includes("position="))))
+    .observe({ type: "resource" });
+
   // `result` becomes the milliseconds from the next key or click until the condition was painted.
   probe.afterInput = (name, ...values) => {
     probe.at = null;
@@ -68,12 +72,12 @@ globalThis.probe = (() => {
   // Jumps to a share of the list: until its rows were painted, and how long their answer took.
   probe.jump = async (share) => {
     const rows = one(".rows"), height = one(".rows .row").offsetHeight, row = Math.floor((rows.scrollHeight / height) * share);
-    performance.clearResourceTimings();
+    probe.answers.length = 0;
     const began = performance.now();
     rows.scrollTop = row * height;
     const shown = (await painted(() => conditions.at(row + 1))) - began;
-    const answers = performance.getEntriesByType("resource").filter((entry) => entry.name.includes("position="));
-    return { shown, answer: Math.max(...answers.map((entry) => entry.responseEnd - entry.requestStart)) };
+    await new Promise((resolve) => setTimeout(resolve, 100)); // entries come after the answers
+    return { shown, answer: Math.max(...probe.answers.map((entry) => entry.responseEnd - entry.requestStart)) };
   };
   return probe;
 })();
