@@ -35,6 +35,7 @@ FOREVER_MS = 2**62
 SLOTS_AT_ONCE = 16
 DRAINED_AFTER_MS = 3_600_000  # no clock of a host may be wrong by more
 _SLOTS = DUE_SLOT.select("slot, WRITETIME(mark)", "AND slot >= ? AND slot <= ?")
+_LAST_SLOTS = DUE_SLOT.select("slot", "AND slot < ? ORDER BY slot DESC LIMIT 10")
 _ENTRIES = DUE.select(
     "due_at_ms, key, version, WRITETIME(mark)",
     "AND (due_at_ms, key) > (?, ?) AND (due_at_ms) <= (?) LIMIT ?",
@@ -166,11 +167,14 @@ class DueEntries:
         return max((at_ms for at_ms in found if at_ms is not None), default=None)
 
     async def _newest_ms(self, shard: int) -> int | None:
-        for slot, _ in reversed(await self._slots(shard, BEGIN, FOREVER_MS)):
-            rows = await self._session.read(_NEWEST, self._queue, shard, slot)
-            if rows:
-                at_ms: int = rows[0][0]
-                return at_ms
+        last = FOREVER_MS
+        while slots := await self._session.read(_LAST_SLOTS, self._queue, shard, last):
+            for (slot,) in slots:
+                rows = await self._session.read(_NEWEST, self._queue, shard, slot)
+                if rows:
+                    at_ms: int = rows[0][0]
+                    return at_ms
+            last = slots[-1][0]
         return None
 
     async def count(self) -> int:
@@ -180,6 +184,8 @@ class DueEntries:
     async def _count(self, shard: int) -> int:
         slots = await self._slots(shard, BEGIN, FOREVER_MS)
         counts = [await self._session.read(_COUNT, self._queue, shard, slot) for slot, _ in slots]
+        pairs = zip(slots, counts, strict=True)
+        await self._forget(shard, [slot for slot, rows in pairs if not rows[0][0]], FOREVER_MS)
         return sum(rows[0][0] for rows in counts)
 
     async def _slots(self, shard: int, after: Place, until_ms: int) -> list[Row]:
