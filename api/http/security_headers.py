@@ -18,6 +18,8 @@ PAGE_CSP = (
     "require-trusted-types-for 'script'; trusted-types postriver dompurify"
 )
 
+WORKER_CSP = f"{CSP}; connect-src 'self'"  # of the webmail's service worker
+
 
 def view_csp(style_sha256: str) -> str:
     """The policy of a view document, whose only style sheet has this hash.

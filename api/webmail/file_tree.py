@@ -15,7 +15,8 @@ from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
 ADMIN_FOLDER = "admin"
-FIRST_MODULE = "main.js"
+FIRST_MODULE = "shell/app.js"
+WORKER = "sw.js"  # a template, as the page is
 HASH_CHARS = 12
 LEVEL = 9
 LEAST_BYTES = 256  # below it a packed body is hardly smaller
@@ -28,6 +29,7 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 VENDOR_FILES = ("preact.js", "editor.js", "icons.svg", "licences.txt")  # of web-vendor/
+NOT_KEPT = (f"{ADMIN_FOLDER}/", "vendor/licences.txt")  # of no use without the service
 _STATIC_IMPORT = re.compile(
     r"^(?:import|export)\b[^\"';]*\bfrom\s*\"(\.[^\"]+)\"|^import \"(\.[^\"]+)\"", re.MULTILINE
 )
@@ -46,11 +48,15 @@ class StaticFile:
 
 @dataclass(frozen=True, slots=True)
 class FileTree:
-    """`files` by path below the hash; `index` is the page for every address of the webmail."""
+    """`files` by path below the hash; `index` is the page for every address of the webmail.
+
+    `worker` is the service worker, which keeps the page and the files of this version.
+    """
 
     version: str
     files: dict[str, StaticFile]
     index: StaticFile
+    worker: StaticFile
 
 
 def read_tree(vendor: Path, assets: Path = ASSETS, *, without: str = "") -> FileTree:
@@ -69,11 +75,13 @@ def read_tree(vendor: Path, assets: Path = ASSETS, *, without: str = "") -> File
         except OSError as error:
             raise WebmailNotInstalled(f"{vendor / name}: {error.strerror}") from error
     version = _hash(bodies)
+    template = bodies.pop(WORKER)
     index = _index(bodies.pop("index.html"), version, bodies)
     return FileTree(
         version=version,
         files={name: _file(name, body) for name, body in bodies.items()},
         index=_file("index.html", index),
+        worker=_file(WORKER, _worker(template, version, bodies)),
     )
 
 
@@ -108,6 +116,13 @@ def _index(template: bytes, version: str, bodies: dict[str, bytes]) -> bytes:
     )
     text = template.decode().replace("<!-- modules -->", preloads)
     return text.replace("{{web}}", f"/web/{version}").encode()
+
+
+def _worker(template: bytes, version: str, bodies: dict[str, bytes]) -> bytes:
+    """The service worker with its version and the names of the files that it keeps."""
+    names = " ".join(name for name in sorted(bodies) if not name.startswith(NOT_KEPT))
+    text = template.decode().replace("{{version}}", version)
+    return text.replace("{{files}}", names).encode()
 
 
 def _file(name: str, body: bytes) -> StaticFile:

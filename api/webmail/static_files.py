@@ -1,4 +1,4 @@
-"""Routes of the webmail: the page at each of its addresses, and its files below /web/HASH/."""
+"""Routes of the webmail: the page at its addresses, its files below /web/HASH/, its worker."""
 
 import hashlib
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from api.http.compression import accepts_gzip
-from api.http.security_headers import PAGE_CSP
+from api.http.security_headers import PAGE_CSP, WORKER_CSP
 from api.problems import Problem, not_found
 from api.webmail.file_tree import (
     ADMIN_FOLDER,
@@ -31,9 +31,10 @@ PAGES = (  # the addresses of the page's router.js
 )
 ADMIN_PAGES = ("/admin", "/admin/{tail:.*}")
 FILES = "/web/{version}/{name:.+}"
-ROUTES = frozenset(
-    re.sub(r":[^}]+", "", path) for path in (*PAGES, *ADMIN_PAGES, FILES)
-)  # as registered
+WORKER = "/sw.js"  # its directory is what it may answer for
+ROUTES = frozenset(  # as registered
+    re.sub(r":[^}]+", "", path) for path in (*PAGES, *ADMIN_PAGES, FILES, WORKER)
+)
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -46,6 +47,7 @@ def add_static_files(app: web.Application, vendor: Path, *, admin: bool) -> None
     for path in (*PAGES, *(ADMIN_PAGES if admin else ())):
         app.router.add_get(path, webmail.page)
     app.router.add_get(FILES, webmail.file)
+    app.router.add_get(WORKER, webmail.worker)
 
 
 def _tree(vendor: Path, *, admin: bool) -> FileTree | None:
@@ -65,8 +67,7 @@ class Webmail:
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The page, or 304 (RFC 9110 §15.4.5): its entity tag is of the uncompressed body."""
-        if self._tree is None:
-            raise Problem(503, "unavailable", "The webmail is not installed; see the log.")
+        tree = self._installed()
         headers = {
             hdrs.CACHE_CONTROL: "no-cache",
             hdrs.ETAG: self._etag,
@@ -74,7 +75,17 @@ class Webmail:
         }
         if request.headers.get(hdrs.IF_NONE_MATCH) == self._etag:
             return web.Response(status=304, headers=headers)
-        return _response(request, self._tree.index, headers)
+        return _response(request, tree.index, headers)
+
+    async def worker(self, request: web.Request) -> web.StreamResponse:
+        """The service worker. Its own policy lets it ask this service and run nothing else."""
+        headers = {hdrs.CACHE_CONTROL: "no-cache", "Content-Security-Policy": WORKER_CSP}
+        return _response(request, self._installed().worker, headers)
+
+    def _installed(self) -> FileTree:
+        if self._tree is None:
+            raise Problem(503, "unavailable", "The webmail is not installed; see the log.")
+        return self._tree
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A file of this version. Raises Problem 404: another version, or no such file."""

@@ -11,6 +11,7 @@ from api.config import ApiConfig
 from api.webmail.file_tree import (
     ADMIN_FOLDER,
     ASSETS,
+    FIRST_MODULE,
     VENDOR_FILES,
     FileTree,
     first_modules,
@@ -20,8 +21,11 @@ from tests.support.edge_world import World
 
 SOURCES = sorted(path for path in ASSETS.rglob("*") if path.suffix in {".js", ".css", ".html"})
 LANGUAGES = ("en", "ko")
-MODULES_MAX = 18  # of the first screen
+MODULES_MAX = 16  # of the first screen
 FIRST_SCREEN_MAX = {".js": 70 * 1024, ".css": 14 * 1024}  # octets in gzip
+
+
+LATER_MAX = {"compose/composer.js": 45 * 1024, "settings/page.js": 10 * 1024}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,7 @@ async def test_files_have_the_address_of_their_version_and_are_kept(world: World
     async with client.get("/", headers={"If-None-Match": etag}) as response:
         assert response.status == 304
     addresses = re.findall(r'(?:href|src)="(/web/[^"]+)"', page)
-    assert f"/web/{tree.version}/main.js" in addresses
+    assert f"/web/{tree.version}/{FIRST_MODULE}" in addresses
     for address in addresses:
         async with client.get(address) as response:
             assert response.status == 200
@@ -55,11 +59,27 @@ async def test_files_have_the_address_of_their_version_and_are_kept(world: World
         name = address.removeprefix(f"/web/{tree.version}/")
         assert body == tree.files[name].body
     plain = world.client(**{"Accept-Encoding": "identity"})
-    async with plain.get(f"/web/{tree.version}/main.js") as response:
+    async with plain.get(f"/web/{tree.version}/{FIRST_MODULE}") as response:
         assert "Content-Encoding" not in response.headers
-    for unknown in ("/web/000000000000/main.js", f"/web/{tree.version}/nothing.js"):
+    for unknown in (f"/web/000000000000/{FIRST_MODULE}", f"/web/{tree.version}/nothing.js"):
         async with client.get(unknown) as response:
             assert response.status == 404
+
+
+async def test_the_worker_keeps_the_files_of_its_version(world: World, tree) -> None:
+    async with world.client().get("/sw.js") as response:
+        text = await response.text()
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert response.headers["Content-Type"].startswith("text/javascript")
+        csp = response.headers["Content-Security-Policy"]
+    assert "connect-src 'self'" in csp
+    assert "script-src" not in csp, "it imports no other script"
+    assert f'VERSION = "{tree.version}"' in text
+    (names,) = re.findall(r'FILES = "([^"]+)"', text)
+    assert set(first_modules({name: file.body for name, file in tree.files.items()})) <= set(
+        names.split()
+    )
+    assert set(names.split()) <= set(tree.files)
 
 
 async def test_without_its_libraries_the_page_says_so(tmp_path: Path) -> None:
@@ -92,6 +112,17 @@ def test_the_pages_of_operators_are_small_and_loaded_for_them_only(tree: FileTre
     assert not set(first_modules(bodies)) & set(own)
     without = read_tree(ApiConfig().webmail_libraries, without=ADMIN_FOLDER)
     assert not [name for name in without.files if name.startswith("admin/")]
+
+
+def test_what_is_loaded_later_is_small(tree: FileTree) -> None:
+    bodies = {name: file.body for name, file in tree.files.items()}
+    first = set(first_modules(bodies))
+    for module, limit in LATER_MAX.items():
+        later = set(first_modules(bodies, module)) - first
+        folder = {name for name in tree.files if name.startswith(f"{Path(module).parent}/")}
+        folder = {name for name in folder if name.endswith(".js")}  # it imports some when needed
+        editor = {"vendor/editor.js"} if module.startswith("compose/") else set()
+        assert sum(packed(tree, name) for name in later | folder | editor) <= limit, module
 
 
 def test_every_import_and_every_icon_is_there(tree: FileTree) -> None:

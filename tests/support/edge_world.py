@@ -198,6 +198,11 @@ class World:
         self.mailboxes = Mailboxes(self.store, self.feed, sending=sending)
 
     async def open(self) -> None:
+        await self.serve()
+        await self._add_users()
+
+    async def serve(self) -> None:
+        """Start the API process; after `stop` again, over the same stores."""
         ports = ApiPorts(
             store=self.store,
             contents=self.contents,
@@ -228,7 +233,10 @@ class World:
         self.runner: web.AppRunner
         self.runner, self.port = await start(app, tls=self.tls)
         self.url = f"http{'s' * bool(self.tls)}://127.0.0.1:{self.port}"
-        await self._add_users()
+
+    async def stop(self) -> None:
+        """End the API process; its port, which must be fixed, refuses connections until `serve`."""
+        await self.runner.cleanup()
 
     async def _add_users(self) -> None:
         domain = Domain(domain_id="d", name="postriver.test", created_at_ms=0)

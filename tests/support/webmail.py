@@ -45,8 +45,13 @@ async def opened(
     path: str = "/",
     **context: Any,
 ) -> Watched:
-    """Sign in as `name` and wait for the push connection."""
-    page = await (await browser.new_context(**{"locale": "en-GB", **context})).new_page()
+    """Sign in as `name` and wait for the push connection.
+
+    Without a service worker, unless `service_workers` is "allow": requests that a worker makes
+    cannot be routed by a test.
+    """
+    context = {"locale": "en-GB", "service_workers": "block", **context}
+    page = await (await browser.new_context(**context)).new_page()
     watched = Watched(page)
     await page.expose_function("pwned", lambda what: watched.bad.append(f"ran {what}"))
     await page.goto(world.url + path)

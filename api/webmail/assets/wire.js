@@ -1,6 +1,7 @@
 // The service as the page needs it: requests, and the socket with its way back.
 
 const TIMEOUT_MS = 20_000;
+const TIMEOUT_AWAY_MS = 5_000; // while the socket is off
 const PING_MS = 25_000;
 const PONG_MS = 10_000;
 const BACKOFF_MAX_MS = 30_000;
@@ -14,8 +15,12 @@ export class Failure extends Error {
     this.code = body?.code ?? "";
     this.place = body?.place ?? "";
   }
+
+  // No answer of the service itself: what was asked may have been done or not.
+  get isAway() { return [0, 502, 504].includes(this.status); }
 }
 
+let isAway = false;
 let unauthorized = () => {};
 // Calls `then` after each 401 of a request that is not the sign-in itself.
 export function onUnauthorized(then) { unauthorized = then; }
@@ -27,7 +32,7 @@ export async function ask(method, path, body, headers = {}) {
 
 // As ask(), with status and headers.
 export async function request(method, path, body, headers = {}) {
-  const options = { method, headers: { ...headers }, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const options = { method, headers: { ...headers }, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(isAway ? TIMEOUT_AWAY_MS : TIMEOUT_MS) };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
@@ -95,6 +100,7 @@ export class Line {
     clearTimeout(this.#deadline);
     if (frame.state) this.#since = frame.state;
     if (frame.type === "live") {
+      isAway = false;
       this.#tries = 0;
       this.#says("live", 0);
     } else if (frame.type !== "pong") {
@@ -110,6 +116,7 @@ export class Line {
     if (code === FEED_GONE) return this.#says("gone", 0);
     const wait = Math.min(BACKOFF_MAX_MS, 1000 * 2 ** this.#tries) * (0.75 + Math.random() / 2);
     this.#tries += 1;
+    isAway = true;
     this.#says("off", Math.ceil(wait / 1000));
     this.#wake = setTimeout(() => this.open(), wait);
   }

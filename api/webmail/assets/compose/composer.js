@@ -2,12 +2,12 @@
 
 import { html, useEffect, useRef, useSignal, useState } from "../vendor/preact.js";
 import { t, size } from "../words.js";
-import { Failure, ask } from "../wire.js";
-import { closeComposer, dialog, identities, openComposer, toast } from "../store/state.js";
+import { closeComposer, connection, dialog, identities, leaving, openComposer, toast } from "../store/state.js";
 import { Icon, IconButton, Menu } from "../shell/parts.js";
 import { Draft, doubts, openDraft, signed } from "./draft.js";
 import { Editor } from "./editor.js";
 import { Recipients } from "./recipients.js";
+import { sendDraft } from "./sending.js";
 import { upload } from "./uploads.js";
 
 const stylesheet = document.createElement("link");
@@ -32,14 +32,23 @@ function Window({ draft, composer }) {
   const fields = draft.fields.value, status = draft.status.value, shape = useSignal("docked"), copies = useSignal(fields.cc.length > 0 || fields.bcc.length > 0), pane = useRef();
   const change = (values) => draft.change(values);
   useEffect(() => {
-    if (composer.restored) { draft.status.value = "changed"; draft.save(); }
+    if (composer.restored) draft.saveAgain();
     const leave = () => { if (document.hidden) { draft.keepHere(); draft.save(); } };
     document.addEventListener("visibilitychange", leave);
     return () => document.removeEventListener("visibilitychange", leave);
   }, []);
+  useEffect(() => draft.hold(), []);
+  useEffect(() => {
+    const keep = async () => (draft.fields.peek().attachments.some((file) => file.state === "sending") ? false : draft.keepHere());
+    leaving.add(keep);
+    return () => leaving.delete(keep);
+  }, []);
+  const { state } = connection.value;
+  useEffect(() => { if (state === "live" && draft.status.value === "here") draft.saveAgain(); }, [state]);
   const close = async () => {
     closeComposer(composer.key);
     if (draft.isDirty) await draft.save();
+    if (draft.status.value === "here") toast(t("draft.closedHere"));
     if (draft.status.value === "failed") toast(t("draft.failed", { why: draft.error.message }), { kind: "error" });
   };
   const keys = (event) => {
@@ -120,31 +129,7 @@ async function send(draft, composer, values) {
     dialog.value = { name: "confirm", title: doubt, text: t("send.sure"), verb: t("send"), isSafe: true, run: () => { composer.isSure = true; send(draft, composer, values); } };
     return undefined;
   }
-  await draft.keepHere();
-  closeComposer(composer.key);
-  try {
-    const answer = await draft.send(values);
-    const left = answer.held_until ? new Date(answer.held_until) - Date.now() : 0;
-    if (values.send_at) toast(t("sent.scheduled", { at: new Date(values.send_at).toLocaleString(document.documentElement.lang) }), { action: { words: t("undo"), run: () => cancel(answer.submission_id, fields) } });
-    else if (left > 500) toast(t("sent.held", { n: Math.round(left / 1000) }), { ms: left, action: { words: t("undo"), run: () => cancel(answer.submission_id, fields) } });
-    else toast(t("sent.done"));
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    toast(t("failed.send", { why: error.message }), { kind: "error" });
-    openComposer({ restored: { key: draft.clientId, id: draft.id, etag: draft.etag, fields } });
-  }
-  return undefined;
-}
-
-// Takes a held mail back: it is a draft again, opened where it was left.
-async function cancel(submissionId, fields) {
-  try {
-    const { draft_id: id } = await ask("DELETE", `/v1/submissions/${submissionId}`);
-    openComposer({ canceled: { id, fields } });
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    toast(t(error.code === "too_late" ? "sent.tooLate" : "failed.change", { why: error.message }), { kind: "error" });
-  }
+  return sendDraft(draft, composer, values);
 }
 
 async function discard(draft, composer) {

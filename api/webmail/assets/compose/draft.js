@@ -5,6 +5,7 @@ import { t } from "../words.js";
 import { ask, request } from "../wire.js";
 import { identities, me, settings } from "../store/state.js";
 import { keep, release } from "../store/device.js";
+import { discardLater } from "../store/outbox.js";
 
 const DEVICE_MS = 300;
 const SERVER_MS = 3000;
@@ -23,9 +24,8 @@ export class Draft {
     this.clientId = clientId;
     this.id = id;
     this.etag = etag;
-    this.sendTries = 0;
     this.fields = signal({ ...EMPTY, isPlain: settings.value.plain_text, ...start });
-    this.status = signal(id ? "saved" : "new"); // new | changed | saving | saved | failed | conflict
+    this.status = signal(id ? "saved" : "new"); // new | changed | saving | saved | here (on this device) | failed
     this.ready = returning ? this.#arrival() : Promise.resolve();
   }
 
@@ -39,7 +39,25 @@ export class Draft {
     return undefined;
   }
 
-  get isDirty() { return ["changed", "saving", "failed"].includes(this.status.value); }
+  get isDirty() { return ["changed", "saving", "failed", "here"].includes(this.status.value); }
+
+  // The fields as the device keeps them: files that are not on the server are not.
+  get kept() {
+    const { attachments, ...rest } = this.fields.value;
+    return { ...rest, attachments: attachments.filter((file) => file.state === "done").map(({ file, cancel, ...known }) => known) };
+  }
+
+  // Marks the draft as open in this tab; returns the function that ends it.
+  hold() {
+    let end = null;
+    navigator.locks?.request(`draft ${this.clientId}`, () => new Promise((resolve) => { end = resolve; })).catch(() => {});
+    return () => end?.();
+  }
+
+  saveAgain() {
+    this.status.value = "changed";
+    return this.save();
+  }
 
   change(values) {
     this.fields.value = { ...this.fields.value, ...values };
@@ -53,15 +71,13 @@ export class Draft {
   // On this device, so that the end of the browser loses nothing.
   keepHere() {
     clearTimeout(this.#device);
-    const { attachments, ...rest } = this.fields.value;
-    const files = attachments.filter((file) => file.state === "done").map(({ file, cancel, ...known }) => known);
-    return keep("drafts", this.clientId, { id: this.id, etag: this.etag, fields: { ...rest, attachments: files }, at: Date.now() });
+    return keep("drafts", this.clientId, { id: this.id, etag: this.etag, fields: this.kept, at: Date.now() });
   }
 
   async save() {
     clearTimeout(this.#server);
     if (this.#saving) return this.#saving.then(() => (this.status.value === "changed" ? this.save() : undefined));
-    if (this.status.value !== "changed" && this.status.value !== "failed") return undefined;
+    if (!["changed", "failed", "here"].includes(this.status.value)) return undefined;
     const fields = this.fields.value;
     this.status.value = "saving";
     this.#saving = this.#put(fields);
@@ -71,7 +87,7 @@ export class Draft {
       if (this.status.value === "saved") await release("drafts", this.clientId);
     } catch (error) {
       this.error = error;
-      this.status.value = "failed";
+      this.status.value = error.isAway && await this.keepHere() !== null ? "here" : "failed";
     } finally {
       this.#saving = null;
       this.#savedAt = Date.now();
@@ -107,16 +123,21 @@ export class Draft {
     this.fields.value = { ...now, attachments: now.attachments.map((file, index) => (file.n ? { ...file, n: attachments[index].n } : file)) };
   }
 
-  // Sends; returns the answer. The same try has the same key, so a repeat makes no second mail.
+  // Sends; returns the answer.
   async send(values = {}) {
     clearTimeout(this.#server);
     clearTimeout(this.#device);
     await this.#saving?.catch(() => {});
     await this.ready;
-    const body = { ...bodyOf(this.fields.value), draft_id: this.id, ...values };
-    const answer = await ask("POST", "/v1/messages", body, { "Idempotency-Key": `${this.clientId}-${this.sendTries}` });
+    const { body, idempotencyKey } = this.request(values);
+    const answer = await ask("POST", "/v1/messages", body, { "Idempotency-Key": idempotencyKey });
     await release("drafts", this.clientId);
     return answer;
+  }
+
+  // What sends the draft. A repeat has the same key, so it makes no second mail.
+  request(values) {
+    return { body: { ...bodyOf(this.fields.value), draft_id: this.id, ...values }, idempotencyKey: `${this.clientId}-0` };
   }
 
   async discard() {
@@ -124,7 +145,8 @@ export class Draft {
     clearTimeout(this.#device);
     await this.#saving?.catch(() => {});
     await release("drafts", this.clientId);
-    if (this.id) await ask("DELETE", `/v1/drafts/${this.id}`);
+    if (!this.id) return;
+    await ask("DELETE", `/v1/drafts/${this.id}`).catch((error) => (error.isAway ? discardLater(this.id) : Promise.reject(error)));
   }
 }
 

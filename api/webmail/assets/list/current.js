@@ -2,10 +2,9 @@
 
 import { computed, effect, signal, untracked } from "../vendor/preact.js";
 import { RowList } from "../store/rows.js";
-import { act, afterChange, busy, canArchive } from "../store/actions.js";
 import { messagesOf } from "../store/threads.js";
 import { go, listPath, route, threadPath } from "../router.js";
-import { settings } from "../store/state.js";
+import { afterChange, busy, canArchive, settings, waiting } from "../store/state.js";
 
 const KEPT = 8;
 const REFRESH_MS = 25;
@@ -17,7 +16,7 @@ export const allMatching = signal(false); // the selection stands for every mess
 export const cursor = signal(null); // id of the row that keys act on
 export const window_ = { value: null }; // the ListWindow while the list is on screen
 
-const address = computed(() => (route.value.name === "mail" ? JSON.stringify([listPath(route.value), settings.value.conversations]) : null));
+const address = computed(() => (route.value.name === "mail" ? keyOf(listPath(route.value), settings.value.conversations) : null));
 
 // What may be done in the list on screen.
 export const place = computed(() => {
@@ -29,9 +28,14 @@ export function followRoute() {
   return effect(() => { if (address.value) untracked(() => show(address.value)); });
 }
 
-// The first page of the inbox came with the start: its list needs no request.
+// The first page of the inbox comes with the start, from the server or from a copy: its list needs no request.
 let first = null;
-export function firstPage(page) { first = page; }
+export function firstPage(page) {
+  if (isInbox(list.value?.query)) list.value.start(page);
+  else first = page;
+}
+const isInbox = (query) => query?.kind === "folder" && query.folder === "inbox" && !query.filter && query.conversations;
+export const keyOf = (path, conversations) => JSON.stringify([path, conversations]);
 
 function show(key) {
   const { kind, folder, query } = route.value;
@@ -47,7 +51,7 @@ function show(key) {
   cursor.value = null;
   list.value = next;
   if (known) return refreshSoon(0);
-  if (first && kind === "folder" && folder === "inbox" && !filter && settings.value.conversations) next.put(0, first);
+  if (first && isInbox(next.query)) next.start(first);
   else next.want(0, 30);
   first = null;
   return undefined;
@@ -76,6 +80,7 @@ async function refresh() {
   await one.refresh(view?.first ?? 0, (view?.first ?? 0) + (view?.count ?? 20));
 }
 effect(() => { if (afterChange.value) refreshSoon(0); });
+effect(() => { if (waiting.value && !busy.peek()) untracked(() => list.value?.baseTotal != null && list.value.derive()); });
 
 // --- the row under the keys ---
 
@@ -158,10 +163,11 @@ export function targets() {
 }
 
 // Acts on the selection, the open conversation or the row under the keys; goes on to the next row.
-export function perform(what, value = {}, rows = targets(), { step = null } = {}) {
+export async function perform(what, value = {}, rows = targets(), { step = null } = {}) {
   if (!rows.length) return;
   const one = list.value, opened = openedRow();
   if (allMatching.value && selected.value.size) return performOnAll(what, value, one);
+  const { act } = await import("../store/actions.js"); // from the second time on at once
   const leaves = ["archive", "trash", "junk", "inbox", "move"].includes(what);
   const at = one.places.get(rows[0].id) ?? cursorAt();
   const wasOpen = leaves && opened && rows.some((row) => row.thread_id === opened.thread_id);

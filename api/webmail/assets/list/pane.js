@@ -4,13 +4,11 @@ import { html, useEffect, useLayoutEffect, useRef, useSignalEffect } from "../ve
 import { t, number } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, route, withQuery } from "../router.js";
-import { dialog, drawer, folderOf, labels, settings } from "../store/state.js";
-import { folderName, undo } from "../store/actions.js";
+import { dialog, drawer, folderName, folderOf, labels, settings } from "../store/state.js";
 import { prefetch } from "../store/threads.js";
 import { IconButton, Icon, Menu } from "../shell/parts.js";
 import { PAGE } from "../store/rows.js";
-import { ListWindow } from "./window.js";
-import { rowNode } from "./row.js";
+import { ListWindow, rowNode } from "./rows.js";
 import { allMatching, cursor, cursorAt, currentRow, keptTop, list, moveTo, openNeighbour, openRow, perform, place, refreshSoon, select, selectNone, selectWhere, selected, targets, window_ } from "./current.js";
 
 const HEIGHTS = { comfortable: 76, compact: 56 };
@@ -43,6 +41,7 @@ function Head({ list: one }) {
     ${isSelecting && html`<${AllOffer} list=${one} />`}
     ${isSelecting ? html`<${SelectionBar} />` : html`<${TitleBar} list=${one} count=${count} />`}
     <${SearchBox} value=${isSearch ? one.query.q : ""} />
+    ${isSearch && html`<${Terms} list=${one} />`}
     ${isSearch ? html`<${Order} list=${one} />` : html`<div class="filters" role="group" aria-label=${t("filter")}>
       ${["", "unread", ...(kind === "starred" ? [] : ["starred"])].map((name) => html`<a href=${withQuery({ unread: name === "unread" && "1", starred: name === "starred" && "1" })}
         aria-current=${filter === name ? "true" : undefined}>${t(`filter.${name || "all"}`)}</a>`)}
@@ -80,6 +79,18 @@ function SearchBox({ value }) {
     <input ref=${field} type="search" name="q" aria-label=${t("search")} placeholder=${t("search.placeholder")} autocomplete="off" spellcheck=${false} maxlength="512" />
     ${value && html`<${IconButton} icon="x" words=${t("search.close")} onClick=${() => go("/mail/inbox")} />`}
   </form>`;
+}
+
+// The search as the server reads it: a chip for each part, which can be taken out.
+function Terms({ list: one }) {
+  const { terms = [] } = one.details, letters = [...one.query.q]; // the server counts characters, not UTF-16 units
+  const text = ({ at, end }) => letters.slice(at, end).join("").trim();
+  const without = ({ at, end }) => {
+    const q = [...letters.slice(0, at), ...letters.slice(end)].join("").trim();
+    go(q ? withQuery({ q }) : "/mail/inbox");
+  };
+  return terms.length > 0 && html`<ul class="chips terms" aria-label=${t("search.terms")}>${terms.map((term) => html`<li key=${term.at} class=${`chip${term.negated ? " negated" : ""}`}><bdi>${text(term)}</bdi>
+    <button type="button" aria-label=${t("search.without", { term: text(term) })} onClick=${() => without(term)}><${Icon} name="x" /></button></li>`)}</ul>`;
 }
 
 function Order({ list: one }) {
@@ -202,7 +213,7 @@ function listKeys(view) {
     selectStarred: () => selectWhere((row) => row.flagged), selectUnstarred: () => selectWhere((row) => !row.flagged),
     archive: () => place.value.canArchive && perform("archive"), trash: () => perform("trash"), junk: () => perform(place.value.isJunk ? "inbox" : "junk"),
     star: () => perform(targets().every((row) => row.flagged) ? "unstar" : "star"),
-    read: () => perform("read"), unread: () => perform("unread"), undo,
+    read: () => perform("read"), unread: () => perform("unread"), undo: () => import("../store/actions.js").then(({ undo }) => undo()),
     move: () => { dialog.value = { name: "move" }; }, label: () => { dialog.value = { name: "label" }; },
     archiveNext: () => place.value.canArchive && perform("archive", {}, undefined, { step: "next" }),
     archivePrevious: () => place.value.canArchive && perform("archive", {}, undefined, { step: "previous" }),

@@ -7,9 +7,11 @@ import { handleKey } from "../keys.js";
 import { settings } from "../store/state.js";
 
 const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
+const PRINT_WIDTH = "680px"; // A4 and Letter have some 720 px between their margins
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-export function MailFrame({ message, view, pictures }) {
+// `onMissing`: called where the document cannot be read, as without the service.
+export function MailFrame({ message, view, pictures, onMissing }) {
   const frame = useRef(), { theme } = settings.value;
   // A mail without colours takes the theme; others stand on white paper.
   const paint = () => {
@@ -23,7 +25,8 @@ export function MailFrame({ message, view, pictures }) {
     let sizes;
     const loaded = () => {
       const inside = node.contentDocument;
-      if (!inside?.body) return;
+      if (inside?.URL === "about:blank") return;
+      if (!inside?.body?.hasChildNodes()) return onMissing();
       const fit = () => { node.style.height = `${Math.max(24, Math.ceil(inside.documentElement.getBoundingClientRect().height))}px`; };
       sizes = new ResizeObserver(fit);
       sizes.observe(inside.documentElement);
@@ -32,9 +35,25 @@ export function MailFrame({ message, view, pictures }) {
       inside.addEventListener("keydown", handleKey);
       inside.addEventListener("click", askFirst);
     };
+    // On paper the frame has one width, at which its height is measured, so that nothing is cut off.
+    const beforePrint = () => {
+      const root = node.contentDocument?.documentElement;
+      if (!root) return;
+      root.style.colorScheme = "light";
+      node.style.width = PRINT_WIDTH;
+      node.style.height = `${Math.ceil(root.getBoundingClientRect().height)}px`;
+    };
+    const afterPrint = () => { node.style.width = ""; paint(); };
+    addEventListener("beforeprint", beforePrint);
+    addEventListener("afterprint", afterPrint);
     node.addEventListener("load", loaded);
     node.src = `/v1/messages/${message.id}/view${pictures ? "?images=true" : ""}`;
-    return () => { sizes?.disconnect(); node.removeEventListener("load", loaded); };
+    return () => {
+      sizes?.disconnect();
+      node.removeEventListener("load", loaded);
+      removeEventListener("beforeprint", beforePrint);
+      removeEventListener("afterprint", afterPrint);
+    };
   }, [message.id, pictures]);
   useEffect(() => {
     paint();

@@ -2,8 +2,7 @@
 
 import { html, useSignal } from "../vendor/preact.js";
 import { t, fullDate, headDate, shortDate, size } from "../words.js";
-import { isMine } from "../store/state.js";
-import { nameOf } from "../list/row.js";
+import { isMine, nameOf } from "../store/state.js";
 import { Dialog, Icon, Menu } from "../shell/parts.js";
 import { act } from "../store/actions.js";
 import { Delivery } from "./delivery.js";
@@ -28,7 +27,7 @@ export function Message({ message, body, isOpen, isOnly, toggle }) {
         : html`<button type="button" class="message-head" aria-expanded=${isOpen} onClick=${() => toggle(message.id)}>${head}</button>`}
       ${isOpen && html`<${More} message=${message} body=${body} />`}
     </div>
-    ${isOpen && html`<${Recipients} message=${message} body=${body} />`}
+    ${isOpen && html`<${OnPaper} message=${message} body=${body} /><${Recipients} message=${message} body=${body} />`}
     ${isOpen && isMine(message.from.address) && message.folder_ids.includes("sent") && html`<${Delivery} message=${message} />`}
     ${isOpen && (body ? html`<${Content} message=${message} body=${body} />` : html`<p class="hint slow">${t("message.loading")}</p>`)}
   </article>`;
@@ -47,6 +46,12 @@ function More({ message, body }) {
 }
 
 const addresses = (people) => people.map((one) => (one.name ? `${one.name} <${one.address}>` : one.address)).join(", ");
+
+// The head of a message on paper: who, to whom, when.
+function OnPaper({ message, body }) {
+  const rows = [["from", addresses([message.from])], ["to", addresses(message.to)], ["cc", body && addresses(body.cc)], ["date", fullDate(message.date ?? message.received_at)]];
+  return html`<dl class="on-paper">${rows.filter(([, value]) => value).map(([name, value]) => html`<dt>${t(`details.${name}`)}</dt><dd dir="auto">${value}</dd>`)}</dl>`;
+}
 
 function Recipients({ message, body }) {
   const open = useSignal(false);
@@ -71,14 +76,15 @@ function Details({ message, body }) {
 }
 
 function Content({ message, body }) {
-  const plain = useSignal(false), pictures = usePictures(message, body.view), isHtml = body.view.html, both = isHtml && body.text.trim() !== "";
+  const plain = useSignal(false), missing = useSignal(false), pictures = usePictures(message, body.view), isHtml = body.view.html, both = isHtml && (missing.value || body.text.trim() !== "");
   const files = body.attachments.filter((file) => !file.inline || !isHtml || plain.value || !file.content_id);
   return html`
     ${body.unchecked.length > 0 && html`<p class="warning"><${Icon} name="triangle-alert" />${t(body.unchecked.includes("encrypted") ? "unchecked.encrypted" : "unchecked.parts")}</p>`}
-    ${isHtml && !plain.value ? html`<${MailFrame} message=${message} view=${body.view} pictures=${pictures.shown} />` : html`<${PlainText} text=${body.text} />`}
+    ${missing.value && html`<p class="hint" role="status">${t("message.missing")}</p>`}
+    ${isHtml && !plain.value ? html`<${MailFrame} message=${message} view=${body.view} pictures=${pictures.shown} onMissing=${() => { plain.value = missing.value = true; }} />` : html`<${PlainText} text=${body.text} />`}
     ${isHtml && !plain.value && html`<${Pictures} message=${message} view=${body.view} pictures=${pictures} />`}
     ${files.length > 0 && html`<${Attachments} message=${message} files=${files} />`}
-    ${both && html`<p class="switch"><button type="button" class="quiet" onClick=${() => { plain.value = !plain.value; }}>${t(plain.value ? "message.formatted" : "message.plain")}</button></p>`}`;
+    ${both && html`<p class="switch"><button type="button" class="quiet" onClick=${() => { plain.value = !plain.value; missing.value = false; }}>${t(plain.value ? "message.formatted" : "message.plain")}</button></p>`}`;
 }
 
 function Attachments({ message, files }) {

@@ -4,8 +4,8 @@ import { html, useEffect, useLayoutEffect, useRef, useSignal } from "../vendor/p
 import { t } from "../words.js";
 import { run, useActs } from "../keys.js";
 import { go, listPath } from "../router.js";
-import { dialog, folderOf, labels, openComposer, settings } from "../store/state.js";
-import { act, folderName } from "../store/actions.js";
+import { dialog, folderName, folderOf, labels, openComposer, settings } from "../store/state.js";
+import { act } from "../store/actions.js";
 import { readBody, reload, threadOf } from "../store/threads.js";
 import { list, openNeighbour, openedRow, perform, place } from "../list/current.js";
 import { Icon, IconButton, Menu } from "../shell/parts.js";

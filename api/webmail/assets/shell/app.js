@@ -1,12 +1,13 @@
-// The frame of the page: sidebar, list, reading pane, and what lies over them.
+// Starts the page, and is its frame: sidebar, list, reading pane, and what lies over them.
 
-import { html, useEffect, useSignal } from "../vendor/preact.js";
-import { language, t } from "../words.js";
+import { html, render, useEffect, useSignal } from "../vendor/preact.js";
+import { language, loadWords, preferredLanguage, t } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, listPath, route } from "../router.js";
-import { composers, connection, dialog, drawer, inboxUnread, me, notice, openComposer, session, settings } from "../store/state.js";
+import { composers, connection, dialog, drawer, inboxUnread, me, newVersion, notice, openComposer, outbox, reloadPage, session, settings } from "../store/state.js";
 import { ListPane, titleOf } from "../list/pane.js";
-import { list, selectNone, selected } from "../list/current.js";
+import { followRoute, list, selectNone, selected } from "../list/current.js";
+import { begin, retry } from "../store/account.js";
 import { Sidebar } from "./sidebar.js";
 import { Icon, Toasts } from "./parts.js";
 
@@ -23,21 +24,21 @@ const LATER = {
 function Later({ part, name, ...props }) {
   const loaded = useSignal(null), failed = useSignal(false);
   useEffect(() => { LATER[part]().then((module) => { loaded.value = module; }, () => { failed.value = true; }); }, [part]);
-  if (failed.value) return html`<div class="empty" role="alert"><p>${t("newVersion")}</p><button type="button" class="primary" onClick=${() => location.reload()}>${t("reload")}</button></div>`;
+  if (failed.value) return html`<div class="empty" role="alert"><p>${t("newVersion")}</p><button type="button" class="primary" onClick=${reloadPage}>${t("reload")}</button></div>`;
   const Part = loaded.value?.[name];
   return Part ? html`<${Part} ...${props} />` : null;
 }
 
-export function App({ line }) {
+function App() {
   if (session.value === "starting") return html`<div class="starting" role="status"><img src=${icon()} alt="" /><p>${notice.value || t("starting")}</p></div>`;
   if (session.value === "out") return html`<${Later} part="signIn" name="SignIn" />`;
-  return html`<${Page} line=${line} />${session.value === "expired" && html`<${Later} part="signIn" name="SignInAgain" />`}`;
+  return html`<${Page} />${session.value === "expired" && html`<${Later} part="signIn" name="SignInAgain" />`}`;
 }
 
 const isNarrow = () => matchMedia("(max-width: 719px)").matches;
 export const icon = () => new URL("../favicon.svg", import.meta.url).pathname;
 
-function Page({ line }) {
+function Page() {
   const { name, thread } = route.value;
   const isReading = name === "mail" && Boolean(thread);
   useEffect(() => {
@@ -53,7 +54,8 @@ function Page({ line }) {
     compose: () => openComposer(), commands: () => { dialog.value = { name: "commands" }; },
   }, [isReading]);
   return html`<div class="page" data-reading=${isReading} data-pane=${settings.value.pane} data-drawer=${drawer.value} inert=${session.value === "expired"}>
-    <${Offline} line=${line} />
+    <${Offline} />
+    <${NewVersion} />
     <${Sidebar} key=${language} />
     ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
     ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : name === "admin" ? html`<${Later} part="admin" name="Admin" key=${language} />` : html`<${ListPane} key=${language} />
@@ -74,11 +76,20 @@ function NothingOpen() {
 }
 
 // Says that the page is cut off, and when it tries again.
-function Offline({ line }) {
+function Offline() {
   const { state, seconds } = connection.value;
   if (state !== "off") return null;
-  return html`<div class="banner" role="status"><${Icon} name="cloud-off" /><p><strong>${t("off.title")}</strong> ${t("off.text")} ${t("off.again", { n: seconds })}</p>
-    <button type="button" onClick=${() => line.retry()}>${t("off.now")}</button></div>`;
+  const n = outbox.value.length;
+  return html`<div class="banner" role="status"><${Icon} name="cloud-off" /><p><strong>${t("off.title")}</strong> ${t("off.text")} ${n > 0 && t("off.waiting", { n })} ${t("off.again", { n: seconds })}</p>
+    ${n > 0 && html`<button type="button" onClick=${() => { dialog.value = { name: "outbox" }; }}>${t("off.show")}</button>`}
+    <button type="button" onClick=${retry}>${t("off.now")}</button></div>`;
+}
+
+// Another version is there: what is being written is kept on the device, and open again after the reload.
+function NewVersion() {
+  if (!newVersion.value || connection.value.state === "off") return null;
+  return html`<div class="banner" role="status"><${Icon} name="refresh-cw" /><p><strong>${t("newVersion")}</strong> ${t("newVersion.text")}</p>
+    <button type="button" onClick=${reloadPage}>${t("reload")}</button></div>`;
 }
 
 function Title() {
@@ -92,3 +103,15 @@ function Title() {
 }
 
 export const initials = () => (me.value?.name || me.value?.address || "?").slice(0, 1).toUpperCase();
+
+document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "system";
+await loadWords(preferredLanguage());
+render(html`<${App} />`, document.getElementById("page"));
+let follow = null;
+session.subscribe((state) => {
+  if (state === "in") follow ??= followRoute();
+  else if (state === "out") follow = follow?.();
+});
+begin();
+// What is opened by a key or a click should not wait for its module then.
+session.subscribe((state) => { if (state === "in") setTimeout(() => [LATER.thread(), LATER.dialogs(), import("../store/actions.js")], 300); });

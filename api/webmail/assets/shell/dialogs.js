@@ -4,8 +4,7 @@ import { html, useRef, useState } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { KEYS, isBound, run } from "../keys.js";
 import { go, route } from "../router.js";
-import { dialog, folderOf, folders, labels, settings, toast } from "../store/state.js";
-import { folderName } from "../store/actions.js";
+import { dialog, folderName, folderOf, folders, labels, outbox, settings, toast } from "../store/state.js";
 import { Failure, ask } from "../wire.js";
 import { saveSettings } from "../store/account.js";
 import { perform, targets } from "../list/current.js";
@@ -15,7 +14,7 @@ const close = () => { dialog.value = null; };
 
 export function OpenDialog() {
   const { name, ...values } = dialog.value;
-  const Part = { confirm: Confirm, time: Time, readAll: ReadAll, empty: Empty, move: Move, goto: GoTo, label: Labels, folder: FolderName, deleteFolder: DeleteFolder, help: Help, commands: Commands }[name];
+  const Part = { confirm: Confirm, time: Time, readAll: ReadAll, empty: Empty, move: Move, goto: GoTo, label: Labels, folder: FolderName, deleteFolder: DeleteFolder, outbox: Waiting, help: Help, commands: Commands }[name];
   return html`<${Part} key=${name} ...${values} />`;
 }
 
@@ -132,6 +131,16 @@ function FolderName({ folder = null }) {
   return html`<${Dialog} title=${t(folder ? "folder.rename" : "folder.new")} onClose=${close}>
     <form onSubmit=${save}><label>${t("folder.name")}<input type="text" autofocus required maxlength="100" value=${name} onInput=${(event) => setName(event.target.value)} /></label>
       <footer><button type="button" onClick=${close}>${t("cancel")}</button><button type="submit" class="primary" disabled=${!name.trim()}>${t("save")}</button></footer></form>
+  </${Dialog}>`;
+}
+
+// What waits for the service, in its order; a mail can be taken back.
+function Waiting() {
+  const back = async (key) => { close(); (await import("../store/outbox.js")).takeBack(key); };
+  return html`<${Dialog} title=${t("outbox.title")} onClose=${close}>
+    <ul class="outbox">${outbox.value.map((one) => html`<li key=${one.key}>${one.send ? html`<${Icon} name="send-horizontal" /><bdi class="filename">${one.draft.fields.subject || t("no.subject")}</bdi><span class="grow"></span>
+      <button type="button" onClick=${() => back(one.key)}>${t("outbox.takeBack")}</button>` : html`<${Icon} name="pencil" />${t(one.discard ? "draft.discard" : "outbox.change", { n: one.ids?.length })}`}</li>`)}</ul>
+    ${!outbox.value.length && html`<p class="hint">${t("outbox.empty")}</p>`}
   </${Dialog}>`;
 }
 

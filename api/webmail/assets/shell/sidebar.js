@@ -3,9 +3,8 @@
 import { html } from "../vendor/preact.js";
 import { t, number, size } from "../words.js";
 import { go, route } from "../router.js";
-import { connection, dialog, drawer, folders, labels, me, openComposer, settings } from "../store/state.js";
+import { connection, dialog, drawer, folderName, folders, labels, me, openComposer, settings } from "../store/state.js";
 import { saveSettings, signOut } from "../store/account.js";
-import { folderName } from "../store/actions.js";
 import { Icon, IconButton, Menu } from "./parts.js";
 
 const ICONS = { inbox: "inbox", drafts: "pencil", sent: "send", archive: "archive", junk: "shield-alert", trash: "trash-2" };

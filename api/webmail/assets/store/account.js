@@ -3,43 +3,78 @@
 import { signal } from "../vendor/preact.js";
 import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
 import { Failure, Line, ask, onUnauthorized } from "../wire.js";
-import { announcement, composers, connection, folders, identities, limits, me, notice, openComposer, reset, session, setCounts, settings, toast } from "./state.js";
-import { apply as applyToThreads, forget as forgetThreads, reloadAll } from "./threads.js";
-import { forgetUndo } from "./actions.js";
-import { firstPage, forgetLists, refreshSoon } from "../list/current.js";
+import { announcement, composers, connection, folders, dialog, identities, limits, me, nameOf, notice, openComposer, outbox, reset, session, setCounts, settings, toast } from "./state.js";
+import { apply as applyToThreads, forget as forgetThreads, reloadAll, reloadCopies } from "./threads.js";
+import { forgetCopies, forgetDevice, kept, keepsCopies, keptAt, lastUser, setKeepsCopies, useDevice } from "./device.js";
+import { firstPage, forgetLists, keyOf, refreshSoon } from "../list/current.js";
 import { go } from "../router.js";
-import { nameOf } from "../list/row.js";
 
-let line = null;
+let line = null, isConfirmed = false; // the service has said who is signed in
 export const submissions = signal({}); // id → as the last frame says
 
+// Shows the copy of this device, then what the service says.
 export async function begin() {
-  try {
-    const start = await ask("GET", "/v1/start");
-    me.value = start.me;
-    folders.value = start.folders;
-    limits.value = start.limits;
-    await useSettings(start.settings);
-    firstPage(start.inbox);
-    session.value = "in";
-    notice.value = "";
-    connect(start.state);
-    reopenDrafts();
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    if (error.status === 401) {
-      session.value = "out";
-    } else {
-      notice.value = t("starting.failed", { why: error.message });
-      setTimeout(begin, 3000);
-    }
+  const asked = ask("GET", "/v1/start").then((start) => ({ start }), (error) => ({ error }));
+  const copy = session.value === "starting" ? await showCopy() : null;
+  const { start, error } = await asked;
+  if (start) return begun(start);
+  if (!(error instanceof Failure)) throw error;
+  if (error.status === 401) return refused();
+  if (copy) {
+    connect(copy.state);
+    return reopenDrafts();
   }
+  notice.value = t("starting.failed", { why: error.message });
+  return setTimeout(begin, 3000);
+}
+
+async function showCopy() {
+  const [copy, inbox] = lastUser() ? await Promise.all([keptAt("account", "account"), keptAt("lists", keyOf("/mail/inbox", true))]) : [];
+  if (!copy) return null;
+  await show(copy);
+  await readOutbox();
+  if (inbox) firstPage(inbox);
+  session.value = "in";
+  return copy;
+}
+
+async function show(start) {
+  me.value = start.me;
+  folders.value = start.folders;
+  limits.value = start.limits ?? limits.value;
+  await useSettings(start.settings);
+}
+
+async function begun(start) {
+  if (me.value && me.value.id !== start.me.id) forgetAll();
+  useDevice(start.me.id);
+  await show(start);
+  await readOutbox();
+  firstPage(start.inbox);
+  session.value = "in";
+  notice.value = "";
+  connect(start.state);
+  confirmed();
+  reopenDrafts();
+}
+
+// From here on the page keeps copies of what it reads, and may work without the service.
+function confirmed() {
+  isConfirmed = true;
+  import("./copies.js").then(({ beginCopies }) => me.value && beginCopies(() => line?.since));
+}
+
+// The session has ended: there are no copies any more.
+function refused() {
+  forgetAll();
+  session.value = "out";
+  forgetCopies();
 }
 
 // Drafts that were not on the server when the browser ended are open again.
 async function reopenDrafts() {
-  const { kept } = await import("./device.js");
-  const found = (await kept("drafts")).filter((one) => !composers.value.some((open) => open.restored?.key === one.key));
+  const held = new Set((await navigator.locks?.query())?.held.map((lock) => lock.name)); // open, here or in another tab
+  const found = (await kept("drafts")).filter((one) => !held.has(`draft ${one.key}`) && !composers.value.some((open) => open.restored?.key === one.key));
   if (!found.length) return;
   found.slice(-3).forEach((one) => openComposer({ restored: one }));
   toast(t("draft.restored", { n: found.length }));
@@ -87,12 +122,21 @@ function says(state, seconds) {
   const wasOff = connection.value.state === "off";
   connection.value = { state: state === "connecting" && wasOff ? "off" : state, seconds };
   // A refused handshake says nothing: whether the state is gone, or the session, another request says.
-  if (state === "off") ask("GET", `/v1/changes?since=${encodeURIComponent(line.since)}&limit=1`).catch((error) => { if (error.status === 410) readAllAgain(); });
-  if (state === "live") refreshSoon(0);
+  if (state === "off") ask("GET", `/v1/changes?since=${encodeURIComponent(line.since)}&limit=1`).then(sendWaiting, (error) => { if (error.status === 410) readAllAgain(); });
+  if (state !== "live") return;
+  if (!isConfirmed) confirmed();
+  reloadCopies();
+  refreshSoon(0);
+  sendWaiting();
+  if (!wasOff) return;
+  import("./outbox.js").then(({ saveDrafts }) => saveDrafts());
+  import("./copies.js").then(({ checkVersion }) => checkVersion());
 }
 
 // The session of the socket has ended; another tab may have replaced it by a new one.
 const signedOut = () => ask("GET", "/v1/me").then(() => line && connect(line.since), (error) => { if (error.status !== 401) setTimeout(signedOut, 3000); });
+
+const sendWaiting = () => outbox.value.length && import("./outbox.js").then(({ flush }) => flush());
 
 // The feed has no way from our state to the present one: everything is read again.
 async function readAllAgain() {
@@ -114,6 +158,7 @@ function heard(frame) {
   if (frame.type === "submission") submissions.value = { ...submissions.value, [frame.submission.id]: frame.submission };
   if (frame.type !== "change") return;
   applyToThreads(frame.message, frame.change);
+  if (frame.change === "destroyed" && keepsCopies()) import("./copies.js").then(({ forgetMessage }) => forgetMessage(frame.message.id));
   refreshSoon();
   const { message } = frame;
   if (frame.change === "created" && message.unread && document.hidden) import("./notify.js").then(({ notify }) => notify(message));
@@ -133,21 +178,34 @@ function heardFolder({ change, folder, folders: counts }) {
 
 export async function signIn(address, password, remember = true) {
   await ask("POST", "/v1/login", { address, password, remember });
+  setKeepsCopies(remember);
   if (session.value === "expired" && me.value?.address === address.trim().toLowerCase()) {
     session.value = "in";
+    confirmed();
     return readAllAgain();
   }
   forgetAll();
   await begin();
 }
 
-export async function signOut() {
+// Asks first if something was not sent yet.
+export async function signOut(isSure = false) {
+  if (outbox.value.length && isSure !== true) {
+    dialog.value = { name: "confirm", title: t("outbox.signOut"), text: t("outbox.lost", { n: outbox.value.length }), verb: t("signOut"), run: () => signOut(true) };
+    return undefined;
+  }
   try {
     await ask("POST", "/v1/logout");
   } catch (error) {
     if (error.status !== 401) return toast(t("failed.signOut", { why: error.message }), { kind: "error" });
   }
-  await (await import("./device.js")).forgetDevice();
+  const user = me.value.id;
+  tellTabs("out");
+  left();
+  return forgetDevice(user);
+}
+
+function left() {
   forgetAll();
   go("/", { replace: true });
   notice.value = t("signedOut");
@@ -167,21 +225,37 @@ export async function confirmPassword(password) {
 
 // The session has ended: the page stays as it is under the sign-in, so that nothing is lost.
 function expire() {
-  if (session.value !== "in") return;
+  if (session.value !== "in") return undefined;
   line?.stop();
+  if (!isConfirmed) return refused();
   notice.value = t("signedOut.meanwhile");
   session.value = "expired";
+  return undefined;
 }
 onUnauthorized(expire);
 
 function forgetAll() {
   line?.stop();
-  line = null;
+  [line, isConfirmed] = [null, false];
   reset();
   forgetThreads();
   forgetLists();
-  forgetUndo();
   submissions.value = {};
 }
 
 addEventListener("online", () => { if (connection.value.state === "off") retry(); });
+
+// --- other tabs of the user ---
+
+const tabs = new BroadcastChannel("postriver");
+export const tellTabs = (type) => tabs.postMessage({ type, user: me.peek()?.id });
+tabs.onmessage = ({ data: { type, user } }) => {
+  if (user !== me.peek()?.id) return;
+  if (type === "out") left();
+  if (type === "outbox") readOutbox();
+};
+
+// What waits for the service, as this device keeps it.
+export async function readOutbox() {
+  outbox.value = await kept("outbox");
+}

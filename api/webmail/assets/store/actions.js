@@ -1,19 +1,13 @@
 // Changes of mail: shown at once, made by the server behind, taken back if it refuses, undone by `z`.
 
-import { signal } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { Failure, ask } from "../wire.js";
-import { dialog, folderOf, labels, toast } from "./state.js";
+import { afterChange, busy, canArchive, dialog, folderName, folderOf, labels, toast, undoStack } from "./state.js";
 import { patchMessage, messagesOf, reload } from "./threads.js";
+import { carryOut } from "./outbox.js";
 
 const IDS_MAX = 1000; // of one request
 const UNDO_MAX = 200;
-const undoStack = [];
-export const busy = signal(0); // changes on their way: lists are not read again until they are made
-export const afterChange = signal(0); // counts changes that were made or refused
-
-const NOT_ARCHIVED = new Set(["archive", "trash", "junk", "drafts"]);
-export const canArchive = (place) => !NOT_ARCHIVED.has(place) && place !== "sent";
 
 // The messages that a row stands for, with the folders they are in.
 async function messagesOfRow(row, list) {
@@ -22,8 +16,18 @@ async function messagesOfRow(row, list) {
   const { kind, folder } = list?.query ?? {};
   if (kind === "folder") return row.message_ids.map((id) => ({ id, folder_ids: [folder], thread_id: row.thread_id }));
   const known = messagesOf(row.thread_id);
-  const messages = known.length ? known : (await ask("GET", `/v1/threads/${row.thread_id}?limit=500`)).messages;
+  const messages = known.length ? known : await messagesOfThread(row);
   return messages.filter((message) => list ? list.covers(message.folder_ids) : true);
+}
+
+// Without the service: those that the row names, in the folders of their conversation.
+async function messagesOfThread(row) {
+  try {
+    return (await ask("GET", `/v1/threads/${row.thread_id}?limit=500`)).messages;
+  } catch (error) {
+    if (!error.isAway) throw error;
+    return row.message_ids.map((id) => ({ id, folder_ids: row.folder_ids, thread_id: row.thread_id }));
+  }
 }
 
 // Changes rows of `list` (null: whole conversations). `what`: { archive | trash | junk | inbox | move,
@@ -40,8 +44,7 @@ export async function act(what, rows, list, value = {}) {
     for (const { ids, change, inverse } of plan(what, messages, rows, target, value)) {
       for (let at = 0; at < ids.length; at += IDS_MAX) {
         const some = ids.slice(at, at + IDS_MAX);
-        const answer = await ask("PATCH", "/v1/messages", { ids: some, ...change });
-        done.push({ ids: changedIds(answer), change: inverse });
+        done.push({ ids: await carryOut({ ids: some, change }), change: inverse });
       }
     }
     remember(what, done, rows, target, value);
@@ -62,8 +65,6 @@ export async function changing(work, { failed = "failed.change", takeBack } = {}
     afterChange.value += 1;
   }
 }
-
-const changedIds = (answer) => answer.outcomes.filter((one) => !["unchanged", "not_found", "refused", "conflict"].includes(one.outcome)).map((one) => one.id);
 
 // One request for each group of messages that need the same change and the same way back.
 function plan(what, messages, rows, target, { keyword, on }) {
@@ -115,18 +116,14 @@ function remember(what, done, rows, target, { keyword, on, isSilent }) {
   toast(t(key, { n: rows.length, name }), { action: { words: t("undo"), run: undo } });
 }
 
-export function folderName(folder) { return folder ? (folder.role ? t(`folder.${folder.role}`) : folder.name) : ""; }
-
 export async function undo() {
   const changes = undoStack.pop();
   if (!changes) return toast(t("undo.nothing"));
   await changing(async () => {
-    for (const { ids, change } of changes) await ask("PATCH", "/v1/messages", { ids, ...change });
+    for (const { ids, change } of changes) await carryOut({ ids, change });
     toast(t("undo.done"));
   }, { failed: "failed.undo" });
 }
-
-export const forgetUndo = () => { undoStack.length = 0; };
 
 // --- for good ---
 
@@ -140,6 +137,6 @@ function askDestroy(rows, list) {
 const destroy = (rows, list) => changing(async () => {
   list.remove(rows.map((row) => row.id));
   const ids = (await Promise.all(rows.map((row) => messagesOfRow(row, list)))).flat().map((message) => message.id);
-  for (let at = 0; at < ids.length; at += IDS_MAX) await ask("POST", "/v1/messages/delete", { ids: ids.slice(at, at + IDS_MAX) });
+  for (let at = 0; at < ids.length; at += IDS_MAX) await carryOut({ ids: ids.slice(at, at + IDS_MAX), change: { isDestroyed: true } });
   toast(t("done.destroyed", { n: rows.length }));
 });

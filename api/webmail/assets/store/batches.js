@@ -2,8 +2,8 @@
 
 import { t } from "../words.js";
 import { ask } from "../wire.js";
-import { canArchive, changing } from "./actions.js";
-import { dialog, toast } from "./state.js";
+import { changing } from "./actions.js";
+import { canArchive, dialog, toast } from "./state.js";
 
 const POLL_MS = 500;
 

@@ -1,9 +1,8 @@
 // Desktop notifications of new mail while the page is hidden: grouped, and with no more than the user allows.
 
 import { t } from "../words.js";
-import { settings } from "./state.js";
+import { nameOf, settings } from "./state.js";
 import { go, listPath } from "../router.js";
-import { nameOf } from "../list/row.js";
 
 const GROUP_MS = 10_000;
 const SINGLE_MAX = 3; // in GROUP_MS; more become one notification

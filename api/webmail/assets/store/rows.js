@@ -3,6 +3,8 @@
 
 import { signal } from "../vendor/preact.js";
 import { ask } from "../wire.js";
+import { keepsCopies, keptAt } from "./device.js";
+import { busy, waiting } from "./state.js";
 
 export const PAGE = 100;
 const MARGIN = 50; // rows read again on each side of the window
@@ -15,7 +17,10 @@ const MESSAGE_LISTS = new Set(["sent", "drafts"]); // rows show recipients, whic
 export class RowList {
   constructor(query) {
     this.query = query;
-    this.rows = [];
+    this.base = []; // rows as the server says
+    this.baseTotal = null;
+    this.own = new Map(); // row id → the change of it that is on its way; null: it leaves the list
+    this.rows = []; // as shown: with the changes that are on their way or wait for the server
     this.total = null;
     this.isShort = false; // a search: `total` grows as rows are read
     this.cursor = undefined;
@@ -52,7 +57,7 @@ export class RowList {
       const answer = await ask("GET", this.#path(`position=${position}&limit=${limit}`));
       if (round === this.round) this.put(position, answer);
     } catch (error) {
-      this.error.value = error;
+      await this.#unanswered(error, round);
     } finally {
       if (this.waiting.get(page) && round === this.round) this.waiting.delete(page);
     }
@@ -67,22 +72,64 @@ export class RowList {
     const limit = Math.min(500, Math.max(to + MARGIN - start, PAGE / 2));
     try {
       const answer = await ask("GET", this.#path(`position=${start}&limit=${limit}`));
-      if (round !== this.round) return;
-      this.rows = [];
-      this.places.clear();
-      this.error.value = null;
+      if (round !== this.round || busy.peek()) return; // it is read again after the change
+      this.own.clear();
+      this.base = [];
       this.put(start, answer);
     } catch (error) {
-      if (round === this.round) this.error.value = error;
+      if (round === this.round && !busy.peek()) this.own.clear();
+      await this.#unanswered(error, round);
     }
+  }
+
+  // Begins with the first page alone: an answer, or a copy of this device.
+  start(page) {
+    this.round += 1;
+    this.waiting.clear();
+    this.own.clear();
+    this.base = [];
+    if (page.rows) this.#restore(page);
+    else this.put(0, page);
+  }
+
+  // Where the service is away and nothing was read yet, the copy on this device is shown.
+  async #unanswered(error, round) {
+    const copy = error.isAway && this.baseTotal === null ? await keptAt("lists", this.key) : null;
+    if (round !== this.round) return;
+    if (copy) return this.#restore(copy);
+    this.error.value = error;
+    if (this.baseTotal !== null) this.derive();
+  }
+
+  #restore({ rows }) {
+    this.base = rows;
+    this.baseTotal = rows.length; // others are not here
+    this.derive();
   }
 
   put(position, answer) {
     const rows = answer.threads ? answer.threads.map((row) => ({ ...row, thread_id: row.id })) : answer.messages.map(rowOf);
-    rows.forEach((row, index) => { this.rows[position + index] = row; });
-    this.total = Math.min(answer.total, ROWS_MAX);
-    this.rows.length = Math.min(this.rows.length, this.total);
+    rows.forEach((row, index) => { this.base[position + index] = row; });
+    this.baseTotal = Math.min(answer.total, ROWS_MAX);
+    this.base.length = Math.min(this.base.length, this.baseTotal);
     this.state = answer.state;
+    this.error.value = null;
+    this.derive();
+    if (position === 0 && keepsCopies()) import("./copies.js").then(({ keepList }) => keepList(this.key, this.base));
+  }
+
+  // What is shown: what the server says, with the changes that it lacks. Those of a search stay, since it is not read again.
+  derive() {
+    const changes = waiting.peek(), rows = [];
+    let gone = 0;
+    this.base.forEach((row, at) => {
+      const own = this.own.get(row.id), shown = own === null ? null : changes.length ? changed(row, changes, this.query) : row;
+      if (shown && own) rows[at - gone] = { ...shown, ...own };
+      else if (shown) rows[at - gone] = shown;
+      else gone += 1;
+    });
+    this.rows = rows;
+    this.total = this.baseTotal - gone;
     this.#index();
   }
 
@@ -102,18 +149,18 @@ export class RowList {
     this.waiting.set("search", reading);
     try {
       const answer = await reading;
-      this.rows.push(...answer.messages.map(rowOf));
+      this.base.push(...answer.messages.map(rowOf));
       this.cursor = answer.next_cursor;
-      this.total = this.rows.length;
+      this.baseTotal = this.base.length;
       this.details = { found: answer.total, isExact: answer.total_is_exact, isComplete: answer.is_complete, terms: answer.terms };
       this.error.value = null;
     } catch (error) {
       this.cursor ??= null;
-      this.total ??= 0;
+      this.baseTotal ??= 0;
       this.error.value = error;
     } finally {
       this.waiting.delete("search");
-      this.#index();
+      this.derive();
     }
   }
 
@@ -131,7 +178,10 @@ export class RowList {
   // Takes rows out at once, before the server has answered. Returns the smallest position of them.
   remove(ids) {
     const gone = [...ids].map((id) => this.places.get(id)).filter((at) => at !== undefined).sort((a, b) => b - a);
-    for (const at of gone) this.rows.splice(at, 1);
+    for (const at of gone) {
+      this.own.set(this.rows[at].id, null);
+      this.rows.splice(at, 1);
+    }
     this.total -= gone.length;
     this.#index();
     return gone.at(-1) ?? 0;
@@ -141,6 +191,7 @@ export class RowList {
     const at = this.places.get(id);
     if (at === undefined) return;
     this.rows[at] = { ...this.rows[at], ...change };
+    this.own.set(id, { ...this.own.get(id), ...change });
     this.version.value += 1;
   }
 
@@ -163,5 +214,30 @@ export function rowOf(message) {
     has_draft: message.folder_ids.includes("drafts"), keywords: message.keywords, received_at: message.received_at,
     people: [{ ...message.from, unread: message.unread }], to: message.to, highlights: message.highlights,
     changed_seq: message.changed_seq,
+  };
+}
+
+// The row with `changes`, each of which has the ids of its messages; null: it leaves the list.
+function changed(row, changes, { kind, folder }) {
+  const places = new Set(kind === "folder" ? [folder] : row.folder_ids);
+  let shown = row;
+  for (const { ids, change } of changes) {
+    const hits = row.message_ids.filter((id) => ids.has(id)).length, isAll = hits === row.message_ids.length;
+    if (!hits) continue;
+    shown = { ...shown, ...flagsOf(shown, change, isAll, hits) };
+    if (!isAll) continue;
+    if (change.isDestroyed) return null;
+    change.remove_folder_ids?.forEach((id) => places.delete(id));
+    change.add_folder_ids?.forEach((id) => places.add(id));
+  }
+  const stays = kind === "folder" ? places.has(folder) : [...places].some((id) => id !== "junk" && id !== "trash");
+  return stays ? shown : null;
+}
+
+function flagsOf(row, { unread, flagged, keywords = {} }, isAll, hits) {
+  const kept = row.keywords.filter((one) => keywords[one] !== false), added = Object.keys(keywords).filter((one) => keywords[one] && !kept.includes(one));
+  return {
+    unread: unread === undefined ? row.unread : unread ? Math.max(1, row.unread) : isAll ? 0 : Math.max(0, row.unread - hits),
+    flagged: flagged === undefined || !flagged && !isAll ? row.flagged : flagged, keywords: [...kept, ...added],
   };
 }

@@ -1,6 +1,7 @@
 // What the whole page knows: who is signed in, folders, settings, the connection, toasts.
 
 import { computed, signal } from "../vendor/preact.js";
+import { t } from "../words.js";
 
 export const DEFAULTS = { language: "", zone: "", theme: "system", density: "comfortable", pane: "right", conversations: true, mark_read_after_s: 1, after_archive: "next", single_keys: true, undo_send_s: 10, plain_text: false, labels: [], remote_images: "ask", image_senders: [] };
 
@@ -17,15 +18,34 @@ export const announcement = signal("");
 export const drawer = signal(false);
 export const dialog = signal(null); // { name, ...values } of the dialog that is open
 
+export const newVersion = signal(false); // the service has another page than this one
+export const leaving = new Set(); // functions that keep what was written before the page is loaded again; false: not now
+
+export async function reloadPage() {
+  const answers = await Promise.all([...leaving].map((keep) => keep()));
+  if (answers.includes(false)) toast(t("newVersion.wait"), { kind: "error" });
+  else location.reload();
+}
+
 export const composers = signal([]); // { key, start | draftId | restored }
 
 export const openComposer = (what = {}) => { composers.value = [...composers.value, { key: crypto.randomUUID(), ...what }].slice(-3); };
 export const closeComposer = (key) => { composers.value = composers.value.filter((one) => one.key !== key); };
 
+export const outbox = signal([]); // what waits for the service, oldest first: { key, ids, change } or { key, send, draft }
+export const waiting = computed(() => outbox.value.filter((one) => one.change).map(({ ids, change }) => ({ ids: new Set(ids), change })));
+export const busy = signal(0); // changes on their way: lists are not read again until they are made
+export const afterChange = signal(0); // counts changes that were made or refused
+
 export const labels = computed(() => settings.value.labels);
 export const inboxUnread = computed(() => folderOf("inbox")?.unread ?? 0);
 
 export const folderOf = (id) => folders.value.find((folder) => folder.id === id);
+
+export const folderName = (folder) => (folder ? (folder.role ? t(`folder.${folder.role}`) : folder.name) : "");
+
+const NOT_ARCHIVED = new Set(["archive", "sent", "trash", "junk", "drafts"]);
+export const canArchive = (place) => !NOT_ARCHIVED.has(place);
 
 export function setCounts(changed) {
   if (!changed.length) return;
@@ -34,6 +54,11 @@ export function setCounts(changed) {
 }
 
 export const isMine = (address) => me.value?.addresses.some((own) => own.toLowerCase() === address?.toLowerCase()) ?? false;
+
+export function nameOf(person, short = false) {
+  const name = person?.name || person?.address || t("no.sender");
+  return short && /^[\p{L}'-]+ /u.test(name) ? name.split(" ")[0] : name;
+}
 
 // --- toasts ---
 
@@ -50,12 +75,16 @@ export function toast(text, { action = null, kind = "done", ms = TOAST_MS } = {}
 
 export const closeToast = (id) => { toasts.value = toasts.value.filter((one) => one.id !== id); };
 
+export const undoStack = []; // of store/actions.js
+
 export function reset() {
+  undoStack.length = 0;
   me.value = null;
   folders.value = [];
   settings.value = DEFAULTS;
   identities.value = [];
   composers.value = [];
+  outbox.value = [];
   toasts.value = [];
   announcement.value = "";
   dialog.value = null;

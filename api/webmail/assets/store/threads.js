@@ -2,6 +2,8 @@
 
 import { signal } from "../vendor/preact.js";
 import { ask } from "../wire.js";
+import { keepsCopies, keptAt } from "./device.js";
+import { waiting } from "./state.js";
 
 const KEPT = 40;
 const threads = new Map(); // id → signal, least recently used first
@@ -17,6 +19,7 @@ export function threadOf(id) {
 }
 
 export const prefetch = (id) => { if (!threads.has(id) && navigator.onLine) threadOf(id); };
+const isToRead = ({ isCopy, state }) => isCopy || state === "failed";
 export const forget = () => threads.clear();
 
 async function load(id, known) {
@@ -25,14 +28,20 @@ async function load(id, known) {
     const answer = await ask("GET", `/v1/threads/${id}?bodies=open&limit=500`);
     const bodies = { ...known.peek().bodies };
     for (const [message, body] of Object.entries(answer.bodies)) if (body) bodies[message] = body;
-    known.value = { state: "ready", messages: newest(known.peek().messages, answer.messages), bodies, error: null };
+    known.value = { state: "ready", messages: withWaiting(newest(known.peek().messages, answer.messages)), bodies, error: null };
+    copyOf(id);
   } catch (error) {
-    const was = known.peek();
-    if (error.status === 404) known.value = { ...was, messages: [], state: "gone" };
+    const copy = error.isAway && !known.peek().messages.length ? await keptAt("threads", id) : null, was = known.peek();
+    if (copy) known.value = { state: "ready", isCopy: true, error: null, bodies: copy.bodies, messages: withWaiting(copy.messages) };
+    else if (error.status === 404) known.value = { ...was, messages: [], state: "gone" };
     else if (!was.messages.length) known.value = { ...was, state: "failed", error };
-    if (error.status !== 404 && was.state !== "ready") threads.delete(id);
   }
 }
+
+const copyOf = (id) => keepsCopies() && import("./copies.js").then(({ keepThread }) => threads.has(id) && keepThread(id, threads.get(id).peek()));
+
+// The service is back: what is a copy of this device, or could not be read, is read again.
+export const reloadCopies = () => threads.forEach((known, id) => { if (isToRead(known.peek())) load(id, known); });
 
 export function reload(id) {
   const known = threads.get(id);
@@ -51,10 +60,21 @@ function newest(old, fresh) {
   return fresh.map((message) => (known.get(message.id)?.changed_seq > message.changed_seq ? known.get(message.id) : message));
 }
 
+// The messages with the changes that the service lacks yet.
+const withWaiting = (messages) => messages.map((message) => waiting.peek().filter(({ ids }) => ids.has(message.id)).reduce(withChange, message));
+
+function withChange(message, { change: { unread = message.unread, flagged = message.flagged, keywords = {}, add_folder_ids: added = [], remove_folder_ids: removed = [] } }) {
+  return {
+    ...message, unread, flagged, folder_ids: [...new Set([...message.folder_ids, ...added])].filter((id) => added.includes(id) || !removed.includes(id)),
+    keywords: [...new Set([...message.keywords, ...Object.keys(keywords)])].filter((one) => keywords[one] !== false),
+  };
+}
+
 export async function readBody(threadId, messageId) {
   const body = await ask("GET", `/v1/messages/${messageId}`);
   const known = threads.get(threadId);
   if (known) known.value = { ...known.peek(), bodies: { ...known.peek().bodies, [messageId]: body } };
+  copyOf(threadId);
 }
 
 // What a frame says of one message.
