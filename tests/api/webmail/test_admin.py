@@ -11,9 +11,10 @@ from operations.stack_status import (
     RoleReport,
     StackReport,
 )
-from tests.api.admin.test_admission import ID
+from tests.api.admin.test_admission import ID, age_all
+from tests.api.webmail.test_accessibility import faults
 from tests.contracts.relay_queue import relay
-from tests.support.edge_world import World
+from tests.support.edge_world import PASSWORDS, World
 from tests.support.webmail import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -69,6 +70,39 @@ async def test_an_operator_looks_and_acts(browser, world) -> None:
     await expect(page.locator(".admin tbody code")).to_have_text(
         ["user.add", "quarantine.release", "queue.hold"]
     )
+    assert watched.bad == []
+
+
+async def test_pages_of_operators_have_no_faults_that_axe_finds(browser, world) -> None:
+    await filled(world)
+    size = {"width": 360, "height": 740}
+    watched = await opened(browser, world, path="/admin/health", viewport=size, color_scheme="dark")
+    page, found = watched.page, {}
+    for tab in ("health", "queue", "quarantine", "letters", "users", "domains"):
+        await page.goto(f"{world.url}/admin/{tab}")
+        await expect(page.locator(".admin :is(table, .nothing)").first).to_be_visible()
+        found[tab] = await faults(page)
+    assert {tab: faults for tab, faults in found.items() if faults} == {}
+    assert watched.bad == []
+
+
+async def test_an_act_after_a_while_asks_for_the_password(browser, world) -> None:
+    await filled(world)
+    watched = await opened(browser, world, path="/admin/domains")
+    page = watched.page
+    age_all(world, 15 * 60_000 + 1)
+    await page.get_by_role("textbox", name="Domain").fill("new.test")
+    await page.get_by_role("button", name="Add domain").click()
+    dialog = page.get_by_role("dialog", name="Confirm your password")
+    for word in ("wrong", PASSWORDS["alice"]):
+        await dialog.get_by_label("Password").fill(word)
+        await page.keyboard.press("Enter")
+        if word == "wrong":
+            await expect(dialog.get_by_role("alert")).not_to_be_empty()
+    await expect(page.get_by_role("heading", name="DNS records of new.test")).to_be_visible()
+    await expect(page.locator(".connection[data-state=live]")).to_be_attached()
+    await expect(page.locator("form.card")).to_have_count(0)
+    assert len(world.directory._sessions) == 1
     assert watched.bad == []
 
 
