@@ -22,6 +22,7 @@ from schemas.cql.tables import Migration
 from stack.secrets import secret
 from stack.state_folder import StateFolder
 from stores.cassandra.base import CassandraStore
+from stores.cassandra.content_store import CassandraContentStore
 from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.holders import CassandraHolders
 from stores.cassandra.ledger import CassandraLedger
@@ -39,7 +40,7 @@ from streams.topics.access_rules import USERS
 STORES: tuple[type[CassandraStore], ...] = (
     CassandraMailStore, CassandraDirectory, CassandraSubmissions, CassandraRelayQueue,
     CassandraLedger, CassandraQuarantine, CassandraHolders, CassandraOutlineStore,
-    CassandraUploads,
+    CassandraUploads, CassandraContentStore,
 )  # fmt: skip
 OWNER = "setup"  # the role that defines tables
 S = TypeVar("S", bound=CassandraStore)

@@ -39,7 +39,7 @@ class GuardedRows(Generic[T]):
         self._add = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) IF NOT EXISTS"  # noqa: S608
         self._replace = f"UPDATE {table.name} SET {column} = ? WHERE {has_key} IF {column} = ?"  # noqa: S608
         self._remove = f"DELETE FROM {table.name} WHERE {has_key} IF {column} = ?"  # noqa: S608
-        self._decode = msgspec.msgpack.Decoder(kind).decode
+        self._decode: Callable[[bytes], T] = msgspec.msgpack.Decoder(kind).decode
         # Of one process one writer at a time: rivals in a lightweight transaction delay each other.
         self._locks: WeakValueDictionary[tuple[Any, ...], asyncio.Lock] = WeakValueDictionary()
 
@@ -47,6 +47,10 @@ class GuardedRows(Generic[T]):
         """Return the row of `key`; no row has an empty name. Raises StoreUnavailable."""
         stored = await self._stored(key)
         return None if stored is None else self._decode(stored)
+
+    def decoded(self, stored: bytes) -> T:
+        """The row of a stored value, which another query has read."""
+        return self._decode(stored)
 
     async def get_many(self, keys: Sequence[Any]) -> list[T | None]:
         """Return the row of each key of one column, at the same time."""

@@ -35,6 +35,7 @@ ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can 
     "aiokafka": under("streams"),
     "sqlite3": under("stores/sqlite"),
     "cassandra": {"stores/cassandra/session.py"},
+    "obstore": {"stores/s3/objects.py"},
     "opensearchpy": {"stores/opensearch/client.py"},
     "redis": {"stores/redis/client.py"},
     "aiospamc": {"scanners/spamd.py"},
