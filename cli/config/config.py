@@ -88,6 +88,7 @@ class Config(SendingSettings):
     opensearch_port: int
     opensearch_transport_port: int
     opensearch_java_home: Path | None
+    s3_port: int
     user: str = OPERATOR  # the role of this process, as the broker's user; not a setting
     number: int = 1  # of this process among the processes of its role; not a setting
 
@@ -216,6 +217,7 @@ def _engines(read: SettingReader) -> dict[str, Any]:
         "cassandra_storage_port": port("CASSANDRA_STORAGE_PORT", 29_043),
         "opensearch_port": port("OPENSEARCH_PORT", 9_201, least=9_201, most=9_299),
         "opensearch_transport_port": port("OPENSEARCH_TRANSPORT_PORT", 29_044),
+        "s3_port": port("S3_PORT", 29_045),
         "opensearch_java_home": read.path("OPENSEARCH_JAVA_HOME"),
     }
 

@@ -7,14 +7,14 @@ could only use another profile's store.
 from mail.errors import Refused
 
 EXISTING = (
-    "the engines Cassandra, OpenSearch and Redis",
+    "the engines Cassandra, OpenSearch and Redis, and an S3 server",
     "on Cassandra: the mail store, directory, submissions, relay queue, ledger, quarantine",
     "holders, outlines and uploads, with a role for each process",
-    "search on OpenSearch",
+    "contents on Cassandra and S3, search on OpenSearch",
     "limits of sign-ins on Redis",
 )
 MISSING = (
-    "contents on S3",
+    "contents in segments",
     "limits of requests and caches on Redis",
     "the first domain and users at a start (they are added before the engines run)",
     "a stack that has run with all of it",

