@@ -54,7 +54,9 @@ def test_only_the_distributed_profile_starts_it(tmp_path: Path) -> None:
             (home.kafka / "log").mkdir()
             (home.kafka / "log" / "meta.properties").touch()  # as if it were formatted
             names = {each.name for each in programs(load(given), home)}
-        assert ({"cassandra", "opensearch", "redis", "versitygw"} <= names) == (profile == "distributed")
+        assert ({"cassandra", "opensearch", "redis", "versitygw"} <= names) == (
+            profile == "distributed"
+        )
 
 
 def test_an_incomplete_profile_names_its_parts_and_is_not_started() -> None:
