@@ -88,9 +88,9 @@ class CassandraContentSweep(CassandraStore, ContentSweep):
     ) -> list[str]:
         """Raises StoreUnavailable also if it takes more than SWEEP_MAX_S."""
         run = new_id()
-        ends_s = self._clock_s() + SWEEP_MAX_S
         if not await self._begin(run):
             return []
+        ends_s = self._clock_s() + SWEEP_MAX_S
 
         async def counted(ref: str) -> bool:
             if self._clock_s() > ends_s:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from mail.errors import StoreUnavailable
@@ -72,7 +72,7 @@ class S3Objects:
         try:
             found = await _tried(obstore.get_async(self._store, key))
             return bytes(await _tried(found.bytes_async()))
-        except NotFoundError:
+        except FileNotFoundError:
             return None
 
     async def read(self, key: str, *, start: int, size_bytes: int) -> bytes | None:
@@ -83,14 +83,14 @@ class S3Objects:
                     obstore.get_range_async(self._store, key, start=start, length=size_bytes)
                 )
             )
-        except NotFoundError:
+        except FileNotFoundError:
             return None
 
     async def delete(self, key: str) -> None:
         """Delete the object; no error if there is none."""
         try:
             await _tried(obstore.delete_async(self._store, key))
-        except NotFoundError:
+        except FileNotFoundError:
             return
 
 
@@ -100,10 +100,10 @@ def spread_key(name: str) -> str:
 
 
 async def _tried(call: Awaitable[T]) -> T:
-    """Raises NotFoundError, StoreUnavailable."""
+    """Raises FileNotFoundError, StoreUnavailable."""
     try:
         return await call
-    except NotFoundError:
+    except FileNotFoundError:
         raise
     except (BaseError, OSError) as error:
         raise StoreUnavailable(ENGINE, str(error).partition("\n")[0][:200]) from error
