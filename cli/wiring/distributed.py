@@ -14,7 +14,7 @@ EXISTING = (
     "limits of sign-ins on Redis",
 )
 MISSING = (
-    "contents in segments",
+    "contents in segments; roles that use contents on S3",
     "limits of requests and caches on Redis",
     "the first domain and users at a start (they are added before the engines run)",
     "a stack that has run with all of it",
