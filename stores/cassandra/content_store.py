@@ -1,4 +1,4 @@
-"""ContentStore on Cassandra and S3: contents of at most 128 KiB are rows, larger ones are objects.
+"""ContentStore on Cassandra and S3: contents of at most 128 KiB are rows, others are objects.
 
 The place of a content is one row, changed by compare-and-set. A body is written under a key of its
 own before its place names it, and deleted after its place is gone: a late deletion cannot meet the
@@ -14,7 +14,7 @@ from typing import Protocol
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id, new_id
 from mail.octet_ranges import check_range
-from mail.ports import ContentStore
+from mail.ports import ContentStore, ContentSweep
 from schemas.content import Stored
 from schemas.cql.content import CONTENT_PLACE, CONTENT_ROW, OBJECT, ROW, ContentPlace
 from schemas.ids import MailId
@@ -36,7 +36,7 @@ class Objects(Protocol):
     async def delete(self, key: str) -> None: ...
 
 
-class CassandraContentStore(CassandraContentSweep, ContentStore):
+class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
     """The reference of a content is its mail id. `key_of`: the key of an object by its name."""
 
     def __init__(
@@ -92,7 +92,7 @@ class CassandraContentStore(CassandraContentSweep, ContentStore):
         return found, rows[-1][0] if len(rows) == limit else None
 
     async def _write_body(self, mail_id: MailId, content: bytes) -> ContentPlace:
-        """Write the octets under a new key. Without a place of this key nobody reads them."""
+        """Write the octets under a new key. They are read when a place names the key."""
         name = f"{mail_id}.{new_id()}"
         is_row = len(content) <= ROW_MAX_BYTES
         place = ContentPlace(

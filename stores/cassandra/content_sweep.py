@@ -1,7 +1,7 @@
 """ContentSweep on Cassandra: counts in the places of contents, leases in one row.
 
 One sweep runs at a time, and none under a lease: both are in the row `content_sweep`. A sweep
-ends by itself after SWEEP_MAX_S. If its process was killed, whoever waits for it goes on when it
+ends by itself after SWEEP_MAX_S. If its process was killed, the next one goes on when it
 has seen the same sweep for TAKE_OVER_S.
 """
 
@@ -17,7 +17,6 @@ import msgspec
 from mail.clock import now_ms
 from mail.errors import StoreUnavailable
 from mail.ids import new_id
-from mail.ports import ContentSweep
 from schemas.content import Lease
 from schemas.cql.content import (
     CONTENT,
@@ -44,8 +43,11 @@ _NAME = "contents"
 _LOOSE = CONTENT_LOOSE.select("mail_id", "AND mail_id > ? LIMIT ?")
 
 
-class CassandraContentSweep(CassandraStore, ContentSweep):
-    """Counts and leases. `clock_s` also counts while the machine is suspended."""
+class CassandraContentSweep(CassandraStore):
+    """The methods of ContentSweep: counts and leases.
+
+    `clock_s` also counts while the machine is suspended.
+    """
 
     schemas = {"content": CONTENT}  # noqa: RUF012
 

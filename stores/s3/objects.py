@@ -1,4 +1,4 @@
-"""Objects in one bucket, by obstore: large ones in parts, each with a checksum, with retries."""
+"""Objects in one bucket, by obstore: large objects in parts, each with a checksum, with retries."""
 
 import hashlib
 from collections.abc import Awaitable
