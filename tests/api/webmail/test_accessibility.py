@@ -93,3 +93,10 @@ async def test_a_key_right_after_a_dialog_or_an_opened_mail_is_not_lost(browser,
     await page.keyboard.press("c")
     await expect(page.locator(".editor[data-ready]")).to_be_visible()
     assert watched.bad == []
+
+
+async def test_on_a_phone_a_mail_is_begun_from_the_list(browser, world) -> None:
+    watched = await opened(browser, world, viewport=SIZES["narrow"])
+    await watched.page.get_by_role("button", name="Compose").click()
+    await expect(watched.page.locator(".editor[data-ready]")).to_be_visible()
+    assert watched.bad == []

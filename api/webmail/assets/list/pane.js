@@ -4,7 +4,7 @@ import { html, useEffect, useLayoutEffect, useRef, useSignalEffect } from "../ve
 import { t, number } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, route, withQuery } from "../router.js";
-import { dialog, drawer, folderName, folderOf, labels, settings } from "../store/state.js";
+import { dialog, drawer, folderName, folderOf, labels, openComposer, settings } from "../store/state.js";
 import { prefetch } from "../store/threads.js";
 import { IconButton, Icon, Menu } from "../shell/parts.js";
 import { PAGE } from "../store/rows.js";
@@ -28,6 +28,7 @@ export function ListPane() {
     <${Head} list=${one} />
     <${Rows} />
     <${Message} list=${one} />
+    ${!selected.value.size && html`<button type="button" class="primary narrow-only compose-here" aria-label=${t("compose")} onClick=${() => openComposer()}><${Icon} name="pencil" /></button>`}
   </main>`;
 }
 
