@@ -1,32 +1,23 @@
 """Image proxy: fetches the remote images of a mail, so that its sender does not see the reader.
 
-The sender chooses the URL. The guard of guarded_session.py keeps each request out of the networks
+The sender chooses the URL. The guard of guarded_client.py keeps each request out of the networks
 of this service, and each redirect is checked as the URL was. The request has one user agent for all
 users and no cookie, no credentials and no referrer. The type is that of the first octets; what
 the server says of it is ignored. SVG and HTML, which can carry scripts, are no images.
 """
 
 import asyncio
-import ssl
-from collections.abc import Iterable
-from typing import Self
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from api.http.guarded_session import FAILURES, NotPermitted, checked, guarded_session
+from api.http.guarded_client import FAILURES, GuardedClient, NotPermitted
 from mail.mime.passive_types import image_type_of
-from mail.outbound_addresses import OutboundAddresses
 
-TIMEOUT_S = 10.0  # of an image, its redirects included
 SIZE_MAX_BYTES = 5 * 1024 * 1024
 REDIRECTS_MAX = 3
-AT_ONCE_MAX = 8
-SCHEMES = frozenset({"http", "https"})
-PORTS = frozenset({80, 443})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK = 200
 _HEADERS = {
@@ -45,40 +36,13 @@ class RemoteImage(msgspec.Struct, frozen=True):
     octets: bytes
 
 
-class ImageProxy:
-    """Fetches images from permitted addresses. Open it with `async with`.
+class ImageProxy(GuardedClient):
+    """Fetches images. Its time limit is that of an image, redirects included."""
 
-    `ports` and `tls` are for tests; None: the certificates that the system trusts.
-    """
-
-    def __init__(
-        self,
-        outbound: OutboundAddresses,
-        *,
-        ports: Iterable[int] = PORTS,
-        tls: ssl.SSLContext | None = None,
-        resolver: AbstractResolver | None = None,
-        timeout_s: float = TIMEOUT_S,
-    ) -> None:
-        self._outbound = outbound
-        self._ports = frozenset(ports)
-        self._tls = tls
-        self._resolver = resolver
-        self._timeout_s = timeout_s
-
-    async def __aenter__(self) -> Self:
-        self._session = guarded_session(
-            self._outbound,
-            headers=_HEADERS,
-            timeout_s=self._timeout_s,
-            at_once_max=AT_ONCE_MAX,
-            tls=self._tls,
-            resolver=self._resolver,
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+    schemes = frozenset({"http", "https"})
+    default_ports = frozenset({80, 443})
+    headers = _HEADERS
+    at_once_max = 8
 
     async def fetch(self, url: str) -> RemoteImage:
         """Return the image at `url`, after at most REDIRECTS_MAX redirects. Raises ImageFailed."""
@@ -97,7 +61,7 @@ class ImageProxy:
     async def _follow(self, url: str | URL) -> bytes:
         """Raises NotPermitted, ImageFailed, one of FAILURES."""
         for _ in range(1 + REDIRECTS_MAX):
-            target = checked(url, self._outbound, schemes=SCHEMES, ports=self._ports)
+            target = self.checked(url)
             async with self._session.get(target, allow_redirects=False) as response:
                 if response.status == _OK:
                     return await _body(response)
