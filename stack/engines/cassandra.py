@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stack.durable_files import make_folder
 from stack.engines.disk_room import no_room
-from stack.engines.java import find_java
+from stack.engines.java import find_java, heap_options
 from stack.state_folder import StateFolder
 from stack.supervision.probes import CassandraProbe
 from stack.supervision.program import Program, ProgramKind, base_env
@@ -159,12 +159,8 @@ def _options(home: StateFolder, config: CassandraConfig) -> tuple[str, ...]:
         "logback.configurationFile": str(_logging_path(home)),
     }
     return (
-        f"-Xms{config.heap_min_mib}m",
-        f"-Xmx{config.heap_max_mib}m",
+        *heap_options(config.heap_min_mib, config.heap_max_mib),
         f"-XX:MaxDirectMemorySize={config.direct_memory_max_mib}m",
-        "-XX:+UseSerialGC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-XX:-UsePerfData",
         f"-javaagent:{agent}",
         *(f"-D{name}={value}" for name, value in properties.items()),
         *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),

@@ -39,6 +39,17 @@ def find_java(
     raise JavaMissing(f"{java} is Java {version}, {needed}")
 
 
+def heap_options(least_mib: int, most_mib: int) -> tuple[str, ...]:
+    """JVM options of an engine: a heap of these sizes, and an end when it is full."""
+    return (
+        f"-Xms{least_mib}m",
+        f"-Xmx{most_mib}m",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-XX:-UsePerfData",
+    )
+
+
 def java_version(java: Path) -> int:
     """Return the feature version, 17 for 17.0.15; 0 if it is unknown."""
     try:

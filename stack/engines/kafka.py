@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stack.durable_files import sync, sync_tree
 from stack.engines import disk_room
-from stack.engines.java import find_java
+from stack.engines.java import find_java, heap_options
 from stack.secrets import FOLDER, secret, write_private
 from stack.state_folder import StateFolder
 from stack.supervision.probes import KafkaProbe
@@ -139,11 +139,7 @@ def _options(home: StateFolder, config: KafkaConfig) -> tuple[str, ...]:
     """Return the JVM options; serial collection and the class archive halve the time to start."""
     archive = archive_path(config.lib)
     return (
-        f"-Xms{config.heap_min_mib}m",
-        f"-Xmx{config.heap_max_mib}m",
-        "-XX:+UseSerialGC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-XX:-UsePerfData",
+        *heap_options(config.heap_min_mib, config.heap_max_mib),
         *(
             (f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
             if archive.exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stack.durable_files import make_folder
 from stack.engines.disk_room import no_room
-from stack.engines.java import find_java
+from stack.engines.java import find_java, heap_options
 from stack.state_folder import StateFolder
 from stack.supervision.program import Program, ProgramKind, base_env
 
@@ -90,11 +90,7 @@ def _write_settings(folder: Path, config: OpenSearchConfig) -> None:
 
 def _options(home: StateFolder, config: OpenSearchConfig) -> tuple[str, ...]:
     return (
-        f"-Xms{config.heap_min_mib}m",
-        f"-Xmx{config.heap_max_mib}m",
-        "-XX:+UseSerialGC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-XX:-UsePerfData",
+        *heap_options(config.heap_min_mib, config.heap_max_mib),
         "--add-modules=jdk.incubator.vector",
         "--enable-native-access=ALL-UNNAMED",
         "-Djava.awt.headless=true",
