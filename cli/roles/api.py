@@ -40,7 +40,6 @@ from streams.topology import TOPIC_OF
 
 MAILBOX_COMMANDS = TOPIC_OF[Deliver].name  # its epoch is the epoch of the mailboxes' seqs
 HOUR_MS = 3_600_000
-PRUNED = "sessions, sign-ins and uploads"
 ACTS_KEPT_MS = 365 * DAY_MS
 PRUNE_EVERY_S = 3600.0  # an expired session is refused before it is deleted
 ApiParts = list[tuple[EventTail, AppContext, Housekeeping]]  # empty until the role serves

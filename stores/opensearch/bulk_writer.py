@@ -7,6 +7,7 @@ from typing import Any
 
 from mail.errors import StoreUnavailable
 from stores.opensearch.client import ENGINE, OpenSearchClient
+from stores.waiters import settle
 
 BATCH_MAX = 500
 BATCH_MAX_BYTES = 8 * 1024 * 1024
@@ -55,8 +56,7 @@ class BulkWriter:
                 outcomes = [_outcome(result) for result in results]
             except Exception as error:  # noqa: BLE001 raised in the callers of `write`
                 outcomes = [error] * len(batch)
-            for write, outcome in zip(batch, outcomes, strict=True):
-                _settle(write.waiter, outcome)
+            settle([write.waiter for write in batch], outcomes)
 
     def _next_batch(self) -> list[_Write]:
         """Take the oldest writes; drop those whose caller was cancelled (its partition moved)."""
@@ -78,12 +78,3 @@ def _outcome(result: dict[str, Any]) -> Exception | None:
     return StoreUnavailable(
         ENGINE, f"{result['status']} {error.get('type')}: {error.get('reason')}"
     )
-
-
-def _settle(waiter: "asyncio.Future[None]", outcome: Exception | None) -> None:
-    if waiter.done():
-        return
-    if outcome is None:
-        waiter.set_result(None)
-    else:
-        waiter.set_exception(outcome)

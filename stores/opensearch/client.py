@@ -1,7 +1,7 @@
 """An OpenSearch cluster: the calls that the search index needs, with the errors of the project."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -34,9 +34,6 @@ class SearchClusterConfig:
     replicas: int = 0
     refresh: str = "200ms"
     timeout_s: float = 30.0
-
-    def with_prefix(self, prefix: str) -> "SearchClusterConfig":
-        return replace(self, prefix=prefix)
 
 
 class Conflict(Exception):

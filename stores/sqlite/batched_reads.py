@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from sqlite3 import Connection, Error
 from typing import Generic, TypeVar
 
-from stores.sqlite.group_commit import SqliteFile, settle
+from stores.sqlite.group_commit import SqliteFile
+from stores.waiters import settle
 
 K = TypeVar("K")
 T = TypeVar("T")

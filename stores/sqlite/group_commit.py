@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 from mail.errors import StoreUnavailable
 from schemas.sqlite.migrations import Statements
 from stores.sqlite.database_file import CommitTimes, SqliteConfig, connect, prepare, translate_error
+from stores.waiters import settle
 
 T = TypeVar("T")
 DatabaseWork = Callable[[sqlite3.Connection], T]
@@ -122,17 +123,6 @@ class SqliteFile:
             return translate_error(outcome, self._path, served_s=self._served_s)
         self._served_s = time.monotonic()
         return outcome
-
-
-def settle(waiters: Iterable[asyncio.Future[Any]], outcomes: Iterable[Any]) -> None:
-    """Give each waiter its outcome: a result, or the exception to raise. Skip cancelled waiters."""
-    for waiter, outcome in zip(waiters, outcomes, strict=True):
-        if waiter.done():
-            continue
-        if isinstance(outcome, Exception):
-            waiter.set_exception(outcome)
-        else:
-            waiter.set_result(outcome)
 
 
 def _gather(queue: _Queue, batch_max: int) -> list[_Job]:

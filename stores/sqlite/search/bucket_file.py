@@ -12,9 +12,10 @@ from pathlib import Path
 from mail.errors import StoreUnavailable
 from schemas.sqlite.search import SEARCH
 from stores.sqlite.database_file import SqliteConfig
-from stores.sqlite.group_commit import SqliteFile, settle
+from stores.sqlite.group_commit import SqliteFile
 from stores.sqlite.search import bucket_statements
 from stores.sqlite.search.bucket_statements import IndexChange
+from stores.waiters import settle
 
 SEARCH_SQLITE = SqliteConfig(readers=1, cache_kib=2048)  # the system caches the files too
 
