@@ -40,15 +40,16 @@ from streams.topics.access_rules import USERS
 STORES: tuple[type[CassandraStore], ...] = (
     CassandraMailStore, CassandraDirectory, CassandraSubmissions, CassandraRelayQueue,
     CassandraLedger, CassandraQuarantine, CassandraHolders, CassandraOutlineStore,
-    CassandraUploads, CassandraContentStore,
+    CassandraUploads,
 )  # fmt: skip
 OWNER = "setup"  # the role that defines tables
 S = TypeVar("S", bound=CassandraStore)
 
 
 def schemas() -> dict[str, tuple[Migration, ...]]:
-    """All schemas by name."""
-    return {name: found for store in STORES for name, found in store.schemas.items()}
+    """All schemas by name; contents need an S3 server too, so their store is not opened here."""
+    stores: tuple[type[CassandraStore], ...] = (*STORES, CassandraContentStore)
+    return {name: found for store in stores for name, found in store.schemas.items()}
 
 
 def cluster_config(config: Config, role: str) -> ClusterConfig:
