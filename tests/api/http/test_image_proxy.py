@@ -41,7 +41,7 @@ NO_IMAGES = [
     b"BM\0\0",
     PNG[:7],
     b"",
-    gzip.compress(PNG),
+    gzip.compress(PNG, mtime=0),
 ]
 HERE = [  # the loopback, in notations that the resolver of a system may accept
     "127.0.0.1", "127.1", "127.0.1", "2130706433", "017700000001", "0177.0.0.1", "0177.0.0.01",
