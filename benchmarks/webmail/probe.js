@@ -69,6 +69,13 @@ globalThis.probe = (() => {
     return { frames, missing: (await painted(rowsNow)) - stopped };
   };
 
+  // Scrolls until the row at `position`, from 0, is in view; `result` is the time of its paint.
+  probe.reveal = (position) => {
+    const rows = one(".rows"), height = one(".rows .row").offsetHeight, top = position * height;
+    if (top < rows.scrollTop || top + height > rows.scrollTop + rows.clientHeight) rows.scrollTop = top - rows.clientHeight / 2;
+    probe.whenever("at", position + 1);
+  };
+
   // Jumps to a share of the list: until its rows were painted, and how long their answer took.
   probe.jump = async (share) => {
     const rows = one(".rows"), height = one(".rows .row").offsetHeight, row = Math.floor((rows.scrollHeight / height) * share);

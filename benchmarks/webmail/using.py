@@ -19,12 +19,14 @@ def p95(values: Sequence[float]) -> float:
 async def opening(tab: Tab, rounds: int) -> dict[str, float]:
     """Open mails by a click; a mail under the pointer was read before the click."""
     took: dict[str, list[float]] = {"open_prefetched_ms": [], "open_ms": []}
-    ids = iter(await _many_rows(tab, 2 * rounds))
+    rows = enumerate(await _many_rows(tab, 2 * rounds))
     for _ in range(rounds):
         for name, values in took.items():
-            id_ = next(ids)
+            position, id_ = next(rows)
+            await tab.page.mouse.move(0, 0)  # no row may come under the pointer by scrolling
+            await tab.run("reveal", position)
+            await tab.run("() => probe.result")
             row = tab.page.locator(f'{ROW}[data-id="{id_}"] .main')
-            await row.scroll_into_view_if_needed()
             if name == "open_prefetched_ms":
                 async with tab.page.expect_response("**/v1/threads/*", timeout=PREFETCHED_WAIT_MS):
                     await row.hover()
