@@ -2,15 +2,17 @@
 
 The place of a content is one row, changed by compare-and-set. A body is written under a key of its
 own before its place names it, and deleted after its place is gone: a late deletion cannot meet the
-body of a later put.
+body of a later put. An entry for the body is written first, by which the packer finds it.
+Rows are packed into segments (stores/cassandra/segments); a reader whose body has gone reads the
+place again.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Protocol
 
+from mail.clock import now_ms
 from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import check_content_id, is_content_id, new_id
 from mail.octet_ranges import check_range
@@ -20,20 +22,16 @@ from schemas.cql.content import CONTENT_PLACE, CONTENT_ROW, OBJECT, ROW, Content
 from schemas.ids import MailId
 from stores.cassandra.clock import now_us
 from stores.cassandra.content_sweep import CassandraContentSweep, is_there, uncounted
+from stores.cassandra.due_entries import DueEntries
 from stores.cassandra.guarded_rows import ATTEMPTS
+from stores.cassandra.segments.compactor import CompactorConfig
+from stores.cassandra.segments.packer import PUT_MAX_S, QUEUE, PackerConfig
+from stores.cassandra.segments.segment_writer import Objects
+from stores.cassandra.segments.upkeep import SegmentUpkeep
 from stores.cassandra.session import CassandraSession
 
 ROW_MAX_BYTES = 128 * 1024
 _BODY = CONTENT_ROW.select("content")
-
-
-class Objects(Protocol):
-    """Octets by key; stores/s3/objects.py."""
-
-    async def put(self, key: str, octets: bytes) -> None: ...
-    async def get(self, key: str) -> bytes | None: ...
-    async def read(self, key: str, *, start: int, size_bytes: int) -> bytes | None: ...
-    async def delete(self, key: str) -> None: ...
 
 
 class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
@@ -45,14 +43,26 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         super().__init__(session)
         self._objects = objects
         self._key_of = key_of
+        self._bodies = DueEntries(session, QUEUE)
+
+    def upkeep(
+        self, *, packing: PackerConfig | None = None, compaction: CompactorConfig | None = None
+    ) -> SegmentUpkeep:
+        """The jobs that move contents into segments, for a process that repeats them."""
+        return SegmentUpkeep(
+            self._session, self._objects, self._key_of, self.alone,
+            packing=packing, compaction=compaction,
+        )  # fmt: skip
 
     async def put(self, mail_id: MailId, content: bytes) -> Stored:
         check_content_id(mail_id)
         for _ in range(ATTEMPTS):
-            known, body = await self._places.get(mail_id), None
+            known, body, began_s = await self._places.get(mail_id), None, self._clock_s()
             if not is_there(known):
-                body = await self._write_body(mail_id, content)
-            kept = await self._places.change(mail_id, to=partial(_taken, body))
+                body = await self._write_body(f"{mail_id}.{new_id()}", content)
+            kept = await self._places.change(
+                mail_id, to=partial(_taken, body), prepare=partial(self._in_time, began_s)
+            )
             if kept is None:
                 continue  # deleted since it was read, after all sweeps
             if known is not None and known.turns:
@@ -63,20 +73,11 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         raise StoreUnavailable("cassandra", f"the content {mail_id} is put and deleted again")
 
     async def get(self, ref: str) -> bytes:
-        place = await self._place_of(ref)
-        if place.where == ROW:
-            return await self._row(ref, place)
-        return _there(ref, await self._objects.get(place.key))
+        return await self._read(ref, start=0, size_bytes=None)
 
     async def read(self, ref: str, *, start: int, size_bytes: int) -> bytes:
         check_range(start, size_bytes)
-        place = await self._place_of(ref)
-        if place.where == ROW:
-            return (await self._row(ref, place))[start : start + size_bytes]
-        size_bytes = min(size_bytes, place.size_bytes - start)
-        if size_bytes <= 0:
-            return b""
-        return _there(ref, await self._objects.read(place.key, start=start, size_bytes=size_bytes))
+        return await self._read(ref, start=start, size_bytes=size_bytes)
 
     async def missing(self, refs: Iterable[str]) -> list[str]:
         ids = tuple(refs)
@@ -91,9 +92,8 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         found = [mail_id for mail_id, stored in rows if is_there(self._places.decoded(stored))]
         return found, rows[-1][0] if len(rows) == limit else None
 
-    async def _write_body(self, mail_id: MailId, content: bytes) -> ContentPlace:
-        """Write the octets under a new key. They are read when a place names the key."""
-        name = f"{mail_id}.{new_id()}"
+    async def _write_body(self, name: str, content: bytes) -> ContentPlace:
+        """Write the octets under a new name. They are read when a place has their key."""
         is_row = len(content) <= ROW_MAX_BYTES
         place = ContentPlace(
             where=ROW if is_row else OBJECT,
@@ -101,6 +101,7 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
             size_bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
         )
+        await self._session.write(self._bodies.put(name, due_at_ms=now_ms()))
         if is_row:
             await self._session.write([(CONTENT_ROW.put, (place.key, content, now_us()))])
         else:
@@ -113,6 +114,36 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         elif place.where == OBJECT:
             await self._objects.delete(place.key)
 
+    async def _in_time(self, began_s: float, _: ContentPlace) -> None:
+        """Raises StoreUnavailable: the packer may have deleted the body of the put."""
+        if self._clock_s() - began_s > PUT_MAX_S:
+            raise StoreUnavailable("cassandra", f"a put took more than {PUT_MAX_S:.0f} s")
+
+    async def _read(self, ref: str, *, start: int, size_bytes: int | None) -> bytes:
+        """Read a range, None: all after `start`; again if the content has moved meanwhile."""
+        place = await self._place_of(ref)
+        for _ in range(ATTEMPTS):
+            size = place.size_bytes - start
+            size = size if size_bytes is None else min(size, size_bytes)
+            octets = await self._octets(place, start, size)
+            if octets is not None:
+                return octets
+            before, place = place, await self._place_of(ref)
+            if place.key == before.key:
+                raise ContentMissing(ref)  # lost
+        raise StoreUnavailable("cassandra", f"the content {ref} moves all the time")
+
+    async def _octets(self, place: ContentPlace, start: int, size_bytes: int) -> bytes | None:
+        """Return a range inside a content; None: the body is gone."""
+        if size_bytes <= 0:
+            return b""
+        if place.where == ROW:
+            rows = await self._session.read(_BODY, place.key)
+            return rows[0][0][start : start + size_bytes] if rows else None
+        if size_bytes == place.size_bytes and place.where == OBJECT:
+            return await self._objects.get(place.key)
+        return await self._objects.read(place.key, start=place.start + start, size_bytes=size_bytes)
+
     async def _place_of(self, ref: str) -> ContentPlace:
         place = await self._known(ref)
         if place is None or not is_there(place):
@@ -122,18 +153,7 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
     async def _known(self, ref: str) -> ContentPlace | None:
         return await self._places.get(ref) if is_content_id(ref) else None
 
-    async def _row(self, ref: str, place: ContentPlace) -> bytes:
-        rows = await self._session.read(_BODY, place.key)
-        return _there(ref, rows[0][0] if rows else None)
-
 
 def _taken(body: ContentPlace | None, now: ContentPlace | None) -> ContentPlace | None:
     """The place after a put: that of the content that is there, without a count, else `body`."""
     return uncounted(now) if is_there(now) else body
-
-
-def _there(ref: str, octets: bytes | None) -> bytes:
-    """Raises ContentMissing: deleted since its place was read, or lost."""
-    if octets is None:
-        raise ContentMissing(ref)
-    return octets

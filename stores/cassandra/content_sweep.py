@@ -8,8 +8,9 @@ has seen the same sweep for TAKE_OVER_S.
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from zlib import crc32
 
 import msgspec
@@ -32,13 +33,13 @@ from schemas.ids import MailId
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.clock import now_us
 from stores.cassandra.guarded_rows import GuardedRows
+from stores.cassandra.segments.records import left_segment
+from stores.cassandra.segments.segment_writer import in_groups
 from stores.cassandra.session import CassandraSession
 
-T = TypeVar("T")
 SWEEP_MAX_S = 20.0
 TAKE_OVER_S = 60.0
 _LOOK_AGAIN_S = 0.1
-_AT_ONCE = 50
 _NAME = "contents"
 _LOOSE = CONTENT_LOOSE.select("mail_id", "AND mail_id > ? LIMIT ?")
 
@@ -89,24 +90,36 @@ class CassandraContentSweep(CassandraStore):
         self, *, loose: Sequence[str], held: Sequence[str] = (), turns: int
     ) -> list[str]:
         """Raises StoreUnavailable also if it takes more than SWEEP_MAX_S."""
+        async with self.alone() as may_delete:
+            if not may_delete():
+                return []
+
+            async def counted(ref: str) -> bool:
+                if not may_delete():
+                    raise StoreUnavailable("cassandra", "a sweep took too long")
+                return await self._count(ref, turns)
+
+            await in_groups(self._end_count, held)
+            expired = await in_groups(counted, loose)
+        return [ref for ref, is_expired in zip(loose, expired, strict=True) if is_expired]
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Callable[[], bool]]:
+        """Run the block while no other sweep runs and no lease begins.
+
+        Yields whether it may delete: not under a lease, and for SWEEP_MAX_S only.
+        """
         run = new_id()
         if not await self._begin(run):
-            return []
+            yield lambda: False
+            return
         ends_s = self._clock_s() + SWEEP_MAX_S
-
-        async def counted(ref: str) -> bool:
-            if self._clock_s() > ends_s:
-                raise StoreUnavailable("cassandra", "a sweep took too long")
-            return await self._count(ref, turns)
-
         try:
-            await _in_groups(self._end_count, held)
-            expired = await _in_groups(counted, loose)
+            yield lambda: self._clock_s() <= ends_s
         finally:
             await self._change_state(
                 lambda now: msgspec.structs.replace(now, running="") if now.running == run else now
             )
-        return [ref for ref, is_expired in zip(loose, expired, strict=True) if is_expired]
 
     async def take_lease(self, lease_id: str, purpose: str) -> None:
         lease = Lease(lease_id=lease_id, purpose=purpose, taken_at_ms=now_ms(), beats=0)
@@ -180,7 +193,9 @@ class CassandraContentSweep(CassandraStore):
             return None if gone else msgspec.structs.replace(now, turns=now.turns + 1)
 
         put = CONTENT_LOOSE.put, (_NAME, _bucket_of(ref), ref, now_us())
-        await self._places.change(ref, to=counted, first=lambda _: [put])
+        await self._places.change(
+            ref, to=counted, first=lambda _: [put], before_removal=partial(left_segment, ref)
+        )
         if gone is None:
             return False
         await self._delete_body(gone)
@@ -211,11 +226,3 @@ def uncounted(place: ContentPlace | None) -> ContentPlace | None:
 
 def _bucket_of(ref: str) -> int:
     return crc32(ref.encode("utf-8", "replace")) % LOOSE_BUCKETS
-
-
-async def _in_groups(work: Callable[[str], Awaitable[T]], refs: Sequence[str]) -> list[T]:
-    """Return what `work` returns for each, a few at the same time."""
-    done: list[T] = []
-    for first in range(0, len(refs), _AT_ONCE):
-        done += await asyncio.gather(*map(work, refs[first : first + _AT_ONCE]))
-    return done

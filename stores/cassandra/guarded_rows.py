@@ -45,12 +45,32 @@ class GuardedRows(Generic[T]):
 
     async def get(self, *key: Any) -> T | None:
         """Return the row of `key`; no row has an empty name. Raises StoreUnavailable."""
-        stored = await self._stored(key)
+        stored = await self.stored(*key)
         return None if stored is None else self._decode(stored)
 
     def decoded(self, stored: bytes) -> T:
         """The row of a stored value, which another query has read."""
         return self._decode(stored)
+
+    async def stored(self, *key: Any) -> bytes | None:
+        """Return the stored value of `key`, for `exchange`."""
+        rows = await self._session.read(self._read, *key) if "" not in key else ()
+        return rows[0][0] if rows else None
+
+    async def get_serial(self, *key: Any) -> T | None:
+        """As `get`, after every change that was begun before, also if its writer was not answered.
+
+        After this read, a change that was begun before and is not seen is never made.
+        """
+        rows = await self._session.read_serial(self._read, *key)
+        return self._decode(rows[0][0]) if rows else None
+
+    async def exchange(self, *key: Any, before: bytes, after: T) -> bool:
+        """Replace the stored value `before`; False: the row has another value. One request.
+
+        Raises StoreUnavailable: the row may have been replaced.
+        """
+        return await self._exchange(key, before, _encode(after))
 
     async def get_many(self, keys: Sequence[Any]) -> list[T | None]:
         """Return the row of each key of one column, at the same time."""
@@ -66,10 +86,12 @@ class GuardedRows(Generic[T]):
         to: Callable[[T | None], T | None],
         first: Callable[[T], Sequence[Statement]] = _nothing,
         prepare: Callable[[T], Awaitable[None]] | None = None,
+        before_removal: Callable[[T], Sequence[Statement]] = _nothing,
     ) -> T | None:
         """Replace the row by that which `to` returns for it; None: there is no row.
 
-        Before a row is written, the statements of `first` are carried out, then `prepare`.
+        Before a row is written, the statements of `first` are carried out, then `prepare`; before
+        a row is removed, the statements of `before_removal` for that row.
         Returns the new row.
         Raises what `to` raises. StoreUnavailable: the change may have been made, or others change
         the row all the time.
@@ -77,7 +99,7 @@ class GuardedRows(Generic[T]):
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             for _ in range(ATTEMPTS):
-                stored = await self._stored(key)
+                stored = await self.stored(*key)
                 before = None if stored is None else self._decode(stored)
                 after = to(before)
                 if after == before:
@@ -86,6 +108,8 @@ class GuardedRows(Generic[T]):
                     await self._session.write(first(after))
                 if after is not None and prepare is not None:
                     await prepare(after)
+                if after is None and before is not None:
+                    await self._session.write(before_removal(before))
                 if await self._exchange(key, stored, None if after is None else _encode(after)):
                     return after
         raise StoreUnavailable("cassandra", f"others change the row {key} of {self.table.name}")
@@ -101,7 +125,3 @@ class GuardedRows(Generic[T]):
         else:
             done = await self._session.read(self._replace, after, *key, before)
         return bool(done[0][0])
-
-    async def _stored(self, key: tuple[Any, ...]) -> bytes | None:
-        rows = await self._session.read(self._read, *key) if "" not in key else ()
-        return rows[0][0] if rows else None

@@ -139,6 +139,12 @@ class CassandraSession:
         """Return all rows of a query, or of one statement. Raises StoreUnavailable."""
         return await self._answer((await self._statement(cql)).bind(values))
 
+    async def read_serial(self, cql: str, *values: Any) -> list[Row]:
+        """As `read`, after every lightweight transaction that was begun before."""
+        bound = (await self._statement(cql)).bind(values)
+        bound.consistency_level = ConsistencyLevel.LOCAL_SERIAL
+        return await self._answer(bound)
+
     async def read_at_once(self, cql: str, *values: Any) -> list[Row]:
         """As `read`, in one answer: for a query with a limit that the server cannot page."""
         bound = (await self._statement(cql)).bind(values)

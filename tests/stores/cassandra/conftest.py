@@ -1,4 +1,4 @@
-"""Fixtures: one Cassandra node and one connection for all tests of this folder.
+"""Fixtures: one Cassandra node, one connection and one S3 server for all tests of this folder.
 
 Each test has a scope of its own: the first column of every partition key gets a prefix.
 """
@@ -20,6 +20,8 @@ from stores.cassandra.mail_store.store import CassandraMailStore
 from stores.cassandra.migrations import check_versions
 from stores.cassandra.roles import take_over
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
+from stores.s3.objects import ObjectsConfig, S3Objects
+from tests.support import versitygw
 from tests.support.cassandra import started
 
 _scopes = count()
@@ -45,6 +47,9 @@ class ScopedSession(CassandraSession):
         every = await super().read(cql)
         own = (row for row in every if row[0].startswith(self.scope))
         return [(row[0].removeprefix(self.scope), *row[1:]) for row in own]
+
+    async def read_serial(self, cql: str, *values: Any) -> list[Row]:
+        return await super().read_serial(cql, *self._scoped(values))
 
     async def read_at_once(self, cql: str, *values: Any) -> list[Row]:
         return await super().read_at_once(cql, *self._scoped(values))
@@ -114,6 +119,18 @@ def connected(prepared: Callable[[str], ClusterConfig]) -> Iterator[CassandraSes
 @pytest.fixture
 def session(connected: CassandraSession) -> ScopedSession:
     return ScopedSession.of(connected, f"{os.getpid()}-{next(_scopes)}-")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectsConfig]:
+    """An S3 server of this run."""
+    with versitygw.started(tmp_path_factory.mktemp("s3")) as config:
+        yield config
+
+
+@pytest.fixture
+def objects(server: ObjectsConfig) -> S3Objects:
+    return S3Objects.open(server)
 
 
 @pytest.fixture

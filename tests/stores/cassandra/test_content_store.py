@@ -1,7 +1,6 @@
 """Contents on a real Cassandra node and a real S3 server: the contract suites, and the races."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,21 +13,9 @@ from stores.s3.objects import ObjectsConfig, S3Objects, spread_key
 from tests.contracts.content_store import ContentStoreContract
 from tests.contracts.content_sweep import ContentSweepContract
 from tests.support.broker import free_ports
-from tests.support.versitygw import started
 
 pytestmark = pytest.mark.distributed
 LARGE = b"x" * (ROW_MAX_BYTES + 1)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectsConfig]:
-    with started(tmp_path_factory.mktemp("s3")) as config:
-        yield config
-
-
-@pytest.fixture
-def objects(server: ObjectsConfig) -> S3Objects:
-    return S3Objects.open(server)
 
 
 @pytest.fixture

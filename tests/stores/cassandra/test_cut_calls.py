@@ -4,8 +4,6 @@ A call that was cut is repeated by another process: that is how the roles work a
 Nothing is lost, nothing is doubled.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import count
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from schemas.submissions import HELD
 from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.ledger import CassandraLedger
 from stores.cassandra.relay_queue import CassandraRelayQueue
-from stores.cassandra.session import CassandraSession, Row, Statement
+from stores.cassandra.session import CassandraSession
 from stores.cassandra.submissions import CassandraSubmissions
 from stores.cassandra.uploads import CassandraUploads
 from tests.contracts.directory_rows import ANN, EXAMPLE, POSTMASTER, leads, settle
@@ -28,66 +26,9 @@ from tests.contracts.relay_queue import EVERY, FAR, names, outcomes, relay
 from tests.contracts.submissions import after, ids, submission
 from tests.contracts.uploads import DAY_MS, NOW_MS, QUOTA, upload
 from tests.stores.cassandra.conftest import ScopedSession
+from tests.stores.cassandra.cut_calls import Cuts
 
 pytestmark = pytest.mark.distributed
-
-
-class Killed(BaseException):
-    """The process is gone: no handler of the store runs on."""
-
-
-class CutSession(ScopedSession):
-    """Ends with Killed before request number `at`."""
-
-    at = 0
-    requests = 0
-
-    async def read(self, cql: str, *values: Any) -> list[Row]:
-        self._step()
-        return await super().read(cql, *values)
-
-    async def write(self, statements: Sequence[Statement]) -> None:
-        for statement in statements:
-            self._step()
-            await super().write([statement])
-
-    def _step(self) -> None:
-        self.requests += 1
-        if self.requests == self.at:
-            raise Killed
-
-
-class Cuts:
-    """One scope for each request of a call."""
-
-    def __init__(self, connected: CassandraSession, scope: str) -> None:
-        self._connected = connected
-        self._scope = scope
-
-    async def each(
-        self,
-        store: Callable[[CassandraSession], Any],
-        prepare: Callable[[Any], Awaitable[Any]],
-        call: Callable[[Any, Any], Awaitable[Any]],
-        check: Callable[[Any, Any], Awaitable[None]],
-    ) -> int:
-        """Cut `call` before each of its requests, then `check` with another store.
-
-        `call` and `check` get the store and what `prepare` returned. Returns the number of cuts.
-        """
-        for at in count(1):
-            session = CutSession.of(self._connected, f"{self._scope}{at}-")
-            first, other = store(session), store(ScopedSession.of(self._connected, session.scope))
-            prepared = await prepare(first)
-            session.at, session.requests = at, 0
-            try:
-                await call(first, prepared)
-            except Killed:
-                await check(other, prepared)
-            else:
-                await check(other, prepared)
-                return at - 1
-        raise AssertionError
 
 
 @pytest.fixture

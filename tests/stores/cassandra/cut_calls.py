@@ -1,0 +1,76 @@
+"""Calls that are cut at each of their requests, as by kill -9."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from typing import Any
+
+from schemas.cql.tables import Table
+from stores.cassandra.session import CassandraSession, Row, Statement
+from tests.stores.cassandra.conftest import ScopedSession
+
+
+class Killed(BaseException):
+    """The process is gone: no handler of the store runs on."""
+
+
+class CutSession(ScopedSession):
+    """Ends with Killed before request number `at`; 0: never."""
+
+    at = 0
+    requests = 0
+
+    async def read(self, cql: str, *values: Any) -> list[Row]:
+        self.step()
+        return await super().read(cql, *values)
+
+    async def write(self, statements: Sequence[Statement]) -> None:
+        for statement in statements:
+            self.step()
+            await super().write([statement])
+
+    async def read_serial(self, cql: str, *values: Any) -> list[Row]:
+        self.step()
+        return await super().read_serial(cql, *values)
+
+    async def walk(self, table: Table, columns: str, *, after: str, limit: int) -> list[Row]:
+        self.step()
+        return await super().walk(table, columns, after=after, limit=limit)
+
+    def step(self) -> None:
+        """Count a request; no request is made after the process was killed."""
+        self.requests += 1
+        if self.at and self.requests >= self.at:
+            raise Killed
+
+
+class Cuts:
+    """One scope for each request of a call."""
+
+    def __init__(self, connected: CassandraSession, scope: str) -> None:
+        self._connected = connected
+        self._scope = scope
+
+    async def each(
+        self,
+        store: Callable[[CassandraSession], Any],
+        prepare: Callable[[Any], Awaitable[Any]],
+        call: Callable[[Any, Any], Awaitable[Any]],
+        check: Callable[[Any, Any], Awaitable[None]],
+    ) -> int:
+        """Cut `call` before each of its requests, then `check` with another store.
+
+        `call` and `check` get the store and what `prepare` returned. Returns the number of cuts.
+        """
+        for at in count(1):
+            session = CutSession.of(self._connected, f"{self._scope}{at}-")
+            first, other = store(session), store(ScopedSession.of(self._connected, session.scope))
+            prepared = await prepare(first)
+            session.at, session.requests = at, 0
+            try:
+                await call(first, prepared)
+            except Killed:
+                await check(other, prepared)
+            else:
+                await check(other, prepared)
+                return at - 1
+        raise AssertionError
