@@ -33,3 +33,12 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str  # for operators
     taken_at_ms: int
     beats: int
+
+
+class PackingCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the packing of contents did since the start of the process."""
+
+    contents: int  # small contents that were moved into segments
+    written: int  # segments of them
+    compacted: int  # segments whose contents were moved out
+    deleted: int  # segments

@@ -1,13 +1,14 @@
 """Role custody: the ledger of accepted mails, and the background jobs that use it.
 
-Runs the custodian, the content sweep, the release of holders that deposits, submissions, quarantine
-and dead letters no longer need, and the publication of releases from quarantine whose command was
-cut short.
+Runs the custodian, the content sweep, the packing of small contents (distributed profile), the
+release of holders that deposits, submissions, quarantine and dead letters no longer need, and the
+publication of releases from quarantine whose command was cut short.
 """
 
 import logging
 import time
 from asyncio import Event
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from agents.background.content_sweeper import ContentSweeper
@@ -30,6 +31,7 @@ from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.clock import DAY_MS, now_ms, rfc3339
 from mail.lifecycle import repeating, running
+from mail.ports import ContentPacking
 from operations.ports import ReleasePorts
 from operations.quarantine import publish_pending
 from schemas.content import Lease
@@ -50,6 +52,7 @@ STALE_HOLDERS_FIRST_S, STALE_HOLDERS_INTERVAL_S = 3600.0, 86_400.0
 DEPOSITS_INTERVAL_S = 3600.0
 RELEASE_INTERVAL_S = 60.0
 SETTLED_INTERVAL_S = 600.0
+PACKING_INTERVAL_S = 60.0
 SWEEP_INTERVAL_S = 30.0  # of the check for leases; the sweeper limits its own rounds
 
 
@@ -59,11 +62,16 @@ class Parts(NamedTuple):
     feed: LedgerFeed
     custodian: Custodian
     sweeper: ContentSweeper
+    packing: ContentPacking | None
 
 
 METRICS: tuple[Metric[Parts], ...] = (
     Metric("postriver_swept_contents", COUNTER, "Contents deleted because they had no holder.",
            lambda parts: parts.sweeper.deleted),
+    Metric("postriver_packed_contents", COUNTER, "Small contents moved into segments.",
+           lambda parts: parts.packing.counts().contents if parts.packing else None),
+    Metric("postriver_segments", COUNTER, "Segments of contents: written, compacted, deleted.",
+           lambda parts: _segments(parts.packing), ("event",)),
     Metric("postriver_custody_accepted_mails", COUNTER, "Mails entered in the ledger.",
            lambda parts: parts.custodian.accepted),
     Metric("postriver_custody_unreadable_records", COUNTER, "Records that are no mail.",
@@ -101,16 +109,15 @@ async def run(config: Config, stop: Event) -> None:
             )
             sweeper = ContentSweeper(sweep_ports)
             settled = await _settled_submissions(config, opened, ports)
+            deposits = DepositHolders(_deposit_holder_ports(config, ports))
+            packing = await opened.content_packing()
             async with (
                 running(LedgerFeed(config.bootstrap, custodian.take, feed_config)) as feed,
                 repeating(CUSTODY, custodian.turn, CUSTODIAN_INTERVAL_S),
                 repeating("sweep", sweeper.turn, SWEEP_INTERVAL_S),
+                _repeated(packing),
                 repeating("releases", lambda: _release(config, release_ports), RELEASE_INTERVAL_S),
-                repeating(
-                    "deposits",
-                    DepositHolders(_deposit_holder_ports(config, ports)).turn,
-                    DEPOSITS_INTERVAL_S,
-                ),
+                repeating("deposits", deposits.turn, DEPOSITS_INTERVAL_S),
                 repeating(
                     "stale holders",
                     StaleHolders(_stale_holder_ports(config, ports)).turn,
@@ -119,7 +126,7 @@ async def run(config: Config, stop: Event) -> None:
                 ),
                 repeating("settled submissions", settled.turn, SETTLED_INTERVAL_S),
             ):
-                at_work.append(Parts(feed, custodian, sweeper))
+                at_work.append(Parts(feed, custodian, sweeper, packing))
                 await stop.wait()
     finally:
         await health.cleanup()
@@ -197,6 +204,19 @@ async def _release(config: Config, ports: ReleasePorts) -> None:
         log.warning("published %d releases from quarantine that had been cut short", count)
 
 
+def _repeated(packing: ContentPacking | None) -> AbstractAsyncContextManager[None]:
+    if packing is None:
+        return nullcontext()
+    return repeating("packing", packing.turn, PACKING_INTERVAL_S, first_s=PACKING_INTERVAL_S)
+
+
+def _segments(packing: ContentPacking | None) -> dict[tuple[str], int]:
+    if packing is None:
+        return {}
+    counts = packing.counts()
+    return {(event,): getattr(counts, event) for event in ("written", "compacted", "deleted")}
+
+
 def _report(at_work: list[Parts]) -> HealthReport:
     def reasons() -> list[str]:
         return [] if at_work and at_work[0].feed.status.ready else ["waiting for the broker"]
@@ -204,7 +224,7 @@ def _report(at_work: list[Parts]) -> HealthReport:
     def status() -> dict[str, Any]:
         if not at_work:
             return {"lag": 0, "held": [], "detail": {}}
-        feed, custodian, sweeper = at_work[0]
+        feed, custodian, sweeper, _ = at_work[0]
         totals = custodian.totals
         detail: dict[str, Any] = {}
         if totals is not None:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from mail.ports import (
     Attempts,
+    ContentPacking,
     ContentStore,
     ContentSweep,
     Directory,
@@ -111,6 +112,10 @@ class Adapters:
 
     async def content_sweep(self) -> ContentSweep:
         return await self._contents()
+
+    async def content_packing(self) -> ContentPacking | None:
+        """The packing of small contents; None: this profile keeps them where they are."""
+        return None
 
     async def _contents(self) -> SqliteContentStore:
         config = SqliteContentConfig(sqlite=replace(self._sqlite, cache_kib=CONTENT_CACHE_KIB))

@@ -8,7 +8,13 @@ May import: mail.query, mail.mime, the base modules of mail, schemas.
 
 from mail.ports.app_passwords import APP_PASSWORDS_MAX, AppPasswords, TooManyAppPasswords
 from mail.ports.attempts import CLOCK_SKEW_MS, Attempts
-from mail.ports.content_store import ContentStore, ContentSweep, Holders, Quarantine
+from mail.ports.content_store import (
+    ContentPacking,
+    ContentStore,
+    ContentSweep,
+    Holders,
+    Quarantine,
+)
 from mail.ports.directory import Addresses, Directory, Domains, QuotaCheck, Resolver, Users
 from mail.ports.ledger import (
     DeadLetters,
@@ -66,6 +72,7 @@ __all__ = [
     "Attempt",
     "Attempts",
     "Commit",
+    "ContentPacking",
     "ContentStore",
     "ContentSweep",
     "ConversationLists",

@@ -4,7 +4,7 @@ import builtins
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from schemas.content import Lease, Stored
+from schemas.content import Lease, PackingCounts, Stored
 from schemas.holders import Holder
 from schemas.ids import MailId
 from schemas.quarantine import Quarantined
@@ -81,6 +81,19 @@ class ContentSweep(Protocol):
     async def leases(self) -> list[Lease]:
         """Return all leases, the oldest id first."""
         ...
+
+
+class ContentPacking(Protocol):
+    """Moves of small contents into segments, in a profile that has them.
+
+    Contents can be read, put, counted and deleted all the time.
+    """
+
+    async def turn(self) -> None:
+        """Move what is due. May be called at any time and by several processes at once."""
+        ...
+
+    def counts(self) -> PackingCounts: ...
 
 
 class Holders(Protocol):

@@ -8,7 +8,7 @@ from cli.wiring.embedded import Adapters
 from tests.support import ROOT
 
 SHARED = {"parser", "virus", "spam"}  # the same in both profiles
-MISSING = {"contents", "content_sweep"}  # why the distributed profile is refused
+MISSING = {"contents", "content_packing", "content_sweep"}  # why the distributed profile is refused
 
 
 def test_no_store_of_the_distributed_profile_is_a_file() -> None:

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
+from mail.ports import ContentPacking
+from schemas.content import PackingCounts
 from stores.cassandra.segments.compactor import CompactorConfig, SegmentCompactor
 from stores.cassandra.segments.packer import PackerConfig, SegmentPacker
 from stores.cassandra.segments.segment_writer import Objects, SegmentWriter
 from stores.cassandra.session import CassandraSession
 
 
-class SegmentUpkeep:
+class SegmentUpkeep(ContentPacking):
     """The jobs over a session. `alone`: see SegmentCompactor."""
 
     def __init__(
@@ -30,3 +32,11 @@ class SegmentUpkeep:
         """Raises StoreUnavailable."""
         await self.packer.turn()
         await self.compactor.turn()
+
+    def counts(self) -> PackingCounts:
+        return PackingCounts(
+            contents=self.packer.packed,
+            written=self.packer.segments,
+            compacted=self.compactor.compacted,
+            deleted=self.compactor.deleted,
+        )

@@ -43,12 +43,30 @@ class CutSession(ScopedSession):
             raise Killed
 
 
+class CutWritesSession(CutSession):
+    """Does not count queries: a process that ends before a query has done what was done before."""
+
+    async def read(self, cql: str, *values: Any) -> list[Row]:
+        if cql.startswith("SELECT"):
+            return await ScopedSession.read(self, cql, *values)
+        return await super().read(cql, *values)
+
+    async def read_serial(self, cql: str, *values: Any) -> list[Row]:
+        return await ScopedSession.read_serial(self, cql, *values)
+
+    async def walk(self, table: Table, columns: str, *, after: str, limit: int) -> list[Row]:
+        return await ScopedSession.walk(self, table, columns, after=after, limit=limit)
+
+
 class Cuts:
     """One scope for each request of a call."""
 
-    def __init__(self, connected: CassandraSession, scope: str) -> None:
+    def __init__(
+        self, connected: CassandraSession, scope: str, kind: type[CutSession] = CutSession
+    ) -> None:
         self._connected = connected
         self._scope = scope
+        self._kind = kind
 
     async def each(
         self,
@@ -62,7 +80,7 @@ class Cuts:
         `call` and `check` get the store and what `prepare` returned. Returns the number of cuts.
         """
         for at in count(1):
-            session = CutSession.of(self._connected, f"{self._scope}{at}-")
+            session = self._kind.of(self._connected, f"{self._scope}{at}-")
             first, other = store(session), store(ScopedSession.of(self._connected, session.scope))
             prepared = await prepare(first)
             session.at, session.requests = at, 0

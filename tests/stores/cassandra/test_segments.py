@@ -1,8 +1,9 @@
 """Segments on a real Cassandra node and a real S3 server: the contracts, races, and cut calls."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,14 +12,17 @@ from mail.errors import ContentMissing, StoreUnavailable
 from mail.ids import new_id
 from schemas.cql.content import OBJECT, ROW, SEGMENT, ContentPlace
 from stores.cassandra.content_store import ROW_MAX_BYTES, CassandraContentStore
+from stores.cassandra.segments.compactor import CompactorConfig
 from stores.cassandra.segments.packer import PackerConfig
 from stores.cassandra.segments.segment_writer import SEGMENT_BYTES
+from stores.cassandra.segments.upkeep import SegmentUpkeep
 from stores.cassandra.session import CassandraSession
+from tests.contracts.content_packing import ContentPackingContract
 from tests.contracts.content_store import ContentStoreContract
 from tests.contracts.content_sweep import ContentSweepContract
 from tests.stores.cassandra.conftest import ScopedSession
-from tests.stores.cassandra.cut_calls import Cuts
-from tests.stores.cassandra.segments import PackedBetweenCalls, Segmented
+from tests.stores.cassandra.cut_calls import Cuts, CutWritesSession
+from tests.stores.cassandra.segments import AT_ONCE, PackedBetweenCalls, Segmented
 
 pytestmark = pytest.mark.distributed
 Contents = dict[str, bytes]
@@ -33,6 +37,17 @@ class TestContentsThatMoveBetweenCalls(ContentStoreContract, ContentSweepContrac
     @pytest.fixture
     def contents(self, store) -> PackedBetweenCalls:
         return PackedBetweenCalls(store)
+
+
+class TestSegmentUpkeep(ContentPackingContract):
+    @pytest.fixture
+    def contents(self, store) -> CassandraContentStore:
+        return store.contents
+
+    @pytest.fixture
+    def packing(self, store) -> SegmentUpkeep:
+        compaction = CompactorConfig(kept_ms=-1)
+        return store.contents.upkeep(packing=AT_ONCE, compaction=compaction)
 
 
 async def filled(store: Segmented, count: int) -> Contents:
@@ -95,7 +110,7 @@ async def test_segments_that_are_half_empty_are_written_together(store) -> None:
     kept: Contents = {}
     for _ in range(3):
         contents = await filled(store, 4)
-        await store.upkeep.turn()
+        await store.upkeep.packer.turn()
         await store.contents.sweep(loose=list(contents)[:3], turns=1)
         kept |= dict(list(contents.items())[3:])
     await store.settle()
@@ -150,15 +165,12 @@ async def test_a_writer_that_was_given_up_loses_nothing_and_leaves_nothing(
     session, objects
 ) -> None:
     """It stops before each step of a segment, and goes on after the segment was deleted."""
-    for step in ("begin", "put", "close"):
+    for step in ("begin", "put", "exchange", "close"):
         slow, other = Segmented(session, objects), Segmented(session, objects)
         contents = await filled(slow, 3)
-        gate = Gate()
-        if step == "put":
-            slow.objects.put = gate.before(slow.objects.put)  # type: ignore[method-assign]
-        else:
-            records: Any = slow.upkeep.packer._writer.records
-            setattr(records, step, gate.before(getattr(records, step)))
+        writer, gate = slow.upkeep.packer._writer, Gate()
+        of: Any = {"put": slow.objects, "exchange": writer.places}.get(step, writer.records)
+        setattr(of, step, gate.before(getattr(of, step)))
         packing = asyncio.create_task(slow.upkeep.packer.turn())
         await gate.reached.wait()
         for _ in range(3):
@@ -169,6 +181,25 @@ async def test_a_writer_that_was_given_up_loses_nothing_and_leaves_nothing(
         await other.settle()
         await other.nothing_is_left_over()
         assert await other.rows() == []
+
+
+async def test_a_place_that_comes_late_keeps_its_body(session, objects) -> None:
+    """The packer has seen that no place names the body, and the put goes on then."""
+    putting, packing, mail_id = Segmented(session, objects), Segmented(session, objects), new_id()
+    before_place, before_deletion = Gate(), Gate()
+    of: Any = putting.contents
+    of._in_time = before_place.before(of._in_time)
+    places: Any = packing.upkeep.packer._writer.places
+    places.get_serial = before_deletion.before(places.get_serial)
+    put = asyncio.create_task(putting.contents.put(mail_id, b"content"))
+    await before_place.reached.wait()
+    turn = asyncio.create_task(packing.upkeep.packer.turn())
+    await before_deletion.reached.wait()
+    before_place.opened.set()
+    await put
+    before_deletion.opened.set()
+    await turn
+    assert await putting.contents.get(mail_id) == b"content"
 
 
 class Gate:
@@ -206,9 +237,9 @@ async def test_packers_compactors_puts_and_sweeps_at_once(session, objects) -> N
     movers = [asyncio.create_task(moves(store)) for store in stores[:2]]
     reader = asyncio.create_task(reads())
     for _ in range(5):
-        await stores[2].contents.sweep(loose=[*swept, *again], turns=1)
+        await repeated(lambda: stores[2].contents.sweep(loose=[*swept, *again], turns=1))
         for mail_id in again:
-            await stores[2].contents.put(mail_id, contents[mail_id])
+            await repeated(partial(stores[2].contents.put, mail_id, contents[mail_id]))
     done.set()
     await asyncio.gather(*movers, reader)
     await stores[2].settle()
@@ -217,11 +248,19 @@ async def test_packers_compactors_puts_and_sweeps_at_once(session, objects) -> N
     await stores[2].nothing_is_left_over()
 
 
+async def repeated(call: Callable[[], Awaitable[Any]]) -> None:
+    """Repeat a call while others change the same places all the time."""
+    while True:
+        with suppress(StoreUnavailable):
+            await call()
+            return
+
+
 class CutContents:
     """Calls on contents in segments that are cut at each request, of Cassandra and of S3."""
 
     def __init__(self, connected: CassandraSession, scope: str, objects: Any) -> None:
-        self._cuts = Cuts(connected, scope)
+        self.cuts = Cuts(connected, scope, CutWritesSession)
         self._objects = objects
 
     async def each(self, prepare: Any, call: Any, kept: Callable[[list[str]], list[str]]) -> int:
@@ -229,15 +268,16 @@ class CutContents:
 
         async def check(store: Segmented, contents: Contents) -> None:
             await has(store, {mail_id: contents[mail_id] for mail_id in kept(list(contents))})
+            await store.take_over()
             await call(store, contents)
             await store.settle()
             await has(store, {mail_id: contents[mail_id] for mail_id in kept(list(contents))})
             await store.nothing_is_left_over()
             assert await store.rows() == []
 
-        return await self._cuts.each(self._store, prepare, call, check)
+        return await self.cuts.each(self.store, prepare, call, check)
 
-    def _store(self, session: CassandraSession) -> Segmented:
+    def store(self, session: CassandraSession) -> Segmented:
         assert isinstance(session, ScopedSession)
         return Segmented(session, self._objects)
 
@@ -268,7 +308,7 @@ async def turn(store: Segmented, _: Contents) -> None:
 
 
 async def test_packing_is_cut(cut) -> None:
-    assert await cut.each(four, turn, lambda ids: ids) > 20
+    assert await cut.each(four, turn, lambda ids: ids) > 12
 
 
 async def test_compaction_is_cut(cut) -> None:
@@ -276,7 +316,7 @@ async def test_compaction_is_cut(cut) -> None:
         await store.upkeep.compactor.turn()
         await store.upkeep.compactor.turn()
 
-    assert await cut.each(half_gone, turns, lambda ids: ids[3:]) > 20
+    assert await cut.each(half_gone, turns, lambda ids: ids[3:]) > 8
 
 
 async def test_a_sweep_of_packed_contents_is_cut(cut) -> None:
@@ -294,13 +334,10 @@ async def test_a_put_is_cut(cut) -> None:
         for mail_id, content in contents.items():
             await store.contents.put(mail_id, content)
 
-    class_: Any = cut
-    cuts = class_._cuts
-
     async def check(store: Segmented, contents: Contents) -> None:
         await put(store, contents)
         await store.settle()
         await has(store, contents)
         await store.nothing_is_left_over()
 
-    assert await cuts.each(cut._store, nothing, put, check) > 8
+    assert await cut.cuts.each(cut.store, nothing, put, check) > 6
