@@ -53,6 +53,13 @@ class BrokerUnavailable(Transient):
         super().__init__("kafka", detail)
 
 
+class AssignmentInDoubt(BrokerUnavailable):
+    """Another worker may have taken over the partitions: nothing of theirs may be written.
+
+    An event that meets it is held until the broker answers a heartbeat, or the partition is lost.
+    """
+
+
 class Poison(PostriverError):
     """This event cannot be handled; other events can."""
 

@@ -52,6 +52,7 @@ from streams.readers.backlog_gate import GateConfig, low_disk
 from streams.topics.admin import wait_for_topics
 from streams.topics.retention import LogTrimmer, TrimConfig
 from streams.topology import SUBMISSIONS, stages_of
+from streams.worker.assignment_lease import AssignmentLease
 from streams.worker.mailbox_table import MailboxStatesTable
 from streams.worker.stage_handler import StageHandler, bind
 from streams.worker.status import RoleStatus
@@ -166,7 +167,8 @@ async def run_scan(config: Config, stop: asyncio.Event) -> None:
 
 
 async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
-    async with adapters(config) as opened:
+    lease = AssignmentLease(_streams(config, "mailbox").session_timeout_s)
+    async with adapters(config, check=lease.check) as opened:
         store, holders = await opened.mail_store(), await opened.holders()
         contents, parser = await opened.contents(), opened.parser()
         clock = ClockGuard()
@@ -192,7 +194,8 @@ async def run_mailbox(config: Config, stop: asyncio.Event) -> None:
             return suspended.warnings() + clock_warning
 
         async with repeating("suspended mailboxes", suspended.refresh, REFRESH_INTERVAL_S):
-            await work("mailbox", config, stop, opened, handlers, shown=Shown(warnings=warnings))
+            shown = Shown(warnings=warnings)
+            await work("mailbox", config, stop, opened, handlers, shown=shown, lease=lease)
 
 
 async def run_index(config: Config, stop: asyncio.Event) -> None:
@@ -207,7 +210,7 @@ async def run_index(config: Config, stop: asyncio.Event) -> None:
             await work("index", config, stop, opened, lambda _: index_handlers(ports))
 
 
-async def work(
+async def work(  # noqa: PLR0913  (called once, by the role)
     role: str,
     config: Config,
     stop: asyncio.Event,
@@ -216,21 +219,20 @@ async def work(
     *,
     shown: Shown = Shown(),
     job: RoleJob = lambda *_: nullcontext(),
+    lease: AssignmentLease | None = None,
 ) -> None:
-    """Serve health, wait for topics, then run the role's worker until `stop`.
+    """Serve health, wait for topics, then run the role's worker until `stop`; its Fatal is raised.
 
-    `shown`: what the role adds to its status. `job`: runs as long as the worker. A Fatal of
-    the worker ends the process.
+    `shown`: what is added to the status. `job`: runs as long as the worker, which renews `lease`.
     """
     at_work: list[Worker] = []
     path = existing(config.home).socket(config.process)
     health = await serve_health(path, _report(role, at_work, shown), opened.commit_times)
     directory = await opened.directory()
     epochs = await wait_for_topics(TopicsConfig(bootstrap=config.bootstrap), directory)
-    settings = PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
     try:
         async with (
-            running(KafkaPublisher(settings)) as publisher,
+            running(KafkaPublisher(_publishing(config))) as publisher,
             running(LogTrimmer.of_role(config.bootstrap, role, config=_trim(config))),
         ):
             worker = Worker(
@@ -241,12 +243,17 @@ async def work(
                 publisher=publisher,
                 epochs=epochs,
                 with_mailbox_states=role == "mailbox",
+                lease=lease,
             )
             at_work.append(worker)
             async with job(publisher, worker.status):
                 await worker.run(stop)
     finally:
         await health.cleanup()
+
+
+def _publishing(config: Config) -> PublisherConfig:
+    return PublisherConfig(bootstrap=config.bootstrap, client_id=config.process)
 
 
 def _trim(config: Config) -> TrimConfig:

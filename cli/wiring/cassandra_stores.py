@@ -35,6 +35,7 @@ from stores.cassandra.roles import grant_access, take_over
 from stores.cassandra.session import AccessDenied, CassandraSession, ClusterConfig
 from stores.cassandra.submissions import CassandraSubmissions
 from stores.cassandra.uploads import CassandraUploads
+from stores.write_check import WriteCheck, always_writable
 from streams.topics.access_rules import USERS
 
 STORES: tuple[type[CassandraStore], ...] = (
@@ -89,17 +90,25 @@ class CassandraAdapters:
     """Opens stores over one session, on tables that `prepare_cluster` made.
 
     A schema that is missing or older raises StoreUnavailable: a process never migrates what
-    processes of another version use. `stack` closes the session.
+    processes of another version use. `stack` closes the session. `check`: of the mail store.
     """
 
-    def __init__(self, config: ClusterConfig, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        config: ClusterConfig,
+        stack: AsyncExitStack,
+        *,
+        check: WriteCheck = always_writable,
+    ) -> None:
         self._config = config
         self._stack = stack
+        self._check = check
         self._opening = asyncio.Lock()
         self._session: CassandraSession | None = None
 
     async def mail_store(self) -> MailStore:
-        return await self._opened(CassandraMailStore)
+        session = await self._session_with(CassandraMailStore)
+        return CassandraMailStore(session, check=self._check)
 
     async def directory(self) -> Directory:
         return await self._opened(CassandraDirectory)
@@ -127,9 +136,13 @@ class CassandraAdapters:
         return await self._opened(CassandraUploads)
 
     async def _opened(self, store: type[S]) -> S:
+        return store(await self._session_with(store))
+
+    async def _session_with(self, store: type[CassandraStore]) -> CassandraSession:
+        """The session, once the tables of `store` are there."""
         async with self._opening:
             if self._session is None:
                 self._session = await CassandraSession.open(self._config)
                 self._stack.push_async_callback(self._session.close)
             await check_versions(self._session, store.schemas)
-        return store(self._session)
+        return self._session

@@ -29,15 +29,27 @@ from stores.opensearch.index import OpenSearchIndex
 from stores.redis.attempts import RedisAttempts
 from stores.redis.client import RedisClient, RedisConfig
 from stores.sqlite.database_file import CommitTimes
+from stores.write_check import WriteCheck, always_writable
 
 
 class DistributedAdapters(Adapters):
-    """Opens adapters on demand and closes them together, in reverse order."""
+    """Opens adapters on demand and closes them together, in reverse order.
 
-    def __init__(self, config: Config, stack: AsyncExitStack, commit_times: CommitTimes) -> None:
+    `check` is called before each statement that writes a mailbox.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        stack: AsyncExitStack,
+        commit_times: CommitTimes,
+        *,
+        check: WriteCheck = always_writable,
+    ) -> None:
         super().__init__(config.home, stack, existing=True, commit_times=commit_times)
         self._config = config
-        self._cassandra = CassandraAdapters(cluster_config(config, config.user), stack)
+        cluster = cluster_config(config, config.user)
+        self._cassandra = CassandraAdapters(cluster, stack, check=check)
 
     async def mail_store(self) -> MailStore:
         return await self._cassandra.mail_store()

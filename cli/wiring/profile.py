@@ -16,6 +16,7 @@ from mail.ports import Directory, MailStore, Quarantine
 from stack.privileges import PrivilegeError, become
 from stack.state_folder import StateFolderError, existing
 from stores.sqlite.database_file import CommitTimes
+from stores.write_check import WriteCheck, always_writable
 from streams.config import Bootstrap
 
 
@@ -40,12 +41,16 @@ def bootstrap() -> Bootstrap:
 
 @asynccontextmanager
 async def adapters(
-    config: Config, commit_times: CommitTimes | None = None
+    config: Config,
+    commit_times: CommitTimes | None = None,
+    *,
+    check: WriteCheck = always_writable,
 ) -> AsyncIterator[Adapters]:
     """Open adapters on the state folder of `config`; as root, become its owner first.
 
     The adapters use the files that the start of the stack created (cli/wiring/store_files.py), and
-    count their transactions in `commit_times`. They are closed at the end of the block.
+    count their transactions in `commit_times`. They are closed at the end of the block. `check`: of
+    the mail store of the distributed profile (streams/worker/assignment_lease.py).
     Raises Refused: there is no state folder, or it cannot be used; the profile is not complete.
     """
     refuse_incomplete(config.profile)
@@ -54,7 +59,7 @@ async def adapters(
         if config.profile == "distributed":  # its drivers are 20 MB that no other process needs
             from cli.wiring.distributed_adapters import DistributedAdapters  # noqa: PLC0415
 
-            yield DistributedAdapters(config, stack, commit_times or CommitTimes())
+            yield DistributedAdapters(config, stack, commit_times or CommitTimes(), check=check)
         else:
             yield Adapters(config.home, stack, existing=True, commit_times=commit_times)
 

@@ -29,6 +29,7 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_
 
 from mail.errors import StoreUnavailable
 from schemas.cql.tables import Table
+from stores.write_check import WriteCheck, always_writable
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]  # CQL and its values
@@ -164,10 +165,16 @@ class CassandraSession:
             (await self._statement(query)).bind([after] * bool(after) + [limit])
         )
 
-    async def write(self, statements: Sequence[Statement]) -> None:
-        """Carry the statements out, in no order. Raises StoreUnavailable: some may be done."""
+    async def write(
+        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+    ) -> None:
+        """Carry the statements out, in no order. Raises StoreUnavailable: some may be done.
+
+        `check` is called immediately before each request; its error ends the call, and other
+        requests may be done.
+        """
         batches = [await self._batch(group) for group in _groups(statements)]
-        await asyncio.gather(*map(self._answer, batches))
+        await asyncio.gather(*(self._answer(batch, check=check) for batch in batches))
 
     async def define(self, cql: str) -> list[Row]:
         """Run a statement that is not prepared, such as one that defines a table."""
@@ -198,13 +205,20 @@ class CassandraSession:
             batch.add(statement)
         return batch
 
-    async def _answer(self, statement: Any, *, limit_s: float | None = None) -> list[Row]:
+    async def _answer(
+        self,
+        statement: Any,
+        *,
+        limit_s: float | None = None,
+        check: WriteCheck = always_writable,
+    ) -> list[Row]:
         limit_s = limit_s or self.config.request_timeout_s
         loop = asyncio.get_running_loop()
         if self._calls is None or self._calls.loop is not loop:
             self._calls = _Calls(loop)
         calls, waiter = self._calls, loop.create_future()
         rows: list[Row] = []
+        check()
         response = self._session.execute_async(statement)
 
         def on_rows(page: Sequence[Row] | None) -> None:

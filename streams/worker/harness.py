@@ -19,6 +19,7 @@ from faust.types import TP
 
 from mail.errors import Fatal
 from streams.config import StreamsConfig
+from streams.worker.assignment_lease import AssignmentLease, renewing
 from streams.worker.event_handling import EventHandling, ReceivedEvent
 from streams.worker.in_flight_window import InFlightEvent, InFlightWindow
 
@@ -53,6 +54,20 @@ class _StartedCoroutine:
             return end.value
 
 
+class LeasedConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's thread that fetches and sends heartbeats; it renews a lease."""
+
+    def __init__(self, consumer: Any, *, lease: AssignmentLease, **more: Any) -> None:
+        self._lease = lease
+        super().__init__(consumer, **more)
+
+    async def on_start(self) -> None:
+        """Watch the coordinator, which has no topics yet, and so has not joined its group."""
+        await super().on_start()
+        coordinator = self._consumer._coordinator  # noqa: SLF001  (aiokafka has no hook)
+        coordinator._send_req = renewing(self._lease, coordinator._send_req)  # noqa: SLF001
+
+
 class RewindingConsumer(driver.Consumer):
     """Faust's consumer, which also seeks partitions without a commit: to their beginning.
 
@@ -60,6 +75,10 @@ class RewindingConsumer(driver.Consumer):
     them again. Upstream seeks only partitions with a commit, so it lost the first commands of a new
     partition. Changelogs of tables never have a commit; only recovery moves their positions.
     """
+
+    def __init__(self, *values: Any, lease: AssignmentLease, **more: Any) -> None:
+        self._lease = lease
+        super().__init__(*values, **more)
 
     async def seek_to_committed(self) -> Any:
         offsets = await super().seek_to_committed()
@@ -70,10 +89,14 @@ class RewindingConsumer(driver.Consumer):
         return offsets
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-        """Give the fetching thread a uvloop; upstream gives it asyncio's."""
+        """Give the fetching thread a lease to renew, and a uvloop; upstream gives it asyncio's."""
         self.fetch_loop = uvloop.new_event_loop()
-        return driver.AIOKafkaConsumerThread(
-            self, loop=self.loop, beacon=self.beacon, thread_loop=self.fetch_loop
+        return LeasedConsumerThread(
+            self,
+            lease=self._lease,
+            loop=self.loop,
+            beacon=self.beacon,
+            thread_loop=self.fetch_loop,
         )
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109

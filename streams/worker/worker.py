@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from streams.dead_letters.set_aside import ParkRequests
 from streams.readers.lag import LagMeter
 from streams.topics.admin import ended_epochs
 from streams.topology import BY_NAME, DEAD_LETTERS, Stage, Topic
+from streams.worker.assignment_lease import AssignmentLease
 from streams.worker.context import EventPublisher, WorkerContext
 from streams.worker.event_handling import EventHandling
 from streams.worker.harness import Harness, RewindingConsumer
@@ -55,6 +57,7 @@ class Worker:
 
     `handlers`, by stage, is a function of the worker's table of mailbox states, since a Faust table
     belongs to one app. The function gets None unless `with_mailbox_states`.
+    `lease`: of the stores that only the owner of a partition may write; the worker renews it.
     """
 
     def __init__(  # noqa: PLR0913  (built once, by the role)
@@ -69,11 +72,12 @@ class Worker:
         topics: Mapping[str, Topic] = BY_NAME,
         with_mailbox_states: bool = False,
         dead_letters: str = DEAD_LETTERS,
+        lease: AssignmentLease | None = None,
     ) -> None:
         self._config = config
         self._role = role
         self._epochs = epochs
-        self._app = make_app(role, config)
+        self._app = make_app(role, config, lease or AssignmentLease(config.session_timeout_s))
         self._fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._topics = [stage.reads for stage in stages]
         self._context = WorkerContext(
@@ -262,7 +266,7 @@ class Worker:
             self._states.doubt_all()
 
 
-def make_app(role: str, config: StreamsConfig) -> faust.App:
+def make_app(role: str, config: StreamsConfig, lease: AssignmentLease) -> faust.App:
     """Return the Faust app of a role, with every setting that matters stated."""
     app = faust.App(
         config.group(role),
@@ -293,7 +297,7 @@ def make_app(role: str, config: StreamsConfig) -> faust.App:
         worker_redirect_stdouts=False,
         origin="streams",
     )
-    app.transport.Consumer = RewindingConsumer
+    app.transport.Consumer = partial(RewindingConsumer, lease=lease)
     return app
 
 

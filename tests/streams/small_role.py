@@ -4,6 +4,7 @@ Handles notes by their word, logs each step as a JSON line, and writes its statu
     ""            answered
     wait:FILE     raises Transient while FILE exists
     slow:MS       answered after so many milliseconds
+    lease         answered when this worker's assignment lease has ended; checked every 5 ms
     die           SIGKILL to its own process
     poison, fatal, unexpected, cancelled, big, stray, table
 """
@@ -17,11 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mail.errors import Fatal, Poison, Transient
+from mail.errors import AssignmentInDoubt, Fatal, Poison, Transient
 from schemas.mailbox import MailboxState
 from streams.config import Bootstrap, PublisherConfig, StreamsConfig
 from streams.publisher import KafkaPublisher
 from streams.topology import EVENT_MAX_BYTES, Topic
+from streams.worker.assignment_lease import AssignmentLease
 from streams.worker.stage_handler import StageHandler, bind
 from streams.worker.worker import Worker
 from tests.streams.small import Answer, Note, SmallTopology
@@ -36,6 +38,7 @@ class Role:
         self.options = options
         self.log = Path(options["log"]).open("a", buffering=1)  # noqa: SIM115  (until the end)
         self.unread = None
+        self.lease = AssignmentLease(6.0)  # the session timeout of StreamsConfig
 
     def write(self, what: str, **more: Any) -> None:
         self.log.write(json.dumps({"what": what, "pid": os.getpid(), **more}) + "\n")
@@ -58,6 +61,16 @@ class Role:
     async def on_slow(self, answer: Answer, ms: str, _) -> list[Any]:
         await asyncio.sleep(int(ms) / 1000)
         return [answer]
+
+    async def on_lease(self, answer: Answer, _: str, __) -> list[Any]:
+        while True:
+            try:
+                self.lease.check()
+            except AssignmentInDoubt as error:
+                self.write("refused", why=str(error))
+                return [answer]
+            self.write("allowed", renewed=self.lease._renewed_ms)
+            await asyncio.sleep(0.005)
 
     async def on_wait(self, answer: Answer, file: str, _) -> list[Any]:
         if Path(file).exists():
@@ -151,6 +164,7 @@ class Role:
             topics=_by_name(topology.topics),
             with_mailbox_states=options.get("unread", False),
             dead_letters=topology.dead.name,
+            lease=self.lease,
         )
         writing = asyncio.create_task(self.write_status(worker))
         try:
@@ -173,6 +187,7 @@ class Role:
                 "partitions": status.partitions,
                 "held": [held.plain() for held in status.held],
                 "unhealthy": worker.unhealthy(),
+                "renewed_ms": self.lease._renewed_ms,
             }
             part = path.with_name(f"{path.name}.part")
             part.write_text(json.dumps(dump))

@@ -45,6 +45,11 @@ class CassandraNode:
             time.sleep(0.2)
         pytest.fail("the node did not start")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def trouble(self) -> str | None:
         """The reason why the node is not ready, or None."""
         assert self.program.ready is not None

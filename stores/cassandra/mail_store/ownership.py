@@ -18,7 +18,8 @@ from uuid import uuid4
 from mail.errors import Fatal, JournalConflict, StoreUnavailable
 from schemas.cql.mail_store import CLAIM, JOURNAL, JOURNAL_SHIFT
 from schemas.ids import UserId
-from stores.cassandra.mail_store.stamps import GENERATION_MAX, put, stamp_of, stamped
+from stores.cassandra.mail_store.stamps import GENERATION_MAX, put, stamp_of
+from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.session import CassandraSession
 
 CLAIM_ATTEMPTS = 20
@@ -31,8 +32,9 @@ _STAMP = JOURNAL.select("WRITETIME(entry)", "AND seq = ?")
 class Ownership:
     """The claims of one process."""
 
-    def __init__(self, session: CassandraSession) -> None:
+    def __init__(self, session: CassandraSession, statements: MailboxStatements) -> None:
         self._session = session
+        self._statements = statements
         self._owner = str(uuid4())
 
     async def claim(self, user_id: UserId, *, seq: int) -> int:
@@ -47,7 +49,7 @@ class Ownership:
             if generation > GENERATION_MAX:
                 raise Fatal(f"user {user_id}: {GENERATION_MAX} generations are used up")
             claim = put(CLAIM, user_id, generation, self._owner)
-            await self._session.write(stamped([claim], seq=seq, generation=generation))
+            await self._statements.write([claim], seq=seq, generation=generation)
             found = await self._session.read(_FROM, user_id, generation)
             if found == [(generation, self._owner)]:
                 await self._forget_older(user_id, seq, generation)
@@ -55,6 +57,10 @@ class Ownership:
             highest = max(row[0] for row in found)
             await asyncio.sleep(random.random() * 0.01 * attempt)  # noqa: S311
         raise StoreUnavailable("cassandra", f"several writers claim user {user_id}")
+
+    async def is_kept(self, user_id: UserId, *, generation: int) -> bool:
+        """Whether no other writer has claimed the mailbox since the claim of `generation`."""
+        return await self._session.read(_FROM, user_id, generation) == [(generation, self._owner)]
 
     async def check(self, user_id: UserId, *, seq: int, generation: int) -> None:
         """Check that the entry at `seq` is ours, and the mailbox too.
@@ -69,5 +75,5 @@ class Ownership:
             raise JournalConflict(user_id, seq)
 
     async def _forget_older(self, user_id: UserId, seq: int, generation: int) -> None:
-        older = stamp_of(seq, generation), user_id, generation
-        await self._session.write([(_OLDER, older)])
+        older = user_id, generation
+        await self._statements.delete(_OLDER, older, seq=seq, generation=generation)

@@ -28,23 +28,35 @@ from stores.cassandra.mail_store import conversation_pages, lookups, pages
 from stores.cassandra.mail_store.check import MailboxCheck
 from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
+from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.mail_store.writer import MailboxWrites
 from stores.cassandra.session import CassandraSession
 from stores.paged_reads import PagedReads
+from stores.write_check import WriteCheck, always_writable
 
 SCAN_MAX = 5_000  # rows that a page with a filter reads
 
 
 class CassandraMailStore(CassandraStore, PagedReads, MailStore):
-    """MailStore over a session. Create it with `open`; `close` it."""
+    """MailStore over a session. Create it with `open`; `close` it.
+
+    `check` is called before each statement that writes a mailbox (stores/write_check.py).
+    """
 
     schemas = {"mail": MAIL}  # noqa: RUF012
 
-    def __init__(self, session: CassandraSession, *, scan_max: int = SCAN_MAX) -> None:
+    def __init__(
+        self,
+        session: CassandraSession,
+        *,
+        scan_max: int = SCAN_MAX,
+        check: WriteCheck = always_writable,
+    ) -> None:
         super().__init__(session)
+        statements = MailboxStatements(session, check)
         self._reads = MailboxReads(session)
         self._history = History(self._reads)
-        self._writes = MailboxWrites(self._reads, self._history)
+        self._writes = MailboxWrites(self._reads, self._history, statements)
         self._scan_max = scan_max
 
     # Reader

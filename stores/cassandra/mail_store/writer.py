@@ -24,11 +24,13 @@ from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState
 from stores.cassandra.mail_store.check import MailboxCheck
 from stores.cassandra.mail_store.commit_plan import Redo, decode_redo, plan
+from stores.cassandra.mail_store.folding import Folding
 from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.lists import ListHead, encode
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.ownership import Ownership
-from stores.cassandra.mail_store.stamps import RowWrite, put, stamped
+from stores.cassandra.mail_store.stamps import RowWrite, put
+from stores.cassandra.mail_store.statements import MailboxStatements
 
 KNOWN_MAX = 10_000  # mailboxes whose lists' heads are kept, about 2 KB each
 _REDO = JOURNAL.select("seq, redo", "AND seq = ?")
@@ -49,18 +51,29 @@ class Owned:
 class MailboxWrites:
     """Writes of all mailboxes of this process, one at a time for each user."""
 
-    def __init__(self, reads: MailboxReads, history: History) -> None:
+    def __init__(
+        self, reads: MailboxReads, history: History, statements: MailboxStatements
+    ) -> None:
         self._reads = reads
         self._session = reads.session
         self._history = history
-        self._ownership = Ownership(self._session)
+        self._folding = Folding(reads, history, statements)
+        self._statements = statements
+        self._ownership = Ownership(self._session, statements)
         self._owned: OrderedDict[UserId, Owned] = OrderedDict()
         self._locks: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def load(self, user_id: UserId) -> MailboxState:
-        """Claim the mailbox, and finish a step that was cut short."""
+        """Claim the mailbox, and finish a step that was cut short.
+
+        A mailbox that is still this writer's is not claimed again: a command that changes nothing
+        loads it too, and a mailbox has a limited number of generations.
+        """
         async with self._lock(user_id):
-            self._owned.pop(user_id, None)
+            owned = self._owned.pop(user_id, None)
+            if owned and await self._ownership.is_kept(user_id, generation=owned.generation):
+                self._keep(user_id, owned)
+                return owned.state
             return (await self._claimed(user_id)).state
 
     async def commit(self, commit: Commit) -> None:
@@ -95,7 +108,7 @@ class MailboxWrites:
                 return 0
             with self._kept(user_id):
                 owned = self._owned.get(user_id) or await self._claimed(user_id)
-                return await self._history.fold(
+                return await self._folding.fold(
                     user_id,
                     before_ms=before_ms,
                     to_seq=min(to_seq, state.seq),
@@ -182,7 +195,7 @@ class MailboxWrites:
     async def _write(
         self, rows: tuple[RowWrite, ...] | list[RowWrite], seq: int, generation: int
     ) -> None:
-        await self._session.write(stamped(rows, seq=seq, generation=generation))
+        await self._statements.write(rows, seq=seq, generation=generation)
 
     @contextmanager
     def _kept(self, user_id: UserId) -> Iterator[None]:

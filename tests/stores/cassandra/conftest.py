@@ -21,6 +21,7 @@ from stores.cassandra.migrations import check_versions
 from stores.cassandra.roles import take_over
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
 from stores.s3.objects import ObjectsConfig, S3Objects
+from stores.write_check import WriteCheck, always_writable
 from tests.support import versitygw
 from tests.support.cassandra import started
 
@@ -67,8 +68,11 @@ class ScopedSession(CassandraSession):
             place = rows[-1][0]
         return found[:limit]
 
-    async def write(self, statements: Sequence[Statement]) -> None:
-        await super().write([(cql, self._scoped(values)) for cql, values in statements])
+    async def write(
+        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+    ) -> None:
+        scoped = [(cql, self._scoped(values)) for cql, values in statements]
+        await super().write(scoped, check=check)
 
     def _scoped(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """The first text among the values is the first column of the key."""

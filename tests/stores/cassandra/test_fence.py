@@ -7,49 +7,25 @@ import asyncio
 import copy
 import os
 import random
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from mail.errors import JournalConflict
+from mail.errors import AssignmentInDoubt, JournalConflict
 from mail.ports import Commit
 from schemas.mailbox import SEEN
 from stores.cassandra.mail_store.ownership import Ownership
+from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.mail_store.store import CassandraMailStore
-from stores.cassandra.session import CassandraSession, Row, Statement
+from stores.cassandra.session import CassandraSession
+from streams.worker.assignment_lease import AssignmentLease
 from tests.contracts.mail_store_reads import holds_what
 from tests.contracts.mailboxes import Writer
 from tests.stores.cassandra.conftest import ScopedSession
+from tests.stores.cassandra.paused_session import PausedSession
 
 pytestmark = pytest.mark.distributed
 SEEDS = int(os.environ.get("POSTRIVER_SEEDS", "15"))
 FIRST = int(os.environ.get("POSTRIVER_SEED", "0"))
-
-
-class PausedSession(ScopedSession):
-    """Stops before request number `at` until `go_on` is set."""
-
-    at = -1
-    requests = 0
-
-    def arm(self, at: int) -> None:
-        self.at, self.requests = at, 0
-        self.is_paused, self.go_on = asyncio.Event(), asyncio.Event()
-
-    async def read(self, cql: str, *values: Any) -> list[Row]:
-        await self._step()
-        return await super().read(cql, *values)
-
-    async def write(self, statements: Sequence[Statement]) -> None:
-        await self._step()
-        await super().write(statements)
-
-    async def _step(self) -> None:
-        self.requests += 1
-        if self.requests == self.at:
-            self.is_paused.set()
-            await self.go_on.wait()
 
 
 def a_change(writer: Writer, chance: random.Random, name: str) -> Commit:
@@ -129,10 +105,58 @@ async def test_a_step_that_was_cut_short_is_finished_by_the_next_owner(
         await holds_what(reader, ann)
 
 
+async def test_a_writer_without_a_lease_sends_no_statement_and_goes_on_with_a_new_lease(
+    connected: CassandraSession, session: ScopedSession
+) -> None:
+    """At each request of a step: as a process that was stopped there past its session timeout."""
+    for at in range(1, 16):
+        now_ms = 1_000
+        lease = AssignmentLease(6.0, lambda: now_ms)  # noqa: B023  (called in this turn)
+        paused = PausedSession.of(connected, f"{session.scope}{at}-")
+        store, ann = CassandraMailStore(paused, check=lease.check), Writer()
+        lease.renew(now_ms)
+        await store.commit(ann.deliver("a", thread="t"))
+        command = ann.move("a", "archive", "trash")
+        paused.arm(at)
+        step = asyncio.create_task(store.commit(command))
+        pause = asyncio.create_task(paused.is_paused.wait())
+        await asyncio.wait([step, pause], return_when=asyncio.FIRST_COMPLETED)
+        pause.cancel()
+        was_paused, writes = paused.is_paused.is_set(), paused.writes
+        now_ms += 6_000
+        paused.go_on.set()
+        (outcome,) = await asyncio.gather(step, return_exceptions=True)
+        assert isinstance(outcome, AssignmentInDoubt) if was_paused else outcome is None, outcome
+        assert paused.writes == writes
+        lease.renew(now_ms)
+        await store.commit(command)
+        await holds_what(CassandraMailStore(paused), ann)
+        assert (await store.check("ann")).differences == ()
+
+
 async def test_of_writers_that_claim_at_once_each_has_a_generation(session) -> None:
-    claims = await asyncio.gather(*(Ownership(session).claim("ann", seq=0) for _ in range(4)))
+    statements = MailboxStatements(session)
+    owners = [Ownership(session, statements) for _ in range(5)]
+    claims = await asyncio.gather(*(owner.claim("ann", seq=0) for owner in owners[1:]))
     assert len(set(claims)) == 4
-    assert await Ownership(session).claim("ann", seq=0) > max(claims)
+    assert await owners[0].claim("ann", seq=0) > max(claims)
+
+
+async def test_a_load_claims_a_mailbox_only_if_another_writer_has_claimed_it(session) -> None:
+    first, second, ann = CassandraMailStore(session), CassandraMailStore(session), Writer()
+
+    async def generations() -> list[int]:
+        rows = await session.read("SELECT generation FROM claim WHERE user_id = ?", "ann")
+        return [generation for (generation,) in rows]
+
+    await first.commit(ann.deliver("a"))
+    for _ in range(3):
+        assert await first.load("ann") == ann.state
+    assert await generations() == [1]
+    await second.commit(ann.deliver("b"))
+    assert await generations() == [2]
+    assert await first.load("ann") == ann.state
+    assert await generations() == [3]
 
 
 async def test_an_emptied_list_begins_again_in_other_partitions(session) -> None:

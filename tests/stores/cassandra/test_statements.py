@@ -1,13 +1,15 @@
 """Rules of the statements that write a mailbox, without a node."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mail.errors import AssignmentInDoubt
 from mail.ports import MailStore
-from schemas.cql.mail_store import MAIL, MAIL_TABLES
+from schemas.cql.mail_store import CLAIM, MAIL, MAIL_TABLES
 from schemas.cql.tables import CreateTable
 from stores.cassandra import mail_store
 from stores.cassandra.mail_store.stamps import (
@@ -18,9 +20,14 @@ from stores.cassandra.mail_store.stamps import (
     stamp_of,
     stamped,
 )
+from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.mail_store.store import CassandraMailStore
+from stores.cassandra.session import CassandraSession, Statement
+from stores.write_check import WriteCheck, always_writable
+from streams.worker.assignment_lease import AssignmentLease
 
 SOURCES = sorted(Path(str(mail_store.__file__)).parent.glob("*.py"))
+SENDS = re.compile(r"session\.(?:write|define)\(")
 WRITES = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM|BEGIN BATCH)\b[^\"']*")
 
 
@@ -42,6 +49,46 @@ def test_no_other_statement_writes_a_mailbox() -> None:
         for statement in WRITES.findall(path.read_text()):
             assert "USING TIMESTAMP ?" in statement, f"{path.name}: {statement}"
             assert not re.search(r"\bIF\b", statement), f"{path.name}: {statement}"
+
+
+def test_one_file_sends_the_statements_that_write_a_mailbox() -> None:
+    """Every other file of the adapter only reads by its session."""
+    found = {path.name for path in SOURCES if SENDS.search(path.read_text())}
+    assert found == {"statements.py"}
+
+
+class SentStatements(CassandraSession):
+    """A session without a node: keeps the statements of each request; asks the check as it does."""
+
+    def __init__(self) -> None:
+        self.sent: list[Statement] = []
+
+    async def write(
+        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+    ) -> None:
+        check()
+        self.sent += statements
+
+
+async def test_statements_have_the_stamp_of_their_step_and_wait_for_the_check() -> None:
+    session, now_ms = SentStatements(), 1_000
+    lease = AssignmentLease(6.0, lambda: now_ms)
+    statements = MailboxStatements(session, lease.check)
+    row, forget = put(CLAIM, "ann", 3, "owner"), "DELETE FROM claim USING TIMESTAMP ? WHERE a = ?"
+    lease.renew(now_ms)
+    await statements.write([row], seq=7, generation=3)
+    await statements.delete(forget, ("a",), ("b",), seq=7, generation=3)
+    stamp = stamp_of(7, 3)
+    assert session.sent == [
+        (CLAIM.put, ("ann", 3, "owner", stamp)), (forget, (stamp, "a")), (forget, (stamp, "b")),
+    ]  # fmt: skip
+    session.sent.clear()
+    now_ms += 6_000
+    with pytest.raises(AssignmentInDoubt):
+        await statements.write([row], seq=7, generation=3)
+    with pytest.raises(AssignmentInDoubt):
+        await statements.delete(forget, ("a",), seq=7, generation=3)
+    assert session.sent == []
 
 
 def test_tables_have_no_counters_and_no_collections_that_are_not_frozen() -> None:

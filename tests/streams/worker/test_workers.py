@@ -47,10 +47,11 @@ async def test_a_hold_longer_than_every_buffer_loses_nothing(make_workers, put) 
     notes = [Note(key=f"k{n % 7}", number=n, word=f"wait:{workers.gate}") for n in range(1500)]
     await put(workers, *notes)
     await workers.until(lambda: len(workers.status(process)["held"]) == 3)
-    began_s = time.monotonic()
+    began_s, renewed_ms = time.monotonic(), workers.status(process)["renewed_ms"]
     await workers.until(lambda: time.monotonic() - began_s > 3)
     held = workers.status(process)["held"][0]
     assert (held["stage"], held["engine"]) == ("answer", "gate")
+    assert workers.status(process)["renewed_ms"] > renewed_ms  # by heartbeats
     workers.gate.unlink()
     answers = await workers.until_answered(1500)
     assert {answer.number for answer in answers} == set(range(1500))

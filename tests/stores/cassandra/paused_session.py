@@ -1,0 +1,38 @@
+"""A session that stops before a chosen request, as a process that is stopped there."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from stores.cassandra.session import Row, Statement
+from stores.write_check import WriteCheck, always_writable
+from tests.stores.cassandra.conftest import ScopedSession
+
+
+class PausedSession(ScopedSession):
+    """Stops before request number `at` until `go_on` is set."""
+
+    at = -1
+    requests = 0
+    writes = 0  # that were sent
+
+    def arm(self, at: int) -> None:
+        self.at, self.requests = at, 0
+        self.is_paused, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def read(self, cql: str, *values: Any) -> list[Row]:
+        await self._step()
+        return await super().read(cql, *values)
+
+    async def write(
+        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+    ) -> None:
+        await self._step()
+        await super().write(statements, check=check)
+        self.writes += 1
+
+    async def _step(self) -> None:
+        self.requests += 1
+        if self.requests == self.at:
+            self.is_paused.set()
+            await self.go_on.wait()
