@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mail.clock import now_ms
+from mail.errors import Refused
 from mail.ports import Directory
 from mail.sending.dkim.keyring import IN_USE, NEXT, DkimKeyrings
 from mail.sending.dkim.keys import SigningKey
@@ -90,6 +91,19 @@ async def add_signed_domain(directory: Directory, keyrings: DkimKeyrings, name: 
     domain = await add_domain(directory, name)
     await keyrings.add(domain, at_ms=now_ms(), state=IN_USE)
     return domain
+
+
+async def rotate_keys(keyrings: DkimKeyrings, domain: Domain) -> list[SigningKey]:
+    """Make new keys; they sign from `activate_keys` on, once their records are published."""
+    return await keyrings.add(domain, at_ms=now_ms(), state=NEXT)
+
+
+async def activate_keys(keyrings: DkimKeyrings, domain: Domain) -> list[SigningKey]:
+    """Sign with the keys of the last rotation. Raises Refused: there are none."""
+    keys = await keyrings.take_into_use(domain)
+    if not keys:
+        raise Refused(f"{domain.name} has no new keys: rotate its keys first")
+    return keys
 
 
 async def records_of(keyrings: DkimKeyrings, domain: Domain, hostname: str) -> list[DnsRecord]:

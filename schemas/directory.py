@@ -1,6 +1,6 @@
 """Rows of the directory: domains, users, aliases, sessions, passwords, sign-ins, acts, attempts."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,15 +17,19 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 QUOTA_UNSET = Quota()
 
 
+SENDING_MAX = 10_000_000  # the largest limit of a period
+_Most = Annotated[int, msgspec.Meta(ge=0, le=SENDING_MAX)]
+
+
 class OwnSendingLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Limits of what a user sends in a sliding period. None: not set; 0: no limit."""
 
-    mails_per_minute: int | None = None
-    mails_per_hour: int | None = None
-    mails_per_day: int | None = None
-    recipients_per_minute: int | None = None
-    recipients_per_hour: int | None = None
-    recipients_per_day: int | None = None
+    mails_per_minute: _Most | None = None
+    mails_per_hour: _Most | None = None
+    mails_per_day: _Most | None = None
+    recipients_per_minute: _Most | None = None
+    recipients_per_hour: _Most | None = None
+    recipients_per_day: _Most | None = None
 
 
 NO_OWN_LIMITS = OwnSendingLimits()

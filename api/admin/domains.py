@@ -1,7 +1,7 @@
-"""/v1/admin/domains: domains that mail is accepted for, and their DNS records."""
+"""/v1/admin/domains: domains that mail is accepted for, their limits, keys and DNS records."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import hdrs, web
@@ -10,6 +10,7 @@ from api.admin.acts import acting, admin_ports
 from api.admin.paging import position_of_cursor
 from api.admin.quarantine import BODY_PROBLEMS
 from api.admin.route import PREFIX, OperatorRoute
+from api.admin.sending_limits import LimitsPatch
 from api.context import AuthenticatedRequest
 from api.problems import Problem, bad_request
 from api.rest.parameters import flag_of, limit_of, query, read_body
@@ -17,9 +18,12 @@ from api.rest.responses import Timestamp, json_response
 from mail.clock import rfc3339
 from mail.errors import Refused
 from mail.pagination import encode_cursor
-from operations import accounts, domain_records
+from mail.sending.dkim.keyring import IN_USE, NEXT, KeyState
+from mail.sending.dkim.keys import Algorithm
+from mail.sending.own_limits import OwnLimits
+from operations import accounts, domain_records, sending_limits
 from operations.domain_records import DnsRecord, TextLookup
-from schemas.directory import Domain
+from schemas.directory import Domain, OwnSendingLimits
 
 NAME_MAX_CHARS = 253  # RFC 1035
 SCOPE = "admin.domains"
@@ -38,6 +42,27 @@ class DomainList(msgspec.Struct, frozen=True, kw_only=True):
 
     domains: list[DomainRow]
     next_cursor: str | None
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of DKIM (RFC 6376); one in state `next` does not sign yet."""
+
+    selector: str
+    algorithm: Algorithm
+    state: KeyState
+
+
+class DomainDetail(DomainRow, frozen=True, kw_only=True):
+    """`limits`: of sending, as set for each user of this domain; null: those of the settings."""
+
+    limits: OwnSendingLimits
+    keys: list[KeyRow]
+
+
+class DomainPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`limits` with `reset`: those of the settings hold."""
+
+    limits: LimitsPatch
 
 
 class NewDomain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,13 +104,52 @@ async def add_domain(call: AuthenticatedRequest) -> web.StreamResponse:
     return json_response(_row(added), status=201, headers=headers)
 
 
+async def get_domain(call: AuthenticatedRequest) -> web.StreamResponse:
+    query(call.request)
+    return json_response(await _detail(call, await _domain(call)))
+
+
+async def patch_domain(call: AuthenticatedRequest) -> web.StreamResponse:
+    """Change how much each user of the domain may send."""
+    query(call.request)
+    body, domain = await read_body(call.request, DomainPatch), await _domain(call)
+    if body.limits == LimitsPatch():
+        raise Problem(400, "nothing_to_change", "Name at least one limit.")
+    async with acting(call, "domain.change", domain.name, msgspec.json.encode(body).decode()):
+        await sending_limits.domain_limits(
+            admin_ports(call).directory,
+            domain.name,
+            change=body.limits.change,
+            configured=call.context.config.sending_limits,
+        )
+    return json_response(await _detail(call, domain))
+
+
+async def rotate_keys(call: AuthenticatedRequest) -> web.StreamResponse:
+    """Make new keys, whose records are to be published before they sign."""
+    query(call.request)
+    domain = await _domain(call)
+    async with acting(call, "domain.dkim.rotate", domain.name):
+        await domain_records.rotate_keys(admin_ports(call).keyrings, domain)
+    return json_response(await _detail(call, domain))
+
+
+async def activate_keys(call: AuthenticatedRequest) -> web.StreamResponse:
+    """Sign with the new keys. Raises Problem 409: there are none."""
+    query(call.request)
+    domain = await _domain(call)
+    try:
+        async with acting(call, "domain.dkim.activate", domain.name):
+            await domain_records.activate_keys(admin_ports(call).keyrings, domain)
+    except Refused as error:
+        raise Problem(409, "refused", error.detail) from error
+    return json_response(await _detail(call, domain))
+
+
 async def list_records(call: AuthenticatedRequest) -> web.StreamResponse:
     """The DNS records of a domain; with `check=true` compared with what DNS has."""
     is_check = bool(flag_of(query(call.request, "check"), "check"))
-    name, ports = call.request.match_info["name"], admin_ports(call)
-    if len(name) > NAME_MAX_CHARS:
-        raise bad_request("bad_name", f"Up to {NAME_MAX_CHARS}.", "path:name")
-    domain = await accounts.get_domain(ports.directory, name)
+    domain, ports = await _domain(call), admin_ports(call)
     records = await domain_records.records_of(ports.keyrings, domain, ports.hostname)
     faults = await _faults(records, ports.records) if is_check else None
     rows = [
@@ -112,12 +176,36 @@ async def _faults(records: list[DnsRecord], lookup: TextLookup) -> list[str | No
         raise Problem(409, "refused", error.detail) from error
 
 
+async def _domain(call: AuthenticatedRequest) -> Domain:
+    """The domain in the path. Raises Problem 400; NotFound."""
+    name = call.request.match_info["name"]
+    if len(name) > NAME_MAX_CHARS:
+        raise bad_request("bad_name", f"Up to {NAME_MAX_CHARS}.", "path:name")
+    return await accounts.get_domain(admin_ports(call).directory, name)
+
+
+async def _detail(call: AuthenticatedRequest, domain: Domain) -> DomainDetail:
+    ports, configured = admin_ports(call), call.context.config.sending_limits
+    states: tuple[KeyState, ...] = (IN_USE, NEXT)
+    keys = [
+        KeyRow(selector=key.selector, algorithm=key.algorithm, state=state)
+        for state in states
+        for key in await ports.keyrings.keys(domain, state)
+    ]
+    limits = await OwnLimits(ports.directory, configured).of_domain(domain.domain_id)
+    return DomainDetail(**_fields(domain), limits=limits, keys=keys)
+
+
 def _row(domain: Domain) -> DomainRow:
-    return DomainRow(
-        name=domain.name,
-        catch_all=domain.catch_all or None,
-        created_at=rfc3339(domain.created_at_ms),
-    )
+    return DomainRow(**_fields(domain))
+
+
+def _fields(domain: Domain) -> dict[str, Any]:
+    return {
+        "name": domain.name,
+        "catch_all": domain.catch_all or None,
+        "created_at": rfc3339(domain.created_at_ms),
+    }
 
 
 ROUTES = (
@@ -140,6 +228,43 @@ ROUTES = (
         status=201,
         response=DomainRow,
         problems=(409, *BODY_PROBLEMS),
+    ),
+    OperatorRoute(
+        method="GET",
+        path=f"{PREFIX}/domains/{{name}}",
+        name="admin_domain",
+        summary="Get a domain with limits of sending of its users, and its keys.",
+        handler=get_domain,
+        response=DomainDetail,
+        problems=(404,),
+    ),
+    OperatorRoute(
+        method="PATCH",
+        path=f"{PREFIX}/domains/{{name}}",
+        name="admin_patch_domain",
+        summary="Change how much each user of a domain may send.",
+        handler=patch_domain,
+        body=DomainPatch,
+        response=DomainDetail,
+        problems=(404, *BODY_PROBLEMS),
+    ),
+    OperatorRoute(
+        method="POST",
+        path=f"{PREFIX}/domains/{{name}}/dkim/rotate",
+        name="admin_rotate_keys",
+        summary="Make new keys of a domain, which do not sign yet.",
+        handler=rotate_keys,
+        response=DomainDetail,
+        problems=(404,),
+    ),
+    OperatorRoute(
+        method="POST",
+        path=f"{PREFIX}/domains/{{name}}/dkim/activate",
+        name="admin_activate_keys",
+        summary="Sign with the new keys of a domain, once their records are published.",
+        handler=activate_keys,
+        response=DomainDetail,
+        problems=(404, 409),
     ),
     OperatorRoute(
         method="GET",

@@ -10,6 +10,7 @@ from api.admin.acts import acting, admin_ports
 from api.admin.paging import position_of_cursor
 from api.admin.quarantine import BODY_PROBLEMS
 from api.admin.route import PREFIX, OperatorRoute
+from api.admin.sending_limits import LimitsPatch
 from api.context import AuthenticatedRequest
 from api.problems import Problem, not_found
 from api.rest.parameters import (
@@ -26,15 +27,12 @@ from mail.pagination import encode_cursor
 from mail.sending.own_limits import OwnLimits
 from operations import accounts, quotas, sending_limits
 from operations.quotas import QuotaChange
-from operations.sending_limits import LimitsChange
-from schemas.directory import NO_OWN_LIMITS, QUOTA_UNSET, OwnSendingLimits, User, UserRole
+from schemas.directory import QUOTA_UNSET, OwnSendingLimits, User, UserRole
 from schemas.ids import UserId
 
 SCOPE = "admin.users"
-SENDING_MAX = 1_000_000
 QuotaBytes = Annotated[int, msgspec.Meta(ge=0, le=SIZE_MAX_BYTES)]
 QuotaMails = Annotated[int, msgspec.Meta(ge=0, le=MESSAGES_MAX)]
-Most = Annotated[int, msgspec.Meta(ge=0, le=SENDING_MAX)]
 
 
 class UserRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,20 +99,8 @@ class QuotaPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reset: bool = False
 
 
-class LimitsPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """0: no limit. `reset`: the limits of the domain, with these changes."""
-
-    mails_per_minute: Most | None = None
-    mails_per_hour: Most | None = None
-    mails_per_day: Most | None = None
-    recipients_per_minute: Most | None = None
-    recipients_per_hour: Most | None = None
-    recipients_per_day: Most | None = None
-    reset: bool = False
-
-
 class UserPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is left out stays as it is."""
+    """What is left out stays as it is. `limits` with `reset`: those of the domain hold."""
 
     role: UserRole | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
@@ -191,13 +177,10 @@ async def _change(call: AuthenticatedRequest, user: User, body: UserPatch) -> No
         store = call.context.ports.store
         await quotas.user_quota(directory, store, user.address, change=change, default=config.quota)
     if body.limits is not UNSET:
-        given = msgspec.structs.asdict(body.limits)
-        start_limits = NO_OWN_LIMITS if given.pop("reset") else None
-        limits = {name: most for name, most in given.items() if most is not None}
         await sending_limits.user_limits(
             directory,
             user.address,
-            change=LimitsChange(limits=limits, start=start_limits),
+            change=body.limits.change,
             configured=config.sending_limits,
         )
 

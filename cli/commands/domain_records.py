@@ -11,14 +11,12 @@ from cli.stack_addresses import load_running
 from cli.wiring.profile import adapters
 from cli.wiring.sending import DnsTexts
 from cli.wiring.service_key import service_key
-from mail.clock import now_ms
-from mail.errors import Refused
-from mail.sending.dkim.keyring import NEXT, DkimKeyrings
+from mail.sending.dkim.keyring import DkimKeyrings
 from mail.sending.dkim.keys import SigningKey
 from operations import accounts, domain_records
 from schemas.directory import Domain
 
-_Act = Callable[[Domain, DkimKeyrings], Awaitable[Sequence[SigningKey]]]
+_Act = Callable[[DkimKeyrings, Domain], Awaitable[Sequence[SigningKey]]]
 
 
 @click.command("dns")
@@ -39,11 +37,7 @@ def domain_dkim() -> None:
 @click.argument("name")
 def domain_dkim_rotate(name: str) -> None:
     """Make new keys for NAME and print their records; they sign from `dkim activate` on."""
-
-    async def act(domain: Domain, keyrings: DkimKeyrings) -> Sequence[SigningKey]:
-        return await keyrings.add(domain, at_ms=now_ms(), state=NEXT)
-
-    _print_keys(asyncio.run(_with_keyrings(name, act)))
+    _print_keys(asyncio.run(_with_keyrings(name, domain_records.rotate_keys)))
     click.echo(f"publish these records, then: postriver domain dkim activate {name}")
 
 
@@ -51,14 +45,7 @@ def domain_dkim_rotate(name: str) -> None:
 @click.argument("name")
 def domain_dkim_activate(name: str) -> None:
     """Sign mail of NAME with the keys of the last rotation. Keep the old records for a week."""
-
-    async def act(domain: Domain, keyrings: DkimKeyrings) -> Sequence[SigningKey]:
-        keys = await keyrings.take_into_use(domain)
-        if not keys:
-            raise Refused(f"no new keys: postriver domain dkim rotate {domain.name}")
-        return keys
-
-    _print_keys(asyncio.run(_with_keyrings(name, act)))
+    _print_keys(asyncio.run(_with_keyrings(name, domain_records.activate_keys)))
 
 
 async def _with_keyrings(name: str, act: _Act) -> Sequence[SigningKey]:
@@ -66,7 +53,7 @@ async def _with_keyrings(name: str, act: _Act) -> Sequence[SigningKey]:
     async with adapters(config) as opened:
         directory = await opened.directory()
         domain = await accounts.get_domain(directory, name)
-        return await act(domain, DkimKeyrings(directory, service_key(config)))
+        return await act(DkimKeyrings(directory, service_key(config)), domain)
 
 
 async def _dns(config: Config, name: str, *, is_check: bool) -> int:

@@ -7,13 +7,12 @@ from typing import Any
 import click
 
 from cli.config.config import load
-from cli.config.sending import SENDING_MAX
 from cli.wiring.profile import open_directory
 from mail.errors import Refused
 from mail.sending.own_limits import COUNTED, PERIODS, limit_name
 from operations import sending_limits
 from operations.sending_limits import UNLIMITED, LimitsChange, LimitsStatus
-from schemas.directory import NO_OWN_LIMITS
+from schemas.directory import NO_OWN_LIMITS, SENDING_MAX
 
 Operation = Callable[..., Awaitable[LimitsStatus]]  # of operations/sending_limits.py
 

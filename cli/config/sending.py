@@ -8,9 +8,9 @@ from cli.config.relay import RelaySettings, relay_settings
 from cli.config.setting_reader import SettingReader
 from edge.trusted_networks import Networks
 from mail.sending.sending_limits import SendingLimit, SendingLimits
+from schemas.directory import SENDING_MAX
 
 UNDO_MAX_S = 60
-SENDING_MAX = 10_000_000  # the largest limit of a period
 _DEFAULTS = SendingLimits()
 
 

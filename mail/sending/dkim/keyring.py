@@ -5,6 +5,7 @@ keys wait until the operator has published their records and takes them into use
 in the list, since their records are needed until the last mail that they signed was verified.
 """
 
+import asyncio
 import base64
 from typing import Final, Literal, Protocol
 
@@ -55,15 +56,19 @@ class DkimKeyrings:
         return [self._open(domain, each) for each in stored if each.state == state]
 
     async def add(self, domain: Domain, *, at_ms: int, state: KeyState) -> list[SigningKey]:
-        """Make and return a key of each algorithm; earlier keys in state `next` are dropped."""
-        stored = [each for each in await self._stored(domain) if each.state != NEXT]
+        """Make and return a key of each algorithm; earlier keys in state `next` are dropped.
+
+        On threads: to find the primes of an RSA key takes up to a second.
+        """
+        used = {each.selector for each in await self._stored(domain)}
+        selectors = _free_selectors(used, at_ms // 1000)
         made = [
-            generate(domain.name, f"p{at_ms // 1000:x}{letter}", algorithm)
-            for algorithm, letter in _ALGORITHMS
+            await asyncio.to_thread(generate, domain.name, selector, algorithm)
+            for selector, (algorithm, _) in zip(selectors, _ALGORITHMS, strict=True)
         ]
         new = [self._sealed(domain, key, at_ms, state) for key in made]
-        names = {each.selector for each in new}
-        await self._store(domain, [*(each for each in stored if each.selector not in names), *new])
+        stored = [each for each in await self._stored(domain) if each.state != NEXT]
+        await self._store(domain, [*stored, *new])
         return made
 
     async def take_into_use(self, domain: Domain) -> list[SigningKey]:
@@ -99,6 +104,15 @@ class DkimKeyrings:
             pem = self._key.open(octets, _context(domain, stored.selector))
             self._opened[stored.sealed] = load(domain.name, stored.selector, pem)
         return self._opened[stored.sealed]
+
+
+def _free_selectors(used: set[str], at_s: int) -> list[str]:
+    """A selector for each algorithm, of the first second from `at_s` on whose names are free.
+
+    A selector is never used for a second key, since resolvers keep its record.
+    """
+    selectors = [f"p{at_s:x}{letter}" for _, letter in _ALGORITHMS]
+    return selectors if used.isdisjoint(selectors) else _free_selectors(used, at_s + 1)
 
 
 def _name(domain: Domain) -> str:

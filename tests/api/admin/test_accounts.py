@@ -1,6 +1,7 @@
 """Users and domains by the admin API."""
 
 from mail.sending.dkim.keyring import IN_USE
+from mail.sending.own_limits import OwnLimits
 from tests.api.admin.test_admission import answer
 from tests.support.edge_world import PASSWORDS, World
 
@@ -97,3 +98,39 @@ async def test_a_domain_is_added_with_keys_and_its_records_are_checked(world: Wo
     assert [bool(row["fault"]) for row in checked] == [True, False, False, False, False]
     assert (await answer(client, "GET", f"{DOMAINS}/none.test/records"))[0] == 404
     assert (await answer(client, "GET", f"{path}?check=perhaps"))[0] == 400
+
+
+async def test_the_keys_of_a_domain_are_rotated_and_its_limits_set(world: World) -> None:
+    client = await world.operator()
+    await answer(client, "POST", DOMAINS, json={"name": "new.test"})
+    path = f"{DOMAINS}/new.test"
+    first = (await answer(client, "GET", path))[1]
+    assert first["limits"] == {}
+    assert [row["state"] for row in first["keys"]] == ["in use"] * 2
+    status, problem = await answer(client, "POST", f"{path}/dkim/activate")
+    assert (status, problem["code"]) == (409, "refused")
+    rotated = (await answer(client, "POST", f"{path}/dkim/rotate"))[1]
+    old, new = rotated["keys"][:2], rotated["keys"][2:]
+    assert old == first["keys"]
+    assert [(row["algorithm"], row["state"]) for row in new] == [
+        ("rsa-sha256", "next"), ("ed25519-sha256", "next"),
+    ]  # fmt: skip
+    records = (await answer(client, "GET", f"{path}/records"))[1]["records"]
+    published = {row["name"].partition(".")[0] for row in records}
+    assert {row["selector"] for row in rotated["keys"]} <= published
+    active = (await answer(client, "POST", f"{path}/dkim/activate"))[1]
+    assert active["keys"] == [row | {"state": "in use"} for row in new]
+    limits = {"mails_per_day": 7, "recipients_per_hour": 0}
+    assert (await answer(client, "PATCH", path, json={"limits": limits}))[1]["limits"] == limits
+    change = {"limits": {"reset": True, "mails_per_hour": 3}}
+    changed = (await answer(client, "PATCH", path, json=change))[1]
+    assert changed["limits"] == {"mails_per_hour": 3}
+    user = {"address": "carol@new.test"}
+    user_id = (await answer(client, "POST", USERS, json=user))[1]["id"]
+    carol = await world.directory.user(user_id)
+    assert carol is not None
+    own = OwnLimits(world.directory, world.config.sending_limits)
+    assert (await own.of(carol)).hour.mails == 3
+    for body in ({}, {"limits": {}}, {"limits": {"mails_per_day": -1}}, {"name": "x.test"}):
+        assert (await answer(client, "PATCH", path, json=body))[0] == 400, body
+    assert (await answer(client, "PATCH", f"{DOMAINS}/none.test", json=change))[0] == 404

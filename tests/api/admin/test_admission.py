@@ -117,11 +117,12 @@ async def test_every_act_is_noted(world: World) -> None:
         "admin_add_user": {"address": "carol@postriver.test"},
         "admin_patch_user": {"role": "operator"},
         "admin_add_domain": {"name": "new.test"},
+        "admin_patch_domain": {"limits": {"mails_per_day": 9}},
     }
     client = await world.operator()
     await world.desk.keep(ID, "alice")
     for number, route in enumerate(ACTS, start=1):
-        path = path_of(route).replace(f"users/{ID}", "users/bob")
+        path = path_of(route).replace(f"users/{ID}", "users/bob").replace("a.test", "new.test")
         status, _ = await answer(client, route.method, path, json=bodies.get(route.name, {}))
         assert status in {200, 201}, route.path
         acts = await world.directory.acts(limit=99)

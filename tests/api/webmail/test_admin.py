@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from mail.clock import now_ms
+from mail.sending.own_limits import OwnLimits
 from operations.stack_status import (
     HeldReport,
     LagSamples,
@@ -15,6 +16,7 @@ from tests.api.admin.test_admission import ID, age_all
 from tests.api.webmail.test_accessibility import faults
 from tests.contracts.relay_queue import relay
 from tests.support.edge_world import PASSWORDS, World
+from tests.support.waiting import until
 from tests.support.webmail import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -70,6 +72,39 @@ async def test_an_operator_looks_and_acts(browser, world) -> None:
     await expect(page.locator(".admin tbody code")).to_have_text(
         ["user.add", "quarantine.release", "queue.hold"]
     )
+    assert watched.bad == []
+
+
+async def test_limits_and_keys_of_a_domain_are_changed(browser, world) -> None:
+    await filled(world)
+    watched = await opened(browser, world, path="/admin/domains")
+    page, row = watched.page, watched.page.get_by_role("row", name="postriver.test")
+    await row.get_by_role("button", name="Keys").click()
+    await expect(page.get_by_text("mail of this domain is not signed")).to_be_visible()
+    await page.get_by_role("button", name="Make new keys").click()
+    states = page.get_by_role("region", name="Keys").locator("tbody tr")
+    await expect(states).to_have_count(2)
+    await expect(states.first).to_contain_text("does not sign yet")
+    await page.get_by_role("button", name="Sign with the new keys").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Sign with the new keys").click()
+    await expect(states.first).to_contain_text("signs")
+    await row.get_by_role("button", name="Limits").click()
+    form = page.get_by_role("form", name="postriver.test")
+    await form.get_by_label("Mails sent a day").fill("7")
+    assert await faults(page) == []
+    await form.get_by_role("button", name="Save").click()
+    await until(lambda: len(world.directory._acts) == 3)
+    await page.get_by_role("link", name="Users").click()
+    await page.get_by_role("row", name="bob@").get_by_role("button", name="Room and").click()
+    form = page.get_by_role("form", name="bob@postriver.test")
+    for value, limits in (("5", {"mails_per_hour": 5}), ("", {})):
+        await form.get_by_label("Mails sent an hour").fill(value)
+        async with page.expect_response("**/v1/admin/users/bob") as answered:
+            await form.get_by_role("button", name="Save").click()
+        assert (await (await answered.value).json())["limits"] == limits
+    bob = await world.directory.user("bob")
+    own = OwnLimits(world.directory, world.config.sending_limits)
+    assert (await own.of(bob)).day.mails == 7
     assert watched.bad == []
 
 

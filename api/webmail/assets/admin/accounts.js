@@ -1,19 +1,12 @@
-// Users, domains with their DNS records, and the log of what operators did.
+// Users, and the log of what operators did.
 
 import { html, useState } from "../vendor/preact.js";
 import { shortDate, size, t } from "../words.js";
 import { me, toast } from "../store/state.js";
-import { Act, Rows, Trouble, act, pathOf, sure, useAnswer } from "./parts.js";
+import { LimitFields, limitsOf } from "./limits.js";
+import { Act, Rows, Trouble, act, sure, useAnswer, usePages } from "./parts.js";
 
 const GB = 1024 ** 3;
-
-// Pages of a list by cursor: the words of its buttons, and the cursor of the page that is shown.
-function usePages(path) {
-  const [cursors, setCursors] = useState([""]), state = useAnswer(pathOf(path, { limit: 100, cursor: cursors.at(-1) }));
-  const next = state.answer?.next_cursor;
-  return { ...state, pages: html`<p class="pages">${cursors.length > 1 && html`<button type="button" onClick=${() => setCursors(cursors.slice(0, -1))}>${t("admin.previous")}</button>`}
-    ${next && html`<button type="button" onClick=${() => setCursors([...cursors, next])}>${t("admin.following")}</button>`}</p>` };
-}
 
 const Made = ({ made }) => (made?.password ? html`<p class="made" role="status">${t("admin.users.made", { address: made.address })} <code>${made.password}</code></p>` : null);
 
@@ -47,40 +40,15 @@ function UserLimits({ id }) {
   const { quota, limits } = answer;
   const save = async (event) => {
     event.preventDefault();
-    const { room, mails, day } = event.target.elements, value = (field, unit = 1) => (field.value === "" ? null : Math.round(field.value * unit));
-    const body = { quota: { reset: true, bytes: value(room, GB), mails: value(mails) }, limits: { mails_per_day: value(day) } };
+    const { room, mails } = event.target.elements, value = (field, unit = 1) => (field.value === "" ? null : Math.round(field.value * unit));
+    const body = { quota: { reset: true, bytes: value(room, GB), mails: value(mails) }, limits: limitsOf(event.target) };
     if (await act("PATCH", `/v1/admin/users/${id}`, body)) { toast(t("admin.changed")); read(); }
   };
   return html`<form class="identity" onSubmit=${save} aria-label=${answer.address}><p class="whole"><strong><bdi>${answer.address}</bdi></strong> ${t("admin.users.used", { size: size(quota.used_bytes), n: quota.used_mails })}</p>
     <label>${t("admin.users.bytes")}<input type="number" name="room" min="0" step="any" value=${quota.limit_bytes === null ? "" : quota.limit_bytes / GB} /></label>
     <label>${t("admin.users.mails")}<input type="number" name="mails" min="0" value=${quota.limit_mails ?? ""} /></label>
-    <label>${t("admin.users.day")}<input type="number" name="day" min="0" value=${limits.mails_per_day ?? ""} /></label>
+    <${LimitFields} limits=${limits} />
     <footer><p class="hint grow">${t("admin.users.limits.hint")}</p><button type="submit" class="primary">${t("save")}</button></footer></form>`;
-}
-
-export function Domains() {
-  const { answer, failure, read, pages } = usePages("/v1/admin/domains"), [open, setOpen] = useState("");
-  const add = async (event) => {
-    event.preventDefault();
-    const form = event.target, made = await act("POST", "/v1/admin/domains", { name: form.elements.name.value.trim() });
-    if (!made) return;
-    form.reset();
-    setOpen(made.name);
-    read();
-  };
-  return html`<${Trouble} failure=${failure} /><form class="bar" onSubmit=${add}><input type="text" name="name" required maxlength="253" aria-label=${t("admin.domain")} placeholder="example.org" /><button type="submit" class="primary">${t("admin.domains.add")}</button></form>
-    <${Rows} caption=${t("admin.domains")} rows=${answer?.domains.map((row) => ({ id: row.name, ...row }))} columns=${[
-      ["admin.domain", (row) => row.name], ["admin.domains.catchAll", (row) => row.catch_all ?? t("admin.domains.refused")], ["", (row) => html`<${Act} words=${t("admin.domains.records")} run=${() => setOpen(open === row.name ? "" : row.name)} />`]]} />
-    ${open && html`<${Records} key=${open} domain=${open} />`}${pages}`;
-}
-
-function Records({ domain }) {
-  const [check, setCheck] = useState(""), { answer, failure } = useAnswer(pathOf(`/v1/admin/domains/${domain}/records`, { check }));
-  return html`<h2>${t("admin.domains.of", { domain })}</h2><${Trouble} failure=${failure} />
-    <${Rows} caption=${t("admin.domains.records")} rows=${answer?.records.map((row) => ({ id: row.zone_line, ...row }))} columns=${[
-      ["admin.domains.purpose", (row) => row.purpose, "long"], ["admin.domains.line", (row) => html`<code class="line">${row.zone_line}</code>`, "long"],
-      ...(check ? [["admin.domains.check", (row) => (row.fault ? html`<span class="outcome failure">${row.fault}</span>` : html`<span class="outcome success">${t("admin.domains.found")}</span>`)]] : [])]} />
-    <p class="pages"><button type="button" onClick=${() => setCheck("true")}>${t("admin.domains.check")}</button></p>`;
 }
 
 export function Acts() {

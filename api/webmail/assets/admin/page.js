@@ -11,7 +11,8 @@ import { Queue, Rejected } from "./queue.js";
 import { Quarantine } from "./quarantine.js";
 import { DeadLetters } from "./dead-letters.js";
 import { Trace } from "./trace.js";
-import { Acts, Domains, Users } from "./accounts.js";
+import { Acts, Users } from "./accounts.js";
+import { Domains } from "./domains.js";
 
 for (const name of ["settings", "admin"]) {
   const sheet = document.createElement("link");

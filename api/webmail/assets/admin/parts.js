@@ -26,6 +26,14 @@ export const pathOf = (path, values) => {
   return query ? `${path}?${query}` : path;
 };
 
+// Pages of a list by cursor: the words of its buttons, and the cursor of the page that is shown.
+export function usePages(path) {
+  const [cursors, setCursors] = useState([""]), state = useAnswer(pathOf(path, { limit: 100, cursor: cursors.at(-1) }));
+  const next = state.answer?.next_cursor;
+  return { ...state, pages: html`<p class="pages">${cursors.length > 1 && html`<button type="button" onClick=${() => setCursors(cursors.slice(0, -1))}>${t("admin.previous")}</button>`}
+    ${next && html`<button type="button" onClick=${() => setCursors([...cursors, next])}>${t("admin.following")}</button>`}</p>` };
+}
+
 const question = signal(null); // the function that takes the answer, while a password is asked for
 
 // Sends an act; asks for the password when the sign-in is too old. Returns the answer, null if nothing was done.
