@@ -18,7 +18,7 @@ down: ## Stop what `up` or `run` started
 test: ## Install what tests need and run all of them
 	@scripts/make-target test
 
-test-distributed: ## Contract suites on the engines of the distributed profile
+test-distributed: ## Engines of the distributed profile: contract suites, a whole stack, outages
 	@scripts/make-target test-distributed
 
 check: ## Formatting, lint, types, layers, generated pages

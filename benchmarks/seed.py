@@ -49,10 +49,11 @@ async def add_user(directory: Directory, domain_id: str, number: int) -> str:
 async def fill(store: MailStore, owner: str, mails: int, content: Stored) -> list[Message]:
     """Fill a mailbox; return its newest messages, at most CONCURRENT_COMMITS."""
     commits: list[Commit] = []
+    await store.load(owner)
     for first in range(0, mails, CONCURRENT_COMMITS):
         seqs = range(first + 1, min(first + CONCURRENT_COMMITS, mails) + 1)
         commits = [fixtures.delivery(owner, seq, content) for seq in seqs]
-        await asyncio.gather(*map(store.commit, commits))
+        await store.commit_all(commits)
     return [commit.messages[0] for commit in commits]
 
 

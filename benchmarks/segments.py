@@ -31,8 +31,8 @@ from stores.cassandra.migrations import migrate
 from stores.cassandra.segments.packer import PackerConfig
 from stores.cassandra.session import CassandraSession, ClusterConfig
 from stores.s3.objects import ObjectsConfig, S3Objects, spread_key
-from tests.support import cassandra
 from tests.support.broker import free_ports
+from tests.support.cassandra import CassandraNode
 from tests.support.versitygw import PROGRAM
 
 SIZES = (4096, 61_440)
@@ -151,9 +151,7 @@ async def _at_once(call: Any, mail_ids: list[str]) -> None:
         await asyncio.gather(*map(call, mail_ids[first : first + AT_ONCE]))
 
 
-async def run(
-    node: cassandra.CassandraNode, s3: ObjectsConfig, log: RequestLog, mails: int
-) -> None:
+async def run(node: CassandraNode, s3: ObjectsConfig, log: RequestLog, mails: int) -> None:
     """Print the figures of each size as a line of JSON."""
     session = await CassandraSession.open(ClusterConfig(port=node.port))
     try:
@@ -174,7 +172,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         (folder / "cassandra").mkdir()
-        with cassandra.started(folder / "cassandra") as node, logged_server(folder) as (s3, log):
+        with CassandraNode(folder / "cassandra") as node, logged_server(folder) as (s3, log):
             uvloop.run(run(node, s3, log, arguments.mails))
 
 

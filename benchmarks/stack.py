@@ -20,16 +20,16 @@ from typing import Any
 
 from cli.config.config import Config, load
 from cli.programs import programs
-from cli.wiring.store_files import prepare_stores
+from cli.wiring.store_files import prepare
 from stack.privileges import become
-from stack.state_folder import StateFolder, StateFolderError, claimed
+from stack.state_folder import StateFolder, StateFolderError, claimed, existing, lock_holder
 from stack.supervision.client import NotRunning, read_status
 from stack.supervision.program import Program
 from stack.supervision.supervisor import Supervisor
 from tests.support.stack_world import free_port_base
 
 ROOT = Path(__file__).resolve().parent.parent
-START_LIMIT_S = 180.0
+START_LIMIT_S = 420.0
 POLL_S = 0.05
 
 
@@ -131,12 +131,14 @@ def running(stack_: Stack, *how: str) -> Iterator[float]:
 def run_in_home(run: Callable[[StateFolder, Config], Any]) -> Any:
     """Call `run` as the owner of the state folder of the settings, with the folder locked.
 
-    Creates the stores first, as `postriver up` does.
+    Creates the stores first, as `postriver up` does. A folder whose stack runs is only used.
     """
     config = load()
     become(config.home)
+    if lock_holder(config.home) is not None:
+        return run(existing(config.home), config)
     with claimed(config.home) as home:
-        asyncio.run(prepare_stores(config.home))
+        asyncio.run(prepare(config.home, config.profile))
         return run(home, config)
 
 

@@ -3,9 +3,11 @@
 import sys
 
 from cli.config.config import Config, process_name
+from stack.engines.cassandra import NAME as CASSANDRA
 from stack.engines.cassandra import CassandraConfig, cassandra
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import FreshclamConfig, freshclam
+from stack.engines.kafka import NAME as KAFKA
 from stack.engines.kafka import KafkaConfig, kafka
 from stack.engines.opensearch import OpenSearchConfig, opensearch
 from stack.engines.redis import redis
@@ -45,6 +47,11 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         for number in range(1, numbers.get(role, 1) + 1)
     ]
     return [*engines, _setup(config, home), *roles]
+
+
+def _waits_for(config: Config, *names: str) -> tuple[str, ...]:
+    """What must have been ready before: tables of Cassandra exist after `setup` alone."""
+    return names if config.profile == "distributed" else ()
 
 
 def _distributed(config: Config, home: StateFolder) -> list[Program]:
@@ -113,6 +120,7 @@ def _setup(config: Config, home: StateFolder) -> Program:
         name=SETUP,
         kind=ProgramKind.TASK,
         argv=_argv(SETUP),
+        after=_waits_for(config, CASSANDRA, KAFKA),
         env=base_env(home, config.as_settings()),
         memory_max_bytes=MEMORY_MAX_BYTES,
         cwd=home.path,
@@ -125,6 +133,7 @@ def _process(config: Config, home: StateFolder, role: str, number: int) -> Progr
         name=name,
         kind=ProgramKind.ROLE,
         argv=_argv(role, number),
+        after=_waits_for(config, SETUP),
         env=base_env(home, config.as_settings()),
         memory_max_bytes=MEMORY_MAX_BYTES,
         cwd=home.path,

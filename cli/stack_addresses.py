@@ -7,11 +7,22 @@ setting of the shell that contradicts them is refused.
 
 from collections.abc import Mapping
 
-from cli.config.config import DEFAULT_PORTS, PREFIX, Config, environment, load
+from cli.config.config import (
+    DEFAULT_PORTS,
+    ENGINE_PORTS,
+    OPENSEARCH_PORT,
+    PREFIX,
+    Config,
+    environment,
+    load,
+)
 from cli.config.setting_reader import BadSetting
 from stack.supervision.client import read_settings
 
-ADDRESSES = ("BIND", "HTTPS", *(f"{name}_PORT" for name in DEFAULT_PORTS))
+ADDRESSES = (
+    "PROFILE", "BIND", "HTTPS", *(f"{name}_PORT" for name in DEFAULT_PORTS), *ENGINE_PORTS,
+    OPENSEARCH_PORT,
+)  # fmt: skip
 TRUST = ("TLS_CERT", "TLS_KEY", "SMTP_PROXIES")  # to verify the server, and to be trusted by it
 
 

@@ -1,6 +1,6 @@
 # Sourced. Finds out which Debian packages are missing and has them installed, after asking once.
 
-missing_packages() { # missing_packages run|test|pictures: names, on one line
+missing_packages() { # missing_packages run|test|distributed|pictures: names, on one line
     local wanted=()
     find_python >/dev/null || wanted+=(python3-venv)
     command -v java >/dev/null || wanted+=(default-jre-headless)
@@ -10,7 +10,6 @@ missing_packages() { # missing_packages run|test|pictures: names, on one line
     [ -x /usr/sbin/spamd ] || wanted+=("$(spamd_package)" spamassassin)
     if [ "$1" = test ]; then
         command -v chromium >/dev/null || command -v chromium-browser >/dev/null || wanted+=(chromium)
-        [ -x /usr/bin/redis-server ] || wanted+=(redis-server)
         command -v fetchmail >/dev/null || wanted+=(fetchmail)
         command -v getmail >/dev/null || wanted+=(getmail6)
         command -v mpop >/dev/null || wanted+=(mpop)
@@ -20,6 +19,10 @@ missing_packages() { # missing_packages run|test|pictures: names, on one line
         command -v swaks >/dev/null || wanted+=(swaks libnet-ssleay-perl)
         compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || wanted+=(faketime)
     fi
+    case $1 in
+    test | distributed) [ -x /usr/bin/redis-server ] || wanted+=(redis-server) ;;
+    esac
+    [ "$1" != distributed ] || command -v mvn >/dev/null || wanted+=(maven)
     [ "$1" != pictures ] || [ -d /usr/share/fonts/truetype/nanum ] || wanted+=(fonts-nanum)
     printf '%s\n' "${wanted[*]}"
 }
@@ -30,7 +33,7 @@ spamd_package() { # its own package from Debian 12 on
 
 jars_there() { compgen -G '.tools/kafka/lib/kafka_*.jar' >/dev/null; }
 
-install_packages() { # install_packages run|test|pictures
+install_packages() { # install_packages run|test|distributed|pictures
     local missing
     missing=$(missing_packages "$1")
     if [ -s .tools/apt-before ]; then # a former try did not come to its end

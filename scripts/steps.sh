@@ -106,6 +106,13 @@ make_archive() {
     note_done archive "$key"
 }
 
+install_distributed() { # the engines of the distributed profile
+    install_packages distributed
+    make_cassandra
+    make_opensearch
+    make_versitygw
+}
+
 install_all() { # install_all run|test
     local python
     install_packages "$1"
@@ -118,4 +125,5 @@ install_all() { # install_all run|test
     make_archive
     make_web
     [ "$1" != test ] || make_peers
+    [ "${POSTRIVER_PROFILE:-}" != distributed ] || install_distributed
 }

@@ -142,9 +142,10 @@ class Backup:
 def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Manifest:
     """Make a backup in the empty folder `target`; without `bootstrap` the log is left out.
 
-    Raises Refused: the folder is not empty, or a file cannot be read or written. After a failure
-    the folder is emptied.
+    Raises Refused: the profile has no files, the folder is not empty, or a file cannot be read or
+    written. After a failure the folder is emptied.
     """
+    form.check_profile(config.profile)
     began_at = rfc3339(now_ms())
     with _emptied_on_failure(target):
         with contents_kept(config.home, f"backup to {target}"), closing(Sums(target)) as sums:

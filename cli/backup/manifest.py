@@ -90,6 +90,15 @@ def write(folder: Path, manifest: Manifest) -> None:
     os.sync()
 
 
+def check_profile(profile: str) -> None:
+    """Raises Refused: the profile has its mail in engines of its own, which no file here has."""
+    if profile != "embedded":
+        raise Refused(
+            f"backup and restore are for the embedded profile. For the profile {profile} stop the"
+            " stack and copy the whole state folder"
+        )
+
+
 def read(folder: Path, known: dict[str, int]) -> Manifest:
     """Return the manifest. Raises NotABackup: the folder cannot be restored.
 

@@ -41,8 +41,10 @@ SCHEMAS = {
 def restore(config: Config, source: Path) -> Manifest:
     """Fill `config.home`, which must be empty, from the backup in `source`.
 
-    Raises Refused: the home is not empty; the backup is incomplete, damaged or of a newer version.
+    Raises Refused: the profile has no files; the home is not empty; the backup is incomplete,
+    damaged or of a newer version.
     """
+    form.check_profile(config.profile)
     manifest = form.read(source, SCHEMAS)
     form.check_files(source, manifest)
     old_mask = os.umask(0o077)

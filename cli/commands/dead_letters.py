@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from cli.config.config import load
+from cli.stack_addresses import load_running
 from cli.time_arguments import MOMENT
 from cli.wiring.profile import adapters, bootstrap
 from mail.clock import rfc3339
@@ -140,7 +140,7 @@ def dead_letters_park(name: str) -> None:
 
 
 async def _park(position: RecordPosition) -> bool:
-    config = load()
+    config = load_running()
     async with adapters(config) as opened:
         directory = await opened.directory()
         folder = requests_folder(config.home)

@@ -10,7 +10,6 @@ from typing import Any
 import click
 import msgspec
 
-from cli.config.config import load
 from cli.stack_addresses import load_running
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters, open_quarantine
@@ -107,7 +106,7 @@ async def _release(mail_ids: Sequence[MailId], by: str, *, force: bool) -> list[
 
 
 async def _delete(mail_ids: Sequence[MailId], by: str) -> None:
-    async with adapters(load()) as opened:
+    async with adapters(load_running()) as opened:
         ports = await _ports(opened)
         for mail_id in mail_ids:
             await discard(mail_id, ports, by=by, at_ms=now_ms())

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from cli.config.config import load
+from cli.stack_addresses import load_running
 from cli.time_arguments import MOMENT
 from cli.wiring.profile import adapters
 from mail.clock import now_ms, rfc3339
@@ -122,7 +122,7 @@ _change("bounce", "Make no attempt any more; the sender gets a notice.", asks=Tr
 async def _with_queue(
     filters: dict[str, Any], act: Callable[[RelayQueueAdmin, RelayFilter], Awaitable[T]]
 ) -> T:
-    async with adapters(load()) as opened:
+    async with adapters(load_running()) as opened:
         named = {("before_ms" if name == "before" else name): it for name, it in filters.items()}
         conditions = await relay_queue.conditions_of(await opened.directory(), **named)
         return await act(await opened.relay_queue(), conditions)

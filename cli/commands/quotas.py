@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import click
 
-from cli.config.config import Config, load
+from cli.config.config import Config
+from cli.stack_addresses import load_running
 from cli.wiring.embedded import Adapters
 from cli.wiring.profile import adapters
 from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
@@ -93,7 +94,7 @@ def size_text(size: int) -> str:
 
 def _run(act: Callable[[Adapters, Config], Awaitable[QuotaStatus]]) -> None:
     async def run() -> QuotaStatus:
-        config = load()
+        config = load_running()
         async with adapters(config) as opened:
             return await act(opened, config)
 

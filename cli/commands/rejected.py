@@ -6,7 +6,7 @@ import json
 import click
 import msgspec
 
-from cli.config.config import load
+from cli.stack_addresses import load_running
 from cli.time_arguments import MOMENT
 from cli.wiring.profile import adapters
 from mail.clock import rfc3339
@@ -30,7 +30,7 @@ def rejected(*, since: int, limit: int, as_json: bool) -> None:
 
 
 async def _rejected(since_ms: int, limit: int) -> list[RejectedRecipient]:
-    async with adapters(load()) as opened:
+    async with adapters(load_running()) as opened:
         return await list_rejected(await opened.submissions(), since_ms=since_ms, limit=limit)
 
 

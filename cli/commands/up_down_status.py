@@ -3,12 +3,12 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.commands.late_users import LateUsers, Seed
 from cli.config.config import Config, environment, load
 from cli.config.exposure import refuse_in_clear
 from cli.config.socket_activation import with_passed_sockets
@@ -19,19 +19,22 @@ from cli.programs import programs
 from cli.roles.host_metrics import HostMetrics
 from cli.stack_addresses import load_running, published_settings
 from cli.wiring.certificates import certificate_of
-from cli.wiring.distributed import refuse_incomplete
 from cli.wiring.profile import adapters
 from cli.wiring.service_key import service_key
-from cli.wiring.store_files import prepare_stores
+from cli.wiring.store_files import EMBEDDED, prepare
 from mail.clock import now_ms
 from mail.errors import Refused
 from mail.sending.dkim.keyring import IN_USE, DkimKeyrings
 from operations import accounts
+from stack.engines.cassandra import CassandraMissing
 from stack.engines.clamd import ClamdMissing
 from stack.engines.freshclam import FreshclamMissing
 from stack.engines.java import JavaMissing
 from stack.engines.kafka import KafkaMissing
+from stack.engines.opensearch import OpenSearchMissing
+from stack.engines.redis import RedisMissing
 from stack.engines.spamd import SpamdMissing
+from stack.engines.versitygw import VersityGwMissing
 from stack.log_format import formatter
 from stack.ports import ListenPort, PortsTaken, check_ports
 from stack.privileges import PrivilegeError, become
@@ -55,12 +58,19 @@ from stack.supervision.client import (
 from stack.supervision.supervisor import Supervisor
 from stack.supervision.supervisor_log import supervisor_log
 
-START_TIMEOUT_S = 180.0
-Seed = Callable[[Config], Coroutine[Any, Any, list[accounts.CreatedUser]]]
+START_TIMEOUT_S = {"embedded": 180.0, "distributed": 420.0}
+STARTING = {
+    "embedded": "starting: kafka, clamd, spamd, then our own processes; about 20 s",
+    "distributed": (
+        "starting: kafka, cassandra, opensearch, redis, versitygw, clamd, spamd, then our own"
+        " processes; about a minute"
+    ),
+}
 NOT_RUNNING = 3  # exit code of `status`, as LSB has it
 START_FAILURES = (
     BadHandover, StateFolderError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing,
-    SpamdMissing, KafkaMissing, JavaMissing,
+    SpamdMissing, KafkaMissing, JavaMissing, CassandraMissing, OpenSearchMissing, RedisMissing,
+    VersityGwMissing,
 )  # fmt: skip
 
 
@@ -76,7 +86,6 @@ def up(*, detach: bool, no_users: bool) -> None:
             url = load_running().http_url
             click.echo(f"already running, pid {pid}; {url}/ — postriver status")
             return
-        refuse_incomplete(config.profile)
         refuse_in_clear(config)
         check_ports(listening_ports(config))  # before `become`: root may see who holds a port
         become(config.home)
@@ -131,21 +140,24 @@ def listening_ports(config: Config) -> list[ListenPort]:
     passed = {setting for setting, descriptors in public.items() if descriptors}
     return [
         ListenPort(setting, port, config.bind if setting in public else "127.0.0.1")
-        for setting, port in config.ports.named().items()
+        for setting, port in config.all_ports().items()
         if setting not in passed
     ]
 
 
 def _foreground(config: Config, seed: Seed) -> None:
     with claimed(config.home) as home:
-        click.echo("starting: kafka, clamd, spamd, then our own processes; about 20 s")
+        click.echo(STARTING[config.profile])
         write_settings(home, published_settings(config))
         certificate_of(config)  # a pair that cannot be used ends the start here
         users = asyncio.run(_prepare(config, seed))
         machine = HostMetrics(config, home)
         shown: list[bool] = []
 
-        def greet() -> None:
+        late_users = LateUsers(config, seed)
+
+        async def greet() -> None:
+            users.extend(await asyncio.to_thread(late_users.result))
             click.echo(_greeting(config, users))
             shown.append(True)
 
@@ -158,7 +170,7 @@ def _foreground(config: Config, seed: Seed) -> None:
             measures=machine.measures,
             on_ready=greet,
         )
-        with supervisor_log(home, formatter(config.log_format, "supervisor")):
+        with supervisor_log(home, formatter(config.log_format, "supervisor")), late_users:
             code = asyncio.run(supervisor.run())
         if (
             users and not shown
@@ -172,17 +184,23 @@ def _detached(config: Config, seed: Seed) -> None:
     with claimed(config.home):
         users = asyncio.run(_prepare(config, seed))
     argv = [sys.executable, "-P", "-m", "cli", "up", "--no-users"]
-    try:
-        spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=START_TIMEOUT_S)
-    except StartFailed as error:
-        shown = f"\n{_passwords(users)}" if users else ""
-        raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
+    with LateUsers(config, seed) as late_users:
+        try:
+            limit_s = START_TIMEOUT_S[config.profile]
+            spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=limit_s)
+        except StartFailed as error:
+            late_users.stop()
+            users += late_users.result()
+            shown = f"\n{_passwords(users)}" if users else ""
+            raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
+        users += late_users.result()
     click.echo(_greeting(config, users))
 
 
 async def _prepare(config: Config, seed: Seed) -> list[accounts.CreatedUser]:
-    await prepare_stores(config.home)
-    return await seed(config)
+    """Make the stores, and the first users in them if they need no engine."""
+    await prepare(config.home, config.profile)
+    return await seed(config) if config.profile == EMBEDDED else []
 
 
 async def _no_users(_: Config) -> list[accounts.CreatedUser]:
@@ -232,14 +250,14 @@ def _table(report: dict[str, Any]) -> str:
     lines = [f"state {report['state']}, virus signatures: {report['signatures']}"]
     lines += [f"  note: {warning}" for warning in report["warnings"]]
     lines += [
-        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}" for row in report["processes"]
+        f"  {row['name']:<10} {row['state']:<10} pid {row['pid']}" for row in report["processes"]
     ]
     lines += [
-        f"  {row['name']:<9} {row['state']:<10} pid {row['pid']}  {row['detail']}"
+        f"  {row['name']:<10} {row['state']:<10} pid {row['pid']}  {row['detail']}"
         for row in report["engines"]
     ]
     for row in report["roles"]:
-        lines.append(f"  {row['name']:<9} lag {row['lag']}")
+        lines.append(f"  {row['name']:<10} lag {row['lag']}")
         lines += [
             f"    held: {event['engine']}, {event['detail']}; at {event_of(event)}"
             for event in row["held"]

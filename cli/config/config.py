@@ -17,6 +17,7 @@ from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
 from mail.errors import Refused
 from schemas.directory import Quota
 from stack.engines.freshclam import NO_MIRROR, PUBLIC_MIRROR
+from stack.engines.opensearch import PORTS as OPENSEARCH_PORTS
 from stack.log_format import FORMATS
 from stack.secrets import known
 from stack.socket_activation import handed_over
@@ -27,6 +28,11 @@ DEFAULT_PORTS = {
     "SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093,
     "SUBMISSION": 2587, "SUBMISSIONS": 2465, "POP3": 2110, "POP3S": 2995,
 }  # fmt: skip
+ENGINE_PORTS = {  # of the distributed profile, behind POSTRIVER_PORT_BASE too
+    "CASSANDRA_PORT": 29_042, "CASSANDRA_STORAGE_PORT": 29_043,
+    "OPENSEARCH_TRANSPORT_PORT": 29_044, "S3_PORT": 29_045,
+}  # fmt: skip
+OPENSEARCH_PORT = "OPENSEARCH_PORT"
 _STEPS = {name: step for step, name in enumerate(DEFAULT_PORTS)}  # behind POSTRIVER_PORT_BASE
 PREFIX = "POSTRIVER_"
 SCRIPT_SETTINGS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
@@ -57,7 +63,7 @@ class PortNumbers:
 class Config(SendingSettings):
     """The settings. README.md and docs/limits.md list the same names."""
 
-    profile: str  # embedded | distributed, which is not complete (cli/wiring/distributed.py)
+    profile: str  # embedded | distributed
     home: Path
     tools: Path  # uv, the engines' jars, and packages installed by apt
     bind: str
@@ -118,6 +124,12 @@ class Config(SendingSettings):
     def http_url(self) -> str:
         return f"http{'s' * self.https}://{self.bind}:{self.ports.http}"
 
+    def all_ports(self) -> dict[str, int]:
+        """Return the ports of the stack by setting name."""
+        engines = (*ENGINE_PORTS, OPENSEARCH_PORT) if self.profile == "distributed" else ()
+        found = {f"{PREFIX}{name}": getattr(self, name.lower()) for name in engines}
+        return self.ports.named() | found
+
     def as_settings(self) -> dict[str, str]:
         """Return the environment that gives this configuration again, for our own processes."""
         plain = {field.name: getattr(self, field.name) for field in _settings()}
@@ -169,6 +181,7 @@ def checkout() -> Path:
 def load(environ: Mapping[str, str] | None = None) -> Config:
     """Return the configuration. Raises BadSetting with the first value that cannot be used."""
     read = SettingReader(os.environ if environ is None else environ)
+    base = _base(read)
     junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
     if quarantine < junk:
         raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
@@ -178,7 +191,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
         tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
         bind=read.text("BIND", "127.0.0.1"),
-        ports=_ports(read),
+        ports=_ports(read, base),
         hostname=_hostname(read),
         message_max_bytes=read.number(
             "MESSAGE_MAX_BYTES", 50 * MIB, least=64 * 1024, most=50 * MIB
@@ -202,30 +215,36 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         signatures_mirror=_mirror(read),
         signatures_urls=read.urls("SIGNATURES_URLS"),
         signatures_checks=read.number("SIGNATURES_CHECKS", 12, least=1, most=50),
-        **_engines(read),
+        **_engines(read, base),
     )
 
 
-def _engines(read: SettingReader) -> dict[str, Any]:
-    """Settings of the engines of the distributed profile."""
-
-    def port(name: str, default: int, *, least: int = 1, most: int = 65_535) -> int:
-        return read.number(name, default, least=least, most=most)
-
-    return {
-        "cassandra_port": port("CASSANDRA_PORT", 29_042),
-        "cassandra_storage_port": port("CASSANDRA_STORAGE_PORT", 29_043),
-        "opensearch_port": port("OPENSEARCH_PORT", 9_201, least=9_201, most=9_299),
-        "opensearch_transport_port": port("OPENSEARCH_TRANSPORT_PORT", 29_044),
-        "s3_port": port("S3_PORT", 29_045),
+def _engines(read: SettingReader, base: int) -> dict[str, Any]:
+    """Settings of the engines of the distributed profile. `base`: POSTRIVER_PORT_BASE, or 0."""
+    steps = {name: base + step for step, name in enumerate(ENGINE_PORTS, len(DEFAULT_PORTS))}
+    defaults = ENGINE_PORTS | (steps if base else {})
+    ports = {
+        name: read.number(name, default, least=1, most=65_535) for name, default in defaults.items()
+    }
+    return {name.lower(): port for name, port in ports.items()} | {
+        "opensearch_port": read.number(
+            OPENSEARCH_PORT,
+            OPENSEARCH_PORTS[0],
+            least=OPENSEARCH_PORTS[0],
+            most=OPENSEARCH_PORTS[-1],
+        ),
         "opensearch_java_home": read.path("OPENSEARCH_JAVA_HOME"),
     }
 
 
-def _ports(read: SettingReader) -> PortNumbers:
+def _base(read: SettingReader) -> int:
     base = read.number("PORT_BASE", 0, least=0, most=65_000)
     if 0 < base < 1024:
         raise BadSetting("POSTRIVER_PORT_BASE", str(base), "1024 to 65000")
+    return base
+
+
+def _ports(read: SettingReader, base: int) -> PortNumbers:
     ports = {
         name.lower(): read.number(
             f"{name}_PORT", base + _STEPS[name] if base else default, least=1, most=65_535

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cli.config.config import Config, checkout
+from cli.doctor import distributed
 from cli.doctor.finding import Finding, note, ok, problem
 from cli.programs import clamd_config, kafka_config
 from stack.engines import clamd, kafka, spamd
@@ -25,7 +26,8 @@ RESTART = "postriver down; postriver up"
 def versions(config: Config) -> list[Finding]:
     """Check the installed versions of Java, Kafka and the scanners."""
     kafka_jars, libraries = config.tools / "kafka" / "lib", config.tools / "web"
-    return [*_java(), *_kafka(kafka_jars), *_webmail(libraries), *_scanners(config)]
+    found = [*_java(), *_kafka(kafka_jars), *_webmail(libraries), *_scanners(config)]
+    return found if config.profile == "embedded" else [*found, *distributed.versions(config)]
 
 
 def _java() -> list[Finding]:
@@ -143,6 +145,8 @@ async def answering(config: Config, home: StateFolder) -> list[Finding]:
         "pop3": TcpProbe(config.ports.pop3, _reachable(config.bind)),
         "pop3s": TcpProbe(config.ports.pop3s, _reachable(config.bind)),
     }
+    if config.profile == "distributed":
+        probes |= distributed.probes(config, home)
     findings = []
     for name, probe in probes.items():
         reason = await probe()

@@ -7,17 +7,6 @@ from typing import TypeVar
 
 from cli.config.config import Config
 from mail.errors import Fatal
-from mail.ports import (
-    Directory,
-    Holders,
-    Ledger,
-    MailStore,
-    OutlineStore,
-    Quarantine,
-    Uploads,
-)
-from mail.ports.relay_queue import RelayQueueStore
-from mail.ports.submissions import Submissions
 from schemas.cql.tables import Migration
 from stack.secrets import secret
 from stack.state_folder import StateFolder
@@ -35,7 +24,6 @@ from stores.cassandra.roles import grant_access, take_over
 from stores.cassandra.session import AccessDenied, CassandraSession, ClusterConfig
 from stores.cassandra.submissions import CassandraSubmissions
 from stores.cassandra.uploads import CassandraUploads
-from stores.write_check import WriteCheck, always_writable
 from streams.topics.access_rules import USERS
 
 STORES: tuple[type[CassandraStore], ...] = (
@@ -86,63 +74,27 @@ async def prepare_cluster(owner: ClusterConfig, home: Path) -> None:
         await session.close()
 
 
-class CassandraAdapters:
+class CassandraStores:
     """Opens stores over one session, on tables that `prepare_cluster` made.
 
     A schema that is missing or older raises StoreUnavailable: a process never migrates what
-    processes of another version use. `stack` closes the session. `check`: of the mail store.
+    processes of another version use. `stack` closes the session.
     """
 
-    def __init__(
-        self,
-        config: ClusterConfig,
-        stack: AsyncExitStack,
-        *,
-        check: WriteCheck = always_writable,
-    ) -> None:
+    def __init__(self, config: ClusterConfig, stack: AsyncExitStack) -> None:
         self._config = config
         self._stack = stack
-        self._check = check
         self._opening = asyncio.Lock()
         self._session: CassandraSession | None = None
 
-    async def mail_store(self) -> MailStore:
-        session = await self._session_with(CassandraMailStore)
-        return CassandraMailStore(session, check=self._check)
+    async def open(self, store: type[S]) -> S:
+        return store(await self.session_for(store))
 
-    async def directory(self) -> Directory:
-        return await self._opened(CassandraDirectory)
-
-    async def quarantine(self) -> Quarantine:
-        return await self._opened(CassandraQuarantine)
-
-    async def submissions(self) -> Submissions:
-        return await self._opened(CassandraSubmissions)
-
-    async def relay_queue(self) -> RelayQueueStore:
-        """The queue, for its role and for operators."""
-        return await self._opened(CassandraRelayQueue)
-
-    async def holders(self) -> Holders:
-        return await self._opened(CassandraHolders)
-
-    async def ledger(self) -> Ledger:
-        return await self._opened(CassandraLedger)
-
-    async def outlines(self) -> OutlineStore:
-        return await self._opened(CassandraOutlineStore)
-
-    async def uploads(self) -> Uploads:
-        return await self._opened(CassandraUploads)
-
-    async def _opened(self, store: type[S]) -> S:
-        return store(await self._session_with(store))
-
-    async def _session_with(self, store: type[CassandraStore]) -> CassandraSession:
-        """The session, once the tables of `store` are there."""
+    async def session_for(self, store: type[CassandraStore]) -> CassandraSession:
+        """The session, whose keyspace has the tables of `store`."""
         async with self._opening:
             if self._session is None:
                 self._session = await CassandraSession.open(self._config)
                 self._stack.push_async_callback(self._session.close)
             await check_versions(self._session, store.schemas)
-        return self._session
+            return self._session

@@ -1,17 +1,17 @@
-"""Adapters of the distributed profile: Cassandra, OpenSearch and Redis.
-
-Contents are still in the files of the embedded profile; that is why refuse_incomplete holds.
-"""
+"""Adapters of the distributed profile: Cassandra, S3, OpenSearch and Redis."""
 
 from contextlib import AsyncExitStack
 
 from cli.config.config import Config
-from cli.wiring.cassandra_stores import CassandraAdapters, cluster_config
+from cli.wiring.cassandra_stores import CassandraStores, cluster_config
 from cli.wiring.embedded import Adapters
 from edge.sign_in.attempts_in_outage import AttemptsInOutage
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.ports import (
     Attempts,
+    ContentPacking,
+    ContentStore,
+    ContentSweep,
     Directory,
     Holders,
     Ledger,
@@ -24,10 +24,23 @@ from mail.ports import (
 from mail.ports.relay_queue import RelayQueueStore
 from mail.ports.submissions import Submissions
 from stack.engines.redis import NAME as REDIS
+from stack.engines.versitygw import BUCKET, keys
+from stack.state_folder import existing
+from stores.cassandra.content_store import CassandraContentStore
+from stores.cassandra.directory.store import CassandraDirectory
+from stores.cassandra.holders import CassandraHolders
+from stores.cassandra.ledger import CassandraLedger
+from stores.cassandra.mail_store.store import CassandraMailStore
+from stores.cassandra.outline_store import CassandraOutlineStore
+from stores.cassandra.quarantine import CassandraQuarantine
+from stores.cassandra.relay_queue import CassandraRelayQueue
+from stores.cassandra.submissions import CassandraSubmissions
+from stores.cassandra.uploads import CassandraUploads
 from stores.opensearch.client import SearchClusterConfig
 from stores.opensearch.index import OpenSearchIndex
 from stores.redis.attempts import RedisAttempts
 from stores.redis.client import RedisClient, RedisConfig
+from stores.s3.objects import ObjectsConfig, S3Objects, spread_key
 from stores.sqlite.database_file import CommitTimes
 from stores.write_check import WriteCheck, always_writable
 
@@ -48,36 +61,58 @@ class DistributedAdapters(Adapters):
     ) -> None:
         super().__init__(config.home, stack, existing=True, commit_times=commit_times)
         self._config = config
-        cluster = cluster_config(config, config.user)
-        self._cassandra = CassandraAdapters(cluster, stack, check=check)
+        self._check = check
+        self._cluster = CassandraStores(cluster_config(config, config.user), stack)
 
     async def mail_store(self) -> MailStore:
-        return await self._cassandra.mail_store()
+        session = await self._cluster.session_for(CassandraMailStore)
+        return CassandraMailStore(session, check=self._check)
 
     async def directory(self) -> Directory:
-        return await self._cassandra.directory()
+        return await self._cluster.open(CassandraDirectory)
 
     async def quarantine(self) -> Quarantine:
-        return await self._cassandra.quarantine()
+        return await self._cluster.open(CassandraQuarantine)
 
     async def submissions(self) -> Submissions:
-        return await self._cassandra.submissions()
+        return await self._cluster.open(CassandraSubmissions)
 
     async def relay_queue(self) -> RelayQueueStore:
         """The queue, for its role and for operators."""
-        return await self._cassandra.relay_queue()
+        return await self._cluster.open(CassandraRelayQueue)
 
     async def holders(self) -> Holders:
-        return await self._cassandra.holders()
+        return await self._cluster.open(CassandraHolders)
 
     async def ledger(self) -> Ledger:
-        return await self._cassandra.ledger()
+        return await self._cluster.open(CassandraLedger)
 
     async def outlines(self) -> OutlineStore:
-        return await self._cassandra.outlines()
+        return await self._cluster.open(CassandraOutlineStore)
 
     async def uploads(self) -> Uploads:
-        return await self._cassandra.uploads()
+        return await self._cluster.open(CassandraUploads)
+
+    async def contents(self) -> ContentStore:
+        return await self._large_contents()
+
+    async def content_sweep(self) -> ContentSweep:
+        return await self._large_contents()
+
+    async def content_packing(self) -> ContentPacking | None:
+        return (await self._large_contents()).upkeep()
+
+    async def _large_contents(self) -> CassandraContentStore:
+        """Rows on Cassandra, and objects on the S3 server of this machine."""
+        session = await self._cluster.session_for(CassandraContentStore)
+        access_key, secret_key = keys(existing(self._config.home))
+        config = ObjectsConfig(
+            endpoint=f"http://127.0.0.1:{self._config.s3_port}",
+            access_key=access_key,
+            secret_key=secret_key,
+            bucket=BUCKET,
+        )
+        return CassandraContentStore(session, S3Objects.open(config), spread_key)
 
     async def attempts(self) -> Attempts:
         """Attempts that all hosts count together; each process alone while Redis is away."""
@@ -86,5 +121,6 @@ class DistributedAdapters(Adapters):
         return AttemptsInOutage(RedisAttempts(client, kept_ms=ATTEMPTS_KEPT_MS))
 
     async def search(self) -> SearchIndex:
-        config = SearchClusterConfig(port=self._config.opensearch_port)
-        return await self._opened(OpenSearchIndex.open(config))
+        index = OpenSearchIndex(SearchClusterConfig(port=self._config.opensearch_port))
+        self._stack.push_async_callback(index.close)
+        return index

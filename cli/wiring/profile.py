@@ -1,16 +1,16 @@
 """Open the adapters of the configured profile for commands and roles.
 
-Embedded profile: SQLite, synced local content, FTS5, clamd and spamd over unix sockets.
-Distributed profile: distributed_adapters.py; it is refused while it is not complete.
+Embedded profile: SQLite, synced local content, FTS5. Distributed profile: Cassandra, an S3 server,
+OpenSearch, Redis. In both: clamd and spamd over unix sockets.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from cli.config.config import Config, load
+from cli.config.config import Config
 from cli.stack_addresses import load_running
-from cli.wiring.distributed import refuse_incomplete
 from cli.wiring.embedded import Adapters
+from cli.wiring.store_files import check_profile
 from mail.errors import Refused
 from mail.ports import Directory, MailStore, Quarantine
 from stack.privileges import PrivilegeError, become
@@ -48,13 +48,13 @@ async def adapters(
 ) -> AsyncIterator[Adapters]:
     """Open adapters on the state folder of `config`; as root, become its owner first.
 
-    The adapters use the files that the start of the stack created (cli/wiring/store_files.py), and
+    The adapters use the files or tables that the start of the stack created, and those of files
     count their transactions in `commit_times`. They are closed at the end of the block. `check`: of
     the mail store of the distributed profile (streams/worker/assignment_lease.py).
-    Raises Refused: there is no state folder, or it cannot be used; the profile is not complete.
+    Raises Refused: there is no state folder, it cannot be used, or it is of the other profile.
     """
-    refuse_incomplete(config.profile)
     become_owner(config)
+    check_profile(config.home, config.profile)
     async with AsyncExitStack() as stack:
         if config.profile == "distributed":  # its drivers are 20 MB that no other process needs
             from cli.wiring.distributed_adapters import DistributedAdapters  # noqa: PLC0415
@@ -66,17 +66,17 @@ async def adapters(
 
 @asynccontextmanager
 async def open_directory() -> AsyncIterator[Directory]:
-    async with adapters(load()) as opened:
+    async with adapters(load_running()) as opened:
         yield await opened.directory()
 
 
 @asynccontextmanager
 async def open_quarantine() -> AsyncIterator[Quarantine]:
-    async with adapters(load()) as opened:
+    async with adapters(load_running()) as opened:
         yield await opened.quarantine()
 
 
 @asynccontextmanager
 async def open_mail_store() -> AsyncIterator[MailStore]:
-    async with adapters(load()) as opened:
+    async with adapters(load_running()) as opened:
         yield await opened.mail_store()

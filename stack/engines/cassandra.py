@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stack.durable_files import make_folder
 from stack.engines.disk_room import no_room
-from stack.engines.java import find_java, heap_options
+from stack.engines.java import FETCHED_BY, find_java, heap_options
 from stack.state_folder import StateFolder
 from stack.supervision.probes import CassandraProbe
 from stack.supervision.program import Program, ProgramKind, base_env
@@ -65,7 +65,7 @@ def cassandra(home: StateFolder, config: CassandraConfig) -> Program:
     """Write the configuration, and return the program. Raises JavaMissing, CassandraMissing."""
     java = find_java(config.java_home, program="Cassandra", versions=JAVA_VERSIONS)
     if not any(config.lib.glob("cassandra-all-*.jar")):
-        raise CassandraMissing(f"no Cassandra in {config.lib}; `make test-distributed` fetches it")
+        raise CassandraMissing(f"no Cassandra in {config.lib}; {FETCHED_BY}")
     make_folder(data_path(home))
     configuration_path(home).write_text(json.dumps(settings(home, config), indent=2))
     _logging_path(home).write_text(_LOGGING)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 JAVA_MIN_VERSION = 17
+FETCHED_BY = "`POSTRIVER_PROFILE=distributed make run` fetches it"
 INSTALLED = Path("/usr/lib/jvm")  # Debian's folder of all Javas
 
 

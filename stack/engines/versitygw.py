@@ -32,7 +32,9 @@ class VersityGwConfig:
 def versitygw(home: StateFolder, config: VersityGwConfig) -> Program:
     """Make the bucket's folder and the keys, and return the program. Raises VersityGwMissing."""
     if not config.program.exists():
-        raise VersityGwMissing(f"no {config.program}; `make test-distributed` builds it")
+        raise VersityGwMissing(
+            f"no {config.program}; `POSTRIVER_PROFILE=distributed make run` builds it"
+        )
     objects = home.path / "objects"
     for folder in (objects, objects / BUCKET):
         make_folder(folder)

@@ -10,7 +10,7 @@ import logging
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from prometheus_client.metrics_core import Metric
 
@@ -31,7 +31,7 @@ class Supervisor:
 
     `ops`: address of the operator's HTTP server. `warnings`: sentences in /readyz and
     /status. `facts`: further fields of /status, such as `signatures`; `measures`: further metrics,
-    collected in a thread. `on_ready`: called at the first ready.
+    collected in a thread. `on_ready`: awaited at the first ready.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Supervisor:
         warnings: Callable[[], Sequence[str]] = tuple,
         facts: Callable[[], Mapping[str, object]] = dict,
         measures: Callable[[], Iterable[Metric]] = tuple,
-        on_ready: Callable[[], None] = lambda: None,
+        on_ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         check_programs(tuple(programs))
         self._home = home
@@ -127,7 +127,8 @@ class Supervisor:
         for child in self._needed:
             await child.became_ready.wait()
         log.info("ready after %.1f s", time.monotonic() - began)
-        self._on_ready()
+        if self._on_ready is not None:
+            await self._on_ready()
 
     async def _stop_in_order(self) -> None:
         self._stop_asked = max(1, self._stop_asked)

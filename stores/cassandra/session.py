@@ -6,6 +6,7 @@ again here: writes carry their timestamps, so that a caller may repeat them.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -30,6 +31,9 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_
 from mail.errors import StoreUnavailable
 from schemas.cql.tables import Table
 from stores.write_check import WriteCheck, always_writable
+
+# What it warns of is raised too, and a refused password is a step of the first start.
+logging.getLogger("cassandra").setLevel(logging.ERROR)
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]  # CQL and its values

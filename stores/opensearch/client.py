@@ -1,6 +1,7 @@
 """An OpenSearch cluster: the calls that the search index needs, with the errors of the project."""
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -41,30 +42,37 @@ class Conflict(Exception):
 
 
 class OpenSearchClient:
-    """Calls of one cluster. Every method raises StoreUnavailable."""
+    """Calls of one cluster. Every method raises StoreUnavailable.
 
-    def __init__(self, client: AsyncOpenSearch) -> None:
+    Before the first call that the cluster answers, it makes those of `indices` that do not exist:
+    name to mappings and settings. A process with a search can start while the cluster is away.
+    """
+
+    def __init__(self, client: AsyncOpenSearch, indices: Mapping[str, tuple[Body, Body]]) -> None:
         self._client = client
+        self._indices = dict(indices)  # that are not known to exist
+        self._making = asyncio.Lock()
 
     @classmethod
-    def open(cls, config: SearchClusterConfig) -> Self:
+    def open(cls, config: SearchClusterConfig, indices: Mapping[str, tuple[Body, Body]]) -> Self:
         """Connections are made when they are needed."""
         hosts = [{"host": host, "port": config.port} for host in config.hosts]
-        return cls(AsyncOpenSearch(hosts=hosts, timeout=config.timeout_s, max_retries=0))
+        client = AsyncOpenSearch(hosts=hosts, timeout=config.timeout_s, max_retries=0)
+        return cls(client, indices)
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def create_index(self, name: str, mappings: Body, settings: Body) -> bool:
-        """Make the index; False: it exists."""
-        body = {"mappings": mappings, "settings": {"index": settings}}
-        try:
-            await self._tried(self._client.indices.create(index=name, body=body))
-        except RequestError as error:
-            if error.error == "resource_already_exists_exception":
-                return False
-            raise _unavailable(error) from error
-        return True
+    async def _make_indices(self) -> None:
+        async with self._making:
+            for name, (mappings, settings) in [*self._indices.items()]:
+                body = {"mappings": mappings, "settings": {"index": settings}}
+                try:
+                    await _called(self._client.indices.create(index=name, body=body))
+                except RequestError as error:
+                    if error.error != "resource_already_exists_exception":
+                        raise _unavailable(error) from error
+                del self._indices[name]
 
     async def bulk(self, lines: list[Body], *, refresh: str) -> list[Body]:
         """Carry out the actions of `lines` in order; return one result each."""
@@ -118,13 +126,23 @@ class OpenSearchClient:
         """Return when a search finds everything that was written."""
         await self._tried(self._client.indices.refresh(index=index))
 
-    async def _tried(self, call: Awaitable[T]) -> T:
-        try:
-            return await call
-        except (RequestError, ConflictError, NotFoundError):
-            raise
-        except (OpenSearchException, OSError) as error:
-            raise _unavailable(error) from error
+    async def _tried(self, call: Coroutine[Any, Any, T]) -> T:
+        if self._indices:
+            try:
+                await self._make_indices()
+            except BaseException:
+                call.close()
+                raise
+        return await _called(call)
+
+
+async def _called(call: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await call
+    except (RequestError, ConflictError, NotFoundError):
+        raise
+    except (OpenSearchException, OSError) as error:
+        raise _unavailable(error) from error
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

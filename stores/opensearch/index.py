@@ -8,7 +8,7 @@ are complete when it is filled.
 import base64
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Self
+from typing import Any
 
 from mail.pagination import NEWEST, ListPosition
 from mail.ports import IndexMatches, SearchIndex
@@ -32,35 +32,19 @@ _SORT = [{"received_at_ms": "desc"}, {"message_id": "desc"}]
 
 
 class OpenSearchIndex(SearchIndex):
-    """Create it with `open`; `close` it. Every method raises StoreUnavailable."""
+    """`close` it. Every method raises StoreUnavailable."""
 
-    def __init__(self, client: OpenSearchClient, prefix: str) -> None:
-        self._client = client
-        self._writer = BulkWriter(client)
-        self._index = f"{prefix}-search-{SEARCH_VERSION}"
-        self._progress = f"{prefix}-progress-{SEARCH_VERSION}"
-
-    @classmethod
-    async def open(cls, config: SearchClusterConfig) -> Self:
-        """Make the indices that do not exist."""
-        client = OpenSearchClient.open(config)
-        made = cls(client, config.prefix)
-        try:
-            await made._create(config)
-        except BaseException:
-            await client.close()
-            raise
-        return made
-
-    async def _create(self, config: SearchClusterConfig) -> None:
-        await self._client.create_index(
-            self._index, SEARCH, settings(config.shards, config.replicas, config.refresh)
-        )
-        await self._client.create_index(
-            self._progress,
-            PROGRESS,
-            {"number_of_shards": config.shards, "number_of_replicas": config.replicas},
-        )
+    def __init__(self, config: SearchClusterConfig) -> None:
+        """The indices are made by the first call; no connection is made here."""
+        self._index = f"{config.prefix}-search-{SEARCH_VERSION}"
+        self._progress = f"{config.prefix}-progress-{SEARCH_VERSION}"
+        copies = {"number_of_shards": config.shards, "number_of_replicas": config.replicas}
+        indices = {
+            self._index: (SEARCH, settings(config.shards, config.replicas, config.refresh)),
+            self._progress: (PROGRESS, copies),
+        }
+        self._client = OpenSearchClient.open(config, indices)
+        self._writer = BulkWriter(self._client)
 
     async def close(self) -> None:
         """Finish the writes under way, then close."""

@@ -17,7 +17,9 @@ from .disk import Disk
 from .plan import EVERYTHING, SUPERVISOR, Fault
 from .wire import blocked_port
 
-PORTS = {"ingress": 0, "api": 1, "kafka": 3, "pop3": 7}  # after the first of a World
+PORTS = {  # after the first of a World
+    "ingress": 0, "api": 1, "kafka": 3, "pop3": 7, "cassandra": 9, "versitygw": 12,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,10 @@ class FaultInjector:
             _signal(process, signal.SIGCONT)
 
     def _cut_off(self, victim: str) -> Iterator[None]:
-        if victim in PORTS:
-            with blocked_port(self.world.base + PORTS[victim]):
+        ports = {name: self.world.base + step for name, step in PORTS.items()}
+        ports["opensearch"] = self.world.opensearch_port
+        if victim in ports:
+            with blocked_port(ports[victim]):
                 yield
             return
         path = socket_path(self.world.home, victim)

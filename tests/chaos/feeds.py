@@ -27,7 +27,7 @@ async def feed(store: MailStore, user_id: str) -> dict[str, Any]:
     seqs: list[int] = []
     while page := await store.journal(user_id, since_seq=seqs[-1] if seqs else 0, limit=PAGE):
         seqs += [entry.seq for entry in page]
-    return {"seqs": seqs, "state": (await store.load(user_id)).seq}
+    return {"seqs": seqs, "state": (await store.state(user_id)).seq}
 
 
 if __name__ == "__main__":

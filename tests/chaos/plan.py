@@ -4,9 +4,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.support.stack_world import PROFILE
+
 from . import clocks, disk, wire
 
-ENGINES = ("kafka", "clamd", "spamd")
+IS_DISTRIBUTED = PROFILE == "distributed"
+STORES = ("cassandra", "opensearch", "redis", "versitygw") if IS_DISTRIBUTED else ()
+ENGINES = ("kafka", "clamd", "spamd", *STORES)
 ROLES = (
     "ingress", "intake", "scan", "relay", "mailbox", "index", "custody", "api", "msa", "pop3",
 )  # fmt: skip
@@ -45,8 +49,11 @@ class Round:
 
 KILLED = [Fault("killed", name) for name in (*ENGINES, *ROLES, SUPERVISOR, EVERYTHING)]
 FROZEN = [Fault("frozen", name) for name in (*ENGINES, *ROLES, EVERYTHING)]
-CUT_SOCKETS = [Fault("cut off", name) for name in ("clamd", "spamd")]
-CUT_PORTS = [Fault("cut off", name) for name in ("kafka", "ingress", "api", "pop3")]
+CUT_SOCKETS = [Fault("cut off", name) for name in ("clamd", "spamd", "redis") if name in ENGINES]
+CUT_PORTS = [
+    Fault("cut off", name)
+    for name in ("kafka", "ingress", "api", "pop3", *(name for name in STORES if name != "redis"))
+]
 CLOCKS = [Fault("clock set", name, by) for name in ROLES for by in clocks.OFFSETS_S]
 BACKED_UP = [Fault("backed up", EVERYTHING)]
 DISK = [Fault("full", "disk"), Fault("power cut", EVERYTHING)]
@@ -55,7 +62,8 @@ DISK = [Fault("full", "disk"), Fault("power cut", EVERYTHING)]
 def possible() -> dict[str, list[Fault]]:
     """Return the possible faults on this machine by kind; all kinds are equally likely."""
     cut = CUT_SOCKETS + (CUT_PORTS if wire.why_not() is None else [])
-    kinds = {"killed": KILLED, "frozen": FROZEN, "cut off": cut, "backed up": BACKED_UP}
+    kinds = {"killed": KILLED, "frozen": FROZEN, "cut off": cut}
+    kinds |= {} if IS_DISTRIBUTED else {"backed up": BACKED_UP}
     kinds |= {} if clocks.why_not() else {"clock set": CLOCKS}
     return kinds | ({} if disk.why_not() else {fault.kind: [fault] for fault in DISK})
 
@@ -87,6 +95,16 @@ def short_plan(seed: int) -> list[Round]:
     chosen += kinds.get("power cut", ())
     chance.shuffle(chosen)
     return [timed(fault, chance, 12.0) for fault in chosen]
+
+
+def stores_plan(seed: int, *, cut_s: float) -> list[Round]:
+    """Return a plan in which each engine is away once, or killed where it cannot be cut off."""
+    chance = random.Random(seed)
+    names = [*STORES, "kafka"]
+    chance.shuffle(names)
+    cut = {fault.victim: fault for fault in possible()["cut off"]}
+    faults = [cut.get(name, Fault("killed", name)) for name in names]
+    return [Round(fault, chance.uniform(2, 5), cut_s) for fault in faults]
 
 
 def timed(fault: Fault, chance: random.Random, frozen_s: float) -> Round:

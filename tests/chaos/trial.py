@@ -32,7 +32,10 @@ READY_WITHIN_S = 240.0
 NOTICED_AFTER_S = 1.0  # until the supervisor notices the end of a process
 RESTARTS_MAX = 12  # of one process in one run; more is a restart loop
 MIB = 1024**2
-MEMORY_MAX_MIB = {"kafka": 1500, "clamd": 2500, "spamd": 400}
+MEMORY_MAX_MIB = {
+    "kafka": 1500, "clamd": 2500, "spamd": 400,
+    "cassandra": 2500, "opensearch": 2500, "redis": 300, "versitygw": 500,
+}  # fmt: skip
 ROLE_MEMORY_MAX_MIB = 400
 
 

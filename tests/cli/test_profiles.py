@@ -8,13 +8,12 @@ from cli.wiring.embedded import Adapters
 from tests.support import ROOT
 
 SHARED = {"parser", "virus", "spam"}  # the same in both profiles
-MISSING = {"contents", "content_packing", "content_sweep"}  # why the distributed profile is refused
 
 
 def test_no_store_of_the_distributed_profile_is_a_file() -> None:
     """A store that the profile does not open itself would be one of the embedded profile."""
     opened = {name for name in vars(Adapters) if not name.startswith("_")}
-    assert opened - set(vars(DistributedAdapters)) == SHARED | MISSING
+    assert opened - set(vars(DistributedAdapters)) == SHARED
 
 
 def test_the_embedded_profile_loads_no_driver_of_the_other() -> None:

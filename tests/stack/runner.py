@@ -30,13 +30,16 @@ def main() -> int:
 
 
 async def supervise(home: StateFolder, programs: list[Program], spec: dict) -> int:
+    async def greeted() -> None:
+        (home.run / "greeted").touch()
+
     supervisor = Supervisor(
         programs,
         home,
         ops=("127.0.0.1", 0),
         warnings=list(spec.get("warnings", [])).copy,
         facts=lambda: {"signatures": "test"},
-        on_ready=(home.run / "greeted").touch,
+        on_ready=greeted,
     )
     with supervisor_log(home, logging.Formatter("%(message)s")):
         return await supervisor.run()

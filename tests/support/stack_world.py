@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cli.config.config import DEFAULT_PORTS, ENGINE_PORTS
 from stack.secrets import known
 from streams.config import Bootstrap
+from tests.support.opensearch import free_http_port
 from tests.support.waiting import eventually
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
@@ -29,20 +31,22 @@ UNLIMITED_SENDING = {
     for what in ("MAILS", "RECIPIENTS")
     for period in ("MINUTE", "HOUR", "DAY")
 }
+PORTS = len(DEFAULT_PORTS) + len(ENGINE_PORTS)
+PROFILE = os.environ.get("TEST_PROFILE", "embedded")
 
 
 def free_port_base() -> int:
-    """The first of nine neighbouring ports, all of them free."""
+    """The first of PORTS neighbouring ports, all of them free."""
     for _ in range(200):
         base = random.SystemRandom().randrange(20_000, 32_000)
         try:
-            for port in range(base, base + 9):
+            for port in range(base, base + PORTS):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
             continue
         return base
-    raise AssertionError("no nine free ports in a row")
+    raise AssertionError(f"no {PORTS} free ports in a row")
 
 
 class Unwilling(OSError):
@@ -108,6 +112,7 @@ class World:
     base: int
     extra: dict[str, str] = field(default_factory=dict)
     program: tuple[str, ...] = (str(POSTRIVER),)
+    opensearch_port: int = field(default_factory=free_http_port)
 
     @property
     def http(self) -> str:
@@ -123,6 +128,8 @@ class World:
         mine = {
             "POSTRIVER_HOME": str(self.home),
             "POSTRIVER_PORT_BASE": str(self.base),
+            "POSTRIVER_PROFILE": PROFILE,
+            "POSTRIVER_OPENSEARCH_PORT": str(self.opensearch_port),
             "POSTRIVER_SMTP_TRUSTED": "127.0.0.1/32",  # tests send more than a peer's share
         }
         return {**os.environ, **mine, **self.extra}
@@ -139,7 +146,7 @@ class World:
         return done
 
     def up(self) -> str:
-        return self.cli("up", "--detach", timeout_s=300).stdout  # a busy machine takes minutes
+        return self.cli("up", "--detach", timeout_s=500).stdout  # a busy machine takes minutes
 
     def down(self) -> None:
         self.cli("down")

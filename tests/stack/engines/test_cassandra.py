@@ -7,12 +7,10 @@ import pytest
 
 from cli.config.config import load
 from cli.programs import programs
-from cli.wiring.distributed import refuse_incomplete
-from mail.errors import Refused
 from stack.engines.cassandra import CassandraConfig, CassandraMissing, cassandra
 from stack.engines.java import JavaMissing
 from stack.state_folder import StateFolder, claimed
-from tests.support.cassandra import started
+from tests.support.cassandra import CassandraNode
 
 
 def settings(**more: object) -> CassandraConfig:
@@ -30,7 +28,7 @@ def test_a_java_that_it_does_not_run_on_is_refused(tmp_path: Path) -> None:
     home = StateFolder(tmp_path / "home")
     with pytest.raises(JavaMissing, match="Java 25, Cassandra needs 11 to 17"):
         cassandra(home, settings(java_home=a_java(tmp_path / "25", 25)))
-    with pytest.raises(CassandraMissing, match="test-distributed"):
+    with pytest.raises(CassandraMissing, match="make run"):
         cassandra(home, settings(java_home=a_java(tmp_path / "17", 17)))
 
 
@@ -59,15 +57,9 @@ def test_only_the_distributed_profile_starts_it(tmp_path: Path) -> None:
         )
 
 
-def test_an_incomplete_profile_names_its_parts_and_is_not_started() -> None:
-    refuse_incomplete("embedded")
-    with pytest.raises(Refused, match=r"(?s)exists:.*Cassandra.*missing:.*roles"):
-        refuse_incomplete("distributed")
-
-
 @pytest.mark.distributed
 def test_a_node_answers_and_starts_again_after_a_kill(tmp_path: Path) -> None:
-    with started(tmp_path) as node:
+    with CassandraNode(tmp_path) as node:
         assert node.trouble() is None
         node.stop(signal.SIGKILL)
         assert node.trouble() == f"port {node.port}: not listening yet"

@@ -22,8 +22,8 @@ from stores.cassandra.roles import take_over
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
 from stores.s3.objects import ObjectsConfig, S3Objects
 from stores.write_check import WriteCheck, always_writable
-from tests.support import versitygw
-from tests.support.cassandra import started
+from tests.support.cassandra import CassandraNode
+from tests.support.versitygw import VersityGw
 
 _scopes = count()
 OWNER = "setup"  # the role that defines tables
@@ -86,7 +86,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterConfig]
     with ExitStack() as stack:
         port = int(os.environ.get("POSTRIVER_TEST_CASSANDRA") or 0)
         if not port:
-            port = stack.enter_context(started(tmp_path_factory.mktemp("cassandra"))).port
+            port = stack.enter_context(CassandraNode(tmp_path_factory.mktemp("cassandra"))).port
         config = ClusterConfig(port=port, user=OWNER, password="owner's", keyspace="test")
         asyncio.run(take_over(config))
         yield config
@@ -128,8 +128,8 @@ def session(connected: CassandraSession) -> ScopedSession:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectsConfig]:
     """An S3 server of this run."""
-    with versitygw.started(tmp_path_factory.mktemp("s3")) as config:
-        yield config
+    with VersityGw(tmp_path_factory.mktemp("s3")) as server:
+        yield server.objects
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from cli.wiring.cassandra_stores import STORES, CassandraAdapters
+from cli.wiring.cassandra_stores import STORES, CassandraStores
 from mail.errors import StoreUnavailable
+from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.roles import FIRST, take_over
 from stores.cassandra.session import AccessDenied, CassandraSession, ClusterConfig
 from tests.stores.cassandra.conftest import PROCESS
@@ -46,14 +47,8 @@ async def test_a_process_reads_and_writes_rows_and_nothing_else(
 
 async def test_the_stores_of_a_process_share_a_session(prepared: Configured) -> None:
     async with AsyncExitStack() as stack:
-        adapters = CassandraAdapters(prepared(PROCESS), stack)
-        opened = [
-            await adapters.mail_store(), await adapters.directory(),
-            await adapters.quarantine(), await adapters.submissions(),
-            await adapters.relay_queue(), await adapters.holders(), await adapters.ledger(),
-            await adapters.outlines(), await adapters.uploads(),
-        ]  # fmt: skip
-        assert {type(store) for store in opened} == set(STORES)
+        stores = CassandraStores(prepared(PROCESS), stack)
+        opened = [await stores.open(each) for each in STORES]
         assert len({id(store._session) for store in opened}) == 1
 
 
@@ -61,4 +56,4 @@ async def test_a_process_makes_no_tables(prepared: Configured) -> None:
     async with AsyncExitStack() as stack:
         empty = replace(prepared(PROCESS), keyspace="nothing_here")
         with pytest.raises(StoreUnavailable, match="start of the stack"):
-            await CassandraAdapters(empty, stack).directory()
+            await CassandraStores(empty, stack).open(CassandraDirectory)

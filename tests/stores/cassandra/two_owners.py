@@ -48,7 +48,7 @@ from stores.write_check import WriteCheck, always_writable
 from tests.stores.cassandra.conftest import ScopedSession
 from tests.stores.cassandra.paused_session import PausedSession
 from tests.support.agent_builders import OneTry, mailbox_ports
-from tests.support.cassandra import started
+from tests.support.cassandra import CassandraNode
 from tests.system.two_workers.mailbox_commands import USERS, CommandGenerator
 
 CHUNKS = (2, 5)  # messages in a chunk of a bulk command: rules of two versions
@@ -289,6 +289,6 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=500)
     parser.add_argument("--from", type=int, default=0, dest="first")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as node:
+    with tempfile.TemporaryDirectory() as folder, CassandraNode(Path(folder)) as node:
         chosen = range(options.first, options.first + options.seeds)
         sys.exit(min(asyncio.run(main(chosen, node.port)), 1))

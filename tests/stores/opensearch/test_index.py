@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from tests.contracts.search_cases import document, ids
 from tests.contracts.search_index import SearchReaderContract, find
 from tests.contracts.search_writer import SearchWriterContract
 from tests.support.broker import free_ports
-from tests.support.opensearch import given_port, started
+from tests.support.opensearch import OpenSearchNode, given_port
 
 pytestmark = pytest.mark.distributed
 
@@ -28,9 +27,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     if port := given_port():
         yield port
         return
-    folder: Path = tmp_path_factory.mktemp("opensearch")
-    with started(folder) as port:
-        yield port
+    with OpenSearchNode(tmp_path_factory.mktemp("opensearch")) as node:
+        yield node.port
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +39,13 @@ def config(node: int) -> SearchClusterConfig:
 @pytest.fixture
 async def index(config: SearchClusterConfig) -> AsyncIterator[OpenSearchIndex]:
     """An empty index. One index serves all tests: to empty it is faster than to make it."""
-    opened = await OpenSearchIndex.open(config)
+    opened = OpenSearchIndex(config)
     yield opened
     names = f"{opened._index},{opened._progress}"
     await opened._client._client.delete_by_query(
-        index=names, body={"query": {"match_all": {}}}, params={"refresh": "true"}
+        index=names,
+        body={"query": {"match_all": {}}},
+        params={"refresh": "true", "ignore_unavailable": "true"},
     )
     await opened.close()
 
@@ -70,7 +70,7 @@ async def test_a_phrase_that_ends_in_a_beginning_is_decided_by_the_documents(ind
 
 
 async def test_two_processes_raise_the_progress_and_it_never_falls(index, config) -> None:
-    other = await OpenSearchIndex.open(config)
+    other = OpenSearchIndex(config)
     marks = [
         (index if n % 2 else other).mark_indexed("ann", IndexedTo("e", n)) for n in range(1, 21)
     ]
@@ -81,8 +81,11 @@ async def test_two_processes_raise_the_progress_and_it_never_falls(index, config
 
 async def test_without_a_server_it_says_that_the_store_is_unavailable() -> None:
     config = SearchClusterConfig(port=free_ports(1)[0], timeout_s=1)
-    with pytest.raises(StoreUnavailable, match="opensearch"):
-        await OpenSearchIndex.open(config)
+    index = OpenSearchIndex(config)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="opensearch"):
+            await index.indexed_to("ann")
+    await index.close()
 
 
 async def test_a_write_is_found_when_it_returns_and_many_go_together(index) -> None:

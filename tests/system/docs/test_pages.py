@@ -26,10 +26,6 @@ NOT_FOR_OPERATORS = {
     "POSTRIVER_SMTP_FDS", "POSTRIVER_HTTP_FDS", "POSTRIVER_SUBMISSION_FDS",
     "POSTRIVER_SUBMISSIONS_FDS", "POSTRIVER_POP3_FDS", "POSTRIVER_POP3S_FDS",
     "POSTRIVER_CHECKOUT",  # set by scripts/ for themselves
-    # of the distributed profile, which is not complete:
-    "POSTRIVER_PROFILE", "POSTRIVER_CASSANDRA_PORT", "POSTRIVER_CASSANDRA_STORAGE_PORT",
-    "POSTRIVER_OPENSEARCH_PORT", "POSTRIVER_OPENSEARCH_TRANSPORT_PORT",
-    "POSTRIVER_OPENSEARCH_JAVA_HOME", "POSTRIVER_S3_PORT",
 }  # fmt: skip
 CALLED = re.compile(r"(?:[A-Z0-9_]+=\S+ )*(?:\S*bin/)?postriver (.*)")
 PATH = re.compile(  # of the project; state folders and the like are others
