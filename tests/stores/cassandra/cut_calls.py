@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any
 
-from schemas.cql.tables import Table
-from stores.cassandra.session import CassandraSession, Row, Statement
+from stores.cassandra.session import CassandraSession, Row, Statement, WriteCheck, always_writable
 from tests.stores.cassandra.conftest import ScopedSession
 
 
@@ -14,7 +13,7 @@ class Killed(BaseException):
 
 
 class CutSession(ScopedSession):
-    """Ends with Killed before request number `at`; 0: never."""
+    """Ends with Killed before request number `at`."""
 
     at = 0
     requests = 0
@@ -23,39 +22,35 @@ class CutSession(ScopedSession):
         self.step()
         return await super().read(cql, *values)
 
-    async def write(self, statements: Sequence[Statement]) -> None:
+    async def write(
+        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+    ) -> None:
         for statement in statements:
             self.step()
-            await super().write([statement])
-
-    async def read_serial(self, cql: str, *values: Any) -> list[Row]:
-        self.step()
-        return await super().read_serial(cql, *values)
-
-    async def walk(self, table: Table, columns: str, *, after: str, limit: int) -> list[Row]:
-        self.step()
-        return await super().walk(table, columns, after=after, limit=limit)
+            await super().write([statement], check=check)
 
     def step(self) -> None:
-        """Count a request; no request is made after the process was killed."""
+        """Count a request."""
         self.requests += 1
-        if self.at and self.requests >= self.at:
+        if self.requests == self.at:
             raise Killed
 
 
 class CutWritesSession(CutSession):
-    """Does not count queries: a process that ends before a query has done what was done before."""
+    """Does not count queries: a process that ends before a query has done what was done before.
+
+    No request is made after the process was killed.
+    """
 
     async def read(self, cql: str, *values: Any) -> list[Row]:
         if cql.startswith("SELECT"):
             return await ScopedSession.read(self, cql, *values)
         return await super().read(cql, *values)
 
-    async def read_serial(self, cql: str, *values: Any) -> list[Row]:
-        return await ScopedSession.read_serial(self, cql, *values)
-
-    async def walk(self, table: Table, columns: str, *, after: str, limit: int) -> list[Row]:
-        return await ScopedSession.walk(self, table, columns, after=after, limit=limit)
+    def step(self) -> None:
+        super().step()
+        if self.at and self.requests > self.at:
+            raise Killed
 
 
 class Cuts:
