@@ -126,7 +126,7 @@ async def beside_stuck(
 ) -> dict[str, Any]:
     """Measure from the POST to the other server's 250, without and with mails to a tarpit."""
     found = {}
-    for name, waiting in (("alone", 0), (f"beside {stuck_mails} at a tarpit", stuck_mails)):
+    for name, waiting in (("alone", 0), (f"with {stuck_mails} at a tarpit", stuck_mails)):
         if waiting:
             await poster.post(waiting, stuck)
         took_ms = []
