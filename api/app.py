@@ -111,7 +111,7 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
     try:
         with request_slot(context.connections, client, context.config):
             if not _needs_authentication(request):
-                context.count_anonymous(request)
+                await context.count_anonymous(request)
             response = preflight(request, context.config) or await handler(request)
             await compress(request, response)
             response = await _send(request, response, context)

@@ -80,9 +80,9 @@ class AppContext:
     domain_usages: UsageCache
     image_urls: ImageUrls = field(default_factory=ImageUrls)
 
-    def count_anonymous(self, request: web.Request) -> None:
+    async def count_anonymous(self, request: web.Request) -> None:
         """Count an unauthenticated request of this client address. Raises Problem 429."""
-        self.anonymous_rates.take(one_peer(request[CLIENT].address))
+        await self.anonymous_rates.take(one_peer(request[CLIENT].address))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +130,8 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         room=room,
         upload_slots=upload_slots(config),
         download_slots=download_slots(config),
-        request_rates=RequestRates(config.requests_per_minute, seconds),
-        anonymous_rates=RequestRates(config.anonymous_per_minute, seconds, policy="peer"),
+        request_rates=_rates(ports, "user", config.requests_per_minute),
+        anonymous_rates=_rates(ports, "peer", config.anonymous_per_minute),
         search_time=SearchTime(config, seconds),
         unindexed=_unindexed(ports),
         push_connections=push_connections,
@@ -150,6 +150,10 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         work_shares=WorkShares(config, seconds),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )
+
+
+def _rates(ports: ApiPorts, policy: str, quota: int) -> RequestRates:
+    return RequestRates(ports.make_tokens(policy, quota) if quota else None, policy=policy)
 
 
 def _commands(config: ApiConfig, ports: ApiPorts) -> MailboxCommands:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from api.http.image_proxy import ImageProxy
 from api.http.one_click import OneClickClient
+from edge.request_tokens import MakeTokens, local_tokens
 from mail.ports import (
     Addresses,
     AppPasswords,
@@ -56,6 +57,7 @@ class ApiPorts:
     search: SearchIndex
     publisher: Publisher
     feed: LiveEvents
+    make_tokens: MakeTokens = local_tokens  # for requests
     parser: Parser = field(default_factory=InProcessParser)
     admin: AdminPorts | None = None  # of the admin API; None: it is off
     one_click: OneClickClient | None = None  # None: requests to other servers are off

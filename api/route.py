@@ -81,10 +81,10 @@ class AuthenticatedRoute(Route):
         try:
             caller = await authenticate(request, context.config, context.ports, now_ms())
         except Problem:
-            context.count_anonymous(request)
+            await context.count_anonymous(request)
             raise
         user_id = request[USER_ID] = caller.user.user_id
-        request[RATES] = context.request_rates.take(user_id)
+        request[RATES] = await context.request_rates.take(user_id)
         context.work_shares.admit(user_id)
         work = self.respond(AuthenticatedRequest(context=context, request=request, caller=caller))
         return await measure_loop_time(work, partial(context.work_shares.charge, user_id))

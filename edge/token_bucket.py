@@ -3,7 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-WINDOW_S = 60
+from mail.ports import REFILL_S
+
+WINDOW_S = int(REFILL_S)
 KEYS_MAX = 20_000  # buckets kept; beyond it the least recently used bucket is dropped
 
 

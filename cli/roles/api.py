@@ -145,6 +145,7 @@ async def _ports(
         sessions=directory,
         sign_ins=directory,
         attempts=attempts,
+        make_tokens=opened.tokens_for_requests(),
         search=await opened.search(),
         publisher=links.publisher,
         feed=links.feed,

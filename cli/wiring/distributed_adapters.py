@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from cli.config.config import Config
 from cli.wiring.cassandra_stores import CassandraStores, cluster_config
 from cli.wiring.embedded import Adapters
+from edge.request_tokens import MakeTokens, TokenBatches, TokensInOutage
 from edge.sign_in.attempts_in_outage import AttemptsInOutage
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
 from mail.ports import (
@@ -40,9 +41,12 @@ from stores.opensearch.client import SearchClusterConfig
 from stores.opensearch.index import OpenSearchIndex
 from stores.redis.attempts import RedisAttempts
 from stores.redis.client import RedisClient, RedisConfig
+from stores.redis.request_tokens import RedisTokens
 from stores.s3.objects import ObjectsConfig, S3Objects, spread_key
 from stores.sqlite.database_file import CommitTimes
 from stores.write_check import WriteCheck, always_writable
+
+TOKENS_TIMEOUT_S = 0.05  # a request waits no longer for Redis
 
 
 class DistributedAdapters(Adapters):
@@ -116,9 +120,19 @@ class DistributedAdapters(Adapters):
 
     async def attempts(self) -> Attempts:
         """Attempts that all hosts count together; each process alone while Redis is away."""
-        client = RedisClient.open(RedisConfig(socket=self._socket(REDIS)))
+        config = RedisConfig(socket=self._socket(REDIS))
+        return AttemptsInOutage(RedisAttempts(self._redis(config), kept_ms=ATTEMPTS_KEPT_MS))
+
+    def tokens_for_requests(self) -> MakeTokens:
+        """Of all hosts together, in batches; each process alone while Redis is away."""
+        config = RedisConfig(socket=self._socket(REDIS), timeout_s=TOKENS_TIMEOUT_S)
+        client = self._redis(config)
+        return lambda name, quota: TokenBatches(TokensInOutage(RedisTokens(client, name, quota)))
+
+    def _redis(self, config: RedisConfig) -> RedisClient:
+        client = RedisClient.open(config)
         self._stack.push_async_callback(client.close)
-        return AttemptsInOutage(RedisAttempts(client, kept_ms=ATTEMPTS_KEPT_MS))
+        return client
 
     async def search(self) -> SearchIndex:
         index = OpenSearchIndex(SearchClusterConfig(port=self._config.opensearch_port))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from edge.request_tokens import MakeTokens, local_tokens
 from mail.ports import (
     Attempts,
     ContentPacking,
@@ -136,6 +137,9 @@ class Adapters:
         index = SqliteSearchIndex(self._data / "search", SqliteSearchConfig(sqlite=sqlite))
         self._stack.push_async_callback(index.close)
         return index
+
+    def tokens_for_requests(self) -> MakeTokens:
+        return local_tokens
 
     def parser(self) -> Parser:
         parser = ParserPool()

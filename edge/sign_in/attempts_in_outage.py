@@ -1,23 +1,14 @@
-"""Attempts while the shared store of attempts is away: each process counts for itself.
+"""Attempts while the shared store of attempts is away: each process counts for itself."""
 
-A process then admits a quarter of each limit, so that a few edges together admit about as many as
-the shared store would. What was counted before the outage is not known meanwhile.
-"""
-
-import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
-from mail.errors import StoreUnavailable
+from edge.outage_switch import OutageSwitch, share
 from mail.ports import CLOCK_SKEW_MS, Attempts
 from schemas.directory import AttemptLimit, CountedAttempt
 
-SHARE = 4  # of a limit, one process admits this part
 KEYS_MAX = 20_000  # beyond it the key that was counted longest ago is dropped
-ASK_AGAIN_S = 1.0  # after an error the shared store is left alone for this time
-
-log = logging.getLogger(__name__)
 
 
 class LocalAttempts(Attempts):
@@ -68,17 +59,16 @@ class AttemptsInOutage(Attempts):
     def __init__(self, shared: Attempts, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._shared = shared
         self._local = LocalAttempts()
-        self._clock_s = clock_s
-        self._away_until_s: float | None = None  # None: not known to be away
+        self._switch = OutageSwitch("sign-ins", clock_s)
 
     async def begin(self, attempt: CountedAttempt, limits: Sequence[AttemptLimit]) -> int:
-        return await self._either(
+        return await self._switch.either(
             lambda: self._shared.begin(attempt, limits),
             lambda: self._local.begin(attempt, _shares(limits)),
         )
 
     async def wait_ms(self, limits: Sequence[AttemptLimit], *, at_ms: int) -> int:
-        return await self._either(
+        return await self._switch.either(
             lambda: self._shared.wait_ms(limits, at_ms=at_ms),
             lambda: self._local.wait_ms(_shares(limits), at_ms=at_ms),
         )
@@ -86,38 +76,25 @@ class AttemptsInOutage(Attempts):
     async def withdraw(self, attempt: CountedAttempt) -> None:
         """Also from what this process counted: the outage may have begun or ended meanwhile."""
         await self._local.withdraw(attempt)
-        await self._either(lambda: self._shared.withdraw(attempt), _nothing)
+        await self._switch.either(lambda: self._shared.withdraw(attempt), _nothing)
 
     async def prune(self, *, before_ms: int) -> int:
         pruned = await self._local.prune(before_ms=before_ms)
-        return pruned + await self._either(
-            lambda: self._shared.prune(before_ms=before_ms), _nothing
+        return pruned + await self._switch.either(
+            lambda: self._shared.prune(before_ms=before_ms), _zero
         )
-
-    async def _either(
-        self, shared: Callable[[], Awaitable[int | None]], local: Callable[[], Awaitable[int]]
-    ) -> int:
-        if self._away_until_s is not None and self._clock_s() < self._away_until_s:
-            return await local()
-        try:
-            answer = await shared()
-        except StoreUnavailable as error:
-            if self._away_until_s is None:
-                log.warning("sign-ins are counted by each process alone: %s", error)
-            self._away_until_s = self._clock_s() + ASK_AGAIN_S
-            return await local()
-        if self._away_until_s is not None:
-            log.warning("sign-ins are counted together again")
-            self._away_until_s = None
-        return answer or 0
 
 
 def _shares(limits: Sequence[AttemptLimit]) -> list[AttemptLimit]:
     return [
-        AttemptLimit(key=each.key, most=max(1, each.most // SHARE), window_ms=each.window_ms)
+        AttemptLimit(key=each.key, most=share(each.most), window_ms=each.window_ms)
         for each in limits
     ]
 
 
-async def _nothing() -> int:
+async def _nothing() -> None:
+    return None
+
+
+async def _zero() -> int:
     return 0

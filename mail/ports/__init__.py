@@ -7,7 +7,6 @@ May import: mail.query, mail.mime, the base modules of mail, schemas.
 """
 
 from mail.ports.app_passwords import APP_PASSWORDS_MAX, AppPasswords, TooManyAppPasswords
-from mail.ports.attempts import CLOCK_SKEW_MS, Attempts
 from mail.ports.content_store import (
     ContentPacking,
     ContentStore,
@@ -50,6 +49,13 @@ from mail.ports.search_index import (
 )
 from mail.ports.sessions import SESSIONS_KEPT, SIGN_INS_KEPT, Sessions, SignIns
 from mail.ports.settings import Settings
+from mail.ports.shared_limits import (
+    CLOCK_SKEW_MS,
+    REFILL_S,
+    Attempts,
+    RequestTokens,
+    TokensTaken,
+)
 from mail.ports.streams import (
     Attempt,
     IntakeGate,
@@ -65,6 +71,7 @@ __all__ = [
     "APP_PASSWORDS_MAX",
     "CLOCK_SKEW_MS",
     "MATCHES_MAX",
+    "REFILL_S",
     "SESSIONS_KEPT",
     "SIGN_INS_KEPT",
     "Addresses",
@@ -104,6 +111,7 @@ __all__ = [
     "Publisher",
     "Quarantine",
     "QuotaCheck",
+    "RequestTokens",
     "Resolver",
     "ScanLog",
     "ScanProgress",
@@ -115,6 +123,7 @@ __all__ = [
     "SignIns",
     "SpamReport",
     "SpamScanner",
+    "TokensTaken",
     "TooManyAppPasswords",
     "TooManyUploads",
     "Uploads",

@@ -1,6 +1,6 @@
 """One Redis on a unix socket, with its data in HOME/engines/redis; for the distributed profile.
 
-It holds what may be lost: counts of sign-ins, and caches. When it is full it drops what would
+It holds what may be lost: counts of sign-ins and of requests. When it is full it drops what would
 expire first.
 """
 

@@ -8,6 +8,7 @@ import pytest
 import uvloop
 
 from api.config import ApiConfig
+from edge.request_tokens import MakeTokens, local_tokens
 from tests.support.edge_world import World
 
 
@@ -22,8 +23,8 @@ async def make_world() -> AsyncIterator[Callable[..., Awaitable[World]]]:
     """Return a function that opens a world with the given settings of ApiConfig."""
     worlds: list[World] = []
 
-    async def make(**settings: Any) -> World:
-        world = World(config=ApiConfig(port=0, **settings))
+    async def make(*, make_tokens: MakeTokens = local_tokens, **settings: Any) -> World:
+        world = World(config=ApiConfig(port=0, **settings), make_tokens=make_tokens)
         await world.open()
         worlds.append(world)
         return world

@@ -19,6 +19,7 @@ from api.context import CONTEXT, AppContext
 from api.http.image_proxy import ImageProxy
 from api.http.one_click import OneClickClient
 from api.ports import ApiPorts
+from edge.request_tokens import MakeTokens, local_tokens
 from mail.directory.passwords import hash_password
 from mail.errors import BrokerUnavailable
 from mail.ids import message_id as message_id_of
@@ -173,6 +174,7 @@ class World:
     holders: MemoryHolders = field(default_factory=MemoryHolders)
     gate: Gate = field(default_factory=Gate)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
+    make_tokens: MakeTokens = local_tokens
     submissions: MemorySubmissions = field(default_factory=MemorySubmissions)
     virus: MemoryVirusScanner = field(default_factory=MemoryVirusScanner)
     directory: MemoryDirectory = field(default_factory=MemoryDirectory)
@@ -220,6 +222,7 @@ class World:
             sessions=self.directory,
             sign_ins=self.directory,
             attempts=self.attempts,
+            make_tokens=self.make_tokens,
             search=self.search,
             publisher=self.mailboxes,
             feed=self.feed,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stack.engines.redis import redis
 from stack.state_folder import StateFolder
+from stores.redis.client import RedisConfig
 from tests.support.engine import Engine
 
 
@@ -13,5 +14,5 @@ class RedisServer(Engine):
     def __init__(self, folder: Path) -> None:
         home = StateFolder(folder / "home")
         home.run.mkdir(parents=True)
-        self.socket = home.socket("redis")
+        self.config = RedisConfig(socket=home.socket("redis"), timeout_s=60)  # a busy machine
         super().__init__(redis(home), folder / "out.log")

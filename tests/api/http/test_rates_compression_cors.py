@@ -9,6 +9,8 @@ from api.config import ApiConfig
 from api.http.compression import accepts_gzip
 from api.limits.request_rates import RequestRates
 from api.problems import Problem
+from edge.request_tokens import LocalTokens, TokenBatches
+from mail.ports import RequestTokens
 from tests.support.edge_world import World
 
 PAGE = "https://mail.example.org"
@@ -31,27 +33,48 @@ async def test_every_answer_says_what_is_left_and_nothing_left_is_429(make_world
         assert "RateLimit" not in response.headers
 
 
-def test_a_bucket_refills_and_holds_no_more_than_it_holds() -> None:
-    now_s = [1_000.0]
-    rates = RequestRates(60, lambda: now_s[0])
+async def test_processes_with_shared_tokens_count_together_and_each_limit_alone(make_world) -> None:
+    shared = {"user": LocalTokens(3), "peer": LocalTokens(5)}
 
-    def taken() -> int:
+    def make_tokens(name: str, quota: int) -> RequestTokens:
+        assert quota == shared[name].quota
+        return TokenBatches(shared[name])
+
+    settings = {"requests_per_minute": 3, "anonymous_per_minute": 5, "make_tokens": make_tokens}
+    edges = [await make_world(**settings) for _ in range(2)]
+    clients = [await edge.signed() for edge in edges]  # a request of the peer each
+    for edge, left in ((0, 2), (1, 1), (0, 0)):
+        async with clients[edge].get("/v1/me") as response:
+            assert response.headers["RateLimit"].startswith(f'"user";r={left};t=')
+    for client in clients:
+        async with client.get("/v1/me") as response:
+            assert response.status == 429
+    strangers = [edges[n % 2].client() for n in range(4)]
+    answers = [await stranger.get("/healthz") for stranger in strangers]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+
+
+async def test_a_bucket_refills_and_holds_no_more_than_it_holds() -> None:
+    now_s = [1_000.0]
+    rates = RequestRates(LocalTokens(60, lambda: now_s[0]))
+
+    async def taken() -> int:
         count = 0
         try:
             while True:
-                rates.take("ann")
+                await rates.take("ann")
                 count += 1
         except Problem:
             return count
 
-    assert taken() == 60
+    assert await taken() == 60
     now_s[0] += 10.5
-    assert taken() == 10
+    assert await taken() == 10
     now_s[0] += 0.5
-    assert taken() == 1
+    assert await taken() == 1
     now_s[0] += 9_999
-    assert taken() == 60
-    assert RequestRates(0, lambda: 0.0).take("ann") == {}
+    assert await taken() == 60
+    assert await RequestRates(None).take("ann") == {}
 
 
 async def test_what_is_long_comes_in_gzip_to_who_can_read_it(world: World) -> None:

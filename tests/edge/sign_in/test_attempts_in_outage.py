@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge.sign_in.attempts_in_outage import ASK_AGAIN_S, AttemptsInOutage, LocalAttempts
+from edge.outage_switch import ASK_AGAIN_S
+from edge.sign_in.attempts_in_outage import AttemptsInOutage, LocalAttempts
 from mail.errors import StoreUnavailable
 from stores.memory import MemoryAttempts
 from tests.contracts.attempts import NOW_MS, AttemptsContract, attempt, limit

@@ -2,32 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from edge.sign_in.attempts_in_outage import AttemptsInOutage
 from mail.errors import StoreUnavailable
 from stores.redis.attempts import RedisAttempts
-from stores.redis.client import RedisClient, RedisConfig
+from stores.redis.client import RedisClient
 from tests.contracts.attempts import WINDOW_MS, AttemptsContract, attempt, limit
-from tests.support.redis import RedisServer
 
 KEPT_MS = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
-    made = RedisClient.open(RedisConfig(socket=server.socket))
-    await made.script("redis.call('FLUSHALL')")([], [])
-    yield made
-    await made.close()
 
 
 @pytest.fixture
@@ -40,7 +24,7 @@ class TestRedisAttempts(AttemptsContract):
 
 
 async def test_of_many_edges_at_once_no_more_pass_than_the_limit_allows(server, attempts) -> None:
-    clients = [RedisClient.open(RedisConfig(socket=server.socket)) for _ in range(4)]
+    clients = [RedisClient.open(server.config) for _ in range(4)]
     edges = [RedisAttempts(each, kept_ms=KEPT_MS) for each in clients]
     begun = (edges[n % 4].begin(attempt(n), [limit("peer", 9)]) for n in range(200))
     assert sum(wait == 0 for wait in await asyncio.gather(*begun)) == 9
