@@ -157,7 +157,7 @@ async def test_a_commit_of_offsets_changes_nothing(coordinator) -> None:
 
 @pytest.mark.kafka
 @pytest.mark.distributed
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_worker_stopped_past_its_session_timeout_has_no_lease_when_it_goes_on(
     make_workers, put
 ) -> None:
@@ -165,11 +165,12 @@ async def test_a_worker_stopped_past_its_session_timeout_has_no_lease_when_it_go
     workers = await make_workers(in_flight=1)
     late = workers.start()
     await put(workers, Note(key="k", number=1, word="lease"))
+    await workers.until(lambda: workers.status(late)["ready"], within_s=120)
     await workers.until(lambda: len({line["renewed"] for line in workers.lines("allowed")}) >= 3)
     late.send_signal(signal.SIGSTOP)
     owner = workers.start()
     own = lambda what: [line for line in workers.lines(what) if line["pid"] == owner.pid]  # noqa: E731
-    await workers.until(lambda: own("allowed"))
+    await workers.until(lambda: own("allowed"), within_s=120)
     before = [line for line in workers.lines("allowed") if line["pid"] == late.pid]
     late.send_signal(signal.SIGCONT)
     await workers.until(lambda: any(line["pid"] == late.pid for line in workers.lines("refused")))

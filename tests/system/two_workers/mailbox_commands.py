@@ -73,7 +73,7 @@ class CommandGenerator:
             known.append(mail)
         return Deliver(
             **self._ids(user),
-            message_id=f"{user}/{mail}",
+            message_id=self._message_id(user, mail),
             mail_id=mail,
             folder_id=self._dice.choice(FOLDERS_USED),
             keywords=tuple(self._words()[:1]) if self._dice.random() < 0.2 else (),
@@ -142,7 +142,10 @@ class CommandGenerator:
     def _messages(self, user: str) -> tuple[str, ...]:
         mails = self._known[user][-12:] or ["mail-nowhere"]
         picked = self._dice.choices(mails, k=self._dice.randint(1, 3))
-        return tuple(f"{user}/{mail}" for mail in picked)
+        return tuple(self._message_id(user, mail) for mail in picked)
+
+    def _message_id(self, user: str, mail: str) -> str:
+        return f"{user}/{mail}"
 
     def _words(self, *, refusable: bool = False) -> tuple[str, ...]:
         some = self._dice.sample(WORDS, self._dice.randrange(3)) if refusable else ["Work", "$seen"]

@@ -42,7 +42,9 @@ async def open_store(
 ) -> SqliteMailStore | CassandraMailStore:
     if cluster is None:
         return await SqliteMailStore.open(folder / "mail.sqlite")
-    return CassandraMailStore(await CassandraSession.open(cluster), check=lease.check)
+    session = await CassandraSession.open(cluster)
+    await session.use(cluster.keyspace)
+    return CassandraMailStore(session, check=lease.check)
 
 
 async def run(bootstrap: Bootstrap, folder: Path, name: str, cluster: ClusterConfig | None) -> None:
