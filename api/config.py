@@ -113,6 +113,7 @@ class ApiConfig:
     socket_send_buffer_bytes: int = 64 * 1024
     socket_message_max_bytes: int = 4 * 1024
     socket_ping_s: float = 30.0
+    socket_watch_s: float = 2.0  # between looks at the state of the stack, while it is watched
     socket_token_s: float = 10.0
     socket_goodbye_s: float = 5.0  # for the peer to answer a close frame
     session_ends_s: float = 0.5  # between polls for ended sessions

@@ -18,6 +18,7 @@ from api.limits.work_shares import WorkShares
 from api.metrics import ApiMetrics
 from api.ports import ApiPorts
 from api.push.ended_sessions import EndedSessions
+from api.push.status_watch import StatusReports
 from api.push_connections import PushConnections
 from edge.connection_limits import ConnectionLimiter
 from edge.deposits.depositor import DepositConfig, Depositor, DepositPorts
@@ -78,6 +79,7 @@ class AppContext:
     act_rates: TokenBuckets  # of operators
     work_shares: WorkShares
     domain_usages: UsageCache
+    status_reports: StatusReports | None = None  # None: there is no admin API
     image_urls: ImageUrls = field(default_factory=ImageUrls)
 
     async def count_anonymous(self, request: web.Request) -> None:
@@ -114,8 +116,7 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
     metrics, seconds = ApiMetrics(), time.monotonic
     push_connections = PushConnections(config, metrics)
     commands = _commands(config, ports)
-    virus = VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
-    room = OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads, ports.gate)
+    virus, room = _virus(config, ports), _room(config, ports)
     return AppContext(
         config=config,
         ports=ports,
@@ -148,12 +149,27 @@ def make_context(config: ApiConfig, ports: ApiPorts, *, not_ready: NotReadyReaso
         image_rates=TokenBuckets(config.images_per_minute, seconds),
         image_turns=_turns(config.images_at_once, config.images_waiting, config.images_per_user),
         work_shares=WorkShares(config, seconds),
+        status_reports=_status_reports(config, ports),
         domain_usages=UsageCache(lambda id_: ports.store.domain_usage(DomainId(id_))),
     )
 
 
 def _rates(ports: ApiPorts, policy: str, quota: int) -> RequestRates:
     return RequestRates(ports.make_tokens(policy, quota) if quota else None, policy=policy)
+
+
+def _virus(config: ApiConfig, ports: ApiPorts) -> VirusCheck:
+    return VirusCheck(ports.virus, deliver_encrypted=config.deliver_encrypted)
+
+
+def _room(config: ApiConfig, ports: ApiPorts) -> OwnerRoom:
+    return OwnerRoom(ports.store, ports.domains, config.quota, ports.uploads, ports.gate)
+
+
+def _status_reports(config: ApiConfig, ports: ApiPorts) -> StatusReports | None:
+    if not config.admin or ports.admin is None:
+        return None
+    return StatusReports(ports.admin.stack, every_s=config.socket_watch_s)
 
 
 def _commands(config: ApiConfig, ports: ApiPorts) -> MailboxCommands:

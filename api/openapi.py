@@ -2,7 +2,7 @@
 
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from aiohttp.hdrs import IF_MATCH, IF_NONE_MATCH
@@ -21,6 +21,7 @@ from mail.mailbox.keywords import KEYWORD_MAX_CHARS
 from mail.pagination import POSITION_MAX
 from mail.query.tree import QUERY_MAX_CHARS
 from mail.query.values import ZONE_MAX_CHARS
+from schemas.submissions import SubmissionStatus
 
 PATH = "/v1/openapi.json"
 QUERY_HELP = (
@@ -129,6 +130,7 @@ def _query_schemas(config: ApiConfig) -> dict[str, dict[str, Any]]:
                 "description": QUERY_HELP,
             },
             "order": {"type": "string", "enum": ["date", "relevance"], "default": "date"},
+            "status": {"type": "string", "enum": list(get_args(SubmissionStatus))},
             "tz": {
                 "type": "string",
                 "maxLength": ZONE_MAX_CHARS,

@@ -67,6 +67,7 @@ class SubmittedMail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     client: str = ""  # IP address
     helo: str = ""
     protocol: str = "HTTP"  # or RFC 3848: ESMTPSA, UTF8SMTPSA
+    subject: str = ""  # of a mail composed here; "" if it came by SMTP
 
 
 class RecipientResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

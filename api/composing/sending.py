@@ -124,6 +124,7 @@ def _submitted(
         draft_message_id=NO_MESSAGE if draft is None else draft.message_id,
         answers=composed.in_reply_to or NO_MESSAGE,
         forwards=composed.forward_of or NO_MESSAGE,
+        subject=body.subject,
     )
 
 

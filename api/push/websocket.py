@@ -35,6 +35,7 @@ from api.push.frames import (
     SubmissionFrame,
     ThreadFrame,
 )
+from api.push.status_watch import AdminStatusFrame, StatusWatch
 from api.push_connections import (
     POLICY,
     SIGNED_OUT,
@@ -51,10 +52,14 @@ from mail.errors import JournalTruncated, Transient
 
 
 class ClientFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frame of the client: first `token`, unless authenticated; `ping`, answered by `pong`."""
+    """A frame of the client: first `token`, unless authenticated; `ping`, answered by `pong`.
+
+    `watch`: `what` is watched from now on, and nothing else.
+    """
 
     type: str = "token"
     token: ShortText = ""
+    what: tuple[ShortText, ...] = ()
 
 
 _DECODER = msgspec.json.Decoder(ClientFrame)
@@ -176,9 +181,12 @@ async def _serve(
 ) -> None:
     """Serve until the client leaves or falls behind, the session ends, or a store fails."""
     _bound_kernel_buffer(call)
+    context, user_id = call.context, caller.user.user_id
+    watch = StatusWatch(context.status_reports, context.ports.users, user_id, ws.send_str)
     ending = await _first_of(
         stream.run(),
-        _listen(call.context, ws),
+        watch.run(),
+        _listen(context, ws, watch),
         _check_session(call.context, caller),
         _wait_for_end(stream.queue),
     )
@@ -211,8 +219,10 @@ async def _wait_for_end(queue: SendQueue) -> CloseReason:
     return await queue.ending
 
 
-async def _listen(context: AppContext, ws: web.WebSocketResponse) -> CloseReason:
-    """Answer JSON pings and PING frames; any other frame is a violation (close code 1008).
+async def _listen(
+    context: AppContext, ws: web.WebSocketResponse, watch: StatusWatch
+) -> CloseReason:
+    """Answer JSON pings and PING frames, take orders to watch; else a violation (close code 1008).
 
     Every frame is counted: its cost is that of a small request.
     """
@@ -227,18 +237,18 @@ async def _listen(context: AppContext, ws: web.WebSocketResponse) -> CloseReason
             continue
         elif message.type is not WSMsgType.TEXT:
             return POLICY, "text only"
-        elif not _is_ping(message.data):
-            return POLICY, "unknown frame"
-        else:
+        elif (frame := _frame_of(message.data)).type == "ping":
             await ws.send_str(_PONG)
+        elif frame.type != "watch" or not watch.want(frame.what):
+            return POLICY, "unknown frame"
     return ws.close_code or 1000, ""
 
 
-def _is_ping(text: str) -> bool:
+def _frame_of(text: str) -> ClientFrame:
     try:
-        return _DECODER.decode(text).type == "ping"
+        return _DECODER.decode(text)
     except msgspec.DecodeError:
-        return False
+        return ClientFrame(type="unknown")
 
 
 async def _check_session(context: AppContext, caller: AuthenticatedUser) -> CloseReason:
@@ -280,6 +290,7 @@ ROUTES = (
             SettingsFrame,
             SubmissionFrame,
             LiveFrame,
+            AdminStatusFrame,
         ),
         status=101,
         problems=(400, 401, 403, 410, 426, 429, 503),

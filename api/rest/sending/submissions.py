@@ -4,11 +4,13 @@ A row is read from the submission store, which its single writer updates before 
 shows the change. The seq of the change is read from the mailbox, which gives it.
 """
 
+from typing import get_args
+
 import msgspec
 from aiohttp import web
 
 from api.context import AuthenticatedRequest
-from api.problems import Problem, not_found
+from api.problems import Problem, bad_request, not_found
 from api.rest.parameters import bad_cursor, cursor_of, id_of, limit_of, query
 from api.rest.responses import Timestamp, json_response, optional_timestamp
 from api.route import AuthenticatedRoute
@@ -23,6 +25,7 @@ from schemas.submissions import HELD, RecipientState, RecipientStatus, Submissio
 
 PATH = "/v1/submissions"
 TOO_LATE = "too_late"
+EXAMINED_MAX = 500  # rows that a list with a status looks at
 
 
 class RecipientResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +43,14 @@ class RecipientResource(msgspec.Struct, frozen=True, kw_only=True):
 class SubmissionResource(msgspec.Struct, frozen=True, kw_only=True):
     """`message_id` is the message in Sent, once the mail has passed the checks.
 
-    `version` grows with each change, also in the change feed, where `changed_seq` is the seq of
-    this version; null: not yet in the feed, or of an earlier release.
+    `subject` is empty if the mail came from a mail program. `version` grows with each change, also
+    in the change feed, where `changed_seq` is the seq of this version; null: not yet in the feed,
+    or of an earlier release.
     """
 
     id: SubmissionId
     message_id: MessageId
+    subject: str
     status: SubmissionStatus
     created_at: Timestamp
     held_until: Timestamp | None
@@ -56,7 +61,7 @@ class SubmissionResource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubmissionList(msgspec.Struct, frozen=True, kw_only=True):
-    """Newest first."""
+    """Newest first. With a status a page may have less rows than `limit`, also none."""
 
     submissions: list[SubmissionResource]
     next_cursor: str | None
@@ -70,21 +75,32 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
 
 async def list_submissions(call: AuthenticatedRequest) -> web.StreamResponse:
     config = call.context.config
-    values = query(call.request, "limit", "cursor")
+    values = query(call.request, "limit", "cursor", "status")
     limit, cursor = limit_of(values, config), cursor_of(values, config)
+    status = _status_of(values)
     scope = ("submissions", call.user_id)
     try:
         before = SubmissionId(decode_cursor(cursor, *scope)[1]) if cursor else None
     except Refused as error:
         raise bad_cursor() from error
-    rows = await call.context.ports.submissions.list(call.user_id, before=before, limit=limit)
-    last = rows[-1].submission_id if len(rows) == limit else None
+    examined = limit if status is None else EXAMINED_MAX
+    rows = await call.context.ports.submissions.list(call.user_id, before=before, limit=examined)
+    found = [row for row in rows if status is None or row.status == status][:limit]
+    last = found[-1] if len(found) == limit else rows[-1] if len(rows) == examined else None
     return json_response(
         SubmissionList(
-            submissions=await _resources(call, rows),
-            next_cursor=encode_cursor((0, last), *scope) if last else None,
+            submissions=await _resources(call, found),
+            next_cursor=encode_cursor((0, last.submission_id), *scope) if last else None,
         )
     )
+
+
+def _status_of(values: dict[str, str]) -> str | None:
+    """The status that rows must have. Raises Problem 400: there is no such status."""
+    known = get_args(SubmissionStatus)
+    if (status := values.get("status")) not in (None, *known):
+        raise bad_request("bad_status", f"One of: {', '.join(known)}.", "query:status")
+    return status
 
 
 async def get_submission(call: AuthenticatedRequest) -> web.StreamResponse:
@@ -121,6 +137,7 @@ def _resource(row: Submission, changed_seq: int | None) -> SubmissionResource:
     return SubmissionResource(
         id=row.submission_id,
         message_id=row.message_id,
+        subject=row.mail.subject,
         status=row.status,
         created_at=rfc3339(row.created_at_ms),
         held_until=optional_timestamp(row.fire_at_ms) if row.status == HELD else None,
@@ -149,7 +166,7 @@ ROUTES = (
         path=PATH,
         name="submissions",
         summary="List the mails that the caller sent or will send, newest first.",
-        query=("limit", "cursor"),
+        query=("limit", "cursor", "status"),
         handler=list_submissions,
         response=SubmissionList,
     ),

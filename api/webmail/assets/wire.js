@@ -75,6 +75,8 @@ export class Line {
     this.#expect(socket);
   }
 
+  send(frame) { if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame)); }
+
   stop() {
     this.#stopped = true;
     this.#clear();

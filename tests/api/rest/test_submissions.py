@@ -1,7 +1,13 @@
 """/v1/submissions: rows, cancellation, and the notes in the change feed."""
 
+from datetime import UTC, datetime, timedelta
+
+from msgspec import structs
+
+from api.rest.sending.submissions import EXAMINED_MAX
 from mail.sending.submission_rows import canceled
 from schemas.events.sending import CancelSubmission, FireSubmission
+from schemas.submissions import SENT
 from tests.api.rest.test_settings import ask
 from tests.support.edge_world import World
 
@@ -22,6 +28,34 @@ async def test_a_held_submission_is_listed_and_canceled_once(world: World) -> No
     _, canceled = await ask(alice, "GET", f"/v1/submissions/{first}")
     assert (canceled["status"], canceled["held_until"]) == ("canceled", None)
     assert [each.outgoing.is_draft for each in world.mailboxes.submitted] == [True]
+
+
+async def test_what_waits_is_listed_whatever_was_sent_since(world: World) -> None:
+    alice = await world.signed()
+    later = {"to": ["x@partner.test"], "subject": "Later", "send_at": "2099-01-01T00:00:00Z"}
+    assert (await ask(alice, "POST", "/v1/messages", json=later))[0] == 422, "too far ahead"
+    at = datetime.now(UTC) + timedelta(days=3)
+    _, sent = await ask(alice, "POST", "/v1/messages", json=later | {"send_at": at.isoformat()})
+    row = await world.submissions.get(sent["submission_id"])
+    assert row is not None
+    for number in range(EXAMINED_MAX):
+        other = f"ffffffff-{number:04}"
+        await world.submissions.put(structs.replace(row, submission_id=other, status=SENT))
+    newest = await world.hold("alice", "y@partner.test")
+    await world.submissions.put(
+        structs.replace(await world.submissions.get(newest), submission_id="fffffffff")
+    )
+    _, page = await ask(alice, "GET", "/v1/submissions?status=held&limit=1")
+    assert [each["id"] for each in page["submissions"]] == ["fffffffff"]
+    found = []
+    for _ in range(2):
+        path = f"/v1/submissions?status=held&cursor={page['next_cursor']}"
+        _, page = await ask(alice, "GET", path)
+        found += [(each["id"], each["subject"]) for each in page["submissions"]]
+    assert found == [(newest, ""), (sent["submission_id"], "Later")]
+    assert page["next_cursor"] is None
+    status, problem = await ask(alice, "GET", "/v1/submissions?status=lost")
+    assert (status, problem["code"], problem["place"]) == (400, "bad_status", "query:status")
 
 
 async def test_a_sent_submission_is_too_late_to_cancel(world: World) -> None:

@@ -1,6 +1,7 @@
 """Pages for operators: what they show, acts with a recent sign-in, and who does not see them."""
 
 import pytest
+from msgspec import structs
 from playwright.async_api import expect
 
 from mail.clock import now_ms
@@ -49,6 +50,8 @@ async def test_an_operator_looks_and_acts(browser, world) -> None:
     await expect(page.get_by_text("Everything runs")).to_be_visible()
     await expect(page.get_by_text("<b>TEST SET ONLY</b>")).to_be_visible()
     await expect(page.get_by_role("img", name="At most 7 events waited.")).to_be_visible()
+    world.desk.stack.now = structs.replace(world.desk.stack.now, warnings=["a new warning"])
+    await expect(page.get_by_text("a new warning")).to_be_visible()  # sooner than it asks again
     await page.get_by_role("link", name="Queue").click()
     await page.get_by_role("row", name="example.net").first.get_by_text("Hold").click()
     await watched.toast("2 recipients changed.")

@@ -1,15 +1,17 @@
 // What runs, what waits for which engine, and the lag of two hours as a line for each process.
 
-import { html } from "../vendor/preact.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
 import { number, shortDate, t } from "../words.js";
+import { watch } from "../store/account.js";
 import { Rows, Trouble, useAnswer } from "./parts.js";
 
-const AGAIN_MS = 30_000; // a process takes a sample as often
+const AGAIN_MS = 30_000; // a process takes a sample as often; changes of the state come by the socket
 const WIDTH = 240, HEIGHT = 28;
 
 export function Health() {
   const status = useAnswer("/v1/admin/status", AGAIN_MS), history = useAnswer("/v1/admin/history", AGAIN_MS);
-  const report = status.answer, series = new Map(history.answer?.series.map((one) => [one.name, one.values]));
+  const [pushed, setPushed] = useState(null), report = pushed ?? status.answer, series = new Map(history.answer?.series.map((one) => [one.name, one.values]));
+  useEffect(() => watch("admin.status", ({ status: now }) => { setPushed(now); if (!now) status.read(); }), []);
   if (!report) return html`<${Trouble} failure=${status.failure} />`;
   const roles = new Map(report.roles.map((role) => [role.name, role]));
   const processes = report.processes.map((one) => ({ id: one.name, ...one, role: roles.get(one.name) }));

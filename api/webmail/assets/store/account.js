@@ -125,6 +125,7 @@ function says(state, seconds) {
   if (state === "off") ask("GET", `/v1/changes?since=${encodeURIComponent(line.since)}&limit=1`).then(sendWaiting, (error) => { if (error.status === 410) readAllAgain(); });
   if (state !== "live") return;
   if (!isConfirmed) confirmed();
+  if (watched.size) sayWatched();
   reloadCopies();
   refreshSoon(0);
   sendWaiting();
@@ -151,7 +152,17 @@ async function readAllAgain() {
   return undefined;
 }
 
+// Calls `then` with each frame of the type `what` until the function that it returns is called.
+const watched = new Map();
+export function watch(what, then) {
+  watched.set(what, then);
+  sayWatched();
+  return () => { watched.delete(what); sayWatched(); };
+}
+const sayWatched = () => line?.send({ type: "watch", what: [...watched.keys()] });
+
 function heard(frame) {
+  watched.get(frame.type)?.(frame);
   if (frame.folders) setCounts(frame.folders);
   if (frame.type === "settings") useSettings(frame.settings);
   if (frame.type === "folder") heardFolder(frame);
