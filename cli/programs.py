@@ -1,16 +1,22 @@
 """The programs of one machine: engines, the set-up task, roles and edges."""
 
 import sys
+from collections.abc import Callable
 
 from cli.config.config import Config, process_name
+from cli.config.engines import S3
 from stack.engines.cassandra import NAME as CASSANDRA
 from stack.engines.cassandra import CassandraConfig, cassandra
+from stack.engines.clamd import NAME as CLAMD
 from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import FreshclamConfig, freshclam
 from stack.engines.kafka import NAME as KAFKA
 from stack.engines.kafka import KafkaConfig, kafka
+from stack.engines.opensearch import NAME as OPENSEARCH
 from stack.engines.opensearch import OpenSearchConfig, opensearch
+from stack.engines.redis import NAME as REDIS
 from stack.engines.redis import redis
+from stack.engines.spamd import NAME as SPAMD
 from stack.engines.spamd import spamd
 from stack.engines.versitygw import VersityGwConfig, versitygw
 from stack.state_folder import StateFolder
@@ -28,13 +34,6 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
 
     Engines stop last.
     """
-    engines = [
-        kafka(home, kafka_config(config)),
-        clamd(home, clamd_config(config)),
-        spamd(home),
-        *_updater(config, home),
-        *(_distributed(config, home) if config.profile == "distributed" else []),
-    ]
     numbers = {
         "ingress": config.ingress_processes,
         "api": config.api_processes,
@@ -46,21 +45,36 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
         for role in (*ROLES, *EDGES)
         for number in range(1, numbers.get(role, 1) + 1)
     ]
-    return [*engines, _setup(config, home), *roles]
+    engines = [make() for make in engine_makers(config, home).values()]
+    return [*engines, *_updater(config, home), _setup(config, home), *roles]
 
 
 def _waits_for(config: Config, *names: str) -> tuple[str, ...]:
     """What must have been ready before: tables of Cassandra exist after `setup` alone."""
-    return names if config.profile == "distributed" else ()
+    elsewhere = {name for name, _ in config.external()}
+    waits = names if config.profile == "distributed" else ()
+    return tuple(name for name in waits if name not in elsewhere)
 
 
-def _distributed(config: Config, home: StateFolder) -> list[Program]:
-    return [
-        cassandra(home, cassandra_config(config)),
-        opensearch(home, opensearch_config(config)),
-        redis(home),
-        versitygw(home, versitygw_config(config)),
-    ]
+def engine_makers(config: Config, home: StateFolder) -> dict[str, Callable[[], Program]]:
+    """How to make the programs of the engines of this machine, by the engines' names.
+
+    They are those of the profile that no setting has elsewhere.
+    """
+    makers: dict[str, Callable[[], Program]] = {
+        KAFKA: lambda: kafka(home, kafka_config(config)),
+        CLAMD: lambda: clamd(home, clamd_config(config)),
+        SPAMD: lambda: spamd(home),
+    }
+    if config.profile == "distributed":
+        makers |= {
+            CASSANDRA: lambda: cassandra(home, cassandra_config(config)),
+            OPENSEARCH: lambda: opensearch(home, opensearch_config(config)),
+            REDIS: lambda: redis(home),
+            S3: lambda: versitygw(home, versitygw_config(config)),
+        }
+    elsewhere = {name for name, _ in config.external()}
+    return {name: make for name, make in makers.items() if name not in elsewhere}
 
 
 def kafka_config(config: Config) -> KafkaConfig:

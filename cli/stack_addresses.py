@@ -16,14 +16,18 @@ from cli.config.config import (
     environment,
     load,
 )
+from cli.config.engines import FORMS
 from cli.config.setting_reader import BadSetting
 from stack.supervision.client import read_settings
 
 ADDRESSES = (
     "PROFILE", "BIND", "HTTPS", *(f"{name}_PORT" for name in DEFAULT_PORTS), *ENGINE_PORTS,
-    OPENSEARCH_PORT,
+    OPENSEARCH_PORT, *map(str.upper, FORMS),
 )  # fmt: skip
-TRUST = ("TLS_CERT", "TLS_KEY", "SMTP_PROXIES")  # to verify the server, and to be trusted by it
+TRUST = (  # to verify the server, and to be trusted by it and by the engines
+    "TLS_CERT", "TLS_KEY", "SMTP_PROXIES",
+    *(f"{name.upper()}_PASSWORD_FILE" for name, form in FORMS.items() if form.user != "none"),
+)  # fmt: skip
 
 
 def published_settings(config: Config) -> dict[str, str]:

@@ -8,7 +8,9 @@ response in its buffer; a socket still returns the response.
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mail.errors import ScannerUnavailable
 
@@ -16,7 +18,9 @@ REPLY_MAX_BYTES = 1024 * 1024
 _READ_BYTES = 64 * 1024
 _JOIN_MAX_BYTES = 64 * 1024  # requests up to this size are sent in one call
 
-ScannerAddress = Path | tuple[str, int]  # a unix socket, or a numeric host and a port
+CONNECT_LIMIT_S = 5.0  # for one address of a host
+
+ScannerAddress = Path | tuple[str, int]  # a unix socket, or a host and a port
 
 
 class ScannerSocket:
@@ -54,12 +58,7 @@ class ScannerSocket:
         return reply
 
     async def _exchange(self, parts: Sequence[bytes], *, half_close: bool) -> bytes:
-        family = socket.AF_UNIX if isinstance(self._address, Path) else socket.AF_INET
-        if isinstance(self._address, tuple) and ":" in self._address[0]:
-            family = socket.AF_INET6
-        with socket.socket(family, socket.SOCK_STREAM) as connection:
-            connection.setblocking(False)
-            await self._connect(connection)
+        with await self._connected() as connection:
             try:
                 await _send(connection, parts)
                 if half_close:
@@ -68,9 +67,30 @@ class ScannerSocket:
                 return await _receive(connection)
             return await _receive(connection)
 
-    async def _connect(self, connection: socket.socket) -> None:
-        address = str(self._address) if isinstance(self._address, Path) else self._address
-        await asyncio.get_running_loop().sock_connect(connection, address)
+    async def _connected(self) -> socket.socket:
+        """Connect to the first address of the host that answers. Raises OSError."""
+        if isinstance(self._address, Path):
+            return await _connected(socket.AF_UNIX, str(self._address))
+        host, port = self._address
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        *others, (last_family, _, _, _, last) = found
+        for family, _, _, _, address in others:
+            with suppress(OSError):
+                return await _connected(family, address)
+        return await _connected(last_family, last)
+
+
+async def _connected(family: int, address: Any) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        async with asyncio.timeout(CONNECT_LIMIT_S):
+            await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 async def _send(connection: socket.socket, parts: Sequence[bytes]) -> None:

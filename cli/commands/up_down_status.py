@@ -3,6 +3,8 @@
 import asyncio
 import json
 import sys
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import click
 from cli.commands.late_users import LateUsers, Seed
 from cli.config.config import Config, environment, load
 from cli.config.exposure import refuse_in_clear
+from cli.config.setting_reader import BadSetting
 from cli.config.socket_activation import with_passed_sockets
+from cli.doctor import external
 from cli.doctor.finding import Level
 from cli.doctor.settings import settings
 from cli.formatting import event_of
@@ -89,6 +93,7 @@ def up(*, detach: bool, no_users: bool) -> None:
         refuse_in_clear(config)
         check_ports(listening_ports(config))  # before `become`: root may see who holds a port
         become(config.home)
+        config.check_external()
         seed = _no_users if no_users else _seed
         _detached(config, seed) if detach else _foreground(config, seed)
     except AlreadyRunning as error:
@@ -122,9 +127,18 @@ def status(*, as_json: bool) -> None:
     except (NotRunning, StateFolderError) as error:
         report = {"state": "stopped", "processes": [], "engines": [], "roles": []}
         report |= HostMetrics(config, StateFolder(config.home)).facts()
+        report["external"] = _external(config)
         click.echo(json.dumps(report) if as_json else str(error))
         sys.exit(NOT_RUNNING)
+    report["external"] = _external(config)
     click.echo(json.dumps(report) if as_json else _table(report))
+
+
+def _external(config: Config) -> list[dict[str, str]]:
+    """The engines that run elsewhere, for the running stack or else by the settings."""
+    with suppress(BadSetting):
+        config = load_running()
+    return [asdict(each) for each in asyncio.run(external.states(config))]
 
 
 def listening_ports(config: Config) -> list[ListenPort]:
@@ -255,6 +269,10 @@ def _table(report: dict[str, Any]) -> str:
     lines += [
         f"  {row['name']:<10} {row['state']:<10} pid {row['pid']}  {row['detail']}"
         for row in report["engines"]
+    ]
+    lines += [
+        f"  {row['engine']:<10} at {row['at']}: {row['reason'] or 'answers'}"
+        for row in report["external"]
     ]
     for row in report["roles"]:
         lines.append(f"  {row['name']:<10} lag {row['lag']}")

@@ -10,7 +10,7 @@ from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cli.config.sending import SendingSettings, sending_settings
+from cli.config.engines import EngineSettings, engine_settings
 from cli.config.setting_reader import BadSetting, SettingReader, written
 from mail.addresses import normal_domain
 from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
@@ -33,6 +33,7 @@ ENGINE_PORTS = {  # of the distributed profile, behind POSTRIVER_PORT_BASE too
     "OPENSEARCH_TRANSPORT_PORT": 29_044, "S3_PORT": 29_045,
 }  # fmt: skip
 OPENSEARCH_PORT = "OPENSEARCH_PORT"
+PORTS_OF = {"s3": ("S3_PORT",)}  # not opened here if the engine runs elsewhere
 _STEPS = {name: step for step, name in enumerate(DEFAULT_PORTS)}  # behind POSTRIVER_PORT_BASE
 PREFIX = "POSTRIVER_"
 SCRIPT_SETTINGS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/
@@ -60,7 +61,7 @@ class PortNumbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(SendingSettings):
+class Config(EngineSettings):
     """The settings. README.md and docs/limits.md list the same names."""
 
     profile: str  # embedded | distributed
@@ -125,10 +126,14 @@ class Config(SendingSettings):
         return f"http{'s' * self.https}://{self.bind}:{self.ports.http}"
 
     def all_ports(self) -> dict[str, int]:
-        """Return the ports of the stack by setting name."""
+        """Return the ports that the stack opens, by setting name."""
         engines = (*ENGINE_PORTS, OPENSEARCH_PORT) if self.profile == "distributed" else ()
         found = {f"{PREFIX}{name}": getattr(self, name.lower()) for name in engines}
-        return self.ports.named() | found
+        elsewhere = {
+            f"{PREFIX}{port}" for name, _ in self.external() for port in PORTS_OF.get(name, ())
+        }
+        ports = self.ports.named() | found
+        return {name: port for name, port in ports.items() if name not in elsewhere}
 
     def as_settings(self) -> dict[str, str]:
         """Return the environment that gives this configuration again, for our own processes."""
@@ -185,9 +190,10 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     junk, quarantine = read.score("JUNK_SCORE", 5.0), read.score("QUARANTINE_SCORE", 15.0)
     if quarantine < junk:
         raise BadSetting("POSTRIVER_QUARANTINE_SCORE", str(quarantine), f"at least {junk}")
+    profile = read.choice("PROFILE", "embedded", ("embedded", "distributed"))
     return Config(
-        **sending_settings(read),
-        profile=read.choice("PROFILE", "embedded", ("embedded", "distributed")),
+        **engine_settings(read, profile=profile),
+        profile=profile,
         home=Path(read.text("HOME", str(checkout() / ".postriver"))).expanduser().absolute(),
         tools=Path(read.text("TOOLS", str(checkout() / ".tools"))).expanduser().absolute(),
         bind=read.text("BIND", "127.0.0.1"),

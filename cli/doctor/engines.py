@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cli.config.config import Config, checkout
-from cli.doctor import distributed
+from cli.doctor import distributed, external
 from cli.doctor.finding import Finding, note, ok, problem
 from cli.programs import clamd_config, kafka_config
 from stack.engines import clamd, kafka, spamd
@@ -74,10 +74,15 @@ def _sha256(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_SCANNERS = {  # program and package
+    "clamd": ("/usr/sbin/clamd", "clamav-daemon"),
+    "spamd": ("/usr/sbin/spamd", "spamd"),
+}
+
+
 def _scanners(config: Config) -> list[Finding]:
     programs = {
-        "clamd": ("/usr/sbin/clamd", "clamav-daemon"),
-        "spamd": ("/usr/sbin/spamd", "spamd"),
+        name: found for name, found in _SCANNERS.items() if name not in config.scanner_addresses
     }
     if config.signatures == "update":
         programs["freshclam"] = ("/usr/bin/freshclam", "clamav-freshclam")
@@ -100,14 +105,14 @@ def _version(name: str, program: str, package: str) -> Finding:
 
 def configurations(config: Config, home: StateFolder) -> list[Finding]:
     """Compare the configuration files of running engines with those this version writes."""
+    properties = kafka.properties(home, kafka_config(config))
+    found = _compare("server.properties", kafka.properties_path(home), properties, "=")
+    if config.clamd:
+        return found
     folder = signatures.folder_for(home, update=config.signatures == "update")
     text = clamd.configuration(home, clamd_config(config), folder)
     expected = dict(line.split(" ", 1) for line in text.splitlines())
-    properties = kafka.properties(home, kafka_config(config))
-    return [
-        *_compare("clamd.conf", clamd.conf_path(home), expected, " "),
-        *_compare("server.properties", kafka.properties_path(home), properties, "="),
-    ]
+    return [*_compare("clamd.conf", clamd.conf_path(home), expected, " "), *found]
 
 
 def _compare(check: str, path: Path, expected: Mapping[str, str], separator: str) -> list[Finding]:
@@ -147,7 +152,9 @@ async def answering(config: Config, home: StateFolder) -> list[Finding]:
     }
     if config.profile == "distributed":
         probes |= distributed.probes(config, home)
-    findings = []
+    for name, _ in config.external():
+        del probes[name]
+    findings = await external.answering(config)
     for name, probe in probes.items():
         reason = await probe()
         log = home.log / f"{_ROLE_OF.get(name, name)}.log"

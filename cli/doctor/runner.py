@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cli.config.config import Config
-from cli.doctor import engines, hardware, state_folder, streams
+from cli.doctor import engines, external, hardware, state_folder, streams
 from cli.doctor.finding import Finding, problem
 from cli.roles.host_metrics import HostMetrics
 from cli.wiring.certificates import pair_of
@@ -94,7 +94,7 @@ def _aging(config: Config, home: StateFolder) -> list[Finding]:
     """Check the parts of the folder that get old: signatures, certificate, backup."""
     machine, update = HostMetrics(config, home), config.signatures == "update"
     return [
-        *engines.virus_signatures(machine.signatures(), update=update),
+        *([] if config.clamd else engines.virus_signatures(machine.signatures(), update=update)),
         *_certificate(config, machine),
         *state_folder.backup(machine.backup_age_s()),
     ]
@@ -119,6 +119,7 @@ async def _running_stack(config: Config, home: StateFolder) -> list[Finding]:
         bounded("processes", lambda: _processes(home)),
         bounded("configuration", lambda: engines.configurations(config, home)),
         bounded_async("answers", lambda: engines.answering(config, home)),
+        bounded_async("signatures", lambda: external.virus_signatures(config)),
         bounded_async("topics", lambda: streams.topics(config)),
         bounded_async("lag", lambda: streams.lag(config)),
         bounded_async("dead letters", lambda: streams.dead_letters(config)),

@@ -30,13 +30,15 @@ class HostMetrics:
     home: StateFolder
 
     def signatures(self) -> signatures.Signatures:
+        """The signatures of the clamd of this machine."""
         update = self.config.signatures == "update"
         return signatures.look(signatures.folder_for(self.home, update=update))
 
     def warnings(self) -> list[str]:
         """Warnings for the operator that do not make the stack unready."""
         certificate = pair_of(self.config).warnings(time.time())
-        return [*self.signatures().warnings(), *certificate, *self._low_disk()]
+        signatures = [] if self.config.clamd else self.signatures().warnings()
+        return [*signatures, *certificate, *self._low_disk()]
 
     def _low_disk(self) -> list[str]:
         """Warn at twice the free space below which ingress refuses mail."""
@@ -48,6 +50,8 @@ class HostMetrics:
 
     def facts(self) -> dict[str, object]:
         """Return the fields of /status about the machine."""
+        if self.config.clamd:  # postriver doctor asks it
+            return {"signatures": f"those of {self.config.clamd}", "signatures_age_s": None}
         current = self.signatures()
         return {"signatures": str(current), "signatures_age_s": current.age_s}
 
@@ -72,10 +76,7 @@ class HostMetrics:
             "disk_free_bytes", "Free space of the file system with the state folder", disk.free
         )
         yield _gauge("disk_size_bytes", "Size of the file system with the state folder", disk.total)
-        yield self._signature_set()
-        yield _gauge(
-            "signatures_age_seconds", "Age of the virus signatures", self.signatures().age_s
-        )
+        yield from self._signatures()
         yield _gauge(
             "certificate_expiry_timestamp_seconds", "End of the TLS certificate, Unix time",
             self.certificate_ends_s(),
@@ -85,14 +86,17 @@ class HostMetrics:
         )
         yield self._topic_sizes()
 
-    def _signature_set(self) -> Metric:
+    def _signatures(self) -> Iterable[Metric]:
+        """Kind and age of the signatures; without values if clamd runs elsewhere."""
+        found = None if self.config.clamd else self.signatures()
         family = GaugeMetricFamily(
             "postriver_signatures", "1 for the set of virus signatures in use", labels=["set"]
         )
-        kind = self.signatures().kind
-        for name in signatures.KINDS:
-            family.add_metric([name], float(name == kind))
-        return family
+        for name in signatures.KINDS if found else ():
+            family.add_metric([name], float(found is not None and name == found.kind))
+        yield family
+        age_s = found.age_s if found else None
+        yield _gauge("signatures_age_seconds", "Age of the virus signatures", age_s)
 
     def _topic_sizes(self) -> Metric:
         family = GaugeMetricFamily(

@@ -1,10 +1,12 @@
 """Adapters of the distributed profile: Cassandra, S3, OpenSearch and Redis."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from cli.config.config import Config
 from cli.wiring.cassandra_stores import CassandraStores, cluster_config
 from cli.wiring.embedded import Adapters
+from cli.wiring.external_engines import objects_config, redis_config
 from edge.request_tokens import MakeTokens, TokenBatches, TokensInOutage
 from edge.sign_in.attempts_in_outage import AttemptsInOutage
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
@@ -24,9 +26,6 @@ from mail.ports import (
 )
 from mail.ports.relay_queue import RelayQueueStore
 from mail.ports.submissions import Submissions
-from stack.engines.redis import NAME as REDIS
-from stack.engines.versitygw import BUCKET, keys
-from stack.state_folder import existing
 from stores.cassandra.content_store import CassandraContentStore
 from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.holders import CassandraHolders
@@ -42,7 +41,7 @@ from stores.opensearch.index import OpenSearchIndex
 from stores.redis.attempts import RedisAttempts
 from stores.redis.client import RedisClient, RedisConfig
 from stores.redis.request_tokens import RedisTokens
-from stores.s3.objects import ObjectsConfig, S3Objects, spread_key
+from stores.s3.objects import S3Objects, spread_key
 from stores.sqlite.database_file import CommitTimes
 from stores.write_check import WriteCheck, always_writable
 
@@ -63,7 +62,10 @@ class DistributedAdapters(Adapters):
         *,
         check: WriteCheck = always_writable,
     ) -> None:
-        super().__init__(config.home, stack, existing=True, commit_times=commit_times)
+        super().__init__(
+            config.home, stack, existing=True, commit_times=commit_times,
+            scanners=config.scanner_addresses,
+        )  # fmt: skip
         self._config = config
         self._check = check
         self._cluster = CassandraStores(cluster_config(config, config.user), stack)
@@ -107,25 +109,19 @@ class DistributedAdapters(Adapters):
         return (await self._large_contents()).upkeep()
 
     async def _large_contents(self) -> CassandraContentStore:
-        """Rows on Cassandra, and objects on the S3 server of this machine."""
+        """Rows on Cassandra, and objects on the S3 server."""
         session = await self._cluster.session_for(CassandraContentStore)
-        access_key, secret_key = keys(existing(self._config.home))
-        config = ObjectsConfig(
-            endpoint=f"http://127.0.0.1:{self._config.s3_port}",
-            access_key=access_key,
-            secret_key=secret_key,
-            bucket=BUCKET,
-        )
-        return CassandraContentStore(session, S3Objects.open(config), spread_key)
+        objects = S3Objects.open(objects_config(self._config))
+        return CassandraContentStore(session, objects, spread_key)
 
     async def attempts(self) -> Attempts:
         """Attempts that all hosts count together; each process alone while Redis is away."""
-        config = RedisConfig(socket=self._socket(REDIS))
+        config = redis_config(self._config)
         return AttemptsInOutage(RedisAttempts(self._redis(config), kept_ms=ATTEMPTS_KEPT_MS))
 
     def tokens_for_requests(self) -> MakeTokens:
         """Of all hosts together, in batches; each process alone while Redis is away."""
-        config = RedisConfig(socket=self._socket(REDIS), timeout_s=TOKENS_TIMEOUT_S)
+        config = replace(redis_config(self._config), timeout_s=TOKENS_TIMEOUT_S)
         client = self._redis(config)
         return lambda name, quota: TokenBatches(TokensInOutage(RedisTokens(client, name, quota)))
 

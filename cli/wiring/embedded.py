@@ -1,6 +1,6 @@
 """Adapters of the embedded profile: SQLite files and a folder of contents."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from mail.ports.relay_queue import RelayQueueStore
 from mail.ports.submissions import Submissions
 from parsing.pool import ParserPool
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
+from scanners.socket_client import ScannerAddress
 from scanners.spamd import SpamdScanner, SpamdScannerConfig
 from stack.state_folder import existing
 from stores.sqlite.attempts import SqliteAttempts
@@ -69,8 +70,10 @@ class Adapters:
         *,
         existing: bool = False,
         commit_times: CommitTimes | None = None,
+        scanners: Mapping[str, ScannerAddress] | None = None,
     ) -> None:
         self._home = home
+        self._scanners = scanners or {}  # those that run elsewhere
         self._data = home / "data"
         self._stack = stack
         self.commit_times = commit_times or CommitTimes()
@@ -152,11 +155,11 @@ class Adapters:
         self._stack.push_async_callback(store.close)
         return store
 
-    def _socket(self, engine: str) -> Path:
-        return existing(self._home).socket(engine)
+    def _scanner(self, engine: str) -> ScannerAddress:
+        return self._scanners.get(engine) or existing(self._home).socket(engine)
 
     def virus(self) -> VirusScanner:
-        return ClamdScanner(ClamdScannerConfig(address=self._socket("clamd")))
+        return ClamdScanner(ClamdScannerConfig(address=self._scanner("clamd")))
 
     def spam(self) -> SpamScanner:
-        return SpamdScanner(SpamdScannerConfig(address=self._socket("spamd")))
+        return SpamdScanner(SpamdScannerConfig(address=self._scanner("spamd")))

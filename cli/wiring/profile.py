@@ -1,7 +1,7 @@
 """Open the adapters of the configured profile for commands and roles.
 
 Embedded profile: SQLite, synced local content, FTS5. Distributed profile: Cassandra, an S3 server,
-OpenSearch, Redis. In both: clamd and spamd over unix sockets.
+OpenSearch, Redis. In both: clamd and spamd. Any engine may run elsewhere (cli/config/engines.py).
 """
 
 from collections.abc import AsyncIterator
@@ -61,7 +61,10 @@ async def adapters(
 
             yield DistributedAdapters(config, stack, commit_times or CommitTimes(), check=check)
         else:
-            yield Adapters(config.home, stack, existing=True, commit_times=commit_times)
+            yield Adapters(
+                config.home, stack, existing=True, commit_times=commit_times,
+                scanners=config.scanner_addresses,
+            )  # fmt: skip
 
 
 @asynccontextmanager

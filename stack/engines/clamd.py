@@ -69,7 +69,11 @@ def two_sets_fit(config: ClamdConfig) -> bool:
 
 
 def ping(home: StateFolder) -> PingProbe:
-    return PingProbe(home.socket(NAME), b"zPING\0", b"PONG")
+    return ping_at(home.socket(NAME))
+
+
+def ping_at(address: Path | tuple[str, int]) -> PingProbe:
+    return PingProbe(address, b"zPING\0", b"PONG")
 
 
 def conf_path(home: StateFolder) -> Path:

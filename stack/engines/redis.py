@@ -12,6 +12,7 @@ from stack.supervision.probes import PingProbe
 from stack.supervision.program import Program, ProgramKind, base_env
 
 NAME = "redis"
+PING = b"PING\r\n"
 
 
 class RedisMissing(Exception):
@@ -44,7 +45,7 @@ def redis(home: StateFolder, config: RedisServerConfig | None = None) -> Program
 
 
 def ping(home: StateFolder) -> PingProbe:
-    return PingProbe(home.socket(NAME), b"PING\r\n", b"+PONG")
+    return PingProbe(home.socket(NAME), PING, b"+PONG")
 
 
 def configuration(home: StateFolder, config: RedisServerConfig) -> str:

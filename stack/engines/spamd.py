@@ -80,7 +80,11 @@ def spamd(home: StateFolder, config: SpamdConfig | None = None) -> Program:
 
 
 def ping(home: StateFolder) -> PingProbe:
-    return PingProbe(home.socket(NAME), b"PING SPAMC/1.5\r\n\r\n", b"PONG")
+    return ping_at(home.socket(NAME))
+
+
+def ping_at(address: Path | tuple[str, int]) -> PingProbe:
+    return PingProbe(address, b"PING SPAMC/1.5\r\n\r\n", b"PONG")
 
 
 def _write_site(folder: Path, config: SpamdConfig) -> Path:

@@ -5,6 +5,7 @@ PROBE_TIMEOUT_S.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ class TcpProbe:
 
     port: int
     host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
 
     async def __call__(self) -> str | None:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(self.host, self.port)
+                _, writer = await asyncio.open_connection(self.host, self.port, ssl=self.tls)
                 await _close(writer)
         except (OSError, TimeoutError) as cause:
             return f"port {self.port}: {reason(cause)}"
@@ -44,10 +46,11 @@ class KafkaProbe:
 
     port: int
     host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
 
     async def __call__(self) -> str | None:
         try:
-            reply = await _reply(self.host, self.port, API_VERSIONS, 8)
+            reply = await _reply(self.host, self.port, API_VERSIONS, 8, self.tls)
         except (OSError, TimeoutError, EOFError) as cause:
             return f"port {self.port}: {reason(cause)}"
         return None if reply[4:] == CORRELATION else f"port {self.port}: answered {reply!r}"
@@ -59,10 +62,11 @@ class CassandraProbe:
 
     port: int
     host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
 
     async def __call__(self) -> str | None:
         try:
-            reply = await _reply(self.host, self.port, CQL_OPTIONS, 9)
+            reply = await _reply(self.host, self.port, CQL_OPTIONS, 9, self.tls)
         except (OSError, TimeoutError, EOFError) as cause:
             return f"port {self.port}: {reason(cause)}"
         return None if reply[4] == CQL_SUPPORTED else f"port {self.port}: answered {reply!r}"
@@ -70,22 +74,30 @@ class CassandraProbe:
 
 @dataclass(frozen=True, slots=True)
 class PingProbe:
-    """Ready when the server at the unix socket `path` answers `ask` with `expect` in it."""
+    """Ready when the server answers `ask` with `expect` in it."""
 
-    path: Path
+    address: Path | tuple[str, int]  # a unix socket, or a host and a port
     ask: bytes
     expect: bytes
+    tls: ssl.SSLContext | None = None  # for a host
+
+    @property
+    def name(self) -> str:
+        return self.address.name if isinstance(self.address, Path) else f"port {self.address[1]}"
 
     async def __call__(self) -> str | None:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 reply = await self._ping()
         except (OSError, TimeoutError) as cause:
-            return f"{self.path.name}: {reason(cause)}"
-        return None if self.expect in reply else f"{self.path.name}: answered {reply[:60]!r}"
+            return f"{self.name}: {reason(cause)}"
+        return None if self.expect in reply else f"{self.name}: answered {reply[:60]!r}"
 
     async def _ping(self) -> bytes:
-        reader, writer = await asyncio.open_unix_connection(self.path)
+        if isinstance(self.address, Path):
+            reader, writer = await asyncio.open_unix_connection(self.address)
+        else:
+            reader, writer = await asyncio.open_connection(*self.address, ssl=self.tls)
         try:
             writer.write(self.ask)
             await writer.drain()
@@ -103,10 +115,12 @@ def reason(cause: BaseException) -> str:
     return str(cause) or type(cause).__name__
 
 
-async def _reply(host: str, port: int, request: bytes, size_bytes: int) -> bytes:
+async def _reply(
+    host: str, port: int, request: bytes, size_bytes: int, tls: ssl.SSLContext | None
+) -> bytes:
     """Return the first octets of the answer. Raises OSError, TimeoutError, EOFError."""
     async with asyncio.timeout(PROBE_TIMEOUT_S):
-        reader, writer = await asyncio.open_connection(host, port)
+        reader, writer = await asyncio.open_connection(host, port, ssl=tls)
         try:
             writer.write(request)
             return await reader.readexactly(size_bytes)

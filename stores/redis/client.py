@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    Redis,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -21,7 +27,11 @@ Script = Callable[[Sequence[str], Sequence[int | str]], Awaitable[Any]]  # keys,
 class RedisConfig:
     """`timeout_s`: of a call, its connection included; a sign-in waits for it."""
 
-    socket: Path
+    address: Path | tuple[str, int]  # a unix socket, or a host and a port
+    user: str = ""  # "": the default user
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    ca: Path | None = None  # certificates that are trusted; None: those of the system
     timeout_s: float = 1.0
     connections_max: int = 32
 
@@ -37,8 +47,7 @@ class RedisClient:
     def open(cls, config: RedisConfig) -> Self:
         """Connections are made when they are needed: a server that is away is no error here."""
         pool = BlockingConnectionPool(  # a call waits for a connection, within its time limit
-            connection_class=UnixDomainSocketConnection,
-            path=str(config.socket),
+            **_connection(config),
             max_connections=config.connections_max,
             retry=Retry(NoBackoff(), retries=1),  # an idle connection may have been closed
             decode_responses=True,
@@ -68,3 +77,17 @@ class RedisClient:
                 return await answer
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"redis: {type(error).__name__}: {error}") from error
+
+
+def _connection(config: RedisConfig) -> dict[str, Any]:
+    """Arguments of a pool for connections to the server."""
+    login = {"username": config.user or None, "password": config.password or None}
+    if isinstance(config.address, Path):
+        path = str(config.address)
+        return {"connection_class": UnixDomainSocketConnection, "path": path, **login}
+    host, port = config.address
+    more: dict[str, Any] = {"connection_class": Connection}
+    if config.tls:  # verifies the certificate and the name of the server
+        ca = None if config.ca is None else str(config.ca)
+        more = {"connection_class": SSLConnection, "ssl_ca_certs": ca}
+    return {"host": host, "port": port, **login, **more}

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import S3Store
+from obstore.store import ClientConfig, S3Store
 
 from mail.errors import StoreUnavailable
 
@@ -23,10 +23,11 @@ class ObjectsConfig:
 
     endpoint: str
     access_key: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     bucket: str = "postriver"
     region: str = "us-east-1"
     encryption: str = ""
+    ca: bytes = b""  # certificates that are trusted beside those of the system, PEM
     request_timeout_s: float = 30.0
     retries: int = 3
 
@@ -43,6 +44,12 @@ class S3Objects:
         encryption: dict[str, Any] = (
             {"server_side_encryption": config.encryption} if config.encryption else {}
         )
+        client: dict[str, Any] = {
+            "allow_http": config.endpoint.startswith("http://"),
+            "timeout": timedelta(seconds=config.request_timeout_s),
+        }
+        if config.ca:
+            client["root_certificate"] = config.ca
         return cls(
             S3Store(
                 config.bucket,
@@ -51,10 +58,7 @@ class S3Objects:
                 access_key_id=config.access_key,
                 secret_access_key=config.secret_key,
                 checksum_algorithm="sha256",
-                client_options={
-                    "allow_http": config.endpoint.startswith("http://"),
-                    "timeout": timedelta(seconds=config.request_timeout_s),
-                },
+                client_options=cast("ClientConfig", client),
                 retry_config={
                     "max_retries": config.retries,
                     "retry_timeout": timedelta(seconds=config.request_timeout_s),

@@ -14,5 +14,5 @@ class RedisServer(Engine):
     def __init__(self, folder: Path) -> None:
         home = StateFolder(folder / "home")
         home.run.mkdir(parents=True)
-        self.config = RedisConfig(socket=home.socket("redis"), timeout_s=60)  # a busy machine
+        self.config = RedisConfig(address=home.socket("redis"), timeout_s=60)  # a busy machine
         super().__init__(redis(home), folder / "out.log")

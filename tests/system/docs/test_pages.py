@@ -141,5 +141,5 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 
 @each_page
 def test_settings_are_those_that_there_are(page) -> None:
-    named = set(re.findall(r"POSTRIVER_[A-Z0-9_]*[A-Z]", page.read_text(encoding="utf-8")))
+    named = set(re.findall(r"POSTRIVER_[A-Z0-9_]*[A-Z0-9]", page.read_text(encoding="utf-8")))
     assert named <= KNOWN_SETTINGS

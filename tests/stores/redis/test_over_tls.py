@@ -1,0 +1,92 @@
+"""A Redis that runs elsewhere: a user with a password, over TLS that is verified."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from cli.config.config import Config, load
+from cli.doctor import external
+from cli.wiring.external_engines import redis_config
+from edge.self_signed_certificate import ensure_own
+from mail.errors import StoreUnavailable
+from stack.engines.redis import redis
+from stack.state_folder import StateFolder
+from stores.redis.attempts import RedisAttempts
+from stores.redis.client import RedisClient, RedisConfig
+from tests.contracts.attempts import attempt, limit
+from tests.support.broker import free_ports
+from tests.support.engine import Engine
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """The settings of a server that has TLS, and no user without a password."""
+    folder, (port,) = tmp_path_factory.mktemp("redis"), free_ports(1)
+    pair = ensure_own(folder / "tls", "localhost")
+    password = folder / "password"
+    password.write_text(PASSWORD)
+    settings = load({
+        "POSTRIVER_PROFILE": "distributed", "POSTRIVER_HOME": str(folder / "home"),
+        "POSTRIVER_REDIS": f"redis://counts@localhost:{port}?tls=1&ca={pair.certificate}",
+        "POSTRIVER_REDIS_PASSWORD_FILE": str(password),
+    })  # fmt: skip
+    home = StateFolder(settings.home)
+    home.run.mkdir(parents=True)
+    program = redis(home)
+    with (home.engine("redis") / "redis.conf").open("a", encoding="utf-8") as conf:
+        conf.write(
+            f"tls-port {port}\nbind 127.0.0.1 -::1\ntls-cert-file {pair.certificate}\n"
+            f"tls-key-file {pair.key}\ntls-auth-clients no\nuser default off\n"
+            f'user counts on "#{_sha256(PASSWORD)}" ~attempts:* +@all\n'
+        )
+    with Engine(replace(program, ready=lambda: _answers(settings)), folder / "out.log"):
+        yield settings
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _answers(config: Config) -> str | None:
+    (state,) = await external.states(config)
+    return state.reason or None
+
+
+async def _begun(made: RedisConfig) -> int:
+    client = RedisClient.open(made)
+    try:
+        attempts = RedisAttempts(client, kept_ms=3_600_000)
+        return await attempts.begin(attempt(1), [limit("peer", 2)])
+    finally:
+        await client.close()
+
+
+async def test_attempts_are_counted_over_tls(config: Config) -> None:
+    assert await asyncio.gather(*(_begun(redis_config(config)) for _ in range(2))) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "change", [{"password": "wrong"}, {"user": "", "password": ""}, {"ca": None}, {"tls": False}]
+)
+async def test_a_client_that_is_not_the_one_is_refused(config: Config, change: dict) -> None:
+    with pytest.raises(StoreUnavailable) as caught:
+        await _begun(replace(redis_config(config), **change))
+    assert PASSWORD not in str(caught.value)
+
+
+async def test_a_certificate_of_another_host_is_refused(config: Config) -> None:
+    made = redis_config(config)
+    assert isinstance(made.address, tuple)
+    with pytest.raises(StoreUnavailable):
+        await _begun(replace(made, address=("127.0.0.1", made.address[1])))
+
+
+async def test_the_doctor_wants_a_client_without_a_password_refused(config: Config) -> None:
+    assert (await external.answering(config))[0].level == "ok"
+    without = replace(config, redis_password_file=None)
+    assert "NOAUTH" in (await external.answering(without))[0].what
