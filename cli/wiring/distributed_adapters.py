@@ -6,7 +6,7 @@ from dataclasses import replace
 from cli.config.config import Config
 from cli.wiring.cassandra_stores import CassandraStores, cluster_config
 from cli.wiring.embedded import Adapters
-from cli.wiring.external_engines import objects_config, redis_config
+from cli.wiring.external_engines import objects_config, redis_config, search_config
 from edge.request_tokens import MakeTokens, TokenBatches, TokensInOutage
 from edge.sign_in.attempts_in_outage import AttemptsInOutage
 from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS
@@ -36,7 +36,6 @@ from stores.cassandra.quarantine import CassandraQuarantine
 from stores.cassandra.relay_queue import CassandraRelayQueue
 from stores.cassandra.submissions import CassandraSubmissions
 from stores.cassandra.uploads import CassandraUploads
-from stores.opensearch.client import SearchClusterConfig
 from stores.opensearch.index import OpenSearchIndex
 from stores.redis.attempts import RedisAttempts
 from stores.redis.client import RedisClient, RedisConfig
@@ -131,6 +130,6 @@ class DistributedAdapters(Adapters):
         return client
 
     async def search(self) -> SearchIndex:
-        index = OpenSearchIndex(SearchClusterConfig(port=self._config.opensearch_port))
+        index = OpenSearchIndex(search_config(self._config))
         self._stack.push_async_callback(index.close)
         return index

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from cli.config.config import Config
-from cli.config.engines import REDIS, S3
+from cli.config.engines import OPENSEARCH, REDIS, S3
 from cli.config.setting_reader import BadSetting
 from stack.engines.versitygw import BUCKET, keys
 from stack.state_folder import existing
+from stores.opensearch.client import SearchClusterConfig
 from stores.redis.client import RedisConfig
 from stores.s3.objects import ObjectsConfig
 
@@ -43,6 +44,22 @@ def objects_config(config: Config) -> ObjectsConfig:
         bucket=url.path,
         region=url.word("region", "us-east-1"),
         ca=_certificates("POSTRIVER_S3", url.ca),
+    )
+
+
+def search_config(config: Config) -> SearchClusterConfig:
+    """Raises BadSetting: a file cannot be read."""
+    url = config.opensearch
+    if url is None:
+        return SearchClusterConfig(port=config.opensearch_port)
+    return SearchClusterConfig(
+        hosts=url.hosts,
+        port=url.port,
+        user=url.user,
+        password=config.password_of(OPENSEARCH),
+        tls=url.ssl_context(),
+        shards=url.number("shards", 1),
+        replicas=url.number("replicas", 1),
     )
 
 

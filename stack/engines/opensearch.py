@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 
 from stack.durable_files import make_folder
 from stack.engines.disk_room import no_room
@@ -74,6 +75,18 @@ async def _healthy(port: int) -> str | None:
     from stack.supervision.http_probe import cluster_health  # noqa: PLC0415 (see http_probe.py)
 
     return await cluster_health(port, CLUSTER)
+
+
+def answers_at(host: str, port: int, tls: SSLContext | None, *, status: int) -> Probe:
+    """Ready when the node answers a client without a password with `status`."""
+    return partial(_answers, host, port, tls, status)
+
+
+async def _answers(host: str, port: int, tls: SSLContext | None, status: int) -> str | None:
+    from stack.supervision.http_probe import http_status  # noqa: PLC0415
+
+    found = await http_status(host, port, tls)
+    return None if found == str(status) else f"answered {found}, not {status}"
 
 
 def _write_settings(folder: Path, config: OpenSearchConfig) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLContext
 
 import aiohttp
 
@@ -37,6 +38,20 @@ async def cluster_health(port: int, cluster: str) -> str | None:
     if health.get("cluster_name") != cluster:
         return f"port {port}: another cluster, {str(health.get('cluster_name'))[:60]}"
     return f"port {port}: shards are missing" if health.get("status") == "red" else None
+
+
+async def http_status(host: str, port: int, tls: SSLContext | None) -> str:
+    """The status of the answer to `GET /`, or the reason why there is none."""
+    limit = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
+    place = f"[{host}]" if ":" in host else host
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limit) as session,
+            session.get(f"http{'s' * bool(tls)}://{place}:{port}/", ssl=tls or True) as answer,
+        ):
+            return str(answer.status)
+    except (OSError, TimeoutError, aiohttp.ClientError) as cause:
+        return _reason(cause)
 
 
 async def http_get(path: Path, page: str) -> tuple[int, bytes]:

@@ -1,16 +1,18 @@
 """A session with a Cassandra cluster: prepared statements, awaited on the caller's event loop.
 
 The driver has one thread for all its connections (its asyncio reactor). An answer comes back to the
-caller's loop by one call; no thread waits for it. Every statement is LOCAL_QUORUM, and is not tried
-again here: writes carry their timestamps, so that a caller may repeat them.
+caller's loop by one call; no thread waits for it. With TLS the thread is that of its libev reactor:
+asyncio reads no TLS sockets. Every statement is LOCAL_QUORUM, and is not tried again here:
+writes carry their timestamps, so that a caller may repeat them.
 """
 
 import asyncio
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from cassandra import (
@@ -58,7 +60,8 @@ class ClusterConfig:
     port: int
     hosts: tuple[str, ...] = ("127.0.0.1",)
     user: str = "cassandra"
-    password: str = "cassandra"  # noqa: S105  (that of a new cluster)
+    password: str = field(default="cassandra", repr=False)  # that of a new cluster
+    tls: ssl.SSLContext | None = None
     datacenter: str = "datacenter1"
     keyspace: str = "postriver"
     replicas: int = 1
@@ -116,7 +119,8 @@ class CassandraSession:
             list(config.hosts),
             port=config.port,
             protocol_version=_PROTOCOL,
-            connection_class=_DriverConnection,
+            connection_class=_connection_class(config),
+            ssl_context=config.tls,
             auth_provider=PlainTextAuthProvider(config.user, config.password),
             executor_threads=1,
             execution_profiles={EXEC_PROFILE_DEFAULT: _profile(config)},
@@ -244,6 +248,14 @@ class CassandraSession:
             raise StoreUnavailable("cassandra", f"no answer within {limit_s:.0f} s") from error
         except _UNAVAILABLE as error:
             raise StoreUnavailable("cassandra", str(error)) from error
+
+
+def _connection_class(config: ClusterConfig) -> type[Any]:
+    if config.tls is None:
+        return _DriverConnection
+    from cassandra.io.libevreactor import LibevConnection  # noqa: PLC0415  (a library in C)
+
+    return LibevConnection  # type: ignore[no-any-return]
 
 
 def _profile(config: ClusterConfig) -> ExecutionProfile:

@@ -1,8 +1,9 @@
 """An OpenSearch cluster: the calls that the search index needs, with the errors of the project."""
 
 import asyncio
+import ssl
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -30,6 +31,9 @@ class SearchClusterConfig:
 
     port: int
     hosts: tuple[str, ...] = ("127.0.0.1",)
+    user: str = ""  # "": no authentication
+    password: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None
     prefix: str = "postriver"  # of the names of indices
     shards: int = 1
     replicas: int = 0
@@ -57,7 +61,14 @@ class OpenSearchClient:
     def open(cls, config: SearchClusterConfig, indices: Mapping[str, tuple[Body, Body]]) -> Self:
         """Connections are made when they are needed."""
         hosts = [{"host": host, "port": config.port} for host in config.hosts]
-        client = AsyncOpenSearch(hosts=hosts, timeout=config.timeout_s, max_retries=0)
+        client = AsyncOpenSearch(
+            hosts=hosts,
+            timeout=config.timeout_s,
+            max_retries=0,
+            http_auth=(config.user, config.password) if config.user else None,
+            use_ssl=config.tls is not None,
+            ssl_context=config.tls,
+        )
         return cls(client, indices)
 
     async def close(self) -> None:

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import ClientConfig, S3Store
+from obstore.store import S3Store
 
 from mail.errors import StoreUnavailable
 
@@ -44,7 +44,7 @@ class S3Objects:
         encryption: dict[str, Any] = (
             {"server_side_encryption": config.encryption} if config.encryption else {}
         )
-        client: dict[str, Any] = {
+        client: Any = {
             "allow_http": config.endpoint.startswith("http://"),
             "timeout": timedelta(seconds=config.request_timeout_s),
         }
@@ -58,7 +58,7 @@ class S3Objects:
                 access_key_id=config.access_key,
                 secret_access_key=config.secret_key,
                 checksum_algorithm="sha256",
-                client_options=cast("ClientConfig", client),
+                client_options=client,
                 retry_config={
                     "max_retries": config.retries,
                     "retry_timeout": timedelta(seconds=config.request_timeout_s),

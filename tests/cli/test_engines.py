@@ -22,6 +22,8 @@ URLS = {
     "POSTRIVER_CLAMD": "clamd://scan.example.org",
     "POSTRIVER_SPAMD": "spamd://[::1]:1783",
     "POSTRIVER_REDIS": "redis://counts@redis.example.org?tls=1&ca=/etc/ssl/ours.pem",
+    "POSTRIVER_CASSANDRA": "cassandra://tables@a.example.org,b.example.org?tls=1",
+    "POSTRIVER_OPENSEARCH": "opensearch://finder@[2001:db8::1],c.example.org:9200",
     "POSTRIVER_S3": "s3://KEY1@s3.example.org/mails?tls=1&region=eu-central-1",
 }
 
@@ -80,7 +82,11 @@ def test_a_command_finds_the_engines_of_the_running_stack(
 
 def test_no_port_is_opened_for_an_engine_that_is_elsewhere(settings: dict[str, str]) -> None:
     here = {"POSTRIVER_PROFILE": "distributed"}
-    assert set(load(here).all_ports()) - set(load(settings).all_ports()) == {"POSTRIVER_S3_PORT"}
+    left = set(load(here).all_ports()) - set(load(settings).all_ports())
+    assert left == {
+        f"POSTRIVER_{name}_PORT"
+        for name in ("S3", "CASSANDRA", "CASSANDRA_STORAGE", "OPENSEARCH", "OPENSEARCH_TRANSPORT")
+    }
 
 
 @pytest.mark.parametrize(
@@ -90,6 +96,7 @@ def test_no_port_is_opened_for_an_engine_that_is_elsewhere(settings: dict[str, s
         ({"POSTRIVER_S3_PASSWORD_FILE": ""}, "POSTRIVER_S3_PASSWORD_FILE"),
         ({"POSTRIVER_REDIS": ""}, "POSTRIVER_REDIS_PASSWORD_FILE"),
         ({"POSTRIVER_SIGNATURES": "update"}, "POSTRIVER_SIGNATURES"),
+        ({"POSTRIVER_CASSANDRA": "cassandra://api@h"}, "POSTRIVER_CASSANDRA"),
     ],
 )
 def test_settings_that_contradict_are_refused(
