@@ -21,11 +21,10 @@ from stack.engines.spamd import spamd
 from stack.engines.versitygw import VersityGwConfig, versitygw
 from stack.state_folder import StateFolder
 from stack.supervision.program import Program, ProgramKind, base_env
-from streams.topics.access_rules import USERS
+from streams.topics.access_rules import SETUP, USERS
 from streams.topology import CUSTODY, ROLES
 
 EDGES = ("ingress", "api", "msa", "pop3", CUSTODY)
-SETUP = "setup"
 MEMORY_MAX_BYTES = 8 * 1024**3  # address space of a role, most of it never touched
 
 
@@ -50,9 +49,12 @@ def programs(config: Config, home: StateFolder) -> list[Program]:
 
 
 def _waits_for(config: Config, *names: str) -> tuple[str, ...]:
-    """What must have been ready before: tables of Cassandra exist after `setup` alone."""
+    """What must have been ready before.
+
+    `setup` alone makes the tables of Cassandra, and the users of a Kafka that runs elsewhere.
+    """
     elsewhere = {name for name, _ in config.external()}
-    waits = names if config.profile == "distributed" else ()
+    waits = names if config.profile == "distributed" or config.kafka else ()
     return tuple(name for name in waits if name not in elsewhere)
 
 
@@ -130,11 +132,12 @@ def _updater(config: Config, home: StateFolder) -> list[Program]:
 
 
 def _setup(config: Config, home: StateFolder) -> Program:
+    engines = (CASSANDRA, KAFKA) if config.profile == "distributed" else (KAFKA,)
     return Program(
         name=SETUP,
         kind=ProgramKind.TASK,
         argv=_argv(SETUP),
-        after=_waits_for(config, CASSANDRA, KAFKA),
+        after=_waits_for(config, *engines),
         env=base_env(home, config.as_settings()),
         memory_max_bytes=MEMORY_MAX_BYTES,
         cwd=home.path,

@@ -1,5 +1,6 @@
 """Settings of publishers, topics and workers, with units and limits; cli/ sets them."""
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,25 +17,31 @@ class Bootstrap:
     servers: str  # HOST:PORT, several separated by commas
     user: str = ""  # empty: a broker without authentication
     password: str = field(default="", repr=False)
+    mechanism: str = "PLAIN"  # of SASL: PLAIN (RFC 4616), SCRAM-SHA-512 (RFC 5802)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return self.servers
 
     @property
     def options(self) -> dict[str, Any]:
-        """Arguments of every aiokafka client: SASL/PLAIN (RFC 4616) without TLS."""
+        """Arguments of every aiokafka client."""
         options: dict[str, Any] = {"bootstrap_servers": self.servers}
         if self.user:
             options |= {
-                "security_protocol": "SASL_PLAINTEXT",
-                "sasl_mechanism": "PLAIN",
+                "security_protocol": "SASL_PLAINTEXT" if self.tls is None else "SASL_SSL",
+                "sasl_mechanism": self.mechanism,
                 "sasl_plain_username": self.user,
                 "sasl_plain_password": self.password,
+                "ssl_context": self.tls,
             }
         return options
 
     def written(self) -> str:
-        """Return the text that `parse` reads. It contains the password: never display it."""
+        """Return the text that `parse` reads, of a broker with SASL/PLAIN and without TLS.
+
+        It contains the password: never display it.
+        """
         return f"{self.user}:{self.password}@{self.servers}" if self.user else self.servers
 
     @classmethod

@@ -15,10 +15,10 @@ import uvloop
 
 from cli.config.config import Config, load
 from cli.config.edge import PROCESSES_MAX
-from cli.programs import SETUP
 from mail.errors import Refused
 from stack.log_format import formatter
 from stack.state_folder import StateFolderError, existing
+from streams.topics.access_rules import SETUP
 from streams.topology import CUSTODY
 
 Runner = Callable[[Config, asyncio.Event], Awaitable[None]]

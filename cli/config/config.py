@@ -10,7 +10,8 @@ from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cli.config.engines import EngineSettings, engine_settings
+from cli.config.engine_url import EngineUrl
+from cli.config.engines import KAFKA, EngineSettings, engine_settings
 from cli.config.setting_reader import BadSetting, SettingReader, written
 from mail.addresses import normal_domain
 from mail.directory.quotas import MESSAGES_MAX, SIZE_MAX_BYTES
@@ -22,7 +23,8 @@ from stack.log_format import FORMATS
 from stack.secrets import known
 from stack.socket_activation import handed_over
 from streams.config import Bootstrap
-from streams.topics.access_rules import OPERATOR
+from streams.topics.access_rules import OPERATOR, SETUP
+from streams.topics.scram_users import MECHANISM
 
 DEFAULT_PORTS = {
     "SMTP": 2525, "HTTP": 8080, "OPS": 8081, "KAFKA": 29092, "CONTROLLER": 29093,
@@ -36,6 +38,7 @@ OPENSEARCH_PORT = "OPENSEARCH_PORT"
 PORTS_OF = {  # not opened here if the engine runs elsewhere
     "s3": ("S3_PORT",), "cassandra": ("CASSANDRA_PORT", "CASSANDRA_STORAGE_PORT"),
     "opensearch": (OPENSEARCH_PORT, "OPENSEARCH_TRANSPORT_PORT"),
+    "kafka": ("KAFKA_PORT", "CONTROLLER_PORT"),
 }  # fmt: skip
 _STEPS = {name: step for step, name in enumerate(DEFAULT_PORTS)}  # behind POSTRIVER_PORT_BASE
 PREFIX = "POSTRIVER_"
@@ -113,12 +116,25 @@ class Config(EngineSettings):
 
         Without a secret if no start has created it yet. Raises Refused: it cannot be read.
         """
+        if self.kafka is not None:
+            return self._cluster(self.kafka)
         servers = f"127.0.0.1:{self.ports.kafka}"
         try:
             secret = known(self.home, self.user)
         except OSError as error:
             raise Refused(f"the broker's secret cannot be read: {error}") from error
         return Bootstrap(servers, self.user, secret) if secret else Bootstrap(servers)
+
+    def _cluster(self, url: EngineUrl) -> Bootstrap:
+        """A cluster that runs elsewhere: `setup` is the user of the URL, each role its own."""
+        try:
+            is_setup = self.user == SETUP
+            user = url.user if is_setup else self.user
+            password = self.password_of(KAFKA) if is_setup else known(self.home, user)
+            tls = url.ssl_context()
+        except OSError as error:
+            raise Refused(f"a file of POSTRIVER_KAFKA cannot be read: {error}") from error
+        return Bootstrap(",".join(url.servers), user, password or "", MECHANISM, tls)
 
     @property
     def quota(self) -> Quota:

@@ -13,7 +13,7 @@ from streams.topics.access_rules import USERS
 PASSWORD_MAX_BYTES = 4096
 HIDDEN = "(not shown)"
 CLAMD, SPAMD, REDIS, S3 = "clamd", "spamd", "redis", "s3"
-CASSANDRA, OPENSEARCH = "cassandra", "opensearch"
+CASSANDRA, OPENSEARCH, KAFKA = "cassandra", "opensearch", "kafka"
 FORMS = {
     CLAMD: UrlForm(scheme=CLAMD, port=3310, hosts_max=1, tls=False),
     SPAMD: UrlForm(scheme=SPAMD, port=783, hosts_max=1, tls=False),
@@ -34,9 +34,16 @@ FORMS = {
         user="optional",
         numbers={"shards": (1, 1024), "replicas": (0, 9)},
     ),
+    KAFKA: UrlForm(
+        scheme=KAFKA,
+        port=9092,
+        user="required",
+        numbers={"replicas": (1, 9), "min_insync": (1, 9)},
+    ),
 }
 SCANNERS = (CLAMD, SPAMD)
-IN_BOTH_PROFILES = SCANNERS
+IN_BOTH_PROFILES = (*SCANNERS, KAFKA)
+KAFKA_REPLICAS, KAFKA_IN_SYNC = 3, 2  # of a cluster, if the URL says nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +63,19 @@ class EngineSettings(SendingSettings):
     cassandra_password_file: Path | None
     opensearch: EngineUrl | None
     opensearch_password_file: Path | None
+    kafka: EngineUrl | None
+    kafka_password_file: Path | None
 
     def external(self) -> Iterator[tuple[str, EngineUrl]]:
         """The engines that run elsewhere, by name."""
         for name in FORMS:
             if (url := getattr(self, name)) is not None:
                 yield name, url
+
+    @property
+    def kafka_replicas(self) -> tuple[int, int]:
+        """Replicas of a topic, and how many of them an acknowledgement waits for."""
+        return (1, 1) if self.kafka is None else _kafka_replicas(self.kafka)
 
     @property
     def scanner_addresses(self) -> dict[str, tuple[str, int]]:
@@ -98,13 +112,24 @@ def engine_settings(read: SettingReader, *, profile: str) -> dict[str, Any]:
         for name, form in FORMS.items()
         if form.user != "none"
     }
-    owner = urls[CASSANDRA]
-    if owner and owner.user in USERS:
-        raise BadSetting("POSTRIVER_CASSANDRA", HIDDEN, f"another user than {', '.join(USERS)}")
+    for name in (CASSANDRA, KAFKA):
+        url = urls[name]
+        if url and url.user in USERS:
+            expected = f"another user than those of processes: {', '.join(USERS)}"
+            raise BadSetting(f"POSTRIVER_{name.upper()}", HIDDEN, expected)
+    cluster = urls[KAFKA]
+    if cluster and (found := _kafka_replicas(cluster))[0] < found[1]:
+        expected = "min_insync is at most replicas"
+        raise BadSetting("POSTRIVER_KAFKA", HIDDEN, expected)
     if urls[CLAMD] and read.text("SIGNATURES", "local") == "update":
         expected = "local with POSTRIVER_CLAMD: signatures are updated where clamd runs"
         raise BadSetting("POSTRIVER_SIGNATURES", "update", expected)
     return {**sending_settings(read), **urls, **files}
+
+
+def _kafka_replicas(url: EngineUrl) -> tuple[int, int]:
+    replicas = url.number("replicas", KAFKA_REPLICAS)
+    return replicas, url.number("min_insync", min(KAFKA_IN_SYNC, replicas))
 
 
 def _url(read: SettingReader, name: str) -> EngineUrl | None:

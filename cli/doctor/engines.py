@@ -26,7 +26,8 @@ RESTART = "postriver down; postriver up"
 def versions(config: Config) -> list[Finding]:
     """Check the installed versions of Java, Kafka and the scanners."""
     kafka_jars, libraries = config.tools / "kafka" / "lib", config.tools / "web"
-    found = [*_java(), *_kafka(kafka_jars), *_webmail(libraries), *_scanners(config)]
+    kafka_here = [] if config.kafka else [*_java(), *_kafka(kafka_jars)]
+    found = [*kafka_here, *_webmail(libraries), *_scanners(config)]
     return found if config.profile == "embedded" else [*found, *distributed.versions(config)]
 
 
@@ -105,14 +106,16 @@ def _version(name: str, program: str, package: str) -> Finding:
 
 def configurations(config: Config, home: StateFolder) -> list[Finding]:
     """Compare the configuration files of running engines with those this version writes."""
-    properties = kafka.properties(home, kafka_config(config))
-    found = _compare("server.properties", kafka.properties_path(home), properties, "=")
-    if config.clamd:
-        return found
-    folder = signatures.folder_for(home, update=config.signatures == "update")
-    text = clamd.configuration(home, clamd_config(config), folder)
-    expected = dict(line.split(" ", 1) for line in text.splitlines())
-    return [*_compare("clamd.conf", clamd.conf_path(home), expected, " "), *found]
+    found: list[Finding] = []
+    if config.kafka is None:
+        properties = kafka.properties(home, kafka_config(config))
+        found += _compare("server.properties", kafka.properties_path(home), properties, "=")
+    if config.clamd is None:
+        folder = signatures.folder_for(home, update=config.signatures == "update")
+        text = clamd.configuration(home, clamd_config(config), folder)
+        expected = dict(line.split(" ", 1) for line in text.splitlines())
+        found += _compare("clamd.conf", clamd.conf_path(home), expected, " ")
+    return found
 
 
 def _compare(check: str, path: Path, expected: Mapping[str, str], separator: str) -> list[Finding]:

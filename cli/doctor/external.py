@@ -9,13 +9,20 @@ from ssl import SSLContext
 
 from cli.config.config import Config
 from cli.config.engine_url import EngineUrl
-from cli.config.engines import CASSANDRA, CLAMD, OPENSEARCH, REDIS, S3, SPAMD
+from cli.config.engines import CASSANDRA, CLAMD, KAFKA, OPENSEARCH, REDIS, S3, SPAMD
 from cli.doctor.finding import Finding, note, ok, problem
 from mail.errors import ScannerUnavailable
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
 from stack.engines import clamd, opensearch, redis, spamd
 from stack.engines.virus_signatures import Signatures
-from stack.supervision.probes import PROBE_TIMEOUT_S, CassandraProbe, PingProbe, Probe, TcpProbe
+from stack.supervision.probes import (
+    PROBE_TIMEOUT_S,
+    CassandraProbe,
+    KafkaProbe,
+    PingProbe,
+    Probe,
+    TcpProbe,
+)
 
 _Maker = Callable[[str, int, SSLContext | None], Probe]
 _DATE = "%a %b %d %H:%M:%S %Y"  # of signatures, in UTC
@@ -69,6 +76,7 @@ def _maker(config: Config, engine: str) -> _Maker:
         SPAMD: lambda host, port, _: spamd.ping_at((host, port)),
         REDIS: lambda host, port, tls: PingProbe((host, port), redis.PING, redis_answer, tls),
         CASSANDRA: lambda host, port, tls: CassandraProbe(port, host, tls),
+        KAFKA: lambda host, port, tls: KafkaProbe(port, host, tls),
         OPENSEARCH: lambda host, port, tls: opensearch.answers_at(
             host, port, tls, status=search_status
         ),

@@ -66,7 +66,10 @@ def held(status: Mapping[str, Any], at_ms: int | None = None) -> list[Finding]:
 
 async def topics(config: Config) -> list[Finding]:
     """Compare the broker's topics with the topology. Raises BrokerUnavailable."""
-    admin = TopicsConfig(bootstrap=config.bootstrap, request_limit_s=LIMIT_S)
+    replicas, in_sync = config.kafka_replicas
+    admin = TopicsConfig(
+        bootstrap=config.bootstrap, replicas=replicas, min_in_sync=in_sync, request_limit_s=LIMIT_S
+    )
     findings = [
         problem(
             "topics", f"{row.topic}: {row.setting} is {row.actual}, expected {row.expected}",

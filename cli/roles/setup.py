@@ -22,12 +22,16 @@ from mail.lifecycle import running
 from mail.ports import Settings
 from schemas.events.mailbox_commands import Deliver
 from stack.durable_files import sync
+from stack.secrets import secret
+from stack.state_folder import StateFolder
 from streams.config import PublisherConfig, TopicsConfig
 from streams.publisher import KafkaPublisher
 from streams.readers import log_snapshot
 from streams.topics.access_lists import ensure_access
+from streams.topics.access_rules import USERS
 from streams.topics.admin import begin_epochs, ended_epochs, make_topics
 from streams.topics.epochs import epoch_of
+from streams.topics.scram_users import ensure_users
 from streams.topology import TOPIC_OF
 
 log = logging.getLogger("postriver.setup")
@@ -39,7 +43,10 @@ COMMANDS = TOPIC_OF[Deliver].name
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Set up the topics. Raises Fatal: a topic differs and must not be changed."""
     del stop
-    topics = TopicsConfig(bootstrap=config.bootstrap)
+    topics = topics_config(config)
+    if config.kafka:
+        passwords = {user: secret(StateFolder(config.home), user) for user in USERS}
+        await _retry(lambda: ensure_users(topics, passwords))
     if config.profile == "distributed":
         await _retry(lambda: _prepare_cluster(config), while_away=StoreUnavailable)
     async with adapters(config) as opened:
@@ -49,6 +56,12 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await _hold_deposits(config, opened)
         await _put_back(config, topics, directory)
         await _retry(lambda: begin_epochs(topics, directory))
+
+
+def topics_config(config: Config) -> TopicsConfig:
+    """How topics are made on the broker of this machine, or on the cluster of the setting."""
+    replicas, in_sync = config.kafka_replicas
+    return TopicsConfig(bootstrap=config.bootstrap, replicas=replicas, min_in_sync=in_sync)
 
 
 async def _retry(

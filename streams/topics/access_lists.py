@@ -9,7 +9,11 @@ import logging
 from collections.abc import Collection, Iterable
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    for_code,
+)
 from aiokafka.protocol.admin import (
     CreateAclsRequest_v1,
     DeleteAclsRequest_v1,
@@ -17,9 +21,9 @@ from aiokafka.protocol.admin import (
 )
 from aiokafka.protocol.api import Request
 
-from mail.errors import BrokerUnavailable
+from mail.errors import BrokerUnavailable, Fatal
 from streams.config import TopicsConfig
-from streams.topics.access_rules import Grant, grants
+from streams.topics.access_rules import USERS, Grant, grants
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.1
@@ -27,15 +31,19 @@ _ANY = 1  # matches everything in a filter
 _LITERAL = 3  # the pattern is a whole name; `*` matches all names
 _ALLOW = 3
 _EVERYWHERE = "*"  # host
+_SECURITY_DISABLED = 54  # Kafka's code of an error
+_PRINCIPALS = frozenset(f"User:{user}" for user in USERS)
 
 _Row = tuple[int, str, int, str, str, int, int]  # in the order of requests and answers
 
 
 async def ensure_access(config: TopicsConfig, *, required: Collection[Grant] = grants()) -> None:
-    """Return once the broker's access lists are exactly `required`. Raises BrokerUnavailable.
+    """Return once the broker's access lists for USERS are exactly `required`.
 
-    `config.bootstrap` must name a super user. After topics are created the broker takes some
-    seconds to apply access lists.
+    Entries of other users are left, those of administrators of the cluster among them.
+    `config.bootstrap` must name a user who may change access lists. After topics are created the
+    broker takes some seconds to apply them.
+    Raises BrokerUnavailable. Fatal: there are no access lists, or the user may not change them.
     """
     client = AIOKafkaClient(**config.bootstrap.options)
     try:
@@ -47,6 +55,9 @@ async def ensure_access(config: TopicsConfig, *, required: Collection[Grant] = g
             await _delete(client, sorted(existing - rows))
             while await _existing(client) != rows:  # noqa: ASYNC110  (the broker has no event)
                 await asyncio.sleep(_POLL_S)
+    except ClusterAuthorizationFailedError as exc:
+        user = config.bootstrap.user
+        raise Fatal(f"{user} may not change access lists: it must be a super user") from exc
     except (KafkaError, TimeoutError) as exc:
         raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
     finally:
@@ -65,6 +76,7 @@ async def _existing(client: AIOKafkaClient) -> set[_Row]:
         (kind, name, pattern, principal, host, operation, permission)
         for kind, name, pattern, entries in answer.resources
         for principal, host, operation, permission in entries
+        if principal in _PRINCIPALS
     }
 
 
@@ -85,6 +97,8 @@ async def _delete(client: AIOKafkaClient, rows: list[_Row]) -> None:
 
 
 def _check(code: int, message: str | None) -> None:
+    if code == _SECURITY_DISABLED:
+        raise Fatal(f"the broker has no access lists: {message}")
     if code:
         raise for_code(code)(message)
 

@@ -14,6 +14,7 @@ from schemas.events.mailbox_events import MailboxChanged
 from streams.topology import CUSTODY, GROUP_PREFIX, ROLES, STAGES, TOPIC_OF, TOPICS, Topic
 
 OPERATOR = "operator"  # the command line
+SETUP = "setup"  # makes topics, users and access lists; a super user of the broker
 API, INGRESS, MSA, POP3 = "api", "ingress", "msa", "pop3"
 USERS = (*ROLES, INGRESS, API, MSA, POP3, CUSTODY, OPERATOR)
 ANY = "*"

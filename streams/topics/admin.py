@@ -21,15 +21,22 @@ from mail.errors import BrokerUnavailable, Fatal
 from mail.ports import Settings
 from streams.config import TopicsConfig
 from streams.topics.epochs import ensure_epoch, epoch_of, is_of
-from streams.topics.ids import topic_identity
-from streams.topics.settings import ActualTopic, SettingDifference, differences, required_settings
+from streams.topics.ids import topic_identity, topic_sizes
+from streams.topics.settings import (
+    REPLICATION,
+    ActualTopic,
+    SettingDifference,
+    differences,
+    required_settings,
+)
 from streams.topology import TOPICS, Topic
 
 _log = logging.getLogger(__name__)
 _ALREADY_EXISTS = 36
 _DYNAMIC = 1  # the source of a setting that was set for this topic alone
 # Not repaired: under another policy records may be lost already; with more partitions, keys moved.
-_FIXED = ("partitions", "cleanup.policy")
+# A replica is added by the cluster's own tools.
+_FIXED = ("partitions", "cleanup.policy", REPLICATION)
 _POLL_S = 0.1
 
 
@@ -210,11 +217,14 @@ class _Cluster:
         for answer in await self._admin.describe_configs(resources):
             for _, _, _, name, entries in answer.resources:
                 settings[name] = {entry[0]: (entry[1], entry[3]) for entry in entries}
-        identities = {topic.name: await self.identity(topic.name) for topic in topics}
-        return {
-            name: ActualTopic(identity[1] if identity else 0, settings.get(name, {}))
-            for name, identity in identities.items()
-        }
+        sizes = {topic.name: await self._sizes(topic.name) for topic in topics}
+        return {name: ActualTopic(*size, settings.get(name, {})) for name, size in sizes.items()}
+
+    async def _sizes(self, topic: str) -> tuple[int, int]:
+        try:
+            return await topic_sizes(self._client, topic)
+        except UnknownTopicOrPartitionError:
+            return 0, 0
 
     async def _repair(self, topic: Topic, actual: ActualTopic) -> None:
         wrong = differences(topic, self._config, actual)

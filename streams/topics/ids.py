@@ -121,8 +121,22 @@ async def topic_identity(client: AIOKafkaClient, topic: str) -> tuple[uuid.UUID,
 
     Raises UnknownTopicOrPartitionError: no such topic. Raises KafkaError: no broker answers.
     """
+    topic_id, partitions = await _described(client, topic)
+    return topic_id, len(partitions)
+
+
+async def topic_sizes(client: AIOKafkaClient, topic: str) -> tuple[int, int]:
+    """Return the number of partitions, and of replicas of the partition that has the fewest.
+
+    Raises as `topic_identity`.
+    """
+    _, partitions = await _described(client, topic)
+    return len(partitions), min(len(replicas) for *_, replicas, _, _, _ in partitions)
+
+
+async def _described(client: AIOKafkaClient, topic: str) -> tuple[uuid.UUID, list[Any]]:
     answer = await client.send(client.get_random_node(), _MetadataRequest(topic))
     error_code, _, topic_id, _, partitions, *_ = answer.topics[0]
     if error_code:
         raise for_code(error_code)(topic)
-    return topic_id, len(partitions)
+    return topic_id, partitions

@@ -305,7 +305,10 @@ def credentials(bootstrap: Bootstrap) -> faust.SASLCredentials | None:
     if not bootstrap.user:
         return None
     return faust.SASLCredentials(
-        username=bootstrap.user, password=bootstrap.password, mechanism="PLAIN"
+        username=bootstrap.user,
+        password=bootstrap.password,
+        mechanism=bootstrap.mechanism,
+        ssl_context=bootstrap.tls,
     )
 
 

@@ -24,6 +24,7 @@ URLS = {
     "POSTRIVER_REDIS": "redis://counts@redis.example.org?tls=1&ca=/etc/ssl/ours.pem",
     "POSTRIVER_CASSANDRA": "cassandra://tables@a.example.org,b.example.org?tls=1",
     "POSTRIVER_OPENSEARCH": "opensearch://finder@[2001:db8::1],c.example.org:9200",
+    "POSTRIVER_KAFKA": "kafka://boss@k1.example.org,k2.example.org?replicas=3&tls=1",
     "POSTRIVER_S3": "s3://KEY1@s3.example.org/mails?tls=1&region=eu-central-1",
 }
 
@@ -85,7 +86,15 @@ def test_no_port_is_opened_for_an_engine_that_is_elsewhere(settings: dict[str, s
     left = set(load(here).all_ports()) - set(load(settings).all_ports())
     assert left == {
         f"POSTRIVER_{name}_PORT"
-        for name in ("S3", "CASSANDRA", "CASSANDRA_STORAGE", "OPENSEARCH", "OPENSEARCH_TRANSPORT")
+        for name in (
+            "S3",
+            "CASSANDRA",
+            "CASSANDRA_STORAGE",
+            "OPENSEARCH",
+            "OPENSEARCH_TRANSPORT",
+            "KAFKA",
+            "CONTROLLER",
+        )
     }
 
 
@@ -97,6 +106,8 @@ def test_no_port_is_opened_for_an_engine_that_is_elsewhere(settings: dict[str, s
         ({"POSTRIVER_REDIS": ""}, "POSTRIVER_REDIS_PASSWORD_FILE"),
         ({"POSTRIVER_SIGNATURES": "update"}, "POSTRIVER_SIGNATURES"),
         ({"POSTRIVER_CASSANDRA": "cassandra://api@h"}, "POSTRIVER_CASSANDRA"),
+        ({"POSTRIVER_KAFKA": "kafka://scan@h"}, "POSTRIVER_KAFKA"),
+        ({"POSTRIVER_KAFKA": "kafka://boss@h?replicas=1&min_insync=2"}, "POSTRIVER_KAFKA"),
     ],
 )
 def test_settings_that_contradict_are_refused(
@@ -104,6 +115,16 @@ def test_settings_that_contradict_are_refused(
 ) -> None:
     with pytest.raises(BadSetting, match=name):
         load({**settings, **change})
+
+
+def test_roles_wait_for_setup_if_it_makes_their_users_at_the_broker(
+    home: StateFolder, settings: dict[str, str]
+) -> None:
+    elsewhere = {name: settings[name] for name in settings if "KAFKA" in name or "HOME" in name}
+    made = {each.name: each for each in programs(load(elsewhere), home)}
+    assert "kafka" not in made
+    assert made["setup"].after == ()
+    assert made["scan"].after == ("setup",)
 
 
 def test_scanners_may_be_elsewhere_in_the_embedded_profile() -> None:

@@ -53,6 +53,10 @@ class Broker:
         self.bootstrap = self.bootstrap_as("setup")  # a super user
 
     @property
+    def home(self) -> StateFolder:
+        return self._home
+
+    @property
     def log_folder(self) -> Path:
         return self._home.kafka / "log"
 
