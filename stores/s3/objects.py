@@ -27,7 +27,7 @@ class ObjectsConfig:
     bucket: str = "postriver"
     region: str = "us-east-1"
     encryption: str = ""
-    ca: bytes = b""  # certificates that are trusted beside those of the system, PEM
+    ca: bytes = b""  # certificates that are trusted with those of the system, PEM
     request_timeout_s: float = 30.0
     retries: int = 3
 

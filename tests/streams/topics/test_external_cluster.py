@@ -129,7 +129,7 @@ async def test_another_client_is_refused(users: Config, change: dict) -> None:
 async def test_setup_is_stopped_if_its_user_may_not_make_users_or_access_lists(
     users: Config,
 ) -> None:
-    """A user without rights on the cluster, as one whom the administrator forgot."""
+    """A user without rights on the cluster."""
     topics = TopicsConfig(bootstrap=replace(users, user="ingress").bootstrap)
     with pytest.raises(Fatal, match="ingress may not make users"):
         await ensure_users(topics, {"other": "x"})
