@@ -127,10 +127,11 @@ def _bracketed(host: str) -> str:
 def _login(authority: str, form: UrlForm) -> tuple[str, str]:
     """The user and the rest of the authority."""
     user, at, hosts = authority.rpartition("@")
-    if ":" in user:
-        raise BadUrl("it has a password: put it into the file of the setting _PASSWORD_FILE")
     if at and form.user == "none":
         raise BadUrl(f"{form.scheme} has no user")
+    if ":" in user:
+        file = f"POSTRIVER_{form.scheme.upper()}_PASSWORD_FILE"
+        raise BadUrl(f"it has a password: put it into a file and name that in {file}")
     if not at and form.user == "required":
         raise BadUrl("it has no USER@")
     if at and not _USER.fullmatch(user):

@@ -110,5 +110,5 @@ def test_a_bad_url_is_refused_with_what_is_wrong(name: str, text: str, why: str)
     given = {"POSTRIVER_PROFILE": "distributed", f"POSTRIVER_{name.upper()}": text}
     with pytest.raises(BadSetting, match=f"POSTRIVER_{name.upper()}") as caught:
         load(given)
-    assert why in str(caught.value).replace("the setting _PASSWORD", "REDIS_PASSWORD")
+    assert why in str(caught.value)
     assert SECRET not in str(caught.value)
