@@ -58,7 +58,7 @@ async def _answers(config: Config) -> str | None:
 
 
 async def _begun(made: RedisConfig) -> int:
-    client = RedisClient.open(made)
+    client = RedisClient.open(replace(made, timeout_s=60))  # a busy machine
     try:
         attempts = RedisAttempts(client, kept_ms=3_600_000)
         return await attempts.begin(attempt(1), [limit("peer", 2)])
