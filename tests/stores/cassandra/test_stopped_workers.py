@@ -2,7 +2,7 @@
 
 While one of two workers is stopped, the other takes its partitions over and goes on. Then it
 continues in the middle of its steps. The result must equal a model that applies the commands in
-order. POSTRIVER_SEED repeats a run; POSTRIVER_STOPS is the number of stops, POSTRIVER_STOP_S the
+order. POSTRIVER_SEED repeats a run; WORKER_STOPS is the number of stops, WORKER_STOP_S the
 time of the last one.
 """
 
@@ -29,8 +29,8 @@ from tests.system.two_workers.checks import COMMANDS, check_all, drained, publis
 from tests.system.two_workers.fleet import WorkerFleet
 from tests.system.two_workers.mailbox_commands import USERS, CommandGenerator
 
-STOPS = int(os.environ.get("POSTRIVER_STOPS", "1"))
-STOP_S = float(os.environ.get("POSTRIVER_STOP_S", "0"))
+STOPS = int(os.environ.get("WORKER_STOPS", "1"))
+STOP_S = float(os.environ.get("WORKER_STOP_S", "0"))
 pytestmark = [
     pytest.mark.distributed, pytest.mark.kafka, pytest.mark.timeout(600 + 120 * STOPS + STOP_S),
 ]  # fmt: skip
