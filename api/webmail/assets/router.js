@@ -4,9 +4,10 @@ import { signal } from "./vendor/preact.js";
 
 const ID = "[0-9A-Za-z-]+";
 const TABLE = [
+  [/^\/mail\/scheduled$/, () => ({ name: "scheduled" })],
   [new RegExp(`^/mail/label/([^/]+)(?:/(${ID}))?(?:/(${ID}))?$`), (m) => ({ name: "mail", kind: "label", folder: decodeURIComponent(m[1]), thread: m[2], message: m[3] })],
   [new RegExp(`^/mail/(${ID})(?:/(${ID}))?(?:/(${ID}))?$`), (m) => ({ name: "mail", kind: ["all", "starred"].includes(m[1]) ? m[1] : "folder", folder: m[1], thread: m[2], message: m[3] })],
-  [new RegExp(`^/search(?:/(${ID}))?$`), (m) => ({ name: "mail", kind: "search", folder: "", thread: m[1] })],
+  [new RegExp(`^/search(?:/(${ID}))?(?:/(${ID}))?$`), (m) => ({ name: "mail", kind: "search", folder: "", thread: m[1], message: m[2] })],
   [/^\/settings(?:\/([a-z]+))?$/, (m) => ({ name: "settings", tab: m[1] ?? "general" })],
   [/^\/admin(?:\/([a-z-]+))?$/, (m) => ({ name: "admin", tab: m[1] ?? "health" })],
   [new RegExp(`^/compose(?:/(${ID}))?$`), (m) => ({ name: "compose", draft: m[1] })],
@@ -39,9 +40,10 @@ export function listPath(at = route.value) {
   return `/mail/${at.folder ?? "inbox"}${tail}`;
 }
 
-export function threadPath(thread, at = route.value) {
-  const [path, query] = listPath(at).split("?");
-  return `${path}/${thread}${query ? `?${query}` : ""}`;
+// The address of a conversation in the present list, at `message` of it.
+export function threadPath(thread, message = "") {
+  const [path, query] = listPath().split("?");
+  return `${path}/${thread}${message && `/${message}`}${query ? `?${query}` : ""}`;
 }
 
 // The same list with other values in the query; an empty value leaves it out.

@@ -4,7 +4,7 @@ const LANGUAGES = ["en", "ko"];
 const DAY_MS = 86_400_000;
 let words = {};
 let plural = new Intl.PluralRules("en");
-let zone;
+export let zone;
 const parts = [""]; // folders with words: those of every screen, and those of parts that were loaded
 const formats = new Map();
 export let language = "en";

@@ -61,6 +61,10 @@ async def test_pages_have_no_faults_that_axe_finds(browser, world, theme, size) 
     await page.goto(f"{world.url}/settings")
     await expect(page.get_by_role("heading", name="Settings")).to_be_visible()
     found["settings"] = await faults(page)
+    await world.hold("alice", "x@partner.test")
+    await page.goto(f"{world.url}/mail/scheduled")
+    await expect(page.get_by_role("button", name="Do not send")).to_be_visible()
+    found["scheduled"] = await faults(page)
     assert {name: faults for name, faults in found.items() if faults} == {}
     assert watched.bad == []
 

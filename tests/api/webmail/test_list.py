@@ -1,6 +1,7 @@
 """The list of 200,000 rows, and search, in the webmail."""
 
 import json
+import re
 
 import pytest
 from playwright.async_api import Route, expect
@@ -64,6 +65,38 @@ async def test_new_mail_leaves_a_scrolled_list_where_it_is(browser, world) -> No
     await expect(watched.page.locator(".total")).to_have_text("61")
     assert await row.bounding_box() == before
     await expect(watched.rows.first).to_be_attached()
+    assert watched.bad == []
+
+
+async def test_a_search_has_a_row_for_each_conversation(browser, world) -> None:
+    answer = b"Message-ID: <%d@x.test>\r\nIn-Reply-To: <1@x.test>\r\n" + PLAIN
+    first = b"Message-ID: <1@x.test>\r\n" + PLAIN % b"otter"
+    await world.deliver(first, at_ms=1000, keywords=("$seen",))
+    await world.deliver(answer % (2, b"Re: otter"), at_ms=2000, keywords=("$seen",))
+    other = (answer % (3, b"Re: otter")).replace(b"Hello", b"Nothing")
+    await world.deliver(other, at_ms=3000, keywords=("$seen",))
+    await world.deliver(PLAIN % b"alone", at_ms=500)
+    watched = await opened(browser, world, path="/search?q=hello")
+    page = watched.page
+    await expect(watched.rows).to_have_count(2)
+    await expect(page.locator(".total")).to_have_text("2 conversations")
+    await expect(page.locator(".nothing-open")).to_contain_text("2 conversations")
+    await expect(watched.row("otter").locator(".count")).to_have_text("3")
+    await watched.row("otter").click()
+    articles = page.locator("article")
+    await expect(articles.nth(1)).to_have_class(re.compile(r"\bopen\b"))
+    await expect(articles.nth(0)).not_to_have_class(re.compile(r"\bopen\b"))
+    await expect(page).to_have_url(re.compile(r"/search/[\w-]+/[\w-]+\?q=hello$"))
+    await page.keyboard.press("e")
+    await watched.toast("Archived.")
+    client = await world.signed()
+    async with client.get("/v1/folders/archive/threads") as response:
+        (archived,) = (await response.json())["threads"]
+    assert archived["count"] == 3
+    await client.patch("/v1/me/settings", json={"conversations": False})
+    await page.goto(f"{world.url}/search?q=hello")
+    await expect(watched.rows).to_have_count(3)
+    await expect(page.locator(".total")).to_have_text("3 messages")
     assert watched.bad == []
 
 

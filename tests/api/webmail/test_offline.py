@@ -39,6 +39,13 @@ KEPT = """async ({store, count}) => {
     await new Promise((resolve) => { setTimeout(resolve, 50); });
   }
 }"""
+VIEWS = """async (count) => {
+  for (;;) {
+    const name = (await caches.keys()).find((one) => one.startsWith("mail "));
+    if (name && (await (await caches.open(name)).keys()).length >= count) return;
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
+}"""
 EMPTY = """async () => {
   for (;;) {
     const names = (await indexedDB.databases()).map((one) => one.name);
@@ -103,25 +110,31 @@ async def with_worker(browser, world: World) -> Watched:
 async def test_mail_is_read_without_the_service_and_nothing_is_left_after_signing_out(
     browser, world
 ) -> None:
-    for at, name in enumerate((b"never opened", b"plain one")):
-        await world.deliver(PLAIN % name, at_ms=1000 + at)
-    await world.deliver(HTML + PLAIN % b"formatted one", at_ms=2000)
+    for at, name in enumerate((b"never read", b"first", b"second", b"third")):
+        await world.deliver(PLAIN % name, at_ms=1000 + at, keywords=("$seen",))
+    await world.deliver(PLAIN % b"plain one", at_ms=1500)
+    for at, name in enumerate((b"formatted one", b"read ahead")):
+        await world.deliver(HTML + PLAIN % name, at_ms=2000 + at)
     watched = await with_worker(browser, world)
     page = watched.page
+    await page.reload()  # from here on its requests go through the worker
     await watched.row("formatted one").click()
     await expect(page.frame_locator("iframe.mail").get_by_text("Hello")).to_be_visible()
     await watched.row("plain one").click()
     await expect(page.locator(".plain")).to_have_text("Hello")
-    await kept(page, account=3, lists=1, threads=2)
+    await kept(page, account=3, lists=1, threads=3)
+    await page.evaluate(VIEWS, 2)
     async with without_service(world, watched):
         await page.goto(f"{world.url}/mail/inbox")
-        await expect(watched.rows).to_have_count(3)
+        await expect(watched.rows).to_have_count(7)
         await expect(page.get_by_text("You see what is kept on this device.")).to_be_visible()
         await watched.row("formatted one").click()
         await expect(page.frame_locator("iframe.mail").get_by_text("Hello")).to_be_visible()
         await watched.row("plain one").click()
         await expect(page.locator(".plain")).to_have_text("Hello")
-        await watched.row("never opened").click()
+        await watched.row("read ahead").click()
+        await expect(page.frame_locator("iframe.mail").get_by_text("Hello")).to_be_visible()
+        await watched.row("never read").click()
         await expect(page.get_by_text("The conversation could not be read")).to_be_visible()
         await world.deliver(PLAIN % b"meanwhile")
     await expect(watched.row("meanwhile")).to_be_visible()

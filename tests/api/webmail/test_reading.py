@@ -4,9 +4,10 @@ import base64
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.support.edge_world import PLAIN
+from tests.support.waiting import until
 from tests.support.webmail import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -129,4 +130,40 @@ async def test_new_mail_is_notified_only_while_the_page_is_hidden(browser, world
     assert shown == [["Bob", ""]], "the subject is shown only if the user says so"
     await page.evaluate("() => { isAway = false; shown[0].onclick(); }")
     await expect(watched.subject).to_have_text("while away")
+    assert watched.bad == []
+
+
+def asked_for(page: Page) -> set[str]:
+    """The conversations that the page asks for from now on."""
+    found: set[str] = set()
+    page.on("request", lambda one: found.update(re.findall(r"/v1/threads/([\w-]+)", one.url)))
+    return found
+
+
+@pytest.mark.parametrize("is_metered", [False, True])
+async def test_the_newest_unread_mail_is_read_ahead_unless_data_is_saved(
+    browser, world, is_metered
+) -> None:
+    for at in range(24):
+        await world.deliver(PLAIN % b"number %d end" % at, at_ms=1000 + at)
+    watched = await opened(browser, world)
+    page = watched.page
+    await page.add_init_script(
+        f"Object.defineProperty(navigator, 'connection', {{value: {{saveData: {is_metered:d}}}}})"
+    )
+    await page.goto("about:blank")
+    found = asked_for(page)
+    async with page.expect_response("**/list/ahead.js"):
+        await page.goto(world.url)
+    if is_metered:
+        await watched.rows.nth(1).hover()
+        await page.evaluate(
+            "async () => { for (let n = 9; n; n -= 1) await new Promise(requestIdleCallback); }"
+        )
+    else:
+        await until(lambda: len(found) == 20)
+    await page.keyboard.press("End")
+    await page.keyboard.press("Enter")
+    await expect(watched.subject).to_have_text("number 0 end")
+    assert len(found) == (1 if is_metered else 21)
     assert watched.bad == []

@@ -8,6 +8,7 @@ import { Draft, doubts, openDraft, signed } from "./draft.js";
 import { Editor } from "./editor.js";
 import { Recipients } from "./recipients.js";
 import { sendDraft } from "./sending.js";
+import { mornings } from "./times.js";
 import { upload } from "./uploads.js";
 
 const stylesheet = document.createElement("link");
@@ -17,7 +18,8 @@ document.head.append(stylesheet);
 export function Composer({ composer }) {
   const [draft, setDraft] = useState(null), [error, setError] = useState("");
   useEffect(() => {
-    const { start, draftId, restored, canceled } = composer;
+    const { start, draft: ready, draftId, restored, canceled } = composer;
+    if (ready) return setDraft(ready);
     if (restored) return setDraft(new Draft(restored.fields, { id: restored.id, clientId: restored.key, etag: restored.etag }));
     if (canceled) return setDraft(new Draft(canceled.fields, { id: canceled.id, returning: true }));
     if (!draftId) return setDraft(new Draft({ html: signed(), ...start }));
@@ -88,7 +90,7 @@ function Window({ draft, composer }) {
     </div>
     <footer class="composer-foot">
       <button type="button" class="primary" title="Ctrl+Enter" onClick=${() => send(draft, composer, {})}><${Icon} name="send-horizontal" />${t("send")}</button>
-      <${Menu} label=${t("send.later")} icon="clock" items=${times().map(([words, at]) => ({ words, icon: "clock", run: () => send(draft, composer, { send_at: at.toISOString() }) })).concat({ words: t("send.own"), icon: "clock", run: () => askTime((at) => send(draft, composer, { send_at: at.toISOString() })) })} />
+      <${Menu} label=${t("send.later")} icon="clock" items=${times((at) => send(draft, composer, { send_at: at.toISOString() }))} />
       <label class="icon-button" title=${t("upload.add")}><${Icon} name="paperclip" /><span class="unseen">${t("upload.add")}</span><input type="file" multiple class="unseen" onChange=${(event) => { files.add([...event.target.files]); event.target.value = ""; }} /></label>
       <span class="grow"></span>
       <${Menu} label=${t("more")} items=${[{ words: t("compose.plain"), checked: fields.isPlain, run: () => change(fields.isPlain ? { isPlain: false, html: textToHtml(fields.text) } : { isPlain: true, text: htmlToText(fields.html) }) }]} />
@@ -139,13 +141,11 @@ async function discard(draft, composer) {
   toast(t("draft.discarded"), { action: { words: t("undo"), run: () => openComposer({ start: kept }) } });
 }
 
-function times() {
-  const morning = (days) => { const at = new Date(); at.setDate(at.getDate() + days); at.setHours(8, 0, 0, 0); return at; };
-  const monday = (8 - new Date().getDay()) % 7 || 7;
-  return [[t("send.tomorrow"), morning(1)], [t("send.monday"), morning(monday)]];
+// Times to choose from, and one's own.
+function times(chosen) {
+  const { tomorrow, monday } = mornings(), item = (words, run) => ({ words, icon: "clock", run });
+  return [item(t("send.tomorrow"), () => chosen(tomorrow)), item(t("send.monday"), () => chosen(monday)), item(t("send.own"), () => { dialog.value = { name: "time", run: chosen }; })];
 }
-
-function askTime(then) { dialog.value = { name: "time", run: then }; }
 
 const textToHtml = (text) => text.split("\n").map((line) => `<div>${line.replace(/[&<>]/g, (one) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[one]) || "<br>"}</div>`).join("");
 const htmlToText = (text) => text.replace(/<br[^>]*>|<\/(div|p|li|h\d|blockquote)>/gi, "\n").replace(/<[^>]+>/g, "").replace(/&nbsp;/g, " ").replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&").replace(/\n{3,}/g, "\n\n");

@@ -30,13 +30,9 @@ export class Draft {
   }
 
   async #arrival() {
-    for (let tries = 0; tries < RETURN_TRIES; tries += 1) {
-      const found = await request("GET", `/v1/drafts/${this.id}`).catch(() => null);
-      if (found) return void (this.etag = found.headers.get("ETag"));
-      await new Promise((resolve) => { setTimeout(resolve, RETURN_MS); });
-    }
-    this.id = null; // it did not come back in time: this version becomes a draft of its own
-    return undefined;
+    const found = await arrived(this.id);
+    if (found) this.etag = found.headers.get("ETag");
+    else this.id = null; // it did not come back in time: this version becomes a draft of its own
   }
 
   get isDirty() { return ["changed", "saving", "failed", "here"].includes(this.status.value); }
@@ -162,7 +158,22 @@ export function bodyOf(fields) {
 export async function openDraft(id) {
   const { drafts } = await ask("GET", "/v1/drafts?limit=500");
   const draftId = drafts.find((one) => one.message.id === id)?.id ?? id;
-  const { body, headers } = await request("GET", `/v1/drafts/${draftId}`);
+  return draftOf(await request("GET", `/v1/drafts/${draftId}`));
+}
+
+// The draft of a mail that was taken back, once it has arrived; null: not in time.
+export const returnedDraft = async (id) => { const found = await arrived(id); return found && draftOf(found); };
+
+async function arrived(id) {
+  for (let tries = 0; tries < RETURN_TRIES; tries += 1) {
+    const found = await request("GET", `/v1/drafts/${id}`).catch(() => null);
+    if (found) return found;
+    await new Promise((resolve) => { setTimeout(resolve, RETURN_MS); });
+  }
+  return null;
+}
+
+function draftOf({ body, headers }) {
   const fields = {
     identity_id: body.identity_id, to: body.to, cc: body.cc, bcc: body.bcc, subject: body.subject, html: body.html ?? "", text: body.text ?? "", isPlain: body.html === null && Boolean(body.text),
     attachments: body.attachments.map((file) => ({ ...file, state: "done" })), quote: body.quote, in_reply_to: body.in_reply_to, forward_of: body.forward_of,

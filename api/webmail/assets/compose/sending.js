@@ -32,11 +32,17 @@ export function said({ submission_id: id, held_until: until }, { send_at: at }, 
 
 // Takes a held mail back: it is a draft again, opened where it was left.
 async function cancel(submissionId, fields) {
+  const id = await takenBack(submissionId);
+  if (id) openComposer({ canceled: { id, fields } });
+}
+
+// Takes a held mail back. Returns the id of the draft that it becomes; null if that is not possible, which it says.
+export async function takenBack(submissionId) {
   try {
-    const { draft_id: id } = await ask("DELETE", `/v1/submissions/${submissionId}`);
-    openComposer({ canceled: { id, fields } });
+    return (await ask("DELETE", `/v1/submissions/${submissionId}`)).draft_id;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     toast(t(error.code === "too_late" ? "sent.tooLate" : "failed.change", { why: error.message }), { kind: "error" });
+    return null;
   }
 }

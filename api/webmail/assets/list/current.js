@@ -103,8 +103,10 @@ export const cursorAt = () => list.value?.places.get(cursor.value) ?? -1;
 export function openRow(row) {
   if (!row) return;
   cursor.value = row.id;
-  go(row.has_draft && row.message && list.value.query.folder === "drafts" ? `/compose/${row.id}` : threadPath(row.thread_id));
+  go(row.has_draft && row.message && list.value.query.folder === "drafts" ? `/compose/${row.id}` : pathTo(row));
 }
+
+const pathTo = (row) => threadPath(row.thread_id, row.hit_ids?.[0]); // of a search: at what was found
 
 // The row of the open conversation's neighbour: 1 is older, -1 newer.
 export function openNeighbour(step) {
@@ -189,7 +191,7 @@ function goOn(at, step) {
   const row = step === "list" ? null : step === "previous" ? rows[at - 1] ?? rows[at] : rows[at] ?? rows[at - 1];
   if (row) {
     cursor.value = row.id;
-    go(threadPath(row.thread_id), { replace: true });
+    go(pathTo(row), { replace: true });
   } else {
     go(listPath());
   }

@@ -20,6 +20,13 @@ export const titleOf = ({ kind, folder, q }) => ({
   folder: () => folderName(folderOf(folder)) || t("folder.missing"),
 })[kind]();
 
+// How many rows a list has, in their unit.
+export function countOf(one) {
+  const isSearch = one.query.kind === "search", { found, isExact } = one.details;
+  const words = one.byMessage ? t("messages.count", { n: isSearch ? found : one.total }) : t("conversations.count", { n: one.total });
+  return !isSearch || (one.byMessage ? isExact : one.cursor === null) ? words : t("search.atLeast", { count: words });
+}
+
 export function ListPane() {
   const one = list.value;
   if (!one) return html`<main class="list-pane"></main>`;
@@ -35,8 +42,7 @@ export function ListPane() {
 function Head({ list: one }) {
   void one.version.value;
   const { kind, filter } = one.query;
-  const isSearch = kind === "search", found = one.details.found;
-  const count = isSearch ? found !== undefined && t("search.found", { n: found }) : one.total !== null && number(one.total);
+  const isSearch = kind === "search", count = one.total !== null && (isSearch ? one.total > 0 && countOf(one) : number(one.total));
   const isSelecting = selected.value.size > 0;
   return html`<header class=${`list-head${isSelecting ? " selecting" : ""}`}>
     ${isSelecting && html`<${AllOffer} list=${one} />`}

@@ -17,6 +17,6 @@ export function Delivery({ message }) {
   return html`<section class="delivery" aria-label=${t("delivery")}>
     ${status === "held" && html`<p><${Icon} name="clock" />${t("delivery.held", { at: headDate(until) })}</p>`}
     <ul>${recipients.map((one) => html`<li key=${one.address} data-status=${one.status}><${Icon} name=${ICONS[one.status] ?? "info"} /><bdi>${one.address}</bdi>
-      <span>${t(`delivery.${one.status}`)}</span>${one.detail && ["failed", "deferred"].includes(one.status) && html`<span class="hint">${one.detail}</span>`}</li>`)}</ul>
+      <span>${one.status === "deferred" && one.next_attempt_at ? t("delivery.again", { at: headDate(one.next_attempt_at) }) : t(`delivery.${one.status}`)}</span>${one.detail && ["failed", "deferred"].includes(one.status) && html`<span class="hint">${one.detail}</span>`}</li>`)}</ul>
   </section>`;
 }

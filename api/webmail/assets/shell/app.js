@@ -5,7 +5,7 @@ import { language, loadWords, preferredLanguage, t } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, listPath, route } from "../router.js";
 import { composers, connection, dialog, drawer, inboxUnread, me, newVersion, notice, openComposer, outbox, reloadPage, session, settings } from "../store/state.js";
-import { ListPane, titleOf } from "../list/pane.js";
+import { ListPane, countOf, titleOf } from "../list/pane.js";
 import { followRoute, list, selectNone, selected } from "../list/current.js";
 import { begin, retry } from "../store/account.js";
 import { Sidebar } from "./sidebar.js";
@@ -15,6 +15,7 @@ import { Icon, Toasts } from "./parts.js";
 const LATER = {
   thread: () => import("../mail/thread.js"),
   signIn: () => import("./sign-in.js"),
+  scheduled: () => import("../scheduled/page.js"),
   settings: () => import("../settings/page.js"),
   admin: () => import("../admin/page.js"),
   composer: () => import("../compose/composer.js"),
@@ -58,7 +59,7 @@ function Page() {
     <${NewVersion} />
     <${Sidebar} key=${language} />
     ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
-    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : name === "admin" ? html`<${Later} part="admin" name="Admin" key=${language} />` : html`<${ListPane} key=${language} />
+    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : name === "admin" ? html`<${Later} part="admin" name="Admin" key=${language} />` : name === "scheduled" ? html`<${Later} part="scheduled" name="Scheduled" key=${language} />` : html`<${ListPane} key=${language} />
     <section class="reader" role=${isReading && isNarrow() ? "main" : undefined} aria-label=${t("reader")}>
       ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
     </section>`}
@@ -72,7 +73,7 @@ function Page() {
 function NothingOpen() {
   void list.value?.version.value;
   const total = list.value?.total;
-  return html`<div class="empty nothing-open"><${Icon} name="mail-open" /><p>${total ? t("reader.nothing", { n: total }) : t("reader.empty")}</p><p class="hint">${t("reader.keys")}</p></div>`;
+  return html`<div class="empty nothing-open"><${Icon} name="mail-open" /><p>${total ? countOf(list.value) : t("reader.empty")}</p><p class="hint">${t("reader.keys")}</p></div>`;
 }
 
 // Says that the page is cut off, and when it tries again.
@@ -93,7 +94,7 @@ function NewVersion() {
 }
 
 function Title() {
-  const unread = inboxUnread.value, title = ["settings", "admin"].includes(route.value.name) ? t(route.value.name) : list.value ? titleOf(list.value.query) : "";
+  const unread = inboxUnread.value, title = ["settings", "admin", "scheduled"].includes(route.value.name) ? t(route.value.name) : list.value ? titleOf(list.value.query) : "";
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ""}${title} · Postriver`;
     document.querySelector("link[rel=icon]").href = new URL(unread ? "../favicon-unread.svg" : "../favicon.svg", import.meta.url).pathname;
@@ -114,4 +115,4 @@ session.subscribe((state) => {
 });
 begin();
 // What is opened by a key or a click should not wait for its module then.
-session.subscribe((state) => { if (state === "in") setTimeout(() => [LATER.thread(), LATER.dialogs(), import("../store/actions.js")], 300); });
+session.subscribe((state) => { if (state === "in") setTimeout(() => [LATER.thread(), LATER.dialogs(), import("../store/actions.js"), import("../list/ahead.js")], 300); });

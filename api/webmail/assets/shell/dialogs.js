@@ -7,6 +7,7 @@ import { go, route } from "../router.js";
 import { dialog, folderName, folderOf, folders, labels, outbox, settings, toast } from "../store/state.js";
 import { Failure, ask } from "../wire.js";
 import { saveSettings } from "../store/account.js";
+import { moment, wallTime } from "../compose/times.js";
 import { perform, targets } from "../list/current.js";
 import { Dialog, Icon } from "./parts.js";
 
@@ -35,12 +36,13 @@ function Confirm({ title, text, verb, isSafe = false, run: agreed }) {
   </${Dialog}>`;
 }
 
-function Time({ run: chosen }) {
-  const soon = new Date(Date.now() + 3_600_000), local = new Date(soon - soon.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-  const submit = (event) => { event.preventDefault(); const at = new Date(event.target.elements.at.value); close(); chosen(at); };
+// Asks for a time to send at, in the user's zone; `at` is the present one.
+function Time({ run: chosen, at = null, verb = t("send") }) {
+  const first = wallTime(new Date(Date.now() + 60_000)), value = wallTime(at ? new Date(at) : new Date(Date.now() + 3_600_000));
+  const submit = (event) => { event.preventDefault(); const { value: wall } = event.target.elements.at; close(); chosen(moment(wall)); };
   return html`<${Dialog} title=${t("send.later")} onClose=${close}><form onSubmit=${submit}>
-    <input type="datetime-local" name="at" required autofocus aria-label=${t("send.own")} min=${local.slice(0, 10)} value=${local} />
-    <footer><button type="button" onClick=${close}>${t("cancel")}</button><button type="submit" class="primary">${t("send")}</button></footer></form></${Dialog}>`;
+    <input type="datetime-local" name="at" required autofocus aria-label=${t("send.own")} min=${first} value=${value} />
+    <footer><button type="button" onClick=${close}>${t("cancel")}</button><button type="submit" class="primary">${verb}</button></footer></form></${Dialog}>`;
 }
 
 const ReadAll = ({ folder }) => html`<${Confirm} title=${t("readAll.title", { name: folderName(folderOf(folder)) })} text=${t("readAll.text")} verb=${t("readAll.verb")}

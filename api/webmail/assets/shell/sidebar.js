@@ -3,12 +3,13 @@
 import { html } from "../vendor/preact.js";
 import { t, number, size } from "../words.js";
 import { go, route } from "../router.js";
-import { connection, dialog, drawer, folderName, folders, labels, me, openComposer, settings } from "../store/state.js";
+import { connection, dialog, drawer, folderName, folders, held, labels, me, openComposer, settings } from "../store/state.js";
 import { saveSettings, signOut } from "../store/account.js";
 import { Icon, IconButton, Menu } from "./parts.js";
 
 const ICONS = { inbox: "inbox", drafts: "pencil", sent: "send", archive: "archive", junk: "shield-alert", trash: "trash-2" };
-const FIRST = ["inbox", "*starred", "drafts", "sent", "archive", "*all", "junk", "trash"];
+const VIEWS = { starred: "star", all: "mails" };
+const FIRST = ["inbox", "*starred", "drafts", "scheduled", "sent", "archive", "*all", "junk", "trash"];
 
 export function Sidebar() {
   const byId = new Map(folders.value.map((folder) => [folder.id, folder]));
@@ -18,7 +19,8 @@ export function Sidebar() {
       <${IconButton} icon="x" words=${t("close")} kind="narrow-only" onClick=${() => { drawer.value = false; }} /></div>
     <button type="button" class="primary compose" onClick=${() => openComposer()}><${Icon} name="pencil" /><span>${t("compose")}</span></button>
     <div class="places">
-      <ul>${FIRST.map((id) => (id[0] === "*" ? html`<${Place} key=${id} href=${`/mail/${id.slice(1)}`} icon=${id === "*starred" ? "star" : "mails"} name=${t(`folder.${id.slice(1)}`)} on=${isAt(id.slice(1))} />`
+      <ul>${FIRST.map((id) => (id[0] === "*" ? html`<${Place} key=${id} href=${`/mail/${id.slice(1)}`} icon=${VIEWS[id.slice(1)]} name=${t(`folder.${id.slice(1)}`)} on=${isAt(id.slice(1))} />`
+        : id === "scheduled" ? html`<${Place} key=${id} href="/mail/scheduled" icon="clock" name=${t(id)} count=${held.value.rows.length} counts="messages.count" on=${route.value.name === id} />`
         : byId.has(id) && html`<${Folder} key=${id} folder=${byId.get(id)} />`))}</ul>
       <div class="section"><h2>${t("folders.own")}</h2><${IconButton} icon="folder-plus" words=${t("folder.new")} onClick=${() => { dialog.value = { name: "folder" }; }} /></div>
       ${own.length > 0 && html`<ul>${own.map(({ folder, depth }) => html`<${Folder} key=${folder.id} folder=${folder} depth=${depth} />`)}</ul>`}
@@ -42,13 +44,13 @@ function tree(own, parent = null, depth = 0) {
 
 function Folder({ folder, depth = 0 }) {
   const count = folder.role === "drafts" ? folder.total : ["trash", "sent", "archive"].includes(folder.role) ? 0 : folder.unread;
-  return html`<${Place} href=${`/mail/${folder.id}`} icon=${ICONS[folder.role] ?? "folder"} name=${folderName(folder)} count=${count} depth=${depth} on=${isAt(folder.id)} own=${!folder.role && folder} />`;
+  return html`<${Place} href=${`/mail/${folder.id}`} icon=${ICONS[folder.role] ?? "folder"} name=${folderName(folder)} count=${count} counts=${folder.role === "drafts" ? "messages.count" : undefined} depth=${depth} on=${isAt(folder.id)} own=${!folder.role && folder} />`;
 }
 
-function Place({ href, icon, name, count = 0, on, depth = 0, colour, own }) {
+function Place({ href, icon, name, count = 0, counts = "unread.count", on, depth = 0, colour, own }) {
   return html`<li>
     <a class="place" href=${href} title=${name} aria-current=${on ? "page" : undefined} data-depth=${depth} data-colour=${colour} onClick=${() => { drawer.value = false; }}>
-      <${Icon} name=${icon} /><span class="name" dir="auto">${name}</span>${count > 0 && html`<span class="badge" aria-label=${t("unread.count", { n: count })}>${number(count)}</span>`}
+      <${Icon} name=${icon} /><span class="name" dir="auto">${name}</span>${count > 0 && html`<span class="badge" aria-label=${t(counts, { n: count })}>${number(count)}</span>`}
     </a>
     ${own && html`<${Menu} label=${t("folder.menu", { name })} items=${[
       { words: t("folder.rename"), icon: "pencil", run: () => { dialog.value = { name: "folder", folder: own }; } },

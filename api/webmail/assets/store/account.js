@@ -3,7 +3,7 @@
 import { signal } from "../vendor/preact.js";
 import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
 import { Failure, Line, ask, onUnauthorized } from "../wire.js";
-import { announcement, composers, connection, folders, dialog, identities, limits, me, nameOf, notice, openComposer, outbox, reset, session, setCounts, settings, toast } from "./state.js";
+import { announcement, composers, connection, folders, dialog, held, identities, limits, me, nameOf, notice, openComposer, outbox, reset, session, setCounts, settings, toast } from "./state.js";
 import { apply as applyToThreads, forget as forgetThreads, reloadAll, reloadCopies } from "./threads.js";
 import { forgetCopies, forgetDevice, kept, keepsCopies, keptAt, lastUser, setKeepsCopies, useDevice } from "./device.js";
 import { firstPage, forgetLists, keyOf, refreshSoon } from "../list/current.js";
@@ -128,6 +128,7 @@ function says(state, seconds) {
   if (watched.size) sayWatched();
   reloadCopies();
   refreshSoon(0);
+  readHeld();
   sendWaiting();
   if (!wasOff) return;
   import("./outbox.js").then(({ saveDrafts }) => saveDrafts());
@@ -166,7 +167,7 @@ function heard(frame) {
   if (frame.folders) setCounts(frame.folders);
   if (frame.type === "settings") useSettings(frame.settings);
   if (frame.type === "folder") heardFolder(frame);
-  if (frame.type === "submission") submissions.value = { ...submissions.value, [frame.submission.id]: frame.submission };
+  if (frame.type === "submission") heardSubmission(frame.submission);
   if (frame.type !== "change") return;
   applyToThreads(frame.message, frame.change);
   if (frame.change === "destroyed" && keepsCopies()) import("./copies.js").then(({ forgetMessage }) => forgetMessage(frame.message.id));
@@ -177,6 +178,14 @@ function heard(frame) {
     announcement.value = t("announce.new", { who: nameOf(message.from), subject: message.subject || t("no.subject") });
   }
 }
+
+function heardSubmission(submission) {
+  submissions.value = { ...submissions.value, [submission.id]: submission };
+  if (submission.status === "held" || held.value.rows.some(({ id }) => id === submission.id)) readHeld();
+  if (["failed", "partial"].includes(submission.status)) import("./failures.js").then(({ sayFailed }) => sayFailed(submission.id), () => {});
+}
+
+const readHeld = () => import("../scheduled/held.js").then((module) => module.readHeld(), () => {});
 
 function heardFolder({ change, folder, folders: counts }) {
   const others = folders.value.filter((one) => one.id !== folder.id);

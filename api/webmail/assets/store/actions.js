@@ -17,7 +17,8 @@ async function messagesOfRow(row, list) {
   if (kind === "folder") return row.message_ids.map((id) => ({ id, folder_ids: [folder], thread_id: row.thread_id }));
   const known = messagesOf(row.thread_id);
   const messages = known.length ? known : await messagesOfThread(row);
-  return messages.filter((message) => list ? list.covers(message.folder_ids) : true);
+  const inside = messages.filter((message) => list?.covers(message.folder_ids) ?? true);
+  return inside.length ? inside : messages; // found in junk or trash
 }
 
 // Without the service: those that the row names, in the folders of their conversation.

@@ -108,8 +108,7 @@ export class RowList {
   }
 
   put(position, answer) {
-    const rows = answer.threads ? answer.threads.map((row) => ({ ...row, thread_id: row.id })) : answer.messages.map(rowOf);
-    rows.forEach((row, index) => { this.base[position + index] = row; });
+    rowsOf(answer).forEach((row, index) => { this.base[position + index] = row; });
     this.baseTotal = Math.min(answer.total, ROWS_MAX);
     this.base.length = Math.min(this.base.length, this.baseTotal);
     this.state = answer.state;
@@ -143,13 +142,13 @@ export class RowList {
     if (this.cursor === null || to < this.rows.length && this.cursor !== undefined || this.waiting.has("search")) return;
     const { q, order } = this.query;
     const rest = this.cursor ? `&cursor=${encodeURIComponent(this.cursor)}` : "";
-    const sorted = order ? `&order=${order}` : "";
+    const sorted = order ? `&order=${order}` : "", grouped = this.byMessage ? "" : "&threads=true";
     const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
-    const reading = ask("GET", `/v1/search?q=${encodeURIComponent(q)}&limit=${PAGE / 2}&tz=${zone}${sorted}${rest}`);
+    const reading = ask("GET", `/v1/search?q=${encodeURIComponent(q)}&limit=${PAGE / 2}&tz=${zone}${sorted}${grouped}${rest}`);
     this.waiting.set("search", reading);
     try {
-      const answer = await reading;
-      this.base.push(...answer.messages.map(rowOf));
+      const answer = await reading, known = new Set(this.base.map((row) => row.id));
+      this.base.push(...rowsOf(answer).filter((row) => !known.has(row.id))); // a conversation may have hits on several pages
       this.cursor = answer.next_cursor;
       this.baseTotal = this.base.length;
       this.details = { found: answer.total, isExact: answer.total_is_exact, isComplete: answer.is_complete, terms: answer.terms };
@@ -199,11 +198,13 @@ export class RowList {
   covers(folderIds) {
     const { kind, folder } = this.query;
     if (kind === "folder") return folderIds.includes(folder);
-    return folderIds.some((id) => id !== "junk" && id !== "trash");
+    return isListed(folderIds);
   }
 
   rowOfThread(threadId) { return this.rows.find((row) => row?.thread_id === threadId); }
 }
+
+const rowsOf = ({ threads, messages }) => (threads ? threads.map((row) => ({ ...row, thread_id: row.id })) : messages.map(rowOf));
 
 // A message in the shape of a conversation's row.
 export function rowOf(message) {
@@ -216,6 +217,8 @@ export function rowOf(message) {
     changed_seq: message.changed_seq,
   };
 }
+
+const isListed = (folderIds) => folderIds.some((id) => id !== "junk" && id !== "trash");
 
 // The row with `changes`, each of which has the ids of its messages; null: it leaves the list.
 function changed(row, changes, { kind, folder }) {
@@ -230,7 +233,7 @@ function changed(row, changes, { kind, folder }) {
     change.remove_folder_ids?.forEach((id) => places.delete(id));
     change.add_folder_ids?.forEach((id) => places.add(id));
   }
-  const stays = kind === "folder" ? places.has(folder) : [...places].some((id) => id !== "junk" && id !== "trash");
+  const stays = kind === "folder" ? places.has(folder) : isListed([...places]) || !isListed(row.folder_ids); // a search finds those too
   return stays ? shown : null;
 }
 

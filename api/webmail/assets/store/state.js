@@ -34,6 +34,7 @@ export const closeComposer = (key) => { composers.value = composers.value.filter
 
 export const outbox = signal([]); // what waits for the service, oldest first: { key, ids, change } or { key, send, draft }
 export const waiting = computed(() => outbox.value.filter((one) => one.change).map(({ ids, change }) => ({ ids: new Set(ids), change })));
+export const held = signal({ rows: [], error: null }); // mail that waits for its time, next first
 export const busy = signal(0); // changes on their way: lists are not read again until they are made
 export const afterChange = signal(0); // counts changes that were made or refused
 
@@ -85,6 +86,7 @@ export function reset() {
   identities.value = [];
   composers.value = [];
   outbox.value = [];
+  held.value = { rows: [], error: null };
   toasts.value = [];
   announcement.value = "";
   dialog.value = null;

@@ -10,15 +10,30 @@ const threads = new Map(); // id → signal, least recently used first
 
 // The conversation `id`: { state: loading | ready | gone | failed, messages, bodies, error }.
 export function threadOf(id) {
-  const known = threads.get(id) ?? signal({ state: "new", messages: [], bodies: {}, error: null });
-  threads.delete(id);
-  threads.set(id, known);
-  if (threads.size > KEPT) threads.delete(threads.keys().next().value);
+  const known = threads.get(id) ?? fresh();
+  used(id, known);
   if (known.peek().state === "new") load(id, known);
   return known;
 }
 
-export const prefetch = (id) => { if (!threads.has(id) && navigator.onLine) threadOf(id); };
+const fresh = () => signal({ state: "new", messages: [], bodies: {}, error: null });
+
+function used(id, known) {
+  threads.delete(id);
+  threads.set(id, known);
+  if (threads.size > KEPT) threads.delete(threads.keys().next().value);
+}
+
+// Reads a conversation that may be opened soon, unless that costs too much here. Returns it; null: it was not read.
+export async function prefetch(id) {
+  if (threads.has(id) || !navigator.onLine || navigator.connection?.saveData) return null;
+  const known = fresh();
+  used(id, known);
+  await load(id, known);
+  if (known.peek().state === "ready") return known.peek();
+  if (threads.get(id) === known) threads.delete(id); // opening it tries again
+  return null;
+}
 const isToRead = ({ isCopy, state }) => isCopy || state === "failed";
 export const forget = () => threads.clear();
 

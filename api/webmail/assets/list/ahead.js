@@ -1,0 +1,73 @@
+// Reads mail ahead that is likely to be opened, one conversation at a time while the browser is idle: the newest unread
+// ones of the first list, and those below the one that is open or under the keys. Rows under the pointer: list/pane.js.
+
+import { effect, untracked } from "../vendor/preact.js";
+import { route } from "../router.js";
+import { keepsCopies } from "../store/device.js";
+import { connection, session } from "../store/state.js";
+import { prefetch } from "../store/threads.js";
+import { cursor, list } from "./current.js";
+
+const UNREAD_MAX = 20;
+const CHARS_MAX = UNREAD_MAX * 64 * 1024; // of the contents of unread mail
+const NEXT = 2;
+
+const idle = () => new Promise((resolve) => { (globalThis.requestIdleCallback ?? setTimeout)(resolve); });
+const isCalm = () => session.value === "in" && connection.value.state === "live" && !document.hidden;
+
+let isBegun = false, turn = 0; // effects run at once: before what stands below
+effect(() => {
+  const one = list.value;
+  if (session.value === "out") isBegun = false;
+  if (!one || isBegun || connection.value.state !== "live") return;
+  void one.version.value;
+  if (one.total === null) return;
+  isBegun = true;
+  untracked(() => readUnread(one.rows.filter((row) => row?.unread).slice(0, UNREAD_MAX)));
+});
+
+effect(() => {
+  const { thread } = route.value, id = cursor.value, one = list.value;
+  if (!one) return;
+  const at = thread ? one.places.get(one.rowOfThread(thread)?.id) : one.places.get(id);
+  if (at !== undefined && (thread || at > 0)) untracked(() => readNext(one.rows.slice(at + 1, at + 1 + NEXT).filter(Boolean)));
+});
+
+async function readUnread(rows) {
+  let left = CHARS_MAX;
+  for (const row of rows) {
+    await idle();
+    if (left <= 0 || !isCalm()) return;
+    left -= await read(row);
+  }
+}
+
+async function readNext(rows) {
+  const mine = ++turn;
+  for (const row of rows) {
+    await idle();
+    if (mine !== turn || !isCalm()) return;
+    await read(row);
+  }
+}
+
+// Reads the conversation of a row. Returns the characters of its contents.
+async function read(row) {
+  const thread = await prefetch(row.thread_id);
+  if (!thread) return 0;
+  let chars = 0;
+  for (const { id } of thread.messages) {
+    const body = thread.bodies[id];
+    if (!body) continue;
+    chars += (body.text?.length ?? 0) + (body.html?.length ?? 0);
+    if (body.view?.html) chars += await readView(id);
+  }
+  return chars;
+}
+
+// The service worker keeps the document of a mail, where it may, so that the mail is there without the network too.
+async function readView(id) {
+  if (!navigator.serviceWorker?.controller || !keepsCopies()) return 0;
+  const answer = await fetch(`/v1/messages/${id}/view`).catch(() => null);
+  return answer?.ok ? (await answer.arrayBuffer().catch(() => null))?.byteLength ?? 0 : 0;
+}
