@@ -12,7 +12,6 @@ from cli.wiring.profile import adapters
 from cli.wiring.store_files import EMBEDDED
 from mail.errors import PostriverError, StoreUnavailable
 from operations.accounts import CreatedUser
-from stack.supervision.probes import CassandraProbe
 
 Seed = Callable[[Config], Coroutine[Any, Any, list[CreatedUser]]]
 ASK_AGAIN_S = 1.0
@@ -21,10 +20,11 @@ ASK_AGAIN_S = 1.0
 class LateUsers:
     """A thread that calls `seed` once the tables of the directory exist. In a `with` block.
 
-    The embedded profile has its directory before the stack starts: then the thread does nothing.
+    Without `seed` it does nothing, and in the embedded profile, whose directory is there before the
+    stack starts.
     """
 
-    def __init__(self, config: Config, seed: Seed) -> None:
+    def __init__(self, config: Config, seed: Seed | None) -> None:
         self._config = config
         self._seed = seed
         self._users: list[CreatedUser] = []
@@ -48,23 +48,21 @@ class LateUsers:
         return self._users
 
     def _run(self) -> None:
-        if self._config.profile != EMBEDDED:
-            asyncio.run(self._make())
+        if self._seed is not None and self._config.profile != EMBEDDED:
+            asyncio.run(self._make(self._seed))
 
-    async def _make(self) -> None:
+    async def _make(self, seed: Seed) -> None:
         try:
             while not await self._is_ready():
                 if self._stop.is_set():
                     return
                 await asyncio.sleep(ASK_AGAIN_S)
-            self._users = await self._seed(self._config)
+            self._users = await seed(self._config)
         except PostriverError as error:
             click.echo(f"no first users: {error}; postriver domain add, postriver user add")
 
     async def _is_ready(self) -> bool:
         """Whether the directory can be read, with the role of this process."""
-        if await CassandraProbe(self._config.cassandra_port)() is not None:
-            return False
         try:
             async with adapters(self._config) as opened:
                 await (await opened.directory()).list_domains(limit=1)

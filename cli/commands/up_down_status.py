@@ -94,7 +94,7 @@ def up(*, detach: bool, no_users: bool) -> None:
         check_ports(listening_ports(config))  # before `become`: root may see who holds a port
         become(config.home)
         config.check_external()
-        seed = _no_users if no_users else _seed
+        seed = None if no_users else _seed
         _detached(config, seed) if detach else _foreground(config, seed)
     except AlreadyRunning as error:
         click.echo(f"already running, pid {error.pid}")
@@ -159,7 +159,7 @@ def listening_ports(config: Config) -> list[ListenPort]:
     ]
 
 
-def _foreground(config: Config, seed: Seed) -> None:
+def _foreground(config: Config, seed: Seed | None) -> None:
     with claimed(config.home) as home:
         click.echo(STARTING[config.profile])
         write_settings(home, published_settings(config))
@@ -193,7 +193,7 @@ def _foreground(config: Config, seed: Seed) -> None:
         sys.exit(code)
 
 
-def _detached(config: Config, seed: Seed) -> None:
+def _detached(config: Config, seed: Seed | None) -> None:
     """Start in the background. This process creates the first users: passwords reach no log."""
     with claimed(config.home):
         users = asyncio.run(_prepare(config, seed))
@@ -211,15 +211,10 @@ def _detached(config: Config, seed: Seed) -> None:
     click.echo(_greeting(config, users))
 
 
-async def _prepare(config: Config, seed: Seed) -> list[accounts.CreatedUser]:
+async def _prepare(config: Config, seed: Seed | None) -> list[accounts.CreatedUser]:
     """Make the stores, and the first users in them if they need no engine."""
     await prepare(config.home, config.profile)
-    return await seed(config) if config.profile == EMBEDDED else []
-
-
-async def _no_users(_: Config) -> list[accounts.CreatedUser]:
-    """Create no users. For a service: passwords must not be in the journal of systemd."""
-    return []
+    return await seed(config) if seed and config.profile == EMBEDDED else []
 
 
 async def _seed(config: Config) -> list[accounts.CreatedUser]:

@@ -34,8 +34,8 @@ from mail.errors import StoreUnavailable
 from schemas.cql.tables import Table
 from stores.write_check import WriteCheck, always_writable
 
-# What it warns of is raised too, and a refused password is a step of the first start.
-logging.getLogger("cassandra").setLevel(logging.ERROR)
+# What it logs is raised too, and a refused password is a step of the first start.
+logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]  # CQL and its values
