@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from tests.support import ROOT
-from tests.support.stack_world import Client, Unwilling, World
+from tests.support.stack_world import Client, World
 from tests.support.waiting import eventually
 
 from .load import Attempt, Load
@@ -198,21 +197,12 @@ class Findings:
 def search_all(owner: Client, word: str) -> Iterator[str]:
     cursor = ""
     while True:
-        page = eventually(partial(_found, owner, f"/v1/search?q={word}&limit=500{cursor}"))
+        path = f"/v1/search?q={word}&limit=500{cursor}"
+        page = eventually(partial(owner.call, "GET", path))  # 429: searches took too much time
         yield from (row["id"] for row in page["messages"])
         if page["next_cursor"] is None:
             return
         cursor = f"&cursor={page['next_cursor']}"
-
-
-def _found(owner: Client, path: str) -> Any:
-    """One page; None if the user's searches took too much time just now."""
-    try:
-        return owner.call("GET", path)
-    except Unwilling as error:
-        if error.code != HTTPStatus.TOO_MANY_REQUESTS:
-            raise
-        return None
 
 
 def wait_until_drained(world: World) -> None:
