@@ -146,6 +146,28 @@ async def test_mail_is_read_without_the_service_and_nothing_is_left_after_signin
     assert watched.bad == []
 
 
+async def test_a_mail_opened_while_it_is_read_ahead_in_vain_is_read_later(browser, world) -> None:
+    await world.deliver(PLAIN % b"hovered", keywords=("$seen",))
+    watched = await opened(browser, world)
+    page, opened_now = watched.page, asyncio.Event()
+
+    async def fail(route: Route) -> None:
+        await opened_now.wait()
+        await route.abort()
+
+    await page.route("**/v1/threads/*", fail)
+    async with page.expect_request("**/v1/threads/*"):
+        await watched.row("hovered").hover()
+    await watched.row("hovered").click()
+    await expect(page.get_by_text("Loading…")).to_be_visible()
+    opened_now.set()
+    await expect(page.get_by_text("The conversation could not be read")).to_be_visible()
+    await page.unroute("**/v1/threads/*")
+    world.context.push_connections.end_all()
+    await expect(page.locator(".plain")).to_have_text("Hello")
+    assert watched.bad == []
+
+
 async def test_the_list_is_there_before_the_service_answers(browser, world) -> None:
     await world.deliver(PLAIN % b"known", at_ms=1000)
     watched = await opened(browser, world)

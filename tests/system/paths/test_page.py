@@ -106,9 +106,9 @@ def test_what_one_user_sends_is_on_the_screen_of_another(
 def test_a_mail_waits_for_its_time_and_may_change_until_then(
     running: World, browser, reports
 ) -> None:
-    owner = running.add_user("dora@postriver.test")
+    owner = running.add_user("dana@postriver.test")
     owner.call("PATCH", "/v1/me/settings", {"zone": "Asia/Seoul"})  # the browser has another
-    page = opened(browser, running, reports, "dora@postriver.test")
+    page = opened(browser, running, reports, "dana@postriver.test")
     days = [datetime.now(SEOUL).date() + timedelta(days=number) for number in (2, 3)]
     write(page, to="kim@far.example", subject="Anniversary", text="Ten years!")
     page.get_by_role("button", name="Send later").click()

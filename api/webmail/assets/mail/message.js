@@ -1,6 +1,6 @@
 // One message of a conversation: a line while it is closed; head, text and attachments while it is open.
 
-import { html, useSignal } from "../vendor/preact.js";
+import { html, useEffect, useRef, useSignal } from "../vendor/preact.js";
 import { t, fullDate, headDate, shortDate, size } from "../words.js";
 import { isMine, nameOf } from "../store/state.js";
 import { Dialog, Icon, Menu } from "../shell/parts.js";
@@ -107,9 +107,19 @@ function File({ message, file, show }) {
 }
 
 function Preview({ message, file, onClose }) {
+  const frame = useRef();
+  useEffect(() => { // the browser's PDF viewer takes the focus as it loads, and with it the Escape that closes the dialog
+    const back = () => {
+      if (!frame.current || document.activeElement !== frame.current) return;
+      removeEventListener("blur", back);
+      setTimeout(() => frame.current?.closest("dialog").querySelector("button").focus());
+    };
+    addEventListener("blur", back);
+    return () => removeEventListener("blur", back);
+  }, []);
   const address = `${addressOf(message, file)}?inline=true`;
   return html`<${Dialog} title=${labelOf(file)} onClose=${onClose} kind="preview">
-    ${file.preview === "image" ? html`<img src=${address} alt=${labelOf(file)} />` : html`<iframe src=${address} title=${labelOf(file)}></iframe>`}
+    ${file.preview === "image" ? html`<img src=${address} alt=${labelOf(file)} />` : html`<iframe ref=${frame} src=${address} title=${labelOf(file)}></iframe>`}
     <footer><a class="button" href=${addressOf(message, file)} download=${file.filename || ""}><${Icon} name="download" />${t("attachment.save")}</a></footer>
   </${Dialog}>`;
 }

@@ -126,7 +126,7 @@ function says(state, seconds) {
   if (state !== "live") return;
   if (!isConfirmed) confirmed();
   if (watched.size) sayWatched();
-  reloadCopies();
+  reloadCopies(wasOff);
   refreshSoon(0);
   readHeld();
   sendWaiting();

@@ -26,15 +26,15 @@ function used(id, known) {
 
 // Reads a conversation that may be opened soon, unless that costs too much here. Returns it; null: it was not read.
 export async function prefetch(id) {
-  if (threads.has(id) || !navigator.onLine || navigator.connection?.saveData) return null;
-  const known = fresh();
+  const known = threads.get(id) ?? fresh();
+  if (known.peek().state !== "new" || !navigator.onLine || navigator.connection?.saveData) return null;
   used(id, known);
   await load(id, known);
   if (known.peek().state === "ready") return known.peek();
-  if (threads.get(id) === known) threads.delete(id); // opening it tries again
+  known.value = fresh().peek(); // opening it tries again, also where it was opened meanwhile
   return null;
 }
-const isToRead = ({ isCopy, state }) => isCopy || state === "failed";
+
 export const forget = () => threads.clear();
 
 async function load(id, known) {
@@ -55,8 +55,13 @@ async function load(id, known) {
 
 const copyOf = (id) => keepsCopies() && import("./copies.js").then(({ keepThread }) => threads.has(id) && keepThread(id, threads.get(id).peek()));
 
-// The service is back: what is a copy of this device, or could not be read, is read again.
-export const reloadCopies = () => threads.forEach((known, id) => { if (isToRead(known.peek())) load(id, known); });
+// The service is back: what is a copy of this device, could not be read or was asked for before, is read again.
+export function reloadCopies(wasOff) {
+  for (const [id, known] of threads) {
+    const { isCopy, state } = known.peek();
+    if (isCopy || state === "failed" || (wasOff && state === "loading")) load(id, known);
+  }
+}
 
 export function reload(id) {
   const known = threads.get(id);

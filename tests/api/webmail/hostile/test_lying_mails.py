@@ -57,6 +57,7 @@ async def test_a_file_in_the_preview_runs_nothing(
     for name in ("picture.png", "page.txt", "page.pdf"):
         await page.locator("button.file", has_text=name).click()
         await expect(page.get_by_role("heading", name=name)).to_be_visible()
+        await page.wait_for_timeout(SETTLE_MS)  # a viewer takes the focus when it is loaded
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("heading", name=name)).to_have_count(0)
     assert [*watched.bad, *faults] == []
