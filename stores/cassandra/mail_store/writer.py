@@ -29,7 +29,7 @@ from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.lists import ListHead, encode
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.ownership import Ownership
-from stores.cassandra.mail_store.stamps import RowWrite, put
+from stores.cassandra.mail_store.stamps import RowWrite, delete, put
 from stores.cassandra.mail_store.statements import MailboxStatements
 
 KNOWN_MAX = 10_000  # mailboxes whose lists' heads are kept, about 2 KB each
@@ -171,14 +171,24 @@ class MailboxWrites:
                 raise Fatal(f"user {user_id} seq {seq}: its rows are not in the journal")
             await self._finish(user_id, redo, generation)
             domain_id, state = redo.domain_id, redo.state
-        owned = Owned(
-            generation=generation,
-            domain_id=domain_id,
-            state=state,
-            heads=await self._reads.heads(user_id),
+        heads, _ = await asyncio.gather(
+            self._reads.heads(user_id),
+            self._exclude_late_entry(user_id, state.seq + 1, generation),
         )
+        owned = Owned(generation=generation, domain_id=domain_id, state=state, heads=heads)
         self._keep(user_id, owned)
         return owned
+
+    async def _exclude_late_entry(self, user_id: UserId, seq: int, generation: int) -> None:
+        """Delete the entry of an earlier generation, which may arrive hours after it was sent.
+
+        A coordinator keeps a write for a replica that is away (a hint), and its sender was told
+        that it failed. Entries of this generation have a higher timestamp than the deletion.
+        """
+        if generation > 1:
+            await self._write(
+                [delete(JOURNAL, user_id, seq >> JOURNAL_SHIFT, seq)], seq, generation - 1
+            )
 
     async def _journal(self, commit: Commit, redo: Redo, generation: int) -> None:
         """Write the entry with its redo, one mutation; then check that no other owner is there."""

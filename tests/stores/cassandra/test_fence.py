@@ -7,16 +7,19 @@ import asyncio
 import copy
 import os
 import random
+from collections.abc import Sequence
 
 import pytest
 
-from mail.errors import AssignmentInDoubt, JournalConflict
+from mail.errors import AssignmentInDoubt, JournalConflict, StoreUnavailable
 from mail.ports import Commit
+from schemas.cql.mail_store import JOURNAL
 from schemas.mailbox import SEEN
 from stores.cassandra.mail_store.ownership import Ownership
 from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.mail_store.store import CassandraMailStore
-from stores.cassandra.session import CassandraSession
+from stores.cassandra.session import CassandraSession, Statement
+from stores.write_check import WriteCheck, always_writable
 from streams.worker.assignment_lease import AssignmentLease
 from tests.contracts.mail_store_reads import holds_what
 from tests.contracts.mailboxes import Writer
@@ -132,6 +135,38 @@ async def test_a_writer_without_a_lease_sends_no_statement_and_goes_on_with_a_ne
         await store.commit(command)
         await holds_what(CassandraMailStore(paused), ann)
         assert (await store.check("ann")).differences == ()
+
+
+class LateSession(ScopedSession):
+    """Keeps a journal entry, as a coordinator that cannot deliver it, and reports a failure."""
+
+    kept: Sequence[Statement] = ()
+
+    async def write(
+        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+    ) -> None:
+        if not self.kept and any(cql == JOURNAL.put for cql, _ in statements):
+            self.kept = statements
+            raise StoreUnavailable("cassandra", "no replica answers")
+        await super().write(statements, check=check)
+
+
+async def test_an_entry_that_arrives_after_the_next_claim_is_not_applied(
+    connected: CassandraSession, session: ScopedSession
+) -> None:
+    late = LateSession.of(connected, session.scope)
+    store, writer, ann = CassandraMailStore(session), CassandraMailStore(late), Writer()
+    await store.commit(ann.deliver("a"))
+    before = copy.deepcopy(ann)
+    with pytest.raises(StoreUnavailable):
+        await writer.commit(ann.deliver("late"))
+    assert await writer.load("ann") == before.state
+    await late.write(late.kept)
+    reader = CassandraMailStore(session)
+    assert await reader.load("ann") == before.state
+    await reader.commit(before.deliver("b"))
+    await holds_what(reader, before)
+    assert (await reader.check("ann")).differences == ()
 
 
 async def test_of_writers_that_claim_at_once_each_has_a_generation(session) -> None:
