@@ -172,7 +172,9 @@ class MailboxWrites:
         if rows:
             entry, redo_blob = rows[0]
             redo = decode_redo(redo_blob)
-            if redo.seq != seq:
+            if redo.seq > seq:
+                raise JournalConflict(user_id, seq)  # another owner has gone on since
+            if redo.seq < seq:
                 raise Fatal(f"user {user_id} seq {seq}: its rows are not in the journal")
             await self._journal(user_id, seq, (entry, redo_blob), generation)
             await self._finish(user_id, redo, generation)

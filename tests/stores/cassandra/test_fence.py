@@ -14,7 +14,7 @@ import pytest
 from mail.errors import AssignmentInDoubt, JournalConflict, StoreUnavailable
 from mail.ports import Commit
 from schemas.cql.mail_store import JOURNAL
-from schemas.mailbox import SEEN
+from schemas.mailbox import SEEN, MailboxState
 from stores.cassandra.mail_store.ownership import Ownership
 from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.mail_store.store import CassandraMailStore
@@ -167,6 +167,36 @@ async def test_an_entry_that_arrives_after_the_next_claim_is_not_applied(
     await reader.commit(before.deliver("b"))
     await holds_what(reader, before)
     assert (await reader.check("ann")).differences == ()
+
+
+async def test_a_late_owner_does_not_delete_a_step_that_another_has_finished(
+    connected: CassandraSession, session: ScopedSession
+) -> None:
+    """The entry arrives while the second owner is paused at any request of its claim."""
+    for at in range(1, 16):
+        scope = f"{session.scope}{at}-"
+        late, paused = LateSession.of(connected, scope), PausedSession.of(connected, scope)
+        ann, second = Writer(), CassandraMailStore(paused)
+        await CassandraMailStore(paused).commit(ann.deliver("a"))
+        before = copy.deepcopy(ann)
+        with pytest.raises(StoreUnavailable):
+            await CassandraMailStore(late).commit(ann.deliver("late"))
+        paused.arm(at)
+        claim = asyncio.create_task(second.load("ann"))
+        pause = asyncio.create_task(paused.is_paused.wait())
+        await asyncio.wait([claim, pause], return_when=asyncio.FIRST_COMPLETED)
+        pause.cancel()
+        await late.write(late.kept)
+        third = CassandraMailStore(late)
+        winner = ann if (await third.load("ann")).seq == ann.state.seq else before
+        await third.commit(winner.deliver("b"))
+        paused.go_on.set()
+        (outcome,) = await asyncio.gather(claim, return_exceptions=True)
+        assert isinstance(outcome, MailboxState | JournalConflict), outcome
+        reader = CassandraMailStore(late)
+        assert (await reader.load("ann")).seq == winner.state.seq
+        await holds_what(reader, winner)
+        assert (await reader.check("ann")).differences == ()
 
 
 async def test_of_writers_that_claim_at_once_each_has_a_generation(session) -> None:
