@@ -21,6 +21,8 @@ from mail.query.tree import EVERYTHING, NOTHING, Node
 from schemas.ids import MessageId, UserId
 from schemas.opensearch.search import PROGRESS, SEARCH, SEARCH_VERSION, settings
 from schemas.search import IndexDocument, IndexedTo
+from schemas.versions.change import SchemaChange
+from stores.opensearch import migrations
 from stores.opensearch.bulk_writer import BulkWriter
 from stores.opensearch.client import Body, Conflict, OpenSearchClient, SearchClusterConfig
 from stores.opensearch.query import decides, document_id, documents_of, source_of
@@ -43,6 +45,7 @@ class OpenSearchIndex(SearchIndex):
             self._index: (SEARCH, settings(config.shards, config.replicas, config.refresh)),
             self._progress: (PROGRESS, copies),
         }
+        self._prefix = config.prefix
         self._client = OpenSearchClient.open(config, indices)
         self._writer = BulkWriter(self._client)
 
@@ -50,6 +53,15 @@ class OpenSearchIndex(SearchIndex):
         """Finish the writes under way, then close."""
         await self._writer.flush()
         await self._client.close()
+
+    async def planned(self) -> list[SchemaChange]:
+        """Return what `migrate` would do; change nothing. Raises Fatal: an index is newer."""
+        return migrations.changes(await self._client.names(f"{self._prefix}-*"), self._prefix)
+
+    async def migrate(self) -> list[SchemaChange]:
+        """Make the indices of this version; return what this process did. Raises as `planned`."""
+        due = await self.planned()
+        return due if await self._client.make_indices() else []
 
     async def add(self, document: IndexDocument) -> None:
         source, size_bytes = source_of(document)
