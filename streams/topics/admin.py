@@ -144,10 +144,13 @@ async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> s
 
 
 async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
-    identity = await cluster.identity(topic)
-    if identity is None:
-        raise BrokerUnavailable(f"topic {topic} disappeared while it was checked")
-    return await ensure_epoch(settings, topic, identity[0])
+    async def topic_id() -> str:
+        identity = await cluster.identity(topic)
+        if identity is None:
+            raise BrokerUnavailable(f"topic {topic} disappeared while it was checked")
+        return str(identity[0])
+
+    return await ensure_epoch(settings, topic, topic_id)
 
 
 @asynccontextmanager

@@ -31,9 +31,11 @@ async def migrate(config: TopicsConfig, settings: Settings) -> list[SchemaChange
     """
     found = await _version(settings)
     done = await make_topics(config)
-    if found < TOPICS_VERSION:
-        await settings.set_setting(_VERSION, str(TOPICS_VERSION))
-    return _changes(found, done)
+    before = str(found) if found else None
+    is_ours = found < TOPICS_VERSION and await settings.exchange_setting(
+        _VERSION, before, str(TOPICS_VERSION)
+    )
+    return _changes(found if is_ours else TOPICS_VERSION, done)
 
 
 async def _version(settings: Settings) -> int:
