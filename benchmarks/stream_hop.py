@@ -47,8 +47,8 @@ class NullSettings:
     async def setting(self, _: str) -> str | None:
         return None
 
-    async def exchange_setting(self, _: str, __: str | None, ___: str) -> bool:
-        return True
+    async def set_setting(self, _: str, __: str) -> None:
+        pass
 
 
 def topic(name: str, carries: tuple[type, ...]) -> Topic:
