@@ -26,13 +26,11 @@ import uvloop
 from benchmarks.fixtures import delivery
 from mail import ids
 from mail.errors import JournalConflict
-from mail.ports import Commit
 from schemas.cql.mail_store import JOURNAL, JOURNAL_SHIFT
+from schemas.ids import UserId
 from stack.engines.cassandra import configuration_path
 from stack.state_folder import StateFolder
-from stores.cassandra.mail_store.commit_plan import Redo
 from stores.cassandra.mail_store.history import History
-from stores.cassandra.mail_store.lists import encode
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.mail_store.store import CassandraMailStore
@@ -54,13 +52,13 @@ _IF_NOT_EXISTS = (
 class ConditionalWrites(MailboxWrites):
     """A journal entry is decided by Paxos; the check of the claims is not needed then."""
 
-    async def _journal(self, commit: Commit, redo: Redo, generation: int) -> None:
+    async def _journal(
+        self, user_id: UserId, seq: int, row: tuple[bytes, bytes], generation: int
+    ) -> None:
         del generation
-        entry = commit.entry
-        key = entry.user_id, entry.seq >> JOURNAL_SHIFT, entry.seq
-        rows = await self._session.read(_IF_NOT_EXISTS, *key, encode(entry), encode(redo))
+        rows = await self._session.read(_IF_NOT_EXISTS, user_id, seq >> JOURNAL_SHIFT, seq, *row)
         if not rows[0][0]:
-            raise JournalConflict(entry.user_id, entry.seq)
+            raise JournalConflict(user_id, seq)
 
 
 @dataclass(slots=True)

@@ -47,8 +47,8 @@ class NullSettings:
     async def setting(self, _: str) -> str | None:
         return None
 
-    async def set_setting(self, _: str, __: str) -> None:
-        pass
+    async def exchange_setting(self, _: str, __: str | None, ___: str) -> bool:
+        return True
 
 
 def topic(name: str, carries: tuple[type, ...]) -> Topic:

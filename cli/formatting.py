@@ -7,6 +7,7 @@ from typing import Any
 from mail.clock import rfc3339
 from operations.timeline import timed
 from schemas.mail import Hop, Verdict
+from schemas.versions.change import SchemaChange
 
 
 def event_of(held: Mapping[str, Any]) -> str:
@@ -26,6 +27,12 @@ def hop_lines(hops: Iterable[Hop | dict[str, Any]]) -> list[str]:
             for row in timed(hop if isinstance(hop, Hop) else _hop(hop) for hop in hops)
         )
     ]
+
+
+def change_line(change: SchemaChange) -> str:
+    """Return engine, part and versions; a part that keeps its version has steps."""
+    raised = f"{change.found} → {change.version}" if change.found != change.version else "repaired"
+    return f"{change.engine:<10} {change.part}: {raised}"
 
 
 def verdict_line(verdict: Verdict) -> str:

@@ -29,6 +29,7 @@ COMMANDS = {
     "backup": "cli.commands.backup_and_verify:backup",
     "restore": "cli.commands.backup_and_verify:restore",
     "verify": "cli.commands.backup_and_verify:verify",
+    "migrate": "cli.commands.migrate:migrate",
     "rebuild": "cli.commands.backup_and_verify:rebuild",
     "role": "cli.commands.role:role",
 }

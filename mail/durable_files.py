@@ -22,7 +22,24 @@ def write_new_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Return when the names in `folder` are on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_file_of(folder: Path, path: str) -> None:
+    """Return when the file at `path` below `folder` is on disk, with the folders between them.
+
+    For files that another process has written.
+    """
+    file = folder / path
+    _sync(file)
+    for parent in file.parents:
+        sync_folder(parent)
+        if parent == folder:
+            return
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -46,6 +46,9 @@ BUDGETS = {
     "search_ms": Budget("search: Enter to the first rows, p95", "ms", {FULL: 150}),
     "heap_mb": Budget("heap after scrolling through all", "MB", {FULL: 30}),
     "nodes": Budget("elements of the document then", "", {FULL: 2_500}),
+    "empty_load_ms": Budget("an empty page instead: first paint", "ms"),
+    "empty_key_ms": Budget("an empty page: key to paint, p95", "ms"),
+    "empty_frame_ms": Budget("an empty page: frames of the same fling, p95", "ms"),
 }
 
 
@@ -76,6 +79,8 @@ def _figure(figures: Figures, key: str, rate: str, unit: str) -> str:
 
 
 def _verdict(figures: Figures, key: str, budget: Budget) -> str:
+    if not budget.limits:
+        return ""
     found = {rate: figures.get(rate, {}).get(key) for rate in budget.limits}
     if any(value is None for value in found.values()):
         return "not measured"

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, async_playwright
 from benchmarks.end_to_end import Sender
 from benchmarks.fixtures import Corpus
 from benchmarks.stack import Stack
-from benchmarks.webmail import loading, scrolling, using
+from benchmarks.webmail import control, loading, scrolling, using
 from benchmarks.webmail.budgets import FULL, QUARTER
 from benchmarks.webmail.files import sizes
 from benchmarks.webmail.tab import signed_in, tab
@@ -63,6 +63,10 @@ async def measure(stack: Stack, mailbox: Mailbox, work: Work) -> Found:
         for rate in work.rates:
             print(f"bench: webmail at 1/{rate} of the CPU", file=sys.stderr, flush=True)
             figures = found[str(rate)]
+            figures |= await control.empty_page(
+                browser, stack, mailbox.token, rate,
+                loads=work.loads, keys=work.keys, frames=work.frames,
+            )  # fmt: skip
             figures |= await loading.first_list(browser, stack, mailbox.token, rate, work.loads)
             figures |= await _use(browser, stack, mailbox, work, rate)
         full |= await _stay(browser, stack, mailbox, work)

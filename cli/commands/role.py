@@ -48,7 +48,7 @@ ROLES = {
     "index": Role("cli.roles.workers:run_index", "keep the search index"),
     CUSTODY: Role("cli.roles.custody:run", "keep the ledger of accepted mail; sweep contents"),
     SETUP: Role(
-        "cli.roles.setup:run", "create the topics, then end; every other role waits for it"
+        "cli.roles.setup:run", "bring the engines to this version, then end; the others wait for it"
     ),
 }
 _WIDTH = max(map(len, ROLES))

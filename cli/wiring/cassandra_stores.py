@@ -12,6 +12,7 @@ from cli.config.engine_url import EngineUrl
 from cli.config.engines import CASSANDRA
 from mail.errors import Fatal
 from schemas.cql.tables import Migration
+from schemas.versions.change import SchemaChange
 from stack.secrets import secret
 from stack.state_folder import StateFolder
 from stores.cassandra.base import CassandraStore
@@ -20,7 +21,7 @@ from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.holders import CassandraHolders
 from stores.cassandra.ledger import CassandraLedger
 from stores.cassandra.mail_store.store import CassandraMailStore
-from stores.cassandra.migrations import check_versions, migrate
+from stores.cassandra.migrations import check_versions, migrate, planned
 from stores.cassandra.outline_store import CassandraOutlineStore
 from stores.cassandra.quarantine import CassandraQuarantine
 from stores.cassandra.relay_queue import CassandraRelayQueue
@@ -81,42 +82,78 @@ def secret_name(role: str) -> str:
     return f"cassandra-{role}"
 
 
-async def prepare_cluster(owner: ClusterConfig, home: Path, *, runs_here: bool = True) -> None:
-    """Create or migrate all tables, and let each process sign in.
+def config_of(config: Config) -> ClusterConfig:
+    """The cluster, and the role of this process: `setup` owns the tables. Raises as the others."""
+    return owner_config(config) if config.user == OWNER else cluster_config(config, config.user)
 
-    A cluster that `runs_here` is taken over first. Raises Fatal: the cluster refuses the owner, or
-    has newer tables. StoreUnavailable, OSError.
+
+async def prepare_cluster(owner: ClusterConfig, home: Path, *, runs_here: bool = True) -> None:
+    """Create or migrate all tables, and let each process sign in. Raises as the steps do."""
+    if runs_here:
+        await take_over_cluster(owner)
+    await migrate_tables(owner)
+    await let_processes_in(owner, home)
+
+
+async def take_over_cluster(owner: ClusterConfig) -> None:
+    """Let the owner be the only superuser of a cluster that runs here. Raises as `take_over`."""
+    try:
+        await take_over(owner)
+    except AccessDenied as error:
+        raise _refused(owner) from error
+
+
+async def planned_tables(owner: ClusterConfig) -> list[SchemaChange]:
+    """Return what `migrate_tables` would do; change nothing. Raises as it does."""
+    async with _session(owner) as session:
+        return await planned(session, schemas())
+
+
+async def migrate_tables(owner: ClusterConfig) -> list[SchemaChange]:
+    """Create or migrate all tables; return what this process did.
+
+    Raises Fatal: the cluster refuses the owner, or has newer tables. StoreUnavailable.
     """
-    async with owner_session(owner, runs_here=runs_here) as session:
-        await migrate(session, schemas())
-        folder = StateFolder(home)
-        passwords = {role: secret(folder, secret_name(role)) for role in USERS}
+    async with _session(owner) as session:
+        return await migrate(session, schemas())
+
+
+@asynccontextmanager
+async def owned_directory(owner: ClusterConfig) -> AsyncIterator[CassandraDirectory]:
+    """The directory, opened by the owner of the tables; needs no state folder."""
+    async with _session(owner) as session:
+        await check_versions(session, CassandraDirectory.schemas)
+        yield CassandraDirectory(session)
+
+
+async def let_processes_in(owner: ClusterConfig, home: Path) -> None:
+    """Make the role of each process, with its secret of `home`. Raises OSError too."""
+    folder = StateFolder(home)
+    passwords = {role: secret(folder, secret_name(role)) for role in USERS}
+    async with _session(owner) as session:
         await grant_access(session, passwords)
 
 
 @asynccontextmanager
-async def owner_session(
-    owner: ClusterConfig, *, runs_here: bool
-) -> AsyncIterator[CassandraSession]:
-    """A session of the role that owns the tables; a cluster that `runs_here` is taken over first.
-
-    Raises Fatal: the cluster refuses the owner. StoreUnavailable.
-    """
+async def _session(owner: ClusterConfig) -> AsyncIterator[CassandraSession]:
     try:
-        if runs_here:
-            await take_over(owner)
         session = await CassandraSession.open(owner)
     except AccessDenied as error:
-        do = f"restore secrets/{secret_name(owner.user)}" if runs_here else "see its password file"
-        raise Fatal(f"Cassandra refuses the role {owner.user}: {do}") from error
+        raise _refused(owner) from error
     try:
         yield session
     finally:
         await session.close()
 
 
+def _refused(owner: ClusterConfig) -> Fatal:
+    name = secret_name(owner.user)
+    do = f"restore secrets/{name}" if owner.user == OWNER else "see its password file"
+    return Fatal(f"Cassandra refuses the role {owner.user}: {do}")
+
+
 class CassandraStores:
-    """Opens stores over one session, on tables that `prepare_cluster` made.
+    """Opens stores over one session, on tables that `migrate_tables` made.
 
     A schema that is missing or older raises StoreUnavailable: a process never migrates what
     processes of another version use. `stack` closes the session.

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from cli.config.config import Config
-from cli.wiring.cassandra_stores import CassandraStores, cluster_config
+from cli.wiring.cassandra_stores import CassandraStores, config_of
 from cli.wiring.embedded import Adapters
 from cli.wiring.external_engines import objects_config, redis_config, search_config
 from edge.request_tokens import MakeTokens, TokenBatches, TokensInOutage
@@ -67,7 +67,7 @@ class DistributedAdapters(Adapters):
         )  # fmt: skip
         self._config = config
         self._check = check
-        self._cluster = CassandraStores(cluster_config(config, config.user), stack)
+        self._cluster = CassandraStores(config_of(config), stack)
 
     async def mail_store(self) -> MailStore:
         session = await self._cluster.session_for(CassandraMailStore)

@@ -5,7 +5,7 @@ from pathlib import Path
 from cli.config.config import Config
 from cli.config.engines import OPENSEARCH, REDIS, S3
 from cli.config.setting_reader import BadSetting
-from stack.engines.versitygw import BUCKET, keys
+from stack.engines.versitygw import BUCKET, bucket_folder, keys
 from stack.state_folder import existing
 from stores.opensearch.client import SearchClusterConfig
 from stores.redis.client import RedisConfig
@@ -36,6 +36,7 @@ def objects_config(config: Config) -> ObjectsConfig:
             access_key=access_key,
             secret_key=secret_key,
             bucket=BUCKET,
+            folder=bucket_folder(existing(config.home)),
         )
     return ObjectsConfig(
         endpoint=f"http{'s' * url.tls}://{url.servers[0]}",

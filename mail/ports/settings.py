@@ -18,6 +18,13 @@ class Settings(Protocol):
         """Set `name`; the last value stays."""
         ...
 
+    async def exchange_setting(self, name: str, before: str | None, after: str) -> bool:
+        """Set `name` to `after` if its value is `before`, None: if it is not set.
+
+        Returns whether this call did it; of calls at the same time with one `before`, one does.
+        """
+        ...
+
     async def remove_setting(self, name: str) -> None:
         """Remove `name`; no error if it is not set."""
         ...

@@ -29,6 +29,13 @@ class CreateTable:
 Migration = tuple[CreateTable | str, ...]  # each harmless if it is carried out twice
 
 
+def is_additive(statement: CreateTable | str) -> bool:
+    """Whether processes that do not know of `statement` may go on after it."""
+    if isinstance(statement, CreateTable):
+        return True
+    return statement.startswith("ALTER TABLE ") and " ADD " in statement
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table. `partition` and `clustering` are the columns of its primary key."""

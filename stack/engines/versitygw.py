@@ -35,8 +35,8 @@ def versitygw(home: StateFolder, config: VersityGwConfig) -> Program:
         raise VersityGwMissing(
             f"no {config.program}; `POSTRIVER_PROFILE=distributed make run` builds it"
         )
-    objects = home.path / "objects"
-    for folder in (objects, objects / BUCKET):
+    bucket = bucket_folder(home)
+    for folder in (bucket.parent, bucket):
         make_folder(folder)
     access_key, secret_key = keys(home)
     return Program(
@@ -44,13 +44,18 @@ def versitygw(home: StateFolder, config: VersityGwConfig) -> Program:
         kind=ProgramKind.ENGINE,
         argv=(
             str(config.program), "--port", f"127.0.0.1:{config.port}", "--quiet",
-            "posix", str(objects),
+            "posix", str(bucket.parent),
         ),
         env=base_env(home, {"ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key}),
         cwd=home.engine(NAME),
         ready=TcpProbe(config.port),
         detail=f"127.0.0.1:{config.port}",
     )  # fmt: skip
+
+
+def bucket_folder(home: StateFolder) -> Path:
+    """Where the server keeps each object in a file of its key. It syncs nothing itself."""
+    return home.path / "objects" / BUCKET
 
 
 def keys(home: StateFolder) -> tuple[str, str]:

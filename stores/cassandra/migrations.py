@@ -6,34 +6,58 @@ raised after the statements are carried out on every node, by a lightweight tran
 """
 
 from mail.errors import Fatal, StoreUnavailable
-from schemas.cql.tables import CreateTable, Migration, Table
+from schemas.cql.tables import CreateTable, Migration, Table, is_additive
+from schemas.versions.change import SchemaChange
 from stores.cassandra.session import CassandraSession
 
 _VERSION = Table(name="schema_version", partition=("name",), values=("version",))
 _KEYSPACE = """CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication =
     {{'class': 'NetworkTopologyStrategy', '{datacenter}': {replicas}}}"""
+_EXISTS = """SELECT table_name FROM system_schema.tables
+    WHERE keyspace_name = ? AND table_name = ?"""
 _CREATE = _VERSION.create("name text, version int")
 _READ = "SELECT version FROM schema_version WHERE name = ?"
 _FIRST = "INSERT INTO schema_version (name, version) VALUES (?, ?) IF NOT EXISTS"
 _RAISE = "UPDATE schema_version SET version = ? WHERE name = ? IF version = ?"
 
 
-async def migrate(session: CassandraSession, schemas: dict[str, tuple[Migration, ...]]) -> None:
-    """Bring each of `schemas`, by name, to its last version.
+async def planned(
+    session: CassandraSession, schemas: dict[str, tuple[Migration, ...]]
+) -> list[SchemaChange]:
+    """Return what `migrate` would do; change nothing. Raises as `migrate`."""
+    if await session.read(_EXISTS, session.config.keyspace, _VERSION.name):
+        await session.use(session.config.keyspace)
+        versions = {name: await _version(session, name) for name in schemas}
+    else:
+        versions = dict.fromkeys(schemas, 0)
+    for name, version in versions.items():
+        _check(name, version, schemas[name])
+    return [
+        _change(name, version, schemas[name])
+        for name, version in versions.items()
+        if version < len(schemas[name])
+    ]
 
-    Raises Fatal: a newer version wrote a schema. StoreUnavailable.
+
+async def migrate(
+    session: CassandraSession, schemas: dict[str, tuple[Migration, ...]]
+) -> list[SchemaChange]:
+    """Bring each of `schemas`, by name, to its last version; return what this process did.
+
+    Raises Fatal: a newer version wrote a schema; nothing is changed. StoreUnavailable.
     """
+    due = await planned(session, schemas)
     config = session.config
-    await session.define(
-        _KEYSPACE.format(
-            keyspace=config.keyspace, datacenter=config.datacenter, replicas=config.replicas
+    if due:
+        await session.define(
+            _KEYSPACE.format(
+                keyspace=config.keyspace, datacenter=config.datacenter, replicas=config.replicas
+            )
         )
-    )
-    await session.use(config.keyspace)
-    await _define(session, _CREATE)
-    await session.agree()
-    for name, migrations in schemas.items():
-        await _migrate(session, name, migrations)
+        await session.use(config.keyspace)
+        await _define(session, _CREATE)
+        await session.agree()
+    return [each for each in due if await _migrate(session, each, schemas[each.part])]
 
 
 async def check_versions(
@@ -65,17 +89,33 @@ def _check(name: str, version: int, migrations: tuple[Migration, ...]) -> None:
         raise Fatal(f"schema {name} has version {version}, this Postriver knows {len(migrations)}")
 
 
-async def _migrate(session: CassandraSession, name: str, migrations: tuple[Migration, ...]) -> None:
-    version = await _version(session, name)
-    _check(name, version, migrations)
-    for number, statements in enumerate(migrations[version:], start=version + 1):
+def _change(name: str, version: int, migrations: tuple[Migration, ...]) -> SchemaChange:
+    statements = [statement for step in migrations[version:] for statement in step]
+    return SchemaChange(
+        engine="cassandra",
+        part=name,
+        found=version,
+        version=len(migrations),
+        steps=tuple(each if isinstance(each, str) else f"table {each.name}" for each in statements),
+        live=all(map(is_additive, statements)),
+    )
+
+
+async def _migrate(
+    session: CassandraSession, change: SchemaChange, migrations: tuple[Migration, ...]
+) -> bool:
+    """Carry out what is missing; return whether this process raised the version."""
+    name, is_ours = change.part, False
+    for number, statements in enumerate(migrations[change.found :], start=change.found + 1):
         for statement in statements:
             await _define(session, statement)
         await session.agree()
         if number == 1:
-            await session.read(_FIRST, name, 1)
+            ((is_raised, *_),) = await session.read(_FIRST, name, 1)
         else:
-            await session.read(_RAISE, number, name, number - 1)
+            ((is_raised, *_),) = await session.read(_RAISE, number, name, number - 1)
+        is_ours |= is_raised
+    return is_ours
 
 
 async def _define(session: CassandraSession, statement: CreateTable | str) -> None:

@@ -301,6 +301,13 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "write")
         self._settings[name] = value
 
+    async def exchange_setting(self, name: str, before: str | None, after: str) -> bool:
+        await take_step(self.fault, "write")
+        if self._settings.get(name) != before:
+            return False
+        self._settings[name] = after
+        return True
+
     async def remove_setting(self, name: str) -> None:
         await take_step(self.fault, "write")
         self._settings.pop(name, None)

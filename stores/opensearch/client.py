@@ -74,16 +74,25 @@ class OpenSearchClient:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _make_indices(self) -> None:
+    async def names(self, pattern: str) -> list[str]:
+        """Return the names of the indices that match `pattern`; makes none."""
+        found = await _called(self._client.indices.get_alias(index=pattern))
+        return sorted(found)
+
+    async def make_indices(self) -> list[str]:
+        """Make the indices that do not exist; return the names of those that this call made."""
+        made = []
         async with self._making:
             for name, (mappings, settings) in [*self._indices.items()]:
                 body = {"mappings": mappings, "settings": {"index": settings}}
                 try:
                     await _called(self._client.indices.create(index=name, body=body))
+                    made.append(name)
                 except RequestError as error:
                     if error.error != "resource_already_exists_exception":
                         raise _unavailable(error) from error
                 del self._indices[name]
+        return made
 
     async def bulk(self, lines: list[Body], *, refresh: str) -> list[Body]:
         """Carry out the actions of `lines` in order; return one result each."""
@@ -140,7 +149,7 @@ class OpenSearchClient:
     async def _tried(self, call: Coroutine[Any, Any, T]) -> T:
         if self._indices:
             try:
-                await self._make_indices()
+                await self.make_indices()
             except BaseException:
                 call.close()
                 raise

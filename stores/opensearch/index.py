@@ -21,6 +21,8 @@ from mail.query.tree import EVERYTHING, NOTHING, Node
 from schemas.ids import MessageId, UserId
 from schemas.opensearch.search import PROGRESS, SEARCH, SEARCH_VERSION, settings
 from schemas.search import IndexDocument, IndexedTo
+from schemas.versions.change import SchemaChange
+from stores.opensearch import migrations
 from stores.opensearch.bulk_writer import BulkWriter
 from stores.opensearch.client import Body, Conflict, OpenSearchClient, SearchClusterConfig
 from stores.opensearch.query import decides, document_id, documents_of, source_of
@@ -43,6 +45,7 @@ class OpenSearchIndex(SearchIndex):
             self._index: (SEARCH, settings(config.shards, config.replicas, config.refresh)),
             self._progress: (PROGRESS, copies),
         }
+        self._prefix = config.prefix
         self._client = OpenSearchClient.open(config, indices)
         self._writer = BulkWriter(self._client)
 
@@ -50,6 +53,15 @@ class OpenSearchIndex(SearchIndex):
         """Finish the writes under way, then close."""
         await self._writer.flush()
         await self._client.close()
+
+    async def planned(self) -> list[SchemaChange]:
+        """Return what `migrate` would do; change nothing. Raises Fatal: an index is newer."""
+        return migrations.changes(await self._client.names(f"{self._prefix}-*"), self._prefix)
+
+    async def migrate(self) -> list[SchemaChange]:
+        """Make the indices of this version; return what this process did. Raises as `planned`."""
+        due = await self.planned()
+        return due if await self._client.make_indices() else []
 
     async def add(self, document: IndexDocument) -> None:
         source, size_bytes = source_of(document)
@@ -128,12 +140,8 @@ class OpenSearchIndex(SearchIndex):
         found = await self._many(user_id, message_ids, ["message_id"])
         return {each["_source"]["message_id"] for each in found}
 
-    async def mark_unfilled(self, user_id: UserId) -> None:
-        """Let the index of the user be filled from the mailbox. Raises StoreUnavailable."""
-        await self._change_progress(user_id, lambda _: {"unfilled": True})
-
     async def clear(self, user_id: UserId) -> None:
-        await self.mark_unfilled(user_id)
+        await self._change_progress(user_id, lambda _: {"unfilled": True})
         await self._writer.flush()
         await self._client.refresh(self._index)
         await self._client.delete_where(self._index, {"term": {"user": user_id}}, routing=user_id)

@@ -1,15 +1,18 @@
 """Objects in one bucket, by obstore: large objects in parts, each with a checksum, with retries."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from mail.durable_files import sync_file_of
 from mail.errors import StoreUnavailable
 
 ENGINE = "s3"
@@ -19,7 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectsConfig:
-    """Where the bucket is. `encryption`: of the server, by its names: "", AES256, aws:kms."""
+    """Where the bucket is. `encryption`: of the server, by its names: "", AES256, aws:kms.
+
+    `folder`: of the bucket, for a server of this machine that answers before an object is on disk.
+    """
 
     endpoint: str
     access_key: str
@@ -27,6 +33,7 @@ class ObjectsConfig:
     bucket: str = "postriver"
     region: str = "us-east-1"
     encryption: str = ""
+    folder: Path | None = None
     ca: bytes = b""  # certificates that are trusted with those of the system, PEM
     request_timeout_s: float = 30.0
     retries: int = 3
@@ -35,8 +42,9 @@ class ObjectsConfig:
 class S3Objects:
     """Octets by key. Every method raises StoreUnavailable."""
 
-    def __init__(self, store: S3Store) -> None:
+    def __init__(self, store: S3Store, folder: Path | None = None) -> None:
         self._store = store
+        self._folder = folder
 
     @classmethod
     def open(cls, config: ObjectsConfig) -> Self:
@@ -64,12 +72,19 @@ class S3Objects:
                     "retry_timeout": timedelta(seconds=config.request_timeout_s),
                 },
                 **encryption,
-            )
+            ),
+            config.folder,
         )
 
     async def put(self, key: str, octets: bytes) -> None:
         """Return once the object is durable."""
         await _tried(obstore.put_async(self._store, key, octets, chunk_size=PART_BYTES))
+        if self._folder is None:
+            return
+        try:
+            await asyncio.to_thread(sync_file_of, self._folder, key)
+        except OSError as error:  # or the object was deleted meanwhile
+            raise StoreUnavailable(ENGINE, f"an object is not on disk: {error}") from error
 
     async def get(self, key: str) -> bytes | None:
         """Return the object; None: there is none."""

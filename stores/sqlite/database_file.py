@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,25 +87,39 @@ def translate_error(error: Exception, path: Path, *, served_s: float = 0.0) -> E
     return error
 
 
-def prepare(path: Path, migrations: tuple[Statements, ...], config: SqliteConfig) -> None:
-    """Create the file, or migrate it to the newest schema; safe while other processes do the same.
+def prepare(path: Path, migrations: tuple[Statements, ...], config: SqliteConfig) -> int:
+    """Create the file, or migrate it to the newest schema; return the version before.
 
-    With `config.existing` only check the schema: another process may be using an older schema.
+    Safe while other processes do the same. With `config.existing` only check the schema: another
+    process may be using an older schema.
     Raises Fatal: a newer version wrote the file. StoreUnavailable: it cannot be opened.
     """
     try:
         if config.existing:
-            _check(path, len(migrations), config)
-            return
+            return _check(path, len(migrations))
         _create(path)
-        connection = connect(path, config)
-        try:
+        with closing(connect(path, config)) as connection:
             _to_wal(connection, config)
-            _migrate(connection, path, migrations)
-        finally:
-            connection.close()
+            return _migrate(connection, path, migrations)
     except (sqlite3.Error, OSError) as error:
         raise _open_error(error, path) from error
+
+
+def version_of(path: Path, newest: int) -> int:
+    """Return the version of the file's schema; 0: there is no file. Changes nothing.
+
+    Raises Fatal: the version is above `newest`. StoreUnavailable: the file cannot be opened.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with closing(connect(path, SqliteConfig(), read_only=True)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except (sqlite3.Error, OSError) as error:
+        raise _open_error(error, path) from error
+    if version > newest:
+        raise _newer(path, version, newest)
+    return int(version)
 
 
 def connect(path: Path, config: SqliteConfig, *, read_only: bool = False) -> sqlite3.Connection:
@@ -125,19 +140,14 @@ def connect(path: Path, config: SqliteConfig, *, read_only: bool = False) -> sql
     return connection
 
 
-def _check(path: Path, newest: int, config: SqliteConfig) -> None:
+def _check(path: Path, newest: int) -> int:
     if not path.exists():
         raise StoreUnavailable(path.stem, f"{path} does not exist")
-    connection = connect(path, config, read_only=True)
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-    finally:
-        connection.close()
-    if version > newest:
-        raise _newer(path, version, newest)
+    version = version_of(path, newest)
     if version < newest:
         detail = f"{path} has schema {version} of {newest}: the next start of the stack migrates it"
         raise StoreUnavailable(path.stem, detail)
+    return version
 
 
 def _newer(path: Path, version: int, newest: int) -> Fatal:
@@ -167,9 +177,7 @@ def _to_wal(connection: sqlite3.Connection, config: SqliteConfig) -> None:
             return
 
 
-def _migrate(
-    connection: sqlite3.Connection, path: Path, migrations: tuple[Statements, ...]
-) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[Statements, ...]) -> int:
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
@@ -184,6 +192,7 @@ def _migrate(
             statement(connection)
     connection.execute(f"PRAGMA user_version={len(migrations)}")
     connection.execute("COMMIT")
+    return int(version)
 
 
 def _open_error(error: Exception, path: Path) -> Exception:

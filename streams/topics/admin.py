@@ -58,11 +58,23 @@ async def ensure_topics(
     return await begin_epochs(config, settings, topics=topics)
 
 
-async def make_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS) -> None:
-    """Do the first half of `ensure_topics`. No process reads or writes the new topics yet."""
+async def make_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS) -> list[str]:
+    """Do the first half of `ensure_topics`; return what this process did, a line each.
+
+    No process reads or writes the new topics yet.
+    """
     async with _request(config) as cluster:
-        await cluster.create(topics)
-        await cluster.check(topics)
+        made = await cluster.create(topics)
+        return [*map(_made, made), *map(str, await cluster.check(topics))]
+
+
+async def planned_topics(config: TopicsConfig, *, topics: Sequence[Topic] = TOPICS) -> list[str]:
+    """Return what `make_topics` would do; change nothing. Raises as it does."""
+    async with _request(config) as cluster:
+        actual = await cluster.describe(topics)
+    missing = [topic.name for topic in topics if not actual[topic.name].partitions]
+    there = [topic for topic in topics if topic.name not in missing]
+    return [*map(_made, missing), *map(str, _repairable(there, config, actual))]
 
 
 async def begin_epochs(
@@ -132,10 +144,13 @@ async def _known_epoch(cluster: "_Cluster", settings: Settings, topic: str) -> s
 
 
 async def _epoch(cluster: "_Cluster", settings: Settings, topic: str) -> str:
-    identity = await cluster.identity(topic)
-    if identity is None:
-        raise BrokerUnavailable(f"topic {topic} disappeared while it was checked")
-    return await ensure_epoch(settings, topic, identity[0])
+    async def topic_id() -> str:
+        identity = await cluster.identity(topic)
+        if identity is None:
+            raise BrokerUnavailable(f"topic {topic} disappeared while it was checked")
+        return str(identity[0])
+
+    return await ensure_epoch(settings, topic, topic_id)
 
 
 @asynccontextmanager
@@ -146,6 +161,21 @@ async def _request(config: TopicsConfig) -> AsyncIterator["_Cluster"]:
             yield cluster
     except (KafkaError, TimeoutError) as exc:
         raise BrokerUnavailable(f"{config.bootstrap}: {exc!r}") from exc
+
+
+def _made(topic: str) -> str:
+    return f"topic {topic}"
+
+
+def _repairable(
+    topics: Sequence[Topic], config: TopicsConfig, actual: Mapping[str, ActualTopic]
+) -> list[SettingDifference]:
+    """Return the differences of `topics`. Raises WrongTopic: one of them cannot be repaired."""
+    found = [each for topic in topics for each in differences(topic, config, actual[topic.name])]
+    for difference in found:
+        if difference.setting in _FIXED:
+            raise WrongTopic(difference)
+    return found
 
 
 class _Cluster:
@@ -176,11 +206,14 @@ class _Cluster:
         except UnknownTopicOrPartitionError:
             return None
 
-    async def create(self, topics: Sequence[Topic]) -> None:
-        """Create those of `topics` that do not exist; return once the broker knows them."""
+    async def create(self, topics: Sequence[Topic]) -> list[str]:
+        """Create those of `topics` that do not exist; return once the broker knows them.
+
+        Returns the names of those that this request created.
+        """
         missing = [topic for topic in topics if await self.identity(topic.name) is None]
         if not missing:
-            return
+            return []
         config = self._config
         answer = await self._admin.create_topics(
             [
@@ -199,16 +232,15 @@ class _Cluster:
         for topic in missing:
             while await self.identity(topic.name) is None:  # noqa: ASYNC110  (the broker has no event)
                 await asyncio.sleep(_POLL_S)
+        return [name for name, code, *_ in answer.topic_errors if code == 0]
 
-    async def check(self, topics: Sequence[Topic]) -> None:
-        """Repair the settings of `topics`. Raises WrongTopic before the first repair."""
+    async def check(self, topics: Sequence[Topic]) -> list[SettingDifference]:
+        """Repair and return differences of `topics`. Raises WrongTopic before the first repair."""
         actual = await self.describe(topics)
-        for topic in topics:
-            for difference in differences(topic, self._config, actual[topic.name]):
-                if difference.setting in _FIXED:
-                    raise WrongTopic(difference)
+        repaired = _repairable(topics, self._config, actual)
         for topic in topics:
             await self._repair(topic, actual[topic.name])
+        return repaired
 
     async def describe(self, topics: Sequence[Topic]) -> dict[str, ActualTopic]:
         """Return each topic as the broker has it: 0 partitions if it does not exist."""

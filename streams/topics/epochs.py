@@ -8,7 +8,7 @@ the counter before if that is higher. So it grows even if the same backup is res
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 
 from mail.clock import now_ms
 from mail.ports import Settings
@@ -21,24 +21,25 @@ async def epoch_of(settings: Settings, topic: str) -> str | None:
     return await settings.setting(f"epoch:{topic}")
 
 
-async def ensure_epoch(settings: Settings, topic: str, topic_id: str) -> str:
-    """Return the epoch of the topic with this id: the stored epoch, or a new epoch, stored now."""
-    known = await epoch_of(settings, topic)
-    if known is not None and is_of(known, topic_id):
-        return known
-    counter = max(counter_of(known) + 1, now_ms() // 1000) if known else 1
-    epoch = f"{counter}:{topic_id}"
-    await settings.set_setting(f"epoch:{topic}", epoch)
-    _log.info("topic %s begins epoch %s", topic, epoch)
-    return epoch
+async def ensure_epoch(
+    settings: Settings, topic: str, topic_id: Callable[[], Awaitable[str]]
+) -> str:
+    """Return the epoch of the topic: the stored epoch, or a new epoch, stored now.
 
-
-async def end_epochs(settings: Settings, topics: Iterable[str]) -> None:
-    """End the epochs of `topics`: the next epoch of each is new, also if its id is the same."""
-    for topic in topics:
+    `topic_id` asks the broker for the id. It is asked after each read of the epoch, so that the id
+    is not older than the epoch; and a new epoch replaces only the epoch that was read. So an epoch
+    that another process has begun is never lost, and a topic begins one epoch.
+    """
+    while True:
         known = await epoch_of(settings, topic)
-        if known is not None:
-            await settings.set_setting(f"epoch:{topic}", f"{counter_of(known)}:")
+        id_ = await topic_id()
+        if known is not None and is_of(known, id_):
+            return known
+        counter = max(counter_of(known) + 1, now_ms() // 1000) if known else 1
+        epoch = f"{counter}:{id_}"
+        if await settings.exchange_setting(f"epoch:{topic}", known, epoch):
+            _log.info("topic %s begins epoch %s", topic, epoch)
+            return epoch
 
 
 def is_of(epoch: str, topic_id: str) -> bool:

@@ -19,6 +19,7 @@ def test_nothing_is_lost_doubled_or_unscanned_whatever_breaks(tmp_path: Path) ->
 
 
 @pytest.mark.distributed
+@pytest.mark.timeout(1_800)  # five minutes of outages, then searches beyond the users' limits
 @pytest.mark.skipif(not IS_DISTRIBUTED, reason="a stack of the embedded profile")
 def test_nothing_is_lost_or_doubled_while_each_engine_is_away(tmp_path: Path) -> None:
     survive(partial(stores_plan, cut_s=60.0), tmp_path)

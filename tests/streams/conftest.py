@@ -37,6 +37,12 @@ class MemorySettings:
     async def set_setting(self, name: str, value: str) -> None:
         self.values[name] = value
 
+    async def exchange_setting(self, name: str, before: str | None, after: str) -> bool:
+        if self.values.get(name) != before:
+            return False
+        self.values[name] = after
+        return True
+
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:

@@ -10,15 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from stack.engines.kafka import KafkaConfig, kafka
+from stack.engines.kafka import KafkaConfig, kafka, properties_path
 from stack.secrets import secret
 from stack.state_folder import StateFolder
 from streams.config import Bootstrap
 from streams.topics.access_rules import USERS
 from tests.support import ROOT
+from tests.support.certificates import ServerCertificate
 
 JARS = ROOT / ".tools" / "kafka" / "lib"
 START_LIMIT_S = 180  # a busy machine takes a minute
+LISTENER = """
+listeners=CLIENTS://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}
+advertised.listeners=CLIENTS://127.0.0.1:{clients},TLS://127.0.0.1:{tls}
+listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT,TLS:SASL_SSL
+listener.name.tls.sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.tls.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.tls.ssl.keystore.type=PEM
+listener.name.tls.ssl.keystore.location={keystore}
+super.users=User:broker;User:setup;User:administrator
+"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -94,3 +106,17 @@ def started(folder: Path, **more: int) -> Iterator[Broker]:
         yield broker
     finally:
         broker.stop()
+
+
+def add_scram_listener(broker: Broker, made: ServerCertificate) -> int:
+    """Add a listener with TLS and SCRAM alone, before the start; return its port.
+
+    Its super user is `administrator`, who gets a password by streams/topics/scram_users.py.
+    """
+    path, (port,) = properties_path(broker.home), free_ports(1)
+    text = path.read_text()
+    controller = text.partition("CONTROLLER://127.0.0.1:")[2].split()[0]
+    keystore = made.both
+    added = LISTENER.format(clients=broker.port, controller=controller, tls=port, keystore=keystore)
+    path.write_text(text + added)
+    return port

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stack.engines.versitygw import VersityGwConfig, keys, versitygw
+from stack.engines.versitygw import VersityGwConfig, bucket_folder, keys, versitygw
 from stack.state_folder import StateFolder
 from stores.s3.objects import ObjectsConfig
 from tests.support import ROOT
@@ -19,7 +19,8 @@ class VersityGw(Engine):
         home, (port,) = StateFolder(folder / "home"), free_ports(1)
         access_key, secret_key = keys(home)
         self.objects = ObjectsConfig(
-            endpoint=f"http://127.0.0.1:{port}", access_key=access_key, secret_key=secret_key
-        )
+            endpoint=f"http://127.0.0.1:{port}", access_key=access_key, secret_key=secret_key,
+            folder=bucket_folder(home),
+        )  # fmt: skip
         program = versitygw(home, VersityGwConfig(program=PROGRAM, port=port))
         super().__init__(program, folder / "out.log")

@@ -7,6 +7,7 @@ const SHELL = `web ${VERSION}`;
 const SHELLS_MAX = 2; // pages of the version before may be open still
 const VIEWS_MAX = 500;
 const WAIT_MS = 5000; // for the network, where there is a copy
+const FRESH_MS = 300_000; // a view that was read ahead is shown without asking again
 const VIEW = /^\/v1\/messages\/[^/]+\/view$/;
 
 addEventListener("install", (event) => event.waitUntil(install(event)));
@@ -56,10 +57,17 @@ async function networkFirst(request, copyOf) {
 // A view keeps its headers, so its own policy too; one with remote images is not kept. There is a cache while the user lets the page keep copies.
 async function view(event, pathname, search) {
   const name = (await caches.keys()).find((one) => one.startsWith("mail "));
-  const cache = name && await caches.open(name);
-  const answer = await networkFirst(event.request, async () => cache?.match(pathname)).catch(() => null);
+  const cache = name && await caches.open(name), kept = await cache?.match(pathname);
+  if (!search && kept && isFresh(kept)) return kept;
+  const answer = await networkFirst(event.request, async () => kept).catch(() => null);
   if (answer?.status === 200 && cache && !search) event.waitUntil(keepView(cache, pathname, answer.clone()));
   return answer ?? new Response("", { status: 504, headers: { "Content-Type": "text/html; charset=utf-8" } });
+}
+
+// By the service's clock; where the device's differs from it, a copy is older than it is or not yet there, and is not fresh.
+function isFresh(kept) {
+  const age = Date.now() - Date.parse(kept.headers.get("Date"));
+  return age >= -1000 && age < FRESH_MS; // Date has whole seconds
 }
 
 // A cache that was deleted meanwhile takes this without effect.

@@ -32,6 +32,19 @@ class SettingsPart(DirectoryPart):
             name, to=lambda _: value, first=lambda _: self.setting_names.put(name)
         )
 
+    async def exchange_setting(self, name: str, before: str | None, after: str) -> bool:
+        is_ours = False
+
+        def to(known: str | None) -> str | None:
+            nonlocal is_ours
+            is_ours = known == before
+            return after if is_ours else known
+
+        await self.settings_by_name.change(
+            name, to=to, first=lambda _: self.setting_names.put(name)
+        )
+        return is_ours
+
     async def remove_setting(self, name: str) -> None:
         await self.settings_by_name.change(name, to=lambda _: None)
 

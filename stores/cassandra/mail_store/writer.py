@@ -29,11 +29,11 @@ from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.lists import ListHead, encode
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.ownership import Ownership
-from stores.cassandra.mail_store.stamps import RowWrite, put
+from stores.cassandra.mail_store.stamps import RowWrite, delete, put
 from stores.cassandra.mail_store.statements import MailboxStatements
 
 KNOWN_MAX = 10_000  # mailboxes whose lists' heads are kept, about 2 KB each
-_REDO = JOURNAL.select("seq, redo", "AND seq = ?")
+_ENTRY_AND_REDO = JOURNAL.select("entry, redo", "AND seq = ?")
 _REBUILD = REBUILD.select("rebuild")
 _rebuild = msgspec.msgpack.Decoder(Rebuild).decode
 
@@ -91,7 +91,8 @@ class MailboxWrites:
                 if (await self._history.command(user_id, entry.command_id))[0]:
                     raise JournalConflict(user_id, entry.seq)
                 made = await plan(self._reads, commit, owned.state, owned.heads)
-                await self._journal(commit, made.redo, owned.generation)
+                row = encode(entry), encode(made.redo)
+                await self._journal(user_id, entry.seq, row, owned.generation)
                 await self._finish(user_id, made.redo, owned.generation)
                 self._keep(
                     user_id,
@@ -159,34 +160,54 @@ class MailboxWrites:
         return after
 
     async def _claimed(self, user_id: UserId) -> Owned:
-        """Claim the mailbox; then read it, and finish a step that was cut short."""
+        """Claim the mailbox; then read it, and finish a step that was cut short.
+
+        Raises JournalConflict: another writer has claimed it since.
+        """
         _, before = await self._reads.stored(user_id)
         generation = await self._ownership.claim(user_id, seq=before.seq)
         domain_id, state = await self._reads.stored(user_id)
         seq = state.seq + 1
-        rows = await self._session.read(_REDO, user_id, seq >> JOURNAL_SHIFT, seq)
+        rows = await self._session.read(_ENTRY_AND_REDO, user_id, seq >> JOURNAL_SHIFT, seq)
         if rows:
-            redo = decode_redo(rows[0][1])
-            if redo.seq != seq:
+            entry, redo_blob = rows[0]
+            redo = decode_redo(redo_blob)
+            if redo.seq > seq:
+                raise JournalConflict(user_id, seq)  # another owner has gone on since
+            if redo.seq < seq:
                 raise Fatal(f"user {user_id} seq {seq}: its rows are not in the journal")
+            await self._journal(user_id, seq, (entry, redo_blob), generation)
             await self._finish(user_id, redo, generation)
             domain_id, state = redo.domain_id, redo.state
-        owned = Owned(
-            generation=generation,
-            domain_id=domain_id,
-            state=state,
-            heads=await self._reads.heads(user_id),
+        heads, _ = await asyncio.gather(
+            self._reads.heads(user_id),
+            self._exclude_late_entry(user_id, state.seq + 1, generation),
         )
+        owned = Owned(generation=generation, domain_id=domain_id, state=state, heads=heads)
         self._keep(user_id, owned)
         return owned
 
-    async def _journal(self, commit: Commit, redo: Redo, generation: int) -> None:
-        """Write the entry with its redo, one mutation; then check that no other owner is there."""
-        entry = commit.entry
-        bucket = entry.seq >> JOURNAL_SHIFT
-        row = put(JOURNAL, entry.user_id, bucket, entry.seq, encode(entry), encode(redo))
-        await self._write([row], entry.seq, generation)
-        await self._ownership.check(entry.user_id, seq=entry.seq, generation=generation)
+    async def _exclude_late_entry(self, user_id: UserId, seq: int, generation: int) -> None:
+        """Delete the entry of an earlier generation, which may arrive hours after it was sent.
+
+        A coordinator keeps a write for a replica that is away (a hint), and its sender was told
+        that it failed. Entries of this generation have a higher timestamp than the deletion.
+        """
+        if generation > 1:
+            await self._write(
+                [delete(JOURNAL, user_id, seq >> JOURNAL_SHIFT, seq)], seq, generation - 1
+            )
+
+    async def _journal(
+        self, user_id: UserId, seq: int, row: tuple[bytes, bytes], generation: int
+    ) -> None:
+        """Write an entry with its redo, one mutation; then check that no other owner is there.
+
+        Also for the entry of an earlier generation that is finished here: the deletion of an owner
+        between the two (`_exclude_late_entry`) may arrive after this.
+        """
+        await self._write([put(JOURNAL, user_id, seq >> JOURNAL_SHIFT, seq, *row)], seq, generation)
+        await self._ownership.check(user_id, seq=seq, generation=generation)
 
     async def _finish(self, user_id: UserId, redo: Redo, generation: int) -> None:
         await self._write(redo.views, redo.seq, generation)

@@ -220,6 +220,17 @@ class SqliteDirectory(Directory):
         key = (len(prefix), prefix)
         return dict(await self._file.read(lambda c: c.execute(query, key).fetchall()))
 
+    async def exchange_setting(self, name: str, before: str | None, after: str) -> bool:
+        def exchange(connection: Connection) -> bool:
+            query = "SELECT value FROM setting WHERE name = ?"
+            (known,) = connection.execute(query, (name,)).fetchone() or (None,)
+            if known != before:
+                return False
+            connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, after))
+            return True
+
+        return await self._file.write(exchange)
+
     async def remove_setting(self, name: str) -> None:
         statement = "DELETE FROM setting WHERE name = ?"
         await self._file.write(lambda c: c.execute(statement, (name,)).rowcount)

@@ -168,6 +168,23 @@ async def test_a_mail_opened_while_it_is_read_ahead_in_vain_is_read_later(browse
     assert watched.bad == []
 
 
+async def test_the_document_of_a_mail_that_was_read_ahead_is_not_asked_for_again(
+    browser, world
+) -> None:
+    await world.deliver(HTML + PLAIN % b"hovered", keywords=("$seen",))
+    watched = await with_worker(browser, world)
+    page, asked = watched.page, list[str]()
+    await page.reload()
+    page.context.on("request", lambda one: one.service_worker and asked.append(one.url))
+    await watched.row("hovered").hover()
+    await page.evaluate(VIEWS, 1)
+    assert [url.rpartition("/")[2] for url in asked] == ["view"]
+    await watched.row("hovered").click()
+    await expect(page.frame_locator("iframe.mail").get_by_text("Hello")).to_be_visible()
+    assert len(asked) == 1
+    assert watched.bad == []
+
+
 async def test_the_list_is_there_before_the_service_answers(browser, world) -> None:
     await world.deliver(PLAIN % b"known", at_ms=1000)
     watched = await opened(browser, world)

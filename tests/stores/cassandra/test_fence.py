@@ -7,16 +7,19 @@ import asyncio
 import copy
 import os
 import random
+from collections.abc import Sequence
 
 import pytest
 
-from mail.errors import AssignmentInDoubt, JournalConflict
+from mail.errors import AssignmentInDoubt, JournalConflict, StoreUnavailable
 from mail.ports import Commit
-from schemas.mailbox import SEEN
+from schemas.cql.mail_store import JOURNAL
+from schemas.mailbox import SEEN, MailboxState
 from stores.cassandra.mail_store.ownership import Ownership
 from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.mail_store.store import CassandraMailStore
-from stores.cassandra.session import CassandraSession
+from stores.cassandra.session import CassandraSession, Statement
+from stores.write_check import WriteCheck, always_writable
 from streams.worker.assignment_lease import AssignmentLease
 from tests.contracts.mail_store_reads import holds_what
 from tests.contracts.mailboxes import Writer
@@ -132,6 +135,68 @@ async def test_a_writer_without_a_lease_sends_no_statement_and_goes_on_with_a_ne
         await store.commit(command)
         await holds_what(CassandraMailStore(paused), ann)
         assert (await store.check("ann")).differences == ()
+
+
+class LateSession(ScopedSession):
+    """Keeps a journal entry, as a coordinator that cannot deliver it, and reports a failure."""
+
+    kept: Sequence[Statement] = ()
+
+    async def write(
+        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+    ) -> None:
+        if not self.kept and any(cql == JOURNAL.put for cql, _ in statements):
+            self.kept = statements
+            raise StoreUnavailable("cassandra", "no replica answers")
+        await super().write(statements, check=check)
+
+
+async def test_an_entry_that_arrives_after_the_next_claim_is_not_applied(
+    connected: CassandraSession, session: ScopedSession
+) -> None:
+    late = LateSession.of(connected, session.scope)
+    store, writer, ann = CassandraMailStore(session), CassandraMailStore(late), Writer()
+    await store.commit(ann.deliver("a"))
+    before = copy.deepcopy(ann)
+    with pytest.raises(StoreUnavailable):
+        await writer.commit(ann.deliver("late"))
+    assert await writer.load("ann") == before.state
+    await late.write(late.kept)
+    reader = CassandraMailStore(session)
+    assert await reader.load("ann") == before.state
+    await reader.commit(before.deliver("b"))
+    await holds_what(reader, before)
+    assert (await reader.check("ann")).differences == ()
+
+
+async def test_a_late_owner_does_not_delete_a_step_that_another_has_finished(
+    connected: CassandraSession, session: ScopedSession
+) -> None:
+    """The entry arrives while the second owner is paused at any request of its claim."""
+    for at in range(1, 16):
+        scope = f"{session.scope}{at}-"
+        late, paused = LateSession.of(connected, scope), PausedSession.of(connected, scope)
+        ann, second = Writer(), CassandraMailStore(paused)
+        await CassandraMailStore(paused).commit(ann.deliver("a"))
+        before = copy.deepcopy(ann)
+        with pytest.raises(StoreUnavailable):
+            await CassandraMailStore(late).commit(ann.deliver("late"))
+        paused.arm(at)
+        claim = asyncio.create_task(second.load("ann"))
+        pause = asyncio.create_task(paused.is_paused.wait())
+        await asyncio.wait([claim, pause], return_when=asyncio.FIRST_COMPLETED)
+        pause.cancel()
+        await late.write(late.kept)
+        third = CassandraMailStore(late)
+        winner = ann if (await third.load("ann")).seq == ann.state.seq else before
+        await third.commit(winner.deliver("b"))
+        paused.go_on.set()
+        (outcome,) = await asyncio.gather(claim, return_exceptions=True)
+        assert isinstance(outcome, MailboxState | JournalConflict), outcome
+        reader = CassandraMailStore(late)
+        assert (await reader.load("ann")).seq == winner.state.seq
+        await holds_what(reader, winner)
+        assert (await reader.check("ann")).differences == ()
 
 
 async def test_of_writers_that_claim_at_once_each_has_a_generation(session) -> None:

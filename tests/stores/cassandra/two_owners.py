@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.mailbox import mailbox
+from agents.mailbox_failures import CommitFailed
 from agents.ports import MailboxPorts
 from mail.errors import JournalConflict, Transient
 from mail.ids import message_id
@@ -159,11 +160,15 @@ class Owner:
         await store.fold(command.user_id, before_ms=LATER_MS, to_seq=to_seq)
 
     async def handle_with_restarts(self, end: Callable[[], int]) -> None:
-        """As a worker under its supervisor, which starts it again after JournalConflict."""
+        """As a worker under its supervisor, which starts it again after JournalConflict.
+
+        CommitFailed: the late owner has claimed the mailbox and written nothing; a worker tries
+        such an event again.
+        """
         while self.position < end():
             try:
                 await self.handle_to(end())
-            except JournalConflict:
+            except (JournalConflict, CommitFailed):
                 self.restarts += 1
                 assert self.restarts <= RESTARTS_MAX, "the owner never gets on"
                 self._ports = self._new_ports()
@@ -193,7 +198,7 @@ async def run(seed: int, connected: CassandraSession, scope: str) -> str:
         going_on, owner.handle_with_restarts(lambda: len(log)), return_exceptions=True
     )
     assert failure is None, repr(failure)
-    assert outcome is None or isinstance(outcome, JournalConflict), repr(outcome)
+    assert outcome is None or isinstance(outcome, JournalConflict | CommitFailed), repr(outcome)
     await owner.handle_with_restarts(lambda: len(log))
     await check(late, owner, log, ScopedSession.of(connected, scope))
     end = "not paused" if not was_paused else "went on" if outcome is None else "stopped"

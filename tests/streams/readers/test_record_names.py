@@ -103,7 +103,11 @@ async def test_places_are_of_the_present_epoch_and_before_the_first_there_are_no
 
     settings = MemorySettings()
     assert await received_places(read, settings) is None
-    epoch = await ensure_epoch(settings, RECEIVED, "t")
+
+    async def topic_id() -> str:
+        return "t"
+
+    epoch = await ensure_epoch(settings, RECEIVED, topic_id)
     found = await received_places(read, settings)
     assert found is not None
     assert (found.read, found.epoch) == (read, epoch)

@@ -13,9 +13,8 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from cli.config.config import Config, load
 from cli.doctor import external
-from cli.roles.setup import topics_config
+from cli.migration import topics_config
 from mail.errors import BrokerUnavailable, Fatal
-from stack.engines.kafka import properties_path
 from stack.secrets import secret
 from stack.state_folder import StateFolder
 from streams.config import Bootstrap, TopicsConfig
@@ -28,34 +27,12 @@ from streams.topology import TOPICS
 from streams.worker.worker import credentials
 from tests.streams.conftest import MemorySettings
 from tests.streams.small import topic
-from tests.support.broker import Broker, free_ports
-from tests.support.certificates import ServerCertificate, make_certificate
+from tests.support.broker import Broker, add_scram_listener
+from tests.support.certificates import make_certificate
 
 PASSWORD = "correct horse"
 WORK = TOPICS[0]
 CLUSTER = TopicsConfig(bootstrap=Bootstrap("unused"), replicas=3, min_in_sync=2)
-LISTENER = """
-listeners=CLIENTS://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}
-advertised.listeners=CLIENTS://127.0.0.1:{clients},TLS://127.0.0.1:{tls}
-listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT,TLS:SASL_SSL
-listener.name.tls.sasl.enabled.mechanisms=SCRAM-SHA-512
-listener.name.tls.scram-sha-512.sasl.jaas.config=\
-org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.tls.ssl.keystore.type=PEM
-listener.name.tls.ssl.keystore.location={keystore}
-super.users=User:broker;User:setup;User:administrator
-"""
-
-
-def _with_listener(broker: Broker, made: ServerCertificate) -> int:
-    """Add a listener with TLS and SCRAM alone; return its port."""
-    path, (port,) = properties_path(broker.home), free_ports(1)
-    text = path.read_text()
-    controller = text.partition("CONTROLLER://127.0.0.1:")[2].split()[0]
-    keystore = made.both
-    added = LISTENER.format(clients=broker.port, controller=controller, tls=port, keystore=keystore)
-    path.write_text(text + added)
-    return port
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +41,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     folder = tmp_path_factory.mktemp("cluster")
     made = make_certificate(folder / "tls")
     broker = Broker(folder)
-    port = _with_listener(broker, made)
+    port = add_scram_listener(broker, made)
     file = folder / "password"
     file.write_text(f"{PASSWORD}\n")
     try:

@@ -162,3 +162,9 @@ def lag_of(operator: Client, process: str) -> list[int | None]:
 def quarantined(operator: Client, mail_id: str) -> dict | None:
     rows = operator.call("GET", "/v1/admin/quarantine")["mails"]
     return next((row for row in rows if row["mail_id"] == mail_id), None)
+
+
+def test_a_running_stack_has_nothing_to_migrate(running: World) -> None:
+    """Its engines are asked, and each is at the version of the program."""
+    report = json.loads(running.cli("migrate", "--json").stdout)
+    assert report == {"dry_run": False, "changes": [], "put_off": {}, "error": None}

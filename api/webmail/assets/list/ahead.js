@@ -1,5 +1,5 @@
 // Reads mail ahead that is likely to be opened, one conversation at a time while the browser is idle: the newest unread
-// ones of the first list, and those below the one that is open or under the keys. Rows under the pointer: list/pane.js.
+// ones of the first list, and those below the one that is open or under the keys. Rows under pointer or keys: list/pane.js.
 
 import { effect, untracked } from "../vendor/preact.js";
 import { route } from "../router.js";
@@ -38,7 +38,7 @@ async function readUnread(rows) {
   for (const row of rows) {
     await idle();
     if (left <= 0 || !isCalm()) return;
-    left -= await read(row);
+    left -= await readAhead(row);
   }
 }
 
@@ -47,12 +47,12 @@ async function readNext(rows) {
   for (const row of rows) {
     await idle();
     if (mine !== turn || !isCalm()) return;
-    await read(row);
+    await readAhead(row);
   }
 }
 
-// Reads the conversation of a row. Returns the characters of its contents.
-async function read(row) {
+// Reads the conversation of a row, and the documents of its mails. Returns the characters of its contents.
+export async function readAhead(row) {
   const thread = await prefetch(row.thread_id);
   if (!thread) return 0;
   let chars = 0;
@@ -65,7 +65,7 @@ async function read(row) {
   return chars;
 }
 
-// The service worker keeps the document of a mail, where it may, so that the mail is there without the network too.
+// The service worker keeps the document of a mail, where it may, for the next minutes and for the time without the network.
 async function readView(id) {
   if (!navigator.serviceWorker?.controller || !keepsCopies()) return 0;
   const answer = await fetch(`/v1/messages/${id}/view`).catch(() => null);

@@ -5,7 +5,6 @@ import { t, number } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, route, withQuery } from "../router.js";
 import { dialog, drawer, folderName, folderOf, labels, openComposer, settings } from "../store/state.js";
-import { prefetch } from "../store/threads.js";
 import { IconButton, Icon, Menu } from "../shell/parts.js";
 import { PAGE } from "../store/rows.js";
 import { ListWindow, rowNode } from "./rows.js";
@@ -193,18 +192,20 @@ const handlers = {
   act: (what, row) => perform(what, {}, [row]),
 };
 
+const readAhead = (row) => import("./ahead.js").then((ahead) => ahead.readAhead(row)); // not a module of the first screen
+
 let hover = 0;
 function hovered(event) {
   clearTimeout(hover);
   const id = event.target.closest?.(".row")?.dataset.id, row = list.value?.rows[list.value.places.get(id)];
-  if (row) hover = setTimeout(() => prefetch(row.thread_id), HOVER_MS);
+  if (row) hover = setTimeout(() => readAhead(row), HOVER_MS);
 }
 
 function listKeys(view) {
   const step = (by) => () => {
     if (route.value.thread) return openNeighbour(by);
     moveTo(cursorAt() + by);
-    if (currentRow()) prefetch(currentRow().thread_id);
+    if (currentRow()) readAhead(currentRow());
   };
   const page = (by) => () => moveTo(cursorAt() + by * Math.max(1, view.current.count - 2));
   const extend = (by) => () => {

@@ -1,0 +1,45 @@
+"""The same measurements on a page that does next to nothing: what browser and machine take."""
+
+import statistics
+from urllib.parse import quote
+
+from playwright.async_api import Browser
+
+from benchmarks.stack import Stack
+from benchmarks.webmail.scrolling import flinging
+from benchmarks.webmail.tab import signed_in, tab
+from benchmarks.webmail.using import p95
+
+# One row that is higher than any window; a key changes its state and the colour of one word.
+_PAGE = """<!doctype html>
+<div class="rows" style="height: 700px; overflow: auto">
+<div class="row" data-id="one" aria-selected="false" style="height: 10000000px">
+<b>word</b></div></div>
+<script>
+const row = document.querySelector(".row"), word = document.querySelector("b");
+addEventListener("keydown", () => {
+  row.ariaSelected = String(row.ariaSelected !== "true");
+  word.style.color = row.ariaSelected === "true" ? "red" : "";
+});
+</script>"""
+EMPTY_PAGE = f"data:text/html,{quote(_PAGE)}"
+
+
+async def empty_page(
+    browser: Browser, stack: Stack, token: str, rate: int, *, loads: int, keys: int, frames: int
+) -> dict[str, float]:
+    """Milliseconds by name; the stack runs beside it, without work."""
+    async with signed_in(browser, stack, token) as context:
+        page = await tab(context, rate)
+        opened_ms = [await page.first_list_ms(EMPTY_PAGE) for _ in range(loads)]
+        pressed_ms = [
+            await page.input_ms(page.page.keyboard.press("x"), "selected", "one", value)
+            for _ in range(keys)
+            for value in ("true", "false")
+        ]
+        flown = await flinging(page, frames, 1)
+    return {
+        "empty_load_ms": round(statistics.median(opened_ms), 1),
+        "empty_key_ms": p95(pressed_ms),
+        "empty_frame_ms": flown["frame_ms"],
+    }
