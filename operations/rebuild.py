@@ -3,12 +3,14 @@
 Lists and counts are rebuilt by the mailbox's own process, on the command RebuildViews: that process
 keeps the counts in memory too, and its next commit would overwrite a row that was corrected in the
 store alone. The index is filled from this process while the stage `index` writes it: both add by
-message id.
+message id. Where a second index can be filled, a rebuild of the whole index leaves no gap in
+searches.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from agents.background.index_backfill import fill_and_mark
 from agents.ports import IndexPorts
@@ -16,6 +18,7 @@ from mail.clock import now_ms
 from mail.errors import Refused
 from mail.ids import new_command_id
 from mail.lifecycle import running
+from mail.ports import SearchIndex
 from schemas.directory import User
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import CommandAnswered, MailboxEvent
@@ -50,6 +53,33 @@ async def rebuild_index(user_id: UserId, ports: IndexPorts) -> int:
     """
     await ports.search.clear(user_id)
     return await fill_and_mark(user_id, ports)
+
+
+class WholeIndex(Protocol):
+    """A search index that can be filled again while it is searched."""
+
+    async def begin(self) -> SearchIndex:
+        """Return an index that gets every write from now on, and is not searched yet."""
+        ...
+
+    async def switch(self) -> None:
+        """Search the index of `begin` instead, at once."""
+        ...
+
+
+async def rebuild_whole_index(
+    user_ids: Iterable[UserId], ports: IndexPorts, whole: WholeIndex
+) -> int:
+    """Fill a second index from the mailboxes while the first is searched, then search the second.
+
+    Returns the number of documents that were added. If this is cut short, the next call goes on
+    with the same second index.
+    """
+    ports, added = replace(ports, search=await whole.begin()), 0
+    for user_id in user_ids:
+        added += await fill_and_mark(user_id, ports)
+    await whole.switch()
+    return added
 
 
 async def _rebuild_mailbox(

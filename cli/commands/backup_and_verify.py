@@ -16,7 +16,7 @@ from cli.wiring.profile import adapters, become_owner, bootstrap
 from mail.errors import BrokerUnavailable, Refused
 from operations.accounts import get_users
 from operations.ports import OutlinePorts
-from operations.rebuild import rebuild_index, rebuild_views
+from operations.rebuild import rebuild_index, rebuild_views, rebuild_whole_index
 from operations.rebuild_outlines import rebuild_all_outlines, rebuild_outlines
 from operations.verify import MailboxVerifier
 from schemas.consistency import COUNTS, INDEX, LISTS, OUTLINES
@@ -141,9 +141,11 @@ async def _rebuild_index(config: Config, address: str | None) -> None:
             search=await opened.search(),
         )
         users = await get_users(await opened.directory(), address)
-        documents = 0
-        for user in users:
-            documents += await rebuild_index(user.user_id, ports)
+        whole = await opened.whole_index() if address is None else None
+        if whole is not None:
+            documents = await rebuild_whole_index([user.user_id for user in users], ports, whole)
+        else:
+            documents = sum([await rebuild_index(user.user_id, ports) for user in users])
     click.echo(f"{len(users)} mailboxes, {documents} messages indexed")
 
 

@@ -26,6 +26,7 @@ from mail.ports import (
 )
 from mail.ports.relay_queue import RelayQueueStore
 from mail.ports.submissions import Submissions
+from operations.rebuild import WholeIndex
 from stores.cassandra.content_store import CassandraContentStore
 from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.holders import CassandraHolders
@@ -130,6 +131,12 @@ class DistributedAdapters(Adapters):
         return client
 
     async def search(self) -> SearchIndex:
+        return self._search()
+
+    async def whole_index(self) -> WholeIndex | None:
+        return self._search()
+
+    def _search(self) -> OpenSearchIndex:
         index = OpenSearchIndex(search_config(self._config))
         self._stack.push_async_callback(index.close)
         return index

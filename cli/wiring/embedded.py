@@ -26,6 +26,7 @@ from mail.ports import (
 )
 from mail.ports.relay_queue import RelayQueueStore
 from mail.ports.submissions import Submissions
+from operations.rebuild import WholeIndex
 from parsing.pool import ParserPool
 from scanners.clamd import ClamdScanner, ClamdScannerConfig
 from scanners.socket_client import ScannerAddress
@@ -140,6 +141,10 @@ class Adapters:
         index = SqliteSearchIndex(self._data / "search", SqliteSearchConfig(sqlite=sqlite))
         self._stack.push_async_callback(index.close)
         return index
+
+    async def whole_index(self) -> WholeIndex | None:
+        """The index as one that is filled while it is searched; None: it is emptied before."""
+        return None
 
     def tokens_for_requests(self) -> MakeTokens:
         return local_tokens

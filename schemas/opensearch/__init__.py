@@ -1,5 +1,5 @@
 """Mappings of the search index in OpenSearch, with versions.
 
-A change of SEARCH needs a higher SEARCH_VERSION: a new index is made, and filled from mailboxes.
+A change of SEARCH or PROGRESS needs a higher SEARCH_VERSION: new indices are made and filled.
 May import: schemas.
 """

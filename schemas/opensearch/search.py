@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas.search import IndexDocument
 
-SEARCH_VERSION = 1
+SEARCH_VERSION = 2
 TEXTS = ("subject", "sender", "to", "cc", "bcc", "body", "filenames")  # of IndexDocument
 assert set(TEXTS) <= set(IndexDocument.__struct_fields__)
 

@@ -3,14 +3,17 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from mail.errors import StoreUnavailable
 from stores.opensearch.client import ENGINE, OpenSearchClient
+from stores.opensearch.generations import Generation, Generations
 from stores.waiters import settle
 
 BATCH_MAX = 500
 BATCH_MAX_BYTES = 8 * 1024 * 1024
+_NO_INDEX = "index_not_found_exception"
 WAITING_MAX = 2_000  # writes that wait; beyond it a caller waits before its write is taken
 
 
@@ -22,10 +25,11 @@ class _Write:
 
 
 class BulkWriter:
-    """`write` returns when the write is durable and found by searches."""
+    """`write` returns when the write is durable and found by searches, in each generation."""
 
-    def __init__(self, client: OpenSearchClient) -> None:
+    def __init__(self, client: OpenSearchClient, generations: Generations) -> None:
         self._client = client
+        self._generations = generations
         self._waiting: deque[_Write] = deque()
         self._room = asyncio.Semaphore(WAITING_MAX)
         self._sender: asyncio.Task[None] | None = None
@@ -50,13 +54,23 @@ class BulkWriter:
             batch = self._next_batch()
             if not batch:
                 continue
-            lines = [line for write in batch for line in write.lines]
+            outcomes: list[Exception | None] = [None] * len(batch)
             try:
-                results = await self._client.bulk(lines, refresh="wait_for")
-                outcomes = [_outcome(result) for result in results]
+                await self._generations.each(partial(self._send, batch, outcomes))
             except Exception as error:  # noqa: BLE001 raised in the callers of `write`
                 outcomes = [error] * len(batch)
             settle([write.waiter for write in batch], outcomes)
+
+    async def _send(
+        self, batch: list[_Write], outcomes: list[Exception | None], generation: Generation
+    ) -> None:
+        """Send one request; add its errors to `outcomes`. Raises StoreUnavailable."""
+        lines = [line for write in batch for line in write.lines]
+        results = await self._client.bulk(generation.write("search"), lines, refresh="wait_for")
+        if any(result.get("error", {}).get("type") == _NO_INDEX for result in results):
+            raise StoreUnavailable(ENGINE, f"{generation.index('search')} is gone")
+        for place, result in enumerate(results):
+            outcomes[place] = outcomes[place] or _outcome(result)
 
     def _next_batch(self) -> list[_Write]:
         """Take the oldest writes; drop those whose caller was cancelled (its partition moved)."""

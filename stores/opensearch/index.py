@@ -1,15 +1,18 @@
 """SearchIndex on OpenSearch: one document for each message, on the shard of its user.
 
-The index has the version of its mapping in its name. When a new version is opened first, every user
-that an older version knows is unfilled, and is filled again from the mailboxes; searches of a user
-are complete when it is filled.
+An index can be filled again while another is searched, and takes its place at once
+(generations.py). When a new version of the mapping is opened first, every user that an older
+version knows is unfilled, and is filled again from the mailboxes.
 """
 
+import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
+from mail.errors import Fatal
 from mail.pagination import NEWEST, ListPosition
 from mail.ports import IndexMatches, SearchIndex
 from mail.query.highlighter import HighlightedText, Highlighter
@@ -19,12 +22,12 @@ from mail.query.planner import IndexQuery, is_nothing
 from mail.query.time_budget import SearchTimedOut, TimeBudget
 from mail.query.tree import EVERYTHING, NOTHING, Node
 from schemas.ids import MessageId, UserId
-from schemas.opensearch.search import PROGRESS, SEARCH, SEARCH_VERSION, settings
+from schemas.opensearch.search import SEARCH_VERSION
 from schemas.search import IndexDocument, IndexedTo
 from schemas.versions.change import SchemaChange
-from stores.opensearch import migrations
 from stores.opensearch.bulk_writer import BulkWriter
-from stores.opensearch.client import Body, Conflict, OpenSearchClient, SearchClusterConfig
+from stores.opensearch.client import ENGINE, Body, Conflict, OpenSearchClient, SearchClusterConfig
+from stores.opensearch.generations import PARTS, Generation, Generations, OneGeneration, versions
 from stores.opensearch.query import decides, document_id, documents_of, source_of
 from stores.packed_documents import unpacked
 
@@ -36,40 +39,64 @@ _SORT = [{"received_at_ms": "desc"}, {"message_id": "desc"}]
 class OpenSearchIndex(SearchIndex):
     """`close` it. Every method raises StoreUnavailable."""
 
-    def __init__(self, config: SearchClusterConfig) -> None:
-        """The indices are made by the first call; no connection is made here."""
-        self._index = f"{config.prefix}-search-{SEARCH_VERSION}"
-        self._progress = f"{config.prefix}-progress-{SEARCH_VERSION}"
-        copies = {"number_of_shards": config.shards, "number_of_replicas": config.replicas}
-        indices = {
-            self._index: (SEARCH, settings(config.shards, config.replicas, config.refresh)),
-            self._progress: (PROGRESS, copies),
-        }
-        self._prefix = config.prefix
-        self._client = OpenSearchClient.open(config, indices)
-        self._writer = BulkWriter(self._client)
+    def __init__(self, config: SearchClusterConfig, *, only: Generation | None = None) -> None:
+        """The first call makes the indices; no connection is made here.
+
+        `only`: the one generation that is written and searched here.
+        """
+        client = OpenSearchClient.open(config)
+        self._config = config
+        self._generations = (
+            Generations(client, config) if only is None else OneGeneration(client, config, only)
+        )
+        self._index, self._progress = map(self._generations.searched, PARTS)
+        self._client = client.after(self._generations.ready)
+        self._writer = BulkWriter(self._client, self._generations)
+        self._filling: OpenSearchIndex | None = None
 
     async def close(self) -> None:
         """Finish the writes under way, then close."""
         await self._writer.flush()
         await self._client.close()
+        if self._filling is not None:
+            await self._filling.close()
 
     async def planned(self) -> list[SchemaChange]:
         """Return what `migrate` would do; change nothing. Raises Fatal: an index is newer."""
-        return migrations.changes(await self._client.names(f"{self._prefix}-*"), self._prefix)
+        prefix = self._config.prefix
+        found = versions(await self._client.aliases(f"{prefix}-*"), prefix)
+        newest = max(found, default=0)
+        if newest > SEARCH_VERSION:
+            raise Fatal(f"the search has version {newest}, this Postriver knows {SEARCH_VERSION}")
+        change = SchemaChange(engine=ENGINE, part="search", found=newest, version=SEARCH_VERSION)
+        return [] if SEARCH_VERSION in found else [change]
 
     async def migrate(self) -> list[SchemaChange]:
         """Make the indices of this version; return what this process did. Raises as `planned`."""
         due = await self.planned()
-        return due if await self._client.make_indices() else []
+        return due if await self._generations.make() else []
+
+    async def begin(self) -> SearchIndex:
+        """Return the index of a new generation, which is filled and not searched yet.
+
+        It has no documents but those written since, or those of a filling that was cut short.
+        """
+        self._filling = OpenSearchIndex(self._config, only=await self._generations.begin())
+        return self._filling
+
+    async def switch(self) -> None:
+        """Search the newest generation, at once; delete the others when no search reads them."""
+        await self._generations.switch((await self._generations.written())[0])
+        await asyncio.sleep(self._config.retired_for_s)
+        await self._generations.delete_retired()
 
     async def add(self, document: IndexDocument) -> None:
         source, size_bytes = source_of(document)
-        action = self._action("index", document.user_id, document.message_id)
+        action = _action("index", document.user_id, document.message_id)
         await self._writer.write(action, source, size_bytes=size_bytes)
 
     async def remove(self, user_id: UserId, message_id: MessageId) -> None:
-        await self._writer.write(self._action("delete", user_id, message_id))
+        await self._writer.write(_action("delete", user_id, message_id))
 
     async def find(
         self,
@@ -141,10 +168,14 @@ class OpenSearchIndex(SearchIndex):
         return {each["_source"]["message_id"] for each in found}
 
     async def clear(self, user_id: UserId) -> None:
-        await self._change_progress(user_id, lambda _: {"unfilled": True})
         await self._writer.flush()
-        await self._client.refresh(self._index)
-        await self._client.delete_where(self._index, {"term": {"user": user_id}}, routing=user_id)
+        await self._generations.each(partial(self._clear, user_id))
+
+    async def _clear(self, user_id: UserId, generation: Generation) -> None:
+        await self._change_progress(user_id, lambda _: {"unfilled": True}, generation)
+        documents = generation.write("search")
+        await self._client.refresh(documents)
+        await self._client.delete_where(documents, {"term": {"user": user_id}}, routing=user_id)
 
     async def unfilled(self) -> list[UserId]:
         await self._client.refresh(self._progress)
@@ -164,16 +195,22 @@ class OpenSearchIndex(SearchIndex):
             user_id, lambda now: (_raised(now, to) or now) | {"unfilled": False}
         )
 
-    async def _change_progress(self, user_id: UserId, change: Any) -> None:
-        """Replace the user's progress; `change` returns the new one, or None for no change."""
+    async def _change_progress(
+        self, user_id: UserId, change: Any, generation: Generation | None = None
+    ) -> None:
+        """Replace the user's progress; `change` returns the new one, or None for no change.
+
+        `generation`: None means the searched generation.
+        """
+        progress = (generation or await self._generations.current()).write("progress")
         while True:
-            before = await self._client.get(self._progress, user_id)
+            before = await self._client.get(progress, user_id)
             changed = change(before["_source"] if before else {})
             if changed is None:
                 return
             try:
                 source = {"user": user_id, **changed}
-                await self._client.replace(self._progress, user_id, source, before)
+                await self._client.replace(progress, user_id, source, before)
             except Conflict:
                 continue
             return
@@ -234,9 +271,9 @@ class OpenSearchIndex(SearchIndex):
         ids = [document_id(user_id, each) for each in message_ids]
         return await self._client.many(self._index, ids, routing=user_id, source=source)
 
-    def _action(self, name: str, user_id: UserId, message_id: MessageId) -> Body:
-        place = {"_index": self._index, "_id": document_id(user_id, message_id)}
-        return {name: place | {"routing": user_id}}
+
+def _action(name: str, user_id: UserId, message_id: MessageId) -> Body:
+    return {name: {"_id": document_id(user_id, message_id), "routing": user_id}}
 
 
 def _is_match(node: Node, source: Body, budget: TimeBudget | None) -> bool:

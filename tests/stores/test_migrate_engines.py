@@ -65,16 +65,17 @@ class Engines:
 
     async def indices(self, *made: str) -> list[str]:
         """Make indices without a mapping; return the names of all."""
-        client = OpenSearchClient.open(self.opensearch, dict.fromkeys(made, ({}, {})))
+        client = OpenSearchClient.open(self.opensearch)
         try:
-            await client.make_indices()
-            return await client.names("postriver-*")
+            for name in made:
+                await client.create_index(name, {})
+            return sorted(await client.aliases("postriver-*"))
         finally:
             await client.close()
 
     async def drop(self, name: str) -> None:
-        client = OpenSearchClient.open(self.opensearch, {})
-        await client._client.indices.delete(index=name)
+        client = OpenSearchClient.open(self.opensearch)
+        await client.delete_index(name)
         await client.close()
 
 
@@ -149,7 +150,7 @@ def test_two_hosts_at_once_then_nothing_is_left_to_do(engines, hosts) -> None:
     made = Counter(step for each in done for step in each["steps"] if step.startswith("topic "))
     assert made == Counter(f"topic {topic.name}" for topic in TOPICS)
     assert len(now(engines.tables())) > len(schemas())
-    assert now(engines.indices()) == ["postriver-progress-1", "postriver-search-1"]
+    assert now(engines.indices()) == ["postriver-progress-2-1", "postriver-search-2-1"]
     assert now(planned_topics(engines.topics)) == []
     for host in (*hosts, hosts[0]):
         report = migrate(host)
@@ -166,7 +167,7 @@ def check_that_newer_engines_are_refused(engines: Engines, host: World) -> None:
     refused(host, "the topics have version 99, this Postriver knows 1")
     now(engines.set_setting("version:topics", "1"))
     now(engines.indices("postriver-search-99"))
-    refused(host, "the search has version 99, this Postriver knows 1")
+    refused(host, "the search has version 99, this Postriver knows 2")
     now(engines.drop("postriver-search-99"))
     assert migrate(host)["changes"] == []
 

@@ -1,12 +1,11 @@
 """The search index on a real OpenSearch: contract suites, and what only a cluster can break."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from mail.errors import StoreUnavailable
-from mail.ids import new_id
 from mail.query.planner import IndexQuery
 from mail.query.tree import Not, WordsNode
 from schemas.search import IndexedTo
@@ -16,24 +15,8 @@ from tests.contracts.search_cases import document, ids
 from tests.contracts.search_index import SearchReaderContract, find
 from tests.contracts.search_writer import SearchWriterContract
 from tests.support.broker import free_ports
-from tests.support.opensearch import OpenSearchNode, given_port
 
 pytestmark = pytest.mark.distributed
-
-
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a node of this run, or of the one at POSTRIVER_TEST_OPENSEARCH."""
-    if port := given_port():
-        yield port
-        return
-    with OpenSearchNode(tmp_path_factory.mktemp("opensearch")) as node:
-        yield node.port
-
-
-@pytest.fixture(scope="session")
-def config(node: int) -> SearchClusterConfig:
-    return SearchClusterConfig(port=node, prefix=f"test-{new_id()}", refresh="20ms")
 
 
 @pytest.fixture
@@ -41,9 +24,8 @@ async def index(config: SearchClusterConfig) -> AsyncIterator[OpenSearchIndex]:
     """An empty index. One index serves all tests: to empty it is faster than to make it."""
     opened = OpenSearchIndex(config)
     yield opened
-    names = f"{opened._index},{opened._progress}"
     await opened._client._client.delete_by_query(
-        index=names,
+        index=f"{config.prefix}-*",
         body={"query": {"match_all": {}}},
         params={"refresh": "true", "ignore_unavailable": "true"},
     )
