@@ -10,19 +10,21 @@ Safe to repeat: the store knows the last step of a rebuild; a step that is done 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
-from agents.content_access import reading
+from agents.content_access import MemoryBudget, reading
 from agents.ports import MailboxPorts
 from mail.errors import ContentMissing, Refused
 from mail.ids import derived_command_id, new_command_id
 from mail.mailbox.consistency_check import UNKNOWN
-from mail.ports import Attempt
+from mail.ports import Attempt, ContentStore, Parser
 from schemas.consistency import ExpectedMessage, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.events.mailbox_events import REBUILT, REFUSED, UNCHANGED, CommandAnswered
 from schemas.events.unions import Event
+from schemas.ids import MessageId
 from schemas.mail import HeaderSummary
 
 
@@ -62,7 +64,8 @@ async def rebuild_step(event: RebuildViews, ports: MailboxPorts) -> Rebuild:
     before = await ports.store.rebuilding(event.user_id)
     is_next = before and (before.rebuild_id, before.step) == (event.rebuild_id, event.step)
     messages = before.lacking if before and is_next else ()
-    heads = {message.message_id: await _head(message, ports) for message in messages}
+    reader = HeadReader(ports.contents, ports.parser, ports.budget)
+    heads = await reader.heads(messages)
     return await ports.store.rebuild(event, heads)
 
 
@@ -82,10 +85,21 @@ def _answer(event: RebuildViews, progress: Rebuild) -> CommandAnswered:
     return CommandAnswered.to(event, REBUILT, f"{progress.mended} differences repaired")
 
 
-async def _head(message: ExpectedMessage, ports: MailboxPorts) -> HeaderSummary:
-    """The header summary of the message's content; UNKNOWN if the content is missing."""
-    try:
-        async with reading(message.content, ports.contents, ports.budget) as content:
-            return await ports.parser.head(content)
-    except ContentMissing:
-        return UNKNOWN
+@dataclass(frozen=True, slots=True)
+class HeadReader:
+    """Reads header summaries from contents."""
+
+    contents: ContentStore
+    parser: Parser
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+
+    async def heads(self, messages: Sequence[ExpectedMessage]) -> dict[MessageId, HeaderSummary]:
+        """The header summary of each message; UNKNOWN if the content is missing."""
+        return {message.message_id: await self._head(message) for message in messages}
+
+    async def _head(self, message: ExpectedMessage) -> HeaderSummary:
+        try:
+            async with reading(message.content, self.contents, self.budget) as content:
+                return await self.parser.head(content)
+        except ContentMissing:
+            return UNKNOWN

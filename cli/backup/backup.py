@@ -25,11 +25,13 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 from cli.backup import manifest as form
 from cli.backup.content_lease import contents_kept
 from cli.backup.manifest import Manifest, Sums
 from cli.config.config import Config
+from cli.wiring.store_files import EMBEDDED
 from mail.clock import now_ms, rfc3339
 from mail.errors import Refused
 from stack.state_folder import version_of
@@ -45,16 +47,28 @@ LEFT_OUT = frozenset({
 FREE_LEFT_BYTES, FREE_LEFT_SHARE = 2 * 1024**3, 0.1  # the smaller; on the state folder's disk
 _FICLONE = 0x40049409  # ioctl_ficlone(2): shared blocks, copied on write (Btrfs, XFS and others)
 BACKUP_LOG = "log/backup.log"  # a line a backup; the file's date is that of the last backup
-_Log = dict[str, int] | None  # unconsumed records by topic
+Log = dict[str, int] | None  # unconsumed records by topic
 
 
 @dataclass
 class Backup:
-    """A backup from `home` into the empty folder `target`."""
+    """A backup of the embedded profile from `home` into the empty folder `target`."""
 
     home: Path
     target: Path
     sums: Sums
+    left_out: ClassVar[frozenset[str]] = LEFT_OUT
+
+    def copy(self, bootstrap: Bootstrap | None) -> tuple[dict[str, int], Log]:
+        """Copy everything; return schema versions, and records of the log by topic.
+
+        Without `bootstrap` the log is left out and its result is None. Raises BrokerUnavailable.
+        """
+        self.contents()
+        schemas, log = self.databases_and_log(bootstrap)
+        self.contents()
+        self.rest()
+        return schemas, log
 
     def contents(self) -> None:
         """Copy every content that is not in the backup yet."""
@@ -64,12 +78,8 @@ class Backup:
                 with suppress(FileNotFoundError):  # deleted since it was listed
                     self._content(path, into / path.name)
 
-    def databases_and_log(self, bootstrap: Bootstrap | None) -> tuple[dict[str, int], _Log]:
-        """Copy the SQLite files and the log; return schema versions by file, records by topic.
-
-        Without `bootstrap` the log is left out and its result is None.
-        Raises BrokerUnavailable.
-        """
+    def databases_and_log(self, bootstrap: Bootstrap | None) -> tuple[dict[str, int], Log]:
+        """Copy the SQLite files and the log. Raises BrokerUnavailable."""
         paths = sorted({*(self.home / "data").rglob("*.sqlite")} - {*self._small_contents})
         first = asyncio.run(log_snapshot.first_unconsumed(bootstrap)) if bootstrap else {}
         with consistent_snapshots(paths) as views:
@@ -90,7 +100,7 @@ class Backup:
         """Copy certificates and every other file of the folder."""
         for path in sorted(self.home.rglob("*")):
             inside = path.relative_to(self.home)
-            if inside.parts[0] in LEFT_OUT or ".sqlite" in path.name or not path.is_file():
+            if inside.parts[0] in self.left_out or ".sqlite" in path.name or not path.is_file():
                 continue
             copied = self._make_folder(inside.parent) / path.name
             self.sums.add(copied, _copied(path, copied))
@@ -106,7 +116,7 @@ class Backup:
 
     def _database(self, path: Path, view: DatabaseSnapshot) -> int:
         copied = self._make_folder(path.parent.relative_to(self.home)) / path.name
-        self._check_free_space(path.stat().st_size)
+        self.check_free_space(path.stat().st_size)
         schema = view.copy_to(copied)
         self.sums.add(copied)
         return schema
@@ -118,10 +128,10 @@ class Backup:
         if _cloned(path, copied):
             self.sums.add(copied)
         else:
-            self._check_free_space(path.stat().st_size)
+            self.check_free_space(path.stat().st_size)
             self.sums.add(copied, _copied(path, copied))
 
-    def _check_free_space(self, size_bytes: int) -> None:
+    def check_free_space(self, size_bytes: int) -> None:
         """Raises Refused: `size_bytes` more would leave the state folder's disk nearly full."""
         if self.target.stat().st_dev != self.home.stat().st_dev:
             return
@@ -142,18 +152,13 @@ class Backup:
 def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Manifest:
     """Make a backup in the empty folder `target`; without `bootstrap` the log is left out.
 
-    Raises Refused: the profile has no files, the folder is not empty, or a file cannot be read or
-    written. After a failure the folder is emptied.
+    Raises Refused: the folder is not empty, or a file cannot be read or written. StoreUnavailable,
+    BrokerUnavailable: an engine does not answer. After a failure the folder is emptied.
     """
-    form.check_profile(config.profile)
     began_at = rfc3339(now_ms())
     with _emptied_on_failure(target):
-        with contents_kept(config.home, f"backup to {target}"), closing(Sums(target)) as sums:
-            backup = Backup(config.home.resolve(), target, sums)
-            backup.contents()
-            schemas, log = backup.databases_and_log(bootstrap)
-            backup.contents()
-            backup.rest()
+        with contents_kept(config, f"backup to {target}"), closing(Sums(target)) as sums:
+            schemas, log = _backup(config, target, sums).copy(bootstrap)
         manifest = Manifest(
             format=form.FORMAT,
             postriver=version("postriver"),
@@ -166,11 +171,20 @@ def back_up(config: Config, target: Path, *, bootstrap: Bootstrap | None) -> Man
             schemas=schemas,
             log=log,
             settings=config.as_settings(),
+            profile=config.profile,
         )
         form.write(target, manifest)
         with (config.home / BACKUP_LOG).open("a", encoding="utf-8") as log_file:
             log_file.write(f"{manifest.ended_at} {target}\n")
     return manifest
+
+
+def _backup(config: Config, target: Path, sums: Sums) -> Backup:
+    if config.profile == EMBEDDED:
+        return Backup(config.home.resolve(), target, sums)
+    from cli.backup.cluster_backup import ClusterBackup  # noqa: PLC0415  (drivers: 20 MB)
+
+    return ClusterBackup(config, target, sums)
 
 
 @contextmanager
@@ -195,7 +209,8 @@ def _emptied_on_failure(target: Path) -> Iterator[None]:
 def _empty(target: Path) -> None:
     for name in (form.MANIFEST, f"{form.MANIFEST}.new", form.SUMS, form.RECORDS):
         (target / name).unlink(missing_ok=True)
-    shutil.rmtree(target / form.HOME, ignore_errors=True)
+    for name in (form.HOME, form.CLUSTER):
+        shutil.rmtree(target / name, ignore_errors=True)
 
 
 def _folders(content: Path) -> Iterator[Path]:

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 
+from cli.config.config import Config
 from cli.wiring.embedded import Adapters
+from cli.wiring.profile import adapters
+from cli.wiring.store_files import EMBEDDED
 from mail.errors import Refused, StoreUnavailable
 from mail.ids import new_id
 from mail.ports import ContentSweep
@@ -23,15 +26,16 @@ READY_LIMIT_S = 30.0
 
 
 @contextmanager
-def contents_kept(home: Path, purpose: str, *, beat_s: float = BEAT_S) -> Iterator[None]:
+def contents_kept(config: Config, purpose: str, *, beat_s: float = BEAT_S) -> Iterator[None]:
     """Within the block, no content is deleted.
 
     Raises Refused: the lease cannot be taken; at the end of the block: the lease was lost.
     """
-    if not _has_leases(home / "data" / "content.sqlite"):
+    is_embedded = config.profile == EMBEDDED
+    if is_embedded and not _has_leases(config.home / "data" / "content.sqlite"):
         yield  # no process of this version has run here, so there is no sweep
         return
-    keeper = _LeaseThread(home, purpose, beat_s)
+    keeper = _LeaseThread(config, purpose, beat_s)
     keeper.start()
     try:
         keeper.wait_taken()
@@ -46,9 +50,9 @@ def contents_kept(home: Path, purpose: str, *, beat_s: float = BEAT_S) -> Iterat
 class _LeaseThread(threading.Thread):
     """Takes and renews the lease. `failure`: why contents may have been deleted, else None."""
 
-    def __init__(self, home: Path, purpose: str, beat_s: float) -> None:
+    def __init__(self, config: Config, purpose: str, beat_s: float) -> None:
         super().__init__(name="lease", daemon=True)
-        self._home = home
+        self._config = config
         self._purpose = purpose
         self._beat_s = beat_s
         self._lease_id = new_id()
@@ -71,7 +75,7 @@ class _LeaseThread(threading.Thread):
 
     async def _keep(self) -> None:
         async with AsyncExitStack() as stack:
-            contents = await Adapters(self._home, stack).content_sweep()
+            contents = await self._sweep(stack)
             await contents.take_lease(self._lease_id, self._purpose)
             self._taken.set()
             while not await asyncio.to_thread(self.ended.wait, self._beat_s):
@@ -79,6 +83,11 @@ class _LeaseThread(threading.Thread):
             if not await contents.renew_lease(self._lease_id):
                 self.failure = "the lease expired, and contents may have been deleted"
             await contents.end_lease(self._lease_id)
+
+    async def _sweep(self, stack: AsyncExitStack) -> ContentSweep:
+        if self._config.profile == EMBEDDED:  # also files that no start has migrated yet
+            return await Adapters(self._config.home, stack).content_sweep()
+        return await (await stack.enter_async_context(adapters(self._config))).content_sweep()
 
     async def _renew(self, contents: ContentSweep) -> None:
         """Renew the lease; a busy store is tried again at the next renewal.

@@ -3,6 +3,7 @@
 DIR/manifest.json   versions, times, settings, and the SHA-256 of SHA256SUMS
 DIR/SHA256SUMS      one line a file, in the format of `sha256sum -c`
 DIR/log.records     unconsumed records of the log (streams/readers/log_snapshot.py)
+DIR/cluster/        distributed profile: rows of Cassandra, contents (cluster_backup.py)
 DIR/home/           the other files, as in a state folder
 """
 
@@ -19,7 +20,10 @@ from stack.state_folder import VERSION
 
 FORMAT = 1  # of the backup
 MANIFEST, SUMS, RECORDS, HOME = "manifest.json", "SHA256SUMS", "log.records", "home"
+CLUSTER = "cluster"
 PUT_BACK = "put-back.records"  # in HOME, from a restore until setup has published the records
+PUT_BACK_CLUSTER = "put-back"  # in HOME, until setup has filled the engines
+RESTORE_ID = "id"  # in that folder; new at each restore
 _CHUNK_BYTES = 1024 * 1024
 _JSON = msgspec.json.Encoder()
 
@@ -35,9 +39,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     size_bytes: int
     sums_sha256: str
-    schemas: dict[str, int]  # SQLite file to schema version
+    schemas: dict[str, int]  # SQLite file, or schema of Cassandra, to schema version
     log: dict[str, int] | None  # topic to number of records; None: the log was left out
     settings: dict[str, str]
+    profile: str = "embedded"
 
 
 class NotABackup(Refused):
@@ -90,19 +95,10 @@ def write(folder: Path, manifest: Manifest) -> None:
     os.sync()
 
 
-def check_profile(profile: str) -> None:
-    """Raises Refused: the profile has its mail in engines of its own, which no file here has."""
-    if profile != "embedded":
-        raise Refused(
-            f"backup and restore are for the embedded profile. For the profile {profile} stop the"
-            " stack and copy the whole state folder"
-        )
+def read(folder: Path, known: dict[str, int], profile: str) -> Manifest:
+    """Return the manifest. Raises NotABackup: the folder cannot be restored into `profile`.
 
-
-def read(folder: Path, known: dict[str, int]) -> Manifest:
-    """Return the manifest. Raises NotABackup: the folder cannot be restored.
-
-    `known`: SQLite files of this version and their schema versions.
+    `known`: SQLite files, or schemas, of this version and their schema versions.
     """
     try:
         raw = (folder / MANIFEST).read_bytes()
@@ -117,6 +113,12 @@ def read(folder: Path, known: dict[str, int]) -> Manifest:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.MsgspecError as error:
         raise NotABackup(folder, f"{MANIFEST}: {error}") from error
+    if manifest.profile != profile:
+        raise NotABackup(
+            folder,
+            f"it is of the profile {manifest.profile}, and the setting is {profile}:"
+            f" set POSTRIVER_PROFILE={manifest.profile}",
+        )
     _check_versions(folder, manifest, known)
     return manifest
 
@@ -133,7 +135,7 @@ def _check_versions(folder: Path, manifest: Manifest, known: dict[str, int]) -> 
         )
     for name, version in manifest.schemas.items():
         if name not in known:
-            raise NotABackup(folder, f"{name} is a file that this version does not know; {origin}")
+            raise NotABackup(folder, f"{name} is a store that this version does not know; {origin}")
         if version > known[name]:
             raise NotABackup(
                 folder, f"{name} has schema {version}, ours goes to {known[name]}; {origin}"

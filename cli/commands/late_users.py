@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import click
 
+from cli.backup.manifest import PUT_BACK_CLUSTER
 from cli.config.config import Config
 from cli.wiring.profile import adapters
 from cli.wiring.store_files import EMBEDDED
@@ -21,7 +22,7 @@ class LateUsers:
     """A thread that calls `seed` once the tables of the directory exist. In a `with` block.
 
     Without `seed` it does nothing, and in the embedded profile, whose directory is there before the
-    stack starts.
+    stack starts, and while a restore fills the directory.
     """
 
     def __init__(self, config: Config, seed: Seed | None) -> None:
@@ -48,7 +49,8 @@ class LateUsers:
         return self._users
 
     def _run(self) -> None:
-        if self._seed is not None and self._config.profile != EMBEDDED:
+        is_restored = (self._config.home / PUT_BACK_CLUSTER).exists()  # it has users
+        if self._seed and self._config.profile != EMBEDDED and not is_restored:
             asyncio.run(self._make(self._seed))
 
     async def _make(self, seed: Seed) -> None:

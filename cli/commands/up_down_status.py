@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.backup.manifest import PUT_BACK_CLUSTER
 from cli.commands.late_users import LateUsers, Seed
 from cli.config.config import Config, environment, load
 from cli.config.exposure import refuse_in_clear
@@ -62,6 +63,7 @@ from stack.supervision.client import (
 from stack.supervision.supervisor import Supervisor
 from stack.supervision.supervisor_log import supervisor_log
 
+RESTORE_TIMEOUT_S = 24 * 3600.0  # of the first start after a restore, which fills the engines
 START_TIMEOUT_S = {"embedded": 180.0, "distributed": 420.0}
 STARTING = {
     "embedded": "starting: kafka, clamd, spamd, then our own processes; about 20 s",
@@ -201,6 +203,8 @@ def _detached(config: Config, seed: Seed | None) -> None:
     with LateUsers(config, seed) as late_users:
         try:
             limit_s = START_TIMEOUT_S[config.profile]
+            if (config.home / PUT_BACK_CLUSTER).exists():
+                limit_s = RESTORE_TIMEOUT_S
             spawn_detached(argv, config.home, env=config.as_settings(), timeout_s=limit_s)
         except StartFailed as error:
             late_users.stop()

@@ -2,14 +2,17 @@
 
 Runs at each start; safe to repeat. The files of the stores exist by then
 (cli/wiring/store_files.py). The tables, topics and indices are those of cli/migration.py.
-After a restore, the records that were in the log of the backup are published again: after the
-topics are created and before their epochs begin. Every other process waits for the epochs, so the
-order within a key is kept.
+After a restore, the engines of the distributed profile are filled first
+(cli/backup/cluster_restore.py). The records that were in the log of the backup are published again:
+after the topics are created and before their epochs begin. Every other process waits for the
+epochs, so the order within a key is kept.
 """
 
 import asyncio
 import logging
+import math
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cli.backup.deposit_holders import hold_deposits
 from cli.backup.manifest import PUT_BACK
@@ -39,9 +42,12 @@ from streams.readers import log_snapshot
 from streams.topics.access_lists import ensure_access
 from streams.topics.access_rules import USERS
 from streams.topics.admin import begin_epochs, ended_epochs
-from streams.topics.epochs import epoch_of
+from streams.topics.epochs import end_epochs, epoch_of
 from streams.topics.scram_users import ensure_users
-from streams.topology import TOPIC_OF
+from streams.topology import BY_NAME, TOPIC_OF
+
+if TYPE_CHECKING:
+    from cli.backup.cluster_restore import ClusterRestore
 
 log = logging.getLogger("postriver.setup")
 SEARCH_LIMIT_S = 5.0
@@ -57,15 +63,32 @@ async def run(config: Config, stop: asyncio.Event) -> None:
         await while_away(lambda: ensure_users(topics, passwords))
     if config.profile == DISTRIBUTED:
         await while_away(lambda: _take_over(config))
+    restore = _restore_of(config)
+    if restore is not None:
+        await while_away(restore.load, limit_s=math.inf)
     await _migrate(config)
     if config.profile == DISTRIBUTED:
         await while_away(lambda: _let_in(config))
     async with adapters(config) as opened:
+        if restore is not None:
+            await restore.fill(opened)
         directory = await opened.directory()
         await while_away(lambda: ensure_access(topics))
         await _hold_deposits(config, opened)
         await _put_back(config, topics, directory)
+        if restore is not None:
+            await end_epochs(directory, BY_NAME)
         await while_away(lambda: begin_epochs(topics, directory))
+    if restore is not None:
+        await while_away(restore.end)
+
+
+def _restore_of(config: Config) -> "ClusterRestore | None":
+    if config.profile != DISTRIBUTED:
+        return None
+    from cli.backup.cluster_restore import pending  # noqa: PLC0415
+
+    return pending(config)
 
 
 async def _migrate(config: Config) -> None:

@@ -105,7 +105,7 @@ async def take_over_cluster(owner: ClusterConfig) -> None:
 
 async def planned_tables(owner: ClusterConfig) -> list[SchemaChange]:
     """Return what `migrate_tables` would do; change nothing. Raises as it does."""
-    async with _session(owner) as session:
+    async with owner_session(owner) as session:
         return await planned(session, schemas())
 
 
@@ -114,14 +114,14 @@ async def migrate_tables(owner: ClusterConfig) -> list[SchemaChange]:
 
     Raises Fatal: the cluster refuses the owner, or has newer tables. StoreUnavailable.
     """
-    async with _session(owner) as session:
+    async with owner_session(owner) as session:
         return await migrate(session, schemas())
 
 
 @asynccontextmanager
 async def owned_directory(owner: ClusterConfig) -> AsyncIterator[CassandraDirectory]:
     """The directory, opened by the owner of the tables; needs no state folder."""
-    async with _session(owner) as session:
+    async with owner_session(owner) as session:
         await check_versions(session, CassandraDirectory.schemas)
         yield CassandraDirectory(session)
 
@@ -130,12 +130,13 @@ async def let_processes_in(owner: ClusterConfig, home: Path) -> None:
     """Make the role of each process, with its secret of `home`. Raises OSError too."""
     folder = StateFolder(home)
     passwords = {role: secret(folder, secret_name(role)) for role in USERS}
-    async with _session(owner) as session:
+    async with owner_session(owner) as session:
         await grant_access(session, passwords)
 
 
 @asynccontextmanager
-async def _session(owner: ClusterConfig) -> AsyncIterator[CassandraSession]:
+async def owner_session(owner: ClusterConfig) -> AsyncIterator[CassandraSession]:
+    """A session of the role that owns the tables. Raises Fatal: the cluster refuses it."""
     try:
         session = await CassandraSession.open(owner)
     except AccessDenied as error:

@@ -6,7 +6,7 @@ have no order.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -17,6 +17,7 @@ from schemas.cql.tables import Table
 from stores.cassandra.session import CassandraSession, Statement
 
 T = TypeVar("T")
+EVERY_ROWS = 200  # in one page of `every`
 ATTEMPTS = 10  # to change a row that other processes change too
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -36,6 +37,7 @@ class GuardedRows(Generic[T]):
         self.table = table
         self._session = session
         self._read = table.select(column)
+        self._every = f"SELECT {columns} FROM {table.name}"  # noqa: S608
         self._add = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) IF NOT EXISTS"  # noqa: S608
         self._replace = f"UPDATE {table.name} SET {column} = ? WHERE {has_key} IF {column} = ?"  # noqa: S608
         self._remove = f"DELETE FROM {table.name} WHERE {has_key} IF {column} = ?"  # noqa: S608
@@ -75,6 +77,16 @@ class GuardedRows(Generic[T]):
     async def get_many(self, keys: Sequence[Any]) -> list[T | None]:
         """Return the row of each key of one column, at the same time."""
         return list(await asyncio.gather(*(self.get(key) for key in keys)))
+
+    async def every(self) -> AsyncIterator[T]:
+        """Yield all rows, in the order of tokens. Raises StoreUnavailable."""
+        after: bytes | None = None
+        while True:
+            page, after = await self._session.page(self._every, rows=EVERY_ROWS, after=after)
+            for row in page:
+                yield self._decode(row[-1])
+            if after is None:
+                return
 
     async def add(self, *key: Any, row: T) -> T:
         """Add `row` unless there is one; return the row that is there then."""

@@ -119,6 +119,12 @@ class CassandraLedger(LedgerLetters, Ledger):
             found += [*_named(f"user:{user_id}", at_ms, key), (MAIL_OF_MESSAGE.put, message)]
         return found
 
+    async def relist(self) -> None:
+        """Write again what leads to the rows, after a restore. Raises StoreUnavailable."""
+        await self.relist_letters()
+        async for row in self.rows.every():
+            await self._session.write([*self._first(row), *self._leading(row)])
+
     def _counted(self, row: StoredEntry) -> list[DueEntries]:
         """The lists that count an open mail."""
         return [self._open, *([self._missing] if row.entry.missing_since_ms is not None else [])]

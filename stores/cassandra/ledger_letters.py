@@ -60,6 +60,11 @@ class LedgerLetters(CassandraStore, ABC):
         done = _replace(stored, is_reopened=True)
         await self.letters.change(letter_id, to=lambda now: done if now == stored else now)
 
+    async def relist_letters(self) -> None:
+        """Write again what leads to the dead letters."""
+        async for stored in self.letters.every():
+            await self._session.write(_listed(stored))
+
     @abstractmethod
     async def reopen(self, mail_ids: Iterable[MailId], *, at_ms: int) -> None: ...
 

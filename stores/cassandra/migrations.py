@@ -5,6 +5,8 @@ name, so two processes that apply one migration at the same moment leave one tab
 raised after the statements are carried out on every node, by a lightweight transaction.
 """
 
+from collections.abc import Iterable
+
 from mail.errors import Fatal, StoreUnavailable
 from schemas.cql.tables import CreateTable, Migration, Table, is_additive
 from schemas.versions.change import SchemaChange
@@ -25,18 +27,22 @@ async def planned(
     session: CassandraSession, schemas: dict[str, tuple[Migration, ...]]
 ) -> list[SchemaChange]:
     """Return what `migrate` would do; change nothing. Raises as `migrate`."""
-    if await session.read(_EXISTS, session.config.keyspace, _VERSION.name):
-        await session.use(session.config.keyspace)
-        versions = {name: await _version(session, name) for name in schemas}
-    else:
-        versions = dict.fromkeys(schemas, 0)
-    for name, version in versions.items():
+    found = await versions(session, schemas)
+    for name, version in found.items():
         _check(name, version, schemas[name])
     return [
         _change(name, version, schemas[name])
-        for name, version in versions.items()
+        for name, version in found.items()
         if version < len(schemas[name])
     ]
+
+
+async def versions(session: CassandraSession, names: Iterable[str]) -> dict[str, int]:
+    """Return the versions of schemas, and use the keyspace if there is one; 0: there is none."""
+    if not await session.read(_EXISTS, session.config.keyspace, _VERSION.name):
+        return dict.fromkeys(names, 0)
+    await session.use(session.config.keyspace)
+    return {name: await _version(session, name) for name in names}
 
 
 async def migrate(

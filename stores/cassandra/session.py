@@ -28,7 +28,13 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, N
 from cassandra.connection import ConnectionException
 from cassandra.io.asyncioreactor import AsyncioConnection
 from cassandra.policies import DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
-from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
+from cassandra.query import (
+    UNSET_VALUE,
+    BatchStatement,
+    BatchType,
+    PreparedStatement,
+    tuple_factory,
+)
 
 from mail.errors import StoreUnavailable
 from schemas.cql.tables import Table
@@ -39,6 +45,7 @@ logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]  # CQL and its values
+NO_VALUE = UNSET_VALUE  # of a cell that a statement does not write
 DEFINE_TIMEOUT_S = 120.0  # a table takes a second on a busy machine
 BATCH_MAX = 100  # statements in one request
 BATCH_MAX_BYTES = 40_000  # of large values; the server refuses batches above 50 KiB by default
@@ -66,6 +73,13 @@ class ClusterConfig:
     keyspace: str = "postriver"
     replicas: int = 1
     request_timeout_s: float = 10.0
+
+
+class _Place:
+    """Where a query goes on: `state` of the driver; None: at its begin, then: at its end."""
+
+    def __init__(self, state: bytes | None) -> None:
+        self.state = state
 
 
 class _Calls:
@@ -173,6 +187,20 @@ class CassandraSession:
             (await self._statement(query)).bind([after] * bool(after) + [limit])
         )
 
+    async def page(
+        self, cql: str, *values: Any, rows: int, after: bytes | None
+    ) -> tuple[list[Row], bytes | None]:
+        """Return at most `rows` rows of a query, and where it goes on; None: nowhere.
+
+        `after`: where the page before said that it goes on; None: begin. Without a condition the
+        rows of a table come in the order of the cluster's tokens. Raises StoreUnavailable.
+        """
+        bound = (await self._statement(cql)).bind(values)
+        bound.fetch_size = rows
+        place = _Place(after)
+        found = await self._answer(bound, place=place)
+        return found, place.state
+
     async def write(
         self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
     ) -> None:
@@ -219,7 +247,9 @@ class CassandraSession:
         *,
         limit_s: float | None = None,
         check: WriteCheck = always_writable,
+        place: _Place | None = None,
     ) -> list[Row]:
+        """All rows; with `place` those of one page, which moves `place`."""
         limit_s = limit_s or self.config.request_timeout_s
         loop = asyncio.get_running_loop()
         if self._calls is None or self._calls.loop is not loop:
@@ -227,11 +257,12 @@ class CassandraSession:
         calls, waiter = self._calls, loop.create_future()
         rows: list[Row] = []
         check()
-        response = self._session.execute_async(statement)
+        state = place.state if place else None
+        response = self._session.execute_async(statement, paging_state=state)
 
         def on_rows(page: Sequence[Row] | None) -> None:
             rows.extend(page or ())
-            if response.has_more_pages:
+            if response.has_more_pages and place is None:
                 response.start_fetching_next_page()
             else:
                 calls.add(_settle, waiter, rows)
@@ -243,6 +274,8 @@ class CassandraSession:
         try:
             async with asyncio.timeout(limit_s):
                 answered: list[Row] = await waiter
+                if place is not None:
+                    place.state = response.result().paging_state
                 return answered
         except TimeoutError as error:
             raise StoreUnavailable("cassandra", f"no answer within {limit_s:.0f} s") from error

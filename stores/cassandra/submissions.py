@@ -110,6 +110,16 @@ class CassandraSubmissions(CassandraStore, Submissions):
             found.append((IDEMPOTENCY_KEY.put, (user_id, row.idempotency_key, id_, at_us)))
         return found
 
+    async def relist(self) -> None:
+        """Write again what leads to the rows, after a restore. Raises StoreUnavailable.
+
+        Contents of settled rows are released once more: a holder may be older than its row.
+        """
+        async for stored in self._rows.every():
+            held = _unreleased(stored) or stored
+            await self._session.write([*self._listed(held.submission), *self._leading(held)])
+            await self._rows.change(held.submission.submission_id, to=_unreleased)
+
     async def get(self, submission_id: SubmissionId) -> Submission | None:
         stored = await self._rows.get(submission_id)
         return stored.submission if stored else None
@@ -235,3 +245,7 @@ class CassandraSubmissions(CassandraStore, Submissions):
             if len(found) >= limit:
                 break
         return [*islice(found, limit)]
+
+
+def _unreleased(stored: StoredSubmission | None) -> StoredSubmission | None:
+    return stored and StoredSubmission(submission=stored.submission)

@@ -139,6 +139,13 @@ class CassandraUploads(CassandraStore, Uploads):
         at_us = now_us()
         await self._session.write([(UPLOAD_OWNER.delete(), (at_us, id_)) for id_ in upload_ids])
 
+    async def relist(self) -> None:
+        """Write again what leads to the rows, after a restore. Raises StoreUnavailable."""
+        async for rows in self._rows.every():
+            for row in rows:
+                owner = (row.upload.upload_id, row.upload.user_id, now_us())
+                await self._session.write([(UPLOAD_OWNER.put, owner), *self._entry(row)])
+
     async def _of(self, user_id: str) -> Rows:
         return await self._rows.get(user_id) or []
 

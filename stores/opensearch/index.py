@@ -167,6 +167,10 @@ class OpenSearchIndex(SearchIndex):
         found = await self._many(user_id, message_ids, ["message_id"])
         return {each["_source"]["message_id"] for each in found}
 
+    async def mark_unfilled(self, user_id: UserId) -> None:
+        """Let the index of the user be filled from the mailbox. Raises StoreUnavailable."""
+        await self._change_progress(user_id, lambda _: {"unfilled": True})
+
     async def clear(self, user_id: UserId) -> None:
         await self._writer.flush()
         await self._generations.each(partial(self._clear, user_id))

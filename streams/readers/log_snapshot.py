@@ -75,6 +75,16 @@ async def first_unconsumed(bootstrap: Bootstrap, *, groups: GroupsTopics | None 
     return first | dead_letters
 
 
+async def first_written(bootstrap: Bootstrap) -> str:
+    """Return a topic that has or had records; "": all are new, or do not exist.
+
+    Raises BrokerUnavailable.
+    """
+    async with LogClient(bootstrap) as log:
+        ends = await log.ends(await log.partitions(BY_NAME))
+    return min((part.topic for part, end in ends.items() if end), default="")
+
+
 async def export(bootstrap: Bootstrap, first: Offsets) -> AsyncIterator[UnconsumedRecord]:
     """Yield every record from `first` to the end of each partition.
 

@@ -8,7 +8,7 @@ the counter before if that is higher. So it grows even if the same backup is res
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from mail.clock import now_ms
 from mail.ports import Settings
@@ -40,6 +40,14 @@ async def ensure_epoch(
         if await settings.exchange_setting(f"epoch:{topic}", known, epoch):
             _log.info("topic %s begins epoch %s", topic, epoch)
             return epoch
+
+
+async def end_epochs(settings: Settings, topics: Iterable[str]) -> None:
+    """End the epochs of `topics`: the next epoch of each is new, also if its id is the same."""
+    for topic in topics:
+        known = await epoch_of(settings, topic)
+        if known is not None:
+            await settings.set_setting(f"epoch:{topic}", f"{counter_of(known)}:")
 
 
 def is_of(epoch: str, topic_id: str) -> bool:

@@ -46,13 +46,31 @@ class SessionsPart(AppPasswordsPart):
         if await self.user(session.user_id) is None:
             raise NotFound("there is no such user")
         if await self.session(session.token_sha256) is None:
-            token, at_us = session.token_sha256, now_us()
-            due = self.expiring_sessions.put(token, due_at_ms=session.expires_at_ms)
-            place = (session.user_id, session.created_at_ms, token, at_us)
-            await self._session.write([*due, (SESSION_OF_USER.put, place)])
-            await self._session.write([(SESSION.put, (token, _encode(session), at_us))])
+            token = session.token_sha256
+            await self._session.write(self._leading(session))
+            await self._session.write([(SESSION.put, (token, _encode(session), now_us()))])
         listed = await self._session.read(_OF_USER, session.user_id, WINDOW)
         await self._end(token for token, _ in listed[SESSIONS_KEPT:])
+
+    async def relist(self) -> None:
+        """Write again what leads to the sessions, after a restore. Raises StoreUnavailable."""
+        after = ""
+        while rows := await self._session.walk(
+            SESSION, "token_sha256, session", after=after, limit=WINDOW
+        ):
+            for _, stored in rows:
+                if stored is not None:
+                    await self._session.write(self._leading(_decode(stored)))
+            after = rows[-1][0]
+
+    def _leading(self, session: Session) -> list[Statement]:
+        """The statements that lead to a session."""
+        token = session.token_sha256
+        place = (session.user_id, session.created_at_ms, token, now_us())
+        return [
+            *self.expiring_sessions.put(token, due_at_ms=session.expires_at_ms),
+            (SESSION_OF_USER.put, place),
+        ]
 
     async def session(self, token_sha256: str) -> Session | None:
         """The row is without its session if it was ended while it was used."""

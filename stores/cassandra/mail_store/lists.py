@@ -85,6 +85,13 @@ def _rows_of(row: Message) -> Iterator[tuple[ListKey, tuple[Any, ...]]]:
         yield ListKey(UID.name, BY_UID + folder_id, uid >> BUCKET_SHIFT, (uid,)), tuple(slot)
 
 
+def member_keys(row: Message, folder_ids: Iterable[FolderId]) -> set[ListKey]:
+    """The keys that the row has in the lists of its thread in these folders, or would have."""
+    bucket, at = bucket_of(row.created_seq), (row.received_at_ms, row.message_id)
+    names = (members(row.thread_id, folder_id) for folder_id in folder_ids)
+    return {ListKey(LIST_ROW.name, name, bucket, at) for name in names}
+
+
 @dataclass(slots=True)
 class HeadChanges:
     """The heads of a mailbox's lists during a step, and the rows that the step changes."""

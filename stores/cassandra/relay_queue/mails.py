@@ -91,6 +91,19 @@ class RelayMails(CassandraStore):
         found += [(RELAY_REPORT.put, (report_id, *place)) for report_id in sorted(reports)]
         return found
 
+    async def relist(self) -> None:
+        """Write again what leads to the mails, after a restore. Raises StoreUnavailable.
+
+        Contents of settled mails are released once more: a holder may be older than its row.
+        """
+        async for stored in self.mails.every():
+            held = _unreleased(stored) or stored
+            mail_id, destination = stored.mail.mail_id, stored.mail.destination
+            every = self.every.put(key_of(held), due_at_ms=id_time_ms(mail_id))
+            await self._session.write([*every, *self._leading(held)])
+            await self._woken(held)
+            await self.mails.change(mail_id, destination, to=_unreleased)
+
     def _queued(self, stored: StoredRelay) -> list[_Leading]:
         """The entry of a version in the queue of its destination."""
         if (due_ms := next_ms(stored)) is None:
@@ -139,6 +152,10 @@ class RelayMails(CassandraStore):
             return stored if is_version and counts(stored) else DueState.STALE
 
         return judged
+
+
+def _unreleased(stored: StoredRelay | None) -> StoredRelay | None:
+    return stored and msgspec.structs.replace(stored, is_released=False)
 
 
 def key_of(stored: StoredRelay) -> str:

@@ -68,6 +68,14 @@ class ScopedSession(CassandraSession):
             place = rows[-1][0]
         return found[:limit]
 
+    async def page(
+        self, cql: str, *values: Any, rows: int, after: bytes | None
+    ) -> tuple[list[Row], bytes | None]:
+        """Rows of this scope, of a query without values."""
+        every, place = await super().page(cql, *values, rows=rows, after=after)
+        own = (row for row in every if row[0].startswith(self.scope))
+        return [(row[0].removeprefix(self.scope), *row[1:]) for row in own], place
+
     async def write(
         self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
     ) -> None:

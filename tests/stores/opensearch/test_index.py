@@ -76,3 +76,10 @@ async def test_a_write_is_found_when_it_returns_and_many_go_together(index) -> N
     assert await index.count("ann", IndexQuery(text=WordsNode(("x",))), limit=1000) == 700
     await asyncio.gather(*(index.remove("ann", each.message_id) for each in made[1:]))
     assert await find(index, "x") == ids("0")
+
+
+async def test_a_user_that_is_marked_is_unfilled_until_filled(index) -> None:
+    await index.mark_unfilled("zoe")
+    assert "zoe" in await index.unfilled()
+    await index.mark_filled("zoe", IndexedTo())
+    assert "zoe" not in await index.unfilled()

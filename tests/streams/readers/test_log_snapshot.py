@@ -182,3 +182,8 @@ async def test_an_unknown_topic_is_named(tmp_path: Path):
     await log_snapshot.write(tmp_path / "records", foreign())
     with pytest.raises(Fatal, match=r"no topic mail\.of_the_future here"):
         list(log_snapshot.read(tmp_path / "records"))
+
+
+async def test_a_log_with_records_is_not_new(broker, publisher):
+    await publisher.publish(validated(new_id()))
+    assert await log_snapshot.first_written(broker.bootstrap) in BY_NAME

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from streams.topics.epochs import counter_of, ensure_epoch, is_of
+from streams.topics.epochs import counter_of, end_epochs, ensure_epoch, epoch_of, is_of
 from tests.streams.conftest import MemorySettings
 
 NAME = "mail.received"
@@ -61,3 +61,16 @@ async def test_an_epoch_is_begun_once_and_never_lost(seed: int) -> None:
     assert counters == sorted(set(counters)), "a counter only grows"
     began = [epoch.partition(":")[2] for epoch in settings.history]
     assert began == sorted(set(began)), "one epoch for each topic, in the order of the topics"
+
+
+async def test_an_epoch_that_was_ended_does_not_go_on_with_the_same_topic() -> None:
+    async def same() -> str:
+        return "id"
+
+    settings = MemorySettings()
+    first = await ensure_epoch(settings, NAME, same)
+    assert await ensure_epoch(settings, NAME, same) == first
+    for _ in range(2):  # as after a kill
+        await end_epochs(settings, [NAME, "never.begun"])
+    assert counter_of(await ensure_epoch(settings, NAME, same)) > counter_of(first)
+    assert await epoch_of(settings, "never.begun") is None

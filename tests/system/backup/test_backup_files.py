@@ -121,7 +121,7 @@ def test_a_missing_file_is_named(kept: Path, tmp_path: Path) -> None:
         ({"format": 2}, "its format 2 is newer"),
         ({"state": 99}, "its state has version 99"),
         ({"schemas": {"mail.sqlite": 99}}, r"mail\.sqlite has schema 99"),
-        ({"schemas": {"future.sqlite": 1}}, "a file that this version does not know"),
+        ({"schemas": {"future.sqlite": 1}}, "a store that this version does not know"),
         ({"files": "many"}, "Expected `int`"),
     ],
 )
@@ -194,7 +194,7 @@ async def leases_of(home: Path) -> list[Lease]:
 
 def test_contents_are_leased_until_the_backup_ends(home: Path) -> None:
     """The sweep notices the lease's beat; a backup without a live lease at its end fails."""
-    with contents_kept(home, "a test", beat_s=0.02):
+    with contents_kept(config_of(home), "a test", beat_s=0.02):
         (first,) = asyncio.run(leases_of(home))
         deadline = time.monotonic() + 30
         while asyncio.run(leases_of(home))[0].beats <= first.beats + 1:
@@ -210,7 +210,7 @@ def test_contents_are_leased_until_the_backup_ends(home: Path) -> None:
 
     with (
         pytest.raises(Refused, match="the lease expired"),
-        contents_kept(home, "a test"),
+        contents_kept(config_of(home), "a test"),
     ):
         asyncio.run(end_all())
 
