@@ -92,6 +92,7 @@ async def test_no_mail_is_missed_across_failures_and_restarts(broker, publisher)
         await until(lambda: feed.status.ready and feed.status.lag == 0)
         assert feed.status.unreadable >= 1
         assert feed.status.skipped == 0
+    assert not feed.status.ready
     (first,) = [one for one in ledger.mails if one.mail_id == ids[0]][:1]
     assert (first.user_ids, first.accepted_at_ms) == (("u1",), 1)
     found = await find_in_flight(broker.bootstrap, ids[0])
