@@ -28,7 +28,7 @@ EMPTY_PAGE = f"data:text/html,{quote(_PAGE)}"
 async def empty_page(
     browser: Browser, stack: Stack, token: str, rate: int, *, loads: int, keys: int, frames: int
 ) -> dict[str, float]:
-    """Milliseconds by name; the stack runs beside it, without work."""
+    """Milliseconds by name; the stack runs meanwhile, without work."""
     async with signed_in(browser, stack, token) as context:
         page = await tab(context, rate)
         opened_ms = [await page.first_list_ms(EMPTY_PAGE) for _ in range(loads)]

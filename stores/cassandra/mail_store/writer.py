@@ -190,8 +190,8 @@ class MailboxWrites:
     async def _exclude_late_entry(self, user_id: UserId, seq: int, generation: int) -> None:
         """Delete the entry of an earlier generation, which may arrive hours after it was sent.
 
-        A coordinator keeps a write for a replica that is away (a hint), and its sender was told
-        that it failed. Entries of this generation have a higher timestamp than the deletion.
+        A coordinator keeps a write for a replica that is away (a hint), and its writer gets an
+        error. Entries of this generation have a higher timestamp than the deletion.
         """
         if generation > 1:
             await self._write(
