@@ -68,7 +68,7 @@ def test_every_process_gets_the_urls_and_no_password(
     assert config.password_of("clamd") == ""
     seen = [*config.as_settings().values(), *published_settings(config).values(), repr(config)]
     assert not any(SECRET in text for text in seen)
-    assert Manifest.__struct_fields__[-1] == "settings", "what a backup has of the settings"
+    assert "settings" in Manifest.__struct_fields__  # what a backup has of published_settings
 
 
 def test_a_command_finds_the_engines_of_the_running_stack(
