@@ -1,7 +1,7 @@
 """Ranges of records, on a real broker."""
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.log_client import LogClient
@@ -30,3 +30,26 @@ async def test_exactly_the_records_of_the_spans_are_read(
         await log.delete_before({parts[2]: 3})
         assert await log.begins(parts) == {parts[0]: 0, parts[1]: 0, parts[2]: 3}
         assert [one.offset async for one in log.read({parts[2]: (0, 4)})] == [3]
+
+
+async def test_a_commit_that_the_log_does_not_have_counts_as_none(
+    broker: Broker, admin: AIOKafkaAdminClient, producer: AIOKafkaProducer
+) -> None:
+    """Behind the end: of a log that was lost. Before the beginning: records were deleted."""
+    topic, group = fresh("commits"), fresh("group")
+    await make(admin, topic, partitions=4)
+    parts = [TopicPartition(topic, number) for number in range(4)]
+    for part in parts:
+        for _ in range(5):
+            await producer.send_and_wait(topic, b"record", partition=part.partition)
+    consumer = AIOKafkaConsumer(
+        **broker.bootstrap.options, group_id=group, enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign(parts)
+    await consumer.commit({parts[0]: 2, parts[1]: 9, parts[2]: 1})
+    await consumer.stop()
+    async with LogClient(broker.bootstrap) as log:
+        await log.delete_before({parts[2]: 3})
+        found = await log.unconsumed({group: [topic, fresh("missing")]})
+    assert found == {group: dict(zip(parts, [(2, 5), (0, 5), (3, 5), (0, 5)], strict=True))}
