@@ -32,7 +32,6 @@ from api.rest.responses import json_response
 from api.rest.start import get_start
 from benchmarks.fixtures import delivery
 from cli.wiring.cassandra_stores import prepare_cluster, schemas, secret_name
-from mail.errors import Fatal
 from schemas.directory import Session
 from schemas.ids import DomainId, UserId
 from stack.secrets import known
@@ -72,13 +71,7 @@ def engines(folder: Path) -> Iterator[tuple[ClusterConfig, RedisServer]]:
 
 async def opened(owner: ClusterConfig, folder: Path) -> CassandraSession:
     """A session of a process, on all tables."""
-    while True:
-        try:
-            await prepare_cluster(owner, folder)
-        except Fatal:  # a new node makes its first role some seconds after its start
-            await asyncio.sleep(1)
-        else:
-            break
+    await prepare_cluster(owner, folder)
     password = known(folder, secret_name(PROCESS)) or ""
     session = await CassandraSession.open(replace(owner, user=PROCESS, password=password))
     await check_versions(session, schemas())

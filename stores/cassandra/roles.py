@@ -6,7 +6,9 @@ and writes rows of the keyspace; it defines no tables and sees no other keyspace
 Every step is harmless when it is repeated.
 """
 
+import asyncio
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,20 +16,19 @@ from stores.cassandra.session import AccessDenied, CassandraSession, ClusterConf
 
 FIRST = "cassandra"  # the role of a new cluster, and its password
 GRANTS = ("SELECT", "MODIFY")
+RETRY_S = 0.5
 _LOGIN = "SELECT can_login FROM system_auth.roles WHERE role = ?"
 
 
-async def take_over(config: ClusterConfig) -> None:
+async def take_over(config: ClusterConfig, *, first_role_wait_s: float = 30.0) -> None:
     """Let the role of `config` be the only superuser of the cluster.
 
+    A new node answers before it has made its first role, so a refusal counts after
+    `first_role_wait_s`.
     Raises AccessDenied: its password is not that of the cluster, which was taken over before.
     StoreUnavailable.
     """
-    try:
-        session = await CassandraSession.open(config)
-    except AccessDenied:
-        await _create(config)
-        session = await CassandraSession.open(config)
+    session = await _owner(config, time.monotonic() + first_role_wait_s)
     try:
         ((can_login,),) = await session.read(_LOGIN, FIRST)
         if can_login:
@@ -38,6 +39,20 @@ async def take_over(config: ClusterConfig) -> None:
             )
     finally:
         await session.close()
+
+
+async def _owner(config: ClusterConfig, until_s: float) -> CassandraSession:
+    """A session of the role of `config`, which is created if the first role may still sign in."""
+    while True:
+        try:
+            return await CassandraSession.open(config)
+        except AccessDenied:
+            try:
+                await _create(config)
+            except AccessDenied:
+                if time.monotonic() >= until_s:
+                    raise
+                await asyncio.sleep(RETRY_S)
 
 
 async def _create(config: ClusterConfig) -> None:

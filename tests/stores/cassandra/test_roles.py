@@ -24,7 +24,7 @@ async def test_the_role_of_a_new_cluster_cannot_sign_in(
         with pytest.raises(AccessDenied):
             await CassandraSession.open(replace(cluster, user=FIRST, password=password))
     with pytest.raises(AccessDenied):
-        await take_over(replace(cluster, password="of another installation"))
+        await take_over(replace(cluster, password="of another installation"), first_role_wait_s=0)
     await take_over(cluster)
 
 
